@@ -1,0 +1,3 @@
+//! Headwater.
+#![allow(missing_docs)]
+pub mod edge;
