@@ -1,0 +1,482 @@
+#!/usr/bin/env python3
+"""A local AWS for development and tests: ministack, on loopback only.
+
+    local.py serve [--port N] [--dir DIR]     run it in the foreground until Ctrl-C
+    local.py records [--failed] [--dir DIR]   print what was delivered, newest last
+
+The stack is made from headwater.yaml, the file that production uses, with small
+buffers. Requests are authenticated: the worker gets a key of its own that may do what
+the template's policy says and nothing else. Each run starts empty.
+
+Tests import `LocalAws`. It needs the Python packages ministack and boto3, and touches
+neither the AWS configuration of this machine nor its Docker.
+
+What ministack 1.5.33 does differently from AWS: it writes one object per record, at
+once; it ignores the compression and the buffers; it takes calls over 4 MiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import gzip
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import boto3
+import botocore.exceptions
+import botocore.session
+from botocore.config import Config
+
+HOST = "127.0.0.1"
+PORT = 4566
+REGION = "eu-west-1"
+STACK = "headwater"
+TEMPLATE = Path(__file__).with_name("headwater.yaml")
+DIRECTORY = Path(__file__).parents[2] / ".wrangler" / "local-aws"
+SERVICES = "s3,firehose,kinesis,iam,sts,cloudformation,logs"
+PARAMETERS = {
+    "BufferSizeMiB": "1",
+    "BufferIntervalSeconds": "0",
+    "FailedBufferSizeMiB": "1",
+    "FailedBufferIntervalSeconds": "0",
+}
+START_SECONDS = 60
+STOP_SECONDS = 15
+GZIP_MAGIC = b"\x1f\x8b"
+
+Kind = Literal["data", "failed"]
+BUCKET_OUTPUTS: dict[Kind, str] = {
+    "data": "DataBucketName",
+    "failed": "FailedBucketName",
+}
+
+
+class LocalAwsError(Exception):
+    """Why the local AWS can't do what was asked, in one sentence."""
+
+
+class Delivered(NamedTuple):
+    """One record as it lies in a bucket."""
+
+    key: str
+    record: dict[str, Any]
+
+
+class LocalAws:
+    """A ministack process and what is in it.
+
+    The first `start` begins with nothing in it. `stop` and `start` again is an outage:
+    the port, the worker's key and everything delivered stay.
+    """
+
+    def __init__(self, directory: Path = DIRECTORY, region: str = REGION) -> None:
+        self.directory = directory
+        self.region = region
+        self.port = 0
+        self.outputs: dict[str, str] = {}
+        self._worker_key: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+
+    @classmethod
+    def running(cls, directory: Path = DIRECTORY) -> LocalAws:
+        """The local AWS that another process serves from `directory`, to look into."""
+        try:
+            lines = (directory / "worker.env").read_text().splitlines()
+        except FileNotFoundError:
+            raise LocalAwsError(
+                f"no local AWS was ever served from {directory}"
+            ) from None
+        environment = dict(line.split("=", 1) for line in lines)
+        aws = cls(directory, environment["AWS_REGION"])
+        aws.port = int(environment["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
+        aws._worker_key = {
+            name: environment[name]
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        }
+        try:
+            aws.outputs = aws._stack_outputs()
+        except botocore.exceptions.EndpointConnectionError:
+            raise LocalAwsError(
+                f"no local AWS answers at {aws.endpoint}; is it still served?"
+            ) from None
+        return aws
+
+    @property
+    def endpoint(self) -> str:
+        """The one address of all its services."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of ministack while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self, port: int = 0) -> None:
+        """Start it and wait until its streams take records.
+
+        Port 0 stands for the port it had before, else for any free one.
+        """
+        if self._process:
+            raise LocalAwsError(f"the local AWS already runs at {self.endpoint}")
+        self._lock = _lock(self.directory)
+        try:
+            self.port = _free_port(port or self.port)
+            resumes = bool(self._worker_key)
+            if not resumes:
+                self._forget()
+            self._process = self._spawn()
+            self._wait_until_it_answers()
+            if not resumes:
+                self._create_stack()
+                self._create_worker_key()
+            self._write_environment()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End ministack, its children included; its state is kept for `start`."""
+        process, self._process = self._process, None
+        if process:
+            _end(process)
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def wait(self) -> None:
+        """Block until ministack ends by itself, which is always an error."""
+        assert self._process, "start it first"
+        code = self._process.wait()
+        raise LocalAwsError(
+            f"ministack ended with exit code {code}; its log is {self._log}"
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What the worker needs to reach it, by the names that the AWS SDKs use."""
+        return {
+            "AWS_REGION": self.region,
+            **self._worker_key,
+            "AWS_ENDPOINT_URL": self.endpoint,
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that may do anything: ministack's key `test` is root."""
+        return client(
+            service,
+            {
+                "AWS_REGION": self.region,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_ENDPOINT_URL": self.endpoint,
+            },
+        )
+
+    def records(self, kind: Kind = "data") -> list[Delivered]:
+        """Every record delivered to a bucket, by time of arrival (to the second)."""
+        s3 = self.client("s3")
+        bucket = self.outputs[BUCKET_OUTPUTS[kind]]
+        objects = sorted(
+            _objects(s3, bucket), key=lambda each: (each["LastModified"], each["Key"])
+        )
+        return [
+            Delivered(each["Key"], record)
+            for each in objects
+            for record in _parse(
+                each["Key"],
+                s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read(),
+            )
+        ]
+
+    def clear(self) -> None:
+        """Delete what was delivered; streams, buckets and keys stay."""
+        s3 = self.client("s3")
+        for output in BUCKET_OUTPUTS.values():
+            for each in _objects(s3, self.outputs[output]):
+                s3.delete_object(Bucket=self.outputs[output], Key=each["Key"])
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / "ministack.log"
+
+    def _forget(self) -> None:
+        for part in ("state", "s3", "tmp"):
+            shutil.rmtree(self.directory / part, ignore_errors=True)
+        self._log.unlink(missing_ok=True)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        """Start ministack with an environment of its own.
+
+        Nothing is inherited but PATH: an AWS_ACCESS_KEY_ID would become its root key,
+        and with a Docker daemon it would remove other ministacks' containers.
+        """
+        temporary = self.directory / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(temporary),
+            "TMPDIR": str(temporary),
+            "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_REGION": self.region,
+            "SERVICES": SERVICES,
+            "AUTH": "true",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.directory / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.directory / "s3"),
+        }
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "ministack"],
+                env=environment,
+                cwd=temporary,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._process
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(self.port):
+            if self._process.poll() is not None:
+                self.wait()
+            if time.monotonic() > deadline:
+                raise LocalAwsError(
+                    f"ministack did not answer within {START_SECONDS} s;"
+                    f" its log is {self._log}"
+                )
+            time.sleep(0.05)
+
+    def _create_stack(self) -> None:
+        cloudformation = self.client("cloudformation")
+        cloudformation.create_stack(
+            StackName=STACK,
+            TemplateBody=TEMPLATE.read_text(),
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value}
+                for key, value in PARAMETERS.items()
+            ],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        try:
+            cloudformation.get_waiter("stack_create_complete").wait(
+                StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
+            )
+        except botocore.exceptions.WaiterError:
+            raise LocalAwsError(
+                f"the stack of {TEMPLATE.name} did not come up: "
+                + _first_failure(cloudformation)
+            ) from None
+        self.outputs = self._stack_outputs()
+
+    def _stack_outputs(self) -> dict[str, str]:
+        stacks = self.client("cloudformation").describe_stacks(StackName=STACK)
+        return {
+            output["OutputKey"]: output["OutputValue"]
+            for output in stacks["Stacks"][0]["Outputs"]
+        }
+
+    def _create_worker_key(self) -> None:
+        """Make the worker's key, as an operator does after creating the stack.
+
+        The template does not: a secret in a stack's outputs can be read by whoever may
+        describe the stack, and ministack has no AWS::IAM::AccessKey.
+        """
+        key = self.client("iam").create_access_key(
+            UserName=self.outputs["WorkerUserName"]
+        )["AccessKey"]
+        self._worker_key = {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
+
+    def _write_environment(self) -> None:
+        path = self.directory / "worker.env"
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(_lines(self.environment()))
+
+
+def client(service: str, environment: dict[str, str]) -> Any:
+    """A boto3 client with the key and the endpoint of `environment`.
+
+    It reads no other configuration, uses no proxy, and tries once.
+    """
+    nothing: Any = (None, None, None, None)
+    nowhere: Any = (None, None, os.devnull, None)
+    session = botocore.session.Session(
+        session_vars={
+            "profile": nothing,
+            "config_file": nowhere,
+            "credentials_file": nowhere,
+        }
+    )
+    return boto3.Session(botocore_session=session).client(
+        service,
+        region_name=environment["AWS_REGION"],
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        config=Config(
+            connect_timeout=5,
+            read_timeout=60,
+            proxies={},
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
+def _lock(directory: Path) -> IO[str]:
+    """Take `directory` for this process; closing the file gives it back."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = (directory / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise LocalAwsError(
+            f"another local AWS is already served from {directory}"
+        ) from None
+    return file
+
+
+def _free_port(port: int) -> int:
+    """`port` if nothing listens there; any free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise LocalAwsError(
+                f"port {port} of {HOST} can't be used: {error.strerror}"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group of its own, and the group; returns when it has."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _first_failure(cloudformation: Any) -> str:
+    events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+    failures = [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason')}"
+        for event in events
+        if event["ResourceStatus"].endswith("_FAILED")
+    ]
+    return failures[-1] if failures else "it told no reason"
+
+
+def _objects(s3: Any, bucket: str) -> Iterator[dict[str, Any]]:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        yield from page.get("Contents", [])
+
+
+def _parse(key: str, body: bytes) -> Iterator[dict[str, Any]]:
+    """The records of one object, which may be gzipped: one JSON document a line."""
+    if body.startswith(GZIP_MAGIC):
+        body = gzip.decompress(body)
+    for line in body.splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise LocalAwsError(
+                f"a line of {key} is not a JSON document: {error}"
+            ) from None
+
+
+def _lines(environment: dict[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in environment.items())
+
+
+def serve(port: int, directory: Path) -> None:
+    """Run until SIGINT or SIGTERM; print the worker's environment, then `ready`."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    aws = LocalAws(directory)
+    try:
+        aws.start(port)
+        print(_lines(aws.environment()) + "ready", flush=True)
+        aws.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        aws.stop()
+
+
+def print_records(kind: Kind, directory: Path) -> None:
+    """Print each delivered record as a line of JSON, newest last."""
+    for delivered in LocalAws.running(directory).records(kind):
+        print(json.dumps(delivered.record, ensure_ascii=False))
+
+
+def main() -> int:
+    """The command; 1 and one sentence when it can't do its work."""
+    parser = argparse.ArgumentParser(
+        description="A local AWS for development and tests."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    serving = commands.add_parser("serve", help="run it until Ctrl-C")
+    serving.add_argument("--port", type=int, default=PORT, help="0 takes any free one")
+    reading = commands.add_parser("records", help="print what was delivered")
+    reading.add_argument("--failed", action="store_true", help="the failed events")
+    for command in (serving, reading):
+        command.add_argument("--dir", type=Path, default=DIRECTORY)
+    arguments = parser.parse_args()
+    directory = arguments.dir.resolve()
+    try:
+        if arguments.command == "serve":
+            serve(arguments.port, directory)
+        else:
+            print_records("failed" if arguments.failed else "data", directory)
+    except LocalAwsError as error:
+        print(f"local.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
