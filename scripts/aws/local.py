@@ -12,7 +12,8 @@ Tests import `LocalAws`. It needs the Python packages ministack and boto3, and t
 neither the AWS configuration of this machine nor its Docker.
 
 What ministack 1.5.33 does differently from AWS: it writes one object per record, at
-once; it ignores the compression and the buffers; it takes calls over 4 MiB.
+once and in no order within a call; it ignores the compression and the buffers; it takes
+calls over 4 MiB; its CloudFormation leaves out a bucket's lifecycle rules.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ PARAMETERS = {
 }
 START_SECONDS = 60
 STOP_SECONDS = 15
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+DELETE_AT_ONCE = 1000
 GZIP_MAGIC = b"\x1f\x8b"
 
 Kind = Literal["data", "failed"]
@@ -107,7 +110,7 @@ class LocalAws:
         }
         try:
             aws.outputs = aws._stack_outputs()
-        except botocore.exceptions.EndpointConnectionError:
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
             raise LocalAwsError(
                 f"no local AWS answers at {aws.endpoint}; is it still served?"
             ) from None
@@ -184,7 +187,10 @@ class LocalAws:
         )
 
     def records(self, kind: Kind = "data") -> list[Delivered]:
-        """Every record delivered to a bucket, by time of arrival (to the second)."""
+        """Every record delivered to a bucket, newest last (to the millisecond).
+
+        Firehose's own error documents, under errors/, are among them.
+        """
         s3 = self.client("s3")
         bucket = self.outputs[BUCKET_OUTPUTS[kind]]
         objects = sorted(
@@ -203,8 +209,13 @@ class LocalAws:
         """Delete what was delivered; streams, buckets and keys stay."""
         s3 = self.client("s3")
         for output in BUCKET_OUTPUTS.values():
-            for each in _objects(s3, self.outputs[output]):
-                s3.delete_object(Bucket=self.outputs[output], Key=each["Key"])
+            bucket = self.outputs[output]
+            keys = [{"Key": each["Key"]} for each in _objects(s3, bucket)]
+            for start in range(0, len(keys), DELETE_AT_ONCE):
+                s3.delete_objects(
+                    Bucket=bucket,
+                    Delete={"Objects": keys[start : start + DELETE_AT_ONCE]},
+                )
 
     @property
     def _log(self) -> Path:
@@ -430,6 +441,8 @@ def serve(port: int, directory: Path) -> None:
     """Run until SIGINT or SIGTERM; print the worker's environment, then `ready`."""
 
     def interrupt(signum: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)
@@ -442,13 +455,12 @@ def serve(port: int, directory: Path) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         aws.stop()
 
 
 def print_records(kind: Kind, directory: Path) -> None:
     """Print each delivered record as a line of JSON, newest last."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for delivered in LocalAws.running(directory).records(kind):
         print(json.dumps(delivered.record, ensure_ascii=False))
 

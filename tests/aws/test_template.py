@@ -1,0 +1,170 @@
+"""The CloudFormation template: what a linter can tell, and what only a stack can."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import botocore.exceptions
+import cfnlint.decode
+import pytest
+
+from firehose_rules import violations
+from local import TEMPLATE, LocalAws
+
+KINDS = ["low", "mid", "high", "failed"]
+PRODUCTION = "production-defaults"
+
+
+def lint(template: Path) -> subprocess.CompletedProcess[str]:
+    """cfn-lint with everything on that it has, informational rules included."""
+    command = Path(sys.executable).with_name("cfn-lint")
+    return subprocess.run(
+        [command, "--include-checks", "I", "--", template],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    result = lint(TEMPLATE)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_cfn_lint_finds_a_misspelled_property_in_a_loop(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    text = TEMPLATE.read_text()
+    broken.write_text(text.replace("CompressionFormat:", "CompressionFormt:", 1))
+    assert "CompressionFormt" in lint(broken).stdout
+
+
+def create(aws: LocalAws, name: str, **parameters: str) -> None:
+    """Create a stack of the template, or raise what CloudFormation says."""
+    cloudformation = aws.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=TEMPLATE.read_text(),
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in parameters.items()
+        ],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
+    )
+
+
+def destination(aws: LocalAws, stream: str) -> Any:
+    """The S3 destination of a stream, as it was created."""
+    described = aws.client("firehose").describe_delivery_stream(
+        DeliveryStreamName=stream
+    )["DeliveryStreamDescription"]
+    return described["Destinations"][0]["ExtendedS3DestinationDescription"]
+
+
+@pytest.fixture(scope="module")
+def production(aws: LocalAws) -> str:
+    """The prefix of the streams of a second stack, made with the default parameters."""
+    create(aws, PRODUCTION, StreamPrefix=PRODUCTION)
+    return PRODUCTION
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_streams_keep_the_rules(aws: LocalAws, production: str, kind: str) -> None:
+    name = f"{production}-{kind}"
+    assert violations(name, destination(aws, name)) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_streams_compress_by_default(aws: LocalAws, production: str, kind: str) -> None:
+    assert destination(aws, f"{production}-{kind}")["CompressionFormat"] == "GZIP"
+
+
+def test_each_stream_has_a_prefix_of_its_own(aws: LocalAws, production: str) -> None:
+    hours = "year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/"
+    assert {
+        kind: destination(aws, f"{production}-{kind}")["Prefix"] for kind in KINDS
+    } == {
+        "low": f"level=low/{hours}",
+        "mid": f"level=mid/{hours}",
+        "high": f"level=high/{hours}",
+        "failed": hours,
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("BufferSizeMiB", "0"),
+        ("BufferSizeMiB", "129"),
+        ("BufferIntervalSeconds", "901"),
+        ("FailedBufferSizeMiB", "129"),
+        ("FailedBufferIntervalSeconds", "-1"),
+        ("Compression", "gzip"),
+        ("StreamPrefix", "x" * 58),
+        ("StreamPrefix", "two words"),
+    ],
+)
+def test_parameters_that_firehose_would_refuse_are_refused_first(
+    aws: LocalAws, parameter: str, value: str
+) -> None:
+    with pytest.raises(botocore.exceptions.ClientError, match=parameter):
+        create(aws, f"refused-{uuid4()}", **{parameter: value})
+
+
+def test_the_longest_stream_prefix_makes_valid_names(aws: LocalAws) -> None:
+    prefix = "x" * 57
+    create(aws, "longest", StreamPrefix=prefix)
+    name = f"{prefix}-failed"
+    assert violations(name, destination(aws, name)) == []
+
+
+@pytest.mark.parametrize(
+    ("bucket", "retention"),
+    [("DataBucket", "DataRetentionDays"), ("FailedBucket", "FailedRetentionDays")],
+)
+def test_buckets_are_kept_encrypted_and_private(bucket: str, retention: str) -> None:
+    """Read from the template: in a stack, AWS's defaults would hide what is missing."""
+    template, _ = cfnlint.decode.decode(str(TEMPLATE))
+    assert template
+    resource = template["Resources"][bucket]
+    properties = resource["Properties"]
+    encryption = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    rules = properties["LifecycleConfiguration"]["Rules"]
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    assert encryption[0]["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert properties["PublicAccessBlockConfiguration"] == {
+        "BlockPublicAcls": True,
+        "BlockPublicPolicy": True,
+        "IgnorePublicAcls": True,
+        "RestrictPublicBuckets": True,
+    }
+    assert properties["OwnershipControls"]["Rules"] == [
+        {"ObjectOwnership": "BucketOwnerEnforced"}
+    ]
+    assert rules[-1]["Fn::If"][1]["ExpirationInDays"] == {"Ref": retention}
+    assert rules[-1]["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+
+
+def test_firehose_may_write_to_its_two_buckets_and_its_log_only(aws: LocalAws) -> None:
+    role = destination(aws, aws.outputs["LowStream"])["RoleARN"].split("/")[-1]
+    iam = aws.client("iam")
+    policies = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+    statements = [
+        statement
+        for policy in policies
+        for statement in iam.get_role_policy(RoleName=role, PolicyName=policy)[
+            "PolicyDocument"
+        ]["Statement"]
+    ]
+    buckets = [aws.outputs["DataBucketName"], aws.outputs["FailedBucketName"]]
+    arns = [f"arn:aws:s3:::{name}" for name in buckets]
+    s3, objects, log = statements
+    assert s3["Resource"] == arns
+    assert objects["Resource"] == [f"{arn}/*" for arn in arns]
+    assert log["Action"] == "logs:PutLogEvents"
+    assert log["Resource"].split(":")[6] == "/aws/kinesisfirehose/events"

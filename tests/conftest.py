@@ -1,0 +1,20 @@
+"""What all Python tests share: the local AWS, one for a run of the tests."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "aws"))
+
+from local import LocalAws  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS with the production stack in it; a test that stops it starts it again."""
+    local_aws = LocalAws(tmp_path_factory.mktemp("aws"))
+    local_aws.start()
+    yield local_aws
+    local_aws.stop()
