@@ -379,6 +379,8 @@ def _free_port(port: int) -> int:
             raise LocalAwsError(
                 f"port {port} of {HOST} can't be used: {error.strerror}"
             ) from None
+        except OverflowError:
+            raise LocalAwsError(f"port {port} is not within 0 to 65535") from None
         return int(probe.getsockname()[1])
 
 

@@ -124,6 +124,12 @@ def test_serve_fails_when_its_port_is_taken(tmp_path: Path) -> None:
     )
 
 
+def test_serve_fails_when_its_port_is_not_one(tmp_path: Path) -> None:
+    result = run("serve", "--port", "65536", "--dir", str(tmp_path))
+    assert result.returncode == 1
+    assert result.stderr == "local.py: port 65536 is not within 0 to 65535\n"
+
+
 def test_serve_fails_when_its_directory_is_taken(aws: LocalAws) -> None:
     result = run("serve", "--port", "0", "--dir", str(aws.directory))
     assert result.returncode == 1
