@@ -1,0 +1,51 @@
+# Where the tools that scripts/setup brings lie, and how to reach them. Sourced by the other scripts.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+die() {
+  echo "${0##*/}: $*" >&2
+  exit 1
+}
+
+# The version of a crate in Cargo.lock.
+locked() {
+  awk -v name="name = \"$1\"" '$0 == name { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock
+}
+
+# rustup's own tools before any others, and the Node of node_modules before the system's.
+PATH="$PWD/node_modules/.bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+export PATH
+
+# Kept outside the checkout, so that a fresh clone builds nothing twice; each name holds its version.
+cache=${HEADWATER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/headwater}
+worker_build=$cache/worker-build-$(locked worker)
+wasm_bindgen=$cache/wasm-bindgen-cli-$(locked wasm-bindgen)
+
+# The first Python that is new enough and can make virtual environments.
+python() {
+  local name
+  for name in python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$name"
+      return
+    fi
+  done
+  return 1
+}
+
+# One virtual environment per Python and list of packages.
+venv() {
+  local version
+  version=$("$(python)" -c 'import platform; print(platform.python_version())')
+  echo "$cache/python-$version-$(cksum <scripts/requirements.txt | tr ' ' -)"
+}
+
+# Debian's Rust with a Wasm standard library of ours, for machines where rustup can't fetch one.
+debian_rust() {
+  echo "$cache/debian-rust-$(/usr/bin/rustc --version 2>/dev/null | cut -d' ' -f2)"
+}
+
+rustup_has_wasm() {
+  [ -d "$(rustc --print target-libdir --target wasm32-unknown-unknown)" ]
+}
