@@ -1,3 +1,33 @@
-//! Headwater.
-#![allow(missing_docs)]
+//! Headwater: an event collector at the CDN edge that writes straight to AWS streams.
+//!
+//! # The way of a beacon
+//!
+//! Bytes come in at [`edge`], which knows the request's circumstances ([`context`]) and
+//! the operator's wishes ([`config`]). [`protocol`] cuts them into beacons, [`validate`]
+//! makes each an [`event`] or a [`failed`] event, [`enrich`] adds what the edge knows,
+//! [`route`] names its stream, and [`sink`] delivers it as a record. [`pipeline`] is that
+//! recipe; [`outcome`] is how it ends, for each beacon exactly once.
+//!
+//! Cleaning comes between `validate` and `enrich`, the catalogue's schemas beside
+//! `validate`, sessions and deduplication between `enrich` and `route`.
+//!
+//! # Invariants
+//!
+//! - A success is answered only when every record, failed events included, was accepted
+//!   by its stream.
+//! - Only `edge` names the runtime. Everything else is a function of its arguments: no
+//!   clock, no randomness, no environment, no network, no async.
+//! - No panic is reachable from input.
+
+pub mod config;
+pub mod context;
 pub mod edge;
+pub mod enrich;
+pub mod event;
+pub mod failed;
+pub mod outcome;
+pub mod pipeline;
+pub mod protocol;
+pub mod route;
+pub mod sink;
+pub mod validate;

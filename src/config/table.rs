@@ -1,0 +1,116 @@
+//! Reads one table of the configuration, key by key, and notes every mistake.
+
+use serde_json::{Map, Value};
+
+use super::ConfigError;
+
+/// A table whose keys are taken one by one; what is left at the end is unknown.
+pub struct Table<'a> {
+    path: String,
+    fields: Map<String, Value>,
+    known: Vec<String>,
+    errors: &'a mut Vec<ConfigError>,
+}
+
+impl<'a> Table<'a> {
+    /// The table `value` that stands at `path`.
+    pub fn new(path: String, value: Value, errors: &'a mut Vec<ConfigError>) -> Option<Self> {
+        match value {
+            Value::Object(fields) => Some(Self {
+                path,
+                fields,
+                known: Vec::new(),
+                errors,
+            }),
+            _ => {
+                errors.push(ConfigError::new(path, "must be a table"));
+                None
+            }
+        }
+    }
+
+    /// The value at `key`, if it is there.
+    pub fn optional(&mut self, key: &str) -> Option<Value> {
+        self.known.push(key.to_owned());
+        self.fields.remove(key)
+    }
+
+    /// The value at `key`; its absence is a mistake.
+    pub fn required(&mut self, key: &str) -> Option<Value> {
+        let value = self.optional(key);
+        if value.is_none() {
+            self.refuse(key, "is missing");
+        }
+        value
+    }
+
+    /// One of the named choices, if the key is there.
+    pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let value = self.optional(key)?;
+        let chosen = choices
+            .iter()
+            .find(|(name, _)| value.as_str() == Some(name));
+        if chosen.is_none() {
+            let names: Vec<String> = choices
+                .iter()
+                .map(|(name, _)| format!("{name:?}"))
+                .collect();
+            self.refuse(
+                key,
+                format!("must be one of {}, not {value}", names.join(", ")),
+            );
+        }
+        chosen.map(|(_, choice)| *choice)
+    }
+
+    /// An integer from `least` to `most`, if the key is there.
+    pub fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
+        let value = self.optional(key)?;
+        let number = value
+            .as_u64()
+            .filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            self.refuse(
+                key,
+                format!("must be an integer from {least} to {most}, not {value}"),
+            );
+        }
+        number
+    }
+
+    /// Reads a table inside of this one.
+    pub fn nested<T>(
+        &mut self,
+        key: &str,
+        value: Value,
+        read: impl FnOnce(&mut Table<'_>) -> T,
+    ) -> Option<T> {
+        let mut table = Table::new(format!("{}.{key}", self.path), value, self.errors)?;
+        let read = read(&mut table);
+        table.finish();
+        Some(read)
+    }
+
+    /// Notes a mistake in the value of `key`.
+    pub fn refuse(&mut self, key: &str, problem: impl Into<String>) {
+        self.errors
+            .push(ConfigError::new(format!("{}.{key}", self.path), problem));
+    }
+
+    /// How many mistakes were noted so far.
+    pub fn mistakes(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Notes every key that nobody asked for.
+    pub fn finish(self) {
+        for key in self.fields.keys() {
+            let problem = format!(
+                "is no setting of this version; there are {}",
+                self.known.join(", ")
+            );
+            self.errors
+                .push(ConfigError::new(format!("{}.{key}", self.path), problem));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The one fate of each beacon, and the answer that tells it.
+//!
+//! Two exhaustive matches live here: from a refusal of a request to its HTTP status,
+//! and from the outcomes of a request's beacons to its answer. A success is answered
+//! only for beacons whose records, failed ones included, are durable.
+
+use serde::Serialize;
+
+use crate::config::ConfigError;
+use crate::event::EventId;
+use crate::failed::{Code, Violation};
+use crate::protocol::ProtocolError;
+
+/// The fate of one beacon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its record is in its stream.
+    Accepted,
+    /// It is in the stream of failed events, for this reason.
+    Failed(Violation),
+}
+
+/// What is told of one beacon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict<'a> {
+    /// Its place in the request.
+    pub index: usize,
+    /// The id that it is known by.
+    pub event_id: EventId,
+    /// `accepted` or `failed`.
+    pub outcome: &'static str,
+    /// The first rule that it broke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<&'a str>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'a str>,
+}
+
+impl Outcome {
+    /// The verdict on the beacon at `index`.
+    pub fn verdict(&self, index: usize, event_id: EventId) -> Verdict<'_> {
+        match self {
+            Self::Accepted => Verdict {
+                index,
+                event_id,
+                outcome: "accepted",
+                code: None,
+                pointer: None,
+                message: None,
+            },
+            Self::Failed(violation) => Verdict {
+                index,
+                event_id,
+                outcome: "failed",
+                code: Some(violation.code),
+                pointer: Some(&violation.pointer),
+                message: Some(&violation.message),
+            },
+        }
+    }
+}
+
+/// Why a whole request got no verdicts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The client's: no such address.
+    #[error("no such address; beacons go to POST /v1/events")]
+    NotFound,
+    /// The client's: another method.
+    #[error("method not taken here; send {0}")]
+    MethodNotAllowed(&'static str),
+    /// The client's: a site that may not send here.
+    #[error("origin {0:?} is not one of HEADWATER.origins")]
+    OriginNotAllowed(String),
+    /// The client's: the body.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The client's: the body broke off.
+    #[error("body could not be read to its end")]
+    BodyCutShort,
+    /// The operator's: no event could be delivered.
+    #[error("{}", sentences(.0))]
+    NotConfigured(Vec<ConfigError>),
+    /// The stream's: the data is not durable; the client must keep it.
+    #[error("{stream} did not take every record ({code}); send again")]
+    NotDurable {
+        /// The stream.
+        stream: String,
+        /// The problem in one word.
+        code: String,
+        /// When to try again.
+        retry_after_s: u64,
+    },
+}
+
+fn sentences(errors: &[ConfigError]) -> String {
+    errors
+        .iter()
+        .map(ConfigError::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+impl Refusal {
+    /// The HTTP status, as the contract has it.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::NotFound => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::OriginNotAllowed(_) => 403,
+            Self::BodyCutShort | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
+            Self::Protocol(
+                ProtocolError::UnsupportedMediaType(_) | ProtocolError::UnsupportedEncoding(_),
+            ) => 415,
+            Self::Protocol(
+                ProtocolError::BodyTooLarge { .. }
+                | ProtocolError::InflatedTooLarge { .. }
+                | ProtocolError::TooManyBeacons { .. },
+            ) => 413,
+            Self::NotConfigured(_) | Self::NotDurable { .. } => 503,
+        }
+    }
+
+    /// The reason in one word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::OriginNotAllowed(_) => "origin_not_allowed",
+            Self::BodyCutShort => "body_cut_short",
+            Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
+            Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
+            Self::Protocol(ProtocolError::UnsupportedEncoding(_)) => "unsupported_encoding",
+            Self::Protocol(ProtocolError::BodyTooLarge { .. }) => "body_too_large",
+            Self::Protocol(ProtocolError::InflatedTooLarge { .. }) => "inflated_too_large",
+            Self::Protocol(ProtocolError::TooManyBeacons { .. }) => "too_many_beacons",
+            Self::NotConfigured(_) => "not_configured",
+            Self::NotDurable { .. } => "not_durable",
+        }
+    }
+
+    /// When the client may try again, in seconds, where trying again can help.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        /// A configuration is mended by a person.
+        const UNTIL_MENDED_S: u64 = 60;
+        match self {
+            Self::NotDurable { retry_after_s, .. } => Some(*retry_after_s),
+            Self::NotConfigured(_) => Some(UNTIL_MENDED_S),
+            Self::NotFound
+            | Self::MethodNotAllowed(_)
+            | Self::OriginNotAllowed(_)
+            | Self::Protocol(_)
+            | Self::BodyCutShort => None,
+        }
+    }
+}
+
+/// An HTTP answer, before the edge adds its headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After`, in seconds.
+    pub retry_after_s: Option<u64>,
+    /// A JSON body.
+    pub body: Option<String>,
+}
+
+/// When the verdicts are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// When some beacon was not accepted.
+    Exceptions,
+    /// In any case, as `?verdicts=1` asks.
+    Always,
+}
+
+impl Answer {
+    /// The answer to a request whose beacons all have a durable outcome.
+    pub fn of_outcomes(outcomes: &[(EventId, Outcome)], telling: Telling) -> Self {
+        #[derive(Serialize)]
+        struct Verdicts<'a> {
+            verdicts: Vec<Verdict<'a>>,
+        }
+        let all_accepted = outcomes
+            .iter()
+            .all(|(_, outcome)| *outcome == Outcome::Accepted);
+        if all_accepted && telling == Telling::Exceptions {
+            return Self {
+                status: 204,
+                retry_after_s: None,
+                body: None,
+            };
+        }
+        let verdicts = outcomes
+            .iter()
+            .enumerate()
+            .map(|(index, (event_id, outcome))| outcome.verdict(index, *event_id))
+            .collect();
+        Self {
+            status: 200,
+            retry_after_s: None,
+            body: json(&Verdicts { verdicts }),
+        }
+    }
+
+    /// The answer to a request that got no verdicts. `kept_as` is the failed event that
+    /// an undecodable body was kept as.
+    pub fn of_refusal(refusal: &Refusal, kept_as: Option<EventId>) -> Self {
+        #[derive(Serialize)]
+        struct Error<'a> {
+            code: &'static str,
+            message: String,
+            #[serde(flatten)]
+            violation: Option<ViolationPlace<'a>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            event_id: Option<EventId>,
+        }
+        #[derive(Serialize)]
+        struct ViolationPlace<'a> {
+            rule: Code,
+            pointer: &'a str,
+        }
+        let violation = match refusal {
+            Refusal::Protocol(ProtocolError::Undecodable(violation)) => Some(ViolationPlace {
+                rule: violation.code,
+                pointer: &violation.pointer,
+            }),
+            _ => None,
+        };
+        let body = Error {
+            code: refusal.code(),
+            message: refusal.to_string(),
+            violation,
+            event_id: kept_as,
+        };
+        Self {
+            status: refusal.status(),
+            retry_after_s: refusal.retry_after_s(),
+            body: json(&body),
+        }
+    }
+}
+
+/// These types hold only texts and numbers, which JSON always takes.
+fn json(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
+}

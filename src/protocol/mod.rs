@@ -1,0 +1,253 @@
+//! From bytes to beacons: what a request's body or query says it holds.
+//!
+//! A beacon that is broken by itself never hurts its neighbours: the body is cut
+//! into the beacons' own texts first, and each is read alone. Nothing here judges a
+//! beacon's fields; `validate` does.
+
+pub mod body;
+pub mod native;
+pub mod pixel;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use crate::event::DeviceId;
+use crate::failed::{Code, Violation};
+
+/// What arrived as one item of a request; untrusted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beacon {
+    /// Its top-level fields, as sent.
+    pub fields: Map<String, Value>,
+}
+
+/// What stands around the beacons of a request and holds for each of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// The client's clock when it sent the request.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// The device that sent it, for beacons that don't say.
+    pub device_id: Option<DeviceId>,
+}
+
+/// What a request may hold at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a body as sent.
+    pub body_bytes: usize,
+    /// Bytes of a body once inflated.
+    pub inflated_bytes: usize,
+    /// Beacons of a request.
+    pub beacons: usize,
+    /// Bytes of one beacon.
+    pub beacon_bytes: usize,
+    /// Levels of objects and arrays in a beacon, itself included.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 256_000,
+            inflated_bytes: 1_048_576,
+            beacons: 500,
+            beacon_bytes: 256_000,
+            depth: 32,
+        }
+    }
+}
+
+/// Why a request's body was not cut into beacons.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// The client's: a type that we don't read.
+    #[error(
+        "content type {0:?} is not taken; send text/plain, application/json or application/x-ndjson"
+    )]
+    UnsupportedMediaType(String),
+    /// The client's: a compression that we don't read.
+    #[error("content encoding {0:?} is not taken; send gzip or none")]
+    UnsupportedEncoding(String),
+    /// The client's: more bytes than the limit, as sent.
+    #[error("body has more than {limit} bytes, the limit as sent")]
+    BodyTooLarge {
+        /// Bytes.
+        limit: usize,
+    },
+    /// The client's: more bytes than the limit, once inflated.
+    #[error("body inflates to more than {limit} bytes, the limit")]
+    InflatedTooLarge {
+        /// Bytes.
+        limit: usize,
+    },
+    /// The client's: more beacons than the limit.
+    #[error("body has {count} beacons, limit {limit}")]
+    TooManyBeacons {
+        /// Beacons sent.
+        count: usize,
+        /// Beacons allowed.
+        limit: usize,
+    },
+    /// The client's: not what it says it is; kept as one failed event.
+    #[error("{0}")]
+    Undecodable(Violation),
+}
+
+/// Reads one beacon's own text.
+pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
+    if text.len() > limits.beacon_bytes {
+        let message = format!(
+            "beacon has {} bytes, limit {}",
+            text.len(),
+            limits.beacon_bytes
+        );
+        return Err(Violation::whole(Code::TooLarge, message));
+    }
+    if depth(text) > limits.depth {
+        let message = format!("beacon is nested deeper than {} levels", limits.depth);
+        return Err(Violation::whole(Code::TooDeep, message));
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) => Ok(Beacon { fields }),
+        Ok(other) => {
+            let message = format!("a beacon must be an object, not {}", type_name(&other));
+            Err(Violation::whole(Code::WrongType, message))
+        }
+        Err(error) => Err(Violation::whole(
+            Code::BadJson,
+            format!("beacon is not JSON: {error}"),
+        )),
+    }
+}
+
+/// The JSON type of `value`, with its article.
+pub fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Reads an RFC 3339 text or a count of milliseconds since the epoch, years 0 to 9999.
+pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
+    let time = match value {
+        Value::String(text) => DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|time| time.to_utc()),
+        Value::Number(number) => number
+            .as_f64()
+            .filter(|milliseconds| milliseconds.abs() < 1e15)
+            .and_then(|milliseconds| DateTime::from_timestamp_millis(milliseconds as i64)),
+        _ => return Err((Code::WrongType, type_name(value))),
+    };
+    time.filter(|time| (0..=9_999).contains(&chrono::Datelike::year(time)))
+        .ok_or((Code::BadFormat, type_name(value)))
+}
+
+/// How deep `text` nests, by its brackets outside of strings; exact for JSON, and
+/// found without recursion.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            beacon_bytes: 100,
+            depth: 3,
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn a_beacon_is_an_object_within_the_limits() {
+        assert!(beacon(r#"{"name":"a","props":{"b":["[[[[{{"]}}"#, &limits()).is_ok());
+        let cases = [
+            (
+                r#""name""#.to_owned(),
+                Code::WrongType,
+                "a beacon must be an object, not a string",
+            ),
+            (
+                r#"{"a":{"b":{"c":{}}}}"#.to_owned(),
+                Code::TooDeep,
+                "beacon is nested deeper than 3 levels",
+            ),
+            (
+                format!("{{\"a\":\"{}\"}}", "x".repeat(100)),
+                Code::TooLarge,
+                "beacon has 108 bytes, limit 100",
+            ),
+            (
+                "{\"a\":}".to_owned(),
+                Code::BadJson,
+                "beacon is not JSON: expected value at line 1 column 6",
+            ),
+        ];
+        for (text, code, message) in cases {
+            assert_eq!(
+                beacon(&text, &limits()),
+                Err(Violation::whole(code, message))
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_keep_every_digit() {
+        let text = r#"{"a":[0.10,1e+3,123456789012345678901234567890,-0]}"#;
+        let Beacon { fields } = beacon(text, &limits()).unwrap();
+        assert_eq!(serde_json::to_string(&fields).unwrap(), text);
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339_or_milliseconds() {
+        let at = |value| timestamp(&value).map(|time| time.to_rfc3339());
+        assert_eq!(
+            at(json!(1_795_000_000_123_i64)).unwrap(),
+            "2026-11-18T11:06:40.123+00:00"
+        );
+        assert_eq!(
+            at(json!("2026-11-18T12:06:40.123+01:00")).unwrap(),
+            "2026-11-18T11:06:40.123+00:00"
+        );
+        assert_eq!(
+            at(json!(1_795_000_000_123.75)).unwrap(),
+            "2026-11-18T11:06:40.123+00:00"
+        );
+        assert_eq!(at(json!("yesterday")).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!(1e300)).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!(-9e14)).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!([])).unwrap_err().0, Code::WrongType);
+    }
+}

@@ -1,0 +1,89 @@
+//! The pixel: one beacon in the query of a `GET`, for mails and pages without scripts.
+//!
+//! A parameter is a field of the native protocol; `props.KEY` and `metadata.KEY` fill
+//! the objects. Values are texts; `seq` and an all-digit `time` are numbers.
+
+use serde_json::{Map, Number, Value};
+
+use super::Beacon;
+
+/// The smallest transparent GIF, 43 bytes.
+pub const GIF: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
+
+/// Reads a query, without its question mark. A parameter that comes twice counts once,
+/// the last time.
+pub fn beacon(query: &str) -> Beacon {
+    let mut fields = Map::new();
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        let (key, value) = (key.into_owned(), value.into_owned());
+        match key.split_once('.') {
+            Some((object @ ("props" | "metadata"), inner)) => {
+                let entry = fields
+                    .entry(object)
+                    .or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(map) = entry {
+                    map.insert(inner.to_owned(), Value::String(value));
+                }
+            }
+            _ => {
+                let value = typed(&key, value);
+                fields.insert(key, value);
+            }
+        }
+    }
+    Beacon { fields }
+}
+
+fn typed(key: &str, value: String) -> Value {
+    let number = || {
+        value
+            .parse::<u64>()
+            .ok()
+            .filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    match key {
+        "seq" | "time" => number()
+            .map(|number| Value::Number(Number::from(number)))
+            .unwrap_or(Value::String(value)),
+        _ => Value::String(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_query_is_a_beacon() {
+        let query = "name=mail_open&device_id=d%2F1&seq=7&time=1795000000123&props.list=Black+Friday&props.x=%C3%A4&&metadata.tag=a%3Db";
+        let expected = json!({
+            "name": "mail_open", "device_id": "d/1", "seq": 7, "time": 1_795_000_000_123_u64,
+            "props": {"list": "Black Friday", "x": "ä"}, "metadata": {"tag": "a=b"},
+        });
+        assert_eq!(Value::Object(beacon(query).fields), expected);
+    }
+
+    #[test]
+    fn odd_queries_are_read_without_loss_of_their_fields() {
+        let cases = [
+            ("", json!({})),
+            ("name", json!({"name": ""})),
+            ("a=%zz%4&b=%ff", json!({"a": "%zz%4", "b": "\u{fffd}"})),
+            (
+                "seq=-1&time=2026-11-18T11:06:40Z",
+                json!({"seq": "-1", "time": "2026-11-18T11:06:40Z"}),
+            ),
+            ("props=x&props.y=1", json!({"props": "x"})),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(Value::Object(beacon(query).fields), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_gif_is_one_transparent_pixel() {
+        assert!(GIF.starts_with(b"GIF89a\x01\0\x01\0") && GIF.ends_with(b"\x3b"));
+    }
+}

@@ -1,0 +1,431 @@
+//! The delivery of one request's records to one stream: a state machine that the edge
+//! drives, so that every fault can be replayed in a native test.
+//!
+//! ```text
+//! loop {
+//!     match delivery.step(now, health) {
+//!         Send { records, timeout_ms } => delivery.reply(send(records), now, random, health),
+//!         Wait { milliseconds } => sleep(milliseconds),
+//!         Spill | Done => break delivery.finish(),
+//!     }
+//! }
+//! ```
+//!
+//! A record leaves as accepted only on its own entry in an answer. What was refused, and
+//! only that, is sent again; what is unknown (a time-out, a lost connection, an answer
+//! that does not parse) is sent again too, and is the one way to a duplicate. A call
+//! that is refused for its bytes is halved until the record that poisons it stands alone.
+
+use std::collections::VecDeque;
+
+use super::answer::{Answer, Blame, Refusal, Reply};
+use super::batch::{self, Call, CallLimits};
+use super::firehose;
+use super::health::{Health, Milliseconds, Permit, Problem, RetryCost};
+use super::record::Record;
+use super::{Stream, StreamName};
+
+/// Waits and sizes of a delivery inside of a request.
+/// Source of the waits: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/> (full jitter).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How long the caller waits at most.
+    pub deadline_ms: u64,
+    /// Bytes at which a call is closed.
+    pub call_bytes: usize,
+}
+
+impl Policy {
+    const BASE_MS: u64 = 50;
+    const THROTTLED_BASE_MS: u64 = 500;
+    const CAP_MS: u64 = 1_000;
+    /// The records of a probe.
+    const PROBE_RECORDS: usize = 25;
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        // Hashing 4 MiB costs 12 to 20 ms of CPU in Wasm, so calls are closed far below it.
+        Self {
+            deadline_ms: 2_000,
+            call_bytes: 1_048_576,
+        }
+    }
+}
+
+/// What the driver does next.
+#[derive(Debug, PartialEq)]
+pub enum Step<'a> {
+    /// Send one call with these records, sign it now, and hand the reply to [`Delivery::reply`].
+    Send {
+        /// In the order in which the answer's entries are paired with them.
+        records: Vec<&'a Record>,
+        /// How long to wait for the answer.
+        timeout_ms: u64,
+    },
+    /// Come back after this many milliseconds.
+    Wait {
+        /// Milliseconds.
+        milliseconds: u64,
+    },
+    /// Give up for this request: what is [`Fate::Pending`] is not durable.
+    Spill,
+    /// Every record is accepted or poisoned.
+    Done,
+}
+
+/// What became of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Not known to be accepted; it must be sent again, by us or by the client.
+    Pending,
+    /// The stream has it.
+    Accepted,
+    /// The service refuses it for itself, and always will.
+    Poisoned(Refusal),
+}
+
+/// The records of one request for one stream, and how far they are.
+#[derive(Debug)]
+pub struct Delivery {
+    records: Vec<Record>,
+    fates: Vec<Fate>,
+    /// Yet to be sent, in order.
+    calls: VecDeque<Call>,
+    in_flight: Call,
+    deadline: Milliseconds,
+    /// Not before this time.
+    resume_at: Milliseconds,
+    /// Failures since a record was last accepted.
+    failures: u32,
+    /// What the next call was paid for as a retry.
+    paid: Option<RetryCost>,
+    clock: ClockTrust,
+    gave_up: Option<Problem>,
+}
+
+/// Whether a signature was already refused for its time in this delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClockTrust {
+    Untried,
+    SignedAgain,
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub struct Report {
+    /// Each record with its fate, in their order.
+    pub records: Vec<(Record, Fate)>,
+    /// Why it gave up, when it did.
+    pub problem: Option<Problem>,
+    /// When the client may send again, in seconds, where it gave up.
+    pub retry_after_s: u64,
+}
+
+impl Report {
+    /// When to come back to a stream that is not left alone, in seconds.
+    pub const RETRY_AFTER_S: u64 = 5;
+}
+
+impl Delivery {
+    /// A delivery of `records` to `stream` that starts at `now`.
+    pub fn new(stream: &Stream, records: Vec<Record>, policy: Policy, now: Milliseconds) -> Self {
+        let Stream::Firehose(name) = stream;
+        let calls = batch::calls(
+            records.iter().map(firehose::encoded_len),
+            limits(name, policy),
+        );
+        Self {
+            fates: vec![Fate::Pending; records.len()],
+            records,
+            calls,
+            in_flight: Call::new(),
+            deadline: now.saturating_add(policy.deadline_ms),
+            resume_at: now,
+            failures: 0,
+            paid: None,
+            clock: ClockTrust::Untried,
+            gave_up: None,
+        }
+    }
+
+    /// What to do at `now`. A call whose reply was never handed in counts as unknown.
+    pub fn step(&mut self, now: Milliseconds, health: &mut Health) -> Step<'_> {
+        if !self.in_flight.is_empty() {
+            self.calls.push_front(std::mem::take(&mut self.in_flight));
+        }
+        if self.gave_up.is_some() {
+            return Step::Spill;
+        }
+        if self.calls.is_empty() {
+            return Step::Done;
+        }
+        if now < self.resume_at {
+            return Step::Wait {
+                milliseconds: self.resume_at - now,
+            };
+        }
+        if now >= self.deadline {
+            return self.give_up(health.problem.clone().unwrap_or(Problem::TimedOut));
+        }
+        let most = match health.breaker.permit(now) {
+            Permit::Call => usize::MAX,
+            Permit::Probe => Policy::PROBE_RECORDS,
+            Permit::NotBefore(_) => return self.give_up(Problem::BreakerOpen),
+        };
+        let Some(mut call) = self.calls.pop_front() else {
+            return Step::Done;
+        };
+        if call.len() > most {
+            self.calls.push_front(call.split_off(most));
+        }
+        self.in_flight = call;
+        let records = self
+            .in_flight
+            .iter()
+            .filter_map(|index| self.records.get(*index))
+            .collect();
+        Step::Send {
+            records,
+            timeout_ms: self.deadline - now,
+        }
+    }
+
+    /// Takes in what came of the call that the last [`Step::Send`] asked for. `random` is
+    /// drawn evenly from all of `u32`; it spreads the wait before a retry.
+    pub fn reply(&mut self, reply: Reply, now: Milliseconds, random: u32, health: &mut Health) {
+        let call = std::mem::take(&mut self.in_flight);
+        let paid = self.paid.take();
+        let retry = match reply {
+            Reply::Answered(http) => {
+                let retry_after_ms = http.retry_after_ms.unwrap_or(0);
+                match firehose::answer(&http, call.len()) {
+                    Answer::PerRecord(fates) => {
+                        health.breaker.answered(
+                            now,
+                            fates.len(),
+                            fates.iter().filter(|fate| fate.is_err()).count(),
+                        );
+                        self.pair(call, fates, paid, health)
+                    }
+                    Answer::Refused(refusal) => self.refused(call, refusal, now, health),
+                    Answer::Unknown(why) => {
+                        Some(self.failed(call, Problem::Unknown(why), now, health))
+                    }
+                }
+                .map(|retry| Retry {
+                    not_before_ms: retry_after_ms,
+                    ..retry
+                })
+            }
+            Reply::TimedOut => Some(self.failed(call, Problem::TimedOut, now, health)),
+            Reply::Unreachable(how) => {
+                Some(self.failed(call, Problem::Unreachable(how), now, health))
+            }
+            Reply::NotSent(why) => {
+                self.calls.push_front(call);
+                self.fail_for_good(Problem::NotSent(why), health);
+                None
+            }
+        };
+        if let Some(retry) = retry {
+            self.schedule(retry, now, random, health);
+        }
+    }
+
+    /// Ends the delivery at `now`, at whatever point it is.
+    pub fn finish(self, now: Milliseconds, health: &Health) -> Report {
+        let left_alone_s = health
+            .breaker
+            .open_until()
+            .map(|until| until.saturating_sub(now).div_ceil(1_000));
+        Report {
+            records: self.records.into_iter().zip(self.fates).collect(),
+            problem: self.gave_up,
+            retry_after_s: left_alone_s.unwrap_or(Report::RETRY_AFTER_S).max(1),
+        }
+    }
+
+    /// Pairs each record of `call` with its own entry of the answer.
+    fn pair(
+        &mut self,
+        call: Call,
+        answers: Vec<Result<(), Refusal>>,
+        paid: Option<RetryCost>,
+        health: &mut Health,
+    ) -> Option<Retry> {
+        let mut again = Call::new();
+        let mut accepted = 0_usize;
+        let mut refusals = Vec::new();
+        for (index, answer) in call.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => {
+                    accepted += 1;
+                    self.settle(index, Fate::Accepted);
+                }
+                Err(refusal) if refusal.blame == Blame::Request => {
+                    self.settle(index, Fate::Poisoned(refusal))
+                }
+                Err(refusal) => {
+                    again.push(index);
+                    refusals.push(refusal);
+                }
+            }
+        }
+        if accepted > 0 {
+            self.failures = 0;
+            health.budget.refund(paid);
+        }
+        if again.is_empty() {
+            health.problem = None;
+            return None;
+        }
+        self.calls.push_front(again);
+        let first_of = |blame| {
+            refusals
+                .iter()
+                .find(|refusal| refusal.blame == blame)
+                .cloned()
+        };
+        if let Some(refusal) = first_of(Blame::Operator) {
+            self.fail_for_good(Problem::Refused(refusal), health);
+            return None;
+        }
+        let throttled = first_of(Blame::Throttle);
+        let cost = if throttled.is_some() {
+            RetryCost::Throttle
+        } else {
+            RetryCost::Failure
+        };
+        health.problem = throttled
+            .or_else(|| refusals.first().cloned())
+            .map(Problem::Refused);
+        Some(Retry::after(cost))
+    }
+
+    /// Takes in the refusal of a whole call.
+    fn refused(
+        &mut self,
+        mut call: Call,
+        refusal: Refusal,
+        now: Milliseconds,
+        health: &mut Health,
+    ) -> Option<Retry> {
+        match refusal.blame {
+            Blame::Request => {
+                // The service works; it is the bytes.
+                health.breaker.answered(now, call.len(), 0);
+                if call.len() > 1 {
+                    let second_half = call.split_off(call.len() / 2);
+                    self.calls.push_front(second_half);
+                    self.calls.push_front(call);
+                } else {
+                    call.into_iter()
+                        .for_each(|index| self.settle(index, Fate::Poisoned(refusal.clone())));
+                }
+                None
+            }
+            Blame::Clock if self.clock == ClockTrust::Untried => {
+                self.clock = ClockTrust::SignedAgain;
+                self.calls.push_front(call);
+                None
+            }
+            Blame::Clock | Blame::Operator => {
+                self.calls.push_front(call);
+                health.breaker.failed(now);
+                self.fail_for_good(Problem::Refused(refusal), health);
+                None
+            }
+            Blame::Throttle => {
+                let retry = self.failed(call, Problem::Refused(refusal), now, health);
+                Some(Retry {
+                    cost: RetryCost::Throttle,
+                    ..retry
+                })
+            }
+            Blame::Service => Some(self.failed(call, Problem::Refused(refusal), now, health)),
+        }
+    }
+
+    /// A whole call failed in a way that may pass.
+    fn failed(
+        &mut self,
+        call: Call,
+        problem: Problem,
+        now: Milliseconds,
+        health: &mut Health,
+    ) -> Retry {
+        self.calls.push_front(call);
+        health.breaker.failed(now);
+        health.problem = Some(problem);
+        Retry::after(RetryCost::Failure)
+    }
+
+    /// Sets the time of the next try, or gives up where there is no time or budget for it.
+    fn schedule(&mut self, retry: Retry, now: Milliseconds, random: u32, health: &mut Health) {
+        let wait = backoff_ms(retry.cost, self.failures, random).max(retry.not_before_ms);
+        self.failures = self.failures.saturating_add(1);
+        self.resume_at = now.saturating_add(wait);
+        if self.resume_at >= self.deadline || !health.budget.spend(retry.cost) {
+            self.give_up(health.problem.clone().unwrap_or(Problem::TimedOut));
+        } else {
+            self.paid = Some(retry.cost);
+        }
+    }
+
+    fn settle(&mut self, index: usize, fate: Fate) {
+        if let Some(slot) = self.fates.get_mut(index) {
+            *slot = fate;
+        }
+    }
+
+    fn fail_for_good(&mut self, problem: Problem, health: &mut Health) {
+        health.problem = Some(problem.clone());
+        self.give_up(problem);
+    }
+
+    fn give_up(&mut self, problem: Problem) -> Step<'static> {
+        self.gave_up = Some(problem);
+        Step::Spill
+    }
+}
+
+/// A retry to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Retry {
+    cost: RetryCost,
+    /// The least wait, as the service asked.
+    not_before_ms: u64,
+}
+
+impl Retry {
+    const fn after(cost: RetryCost) -> Self {
+        Self {
+            cost,
+            not_before_ms: 0,
+        }
+    }
+}
+
+/// Full jitter: evenly from 0 to `min(cap, base * 2^failures)` milliseconds.
+fn backoff_ms(cost: RetryCost, failures: u32, random: u32) -> u64 {
+    let base = match cost {
+        RetryCost::Failure => Policy::BASE_MS,
+        RetryCost::Throttle => Policy::THROTTLED_BASE_MS,
+    };
+    let most = base
+        .saturating_mul(1 << failures.min(16))
+        .min(Policy::CAP_MS);
+    (most + 1) * u64::from(random) >> u32::BITS
+}
+
+fn limits(stream: &StreamName, policy: Policy) -> CallLimits {
+    let bytes = policy
+        .call_bytes
+        .min(firehose::MAX_BYTES)
+        .saturating_sub(firehose::envelope_len(stream));
+    CallLimits {
+        records: firehose::MAX_RECORDS,
+        bytes,
+    }
+}

@@ -1,0 +1,322 @@
+//! How a stream has been of late: whether to call it at all, and whether to retry.
+//!
+//! The budget keeps retries from outnumbering successes; the breaker leaves a stream
+//! that fails alone for a while, then sends one small real call to see. Both are
+//! shared by all requests to a stream in one isolate, and both only ever delay: what
+//! they hold back is answered 503 or spilled, never dropped.
+
+use super::answer::Refusal;
+
+/// Milliseconds since the epoch, by the edge's clock.
+pub type Milliseconds = u64;
+
+/// The state of one stream.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    /// Pays for retries.
+    pub budget: RetryBudget,
+    /// Decides whether to call.
+    pub breaker: Breaker,
+    /// The last thing that went wrong since the last success; for operators.
+    pub problem: Option<Problem>,
+}
+
+/// Why records were not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The service refused.
+    #[error("{}{}{}", .0.code, if .0.message.is_empty() { "" } else { ": " }, .0.message)]
+    Refused(Refusal),
+    /// The service's answer proved nothing.
+    #[error("{0}")]
+    Unknown(String),
+    /// No answer in time.
+    #[error("no answer within the deadline")]
+    TimedOut,
+    /// No connection.
+    #[error("connection failed: {0}")]
+    Unreachable(String),
+    /// Not sent, for a reason of ours or the operator's.
+    #[error("call not sent: {0}")]
+    NotSent(String),
+    /// The breaker is open.
+    #[error("left alone after repeated failures")]
+    BreakerOpen,
+}
+
+impl Problem {
+    /// The problem in one word for those outside, who must not learn of our account.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused(refusal) => &refusal.code,
+            Self::Unknown(_) => "unknown_answer",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable(_) => "unreachable",
+            Self::NotSent(_) => "not_sent",
+            Self::BreakerOpen => "breaker_open",
+        }
+    }
+}
+
+/// A token bucket that retries draw from and successes fill.
+/// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+#[derive(Debug, Clone)]
+pub struct RetryBudget {
+    tokens: u32,
+}
+
+/// What a retry costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryCost {
+    /// After a failure.
+    Failure,
+    /// After a throttle.
+    Throttle,
+}
+
+impl RetryCost {
+    const fn tokens(self) -> u32 {
+        match self {
+            Self::Failure => 14,
+            Self::Throttle => 5,
+        }
+    }
+}
+
+impl RetryBudget {
+    const CAPACITY: u32 = 500;
+
+    /// Pays for a retry, when there is enough.
+    #[must_use]
+    pub fn spend(&mut self, cost: RetryCost) -> bool {
+        match self.tokens.checked_sub(cost.tokens()) {
+            Some(left) => {
+                self.tokens = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Gives back what a successful call paid for being a retry; a token when it was none.
+    pub fn refund(&mut self, paid: Option<RetryCost>) {
+        let tokens = paid.map_or(1, RetryCost::tokens);
+        self.tokens = self.tokens.saturating_add(tokens).min(Self::CAPACITY);
+    }
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self {
+            tokens: Self::CAPACITY,
+        }
+    }
+}
+
+/// Whether a call may be made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    /// Go on.
+    Call,
+    /// One small call, to see.
+    Probe,
+    /// Not before this time.
+    NotBefore(Milliseconds),
+}
+
+/// Opens after [`Breaker::FAILURES`] whole calls failed in a row, or when half of the
+/// records of the last [`Breaker::CALLS`] calls were refused.
+#[derive(Debug, Clone)]
+pub struct Breaker {
+    state: State,
+    failures_in_a_row: u32,
+    recent: Tally,
+    /// How long the next opening lasts.
+    rest_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    /// No call before then.
+    Open {
+        until: Milliseconds,
+    },
+    /// One probe is under way. If its end is never heard of (its request was cancelled),
+    /// another may go then.
+    Probing {
+        until: Milliseconds,
+    },
+}
+
+/// The records of the calls since the tally was last judged.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    calls: u32,
+    records: usize,
+    refused: usize,
+}
+
+impl Breaker {
+    /// Whole calls that fail in a row before it opens.
+    pub const FAILURES: u32 = 5;
+    /// Calls over which refused records are counted.
+    pub const CALLS: u32 = 10;
+    /// The first opening, and how far its doubling goes.
+    const REST_MS: u64 = 10_000;
+    const MAX_REST_MS: u64 = 60_000;
+
+    /// Whether a call may be made at `now`.
+    pub fn permit(&mut self, now: Milliseconds) -> Permit {
+        match self.state {
+            State::Closed => Permit::Call,
+            State::Open { until } | State::Probing { until } if now < until => {
+                Permit::NotBefore(until)
+            }
+            State::Open { .. } | State::Probing { .. } => {
+                self.state = State::Probing {
+                    until: now.saturating_add(Self::REST_MS),
+                };
+                Permit::Probe
+            }
+        }
+    }
+
+    /// A call of `records` was answered and `refused` of them were not taken.
+    pub fn answered(&mut self, now: Milliseconds, records: usize, refused: usize) {
+        self.failures_in_a_row = 0;
+        match self.state {
+            // The late end of a call from before it opened says nothing new.
+            State::Open { .. } => {}
+            State::Probing { .. } if half(refused, records) => self.open(now),
+            State::Probing { .. } => *self = Self::default(),
+            State::Closed => {
+                self.recent.calls += 1;
+                self.recent.records += records;
+                self.recent.refused += refused;
+                if self.recent.calls >= Self::CALLS {
+                    let tally = std::mem::take(&mut self.recent);
+                    if half(tally.refused, tally.records) {
+                        self.open(now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A whole call failed.
+    pub fn failed(&mut self, now: Milliseconds) {
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        match self.state {
+            State::Open { .. } => {}
+            State::Probing { .. } => self.open(now),
+            State::Closed if self.failures_in_a_row >= Self::FAILURES => self.open(now),
+            State::Closed => {}
+        }
+    }
+
+    /// When it is open, the time before which no call is made.
+    pub fn open_until(&self) -> Option<Milliseconds> {
+        match self.state {
+            State::Closed => None,
+            State::Open { until } | State::Probing { until } => Some(until),
+        }
+    }
+
+    fn open(&mut self, now: Milliseconds) {
+        self.state = State::Open {
+            until: now.saturating_add(self.rest_ms),
+        };
+        self.rest_ms = (self.rest_ms * 2).min(Self::MAX_REST_MS);
+        self.failures_in_a_row = 0;
+        self.recent = Tally::default();
+    }
+}
+
+const fn half(refused: usize, records: usize) -> bool {
+    records > 0 && refused.saturating_mul(2) >= records
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            state: State::Closed,
+            failures_in_a_row: 0,
+            recent: Tally::default(),
+            rest_ms: Self::REST_MS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_stops_retries_until_successes_pay_for_them() {
+        let mut budget = RetryBudget::default();
+        let retries = (0..1_000)
+            .take_while(|_| budget.spend(RetryCost::Failure))
+            .count();
+        assert_eq!(retries, 35);
+        assert!(budget.spend(RetryCost::Throttle), "ten tokens are left");
+        assert!(budget.spend(RetryCost::Throttle));
+        assert!(!budget.spend(RetryCost::Throttle));
+        budget.refund(Some(RetryCost::Throttle));
+        assert!(budget.spend(RetryCost::Throttle));
+        (0..10_000).for_each(|_| budget.refund(None));
+        assert_eq!(budget.tokens, RetryBudget::CAPACITY);
+    }
+
+    #[test]
+    fn five_failed_calls_in_a_row_open_it_and_an_answer_starts_the_count_again() {
+        let mut breaker = Breaker::default();
+        (0..4).for_each(|_| breaker.failed(0));
+        breaker.answered(0, 1, 0);
+        (0..4).for_each(|_| breaker.failed(0));
+        assert_eq!(breaker.permit(0), Permit::Call);
+        breaker.failed(0);
+        assert_eq!(breaker.permit(9_999), Permit::NotBefore(10_000));
+        assert_eq!(breaker.permit(10_000), Permit::Probe);
+    }
+
+    #[test]
+    fn half_of_the_records_refused_over_ten_calls_open_it() {
+        for (refused, opens) in [(4, false), (5, true)] {
+            let mut breaker = Breaker::default();
+            (0..10).for_each(|_| breaker.answered(0, 10, refused));
+            assert_eq!(breaker.open_until().is_some(), opens);
+        }
+    }
+
+    #[test]
+    fn one_probe_goes_at_a_time_and_its_end_decides() {
+        let mut breaker = Breaker::default();
+        let mut now = 0;
+        (0..5).for_each(|_| breaker.failed(now));
+        for rest in [10_000, 20_000, 40_000, 60_000, 60_000] {
+            breaker.failed(now);
+            assert_eq!(
+                breaker.open_until(),
+                Some(now + rest),
+                "late ends don't lengthen it"
+            );
+            now += rest;
+            assert_eq!(breaker.permit(now), Permit::Probe);
+            assert_eq!(breaker.permit(now + 9_999), Permit::NotBefore(now + 10_000));
+            breaker.failed(now);
+        }
+        now += 60_000;
+        assert_eq!(breaker.permit(now), Permit::Probe);
+        breaker.answered(now, 5, 0);
+        assert_eq!(breaker.permit(now), Permit::Call);
+    }
+
+    #[test]
+    fn a_probe_that_is_never_heard_of_does_not_hold_the_stream_shut() {
+        let mut breaker = Breaker::default();
+        (0..5).for_each(|_| breaker.failed(0));
+        assert_eq!(breaker.permit(10_000), Permit::Probe);
+        assert_eq!(breaker.permit(20_000), Permit::Probe);
+    }
+}

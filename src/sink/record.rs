@@ -1,0 +1,399 @@
+//! Records: the lines that a stream takes, each one JSON object and a newline.
+//!
+//! A record is made once and then only moved, so that what is retried is what was
+//! refused, to the byte. Columns are flat snake_case; an absent value is left out.
+
+use chrono::{DateTime, SecondsFormat, Timelike, Utc};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::context::Geo;
+use crate::enrich::{Enriched, Facts};
+use crate::event::{DeviceId, EventId, EventName, Level};
+use crate::failed::{Code, FailedEvent, Form, Stage, Violations};
+
+/// The version of the columns, in each record's `v`.
+pub const VERSION: u32 = 1;
+
+/// The most bytes of a record before base64.
+/// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Record.html>
+pub const MAX_BYTES: usize = 1_024_000;
+
+/// The most original bytes that one failed record carries; more go on in a further part.
+/// Under it base64, or a text whose quotes are all escaped, stays within [`MAX_BYTES`].
+const MAX_ORIGINAL_BYTES: usize = 262_144;
+
+/// The bytes of one record, at most [`MAX_BYTES`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record(Vec<u8>);
+
+/// Ours: a record that no stream would take.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// More bytes than a stream takes.
+    #[error("record has {bytes} bytes, limit {MAX_BYTES}")]
+    TooLarge {
+        /// Bytes that it would have.
+        bytes: usize,
+    },
+    /// A value that JSON can't hold.
+    #[error("record is not JSON: {0}")]
+    NotJson(String),
+}
+
+impl Record {
+    /// The record of an event.
+    pub fn of_event(enriched: &Enriched<'_>) -> Result<Self, RecordError> {
+        let Enriched { event, facts } = enriched;
+        Self::line(&EventColumns {
+            v: VERSION,
+            event_id: event.id,
+            name: &event.name,
+            level: event.level,
+            received: Received::of(facts),
+            client_time: event.client_time,
+            sent_at: event.sent_at,
+            device_id: event.device_id.as_ref(),
+            client_session_id: event.client_session_id.as_deref(),
+            seq: event.seq,
+            user_id: event.user_id.as_deref(),
+            build: event.build.as_deref(),
+            url: event.url.as_deref(),
+            title: event.title.as_deref(),
+            referrer: event.referrer.as_deref(),
+            screen: event.screen.as_deref(),
+            viewport: event.viewport.as_deref(),
+            language: event.language.as_deref(),
+            props: event.props.as_ref(),
+            metadata: event.metadata.as_ref(),
+        })
+    }
+
+    /// The records of a failed event: one, or as many as its original bytes need.
+    pub fn of_failed_event(failed: &FailedEvent, facts: &Facts) -> Result<Vec<Self>, RecordError> {
+        let mut parts: Vec<&[u8]> = failed.original.bytes.chunks(MAX_ORIGINAL_BYTES).collect();
+        if parts.is_empty() {
+            parts.push(&[]);
+        }
+        let count = parts.len();
+        let whole = |bytes| if count == 1 { printable(bytes) } else { None };
+        parts
+            .iter()
+            .enumerate()
+            .map(|(index, bytes)| {
+                let first = &failed.violations.first;
+                Self::line(&FailedColumns {
+                    v: VERSION,
+                    event_id: failed.event_id,
+                    name: failed.name.as_deref(),
+                    received: Received::of(facts),
+                    sent_at: failed.envelope.sent_at,
+                    device_id: failed.envelope.device_id.as_ref(),
+                    stage: failed.stage,
+                    code: first.code,
+                    pointer: &first.pointer,
+                    message: &first.message,
+                    violations: &failed.violations,
+                    original_form: failed.original.form,
+                    original_bytes: failed.original.bytes.len(),
+                    original: whole(bytes),
+                    original_base64: whole(bytes).is_none().then(|| base64(bytes)),
+                    part: (count > 1).then_some(index + 1),
+                    parts: (count > 1).then_some(count),
+                })
+            })
+            .collect()
+    }
+
+    fn line(columns: &impl Serialize) -> Result<Self, RecordError> {
+        let mut bytes =
+            serde_json::to_vec(columns).map_err(|error| RecordError::NotJson(error.to_string()))?;
+        bytes.push(b'\n');
+        match bytes.len() {
+            0..=MAX_BYTES => Ok(Self(bytes)),
+            bytes => Err(RecordError::TooLarge { bytes }),
+        }
+    }
+
+    /// The bytes, the newline at the end included.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The text of original bytes, when it can stand in a JSON string at less cost than base64.
+fn printable(bytes: &[u8]) -> Option<&str> {
+    let escaped_long =
+        |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+    std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains(escaped_long))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
+}
+
+#[derive(Serialize)]
+struct EventColumns<'a> {
+    v: u32,
+    event_id: EventId,
+    name: &'a EventName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<Level>,
+    #[serde(flatten)]
+    received: Received<'a>,
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "milliseconds_if_any"
+    )]
+    client_time: Option<DateTime<Utc>>,
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "milliseconds_if_any"
+    )]
+    sent_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<&'a DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referrer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    screen: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    viewport: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    props: Option<&'a Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Map<String, Value>>,
+}
+
+#[derive(Serialize)]
+struct FailedColumns<'a> {
+    v: u32,
+    event_id: EventId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(flatten)]
+    received: Received<'a>,
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "milliseconds_if_any"
+    )]
+    sent_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<&'a DeviceId>,
+    stage: Stage,
+    code: Code,
+    pointer: &'a str,
+    message: &'a str,
+    violations: &'a Violations,
+    original_form: Form,
+    original_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<usize>,
+}
+
+/// The columns of a request's facts, which events and failed events share.
+#[derive(Serialize)]
+struct Received<'a> {
+    #[serde(serialize_with = "milliseconds")]
+    received_at: DateTime<Utc>,
+    #[serde(serialize_with = "date")]
+    date: DateTime<Utc>,
+    hour: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<&'a str>,
+    #[serde(flatten)]
+    geo: &'a Geo,
+}
+
+impl<'a> Received<'a> {
+    fn of(facts: &'a Facts) -> Self {
+        Self {
+            received_at: facts.received_at,
+            date: facts.received_at,
+            hour: facts.received_at.hour(),
+            ip: facts.ip.as_deref(),
+            user_agent: facts.user_agent.as_deref(),
+            geo: &facts.geo,
+        }
+    }
+}
+
+fn milliseconds<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+fn milliseconds_if_any<S: Serializer>(
+    time: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => milliseconds(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn date<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&time.format("%Y-%m-%d"))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::net::IpAddr;
+
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    use super::*;
+    use crate::context::RequestContext;
+    use crate::enrich::{self, ip::IpPolicy};
+    use crate::event::EventIds;
+    use crate::failed::{Original, Violation};
+    use crate::protocol::{Beacon, Envelope, timestamp};
+    use crate::validate;
+
+    /// A record of any text, for tests of what carries records.
+    pub(crate) fn record(text: &str) -> Record {
+        Record::line(&text).unwrap()
+    }
+
+    pub(crate) fn context() -> RequestContext {
+        RequestContext {
+            received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
+            ip: Some(IpAddr::from([203, 0, 113, 77])),
+            user_agent: Some("Mozilla/5.0".to_owned()),
+            geo: Geo {
+                country: Some("CH".to_owned()),
+                asn: Some(64_500),
+                ..Geo::default()
+            },
+        }
+    }
+
+    fn text(record: &Record) -> &str {
+        std::str::from_utf8(record.bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_flat_line() {
+        let facts = enrich::facts(&context(), IpPolicy::Truncate);
+        let fields = json!({
+            "name": "order_placed", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
+            "time": 1_795_000_000_000_i64, "level": "high", "title": "a\nb",
+            "props": {"price": 19.90, "lines": [{"sku": "x"}]}, "metadata": {"tag": "t"},
+        });
+        let Value::Object(fields) = fields else {
+            panic!("not an object")
+        };
+        let envelope = Envelope {
+            sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(),
+            device_id: None,
+        };
+        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+        let event = validate::event(Beacon { fields }, &envelope, &mut ids).unwrap();
+        let record = Record::of_event(&enrich::event(event, &facts)).unwrap();
+        assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
+        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","name":"order_placed","level":"high","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+    }
+
+    fn failed(bytes: &[u8]) -> FailedEvent {
+        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+        FailedEvent {
+            event_id: ids.next_id(),
+            name: None,
+            stage: Stage::Protocol,
+            violations: Violation::whole(Code::BadJson, "beacon is not JSON").into(),
+            envelope: Envelope::default(),
+            original: Original {
+                bytes: bytes.to_vec(),
+                form: Form::Beacon,
+            },
+        }
+    }
+
+    fn records(bytes: &[u8]) -> Vec<Record> {
+        let facts = enrich::facts(&context(), IpPolicy::Truncate);
+        Record::of_failed_event(&failed(bytes), &facts).unwrap()
+    }
+
+    #[test]
+    fn a_failed_event_keeps_its_reason_and_its_text() {
+        let records = records(b"{\"name\":\"a\",\n}");
+        assert_eq!(records.len(), 1);
+        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":1,"event_id":"00000000-0000-7000-8000-000000000000","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_form":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
+    }
+
+    #[test]
+    fn the_original_bytes_come_back_whatever_they_are() {
+        let cases: [Vec<u8>; 6] = [
+            Vec::new(),
+            b"{\"broken\"".to_vec(),
+            vec![0xff, 0xfe, 0],
+            vec![1; 262_144],
+            vec![b'"'; 262_144],
+            (0..1_048_576_u32)
+                .map(|index| (index % 251) as u8)
+                .collect(),
+        ];
+        for bytes in cases {
+            let mut restored = Vec::new();
+            let records = records(&bytes);
+            for (index, record) in records.iter().enumerate() {
+                let columns: Value = serde_json::from_slice(record.bytes()).unwrap();
+                match (
+                    columns["original"].as_str(),
+                    columns["original_base64"].as_str(),
+                ) {
+                    (Some(text), None) => restored.extend_from_slice(text.as_bytes()),
+                    (None, Some(text)) => {
+                        restored.extend(base64_simd::STANDARD.decode_to_vec(text).unwrap())
+                    }
+                    other => panic!("{other:?}"),
+                }
+                if records.len() > 1 {
+                    assert_eq!(
+                        (&columns["part"], &columns["parts"]),
+                        (&json!(index + 1), &json!(records.len()))
+                    );
+                }
+                assert_eq!(columns["original_bytes"], json!(bytes.len()));
+            }
+            assert!(restored == bytes, "{} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_record_past_the_limit_is_not_made() {
+        let just = "x".repeat(MAX_BYTES - 3);
+        assert_eq!(Record::line(&just).unwrap().bytes().len(), MAX_BYTES);
+        assert_eq!(
+            Record::line(&format!("{just}x")),
+            Err(RecordError::TooLarge {
+                bytes: MAX_BYTES + 1
+            })
+        );
+    }
+}

@@ -1,0 +1,589 @@
+//! From a beacon to an event: the native protocol's fields, their types and limits.
+//!
+//! Every rule that a beacon breaks is reported, up to ten, each with a code, a JSON
+//! Pointer and a sentence. `null` and, in an optional text, the empty string stand for
+//! an absent field, as browsers send them. Nothing is repaired here; `clean` does.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use crate::event::{DeviceId, Event, EventId, EventIds, EventName, Level};
+use crate::failed::{Code, Violation, Violations, shown};
+use crate::protocol::{Beacon, Envelope, timestamp, type_name};
+
+/// The most characters of a text field.
+mod max_chars {
+    pub const ID: usize = 128;
+    pub const BUILD: usize = 64;
+    pub const LANGUAGE: usize = 64;
+    pub const TITLE: usize = 1_024;
+    /// What browsers and proxies take as an address.
+    pub const URL: usize = 8_192;
+}
+
+/// The largest integer that JavaScript counts exactly to.
+const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
+
+/// A beacon that broke at least one rule, and what could still be read of it.
+#[derive(Debug, PartialEq)]
+pub struct Invalid {
+    /// Its own id when that was valid, else a new one.
+    pub event_id: EventId,
+    /// Its name when that was valid.
+    pub name: Option<EventName>,
+    /// The rules it broke.
+    pub violations: Violations,
+}
+
+/// Checks every field of `beacon`; the envelope's device stands in for an absent one.
+pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<Event, Invalid> {
+    let mut fields = Fields {
+        fields: beacon.fields,
+        violations: Vec::new(),
+    };
+    let name = fields.name();
+    let id = fields.event_id().unwrap_or_else(|| ids.next_id());
+    let device_id = fields.device_id().or_else(|| envelope.device_id.clone());
+    let client_time = fields.time();
+    let seq = fields.seq();
+    let client_session_id = fields.text("session_id", max_chars::ID);
+    let level = fields.level();
+    let build = fields.text("build", max_chars::BUILD);
+    let user_id = fields.text("user_id", max_chars::ID);
+    let url = fields.text("url", max_chars::URL);
+    let title = fields.text("title", max_chars::TITLE);
+    let referrer = fields.text("referrer", max_chars::URL);
+    let screen = fields.size("screen");
+    let viewport = fields.size("viewport");
+    let language = fields.text("language", max_chars::LANGUAGE);
+    let props = fields.object("props");
+    let metadata = fields.object("metadata");
+    let violations = fields.finish();
+    let name = match name {
+        Ok(name) => name,
+        Err(first) => {
+            return Err(Invalid {
+                event_id: id,
+                name: None,
+                violations: Violations::new(first, violations),
+            });
+        }
+    };
+    if let Some(violations) = Violations::from_list(violations) {
+        return Err(Invalid {
+            event_id: id,
+            name: Some(name),
+            violations,
+        });
+    }
+    Ok(Event {
+        id,
+        name,
+        device_id,
+        client_time,
+        sent_at: envelope.sent_at,
+        seq,
+        client_session_id,
+        level,
+        build,
+        user_id,
+        url,
+        title,
+        referrer,
+        screen,
+        viewport,
+        language,
+        props,
+        metadata,
+    })
+}
+
+/// The fields not yet read, and the rules broken so far.
+struct Fields {
+    fields: Map<String, Value>,
+    violations: Vec<Violation>,
+}
+
+impl Fields {
+    fn name(&mut self) -> Result<EventName, Violation> {
+        let refused = |code, message: &str| Violation::of_field(code, "name", message);
+        match self.take("name") {
+            None => Err(refused(Code::MissingField, "name is missing")),
+            Some(Value::String(text)) => EventName::parse(text)
+                .ok_or_else(|| refused(Code::BadFormat, "name must match [a-z][a-z0-9_.]{0,63}")),
+            Some(other) => {
+                let message = format!("name must be a string, not {}", type_name(&other));
+                Err(refused(Code::WrongType, &message))
+            }
+        }
+    }
+
+    fn event_id(&mut self) -> Option<EventId> {
+        let text = self.take("id").and_then(|value| self.string("id", value))?;
+        EventId::parse(&text).or_else(|| {
+            self.refuse(
+                Code::BadFormat,
+                "id",
+                "id must be a UUID of 36 characters, and not the nil one",
+            )
+        })
+    }
+
+    fn device_id(&mut self) -> Option<DeviceId> {
+        let text = self
+            .take("device_id")
+            .and_then(|value| self.string("device_id", value))?;
+        let chars = text.chars().count();
+        if chars > DeviceId::MAX_CHARS {
+            return self.too_long("device_id", chars, DeviceId::MAX_CHARS);
+        }
+        DeviceId::parse(text).or_else(|| {
+            self.refuse(
+                Code::BadFormat,
+                "device_id",
+                "device_id must not be empty or hold control characters",
+            )
+        })
+    }
+
+    fn time(&mut self) -> Option<DateTime<Utc>> {
+        let value = self.take("time")?;
+        timestamp(&value)
+            .map_err(|(code, found)| {
+                let message = match code {
+                    Code::WrongType => format!("time must be a string or a number, not {found}"),
+                    _ => "time must be RFC 3339 or milliseconds since the epoch, years 0 to 9999"
+                        .to_owned(),
+                };
+                self.violations
+                    .push(Violation::of_field(code, "time", message));
+            })
+            .ok()
+    }
+
+    fn seq(&mut self) -> Option<u64> {
+        match self.take("seq")? {
+            Value::Number(number) => number
+                .as_u64()
+                .filter(|seq| *seq <= MAX_SAFE_INTEGER)
+                .or_else(|| {
+                    let message = format!("seq must be an integer from 0 to {MAX_SAFE_INTEGER}");
+                    self.refuse(Code::OutOfRange, "seq", &message)
+                }),
+            other => self.wrong_type("seq", "an integer", &other),
+        }
+    }
+
+    fn level(&mut self) -> Option<Level> {
+        let text = self
+            .take("level")
+            .and_then(|value| self.string("level", value))?;
+        Level::parse(&text).or_else(|| {
+            self.refuse(
+                Code::BadFormat,
+                "level",
+                "level must be one of low, mid, high",
+            )
+        })
+    }
+
+    /// A text of at most `max_chars` characters; the empty one counts as absent.
+    fn text(&mut self, field: &str, max_chars: usize) -> Option<String> {
+        let text = self
+            .take(field)
+            .and_then(|value| self.string(field, value))?;
+        let chars = text.chars().count();
+        if chars > max_chars {
+            return self.too_long(field, chars, max_chars);
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// `WIDTHxHEIGHT`, each of one to five digits.
+    fn size(&mut self, field: &str) -> Option<String> {
+        let digits = |part: &str| {
+            matches!(part.len(), 1..=5) && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let text = self
+            .take(field)
+            .and_then(|value| self.string(field, value))?;
+        match text.split_once('x') {
+            _ if text.is_empty() => None,
+            Some((width, height)) if digits(width) && digits(height) => Some(text),
+            _ => {
+                let message = format!("{field} must be WIDTHxHEIGHT in pixels, such as 1920x1080");
+                self.refuse(Code::BadFormat, field, &message)
+            }
+        }
+    }
+
+    fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
+        match self.take(field)? {
+            Value::Object(map) => Some(map),
+            other => self.wrong_type(field, "an object", &other),
+        }
+    }
+
+    /// What was not asked for is not a field of a beacon.
+    fn finish(mut self) -> Vec<Violation> {
+        for field in self.fields.keys() {
+            let message = format!(
+                "{} is not a field of a beacon; put it into props",
+                shown(field)
+            );
+            self.violations
+                .push(Violation::of_field(Code::UnknownField, field, message));
+        }
+        self.violations
+    }
+
+    fn take(&mut self, field: &str) -> Option<Value> {
+        self.fields.remove(field).filter(|value| !value.is_null())
+    }
+
+    fn string(&mut self, field: &str, value: Value) -> Option<String> {
+        match value {
+            Value::String(text) => Some(text),
+            other => self.wrong_type(field, "a string", &other),
+        }
+    }
+
+    fn wrong_type<T>(&mut self, field: &str, wanted: &str, found: &Value) -> Option<T> {
+        let message = format!("{field} must be {wanted}, not {}", type_name(found));
+        self.refuse(Code::WrongType, field, &message)
+    }
+
+    fn too_long<T>(&mut self, field: &str, chars: usize, limit: usize) -> Option<T> {
+        let message = format!("{field} has {chars} characters, limit {limit}");
+        self.refuse(Code::TooLong, field, &message)
+    }
+
+    fn refuse<T>(&mut self, code: Code, field: &str, message: &str) -> Option<T> {
+        self.violations
+            .push(Violation::of_field(code, field, message));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(fields: Value) -> Result<Event, Invalid> {
+        let Value::Object(fields) = fields else {
+            panic!("not an object")
+        };
+        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
+        event(Beacon { fields }, &Envelope::default(), &mut ids)
+    }
+
+    fn refused(fields: Value) -> Vec<(Code, String, String)> {
+        let violations = check(fields).unwrap_err().violations;
+        violations
+            .iter()
+            .map(|v| (v.code, v.pointer.clone(), v.message.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn a_full_beacon_becomes_an_event() {
+        let event = check(json!({
+            "name": "order_placed", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
+            "time": "2026-11-18T12:06:40.123+01:00", "seq": 3, "session_id": "s-1", "level": "high",
+            "build": "1.2.3", "user_id": "u-1", "url": "https://shop.example/p", "title": "P",
+            "referrer": "https://search.example/", "screen": "1920x1080", "viewport": "390x844",
+            "language": "de-CH", "props": {"price": 1.5}, "metadata": {"tag": "x"},
+        }))
+        .unwrap();
+        assert_eq!(event.id.to_string(), "01939b70-6d2a-7c3e-8f00-000000000001");
+        assert_eq!(
+            event.client_time.unwrap().timestamp_millis(),
+            1_795_000_000_123
+        );
+        assert_eq!((event.seq, event.level), (Some(3), Some(Level::High)));
+        assert_eq!(event.viewport.as_deref(), Some("390x844"));
+        assert_eq!(event.props.unwrap().get("price"), Some(&json!(1.5)));
+    }
+
+    #[test]
+    fn null_and_the_empty_text_stand_for_an_absent_field() {
+        let event = check(json!({
+            "name": "a", "id": null, "device_id": null, "time": null, "seq": null, "level": null,
+            "referrer": "", "user_id": "", "screen": "", "props": null, "metadata": null,
+        }))
+        .unwrap();
+        assert_eq!(
+            (event.device_id, event.referrer, event.screen, event.props),
+            (None, None, None, None)
+        );
+    }
+
+    #[test]
+    fn the_envelopes_device_stands_in_for_an_absent_one_only() {
+        let envelope = Envelope {
+            sent_at: None,
+            device_id: DeviceId::parse("outer".to_owned()),
+        };
+        for (fields, expected) in [
+            (json!({"name": "a"}), "outer"),
+            (json!({"name": "a", "device_id": null}), "outer"),
+            (json!({"name": "a", "device_id": "inner"}), "inner"),
+        ] {
+            let Value::Object(fields) = fields else {
+                panic!("not an object")
+            };
+            let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
+            let event = event(Beacon { fields }, &envelope, &mut ids).unwrap();
+            assert_eq!(event.device_id, DeviceId::parse(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_field_refuses_what_it_cannot_hold() {
+        let long = "x".repeat(9_000);
+        let cases = [
+            (
+                "name",
+                json!(1),
+                Code::WrongType,
+                "name must be a string, not a number",
+            ),
+            (
+                "name",
+                json!("Page View"),
+                Code::BadFormat,
+                "name must match [a-z][a-z0-9_.]{0,63}",
+            ),
+            ("name", json!(null), Code::MissingField, "name is missing"),
+            (
+                "id",
+                json!(true),
+                Code::WrongType,
+                "id must be a string, not a boolean",
+            ),
+            (
+                "id",
+                json!("7"),
+                Code::BadFormat,
+                "id must be a UUID of 36 characters, and not the nil one",
+            ),
+            (
+                "device_id",
+                json!({}),
+                Code::WrongType,
+                "device_id must be a string, not an object",
+            ),
+            (
+                "device_id",
+                json!(""),
+                Code::BadFormat,
+                "device_id must not be empty or hold control characters",
+            ),
+            (
+                "device_id",
+                json!(long),
+                Code::TooLong,
+                "device_id has 9000 characters, limit 128",
+            ),
+            (
+                "time",
+                json!([]),
+                Code::WrongType,
+                "time must be a string or a number, not an array",
+            ),
+            (
+                "time",
+                json!("now"),
+                Code::BadFormat,
+                "time must be RFC 3339 or milliseconds since the epoch, years 0 to 9999",
+            ),
+            (
+                "seq",
+                json!("1"),
+                Code::WrongType,
+                "seq must be an integer, not a string",
+            ),
+            (
+                "seq",
+                json!(-1),
+                Code::OutOfRange,
+                "seq must be an integer from 0 to 9007199254740991",
+            ),
+            (
+                "seq",
+                json!(1.5),
+                Code::OutOfRange,
+                "seq must be an integer from 0 to 9007199254740991",
+            ),
+            (
+                "seq",
+                json!(9_007_199_254_740_992_u64),
+                Code::OutOfRange,
+                "seq must be an integer from 0 to 9007199254740991",
+            ),
+            (
+                "session_id",
+                json!(1),
+                Code::WrongType,
+                "session_id must be a string, not a number",
+            ),
+            (
+                "session_id",
+                json!(long),
+                Code::TooLong,
+                "session_id has 9000 characters, limit 128",
+            ),
+            (
+                "level",
+                json!("urgent"),
+                Code::BadFormat,
+                "level must be one of low, mid, high",
+            ),
+            (
+                "level",
+                json!(1),
+                Code::WrongType,
+                "level must be a string, not a number",
+            ),
+            (
+                "build",
+                json!(2),
+                Code::WrongType,
+                "build must be a string, not a number",
+            ),
+            (
+                "build",
+                json!(long),
+                Code::TooLong,
+                "build has 9000 characters, limit 64",
+            ),
+            (
+                "user_id",
+                json!(2),
+                Code::WrongType,
+                "user_id must be a string, not a number",
+            ),
+            (
+                "user_id",
+                json!(long),
+                Code::TooLong,
+                "user_id has 9000 characters, limit 128",
+            ),
+            (
+                "url",
+                json!([]),
+                Code::WrongType,
+                "url must be a string, not an array",
+            ),
+            (
+                "url",
+                json!(long),
+                Code::TooLong,
+                "url has 9000 characters, limit 8192",
+            ),
+            (
+                "title",
+                json!(false),
+                Code::WrongType,
+                "title must be a string, not a boolean",
+            ),
+            (
+                "title",
+                json!(long),
+                Code::TooLong,
+                "title has 9000 characters, limit 1024",
+            ),
+            (
+                "referrer",
+                json!({}),
+                Code::WrongType,
+                "referrer must be a string, not an object",
+            ),
+            (
+                "referrer",
+                json!(long),
+                Code::TooLong,
+                "referrer has 9000 characters, limit 8192",
+            ),
+            (
+                "screen",
+                json!(1920),
+                Code::WrongType,
+                "screen must be a string, not a number",
+            ),
+            (
+                "screen",
+                json!("big"),
+                Code::BadFormat,
+                "screen must be WIDTHxHEIGHT in pixels, such as 1920x1080",
+            ),
+            (
+                "viewport",
+                json!("1x"),
+                Code::BadFormat,
+                "viewport must be WIDTHxHEIGHT in pixels, such as 1920x1080",
+            ),
+            (
+                "viewport",
+                json!("123456x1"),
+                Code::BadFormat,
+                "viewport must be WIDTHxHEIGHT in pixels, such as 1920x1080",
+            ),
+            (
+                "language",
+                json!(1),
+                Code::WrongType,
+                "language must be a string, not a number",
+            ),
+            (
+                "language",
+                json!(long),
+                Code::TooLong,
+                "language has 9000 characters, limit 64",
+            ),
+            (
+                "props",
+                json!("{}"),
+                Code::WrongType,
+                "props must be an object, not a string",
+            ),
+            (
+                "metadata",
+                json!([]),
+                Code::WrongType,
+                "metadata must be an object, not an array",
+            ),
+            (
+                "price",
+                json!(1),
+                Code::UnknownField,
+                "price is not a field of a beacon; put it into props",
+            ),
+        ];
+        for (field, value, code, message) in cases {
+            let mut beacon = json!({"name": "a"});
+            beacon[field] = value;
+            assert_eq!(
+                refused(beacon),
+                [(code, format!("/{field}"), message.to_owned())]
+            );
+        }
+    }
+
+    #[test]
+    fn all_violations_are_told_up_to_ten_and_the_id_survives() {
+        let invalid = check(json!({
+            "id": "01939b70-6d2a-7c3e-8f00-000000000001", "seq": "x", "props": 1, "a": 1, "b": 1,
+            "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1, "i": 1,
+        }))
+        .unwrap_err();
+        assert_eq!(
+            invalid.event_id.to_string(),
+            "01939b70-6d2a-7c3e-8f00-000000000001"
+        );
+        assert_eq!(invalid.violations.iter().count(), 10);
+        assert_eq!(invalid.violations.first.message, "name is missing");
+    }
+}
