@@ -179,6 +179,18 @@ pub enum Telling {
     Always,
 }
 
+impl Telling {
+    /// What the query of a request asks for.
+    pub fn of_query(query: &str) -> Self {
+        match form_urlencoded::parse(query.as_bytes())
+            .any(|(key, value)| key == "verdicts" && value == "1")
+        {
+            true => Self::Always,
+            false => Self::Exceptions,
+        }
+    }
+}
+
 impl Answer {
     /// The answer to a request whose beacons all have a durable outcome.
     pub fn of_outcomes(outcomes: &[(EventId, Outcome)], telling: Telling) -> Self {

@@ -1,0 +1,89 @@
+//! Drives the deliveries of a request, all streams at once, to their end.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use worker::{Delay, console_error};
+
+use super::environment::{now_ms, random};
+use super::transport;
+use crate::config::Config;
+use crate::outcome::{Answer, Refusal, Telling};
+use crate::pipeline::{Consignment, Plan};
+use crate::sink::answer::Reply;
+use crate::sink::delivery::{Delivery, Report, Step};
+use crate::sink::health::Health;
+use crate::sink::{Stream, firehose};
+
+thread_local! {
+    /// How each stream has been, for all requests of this isolate.
+    static HEALTH: RefCell<HashMap<Stream, Rc<RefCell<Health>>>> = RefCell::default();
+}
+
+/// The health of `stream`. It is borrowed only between awaits.
+pub fn health(stream: &Stream) -> Rc<RefCell<Health>> {
+    HEALTH.with_borrow_mut(|streams| Rc::clone(streams.entry(stream.clone()).or_default()))
+}
+
+/// Delivers what `plan` asks for. What a stream refuses for itself comes back as a failed
+/// event and goes out in a second round.
+pub async fn all(mut plan: Plan<'_>, config: &Config, telling: Telling) -> Result<Answer, Refusal> {
+    loop {
+        let consignments = plan.take_consignments();
+        if consignments.is_empty() {
+            return Ok(plan.answer(telling));
+        }
+        let delivered = join_all(
+            consignments
+                .into_iter()
+                .map(|consignment| one(consignment, config)),
+        )
+        .await;
+        for (stream, owners, report) in delivered {
+            if let Some(problem) = &report.problem {
+                console_error!("delivery: {stream} did not take every record: {problem}");
+            }
+            plan.settle(&stream, &owners, report)?;
+        }
+    }
+}
+
+async fn one(consignment: Consignment, config: &Config) -> (Stream, Vec<usize>, Report) {
+    let Consignment {
+        stream,
+        records,
+        owners,
+    } = consignment;
+    let health = health(&stream);
+    let mut delivery = Delivery::new(&stream, records, config.policy, now_ms());
+    loop {
+        let (call, timeout_ms) = match delivery.step(now_ms(), &mut health.borrow_mut()) {
+            Step::Send {
+                records,
+                timeout_ms,
+            } => {
+                let Stream::Firehose(name) = &stream;
+                (
+                    firehose::put_record_batch(&config.aws.firehose, name, &records),
+                    timeout_ms,
+                )
+            }
+            Step::Wait { milliseconds } => {
+                Delay::from(Duration::from_millis(milliseconds)).await;
+                continue;
+            }
+            Step::Spill | Step::Done => break,
+        };
+        let reply = match call {
+            Ok(call) => transport::send(call, &config.aws, firehose::SERVICE, timeout_ms).await,
+            Err(error) => Reply::NotSent(error.to_string()),
+        };
+        let jitter = u32::from_ne_bytes(random());
+        delivery.reply(reply, now_ms(), jitter, &mut health.borrow_mut());
+    }
+    let report = delivery.finish(now_ms(), &health.borrow());
+    (stream, owners, report)
+}
