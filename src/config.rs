@@ -5,6 +5,7 @@
 //! told at once; nothing is defaulted in silence where a guess could lose or misplace
 //! an event. No sentence ever holds a secret.
 
+mod aws;
 mod table;
 
 use http::Uri;
@@ -16,7 +17,7 @@ use crate::protocol::Limits;
 use crate::route::{NamePattern, Route, Routes};
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
-use crate::sink::sigv4::{Credentials, SigningError};
+pub use aws::Aws;
 use table::Table;
 
 /// What the worker needs to know to deliver events.
@@ -38,17 +39,6 @@ pub struct Config {
     pub aws: Aws,
 }
 
-/// Where and as whom to call AWS.
-#[derive(Debug, Clone)]
-pub struct Aws {
-    /// Such as `eu-west-1`.
-    pub region: String,
-    /// The address of Amazon Data Firehose.
-    pub firehose: Uri,
-    /// The key that signs.
-    pub credentials: Credentials,
-}
-
 /// The sites that may send from a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
@@ -64,9 +54,9 @@ impl Origins {
     pub fn allow(&self, origin: Option<&str>) -> bool {
         match (self, origin) {
             (Self::Any, _) | (_, None) => true,
-            (Self::Only(origins), Some(origin)) => origins
-                .iter()
-                .any(|allowed| allowed.eq_ignore_ascii_case(origin)),
+            (Self::Only(origins), Some(origin)) => {
+                origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+            }
         }
     }
 }
@@ -102,10 +92,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            problem: problem.into(),
-        }
+        Self { key: key.into(), problem: problem.into() }
     }
 }
 
@@ -115,7 +102,7 @@ impl Config {
     /// Reads all settings, or tells all mistakes.
     pub fn parse(settings: Settings) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
-        let aws = aws(&settings, &mut errors);
+        let aws = Aws::parse(&settings, &mut errors);
         let rules = rules(settings.headwater, &mut errors);
         match (aws, rules) {
             (Some(aws), Some(rules)) if errors.is_empty() => Ok(Self {
@@ -153,98 +140,6 @@ struct Rules {
     routes: Routes,
 }
 
-fn aws(settings: &Settings, errors: &mut Vec<ConfigError>) -> Option<Aws> {
-    let region = region(settings.region.as_deref(), errors);
-    let credentials = credentials(settings, errors);
-    let firehose = match (&settings.endpoint_url_firehose, &settings.endpoint_url) {
-        (Some(url), _) => endpoint("AWS_ENDPOINT_URL_FIREHOSE", url, errors),
-        (None, Some(url)) => endpoint("AWS_ENDPOINT_URL", url, errors),
-        (None, None) => region.as_deref().and_then(|region| {
-            // China is a partition with a domain of its own.
-            let suffix = if region.starts_with("cn-") {
-                "amazonaws.com.cn"
-            } else {
-                "amazonaws.com"
-            };
-            endpoint(
-                "AWS_REGION",
-                &format!("https://firehose.{region}.{suffix}/"),
-                errors,
-            )
-        }),
-    };
-    Some(Aws {
-        region: region?,
-        firehose: firehose?,
-        credentials: credentials?,
-    })
-}
-
-fn region(region: Option<&str>, errors: &mut Vec<ConfigError>) -> Option<String> {
-    match region {
-        None => errors.push(ConfigError::new(
-            "AWS_REGION",
-            "is missing; set it to the region of your streams",
-        )),
-        Some(region) if is_region(region) => return Some(region.to_owned()),
-        Some(region) => {
-            errors.push(ConfigError::new(
-                "AWS_REGION",
-                format!("must be a region such as eu-west-1, not {region:?}"),
-            ));
-        }
-    }
-    None
-}
-
-fn is_region(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-}
-
-fn credentials(settings: &Settings, errors: &mut Vec<ConfigError>) -> Option<Credentials> {
-    let mut required = |key: &str, value: &Option<String>| {
-        if value.is_none() {
-            errors.push(ConfigError::new(
-                key,
-                "is missing; without it no event can be delivered",
-            ));
-        }
-        value.clone()
-    };
-    let id = required("AWS_ACCESS_KEY_ID", &settings.access_key_id);
-    let secret = required("AWS_SECRET_ACCESS_KEY", &settings.secret_access_key);
-    match Credentials::new(id?, secret?, settings.session_token.clone()) {
-        Ok(credentials) => Some(credentials),
-        Err(error) => {
-            let key = match error {
-                SigningError::SecretAccessKey => "AWS_SECRET_ACCESS_KEY",
-                SigningError::SessionToken => "AWS_SESSION_TOKEN",
-                _ => "AWS_ACCESS_KEY_ID",
-            };
-            errors.push(ConfigError::new(key, format!("can't be used: {error}")));
-            None
-        }
-    }
-}
-
-fn endpoint(key: &str, url: &str, errors: &mut Vec<ConfigError>) -> Option<Uri> {
-    let uri = url.parse::<Uri>().ok().filter(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some()
-            && uri.query().is_none()
-    });
-    if uri.is_none() {
-        errors.push(ConfigError::new(
-            key,
-            "must be an address such as http://127.0.0.1:4566",
-        ));
-    }
-    uri
-}
-
 fn rules(headwater: Option<Value>, errors: &mut Vec<ConfigError>) -> Option<Rules> {
     let Some(value) = headwater else {
         errors.push(ConfigError::new(
@@ -264,11 +159,7 @@ fn rules(headwater: Option<Value>, errors: &mut Vec<ConfigError>) -> Option<Rule
     let ip = table
         .choice(
             "ip",
-            &[
-                ("truncate", IpPolicy::Truncate),
-                ("drop", IpPolicy::Drop),
-                ("full", IpPolicy::Full),
-            ],
+            &[("truncate", IpPolicy::Truncate), ("drop", IpPolicy::Drop), ("full", IpPolicy::Full)],
         )
         .unwrap_or_default();
     let limits = limits(&mut table);
@@ -278,19 +169,10 @@ fn rules(headwater: Option<Value>, errors: &mut Vec<ConfigError>) -> Option<Rule
             .unwrap_or(Policy::default().deadline_ms),
         ..Policy::default()
     };
-    let failed = table
-        .required("failed")
-        .and_then(|value| stream(&mut table, "failed", value));
+    let failed = table.required("failed").and_then(|value| stream(&mut table, "failed", value));
     let routes = routes(&mut table);
     table.finish();
-    Some(Rules {
-        origins: origins?,
-        ip,
-        limits,
-        policy,
-        failed: failed?,
-        routes: routes?,
-    })
+    Some(Rules { origins: origins?, ip, limits, policy, failed: failed?, routes: routes? })
 }
 
 /// Only direct delivery exists so far, so it has to be asked for by name.
@@ -298,10 +180,7 @@ fn delivery(table: &mut Table<'_>) {
     match table.required("delivery") {
         Some(Value::String(text)) if text == "direct" => {}
         Some(Value::String(text)) if text == "sharded" => {
-            table.refuse(
-                "delivery",
-                "can't be \"sharded\" in this version; set \"direct\"",
-            );
+            table.refuse("delivery", "can't be \"sharded\" in this version; set \"direct\"");
         }
         Some(other) => table.refuse("delivery", format!("must be \"direct\", not {other}")),
         None => {}
@@ -315,10 +194,8 @@ fn origins(table: &mut Table<'_>) -> Option<Origins> {
         table.refuse("origins", WANTED);
         return None;
     };
-    let texts: Option<Vec<String>> = list
-        .iter()
-        .map(|item| item.as_str().map(str::to_owned))
-        .collect();
+    let texts: Option<Vec<String>> =
+        list.iter().map(|item| item.as_str().map(str::to_owned)).collect();
     match texts {
         Some(texts) if texts == ["*"] => Some(Origins::Any),
         Some(texts) if !texts.is_empty() && texts.iter().all(|text| is_origin(text)) => {
@@ -367,9 +244,7 @@ fn stream(table: &mut Table<'_>, key: &str, value: Value) -> Option<Stream> {
         table.refuse(key, "must be a text of the form firehose:NAME");
         return None;
     };
-    Stream::parse(&text)
-        .map_err(|error| table.refuse(key, error.to_string()))
-        .ok()
+    Stream::parse(&text).map_err(|error| table.refuse(key, error.to_string())).ok()
 }
 
 fn routes(table: &mut Table<'_>) -> Option<Routes> {
@@ -382,25 +257,14 @@ fn routes(table: &mut Table<'_>) -> Option<Routes> {
     let read: Vec<Option<Route>> = list
         .into_iter()
         .enumerate()
-        .map(|(index, value)| {
-            table
-                .nested(&format!("routes[{index}]"), value, route)
-                .flatten()
-        })
+        .map(|(index, value)| table.nested(&format!("routes[{index}]"), value, route).flatten())
         .collect();
     let mut routes: Vec<Route> = read.into_iter().flatten().collect();
     if routes.len() < count {
         return None;
     }
     match routes.pop() {
-        Some(Route {
-            level: None,
-            name: None,
-            to,
-        }) => Some(Routes {
-            routes,
-            otherwise: to,
-        }),
+        Some(Route { level: None, name: None, to }) => Some(Routes { routes, otherwise: to }),
         _ => {
             table.refuse("routes", LAST);
             None
@@ -410,40 +274,25 @@ fn routes(table: &mut Table<'_>) -> Option<Routes> {
 
 fn route(table: &mut Table<'_>) -> Option<Route> {
     let before = table.mistakes();
-    let level = table.choice(
-        "level",
-        &[
-            ("low", Level::Low),
-            ("mid", Level::Mid),
-            ("high", Level::High),
-        ],
-    );
+    let level =
+        table.choice("level", &[("low", Level::Low), ("mid", Level::Mid), ("high", Level::High)]);
     let name = match table.optional("name") {
         None => None,
         Some(value) => {
             let pattern = value.as_str().and_then(NamePattern::parse);
             if pattern.is_none() {
-                table.refuse(
-                    "name",
-                    "must be an event's name, or the start of names and a *",
-                );
+                table.refuse("name", "must be an event's name, or the start of names and a *");
             }
             pattern
         }
     };
-    let to = table
-        .required("to")
-        .and_then(|value| stream(table, "to", value));
-    let route = Route {
-        level,
-        name,
-        to: to?,
-    };
+    let to = table.required("to").and_then(|value| stream(table, "to", value));
+    let route = Route { level, name, to: to? };
     (table.mistakes() == before).then_some(route)
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
@@ -455,7 +304,7 @@ mod tests {
         })
     }
 
-    fn settings() -> Settings {
+    pub(crate) fn settings() -> Settings {
         Settings {
             headwater: Some(headwater()),
             region: Some("eu-west-1".to_owned()),
@@ -465,12 +314,8 @@ mod tests {
         }
     }
 
-    fn mistakes(settings: Settings) -> Vec<String> {
-        Config::parse(settings)
-            .unwrap_err()
-            .iter()
-            .map(ConfigError::to_string)
-            .collect()
+    pub(crate) fn mistakes(settings: Settings) -> Vec<String> {
+        Config::parse(settings).unwrap_err().iter().map(ConfigError::to_string).collect()
     }
 
     #[test]
@@ -484,62 +329,16 @@ mod tests {
         assert_eq!(config.ip, IpPolicy::Drop);
         assert_eq!((config.policy.deadline_ms, config.limits.beacons), (500, 7));
         assert_eq!(config.limits.depth, Limits::default().depth);
-        assert_eq!(
-            config.aws.firehose,
-            "https://firehose.eu-west-1.amazonaws.com/"
-        );
-        let streams: Vec<String> = config
-            .streams()
-            .iter()
-            .map(|stream| stream.to_string())
-            .collect();
-        assert_eq!(
-            streams,
-            [
-                "firehose:events-low",
-                "firehose:events",
-                "firehose:events-failed"
-            ]
-        );
+        assert_eq!(config.aws.firehose, "https://firehose.eu-west-1.amazonaws.com/");
+        let streams: Vec<String> =
+            config.streams().iter().map(|stream| stream.to_string()).collect();
+        assert_eq!(streams, ["firehose:events-low", "firehose:events", "firehose:events-failed"]);
     }
 
     #[test]
     fn the_table_may_come_as_a_text() {
         let text = Value::String(headwater().to_string());
-        assert!(
-            Config::parse(Settings {
-                headwater: Some(text),
-                ..settings()
-            })
-            .is_ok()
-        );
-    }
-
-    #[test]
-    fn an_endpoint_of_the_service_goes_before_the_common_one() {
-        let general = Some("http://127.0.0.1:4566".to_owned());
-        let special = Some("http://127.0.0.1:4567".to_owned());
-        let endpoint = |endpoint_url: &Option<String>, endpoint_url_firehose: &Option<String>| {
-            let (endpoint_url, endpoint_url_firehose) =
-                (endpoint_url.clone(), endpoint_url_firehose.clone());
-            let settings = Settings {
-                endpoint_url,
-                endpoint_url_firehose,
-                ..settings()
-            };
-            Config::parse(settings).unwrap().aws.firehose.to_string()
-        };
-        assert_eq!(endpoint(&general, &None), "http://127.0.0.1:4566/");
-        assert_eq!(endpoint(&general, &special), "http://127.0.0.1:4567/");
-        let china = Config::parse(Settings {
-            region: Some("cn-north-1".to_owned()),
-            ..settings()
-        })
-        .unwrap();
-        assert_eq!(
-            china.aws.firehose,
-            "https://firehose.cn-north-1.amazonaws.com.cn/"
-        );
+        assert!(Config::parse(Settings { headwater: Some(text), ..settings() }).is_ok());
     }
 
     #[test]
@@ -554,10 +353,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            mistakes(Settings {
-                headwater: Some(json!({})),
-                ..settings()
-            }),
+            mistakes(Settings { headwater: Some(json!({})), ..settings() }),
             [
                 "HEADWATER.delivery is missing",
                 "HEADWATER.origins is missing",
@@ -599,61 +395,7 @@ mod tests {
         for (key, value, sentence) in cases {
             let mut table = headwater();
             table[key] = value;
-            assert_eq!(
-                mistakes(Settings {
-                    headwater: Some(table),
-                    ..settings()
-                }),
-                [sentence]
-            );
-        }
-    }
-
-    #[test]
-    fn a_credential_that_cannot_be_one_is_named_and_not_shown() {
-        for (settings, key) in [
-            (
-                Settings {
-                    access_key_id: Some("AKID\n".to_owned()),
-                    ..settings()
-                },
-                "AWS_ACCESS_KEY_ID",
-            ),
-            (
-                Settings {
-                    secret_access_key: Some("s3cr3t\n".to_owned()),
-                    ..settings()
-                },
-                "AWS_SECRET_ACCESS_KEY",
-            ),
-            (
-                Settings {
-                    session_token: Some("s3cr3t s3cr3t".to_owned()),
-                    ..settings()
-                },
-                "AWS_SESSION_TOKEN",
-            ),
-        ] {
-            let told = mistakes(settings);
-            assert!(
-                matches!(told.as_slice(), [one] if one.starts_with(key) && !one.contains("s3cr3t")),
-                "{told:?}"
-            );
-        }
-        for (region, url) in [
-            ("eu west", "http://127.0.0.1"),
-            ("eu-west-1", "127.0.0.1:4566"),
-        ] {
-            let (region, endpoint_url) = (Some(region.to_owned()), Some(url.to_owned()));
-            assert_eq!(
-                mistakes(Settings {
-                    region,
-                    endpoint_url,
-                    ..settings()
-                })
-                .len(),
-                1
-            );
+            assert_eq!(mistakes(Settings { headwater: Some(table), ..settings() }), [sentence]);
         }
     }
 

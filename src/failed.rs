@@ -109,21 +109,13 @@ pub struct Violation {
 impl Violation {
     /// A violation of the whole beacon or body.
     pub fn whole(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            pointer: String::new(),
-            message: message.into(),
-        }
+        Self { code, pointer: String::new(), message: message.into() }
     }
 
     /// A violation of the top-level field `field`.
     pub fn of_field(code: Code, field: &str, message: impl Into<String>) -> Self {
         let pointer = format!("/{}", shown(field).replace('~', "~0").replace('/', "~1"));
-        Self {
-            code,
-            pointer,
-            message: message.into(),
-        }
+        Self { code, pointer, message: message.into() }
     }
 }
 
@@ -191,10 +183,7 @@ mod tests {
 
     #[test]
     fn a_pointer_escapes_as_rfc_6901_says() {
-        assert_eq!(
-            Violation::of_field(Code::UnknownField, "a/b~c", "").pointer,
-            "/a~1b~0c"
-        );
+        assert_eq!(Violation::of_field(Code::UnknownField, "a/b~c", "").pointer, "/a~1b~0c");
     }
 
     #[test]

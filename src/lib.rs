@@ -19,6 +19,22 @@
 //!   clock, no randomness, no environment, no network, no async.
 //! - No panic is reachable from input.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects,
+        reason = "a panic resets the isolate, and with it other people's requests"
+    )
+)]
+
 pub mod config;
 pub mod context;
 pub mod edge;

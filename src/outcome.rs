@@ -98,11 +98,7 @@ pub enum Refusal {
 }
 
 fn sentences(errors: &[ConfigError]) -> String {
-    errors
-        .iter()
-        .map(ConfigError::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    errors.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl Refusal {
@@ -198,26 +194,16 @@ impl Answer {
         struct Verdicts<'a> {
             verdicts: Vec<Verdict<'a>>,
         }
-        let all_accepted = outcomes
-            .iter()
-            .all(|(_, outcome)| *outcome == Outcome::Accepted);
+        let all_accepted = outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Accepted);
         if all_accepted && telling == Telling::Exceptions {
-            return Self {
-                status: 204,
-                retry_after_s: None,
-                body: None,
-            };
+            return Self { status: 204, retry_after_s: None, body: None };
         }
         let verdicts = outcomes
             .iter()
             .enumerate()
             .map(|(index, (event_id, outcome))| outcome.verdict(index, *event_id))
             .collect();
-        Self {
-            status: 200,
-            retry_after_s: None,
-            body: json(&Verdicts { verdicts }),
-        }
+        Self { status: 200, retry_after_s: None, body: json(&Verdicts { verdicts }) }
     }
 
     /// The answer to a request that got no verdicts. `kept_as` is the failed event that
@@ -238,10 +224,9 @@ impl Answer {
             pointer: &'a str,
         }
         let violation = match refusal {
-            Refusal::Protocol(ProtocolError::Undecodable(violation)) => Some(ViolationPlace {
-                rule: violation.code,
-                pointer: &violation.pointer,
-            }),
+            Refusal::Protocol(ProtocolError::Undecodable(violation)) => {
+                Some(ViolationPlace { rule: violation.code, pointer: &violation.pointer })
+            }
             _ => None,
         };
         let body = Error {
@@ -250,11 +235,7 @@ impl Answer {
             violation,
             event_id: kept_as,
         };
-        Self {
-            status: refusal.status(),
-            retry_after_s: refusal.retry_after_s(),
-            body: json(&body),
-        }
+        Self { status: refusal.status(), retry_after_s: refusal.retry_after_s(), body: json(&body) }
     }
 }
 

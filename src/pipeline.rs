@@ -24,17 +24,13 @@ fn accept<'a>(
     facts: &Facts,
     config: &'a Config,
     ids: &mut EventIds,
-) -> Result<Accepted<'a>, Rejection> {
+) -> Result<Accepted<'a>, Box<Rejection>> {
     let event = validate::event(beacon, envelope, ids)?;
     let stream = config.routes.stream(&event);
     let enriched = enrich::event(event, facts);
     let record = Record::of_event(&enriched)
-        .map_err(|error| Rejection::of_record(error, &enriched.event))?;
-    Ok(Accepted {
-        event_id: enriched.event.id,
-        stream,
-        record,
-    })
+        .map_err(|error| Box::new(Rejection::of_record(error, &enriched.event)))?;
+    Ok(Accepted { event_id: enriched.event.id, stream, record })
 }
 
 /// An event that became a record.
@@ -54,29 +50,15 @@ struct Rejection {
 
 impl From<Violation> for Rejection {
     fn from(violation: Violation) -> Self {
-        Self {
-            stage: Stage::Protocol,
-            event_id: None,
-            name: None,
-            violations: violation.into(),
-        }
+        Self { stage: Stage::Protocol, event_id: None, name: None, violations: violation.into() }
     }
 }
 
-impl From<Invalid> for Rejection {
+impl From<Invalid> for Box<Rejection> {
     fn from(invalid: Invalid) -> Self {
-        let Invalid {
-            event_id,
-            name,
-            violations,
-        } = invalid;
+        let Invalid { event_id, name, violations } = invalid;
         let name = name.map(|name| name.as_str().to_owned());
-        Self {
-            stage: Stage::Validate,
-            event_id: Some(event_id),
-            name,
-            violations,
-        }
+        Self::new(Rejection { stage: Stage::Validate, event_id: Some(event_id), name, violations })
     }
 }
 
@@ -138,10 +120,7 @@ pub fn post<'a>(
     };
     plan.envelope = items.envelope;
     for text in items.texts {
-        let original = || Original {
-            bytes: text.as_bytes().to_vec(),
-            form: Form::Beacon,
-        };
+        let original = || Original { bytes: text.as_bytes().to_vec(), form: Form::Beacon };
         match protocol::beacon(text, &config.limits) {
             Ok(beacon) => plan.add(beacon, original, ids)?,
             Err(violation) => plan.reject(violation.into(), original(), ids)?,
@@ -158,10 +137,7 @@ pub fn pixel<'a>(
     ids: &mut EventIds,
 ) -> Result<Plan<'a>, Refusal> {
     let mut plan = Plan::new(context, config);
-    let original = || Original {
-        bytes: query.as_bytes().to_vec(),
-        form: Form::Query,
-    };
+    let original = || Original { bytes: query.as_bytes().to_vec(), form: Form::Query };
     plan.add(pixel::beacon(query), original, ids)?;
     Ok(plan)
 }
@@ -185,17 +161,13 @@ impl<'a> Plan<'a> {
         ids: &mut EventIds,
     ) -> Result<(), Refusal> {
         match accept(beacon, &self.envelope, &self.facts, self.config, ids) {
-            Ok(Accepted {
-                event_id,
-                stream,
-                record,
-            }) => {
+            Ok(Accepted { event_id, stream, record }) => {
                 let owner = self.outcomes.len();
                 self.outcomes.push((event_id, Outcome::Accepted));
                 self.consign(stream, record, owner);
                 Ok(())
             }
-            Err(rejection) => self.reject(rejection, original(), ids),
+            Err(rejection) => self.reject(*rejection, original(), ids),
         }
     }
 
@@ -208,16 +180,8 @@ impl<'a> Plan<'a> {
     ) -> Result<(), Refusal> {
         let owner = self.outcomes.len();
         let event_id = rejection.event_id.unwrap_or_else(|| ids.next_id());
-        self.outcomes.push((
-            event_id,
-            Outcome::Failed(rejection.violations.first.clone()),
-        ));
-        let Rejection {
-            stage,
-            name,
-            violations,
-            ..
-        } = rejection;
+        self.outcomes.push((event_id, Outcome::Failed(rejection.violations.first.clone())));
+        let Rejection { stage, name, violations, .. } = rejection;
         let envelope = self.envelope.clone();
         let records = self.failed_records(FailedEvent {
             event_id,
@@ -227,9 +191,7 @@ impl<'a> Plan<'a> {
             envelope,
             original,
         })?;
-        records
-            .into_iter()
-            .for_each(|record| self.consign(&self.config.failed, record, owner));
+        records.into_iter().for_each(|record| self.consign(&self.config.failed, record, owner));
         Ok(())
     }
 
@@ -241,14 +203,7 @@ impl<'a> Plan<'a> {
         form: Form,
         ids: &mut EventIds,
     ) -> Result<Self, Refusal> {
-        self.reject(
-            violation.clone().into(),
-            Original {
-                bytes: bytes.to_vec(),
-                form,
-            },
-            ids,
-        )?;
+        self.reject(violation.clone().into(), Original { bytes: bytes.to_vec(), form }, ids)?;
         self.undecodable = Some(ProtocolError::Undecodable(violation).into());
         Ok(self)
     }
@@ -262,10 +217,8 @@ impl<'a> Plan<'a> {
     }
 
     fn consign(&mut self, stream: &Stream, record: Record, owner: usize) {
-        let position = self
-            .consignments
-            .iter()
-            .position(|consignment| consignment.stream == *stream);
+        let position =
+            self.consignments.iter().position(|consignment| consignment.stream == *stream);
         match position.and_then(|position| self.consignments.get_mut(position)) {
             Some(consignment) => {
                 consignment.records.push(record);
@@ -302,10 +255,7 @@ impl<'a> Plan<'a> {
                 Fate::Accepted => {}
                 Fate::Pending => {
                     return Err(not_durable(
-                        report
-                            .problem
-                            .as_ref()
-                            .map_or("unknown", |problem| problem.code()),
+                        report.problem.as_ref().map_or("unknown", |problem| problem.code()),
                     ));
                 }
                 Fate::Poisoned(refusal) if *stream == self.config.failed => {
@@ -340,25 +290,19 @@ impl<'a> Plan<'a> {
             stage: Stage::Delivery,
             violations: violation.into(),
             envelope: self.envelope.clone(),
-            original: Original {
-                bytes: record.bytes().to_vec(),
-                form: Form::Record,
-            },
+            original: Original { bytes: record.bytes().to_vec(), form: Form::Record },
         };
         let records = self.failed_records(failed)?;
-        records
-            .into_iter()
-            .for_each(|record| self.consign(&self.config.failed, record, owner));
+        records.into_iter().for_each(|record| self.consign(&self.config.failed, record, owner));
         Ok(())
     }
 
     /// The answer, once every consignment was settled.
     pub fn answer(&self, telling: Telling) -> Answer {
         match &self.undecodable {
-            Some(refusal) => Answer::of_refusal(
-                refusal,
-                self.outcomes.first().map(|(event_id, _)| *event_id),
-            ),
+            Some(refusal) => {
+                Answer::of_refusal(refusal, self.outcomes.first().map(|(event_id, _)| *event_id))
+            }
             None => Answer::of_outcomes(&self.outcomes, telling),
         }
     }

@@ -41,21 +41,14 @@ impl Routes {
 
     /// Every stream that an event can go to.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
-        self.routes
-            .iter()
-            .map(|route| &route.to)
-            .chain([&self.otherwise])
+        self.routes.iter().map(|route| &route.to).chain([&self.otherwise])
     }
 }
 
 impl Route {
     fn matches(&self, event: &Event) -> bool {
         let level = self.level.is_none_or(|level| event.level == Some(level));
-        level
-            && self
-                .name
-                .as_ref()
-                .is_none_or(|pattern| pattern.matches(&event.name))
+        level && self.name.as_ref().is_none_or(|pattern| pattern.matches(&event.name))
     }
 }
 
@@ -89,9 +82,7 @@ mod tests {
     use crate::protocol::{Beacon, Envelope};
 
     fn event(fields: Value) -> Event {
-        let Value::Object(fields) = fields else {
-            panic!("not an object")
-        };
+        let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
         crate::validate::event(Beacon { fields }, &Envelope::default(), &mut ids).unwrap()
     }
@@ -102,21 +93,9 @@ mod tests {
         let name = |pattern| NamePattern::parse(pattern);
         let routes = Routes {
             routes: vec![
-                Route {
-                    level: Some(Level::Low),
-                    name: None,
-                    to: to("low"),
-                },
-                Route {
-                    level: None,
-                    name: name("order_*"),
-                    to: to("orders"),
-                },
-                Route {
-                    level: Some(Level::High),
-                    name: name("sign_up"),
-                    to: to("people"),
-                },
+                Route { level: Some(Level::Low), name: None, to: to("low") },
+                Route { level: None, name: name("order_*"), to: to("orders") },
+                Route { level: Some(Level::High), name: name("sign_up"), to: to("people") },
             ],
             otherwise: to("rest"),
         };
@@ -128,11 +107,7 @@ mod tests {
             (json!({"name": "sign_up2", "level": "high"}), "rest"),
             (json!({"name": "sign_up"}), "rest"),
         ] {
-            assert_eq!(
-                routes.stream(&event(fields.clone())),
-                &to(stream),
-                "{fields}"
-            );
+            assert_eq!(routes.stream(&event(fields.clone())), &to(stream), "{fields}");
         }
     }
 

@@ -37,10 +37,7 @@ pub struct Invalid {
 
 /// Checks every field of `beacon`; the envelope's device stands in for an absent one.
 pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<Event, Invalid> {
-    let mut fields = Fields {
-        fields: beacon.fields,
-        violations: Vec::new(),
-    };
+    let mut fields = Fields { fields: beacon.fields, violations: Vec::new() };
     let name = fields.name();
     let id = fields.event_id().unwrap_or_else(|| ids.next_id());
     let device_id = fields.device_id().or_else(|| envelope.device_id.clone());
@@ -70,11 +67,7 @@ pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<
         }
     };
     if let Some(violations) = Violations::from_list(violations) {
-        return Err(Invalid {
-            event_id: id,
-            name: Some(name),
-            violations,
-        });
+        return Err(Invalid { event_id: id, name: Some(name), violations });
     }
     Ok(Event {
         id,
@@ -130,9 +123,7 @@ impl Fields {
     }
 
     fn device_id(&mut self) -> Option<DeviceId> {
-        let text = self
-            .take("device_id")
-            .and_then(|value| self.string("device_id", value))?;
+        let text = self.take("device_id").and_then(|value| self.string("device_id", value))?;
         let chars = text.chars().count();
         if chars > DeviceId::MAX_CHARS {
             return self.too_long("device_id", chars, DeviceId::MAX_CHARS);
@@ -155,43 +146,33 @@ impl Fields {
                     _ => "time must be RFC 3339 or milliseconds since the epoch, years 0 to 9999"
                         .to_owned(),
                 };
-                self.violations
-                    .push(Violation::of_field(code, "time", message));
+                self.violations.push(Violation::of_field(code, "time", message));
             })
             .ok()
     }
 
     fn seq(&mut self) -> Option<u64> {
         match self.take("seq")? {
-            Value::Number(number) => number
-                .as_u64()
-                .filter(|seq| *seq <= MAX_SAFE_INTEGER)
-                .or_else(|| {
+            Value::Number(number) => {
+                number.as_u64().filter(|seq| *seq <= MAX_SAFE_INTEGER).or_else(|| {
                     let message = format!("seq must be an integer from 0 to {MAX_SAFE_INTEGER}");
                     self.refuse(Code::OutOfRange, "seq", &message)
-                }),
+                })
+            }
             other => self.wrong_type("seq", "an integer", &other),
         }
     }
 
     fn level(&mut self) -> Option<Level> {
-        let text = self
-            .take("level")
-            .and_then(|value| self.string("level", value))?;
+        let text = self.take("level").and_then(|value| self.string("level", value))?;
         Level::parse(&text).or_else(|| {
-            self.refuse(
-                Code::BadFormat,
-                "level",
-                "level must be one of low, mid, high",
-            )
+            self.refuse(Code::BadFormat, "level", "level must be one of low, mid, high")
         })
     }
 
     /// A text of at most `max_chars` characters; the empty one counts as absent.
     fn text(&mut self, field: &str, max_chars: usize) -> Option<String> {
-        let text = self
-            .take(field)
-            .and_then(|value| self.string(field, value))?;
+        let text = self.take(field).and_then(|value| self.string(field, value))?;
         let chars = text.chars().count();
         if chars > max_chars {
             return self.too_long(field, chars, max_chars);
@@ -204,9 +185,7 @@ impl Fields {
         let digits = |part: &str| {
             matches!(part.len(), 1..=5) && part.bytes().all(|byte| byte.is_ascii_digit())
         };
-        let text = self
-            .take(field)
-            .and_then(|value| self.string(field, value))?;
+        let text = self.take(field).and_then(|value| self.string(field, value))?;
         match text.split_once('x') {
             _ if text.is_empty() => None,
             Some((width, height)) if digits(width) && digits(height) => Some(text),
@@ -227,12 +206,8 @@ impl Fields {
     /// What was not asked for is not a field of a beacon.
     fn finish(mut self) -> Vec<Violation> {
         for field in self.fields.keys() {
-            let message = format!(
-                "{} is not a field of a beacon; put it into props",
-                shown(field)
-            );
-            self.violations
-                .push(Violation::of_field(Code::UnknownField, field, message));
+            let message = format!("{} is not a field of a beacon; put it into props", shown(field));
+            self.violations.push(Violation::of_field(Code::UnknownField, field, message));
         }
         self.violations
     }
@@ -259,8 +234,7 @@ impl Fields {
     }
 
     fn refuse<T>(&mut self, code: Code, field: &str, message: &str) -> Option<T> {
-        self.violations
-            .push(Violation::of_field(code, field, message));
+        self.violations.push(Violation::of_field(code, field, message));
         None
     }
 }
@@ -272,19 +246,14 @@ mod tests {
     use super::*;
 
     fn check(fields: Value) -> Result<Event, Invalid> {
-        let Value::Object(fields) = fields else {
-            panic!("not an object")
-        };
+        let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
         event(Beacon { fields }, &Envelope::default(), &mut ids)
     }
 
     fn refused(fields: Value) -> Vec<(Code, String, String)> {
         let violations = check(fields).unwrap_err().violations;
-        violations
-            .iter()
-            .map(|v| (v.code, v.pointer.clone(), v.message.clone()))
-            .collect()
+        violations.iter().map(|v| (v.code, v.pointer.clone(), v.message.clone())).collect()
     }
 
     #[test]
@@ -298,10 +267,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(event.id.to_string(), "01939b70-6d2a-7c3e-8f00-000000000001");
-        assert_eq!(
-            event.client_time.unwrap().timestamp_millis(),
-            1_795_000_000_123
-        );
+        assert_eq!(event.client_time.unwrap().timestamp_millis(), 1_795_000_000_123);
         assert_eq!((event.seq, event.level), (Some(3), Some(Level::High)));
         assert_eq!(event.viewport.as_deref(), Some("390x844"));
         assert_eq!(event.props.unwrap().get("price"), Some(&json!(1.5)));
@@ -322,18 +288,13 @@ mod tests {
 
     #[test]
     fn the_envelopes_device_stands_in_for_an_absent_one_only() {
-        let envelope = Envelope {
-            sent_at: None,
-            device_id: DeviceId::parse("outer".to_owned()),
-        };
+        let envelope = Envelope { sent_at: None, device_id: DeviceId::parse("outer".to_owned()) };
         for (fields, expected) in [
             (json!({"name": "a"}), "outer"),
             (json!({"name": "a", "device_id": null}), "outer"),
             (json!({"name": "a", "device_id": "inner"}), "inner"),
         ] {
-            let Value::Object(fields) = fields else {
-                panic!("not an object")
-            };
+            let Value::Object(fields) = fields else { panic!("not an object") };
             let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
             let event = event(Beacon { fields }, &envelope, &mut ids).unwrap();
             assert_eq!(event.device_id, DeviceId::parse(expected.to_owned()));
@@ -344,67 +305,32 @@ mod tests {
     fn every_field_refuses_what_it_cannot_hold() {
         let long = "x".repeat(9_000);
         let cases = [
-            (
-                "name",
-                json!(1),
-                Code::WrongType,
-                "name must be a string, not a number",
-            ),
-            (
-                "name",
-                json!("Page View"),
-                Code::BadFormat,
-                "name must match [a-z][a-z0-9_.]{0,63}",
-            ),
+            ("name", json!(1), Code::WrongType, "name must be a string, not a number"),
+            ("name", json!("Page View"), Code::BadFormat, "name must match [a-z][a-z0-9_.]{0,63}"),
             ("name", json!(null), Code::MissingField, "name is missing"),
-            (
-                "id",
-                json!(true),
-                Code::WrongType,
-                "id must be a string, not a boolean",
-            ),
+            ("id", json!(true), Code::WrongType, "id must be a string, not a boolean"),
             (
                 "id",
                 json!("7"),
                 Code::BadFormat,
                 "id must be a UUID of 36 characters, and not the nil one",
             ),
-            (
-                "device_id",
-                json!({}),
-                Code::WrongType,
-                "device_id must be a string, not an object",
-            ),
+            ("device_id", json!({}), Code::WrongType, "device_id must be a string, not an object"),
             (
                 "device_id",
                 json!(""),
                 Code::BadFormat,
                 "device_id must not be empty or hold control characters",
             ),
-            (
-                "device_id",
-                json!(long),
-                Code::TooLong,
-                "device_id has 9000 characters, limit 128",
-            ),
-            (
-                "time",
-                json!([]),
-                Code::WrongType,
-                "time must be a string or a number, not an array",
-            ),
+            ("device_id", json!(long), Code::TooLong, "device_id has 9000 characters, limit 128"),
+            ("time", json!([]), Code::WrongType, "time must be a string or a number, not an array"),
             (
                 "time",
                 json!("now"),
                 Code::BadFormat,
                 "time must be RFC 3339 or milliseconds since the epoch, years 0 to 9999",
             ),
-            (
-                "seq",
-                json!("1"),
-                Code::WrongType,
-                "seq must be an integer, not a string",
-            ),
+            ("seq", json!("1"), Code::WrongType, "seq must be an integer, not a string"),
             (
                 "seq",
                 json!(-1),
@@ -423,96 +349,21 @@ mod tests {
                 Code::OutOfRange,
                 "seq must be an integer from 0 to 9007199254740991",
             ),
-            (
-                "session_id",
-                json!(1),
-                Code::WrongType,
-                "session_id must be a string, not a number",
-            ),
-            (
-                "session_id",
-                json!(long),
-                Code::TooLong,
-                "session_id has 9000 characters, limit 128",
-            ),
-            (
-                "level",
-                json!("urgent"),
-                Code::BadFormat,
-                "level must be one of low, mid, high",
-            ),
-            (
-                "level",
-                json!(1),
-                Code::WrongType,
-                "level must be a string, not a number",
-            ),
-            (
-                "build",
-                json!(2),
-                Code::WrongType,
-                "build must be a string, not a number",
-            ),
-            (
-                "build",
-                json!(long),
-                Code::TooLong,
-                "build has 9000 characters, limit 64",
-            ),
-            (
-                "user_id",
-                json!(2),
-                Code::WrongType,
-                "user_id must be a string, not a number",
-            ),
-            (
-                "user_id",
-                json!(long),
-                Code::TooLong,
-                "user_id has 9000 characters, limit 128",
-            ),
-            (
-                "url",
-                json!([]),
-                Code::WrongType,
-                "url must be a string, not an array",
-            ),
-            (
-                "url",
-                json!(long),
-                Code::TooLong,
-                "url has 9000 characters, limit 8192",
-            ),
-            (
-                "title",
-                json!(false),
-                Code::WrongType,
-                "title must be a string, not a boolean",
-            ),
-            (
-                "title",
-                json!(long),
-                Code::TooLong,
-                "title has 9000 characters, limit 1024",
-            ),
-            (
-                "referrer",
-                json!({}),
-                Code::WrongType,
-                "referrer must be a string, not an object",
-            ),
-            (
-                "referrer",
-                json!(long),
-                Code::TooLong,
-                "referrer has 9000 characters, limit 8192",
-            ),
-            (
-                "screen",
-                json!(1920),
-                Code::WrongType,
-                "screen must be a string, not a number",
-            ),
+            ("session_id", json!(1), Code::WrongType, "session_id must be a string, not a number"),
+            ("session_id", json!(long), Code::TooLong, "session_id has 9000 characters, limit 128"),
+            ("level", json!("urgent"), Code::BadFormat, "level must be one of low, mid, high"),
+            ("level", json!(1), Code::WrongType, "level must be a string, not a number"),
+            ("build", json!(2), Code::WrongType, "build must be a string, not a number"),
+            ("build", json!(long), Code::TooLong, "build has 9000 characters, limit 64"),
+            ("user_id", json!(2), Code::WrongType, "user_id must be a string, not a number"),
+            ("user_id", json!(long), Code::TooLong, "user_id has 9000 characters, limit 128"),
+            ("url", json!([]), Code::WrongType, "url must be a string, not an array"),
+            ("url", json!(long), Code::TooLong, "url has 9000 characters, limit 8192"),
+            ("title", json!(false), Code::WrongType, "title must be a string, not a boolean"),
+            ("title", json!(long), Code::TooLong, "title has 9000 characters, limit 1024"),
+            ("referrer", json!({}), Code::WrongType, "referrer must be a string, not an object"),
+            ("referrer", json!(long), Code::TooLong, "referrer has 9000 characters, limit 8192"),
+            ("screen", json!(1920), Code::WrongType, "screen must be a string, not a number"),
             (
                 "screen",
                 json!("big"),
@@ -531,30 +382,10 @@ mod tests {
                 Code::BadFormat,
                 "viewport must be WIDTHxHEIGHT in pixels, such as 1920x1080",
             ),
-            (
-                "language",
-                json!(1),
-                Code::WrongType,
-                "language must be a string, not a number",
-            ),
-            (
-                "language",
-                json!(long),
-                Code::TooLong,
-                "language has 9000 characters, limit 64",
-            ),
-            (
-                "props",
-                json!("{}"),
-                Code::WrongType,
-                "props must be an object, not a string",
-            ),
-            (
-                "metadata",
-                json!([]),
-                Code::WrongType,
-                "metadata must be an object, not an array",
-            ),
+            ("language", json!(1), Code::WrongType, "language must be a string, not a number"),
+            ("language", json!(long), Code::TooLong, "language has 9000 characters, limit 64"),
+            ("props", json!("{}"), Code::WrongType, "props must be an object, not a string"),
+            ("metadata", json!([]), Code::WrongType, "metadata must be an object, not an array"),
             (
                 "price",
                 json!(1),
@@ -565,10 +396,7 @@ mod tests {
         for (field, value, code, message) in cases {
             let mut beacon = json!({"name": "a"});
             beacon[field] = value;
-            assert_eq!(
-                refused(beacon),
-                [(code, format!("/{field}"), message.to_owned())]
-            );
+            assert_eq!(refused(beacon), [(code, format!("/{field}"), message.to_owned())]);
         }
     }
 
@@ -579,10 +407,7 @@ mod tests {
             "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1, "i": 1,
         }))
         .unwrap_err();
-        assert_eq!(
-            invalid.event_id.to_string(),
-            "01939b70-6d2a-7c3e-8f00-000000000001"
-        );
+        assert_eq!(invalid.event_id.to_string(), "01939b70-6d2a-7c3e-8f00-000000000001");
         assert_eq!(invalid.violations.iter().count(), 10);
         assert_eq!(invalid.violations.first.message, "name is missing");
     }

@@ -41,18 +41,11 @@ fn the_official_suite_passes_step_by_step() {
         let time = time(text(&context, "/timestamp"));
 
         let (_, hash) = string_to_sign.rsplit_once('\n').unwrap();
-        assert_eq!(
-            sha256(&canonical_request),
-            hash,
-            "{case}: canonical request"
-        );
+        assert_eq!(sha256(&canonical_request), hash, "{case}: canonical request");
 
         let key = v4::generate_signing_key(SECRET, time, region, service);
         let signature = v4::calculate_signature(key, string_to_sign.as_bytes());
-        assert!(
-            expected.header("authorization").ends_with(&signature),
-            "{case}: string to sign"
-        );
+        assert!(expected.header("authorization").ends_with(&signature), "{case}: string to sign");
 
         let request = parse(&case.text("request.txt"));
         let (headers, found) = sign(&request, &settings(&case, &context), &context, time);
@@ -108,14 +101,10 @@ fn our_headers_are_those_of_botocore() {
         let credentials = Credentials::new(
             text(&document, "/access_key_id"),
             text(&document, "/secret_access_key"),
-            case.pointer("/session_token")
-                .map(|token| token.as_str().unwrap().to_owned()),
+            case.pointer("/session_token").map(|token| token.as_str().unwrap().to_owned()),
         )
         .unwrap();
-        let scope = Scope {
-            region: text(case, "/region"),
-            service: text(case, "/service"),
-        };
+        let scope = Scope { region: text(case, "/region"), service: text(case, "/service") };
         let request = Request::post(url)
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", text(case, "/target"))
@@ -212,10 +201,7 @@ fn parse(text: &str) -> Raw {
     }
     Raw {
         method: method.to_owned(),
-        uri: format!(
-            "https://{}{target}",
-            headers.get("host").unwrap().to_str().unwrap()
-        ),
+        uri: format!("https://{}{target}", headers.get("host").unwrap().to_str().unwrap()),
         headers,
         body: body.to_owned(),
     }
@@ -249,9 +235,7 @@ fn sign(
     let identity = aws_credential_types::Credentials::new(
         text(context, "/credentials/access_key_id"),
         text(context, "/credentials/secret_access_key"),
-        context
-            .pointer("/credentials/token")
-            .map(|token| token.as_str().unwrap().to_owned()),
+        context.pointer("/credentials/token").map(|token| token.as_str().unwrap().to_owned()),
         None,
         "vectors",
     )
@@ -276,24 +260,16 @@ fn sign(
     let (instructions, signature) = http_request::sign(signable, &params).unwrap().into_parts();
     let mut headers = request.headers.clone();
     for (name, value) in instructions.headers() {
-        headers.insert(
-            HeaderName::try_from(name).unwrap(),
-            HeaderValue::from_str(value).unwrap(),
-        );
+        headers.insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
     }
     (headers, signature)
 }
 
 /// The hash as the signer takes it of a body; the crate shows it nowhere else.
 fn sha256(text: &str) -> String {
-    let request = Request::post("https://h.example/")
-        .body(text.as_bytes().to_vec())
-        .unwrap();
+    let request = Request::post("https://h.example/").body(text.as_bytes().to_vec()).unwrap();
     let credentials = Credentials::new("AKIDEXAMPLE", SECRET, None).unwrap();
-    let scope = Scope {
-        region: "us-east-1",
-        service: "service",
-    };
+    let scope = Scope { region: "us-east-1", service: "service" };
     let signed = sigv4::sign(request, &credentials, scope, DateTime::UNIX_EPOCH).unwrap();
     let hash = signed.headers().get("x-amz-content-sha256").unwrap();
     hash.to_str().unwrap().to_owned()
@@ -304,8 +280,5 @@ fn time(text: &str) -> SystemTime {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_else(|| panic!("no text at {pointer}"))
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {pointer}"))
 }

@@ -16,12 +16,7 @@ impl<'a> Table<'a> {
     /// The table `value` that stands at `path`.
     pub fn new(path: String, value: Value, errors: &'a mut Vec<ConfigError>) -> Option<Self> {
         match value {
-            Value::Object(fields) => Some(Self {
-                path,
-                fields,
-                known: Vec::new(),
-                errors,
-            }),
+            Value::Object(fields) => Some(Self { path, fields, known: Vec::new(), errors }),
             _ => {
                 errors.push(ConfigError::new(path, "must be a table"));
                 None
@@ -47,18 +42,10 @@ impl<'a> Table<'a> {
     /// One of the named choices, if the key is there.
     pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let value = self.optional(key)?;
-        let chosen = choices
-            .iter()
-            .find(|(name, _)| value.as_str() == Some(name));
+        let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
         if chosen.is_none() {
-            let names: Vec<String> = choices
-                .iter()
-                .map(|(name, _)| format!("{name:?}"))
-                .collect();
-            self.refuse(
-                key,
-                format!("must be one of {}, not {value}", names.join(", ")),
-            );
+            let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+            self.refuse(key, format!("must be one of {}, not {value}", names.join(", ")));
         }
         chosen.map(|(_, choice)| *choice)
     }
@@ -66,14 +53,9 @@ impl<'a> Table<'a> {
     /// An integer from `least` to `most`, if the key is there.
     pub fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
         let value = self.optional(key)?;
-        let number = value
-            .as_u64()
-            .filter(|number| (least..=most).contains(number));
+        let number = value.as_u64().filter(|number| (least..=most).contains(number));
         if number.is_none() {
-            self.refuse(
-                key,
-                format!("must be an integer from {least} to {most}, not {value}"),
-            );
+            self.refuse(key, format!("must be an integer from {least} to {most}, not {value}"));
         }
         number
     }
@@ -93,8 +75,7 @@ impl<'a> Table<'a> {
 
     /// Notes a mistake in the value of `key`.
     pub fn refuse(&mut self, key: &str, problem: impl Into<String>) {
-        self.errors
-            .push(ConfigError::new(format!("{}.{key}", self.path), problem));
+        self.errors.push(ConfigError::new(format!("{}.{key}", self.path), problem));
     }
 
     /// How many mistakes were noted so far.
@@ -105,12 +86,9 @@ impl<'a> Table<'a> {
     /// Notes every key that nobody asked for.
     pub fn finish(self) {
         for key in self.fields.keys() {
-            let problem = format!(
-                "is no setting of this version; there are {}",
-                self.known.join(", ")
-            );
-            self.errors
-                .push(ConfigError::new(format!("{}.{key}", self.path), problem));
+            let problem =
+                format!("is no setting of this version; there are {}", self.known.join(", "));
+            self.errors.push(ConfigError::new(format!("{}.{key}", self.path), problem));
         }
     }
 }

@@ -36,12 +36,8 @@ pub async fn all(mut plan: Plan<'_>, config: &Config, telling: Telling) -> Resul
         if consignments.is_empty() {
             return Ok(plan.answer(telling));
         }
-        let delivered = join_all(
-            consignments
-                .into_iter()
-                .map(|consignment| one(consignment, config)),
-        )
-        .await;
+        let delivered =
+            join_all(consignments.into_iter().map(|consignment| one(consignment, config))).await;
         for (stream, owners, report) in delivered {
             if let Some(problem) = &report.problem {
                 console_error!("delivery: {stream} did not take every record: {problem}");
@@ -52,38 +48,48 @@ pub async fn all(mut plan: Plan<'_>, config: &Config, telling: Telling) -> Resul
 }
 
 async fn one(consignment: Consignment, config: &Config) -> (Stream, Vec<usize>, Report) {
-    let Consignment {
-        stream,
-        records,
-        owners,
-    } = consignment;
+    let Consignment { stream, records, owners } = consignment;
     let health = health(&stream);
     let mut delivery = Delivery::new(&stream, records, config.policy, now_ms());
     loop {
-        let (call, timeout_ms) = match delivery.step(now_ms(), &mut health.borrow_mut()) {
-            Step::Send {
-                records,
-                timeout_ms,
-            } => {
-                let Stream::Firehose(name) = &stream;
-                (
-                    firehose::put_record_batch(&config.aws.firehose, name, &records),
-                    timeout_ms,
-                )
+        // Borrowed for this line only: other requests share the health while this one waits.
+        let next = next(&mut delivery, &mut health.borrow_mut(), &stream, config);
+        let reply = match next {
+            Next::Call { call, timeout_ms } => {
+                transport::send(*call, &config.aws, firehose::SERVICE, timeout_ms).await
             }
-            Step::Wait { milliseconds } => {
+            Next::Fail(why) => Reply::NotSent(why),
+            Next::Wait { milliseconds } => {
                 Delay::from(Duration::from_millis(milliseconds)).await;
                 continue;
             }
-            Step::Spill | Step::Done => break,
-        };
-        let reply = match call {
-            Ok(call) => transport::send(call, &config.aws, firehose::SERVICE, timeout_ms).await,
-            Err(error) => Reply::NotSent(error.to_string()),
+            Next::Stop => break,
         };
         let jitter = u32::from_ne_bytes(random());
         delivery.reply(reply, now_ms(), jitter, &mut health.borrow_mut());
     }
     let report = delivery.finish(now_ms(), &health.borrow());
     (stream, owners, report)
+}
+
+/// A step with its records encoded, so that it borrows nothing.
+enum Next {
+    Call { call: Box<http::Request<Vec<u8>>>, timeout_ms: u64 },
+    Fail(String),
+    Wait { milliseconds: u64 },
+    Stop,
+}
+
+fn next(delivery: &mut Delivery, health: &mut Health, stream: &Stream, config: &Config) -> Next {
+    match delivery.step(now_ms(), health) {
+        Step::Send { records, timeout_ms } => {
+            let Stream::Firehose(name) = stream;
+            match firehose::put_record_batch(&config.aws.firehose, name, &records) {
+                Ok(call) => Next::Call { call: Box::new(call), timeout_ms },
+                Err(error) => Next::Fail(error.to_string()),
+            }
+        }
+        Step::Wait { milliseconds } => Next::Wait { milliseconds },
+        Step::Spill | Step::Done => Next::Stop,
+    }
 }

@@ -20,13 +20,9 @@ thread_local! {
 pub fn config(env: &Env) -> Result<Rc<Config>, Refusal> {
     CONFIG.with(|config| {
         let parsed = config.get_or_init(|| {
-            Config::parse(settings(env))
-                .map(Rc::new)
-                .inspect_err(|errors| {
-                    errors
-                        .iter()
-                        .for_each(|error| console_error!("configuration: {error}"));
-                })
+            Config::parse(settings(env)).map(Rc::new).inspect_err(|errors| {
+                errors.iter().for_each(|error| console_error!("configuration: {error}"));
+            })
         });
         parsed.clone().map_err(Refusal::NotConfigured)
     })

@@ -59,9 +59,7 @@ async fn accept(
     config: &Rc<Config>,
 ) -> Result<crate::outcome::Answer, Refusal> {
     if !config.origins.allow(head.origin.as_deref()) {
-        return Err(Refusal::OriginNotAllowed(
-            head.origin.clone().unwrap_or_default(),
-        ));
+        return Err(Refusal::OriginNotAllowed(head.origin.clone().unwrap_or_default()));
     }
     let bytes = request::body(request, &config.limits).await?;
     let (content_type, content_encoding) = request::content_headers(request);

@@ -46,17 +46,9 @@ impl Head {
             _ => Method::Other,
         };
         let url = request.inner().url();
-        let query = url
-            .split_once('?')
-            .map(|(_, query)| query)
-            .unwrap_or_default();
+        let query = url.split_once('?').map(|(_, query)| query).unwrap_or_default();
         let query = query.split('#').next().unwrap_or_default().to_owned();
-        Self {
-            method,
-            path: request.path(),
-            query,
-            origin: header(request, "origin"),
-        }
+        Self { method, path: request.path(), query, origin: header(request, "origin") }
     }
 }
 
@@ -67,10 +59,7 @@ fn header(request: &Request, name: &str) -> Option<String> {
 
 /// `Content-Type` and `Content-Encoding`.
 pub fn content_headers(request: &Request) -> (Option<String>, Option<String>) {
-    (
-        header(request, "content-type"),
-        header(request, "content-encoding"),
-    )
+    (header(request, "content-type"), header(request, "content-encoding"))
 }
 
 /// The body, read only as far as the limit: by its stated length, or as it comes.
@@ -124,9 +113,7 @@ fn geo(request: &Request) -> Geo {
         continent: text("continent"),
         timezone: text("timezone"),
         colo: text("colo"),
-        asn: get("asn")
-            .and_then(|asn| asn.as_f64())
-            .map(|asn| asn as u32),
+        asn: get("asn").and_then(|asn| asn.as_f64()).map(|asn| asn as u32),
         as_organization: text("asOrganization"),
     }
 }

@@ -15,11 +15,7 @@ use crate::sink::health::Problem;
 
 /// An answer to a request whose origin may read it.
 pub fn answered(answer: &Answer, config: &Config, head: &Head) -> worker::Result<Response> {
-    let mut builder = cors(
-        ResponseBuilder::new().with_status(answer.status),
-        Some(config),
-        head,
-    )?;
+    let mut builder = cors(ResponseBuilder::new().with_status(answer.status), Some(config), head)?;
     if let Some(seconds) = answer.retry_after_s {
         builder = builder.with_header("retry-after", &seconds.to_string())?;
     }
@@ -40,11 +36,7 @@ pub fn refused(
     head: &Head,
 ) -> worker::Result<Response> {
     let answer = Answer::of_refusal(refusal, None);
-    let mut builder = cors(
-        ResponseBuilder::new().with_status(answer.status),
-        config,
-        head,
-    )?;
+    let mut builder = cors(ResponseBuilder::new().with_status(answer.status), config, head)?;
     if let Some(seconds) = answer.retry_after_s {
         builder = builder.with_header("retry-after", &seconds.to_string())?;
     }
@@ -64,10 +56,7 @@ pub fn preflight(head: &Head, config: Option<&Config>) -> worker::Result<Respons
     }
     let builder = cors(ResponseBuilder::new().with_status(204), config, head)?
         .with_header("access-control-allow-methods", "POST")?
-        .with_header(
-            "access-control-allow-headers",
-            "content-type, content-encoding",
-        )?
+        .with_header("access-control-allow-headers", "content-type, content-encoding")?
         .with_header("access-control-max-age", "86400")?;
     Ok(builder.empty())
 }
@@ -95,14 +84,7 @@ fn cors(
 pub fn pixel(answer: &Result<Answer, Refusal>) -> worker::Result<Response> {
     let (status, retry_after_s) = match answer {
         // A browser shows the image of a 200 and not that of a 204.
-        Ok(answer) => (
-            if answer.status < 300 {
-                200
-            } else {
-                answer.status
-            },
-            answer.retry_after_s,
-        ),
+        Ok(answer) => (if answer.status < 300 { 200 } else { answer.status }, answer.retry_after_s),
         Err(refusal) => (refusal.status(), refusal.retry_after_s()),
     };
     let mut builder = ResponseBuilder::new()
@@ -133,10 +115,7 @@ pub fn ready(config: Result<Rc<Config>, Refusal>) -> worker::Result<Response> {
         Ok(config) => config,
         Err(Refusal::NotConfigured(errors)) => {
             let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            return json(
-                503,
-                &serde_json::json!({ "ready": false, "problems": problems }),
-            );
+            return json(503, &serde_json::json!({ "ready": false, "problems": problems }));
         }
         Err(refusal) => {
             return json(
@@ -169,8 +148,7 @@ pub fn ready(config: Result<Rc<Config>, Refusal>) -> worker::Result<Response> {
 }
 
 fn json(status: u16, body: &impl Serialize) -> worker::Result<Response> {
-    let builder = ResponseBuilder::new()
-        .with_status(status)
-        .with_header("cache-control", "no-store")?;
+    let builder =
+        ResponseBuilder::new().with_status(status).with_header("cache-control", "no-store")?;
     builder.from_json(body)
 }

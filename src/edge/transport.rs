@@ -22,10 +22,7 @@ pub async fn send(
     service: &str,
     timeout_ms: u64,
 ) -> Reply {
-    let scope = Scope {
-        region: &aws.region,
-        service,
-    };
+    let scope = Scope { region: &aws.region, service };
     let signed = match sigv4::sign(call, &aws.credentials, scope, environment::now()) {
         Ok(signed) => signed,
         Err(error) => return Reply::NotSent(error.to_string()),
@@ -40,11 +37,7 @@ pub async fn send(
         let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
         let retry_after_ms = retry_after_ms(response.headers());
         let body = response.bytes().await?;
-        Ok::<_, worker::Error>(HttpAnswer {
-            status: response.status_code(),
-            retry_after_ms,
-            body,
-        })
+        Ok::<_, worker::Error>(HttpAnswer { status: response.status_code(), retry_after_ms, body })
     });
     match select(exchange, Delay::from(Duration::from_millis(timeout_ms))).await {
         Either::Left((Ok(answer), _)) => Reply::Answered(answer),
@@ -60,16 +53,10 @@ pub async fn send(
 /// it itself, from the same address that was signed.
 fn request(signed: &http::Request<Vec<u8>>) -> worker::Result<Request> {
     let headers = Headers::new();
-    for (name, value) in signed
-        .headers()
-        .iter()
-        .filter(|(name, _)| *name != http::header::HOST)
-    {
+    for (name, value) in signed.headers().iter().filter(|(name, _)| *name != http::header::HOST) {
         headers.set(
             name.as_str(),
-            value
-                .to_str()
-                .map_err(|error| worker::Error::RustError(error.to_string()))?,
+            value.to_str().map_err(|error| worker::Error::RustError(error.to_string()))?,
         )?;
     }
     let mut init = RequestInit::new();
@@ -77,9 +64,7 @@ fn request(signed: &http::Request<Vec<u8>>) -> worker::Result<Request> {
         .with_headers(headers)
         // Followed, a redirect would take signed records to another address.
         .with_redirect(RequestRedirect::Manual)
-        .with_body(Some(JsValue::from(js_sys::Uint8Array::from(
-            signed.body().as_slice(),
-        ))));
+        .with_body(Some(JsValue::from(js_sys::Uint8Array::from(signed.body().as_slice()))));
     Request::new_with_init(&address(signed.uri()), &init)
 }
 

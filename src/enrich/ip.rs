@@ -41,16 +41,8 @@ mod tests {
     fn an_address_is_told_as_the_policy_says() {
         let cases = [
             (IpPolicy::Truncate, "203.0.113.77", Some("203.0.113.0")),
-            (
-                IpPolicy::Truncate,
-                "2001:db8:abcd:12:1:2:3:4",
-                Some("2001:db8:abcd::"),
-            ),
-            (
-                IpPolicy::Truncate,
-                "::ffff:203.0.113.77",
-                Some("203.0.113.0"),
-            ),
+            (IpPolicy::Truncate, "2001:db8:abcd:12:1:2:3:4", Some("2001:db8:abcd::")),
+            (IpPolicy::Truncate, "::ffff:203.0.113.77", Some("203.0.113.0")),
             (IpPolicy::Full, "203.0.113.77", Some("203.0.113.77")),
             (IpPolicy::Full, "2001:db8::1", Some("2001:db8::1")),
             (IpPolicy::Drop, "203.0.113.77", None),

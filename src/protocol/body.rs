@@ -46,9 +46,7 @@ impl<'a> Body<'a> {
         {
             Ok(Framing::Unstated)
         } else {
-            Err(ProtocolError::UnsupportedMediaType(crate::failed::shown(
-                stated,
-            )))
+            Err(ProtocolError::UnsupportedMediaType(crate::failed::shown(stated)))
         }
     }
 
@@ -59,25 +57,19 @@ impl<'a> Body<'a> {
             "" | "identity" if self.bytes.starts_with(&GZIP_MAGIC) => Ok(Form::GzipBody),
             "" | "identity" => Ok(Form::Body),
             stated if stated.eq_ignore_ascii_case("gzip") => Ok(Form::GzipBody),
-            stated => Err(ProtocolError::UnsupportedEncoding(crate::failed::shown(
-                stated,
-            ))),
+            stated => Err(ProtocolError::UnsupportedEncoding(crate::failed::shown(stated))),
         }
     }
 
     /// The text, inflated when it was compressed.
     pub fn text(&self, limits: &Limits) -> Result<Cow<'a, str>, ProtocolError> {
         if self.bytes.len() > limits.body_bytes {
-            return Err(ProtocolError::BodyTooLarge {
-                limit: limits.body_bytes,
-            });
+            return Err(ProtocolError::BodyTooLarge { limit: limits.body_bytes });
         }
         let text = match self.form()? {
             Form::GzipBody => {
                 let inflated = inflate(self.bytes, limits.inflated_bytes)?;
-                String::from_utf8(inflated)
-                    .map(Cow::Owned)
-                    .map_err(|error| error.utf8_error())
+                String::from_utf8(inflated).map(Cow::Owned).map_err(|error| error.utf8_error())
             }
             _ => std::str::from_utf8(self.bytes).map(Cow::Borrowed),
         };
@@ -91,9 +83,7 @@ impl<'a> Body<'a> {
 fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
     let mut inflated = Vec::with_capacity(bytes.len().saturating_mul(4).min(limit));
     let one_past = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let read = MultiGzDecoder::new(bytes)
-        .take(one_past)
-        .read_to_end(&mut inflated);
+    let read = MultiGzDecoder::new(bytes).take(one_past).read_to_end(&mut inflated);
     if inflated.len() > limit {
         return Err(ProtocolError::InflatedTooLarge { limit });
     }
@@ -101,10 +91,7 @@ fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
         Ok(_) => Ok(inflated),
         Err(error) => {
             let message = format!("body is not whole gzip: {error}");
-            Err(ProtocolError::Undecodable(Violation::whole(
-                Code::BadGzip,
-                message,
-            )))
+            Err(ProtocolError::Undecodable(Violation::whole(Code::BadGzip, message)))
         }
     }
 }
@@ -128,45 +115,23 @@ mod tests {
         content_encoding: Option<&'a str>,
         bytes: &'a [u8],
     ) -> Body<'a> {
-        Body {
-            content_type,
-            content_encoding,
-            bytes,
-        }
+        Body { content_type, content_encoding, bytes }
     }
 
     fn text(encoding: Option<&str>, bytes: &[u8]) -> Result<String, ProtocolError> {
-        let limits = Limits {
-            body_bytes: 1_000,
-            inflated_bytes: 2_000,
-            ..Limits::default()
-        };
-        body(None, encoding, bytes)
-            .text(&limits)
-            .map(Cow::into_owned)
+        let limits = Limits { body_bytes: 1_000, inflated_bytes: 2_000, ..Limits::default() };
+        body(None, encoding, bytes).text(&limits).map(Cow::into_owned)
     }
 
     #[test]
     fn three_types_and_none_are_taken() {
         let framing = |content_type| body(content_type, None, b"").framing();
-        for unstated in [
-            None,
-            Some(""),
-            Some("text/plain;charset=UTF-8"),
-            Some("Application/JSON"),
-        ] {
+        for unstated in [None, Some(""), Some("text/plain;charset=UTF-8"), Some("Application/JSON")]
+        {
             assert_eq!(framing(unstated), Ok(Framing::Unstated));
         }
-        assert_eq!(
-            framing(Some("application/x-ndjson; charset=utf-8")),
-            Ok(Framing::Lines)
-        );
-        for refused in [
-            "text/html",
-            "application/x-www-form-urlencoded",
-            "text/plain2",
-            "json",
-        ] {
+        assert_eq!(framing(Some("application/x-ndjson; charset=utf-8")), Ok(Framing::Lines));
+        for refused in ["text/html", "application/x-www-form-urlencoded", "text/plain2", "json"] {
             assert_eq!(
                 framing(Some(refused)),
                 Err(ProtocolError::UnsupportedMediaType(refused.to_owned()))
@@ -201,10 +166,7 @@ mod tests {
             text(Some("gzip"), &bomb),
             Err(ProtocolError::InflatedTooLarge { limit: 2_000 })
         );
-        assert_eq!(
-            text(None, &[b' '; 1_001]),
-            Err(ProtocolError::BodyTooLarge { limit: 1_000 })
-        );
+        assert_eq!(text(None, &[b' '; 1_001]), Err(ProtocolError::BodyTooLarge { limit: 1_000 }));
     }
 
     #[test]

@@ -96,11 +96,7 @@ pub enum ProtocolError {
 /// Reads one beacon's own text.
 pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
     if text.len() > limits.beacon_bytes {
-        let message = format!(
-            "beacon has {} bytes, limit {}",
-            text.len(),
-            limits.beacon_bytes
-        );
+        let message = format!("beacon has {} bytes, limit {}", text.len(), limits.beacon_bytes);
         return Err(Violation::whole(Code::TooLarge, message));
     }
     if depth(text) > limits.depth {
@@ -113,10 +109,7 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
             let message = format!("a beacon must be an object, not {}", type_name(&other));
             Err(Violation::whole(Code::WrongType, message))
         }
-        Err(error) => Err(Violation::whole(
-            Code::BadJson,
-            format!("beacon is not JSON: {error}"),
-        )),
+        Err(error) => Err(Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"))),
     }
 }
 
@@ -135,9 +128,7 @@ pub fn type_name(value: &Value) -> &'static str {
 /// Reads an RFC 3339 text or a count of milliseconds since the epoch, years 0 to 9999.
 pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
     let time = match value {
-        Value::String(text) => DateTime::parse_from_rfc3339(text)
-            .ok()
-            .map(|time| time.to_utc()),
+        Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
         Value::Number(number) => number
             .as_f64()
             .filter(|milliseconds| milliseconds.abs() < 1e15)
@@ -166,7 +157,7 @@ fn depth(text: &str) -> usize {
         match byte {
             b'"' => in_string = true,
             b'{' | b'[' => {
-                depth += 1;
+                depth = depth.saturating_add(1);
                 deepest = deepest.max(depth);
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
@@ -183,22 +174,14 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits {
-            beacon_bytes: 100,
-            depth: 3,
-            ..Limits::default()
-        }
+        Limits { beacon_bytes: 100, depth: 3, ..Limits::default() }
     }
 
     #[test]
     fn a_beacon_is_an_object_within_the_limits() {
         assert!(beacon(r#"{"name":"a","props":{"b":["[[[[{{"]}}"#, &limits()).is_ok());
         let cases = [
-            (
-                r#""name""#.to_owned(),
-                Code::WrongType,
-                "a beacon must be an object, not a string",
-            ),
+            (r#""name""#.to_owned(), Code::WrongType, "a beacon must be an object, not a string"),
             (
                 r#"{"a":{"b":{"c":{}}}}"#.to_owned(),
                 Code::TooDeep,
@@ -216,10 +199,7 @@ mod tests {
             ),
         ];
         for (text, code, message) in cases {
-            assert_eq!(
-                beacon(&text, &limits()),
-                Err(Violation::whole(code, message))
-            );
+            assert_eq!(beacon(&text, &limits()), Err(Violation::whole(code, message)));
         }
     }
 
@@ -233,18 +213,12 @@ mod tests {
     #[test]
     fn a_time_is_rfc_3339_or_milliseconds() {
         let at = |value| timestamp(&value).map(|time| time.to_rfc3339());
-        assert_eq!(
-            at(json!(1_795_000_000_123_i64)).unwrap(),
-            "2026-11-18T11:06:40.123+00:00"
-        );
+        assert_eq!(at(json!(1_795_000_000_123_i64)).unwrap(), "2026-11-18T11:06:40.123+00:00");
         assert_eq!(
             at(json!("2026-11-18T12:06:40.123+01:00")).unwrap(),
             "2026-11-18T11:06:40.123+00:00"
         );
-        assert_eq!(
-            at(json!(1_795_000_000_123.75)).unwrap(),
-            "2026-11-18T11:06:40.123+00:00"
-        );
+        assert_eq!(at(json!(1_795_000_000_123.75)).unwrap(), "2026-11-18T11:06:40.123+00:00");
         assert_eq!(at(json!("yesterday")).unwrap_err().0, Code::BadFormat);
         assert_eq!(at(json!(1e300)).unwrap_err().0, Code::BadFormat);
         assert_eq!(at(json!(-9e14)).unwrap_err().0, Code::BadFormat);

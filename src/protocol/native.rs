@@ -32,33 +32,24 @@ pub fn items<'a>(
     let text = text.trim_start_matches('\u{feff}').trim();
     let items = match (framing, text.chars().next()) {
         (Framing::Lines, _) => lines(text),
-        (Framing::Unstated, Some('[')) => Items {
-            envelope: Envelope::default(),
-            texts: array(text)?,
-        },
+        (Framing::Unstated, Some('[')) => {
+            Items { envelope: Envelope::default(), texts: array(text)? }
+        }
         (Framing::Unstated, Some('{')) => objects(text)?,
         (Framing::Unstated, Some(_)) => return Err(undecodable("body must start with { or [")),
         (Framing::Unstated, None) => return Err(undecodable("body is empty")),
     };
     match items.texts.len() {
-        count if count > limits.beacons => Err(ProtocolError::TooManyBeacons {
-            count,
-            limit: limits.beacons,
-        }),
+        count if count > limits.beacons => {
+            Err(ProtocolError::TooManyBeacons { count, limit: limits.beacons })
+        }
         _ => Ok(items),
     }
 }
 
 fn lines(text: &str) -> Items<'_> {
-    let texts = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    Items {
-        envelope: Envelope::default(),
-        texts,
-    }
+    let texts = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Items { envelope: Envelope::default(), texts }
 }
 
 fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
@@ -76,14 +67,11 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
     let alone = values.byte_offset() >= text.len();
     match alone {
         true if first.contains("\"events\"") => enveloped(first),
-        true => Ok(Items {
-            envelope: Envelope::default(),
-            texts: vec![first],
-        }),
+        true => Ok(Items { envelope: Envelope::default(), texts: vec![first] }),
         false if text.lines().next().is_some_and(|line| line.trim() == first) => Ok(lines(text)),
-        false => Err(undecodable(
-            "body goes on after its first JSON value, which does not end its line",
-        )),
+        false => {
+            Err(undecodable("body goes on after its first JSON value, which does not end its line"))
+        }
     }
 }
 
@@ -91,17 +79,10 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
 fn enveloped(text: &str) -> Result<Items<'_>, ProtocolError> {
     let mut fields: HashMap<String, &RawValue> = serde_json::from_str(text).map_err(not_json)?;
     let Some(events) = fields.remove("events") else {
-        return Ok(Items {
-            envelope: Envelope::default(),
-            texts: vec![text],
-        });
+        return Ok(Items { envelope: Envelope::default(), texts: vec![text] });
     };
     if !events.get().starts_with('[') {
-        return Err(undecodable_field(
-            Code::WrongType,
-            "events",
-            "events must be an array",
-        ));
+        return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }
     let mut envelope = Envelope::default();
     for (field, raw) in fields {
@@ -116,10 +97,7 @@ fn enveloped(text: &str) -> Result<Items<'_>, ProtocolError> {
             }
         }
     }
-    Ok(Items {
-        envelope,
-        texts: array(events.get())?,
-    })
+    Ok(Items { envelope, texts: array(events.get())? })
 }
 
 fn sent_at(value: &Value) -> Result<chrono::DateTime<chrono::Utc>, ProtocolError> {
@@ -138,10 +116,8 @@ fn device_id(value: Value) -> Result<DeviceId, ProtocolError> {
         return Err(undecodable_field(Code::WrongType, "device_id", &message));
     };
     DeviceId::parse(text).ok_or_else(|| {
-        let message = format!(
-            "device_id must have 1 to {} printable characters",
-            DeviceId::MAX_CHARS
-        );
+        let message =
+            format!("device_id must have 1 to {} printable characters", DeviceId::MAX_CHARS);
         undecodable_field(Code::BadFormat, "device_id", &message)
     })
 }
@@ -163,16 +139,9 @@ mod tests {
     use super::*;
 
     fn cut(framing: Framing, text: &str) -> Result<Vec<&str>, String> {
-        items(
-            text,
-            framing,
-            &Limits {
-                beacons: 3,
-                ..Limits::default()
-            },
-        )
-        .map(|items| items.texts)
-        .map_err(|error| error.to_string())
+        items(text, framing, &Limits { beacons: 3, ..Limits::default() })
+            .map(|items| items.texts)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -180,26 +149,14 @@ mod tests {
         let unstated: [(&str, &[&str]); 11] = [
             (r#"{"name":"a"}"#, &[r#"{"name":"a"}"#]),
             ("\u{feff} {\"name\":\n\"a\"} ", &["{\"name\":\n\"a\"}"]),
-            (
-                r#"[{"name":"a"}, {"name":"b"}]"#,
-                &[r#"{"name":"a"}"#, r#"{"name":"b"}"#],
-            ),
+            (r#"[{"name":"a"}, {"name":"b"}]"#, &[r#"{"name":"a"}"#, r#"{"name":"b"}"#]),
             ("[]", &[]),
             (r#"[1,"x"]"#, &["1", r#""x""#]),
-            (
-                "{\"name\":\"a\"}\n{\"name\":\"b\"}\n",
-                &[r#"{"name":"a"}"#, r#"{"name":"b"}"#],
-            ),
-            (
-                "{\"name\":\"a\"}\r\n\r\n{broken",
-                &[r#"{"name":"a"}"#, "{broken"],
-            ),
+            ("{\"name\":\"a\"}\n{\"name\":\"b\"}\n", &[r#"{"name":"a"}"#, r#"{"name":"b"}"#]),
+            ("{\"name\":\"a\"}\r\n\r\n{broken", &[r#"{"name":"a"}"#, "{broken"]),
             (r#"{"events":[{"name":"a"}]}"#, &[r#"{"name":"a"}"#]),
             (r#"{"events":[]}"#, &[]),
-            (
-                r#"{"props":{"events":[1]}}"#,
-                &[r#"{"props":{"events":[1]}}"#],
-            ),
+            (r#"{"props":{"events":[1]}}"#, &[r#"{"props":{"events":[1]}}"#]),
             (r#"{"props":"\"events\""}"#, &[r#"{"props":"\"events\""}"#]),
         ];
         for (text, texts) in unstated {
@@ -222,10 +179,7 @@ mod tests {
             ("", "body is empty"),
             (" \n", "body is empty"),
             ("name=a", "body must start with { or ["),
-            (
-                "{",
-                "body is not JSON: EOF while parsing an object at line 1 column 1",
-            ),
+            ("{", "body is not JSON: EOF while parsing an object at line 1 column 1"),
             (
                 "[{\"name\":\"a\"},",
                 "body is not JSON: EOF while parsing a value at line 1 column 14",
@@ -234,19 +188,10 @@ mod tests {
                 "{\n\"a\":1}\n{}",
                 "body goes on after its first JSON value, which does not end its line",
             ),
-            (
-                "{} {}",
-                "body goes on after its first JSON value, which does not end its line",
-            ),
+            ("{} {}", "body goes on after its first JSON value, which does not end its line"),
             (r#"{"events":{}}"#, "events must be an array"),
-            (
-                r#"{"events":[],"batch":1}"#,
-                "batch is not a field of an envelope",
-            ),
-            (
-                r#"{"events":[],"device_id":1}"#,
-                "device_id must be a string, not a number",
-            ),
+            (r#"{"events":[],"batch":1}"#, "batch is not a field of an envelope"),
+            (r#"{"events":[],"device_id":1}"#, "device_id must be a string, not a number"),
             (
                 r#"{"events":[],"device_id":""}"#,
                 "device_id must have 1 to 128 printable characters",
@@ -267,19 +212,12 @@ mod tests {
         let text = r#"{"sent_at":1795000000123,"device_id":"d","events":[{}]}"#;
         let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
         assert_eq!(items.envelope.device_id, DeviceId::parse("d".to_owned()));
-        assert_eq!(
-            items.envelope.sent_at.unwrap().timestamp_millis(),
-            1_795_000_000_123
-        );
+        assert_eq!(items.envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123);
     }
 
     #[test]
     fn nesting_past_any_stack_is_cut_without_recursion() {
-        let deep = format!(
-            "[{}1{},{{\"name\":\"a\"}}]",
-            "[".repeat(100_000),
-            "]".repeat(100_000)
-        );
+        let deep = format!("[{}1{},{{\"name\":\"a\"}}]", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(cut(Framing::Unstated, &deep).unwrap().len(), 2);
     }
 }

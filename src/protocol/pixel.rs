@@ -18,9 +18,7 @@ pub fn beacon(query: &str) -> Beacon {
         let (key, value) = (key.into_owned(), value.into_owned());
         match key.split_once('.') {
             Some((object @ ("props" | "metadata"), inner)) => {
-                let entry = fields
-                    .entry(object)
-                    .or_insert_with(|| Value::Object(Map::new()));
+                let entry = fields.entry(object).or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(map) = entry {
                     map.insert(inner.to_owned(), Value::String(value));
                 }
@@ -35,12 +33,8 @@ pub fn beacon(query: &str) -> Beacon {
 }
 
 fn typed(key: &str, value: String) -> Value {
-    let number = || {
-        value
-            .parse::<u64>()
-            .ok()
-            .filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))
-    };
+    let number =
+        || value.parse::<u64>().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()));
     match key {
         "seq" | "time" => number()
             .map(|number| Value::Number(Number::from(number)))

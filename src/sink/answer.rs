@@ -78,45 +78,26 @@ impl Refusal {
                 .and_then(|json| names.iter().find_map(|name| json.get(name)?.as_str()));
             value.map(str::to_owned)
         };
-        let code = field(["__type", "code"])
-            .or_else(|| element(&text, "Code"))
-            .unwrap_or_default();
-        let code = code
-            .rsplit('#')
-            .next()
-            .unwrap_or_default()
-            .split(':')
-            .next()
-            .unwrap_or_default();
-        let message = field(["message", "Message"])
-            .or_else(|| element(&text, "Message"))
-            .unwrap_or_default();
+        let code = field(["__type", "code"]).or_else(|| element(&text, "Code")).unwrap_or_default();
+        let code =
+            code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default();
+        let message =
+            field(["message", "Message"]).or_else(|| element(&text, "Message")).unwrap_or_default();
         let blame = blame(code, &message).unwrap_or(match answer.status {
             429 => Blame::Throttle,
             413 => Blame::Request,
             400..=499 => Blame::Operator,
             _ => Blame::Service,
         });
-        let code = if code.is_empty() {
-            format!("HTTP {}", answer.status)
-        } else {
-            code.to_owned()
-        };
-        Self {
-            blame,
-            code,
-            message,
-        }
+        let code =
+            if code.is_empty() { format!("HTTP {}", answer.status) } else { code.to_owned() };
+        Self { blame, code, message }
     }
 
     /// The error of one record inside of a success.
     pub fn of_record(code: String, message: String) -> Self {
         let blame = blame(&code, &message).unwrap_or(Blame::Service);
-        Self {
-            blame,
-            code,
-            message,
-        }
+        Self { blame, code, message }
     }
 }
 
@@ -125,11 +106,7 @@ impl Refusal {
 /// Sources: <https://docs.aws.amazon.com/firehose/latest/APIReference/CommonErrors.html>,
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>
 fn blame(code: &str, message: &str) -> Option<Blame> {
-    const CLOCK: &[&str] = &[
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "RequestInTheFuture",
-    ];
+    const CLOCK: &[&str] = &["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
     const SIGNATURE: &[&str] = &["InvalidSignature", "SignatureDoesNotMatch"];
     // Firehose says that it is unavailable when it means "slow down".
     const THROTTLE: &[&str] = &[
@@ -141,12 +118,8 @@ fn blame(code: &str, message: &str) -> Option<Blame> {
         "ProvisionedThroughputExceeded",
         "SlowDown",
     ];
-    const SERVICE: &[&str] = &[
-        "InternalFailure",
-        "InternalServer",
-        "InternalError",
-        "RequestTimeout",
-    ];
+    const SERVICE: &[&str] =
+        &["InternalFailure", "InternalServer", "InternalError", "RequestTimeout"];
     const OPERATOR: &[&str] = &[
         "ResourceNotFound",
         "AccessDenied",
@@ -162,12 +135,8 @@ fn blame(code: &str, message: &str) -> Option<Blame> {
         "OptInRequired",
         "UnknownOperation",
     ];
-    const REQUEST: &[&str] = &[
-        "InvalidArgument",
-        "Validation",
-        "Serialization",
-        "RequestEntityTooLarge",
-    ];
+    const REQUEST: &[&str] =
+        &["InvalidArgument", "Validation", "Serialization", "RequestEntityTooLarge"];
     let is = |codes: &[&str]| codes.iter().any(|prefix| code.starts_with(prefix));
     let of_time = || message.contains("expired") || message.contains("not yet current");
     match () {
@@ -192,16 +161,8 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, body: &str) -> (Blame, String, String) {
-        let answer = HttpAnswer {
-            status,
-            retry_after_ms: None,
-            body: body.as_bytes().to_vec(),
-        };
-        let Refusal {
-            blame,
-            code,
-            message,
-        } = Refusal::of_http(&answer);
+        let answer = HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() };
+        let Refusal { blame, code, message } = Refusal::of_http(&answer);
         (blame, code, message)
     }
 
@@ -257,13 +218,7 @@ mod tests {
                 "ServiceUnavailableException",
                 "",
             ),
-            (
-                500,
-                r#"{"__type":"InternalFailure"}"#,
-                Blame::Service,
-                "InternalFailure",
-                "",
-            ),
+            (500, r#"{"__type":"InternalFailure"}"#, Blame::Service, "InternalFailure", ""),
             (
                 400,
                 r#"{"__type":"UnrecognizedClientException"}"#,

@@ -48,10 +48,7 @@ mod tests {
 
     #[test]
     fn a_call_closes_when_the_next_record_would_not_fit() {
-        let limits = CallLimits {
-            records: 3,
-            bytes: 10,
-        };
+        let limits = CallLimits { records: 3, bytes: 10 };
         let cases: [(&[usize], &[&[usize]]); 5] = [
             (&[], &[]),
             (&[1, 1, 1, 1], &[&[0, 1, 2], &[3]]),
@@ -60,11 +57,7 @@ mod tests {
             (&[1, 11, 1], &[&[0], &[1], &[2]]),
         ];
         for (lengths, expected) in cases {
-            assert_eq!(
-                calls(lengths.iter().copied(), limits),
-                expected,
-                "{lengths:?}"
-            );
+            assert_eq!(calls(lengths.iter().copied(), limits), expected, "{lengths:?}");
         }
     }
 

@@ -46,10 +46,7 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         // Hashing 4 MiB costs 12 to 20 ms of CPU in Wasm, so calls are closed far below it.
-        Self {
-            deadline_ms: 2_000,
-            call_bytes: 1_048_576,
-        }
+        Self { deadline_ms: 2_000, call_bytes: 1_048_576 }
     }
 }
 
@@ -131,10 +128,7 @@ impl Delivery {
     /// A delivery of `records` to `stream` that starts at `now`.
     pub fn new(stream: &Stream, records: Vec<Record>, policy: Policy, now: Milliseconds) -> Self {
         let Stream::Firehose(name) = stream;
-        let calls = batch::calls(
-            records.iter().map(firehose::encoded_len),
-            limits(name, policy),
-        );
+        let calls = batch::calls(records.iter().map(firehose::encoded_len), limits(name, policy));
         Self {
             fates: vec![Fate::Pending; records.len()],
             records,
@@ -161,9 +155,7 @@ impl Delivery {
             return Step::Done;
         }
         if now < self.resume_at {
-            return Step::Wait {
-                milliseconds: self.resume_at - now,
-            };
+            return Step::Wait { milliseconds: self.resume_at.saturating_sub(now) };
         }
         if now >= self.deadline {
             return self.give_up(health.problem.clone().unwrap_or(Problem::TimedOut));
@@ -180,15 +172,8 @@ impl Delivery {
             self.calls.push_front(call.split_off(most));
         }
         self.in_flight = call;
-        let records = self
-            .in_flight
-            .iter()
-            .filter_map(|index| self.records.get(*index))
-            .collect();
-        Step::Send {
-            records,
-            timeout_ms: self.deadline - now,
-        }
+        let records = self.in_flight.iter().filter_map(|index| self.records.get(*index)).collect();
+        Step::Send { records, timeout_ms: self.deadline.saturating_sub(now) }
     }
 
     /// Takes in what came of the call that the last [`Step::Send`] asked for. `random` is
@@ -213,10 +198,7 @@ impl Delivery {
                         Some(self.failed(call, Problem::Unknown(why), now, health))
                     }
                 }
-                .map(|retry| Retry {
-                    not_before_ms: retry_after_ms,
-                    ..retry
-                })
+                .map(|retry| Retry { not_before_ms: retry_after_ms, ..retry })
             }
             Reply::TimedOut => Some(self.failed(call, Problem::TimedOut, now, health)),
             Reply::Unreachable(how) => {
@@ -235,10 +217,8 @@ impl Delivery {
 
     /// Ends the delivery at `now`, at whatever point it is.
     pub fn finish(self, now: Milliseconds, health: &Health) -> Report {
-        let left_alone_s = health
-            .breaker
-            .open_until()
-            .map(|until| until.saturating_sub(now).div_ceil(1_000));
+        let left_alone_s =
+            health.breaker.open_until().map(|until| until.saturating_sub(now).div_ceil(1_000));
         Report {
             records: self.records.into_iter().zip(self.fates).collect(),
             problem: self.gave_up,
@@ -260,7 +240,7 @@ impl Delivery {
         for (index, answer) in call.into_iter().zip(answers) {
             match answer {
                 Ok(()) => {
-                    accepted += 1;
+                    accepted = accepted.saturating_add(1);
                     self.settle(index, Fate::Accepted);
                 }
                 Err(refusal) if refusal.blame == Blame::Request => {
@@ -281,25 +261,14 @@ impl Delivery {
             return None;
         }
         self.calls.push_front(again);
-        let first_of = |blame| {
-            refusals
-                .iter()
-                .find(|refusal| refusal.blame == blame)
-                .cloned()
-        };
+        let first_of = |blame| refusals.iter().find(|refusal| refusal.blame == blame).cloned();
         if let Some(refusal) = first_of(Blame::Operator) {
             self.fail_for_good(Problem::Refused(refusal), health);
             return None;
         }
         let throttled = first_of(Blame::Throttle);
-        let cost = if throttled.is_some() {
-            RetryCost::Throttle
-        } else {
-            RetryCost::Failure
-        };
-        health.problem = throttled
-            .or_else(|| refusals.first().cloned())
-            .map(Problem::Refused);
+        let cost = if throttled.is_some() { RetryCost::Throttle } else { RetryCost::Failure };
+        health.problem = throttled.or_else(|| refusals.first().cloned()).map(Problem::Refused);
         Some(Retry::after(cost))
     }
 
@@ -338,10 +307,7 @@ impl Delivery {
             }
             Blame::Throttle => {
                 let retry = self.failed(call, Problem::Refused(refusal), now, health);
-                Some(Retry {
-                    cost: RetryCost::Throttle,
-                    ..retry
-                })
+                Some(Retry { cost: RetryCost::Throttle, ..retry })
             }
             Blame::Service => Some(self.failed(call, Problem::Refused(refusal), now, health)),
         }
@@ -400,10 +366,7 @@ struct Retry {
 
 impl Retry {
     const fn after(cost: RetryCost) -> Self {
-        Self {
-            cost,
-            not_before_ms: 0,
-        }
+        Self { cost, not_before_ms: 0 }
     }
 }
 
@@ -413,19 +376,12 @@ fn backoff_ms(cost: RetryCost, failures: u32, random: u32) -> u64 {
         RetryCost::Failure => Policy::BASE_MS,
         RetryCost::Throttle => Policy::THROTTLED_BASE_MS,
     };
-    let most = base
-        .saturating_mul(1 << failures.min(16))
-        .min(Policy::CAP_MS);
-    (most + 1) * u64::from(random) >> u32::BITS
+    let most = base.saturating_mul(1 << failures.min(16)).min(Policy::CAP_MS);
+    most.saturating_add(1).saturating_mul(u64::from(random)) >> u32::BITS
 }
 
 fn limits(stream: &StreamName, policy: Policy) -> CallLimits {
-    let bytes = policy
-        .call_bytes
-        .min(firehose::MAX_BYTES)
-        .saturating_sub(firehose::envelope_len(stream));
-    CallLimits {
-        records: firehose::MAX_RECORDS,
-        bytes,
-    }
+    let bytes =
+        policy.call_bytes.min(firehose::MAX_BYTES).saturating_sub(firehose::envelope_len(stream));
+    CallLimits { records: firehose::MAX_RECORDS, bytes }
 }

@@ -26,13 +26,13 @@ const AFTER_DATA: &str = r#""}"#;
 
 /// The bytes that `record` takes in a call's body, the comma after it included.
 pub fn encoded_len(record: &Record) -> usize {
-    let base64 = record.bytes().len().div_ceil(3) * 4;
-    BEFORE_DATA.len() + base64 + AFTER_DATA.len() + 1
+    let base64 = base64_simd::STANDARD.encoded_length(record.bytes().len());
+    [BEFORE_DATA.len(), base64, AFTER_DATA.len(), ",".len()].iter().sum()
 }
 
 /// The bytes of a call's body around its records.
 pub fn envelope_len(stream: &StreamName) -> usize {
-    before_records(stream).len() + AFTER_RECORDS.len()
+    [before_records(stream).len(), AFTER_RECORDS.len()].iter().sum()
 }
 
 /// A call that puts `records`; not signed yet.
@@ -53,15 +53,12 @@ const AFTER_RECORDS: &str = "]}";
 
 fn before_records(stream: &StreamName) -> String {
     // A stream's name holds nothing that JSON escapes.
-    format!(
-        r#"{{"DeliveryStreamName":"{}","Records":["#,
-        stream.as_str()
-    )
+    format!(r#"{{"DeliveryStreamName":"{}","Records":["#, stream.as_str())
 }
 
 fn body(stream: &StreamName, records: &[&Record]) -> Vec<u8> {
-    let encoded: usize = records.iter().map(|record| encoded_len(record)).sum();
-    let mut body = Vec::with_capacity(envelope_len(stream) + encoded);
+    let encoded = records.iter().map(|record| encoded_len(record));
+    let mut body = Vec::with_capacity(encoded.chain([envelope_len(stream)]).sum());
     body.extend_from_slice(before_records(stream).as_bytes());
     for (index, record) in records.iter().enumerate() {
         if index > 0 {
@@ -108,14 +105,10 @@ pub fn answer(answer: &HttpAnswer, count: usize) -> Answer {
         ));
     }
     let fate = |response: RecordResponse| match response {
-        RecordResponse {
-            error_code: Some(code),
-            error_message,
-            ..
-        } => Err(Refusal::of_record(code, error_message.unwrap_or_default())),
-        RecordResponse {
-            record_id: Some(_), ..
-        } => Ok(()),
+        RecordResponse { error_code: Some(code), error_message, .. } => {
+            Err(Refusal::of_record(code, error_message.unwrap_or_default()))
+        }
+        RecordResponse { record_id: Some(_), .. } => Ok(()),
         _ => Err(Refusal::of_record(
             "NoRecordId".to_owned(),
             "entry has neither an id nor an error".to_owned(),
@@ -152,23 +145,13 @@ mod tests {
             assert_eq!(json["DeliveryStreamName"], "events");
             for (index, record) in records.iter().enumerate() {
                 let data = json["Records"][index]["Data"].as_str().unwrap();
-                assert_eq!(
-                    base64_simd::STANDARD.decode_to_vec(data).unwrap(),
-                    record.bytes()
-                );
+                assert_eq!(base64_simd::STANDARD.decode_to_vec(data).unwrap(), record.bytes());
             }
         }
     }
 
     fn said(status: u16, body: &str, count: usize) -> Answer {
-        answer(
-            &HttpAnswer {
-                status,
-                retry_after_ms: None,
-                body: body.as_bytes().to_vec(),
-            },
-            count,
-        )
+        answer(&HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() }, count)
     }
 
     #[test]
@@ -180,27 +163,16 @@ mod tests {
             code: "ServiceUnavailableException".to_owned(),
             message: "Slow down.".to_owned(),
         };
-        assert_eq!(
-            said(200, body, 3),
-            Answer::PerRecord(vec![Ok(()), Err(refusal), Ok(())])
-        );
+        assert_eq!(said(200, body, 3), Answer::PerRecord(vec![Ok(()), Err(refusal), Ok(())]));
     }
 
     #[test]
     fn an_answer_that_does_not_fit_its_call_proves_nothing() {
         let short = r#"{"FailedPutCount":0,"RequestResponses":[{"RecordId":"a"}]}"#;
-        for (body, count) in [
-            (short, 2),
-            (short, 0),
-            ("{}", 1),
-            ("<html>", 1),
-            ("", 1),
-            ("null", 1),
-        ] {
-            assert!(
-                matches!(said(200, body, count), Answer::Unknown(_)),
-                "{body}"
-            );
+        for (body, count) in
+            [(short, 2), (short, 0), ("{}", 1), ("<html>", 1), ("", 1), ("null", 1)]
+        {
+            assert!(matches!(said(200, body, count), Answer::Unknown(_)), "{body}");
         }
     }
 
@@ -209,9 +181,6 @@ mod tests {
         let Answer::PerRecord(fates) = said(200, r#"{"RequestResponses":[{}]}"#, 1) else {
             panic!()
         };
-        assert_eq!(
-            fates.first().unwrap().as_ref().unwrap_err().blame,
-            Blame::Service
-        );
+        assert_eq!(fates.first().unwrap().as_ref().unwrap_err().blame, Blame::Service);
     }
 }

@@ -107,9 +107,7 @@ impl RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self {
-            tokens: Self::CAPACITY,
-        }
+        Self { tokens: Self::CAPACITY }
     }
 }
 
@@ -174,9 +172,7 @@ impl Breaker {
                 Permit::NotBefore(until)
             }
             State::Open { .. } | State::Probing { .. } => {
-                self.state = State::Probing {
-                    until: now.saturating_add(Self::REST_MS),
-                };
+                self.state = State::Probing { until: now.saturating_add(Self::REST_MS) };
                 Permit::Probe
             }
         }
@@ -191,9 +187,9 @@ impl Breaker {
             State::Probing { .. } if half(refused, records) => self.open(now),
             State::Probing { .. } => *self = Self::default(),
             State::Closed => {
-                self.recent.calls += 1;
-                self.recent.records += records;
-                self.recent.refused += refused;
+                self.recent.calls = self.recent.calls.saturating_add(1);
+                self.recent.records = self.recent.records.saturating_add(records);
+                self.recent.refused = self.recent.refused.saturating_add(refused);
                 if self.recent.calls >= Self::CALLS {
                     let tally = std::mem::take(&mut self.recent);
                     if half(tally.refused, tally.records) {
@@ -224,10 +220,8 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Milliseconds) {
-        self.state = State::Open {
-            until: now.saturating_add(self.rest_ms),
-        };
-        self.rest_ms = (self.rest_ms * 2).min(Self::MAX_REST_MS);
+        self.state = State::Open { until: now.saturating_add(self.rest_ms) };
+        self.rest_ms = self.rest_ms.saturating_mul(2).min(Self::MAX_REST_MS);
         self.failures_in_a_row = 0;
         self.recent = Tally::default();
     }
@@ -255,9 +249,7 @@ mod tests {
     #[test]
     fn the_budget_stops_retries_until_successes_pay_for_them() {
         let mut budget = RetryBudget::default();
-        let retries = (0..1_000)
-            .take_while(|_| budget.spend(RetryCost::Failure))
-            .count();
+        let retries = (0..1_000).take_while(|_| budget.spend(RetryCost::Failure)).count();
         assert_eq!(retries, 35);
         assert!(budget.spend(RetryCost::Throttle), "ten tokens are left");
         assert!(budget.spend(RetryCost::Throttle));
@@ -296,11 +288,7 @@ mod tests {
         (0..5).for_each(|_| breaker.failed(now));
         for rest in [10_000, 20_000, 40_000, 60_000, 60_000] {
             breaker.failed(now);
-            assert_eq!(
-                breaker.open_until(),
-                Some(now + rest),
-                "late ends don't lengthen it"
-            );
+            assert_eq!(breaker.open_until(), Some(now + rest), "late ends don't lengthen it");
             now += rest;
             assert_eq!(breaker.permit(now), Permit::Probe);
             assert_eq!(breaker.permit(now + 9_999), Permit::NotBefore(now + 10_000));

@@ -80,10 +80,7 @@ mod tests {
         for (text, message) in [
             ("events", "must be firehose:NAME, not \"events\""),
             ("s3:events", "must be firehose:NAME, not \"s3:events\""),
-            (
-                "firehose:",
-                "has the stream name \"\"; a name has 1 to 64 of a-z A-Z 0-9 _ . -",
-            ),
+            ("firehose:", "has the stream name \"\"; a name has 1 to 64 of a-z A-Z 0-9 _ . -"),
             (
                 "firehose:a b",
                 "has the stream name \"a b\"; a name has 1 to 64 of a-z A-Z 0-9 _ . -",

@@ -79,8 +79,8 @@ impl Record {
         let whole = |bytes| if count == 1 { printable(bytes) } else { None };
         parts
             .iter()
-            .enumerate()
-            .map(|(index, bytes)| {
+            .zip(1_usize..)
+            .map(|(bytes, part)| {
                 let first = &failed.violations.first;
                 Self::line(&FailedColumns {
                     v: VERSION,
@@ -98,7 +98,7 @@ impl Record {
                     original_bytes: failed.original.bytes.len(),
                     original: whole(bytes),
                     original_base64: whole(bytes).is_none().then(|| base64(bytes)),
-                    part: (count > 1).then_some(index + 1),
+                    part: (count > 1).then_some(part),
                     parts: (count > 1).then_some(count),
                 })
             })
@@ -125,9 +125,7 @@ impl Record {
 fn printable(bytes: &[u8]) -> Option<&str> {
     let escaped_long =
         |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
-    std::str::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.contains(escaped_long))
+    std::str::from_utf8(bytes).ok().filter(|text| !text.contains(escaped_long))
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -143,15 +141,9 @@ struct EventColumns<'a> {
     level: Option<Level>,
     #[serde(flatten)]
     received: Received<'a>,
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "milliseconds_if_any"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
     client_time: Option<DateTime<Utc>>,
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "milliseconds_if_any"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
     sent_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a DeviceId>,
@@ -189,10 +181,7 @@ struct FailedColumns<'a> {
     name: Option<&'a str>,
     #[serde(flatten)]
     received: Received<'a>,
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "milliseconds_if_any"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
     sent_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a DeviceId>,
@@ -285,11 +274,7 @@ pub(crate) mod tests {
             received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
             ip: Some(IpAddr::from([203, 0, 113, 77])),
             user_agent: Some("Mozilla/5.0".to_owned()),
-            geo: Geo {
-                country: Some("CH".to_owned()),
-                asn: Some(64_500),
-                ..Geo::default()
-            },
+            geo: Geo { country: Some("CH".to_owned()), asn: Some(64_500), ..Geo::default() },
         }
     }
 
@@ -305,13 +290,9 @@ pub(crate) mod tests {
             "time": 1_795_000_000_000_i64, "level": "high", "title": "a\nb",
             "props": {"price": 19.90, "lines": [{"sku": "x"}]}, "metadata": {"tag": "t"},
         });
-        let Value::Object(fields) = fields else {
-            panic!("not an object")
-        };
-        let envelope = Envelope {
-            sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(),
-            device_id: None,
-        };
+        let Value::Object(fields) = fields else { panic!("not an object") };
+        let envelope =
+            Envelope { sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(), device_id: None };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
         let event = validate::event(Beacon { fields }, &envelope, &mut ids).unwrap();
         let record = Record::of_event(&enrich::event(event, &facts)).unwrap();
@@ -327,10 +308,7 @@ pub(crate) mod tests {
             stage: Stage::Protocol,
             violations: Violation::whole(Code::BadJson, "beacon is not JSON").into(),
             envelope: Envelope::default(),
-            original: Original {
-                bytes: bytes.to_vec(),
-                form: Form::Beacon,
-            },
+            original: Original { bytes: bytes.to_vec(), form: Form::Beacon },
         }
     }
 
@@ -354,19 +332,14 @@ pub(crate) mod tests {
             vec![0xff, 0xfe, 0],
             vec![1; 262_144],
             vec![b'"'; 262_144],
-            (0..1_048_576_u32)
-                .map(|index| (index % 251) as u8)
-                .collect(),
+            (0..1_048_576_u32).map(|index| (index % 251) as u8).collect(),
         ];
         for bytes in cases {
             let mut restored = Vec::new();
             let records = records(&bytes);
             for (index, record) in records.iter().enumerate() {
                 let columns: Value = serde_json::from_slice(record.bytes()).unwrap();
-                match (
-                    columns["original"].as_str(),
-                    columns["original_base64"].as_str(),
-                ) {
+                match (columns["original"].as_str(), columns["original_base64"].as_str()) {
                     (Some(text), None) => restored.extend_from_slice(text.as_bytes()),
                     (None, Some(text)) => {
                         restored.extend(base64_simd::STANDARD.decode_to_vec(text).unwrap())
@@ -391,9 +364,7 @@ pub(crate) mod tests {
         assert_eq!(Record::line(&just).unwrap().bytes().len(), MAX_BYTES);
         assert_eq!(
             Record::line(&format!("{just}x")),
-            Err(RecordError::TooLarge {
-                bytes: MAX_BYTES + 1
-            })
+            Err(RecordError::TooLarge { bytes: MAX_BYTES + 1 })
         );
     }
 }

@@ -65,10 +65,7 @@ impl Credentials {
         if !is_graphic(&secret_access_key) {
             return Err(SigningError::SecretAccessKey);
         }
-        if session_token
-            .as_deref()
-            .is_some_and(|token| !is_graphic(token))
-        {
+        if session_token.as_deref().is_some_and(|token| !is_graphic(token)) {
             return Err(SigningError::SessionToken);
         }
         Ok(Self(aws_credential_types::Credentials::new(
@@ -207,9 +204,7 @@ fn signed_headers(request: &Request<Vec<u8>>) -> Result<Vec<(&str, &str)>, Signi
             *name == HOST || *name == CONTENT_TYPE || name.as_str().starts_with("x-amz-")
         })
         .map(|(name, value)| {
-            let value = value
-                .to_str()
-                .map_err(|_| SigningError::Header(name.clone()))?;
+            let value = value.to_str().map_err(|_| SigningError::Header(name.clone()))?;
             Ok((name.as_str(), value))
         })
         .collect()
@@ -245,9 +240,7 @@ fn system_time(at: DateTime<Utc>) -> Result<SystemTime, SigningError> {
 
 fn is_access_key_id(text: &str) -> bool {
     (1..=MAX_ACCESS_KEY_ID).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn is_graphic(text: &str) -> bool {
@@ -269,10 +262,7 @@ mod tests {
     const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     const TOKEN: &str = "AQoDYXdzEPT//////////wEXAMPLEtoken==";
-    const FIREHOSE: Scope<'_> = Scope {
-        region: "eu-west-1",
-        service: "firehose",
-    };
+    const FIREHOSE: Scope<'_> = Scope { region: "eu-west-1", service: "firehose" };
 
     fn long_lived() -> Credentials {
         Credentials::new(ACCESS_KEY_ID, SECRET, None).unwrap()
@@ -300,10 +290,7 @@ mod tests {
     }
 
     fn header<'a>(request: &'a Request<Vec<u8>>, name: &str) -> Option<&'a str> {
-        request
-            .headers()
-            .get(name)
-            .map(|value| value.to_str().unwrap())
+        request.headers().get(name).map(|value| value.to_str().unwrap())
     }
 
     #[test]
@@ -314,10 +301,7 @@ mod tests {
         assert_eq!(signed.uri(), uri);
         assert_eq!(signed.body(), b"{}");
         assert_eq!(header(&signed, "accept-encoding"), Some("gzip"));
-        assert_eq!(
-            header(&signed, "host"),
-            Some("firehose.eu-west-1.amazonaws.com")
-        );
+        assert_eq!(header(&signed, "host"), Some("firehose.eu-west-1.amazonaws.com"));
         assert_eq!(header(&signed, "x-amz-date"), Some("20260301T120000Z"));
         assert_eq!(
             header(&signed, "x-amz-content-sha256"),
@@ -337,13 +321,7 @@ mod tests {
         let signed = signed("https://firehose.eu-west-1.amazonaws.com", &temporary());
 
         assert_eq!(header(&signed, "x-amz-security-token"), Some(TOKEN));
-        assert!(
-            signed
-                .headers()
-                .get("x-amz-security-token")
-                .unwrap()
-                .is_sensitive()
-        );
+        assert!(signed.headers().get("x-amz-security-token").unwrap().is_sensitive());
         assert!(header(&signed, "authorization").unwrap().contains(
             "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date;\
              x-amz-security-token;x-amz-target,"
@@ -363,11 +341,7 @@ mod tests {
             ("https://H.Example/", "h.example"),
             ("https://user:word@h.example:8443/", "h.example:8443"),
         ] {
-            assert_eq!(
-                header(&signed(uri, &long_lived()), "host"),
-                Some(host),
-                "{uri}"
-            );
+            assert_eq!(header(&signed(uri, &long_lived()), "host"), Some(host), "{uri}");
         }
     }
 
@@ -394,14 +368,11 @@ mod tests {
         let mut other_body = request(uri);
         *other_body.body_mut() = b"{ }".to_vec();
         let mut other_target = request(uri);
-        other_target.headers_mut().insert(
-            "x-amz-target",
-            HeaderValue::from_static("Firehose_20150804.PutRecord"),
-        );
-        let mut other_type = request(uri);
-        other_type
+        other_target
             .headers_mut()
-            .insert("content-type", HeaderValue::from_static("text/plain"));
+            .insert("x-amz-target", HeaderValue::from_static("Firehose_20150804.PutRecord"));
+        let mut other_type = request(uri);
+        other_type.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
         let other_secret = Credentials::new(ACCESS_KEY_ID, "other", None).unwrap();
         let other_host = request("https://firehose.eu-west-1.amazonaws.com:8443/");
         let second = chrono::TimeDelta::seconds(1);
@@ -410,13 +381,7 @@ mod tests {
             sign(request(uri), long_lived(), "eu-west-1", "firehose", noon()),
             sign(request(uri), long_lived(), "us-east-1", "firehose", noon()),
             sign(request(uri), long_lived(), "eu-west-1", "kinesis", noon()),
-            sign(
-                request(uri),
-                long_lived(),
-                "eu-west-1",
-                "firehose",
-                noon() + second,
-            ),
+            sign(request(uri), long_lived(), "eu-west-1", "firehose", noon() + second),
             sign(request(uri), temporary(), "eu-west-1", "firehose", noon()),
             sign(request(uri), other_secret, "eu-west-1", "firehose", noon()),
             sign(other_body, long_lived(), "eu-west-1", "firehose", noon()),
@@ -435,9 +400,7 @@ mod tests {
         let mut rewritten = request(uri);
         for name in ["accept-encoding", "user-agent", "content-length", "cf-ray"] {
             let value = HeaderValue::from_bytes(b"caf\xe9").unwrap();
-            rewritten
-                .headers_mut()
-                .insert(HeaderName::from_static(name), value);
+            rewritten.headers_mut().insert(HeaderName::from_static(name), value);
         }
 
         let rewritten = sign(rewritten, &long_lived(), FIREHOSE, noon()).unwrap();
@@ -483,14 +446,8 @@ mod tests {
     #[test]
     fn refuses_a_scope_that_can_not_stand_in_a_signature() {
         for part in ["", "eu west", "eu-west-1\n", "EU", "eu/west", "é"] {
-            let service = Scope {
-                service: part,
-                ..FIREHOSE
-            };
-            let region = Scope {
-                region: part,
-                ..FIREHOSE
-            };
+            let service = Scope { service: part, ..FIREHOSE };
+            let region = Scope { region: part, ..FIREHOSE };
             let sign = |scope| sign(request("https://h.example"), &long_lived(), scope, noon());
             assert!(matches!(sign(service), Err(SigningError::Service)));
             assert!(matches!(sign(region), Err(SigningError::Region)));
@@ -515,10 +472,7 @@ mod tests {
 
         let error = sign(bad, &long_lived(), FIREHOSE, noon()).unwrap_err();
 
-        assert_eq!(
-            error.to_string(),
-            "the header x-amz-meta must be visible ASCII characters"
-        );
+        assert_eq!(error.to_string(), "the header x-amz-meta must be visible ASCII characters");
     }
 
     #[test]
@@ -533,22 +487,12 @@ mod tests {
         };
         let last = LAST_SECOND as i64;
 
-        assert_eq!(
-            header(&at(0).unwrap(), "x-amz-date"),
-            Some("19700101T000000Z")
-        );
-        assert_eq!(
-            header(&at(last).unwrap(), "x-amz-date"),
-            Some("99991231T235959Z")
-        );
+        assert_eq!(header(&at(0).unwrap(), "x-amz-date"), Some("19700101T000000Z"));
+        assert_eq!(header(&at(last).unwrap(), "x-amz-date"), Some("99991231T235959Z"));
         assert!(matches!(at(-1), Err(SigningError::Time)));
         assert!(matches!(at(last + 1), Err(SigningError::Time)));
-        let far = sign(
-            request("https://h.example"),
-            &long_lived(),
-            FIREHOSE,
-            DateTime::<Utc>::MAX_UTC,
-        );
+        let far =
+            sign(request("https://h.example"), &long_lived(), FIREHOSE, DateTime::<Utc>::MAX_UTC);
         assert!(matches!(far, Err(SigningError::Time)));
     }
 }
