@@ -385,3 +385,6 @@ fn limits(stream: &StreamName, policy: Policy) -> CallLimits {
         policy.call_bytes.min(firehose::MAX_BYTES).saturating_sub(firehose::envelope_len(stream));
     CallLimits { records: firehose::MAX_RECORDS, bytes }
 }
+
+#[cfg(test)]
+mod tests;

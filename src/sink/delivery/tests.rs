@@ -1,0 +1,464 @@
+//! The delivery against scripted answers, and against a model of the service that fails
+//! in every way that it can.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::sink::answer::HttpAnswer;
+use crate::sink::health::Breaker;
+use crate::sink::record::tests::record;
+
+const NO_WAIT: u32 = 0;
+const LONGEST_WAIT: u32 = u32::MAX;
+
+fn stream() -> Stream {
+    Stream::parse("firehose:events").unwrap()
+}
+
+fn delivery(count: usize) -> Delivery {
+    let records = (0..count).map(|index| record(&index.to_string())).collect();
+    Delivery::new(&stream(), records, Policy::default(), 0)
+}
+
+/// The records of the call that is asked for at `now`, by their numbers.
+fn sent(delivery: &mut Delivery, now: Milliseconds, health: &mut Health) -> Vec<usize> {
+    match delivery.step(now, health) {
+        Step::Send { records, .. } => records.iter().map(|record| number(record)).collect(),
+        other => panic!("expected a call, got {other:?}"),
+    }
+}
+
+fn number(record: &Record) -> usize {
+    serde_json::from_slice::<String>(record.bytes()).unwrap().parse().unwrap()
+}
+
+fn answered(status: u16, body: &str) -> Reply {
+    Reply::Answered(HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() })
+}
+
+/// An answer with one entry a record: an id, or this error.
+fn entries(errors: &[Option<&str>]) -> Reply {
+    let entries: Vec<String> = errors
+        .iter()
+        .map(|error| match error {
+            None => r#"{"RecordId":"r"}"#.to_owned(),
+            Some(code) => format!(r#"{{"ErrorCode":"{code}","ErrorMessage":"no"}}"#),
+        })
+        .collect();
+    answered(200, &format!(r#"{{"FailedPutCount":0,"RequestResponses":[{}]}}"#, entries.join(",")))
+}
+
+const THROTTLED: Option<&str> = Some("ServiceUnavailableException");
+
+#[test]
+fn retries_only_the_records_the_stream_refused() {
+    let (mut delivery, mut health) = (delivery(4), Health::default());
+    assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1, 2, 3]);
+    let reply = entries(&[None, THROTTLED, None, Some("InternalFailure")]);
+    delivery.reply(reply, 0, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut delivery, 0, &mut health), [1, 3]);
+    delivery.reply(entries(&[None, THROTTLED]), 0, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut delivery, 0, &mut health), [3]);
+    delivery.reply(entries(&[None]), 0, NO_WAIT, &mut health);
+    assert_eq!(delivery.step(0, &mut health), Step::Done);
+    let report = delivery.finish(0, &health);
+    assert_eq!(report.problem, None);
+    assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Accepted));
+    assert_eq!(health.problem, None);
+}
+
+#[test]
+fn whatever_proves_nothing_is_sent_again_whole() {
+    let unknown = [
+        Reply::TimedOut,
+        Reply::Unreachable("connection reset".to_owned()),
+        answered(200, "<html>"),
+        answered(200, r#"{"FailedPutCount":0,"RequestResponses":[{"RecordId":"a"}]}"#),
+        answered(500, r#"{"__type":"InternalFailure"}"#),
+        answered(503, ""),
+        answered(429, ""),
+        answered(400, r#"{"__type":"ThrottlingException"}"#),
+    ];
+    for reply in unknown {
+        let (mut delivery, mut health) = (delivery(3), Health::default());
+        assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1, 2]);
+        delivery.reply(reply.clone(), 0, NO_WAIT, &mut health);
+        assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1, 2], "{reply:?}");
+    }
+}
+
+#[test]
+fn what_only_the_operator_can_mend_is_not_tried_again() {
+    for code in
+        ["ResourceNotFoundException", "AccessDeniedException", "UnrecognizedClientException"]
+    {
+        let (mut delivery, mut health) = (delivery(2), Health::default());
+        sent(&mut delivery, 0, &mut health);
+        let reply = answered(400, &format!(r#"{{"__type":"{code}"}}"#));
+        delivery.reply(reply, 0, NO_WAIT, &mut health);
+        assert_eq!(delivery.step(0, &mut health), Step::Spill);
+        let report = delivery.finish(0, &health);
+        assert_eq!(report.problem.unwrap().code(), code);
+        assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Pending));
+        assert_eq!(health.problem.unwrap().code(), code);
+    }
+}
+
+#[test]
+fn a_signature_refused_for_its_time_is_made_again_once() {
+    let expired =
+        || answered(400, r#"{"__type":"InvalidSignatureException","message":"Signature expired"}"#);
+    let (mut delivery, mut health) = (delivery(1), Health::default());
+    sent(&mut delivery, 0, &mut health);
+    delivery.reply(expired(), 0, LONGEST_WAIT, &mut health);
+    assert_eq!(sent(&mut delivery, 0, &mut health), [0], "again, and at once");
+    delivery.reply(expired(), 0, NO_WAIT, &mut health);
+    assert_eq!(delivery.step(0, &mut health), Step::Spill);
+}
+
+#[test]
+fn a_call_refused_for_its_bytes_is_halved_until_the_poison_stands_alone() {
+    let (mut delivery, mut health) = (delivery(5), Health::default());
+    let mut calls = Vec::new();
+    while let Step::Send { records, .. } = delivery.step(0, &mut health) {
+        let call: Vec<usize> = records.iter().map(|record| number(record)).collect();
+        let reply = match call.contains(&3) {
+            true => answered(400, r#"{"__type":"InvalidArgumentException","message":"3"}"#),
+            false => entries(&vec![None; call.len()]),
+        };
+        delivery.reply(reply, 0, NO_WAIT, &mut health);
+        calls.push(call);
+    }
+    assert_eq!(
+        calls,
+        [vec![0, 1, 2, 3, 4], vec![0, 1], vec![2, 3, 4], vec![2], vec![3, 4], vec![3], vec![4]]
+    );
+    let report = delivery.finish(0, &health);
+    assert_eq!(report.problem, None);
+    for (record, fate) in report.records {
+        match number(&record) {
+            3 => assert!(matches!(fate, Fate::Poisoned(refusal) if refusal.message == "3")),
+            _ => assert_eq!(fate, Fate::Accepted),
+        }
+    }
+}
+
+#[test]
+fn a_record_refused_for_itself_inside_of_a_success_is_poison() {
+    let (mut delivery, mut health) = (delivery(2), Health::default());
+    sent(&mut delivery, 0, &mut health);
+    delivery.reply(entries(&[Some("InvalidArgumentException"), None]), 0, NO_WAIT, &mut health);
+    assert_eq!(delivery.step(0, &mut health), Step::Done);
+    let fates: Vec<Fate> =
+        delivery.finish(0, &health).records.into_iter().map(|(_, fate)| fate).collect();
+    assert!(matches!(fates.as_slice(), [Fate::Poisoned(_), Fate::Accepted]));
+}
+
+#[test]
+fn the_wait_is_full_jitter_from_the_documented_bases() {
+    let longest = |cost, failures| backoff_ms(cost, failures, LONGEST_WAIT);
+    let failure: Vec<u64> = (0..7).map(|failures| longest(RetryCost::Failure, failures)).collect();
+    assert_eq!(failure, [50, 100, 200, 400, 800, 1_000, 1_000]);
+    let throttle: Vec<u64> =
+        (0..3).map(|failures| longest(RetryCost::Throttle, failures)).collect();
+    assert_eq!(throttle, [500, 1_000, 1_000]);
+    assert_eq!(backoff_ms(RetryCost::Failure, 3, NO_WAIT), 0);
+    assert_eq!(backoff_ms(RetryCost::Failure, 3, u32::MAX / 2), 200);
+    assert_eq!(longest(RetryCost::Failure, u32::MAX), 1_000);
+}
+
+#[test]
+fn progress_starts_the_waits_from_the_base_again() {
+    let (mut delivery, mut health) = (delivery(2), Health::default());
+    let mut now = 0;
+    for (reply, wait) in [
+        (Reply::Unreachable("refused".to_owned()), 50),
+        (Reply::Unreachable("refused".to_owned()), 100),
+        (entries(&[None, Some("InternalFailure")]), 50),
+        (entries(&[Some("InternalFailure")]), 100),
+    ] {
+        sent(&mut delivery, now, &mut health);
+        delivery.reply(reply, now, LONGEST_WAIT, &mut health);
+        assert_eq!(delivery.step(now, &mut health), Step::Wait { milliseconds: wait });
+        now += wait;
+    }
+}
+
+#[test]
+fn the_service_may_ask_for_a_longer_wait_and_past_the_deadline_there_is_none() {
+    for (asked, step) in [(700, Step::Wait { milliseconds: 700 }), (2_000, Step::Spill)] {
+        let (mut delivery, mut health) = (delivery(1), Health::default());
+        sent(&mut delivery, 0, &mut health);
+        let reply = Reply::Answered(HttpAnswer {
+            status: 503,
+            retry_after_ms: Some(asked),
+            body: Vec::new(),
+        });
+        delivery.reply(reply, 0, NO_WAIT, &mut health);
+        assert_eq!(delivery.step(0, &mut health), step);
+    }
+}
+
+#[test]
+fn the_last_answer_in_time_counts_and_no_call_starts_after_the_deadline() {
+    let (mut delivery, mut health) = (delivery(1_000), Health::default());
+    match delivery.step(1_999, &mut health) {
+        Step::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1),
+        other => panic!("{other:?}"),
+    }
+    delivery.reply(entries(&[None; 500]), 2_000, NO_WAIT, &mut health);
+    assert_eq!(delivery.step(2_000, &mut health), Step::Spill);
+    let report = delivery.finish(2_000, &health);
+    let accepted = report.records.iter().filter(|(_, fate)| *fate == Fate::Accepted).count();
+    assert_eq!((accepted, report.problem), (500, Some(Problem::TimedOut)));
+}
+
+#[test]
+fn a_stream_that_fails_is_left_alone_then_probed_with_a_small_call() {
+    let mut health = Health::default();
+    for _ in 0..Breaker::FAILURES {
+        let mut delivery = delivery(1);
+        sent(&mut delivery, 0, &mut health);
+        delivery.reply(Reply::TimedOut, 0, NO_WAIT, &mut health);
+    }
+    let mut early = delivery(1);
+    assert_eq!(early.step(100, &mut health), Step::Spill);
+    let report = early.finish(100, &health);
+    assert_eq!((report.problem, report.retry_after_s), (Some(Problem::BreakerOpen), 10));
+    let records = (0..100).map(|index| record(&index.to_string())).collect();
+    let mut probing = Delivery::new(&stream(), records, Policy::default(), 10_000);
+    assert_eq!(sent(&mut probing, 10_000, &mut health).len(), 25);
+    probing.reply(entries(&[None; 25]), 10_000, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut probing, 10_000, &mut health).len(), 75);
+}
+
+#[test]
+fn retries_stop_when_the_budget_is_spent() {
+    let mut health = Health::default();
+    while health.budget.spend(RetryCost::Throttle) {}
+    let mut delivery = delivery(1);
+    sent(&mut delivery, 0, &mut health);
+    delivery.reply(entries(&[THROTTLED]), 0, NO_WAIT, &mut health);
+    assert_eq!(delivery.step(0, &mut health), Step::Spill);
+}
+
+#[test]
+fn a_call_whose_reply_is_never_handed_in_is_sent_again() {
+    let (mut delivery, mut health) = (delivery(2), Health::default());
+    assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1]);
+    assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1]);
+}
+
+#[test]
+fn nothing_to_deliver_is_done() {
+    assert_eq!(delivery(0).step(0, &mut Health::default()), Step::Done);
+}
+
+/// One way in which a call can end.
+#[derive(Debug, Clone)]
+enum Fault {
+    None,
+    /// Records whose number has this remainder by this divisor are refused.
+    Partial {
+        divisor: usize,
+        remainder: usize,
+        code: &'static str,
+    },
+    Whole {
+        status: u16,
+        code: &'static str,
+    },
+    NotJson(Effect),
+    WrongLength(Effect),
+    TimedOut(Effect),
+    Cut(Effect),
+    NotSent,
+}
+
+/// Whether the service took the records before the call failed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Effect {
+    Taken,
+    NotTaken,
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let effect = || prop_oneof![Just(Effect::Taken), Just(Effect::NotTaken)];
+    prop_oneof![
+        3 => Just(Fault::None),
+        4 => (1_usize..4, 0_usize..4, prop_oneof![Just("ServiceUnavailableException"), Just("InternalFailure")])
+            .prop_map(|(divisor, remainder, code)| Fault::Partial { divisor, remainder, code }),
+        2 => prop_oneof![
+            Just((500, "InternalFailure")), Just((503, "ServiceUnavailableException")), Just((429, "")),
+            Just((400, "ThrottlingException")), Just((502, "")),
+        ].prop_map(|(status, code)| Fault::Whole { status, code }),
+        1 => prop_oneof![
+            Just((400, "ResourceNotFoundException")), Just((403, "RequestExpired")), Just((404, "")),
+        ].prop_map(|(status, code)| Fault::Whole { status, code }),
+        1 => effect().prop_map(Fault::NotJson),
+        1 => effect().prop_map(Fault::WrongLength),
+        1 => effect().prop_map(Fault::TimedOut),
+        1 => effect().prop_map(Fault::Cut),
+        1 => Just(Fault::NotSent),
+    ]
+}
+
+/// A service that remembers what it took.
+struct Service {
+    taken: Vec<u32>,
+    /// How often a record was taken without the caller being told.
+    untold: Vec<u32>,
+    /// What the caller was told of, and so must not send again.
+    told: Vec<bool>,
+    poison: fn(usize) -> bool,
+}
+
+impl Service {
+    fn new(count: usize, poison: fn(usize) -> bool) -> Self {
+        Self { taken: vec![0; count], untold: vec![0; count], told: vec![false; count], poison }
+    }
+
+    fn call(&mut self, numbers: &[usize], fault: &Fault) -> Reply {
+        let poisoned = numbers.iter().any(|number| (self.poison)(*number));
+        match *fault {
+            Fault::None | Fault::Partial { .. } if poisoned => {
+                if let [number] = *numbers {
+                    self.told[number] = true;
+                }
+                answered(400, r#"{"__type":"ValidationException"}"#)
+            }
+            Fault::None => self.partial(numbers, |_| None),
+            Fault::Partial { divisor, remainder, code } => {
+                self.partial(numbers, |number| (number % divisor == remainder).then_some(code))
+            }
+            Fault::Whole { status, code } => answered(status, &format!(r#"{{"__type":"{code}"}}"#)),
+            Fault::NotJson(effect) => self.untold(numbers, effect, answered(200, "{\"Failed")),
+            Fault::WrongLength(effect) => {
+                self.untold(numbers, effect, answered(200, r#"{"RequestResponses":[]}"#))
+            }
+            Fault::TimedOut(effect) => self.untold(numbers, effect, Reply::TimedOut),
+            Fault::Cut(effect) => {
+                self.untold(numbers, effect, Reply::Unreachable("reset".to_owned()))
+            }
+            Fault::NotSent => Reply::NotSent("no signature".to_owned()),
+        }
+    }
+
+    fn partial(
+        &mut self,
+        numbers: &[usize],
+        refused: impl Fn(usize) -> Option<&'static str>,
+    ) -> Reply {
+        let errors: Vec<Option<&str>> = numbers.iter().map(|number| refused(*number)).collect();
+        for (number, error) in numbers.iter().zip(&errors) {
+            if error.is_none() {
+                self.taken[*number] += 1;
+                self.told[*number] = true;
+            }
+        }
+        entries(&errors)
+    }
+
+    fn untold(&mut self, numbers: &[usize], effect: Effect, reply: Reply) -> Reply {
+        if effect == Effect::Taken && !numbers.iter().any(|number| (self.poison)(*number)) {
+            for number in numbers {
+                self.taken[*number] += 1;
+                self.untold[*number] += 1;
+            }
+        }
+        reply
+    }
+}
+
+/// Drives a delivery to its end as the edge does, and checks each call on the way.
+fn drive(
+    delivery: &mut Delivery,
+    service: &mut Service,
+    faults: &[(Fault, u64, u32)],
+    policy: Policy,
+) -> Result<(Milliseconds, Health), TestCaseError> {
+    let (mut now, mut health) = (0, Health::default());
+    let mut faults = faults.iter();
+    for _ in 0..100_000 {
+        let numbers: Vec<usize> = match delivery.step(now, &mut health) {
+            Step::Send { records, timeout_ms } => {
+                prop_assert!(timeout_ms > 0 && now + timeout_ms <= policy.deadline_ms);
+                prop_assert!((1..=firehose::MAX_RECORDS).contains(&records.len()));
+                let Stream::Firehose(name) = &stream();
+                let request = firehose::put_record_batch(
+                    &http::Uri::from_static("http://h/"),
+                    name,
+                    &records,
+                );
+                prop_assert!(request.unwrap().body().len() <= policy.call_bytes);
+                records.iter().map(|record| number(record)).collect()
+            }
+            Step::Wait { milliseconds } => {
+                prop_assert!(milliseconds > 0 && milliseconds <= Policy::CAP_MS);
+                now += milliseconds;
+                continue;
+            }
+            Step::Spill | Step::Done => return Ok((now, health)),
+        };
+        prop_assert!(numbers.is_sorted_by(|before, after| before < after), "in order, each once");
+        prop_assert!(
+            !numbers.iter().any(|number| service.told[*number]),
+            "what is settled is not sent again"
+        );
+        let (fault, took_ms, random) = faults.next().cloned().unwrap_or((Fault::None, 1, 0));
+        now += took_ms;
+        let reply = service.call(&numbers, &fault);
+        delivery.reply(reply, now, random, &mut health);
+    }
+    Err(TestCaseError::fail("does not end"))
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_lost_and_nothing_doubled_but_what_was_taken_untold(
+        count in 0_usize..1_200,
+        faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..40),
+        call_bytes in 300_usize..20_000,
+        poison in prop_oneof![Just((|_| false) as fn(usize) -> bool), Just((|number| number % 97 == 5) as fn(usize) -> bool)],
+    ) {
+        let policy = Policy { call_bytes, ..Policy::default() };
+        let records = (0..count).map(|index| record(&index.to_string())).collect();
+        let mut delivery = Delivery::new(&stream(), records, policy, 0);
+        let mut service = Service::new(count, poison);
+        let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
+        let report = delivery.finish(now, &health);
+        prop_assert_eq!(report.records.len(), count);
+        let mut pending = 0;
+        for (record, fate) in report.records {
+            let number = number(&record);
+            let (taken, untold) = (service.taken[number], service.untold[number]);
+            match fate {
+                Fate::Accepted => prop_assert_eq!(taken, 1 + untold),
+                Fate::Pending => {
+                    pending += 1;
+                    prop_assert_eq!(taken, untold);
+                }
+                Fate::Poisoned(_) => prop_assert!(poison(number) && taken == 0),
+            }
+        }
+        prop_assert_eq!(pending > 0, report.problem.is_some());
+    }
+
+    #[test]
+    fn once_the_faults_are_over_everything_is_delivered(
+        count in 1_usize..1_200,
+        faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..4),
+    ) {
+        let lasting = |fault: &Fault| matches!(fault, Fault::NotSent | Fault::Whole { status: 403 | 404, .. })
+            || matches!(fault, Fault::Whole { code: "ResourceNotFoundException", .. });
+        prop_assume!(!faults.iter().any(|(fault, ..)| lasting(fault)));
+        let policy = Policy { deadline_ms: 60_000, ..Policy::default() };
+        let records = (0..count).map(|index| record(&index.to_string())).collect();
+        let mut delivery = Delivery::new(&stream(), records, policy, 0);
+        let mut service = Service::new(count, |_| false);
+        let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
+        let report = delivery.finish(now, &health);
+        prop_assert_eq!(report.problem, None);
+        prop_assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Accepted));
+    }
+}
