@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import itertools
 import json
 import re
@@ -28,16 +27,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from enum import Enum
-from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Union
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
+
+from aws_call import AwsError, Call
+from sigv4_verifier import SignatureError, verify
 
 # https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html
 # The documentation counts the "entire request", so the bytes of the body count here.
@@ -49,17 +47,6 @@ STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 TARGET = "Firehose_20150804.PutRecordBatch"
 CONTENT_TYPE = "application/x-amz-json-1.1"
 SERVICE = "firehose"
-
-# How far a signature's time may lie from ours.
-MAX_CLOCK_SKEW = timedelta(minutes=5)
-AMZ_DATE = "%Y%m%dT%H%M%SZ"
-AUTHORIZATION = re.compile(
-    r"AWS4-HMAC-SHA256 "
-    r"Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[^/,\s]+)"
-    r"/(?P<service>[^/,\s]+)/aws4_request, ?"
-    r"SignedHeaders=(?P<signed>[^,\s]+), ?"
-    r"Signature=(?P<signature>[0-9a-f]{64})"
-)
 
 # Bounds of the stand-in itself.
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -133,50 +120,6 @@ class Cut:
 
 
 Behaviour = Union[Accept, Refuse, Fail, NotJson, WrongLength, Hang, Cut]
-
-
-@dataclass
-class Call:
-    """A request as it arrived, and what became of it."""
-
-    arrived: datetime
-    method: str
-    path: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    status: int | None = None
-    """What was answered; None while it isn't, and when the connection was cut."""
-    error: str | None = None
-    """The `__type` of the error that was answered."""
-
-    def all(self, name: str) -> list[str]:
-        """Every value of a header, whose name is in lower case."""
-        return [value for key, value in self.headers if key == name]
-
-    def header(self, name: str) -> str | None:
-        """The first value of a header, whose name is in lower case."""
-        return next(iter(self.all(name)), None)
-
-
-class AwsError(Exception):
-    """A call refused as AWS refuses it."""
-
-    def __init__(
-        self,
-        type: str,
-        message: str,
-        status: int = 400,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(f"{type}: {message}")
-        self.type = type
-        self.message = message
-        self.status = status
-        self.headers = headers or {}
-
-
-class SignatureError(AwsError):
-    """A call that isn't signed by the one we know, or not rightly."""
 
 
 class FirehosePeer:
@@ -282,7 +225,7 @@ class FirehosePeer:
         return answer
 
     def _handle(self, call: Call) -> _Answer | None:
-        verify(call, self.credentials, self.region)
+        verify(call, self.credentials, self.region, SERVICE)
         stream, records = put_record_batch(call)
         if self._streams is not None and stream not in self._streams:
             raise AwsError(
@@ -340,130 +283,6 @@ class FirehosePeer:
 
     def _record_id(self) -> dict[str, str]:
         return {"RecordId": f"{next(self._record_ids):0>224}"}
-
-
-def verify(call: Call, credentials: Credentials, region: str) -> None:
-    """Checks the signature of a call as AWS does; raises SignatureError.
-
-    The canonical request is botocore's, made from the headers that the call says are
-    signed and from the body itself, whose hash is never taken on trust.
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
-    """
-    authorization = call.all("authorization")
-    if not authorization:
-        raise SignatureError(
-            "MissingAuthenticationTokenException", "Missing Authentication Token"
-        )
-    match = AUTHORIZATION.fullmatch(authorization[0])
-    if len(authorization) > 1 or match is None:
-        raise SignatureError(
-            "IncompleteSignatureException",
-            f"{authorization[0]!r} is not one well-formed Authorization header.",
-        )
-    tokens = [] if credentials.token is None else [credentials.token]
-    if (
-        match["key"] != credentials.access_key
-        or call.all("x-amz-security-token") != tokens
-    ):
-        raise SignatureError(
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-        )
-    amz_date = _check_scope(call, match, region)
-    signed = _check_signed_headers(call, match["signed"])
-
-    body_hash = call.header("x-amz-content-sha256")
-    if body_hash is not None and body_hash != sha256(call.body).hexdigest():
-        raise _invalid("The x-amz-content-sha256 is not the hash of the body.")
-
-    signer = _Signer(credentials, region, signed)
-    request = AWSRequest(
-        method=call.method,
-        url=f"http://{call.header('host')}{call.path}",
-        data=call.body,
-    )
-    request.context["timestamp"] = amz_date
-    string_to_sign = signer.string_to_sign(request, signer.canonical_request(request))
-    signature = signer.signature(string_to_sign, request)
-    if not hmac.compare_digest(signature, match["signature"]):
-        raise _invalid(
-            "The request signature we calculated does not match the signature you "
-            "provided. Check your AWS Secret Access Key and signing method. Consult "
-            "the service documentation for details."
-        )
-
-
-class _Signer(SigV4Auth):
-    """botocore's signer, for exactly these headers."""
-
-    def __init__(
-        self, credentials: Credentials, region: str, signed: HTTPHeaders
-    ) -> None:
-        super().__init__(credentials, SERVICE, region)
-        self._signed = signed
-
-    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
-        return self._signed
-
-
-def _check_scope(call: Call, match: re.Match[str], region: str) -> str:
-    """Checks date, region and service; gives the x-amz-date."""
-    amz_date = call.header("x-amz-date") or ""
-    try:
-        at = datetime.strptime(amz_date, AMZ_DATE).replace(tzinfo=timezone.utc)
-    except ValueError:
-        raise SignatureError(
-            "IncompleteSignatureException", f"{amz_date!r} is no X-Amz-Date."
-        ) from None
-    if match["date"] != amz_date[:8]:
-        raise _invalid(
-            f"Date in Credential scope does not match {amz_date[:8]} from ISO-8601 "
-            f"version of date from HTTP: {match['date']} != {amz_date[:8]}."
-        )
-    if match["region"] != region:
-        raise _invalid("Credential should be scoped to a valid region.")
-    if match["service"] != SERVICE:
-        raise _invalid(f"Credential should be scoped to correct service: '{SERVICE}'.")
-    now = call.arrived
-    earliest, latest = now - MAX_CLOCK_SKEW, now + MAX_CLOCK_SKEW
-    if at < earliest:
-        raise _invalid(
-            f"Signature expired: {amz_date} is now earlier than "
-            f"{earliest:{AMZ_DATE}} ({now:{AMZ_DATE}} - 5 min.)"
-        )
-    if at > latest:
-        raise _invalid(
-            f"Signature not yet current: {amz_date} is still later than "
-            f"{latest:{AMZ_DATE}} ({now:{AMZ_DATE}} + 5 min.)"
-        )
-    return amz_date
-
-
-def _check_signed_headers(call: Call, signed_headers: str) -> HTTPHeaders:
-    """Checks which headers are signed; gives them with their values."""
-    names = signed_headers.split(";")
-    if names != sorted(set(names)) or signed_headers != signed_headers.lower():
-        raise SignatureError(
-            "IncompleteSignatureException",
-            f"SignedHeaders '{signed_headers}' are not sorted, unique and lower case.",
-        )
-    sent = {name for name, _ in call.headers}
-    demanded = {"host"} | {
-        name for name in sent if name.startswith("x-amz-") or name == "content-type"
-    }
-    for name in sorted(demanded - set(names)):
-        raise _invalid(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
-    for name in sorted(set(names) - sent):
-        raise _invalid(f"'{name}' is a 'SignedHeader', but was not sent.")
-    headers = HTTPHeaders()
-    for name, value in call.headers:
-        if name in names:
-            headers[name] = value  # adds, where the name is there already
-    return headers
-
-
-def _invalid(message: str) -> SignatureError:
-    return SignatureError("InvalidSignatureException", message)
 
 
 def put_record_batch(call: Call) -> tuple[str, list[bytes]]:
