@@ -1,5 +1,5 @@
 # Where the tools that scripts/setup brings lie, and how to reach them. Sourced by the other scripts.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,6 +16,7 @@ locked() {
 # rustup's own tools before any others, and the Node of node_modules before the system's.
 PATH="$PWD/node_modules/.bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 export PATH
+export WRANGLER_SEND_METRICS=false
 
 # Kept outside the checkout, so that a fresh clone builds nothing twice; each name holds its version.
 cache=${HEADWATER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/headwater}
