@@ -209,32 +209,29 @@ impl Answer {
     /// The answer to a request that got no verdicts. `kept_as` is the failed event that
     /// an undecodable body was kept as.
     pub fn of_refusal(refusal: &Refusal, kept_as: Option<EventId>) -> Self {
+        /// A word of the request's, or the rule that the body broke.
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Reason {
+            Refusal(&'static str),
+            Rule(Code),
+        }
         #[derive(Serialize)]
         struct Error<'a> {
-            code: &'static str,
+            code: Reason,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pointer: Option<&'a str>,
             message: String,
-            #[serde(flatten)]
-            violation: Option<ViolationPlace<'a>>,
             #[serde(skip_serializing_if = "Option::is_none")]
             event_id: Option<EventId>,
         }
-        #[derive(Serialize)]
-        struct ViolationPlace<'a> {
-            rule: Code,
-            pointer: &'a str,
-        }
-        let violation = match refusal {
+        let (code, pointer) = match refusal {
             Refusal::Protocol(ProtocolError::Undecodable(violation)) => {
-                Some(ViolationPlace { rule: violation.code, pointer: &violation.pointer })
+                (Reason::Rule(violation.code), Some(violation.pointer.as_str()))
             }
-            _ => None,
+            refusal => (Reason::Refusal(refusal.code()), None),
         };
-        let body = Error {
-            code: refusal.code(),
-            message: refusal.to_string(),
-            violation,
-            event_id: kept_as,
-        };
+        let body = Error { code, pointer, message: refusal.to_string(), event_id: kept_as };
         Self { status: refusal.status(), retry_after_s: refusal.retry_after_s(), body: json(&body) }
     }
 }

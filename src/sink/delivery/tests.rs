@@ -243,6 +243,32 @@ fn retries_stop_when_the_budget_is_spent() {
 }
 
 #[test]
+fn a_retry_that_succeeds_is_paid_back() {
+    let mut health = Health::default();
+    while health.budget.spend(RetryCost::Throttle) {}
+    health.budget.refund(Some(RetryCost::Throttle));
+    for _ in 0..3 {
+        let mut delivery = delivery(1);
+        sent(&mut delivery, 0, &mut health);
+        delivery.reply(entries(&[THROTTLED]), 0, NO_WAIT, &mut health);
+        assert_eq!(sent(&mut delivery, 0, &mut health), [0], "there is enough for one retry");
+        delivery.reply(entries(&[None]), 0, NO_WAIT, &mut health);
+    }
+}
+
+#[test]
+fn what_was_refused_goes_before_what_was_not_sent_yet() {
+    let (mut delivery, mut health) = (delivery(502), Health::default());
+    assert_eq!(sent(&mut delivery, 0, &mut health).len(), 500);
+    let mut errors = [None; 500];
+    errors[7] = THROTTLED;
+    delivery.reply(entries(&errors), 0, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut delivery, 0, &mut health), [7]);
+    delivery.reply(entries(&[None]), 0, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut delivery, 0, &mut health), [500, 501]);
+}
+
+#[test]
 fn a_call_whose_reply_is_never_handed_in_is_sent_again() {
     let (mut delivery, mut health) = (delivery(2), Health::default());
     assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1]);
