@@ -97,9 +97,7 @@ class _Signer(SigV4Auth):
         return self._signed
 
 
-def _check_scope(
-    call: Call, match: re.Match[str], region: str, service: str
-) -> str:
+def _check_scope(call: Call, match: re.Match[str], region: str, service: str) -> str:
     """Checks date, region and service; gives the x-amz-date."""
     amz_date = call.header("x-amz-date") or ""
     try:

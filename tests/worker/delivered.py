@@ -1,0 +1,88 @@
+"""What a test finds in the buckets of the local AWS, by event id."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from datetime import datetime, timezone
+from typing import Any
+from uuid import UUID
+
+from local import Delivered, Kind, LocalAws
+from worker import CF
+
+SECONDS = 10
+RFC_3339_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+# The columns that the CDN's facts fill.
+GEO = {
+    "country": CF["country"],
+    "region": CF["region"],
+    "city": CF["city"],
+    "continent": CF["continent"],
+    "timezone": CF["timezone"],
+    "colo": CF["colo"],
+    "asn": CF["asn"],
+    "as_organization": CF["asOrganization"],
+}
+
+
+def delivered(aws: LocalAws, event_id: str, kind: Kind = "data") -> list[Delivered]:
+    """The records of an event; waits for the first of them."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        found = [
+            each for each in aws.records(kind) if each.record["event_id"] == event_id
+        ]
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{event_id} is not among the {kind}"
+        time.sleep(0.05)
+
+
+def event(aws: LocalAws, event_id: str) -> dict[str, Any]:
+    """The one record of an event."""
+    ((_, record),) = delivered(aws, event_id)
+    return record
+
+
+def failed_event(aws: LocalAws, event_id: str) -> dict[str, Any]:
+    """The one record of a failed event."""
+    ((_, record),) = delivered(aws, event_id, "failed")
+    return record
+
+
+def original(record: dict[str, Any]) -> bytes:
+    """The bytes that a record of a failed event keeps, in the one form it may have."""
+    assert ("original" in record) != ("original_base64" in record), record
+    if "original" in record:
+        return record["original"].encode()
+    return base64.b64decode(record["original_base64"], validate=True)
+
+
+def stamped_ms(event_id: str) -> int:
+    """The time in an id, which must be a UUID of version 7, in ms since the epoch."""
+    uuid = UUID(event_id)
+    assert (uuid.version, str(uuid)) == (7, event_id)
+    return uuid.int >> 80
+
+
+def now_ms() -> int:
+    """This machine's clock, in whole ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def take_receipt(record: dict[str, Any], earliest: int, latest: int) -> int:
+    """Takes the columns of the receipt's time out of a record and checks them.
+
+    It must lie in the window that is given, all in ms since the epoch.
+    """
+    text = record.pop("received_at")
+    assert RFC_3339_MS.fullmatch(text), text
+    received = datetime.fromisoformat(text)
+    assert record.pop("date") == f"{received:%Y-%m-%d}"
+    assert record.pop("hour") == received.hour
+    milliseconds = round(received.astimezone(timezone.utc).timestamp() * 1_000)
+    assert earliest <= milliseconds <= latest
+    return milliseconds

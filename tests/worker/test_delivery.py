@@ -1,0 +1,310 @@
+"""What is posted lies in S3, field by field, under the prefix of its level.
+
+The worker runs in workerd, the local AWS is made from the production template, and what
+is compared is what an analyst would read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from delivered import GEO, delivered, event, now_ms, stamped_ms, take_receipt
+from local import LocalAws
+from worker import Worker
+
+CLIENT = {"cf-connecting-ip": "203.0.113.77", "user-agent": "Tester/1.0 (Zürich)"}
+
+# Each field of a beacon but `name` and `id`, and the columns that it becomes.
+FIELDS: dict[str, Any] = {
+    "device_id": "device 1/ä",
+    "time": "2026-11-18T12:06:40.1234+01:00",
+    "seq": 9_007_199_254_740_991,
+    "session_id": "session-1",
+    "level": "high",
+    "build": "1.2.3+45",
+    "user_id": "user@shop.example",
+    "url": "https://shop.example/p?q=1&r=ü#top",
+    "title": 'Tea "Ceylon"\n\t\u2028 🍵',
+    "referrer": "https://search.example/",
+    "screen": "1920x1080",
+    "viewport": "390x844",
+    "language": "de-CH",
+    "props": {"price": 19.9, "big": 2**60, "lines": [{"sku": "x", "": None}], "é": ""},
+    "metadata": {"tag": "t", "deep": {"er": [True, False, []]}},
+}
+COLUMNS: dict[str, Any] = {
+    **{name: FIELDS[name] for name in FIELDS if name not in ("time", "session_id")},
+    "client_time": "2026-11-18T11:06:40.123Z",
+    "client_session_id": "session-1",
+}
+
+
+@pytest.fixture(scope="module")
+def worker(aws: LocalAws) -> Iterator[Worker]:
+    with Worker(aws.environment()) as worker:
+        yield worker
+
+
+@pytest.fixture(autouse=True)
+def empty(aws: LocalAws) -> None:
+    """Nothing lies in the buckets when a test begins."""
+    aws.clear()
+
+
+def test_every_field_becomes_its_column(worker: Worker, aws: LocalAws) -> None:
+    event_id = str(uuid4())
+    beacon = {"name": "order_placed", "id": event_id, **FIELDS}
+    envelope = {"sent_at": 1_795_000_000_456, "device_id": "x", "events": [beacon]}
+
+    earliest = now_ms()
+    answer = worker.post(envelope, CLIENT)
+
+    assert (answer.status, answer.body) == (204, b"")
+    record = event(aws, event_id)
+    take_receipt(record, earliest, now_ms())
+    assert record == {
+        "v": 1,
+        "event_id": event_id,
+        "name": "order_placed",
+        "ip": "203.0.113.0",
+        "user_agent": "Tester/1.0 (Zürich)",
+        "sent_at": "2026-11-18T11:06:40.456Z",
+        **GEO,
+        **COLUMNS,
+    }
+
+
+def test_what_a_beacon_does_not_say_is_left_out(worker: Worker, aws: LocalAws) -> None:
+    earliest = now_ms()
+    answer = worker.post({"name": "a"}, query="?verdicts=1")
+
+    assert answer.status == 200
+    (verdict,) = answer.verdicts
+    event_id = verdict["event_id"]
+    assert verdict == {"index": 0, "event_id": event_id, "outcome": "accepted"}
+    record = event(aws, event_id)
+    received = take_receipt(record, earliest, now_ms())
+    assert stamped_ms(event_id) == received
+    # wrangler tells where the request came from, when the client does not.
+    assert record.pop("ip") == "127.0.0.0"
+    assert record == {"v": 1, "event_id": event_id, "name": "a", **GEO}
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_null_and_the_empty_text_are_left_out(
+    worker: Worker, aws: LocalAws, empty: str | None
+) -> None:
+    not_texts = ("props", "metadata", "device_id", "time", "seq", "level")
+    fields = {name: None if name in not_texts else empty for name in FIELDS}
+    event_id = str(uuid4())
+
+    assert worker.post({"name": "a", "id": event_id, **fields}).status == 204
+    record = event(aws, event_id)
+    take_receipt(record, 0, now_ms())
+    assert set(record) == {"v", "event_id", "name", "ip", *GEO}
+
+
+def test_the_envelopes_device_stands_in_for_an_absent_one(
+    worker: Worker, aws: LocalAws
+) -> None:
+    ids = [str(uuid4()) for _ in range(3)]
+    events = [
+        {"name": "a", "id": ids[0]},
+        {"name": "a", "id": ids[1], "device_id": None},
+        {"name": "a", "id": ids[2], "device_id": "inner"},
+    ]
+
+    answer = worker.post({"device_id": "outer", "sent_at": None, "events": events})
+
+    assert answer.status == 204
+    records = [event(aws, event_id) for event_id in ids]
+    assert [record["device_id"] for record in records] == ["outer", "outer", "inner"]
+    assert not any("sent_at" in record for record in records)
+
+
+TITLE = "a title, with [brackets] and {braces}"
+
+
+def bodies() -> Iterator[tuple[str, int]]:
+    """Each form of a body, in texts that people and programs write, with its count."""
+    beacon = json.dumps({"name": "form", "title": TITLE})
+    yield beacon, 1
+    yield json.dumps({"name": "form", "title": TITLE}, indent=2), 1
+    yield f" \n{beacon}\n", 1
+    yield f"\ufeff{beacon}", 1
+    yield f"[{beacon}]", 1
+    yield f"[{beacon}, {beacon}]", 2
+    yield f'{{"events": [{beacon},\n{beacon}]}}', 2
+    yield f"{beacon}\n{beacon}\n", 2
+    yield f"{beacon}\r\n\r\n{beacon}", 2
+
+
+def lines() -> Iterator[tuple[str, int]]:
+    """The forms that are lines, which is all that application/x-ndjson promises."""
+    beacon = json.dumps({"name": "form", "title": TITLE})
+    yield beacon, 1
+    yield f"{beacon}\n{beacon}", 2
+    yield f"\n{beacon}\r\n\n  {beacon}  \n", 2
+
+
+@pytest.mark.parametrize("encoding", [None, "identity", "gzip", "gzip, not named"])
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "text/plain;charset=UTF-8", "application/json", "application/x-ndjson"],
+)
+def test_every_form_type_and_compression_is_taken(
+    worker: Worker,
+    aws: LocalAws,
+    content_type: str | None,
+    encoding: str | None,
+) -> None:
+    forms = lines if content_type == "application/x-ndjson" else bodies
+    headers = {"content-type": content_type, "content-encoding": encoding}
+    if encoding == "gzip, not named":
+        headers["content-encoding"] = None
+    sent = {name: value for name, value in headers.items() if value}
+
+    ids = []
+    for text, count in forms():
+        packed = encoding and encoding.startswith("gzip")
+        body = gzip.compress(text.encode()) if packed else text.encode()
+        answer = worker.post(body, sent, "?verdicts=1")
+        assert answer.status == 200, text
+        outcomes = [verdict["outcome"] for verdict in answer.verdicts]
+        assert outcomes == ["accepted"] * count, text
+        ids += [verdict["event_id"] for verdict in answer.verdicts]
+
+    delivered(aws, ids[-1])
+    records = [record for _, record in aws.records()]
+    assert all(record["title"] == TITLE for record in records)
+    assert sorted(record["event_id"] for record in records) == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("level", "prefix"),
+    [
+        ("low", "level=low/"),
+        ("mid", "level=mid/"),
+        ("high", "level=high/"),
+        (None, "level=mid/"),
+    ],
+)
+def test_the_level_decides_the_stream(
+    worker: Worker, aws: LocalAws, level: str | None, prefix: str
+) -> None:
+    event_id = str(uuid4())
+
+    assert worker.post({"name": "a", "id": event_id, "level": level}).status == 204
+    ((key, record),) = delivered(aws, event_id)
+    # Firehose's own clock makes the prefix; a test may run at the turn of an hour.
+    received = datetime.fromisoformat(record["received_at"])
+    now = datetime.now(timezone.utc)
+    hours = {f"{at:year=%Y/month=%m/day=%d/hour=%H/}" for at in (received, now)}
+    assert any(key.startswith(prefix + hour) for hour in hours), key
+
+
+def test_one_request_fills_several_streams(worker: Worker, aws: LocalAws) -> None:
+    levels = ["low", "high", "mid", "low"]
+    answer = worker.post(
+        [{"name": "a", "level": level} for level in levels], query="?verdicts=1"
+    )
+
+    assert [verdict["index"] for verdict in answer.verdicts] == [0, 1, 2, 3]
+    for verdict, level in zip(answer.verdicts, levels, strict=True):
+        ((key, record),) = delivered(aws, verdict["event_id"])
+        assert (record["level"], key.split("/")[0]) == (level, f"level={level}")
+
+
+def test_stamped_ids_ascend_and_carry_the_receipts_time(
+    worker: Worker, aws: LocalAws
+) -> None:
+    answer = worker.post([{"name": "a"}] * 20, query="?verdicts=1")
+
+    ids = [verdict["event_id"] for verdict in answer.verdicts]
+    assert ids == sorted(set(ids))
+    record = event(aws, ids[0])
+    received = take_receipt(record, 0, now_ms())
+    assert {stamped_ms(event_id) for event_id in ids} == {received}
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("203.0.113.77", "203.0.113.0"),
+        ("2001:db8:abcd:12:1:2:3:4", "2001:db8:abcd::"),
+        ("::ffff:203.0.113.77", "203.0.113.0"),
+        ("unknown", None),
+    ],
+)
+def test_an_address_is_told_as_its_network(
+    worker: Worker, aws: LocalAws, address: str, told: str | None
+) -> None:
+    event_id = str(uuid4())
+
+    answer = worker.post({"name": "a", "id": event_id}, {"cf-connecting-ip": address})
+
+    assert answer.status == 204
+    assert event(aws, event_id).get("ip") == told
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns"),
+    [
+        ({"time": 1_795_000_000_123}, {"client_time": "2026-11-18T11:06:40.123Z"}),
+        ({"time": 1_795_000_000_123.9}, {"client_time": "2026-11-18T11:06:40.123Z"}),
+        ({"time": 0}, {"client_time": "1970-01-01T00:00:00.000Z"}),
+        ({"time": "2026-11-18T11:06:40Z"}, {"client_time": "2026-11-18T11:06:40.000Z"}),
+        ({"seq": 0}, {"seq": 0}),
+        ({"props": {}}, {"props": {}}),
+    ],
+    ids=str,
+)
+def test_a_value_keeps_its_meaning(
+    worker: Worker, aws: LocalAws, fields: dict[str, Any], columns: dict[str, Any]
+) -> None:
+    event_id = str(uuid4())
+
+    assert worker.post({"name": "a", "id": event_id, **fields}).status == 204
+    record = event(aws, event_id)
+    assert {name: record[name] for name in columns} == columns
+
+
+def test_a_pixel_becomes_a_record(worker: Worker, aws: LocalAws) -> None:
+    event_id = str(uuid4())
+    query = (
+        f"name=mail.opened&id={event_id}&device_id=d%201&time=1795000000123&seq=7"
+        "&level=low&user_id=007&url=https%3A%2F%2Fshop.example%2F%3Fa%3D1"
+        "&title=T+%C3%BC&props.campaign=spring&props.n=1&metadata.tag=t&language="
+    )
+
+    earliest = now_ms()
+    answer = worker.get(f"/v1/pixel.gif?{query}", CLIENT)
+
+    assert answer.status == 200
+    ((key, record),) = delivered(aws, event_id)
+    assert key.startswith("level=low/")
+    take_receipt(record, earliest, now_ms())
+    assert record == {
+        "v": 1,
+        "event_id": event_id,
+        "name": "mail.opened",
+        "level": "low",
+        "ip": "203.0.113.0",
+        "user_agent": "Tester/1.0 (Zürich)",
+        **GEO,
+        "device_id": "d 1",
+        "client_time": "2026-11-18T11:06:40.123Z",
+        "seq": 7,
+        "user_id": "007",
+        "url": "https://shop.example/?a=1",
+        "title": "T ü",
+        "props": {"campaign": "spring", "n": "1"},
+        "metadata": {"tag": "t"},
+    }

@@ -1,0 +1,287 @@
+"""The built worker in workerd, started as users start it: by `wrangler dev`.
+
+    with Worker(env) as worker:
+        answer = worker.post({"name": "page_view"})
+        assert answer.status == 204
+
+Its configuration is the repository's wrangler.toml, but for what a test says. On the
+way out it is ended with everything that it started, and its log is held to what must
+never be in one: a panic, a throw that nobody caught, a secret.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build"
+PROGRAMS = ROOT / "node_modules" / ".bin"
+
+HOST = "127.0.0.1"
+START_SECONDS = 60
+STOP_SECONDS = 10
+ANSWER_SECONDS = 60
+
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+READY = re.compile(rf"Ready on http://{re.escape(HOST)}:(\d+)")
+FORBIDDEN_IN_LOG = (
+    "panicked",
+    "RuntimeError",
+    "unreachable",
+    "Uncaught",
+    "different request",
+    "never generate a response",
+)
+
+# What the CDN knows of each request; wrangler would fetch it, or invent it offline.
+CF: dict[str, Any] = {
+    "country": "CH",
+    "region": "Zürich",
+    "regionCode": "ZH",
+    "city": "Zürich",
+    "continent": "EU",
+    "timezone": "Europe/Zurich",
+    "colo": "ZRH",
+    "asn": 64500,
+    "asOrganization": "Beispiel Netz",
+    "latitude": "47.36667",
+    "longitude": "8.55000",
+}
+
+Body = bytes | str | Iterable[bytes] | Mapping[str, Any] | list[Any]
+Headers = Mapping[str, str | bytes]
+
+
+class WorkerError(Exception):
+    """Why the worker can't be started, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the worker answered, and how long it took."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    def json(self) -> Any:
+        """The body, which must be JSON that says so."""
+        assert self.headers.get("content-type") == "application/json", self
+        return json.loads(self.body)
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """The verdicts, which must be all that the body tells."""
+        told = self.json()
+        assert list(told) == ["verdicts"], told
+        return told["verdicts"]
+
+    @property
+    def retry_after(self) -> int:
+        """`Retry-After`, which must be there, in seconds."""
+        return int(self.headers["retry-after"])
+
+
+class Worker:
+    """A worker of its own; a context manager that serves while it is open.
+
+    `env` is what .dev.vars holds. `settings` replaces keys of [vars.HEADWATER]; a None
+    leaves its key out. A text or None in place of the table stands for the whole of it.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        settings: Mapping[str, Any] | str | None = {},  # noqa: B006 (never changed)
+    ) -> None:
+        self.env = dict(env)
+        self.settings = settings
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Worker:
+        self._directory = Path(tempfile.mkdtemp(prefix="headwater-worker-"))
+        try:
+            self._write_files()
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        log = self._end()
+        if kind is None:
+            self._check_log(log)
+
+    @property
+    def log(self) -> str:
+        """What wrangler and the worker have logged so far."""
+        return (self._directory / "log").read_text(errors="replace")
+
+    def post(self, body: Body, headers: Headers = {}, query: str = "") -> Answer:
+        """Sends beacons. What is neither text nor bytes goes as JSON."""
+        if isinstance(body, (Mapping, list)):
+            body = json.dumps(body)
+        return self.request("POST", "/v1/events" + query, body, headers)
+
+    def get(self, path: str, headers: Headers = {}) -> Answer:
+        """Asks for a path."""
+        return self.request("GET", path, None, headers)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | Iterable[bytes] | None = None,
+        headers: Headers = {},
+    ) -> Answer:
+        """Sends one request on a connection of its own.
+
+        Nothing is added but `Host` and the body's length, or its chunks when it is an
+        iterable. Headers that are texts go as UTF-8; bytes go as they are.
+        """
+        if isinstance(body, str):
+            body = body.encode()
+        raw = {
+            name: value.encode() if isinstance(value, str) else value
+            for name, value in headers.items()
+        }
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS)
+        started = time.monotonic()
+        try:
+            try:
+                connection.request(method, path, body, raw)  # type: ignore[arg-type]
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before its end; the answer may be there all the same
+            response = connection.getresponse()
+            answer = Answer(
+                response.status,
+                {name.lower(): value for name, value in response.getheaders()},
+                response.read(),
+                time.monotonic() - started,
+            )
+        finally:
+            connection.close()
+        self._refute_secrets(f"{answer.headers} {answer.body!r}", "an answer")
+        return answer
+
+    def _write_files(self) -> None:
+        if not (BUILD / "index.js").is_file():
+            raise WorkerError("build/index.js is missing: run scripts/build")
+        # A copy, so that a build in the meantime does not change what is tested.
+        shutil.copytree(BUILD, self._directory / "build")
+        configuration = tomllib.loads((ROOT / "wrangler.toml").read_text())
+        del configuration["build"]
+        configuration["main"] = str(self._directory / "build" / "index.js")
+        configuration["assets"]["directory"] = str(
+            ROOT / configuration["assets"]["directory"]
+        )
+        variables = configuration["vars"]
+        if isinstance(self.settings, Mapping):
+            merged = {**variables["HEADWATER"], **self.settings}
+            variables["HEADWATER"] = {
+                key: value for key, value in merged.items() if value is not None
+            }
+        elif self.settings is None:
+            del variables["HEADWATER"]
+        else:
+            variables["HEADWATER"] = self.settings
+        # Python reads TOML and does not write it; wrangler takes JSON as well.
+        self._write("wrangler.json", json.dumps(configuration))
+        lines = [f"{name}='{value}'\n" for name, value in self.env.items()]
+        self._write(".dev.vars", "".join(lines))
+        self._write("cf.json", json.dumps(CF))
+
+    def _write(self, name: str, text: str) -> None:
+        (self._directory / name).write_text(text)
+
+    def _start(self) -> None:
+        environment = {
+            "PATH": f"{PROGRAMS}:{os.environ.get('PATH', os.defpath)}",
+            # wrangler keeps logs, a registry and its settings at home.
+            "HOME": str(self._directory),
+            "NO_COLOR": "1",
+            "CLOUDFLARE_CF_FETCH_PATH": str(self._directory / "cf.json"),
+        }
+        command = [str(PROGRAMS / "wrangler"), "dev", "--ip", HOST]
+        command += ["--port", "0", "--inspector-port", "0"]
+        with (self._directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise WorkerError(f"wrangler dev did not get ready:\n{self.log}")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        ready = READY.search(self.log)
+        if ready is None:
+            return False
+        self.port = int(ready[1])
+        try:
+            return self.get("/healthz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _end(self) -> str:
+        """Ends wrangler and what it started; gives the whole log."""
+        process, self._process = self._process, None
+        if process:
+            _end_group(process)
+        log = self.log if process else ""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        return log
+
+    def _check_log(self, log: str) -> None:
+        for forbidden in FORBIDDEN_IN_LOG:
+            assert forbidden not in log, f"{forbidden!r} in the log:\n{log}"
+        self._refute_secrets(log, "the log")
+
+    def _refute_secrets(self, text: str, where: str) -> None:
+        for name in SECRETS:
+            secret = self.env.get(name)
+            assert not secret or secret not in text, f"{name} is in {where}"
+
+
+def _end_group(leader: subprocess.Popen[bytes]) -> None:
+    """Ends a process that leads a group, and waits until all of the group are gone."""
+    deadline = time.monotonic() + STOP_SECONDS
+    try:
+        os.killpg(leader.pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            leader.poll()
+            os.killpg(leader.pid, 0)
+            time.sleep(0.02)
+        os.killpg(leader.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    leader.wait()
