@@ -28,14 +28,16 @@ GEO = {
 }
 
 
-def delivered(aws: LocalAws, event_id: str, kind: Kind = "data") -> list[Delivered]:
-    """The records of an event; waits for the first of them."""
+def delivered(
+    aws: LocalAws, event_id: str, kind: Kind = "data", count: int = 1
+) -> list[Delivered]:
+    """The records of an event; waits until there are that many."""
     deadline = time.monotonic() + SECONDS
     while True:
         found = [
             each for each in aws.records(kind) if each.record["event_id"] == event_id
         ]
-        if found:
+        if len(found) >= count:
             return found
         assert time.monotonic() < deadline, f"{event_id} is not among the {kind}"
         time.sleep(0.05)
