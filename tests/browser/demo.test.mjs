@@ -212,7 +212,7 @@ const ACTIONS = [
     answers: [NOT_DURABLE],
     sends: [() => {}],
     tally: { held: 10 },
-    shows: ["503", "Not durable", "must keep it", "Retry-After: 5 s", "firehose:events-mid did not take", "Send again"],
+    shows: ["503", "Not durable", "must keep this data", "Retry-After: 5 s", "firehose:events-mid did not take", "Send again"],
     hides: ["accepted"],
   },
   {
@@ -300,7 +300,7 @@ const READINESS = [
 /** Lets `stub` stand in for the worker's answer. */
 const stand = (route, stub) => (stub === "abort" ? route.abort() : route.fulfill(stub));
 
-describe("the demo page", { skip: missing, concurrency: 4 }, () => {
+describe("the demo page", { skip: missing, concurrency: 2 }, () => {
   let browser;
   before(async () => {
     const quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -348,7 +348,7 @@ describe("the demo page", { skip: missing, concurrency: 4 }, () => {
       };
       await visit({ prepare }, async (page) => {
         await does(page);
-        await page.waitForFunction(() => ![...document.querySelectorAll(".answer")].some((one) => one.textContent === "…"));
+        await page.waitForFunction(() => [...document.querySelectorAll(".answer")].every((one) => one.textContent !== "waiting"));
         assert.equal(requests.length, sends.length);
         for (const [index, check] of sends.entries()) {
           const sent = requests[index];
