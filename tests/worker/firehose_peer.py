@@ -193,6 +193,22 @@ class FirehosePeer:
         with self._lock:
             return list(self._signature_errors)
 
+    def environment(self) -> dict[str, str]:
+        """What the worker needs to reach it, by the names that the AWS SDKs use."""
+        environment = {
+            "AWS_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
+            "AWS_ENDPOINT_URL": self.url,
+        }
+        if self.credentials.token is not None:
+            environment["AWS_SESSION_TOKEN"] = self.credentials.token
+        return environment
+
+    def events(self, stream: str) -> list[Any]:
+        """The events of a stream's records, in the order they were stored."""
+        return [event for record in self.accepted(stream) for event in _events(record)]
+
     def accepted(self, stream: str) -> list[bytes]:
         """The records of a stream, decoded, in the order they were stored."""
         with self._lock:
@@ -207,6 +223,13 @@ class FirehosePeer:
         """Behaves so whenever the script is empty, until told otherwise."""
         with self._lock:
             self._fallback = behaviour
+
+    def behave(self) -> None:
+        """Accepts all from now on: no script, no poison."""
+        with self._lock:
+            self._script.clear()
+            self._fallback = Accept()
+            self.poison = None
 
     def _answer(self, call: Call) -> _Answer | None:
         """Handles a call; None cuts its connection."""

@@ -1,0 +1,276 @@
+"""Bodies within the contract, at its limits, and as nobody should send them.
+
+Whatever comes in, the answer has the right status and a sentence, nothing panics, and
+the worker goes on. A 2xx is believed only when the stand-in holds what was sent.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import FirehosePeer
+from streams import data, kept
+from worker import Answer, Worker
+
+
+@pytest.fixture(autouse=True)
+def goes_on(worker: Worker) -> Iterator[None]:
+    """After every request of this file the worker still takes a beacon."""
+    yield
+    assert worker.post({"name": "still_there"}).status == 204
+
+
+def assert_refused(answer: Answer, code: str, message: str) -> None:
+    told = answer.json()
+    assert (answer.status, told["code"], told["message"]) == (413, code, message)
+    assert "retry-after" not in answer.headers
+
+
+def items(count: int) -> bytes:
+    return b"[" + b",".join([b'{"name":"a"}'] * count) + b"]"
+
+
+@pytest.mark.parametrize("body", ["[]", '{"events":[]}'])
+def test_no_beacon_is_no_mistake(worker: Worker, body: str) -> None:
+    assert worker.post(body).status == 204
+    assert worker.post(body, query="?verdicts=1").verdicts == []
+
+
+def test_500_beacons_are_taken_and_501_are_not(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    answer = worker.post(items(500), query="?verdicts=1")
+
+    ids = {verdict["event_id"] for verdict in answer.verdicts}
+    assert len(ids) == 500
+    assert data(peer).keys() >= ids
+    before = len(data(peer))
+    for count in (501, 10_000):
+        message = f"body has {count} beacons, limit 500"
+        answer = worker.post(items(count))
+        assert_refused(answer, "too_many_beacons", message)
+    assert len(data(peer)) == before
+
+
+def test_a_full_request_goes_in_calls_of_1_mib(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    beacons = [
+        {
+            "name": "a",
+            "id": str(uuid4()),
+            "title": "t" * 1_000,
+            "props": {"p": "p" * 900},
+        }
+        for _ in range(500)
+    ]
+    before = len(peer.calls)
+
+    answer = worker.post(gzip.compress(json.dumps(beacons).encode()))
+
+    assert answer.status == 204
+    calls = peer.calls[before:]
+    assert len(calls) == 2
+    assert all(len(call.body) <= 1_048_576 for call in calls)
+    assert data(peer).keys() >= {beacon["id"] for beacon in beacons}
+
+
+def test_one_bad_beacon_among_500_hurts_no_other(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    beacons: list[Any] = [{"name": "a", "id": str(uuid4())} for _ in range(500)]
+    good = {beacon["id"] for beacon in beacons}
+    bad = beacons[250]["id"]
+    beacons[250]["name"] = "Bad Name"
+
+    answer = worker.post(beacons)
+
+    assert answer.status == 200
+    assert [verdict["index"] for verdict in answer.verdicts] == list(range(500))
+    failed = [each for each in answer.verdicts if each["outcome"] != "accepted"]
+    assert failed == [
+        {
+            "index": 250,
+            "event_id": bad,
+            "outcome": "failed",
+            "code": "bad_format",
+            "pointer": "/name",
+            "message": "name must match [a-z][a-z0-9_.]{0,63}",
+        }
+    ]
+    assert data(peer).keys() & (good | {bad}) == good - {bad}
+    assert kept(peer)[bad]["name"] if "name" in kept(peer)[bad] else True
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("name", 1, "name must be a string, not a number"),
+    ("id", True, "id must be a string, not a boolean"),
+    ("device_id", {}, "device_id must be a string, not an object"),
+    ("time", [], "time must be a string or a number, not an array"),
+    ("seq", "1", "seq must be an integer, not a string"),
+    ("session_id", 1.5, "session_id must be a string, not a number"),
+    ("level", False, "level must be a string, not a boolean"),
+    ("build", 2, "build must be a string, not a number"),
+    ("user_id", 7, "user_id must be a string, not a number"),
+    ("url", [], "url must be a string, not an array"),
+    ("title", {}, "title must be a string, not an object"),
+    ("referrer", 1, "referrer must be a string, not a number"),
+    ("screen", 1920, "screen must be a string, not a number"),
+    ("viewport", [390, 844], "viewport must be a string, not an array"),
+    ("language", 1, "language must be a string, not a number"),
+    ("props", "{}", "props must be an object, not a string"),
+    ("metadata", [], "metadata must be an object, not an array"),
+]
+
+
+def test_a_wrong_type_in_any_field_is_named(worker: Worker, peer: FirehosePeer) -> None:
+    beacons = [{"name": "a", field: value} for field, value, _ in WRONG]
+
+    answer = worker.post(beacons)
+
+    assert answer.status == 200
+    told = [
+        (each["code"], each["pointer"], each["message"]) for each in answer.verdicts
+    ]
+    assert told == [("wrong_type", f"/{field}", message) for field, _, message in WRONG]
+    assert kept(peer).keys() >= {each["event_id"] for each in answer.verdicts}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "body is empty"),
+        (b" \n", "body is empty"),
+        (b"\xef\xbb\xbf", "body is empty"),
+        (b"null", "body must start with { or ["),
+        (b'{"name":"a"', "body is not JSON: EOF while parsing an object at line 1 column 11"),
+        (b'{"name":"a"}}', "body goes on after its first JSON value, which does not end its line"),
+        (b'{"name":"a"} x', "body goes on after its first JSON value, which does not end its line"),
+        (b'[{"name":"a"},]', "body is not JSON: trailing comma at line 1 column 15"),
+        (b"[" * 100_000, "body is not JSON: EOF while parsing a list at line 1 column 100000"),
+        (b'{"events":{}}', "events must be an array"),
+        (b'{"events":[],"sent_at":"now"}', "sent_at must be RFC 3339 or milliseconds since the epoch"),
+        (b'{"events":[],"device_id":7}', "device_id must be a string, not a number"),
+        (b'{"events":[],"name":"a"}', "name is not a field of an envelope"),
+    ],
+)  # fmt: skip
+def test_a_body_that_can_not_be_decoded_is_400_and_kept(
+    worker: Worker, peer: FirehosePeer, body: bytes, message: str
+) -> None:
+    answer = worker.post(body)
+
+    assert answer.status == 400
+    told = answer.json()
+    assert told["message"] == message
+    assert kept(peer)[told["event_id"]]["message"] == message
+
+
+def chunks(size: int) -> Iterator[bytes]:
+    yield from (b"x" * 50_000 for _ in range(size // 50_000))
+
+
+AS_SENT = ("body_too_large", "body has more than 256000 bytes, the limit as sent")
+INFLATED = (
+    "inflated_too_large",
+    "body inflates to more than 1048576 bytes, the limit",
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"x" * 256_001, AS_SENT),
+        (b"x" * 5_000_000, AS_SENT),
+        (chunks(300_000), AS_SENT),
+        (chunks(5_000_000), AS_SENT),
+        (gzip.compress(b" " * 1_048_577), INFLATED),
+        (gzip.compress(b"[" * 200_000_000, 9), INFLATED),
+    ],
+    ids=["1 too many", "5 MB", "chunks", "5 MB of chunks", "1 inflated", "a bomb"],
+)
+def test_too_many_bytes_are_413(
+    worker: Worker, body: bytes | Iterable[bytes], told: tuple[str, str]
+) -> None:
+    assert_refused(worker.post(body), *told)
+
+
+def test_the_limit_itself_is_taken(worker: Worker) -> None:
+    assert worker.post(b'{"name":"a"}'.ljust(256_000)).status == 204
+    chunked = iter([b'{"name":"a"}'.ljust(128_000), b" " * 128_000])
+    assert worker.post(chunked).status == 204
+    assert worker.post(gzip.compress(b'{"name":"a"}'.ljust(1_048_576))).status == 204
+
+
+@pytest.mark.parametrize("depth", [33, 1_000, 100_000])
+@pytest.mark.parametrize("form", ["array", "lines"])
+def test_a_deep_beacon_fails_among_good_neighbours(
+    worker: Worker, peer: FirehosePeer, depth: int, form: str
+) -> None:
+    deep = '{"name":"a","props":{"a":' + "[" * (depth - 2) + "]" * (depth - 2) + "}}"
+    neighbours = ['{"name":"a"}', deep, '{"name":"b"}']
+    body = "\n".join(neighbours) if form == "lines" else f"[{','.join(neighbours)}]"
+
+    answer = worker.post(body)
+
+    assert answer.status == 200
+    outcomes = [verdict["outcome"] for verdict in answer.verdicts]
+    assert outcomes == ["accepted", "failed", "accepted"]
+    told = answer.verdicts[1]
+    assert (told["code"], told["message"]) == (
+        "too_deep",
+        "beacon is nested deeper than 32 levels",
+    )
+    assert kept(peer)[told["event_id"]]["original"] == deep
+
+
+def test_32_levels_are_taken(worker: Worker) -> None:
+    props = '{"a":' * 30 + "{}" + "}" * 30
+
+    assert worker.post(f'{{"name":"a","props":{props}}}').status == 204
+
+
+def test_a_broken_line_hurts_no_other(worker: Worker) -> None:
+    answer = worker.post(
+        '{"name":"a"}\n{"name":\n{"name":"a","props":NaN}\n{"name":"b"}'
+    )
+
+    assert answer.status == 200
+    told = [(each["outcome"], each.get("code")) for each in answer.verdicts]
+    assert told == [
+        ("accepted", None),
+        ("failed", "bad_json"),
+        ("failed", "bad_json"),
+        ("accepted", None),
+    ]
+
+
+def test_half_of_a_surrogate_pair_hurts_no_other(worker: Worker) -> None:
+    """JavaScript sends one when it cuts a title in the middle of an emoji."""
+    answer = worker.post('[{"name":"a"},{"name":"a","title":"\\ud83c"},{"name":"b"}]')
+
+    assert answer.status == 200
+    outcomes = [verdict["outcome"] for verdict in answer.verdicts]
+    assert outcomes[::2] == ["accepted", "accepted"]
+
+
+@pytest.mark.xfail(strict=True, reason="of two lists of events the first is dropped")
+def test_a_beacon_is_never_dropped_in_silence(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    first, second = str(uuid4()), str(uuid4())
+
+    answer = worker.post(
+        f'{{"events":[{{"name":"a","id":"{first}"}}],'
+        f'"events":[{{"name":"a","id":"{second}"}}]}}'
+    )
+
+    if answer.status == 204:
+        assert data(peer).keys() >= {first, second}
+    else:
+        assert answer.status == 400

@@ -1,0 +1,189 @@
+"""The HTTP contract beside the body: statuses, verdicts, methods, headers, the pixel."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import FirehosePeer
+from streams import data, kept
+from worker import Headers, Worker
+
+GIF = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00"
+    b"\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b"
+)
+
+
+def test_all_accepted_is_204_without_a_body(worker: Worker) -> None:
+    answer = worker.post({"name": "a"})
+
+    assert (answer.status, answer.body) == (204, b"")
+
+
+@pytest.mark.parametrize("query", ["?verdicts=1", "?a&=&%ff=%zz&verdicts=1&verdicts=0"])
+def test_verdicts_are_told_in_order_when_asked_for(
+    worker: Worker, peer: FirehosePeer, query: str
+) -> None:
+    ids = [str(uuid4()) for _ in range(5)]
+    answer = worker.post([{"name": "a", "id": each} for each in ids], query=query)
+
+    assert answer.status == 200
+    assert answer.verdicts == [
+        {"index": index, "event_id": event_id, "outcome": "accepted"}
+        for index, event_id in enumerate(ids)
+    ]
+    assert data(peer).keys() >= set(ids)
+
+
+@pytest.mark.parametrize("query", ["?verdicts=0", "?verdicts", "?%", "?&&=&%00", "??"])
+def test_other_queries_ask_for_nothing(worker: Worker, query: str) -> None:
+    assert worker.post({"name": "a"}, query=query).status == 204
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_and_readiness_are_told_and_not_cached(
+    worker: Worker, path: str
+) -> None:
+    answer = worker.get(path)
+
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "no-store"
+    told = answer.json()
+    if path == "/healthz":
+        assert told == {"alive": True}
+    else:
+        assert (told["ready"], told["delivery"]) == (True, "direct")
+        assert [each["stream"] for each in told["streams"]] == [
+            "firehose:events-low",
+            "firehose:events-high",
+            "firehose:events-mid",
+            "firehose:events-failed",
+        ]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
+def test_events_are_posted_and_nothing_else(worker: Worker, method: str) -> None:
+    answer = worker.request(method, "/v1/events")
+
+    assert answer.status == 405
+    assert "POST" in answer.headers["allow"]
+    if method != "HEAD":
+        assert answer.json() == {
+            "code": "method_not_allowed",
+            "message": "method not taken here; send POST",
+        }
+
+
+@pytest.mark.parametrize("path", ["/v1/pixel.gif?name=a", "/healthz", "/readyz"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_what_is_read_is_not_written(worker: Worker, method: str, path: str) -> None:
+    answer = worker.request(method, path)
+
+    assert (answer.status, answer.headers["allow"]) == (405, "GET")
+    assert answer.json()["message"] == "method not taken here; send GET"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/events/", "/v1/Events", "//v1/events", "/v2/events", "/%ff"]
+)
+def test_another_path_is_404(worker: Worker, path: str) -> None:
+    answer = worker.request("POST", path, b'{"name":"a"}')
+
+    assert answer.status == 404
+    assert answer.json() == {
+        "code": "not_found",
+        "message": "no such address; beacons go to POST /v1/events",
+    }
+
+
+TYPES = "send text/plain, application/json or application/x-ndjson"
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"content-type": "text/html"}, f'content type "text/html" is not taken; {TYPES}'),
+        ({"content-type": "multipart/form-data; boundary=x"}, f'content type "multipart/form-data; boundary=x" is not taken; {TYPES}'),
+        ({"content-type": b"text/\xe4"}, f'content type "text/\ufffd" is not taken; {TYPES}'),
+        ({"content-type": "x" * 300}, f'content type "{"x" * 100}…" is not taken; {TYPES}'),
+        ({"content-encoding": "br"}, 'content encoding "br" is not taken; send gzip or none'),
+        ({"content-encoding": "gzip, gzip"}, 'content encoding "gzip, gzip" is not taken; send gzip or none'),
+        ({"content-encoding": "bröt"}, 'content encoding "bröt" is not taken; send gzip or none'),
+    ],
+    ids=["HTML", "a form", "not UTF-8", "long", "brotli", "twice gzip", "not ASCII"],
+)  # fmt: skip
+def test_a_type_or_compression_that_is_not_read_is_415(
+    worker: Worker, headers: Headers, message: str
+) -> None:
+    answer = worker.post({"name": "a"}, headers)
+
+    assert (answer.status, answer.json()["message"]) == (415, message)
+    assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "columns"),
+    [
+        ({"user-agent": "Zürich/1 (🍵)"}, {"user_agent": "Zürich/1 (🍵)"}),
+        ({"user-agent": b"\xff\xfe/1"}, {"user_agent": "\ufffd\ufffd/1"}),
+        ({"user-agent": "x" * 8_000}, {"user_agent": "x" * 8_000}),
+        ({"user-agent": ""}, {}),
+        ({"origin": b"https://sh\xf6p.example"}, {}),
+        ({"content-type": b"text/plain; name=\xe4"}, {}),
+        ({"referer": b"\xff", "cookie": b"a=\x80", "x-unknown": "ü"}, {}),
+        ({"cf-connecting-ip": b"\xff"}, {}),
+        ({"content-length": "012"}, {}),
+    ],
+    ids=[
+        "agent",
+        "agent not UTF-8",
+        "long agent",
+        "empty agent",
+        "origin",
+        "content type",
+        "unknown",
+        "address",
+        "length",
+    ],
+)
+def test_a_strange_header_is_no_obstacle(
+    worker: Worker, peer: FirehosePeer, headers: Headers, columns: dict[str, str]
+) -> None:
+    answer = worker.post('{"name":"a"}', headers, "?verdicts=1")
+
+    assert answer.status == 200
+    (verdict,) = answer.verdicts
+    assert verdict["outcome"] == "accepted"
+    record = data(peer)[verdict["event_id"]]
+    told = {name: record[name] for name in ("user_agent",) if name in record}
+    assert told == columns
+
+
+# The pixel
+
+
+@pytest.mark.parametrize(
+    ("query", "outcome"),
+    [
+        ("name=a", "data"),
+        ("name=b&name=a", "data"),
+        ("name=a&%ff=%zz&&==&props.=1", "failed"),
+        ("name=A", "failed"),
+        ("", "failed"),
+    ],
+)
+def test_the_pixel_is_43_bytes_that_no_cache_keeps(
+    worker: Worker, peer: FirehosePeer, query: str, outcome: str
+) -> None:
+    before = {"data": len(data(peer)), "failed": len(kept(peer))}
+
+    answer = worker.get(f"/v1/pixel.gif?{query}")
+
+    assert (answer.status, answer.body) == (200, GIF)
+    assert len(GIF) == 43
+    assert answer.headers["content-type"] == "image/gif"
+    assert answer.headers["cache-control"] == "no-store"
+    after = {"data": len(data(peer)), "failed": len(kept(peer))}
+    assert after == {**before, outcome: before[outcome] + 1}

@@ -1,0 +1,132 @@
+"""Which sites may send, and what their pages may read of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import FirehosePeer
+from streams import data
+from worker import Answer, Worker
+
+SHOP = "https://shop.example"
+SITES = [SHOP, "http://localhost:8080"]
+OTHERS = [
+    "https://evil.example",
+    "http://shop.example",
+    "https://shop.example.evil.example",
+    "https://shop.example:444",
+    "https://www.shop.example",
+    "null",
+    b"https://sh\xf6p.example",
+]
+
+
+@pytest.fixture(scope="module")
+def any_site(worker: Worker) -> Worker:
+    """A worker that takes beacons from any site, as the repository configures it."""
+    return worker
+
+
+@pytest.fixture(scope="module")
+def two_sites(peer: FirehosePeer) -> Iterator[Worker]:
+    """A worker that takes beacons from two sites."""
+    with Worker(peer.environment(), {"origins": SITES}) as worker:
+        yield worker
+
+
+def assert_no_credentials(answer: Answer) -> None:
+    """`*` with credentials would hand a visitor's cookies to any page."""
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", [*SITES, "HTTPS://Shop.Example"])
+def test_a_listed_site_may_send_and_read(two_sites: Worker, origin: str) -> None:
+    for body, status in [({"name": "a"}, 204), ({}, 200), ("{", 400)]:
+        answer = two_sites.post(body, {"origin": origin})
+
+        assert answer.status == status
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert answer.headers["vary"].lower() == "origin"
+        assert "retry-after" in answer.headers["access-control-expose-headers"]
+        assert_no_credentials(answer)
+
+
+@pytest.mark.parametrize("origin", OTHERS, ids=repr)
+def test_another_site_may_not(
+    two_sites: Worker, peer: FirehosePeer, origin: str | bytes
+) -> None:
+    event_id = str(uuid4())
+
+    answer = two_sites.post({"name": "a", "id": event_id}, {"origin": origin})
+
+    assert answer.status == 403
+    told = answer.json()
+    assert told["code"] == "origin_not_allowed"
+    shown = origin if isinstance(origin, str) else origin.decode(errors="replace")
+    assert told["message"] == f'origin "{shown}" is not one of HEADWATER.origins'
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["vary"].lower() == "origin"
+    assert event_id not in data(peer)
+
+
+def test_a_program_names_no_origin_and_may_send(two_sites: Worker) -> None:
+    answer = two_sites.post({"name": "a"})
+
+    assert answer.status == 204
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def preflight(worker: Worker, origin: str) -> Answer:
+    headers = {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-encoding,content-type",
+    }
+    return worker.request("OPTIONS", "/v1/events", None, headers)
+
+
+def test_a_listed_site_may_ask_first(two_sites: Worker) -> None:
+    answer = preflight(two_sites, SHOP)
+
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == SHOP
+    assert answer.headers["vary"].lower() == "origin"
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
+    assert set(allowed) == {"content-type", "content-encoding"}
+    assert int(answer.headers["access-control-max-age"]) > 0
+    assert_no_credentials(answer)
+
+
+def test_another_site_asks_in_vain(two_sites: Worker) -> None:
+    answer = preflight(two_sites, "https://evil.example")
+
+    assert answer.status == 403
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["vary"].lower() == "origin"
+
+
+@pytest.mark.parametrize("origin", [SHOP, "null", "https://evil.example"])
+def test_any_site_may_send_where_all_may(any_site: Worker, origin: str) -> None:
+    asked = preflight(any_site, origin)
+    sent = any_site.post({"name": "a"}, {"origin": origin})
+
+    assert (asked.status, sent.status) == (204, 204)
+    for answer in (asked, sent):
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert_no_credentials(answer)
+
+
+@pytest.mark.xfail(strict=True, reason="the pixel does not look at the origin")
+def test_another_sites_script_may_not_use_the_pixel_either(
+    two_sites: Worker, peer: FirehosePeer
+) -> None:
+    event_id = str(uuid4())
+
+    answer = two_sites.get(f"/v1/pixel.gif?name=a&id={event_id}", {"origin": OTHERS[0]})
+
+    assert answer.status == 403
+    assert event_id not in data(peer)
