@@ -1,10 +1,13 @@
-"""What lies in the stand-in's streams, by the names that the repository configures."""
+"""The stand-in's streams: those that the repository configures, and one for each test."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from uuid import uuid4
 
-from firehose_peer import FirehosePeer
+from firehose_peer import Call, FirehosePeer, put_record_batch
+from worker import Answer, Worker
 
 DATA = ("events-low", "events-mid", "events-high")
 FAILED = "events-failed"
@@ -20,3 +23,60 @@ def data(peer: FirehosePeer) -> dict[str, Any]:
 def kept(peer: FirehosePeer) -> dict[str, Any]:
     """Every failed event, by id."""
     return {event["event_id"]: event for event in peer.events(FAILED)}
+
+
+def ids(beacons: list[dict[str, Any]]) -> list[str]:
+    """The ids of beacons, in order."""
+    return [beacon["id"] for beacon in beacons]
+
+
+class Stream:
+    """A stream that no other test uses, with what it was sent."""
+
+    def __init__(self, name: str, worker: Worker, peer: FirehosePeer) -> None:
+        self.name = name
+        self.worker = worker
+        self.peer = peer
+
+    def beacons(self, count: int) -> list[dict[str, Any]]:
+        """Beacons that the worker routes to it."""
+        return [{"name": self.name, "id": str(uuid4())} for _ in range(count)]
+
+    def post(self, beacons: list[dict[str, Any]]) -> Answer:
+        """Posts, and believes a 2xx only when every event is where it should be."""
+        answer = self.worker.post(beacons)
+        if answer.status < 300:
+            assert set(self.ids()) | kept(self.peer).keys() >= set(ids(beacons))
+        else:
+            assert answer.status == 503
+            assert answer.retry_after >= 1
+            told = answer.json()
+            assert told["code"] == "not_durable"
+            assert told["message"].startswith("firehose:")
+        return answer
+
+    def ids(self) -> list[str]:
+        """The ids of the accepted events, in order."""
+        return [event["event_id"] for event in self.peer.events(self.name)]
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls to it so far."""
+        start = f'{{"DeliveryStreamName":"{self.name}",'.encode()
+        return [call for call in self.peer.calls if call.body.startswith(start)]
+
+    def sent(self) -> list[list[str]]:
+        """The ids of the events of each call."""
+        return [
+            [json.loads(record)["event_id"] for record in put_record_batch(call)[1]]
+            for call in self.calls
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """What /readyz tells of it."""
+        (state,) = [
+            each
+            for each in self.worker.get("/readyz").json()["streams"]
+            if each["stream"] == f"firehose:{self.name}"
+        ]
+        return state

@@ -1,0 +1,253 @@
+"""What happens when a stream fails: no 2xx without the data, no record sent in vain.
+
+Each test has a stream of its own, since the health of a stream outlives a request. The
+peer is a stand-in for Firehose that fails as it is told to and keeps what it accepted.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections import Counter
+
+import pytest
+
+from firehose_peer import (
+    Behaviour,
+    Cut,
+    Effect,
+    Fail,
+    FirehosePeer,
+    Hang,
+    NotJson,
+    Refuse,
+    WrongLength,
+)
+from streams import Stream, ids
+from worker import HOST
+
+DEADLINE_SECONDS = 2.0  # the default of HEADWATER.deadline_ms
+SLACK_SECONDS = 1.5
+THROTTLED = Fail(503, "ServiceUnavailableException", "Slow down.")
+
+
+# Retries
+
+
+def test_only_the_refused_records_are_sent_again(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    beacons = stream.beacons(6)
+    peer.script(Refuse({1, 3, 5}), Refuse({0}, "InternalFailure", ""))
+
+    answer = stream.post(beacons)
+
+    assert answer.status == 204
+    b = ids(beacons)
+    assert stream.sent() == [b, [b[1], b[3], b[5]], [b[1]]]
+    assert Counter(stream.ids()) == Counter(b)
+
+
+def test_the_answer_waits_for_the_last_record(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    peer.script(Refuse({0}), Hang(0.5))
+
+    answer = stream.post(stream.beacons(2))
+
+    assert answer.status == 204
+    assert answer.seconds >= 0.5
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fail(500, "InternalFailure"),
+        THROTTLED,
+        Fail(503, "ServiceUnavailable"),
+        Fail(400, "ThrottlingException", "Rate exceeded"),
+        Fail(400, "LimitExceededException"),
+        Fail(429, ""),
+        Fail(502, ""),
+        NotJson(),
+        NotJson(body=b""),
+        NotJson(body=b'{"FailedPutCount":0}'),
+        WrongLength(-1),
+        WrongLength(1),
+        Cut(Effect.NONE),
+        Refuse({0, 1, 2}),
+    ],
+    ids=str,
+)
+def test_a_call_that_failed_whole_is_sent_again_whole(
+    stream: Stream, peer: FirehosePeer, fault: Behaviour
+) -> None:
+    beacons = stream.beacons(3)
+    peer.script(fault)
+
+    answer = stream.post(beacons)
+
+    assert answer.status == 204
+    assert stream.sent() == [ids(beacons)] * 2
+    assert Counter(stream.ids()) == Counter(ids(beacons))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Cut(Effect.DONE), NotJson(Effect.DONE), WrongLength(-1, Effect.DONE)],
+    ids=str,
+)
+def test_an_effect_that_is_unknown_is_repeated_with_the_same_bytes(
+    stream: Stream, peer: FirehosePeer, fault: Behaviour
+) -> None:
+    beacons = stream.beacons(3)
+    peer.script(fault)
+
+    answer = stream.post(beacons)
+
+    assert answer.status == 204
+    records = peer.accepted(stream.name)
+    assert records[:3] == records[3:]
+    assert stream.ids() == ids(beacons) * 2
+
+
+def test_a_signature_that_expired_is_made_again_once(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    expired = Fail(
+        403,
+        "InvalidSignatureException",
+        "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z",
+    )
+    peer.script(expired)
+    assert stream.post(stream.beacons(1)).status == 204
+    assert len(stream.calls) == 2
+
+    peer.script(expired, expired)
+    assert stream.post(stream.beacons(1)).status == 503
+    assert len(stream.calls) == 4
+
+
+# Giving up
+
+
+def test_a_stream_that_hangs_is_answered_503_within_the_deadline(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    beacons = stream.beacons(2)
+    peer.script(Hang(60))
+
+    answer = stream.post(beacons)
+
+    assert answer.status == 503
+    assert DEADLINE_SECONDS - 0.1 <= answer.seconds <= DEADLINE_SECONDS + SLACK_SECONDS
+    told = answer.json()["message"]
+    assert told == (
+        f"firehose:{stream.name} did not take every record (timed_out); send again"
+    )
+    assert stream.post(beacons).status == 204
+
+
+def test_refusals_without_end_are_answered_503_within_the_deadline(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    beacons = stream.beacons(3)
+    peer.always(Refuse({0}))
+
+    answer = stream.post(beacons)
+
+    assert answer.status == 503
+    assert answer.seconds <= DEADLINE_SECONDS + SLACK_SECONDS
+    assert stream.sent()[0] == ids(beacons)
+    # What was accepted is not sent again, whatever becomes of the rest.
+    assert Counter(stream.ids()).most_common(1)[0][1] == 1
+
+
+@pytest.mark.xfail(strict=True, reason="a wait past the deadline is not handed on")
+def test_a_wait_that_the_service_asks_for_is_handed_on(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    peer.script(
+        Fail(503, "ServiceUnavailableException", "", {"x-amz-retry-after": "30000"})
+    )
+
+    answer = stream.post(stream.beacons(1))
+
+    assert (answer.status, len(stream.calls)) == (503, 1)
+    assert answer.seconds < 1
+    assert answer.retry_after >= 30
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+        "InvalidKMSResourceException",
+    ],
+)
+def test_what_the_operator_must_mend_is_not_tried_again(
+    stream: Stream, peer: FirehosePeer, code: str
+) -> None:
+    beacons = stream.beacons(3)
+    peer.script(Fail(400, code, "secret ARN"))
+
+    answer = stream.post(beacons)
+
+    assert (answer.status, len(stream.calls)) == (503, 1)
+    assert answer.seconds < 1
+    assert code in answer.json()["message"]
+    assert b"secret ARN" not in answer.body
+    ready = stream.worker.get("/readyz")
+    assert (ready.status, ready.json()["ready"]) == (503, False)
+    assert stream.state()["problem"] == code
+
+    assert stream.post(beacons).status == 204
+    assert "problem" not in stream.state()
+    assert stream.worker.get("/readyz").status == 200
+
+
+def test_a_stream_that_fails_is_left_alone_and_then_probed(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    peer.always(Fail(500, "InternalFailure"))
+    while len(stream.calls) < 5:
+        stream.post(stream.beacons(1))
+
+    resting = time.monotonic()
+    answers = [stream.post(stream.beacons(1)) for _ in range(20)]
+
+    assert len(stream.calls) == 5
+    assert all(answer.seconds < 1 for answer in answers)
+    waits = [answer.retry_after for answer in answers]
+    assert waits == sorted(waits, reverse=True)
+    assert 5 <= waits[-1] <= waits[0] <= 10
+    assert stream.state()["left_alone"] is True
+
+    peer.behave()
+    time.sleep(answers[-1].retry_after)
+    beacons = stream.beacons(60)
+    assert stream.post(beacons).status == 204
+    assert time.monotonic() - resting <= 12
+    assert len(stream.sent()[5]) <= 25
+    assert Counter(stream.ids()) == Counter(ids(beacons))
+    assert stream.state()["left_alone"] is False
+
+
+def test_a_client_that_goes_away_harms_nobody(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    gone, stays = stream.beacons(1), stream.beacons(1)
+    peer.script(Hang(0.5))
+    connection = http.client.HTTPConnection(HOST, stream.worker.port)
+    connection.request("POST", "/v1/events", json.dumps(gone))
+    deadline = time.monotonic() + 5
+    while not stream.calls:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    connection.close()
+
+    assert stream.post(stays).status == 204
