@@ -35,6 +35,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 10
 ANSWER_SECONDS = 60
+LOG_SECONDS = 5
+QUIET_SECONDS = 0.3
 
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 READY = re.compile(rf"Ready on http://{re.escape(HOST)}:(\d+)")
@@ -130,6 +132,8 @@ class Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is None:
+            self._wait_for_quiet()
         log = self._end()
         if kind is None:
             self._check_log(log)
@@ -138,6 +142,15 @@ class Worker:
     def log(self) -> str:
         """What wrangler and the worker have logged so far."""
         return (self._directory / "log").read_text(errors="replace")
+
+    def wait_for_log(self, text: str) -> None:
+        """Waits until the log holds a text; it comes a little after the answer."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while text not in self.log:
+            assert (
+                time.monotonic() < deadline
+            ), f"{text!r} is not in the log:\n{self.log}"
+            time.sleep(0.05)
 
     def post(self, body: Body, headers: Headers = {}, query: str = "") -> Answer:
         """Sends beacons. What is neither text nor bytes goes as JSON."""
@@ -251,6 +264,13 @@ class Worker:
             return self.get("/healthz").status == 200
         except (OSError, http.client.HTTPException):
             return False
+
+    def _wait_for_quiet(self) -> None:
+        """Waits until nothing more is logged, so that the last line is checked too."""
+        deadline = time.monotonic() + LOG_SECONDS
+        before = ""
+        while before != (before := self.log) and time.monotonic() < deadline:
+            time.sleep(QUIET_SECONDS)
 
     def _end(self) -> str:
         """Ends wrangler and what it started; gives the whole log."""

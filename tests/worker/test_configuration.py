@@ -1,0 +1,176 @@
+"""A mistake in the configuration is a sentence that names its key, wherever one looks.
+
+At /readyz, in the log, and in the 503: never a default taken in silence, never an event
+accepted that can't be delivered, never a secret told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import FirehosePeer, Hang
+from local import LocalAws
+from worker import Worker
+
+SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYzEXAMPLEKEY"
+KEY = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET}
+
+
+def assert_told_everywhere(
+    env: Mapping[str, str], settings: Any, problems: list[str]
+) -> None:
+    """A worker so configured tells these problems, and no others, in all that it says."""
+    with Worker(env, settings) as worker:
+        ready = worker.get("/readyz")
+        assert ready.status == 503
+        assert ready.json() == {"ready": False, "problems": problems}
+        assert worker.get("/healthz").status == 200
+
+        answer = worker.post({"name": "a"}, {"origin": "https://shop.example"})
+        assert answer.status == 503
+        assert answer.json() == {
+            "code": "not_configured",
+            "message": "; ".join(problems),
+        }
+        assert answer.retry_after >= 1
+
+        pixel = worker.get("/v1/pixel.gif?name=a")
+        assert (pixel.status, len(pixel.body)) == (503, 43)
+        assert pixel.headers["content-type"] == "image/gif"
+        assert pixel.retry_after >= 1
+
+        for problem in problems:
+            worker.wait_for_log(f"configuration: {problem}")
+        assert worker.log.count("configuration: ") == len(problems)
+
+
+MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
+    (
+        "nothing is set",
+        {"AWS_REGION": ""},
+        None,
+        [
+            "AWS_REGION is missing; set it to the region of your streams",
+            "AWS_ACCESS_KEY_ID is missing; without it no event can be delivered",
+            "AWS_SECRET_ACCESS_KEY is missing; without it no event can be delivered",
+            "HEADWATER is missing; set it under [vars.HEADWATER] in wrangler.toml",
+        ],
+    ),
+    (
+        "every value is wrong",
+        {
+            **KEY,
+            "AWS_REGION": "Ireland",
+            "AWS_ENDPOINT_URL": "127.0.0.1:4566",
+            "AWS_SESSION_TOKEN": "s3cr3t token\u00e4",
+        },
+        {
+            "delivery": "sharded",
+            "origins": ["shop.example"],
+            "ip": "hash",
+            "deadline_ms": "2000",
+            "limits": {"depth": 101, "bytes": 1},
+            "failed": "events-failed",
+            "routes": [{"level": "urgent", "to": "kinesis:a"}],
+            "orgins": ["*"],
+        },
+        [
+            'AWS_REGION must be a region such as eu-west-1, not "Ireland"',
+            "AWS_SESSION_TOKEN can't be used: the session token must be visible ASCII characters, with no space or line break",
+            "AWS_ENDPOINT_URL must be an address such as http://127.0.0.1:4566",
+            'HEADWATER.delivery can\'t be "sharded" in this version; set "direct"',
+            'HEADWATER.origins must list sites such as "https://shop.example", or be ["*"] for any',
+            'HEADWATER.ip must be one of "truncate", "drop", "full", not "hash"',
+            "HEADWATER.limits.depth must be an integer from 1 to 100, not 101",
+            "HEADWATER.limits.bytes is no setting of this version; there are body_bytes, inflated_bytes, beacons, beacon_bytes, depth",
+            'HEADWATER.deadline_ms must be an integer from 100 to 30000, not "2000"',
+            'HEADWATER.failed must be firehose:NAME, not "events-failed"',
+            'HEADWATER.routes[0].level must be one of "low", "mid", "high", not "urgent"',
+            'HEADWATER.routes[0].to must be firehose:NAME, not "kinesis:a"',
+            "HEADWATER.orgins is no setting of this version; there are delivery, origins, ip, limits, deadline_ms, failed, routes",
+        ],
+    ),
+    (
+        "the table is a text that is no JSON",
+        {**KEY, "AWS_SECRET_ACCESS_KEY": ""},
+        "{delivery: direct}",
+        [
+            "AWS_SECRET_ACCESS_KEY is missing; without it no event can be delivered",
+            "HEADWATER must be a table",
+        ],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("env", "settings", "problems"),
+    [mistake[1:] for mistake in MISTAKES],
+    ids=[mistake[0] for mistake in MISTAKES],
+)
+def test_all_mistakes_are_told_at_once(
+    env: dict[str, str], settings: Any, problems: list[str]
+) -> None:
+    assert_told_everywhere(env, settings, problems)
+
+
+def test_the_table_may_be_a_text_as_a_dashboard_sets_it() -> None:
+    with FirehosePeer() as peer:
+        table = '{"delivery":"direct","origins":["*"],"failed":"firehose:f","routes":[{"to":"firehose:e"}]}'
+        with Worker(peer.environment(), table) as worker:
+            assert worker.get("/readyz").status == 200
+            assert worker.post([{"name": "a"}, {}]).status == 200
+        assert (len(peer.accepted("e")), len(peer.accepted("f"))) == (1, 1)
+
+
+def test_settings_are_followed() -> None:
+    settings = {
+        "ip": "drop",
+        "deadline_ms": 300,
+        "limits": {"beacons": 2, "body_bytes": 1_000, "depth": 3},
+    }
+    with FirehosePeer(streams={"events-mid"}) as peer:
+        with Worker(peer.environment(), settings) as worker:
+            assert worker.post([{"name": "a"}] * 2).status == 204
+            assert worker.post([{"name": "a"}] * 3).status == 413
+            assert worker.post(b'{"name":"a"}'.ljust(1_001)).status == 413
+            assert not any("ip" in event for event in peer.events("events-mid"))
+            peer.script(Hang(30))
+            answer = worker.post({"name": "a"})
+            assert (answer.status, answer.seconds < 1) == (503, True)
+
+
+def test_a_wrong_secret_is_told_after_the_first_beacon(aws: LocalAws) -> None:
+    env = {**aws.environment(), "AWS_SECRET_ACCESS_KEY": SECRET}
+    with Worker(env) as worker:
+        answer = worker.post({"name": "a", "id": str(uuid4())})
+
+        assert answer.status == 503
+        assert answer.seconds < 1
+        assert answer.retry_after >= 1
+        ready = worker.get("/readyz")
+        assert (ready.status, ready.json()["ready"]) == (503, False)
+        (state,) = [each for each in ready.json()["streams"] if "problem" in each]
+        assert state["stream"] == "firehose:events-mid"
+        assert state["problem"] in answer.json()["message"]
+        worker.wait_for_log(state["problem"])
+
+
+def test_a_stream_that_is_not_there_is_named(aws: LocalAws) -> None:
+    routes = [
+        {"name": "lost", "to": "firehose:no-such-stream"},
+        {"to": "firehose:events-mid"},
+    ]
+    with Worker(aws.environment(), {"routes": routes}) as worker:
+        answer = worker.post({"name": "lost"})
+
+        assert answer.status == 503
+        assert "firehose:no-such-stream" in answer.json()["message"]
+        ready = worker.get("/readyz")
+        assert ready.status == 503
+        (state,) = [each for each in ready.json()["streams"] if "problem" in each]
+        assert state["stream"] == "firehose:no-such-stream"
+        assert worker.post({"name": "found"}).status == 204
