@@ -1,19 +1,21 @@
 //! Sends one call, signed as of now, and waits no longer than it may.
 
-use std::pin::pin;
-use std::time::Duration;
+use std::collections::HashMap;
 
-use futures_util::future::{Either, select};
-use http::Uri;
-use worker::wasm_bindgen::JsValue;
-use worker::{
-    AbortController, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-};
+use js_sys::futures::JsFuture;
+use js_sys::{Array, JsString, Promise, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::environment;
 use crate::config::Aws;
 use crate::sink::answer::{HttpAnswer, Reply};
 use crate::sink::sigv4::{self, Scope};
+
+#[wasm_bindgen(module = "/src/edge/exchange.js")]
+extern "C" {
+    fn exchange(url: &str, headers: &str, body: &[u8], milliseconds: f64) -> Promise;
+}
 
 /// Signs `call` and sends it to `service`.
 pub async fn send(
@@ -27,53 +29,38 @@ pub async fn send(
         Ok(signed) => signed,
         Err(error) => return Reply::NotSent(error.to_string()),
     };
-    let request = match request(&signed) {
-        Ok(request) => request,
-        Err(error) => return Reply::NotSent(error.to_string()),
+    let headers = match headers(&signed) {
+        Some(headers) => headers,
+        None => return Reply::NotSent("a signed header is not text".to_owned()),
     };
-    let abort = AbortController::default();
-    let signal = abort.signal();
-    let exchange = pin!(async {
-        let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
-        let retry_after_ms = retry_after_ms(response.headers());
-        let body = response.bytes().await?;
-        Ok::<_, worker::Error>(HttpAnswer { status: response.status_code(), retry_after_ms, body })
-    });
-    match select(exchange, Delay::from(Duration::from_millis(timeout_ms))).await {
-        Either::Left((Ok(answer), _)) => Reply::Answered(answer),
-        Either::Left((Err(error), _)) => Reply::Unreachable(error.to_string()),
-        Either::Right(((), _)) => {
-            abort.abort();
-            Reply::TimedOut
-        }
+    let url = signed.uri().to_string();
+    let exchange = exchange(&url, &headers, signed.body(), timeout_ms as f64);
+    match JsFuture::from(exchange).await {
+        Ok(answered) => Reply::Answered(answer(&answered.unchecked_into())),
+        Err(error) if text(&error, "name").as_deref() == Some("TimeoutError") => Reply::TimedOut,
+        Err(error) => Reply::Unreachable(text(&error, "message").unwrap_or_default()),
     }
 }
 
-/// The runtime's form of a signed request. `host` is not handed over: the runtime writes
-/// it itself, from the same address that was signed.
-fn request(signed: &http::Request<Vec<u8>>) -> worker::Result<Request> {
-    let headers = Headers::new();
-    for (name, value) in signed.headers().iter().filter(|(name, _)| *name != http::header::HOST) {
-        headers.set(
-            name.as_str(),
-            value.to_str().map_err(|error| worker::Error::RustError(error.to_string()))?,
-        )?;
-    }
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_headers(headers)
-        // Followed, a redirect would take signed records to another address.
-        .with_redirect(RequestRedirect::Manual)
-        .with_body(Some(JsValue::from(js_sys::Uint8Array::from(signed.body().as_slice()))));
-    Request::new_with_init(&address(signed.uri()), &init)
-}
-
-fn address(uri: &Uri) -> String {
-    uri.to_string()
+/// The headers as a JSON object. `host` is left out: the runtime writes it itself, from
+/// the same address that was signed.
+fn headers(signed: &http::Request<Vec<u8>>) -> Option<String> {
+    let headers = signed.headers().iter().filter(|(name, _)| *name != http::header::HOST);
+    let pairs: Option<HashMap<&str, &str>> =
+        headers.map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+    serde_json::to_string(&pairs?).ok()
 }
 
 /// `x-amz-retry-after` is in milliseconds, `Retry-After` in seconds.
-fn retry_after_ms(headers: &Headers) -> Option<u64> {
-    let number = |name| headers.get(name).ok().flatten()?.parse::<u64>().ok();
-    number("x-amz-retry-after").or_else(|| number("retry-after")?.checked_mul(1_000))
+fn answer(answered: &Array) -> HttpAnswer {
+    let number = |index| answered.get(index).as_string()?.parse::<u64>().ok();
+    HttpAnswer {
+        status: answered.get(0).as_f64().unwrap_or_default() as u16,
+        retry_after_ms: number(1).or_else(|| number(2)?.checked_mul(1_000)),
+        body: answered.get(3).as_string().unwrap_or_default().into_bytes(),
+    }
+}
+
+fn text(error: &JsValue, field: &str) -> Option<String> {
+    Reflect::get(error, &JsString::from(field)).ok()?.as_string()
 }

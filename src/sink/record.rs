@@ -246,7 +246,7 @@ fn milliseconds_if_any<S: Serializer>(
 }
 
 fn date<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&time.format("%Y-%m-%d"))
+    serializer.collect_str(&time.date_naive())
 }
 
 #[cfg(test)]
