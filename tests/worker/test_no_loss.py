@@ -36,21 +36,20 @@ def behaviour(chance: random.Random) -> Behaviour:
     if chance.random() < 0.5:
         return Accept()
     effect = chance.choice(list(Effect))
-    return chance.choice(
-        [
-            Refuse(set(chance.sample(range(10), 5))),
-            Refuse({chance.randrange(10)}, "InternalFailure"),
-            Refuse({chance.randrange(3)}, "InvalidArgumentException"),
-            Fail(500, "InternalFailure"),
-            Fail(503, "ServiceUnavailableException"),
-            Fail(400, "AccessDeniedException"),
-            Hang(0.3),
-            Hang(0.1, Cut(effect)),
-            Cut(effect),
-            NotJson(effect),
-            WrongLength(chance.choice([-1, 1]), effect),
-        ]
-    )
+    faults: list[Behaviour] = [
+        Refuse(set(chance.sample(range(10), 5))),
+        Refuse({chance.randrange(10)}, "InternalFailure"),
+        Refuse({chance.randrange(3)}, "InvalidArgumentException"),
+        Fail(500, "InternalFailure"),
+        Fail(503, "ServiceUnavailableException"),
+        Fail(400, "AccessDeniedException"),
+        Hang(0.3),
+        Hang(0.1, Cut(effect)),
+        Cut(effect),
+        NotJson(effect),
+        WrongLength(chance.choice([-1, 1]), effect),
+    ]
+    return chance.choice(faults)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

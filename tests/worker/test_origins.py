@@ -13,8 +13,9 @@ from worker import Answer, Worker
 
 SHOP = "https://shop.example"
 SITES = [SHOP, "http://localhost:8080"]
+EVIL = "https://evil.example"
 OTHERS = [
-    "https://evil.example",
+    EVIL,
     "http://shop.example",
     "https://shop.example.evil.example",
     "https://shop.example:444",
@@ -44,7 +45,7 @@ def assert_no_credentials(answer: Answer) -> None:
 
 @pytest.mark.parametrize("origin", [*SITES, "HTTPS://Shop.Example"])
 def test_a_listed_site_may_send_and_read(two_sites: Worker, origin: str) -> None:
-    for body, status in [({"name": "a"}, 204), ({}, 200), ("{", 400)]:
+    for body, status in [('{"name":"a"}', 204), ("{}", 200), ("{", 400)]:
         answer = two_sites.post(body, {"origin": origin})
 
         assert answer.status == status
@@ -102,14 +103,14 @@ def test_a_listed_site_may_ask_first(two_sites: Worker) -> None:
 
 
 def test_another_site_asks_in_vain(two_sites: Worker) -> None:
-    answer = preflight(two_sites, "https://evil.example")
+    answer = preflight(two_sites, EVIL)
 
     assert answer.status == 403
     assert "access-control-allow-origin" not in answer.headers
     assert answer.headers["vary"].lower() == "origin"
 
 
-@pytest.mark.parametrize("origin", [SHOP, "null", "https://evil.example"])
+@pytest.mark.parametrize("origin", [SHOP, "null", EVIL])
 def test_any_site_may_send_where_all_may(any_site: Worker, origin: str) -> None:
     asked = preflight(any_site, origin)
     sent = any_site.post({"name": "a"}, {"origin": origin})
@@ -126,7 +127,7 @@ def test_another_sites_script_may_not_use_the_pixel_either(
 ) -> None:
     event_id = str(uuid4())
 
-    answer = two_sites.get(f"/v1/pixel.gif?name=a&id={event_id}", {"origin": OTHERS[0]})
+    answer = two_sites.get(f"/v1/pixel.gif?name=a&id={event_id}", {"origin": EVIL})
 
     assert answer.status == 403
     assert event_id not in data(peer)

@@ -19,12 +19,11 @@ SIGNED = re.compile(r"SignedHeaders=([^,]+),")
 @pytest.fixture(scope="module", params=[None, TOKEN], ids=["long-lived", "temporary"])
 def signer(request: pytest.FixtureRequest) -> Iterator[tuple[Worker, FirehosePeer]]:
     """A worker with either kind of key, and the peer that knows only that key."""
-    key = {
-        "access_key_id": "ASIAPEERPEERPEERPEER",
-        "secret_access_key": "wJalr/XUt+nFEMI=K7MDENG//bPxRfiCYEXAMPLE",
-    }
     with FirehosePeer(
-        **key, session_token=request.param, region="us-gov-east-1"
+        access_key_id="ASIAPEERPEERPEERPEER",
+        secret_access_key="wJalr/XUt+nFEMI=K7MDENG//bPxRfiCYEXAMPLE",
+        session_token=request.param,
+        region="us-gov-east-1",
     ) as peer:
         with Worker(peer.environment()) as worker:
             yield worker, peer

@@ -11,6 +11,7 @@ never be in one: a panic, a throw that nobody caught, a secret.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -33,7 +34,6 @@ PROGRAMS = ROOT / "node_modules" / ".bin"
 
 HOST = "127.0.0.1"
 START_SECONDS = 60
-STOP_SECONDS = 10
 ANSWER_SECONDS = 60
 LOG_SECONDS = 5
 QUIET_SECONDS = 0.3
@@ -202,6 +202,8 @@ class Worker:
     def _write_files(self) -> None:
         if not (BUILD / "index.js").is_file():
             raise WorkerError("build/index.js is missing: run scripts/build")
+        if not (PROGRAMS / "wrangler").exists():
+            raise WorkerError("wrangler is missing: run scripts/setup")
         # A copy, so that a build in the meantime does not change what is tested.
         shutil.copytree(BUILD, self._directory / "build")
         configuration = tomllib.loads((ROOT / "wrangler.toml").read_text())
@@ -234,6 +236,7 @@ class Worker:
             "PATH": f"{PROGRAMS}:{os.environ.get('PATH', os.defpath)}",
             # wrangler keeps logs, a registry and its settings at home.
             "HOME": str(self._directory),
+            "TMPDIR": str(self._directory),
             "NO_COLOR": "1",
             "CLOUDFLARE_CF_FETCH_PATH": str(self._directory / "cf.json"),
         }
@@ -293,15 +296,10 @@ class Worker:
 
 
 def _end_group(leader: subprocess.Popen[bytes]) -> None:
-    """Ends a process that leads a group, and waits until all of the group are gone."""
-    deadline = time.monotonic() + STOP_SECONDS
-    try:
-        os.killpg(leader.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            leader.poll()
-            os.killpg(leader.pid, 0)
-            time.sleep(0.02)
+    """Ends a process and the group that it leads.
+
+    There is nothing that they would have to save, and no one of them can stay behind.
+    """
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(leader.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     leader.wait()
