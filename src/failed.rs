@@ -81,6 +81,8 @@ pub enum Code {
     TooLarge,
     /// A required field is absent.
     MissingField,
+    /// A field that comes twice, so that one of its values would be lost.
+    DuplicateField,
     /// A field that the protocol does not have.
     UnknownField,
     /// A field of another type than it must be.

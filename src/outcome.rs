@@ -71,7 +71,7 @@ pub enum Refusal {
     #[error("no such address; beacons go to POST /v1/events")]
     NotFound,
     /// The client's: another method.
-    #[error("method not taken here; send {0}")]
+    #[error("method not taken here; allowed: {0}")]
     MethodNotAllowed(&'static str),
     /// The client's: a site that may not send here.
     #[error("origin {0:?} is not one of HEADWATER.origins")]

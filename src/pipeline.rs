@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::context::RequestContext;
 use crate::enrich::{self, Facts};
 use crate::event::{EventId, EventIds};
-use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation, Violations};
+use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation, Violations, shown};
 use crate::outcome::{Answer, Outcome, Refusal, Telling};
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, Envelope, ProtocolError, native, pixel};
@@ -94,6 +94,14 @@ pub struct Plan<'a> {
     consignments: Vec<Consignment>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
+}
+
+/// Lets in who may send.
+pub fn admit(origin: Option<&str>, config: &Config) -> Result<(), Refusal> {
+    match config.origins.allow(origin) {
+        true => Ok(()),
+        false => Err(Refusal::OriginNotAllowed(shown(origin.unwrap_or_default()))),
+    }
 }
 
 /// Plans a request with a body.
@@ -250,14 +258,13 @@ impl<'a> Plan<'a> {
             code: code.to_owned(),
             retry_after_s: report.retry_after_s,
         };
+        if let Some(problem) = &report.problem {
+            return Err(not_durable(problem.code()));
+        }
         for ((record, fate), owner) in report.records.into_iter().zip(owners) {
             match fate {
                 Fate::Accepted => {}
-                Fate::Pending => {
-                    return Err(not_durable(
-                        report.problem.as_ref().map_or("unknown", |problem| problem.code()),
-                    ));
-                }
+                Fate::Pending => return Err(not_durable("pending")),
                 Fate::Poisoned(refusal) if *stream == self.config.failed => {
                     return Err(not_durable(&refusal.code));
                 }

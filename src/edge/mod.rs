@@ -11,13 +11,11 @@ mod request;
 mod respond;
 mod transport;
 
-use std::rc::Rc;
-
 use worker::{Context, Env, Request, Response, event};
 
 use crate::config::Config;
 use crate::event::EventIds;
-use crate::outcome::{Refusal, Telling};
+use crate::outcome::{Answer, Refusal, Telling};
 use crate::pipeline;
 use crate::protocol::body::Body;
 use request::{Head, Method};
@@ -30,13 +28,15 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
         ("/v1/events", Method::Options) => {
             respond::preflight(&head, environment::config(&env).as_deref().ok())
         }
-        ("/v1/events", _) => respond::refused(&Refusal::MethodNotAllowed("POST"), None, &head),
+        ("/v1/events", _) => {
+            respond::refused(&Refusal::MethodNotAllowed("POST, OPTIONS"), None, &head)
+        }
         ("/v1/pixel.gif", Method::Get) => pixel(&request, &head, &env).await,
         ("/v1/pixel.gif", _) => respond::refused(&Refusal::MethodNotAllowed("GET"), None, &head),
-        ("/healthz", Method::Get) => respond::alive(),
-        ("/readyz", Method::Get) => respond::ready(environment::config(&env)),
+        ("/healthz", Method::Get | Method::Head) => respond::alive(),
+        ("/readyz", Method::Get | Method::Head) => respond::ready(environment::config(&env)),
         ("/healthz" | "/readyz", _) => {
-            respond::refused(&Refusal::MethodNotAllowed("GET"), None, &head)
+            respond::refused(&Refusal::MethodNotAllowed("GET, HEAD"), None, &head)
         }
         _ => respond::refused(&Refusal::NotFound, None, &head),
     }
@@ -47,20 +47,18 @@ async fn events(mut request: Request, head: &Head, env: &Env) -> worker::Result<
         Ok(config) => config,
         Err(refusal) => return respond::refused(&refusal, None, head),
     };
-    match accept(&mut request, head, &config).await {
+    match accept_body(&mut request, head, &config).await {
         Ok(answer) => respond::answered(&answer, &config, head),
         Err(refusal) => respond::refused(&refusal, Some(&config), head),
     }
 }
 
-async fn accept(
+async fn accept_body(
     request: &mut Request,
     head: &Head,
-    config: &Rc<Config>,
-) -> Result<crate::outcome::Answer, Refusal> {
-    if !config.origins.allow(head.origin.as_deref()) {
-        return Err(Refusal::OriginNotAllowed(head.origin.clone().unwrap_or_default()));
-    }
+    config: &Config,
+) -> Result<Answer, Refusal> {
+    pipeline::admit(head.origin.as_deref(), config)?;
     let bytes = request::body(request, &config.limits).await?;
     let (content_type, content_encoding) = request::content_headers(request);
     let body = Body {
@@ -77,15 +75,16 @@ async fn accept(
 /// A page that shows the pixel must not show a broken image, so each answer is the GIF.
 async fn pixel(request: &Request, head: &Head, env: &Env) -> worker::Result<Response> {
     let answer = match environment::config(env) {
-        Ok(config) => {
-            let context = request::context(request);
-            let mut ids = EventIds::new(context.received_at, environment::random());
-            match pipeline::pixel(&head.query, &context, &config, &mut ids) {
-                Ok(plan) => deliver::all(plan, &config, Telling::Always).await,
-                Err(refusal) => Err(refusal),
-            }
-        }
+        Ok(config) => accept_query(request, head, &config).await,
         Err(refusal) => Err(refusal),
     };
     respond::pixel(&answer)
+}
+
+async fn accept_query(request: &Request, head: &Head, config: &Config) -> Result<Answer, Refusal> {
+    pipeline::admit(head.origin.as_deref(), config)?;
+    let context = request::context(request);
+    let mut ids = EventIds::new(context.received_at, environment::random());
+    let plan = pipeline::pixel(&head.query, &context, config, &mut ids)?;
+    deliver::all(plan, config, Telling::Exceptions).await
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use futures_util::StreamExt;
-use worker::Request;
 use worker::wasm_bindgen::JsValue;
+use worker::{ByteStream, Request};
 
 use super::environment;
 use crate::context::{Geo, RequestContext};
@@ -26,8 +26,10 @@ pub struct Head {
 /// The methods that some address takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// `GET`, and `HEAD`, whose body the runtime leaves out.
+    /// `GET`.
     Get,
+    /// `HEAD`: a `GET` that must have no effect and whose body the runtime leaves out.
+    Head,
     /// `POST`.
     Post,
     /// `OPTIONS`.
@@ -40,7 +42,8 @@ impl Head {
     /// Reads the method, the address and the origin of `request`.
     pub fn of(request: &Request) -> Self {
         let method = match request.method() {
-            worker::Method::Get | worker::Method::Head => Method::Get,
+            worker::Method::Get => Method::Get,
+            worker::Method::Head => Method::Head,
             worker::Method::Post => Method::Post,
             worker::Method::Options => Method::Options,
             _ => Method::Other,
@@ -52,7 +55,7 @@ impl Head {
     }
 }
 
-/// A header's value. One that is not ASCII comes as its Latin-1 text; none is an error.
+/// A header's value, with U+FFFD for what in it is not UTF-8; none is an error.
 fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get(name).ok().flatten()
 }
@@ -79,10 +82,25 @@ pub async fn body(request: &mut Request, limits: &Limits) -> Result<Vec<u8>, Ref
             while let Some(chunk) = chunks.next().await {
                 bytes.extend_from_slice(&chunk.map_err(|_| Refusal::BodyCutShort)?);
                 if bytes.len() > limit {
+                    drain(chunks).await;
                     return Err(too_large());
                 }
             }
             Ok(bytes)
+        }
+    }
+}
+
+/// Reads on for a while and keeps nothing: a client that still sends when the answer comes
+/// sees a broken connection in place of the answer.
+async fn drain(mut chunks: ByteStream) {
+    /// Bytes; who sends more than that is not helped.
+    const MOST: usize = 16_777_216;
+    let mut read = 0_usize;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        read = read.saturating_add(chunk.len());
+        if read > MOST {
+            return;
         }
     }
 }

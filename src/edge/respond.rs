@@ -9,6 +9,7 @@ use super::deliver;
 use super::request::Head;
 use crate::config::{Config, Origins};
 use crate::outcome::{Answer, Refusal};
+use crate::pipeline;
 use crate::protocol::pixel;
 use crate::sink::answer::Blame;
 use crate::sink::health::Problem;
@@ -49,10 +50,9 @@ pub fn refused(
 
 /// The answer to a browser that asks before it sends.
 pub fn preflight(head: &Head, config: Option<&Config>) -> worker::Result<Response> {
-    let allowed = config.is_none_or(|config| config.origins.allow(head.origin.as_deref()));
-    if !allowed {
-        let origin = head.origin.clone().unwrap_or_default();
-        return refused(&Refusal::OriginNotAllowed(origin), config, head);
+    let admitted = config.map_or(Ok(()), |config| pipeline::admit(head.origin.as_deref(), config));
+    if let Err(refusal) = admitted {
+        return refused(&refusal, config, head);
     }
     let builder = cors(ResponseBuilder::new().with_status(204), config, head)?
         .with_header("access-control-allow-methods", "POST")?

@@ -5,6 +5,7 @@
 //! beacon's fields; `validate` does.
 
 pub mod body;
+mod fields;
 pub mod native;
 pub mod pixel;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation};
+use fields::Fields;
 
 /// What arrived as one item of a request; untrusted.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,14 +105,15 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
         let message = format!("beacon is nested deeper than {} levels", limits.depth);
         return Err(Violation::whole(Code::TooDeep, message));
     }
-    match serde_json::from_str(text) {
-        Ok(Value::Object(fields)) => Ok(Beacon { fields }),
-        Ok(other) => {
-            let message = format!("a beacon must be an object, not {}", type_name(&other));
-            Err(Violation::whole(Code::WrongType, message))
-        }
-        Err(error) => Err(Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"))),
+    let not_json = |error| Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"));
+    if !text.starts_with('{') {
+        let other: Value = serde_json::from_str(text).map_err(not_json)?;
+        let message = format!("a beacon must be an object, not {}", type_name(&other));
+        return Err(Violation::whole(Code::WrongType, message));
     }
+    let fields: Fields<Value> = serde_json::from_str(text).map_err(not_json)?;
+    let fields = fields.each_once()?.into_iter().collect();
+    Ok(Beacon { fields })
 }
 
 /// The JSON type of `value`, with its article.
@@ -201,6 +204,12 @@ mod tests {
         for (text, code, message) in cases {
             assert_eq!(beacon(&text, &limits()), Err(Violation::whole(code, message)));
         }
+    }
+
+    #[test]
+    fn a_field_that_comes_twice_is_refused_by_name() {
+        let violation = beacon(r#"{"name":"a","seq":1,"seq":2}"#, &Limits::default()).unwrap_err();
+        assert_eq!(violation, Violation::of_field(Code::DuplicateField, "seq", "seq comes twice"));
     }
 
     #[test]

@@ -4,12 +4,11 @@
 //! array, `{` a beacon or an envelope; when the first line is an object by itself and
 //! more follows, it is a beacon a line.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::body::Framing;
+use super::fields::Fields;
 use super::{Envelope, Limits, ProtocolError, timestamp, type_name};
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation, shown};
@@ -77,7 +76,8 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
 
 /// An object that may be an envelope; it is one when it has `events` itself.
 fn enveloped(text: &str) -> Result<Items<'_>, ProtocolError> {
-    let mut fields: HashMap<String, &RawValue> = serde_json::from_str(text).map_err(not_json)?;
+    let fields: Fields<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
+    let mut fields = fields.each_once().map_err(ProtocolError::Undecodable)?;
     let Some(events) = fields.remove("events") else {
         return Ok(Items { envelope: Envelope::default(), texts: vec![text] });
     };
@@ -190,6 +190,7 @@ mod tests {
             ),
             ("{} {}", "body goes on after its first JSON value, which does not end its line"),
             (r#"{"events":{}}"#, "events must be an array"),
+            (r#"{"events":[{"name":"a"}],"events":[{"name":"b"}]}"#, "events comes twice"),
             (r#"{"events":[],"batch":1}"#, "batch is not a field of an envelope"),
             (r#"{"events":[],"device_id":1}"#, "device_id must be a string, not a number"),
             (

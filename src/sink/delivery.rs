@@ -98,6 +98,8 @@ pub struct Delivery {
     /// What the next call was paid for as a retry.
     paid: Option<RetryCost>,
     clock: ClockTrust,
+    /// Not before this time, as the service asked last.
+    asked: Milliseconds,
     gave_up: Option<Problem>,
 }
 
@@ -139,6 +141,7 @@ impl Delivery {
             failures: 0,
             paid: None,
             clock: ClockTrust::Untried,
+            asked: now,
             gave_up: None,
         }
     }
@@ -183,7 +186,7 @@ impl Delivery {
         let paid = self.paid.take();
         let retry = match reply {
             Reply::Answered(http) => {
-                let retry_after_ms = http.retry_after_ms.unwrap_or(0);
+                self.asked = now.saturating_add(http.retry_after_ms.unwrap_or(0));
                 match firehose::answer(&http, call.len()) {
                     Answer::PerRecord(fates) => {
                         health.breaker.answered(
@@ -198,7 +201,6 @@ impl Delivery {
                         Some(self.failed(call, Problem::Unknown(why), now, health))
                     }
                 }
-                .map(|retry| Retry { not_before_ms: retry_after_ms, ..retry })
             }
             Reply::TimedOut => Some(self.failed(call, Problem::TimedOut, now, health)),
             Reply::Unreachable(how) => {
@@ -210,19 +212,19 @@ impl Delivery {
                 None
             }
         };
-        if let Some(retry) = retry {
-            self.schedule(retry, now, random, health);
+        if let Some(cost) = retry {
+            self.schedule(cost, now, random, health);
         }
     }
 
     /// Ends the delivery at `now`, at whatever point it is.
     pub fn finish(self, now: Milliseconds, health: &Health) -> Report {
-        let left_alone_s =
-            health.breaker.open_until().map(|until| until.saturating_sub(now).div_ceil(1_000));
+        let until = health.breaker.open_until().unwrap_or(now).max(self.asked);
+        let come_back_s = until.saturating_sub(now).div_ceil(1_000);
         Report {
             records: self.records.into_iter().zip(self.fates).collect(),
             problem: self.gave_up,
-            retry_after_s: left_alone_s.unwrap_or(Report::RETRY_AFTER_S).max(1),
+            retry_after_s: if come_back_s > 0 { come_back_s } else { Report::RETRY_AFTER_S },
         }
     }
 
@@ -233,7 +235,7 @@ impl Delivery {
         answers: Vec<Result<(), Refusal>>,
         paid: Option<RetryCost>,
         health: &mut Health,
-    ) -> Option<Retry> {
+    ) -> Option<RetryCost> {
         let mut again = Call::new();
         let mut accepted = 0_usize;
         let mut refusals = Vec::new();
@@ -269,7 +271,7 @@ impl Delivery {
         let throttled = first_of(Blame::Throttle);
         let cost = if throttled.is_some() { RetryCost::Throttle } else { RetryCost::Failure };
         health.problem = throttled.or_else(|| refusals.first().cloned()).map(Problem::Refused);
-        Some(Retry::after(cost))
+        Some(cost)
     }
 
     /// Takes in the refusal of a whole call.
@@ -279,7 +281,7 @@ impl Delivery {
         refusal: Refusal,
         now: Milliseconds,
         health: &mut Health,
-    ) -> Option<Retry> {
+    ) -> Option<RetryCost> {
         match refusal.blame {
             Blame::Request => {
                 // The service works; it is the bytes.
@@ -306,8 +308,8 @@ impl Delivery {
                 None
             }
             Blame::Throttle => {
-                let retry = self.failed(call, Problem::Refused(refusal), now, health);
-                Some(Retry { cost: RetryCost::Throttle, ..retry })
+                self.failed(call, Problem::Refused(refusal), now, health);
+                Some(RetryCost::Throttle)
             }
             Blame::Service => Some(self.failed(call, Problem::Refused(refusal), now, health)),
         }
@@ -320,22 +322,22 @@ impl Delivery {
         problem: Problem,
         now: Milliseconds,
         health: &mut Health,
-    ) -> Retry {
+    ) -> RetryCost {
         self.calls.push_front(call);
         health.breaker.failed(now);
         health.problem = Some(problem);
-        Retry::after(RetryCost::Failure)
+        RetryCost::Failure
     }
 
     /// Sets the time of the next try, or gives up where there is no time or budget for it.
-    fn schedule(&mut self, retry: Retry, now: Milliseconds, random: u32, health: &mut Health) {
-        let wait = backoff_ms(retry.cost, self.failures, random).max(retry.not_before_ms);
+    fn schedule(&mut self, cost: RetryCost, now: Milliseconds, random: u32, health: &mut Health) {
+        let wait = backoff_ms(cost, self.failures, random);
         self.failures = self.failures.saturating_add(1);
-        self.resume_at = now.saturating_add(wait);
-        if self.resume_at >= self.deadline || !health.budget.spend(retry.cost) {
+        self.resume_at = now.saturating_add(wait).max(self.asked);
+        if self.resume_at >= self.deadline || !health.budget.spend(cost) {
             self.give_up(health.problem.clone().unwrap_or(Problem::TimedOut));
         } else {
-            self.paid = Some(retry.cost);
+            self.paid = Some(cost);
         }
     }
 
@@ -353,20 +355,6 @@ impl Delivery {
     fn give_up(&mut self, problem: Problem) -> Step<'static> {
         self.gave_up = Some(problem);
         Step::Spill
-    }
-}
-
-/// A retry to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Retry {
-    cost: RetryCost,
-    /// The least wait, as the service asked.
-    not_before_ms: u64,
-}
-
-impl Retry {
-    const fn after(cost: RetryCost) -> Self {
-        Self { cost, not_before_ms: 0 }
     }
 }
 

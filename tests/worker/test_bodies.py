@@ -7,7 +7,6 @@ the worker goes on. A 2xx is believed only when the stand-in holds what was sent
 from __future__ import annotations
 
 import gzip
-import http.client
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -200,11 +199,6 @@ def test_too_many_bytes_are_413(
     assert_refused(worker.post(body), *told)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=(AssertionError, OSError, http.client.HTTPException),
-    reason="what is left of a body that is too long is not read, and cuts the answer off",
-)
 def test_the_sender_of_5_mb_in_chunks_gets_to_see_the_answer(worker: Worker) -> None:
     for _ in range(20):
         assert_refused(worker.post(chunks(5_000_000)), *AS_SENT)
@@ -269,7 +263,6 @@ def test_half_of_a_surrogate_pair_hurts_no_other(worker: Worker) -> None:
     assert outcomes[::2] == ["accepted", "accepted"]
 
 
-@pytest.mark.xfail(strict=True, reason="of two lists of events the first is dropped")
 def test_a_beacon_is_never_dropped_in_silence(
     worker: Worker, peer: FirehosePeer
 ) -> None:

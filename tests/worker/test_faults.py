@@ -164,7 +164,6 @@ def test_refusals_without_end_are_answered_503_within_the_deadline(
     assert Counter(stream.ids()).most_common(1)[0][1] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a wait past the deadline is not handed on")
 def test_a_wait_that_the_service_asks_for_is_handed_on(
     stream: Stream, peer: FirehosePeer
 ) -> None:

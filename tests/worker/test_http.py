@@ -68,21 +68,35 @@ def test_events_are_posted_and_nothing_else(worker: Worker, method: str) -> None
     answer = worker.request(method, "/v1/events")
 
     assert answer.status == 405
-    assert "POST" in answer.headers["allow"]
+    assert answer.headers["allow"] == "POST, OPTIONS"
     if method != "HEAD":
         assert answer.json() == {
             "code": "method_not_allowed",
-            "message": "method not taken here; send POST",
+            "message": "method not taken here; allowed: POST, OPTIONS",
         }
 
 
-@pytest.mark.parametrize("path", ["/v1/pixel.gif?name=a", "/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/v1/pixel.gif?name=a", "GET"), ("/healthz", "GET, HEAD"), ("/readyz", "GET, HEAD")],
+)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_what_is_read_is_not_written(worker: Worker, method: str, path: str) -> None:
+def test_what_is_read_is_not_written(
+    worker: Worker, method: str, path: str, allowed: str
+) -> None:
     answer = worker.request(method, path)
 
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    assert answer.json()["message"] == f"method not taken here; allowed: {allowed}"
+
+
+def test_a_look_at_the_pixel_records_nothing(worker: Worker, peer: FirehosePeer) -> None:
+    event_id = str(uuid4())
+
+    answer = worker.request("HEAD", f"/v1/pixel.gif?name=a&id={event_id}")
+
     assert (answer.status, answer.headers["allow"]) == (405, "GET")
-    assert answer.json()["message"] == "method not taken here; send GET"
+    assert event_id not in data(peer)
 
 
 @pytest.mark.parametrize(

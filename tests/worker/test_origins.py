@@ -121,7 +121,6 @@ def test_any_site_may_send_where_all_may(any_site: Worker, origin: str) -> None:
         assert_no_credentials(answer)
 
 
-@pytest.mark.xfail(strict=True, reason="the pixel does not look at the origin")
 def test_another_sites_script_may_not_use_the_pixel_either(
     two_sites: Worker, peer: FirehosePeer
 ) -> None:

@@ -197,6 +197,12 @@ fn the_service_may_ask_for_a_longer_wait_and_past_the_deadline_there_is_none() {
         delivery.reply(reply, 0, NO_WAIT, &mut health);
         assert_eq!(delivery.step(0, &mut health), step);
     }
+    let (mut delivery, mut health) = (delivery(1), Health::default());
+    sent(&mut delivery, 0, &mut health);
+    let reply =
+        Reply::Answered(HttpAnswer { status: 503, retry_after_ms: Some(29_500), body: Vec::new() });
+    delivery.reply(reply, 100, NO_WAIT, &mut health);
+    assert_eq!(delivery.finish(100, &health).retry_after_s, 30, "the client is told");
 }
 
 #[test]
