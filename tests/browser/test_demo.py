@@ -1,0 +1,35 @@
+"""The demo page in a real browser; its table of actions is demo.test.mjs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local import LocalAws
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "worker"))
+
+from worker import HOST, PROGRAMS, Worker  # noqa: E402
+
+BROWSER_SECONDS = 300
+
+
+@pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
+)
+def test_the_demo_page_does_what_its_table_says(aws: LocalAws) -> None:
+    with Worker(aws.environment()) as worker:
+        result = subprocess.run(
+            [PROGRAMS / "node", "--test", "--test-reporter=spec", "tests/browser/demo.test.mjs"],
+            cwd=ROOT,
+            env={**os.environ, "HEADWATER_URL": f"http://{HOST}:{worker.port}/"},
+            capture_output=True,
+            text=True,
+            timeout=BROWSER_SECONDS,
+        )
+    assert result.returncode == 0, result.stdout[-20_000:] + result.stderr
+    assert "ℹ skipped 0" in result.stdout, result.stdout[-2_000:]
