@@ -73,6 +73,7 @@ class Delivered(NamedTuple):
     """One record as it lies in a bucket."""
 
     key: str
+    line: str
     record: dict[str, Any]
 
 
@@ -197,7 +198,7 @@ class LocalAws:
             _objects(s3, bucket), key=lambda each: (each["LastModified"], each["Key"])
         )
         return [
-            Delivered(each["Key"], record)
+            record
             for each in objects
             for record in _parse(
                 each["Key"],
@@ -422,13 +423,13 @@ def _objects(s3: Any, bucket: str) -> Iterator[dict[str, Any]]:
         yield from page.get("Contents", [])
 
 
-def _parse(key: str, body: bytes) -> Iterator[dict[str, Any]]:
+def _parse(key: str, body: bytes) -> Iterator[Delivered]:
     """The records of one object, which may be gzipped: one JSON document a line."""
     if body.startswith(GZIP_MAGIC):
         body = gzip.decompress(body)
     for line in body.splitlines():
         try:
-            yield json.loads(line)
+            yield Delivered(key, line.decode(), json.loads(line))
         except ValueError as error:
             raise LocalAwsError(
                 f"a line of {key} is not a JSON document: {error}"
@@ -461,10 +462,10 @@ def serve(port: int, directory: Path) -> None:
 
 
 def print_records(kind: Kind, directory: Path) -> None:
-    """Print each delivered record as a line of JSON, newest last."""
+    """Print each delivered record as it lies there, a line of JSON, newest last."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for delivered in LocalAws.running(directory).records(kind):
-        print(json.dumps(delivered.record, ensure_ascii=False))
+        print(delivered.line)
 
 
 def main() -> int:
