@@ -45,14 +45,14 @@ def delivered(
 
 def event(aws: LocalAws, event_id: str) -> dict[str, Any]:
     """The one record of an event."""
-    ((_, record),) = delivered(aws, event_id)
-    return record
+    (only,) = delivered(aws, event_id)
+    return only.record
 
 
 def failed_event(aws: LocalAws, event_id: str) -> dict[str, Any]:
     """The one record of a failed event."""
-    ((_, record),) = delivered(aws, event_id, "failed")
-    return record
+    (only,) = delivered(aws, event_id, "failed")
+    return only.record
 
 
 def original(record: dict[str, Any]) -> bytes:

@@ -182,7 +182,7 @@ def test_every_form_type_and_compression_is_taken(
         ids += [verdict["event_id"] for verdict in answer.verdicts]
 
     delivered(aws, ids[-1])
-    records = [record for _, record in aws.records()]
+    records = [each.record for each in aws.records()]
     assert all(record["title"] == TITLE for record in records)
     assert sorted(record["event_id"] for record in records) == sorted(ids)
 
@@ -202,7 +202,7 @@ def test_the_level_decides_the_stream(
     event_id = str(uuid4())
 
     assert worker.post({"name": "a", "id": event_id, "level": level}).status == 204
-    ((key, record),) = delivered(aws, event_id)
+    ((key, _, record),) = delivered(aws, event_id)
     # Firehose's own clock makes the prefix; a test may run at the turn of an hour.
     received = datetime.fromisoformat(record["received_at"])
     now = datetime.now(timezone.utc)
@@ -218,7 +218,7 @@ def test_one_request_fills_several_streams(worker: Worker, aws: LocalAws) -> Non
 
     assert [verdict["index"] for verdict in answer.verdicts] == [0, 1, 2, 3]
     for verdict, level in zip(answer.verdicts, levels, strict=True):
-        ((key, record),) = delivered(aws, verdict["event_id"])
+        ((key, _, record),) = delivered(aws, verdict["event_id"])
         assert (record["level"], key.split("/")[0]) == (level, f"level={level}")
 
 
@@ -288,7 +288,7 @@ def test_a_pixel_becomes_a_record(worker: Worker, aws: LocalAws) -> None:
     answer = worker.get(f"/v1/pixel.gif?{query}", CLIENT)
 
     assert answer.status == 200
-    ((key, record),) = delivered(aws, event_id)
+    ((key, _, record),) = delivered(aws, event_id)
     assert key.startswith("level=low/")
     take_receipt(record, earliest, now_ms())
     assert record == {

@@ -134,7 +134,7 @@ def test_a_pixel_that_is_refused_keeps_its_query(worker: Worker, aws: LocalAws) 
     answer = worker.get(f"/v1/pixel.gif?{query}")
 
     assert answer.status == 200
-    ((_, record),) = aws.records("failed")
+    ((_, _, record),) = aws.records("failed")
     assert (record["stage"], record["code"], record["pointer"]) == (
         "validate",
         "bad_format",
@@ -243,7 +243,8 @@ def test_a_large_original_is_kept_in_parts(
     assert (verdict["outcome"], verdict["code"]) == ("failed", "too_large")
     assert verdict["message"] == f"beacon has {size} bytes, limit 256000"
     records = [
-        record for _, record in delivered(aws, verdict["event_id"], "failed", parts)
+        each.record
+        for each in delivered(aws, verdict["event_id"], "failed", parts)
     ]
     records.sort(key=lambda record: record["part"])
     assert [(each["part"], each["parts"]) for each in records] == [
