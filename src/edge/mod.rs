@@ -48,7 +48,7 @@ async fn events(mut request: Request, head: &Head, env: &Env) -> worker::Result<
         Err(refusal) => return respond::refused(&refusal, None, head),
     };
     match accept_body(&mut request, head, &config).await {
-        Ok(answer) => respond::answered(&answer, &config, head),
+        Ok(answer) => respond::answered(answer, Some(&config), head),
         Err(refusal) => respond::refused(&refusal, Some(&config), head),
     }
 }

@@ -14,38 +14,37 @@ use crate::protocol::pixel;
 use crate::sink::answer::Blame;
 use crate::sink::health::Problem;
 
-/// An answer to a request whose origin may read it.
-pub fn answered(answer: &Answer, config: &Config, head: &Head) -> worker::Result<Response> {
-    let mut builder = cors(ResponseBuilder::new().with_status(answer.status), Some(config), head)?;
-    if let Some(seconds) = answer.retry_after_s {
-        builder = builder.with_header("retry-after", &seconds.to_string())?;
-    }
-    match &answer.body {
+/// An answer, which the page of an allowed origin may read. Without a configuration no
+/// origin is known, and so any may read why.
+pub fn answered(answer: Answer, config: Option<&Config>, head: &Head) -> worker::Result<Response> {
+    let builder = ResponseBuilder::new().with_status(answer.status);
+    let builder = cors(retry_after(builder, answer.retry_after_s)?, config, head)?;
+    match answer.body {
         None => Ok(builder.empty()),
         Some(json) => {
-            let builder = builder.with_header("content-type", "application/json")?;
-            Ok(builder.fixed(json.clone().into_bytes()))
+            Ok(builder.with_header("content-type", "application/json")?.fixed(json.into_bytes()))
         }
     }
 }
 
-/// A refusal of the whole request. Without a configuration no origin is known, and so any
-/// may read why.
+/// A refusal of the whole request.
 pub fn refused(
     refusal: &Refusal,
     config: Option<&Config>,
     head: &Head,
 ) -> worker::Result<Response> {
-    let answer = Answer::of_refusal(refusal, None);
-    let mut builder = cors(ResponseBuilder::new().with_status(answer.status), config, head)?;
-    if let Some(seconds) = answer.retry_after_s {
-        builder = builder.with_header("retry-after", &seconds.to_string())?;
-    }
+    let mut response = answered(Answer::of_refusal(refusal, None), config, head)?;
     if let Refusal::MethodNotAllowed(allowed) = refusal {
-        builder = builder.with_header("allow", allowed)?;
+        response.headers_mut().set("allow", allowed)?;
     }
-    let builder = builder.with_header("content-type", "application/json")?;
-    Ok(builder.fixed(answer.body.unwrap_or_default().into_bytes()))
+    Ok(response)
+}
+
+fn retry_after(builder: ResponseBuilder, seconds: Option<u64>) -> worker::Result<ResponseBuilder> {
+    match seconds {
+        None => Ok(builder),
+        Some(seconds) => builder.with_header("retry-after", &seconds.to_string()),
+    }
 }
 
 /// The answer to a browser that asks before it sends.
@@ -87,13 +86,9 @@ pub fn pixel(answer: &Result<Answer, Refusal>) -> worker::Result<Response> {
         Ok(answer) => (if answer.status < 300 { 200 } else { answer.status }, answer.retry_after_s),
         Err(refusal) => (refusal.status(), refusal.retry_after_s()),
     };
-    let mut builder = ResponseBuilder::new()
-        .with_status(status)
+    let builder = retry_after(ResponseBuilder::new().with_status(status), retry_after_s)?
         .with_header("content-type", "image/gif")?
         .with_header("cache-control", "no-store")?;
-    if let Some(seconds) = retry_after_s {
-        builder = builder.with_header("retry-after", &seconds.to_string())?;
-    }
     Ok(builder.fixed(pixel::GIF.to_vec()))
 }
 
