@@ -208,13 +208,20 @@ fn origins(table: &mut Table<'_>) -> Option<Origins> {
     }
 }
 
-/// A scheme, a host and perhaps a port, as browsers send it.
+/// A scheme, a host and perhaps a port that is not the scheme's own: just what browsers
+/// send, since anything else would match none and refuse them all.
 fn is_origin(text: &str) -> bool {
-    let bare = |uri: &Uri| uri.path() == "/" && uri.query().is_none();
-    !text.ends_with('/')
-        && text
-            .parse::<Uri>()
-            .is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some() && bare(&uri))
+    let (own_port, host) = match text.split_once("://") {
+        Some(("https", host)) => (":443", host),
+        Some(("http", host)) => (":80", host),
+        _ => return false,
+    };
+    let of_host =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':' | b'[' | b']');
+    !host.is_empty()
+        && host.bytes().all(of_host)
+        && !host.ends_with(own_port)
+        && text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some())
 }
 
 /// The ceilings keep a request inside of an isolate's memory, and a beacon's record
@@ -375,6 +382,9 @@ pub(crate) mod tests {
             ("origins", json!([]), sites.to_owned()),
             ("origins", json!(["shop.example"]), sites.to_owned()),
             ("origins", json!(["https://shop.example/"]), sites.to_owned()),
+            ("origins", json!(["https://*.shop.example"]), sites.to_owned()),
+            ("origins", json!(["https://shop.example:443"]), sites.to_owned()),
+            ("origins", json!(["https://Shop.example"]), sites.to_owned()),
             ("origins", json!(["https://shop.example", "*"]), sites.to_owned()),
             ("ip", json!("hash"), "HEADWATER.ip must be one of \"truncate\", \"drop\", \"full\", not \"hash\"".to_owned()),
             ("deadline_ms", json!(0), "HEADWATER.deadline_ms must be an integer from 100 to 30000, not 0".to_owned()),

@@ -143,7 +143,7 @@ impl Fields {
             .map_err(|(code, found)| {
                 let message = match code {
                     Code::WrongType => format!("time must be a string or a number, not {found}"),
-                    _ => "time must be RFC 3339 or milliseconds since the epoch, years 0 to 9999"
+                    _ => "time must be RFC 3339 or milliseconds since the epoch, years 1 to 9999"
                         .to_owned(),
                 };
                 self.violations.push(Violation::of_field(code, "time", message));
@@ -328,7 +328,7 @@ mod tests {
                 "time",
                 json!("now"),
                 Code::BadFormat,
-                "time must be RFC 3339 or milliseconds since the epoch, years 0 to 9999",
+                "time must be RFC 3339 or milliseconds since the epoch, years 1 to 9999",
             ),
             ("seq", json!("1"), Code::WrongType, "seq must be an integer, not a string"),
             (

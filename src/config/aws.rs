@@ -42,10 +42,10 @@ fn region(region: Option<&str>, errors: &mut Vec<ConfigError>) -> Option<String>
             "is missing; set it to the region of your streams",
         )),
         Some(region) if is_region(region) => return Some(region.to_owned()),
-        Some(region) => {
+        Some(_) => {
             errors.push(ConfigError::new(
                 "AWS_REGION",
-                format!("must be a region such as eu-west-1, not {region:?}"),
+                "must be a region such as eu-west-1: lower case letters, digits and hyphens",
             ));
         }
     }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::outcome::{Answer, Refusal, Telling};
 use crate::pipeline::{Consignment, Plan};
 use crate::sink::answer::Reply;
-use crate::sink::delivery::{Delivery, Report, Step};
+use crate::sink::delivery::{Delivery, Fate, Report, Step};
 use crate::sink::health::Health;
 use crate::sink::{Stream, firehose};
 
@@ -41,6 +41,11 @@ pub async fn all(mut plan: Plan<'_>, config: &Config, telling: Telling) -> Resul
         for (stream, owners, report) in delivered {
             if let Some(problem) = &report.problem {
                 console_error!("delivery: {stream} did not take every record: {problem}");
+            }
+            for (_, fate) in &report.records {
+                if let Fate::Poisoned(refusal) = fate {
+                    console_error!("delivery: {stream} refuses a record: {}", refusal.code);
+                }
             }
             plan.settle(&stream, &owners, report)?;
         }

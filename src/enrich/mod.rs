@@ -8,6 +8,9 @@ use crate::context::{Geo, RequestContext};
 use crate::event::Event;
 use ip::IpPolicy;
 
+/// Longer user agents are cut.
+const MAX_USER_AGENT_CHARS: usize = 1_024;
+
 /// An event and what was learnt of it at the edge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Enriched<'a> {
@@ -35,9 +38,14 @@ pub fn facts(context: &RequestContext, ip: IpPolicy) -> Facts {
     Facts {
         received_at: context.received_at,
         ip: context.ip.and_then(|address| ip.apply(address)),
-        user_agent: context.user_agent.clone(),
+        user_agent: context.user_agent.as_ref().map(|agent| cut(agent)),
         geo: context.geo.clone(),
     }
+}
+
+/// A `User-Agent` of the length that any real one has: each event of a request carries it.
+fn cut(agent: &str) -> String {
+    agent.chars().take(MAX_USER_AGENT_CHARS).collect()
 }
 
 /// Adds the request's facts to one of its events.

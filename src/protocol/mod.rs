@@ -9,7 +9,7 @@ mod fields;
 pub mod native;
 pub mod pixel;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde_json::{Map, Value};
 
 use crate::event::DeviceId;
@@ -105,6 +105,10 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
         let message = format!("beacon is nested deeper than {} levels", limits.depth);
         return Err(Violation::whole(Code::TooDeep, message));
     }
+    if holds_reserved_text(text) {
+        let message = format!("beacon holds a text that starts with {RESERVED}, which is reserved");
+        return Err(Violation::whole(Code::BadFormat, message));
+    }
     let not_json = |error| Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"));
     if !text.starts_with('{') {
         let other: Value = serde_json::from_str(text).map_err(not_json)?;
@@ -128,7 +132,7 @@ pub fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Reads an RFC 3339 text or a count of milliseconds since the epoch, years 0 to 9999.
+/// Reads an RFC 3339 text or a count of milliseconds since the epoch, years 1 to 9999.
 pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
     let time = match value {
         Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
@@ -138,8 +142,40 @@ pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
             .and_then(|milliseconds| DateTime::from_timestamp_millis(milliseconds as i64)),
         _ => return Err((Code::WrongType, type_name(value))),
     };
-    time.filter(|time| (0..=9_999).contains(&chrono::Datelike::year(time)))
+    // A leap second has no place on the time line that readers know.
+    time.filter(|time| (1..=9_999).contains(&time.year()) && time.timestamp_subsec_millis() < 1_000)
         .ok_or((Code::BadFormat, type_name(value)))
+}
+
+/// What serde_json marks its own numbers and raw values with: a field of that name would be
+/// read as one, and so be altered in silence.
+const RESERVED: &str = "$serde_json::private::";
+
+/// Whether a string of `text`, however it is escaped, starts with [`RESERVED`].
+fn holds_reserved_text(text: &str) -> bool {
+    // Only `\u` can hide a letter or a dollar sign.
+    if !text.contains("$serde_json") && !text.contains("\\u") {
+        return false;
+    }
+    let (mut start, mut escaped) = (None, false);
+    for (index, byte) in text.bytes().enumerate() {
+        match (start, byte) {
+            (None, b'"') => start = Some(index),
+            (None, _) => {}
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(opened), b'"') => {
+                let string = text.get(opened..=index).unwrap_or_default();
+                let decoded = serde_json::from_str::<String>(string);
+                if decoded.is_ok_and(|decoded| decoded.starts_with(RESERVED)) {
+                    return true;
+                }
+                start = None;
+            }
+            (Some(_), _) => {}
+        }
+    }
+    false
 }
 
 /// How deep `text` nests, by its brackets outside of strings; exact for JSON, and
@@ -213,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn what_serde_json_would_read_as_its_own_is_refused() {
+        let hidden = r#"{"name":"a","props":{"\u0024serde_json::private::RawValue":"{\"x\":1}"}}"#;
+        let plain = r#"{"name":"a","props":{"total":{"$serde_json::private::Number":"19.90"}}}"#;
+        for text in [hidden, plain] {
+            assert_eq!(
+                beacon(text, &Limits::default()).unwrap_err().code,
+                Code::BadFormat,
+                "{text}"
+            );
+        }
+        let harmless = r#"{"name":"a","title":"\u00e4 \"$serde_json::private::\""}"#;
+        assert!(beacon(harmless, &Limits::default()).is_ok());
+    }
+
+    #[test]
     fn numbers_keep_every_digit() {
         let text = r#"{"a":[0.10,1e+3,123456789012345678901234567890,-0]}"#;
         let Beacon { fields } = beacon(text, &limits()).unwrap();
@@ -229,6 +280,8 @@ mod tests {
         );
         assert_eq!(at(json!(1_795_000_000_123.75)).unwrap(), "2026-11-18T11:06:40.123+00:00");
         assert_eq!(at(json!("yesterday")).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!("2026-11-18T12:06:60Z")).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!("0000-01-01T00:00:00Z")).unwrap_err().0, Code::BadFormat);
         assert_eq!(at(json!(1e300)).unwrap_err().0, Code::BadFormat);
         assert_eq!(at(json!(-9e14)).unwrap_err().0, Code::BadFormat);
         assert_eq!(at(json!([])).unwrap_err().0, Code::WrongType);

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::failed::shown;
+
 /// What came of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
@@ -89,17 +91,36 @@ impl Refusal {
             400..=499 => Blame::Operator,
             _ => Blame::Service,
         });
-        let code =
-            if code.is_empty() { format!("HTTP {}", answer.status) } else { code.to_owned() };
-        Self { blame, code, message }
+        let code = plain_code(code).unwrap_or_else(|| format!("HTTP {}", answer.status));
+        Self { blame, message: plain_message(&code, &message), code }
     }
 
     /// The error of one record inside of a success.
     pub fn of_record(code: String, message: String) -> Self {
         let blame = blame(&code, &message).unwrap_or(Blame::Service);
-        Self { blame, code, message }
+        let code = plain_code(&code).unwrap_or_else(|| "UnknownError".to_owned());
+        Self { blame, message: plain_message(&code, &message), code }
     }
 }
+
+/// A code that can be told to anyone: one word.
+fn plain_code(code: &str) -> Option<String> {
+    let of_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let fits = (1..=64).contains(&code.len()) && code.bytes().all(of_word);
+    fits.then(|| code.to_owned())
+}
+
+/// A message that can stand in a log: its first line, cut. That of a wrong signature quotes
+/// the request that was signed, session token included, and is left out.
+fn plain_message(code: &str, message: &str) -> String {
+    if SIGNATURE.iter().any(|prefix| code.starts_with(prefix)) {
+        return String::new();
+    }
+    shown(message.lines().next().unwrap_or_default())
+}
+
+/// The codes of a signature that is not what the service computes.
+const SIGNATURE: &[&str] = &["InvalidSignature", "SignatureDoesNotMatch"];
 
 /// The blame of a code that we know.
 ///
@@ -107,7 +128,6 @@ impl Refusal {
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>
 fn blame(code: &str, message: &str) -> Option<Blame> {
     const CLOCK: &[&str] = &["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
-    const SIGNATURE: &[&str] = &["InvalidSignature", "SignatureDoesNotMatch"];
     // Firehose says that it is unavailable when it means "slow down".
     const THROTTLE: &[&str] = &[
         "Throttl",
@@ -252,28 +272,28 @@ mod tests {
                 r#"{"__type":"InvalidSignatureException","message":"Signature expired: 20260101T000000Z is now earlier than"}"#,
                 Blame::Clock,
                 "InvalidSignatureException",
-                "Signature expired: 20260101T000000Z is now earlier than",
+                "",
             ),
             (
                 403,
                 r#"{"__type":"InvalidSignatureException","message":"Signature not yet current"}"#,
                 Blame::Clock,
                 "InvalidSignatureException",
-                "Signature not yet current",
+                "",
             ),
             (
                 403,
                 r#"{"__type":"InvalidSignatureException","message":"does not match"}"#,
                 Blame::Operator,
                 "InvalidSignatureException",
-                "does not match",
+                "",
             ),
             (
                 403,
                 "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error></ErrorResponse>",
                 Blame::Operator,
                 "SignatureDoesNotMatch",
-                "no",
+                "",
             ),
             (500, "oops", Blame::Service, "HTTP 500", ""),
             (502, "", Blame::Service, "HTTP 502", ""),
@@ -290,6 +310,19 @@ mod tests {
                 "{status} {body}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_told_on_holds_neither_the_signed_request_nor_pages_of_prose() {
+        let body = r#"{"__type":"InvalidSignatureException",
+            "message":"The Canonical String should have been\nx-amz-security-token:t0ken"}"#;
+        assert_eq!(refusal(403, body).2, "");
+        let (blame, code, message) = refusal(400, r#"{"__type":"X Y","message":"a\nb"}"#);
+        assert_eq!((blame, code.as_str(), message.as_str()), (Blame::Operator, "HTTP 400", "a"));
+        let long = format!(r#"{{"__type":"{}"}}"#, "x".repeat(200_000));
+        assert_eq!(refusal(500, &long).1, "HTTP 500");
+        let record = Refusal::of_record("arn:aws:x y".to_owned(), "m".repeat(300));
+        assert_eq!((record.code.as_str(), record.message.chars().count()), ("UnknownError", 101));
     }
 
     #[test]

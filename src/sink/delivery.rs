@@ -39,6 +39,10 @@ impl Policy {
     const BASE_MS: u64 = 50;
     const THROTTLED_BASE_MS: u64 = 500;
     const CAP_MS: u64 = 1_000;
+    /// The longest wait that a service may ask for, and that is handed on to clients.
+    const MAX_ASKED_MS: u64 = 60_000;
+    /// The records refused alone, with none taken, after which the stream is to blame.
+    const MAX_SUSPECTS: usize = 3;
     /// The records of a probe.
     const PROBE_RECORDS: usize = 25;
 }
@@ -100,6 +104,8 @@ pub struct Delivery {
     clock: ClockTrust,
     /// Not before this time, as the service asked last.
     asked: Milliseconds,
+    /// Refused alone for their bytes, while no record is known to be taken.
+    suspects: Vec<(usize, Refusal)>,
     gave_up: Option<Problem>,
 }
 
@@ -142,6 +148,7 @@ impl Delivery {
             paid: None,
             clock: ClockTrust::Untried,
             asked: now,
+            suspects: Vec::new(),
             gave_up: None,
         }
     }
@@ -152,6 +159,11 @@ impl Delivery {
             self.calls.push_front(std::mem::take(&mut self.in_flight));
         }
         if self.gave_up.is_some() {
+            return Step::Spill;
+        }
+        let judge = self.calls.is_empty() || self.suspects.len() >= Policy::MAX_SUSPECTS;
+        if let Some(problem) = judge.then(|| self.judge_suspects(health)).flatten() {
+            self.fail_for_good(problem, health);
             return Step::Spill;
         }
         if self.calls.is_empty() {
@@ -186,7 +198,8 @@ impl Delivery {
         let paid = self.paid.take();
         let retry = match reply {
             Reply::Answered(http) => {
-                self.asked = now.saturating_add(http.retry_after_ms.unwrap_or(0));
+                let asked_ms = http.retry_after_ms.unwrap_or(0).min(Policy::MAX_ASKED_MS);
+                self.asked = now.saturating_add(asked_ms);
                 match firehose::answer(&http, call.len()) {
                     Answer::PerRecord(fates) => {
                         health.breaker.answered(
@@ -255,6 +268,7 @@ impl Delivery {
             }
         }
         if accepted > 0 {
+            health.has_taken = true;
             self.failures = 0;
             health.budget.refund(paid);
         }
@@ -291,8 +305,7 @@ impl Delivery {
                     self.calls.push_front(second_half);
                     self.calls.push_front(call);
                 } else {
-                    call.into_iter()
-                        .for_each(|index| self.settle(index, Fate::Poisoned(refusal.clone())));
+                    self.suspects.extend(call.into_iter().map(|index| (index, refusal.clone())));
                 }
                 None
             }
@@ -339,6 +352,20 @@ impl Delivery {
         } else {
             self.paid = Some(cost);
         }
+    }
+
+    /// A record is poison only beside one that the stream takes; where it takes none, it is
+    /// the stream that is wrong, and the operator's to mend.
+    fn judge_suspects(&mut self, health: &Health) -> Option<Problem> {
+        let suspects = std::mem::take(&mut self.suspects);
+        if !health.has_taken {
+            let (_, refusal) = suspects.into_iter().next()?;
+            return Some(Problem::Refused(Refusal { blame: Blame::Operator, ..refusal }));
+        }
+        for (index, refusal) in suspects {
+            self.settle(index, Fate::Poisoned(refusal));
+        }
+        None
     }
 
     fn settle(&mut self, index: usize, fate: Fate) {

@@ -74,6 +74,8 @@ fn body(stream: &StreamName, records: &[&Record]) -> Vec<u8> {
 
 #[derive(Deserialize)]
 struct PutRecordBatchOutput {
+    #[serde(rename = "FailedPutCount")]
+    failed: Option<usize>,
     #[serde(rename = "RequestResponses")]
     responses: Vec<RecordResponse>,
 }
@@ -92,23 +94,28 @@ pub fn answer(answer: &HttpAnswer, count: usize) -> Answer {
     if !(200..300).contains(&answer.status) {
         return Answer::Refused(Refusal::of_http(answer));
     }
-    let responses = match serde_json::from_slice::<PutRecordBatchOutput>(&answer.body) {
-        Ok(output) => output.responses,
+    let output = match serde_json::from_slice::<PutRecordBatchOutput>(&answer.body) {
+        Ok(output) => output,
         Err(error) => {
             return Answer::Unknown(format!("answer is not that of PutRecordBatch: {error}"));
         }
     };
+    let PutRecordBatchOutput { failed, responses } = output;
     if responses.len() != count {
         return Answer::Unknown(format!(
             "answer has {} entries for {count} records",
             responses.len()
         ));
     }
+    let errors = responses.iter().filter(|response| response.error_code.is_some()).count();
+    if failed.is_some_and(|failed| failed != errors) {
+        return Answer::Unknown(format!("answer has {errors} errors and counts {failed:?}"));
+    }
     let fate = |response: RecordResponse| match response {
         RecordResponse { error_code: Some(code), error_message, .. } => {
             Err(Refusal::of_record(code, error_message.unwrap_or_default()))
         }
-        RecordResponse { record_id: Some(_), .. } => Ok(()),
+        RecordResponse { record_id: Some(id), .. } if !id.is_empty() => Ok(()),
         _ => Err(Refusal::of_record(
             "NoRecordId".to_owned(),
             "entry has neither an id nor an error".to_owned(),
@@ -174,6 +181,17 @@ mod tests {
         {
             assert!(matches!(said(200, body, count), Answer::Unknown(_)), "{body}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_proves_nothing() {
+        let body = r#"{"FailedPutCount":1,"RequestResponses":[{"RecordId":"a"}]}"#;
+        assert!(matches!(said(200, body, 1), Answer::Unknown(_)));
+        let Answer::PerRecord(fates) = said(200, r#"{"RequestResponses":[{"RecordId":""}]}"#, 1)
+        else {
+            panic!()
+        };
+        assert!(fates.first().unwrap().is_err());
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub struct Health {
     pub breaker: Breaker,
     /// The last thing that went wrong since the last success; for operators.
     pub problem: Option<Problem>,
+    /// Whether the stream has ever taken a record. Until it has, a refusal of bytes may as
+    /// well be a refusal of everything, as by a stream that takes no direct puts.
+    pub has_taken: bool,
 }
 
 /// Why records were not taken.

@@ -79,7 +79,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "orgins": ["*"],
         },
         [
-            'AWS_REGION must be a region such as eu-west-1, not "Ireland"',
+            "AWS_REGION must be a region such as eu-west-1: lower case letters, digits and hyphens",
             "AWS_SESSION_TOKEN can't be used: the session token must be visible ASCII characters, with no space or line break",
             "AWS_ENDPOINT_URL must be an address such as http://127.0.0.1:4566",
             'HEADWATER.delivery can\'t be "sharded" in this version; set "direct"',

@@ -142,7 +142,7 @@ def test_a_type_or_compression_that_is_not_read_is_415(
     [
         ({"user-agent": "Zürich/1 (🍵)"}, {"user_agent": "Zürich/1 (🍵)"}),
         ({"user-agent": b"\xff\xfe/1"}, {"user_agent": "\ufffd\ufffd/1"}),
-        ({"user-agent": "x" * 8_000}, {"user_agent": "x" * 8_000}),
+        ({"user-agent": "x" * 8_000}, {"user_agent": "x" * 1_024}),
         ({"user-agent": ""}, {}),
         ({"origin": b"https://sh\xf6p.example"}, {}),
         ({"content-type": b"text/plain; name=\xe4"}, {}),

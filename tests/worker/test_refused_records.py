@@ -42,6 +42,8 @@ def assert_kept(stream: Stream, beacon: dict[str, Any]) -> None:
 def test_a_poisonous_record_is_found_and_stands_alone(
     stream: Stream, peer: FirehosePeer, count: int, bad: set[int]
 ) -> None:
+    works = stream.beacons(1)
+    assert stream.post(works).status == 204
     peer.poison = poisonous
     beacons = stream.beacons(count)
     for index in bad:
@@ -59,11 +61,32 @@ def test_a_poisonous_record_is_found_and_stands_alone(
         f"firehose:{stream.name} refuses the record: InvalidArgumentException"
     )
     good = [id for index, id in enumerate(ids(beacons)) if index not in bad]
+    good += ids(works)
     assert Counter(stream.ids()) == Counter(good)
     for index in bad:
         assert_kept(stream, beacons[index])
     # Halving finds one among n in two calls for each halving.
-    assert len(stream.calls) <= 1 + 2 * len(bad) * count.bit_length()
+    assert len(stream.calls) <= 2 + 2 * len(bad) * count.bit_length()
+
+
+def test_a_stream_that_takes_nothing_is_to_blame_and_not_the_records(
+    stream: Stream, peer: FirehosePeer
+) -> None:
+    """As one that takes no direct puts: kept as failed events, all of it would be."""
+    peer.poison = lambda record: record.get("name") == stream.name
+
+    for count in (1, 100):
+        answer = stream.post(stream.beacons(count))
+        assert (answer.status, answer.json()["code"]) == (503, "not_durable")
+
+    assert stream.ids() == []
+    assert len(stream.calls) < 25
+    ready = stream.worker.get("/readyz")
+    assert (ready.status, ready.json()["ready"]) == (503, False)
+
+    peer.poison = lambda record: False
+    assert stream.post(stream.beacons(1)).status == 204
+    assert stream.worker.get("/readyz").status == 200
 
 
 def test_a_record_that_is_refused_in_an_entry_is_kept_at_once(
@@ -85,6 +108,7 @@ def test_a_record_that_is_refused_in_an_entry_is_kept_at_once(
 def test_a_stream_that_refused_a_record_is_as_healthy_as_before(
     stream: Stream, peer: FirehosePeer
 ) -> None:
+    assert stream.post(stream.beacons(1)).status == 204
     peer.poison = poisonous
     for _ in range(12):
         (beacon,) = stream.beacons(1)
@@ -132,6 +156,7 @@ def test_a_body_that_is_not_kept_is_not_answered_400(
 def test_a_poisonous_record_that_is_not_kept_is_not_answered_2xx(
     stream: Stream, peer: FirehosePeer
 ) -> None:
+    assert stream.post(stream.beacons(1)).status == 204
     peer.poison = poisonous
     (beacon,) = stream.beacons(1)
     peer.script(Refuse(is_failed_event, "AccessDeniedException"))
