@@ -191,16 +191,7 @@ impl<'a> Plan<'a> {
         self.outcomes.push((event_id, Outcome::Failed(rejection.violations.first.clone())));
         let Rejection { stage, name, violations, .. } = rejection;
         let envelope = self.envelope.clone();
-        let records = self.failed_records(FailedEvent {
-            event_id,
-            name,
-            stage,
-            violations,
-            envelope,
-            original,
-        })?;
-        records.into_iter().for_each(|record| self.consign(&self.config.failed, record, owner));
-        Ok(())
+        self.keep(FailedEvent { event_id, name, stage, violations, envelope, original }, owner)
     }
 
     /// Keeps a whole body as one failed event.
@@ -216,12 +207,17 @@ impl<'a> Plan<'a> {
         Ok(self)
     }
 
-    fn failed_records(&self, failed: FailedEvent) -> Result<Vec<Record>, Refusal> {
-        Record::of_failed_event(&failed, &self.facts).map_err(|error| Refusal::NotDurable {
-            stream: self.config.failed.to_string(),
-            code: error.to_string(),
-            retry_after_s: Report::RETRY_AFTER_S,
-        })
+    /// Sends a failed event to its stream.
+    fn keep(&mut self, failed: FailedEvent, owner: usize) -> Result<(), Refusal> {
+        let config = self.config;
+        let records =
+            Record::of_failed_event(&failed, &self.facts).map_err(|error| Refusal::NotDurable {
+                stream: config.failed.to_string(),
+                code: error.to_string(),
+                retry_after_s: Report::RETRY_AFTER_S,
+            })?;
+        records.into_iter().for_each(|record| self.consign(&config.failed, record, owner));
+        Ok(())
     }
 
     fn consign(&mut self, stream: &Stream, record: Record, owner: usize) {
@@ -299,9 +295,7 @@ impl<'a> Plan<'a> {
             envelope: self.envelope.clone(),
             original: Original { bytes: record.bytes().to_vec(), form: Form::Record },
         };
-        let records = self.failed_records(failed)?;
-        records.into_iter().for_each(|record| self.consign(&self.config.failed, record, owner));
-        Ok(())
+        self.keep(failed, owner)
     }
 
     /// The answer, once every consignment was settled.
