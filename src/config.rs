@@ -6,6 +6,7 @@
 //! an event. No sentence ever holds a secret.
 
 mod aws;
+pub mod clean;
 mod table;
 
 use http::Uri;

@@ -48,7 +48,7 @@ impl Routes {
 impl Route {
     fn matches(&self, event: &Event) -> bool {
         let level = self.level.is_none_or(|level| event.level == Some(level));
-        level && self.name.as_ref().is_none_or(|pattern| pattern.matches(&event.name))
+        level && self.name.as_ref().is_none_or(|pattern| pattern.matches(event.name.as_str()))
     }
 }
 
@@ -64,10 +64,21 @@ impl NamePattern {
         })
     }
 
-    fn matches(&self, name: &EventName) -> bool {
+    /// Whether `name` is, or starts with, what the pattern says.
+    pub fn matches(&self, name: &str) -> bool {
         match self {
-            Self::Exactly(exactly) => name.as_str() == exactly,
-            Self::Prefix(start) => name.as_str().starts_with(start),
+            Self::Exactly(exactly) => name == exactly,
+            Self::Prefix(start) => name.starts_with(start),
+        }
+    }
+
+    /// Whether a name can match both.
+    pub fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exactly(name), pattern) | (pattern, Self::Exactly(name)) => {
+                pattern.matches(name)
+            }
+            (Self::Prefix(a), Self::Prefix(b)) => a.starts_with(b) || b.starts_with(a),
         }
     }
 }
@@ -115,6 +126,17 @@ mod tests {
     fn a_pattern_is_a_name_or_the_start_of_one() {
         for good in ["order_placed", "order_*", "a*", "*"] {
             assert!(NamePattern::parse(good).is_some(), "{good}");
+        }
+        for (a, b, expected) in [
+            ("order_*", "order_placed", true),
+            ("order_placed", "order_*", true),
+            ("order_*", "*", true),
+            ("order_*", "order_p*", true),
+            ("order_*", "page_*", false),
+            ("order_placed", "order_p", false),
+        ] {
+            let pattern = |text| NamePattern::parse(text).unwrap();
+            assert_eq!(pattern(a).meets(&pattern(b)), expected, "{a} {b}");
         }
         for bad in ["", "Order*", "*_placed", "a*b", "a**", "a b"] {
             assert!(NamePattern::parse(bad).is_none(), "{bad}");
