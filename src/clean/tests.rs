@@ -432,8 +432,7 @@ fn a_beacon() -> impl Strategy<Value = Map<String, Value>> {
 }
 
 fn runner() -> TestRunner {
-    let cases =
-        std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(500);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(500);
     TestRunner::new(Runs { cases, failure_persistence: None, ..Runs::default() })
 }
 
