@@ -237,7 +237,10 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
             on_a("map", json!({"1": "2", "2": "3"})),
             "clean[0].map must not put \"2\" there, which it maps itself",
         ),
-        (on_a("map", json!({"x": "x"})), "clean[0].map must not put \"x\" there, which it maps itself"),
+        (
+            on_a("map", json!({"x": "x"})),
+            "clean[0].map must not put \"x\" there, which it maps itself",
+        ),
         (
             json!({"field": "props.a", "scale": 0, "to": "props.b"}),
             "clean[0].scale must be a number other than 0, not 0",
