@@ -89,9 +89,7 @@ pub fn beacon(fields: &mut Map<String, Value>, repairs: &mut Repairs) {
         match key.as_str() {
             "props" | "metadata" => {
                 json_text(value, at, repairs);
-                if let Value::Object(members) = value {
-                    object(key, members, repairs);
-                }
+                texts(value, at, repairs);
             }
             "time" => {
                 texts(value, at, repairs);
@@ -116,14 +114,6 @@ pub fn beacon(fields: &mut Map<String, Value>, repairs: &mut Repairs) {
             "name" | "id" | "screen" | "viewport" | "language" => texts(value, at, repairs),
             _ => {}
         }
-    }
-}
-
-/// Repairs every text in `members`, the object at the field `key`.
-pub fn object(key: &str, members: &mut Map<String, Value>, repairs: &mut Repairs) {
-    let at = At::Field(key);
-    for (name, member) in members {
-        texts(member, At::Member(&at, name), repairs);
     }
 }
 
@@ -166,15 +156,16 @@ fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
         let beacon = text.starts_with('{').then(|| protocol::beacon(text, &Limits::default()).ok());
         beacon?.map(|beacon| Value::Object(beacon.fields))
     };
+    if !value.is_string() {
+        return;
+    }
     // As it came first: in a JSON text the backslashes are its own.
     if let Some(object) = read(value) {
         return replace(value, object, JSON_TEXT, at, repairs);
     }
-    if value.is_string() {
-        texts(value, at, repairs);
-        if let Some(object) = read(value) {
-            replace(value, object, JSON_TEXT, at, repairs);
-        }
+    texts(value, at, repairs);
+    if let Some(object) = read(value) {
+        replace(value, object, JSON_TEXT, at, repairs);
     }
 }
 

@@ -17,7 +17,7 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// Stands for the schemas: those of the names `a` and `x` want numbers and booleans at places.
 fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
-    let wanted: &[(&str, &str, bool)] = match fields.name() {
+    let wanted: &[(&str, &str, bool)] = match fields.get("name").and_then(Value::as_str) {
         Some("a") => &[("props", "p", true), ("props", "q", false), ("metadata", "t", true)],
         Some("x") => &[("props", "q", true)],
         _ => &[],
