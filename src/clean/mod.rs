@@ -171,8 +171,12 @@ pub fn after(
         ("props", event.props.take().map(Value::Object)),
         ("metadata", event.metadata.take().map(Value::Object)),
     ];
-    let present = shown.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    let mut fields: Map<String, Value> = present.collect();
+    let mut fields = Map::new();
+    for (key, value) in shown {
+        if let Some(value) = value {
+            fields.insert(key.to_owned(), value);
+        }
+    }
     builtin::beacon(&mut fields, repairs);
     for rule in &cleaning.after {
         run(rule, &mut fields, platform, &builtin::beacon, repairs);

@@ -92,12 +92,11 @@ impl Path {
         let Some((last, parents)) = self.keys.split_last() else { return };
         let mut object = fields;
         for key in parents {
-            let inner = object.entry(key.as_str()).or_insert(Value::Null);
-            if inner.is_null() {
-                *inner = Value::Object(Map::new());
+            if object.get(key).is_none_or(Value::is_null) {
+                object.insert(key.clone(), Value::Object(Map::new()));
             }
-            match inner {
-                Value::Object(inner) => object = inner,
+            match object.get_mut(key) {
+                Some(Value::Object(inner)) => object = inner,
                 _ => return,
             }
         }

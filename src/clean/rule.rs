@@ -34,7 +34,8 @@ pub enum Action {
     Cast(Type),
     /// Makes its letters small.
     Lower,
-    /// Makes its letters capital.
+    /// Makes its letters from a to z capital, as codes of countries and currencies want it; the
+    /// table of all the others is dear in Wasm.
     Upper,
     /// Cuts these characters from its ends.
     Trim(String),
@@ -148,8 +149,8 @@ impl Action {
             }
             Self::Upper => {
                 let text = value.as_str()?;
-                let is_upper = text.chars().all(|it| it.to_uppercase().eq([it]));
-                (!is_upper).then(|| Value::String(text.to_uppercase()))
+                let is_upper = !text.bytes().any(|it| it.is_ascii_lowercase());
+                (!is_upper).then(|| Value::String(text.to_ascii_uppercase()))
             }
             Self::Trim(characters) => {
                 let text = value.as_str()?;
