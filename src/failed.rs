@@ -116,9 +116,13 @@ impl Violation {
 
     /// A violation of the top-level field `field`.
     pub fn of_field(code: Code, field: &str, message: impl Into<String>) -> Self {
-        let pointer = format!("/{}", shown(field).replace('~', "~0").replace('/', "~1"));
-        Self { code, pointer, message: message.into() }
+        Self { code, pointer: pointer_step(field), message: message.into() }
     }
+}
+
+/// One step of a JSON Pointer (RFC 6901): a slash and `key`, escaped, cut where it is long.
+pub fn pointer_step(key: &str) -> String {
+    format!("/{}", shown(key).replace('~', "~0").replace('/', "~1"))
 }
 
 /// `text` as a message shows it: whole up to 100 characters, then cut with an ellipsis.

@@ -129,10 +129,7 @@ pub fn post<'a>(
     plan.envelope = items.envelope;
     for text in items.texts {
         let original = || Original { bytes: text.as_bytes().to_vec(), form: Form::Beacon };
-        match protocol::beacon(text, &config.limits) {
-            Ok(beacon) => plan.add(beacon, original, ids)?,
-            Err(violation) => plan.reject(violation.into(), original(), ids)?,
-        }
+        plan.take(protocol::beacon(text, &config.limits), original, ids)?;
     }
     Ok(plan)
 }
@@ -146,7 +143,7 @@ pub fn pixel<'a>(
 ) -> Result<Plan<'a>, Refusal> {
     let mut plan = Plan::new(context, config);
     let original = || Original { bytes: query.as_bytes().to_vec(), form: Form::Query };
-    plan.add(pixel::beacon(query), original, ids)?;
+    plan.take(pixel::beacon(query), original, ids)?;
     Ok(plan)
 }
 
@@ -162,13 +159,17 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn add(
+    /// Takes in what was read of one item.
+    fn take(
         &mut self,
-        beacon: Beacon,
+        beacon: Result<Beacon, Violation>,
         original: impl Fn() -> Original,
         ids: &mut EventIds,
     ) -> Result<(), Refusal> {
-        match accept(beacon, &self.envelope, &self.facts, self.config, ids) {
+        let accepted = beacon
+            .map_err(|violation| Box::new(violation.into()))
+            .and_then(|beacon| accept(beacon, &self.envelope, &self.facts, self.config, ids));
+        match accepted {
             Ok(Accepted { event_id, stream, record }) => {
                 let owner = self.outcomes.len();
                 self.outcomes.push((event_id, Outcome::Accepted));

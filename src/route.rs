@@ -84,7 +84,12 @@ mod tests {
     fn event(fields: Value) -> Event {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        crate::validate::event(Beacon { fields }, &Envelope::default(), &mut ids).unwrap()
+        crate::validate::event(
+            Beacon { fields, ..Beacon::default() },
+            &Envelope::default(),
+            &mut ids,
+        )
+        .unwrap()
     }
 
     #[test]

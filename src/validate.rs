@@ -248,7 +248,7 @@ mod tests {
     fn check(fields: Value) -> Result<Event, Invalid> {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-        event(Beacon { fields }, &Envelope::default(), &mut ids)
+        event(Beacon { fields, ..Beacon::default() }, &Envelope::default(), &mut ids)
     }
 
     fn refused(fields: Value) -> Vec<(Code, String, String)> {
@@ -296,7 +296,7 @@ mod tests {
         ] {
             let Value::Object(fields) = fields else { panic!("not an object") };
             let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-            let event = event(Beacon { fields }, &envelope, &mut ids).unwrap();
+            let event = event(Beacon { fields, ..Beacon::default() }, &envelope, &mut ids).unwrap();
             assert_eq!(event.device_id, DeviceId::parse(expected.to_owned()));
         }
     }

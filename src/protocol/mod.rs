@@ -5,7 +5,7 @@
 //! beacon's fields; `validate` does.
 
 pub mod body;
-mod fields;
+mod json;
 pub mod native;
 pub mod pixel;
 
@@ -14,13 +14,15 @@ use serde_json::{Map, Value};
 
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation};
-use fields::Fields;
+use json::Reader;
 
 /// What arrived as one item of a request; untrusted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Beacon {
     /// Its top-level fields, as sent.
     pub fields: Map<String, Value>,
+    /// The pointers of texts that held half of a surrogate pair, which is U+FFFD now.
+    pub mended: Vec<String>,
 }
 
 /// What stands around the beacons of a request and holds for each of them.
@@ -101,23 +103,15 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
         let message = format!("beacon has {} bytes, limit {}", text.len(), limits.beacon_bytes);
         return Err(Violation::whole(Code::TooLarge, message));
     }
-    if depth(text) > limits.depth {
-        let message = format!("beacon is nested deeper than {} levels", limits.depth);
-        return Err(Violation::whole(Code::TooDeep, message));
-    }
-    if holds_reserved_text(text) {
-        let message = format!("beacon holds a text that starts with {RESERVED}, which is reserved");
-        return Err(Violation::whole(Code::BadFormat, message));
-    }
     let not_json = |error| Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"));
     if !text.starts_with('{') {
         let other: Value = serde_json::from_str(text).map_err(not_json)?;
         let message = format!("a beacon must be an object, not {}", type_name(&other));
         return Err(Violation::whole(Code::WrongType, message));
     }
-    let fields: Fields<Value> = serde_json::from_str(text).map_err(not_json)?;
-    let fields = fields.each_once()?.into_iter().collect();
-    Ok(Beacon { fields })
+    let mut reader = Reader { max_depth: limits.depth, mended: Vec::new() };
+    let fields = reader.beacon(text)?;
+    Ok(Beacon { fields, mended: reader.mended })
 }
 
 /// The JSON type of `value`, with its article.
@@ -145,65 +139,6 @@ pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
     // A leap second has no place on the time line that readers know.
     time.filter(|time| (1..=9_999).contains(&time.year()) && time.timestamp_subsec_millis() < 1_000)
         .ok_or((Code::BadFormat, type_name(value)))
-}
-
-/// What serde_json marks its own numbers and raw values with: a field of that name would be
-/// read as one, and so be altered in silence.
-const RESERVED: &str = "$serde_json::private::";
-
-/// Whether a string of `text`, however it is escaped, starts with [`RESERVED`].
-fn holds_reserved_text(text: &str) -> bool {
-    // Only `\u` can hide a letter or a dollar sign.
-    if !text.contains("$serde_json") && !text.contains("\\u") {
-        return false;
-    }
-    let (mut start, mut escaped) = (None, false);
-    for (index, byte) in text.bytes().enumerate() {
-        match (start, byte) {
-            (None, b'"') => start = Some(index),
-            (None, _) => {}
-            (Some(_), _) if escaped => escaped = false,
-            (Some(_), b'\\') => escaped = true,
-            (Some(opened), b'"') => {
-                let string = text.get(opened..=index).unwrap_or_default();
-                let decoded = serde_json::from_str::<String>(string);
-                if decoded.is_ok_and(|decoded| decoded.starts_with(RESERVED)) {
-                    return true;
-                }
-                start = None;
-            }
-            (Some(_), _) => {}
-        }
-    }
-    false
-}
-
-/// How deep `text` nests, by its brackets outside of strings; exact for JSON, and
-/// found without recursion.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth = depth.saturating_add(1);
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 #[cfg(test)]
@@ -246,28 +181,6 @@ mod tests {
     fn a_field_that_comes_twice_is_refused_by_name() {
         let violation = beacon(r#"{"name":"a","seq":1,"seq":2}"#, &Limits::default()).unwrap_err();
         assert_eq!(violation, Violation::of_field(Code::DuplicateField, "seq", "seq comes twice"));
-    }
-
-    #[test]
-    fn what_serde_json_would_read_as_its_own_is_refused() {
-        let hidden = r#"{"name":"a","props":{"\u0024serde_json::private::RawValue":"{\"x\":1}"}}"#;
-        let plain = r#"{"name":"a","props":{"total":{"$serde_json::private::Number":"19.90"}}}"#;
-        for text in [hidden, plain] {
-            assert_eq!(
-                beacon(text, &Limits::default()).unwrap_err().code,
-                Code::BadFormat,
-                "{text}"
-            );
-        }
-        let harmless = r#"{"name":"a","title":"\u00e4 \"$serde_json::private::\""}"#;
-        assert!(beacon(harmless, &Limits::default()).is_ok());
-    }
-
-    #[test]
-    fn numbers_keep_every_digit() {
-        let text = r#"{"a":[0.10,1e+3,123456789012345678901234567890,-0]}"#;
-        let Beacon { fields } = beacon(text, &limits()).unwrap();
-        assert_eq!(serde_json::to_string(&fields).unwrap(), text);
     }
 
     #[test]

@@ -294,7 +294,8 @@ pub(crate) mod tests {
         let envelope =
             Envelope { sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(), device_id: None };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        let event = validate::event(Beacon { fields }, &envelope, &mut ids).unwrap();
+        let event =
+            validate::event(Beacon { fields, ..Beacon::default() }, &envelope, &mut ids).unwrap();
         let record = Record::of_event(&enrich::event(event, &facts)).unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
         assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","name":"order_placed","level":"high","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
