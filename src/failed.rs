@@ -9,13 +9,16 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::event::EventId;
-use crate::protocol::Envelope;
+use crate::privacy::Reason;
+use crate::protocol::{self, Beacon, Envelope, Limits, pixel};
 
 /// A beacon, or a whole body, that was refused and kept.
 #[derive(Debug, Clone)]
 pub struct FailedEvent {
     /// The beacon's own id when it had a valid one, else one stamped on receipt.
     pub event_id: EventId,
+    /// Whose it is.
+    pub tenant: String,
     /// The beacon's name when it was readable.
     pub name: Option<String>,
     /// Where on its way it was refused.
@@ -24,6 +27,8 @@ pub struct FailedEvent {
     pub violations: Violations,
     /// What stood around it in the request.
     pub envelope: Envelope,
+    /// Why identifiers are left out, where they are.
+    pub stripped: Option<Reason>,
     /// The bytes as they came.
     pub original: Original,
 }
@@ -35,6 +40,18 @@ pub struct Original {
     pub bytes: Vec<u8>,
     /// What the bytes are.
     pub form: Form,
+}
+
+impl Original {
+    /// The beacon that the bytes can be read as, if they are one beacon's.
+    pub fn beacon(&self, limits: &Limits) -> Option<Beacon> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        match self.form {
+            Form::Beacon => protocol::beacon(text, limits).ok(),
+            Form::Query => pixel::beacon(text).ok(),
+            Form::Body | Form::GzipBody | Form::Record => None,
+        }
+    }
 }
 
 /// What the original bytes of a failed event are, and so how to send them again.

@@ -7,9 +7,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::event::{DeviceId, Event, EventId, EventIds, EventName, Level};
+use crate::event::{DeviceId, Event, EventId, EventIds, EventName, Level, Size};
 use crate::failed::{Code, Violation, Violations, shown};
-use crate::protocol::{Beacon, Envelope, timestamp, type_name};
+use crate::privacy::Consent;
+use crate::protocol::{Envelope, timestamp, type_name, utc_offset_minutes};
 
 /// The most characters of a text field.
 mod max_chars {
@@ -35,9 +36,24 @@ pub struct Invalid {
     pub violations: Violations,
 }
 
-/// Checks every field of `beacon`; the envelope's device stands in for an absent one.
-pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<Event, Invalid> {
-    let mut fields = Fields { fields: beacon.fields, violations: Vec::new() };
+/// What becomes of events that the catalogue does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownEvents {
+    /// They are taken as they are.
+    #[default]
+    Accept,
+    /// They fail.
+    Fail,
+}
+
+/// Checks every field of a beacon; the envelope's device stands in for an absent one.
+pub fn event(
+    fields: Map<String, Value>,
+    envelope: &Envelope,
+    ids: &mut EventIds,
+) -> Result<Event, Invalid> {
+    let client_utc_offset_minutes = fields.get("time").and_then(utc_offset_minutes);
+    let mut fields = Fields { fields, violations: Vec::new() };
     let name = fields.name();
     let id = fields.event_id().unwrap_or_else(|| ids.next_id());
     let device_id = fields.device_id().or_else(|| envelope.device_id.clone());
@@ -53,6 +69,7 @@ pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<
     let screen = fields.size("screen");
     let viewport = fields.size("viewport");
     let language = fields.text("language", max_chars::LANGUAGE);
+    let consent = fields.consent();
     let props = fields.object("props");
     let metadata = fields.object("metadata");
     let violations = fields.finish();
@@ -74,6 +91,7 @@ pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<
         name,
         device_id,
         client_time,
+        client_utc_offset_minutes,
         sent_at: envelope.sent_at,
         seq,
         client_session_id,
@@ -86,6 +104,7 @@ pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<
         screen,
         viewport,
         language,
+        consent,
         props,
         metadata,
     })
@@ -170,6 +189,25 @@ impl Fields {
         })
     }
 
+    fn consent(&mut self) -> Option<Consent> {
+        let text = self.take("consent").and_then(|value| self.string("consent", value))?;
+        Consent::parse(&text).or_else(|| {
+            self.refuse(Code::BadFormat, "consent", "consent must be one of granted, denied")
+        })
+    }
+
+    /// `WIDTHxHEIGHT`, each of one to five digits.
+    fn size(&mut self, field: &str) -> Option<Size> {
+        let text = self.take(field).and_then(|value| self.string(field, value))?;
+        if text.is_empty() {
+            return None;
+        }
+        Size::parse(&text).or_else(|| {
+            let message = format!("{field} must be WIDTHxHEIGHT in pixels, such as 1920x1080");
+            self.refuse(Code::BadFormat, field, &message)
+        })
+    }
+
     /// A text of at most `max_chars` characters; the empty one counts as absent.
     fn text(&mut self, field: &str, max_chars: usize) -> Option<String> {
         let text = self.take(field).and_then(|value| self.string(field, value))?;
@@ -178,22 +216,6 @@ impl Fields {
             return self.too_long(field, chars, max_chars);
         }
         (!text.is_empty()).then_some(text)
-    }
-
-    /// `WIDTHxHEIGHT`, each of one to five digits.
-    fn size(&mut self, field: &str) -> Option<String> {
-        let digits = |part: &str| {
-            matches!(part.len(), 1..=5) && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let text = self.take(field).and_then(|value| self.string(field, value))?;
-        match text.split_once('x') {
-            _ if text.is_empty() => None,
-            Some((width, height)) if digits(width) && digits(height) => Some(text),
-            _ => {
-                let message = format!("{field} must be WIDTHxHEIGHT in pixels, such as 1920x1080");
-                self.refuse(Code::BadFormat, field, &message)
-            }
-        }
     }
 
     fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
@@ -248,7 +270,7 @@ mod tests {
     fn check(fields: Value) -> Result<Event, Invalid> {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-        event(Beacon { fields, ..Beacon::default() }, &Envelope::default(), &mut ids)
+        event(fields, &Envelope::default(), &mut ids)
     }
 
     fn refused(fields: Value) -> Vec<(Code, String, String)> {
@@ -263,13 +285,15 @@ mod tests {
             "time": "2026-11-18T12:06:40.123+01:00", "seq": 3, "session_id": "s-1", "level": "high",
             "build": "1.2.3", "user_id": "u-1", "url": "https://shop.example/p", "title": "P",
             "referrer": "https://search.example/", "screen": "1920x1080", "viewport": "390x844",
-            "language": "de-CH", "props": {"price": 1.5}, "metadata": {"tag": "x"},
+            "language": "de-CH", "consent": "granted", "props": {"price": 1.5}, "metadata": {"tag": "x"},
         }))
         .unwrap();
         assert_eq!(event.id.to_string(), "01939b70-6d2a-7c3e-8f00-000000000001");
         assert_eq!(event.client_time.unwrap().timestamp_millis(), 1_795_000_000_123);
         assert_eq!((event.seq, event.level), (Some(3), Some(Level::High)));
-        assert_eq!(event.viewport.as_deref(), Some("390x844"));
+        assert_eq!(event.viewport, Some(Size { width: 390, height: 844 }));
+        assert_eq!(event.client_utc_offset_minutes, Some(60));
+        assert_eq!(event.consent, Some(Consent::Granted));
         assert_eq!(event.props.unwrap().get("price"), Some(&json!(1.5)));
     }
 
@@ -296,7 +320,7 @@ mod tests {
         ] {
             let Value::Object(fields) = fields else { panic!("not an object") };
             let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-            let event = event(Beacon { fields, ..Beacon::default() }, &envelope, &mut ids).unwrap();
+            let event = event(fields, &envelope, &mut ids).unwrap();
             assert_eq!(event.device_id, DeviceId::parse(expected.to_owned()));
         }
     }
@@ -384,6 +408,8 @@ mod tests {
             ),
             ("language", json!(1), Code::WrongType, "language must be a string, not a number"),
             ("language", json!(long), Code::TooLong, "language has 9000 characters, limit 64"),
+            ("consent", json!(true), Code::WrongType, "consent must be a string, not a boolean"),
+            ("consent", json!("yes"), Code::BadFormat, "consent must be one of granted, denied"),
             ("props", json!("{}"), Code::WrongType, "props must be an object, not a string"),
             ("metadata", json!([]), Code::WrongType, "metadata must be an object, not an array"),
             (

@@ -36,6 +36,7 @@ fn settings(env: &Env) -> Settings {
     let text = |key: &str| get(key).as_string().filter(|text| !text.is_empty());
     Settings {
         headwater: json(&get("HEADWATER")),
+        secret: text("HEADWATER_SECRET"),
         region: text("AWS_REGION"),
         access_key_id: text("AWS_ACCESS_KEY_ID"),
         secret_access_key: text("AWS_SECRET_ACCESS_KEY"),

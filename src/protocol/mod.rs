@@ -61,6 +61,9 @@ impl Default for Limits {
     }
 }
 
+/// The parameter of a query that is the write key.
+const WRITE_KEY: &str = "key";
+
 /// Why a request's body was not cut into beacons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
@@ -141,6 +144,20 @@ pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
         .ok_or((Code::BadFormat, type_name(value)))
 }
 
+/// How far the wall clock of an RFC 3339 text is ahead of UTC, in minutes. A `Z` says
+/// nothing of the wall clock: scripts write it everywhere.
+pub fn utc_offset_minutes(value: &Value) -> Option<i32> {
+    let text = value.as_str().filter(|text| !text.ends_with(['Z', 'z']))?;
+    let offset = DateTime::parse_from_rfc3339(text).ok()?.offset().local_minus_utc();
+    offset.checked_div(60).filter(|minutes| *minutes != 0)
+}
+
+/// The query's write key.
+pub fn write_key(query: &str) -> Option<String> {
+    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == WRITE_KEY);
+    named.map(|(_, key)| key.into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -181,6 +198,19 @@ mod tests {
     fn a_field_that_comes_twice_is_refused_by_name() {
         let violation = beacon(r#"{"name":"a","seq":1,"seq":2}"#, &Limits::default()).unwrap_err();
         assert_eq!(violation, Violation::of_field(Code::DuplicateField, "seq", "seq comes twice"));
+    }
+
+    #[test]
+    fn a_wall_clock_is_told_by_an_offset_other_than_none() {
+        for (text, minutes) in [
+            ("2026-11-18T12:06:40+01:00", Some(60)),
+            ("2026-11-18T12:06:40.5-03:30", Some(-210)),
+            ("2026-11-18T12:06:40Z", None),
+            ("2026-11-18T12:06:40+00:00", None),
+            ("now", None),
+        ] {
+            assert_eq!(utc_offset_minutes(&json!(text)), minutes, "{text}");
+        }
     }
 
     #[test]

@@ -5,19 +5,17 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::Beacon;
+use super::{Beacon, WRITE_KEY};
 use crate::failed::{Code, Violation, shown};
 
 /// The smallest transparent GIF, 43 bytes.
 pub const GIF: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
 
-/// The parameter of a request's write key, which is no field.
-pub const KEY: &str = "key";
-
-/// Reads a query, without its question mark.
+/// Reads a query, without its question mark. Its write key is no field.
 pub fn beacon(query: &str) -> Result<Beacon, Violation> {
     let mut fields = Map::new();
-    for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != KEY) {
+    for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != WRITE_KEY)
+    {
         let comes_twice = || {
             let message = format!("{} comes twice", shown(&key));
             Violation::of_field(Code::DuplicateField, &key, message)

@@ -1,11 +1,12 @@
 //! Where records go: streams, their calls, and what becomes of each record.
 //!
-//! `record` makes the bytes, `batch` groups them into calls, `firehose` speaks the
+//! `record` makes the bytes from an event's `columns`, `batch` groups them into calls, `firehose` speaks the
 //! service's protocol, `sigv4` signs, `delivery` decides what is sent, retried or given
 //! back, and `health` remembers how a stream has been of late.
 
 pub mod answer;
 pub mod batch;
+mod columns;
 pub mod delivery;
 pub mod firehose;
 pub mod health;

@@ -5,12 +5,15 @@
 
 use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_with_macros::skip_serializing_none;
 
+use super::columns::EventColumns;
 use crate::context::Geo;
 use crate::enrich::{Enriched, Facts};
-use crate::event::{DeviceId, EventId, EventName, Level};
+use crate::event::{DeviceId, EventId};
 use crate::failed::{Code, FailedEvent, Form, Stage, Violations};
+use crate::privacy::Reason;
+use crate::route::SampleRate;
 
 /// The version of the columns, in each record's `v`.
 pub const VERSION: u32 = 1;
@@ -42,40 +45,25 @@ pub enum RecordError {
 }
 
 impl Record {
-    /// The record of an event.
-    pub fn of_event(enriched: &Enriched<'_>) -> Result<Self, RecordError> {
-        let Enriched { event, facts } = enriched;
-        Self::line(&EventColumns {
-            v: VERSION,
-            event_id: event.id,
-            name: &event.name,
-            level: event.level,
-            received: Received::of(facts),
-            client_time: event.client_time,
-            sent_at: event.sent_at,
-            device_id: event.device_id.as_ref(),
-            client_session_id: event.client_session_id.as_deref(),
-            seq: event.seq,
-            user_id: event.user_id.as_deref(),
-            build: event.build.as_deref(),
-            url: event.url.as_deref(),
-            title: event.title.as_deref(),
-            referrer: event.referrer.as_deref(),
-            screen: event.screen.as_deref(),
-            viewport: event.viewport.as_deref(),
-            language: event.language.as_deref(),
-            props: event.props.as_ref(),
-            metadata: event.metadata.as_ref(),
-        })
+    /// The record of an event, of which its route takes the share `sample`.
+    pub fn of_event(
+        enriched: &Enriched<'_>,
+        sample: Option<SampleRate>,
+    ) -> Result<Self, RecordError> {
+        Self::line(&EventColumns::of(enriched, sample))
     }
 
     /// The records of a failed event: one, or as many as its original bytes need.
-    pub fn of_failed_event(failed: &FailedEvent, facts: &Facts) -> Result<Vec<Self>, RecordError> {
+    pub fn of_failed_event(
+        failed: &FailedEvent,
+        facts: &Facts<'_>,
+    ) -> Result<Vec<Self>, RecordError> {
         let mut parts: Vec<&[u8]> = failed.original.bytes.chunks(MAX_ORIGINAL_BYTES).collect();
         if parts.is_empty() {
             parts.push(&[]);
         }
         let count = parts.len();
+        let device_id = failed.envelope.device_id.as_ref();
         let whole = |bytes| if count == 1 { printable(bytes) } else { None };
         parts
             .iter()
@@ -85,10 +73,12 @@ impl Record {
                 Self::line(&FailedColumns {
                     v: VERSION,
                     event_id: failed.event_id,
+                    tenant: &failed.tenant,
                     name: failed.name.as_deref(),
-                    received: Received::of(facts),
+                    received: Received::of(facts, failed.stripped),
                     sent_at: failed.envelope.sent_at,
-                    device_id: failed.envelope.device_id.as_ref(),
+                    device_id: device_id.filter(|_| failed.stripped.is_none()),
+                    stripped: failed.stripped,
                     stage: failed.stage,
                     code: first.code,
                     pointer: &first.pointer,
@@ -132,59 +122,19 @@ fn base64(bytes: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(bytes)
 }
 
-#[derive(Serialize)]
-struct EventColumns<'a> {
-    v: u32,
-    event_id: EventId,
-    name: &'a EventName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    level: Option<Level>,
-    #[serde(flatten)]
-    received: Received<'a>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
-    client_time: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
-    sent_at: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_id: Option<&'a DeviceId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_session_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    build: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    referrer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    screen: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    viewport: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    language: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    props: Option<&'a Map<String, Value>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a Map<String, Value>>,
-}
-
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct FailedColumns<'a> {
     v: u32,
     event_id: EventId,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: &'a str,
     name: Option<&'a str>,
     #[serde(flatten)]
     received: Received<'a>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
+    #[serde(serialize_with = "milliseconds_if_any")]
     sent_at: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a DeviceId>,
+    stripped: Option<Reason>,
     stage: Stage,
     code: Code,
     pointer: &'a str,
@@ -192,50 +142,50 @@ struct FailedColumns<'a> {
     violations: &'a Violations,
     original_form: Form,
     original_bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
     original: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     original_base64: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<usize>,
 }
 
 /// The columns of a request's facts, which events and failed events share.
+#[skip_serializing_none]
 #[derive(Serialize)]
-struct Received<'a> {
+pub(super) struct Received<'a> {
     #[serde(serialize_with = "milliseconds")]
     received_at: DateTime<Utc>,
     #[serde(serialize_with = "date")]
     date: DateTime<Utc>,
     hour: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<&'a str>,
     #[serde(flatten)]
     geo: &'a Geo,
 }
 
 impl<'a> Received<'a> {
-    fn of(facts: &'a Facts) -> Self {
+    /// The facts, without what identifies where it is to be left out.
+    pub(super) fn of(facts: &'a Facts<'_>, stripped: Option<Reason>) -> Self {
+        let identifying = stripped.is_none();
         Self {
             received_at: facts.received_at,
             date: facts.received_at,
             hour: facts.received_at.hour(),
-            ip: facts.ip.as_deref(),
-            user_agent: facts.user_agent.as_deref(),
+            ip: facts.ip.as_deref().filter(|_| identifying),
+            user_agent: facts.user_agent.as_deref().filter(|_| identifying),
             geo: &facts.geo,
         }
     }
 }
 
-fn milliseconds<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn milliseconds<S: Serializer>(
+    time: &DateTime<Utc>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
-fn milliseconds_if_any<S: Serializer>(
+pub(super) fn milliseconds_if_any<S: Serializer>(
     time: &Option<DateTime<Utc>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -254,14 +204,15 @@ pub(crate) mod tests {
     use std::net::IpAddr;
 
     use insta::assert_snapshot;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::config::Config;
     use crate::context::RequestContext;
-    use crate::enrich::{self, ip::IpPolicy};
+    use crate::enrich;
     use crate::event::EventIds;
     use crate::failed::{Original, Violation};
-    use crate::protocol::{Beacon, Envelope, timestamp};
+    use crate::protocol::{Envelope, timestamp};
     use crate::validate;
 
     /// A record of any text, for tests of what carries records.
@@ -275,7 +226,16 @@ pub(crate) mod tests {
             ip: Some(IpAddr::from([203, 0, 113, 77])),
             user_agent: Some("Mozilla/5.0".to_owned()),
             geo: Geo { country: Some("CH".to_owned()), asn: Some(64_500), ..Geo::default() },
+            ..RequestContext::default()
         }
+    }
+
+    fn config() -> Config {
+        Config::parse(crate::config::tests::settings()).unwrap()
+    }
+
+    fn facts(config: &Config) -> Facts<'_> {
+        enrich::facts(&context(), config.tenants.find(None).unwrap(), config)
     }
 
     fn text(record: &Record) -> &str {
@@ -284,7 +244,8 @@ pub(crate) mod tests {
 
     #[test]
     fn an_event_is_one_flat_line() {
-        let facts = enrich::facts(&context(), IpPolicy::Truncate);
+        let config = config();
+        let facts = facts(&config);
         let fields = json!({
             "name": "order_placed", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
             "time": 1_795_000_000_000_i64, "level": "high", "title": "a\nb",
@@ -294,35 +255,35 @@ pub(crate) mod tests {
         let envelope =
             Envelope { sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(), device_id: None };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        let event =
-            validate::event(Beacon { fields, ..Beacon::default() }, &envelope, &mut ids).unwrap();
-        let record = Record::of_event(&enrich::event(event, &facts)).unwrap();
+        let event = validate::event(fields, &envelope, &mut ids).unwrap();
+        let record = Record::of_event(&enrich::event(event, 0, &facts, None), None).unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
-        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","name":"order_placed","level":"high","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_placed","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
     }
 
     fn failed(bytes: &[u8]) -> FailedEvent {
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
         FailedEvent {
             event_id: ids.next_id(),
+            tenant: "default".to_owned(),
             name: None,
             stage: Stage::Protocol,
             violations: Violation::whole(Code::BadJson, "beacon is not JSON").into(),
             envelope: Envelope::default(),
+            stripped: None,
             original: Original { bytes: bytes.to_vec(), form: Form::Beacon },
         }
     }
 
     fn records(bytes: &[u8]) -> Vec<Record> {
-        let facts = enrich::facts(&context(), IpPolicy::Truncate);
-        Record::of_failed_event(&failed(bytes), &facts).unwrap()
+        Record::of_failed_event(&failed(bytes), &facts(&config())).unwrap()
     }
 
     #[test]
     fn a_failed_event_keeps_its_reason_and_its_text() {
         let records = records(b"{\"name\":\"a\",\n}");
         assert_eq!(records.len(), 1);
-        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":1,"event_id":"00000000-0000-7000-8000-000000000000","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_form":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
+        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":1,"event_id":"00000000-0000-7000-8000-000000000000","tenant":"default","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_form":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
     }
 
     #[test]

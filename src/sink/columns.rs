@@ -1,0 +1,104 @@
+//! The columns of an event's record, in the order in which they are written.
+//!
+//! Flat snake_case; an absent value is left out. The README lists them for analysts: a
+//! column changes together with its line there.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use serde_with_macros::skip_serializing_none;
+
+use super::record::{Received, VERSION, milliseconds, milliseconds_if_any};
+use crate::enrich::Enriched;
+use crate::enrich::local::DayPart;
+use crate::event::{DeviceId, EventId, EventName, Level};
+use crate::privacy::{Consent, Reason};
+use crate::route::SampleRate;
+
+/// One event's record.
+#[skip_serializing_none]
+#[derive(Serialize)]
+pub(super) struct EventColumns<'a> {
+    v: u32,
+    event_id: EventId,
+    tenant: &'a str,
+    name: &'a EventName,
+    level: Option<Level>,
+    #[serde(serialize_with = "milliseconds")]
+    occurred_at: DateTime<Utc>,
+    #[serde(flatten)]
+    received: Received<'a>,
+    #[serde(serialize_with = "milliseconds_if_any")]
+    client_time: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "milliseconds_if_any")]
+    sent_at: Option<DateTime<Utc>>,
+    clock_skew_ms: Option<i64>,
+    utc_offset_minutes: Option<i32>,
+    local_hour: Option<u32>,
+    day_part: Option<DayPart>,
+    event_index: usize,
+    seq: Option<u64>,
+    device_id: Option<&'a DeviceId>,
+    previous_device_id: Option<&'a DeviceId>,
+    new_visitor: Option<bool>,
+    client_session_id: Option<&'a str>,
+    user_id: Option<&'a str>,
+    consent: Option<Consent>,
+    stripped: Option<Reason>,
+    build: Option<&'a str>,
+    url: Option<&'a str>,
+    title: Option<&'a str>,
+    referrer: Option<&'a str>,
+    screen_width: Option<u32>,
+    screen_height: Option<u32>,
+    viewport_width: Option<u32>,
+    viewport_height: Option<u32>,
+    language: Option<&'a str>,
+    sample_rate: Option<f64>,
+    props: Option<&'a Map<String, Value>>,
+    metadata: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> EventColumns<'a> {
+    /// The columns of `enriched`, of which its route takes the share `sample`.
+    pub(super) fn of(enriched: &'a Enriched<'_>, sample: Option<SampleRate>) -> Self {
+        let Enriched { event, facts, occurred, local, .. } = enriched;
+        let identifying = enriched.stripped.is_none();
+        Self {
+            v: VERSION,
+            event_id: event.id,
+            tenant: &facts.tenant.name,
+            name: &event.name,
+            level: event.level,
+            occurred_at: occurred.at,
+            received: Received::of(facts, enriched.stripped),
+            client_time: event.client_time,
+            sent_at: event.sent_at,
+            clock_skew_ms: occurred.clock_skew_ms,
+            utc_offset_minutes: local.map(|local| local.utc_offset_minutes),
+            local_hour: local.map(|local| local.hour),
+            day_part: local.map(|local| local.day_part),
+            event_index: enriched.event_index,
+            seq: event.seq,
+            device_id: event.device_id.as_ref(),
+            previous_device_id: enriched.previous_device_id.as_ref(),
+            new_visitor: enriched.new_visitor,
+            client_session_id: event.client_session_id.as_deref().filter(|_| identifying),
+            user_id: event.user_id.as_deref().filter(|_| identifying),
+            consent: event.consent,
+            stripped: enriched.stripped,
+            build: event.build.as_deref(),
+            url: event.url.as_deref(),
+            title: event.title.as_deref(),
+            referrer: event.referrer.as_deref(),
+            screen_width: event.screen.map(|size| size.width),
+            screen_height: event.screen.map(|size| size.height),
+            viewport_width: event.viewport.map(|size| size.width),
+            viewport_height: event.viewport.map(|size| size.height),
+            language: event.language.as_deref(),
+            sample_rate: sample.map(SampleRate::share),
+            props: event.props.as_ref(),
+            metadata: event.metadata.as_ref(),
+        }
+    }
+}
