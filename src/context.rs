@@ -17,8 +17,29 @@ pub struct RequestContext {
     pub ip: Option<IpAddr>,
     /// The `User-Agent` header, as sent.
     pub user_agent: Option<String>,
+    /// What a Chromium browser tells of itself besides.
+    pub client_hints: ClientHints,
     /// Where the CDN says that the client is.
     pub geo: Geo,
+}
+
+/// The user agent client hints of a request: the headers' values, as sent.
+///
+/// Source: <https://wicg.github.io/ua-client-hints/>
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientHints {
+    /// `Sec-CH-UA`: brands and their major versions.
+    pub ua: Option<String>,
+    /// `Sec-CH-UA-Mobile`: `?1` or `?0`.
+    pub mobile: Option<String>,
+    /// `Sec-CH-UA-Platform`: the system's name, quoted.
+    pub platform: Option<String>,
+    /// `Sec-CH-UA-Full-Version-List`: brands and their full versions.
+    pub full_version_list: Option<String>,
+    /// `Sec-CH-UA-Platform-Version`: the system's version, quoted.
+    pub platform_version: Option<String>,
+    /// `Sec-CH-UA-Model`: the device's model, quoted.
+    pub model: Option<String>,
 }
 
 /// The CDN's facts about a client; each is absent where the CDN does not know it.

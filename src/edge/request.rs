@@ -7,7 +7,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{ByteStream, Request};
 
 use super::environment;
-use crate::context::{Geo, RequestContext};
+use crate::context::{ClientHints, Geo, RequestContext};
 use crate::outcome::Refusal;
 use crate::protocol::{Limits, ProtocolError};
 
@@ -111,6 +111,7 @@ pub fn context(request: &Request) -> RequestContext {
         received_at: environment::now(),
         ip: header(request, "cf-connecting-ip").and_then(|ip| ip.parse::<IpAddr>().ok()),
         user_agent: header(request, "user-agent").filter(|agent| !agent.is_empty()),
+        client_hints: ClientHints::default(),
         geo: geo(request),
     }
 }

@@ -1,6 +1,9 @@
 //! Adds to an event what the edge knows; never rejects one.
 
+pub mod bot;
 pub mod ip;
+mod tables;
+pub mod user_agent;
 
 use chrono::{DateTime, Utc};
 

@@ -274,6 +274,7 @@ pub(crate) mod tests {
             received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
             ip: Some(IpAddr::from([203, 0, 113, 77])),
             user_agent: Some("Mozilla/5.0".to_owned()),
+            client_hints: ClientHints::default(),
             geo: Geo { country: Some("CH".to_owned()), asn: Some(64_500), ..Geo::default() },
         }
     }
