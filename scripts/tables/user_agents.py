@@ -96,6 +96,9 @@ NOT_A_BOT = {
     "Uptime/": "too common a word",
     "mail.ru": "stands in the addresses of browsers",
     "Salesforce.com": "an app",
+    "Blackboard": "an app",
+    "Synapse": "a library inside of programs for people",
+    "Magellan": "a navigator",
     "Genieo": "an adware that marks browsers",
 }
 
@@ -104,7 +107,7 @@ HEADLESS = ["HeadlessChrome", "HeadlessEdg", "PhantomJS", "SlimerJS", "HtmlUnit"
 
 # Libraries and commands that the list lacks, by the names that they send.
 LIBRARIES = [
-    "Python/", "python-httpx", "pycurl", "libcurl", "Java/", "Java-http-client", "ReactorNetty", "Ruby", "reqwest/",
+    "Python/", "python-httpx", "pycurl", "libcurl", "Java/1", "Java/2", "Java-http-client", "ReactorNetty", "Ruby", "reqwest/",
     "hyper/", "ureq/", "undici", "node", "Deno/", "Bun/", "got", "superagent", "needle", "PostmanRuntime", "insomnia",
     "GuzzleHttp", "Symfony HttpClient", "PHP/", "Dart/", "RestSharp", "WinHTTP", "WindowsPowerShell", "Faraday",
     "http.rb", "Typhoeus", "Jakarta Commons-HttpClient", "akka-http", "Vert.x-WebClient", "go-resty", "fasthttp",
@@ -202,85 +205,126 @@ def bots(crawlers, people):
 
 # uap-core's families that are browsers, or apps that show pages, and their names here.
 BROWSERS = {
+    "AdobeAIR": "Adobe AIR",
     "Amazon Silk": "Amazon Silk",
+    "Arora": "Arora",
+    "Avant": "Avant",
     "Baidu Browser": "Baidu Browser",
     "Baidu Explorer": "Baidu Browser",
+    "Bolt": "Bolt",
+    "BOLT": "Bolt",
+    "Bon Echo": "Firefox",
     "Brave": "Brave",
     "Camino": "Camino",
-    "Chrome": "Chrome",
-    "Chrome Mobile": "Chrome",
     "Chrome Mobile iOS": "Chrome",
+    "Chrome Mobile": "Chrome",
+    "Chrome": "Chrome",
     "Chromium": "Chromium",
     "Coc Coc": "Coc Coc",
     "Comodo Dragon": "Comodo Dragon",
+    "Conkeror": "Conkeror",
+    "Crosswalk": "Crosswalk",
     "Dillo": "Dillo",
     "Dolfin": "Dolfin",
     "Dolphin": "Dolphin",
+    "Dragon": "Comodo Dragon",
     "DuckDuckGo Mobile": "DuckDuckGo",
-    "ELinks": "ELinks",
-    "Edge": "Edge",
     "Edge Mobile": "Edge",
+    "Edge": "Edge",
     "Electron": "Electron",
+    "ELinks": "ELinks",
     "Epiphany": "Epiphany",
-    "Firefox": "Firefox",
-    "Firefox Mobile": "Firefox",
     "Firefox iOS": "Firefox",
+    "Firefox Mobile": "Firefox",
+    "Firefox": "Firefox",
     "Flipboard": "Flipboard",
+    "Flock": "Flock",
     "Galeon": "Galeon",
+    "Google Earth": "Google Earth",
     "Google": "Google App",
-    "IE": "Internet Explorer",
-    "IE Mobile": "Internet Explorer",
+    "GranParadiso": "Firefox",
+    "IBrowse": "IBrowse",
+    "iCab": "iCab",
     "Iceape": "Iceape",
     "IceCat": "IceCat",
     "Iceweasel": "Iceweasel",
     "IceWeasel": "Iceweasel",
+    "IE Mobile": "Internet Explorer",
+    "IE": "Internet Explorer",
     "Instagram": "Instagram",
     "Iron": "Iron",
     "K-Meleon": "K-Meleon",
     "Kindle": "Kindle",
     "Konqueror": "Konqueror",
     "LINE": "LINE",
+    "Lotus Notes": "Lotus Notes",
+    "LuaKit": "LuaKit",
     "Lunascape": "Lunascape",
     "Lynx": "Lynx",
     "Maxthon": "Maxthon",
+    "mDolphin": "Dolphin",
+    "MicroB": "MicroB",
     "Midori": "Midori",
+    "Minefield": "Firefox",
+    "Minimo": "Minimo",
     "Mint Browser": "Mint Browser",
     "MiuiBrowser": "MIUI Browser",
-    "NetFront": "NetFront",
+    "MobileIron": "MobileIron",
+    "Namoroka": "Firefox",
     "NetFront NX": "NetFront",
+    "NetFront": "NetFront",
+    "NetNewsWire": "NetNewsWire",
     "Netscape": "Netscape",
+    "Nintendo 3DS": "Nintendo 3DS",
     "Nokia Browser": "Nokia Browser",
     "Nokia OSS Browser": "Nokia Browser",
+    "Obigo": "Obigo",
     "Oculus Browser": "Oculus Browser",
+    "OktaMobile": "OktaMobile",
     "OmniWeb": "OmniWeb",
-    "Opera": "Opera",
     "Opera Coast": "Opera",
     "Opera Mini": "Opera Mini",
     "Opera Mobile": "Opera",
+    "Opera": "Opera",
     "Otter": "Otter",
+    "Outlook": "Outlook",
     "Ovi Browser": "Nokia Browser",
     "Pale Moon": "Pale Moon",
     "PaleMoon": "Pale Moon",
+    "Pandora": "Pandora",
     "Pinterest": "Pinterest",
     "Polaris": "Polaris",
+    "Postbox": "Postbox",
     "Puffin": "Puffin",
-    "QQ Browser": "QQ Browser",
     "QQ Browser Mobile": "QQ Browser",
+    "QQ Browser": "QQ Browser",
     "QupZilla": "QupZilla",
     "qutebrowser": "qutebrowser",
     "Rekonq": "Rekonq",
+    "RockMelt": "RockMelt",
     "Safari": "Safari",
     "Sailfish Browser": "Sailfish Browser",
     "Samsung Internet": "Samsung Internet",
+    "SE 2.X": "SE 2.X",
     "SeaMonkey": "SeaMonkey",
     "Seznam prohlížeč": "Seznam",
     "Shiira": "Shiira",
+    "Shiretoko": "Firefox",
     "Skyfire": "Skyfire",
+    "Slack Desktop Client": "Slack",
     "Sleipnir": "Sleipnir",
     "Snapchat": "Snapchat",
+    "Sogou Explorer": "Sogou Explorer",
+    "Spotify": "Spotify",
+    "Stainless": "Stainless",
+    "Swiftfox": "Swiftfox",
+    "Teleca Browser": "Teleca Browser",
+    "Tenta Browser": "Tenta Browser",
+    "Thunderbird": "Thunderbird",
     "Tizen Browser": "Tizen Browser",
     "Twitter": "Twitter",
     "UC Browser": "UC Browser",
+    "Vienna": "Vienna",
     "Vivaldi": "Vivaldi",
     "Waterfox": "Waterfox",
     "Whale": "Whale",
@@ -291,7 +335,8 @@ BROWSERS = {
 WRITTEN = [
     ("Instagram", "instagram"),
     ("Threads", "barcelona"),
-    ("Facebook", "fbav fban fb_iab"),
+    ("Facebook", "fbav"),
+    ("Facebook", "fban fb_iab"),
     ("TikTok", "musical_ly trill tiktok bytedancewebview ultralite aweme"),
     ("WeChat", "micromessenger"),
     ("Alipay", "alipayclient"),
@@ -300,8 +345,8 @@ WRITTEN = [
     ("Naver", "naver"),
     ("LINE", "line"),
     ("Twitter", "twitter"),
-    ("Opera", "opr opera/mobi opios opt opx"),
-    ("Opera Mini", "opera mini"),
+    ("Opera", "opr opt opx"),
+    ("Opera Mini", "opera_mini opios"),
     ("Edge", "edg edga edgios edge"),
     ("DuckDuckGo", "ddg duckduckgo"),
     ("Ecosia", "ecosia"),
@@ -325,7 +370,9 @@ WRITTEN = [
     ("Basilisk", "basilisk"),
     ("Microsoft Teams", "teams"),
     ("Slack", "slack slack_ssb"),
+    ("Dolphin", "dolphinhdcn"),
     ("Internet Explorer", "iemobile"),
+    ("Chrome", "headlesschrome"),
 ]
 
 # What many browsers say besides their own name, those first that say fewer of these.
@@ -339,7 +386,7 @@ SAID_BY_OTHERS = [
 ]
 
 # First groups of uap-core's that are no product tokens.
-NO_TOKEN = {"ipad", "iphone", "ipod", "ie", "mie", "sie"}
+NO_TOKEN = {"ipad", "iphone", "ipod", "ie", "mie", "sie", "version"}
 
 
 def tokens(pattern):
@@ -382,16 +429,20 @@ def browsers(regexes):
         for text in tokens(pattern):
             name = BROWSERS.get(replaced[1] if replaced else text)
             token = text.strip().rstrip("/").lower()
-            if name and len(token) > 1 and token not in NO_TOKEN:
+            if name and len(token) > 1 and token.count(" ") < 2 and token not in NO_TOKEN:
                 last[token] = (order, name) if token not in last or last[token][1] == name else last[token]
     for behind, (token, name) in enumerate(SAID_BY_OTHERS):
         last[token] = (len(entries) + behind, name)
     orders = sorted({order for order, _ in last.values()})
     rows = {token: (name, len(WRITTEN) + orders.index(order)) for token, (order, name) in last.items()}
     for rank, (name, written) in enumerate(WRITTEN):
-        for token in ["opera mini"] if written == "opera mini" else written.split():
-            rows[token] = (name, rank)
+        for token in written.split():
+            rows[token.replace("_mini", " mini")] = (name, rank)
     return sorted((token, name, rank) for token, (name, rank) in rows.items())
+
+
+# Families of uap-core's that are no browsers.
+PROGRAM = re.compile(r"bot|crawl|spider|slurp|archiver|scraper|thumb|scanner|vagabondo|zyborg|heritrix|monit|python|curl", re.I)
 
 
 def cases_of_uap(files):
@@ -405,7 +456,7 @@ def cases_of_uap(files):
 
     for entry in entries("src/core/tests/test_ua.yaml", ("family", "major")):
         agent, family = entry["user_agent_string"], entry["family"]
-        if agent.startswith(("Mozilla/", "Opera/")) and "bot" not in family.lower() and family not in ("Other", "Spider"):
+        if agent.startswith(("Mozilla/", "Opera/")) and family != "Other" and not PROGRAM.search(family) and "http" not in agent:
             name = UAP_NAMES.get(family, BROWSERS.get(family, family))
             yield ("uap-core", agent, name, entry["major"], "", "", "")
     for entry in entries("src/core/tests/test_os.yaml", ("family",)):
@@ -429,7 +480,12 @@ UAP_NAMES = {
     "Firefox Beta": "Firefox",
     "Firefox Alpha": "Firefox",
     "Android": "Android Browser",
-    "Facebook Messenger": "Messenger",
+    "FBAN/MessengerForiOS": "Messenger",
+    "FB_IAB/MESSENGER": "Messenger",
+    "HeadlessChrome": "Chrome",
+    "BlackBerry WebKit": "BlackBerry Browser",
+    "Slack Desktop Client": "Slack",
+    "Opera Tablet": "Opera",
 }
 
 UAP_SYSTEMS = {
@@ -440,10 +496,14 @@ UAP_SYSTEMS = {
     **dict.fromkeys(["Ubuntu", "Fedora", "Debian", "Gentoo", "Red Hat", "SUSE", "Mandriva", "Kubuntu", "CentOS", "Arch Linux"], "Linux"),
     **dict.fromkeys(["FreeBSD", "OpenBSD", "NetBSD"], "BSD"),
     **dict.fromkeys(["Symbian OS", "Symbian^3", "Symbian^3 Anna", "Symbian^3 Belle", "Nokia Series 40", "Nokia Series 60"], "Symbian"),
-    **dict.fromkeys(["BlackBerry Tablet OS"], "BlackBerry OS"),
+    **dict.fromkeys(["Kindle", "Sony", "LG", "Philips", "Maemo", "MeeGo", "WeTab"], "Linux"),
+    "GoogleTV": "Android",
+    "Web0S": "webOS",
+    "Mac OS": "macOS",
+    "BlackBerry Tablet OS": "BlackBerry OS",
 }
 
-WOOTHEE_NAMES = {"Samsung Internet Browser": "Samsung Internet", "Webview": "Apple WebView", "UNKNOWN": "", "Yandex Browser": "Yandex Browser"}
+WOOTHEE_NAMES = {"SamsungBrowser": "Samsung Internet", "UNKNOWN": ""}
 WOOTHEE_SYSTEMS = {
     "Mac OSX": "macOS", "iPhone": "iOS", "iPad": "iPadOS", "iPod": "iOS", "Windows Phone OS": "Windows Phone",
     "BlackBerry": "BlackBerry OS", "BSD": "BSD", "Linux": "Linux", "Android": "Android", "ChromeOS": "ChromeOS",
@@ -465,7 +525,11 @@ def cases_of_woothee(files):
             elif category in WOOTHEE_CLASSES and "Mozilla/" in agent or agent.startswith("Opera/"):
                 system = field.get("os", "")
                 system = "Windows" if re.fullmatch(r"Windows ([\d.]+|Vista|XP|2000|98|Me|95|NT 4.0|UNKNOWN Ver)", system) else system
-                name = "Android Browser" if (name, system) == ("Safari", "Android") else WOOTHEE_NAMES.get(name, name)
+                if name == "Webview":
+                    name = "Android WebView" if system == "Android" else "Apple WebView"
+                elif (name, system) == ("Safari", "Android"):
+                    name = "Android Browser"
+                name = WOOTHEE_NAMES.get(name, name)
                 major = field.get("version", "").split(".")[0]
                 system = WOOTHEE_SYSTEMS.get(system, system if system == "Windows" else "")
                 tablet = system in ("iPadOS", "Android") and "Mobile" not in agent or system == "iPadOS"

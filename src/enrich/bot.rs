@@ -25,6 +25,13 @@ pub struct Bot {
     pub name: Option<String>,
 }
 
+impl Bot {
+    fn named(reason: Reason, name: &str) -> Self {
+        let name = cut(name, MAX_NAME_BYTES);
+        Self { reason, name: (!name.is_empty()).then(|| name.to_owned()) }
+    }
+}
+
 /// The kinds of program, as a query groups by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,50 +99,40 @@ pub fn bot(user_agent: Option<&str>, hints: &ClientHints) -> Option<Bot> {
     in_agent(agent).or_else(|| {
         let mut names = hints::brands(hints.ua.as_deref()).map(|brand| brand.name);
         let name = names.find(|name| name.starts_with("Headless"))?;
-        Some(Bot { reason: Reason::Headless, name: Some(cut(name, MAX_NAME_BYTES).to_owned()) })
+        Some(Bot::named(Reason::Headless, name))
     })
 }
 
-/// The first known name wins; then the first word that a crawler would bear.
+/// The first known name wins; then the first word that only a crawler would bear, or the
+/// product before the first address. Toolbars put addresses into old Internet Explorers.
 fn in_agent(agent: &str) -> Option<Bot> {
-    let named = |reason, rest: &str| {
-        Some(Bot { reason, name: Some(cut(name_at(rest), MAX_NAME_BYTES).to_owned()) })
-    };
     let mut crawler = None;
-    let mut last_product = None;
+    let mut product = None;
     let mut before = b' ';
     for (at, byte) in agent.bytes().enumerate() {
         let starts_word = byte.is_ascii_alphanumeric() && !before.is_ascii_alphanumeric();
-        let ends_product = byte == b'+' || byte == b'h';
         before = byte;
-        if !starts_word && !ends_product {
-            continue;
-        }
-        let Some(rest) = agent.get(at..) else { continue };
-        if starts_word {
-            if let Some(mark) = mark(rest) {
-                return named(mark.reason, rest);
-            }
+        let Some(rest) = agent.get(at..).filter(|_| starts_word) else { continue };
+        if let Some(mark) = mark(rest) {
+            return Some(Bot::named(mark.reason, name_at(rest)));
         }
         if crawler.is_some() {
             continue;
         }
-        if rest.starts_with("+http") {
-            crawler = Some(last_product.unwrap_or_default());
-        } else if starts_word {
-            let name = name_at(rest);
-            if is_crawlers(name) {
-                crawler = Some(rest);
-            } else if rest.get(name.len()..).is_some_and(|after| after.starts_with('/')) {
-                last_product = Some(rest);
-            }
+        let name = name_at(rest);
+        let after = rest.get(name.len()..).unwrap_or_default();
+        if is_crawlers(name) {
+            crawler = Some(name);
+        } else if matches!(name, "http" | "https")
+            && after.starts_with("://")
+            && !agent.contains("MSIE")
+        {
+            crawler = Some(product.unwrap_or_default());
+        } else if after.starts_with('/') {
+            product = Some(name);
         }
     }
-    let rest = crawler?;
-    if rest.is_empty() {
-        return Some(Bot { reason: Reason::Crawler, name: None });
-    }
-    named(Reason::Crawler, rest)
+    crawler.map(|name| Bot::named(Reason::Crawler, name))
 }
 
 /// The mark that `rest` starts with. None is the start of another, so there is one candidate.
@@ -166,15 +163,17 @@ fn name_at(rest: &str) -> &str {
 
 /// Whether this is a word that only crawlers bear. Cubot makes phones.
 fn is_crawlers(name: &str) -> bool {
-    name.split(['-', '_', '.']).any(|part| {
-        let part = part.trim_end_matches(|c: char| c.is_ascii_digit()).as_bytes();
-        let ends = |with: &str| {
-            part.len()
-                .checked_sub(with.len())
-                .and_then(|at| part.get(at..))
-                .is_some_and(|end| end.eq_ignore_ascii_case(with.as_bytes()))
-        };
-        ["bot", "bots", "crawler", "crawl", "spider", "robot"].into_iter().any(ends)
-            && !ends("cubot")
-    })
+    let ends = |part: &str, end: &str| {
+        contains(part.get(part.len().saturating_sub(end.len())..).unwrap_or_default(), end)
+    };
+    ["crawl", "spider", "scrape"].into_iter().any(|part| contains(name, part))
+        || name.split(['-', '_', '.']).any(|part| {
+            ["bot", "bots", "checker", "fetcher"].into_iter().any(|end| ends(part, end))
+                && !ends(part, "cubot")
+        })
+}
+
+/// Whether `part`, in lower case, stands in `text`, whatever its case.
+fn contains(text: &str, part: &str) -> bool {
+    text.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }

@@ -50,6 +50,8 @@ pub fn of(agent: &str, os: Option<&str>) -> Found {
     let found = |name, text| Found { name: Some(name), version: version(text) };
     match (product.name, os) {
         ("Safari", Some("Android")) => found("Android Browser", seen.version),
+        ("Safari", Some("BlackBerry OS")) => found("BlackBerry Browser", seen.version),
+        ("Safari", Some("webOS")) => found("webOS Browser", seen.version),
         ("Safari", _) => found("Safari", seen.version),
         ("Opera", _) if !seen.version.is_empty() => found("Opera", seen.version),
         ("Chrome", Some("Android")) if !seen.version.is_empty() || agent.contains("; wv)") => {
@@ -104,7 +106,9 @@ impl<'a> Seen<'a> {
 /// The product that a token stands for, and the version that it tells. A word without
 /// one is taken for a product where apps are known to leave it out.
 fn product(token: Token<'_>) -> Option<(&'static Product, &str)> {
-    if token.version.is_empty() && !matches!(token.name, "Twitter" | "NAVER" | "Ecosia") {
+    if token.version.is_empty()
+        && !matches!(token.name, "Twitter" | "TwitterAndroid" | "NAVER" | "Ecosia")
+    {
         // TikTok writes `musical_ly_34.5.0`.
         let (name, version) = token.name.rsplit_once('_')?;
         let product = version.starts_with(|c: char| c.is_ascii_digit()).then(|| lookup(name))?;

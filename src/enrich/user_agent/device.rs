@@ -10,7 +10,7 @@ pub fn class(agent: &str, os: Option<&str>, browser: Option<&str>) -> Option<Dev
     if let Some(class) = agent.split(is_gap).find_map(of_word) {
         return Some(class);
     }
-    Some(match os? {
+    Some(match os.unwrap_or_default() {
         "PlayStation" | "Xbox OS" | "Nintendo" => Console,
         "tvOS" | "Roku OS" | "webOS" => Tv,
         "watchOS" => Wearable,
@@ -27,6 +27,8 @@ pub fn class(agent: &str, os: Option<&str>, browser: Option<&str>) -> Option<Dev
         "Android" | "HarmonyOS" => Mobile,
         "Linux" if browser == Some("Opera Mobile") || agent.contains("Mobile") => Mobile,
         "Windows" | "macOS" | "Linux" | "ChromeOS" | "BSD" | "Solaris" => Desktop,
+        "" if phone() => Mobile,
+        "" if agent.starts_with("Mozilla/5.0 (Tablet") => Tablet,
         _ => return None,
     })
 }

@@ -38,7 +38,20 @@ pub fn of(agent: &str) -> Os<'_> {
             os.version = version;
         }
     }
-    best.1
+    let os = match best.1.name {
+        // KaiOS names itself behind the browser, Amazon's Silk does not name Android at all.
+        None => named_behind(agent, "KAIOS/", "KaiOS")
+            .or_else(|| named_behind(agent, "KaiOS/", "KaiOS")),
+        Some("Linux" | "macOS") => {
+            named_behind(agent, "Silk/", "Android").map(|os| Os { version: "", ..os })
+        }
+        _ => None,
+    };
+    os.unwrap_or(best.1)
+}
+
+fn named_behind<'a>(agent: &'a str, token: &str, name: &'static str) -> Option<Os<'a>> {
+    agent.split_once(token).map(|(_, version)| Os { name: Some(name), version })
 }
 
 /// The system that one item of a comment names, and what it says of the version.
@@ -51,12 +64,14 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
         "Windows" if rest.starts_with("Phone") => {
             (Posing, "Windows Phone", rest.trim_start_matches(|c: char| !c.is_ascii_digit()))
         }
+        "WindowsCE" => (Posing, "Windows Mobile", ""),
         "Windows" if rest.starts_with("CE") || rest.starts_with("Mobile") => {
             (Posing, "Windows Mobile", "")
         }
         "Windows" => (Own, "Windows", rest),
         "WinNT" | "Win98" | "Win95" | "Win16" | "Win32" | "WinNT4" => (Own, "Windows", ""),
         "Xbox" | "XBOX" => (Posing, "Xbox OS", ""),
+        "GoogleTV" => (Own, "Android", ""),
         "Android" | "Adr" => (Own, "Android", rest),
         "HarmonyOS" | "OpenHarmony" | "ArkWeb" => (Posing, "HarmonyOS", rest),
         "iPhone" | "iPod" | "CPU" | "iOS" | "iPhone3" => (Own, "iOS", apple(item)),
@@ -77,14 +92,12 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
         "CrOS" => (Own, "ChromeOS", rest.split_once(' ').map_or("", |(_, version)| version)),
         "Tizen" => (Own, "Tizen", rest),
         "Web0S" | "WebOS" | "webOS" | "webOSTV" | "webOS.TV" | "hpwOS" => (Own, "webOS", rest),
-        "KAIOS" | "KaiOS" => (Posing, "KaiOS", rest),
         "PlayStation" | "PLAYSTATION" | "PlayStation4" => (Posing, "PlayStation", ""),
         "Nintendo" => (Posing, "Nintendo", ""),
         "Roku" => (Posing, "Roku OS", ""),
         "BlackBerry" | "BB10" | "PlayBook" | "RIM" | "Blackberry" => (Own, "BlackBerry OS", ""),
-        "Symbian" | "SymbianOS" | "SymbOS" | "Series60" | "Series40" | "S60" => {
-            (Own, "Symbian", "")
-        }
+        "Symbian" | "SymbianOS" | "SymbOS" | "Series60" | "Series40" | "S60" | "S60V3"
+        | "S60V5" => (Own, "Symbian", ""),
         "Linux" | "X11" | "Ubuntu" | "Fedora" | "Debian" | "linux" if !item.contains("Mac") => {
             (Family, "Linux", "")
         }

@@ -23,17 +23,29 @@ pub fn tokens(agent: &str) -> impl Iterator<Item = Token<'_>> {
         let (word, after) = rest.split_at_checked(end).filter(|(word, _)| !word.is_empty())?;
         let start = wide_from.unwrap_or(rest);
         rest = after;
-        let (name, version) = word.split_once('/').unwrap_or_else(|| {
+        let (name, version) = product(word).unwrap_or_else(|| {
             let next = after.strip_prefix(' ').unwrap_or_default();
             let next = next.split(is_gap).next().unwrap_or_default();
             (word, if next.starts_with(|c: char| c.is_ascii_digit()) { next } else { "" })
         });
         let before = start.len().saturating_sub(word.len()).saturating_sub(after.len());
-        let wide = start.get(..before.saturating_add(name.len())).unwrap_or(name);
+        let wide = match before {
+            0 => name,
+            _ => start.get(..before.saturating_add(name.len())).unwrap_or(name),
+        };
         let bare = version.is_empty() && after.starts_with(' ');
         wide_from = bare.then(|| start.get(before..)).flatten();
         Some(Token { wide, name, version })
     })
+}
+
+/// The name and the version of `Name/1.0`, and of `Maker/Name/1.0`.
+fn product(word: &str) -> Option<(&str, &str)> {
+    let (name, version) = word.split_once('/')?;
+    match version.split_once('/') {
+        Some(inner) if version.starts_with(|c: char| c.is_ascii_alphabetic()) => Some(inner),
+        _ => Some((name, version)),
+    }
 }
 
 /// The items of `agent` in their order: what stands between brackets, semicolons and commas.
