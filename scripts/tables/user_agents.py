@@ -499,6 +499,7 @@ UAP_SYSTEMS = {
     **dict.fromkeys(["Kindle", "Sony", "LG", "Philips", "Maemo", "MeeGo", "WeTab"], "Linux"),
     "GoogleTV": "Android",
     "Web0S": "webOS",
+    "Sailfish": "Sailfish OS",
     "Mac OS": "macOS",
     "BlackBerry Tablet OS": "BlackBerry OS",
 }

@@ -177,3 +177,131 @@ fn is_crawlers(name: &str) -> bool {
 fn contains(text: &str, part: &str) -> bool {
     text.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tables::browsers::PRODUCTS;
+    use super::*;
+
+    fn told(agent: &str) -> Option<(&'static str, Option<String>)> {
+        bot(Some(agent), &ClientHints::default()).map(|bot| (bot.reason.as_str(), bot.name))
+    }
+
+    #[test]
+    fn programs_are_told_by_what_they_call_themselves() {
+        let cases = [
+            (
+                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                "search_engine",
+                "Googlebot",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.6478.126 Mobile Safari/537.36 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                "search_engine",
+                "Googlebot",
+            ),
+            (
+                "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/116.0.1938.76 Safari/537.36",
+                "search_engine",
+                "bingbot",
+            ),
+            (
+                "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+                "ai_crawler",
+                "GPTBot",
+            ),
+            (
+                "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; ClaudeBot/1.0; +claudebot@anthropic.com)",
+                "ai_crawler",
+                "ClaudeBot",
+            ),
+            (
+                "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+                "link_preview",
+                "facebookexternalhit",
+            ),
+            (
+                "Mozilla/5.0 (compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
+                "monitor",
+                "UptimeRobot",
+            ),
+            ("curl/8.7.1", "http_library", "curl"),
+            ("python-requests/2.32.3", "http_library", "python-requests"),
+            ("Python/3.12 aiohttp/3.9.5", "http_library", "Python"),
+            ("Go-http-client/2.0", "http_library", "Go-http-client"),
+            ("axios/1.7.2", "http_library", "axios"),
+            ("node", "http_library", "node"),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.6478.126 Safari/537.36",
+                "headless",
+                "HeadlessChrome",
+            ),
+            ("Mozilla/5.0 (compatible; NeverSeenBefore-Bot/1.0)", "crawler", "NeverSeenBefore-Bot"),
+            (
+                "Mozilla/5.0 (compatible; Fresh/0.1; +https://fresh.example/about)",
+                "crawler",
+                "Fresh",
+            ),
+        ];
+        for (agent, reason, name) in cases {
+            assert_eq!(told(agent), Some((reason, Some(name.to_owned()))), "{agent}");
+        }
+    }
+
+    #[test]
+    fn people_and_their_apps_are_let_alone() {
+        for agent in [
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 9; CUBOT_X19) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 9; CUBOT NOTE 20) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+            "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1; SV1; http://bsalsa.com)",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/21F90 [FBAN/FBIOS;FBAV/469.0.0.32.112]",
+            "okhttp/4.12.0",
+            "MyApp/7 CFNetwork/1496.0.7 Darwin/23.5.0",
+            "Dalvik/2.1.0 (Linux; U; Android 13; SM-A536B Build/TP1A.220624.014)",
+        ] {
+            assert_eq!(told(agent), None, "{agent}");
+        }
+    }
+
+    #[test]
+    fn who_says_nothing_is_no_browser() {
+        let hints = ClientHints::default();
+        let silent = Some(Bot { reason: Reason::NoUserAgent, name: None });
+        assert_eq!(bot(None, &hints), silent);
+        assert_eq!(bot(Some(" "), &hints), silent);
+    }
+
+    #[test]
+    fn a_hidden_window_shows_in_the_hints() {
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
+        let ua = Some(r#""HeadlessChrome";v="126", "Chromium";v="126""#.to_owned());
+        let found = bot(Some(agent), &ClientHints { ua, ..ClientHints::default() });
+        assert_eq!(found.map(|bot| bot.reason), Some(Reason::Headless));
+    }
+
+    #[test]
+    fn the_tables_are_as_the_lookups_need_them() {
+        for pair in MARKS.windows(2) {
+            let [left, right] = [pair[0].text, pair[1].text].map(str::to_ascii_lowercase);
+            assert!(left < right && !right.starts_with(&left), "{left} {right}");
+        }
+        for pair in PRODUCTS.windows(2) {
+            assert!(pair[0].token < pair[1].token, "{}", pair[1].token);
+        }
+        for product in PRODUCTS {
+            assert!(!product.token.bytes().any(|byte| byte.is_ascii_uppercase()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_a_name_is_short(agent in ".*|([A-Za-z+/. -]{0,90}(bot|curl/|http://).{0,90}){1,20}") {
+            let found = bot(Some(&agent), &ClientHints::default());
+            let name = found.and_then(|bot| bot.name);
+            prop_assert!(name.is_none_or(|name| !name.is_empty() && name.len() <= MAX_NAME_BYTES));
+        }
+    }
+}

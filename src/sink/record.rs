@@ -257,7 +257,7 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::context::RequestContext;
+    use crate::context::{ClientHints, RequestContext};
     use crate::enrich::{self, ip::IpPolicy};
     use crate::event::EventIds;
     use crate::failed::{Original, Violation};

@@ -1,6 +1,5 @@
 //! The device that a `User-Agent` names: its class and its model.
 
-use super::words::items;
 use super::{DeviceClass, MAX_NAME_BYTES, cut};
 
 /// The class, where the agent tells one.
@@ -61,15 +60,29 @@ pub fn model(agent: &str, os: Option<&str>) -> Option<String> {
         "iOS" if agent.contains("iPod") => "iPod",
         "iOS" if agent.contains("iPhone") => "iPhone",
         "Android" | "HarmonyOS" => {
-            let mut items = items(agent).skip_while(|item| !item.starts_with("Android"));
-            items.next();
-            items.find(|item| !is_no_model(item))?
+            let (_, behind) = agent.split_once("Android")?;
+            within(behind).split(';').skip(1).map(str::trim).find(|item| !is_no_model(item))?
         }
         _ => return None,
     };
     let told = told.split(" Build/").next()?.split(" MIUI/").next()?.trim();
     let is_model = !told.is_empty() && !told.starts_with("Build/") && !told.contains("AppleWebKit");
     is_model.then(|| cut(told, MAX_NAME_BYTES).to_owned())
+}
+
+/// `text` up to the bracket that closes what it stands in: `moto g(7) power` is a model.
+fn within(text: &str) -> &str {
+    let mut depth = 0_usize;
+    let end = text.find(|c| {
+        match c {
+            '(' => depth = depth.saturating_add(1),
+            ')' if depth == 0 => return true,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        false
+    });
+    text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 
 /// What stands between Android's version and the model, or in its place.

@@ -113,7 +113,7 @@ fn best(list: Option<&str>) -> Option<Brand<'_>> {
     for brand in brands(list) {
         match brand.name {
             "Chromium" => chromium = Some(brand),
-            name if is_made_up(name) => {}
+            name if name.trim().is_empty() || is_made_up(name) => {}
             _ => return Some(brand),
         }
     }

@@ -34,7 +34,9 @@ pub fn of(agent: &str) -> Os<'_> {
             *held = weight;
             os.name = Some(name);
             os.version = version;
-        } else if weight == *held && os.version.is_empty() {
+        } else if os.version.is_empty()
+            && (weight == *held || (os.name, name) == (Some("iPadOS"), "iOS"))
+        {
             os.version = version;
         }
     }
@@ -98,10 +100,14 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
         "BlackBerry" | "BB10" | "PlayBook" | "RIM" | "Blackberry" => (Own, "BlackBerry OS", ""),
         "Symbian" | "SymbianOS" | "SymbOS" | "Series60" | "Series40" | "S60" | "S60V3"
         | "S60V5" => (Own, "Symbian", ""),
-        "Linux" | "X11" | "Ubuntu" | "Fedora" | "Debian" | "linux" if !item.contains("Mac") => {
+        "Linux" | "X11" | "MeeGo" | "Ubuntu" | "Fedora" | "Debian" | "linux"
+            if !item.contains("Mac") =>
+        {
             (Family, "Linux", "")
         }
         "FreeBSD" | "OpenBSD" | "NetBSD" | "DragonFly" => (Own, "BSD", ""),
+        "Sailfish" => (Own, "Sailfish OS", rest),
+        "Bada" => (Own, "Bada", rest),
         "SunOS" => (Own, "Solaris", ""),
         "Fuchsia" => (Own, "Fuchsia", rest),
         _ => return None,

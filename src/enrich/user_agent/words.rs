@@ -33,8 +33,8 @@ pub fn tokens(agent: &str) -> impl Iterator<Item = Token<'_>> {
             0 => name,
             _ => start.get(..before.saturating_add(name.len())).unwrap_or(name),
         };
-        let bare = version.is_empty() && after.starts_with(' ');
-        wide_from = bare.then(|| start.get(before..)).flatten();
+        let goes_on = after.strip_prefix(' ').is_some_and(|next| !next.starts_with(is_gap));
+        wide_from = start.get(before..).filter(|_| version.is_empty() && goes_on);
         Some(Token { wide, name, version })
     })
 }
