@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::context::RequestContext;
-use crate::enrich::{self, Enriched, Facts};
+use crate::enrich::{self, Bots, Enriched, Facts};
 use crate::event::{Event, EventId, EventIds};
 use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation, Violations, shown};
 use crate::outcome::{Answer, DropReason, Outcome, Refusal, Telling};
@@ -101,7 +101,11 @@ impl Intake<'_> {
     /// The route of an event, if it takes that event.
     fn route(&self, enriched: &Enriched<'_>) -> Result<&Route, Ended> {
         let (event, tenant) = (&enriched.event, self.facts.tenant);
-        let subject = Subject { event, tenant: &tenant.name, bot: false };
+        let bot = self.facts.bot.is_some();
+        if bot && self.facts.enrichment.bots == Bots::Drop {
+            return Err(Ended::Dropped(event.id, DropReason::Bot));
+        }
+        let subject = Subject { event, tenant: &tenant.name, bot };
         let route = tenant.routes.route(subject);
         match route.sample.is_none_or(|sample| sample.takes(event)) {
             true => Ok(route),

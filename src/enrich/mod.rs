@@ -3,10 +3,13 @@
 //! What all events of a request share is worked out once, as [`Facts`]. What the person
 //! asked to leave out is left out here, so that no later step can tell it.
 
+pub mod bot;
 pub mod clock;
 pub mod cookieless;
 pub mod ip;
 pub mod local;
+mod tables;
+pub mod user_agent;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -15,9 +18,11 @@ use crate::context::{Geo, RequestContext, Signals};
 use crate::event::{DeviceId, Event};
 use crate::privacy::{DeviceIds, Reason};
 use crate::tenant::Tenant;
+use bot::Bot;
 use clock::Occurred;
 use cookieless::Visitor;
 use local::Local;
+use user_agent::Agent;
 
 /// Longer user agents are cut.
 const MAX_USER_AGENT_CHARS: usize = 1_024;
@@ -90,6 +95,10 @@ pub struct Facts<'a> {
     pub ip: Option<String>,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
+    /// The browser, the system and the device.
+    pub agent: Agent,
+    /// Whether a program made the request.
+    pub bot: Option<Bot>,
     /// Where the client is.
     pub geo: Geo,
     /// The language that the browser prefers.
@@ -122,6 +131,8 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
         enrichment: &config.enrichment,
         received_at,
         ip: context.ip.and_then(|address| tenant.privacy.ip.apply(address, salt.as_ref())),
+        agent: user_agent::agent(context.user_agent.as_deref(), &context.client_hints),
+        bot: bot::bot(context.user_agent.as_deref(), &context.client_hints),
         user_agent: context.user_agent.as_ref().map(|agent| cut(agent)),
         geo: context.geo.clone(),
         language: context.accept_language.as_deref().and_then(preferred_language),

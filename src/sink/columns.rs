@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use serde_with_macros::skip_serializing_none;
 
 use super::record::{Received, VERSION, milliseconds, milliseconds_if_any};
-use crate::enrich::Enriched;
 use crate::enrich::local::DayPart;
+use crate::enrich::user_agent::DeviceClass;
+use crate::enrich::{Enriched, bot};
 use crate::event::{DeviceId, EventId, EventName, Level};
 use crate::privacy::{Consent, Reason};
 use crate::route::SampleRate;
@@ -45,6 +46,15 @@ pub(super) struct EventColumns<'a> {
     user_id: Option<&'a str>,
     consent: Option<Consent>,
     stripped: Option<Reason>,
+    browser: Option<&'a str>,
+    browser_version: Option<&'a str>,
+    os: Option<&'a str>,
+    os_version: Option<&'a str>,
+    device_class: Option<DeviceClass>,
+    device_model: Option<&'a str>,
+    bot: Option<bool>,
+    bot_reason: Option<bot::Reason>,
+    bot_name: Option<&'a str>,
     build: Option<&'a str>,
     url: Option<&'a str>,
     title: Option<&'a str>,
@@ -87,6 +97,15 @@ impl<'a> EventColumns<'a> {
             user_id: event.user_id.as_deref().filter(|_| identifying),
             consent: event.consent,
             stripped: enriched.stripped,
+            browser: facts.agent.browser.as_deref(),
+            browser_version: facts.agent.browser_version.as_deref(),
+            os: facts.agent.os,
+            os_version: facts.agent.os_version.as_deref(),
+            device_class: facts.agent.device_class,
+            device_model: facts.agent.device_model.as_deref(),
+            bot: facts.bot.is_some().then_some(true),
+            bot_reason: facts.bot.as_ref().map(|bot| bot.reason),
+            bot_name: facts.bot.as_ref().and_then(|bot| bot.name.as_deref()),
             build: event.build.as_deref(),
             url: event.url.as_deref(),
             title: event.title.as_deref(),
