@@ -6,6 +6,7 @@
 //! an event. No sentence ever holds a secret.
 
 mod aws;
+pub mod clean;
 mod origins;
 mod privacy;
 mod routes;
@@ -15,6 +16,7 @@ mod tenants;
 use chrono::TimeDelta;
 use serde_json::Value;
 
+use crate::clean::Cleaning;
 use crate::enrich::{Bots, Enrichment};
 use crate::protocol::Limits;
 use crate::salt::Secret;
@@ -36,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// What becomes of events that the catalogue does not have.
     pub unknown_events: UnknownEvents,
+    /// How beacons are repaired.
+    pub cleaning: Cleaning,
     /// How events are enriched.
     pub enrichment: Enrichment,
     /// Salts what is hashed.
@@ -99,6 +103,7 @@ impl Config {
                 tenants: rules.tenants,
                 limits: rules.limits,
                 unknown_events: rules.unknown_events,
+                cleaning: rules.cleaning,
                 enrichment: rules.enrichment,
                 secret,
                 policy: rules.policy,
@@ -136,6 +141,7 @@ struct Rules {
     tenants: Tenants,
     limits: Limits,
     unknown_events: UnknownEvents,
+    cleaning: Cleaning,
     enrichment: Enrichment,
     policy: Policy,
     failed: Stream,
@@ -169,6 +175,7 @@ fn rules(
             &[("accept", UnknownEvents::Accept), ("fail", UnknownEvents::Fail)],
         )
         .unwrap_or_default();
+    let cleaning = clean::cleaning(&mut table);
     let enrichment = enrichment(&mut table);
     let policy = Policy {
         deadline_ms: table
@@ -184,7 +191,15 @@ fn rules(
         table.refuse("failed", "must be a stream that no route goes to");
     }
     table.finish();
-    Some(Rules { tenants: tenants?, limits, unknown_events, enrichment, policy, failed: failed? })
+    Some(Rules {
+        tenants: tenants?,
+        limits,
+        unknown_events,
+        cleaning: cleaning?,
+        enrichment,
+        policy,
+        failed: failed?,
+    })
 }
 
 fn enrichment(table: &mut Table<'_>) -> Enrichment {

@@ -35,6 +35,7 @@
     )
 )]
 
+pub mod clean;
 pub mod config;
 pub mod context;
 pub mod edge;

@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use crate::clean;
 use crate::config::Config;
 use crate::context::RequestContext;
 use crate::enrich::{self, Bots, Enriched, Facts};
@@ -16,6 +17,7 @@ use crate::privacy::{self, Consent, Standing};
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, Envelope, ProtocolError, native, pixel};
 use crate::route::{Route, Subject};
+use crate::schema;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::{Record, RecordError};
@@ -30,9 +32,12 @@ fn accept<'a>(
     intake: &'a Intake<'_>,
     ids: &mut EventIds,
 ) -> Result<Accepted<'a>, Ended> {
+    let (cleaning, platform) = (&intake.config.cleaning, intake.facts.platform.as_deref());
     let (beacon, stripped) = intake.admit(beacon, ids)?;
-    let event = validate::event(beacon.fields, &intake.envelope, ids)?;
-    let enriched = enrich::event(event, index, &intake.facts, stripped);
+    let (fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &schema::coerce);
+    let mut event = validate::event(fields, &intake.envelope, ids)?;
+    clean::after(&mut event, cleaning, platform, &mut repairs);
+    let enriched = enrich::event(event, index, &intake.facts, repairs, stripped);
     let route = intake.route(&enriched)?;
     let record = Record::of_event(&enriched, route.sample)
         .map_err(|error| Rejection::of_record(error, &enriched.event))?;

@@ -72,7 +72,7 @@ impl Condition {
             event.metadata.as_ref().and_then(|metadata| metadata.get(key)) == Some(value)
         };
         self.level.is_none_or(|level| event.level == Some(level))
-            && self.name.as_ref().is_none_or(|pattern| pattern.matches(&event.name))
+            && self.name.as_ref().is_none_or(|pattern| pattern.matches(event.name.as_str()))
             && self.tenant.as_deref().is_none_or(|wanted| wanted == tenant)
             && self.bot.is_none_or(|wanted| wanted == bot)
             && self.metadata.iter().all(in_metadata)
@@ -92,11 +92,11 @@ impl NamePattern {
     }
 
     /// Whether `name` is one of those meant.
-    pub fn matches(&self, name: &EventName) -> bool {
+    pub fn matches(&self, name: &str) -> bool {
         let Some((start, rest)) = self.0.split_once('*') else {
-            return self.0 == name.as_str();
+            return self.0 == name;
         };
-        let Some(mut name) = name.as_str().strip_prefix(start) else {
+        let Some(mut name) = name.strip_prefix(start) else {
             return false;
         };
         let (middle, end) = rest.rsplit_once('*').map_or((None, rest), |(m, e)| (Some(m), e));
@@ -108,6 +108,53 @@ impl NamePattern {
             }
         }
         name.ends_with(end)
+    }
+
+    /// Whether some name matches both.
+    pub fn meets(&self, other: &Self) -> bool {
+        // What is left of this pattern when as much of the other is used up as the loop has gone:
+        // each end that can be reached.
+        let (mine, theirs) = (self.0.as_bytes(), other.0.as_bytes());
+        let mut ends = vec![false; mine.len().saturating_add(1)];
+        if let Some(start) = ends.first_mut() {
+            *start = true;
+        }
+        skip_stars(&mut ends, mine);
+        for their in theirs {
+            let mut next: Vec<bool> = match their {
+                b'*' => {
+                    let first = ends.iter().position(|reached| *reached).unwrap_or(ends.len());
+                    (0..ends.len()).map(|end| end >= first).collect()
+                }
+                _ => vec![false; ends.len()],
+            };
+            if *their != b'*' {
+                for (end, my) in mine.iter().enumerate() {
+                    let reached = ends.get(end).copied().unwrap_or_default();
+                    let to = if *my == b'*' { end } else { end.saturating_add(1) };
+                    if let Some(slot) =
+                        next.get_mut(to).filter(|_| reached && (*my == b'*' || my == their))
+                    {
+                        *slot = true;
+                    }
+                }
+            }
+            skip_stars(&mut next, mine);
+            ends = next;
+        }
+        ends.last().copied().unwrap_or_default()
+    }
+}
+
+/// A star may stand for nothing, so whoever is before one is behind it as well.
+fn skip_stars(ends: &mut [bool], pattern: &[u8]) {
+    for (end, byte) in pattern.iter().enumerate() {
+        if *byte == b'*'
+            && ends.get(end) == Some(&true)
+            && let Some(behind) = ends.get_mut(end.saturating_add(1))
+        {
+            *behind = true;
+        }
     }
 }
 
@@ -246,8 +293,29 @@ mod tests {
             ("a*b*c", "a1c2c", false),
             ("*", "x", true),
         ] {
-            let name = EventName::parse(name.to_owned()).unwrap();
-            assert_eq!(pattern(text).unwrap().matches(&name), matches, "{text} {name:?}");
+            assert_eq!(pattern(text).unwrap().matches(name), matches, "{text} {name}");
+        }
+    }
+
+    #[test]
+    fn two_patterns_meet_where_a_name_matches_both() {
+        for (a, b, meet) in [
+            ("order_*", "order_placed", true),
+            ("order_*", "*", true),
+            ("order_*", "order_p*", true),
+            ("order_*", "page_*", false),
+            ("order_placed", "order_p", false),
+            ("a*b", "ab", true),
+            ("a*c", "ab*", true),
+            ("a*c", "ab", false),
+            ("*_placed", "order_*", true),
+            ("*x*", "ab*", true),
+            ("a*b", "a*c", false),
+            ("a*b*c", "*b", false),
+            ("aa*", "a", false),
+        ] {
+            let meets = |a: &str, b: &str| pattern(a).unwrap().meets(&pattern(b).unwrap());
+            assert_eq!((meets(a, b), meets(b, a)), (meet, meet), "{a} {b}");
         }
     }
 
@@ -263,7 +331,7 @@ mod tests {
                 name.push_str(part);
             }
             if let Some(pattern) = NamePattern::parse(&text) {
-                prop_assert!(pattern.matches(&EventName::parse(name).unwrap()));
+                prop_assert!(pattern.matches(&name) && pattern.meets(&NamePattern::parse(&name).unwrap()));
             }
         }
 

@@ -13,6 +13,7 @@ pub mod user_agent;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::clean::Repairs;
 use crate::config::Config;
 use crate::context::{Geo, RequestContext, Signals};
 use crate::event::{DeviceId, Event};
@@ -78,6 +79,8 @@ pub struct Enriched<'a> {
     pub new_visitor: Option<bool>,
     /// The device's id of the day before, just after midnight.
     pub previous_device_id: Option<DeviceId>,
+    /// What was repaired.
+    pub repairs: Repairs,
     /// Why identifiers are left out, where they are.
     pub stripped: Option<Reason>,
 }
@@ -97,6 +100,8 @@ pub struct Facts<'a> {
     pub user_agent: Option<String>,
     /// The browser, the system and the device.
     pub agent: Agent,
+    /// The system, in lower case, as cleaning rules name it.
+    pub platform: Option<String>,
     /// Whether a program made the request.
     pub bot: Option<Bot>,
     /// Where the client is.
@@ -125,13 +130,15 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
         )),
         _ => None,
     };
+    let agent = user_agent::agent(context.user_agent.as_deref(), &context.client_hints);
     let salt = secret.map(|secret| secret.salt_of(received_at.date_naive()));
     Facts {
         tenant,
         enrichment: &config.enrichment,
         received_at,
         ip: context.ip.and_then(|address| tenant.privacy.ip.apply(address, salt.as_ref())),
-        agent: user_agent::agent(context.user_agent.as_deref(), &context.client_hints),
+        platform: agent.os.map(str::to_ascii_lowercase),
+        agent,
         bot: bot::bot(context.user_agent.as_deref(), &context.client_hints),
         user_agent: context.user_agent.as_ref().map(|agent| cut(agent)),
         geo: context.geo.clone(),
@@ -159,6 +166,7 @@ pub fn event<'a>(
     mut event: Event,
     event_index: usize,
     facts: &'a Facts<'a>,
+    repairs: Repairs,
     stripped: Option<Reason>,
 ) -> Enriched<'a> {
     let occurred = clock::occurred(
@@ -188,6 +196,7 @@ pub fn event<'a>(
         local: utc_offset_minutes.and_then(|minutes| local::local(occurred.at, minutes)),
         new_visitor: new_visitor(&event, occurred.at),
         previous_device_id,
+        repairs,
         stripped,
         event,
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use serde_with_macros::skip_serializing_none;
 
 use super::record::{Received, VERSION, milliseconds, milliseconds_if_any};
+use crate::clean::Repairs;
 use crate::enrich::local::DayPart;
 use crate::enrich::user_agent::DeviceClass;
 use crate::enrich::{Enriched, bot};
@@ -64,6 +65,7 @@ pub(super) struct EventColumns<'a> {
     viewport_width: Option<u32>,
     viewport_height: Option<u32>,
     language: Option<&'a str>,
+    repairs: Option<&'a Repairs>,
     sample_rate: Option<f64>,
     props: Option<&'a Map<String, Value>>,
     metadata: Option<&'a Map<String, Value>>,
@@ -115,6 +117,7 @@ impl<'a> EventColumns<'a> {
             viewport_width: event.viewport.map(|size| size.width),
             viewport_height: event.viewport.map(|size| size.height),
             language: event.language.as_deref(),
+            repairs: Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()),
             sample_rate: sample.map(SampleRate::share),
             props: event.props.as_ref(),
             metadata: event.metadata.as_ref(),

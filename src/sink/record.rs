@@ -207,6 +207,7 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::clean::Repairs;
     use crate::config::Config;
     use crate::context::RequestContext;
     use crate::enrich;
@@ -256,7 +257,7 @@ pub(crate) mod tests {
             Envelope { sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(), device_id: None };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
         let event = validate::event(fields, &envelope, &mut ids).unwrap();
-        let record = Record::of_event(&enrich::event(event, 0, &facts, None), None).unwrap();
+        let record = Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None).unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
         assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_placed","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
     }

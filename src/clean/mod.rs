@@ -1,0 +1,291 @@
+//! Repairs known-bad values, and notes each repair; never refuses a beacon and never drops one.
+//!
+//! What is built in is always on: see [`builtin`] for the list. The rules that the
+//! configuration declares run once each, in their order, `before` or `after` validation; after
+//! a rule that changed something the built-in repairs run again, and with them the schema's own
+//! coercion. Cleaning is idempotent: what was cleaned needs no repair, whatever the rules
+//! are, because [`order`] refuses at start a list for which that could not hold.
+
+pub mod builtin;
+pub mod condition;
+pub mod decimal;
+pub mod order;
+pub mod path;
+pub mod rule;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::event::Event;
+use crate::protocol::Beacon;
+use path::{Document, Path, Place, Root};
+use rule::{Action, Rule};
+
+/// The rules that an operator declares; the default has none.
+#[derive(Debug, Clone, Default)]
+pub struct Cleaning {
+    /// For beacons, before they are validated.
+    pub before: Vec<Rule>,
+    /// For the props and metadata of events.
+    pub after: Vec<Rule>,
+    /// Whether a repair tells what was there before.
+    pub originals: Originals,
+}
+
+/// What a repair tells of the value that was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Originals {
+    /// Nothing.
+    #[default]
+    Forget,
+    /// All of it, but for what a rule dropped.
+    Keep,
+}
+
+/// One change that was made to a beacon or an event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Repair {
+    /// A built-in repair's name, or a declared rule's id.
+    pub rule: Cow<'static, str>,
+    /// JSON Pointer (RFC 6901) into the beacon to what was repaired.
+    pub pointer: String,
+    /// What was there, when that is to be kept; written as its JSON text, so that a column
+    /// of them has one type.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub original: Option<Value>,
+}
+
+fn as_text<S: Serializer>(original: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(original.as_ref().unwrap_or(&Value::Null))
+}
+
+/// The repairs of one event in their order, at most [`Repairs::MAX`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(transparent)]
+pub struct Repairs {
+    list: Vec<Repair>,
+    #[serde(skip)]
+    originals: Originals,
+}
+
+impl Repairs {
+    /// The most that are listed for one event.
+    pub const MAX: usize = 50;
+    /// The name of the last one where there were more.
+    pub const MORE: &str = "more";
+
+    /// None yet.
+    pub fn new(originals: Originals) -> Self {
+        Self { list: Vec::new(), originals }
+    }
+
+    /// All that are listed.
+    pub fn iter(&self) -> std::slice::Iter<'_, Repair> {
+        self.list.iter()
+    }
+
+    /// Whether nothing was repaired.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Notes a repair of what is at `pointer`.
+    fn add(
+        &mut self,
+        rule: impl Into<Cow<'static, str>>,
+        pointer: impl FnOnce() -> String,
+        original: Option<Value>,
+    ) {
+        if self.list.len() < Self::MAX {
+            let original = original.filter(|_| self.originals == Originals::Keep);
+            self.list.push(Repair { rule: rule.into(), pointer: pointer(), original });
+        } else if let Some(last) = self.list.last_mut() {
+            *last = Repair { rule: Self::MORE.into(), pointer: String::new(), original: None };
+        }
+    }
+
+    fn append(&mut self, others: Self) {
+        for Repair { rule, pointer, original } in others.list {
+            self.add(rule, || pointer, original);
+        }
+    }
+
+    /// Forgets the originals of what is at `path`, of what it holds and of what holds it.
+    fn forget(&mut self, path: &Path) {
+        let dropped = path.pointer();
+        let holds = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        for repair in &mut self.list {
+            if holds(&repair.pointer, &dropped) || holds(&dropped, &repair.pointer) {
+                repair.original = None;
+            }
+        }
+    }
+}
+
+/// The name of the schema's own repair: a text became the number or boolean that it wants.
+pub const COERCE: &str = "coerce";
+
+/// The schema's own repair of a beacon: tells the pointer and the original of each value
+/// that it changes.
+///
+/// It may depend on the beacon's name. It must be idempotent, must only turn texts below
+/// `props` and `metadata` into booleans or into numbers with the same digits, and must treat
+/// each by itself.
+pub type Coerce<'a> = dyn Fn(&mut Map<String, Value>, &mut dyn FnMut(String, Value)) + 'a;
+
+/// The name of the decoder's own repair: half of a surrogate pair became U+FFFD.
+pub const SURROGATE: &str = "surrogate";
+
+/// Repairs a beacon before it is validated. `platform` is in lower case.
+pub fn beacon(
+    beacon: Beacon,
+    cleaning: &Cleaning,
+    platform: Option<&str>,
+    coerce: &Coerce<'_>,
+) -> (Map<String, Value>, Repairs) {
+    let Beacon { mut fields, mended } = beacon;
+    let mut repairs = Repairs::new(cleaning.originals);
+    for pointer in mended {
+        repairs.add(SURROGATE, || pointer, None);
+    }
+    repairs.append(before(&mut fields, cleaning, platform, coerce));
+    (fields, repairs)
+}
+
+/// Repairs the fields of a beacon.
+fn before(
+    fields: &mut Map<String, Value>,
+    cleaning: &Cleaning,
+    platform: Option<&str>,
+    coerce: &Coerce<'_>,
+) -> Repairs {
+    let builtin = |fields: &mut Map<String, Value>, repairs: &mut Repairs| {
+        builtin::beacon(fields, repairs);
+        coerce(fields, &mut |pointer, original| repairs.add(COERCE, || pointer, Some(original)));
+    };
+    let mut repairs = Repairs::new(cleaning.originals);
+    builtin(fields, &mut repairs);
+    for rule in &cleaning.before {
+        run(rule, fields, platform, &builtin, &mut repairs);
+    }
+    repairs
+}
+
+/// Repairs the props and metadata of an event, and adds to its `repairs`.
+pub fn after(
+    event: &mut Event,
+    cleaning: &Cleaning,
+    platform: Option<&str>,
+    repairs: &mut Repairs,
+) {
+    if cleaning.after.is_empty() {
+        return;
+    }
+    let mut objects = Objects {
+        name: event.name.as_str(),
+        build: event.build.as_deref(),
+        props: event.props.take(),
+        metadata: event.metadata.take(),
+    };
+    let builtin = |objects: &mut Objects<'_>, repairs: &mut Repairs| {
+        for root in [Root::Props, Root::Metadata] {
+            if let (Place::Object(_), Some(key)) = (objects.object(root), root.key())
+                && let Some(object) = objects.object_mut(root)
+            {
+                builtin::object(key, object, repairs);
+            }
+        }
+    };
+    builtin(&mut objects, repairs);
+    for rule in &cleaning.after {
+        run(rule, &mut objects, platform, &builtin, repairs);
+    }
+    let Objects { props, metadata, .. } = objects;
+    (event.props, event.metadata) = (props, metadata);
+}
+
+/// What an event shows to rules.
+#[derive(Clone, PartialEq)]
+struct Objects<'a> {
+    name: &'a str,
+    build: Option<&'a str>,
+    props: Option<Map<String, Value>>,
+    metadata: Option<Map<String, Value>>,
+}
+
+impl Document for Objects<'_> {
+    fn name(&self) -> Option<&str> {
+        Some(self.name)
+    }
+
+    fn build(&self) -> Option<&str> {
+        self.build
+    }
+
+    fn object(&self, root: Root) -> Place<'_> {
+        let object = match root {
+            Root::Beacon => return Place::Taken,
+            Root::Props => &self.props,
+            Root::Metadata => &self.metadata,
+        };
+        object.as_ref().map_or(Place::Free, Place::Object)
+    }
+
+    fn object_mut(&mut self, root: Root) -> Option<&mut Map<String, Value>> {
+        match root {
+            Root::Beacon => None,
+            Root::Props => Some(self.props.get_or_insert_default()),
+            Root::Metadata => Some(self.metadata.get_or_insert_default()),
+        }
+    }
+}
+
+/// Runs `rule` until it is at rest, mostly once, with the built-in repairs after each time.
+///
+/// A rule whose change the built-in repairs undo did nothing; one that does not come to rest
+/// is not applied.
+fn run<D: Document>(
+    rule: &Rule,
+    document: &mut D,
+    platform: Option<&str>,
+    builtin: &impl Fn(&mut D, &mut Repairs),
+    repairs: &mut Repairs,
+) {
+    /// More than a rule and the repair of its result can need.
+    const MAX_ROUNDS: usize = 8;
+    let Some(mut edit) = rule.edit(document, platform) else { return };
+    let untouched = document.clone();
+    let mut noted = Repairs::new(repairs.originals);
+    for _ in 0..MAX_ROUNDS {
+        let before = document.clone();
+        let mut found = Repairs::new(repairs.originals);
+        let path = edit.first.0;
+        let original = path.get(document).filter(|_| rule.keeps_original()).cloned();
+        found.add(rule.id.clone(), || path.pointer(), original);
+        edit.apply(document);
+        builtin(document, &mut found);
+        let next = rule.edit(document, platform).filter(|_| *document != before);
+        if *document != before {
+            noted.append(found);
+        }
+        match next {
+            Some(next) => edit = next,
+            None => {
+                if rule.action == Action::Drop {
+                    repairs.forget(&rule.field);
+                }
+                repairs.append(noted);
+                return;
+            }
+        }
+    }
+    *document = untouched;
+}

@@ -1,0 +1,193 @@
+//! Whether rules, run one after the other, come to rest: what makes cleaning idempotent.
+//!
+//! After a rule has run it is at rest: to run it again would change nothing. A later rule
+//! that writes what an earlier one reads could wake it, so that a second cleaning would find
+//! more to do. Such a list is refused, unless the two exclude each other or the later
+//! rule's results can be seen to leave the earlier one at rest.
+
+use serde_json::{Map, Value};
+
+use super::condition::{Condition, Expected};
+use super::path::Path;
+use super::rule::{Action, Rule, Type};
+
+/// Two rules that could keep each other busy, by their positions in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The one that may be woken.
+    pub earlier: usize,
+    /// The one that wakes it.
+    pub later: usize,
+    /// By writing this.
+    pub path: Path,
+}
+
+/// The first conflict among `rules`.
+pub fn conflict(rules: &[Rule]) -> Option<Conflict> {
+    rules.iter().enumerate().find_map(|(earlier, rule)| {
+        let following = rules.get(earlier..).unwrap_or_default();
+        following.iter().enumerate().skip(1).find_map(|(distance, later)| {
+            let path = rule.woken_by(later, following)?.clone();
+            Some(Conflict { earlier, later: earlier.saturating_add(distance), path })
+        })
+    })
+}
+
+/// What a write leaves in a place.
+enum Result<'r> {
+    /// Nothing, or one of these values.
+    OneOf(Vec<Option<&'r Value>>),
+    /// What the action in place makes of a value.
+    Made(&'r Action),
+    /// Some other value.
+    Unknown,
+}
+
+impl Rule {
+    /// The place by whose writing `later` may wake this rule; `following` are the rules
+    /// from this one on.
+    fn woken_by<'l>(&self, later: &'l Rule, following: &[Rule]) -> Option<&'l Path> {
+        let settled = |path: &Path| {
+            !following.iter().any(|rule| rule.writes().any(|written| written.overlaps(path)))
+        };
+        if self.condition.excludes(&later.condition, settled) {
+            return None;
+        }
+        later.writes().find(|written| {
+            // The schema that turns texts into numbers is found by the name.
+            let renames = written.is_field("name") && !self.knows_only_the_name();
+            renames || (self.touches(written) && !self.rests_after(later, written))
+        })
+    }
+
+    /// Whether the rule looks at, or writes, anything in `place`.
+    fn touches(&self, place: &Path) -> bool {
+        self.places().any(|own| own.overlaps(place))
+            || (self.condition.name.is_some() && place.is_field("name"))
+            || (self.condition.build.is_some() && place.is_field("build"))
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Path> {
+        let tested = self.condition.tests.iter().map(|test| &test.field);
+        [&self.field].into_iter().chain(self.target()).chain(tested)
+    }
+
+    fn target(&self) -> Option<&Path> {
+        match &self.action {
+            Action::Rename(to) | Action::Scale { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// Whether it looks at no value but the name's, though perhaps at whether others exist.
+    fn knows_only_the_name(&self) -> bool {
+        let tests = self.condition.tests.iter();
+        self.writes().any(|written| written.is_field("name"))
+            && tests.clone().all(|test| {
+                test.field.is_field("name") || !matches!(test.expected, Expected::OneOf(_))
+            })
+    }
+
+    /// Whether this rule, at rest, stays so when `later` has written `place`.
+    fn rests_after(&self, later: &Rule, place: &Path) -> bool {
+        let result = later.result(place);
+        let stays_present = later.action.is_in_place();
+        // What only asks whether a value is there is not woken by another value.
+        let by_value = self.values_read().any(|own| own.overlaps(place))
+            || (self.condition.name.is_some() && place.is_field("name"))
+            || (self.condition.build.is_some() && place.is_field("build"));
+        if stays_present && !by_value {
+            return true;
+        }
+        let only_its_field = *place == self.field
+            && self.target().is_none_or(|target| !target.overlaps(place))
+            && self
+                .condition
+                .tests
+                .iter()
+                .all(|test| test.field == self.field || !test.field.overlaps(place));
+        only_its_field
+            && match result {
+                Result::OneOf(values) => values.into_iter().all(|value| self.rests_on(value)),
+                Result::Made(action) => self.rests_on_what_makes(action),
+                Result::Unknown => false,
+            }
+    }
+
+    /// The places of which the value counts, and not only that there is one.
+    fn values_read(&self) -> impl Iterator<Item = &Path> {
+        let field = match self.action {
+            Action::Rename(_) | Action::Drop => None,
+            _ => Some(&self.field),
+        };
+        let target = match &self.action {
+            Action::Scale { to, .. } => Some(to),
+            _ => None,
+        };
+        let tests = self.condition.tests.iter();
+        let tested = tests.filter(|test| matches!(test.expected, Expected::OneOf(_)));
+        field.into_iter().chain(target).chain(tested.map(|test| &test.field))
+    }
+
+    /// What the rule leaves in `place`, one of those it writes.
+    fn result(&self, place: &Path) -> Result<'_> {
+        match &self.action {
+            Action::Set(value) => Result::OneOf(vec![Some(value)]),
+            // A value that is not in the map stays, and it did not wake anybody before.
+            Action::Map(pairs) => Result::OneOf(pairs.iter().map(|(_, to)| Some(to)).collect()),
+            Action::Drop => Result::OneOf(vec![None]),
+            Action::Rename(_) if *place == self.field => Result::OneOf(vec![None]),
+            Action::Rename(_) | Action::Scale { .. } => Result::Unknown,
+            action @ (Action::Cast(_) | Action::Lower | Action::Upper | Action::Trim(_)) => {
+                Result::Made(action)
+            }
+        }
+    }
+
+    /// Whether there is a value that the rule's own condition lets pass and that it changes.
+    pub fn can_apply(&self) -> bool {
+        let mut own = self.condition.tests.iter().filter(|test| test.field == self.field);
+        own.all(|test| match (&test.expected, &self.action) {
+            (Expected::Present, _) | (Expected::Absent, Action::Set(_)) => true,
+            (Expected::Absent, _) => false,
+            // The text in the condition stands for a number or boolean as well.
+            (Expected::OneOf(_), Action::Cast(_)) => true,
+            (Expected::OneOf(values), _) => values.iter().any(|it| !self.rests_on(Some(it))),
+        })
+    }
+
+    /// Whether the rule has nothing to do where its field holds `value`, whatever else is true.
+    fn rests_on(&self, value: Option<&Value>) -> bool {
+        let of_field = |name| self.field.is_field(name);
+        let tests = self.condition.tests.iter().filter(|test| test.field == self.field);
+        let condition = Condition {
+            name: self.condition.name.clone().filter(|_| of_field("name")),
+            build: self.condition.build.clone().filter(|_| of_field("build")),
+            platforms: None,
+            tests: tests.cloned().collect(),
+        };
+        let rule = Rule { condition, ..self.clone() };
+        let mut document = Map::new();
+        rule.field.put(&mut document, value.cloned());
+        rule.edit(&document, None).is_none()
+    }
+
+    /// Whether the rule has nothing to do on what `action` makes of values on which it had
+    /// nothing to do.
+    fn rests_on_what_makes(&self, action: &Action) -> bool {
+        use Action::{Cast, Lower, Trim, Upper};
+        let on_field = self.condition.tests.iter().any(|test| test.field == self.field);
+        // Top-level fields have repairs of their own, which could meddle.
+        self.field.is_inner()
+            && !on_field
+            && match (&self.action, action) {
+                (Lower | Upper, Trim(_)) => true,
+                (Lower | Upper | Trim(_), Cast(Type::Integer | Type::Number | Type::Boolean)) => {
+                    true
+                }
+                (Cast(Type::String), Lower | Upper | Trim(_)) => true,
+                (Lower | Upper | Trim(_) | Cast(_), same) => self.action == *same,
+                _ => false,
+            }
+    }
+}

@@ -1,0 +1,198 @@
+//! A declared rule: one action on one field, under a condition.
+//!
+//! A rule only says what it would change; applying it to an unchanged result must come to
+//! nothing, which the caller makes sure of. What an action can't do it leaves alone: no
+//! value is ever lost to a rule but by `drop`, `set`, `map` and `scale`, which say so.
+
+use serde_json::{Number, Value};
+
+use super::condition::Condition;
+use super::decimal::Decimal;
+use super::path::{Document, Path};
+
+/// A repair that the configuration declares.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its name in the list of repairs.
+    pub id: String,
+    /// When it applies.
+    pub condition: Condition,
+    /// What it reads, and mostly also what it writes.
+    pub field: Path,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a rule does to its field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Puts this text, number or boolean there.
+    Set(Value),
+    /// Puts the second there where the first is found, compared by its text.
+    Map(Vec<(String, Value)>),
+    /// Turns it into another type, if its value has a form in that.
+    Cast(Type),
+    /// Makes its letters small.
+    Lower,
+    /// Makes its letters capital.
+    Upper,
+    /// Cuts these characters from its ends.
+    Trim(String),
+    /// Moves it to a place that is free.
+    Rename(Path),
+    /// Takes it away.
+    Drop,
+    /// Puts it, times a number, to another place.
+    Scale {
+        /// The number.
+        by: Decimal,
+        /// The place.
+        to: Path,
+    },
+}
+
+/// The types that a value can be cast to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// A text, from a number or boolean.
+    String,
+    /// A number without a fraction: from `"5"`, `5.0` or `5e0`.
+    Integer,
+    /// A number, from a text that is one.
+    Number,
+    /// From `"true"`, `"false"` in any case, and from 1 and 0.
+    Boolean,
+}
+
+/// What a rule would change.
+#[derive(Debug, PartialEq)]
+pub struct Edit<'r> {
+    /// Where, and what is there then.
+    pub first: (&'r Path, Option<Value>),
+    /// The other place of a rule that moves.
+    pub second: Option<(&'r Path, Option<Value>)>,
+}
+
+impl Rule {
+    /// What the rule would change in `document`; none when it does not apply.
+    pub fn edit(&self, document: &impl Document, platform: Option<&str>) -> Option<Edit<'_>> {
+        if !self.condition.holds(document, platform) {
+            return None;
+        }
+        let found = self.field.get(document);
+        let (place, value) = match &self.action {
+            Action::Set(value) => (&self.field, (found != Some(value)).then(|| value.clone())?),
+            Action::Drop => {
+                return found.map(|_| Edit { first: (&self.field, None), second: None });
+            }
+            Action::Rename(to) => {
+                let free = to.get(document).is_none() && to.is_open(document);
+                let moved = free.then(|| found.cloned())??;
+                return Some(Edit { first: (&self.field, None), second: Some((to, Some(moved))) });
+            }
+            Action::Scale { by, to } => {
+                let product = Decimal::parse(number_text(found?)?)?.times(*by)?.to_plain()?;
+                let known = to.get(document).and_then(Value::as_number);
+                (to, (known.map(Number::as_str) != Some(&product)).then(|| number(&product))??)
+            }
+            in_place => (&self.field, in_place.changed(found?)?),
+        };
+        place.is_open(document).then_some(Edit { first: (place, Some(value)), second: None })
+    }
+
+    /// Every place that the rule may write.
+    pub fn writes(&self) -> impl Iterator<Item = &Path> {
+        let (field, to) = match &self.action {
+            Action::Rename(to) => (Some(&self.field), Some(to)),
+            Action::Scale { to, .. } => (None, Some(to)),
+            _ => (Some(&self.field), None),
+        };
+        field.into_iter().chain(to)
+    }
+
+    /// Whether what was there may be kept beside the repair: not what was to go, and
+    /// nothing was lost by a move.
+    pub fn keeps_original(&self) -> bool {
+        !matches!(self.action, Action::Drop | Action::Rename(_))
+    }
+}
+
+impl Edit<'_> {
+    /// Makes the change.
+    pub fn apply(self, document: &mut impl Document) {
+        for (path, value) in [Some(self.first), self.second].into_iter().flatten() {
+            path.put(document, value);
+        }
+    }
+}
+
+impl Action {
+    /// Whether the value stays where it is, and stays a value.
+    pub fn is_in_place(&self) -> bool {
+        !matches!(self, Self::Set(_) | Self::Rename(_) | Self::Drop | Self::Scale { .. })
+    }
+
+    /// What an action in place makes of `value`, when that is something else.
+    fn changed(&self, value: &Value) -> Option<Value> {
+        let changed = match self {
+            Self::Map(pairs) => {
+                let text = text_of(value)?;
+                pairs.iter().find(|(from, _)| from == text)?.1.clone()
+            }
+            Self::Cast(wanted) => wanted.cast(value)?,
+            Self::Lower => Value::String(value.as_str()?.to_lowercase()),
+            Self::Upper => Value::String(value.as_str()?.to_uppercase()),
+            Self::Trim(characters) => {
+                Value::String(value.as_str()?.trim_matches(|it| characters.contains(it)).to_owned())
+            }
+            Self::Set(_) | Self::Rename(_) | Self::Drop | Self::Scale { .. } => return None,
+        };
+        (changed != *value).then_some(changed)
+    }
+}
+
+impl Type {
+    fn cast(self, value: &Value) -> Option<Value> {
+        match self {
+            Self::String => text_of(value).map(|text| Value::String(text.to_owned())),
+            Self::Integer => {
+                let decimal = Decimal::parse(number_text(value)?)?;
+                decimal.is_integer().then(|| number(&decimal.to_plain()?))?
+            }
+            Self::Number => {
+                let text = number_text(value)?;
+                number(text).or_else(|| number(&Decimal::parse(text)?.to_plain()?))
+            }
+            Self::Boolean => {
+                let text = text_of(value)?;
+                let is = |word: &str| text.eq_ignore_ascii_case(word);
+                ((is("true") || is("1")) || (is("false") || is("0")))
+                    .then(|| Value::Bool(is("true") || is("1")))
+            }
+        }
+    }
+}
+
+/// The text of a text, a number or a boolean.
+pub fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.as_str()),
+        Value::Bool(true) => Some("true"),
+        Value::Bool(false) => Some("false"),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn number_text(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.as_str()),
+        _ => None,
+    }
+}
+
+/// The number that `text` is as JSON writes it, with all its digits.
+pub fn number(text: &str) -> Option<Value> {
+    text.parse().ok().map(Value::Number)
+}

@@ -1,0 +1,187 @@
+//! What is repaired in any text: white space around it, control characters in it, and
+//! characters that a server's log escaped as `\xHH`.
+//!
+//! Line feeds and tabs inside a text are content and stay. Cleaning a clean text changes
+//! nothing: an escape is undone only where that can't make a further escape.
+
+/// White space at an end was cut.
+pub const TRIM: &str = "trim";
+/// Control characters were removed.
+pub const CONTROL_CHARACTERS: &str = "control_characters";
+/// Escapes such as `\x22` were undone.
+pub const HEX_QUOTE: &str = "hex_quote";
+
+/// A text that was repaired, and what was done to it in that order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cleaned {
+    /// The text as it is now.
+    pub text: String,
+    /// The names of the repairs.
+    pub repairs: Vec<&'static str>,
+}
+
+/// The clean form of `text`, when it is another.
+pub fn cleaned(text: &str) -> Option<Cleaned> {
+    if is_plain(text) {
+        return None;
+    }
+    let mut cleaned = Cleaned { text: String::new(), repairs: Vec::new() };
+    // The order matters: each step leaves nothing for those before it to do.
+    let mut current = text;
+    let stripped: String;
+    if current.contains(is_unwanted) {
+        stripped = current.replace(is_unwanted, "");
+        current = &stripped;
+        cleaned.repairs.push(CONTROL_CHARACTERS);
+    }
+    let unescaped = unescaped(current);
+    if let Some(unescaped) = &unescaped {
+        current = unescaped;
+        cleaned.repairs.push(HEX_QUOTE);
+    }
+    let trimmed = current.trim();
+    if trimmed.len() < current.len() {
+        cleaned.repairs.push(TRIM);
+    }
+    if cleaned.repairs.is_empty() {
+        return None;
+    }
+    cleaned.text = trimmed.to_owned();
+    Some(cleaned)
+}
+
+/// Whether nothing in `text` could need a repair; most texts, at the cost of one look at each
+/// byte.
+fn is_plain(text: &str) -> bool {
+    let odd =
+        |byte: u8| (byte < b' ' && byte != b'\n' && byte != b'\t') || byte == b'\\' || byte > b'~';
+    let space = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
+    let bytes = text.as_bytes();
+    !space(bytes.first())
+        && !space(bytes.last())
+        && !bytes.iter().fold(false, |found, byte| found | odd(*byte))
+}
+
+/// C0 and C1 without line feed and tab, the byte order mark and its mirror image.
+fn is_unwanted(character: char) -> bool {
+    (character.is_control() && !matches!(character, '\n' | '\t'))
+        || matches!(character, '\u{feff}' | '\u{fffe}')
+}
+
+/// `text` with its `\xHH` undone, when it has any that can be.
+fn unescaped(text: &str) -> Option<String> {
+    let mut output = String::new();
+    let (mut done, mut from) = (0, 0);
+    while let Some(found) = text.get(from..)?.find("\\x") {
+        let at = from.saturating_add(found);
+        from = match escaped(text.as_bytes().get(at..)?) {
+            Some((character, length)) => {
+                output.push_str(text.get(done..at)?);
+                output.push(character);
+                done = at.saturating_add(length);
+                done
+            }
+            None => at.saturating_add(2),
+        };
+    }
+    if done == 0 {
+        return None;
+    }
+    output.push_str(text.get(done..)?);
+    Some(output)
+}
+
+/// The character whose escaped UTF-8 stands at the start of `bytes`, and how long that is.
+///
+/// Letters, digits and the backslash stay escaped, since with what surrounds them they could
+/// read as an escape of their own; so do characters that would be removed.
+fn escaped(bytes: &[u8]) -> Option<(char, usize)> {
+    const ESCAPE: usize = r"\xHH".len();
+    let mut encoded = [0; 4];
+    let mut length = 0_usize;
+    for (index, escape) in bytes.chunks(ESCAPE).take(encoded.len()).enumerate() {
+        let &[b'\\', b'x', high, low] = escape else { return None };
+        let (high, low) = (char::from(high).to_digit(16)?, char::from(low).to_digit(16)?);
+        let byte = u8::try_from(high.saturating_mul(16).saturating_add(low)).ok()?;
+        *encoded.get_mut(index)? = byte;
+        length = length.saturating_add(ESCAPE);
+        let read = std::str::from_utf8(encoded.get(..=index)?).ok();
+        if let Some(character) = read.and_then(|text| text.chars().next()) {
+            let stays =
+                character == '\\' || character.is_ascii_alphanumeric() || is_unwanted(character);
+            return (!stays).then_some((character, length));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_repaired_and_each_repair_is_named() {
+        let cases: [(&str, &str, &[&str]); 21] = [
+            ("  a b \n", "a b", &[TRIM]),
+            ("\u{a0}a\u{3000}", "a", &[TRIM]),
+            (" ", "", &[TRIM]),
+            ("a\0b\u{7f}c\u{85}", "abc", &[CONTROL_CHARACTERS]),
+            ("\u{feff}a\u{fffe}", "a", &[CONTROL_CHARACTERS]),
+            ("a\r\n\tb", "a\n\tb", &[CONTROL_CHARACTERS]),
+            (" \0 a", "a", &[CONTROL_CHARACTERS, TRIM]),
+            (r"say \x22hi\x22", "say \"hi\"", &[HEX_QUOTE]),
+            (r"\xC3\xBCber", "über", &[HEX_QUOTE]),
+            (r"\xc3\xbc\x3c", "ü<", &[HEX_QUOTE]),
+            (r"\xF0\x9F\x98\x80", "😀", &[HEX_QUOTE]),
+            (r"a\x0Ab", "a\nb", &[HEX_QUOTE]),
+            (r"a\x20", "a", &[HEX_QUOTE, TRIM]),
+            (r"\x22\xC3\x22", "\"\\xC3\"", &[HEX_QUOTE]),
+            (r"\x22\xE2\x82", "\"\\xE2\\x82", &[HEX_QUOTE]),
+            ("\\\0x22", "\"", &[CONTROL_CHARACTERS, HEX_QUOTE]),
+            (r"\x5Cx22 \x22", r#"\x5Cx22 ""#, &[HEX_QUOTE]),
+            (r"\x41\x22", r#"\x41""#, &[HEX_QUOTE]),
+            (r"\x00\x22", r#"\x00""#, &[HEX_QUOTE]),
+            (r"\xC2\x85\x22", r#"\xC2\x85""#, &[HEX_QUOTE]),
+            (r"\\x22", r#"\""#, &[HEX_QUOTE]),
+        ];
+        for (text, expected, repairs) in cases {
+            let expected = Cleaned { text: expected.to_owned(), repairs: repairs.to_vec() };
+            assert_eq!(cleaned(text), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_clean_text_is_left_alone() {
+        for text in [
+            "",
+            "a",
+            "two\nlines\tand a tab",
+            "zero\u{200b}width\u{200d}",
+            "grüezi 😀",
+            r"C:\x86\x",
+            r"\x5Cx22",
+            r"\X22",
+            r"\x2",
+            r"\x2\x32",
+            r"\u0022",
+            r"\xFF\xFE",
+            r"\xEF\xBB\xBF",
+        ] {
+            assert_eq!(cleaned(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_cleaned_is_clean(
+            text in r"(\\|\\x|x|2|C3|BC|E2|82|5C|\\x(22|5C|78|32|C3|BC|E2|82|AC|00|20|C2|85|A0)|\x00|\u{85}| |\n|ü|[a-z])*"
+        ) {
+            if let Some(Cleaned { text: once, repairs }) = cleaned(&text) {
+                prop_assert!(!repairs.is_empty() && once != text);
+                prop_assert_eq!(cleaned(&once), None);
+            }
+        }
+    }
+}

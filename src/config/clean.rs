@@ -1,0 +1,452 @@
+//! Reads the declared repairs: `clean`, a list of rules, and `keep_originals`.
+//!
+//! A rule that could never apply, one whose result would need a repair itself, and a list of
+//! rules that could keep each other busy are mistakes like any other.
+
+use chrono::DateTime;
+use serde_json::{Map, Value};
+
+use super::table::Table;
+use crate::clean::builtin;
+use crate::clean::condition::{Build, BuildRange, Condition, Expected, Test};
+use crate::clean::decimal::Decimal;
+use crate::clean::order;
+use crate::clean::path::Path;
+use crate::clean::rule::{Action, Rule, Type, text_of};
+use crate::clean::text;
+use crate::clean::{Cleaning, Originals, Repairs};
+use crate::event::EventIds;
+use crate::protocol::Envelope;
+use crate::route::NamePattern;
+use crate::validate;
+
+/// The keys of the actions, of which a rule has one.
+const ACTIONS: [&str; 9] =
+    ["set", "map", "cast", "lower", "upper", "trim", "rename", "drop", "scale"];
+
+/// When a rule runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Stage {
+    #[default]
+    Before,
+    After,
+}
+
+/// Reads `clean` and `keep_originals`; none when there is a mistake in them.
+pub fn cleaning(table: &mut Table<'_>) -> Option<Cleaning> {
+    let mistakes = table.mistakes();
+    let originals = match table.boolean("keep_originals") {
+        Some(true) => Originals::Keep,
+        Some(false) | None => Originals::Forget,
+    };
+    let mut cleaning = Cleaning { originals, ..Cleaning::default() };
+    let list = match table.optional("clean") {
+        None => Vec::new(),
+        Some(Value::Array(list)) => list,
+        Some(_) => {
+            table.refuse("clean", "must be a list of rules, which are tables");
+            return None;
+        }
+    };
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for (index, value) in list.into_iter().enumerate() {
+        let key = format!("clean[{index}]");
+        let read = table.nested(&key, value, |table| rule(table, &key));
+        match read {
+            Some(Ok((stage, rule))) => {
+                let taken = |other: &Rule| other.id == rule.id;
+                if cleaning.before.iter().chain(&cleaning.after).any(taken) {
+                    table.refuse(&key, format!("has the id {:?} of an earlier rule", rule.id));
+                }
+                let (rules, indexes) = match stage {
+                    Stage::Before => (&mut cleaning.before, &mut before),
+                    Stage::After => (&mut cleaning.after, &mut after),
+                };
+                rules.push(rule);
+                indexes.push(index);
+            }
+            Some(Err(Some(problem))) => table.refuse(&key, problem),
+            Some(Err(None)) | None => {}
+        }
+    }
+    // What is said of the order is of use only once each rule is right.
+    if table.mistakes() == mistakes {
+        conflict(table, &cleaning.before, &before);
+        conflict(table, &cleaning.after, &after);
+    }
+    (table.mistakes() == mistakes).then_some(cleaning)
+}
+
+/// Tells of rules that could keep each other busy; `indexes` are their places in `clean`.
+fn conflict(table: &mut Table<'_>, rules: &[Rule], indexes: &[usize]) {
+    let Some(order::Conflict { earlier, later, path }) = order::conflict(rules) else { return };
+    let (Some(earlier), Some(later)) = (indexes.get(earlier), indexes.get(later)) else { return };
+    let problem = if path.is_field("name") {
+        format!("writes name, on which clean[{earlier}] depends; put it first")
+    } else {
+        format!(
+            "writes {path}, which clean[{earlier}] uses; put it first, or give the two conditions \
+             that exclude each other"
+        )
+    };
+    table.refuse(&format!("clean[{later}]"), problem);
+}
+
+/// Reads one rule; an error may hold what is wrong with the rule as a whole.
+fn rule(table: &mut Table<'_>, key: &str) -> Result<(Stage, Rule), Option<String>> {
+    let mistakes = table.mistakes();
+    let id = id(table).unwrap_or_else(|| key.to_owned());
+    let stage = table.choice("stage", &[("before", Stage::Before), ("after", Stage::After)]);
+    let stage = stage.unwrap_or_default();
+    let condition = condition(table, stage);
+    let field = table.required("field").and_then(|value| path(table, "field", &value, stage));
+    let to = table.optional("to");
+    let mut actions: Vec<(&str, Value)> =
+        ACTIONS.iter().filter_map(|key| table.optional(key).map(|value| (*key, value))).collect();
+    let one = "needs exactly one action";
+    let (name, value) = match (actions.pop(), actions.is_empty()) {
+        (Some(action), true) => action,
+        (None, _) => return Err(Some(format!("{one} of {}", ACTIONS.join(", ")))),
+        (Some((last, _)), false) => {
+            let mut names: Vec<&str> = actions.iter().map(|(name, _)| *name).collect();
+            names.push(last);
+            return Err(Some(format!("{one}, not {}", names.join(" and "))));
+        }
+    };
+    let field = field.ok_or(None)?;
+    if to.is_some() && name != "scale" {
+        table.refuse("to", format!("goes with scale, not with {name}"));
+    }
+    let action = action(table, name, value, to, &field, stage);
+    let rule = Rule { id, condition, field, action: action.ok_or(None)? };
+    match table.mistakes() == mistakes {
+        true if rule.can_apply() => Ok((stage, rule)),
+        true => Err(Some(format!("can never apply: no value that `when` lets pass needs {name}"))),
+        false => Err(None),
+    }
+}
+
+fn id(table: &mut Table<'_>) -> Option<String> {
+    let fits = |id: &str| {
+        let of_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        (1..=64).contains(&id.len()) && id.bytes().all(of_id)
+    };
+    match table.optional("id")? {
+        Value::String(id) if builtin::NAMES.contains(&id.as_str()) => {
+            table.refuse("id", format!("must not be {id:?}, the name of a built-in repair"));
+            None
+        }
+        Value::String(id) if fits(&id) => Some(id),
+        _ => {
+            table.refuse("id", "must be 1 to 64 letters, digits, dots, hyphens and underscores");
+            None
+        }
+    }
+}
+
+fn condition(table: &mut Table<'_>, stage: Stage) -> Condition {
+    let name = table.optional("name").and_then(|value| {
+        let pattern = value.as_str().and_then(NamePattern::parse);
+        if pattern.is_none() {
+            table.refuse("name", "must be an event's name, or the start of names and a *");
+        }
+        pattern
+    });
+    let build = table.optional("build").and_then(|value| table.nested("build", value, range));
+    let platforms = table.optional("platform").and_then(|value| platforms(table, value));
+    let tests = match table.optional("when") {
+        None => Vec::new(),
+        Some(Value::Array(list)) if !list.is_empty() => {
+            let list = list.into_iter().enumerate();
+            let read = list.map(|(index, value)| {
+                table.nested(&format!("when[{index}]"), value, |table| test(table, stage))
+            });
+            read.flatten().flatten().collect()
+        }
+        Some(value) => {
+            let read = table.nested("when", value, |table| test(table, stage));
+            read.flatten().into_iter().collect()
+        }
+    };
+    let condition = Condition { name, build: build.flatten(), platforms, tests };
+    if condition.excludes(&condition, |_| true) {
+        table.refuse("when", "can never hold: one of its tests excludes another");
+    }
+    condition
+}
+
+fn range(table: &mut Table<'_>) -> Option<BuildRange> {
+    let mut end = |key: &str| {
+        let value = table.optional(key)?;
+        let build = value.as_str().and_then(Build::parse);
+        if build.is_none() {
+            table.refuse(key, format!("must be a text of numbers such as \"1.4.2\", not {value}"));
+        }
+        build
+    };
+    let range = BuildRange { from: end("from"), to: end("to") };
+    if range.from.is_none() && range.to.is_none() {
+        table.refuse("from", "or to must be given");
+    } else if range.is_empty() {
+        table.refuse("to", "must not be before from");
+    }
+    Some(range)
+}
+
+fn platforms(table: &mut Table<'_>, value: Value) -> Option<Vec<String>> {
+    let list = match value {
+        Value::Array(list) => list,
+        one => vec![one],
+    };
+    let names: Option<Vec<String>> = list
+        .iter()
+        .map(|name| name.as_str().filter(|it| !it.is_empty() && it.to_lowercase() == **it))
+        .map(|name| name.map(str::to_owned))
+        .collect();
+    let names = names.filter(|names| !names.is_empty());
+    if names.is_none() {
+        table.refuse("platform", "must be a platform such as \"ios\" in lower case, or a list");
+    }
+    names
+}
+
+fn test(table: &mut Table<'_>, stage: Stage) -> Option<Test> {
+    let field = table.required("field").and_then(|value| path(table, "field", &value, stage));
+    let expected = match (table.optional("is"), table.boolean("exists")) {
+        (Some(value), None) => one_of(table, value).map(Expected::OneOf),
+        (None, Some(true)) => Some(Expected::Present),
+        (None, Some(false)) => Some(Expected::Absent),
+        _ => {
+            table.refuse("is", "or exists must be given, and not both");
+            None
+        }
+    };
+    Some(Test { field: field?, expected: expected? })
+}
+
+fn one_of(table: &mut Table<'_>, value: Value) -> Option<Vec<Value>> {
+    let values = match value {
+        Value::Array(list) => list,
+        one => vec![one],
+    };
+    let problem = match values.iter().find_map(never_found) {
+        Some(problem) => problem,
+        None if values.is_empty() => "must not be an empty list".to_owned(),
+        None => return Some(values),
+    };
+    table.refuse("is", problem);
+    None
+}
+
+/// Why `value` is never found in a beacon whose texts were cleaned.
+fn never_found(value: &Value) -> Option<String> {
+    match text_of(value) {
+        None => Some(format!("must be texts, numbers or booleans, not {value}")),
+        Some(found) => text::cleaned(found)
+            .map(|cleaned| format!("can't be {found:?}, which is {:?} once cleaned", cleaned.text)),
+    }
+}
+
+fn path(table: &mut Table<'_>, key: &str, value: &Value, stage: Stage) -> Option<Path> {
+    let read = match value.as_str().map(Path::parse) {
+        None => Err(format!("must be a path such as \"props.price\", not {value}")),
+        Some(Ok(path)) if stage == Stage::After && !path.is_inner() => {
+            Err("must go below props or metadata in the stage \"after\"".to_owned())
+        }
+        Some(read) => read,
+    };
+    read.map_err(|problem| table.refuse(key, problem)).ok()
+}
+
+/// Reads the action `name`, whose value is `value`, on `field`.
+fn action(
+    table: &mut Table<'_>,
+    name: &str,
+    value: Value,
+    to: Option<Value>,
+    field: &Path,
+    stage: Stage,
+) -> Option<Action> {
+    let read = match name {
+        "set" => match misfit(field, &value) {
+            None => Ok(Action::Set(value)),
+            Some(problem) => Err(problem),
+        },
+        "map" => pairs(field, value).map(Action::Map),
+        "cast" => match value.as_str() {
+            _ if !field.is_inner() => Err("must be of a field below props or metadata".to_owned()),
+            Some("string") => Ok(Action::Cast(Type::String)),
+            Some("integer") => Ok(Action::Cast(Type::Integer)),
+            Some("number") => Ok(Action::Cast(Type::Number)),
+            Some("boolean") => Ok(Action::Cast(Type::Boolean)),
+            _ => Err(format!(
+                "must be one of \"string\", \"integer\", \"number\", \"boolean\", not {value}"
+            )),
+        },
+        "lower" => only_true(&value, Action::Lower),
+        "upper" => only_true(&value, Action::Upper),
+        "trim" => match value.as_str() {
+            Some(characters) if characters.chars().any(|it| !it.is_whitespace()) => {
+                Ok(Action::Trim(characters.to_owned()))
+            }
+            _ => Err("must be a text of the characters to cut from both ends, such as \"#*\"; \
+                      white space is cut from every text without a rule"
+                .to_owned()),
+        },
+        "drop" if field.is_field("name") => {
+            Err("can't be of name, which an event must have".to_owned())
+        }
+        "drop" => only_true(&value, Action::Drop),
+        "rename" => {
+            let to = path(table, "rename", &value, stage)?;
+            match () {
+                () if field.is_field("name") => {
+                    Err("can't be of name, which an event must have".to_owned())
+                }
+                () if to.overlaps(field) => {
+                    Err(format!("must be another place than {field}, and not in or around it"))
+                }
+                () => Ok(Action::Rename(to)),
+            }
+        }
+        _ => return scale(table, &value, to, field, stage),
+    };
+    read.map_err(|problem| table.refuse(name, problem)).ok()
+}
+
+fn only_true(value: &Value, action: Action) -> Result<Action, String> {
+    match value {
+        Value::Bool(true) => Ok(action),
+        other => Err(format!("must be true, not {other}")),
+    }
+}
+
+fn scale(
+    table: &mut Table<'_>,
+    value: &Value,
+    to: Option<Value>,
+    field: &Path,
+    stage: Stage,
+) -> Option<Action> {
+    let by = value.as_number().and_then(|number| Decimal::parse(number.as_str()));
+    let by = by.filter(|by| !by.is_zero() && by.to_plain().is_some());
+    if by.is_none() {
+        table.refuse("scale", format!("must be a number other than 0, not {value}"));
+    }
+    if !field.is_inner() {
+        table.refuse("scale", "must be of a field below props or metadata");
+    }
+    let Some(to) = to else {
+        table.refuse(
+            "to",
+            "must be another field: in place, each cleaning would scale the number again",
+        );
+        return None;
+    };
+    let to = path(table, "to", &to, stage)?;
+    if !to.is_inner() || to.overlaps(field) {
+        table.refuse(
+            "to",
+            format!(
+                "must go below props or metadata, and not be {field}: in place, each cleaning \
+                 would scale the number again"
+            ),
+        );
+    }
+    Some(Action::Scale { by: by?, to })
+}
+
+fn pairs(field: &Path, value: Value) -> Result<Vec<(String, Value)>, String> {
+    let Value::Object(pairs) = value else {
+        return Err("must be a table of what is found and what to put there".to_owned());
+    };
+    if pairs.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    for (from, to) in &pairs {
+        if let Some(problem) = never_found(&Value::String(from.clone())) {
+            return Err(problem);
+        }
+        if let Some(problem) = misfit(field, to) {
+            return Err(problem);
+        }
+        if text_of(to).is_some_and(|to| pairs.contains_key(to)) {
+            return Err(format!("must not put {to} there, which it maps itself"));
+        }
+    }
+    Ok(pairs.into_iter().collect())
+}
+
+/// Why `value` can't be put to `field` by a rule.
+fn misfit(field: &Path, value: &Value) -> Option<String> {
+    if text_of(value).is_none() {
+        return Some(format!("must be a text, a number or a boolean, not {value}"));
+    }
+    if field.is_field("id") {
+        return Some("can't be of id, which must tell each event from all others".to_owned());
+    }
+    let mut fields = Map::new();
+    fields.insert("name".to_owned(), Value::String("a".to_owned()));
+    field.put(&mut fields, Some(value.clone()));
+    let mut repairs = Repairs::new(Originals::Forget);
+    builtin::beacon(&mut fields, &mut repairs);
+    if let Some(repair) = repairs.iter().next() {
+        return Some(format!("can't be {value}, which needs the repair {} itself", repair.rule));
+    }
+    let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+    let refused = validate::event(fields, &Envelope::default(), &mut ids).err()?;
+    Some(format!("can't be {value}: {}", refused.violations.first.message))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::super::ConfigError;
+    use super::*;
+
+    /// The rules, or the mistakes in them as sentences.
+    pub(crate) fn parsed(clean: Value) -> Result<Cleaning, Vec<String>> {
+        table(json!({"clean": clean}))
+    }
+
+    fn table(value: Value) -> Result<Cleaning, Vec<String>> {
+        let mut errors = Vec::new();
+        let mut table = Table::new("HEADWATER".to_owned(), value, &mut errors).unwrap();
+        let read = cleaning(&mut table);
+        table.finish();
+        assert_eq!(read.is_some(), errors.is_empty());
+        read.ok_or_else(|| errors.iter().map(ConfigError::to_string).collect())
+    }
+
+    /// The rules, which have no mistake.
+    pub(crate) fn read(clean: Value) -> Cleaning {
+        parsed(clean).unwrap()
+    }
+
+    #[test]
+    fn a_whole_list_is_read() {
+        let cleaning = table(json!({"keep_originals": true, "clean": [
+            {"name": "page_*", "build": {"from": "1.4.0", "to": "1.4.9"}, "field": "props.price",
+             "scale": 0.01, "to": "props.price_chf"},
+            {"id": "tag", "when": {"field": "metadata.tag", "is": "tst"}, "field": "metadata.tag", "set": "test"},
+            {"field": "props.sku", "trim": "#"},
+            {"field": "props.email", "drop": true},
+            {"field": "props.qty", "cast": "integer"},
+            {"field": "props.Colour", "rename": "props.colour"},
+            {"platform": ["ios", "android"], "field": "props.country", "lower": true},
+            {"field": "props.size", "map": {"S": "small"}, "stage": "after"},
+        ]}))
+        .unwrap();
+        assert_eq!(cleaning.originals, Originals::Keep);
+        let ids: Vec<&str> = cleaning.before.iter().map(|rule| rule.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            ["clean[0]", "tag", "clean[2]", "clean[3]", "clean[4]", "clean[5]", "clean[6]"]
+        );
+        assert_eq!(cleaning.after[0].id, "clean[7]");
+        let none = table(json!({})).unwrap();
+        assert!(none.before.is_empty() && none.after.is_empty());
+        assert_eq!(none.originals, Originals::Forget);
+    }
+}
