@@ -366,7 +366,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, origins, ip, gpc, dnt, consent, cookieless, routes, keys, limits, unknown_events, clock_skew_s, bots, internal_domains, deadline_ms, failed";
+        let known = "delivery, origins, ip, gpc, dnt, consent, cookieless, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, failed";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
         let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::privacy::Consent;
+use crate::schema::Schema;
 
 /// A beacon that passed validation.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Event {
     pub id: EventId,
     /// What happened.
     pub name: EventName,
+    /// The schema that it was held to, where the catalogue has one.
+    pub schema: Option<&'static Schema>,
     /// The browser or machine that made it.
     pub device_id: Option<DeviceId>,
     /// The client's clock when it happened.

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::event::EventId;
 use crate::privacy::Reason;
 use crate::protocol::{self, Beacon, Envelope, Limits, pixel};
+use crate::schema::Schema;
 
 /// A beacon, or a whole body, that was refused and kept.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct FailedEvent {
     pub tenant: String,
     /// The beacon's name when it was readable.
     pub name: Option<String>,
+    /// The schema that it was held to.
+    pub schema: Option<&'static Schema>,
     /// Where on its way it was refused.
     pub stage: Stage,
     /// Why.
@@ -100,7 +103,7 @@ pub enum Code {
     MissingField,
     /// A field that comes twice, so that one of its values would be lost.
     DuplicateField,
-    /// A field that the protocol does not have.
+    /// A field that the protocol, or the event's schema, does not have.
     UnknownField,
     /// A field of another type than it must be.
     WrongType,
@@ -108,8 +111,22 @@ pub enum Code {
     BadFormat,
     /// A text longer than its field's limit.
     TooLong,
-    /// A number outside of its field's range.
+    /// A text shorter than its field's limit.
+    TooShort,
+    /// A number outside of its field's range, or off its steps.
     OutOfRange,
+    /// A value that is none of those that may stand here.
+    NotAllowed,
+    /// Fewer items or members than the limit.
+    TooFew,
+    /// More items or members than the limit.
+    TooMany,
+    /// A list that has the same item twice.
+    NotUnique,
+    /// A value that has none of the forms, several of them, or one that is ruled out.
+    NoMatch,
+    /// An event that the catalogue does not have.
+    UnknownEvent,
     /// The stream's service refused this record, and would again.
     RefusedByStream,
 }
@@ -123,17 +140,29 @@ pub struct Violation {
     pub pointer: String,
     /// One sentence that names the field and the limit.
     pub message: String,
+    /// The JSON Schema keyword, where a schema is what was broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'static str>,
+    /// The JSON type of the value there, where a schema is what was broken and there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<&'static str>,
 }
 
 impl Violation {
     /// A violation of the whole beacon or body.
     pub fn whole(code: Code, message: impl Into<String>) -> Self {
-        Self { code, pointer: String::new(), message: message.into() }
+        Self { code, pointer: String::new(), message: message.into(), rule: None, found: None }
     }
 
     /// A violation of the top-level field `field`.
     pub fn of_field(code: Code, field: &str, message: impl Into<String>) -> Self {
-        Self { code, pointer: pointer_step(field), message: message.into() }
+        Self {
+            code,
+            pointer: pointer_step(field),
+            message: message.into(),
+            rule: None,
+            found: None,
+        }
     }
 }
 

@@ -48,6 +48,7 @@ pub mod privacy;
 pub mod protocol;
 pub mod route;
 pub mod salt;
+pub mod schema;
 pub mod sink;
 pub mod tenant;
 pub mod validate;

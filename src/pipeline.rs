@@ -17,7 +17,7 @@ use crate::privacy::{self, Consent, Standing};
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, Envelope, ProtocolError, native, pixel};
 use crate::route::{Route, Subject};
-use crate::schema;
+use crate::schema::Schema;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::{Record, RecordError};
@@ -34,8 +34,8 @@ fn accept<'a>(
 ) -> Result<Accepted<'a>, Ended> {
     let (cleaning, platform) = (&intake.config.cleaning, intake.facts.platform.as_deref());
     let (beacon, stripped) = intake.admit(beacon, ids)?;
-    let (fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &schema::coerce);
-    let mut event = validate::event(fields, &intake.envelope, ids)?;
+    let (fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &validate::coerce);
+    let mut event = validate::event(fields, &intake.envelope, intake.config.unknown_events, ids)?;
     clean::after(&mut event, cleaning, platform, &mut repairs);
     let enriched = enrich::event(event, index, &intake.facts, repairs, stripped);
     let route = intake.route(&enriched)?;
@@ -124,20 +124,27 @@ struct Rejection {
     stage: Stage,
     event_id: Option<EventId>,
     name: Option<String>,
+    schema: Option<&'static Schema>,
     violations: Violations,
 }
 
 impl From<Violation> for Rejection {
     fn from(violation: Violation) -> Self {
-        Self { stage: Stage::Protocol, event_id: None, name: None, violations: violation.into() }
+        Self {
+            stage: Stage::Protocol,
+            event_id: None,
+            name: None,
+            schema: None,
+            violations: violation.into(),
+        }
     }
 }
 
 impl From<Invalid> for Rejection {
     fn from(invalid: Invalid) -> Self {
-        let Invalid { event_id, name, violations } = invalid;
+        let Invalid { event_id, name, schema, violations } = invalid;
         let name = name.map(|name| name.as_str().to_owned());
-        Self { stage: Stage::Validate, event_id: Some(event_id), name, violations }
+        Self { stage: Stage::Validate, event_id: Some(event_id), name, schema, violations }
     }
 }
 
@@ -147,6 +154,7 @@ impl Rejection {
             stage: Stage::Delivery,
             event_id: Some(event.id),
             name: Some(event.name.as_str().to_owned()),
+            schema: event.schema,
             violations: Violation::whole(Code::TooLarge, error.to_string()).into(),
         }
     }
@@ -279,7 +287,7 @@ impl<'a> Plan<'a> {
         ids: &mut EventIds,
     ) -> Result<(), Refusal> {
         let owner = self.outcomes.len();
-        let Rejection { stage, event_id, name, violations } = rejection;
+        let Rejection { stage, event_id, name, schema, violations } = rejection;
         let event_id = event_id.unwrap_or_else(|| ids.next_id());
         let beacon = original.beacon(&self.intake.config.limits);
         let consent = beacon.as_ref().and_then(|beacon| privacy::consent(&beacon.fields));
@@ -295,8 +303,17 @@ impl<'a> Plan<'a> {
         };
         self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
         let (tenant, envelope) = self.intake.stamps();
-        let failed =
-            FailedEvent { event_id, tenant, name, stage, violations, envelope, stripped, original };
+        let failed = FailedEvent {
+            event_id,
+            tenant,
+            name,
+            schema,
+            stage,
+            violations,
+            envelope,
+            stripped,
+            original,
+        };
         self.keep(failed, owner)
     }
 
@@ -385,6 +402,7 @@ impl<'a> Plan<'a> {
             event_id: *event_id,
             tenant,
             name: None,
+            schema: None,
             stage: Stage::Delivery,
             violations: violation.into(),
             envelope,

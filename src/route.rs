@@ -210,7 +210,7 @@ mod tests {
     fn event(fields: Value) -> Event {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        crate::validate::event(fields, &Envelope::default(), &mut ids).unwrap()
+        crate::validate::event(fields, &Envelope::default(), Default::default(), &mut ids).unwrap()
     }
 
     fn to(name: &str) -> Route {
@@ -247,10 +247,10 @@ mod tests {
             otherwise: to("rest"),
         };
         for (fields, tenant, bot, stream) in [
-            (json!({"name": "order_placed", "level": "low"}), "b", true, "bots"),
-            (json!({"name": "order_placed", "level": "low"}), "b", false, "low"),
-            (json!({"name": "order_placed", "level": "high"}), "b", false, "orders"),
-            (json!({"name": "order_placed", "level": "high"}), "a", false, "rest"),
+            (json!({"name": "order_sent", "level": "low"}), "b", true, "bots"),
+            (json!({"name": "order_sent", "level": "low"}), "b", false, "low"),
+            (json!({"name": "order_sent", "level": "high"}), "b", false, "orders"),
+            (json!({"name": "order_sent", "level": "high"}), "a", false, "rest"),
             (
                 json!({"name": "order_", "metadata": {"tag": "vip", "n": 1, "x": 2}}),
                 "b",

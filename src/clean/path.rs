@@ -239,7 +239,8 @@ mod tests {
         let ids = || crate::event::EventIds::new(chrono::DateTime::UNIX_EPOCH, [0; 10]);
         for field in FIELDS {
             let beacon = fields(json!({field: []}));
-            let refused = crate::validate::event(beacon, &Default::default(), &mut ids());
+            let refused =
+                crate::validate::event(beacon, &Default::default(), Default::default(), &mut ids());
             let violations = refused.unwrap_err().violations;
             assert!(violations.iter().all(|it| !it.message.contains("is not a field")), "{field}");
         }

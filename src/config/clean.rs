@@ -394,7 +394,8 @@ fn misfit(field: &Path, value: &Value) -> Option<String> {
         return Some(format!("can't be {value}, which needs the repair {} itself", repair.rule));
     }
     let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-    let refused = validate::event(fields, &Envelope::default(), &mut ids).err()?;
+    let refused =
+        validate::event(fields, &Envelope::default(), Default::default(), &mut ids).err()?;
     Some(format!("can't be {value}: {}", refused.violations.first.message))
 }
 

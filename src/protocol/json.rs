@@ -112,7 +112,7 @@ impl<'a> Place<'a> {
 
 fn comes_twice(key: &str, pointer: String) -> Violation {
     let message = format!("{} comes twice", shown(key));
-    Violation { code: Code::DuplicateField, pointer, message }
+    Violation { pointer, ..Violation::whole(Code::DuplicateField, message) }
 }
 
 fn not_json(error: serde_json::Error) -> Violation {

@@ -4,7 +4,7 @@
 //! column changes together with its line there.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use serde_with_macros::skip_serializing_none;
 
@@ -13,7 +13,7 @@ use crate::clean::Repairs;
 use crate::enrich::local::DayPart;
 use crate::enrich::user_agent::DeviceClass;
 use crate::enrich::{Enriched, bot};
-use crate::event::{DeviceId, EventId, EventName, Level};
+use crate::event::{DeviceId, Event, EventId, EventName, Level};
 use crate::privacy::{Consent, Reason};
 use crate::route::SampleRate;
 
@@ -26,6 +26,7 @@ pub(super) struct EventColumns<'a> {
     tenant: &'a str,
     name: &'a EventName,
     level: Option<Level>,
+    schema_version: Option<&'static str>,
     #[serde(serialize_with = "milliseconds")]
     occurred_at: DateTime<Utc>,
     #[serde(flatten)]
@@ -69,6 +70,8 @@ pub(super) struct EventColumns<'a> {
     sample_rate: Option<f64>,
     props: Option<&'a Map<String, Value>>,
     metadata: Option<&'a Map<String, Value>>,
+    #[serde(flatten)]
+    lifted: Lifted<'a>,
 }
 
 impl<'a> EventColumns<'a> {
@@ -82,6 +85,7 @@ impl<'a> EventColumns<'a> {
             tenant: &facts.tenant.name,
             name: &event.name,
             level: event.level,
+            schema_version: event.schema.map(|schema| schema.version),
             occurred_at: occurred.at,
             received: Received::of(facts, enriched.stripped),
             client_time: event.client_time,
@@ -121,6 +125,19 @@ impl<'a> EventColumns<'a> {
             sample_rate: sample.map(SampleRate::share),
             props: event.props.as_ref(),
             metadata: event.metadata.as_ref(),
+            lifted: Lifted(event),
         }
+    }
+}
+
+/// The members of `metadata` that the event's schema lifts into columns: `metadata_KEY`.
+struct Lifted<'a>(&'a Event);
+
+impl Serialize for Lifted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(event) = self;
+        let keys = event.schema.map(|schema| schema.partition).unwrap_or_default();
+        let values = keys.iter().filter_map(|key| Some((key, event.metadata.as_ref()?.get(*key)?)));
+        serializer.collect_map(values.map(|(key, value)| (format!("metadata_{key}"), value)))
     }
 }

@@ -79,6 +79,8 @@ impl Record {
                     sent_at: failed.envelope.sent_at,
                     device_id: device_id.filter(|_| failed.stripped.is_none()),
                     stripped: failed.stripped,
+                    schema_id: failed.schema.map(|schema| schema.id),
+                    schema_version: failed.schema.map(|schema| schema.version),
                     stage: failed.stage,
                     code: first.code,
                     pointer: &first.pointer,
@@ -135,6 +137,8 @@ struct FailedColumns<'a> {
     sent_at: Option<DateTime<Utc>>,
     device_id: Option<&'a DeviceId>,
     stripped: Option<Reason>,
+    schema_id: Option<&'static str>,
+    schema_version: Option<&'static str>,
     stage: Stage,
     code: Code,
     pointer: &'a str,
@@ -248,7 +252,7 @@ pub(crate) mod tests {
         let config = config();
         let facts = facts(&config);
         let fields = json!({
-            "name": "order_placed", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
+            "name": "order_sent", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
             "time": 1_795_000_000_000_i64, "level": "high", "title": "a\nb",
             "props": {"price": 19.90, "lines": [{"sku": "x"}]}, "metadata": {"tag": "t"},
         });
@@ -256,10 +260,12 @@ pub(crate) mod tests {
         let envelope =
             Envelope { sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(), device_id: None };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        let event = validate::event(fields, &envelope, &mut ids).unwrap();
-        let record = Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None).unwrap();
+        let event = validate::event(fields, &envelope, Default::default(), &mut ids).unwrap();
+        let record =
+            Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
+                .unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
-        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_placed","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
     }
 
     fn failed(bytes: &[u8]) -> FailedEvent {
@@ -268,6 +274,7 @@ pub(crate) mod tests {
             event_id: ids.next_id(),
             tenant: "default".to_owned(),
             name: None,
+            schema: None,
             stage: Stage::Protocol,
             violations: Violation::whole(Code::BadJson, "beacon is not JSON").into(),
             envelope: Envelope::default(),
