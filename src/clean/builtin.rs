@@ -251,14 +251,17 @@ fn address(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
 /// `url` with its scheme and host in lower case and without the scheme's own port and a
 /// fragment that is no route; what is not a web address stays as it is.
 fn normalized(url: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
-    let own_port = match scheme {
-        _ if scheme.eq_ignore_ascii_case("https") => ":443",
-        _ if scheme.eq_ignore_ascii_case("http") => ":80",
-        _ => return url.into(),
+    let after = |scheme: &str| {
+        let (start, rest) = url.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some((start, rest))
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let (scheme, rest, own_port) = match (after("https://"), after("http://")) {
+        (Some((scheme, rest)), _) => (scheme, rest, ":443"),
+        (None, Some((scheme, rest))) => (scheme, rest, ":80"),
+        (None, None) => return url.into(),
+    };
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    let (authority, rest) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or((rest, ""));
     let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| {
         (authority.get(..user.len().saturating_add(1)).unwrap_or_default(), host)
     });
@@ -272,7 +275,7 @@ fn normalized(url: &str) -> Cow<'_, str> {
         return url.into();
     }
     let (scheme, host) = (scheme.to_ascii_lowercase(), bare_host.to_ascii_lowercase());
-    format!("{scheme}://{user}{host}{shown}").into()
+    format!("{scheme}{user}{host}{shown}").into()
 }
 
 #[cfg(test)]

@@ -48,9 +48,9 @@ pub struct BuildRange {
     pub to: Option<Build>,
 }
 
-/// The numbers of a version such as `1.4.2`; those that are not given count as 0.
+/// The numbers of a version such as `1.4.2`, up to six; those that are not given count as 0.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Build(Vec<u64>);
+pub struct Build([u64; 6]);
 
 impl Condition {
     /// Whether all of it holds.
@@ -137,16 +137,11 @@ impl BuildRange {
 impl Build {
     /// Reads a version that is numbers with dots between them.
     pub fn parse(text: &str) -> Option<Self> {
-        let numbers: Option<Vec<u64>> = text
-            .split('.')
-            .map(|part| part.bytes().all(|it| it.is_ascii_digit()).then(|| part.parse().ok())?)
-            .collect();
-        let mut numbers = numbers?;
-        let used = numbers
-            .iter()
-            .rposition(|number| *number != 0)
-            .map_or(0, |last| last.saturating_add(1));
-        numbers.truncate(used);
+        let mut numbers = [0; 6];
+        for (index, part) in text.split('.').enumerate() {
+            let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+            *numbers.get_mut(index)? = is_number.then(|| part.parse().ok())??;
+        }
         Some(Self(numbers))
     }
 
@@ -190,6 +185,7 @@ mod tests {
             ("", false),
             (".", false),
             ("1..4", false),
+            ("1.4.5.0.0.0.0", false),
             ("99999999999999999999", false),
         ] {
             assert_eq!(range("1.4.0", "1.4.9").holds(build), inside, "{build}");

@@ -263,20 +263,20 @@ fn run<D: Document>(
     const MAX_ROUNDS: usize = 8;
     let Some(mut edit) = rule.edit(document, platform) else { return };
     let untouched = document.clone();
+    let mut last: Option<D> = None;
     let mut noted = Repairs::new(repairs.originals);
     for _ in 0..MAX_ROUNDS {
-        let before = document.clone();
         let mut found = Repairs::new(repairs.originals);
         let path = edit.first.0;
         let original = path.get(document).filter(|_| rule.keeps_original()).cloned();
         found.add(rule.id.clone(), || path.pointer(), original);
         edit.apply(document);
         builtin(document, &mut found);
-        let next = rule.edit(document, platform).filter(|_| *document != before);
-        if *document != before {
+        let changed = document != last.as_ref().unwrap_or(&untouched);
+        if changed {
             noted.append(found);
         }
-        match next {
+        match rule.edit(document, platform).filter(|_| changed) {
             Some(next) => edit = next,
             None => {
                 if rule.action == Action::Drop {
@@ -286,6 +286,7 @@ fn run<D: Document>(
                 return;
             }
         }
+        last = Some(document.clone());
     }
     *document = untouched;
 }

@@ -184,7 +184,7 @@ impl Path {
     pub fn pointer(&self) -> String {
         let root = self.root.key();
         let keys = root.into_iter().chain(self.keys.iter().map(String::as_str));
-        keys.fold(String::new(), |pointer, key| pointer + "/" + &escaped(key))
+        keys.flat_map(|key| ["/".into(), escaped(key)]).collect()
     }
 }
 

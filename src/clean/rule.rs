@@ -132,42 +132,57 @@ impl Action {
         !matches!(self, Self::Set(_) | Self::Rename(_) | Self::Drop | Self::Scale { .. })
     }
 
-    /// What an action in place makes of `value`, when that is something else.
+    /// What an action in place makes of `value`, when that is something else; else nothing is
+    /// allocated.
     fn changed(&self, value: &Value) -> Option<Value> {
-        let changed = match self {
+        match self {
             Self::Map(pairs) => {
                 let text = text_of(value)?;
-                pairs.iter().find(|(from, _)| from == text)?.1.clone()
+                pairs.iter().find(|(from, _)| from == text).map(|(_, to)| to.clone())
             }
-            Self::Cast(wanted) => wanted.cast(value)?,
-            Self::Lower => Value::String(value.as_str()?.to_lowercase()),
-            Self::Upper => Value::String(value.as_str()?.to_uppercase()),
+            Self::Cast(wanted) => wanted.cast(value),
+            Self::Lower => {
+                let text = value.as_str()?;
+                let is_lower = text.chars().all(|it| it.to_lowercase().eq([it]));
+                (!is_lower).then(|| Value::String(text.to_lowercase()))
+            }
+            Self::Upper => {
+                let text = value.as_str()?;
+                let is_upper = text.chars().all(|it| it.to_uppercase().eq([it]));
+                (!is_upper).then(|| Value::String(text.to_uppercase()))
+            }
             Self::Trim(characters) => {
-                Value::String(value.as_str()?.trim_matches(|it| characters.contains(it)).to_owned())
+                let text = value.as_str()?;
+                let trimmed = text.trim_matches(|it| characters.contains(it));
+                (trimmed.len() < text.len()).then(|| Value::String(trimmed.to_owned()))
             }
-            Self::Set(_) | Self::Rename(_) | Self::Drop | Self::Scale { .. } => return None,
-        };
-        (changed != *value).then_some(changed)
+            Self::Set(_) | Self::Rename(_) | Self::Drop | Self::Scale { .. } => None,
+        }
     }
 }
 
 impl Type {
+    /// `value` as this type, when it is of another and has a form in this one.
     fn cast(self, value: &Value) -> Option<Value> {
-        match self {
-            Self::String => text_of(value).map(|text| Value::String(text.to_owned())),
-            Self::Integer => {
-                let decimal = Decimal::parse(number_text(value)?)?;
-                decimal.is_integer().then(|| number(&decimal.to_plain()?))?
-            }
-            Self::Number => {
+        match (self, value) {
+            (Self::String, Value::String(_))
+            | (Self::Number, Value::Number(_))
+            | (Self::Boolean, Value::Bool(_)) => None,
+            (Self::String, _) => text_of(value).map(|text| Value::String(text.to_owned())),
+            (Self::Number, _) => {
                 let text = number_text(value)?;
                 number(text).or_else(|| number(&Decimal::parse(text)?.to_plain()?))
             }
-            Self::Boolean => {
+            (Self::Integer, _) => {
+                let decimal = Decimal::parse(number_text(value)?)?;
+                let integer = decimal.is_integer().then(|| number(&decimal.to_plain()?))??;
+                (integer != *value).then_some(integer)
+            }
+            (Self::Boolean, _) => {
                 let text = text_of(value)?;
                 let is = |word: &str| text.eq_ignore_ascii_case(word);
-                ((is("true") || is("1")) || (is("false") || is("0")))
-                    .then(|| Value::Bool(is("true") || is("1")))
+                let (yes, no) = (is("true") || is("1"), is("false") || is("0"));
+                (yes || no).then_some(Value::Bool(yes))
             }
         }
     }

@@ -3,26 +3,22 @@
 //! A rule that could never apply, one whose result would need a repair itself, and a list of
 //! rules that could keep each other busy are mistakes like any other.
 
-use chrono::DateTime;
-use serde_json::{Map, Value};
+mod action;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use serde_json::Value;
 
 use super::table::Table;
 use crate::clean::builtin;
 use crate::clean::condition::{Build, BuildRange, Condition, Expected, Test};
-use crate::clean::decimal::Decimal;
 use crate::clean::order;
 use crate::clean::path::Path;
-use crate::clean::rule::{Action, Rule, Type, text_of};
+use crate::clean::rule::{Rule, text_of};
 use crate::clean::text;
-use crate::clean::{Cleaning, Originals, Repairs};
-use crate::event::EventIds;
-use crate::protocol::Envelope;
+use crate::clean::{Cleaning, Originals};
 use crate::route::NamePattern;
-use crate::validate;
-
-/// The keys of the actions, of which a rule has one.
-const ACTIONS: [&str; 9] =
-    ["set", "map", "cast", "lower", "upper", "trim", "rename", "drop", "scale"];
+use action::{ACTIONS, action};
 
 /// When a rule runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -168,11 +164,11 @@ fn condition(table: &mut Table<'_>, stage: Stage) -> Condition {
             read.flatten().into_iter().collect()
         }
     };
-    let condition = Condition { name, build: build.flatten(), platforms, tests };
-    if condition.excludes(&condition, |_| true) {
+    let all = Condition { tests, ..Condition::default() };
+    if all.excludes(&all, |_| true) {
         table.refuse("when", "can never hold: one of its tests excludes another");
     }
-    condition
+    Condition { name, build: build.flatten(), platforms, ..all }
 }
 
 fn range(table: &mut Table<'_>) -> Option<BuildRange> {
@@ -212,10 +208,14 @@ fn platforms(table: &mut Table<'_>, value: Value) -> Option<Vec<String>> {
 
 fn test(table: &mut Table<'_>, stage: Stage) -> Option<Test> {
     let field = table.required("field").and_then(|value| path(table, "field", &value, stage));
-    let expected = match (table.optional("is"), table.boolean("exists")) {
+    let expected = match (table.optional("is"), table.optional("exists")) {
         (Some(value), None) => one_of(table, value).map(Expected::OneOf),
-        (None, Some(true)) => Some(Expected::Present),
-        (None, Some(false)) => Some(Expected::Absent),
+        (None, Some(Value::Bool(true))) => Some(Expected::Present),
+        (None, Some(Value::Bool(false))) => Some(Expected::Absent),
+        (None, Some(other)) => {
+            table.refuse("exists", format!("must be true or false, not {other}"));
+            None
+        }
         _ => {
             table.refuse("is", "or exists must be given, and not both");
             None
@@ -256,198 +256,4 @@ fn path(table: &mut Table<'_>, key: &str, value: &Value, stage: Stage) -> Option
         Some(read) => read,
     };
     read.map_err(|problem| table.refuse(key, problem)).ok()
-}
-
-/// Reads the action `name`, whose value is `value`, on `field`.
-fn action(
-    table: &mut Table<'_>,
-    name: &str,
-    value: Value,
-    to: Option<Value>,
-    field: &Path,
-    stage: Stage,
-) -> Option<Action> {
-    let read = match name {
-        "set" => match misfit(field, &value) {
-            None => Ok(Action::Set(value)),
-            Some(problem) => Err(problem),
-        },
-        "map" => pairs(field, value).map(Action::Map),
-        "cast" => match value.as_str() {
-            _ if !field.is_inner() => Err("must be of a field below props or metadata".to_owned()),
-            Some("string") => Ok(Action::Cast(Type::String)),
-            Some("integer") => Ok(Action::Cast(Type::Integer)),
-            Some("number") => Ok(Action::Cast(Type::Number)),
-            Some("boolean") => Ok(Action::Cast(Type::Boolean)),
-            _ => Err(format!(
-                "must be one of \"string\", \"integer\", \"number\", \"boolean\", not {value}"
-            )),
-        },
-        "lower" => only_true(&value, Action::Lower),
-        "upper" => only_true(&value, Action::Upper),
-        "trim" => match value.as_str() {
-            Some(characters) if characters.chars().any(|it| !it.is_whitespace()) => {
-                Ok(Action::Trim(characters.to_owned()))
-            }
-            _ => Err("must be a text of the characters to cut from both ends, such as \"#*\"; \
-                      white space is cut from every text without a rule"
-                .to_owned()),
-        },
-        "drop" if field.is_field("name") => {
-            Err("can't be of name, which an event must have".to_owned())
-        }
-        "drop" => only_true(&value, Action::Drop),
-        "rename" => {
-            let to = path(table, "rename", &value, stage)?;
-            match () {
-                () if field.is_field("name") => {
-                    Err("can't be of name, which an event must have".to_owned())
-                }
-                () if to.overlaps(field) => {
-                    Err(format!("must be another place than {field}, and not in or around it"))
-                }
-                () => Ok(Action::Rename(to)),
-            }
-        }
-        _ => return scale(table, &value, to, field, stage),
-    };
-    read.map_err(|problem| table.refuse(name, problem)).ok()
-}
-
-fn only_true(value: &Value, action: Action) -> Result<Action, String> {
-    match value {
-        Value::Bool(true) => Ok(action),
-        other => Err(format!("must be true, not {other}")),
-    }
-}
-
-fn scale(
-    table: &mut Table<'_>,
-    value: &Value,
-    to: Option<Value>,
-    field: &Path,
-    stage: Stage,
-) -> Option<Action> {
-    let by = value.as_number().and_then(|number| Decimal::parse(number.as_str()));
-    let by = by.filter(|by| !by.is_zero() && by.to_plain().is_some());
-    if by.is_none() {
-        table.refuse("scale", format!("must be a number other than 0, not {value}"));
-    }
-    if !field.is_inner() {
-        table.refuse("scale", "must be of a field below props or metadata");
-    }
-    let Some(to) = to else {
-        table.refuse(
-            "to",
-            "must be another field: in place, each cleaning would scale the number again",
-        );
-        return None;
-    };
-    let to = path(table, "to", &to, stage)?;
-    if !to.is_inner() || to.overlaps(field) {
-        table.refuse(
-            "to",
-            format!(
-                "must go below props or metadata, and not be {field}: in place, each cleaning \
-                 would scale the number again"
-            ),
-        );
-    }
-    Some(Action::Scale { by: by?, to })
-}
-
-fn pairs(field: &Path, value: Value) -> Result<Vec<(String, Value)>, String> {
-    let Value::Object(pairs) = value else {
-        return Err("must be a table of what is found and what to put there".to_owned());
-    };
-    if pairs.is_empty() {
-        return Err("must not be empty".to_owned());
-    }
-    for (from, to) in &pairs {
-        if let Some(problem) = never_found(&Value::String(from.clone())) {
-            return Err(problem);
-        }
-        if let Some(problem) = misfit(field, to) {
-            return Err(problem);
-        }
-        if text_of(to).is_some_and(|to| pairs.contains_key(to)) {
-            return Err(format!("must not put {to} there, which it maps itself"));
-        }
-    }
-    Ok(pairs.into_iter().collect())
-}
-
-/// Why `value` can't be put to `field` by a rule.
-fn misfit(field: &Path, value: &Value) -> Option<String> {
-    if text_of(value).is_none() {
-        return Some(format!("must be a text, a number or a boolean, not {value}"));
-    }
-    if field.is_field("id") {
-        return Some("can't be of id, which must tell each event from all others".to_owned());
-    }
-    let mut fields = Map::new();
-    fields.insert("name".to_owned(), Value::String("a".to_owned()));
-    field.put(&mut fields, Some(value.clone()));
-    let mut repairs = Repairs::new(Originals::Forget);
-    builtin::beacon(&mut fields, &mut repairs);
-    if let Some(repair) = repairs.iter().next() {
-        return Some(format!("can't be {value}, which needs the repair {} itself", repair.rule));
-    }
-    let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-    let refused =
-        validate::event(fields, &Envelope::default(), Default::default(), &mut ids).err()?;
-    Some(format!("can't be {value}: {}", refused.violations.first.message))
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use serde_json::json;
-
-    use super::super::ConfigError;
-    use super::*;
-
-    /// The rules, or the mistakes in them as sentences.
-    pub(crate) fn parsed(clean: Value) -> Result<Cleaning, Vec<String>> {
-        table(json!({"clean": clean}))
-    }
-
-    fn table(value: Value) -> Result<Cleaning, Vec<String>> {
-        let mut errors = Vec::new();
-        let mut table = Table::new("HEADWATER".to_owned(), value, &mut errors).unwrap();
-        let read = cleaning(&mut table);
-        table.finish();
-        assert_eq!(read.is_some(), errors.is_empty());
-        read.ok_or_else(|| errors.iter().map(ConfigError::to_string).collect())
-    }
-
-    /// The rules, which have no mistake.
-    pub(crate) fn read(clean: Value) -> Cleaning {
-        parsed(clean).unwrap()
-    }
-
-    #[test]
-    fn a_whole_list_is_read() {
-        let cleaning = table(json!({"keep_originals": true, "clean": [
-            {"name": "page_*", "build": {"from": "1.4.0", "to": "1.4.9"}, "field": "props.price",
-             "scale": 0.01, "to": "props.price_chf"},
-            {"id": "tag", "when": {"field": "metadata.tag", "is": "tst"}, "field": "metadata.tag", "set": "test"},
-            {"field": "props.sku", "trim": "#"},
-            {"field": "props.email", "drop": true},
-            {"field": "props.qty", "cast": "integer"},
-            {"field": "props.Colour", "rename": "props.colour"},
-            {"platform": ["ios", "android"], "field": "props.country", "lower": true},
-            {"field": "props.size", "map": {"S": "small"}, "stage": "after"},
-        ]}))
-        .unwrap();
-        assert_eq!(cleaning.originals, Originals::Keep);
-        let ids: Vec<&str> = cleaning.before.iter().map(|rule| rule.id.as_str()).collect();
-        assert_eq!(
-            ids,
-            ["clean[0]", "tag", "clean[2]", "clean[3]", "clean[4]", "clean[5]", "clean[6]"]
-        );
-        assert_eq!(cleaning.after[0].id, "clean[7]");
-        let none = table(json!({})).unwrap();
-        assert!(none.before.is_empty() && none.after.is_empty());
-        assert_eq!(none.originals, Originals::Forget);
-    }
 }

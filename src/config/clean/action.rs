@@ -1,0 +1,161 @@
+//! Reads what a rule does. A result that would need a repair itself, or that validation
+//! would refuse, is a mistake.
+
+use chrono::DateTime;
+use serde_json::{Map, Value};
+
+use super::super::table::Table;
+use super::{Stage, never_found, path};
+use crate::clean::builtin;
+use crate::clean::decimal::Decimal;
+use crate::clean::path::Path;
+use crate::clean::rule::{Action, Type, text_of};
+use crate::clean::{Originals, Repairs};
+use crate::event::EventIds;
+use crate::protocol::Envelope;
+use crate::validate::{self, UnknownEvents};
+
+/// The keys of the actions, of which a rule has one.
+pub(super) const ACTIONS: [&str; 9] =
+    ["set", "map", "cast", "lower", "upper", "trim", "rename", "drop", "scale"];
+
+/// Reads the action `name`, whose value is `value`, on `field`.
+pub(super) fn action(
+    table: &mut Table<'_>,
+    name: &str,
+    value: Value,
+    to: Option<Value>,
+    field: &Path,
+    stage: Stage,
+) -> Option<Action> {
+    let read = match name {
+        "set" => match misfit(field, &value) {
+            None => Ok(Action::Set(value)),
+            Some(problem) => Err(problem),
+        },
+        "map" => pairs(field, value).map(Action::Map),
+        "cast" => match value.as_str() {
+            _ if !field.is_inner() => Err("must be of a field below props or metadata".to_owned()),
+            Some("string") => Ok(Action::Cast(Type::String)),
+            Some("integer") => Ok(Action::Cast(Type::Integer)),
+            Some("number") => Ok(Action::Cast(Type::Number)),
+            Some("boolean") => Ok(Action::Cast(Type::Boolean)),
+            _ => Err(format!(
+                "must be one of \"string\", \"integer\", \"number\", \"boolean\", not {value}"
+            )),
+        },
+        "lower" => only_true(&value, Action::Lower),
+        "upper" => only_true(&value, Action::Upper),
+        "trim" => match value.as_str() {
+            Some(characters) if characters.chars().any(|it| !it.is_whitespace()) => {
+                Ok(Action::Trim(characters.to_owned()))
+            }
+            _ => Err("must be a text of the characters to cut from both ends, such as \"#*\"; \
+                      white space is cut from every text without a rule"
+                .to_owned()),
+        },
+        "drop" if field.is_field("name") => {
+            Err("can't be of name, which an event must have".to_owned())
+        }
+        "drop" => only_true(&value, Action::Drop),
+        "rename" => {
+            let to = path(table, "rename", &value, stage)?;
+            match () {
+                () if field.is_field("name") => {
+                    Err("can't be of name, which an event must have".to_owned())
+                }
+                () if to.overlaps(field) => {
+                    Err(format!("must be another place than {field}, and not in or around it"))
+                }
+                () => Ok(Action::Rename(to)),
+            }
+        }
+        _ => return scale(table, &value, to, field, stage),
+    };
+    read.map_err(|problem| table.refuse(name, problem)).ok()
+}
+
+fn only_true(value: &Value, action: Action) -> Result<Action, String> {
+    match value {
+        Value::Bool(true) => Ok(action),
+        other => Err(format!("must be true, not {other}")),
+    }
+}
+
+fn scale(
+    table: &mut Table<'_>,
+    value: &Value,
+    to: Option<Value>,
+    field: &Path,
+    stage: Stage,
+) -> Option<Action> {
+    let by = value.as_number().and_then(|number| Decimal::parse(number.as_str()));
+    let by = by.filter(|by| !by.is_zero() && by.to_plain().is_some());
+    if by.is_none() {
+        table.refuse("scale", format!("must be a number other than 0, not {value}"));
+    }
+    if !field.is_inner() {
+        table.refuse("scale", "must be of a field below props or metadata");
+    }
+    let Some(to) = to else {
+        table.refuse(
+            "to",
+            "must be another field: in place, each cleaning would scale the number again",
+        );
+        return None;
+    };
+    let to = path(table, "to", &to, stage)?;
+    if !to.is_inner() || to.overlaps(field) {
+        table.refuse(
+            "to",
+            format!(
+                "must go below props or metadata, and not be {field}: in place, each cleaning \
+                 would scale the number again"
+            ),
+        );
+    }
+    Some(Action::Scale { by: by?, to })
+}
+
+fn pairs(field: &Path, value: Value) -> Result<Vec<(String, Value)>, String> {
+    let Value::Object(pairs) = value else {
+        return Err("must be a table of what is found and what to put there".to_owned());
+    };
+    if pairs.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    for (from, to) in &pairs {
+        if let Some(problem) = never_found(&Value::String(from.clone())) {
+            return Err(problem);
+        }
+        if let Some(problem) = misfit(field, to) {
+            return Err(problem);
+        }
+        if text_of(to).is_some_and(|to| pairs.contains_key(to)) {
+            return Err(format!("must not put {to} there, which it maps itself"));
+        }
+    }
+    Ok(pairs.into_iter().collect())
+}
+
+/// Why `value` can't be put to `field` by a rule.
+fn misfit(field: &Path, value: &Value) -> Option<String> {
+    if text_of(value).is_none() {
+        return Some(format!("must be a text, a number or a boolean, not {value}"));
+    }
+    if field.is_field("id") {
+        return Some("can't be of id, which must tell each event from all others".to_owned());
+    }
+    let mut fields = Map::new();
+    fields.insert("name".to_owned(), Value::String("a".to_owned()));
+    field.put(&mut fields, Some(value.clone()));
+    let mut repairs = Repairs::new(Originals::Forget);
+    builtin::beacon(&mut fields, &mut repairs);
+    if let Some(repair) = repairs.iter().next() {
+        return Some(format!("can't be {value}, which needs the repair {} itself", repair.rule));
+    }
+    let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+    let refused =
+        validate::event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids).err()?;
+    Some(format!("can't be {value}: {}", refused.violations.first.message))
+}
