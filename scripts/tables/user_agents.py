@@ -12,6 +12,7 @@ packages below, in these versions, so that a second run writes the same bytes.
 import hashlib
 import json
 import re
+import string
 import subprocess
 import sys
 import tarfile
@@ -575,6 +576,16 @@ def write_table(path, document, package, licence, imports, declaration, rows):
     )
 
 
+def by_first_letter(marks):
+    """The lines of a slice for each of 0 to 9 and a to z."""
+    for letter in string.digits + string.ascii_lowercase:
+        yield "    &[\n"
+        for text, reason in marks:
+            if text[0].lower() == letter:
+                yield f"        Mark {{ text: {quoted(text)}, reason: Reason::{reason} }},\n"
+        yield "    ],\n"
+
+
 def quoted(text):
     return json.dumps(text, ensure_ascii=False)
 
@@ -590,12 +601,12 @@ def main():
     licence = next(crawlers[path].decode() for path in sorted(crawlers) if path.endswith("LICENSE"))
     write_table(
         TABLES / "bots.rs",
-        "Names that programs bear, sorted without regard to case; none is the start of another.",
+        "Names that programs bear, a slice for each of 0 to 9 and a to z, sorted whatever their case; none is the start of another.",
         CRAWLERS,
         licence,
         "use crate::enrich::bot::{Mark, Reason};",
-        "pub static MARKS: &[Mark]",
-        [f"    Mark {{ text: {quoted(text)}, reason: Reason::{reason} }},\n" for text, reason in marks],
+        "pub static MARKS: &[&[Mark]]",
+        by_first_letter(marks),
     )
     write_table(
         TABLES / "browsers.rs",

@@ -106,76 +106,99 @@ pub fn bot(user_agent: Option<&str>, hints: &ClientHints) -> Option<Bot> {
 /// The first known name wins; then the first word that only a crawler would bear, or the
 /// product before the first address. Toolbars put addresses into old Internet Explorers.
 fn in_agent(agent: &str) -> Option<Bot> {
+    let bytes = agent.as_bytes();
     let mut crawler = None;
-    let mut product = None;
+    let mut product = "";
+    let mut word = bytes;
     let mut before = b' ';
-    for (at, byte) in agent.bytes().enumerate() {
-        let starts_word = byte.is_ascii_alphanumeric() && !before.is_ascii_alphanumeric();
+    for (at, &byte) in bytes.iter().enumerate() {
+        let Some(rest) = bytes.get(at..) else { break };
+        if byte.is_ascii_alphanumeric() && !before.is_ascii_alphanumeric() {
+            if let Some(mark) = mark(rest) {
+                return Some(Bot::named(mark.reason, name_at(rest)));
+            }
+            if !is_in_name(before) {
+                word = rest;
+            }
+        }
+        if byte == b'/' && is_in_name(before) {
+            product = name_at(word);
+        }
+        if crawler.is_none() {
+            if is_crawlers(rest) && !is_phone(word) {
+                crawler = Some(name_at(word));
+            } else if byte == b':' && is_address(word) && !agent.contains("MSIE") {
+                crawler = Some(product);
+            }
+        }
         before = byte;
-        let Some(rest) = agent.get(at..).filter(|_| starts_word) else { continue };
-        if let Some(mark) = mark(rest) {
-            return Some(Bot::named(mark.reason, name_at(rest)));
-        }
-        if crawler.is_some() {
-            continue;
-        }
-        let name = name_at(rest);
-        let after = rest.get(name.len()..).unwrap_or_default();
-        if is_crawlers(name) {
-            crawler = Some(name);
-        } else if matches!(name, "http" | "https")
-            && after.starts_with("://")
-            && !agent.contains("MSIE")
-        {
-            crawler = Some(product.unwrap_or_default());
-        } else if after.starts_with('/') {
-            product = Some(name);
-        }
     }
     crawler.map(|name| Bot::named(Reason::Crawler, name))
 }
 
+fn is_address(word: &[u8]) -> bool {
+    word.starts_with(b"http://") || word.starts_with(b"https://")
+}
+
+/// Cubot makes phones.
+fn is_phone(word: &[u8]) -> bool {
+    starts_with(word, b"cubot")
+}
+
+/// Whether a word that only crawlers bear goes on, or ends, with `rest`.
+fn is_crawlers(rest: &[u8]) -> bool {
+    let starts = |with: &[u8]| starts_with(rest, with);
+    let ends = |with: &[u8]| {
+        let next = rest.get(with.len());
+        starts(with) && !next.is_some_and(u8::is_ascii_alphanumeric)
+    };
+    match rest.first().map(u8::to_ascii_lowercase) {
+        Some(b'b') => ends(b"bot") || ends(b"bots"),
+        Some(b'c') => starts(b"crawl") || ends(b"checker"),
+        Some(b'f') => ends(b"fetcher"),
+        Some(b's') => starts(b"spider") || starts(b"scrape"),
+        _ => false,
+    }
+}
+
 /// The mark that `rest` starts with. None is the start of another, so there is one candidate.
-fn mark(rest: &str) -> Option<&'static Mark> {
-    let after = MARKS.partition_point(|mark| compare(mark.text, rest) != Ordering::Greater);
-    let mark = MARKS.get(after.checked_sub(1)?)?;
-    let (start, next) = rest.as_bytes().split_at_checked(mark.text.len())?;
+fn mark(rest: &[u8]) -> Option<&'static Mark> {
+    let marks = match rest.first()?.to_ascii_lowercase() {
+        digit @ b'0'..=b'9' => MARKS.get(usize::from(digit.wrapping_sub(b'0')))?,
+        letter => MARKS.get(usize::from(letter.wrapping_sub(b'a')).saturating_add(10))?,
+    };
+    let after = marks.partition_point(|mark| compare(mark.text, rest) != Ordering::Greater);
+    let mark = marks.get(after.checked_sub(1)?)?;
+    let (start, next) = rest.split_at_checked(mark.text.len())?;
     let ends = !mark.text.ends_with(|last: char| last.is_ascii_alphabetic())
         || !next.first().is_some_and(u8::is_ascii_lowercase);
     (start.eq_ignore_ascii_case(mark.text.as_bytes()) && ends).then_some(mark)
 }
 
 /// The order of two texts, whatever their case.
-fn compare(left: &str, right: &str) -> Ordering {
-    lower(left).cmp(lower(right))
+fn compare(left: &str, right: &[u8]) -> Ordering {
+    for (left, right) in left.bytes().zip(right) {
+        let order = left.to_ascii_lowercase().cmp(&right.to_ascii_lowercase());
+        if order.is_ne() {
+            return order;
+        }
+    }
+    left.len().cmp(&right.len())
 }
 
-fn lower(text: &str) -> impl Iterator<Item = u8> {
-    text.bytes().map(|byte| byte.to_ascii_lowercase())
+/// Whether `text` starts with `start`, whatever its case.
+fn starts_with(text: &[u8], start: &[u8]) -> bool {
+    text.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start))
 }
 
 /// The word, hyphens and dots included, at the start of `rest`.
-fn name_at(rest: &str) -> &str {
-    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let name = rest.split(|c| !in_name(c)).next().unwrap_or_default();
-    name.trim_end_matches(['-', '_', '.'])
+fn name_at(rest: &[u8]) -> &str {
+    let name = rest.split(|byte| !is_in_name(*byte)).next().unwrap_or_default();
+    std::str::from_utf8(name).unwrap_or_default().trim_end_matches(['-', '_', '.'])
 }
 
-/// Whether this is a word that only crawlers bear. Cubot makes phones.
-fn is_crawlers(name: &str) -> bool {
-    let ends = |part: &str, end: &str| {
-        contains(part.get(part.len().saturating_sub(end.len())..).unwrap_or_default(), end)
-    };
-    ["crawl", "spider", "scrape"].into_iter().any(|part| contains(name, part))
-        || name.split(['-', '_', '.']).any(|part| {
-            ["bot", "bots", "checker", "fetcher"].into_iter().any(|end| ends(part, end))
-                && !ends(part, "cubot")
-        })
-}
-
-/// Whether `part`, in lower case, stands in `text`, whatever its case.
-fn contains(text: &str, part: &str) -> bool {
-    text.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+fn is_in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 #[cfg(test)]
@@ -284,7 +307,11 @@ mod tests {
 
     #[test]
     fn the_tables_are_as_the_lookups_need_them() {
-        for pair in MARKS.windows(2) {
+        assert_eq!(MARKS.len(), 36);
+        for (marks, first) in MARKS.iter().zip(('0'..='9').chain('a'..='z')) {
+            assert!(marks.iter().all(|mark| mark.text.to_ascii_lowercase().starts_with(first)));
+        }
+        for pair in MARKS.iter().flat_map(|marks| marks.windows(2)) {
             let [left, right] = [pair[0].text, pair[1].text].map(str::to_ascii_lowercase);
             assert!(left < right && !right.starts_with(&left), "{left} {right}");
         }

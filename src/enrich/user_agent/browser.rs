@@ -114,7 +114,8 @@ fn product(token: Token<'_>) -> Option<(&'static Product, &str)> {
         let product = version.starts_with(|c: char| c.is_ascii_digit()).then(|| lookup(name))?;
         return product.map(|product| (product, version));
     }
-    lookup(token.wide).or_else(|| lookup(token.name)).map(|product| (product, token.version))
+    let wide = if token.wide.len() > token.name.len() { lookup(token.wide) } else { None };
+    wide.or_else(|| lookup(token.name)).map(|product| (product, token.version))
 }
 
 fn lookup(name: &str) -> Option<&'static Product> {
