@@ -45,5 +45,6 @@ pub mod outcome;
 pub mod pipeline;
 pub mod protocol;
 pub mod route;
+pub mod scrub;
 pub mod sink;
 pub mod validate;

@@ -1,6 +1,9 @@
 //! Adds to an event what the edge knows; never rejects one.
 
+pub mod campaign;
 pub mod ip;
+pub mod page;
+pub mod referrer;
 
 use chrono::{DateTime, Utc};
 
