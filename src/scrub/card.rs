@@ -117,10 +117,9 @@ fn issued(digits: &[u8]) -> bool {
     if !DIGITS.contains(&digits.len()) {
         return false;
     }
-    let prefix: u32 = digits
-        .iter()
-        .take(6)
-        .fold(0, |prefix, digit| prefix * 10 + u32::from(digit.saturating_sub(b'0')));
+    let prefix = digits.iter().take(6).fold(0_u32, |prefix, digit| {
+        prefix.saturating_mul(10).saturating_add(u32::from(digit.saturating_sub(b'0')))
+    });
     match (digits.len(), prefix) {
         // Visa.
         (16 | 19, 400_000..=499_999) => true,
@@ -149,14 +148,15 @@ fn luhn(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(index, digit)| {
             let digit = u32::from(digit.saturating_sub(b'0'));
-            match (index % 2, digit) {
-                (0, digit) => digit,
-                (_, digit @ 0..=4) => digit * 2,
-                (_, digit) => (digit * 2).saturating_sub(9),
+            // Every second digit counts twice, and then by the sum of its digits.
+            match (index % 2, digit.saturating_mul(2)) {
+                (0, _) => digit,
+                (_, twice @ 0..=9) => twice,
+                (_, twice) => twice.saturating_sub(9),
             }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 #[cfg(test)]
@@ -180,7 +180,7 @@ mod tests {
         "2720992593319364",
         "378282246310005",
         "371449635398431",
-        "3056930009020004",
+        "30569309025904",
         "36227206271667",
         "3566002020360505",
         "6011111111111117",
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_test_numbers_of_the_issuers_are_found() {
-        for card in CARDS.iter().filter(|card| card.len() != 16 || !card.starts_with("305")) {
+        for card in CARDS {
             assert_eq!(scrubbed(card), "[card]", "{card}");
             assert_eq!(scrubbed(&format!("no. {card}.")), "no. [card].", "{card}");
             assert!(is_card(card.parse().unwrap()), "{card}");
