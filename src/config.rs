@@ -366,7 +366,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, origins, ip, gpc, dnt, consent, cookieless, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, failed";
+        let known = "delivery, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, failed";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
         let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
@@ -388,13 +388,16 @@ pub(crate) mod tests {
             ("gpc", json!("obey"), "HEADWATER.gpc must be one of \"accept\", \"strip\", \"refuse\", not \"obey\"".to_owned()),
             ("consent", json!({"denied": "no"}), "HEADWATER.consent.denied must be one of \"accept\", \"strip\", \"refuse\", not \"no\"".to_owned()),
             ("consent", json!({"given": "accept"}), "HEADWATER.consent.given is no setting of this version; there are denied, unknown".to_owned()),
+            ("scrub", json!(["phones"]), "HEADWATER.scrub must list some of \"emails\", \"cards\"".to_owned()),
+            ("sensitive_params", json!("token"), "HEADWATER.sensitive_params must be a list of texts".to_owned()),
+            ("sensitive_params", json!(["a b"]), "HEADWATER.sensitive_params must list names of 1 to 64 characters of [A-Za-z0-9_.-], not \"a b\"".to_owned()),
             ("keys", json!([]), "HEADWATER.keys must be a table of write keys, each with a table that has `tenant`".to_owned()),
             ("keys", json!({"a b": {"tenant": "a"}}), "HEADWATER.keys.a b is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -".to_owned()),
             ("keys", json!({"pk": {}}), "HEADWATER.keys.pk.tenant is missing".to_owned()),
             ("keys", json!({"pk": {"tenant": "A"}}), "HEADWATER.keys.pk.tenant must be a name of 1 to 64 of a-z 0-9 _ -".to_owned()),
             ("keys", json!({"pk": {"tenant": "a", "ip": "hash"}}), format!("HEADWATER.keys.pk.ip = \"hash\" {unsecret}")),
             ("keys", json!({"pk": {"tenant": "a", "routes": []}}), last.replace("HEADWATER.", "HEADWATER.keys.pk.")),
-            ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is no setting of this version; there are tenant, origins, ip, gpc, dnt, consent, cookieless, routes".to_owned()),
+            ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is no setting of this version; there are tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes".to_owned()),
             ("unknown_events", json!("drop"), "HEADWATER.unknown_events must be one of \"accept\", \"fail\", not \"drop\"".to_owned()),
             ("clock_skew_s", json!(0), "HEADWATER.clock_skew_s must be an integer from 1 to 86400, not 0".to_owned()),
             ("bots", json!(true), "HEADWATER.bots must be one of \"label\", \"drop\", not true".to_owned()),

@@ -49,6 +49,7 @@ pub mod protocol;
 pub mod route;
 pub mod salt;
 pub mod schema;
+pub mod scrub;
 pub mod sink;
 pub mod tenant;
 pub mod validate;

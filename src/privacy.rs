@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::context::Signals;
 use crate::enrich::ip::IpPolicy;
+use crate::enrich::page::SensitiveNames;
+use crate::scrub::What;
 
 /// The operator's policy for one tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,10 @@ pub struct Privacy {
     pub consent_unknown: Wish,
     /// Where device ids come from.
     pub device_ids: DeviceIds,
+    /// What is taken out of texts.
+    pub scrub: What,
+    /// The parameters whose values are taken out of addresses.
+    pub sensitive: SensitiveNames,
 }
 
 impl Default for Privacy {
@@ -35,6 +41,8 @@ impl Default for Privacy {
             consent_denied: Wish::Strip,
             consent_unknown: Wish::Accept,
             device_ids: DeviceIds::default(),
+            scrub: What::default(),
+            sensitive: SensitiveNames::default(),
         }
     }
 }

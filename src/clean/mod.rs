@@ -95,6 +95,13 @@ impl Repairs {
         self.list.is_empty()
     }
 
+    /// Notes that what is at `pointer` was changed for privacy's sake: nothing tells of what
+    /// was there, now or in a repair that was noted before.
+    pub fn note(&mut self, rule: &'static str, pointer: &str) {
+        self.forget_at(pointer);
+        self.add(rule, || pointer.to_owned(), None);
+    }
+
     /// Notes a repair of what is at `pointer`.
     fn add(
         &mut self,
@@ -118,12 +125,15 @@ impl Repairs {
 
     /// Forgets the originals of what is at `path`, of what it holds and of what holds it.
     fn forget(&mut self, path: &Path) {
-        let dropped = path.pointer();
+        self.forget_at(&path.pointer());
+    }
+
+    fn forget_at(&mut self, dropped: &str) {
         let holds = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         for repair in &mut self.list {
-            if holds(&repair.pointer, &dropped) || holds(&dropped, &repair.pointer) {
+            if holds(&repair.pointer, dropped) || holds(dropped, &repair.pointer) {
                 repair.original = None;
             }
         }

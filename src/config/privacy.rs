@@ -3,7 +3,9 @@
 
 use super::table::Table;
 use crate::enrich::ip::IpPolicy;
+use crate::enrich::page::SensitiveNames;
 use crate::privacy::{DeviceIds, Privacy, Wish};
+use crate::scrub::What;
 
 /// Whether the operator's secret is set, which hashes need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,21 @@ pub fn privacy(table: &mut Table<'_>, base: &Privacy, has_secret: HasSecret) -> 
         privacy.device_ids = if cookieless { DeviceIds::Cookieless } else { DeviceIds::Sent };
         if cookieless && has_secret == HasSecret::No {
             table.refuse("cookieless", NEEDS_SECRET);
+        }
+    }
+    if let Some(kinds) = table.texts("scrub") {
+        privacy.scrub = What {
+            emails: kinds.iter().any(|kind| kind == "emails"),
+            cards: kinds.iter().any(|kind| kind == "cards"),
+        };
+        if kinds.iter().any(|kind| kind != "emails" && kind != "cards") {
+            table.refuse("scrub", "must list some of \"emails\", \"cards\"");
+        }
+    }
+    if let Some(names) = table.texts("sensitive_params") {
+        match SensitiveNames::parse(&names) {
+            Ok(names) => privacy.sensitive = names,
+            Err(error) => table.refuse("sensitive_params", error.to_string()),
         }
     }
     privacy

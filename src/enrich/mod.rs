@@ -4,12 +4,16 @@
 //! asked to leave out is left out here, so that no later step can tell it.
 
 pub mod bot;
+pub mod campaign;
 pub mod clock;
 pub mod cookieless;
 pub mod ip;
 pub mod local;
+pub mod page;
+pub mod referrer;
 mod tables;
 pub mod user_agent;
+pub mod visit;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -24,6 +28,7 @@ use clock::Occurred;
 use cookieless::Visitor;
 use local::Local;
 use user_agent::Agent;
+use visit::Visit;
 
 /// Longer user agents are cut.
 const MAX_USER_AGENT_CHARS: usize = 1_024;
@@ -79,6 +84,8 @@ pub struct Enriched<'a> {
     pub new_visitor: Option<bool>,
     /// The device's id of the day before, just after midnight.
     pub previous_device_id: Option<DeviceId>,
+    /// Where it happened on the web, and where its visitor came from.
+    pub visit: Visit,
     /// What was repaired.
     pub repairs: Repairs,
     /// Why identifiers are left out, where they are.
@@ -166,7 +173,7 @@ pub fn event<'a>(
     mut event: Event,
     event_index: usize,
     facts: &'a Facts<'a>,
-    repairs: Repairs,
+    mut repairs: Repairs,
     stripped: Option<Reason>,
 ) -> Enriched<'a> {
     let occurred = clock::occurred(
@@ -176,11 +183,12 @@ pub fn event<'a>(
         facts.enrichment.clock_threshold,
     );
     let utc_offset_minutes = event.client_utc_offset_minutes.or(facts.utc_offset_minutes);
+    let visit = visit::visit(&mut event, facts, stripped, &mut repairs);
     let mut previous_device_id = None;
     match (facts.tenant.privacy.device_ids, &facts.visitor, stripped) {
         (DeviceIds::Sent, _, None) => {}
         (DeviceIds::Cookieless, Some(visitor), None) => {
-            let ids = visitor.ids(occurred.at, "");
+            let ids = visitor.ids(occurred.at, visit.host.as_deref().unwrap_or_default());
             event.device_id = ids.device_id;
             previous_device_id = ids.previous_device_id;
         }
@@ -196,6 +204,7 @@ pub fn event<'a>(
         local: utc_offset_minutes.and_then(|minutes| local::local(occurred.at, minutes)),
         new_visitor: new_visitor(&event, occurred.at),
         previous_device_id,
+        visit,
         repairs,
         stripped,
         event,

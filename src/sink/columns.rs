@@ -11,6 +11,7 @@ use serde_with_macros::skip_serializing_none;
 use super::record::{Received, VERSION, milliseconds, milliseconds_if_any};
 use crate::clean::Repairs;
 use crate::enrich::local::DayPart;
+use crate::enrich::referrer::Medium;
 use crate::enrich::user_agent::DeviceClass;
 use crate::enrich::{Enriched, bot};
 use crate::event::{DeviceId, Event, EventId, EventName, Level};
@@ -59,8 +60,22 @@ pub(super) struct EventColumns<'a> {
     bot_name: Option<&'a str>,
     build: Option<&'a str>,
     url: Option<&'a str>,
+    url_host: Option<&'a str>,
+    url_path: Option<&'a str>,
     title: Option<&'a str>,
     referrer: Option<&'a str>,
+    referrer_host: Option<&'a str>,
+    referrer_medium: Option<Medium>,
+    referrer_source: Option<&'static str>,
+    referrer_term: Option<&'a str>,
+    utm_source: Option<&'a str>,
+    utm_medium: Option<&'a str>,
+    utm_campaign: Option<&'a str>,
+    utm_term: Option<&'a str>,
+    utm_content: Option<&'a str>,
+    utm_id: Option<&'a str>,
+    click_id: Option<&'a str>,
+    click_id_network: Option<&'static str>,
     screen_width: Option<u32>,
     screen_height: Option<u32>,
     viewport_width: Option<u32>,
@@ -77,7 +92,8 @@ pub(super) struct EventColumns<'a> {
 impl<'a> EventColumns<'a> {
     /// The columns of `enriched`, of which its route takes the share `sample`.
     pub(super) fn of(enriched: &'a Enriched<'_>, sample: Option<SampleRate>) -> Self {
-        let Enriched { event, facts, occurred, local, .. } = enriched;
+        let Enriched { event, facts, occurred, local, visit, .. } = enriched;
+        let (referrer, click_id) = (visit.referrer.as_ref(), visit.campaign.click_id.as_ref());
         let identifying = enriched.stripped.is_none();
         Self {
             v: VERSION,
@@ -114,8 +130,22 @@ impl<'a> EventColumns<'a> {
             bot_name: facts.bot.as_ref().and_then(|bot| bot.name.as_deref()),
             build: event.build.as_deref(),
             url: event.url.as_deref(),
+            url_host: visit.host.as_deref(),
+            url_path: visit.path.as_deref(),
             title: event.title.as_deref(),
             referrer: event.referrer.as_deref(),
+            referrer_host: referrer.map(|referrer| referrer.host.as_str()),
+            referrer_medium: referrer.map(|referrer| referrer.medium),
+            referrer_source: referrer.and_then(|referrer| referrer.source),
+            referrer_term: referrer.and_then(|referrer| referrer.term.as_deref()),
+            utm_source: visit.campaign.source.as_deref(),
+            utm_medium: visit.campaign.medium.as_deref(),
+            utm_campaign: visit.campaign.campaign.as_deref(),
+            utm_term: visit.campaign.term.as_deref(),
+            utm_content: visit.campaign.content.as_deref(),
+            utm_id: visit.campaign.id.as_deref(),
+            click_id: click_id.map(|click| click.value.as_str()),
+            click_id_network: click_id.map(|click| click.network),
             screen_width: event.screen.map(|size| size.width),
             screen_height: event.screen.map(|size| size.height),
             viewport_width: event.viewport.map(|size| size.width),
