@@ -17,6 +17,7 @@ use crate::protocol::Limits;
 use crate::route::{NamePattern, Route, Routes};
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
+use crate::sink::pack::{self, PackBytes, Packing};
 pub use aws::Aws;
 use table::Table;
 
@@ -78,6 +79,8 @@ pub struct Settings {
     pub endpoint_url: Option<String>,
     /// `AWS_ENDPOINT_URL_FIREHOSE`.
     pub endpoint_url_firehose: Option<String>,
+    /// `AWS_ENDPOINT_URL_KINESIS`.
+    pub endpoint_url_kinesis: Option<String>,
 }
 
 /// The operator's: a mistake in the configuration, as a sentence that names the key.
@@ -167,6 +170,7 @@ fn rules(headwater: Option<Value>, errors: &mut Vec<ConfigError>) -> Option<Rule
         deadline_ms: table
             .number("deadline_ms", 100, 30_000)
             .unwrap_or(Policy::default().deadline_ms),
+        packing: packing(&mut table),
         ..Policy::default()
     };
     let failed = table.required("failed").and_then(|value| stream(&mut table, "failed", value));
@@ -224,6 +228,23 @@ fn is_origin(text: &str) -> bool {
         && text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some())
 }
 
+/// `pack_bytes`: a size, or 0 or false for none.
+fn packing(table: &mut Table<'_>) -> Packing {
+    let Some(value) = table.optional("pack_bytes") else {
+        return Packing::default();
+    };
+    let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
+    match (&value, bytes) {
+        (Value::Bool(false), _) | (_, Some(0)) => Packing::Off,
+        (_, bytes) => bytes.and_then(PackBytes::parse).map(Packing::UpTo).unwrap_or_else(|| {
+            let (unit, most) = (pack::BILLED_UNIT, PackBytes::MAX);
+            let wanted = format!("must be a multiple of {unit} from {unit} to {most}, or false");
+            table.refuse("pack_bytes", format!("{wanted}, not {value}"));
+            Packing::default()
+        }),
+    }
+}
+
 /// The ceilings keep a request inside of an isolate's memory, and a beacon's record
 /// inside of what a stream takes.
 fn limits(table: &mut Table<'_>) -> Limits {
@@ -248,7 +269,7 @@ fn limits(table: &mut Table<'_>) -> Limits {
 
 fn stream(table: &mut Table<'_>, key: &str, value: Value) -> Option<Stream> {
     let Value::String(text) = value else {
-        table.refuse(key, "must be a text of the form firehose:NAME");
+        table.refuse(key, "must be a text of the form firehose:NAME or kinesis:NAME");
         return None;
     };
     Stream::parse(&text).map_err(|error| table.refuse(key, error.to_string())).ok()
@@ -336,10 +357,25 @@ pub(crate) mod tests {
         assert_eq!(config.ip, IpPolicy::Drop);
         assert_eq!((config.policy.deadline_ms, config.limits.beacons), (500, 7));
         assert_eq!(config.limits.depth, Limits::default().depth);
-        assert_eq!(config.aws.firehose, "https://firehose.eu-west-1.amazonaws.com/");
+        assert_eq!(config.policy.packing, Packing::default());
         let streams: Vec<String> =
             config.streams().iter().map(|stream| stream.to_string()).collect();
         assert_eq!(streams, ["firehose:events-low", "firehose:events", "firehose:events-failed"]);
+    }
+
+    #[test]
+    fn packs_have_a_size_or_are_off() {
+        for (value, packing) in [
+            (json!(false), Some(Packing::Off)),
+            (json!(0), Some(Packing::Off)),
+            (json!(10_240), PackBytes::parse(10_240).map(Packing::UpTo)),
+            (json!(1_003_520), PackBytes::parse(1_003_520).map(Packing::UpTo)),
+        ] {
+            let mut table = headwater();
+            table["pack_bytes"] = value;
+            let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+            assert_eq!(Some(config.policy.packing), packing);
+        }
     }
 
     #[test]
@@ -372,7 +408,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, origins, ip, limits, deadline_ms, failed, routes";
+        let known = "delivery, origins, ip, limits, deadline_ms, pack_bytes, failed, routes";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has only `to`, so that every event has a stream";
         let cases = [
@@ -391,14 +427,16 @@ pub(crate) mod tests {
             ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),
             ("limits", json!({"depth": 101}), "HEADWATER.limits.depth must be an integer from 1 to 100, not 101".to_owned()),
             ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is no setting of this version; there are body_bytes, inflated_bytes, beacons, beacon_bytes, depth".to_owned()),
-            ("failed", json!("events-failed"), "HEADWATER.failed must be firehose:NAME, not \"events-failed\"".to_owned()),
-            ("failed", json!(1), "HEADWATER.failed must be a text of the form firehose:NAME".to_owned()),
+            ("failed", json!("events-failed"), "HEADWATER.failed must be firehose:NAME or kinesis:NAME, not \"events-failed\"".to_owned()),
+            ("failed", json!(1), "HEADWATER.failed must be a text of the form firehose:NAME or kinesis:NAME".to_owned()),
             ("routes", json!({}), "HEADWATER.routes must be a list of tables with level, name and to".to_owned()),
             ("routes", json!([]), last.to_owned()),
             ("routes", json!([{"level": "low", "to": "firehose:a"}]), last.to_owned()),
             ("routes", json!([{"level": "urgent", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].level must be one of \"low\", \"mid\", \"high\", not \"urgent\"".to_owned()),
             ("routes", json!([{"name": "*_x", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].name must be an event's name, or the start of names and a *".to_owned()),
-            ("routes", json!([{"to": "kinesis:a"}]), "HEADWATER.routes[0].to must be firehose:NAME, not \"kinesis:a\"".to_owned()),
+            ("routes", json!([{"to": "s3:a"}]), "HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not \"s3:a\"".to_owned()),
+            ("pack_bytes", json!(5_000), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000".to_owned()),
+            ("pack_bytes", json!(true), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
             ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is no setting of this version; there are level, name, to".to_owned()),
             ("linger", json!(1), format!("HEADWATER.linger is no setting of this version; there are {known}")),
         ];

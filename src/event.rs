@@ -145,6 +145,11 @@ impl DeviceId {
             && !text.chars().any(char::is_control);
         fits.then_some(Self(text))
     }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How much an event matters to the business.

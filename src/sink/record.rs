@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::context::Geo;
 use crate::enrich::{Enriched, Facts};
-use crate::event::{DeviceId, EventId, EventName, Level};
+use crate::event::{DeviceId, Event, EventId, EventName, Level};
 use crate::failed::{Code, FailedEvent, Form, Stage, Violations};
 
 /// The version of the columns, in each record's `v`.
@@ -23,9 +23,44 @@ pub const MAX_BYTES: usize = 1_024_000;
 /// Under it base64, or a text whose quotes are all escaped, stays within [`MAX_BYTES`].
 const MAX_ORIGINAL_BYTES: usize = 262_144;
 
-/// The bytes of one record, at most [`MAX_BYTES`].
+/// One line of a stream and the key that it goes under.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record(Vec<u8>);
+pub struct Record {
+    /// At most [`MAX_BYTES`].
+    bytes: Vec<u8>,
+    key: PartitionKey,
+}
+
+/// What a stream with shards spreads its records by: 1 to 256 characters. Records of one
+/// key are in one shard, where they keep their order.
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionKey(String);
+
+impl PartitionKey {
+    /// The device's id, or the event's own where no device is known.
+    fn of_event(event: &Event) -> Self {
+        match &event.device_id {
+            Some(device_id) => Self(device_id.as_str().to_owned()),
+            None => Self::of_id(event.id),
+        }
+    }
+
+    fn of_id(event_id: EventId) -> Self {
+        Self(event_id.to_string())
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// No device's id is too long to be a key.
+const _: () = assert!(DeviceId::MAX_CHARS <= 256);
+
+/// The most bytes of a key.
+pub const MAX_KEY_BYTES: usize = DeviceId::MAX_CHARS * 4;
 
 /// Ours: a record that no stream would take.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +80,8 @@ impl Record {
     /// The record of an event.
     pub fn of_event(enriched: &Enriched<'_>) -> Result<Self, RecordError> {
         let Enriched { event, facts } = enriched;
-        Self::line(&EventColumns {
+        let key = PartitionKey::of_event(event);
+        let columns = EventColumns {
             v: VERSION,
             event_id: event.id,
             name: &event.name,
@@ -66,7 +102,8 @@ impl Record {
             language: event.language.as_deref(),
             props: event.props.as_ref(),
             metadata: event.metadata.as_ref(),
-        })
+        };
+        Self::line(key, &columns)
     }
 
     /// The records of a failed event: one, or as many as its original bytes need.
@@ -82,7 +119,7 @@ impl Record {
             .zip(1_usize..)
             .map(|(bytes, part)| {
                 let first = &failed.violations.first;
-                Self::line(&FailedColumns {
+                let columns = FailedColumns {
                     v: VERSION,
                     event_id: failed.event_id,
                     name: failed.name.as_deref(),
@@ -100,24 +137,30 @@ impl Record {
                     original_base64: whole(bytes).is_none().then(|| base64(bytes)),
                     part: (count > 1).then_some(part),
                     parts: (count > 1).then_some(count),
-                })
+                };
+                Self::line(PartitionKey::of_id(failed.event_id), &columns)
             })
             .collect()
     }
 
-    fn line(columns: &impl Serialize) -> Result<Self, RecordError> {
+    fn line(key: PartitionKey, columns: &impl Serialize) -> Result<Self, RecordError> {
         let mut bytes =
             serde_json::to_vec(columns).map_err(|error| RecordError::NotJson(error.to_string()))?;
         bytes.push(b'\n');
         match bytes.len() {
-            0..=MAX_BYTES => Ok(Self(bytes)),
+            0..=MAX_BYTES => Ok(Self { bytes, key }),
             bytes => Err(RecordError::TooLarge { bytes }),
         }
     }
 
     /// The bytes, the newline at the end included.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// The key that it goes under, where its stream has shards.
+    pub fn key(&self) -> &PartitionKey {
+        &self.key
     }
 }
 
@@ -264,9 +307,13 @@ pub(crate) mod tests {
     use crate::protocol::{Beacon, Envelope, timestamp};
     use crate::validate;
 
-    /// A record of any text, for tests of what carries records.
+    /// A record of any text, with that text as its key, for tests of what carries records.
     pub(crate) fn record(text: &str) -> Record {
-        Record::line(&text).unwrap()
+        line(&text).unwrap()
+    }
+
+    fn line(text: &str) -> Result<Record, RecordError> {
+        Record::line(PartitionKey(text.to_owned()), &text)
     }
 
     pub(crate) fn context() -> RequestContext {
@@ -298,6 +345,27 @@ pub(crate) mod tests {
         let record = Record::of_event(&enrich::event(event, &facts)).unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
         assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","name":"order_placed","level":"high","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+    }
+
+    #[test]
+    fn a_record_goes_under_its_device_or_else_its_event() {
+        let facts = enrich::facts(&context(), IpPolicy::Truncate);
+        let id = "01939b70-6d2a-7c3e-8f00-000000000001";
+        let longest = "ä".repeat(DeviceId::MAX_CHARS);
+        for (device_id, key) in
+            [(json!("d \"1\""), "d \"1\""), (Value::Null, id), (json!(longest), &longest)]
+        {
+            let Value::Object(fields) = json!({"name": "a", "id": id, "device_id": device_id})
+            else {
+                panic!()
+            };
+            let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+            let event = validate::event(Beacon { fields }, &Envelope::default(), &mut ids).unwrap();
+            let record = Record::of_event(&enrich::event(event, &facts)).unwrap();
+            assert_eq!(record.key().as_str(), key);
+        }
+        let failed = records(b"{");
+        assert_eq!(failed.first().unwrap().key().as_str(), "00000000-0000-7000-8000-000000000000");
     }
 
     fn failed(bytes: &[u8]) -> FailedEvent {
@@ -361,10 +429,7 @@ pub(crate) mod tests {
     #[test]
     fn a_record_past_the_limit_is_not_made() {
         let just = "x".repeat(MAX_BYTES - 3);
-        assert_eq!(Record::line(&just).unwrap().bytes().len(), MAX_BYTES);
-        assert_eq!(
-            Record::line(&format!("{just}x")),
-            Err(RecordError::TooLarge { bytes: MAX_BYTES + 1 })
-        );
+        assert_eq!(line(&just).unwrap().bytes().len(), MAX_BYTES);
+        assert_eq!(line(&format!("{just}x")), Err(RecordError::TooLarge { bytes: MAX_BYTES + 1 }));
     }
 }
