@@ -188,6 +188,9 @@ mod tests {
     use super::*;
     use crate::sink::record;
 
+    type Lines = &'static [(usize, &'static str)];
+    type Packs = &'static [&'static [usize]];
+
     fn up_to(bytes: usize) -> Packing {
         Packing::UpTo(PackBytes::parse(bytes).unwrap())
     }
@@ -230,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_pack_closes_when_the_next_line_would_not_fit() {
-        let cases: [(Packing, &[(usize, &str)], &[&[usize]]); 8] = [
+        let cases: [(Packing, Lines, Packs); 8] = [
             (up_to(5_120), &[], &[]),
             (up_to(5_120), &[(5_000, ""), (120, ""), (1, "")], &[&[0, 1], &[2]]),
             (up_to(5_120), &[(5_000, ""), (121, "")], &[&[0], &[1]]),
@@ -251,7 +254,7 @@ mod tests {
     #[test]
     fn a_call_is_cut_after_a_line_and_through_a_pack() {
         let call = || vec![vec![0, 1], vec![2], vec![3, 4, 5]];
-        let cases: [(usize, &[&[usize]], &[&[usize]]); 5] = [
+        let cases: [(usize, Packs, Packs); 5] = [
             (0, &[], &[&[0, 1], &[2], &[3, 4, 5]]),
             (1, &[&[0]], &[&[1], &[2], &[3, 4, 5]]),
             (3, &[&[0, 1], &[2]], &[&[3, 4, 5]]),

@@ -309,7 +309,7 @@ pub(crate) mod tests {
 
     /// A record of any text, with that text as its key, for tests of what carries records.
     pub(crate) fn record(text: &str) -> Record {
-        line(&text).unwrap()
+        line(text).unwrap()
     }
 
     fn line(text: &str) -> Result<Record, RecordError> {

@@ -1,8 +1,8 @@
 //! What Firehose bills for a byte that is sent, by events a batch and size of a pack.
 //!
-//! `cargo bench --profile dev --bench billing` prints it; it counts, and needs no optimized
-//! build. A site's beacons go through the pipeline, so
-//! that the lines are those that are really sent; chance mixes them, from a fixed seed.
+//! `cargo bench --profile dev --bench billing` prints it; it counts, and so needs no
+//! optimized build. A shop's beacons go through the pipeline, so that the lines are those
+//! that are really sent; chance mixes them, from a fixed seed.
 
 use std::net::IpAddr;
 
