@@ -157,3 +157,24 @@ fn each_event_for_kinesis_is_a_record_under_its_own_key() {
     assert_eq!(delivery.step(0, &mut health), Step::Wait { milliseconds: 500 }, "as a throttle");
     assert_eq!(sent(&mut delivery, 500, &mut health), [1]);
 }
+
+#[test]
+fn a_call_to_kinesis_is_closed_with_its_keys_counted() {
+    let stream = Stream::parse("kinesis:orders").unwrap();
+    let records = (0..500).map(|index| record(&format!("{index} {}", "\"ä".repeat(60)))).collect();
+    let policy = Policy { call_bytes: 20_000, ..Policy::default() };
+    let (mut delivery, mut health) =
+        (Delivery::new(&stream, records, policy, 0), Health::default());
+    let mut sent = 0;
+    while let Step::Send { records, .. } = delivery.step(0, &mut health) {
+        let endpoint = http::Uri::from_static("http://h/");
+        let call = stream.service.call(&endpoint, &stream.name, &records).unwrap();
+        let bytes = call.body().len();
+        assert!((15_000..=20_000).contains(&bytes) || sent + records.len() == 500, "{bytes}");
+        sent += records.len();
+        let taken = vec![r#"{"SequenceNumber":"1"}"#; records.len()].join(",");
+        let body = format!(r#"{{"FailedRecordCount":0,"Records":[{taken}]}}"#);
+        delivery.reply(answered(200, &body), 0, NO_WAIT, &mut health);
+    }
+    assert_eq!(sent, 500);
+}
