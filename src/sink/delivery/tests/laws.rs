@@ -36,7 +36,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     let effect = || prop_oneof![Just(Effect::Taken), Just(Effect::NotTaken)];
     prop_oneof![
         3 => Just(Fault::None),
-        4 => (1_usize..4, 0_usize..4, prop_oneof![Just("ServiceUnavailableException"), Just("InternalFailure")])
+        4 => (1_usize..4, 0_usize..4, prop_oneof![Just("ServiceUnavailableException"), Just("InternalFailure"), Just("ProvisionedThroughputExceededException")])
             .prop_map(|(divisor, remainder, code)| Fault::Partial { divisor, remainder, code }),
         2 => prop_oneof![
             Just((500, "InternalFailure")), Just((503, "ServiceUnavailableException")), Just((429, "")),
@@ -53,8 +53,31 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
+/// Streams of both services.
+fn streams() -> impl Strategy<Value = Stream> {
+    prop_oneof![Just("firehose:events"), Just("kinesis:events")]
+        .prop_map(|text| Stream::parse(text).unwrap())
+}
+
+/// An answer of the service with one entry a record.
+fn entries_of(service: Service, errors: &[Option<&str>]) -> Reply {
+    match service {
+        Service::Firehose => entries(errors),
+        Service::Kinesis => {
+            let entry = |error: &Option<&str>| match error {
+                None => r#"{"SequenceNumber":"1","ShardId":"s"}"#.to_owned(),
+                Some(code) => format!(r#"{{"ErrorCode":"{code}","ErrorMessage":"no"}}"#),
+            };
+            let entries: Vec<String> = errors.iter().map(entry).collect();
+            let (entries, failed) = (entries.join(","), errors.iter().flatten().count());
+            answered(200, &format!(r#"{{"FailedRecordCount":{failed},"Records":[{entries}]}}"#))
+        }
+    }
+}
+
 /// A service that remembers what it took.
 struct Model {
+    stream: Stream,
     taken: Vec<u32>,
     /// How often a record was taken without the caller being told.
     untold: Vec<u32>,
@@ -72,9 +95,9 @@ enum Refuses {
 }
 
 impl Model {
-    fn new(count: usize, poison: fn(usize) -> bool, refuses: Refuses) -> Self {
+    fn new(stream: Stream, count: usize, poison: fn(usize) -> bool, refuses: Refuses) -> Self {
         let (taken, untold, told) = (vec![0; count], vec![0; count], vec![false; count]);
-        Self { taken, untold, told, poison, refuses }
+        Self { stream, taken, untold, told, poison, refuses }
     }
 
     fn poisoned(&self, numbers: &[usize]) -> bool {
@@ -131,7 +154,7 @@ impl Model {
             }
             errors.push(error);
         }
-        entries(&errors)
+        entries_of(self.stream.service, &errors)
     }
 
     fn untold(&mut self, numbers: &[usize], effect: Effect, reply: Reply) -> Reply {
@@ -158,10 +181,10 @@ fn drive(
         let packs: Vec<Vec<usize>> = match delivery.step(now, &mut health) {
             Step::Send { records, timeout_ms } => {
                 prop_assert!(timeout_ms > 0 && now + timeout_ms <= policy.deadline_ms);
-                let Stream { service, name } = stream();
+                let Stream { service, name } = &service.stream;
                 prop_assert!((1..=service.limits().records).contains(&records.len()));
                 let endpoint = http::Uri::from_static("http://h/");
-                let request = service.call(&endpoint, &name, &records).unwrap();
+                let request = service.call(&endpoint, name, &records).unwrap();
                 prop_assert!(request.body().len() <= policy.call_bytes);
                 records.iter().map(numbers).collect()
             }
@@ -192,13 +215,14 @@ proptest! {
         count in 0_usize..1_200,
         faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..40),
         call_bytes in prop_oneof![300_usize..20_000, Just(1_048_576)],
+        stream in streams(),
         packing in prop_oneof![Just(Packing::Off), Just(Packing::default())],
         refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
         poison in prop_oneof![Just((|_| false) as fn(usize) -> bool), Just((|number| number % 97 == 5) as fn(usize) -> bool)],
     ) {
         let policy = Policy { call_bytes, packing, ..Policy::default() };
-        let mut delivery = Delivery::new(&stream(), records(count), policy, 0);
-        let mut service = Model::new(count, poison, refuses);
+        let mut delivery = Delivery::new(&stream, records(count), policy, 0);
+        let mut service = Model::new(stream, count, poison, refuses);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.records.len(), count);
@@ -222,14 +246,15 @@ proptest! {
     fn once_the_faults_are_over_everything_is_delivered(
         count in 1_usize..1_200,
         faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..4),
+        stream in streams(),
         packing in prop_oneof![Just(Packing::Off), Just(Packing::default())],
     ) {
         let lasting = |fault: &Fault| matches!(fault, Fault::NotSent | Fault::Whole { status: 403 | 404, .. })
             || matches!(fault, Fault::Whole { code: "ResourceNotFoundException", .. });
         prop_assume!(!faults.iter().any(|(fault, ..)| lasting(fault)));
         let policy = Policy { deadline_ms: 60_000, packing, ..Policy::default() };
-        let mut delivery = Delivery::new(&stream(), records(count), policy, 0);
-        let mut service = Model::new(count, |_| false, Refuses::Call);
+        let mut delivery = Delivery::new(&stream, records(count), policy, 0);
+        let mut service = Model::new(stream, count, |_| false, Refuses::Call);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.problem, None);

@@ -95,6 +95,19 @@ fn a_pack_refused_in_its_entry_is_halved_beside_its_neighbours() {
 }
 
 #[test]
+fn a_stream_that_refuses_every_pack_is_to_blame_and_soon() {
+    for count in [1, 2, 500, 1_200] {
+        let (mut delivery, mut health) = (delivery(count), Health::default());
+        let refused = |_: &[Vec<usize>]| answered(400, r#"{"__type":"InvalidArgumentException"}"#);
+        let calls = calls(&mut delivery, &mut health, refused).len();
+        assert!(calls <= 20, "{calls} calls for {count} records");
+        let report = delivery.finish(0, &health);
+        assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Pending));
+        assert_eq!(report.problem.unwrap().code(), "InvalidArgumentException");
+    }
+}
+
+#[test]
 fn poison_does_not_tell_the_breaker_that_the_stream_is_ill() {
     let mut health = Health::default();
     for _ in 0..2 * Breaker::CALLS {
