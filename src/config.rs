@@ -22,6 +22,7 @@ use crate::protocol::Limits;
 use crate::salt::Secret;
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
+use crate::sink::pack::{self, PackBytes, Packing};
 use crate::tenant::Tenants;
 use crate::validate::UnknownEvents;
 pub use aws::Aws;
@@ -71,6 +72,8 @@ pub struct Settings {
     pub endpoint_url: Option<String>,
     /// `AWS_ENDPOINT_URL_FIREHOSE`.
     pub endpoint_url_firehose: Option<String>,
+    /// `AWS_ENDPOINT_URL_KINESIS`.
+    pub endpoint_url_kinesis: Option<String>,
 }
 
 /// The operator's: a mistake in the configuration, as a sentence that names the key.
@@ -181,6 +184,7 @@ fn rules(
         deadline_ms: table
             .number("deadline_ms", 100, 30_000)
             .unwrap_or(Policy::default().deadline_ms),
+        packing: packing(&mut table),
         ..Policy::default()
     };
     let failed =
@@ -222,6 +226,23 @@ fn delivery(table: &mut Table<'_>) {
         }
         Some(other) => table.refuse("delivery", format!("must be \"direct\", not {other}")),
         None => {}
+    }
+}
+
+/// `pack_bytes`: a size, or 0 or false for none.
+fn packing(table: &mut Table<'_>) -> Packing {
+    let Some(value) = table.optional("pack_bytes") else {
+        return Packing::default();
+    };
+    let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
+    match (&value, bytes) {
+        (Value::Bool(false), _) | (_, Some(0)) => Packing::Off,
+        (_, bytes) => bytes.and_then(PackBytes::parse).map(Packing::UpTo).unwrap_or_else(|| {
+            let (unit, most) = (pack::BILLED_UNIT, PackBytes::MAX);
+            let wanted = format!("must be a multiple of {unit} from {unit} to {most}, or false");
+            table.refuse("pack_bytes", format!("{wanted}, not {value}"));
+            Packing::default()
+        }),
     }
 }
 
@@ -287,7 +308,7 @@ pub(crate) mod tests {
         assert_eq!(config.tenants.find(None).unwrap().privacy.ip, IpPolicy::Drop);
         assert_eq!((config.policy.deadline_ms, config.limits.beacons), (500, 7));
         assert_eq!(config.limits.depth, Limits::default().depth);
-        assert_eq!(config.aws.firehose, "https://firehose.eu-west-1.amazonaws.com/");
+        assert_eq!(config.policy.packing, Packing::default());
         let streams: Vec<String> =
             config.streams().iter().map(|stream| stream.to_string()).collect();
         assert_eq!(streams, ["firehose:events-low", "firehose:events", "firehose:events-failed"]);
@@ -337,6 +358,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn packs_have_a_size_or_are_off() {
+        for (value, packing) in [
+            (json!(false), Some(Packing::Off)),
+            (json!(0), Some(Packing::Off)),
+            (json!(10_240), PackBytes::parse(10_240).map(Packing::UpTo)),
+            (json!(1_003_520), PackBytes::parse(1_003_520).map(Packing::UpTo)),
+        ] {
+            let mut table = headwater();
+            table["pack_bytes"] = value;
+            let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+            assert_eq!(Some(config.policy.packing), packing);
+        }
+    }
+
+    #[test]
     fn the_table_may_come_as_a_text() {
         let text = Value::String(headwater().to_string());
         assert!(Config::parse(Settings { headwater: Some(text), ..settings() }).is_ok());
@@ -366,7 +402,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, failed";
+        let known = "delivery, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
         let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
@@ -407,8 +443,8 @@ pub(crate) mod tests {
             ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),
             ("limits", json!({"depth": 101}), "HEADWATER.limits.depth must be an integer from 1 to 100, not 101".to_owned()),
             ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is no setting of this version; there are body_bytes, inflated_bytes, beacons, beacon_bytes, depth".to_owned()),
-            ("failed", json!("events-failed"), "HEADWATER.failed must be firehose:NAME, not \"events-failed\"".to_owned()),
-            ("failed", json!(1), "HEADWATER.failed must be a text of the form firehose:NAME".to_owned()),
+            ("failed", json!("events-failed"), "HEADWATER.failed must be firehose:NAME or kinesis:NAME, not \"events-failed\"".to_owned()),
+            ("failed", json!(1), "HEADWATER.failed must be a text of the form firehose:NAME or kinesis:NAME".to_owned()),
             ("routes", json!({}), "HEADWATER.routes must be a list of tables with conditions and `to`".to_owned()),
             ("routes", json!([]), last.to_owned()),
             ("routes", json!([{"level": "low", "to": "firehose:a"}]), last.to_owned()),
@@ -419,7 +455,9 @@ pub(crate) mod tests {
             ("routes", json!([{"tenant": "", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].tenant must be a text, not \"\"".to_owned()),
             ("routes", json!([{"metadata": {"tag": []}, "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
             ("routes", json!([{"to": "firehose:a", "sample": 1}]), "HEADWATER.routes[0].sample must be a share above 0 and below 1, not 1".to_owned()),
-            ("routes", json!([{"to": "kinesis:a"}]), "HEADWATER.routes[0].to must be firehose:NAME, not \"kinesis:a\"".to_owned()),
+            ("routes", json!([{"to": "s3:a"}]), "HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not \"s3:a\"".to_owned()),
+            ("pack_bytes", json!(5_000), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000".to_owned()),
+            ("pack_bytes", json!(true), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
             ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is no setting of this version; there are level, name, tenant, bot, metadata, sample, to".to_owned()),
             ("linger", json!(1), format!("HEADWATER.linger is no setting of this version; there are {known}")),
         ];

@@ -10,7 +10,7 @@ use crate::sink::Stream;
 /// A stream, where `value` at `key` names one.
 pub fn stream(table: &mut Table<'_>, key: &str, value: Value) -> Option<Stream> {
     let Value::String(text) = value else {
-        table.refuse(key, "must be a text of the form firehose:NAME");
+        table.refuse(key, "must be a text of the form firehose:NAME or kinesis:NAME");
         return None;
     };
     Stream::parse(&text).map_err(|error| table.refuse(key, error.to_string())).ok()

@@ -43,6 +43,7 @@ fn settings(env: &Env) -> Settings {
         session_token: text("AWS_SESSION_TOKEN"),
         endpoint_url: text("AWS_ENDPOINT_URL"),
         endpoint_url_firehose: text("AWS_ENDPOINT_URL_FIREHOSE"),
+        endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
     }
 }
 

@@ -166,8 +166,12 @@ struct Lifted<'a>(&'a Event);
 impl Serialize for Lifted<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(event) = self;
-        let keys = event.schema.map(|schema| schema.partition).unwrap_or_default();
-        let values = keys.iter().filter_map(|key| Some((key, event.metadata.as_ref()?.get(*key)?)));
-        serializer.collect_map(values.map(|(key, value)| (format!("metadata_{key}"), value)))
+        serializer.collect_map(lifted(event).map(|(key, value)| (format!("metadata_{key}"), value)))
     }
+}
+
+/// The members of an event's metadata that its schema lifts out.
+pub(super) fn lifted(event: &Event) -> impl Iterator<Item = (&'static str, &Value)> {
+    let keys = event.schema.map(|schema| schema.partition).unwrap_or_default();
+    keys.iter().filter_map(|key| Some((*key, event.metadata.as_ref()?.get(*key)?)))
 }

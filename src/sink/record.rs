@@ -7,10 +7,10 @@ use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
 use serde_with_macros::skip_serializing_none;
 
-use super::columns::EventColumns;
+use super::columns::{EventColumns, lifted};
 use crate::context::Geo;
 use crate::enrich::{Enriched, Facts};
-use crate::event::{DeviceId, EventId};
+use crate::event::{DeviceId, Event, EventId};
 use crate::failed::{Code, FailedEvent, Form, Stage, Violations};
 use crate::privacy::Reason;
 use crate::route::SampleRate;
@@ -26,9 +26,45 @@ pub const MAX_BYTES: usize = 1_024_000;
 /// Under it base64, or a text whose quotes are all escaped, stays within [`MAX_BYTES`].
 const MAX_ORIGINAL_BYTES: usize = 262_144;
 
-/// The bytes of one record, at most [`MAX_BYTES`].
+/// One line of a stream and the key that it goes under.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record(Vec<u8>);
+pub struct Record {
+    /// At most [`MAX_BYTES`].
+    bytes: Vec<u8>,
+    key: PartitionKey,
+    partition: String,
+}
+
+/// What a stream with shards spreads its records by: 1 to 256 characters. Records of one
+/// key are in one shard, where they keep their order.
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionKey(String);
+
+impl PartitionKey {
+    /// The device's id, or the event's own where no device is known.
+    fn of_event(event: &Event) -> Self {
+        match &event.device_id {
+            Some(device_id) => Self(device_id.as_str().to_owned()),
+            None => Self::of_id(event.id),
+        }
+    }
+
+    fn of_id(event_id: EventId) -> Self {
+        Self(event_id.to_string())
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// No device's id is too long to be a key.
+const _: () = assert!(DeviceId::MAX_CHARS <= 256);
+
+/// The most bytes of a key.
+pub const MAX_KEY_BYTES: usize = DeviceId::MAX_CHARS * 4;
 
 /// Ours: a record that no stream would take.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +86,9 @@ impl Record {
         enriched: &Enriched<'_>,
         sample: Option<SampleRate>,
     ) -> Result<Self, RecordError> {
-        Self::line(&EventColumns::of(enriched, sample))
+        let event = &enriched.event;
+        let record = Self::line(PartitionKey::of_event(event), &EventColumns::of(enriched, sample));
+        record.map(|record| Self { partition: partition(event), ..record })
     }
 
     /// The records of a failed event: one, or as many as its original bytes need.
@@ -70,7 +108,7 @@ impl Record {
             .zip(1_usize..)
             .map(|(bytes, part)| {
                 let first = &failed.violations.first;
-                Self::line(&FailedColumns {
+                let columns = FailedColumns {
                     v: VERSION,
                     event_id: failed.event_id,
                     tenant: &failed.tenant,
@@ -92,25 +130,41 @@ impl Record {
                     original_base64: whole(bytes).is_none().then(|| base64(bytes)),
                     part: (count > 1).then_some(part),
                     parts: (count > 1).then_some(count),
-                })
+                };
+                Self::line(PartitionKey::of_id(failed.event_id), &columns)
             })
             .collect()
     }
 
-    fn line(columns: &impl Serialize) -> Result<Self, RecordError> {
+    fn line(key: PartitionKey, columns: &impl Serialize) -> Result<Self, RecordError> {
         let mut bytes =
             serde_json::to_vec(columns).map_err(|error| RecordError::NotJson(error.to_string()))?;
         bytes.push(b'\n');
         match bytes.len() {
-            0..=MAX_BYTES => Ok(Self(bytes)),
+            0..=MAX_BYTES => Ok(Self { bytes, key, partition: String::new() }),
             bytes => Err(RecordError::TooLarge { bytes }),
         }
     }
 
     /// The bytes, the newline at the end included.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
+
+    /// What its event's schema lifts out of `metadata`: only lines of which that is the same
+    /// share a record, so that a stream can part them by it.
+    pub fn partition(&self) -> &str {
+        &self.partition
+    }
+
+    /// The key that it goes under, where its stream has shards.
+    pub fn key(&self) -> &PartitionKey {
+        &self.key
+    }
+}
+
+fn partition(event: &Event) -> String {
+    lifted(event).map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
 /// The text of original bytes, when it can stand in a JSON string at less cost than base64.
@@ -220,9 +274,13 @@ pub(crate) mod tests {
     use crate::protocol::{Envelope, timestamp};
     use crate::validate;
 
-    /// A record of any text, for tests of what carries records.
+    /// A record of any text, with that text as its key, for tests of what carries records.
     pub(crate) fn record(text: &str) -> Record {
-        Record::line(&text).unwrap()
+        line(text).unwrap()
+    }
+
+    fn line(text: &str) -> Result<Record, RecordError> {
+        Record::line(PartitionKey(text.to_owned()), &text)
     }
 
     pub(crate) fn context() -> RequestContext {
@@ -266,6 +324,31 @@ pub(crate) mod tests {
                 .unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
         assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+    }
+
+    #[test]
+    fn a_record_goes_under_its_device_or_else_its_event() {
+        let config = config();
+        let facts = facts(&config);
+        let id = "01939b70-6d2a-7c3e-8f00-000000000001";
+        let longest = "ä".repeat(DeviceId::MAX_CHARS);
+        for (device_id, key) in
+            [(json!("d \"1\""), "d \"1\""), (Value::Null, id), (json!(longest), &longest)]
+        {
+            let Value::Object(fields) = json!({"name": "a", "id": id, "device_id": device_id})
+            else {
+                panic!()
+            };
+            let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+            let event = validate::event(fields, &Envelope::default(), Default::default(), &mut ids)
+                .unwrap();
+            let record =
+                Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
+                    .unwrap();
+            assert_eq!(record.key().as_str(), key);
+        }
+        let failed = records(b"{");
+        assert_eq!(failed.first().unwrap().key().as_str(), "00000000-0000-7000-8000-000000000000");
     }
 
     fn failed(bytes: &[u8]) -> FailedEvent {
@@ -331,10 +414,7 @@ pub(crate) mod tests {
     #[test]
     fn a_record_past_the_limit_is_not_made() {
         let just = "x".repeat(MAX_BYTES - 3);
-        assert_eq!(Record::line(&just).unwrap().bytes().len(), MAX_BYTES);
-        assert_eq!(
-            Record::line(&format!("{just}x")),
-            Err(RecordError::TooLarge { bytes: MAX_BYTES + 1 })
-        );
+        assert_eq!(line(&just).unwrap().bytes().len(), MAX_BYTES);
+        assert_eq!(line(&format!("{just}x")), Err(RecordError::TooLarge { bytes: MAX_BYTES + 1 }));
     }
 }
