@@ -115,8 +115,8 @@ LIBRARIES = [
     "aria2", "lftp", "HTTP_Request2", "k6/", "Apache-HttpAsyncClient", "ApacheBench", "hey/", "vegeta", "Elastic-Heartbeat",
 ]
 
-# Made of the words that every crawler may bear; `bot` looks for these itself.
-GENERIC = re.compile(r"bots?$|crawl|spider", re.I)
+# What gives a crawler away without a table; src/enrich/bot.rs looks for the same.
+GIVEN_AWAY = re.compile(r"https?://|bots?(?![a-z0-9])|crawl|checker(?![a-z0-9])|fetcher(?![a-z0-9])|spider|scrape", re.I)
 
 
 def fetch(package, folder):
@@ -185,6 +185,9 @@ def bots(crawlers, people):
     rows = {}
     for entry in crawlers:
         reason = next((REASONS[tag] for tag in REASONS if tag in entry.get("tags", [])), "Crawler")
+        instances = entry.get("instances", [])
+        if reason == "Crawler" and instances and all(GIVEN_AWAY.search(agent) for agent in instances):
+            continue
         for text in literals(entry["pattern"]):
             text = text.strip()
             if len(text) < 3 or text in NOT_A_BOT or not text.isascii() or not text[0].isalnum():
@@ -201,7 +204,7 @@ def bots(crawlers, people):
     for lower in sorted(rows):
         if not (kept and lower.startswith(kept[-1][0].lower())):
             kept.append(rows[lower])
-    return [(text, reason) for text, reason in kept if not (reason == "Crawler" and GENERIC.search(text))]
+    return [(text, reason) for text, reason in kept if not (reason == "Crawler" and GIVEN_AWAY.search(text))]
 
 
 # uap-core's families that are browsers, or apps that show pages, and their names here.
@@ -633,6 +636,15 @@ def main():
         lines = ["source\tagent\tbrowser\tmajor\tos\tclass\tsender", *("\t".join(case) for case in cases)]
         (folder / f"{name}.tsv").write_text("\n".join(lines) + "\n")
         print(f"{name}: {len(cases)} agents")
+    if not whole:
+        licences = {
+            "woothee (Apache-2.0)": packages["woothee"]["LICENSE"],
+            "uap-core, from the crate uaparser (Apache-2.0)": packages["uaparser"]["src/core/LICENSE"],
+            "isbot (MIT)": packages["isbot"]["LICENSE"],
+            "user-agents (BSD-2-Clause)": packages["user-agents"]["LICENSE"],
+        }
+        text = "\n\n".join(f"{name}\n\n{text.decode().strip()}" for name, text in licences.items())
+        (folder / "LICENSES").write_text(text + "\n")
     print(f"{len(marks)} names of programs")
 
 

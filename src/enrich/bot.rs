@@ -10,6 +10,7 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 use super::tables::bots::MARKS;
+use super::user_agent::words::has;
 use super::user_agent::{cut, hints};
 use crate::context::ClientHints;
 
@@ -127,7 +128,7 @@ fn in_agent(agent: &str) -> Option<Bot> {
         if crawler.is_none() {
             if is_crawlers(rest) && !is_phone(word) {
                 crawler = Some(name_at(word));
-            } else if byte == b':' && is_address(word) && !agent.contains("MSIE") {
+            } else if byte == b':' && is_address(word) && !has(agent, "MSIE") {
                 crawler = Some(product);
             }
         }

@@ -12,7 +12,7 @@ mod browser;
 mod device;
 pub(super) mod hints;
 mod os;
-mod words;
+pub(super) mod words;
 
 use std::borrow::Cow;
 
@@ -94,11 +94,10 @@ pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> Agent {
     let found = browser::of(text, os.name);
     let class = device::class(text, os.name, found.name);
     let (os_name, os_version) = match hints.platform {
-        // An Android that asks for desktop pages says Linux in both; a webOS says Linux in the hint only.
-        Some(platform) if Some(platform) != os.name && platform != "Linux" => {
-            (Some(platform), hints.platform_version())
-        }
-        _ => (os.name, hints.platform_version().or(os.version(text))),
+        // A television says Linux in the hint and its own name in the text.
+        Some("Linux") if os.name.is_some() => (os.name, os.version(text)),
+        Some(platform) if Some(platform) != os.name => (Some(platform), hints.platform_version()),
+        _ => (os.name, hints.platform_version().or_else(|| os.version(text))),
     };
     let (browser, browser_version) = match hints.browser(found.name) {
         Some((name, version)) => (Some(name), version),

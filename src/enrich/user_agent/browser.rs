@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::super::tables::browsers::PRODUCTS;
 use super::version;
-use super::words::{Token, tokens};
+use super::words::{Token, has, tokens};
 
 /// A product token that stands for a browser.
 pub(in super::super) struct Product {
@@ -53,15 +53,16 @@ pub fn of(agent: &str, os: Option<&str>) -> Found {
         ("Safari", Some("BlackBerry OS")) => found("BlackBerry Browser", seen.version),
         ("Safari", Some("webOS")) => found("webOS Browser", seen.version),
         ("Safari", _) => found("Safari", seen.version),
-        ("Opera", _) if !seen.version.is_empty() => found("Opera", seen.version),
-        ("Chrome", Some("Android")) if !seen.version.is_empty() || agent.contains("; wv)") => {
+        // Opera said 9.80 from version 10 on, since sites took that for version 1.
+        ("Opera", _) if text == "9.80" && !seen.version.is_empty() => found("Opera", seen.version),
+        ("Chrome", Some("Android")) if !seen.version.is_empty() || has(agent, "; wv)") => {
             found("Android WebView", text)
         }
         ("Facebook", _)
-            if agent.contains("MESSENGER")
-                || agent.contains("Orca-Android")
-                || agent.contains("MessengerForiOS")
-                || agent.contains("MessengerLite") =>
+            if has(agent, "MESSENGER")
+                || has(agent, "Orca-Android")
+                || has(agent, "MessengerForiOS")
+                || has(agent, "MessengerLite") =>
         {
             found("Messenger", text)
         }

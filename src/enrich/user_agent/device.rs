@@ -1,12 +1,13 @@
 //! The device that a `User-Agent` names: its class and its model.
 
+use super::words::{behind, has, is_gap};
 use super::{DeviceClass, MAX_NAME_BYTES, cut};
 
 /// The class, where the agent tells one.
 pub fn class(agent: &str, os: Option<&str>, browser: Option<&str>) -> Option<DeviceClass> {
     use DeviceClass::{Console, Desktop, Mobile, Tablet, Tv, Wearable};
-    let phone = || agent.contains("Mobi") || agent.contains("Phone");
-    if let Some(class) = agent.split(is_gap).find_map(of_word) {
+    let phone = || has(agent, "Mobi") || has(agent, "Phone");
+    if let Some(class) = agent.split(|c| is_gap(c) || c == '/').find_map(of_word) {
         return Some(class);
     }
     Some(match os.unwrap_or_default() {
@@ -17,14 +18,14 @@ pub fn class(agent: &str, os: Option<&str>, browser: Option<&str>) -> Option<Dev
         "iPadOS" => Tablet,
         "Tizen" if phone() => Mobile,
         "Tizen" => Tv,
-        "BlackBerry OS" if agent.contains("PlayBook") => Tablet,
+        "BlackBerry OS" if has(agent, "PlayBook") => Tablet,
         "BlackBerry OS" => Mobile,
         "Android" if browser == Some("Amazon Silk") => Tablet,
-        "Android" | "HarmonyOS" if agent.contains("Tablet") => Tablet,
+        "Android" | "HarmonyOS" if has(agent, "Tablet") => Tablet,
         "Android" | "HarmonyOS" if phone() => Mobile,
-        "Android" if agent.starts_with("Mozilla/") && agent.contains("AppleWebKit/") => Tablet,
+        "Android" if agent.starts_with("Mozilla/") && has(agent, "AppleWebKit/") => Tablet,
         "Android" | "HarmonyOS" => Mobile,
-        "Linux" if browser == Some("Opera Mobile") || agent.contains("Mobile") => Mobile,
+        "Linux" if has(agent, "Mobi") => Mobile,
         "Windows" | "macOS" | "Linux" | "ChromeOS" | "BSD" | "Solaris" => Desktop,
         "" if phone() => Mobile,
         "" if agent.starts_with("Mozilla/5.0 (Tablet") => Tablet,
@@ -57,16 +58,17 @@ fn of_word(word: &str) -> Option<DeviceClass> {
 pub fn model(agent: &str, os: Option<&str>) -> Option<String> {
     let told = match os? {
         "iPadOS" => "iPad",
-        "iOS" if agent.contains("iPod") => "iPod",
-        "iOS" if agent.contains("iPhone") => "iPhone",
-        "Android" | "HarmonyOS" => {
-            let (_, behind) = agent.split_once("Android")?;
-            within(behind).split(';').skip(1).map(str::trim).find(|item| !is_no_model(item))?
-        }
+        "iOS" if has(agent, "iPod") => "iPod",
+        "iOS" if has(agent, "iPhone") => "iPhone",
+        "Android" | "HarmonyOS" => within(behind(agent, "Android")?)
+            .split(';')
+            .skip(1)
+            .map(str::trim)
+            .find(|item| !is_no_model(item))?,
         _ => return None,
     };
     let told = told.split(" Build/").next()?.split(" MIUI/").next()?.trim();
-    let is_model = !told.is_empty() && !told.starts_with("Build/") && !told.contains("AppleWebKit");
+    let is_model = !told.is_empty() && !told.starts_with("Build/") && !has(told, "AppleWebKit");
     is_model.then(|| cut(told, MAX_NAME_BYTES).to_owned())
 }
 
@@ -102,8 +104,4 @@ fn is_no_model(item: &str) -> bool {
     ) || item.starts_with("rv:")
         || item.starts_with("HMSCore")
         || is_language()
-}
-
-fn is_gap(c: char) -> bool {
-    matches!(c, ' ' | ';' | '(' | ')' | '[' | ']' | ',' | '/')
 }

@@ -22,6 +22,7 @@ pub struct Hints<'a> {
 
 /// One entry of a brand list.
 pub struct Brand<'a> {
+    /// As sent, its escapes included.
     pub name: &'a str,
     version: &'a str,
 }

@@ -1,7 +1,7 @@
 //! The operating system that a `User-Agent` names.
 
 use super::version;
-use super::words::items;
+use super::words::{behind, has, items};
 
 /// What was found.
 #[derive(Debug, Default, Clone, Copy)]
@@ -53,7 +53,7 @@ pub fn of(agent: &str) -> Os<'_> {
 }
 
 fn named_behind<'a>(agent: &'a str, token: &str, name: &'static str) -> Option<Os<'a>> {
-    agent.split_once(token).map(|(_, version)| Os { name: Some(name), version })
+    behind(agent, token).map(|version| Os { name: Some(name), version })
 }
 
 /// The system that one item of a comment names, and what it says of the version.
@@ -79,15 +79,13 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
         "iPhone" | "iPod" | "CPU" | "iOS" | "iPhone3" => (Own, "iOS", apple(item)),
         "iPad" => (Posing, "iPadOS", apple(item)),
         "iPadOS" => (Posing, "iPadOS", rest),
-        "tvOS" | "AppleTV" | "Apple"
-            if item != "Apple" && item.to_ascii_lowercase().contains("tv") =>
-        {
+        "tvOS" | "AppleTV" | "Apple" if item != "Apple" && (has(item, "TV") || has(item, "tv")) => {
             (Posing, "tvOS", apple(item))
         }
         "watchOS" => (Posing, "watchOS", rest),
         "Macintosh" => (Family, "macOS", ""),
         "Intel" | "PPC" | "Mac" | "Mac_PowerPC" | "macOS" | "U"
-            if item.contains("Mac") || first == "macOS" =>
+            if has(item, "Mac") || first == "macOS" =>
         {
             (Family, "macOS", item.trim_start_matches(|c: char| !c.is_ascii_digit()))
         }
@@ -101,7 +99,7 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
         "Symbian" | "SymbianOS" | "SymbOS" | "Series60" | "Series40" | "S60" | "S60V3"
         | "S60V5" => (Own, "Symbian", ""),
         "Linux" | "X11" | "MeeGo" | "Ubuntu" | "Fedora" | "Debian" | "linux"
-            if !item.contains("Mac") =>
+            if !has(item, "Mac") =>
         {
             (Family, "Linux", "")
         }
@@ -116,7 +114,7 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
 
 /// `17_5 like Mac OS X` of `CPU iPhone OS 17_5 like Mac OS X`.
 fn apple(item: &str) -> &str {
-    item.split_once("OS ").map_or("", |(_, version)| version)
+    behind(item, "OS ").unwrap_or_default()
 }
 
 impl Os<'_> {
@@ -128,11 +126,11 @@ impl Os<'_> {
             "macOS" => version(self.version)
                 .filter(|version| !matches!(version.as_str(), "10.15" | "10.15.7")),
             // Chromium's reduced agent: https://www.chromium.org/updates/ua-reduction/
-            "Android" if agent.contains("Android 10; K)") => None,
+            "Android" if has(agent, "Android 10; K)") => None,
             // Safari 26 says iOS 18 for ever; the two have had one number since.
-            "iOS" | "iPadOS" if agent.contains(" Version/") => {
+            "iOS" | "iPadOS" if has(agent, " Version/") => {
                 let system = version(self.version);
-                let safari = agent.split_once(" Version/").and_then(|(_, rest)| version(rest));
+                let safari = behind(agent, " Version/").and_then(version);
                 let major = |version: &Option<String>| {
                     version.as_deref()?.split('.').next()?.parse::<u16>().ok()
                 };

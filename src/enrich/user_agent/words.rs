@@ -48,12 +48,26 @@ fn product(word: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// What follows the first `part` of `text`.
+///
+/// Never inlined: the search is long, and there are many callers.
+#[inline(never)]
+pub fn behind<'a>(text: &'a str, part: &str) -> Option<&'a str> {
+    text.split_once(part).map(|(_, rest)| rest)
+}
+
+/// Whether `part` stands in `text`.
+pub fn has(text: &str, part: &str) -> bool {
+    behind(text, part).is_some()
+}
+
 /// The items of `agent` in their order: what stands between brackets, semicolons and commas.
 pub fn items(agent: &str) -> impl Iterator<Item = &str> {
     agent.split([';', '(', ')', '[', ']', ',']).map(str::trim).filter(|item| !item.is_empty())
 }
 
-fn is_gap(c: char) -> bool {
+/// Whether `c` stands between words.
+pub fn is_gap(c: char) -> bool {
     matches!(c, ' ' | ';' | '(' | ')' | '[' | ']' | ',' | '+')
 }
 
