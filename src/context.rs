@@ -1,7 +1,7 @@
 //! What the edge knows about a request besides its body, as plain data.
 //!
 //! `edge` fills it once per request; everything after that is a function of it.
-//! It must never hold a handle of the runtime, and no secret.
+//! It must never hold a handle of the runtime, and no secret of ours.
 
 use std::net::IpAddr;
 
@@ -9,16 +9,56 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The circumstances of one request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RequestContext {
     /// The edge's clock when the request came in, in whole milliseconds.
     pub received_at: DateTime<Utc>,
+    /// The write key that the request names, in its query or in `X-Write-Key`.
+    pub write_key: Option<String>,
+    /// The `Origin` header.
+    pub origin: Option<String>,
     /// The address of the client, as the CDN saw it.
     pub ip: Option<IpAddr>,
     /// The `User-Agent` header, as sent.
     pub user_agent: Option<String>,
+    /// The `Sec-CH-UA` headers, as sent.
+    pub client_hints: ClientHints,
+    /// The `Accept-Language` header, as sent.
+    pub accept_language: Option<String>,
+    /// What the browser asks for on its user's behalf.
+    pub signals: Signals,
     /// Where the CDN says that the client is.
     pub geo: Geo,
+    /// How far the clocks of the client's time zone are ahead of UTC, in minutes.
+    pub utc_offset_minutes: Option<i32>,
+}
+
+/// What Chromium tells of itself beside the user agent, each header as sent.
+///
+/// Source: <https://wicg.github.io/ua-client-hints/>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct ClientHints {
+    /// `Sec-CH-UA`.
+    pub ua: Option<String>,
+    /// `Sec-CH-UA-Mobile`.
+    pub mobile: Option<String>,
+    /// `Sec-CH-UA-Platform`.
+    pub platform: Option<String>,
+    /// `Sec-CH-UA-Full-Version-List`.
+    pub full_version_list: Option<String>,
+    /// `Sec-CH-UA-Platform-Version`.
+    pub platform_version: Option<String>,
+    /// `Sec-CH-UA-Model`.
+    pub model: Option<String>,
+}
+
+/// What a browser asks for on its user's behalf.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// `Sec-GPC: 1`. Source: <https://www.w3.org/TR/gpc/>
+    pub gpc: bool,
+    /// `DNT: 1`. Source: <https://www.w3.org/TR/tracking-dnt/>
+    pub dnt: bool,
 }
 
 /// The CDN's facts about a client; each is absent where the CDN does not know it.

@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::privacy::Consent;
+use crate::schema::Schema;
+
 /// A beacon that passed validation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -17,10 +20,14 @@ pub struct Event {
     pub id: EventId,
     /// What happened.
     pub name: EventName,
+    /// The schema that it was held to, where the catalogue has one.
+    pub schema: Option<&'static Schema>,
     /// The browser or machine that made it.
     pub device_id: Option<DeviceId>,
     /// The client's clock when it happened.
     pub client_time: Option<DateTime<Utc>>,
+    /// How far the client's wall clock is ahead of UTC, in minutes, where its time says so.
+    pub client_utc_offset_minutes: Option<i32>,
     /// The client's clock when the request was sent.
     pub sent_at: Option<DateTime<Utc>>,
     /// The client's running number.
@@ -39,12 +46,14 @@ pub struct Event {
     pub title: Option<String>,
     /// Address of the page before.
     pub referrer: Option<String>,
-    /// Screen in pixels, `WIDTHxHEIGHT`.
-    pub screen: Option<String>,
-    /// Viewport in pixels, `WIDTHxHEIGHT`.
-    pub viewport: Option<String>,
+    /// The device's screen.
+    pub screen: Option<Size>,
+    /// The window's inside.
+    pub viewport: Option<Size>,
     /// BCP 47 tag.
     pub language: Option<String>,
+    /// What the person consented to.
+    pub consent: Option<Consent>,
     /// What the event says of itself.
     pub props: Option<Map<String, Value>>,
     /// What the operator says of it.
@@ -60,6 +69,11 @@ impl EventId {
     pub fn parse(text: &str) -> Option<Self> {
         let uuid = (text.len() == 36).then(|| Uuid::try_parse(text).ok())??;
         (!uuid.is_nil()).then_some(Self(uuid))
+    }
+
+    /// Its sixteen bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
     }
 }
 
@@ -145,6 +159,19 @@ impl DeviceId {
             && !text.chars().any(char::is_control);
         fits.then_some(Self(text))
     }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// When the id was made, for one that says so: a UUID of version 7.
+    pub fn made_at(&self) -> Option<DateTime<Utc>> {
+        let uuid = (self.0.len() == 36).then(|| Uuid::try_parse(&self.0).ok())??;
+        let (seconds, nanoseconds) =
+            uuid.get_timestamp().filter(|_| uuid.get_version_num() == 7)?.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
+    }
 }
 
 /// How much an event matters to the business.
@@ -168,6 +195,28 @@ impl Level {
             "high" => Some(Self::High),
             _ => None,
         }
+    }
+}
+
+/// A size in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+impl Size {
+    /// Takes `WIDTHxHEIGHT`, each of one to five digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let pixels = |part: &str| {
+            let digits =
+                matches!(part.len(), 1..=5) && part.bytes().all(|byte| byte.is_ascii_digit());
+            digits.then(|| part.parse().ok())?
+        };
+        let (width, height) = text.split_once('x')?;
+        Some(Self { width: pixels(width)?, height: pixels(height)? })
     }
 }
 
@@ -212,6 +261,20 @@ mod tests {
         }
         for bad in ["", "A", "1a", "_a", ".a", "a b", "ä", "a-b", &"a".repeat(65)] {
             assert!(EventName::parse(bad.to_owned()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_device_id_of_version_7_tells_when_it_was_made() {
+        let made_at = |text: &str| DeviceId::parse(text.to_owned()).unwrap().made_at();
+        assert_eq!(
+            made_at("01a1fc4f-8bd0-7166-97ae-6098939f1a36").unwrap().to_rfc3339(),
+            "2026-11-21T04:13:54+00:00"
+        );
+        for silent in
+            ["5f0c2a3e", "0f1e2d3c-4b5a-4678-9abc-def012345678", "01a1fc4f8bd0716697ae6098939f1a36"]
+        {
+            assert_eq!(made_at(silent), None, "{silent}");
         }
     }
 

@@ -9,21 +9,29 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::event::EventId;
-use crate::protocol::Envelope;
+use crate::privacy::Reason;
+use crate::protocol::{self, Beacon, Envelope, Limits, pixel};
+use crate::schema::Schema;
 
 /// A beacon, or a whole body, that was refused and kept.
 #[derive(Debug, Clone)]
 pub struct FailedEvent {
     /// The beacon's own id when it had a valid one, else one stamped on receipt.
     pub event_id: EventId,
+    /// Whose it is.
+    pub tenant: String,
     /// The beacon's name when it was readable.
     pub name: Option<String>,
+    /// The schema that it was held to.
+    pub schema: Option<&'static Schema>,
     /// Where on its way it was refused.
     pub stage: Stage,
     /// Why.
     pub violations: Violations,
     /// What stood around it in the request.
     pub envelope: Envelope,
+    /// Why identifiers are left out, where they are.
+    pub stripped: Option<Reason>,
     /// The bytes as they came.
     pub original: Original,
 }
@@ -35,6 +43,18 @@ pub struct Original {
     pub bytes: Vec<u8>,
     /// What the bytes are.
     pub form: Form,
+}
+
+impl Original {
+    /// The beacon that the bytes can be read as, if they are one beacon's.
+    pub fn beacon(&self, limits: &Limits) -> Option<Beacon> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        match self.form {
+            Form::Beacon => protocol::beacon(text, limits).ok(),
+            Form::Query => pixel::beacon(text).ok(),
+            Form::Body | Form::GzipBody | Form::Record => None,
+        }
+    }
 }
 
 /// What the original bytes of a failed event are, and so how to send them again.
@@ -83,7 +103,7 @@ pub enum Code {
     MissingField,
     /// A field that comes twice, so that one of its values would be lost.
     DuplicateField,
-    /// A field that the protocol does not have.
+    /// A field that the protocol, or the event's schema, does not have.
     UnknownField,
     /// A field of another type than it must be.
     WrongType,
@@ -91,8 +111,22 @@ pub enum Code {
     BadFormat,
     /// A text longer than its field's limit.
     TooLong,
-    /// A number outside of its field's range.
+    /// A text shorter than its field's limit.
+    TooShort,
+    /// A number outside of its field's range, or off its steps.
     OutOfRange,
+    /// A value that is none of those that may stand here.
+    NotAllowed,
+    /// Fewer items or members than the limit.
+    TooFew,
+    /// More items or members than the limit.
+    TooMany,
+    /// A list that has the same item twice.
+    NotUnique,
+    /// A value that has none of the forms, several of them, or one that is ruled out.
+    NoMatch,
+    /// An event that the catalogue does not have.
+    UnknownEvent,
     /// The stream's service refused this record, and would again.
     RefusedByStream,
 }
@@ -106,19 +140,35 @@ pub struct Violation {
     pub pointer: String,
     /// One sentence that names the field and the limit.
     pub message: String,
+    /// The JSON Schema keyword, where a schema is what was broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'static str>,
+    /// The JSON type of the value there, where a schema is what was broken and there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<&'static str>,
 }
 
 impl Violation {
     /// A violation of the whole beacon or body.
     pub fn whole(code: Code, message: impl Into<String>) -> Self {
-        Self { code, pointer: String::new(), message: message.into() }
+        Self { code, pointer: String::new(), message: message.into(), rule: None, found: None }
     }
 
     /// A violation of the top-level field `field`.
     pub fn of_field(code: Code, field: &str, message: impl Into<String>) -> Self {
-        let pointer = format!("/{}", shown(field).replace('~', "~0").replace('/', "~1"));
-        Self { code, pointer, message: message.into() }
+        Self {
+            code,
+            pointer: pointer_step(field),
+            message: message.into(),
+            rule: None,
+            found: None,
+        }
     }
+}
+
+/// One step of a JSON Pointer (RFC 6901): a slash and `key`, escaped, cut where it is long.
+pub fn pointer_step(key: &str) -> String {
+    format!("/{}", shown(key).replace('~', "~0").replace('/', "~1"))
 }
 
 /// `text` as a message shows it: whole up to 100 characters, then cut with an ellipsis.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::ConfigError;
 use crate::event::EventId;
 use crate::failed::{Code, Violation};
+use crate::privacy;
 use crate::protocol::ProtocolError;
 
 /// The fate of one beacon.
@@ -18,6 +19,57 @@ pub enum Outcome {
     Accepted,
     /// It is in the stream of failed events, for this reason.
     Failed(Violation),
+    /// It is in no stream, for this reason.
+    Dropped(DropReason),
+}
+
+/// Why a beacon was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// Global Privacy Control asks for it, and the operator obeys.
+    Gpc,
+    /// Do Not Track asks for it, and the operator obeys.
+    Dnt,
+    /// There is no consent.
+    Consent,
+    /// A bot made it, and the operator wants none.
+    Bot,
+    /// Its device is not in the share that its route takes.
+    Sampled,
+}
+
+impl From<privacy::Reason> for DropReason {
+    fn from(reason: privacy::Reason) -> Self {
+        match reason {
+            privacy::Reason::Gpc => Self::Gpc,
+            privacy::Reason::Dnt => Self::Dnt,
+            privacy::Reason::Consent => Self::Consent,
+        }
+    }
+}
+
+impl DropReason {
+    /// The reason in words.
+    fn message(self) -> &'static str {
+        match self {
+            Self::Gpc => "dropped, as Sec-GPC asks",
+            Self::Dnt => "dropped, as DNT asks",
+            Self::Consent => "dropped, for want of consent",
+            Self::Bot => "dropped, since a bot made it",
+            Self::Sampled => "dropped, since its device is not in the route's sample",
+        }
+    }
+}
+
+/// Why a beacon was not accepted, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Cause {
+    /// The rule that it broke.
+    Rule(Code),
+    /// Why it was dropped.
+    Dropped(DropReason),
 }
 
 /// What is told of one beacon.
@@ -27,11 +79,11 @@ pub struct Verdict<'a> {
     pub index: usize,
     /// The id that it is known by.
     pub event_id: EventId,
-    /// `accepted` or `failed`.
+    /// `accepted`, `failed` or `dropped`.
     pub outcome: &'static str,
-    /// The first rule that it broke.
+    /// The first rule that it broke, or why it was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<Code>,
+    pub code: Option<Cause>,
     /// Where.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<&'a str>,
@@ -56,9 +108,17 @@ impl Outcome {
                 index,
                 event_id,
                 outcome: "failed",
-                code: Some(violation.code),
+                code: Some(Cause::Rule(violation.code)),
                 pointer: Some(&violation.pointer),
                 message: Some(&violation.message),
+            },
+            Self::Dropped(reason) => Verdict {
+                index,
+                event_id,
+                outcome: "dropped",
+                code: Some(Cause::Dropped(*reason)),
+                pointer: None,
+                message: Some(reason.message()),
             },
         }
     }
@@ -73,6 +133,9 @@ pub enum Refusal {
     /// The client's: another method.
     #[error("method not taken here; allowed: {0}")]
     MethodNotAllowed(&'static str),
+    /// The client's: a write key that is nobody's, or none.
+    #[error("write key {0:?} is not one of HEADWATER.keys; name one in ?key= or X-Write-Key")]
+    UnknownKey(String),
     /// The client's: a site that may not send here.
     #[error("origin {0:?} is not one of HEADWATER.origins")]
     OriginNotAllowed(String),
@@ -107,6 +170,7 @@ impl Refusal {
         match self {
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
+            Self::UnknownKey(_) => 401,
             Self::OriginNotAllowed(_) => 403,
             Self::BodyCutShort | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
             Self::Protocol(
@@ -126,6 +190,7 @@ impl Refusal {
         match self {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::UnknownKey(_) => "unknown_key",
             Self::OriginNotAllowed(_) => "origin_not_allowed",
             Self::BodyCutShort => "body_cut_short",
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
@@ -148,6 +213,7 @@ impl Refusal {
             Self::NotConfigured(_) => Some(UNTIL_MENDED_S),
             Self::NotFound
             | Self::MethodNotAllowed(_)
+            | Self::UnknownKey(_)
             | Self::OriginNotAllowed(_)
             | Self::Protocol(_)
             | Self::BodyCutShort => None,

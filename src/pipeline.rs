@@ -4,33 +4,44 @@
 //! outcome each beacon will have once its record is durable, and the records to deliver.
 //! The edge delivers them and hands each report back; only then is there an answer.
 
+use serde_json::Value;
+
+use crate::clean;
 use crate::config::Config;
 use crate::context::RequestContext;
-use crate::enrich::{self, Facts};
-use crate::event::{EventId, EventIds};
+use crate::enrich::{self, Bots, Enriched, Facts};
+use crate::event::{Event, EventId, EventIds};
 use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation, Violations, shown};
-use crate::outcome::{Answer, Outcome, Refusal, Telling};
+use crate::outcome::{Answer, DropReason, Outcome, Refusal, Telling};
+use crate::privacy::{self, Consent, Standing};
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, Envelope, ProtocolError, native, pixel};
+use crate::route::{Route, Subject};
+use crate::schema::Schema;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::{Record, RecordError};
+use crate::tenant::Tenant;
 use crate::validate::{self, Invalid};
 
-/// The way of one beacon: each line adds to it, or refuses it with the reason.
+/// The way of one beacon, the one at `index`: each line adds to it, or ends it with the
+/// reason.
 fn accept<'a>(
     beacon: Beacon,
-    envelope: &Envelope,
-    facts: &Facts,
-    config: &'a Config,
+    index: usize,
+    intake: &'a Intake<'_>,
     ids: &mut EventIds,
-) -> Result<Accepted<'a>, Box<Rejection>> {
-    let event = validate::event(beacon, envelope, ids)?;
-    let stream = config.routes.stream(&event);
-    let enriched = enrich::event(event, facts);
-    let record = Record::of_event(&enriched)
-        .map_err(|error| Box::new(Rejection::of_record(error, &enriched.event)))?;
-    Ok(Accepted { event_id: enriched.event.id, stream, record })
+) -> Result<Accepted<'a>, Ended> {
+    let (cleaning, platform) = (&intake.config.cleaning, intake.facts.platform.as_deref());
+    let (beacon, stripped) = intake.admit(beacon, ids)?;
+    let (fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &validate::coerce);
+    let mut event = validate::event(fields, &intake.envelope, intake.config.unknown_events, ids)?;
+    clean::after(&mut event, cleaning, platform, &mut repairs);
+    let enriched = enrich::event(event, index, &intake.facts, repairs, stripped);
+    let route = intake.route(&enriched)?;
+    let record = Record::of_event(&enriched, route.sample)
+        .map_err(|error| Rejection::of_record(error, &enriched.event))?;
+    Ok(Accepted { event_id: enriched.event.id, stream: &route.to, record })
 }
 
 /// An event that became a record.
@@ -40,34 +51,110 @@ struct Accepted<'a> {
     record: Record,
 }
 
+/// How a beacon ended that did not become a record.
+enum Ended {
+    /// Kept as a failed event.
+    Rejected(Box<Rejection>),
+    /// Kept nowhere.
+    Dropped(EventId, DropReason),
+}
+
+impl<T: Into<Rejection>> From<T> for Ended {
+    fn from(rejection: T) -> Self {
+        Self::Rejected(Box::new(rejection.into()))
+    }
+}
+
+/// What holds for every beacon of a request.
+#[derive(Debug)]
+struct Intake<'a> {
+    config: &'a Config,
+    facts: Facts<'a>,
+    envelope: Envelope,
+}
+
+impl Intake<'_> {
+    /// How a beacon with this consent stands with the wishes that bear on it.
+    fn standing(&self, consent: Option<Consent>) -> Standing {
+        self.facts.tenant.privacy.standing(self.facts.signals, consent)
+    }
+
+    /// The tenant and the envelope, as a failed event carries them.
+    fn stamps(&self) -> (String, Envelope) {
+        (self.facts.tenant.name.clone(), self.envelope.clone())
+    }
+
+    /// Follows the person's wishes before anything else looks at the beacon.
+    fn admit(
+        &self,
+        mut beacon: Beacon,
+        ids: &mut EventIds,
+    ) -> Result<(Beacon, Option<privacy::Reason>), Ended> {
+        match self.standing(privacy::consent(&beacon.fields)) {
+            Standing::Free => Ok((beacon, None)),
+            Standing::Stripped(reason) => {
+                privacy::strip(&mut beacon.fields);
+                Ok((beacon, Some(reason)))
+            }
+            Standing::Refused(reason) => {
+                let id = beacon.fields.get("id").and_then(Value::as_str).and_then(EventId::parse);
+                Err(Ended::Dropped(id.unwrap_or_else(|| ids.next_id()), reason.into()))
+            }
+        }
+    }
+
+    /// The route of an event, if it takes that event.
+    fn route(&self, enriched: &Enriched<'_>) -> Result<&Route, Ended> {
+        let (event, tenant) = (&enriched.event, self.facts.tenant);
+        let bot = self.facts.bot.is_some();
+        if bot && self.facts.enrichment.bots == Bots::Drop {
+            return Err(Ended::Dropped(event.id, DropReason::Bot));
+        }
+        let subject = Subject { event, tenant: &tenant.name, bot };
+        let route = tenant.routes.route(subject);
+        match route.sample.is_none_or(|sample| sample.takes(event)) {
+            true => Ok(route),
+            false => Err(Ended::Dropped(event.id, DropReason::Sampled)),
+        }
+    }
+}
+
 /// What is known of a beacon that was refused, but for its bytes.
 struct Rejection {
     stage: Stage,
     event_id: Option<EventId>,
     name: Option<String>,
+    schema: Option<&'static Schema>,
     violations: Violations,
 }
 
 impl From<Violation> for Rejection {
     fn from(violation: Violation) -> Self {
-        Self { stage: Stage::Protocol, event_id: None, name: None, violations: violation.into() }
+        Self {
+            stage: Stage::Protocol,
+            event_id: None,
+            name: None,
+            schema: None,
+            violations: violation.into(),
+        }
     }
 }
 
-impl From<Invalid> for Box<Rejection> {
+impl From<Invalid> for Rejection {
     fn from(invalid: Invalid) -> Self {
-        let Invalid { event_id, name, violations } = invalid;
+        let Invalid { event_id, name, schema, violations } = invalid;
         let name = name.map(|name| name.as_str().to_owned());
-        Self::new(Rejection { stage: Stage::Validate, event_id: Some(event_id), name, violations })
+        Self { stage: Stage::Validate, event_id: Some(event_id), name, schema, violations }
     }
 }
 
 impl Rejection {
-    fn of_record(error: RecordError, event: &crate::event::Event) -> Self {
+    fn of_record(error: RecordError, event: &Event) -> Self {
         Self {
             stage: Stage::Delivery,
             event_id: Some(event.id),
             name: Some(event.name.as_str().to_owned()),
+            schema: event.schema,
             violations: Violation::whole(Code::TooLarge, error.to_string()).into(),
         }
     }
@@ -87,20 +174,26 @@ pub struct Consignment {
 /// What a request comes to, once its records are durable.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    config: &'a Config,
-    facts: Facts,
-    envelope: Envelope,
+    intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     consignments: Vec<Consignment>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
 
-/// Lets in who may send.
-pub fn admit(origin: Option<&str>, config: &Config) -> Result<(), Refusal> {
-    match config.origins.allow(origin) {
-        true => Ok(()),
-        false => Err(Refusal::OriginNotAllowed(shown(origin.unwrap_or_default()))),
+/// Lets in who may send, as the tenant whose write key the request names.
+pub fn admit<'a>(context: &RequestContext, config: &'a Config) -> Result<&'a Tenant, Refusal> {
+    let key = context.write_key.as_deref();
+    let tenant = config
+        .tenants
+        .find(key)
+        .ok_or_else(|| Refusal::UnknownKey(shown(key.unwrap_or_default())))?;
+    match tenant.origins.allow(context.origin.as_deref()) {
+        true => Ok(tenant),
+        false => {
+            let origin = context.origin.as_deref().unwrap_or_default();
+            Err(Refusal::OriginNotAllowed(shown(origin)))
+        }
     }
 }
 
@@ -111,9 +204,10 @@ pub fn post<'a>(
     config: &'a Config,
     ids: &mut EventIds,
 ) -> Result<Plan<'a>, Refusal> {
+    let tenant = admit(context, config)?;
     let framing = body.framing()?;
     let form = body.form()?;
-    let mut plan = Plan::new(context, config);
+    let mut plan = Plan::new(context, config, tenant);
     let text = match body.text(&config.limits) {
         Err(ProtocolError::Undecodable(violation)) => {
             return plan.undecodable(violation, body.bytes, form, ids);
@@ -126,13 +220,10 @@ pub fn post<'a>(
         }
         items => items?,
     };
-    plan.envelope = items.envelope;
+    plan.intake.envelope = items.envelope;
     for text in items.texts {
         let original = || Original { bytes: text.as_bytes().to_vec(), form: Form::Beacon };
-        match protocol::beacon(text, &config.limits) {
-            Ok(beacon) => plan.add(beacon, original, ids)?,
-            Err(violation) => plan.reject(violation.into(), original(), ids)?,
-        }
+        plan.take(protocol::beacon(text, &config.limits), original, ids)?;
     }
     Ok(plan)
 }
@@ -144,42 +235,51 @@ pub fn pixel<'a>(
     config: &'a Config,
     ids: &mut EventIds,
 ) -> Result<Plan<'a>, Refusal> {
-    let mut plan = Plan::new(context, config);
+    let tenant = admit(context, config)?;
+    let mut plan = Plan::new(context, config, tenant);
     let original = || Original { bytes: query.as_bytes().to_vec(), form: Form::Query };
-    plan.add(pixel::beacon(query), original, ids)?;
+    plan.take(pixel::beacon(query), original, ids)?;
     Ok(plan)
 }
 
 impl<'a> Plan<'a> {
-    fn new(context: &RequestContext, config: &'a Config) -> Self {
+    fn new(context: &RequestContext, config: &'a Config, tenant: &'a Tenant) -> Self {
+        let facts = enrich::facts(context, tenant, config);
         Self {
-            config,
-            facts: enrich::facts(context, config.ip),
-            envelope: Envelope::default(),
+            intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
             consignments: Vec::new(),
             undecodable: None,
         }
     }
 
-    fn add(
+    /// Takes in what was read of one item.
+    fn take(
         &mut self,
-        beacon: Beacon,
+        beacon: Result<Beacon, Violation>,
         original: impl Fn() -> Original,
         ids: &mut EventIds,
     ) -> Result<(), Refusal> {
-        match accept(beacon, &self.envelope, &self.facts, self.config, ids) {
+        let index = self.outcomes.len();
+        let ended = match beacon {
+            Err(violation) => Err(violation.into()),
+            Ok(beacon) => accept(beacon, index, &self.intake, ids),
+        };
+        match ended {
             Ok(Accepted { event_id, stream, record }) => {
-                let owner = self.outcomes.len();
                 self.outcomes.push((event_id, Outcome::Accepted));
-                self.consign(stream, record, owner);
+                consign(&mut self.consignments, stream, record, index);
                 Ok(())
             }
-            Err(rejection) => self.reject(*rejection, original(), ids),
+            Err(Ended::Rejected(rejection)) => self.reject(*rejection, original(), ids),
+            Err(Ended::Dropped(event_id, reason)) => {
+                self.outcomes.push((event_id, Outcome::Dropped(reason)));
+                Ok(())
+            }
         }
     }
 
-    /// Keeps a refused beacon as a failed event.
+    /// Keeps a refused beacon as a failed event, as far as the person's wishes let it be kept.
     fn reject(
         &mut self,
         rejection: Rejection,
@@ -187,11 +287,34 @@ impl<'a> Plan<'a> {
         ids: &mut EventIds,
     ) -> Result<(), Refusal> {
         let owner = self.outcomes.len();
-        let event_id = rejection.event_id.unwrap_or_else(|| ids.next_id());
-        self.outcomes.push((event_id, Outcome::Failed(rejection.violations.first.clone())));
-        let Rejection { stage, name, violations, .. } = rejection;
-        let envelope = self.envelope.clone();
-        self.keep(FailedEvent { event_id, name, stage, violations, envelope, original }, owner)
+        let Rejection { stage, event_id, name, schema, violations } = rejection;
+        let event_id = event_id.unwrap_or_else(|| ids.next_id());
+        let beacon = original.beacon(&self.intake.config.limits);
+        let consent = beacon.as_ref().and_then(|beacon| privacy::consent(&beacon.fields));
+        let (original, stripped) = match self.intake.standing(consent) {
+            Standing::Refused(reason) => {
+                self.outcomes.push((event_id, Outcome::Dropped(reason.into())));
+                return Ok(());
+            }
+            Standing::Stripped(reason) => {
+                (beacon.and_then(stripped).unwrap_or(original), Some(reason))
+            }
+            Standing::Free => (original, None),
+        };
+        self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
+        let (tenant, envelope) = self.intake.stamps();
+        let failed = FailedEvent {
+            event_id,
+            tenant,
+            name,
+            schema,
+            stage,
+            violations,
+            envelope,
+            stripped,
+            original,
+        };
+        self.keep(failed, owner)
     }
 
     /// Keeps a whole body as one failed event.
@@ -209,31 +332,18 @@ impl<'a> Plan<'a> {
 
     /// Sends a failed event to its stream.
     fn keep(&mut self, failed: FailedEvent, owner: usize) -> Result<(), Refusal> {
-        let config = self.config;
-        let records =
-            Record::of_failed_event(&failed, &self.facts).map_err(|error| Refusal::NotDurable {
-                stream: config.failed.to_string(),
+        let stream = &self.intake.config.failed;
+        let records = Record::of_failed_event(&failed, &self.intake.facts).map_err(|error| {
+            Refusal::NotDurable {
+                stream: stream.to_string(),
                 code: error.to_string(),
                 retry_after_s: Report::RETRY_AFTER_S,
-            })?;
-        records.into_iter().for_each(|record| self.consign(&config.failed, record, owner));
-        Ok(())
-    }
-
-    fn consign(&mut self, stream: &Stream, record: Record, owner: usize) {
-        let position =
-            self.consignments.iter().position(|consignment| consignment.stream == *stream);
-        match position.and_then(|position| self.consignments.get_mut(position)) {
-            Some(consignment) => {
-                consignment.records.push(record);
-                consignment.owners.push(owner);
             }
-            None => self.consignments.push(Consignment {
-                stream: stream.clone(),
-                records: vec![record],
-                owners: vec![owner],
-            }),
+        })?;
+        for record in records {
+            consign(&mut self.consignments, stream, record, owner);
         }
+        Ok(())
     }
 
     /// What is still to be delivered; empty when the plan is done.
@@ -261,7 +371,7 @@ impl<'a> Plan<'a> {
             match fate {
                 Fate::Accepted => {}
                 Fate::Pending => return Err(not_durable("pending")),
-                Fate::Poisoned(refusal) if *stream == self.config.failed => {
+                Fate::Poisoned(refusal) if *stream == self.intake.config.failed => {
                     return Err(not_durable(&refusal.code));
                 }
                 Fate::Poisoned(refusal) => {
@@ -287,12 +397,16 @@ impl<'a> Plan<'a> {
             return Ok(());
         };
         *outcome = Outcome::Failed(violation.clone());
+        let (tenant, envelope) = self.intake.stamps();
         let failed = FailedEvent {
             event_id: *event_id,
+            tenant,
             name: None,
+            schema: None,
             stage: Stage::Delivery,
             violations: violation.into(),
-            envelope: self.envelope.clone(),
+            envelope,
+            stripped: None,
             original: Original { bytes: record.bytes().to_vec(), form: Form::Record },
         };
         self.keep(failed, owner)
@@ -302,9 +416,33 @@ impl<'a> Plan<'a> {
     pub fn answer(&self, telling: Telling) -> Answer {
         match &self.undecodable {
             Some(refusal) => {
-                Answer::of_refusal(refusal, self.outcomes.first().map(|(event_id, _)| *event_id))
+                let kept =
+                    self.outcomes.iter().find(|(_, fate)| matches!(fate, Outcome::Failed(_)));
+                Answer::of_refusal(refusal, kept.map(|(event_id, _)| *event_id))
             }
             None => Answer::of_outcomes(&self.outcomes, telling),
         }
     }
+}
+
+/// Adds `record` to what goes to `stream`.
+fn consign(consignments: &mut Vec<Consignment>, stream: &Stream, record: Record, owner: usize) {
+    match consignments.iter_mut().find(|consignment| consignment.stream == *stream) {
+        Some(consignment) => {
+            consignment.records.push(record);
+            consignment.owners.push(owner);
+        }
+        None => consignments.push(Consignment {
+            stream: stream.clone(),
+            records: vec![record],
+            owners: vec![owner],
+        }),
+    }
+}
+
+/// A refused beacon's text without its identifiers.
+fn stripped(mut beacon: Beacon) -> Option<Original> {
+    privacy::strip(&mut beacon.fields);
+    let bytes = serde_json::to_vec(&beacon.fields).ok()?;
+    Some(Original { bytes, form: Form::Beacon })
 }

@@ -1,145 +1,365 @@
 //! From an event to its stream: the first route that matches.
+//!
+//! A route may take only a share of its devices, always the same ones; the share stands in
+//! each record, so that counts can be scaled up again.
+
+use serde_json::{Map, Value};
 
 use crate::event::{Event, EventName, Level};
 use crate::sink::Stream;
 
-/// The routes in their order, and the stream for what none of them matches.
+/// The routes in their order, and the one for what none of them matches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Routes {
     /// Tried in order.
-    pub routes: Vec<Route>,
+    pub routes: Vec<(Condition, Route)>,
     /// The last route, which has no condition.
-    pub otherwise: Stream,
+    pub otherwise: Route,
 }
 
-/// A stream for the events that meet every condition given.
+/// Where events go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    /// The level that the event must have.
+    /// The stream.
+    pub to: Stream,
+    /// The share of devices that it takes.
+    pub sample: Option<SampleRate>,
+}
+
+/// What an event must be like; every part that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Condition {
+    /// The level that it must have.
     pub level: Option<Level>,
     /// The names that it may have.
     pub name: Option<NamePattern>,
-    /// Where it goes.
-    pub to: Stream,
+    /// The tenant that it must be of.
+    pub tenant: Option<String>,
+    /// Whether it must be a bot's.
+    pub bot: Option<bool>,
+    /// The values that its metadata must have.
+    pub metadata: Map<String, Value>,
 }
 
-/// A name, or the start of names followed by `*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NamePattern {
-    /// This name.
-    Exactly(String),
-    /// Any name that starts so.
-    Prefix(String),
+/// What routes look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// Whose it is.
+    pub tenant: &'a str,
+    /// Whether a bot made it.
+    pub bot: bool,
 }
 
 impl Routes {
-    /// The stream for `event`.
-    pub fn stream(&self, event: &Event) -> &Stream {
-        let matching = self.routes.iter().find(|route| route.matches(event));
-        matching.map_or(&self.otherwise, |route| &route.to)
+    /// The route for `subject`.
+    pub fn route(&self, subject: Subject<'_>) -> &Route {
+        let matching = self.routes.iter().find(|(condition, _)| condition.holds(subject));
+        matching.map_or(&self.otherwise, |(_, route)| route)
     }
 
     /// Every stream that an event can go to.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
-        self.routes.iter().map(|route| &route.to).chain([&self.otherwise])
+        self.routes.iter().map(|(_, route)| &route.to).chain([&self.otherwise.to])
     }
 }
 
-impl Route {
-    fn matches(&self, event: &Event) -> bool {
-        let level = self.level.is_none_or(|level| event.level == Some(level));
-        level && self.name.as_ref().is_none_or(|pattern| pattern.matches(event.name.as_str()))
+impl Condition {
+    fn holds(&self, subject: Subject<'_>) -> bool {
+        let Subject { event, tenant, bot } = subject;
+        let in_metadata = |(key, value): (&String, &Value)| {
+            event.metadata.as_ref().and_then(|metadata| metadata.get(key)) == Some(value)
+        };
+        self.level.is_none_or(|level| event.level == Some(level))
+            && self.name.as_ref().is_none_or(|pattern| pattern.matches(event.name.as_str()))
+            && self.tenant.as_deref().is_none_or(|wanted| wanted == tenant)
+            && self.bot.is_none_or(|wanted| wanted == bot)
+            && self.metadata.iter().all(in_metadata)
     }
 }
+
+/// A name in which each `*` stands for any characters, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamePattern(String);
 
 impl NamePattern {
-    /// Takes a name, or the start of one and a `*`; nothing else matches any event.
+    /// Takes a text that some name could match.
     pub fn parse(text: &str) -> Option<Self> {
-        let start = text.strip_suffix('*').unwrap_or(text);
-        let fits =
-            EventName::parse(start.to_owned()).is_some() || (start.is_empty() && text == "*");
-        fits.then(|| match text.ends_with('*') {
-            true => Self::Prefix(start.to_owned()),
-            false => Self::Exactly(start.to_owned()),
-        })
+        // With each star read as a letter, what is left must be a name's.
+        let could_be = EventName::parse(text.replace('*', "x")).is_some();
+        (could_be && !text.contains("**")).then(|| Self(text.to_owned()))
     }
 
-    /// Whether `name` is, or starts with, what the pattern says.
+    /// Whether `name` is one of those meant.
     pub fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Exactly(exactly) => name == exactly,
-            Self::Prefix(start) => name.starts_with(start),
+        let Some((start, rest)) = self.0.split_once('*') else {
+            return self.0 == name;
+        };
+        let Some(mut name) = name.strip_prefix(start) else {
+            return false;
+        };
+        let (middle, end) = rest.rsplit_once('*').map_or((None, rest), |(m, e)| (Some(m), e));
+        // Each part at its first place leaves the most for those after it.
+        for part in middle.into_iter().flat_map(|middle| middle.split('*')) {
+            match name.split_once(part) {
+                Some((_, after)) => name = after,
+                None => return false,
+            }
         }
+        name.ends_with(end)
     }
 
-    /// Whether a name can match both.
+    /// Whether some name matches both.
     pub fn meets(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Exactly(name), pattern) | (pattern, Self::Exactly(name)) => {
-                pattern.matches(name)
+        // What is left of this pattern when as much of the other is used up as the loop has gone:
+        // each end that can be reached.
+        let (mine, theirs) = (self.0.as_bytes(), other.0.as_bytes());
+        let mut ends = vec![false; mine.len().saturating_add(1)];
+        if let Some(start) = ends.first_mut() {
+            *start = true;
+        }
+        skip_stars(&mut ends, mine);
+        for their in theirs {
+            let mut next: Vec<bool> = match their {
+                b'*' => {
+                    let first = ends.iter().position(|reached| *reached).unwrap_or(ends.len());
+                    (0..ends.len()).map(|end| end >= first).collect()
+                }
+                _ => vec![false; ends.len()],
+            };
+            if *their != b'*' {
+                for (end, my) in mine.iter().enumerate() {
+                    let reached = ends.get(end).copied().unwrap_or_default();
+                    let to = if *my == b'*' { end } else { end.saturating_add(1) };
+                    if let Some(slot) =
+                        next.get_mut(to).filter(|_| reached && (*my == b'*' || my == their))
+                    {
+                        *slot = true;
+                    }
+                }
             }
-            (Self::Prefix(a), Self::Prefix(b)) => a.starts_with(b) || b.starts_with(a),
+            skip_stars(&mut next, mine);
+            ends = next;
+        }
+        ends.last().copied().unwrap_or_default()
+    }
+}
+
+/// A star may stand for nothing, so whoever is before one is behind it as well.
+fn skip_stars(ends: &mut [bool], pattern: &[u8]) {
+    for (end, byte) in pattern.iter().enumerate() {
+        if *byte == b'*'
+            && ends.get(end) == Some(&true)
+            && let Some(behind) = ends.get_mut(end.saturating_add(1))
+        {
+            *behind = true;
         }
     }
+}
+
+/// A share of the devices: more than none, less than all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleRate(f64);
+
+impl SampleRate {
+    /// Takes a share above 0 and below 1.
+    pub fn parse(share: f64) -> Option<Self> {
+        (share > 0.0 && share < 1.0).then_some(Self(share))
+    }
+
+    /// The share, as records tell it.
+    pub fn share(self) -> f64 {
+        self.0
+    }
+
+    /// Whether the device of `event` is among those taken; an event of no device stands
+    /// for itself.
+    pub fn takes(self, event: &Event) -> bool {
+        let place = match &event.device_id {
+            Some(device_id) => hash(device_id.as_str().as_bytes()),
+            None => hash(event.id.as_bytes()),
+        };
+        // 53 bits are what a double holds without rounding.
+        ((place >> 11) as f64) < self.0 * (1_u64 << 53) as f64
+    }
+}
+
+/// FNV-1a, whose upper bits are then mixed as splitmix64 does it. It must never change: a
+/// device that was taken would be left out, and another taken.
+/// Sources: <http://www.isthe.com/chongo/tech/comp/fnv/>, <https://prng.di.unimi.it/splitmix64.c>
+fn hash(bytes: &[u8]) -> u64 {
+    let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mixed = (fnv ^ (fnv >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use serde_json::{Value, json};
+    use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
     use crate::event::EventIds;
-    use crate::protocol::{Beacon, Envelope};
+    use crate::protocol::Envelope;
 
     fn event(fields: Value) -> Event {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        crate::validate::event(Beacon { fields }, &Envelope::default(), &mut ids).unwrap()
+        crate::validate::event(fields, &Envelope::default(), Default::default(), &mut ids).unwrap()
+    }
+
+    fn to(name: &str) -> Route {
+        Route { to: Stream::parse(&format!("firehose:{name}")).unwrap(), sample: None }
+    }
+
+    fn pattern(text: &str) -> Option<NamePattern> {
+        Some(NamePattern::parse(text).unwrap())
     }
 
     #[test]
-    fn the_first_route_that_matches_wins() {
-        let to = |name: &str| Stream::parse(&format!("firehose:{name}")).unwrap();
-        let name = |pattern| NamePattern::parse(pattern);
+    fn the_first_route_whose_every_condition_holds_wins() {
+        let any = Condition::default;
+        let Value::Object(vip) = json!({"tag": "vip", "n": 1}) else { panic!() };
         let routes = Routes {
             routes: vec![
-                Route { level: Some(Level::Low), name: None, to: to("low") },
-                Route { level: None, name: name("order_*"), to: to("orders") },
-                Route { level: Some(Level::High), name: name("sign_up"), to: to("people") },
+                (Condition { bot: Some(true), ..any() }, to("bots")),
+                (Condition { level: Some(Level::Low), ..any() }, to("low")),
+                (Condition { metadata: vip, ..any() }, to("vip")),
+                (
+                    Condition { name: pattern("order_*"), tenant: Some("b".to_owned()), ..any() },
+                    to("orders"),
+                ),
+                (
+                    Condition {
+                        level: Some(Level::High),
+                        name: pattern("sign_up"),
+                        bot: Some(false),
+                        ..any()
+                    },
+                    to("people"),
+                ),
             ],
             otherwise: to("rest"),
         };
-        for (fields, stream) in [
-            (json!({"name": "order_placed", "level": "low"}), "low"),
-            (json!({"name": "order_placed", "level": "high"}), "orders"),
-            (json!({"name": "order_"}), "orders"),
-            (json!({"name": "sign_up", "level": "high"}), "people"),
-            (json!({"name": "sign_up2", "level": "high"}), "rest"),
-            (json!({"name": "sign_up"}), "rest"),
+        for (fields, tenant, bot, stream) in [
+            (json!({"name": "order_sent", "level": "low"}), "b", true, "bots"),
+            (json!({"name": "order_sent", "level": "low"}), "b", false, "low"),
+            (json!({"name": "order_sent", "level": "high"}), "b", false, "orders"),
+            (json!({"name": "order_sent", "level": "high"}), "a", false, "rest"),
+            (
+                json!({"name": "order_", "metadata": {"tag": "vip", "n": 1, "x": 2}}),
+                "b",
+                false,
+                "vip",
+            ),
+            (json!({"name": "order_", "metadata": {"tag": "vip", "n": "1"}}), "b", false, "orders"),
+            (json!({"name": "order_", "metadata": {"tag": "vip"}}), "a", false, "rest"),
+            (json!({"name": "sign_up", "level": "high"}), "a", false, "people"),
+            (json!({"name": "sign_up2", "level": "high"}), "a", false, "rest"),
+            (json!({"name": "sign_up"}), "a", false, "rest"),
         ] {
-            assert_eq!(routes.stream(&event(fields.clone())), &to(stream), "{fields}");
+            let event = event(fields.clone());
+            assert_eq!(
+                routes.route(Subject { event: &event, tenant, bot }),
+                &to(stream),
+                "{fields}"
+            );
         }
     }
 
     #[test]
-    fn a_pattern_is_a_name_or_the_start_of_one() {
-        for good in ["order_placed", "order_*", "a*", "*"] {
+    fn a_pattern_is_a_name_with_stars() {
+        for good in ["order_placed", "order_*", "a*", "*", "*_placed", "a*b", "app_*_v*"] {
             assert!(NamePattern::parse(good).is_some(), "{good}");
         }
-        for (a, b, expected) in [
+        for bad in ["", "Order*", "a**", "a b", "order-*"] {
+            assert!(NamePattern::parse(bad).is_none(), "{bad}");
+        }
+        for (text, name, matches) in [
             ("order_*", "order_placed", true),
-            ("order_placed", "order_*", true),
+            ("order_*", "order_", true),
+            ("order_*", "reorder_x", false),
+            ("*_placed", "order_placed", true),
+            ("*_placed", "order_placed2", false),
+            ("a*b", "ab", true),
+            ("ab*ba", "aba", false),
+            ("ab*ba", "abba", true),
+            ("a*b*c", "a1b2b3c", true),
+            ("a*b*c", "a1c2c", false),
+            ("*", "x", true),
+        ] {
+            assert_eq!(pattern(text).unwrap().matches(name), matches, "{text} {name}");
+        }
+    }
+
+    #[test]
+    fn two_patterns_meet_where_a_name_matches_both() {
+        for (a, b, meet) in [
+            ("order_*", "order_placed", true),
             ("order_*", "*", true),
             ("order_*", "order_p*", true),
             ("order_*", "page_*", false),
             ("order_placed", "order_p", false),
+            ("a*b", "ab", true),
+            ("a*c", "ab*", true),
+            ("a*c", "ab", false),
+            ("*_placed", "order_*", true),
+            ("*x*", "ab*", true),
+            ("a*b", "a*c", false),
+            ("a*b*c", "*b", false),
+            ("aa*", "a", false),
         ] {
-            let pattern = |text| NamePattern::parse(text).unwrap();
-            assert_eq!(pattern(a).meets(&pattern(b)), expected, "{a} {b}");
+            let meets = |a: &str, b: &str| pattern(a).unwrap().meets(&pattern(b).unwrap());
+            assert_eq!((meets(a, b), meets(b, a)), (meet, meet), "{a} {b}");
         }
-        for bad in ["", "Order*", "*_placed", "a*b", "a**", "a b"] {
-            assert!(NamePattern::parse(bad).is_none(), "{bad}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_just_what_its_stars_can_stand_for(
+            parts in proptest::collection::vec("[ab_]{0,3}", 1..4), fills in proptest::collection::vec("[ab_.]{0,3}", 3),
+        ) {
+            let text = format!("a{}", parts.join("*"));
+            let mut name = format!("a{}", parts.first().unwrap());
+            for (part, fill) in parts.iter().skip(1).zip(&fills) {
+                name.push_str(fill);
+                name.push_str(part);
+            }
+            if let Some(pattern) = NamePattern::parse(&text) {
+                prop_assert!(pattern.matches(&name) && pattern.meets(&NamePattern::parse(&name).unwrap()));
+            }
         }
+
+        #[test]
+        fn a_larger_share_takes_every_device_that_a_smaller_one_takes(
+            device in "[a-z0-9-]{1,40}", less in 0.001_f64..0.999, more in 0.001_f64..0.999,
+        ) {
+            let event = event(json!({"name": "a", "device_id": device}));
+            let takes = |share| SampleRate::parse(share).unwrap().takes(&event);
+            prop_assert!(!takes(less.min(more)) || takes(less.max(more)));
+        }
+    }
+
+    #[test]
+    fn a_share_takes_about_its_share_of_devices_and_always_the_same() {
+        let taken = |share: f64, prefix: &str| {
+            let rate = SampleRate::parse(share).unwrap();
+            let device =
+                |index| event(json!({"name": "a", "device_id": format!("{prefix}{index}")}));
+            (0..10_000).filter(|index| rate.takes(&device(*index))).count()
+        };
+        for prefix in ["", "01939b70-6d2a-7c3e-8f00-00000000", "ä"] {
+            assert!((taken(0.1, prefix) as i64 - 1_000).abs() < 120, "{}", taken(0.1, prefix));
+            assert!((taken(0.75, prefix) as i64 - 7_500).abs() < 180);
+        }
+        let rate = SampleRate::parse(0.5).unwrap();
+        let taken = ["a", "b", "c", "d", "e", "f", "g", "h"]
+            .map(|device| rate.takes(&event(json!({"name": "a", "device_id": device}))));
+        assert_eq!(taken, [true, true, true, true, false, false, true, false]);
     }
 }

@@ -7,9 +7,11 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::event::{DeviceId, Event, EventId, EventIds, EventName, Level};
+use crate::event::{DeviceId, Event, EventId, EventIds, EventName, Level, Size};
 use crate::failed::{Code, Violation, Violations, shown};
-use crate::protocol::{Beacon, Envelope, timestamp, type_name};
+use crate::privacy::Consent;
+use crate::protocol::{Envelope, timestamp, type_name, utc_offset_minutes};
+use crate::schema::{self, Schema};
 
 /// The most characters of a text field.
 mod max_chars {
@@ -31,20 +33,41 @@ pub struct Invalid {
     pub event_id: EventId,
     /// Its name when that was valid.
     pub name: Option<EventName>,
+    /// The schema that it was held to.
+    pub schema: Option<&'static Schema>,
     /// The rules it broke.
     pub violations: Violations,
 }
 
-/// Checks every field of `beacon`; the envelope's device stands in for an absent one.
-pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<Event, Invalid> {
-    let mut fields = Fields { fields: beacon.fields, violations: Vec::new() };
+/// What becomes of events that the catalogue does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownEvents {
+    /// They are taken as they are.
+    #[default]
+    Accept,
+    /// They fail.
+    Fail,
+}
+
+/// Checks every field of a beacon; the envelope's device stands in for an absent one.
+pub fn event(
+    fields: Map<String, Value>,
+    envelope: &Envelope,
+    unknown_events: UnknownEvents,
+    ids: &mut EventIds,
+) -> Result<Event, Invalid> {
+    let schema = schema(&fields);
+    let fields = present(fields, envelope);
+    let mut off_schema = schema.map(|schema| schema.check(&fields)).unwrap_or_default();
+    let client_utc_offset_minutes = fields.get("time").and_then(utc_offset_minutes);
+    let mut fields = Fields { fields, violations: Vec::new() };
     let name = fields.name();
     let id = fields.event_id().unwrap_or_else(|| ids.next_id());
-    let device_id = fields.device_id().or_else(|| envelope.device_id.clone());
+    let device_id = fields.device_id();
     let client_time = fields.time();
     let seq = fields.seq();
     let client_session_id = fields.text("session_id", max_chars::ID);
-    let level = fields.level();
+    let level = fields.level().or(schema.and_then(|schema| schema.level));
     let build = fields.text("build", max_chars::BUILD);
     let user_id = fields.text("user_id", max_chars::ID);
     let url = fields.text("url", max_chars::URL);
@@ -53,27 +76,34 @@ pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<
     let screen = fields.size("screen");
     let viewport = fields.size("viewport");
     let language = fields.text("language", max_chars::LANGUAGE);
+    let consent = fields.consent();
     let props = fields.object("props");
     let metadata = fields.object("metadata");
-    let violations = fields.finish();
+    let mut violations = fields.finish();
+    // What the protocol has said of a field already, the schema need not say again.
+    off_schema.retain(|off| !violations.iter().any(|found| found.pointer == off.pointer));
+    violations.append(&mut off_schema);
     let name = match name {
         Ok(name) => name,
         Err(first) => {
-            return Err(Invalid {
-                event_id: id,
-                name: None,
-                violations: Violations::new(first, violations),
-            });
+            let violations = Violations::new(first, violations);
+            return Err(Invalid { event_id: id, name: None, schema, violations });
         }
     };
+    if schema.is_none() && unknown_events == UnknownEvents::Fail {
+        let message = format!("{} is not in the catalogue of events", name.as_str());
+        violations.insert(0, Violation::of_field(Code::UnknownEvent, "name", message));
+    }
     if let Some(violations) = Violations::from_list(violations) {
-        return Err(Invalid { event_id: id, name: Some(name), violations });
+        return Err(Invalid { event_id: id, name: Some(name), schema, violations });
     }
     Ok(Event {
         id,
         name,
+        schema,
         device_id,
         client_time,
+        client_utc_offset_minutes,
         sent_at: envelope.sent_at,
         seq,
         client_session_id,
@@ -86,9 +116,48 @@ pub fn event(beacon: Beacon, envelope: &Envelope, ids: &mut EventIds) -> Result<
         screen,
         viewport,
         language,
+        consent,
         props,
         metadata,
     })
+}
+
+/// The schema of the event that a beacon names.
+fn schema(fields: &Map<String, Value>) -> Option<&'static Schema> {
+    schema::find(fields.get("name")?.as_str()?)
+}
+
+/// Turns texts into what the schema of the beacon's event wants in their place.
+pub fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
+    if let Some(schema) = schema(fields) {
+        schema.coerce(fields, repaired);
+    }
+}
+
+/// The fields that are there, as a schema sees them: without what stands for an absent one,
+/// and with the envelope's device where the beacon names none.
+fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, Value> {
+    const OPTIONAL_TEXTS: [&str; 9] = [
+        "session_id",
+        "build",
+        "user_id",
+        "url",
+        "title",
+        "referrer",
+        "screen",
+        "viewport",
+        "language",
+    ];
+    fields.retain(|field, value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty() || !OPTIONAL_TEXTS.contains(&field.as_str()),
+        _ => true,
+    });
+    if let Some(device_id) = &envelope.device_id {
+        let absent = || Value::String(device_id.as_str().to_owned());
+        fields.entry("device_id").or_insert_with(absent);
+    }
+    fields
 }
 
 /// The fields not yet read, and the rules broken so far.
@@ -170,30 +239,30 @@ impl Fields {
         })
     }
 
-    /// A text of at most `max_chars` characters; the empty one counts as absent.
+    fn consent(&mut self) -> Option<Consent> {
+        let text = self.take("consent").and_then(|value| self.string("consent", value))?;
+        Consent::parse(&text).or_else(|| {
+            self.refuse(Code::BadFormat, "consent", "consent must be one of granted, denied")
+        })
+    }
+
+    /// `WIDTHxHEIGHT`, each of one to five digits.
+    fn size(&mut self, field: &str) -> Option<Size> {
+        let text = self.take(field).and_then(|value| self.string(field, value))?;
+        Size::parse(&text).or_else(|| {
+            let message = format!("{field} must be WIDTHxHEIGHT in pixels, such as 1920x1080");
+            self.refuse(Code::BadFormat, field, &message)
+        })
+    }
+
+    /// A text of at most `max_chars` characters.
     fn text(&mut self, field: &str, max_chars: usize) -> Option<String> {
         let text = self.take(field).and_then(|value| self.string(field, value))?;
         let chars = text.chars().count();
         if chars > max_chars {
             return self.too_long(field, chars, max_chars);
         }
-        (!text.is_empty()).then_some(text)
-    }
-
-    /// `WIDTHxHEIGHT`, each of one to five digits.
-    fn size(&mut self, field: &str) -> Option<String> {
-        let digits = |part: &str| {
-            matches!(part.len(), 1..=5) && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let text = self.take(field).and_then(|value| self.string(field, value))?;
-        match text.split_once('x') {
-            _ if text.is_empty() => None,
-            Some((width, height)) if digits(width) && digits(height) => Some(text),
-            _ => {
-                let message = format!("{field} must be WIDTHxHEIGHT in pixels, such as 1920x1080");
-                self.refuse(Code::BadFormat, field, &message)
-            }
-        }
+        Some(text)
     }
 
     fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
@@ -213,7 +282,7 @@ impl Fields {
     }
 
     fn take(&mut self, field: &str) -> Option<Value> {
-        self.fields.remove(field).filter(|value| !value.is_null())
+        self.fields.remove(field)
     }
 
     fn string(&mut self, field: &str, value: Value) -> Option<String> {
@@ -248,7 +317,7 @@ mod tests {
     fn check(fields: Value) -> Result<Event, Invalid> {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-        event(Beacon { fields }, &Envelope::default(), &mut ids)
+        event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids)
     }
 
     fn refused(fields: Value) -> Vec<(Code, String, String)> {
@@ -259,17 +328,19 @@ mod tests {
     #[test]
     fn a_full_beacon_becomes_an_event() {
         let event = check(json!({
-            "name": "order_placed", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
+            "name": "order_sent", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
             "time": "2026-11-18T12:06:40.123+01:00", "seq": 3, "session_id": "s-1", "level": "high",
             "build": "1.2.3", "user_id": "u-1", "url": "https://shop.example/p", "title": "P",
             "referrer": "https://search.example/", "screen": "1920x1080", "viewport": "390x844",
-            "language": "de-CH", "props": {"price": 1.5}, "metadata": {"tag": "x"},
+            "language": "de-CH", "consent": "granted", "props": {"price": 1.5}, "metadata": {"tag": "x"},
         }))
         .unwrap();
         assert_eq!(event.id.to_string(), "01939b70-6d2a-7c3e-8f00-000000000001");
         assert_eq!(event.client_time.unwrap().timestamp_millis(), 1_795_000_000_123);
         assert_eq!((event.seq, event.level), (Some(3), Some(Level::High)));
-        assert_eq!(event.viewport.as_deref(), Some("390x844"));
+        assert_eq!(event.viewport, Some(Size { width: 390, height: 844 }));
+        assert_eq!(event.client_utc_offset_minutes, Some(60));
+        assert_eq!(event.consent, Some(Consent::Granted));
         assert_eq!(event.props.unwrap().get("price"), Some(&json!(1.5)));
     }
 
@@ -296,7 +367,7 @@ mod tests {
         ] {
             let Value::Object(fields) = fields else { panic!("not an object") };
             let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-            let event = event(Beacon { fields }, &envelope, &mut ids).unwrap();
+            let event = event(fields, &envelope, UnknownEvents::Accept, &mut ids).unwrap();
             assert_eq!(event.device_id, DeviceId::parse(expected.to_owned()));
         }
     }
@@ -384,6 +455,8 @@ mod tests {
             ),
             ("language", json!(1), Code::WrongType, "language must be a string, not a number"),
             ("language", json!(long), Code::TooLong, "language has 9000 characters, limit 64"),
+            ("consent", json!(true), Code::WrongType, "consent must be a string, not a boolean"),
+            ("consent", json!("yes"), Code::BadFormat, "consent must be one of granted, denied"),
             ("props", json!("{}"), Code::WrongType, "props must be an object, not a string"),
             ("metadata", json!([]), Code::WrongType, "metadata must be an object, not an array"),
             (

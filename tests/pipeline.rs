@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use chrono::DateTime;
 use flate2::{Compression, write::GzEncoder};
 use headwater::config::{Config, Settings};
-use headwater::context::{Geo, RequestContext};
+use headwater::context::RequestContext;
 use headwater::event::EventIds;
 use headwater::outcome::{Answer, Refusal, Telling};
 use headwater::pipeline::{self, Plan};
@@ -38,8 +38,7 @@ fn context() -> RequestContext {
     RequestContext {
         received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
         ip: Some(IpAddr::from([203, 0, 113, 77])),
-        user_agent: None,
-        geo: Geo::default(),
+        ..RequestContext::default()
     }
 }
 

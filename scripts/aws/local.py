@@ -47,6 +47,7 @@ TEMPLATE = Path(__file__).with_name("headwater.yaml")
 DIRECTORY = Path(__file__).parents[2] / ".wrangler" / "local-aws"
 SERVICES = "s3,firehose,kinesis,iam,sts,cloudformation,logs"
 PARAMETERS = {
+    "KinesisStream": "orders",
     "BufferSizeMiB": "1",
     "BufferIntervalSeconds": "0",
     "FailedBufferSizeMiB": "1",

@@ -19,10 +19,11 @@ mod tests;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::event::Event;
+use crate::protocol::Beacon;
 use path::Path;
 use rule::{Action, Rule};
 
@@ -54,9 +55,14 @@ pub struct Repair {
     pub rule: Cow<'static, str>,
     /// JSON Pointer (RFC 6901) into the beacon to what was repaired.
     pub pointer: String,
-    /// What was there, when that is to be kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What was there, when that is to be kept; written as its JSON text, so that a column
+    /// of them has one type.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub original: Option<Value>,
+}
+
+fn as_text<S: Serializer>(original: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(original.as_ref().unwrap_or(&Value::Null))
 }
 
 /// The repairs of one event in their order, at most [`Repairs::MAX`].
@@ -89,6 +95,13 @@ impl Repairs {
         self.list.is_empty()
     }
 
+    /// Notes that what is at `pointer` was changed for privacy's sake: nothing tells of what
+    /// was there, now or in a repair that was noted before.
+    pub fn note(&mut self, rule: &'static str, pointer: &str) {
+        self.forget_at(pointer);
+        self.add(rule, || pointer.to_owned(), None);
+    }
+
     /// Notes a repair of what is at `pointer`.
     fn add(
         &mut self,
@@ -112,12 +125,15 @@ impl Repairs {
 
     /// Forgets the originals of what is at `path`, of what it holds and of what holds it.
     fn forget(&mut self, path: &Path) {
-        let dropped = path.pointer();
+        self.forget_at(&path.pointer());
+    }
+
+    fn forget_at(&mut self, dropped: &str) {
         let holds = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         for repair in &mut self.list {
-            if holds(&repair.pointer, &dropped) || holds(&dropped, &repair.pointer) {
+            if holds(&repair.pointer, dropped) || holds(dropped, &repair.pointer) {
                 repair.original = None;
             }
         }
@@ -135,8 +151,27 @@ pub const COERCE: &str = "coerce";
 /// each by itself.
 pub type Coerce<'a> = dyn Fn(&mut Map<String, Value>, &mut dyn FnMut(String, Value)) + 'a;
 
-/// Repairs the fields of a beacon before they are validated. `platform` is in lower case.
-pub fn before(
+/// The name of the decoder's own repair: half of a surrogate pair became U+FFFD.
+pub const SURROGATE: &str = "surrogate";
+
+/// Repairs a beacon before it is validated. `platform` is in lower case.
+pub fn beacon(
+    beacon: Beacon,
+    cleaning: &Cleaning,
+    platform: Option<&str>,
+    coerce: &Coerce<'_>,
+) -> (Map<String, Value>, Repairs) {
+    let Beacon { mut fields, mended } = beacon;
+    let mut repairs = Repairs::new(cleaning.originals);
+    for pointer in mended {
+        repairs.add(SURROGATE, || pointer, None);
+    }
+    repairs.append(before(&mut fields, cleaning, platform, coerce));
+    (fields, repairs)
+}
+
+/// Repairs the fields of a beacon.
+fn before(
     fields: &mut Map<String, Value>,
     cleaning: &Cleaning,
     platform: Option<&str>,

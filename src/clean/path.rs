@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 /// The top-level fields that a path may name, without the two objects.
-pub const FIELDS: [&str; 15] = [
+pub const FIELDS: [&str; 16] = [
     "name",
     "id",
     "device_id",
@@ -21,6 +21,7 @@ pub const FIELDS: [&str; 15] = [
     "screen",
     "viewport",
     "language",
+    "consent",
 ];
 
 /// The most members that a path may go through, so that what a rule makes stays shallow.
@@ -157,8 +158,9 @@ mod tests {
     fn every_field_that_a_path_names_is_one_that_validation_knows() {
         let ids = || crate::event::EventIds::new(chrono::DateTime::UNIX_EPOCH, [0; 10]);
         for field in FIELDS {
-            let beacon = crate::protocol::Beacon { fields: fields(json!({field: []})) };
-            let refused = crate::validate::event(beacon, &Default::default(), &mut ids());
+            let beacon = fields(json!({field: []}));
+            let refused =
+                crate::validate::event(beacon, &Default::default(), Default::default(), &mut ids());
             let violations = refused.unwrap_err().violations;
             assert!(violations.iter().all(|it| !it.message.contains("is not a field")), "{field}");
         }

@@ -3,6 +3,7 @@
 use http::Uri;
 
 use super::{ConfigError, Settings};
+use crate::sink::service::Service;
 use crate::sink::sigv4::{Credentials, SigningError};
 
 /// Where and as whom to call AWS.
@@ -10,8 +11,8 @@ use crate::sink::sigv4::{Credentials, SigningError};
 pub struct Aws {
     /// Such as `eu-west-1`.
     pub region: String,
-    /// The address of Amazon Data Firehose.
-    pub firehose: Uri,
+    firehose: Uri,
+    kinesis: Uri,
     /// The key that signs.
     pub credentials: Credentials,
 }
@@ -21,18 +22,45 @@ impl Aws {
     pub(super) fn parse(settings: &Settings, errors: &mut Vec<ConfigError>) -> Option<Self> {
         let region = region(settings.region.as_deref(), errors);
         let credentials = credentials(settings, errors);
-        let firehose = match (&settings.endpoint_url_firehose, &settings.endpoint_url) {
-            (Some(url), _) => endpoint("AWS_ENDPOINT_URL_FIREHOSE", url, errors),
-            (None, Some(url)) => endpoint("AWS_ENDPOINT_URL", url, errors),
-            (None, None) => region.as_deref().and_then(|region| {
-                // China is a partition with a domain of its own.
-                let suffix =
-                    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                endpoint("AWS_REGION", &format!("https://firehose.{region}.{suffix}/"), errors)
-            }),
-        };
-        Some(Aws { region: region?, firehose: firehose?, credentials: credentials? })
+        let of_all = settings.endpoint_url.as_deref();
+        let of_all = of_all.map(|url| endpoint("AWS_ENDPOINT_URL", url, errors));
+        let mut address =
+            |service: Service, key: &str, own: &Option<String>| match (own, &of_all, &region) {
+                (Some(url), ..) => endpoint(key, url, errors),
+                (None, Some(of_all), _) => of_all.clone(),
+                (None, None, Some(region)) => {
+                    endpoint("AWS_REGION", &service_address(service, region), errors)
+                }
+                (None, None, None) => None,
+            };
+        let firehose = address(
+            Service::Firehose,
+            "AWS_ENDPOINT_URL_FIREHOSE",
+            &settings.endpoint_url_firehose,
+        );
+        let kinesis =
+            address(Service::Kinesis, "AWS_ENDPOINT_URL_KINESIS", &settings.endpoint_url_kinesis);
+        Some(Aws {
+            region: region?,
+            firehose: firehose?,
+            kinesis: kinesis?,
+            credentials: credentials?,
+        })
     }
+
+    /// Where to call `service`.
+    pub const fn endpoint(&self, service: Service) -> &Uri {
+        match service {
+            Service::Firehose => &self.firehose,
+            Service::Kinesis => &self.kinesis,
+        }
+    }
+}
+
+/// The service's own address in a region. China is a partition with a domain of its own.
+fn service_address(service: Service, region: &str) -> String {
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://{}.{region}.{suffix}/", service.name())
 }
 
 fn region(region: Option<&str>, errors: &mut Vec<ConfigError>) -> Option<String> {
@@ -100,19 +128,52 @@ mod tests {
 
     #[test]
     fn an_endpoint_of_the_service_goes_before_the_common_one() {
-        let general = Some("http://127.0.0.1:4566".to_owned());
-        let special = Some("http://127.0.0.1:4567".to_owned());
-        let endpoint = |endpoint_url: &Option<String>, endpoint_url_firehose: &Option<String>| {
-            let (endpoint_url, endpoint_url_firehose) =
-                (endpoint_url.clone(), endpoint_url_firehose.clone());
-            let settings = Settings { endpoint_url, endpoint_url_firehose, ..settings() };
-            Config::parse(settings).unwrap().aws.firehose.to_string()
-        };
-        assert_eq!(endpoint(&general, &None), "http://127.0.0.1:4566/");
-        assert_eq!(endpoint(&general, &special), "http://127.0.0.1:4567/");
-        let china = Config::parse(Settings { region: Some("cn-north-1".to_owned()), ..settings() })
-            .unwrap();
-        assert_eq!(china.aws.firehose, "https://firehose.cn-north-1.amazonaws.com.cn/");
+        let address = |number: u16| Some(format!("http://127.0.0.1:{number}"));
+        let (firehose, kinesis) = (
+            "https://firehose.eu-west-1.amazonaws.com/",
+            "https://kinesis.eu-west-1.amazonaws.com/",
+        );
+        for (of_all, of_firehose, of_kinesis, expected) in [
+            (None, None, None, [firehose, kinesis]),
+            (address(1), None, None, ["http://127.0.0.1:1/", "http://127.0.0.1:1/"]),
+            (address(1), address(2), None, ["http://127.0.0.1:2/", "http://127.0.0.1:1/"]),
+            (address(1), None, address(3), ["http://127.0.0.1:1/", "http://127.0.0.1:3/"]),
+            (None, address(2), None, ["http://127.0.0.1:2/", kinesis]),
+            (None, None, address(3), [firehose, "http://127.0.0.1:3/"]),
+        ] {
+            let settings = Settings {
+                endpoint_url: of_all,
+                endpoint_url_firehose: of_firehose,
+                endpoint_url_kinesis: of_kinesis,
+                ..settings()
+            };
+            let aws = Config::parse(settings).unwrap().aws;
+            assert_eq!(aws.endpoint(Service::Firehose), expected[0]);
+            assert_eq!(aws.endpoint(Service::Kinesis), expected[1]);
+        }
+        let china = Config::parse(Settings { region: Some("cn-north-1".to_owned()), ..settings() });
+        let aws = china.unwrap().aws;
+        let firehose = aws.endpoint(Service::Firehose);
+        assert_eq!(firehose, "https://firehose.cn-north-1.amazonaws.com.cn/");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_none_is_told_once() {
+        let bad = Some("127.0.0.1:4566".to_owned());
+        let sentence = |key| format!("{key} must be an address such as http://127.0.0.1:4566");
+        for (settings, keys) in [
+            (Settings { endpoint_url: bad.clone(), ..settings() }, vec!["AWS_ENDPOINT_URL"]),
+            (
+                Settings {
+                    endpoint_url_firehose: bad.clone(),
+                    endpoint_url_kinesis: bad.clone(),
+                    ..settings()
+                },
+                vec!["AWS_ENDPOINT_URL_FIREHOSE", "AWS_ENDPOINT_URL_KINESIS"],
+            ),
+        ] {
+            assert_eq!(mistakes(settings), keys.into_iter().map(sentence).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ enum Stage {
 /// Reads `clean` and `keep_originals`; none when there is a mistake in them.
 pub fn cleaning(table: &mut Table<'_>) -> Option<Cleaning> {
     let mistakes = table.mistakes();
-    let originals = match flag(table, "keep_originals") {
+    let originals = match table.boolean("keep_originals") {
         Some(true) => Originals::Keep,
         Some(false) | None => Originals::Forget,
     };
@@ -245,14 +245,6 @@ fn never_found(value: &Value) -> Option<String> {
         Some(found) => text::cleaned(found)
             .map(|cleaned| format!("can't be {found:?}, which is {:?} once cleaned", cleaned.text)),
     }
-}
-
-fn flag(table: &mut Table<'_>, key: &str) -> Option<bool> {
-    let value = table.optional(key)?;
-    if !value.is_boolean() {
-        table.refuse(key, format!("must be true or false, not {value}"));
-    }
-    value.as_bool()
 }
 
 fn path(table: &mut Table<'_>, key: &str, value: &Value, stage: Stage) -> Option<Path> {

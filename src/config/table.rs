@@ -39,6 +39,63 @@ impl<'a> Table<'a> {
         value
     }
 
+    /// What `read` makes of `key`, whose absence is a mistake.
+    pub fn needed<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if !self.fields.contains_key(key) {
+            self.required(key);
+            return None;
+        }
+        read(self)
+    }
+
+    /// What `read` makes of `key`, or `base` where the key is not there.
+    pub fn inherited<T: Clone>(
+        &mut self,
+        base: &T,
+        key: &str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        match self.fields.contains_key(key) {
+            true => read(self),
+            false => {
+                self.optional(key);
+                Some(base.clone())
+            }
+        }
+    }
+
+    /// A text that is not empty, if the key is there.
+    pub fn text(&mut self, key: &str) -> Option<String> {
+        match self.optional(key)? {
+            Value::String(text) if !text.is_empty() => Some(text),
+            other => {
+                self.refuse(key, format!("must be a text, not {other}"));
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`, if the key is there.
+    pub fn boolean(&mut self, key: &str) -> Option<bool> {
+        let value = self.optional(key)?;
+        if value.as_bool().is_none() {
+            self.refuse(key, format!("must be true or false, not {value}"));
+        }
+        value.as_bool()
+    }
+
+    /// A list of texts, if the key is there.
+    pub fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let value = self.optional(key)?;
+        let texts = value.as_array().and_then(|list| {
+            list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        });
+        if texts.is_none() {
+            self.refuse(key, "must be a list of texts");
+        }
+        texts
+    }
+
     /// One of the named choices, if the key is there.
     pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let value = self.optional(key)?;

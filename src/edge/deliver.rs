@@ -13,10 +13,10 @@ use super::transport;
 use crate::config::Config;
 use crate::outcome::{Answer, Refusal, Telling};
 use crate::pipeline::{Consignment, Plan};
+use crate::sink::Stream;
 use crate::sink::answer::Reply;
 use crate::sink::delivery::{Delivery, Fate, Report, Step};
 use crate::sink::health::Health;
-use crate::sink::{Stream, firehose};
 
 thread_local! {
     /// How each stream has been, for all requests of this isolate.
@@ -61,7 +61,7 @@ async fn one(consignment: Consignment, config: &Config) -> (Stream, Vec<usize>, 
         let next = next(&mut delivery, &mut health.borrow_mut(), &stream, config);
         let reply = match next {
             Next::Call { call, timeout_ms } => {
-                transport::send(*call, &config.aws, firehose::SERVICE, timeout_ms).await
+                transport::send(*call, &config.aws, stream.service, timeout_ms).await
             }
             Next::Fail(why) => Reply::NotSent(why),
             Next::Wait { milliseconds } => {
@@ -88,8 +88,8 @@ enum Next {
 fn next(delivery: &mut Delivery, health: &mut Health, stream: &Stream, config: &Config) -> Next {
     match delivery.step(now_ms(), health) {
         Step::Send { records, timeout_ms } => {
-            let Stream::Firehose(name) = stream;
-            match firehose::put_record_batch(&config.aws.firehose, name, &records) {
+            let Stream { service, name } = stream;
+            match service.call(config.aws.endpoint(*service), name, &records) {
                 Ok(call) => Next::Call { call: Box::new(call), timeout_ms },
                 Err(error) => Next::Fail(error.to_string()),
             }

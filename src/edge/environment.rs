@@ -36,12 +36,14 @@ fn settings(env: &Env) -> Settings {
     let text = |key: &str| get(key).as_string().filter(|text| !text.is_empty());
     Settings {
         headwater: json(&get("HEADWATER")),
+        secret: text("HEADWATER_SECRET"),
         region: text("AWS_REGION"),
         access_key_id: text("AWS_ACCESS_KEY_ID"),
         secret_access_key: text("AWS_SECRET_ACCESS_KEY"),
         session_token: text("AWS_SESSION_TOKEN"),
         endpoint_url: text("AWS_ENDPOINT_URL"),
         endpoint_url_firehose: text("AWS_ENDPOINT_URL_FIREHOSE"),
+        endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
     }
 }
 

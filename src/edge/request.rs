@@ -3,15 +3,43 @@
 use std::net::IpAddr;
 
 use futures_util::StreamExt;
+use serde::Deserialize;
+use wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::JsValue;
 use worker::{ByteStream, Request};
 
 use super::environment;
-use crate::context::{Geo, RequestContext};
+use crate::context::{ClientHints, Geo, RequestContext, Signals};
 use crate::outcome::Refusal;
-use crate::protocol::{Limits, ProtocolError};
+use crate::protocol::{self, Limits, ProtocolError};
 
-/// What tells where a request goes.
+#[wasm_bindgen(module = "/src/edge/circumstances.js")]
+extern "C" {
+    fn circumstances(request: &JsValue) -> String;
+}
+
+/// What `circumstances.js` tells of a request.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Circumstances {
+    method: String,
+    url: String,
+    origin: Option<String>,
+    content_type: Option<String>,
+    content_encoding: Option<String>,
+    content_length: Option<String>,
+    write_key: Option<String>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    accept_language: Option<String>,
+    gpc: bool,
+    dnt: bool,
+    client_hints: ClientHints,
+    geo: Geo,
+    utc_offset_minutes: Option<i32>,
+}
+
+/// What tells where a request goes and how its body is to be read.
 pub struct Head {
     /// The method, as far as we tell them apart.
     pub method: Method,
@@ -19,8 +47,12 @@ pub struct Head {
     pub path: String,
     /// The query, without its question mark.
     pub query: String,
-    /// The `Origin` header.
-    pub origin: Option<String>,
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
+    /// The `Content-Encoding` header.
+    pub content_encoding: Option<String>,
+    /// The `Content-Length` header, in bytes.
+    pub content_length: Option<usize>,
 }
 
 /// The methods that some address takes.
@@ -38,39 +70,50 @@ pub enum Method {
     Other,
 }
 
-impl Head {
-    /// Reads the method, the address and the origin of `request`.
-    pub fn of(request: &Request) -> Self {
-        let method = match request.method() {
-            worker::Method::Get => Method::Get,
-            worker::Method::Head => Method::Head,
-            worker::Method::Post => Method::Post,
-            worker::Method::Options => Method::Options,
-            _ => Method::Other,
-        };
-        let url = request.inner().url();
-        let query = url.split_once('?').map(|(_, query)| query).unwrap_or_default();
-        let query = query.split('#').next().unwrap_or_default().to_owned();
-        Self { method, path: request.path(), query, origin: header(request, "origin") }
-    }
-}
-
-/// A header's value, with U+FFFD for what in it is not UTF-8; none is an error.
-fn header(request: &Request, name: &str) -> Option<String> {
-    request.headers().get(name).ok().flatten()
-}
-
-/// `Content-Type` and `Content-Encoding`.
-pub fn content_headers(request: &Request) -> (Option<String>, Option<String>) {
-    (header(request, "content-type"), header(request, "content-encoding"))
+/// The head and the circumstances of `request`.
+pub fn read(request: &Request) -> (Head, RequestContext) {
+    // The text is our own script's, so it parses; if it did not, the address would be unknown.
+    let told: Circumstances =
+        serde_json::from_str(&circumstances(request.inner())).unwrap_or_default();
+    let method = match told.method.as_str() {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "OPTIONS" => Method::Options,
+        _ => Method::Other,
+    };
+    let address = told.url.split('#').next().unwrap_or_default();
+    let (address, query) = address.split_once('?').unwrap_or((address, ""));
+    let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
+    let head = Head {
+        method,
+        path: format!("/{path}"),
+        query: query.to_owned(),
+        content_type: told.content_type,
+        content_encoding: told.content_encoding,
+        content_length: told.content_length.and_then(|length| length.parse().ok()),
+    };
+    let context = RequestContext {
+        received_at: environment::now(),
+        write_key: told.write_key.or_else(|| protocol::write_key(query)),
+        origin: told.origin,
+        ip: told.ip.and_then(|ip| ip.parse::<IpAddr>().ok()),
+        user_agent: told.user_agent,
+        client_hints: told.client_hints,
+        accept_language: told.accept_language,
+        signals: Signals { gpc: told.gpc, dnt: told.dnt },
+        geo: told.geo,
+        utc_offset_minutes: told.utc_offset_minutes,
+    };
+    (head, context)
 }
 
 /// The body, read only as far as the limit: by its stated length, or as it comes.
-pub async fn body(request: &mut Request, limits: &Limits) -> Result<Vec<u8>, Refusal> {
+pub async fn body(request: &mut Request, head: &Head, limits: &Limits) -> Result<Vec<u8>, Refusal> {
     let limit = limits.body_bytes;
     let too_large = || Refusal::Protocol(ProtocolError::BodyTooLarge { limit });
-    let stated = header(request, "content-length").and_then(|length| length.parse::<usize>().ok());
-    match stated {
+    match head.content_length {
         Some(length) if length > limit => Err(too_large()),
         Some(_) => request.bytes().await.map_err(|_| Refusal::BodyCutShort),
         None => {
@@ -102,36 +145,5 @@ async fn drain(mut chunks: ByteStream) {
         if read > MOST {
             return;
         }
-    }
-}
-
-/// The circumstances of a request.
-pub fn context(request: &Request) -> RequestContext {
-    RequestContext {
-        received_at: environment::now(),
-        ip: header(request, "cf-connecting-ip").and_then(|ip| ip.parse::<IpAddr>().ok()),
-        user_agent: header(request, "user-agent").filter(|agent| !agent.is_empty()),
-        geo: geo(request),
-    }
-}
-
-/// The CDN's facts, read field by field: the crate's own readers panic on an absent one.
-fn geo(request: &Request) -> Geo {
-    let cf = js_sys::Reflect::get(request.inner(), &JsValue::from_str("cf"))
-        .unwrap_or(JsValue::UNDEFINED);
-    if !cf.is_object() {
-        return Geo::default();
-    }
-    let get = |key: &str| js_sys::Reflect::get(&cf, &JsValue::from_str(key)).ok();
-    let text = |key: &str| get(key)?.as_string().filter(|text| !text.is_empty());
-    Geo {
-        country: text("country"),
-        region: text("region"),
-        city: text("city"),
-        continent: text("continent"),
-        timezone: text("timezone"),
-        colo: text("colo"),
-        asn: get("asn").and_then(|asn| asn.as_f64()).map(|asn| asn as u32),
-        as_organization: text("asOrganization"),
     }
 }

@@ -6,19 +6,38 @@ use serde::Serialize;
 use worker::{Response, ResponseBuilder};
 
 use super::deliver;
-use super::request::Head;
 use crate::config::{Config, Origins};
+use crate::context::RequestContext;
 use crate::outcome::{Answer, Refusal};
 use crate::pipeline;
 use crate::protocol::pixel;
 use crate::sink::answer::Blame;
 use crate::sink::health::Problem;
 
-/// An answer, which the page of an allowed origin may read. Without a configuration no
-/// origin is known, and so any may read why.
-pub fn answered(answer: Answer, config: Option<&Config>, head: &Head) -> worker::Result<Response> {
+/// The page that asks, where it may read the answer.
+#[derive(Clone, Copy)]
+pub struct Readers<'a> {
+    origin: Option<&'a str>,
+    allowed: &'a Origins,
+}
+
+impl<'a> Readers<'a> {
+    /// Who may read the answer to a request. Without a configuration, or of a key that is
+    /// nobody's, no origin is known, and so any may read why.
+    pub fn of(config: Option<&'a Config>, context: &'a RequestContext) -> Self {
+        let key = context.write_key.as_deref();
+        let tenant = config.and_then(|config| config.tenants.find(key));
+        Self {
+            origin: context.origin.as_deref(),
+            allowed: tenant.map_or(&Origins::Any, |tenant| &tenant.origins),
+        }
+    }
+}
+
+/// An answer, which the page of an allowed origin may read.
+pub fn answered(answer: Answer, readers: Readers<'_>) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_status(answer.status);
-    let builder = cors(retry_after(builder, answer.retry_after_s)?, config, head)?;
+    let builder = cors(retry_after(builder, answer.retry_after_s)?, readers)?;
     match answer.body {
         None => Ok(builder.empty()),
         Some(json) => {
@@ -28,12 +47,8 @@ pub fn answered(answer: Answer, config: Option<&Config>, head: &Head) -> worker:
 }
 
 /// A refusal of the whole request.
-pub fn refused(
-    refusal: &Refusal,
-    config: Option<&Config>,
-    head: &Head,
-) -> worker::Result<Response> {
-    let mut response = answered(Answer::of_refusal(refusal, None), config, head)?;
+pub fn refused(refusal: &Refusal, readers: Readers<'_>) -> worker::Result<Response> {
+    let mut response = answered(Answer::of_refusal(refusal, None), readers)?;
     if let Refusal::MethodNotAllowed(allowed) = refusal {
         response.headers_mut().set("allow", allowed)?;
     }
@@ -47,34 +62,32 @@ fn retry_after(builder: ResponseBuilder, seconds: Option<u64>) -> worker::Result
     }
 }
 
-/// The answer to a browser that asks before it sends.
-pub fn preflight(head: &Head, config: Option<&Config>) -> worker::Result<Response> {
-    let admitted = config.map_or(Ok(()), |config| pipeline::admit(head.origin.as_deref(), config));
-    if let Err(refusal) = admitted {
-        return refused(&refusal, config, head);
+/// The answer to a browser that asks before it sends. It can't name a key in a header yet,
+/// so a key that is missing here is missed only when the beacon comes.
+pub fn preflight(config: Option<&Config>, context: &RequestContext) -> worker::Result<Response> {
+    let readers = Readers::of(config, context);
+    match config.map_or(Ok(()), |config| pipeline::admit(context, config).map(drop)) {
+        Ok(()) | Err(Refusal::UnknownKey(_)) => {}
+        Err(refusal) => return refused(&refusal, readers),
     }
-    let builder = cors(ResponseBuilder::new().with_status(204), config, head)?
+    let builder = cors(ResponseBuilder::new().with_status(204), readers)?
         .with_header("access-control-allow-methods", "POST")?
-        .with_header("access-control-allow-headers", "content-type, content-encoding")?
+        .with_header("access-control-allow-headers", "content-type, content-encoding, x-write-key")?
         .with_header("access-control-max-age", "86400")?;
     Ok(builder.empty())
 }
 
 /// Lets the page of an allowed origin read the answer; never with its cookies.
-fn cors(
-    builder: ResponseBuilder,
-    config: Option<&Config>,
-    head: &Head,
-) -> worker::Result<ResponseBuilder> {
-    let Some(origin) = &head.origin else {
+fn cors(builder: ResponseBuilder, readers: Readers<'_>) -> worker::Result<ResponseBuilder> {
+    let Some(origin) = readers.origin else {
         return Ok(builder);
     };
-    let builder = match config.map(|config| &config.origins) {
-        None | Some(Origins::Any) => builder.with_header("access-control-allow-origin", "*")?,
-        Some(origins) if origins.allow(Some(origin)) => builder
+    let builder = match readers.allowed {
+        Origins::Any => builder.with_header("access-control-allow-origin", "*")?,
+        origins if origins.allow(Some(origin)) => builder
             .with_header("access-control-allow-origin", origin)?
             .with_header("vary", "origin")?,
-        Some(_) => return builder.with_header("vary", "origin"),
+        _ => return builder.with_header("vary", "origin"),
     };
     builder.with_header("access-control-expose-headers", "retry-after")
 }

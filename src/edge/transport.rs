@@ -10,6 +10,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use super::environment;
 use crate::config::Aws;
 use crate::sink::answer::{HttpAnswer, Reply};
+use crate::sink::service::Service;
 use crate::sink::sigv4::{self, Scope};
 
 #[wasm_bindgen(module = "/src/edge/exchange.js")]
@@ -21,10 +22,10 @@ extern "C" {
 pub async fn send(
     call: http::Request<Vec<u8>>,
     aws: &Aws,
-    service: &str,
+    service: Service,
     timeout_ms: u64,
 ) -> Reply {
-    let scope = Scope { region: &aws.region, service };
+    let scope = Scope { region: &aws.region, service: service.name() };
     let signed = match sigv4::sign(call, &aws.credentials, scope, environment::now()) {
         Ok(signed) => signed,
         Err(error) => return Reply::NotSent(error.to_string()),

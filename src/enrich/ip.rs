@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::salt::Salt;
+
 /// What becomes of an address before anything else sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IpPolicy {
@@ -10,16 +12,20 @@ pub enum IpPolicy {
     Truncate,
     /// Nothing.
     Drop,
+    /// A hash of it that lasts a day.
+    Hash,
     /// All of it.
     Full,
 }
 
 impl IpPolicy {
-    /// The text to tell, if any. An IPv4 address in IPv6's clothes counts as IPv4.
-    pub fn apply(self, address: IpAddr) -> Option<String> {
+    /// The text to tell, if any. An IPv4 address in IPv6's clothes counts as IPv4. Without
+    /// the day's salt there is no hash.
+    pub fn apply(self, address: IpAddr, salt: Option<&Salt>) -> Option<String> {
         let address = address.to_canonical();
         match self {
             Self::Drop => None,
+            Self::Hash => Some(salt?.id(&["ip", &address.to_string()])),
             Self::Full => Some(address.to_string()),
             Self::Truncate => Some(network(address).to_string()),
         }
@@ -46,10 +52,11 @@ mod tests {
             (IpPolicy::Full, "203.0.113.77", Some("203.0.113.77")),
             (IpPolicy::Full, "2001:db8::1", Some("2001:db8::1")),
             (IpPolicy::Drop, "203.0.113.77", None),
+            (IpPolicy::Hash, "203.0.113.77", None),
         ];
         for (policy, address, told) in cases {
             assert_eq!(
-                policy.apply(address.parse().unwrap()).as_deref(),
+                policy.apply(address.parse().unwrap(), None).as_deref(),
                 told,
                 "{policy:?} {address}"
             );

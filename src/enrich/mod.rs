@@ -1,45 +1,158 @@
 //! Adds to an event what the edge knows; never rejects one.
+//!
+//! What all events of a request share is worked out once, as [`Facts`]. What the person
+//! asked to leave out is left out here, so that no later step can tell it.
 
+pub mod bot;
+pub mod campaign;
+pub mod clock;
+pub mod cookieless;
 pub mod ip;
+pub mod local;
+pub mod page;
+pub mod referrer;
+mod tables;
+pub mod user_agent;
+pub mod visit;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::context::{Geo, RequestContext};
-use crate::event::Event;
-use ip::IpPolicy;
+use crate::clean::Repairs;
+use crate::config::Config;
+use crate::context::{Geo, RequestContext, Signals};
+use crate::event::{DeviceId, Event};
+use crate::privacy::{DeviceIds, Reason};
+use crate::tenant::Tenant;
+use bot::Bot;
+use clock::Occurred;
+use cookieless::Visitor;
+use local::Local;
+use user_agent::Agent;
+use visit::Visit;
 
 /// Longer user agents are cut.
 const MAX_USER_AGENT_CHARS: usize = 1_024;
 
-/// An event and what was learnt of it at the edge.
+/// A device whose id was made no longer than this before its event is a new visitor's.
+const NEW_FOR: TimeDelta = TimeDelta::minutes(30);
+
+/// How events are enriched.
 #[derive(Debug, Clone, PartialEq)]
+pub struct Enrichment {
+    /// How far a client's clock may be off before it is corrected.
+    pub clock_threshold: TimeDelta,
+    /// What becomes of bots' events.
+    pub bots: Bots,
+    /// Further domains whose pages count as the operator's own.
+    pub internal_domains: Vec<String>,
+}
+
+impl Default for Enrichment {
+    fn default() -> Self {
+        Self {
+            clock_threshold: TimeDelta::seconds(60),
+            bots: Bots::default(),
+            internal_domains: Vec::new(),
+        }
+    }
+}
+
+/// What becomes of bots' events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bots {
+    /// They are labelled.
+    #[default]
+    Label,
+    /// They are dropped.
+    Drop,
+}
+
+/// An event and what was learnt of it at the edge.
+#[derive(Debug)]
 pub struct Enriched<'a> {
     /// The event.
     pub event: Event,
     /// The facts that all events of its request share.
-    pub facts: &'a Facts,
+    pub facts: &'a Facts<'a>,
+    /// Its place in the request, from 0.
+    pub event_index: usize,
+    /// When it happened.
+    pub occurred: Occurred,
+    /// The wall clock where it happened.
+    pub local: Option<Local>,
+    /// Whether its device is new, where the device's id tells.
+    pub new_visitor: Option<bool>,
+    /// The device's id of the day before, just after midnight.
+    pub previous_device_id: Option<DeviceId>,
+    /// Where it happened on the web, and where its visitor came from.
+    pub visit: Visit,
+    /// What was repaired.
+    pub repairs: Repairs,
+    /// Why identifiers are left out, where they are.
+    pub stripped: Option<Reason>,
 }
 
 /// What the edge may tell of a request, after the privacy rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Whose request it is.
+    pub tenant: &'a Tenant,
+    /// How its events are enriched.
+    pub enrichment: &'a Enrichment,
     /// The edge's clock.
     pub received_at: DateTime<Utc>,
     /// The client's address, as far as the policy lets it be told.
     pub ip: Option<String>,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
+    /// The browser, the system and the device.
+    pub agent: Agent,
+    /// The system, in lower case, as cleaning rules name it.
+    pub platform: Option<String>,
+    /// Whether a program made the request.
+    pub bot: Option<Bot>,
     /// Where the client is.
     pub geo: Geo,
+    /// The language that the browser prefers.
+    pub language: Option<String>,
+    /// How far the clocks of the client's time zone are ahead of UTC, in minutes.
+    pub utc_offset_minutes: Option<i32>,
+    /// What the browser asks for on its user's behalf.
+    pub signals: Signals,
+    /// Whose device it is, where ids are made here.
+    pub visitor: Option<Visitor>,
 }
 
 /// The facts of a request.
-pub fn facts(context: &RequestContext, ip: IpPolicy) -> Facts {
+pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Config) -> Facts<'a> {
+    let received_at = context.received_at;
+    let secret = config.secret.as_ref();
+    let visitor = match (tenant.privacy.device_ids, secret, context.ip) {
+        (DeviceIds::Cookieless, Some(secret), Some(address)) => Some(Visitor::new(
+            secret,
+            received_at,
+            &tenant.name,
+            address,
+            context.user_agent.as_deref(),
+        )),
+        _ => None,
+    };
+    let agent = user_agent::agent(context.user_agent.as_deref(), &context.client_hints);
+    let salt = secret.map(|secret| secret.salt_of(received_at.date_naive()));
     Facts {
-        received_at: context.received_at,
-        ip: context.ip.and_then(|address| ip.apply(address)),
+        tenant,
+        enrichment: &config.enrichment,
+        received_at,
+        ip: context.ip.and_then(|address| tenant.privacy.ip.apply(address, salt.as_ref())),
+        platform: agent.os.map(str::to_ascii_lowercase),
+        agent,
+        bot: bot::bot(context.user_agent.as_deref(), &context.client_hints),
         user_agent: context.user_agent.as_ref().map(|agent| cut(agent)),
         geo: context.geo.clone(),
+        language: context.accept_language.as_deref().and_then(preferred_language),
+        utc_offset_minutes: context.utc_offset_minutes,
+        signals: context.signals,
+        visitor,
     }
 }
 
@@ -48,7 +161,76 @@ fn cut(agent: &str) -> String {
     agent.chars().take(MAX_USER_AGENT_CHARS).collect()
 }
 
-/// Adds the request's facts to one of its events.
-pub fn event(event: Event, facts: &Facts) -> Enriched<'_> {
-    Enriched { event, facts }
+/// The first language of an `Accept-Language` header, in the form of a BCP 47 tag.
+fn preferred_language(header: &str) -> Option<String> {
+    let first = header.split([',', ';']).next().unwrap_or_default().trim();
+    let of_tag = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    ((1..=35).contains(&first.len()) && first.bytes().all(of_tag)).then(|| first.to_owned())
+}
+
+/// Adds to one event, the one at `event_index`, what its request and its own fields tell.
+pub fn event<'a>(
+    mut event: Event,
+    event_index: usize,
+    facts: &'a Facts<'a>,
+    mut repairs: Repairs,
+    stripped: Option<Reason>,
+) -> Enriched<'a> {
+    let occurred = clock::occurred(
+        facts.received_at,
+        event.client_time,
+        event.sent_at,
+        facts.enrichment.clock_threshold,
+    );
+    let utc_offset_minutes = event.client_utc_offset_minutes.or(facts.utc_offset_minutes);
+    let visit = visit::visit(&mut event, facts, stripped, &mut repairs);
+    let mut previous_device_id = None;
+    match (facts.tenant.privacy.device_ids, &facts.visitor, stripped) {
+        (DeviceIds::Sent, _, None) => {}
+        (DeviceIds::Cookieless, Some(visitor), None) => {
+            let ids = visitor.ids(occurred.at, visit.host.as_deref().unwrap_or_default());
+            event.device_id = ids.device_id;
+            previous_device_id = ids.previous_device_id;
+        }
+        (DeviceIds::Cookieless, None, _) | (_, _, Some(_)) => event.device_id = None,
+    }
+    if event.language.is_none() {
+        event.language.clone_from(&facts.language);
+    }
+    Enriched {
+        event_index,
+        facts,
+        occurred,
+        local: utc_offset_minutes.and_then(|minutes| local::local(occurred.at, minutes)),
+        new_visitor: new_visitor(&event, occurred.at),
+        previous_device_id,
+        visit,
+        repairs,
+        stripped,
+        event,
+    }
+}
+
+fn new_visitor(event: &Event, at: DateTime<Utc>) -> Option<bool> {
+    let made_at = event.device_id.as_ref()?.made_at()?;
+    Some(at.signed_duration_since(made_at) < NEW_FOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preferred_language_is_the_first_that_is_a_tag() {
+        for (header, language) in [
+            ("de-CH,de;q=0.9,en;q=0.8", Some("de-CH")),
+            ("en", Some("en")),
+            (" fr ;q=1", Some("fr")),
+            ("*", None),
+            ("", None),
+            ("<script>", None),
+        ] {
+            assert_eq!(preferred_language(header).as_deref(), language, "{header}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! beacon's fields; `validate` does.
 
 pub mod body;
-mod fields;
+mod json;
 pub mod native;
 pub mod pixel;
 
@@ -14,13 +14,15 @@ use serde_json::{Map, Value};
 
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation};
-use fields::Fields;
+use json::Reader;
 
 /// What arrived as one item of a request; untrusted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Beacon {
     /// Its top-level fields, as sent.
     pub fields: Map<String, Value>,
+    /// The pointers of texts that held half of a surrogate pair, which is U+FFFD now.
+    pub mended: Vec<String>,
 }
 
 /// What stands around the beacons of a request and holds for each of them.
@@ -58,6 +60,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// The parameter of a query that is the write key.
+const WRITE_KEY: &str = "key";
 
 /// Why a request's body was not cut into beacons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,23 +106,15 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
         let message = format!("beacon has {} bytes, limit {}", text.len(), limits.beacon_bytes);
         return Err(Violation::whole(Code::TooLarge, message));
     }
-    if depth(text) > limits.depth {
-        let message = format!("beacon is nested deeper than {} levels", limits.depth);
-        return Err(Violation::whole(Code::TooDeep, message));
-    }
-    if holds_reserved_text(text) {
-        let message = format!("beacon holds a text that starts with {RESERVED}, which is reserved");
-        return Err(Violation::whole(Code::BadFormat, message));
-    }
     let not_json = |error| Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"));
     if !text.starts_with('{') {
         let other: Value = serde_json::from_str(text).map_err(not_json)?;
         let message = format!("a beacon must be an object, not {}", type_name(&other));
         return Err(Violation::whole(Code::WrongType, message));
     }
-    let fields: Fields<Value> = serde_json::from_str(text).map_err(not_json)?;
-    let fields = fields.each_once()?.into_iter().collect();
-    Ok(Beacon { fields })
+    let mut reader = Reader { max_depth: limits.depth, mended: Vec::new() };
+    let fields = reader.beacon(text)?;
+    Ok(Beacon { fields, mended: reader.mended })
 }
 
 /// The JSON type of `value`, with its article.
@@ -147,63 +144,18 @@ pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
         .ok_or((Code::BadFormat, type_name(value)))
 }
 
-/// What serde_json marks its own numbers and raw values with: a field of that name would be
-/// read as one, and so be altered in silence.
-const RESERVED: &str = "$serde_json::private::";
-
-/// Whether a string of `text`, however it is escaped, starts with [`RESERVED`].
-fn holds_reserved_text(text: &str) -> bool {
-    // Only `\u` can hide a letter or a dollar sign.
-    if !text.contains("$serde_json") && !text.contains("\\u") {
-        return false;
-    }
-    let (mut start, mut escaped) = (None, false);
-    for (index, byte) in text.bytes().enumerate() {
-        match (start, byte) {
-            (None, b'"') => start = Some(index),
-            (None, _) => {}
-            (Some(_), _) if escaped => escaped = false,
-            (Some(_), b'\\') => escaped = true,
-            (Some(opened), b'"') => {
-                let string = text.get(opened..=index).unwrap_or_default();
-                let decoded = serde_json::from_str::<String>(string);
-                if decoded.is_ok_and(|decoded| decoded.starts_with(RESERVED)) {
-                    return true;
-                }
-                start = None;
-            }
-            (Some(_), _) => {}
-        }
-    }
-    false
+/// How far the wall clock of an RFC 3339 text is ahead of UTC, in minutes. A `Z` says
+/// nothing of the wall clock: scripts write it everywhere.
+pub fn utc_offset_minutes(value: &Value) -> Option<i32> {
+    let text = value.as_str().filter(|text| !text.ends_with(['Z', 'z']))?;
+    let offset = DateTime::parse_from_rfc3339(text).ok()?.offset().local_minus_utc();
+    offset.checked_div(60).filter(|minutes| *minutes != 0)
 }
 
-/// How deep `text` nests, by its brackets outside of strings; exact for JSON, and
-/// found without recursion.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth = depth.saturating_add(1);
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
+/// The query's write key.
+pub fn write_key(query: &str) -> Option<String> {
+    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == WRITE_KEY);
+    named.map(|(_, key)| key.into_owned())
 }
 
 #[cfg(test)]
@@ -249,25 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_json_would_read_as_its_own_is_refused() {
-        let hidden = r#"{"name":"a","props":{"\u0024serde_json::private::RawValue":"{\"x\":1}"}}"#;
-        let plain = r#"{"name":"a","props":{"total":{"$serde_json::private::Number":"19.90"}}}"#;
-        for text in [hidden, plain] {
-            assert_eq!(
-                beacon(text, &Limits::default()).unwrap_err().code,
-                Code::BadFormat,
-                "{text}"
-            );
+    fn a_wall_clock_is_told_by_an_offset_other_than_none() {
+        for (text, minutes) in [
+            ("2026-11-18T12:06:40+01:00", Some(60)),
+            ("2026-11-18T12:06:40.5-03:30", Some(-210)),
+            ("2026-11-18T12:06:40Z", None),
+            ("2026-11-18T12:06:40+00:00", None),
+            ("now", None),
+        ] {
+            assert_eq!(utc_offset_minutes(&json!(text)), minutes, "{text}");
         }
-        let harmless = r#"{"name":"a","title":"\u00e4 \"$serde_json::private::\""}"#;
-        assert!(beacon(harmless, &Limits::default()).is_ok());
-    }
-
-    #[test]
-    fn numbers_keep_every_digit() {
-        let text = r#"{"a":[0.10,1e+3,123456789012345678901234567890,-0]}"#;
-        let Beacon { fields } = beacon(text, &limits()).unwrap();
-        assert_eq!(serde_json::to_string(&fields).unwrap(), text);
     }
 
     #[test]

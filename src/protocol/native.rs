@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::body::Framing;
-use super::fields::Fields;
+use super::json::Fields;
 use super::{Envelope, Limits, ProtocolError, timestamp, type_name};
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation, shown};
@@ -76,11 +76,12 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
 
 /// An object that may be an envelope; it is one when it has `events` itself.
 fn enveloped(text: &str) -> Result<Items<'_>, ProtocolError> {
-    let fields: Fields<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
-    let mut fields = fields.each_once().map_err(ProtocolError::Undecodable)?;
-    let Some(events) = fields.remove("events") else {
+    let fields: Fields<'_> = serde_json::from_str(text).map_err(not_json)?;
+    let Some(events) = fields.0.iter().find(|(name, _)| name == "events").map(|(_, raw)| *raw)
+    else {
         return Ok(Items { envelope: Envelope::default(), texts: vec![text] });
     };
+    let fields = fields.each_once().map_err(ProtocolError::Undecodable)?;
     if !events.get().starts_with('[') {
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }
@@ -88,7 +89,7 @@ fn enveloped(text: &str) -> Result<Items<'_>, ProtocolError> {
     for (field, raw) in fields {
         let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
         match (field.as_str(), value) {
-            ("sent_at" | "device_id", Value::Null) => {}
+            ("events", _) | ("sent_at" | "device_id", Value::Null) => {}
             ("sent_at", value) => envelope.sent_at = Some(sent_at(&value)?),
             ("device_id", value) => envelope.device_id = Some(device_id(value)?),
             _ => {

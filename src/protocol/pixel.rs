@@ -5,31 +5,38 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::Beacon;
+use super::{Beacon, WRITE_KEY};
+use crate::failed::{Code, Violation, shown};
 
 /// The smallest transparent GIF, 43 bytes.
 pub const GIF: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
 
-/// Reads a query, without its question mark. A parameter that comes twice counts once,
-/// the last time.
-pub fn beacon(query: &str) -> Beacon {
+/// Reads a query, without its question mark. Its write key is no field.
+pub fn beacon(query: &str) -> Result<Beacon, Violation> {
     let mut fields = Map::new();
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        let (key, value) = (key.into_owned(), value.into_owned());
-        match key.split_once('.') {
-            Some((object @ ("props" | "metadata"), inner)) => {
-                let entry = fields.entry(object).or_insert_with(|| Value::Object(Map::new()));
-                if let Value::Object(map) = entry {
-                    map.insert(inner.to_owned(), Value::String(value));
+    for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != WRITE_KEY)
+    {
+        let comes_twice = || {
+            let message = format!("{} comes twice", shown(&key));
+            Violation::of_field(Code::DuplicateField, &key, message)
+        };
+        let (object, inner) = match key.split_once('.') {
+            Some((object @ ("props" | "metadata"), inner)) => (object, inner),
+            _ => {
+                let value = typed(&key, value.into_owned());
+                match fields.insert(key.clone().into_owned(), value) {
+                    None => continue,
+                    Some(_) => return Err(comes_twice()),
                 }
             }
-            _ => {
-                let value = typed(&key, value);
-                fields.insert(key, value);
-            }
+        };
+        let entry = fields.entry(object).or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(map) = entry else { return Err(comes_twice()) };
+        if map.insert(inner.to_owned(), Value::String(value.into_owned())).is_some() {
+            return Err(comes_twice());
         }
     }
-    Beacon { fields }
+    Ok(Beacon { fields, mended: Vec::new() })
 }
 
 fn typed(key: &str, value: String) -> Value {
@@ -56,7 +63,7 @@ mod tests {
             "name": "mail_open", "device_id": "d/1", "seq": 7, "time": 1_795_000_000_123_u64,
             "props": {"list": "Black Friday", "x": "ä"}, "metadata": {"tag": "a=b"},
         });
-        assert_eq!(Value::Object(beacon(query).fields), expected);
+        assert_eq!(Value::Object(beacon(query).unwrap().fields), expected);
     }
 
     #[test]
@@ -69,10 +76,24 @@ mod tests {
                 "seq=-1&time=2026-11-18T11:06:40Z",
                 json!({"seq": "-1", "time": "2026-11-18T11:06:40Z"}),
             ),
-            ("props=x&props.y=1", json!({"props": "x"})),
+            ("key=pk_1&a=1", json!({"a": "1"})),
         ];
         for (query, expected) in cases {
-            assert_eq!(Value::Object(beacon(query).fields), expected, "{query}");
+            assert_eq!(Value::Object(beacon(query).unwrap().fields), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_comes_twice_is_refused_by_name() {
+        for (query, field) in [
+            ("name=a&name=a", "name"),
+            ("props.x=1&props.x=2", "props.x"),
+            ("props=x&props.y=1", "props.y"),
+            ("props.y=1&props=x", "props"),
+        ] {
+            let violation = beacon(query).unwrap_err();
+            assert_eq!(violation.message, format!("{field} comes twice"));
+            assert_eq!(violation.code, Code::DuplicateField);
         }
     }
 

@@ -42,6 +42,44 @@ pub enum Answer {
     Unknown(String),
 }
 
+/// What a service's answer has for one record, before it is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The id that the service gave the record.
+    pub id: Option<String>,
+    /// The error that kept it out.
+    pub error_code: Option<String>,
+    /// The same in words.
+    pub error_message: Option<String>,
+}
+
+impl Answer {
+    /// What `entries` say of a call's `count` records, of which the service says that
+    /// `failed` were not taken. A record is taken only when its own entry has an id and no
+    /// error; entries that don't fit their call, or their own count, prove nothing.
+    pub fn of_entries(entries: Vec<Entry>, failed: Option<usize>, count: usize) -> Self {
+        if entries.len() != count {
+            let entries = entries.len();
+            return Self::Unknown(format!("answer has {entries} entries for {count} records"));
+        }
+        let errors = entries.iter().filter(|entry| entry.error_code.is_some()).count();
+        if failed.is_some_and(|failed| failed != errors) {
+            return Self::Unknown(format!("answer has {errors} errors and counts {failed:?}"));
+        }
+        let fate = |entry: Entry| match entry {
+            Entry { error_code: Some(code), error_message, .. } => {
+                Err(Refusal::of_record(code, error_message.unwrap_or_default()))
+            }
+            Entry { id: Some(id), .. } if !id.is_empty() => Ok(()),
+            _ => Err(Refusal::of_record(
+                "NoRecordId".to_owned(),
+                "entry has neither an id nor an error".to_owned(),
+            )),
+        };
+        Self::PerRecord(entries.into_iter().map(fate).collect())
+    }
+}
+
 /// Why a call or a record was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -125,7 +163,8 @@ const SIGNATURE: &[&str] = &["InvalidSignature", "SignatureDoesNotMatch"];
 /// The blame of a code that we know.
 ///
 /// Sources: <https://docs.aws.amazon.com/firehose/latest/APIReference/CommonErrors.html>,
-/// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>
+/// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>,
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
 fn blame(code: &str, message: &str) -> Option<Blame> {
     const CLOCK: &[&str] = &["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
     // Firehose says that it is unavailable when it means "slow down".
@@ -137,6 +176,7 @@ fn blame(code: &str, message: &str) -> Option<Blame> {
         "TooManyRequests",
         "ProvisionedThroughputExceeded",
         "SlowDown",
+        "KMSThrottling",
     ];
     const SERVICE: &[&str] =
         &["InternalFailure", "InternalServer", "InternalError", "RequestTimeout"];
@@ -146,6 +186,7 @@ fn blame(code: &str, message: &str) -> Option<Blame> {
         "UnrecognizedClient",
         "ExpiredToken",
         "InvalidKMSResource",
+        "KMS",
         "InvalidClientTokenId",
         "InvalidAccessKeyId",
         "InvalidToken",
@@ -161,8 +202,8 @@ fn blame(code: &str, message: &str) -> Option<Blame> {
     let of_time = || message.contains("expired") || message.contains("not yet current");
     match () {
         () if is(CLOCK) || (is(SIGNATURE) && of_time()) => Some(Blame::Clock),
-        () if is(SIGNATURE) || is(OPERATOR) => Some(Blame::Operator),
         () if is(THROTTLE) => Some(Blame::Throttle),
+        () if is(SIGNATURE) || is(OPERATOR) => Some(Blame::Operator),
         () if is(SERVICE) => Some(Blame::Service),
         () if is(REQUEST) => Some(Blame::Request),
         () => None,
@@ -331,5 +372,28 @@ mod tests {
         assert_eq!(blame("ServiceUnavailableException"), Blame::Throttle);
         assert_eq!(blame("InternalFailure"), Blame::Service);
         assert_eq!(blame("Mystery"), Blame::Service);
+    }
+
+    #[test]
+    fn the_errors_of_kinesis_are_blamed_as_those_of_firehose_are() {
+        for (code, blame) in [
+            ("ProvisionedThroughputExceededException", Blame::Throttle),
+            ("KMSThrottlingException", Blame::Throttle),
+            ("InternalFailure", Blame::Service),
+            ("InternalFailureException", Blame::Service),
+            ("ResourceNotFoundException", Blame::Operator),
+            ("AccessDeniedException", Blame::Operator),
+            ("KMSAccessDeniedException", Blame::Operator),
+            ("KMSDisabledException", Blame::Operator),
+            ("KMSInvalidStateException", Blame::Operator),
+            ("KMSNotFoundException", Blame::Operator),
+            ("KMSOptInRequired", Blame::Operator),
+            ("InvalidArgumentException", Blame::Request),
+            ("ValidationException", Blame::Request),
+        ] {
+            let body = format!(r#"{{"__type":"{code}"}}"#);
+            assert_eq!(refusal(400, &body).0, blame, "{code}");
+            assert_eq!(Refusal::of_record(code.to_owned(), String::new()).blame, blame, "{code}");
+        }
     }
 }

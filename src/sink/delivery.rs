@@ -13,17 +13,19 @@
 //!
 //! A record leaves as accepted only on its own entry in an answer. What was refused, and
 //! only that, is sent again; what is unknown (a time-out, a lost connection, an answer
-//! that does not parse) is sent again too, and is the one way to a duplicate. A call
-//! that is refused for its bytes is halved until the record that poisons it stands alone.
+//! that does not parse) is sent again too, and is the one way to a duplicate. A call, or
+//! a pack in it, that is refused for its bytes is halved until the record that poisons it
+//! stands alone. Packs live only here: a record goes in, and its own fate comes out.
 
 use std::collections::VecDeque;
 
+use super::Stream;
 use super::answer::{Answer, Blame, Refusal, Reply};
-use super::batch::{self, Call, CallLimits};
-use super::firehose;
-use super::health::{Health, Milliseconds, Permit, Problem, RetryCost};
+use super::batch::{self, CallLimits};
+use super::health::{Health, Milliseconds, Pass, Permit, Problem, RetryCost};
+use super::pack::{self, Line, Pack, Packed, Packing};
 use super::record::Record;
-use super::{Stream, StreamName};
+use super::service::Service;
 
 /// Waits and sizes of a delivery inside of a request.
 /// Source of the waits: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/> (full jitter).
@@ -33,6 +35,8 @@ pub struct Policy {
     pub deadline_ms: u64,
     /// Bytes at which a call is closed.
     pub call_bytes: usize,
+    /// Whether events share records, where the stream's service allows it.
+    pub packing: Packing,
 }
 
 impl Policy {
@@ -43,14 +47,14 @@ impl Policy {
     const MAX_ASKED_MS: u64 = 60_000;
     /// The records refused alone, with none taken, after which the stream is to blame.
     const MAX_SUSPECTS: usize = 3;
-    /// The records of a probe.
+    /// The most records of a probe, which are taken out of their packs for it.
     const PROBE_RECORDS: usize = 25;
 }
 
 impl Default for Policy {
     fn default() -> Self {
         // Hashing 4 MiB costs 12 to 20 ms of CPU in Wasm, so calls are closed far below it.
-        Self { deadline_ms: 2_000, call_bytes: 1_048_576 }
+        Self { deadline_ms: 2_000, call_bytes: 1_048_576, packing: Packing::default() }
     }
 }
 
@@ -60,7 +64,7 @@ pub enum Step<'a> {
     /// Send one call with these records, sign it now, and hand the reply to [`Delivery::reply`].
     Send {
         /// In the order in which the answer's entries are paired with them.
-        records: Vec<&'a Record>,
+        records: Vec<Packed<'a>>,
         /// How long to wait for the answer.
         timeout_ms: u64,
     },
@@ -86,14 +90,22 @@ pub enum Fate {
     Poisoned(Refusal),
 }
 
+/// One call's packs of indices into a delivery's records.
+type Call = Vec<Pack>;
+
 /// The records of one request for one stream, and how far they are.
 #[derive(Debug)]
 pub struct Delivery {
+    service: Service,
+    /// What a call may hold besides its envelope.
+    limits: CallLimits,
     records: Vec<Record>,
     fates: Vec<Fate>,
     /// Yet to be sent, in order.
     calls: VecDeque<Call>,
     in_flight: Call,
+    /// The time when it was last driven.
+    seen: Milliseconds,
     deadline: Milliseconds,
     /// Not before this time.
     resume_at: Milliseconds,
@@ -102,10 +114,12 @@ pub struct Delivery {
     /// What the next call was paid for as a retry.
     paid: Option<RetryCost>,
     clock: ClockTrust,
+    /// Under which the last call went.
+    pass: Option<Pass>,
     /// Not before this time, as the service asked last.
     asked: Milliseconds,
     /// Refused alone for their bytes, while no record is known to be taken.
-    suspects: Vec<(usize, Refusal)>,
+    suspects: Vec<(Pack, Refusal)>,
     gave_up: Option<Problem>,
 }
 
@@ -135,26 +149,37 @@ impl Report {
 impl Delivery {
     /// A delivery of `records` to `stream` that starts at `now`.
     pub fn new(stream: &Stream, records: Vec<Record>, policy: Policy, now: Milliseconds) -> Self {
-        let Stream::Firehose(name) = stream;
-        let calls = batch::calls(records.iter().map(firehose::encoded_len), limits(name, policy));
-        Self {
+        let service = stream.service;
+        let limits = limits(stream, policy);
+        let lines = records
+            .iter()
+            .map(|record| Line { bytes: record.bytes().len(), partition: record.partition() });
+        let packs = pack::packs(lines, service.packing(policy.packing, limits.bytes));
+        let mut delivery = Self {
+            service,
+            limits,
             fates: vec![Fate::Pending; records.len()],
             records,
-            calls,
+            calls: VecDeque::new(),
             in_flight: Call::new(),
+            seen: now,
             deadline: now.saturating_add(policy.deadline_ms),
             resume_at: now,
             failures: 0,
             paid: None,
             clock: ClockTrust::Untried,
+            pass: None,
             asked: now,
             suspects: Vec::new(),
             gave_up: None,
-        }
+        };
+        delivery.send_next(packs);
+        delivery
     }
 
     /// What to do at `now`. A call whose reply was never handed in counts as unknown.
     pub fn step(&mut self, now: Milliseconds, health: &mut Health) -> Step<'_> {
+        self.follow_clock(now);
         if !self.in_flight.is_empty() {
             self.calls.push_front(std::mem::take(&mut self.in_flight));
         }
@@ -175,39 +200,38 @@ impl Delivery {
         if now >= self.deadline {
             return self.give_up(health.problem.clone().unwrap_or(Problem::TimedOut));
         }
-        let most = match health.breaker.permit(now) {
-            Permit::Call => usize::MAX,
-            Permit::Probe => Policy::PROBE_RECORDS,
+        let (pass, most) = match health.breaker.permit(now, self.pass) {
+            Permit::Call(pass) => (pass, usize::MAX),
+            Permit::Probe(pass) => (pass, Policy::PROBE_RECORDS),
             Permit::NotBefore(_) => return self.give_up(Problem::BreakerOpen),
         };
         let Some(mut call) = self.calls.pop_front() else {
             return Step::Done;
         };
-        if call.len() > most {
-            self.calls.push_front(call.split_off(most));
+        let rest = pack::split_off(&mut call, most);
+        if !rest.is_empty() {
+            self.calls.push_front(rest);
         }
+        self.pass = Some(pass);
         self.in_flight = call;
-        let records = self.in_flight.iter().filter_map(|index| self.records.get(*index)).collect();
+        let records = self.in_flight.iter().filter_map(|pack| self.packed(pack)).collect();
         Step::Send { records, timeout_ms: self.deadline.saturating_sub(now) }
     }
 
     /// Takes in what came of the call that the last [`Step::Send`] asked for. `random` is
     /// drawn evenly from all of `u32`; it spreads the wait before a retry.
     pub fn reply(&mut self, reply: Reply, now: Milliseconds, random: u32, health: &mut Health) {
+        self.follow_clock(now);
         let call = std::mem::take(&mut self.in_flight);
         let paid = self.paid.take();
         let retry = match reply {
             Reply::Answered(http) => {
                 let asked_ms = http.retry_after_ms.unwrap_or(0).min(Policy::MAX_ASKED_MS);
                 self.asked = now.saturating_add(asked_ms);
-                match firehose::answer(&http, call.len()) {
-                    Answer::PerRecord(fates) => {
-                        health.breaker.answered(
-                            now,
-                            fates.len(),
-                            fates.iter().filter(|fate| fate.is_err()).count(),
-                        );
-                        self.pair(call, fates, paid, health)
+                match self.service.answer(&http, call.len()) {
+                    Answer::PerRecord(answers) => {
+                        self.tell_breaker(&call, &answers, now, health);
+                        self.pair(call, answers, paid, health)
                     }
                     Answer::Refused(refusal) => self.refused(call, refusal, now, health),
                     Answer::Unknown(why) => {
@@ -230,10 +254,20 @@ impl Delivery {
         }
     }
 
+    /// Where the clock was set back, what is to come is as far away as before.
+    fn follow_clock(&mut self, now: Milliseconds) {
+        let back = self.seen.saturating_sub(now);
+        for time in [&mut self.deadline, &mut self.resume_at, &mut self.asked] {
+            *time = time.saturating_sub(back);
+        }
+        self.seen = now;
+    }
+
     /// Ends the delivery at `now`, at whatever point it is.
     pub fn finish(self, now: Milliseconds, health: &Health) -> Report {
         let until = health.breaker.open_until().unwrap_or(now).max(self.asked);
-        let come_back_s = until.saturating_sub(now).div_ceil(1_000);
+        let away_ms = until.saturating_sub(now).min(Policy::MAX_ASKED_MS);
+        let come_back_s = away_ms.div_ceil(1_000);
         Report {
             records: self.records.into_iter().zip(self.fates).collect(),
             problem: self.gave_up,
@@ -241,7 +275,26 @@ impl Delivery {
         }
     }
 
-    /// Pairs each record of `call` with its own entry of the answer.
+    /// Tells the breaker how many records were refused, but for those that are wrong
+    /// themselves: about the service they say nothing.
+    fn tell_breaker(
+        &self,
+        call: &Call,
+        answers: &[Result<(), Refusal>],
+        now: Milliseconds,
+        health: &mut Health,
+    ) {
+        let of_service = |answer: &Result<(), Refusal>| {
+            answer.as_ref().is_err_and(|refusal| refusal.blame != Blame::Request)
+        };
+        let refused = call.iter().zip(answers).filter(|(_, answer)| of_service(answer));
+        let refused = refused.map(|(pack, _)| pack.len()).sum();
+        if let Some(pass) = self.pass {
+            health.breaker.answered(pass, now, call.iter().map(Vec::len).sum(), refused);
+        }
+    }
+
+    /// Pairs each pack of `call` with its own entry of the answer.
     fn pair(
         &mut self,
         call: Call,
@@ -252,17 +305,18 @@ impl Delivery {
         let mut again = Call::new();
         let mut accepted = 0_usize;
         let mut refusals = Vec::new();
-        for (index, answer) in call.into_iter().zip(answers) {
+        for (pack, answer) in call.into_iter().zip(answers) {
             match answer {
                 Ok(()) => {
                     accepted = accepted.saturating_add(1);
-                    self.settle(index, Fate::Accepted);
+                    self.settle(pack, &Fate::Accepted);
                 }
-                Err(refusal) if refusal.blame == Blame::Request => {
-                    self.settle(index, Fate::Poisoned(refusal))
-                }
+                Err(refusal) if refusal.blame == Blame::Request => match pack::halves(pack) {
+                    Ok(halves) => again.extend(halves),
+                    Err(alone) => self.settle(alone, &Fate::Poisoned(refusal)),
+                },
                 Err(refusal) => {
-                    again.push(index);
+                    again.push(pack);
                     refusals.push(refusal);
                 }
             }
@@ -272,11 +326,11 @@ impl Delivery {
             self.failures = 0;
             health.budget.refund(paid);
         }
-        if again.is_empty() {
+        self.send_next(again);
+        if refusals.is_empty() {
             health.problem = None;
             return None;
         }
-        self.calls.push_front(again);
         let first_of = |blame| refusals.iter().find(|refusal| refusal.blame == blame).cloned();
         if let Some(refusal) = first_of(Blame::Operator) {
             self.fail_for_good(Problem::Refused(refusal), health);
@@ -299,13 +353,21 @@ impl Delivery {
         match refusal.blame {
             Blame::Request => {
                 // The service works; it is the bytes.
-                health.breaker.answered(now, call.len(), 0);
+                self.tell_breaker(&call, &[], now, health);
                 if call.len() > 1 {
                     let second_half = call.split_off(call.len() / 2);
                     self.calls.push_front(second_half);
                     self.calls.push_front(call);
-                } else {
-                    self.suspects.extend(call.into_iter().map(|index| (index, refusal.clone())));
+                    return None;
+                }
+                for pack in call {
+                    match pack::halves(pack) {
+                        Ok([first, second]) => {
+                            self.calls.push_front(vec![second]);
+                            self.calls.push_front(vec![first]);
+                        }
+                        Err(alone) => self.suspects.push((alone, refusal.clone())),
+                    }
                 }
                 None
             }
@@ -315,8 +377,7 @@ impl Delivery {
                 None
             }
             Blame::Clock | Blame::Operator => {
-                self.calls.push_front(call);
-                health.breaker.failed(now);
+                self.call_failed(call, now, health);
                 self.fail_for_good(Problem::Refused(refusal), health);
                 None
             }
@@ -336,10 +397,16 @@ impl Delivery {
         now: Milliseconds,
         health: &mut Health,
     ) -> RetryCost {
-        self.calls.push_front(call);
-        health.breaker.failed(now);
+        self.call_failed(call, now, health);
         health.problem = Some(problem);
         RetryCost::Failure
+    }
+
+    fn call_failed(&mut self, call: Call, now: Milliseconds, health: &mut Health) {
+        self.calls.push_front(call);
+        if let Some(pass) = self.pass {
+            health.breaker.failed(pass, now);
+        }
     }
 
     /// Sets the time of the next try, or gives up where there is no time or budget for it.
@@ -362,16 +429,32 @@ impl Delivery {
             let (_, refusal) = suspects.into_iter().next()?;
             return Some(Problem::Refused(Refusal { blame: Blame::Operator, ..refusal }));
         }
-        for (index, refusal) in suspects {
-            self.settle(index, Fate::Poisoned(refusal));
+        for (pack, refusal) in suspects {
+            self.settle(pack, &Fate::Poisoned(refusal));
         }
         None
     }
 
-    fn settle(&mut self, index: usize, fate: Fate) {
-        if let Some(slot) = self.fates.get_mut(index) {
-            *slot = fate;
+    fn settle(&mut self, pack: Pack, fate: &Fate) {
+        for index in pack {
+            if let Some(slot) = self.fates.get_mut(index) {
+                *slot = fate.clone();
+            }
         }
+    }
+
+    /// Puts `packs` before all other calls, in as many calls as they need.
+    fn send_next(&mut self, mut packs: Call) {
+        let encoded = packs.iter().filter_map(|pack| self.packed(pack));
+        let lengths: Vec<usize> = encoded.map(|record| self.service.encoded_len(&record)).collect();
+        for call in batch::calls(lengths, self.limits).into_iter().rev() {
+            let first = packs.len().saturating_sub(call.len());
+            self.calls.push_front(packs.split_off(first));
+        }
+    }
+
+    fn packed(&self, pack: &Pack) -> Option<Packed<'_>> {
+        Packed::new(pack.iter().filter_map(|index| self.records.get(*index)))
     }
 
     fn fail_for_good(&mut self, problem: Problem, health: &mut Health) {
@@ -395,10 +478,10 @@ fn backoff_ms(cost: RetryCost, failures: u32, random: u32) -> u64 {
     most.saturating_add(1).saturating_mul(u64::from(random)) >> u32::BITS
 }
 
-fn limits(stream: &StreamName, policy: Policy) -> CallLimits {
-    let bytes =
-        policy.call_bytes.min(firehose::MAX_BYTES).saturating_sub(firehose::envelope_len(stream));
-    CallLimits { records: firehose::MAX_RECORDS, bytes }
+fn limits(stream: &Stream, policy: Policy) -> CallLimits {
+    let CallLimits { records, bytes } = stream.service.limits();
+    let envelope = stream.service.envelope_len(&stream.name);
+    CallLimits { records, bytes: policy.call_bytes.min(bytes).saturating_sub(envelope) }
 }
 
 #[cfg(test)]

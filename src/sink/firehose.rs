@@ -1,75 +1,47 @@
-//! Amazon Data Firehose: the call, and what its answer says of each record.
+//! Amazon Data Firehose: the limits and parts of a call, and what its answer says of each record.
 //!
 //! Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>
 
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, Uri};
 use serde::Deserialize;
 
-use super::StreamName;
-use super::answer::{Answer, HttpAnswer, Refusal};
-use super::record::Record;
+use super::answer::{Answer, Entry, HttpAnswer, Refusal};
+use super::batch::CallLimits;
+use super::pack::Packed;
 
-/// The service's name in a signature's scope.
-pub const SERVICE: &str = "firehose";
+/// The most characters of a stream's name.
+pub const MAX_NAME_LEN: usize = 64;
 
-/// The most records of a call.
-pub const MAX_RECORDS: usize = 500;
+/// The most records and bytes of a call. The documentation does not say whether its bytes
+/// are counted before or after base64, so the larger count is held to it.
+pub const LIMITS: CallLimits = CallLimits { records: 500, bytes: 4 * 1_024 * 1_024 };
 
-/// The most bytes of a call. The documentation does not say whether they are counted
-/// before or after base64, so the larger count is held to it.
-pub const MAX_BYTES: usize = 4 * 1_024 * 1_024;
+/// The operation.
+pub const TARGET: &str = "Firehose_20150804.PutRecordBatch";
 
-const TARGET: &str = "Firehose_20150804.PutRecordBatch";
+/// The field of a call that names its stream.
+pub const STREAM_NAME: &str = "DeliveryStreamName";
+
 const BEFORE_DATA: &str = r#"{"Data":""#;
 const AFTER_DATA: &str = r#""}"#;
 
+/// The bytes of a record in a call's body, but for its data.
+const AROUND_DATA: usize = BEFORE_DATA.len() + AFTER_DATA.len() + ",".len();
+
 /// The bytes that `record` takes in a call's body, the comma after it included.
-pub fn encoded_len(record: &Record) -> usize {
-    let base64 = base64_simd::STANDARD.encoded_length(record.bytes().len());
-    [BEFORE_DATA.len(), base64, AFTER_DATA.len(), ",".len()].iter().sum()
+pub fn encoded_len(record: &Packed<'_>) -> usize {
+    base64_simd::STANDARD.encoded_length(record.bytes_len()).saturating_add(AROUND_DATA)
 }
 
-/// The bytes of a call's body around its records.
-pub fn envelope_len(stream: &StreamName) -> usize {
-    [before_records(stream).len(), AFTER_RECORDS.len()].iter().sum()
+/// The most bytes of a record that takes `encoded` bytes in a call's body.
+pub const fn most_bytes(encoded: usize) -> usize {
+    encoded.saturating_sub(AROUND_DATA).saturating_div(4).saturating_mul(3)
 }
 
-/// A call that puts `records`; not signed yet.
-pub fn put_record_batch(
-    endpoint: &Uri,
-    stream: &StreamName,
-    records: &[&Record],
-) -> Result<Request<Vec<u8>>, http::Error> {
-    Request::builder()
-        .method(Method::POST)
-        .uri(endpoint)
-        .header(CONTENT_TYPE, "application/x-amz-json-1.1")
-        .header("x-amz-target", TARGET)
-        .body(body(stream, records))
-}
-
-const AFTER_RECORDS: &str = "]}";
-
-fn before_records(stream: &StreamName) -> String {
-    // A stream's name holds nothing that JSON escapes.
-    format!(r#"{{"DeliveryStreamName":"{}","Records":["#, stream.as_str())
-}
-
-fn body(stream: &StreamName, records: &[&Record]) -> Vec<u8> {
-    let encoded = records.iter().map(|record| encoded_len(record));
-    let mut body = Vec::with_capacity(encoded.chain([envelope_len(stream)]).sum());
-    body.extend_from_slice(before_records(stream).as_bytes());
-    for (index, record) in records.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(BEFORE_DATA.as_bytes());
-        base64_simd::STANDARD.encode_append(record.bytes(), &mut body);
-        body.extend_from_slice(AFTER_DATA.as_bytes());
-    }
-    body.extend_from_slice(AFTER_RECORDS.as_bytes());
-    body
+/// Appends `record` to a call's body.
+pub fn encode_append(record: &Packed<'_>, body: &mut Vec<u8>) {
+    body.extend_from_slice(BEFORE_DATA.as_bytes());
+    record.encode_append(body);
+    body.extend_from_slice(AFTER_DATA.as_bytes());
 }
 
 #[derive(Deserialize)]
@@ -88,40 +60,25 @@ struct RecordResponse {
     error_message: Option<String>,
 }
 
-/// What `answer` says of each of the call's `count` records, in their order. A record is
-/// taken only when its own entry has an id and no error.
+/// What `answer` says of each of the call's `count` records, in their order.
 pub fn answer(answer: &HttpAnswer, count: usize) -> Answer {
     if !(200..300).contains(&answer.status) {
         return Answer::Refused(Refusal::of_http(answer));
     }
-    let output = match serde_json::from_slice::<PutRecordBatchOutput>(&answer.body) {
-        Ok(output) => output,
-        Err(error) => {
-            return Answer::Unknown(format!("answer is not that of PutRecordBatch: {error}"));
+    match serde_json::from_slice(&answer.body) {
+        Err(error) => Answer::Unknown(format!("answer is not that of PutRecordBatch: {error}")),
+        Ok(PutRecordBatchOutput { failed, responses }) => {
+            let entries = responses.into_iter().map(Entry::from).collect();
+            Answer::of_entries(entries, failed, count)
         }
-    };
-    let PutRecordBatchOutput { failed, responses } = output;
-    if responses.len() != count {
-        return Answer::Unknown(format!(
-            "answer has {} entries for {count} records",
-            responses.len()
-        ));
     }
-    let errors = responses.iter().filter(|response| response.error_code.is_some()).count();
-    if failed.is_some_and(|failed| failed != errors) {
-        return Answer::Unknown(format!("answer has {errors} errors and counts {failed:?}"));
+}
+
+impl From<RecordResponse> for Entry {
+    fn from(response: RecordResponse) -> Self {
+        let RecordResponse { record_id: id, error_code, error_message } = response;
+        Self { id, error_code, error_message }
     }
-    let fate = |response: RecordResponse| match response {
-        RecordResponse { error_code: Some(code), error_message, .. } => {
-            Err(Refusal::of_record(code, error_message.unwrap_or_default()))
-        }
-        RecordResponse { record_id: Some(id), .. } if !id.is_empty() => Ok(()),
-        _ => Err(Refusal::of_record(
-            "NoRecordId".to_owned(),
-            "entry has neither an id nor an error".to_owned(),
-        )),
-    };
-    Answer::PerRecord(responses.into_iter().map(fate).collect())
 }
 
 #[cfg(test)]
@@ -130,31 +87,15 @@ mod tests {
     use super::super::record::tests::record;
     use super::*;
 
-    fn name() -> StreamName {
-        StreamName("events".to_owned())
-    }
-
     #[test]
-    fn a_call_is_what_the_api_takes_and_its_length_is_known_before() {
-        for count in [1, 2, 3] {
-            let records: Vec<Record> = (0..count).map(|index| record(&"x".repeat(index))).collect();
-            let chosen: Vec<&Record> = records.iter().collect();
-            let request = put_record_batch(
-                &Uri::from_static("https://firehose.eu-west-1.amazonaws.com/"),
-                &name(),
-                &chosen,
-            )
-            .unwrap();
-            let encoded: usize = records.iter().map(encoded_len).sum();
-            // The last record has no comma after it.
-            assert_eq!(request.body().len(), envelope_len(&name()) + encoded - 1);
-            let json: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
-            assert_eq!(json["DeliveryStreamName"], "events");
-            for (index, record) in records.iter().enumerate() {
-                let data = json["Records"][index]["Data"].as_str().unwrap();
-                assert_eq!(base64_simd::STANDARD.decode_to_vec(data).unwrap(), record.bytes());
-            }
+    fn the_largest_record_of_a_call_is_known() {
+        for letters in 0..20 {
+            let line = record(&"x".repeat(letters));
+            let packed = Packed::new([&line]).unwrap();
+            let (bytes, encoded) = (packed.bytes_len(), encoded_len(&packed));
+            assert!(most_bytes(encoded) >= bytes && most_bytes(encoded - 1) < bytes, "{letters}");
         }
+        assert_eq!(most_bytes(0), 0);
     }
 
     fn said(status: u16, body: &str, count: usize) -> Answer {

@@ -118,18 +118,25 @@ impl Default for RetryBudget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permit {
     /// Go on.
-    Call,
+    Call(Pass),
     /// One small call, to see.
-    Probe,
+    Probe(Pass),
     /// Not before this time.
     NotBefore(Milliseconds),
 }
+
+/// Tells in which state of the breaker a call was let through: the end of a call from
+/// before the breaker changed its state says nothing new, and only its holder ends a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass(u64);
 
 /// Opens after [`Breaker::FAILURES`] whole calls failed in a row, or when half of the
 /// records of the last [`Breaker::CALLS`] calls were refused.
 #[derive(Debug, Clone)]
 pub struct Breaker {
     state: State,
+    /// The pass of this state; each change of state makes a new one.
+    pass: Pass,
     failures_in_a_row: u32,
     recent: Tally,
     /// How long the next opening lasts.
@@ -167,28 +174,35 @@ impl Breaker {
     const REST_MS: u64 = 10_000;
     const MAX_REST_MS: u64 = 60_000;
 
-    /// Whether a call may be made at `now`.
-    pub fn permit(&mut self, now: Milliseconds) -> Permit {
+    /// Whether a call may be made at `now` by who holds the pass `held`.
+    pub fn permit(&mut self, now: Milliseconds, held: Option<Pass>) -> Permit {
         match self.state {
-            State::Closed => Permit::Call,
-            State::Open { until } | State::Probing { until } if now < until => {
+            State::Closed => Permit::Call(self.pass),
+            State::Probing { .. } if held == Some(self.pass) => Permit::Probe(self.pass),
+            State::Open { until } | State::Probing { until } if waits(now, until) => {
                 Permit::NotBefore(until)
             }
             State::Open { .. } | State::Probing { .. } => {
-                self.state = State::Probing { until: now.saturating_add(Self::REST_MS) };
-                Permit::Probe
+                self.turn(State::Probing { until: now.saturating_add(Self::REST_MS) });
+                Permit::Probe(self.pass)
             }
         }
     }
 
-    /// A call of `records` was answered and `refused` of them were not taken.
-    pub fn answered(&mut self, now: Milliseconds, records: usize, refused: usize) {
+    /// A call of `records` under `pass` was answered and `refused` of them were not taken.
+    pub fn answered(&mut self, pass: Pass, now: Milliseconds, records: usize, refused: usize) {
+        if pass != self.pass {
+            return;
+        }
         self.failures_in_a_row = 0;
         match self.state {
-            // The late end of a call from before it opened says nothing new.
             State::Open { .. } => {}
             State::Probing { .. } if half(refused, records) => self.open(now),
-            State::Probing { .. } => *self = Self::default(),
+            State::Probing { .. } => {
+                self.turn(State::Closed);
+                self.recent = Tally::default();
+                self.rest_ms = Self::REST_MS;
+            }
             State::Closed => {
                 self.recent.calls = self.recent.calls.saturating_add(1);
                 self.recent.records = self.recent.records.saturating_add(records);
@@ -203,8 +217,11 @@ impl Breaker {
         }
     }
 
-    /// A whole call failed.
-    pub fn failed(&mut self, now: Milliseconds) {
+    /// A whole call under `pass` failed.
+    pub fn failed(&mut self, pass: Pass, now: Milliseconds) {
+        if pass != self.pass {
+            return;
+        }
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         match self.state {
             State::Open { .. } => {}
@@ -222,12 +239,24 @@ impl Breaker {
         }
     }
 
+    fn turn(&mut self, state: State) {
+        self.state = state;
+        self.pass = Pass(self.pass.0.wrapping_add(1));
+    }
+
     fn open(&mut self, now: Milliseconds) {
-        self.state = State::Open { until: now.saturating_add(self.rest_ms) };
+        self.turn(State::Open { until: now.saturating_add(self.rest_ms) });
         self.rest_ms = self.rest_ms.saturating_mul(2).min(Self::MAX_REST_MS);
         self.failures_in_a_row = 0;
         self.recent = Tally::default();
     }
+}
+
+/// Whether `until` is still to come. No rest is longer than the longest: where `until` lies
+/// further ahead, the clock was set back, and nobody knows how much of the rest is left.
+const fn waits(now: Milliseconds, until: Milliseconds) -> bool {
+    let left = until.saturating_sub(now);
+    0 < left && left <= Breaker::MAX_REST_MS
 }
 
 const fn half(refused: usize, records: usize) -> bool {
@@ -238,6 +267,7 @@ impl Default for Breaker {
     fn default() -> Self {
         Self {
             state: State::Closed,
+            pass: Pass(0),
             failures_in_a_row: 0,
             recent: Tally::default(),
             rest_ms: Self::REST_MS,
@@ -263,51 +293,94 @@ mod tests {
         assert_eq!(budget.tokens, RetryBudget::CAPACITY);
     }
 
+    /// A breaker that has opened at 0.
+    fn opened() -> Breaker {
+        let mut breaker = Breaker::default();
+        (0..5).for_each(|_| breaker.failed(breaker.pass, 0));
+        breaker
+    }
+
+    fn probe(breaker: &mut Breaker, now: Milliseconds) -> Pass {
+        match breaker.permit(now, None) {
+            Permit::Probe(pass) => pass,
+            other => panic!("expected a probe, got {other:?}"),
+        }
+    }
+
     #[test]
     fn five_failed_calls_in_a_row_open_it_and_an_answer_starts_the_count_again() {
         let mut breaker = Breaker::default();
-        (0..4).for_each(|_| breaker.failed(0));
-        breaker.answered(0, 1, 0);
-        (0..4).for_each(|_| breaker.failed(0));
-        assert_eq!(breaker.permit(0), Permit::Call);
-        breaker.failed(0);
-        assert_eq!(breaker.permit(9_999), Permit::NotBefore(10_000));
-        assert_eq!(breaker.permit(10_000), Permit::Probe);
+        let Permit::Call(pass) = breaker.permit(0, None) else { panic!() };
+        (0..4).for_each(|_| breaker.failed(pass, 0));
+        breaker.answered(pass, 0, 1, 0);
+        (0..4).for_each(|_| breaker.failed(pass, 0));
+        assert_eq!(breaker.permit(0, None), Permit::Call(pass));
+        breaker.failed(pass, 0);
+        assert_eq!(breaker.permit(9_999, None), Permit::NotBefore(10_000));
+        probe(&mut breaker, 10_000);
     }
 
     #[test]
     fn half_of_the_records_refused_over_ten_calls_open_it() {
         for (refused, opens) in [(4, false), (5, true)] {
             let mut breaker = Breaker::default();
-            (0..10).for_each(|_| breaker.answered(0, 10, refused));
+            (0..10).for_each(|_| breaker.answered(breaker.pass, 0, 10, refused));
             assert_eq!(breaker.open_until().is_some(), opens);
         }
     }
 
     #[test]
     fn one_probe_goes_at_a_time_and_its_end_decides() {
-        let mut breaker = Breaker::default();
-        let mut now = 0;
-        (0..5).for_each(|_| breaker.failed(now));
+        let before = Breaker::default().pass;
+        let (mut breaker, mut now) = (opened(), 0);
         for rest in [10_000, 20_000, 40_000, 60_000, 60_000] {
-            breaker.failed(now);
+            breaker.failed(before, now);
             assert_eq!(breaker.open_until(), Some(now + rest), "late ends don't lengthen it");
             now += rest;
-            assert_eq!(breaker.permit(now), Permit::Probe);
-            assert_eq!(breaker.permit(now + 9_999), Permit::NotBefore(now + 10_000));
-            breaker.failed(now);
+            let pass = probe(&mut breaker, now);
+            assert_eq!(breaker.permit(now + 9_999, None), Permit::NotBefore(now + 10_000));
+            breaker.failed(pass, now);
         }
         now += 60_000;
-        assert_eq!(breaker.permit(now), Permit::Probe);
-        breaker.answered(now, 5, 0);
-        assert_eq!(breaker.permit(now), Permit::Call);
+        let pass = probe(&mut breaker, now);
+        breaker.answered(pass, now, 5, 0);
+        assert!(matches!(breaker.permit(now, None), Permit::Call(_)));
+        (0..5).for_each(|_| breaker.failed(breaker.pass, now));
+        assert_eq!(breaker.open_until(), Some(now + 10_000), "it starts from the first rest again");
+    }
+
+    #[test]
+    fn only_the_probe_ends_the_probing() {
+        let before = Breaker::default().pass;
+        let mut breaker = opened();
+        let pass = probe(&mut breaker, 10_000);
+        breaker.failed(before, 10_001);
+        breaker.answered(before, 10_001, 5, 5);
+        breaker.answered(before, 10_001, 5, 0);
+        assert_eq!(breaker.permit(10_001, None), Permit::NotBefore(20_000));
+        assert_eq!(breaker.permit(10_001, Some(pass)), Permit::Probe(pass), "its holder may go on");
+        breaker.answered(pass, 10_002, 5, 0);
+        assert!(matches!(breaker.permit(10_002, None), Permit::Call(_)));
+        breaker.failed(pass, 10_003);
+        assert_eq!(breaker.failures_in_a_row, 0);
     }
 
     #[test]
     fn a_probe_that_is_never_heard_of_does_not_hold_the_stream_shut() {
+        let mut breaker = opened();
+        let lost = probe(&mut breaker, 10_000);
+        let pass = probe(&mut breaker, 20_000);
+        assert_eq!(breaker.permit(20_001, Some(lost)), Permit::NotBefore(30_000));
+        breaker.failed(lost, 20_002);
+        breaker.answered(pass, 20_003, 1, 0);
+        assert_eq!(breaker.open_until(), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_hold_the_stream_shut() {
         let mut breaker = Breaker::default();
-        (0..5).for_each(|_| breaker.failed(0));
-        assert_eq!(breaker.permit(10_000), Permit::Probe);
-        assert_eq!(breaker.permit(20_000), Permit::Probe);
+        (0..5).for_each(|_| breaker.failed(breaker.pass, 3_600_000));
+        assert!(matches!(breaker.permit(3_600_000, None), Permit::NotBefore(_)));
+        probe(&mut breaker, 1_000);
     }
 }

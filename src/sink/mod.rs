@@ -1,28 +1,36 @@
 //! Where records go: streams, their calls, and what becomes of each record.
 //!
-//! `record` makes the bytes, `batch` groups them into calls, `firehose` speaks the
-//! service's protocol, `sigv4` signs, `delivery` decides what is sent, retried or given
-//! back, and `health` remembers how a stream has been of late.
+//! `record` makes the bytes from an event's `columns`, `pack` puts several into what a stream takes as one, `batch`
+//! groups those into calls, `service` tells the services apart, of which `firehose` and
+//! `kinesis` speak the protocols, `sigv4` signs, `delivery` decides what is sent, retried
+//! or given back, and `health` remembers how a stream has been of late.
 
 pub mod answer;
 pub mod batch;
+mod columns;
 pub mod delivery;
 pub mod firehose;
 pub mod health;
+pub mod kinesis;
+pub mod pack;
 pub mod record;
+pub mod service;
 pub mod sigv4;
 
 use std::fmt;
 
+use service::Service;
+
 /// A named destination.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Stream {
-    /// An Amazon Data Firehose delivery stream, by name.
-    Firehose(StreamName),
+pub struct Stream {
+    /// Whose stream it is.
+    pub service: Service,
+    /// What it is called there.
+    pub name: StreamName,
 }
 
-/// 1 to 64 of `[a-zA-Z0-9_.-]`.
-/// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>
+/// 1 to [`Service::max_name_len`] of `[a-zA-Z0-9_.-]`, none of which JSON escapes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamName(String);
 
@@ -30,24 +38,31 @@ pub struct StreamName(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StreamError {
     /// Not of the form `SERVICE:NAME` with a service that we know.
-    #[error("must be firehose:NAME, not {0:?}")]
+    #[error("must be firehose:NAME or kinesis:NAME, not {0:?}")]
     Form(String),
     /// A name that the service does not allow.
-    #[error("has the stream name {0:?}; a name has 1 to 64 of a-z A-Z 0-9 _ . -")]
-    Name(String),
+    #[error("has the stream name {name:?}; a name has 1 to {most} of a-z A-Z 0-9 _ . -")]
+    Name {
+        /// The name.
+        name: String,
+        /// Characters that a name of its service may have.
+        most: usize,
+    },
 }
 
 impl Stream {
-    /// Takes `firehose:NAME`.
+    /// Takes `firehose:NAME` or `kinesis:NAME`.
     pub fn parse(text: &str) -> Result<Self, StreamError> {
-        let Some(name) = text.strip_prefix("firehose:") else {
-            return Err(StreamError::Form(text.to_owned()));
-        };
+        let (service, name) = text
+            .split_once(':')
+            .and_then(|(service, name)| Some((Service::parse(service)?, name)))
+            .ok_or_else(|| StreamError::Form(text.to_owned()))?;
         let of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        if (1..=64).contains(&name.len()) && name.bytes().all(of_name) {
-            Ok(Self::Firehose(StreamName(name.to_owned())))
+        let most = service.max_name_len();
+        if (1..=most).contains(&name.len()) && name.bytes().all(of_name) {
+            Ok(Self { service, name: StreamName(name.to_owned()) })
         } else {
-            Err(StreamError::Name(name.to_owned()))
+            Err(StreamError::Name { name: name.to_owned(), most })
         }
     }
 }
@@ -61,9 +76,7 @@ impl StreamName {
 
 impl fmt::Display for Stream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Firehose(StreamName(name)) => write!(formatter, "firehose:{name}"),
-        }
+        write!(formatter, "{}:{}", self.service.name(), self.name.as_str())
     }
 }
 
@@ -73,18 +86,28 @@ mod tests {
 
     #[test]
     fn a_stream_is_a_service_and_a_name() {
-        assert_eq!(
-            Stream::parse("firehose:events-low").unwrap().to_string(),
-            "firehose:events-low"
-        );
+        let (firehose, kinesis) = ("f".repeat(64), "k".repeat(128));
+        for text in [
+            "firehose:events-low",
+            "kinesis:A.b_c-1",
+            &format!("firehose:{firehose}"),
+            &format!("kinesis:{kinesis}"),
+        ] {
+            assert_eq!(Stream::parse(text).unwrap().to_string(), text);
+        }
+        let form = |text: &str| format!("must be firehose:NAME or kinesis:NAME, not {text:?}");
+        let name = |name: &str, most| {
+            format!("has the stream name {name:?}; a name has 1 to {most} of a-z A-Z 0-9 _ . -")
+        };
         for (text, message) in [
-            ("events", "must be firehose:NAME, not \"events\""),
-            ("s3:events", "must be firehose:NAME, not \"s3:events\""),
-            ("firehose:", "has the stream name \"\"; a name has 1 to 64 of a-z A-Z 0-9 _ . -"),
-            (
-                "firehose:a b",
-                "has the stream name \"a b\"; a name has 1 to 64 of a-z A-Z 0-9 _ . -",
-            ),
+            ("events", form("events")),
+            ("s3:events", form("s3:events")),
+            ("Kinesis:events", form("Kinesis:events")),
+            ("firehose:", name("", 64)),
+            ("firehose:a b", name("a b", 64)),
+            ("kinesis:a:b", name("a:b", 128)),
+            (&format!("firehose:{firehose}f"), name(&format!("{firehose}f"), 64)),
+            (&format!("kinesis:{kinesis}k"), name(&format!("{kinesis}k"), 128)),
         ] {
             assert_eq!(Stream::parse(text).unwrap_err().to_string(), message);
         }

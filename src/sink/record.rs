@@ -5,12 +5,15 @@
 
 use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_with_macros::skip_serializing_none;
 
+use super::columns::{EventColumns, lifted};
 use crate::context::Geo;
 use crate::enrich::{Enriched, Facts};
-use crate::event::{DeviceId, EventId, EventName, Level};
+use crate::event::{DeviceId, Event, EventId};
 use crate::failed::{Code, FailedEvent, Form, Stage, Violations};
+use crate::privacy::Reason;
+use crate::route::SampleRate;
 
 /// The version of the columns, in each record's `v`.
 pub const VERSION: u32 = 1;
@@ -23,9 +26,45 @@ pub const MAX_BYTES: usize = 1_024_000;
 /// Under it base64, or a text whose quotes are all escaped, stays within [`MAX_BYTES`].
 const MAX_ORIGINAL_BYTES: usize = 262_144;
 
-/// The bytes of one record, at most [`MAX_BYTES`].
+/// One line of a stream and the key that it goes under.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record(Vec<u8>);
+pub struct Record {
+    /// At most [`MAX_BYTES`].
+    bytes: Vec<u8>,
+    key: PartitionKey,
+    partition: String,
+}
+
+/// What a stream with shards spreads its records by: 1 to 256 characters. Records of one
+/// key are in one shard, where they keep their order.
+/// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionKey(String);
+
+impl PartitionKey {
+    /// The device's id, or the event's own where no device is known.
+    fn of_event(event: &Event) -> Self {
+        match &event.device_id {
+            Some(device_id) => Self(device_id.as_str().to_owned()),
+            None => Self::of_id(event.id),
+        }
+    }
+
+    fn of_id(event_id: EventId) -> Self {
+        Self(event_id.to_string())
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// No device's id is too long to be a key.
+const _: () = assert!(DeviceId::MAX_CHARS <= 256);
+
+/// The most bytes of a key.
+pub const MAX_KEY_BYTES: usize = DeviceId::MAX_CHARS * 4;
 
 /// Ours: a record that no stream would take.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,53 +81,44 @@ pub enum RecordError {
 }
 
 impl Record {
-    /// The record of an event.
-    pub fn of_event(enriched: &Enriched<'_>) -> Result<Self, RecordError> {
-        let Enriched { event, facts } = enriched;
-        Self::line(&EventColumns {
-            v: VERSION,
-            event_id: event.id,
-            name: &event.name,
-            level: event.level,
-            received: Received::of(facts),
-            client_time: event.client_time,
-            sent_at: event.sent_at,
-            device_id: event.device_id.as_ref(),
-            client_session_id: event.client_session_id.as_deref(),
-            seq: event.seq,
-            user_id: event.user_id.as_deref(),
-            build: event.build.as_deref(),
-            url: event.url.as_deref(),
-            title: event.title.as_deref(),
-            referrer: event.referrer.as_deref(),
-            screen: event.screen.as_deref(),
-            viewport: event.viewport.as_deref(),
-            language: event.language.as_deref(),
-            props: event.props.as_ref(),
-            metadata: event.metadata.as_ref(),
-        })
+    /// The record of an event, of which its route takes the share `sample`.
+    pub fn of_event(
+        enriched: &Enriched<'_>,
+        sample: Option<SampleRate>,
+    ) -> Result<Self, RecordError> {
+        let event = &enriched.event;
+        let record = Self::line(PartitionKey::of_event(event), &EventColumns::of(enriched, sample));
+        record.map(|record| Self { partition: partition(event), ..record })
     }
 
     /// The records of a failed event: one, or as many as its original bytes need.
-    pub fn of_failed_event(failed: &FailedEvent, facts: &Facts) -> Result<Vec<Self>, RecordError> {
+    pub fn of_failed_event(
+        failed: &FailedEvent,
+        facts: &Facts<'_>,
+    ) -> Result<Vec<Self>, RecordError> {
         let mut parts: Vec<&[u8]> = failed.original.bytes.chunks(MAX_ORIGINAL_BYTES).collect();
         if parts.is_empty() {
             parts.push(&[]);
         }
         let count = parts.len();
+        let device_id = failed.envelope.device_id.as_ref();
         let whole = |bytes| if count == 1 { printable(bytes) } else { None };
         parts
             .iter()
             .zip(1_usize..)
             .map(|(bytes, part)| {
                 let first = &failed.violations.first;
-                Self::line(&FailedColumns {
+                let columns = FailedColumns {
                     v: VERSION,
                     event_id: failed.event_id,
+                    tenant: &failed.tenant,
                     name: failed.name.as_deref(),
-                    received: Received::of(facts),
+                    received: Received::of(facts, failed.stripped),
                     sent_at: failed.envelope.sent_at,
-                    device_id: failed.envelope.device_id.as_ref(),
+                    device_id: device_id.filter(|_| failed.stripped.is_none()),
+                    stripped: failed.stripped,
+                    schema_id: failed.schema.map(|schema| schema.id),
+                    schema_version: failed.schema.map(|schema| schema.version),
                     stage: failed.stage,
                     code: first.code,
                     pointer: &first.pointer,
@@ -100,25 +130,41 @@ impl Record {
                     original_base64: whole(bytes).is_none().then(|| base64(bytes)),
                     part: (count > 1).then_some(part),
                     parts: (count > 1).then_some(count),
-                })
+                };
+                Self::line(PartitionKey::of_id(failed.event_id), &columns)
             })
             .collect()
     }
 
-    fn line(columns: &impl Serialize) -> Result<Self, RecordError> {
+    fn line(key: PartitionKey, columns: &impl Serialize) -> Result<Self, RecordError> {
         let mut bytes =
             serde_json::to_vec(columns).map_err(|error| RecordError::NotJson(error.to_string()))?;
         bytes.push(b'\n');
         match bytes.len() {
-            0..=MAX_BYTES => Ok(Self(bytes)),
+            0..=MAX_BYTES => Ok(Self { bytes, key, partition: String::new() }),
             bytes => Err(RecordError::TooLarge { bytes }),
         }
     }
 
     /// The bytes, the newline at the end included.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
+
+    /// What its event's schema lifts out of `metadata`: only lines of which that is the same
+    /// share a record, so that a stream can part them by it.
+    pub fn partition(&self) -> &str {
+        &self.partition
+    }
+
+    /// The key that it goes under, where its stream has shards.
+    pub fn key(&self) -> &PartitionKey {
+        &self.key
+    }
+}
+
+fn partition(event: &Event) -> String {
+    lifted(event).map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
 /// The text of original bytes, when it can stand in a JSON string at less cost than base64.
@@ -132,59 +178,21 @@ fn base64(bytes: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(bytes)
 }
 
-#[derive(Serialize)]
-struct EventColumns<'a> {
-    v: u32,
-    event_id: EventId,
-    name: &'a EventName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    level: Option<Level>,
-    #[serde(flatten)]
-    received: Received<'a>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
-    client_time: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
-    sent_at: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_id: Option<&'a DeviceId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_session_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    build: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    referrer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    screen: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    viewport: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    language: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    props: Option<&'a Map<String, Value>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a Map<String, Value>>,
-}
-
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct FailedColumns<'a> {
     v: u32,
     event_id: EventId,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: &'a str,
     name: Option<&'a str>,
     #[serde(flatten)]
     received: Received<'a>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "milliseconds_if_any")]
+    #[serde(serialize_with = "milliseconds_if_any")]
     sent_at: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a DeviceId>,
+    stripped: Option<Reason>,
+    schema_id: Option<&'static str>,
+    schema_version: Option<&'static str>,
     stage: Stage,
     code: Code,
     pointer: &'a str,
@@ -192,50 +200,50 @@ struct FailedColumns<'a> {
     violations: &'a Violations,
     original_form: Form,
     original_bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
     original: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     original_base64: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<usize>,
 }
 
 /// The columns of a request's facts, which events and failed events share.
+#[skip_serializing_none]
 #[derive(Serialize)]
-struct Received<'a> {
+pub(super) struct Received<'a> {
     #[serde(serialize_with = "milliseconds")]
     received_at: DateTime<Utc>,
     #[serde(serialize_with = "date")]
     date: DateTime<Utc>,
     hour: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<&'a str>,
     #[serde(flatten)]
     geo: &'a Geo,
 }
 
 impl<'a> Received<'a> {
-    fn of(facts: &'a Facts) -> Self {
+    /// The facts, without what identifies where it is to be left out.
+    pub(super) fn of(facts: &'a Facts<'_>, stripped: Option<Reason>) -> Self {
+        let identifying = stripped.is_none();
         Self {
             received_at: facts.received_at,
             date: facts.received_at,
             hour: facts.received_at.hour(),
-            ip: facts.ip.as_deref(),
-            user_agent: facts.user_agent.as_deref(),
+            ip: facts.ip.as_deref().filter(|_| identifying),
+            user_agent: facts.user_agent.as_deref().filter(|_| identifying),
             geo: &facts.geo,
         }
     }
 }
 
-fn milliseconds<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn milliseconds<S: Serializer>(
+    time: &DateTime<Utc>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
-fn milliseconds_if_any<S: Serializer>(
+pub(super) fn milliseconds_if_any<S: Serializer>(
     time: &Option<DateTime<Utc>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -254,19 +262,25 @@ pub(crate) mod tests {
     use std::net::IpAddr;
 
     use insta::assert_snapshot;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::clean::Repairs;
+    use crate::config::Config;
     use crate::context::RequestContext;
-    use crate::enrich::{self, ip::IpPolicy};
+    use crate::enrich;
     use crate::event::EventIds;
     use crate::failed::{Original, Violation};
-    use crate::protocol::{Beacon, Envelope, timestamp};
+    use crate::protocol::{Envelope, timestamp};
     use crate::validate;
 
-    /// A record of any text, for tests of what carries records.
+    /// A record of any text, with that text as its key, for tests of what carries records.
     pub(crate) fn record(text: &str) -> Record {
-        Record::line(&text).unwrap()
+        line(text).unwrap()
+    }
+
+    fn line(text: &str) -> Result<Record, RecordError> {
+        Record::line(PartitionKey(text.to_owned()), &text)
     }
 
     pub(crate) fn context() -> RequestContext {
@@ -275,7 +289,16 @@ pub(crate) mod tests {
             ip: Some(IpAddr::from([203, 0, 113, 77])),
             user_agent: Some("Mozilla/5.0".to_owned()),
             geo: Geo { country: Some("CH".to_owned()), asn: Some(64_500), ..Geo::default() },
+            ..RequestContext::default()
         }
+    }
+
+    fn config() -> Config {
+        Config::parse(crate::config::tests::settings()).unwrap()
+    }
+
+    fn facts(config: &Config) -> Facts<'_> {
+        enrich::facts(&context(), config.tenants.find(None).unwrap(), config)
     }
 
     fn text(record: &Record) -> &str {
@@ -284,9 +307,10 @@ pub(crate) mod tests {
 
     #[test]
     fn an_event_is_one_flat_line() {
-        let facts = enrich::facts(&context(), IpPolicy::Truncate);
+        let config = config();
+        let facts = facts(&config);
         let fields = json!({
-            "name": "order_placed", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
+            "name": "order_sent", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
             "time": 1_795_000_000_000_i64, "level": "high", "title": "a\nb",
             "props": {"price": 19.90, "lines": [{"sku": "x"}]}, "metadata": {"tag": "t"},
         });
@@ -294,34 +318,63 @@ pub(crate) mod tests {
         let envelope =
             Envelope { sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(), device_id: None };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        let event = validate::event(Beacon { fields }, &envelope, &mut ids).unwrap();
-        let record = Record::of_event(&enrich::event(event, &facts)).unwrap();
+        let event = validate::event(fields, &envelope, Default::default(), &mut ids).unwrap();
+        let record =
+            Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
+                .unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
-        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","name":"order_placed","level":"high","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+    }
+
+    #[test]
+    fn a_record_goes_under_its_device_or_else_its_event() {
+        let config = config();
+        let facts = facts(&config);
+        let id = "01939b70-6d2a-7c3e-8f00-000000000001";
+        let longest = "ä".repeat(DeviceId::MAX_CHARS);
+        for (device_id, key) in
+            [(json!("d \"1\""), "d \"1\""), (Value::Null, id), (json!(longest), &longest)]
+        {
+            let Value::Object(fields) = json!({"name": "a", "id": id, "device_id": device_id})
+            else {
+                panic!()
+            };
+            let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+            let event = validate::event(fields, &Envelope::default(), Default::default(), &mut ids)
+                .unwrap();
+            let record =
+                Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
+                    .unwrap();
+            assert_eq!(record.key().as_str(), key);
+        }
+        let failed = records(b"{");
+        assert_eq!(failed.first().unwrap().key().as_str(), "00000000-0000-7000-8000-000000000000");
     }
 
     fn failed(bytes: &[u8]) -> FailedEvent {
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
         FailedEvent {
             event_id: ids.next_id(),
+            tenant: "default".to_owned(),
             name: None,
+            schema: None,
             stage: Stage::Protocol,
             violations: Violation::whole(Code::BadJson, "beacon is not JSON").into(),
             envelope: Envelope::default(),
+            stripped: None,
             original: Original { bytes: bytes.to_vec(), form: Form::Beacon },
         }
     }
 
     fn records(bytes: &[u8]) -> Vec<Record> {
-        let facts = enrich::facts(&context(), IpPolicy::Truncate);
-        Record::of_failed_event(&failed(bytes), &facts).unwrap()
+        Record::of_failed_event(&failed(bytes), &facts(&config())).unwrap()
     }
 
     #[test]
     fn a_failed_event_keeps_its_reason_and_its_text() {
         let records = records(b"{\"name\":\"a\",\n}");
         assert_eq!(records.len(), 1);
-        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":1,"event_id":"00000000-0000-7000-8000-000000000000","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_form":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
+        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":1,"event_id":"00000000-0000-7000-8000-000000000000","tenant":"default","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_form":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
     }
 
     #[test]
@@ -361,10 +414,7 @@ pub(crate) mod tests {
     #[test]
     fn a_record_past_the_limit_is_not_made() {
         let just = "x".repeat(MAX_BYTES - 3);
-        assert_eq!(Record::line(&just).unwrap().bytes().len(), MAX_BYTES);
-        assert_eq!(
-            Record::line(&format!("{just}x")),
-            Err(RecordError::TooLarge { bytes: MAX_BYTES + 1 })
-        );
+        assert_eq!(line(&just).unwrap().bytes().len(), MAX_BYTES);
+        assert_eq!(line(&format!("{just}x")), Err(RecordError::TooLarge { bytes: MAX_BYTES + 1 }));
     }
 }

@@ -106,6 +106,8 @@ def test_each_stream_has_a_prefix_of_its_own(aws: LocalAws, production: str) -> 
         ("Compression", "gzip"),
         ("StreamPrefix", "x" * 58),
         ("StreamPrefix", "two words"),
+        ("KinesisStream", "x" * 129),
+        ("KinesisStream", "two words"),
     ],
 )
 def test_parameters_that_firehose_would_refuse_are_refused_first(
@@ -168,3 +170,35 @@ def test_firehose_may_write_to_its_two_buckets_and_its_log_only(aws: LocalAws) -
     assert objects["Resource"] == [f"{arn}/*" for arn in arns]
     assert log["Action"] == "logs:PutLogEvents"
     assert log["Resource"].split(":")[6] == "/aws/kinesisfirehose/events"
+
+
+def test_there_is_a_kinesis_stream_only_where_one_is_asked_for(
+    aws: LocalAws, production: str
+) -> None:
+    kinesis = aws.client("kinesis")
+    assert kinesis.list_streams()["StreamNames"] == ["orders"]
+    described = kinesis.describe_stream_summary(StreamName="orders")
+    summary = described["StreamDescriptionSummary"]
+    assert summary["StreamModeDetails"]["StreamMode"] == "ON_DEMAND"
+    assert aws.outputs["KinesisStreamName"] == "orders"
+    cloudformation = aws.client("cloudformation")
+    (stack,) = cloudformation.describe_stacks(StackName=production)["Stacks"]
+    told = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    assert "KinesisStreamName" not in told
+    iam = aws.client("iam")
+    user = told["WorkerUserName"]
+    (attached,) = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
+    version = iam.get_policy_version(
+        PolicyArn=attached["PolicyArn"], VersionId="v1"
+    )["PolicyVersion"]
+    assert [each["Action"] for each in version["Document"]["Statement"]] == [
+        "firehose:PutRecordBatch"
+    ]
+
+
+def test_the_kinesis_stream_is_kept_and_encrypted() -> None:
+    template, _ = cfnlint.decode.decode(str(TEMPLATE))
+    assert template
+    resource = template["Resources"]["LiveStream"]
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    assert resource["Properties"]["StreamEncryption"]["EncryptionType"] == "KMS"

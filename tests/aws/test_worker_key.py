@@ -71,7 +71,12 @@ def test_the_worker_may_put_batches_to_its_streams_and_nothing_else(
             "Resource": [
                 f"{streams}/events-{kind}" for kind in ("low", "mid", "high", "failed")
             ],
-        }
+        },
+        {
+            "Effect": "Allow",
+            "Action": "kinesis:PutRecords",
+            "Resource": f"arn:aws:kinesis:{aws.region}:000000000000:stream/orders",
+        },
     ]
 
 
@@ -86,6 +91,22 @@ def test_the_worker_may_put_batches_to_its_streams_and_nothing_else(
         ("firehose", "describe_delivery_stream", {"DeliveryStreamName": "events-low"}),
         ("firehose", "list_delivery_streams", {}),
         ("firehose", "delete_delivery_stream", {"DeliveryStreamName": "events-low"}),
+        (
+            "kinesis",
+            "put_record",
+            {"StreamName": "orders", "Data": b"{}", "PartitionKey": "a"},
+        ),
+        ("kinesis", "list_streams", {}),
+        ("kinesis", "describe_stream_summary", {"StreamName": "orders"}),
+        (
+            "kinesis",
+            "get_shard_iterator",
+            {
+                "StreamName": "orders",
+                "ShardId": "shardId-000000000000",
+                "ShardIteratorType": "TRIM_HORIZON",
+            },
+        ),
         ("s3", "list_buckets", {}),
         ("s3", "create_bucket", {"Bucket": "mine"}),
         ("iam", "list_users", {}),
@@ -109,6 +130,17 @@ def test_a_stream_of_somebody_else_is_denied(aws: LocalAws) -> None:
     with pytest.raises(botocore.exceptions.ClientError) as refusal:
         put(aws, "events-lowest", {"event_id": "1"})
     firehose.delete_delivery_stream(DeliveryStreamName="events-lowest")
+    assert refusal.value.response["Error"]["Code"] in DENIED
+
+
+def test_a_kinesis_stream_of_somebody_else_is_denied(aws: LocalAws) -> None:
+    kinesis = aws.client("kinesis")
+    kinesis.create_stream(StreamName="orders-2", ShardCount=1)
+    with pytest.raises(botocore.exceptions.ClientError) as refusal:
+        client("kinesis", aws.environment()).put_records(
+            StreamName="orders-2", Records=[{"Data": b"{}", "PartitionKey": "a"}]
+        )
+    kinesis.delete_stream(StreamName="orders-2")
     assert refusal.value.response["Error"]["Code"] in DENIED
 
 

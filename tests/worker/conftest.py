@@ -1,6 +1,8 @@
 """What the tests of the worker share: one stand-in and one worker for each module."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -26,16 +28,60 @@ def worker(peer: FirehosePeer) -> Iterator[Worker]:
 
 @pytest.fixture(scope="module")
 def unused_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
-    """Streams that no test has used; each takes the events that have its name."""
-    names = [f"stream_{number}" for number in range(60)]
-    routes = [{"name": name, "to": f"firehose:{name}"} for name in names]
+    """Streams that no test has used; each takes the events that have its name.
+
+    Each event is a record of its own, so that a test can say what becomes of each.
+    """
+    with streams(peer, {"pack_bytes": False}) as unused:
+        yield unused
+
+
+@pytest.fixture(scope="module")
+def unused_packed_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+    """The same, with packs as they are by default."""
+    with streams(peer, {}) as unused:
+        yield unused
+
+
+@contextmanager
+def streams(
+    peer: FirehosePeer, settings: dict[str, Any], service: str = "firehose"
+) -> Iterator[Iterator[Stream]]:
+    """Streams of one service that no test has used, behind a worker of their own."""
+    to = {f"stream_{n}": f"{service}:stream_{n}" for n in range(60)}
+    routes = [{"name": name, "to": stream} for name, stream in to.items()]
     routes.append({"to": "firehose:others"})
-    with Worker(peer.environment(), {"routes": routes}) as worker:
-        yield (Stream(name, worker, peer) for name in names)
+    with Worker(peer.environment(), {"routes": routes, **settings}) as worker:
+        yield (Stream(name, worker, peer, stream) for name, stream in to.items())
 
 
 @pytest.fixture
 def stream(unused_streams: Iterator[Stream], peer: FirehosePeer) -> Iterator[Stream]:
     """A stream of the test's own, since its health outlives a request."""
     yield next(unused_streams)
+    peer.behave()
+
+
+@pytest.fixture
+def packed_stream(
+    unused_packed_streams: Iterator[Stream], peer: FirehosePeer
+) -> Iterator[Stream]:
+    """The same, with packs as they are by default."""
+    yield next(unused_packed_streams)
+    peer.behave()
+
+
+@pytest.fixture(scope="module")
+def unused_kinesis_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+    """Streams of Kinesis that no test has used."""
+    with streams(peer, {}, "kinesis") as unused:
+        yield unused
+
+
+@pytest.fixture
+def kinesis_stream(
+    unused_kinesis_streams: Iterator[Stream], peer: FirehosePeer
+) -> Iterator[Stream]:
+    """A stream of Kinesis of the test's own."""
+    yield next(unused_kinesis_streams)
     peer.behave()

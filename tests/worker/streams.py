@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import uuid4
 
-from firehose_peer import Call, FirehosePeer, put_record_batch
+from firehose_peer import Call, FirehosePeer
+from put_calls import lines, put_of
 from worker import Answer, Worker
 
 DATA = ("events-low", "events-mid", "events-high")
@@ -31,12 +31,20 @@ def ids(beacons: list[dict[str, Any]]) -> list[str]:
 
 
 class Stream:
-    """A stream that no other test uses, with what it was sent."""
+    """A stream that no other test uses, with what it was sent.
 
-    def __init__(self, name: str, worker: Worker, peer: FirehosePeer) -> None:
+    `name` is the name of its events; `to` is the stream as the configuration has it, which
+    is Firehose's of that name unless it is said.
+    """
+
+    def __init__(
+        self, name: str, worker: Worker, peer: FirehosePeer, to: str | None = None
+    ) -> None:
         self.name = name
         self.worker = worker
         self.peer = peer
+        self.to = to or f"firehose:{name}"
+        self.at_peer = self.to.removeprefix("firehose:")
 
     def beacons(self, count: int) -> list[dict[str, Any]]:
         """Beacons that the worker routes to it."""
@@ -52,31 +60,37 @@ class Stream:
             assert answer.retry_after >= 1
             told = answer.json()
             assert told["code"] == "not_durable"
-            assert told["message"].startswith("firehose:")
+            assert told["message"].startswith(("firehose:", "kinesis:"))
         return answer
 
     def ids(self) -> list[str]:
         """The ids of the accepted events, in order."""
-        return [event["event_id"] for event in self.peer.events(self.name)]
+        return [event["event_id"] for event in self.peer.events(self.at_peer)]
 
     @property
     def calls(self) -> list[Call]:
         """The calls to it so far."""
-        start = f'{{"DeliveryStreamName":"{self.name}",'.encode()
+        service, name = self.to.split(":")
+        key = "DeliveryStreamName" if service == "firehose" else "StreamName"
+        start = f'{{"{key}":"{name}",'.encode()
         return [call for call in self.peer.calls if call.body.startswith(start)]
+
+    def packs(self) -> list[list[list[str]]]:
+        """The ids of the events of each record of each call."""
+        return [
+            [[event["event_id"] for event in lines(record)] for record in put.records]
+            for put in map(put_of, self.calls)
+        ]
 
     def sent(self) -> list[list[str]]:
         """The ids of the events of each call."""
-        return [
-            [json.loads(record)["event_id"] for record in put_record_batch(call)[1]]
-            for call in self.calls
-        ]
+        return [[id for pack in call for id in pack] for call in self.packs()]
 
     def state(self) -> dict[str, Any]:
         """What /readyz tells of it."""
         (state,) = [
             each
             for each in self.worker.get("/readyz").json()["streams"]
-            if each["stream"] == f"firehose:{self.name}"
+            if each["stream"] == self.to
         ]
         return state

@@ -308,3 +308,40 @@ def test_a_pixel_becomes_a_record(worker: Worker, aws: LocalAws) -> None:
         "props": {"campaign": "spring", "n": "1"},
         "metadata": {"tag": "t"},
     }
+
+
+def in_kinesis(aws: LocalAws, stream: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The partition key and the record of each event in a Kinesis stream, by event id."""
+    kinesis = aws.client("kinesis")
+    found = {}
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
+            StreamName=stream,
+            ShardId=shard["ShardId"],
+            ShardIteratorType="TRIM_HORIZON",
+        )["ShardIterator"]
+        for each in kinesis.get_records(ShardIterator=iterator)["Records"]:
+            assert each["Data"].endswith(b"}\n")
+            record = json.loads(each["Data"])
+            found[record["event_id"]] = (each["PartitionKey"], record)
+    return found
+
+
+def test_an_event_lies_in_the_kinesis_stream(aws: LocalAws) -> None:
+    routes = [{"name": "order_*", "to": "kinesis:orders"}]
+    routes.append({"to": "firehose:events-mid"})
+    first, second, view = (str(uuid4()) for _ in range(3))
+    beacons = [
+        {"name": "order_placed", "id": first, "device_id": "d 1", "props": {"é": "ü"}},
+        {"name": "order_paid", "id": second},
+        {"name": "page_view", "id": view},
+    ]
+    with Worker(aws.environment(), {"routes": routes}) as worker:
+        assert worker.post(beacons).status == 204
+
+    found = in_kinesis(aws, aws.outputs["KinesisStreamName"])
+    assert set(found) == {first, second}
+    key, record = found[first]
+    assert (key, record["name"], record["props"]) == ("d 1", "order_placed", {"é": "ü"})
+    assert found[second][0] == second
+    assert event(aws, view)["name"] == "page_view"

@@ -52,12 +52,23 @@ def behaviour(chance: random.Random) -> Behaviour:
     return chance.choice(faults)
 
 
+@pytest.fixture(params=["one_event_a_record", "packed", "kinesis"])
+def unused(request: pytest.FixtureRequest) -> Iterator[Stream]:
+    """Streams that no test has used, of each kind."""
+    fixtures = {
+        "one_event_a_record": "unused_streams",
+        "packed": "unused_packed_streams",
+        "kinesis": "unused_kinesis_streams",
+    }
+    return request.getfixturevalue(fixtures[request.param])
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_was_answered_2xx_is_in_a_stream(
-    unused_streams: Iterator[Stream], peer: FirehosePeer, seed: int
+    unused: Iterator[Stream], peer: FirehosePeer, seed: int
 ) -> None:
     chance = random.Random(seed)
-    streams = [next(unused_streams) for _ in range(12)]
+    streams = [next(unused) for _ in range(12)]
     peer.script(*(behaviour(chance) for _ in range(3 * REQUESTS)))
     sent: list[tuple[Stream, list[dict[str, Any]]]] = []
     for _ in range(REQUESTS):

@@ -12,8 +12,8 @@ use crate::clean::path::Path;
 use crate::clean::rule::{Action, Type, text_of};
 use crate::clean::{Originals, Repairs};
 use crate::event::EventIds;
-use crate::protocol::{Beacon, Envelope};
-use crate::validate;
+use crate::protocol::Envelope;
+use crate::validate::{self, UnknownEvents};
 
 /// The keys of the actions, of which a rule has one.
 pub(super) const ACTIONS: [&str; 9] =
@@ -155,6 +155,7 @@ fn misfit(field: &Path, value: &Value) -> Option<String> {
         return Some(format!("can't be {value}, which needs the repair {} itself", repair.rule));
     }
     let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-    let refused = validate::event(Beacon { fields }, &Envelope::default(), &mut ids).err()?;
+    let refused =
+        validate::event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids).err()?;
     Some(format!("can't be {value}: {}", refused.violations.first.message))
 }

@@ -1,6 +1,7 @@
 //! The delivery against scripted answers; `laws` holds it against a model of the service.
 
 mod laws;
+mod packs;
 
 use super::*;
 use crate::sink::answer::HttpAnswer;
@@ -14,17 +15,29 @@ fn stream() -> Stream {
     Stream::parse("firehose:events").unwrap()
 }
 
+fn unpacked() -> Policy {
+    Policy { packing: Packing::Off, ..Policy::default() }
+}
+
 fn delivery(count: usize) -> Delivery {
-    let records = (0..count).map(|index| record(&index.to_string())).collect();
-    Delivery::new(&stream(), records, Policy::default(), 0)
+    Delivery::new(&stream(), records(count), unpacked(), 0)
+}
+
+/// Records that are known by their numbers.
+fn records(count: usize) -> Vec<Record> {
+    (0..count).map(|index| record(&index.to_string())).collect()
 }
 
 /// The records of the call that is asked for at `now`, by their numbers.
 fn sent(delivery: &mut Delivery, now: Milliseconds, health: &mut Health) -> Vec<usize> {
     match delivery.step(now, health) {
-        Step::Send { records, .. } => records.iter().map(|record| number(record)).collect(),
+        Step::Send { records, .. } => records.iter().flat_map(numbers).collect(),
         other => panic!("expected a call, got {other:?}"),
     }
+}
+
+fn numbers(record: &Packed<'_>) -> Vec<usize> {
+    record.lines().map(number).collect()
 }
 
 fn number(record: &Record) -> usize {
@@ -122,7 +135,7 @@ fn a_call_refused_for_its_bytes_is_halved_until_the_poison_stands_alone() {
     let (mut delivery, mut health) = (delivery(5), Health::default());
     let mut calls = Vec::new();
     while let Step::Send { records, .. } = delivery.step(0, &mut health) {
-        let call: Vec<usize> = records.iter().map(|record| number(record)).collect();
+        let call: Vec<usize> = records.iter().flat_map(numbers).collect();
         let reply = match call.contains(&3) {
             true => answered(400, r#"{"__type":"InvalidArgumentException","message":"3"}"#),
             false => entries(&vec![None; call.len()]),
@@ -272,11 +285,40 @@ fn a_stream_that_fails_is_left_alone_then_probed_with_a_small_call() {
     assert_eq!(early.step(100, &mut health), Step::Spill);
     let report = early.finish(100, &health);
     assert_eq!((report.problem, report.retry_after_s), (Some(Problem::BreakerOpen), 10));
-    let records = (0..100).map(|index| record(&index.to_string())).collect();
-    let mut probing = Delivery::new(&stream(), records, Policy::default(), 10_000);
+    let mut probing = Delivery::new(&stream(), records(100), unpacked(), 10_000);
     assert_eq!(sent(&mut probing, 10_000, &mut health).len(), 25);
     probing.reply(entries(&[None; 25]), 10_000, NO_WAIT, &mut health);
     assert_eq!(sent(&mut probing, 10_000, &mut health).len(), 75);
+}
+
+#[test]
+fn a_probe_refused_for_its_time_is_signed_again() {
+    let mut health = Health::default();
+    for _ in 0..Breaker::FAILURES {
+        let mut delivery = delivery(1);
+        sent(&mut delivery, 0, &mut health);
+        delivery.reply(Reply::TimedOut, 0, NO_WAIT, &mut health);
+    }
+    let mut probing = Delivery::new(&stream(), records(1), unpacked(), 10_000);
+    sent(&mut probing, 10_000, &mut health);
+    probing.reply(answered(403, r#"{"__type":"RequestExpired"}"#), 10_000, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut probing, 10_000, &mut health), [0]);
+    probing.reply(entries(&[None]), 10_000, NO_WAIT, &mut health);
+    assert_eq!(health.breaker.open_until(), None);
+}
+
+#[test]
+fn a_clock_that_is_set_back_lengthens_no_wait() {
+    const HOUR: Milliseconds = 3_600_000;
+    let mut health = Health::default();
+    let mut delivery = Delivery::new(&stream(), records(1), unpacked(), HOUR);
+    sent(&mut delivery, HOUR, &mut health);
+    delivery.reply(Reply::TimedOut, HOUR + 500, LONGEST_WAIT, &mut health);
+    assert_eq!(delivery.step(7, &mut health), Step::Wait { milliseconds: 50 });
+    match delivery.step(57, &mut health) {
+        Step::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1_450),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     let effect = || prop_oneof![Just(Effect::Taken), Just(Effect::NotTaken)];
     prop_oneof![
         3 => Just(Fault::None),
-        4 => (1_usize..4, 0_usize..4, prop_oneof![Just("ServiceUnavailableException"), Just("InternalFailure")])
+        4 => (1_usize..4, 0_usize..4, prop_oneof![Just("ServiceUnavailableException"), Just("InternalFailure"), Just("ProvisionedThroughputExceededException")])
             .prop_map(|(divisor, remainder, code)| Fault::Partial { divisor, remainder, code }),
         2 => prop_oneof![
             Just((500, "InternalFailure")), Just((503, "ServiceUnavailableException")), Just((429, "")),
@@ -53,33 +53,75 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
+/// Streams of both services.
+fn streams() -> impl Strategy<Value = Stream> {
+    prop_oneof![Just("firehose:events"), Just("kinesis:events")]
+        .prop_map(|text| Stream::parse(text).unwrap())
+}
+
+/// An answer of the service with one entry a record.
+fn entries_of(service: Service, errors: &[Option<&str>]) -> Reply {
+    match service {
+        Service::Firehose => entries(errors),
+        Service::Kinesis => {
+            let entry = |error: &Option<&str>| match error {
+                None => r#"{"SequenceNumber":"1","ShardId":"s"}"#.to_owned(),
+                Some(code) => format!(r#"{{"ErrorCode":"{code}","ErrorMessage":"no"}}"#),
+            };
+            let entries: Vec<String> = errors.iter().map(entry).collect();
+            let (entries, failed) = (entries.join(","), errors.iter().flatten().count());
+            answered(200, &format!(r#"{{"FailedRecordCount":{failed},"Records":[{entries}]}}"#))
+        }
+    }
+}
+
 /// A service that remembers what it took.
-struct Service {
+struct Model {
+    stream: Stream,
     taken: Vec<u32>,
     /// How often a record was taken without the caller being told.
     untold: Vec<u32>,
     /// What the caller was told of, and so must not send again.
     told: Vec<bool>,
     poison: fn(usize) -> bool,
+    refuses: Refuses,
 }
 
-impl Service {
-    fn new(count: usize, poison: fn(usize) -> bool) -> Self {
-        Self { taken: vec![0; count], untold: vec![0; count], told: vec![false; count], poison }
+/// What a service refuses when one event in it is poison.
+#[derive(Debug, Clone, Copy)]
+enum Refuses {
+    Call,
+    Entry,
+}
+
+impl Model {
+    fn new(stream: Stream, count: usize, poison: fn(usize) -> bool, refuses: Refuses) -> Self {
+        let (taken, untold, told) = (vec![0; count], vec![0; count], vec![false; count]);
+        Self { stream, taken, untold, told, poison, refuses }
     }
 
-    fn call(&mut self, numbers: &[usize], fault: &Fault) -> Reply {
-        let poisoned = numbers.iter().any(|number| (self.poison)(*number));
-        match *fault {
-            Fault::None | Fault::Partial { .. } if poisoned => {
-                if let [number] = *numbers {
+    fn poisoned(&self, numbers: &[usize]) -> bool {
+        numbers.iter().any(|number| (self.poison)(*number))
+    }
+
+    fn call(&mut self, packs: &[Vec<usize>], fault: &Fault) -> Reply {
+        let numbers = &packs.concat();
+        match (fault.clone(), self.refuses) {
+            (Fault::None | Fault::Partial { .. }, Refuses::Call) if self.poisoned(numbers) => {
+                if let [number] = **numbers {
                     self.told[number] = true;
                 }
                 answered(400, r#"{"__type":"ValidationException"}"#)
             }
-            Fault::None => self.partial(numbers, |_| None),
+            (fault, _) => self.end(packs, numbers, &fault),
+        }
+    }
+
+    fn end(&mut self, packs: &[Vec<usize>], numbers: &[usize], fault: &Fault) -> Reply {
+        match *fault {
+            Fault::None => self.partial(packs, |_| None),
             Fault::Partial { divisor, remainder, code } => {
-                self.partial(numbers, |number| (number % divisor == remainder).then_some(code))
+                self.partial(packs, |number| (number % divisor == remainder).then_some(code))
             }
             Fault::Whole { status, code } => answered(status, &format!(r#"{{"__type":"{code}"}}"#)),
             Fault::NotJson(effect) => self.untold(numbers, effect, answered(200, "{\"Failed")),
@@ -94,23 +136,29 @@ impl Service {
         }
     }
 
+    /// Refuses the packs whose first number is `refused`, and those that hold poison.
     fn partial(
         &mut self,
-        numbers: &[usize],
+        packs: &[Vec<usize>],
         refused: impl Fn(usize) -> Option<&'static str>,
     ) -> Reply {
-        let errors: Vec<Option<&str>> = numbers.iter().map(|number| refused(*number)).collect();
-        for (number, error) in numbers.iter().zip(&errors) {
-            if error.is_none() {
-                self.taken[*number] += 1;
-                self.told[*number] = true;
+        let mut errors = Vec::new();
+        for pack in packs {
+            let poison = self.poisoned(pack).then_some("ValidationException");
+            let error = poison.or_else(|| refused(pack[0]));
+            if error.is_none() || (poison.is_some() && pack.len() == 1) {
+                pack.iter().for_each(|number| self.told[*number] = true);
             }
+            if error.is_none() {
+                pack.iter().for_each(|number| self.taken[*number] += 1);
+            }
+            errors.push(error);
         }
-        entries(&errors)
+        entries_of(self.stream.service, &errors)
     }
 
     fn untold(&mut self, numbers: &[usize], effect: Effect, reply: Reply) -> Reply {
-        if effect == Effect::Taken && !numbers.iter().any(|number| (self.poison)(*number)) {
+        if effect == Effect::Taken && !self.poisoned(numbers) {
             for number in numbers {
                 self.taken[*number] += 1;
                 self.untold[*number] += 1;
@@ -123,25 +171,22 @@ impl Service {
 /// Drives a delivery to its end as the edge does, and checks each call on the way.
 fn drive(
     delivery: &mut Delivery,
-    service: &mut Service,
+    service: &mut Model,
     faults: &[(Fault, u64, u32)],
     policy: Policy,
 ) -> Result<(Milliseconds, Health), TestCaseError> {
     let (mut now, mut health) = (0, Health::default());
     let mut faults = faults.iter();
     for _ in 0..100_000 {
-        let numbers: Vec<usize> = match delivery.step(now, &mut health) {
+        let packs: Vec<Vec<usize>> = match delivery.step(now, &mut health) {
             Step::Send { records, timeout_ms } => {
                 prop_assert!(timeout_ms > 0 && now + timeout_ms <= policy.deadline_ms);
-                prop_assert!((1..=firehose::MAX_RECORDS).contains(&records.len()));
-                let Stream::Firehose(name) = &stream();
-                let request = firehose::put_record_batch(
-                    &http::Uri::from_static("http://h/"),
-                    name,
-                    &records,
-                );
-                prop_assert!(request.unwrap().body().len() <= policy.call_bytes);
-                records.iter().map(|record| number(record)).collect()
+                let Stream { service, name } = &service.stream;
+                prop_assert!((1..=service.limits().records).contains(&records.len()));
+                let endpoint = http::Uri::from_static("http://h/");
+                let request = service.call(&endpoint, name, &records).unwrap();
+                prop_assert!(request.body().len() <= policy.call_bytes);
+                records.iter().map(numbers).collect()
             }
             Step::Wait { milliseconds } => {
                 prop_assert!(milliseconds > 0 && milliseconds <= Policy::CAP_MS);
@@ -150,14 +195,15 @@ fn drive(
             }
             Step::Spill | Step::Done => return Ok((now, health)),
         };
-        prop_assert!(numbers.is_sorted_by(|before, after| before < after), "in order, each once");
+        let sent = packs.concat();
+        prop_assert!(sent.is_sorted_by(|before, after| before < after), "in order, each once");
         prop_assert!(
-            !numbers.iter().any(|number| service.told[*number]),
+            !sent.iter().any(|number| service.told[*number]),
             "what is settled is not sent again"
         );
         let (fault, took_ms, random) = faults.next().cloned().unwrap_or((Fault::None, 1, 0));
         now += took_ms;
-        let reply = service.call(&numbers, &fault);
+        let reply = service.call(&packs, &fault);
         delivery.reply(reply, now, random, &mut health);
     }
     Err(TestCaseError::fail("does not end"))
@@ -168,13 +214,15 @@ proptest! {
     fn nothing_is_lost_and_nothing_doubled_but_what_was_taken_untold(
         count in 0_usize..1_200,
         faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..40),
-        call_bytes in 300_usize..20_000,
+        call_bytes in prop_oneof![300_usize..20_000, Just(1_048_576)],
+        stream in streams(),
+        packing in prop_oneof![Just(Packing::Off), Just(Packing::default())],
+        refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
         poison in prop_oneof![Just((|_| false) as fn(usize) -> bool), Just((|number| number % 97 == 5) as fn(usize) -> bool)],
     ) {
-        let policy = Policy { call_bytes, ..Policy::default() };
-        let records = (0..count).map(|index| record(&index.to_string())).collect();
-        let mut delivery = Delivery::new(&stream(), records, policy, 0);
-        let mut service = Service::new(count, poison);
+        let policy = Policy { call_bytes, packing, ..Policy::default() };
+        let mut delivery = Delivery::new(&stream, records(count), policy, 0);
+        let mut service = Model::new(stream, count, poison, refuses);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.records.len(), count);
@@ -198,14 +246,15 @@ proptest! {
     fn once_the_faults_are_over_everything_is_delivered(
         count in 1_usize..1_200,
         faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..4),
+        stream in streams(),
+        packing in prop_oneof![Just(Packing::Off), Just(Packing::default())],
     ) {
         let lasting = |fault: &Fault| matches!(fault, Fault::NotSent | Fault::Whole { status: 403 | 404, .. })
             || matches!(fault, Fault::Whole { code: "ResourceNotFoundException", .. });
         prop_assume!(!faults.iter().any(|(fault, ..)| lasting(fault)));
-        let policy = Policy { deadline_ms: 60_000, ..Policy::default() };
-        let records = (0..count).map(|index| record(&index.to_string())).collect();
-        let mut delivery = Delivery::new(&stream(), records, policy, 0);
-        let mut service = Service::new(count, |_| false);
+        let policy = Policy { deadline_ms: 60_000, packing, ..Policy::default() };
+        let mut delivery = Delivery::new(&stream, records(count), policy, 0);
+        let mut service = Model::new(stream, count, |_| false, Refuses::Call);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.problem, None);

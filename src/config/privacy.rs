@@ -1,0 +1,72 @@
+//! What may be told of people: `ip`, `gpc`, `dnt`, `consent`, `cookieless`, `scrub` and
+//! `sensitive_params`.
+
+use super::table::Table;
+use crate::enrich::ip::IpPolicy;
+use crate::enrich::page::SensitiveNames;
+use crate::privacy::{DeviceIds, Privacy, Wish};
+use crate::scrub::What;
+
+/// Whether the operator's secret is set, which hashes need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HasSecret {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+}
+
+const WISHES: [(&str, Wish); 3] =
+    [("accept", Wish::Accept), ("strip", Wish::Strip), ("refuse", Wish::Refuse)];
+
+const NEEDS_SECRET: &str =
+    "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
+
+/// Reads what the table says; what it does not say is as in `base`.
+pub fn privacy(table: &mut Table<'_>, base: &Privacy, has_secret: HasSecret) -> Privacy {
+    let mut privacy = base.clone();
+    let ips = [
+        ("truncate", IpPolicy::Truncate),
+        ("drop", IpPolicy::Drop),
+        ("hash", IpPolicy::Hash),
+        ("full", IpPolicy::Full),
+    ];
+    if let Some(ip) = table.choice("ip", &ips) {
+        privacy.ip = ip;
+        if ip == IpPolicy::Hash && has_secret == HasSecret::No {
+            table.refuse("ip", format!("= \"hash\" {NEEDS_SECRET}"));
+        }
+    }
+    privacy.gpc = table.choice("gpc", &WISHES).unwrap_or(privacy.gpc);
+    privacy.dnt = table.choice("dnt", &WISHES).unwrap_or(privacy.dnt);
+    if let Some(value) = table.optional("consent") {
+        table.nested("consent", value, |table| {
+            privacy.consent_denied =
+                table.choice("denied", &WISHES).unwrap_or(privacy.consent_denied);
+            privacy.consent_unknown =
+                table.choice("unknown", &WISHES).unwrap_or(privacy.consent_unknown);
+        });
+    }
+    if let Some(cookieless) = table.boolean("cookieless") {
+        privacy.device_ids = if cookieless { DeviceIds::Cookieless } else { DeviceIds::Sent };
+        if cookieless && has_secret == HasSecret::No {
+            table.refuse("cookieless", NEEDS_SECRET);
+        }
+    }
+    if let Some(kinds) = table.texts("scrub") {
+        privacy.scrub = What {
+            emails: kinds.iter().any(|kind| kind == "emails"),
+            cards: kinds.iter().any(|kind| kind == "cards"),
+        };
+        if kinds.iter().any(|kind| kind != "emails" && kind != "cards") {
+            table.refuse("scrub", "must list some of \"emails\", \"cards\"");
+        }
+    }
+    if let Some(names) = table.texts("sensitive_params") {
+        match SensitiveNames::parse(&names) {
+            Ok(names) => privacy.sensitive = names,
+            Err(error) => table.refuse("sensitive_params", error.to_string()),
+        }
+    }
+    privacy
+}

@@ -1,0 +1,102 @@
+//! Where events go: `routes`, and the streams that they name.
+
+use serde_json::{Map, Value};
+
+use super::table::Table;
+use crate::event::Level;
+use crate::route::{Condition, NamePattern, Route, Routes, SampleRate};
+use crate::sink::Stream;
+
+/// A stream, where `value` at `key` names one.
+pub fn stream(table: &mut Table<'_>, key: &str, value: Value) -> Option<Stream> {
+    let Value::String(text) = value else {
+        table.refuse(key, "must be a text of the form firehose:NAME or kinesis:NAME");
+        return None;
+    };
+    Stream::parse(&text).map_err(|error| table.refuse(key, error.to_string())).ok()
+}
+
+/// Reads `routes`, if the table has it.
+pub fn routes(table: &mut Table<'_>) -> Option<Routes> {
+    const LAST: &str =
+        "must end with a route that has no condition, so that every event has a stream";
+    let Value::Array(list) = table.optional("routes")? else {
+        table.refuse("routes", "must be a list of tables with conditions and `to`");
+        return None;
+    };
+    let count = list.len();
+    let read: Vec<Option<(Condition, Route)>> = list
+        .into_iter()
+        .enumerate()
+        .map(|(index, value)| table.nested(&format!("routes[{index}]"), value, route).flatten())
+        .collect();
+    let mut routes: Vec<(Condition, Route)> = read.into_iter().flatten().collect();
+    if routes.len() < count {
+        return None;
+    }
+    let catches_all = |(condition, _): &(Condition, Route)| *condition == Condition::default();
+    let last = routes.pop().filter(catches_all);
+    if let Some(index) = routes.iter().position(catches_all) {
+        let key = format!("routes[{index}]");
+        table.refuse(&key, "has no condition, so no event comes to the routes after it");
+        return None;
+    }
+    match last {
+        Some((_, otherwise)) => Some(Routes { routes, otherwise }),
+        None => {
+            table.refuse("routes", LAST);
+            None
+        }
+    }
+}
+
+fn route(table: &mut Table<'_>) -> Option<(Condition, Route)> {
+    let before = table.mistakes();
+    let condition = Condition {
+        level: table
+            .choice("level", &[("low", Level::Low), ("mid", Level::Mid), ("high", Level::High)]),
+        name: name(table),
+        tenant: table.text("tenant"),
+        bot: table.boolean("bot"),
+        metadata: metadata(table),
+    };
+    let sample = sample(table);
+    let to = table.required("to").and_then(|value| stream(table, "to", value));
+    let route = Route { to: to?, sample };
+    (table.mistakes() == before).then_some((condition, route))
+}
+
+fn name(table: &mut Table<'_>) -> Option<NamePattern> {
+    let value = table.optional("name")?;
+    let pattern = value.as_str().and_then(NamePattern::parse);
+    if pattern.is_none() {
+        table.refuse("name", "must be an event's name, in which a * stands for any characters");
+    }
+    pattern
+}
+
+fn metadata(table: &mut Table<'_>) -> Map<String, Value> {
+    match table.optional("metadata") {
+        None => Map::new(),
+        Some(Value::Object(wanted))
+            if !wanted.is_empty()
+                && !wanted.values().any(|value| value.is_object() || value.is_array()) =>
+        {
+            wanted
+        }
+        Some(_) => {
+            table
+                .refuse("metadata", "must be a table of keys, each with a text, number or boolean");
+            Map::new()
+        }
+    }
+}
+
+fn sample(table: &mut Table<'_>) -> Option<SampleRate> {
+    let value = table.optional("sample")?;
+    let rate = value.as_f64().and_then(SampleRate::parse);
+    if rate.is_none() {
+        table.refuse("sample", format!("must be a share above 0 and below 1, not {value}"));
+    }
+    rate
+}

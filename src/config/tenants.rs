@@ -1,0 +1,70 @@
+//! Whose beacon it is: `keys`, and what each tenant inherits from the whole.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::privacy::{HasSecret, privacy};
+use super::table::Table;
+use super::{origins, routes};
+use crate::tenant::{self, Tenant, Tenants};
+
+const KEYS: &str = "must be a table of write keys, each with a table that has `tenant`";
+
+/// Reads `origins`, the privacy settings, `routes` and `keys`.
+pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<Tenants> {
+    let origins = table.needed("origins", origins::origins);
+    let privacy = privacy(table, &Default::default(), has_secret);
+    let routes = table.needed("routes", routes::routes);
+    let keys = table.optional("keys");
+    let whole =
+        Tenant { name: tenant::DEFAULT.to_owned(), origins: origins?, privacy, routes: routes? };
+    match keys {
+        None => Some(Tenants::One(Box::new(whole))),
+        Some(Value::Object(keys)) if !keys.is_empty() => {
+            let count = keys.len();
+            let read = keys.into_iter().filter_map(|(key, value)| {
+                let tenant = one(table, &key, value, &whole, has_secret)?;
+                Some((key, tenant))
+            });
+            let tenants: HashMap<String, Tenant> = read.collect();
+            (tenants.len() == count).then_some(Tenants::ByKey(tenants))
+        }
+        Some(_) => {
+            table.refuse("keys", KEYS);
+            None
+        }
+    }
+}
+
+fn one(
+    table: &mut Table<'_>,
+    key: &str,
+    value: Value,
+    whole: &Tenant,
+    has_secret: HasSecret,
+) -> Option<Tenant> {
+    let path = format!("keys.{key}");
+    if !is_word(key, |byte| byte.is_ascii_alphanumeric()) {
+        table.refuse(&path, "is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -");
+        return None;
+    }
+    table.nested(&path, value, |table| {
+        let name = table.required("tenant")?;
+        let is_name =
+            |name: &&str| is_word(name, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let name = name.as_str().filter(is_name).map(str::to_owned);
+        if name.is_none() {
+            table.refuse("tenant", "must be a name of 1 to 64 of a-z 0-9 _ -");
+        }
+        let origins = table.inherited(&whole.origins, "origins", origins::origins);
+        let privacy = privacy(table, &whole.privacy, has_secret);
+        let routes = table.inherited(&whole.routes, "routes", routes::routes);
+        Some(Tenant { name: name?, origins: origins?, privacy, routes: routes? })
+    })?
+}
+
+fn is_word(text: &str, of_word: impl Fn(u8) -> bool) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| of_word(byte) || matches!(byte, b'_' | b'-'))
+}

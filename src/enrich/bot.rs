@@ -1,0 +1,335 @@
+//! Whether a program, not a person, sent a beacon, told from what it says of itself.
+//!
+//! Known names come from a generated table; besides these a word that ends in `bot`,
+//! `crawler` or `spider`, and an address to write to (`+http://…`), give a program away.
+//! An ordinary browser must never be taken for one: a miss is the lesser harm. What
+//! phone apps send with by default (okhttp, CFNetwork, Dalvik) is therefore no bot.
+
+use std::cmp::Ordering;
+
+use serde::Serialize;
+
+use super::tables::bots::MARKS;
+use super::user_agent::words::has;
+use super::user_agent::{cut, hints};
+use crate::context::ClientHints;
+
+/// The most bytes of a name that is told.
+const MAX_NAME_BYTES: usize = 64;
+
+/// A program that called itself one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bot {
+    /// What kind of program.
+    pub reason: Reason,
+    /// Its name, as it spells it, up to 64 bytes.
+    pub name: Option<String>,
+}
+
+impl Bot {
+    fn named(reason: Reason, name: &str) -> Self {
+        let name = cut(name, MAX_NAME_BYTES);
+        Self { reason, name: (!name.is_empty()).then(|| name.to_owned()) }
+    }
+}
+
+/// The kinds of program, as a query groups by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Fetches pages for a model or an assistant.
+    AiCrawler,
+    /// Keeps copies of pages.
+    Archiver,
+    /// A browser driven by a program that says so.
+    Automation,
+    /// Any other program that fetches pages.
+    Crawler,
+    /// Fetches feeds.
+    FeedReader,
+    /// A browser without a window.
+    Headless,
+    /// A client library or a command; also what a server that sends beacons itself uses.
+    HttpLibrary,
+    /// Fetches a page to show a card of it in a chat or a network.
+    LinkPreview,
+    /// Looks whether a site is up, or how fast.
+    Monitor,
+    /// There was no `User-Agent`, or an empty one.
+    NoUserAgent,
+    /// Looks for weaknesses or makes surveys.
+    Scanner,
+    /// Fetches pages for a search engine.
+    SearchEngine,
+}
+
+impl Reason {
+    /// The word that stands in a record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AiCrawler => "ai_crawler",
+            Self::Archiver => "archiver",
+            Self::Automation => "automation",
+            Self::Crawler => "crawler",
+            Self::FeedReader => "feed_reader",
+            Self::Headless => "headless",
+            Self::HttpLibrary => "http_library",
+            Self::LinkPreview => "link_preview",
+            Self::Monitor => "monitor",
+            Self::NoUserAgent => "no_user_agent",
+            Self::Scanner => "scanner",
+            Self::SearchEngine => "search_engine",
+        }
+    }
+}
+
+/// A name that programs bear at the start of a word, whatever its case.
+pub(super) struct Mark {
+    pub text: &'static str,
+    pub reason: Reason,
+}
+
+/// The program that sent a request with this `User-Agent` and these hints, if it was one.
+///
+/// Only the first 1,024 bytes of the agent are looked at.
+pub fn bot(user_agent: Option<&str>, hints: &ClientHints) -> Option<Bot> {
+    let agent = cut(user_agent.unwrap_or_default().trim(), super::user_agent::MAX_AGENT_BYTES);
+    if agent.is_empty() {
+        return Some(Bot { reason: Reason::NoUserAgent, name: None });
+    }
+    in_agent(agent).or_else(|| {
+        let mut names = hints::brands(hints.ua.as_deref()).map(|brand| brand.name);
+        let name = names.find(|name| name.starts_with("Headless"))?;
+        Some(Bot::named(Reason::Headless, name))
+    })
+}
+
+/// The first known name wins; then the first word that only a crawler would bear, or the
+/// product before the first address. Toolbars put addresses into old Internet Explorers.
+fn in_agent(agent: &str) -> Option<Bot> {
+    let bytes = agent.as_bytes();
+    let mut crawler = None;
+    let mut product = "";
+    let mut word = bytes;
+    let mut before = b' ';
+    for (at, &byte) in bytes.iter().enumerate() {
+        let Some(rest) = bytes.get(at..) else { break };
+        if byte.is_ascii_alphanumeric() && !before.is_ascii_alphanumeric() {
+            if let Some(mark) = mark(rest) {
+                return Some(Bot::named(mark.reason, name_at(rest)));
+            }
+            if !is_in_name(before) {
+                word = rest;
+            }
+        }
+        if byte == b'/' && is_in_name(before) {
+            product = name_at(word);
+        }
+        if crawler.is_none() {
+            if is_crawlers(rest) && !is_phone(word) {
+                crawler = Some(name_at(word));
+            } else if byte == b':' && is_address(word) && !has(agent, "MSIE") {
+                crawler = Some(product);
+            }
+        }
+        before = byte;
+    }
+    crawler.map(|name| Bot::named(Reason::Crawler, name))
+}
+
+fn is_address(word: &[u8]) -> bool {
+    word.starts_with(b"http://") || word.starts_with(b"https://")
+}
+
+/// Cubot makes phones.
+fn is_phone(word: &[u8]) -> bool {
+    starts_with(word, b"cubot")
+}
+
+/// Whether a word that only crawlers bear goes on, or ends, with `rest`.
+fn is_crawlers(rest: &[u8]) -> bool {
+    let starts = |with: &[u8]| starts_with(rest, with);
+    let ends = |with: &[u8]| {
+        let next = rest.get(with.len());
+        starts(with) && !next.is_some_and(u8::is_ascii_alphanumeric)
+    };
+    match rest.first().map(u8::to_ascii_lowercase) {
+        Some(b'b') => ends(b"bot") || ends(b"bots"),
+        Some(b'c') => starts(b"crawl") || ends(b"checker"),
+        Some(b'f') => ends(b"fetcher"),
+        Some(b's') => starts(b"spider") || starts(b"scrape"),
+        _ => false,
+    }
+}
+
+/// The mark that `rest` starts with. None is the start of another, so there is one candidate.
+fn mark(rest: &[u8]) -> Option<&'static Mark> {
+    let marks = match rest.first()?.to_ascii_lowercase() {
+        digit @ b'0'..=b'9' => MARKS.get(usize::from(digit.wrapping_sub(b'0')))?,
+        letter => MARKS.get(usize::from(letter.wrapping_sub(b'a')).saturating_add(10))?,
+    };
+    let after = marks.partition_point(|mark| compare(mark.text, rest) != Ordering::Greater);
+    let mark = marks.get(after.checked_sub(1)?)?;
+    let (start, next) = rest.split_at_checked(mark.text.len())?;
+    let ends = !mark.text.ends_with(|last: char| last.is_ascii_alphabetic())
+        || !next.first().is_some_and(u8::is_ascii_lowercase);
+    (start.eq_ignore_ascii_case(mark.text.as_bytes()) && ends).then_some(mark)
+}
+
+/// The order of two texts, whatever their case.
+fn compare(left: &str, right: &[u8]) -> Ordering {
+    for (left, right) in left.bytes().zip(right) {
+        let order = left.to_ascii_lowercase().cmp(&right.to_ascii_lowercase());
+        if order.is_ne() {
+            return order;
+        }
+    }
+    left.len().cmp(&right.len())
+}
+
+/// Whether `text` starts with `start`, whatever its case.
+fn starts_with(text: &[u8], start: &[u8]) -> bool {
+    text.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start))
+}
+
+/// The word, hyphens and dots included, at the start of `rest`.
+fn name_at(rest: &[u8]) -> &str {
+    let name = rest.split(|byte| !is_in_name(*byte)).next().unwrap_or_default();
+    std::str::from_utf8(name).unwrap_or_default().trim_end_matches(['-', '_', '.'])
+}
+
+fn is_in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tables::browsers::PRODUCTS;
+    use super::*;
+
+    fn told(agent: &str) -> Option<(&'static str, Option<String>)> {
+        bot(Some(agent), &ClientHints::default()).map(|bot| (bot.reason.as_str(), bot.name))
+    }
+
+    #[test]
+    fn programs_are_told_by_what_they_call_themselves() {
+        let cases = [
+            (
+                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                "search_engine",
+                "Googlebot",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.6478.126 Mobile Safari/537.36 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                "search_engine",
+                "Googlebot",
+            ),
+            (
+                "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/116.0.1938.76 Safari/537.36",
+                "search_engine",
+                "bingbot",
+            ),
+            (
+                "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+                "ai_crawler",
+                "GPTBot",
+            ),
+            (
+                "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; ClaudeBot/1.0; +claudebot@anthropic.com)",
+                "ai_crawler",
+                "ClaudeBot",
+            ),
+            (
+                "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+                "link_preview",
+                "facebookexternalhit",
+            ),
+            (
+                "Mozilla/5.0 (compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
+                "monitor",
+                "UptimeRobot",
+            ),
+            ("curl/8.7.1", "http_library", "curl"),
+            ("python-requests/2.32.3", "http_library", "python-requests"),
+            ("Python/3.12 aiohttp/3.9.5", "http_library", "Python"),
+            ("Go-http-client/2.0", "http_library", "Go-http-client"),
+            ("axios/1.7.2", "http_library", "axios"),
+            ("node", "http_library", "node"),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.6478.126 Safari/537.36",
+                "headless",
+                "HeadlessChrome",
+            ),
+            ("Mozilla/5.0 (compatible; NeverSeenBefore-Bot/1.0)", "crawler", "NeverSeenBefore-Bot"),
+            (
+                "Mozilla/5.0 (compatible; Fresh/0.1; +https://fresh.example/about)",
+                "crawler",
+                "Fresh",
+            ),
+        ];
+        for (agent, reason, name) in cases {
+            assert_eq!(told(agent), Some((reason, Some(name.to_owned()))), "{agent}");
+        }
+    }
+
+    #[test]
+    fn people_and_their_apps_are_let_alone() {
+        for agent in [
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 9; CUBOT_X19) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 9; CUBOT NOTE 20) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+            "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1; SV1; http://bsalsa.com)",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/21F90 [FBAN/FBIOS;FBAV/469.0.0.32.112]",
+            "okhttp/4.12.0",
+            "MyApp/7 CFNetwork/1496.0.7 Darwin/23.5.0",
+            "Dalvik/2.1.0 (Linux; U; Android 13; SM-A536B Build/TP1A.220624.014)",
+        ] {
+            assert_eq!(told(agent), None, "{agent}");
+        }
+    }
+
+    #[test]
+    fn who_says_nothing_is_no_browser() {
+        let hints = ClientHints::default();
+        let silent = Some(Bot { reason: Reason::NoUserAgent, name: None });
+        assert_eq!(bot(None, &hints), silent);
+        assert_eq!(bot(Some(" "), &hints), silent);
+    }
+
+    #[test]
+    fn a_hidden_window_shows_in_the_hints() {
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
+        let ua = Some(r#""HeadlessChrome";v="126", "Chromium";v="126""#.to_owned());
+        let found = bot(Some(agent), &ClientHints { ua, ..ClientHints::default() });
+        assert_eq!(found.map(|bot| bot.reason), Some(Reason::Headless));
+    }
+
+    #[test]
+    fn the_tables_are_as_the_lookups_need_them() {
+        assert_eq!(MARKS.len(), 36);
+        for (marks, first) in MARKS.iter().zip(('0'..='9').chain('a'..='z')) {
+            assert!(marks.iter().all(|mark| mark.text.to_ascii_lowercase().starts_with(first)));
+        }
+        for pair in MARKS.iter().flat_map(|marks| marks.windows(2)) {
+            let [left, right] = [pair[0].text, pair[1].text].map(str::to_ascii_lowercase);
+            assert!(left < right && !right.starts_with(&left), "{left} {right}");
+        }
+        for pair in PRODUCTS.windows(2) {
+            assert!(pair[0].token < pair[1].token, "{}", pair[1].token);
+        }
+        for product in PRODUCTS {
+            assert!(!product.token.bytes().any(|byte| byte.is_ascii_uppercase()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_a_name_is_short(agent in ".*|([A-Za-z+/. -]{0,90}(bot|curl/|http://).{0,90}){1,20}") {
+            let found = bot(Some(&agent), &ClientHints::default());
+            let name = found.and_then(|bot| bot.name);
+            prop_assert!(name.is_none_or(|name| !name.is_empty() && name.len() <= MAX_NAME_BYTES));
+        }
+    }
+}

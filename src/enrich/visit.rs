@@ -1,0 +1,105 @@
+//! Where an event happened on the web and where its visitor came from, told of addresses
+//! that were first rid of what nobody should keep.
+
+use std::borrow::Cow;
+
+use super::Facts;
+use super::campaign::{self, Campaign};
+use super::page::{self, SensitiveNames};
+use super::referrer::{self, Referrer};
+use crate::clean::Repairs;
+use crate::event::Event;
+use crate::privacy::Reason;
+use crate::scrub::{self, What};
+
+/// The parts of an event's addresses.
+#[derive(Debug, Default)]
+pub struct Visit {
+    /// The host of the page, in lower case.
+    pub host: Option<String>,
+    /// The path of the page.
+    pub path: Option<String>,
+    /// What the page's address tells of a campaign.
+    pub campaign: Campaign,
+    /// What the referrer tells.
+    pub referrer: Option<Referrer>,
+}
+
+/// The name of the repair that took out the value of a sensitive parameter.
+const SENSITIVE: &str = "sensitive_parameter";
+
+/// The name of the repair that took out an identifier that was to be left out.
+const IDENTIFIER: &str = "identifier";
+
+/// Rids `event` of what its tenant does not want to keep, and reads its addresses.
+pub fn visit(
+    event: &mut Event,
+    facts: &Facts<'_>,
+    stripped: Option<Reason>,
+    repairs: &mut Repairs,
+) -> Visit {
+    let privacy = &facts.tenant.privacy;
+    without(event, &privacy.sensitive, SENSITIVE, repairs);
+    scrub(event, privacy.scrub, repairs);
+    let mut campaign = event.url.as_deref().and_then(query_of).map(campaign::campaign);
+    if stripped.is_some() {
+        without(event, &campaign::click_id_names(), IDENTIFIER, repairs);
+        campaign.iter_mut().for_each(|campaign| campaign.click_id = None);
+    }
+    let page = event.url.as_deref().and_then(page::parse);
+    let host = page.as_ref().map(|page| page.host.clone().into_owned());
+    let internal = &facts.enrichment.internal_domains;
+    Visit {
+        path: page.map(|page| page.path.to_owned()),
+        referrer: referrer::referrer(event.referrer.as_deref(), host.as_deref(), internal),
+        host,
+        campaign: campaign.unwrap_or_default(),
+    }
+}
+
+fn query_of(url: &str) -> Option<&str> {
+    let (_, query) = url.split('#').next()?.split_once('?')?;
+    Some(query)
+}
+
+/// Takes the values of the parameters that `names` names out of the event's addresses.
+fn without(event: &mut Event, names: &SensitiveNames, rule: &'static str, repairs: &mut Repairs) {
+    for (address, pointer) in [(&mut event.url, "/url"), (&mut event.referrer, "/referrer")] {
+        let Some(url) = address else { continue };
+        if let Cow::Owned(rid) = page::without_sensitive(url, names).url {
+            *url = rid;
+            repairs.note(rule, pointer);
+        }
+    }
+}
+
+/// Takes out of the event's texts what looks like personal data.
+fn scrub(event: &mut Event, what: What, repairs: &mut Repairs) {
+    if what == What::default() {
+        return;
+    }
+    let texts = [
+        (&mut event.url, "/url"),
+        (&mut event.referrer, "/referrer"),
+        (&mut event.title, "/title"),
+    ];
+    for (text, pointer) in texts {
+        let Some(text) = text else { continue };
+        let scrubbed = scrub::text(text, what);
+        let counts = [(scrubbed.emails, scrub::Kind::Email), (scrubbed.cards, scrub::Kind::Card)];
+        let Cow::Owned(rid) = scrubbed.text else { continue };
+        *text = rid;
+        for (_, kind) in counts.iter().filter(|(count, _)| *count > 0) {
+            repairs.note(kind.repair(), pointer);
+        }
+    }
+    for (object, root) in [(&mut event.props, "/props"), (&mut event.metadata, "/metadata")] {
+        let members = object.iter_mut().flat_map(|object| object.iter_mut());
+        for (key, value) in members {
+            scrub::value(value, what, &mut |pointer, kind| {
+                let member = format!("{root}{}{pointer}", crate::failed::pointer_step(key));
+                repairs.note(kind.repair(), &member);
+            });
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What may be told of a person: the operator's policy, and what the person asked for.
+//!
+//! The strictest answer wins. To strip is to leave out what tells one device or person
+//! from another; to refuse is to keep nothing of the beacon but a count.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::context::Signals;
+use crate::enrich::ip::IpPolicy;
+use crate::enrich::page::SensitiveNames;
+use crate::scrub::What;
+
+/// The operator's policy for one tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Privacy {
+    /// What becomes of addresses.
+    pub ip: IpPolicy,
+    /// What `Sec-GPC: 1` does.
+    pub gpc: Wish,
+    /// What `DNT: 1` does.
+    pub dnt: Wish,
+    /// What a `consent` of `denied` does.
+    pub consent_denied: Wish,
+    /// What an absent `consent` does.
+    pub consent_unknown: Wish,
+    /// Where device ids come from.
+    pub device_ids: DeviceIds,
+    /// What is taken out of texts.
+    pub scrub: What,
+    /// The parameters whose values are taken out of addresses.
+    pub sensitive: SensitiveNames,
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self {
+            ip: IpPolicy::default(),
+            gpc: Wish::Strip,
+            dnt: Wish::Accept,
+            consent_denied: Wish::Strip,
+            consent_unknown: Wish::Accept,
+            device_ids: DeviceIds::default(),
+            scrub: What::default(),
+            sensitive: SensitiveNames::default(),
+        }
+    }
+}
+
+/// What a wish does to a beacon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wish {
+    /// Nothing.
+    Accept,
+    /// Identifiers are left out.
+    Strip,
+    /// The beacon is dropped.
+    Refuse,
+}
+
+/// Where device ids come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceIds {
+    /// The beacon.
+    #[default]
+    Sent,
+    /// A day's secret salt, the address and the user agent: nothing is stored on the device.
+    Cookieless,
+}
+
+/// Whose wish was followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Global Privacy Control.
+    Gpc,
+    /// Do Not Track.
+    Dnt,
+    /// The beacon's `consent`, or that it has none.
+    Consent,
+}
+
+/// What the beacon says of its person's consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// Given.
+    Granted,
+    /// Withheld, or withdrawn.
+    Denied,
+}
+
+impl Consent {
+    /// Takes `granted` or `denied`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "granted" => Some(Self::Granted),
+            "denied" => Some(Self::Denied),
+            _ => None,
+        }
+    }
+}
+
+/// How a beacon stands with the wishes that bear on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// All of it may be told.
+    Free,
+    /// Identifiers are left out.
+    Stripped(Reason),
+    /// It is dropped.
+    Refused(Reason),
+}
+
+impl Privacy {
+    /// The strictest of what the browser's signals and the beacon's consent come to. A
+    /// consent that is neither given nor withheld in so many words counts as unknown.
+    pub fn standing(&self, signals: Signals, consent: Option<Consent>) -> Standing {
+        let consent = match consent {
+            Some(Consent::Granted) => Wish::Accept,
+            Some(Consent::Denied) => self.consent_denied,
+            None => self.consent_unknown,
+        };
+        let gpc = if signals.gpc { self.gpc } else { Wish::Accept };
+        let dnt = if signals.dnt { self.dnt } else { Wish::Accept };
+        let wishes = [(consent, Reason::Consent), (gpc, Reason::Gpc), (dnt, Reason::Dnt)];
+        let of =
+            |wished| wishes.iter().find(|(wish, _)| *wish == wished).map(|(_, reason)| *reason);
+        match (of(Wish::Refuse), of(Wish::Strip)) {
+            (Some(reason), _) => Standing::Refused(reason),
+            (None, Some(reason)) => Standing::Stripped(reason),
+            (None, None) => Standing::Free,
+        }
+    }
+}
+
+/// What a raw beacon says of consent; its form is judged later.
+pub fn consent(fields: &Map<String, Value>) -> Option<Consent> {
+    fields.get("consent")?.as_str().map(str::trim).and_then(Consent::parse)
+}
+
+/// The fields that tell one device or person from another.
+const IDENTIFIERS: [&str; 3] = ["device_id", "session_id", "user_id"];
+
+/// Takes the identifiers out of a raw beacon.
+pub fn strip(fields: &mut Map<String, Value>) {
+    IDENTIFIERS.iter().for_each(|field| drop(fields.remove(*field)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(gpc: Wish, dnt: Wish, consent_denied: Wish, consent_unknown: Wish) -> Privacy {
+        Privacy { gpc, dnt, consent_denied, consent_unknown, ..Privacy::default() }
+    }
+
+    #[test]
+    fn the_strictest_wish_wins_and_is_named() {
+        use Wish::{Accept, Refuse, Strip};
+        let none = Signals::default();
+        let gpc = Signals { gpc: true, dnt: false };
+        let both = Signals { gpc: true, dnt: true };
+        let cases = [
+            (policy(Strip, Strip, Strip, Accept), none, None, Standing::Free),
+            (policy(Accept, Accept, Accept, Accept), both, Some(Consent::Denied), Standing::Free),
+            (policy(Strip, Accept, Refuse, Accept), gpc, None, Standing::Stripped(Reason::Gpc)),
+            (policy(Strip, Refuse, Strip, Accept), both, None, Standing::Refused(Reason::Dnt)),
+            (
+                policy(Strip, Accept, Refuse, Accept),
+                gpc,
+                Some(Consent::Denied),
+                Standing::Refused(Reason::Consent),
+            ),
+            (policy(Strip, Accept, Refuse, Strip), none, None, Standing::Stripped(Reason::Consent)),
+            (policy(Accept, Accept, Refuse, Refuse), none, Some(Consent::Granted), Standing::Free),
+            (
+                policy(Refuse, Accept, Refuse, Refuse),
+                gpc,
+                Some(Consent::Granted),
+                Standing::Refused(Reason::Gpc),
+            ),
+        ];
+        for (privacy, signals, consent, standing) in cases {
+            assert_eq!(privacy.standing(signals, consent), standing, "{signals:?} {consent:?}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! JSON read without loss: no key of an object is dropped for coming twice, no digit of a
+//! number, and no beacon for a text that was cut inside of a character.
+//!
+//! Each value is read from its own text by its first byte, so that nothing in a text can
+//! pass for a number or a raw value of serde_json's own. Depth is checked before it is
+//! descended.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
+
+use crate::failed::{Code, Violation, pointer_step, shown};
+
+/// Reads one beacon.
+pub struct Reader {
+    /// Levels of objects and arrays, the beacon itself included.
+    pub max_depth: usize,
+    /// The pointers of the texts that held half of a surrogate pair; it is U+FFFD now.
+    pub mended: Vec<String>,
+}
+
+/// Where a value stands; its pointer is written only when it is told.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    depth: usize,
+    step: Option<(&'a Place<'a>, Step<'a>)>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl Reader {
+    /// Reads the text of an object.
+    pub fn beacon(&mut self, text: &str) -> Result<Map<String, Value>, Violation> {
+        self.object(text, Place { depth: 1, step: None })
+    }
+
+    fn object(&mut self, text: &str, place: Place<'_>) -> Result<Map<String, Value>, Violation> {
+        self.check(place)?;
+        let Fields(fields) = serde_json::from_str(text).map_err(not_json)?;
+        let mut object = Map::new();
+        for (key, raw) in fields {
+            let inner = place.inner(Step::Key(&key));
+            let value = self.value(raw, inner)?;
+            if object.contains_key(&key) {
+                return Err(comes_twice(&key, inner.pointer()));
+            }
+            object.insert(key, value);
+        }
+        Ok(object)
+    }
+
+    fn array(&mut self, text: &str, place: Place<'_>) -> Result<Value, Violation> {
+        self.check(place)?;
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
+        let values = items.into_iter().enumerate();
+        let values = values.map(|(index, raw)| self.value(raw, place.inner(Step::Index(index))));
+        values.collect::<Result<_, _>>().map(Value::Array)
+    }
+
+    fn value(&mut self, raw: &RawValue, place: Place<'_>) -> Result<Value, Violation> {
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'{') => self.object(text, place).map(Value::Object),
+            Some(b'[') => self.array(text, place),
+            Some(b'"') => self.text(text, place),
+            Some(b't' | b'f') => serde_json::from_str(text).map(Value::Bool).map_err(not_json),
+            Some(b'n') => Ok(Value::Null),
+            _ => serde_json::from_str::<Number>(text).map(Value::Number).map_err(not_json),
+        }
+    }
+
+    fn text(&mut self, text: &str, place: Place<'_>) -> Result<Value, Violation> {
+        if let Ok(whole) = serde_json::from_str(text) {
+            return Ok(Value::String(whole));
+        }
+        let Wtf8(bytes) = serde_json::from_str(text).map_err(not_json)?;
+        self.mended.push(place.pointer());
+        Ok(Value::String(without_lone_surrogates(bytes)))
+    }
+
+    fn check(&self, place: Place<'_>) -> Result<(), Violation> {
+        if place.depth <= self.max_depth {
+            return Ok(());
+        }
+        let message = format!("beacon is nested deeper than {} levels", self.max_depth);
+        Err(Violation::whole(Code::TooDeep, message))
+    }
+}
+
+impl<'a> Place<'a> {
+    fn inner(&'a self, step: Step<'a>) -> Place<'a> {
+        Place { depth: self.depth.saturating_add(1), step: Some((self, step)) }
+    }
+
+    fn pointer(self) -> String {
+        let Some((outer, step)) = self.step else {
+            return String::new();
+        };
+        let outer = outer.pointer();
+        match step {
+            Step::Key(key) => outer + &pointer_step(key),
+            Step::Index(index) => format!("{outer}/{index}"),
+        }
+    }
+}
+
+fn comes_twice(key: &str, pointer: String) -> Violation {
+    let message = format!("{} comes twice", shown(key));
+    Violation { pointer, ..Violation::whole(Code::DuplicateField, message) }
+}
+
+fn not_json(error: serde_json::Error) -> Violation {
+    Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"))
+}
+
+/// Half of a surrogate pair, three bytes as WTF-8 writes it, is what is left of a character
+/// that a script cut in two.
+fn without_lone_surrogates(bytes: Vec<u8>) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        // Of the three bytes only the first makes a chunk with U+FFFD of its own.
+        if chunk.invalid().first() == Some(&0xed) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+/// Every field of an object in the order of its text, repeats included.
+pub struct Fields<'a>(pub Vec<(String, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    /// The fields, when none comes twice.
+    pub fn each_once(self) -> Result<Vec<(String, &'a RawValue)>, Violation> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        match names.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first()))
+        {
+            Some(Some(name)) => Err(comes_twice(name, pointer_step(name))),
+            _ => Ok(self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The bytes of a JSON text whose escapes may name half of a surrogate pair.
+struct Wtf8(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Wtf8 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Wtf8;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Wtf8(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<(Value, Vec<String>), (Code, String, String)> {
+        let mut reader = Reader { max_depth: 4, mended: Vec::new() };
+        match reader.beacon(text) {
+            Ok(object) => Ok((Value::Object(object), reader.mended)),
+            Err(violation) => Err((violation.code, violation.pointer, violation.message)),
+        }
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_refused_wherever_it_stands() {
+        for (text, pointer, key) in [
+            (r#"{"a":1,"a":1}"#, "/a", "a"),
+            (r#"{"props":{"price":1,"x":[{"b/c":1,"b\u002fc":2}]}}"#, "/props/x/0/b~1c", "b/c"),
+            (r#"{"metadata":{"":1,"":2}}"#, "/metadata/", ""),
+        ] {
+            let expected = (Code::DuplicateField, pointer.to_owned(), format!("{key} comes twice"));
+            assert_eq!(read(text).unwrap_err(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_serde_json_calls_its_own_is_data_like_any_other() {
+        for text in [
+            r#"{"a":{"$serde_json::private::Number":"19.90"}}"#,
+            r#"{"a":{"$serde_json::private::RawValue":"{\"x\":1}"}}"#,
+        ] {
+            let (value, _) = read(text).unwrap();
+            assert_eq!(serde_json::to_string(&value).unwrap(), text);
+        }
+        let hidden = r#"{"\u0024serde_json::private::Number":"1"}"#;
+        assert_eq!(read(hidden).unwrap().0.as_object().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_becomes_a_replacement_and_is_told() {
+        for (text, title) in [
+            (r#"{"title":"cut \ud83d"}"#, "cut \u{fffd}"),
+            (r#"{"title":"\ude00 cut"}"#, "\u{fffd} cut"),
+            (r#"{"title":"\ud83d\ud83d\ude00ä"}"#, "\u{fffd}\u{1f600}ä"),
+            (r#"{"title":"\ud83d\\u0041"}"#, "\u{fffd}\\u0041"),
+        ] {
+            let (value, mended) = read(text).unwrap();
+            assert_eq!((value, mended), (json!({"title": title}), vec!["/title".to_owned()]));
+        }
+        assert_eq!(read(r#"{"props":{"x":["\ud83d"]}}"#).unwrap().1, ["/props/x/0"]);
+        assert_eq!(read(r#"{"title":"\ud83d\ude00"}"#).unwrap().1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn depth_counts_objects_and_arrays_and_not_brackets_in_texts() {
+        for (text, fits) in [
+            (r#"{"a":[{"b":["]]]{{{["]}]}"#, true),
+            (r#"{"a":[[[]]],"b":{"c":{"d":{}}}}"#, true),
+            (r#"{"a":[{"b":[[]]}]}"#, false),
+            (r#"{"a":[[[{}]]]}"#, false),
+        ] {
+            let refused = read(text).is_err_and(|(code, ..)| code == Code::TooDeep);
+            assert_eq!(!refused, fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_keep_every_digit() {
+        let text = r#"{"a":[0.10,1e+3,123456789012345678901234567890,-0,true,null]}"#;
+        assert_eq!(serde_json::to_string(&read(text).unwrap().0).unwrap(), text);
+    }
+}

@@ -1,0 +1,100 @@
+//! Ids that last a day: keyed hashes under a salt that is made from the operator's secret
+//! and the date, and is the same in every isolate with nothing stored.
+//!
+//! Without the secret nobody can go back from an id, nor join the ids of two days; who
+//! holds the secret can, for as long as it is not replaced.
+
+use std::fmt;
+
+use chrono::NaiveDate;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// The operator's secret, which never leaves this module.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Shorter ones could be guessed.
+    pub const MIN_CHARS: usize = 32;
+
+    /// Takes a text of at least [`Self::MIN_CHARS`] characters.
+    pub fn parse(text: String) -> Option<Self> {
+        (text.chars().count() >= Self::MIN_CHARS).then_some(Self(text))
+    }
+
+    /// The salt of the UTC day `date`.
+    pub fn salt_of(&self, date: NaiveDate) -> Salt {
+        Salt(keyed(self.0.as_bytes(), &["headwater salt", &date.to_string()]))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
+/// The salt of one day.
+pub struct Salt([u8; 32]);
+
+impl Salt {
+    /// The id of whatever `parts` name together: 128 bits in 32 hexadecimal digits.
+    pub fn id(&self, parts: &[&str]) -> String {
+        let bytes = keyed(&self.0, parts);
+        bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// HMAC-SHA256 of `parts`, each with its length, so that no two lists read the same.
+fn keyed(key: &[u8], parts: &[&str]) -> [u8; 32] {
+    // HMAC takes a key of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::parse(text.repeat(32)).unwrap()
+    }
+
+    #[test]
+    fn an_id_lasts_a_day_and_needs_the_secret() {
+        let monday: NaiveDate = "2026-11-16".parse().unwrap();
+        let tuesday: NaiveDate = "2026-11-17".parse().unwrap();
+        let id = secret("a").salt_of(monday).id(&["shop", "203.0.113.77"]);
+        assert_eq!(id, secret("a").salt_of(monday).id(&["shop", "203.0.113.77"]));
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        for other in [
+            secret("a").salt_of(tuesday).id(&["shop", "203.0.113.77"]),
+            secret("b").salt_of(monday).id(&["shop", "203.0.113.77"]),
+            secret("a").salt_of(monday).id(&["shop2", "03.0.113.77"]),
+            secret("a").salt_of(monday).id(&["shop203.0.113.77"]),
+        ] {
+            assert_ne!(id, other);
+        }
+    }
+
+    #[test]
+    fn the_hash_is_hmac_sha256() {
+        // RFC 4231, test case 2, whose one part here is preceded by its length.
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap();
+        mac.update(b"what do ya want for nothing?");
+        let bytes = mac.finalize().into_bytes();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn a_short_secret_is_none_and_a_secret_is_not_shown() {
+        assert_eq!(Secret::parse("x".repeat(31)), None);
+        assert_eq!(format!("{:?}", secret("a")), "Secret");
+    }
+}

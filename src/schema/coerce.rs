@@ -1,0 +1,110 @@
+//! Turns texts into what the schema wants in their place, as forms and tags send them.
+//!
+//! `"19.90"` becomes `19.90` and `"true"` becomes `true`, and only where the declared type
+//! does not allow a string. The number keeps its digits. What is not the text of a JSON
+//! number or boolean, to the byte, stays and fails its rule later.
+
+use serde_json::{Map, Number, Value};
+
+use super::Schema;
+use super::rule::{NodeId, Others, Rule, Types};
+use super::view::View;
+use super::walk::Path;
+
+/// Told of each repair: where, and the value as it was sent.
+pub type Repaired<'a> = dyn FnMut(String, Value) + 'a;
+
+/// Repairs the members of an object that node `id` describes.
+pub fn object(
+    schema: &Schema,
+    id: NodeId,
+    members: &mut Map<String, Value>,
+    path: &Path<'_>,
+    repaired: &mut Repaired<'_>,
+) {
+    for rule in schema.node(id) {
+        match rule {
+            Rule::Ref(id) => object(schema, *id, members, path, repaired),
+            Rule::Members { named, .. } => {
+                for (name, id) in *named {
+                    if let Some(member) = members.get_mut(*name) {
+                        value(schema, *id, member, &Path::Member(path, name), repaired);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn value(
+    schema: &Schema,
+    id: NodeId,
+    value: &mut Value,
+    path: &Path<'_>,
+    repaired: &mut Repaired<'_>,
+) {
+    match value {
+        Value::Object(members) => object(schema, id, members, path, repaired),
+        Value::Array(items) => array(schema, id, items, path, repaired),
+        Value::String(text) => {
+            if let Some(wanted) = read(text, types(schema, id)) {
+                let original = std::mem::replace(value, wanted);
+                repaired(path.pointer(), original);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn array(
+    schema: &Schema,
+    id: NodeId,
+    items: &mut [Value],
+    path: &Path<'_>,
+    repaired: &mut Repaired<'_>,
+) {
+    for rule in schema.node(id) {
+        match rule {
+            Rule::Ref(id) => array(schema, *id, items, path, repaired),
+            Rule::Items { prefix, others } => {
+                let others = match others {
+                    Others::Each(id) => Some(id),
+                    _ => None,
+                };
+                let nodes = prefix.iter().chain(others.into_iter().cycle());
+                for ((index, item), id) in items.iter_mut().enumerate().zip(nodes) {
+                    value(schema, *id, item, &Path::Item(path, index), repaired);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The types that a node allows, by its own `type` and those of what it refers to.
+fn types(schema: &Schema, id: NodeId) -> Types {
+    let all = |types: Types, rule: &Rule| match rule {
+        Rule::Type(allowed) => types.and(*allowed),
+        Rule::Ref(id) => types.and(self::types(schema, *id)),
+        _ => types,
+    };
+    schema.node(id).iter().fold(Types::ALL, all)
+}
+
+/// What `text` stands for when a value of `types` is wanted, none of which is a string.
+fn read(text: &str, types: Types) -> Option<Value> {
+    match text {
+        _ if types.meets(Types::STRING) => None,
+        "true" | "false" => types.meets(Types::BOOLEAN).then(|| Value::Bool(text == "true")),
+        _ => number(text, types).map(Value::Number),
+    }
+}
+
+fn number(text: &str, types: Types) -> Option<Number> {
+    // The reader would skip blanks around the number.
+    let bare = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        && text.ends_with(|last: char| last.is_ascii_digit());
+    let number = bare.then(|| serde_json::from_str::<Number>(text).ok()).flatten()?;
+    types.meets(View::Number(number.as_str()).types()).then_some(number)
+}

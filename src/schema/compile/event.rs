@@ -1,0 +1,136 @@
+//! A schema of the catalogue: a JSON Schema, and what it says of the event itself.
+
+use serde_json::{Map, Value};
+
+use super::super::rule::Node;
+use super::{Error, schema};
+
+/// One event, ready to be written down.
+#[derive(Debug)]
+pub struct Event {
+    /// The file's name without `.json`.
+    pub name: String,
+    /// `$id`.
+    pub id: String,
+    /// `x-version`.
+    pub version: String,
+    /// `x-level`.
+    pub level: Option<Level>,
+    /// `x-opening`.
+    pub opens_session: bool,
+    /// `x-partition`.
+    pub partition: Vec<String>,
+    /// The compiled schema.
+    pub nodes: &'static [Node],
+}
+
+/// `x-level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// `low`.
+    Low,
+    /// `mid`.
+    Mid,
+    /// `high`.
+    High,
+}
+
+/// Compiles the file `file_name`, whose content is `content`.
+pub fn compile(file_name: &str, content: &str) -> Result<Event, Error> {
+    let name = file_name
+        .strip_suffix(".json")
+        .filter(|name| is_name(name))
+        .ok_or_else(|| error("file name", "must be [a-z][a-z0-9_.]{0,63} and .json"))?;
+    let document: Value = serde_json::from_str(content)
+        .map_err(|problem| error("file", format!("is no JSON: {problem}")))?;
+    let Value::Object(mut keywords) = document else {
+        return Err(error("file", "must be an object"));
+    };
+    for (keyword, wanted) in [
+        ("$schema", Some("https://json-schema.org/draft/2020-12/schema".to_owned())),
+        ("$id", Some(format!("/schemas/{name}.json"))),
+        ("title", None),
+        ("description", None),
+    ] {
+        match (keywords.get(keyword), wanted) {
+            (Some(Value::String(found)), Some(wanted)) if *found == wanted => {}
+            (_, Some(wanted)) => return Err(error(keyword, format!("must be {wanted:?}"))),
+            (Some(Value::String(found)), None) if !found.is_empty() => {}
+            (_, None) => return Err(error(keyword, "must be a text")),
+        }
+    }
+    Ok(Event {
+        name: name.to_owned(),
+        id: format!("/schemas/{name}.json"),
+        version: version(&mut keywords)?,
+        level: level(&mut keywords)?,
+        opens_session: opening(&mut keywords)?,
+        partition: partition(&mut keywords)?,
+        nodes: schema(&Value::Object(keywords))?,
+    })
+}
+
+fn error(keyword: &str, problem: impl Into<String>) -> Error {
+    Error { pointer: String::new(), keyword: keyword.to_owned(), problem: problem.into() }
+}
+
+/// As `EventName` has it.
+fn is_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'))
+}
+
+fn version(keywords: &mut Map<String, Value>) -> Result<String, Error> {
+    match keywords.remove("x-version") {
+        Some(Value::String(version)) if is_version(&version) => Ok(version),
+        Some(_) => Err(error("x-version", "must be a semantic version such as \"1.0.0\"")),
+        None => Err(error("x-version", "is missing")),
+    }
+}
+
+/// <https://semver.org>, the three numbers only.
+fn is_version(text: &str) -> bool {
+    let is_number = |part: &str| {
+        matches!(part.len(), 1..=9)
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+    };
+    text.split('.').count() == 3 && text.split('.').all(is_number)
+}
+
+fn level(keywords: &mut Map<String, Value>) -> Result<Option<Level>, Error> {
+    match keywords.remove("x-level") {
+        None => Ok(None),
+        Some(level) if level == "low" => Ok(Some(Level::Low)),
+        Some(level) if level == "mid" => Ok(Some(Level::Mid)),
+        Some(level) if level == "high" => Ok(Some(Level::High)),
+        Some(other) => Err(error("x-level", format!("must be one of low, mid, high, not {other}"))),
+    }
+}
+
+fn opening(keywords: &mut Map<String, Value>) -> Result<bool, Error> {
+    match keywords.remove("x-opening") {
+        None => Ok(false),
+        Some(Value::Bool(opening)) => Ok(opening),
+        Some(_) => Err(error("x-opening", "must be true or false")),
+    }
+}
+
+fn partition(keywords: &mut Map<String, Value>) -> Result<Vec<String>, Error> {
+    const WANTED: &str = "must list different names that match [a-z][a-z0-9_]*";
+    let is_column = |name: &str| is_name(name) && !name.contains('.');
+    let keys = match keywords.remove("x-partition") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(keys)) => keys,
+        Some(_) => return Err(error("x-partition", WANTED)),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for key in keys {
+        match key {
+            Value::String(name) if is_column(&name) && !names.contains(&name) => names.push(name),
+            _ => return Err(error("x-partition", WANTED)),
+        }
+    }
+    Ok(names)
+}

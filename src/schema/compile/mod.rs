@@ -1,0 +1,126 @@
+//! Compiles JSON Schemas (draft 2020-12) to the rules that `rule` defines.
+//!
+//! `build.rs` and the tests include this; the worker does not have it. It takes a keyword
+//! with its exact meaning or refuses it: what is not supported, misspelt, of the wrong type
+//! or would never end is an error that names the place. Everything it returns is leaked,
+//! since constants are what it makes.
+//! Sources: <https://json-schema.org/draft/2020-12/json-schema-core>,
+//! <https://json-schema.org/draft/2020-12/json-schema-validation>.
+
+pub mod emit;
+pub mod event;
+mod keyword;
+mod pattern;
+mod reference;
+mod regex;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::rule::{Node, NodeId, Pattern, Rule};
+
+/// A mistake in a schema.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Error {
+    /// JSON Pointer of the subschema inside its file.
+    pub pointer: String,
+    /// The keyword that is wrong there.
+    pub keyword: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pointer, keyword, problem } = self;
+        write!(formatter, "#{pointer}: {keyword} {problem}")
+    }
+}
+
+/// The nodes of a schema, the schema itself first.
+pub fn schema(root: &Value) -> Result<&'static [Node], Error> {
+    let mut compiler = Compiler {
+        root,
+        nodes: Vec::new(),
+        pointers: Vec::new(),
+        ids: BTreeMap::new(),
+        written: BTreeSet::new(),
+        references: Vec::new(),
+        patterns: BTreeMap::new(),
+    };
+    compiler.subschema("", root)?;
+    reference::check(&compiler)?;
+    Ok(list(compiler.nodes))
+}
+
+struct Compiler<'a> {
+    root: &'a Value,
+    nodes: Vec<Node>,
+    /// Where each node stands.
+    pointers: Vec<String>,
+    ids: BTreeMap<String, NodeId>,
+    /// Where schemas stand, as the keywords around them say.
+    written: BTreeSet<String>,
+    /// Who refers to where.
+    references: Vec<(String, String)>,
+    patterns: BTreeMap<String, &'static Pattern>,
+}
+
+impl Compiler<'_> {
+    /// A schema that stands at `at`, as the keyword around it says.
+    fn subschema(&mut self, at: &str, schema: &Value) -> Result<NodeId, Error> {
+        self.written.insert(at.to_owned());
+        self.node(at, schema)
+    }
+
+    fn node(&mut self, at: &str, schema: &Value) -> Result<NodeId, Error> {
+        if let Some(id) = self.ids.get(at) {
+            return Ok(*id);
+        }
+        let refuse = |problem: &str| Error {
+            pointer: at.to_owned(),
+            keyword: "schema".to_owned(),
+            problem: problem.to_owned(),
+        };
+        let id =
+            NodeId::try_from(self.nodes.len()).map_err(|_| refuse("has too many subschemas"))?;
+        // Taken before its rules are read, since they may refer to it.
+        self.nodes.push(&[]);
+        self.pointers.push(at.to_owned());
+        self.ids.insert(at.to_owned(), id);
+        let rules = match schema {
+            Value::Bool(true) => Vec::new(),
+            Value::Bool(false) => vec![Rule::Never],
+            Value::Object(keywords) => self.rules(at, keywords)?,
+            _ => return Err(refuse("must be an object or a boolean")),
+        };
+        self.nodes[usize::from(id)] = list(rules);
+        Ok(id)
+    }
+
+    fn rules(&mut self, at: &str, keywords: &Map<String, Value>) -> Result<Vec<Rule>, Error> {
+        if let Some(unknown) = keywords.keys().find(|key| !keyword::is_known(key)) {
+            return Err(Error {
+                pointer: at.to_owned(),
+                keyword: unknown.clone(),
+                problem: "is not supported".to_owned(),
+            });
+        }
+        keyword::Keywords { compiler: self, at, keywords }.rules()
+    }
+}
+
+fn text(text: &str) -> &'static str {
+    String::leak(text.to_owned())
+}
+
+fn list<T>(items: Vec<T>) -> &'static [T] {
+    Vec::leak(items)
+}
+
+/// The JSON Pointer of `step` below `at`.
+fn below(at: &str, step: &str) -> String {
+    format!("{at}/{}", step.replace('~', "~0").replace('/', "~1"))
+}

@@ -1,0 +1,94 @@
+//! From a regular expression to the table of an automaton.
+
+use std::collections::BTreeMap;
+
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::util::primitives::StateID;
+use regex_automata::{Input, MatchKind};
+
+use super::super::rule::Pattern;
+use super::{list, regex, text};
+
+/// The most states of a table; what needs more is a mistake, or needs another form.
+const MAX_STATES: usize = 2_000;
+/// The most memory, in bytes, that a build spends on one pattern.
+const MAX_BYTES: usize = 64 << 20;
+
+/// The table of `source`; the error says what is wrong with it.
+pub fn compile(source: &str) -> Result<&'static Pattern, String> {
+    let dfa = dense::Builder::new()
+        .configure(
+            dense::Config::new()
+                .start_kind(StartKind::Unanchored)
+                .match_kind(MatchKind::All)
+                .minimize(true)
+                .dfa_size_limit(Some(MAX_BYTES))
+                .determinize_size_limit(Some(MAX_BYTES)),
+        )
+        .thompson(thompson::Config::new().nfa_size_limit(Some(MAX_BYTES)))
+        .build(&regex::translate(source)?)
+        .map_err(|error| format!("is no pattern, or too large a one: {error}"))?;
+    let start = dfa
+        .start_state_forward(&Input::new(""))
+        .map_err(|error| format!("can't be searched for: {error}"))?;
+    let mut states = States { dfa: &dfa, numbers: BTreeMap::new(), queue: Vec::new() };
+    let start = states.number(start);
+    let mut rows: Vec<Vec<u16>> = Vec::new();
+    let mut ends = Vec::new();
+    while let Some(state) = states.queue.get(rows.len()).copied() {
+        if rows.len() == MAX_STATES {
+            return Err(format!("is too large: more than {MAX_STATES} states"));
+        }
+        rows.push((0..=u8::MAX).map(|byte| states.number(dfa.next_state(state, byte))).collect());
+        ends.push(dfa.is_match_state(dfa.next_eoi_state(state)));
+    }
+    let (classes, columns) = classes(&rows);
+    let next = rows.iter().flat_map(|row| columns.iter().map(|byte| row[*byte])).collect();
+    Ok(Box::leak(Box::new(Pattern {
+        source: text(source),
+        classes: Box::leak(Box::new(classes)),
+        stride: columns.len(),
+        start,
+        next: list(next),
+        ends: list(ends),
+    })))
+}
+
+/// The states met so far; all that match are one, and so are all that never will.
+struct States<'a> {
+    dfa: &'a dense::DFA<Vec<u32>>,
+    numbers: BTreeMap<StateID, u16>,
+    queue: Vec<StateID>,
+}
+
+impl States<'_> {
+    fn number(&mut self, state: StateID) -> u16 {
+        if self.dfa.is_match_state(state) {
+            return Pattern::ACCEPT;
+        }
+        if self.dfa.is_dead_state(state) || self.dfa.is_quit_state(state) {
+            return Pattern::REJECT;
+        }
+        *self.numbers.entry(state).or_insert_with(|| {
+            self.queue.push(state);
+            // Past MAX_STATES the caller gives up.
+            u16::try_from(self.queue.len() - 1).unwrap_or(Pattern::REJECT)
+        })
+    }
+}
+
+/// The class of each byte, and a byte of each class: bytes that every state treats alike.
+fn classes(rows: &[Vec<u16>]) -> ([u8; 256], Vec<usize>) {
+    let mut classes = [0; 256];
+    let mut columns: Vec<usize> = Vec::new();
+    for byte in 0..256 {
+        let alike = |other: &usize| rows.iter().all(|row| row[byte] == row[*other]);
+        let class = columns.iter().position(alike).unwrap_or_else(|| {
+            columns.push(byte);
+            columns.len() - 1
+        });
+        classes[byte] = u8::try_from(class).expect("there are no more classes than bytes");
+    }
+    (classes, columns)
+}

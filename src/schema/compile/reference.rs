@@ -1,0 +1,96 @@
+//! `$ref`: that each leads to a schema, and that no document can send the walk in circles.
+
+use super::super::rule::{NodeId, Rule};
+use super::{Compiler, Error};
+
+/// The most steps that a walk may take at one place of a document.
+const MAX_STEPS_IN_PLACE: usize = 32;
+
+/// The JSON Pointer of a local `reference`.
+pub fn pointer(reference: &str) -> Option<String> {
+    let fragment = reference.strip_prefix('#')?;
+    let pointer = decoded(fragment)?;
+    (pointer.is_empty() || pointer.starts_with('/')).then_some(pointer)
+}
+
+/// Percent-encoded bytes as what they stand for.
+fn decoded(fragment: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = fragment.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Refuses references to what is no schema, and those that lead back without taking a step
+/// in the document.
+pub fn check(compiler: &Compiler<'_>) -> Result<(), Error> {
+    let refuse = |pointer: &str, problem: String| Error {
+        pointer: pointer.to_owned(),
+        keyword: "$ref".to_owned(),
+        problem,
+    };
+    for (from, target) in &compiler.references {
+        if !compiler.written.contains(target) {
+            return Err(refuse(from, format!("refers to #{target}, which is no schema")));
+        }
+    }
+    let mut depths = vec![Depth::Unknown; compiler.nodes.len()];
+    for id in 0..compiler.nodes.len() {
+        match depth(compiler, &mut depths, id) {
+            Some(depth) if depth > MAX_STEPS_IN_PLACE => {
+                let problem = format!("and its like go {depth} deep, limit {MAX_STEPS_IN_PLACE}");
+                return Err(refuse(&compiler.pointers[id], problem));
+            }
+            Some(_) => {}
+            None => {
+                return Err(refuse(&compiler.pointers[id], "leads back to itself".to_owned()));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Depth {
+    Unknown,
+    Entered,
+    Known(usize),
+}
+
+/// How many steps a walk takes in place below a node; None when they never end.
+fn depth(compiler: &Compiler<'_>, depths: &mut [Depth], id: usize) -> Option<usize> {
+    match depths[id] {
+        Depth::Known(depth) => return Some(depth),
+        Depth::Entered => return None,
+        Depth::Unknown => depths[id] = Depth::Entered,
+    }
+    let mut deepest = 0;
+    for next in compiler.nodes[id].iter().flat_map(in_place) {
+        deepest = deepest.max(depth(compiler, depths, usize::from(next))? + 1);
+    }
+    depths[id] = Depth::Known(deepest);
+    Some(deepest)
+}
+
+/// The nodes that a rule asks about the same value.
+fn in_place(rule: &Rule) -> Vec<NodeId> {
+    match rule {
+        Rule::Ref(id) | Rule::Not(id) => vec![*id],
+        Rule::AllOf(ids) | Rule::AnyOf(ids) | Rule::OneOf(ids) => ids.to_vec(),
+        Rule::If { condition, met, unmet } => {
+            [Some(*condition), *met, *unmet].into_iter().flatten().collect()
+        }
+        Rule::DependentSchemas(dependents) => dependents.iter().map(|(_, id)| *id).collect(),
+        // A name is not below the value, but a schema that asks it has no members to go on to.
+        Rule::PropertyNames(id) => vec![*id],
+        _ => Vec::new(),
+    }
+}

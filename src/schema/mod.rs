@@ -1,0 +1,90 @@
+//! The catalogue of events: what each beacon must be, by the JSON Schemas of `www/schemas`.
+//!
+//! The build compiles the schemas to constant tables, so that nothing is parsed at start
+//! and a mistake in a schema is a build error; adding an event is adding a file. The walk
+//! is JSON Schema 2020-12 for the keywords that the build takes, and the build refuses all
+//! others. Numbers are exact, `format` is asserted, and no sentence echoes a value.
+//! Nothing here knows what a beacon is beyond its being an object.
+
+mod assert;
+mod coerce;
+mod format;
+pub mod number;
+mod pattern;
+pub mod rule;
+mod view;
+mod walk;
+
+use serde_json::{Map, Value};
+
+use crate::event::Level;
+use crate::failed::Violation;
+use rule::{Node, NodeId};
+use view::View;
+use walk::Path;
+
+mod catalogue {
+    include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+}
+
+/// One event of the catalogue.
+#[derive(Debug)]
+pub struct Schema {
+    /// The event's name, and the file's.
+    pub name: &'static str,
+    /// Where the worker publishes the schema.
+    pub id: &'static str,
+    /// `x-version`, a semantic version.
+    pub version: &'static str,
+    /// `x-level`: how much the event matters where a beacon does not say.
+    pub level: Option<Level>,
+    /// `x-opening`: whether the event opens a session.
+    pub opens_session: bool,
+    /// `x-partition`: the members of `metadata` that become columns.
+    pub partition: &'static [&'static str],
+    /// What a beacon must be; the first node is the whole.
+    pub nodes: &'static [Node],
+}
+
+/// There is one schema of an event, so it equals itself only.
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+/// The schema of the event `name`.
+pub fn find(name: &str) -> Option<&'static Schema> {
+    let schemas = all();
+    schemas.binary_search_by(|schema| schema.name.cmp(name)).ok().and_then(|at| schemas.get(at))
+}
+
+/// Every schema, sorted by name.
+pub fn all() -> &'static [Schema] {
+    &catalogue::SCHEMAS
+}
+
+impl Schema {
+    /// Every violation in `beacon`, up to [`Violations::MAX`](crate::failed::Violations::MAX).
+    pub fn check(&self, beacon: &Map<String, Value>) -> Vec<Violation> {
+        walk::violations(self, View::Object(beacon))
+    }
+
+    /// As [`Self::check`], for a document of any type.
+    pub fn check_value(&self, document: &Value) -> Vec<Violation> {
+        walk::violations(self, document.into())
+    }
+
+    /// Turns texts into the numbers, integers and booleans that the schema wants in their
+    /// place, and hands each place and its original value to `repaired`.
+    ///
+    /// It follows `properties`, `items`, `prefixItems` and `$ref`, and leaves alone what may
+    /// be a string. A second call changes nothing.
+    pub fn coerce(&self, beacon: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
+        coerce::object(self, 0, beacon, &Path::Root, repaired);
+    }
+
+    fn node(&self, id: NodeId) -> Node {
+        self.nodes.get(usize::from(id)).copied().unwrap_or_default()
+    }
+}

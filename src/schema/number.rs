@@ -1,0 +1,264 @@
+//! Numbers as JSON writes them, compared digit by digit.
+//!
+//! A number keeps its text (`serde_json`'s `arbitrary_precision`), so `9007199254740993`,
+//! `1e400` and `0.1` are exactly that here. Nothing is rounded and nothing is allocated;
+//! only an exponent past 64 bits is cut to them.
+
+use std::cmp::Ordering;
+
+/// `±0.DIGITS × 10^point`, the first and the last digit not zero; zero has no digits.
+#[derive(Debug, Clone, Copy)]
+pub struct Decimal<'a> {
+    negative: bool,
+    /// The digits, in two runs since a decimal point may lie between them.
+    runs: [&'a str; 2],
+    point: i64,
+}
+
+impl<'a> Decimal<'a> {
+    /// Reads `text`, which has the form of a JSON number.
+    pub fn read(text: &'a str) -> Self {
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(text) => (true, text),
+            None => (false, text),
+        };
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        let (runs, point) = match (whole, fraction) {
+            ("", "") => return Self { negative: false, runs: ["", ""], point: 0 },
+            ("", fraction) => {
+                let digits = fraction.trim_start_matches('0');
+                (["", digits], length(digits).saturating_sub(length(fraction)))
+            }
+            (whole, "") => ([whole.trim_end_matches('0'), ""], length(whole)),
+            (whole, fraction) => ([whole, fraction], length(whole)),
+        };
+        Self { negative, runs, point: point.saturating_add(saturated(exponent)) }
+    }
+
+    /// Whether it has no fraction.
+    pub fn is_integer(self) -> bool {
+        self.is_zero() || self.point >= self.count()
+    }
+
+    /// Whether it is a multiple of `divisor`, whose digits must fit 64 bits.
+    pub fn is_multiple_of(self, divisor: Self) -> bool {
+        let Some(modulus) = divisor.coefficient().filter(|digits| *digits > 0) else {
+            return false;
+        };
+        if self.is_zero() {
+            return true;
+        }
+        // Neither coefficient ends in a zero, so a negative shift leaves a fraction.
+        let shift = self.exponent().saturating_sub(divisor.exponent());
+        let Ok(shift) = u64::try_from(shift) else { return false };
+        let step = |rest: u128, factor: u128, digit: u128| {
+            rest.wrapping_mul(factor).wrapping_add(digit).checked_rem(modulus.into()).unwrap_or(0)
+        };
+        let mut rest = self.digits().fold(0, |rest, digit| step(rest, 10, digit.into()));
+        let (mut power, mut left) = (step(10, 1, 0), shift);
+        while left > 0 {
+            if left & 1 == 1 {
+                rest = step(rest, power, 0);
+            }
+            power = step(power, power, 0);
+            left >>= 1;
+        }
+        rest == 0
+    }
+
+    /// Whether its digits, without zeros at either end, fit 64 bits.
+    pub fn is_short(self) -> bool {
+        self.coefficient().is_some()
+    }
+
+    /// Whether it is above zero.
+    pub fn is_positive(self) -> bool {
+        !self.negative && !self.is_zero()
+    }
+
+    fn is_zero(self) -> bool {
+        self.runs == ["", ""]
+    }
+
+    fn count(self) -> i64 {
+        self.runs.into_iter().map(length).fold(0, i64::saturating_add)
+    }
+
+    fn digits(self) -> impl Iterator<Item = u8> {
+        let [whole, fraction] = self.runs;
+        whole.bytes().chain(fraction.bytes()).map(|byte| byte.saturating_sub(b'0'))
+    }
+
+    /// The digits as an integer; the number is this times ten to its exponent.
+    fn coefficient(self) -> Option<u64> {
+        self.digits().try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(digit.into()))
+    }
+
+    fn exponent(self) -> i64 {
+        self.point.saturating_sub(self.count())
+    }
+
+    fn magnitude(self, other: Self) -> Ordering {
+        match (self.is_zero(), other.is_zero()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => {
+                self.point.cmp(&other.point).then_with(|| self.digits().cmp(other.digits()))
+            }
+        }
+    }
+}
+
+impl Ord for Decimal<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.negative, other.negative) {
+            (false, false) => self.magnitude(*other),
+            (true, true) => other.magnitude(*self),
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for Decimal<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Decimal<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Decimal<'_> {}
+
+fn length(text: &str) -> i64 {
+    i64::try_from(text.len()).unwrap_or(i64::MAX)
+}
+
+/// An exponent, cut to what leaves room for the digits.
+fn saturated(exponent: &str) -> i64 {
+    const MOST: i64 = i64::MAX / 4;
+    match exponent.parse::<i64>() {
+        Ok(exponent) => exponent.clamp(-MOST, MOST),
+        Err(_) if exponent.starts_with('-') => -MOST,
+        Err(_) => MOST,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_compare_by_value_and_to_the_last_digit() {
+        let ascending = [
+            "-1e400",
+            "-9007199254740993",
+            "-9007199254740992",
+            "-1.5",
+            "-1",
+            "-1e-400",
+            "0",
+            "1e-400",
+            "0.0999",
+            "0.1",
+            "0.12",
+            "1",
+            "1.0000000000000000000001",
+            "9",
+            "10",
+            "99.9",
+            "9007199254740992",
+            "9007199254740993",
+            "1e400",
+            "1e99999999999999999999",
+        ];
+        for (i, left) in ascending.iter().enumerate() {
+            for (j, right) in ascending.iter().enumerate() {
+                assert_eq!(
+                    Decimal::read(left).cmp(&Decimal::read(right)),
+                    i.cmp(&j),
+                    "{left} {right}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_number_has_many_texts() {
+        for same in [
+            &["0", "-0", "0.0", "-0e5", "0e99999999999999999999"][..],
+            &["1", "1.0", "10e-1", "0.1e1", "1E+0", "0.001e3"],
+            &["-120", "-1.2e2", "-12e1", "-120.00"],
+            &["0.012", "12e-3", "1.20e-2"],
+        ] {
+            for text in same {
+                assert_eq!(Decimal::read(text), Decimal::read(same[0]), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_integer_has_no_fraction_however_it_is_written() {
+        for (text, integer) in [
+            ("0", true),
+            ("-0.0", true),
+            ("1.0", true),
+            ("1.5", false),
+            ("15e-1", false),
+            ("1.5e1", true),
+            ("120e-1", true),
+            ("1e400", true),
+            ("1e-400", false),
+            ("0.1", false),
+        ] {
+            assert_eq!(Decimal::read(text).is_integer(), integer, "{text}");
+        }
+    }
+
+    #[test]
+    fn multiples_are_exact() {
+        for (value, divisor, multiple) in [
+            ("0", "3", true),
+            ("19.90", "0.01", true),
+            ("19.905", "0.01", false),
+            ("0.0075", "0.0001", true),
+            ("0.00751", "0.0001", false),
+            ("-4", "2", true),
+            ("35", "1.5", false),
+            ("4.5", "1.5", true),
+            ("1e308", "0.5", true),
+            ("1e308", "0.123456789", false),
+            ("9007199254740993", "2", false),
+            ("18446744073709551615", "18446744073709551615", true),
+            ("1e9000000000000000000", "7", false),
+            ("12391239123", "1e-8", true),
+            ("3", "1e1", false),
+            ("30", "1e1", true),
+        ] {
+            let found = Decimal::read(value).is_multiple_of(Decimal::read(divisor));
+            assert_eq!(found, multiple, "{value} {divisor}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decimals_agree_with_integers(a in -2000_i64..2000, b in -2000_i64..2000, shift in 0_u32..4) {
+            let text = |n: i64| format!("{n}{}e-{shift}", "0".repeat(shift as usize));
+            let (left, right) = (text(a), b.to_string());
+            let (left, right) = (Decimal::read(&left), Decimal::read(&right));
+            prop_assert_eq!(left.cmp(&right), a.cmp(&b));
+            if b > 0 {
+                prop_assert_eq!(left.is_multiple_of(right), a % b == 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A value as the rules look at it, and when two values are the same.
+//!
+//! JSON Schema's equality is that of values, not of texts: `1`, `1.0` and `10e-1` are one
+//! number, and the order of an object's members does not count.
+//! Source: <https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.2>.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::number::Decimal;
+use super::rule::{Json, Types};
+
+/// A borrowed JSON value; it costs nothing to make one of an object, or of a member's name.
+#[derive(Debug, Clone, Copy)]
+pub enum View<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, as sent.
+    Number(&'a str),
+    /// A string.
+    String(&'a str),
+    /// An array.
+    Array(&'a [Value]),
+    /// An object.
+    Object(&'a Map<String, Value>),
+}
+
+impl<'a> From<&'a Value> for View<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::Number(number.as_str()),
+            Value::String(text) => Self::String(text),
+            Value::Array(items) => Self::Array(items),
+            Value::Object(members) => Self::Object(members),
+        }
+    }
+}
+
+impl View<'_> {
+    /// Its JSON type's name.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "boolean",
+            Self::Number(_) => "number",
+            Self::String(_) => "string",
+            Self::Array(_) => "array",
+            Self::Object(_) => "object",
+        }
+    }
+
+    /// Its type as `type` tells them apart.
+    pub fn types(self) -> Types {
+        match self {
+            Self::Null => Types::NULL,
+            Self::Bool(_) => Types::BOOLEAN,
+            Self::Number(text) if Decimal::read(text).is_integer() => Types::INTEGER,
+            Self::Number(_) => Types::FRACTION,
+            Self::String(_) => Types::STRING,
+            Self::Array(_) => Types::ARRAY,
+            Self::Object(_) => Types::OBJECT,
+        }
+    }
+
+    /// Whether it is the same value as the constant.
+    pub fn is(self, constant: Json) -> bool {
+        match (self, constant) {
+            (Self::Null, Json::Null) => true,
+            (Self::Bool(value), Json::Bool(wanted)) => value == wanted,
+            (Self::Number(value), Json::Number(wanted)) => {
+                Decimal::read(value) == Decimal::read(wanted)
+            }
+            (Self::String(value), Json::String(wanted)) => value == wanted,
+            (Self::Array(items), Json::Array(wanted)) => {
+                items.len() == wanted.len()
+                    && items.iter().zip(wanted).all(|(item, wanted)| View::from(item).is(*wanted))
+            }
+            (Self::Object(members), Json::Object(wanted)) => {
+                members.len() == wanted.len()
+                    && wanted.iter().all(|(name, wanted)| {
+                        members.get(*name).is_some_and(|value| View::from(value).is(*wanted))
+                    })
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether no two of `items` are the same value; in n log n steps, since who sends them
+/// chooses how many there are.
+pub fn all_differ(items: &[Value]) -> bool {
+    let mut sorted: Vec<&Value> = items.iter().collect();
+    sorted.sort_unstable_by(|left, right| order(left, right));
+    sorted.iter().zip(sorted.iter().skip(1)).all(|(left, right)| order(left, right).is_ne())
+}
+
+/// Some total order in which the same values, and only they, are equal.
+fn order(left: &Value, right: &Value) -> Ordering {
+    match (left, right) {
+        (Value::Bool(left), Value::Bool(right)) => left.cmp(right),
+        (Value::Number(left), Value::Number(right)) => {
+            Decimal::read(left.as_str()).cmp(&Decimal::read(right.as_str()))
+        }
+        (Value::String(left), Value::String(right)) => left.cmp(right),
+        (Value::Array(left), Value::Array(right)) => left.len().cmp(&right.len()).then_with(|| {
+            first_difference(left.iter().zip(right).map(|(left, right)| order(left, right)))
+        }),
+        // A map of serde_json is sorted by name.
+        (Value::Object(left), Value::Object(right)) => {
+            left.len().cmp(&right.len()).then_with(|| {
+                first_difference(
+                    left.iter().zip(right).map(|(left, right)| {
+                        left.0.cmp(right.0).then_with(|| order(left.1, right.1))
+                    }),
+                )
+            })
+        }
+        _ => View::from(left).type_name().cmp(View::from(right).type_name()),
+    }
+}
+
+fn first_difference(mut orders: impl Iterator<Item = Ordering>) -> Ordering {
+    orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => formatter.write_str("null"),
+            Self::Bool(value) => write!(formatter, "{value}"),
+            Self::Number(text) => formatter.write_str(text),
+            Self::String(text) => write!(formatter, "{text:?}"),
+            Self::Array(_) => formatter.write_str("[…]"),
+            Self::Object(_) => formatter.write_str("{…}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn items_that_are_the_same_value_do_not_differ() {
+        for (items, differ) in [
+            ("[]", true),
+            ("[1, 1.0]", false),
+            ("[1, true, \"1\", [1], null]", true),
+            ("[0, false, 3, -0.0]", false),
+            ("[{\"a\": 1, \"b\": [2]}, {\"b\": [2.0], \"a\": 1}]", false),
+            ("[{\"a\": 1}, {\"b\": 1}, {\"a\": 2}, [1, 2], [2, 1], [1]]", true),
+            ("[9007199254740992, 9007199254740993]", true),
+            ("[1e400, 10e399]", false),
+        ] {
+            let items: Vec<Value> = serde_json::from_str(items).unwrap();
+            assert_eq!(all_differ(&items), differ, "{items:?}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_items_are_told_apart_at_once() {
+        let items: Vec<Value> = (0..100_000).map(|n| json!(n)).collect();
+        assert!(all_differ(&items));
+    }
+}

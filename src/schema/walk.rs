@@ -1,0 +1,287 @@
+//! Walks a document along a schema and notes each rule that it breaks.
+//!
+//! The walk is as deep as the document, times the steps that the schema takes in place,
+//! which the build limits. Whether a document is valid and what is wrong with it are found
+//! by the same code; a mere verdict stops at the first fault and makes no sentences.
+
+use serde_json::{Map, Value};
+
+use super::Schema;
+use super::assert::{self, Fault, count};
+use super::rule::{NodeId, Others, Rule};
+use super::view::View;
+use crate::failed::{Code, Violation, Violations, shown};
+
+/// Where the walk stands in the document: a chain of steps back to the root.
+#[derive(Clone, Copy)]
+pub enum Path<'a> {
+    /// The whole document.
+    Root,
+    /// A member of an object.
+    Member(&'a Path<'a>, &'a str),
+    /// An item of an array.
+    Item(&'a Path<'a>, usize),
+}
+
+impl Path<'_> {
+    /// The JSON Pointer (RFC 6901); a name in it is cut past 100 characters.
+    pub fn pointer(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Member(parent, name) => {
+                let name = shown(name).replace('~', "~0").replace('/', "~1");
+                format!("{}/{name}", parent.pointer())
+            }
+            Self::Item(parent, index) => format!("{}/{index}", parent.pointer()),
+        }
+    }
+}
+
+/// What a walk is for, and what it found.
+enum Findings {
+    /// Only whether the document is valid.
+    Verdict {
+        /// No fault so far.
+        valid: bool,
+    },
+    /// Every fault, up to [`Violations::MAX`].
+    Faults(Vec<Violation>),
+}
+
+impl Findings {
+    /// Nothing that could follow would change them.
+    fn are_complete(&self) -> bool {
+        match self {
+            Self::Verdict { valid } => !valid,
+            Self::Faults(faults) => faults.len() >= Violations::MAX,
+        }
+    }
+}
+
+/// Every rule of `schema` that `value` breaks, up to [`Violations::MAX`].
+pub fn violations(schema: &Schema, value: View<'_>) -> Vec<Violation> {
+    let mut walk = Walk { schema, findings: Findings::Faults(Vec::new()) };
+    walk.node(0, value, &Path::Root);
+    match walk.findings {
+        Findings::Faults(faults) => faults,
+        Findings::Verdict { .. } => Vec::new(),
+    }
+}
+
+struct Walk<'a> {
+    schema: &'a Schema,
+    findings: Findings,
+}
+
+impl Walk<'_> {
+    fn node(&mut self, id: NodeId, value: View<'_>, path: &Path<'_>) {
+        for rule in self.schema.node(id) {
+            if self.findings.are_complete() {
+                return;
+            }
+            self.rule(rule, value, path);
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule, value: View<'_>, path: &Path<'_>) {
+        match (rule, value) {
+            (Rule::Required(names), View::Object(members)) => {
+                self.required(names, "required", members, path);
+            }
+            (Rule::DependentRequired(dependents), View::Object(members)) => {
+                let present = dependents.iter().filter(|(name, _)| members.contains_key(*name));
+                for (_, names) in present {
+                    self.required(names, "dependentRequired", members, path);
+                }
+            }
+            (Rule::DependentSchemas(dependents), View::Object(members)) => {
+                let present = dependents.iter().filter(|(name, _)| members.contains_key(*name));
+                for (_, id) in present {
+                    self.node(*id, value, path);
+                }
+            }
+            (Rule::Members { .. }, View::Object(members)) => self.members(rule, members, path),
+            (Rule::PropertyNames(id), View::Object(members)) => {
+                for (name, value) in members {
+                    if !self.accepts(*id, View::String(name)) {
+                        self.note(&Path::Member(path, name), Some(value.into()), || {
+                            Fault::new(
+                                Code::UnknownField,
+                                "propertyNames",
+                                "has a name that is not allowed",
+                            )
+                        });
+                    }
+                }
+            }
+            (Rule::Items { prefix, others }, View::Array(items)) => {
+                self.items(prefix, *others, items, path);
+            }
+            (Rule::Contains { node, least, most }, View::Array(items)) => {
+                self.contains(*node, *least, *most, items, path);
+            }
+            (Rule::Ref(id), _) => self.node(*id, value, path),
+            (Rule::AllOf(ids), _) => ids.iter().for_each(|id| self.node(*id, value, path)),
+            (Rule::AnyOf(ids), _) if !ids.iter().any(|id| self.accepts(*id, value)) => {
+                self.note(path, Some(value), || {
+                    Fault::new(Code::NoMatch, "anyOf", "matches none of the forms that it may have")
+                });
+            }
+            (Rule::OneOf(ids), _) => {
+                let matches = ids.iter().filter(|id| self.accepts(**id, value)).take(2).count();
+                if matches != 1 {
+                    self.note(path, Some(value), || {
+                        let found = if matches == 0 { "none" } else { "several" };
+                        let sentence = format!(
+                            "must match just one of the forms that it may have, not {found}"
+                        );
+                        Fault::new(Code::NoMatch, "oneOf", sentence)
+                    });
+                }
+            }
+            (Rule::Not(id), _) if self.accepts(*id, value) => {
+                self.note(path, Some(value), || {
+                    Fault::new(Code::NoMatch, "not", "has a form that is ruled out")
+                });
+            }
+            (Rule::If { condition, met, unmet }, _) => {
+                let branch = if self.accepts(*condition, value) { met } else { unmet };
+                if let Some(id) = branch {
+                    self.node(*id, value, path);
+                }
+            }
+            _ if !assert::keeps(rule, value) => {
+                self.note_maybe(path, Some(value), || assert::fault(rule, value));
+            }
+            _ => {}
+        }
+    }
+
+    fn required(
+        &mut self,
+        names: &[&str],
+        keyword: &'static str,
+        members: &Map<String, Value>,
+        path: &Path<'_>,
+    ) {
+        for name in names.iter().filter(|name| !members.contains_key(**name)) {
+            self.note(&Path::Member(path, name), None, || {
+                Fault::new(Code::MissingField, keyword, "is missing")
+            });
+        }
+    }
+
+    fn members(&mut self, rule: &Rule, members: &Map<String, Value>, path: &Path<'_>) {
+        let Rule::Members { named, patterns, others } = rule else { return };
+        for (name, value) in members {
+            if self.findings.are_complete() {
+                return;
+            }
+            let (path, view) = (Path::Member(path, name), View::from(value));
+            let by_name = named
+                .binary_search_by(|(known, _)| (*known).cmp(name))
+                .ok()
+                .and_then(|at| named.get(at));
+            let by_pattern = patterns.iter().filter(|(pattern, _)| pattern.matches(name));
+            let mut known = false;
+            for id in by_name.map(|(_, id)| id).into_iter().chain(by_pattern.map(|(_, id)| id)) {
+                known = true;
+                self.node(*id, view, &path);
+            }
+            match others {
+                _ if known => {}
+                Others::Any => {}
+                Others::Each(id) => self.node(*id, view, &path),
+                Others::None => self.note(&path, Some(view), || {
+                    Fault::new(
+                        Code::UnknownField,
+                        "additionalProperties",
+                        "is not a member that the schema knows",
+                    )
+                }),
+            }
+        }
+    }
+
+    fn items(&mut self, prefix: &[NodeId], others: Others, items: &[Value], path: &Path<'_>) {
+        let mut prefix = prefix.iter();
+        for (index, item) in items.iter().enumerate() {
+            if self.findings.are_complete() {
+                return;
+            }
+            let path = Path::Item(path, index);
+            match (prefix.next(), others) {
+                (Some(id), _) => self.node(*id, item.into(), &path),
+                (None, Others::Each(id)) => self.node(id, item.into(), &path),
+                (None, Others::Any) => return,
+                (None, Others::None) => self.note(&path, Some(item.into()), || {
+                    Fault::new(Code::TooMany, "items", "is an item too many")
+                }),
+            }
+        }
+    }
+
+    fn contains(
+        &mut self,
+        id: NodeId,
+        least: u64,
+        most: Option<u64>,
+        items: &[Value],
+        path: &Path<'_>,
+    ) {
+        let matches =
+            count(items.iter().filter(|item| self.accepts(id, View::from(*item))).count());
+        if matches < least {
+            let keyword = if least == 1 { "contains" } else { "minContains" };
+            self.note(path, Some(View::Array(items)), || {
+                let sentence = format!("must have at least {least} items of the form it asks for");
+                Fault::new(Code::TooFew, keyword, sentence)
+            });
+        }
+        if let Some(most) = most.filter(|most| matches > *most) {
+            self.note(path, Some(View::Array(items)), || {
+                let sentence = format!("must have at most {most} items of the form it asks for");
+                Fault::new(Code::TooMany, "maxContains", sentence)
+            });
+        }
+    }
+
+    /// Whether `value` is valid against a node.
+    fn accepts(&self, id: NodeId, value: View<'_>) -> bool {
+        let findings = Findings::Verdict { valid: true };
+        let mut walk = Walk { schema: self.schema, findings };
+        walk.node(id, value, &Path::Root);
+        !walk.findings.are_complete()
+    }
+
+    fn note(&mut self, path: &Path<'_>, value: Option<View<'_>>, fault: impl FnOnce() -> Fault) {
+        self.note_maybe(path, value, || Some(fault()));
+    }
+
+    fn note_maybe(
+        &mut self,
+        path: &Path<'_>,
+        value: Option<View<'_>>,
+        fault: impl FnOnce() -> Option<Fault>,
+    ) {
+        match &mut self.findings {
+            Findings::Verdict { valid } => *valid = false,
+            Findings::Faults(faults) if faults.len() < Violations::MAX => {
+                faults.extend(fault().map(|fault| violation(self.schema, path, value, fault)));
+            }
+            Findings::Faults(_) => {}
+        }
+    }
+}
+
+fn violation(schema: &Schema, path: &Path<'_>, value: Option<View<'_>>, fault: Fault) -> Violation {
+    let pointer = path.pointer();
+    let place = if pointer.is_empty() { "the beacon" } else { &pointer };
+    Violation {
+        code: fault.code,
+        message: format!("{} {}: {place} {}", schema.name, schema.version, fault.sentence),
+        rule: Some(fault.keyword),
+        found: value.map(View::type_name),
+        pointer,
+    }
+}

@@ -1,0 +1,187 @@
+//! What Firehose bills for a byte that is sent, by events a batch and size of a pack.
+//!
+//! `cargo bench --profile dev --bench billing` prints it; it counts, and so needs no
+//! optimized build. A shop's beacons go through the pipeline, so that the lines are those
+//! that are really sent; chance mixes them, from a fixed seed.
+
+use std::net::IpAddr;
+
+use chrono::DateTime;
+use headwater::config::{Config, Settings};
+use headwater::context::{Geo, RequestContext};
+use headwater::event::EventIds;
+use headwater::pipeline;
+use headwater::protocol::body::Body;
+use headwater::sink::pack::{self, BILLED_UNIT, Line, PackBytes, Packing};
+use serde_json::{Value, json};
+
+const EVENTS_A_BATCH: [usize; 7] = [1, 5, 10, 20, 50, 100, 500];
+const PACKS: [usize; 6] = [5_120, 10_240, 25_600, 51_200, 102_400, 512_000];
+const BATCHES: usize = 400;
+const SEED: u64 = 1;
+
+/// Sebastiano Vigna's splitmix64.
+struct Chance(u64);
+
+impl Chance {
+    /// A number from 0 to `below` - 1.
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % below as u64) as usize
+    }
+
+    /// From `least` to `most` letters.
+    fn letters(&mut self, least: usize, most: usize) -> String {
+        "abcdefghij".chars().cycle().take(least + self.below(most - least + 1)).collect()
+    }
+}
+
+/// A beacon of a shop: what visitors do most comes most.
+fn beacon(chance: &mut Chance) -> Value {
+    const WEIGHTS: [usize; 10] = [22, 20, 18, 12, 8, 6, 5, 4, 3, 2];
+    let mut left = chance.below(WEIGHTS.iter().sum());
+    let kind = WEIGHTS.iter().position(|weight| {
+        let here = left < *weight;
+        left = left.saturating_sub(*weight);
+        here
+    });
+    let page = format!("https://shop.example/{}/{}", chance.letters(4, 20), chance.letters(8, 60));
+    let title = chance.letters(15, 80);
+    let sku = chance.letters(8, 14);
+    let items = |count: usize| -> Vec<Value> {
+        (0..count)
+            .map(|_| json!({"sku": sku, "title": title, "quantity": 1, "price": 24.95}))
+            .collect()
+    };
+    let (name, level, props) = match kind {
+        Some(0) => ("page_view", "mid", json!({"load_ms": 1_240, "template": "product"})),
+        Some(1) => ("scroll", "low", json!({"depth": 75, "max_depth": 100, "seconds": 12.4})),
+        Some(2) => (
+            "click",
+            "low",
+            json!({"selector": "main > div.grid > a.card:nth-child(3)", "text": title, "x": 412, "y": 1_204}),
+        ),
+        Some(3) => {
+            ("item_view", "mid", json!({"item": items(1), "list": "related", "position": 4}))
+        }
+        Some(4) => (
+            "search",
+            "mid",
+            json!({"query": chance.letters(4, 30), "results": 48, "filters": {"size": "M", "colour": "green"}}),
+        ),
+        Some(5) => {
+            ("cart_add", "high", json!({"items": items(1), "cart_value": 64.85, "currency": "CHF"}))
+        }
+        Some(6) => (
+            "web_vitals",
+            "low",
+            json!({"lcp": 1_830.4, "inp": 96, "cls": 0.021, "ttfb": 210.5, "fcp": 901.2, "navigation": "navigate"}),
+        ),
+        Some(7) => (
+            "error",
+            "low",
+            json!({"message": title, "source": page, "line": 1, "column": 48_211, "stack": chance.letters(200, 700)}),
+        ),
+        Some(8) => (
+            "checkout_start",
+            "high",
+            json!({"items": items(2 + chance.below(3)), "value": 128.40, "currency": "CHF", "coupon": null}),
+        ),
+        _ => (
+            "order_placed",
+            "high",
+            json!({"order": sku, "items": items(2 + chance.below(4)), "value": 128.40, "tax": 9.62, "shipping": 7.90, "currency": "CHF"}),
+        ),
+    };
+    json!({
+        "name": name, "level": level, "props": props,
+        "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "4a1d7bb2-7c57-4a3c-9a55-6a2f0a9f6d11",
+        "session_id": "0b7f1f0e-2d62-4d2e-8d3b-4df6f9b6f0aa", "time": 1_795_000_000_000_i64, "seq": chance.below(400),
+        "build": "2026.11.2", "url": page, "title": title, "referrer": "https://www.search.example/",
+        "screen": "1920x1080", "viewport": "1512x861", "language": "de-CH",
+    })
+}
+
+/// The bytes of the lines that `count` beacons become.
+fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
+    let beacons: Vec<Value> = (0..count).map(|_| beacon(chance)).collect();
+    let bytes = Value::from(beacons).to_string().into_bytes();
+    let context = RequestContext {
+        received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap_or_default(),
+        ip: Some(IpAddr::from([203, 0, 113, 77])),
+        user_agent: Some(
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 \
+             (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+                .to_owned(),
+        ),
+        geo: Geo {
+            country: Some("CH".to_owned()),
+            region: Some("Zürich".to_owned()),
+            city: Some("Zürich".to_owned()),
+            continent: Some("EU".to_owned()),
+            timezone: Some("Europe/Zurich".to_owned()),
+            colo: Some("ZRH".to_owned()),
+            asn: Some(64_500),
+            as_organization: Some("Beispiel Netz AG".to_owned()),
+        },
+        ..RequestContext::default()
+    };
+    let body = Body { content_type: None, content_encoding: None, bytes: &bytes };
+    let mut ids = EventIds::new(context.received_at, [1; 10]);
+    let mut plan = pipeline::post(&body, &context, config, &mut ids).expect("beacons are good");
+    let consignments = plan.take_consignments();
+    let [consignment] = consignments.as_slice() else { panic!("every beacon goes to one stream") };
+    assert_eq!(consignment.records.len(), count);
+    consignment.records.iter().map(|record| record.bytes().len()).collect()
+}
+
+/// What `lines` are billed for, in bytes.
+fn billed(lines: &[usize], packing: Packing) -> usize {
+    let packs =
+        pack::packs(lines.iter().map(|bytes| Line { bytes: *bytes, partition: "" }), packing);
+    let bytes = |pack: &pack::Pack| pack.iter().map(|index| lines[*index]).sum::<usize>();
+    packs.iter().map(|pack| bytes(pack).next_multiple_of(BILLED_UNIT)).sum()
+}
+
+fn main() {
+    let config = Config::parse(Settings {
+        headwater: Some(json!({
+            "delivery": "direct", "origins": ["*"], "failed": "firehose:failed",
+            "routes": [{"to": "firehose:events"}], "limits": {"body_bytes": 8_388_608},
+        })),
+        region: Some("eu-west-1".to_owned()),
+        access_key_id: Some("AKIDEXAMPLE".to_owned()),
+        secret_access_key: Some("secret".to_owned()),
+        ..Settings::default()
+    })
+    .expect("the configuration is good");
+    let sizes: Vec<Packing> = PACKS
+        .iter()
+        .map(|bytes| Packing::UpTo(PackBytes::parse(*bytes).expect("whole units")))
+        .collect();
+    let heads: Vec<String> = PACKS.iter().map(|bytes| format!("{bytes:>8}")).collect();
+    println!(
+        "Bytes billed for each byte sent, {BATCHES} batches a row; packs of up to so many bytes:\n"
+    );
+    println!("events   bytes      alone {}   at best", heads.concat());
+    let (mut shortest, mut longest) = (usize::MAX, 0);
+    for count in EVENTS_A_BATCH {
+        let mut chance = Chance(SEED);
+        let batches: Vec<Vec<usize>> =
+            (0..BATCHES).map(|_| lines(count, &config, &mut chance)).collect();
+        let sent: usize = batches.iter().flatten().sum();
+        shortest = batches.iter().flatten().copied().fold(shortest, usize::min);
+        longest = batches.iter().flatten().copied().fold(longest, usize::max);
+        let of = |packing| batches.iter().map(|lines| billed(lines, packing)).sum::<usize>();
+        let ratio = |billed: usize| format!("{:>8.3}", billed as f64 / sent as f64);
+        let packed: String = sizes.iter().map(|packing| ratio(of(*packing))).collect();
+        let whole = |lines: &Vec<usize>| lines.iter().sum::<usize>().next_multiple_of(BILLED_UNIT);
+        let best = ratio(batches.iter().map(whole).sum());
+        println!("{count:>6} {:>7}   {} {packed}  {best}", sent / BATCHES, ratio(of(Packing::Off)));
+    }
+    println!(
+        "\nLines have {shortest} to {longest} bytes. `at best` is a batch that is one record."
+    );
+}

@@ -1,0 +1,17 @@
+//! The event schemas against sources that know nothing of them: the official test suite of
+//! JSON Schema, and the crate `jsonschema`.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod laws;
+mod oracle;
+mod refusals;
+mod samples;
+mod suite;
+
+#[path = "../../src/schema/compile/mod.rs"]
+#[allow(dead_code, reason = "the build writes down what the tests only walk")]
+mod compile;
+
+// What the compiler expects beside it.
+use headwater::schema::{number, rule};
