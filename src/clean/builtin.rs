@@ -46,7 +46,7 @@ pub const EPOCH_MICROSECONDS: &str = "epoch_microseconds";
 pub const EPOCH_NANOSECONDS: &str = "epoch_nanoseconds";
 
 /// The names in a list of repairs that no declared rule may have.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     text::TRIM,
     text::CONTROL_CHARACTERS,
     text::HEX_QUOTE,
@@ -59,6 +59,7 @@ pub const NAMES: [&str; 13] = [
     LOWER_CASE,
     URL,
     super::COERCE,
+    super::SURROGATE,
     Repairs::MORE,
 ];
 
