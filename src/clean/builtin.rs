@@ -46,7 +46,7 @@ pub const EPOCH_MICROSECONDS: &str = "epoch_microseconds";
 pub const EPOCH_NANOSECONDS: &str = "epoch_nanoseconds";
 
 /// The names in a list of repairs that no declared rule may have.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     text::TRIM,
     text::CONTROL_CHARACTERS,
     text::HEX_QUOTE,
@@ -59,6 +59,7 @@ pub const NAMES: [&str; 13] = [
     LOWER_CASE,
     URL,
     super::COERCE,
+    super::SURROGATE,
     Repairs::MORE,
 ];
 
@@ -90,9 +91,7 @@ pub fn beacon(fields: &mut Map<String, Value>, repairs: &mut Repairs) {
         match key.as_str() {
             "props" | "metadata" => {
                 json_text(value, at, repairs);
-                if let Value::Object(members) = value {
-                    object(key, members, repairs);
-                }
+                texts(value, at, repairs);
             }
             "time" => {
                 texts(value, at, repairs);
@@ -119,14 +118,6 @@ pub fn beacon(fields: &mut Map<String, Value>, repairs: &mut Repairs) {
             }
             _ => {}
         }
-    }
-}
-
-/// Repairs every text in `members`, the object at the field `key`.
-pub fn object(key: &str, members: &mut Map<String, Value>, repairs: &mut Repairs) {
-    let at = At::Field(key);
-    for (name, member) in members {
-        texts(member, At::Member(&at, name), repairs);
     }
 }
 
@@ -169,15 +160,16 @@ fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
         let beacon = text.starts_with('{').then(|| protocol::beacon(text, &Limits::default()).ok());
         beacon?.map(|beacon| Value::Object(beacon.fields))
     };
+    if !value.is_string() {
+        return;
+    }
     // As it came first: in a JSON text the backslashes are its own.
     if let Some(object) = read(value) {
         return replace(value, object, JSON_TEXT, at, repairs);
     }
-    if value.is_string() {
-        texts(value, at, repairs);
-        if let Some(object) = read(value) {
-            replace(value, object, JSON_TEXT, at, repairs);
-        }
+    texts(value, at, repairs);
+    if let Some(object) = read(value) {
+        replace(value, object, JSON_TEXT, at, repairs);
     }
 }
 

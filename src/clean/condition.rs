@@ -1,8 +1,8 @@
 //! When a rule holds: for which names, builds and platforms, and for which values.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::path::{Document, Path};
+use super::path::Path;
 use super::rule::text_of;
 use crate::route::NamePattern;
 
@@ -53,14 +53,14 @@ pub struct BuildRange {
 pub struct Build([u64; 6]);
 
 impl Condition {
-    /// Whether all of it holds.
-    pub fn holds(&self, document: &impl Document, platform: Option<&str>) -> bool {
-        self.name.as_ref().is_none_or(|it| document.name().is_some_and(|name| it.matches(name)))
-            && self.platforms.as_ref().is_none_or(|platforms| {
-                platform.is_some_and(|platform| platforms.iter().any(|it| it == platform))
-            })
-            && self.build.as_ref().is_none_or(|it| document.build().is_some_and(|b| it.holds(b)))
-            && self.tests.iter().all(|test| test.holds(document))
+    /// Whether all of it holds of a beacon's `fields`.
+    pub fn holds(&self, fields: &Map<String, Value>, platform: Option<&str>) -> bool {
+        let text = |field| fields.get(field).and_then(Value::as_str);
+        let is = |it: &Vec<String>| platform.is_some_and(|found| it.iter().any(|it| it == found));
+        self.name.as_ref().is_none_or(|it| text("name").is_some_and(|name| it.matches(name)))
+            && self.platforms.as_ref().is_none_or(is)
+            && self.build.as_ref().is_none_or(|it| text("build").is_some_and(|text| it.holds(text)))
+            && self.tests.iter().all(|test| test.holds(fields))
     }
 
     /// Whether both can't hold of one beacon, as long as the fields that are not `settled`
@@ -87,8 +87,8 @@ impl Condition {
 
 impl Test {
     /// Whether it holds.
-    pub fn holds(&self, document: &impl Document) -> bool {
-        let found = self.field.get(document);
+    pub fn holds(&self, fields: &Map<String, Value>) -> bool {
+        let found = self.field.get(fields);
         match &self.expected {
             Expected::OneOf(values) => found.is_some_and(|found| among(found, values)),
             Expected::Present => found.is_some(),
@@ -154,7 +154,7 @@ impl Build {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::event::Event;
 use crate::protocol::Beacon;
-use path::{Document, Path, Place, Root};
+use path::Path;
 use rule::{Action, Rule};
 
 /// The rules that an operator declares; the default has none.
@@ -199,94 +199,59 @@ pub fn after(
     if cleaning.after.is_empty() {
         return;
     }
-    let mut objects = Objects {
-        name: event.name.as_str(),
-        build: event.build.as_deref(),
-        props: event.props.take(),
-        metadata: event.metadata.take(),
-    };
-    let builtin = |objects: &mut Objects<'_>, repairs: &mut Repairs| {
-        for root in [Root::Props, Root::Metadata] {
-            if let (Place::Object(_), Some(key)) = (objects.object(root), root.key())
-                && let Some(object) = objects.object_mut(root)
-            {
-                builtin::object(key, object, repairs);
-            }
+    // What rules see of an event.
+    let shown = [
+        ("name", Some(Value::String(event.name.as_str().to_owned()))),
+        ("build", event.build.clone().map(Value::String)),
+        ("props", event.props.take().map(Value::Object)),
+        ("metadata", event.metadata.take().map(Value::Object)),
+    ];
+    let mut fields = Map::new();
+    for (key, value) in shown {
+        if let Some(value) = value {
+            fields.insert(key.to_owned(), value);
         }
-    };
-    builtin(&mut objects, repairs);
+    }
+    builtin::beacon(&mut fields, repairs);
     for rule in &cleaning.after {
-        run(rule, &mut objects, platform, &builtin, repairs);
+        run(rule, &mut fields, platform, &builtin::beacon, repairs);
     }
-    let Objects { props, metadata, .. } = objects;
-    (event.props, event.metadata) = (props, metadata);
-}
-
-/// What an event shows to rules.
-#[derive(Clone, PartialEq)]
-struct Objects<'a> {
-    name: &'a str,
-    build: Option<&'a str>,
-    props: Option<Map<String, Value>>,
-    metadata: Option<Map<String, Value>>,
-}
-
-impl Document for Objects<'_> {
-    fn name(&self) -> Option<&str> {
-        Some(self.name)
-    }
-
-    fn build(&self) -> Option<&str> {
-        self.build
-    }
-
-    fn object(&self, root: Root) -> Place<'_> {
-        let object = match root {
-            Root::Beacon => return Place::Taken,
-            Root::Props => &self.props,
-            Root::Metadata => &self.metadata,
-        };
-        object.as_ref().map_or(Place::Free, Place::Object)
-    }
-
-    fn object_mut(&mut self, root: Root) -> Option<&mut Map<String, Value>> {
-        match root {
-            Root::Beacon => None,
-            Root::Props => Some(self.props.get_or_insert_default()),
-            Root::Metadata => Some(self.metadata.get_or_insert_default()),
-        }
-    }
+    let mut object = |key| match fields.remove(key) {
+        Some(Value::Object(object)) => Some(object),
+        _ => None,
+    };
+    (event.props, event.metadata) = (object("props"), object("metadata"));
 }
 
 /// Runs `rule` until it is at rest, mostly once, with the built-in repairs after each time.
 ///
 /// A rule whose change the built-in repairs undo did nothing; one that does not come to rest
 /// is not applied.
-fn run<D: Document>(
+fn run(
     rule: &Rule,
-    document: &mut D,
+    fields: &mut Map<String, Value>,
     platform: Option<&str>,
-    builtin: &impl Fn(&mut D, &mut Repairs),
+    builtin: &dyn Fn(&mut Map<String, Value>, &mut Repairs),
     repairs: &mut Repairs,
 ) {
     /// More than a rule and the repair of its result can need.
     const MAX_ROUNDS: usize = 8;
-    let Some(mut edit) = rule.edit(document, platform) else { return };
-    let untouched = document.clone();
-    let mut last: Option<D> = None;
+    let Some(mut edit) = rule.edit(fields, platform) else { return };
+    let untouched = fields.clone();
+    let mut last: Option<Map<String, Value>> = None;
     let mut noted = Repairs::new(repairs.originals);
     for _ in 0..MAX_ROUNDS {
         let mut found = Repairs::new(repairs.originals);
         let path = edit.first.0;
-        let original = path.get(document).filter(|_| rule.keeps_original()).cloned();
+        let original = path.get(fields).filter(|_| rule.keeps_original()).cloned();
         found.add(rule.id.clone(), || path.pointer(), original);
-        edit.apply(document);
-        builtin(document, &mut found);
-        let changed = document != last.as_ref().unwrap_or(&untouched);
+        edit.apply(fields);
+        builtin(fields, &mut found);
+        let changed = fields != last.as_ref().unwrap_or(&untouched);
         if changed {
             noted.append(found);
         }
-        match rule.edit(document, platform).filter(|_| changed) {
+        match rule.edit(fields, platform).filter(|_| changed) {
             Some(next) => edit = next,
             None => {
                 if rule.action == Action::Drop {
@@ -296,7 +261,7 @@ fn run<D: Document>(
                 return;
             }
         }
-        last = Some(document.clone());
+        last = Some(fields.clone());
     }
-    *document = untouched;
+    *fields = untouched;
 }

@@ -167,9 +167,9 @@ impl Rule {
             tests: tests.cloned().collect(),
         };
         let rule = Rule { condition, ..self.clone() };
-        let mut document = Map::new();
-        rule.field.put(&mut document, value.cloned());
-        rule.edit(&document, None).is_none()
+        let mut fields = Map::new();
+        rule.field.put(&mut fields, value.cloned());
+        rule.edit(&fields, None).is_none()
     }
 
     /// Whether the rule has nothing to do on what `action` makes of values on which it had

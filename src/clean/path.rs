@@ -1,5 +1,7 @@
 //! Where a rule looks: a field of a beacon, or a member below its `props` or `metadata`.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 /// The top-level fields that a path may name, without the two objects.
@@ -28,168 +30,95 @@ const MAX_DEPTH: usize = 8;
 /// A dotted path such as `url` or `props.cart.size`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
-    root: Root,
-    /// At least one.
+    /// A field by itself, or one of the objects and at least one name below it.
     keys: Vec<String>,
-}
-
-/// The object in which a path starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Root {
-    /// The beacon itself.
-    Beacon,
-    /// Its `props`.
-    Props,
-    /// Its `metadata`.
-    Metadata,
-}
-
-/// What stands where an object is wanted.
-#[derive(Debug, Clone, Copy)]
-pub enum Place<'a> {
-    /// Nothing, or null: an object can be put there.
-    Free,
-    /// An object.
-    Object(&'a Map<String, Value>),
-    /// Something else, which stays.
-    Taken,
-}
-
-impl<'a> Place<'a> {
-    /// What stands at `value`.
-    pub fn of(value: Option<&'a Value>) -> Self {
-        match value {
-            None | Some(Value::Null) => Self::Free,
-            Some(Value::Object(object)) => Self::Object(object),
-            Some(_) => Self::Taken,
-        }
-    }
-}
-
-/// What rules read and write: a beacon's fields, or the objects of an event.
-pub trait Document: Clone + PartialEq {
-    /// The name, when it is a text.
-    fn name(&self) -> Option<&str>;
-    /// The build, when it is a text.
-    fn build(&self) -> Option<&str>;
-    /// The object in which paths of `root` start.
-    fn object(&self, root: Root) -> Place<'_>;
-    /// The same, to write to; made when its place is free.
-    fn object_mut(&mut self, root: Root) -> Option<&mut Map<String, Value>>;
-}
-
-impl Document for Map<String, Value> {
-    fn name(&self) -> Option<&str> {
-        self.get("name").and_then(Value::as_str)
-    }
-
-    fn build(&self) -> Option<&str> {
-        self.get("build").and_then(Value::as_str)
-    }
-
-    fn object(&self, root: Root) -> Place<'_> {
-        match root.key() {
-            None => Place::Object(self),
-            Some(key) => Place::of(self.get(key)),
-        }
-    }
-
-    fn object_mut(&mut self, root: Root) -> Option<&mut Map<String, Value>> {
-        match root.key() {
-            None => Some(self),
-            Some(key) => made(self, key),
-        }
-    }
-}
-
-impl Root {
-    /// Its field of the beacon.
-    pub fn key(self) -> Option<&'static str> {
-        match self {
-            Self::Beacon => None,
-            Self::Props => Some("props"),
-            Self::Metadata => Some("metadata"),
-        }
-    }
 }
 
 impl Path {
     /// Reads a dotted path, or tells what it must be.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (root, rest) = match text.split_once('.') {
-            Some(("props", rest)) => (Root::Props, rest),
-            Some(("metadata", rest)) => (Root::Metadata, rest),
-            _ if FIELDS.contains(&text) => (Root::Beacon, text),
+        let keys: Vec<String> = text.split('.').map(str::to_owned).collect();
+        match keys.split_first() {
+            Some((root, inner)) if !inner.is_empty() && is_object(root) => {
+                if inner.iter().any(String::is_empty) || inner.len() > MAX_DEPTH {
+                    return Err(format!("must have 1 to {MAX_DEPTH} names with dots between them"));
+                }
+                Ok(Self { keys })
+            }
+            _ if FIELDS.contains(&text) => Ok(Self { keys }),
             _ => {
                 let fields = FIELDS.join(", ");
-                return Err(format!("must go below props or metadata, or be one of {fields}"));
+                Err(format!("must go below props or metadata, or be one of {fields}"))
             }
-        };
-        let keys: Vec<String> = rest.split('.').map(str::to_owned).collect();
-        if keys.iter().any(String::is_empty) || keys.len() > MAX_DEPTH {
-            return Err(format!("must have 1 to {MAX_DEPTH} names with dots between them"));
         }
-        Ok(Self { root, keys })
     }
 
     /// Whether it goes below `props` or `metadata`.
     pub fn is_inner(&self) -> bool {
-        self.root != Root::Beacon
+        self.keys.len() > 1
     }
 
     /// Whether it is the top-level field `name`.
     pub fn is_field(&self, name: &str) -> bool {
-        self.root == Root::Beacon && self.keys.iter().map(String::as_str).eq([name])
+        matches!(self.keys.as_slice(), [key] if key == name)
     }
 
     /// Whether one of the two is, or lies in, the other.
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.root == other.root && self.keys.iter().zip(&other.keys).all(|(a, b)| a == b)
+        self.keys.iter().zip(&other.keys).all(|(a, b)| a == b)
     }
 
     /// The value there; null counts as none.
-    pub fn get<'d>(&self, document: &'d impl Document) -> Option<&'d Value> {
-        let Place::Object(root) = document.object(self.root) else { return None };
+    pub fn get<'d>(&self, fields: &'d Map<String, Value>) -> Option<&'d Value> {
         let (last, parents) = self.keys.split_last()?;
-        let parent = parents.iter().try_fold(root, |object, key| match object.get(key) {
-            Some(Value::Object(inner)) => Some(inner),
-            _ => None,
-        })?;
+        let parent = parents.iter().try_fold(fields, |object, key| object.get(key)?.as_object())?;
         parent.get(last).filter(|value| !value.is_null())
     }
 
     /// Whether a value can be put there without putting away another that holds it.
-    pub fn is_open(&self, document: &impl Document) -> bool {
-        let parents = self.keys.split_last().map_or(&[][..], |(_, parents)| parents);
-        let place = parents.iter().fold(document.object(self.root), |place, key| match place {
-            Place::Object(object) => Place::of(object.get(key)),
-            other => other,
-        });
-        !matches!(place, Place::Taken)
+    pub fn is_open(&self, fields: &Map<String, Value>) -> bool {
+        let mut object = fields;
+        for key in self.keys.split_last().map_or(&[][..], |(_, parents)| parents) {
+            match object.get(key) {
+                None | Some(Value::Null) => return true,
+                Some(Value::Object(inner)) => object = inner,
+                Some(_) => return false,
+            }
+        }
+        true
     }
 
-    /// Puts `value` there, or takes away what is there.
-    pub fn put(&self, document: &mut impl Document, value: Option<Value>) {
+    /// Puts `value` there, or takes away what is there; objects on the way are made.
+    pub fn put(&self, fields: &mut Map<String, Value>, value: Option<Value>) {
         let Some((last, parents)) = self.keys.split_last() else { return };
-        let root = document.object_mut(self.root);
-        let parent = parents.iter().fold(root, |object, key| made(object?, key));
-        match (parent, value) {
-            (Some(object), Some(value)) => drop(object.insert(last.clone(), value)),
-            (Some(object), None) => drop(object.remove(last)),
-            (None, _) => {}
+        let mut object = fields;
+        for key in parents {
+            if object.get(key).is_none_or(Value::is_null) {
+                object.insert(key.clone(), Value::Object(Map::new()));
+            }
+            match object.get_mut(key) {
+                Some(Value::Object(inner)) => object = inner,
+                _ => return,
+            }
+        }
+        match value {
+            Some(value) => drop(object.insert(last.clone(), value)),
+            None => drop(object.remove(last)),
         }
     }
 
     /// The path as a JSON Pointer (RFC 6901) into the beacon.
     pub fn pointer(&self) -> String {
-        let root = self.root.key();
-        let keys = root.into_iter().chain(self.keys.iter().map(String::as_str));
-        keys.flat_map(|key| ["/".into(), escaped(key)]).collect()
+        self.keys.iter().flat_map(|key| ["/".into(), escaped(key)]).collect()
     }
 }
 
+fn is_object(field: &str) -> bool {
+    matches!(field, "props" | "metadata")
+}
+
 /// `key` as a part of a JSON Pointer.
-pub fn escaped(key: &str) -> std::borrow::Cow<'_, str> {
+pub fn escaped(key: &str) -> Cow<'_, str> {
     match key.contains(['~', '/']) {
         true => key.replace('~', "~0").replace('/', "~1").into(),
         false => key.into(),
@@ -198,17 +127,8 @@ pub fn escaped(key: &str) -> std::borrow::Cow<'_, str> {
 
 impl std::fmt::Display for Path {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let root = self.root.key().map(|key| format!("{key}.")).unwrap_or_default();
-        write!(formatter, "{root}{}", self.keys.join("."))
+        formatter.write_str(&self.keys.join("."))
     }
-}
-
-/// The object at `key`, made when its place is free.
-fn made<'a>(object: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
-    if matches!(Place::of(object.get(key)), Place::Free) {
-        object.insert(key.to_owned(), Value::Object(Map::new()));
-    }
-    object.get_mut(key).and_then(Value::as_object_mut)
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 //! nothing, which the caller makes sure of. What an action can't do it leaves alone: no
 //! value is ever lost to a rule but by `drop`, `set`, `map` and `scale`, which say so.
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 use super::condition::Condition;
 use super::decimal::Decimal;
-use super::path::{Document, Path};
+use super::path::Path;
 
 /// A repair that the configuration declares.
 #[derive(Debug, Clone)]
@@ -34,7 +34,8 @@ pub enum Action {
     Cast(Type),
     /// Makes its letters small.
     Lower,
-    /// Makes its letters capital.
+    /// Makes its letters from a to z capital, as codes of countries and currencies want it; the
+    /// table of all the others is dear in Wasm.
     Upper,
     /// Cuts these characters from its ends.
     Trim(String),
@@ -74,30 +75,30 @@ pub struct Edit<'r> {
 }
 
 impl Rule {
-    /// What the rule would change in `document`; none when it does not apply.
-    pub fn edit(&self, document: &impl Document, platform: Option<&str>) -> Option<Edit<'_>> {
-        if !self.condition.holds(document, platform) {
+    /// What the rule would change in a beacon's `fields`; none when it does not apply.
+    pub fn edit(&self, fields: &Map<String, Value>, platform: Option<&str>) -> Option<Edit<'_>> {
+        if !self.condition.holds(fields, platform) {
             return None;
         }
-        let found = self.field.get(document);
+        let found = self.field.get(fields);
         let (place, value) = match &self.action {
             Action::Set(value) => (&self.field, (found != Some(value)).then(|| value.clone())?),
             Action::Drop => {
                 return found.map(|_| Edit { first: (&self.field, None), second: None });
             }
             Action::Rename(to) => {
-                let free = to.get(document).is_none() && to.is_open(document);
+                let free = to.get(fields).is_none() && to.is_open(fields);
                 let moved = free.then(|| found.cloned())??;
                 return Some(Edit { first: (&self.field, None), second: Some((to, Some(moved))) });
             }
             Action::Scale { by, to } => {
                 let product = Decimal::parse(number_text(found?)?)?.times(*by)?.to_plain()?;
-                let known = to.get(document).and_then(Value::as_number);
+                let known = to.get(fields).and_then(Value::as_number);
                 (to, (known.map(Number::as_str) != Some(&product)).then(|| number(&product))??)
             }
             in_place => (&self.field, in_place.changed(found?)?),
         };
-        place.is_open(document).then_some(Edit { first: (place, Some(value)), second: None })
+        place.is_open(fields).then_some(Edit { first: (place, Some(value)), second: None })
     }
 
     /// Every place that the rule may write.
@@ -119,9 +120,9 @@ impl Rule {
 
 impl Edit<'_> {
     /// Makes the change.
-    pub fn apply(self, document: &mut impl Document) {
+    pub fn apply(self, fields: &mut Map<String, Value>) {
         for (path, value) in [Some(self.first), self.second].into_iter().flatten() {
-            path.put(document, value);
+            path.put(fields, value);
         }
     }
 }
@@ -148,8 +149,8 @@ impl Action {
             }
             Self::Upper => {
                 let text = value.as_str()?;
-                let is_upper = text.chars().all(|it| it.to_uppercase().eq([it]));
-                (!is_upper).then(|| Value::String(text.to_uppercase()))
+                let is_upper = !text.bytes().any(|it| it.is_ascii_lowercase());
+                (!is_upper).then(|| Value::String(text.to_ascii_uppercase()))
             }
             Self::Trim(characters) => {
                 let text = value.as_str()?;

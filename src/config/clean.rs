@@ -144,7 +144,7 @@ fn condition(table: &mut Table<'_>, stage: Stage) -> Condition {
     let name = table.optional("name").and_then(|value| {
         let pattern = value.as_str().and_then(NamePattern::parse);
         if pattern.is_none() {
-            table.refuse("name", "must be an event's name, or the start of names and a *");
+            table.refuse("name", "must be an event's name, in which a * stands for any characters");
         }
         pattern
     });

@@ -90,7 +90,7 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ),
         (
             lower(json!({"name": "Page*"})),
-            "clean[0].name must be an event's name, or the start of names and a *",
+            "clean[0].name must be an event's name, in which a * stands for any characters",
         ),
         (
             lower(json!({"platform": "iOS"})),
