@@ -90,7 +90,7 @@ fn beacon(chance: &mut Chance) -> Value {
             json!({"items": items(2 + chance.below(3)), "value": 128.40, "currency": "CHF", "coupon": null}),
         ),
         _ => (
-            "order_placed",
+            "order_sent",
             "high",
             json!({"order": sku, "items": items(2 + chance.below(4)), "value": 128.40, "tax": 9.62, "shipping": 7.90, "currency": "CHF"}),
         ),

@@ -332,7 +332,7 @@ def test_an_event_lies_in_the_kinesis_stream(aws: LocalAws) -> None:
     routes.append({"to": "firehose:events-mid"})
     first, second, view = (str(uuid4()) for _ in range(3))
     beacons = [
-        {"name": "order_placed", "id": first, "device_id": "d 1", "props": {"é": "ü"}},
+        {"name": "order_sent", "id": first, "device_id": "d 1", "props": {"é": "ü"}},
         {"name": "order_paid", "id": second},
         {"name": "page_view", "id": view},
     ]
@@ -342,6 +342,6 @@ def test_an_event_lies_in_the_kinesis_stream(aws: LocalAws) -> None:
     found = in_kinesis(aws, aws.outputs["KinesisStreamName"])
     assert set(found) == {first, second}
     key, record = found[first]
-    assert (key, record["name"], record["props"]) == ("d 1", "order_placed", {"é": "ü"})
+    assert (key, record["name"], record["props"]) == ("d 1", "order_sent", {"é": "ü"})
     assert found[second][0] == second
     assert event(aws, view)["name"] == "page_view"
