@@ -137,7 +137,11 @@ fn row(host: &str, path: &str) -> Option<u16> {
     let by_path = PATHS.iter().find(|(known, start, _)| path.starts_with(start) && is_here(known));
     by_path.map(|(_, _, number)| *number).or_else(|| exact(host)).or_else(|| {
         let stem = stem?;
-        number(|known| known.bytes().cmp(stem.bytes().chain(std::iter::once(b'*'))))
+        number(|known| {
+            let known = known.as_bytes();
+            let (start, rest) = known.split_at_checked(stem.len()).unwrap_or((known, &[]));
+            start.cmp(stem.as_bytes()).then_with(|| rest.cmp(b"*"))
+        })
     })
 }
 

@@ -110,8 +110,18 @@ impl SensitiveNames {
             false => Cow::Borrowed(written),
         };
         decoded.split(['[', ']']).any(|part| {
-            let by_letters = |name: &String| name.bytes().cmp(letters(part.trim()));
-            self.0.binary_search_by(by_letters).is_ok()
+            let mut buffer = [0; MAX_NAME_CHARS];
+            let mut length = 0_usize;
+            for letter in letters(part.trim()) {
+                // A name that has no place here is on no list.
+                let Some(place) = buffer.get_mut(length) else {
+                    return false;
+                };
+                *place = letter;
+                length = length.saturating_add(1);
+            }
+            let name = buffer.get(..length).unwrap_or_default();
+            self.0.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
         })
     }
 
