@@ -18,7 +18,7 @@ fn a_mistake_is_told_with_its_place_and_keyword() {
         (r#"{"maxItems": 1.5}"#, "", "maxItems"),
         (r#"{"minimum": "0"}"#, "", "minimum"),
         (r#"{"multipleOf": 0}"#, "", "multipleOf"),
-        (r#"{"multipleOf": 0.123456789012345678912}"#, "", "multipleOf"),
+        (r#"{"multipleOf": 0.12345678901}"#, "", "multipleOf"),
         (r#"{"uniqueItems": 1}"#, "", "uniqueItems"),
         (r#"{"required": "a"}"#, "", "required"),
         (r#"{"required": ["a", "a"]}"#, "", "required"),

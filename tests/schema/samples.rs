@@ -47,7 +47,7 @@ pub fn samples(event: &str) -> Samples {
 }
 
 /// The schema of `event` as it is written, by both hands; `x-*` means nothing to the crate.
-fn pair(event: &str) -> Pair {
+pub fn pair(event: &str) -> Pair {
     let written: Value = read(&root().join(format!("www/schemas/{event}.json")));
     let mut plain = written.clone();
     plain.as_object_mut().unwrap().retain(|keyword, _| !keyword.starts_with("x-"));
