@@ -2,27 +2,12 @@
 //!
 //! A sentence names the limit and never the value, which may be personal.
 
+use std::borrow::Cow;
+
 use super::number::Decimal;
 use super::rule::{Json, Rule, Types};
 use super::view::{View, all_differ};
 use crate::failed::{Code, shown};
-
-/// A rule that was broken: what to group it by, its keyword, and the sentence's end.
-pub struct Fault {
-    /// The kind.
-    pub code: Code,
-    /// The JSON Schema keyword.
-    pub keyword: &'static str,
-    /// What follows the pointer in the message.
-    pub sentence: String,
-}
-
-impl Fault {
-    /// A fault of `keyword`.
-    pub fn new(code: Code, keyword: &'static str, sentence: impl Into<String>) -> Self {
-        Self { code, keyword, sentence: sentence.into() }
-    }
-}
 
 /// Whether `value` keeps `rule`; rules that look further than at one value count as kept.
 pub fn keeps(rule: &Rule, value: View<'_>) -> bool {
@@ -52,65 +37,76 @@ pub fn keeps(rule: &Rule, value: View<'_>) -> bool {
     }
 }
 
-/// What to say of a `rule` that [`keeps`] found broken.
-pub fn fault(rule: &Rule, value: View<'_>) -> Option<Fault> {
-    let (code, keyword, sentence) = match rule {
-        Rule::Never => (Code::NotAllowed, "falseSchema", "is not allowed here".to_owned()),
+/// What to say of a `rule` that [`keeps`] found broken: what to group it by, its keyword,
+/// and the sentence in three parts, the limit in the middle.
+#[cold]
+pub fn fault(rule: &Rule, value: View<'_>) -> (Code, &'static str, [Cow<'static, str>; 3]) {
+    let limit = |limit: u64| Cow::Owned(limit.to_string());
+    let (code, keyword, before, limit, after) = match rule {
         Rule::Type(types) => {
-            let wanted = alternatives(*types);
-            (Code::WrongType, "type", format!("must be {wanted}, not {}", found(value, *types)))
+            let wanted = Cow::Owned(alternatives(*types));
+            (Code::WrongType, "type", "must be ", wanted, found(value, *types))
         }
         Rule::Const(wanted) => {
-            (Code::NotAllowed, "const", format!("must be {}", shown(&wanted.to_string())))
+            let wanted = Cow::Owned(shown(&wanted.to_string()));
+            (Code::NotAllowed, "const", "must be ", wanted, "")
         }
         Rule::Enum(choices) => {
-            (Code::NotAllowed, "enum", format!("must be one of {}", shown(&listed(choices))))
+            let choices = Cow::Owned(shown(&listed(choices)));
+            (Code::NotAllowed, "enum", "must be one of ", choices, "")
         }
         Rule::MinLength(least) => {
-            (Code::TooShort, "minLength", format!("must have at least {least} characters"))
+            (Code::TooShort, "minLength", "must have at least ", limit(*least), " characters")
         }
         Rule::MaxLength(most) => {
-            (Code::TooLong, "maxLength", format!("must have at most {most} characters"))
+            (Code::TooLong, "maxLength", "must have at most ", limit(*most), " characters")
         }
         Rule::Pattern(pattern) => {
-            (Code::BadFormat, "pattern", format!("must match {}", shown(pattern.source)))
+            let source = Cow::Owned(shown(pattern.source));
+            (Code::BadFormat, "pattern", "must match ", source, "")
         }
         Rule::Format(format) => {
-            (Code::BadFormat, "format", format!("must be {}", format.description()))
+            (Code::BadFormat, "format", "must be ", Cow::Borrowed(format.description()), "")
         }
         Rule::Minimum(limit) => {
-            (Code::OutOfRange, "minimum", format!("must be at least {limit}, not a smaller number"))
+            let limit = Cow::Borrowed(*limit);
+            (Code::OutOfRange, "minimum", "must be at least ", limit, ", not a smaller number")
         }
         Rule::Maximum(limit) => {
-            (Code::OutOfRange, "maximum", format!("must be at most {limit}, not a larger number"))
+            let limit = Cow::Borrowed(*limit);
+            (Code::OutOfRange, "maximum", "must be at most ", limit, ", not a larger number")
         }
         Rule::ExclusiveMinimum(limit) => {
-            (Code::OutOfRange, "exclusiveMinimum", format!("must be more than {limit}"))
+            let limit = Cow::Borrowed(*limit);
+            (Code::OutOfRange, "exclusiveMinimum", "must be more than ", limit, "")
         }
         Rule::ExclusiveMaximum(limit) => {
-            (Code::OutOfRange, "exclusiveMaximum", format!("must be less than {limit}"))
+            let limit = Cow::Borrowed(*limit);
+            (Code::OutOfRange, "exclusiveMaximum", "must be less than ", limit, "")
         }
         Rule::MultipleOf(step) => {
-            (Code::OutOfRange, "multipleOf", format!("must be a multiple of {step}"))
+            let step = Cow::Borrowed(*step);
+            (Code::OutOfRange, "multipleOf", "must be a multiple of ", step, "")
         }
         Rule::MinItems(least) => {
-            (Code::TooFew, "minItems", format!("must have at least {least} items"))
+            (Code::TooFew, "minItems", "must have at least ", limit(*least), " items")
         }
         Rule::MaxItems(most) => {
-            (Code::TooMany, "maxItems", format!("must have at most {most} items"))
+            (Code::TooMany, "maxItems", "must have at most ", limit(*most), " items")
         }
         Rule::UniqueItems => {
-            (Code::NotUnique, "uniqueItems", "must not have the same item twice".to_owned())
+            let nothing = Cow::Borrowed("");
+            (Code::NotUnique, "uniqueItems", "must not have the same item twice", nothing, "")
         }
         Rule::MinProperties(least) => {
-            (Code::TooFew, "minProperties", format!("must have at least {least} members"))
+            (Code::TooFew, "minProperties", "must have at least ", limit(*least), " members")
         }
         Rule::MaxProperties(most) => {
-            (Code::TooMany, "maxProperties", format!("must have at most {most} members"))
+            (Code::TooMany, "maxProperties", "must have at most ", limit(*most), " members")
         }
-        _ => return None,
+        _ => (Code::NotAllowed, "falseSchema", "is not allowed here", Cow::Borrowed(""), ""),
     };
-    Some(Fault { code, keyword, sentence })
+    (code, keyword, [Cow::Borrowed(before), limit, Cow::Borrowed(after)])
 }
 
 fn characters(text: &str) -> u64 {
@@ -124,22 +120,28 @@ pub fn count(length: usize) -> u64 {
 
 /// The types' names with their articles, such as "a string or null".
 fn alternatives(types: Types) -> String {
-    let mut names: Vec<&str> = Types::NAMES
-        .iter()
-        .filter(|(_, one)| types.and(*one) == *one)
-        .filter(|(_, one)| *one != Types::INTEGER || !types.meets(Types::FRACTION))
-        .map(|(name, _)| with_article(name))
-        .collect();
+    let mut names = String::new();
     // Null reads best behind what it stands in for.
-    names.sort_by_key(|name| *name == "null");
-    names.join(" or ")
+    for (name, one) in Types::NAMES.iter().skip(1).chain(Types::NAMES.first()) {
+        let is_part = *one == Types::INTEGER && types.meets(Types::FRACTION);
+        if types.and(*one) == *one && !is_part {
+            names.push_str(if names.is_empty() { "" } else { " or " });
+            names.push_str(with_article(name));
+        }
+    }
+    names
 }
 
 /// The value's type; a number that is no integer is called so where that is what counts.
 fn found(value: View<'_>, wanted: Types) -> &'static str {
     match value {
-        View::Number(_) if wanted.meets(Types::INTEGER) => "a number with a fraction",
-        _ => with_article(value.type_name()),
+        View::Null => ", not null",
+        View::Bool(_) => ", not a boolean",
+        View::Number(_) if wanted.meets(Types::INTEGER) => ", not a number with a fraction",
+        View::Number(_) => ", not a number",
+        View::String(_) => ", not a string",
+        View::Array(_) => ", not an array",
+        View::Object(_) => ", not an object",
     }
 }
 
@@ -156,6 +158,10 @@ fn with_article(name: &str) -> &'static str {
 }
 
 fn listed(choices: &[Json]) -> String {
-    let choices: Vec<String> = choices.iter().map(Json::to_string).collect();
-    choices.join(", ")
+    let mut list = String::new();
+    for choice in choices {
+        let comma = if list.is_empty() { "" } else { ", " };
+        list = format!("{list}{comma}{choice}");
+    }
+    list
 }

@@ -105,6 +105,10 @@ fn number(text: &str, types: Types) -> Option<Number> {
     // The reader would skip blanks around the number.
     let bare = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
         && text.ends_with(|last: char| last.is_ascii_digit());
-    let number = bare.then(|| serde_json::from_str::<Number>(text).ok()).flatten()?;
-    types.meets(View::Number(number.as_str()).types()).then_some(number)
+    match bare.then(|| serde_json::from_str(text)) {
+        Some(Ok(Value::Number(number))) => {
+            types.meets(View::Number(number.as_str()).types()).then_some(number)
+        }
+        _ => None,
+    }
 }

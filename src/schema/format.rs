@@ -10,9 +10,9 @@ impl Format {
     /// Whether `text` has the format.
     pub fn fits(self, text: &str) -> bool {
         match self {
-            Self::Date => is_date(text),
-            Self::Time => is_time(text),
-            Self::DateTime => is_date_time(text),
+            Self::Date => is_date(text.as_bytes()),
+            Self::Time => is_time(text.as_bytes()),
+            Self::DateTime => is_date_time(text.as_bytes()),
             Self::Uuid => is_uuid(text),
             Self::Uri => is_uri(text),
             Self::Email => is_email(text),
@@ -36,18 +36,21 @@ impl Format {
     }
 }
 
-/// `text` as a number when it is `digits` ASCII digits.
-fn number(text: &str, digits: usize) -> Option<u32> {
-    let all_digits = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits.then(|| text.parse().ok()).flatten()
+/// The number that two digits write.
+fn two_digits(tens: u8, ones: u8) -> Option<u32> {
+    let digit = |byte: u8| char::from(byte).to_digit(10);
+    Some(digit(tens)?.saturating_mul(10).saturating_add(digit(ones)?))
 }
 
 /// `YYYY-MM-DD`, <https://www.rfc-editor.org/rfc/rfc3339#section-5.6>.
-fn is_date(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let mut part = |digits| parts.next().and_then(|part| number(part, digits));
-    let (Some(year), Some(month), Some(day)) = (part(4), part(2), part(2)) else { return false };
-    let leap = year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+fn is_date(text: &[u8]) -> bool {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return false };
+    let (Some(century), Some(year), Some(month), Some(day)) =
+        (two_digits(y1, y2), two_digits(y3, y4), two_digits(m1, m2), two_digits(d1, d2))
+    else {
+        return false;
+    };
+    let leap = if year == 0 { century.is_multiple_of(4) } else { year.is_multiple_of(4) };
     let days = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,
@@ -55,46 +58,52 @@ fn is_date(text: &str) -> bool {
         2 => 28,
         _ => return false,
     };
-    parts.next().is_none() && (1..=days).contains(&day)
+    (1..=days).contains(&day)
 }
 
-fn is_date_time(text: &str) -> bool {
-    let Some((date, time)) = text.split_once(['T', 't']) else { return false };
-    is_date(date) && is_time(time)
+fn is_date_time(text: &[u8]) -> bool {
+    match text.split_at_checked(10) {
+        Some((date, [b'T' | b't', time @ ..])) => is_date(date) && is_time(time),
+        _ => false,
+    }
 }
 
 /// `HH:MM:SS[.FRACTION](Z|±HH:MM)`; a leap second only where one can be, at 23:59:60 UTC.
-fn is_time(text: &str) -> bool {
-    let Some(zone_at) = text.find(['Z', 'z', '+', '-']) else { return false };
-    let Some((clock, zone)) = text.split_at_checked(zone_at) else { return false };
-    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return false;
-    }
-    let Some((hours_minutes, seconds)) = clock.rsplit_once(':') else { return false };
-    let (Some(minutes), Some(seconds)) = (minutes_of(hours_minutes), number(seconds, 2)) else {
-        return false;
-    };
+fn is_time(text: &[u8]) -> bool {
     const DAY: u32 = 24 * 60;
-    let utc_minutes = match (zone.split_at_checked(1), zone) {
-        (_, "Z" | "z") => Some(minutes),
-        (Some(("+", offset)), _) => {
-            minutes_of(offset).map(|offset| minutes.saturating_add(DAY).saturating_sub(offset))
+    let [h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = text else { return false };
+    let zone = match rest {
+        [b'.', digits @ ..] => {
+            let end = digits.iter().position(|byte| !byte.is_ascii_digit());
+            match end.and_then(|end| digits.split_at_checked(end)) {
+                Some((fraction, zone)) if !fraction.is_empty() => zone,
+                _ => return false,
+            }
         }
-        (Some(("-", offset)), _) => minutes_of(offset).map(|offset| minutes.saturating_add(offset)),
+        zone => zone,
+    };
+    let ahead = match zone {
+        [b'Z' | b'z'] => Some(0),
+        [b'+', h1, h2, b':', m1, m2] => minutes(*h1, *h2, *m1, *m2),
+        [b'-', h1, h2, b':', m1, m2] => {
+            minutes(*h1, *h2, *m1, *m2).map(|behind| DAY.saturating_sub(behind))
+        }
         _ => None,
     };
-    match utc_minutes {
-        Some(utc) => seconds < 60 || seconds == 60 && utc.checked_rem(DAY) == Some(DAY - 1),
-        None => false,
+    match (minutes(*h1, *h2, *m1, *m2), two_digits(*s1, *s2), ahead) {
+        (Some(_), Some(0..60), Some(_)) => true,
+        (Some(local), Some(60), Some(ahead)) => {
+            let utc = local.saturating_add(DAY).saturating_sub(ahead);
+            utc.checked_rem(DAY) == Some(DAY - 1)
+        }
+        _ => false,
     }
 }
 
 /// The minutes since midnight of `HH:MM`.
-fn minutes_of(text: &str) -> Option<u32> {
-    let (hours, minutes) = text.split_once(':')?;
-    let hours = number(hours, 2).filter(|hours| *hours < 24)?;
-    let minutes = number(minutes, 2).filter(|minutes| *minutes < 60)?;
+fn minutes(h1: u8, h2: u8, m1: u8, m2: u8) -> Option<u32> {
+    let hours = two_digits(h1, h2).filter(|hours| *hours < 24)?;
+    let minutes = two_digits(m1, m2).filter(|minutes| *minutes < 60)?;
     Some(hours.saturating_mul(60).saturating_add(minutes))
 }
 

@@ -42,7 +42,7 @@ impl<'a> Decimal<'a> {
         self.is_zero() || self.point >= self.count()
     }
 
-    /// Whether it is a multiple of `divisor`, whose digits must fit 64 bits.
+    /// Whether it is a multiple of `divisor`, whose digits must fit 32 bits.
     pub fn is_multiple_of(self, divisor: Self) -> bool {
         let Some(modulus) = divisor.coefficient().filter(|digits| *digits > 0) else {
             return false;
@@ -53,7 +53,8 @@ impl<'a> Decimal<'a> {
         // Neither coefficient ends in a zero, so a negative shift leaves a fraction.
         let shift = self.exponent().saturating_sub(divisor.exponent());
         let Ok(shift) = u64::try_from(shift) else { return false };
-        let step = |rest: u128, factor: u128, digit: u128| {
+        // Below 2^32 times 2^32: nothing overflows.
+        let step = |rest: u64, factor: u64, digit: u64| {
             rest.wrapping_mul(factor).wrapping_add(digit).checked_rem(modulus.into()).unwrap_or(0)
         };
         let mut rest = self.digits().fold(0, |rest, digit| step(rest, 10, digit.into()));
@@ -68,7 +69,7 @@ impl<'a> Decimal<'a> {
         rest == 0
     }
 
-    /// Whether its digits, without zeros at either end, fit 64 bits.
+    /// Whether its digits, without zeros at either end, fit 32 bits.
     pub fn is_short(self) -> bool {
         self.coefficient().is_some()
     }
@@ -92,8 +93,8 @@ impl<'a> Decimal<'a> {
     }
 
     /// The digits as an integer; the number is this times ten to its exponent.
-    fn coefficient(self) -> Option<u64> {
-        self.digits().try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(digit.into()))
+    fn coefficient(self) -> Option<u32> {
+        self.digits().try_fold(0_u32, |sum, digit| sum.checked_mul(10)?.checked_add(digit.into()))
     }
 
     fn exponent(self) -> i64 {
@@ -238,7 +239,7 @@ mod tests {
             ("1e308", "0.5", true),
             ("1e308", "0.123456789", false),
             ("9007199254740993", "2", false),
-            ("18446744073709551615", "18446744073709551615", true),
+            ("18446744073709551615", "4294967295", true),
             ("1e9000000000000000000", "7", false),
             ("12391239123", "1e-8", true),
             ("3", "1e1", false),

@@ -38,7 +38,7 @@ pub enum Rule {
     ExclusiveMinimum(&'static str),
     /// `exclusiveMaximum`, as written.
     ExclusiveMaximum(&'static str),
-    /// `multipleOf`, as written; at most 18 significant digits.
+    /// `multipleOf`, as written; its digits fit 32 bits.
     MultipleOf(&'static str),
     /// `minItems`.
     MinItems(u64),

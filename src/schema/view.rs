@@ -5,6 +5,7 @@
 //! Source: <https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.2>.
 
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -93,12 +94,41 @@ impl View<'_> {
 }
 
 /// Whether no two of `items` are the same value; in n log n steps, since who sends them
-/// chooses how many there are.
+/// chooses how many there are. A heap, because its code is a tenth of a sort's.
 pub fn all_differ(items: &[Value]) -> bool {
-    let mut sorted: Vec<&Value> = items.iter().collect();
-    sorted.sort_unstable_by(|left, right| order(left, right));
-    sorted.iter().zip(sorted.iter().skip(1)).all(|(left, right)| order(left, right).is_ne())
+    let mut heap: BinaryHeap<Ordered<'_>> = items.iter().map(Ordered).collect();
+    let mut last = heap.pop();
+    while let Some(next) = heap.pop() {
+        if last.is_some_and(|last| last == next) {
+            return false;
+        }
+        last = Some(next);
+    }
+    true
 }
+
+/// A value with its place in [`order`].
+struct Ordered<'a>(&'a Value);
+
+impl Ord for Ordered<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        order(self.0, other.0)
+    }
+}
+
+impl PartialOrd for Ordered<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ordered<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ordered<'_> {}
 
 /// Some total order in which the same values, and only they, are equal.
 fn order(left: &Value, right: &Value) -> Ordering {

@@ -4,10 +4,12 @@
 //! which the build limits. Whether a document is valid and what is wrong with it are found
 //! by the same code; a mere verdict stops at the first fault and makes no sentences.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::Schema;
-use super::assert::{self, Fault, count};
+use super::assert::{self, count};
 use super::rule::{NodeId, Others, Rule};
 use super::view::View;
 use crate::failed::{Code, Violation, Violations, shown};
@@ -104,13 +106,15 @@ impl Walk<'_> {
             (Rule::PropertyNames(id), View::Object(members)) => {
                 for (name, value) in members {
                     if !self.accepts(*id, View::String(name)) {
-                        self.note(&Path::Member(path, name), Some(value.into()), || {
-                            Fault::new(
-                                Code::UnknownField,
-                                "propertyNames",
-                                "has a name that is not allowed",
-                            )
-                        });
+                        let sentence = format_args!("has a name that is not allowed");
+                        let path = Path::Member(path, name);
+                        self.note(
+                            &path,
+                            Some(value.into()),
+                            Code::UnknownField,
+                            "propertyNames",
+                            sentence,
+                        );
                     }
                 }
             }
@@ -123,26 +127,23 @@ impl Walk<'_> {
             (Rule::Ref(id), _) => self.node(*id, value, path),
             (Rule::AllOf(ids), _) => ids.iter().for_each(|id| self.node(*id, value, path)),
             (Rule::AnyOf(ids), _) if !ids.iter().any(|id| self.accepts(*id, value)) => {
-                self.note(path, Some(value), || {
-                    Fault::new(Code::NoMatch, "anyOf", "matches none of the forms that it may have")
-                });
+                let sentence = format_args!("matches none of the forms that it may have");
+                self.note(path, Some(value), Code::NoMatch, "anyOf", sentence);
             }
             (Rule::OneOf(ids), _) => {
-                let matches = ids.iter().filter(|id| self.accepts(**id, value)).take(2).count();
-                if matches != 1 {
-                    self.note(path, Some(value), || {
-                        let found = if matches == 0 { "none" } else { "several" };
-                        let sentence = format!(
-                            "must match just one of the forms that it may have, not {found}"
-                        );
-                        Fault::new(Code::NoMatch, "oneOf", sentence)
-                    });
-                }
+                let found = match ids.iter().filter(|id| self.accepts(**id, value)).take(2).count()
+                {
+                    0 => "none",
+                    1 => return,
+                    _ => "several",
+                };
+                let sentence =
+                    format_args!("must match just one of the forms that it may have, not {found}");
+                self.note(path, Some(value), Code::NoMatch, "oneOf", sentence);
             }
             (Rule::Not(id), _) if self.accepts(*id, value) => {
-                self.note(path, Some(value), || {
-                    Fault::new(Code::NoMatch, "not", "has a form that is ruled out")
-                });
+                let sentence = format_args!("has a form that is ruled out");
+                self.note(path, Some(value), Code::NoMatch, "not", sentence);
             }
             (Rule::If { condition, met, unmet }, _) => {
                 let branch = if self.accepts(*condition, value) { met } else { unmet };
@@ -150,9 +151,7 @@ impl Walk<'_> {
                     self.node(*id, value, path);
                 }
             }
-            _ if !assert::keeps(rule, value) => {
-                self.note_maybe(path, Some(value), || assert::fault(rule, value));
-            }
+            _ if !assert::keeps(rule, value) => self.broken(rule, value, path),
             _ => {}
         }
     }
@@ -165,9 +164,8 @@ impl Walk<'_> {
         path: &Path<'_>,
     ) {
         for name in names.iter().filter(|name| !members.contains_key(**name)) {
-            self.note(&Path::Member(path, name), None, || {
-                Fault::new(Code::MissingField, keyword, "is missing")
-            });
+            let path = Path::Member(path, name);
+            self.note(&path, None, Code::MissingField, keyword, format_args!("is missing"));
         }
     }
 
@@ -192,13 +190,11 @@ impl Walk<'_> {
                 _ if known => {}
                 Others::Any => {}
                 Others::Each(id) => self.node(*id, view, &path),
-                Others::None => self.note(&path, Some(view), || {
-                    Fault::new(
-                        Code::UnknownField,
-                        "additionalProperties",
-                        "is not a member that the schema knows",
-                    )
-                }),
+                Others::None => {
+                    let sentence = format_args!("is not a member that the schema knows");
+                    let keyword = "additionalProperties";
+                    self.note(&path, Some(view), Code::UnknownField, keyword, sentence);
+                }
             }
         }
     }
@@ -214,9 +210,10 @@ impl Walk<'_> {
                 (Some(id), _) => self.node(*id, item.into(), &path),
                 (None, Others::Each(id)) => self.node(id, item.into(), &path),
                 (None, Others::Any) => return,
-                (None, Others::None) => self.note(&path, Some(item.into()), || {
-                    Fault::new(Code::TooMany, "items", "is an item too many")
-                }),
+                (None, Others::None) => {
+                    let sentence = format_args!("is an item too many");
+                    self.note(&path, Some(item.into()), Code::TooMany, "items", sentence);
+                }
             }
         }
     }
@@ -231,18 +228,15 @@ impl Walk<'_> {
     ) {
         let matches =
             count(items.iter().filter(|item| self.accepts(id, View::from(*item))).count());
+        let value = Some(View::Array(items));
         if matches < least {
             let keyword = if least == 1 { "contains" } else { "minContains" };
-            self.note(path, Some(View::Array(items)), || {
-                let sentence = format!("must have at least {least} items of the form it asks for");
-                Fault::new(Code::TooFew, keyword, sentence)
-            });
+            let sentence = format_args!("must have at least {least} items of the form it asks for");
+            self.note(path, value, Code::TooFew, keyword, sentence);
         }
         if let Some(most) = most.filter(|most| matches > *most) {
-            self.note(path, Some(View::Array(items)), || {
-                let sentence = format!("must have at most {most} items of the form it asks for");
-                Fault::new(Code::TooMany, "maxContains", sentence)
-            });
+            let sentence = format_args!("must have at most {most} items of the form it asks for");
+            self.note(path, value, Code::TooMany, "maxContains", sentence);
         }
     }
 
@@ -254,34 +248,42 @@ impl Walk<'_> {
         !walk.findings.are_complete()
     }
 
-    fn note(&mut self, path: &Path<'_>, value: Option<View<'_>>, fault: impl FnOnce() -> Fault) {
-        self.note_maybe(path, value, || Some(fault()));
+    /// Notes a rule about one value alone.
+    fn broken(&mut self, rule: &Rule, value: View<'_>, path: &Path<'_>) {
+        match &mut self.findings {
+            Findings::Verdict { valid } => *valid = false,
+            Findings::Faults(_) => {
+                let (code, keyword, [before, limit, after]) = assert::fault(rule, value);
+                let sentence = format_args!("{before}{limit}{after}");
+                self.note(path, Some(value), code, keyword, sentence);
+            }
+        }
     }
 
-    fn note_maybe(
+    #[inline(never)]
+    fn note(
         &mut self,
         path: &Path<'_>,
         value: Option<View<'_>>,
-        fault: impl FnOnce() -> Option<Fault>,
+        code: Code,
+        keyword: &'static str,
+        sentence: fmt::Arguments<'_>,
     ) {
+        let Schema { name, version, .. } = self.schema;
         match &mut self.findings {
             Findings::Verdict { valid } => *valid = false,
             Findings::Faults(faults) if faults.len() < Violations::MAX => {
-                faults.extend(fault().map(|fault| violation(self.schema, path, value, fault)));
+                let pointer = path.pointer();
+                let place = if pointer.is_empty() { "the beacon" } else { &pointer };
+                faults.push(Violation {
+                    code,
+                    message: format!("{name} {version}: {place} {sentence}"),
+                    rule: Some(keyword),
+                    found: value.map(View::type_name),
+                    pointer,
+                });
             }
             Findings::Faults(_) => {}
         }
-    }
-}
-
-fn violation(schema: &Schema, path: &Path<'_>, value: Option<View<'_>>, fault: Fault) -> Violation {
-    let pointer = path.pointer();
-    let place = if pointer.is_empty() { "the beacon" } else { &pointer };
-    Violation {
-        code: fault.code,
-        message: format!("{} {}: {place} {}", schema.name, schema.version, fault.sentence),
-        rule: Some(fault.keyword),
-        found: value.map(View::type_name),
-        pointer,
     }
 }

@@ -77,8 +77,14 @@ fn our_fault(violation: &Violation) -> (String, String) {
 }
 
 fn their_fault(error: &ValidationError<'_>) -> (String, String) {
+    let path = error.schema_path().as_str();
     let keyword = match error.kind() {
         ValidationErrorKind::PropertyNames { .. } => "propertyNames",
+        // At the object, where these are false.
+        ValidationErrorKind::FalseSchema if path.ends_with("/propertyNames") => "propertyNames",
+        ValidationErrorKind::FalseSchema if path.ends_with("/additionalProperties") => {
+            "additionalProperties"
+        }
         kind => kind.keyword(),
     };
     (error.instance_path().as_str().to_owned(), keyword.to_owned())

@@ -1,1 +1,120 @@
-//! x
+//! What the compiler refuses, and where it says that the mistake is.
+
+use serde_json::{Value, json};
+
+use crate::compile;
+
+#[test]
+fn a_mistake_is_told_with_its_place_and_keyword() {
+    for (schema, place, keyword) in [
+        (r#"{"minimun": 1}"#, "", "minimun"),
+        (r#"{"properties": {"a/b": {"maxLenght": 1}}}"#, "/properties/a~1b", "maxLenght"),
+        (r#"{"properties": []}"#, "", "properties"),
+        (r#"{"properties": {"a": 1}}"#, "/properties/a", "schema"),
+        (r#"{"type": "text"}"#, "", "type"),
+        (r#"{"type": []}"#, "", "type"),
+        (r#"{"enum": []}"#, "", "enum"),
+        (r#"{"minLength": -1}"#, "", "minLength"),
+        (r#"{"maxItems": 1.5}"#, "", "maxItems"),
+        (r#"{"minimum": "0"}"#, "", "minimum"),
+        (r#"{"multipleOf": 0}"#, "", "multipleOf"),
+        (r#"{"multipleOf": 0.12345678901}"#, "", "multipleOf"),
+        (r#"{"uniqueItems": 1}"#, "", "uniqueItems"),
+        (r#"{"required": "a"}"#, "", "required"),
+        (r#"{"required": ["a", "a"]}"#, "", "required"),
+        (r#"{"dependentRequired": {"a": "b"}}"#, "", "dependentRequired"),
+        (r#"{"items": [{}]}"#, "/items", "schema"),
+        (r#"{"prefixItems": []}"#, "", "prefixItems"),
+        (r#"{"anyOf": [true, {"oneOf": {}}]}"#, "/anyOf/1", "oneOf"),
+        (r#"{"format": "hostname"}"#, "", "format"),
+        (r#"{"title": 1}"#, "", "title"),
+        (r#"{"deprecated": "yes"}"#, "", "deprecated"),
+        (r#"{"x-level": "low"}"#, "", "x-level"),
+        (r#"{"unevaluatedProperties": false}"#, "", "unevaluatedProperties"),
+        (r#"{"$dynamicRef": "a"}"#, "", "$dynamicRef"),
+        (r#"{"definitions": {}}"#, "", "definitions"),
+        (r#"{"$schema": "http://json-schema.org/draft-07/schema#"}"#, "", "$schema"),
+        (r#"{"not": {"$id": "a"}}"#, "/not", "$id"),
+        (r#"{"$defs": {"unused": {"minimun": 1}}}"#, "/$defs/unused", "minimun"),
+        (r#"{"$ref": "other.json"}"#, "", "$ref"),
+        (r##"{"$ref": "#anchor"}"##, "", "$ref"),
+        (r##"{"$ref": "#/$defs/none"}"##, "", "$ref"),
+        (r##"{"const": {"type": "string"}, "not": {"$ref": "#/const"}}"##, "/not", "$ref"),
+        (r##"{"$ref": "#"}"##, "", "$ref"),
+        (r##"{"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}"##, "/$defs/a", "$ref"),
+        (r##"{"propertyNames": {"$ref": "#"}}"##, "", "$ref"),
+        (r#"{"pattern": "a(?=b)"}"#, "", "pattern"),
+        (r#"{"pattern": "(?<!a)b"}"#, "", "pattern"),
+        (r#"{"pattern": "(a)\\1"}"#, "", "pattern"),
+        (r#"{"pattern": "(?i:a)"}"#, "", "pattern"),
+        (r#"{"pattern": "a\\Bb"}"#, "", "pattern"),
+        (r#"{"pattern": "\\a"}"#, "", "pattern"),
+        (r#"{"pattern": "["}"#, "", "pattern"),
+        (r#"{"pattern": "a)"}"#, "", "pattern"),
+        (r#"{"pattern": "a**"}"#, "", "pattern"),
+        (r#"{"pattern": "^*"}"#, "", "pattern"),
+        (r#"{"pattern": "{"}"#, "", "pattern"),
+        (r#"{"pattern": "a{2,1}"}"#, "", "pattern"),
+        (r#"{"pattern": "[z-a]"}"#, "", "pattern"),
+        (r#"{"pattern": "[\\d-z]"}"#, "", "pattern"),
+        (r#"{"pattern": "\\p{Nonsense}"}"#, "", "pattern"),
+        (r#"{"pattern": "\\uD800"}"#, "", "pattern"),
+        (r#"{"pattern": "(a|b)*a(a|b){14}"}"#, "", "pattern"),
+        (r#"{"patternProperties": {"(": true}}"#, "", "patternProperties"),
+        ("3", "", "schema"),
+    ] {
+        let schema: Value = serde_json::from_str(schema).unwrap();
+        let error = compile::schema(&schema).map(|_| ()).expect_err(&schema.to_string());
+        assert_eq!((&*error.pointer, &*error.keyword), (place, keyword), "{schema}: {error}");
+    }
+}
+
+#[test]
+fn a_schema_may_refer_to_itself_if_it_takes_a_step() {
+    let tree = json!({"properties": {"left": {"$ref": "#"}, "right": {"items": {"$ref": "#"}}}});
+    assert!(compile::schema(&tree).is_ok());
+}
+
+#[test]
+fn an_event_must_say_what_it_is() {
+    const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+    let event = |change: &dyn Fn(&mut Value)| {
+        let mut schema = json!({
+            "$schema": DRAFT, "$id": "/schemas/a_b.json", "title": "A", "description": "B.",
+            "x-version": "1.0.0", "x-level": "mid", "x-opening": true, "x-partition": ["tag"],
+        });
+        change(&mut schema);
+        compile::event::compile("a_b.json", &schema.to_string())
+    };
+    assert!(event(&|_| ()).is_ok());
+    for (keyword, value) in [
+        ("$schema", Value::Null),
+        ("$id", json!("/schemas/b.json")),
+        ("title", Value::Null),
+        ("description", json!("")),
+        ("x-version", Value::Null),
+        ("x-version", json!("1.0")),
+        ("x-version", json!("1.0.01")),
+        ("x-level", json!("urgent")),
+        ("x-opening", json!("yes")),
+        ("x-partition", json!("tag")),
+        ("x-partition", json!(["Tag"])),
+        ("x-partition", json!(["a.b"])),
+        ("x-partition", json!(["tag", "tag"])),
+        ("x-else", json!(1)),
+        ("type", json!("text")),
+    ] {
+        let error = event(&|schema| schema[keyword] = value.clone()).unwrap_err();
+        assert_eq!(error.keyword, keyword, "{error}");
+    }
+    for name in ["A.json", "a b.json", "a.txt", ".json", "1.json"] {
+        assert_eq!(compile::event::compile(name, "{}").unwrap_err().keyword, "file name");
+    }
+    assert_eq!(compile::event::compile("a.json", "{").unwrap_err().keyword, "file");
+}
+
+#[test]
+fn a_mistake_reads_as_one_sentence() {
+    let error = compile::schema(&json!({"properties": {"a": {"minimun": 1}}})).unwrap_err();
+    assert_eq!(error.to_string(), "#/properties/a: minimun is not supported");
+}

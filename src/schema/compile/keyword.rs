@@ -201,7 +201,7 @@ impl<'a> Keywords<'_, '_, 'a> {
                 Err(self.refuse("multipleOf", "must be more than 0"))
             }
             Some(step) if !Decimal::read(step).is_short() => {
-                Err(self.refuse("multipleOf", "must have at most 19 digits"))
+                Err(self.refuse("multipleOf", "must not have more digits than fit 32 bits"))
             }
             step => Ok(step),
         }

@@ -13,26 +13,42 @@ use super::{list, regex, text};
 /// The most states of a table; what needs more is a mistake, or needs another form.
 const MAX_STATES: usize = 2_000;
 /// The most memory, in bytes, that a build spends on one pattern.
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// The table of `source`; the error says what is wrong with it.
 pub fn compile(source: &str) -> Result<&'static Pattern, String> {
-    let dfa = dense::Builder::new()
+    let regex = regex::translate(source)?;
+    // To make a table small takes hours when it is huge, so that is found out before.
+    table(source, &automaton(&regex, Size::AsItComes)?)?;
+    table(source, &automaton(&regex, Size::Least)?)
+}
+
+#[derive(PartialEq)]
+enum Size {
+    AsItComes,
+    Least,
+}
+
+fn automaton(regex: &str, size: Size) -> Result<dense::DFA<Vec<u32>>, String> {
+    dense::Builder::new()
         .configure(
             dense::Config::new()
                 .start_kind(StartKind::Unanchored)
                 .match_kind(MatchKind::All)
-                .minimize(true)
+                .minimize(size == Size::Least)
                 .dfa_size_limit(Some(MAX_BYTES))
                 .determinize_size_limit(Some(MAX_BYTES)),
         )
         .thompson(thompson::Config::new().nfa_size_limit(Some(MAX_BYTES)))
-        .build(&regex::translate(source)?)
-        .map_err(|error| format!("is no pattern, or too large a one: {error}"))?;
+        .build(regex)
+        .map_err(|error| format!("is no pattern, or too large a one: {error}"))
+}
+
+fn table(source: &str, dfa: &dense::DFA<Vec<u32>>) -> Result<&'static Pattern, String> {
     let start = dfa
         .start_state_forward(&Input::new(""))
         .map_err(|error| format!("can't be searched for: {error}"))?;
-    let mut states = States { dfa: &dfa, numbers: BTreeMap::new(), queue: Vec::new() };
+    let mut states = States { dfa, numbers: BTreeMap::new(), queue: Vec::new() };
     let start = states.number(start);
     let mut rows: Vec<Vec<u16>> = Vec::new();
     let mut ends = Vec::new();

@@ -121,8 +121,7 @@ fn bounds(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
 fn class(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     let negated = chars.next_if_eq(&'^').is_some();
     let mut inner = String::new();
-    loop {
-        let Some(first) = member(chars)? else { break };
+    while let Some(first) = member(chars)? {
         let mut ahead = chars.clone();
         let is_range = ahead.next() == Some('-') && ahead.peek().is_some_and(|next| *next != ']');
         if !is_range {
