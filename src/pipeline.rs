@@ -140,9 +140,9 @@ impl From<Violation> for Rejection {
     }
 }
 
-impl From<Invalid> for Rejection {
-    fn from(invalid: Invalid) -> Self {
-        let Invalid { event_id, name, schema, violations } = invalid;
+impl From<Box<Invalid>> for Rejection {
+    fn from(invalid: Box<Invalid>) -> Self {
+        let Invalid { event_id, name, schema, violations } = *invalid;
         let name = name.map(|name| name.as_str().to_owned());
         Self { stage: Stage::Validate, event_id: Some(event_id), name, schema, violations }
     }
