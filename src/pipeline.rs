@@ -4,6 +4,8 @@
 //! outcome each beacon will have once its record is durable, and the records to deliver.
 //! The edge delivers them and hands each report back; only then is there an answer.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::clean;
@@ -41,7 +43,7 @@ fn accept<'a>(
     let route = intake.route(&enriched)?;
     let record = Record::of_event(&enriched, route.sample)
         .map_err(|error| Rejection::of_record(error, &enriched.event))?;
-    Ok(Accepted { event_id: enriched.event.id, stream: &route.to, record })
+    Ok(Accepted { event_id: enriched.event.id, stream: &route.to, record, stripped })
 }
 
 /// An event that became a record.
@@ -49,6 +51,7 @@ struct Accepted<'a> {
     event_id: EventId,
     stream: &'a Stream,
     record: Record,
+    stripped: Option<privacy::Reason>,
 }
 
 /// How a beacon ended that did not become a record.
@@ -177,6 +180,8 @@ pub struct Plan<'a> {
     intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     consignments: Vec<Consignment>,
+    /// The accepted beacons whose identifiers are left out, and why.
+    stripped: HashMap<usize, privacy::Reason>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
@@ -249,6 +254,7 @@ impl<'a> Plan<'a> {
             intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
             consignments: Vec::new(),
+            stripped: HashMap::new(),
             undecodable: None,
         }
     }
@@ -266,7 +272,8 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, stream, record }) => {
+            Ok(Accepted { event_id, stream, record, stripped }) => {
+                self.stripped.extend(stripped.map(|reason| (index, reason)));
                 self.outcomes.push((event_id, Outcome::Accepted));
                 consign(&mut self.consignments, stream, record, index);
                 Ok(())
@@ -406,7 +413,7 @@ impl<'a> Plan<'a> {
             stage: Stage::Delivery,
             violations: violation.into(),
             envelope,
-            stripped: None,
+            stripped: self.stripped.get(&owner).copied(),
             original: Original { bytes: record.bytes().to_vec(), form: Form::Record },
         };
         self.keep(failed, owner)
