@@ -48,6 +48,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod privacy;
 pub mod protocol;
+pub mod redact;
 pub mod route;
 pub mod salt;
 pub mod schema;

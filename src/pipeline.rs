@@ -4,7 +4,7 @@
 //! outcome each beacon will have once its record is durable, and the records to deliver.
 //! The edge delivers them and hands each report back; only then is there an answer.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ use crate::outcome::{Answer, DropReason, Outcome, Refusal, Telling};
 use crate::privacy::{self, Consent, Standing};
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, Envelope, ProtocolError, native, pixel};
+use crate::redact;
 use crate::route::{Route, Subject};
 use crate::schema::Schema;
 use crate::sink::Stream;
@@ -179,9 +180,9 @@ pub struct Consignment {
 pub struct Plan<'a> {
     intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
+    /// Of which accepted beacons identifiers are left out, and why.
+    stripped: BTreeMap<usize, privacy::Reason>,
     consignments: Vec<Consignment>,
-    /// The accepted beacons whose identifiers are left out, and why.
-    stripped: HashMap<usize, privacy::Reason>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
@@ -253,8 +254,8 @@ impl<'a> Plan<'a> {
         Self {
             intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
+            stripped: BTreeMap::new(),
             consignments: Vec::new(),
-            stripped: HashMap::new(),
             undecodable: None,
         }
     }
@@ -273,8 +274,8 @@ impl<'a> Plan<'a> {
         };
         match ended {
             Ok(Accepted { event_id, stream, record, stripped }) => {
-                self.stripped.extend(stripped.map(|reason| (index, reason)));
                 self.outcomes.push((event_id, Outcome::Accepted));
+                stripped.map(|reason| self.stripped.insert(index, reason));
                 consign(&mut self.consignments, stream, record, index);
                 Ok(())
             }
@@ -298,16 +299,16 @@ impl<'a> Plan<'a> {
         let event_id = event_id.unwrap_or_else(|| ids.next_id());
         let beacon = original.beacon(&self.intake.config.limits);
         let consent = beacon.as_ref().and_then(|beacon| privacy::consent(&beacon.fields));
-        let (original, stripped) = match self.intake.standing(consent) {
+        let stripped = match self.intake.standing(consent) {
             Standing::Refused(reason) => {
                 self.outcomes.push((event_id, Outcome::Dropped(reason.into())));
                 return Ok(());
             }
-            Standing::Stripped(reason) => {
-                (beacon.and_then(stripped).unwrap_or(original), Some(reason))
-            }
-            Standing::Free => (original, None),
+            Standing::Stripped(reason) => Some(reason),
+            Standing::Free => None,
         };
+        let original =
+            beacon.and_then(|beacon| self.redacted(&beacon, stripped)).unwrap_or(original);
         self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
         let (tenant, envelope) = self.intake.stamps();
         let failed = FailedEvent {
@@ -322,6 +323,12 @@ impl<'a> Plan<'a> {
             original,
         };
         self.keep(failed, owner)
+    }
+
+    /// A refused beacon's text without what is to be left out, if there is any of that in it.
+    fn redacted(&self, beacon: &Beacon, stripped: Option<privacy::Reason>) -> Option<Original> {
+        let left = redact::beacon(&beacon.fields, &self.intake.facts.tenant.privacy, stripped)?;
+        Some(Original { bytes: serde_json::to_vec(&left).ok()?, form: Form::Beacon })
     }
 
     /// Keeps a whole body as one failed event.
@@ -445,11 +452,4 @@ fn consign(consignments: &mut Vec<Consignment>, stream: &Stream, record: Record,
             owners: vec![owner],
         }),
     }
-}
-
-/// A refused beacon's text without its identifiers.
-fn stripped(mut beacon: Beacon) -> Option<Original> {
-    privacy::strip(&mut beacon.fields);
-    let bytes = serde_json::to_vec(&beacon.fields).ok()?;
-    Some(Original { bytes, form: Form::Beacon })
 }

@@ -117,6 +117,15 @@ impl Repairs {
         }
     }
 
+    /// Forgets every original in which there is something that `told` says must not be, and
+    /// with it all that is known of its place.
+    pub fn forget_where(&mut self, told: impl Fn(&Value) -> bool) {
+        let to_go = |repair: &&Repair| repair.original.as_ref().is_some_and(&told);
+        let places: Vec<String> =
+            self.list.iter().filter(to_go).map(|repair| repair.pointer.clone()).collect();
+        places.iter().for_each(|place| self.forget_at(place));
+    }
+
     fn append(&mut self, others: Self) {
         for Repair { rule, pointer, original } in others.list {
             self.add(rule, || pointer, original);

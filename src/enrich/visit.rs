@@ -10,6 +10,7 @@ use super::referrer::{self, Referrer};
 use crate::clean::Repairs;
 use crate::event::Event;
 use crate::privacy::Reason;
+use crate::redact;
 use crate::scrub::{self, What};
 
 /// The parts of an event's addresses.
@@ -41,6 +42,8 @@ pub fn visit(
     let privacy = &facts.tenant.privacy;
     without(event, &privacy.sensitive, SENSITIVE, repairs);
     scrub(event, privacy.scrub, repairs);
+    // What was cut off, or replaced, is in no text any more but may be in what is told of it.
+    repairs.forget_where(|original| stripped.is_some() || redact::concerns(original, privacy));
     let mut campaign = event.url.as_deref().and_then(query_of).map(campaign::campaign);
     if stripped.is_some() {
         without(event, &campaign::click_id_names(), IDENTIFIER, repairs);
