@@ -53,3 +53,4 @@ pub mod scrub;
 pub mod sink;
 pub mod tenant;
 pub mod validate;
+mod verbatim;

@@ -57,10 +57,8 @@ impl Sample {
             Self::PageView => beacon("page_view", 0, 0).to_string(),
             Self::OrderPlaced => beacon("order_placed", 1, 0).to_string(),
             Self::TwentyMixed => {
-                let names: Vec<String> = headwater::schema::all()
-                    .iter()
-                    .map(|schema| schema.name.to_owned())
-                    .collect();
+                let names: Vec<String> =
+                    headwater::schema::all().iter().map(|schema| schema.name.to_owned()).collect();
                 let events: Vec<Value> = (0..20)
                     .map(|seq| beacon(&names[seq % names.len()], seq / names.len(), seq))
                     .collect();
@@ -125,9 +123,7 @@ fn context() -> RequestContext {
             "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
         ),
         client_hints: ClientHints {
-            ua: text(
-                r#""Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99""#,
-            ),
+            ua: text(r#""Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99""#),
             mobile: text("?0"),
             platform: text("\"Windows\""),
             ..ClientHints::default()
@@ -296,7 +292,9 @@ fn ratios() {
         (0..EACH).for_each(|_| runs());
         *best = (*best).min(started.elapsed() / EACH);
     };
-    println!("\n| request | bytes in | bytes out | floor | recipe | recipe / floor |\n|---|---|---|---|---|---|");
+    println!(
+        "\n| request | bytes in | bytes out | floor | recipe | recipe / floor |\n|---|---|---|---|---|---|"
+    );
     let steps = Steps::new();
     for sample in SAMPLES {
         let body = sample.body();
