@@ -56,3 +56,4 @@ pub mod scrub;
 pub mod sink;
 pub mod tenant;
 pub mod validate;
+mod verbatim;

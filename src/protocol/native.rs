@@ -58,6 +58,13 @@ fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
 
 /// A text that opens with an object: that object alone, or the first line of several.
 fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
+    let may_be_envelope = text.contains("\"events\"");
+    if may_be_envelope
+        && let Ok(fields) = serde_json::from_str::<Fields<'_>>(text)
+        && let Some(events) = fields.get("events")
+    {
+        return enveloped(fields, events);
+    }
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let first = match values.next() {
         Some(first) => first.map_err(not_json)?.get(),
@@ -65,7 +72,11 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
     };
     let alone = values.byte_offset() >= text.len();
     match alone {
-        true if first.contains("\"events\"") => enveloped(first),
+        true if may_be_envelope => {
+            // Its keys must be texts, as an envelope's are.
+            let _: Fields<'_> = serde_json::from_str(first).map_err(not_json)?;
+            Ok(Items { envelope: Envelope::default(), texts: vec![first] })
+        }
         true => Ok(Items { envelope: Envelope::default(), texts: vec![first] }),
         false if text.lines().next().is_some_and(|line| line.trim() == first) => Ok(lines(text)),
         false => {
@@ -74,13 +85,8 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
     }
 }
 
-/// An object that may be an envelope; it is one when it has `events` itself.
-fn enveloped(text: &str) -> Result<Items<'_>, ProtocolError> {
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(not_json)?;
-    let Some(events) = fields.0.iter().find(|(name, _)| name == "events").map(|(_, raw)| *raw)
-    else {
-        return Ok(Items { envelope: Envelope::default(), texts: vec![text] });
-    };
+/// The beacons of an envelope: an object that has `events` itself.
+fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, ProtocolError> {
     let fields = fields.each_once().map_err(ProtocolError::Undecodable)?;
     if !events.get().starts_with('[') {
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
