@@ -12,7 +12,7 @@ from typing import Any
 
 EXPRESSION = re.compile(r"!\{([^:}]*):?([^}]*)\}")
 ERROR_TYPE = "!{firehose:error-output-type}"
-# One value each of what partitions are made of. YYYY is the week-based year, DD the day
+# What partitions are made of, by itself or with hyphens between. YYYY is the week-based year, DD the day
 # of the year, mm the minute and hh the hour of half a day: each is right on some days.
 TIMES = {"yyyy", "MM", "dd", "HH"}
 NAMESPACES = {
@@ -64,7 +64,7 @@ def prefix_violations(field: str, prefix: str) -> Iterator[str]:
     for namespace, value in EXPRESSION.findall(prefix):
         if namespace not in NAMESPACES[field]:
             yield f"{field} can't use the namespace {namespace!r}"
-        elif namespace == "timestamp" and value not in TIMES:
+        elif namespace == "timestamp" and not TIMES.issuperset(value.split("-")):
             yield f"{field} has the time {value!r}, known are {sorted(TIMES)}"
         elif namespace == "firehose" and value not in FIREHOSE_VALUES[field]:
             yield f"{field} can't use firehose:{value}"

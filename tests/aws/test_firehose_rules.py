@@ -7,7 +7,7 @@ import pytest
 from firehose_rules import violations
 
 GOOD = {
-    "Prefix": "level=low/year=!{timestamp:yyyy}/month=!{timestamp:MM}/",
+    "Prefix": "stream=low/day=!{timestamp:yyyy-MM-dd}/",
     "ErrorOutputPrefix": "errors/type=!{firehose:error-output-type}/day=!{timestamp:dd}/",
     "BufferingHints": {"SizeInMBs": 128, "IntervalInSeconds": 300},
 }
@@ -23,6 +23,7 @@ def test_a_good_destination_breaks_no_rule() -> None:
         ({"Prefix": "year=!{timestamp:YYYY}/"}, "Prefix has the time 'YYYY'"),
         ({"Prefix": "month=!{timestamp:mm}/"}, "Prefix has the time 'mm'"),
         ({"Prefix": "day=!{timestamp:DD}/"}, "Prefix has the time 'DD'"),
+        ({"Prefix": "day=!{timestamp:yyyy-mm-dd}/"}, "the time 'yyyy-mm-dd'"),
         ({"Prefix": "hour=!{timestamp:hh}/"}, "Prefix has the time 'hh'"),
         ({"Prefix": "year=!{timestamp:yyyy"}, "Prefix has an expression that does not"),
         ({"Prefix": "!{time:yyyy}/"}, "Prefix can't use the namespace 'time'"),
@@ -30,7 +31,7 @@ def test_a_good_destination_breaks_no_rule() -> None:
             {"Prefix": "!{firehose:error-output-type}/"},
             "Prefix can't use firehose:error",
         ),
-        ({"Prefix": "level=low"}, "Prefix does not end in a slash"),
+        ({"Prefix": "stream=low"}, "Prefix does not end in a slash"),
         ({"Prefix": "x" * 512 + "/"}, "Prefix has 513 characters, the limit is 512"),
         ({"ErrorOutputPrefix": ""}, "ErrorOutputPrefix must be there"),
         (

@@ -84,13 +84,13 @@ def test_streams_compress_by_default(aws: LocalAws, production: str, kind: str) 
 
 
 def test_each_stream_has_a_prefix_of_its_own(aws: LocalAws, production: str) -> None:
-    hours = "year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/"
+    hours = "day=!{timestamp:yyyy-MM-dd}/hr=!{timestamp:HH}/"
     assert {
         kind: destination(aws, f"{production}-{kind}")["Prefix"] for kind in KINDS
     } == {
-        "low": f"level=low/{hours}",
-        "mid": f"level=mid/{hours}",
-        "high": f"level=high/{hours}",
+        "low": f"stream=low/{hours}",
+        "mid": f"stream=mid/{hours}",
+        "high": f"stream=high/{hours}",
         "failed": hours,
     }
 

@@ -24,15 +24,15 @@ def put(aws: LocalAws, stream: str, *records: dict[str, Any]) -> Any:
 
 def partition() -> str:
     """The part of a key that tells the time, for now."""
-    return datetime.now(timezone.utc).strftime("year=%Y/month=%m/day=%d/hour=%H/")
+    return datetime.now(timezone.utc).strftime("day=%Y-%m-%d/hr=%H/")
 
 
 @pytest.mark.parametrize(
     ("stream", "kind", "prefix"),
     [
-        ("events-low", "data", "level=low/"),
-        ("events-mid", "data", "level=mid/"),
-        ("events-high", "data", "level=high/"),
+        ("events-low", "data", "stream=low/"),
+        ("events-mid", "data", "stream=mid/"),
+        ("events-high", "data", "stream=high/"),
         ("events-failed", "failed", ""),
     ],
 )

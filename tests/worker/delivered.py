@@ -8,12 +8,15 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from local import Delivered, Kind, LocalAws
 from worker import CF
 
 SECONDS = 10
 RFC_3339_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+DAY_PARTS = ("night", "morning", "afternoon", "evening")
 
 # The columns that the CDN's facts fill.
 GEO = {
@@ -73,6 +76,28 @@ def stamped_ms(event_id: str) -> int:
 def now_ms() -> int:
     """This machine's clock, in whole ms since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def rfc_3339(milliseconds: int) -> str:
+    """A time in ms since the epoch, as a record tells it."""
+    seconds, rest = divmod(milliseconds, 1_000)
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+
+
+def take_occurrence(record: dict[str, Any], zone: str = CF["timezone"]) -> str:
+    """Takes the columns of the time when it happened out of a record and gives that time.
+
+    The wall clock's must be those of `zone`.
+    """
+    text = record.pop("occurred_at")
+    assert RFC_3339_MS.fullmatch(text), text
+    local = datetime.fromisoformat(text).astimezone(ZoneInfo(zone))
+    offset = local.utcoffset()
+    assert offset is not None
+    assert record.pop("utc_offset_minutes") == offset.total_seconds() / 60
+    assert record.pop("local_hour") == local.hour
+    assert record.pop("day_part") == DAY_PARTS[local.hour // 6]
+    return text
 
 
 def take_receipt(record: dict[str, Any], earliest: int, latest: int) -> int:

@@ -113,18 +113,18 @@ WRONG: list[tuple[str, Any, str]] = [
     ("id", True, "id must be a string, not a boolean"),
     ("device_id", {}, "device_id must be a string, not an object"),
     ("time", [], "time must be a string or a number, not an array"),
-    ("seq", "1", "seq must be an integer, not a string"),
-    ("session_id", 1.5, "session_id must be a string, not a number"),
+    ("seq", "one", "seq must be an integer, not a string"),
+    ("session_id", True, "session_id must be a string, not a boolean"),
     ("level", False, "level must be a string, not a boolean"),
-    ("build", 2, "build must be a string, not a number"),
-    ("user_id", 7, "user_id must be a string, not a number"),
+    ("build", [2], "build must be a string, not an array"),
+    ("user_id", {}, "user_id must be a string, not an object"),
     ("url", [], "url must be a string, not an array"),
     ("title", {}, "title must be a string, not an object"),
     ("referrer", 1, "referrer must be a string, not a number"),
     ("screen", 1920, "screen must be a string, not a number"),
     ("viewport", [390, 844], "viewport must be a string, not an array"),
     ("language", 1, "language must be a string, not a number"),
-    ("props", "{}", "props must be an object, not a string"),
+    ("props", "[]", "props must be an object, not a string"),
     ("metadata", [], "metadata must be an object, not an array"),
 ]
 
@@ -254,13 +254,46 @@ def test_a_broken_line_hurts_no_other(worker: Worker) -> None:
     ]
 
 
-def test_half_of_a_surrogate_pair_hurts_no_other(worker: Worker) -> None:
+def test_half_of_a_surrogate_pair_is_mended_and_noted(
+    worker: Worker, peer: FirehosePeer
+) -> None:
     """JavaScript sends one when it cuts a title in the middle of an emoji."""
-    answer = worker.post('[{"name":"a"},{"name":"a","title":"\\ud83c"},{"name":"b"}]')
+    event_id = str(uuid4())
+    half = f'{{"name":"a","id":"{event_id}","title":"Tea \\ud83c","props":{{"k":"\\udf75"}}}}'
 
-    assert answer.status == 200
+    answer = worker.post(f'[{{"name":"a"}},{half},{{"name":"b"}}]')
+
+    assert answer.status == 204
+    record = data(peer)[event_id]
+    assert (record["title"], record["props"]) == ("Tea \ufffd", {"k": "\ufffd"})
+    assert record["repairs"] == [
+        {"rule": "surrogate", "pointer": pointer} for pointer in ("/title", "/props/k")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("beacon", "pointer", "message"),
+    [
+        ('{"name":"a","name":"b"}', "/name", "name comes twice"),
+        ('{"name":"a","props":{"x":1,"x":1}}', "/props/x", "x comes twice"),
+        (
+            '{"name":"a","props":{"l":[{},{"y":1,"y":2}]}}',
+            "/props/l/1/y",
+            "y comes twice",
+        ),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused_since_one_value_would_be_lost(
+    worker: Worker, peer: FirehosePeer, beacon: str, pointer: str, message: str
+) -> None:
+    answer = worker.post(f'[{{"name":"a"}},{beacon}]')
+
     outcomes = [verdict["outcome"] for verdict in answer.verdicts]
-    assert outcomes[::2] == ["accepted", "accepted"]
+    assert outcomes == ["accepted", "failed"]
+    told = answer.verdicts[1]
+    assert (told["code"], told["pointer"]) == ("duplicate_field", pointer)
+    assert told["message"] == message
+    assert kept(peer)[told["event_id"]]["original"] == beacon
 
 
 def test_a_beacon_is_never_dropped_in_silence(

@@ -15,7 +15,16 @@ from uuid import uuid4
 
 import pytest
 
-from delivered import GEO, delivered, event, now_ms, stamped_ms, take_receipt
+from delivered import (
+    GEO,
+    delivered,
+    event,
+    now_ms,
+    rfc_3339,
+    stamped_ms,
+    take_occurrence,
+    take_receipt,
+)
 from local import LocalAws
 from worker import Worker
 
@@ -39,11 +48,37 @@ FIELDS: dict[str, Any] = {
     "props": {"price": 19.9, "big": 2**60, "lines": [{"sku": "x", "": None}], "é": ""},
     "metadata": {"tag": "t", "deep": {"er": [True, False, []]}},
 }
+AS_SENT = (
+    "device_id",
+    "seq",
+    "level",
+    "build",
+    "user_id",
+    "title",
+    "referrer",
+    "language",
+    "props",
+    "metadata",
+)
 COLUMNS: dict[str, Any] = {
-    **{name: FIELDS[name] for name in FIELDS if name not in ("time", "session_id")},
+    **{name: FIELDS[name] for name in AS_SENT},
     "client_time": "2026-11-18T11:06:40.123Z",
     "client_session_id": "session-1",
+    "url": "https://shop.example/p?q=1&r=ü",
+    "url_host": "shop.example",
+    "url_path": "/p",
+    "referrer_host": "search.example",
+    "referrer_medium": "unknown",
+    "screen_width": 1_920,
+    "screen_height": 1_080,
+    "viewport_width": 390,
+    "viewport_height": 844,
+    # A fragment is of no use to anybody, and says what was read.
+    "repairs": [{"rule": "url", "pointer": "/url"}],
 }
+
+# The columns of an event that says nothing but its name, of a client that says nothing.
+BARE = {"bot": True, "bot_reason": "no_user_agent"}
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +95,25 @@ def empty(aws: LocalAws) -> None:
 
 def test_every_field_becomes_its_column(worker: Worker, aws: LocalAws) -> None:
     event_id = str(uuid4())
-    beacon = {"name": "order_placed", "id": event_id, **FIELDS}
-    envelope = {"sent_at": 1_795_000_000_456, "device_id": "x", "events": [beacon]}
-
+    beacon = {"name": "tea_brewed", "id": event_id, **FIELDS}
     earliest = now_ms()
+    envelope = {"sent_at": earliest, "device_id": "x", "events": [{"name": "a"}, beacon]}
+
     answer = worker.post(envelope, CLIENT)
 
     assert (answer.status, answer.body) == (204, b"")
     record = event(aws, event_id)
     take_receipt(record, earliest, now_ms())
+    assert take_occurrence(record) == COLUMNS["client_time"]
     assert record == {
         "v": 1,
         "event_id": event_id,
-        "name": "order_placed",
+        "tenant": "default",
+        "name": "tea_brewed",
+        "event_index": 1,
         "ip": "203.0.113.0",
         "user_agent": "Tester/1.0 (Zürich)",
-        "sent_at": "2026-11-18T11:06:40.456Z",
+        "sent_at": rfc_3339(earliest),
         **GEO,
         **COLUMNS,
     }
@@ -94,7 +132,16 @@ def test_what_a_beacon_does_not_say_is_left_out(worker: Worker, aws: LocalAws) -
     assert stamped_ms(event_id) == received
     # wrangler tells where the request came from, when the client does not.
     assert record.pop("ip") == "127.0.0.0"
-    assert record == {"v": 1, "event_id": event_id, "name": "a", **GEO}
+    assert take_occurrence(record) == rfc_3339(received)
+    assert record == {
+        "v": 1,
+        "event_id": event_id,
+        "tenant": "default",
+        "name": "a",
+        "event_index": 0,
+        **BARE,
+        **GEO,
+    }
 
 
 @pytest.mark.parametrize("empty", [None, ""])
@@ -108,7 +155,9 @@ def test_null_and_the_empty_text_are_left_out(
     assert worker.post({"name": "a", "id": event_id, **fields}).status == 204
     record = event(aws, event_id)
     take_receipt(record, 0, now_ms())
-    assert set(record) == {"v", "event_id", "name", "ip", *GEO}
+    take_occurrence(record)
+    named = {"v", "event_id", "tenant", "name", "event_index", "ip"}
+    assert set(record) == named | BARE.keys() | GEO.keys()
 
 
 def test_the_envelopes_device_stands_in_for_an_absent_one(
@@ -190,10 +239,10 @@ def test_every_form_type_and_compression_is_taken(
 @pytest.mark.parametrize(
     ("level", "prefix"),
     [
-        ("low", "level=low/"),
-        ("mid", "level=mid/"),
-        ("high", "level=high/"),
-        (None, "level=mid/"),
+        ("low", "stream=low/"),
+        ("mid", "stream=mid/"),
+        ("high", "stream=high/"),
+        (None, "stream=mid/"),
     ],
 )
 def test_the_level_decides_the_stream(
@@ -206,7 +255,7 @@ def test_the_level_decides_the_stream(
     # Firehose's own clock makes the prefix; a test may run at the turn of an hour.
     received = datetime.fromisoformat(record["received_at"])
     now = datetime.now(timezone.utc)
-    hours = {f"{at:year=%Y/month=%m/day=%d/hour=%H/}" for at in (received, now)}
+    hours = {f"{at:day=%Y-%m-%d/hr=%H/}" for at in (received, now)}
     assert any(key.startswith(prefix + hour) for hour in hours), key
 
 
@@ -219,7 +268,7 @@ def test_one_request_fills_several_streams(worker: Worker, aws: LocalAws) -> Non
     assert [verdict["index"] for verdict in answer.verdicts] == [0, 1, 2, 3]
     for verdict, level in zip(answer.verdicts, levels, strict=True):
         ((key, _, record),) = delivered(aws, verdict["event_id"])
-        assert (record["level"], key.split("/")[0]) == (level, f"level={level}")
+        assert (record["level"], key.split("/")[0]) == (level, f"stream={level}")
 
 
 def test_stamped_ids_ascend_and_carry_the_receipts_time(
@@ -263,6 +312,7 @@ def test_an_address_is_told_as_its_network(
         ({"time": "2026-11-18T11:06:40Z"}, {"client_time": "2026-11-18T11:06:40.000Z"}),
         ({"seq": 0}, {"seq": 0}),
         ({"props": {}}, {"props": {}}),
+        ({"props": {"n": 2**53 + 1}}, {"props": {"n": 2**53 + 1}}),
     ],
     ids=str,
 )
@@ -289,12 +339,15 @@ def test_a_pixel_becomes_a_record(worker: Worker, aws: LocalAws) -> None:
 
     assert answer.status == 200
     ((key, _, record),) = delivered(aws, event_id)
-    assert key.startswith("level=low/")
+    assert key.startswith("stream=low/")
     take_receipt(record, earliest, now_ms())
+    assert take_occurrence(record) == "2026-11-18T11:06:40.123Z"
     assert record == {
         "v": 1,
         "event_id": event_id,
+        "tenant": "default",
         "name": "mail.opened",
+        "event_index": 0,
         "level": "low",
         "ip": "203.0.113.0",
         "user_agent": "Tester/1.0 (Zürich)",
@@ -304,6 +357,8 @@ def test_a_pixel_becomes_a_record(worker: Worker, aws: LocalAws) -> None:
         "seq": 7,
         "user_id": "007",
         "url": "https://shop.example/?a=1",
+        "url_host": "shop.example",
+        "url_path": "/",
         "title": "T ü",
         "props": {"campaign": "spring", "n": "1"},
         "metadata": {"tag": "t"},

@@ -64,7 +64,7 @@ NO_FIELD = violation(
         ("{}", "validate", [NO_NAME], {}),
         ('{"name":"a", "a/b": 1}', "validate", [NO_FIELD], {"name": "a"}),
         (
-            f'{{"id":"{EVENT_ID}" ,"seq":"1","a/b":"ü\\u0000"}}',
+            f'{{"id":"{EVENT_ID}" ,"seq":"one","a/b":"ü\\u0000"}}',
             "validate",
             [NO_NAME, WRONG_SEQ, NO_FIELD],
             {"event_id": EVENT_ID},
@@ -112,6 +112,7 @@ def test_a_refused_beacon_is_kept_with_every_reason(
     assert record == {
         "v": 1,
         "event_id": event_id,
+        "tenant": "default",
         "ip": "203.0.113.0",
         "user_agent": "Tester/1.0",
         **GEO,
@@ -211,6 +212,7 @@ def test_a_body_that_can_not_be_decoded_is_one_failed_event(
     kept = {
         "v": 1,
         "event_id": told["event_id"],
+        "tenant": "default",
         "ip": "203.0.113.0",
         "user_agent": "Tester/1.0",
         **GEO,

@@ -97,7 +97,7 @@ def test_a_listed_site_may_ask_first(two_sites: Worker) -> None:
     assert answer.headers["vary"].lower() == "origin"
     assert "POST" in answer.headers["access-control-allow-methods"]
     allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
-    assert set(allowed) == {"content-type", "content-encoding"}
+    assert set(allowed) == {"content-type", "content-encoding", "x-write-key"}
     assert int(answer.headers["access-control-max-age"]) > 0
     assert_no_credentials(answer)
 

@@ -38,7 +38,7 @@ ANSWER_SECONDS = 60
 LOG_SECONDS = 5
 QUIET_SECONDS = 0.3
 
-SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HEADWATER_SECRET")
 READY = re.compile(rf"Ready on http://{re.escape(HOST)}:(\d+)")
 FORBIDDEN_IN_LOG = (
     "panicked",
@@ -104,15 +104,18 @@ class Worker:
 
     `env` is what .dev.vars holds. `settings` replaces keys of [vars.HEADWATER]; a None
     leaves its key out. A text or None in place of the table stands for the whole of it.
+    `cf` replaces what the CDN knows of each request.
     """
 
     def __init__(
         self,
         env: Mapping[str, str],
         settings: Mapping[str, Any] | str | None = {},  # noqa: B006 (never changed)
+        cf: Mapping[str, Any] = {},  # noqa: B006 (never changed)
     ) -> None:
         self.env = dict(env)
         self.settings = settings
+        self.cf = {**CF, **cf}
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -226,7 +229,7 @@ class Worker:
         self._write("wrangler.json", json.dumps(configuration))
         lines = [f"{name}='{value}'\n" for name, value in self.env.items()]
         self._write(".dev.vars", "".join(lines))
-        self._write("cf.json", json.dumps(CF))
+        self._write("cf.json", json.dumps(self.cf))
 
     def _write(self, name: str, text: str) -> None:
         (self._directory / name).write_text(text)

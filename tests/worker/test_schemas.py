@@ -1,0 +1,206 @@
+"""The catalogue of events: its schemas are published as they are, and held to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import FirehosePeer
+from streams import DATA, data, kept
+from worker import ROOT, Worker
+
+SCHEMAS = ROOT / "www" / "schemas"
+SAMPLES = ROOT / "tests" / "fixtures" / "schemas"
+NAMES = sorted(path.stem for path in SCHEMAS.glob("*.json"))
+
+
+# The samples are a schema's alone. On the way to it the worker mends these...
+MENDED = {
+    ("page_view", "/url", "minLength"),
+    ("product_viewed", "/props/price", "type"),
+}
+# ... and has a rule of its own for these, which goes first.
+BY_THE_PROTOCOL = {("download", "/props", "type"), ("page_view", "/url", "type")}
+
+
+def expected(name: str, violations: list[dict[str, str]]) -> list[tuple[str, str]]:
+    """The pointers and keywords of violations, as the worker tells them."""
+    found = {(name, each["pointer"], each["rule"]) for each in violations} - MENDED
+    return sorted(
+        (pointer, "" if (name, pointer, rule) in BY_THE_PROTOCOL else rule)
+        for name, pointer, rule in found
+    )
+
+
+def schema(name: str) -> Any:
+    return json.loads((SCHEMAS / f"{name}.json").read_bytes())
+
+
+def samples(name: str) -> Any:
+    return json.loads((SAMPLES / f"{name}.json").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def strict(peer: FirehosePeer) -> Iterator[Worker]:
+    """A worker that takes the events of the catalogue only."""
+    with Worker(peer.environment(), {"unknown_events": "fail"}) as worker:
+        yield worker
+
+
+@pytest.mark.parametrize("name", ["order_placed", "page_view"])
+def test_a_schema_is_served_as_it_lies_in_the_repository(
+    worker: Worker, name: str
+) -> None:
+    answer = worker.get(f"/schemas/{name}.json")
+
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.body == (SCHEMAS / f"{name}.json").read_bytes()
+    assert answer.json()["$id"] == f"/schemas/{name}.json"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_event_of_the_catalogue_is_taken_and_stamped(
+    strict: Worker, peer: FirehosePeer, name: str
+) -> None:
+    beacons = [{**beacon, "id": str(uuid4())} for beacon in samples(name)["valid"]]
+
+    assert strict.post(beacons).status == 204
+
+    published = schema(name)
+    for beacon in beacons:
+        record = data(peer)[beacon["id"]]
+        assert record["schema_version"] == published["x-version"]
+        assert record["level"] == beacon.get("level", published["x-level"])
+        assert record.get("props") == beacon.get("props")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_violation_is_told_with_its_rule(
+    strict: Worker, peer: FirehosePeer, name: str
+) -> None:
+    invalid = samples(name)["invalid"]
+    published = schema(name)
+
+    answer = strict.post([each["beacon"] for each in invalid])
+
+    assert answer.status == 200
+    for told, sample in zip(answer.verdicts, invalid, strict=True):
+        violations = expected(name, sample["violations"])
+        assert told["outcome"] == ("failed" if violations else "accepted")
+        if not violations:
+            continue
+        record = kept(peer)[told["event_id"]]
+        assert record["schema_id"] == published["$id"]
+        assert record["schema_version"] == published["x-version"]
+        assert (record["stage"], record["name"]) == ("validate", name)
+        rules = sorted(
+            (each["pointer"], each.get("rule", "")) for each in record["violations"]
+        )
+        assert rules == violations
+        first = record["violations"][0]
+        for key in ("code", "pointer", "message"):
+            assert told[key] == record[key] == first[key]
+        assert json.loads(record["original"]) == sample["beacon"]
+
+
+def test_a_violation_tells_its_place_the_limit_and_what_was_found(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    lines = [{"sku": "tea", "quantity": 0, "price": "free"}]
+    props = {"total": 1, "currency": "chf", "lines": lines}
+
+    answer = worker.post({"name": "order_placed", "props": props})
+
+    (told,) = answer.verdicts
+    assert told == {
+        "index": 0,
+        "event_id": told["event_id"],
+        "outcome": "failed",
+        "code": "bad_format",
+        "pointer": "/props/currency",
+        "message": "order_placed 1.0.0: /props/currency must match ^[A-Z]{3}$",
+    }
+    record = kept(peer)[told["event_id"]]
+    assert record["schema_id"] == "/schemas/order_placed.json"
+    violations = {each.pop("pointer"): each for each in record["violations"]}
+    assert violations == {
+        "/props/currency": {
+            "code": "bad_format",
+            "message": told["message"],
+            "rule": "pattern",
+            "found": "string",
+        },
+        "/props/lines/0/quantity": {
+            "code": "out_of_range",
+            "message": "order_placed 1.0.0: /props/lines/0/quantity must be at least 1, not a smaller number",
+            "rule": "minimum",
+            "found": "number",
+        },
+        "/props/lines/0/price": {
+            "code": "wrong_type",
+            "message": "order_placed 1.0.0: /props/lines/0/price must be a number, not a string",
+            "rule": "type",
+            "found": "string",
+        },
+    }
+
+
+def test_what_is_not_in_the_catalogue_is_taken_unless_the_operator_says_otherwise(
+    worker: Worker, strict: Worker, peer: FirehosePeer
+) -> None:
+    event_id = str(uuid4())
+    beacons = [{"name": "rocket_launched", "id": event_id}, {"name": "scroll"}]
+    beacons[1]["props"] = {"depth": 50}  # type: ignore[assignment]
+
+    assert worker.post(beacons).status == 204
+    assert "schema_version" not in data(peer)[event_id]
+
+    answer = strict.post(beacons)
+    assert [each["outcome"] for each in answer.verdicts] == ["failed", "accepted"]
+    told = answer.verdicts[0]
+    assert (told["code"], told["pointer"]) == ("unknown_event", "/name")
+    assert told["message"] == "rocket_launched is not in the catalogue of events"
+    record = kept(peer)[event_id]
+    assert record["name"] == "rocket_launched"
+    assert "schema_id" not in record
+
+
+def test_the_catalogues_level_decides_the_stream(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    order = {"name": "order_placed", "props": {"total": 1, "currency": "CHF"}}
+    scroll = {"name": "scroll", "props": {"depth": 1}}
+    beacons: list[dict[str, Any]] = [
+        {**beacon, "id": str(uuid4())}
+        for beacon in (order, scroll, {**scroll, "level": "high"})
+    ]
+
+    assert worker.post(beacons).status == 204
+
+    found = {
+        event["event_id"]: stream for stream in DATA for event in peer.events(stream)
+    }
+    assert [found[beacon["id"]] for beacon in beacons] == [
+        "events-high",
+        "events-low",
+        "events-high",
+    ]
+
+
+def test_metadata_that_a_schema_partitions_by_becomes_a_column(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    event_id = str(uuid4())
+    order = {"name": "order_placed", "props": {"total": 1, "currency": "CHF"}}
+    metadata = {"tag": "shop-ch", "other": "x"}
+
+    assert worker.post({**order, "id": event_id, "metadata": metadata}).status == 204
+
+    record = data(peer)[event_id]
+    assert (record["metadata_tag"], record["metadata"]) == ("shop-ch", metadata)
+    assert "metadata_other" not in record

@@ -1,0 +1,212 @@
+"""Write keys: whose beacon it is, where it may come from, and what its tenant asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import FirehosePeer
+from streams import data, kept
+from worker import Answer, Headers, Worker
+
+SHOP, BLOG, EVIL = "https://shop.example", "https://blog.example", "https://evil.example"
+KEYS = {
+    "pk_shop": {"tenant": "shop", "origins": [SHOP]},
+    "pk_shop-2": {"tenant": "shop", "origins": [SHOP]},
+    "pk_blog": {
+        "tenant": "blog",
+        "ip": "drop",
+        "routes": [{"level": "high", "to": "firehose:blog-high"}, {"to": "firehose:blog"}],
+    },
+}  # fmt: skip
+NAME_ONE = "name one in ?key= or X-Write-Key"
+
+
+@pytest.fixture(scope="module")
+def tenants(peer: FirehosePeer) -> Iterator[Worker]:
+    """A worker with two tenants, of which one has two keys."""
+    settings = {"origins": [BLOG], "keys": KEYS}
+    with Worker(peer.environment(), settings) as worker:
+        yield worker
+
+
+def named(key: str, way: str) -> tuple[Headers, str]:
+    """The headers and the query that name a key in one of the two ways."""
+    return ({"x-write-key": key}, "") if way == "header" else ({}, f"?key={key}")
+
+
+WAYS = ["header", "query"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("key", list(KEYS))
+def test_the_tenant_of_a_key_is_stamped(
+    tenants: Worker, peer: FirehosePeer, key: str, way: str
+) -> None:
+    good, bad = str(uuid4()), str(uuid4())
+    headers, query = named(key, way)
+
+    answer = tenants.post(
+        [{"name": "a", "id": good}, {"name": "A", "id": bad}], headers, query
+    )
+
+    assert answer.status == 200
+    tenant = KEYS[key]["tenant"]
+    found = data(peer) | {each["event_id"]: each for each in peer.events("blog")}
+    assert found[good]["tenant"] == tenant
+    assert kept(peer)[bad]["tenant"] == tenant
+
+
+def test_a_body_can_not_name_its_tenant(tenants: Worker, peer: FirehosePeer) -> None:
+    answer = tenants.post({"name": "a", "tenant": "shop"}, {"x-write-key": "pk_blog"})
+
+    (told,) = answer.verdicts
+    assert (told["code"], told["pointer"]) == ("unknown_field", "/tenant")
+    assert kept(peer)[told["event_id"]]["tenant"] == "blog"
+
+
+def test_the_header_goes_before_the_query(tenants: Worker, peer: FirehosePeer) -> None:
+    event_id = str(uuid4())
+    beacon = {"name": "a", "id": event_id}
+
+    answer = tenants.post(beacon, {"x-write-key": "pk_shop"}, "?key=pk_blog")
+
+    assert answer.status == 204
+    assert data(peer)[event_id]["tenant"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "shown"),
+    [
+        ({}, "", ""),
+        ({"x-write-key": ""}, "?key=", ""),
+        ({"x-write-key": "pk_other"}, "", "pk_other"),
+        ({}, "?key=pk_other&verdicts=1", "pk_other"),
+        ({}, "?key=PK_SHOP", "PK_SHOP"),
+        ({}, "?key=pk_shop%20", "pk_shop "),
+        ({"x-write-key": "pk_shöp"}, "", "pk_shöp"),
+        ({"x-write-key": b"\xff"}, "", "\ufffd"),
+        ({"x-write-key": "x" * 300}, "", "x" * 100 + "…"),
+    ],
+    ids=["none", "empty", "header", "query", "capitals", "space", "ü", "byte", "long"],
+)
+def test_without_a_key_that_is_known_the_answer_is_401(
+    tenants: Worker, peer: FirehosePeer, headers: Headers, query: str, shown: str
+) -> None:
+    event_id = str(uuid4())
+
+    answer = tenants.post({"name": "a", "id": event_id}, headers, query)
+
+    assert answer.status == 401
+    assert answer.json() == {
+        "code": "unknown_key",
+        "message": f'write key "{shown}" is not one of HEADWATER.keys; {NAME_ONE}',
+    }
+    assert "retry-after" not in answer.headers
+    assert event_id not in data(peer) | kept(peer)
+
+
+def test_a_large_body_without_a_key_is_not_read(tenants: Worker) -> None:
+    assert tenants.post(b"x" * 5_000_000).status == 401
+
+
+@pytest.mark.parametrize(
+    ("key", "own", "others"),
+    [("pk_shop", SHOP, [BLOG, EVIL]), ("pk_blog", BLOG, [SHOP, EVIL])],
+)
+def test_a_tenant_has_its_own_sites_or_those_of_the_whole(
+    tenants: Worker, key: str, own: str, others: list[str]
+) -> None:
+    taken = tenants.post({"name": "a"}, {"origin": own, "x-write-key": key})
+    assert taken.status == 204
+    assert taken.headers["access-control-allow-origin"] == own
+    assert taken.headers["vary"].lower() == "origin"
+    for other in others:
+        refused = tenants.post({"name": "a"}, {"origin": other, "x-write-key": key})
+        assert (refused.status, refused.json()["code"]) == (403, "origin_not_allowed")
+        assert "access-control-allow-origin" not in refused.headers
+
+
+def test_a_page_may_read_that_its_key_is_not_known(tenants: Worker) -> None:
+    """Else its author sees a network error and no reason; there is nothing to protect."""
+    answer = tenants.post({"name": "a"}, {"origin": SHOP}, "?key=pk_old")
+
+    assert answer.status == 401
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+def preflight(worker: Worker, origin: str, query: str = "") -> Answer:
+    headers = {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type,x-write-key",
+    }
+    return worker.request("OPTIONS", f"/v1/events{query}", None, headers)
+
+
+def test_a_page_may_ask_first_whether_it_may_name_its_key(tenants: Worker) -> None:
+    for query, allowed in [("", "*"), ("?key=pk_shop", SHOP)]:
+        answer = preflight(tenants, SHOP, query)
+
+        assert (answer.status, answer.body) == (204, b"")
+        assert answer.headers["access-control-allow-origin"] == allowed
+        names = answer.headers["access-control-allow-headers"].lower().split(", ")
+        assert "x-write-key" in names
+    assert preflight(tenants, EVIL, "?key=pk_shop").status == 403
+
+
+def test_a_tenant_has_its_own_routes_and_rules_of_privacy(
+    tenants: Worker, peer: FirehosePeer
+) -> None:
+    ids = [str(uuid4()) for _ in range(3)]
+    beacons: list[dict[str, Any]] = [{"name": "a", "id": event_id} for event_id in ids]
+    beacons[1]["level"] = "high"
+
+    assert tenants.post(beacons[:2], query="?key=pk_blog").status == 204
+    assert tenants.post(beacons[2], query="?key=pk_shop").status == 204
+
+    (mid,) = [each for each in peer.events("blog") if each["event_id"] == ids[0]]
+    (high,) = [each for each in peer.events("blog-high") if each["event_id"] == ids[1]]
+    assert not {"ip"} & (mid.keys() | high.keys())
+    assert data(peer).keys() & set(ids) == {ids[2]}
+    assert data(peer)[ids[2]]["ip"] == "127.0.0.0"
+
+
+def test_each_stream_of_each_tenant_is_watched(tenants: Worker) -> None:
+    told = tenants.get("/readyz").json()["streams"]
+
+    streams = [each["stream"] for each in told]
+    assert len(streams) == len(set(streams))
+    assert {"firehose:blog", "firehose:blog-high", "firehose:events-mid"} <= set(streams)
+
+
+def test_a_pixel_names_its_key_in_the_query(
+    tenants: Worker, peer: FirehosePeer
+) -> None:
+    event_id = str(uuid4())
+    query = f"key=pk_shop&name=mail_open&id={event_id}"
+
+    assert tenants.get(f"/v1/pixel.gif?{query}").status == 200
+    record = data(peer)[event_id]
+    assert (record["tenant"], record["name"]) == ("shop", "mail_open")
+    assert "props" not in record
+
+    for query in ["name=mail_open", "key=pk_old&name=mail_open"]:
+        refused = tenants.get(f"/v1/pixel.gif?{query}")
+        assert (refused.status, len(refused.body)) == (401, 43)
+        assert refused.headers["content-type"] == "image/gif"
+
+
+def test_where_no_keys_are_set_any_key_is_the_default_tenants(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    ids = [str(uuid4()) for _ in range(2)]
+
+    assert worker.post({"name": "a", "id": ids[0]}, query="?key=anything").status == 204
+    assert worker.post({"name": "a", "id": ids[1]}).status == 204
+
+    assert {data(peer)[event_id]["tenant"] for event_id in ids} == {"default"}
