@@ -19,7 +19,8 @@ use crate::failed::{Code, Violation, pointer_step, shown};
 pub struct Reader {
     /// Levels of objects and arrays, the beacon itself included.
     pub max_depth: usize,
-    /// The pointers of the texts that held half of a surrogate pair; it is U+FFFD now.
+    /// The pointers of the first texts, up to [`Self::MAX_MENDED`], that held half of a
+    /// surrogate pair; it is U+FFFD now.
     pub mended: Vec<String>,
 }
 
@@ -37,6 +38,9 @@ enum Step<'a> {
 }
 
 impl Reader {
+    /// One more than are ever listed, so that it can be told that there were more.
+    const MAX_MENDED: usize = 51;
+
     /// Reads the text of an object.
     pub fn beacon(&mut self, text: &str) -> Result<Map<String, Value>, Violation> {
         match quick::object(text, self.max_depth) {
@@ -80,7 +84,13 @@ impl Reader {
             Some(b'"') => self.text(text, place),
             Some(b't' | b'f') => serde_json::from_str(text).map(Value::Bool).map_err(not_json),
             Some(b'n') => Ok(Value::Null),
-            _ => serde_json::from_str::<Number>(text).map(Value::Number).map_err(not_json),
+            _ => {
+                let number = serde_json::from_str(text).map_err(not_json)?;
+                match is_finite(&number) {
+                    true => Ok(Value::Number(number)),
+                    false => Err(too_large(place.pointer())),
+                }
+            }
         }
     }
 
@@ -89,7 +99,9 @@ impl Reader {
             return Ok(Value::String(whole));
         }
         let Wtf8(bytes) = serde_json::from_str(text).map_err(not_json)?;
-        self.mended.push(place.pointer());
+        if self.mended.len() < Self::MAX_MENDED {
+            self.mended.push(place.pointer());
+        }
         Ok(Value::String(without_lone_surrogates(bytes)))
     }
 
@@ -117,6 +129,19 @@ impl<'a> Place<'a> {
             Step::Index(index) => format!("{outer}/{index}"),
         }
     }
+}
+
+/// Whether `number` is one that readers hold: not past a double's range, as 1e999 is.
+pub fn is_finite(number: &Number) -> bool {
+    // Only an exponent, or hundreds of digits, lead there.
+    let digits = number.as_str();
+    let could_be_past = digits.len() > 300 || digits.contains(['e', 'E']);
+    !could_be_past || number.as_f64().is_some_and(f64::is_finite)
+}
+
+fn too_large(pointer: String) -> Violation {
+    let message = "a number is past the range of a double".to_owned();
+    Violation { pointer, ..Violation::whole(Code::OutOfRange, message) }
 }
 
 fn comes_twice(key: &str, pointer: String) -> Violation {
@@ -271,6 +296,21 @@ mod tests {
             let refused = read(text).is_err_and(|(code, ..)| code == Code::TooDeep);
             assert_eq!(!refused, fits, "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_that_no_reader_holds_is_refused() {
+        for text in [r#"{"a":[1,1e999]}"#, &format!(r#"{{"a":[1,-{}]}}"#, "9".repeat(400))] {
+            let message = "a number is past the range of a double".to_owned();
+            assert_eq!(read(text), Err((Code::OutOfRange, "/a/1".to_owned(), message)));
+        }
+        assert!(read(&format!(r#"{{"a":[1e308,1e-999,{}]}}"#, "9".repeat(300))).is_ok());
+    }
+
+    #[test]
+    fn cut_characters_are_listed_only_so_far() {
+        let text = format!(r#"{{"a":[{}]}}"#, vec![r#""\ud83d""#; 5_000].join(","));
+        assert_eq!(read(&text).unwrap().1.len(), Reader::MAX_MENDED);
     }
 
     #[test]

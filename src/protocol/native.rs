@@ -4,12 +4,13 @@
 //! array, `{` a beacon or an envelope; when the first line is an object by itself and
 //! more follows, it is a beacon a line.
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::body::Framing;
 use super::json::Fields;
 use super::{Envelope, Limits, ProtocolError, timestamp, type_name};
+use crate::clean::{Repairs, builtin};
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation, shown};
 
@@ -93,11 +94,14 @@ fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, 
     }
     let mut envelope = Envelope::default();
     for (field, raw) in fields {
-        let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
-        match (field.as_str(), value) {
-            ("events", _) | ("sent_at" | "device_id", Value::Null) => {}
-            ("sent_at", value) => envelope.sent_at = Some(sent_at(&value)?),
-            ("device_id", value) => envelope.device_id = Some(device_id(value)?),
+        match field.as_str() {
+            "events" => {}
+            "sent_at" => {
+                envelope.sent_at = value(raw, "time")?.map(|it| sent_at(&it)).transpose()?
+            }
+            "device_id" => {
+                envelope.device_id = value(raw, "device_id")?.map(device_id).transpose()?;
+            }
             _ => {
                 let message = format!("{} is not a field of an envelope", shown(&field));
                 return Err(undecodable_field(Code::UnknownField, &field, &message));
@@ -105,6 +109,15 @@ fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, 
         }
     }
     Ok(Items { envelope, texts: array(events.get())? })
+}
+
+/// The value of a field of the envelope, cleaned as a beacon's own `field` is; none where it
+/// stands for an absent one.
+fn value(raw: &RawValue, field: &str) -> Result<Option<Value>, ProtocolError> {
+    let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
+    let mut fields = Map::from_iter([(field.to_owned(), value)]);
+    builtin::beacon(&mut fields, &mut Repairs::default());
+    Ok(fields.remove(field).filter(|value| !value.is_null() && value != ""))
 }
 
 fn sent_at(value: &Value) -> Result<chrono::DateTime<chrono::Utc>, ProtocolError> {
@@ -199,9 +212,9 @@ mod tests {
             (r#"{"events":{}}"#, "events must be an array"),
             (r#"{"events":[{"name":"a"}],"events":[{"name":"b"}]}"#, "events comes twice"),
             (r#"{"events":[],"batch":1}"#, "batch is not a field of an envelope"),
-            (r#"{"events":[],"device_id":1}"#, "device_id must be a string, not a number"),
+            (r#"{"events":[],"device_id":true}"#, "device_id must be a string, not a boolean"),
             (
-                r#"{"events":[],"device_id":""}"#,
+                r#"{"events":[],"device_id":"a\nb"}"#,
                 "device_id must have 1 to 128 printable characters",
             ),
             (
@@ -213,6 +226,32 @@ mod tests {
         for (text, message) in refused {
             assert_eq!(cut(Framing::Unstated, text).unwrap_err(), message, "{text}");
         }
+    }
+
+    #[test]
+    fn an_envelope_is_cleaned_as_its_beacons_are() {
+        for (device_id, sent_at) in [
+            (r#"" 4711\ufeff ""#, r#""1795000000123""#),
+            ("4711", "1795000000.123"),
+            (r#""4711""#, "1795000000123000"),
+        ] {
+            let text = format!(r#"{{"device_id":{device_id},"sent_at":{sent_at},"events":[]}}"#);
+            let Items { envelope, .. } =
+                items(&text, Framing::Unstated, &Limits::default()).unwrap();
+            assert_eq!(envelope.device_id, DeviceId::parse("4711".to_owned()), "{text}");
+            assert_eq!(envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123, "{text}");
+        }
+        let text = r#"{"device_id":"","sent_at":"","events":[]}"#;
+        let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
+        assert_eq!(items.envelope, Envelope::default());
+    }
+
+    #[test]
+    fn a_beacon_of_an_envelope_is_no_matter_of_its_neighbours() {
+        let odd = [r#"{"title":"cut \ud83d"}"#, r#"{"$serde_json::private::Number":"x"}"#];
+        let text = format!(r#"{{"events":[{{"name":"a"}},{}]}}"#, odd.join(","));
+        let items = items(&text, Framing::Unstated, &Limits::default()).unwrap();
+        assert_eq!(items.texts, [r#"{"name":"a"}"#, odd[0], odd[1]]);
     }
 
     #[test]

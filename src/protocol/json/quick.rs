@@ -103,7 +103,8 @@ impl<'a> Cursor<'a> {
         let length = self.rest().iter().take_while(of_number).count();
         let start = self.at;
         self.at = start.saturating_add(length);
-        serde_json::from_str(self.text.get(start..self.at)?).ok().map(Value::Number)
+        let number = serde_json::from_str(self.text.get(start..self.at)?).ok()?;
+        super::is_finite(&number).then_some(Value::Number(number))
     }
 
     fn word(&mut self, word: &str, value: Value) -> Option<Value> {
