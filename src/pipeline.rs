@@ -15,7 +15,7 @@ use crate::enrich::{self, Bots, Enriched, Facts};
 use crate::event::{Event, EventId, EventIds};
 use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation, Violations, shown};
 use crate::outcome::{Answer, DropReason, Outcome, Refusal, Telling};
-use crate::privacy::{self, Consent, Standing};
+use crate::privacy::{self, Consent, DeviceIds, Standing};
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, Envelope, ProtocolError, native, pixel};
 use crate::redact;
@@ -85,7 +85,12 @@ impl Intake<'_> {
 
     /// The tenant and the envelope, as a failed event carries them.
     fn stamps(&self) -> (String, Envelope) {
-        (self.facts.tenant.name.clone(), self.envelope.clone())
+        let Tenant { name, privacy, .. } = self.facts.tenant;
+        let mut envelope = self.envelope.clone();
+        if privacy.device_ids == DeviceIds::Cookieless {
+            envelope.device_id = None;
+        }
+        (name.clone(), envelope)
     }
 
     /// Follows the person's wishes before anything else looks at the beacon.
