@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::clean::Cleaning;
 use crate::enrich::{Bots, Enrichment};
 use crate::protocol::Limits;
+use crate::route::{Pack, Route};
 use crate::salt::Secret;
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
@@ -114,6 +115,16 @@ impl Config {
                 aws,
             }),
             _ => Err(errors),
+        }
+    }
+
+    /// How a delivery to `stream` waits and packs.
+    pub fn policy_of(&self, stream: &Stream) -> Policy {
+        let routes = self.tenants.all().flat_map(|tenant| tenant.routes.all());
+        let unpacked = |route: &Route| route.to == *stream && route.pack == Pack::Never;
+        match routes.into_iter().any(unpacked) {
+            true => Policy { packing: Packing::Off, ..self.policy },
+            false => self.policy,
         }
     }
 
@@ -358,6 +369,22 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_stream_is_not_packed_where_one_route_forbids_it() {
+        let mut table = headwater();
+        table["routes"] = json!([
+            {"level": "low", "to": "firehose:a"},
+            {"level": "high", "to": "firehose:a", "pack": false},
+            {"to": "firehose:b"},
+        ]);
+        let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+        let packing = |text| config.policy_of(&Stream::parse(text).unwrap()).packing;
+        assert_eq!(
+            [packing("firehose:a"), packing("firehose:b")],
+            [Packing::Off, Packing::default()]
+        );
+    }
+
+    #[test]
     fn packs_have_a_size_or_are_off() {
         for (value, packing) in [
             (json!(false), Some(Packing::Off)),
@@ -455,10 +482,11 @@ pub(crate) mod tests {
             ("routes", json!([{"tenant": "", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].tenant must be a text, not \"\"".to_owned()),
             ("routes", json!([{"metadata": {"tag": []}, "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
             ("routes", json!([{"to": "firehose:a", "sample": 1}]), "HEADWATER.routes[0].sample must be a share above 0 and below 1, not 1".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "pack": 0}]), "HEADWATER.routes[0].pack must be true or false, not 0".to_owned()),
             ("routes", json!([{"to": "s3:a"}]), "HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not \"s3:a\"".to_owned()),
             ("pack_bytes", json!(5_000), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000".to_owned()),
             ("pack_bytes", json!(true), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
-            ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is no setting of this version; there are level, name, tenant, bot, metadata, sample, to".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is no setting of this version; there are level, name, tenant, bot, metadata, sample, pack, to".to_owned()),
             ("linger", json!(1), format!("HEADWATER.linger is no setting of this version; there are {known}")),
         ];
         for (key, value, sentence) in cases {

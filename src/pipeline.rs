@@ -4,7 +4,7 @@
 //! outcome each beacon will have once its record is durable, and the records to deliver.
 //! The edge delivers them and hands each report back; only then is there an answer.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -149,9 +149,9 @@ impl From<Violation> for Rejection {
     }
 }
 
-impl From<Invalid> for Rejection {
-    fn from(invalid: Invalid) -> Self {
-        let Invalid { event_id, name, schema, violations } = invalid;
+impl From<Box<Invalid>> for Rejection {
+    fn from(invalid: Box<Invalid>) -> Self {
+        let Invalid { event_id, name, schema, violations } = *invalid;
         let name = name.map(|name| name.as_str().to_owned());
         Self { stage: Stage::Validate, event_id: Some(event_id), name, schema, violations }
     }
@@ -185,9 +185,9 @@ pub struct Consignment {
 pub struct Plan<'a> {
     intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
-    /// Of which accepted beacons identifiers are left out, and why.
-    stripped: BTreeMap<usize, privacy::Reason>,
     consignments: Vec<Consignment>,
+    /// The accepted beacons whose identifiers are left out, and why.
+    stripped: HashMap<usize, privacy::Reason>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
@@ -259,8 +259,8 @@ impl<'a> Plan<'a> {
         Self {
             intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
-            stripped: BTreeMap::new(),
             consignments: Vec::new(),
+            stripped: HashMap::new(),
             undecodable: None,
         }
     }
@@ -279,8 +279,8 @@ impl<'a> Plan<'a> {
         };
         match ended {
             Ok(Accepted { event_id, stream, record, stripped }) => {
+                self.stripped.extend(stripped.map(|reason| (index, reason)));
                 self.outcomes.push((event_id, Outcome::Accepted));
-                stripped.map(|reason| self.stripped.insert(index, reason));
                 consign(&mut self.consignments, stream, record, index);
                 Ok(())
             }

@@ -24,6 +24,18 @@ pub struct Route {
     pub to: Stream,
     /// The share of devices that it takes.
     pub sample: Option<SampleRate>,
+    /// Whether its events share records; no event of a stream does where one route forbids it.
+    pub pack: Pack,
+}
+
+/// Whether events share records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pack {
+    /// As the whole configuration says.
+    #[default]
+    AsConfigured,
+    /// Each is a record of its own, as some consumers need it.
+    Never,
 }
 
 /// What an event must be like; every part that is given must hold.
@@ -59,9 +71,14 @@ impl Routes {
         matching.map_or(&self.otherwise, |(_, route)| route)
     }
 
+    /// Every route, in order.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().map(|(_, route)| route).chain([&self.otherwise])
+    }
+
     /// Every stream that an event can go to.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
-        self.routes.iter().map(|(_, route)| &route.to).chain([&self.otherwise.to])
+        self.all().map(|route| &route.to)
     }
 }
 
@@ -214,7 +231,8 @@ mod tests {
     }
 
     fn to(name: &str) -> Route {
-        Route { to: Stream::parse(&format!("firehose:{name}")).unwrap(), sample: None }
+        let to = Stream::parse(&format!("firehose:{name}")).unwrap();
+        Route { to, sample: None, pack: Pack::default() }
     }
 
     fn pattern(text: &str) -> Option<NamePattern> {

@@ -55,7 +55,7 @@ pub fn event(
     envelope: &Envelope,
     unknown_events: UnknownEvents,
     ids: &mut EventIds,
-) -> Result<Event, Invalid> {
+) -> Result<Event, Box<Invalid>> {
     let schema = schema(&fields);
     let fields = present(fields, envelope);
     let mut off_schema = schema.map(|schema| schema.check(&fields)).unwrap_or_default();
@@ -87,7 +87,7 @@ pub fn event(
         Ok(name) => name,
         Err(first) => {
             let violations = Violations::new(first, violations);
-            return Err(Invalid { event_id: id, name: None, schema, violations });
+            return Err(Box::new(Invalid { event_id: id, name: None, schema, violations }));
         }
     };
     if schema.is_none() && unknown_events == UnknownEvents::Fail {
@@ -95,7 +95,7 @@ pub fn event(
         violations.insert(0, Violation::of_field(Code::UnknownEvent, "name", message));
     }
     if let Some(violations) = Violations::from_list(violations) {
-        return Err(Invalid { event_id: id, name: Some(name), schema, violations });
+        return Err(Box::new(Invalid { event_id: id, name: Some(name), schema, violations }));
     }
     Ok(Event {
         id,
@@ -314,7 +314,7 @@ mod tests {
 
     use super::*;
 
-    fn check(fields: Value) -> Result<Event, Invalid> {
+    fn check(fields: Value) -> Result<Event, Box<Invalid>> {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
         event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids)

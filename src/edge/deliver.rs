@@ -55,7 +55,7 @@ pub async fn all(mut plan: Plan<'_>, config: &Config, telling: Telling) -> Resul
 async fn one(consignment: Consignment, config: &Config) -> (Stream, Vec<usize>, Report) {
     let Consignment { stream, records, owners } = consignment;
     let health = health(&stream);
-    let mut delivery = Delivery::new(&stream, records, config.policy, now_ms());
+    let mut delivery = Delivery::new(&stream, records, config.policy_of(&stream), now_ms());
     loop {
         // Borrowed for this line only: other requests share the health while this one waits.
         let next = next(&mut delivery, &mut health.borrow_mut(), &stream, config);

@@ -106,3 +106,16 @@ fn scrub(event: &mut Event, what: What, repairs: &mut Repairs) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clean::builtin;
+
+    #[test]
+    fn no_rule_can_take_the_name_of_what_is_noted_here() {
+        let noted =
+            [SENSITIVE, IDENTIFIER, scrub::Kind::Email.repair(), scrub::Kind::Card.repair()];
+        assert!(noted.iter().all(|name| builtin::NAMES.contains(name)));
+    }
+}
