@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::enrich::campaign;
 use crate::enrich::page::{self, SensitiveNames};
-use crate::privacy::{self, Privacy, Reason};
+use crate::privacy::{self, DeviceIds, Privacy, Reason};
 use crate::scrub::{self, What};
 
 /// The protocol's fields in which no text is free, so that nothing is scrubbed in them: an
@@ -42,6 +42,9 @@ pub fn beacon(
     if stripped.is_some() {
         privacy::strip(&mut left);
         without(&mut left, &campaign::click_id_names());
+    }
+    if privacy.device_ids == DeviceIds::Cookieless {
+        left.remove("device_id");
     }
     without(&mut left, &privacy.sensitive);
     if privacy.scrub != What::default() {
@@ -112,6 +115,14 @@ mod tests {
         ] {
             assert_eq!(left(sent, None), None);
         }
+    }
+
+    #[test]
+    fn no_device_is_told_where_there_are_no_cookies() {
+        let Value::Object(sent) = json!({"device_id": "d", "user_id": "u"}) else { panic!() };
+        let privacy = Privacy { device_ids: DeviceIds::Cookieless, ..Privacy::default() };
+        let left = beacon(&sent, &privacy, None).map(Value::Object);
+        assert_eq!(left, Some(json!({"user_id": "u"})));
     }
 
     #[test]

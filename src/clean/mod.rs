@@ -90,6 +90,13 @@ impl Repairs {
         self.list.iter()
     }
 
+    /// The same, telling nothing of what was there before.
+    #[must_use]
+    pub fn without_originals(mut self) -> Self {
+        self.list.iter_mut().for_each(|repair| repair.original = None);
+        self
+    }
+
     /// Whether nothing was repaired.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

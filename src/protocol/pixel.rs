@@ -6,7 +6,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::{Beacon, WRITE_KEY};
-use crate::failed::{Code, Violation, shown};
+use crate::failed::{Code, Violation, pointer_step, shown};
 
 /// The smallest transparent GIF, 43 bytes.
 pub const GIF: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
@@ -18,7 +18,11 @@ pub fn beacon(query: &str) -> Result<Beacon, Violation> {
     {
         let comes_twice = || {
             let message = format!("{} comes twice", shown(&key));
-            Violation::of_field(Code::DuplicateField, &key, message)
+            let mut twice = Violation::of_field(Code::DuplicateField, &key, message);
+            if let Some((object @ ("props" | "metadata"), inner)) = key.split_once('.') {
+                twice.pointer = pointer_step(object) + &pointer_step(inner);
+            }
+            twice
         };
         let (object, inner) = match key.split_once('.') {
             Some((object @ ("props" | "metadata"), inner)) => (object, inner),
@@ -85,15 +89,20 @@ mod tests {
 
     #[test]
     fn a_parameter_that_comes_twice_is_refused_by_name() {
-        for (query, field) in [
-            ("name=a&name=a", "name"),
-            ("props.x=1&props.x=2", "props.x"),
-            ("props=x&props.y=1", "props.y"),
-            ("props.y=1&props=x", "props"),
+        for (query, field, pointer) in [
+            ("name=a&name=a", "name", "/name"),
+            ("props.x=1&props.x=2", "props.x", "/props/x"),
+            ("props.x/y=1&props.x/y=2", "props.x/y", "/props/x~1y"),
+            ("a.b=1&a.b=2", "a.b", "/a.b"),
+            ("props=x&props.y=1", "props.y", "/props/y"),
+            ("props.y=1&props=x", "props", "/props"),
         ] {
             let violation = beacon(query).unwrap_err();
             assert_eq!(violation.message, format!("{field} comes twice"));
-            assert_eq!(violation.code, Code::DuplicateField);
+            assert_eq!(
+                (violation.code, violation.pointer.as_str()),
+                (Code::DuplicateField, pointer)
+            );
         }
     }
 

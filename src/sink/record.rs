@@ -4,10 +4,11 @@
 //! refused, to the byte. Columns are flat snake_case; an absent value is left out.
 
 use chrono::{DateTime, SecondsFormat, Timelike, Utc};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_with_macros::skip_serializing_none;
 
 use super::columns::{EventColumns, lifted};
+use crate::clean::Repairs;
 use crate::context::Geo;
 use crate::enrich::{Enriched, Facts};
 use crate::event::{DeviceId, Event, EventId};
@@ -103,6 +104,7 @@ impl Record {
         let count = parts.len();
         let device_id = failed.envelope.device_id.as_ref();
         let whole = |bytes| if count == 1 { printable(bytes) } else { None };
+        let withheld = failed.original.withheld;
         parts
             .iter()
             .zip(1_usize..)
@@ -125,8 +127,10 @@ impl Record {
                     message: &first.message,
                     violations: &failed.violations,
                     original_form: failed.original.form,
-                    original_bytes: failed.original.bytes.len(),
-                    original: whole(bytes),
+                    repairs: Some(&failed.repairs).filter(|repairs| !repairs.is_empty()),
+                    original_bytes: failed.original.bytes.len().max(withheld),
+                    original_withheld: (withheld > 0).then_some(true),
+                    original: whole(bytes).filter(|_| withheld == 0),
                     original_base64: whole(bytes).is_none().then(|| base64(bytes)),
                     part: (count > 1).then_some(part),
                     parts: (count > 1).then_some(count),
@@ -155,6 +159,15 @@ impl Record {
     /// share a record, so that a stream can part them by it.
     pub fn partition(&self) -> &str {
         &self.partition
+    }
+
+    /// The name of its event, where it is an event's.
+    pub fn event_name(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        serde_json::from_slice::<Named>(&self.bytes).ok().map(|named| named.name)
     }
 
     /// The key that it goes under, where its stream has shards.
@@ -199,7 +212,9 @@ struct FailedColumns<'a> {
     message: &'a str,
     violations: &'a Violations,
     original_form: Form,
+    repairs: Option<&'a Repairs>,
     original_bytes: usize,
+    original_withheld: Option<bool>,
     original: Option<&'a str>,
     original_base64: Option<String>,
     part: Option<usize>,
@@ -265,7 +280,6 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::clean::Repairs;
     use crate::config::Config;
     use crate::context::RequestContext;
     use crate::enrich;
@@ -362,7 +376,8 @@ pub(crate) mod tests {
             violations: Violation::whole(Code::BadJson, "beacon is not JSON").into(),
             envelope: Envelope::default(),
             stripped: None,
-            original: Original { bytes: bytes.to_vec(), form: Form::Beacon },
+            repairs: Repairs::default(),
+            original: Original::new(bytes, Form::Beacon),
         }
     }
 
