@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::enrich::campaign;
 use crate::enrich::page::{self, SensitiveNames};
+use crate::enrich::visit::without_in;
 use crate::privacy::{self, DeviceIds, Privacy, Reason};
 use crate::scrub::{self, What};
 
@@ -41,7 +42,7 @@ pub fn beacon(
     let mut left = fields.clone();
     if stripped.is_some() {
         privacy::strip(&mut left);
-        without(&mut left, &campaign::click_id_names());
+        without(&mut left, &campaign::identifying_names());
     }
     if privacy.device_ids == DeviceIds::Cookieless {
         left.remove("device_id");
@@ -73,6 +74,11 @@ fn without(fields: &mut Map<String, Value>, names: &SensitiveNames) {
         {
             *address = rid;
         }
+    }
+    let objects =
+        fields.iter_mut().filter(|(field, _)| matches!(field.as_str(), "props" | "metadata"));
+    for (_, object) in objects {
+        without_in(object, names);
     }
 }
 

@@ -54,7 +54,7 @@ struct Request {
     user_agent: Option<String>,
     hints: ClientHints,
     accept_language: Option<String>,
-    geo: Geo,
+    geo: Map<String, Value>,
     utc_offset_minutes: Option<i32>,
     origin: Option<String>,
     /// The `X-Write-Key` header.
@@ -88,7 +88,7 @@ impl Default for Request {
             user_agent: Some(firefox.to_owned()),
             hints: ClientHints::default(),
             accept_language: None,
-            geo: Geo::default(),
+            geo: Map::new(),
             utc_offset_minutes: None,
             origin: Some("https://shop.example".to_owned()),
             key: None,
@@ -146,7 +146,7 @@ impl Request {
             client_hints: self.hints.clone(),
             accept_language: self.accept_language.clone(),
             signals: Signals { gpc: self.gpc, dnt: self.dnt },
-            geo: self.geo.clone(),
+            geo: serde_json::from_value::<Geo>(Value::Object(self.geo.clone())).unwrap(),
             utc_offset_minutes: self.utc_offset_minutes,
         }
     }
