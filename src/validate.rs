@@ -148,11 +148,15 @@ fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, V
         "viewport",
         "language",
     ];
-    fields.retain(|field, value| match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty() || !OPTIONAL_TEXTS.contains(&field.as_str()),
-        _ => true,
-    });
+    let stands_for_absent = |field: &str, value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() && OPTIONAL_TEXTS.contains(&field),
+        _ => false,
+    };
+    // Most beacons have none: to look costs less than to go through with a mind to remove.
+    if fields.iter().any(|(field, value)| stands_for_absent(field, value)) {
+        fields.retain(|field, value| !stands_for_absent(field, value));
+    }
     if let Some(device_id) = &envelope.device_id {
         let absent = || Value::String(device_id.as_str().to_owned());
         fields.entry("device_id").or_insert_with(absent);
@@ -162,6 +166,7 @@ fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, V
 
 /// The fields not yet read, and the rules broken so far.
 struct Fields {
+    /// A field that was read is null.
     fields: Map<String, Value>,
     violations: Vec<Violation>,
 }
@@ -274,7 +279,8 @@ impl Fields {
 
     /// What was not asked for is not a field of a beacon.
     fn finish(mut self) -> Vec<Violation> {
-        for field in self.fields.keys() {
+        let unread = self.fields.iter().filter(|(_, value)| !value.is_null());
+        for (field, _) in unread {
             let message = format!("{} is not a field of a beacon; put it into props", shown(field));
             self.violations.push(Violation::of_field(Code::UnknownField, field, message));
         }
@@ -282,7 +288,7 @@ impl Fields {
     }
 
     fn take(&mut self, field: &str) -> Option<Value> {
-        self.fields.remove(field)
+        self.fields.get_mut(field).map(Value::take).filter(|value| !value.is_null())
     }
 
     fn string(&mut self, field: &str, value: Value) -> Option<String> {

@@ -137,8 +137,9 @@ fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
 
 /// `value` without the blanks around it, if anything is left.
 fn kept(value: &str, max_chars: usize) -> Option<String> {
-    let value: String = value.trim().chars().take(max_chars).collect();
-    (!value.is_empty()).then_some(value)
+    let value = value.trim();
+    let end = value.char_indices().nth(max_chars).map_or(value.len(), |(end, _)| end);
+    value.get(..end).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -140,14 +140,12 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
         _ => None,
     };
     let agent = user_agent::agent(context.user_agent.as_deref(), &context.client_hints);
-    let salt = secret.map(|secret| secret.salt_of(received_at.date_naive()));
+    let salt = || secret.map(|secret| secret.salt_of(received_at.date_naive()));
     Facts {
         tenant,
         enrichment: &config.enrichment,
         received_at,
-        ip: context
-            .ip
-            .and_then(|address| tenant.privacy.ip.apply(address, &tenant.name, salt.as_ref())),
+        ip: context.ip.and_then(|address| tenant.privacy.ip.apply(address, &tenant.name, salt)),
         platform: agent.os.map(str::to_ascii_lowercase),
         agent,
         bot: bot::bot(context.user_agent.as_deref(), &context.client_hints),
@@ -167,7 +165,10 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
 
 /// A `User-Agent` of the length that any real one has: each event of a request carries it.
 fn cut(agent: &str) -> String {
-    agent.chars().take(MAX_USER_AGENT_CHARS).collect()
+    match agent.char_indices().nth(MAX_USER_AGENT_CHARS) {
+        Some((end, _)) => agent.get(..end).unwrap_or(agent).to_owned(),
+        None => agent.to_owned(),
+    }
 }
 
 /// The first language of an `Accept-Language` header, in the form of a BCP 47 tag.

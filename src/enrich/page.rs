@@ -59,7 +59,8 @@ struct Raw<'a> {
 
 fn raw(url: &str) -> Option<Raw<'_>> {
     let url = trim(url);
-    let (scheme, rest) = url.split_once("://")?;
+    let (scheme, rest) = url.split_once(':')?;
+    let rest = rest.strip_prefix("//")?;
     let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         || !scheme.bytes().all(of_scheme)
