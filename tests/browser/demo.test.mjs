@@ -482,12 +482,12 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
     });
   });
 
-  test("the strictest policy that names the page's own blocks stops nothing", async () => {
+  test("the strictest policy that names the page's own style stops nothing", async () => {
     const html = await (await fetch(BASE)).text();
     const hash = (pattern) => `'sha256-${createHash("sha256").update(html.match(pattern)[1]).digest("base64")}'`;
     const policy = [
       "default-src 'none'",
-      `script-src ${hash(/<script type="module">([^]*?)<\/script>/)}`,
+      "script-src 'self'",
       `style-src ${hash(/<style>([^]*?)<\/style>/)}`,
       "connect-src 'self'",
       "img-src 'self' data:",
