@@ -50,18 +50,21 @@ fn one(
         return None;
     }
     table.nested(&path, value, |table| {
-        let name = table.required("tenant")?;
-        let is_name =
-            |name: &&str| is_word(name, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        let name = name.as_str().filter(is_name).map(str::to_owned);
-        if name.is_none() {
-            table.refuse("tenant", "must be a name of 1 to 64 of a-z 0-9 _ -");
-        }
+        let name = table.required("tenant").and_then(|value| name(table, &value));
         let origins = table.inherited(&whole.origins, "origins", origins::origins);
         let privacy = privacy(table, &whole.privacy, has_secret);
         let routes = table.inherited(&whole.routes, "routes", routes::routes);
         Some(Tenant { name: name?, origins: origins?, privacy, routes: routes? })
     })?
+}
+
+fn name(table: &mut Table<'_>, value: &Value) -> Option<String> {
+    let of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let name = value.as_str().filter(|name| is_word(name, of_name)).map(str::to_owned);
+    if name.is_none() {
+        table.refuse("tenant", "must be a name of 1 to 64 of a-z 0-9 _ -");
+    }
+    name
 }
 
 fn is_word(text: &str, of_word: impl Fn(u8) -> bool) -> bool {

@@ -6,6 +6,7 @@ accepted that can't be delivered, never a secret told.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -72,11 +73,17 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "delivery": "sharded",
             "origins": ["shop.example"],
             "ip": "hash",
+            "gpc": "ignore",
+            "consent": {"denied": "drop", "asked": "strip"},
+            "scrub": ["names"],
+            "unknown_events": "drop",
+            "bots": "block",
+            "clean": [{"field": "props.a", "lower": True, "drop": True}],
             "deadline_ms": "2000",
             "pack_bytes": 5_000,
             "limits": {"depth": 101, "bytes": 1},
             "failed": "events-failed",
-            "routes": [{"level": "urgent", "to": "s3:a"}],
+            "routes": [{"level": "urgent", "sample": 2, "to": "s3:a"}],
             "orgins": ["*"],
         },
         [
@@ -85,15 +92,44 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "AWS_ENDPOINT_URL must be an address such as http://127.0.0.1:4566",
             'HEADWATER.delivery can\'t be "sharded" in this version; set "direct"',
             'HEADWATER.origins must list sites such as "https://shop.example", or be ["*"] for any',
-            'HEADWATER.ip must be one of "truncate", "drop", "full", not "hash"',
+            'HEADWATER.ip = "hash" needs the secret HEADWATER_SECRET, a random text of at least 32 characters',
+            'HEADWATER.gpc must be one of "accept", "strip", "refuse", not "ignore"',
+            'HEADWATER.consent.denied must be one of "accept", "strip", "refuse", not "drop"',
+            "HEADWATER.consent.asked is no setting of this version; there are denied, unknown",
+            'HEADWATER.scrub must list some of "emails", "cards"',
+            'HEADWATER.routes[0].level must be one of "low", "mid", "high", not "urgent"',
+            "HEADWATER.routes[0].sample must be a share above 0 and below 1, not 2",
+            'HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not "s3:a"',
             "HEADWATER.limits.depth must be an integer from 1 to 100, not 101",
             "HEADWATER.limits.bytes is no setting of this version; there are body_bytes, inflated_bytes, beacons, beacon_bytes, depth",
+            'HEADWATER.unknown_events must be one of "accept", "fail", not "drop"',
+            "HEADWATER.clean[0] needs exactly one action, not lower and drop",
+            'HEADWATER.bots must be one of "label", "drop", not "block"',
             'HEADWATER.deadline_ms must be an integer from 100 to 30000, not "2000"',
             "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000",
             'HEADWATER.failed must be firehose:NAME or kinesis:NAME, not "events-failed"',
-            'HEADWATER.routes[0].level must be one of "low", "mid", "high", not "urgent"',
-            'HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not "s3:a"',
-            "HEADWATER.orgins is no setting of this version; there are delivery, origins, ip, limits, deadline_ms, pack_bytes, failed, routes",
+            "HEADWATER.orgins is no setting of this version; there are delivery, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed",
+        ],
+    ),
+    (
+        "a write key is wrong",
+        {**KEY, "HEADWATER_SECRET": "short"},
+        {
+            "keys": {
+                "a key": {"tenant": "a"},
+                "pk_b": {"tenant": "B", "cookieless": True},
+                "pk_c": {"origins": []},
+                "pk_d": "d",
+            },
+        },
+        [
+            "HEADWATER_SECRET must have at least 32 characters",
+            "HEADWATER.keys.a key is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -",
+            "HEADWATER.keys.pk_b.tenant must be a name of 1 to 64 of a-z 0-9 _ -",
+            "HEADWATER.keys.pk_b.cookieless needs the secret HEADWATER_SECRET, a random text of at least 32 characters",
+            "HEADWATER.keys.pk_c.tenant is missing",
+            'HEADWATER.keys.pk_c.origins must list sites such as "https://shop.example", or be ["*"] for any',
+            "HEADWATER.keys.pk_d must be a table",
         ],
     ),
     (
@@ -126,6 +162,31 @@ def test_the_table_may_be_a_text_as_a_dashboard_sets_it() -> None:
             assert worker.get("/readyz").status == 200
             assert worker.post([{"name": "a"}, {}]).status == 200
         assert (len(peer.accepted("e")), len(peer.accepted("f"))) == (1, 1)
+
+
+def test_a_table_of_5_kb_may_be_a_text() -> None:
+    """As much as the platform takes in one variable."""
+    keys = {f"pk_{n:02}": {"tenant": f"tenant-{n}", "dnt": "strip"} for n in range(40)}
+    clean = [
+        {"id": f"rule-{n}", "field": f"props.field_{n:02}", "map": {"": "none", "x": "y"}}
+        for n in range(30)
+    ]
+    routes = [{"to": "firehose:e"}]
+    table = json.dumps(
+        {"delivery": "direct", "origins": ["*"], "failed": "firehose:f"}
+        | {"routes": routes, "keys": keys, "clean": clean}
+    )
+    assert 4_000 < len(table) <= 5_000
+    with FirehosePeer() as peer:
+        with Worker(peer.environment(), table) as worker:
+            assert worker.get("/readyz").status == 200
+            beacon = {"name": "a", "props": {"field_00": "x", "field_29": "x"}}
+            assert worker.post(beacon, query="?key=pk_39").status == 204
+            assert worker.post(beacon, query="?key=pk_40").status == 401
+        (record,) = peer.events("e")
+        assert record["tenant"] == "tenant-39"
+        assert record["props"] == {"field_00": "y", "field_29": "y"}
+        assert [each["rule"] for each in record["repairs"]] == ["rule-0", "rule-29"]
 
 
 def test_settings_are_followed() -> None:

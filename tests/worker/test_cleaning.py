@@ -1,0 +1,165 @@
+"""Known-bad values are repaired on the way, and each repair is named in the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import FirehosePeer
+from streams import data
+from worker import Worker
+
+ANDROID = {"user-agent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) Chrome/131.0"}
+
+# A client of one build told prices in cents; a team spelt a country in two ways.
+RULES: list[dict[str, Any]] = [
+    {
+        "id": "price-in-cents",
+        "name": "tea_*",
+        "build": {"from": "4.1.0", "to": "4.2.3"},
+        "platform": "android",
+        "field": "props.price",
+        "scale": 0.01,
+        "to": "props.price_eur",
+    },
+    {
+        "id": "country",
+        "stage": "after",
+        "field": "props.country",
+        "map": {"Schweiz": "CH", "Suisse": "CH"},
+    },
+    {"field": "props.debug", "drop": True},
+]
+
+
+@pytest.fixture(scope="module")
+def cleaning(peer: FirehosePeer) -> Iterator[Worker]:
+    """A worker with rules of its own, which keeps what was there before."""
+    settings = {"clean": RULES, "keep_originals": True}
+    with Worker(peer.environment(), settings) as worker:
+        yield worker
+
+
+def record(
+    worker: Worker,
+    peer: FirehosePeer,
+    beacon: dict[str, Any],
+    headers: Any = {},  # noqa: B006 (never changed)
+) -> dict[str, Any]:
+    """The record of a beacon that must be accepted."""
+    event_id = str(uuid4())
+    answer = worker.post({"name": "a", "id": event_id, **beacon}, headers)
+    assert answer.status == 204, answer
+    return data(peer)[event_id]
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "told", "rule"),
+    [
+        ("title", "  Tea \n", "Tea", "trim"),
+        ("title", "T\u0000ea", "Tea", "control_characters"),
+        ("title", "\\x22Tea\\x22", '"Tea"', "hex_quote"),
+        ("title", 1984, "1984", "number_to_text"),
+        ("device_id", 7, "7", "number_to_text"),
+        ("user_id", 12345678901234567890, "12345678901234567890", "number_to_text"),
+        ("seq", "41", 41, "text_to_number"),
+        ("level", "HIGH", "high", "lower_case"),
+        ("props", '{"a": 1.50}', {"a": 1.50}, "json_text"),
+        ("url", "HTTPS://Shop.Example:443/P", "https://shop.example/P", "url"),
+    ],
+    ids=str,
+)
+def test_what_clients_are_known_to_get_wrong_is_repaired(
+    worker: Worker, peer: FirehosePeer, field: str, sent: Any, told: Any, rule: str
+) -> None:
+    found = record(worker, peer, {field: sent})
+
+    assert found[field] == told
+    assert found["repairs"] == [{"rule": rule, "pointer": f"/{field}"}]
+
+
+@pytest.mark.parametrize(
+    ("time", "rule"),
+    [
+        (1_795_000_000, "epoch_seconds"),
+        ("1795000000", "epoch_seconds"),
+        ("1795000000000", "text_to_number"),
+        (1_795_000_000_000_000, "epoch_microseconds"),
+        (1_795_000_000_000_000_000, "epoch_nanoseconds"),
+    ],
+)
+def test_a_time_in_another_unit_is_told_in_ours(
+    worker: Worker, peer: FirehosePeer, time: Any, rule: str
+) -> None:
+    found = record(worker, peer, {"time": time})
+
+    assert found["client_time"] == "2026-11-18T11:06:40.000Z"
+    assert found["repairs"] == [{"rule": rule, "pointer": "/time"}]
+
+
+def test_a_schema_says_which_texts_are_meant_as_numbers(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    props = {"total": "19.90", "currency": "CHF", "order": "1042"}
+
+    found = record(worker, peer, {"name": "order_placed", "props": props})
+
+    assert found["props"] == {"total": 19.90, "currency": "CHF", "order": "1042"}
+    assert found["repairs"] == [{"rule": "coerce", "pointer": "/props/total"}]
+
+
+def test_a_declared_rule_repairs_and_names_itself(
+    cleaning: Worker, peer: FirehosePeer
+) -> None:
+    props = {"price": 1990, "country": "Suisse", "debug": {"trace": "x"}}
+
+    found = record(
+        cleaning, peer, {"name": "tea_sold", "build": "4.2.3", "props": props}, ANDROID
+    )
+
+    assert found["props"] == {"price": 1990, "price_eur": 19.9, "country": "CH"}
+    assert found["repairs"] == [
+        # Nothing was there before, and what it was made of is still beside it.
+        {"rule": "price-in-cents", "pointer": "/props/price_eur"},
+        {"rule": "clean[2]", "pointer": "/props/debug"},
+        {"rule": "country", "pointer": "/props/country", "original": '"Suisse"'},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("beacon", "headers"),
+    [
+        ({"name": "coffee_sold", "build": "4.2.3"}, ANDROID),
+        ({"name": "tea_sold", "build": "4.2.4"}, ANDROID),
+        ({"name": "tea_sold"}, ANDROID),
+        ({"name": "tea_sold", "build": "4.2.3"}, {"user-agent": "curl/8.5.0"}),
+    ],
+    ids=["another event", "a later build", "no build", "another platform"],
+)
+def test_a_rule_is_for_what_it_says_and_nothing_else(
+    cleaning: Worker,
+    peer: FirehosePeer,
+    beacon: dict[str, Any],
+    headers: dict[str, str],
+) -> None:
+    found = record(cleaning, peer, {**beacon, "props": {"price": 1990}}, headers)
+
+    assert found["props"] == {"price": 1990}
+    assert "repairs" not in found
+
+
+def test_two_rules_that_could_keep_each_other_busy_are_a_mistake(
+    peer: FirehosePeer,
+) -> None:
+    rules = [
+        {"field": "props.a", "map": {"x": "y"}},
+        {"field": "props.a", "map": {"y": "x"}},
+    ]
+    with Worker(peer.environment(), {"clean": rules}) as worker:
+        ready = worker.get("/readyz")
+        assert ready.status == 503
+        (problem,) = ready.json()["problems"]
+        assert problem.startswith("HEADWATER.clean[1] writes props.a, which clean[0] uses")

@@ -1,0 +1,67 @@
+// The demo page: its buttons, the form for a body of one's own, and the commands to copy.
+
+import { ACTIONS, EVENTS, device, post } from "./beacons.js";
+import { at, element } from "./dom.js";
+import { dispatch } from "./log.js";
+import { checkReady } from "./readiness.js";
+import { fields, parsed } from "./reading.js";
+
+for (const { title, name, what, make } of ACTIONS) {
+  const fateHere = element("span", { class: "fate", "aria-hidden": "true" });
+  const foot = element("span", { class: "foot" }, element("span", {}, name), fateHere);
+  const button = element(
+    "button",
+    { class: "action", type: "button" },
+    element("b", {}, title),
+    element("span", { class: "what" }, what),
+    foot,
+  );
+  button.addEventListener("click", () => dispatch(make(), fateHere));
+  at("actions").append(element("li", {}, button));
+}
+
+const ownForm = /** @type {HTMLFormElement} */ (at("own"));
+const ownBody = /** @type {HTMLTextAreaElement} */ (at("own-body"));
+const ownType = /** @type {HTMLSelectElement} */ (at("own-type"));
+
+/** How many beacons a body holds, as far as can be told. @param {string} body @param {string} type */
+function beaconsIn(body, type) {
+  const value = parsed(body);
+  if (Array.isArray(value)) return value.length;
+  const { events } = fields(value);
+  if (Array.isArray(events)) return events.length;
+  if (value !== undefined || type !== "application/x-ndjson") return 1;
+  return body.split("\n").filter((line) => line.trim()).length;
+}
+
+ownForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { value: body } = ownBody;
+  dispatch(post("Your body", body, ownType.value, beaconsIn(body, ownType.value)), at("own-fate"));
+});
+ownBody.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ownForm.requestSubmit();
+});
+
+at("device").textContent = device;
+at("curl").textContent = `curl -i '${location.origin}${EVENTS}' -H 'content-type: text/plain' -d '{"name":"hello"}'`;
+
+for (const button of document.querySelectorAll("[data-copies]")) {
+  button.addEventListener("click", async () => {
+    const source = at(/** @type {HTMLElement} */ (button).dataset.copies ?? "");
+    try {
+      await navigator.clipboard.writeText(source.textContent ?? "");
+      button.textContent = "Copied";
+    } catch {
+      getSelection()?.selectAllChildren(source);
+      button.textContent = "Selected";
+    }
+    setTimeout(() => (button.textContent = "Copy"), 2_000);
+  });
+}
+
+at("status-again").addEventListener("click", checkReady);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) checkReady();
+});
+checkReady();

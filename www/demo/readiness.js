@@ -1,0 +1,66 @@
+// Says whether the worker can deliver, and asks again from time to time.
+
+import { at, element } from "./dom.js";
+import { fields, parsed, shown } from "./reading.js";
+import { within } from "./send.js";
+
+const READY_ANSWER_MS = 5_000;
+const RECHECK_READY_MS = 10_000;
+const RECHECK_TROUBLED_MS = 3_000;
+
+/** @typedef {{ state: string, word: string, streams: { stream: string, problem: string }[], sentences: string[] }} Readiness */
+
+/** @returns {Promise<Readiness>} */
+async function readiness() {
+  let status = 0;
+  let text = "";
+  try {
+    [status, text] = await within(READY_ANSWER_MS, async (signal) => {
+      const response = await fetch("/readyz", { cache: "no-store", credentials: "omit", signal });
+      return [response.status, await response.text()];
+    });
+  } catch {
+    return { state: "unreachable", word: "The worker does not answer", streams: [], sentences: [] };
+  }
+  const body = fields(parsed(text));
+  const streams = (Array.isArray(body.streams) ? body.streams : []).map((stream) => {
+    const { stream: name, problem, left_alone: leftAlone } = fields(stream);
+    const parts = [shown(problem), leftAlone === true ? "left alone for now" : ""].filter(Boolean);
+    return { stream: shown(name) || "unnamed", problem: parts.join(", ") };
+  });
+  const sentences = Array.isArray(body.problems) ? body.problems.map(shown).filter(Boolean) : [];
+  if (body.ready === true) {
+    const troubled = streams.some(({ problem }) => problem);
+    return { state: troubled ? "troubled" : "ready", word: troubled ? "Ready, with trouble" : "Ready", streams, sentences };
+  }
+  const told = sentences.length > 0 || streams.some(({ problem }) => problem);
+  const unread = `/readyz answered ${status}, and not what the worker answers`;
+  return { state: "not-ready", word: "Not ready", streams, sentences: told ? sentences : [shown(body.message) || unread] };
+}
+
+let readyShown = "";
+let readyTimer = 0;
+let readyAsking = false;
+
+export async function checkReady() {
+  if (readyAsking) return;
+  readyAsking = true;
+  clearTimeout(readyTimer);
+  const now = await readiness();
+  readyAsking = false;
+  // A screen reader is told of changes only.
+  if (JSON.stringify(now) !== readyShown) {
+    readyShown = JSON.stringify(now);
+    at("status").dataset.state = now.state;
+    at("status-word").textContent = now.word;
+    at("status-streams").replaceChildren(
+      ...now.streams.map(({ stream, problem }) =>
+        element("li", { class: problem ? "tag problem" : "tag" }, problem ? `${stream}: ${problem}` : stream),
+      ),
+    );
+    at("status-sentences").hidden = now.sentences.length === 0;
+    at("status-sentences").replaceChildren(...now.sentences.map((sentence) => element("li", {}, sentence)));
+  }
+  if (document.hidden) return;
+  readyTimer = setTimeout(checkReady, now.state === "ready" ? RECHECK_READY_MS : RECHECK_TROUBLED_MS);
+}
