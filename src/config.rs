@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::clean::Cleaning;
 use crate::enrich::{Bots, Enrichment};
-use crate::protocol::Limits;
+use crate::protocol::{self, Limits};
 use crate::route::{Pack, Route};
 use crate::salt::Secret;
 use crate::sink::Stream;
@@ -175,7 +175,15 @@ fn rules(
     };
     // A dashboard or a command line can only set texts.
     let value = match value {
-        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Value::String(text) => match protocol::object(&text) {
+            Ok(table) => Value::Object(table),
+            Err(violation) => {
+                let why = violation.message.trim_start_matches("beacon is not JSON: ");
+                let problem = format!("must be a table, or its JSON text: {why}");
+                errors.push(ConfigError::new(ROOT, problem));
+                return None;
+            }
+        },
         other => other,
     };
     let mut table = Table::new(ROOT.to_owned(), value, errors)?;
@@ -224,7 +232,13 @@ fn enrichment(table: &mut Table<'_>) -> Enrichment {
     }
     enrichment.bots =
         table.choice("bots", &[("label", Bots::Label), ("drop", Bots::Drop)]).unwrap_or_default();
-    enrichment.internal_domains = table.texts("internal_domains").unwrap_or_default();
+    if let Some(domains) = table.texts("internal_domains") {
+        let of_domain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+        if domains.iter().any(|domain| domain.is_empty() || !domain.bytes().all(of_domain)) {
+            table.refuse("internal_domains", "must list domains such as \"shop.example\"");
+        }
+        enrichment.internal_domains = domains;
+    }
     enrichment
 }
 
@@ -400,6 +414,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_text_that_is_no_table_says_why() {
+        for (text, why) in [
+            ("{\"delivery\":\"direct\",}", "trailing comma at line 1 column 22"),
+            ("{\"ip\":\"drop\",\"ip\":\"full\"}", "ip comes twice"),
+        ] {
+            let headwater = Some(Value::String(text.to_owned()));
+            let expected = format!("HEADWATER must be a table, or its JSON text: {why}");
+            assert_eq!(mistakes(Settings { headwater, ..settings() }), [expected]);
+        }
+    }
+
+    #[test]
     fn the_table_may_come_as_a_text() {
         let text = Value::String(headwater().to_string());
         assert!(Config::parse(Settings { headwater: Some(text), ..settings() }).is_ok());
@@ -455,6 +481,9 @@ pub(crate) mod tests {
             ("sensitive_params", json!("token"), "HEADWATER.sensitive_params must be a list of texts".to_owned()),
             ("sensitive_params", json!(["a b"]), "HEADWATER.sensitive_params must list names of 1 to 64 characters of [A-Za-z0-9_.-], not \"a b\"".to_owned()),
             ("keys", json!([]), "HEADWATER.keys must be a table of write keys, each with a table that has `tenant`".to_owned()),
+            ("keys", json!({"pk": {"tenant": "a", "routes": [{"tenant": "b", "to": "firehose:b"}, {"to": "firehose:a"}]}}), "HEADWATER.keys must have a key for the tenant \"b\" of a route".to_owned()),
+            ("routes", json!([{"tenant": "b", "to": "firehose:b"}, {"to": "firehose:a"}]), "HEADWATER.routes must name no tenant where there are no keys".to_owned()),
+            ("routes", json!([{"metadata": {"tag": null}, "to": "firehose:b"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
             ("keys", json!({"a b": {"tenant": "a"}}), "HEADWATER.keys.a b is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -".to_owned()),
             ("keys", json!({"pk": {}}), "HEADWATER.keys.pk.tenant is missing".to_owned()),
             ("keys", json!({"pk": {"tenant": "A"}}), "HEADWATER.keys.pk.tenant must be a name of 1 to 64 of a-z 0-9 _ -".to_owned()),
@@ -465,6 +494,7 @@ pub(crate) mod tests {
             ("clock_skew_s", json!(0), "HEADWATER.clock_skew_s must be an integer from 1 to 86400, not 0".to_owned()),
             ("bots", json!(true), "HEADWATER.bots must be one of \"label\", \"drop\", not true".to_owned()),
             ("internal_domains", json!("a"), "HEADWATER.internal_domains must be a list of texts".to_owned()),
+            ("internal_domains", json!(["https://shop.example"]), "HEADWATER.internal_domains must list domains such as \"shop.example\"".to_owned()),
             ("failed", json!("firehose:events-low"), "HEADWATER.failed must be a stream that no route goes to".to_owned()),
             ("deadline_ms", json!(0), "HEADWATER.deadline_ms must be an integer from 100 to 30000, not 0".to_owned()),
             ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),

@@ -142,6 +142,8 @@ pub enum Code {
     NotUnique,
     /// A value that has none of the forms, several of them, or one that is ruled out.
     NoMatch,
+    /// A value that takes too many steps to check.
+    TooComplex,
     /// An event that the catalogue does not have.
     UnknownEvent,
     /// The stream's service refused this record, and would again.

@@ -14,7 +14,7 @@ use crate::context::RequestContext;
 use crate::enrich::{self, Bots, Enriched, Facts};
 use crate::event::{EventId, EventIds};
 use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation, Violations, shown};
-use crate::outcome::{Answer, DropReason, Outcome, Refusal, Telling};
+use crate::outcome::{Answer, DropReason, Dropped, Outcome, Refusal, Telling};
 use crate::privacy::{self, Consent, DeviceIds, Standing};
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, Envelope, ProtocolError, native, pixel};
@@ -459,6 +459,16 @@ impl<'a> Plan<'a> {
             original: Original::new(record.bytes(), Form::Record),
         };
         self.keep(failed, owner)
+    }
+
+    /// Whose request it is.
+    pub fn tenant(&self) -> &str {
+        &self.intake.facts.tenant.name
+    }
+
+    /// How many beacons were dropped, where any were.
+    pub fn dropped(&self) -> Option<Dropped> {
+        Dropped::of(&self.outcomes)
     }
 
     /// The answer, once every consignment was settled.

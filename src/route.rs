@@ -76,6 +76,11 @@ impl Routes {
         self.routes.iter().map(|(_, route)| route).chain([&self.otherwise])
     }
 
+    /// Every tenant that a route names.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().filter_map(|(condition, _)| condition.tenant.as_deref())
+    }
+
     /// Every stream that an event can go to.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.all().map(|route| &route.to)
@@ -85,14 +90,25 @@ impl Routes {
 impl Condition {
     fn holds(&self, subject: Subject<'_>) -> bool {
         let Subject { event, tenant, bot } = subject;
-        let in_metadata = |(key, value): (&String, &Value)| {
-            event.metadata.as_ref().and_then(|metadata| metadata.get(key)) == Some(value)
+        let in_metadata = |(key, wanted): (&String, &Value)| {
+            let found = event.metadata.as_ref().and_then(|metadata| metadata.get(key));
+            found.is_some_and(|found| is_same(found, wanted))
         };
         self.level.is_none_or(|level| event.level == Some(level))
             && self.name.as_ref().is_none_or(|pattern| pattern.matches(event.name.as_str()))
             && self.tenant.as_deref().is_none_or(|wanted| wanted == tenant)
             && self.bot.is_none_or(|wanted| wanted == bot)
             && self.metadata.iter().all(in_metadata)
+    }
+}
+
+/// Whether two values are the same; numbers are by what they count, however written.
+fn is_same(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Number(found), Value::Number(wanted)) => {
+            found == wanted || (found.as_f64().is_some() && found.as_f64() == wanted.as_f64())
+        }
+        _ => found == wanted,
     }
 }
 
@@ -269,6 +285,7 @@ mod tests {
             (json!({"name": "order_sent", "level": "low"}), "b", false, "low"),
             (json!({"name": "order_sent", "level": "high"}), "b", false, "orders"),
             (json!({"name": "order_sent", "level": "high"}), "a", false, "rest"),
+            (json!({"name": "order_", "metadata": {"tag": "vip", "n": 1.0}}), "b", false, "vip"),
             (
                 json!({"name": "order_", "metadata": {"tag": "vip", "n": 1, "x": 2}}),
                 "b",

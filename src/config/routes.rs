@@ -84,7 +84,9 @@ fn metadata(table: &mut Table<'_>) -> Map<String, Value> {
         None => Map::new(),
         Some(Value::Object(wanted))
             if !wanted.is_empty()
-                && !wanted.values().any(|value| value.is_object() || value.is_array()) =>
+                && wanted
+                    .values()
+                    .all(|value| value.is_string() || value.is_number() || value.is_boolean()) =>
         {
             wanted
         }

@@ -11,10 +11,14 @@ use crate::failed::{Code, Violation, pointer_step, shown};
 /// The smallest transparent GIF, 43 bytes.
 pub const GIF: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
 
-/// Reads a query, without its question mark. Its write key is no field.
+/// The parameter by which scripts keep a cache from answering.
+const CACHE_BUSTER: &str = "_";
+
+/// Reads a query, without its question mark. Its write key is no field, nor is `_`.
 pub fn beacon(query: &str) -> Result<Beacon, Violation> {
     let mut fields = Map::new();
-    for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != WRITE_KEY)
+    for (key, value) in form_urlencoded::parse(query.as_bytes())
+        .filter(|(key, _)| key != WRITE_KEY && key != CACHE_BUSTER)
     {
         let comes_twice = || {
             let message = format!("{} comes twice", shown(&key));
@@ -80,7 +84,7 @@ mod tests {
                 "seq=-1&time=2026-11-18T11:06:40Z",
                 json!({"seq": "-1", "time": "2026-11-18T11:06:40Z"}),
             ),
-            ("key=pk_1&a=1", json!({"a": "1"})),
+            ("key=pk_1&a=1&_=1795000000123", json!({"a": "1"})),
         ];
         for (query, expected) in cases {
             assert_eq!(Value::Object(beacon(query).unwrap().fields), expected, "{query}");
