@@ -92,10 +92,11 @@ fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, 
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }
     let mut envelope = Envelope::default();
-    for (field, raw) in fields {
+    // The beacons are read one by one, later: one that can't be read hurts no other.
+    for (field, raw) in fields.into_iter().filter(|(field, _)| field != "events") {
         let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
         match (field.as_str(), value) {
-            ("events", _) | ("sent_at" | "device_id", Value::Null) => {}
+            ("sent_at" | "device_id", Value::Null) => {}
             ("sent_at", value) => envelope.sent_at = Some(sent_at(&value)?),
             ("device_id", value) => envelope.device_id = Some(device_id(value)?),
             _ => {
@@ -221,6 +222,15 @@ mod tests {
         let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
         assert_eq!(items.envelope.device_id, DeviceId::parse("d".to_owned()));
         assert_eq!(items.envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123);
+    }
+
+    #[test]
+    fn a_beacon_that_cannot_be_read_hurts_no_other_of_its_envelope() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        for odd in [r#"{"title":"cut \ud83d"}"#, &deep] {
+            let text = format!(r#"{{"events":[{odd},{{"name":"a"}}]}}"#);
+            assert_eq!(cut(Framing::Unstated, &text).unwrap(), [odd, r#"{"name":"a"}"#]);
+        }
     }
 
     #[test]
