@@ -150,7 +150,7 @@ fn failed_columns(
     let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
     let text = if part.is_none() { printable(bytes) } else { None };
     let mut line = Line::new();
-    line.number("v", Some(VERSION));
+    line.json("v", Some(VERSION));
     line.json("event_id", Some(failed.event_id));
     line.text("tenant", Some(&failed.tenant));
     line.text("name", failed.name.as_deref());
@@ -166,11 +166,11 @@ fn failed_columns(
     line.text("message", Some(&violations.first.message));
     line.json("violations", Some(violations));
     line.json("original_form", Some(original.form));
-    line.number("original_bytes", Some(original.bytes.len()));
+    line.json("original_bytes", Some(original.bytes.len()));
     line.text("original", text);
     line.text("original_base64", text.is_none().then(|| base64(bytes)).as_deref());
-    line.number("part", part.map(|(part, _)| part));
-    line.number("parts", part.map(|(_, parts)| parts));
+    line.json("part", part.map(|(part, _)| part));
+    line.json("parts", part.map(|(_, parts)| parts));
     line
 }
 
