@@ -71,7 +71,8 @@ fn raw(url: &str) -> Option<Raw<'_>> {
     let (rest, query) = cut(rest, '?');
     // Browsers take a backslash for a slash, so that a host can't hide behind one:
     // https://url.spec.whatwg.org/#relative-slash-state
-    let (authority, path) = match rest.find(['/', '\\']) {
+    let slash = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\'));
+    let (authority, path) = match slash {
         Some(slash) => rest.split_at_checked(slash)?,
         None => (rest, ""),
     };

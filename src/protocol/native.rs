@@ -93,9 +93,9 @@ fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, 
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }
     let mut envelope = Envelope::default();
-    for (field, raw) in fields {
+    // The beacons are read one by one, later: one that can't be read hurts no other.
+    for (field, raw) in fields.into_iter().filter(|(field, _)| field != "events") {
         match field.as_str() {
-            "events" => {}
             "sent_at" => {
                 envelope.sent_at = value(raw, "time")?.map(|it| sent_at(&it)).transpose()?
             }
@@ -260,6 +260,15 @@ mod tests {
         let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
         assert_eq!(items.envelope.device_id, DeviceId::parse("d".to_owned()));
         assert_eq!(items.envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123);
+    }
+
+    #[test]
+    fn a_beacon_that_cannot_be_read_hurts_no_other_of_its_envelope() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        for odd in [r#"{"title":"cut \ud83d"}"#, &deep] {
+            let text = format!(r#"{{"events":[{odd},{{"name":"a"}}]}}"#);
+            assert_eq!(cut(Framing::Unstated, &text).unwrap(), [odd, r#"{"name":"a"}"#]);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> L
     let identifying = stripped.is_none();
     let (referrer, click_id) = (visit.referrer.as_ref(), campaign.click_id.as_ref());
     let mut line = Line::new();
-    line.number("v", Some(VERSION));
+    line.json("v", Some(VERSION));
     line.json("event_id", Some(event.id));
     line.text("tenant", Some(&facts.tenant.name));
     line.text("name", Some(event.name.as_str()));
@@ -31,12 +31,12 @@ pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> L
     received(&mut line, facts, *stripped);
     line.time("client_time", event.client_time);
     line.time("sent_at", event.sent_at);
-    line.number("clock_skew_ms", occurred.clock_skew_ms);
-    line.number("utc_offset_minutes", local.map(|local| local.utc_offset_minutes));
-    line.number("local_hour", local.map(|local| local.hour));
+    line.json("clock_skew_ms", occurred.clock_skew_ms);
+    line.json("utc_offset_minutes", local.map(|local| local.utc_offset_minutes));
+    line.json("local_hour", local.map(|local| local.hour));
     line.json("day_part", local.map(|local| local.day_part));
-    line.number("event_index", Some(enriched.event_index));
-    line.number("seq", event.seq.filter(|_| identifying));
+    line.json("event_index", Some(enriched.event_index));
+    line.json("seq", event.seq.filter(|_| identifying));
     line.text("device_id", event.device_id.as_ref().map(DeviceId::as_str));
     line.text("previous_device_id", enriched.previous_device_id.as_ref().map(DeviceId::as_str));
     line.json("new_visitor", enriched.new_visitor);
@@ -73,10 +73,10 @@ pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> L
     line.text("click_id_network", click_id.map(|click| click.network));
     let (screen, viewport) =
         (event.screen.filter(|_| identifying), event.viewport.filter(|_| identifying));
-    line.number("screen_width", screen.map(|size| size.width));
-    line.number("screen_height", screen.map(|size| size.height));
-    line.number("viewport_width", viewport.map(|size| size.width));
-    line.number("viewport_height", viewport.map(|size| size.height));
+    line.json("screen_width", screen.map(|size| size.width));
+    line.json("screen_height", screen.map(|size| size.height));
+    line.json("viewport_width", viewport.map(|size| size.width));
+    line.json("viewport_height", viewport.map(|size| size.height));
     line.text("language", event.language.as_deref());
     line.json("repairs", Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()));
     line.json("sample_rate", sample.map(SampleRate::share));
@@ -93,7 +93,7 @@ pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> L
 pub(super) fn received(line: &mut Line, facts: &Facts<'_>, stripped: Option<Reason>) {
     line.time("received_at", Some(facts.received_at));
     line.date("date", facts.received_at);
-    line.number("hour", Some(facts.received_at.hour()));
+    line.json("hour", Some(facts.received_at.hour()));
     line.text("ip", told(&facts.ip, stripped));
     line.text("user_agent", told(&facts.user_agent, stripped));
     let Geo { country, region, city, continent, timezone, colo, asn, as_organization } = &facts.geo;
@@ -103,7 +103,7 @@ pub(super) fn received(line: &mut Line, facts: &Facts<'_>, stripped: Option<Reas
     line.text("continent", continent.as_deref());
     line.text("timezone", told(timezone, stripped));
     line.text("colo", told(colo, stripped));
-    line.number("asn", asn.filter(|_| stripped.is_none()));
+    line.json("asn", asn.filter(|_| stripped.is_none()));
     line.text("as_organization", told(as_organization, stripped));
 }
 

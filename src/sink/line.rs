@@ -3,8 +3,6 @@
 //! The bytes are those that serde_json would write; the usual ones, texts and times, are
 //! written without its detours.
 
-use std::io::Write;
-
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::Serialize;
 
@@ -66,15 +64,6 @@ impl Line {
         match rfc3339(at).as_ref().and_then(|text| text.get(..10)) {
             Some(text) => self.quoted(text),
             None => self.value(&at.date_naive().to_string()),
-        }
-    }
-
-    /// A number.
-    pub fn number(&mut self, column: &str, number: Option<impl std::fmt::Display>) {
-        if let Some(number) = number {
-            self.open(column);
-            // A vector takes whatever is written.
-            let _ = write!(self.bytes, "{number}");
         }
     }
 
@@ -147,8 +136,8 @@ mod tests {
             line.text("a", None);
             line.time("b", None);
             line.json("c", None::<bool>);
-            line.number("d", Some(-7));
-            line.number("e", None::<u64>);
+            line.json("d", Some(-7));
+            line.json("e", None::<u64>);
             line.json("f", Some(json!({"x": [0.5]})));
             line.date("g", DateTime::UNIX_EPOCH);
         });

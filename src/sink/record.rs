@@ -161,7 +161,7 @@ fn failed_columns(
     let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
     let text = if part.is_none() { printable(bytes) } else { None };
     let mut line = Line::new();
-    line.number("v", Some(VERSION));
+    line.json("v", Some(VERSION));
     line.json("event_id", Some(failed.event_id));
     line.text("tenant", Some(&failed.tenant));
     line.text("name", failed.name.as_deref());
@@ -178,12 +178,12 @@ fn failed_columns(
     line.json("violations", Some(violations));
     line.json("repairs", Some(&failed.repairs).filter(|repairs| !repairs.is_empty()));
     line.json("original_form", Some(original.form));
-    line.number("original_bytes", Some(original.bytes.len().max(original.withheld)));
+    line.json("original_bytes", Some(original.bytes.len().max(original.withheld)));
     line.json("original_withheld", (original.withheld > 0).then_some(true));
     line.text("original", text.filter(|_| original.withheld == 0));
     line.text("original_base64", text.is_none().then(|| base64(bytes)).as_deref());
-    line.number("part", part.map(|(part, _)| part));
-    line.number("parts", part.map(|(_, parts)| parts));
+    line.json("part", part.map(|(part, _)| part));
+    line.json("parts", part.map(|(_, parts)| parts));
     line
 }
 

@@ -32,6 +32,10 @@ fn once(url: &str) -> Cow<'_, str> {
         return Cow::Borrowed(url);
     }
     let (user, host, port) = split_authority(authority);
+    // One port less would leave a port.
+    if host.ends_with(':') {
+        return Cow::Borrowed(url);
+    }
     let (host, fragment_is_there) = (lower(host), fragment.is_some());
     if let (Cow::Borrowed(_), Cow::Borrowed(_), None, false) =
         (&scheme, &host, port, fragment_is_there)

@@ -104,26 +104,32 @@ impl SensitiveNames {
     /// Whether a parameter of the name `written` is sensitive: the name may be percent-encoded,
     /// and in `user[password]` each part counts.
     fn names(&self, written: &str) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || is_joint(byte);
+        if written.bytes().all(is_plain) {
+            return self.has(written);
+        }
         let written = written.trim_start_matches(['/', '!', '?', '&']);
         let written = written.strip_prefix("amp;").unwrap_or(written);
         let decoded = match written.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
             true => decoded(written),
             false => Cow::Borrowed(written),
         };
-        decoded.split(['[', ']']).any(|part| {
-            let mut buffer = [0; MAX_NAME_CHARS];
-            let mut length = 0_usize;
-            for letter in letters(part.trim()) {
-                // A name that has no place here is on no list.
-                let Some(place) = buffer.get_mut(length) else {
-                    return false;
-                };
-                *place = letter;
-                length = length.saturating_add(1);
-            }
-            let name = buffer.get(..length).unwrap_or_default();
-            self.0.binary_search_by(|known| by_length(known.as_bytes(), name)).is_ok()
-        })
+        decoded.split(['[', ']']).any(|part| self.has(part.trim()))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let mut buffer = [0; MAX_NAME_CHARS];
+        let mut length = 0_usize;
+        for letter in letters(name) {
+            // A name that has no place here is on no list.
+            let Some(place) = buffer.get_mut(length) else {
+                return false;
+            };
+            *place = letter;
+            length = length.saturating_add(1);
+        }
+        let name = buffer.get(..length).unwrap_or_default();
+        self.0.binary_search_by(|known| by_length(known.as_bytes(), name)).is_ok()
     }
 
     /// Whether some sensitive parameter with a value stands in `text`.
