@@ -194,6 +194,6 @@ def test_gzipped_objects_are_read_and_cleared(aws: LocalAws) -> None:
 def test_a_line_that_is_not_json_is_named(aws: LocalAws) -> None:
     aws.clear()
     put(aws.environment(), "events-failed", b'{"n":1}{"n":2}\n')
-    with pytest.raises(LocalAwsError, match="a line of year=.* is not a JSON document"):
+    with pytest.raises(LocalAwsError, match="a line of day=.* is not a JSON document"):
         aws.records("failed")
     aws.clear()

@@ -1,4 +1,4 @@
-"""The demo page in a real browser; its table of actions is demo.test.mjs."""
+"""The demo page in a real browser; its table of actions is actions.mjs."""
 
 import os
 import shutil

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -84,17 +84,24 @@ def rfc_3339(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
 
 
-def take_occurrence(record: dict[str, Any], zone: str = CF["timezone"]) -> str:
+def minutes_ahead(zone: str) -> int:
+    """How far the clocks of a zone are ahead of UTC now."""
+    offset = datetime.now(ZoneInfo(zone)).utcoffset()
+    assert offset is not None
+    return round(offset.total_seconds() / 60)
+
+
+def take_occurrence(record: dict[str, Any], minutes: int | None = None) -> str:
     """Takes the columns of the time when it happened out of a record and gives that time.
 
-    The wall clock's must be those of `zone`.
+    The wall clock must be as many minutes ahead of UTC, or as many as the CDN's zone is.
     """
+    if minutes is None:
+        minutes = minutes_ahead(CF["timezone"])
     text = record.pop("occurred_at")
     assert RFC_3339_MS.fullmatch(text), text
-    local = datetime.fromisoformat(text).astimezone(ZoneInfo(zone))
-    offset = local.utcoffset()
-    assert offset is not None
-    assert record.pop("utc_offset_minutes") == offset.total_seconds() / 60
+    local = datetime.fromisoformat(text) + timedelta(minutes=minutes)
+    assert record.pop("utc_offset_minutes") == minutes
     assert record.pop("local_hour") == local.hour
     assert record.pop("day_part") == DAY_PARTS[local.hour // 6]
     return text
