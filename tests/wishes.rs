@@ -468,10 +468,12 @@ proptest! {
         }
         let config = config(&json!({
             "delivery": "direct", "origins": ["*"], "failed": "firehose:failed", "routes": routes,
+            "keys": {"pk_default": {"tenant": "default"}, "pk_other": {"tenant": "other"}},
         }));
         let beacon = |(name, level, metadata)| json!({"name": name, "level": level, "metadata": metadata});
         let beacons: Vec<Value> = events.into_iter().map(beacon).collect();
         let mut context = context(Signals::default());
+        context.write_key = Some("pk_default".to_owned());
         if is_bot {
             context.user_agent = Some("curl/8.5.0".to_owned());
         }
