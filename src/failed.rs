@@ -224,6 +224,11 @@ impl Violations {
         Some(Self::new(first, list.collect()))
     }
 
+    /// All of them, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Violation> {
+        std::iter::once(&mut self.first).chain(&mut self.rest)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Violation> {
         std::iter::once(&self.first).chain(&self.rest)

@@ -341,6 +341,7 @@ impl<'a> Plan<'a> {
             (None, Some(_)) => original.withheld(),
             (None, None) => original,
         };
+        let violations = redact::violations(violations, &self.intake.facts.tenant.privacy);
         self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
         let (tenant, envelope) = self.intake.stamps();
         let failed = FailedEvent {

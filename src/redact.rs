@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::enrich::campaign;
 use crate::enrich::page::{self, SensitiveNames};
 use crate::enrich::visit::without_in;
+use crate::failed::Violations;
 use crate::privacy::{self, DeviceIds, Privacy, Reason};
 use crate::scrub::{self, What};
 
@@ -53,6 +54,18 @@ pub fn beacon(
         free.for_each(|(_, value)| scrub::value(value, privacy.scrub, &mut |_, _| {}));
     }
     (left != *fields).then_some(left)
+}
+
+/// What is told of the rules that a beacon broke: a member may bear a person's name.
+pub fn violations(mut violations: Violations, privacy: &Privacy) -> Violations {
+    for violation in violations.iter_mut() {
+        for told in [&mut violation.pointer, &mut violation.message] {
+            if let Cow::Owned(rid) = scrub::text(told, privacy.scrub).text {
+                *told = rid;
+            }
+        }
+    }
+    violations
 }
 
 /// Whether `privacy` wants something of `value` left out, wherever in a beacon it stood.

@@ -19,13 +19,21 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+fn table() -> Value {
+    json!({
+        "delivery": "direct", "origins": ["*"], "failed": "firehose:failed",
+        "routes": [{"level": "low", "to": "firehose:low"}, {"to": "firehose:rest"}],
+        "limits": {"beacons": 500, "beacon_bytes": 20_000},
+    })
+}
+
 fn config() -> Config {
+    config_of(table())
+}
+
+fn config_of(table: Value) -> Config {
     Config::parse(Settings {
-        headwater: Some(json!({
-            "delivery": "direct", "origins": ["*"], "failed": "firehose:failed",
-            "routes": [{"level": "low", "to": "firehose:low"}, {"to": "firehose:rest"}],
-            "limits": {"beacons": 500, "beacon_bytes": 20_000},
-        })),
+        headwater: Some(table),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("secret".to_owned()),
@@ -216,6 +224,19 @@ fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
     assert_eq!((&kept["stage"], &kept["stripped"]), (&json!("delivery"), &json!("gpc")));
     let text = kept.to_string();
     assert!(!text.contains("secret") && !text.contains("203.0.113"), "{text}");
+}
+
+#[test]
+fn a_members_name_is_scrubbed_in_what_is_told_of_it() {
+    let mut table = table();
+    table["scrub"] = json!(["emails"]);
+    let config = config_of(table);
+    let mut plan = post(&config, br#"{"name":"a","anna@mail.example":1}"#).unwrap();
+    let taken = deliver(&mut plan, all_accepted).unwrap();
+    let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
+    assert_eq!(kept["pointer"], "/[email]");
+    let told = plan.answer(Telling::Always).body.unwrap();
+    assert!(!told.contains("anna@"), "{told}");
 }
 
 #[test]
