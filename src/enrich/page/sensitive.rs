@@ -132,6 +132,15 @@ impl SensitiveNames {
         self.0.binary_search_by(|known| by_length(known.as_bytes(), name)).is_ok()
     }
 
+    /// Whether it is seen at once that nothing is to be taken out of `url`: it has no user, no
+    /// parameter in its path, nothing encoded and no name that is sensitive.
+    fn miss(&self, url: &str) -> bool {
+        let ends = |mark| matches!(mark, '?' | '&' | '#');
+        let named = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| self.names(name));
+        !url.bytes().any(|byte| matches!(byte, b'@' | b';' | b'%'))
+            && !(url.contains('=') && url.split(ends).any(named))
+    }
+
     /// Whether some sensitive parameter with a value stands in `text`.
     fn stand_in(&self, text: &str, depth: u8) -> bool {
         text.split(|mark| is_separator(mark) || mark == '#').any(|pair| {
@@ -194,8 +203,7 @@ pub struct Stripped<'a> {
 /// parameters in its path (`;jsessionid=…`), its query, its fragment (`#access_token=…`) and
 /// the addresses that its parameters hold. Applied twice it changes nothing more.
 pub fn without_sensitive<'a>(url: &'a str, names: &SensitiveNames) -> Stripped<'a> {
-    // Nothing is taken out but a value or a user, and most referrers have neither.
-    if !url.bytes().any(|byte| matches!(byte, b'=' | b'@')) {
+    if names.miss(url) {
         return Stripped { url: Cow::Borrowed(url), removed: Vec::new() };
     }
     let (rest, fragment) = cut(url, '#');
