@@ -18,7 +18,8 @@ use serde_json::Value;
 
 use crate::clean::Cleaning;
 use crate::enrich::{Bots, Enrichment};
-use crate::protocol::Limits;
+use crate::protocol::{self, Limits};
+use crate::route::{Pack, Route};
 use crate::salt::Secret;
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
@@ -117,6 +118,16 @@ impl Config {
         }
     }
 
+    /// How a delivery to `stream` waits and packs.
+    pub fn policy_of(&self, stream: &Stream) -> Policy {
+        let routes = self.tenants.all().flat_map(|tenant| tenant.routes.all());
+        let unpacked = |route: &Route| route.to == *stream && route.pack == Pack::Never;
+        match routes.into_iter().any(unpacked) {
+            true => Policy { packing: Packing::Off, ..self.policy },
+            false => self.policy,
+        }
+    }
+
     /// Every stream that a record can go to, each once.
     pub fn streams(&self) -> Vec<&Stream> {
         let mut streams: Vec<&Stream> = Vec::new();
@@ -164,7 +175,15 @@ fn rules(
     };
     // A dashboard or a command line can only set texts.
     let value = match value {
-        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Value::String(text) => match protocol::object(&text) {
+            Ok(table) => Value::Object(table),
+            Err(violation) => {
+                let why = violation.message.trim_start_matches("beacon is not JSON: ");
+                let problem = format!("must be a table, or its JSON text: {why}");
+                errors.push(ConfigError::new(ROOT, problem));
+                return None;
+            }
+        },
         other => other,
     };
     let mut table = Table::new(ROOT.to_owned(), value, errors)?;
@@ -213,7 +232,13 @@ fn enrichment(table: &mut Table<'_>) -> Enrichment {
     }
     enrichment.bots =
         table.choice("bots", &[("label", Bots::Label), ("drop", Bots::Drop)]).unwrap_or_default();
-    enrichment.internal_domains = table.texts("internal_domains").unwrap_or_default();
+    if let Some(domains) = table.texts("internal_domains") {
+        let of_domain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+        if domains.iter().any(|domain| domain.is_empty() || !domain.bytes().all(of_domain)) {
+            table.refuse("internal_domains", "must list domains such as \"shop.example\"");
+        }
+        enrichment.internal_domains = domains;
+    }
     enrichment
 }
 
@@ -358,6 +383,22 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_stream_is_not_packed_where_one_route_forbids_it() {
+        let mut table = headwater();
+        table["routes"] = json!([
+            {"level": "low", "to": "firehose:a"},
+            {"level": "high", "to": "firehose:a", "pack": false},
+            {"to": "firehose:b"},
+        ]);
+        let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+        let packing = |text| config.policy_of(&Stream::parse(text).unwrap()).packing;
+        assert_eq!(
+            [packing("firehose:a"), packing("firehose:b")],
+            [Packing::Off, Packing::default()]
+        );
+    }
+
+    #[test]
     fn packs_have_a_size_or_are_off() {
         for (value, packing) in [
             (json!(false), Some(Packing::Off)),
@@ -369,6 +410,18 @@ pub(crate) mod tests {
             table["pack_bytes"] = value;
             let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
             assert_eq!(Some(config.policy.packing), packing);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_table_says_why() {
+        for (text, why) in [
+            ("{\"delivery\":\"direct\",}", "trailing comma at line 1 column 22"),
+            ("{\"ip\":\"drop\",\"ip\":\"full\"}", "ip comes twice"),
+        ] {
+            let headwater = Some(Value::String(text.to_owned()));
+            let expected = format!("HEADWATER must be a table, or its JSON text: {why}");
+            assert_eq!(mistakes(Settings { headwater, ..settings() }), [expected]);
         }
     }
 
@@ -428,6 +481,9 @@ pub(crate) mod tests {
             ("sensitive_params", json!("token"), "HEADWATER.sensitive_params must be a list of texts".to_owned()),
             ("sensitive_params", json!(["a b"]), "HEADWATER.sensitive_params must list names of 1 to 64 characters of [A-Za-z0-9_.-], not \"a b\"".to_owned()),
             ("keys", json!([]), "HEADWATER.keys must be a table of write keys, each with a table that has `tenant`".to_owned()),
+            ("keys", json!({"pk": {"tenant": "a", "routes": [{"tenant": "b", "to": "firehose:b"}, {"to": "firehose:a"}]}}), "HEADWATER.keys must have a key for the tenant \"b\" of a route".to_owned()),
+            ("routes", json!([{"tenant": "b", "to": "firehose:b"}, {"to": "firehose:a"}]), "HEADWATER.routes must name no tenant where there are no keys".to_owned()),
+            ("routes", json!([{"metadata": {"tag": null}, "to": "firehose:b"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
             ("keys", json!({"a b": {"tenant": "a"}}), "HEADWATER.keys.a b is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -".to_owned()),
             ("keys", json!({"pk": {}}), "HEADWATER.keys.pk.tenant is missing".to_owned()),
             ("keys", json!({"pk": {"tenant": "A"}}), "HEADWATER.keys.pk.tenant must be a name of 1 to 64 of a-z 0-9 _ -".to_owned()),
@@ -438,6 +494,7 @@ pub(crate) mod tests {
             ("clock_skew_s", json!(0), "HEADWATER.clock_skew_s must be an integer from 1 to 86400, not 0".to_owned()),
             ("bots", json!(true), "HEADWATER.bots must be one of \"label\", \"drop\", not true".to_owned()),
             ("internal_domains", json!("a"), "HEADWATER.internal_domains must be a list of texts".to_owned()),
+            ("internal_domains", json!(["https://shop.example"]), "HEADWATER.internal_domains must list domains such as \"shop.example\"".to_owned()),
             ("failed", json!("firehose:events-low"), "HEADWATER.failed must be a stream that no route goes to".to_owned()),
             ("deadline_ms", json!(0), "HEADWATER.deadline_ms must be an integer from 100 to 30000, not 0".to_owned()),
             ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),
@@ -455,10 +512,11 @@ pub(crate) mod tests {
             ("routes", json!([{"tenant": "", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].tenant must be a text, not \"\"".to_owned()),
             ("routes", json!([{"metadata": {"tag": []}, "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
             ("routes", json!([{"to": "firehose:a", "sample": 1}]), "HEADWATER.routes[0].sample must be a share above 0 and below 1, not 1".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "pack": 0}]), "HEADWATER.routes[0].pack must be true or false, not 0".to_owned()),
             ("routes", json!([{"to": "s3:a"}]), "HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not \"s3:a\"".to_owned()),
             ("pack_bytes", json!(5_000), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000".to_owned()),
             ("pack_bytes", json!(true), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
-            ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is no setting of this version; there are level, name, tenant, bot, metadata, sample, to".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is no setting of this version; there are level, name, tenant, bot, metadata, sample, pack, to".to_owned()),
             ("linger", json!(1), format!("HEADWATER.linger is no setting of this version; there are {known}")),
         ];
         for (key, value, sentence) in cases {

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The circumstances of one request.
 #[derive(Debug, Clone, Default)]
@@ -64,30 +64,22 @@ pub struct Signals {
 /// The CDN's facts about a client; each is absent where the CDN does not know it.
 ///
 /// Source: <https://developers.cloudflare.com/workers/runtime-apis/request/#incomingrequestcfproperties>
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Geo {
     /// ISO 3166-1 alpha-2 code.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
     /// First-level division, by name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// City, by name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub city: Option<String>,
     /// Two-letter continent code.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub continent: Option<String>,
     /// IANA time zone.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
     /// IATA code of the data centre that took the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub colo: Option<String>,
     /// Number of the client's autonomous system.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub asn: Option<u32>,
     /// Name of the organization that runs that system.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub as_organization: Option<String>,
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::clean::Repairs;
 use crate::event::EventId;
 use crate::privacy::Reason;
 use crate::protocol::{self, Beacon, Envelope, Limits, pixel};
@@ -30,6 +31,9 @@ pub struct FailedEvent {
     pub violations: Violations,
     /// What stood around it in the request.
     pub envelope: Envelope,
+    /// What was repaired before it was refused, so that its violations can be told from its
+    /// original.
+    pub repairs: Repairs,
     /// Why identifiers are left out, where they are.
     pub stripped: Option<Reason>,
     /// The bytes as they came.
@@ -43,9 +47,22 @@ pub struct Original {
     pub bytes: Vec<u8>,
     /// What the bytes are.
     pub form: Form,
+    /// How many bytes were not kept, since nobody can say where in them an identifier stands.
+    pub withheld: usize,
 }
 
 impl Original {
+    /// These bytes.
+    pub fn new(bytes: impl Into<Vec<u8>>, form: Form) -> Self {
+        Self { bytes: bytes.into(), form, withheld: 0 }
+    }
+
+    /// None of its bytes, only how many there were.
+    #[must_use]
+    pub fn withheld(self) -> Self {
+        Self { withheld: self.bytes.len(), bytes: Vec::new(), ..self }
+    }
+
     /// The beacon that the bytes can be read as, if they are one beacon's.
     pub fn beacon(&self, limits: &Limits) -> Option<Beacon> {
         let text = std::str::from_utf8(&self.bytes).ok()?;
@@ -125,6 +142,8 @@ pub enum Code {
     NotUnique,
     /// A value that has none of the forms, several of them, or one that is ruled out.
     NoMatch,
+    /// A value that takes too many steps to check.
+    TooComplex,
     /// An event that the catalogue does not have.
     UnknownEvent,
     /// The stream's service refused this record, and would again.

@@ -3,13 +3,15 @@
 //! # The way of a beacon
 //!
 //! Bytes come in at [`edge`], which knows the request's circumstances ([`context`]) and
-//! the operator's wishes ([`config`]). [`protocol`] cuts them into beacons, [`validate`]
-//! makes each an [`event`] or a [`failed`] event, [`enrich`] adds what the edge knows,
-//! [`route`] names its stream, and [`sink`] delivers it as a record. [`pipeline`] is that
-//! recipe; [`outcome`] is how it ends, for each beacon exactly once.
+//! the operator's wishes ([`config`]). The write key tells whose they are ([`tenant`]).
+//! [`protocol`] cuts them into beacons; [`privacy`] says what of each may be told at all;
+//! [`clean`] repairs what is known to be bad; [`validate`] holds it to the protocol and to
+//! its [`schema`], and makes it an [`event`] or a [`failed`] event; [`enrich`] adds what the
+//! edge knows and takes out what nobody should keep ([`scrub`], [`salt`]); [`route`] names
+//! its stream, and [`sink`] delivers it as a record. [`pipeline`] is that recipe;
+//! [`outcome`] is how it ends, for each beacon exactly once.
 //!
-//! Cleaning comes between `validate` and `enrich`, the catalogue's schemas beside
-//! `validate`, sessions and deduplication between `enrich` and `route`.
+//! Sessions and deduplication come between `enrich` and `route`.
 //!
 //! # Invariants
 //!
@@ -46,6 +48,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod privacy;
 pub mod protocol;
+pub mod redact;
 pub mod route;
 pub mod salt;
 pub mod schema;
@@ -53,3 +56,4 @@ pub mod scrub;
 pub mod sink;
 pub mod tenant;
 pub mod validate;
+mod verbatim;

@@ -4,6 +4,8 @@
 //! and from the outcomes of a request's beacons to its answer. A success is answered
 //! only for beacons whose records, failed ones included, are durable.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::config::ConfigError;
@@ -24,7 +26,7 @@ pub enum Outcome {
 }
 
 /// Why a beacon was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DropReason {
     /// Global Privacy Control asks for it, and the operator obeys.
@@ -37,6 +39,24 @@ pub enum DropReason {
     Bot,
     /// Its device is not in the share that its route takes.
     Sampled,
+}
+
+/// How many of a request's beacons were dropped, by reason; nothing else tells of them.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Dropped(BTreeMap<DropReason, usize>);
+
+impl Dropped {
+    /// Counts them; none when none was.
+    pub fn of(outcomes: &[(EventId, Outcome)]) -> Option<Self> {
+        let mut counts = BTreeMap::new();
+        for (_, outcome) in outcomes {
+            if let Outcome::Dropped(reason) = outcome {
+                let count: &mut usize = counts.entry(*reason).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        (!counts.is_empty()).then_some(Self(counts))
+    }
 }
 
 impl From<privacy::Reason> for DropReason {

@@ -4,20 +4,23 @@
 //! outcome each beacon will have once its record is durable, and the records to deliver.
 //! The edge delivers them and hands each report back; only then is there an answer.
 
-use serde_json::Value;
+use std::collections::HashMap;
 
-use crate::clean;
+use serde_json::{Map, Value};
+
+use crate::clean::{self, Repairs};
 use crate::config::Config;
 use crate::context::RequestContext;
 use crate::enrich::{self, Bots, Enriched, Facts};
-use crate::event::{Event, EventId, EventIds};
+use crate::event::{EventId, EventIds};
 use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation, Violations, shown};
-use crate::outcome::{Answer, DropReason, Outcome, Refusal, Telling};
-use crate::privacy::{self, Consent, Standing};
+use crate::outcome::{Answer, DropReason, Dropped, Outcome, Refusal, Telling};
+use crate::privacy::{self, Consent, DeviceIds, Standing};
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, Envelope, ProtocolError, native, pixel};
+use crate::redact;
 use crate::route::{Route, Subject};
-use crate::schema::Schema;
+use crate::schema::{self, Schema};
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::{Record, RecordError};
@@ -27,21 +30,30 @@ use crate::validate::{self, Invalid};
 /// The way of one beacon, the one at `index`: each line adds to it, or ends it with the
 /// reason.
 fn accept<'a>(
-    beacon: Beacon,
+    mut beacon: Beacon,
     index: usize,
     intake: &'a Intake<'_>,
     ids: &mut EventIds,
 ) -> Result<Accepted<'a>, Ended> {
     let (cleaning, platform) = (&intake.config.cleaning, intake.facts.platform.as_deref());
-    let (beacon, stripped) = intake.admit(beacon, ids)?;
-    let (fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &validate::coerce);
-    let mut event = validate::event(fields, &intake.envelope, intake.config.unknown_events, ids)?;
+    let stripped = intake.heed(&mut beacon.fields, ids)?;
+    let (mut fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &validate::coerce);
+    // A rule may have brought to light what the person wants.
+    let stripped = intake.heed(&mut fields, ids)?.or(stripped);
+    let unknown_events = intake.config.unknown_events;
+    let mut event = match validate::event(fields, &intake.envelope, unknown_events, ids) {
+        Ok(event) => event,
+        Err(invalid) => return Err(Rejection::of_invalid(*invalid, repairs, stripped).into()),
+    };
     clean::after(&mut event, cleaning, platform, &mut repairs);
     let enriched = enrich::event(event, index, &intake.facts, repairs, stripped);
     let route = intake.route(&enriched)?;
-    let record = Record::of_event(&enriched, route.sample)
-        .map_err(|error| Rejection::of_record(error, &enriched.event))?;
-    Ok(Accepted { event_id: enriched.event.id, stream: &route.to, record })
+    match Record::of_event(&enriched, route.sample) {
+        Ok(record) => {
+            Ok(Accepted { event_id: enriched.event.id, stream: &route.to, record, stripped })
+        }
+        Err(error) => Err(Rejection::of_record(error, enriched).into()),
+    }
 }
 
 /// An event that became a record.
@@ -49,6 +61,7 @@ struct Accepted<'a> {
     event_id: EventId,
     stream: &'a Stream,
     record: Record,
+    stripped: Option<privacy::Reason>,
 }
 
 /// How a beacon ended that did not become a record.
@@ -81,23 +94,28 @@ impl Intake<'_> {
 
     /// The tenant and the envelope, as a failed event carries them.
     fn stamps(&self) -> (String, Envelope) {
-        (self.facts.tenant.name.clone(), self.envelope.clone())
+        let Tenant { name, privacy, .. } = self.facts.tenant;
+        let mut envelope = self.envelope.clone();
+        if privacy.device_ids == DeviceIds::Cookieless {
+            envelope.device_id = None;
+        }
+        (name.clone(), envelope)
     }
 
-    /// Follows the person's wishes before anything else looks at the beacon.
-    fn admit(
+    /// Follows the wishes of the person behind a raw beacon.
+    fn heed(
         &self,
-        mut beacon: Beacon,
+        fields: &mut Map<String, Value>,
         ids: &mut EventIds,
-    ) -> Result<(Beacon, Option<privacy::Reason>), Ended> {
-        match self.standing(privacy::consent(&beacon.fields)) {
-            Standing::Free => Ok((beacon, None)),
+    ) -> Result<Option<privacy::Reason>, Ended> {
+        match self.standing(privacy::consent(fields)) {
+            Standing::Free => Ok(None),
             Standing::Stripped(reason) => {
-                privacy::strip(&mut beacon.fields);
-                Ok((beacon, Some(reason)))
+                privacy::strip(fields);
+                Ok(Some(reason))
             }
             Standing::Refused(reason) => {
-                let id = beacon.fields.get("id").and_then(Value::as_str).and_then(EventId::parse);
+                let id = fields.get("id").and_then(Value::as_str).and_then(EventId::parse);
                 Err(Ended::Dropped(id.unwrap_or_else(|| ids.next_id()), reason.into()))
             }
         }
@@ -125,6 +143,8 @@ struct Rejection {
     event_id: Option<EventId>,
     name: Option<String>,
     schema: Option<&'static Schema>,
+    repairs: Repairs,
+    stripped: Option<privacy::Reason>,
     violations: Violations,
 }
 
@@ -135,26 +155,36 @@ impl From<Violation> for Rejection {
             event_id: None,
             name: None,
             schema: None,
+            repairs: Repairs::default(),
+            stripped: None,
             violations: violation.into(),
         }
     }
 }
 
-impl From<Invalid> for Rejection {
-    fn from(invalid: Invalid) -> Self {
-        let Invalid { event_id, name, schema, violations } = invalid;
-        let name = name.map(|name| name.as_str().to_owned());
-        Self { stage: Stage::Validate, event_id: Some(event_id), name, schema, violations }
-    }
-}
-
 impl Rejection {
-    fn of_record(error: RecordError, event: &Event) -> Self {
+    fn of_invalid(invalid: Invalid, repairs: Repairs, stripped: Option<privacy::Reason>) -> Self {
+        let Invalid { event_id, name, schema, violations } = invalid;
+        Self {
+            stage: Stage::Validate,
+            event_id: Some(event_id),
+            name: name.map(|name| name.as_str().to_owned()),
+            schema,
+            repairs,
+            stripped,
+            violations,
+        }
+    }
+
+    fn of_record(error: RecordError, enriched: Enriched<'_>) -> Self {
+        let Enriched { event, repairs, stripped, .. } = enriched;
         Self {
             stage: Stage::Delivery,
             event_id: Some(event.id),
             name: Some(event.name.as_str().to_owned()),
             schema: event.schema,
+            repairs,
+            stripped,
             violations: Violation::whole(Code::TooLarge, error.to_string()).into(),
         }
     }
@@ -177,6 +207,8 @@ pub struct Plan<'a> {
     intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     consignments: Vec<Consignment>,
+    /// The accepted beacons whose identifiers are left out, and why.
+    stripped: HashMap<usize, privacy::Reason>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
@@ -222,7 +254,7 @@ pub fn post<'a>(
     };
     plan.intake.envelope = items.envelope;
     for text in items.texts {
-        let original = || Original { bytes: text.as_bytes().to_vec(), form: Form::Beacon };
+        let original = || Original::new(text, Form::Beacon);
         plan.take(protocol::beacon(text, &config.limits), original, ids)?;
     }
     Ok(plan)
@@ -237,7 +269,7 @@ pub fn pixel<'a>(
 ) -> Result<Plan<'a>, Refusal> {
     let tenant = admit(context, config)?;
     let mut plan = Plan::new(context, config, tenant);
-    let original = || Original { bytes: query.as_bytes().to_vec(), form: Form::Query };
+    let original = || Original::new(query, Form::Query);
     plan.take(pixel::beacon(query), original, ids)?;
     Ok(plan)
 }
@@ -249,6 +281,7 @@ impl<'a> Plan<'a> {
             intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
             consignments: Vec::new(),
+            stripped: HashMap::new(),
             undecodable: None,
         }
     }
@@ -266,7 +299,8 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, stream, record }) => {
+            Ok(Accepted { event_id, stream, record, stripped }) => {
+                self.stripped.extend(stripped.map(|reason| (index, reason)));
                 self.outcomes.push((event_id, Outcome::Accepted));
                 consign(&mut self.consignments, stream, record, index);
                 Ok(())
@@ -287,19 +321,25 @@ impl<'a> Plan<'a> {
         ids: &mut EventIds,
     ) -> Result<(), Refusal> {
         let owner = self.outcomes.len();
-        let Rejection { stage, event_id, name, schema, violations } = rejection;
+        let Rejection { stage, event_id, name, schema, repairs, stripped, violations } = rejection;
         let event_id = event_id.unwrap_or_else(|| ids.next_id());
         let beacon = original.beacon(&self.intake.config.limits);
-        let consent = beacon.as_ref().and_then(|beacon| privacy::consent(&beacon.fields));
-        let (original, stripped) = match self.intake.standing(consent) {
+        let consent = match &beacon {
+            Some(beacon) => privacy::consent(&beacon.fields),
+            None => privacy::consent_in(&original.bytes),
+        };
+        let stripped = match self.intake.standing(consent) {
             Standing::Refused(reason) => {
                 self.outcomes.push((event_id, Outcome::Dropped(reason.into())));
                 return Ok(());
             }
-            Standing::Stripped(reason) => {
-                (beacon.and_then(stripped).unwrap_or(original), Some(reason))
-            }
-            Standing::Free => (original, None),
+            Standing::Stripped(reason) => Some(reason),
+            Standing::Free => stripped,
+        };
+        let original = match (beacon, stripped) {
+            (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
+            (None, Some(_)) => original.withheld(),
+            (None, None) => original,
         };
         self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
         let (tenant, envelope) = self.intake.stamps();
@@ -311,10 +351,17 @@ impl<'a> Plan<'a> {
             stage,
             violations,
             envelope,
+            repairs: repairs.without_originals(),
             stripped,
             original,
         };
         self.keep(failed, owner)
+    }
+
+    /// A refused beacon's text without what is to be left out, if there is any of that in it.
+    fn redacted(&self, beacon: &Beacon, stripped: Option<privacy::Reason>) -> Option<Original> {
+        let left = redact::beacon(&beacon.fields, &self.intake.facts.tenant.privacy, stripped)?;
+        Some(Original::new(serde_json::to_vec(&left).ok()?, Form::Beacon))
     }
 
     /// Keeps a whole body as one failed event.
@@ -325,7 +372,7 @@ impl<'a> Plan<'a> {
         form: Form,
         ids: &mut EventIds,
     ) -> Result<Self, Refusal> {
-        self.reject(violation.clone().into(), Original { bytes: bytes.to_vec(), form }, ids)?;
+        self.reject(violation.clone().into(), Original::new(bytes, form), ids)?;
         self.undecodable = Some(ProtocolError::Undecodable(violation).into());
         Ok(self)
     }
@@ -397,19 +444,31 @@ impl<'a> Plan<'a> {
             return Ok(());
         };
         *outcome = Outcome::Failed(violation.clone());
+        let name = record.event_name();
         let (tenant, envelope) = self.intake.stamps();
         let failed = FailedEvent {
             event_id: *event_id,
             tenant,
-            name: None,
-            schema: None,
+            schema: name.as_deref().and_then(schema::find),
+            name,
             stage: Stage::Delivery,
             violations: violation.into(),
             envelope,
-            stripped: None,
-            original: Original { bytes: record.bytes().to_vec(), form: Form::Record },
+            repairs: Repairs::default(),
+            stripped: self.stripped.get(&owner).copied(),
+            original: Original::new(record.bytes(), Form::Record),
         };
         self.keep(failed, owner)
+    }
+
+    /// Whose request it is.
+    pub fn tenant(&self) -> &str {
+        &self.intake.facts.tenant.name
+    }
+
+    /// How many beacons were dropped, where any were.
+    pub fn dropped(&self) -> Option<Dropped> {
+        Dropped::of(&self.outcomes)
     }
 
     /// The answer, once every consignment was settled.
@@ -438,11 +497,4 @@ fn consign(consignments: &mut Vec<Consignment>, stream: &Stream, record: Record,
             owners: vec![owner],
         }),
     }
-}
-
-/// A refused beacon's text without its identifiers.
-fn stripped(mut beacon: Beacon) -> Option<Original> {
-    privacy::strip(&mut beacon.fields);
-    let bytes = serde_json::to_vec(&beacon.fields).ok()?;
-    Some(Original { bytes, form: Form::Beacon })
 }

@@ -6,9 +6,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::clean::path::FIELDS;
 use crate::context::Signals;
 use crate::enrich::ip::IpPolicy;
-use crate::enrich::page::SensitiveNames;
+use crate::enrich::page::{REMOVED, SensitiveNames};
 use crate::scrub::What;
 
 /// The operator's policy for one tenant.
@@ -134,17 +135,35 @@ impl Privacy {
     }
 }
 
-/// What a raw beacon says of consent; its form is judged later.
+/// What a raw beacon says of consent. Whatever is said that is not that it is given counts
+/// as withheld; its form is judged later.
 pub fn consent(fields: &Map<String, Value>) -> Option<Consent> {
-    fields.get("consent")?.as_str().map(str::trim).and_then(Consent::parse)
+    let said = fields.get("consent").filter(|said| !said.is_null())?;
+    let granted = said.as_str().is_some_and(|said| said.trim().eq_ignore_ascii_case("granted"));
+    Some(if granted { Consent::Granted } else { Consent::Denied })
+}
+
+/// What bytes that can't be read as a beacon seem to say of consent: that it is withheld,
+/// where both words stand in them.
+pub fn consent_in(bytes: &[u8]) -> Option<Consent> {
+    let holds = |word: &str| {
+        bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    (holds("consent") && holds("denied")).then_some(Consent::Denied)
 }
 
 /// The fields that tell one device or person from another.
 const IDENTIFIERS: [&str; 3] = ["device_id", "session_id", "user_id"];
 
-/// Takes the identifiers out of a raw beacon.
+/// Takes the identifiers out of a raw beacon. What is no field of the protocol's could be
+/// one under another name, so that only its name stays.
 pub fn strip(fields: &mut Map<String, Value>) {
     IDENTIFIERS.iter().for_each(|field| drop(fields.remove(*field)));
+    for (field, value) in fields {
+        if !FIELDS.contains(&field.as_str()) && field != "props" && field != "metadata" {
+            *value = Value::String(REMOVED.to_owned());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +172,24 @@ mod tests {
 
     fn policy(gpc: Wish, dnt: Wish, consent_denied: Wish, consent_unknown: Wish) -> Privacy {
         Privacy { gpc, dnt, consent_denied, consent_unknown, ..Privacy::default() }
+    }
+
+    #[test]
+    fn what_is_not_granted_in_so_many_words_is_withheld() {
+        for (said, consent_is) in [
+            (r#"{"consent":"granted"}"#, Some(Consent::Granted)),
+            (r#"{"consent":" Granted "}"#, Some(Consent::Granted)),
+            (r#"{"consent":"denied"}"#, Some(Consent::Denied)),
+            (r#"{"consent":"no"}"#, Some(Consent::Denied)),
+            (r#"{"consent":0}"#, Some(Consent::Denied)),
+            (r#"{"consent":null}"#, None),
+            ("{}", None),
+        ] {
+            let Ok(Value::Object(fields)) = serde_json::from_str(said) else { panic!() };
+            assert_eq!(consent(&fields), consent_is, "{said}");
+        }
+        assert_eq!(consent_in(br#"{"name":"a","Consent":"DENIED",}"#), Some(Consent::Denied));
+        assert_eq!(consent_in(br#"{"name":"a","consent":"granted",}"#), None);
     }
 
     #[test]

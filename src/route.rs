@@ -24,6 +24,18 @@ pub struct Route {
     pub to: Stream,
     /// The share of devices that it takes.
     pub sample: Option<SampleRate>,
+    /// Whether its events share records; no event of a stream does where one route forbids it.
+    pub pack: Pack,
+}
+
+/// Whether events share records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pack {
+    /// As the whole configuration says.
+    #[default]
+    AsConfigured,
+    /// Each is a record of its own, as some consumers need it.
+    Never,
 }
 
 /// What an event must be like; every part that is given must hold.
@@ -59,23 +71,44 @@ impl Routes {
         matching.map_or(&self.otherwise, |(_, route)| route)
     }
 
+    /// Every route, in order.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().map(|(_, route)| route).chain([&self.otherwise])
+    }
+
+    /// Every tenant that a route names.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().filter_map(|(condition, _)| condition.tenant.as_deref())
+    }
+
     /// Every stream that an event can go to.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
-        self.routes.iter().map(|(_, route)| &route.to).chain([&self.otherwise.to])
+        self.all().map(|route| &route.to)
     }
 }
 
 impl Condition {
     fn holds(&self, subject: Subject<'_>) -> bool {
         let Subject { event, tenant, bot } = subject;
-        let in_metadata = |(key, value): (&String, &Value)| {
-            event.metadata.as_ref().and_then(|metadata| metadata.get(key)) == Some(value)
+        let in_metadata = |(key, wanted): (&String, &Value)| {
+            let found = event.metadata.as_ref().and_then(|metadata| metadata.get(key));
+            found.is_some_and(|found| is_same(found, wanted))
         };
         self.level.is_none_or(|level| event.level == Some(level))
             && self.name.as_ref().is_none_or(|pattern| pattern.matches(event.name.as_str()))
             && self.tenant.as_deref().is_none_or(|wanted| wanted == tenant)
             && self.bot.is_none_or(|wanted| wanted == bot)
             && self.metadata.iter().all(in_metadata)
+    }
+}
+
+/// Whether two values are the same; numbers are by what they count, however written.
+fn is_same(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Number(found), Value::Number(wanted)) => {
+            found == wanted || (found.as_f64().is_some() && found.as_f64() == wanted.as_f64())
+        }
+        _ => found == wanted,
     }
 }
 
@@ -214,7 +247,8 @@ mod tests {
     }
 
     fn to(name: &str) -> Route {
-        Route { to: Stream::parse(&format!("firehose:{name}")).unwrap(), sample: None }
+        let to = Stream::parse(&format!("firehose:{name}")).unwrap();
+        Route { to, sample: None, pack: Pack::default() }
     }
 
     fn pattern(text: &str) -> Option<NamePattern> {
@@ -251,6 +285,7 @@ mod tests {
             (json!({"name": "order_sent", "level": "low"}), "b", false, "low"),
             (json!({"name": "order_sent", "level": "high"}), "b", false, "orders"),
             (json!({"name": "order_sent", "level": "high"}), "a", false, "rest"),
+            (json!({"name": "order_", "metadata": {"tag": "vip", "n": 1.0}}), "b", false, "vip"),
             (
                 json!({"name": "order_", "metadata": {"tag": "vip", "n": 1, "x": 2}}),
                 "b",

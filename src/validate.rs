@@ -55,31 +55,32 @@ pub fn event(
     envelope: &Envelope,
     unknown_events: UnknownEvents,
     ids: &mut EventIds,
-) -> Result<Event, Invalid> {
+) -> Result<Event, Box<Invalid>> {
     let schema = schema(&fields);
     let fields = present(fields, envelope);
     let mut off_schema = schema.map(|schema| schema.check(&fields)).unwrap_or_default();
     let client_utc_offset_minutes = fields.get("time").and_then(utc_offset_minutes);
-    let mut fields = Fields { fields, violations: Vec::new() };
-    let name = fields.name();
-    let id = fields.event_id().unwrap_or_else(|| ids.next_id());
-    let device_id = fields.device_id();
-    let client_time = fields.time();
-    let seq = fields.seq();
-    let client_session_id = fields.text("session_id", max_chars::ID);
-    let level = fields.level().or(schema.and_then(|schema| schema.level));
-    let build = fields.text("build", max_chars::BUILD);
-    let user_id = fields.text("user_id", max_chars::ID);
-    let url = fields.text("url", max_chars::URL);
-    let title = fields.text("title", max_chars::TITLE);
-    let referrer = fields.text("referrer", max_chars::URL);
-    let screen = fields.size("screen");
-    let viewport = fields.size("viewport");
-    let language = fields.text("language", max_chars::LANGUAGE);
-    let consent = fields.consent();
-    let props = fields.object("props");
-    let metadata = fields.object("metadata");
-    let mut violations = fields.finish();
+    let fields = Fields::of(fields);
+    let mut check = Check { violations: Vec::new() };
+    let name = check.name(fields.name);
+    let id = check.event_id(fields.id).unwrap_or_else(|| ids.next_id());
+    let device_id = check.device_id(fields.device_id);
+    let client_time = check.time(fields.time);
+    let seq = check.seq(fields.seq);
+    let client_session_id = check.text("session_id", fields.session_id, max_chars::ID);
+    let level = check.level(fields.level).or(schema.and_then(|schema| schema.level));
+    let build = check.text("build", fields.build, max_chars::BUILD);
+    let user_id = check.text("user_id", fields.user_id, max_chars::ID);
+    let url = check.text("url", fields.url, max_chars::URL);
+    let title = check.text("title", fields.title, max_chars::TITLE);
+    let referrer = check.text("referrer", fields.referrer, max_chars::URL);
+    let screen = check.size("screen", fields.screen);
+    let viewport = check.size("viewport", fields.viewport);
+    let language = check.text("language", fields.language, max_chars::LANGUAGE);
+    let consent = check.consent(fields.consent);
+    let props = check.object("props", fields.props);
+    let metadata = check.object("metadata", fields.metadata);
+    let mut violations = check.finish(&fields.unknown);
     // What the protocol has said of a field already, the schema need not say again.
     off_schema.retain(|off| !violations.iter().any(|found| found.pointer == off.pointer));
     violations.append(&mut off_schema);
@@ -87,7 +88,7 @@ pub fn event(
         Ok(name) => name,
         Err(first) => {
             let violations = Violations::new(first, violations);
-            return Err(Invalid { event_id: id, name: None, schema, violations });
+            return Err(Box::new(Invalid { event_id: id, name: None, schema, violations }));
         }
     };
     if schema.is_none() && unknown_events == UnknownEvents::Fail {
@@ -95,7 +96,7 @@ pub fn event(
         violations.insert(0, Violation::of_field(Code::UnknownEvent, "name", message));
     }
     if let Some(violations) = Violations::from_list(violations) {
-        return Err(Invalid { event_id: id, name: Some(name), schema, violations });
+        return Err(Box::new(Invalid { event_id: id, name: Some(name), schema, violations }));
     }
     Ok(Event {
         id,
@@ -148,11 +149,15 @@ fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, V
         "viewport",
         "language",
     ];
-    fields.retain(|field, value| match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty() || !OPTIONAL_TEXTS.contains(&field.as_str()),
-        _ => true,
-    });
+    let stands_for_absent = |field: &str, value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() && OPTIONAL_TEXTS.contains(&field),
+        _ => false,
+    };
+    // Most beacons have none: to look costs less than to go through with a mind to remove.
+    if fields.iter().any(|(field, value)| stands_for_absent(field, value)) {
+        fields.retain(|field, value| !stands_for_absent(field, value));
+    }
     if let Some(device_id) = &envelope.device_id {
         let absent = || Value::String(device_id.as_str().to_owned());
         fields.entry("device_id").or_insert_with(absent);
@@ -160,16 +165,74 @@ fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, V
     fields
 }
 
-/// The fields not yet read, and the rules broken so far.
+/// The fields of a beacon, each in its place.
+#[derive(Default)]
 struct Fields {
-    fields: Map<String, Value>,
-    violations: Vec<Violation>,
+    name: Option<Value>,
+    id: Option<Value>,
+    device_id: Option<Value>,
+    time: Option<Value>,
+    seq: Option<Value>,
+    session_id: Option<Value>,
+    level: Option<Value>,
+    build: Option<Value>,
+    user_id: Option<Value>,
+    url: Option<Value>,
+    title: Option<Value>,
+    referrer: Option<Value>,
+    screen: Option<Value>,
+    viewport: Option<Value>,
+    language: Option<Value>,
+    consent: Option<Value>,
+    props: Option<Value>,
+    metadata: Option<Value>,
+    /// The names of those that no beacon has, sorted.
+    unknown: Vec<String>,
 }
 
 impl Fields {
-    fn name(&mut self) -> Result<EventName, Violation> {
+    fn of(fields: Map<String, Value>) -> Self {
+        let mut of = Self::default();
+        for (field, value) in fields {
+            let place = match field.as_str() {
+                "name" => &mut of.name,
+                "id" => &mut of.id,
+                "device_id" => &mut of.device_id,
+                "time" => &mut of.time,
+                "seq" => &mut of.seq,
+                "session_id" => &mut of.session_id,
+                "level" => &mut of.level,
+                "build" => &mut of.build,
+                "user_id" => &mut of.user_id,
+                "url" => &mut of.url,
+                "title" => &mut of.title,
+                "referrer" => &mut of.referrer,
+                "screen" => &mut of.screen,
+                "viewport" => &mut of.viewport,
+                "language" => &mut of.language,
+                "consent" => &mut of.consent,
+                "props" => &mut of.props,
+                "metadata" => &mut of.metadata,
+                _ => {
+                    of.unknown.push(field);
+                    continue;
+                }
+            };
+            *place = Some(value);
+        }
+        of
+    }
+}
+
+/// The rules broken so far.
+struct Check {
+    violations: Vec<Violation>,
+}
+
+impl Check {
+    fn name(&mut self, value: Option<Value>) -> Result<EventName, Violation> {
         let refused = |code, message: &str| Violation::of_field(code, "name", message);
-        match self.take("name") {
+        match value {
             None => Err(refused(Code::MissingField, "name is missing")),
             Some(Value::String(text)) => EventName::parse(text)
                 .ok_or_else(|| refused(Code::BadFormat, "name must match [a-z][a-z0-9_.]{0,63}")),
@@ -180,8 +243,8 @@ impl Fields {
         }
     }
 
-    fn event_id(&mut self) -> Option<EventId> {
-        let text = self.take("id").and_then(|value| self.string("id", value))?;
+    fn event_id(&mut self, value: Option<Value>) -> Option<EventId> {
+        let text = value.and_then(|value| self.string("id", value))?;
         EventId::parse(&text).or_else(|| {
             self.refuse(
                 Code::BadFormat,
@@ -191,8 +254,8 @@ impl Fields {
         })
     }
 
-    fn device_id(&mut self) -> Option<DeviceId> {
-        let text = self.take("device_id").and_then(|value| self.string("device_id", value))?;
+    fn device_id(&mut self, value: Option<Value>) -> Option<DeviceId> {
+        let text = value.and_then(|value| self.string("device_id", value))?;
         let chars = text.chars().count();
         if chars > DeviceId::MAX_CHARS {
             return self.too_long("device_id", chars, DeviceId::MAX_CHARS);
@@ -206,8 +269,8 @@ impl Fields {
         })
     }
 
-    fn time(&mut self) -> Option<DateTime<Utc>> {
-        let value = self.take("time")?;
+    fn time(&mut self, value: Option<Value>) -> Option<DateTime<Utc>> {
+        let value = value?;
         timestamp(&value)
             .map_err(|(code, found)| {
                 let message = match code {
@@ -220,8 +283,8 @@ impl Fields {
             .ok()
     }
 
-    fn seq(&mut self) -> Option<u64> {
-        match self.take("seq")? {
+    fn seq(&mut self, value: Option<Value>) -> Option<u64> {
+        match value? {
             Value::Number(number) => {
                 number.as_u64().filter(|seq| *seq <= MAX_SAFE_INTEGER).or_else(|| {
                     let message = format!("seq must be an integer from 0 to {MAX_SAFE_INTEGER}");
@@ -232,23 +295,23 @@ impl Fields {
         }
     }
 
-    fn level(&mut self) -> Option<Level> {
-        let text = self.take("level").and_then(|value| self.string("level", value))?;
+    fn level(&mut self, value: Option<Value>) -> Option<Level> {
+        let text = value.and_then(|value| self.string("level", value))?;
         Level::parse(&text).or_else(|| {
             self.refuse(Code::BadFormat, "level", "level must be one of low, mid, high")
         })
     }
 
-    fn consent(&mut self) -> Option<Consent> {
-        let text = self.take("consent").and_then(|value| self.string("consent", value))?;
+    fn consent(&mut self, value: Option<Value>) -> Option<Consent> {
+        let text = value.and_then(|value| self.string("consent", value))?;
         Consent::parse(&text).or_else(|| {
             self.refuse(Code::BadFormat, "consent", "consent must be one of granted, denied")
         })
     }
 
     /// `WIDTHxHEIGHT`, each of one to five digits.
-    fn size(&mut self, field: &str) -> Option<Size> {
-        let text = self.take(field).and_then(|value| self.string(field, value))?;
+    fn size(&mut self, field: &str, value: Option<Value>) -> Option<Size> {
+        let text = value.and_then(|value| self.string(field, value))?;
         Size::parse(&text).or_else(|| {
             let message = format!("{field} must be WIDTHxHEIGHT in pixels, such as 1920x1080");
             self.refuse(Code::BadFormat, field, &message)
@@ -256,8 +319,8 @@ impl Fields {
     }
 
     /// A text of at most `max_chars` characters.
-    fn text(&mut self, field: &str, max_chars: usize) -> Option<String> {
-        let text = self.take(field).and_then(|value| self.string(field, value))?;
+    fn text(&mut self, field: &str, value: Option<Value>, max_chars: usize) -> Option<String> {
+        let text = value.and_then(|value| self.string(field, value))?;
         let chars = text.chars().count();
         if chars > max_chars {
             return self.too_long(field, chars, max_chars);
@@ -265,24 +328,20 @@ impl Fields {
         Some(text)
     }
 
-    fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
-        match self.take(field)? {
+    fn object(&mut self, field: &str, value: Option<Value>) -> Option<Map<String, Value>> {
+        match value? {
             Value::Object(map) => Some(map),
             other => self.wrong_type(field, "an object", &other),
         }
     }
 
     /// What was not asked for is not a field of a beacon.
-    fn finish(mut self) -> Vec<Violation> {
-        for field in self.fields.keys() {
+    fn finish(mut self, unknown: &[String]) -> Vec<Violation> {
+        for field in unknown {
             let message = format!("{} is not a field of a beacon; put it into props", shown(field));
             self.violations.push(Violation::of_field(Code::UnknownField, field, message));
         }
         self.violations
-    }
-
-    fn take(&mut self, field: &str) -> Option<Value> {
-        self.fields.remove(field)
     }
 
     fn string(&mut self, field: &str, value: Value) -> Option<String> {
@@ -314,7 +373,7 @@ mod tests {
 
     use super::*;
 
-    fn check(fields: Value) -> Result<Event, Invalid> {
+    fn check(fields: Value) -> Result<Event, Box<Invalid>> {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
         event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids)

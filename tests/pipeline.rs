@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use chrono::DateTime;
 use flate2::{Compression, write::GzEncoder};
 use headwater::config::{Config, Settings};
-use headwater::context::RequestContext;
+use headwater::context::{RequestContext, Signals};
 use headwater::event::EventIds;
 use headwater::outcome::{Answer, Refusal, Telling};
 use headwater::pipeline::{self, Plan};
@@ -192,6 +192,30 @@ fn a_record_that_its_stream_refuses_for_itself_is_kept_as_a_failed_event() {
     assert_eq!(told["verdicts"][0]["outcome"], "failed");
     assert_eq!(told["verdicts"][0]["event_id"], kept["event_id"]);
     assert_eq!(told["verdicts"][1]["outcome"], "accepted");
+}
+
+#[test]
+fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
+    let config = config();
+    let context = RequestContext {
+        signals: Signals { gpc: true, dnt: false },
+        user_agent: Some("Mozilla/5.0 (secretive)".to_owned()),
+        ..context()
+    };
+    let text =
+        br#"{"device_id":"secret-envelope","events":[{"name":"a","device_id":"secret-device"}]}"#;
+    let body = Body { content_type: None, content_encoding: None, bytes: text };
+    let mut ids = EventIds::new(context.received_at, [1; 10]);
+    let mut plan = pipeline::post(&body, &context, &config, &mut ids).unwrap();
+    let fate = |stream: &str, _: &Value| match stream {
+        "firehose:failed" => Fate::Accepted,
+        _ => poisoned(),
+    };
+    let taken = deliver(&mut plan, fate).unwrap();
+    let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
+    assert_eq!((&kept["stage"], &kept["stripped"]), (&json!("delivery"), &json!("gpc")));
+    let text = kept.to_string();
+    assert!(!text.contains("secret") && !text.contains("203.0.113"), "{text}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub const EPOCH_MICROSECONDS: &str = "epoch_microseconds";
 pub const EPOCH_NANOSECONDS: &str = "epoch_nanoseconds";
 
 /// The names in a list of repairs that no declared rule may have.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 18] = [
     text::TRIM,
     text::CONTROL_CHARACTERS,
     text::HEX_QUOTE,
@@ -61,6 +61,10 @@ pub const NAMES: [&str; 14] = [
     super::COERCE,
     super::SURROGATE,
     Repairs::MORE,
+    "sensitive_parameter",
+    "identifier",
+    "scrub_email",
+    "scrub_card",
 ];
 
 /// The largest integer that JavaScript counts exactly to.

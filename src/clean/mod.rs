@@ -90,6 +90,13 @@ impl Repairs {
         self.list.iter()
     }
 
+    /// The same, telling nothing of what was there before.
+    #[must_use]
+    pub fn without_originals(mut self) -> Self {
+        self.list.iter_mut().for_each(|repair| repair.original = None);
+        self
+    }
+
     /// Whether nothing was repaired.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -115,6 +122,15 @@ impl Repairs {
         } else if let Some(last) = self.list.last_mut() {
             *last = Repair { rule: Self::MORE.into(), pointer: String::new(), original: None };
         }
+    }
+
+    /// Forgets every original in which there is something that `told` says must not be, and
+    /// with it all that is known of its place.
+    pub fn forget_where(&mut self, told: impl Fn(&Value) -> bool) {
+        let to_go = |repair: &&Repair| repair.original.as_ref().is_some_and(&told);
+        let places: Vec<String> =
+            self.list.iter().filter(to_go).map(|repair| repair.pointer.clone()).collect();
+        places.iter().for_each(|place| self.forget_at(place));
     }
 
     fn append(&mut self, others: Self) {

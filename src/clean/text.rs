@@ -11,6 +11,10 @@ pub const CONTROL_CHARACTERS: &str = "control_characters";
 /// Escapes such as `\x22` were undone.
 pub const HEX_QUOTE: &str = "hex_quote";
 
+/// What shows that a web server's log escaped a text. Without it `\x2d` may well stand in a
+/// path or a pattern, and only what takes several escapes is undone.
+const LOGGED_QUOTE: &str = r"\x22";
+
 /// A text that was repaired, and what was done to it in that order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cleaned {
@@ -85,18 +89,19 @@ fn is_unwanted(character: char) -> bool {
 
 /// `text` with its `\xHH` undone, when it has any that can be.
 fn unescaped(text: &str) -> Option<String> {
+    let is_logged = text.contains(LOGGED_QUOTE);
     let mut output = String::new();
     let (mut done, mut from) = (0, 0);
     while let Some(found) = text.get(from..)?.find("\\x") {
         let at = from.saturating_add(found);
         from = match escaped(text.as_bytes().get(at..)?) {
-            Some((character, length)) => {
+            Some((character, length)) if is_logged || !character.is_ascii() => {
                 output.push_str(text.get(done..at)?);
                 output.push(character);
                 done = at.saturating_add(length);
                 done
             }
-            None => at.saturating_add(2),
+            _ => at.saturating_add(2),
         };
     }
     if done == 0 {
@@ -138,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_text_is_repaired_and_each_repair_is_named() {
-        let cases: [(&str, &str, &[&str]); 21] = [
+        let cases: [(&str, &str, &[&str]); 22] = [
             ("  a b \n", "a b", &[TRIM]),
             ("\u{a0}a\u{3000}", "a", &[TRIM]),
             (" ", "", &[TRIM]),
@@ -148,10 +153,11 @@ mod tests {
             (" \0 a", "a", &[CONTROL_CHARACTERS, TRIM]),
             (r"say \x22hi\x22", "say \"hi\"", &[HEX_QUOTE]),
             (r"\xC3\xBCber", "über", &[HEX_QUOTE]),
-            (r"\xc3\xbc\x3c", "ü<", &[HEX_QUOTE]),
+            (r"\xc3\xbc\x3c", r"ü\x3c", &[HEX_QUOTE]),
+            (r"\xc3\xbc\x3c\x22", "ü<\"", &[HEX_QUOTE]),
             (r"\xF0\x9F\x98\x80", "😀", &[HEX_QUOTE]),
-            (r"a\x0Ab", "a\nb", &[HEX_QUOTE]),
-            (r"a\x20", "a", &[HEX_QUOTE, TRIM]),
+            (r"\x22a\x0Ab", "\"a\nb", &[HEX_QUOTE]),
+            (r"\x22a\x20", "\"a", &[HEX_QUOTE, TRIM]),
             (r"\x22\xC3\x22", "\"\\xC3\"", &[HEX_QUOTE]),
             (r"\x22\xE2\x82", "\"\\xE2\\x82", &[HEX_QUOTE]),
             ("\\\0x22", "\"", &[CONTROL_CHARACTERS, HEX_QUOTE]),
@@ -176,6 +182,9 @@ mod tests {
             "zero\u{200b}width\u{200d}",
             "grüezi 😀",
             r"C:\x86\x",
+            r"C:\x2dir",
+            r"corp\x2bob",
+            r"[\x20-\x7e]+",
             r"\x5Cx22",
             r"\X22",
             r"\x2",

@@ -15,8 +15,8 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// Whether a request that names `origin` may send. One that names none does not come
-    /// from another site's page.
+    /// Whether a request that names `origin` may send. One that names none comes from an app,
+    /// a server, a mail, or a page that hides where it is.
     pub fn allow(&self, origin: Option<&str>) -> bool {
         match (self, origin) {
             (Self::Any, _) | (_, None) => true,

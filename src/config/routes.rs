@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::table::Table;
 use crate::event::Level;
-use crate::route::{Condition, NamePattern, Route, Routes, SampleRate};
+use crate::route::{Condition, NamePattern, Pack, Route, Routes, SampleRate};
 use crate::sink::Stream;
 
 /// A stream, where `value` at `key` names one.
@@ -61,8 +61,12 @@ fn route(table: &mut Table<'_>) -> Option<(Condition, Route)> {
         metadata: metadata(table),
     };
     let sample = sample(table);
+    let pack = match table.boolean("pack") {
+        Some(false) => Pack::Never,
+        Some(true) | None => Pack::AsConfigured,
+    };
     let to = table.required("to").and_then(|value| stream(table, "to", value));
-    let route = Route { to: to?, sample };
+    let route = Route { to: to?, sample, pack };
     (table.mistakes() == before).then_some((condition, route))
 }
 
@@ -80,7 +84,9 @@ fn metadata(table: &mut Table<'_>) -> Map<String, Value> {
         None => Map::new(),
         Some(Value::Object(wanted))
             if !wanted.is_empty()
-                && !wanted.values().any(|value| value.is_object() || value.is_array()) =>
+                && wanted
+                    .values()
+                    .all(|value| value.is_string() || value.is_number() || value.is_boolean()) =>
         {
             wanted
         }

@@ -20,6 +20,10 @@ pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<Tenants> 
     let whole =
         Tenant { name: tenant::DEFAULT.to_owned(), origins: origins?, privacy, routes: routes? };
     match keys {
+        None if whole.routes.tenants().any(|name| name != tenant::DEFAULT) => {
+            table.refuse("routes", "must name no tenant where there are no keys");
+            None
+        }
         None => Some(Tenants::One(Box::new(whole))),
         Some(Value::Object(keys)) if !keys.is_empty() => {
             let count = keys.len();
@@ -28,6 +32,14 @@ pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<Tenants> 
                 Some((key, tenant))
             });
             let tenants: HashMap<String, Tenant> = read.collect();
+            let names: Vec<&str> = tenants.values().map(|tenant| tenant.name.as_str()).collect();
+            for unknown in tenants.values().flat_map(|tenant| tenant.routes.tenants()) {
+                if !names.contains(&unknown) {
+                    let problem = format!("must have a key for the tenant {unknown:?} of a route");
+                    table.refuse("keys", problem);
+                    return None;
+                }
+            }
             (tenants.len() == count).then_some(Tenants::ByKey(tenants))
         }
         Some(_) => {

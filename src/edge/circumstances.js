@@ -14,6 +14,7 @@ export function circumstances(request) {
     method: request.method,
     url: request.url,
     origin: header("origin"),
+    referer: header("referer"),
     content_type: header("content-type"),
     content_encoding: header("content-encoding"),
     content_length: header("content-length"),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use worker::{Delay, console_error};
+use worker::{Delay, console_error, console_log};
 
 use super::environment::{now_ms, random};
 use super::transport;
@@ -34,6 +34,9 @@ pub async fn all(mut plan: Plan<'_>, config: &Config, telling: Telling) -> Resul
     loop {
         let consignments = plan.take_consignments();
         if consignments.is_empty() {
+            if let Some(dropped) = plan.dropped().and_then(|it| serde_json::to_string(&it).ok()) {
+                console_log!("{{\"tenant\":\"{}\",\"dropped\":{dropped}}}", plan.tenant());
+            }
             return Ok(plan.answer(telling));
         }
         let delivered =
@@ -55,7 +58,7 @@ pub async fn all(mut plan: Plan<'_>, config: &Config, telling: Telling) -> Resul
 async fn one(consignment: Consignment, config: &Config) -> (Stream, Vec<usize>, Report) {
     let Consignment { stream, records, owners } = consignment;
     let health = health(&stream);
-    let mut delivery = Delivery::new(&stream, records, config.policy, now_ms());
+    let mut delivery = Delivery::new(&stream, records, config.policy_of(&stream), now_ms());
     loop {
         // Borrowed for this line only: other requests share the health while this one waits.
         let next = next(&mut delivery, &mut health.borrow_mut(), &stream, config);

@@ -25,6 +25,7 @@ struct Circumstances {
     method: String,
     url: String,
     origin: Option<String>,
+    referer: Option<String>,
     content_type: Option<String>,
     content_encoding: Option<String>,
     content_length: Option<String>,
@@ -97,7 +98,10 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
     let context = RequestContext {
         received_at: environment::now(),
         write_key: told.write_key.or_else(|| protocol::write_key(query)),
-        origin: told.origin,
+        // An image does not say in `Origin` on which page it is.
+        origin: told
+            .origin
+            .or_else(|| protocol::origin_of(&told.referer.filter(|_| method == Method::Get)?)),
         ip: told.ip.and_then(|ip| ip.parse::<IpAddr>().ok()),
         user_agent: told.user_agent,
         client_hints: told.client_hints,

@@ -70,9 +70,33 @@ const CLICK_IDS: &[(&str, &str)] = &[
     ("dicbo", "outbrain"),
 ];
 
-/// The names of the parameters that hold a click's id.
-pub fn click_id_names() -> SensitiveNames {
-    SensitiveNames::of(CLICK_IDS.iter().map(|(name, _)| *name))
+/// Further parameters that tell one person from another: those of mailings, and those that
+/// hand a visitor from one site to the next.
+const PERSONS: [&str; 18] = [
+    "_ga",
+    "_gl",
+    "_hsenc",
+    "_hsmi",
+    "_ke",
+    "_kx",
+    "ck_subscriber_id",
+    "hsctatracking",
+    "igshid",
+    "mc_eid",
+    "mkt_tok",
+    "ml_subscriber",
+    "ml_subscriber_hash",
+    "oly_anon_id",
+    "oly_enc_id",
+    "rb_clickid",
+    "vero_id",
+    "wickedid",
+];
+
+/// The names of the parameters that hold a click's id or another that tells one person from
+/// another.
+pub fn identifying_names() -> SensitiveNames {
+    SensitiveNames::of(CLICK_IDS.iter().map(|(name, _)| *name).chain(PERSONS))
 }
 
 /// Reads a query, without its question mark. Names are read without regard to case; of
@@ -113,8 +137,9 @@ fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
 
 /// `value` without the blanks around it, if anything is left.
 fn kept(value: &str, max_chars: usize) -> Option<String> {
-    let value: String = value.trim().chars().take(max_chars).collect();
-    (!value.is_empty()).then_some(value)
+    let value = value.trim();
+    let end = value.char_indices().nth(max_chars).map_or(value.len(), |(end, _)| end);
+    value.get(..end).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -3,9 +3,14 @@
 //! The client's clock says when it happened and when it was sent; the edge's says when it
 //! came. A difference past the threshold is the client clock's error and is taken off;
 //! below it is the network's, and the client is believed. An event that waited on the
-//! device for days is not corrected: both of its times moved together.
+//! device for days is not corrected: both of its times moved together. No device waits for
+//! longer than [`LONGEST_WAIT`], and nothing comes before it happened: what is left outside
+//! of that happened when it came.
 
 use chrono::{DateTime, TimeDelta, Utc};
+
+/// The longest that an event may have waited on its device.
+const LONGEST_WAIT: TimeDelta = TimeDelta::days(366);
 
 /// When an event happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +37,16 @@ pub fn occurred(
     let said_now = sent_at.unwrap_or(client_time).max(client_time);
     let skew = said_now.signed_duration_since(received_at);
     let wrong = skew > threshold || (sent_at.is_some() && skew.abs() > threshold);
-    match client_time.checked_sub_signed(skew).filter(|_| wrong) {
-        Some(at) => Occurred { at, clock_skew_ms: Some(skew.num_milliseconds()) },
-        None => Occurred { at: client_time, clock_skew_ms: None },
+    let (at, skew) = match client_time.checked_sub_signed(skew).filter(|_| wrong) {
+        Some(at) => (at, Some(skew)),
+        None => (client_time, None),
+    };
+    let waited = received_at.signed_duration_since(at);
+    if waited > LONGEST_WAIT || (waited < TimeDelta::zero() && waited.abs() > threshold) {
+        let skew = client_time.signed_duration_since(received_at);
+        return Occurred { at: received_at, clock_skew_ms: Some(skew.num_milliseconds()) };
     }
+    Occurred { at, clock_skew_ms: skew.map(|skew| skew.num_milliseconds()) }
 }
 
 #[cfg(test)]
@@ -59,6 +70,9 @@ mod tests {
             ("old, sending unknown", Some(-2 * day), None, -2 * day, None),
             ("in the future, sending unknown", Some(2 * minute), None, 0, Some(120_000)),
             ("happened after it was sent", Some(year), Some(0), 0, Some(year * 1_000)),
+            ("since the page was opened", Some(-1_795_000_000), None, 0, Some(-1_795_000_000_000)),
+            ("the same, sent now", Some(-1_795_000_000), Some(0), 0, Some(-1_795_000_000_000)),
+            ("sent in a far future", Some(-5), Some(250 * year), 0, Some(-5_000)),
             ("years behind", Some(-30 * year), Some(-30 * year), 0, Some(-30 * year * 1_000)),
         ];
         for (case, client, sent, occurred_at, skew) in cases {

@@ -12,13 +12,14 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
 use crate::event::DeviceId;
 use crate::salt::{Salt, Secret};
 
-/// For how long after midnight, UTC, an event has the id of the day before as well: a
-/// session's usual time-out.
+/// For how long after midnight, UTC, what is received has the id of the day before as well:
+/// a session's usual time-out.
 const OVER_MIDNIGHT: TimeDelta = TimeDelta::minutes(30);
 
 /// Whoever sent a request, under the salts of its day and of the day before.
 pub struct Visitor {
     today: NaiveDate,
+    over_midnight: bool,
     salt_of_today: Salt,
     salt_of_yesterday: Salt,
     address: String,
@@ -46,8 +47,10 @@ impl Visitor {
     ) -> Self {
         let today = at.date_naive();
         let yesterday = today.checked_sub_days(Days::new(1)).unwrap_or(today);
+        let since_midnight = TimeDelta::seconds(i64::from(at.num_seconds_from_midnight()));
         Self {
             today,
+            over_midnight: since_midnight < OVER_MIDNIGHT,
             salt_of_today: secret.salt_of(today),
             salt_of_yesterday: secret.salt_of(yesterday),
             address: address.to_canonical().to_string(),
@@ -56,20 +59,16 @@ impl Visitor {
         }
     }
 
-    /// The ids for an event that happened at `at` on the site `host`. One that is older
-    /// than yesterday has yesterday's: older salts are not made again.
-    pub fn ids(&self, at: DateTime<Utc>, host: &str) -> Ids {
-        let parts = ["device", &self.tenant, host, &self.address, &self.user_agent];
+    /// The ids for an event that happened at `at` on `site`. One that is older than yesterday
+    /// has yesterday's: older salts are not made again.
+    pub fn ids(&self, at: DateTime<Utc>, site: &str) -> Ids {
+        let parts = ["device", &self.tenant, site, &self.address, &self.user_agent];
         let id = |salt: &Salt| DeviceId::parse(salt.id(&parts));
         if at.date_naive() < self.today {
             return Ids { device_id: id(&self.salt_of_yesterday), previous_device_id: None };
         }
-        let since_midnight = TimeDelta::seconds(i64::from(at.num_seconds_from_midnight()));
-        let over_midnight = at.date_naive() == self.today && since_midnight < OVER_MIDNIGHT;
-        Ids {
-            device_id: id(&self.salt_of_today),
-            previous_device_id: over_midnight.then(|| id(&self.salt_of_yesterday)).flatten(),
-        }
+        let previous = self.over_midnight.then(|| id(&self.salt_of_yesterday));
+        Ids { device_id: id(&self.salt_of_today), previous_device_id: previous.flatten() }
     }
 }
 
@@ -120,6 +119,8 @@ mod tests {
         assert_eq!(after.previous_device_id, before.device_id);
         let later = ids_of("2026-11-19T00:31:00Z", "2026-11-19T00:30:00Z", HOME);
         assert_eq!((&later.device_id, &later.previous_device_id), (&after.device_id, &None));
+        let dated_early = ids_of("2026-11-19T12:00:00Z", "2026-11-19T00:09:59Z", HOME);
+        assert_eq!(dated_early, later);
         let days_late = ids_of("2026-11-19T12:00:00Z", "2026-11-02T12:00:00Z", HOME);
         assert_eq!(days_late, Ids { device_id: before.device_id, previous_device_id: None });
     }

@@ -20,12 +20,18 @@ pub enum IpPolicy {
 
 impl IpPolicy {
     /// The text to tell, if any. An IPv4 address in IPv6's clothes counts as IPv4. Without
-    /// the day's salt there is no hash.
-    pub fn apply(self, address: IpAddr, salt: Option<&Salt>) -> Option<String> {
+    /// the day's salt, which is made only for a hash, there is none; no two tenants have the
+    /// same.
+    pub fn apply(
+        self,
+        address: IpAddr,
+        tenant: &str,
+        salt: impl FnOnce() -> Option<Salt>,
+    ) -> Option<String> {
         let address = address.to_canonical();
         match self {
             Self::Drop => None,
-            Self::Hash => Some(salt?.id(&["ip", &address.to_string()])),
+            Self::Hash => Some(salt()?.id(&["ip", tenant, &address.to_string()])),
             Self::Full => Some(address.to_string()),
             Self::Truncate => Some(network(address).to_string()),
         }
@@ -56,7 +62,7 @@ mod tests {
         ];
         for (policy, address, told) in cases {
             assert_eq!(
-                policy.apply(address.parse().unwrap(), None).as_deref(),
+                policy.apply(address.parse().unwrap(), "shop", || None).as_deref(),
                 told,
                 "{policy:?} {address}"
             );

@@ -119,6 +119,8 @@ pub struct Facts<'a> {
     pub utc_offset_minutes: Option<i32>,
     /// What the browser asks for on its user's behalf.
     pub signals: Signals,
+    /// The host of the page that sent the request, where the browser tells.
+    pub origin_host: Option<String>,
     /// Whose device it is, where ids are made here.
     pub visitor: Option<Visitor>,
 }
@@ -138,12 +140,12 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
         _ => None,
     };
     let agent = user_agent::agent(context.user_agent.as_deref(), &context.client_hints);
-    let salt = secret.map(|secret| secret.salt_of(received_at.date_naive()));
+    let salt = || secret.map(|secret| secret.salt_of(received_at.date_naive()));
     Facts {
         tenant,
         enrichment: &config.enrichment,
         received_at,
-        ip: context.ip.and_then(|address| tenant.privacy.ip.apply(address, salt.as_ref())),
+        ip: context.ip.and_then(|address| tenant.privacy.ip.apply(address, &tenant.name, salt)),
         platform: agent.os.map(str::to_ascii_lowercase),
         agent,
         bot: bot::bot(context.user_agent.as_deref(), &context.client_hints),
@@ -152,13 +154,21 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
         language: context.accept_language.as_deref().and_then(preferred_language),
         utc_offset_minutes: context.utc_offset_minutes,
         signals: context.signals,
+        origin_host: context
+            .origin
+            .as_deref()
+            .and_then(page::parse)
+            .map(|page| page.host.into_owned()),
         visitor,
     }
 }
 
 /// A `User-Agent` of the length that any real one has: each event of a request carries it.
 fn cut(agent: &str) -> String {
-    agent.chars().take(MAX_USER_AGENT_CHARS).collect()
+    match agent.char_indices().nth(MAX_USER_AGENT_CHARS) {
+        Some((end, _)) => agent.get(..end).unwrap_or(agent).to_owned(),
+        None => agent.to_owned(),
+    }
 }
 
 /// The first language of an `Accept-Language` header, in the form of a BCP 47 tag.
@@ -188,7 +198,8 @@ pub fn event<'a>(
     match (facts.tenant.privacy.device_ids, &facts.visitor, stripped) {
         (DeviceIds::Sent, _, None) => {}
         (DeviceIds::Cookieless, Some(visitor), None) => {
-            let ids = visitor.ids(occurred.at, visit.host.as_deref().unwrap_or_default());
+            let site = facts.origin_host.as_deref().or(visit.host.as_deref());
+            let ids = visitor.ids(occurred.at, site.unwrap_or_default());
             event.device_id = ids.device_id;
             previous_device_id = ids.previous_device_id;
         }
@@ -202,7 +213,7 @@ pub fn event<'a>(
         facts,
         occurred,
         local: utc_offset_minutes.and_then(|minutes| local::local(occurred.at, minutes)),
-        new_visitor: new_visitor(&event, occurred.at),
+        new_visitor: new_visitor(&event, facts),
         previous_device_id,
         visit,
         repairs,
@@ -211,9 +222,12 @@ pub fn event<'a>(
     }
 }
 
-fn new_visitor(event: &Event, at: DateTime<Utc>) -> Option<bool> {
+/// The id was made by the same clock that says when the event happened, so that an error of
+/// it does no harm; an id of the future tells nothing.
+fn new_visitor(event: &Event, facts: &Facts<'_>) -> Option<bool> {
     let made_at = event.device_id.as_ref()?.made_at()?;
-    Some(at.signed_duration_since(made_at) < NEW_FOR)
+    let age = event.client_time.unwrap_or(facts.received_at).signed_duration_since(made_at);
+    (age.abs() < NEW_FOR || age > TimeDelta::zero()).then_some(age < NEW_FOR)
 }
 
 #[cfg(test)]

@@ -59,7 +59,8 @@ struct Raw<'a> {
 
 fn raw(url: &str) -> Option<Raw<'_>> {
     let url = trim(url);
-    let (scheme, rest) = url.split_once("://")?;
+    let (scheme, rest) = url.split_once(':')?;
+    let rest = rest.strip_prefix("//")?;
     let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         || !scheme.bytes().all(of_scheme)
@@ -70,7 +71,8 @@ fn raw(url: &str) -> Option<Raw<'_>> {
     let (rest, query) = cut(rest, '?');
     // Browsers take a backslash for a slash, so that a host can't hide behind one:
     // https://url.spec.whatwg.org/#relative-slash-state
-    let (authority, path) = match rest.find(['/', '\\']) {
+    let slash = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\'));
+    let (authority, path) = match slash {
         Some(slash) => rest.split_at_checked(slash)?,
         None => (rest, ""),
     };

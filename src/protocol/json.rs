@@ -3,7 +3,9 @@
 //!
 //! Each value is read from its own text by its first byte, so that nothing in a text can
 //! pass for a number or a raw value of serde_json's own. Depth is checked before it is
-//! descended.
+//! descended. What is as it should be takes the [`quick`] way, with the same result.
+
+mod quick;
 
 use std::fmt;
 
@@ -17,7 +19,8 @@ use crate::failed::{Code, Violation, pointer_step, shown};
 pub struct Reader {
     /// Levels of objects and arrays, the beacon itself included.
     pub max_depth: usize,
-    /// The pointers of the texts that held half of a surrogate pair; it is U+FFFD now.
+    /// The pointers of the first texts, up to [`Self::MAX_MENDED`], that held half of a
+    /// surrogate pair; it is U+FFFD now.
     pub mended: Vec<String>,
 }
 
@@ -35,8 +38,18 @@ enum Step<'a> {
 }
 
 impl Reader {
+    /// One more than are ever listed, so that it can be told that there were more.
+    const MAX_MENDED: usize = 51;
+
     /// Reads the text of an object.
     pub fn beacon(&mut self, text: &str) -> Result<Map<String, Value>, Violation> {
+        match quick::object(text, self.max_depth) {
+            Some(object) => Ok(object),
+            None => self.by_parts(text),
+        }
+    }
+
+    fn by_parts(&mut self, text: &str) -> Result<Map<String, Value>, Violation> {
         self.object(text, Place { depth: 1, step: None })
     }
 
@@ -71,7 +84,13 @@ impl Reader {
             Some(b'"') => self.text(text, place),
             Some(b't' | b'f') => serde_json::from_str(text).map(Value::Bool).map_err(not_json),
             Some(b'n') => Ok(Value::Null),
-            _ => serde_json::from_str::<Number>(text).map(Value::Number).map_err(not_json),
+            _ => {
+                let number = serde_json::from_str(text).map_err(not_json)?;
+                match is_finite(&number) {
+                    true => Ok(Value::Number(number)),
+                    false => Err(too_large(place.pointer())),
+                }
+            }
         }
     }
 
@@ -80,7 +99,9 @@ impl Reader {
             return Ok(Value::String(whole));
         }
         let Wtf8(bytes) = serde_json::from_str(text).map_err(not_json)?;
-        self.mended.push(place.pointer());
+        if self.mended.len() < Self::MAX_MENDED {
+            self.mended.push(place.pointer());
+        }
         Ok(Value::String(without_lone_surrogates(bytes)))
     }
 
@@ -110,6 +131,19 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Whether `number` is one that readers hold: not past a double's range, as 1e999 is.
+pub fn is_finite(number: &Number) -> bool {
+    // Only an exponent, or hundreds of digits, lead there.
+    let digits = number.as_str();
+    let could_be_past = digits.len() > 300 || digits.contains(['e', 'E']);
+    !could_be_past || number.as_f64().is_some_and(f64::is_finite)
+}
+
+fn too_large(pointer: String) -> Violation {
+    let message = "a number is past the range of a double".to_owned();
+    Violation { pointer, ..Violation::whole(Code::OutOfRange, message) }
+}
+
 fn comes_twice(key: &str, pointer: String) -> Violation {
     let message = format!("{} comes twice", shown(key));
     Violation { pointer, ..Violation::whole(Code::DuplicateField, message) }
@@ -137,6 +171,11 @@ fn without_lone_surrogates(bytes: Vec<u8>) -> String {
 pub struct Fields<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
+    /// The first of the fields that are called `name`.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, raw)| *raw)
+    }
+
     /// The fields, when none comes twice.
     pub fn each_once(self) -> Result<Vec<(String, &'a RawValue)>, Violation> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
@@ -257,6 +296,21 @@ mod tests {
             let refused = read(text).is_err_and(|(code, ..)| code == Code::TooDeep);
             assert_eq!(!refused, fits, "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_that_no_reader_holds_is_refused() {
+        for text in [r#"{"a":[1,1e999]}"#, &format!(r#"{{"a":[1,-{}]}}"#, "9".repeat(400))] {
+            let message = "a number is past the range of a double".to_owned();
+            assert_eq!(read(text), Err((Code::OutOfRange, "/a/1".to_owned(), message)));
+        }
+        assert!(read(&format!(r#"{{"a":[1e308,1e-999,{}]}}"#, "9".repeat(300))).is_ok());
+    }
+
+    #[test]
+    fn cut_characters_are_listed_only_so_far() {
+        let text = format!(r#"{{"a":[{}]}}"#, vec![r#""\ud83d""#; 5_000].join(","));
+        assert_eq!(read(&text).unwrap().1.len(), Reader::MAX_MENDED);
     }
 
     #[test]

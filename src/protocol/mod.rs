@@ -117,6 +117,11 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
     Ok(Beacon { fields, mended: reader.mended })
 }
 
+/// Reads the text of an object of which no key may come twice, at any depth.
+pub fn object(text: &str) -> Result<Map<String, Value>, Violation> {
+    beacon(text, &Limits::default()).map(|beacon| beacon.fields)
+}
+
 /// The JSON type of `value`, with its article.
 pub fn type_name(value: &Value) -> &'static str {
     match value {
@@ -156,6 +161,13 @@ pub fn utc_offset_minutes(value: &Value) -> Option<i32> {
 pub fn write_key(query: &str) -> Option<String> {
     let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == WRITE_KEY);
     named.map(|(_, key)| key.into_owned())
+}
+
+/// The origin of an address of the web, in the form of an `Origin` header.
+pub fn origin_of(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())?;
+    matches!(scheme, "http" | "https").then(|| format!("{scheme}://{host}"))
 }
 
 #[cfg(test)]
@@ -198,6 +210,19 @@ mod tests {
     fn a_field_that_comes_twice_is_refused_by_name() {
         let violation = beacon(r#"{"name":"a","seq":1,"seq":2}"#, &Limits::default()).unwrap_err();
         assert_eq!(violation, Violation::of_field(Code::DuplicateField, "seq", "seq comes twice"));
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for (address, origin) in [
+            ("https://shop.example/a?b#c", Some("https://shop.example")),
+            ("http://shop.example:8080", Some("http://shop.example:8080")),
+            ("about:client", None),
+            ("android-app://com.example/", None),
+            ("https:///x", None),
+        ] {
+            assert_eq!(origin_of(address).as_deref(), origin, "{address}");
+        }
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! array, `{` a beacon or an envelope; when the first line is an object by itself and
 //! more follows, it is a beacon a line.
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::body::Framing;
 use super::json::Fields;
 use super::{Envelope, Limits, ProtocolError, timestamp, type_name};
+use crate::clean::{Repairs, builtin};
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation, shown};
 
@@ -58,6 +59,13 @@ fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
 
 /// A text that opens with an object: that object alone, or the first line of several.
 fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
+    let may_be_envelope = text.contains("\"events\"");
+    if may_be_envelope
+        && let Ok(fields) = serde_json::from_str::<Fields<'_>>(text)
+        && let Some(events) = fields.get("events")
+    {
+        return enveloped(fields, events);
+    }
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let first = match values.next() {
         Some(first) => first.map_err(not_json)?.get(),
@@ -65,7 +73,11 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
     };
     let alone = values.byte_offset() >= text.len();
     match alone {
-        true if first.contains("\"events\"") => enveloped(first),
+        true if may_be_envelope => {
+            // Its keys must be texts, as an envelope's are.
+            let _: Fields<'_> = serde_json::from_str(first).map_err(not_json)?;
+            Ok(Items { envelope: Envelope::default(), texts: vec![first] })
+        }
         true => Ok(Items { envelope: Envelope::default(), texts: vec![first] }),
         false if text.lines().next().is_some_and(|line| line.trim() == first) => Ok(lines(text)),
         false => {
@@ -74,24 +86,22 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
     }
 }
 
-/// An object that may be an envelope; it is one when it has `events` itself.
-fn enveloped(text: &str) -> Result<Items<'_>, ProtocolError> {
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(not_json)?;
-    let Some(events) = fields.0.iter().find(|(name, _)| name == "events").map(|(_, raw)| *raw)
-    else {
-        return Ok(Items { envelope: Envelope::default(), texts: vec![text] });
-    };
+/// The beacons of an envelope: an object that has `events` itself.
+fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, ProtocolError> {
     let fields = fields.each_once().map_err(ProtocolError::Undecodable)?;
     if !events.get().starts_with('[') {
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }
     let mut envelope = Envelope::default();
-    for (field, raw) in fields {
-        let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
-        match (field.as_str(), value) {
-            ("events", _) | ("sent_at" | "device_id", Value::Null) => {}
-            ("sent_at", value) => envelope.sent_at = Some(sent_at(&value)?),
-            ("device_id", value) => envelope.device_id = Some(device_id(value)?),
+    // The beacons are read one by one, later: one that can't be read hurts no other.
+    for (field, raw) in fields.into_iter().filter(|(field, _)| field != "events") {
+        match field.as_str() {
+            "sent_at" => {
+                envelope.sent_at = value(raw, "time")?.map(|it| sent_at(&it)).transpose()?
+            }
+            "device_id" => {
+                envelope.device_id = value(raw, "device_id")?.map(device_id).transpose()?;
+            }
             _ => {
                 let message = format!("{} is not a field of an envelope", shown(&field));
                 return Err(undecodable_field(Code::UnknownField, &field, &message));
@@ -99,6 +109,15 @@ fn enveloped(text: &str) -> Result<Items<'_>, ProtocolError> {
         }
     }
     Ok(Items { envelope, texts: array(events.get())? })
+}
+
+/// The value of a field of the envelope, cleaned as a beacon's own `field` is; none where it
+/// stands for an absent one.
+fn value(raw: &RawValue, field: &str) -> Result<Option<Value>, ProtocolError> {
+    let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
+    let mut fields = Map::from_iter([(field.to_owned(), value)]);
+    builtin::beacon(&mut fields, &mut Repairs::default());
+    Ok(fields.remove(field).filter(|value| !value.is_null() && value != ""))
 }
 
 fn sent_at(value: &Value) -> Result<chrono::DateTime<chrono::Utc>, ProtocolError> {
@@ -193,9 +212,9 @@ mod tests {
             (r#"{"events":{}}"#, "events must be an array"),
             (r#"{"events":[{"name":"a"}],"events":[{"name":"b"}]}"#, "events comes twice"),
             (r#"{"events":[],"batch":1}"#, "batch is not a field of an envelope"),
-            (r#"{"events":[],"device_id":1}"#, "device_id must be a string, not a number"),
+            (r#"{"events":[],"device_id":true}"#, "device_id must be a string, not a boolean"),
             (
-                r#"{"events":[],"device_id":""}"#,
+                r#"{"events":[],"device_id":"a\nb"}"#,
                 "device_id must have 1 to 128 printable characters",
             ),
             (
@@ -210,11 +229,46 @@ mod tests {
     }
 
     #[test]
+    fn an_envelope_is_cleaned_as_its_beacons_are() {
+        for (device_id, sent_at) in [
+            (r#"" 4711\ufeff ""#, r#""1795000000123""#),
+            ("4711", "1795000000.123"),
+            (r#""4711""#, "1795000000123000"),
+        ] {
+            let text = format!(r#"{{"device_id":{device_id},"sent_at":{sent_at},"events":[]}}"#);
+            let Items { envelope, .. } =
+                items(&text, Framing::Unstated, &Limits::default()).unwrap();
+            assert_eq!(envelope.device_id, DeviceId::parse("4711".to_owned()), "{text}");
+            assert_eq!(envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123, "{text}");
+        }
+        let text = r#"{"device_id":"","sent_at":"","events":[]}"#;
+        let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
+        assert_eq!(items.envelope, Envelope::default());
+    }
+
+    #[test]
+    fn a_beacon_of_an_envelope_is_no_matter_of_its_neighbours() {
+        let odd = [r#"{"title":"cut \ud83d"}"#, r#"{"$serde_json::private::Number":"x"}"#];
+        let text = format!(r#"{{"events":[{{"name":"a"}},{}]}}"#, odd.join(","));
+        let items = items(&text, Framing::Unstated, &Limits::default()).unwrap();
+        assert_eq!(items.texts, [r#"{"name":"a"}"#, odd[0], odd[1]]);
+    }
+
+    #[test]
     fn an_envelope_holds_for_its_beacons() {
         let text = r#"{"sent_at":1795000000123,"device_id":"d","events":[{}]}"#;
         let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
         assert_eq!(items.envelope.device_id, DeviceId::parse("d".to_owned()));
         assert_eq!(items.envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123);
+    }
+
+    #[test]
+    fn a_beacon_that_cannot_be_read_hurts_no_other_of_its_envelope() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        for odd in [r#"{"title":"cut \ud83d"}"#, &deep] {
+            let text = format!(r#"{{"events":[{odd},{{"name":"a"}}]}}"#);
+            assert_eq!(cut(Framing::Unstated, &text).unwrap(), [odd, r#"{"name":"a"}"#]);
+        }
     }
 
     #[test]

@@ -6,19 +6,27 @@
 use serde_json::{Map, Number, Value};
 
 use super::{Beacon, WRITE_KEY};
-use crate::failed::{Code, Violation, shown};
+use crate::failed::{Code, Violation, pointer_step, shown};
 
 /// The smallest transparent GIF, 43 bytes.
 pub const GIF: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
 
-/// Reads a query, without its question mark. Its write key is no field.
+/// The parameter by which scripts keep a cache from answering.
+const CACHE_BUSTER: &str = "_";
+
+/// Reads a query, without its question mark. Its write key is no field, nor is `_`.
 pub fn beacon(query: &str) -> Result<Beacon, Violation> {
     let mut fields = Map::new();
-    for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != WRITE_KEY)
+    for (key, value) in form_urlencoded::parse(query.as_bytes())
+        .filter(|(key, _)| key != WRITE_KEY && key != CACHE_BUSTER)
     {
         let comes_twice = || {
             let message = format!("{} comes twice", shown(&key));
-            Violation::of_field(Code::DuplicateField, &key, message)
+            let mut twice = Violation::of_field(Code::DuplicateField, &key, message);
+            if let Some((object @ ("props" | "metadata"), inner)) = key.split_once('.') {
+                twice.pointer = pointer_step(object) + &pointer_step(inner);
+            }
+            twice
         };
         let (object, inner) = match key.split_once('.') {
             Some((object @ ("props" | "metadata"), inner)) => (object, inner),
@@ -76,7 +84,7 @@ mod tests {
                 "seq=-1&time=2026-11-18T11:06:40Z",
                 json!({"seq": "-1", "time": "2026-11-18T11:06:40Z"}),
             ),
-            ("key=pk_1&a=1", json!({"a": "1"})),
+            ("key=pk_1&a=1&_=1795000000123", json!({"a": "1"})),
         ];
         for (query, expected) in cases {
             assert_eq!(Value::Object(beacon(query).unwrap().fields), expected, "{query}");
@@ -85,15 +93,20 @@ mod tests {
 
     #[test]
     fn a_parameter_that_comes_twice_is_refused_by_name() {
-        for (query, field) in [
-            ("name=a&name=a", "name"),
-            ("props.x=1&props.x=2", "props.x"),
-            ("props=x&props.y=1", "props.y"),
-            ("props.y=1&props=x", "props"),
+        for (query, field, pointer) in [
+            ("name=a&name=a", "name", "/name"),
+            ("props.x=1&props.x=2", "props.x", "/props/x"),
+            ("props.x/y=1&props.x/y=2", "props.x/y", "/props/x~1y"),
+            ("a.b=1&a.b=2", "a.b", "/a.b"),
+            ("props=x&props.y=1", "props.y", "/props/y"),
+            ("props.y=1&props=x", "props", "/props"),
         ] {
             let violation = beacon(query).unwrap_err();
             assert_eq!(violation.message, format!("{field} comes twice"));
-            assert_eq!(violation.code, Code::DuplicateField);
+            assert_eq!(
+                (violation.code, violation.pointer.as_str()),
+                (Code::DuplicateField, pointer)
+            );
         }
     }
 

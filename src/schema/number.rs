@@ -22,8 +22,8 @@ impl<'a> Decimal<'a> {
             Some(text) => (true, text),
             None => (false, text),
         };
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let (mantissa, exponent) = cut(text, b"eE").unwrap_or((text, ""));
+        let (whole, fraction) = cut(mantissa, b".").unwrap_or((mantissa, ""));
         let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
         let (runs, point) = match (whole, fraction) {
             ("", "") => return Self { negative: false, runs: ["", ""], point: 0 },
@@ -138,6 +138,12 @@ impl PartialEq for Decimal<'_> {
 
 impl Eq for Decimal<'_> {}
 
+/// What stands before and behind the first of `bytes`; quicker on short texts than a search.
+fn cut<'a>(text: &'a str, bytes: &[u8]) -> Option<(&'a str, &'a str)> {
+    let at = text.bytes().position(|byte| bytes.contains(&byte))?;
+    Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
+}
+
 fn length(text: &str) -> i64 {
     i64::try_from(text.len()).unwrap_or(i64::MAX)
 }
@@ -146,6 +152,7 @@ fn length(text: &str) -> i64 {
 fn saturated(exponent: &str) -> i64 {
     const MOST: i64 = i64::MAX / 4;
     match exponent.parse::<i64>() {
+        _ if exponent.is_empty() => 0,
         Ok(exponent) => exponent.clamp(-MOST, MOST),
         Err(_) if exponent.starts_with('-') => -MOST,
         Err(_) => MOST,

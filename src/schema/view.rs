@@ -61,7 +61,13 @@ impl View<'_> {
         match self {
             Self::Null => Types::NULL,
             Self::Bool(_) => Types::BOOLEAN,
-            Self::Number(text) if Decimal::read(text).is_integer() => Types::INTEGER,
+            // Most are written without a point or an exponent.
+            Self::Number(text)
+                if !text.bytes().any(|byte| b".eE".contains(&byte))
+                    || Decimal::read(text).is_integer() =>
+            {
+                Types::INTEGER
+            }
             Self::Number(_) => Types::FRACTION,
             Self::String(_) => Types::STRING,
             Self::Array(_) => Types::ARRAY,

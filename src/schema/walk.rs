@@ -4,6 +4,7 @@
 //! which the build limits. Whether a document is valid and what is wrong with it are found
 //! by the same code; a mere verdict stops at the first fault and makes no sentences.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -62,21 +63,38 @@ impl Findings {
 
 /// Every rule of `schema` that `value` breaks, up to [`Violations::MAX`].
 pub fn violations(schema: &Schema, value: View<'_>) -> Vec<Violation> {
-    let mut walk = Walk { schema, findings: Findings::Faults(Vec::new()) };
+    let left = Cell::new(MAX_STEPS);
+    let mut walk = Walk { schema, left: &left, findings: Findings::Faults(Vec::new()) };
     walk.node(0, value, &Path::Root);
+    if left.get() == 0 {
+        walk.findings = Findings::Faults(Vec::new());
+        let sentence = format_args!("takes more than {MAX_STEPS} steps to check");
+        walk.note(&Path::Root, None, Code::TooComplex, "steps", sentence);
+    }
     match walk.findings {
         Findings::Faults(faults) => faults,
         Findings::Verdict { .. } => Vec::new(),
     }
 }
 
+/// The most steps of one walk, a node of the schema at a place of the document each: a large
+/// beacon takes some ten thousand, a schema whose alternatives hold themselves any number.
+const MAX_STEPS: u32 = 500_000;
+
 struct Walk<'a> {
     schema: &'a Schema,
+    /// The steps that are left to this walk and those inside of it.
+    left: &'a Cell<u32>,
     findings: Findings,
 }
 
 impl Walk<'_> {
     fn node(&mut self, id: NodeId, value: View<'_>, path: &Path<'_>) {
+        match self.left.get().checked_sub(1) {
+            Some(left) => self.left.set(left),
+            // There is no telling; the whole walk will say so.
+            None => return,
+        }
         for rule in self.schema.node(id) {
             if self.findings.are_complete() {
                 return;
@@ -243,7 +261,7 @@ impl Walk<'_> {
     /// Whether `value` is valid against a node.
     fn accepts(&self, id: NodeId, value: View<'_>) -> bool {
         let findings = Findings::Verdict { valid: true };
-        let mut walk = Walk { schema: self.schema, findings };
+        let mut walk = Walk { schema: self.schema, left: self.left, findings };
         walk.node(id, value, &Path::Root);
         !walk.findings.are_complete()
     }

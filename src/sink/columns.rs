@@ -3,170 +3,120 @@
 //! Flat snake_case; an absent value is left out. The README lists them for analysts: a
 //! column changes together with its line there.
 
-use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
-use serde_with_macros::skip_serializing_none;
+use chrono::Timelike;
+use serde_json::Value;
 
-use super::record::{Received, VERSION, milliseconds, milliseconds_if_any};
-use crate::clean::Repairs;
-use crate::enrich::local::DayPart;
-use crate::enrich::referrer::Medium;
-use crate::enrich::user_agent::DeviceClass;
-use crate::enrich::{Enriched, bot};
-use crate::event::{DeviceId, Event, EventId, EventName, Level};
-use crate::privacy::{Consent, Reason};
+use super::line::Line;
+use super::record::VERSION;
+use crate::context::Geo;
+use crate::enrich::{Enriched, Facts};
+use crate::event::{DeviceId, Event};
+use crate::privacy::Reason;
 use crate::route::SampleRate;
 
-/// One event's record.
-#[skip_serializing_none]
-#[derive(Serialize)]
-pub(super) struct EventColumns<'a> {
-    v: u32,
-    event_id: EventId,
-    tenant: &'a str,
-    name: &'a EventName,
-    level: Option<Level>,
-    schema_version: Option<&'static str>,
-    #[serde(serialize_with = "milliseconds")]
-    occurred_at: DateTime<Utc>,
-    #[serde(flatten)]
-    received: Received<'a>,
-    #[serde(serialize_with = "milliseconds_if_any")]
-    client_time: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "milliseconds_if_any")]
-    sent_at: Option<DateTime<Utc>>,
-    clock_skew_ms: Option<i64>,
-    utc_offset_minutes: Option<i32>,
-    local_hour: Option<u32>,
-    day_part: Option<DayPart>,
-    event_index: usize,
-    seq: Option<u64>,
-    device_id: Option<&'a DeviceId>,
-    previous_device_id: Option<&'a DeviceId>,
-    new_visitor: Option<bool>,
-    client_session_id: Option<&'a str>,
-    user_id: Option<&'a str>,
-    consent: Option<Consent>,
-    stripped: Option<Reason>,
-    browser: Option<&'a str>,
-    browser_version: Option<&'a str>,
-    os: Option<&'a str>,
-    os_version: Option<&'a str>,
-    device_class: Option<DeviceClass>,
-    device_model: Option<&'a str>,
-    bot: Option<bool>,
-    bot_reason: Option<bot::Reason>,
-    bot_name: Option<&'a str>,
-    build: Option<&'a str>,
-    url: Option<&'a str>,
-    url_host: Option<&'a str>,
-    url_path: Option<&'a str>,
-    title: Option<&'a str>,
-    referrer: Option<&'a str>,
-    referrer_host: Option<&'a str>,
-    referrer_medium: Option<Medium>,
-    referrer_source: Option<&'static str>,
-    referrer_term: Option<&'a str>,
-    utm_source: Option<&'a str>,
-    utm_medium: Option<&'a str>,
-    utm_campaign: Option<&'a str>,
-    utm_term: Option<&'a str>,
-    utm_content: Option<&'a str>,
-    utm_id: Option<&'a str>,
-    click_id: Option<&'a str>,
-    click_id_network: Option<&'static str>,
-    screen_width: Option<u32>,
-    screen_height: Option<u32>,
-    viewport_width: Option<u32>,
-    viewport_height: Option<u32>,
-    language: Option<&'a str>,
-    repairs: Option<&'a Repairs>,
-    sample_rate: Option<f64>,
-    props: Option<&'a Map<String, Value>>,
-    metadata: Option<&'a Map<String, Value>>,
-    #[serde(flatten)]
-    lifted: Lifted<'a>,
-}
-
-impl<'a> EventColumns<'a> {
-    /// The columns of `enriched`, of which its route takes the share `sample`.
-    pub(super) fn of(enriched: &'a Enriched<'_>, sample: Option<SampleRate>) -> Self {
-        let Enriched { event, facts, occurred, local, visit, .. } = enriched;
-        let (referrer, click_id) = (visit.referrer.as_ref(), visit.campaign.click_id.as_ref());
-        let identifying = enriched.stripped.is_none();
-        Self {
-            v: VERSION,
-            event_id: event.id,
-            tenant: &facts.tenant.name,
-            name: &event.name,
-            level: event.level,
-            schema_version: event.schema.map(|schema| schema.version),
-            occurred_at: occurred.at,
-            received: Received::of(facts, enriched.stripped),
-            client_time: event.client_time,
-            sent_at: event.sent_at,
-            clock_skew_ms: occurred.clock_skew_ms,
-            utc_offset_minutes: local.map(|local| local.utc_offset_minutes),
-            local_hour: local.map(|local| local.hour),
-            day_part: local.map(|local| local.day_part),
-            event_index: enriched.event_index,
-            seq: event.seq,
-            device_id: event.device_id.as_ref(),
-            previous_device_id: enriched.previous_device_id.as_ref(),
-            new_visitor: enriched.new_visitor,
-            client_session_id: event.client_session_id.as_deref().filter(|_| identifying),
-            user_id: event.user_id.as_deref().filter(|_| identifying),
-            consent: event.consent,
-            stripped: enriched.stripped,
-            browser: facts.agent.browser.as_deref(),
-            browser_version: facts.agent.browser_version.as_deref(),
-            os: facts.agent.os,
-            os_version: facts.agent.os_version.as_deref(),
-            device_class: facts.agent.device_class,
-            device_model: facts.agent.device_model.as_deref(),
-            bot: facts.bot.is_some().then_some(true),
-            bot_reason: facts.bot.as_ref().map(|bot| bot.reason),
-            bot_name: facts.bot.as_ref().and_then(|bot| bot.name.as_deref()),
-            build: event.build.as_deref(),
-            url: event.url.as_deref(),
-            url_host: visit.host.as_deref(),
-            url_path: visit.path.as_deref(),
-            title: event.title.as_deref(),
-            referrer: event.referrer.as_deref(),
-            referrer_host: referrer.map(|referrer| referrer.host.as_str()),
-            referrer_medium: referrer.map(|referrer| referrer.medium),
-            referrer_source: referrer.and_then(|referrer| referrer.source),
-            referrer_term: referrer.and_then(|referrer| referrer.term.as_deref()),
-            utm_source: visit.campaign.source.as_deref(),
-            utm_medium: visit.campaign.medium.as_deref(),
-            utm_campaign: visit.campaign.campaign.as_deref(),
-            utm_term: visit.campaign.term.as_deref(),
-            utm_content: visit.campaign.content.as_deref(),
-            utm_id: visit.campaign.id.as_deref(),
-            click_id: click_id.map(|click| click.value.as_str()),
-            click_id_network: click_id.map(|click| click.network),
-            screen_width: event.screen.map(|size| size.width),
-            screen_height: event.screen.map(|size| size.height),
-            viewport_width: event.viewport.map(|size| size.width),
-            viewport_height: event.viewport.map(|size| size.height),
-            language: event.language.as_deref(),
-            repairs: Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()),
-            sample_rate: sample.map(SampleRate::share),
-            props: event.props.as_ref(),
-            metadata: event.metadata.as_ref(),
-            lifted: Lifted(event),
-        }
+/// The columns of `enriched`, of which its route takes the share `sample`.
+pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> Line {
+    let Enriched { event, facts, occurred, local, visit, stripped, .. } = enriched;
+    let (agent, bot, campaign) = (&facts.agent, facts.bot.as_ref(), &visit.campaign);
+    let identifying = stripped.is_none();
+    let (referrer, click_id) = (visit.referrer.as_ref(), campaign.click_id.as_ref());
+    let mut line = Line::new();
+    line.json("v", Some(VERSION));
+    line.json("event_id", Some(event.id));
+    line.text("tenant", Some(&facts.tenant.name));
+    line.text("name", Some(event.name.as_str()));
+    line.json("level", event.level);
+    line.text("schema_version", event.schema.map(|schema| schema.version));
+    line.time("occurred_at", Some(occurred.at));
+    received(&mut line, facts, *stripped);
+    line.time("client_time", event.client_time);
+    line.time("sent_at", event.sent_at);
+    line.json("clock_skew_ms", occurred.clock_skew_ms);
+    line.json("utc_offset_minutes", local.map(|local| local.utc_offset_minutes));
+    line.json("local_hour", local.map(|local| local.hour));
+    line.json("day_part", local.map(|local| local.day_part));
+    line.json("event_index", Some(enriched.event_index));
+    line.json("seq", event.seq.filter(|_| identifying));
+    line.text("device_id", event.device_id.as_ref().map(DeviceId::as_str));
+    line.text("previous_device_id", enriched.previous_device_id.as_ref().map(DeviceId::as_str));
+    line.json("new_visitor", enriched.new_visitor);
+    line.text("client_session_id", told(&event.client_session_id, *stripped));
+    line.text("user_id", told(&event.user_id, *stripped));
+    line.json("consent", event.consent);
+    line.json("stripped", *stripped);
+    line.text("browser", agent.browser.as_deref());
+    line.text("browser_version", version(&agent.browser_version, *stripped));
+    line.text("os", agent.os);
+    line.text("os_version", version(&agent.os_version, *stripped));
+    line.json("device_class", agent.device_class);
+    line.text("device_model", told(&agent.device_model, *stripped));
+    line.json("bot", bot.map(|_| true));
+    line.json("bot_reason", bot.map(|bot| bot.reason));
+    line.text("bot_name", bot.and_then(|bot| bot.name.as_deref()));
+    line.text("build", event.build.as_deref());
+    line.text("url", event.url.as_deref());
+    line.text("url_host", visit.host.as_deref());
+    line.text("url_path", visit.path.as_deref());
+    line.text("title", event.title.as_deref());
+    line.text("referrer", event.referrer.as_deref());
+    line.text("referrer_host", referrer.map(|referrer| referrer.host.as_str()));
+    line.json("referrer_medium", referrer.map(|referrer| referrer.medium));
+    line.text("referrer_source", referrer.and_then(|referrer| referrer.source));
+    line.text("referrer_term", referrer.and_then(|referrer| referrer.term.as_deref()));
+    line.text("utm_source", campaign.source.as_deref());
+    line.text("utm_medium", campaign.medium.as_deref());
+    line.text("utm_campaign", campaign.campaign.as_deref());
+    line.text("utm_term", campaign.term.as_deref());
+    line.text("utm_content", campaign.content.as_deref());
+    line.text("utm_id", campaign.id.as_deref());
+    line.text("click_id", click_id.map(|click| click.value.as_str()));
+    line.text("click_id_network", click_id.map(|click| click.network));
+    let (screen, viewport) =
+        (event.screen.filter(|_| identifying), event.viewport.filter(|_| identifying));
+    line.json("screen_width", screen.map(|size| size.width));
+    line.json("screen_height", screen.map(|size| size.height));
+    line.json("viewport_width", viewport.map(|size| size.width));
+    line.json("viewport_height", viewport.map(|size| size.height));
+    line.text("language", event.language.as_deref());
+    line.json("repairs", Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()));
+    line.json("sample_rate", sample.map(SampleRate::share));
+    line.json("props", event.props.as_ref());
+    line.json("metadata", event.metadata.as_ref());
+    for (key, value) in lifted(event) {
+        line.json(&format!("metadata_{key}"), Some(value));
     }
+    line
 }
 
-/// The members of `metadata` that the event's schema lifts into columns: `metadata_KEY`.
-struct Lifted<'a>(&'a Event);
+/// The columns of a request's facts, which events and failed events share, without what
+/// identifies where it is to be left out.
+pub(super) fn received(line: &mut Line, facts: &Facts<'_>, stripped: Option<Reason>) {
+    line.time("received_at", Some(facts.received_at));
+    line.date("date", facts.received_at);
+    line.json("hour", Some(facts.received_at.hour()));
+    line.text("ip", told(&facts.ip, stripped));
+    line.text("user_agent", told(&facts.user_agent, stripped));
+    let Geo { country, region, city, continent, timezone, colo, asn, as_organization } = &facts.geo;
+    line.text("country", country.as_deref());
+    line.text("region", told(region, stripped));
+    line.text("city", told(city, stripped));
+    line.text("continent", continent.as_deref());
+    line.text("timezone", told(timezone, stripped));
+    line.text("colo", told(colo, stripped));
+    line.json("asn", asn.filter(|_| stripped.is_none()));
+    line.text("as_organization", told(as_organization, stripped));
+}
 
-impl Serialize for Lifted<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(event) = self;
-        serializer.collect_map(lifted(event).map(|(key, value)| (format!("metadata_{key}"), value)))
+/// A text that identifies, unless such are to be left out.
+fn told(text: &Option<String>, stripped: Option<Reason>) -> Option<&str> {
+    text.as_deref().filter(|_| stripped.is_none())
+}
+
+/// A version, of which only the first number is told where identifiers are to be left out.
+fn version(version: &Option<String>, stripped: Option<Reason>) -> Option<&str> {
+    match stripped {
+        None => version.as_deref(),
+        Some(_) => version.as_deref()?.split('.').next(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where records go: streams, their calls, and what becomes of each record.
 //!
-//! `record` makes the bytes from an event's `columns`, `pack` puts several into what a stream takes as one, `batch`
+//! `record` makes the `line` of an event from its `columns`, `pack` puts several into what a stream takes as one, `batch`
 //! groups those into calls, `service` tells the services apart, of which `firehose` and
 //! `kinesis` speak the protocols, `sigv4` signs, `delivery` decides what is sent, retried
 //! or given back, and `health` remembers how a stream has been of late.
@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod firehose;
 pub mod health;
 pub mod kinesis;
+mod line;
 pub mod pack;
 pub mod record;
 pub mod service;

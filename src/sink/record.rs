@@ -3,16 +3,13 @@
 //! A record is made once and then only moved, so that what is retried is what was
 //! refused, to the byte. Columns are flat snake_case; an absent value is left out.
 
-use chrono::{DateTime, SecondsFormat, Timelike, Utc};
-use serde::{Serialize, Serializer};
-use serde_with_macros::skip_serializing_none;
+use serde::Deserialize;
 
-use super::columns::{EventColumns, lifted};
-use crate::context::Geo;
+use super::columns::{self, lifted};
+use super::line::Line;
 use crate::enrich::{Enriched, Facts};
 use crate::event::{DeviceId, Event, EventId};
-use crate::failed::{Code, FailedEvent, Form, Stage, Violations};
-use crate::privacy::Reason;
+use crate::failed::FailedEvent;
 use crate::route::SampleRate;
 
 /// The version of the columns, in each record's `v`.
@@ -87,7 +84,8 @@ impl Record {
         sample: Option<SampleRate>,
     ) -> Result<Self, RecordError> {
         let event = &enriched.event;
-        let record = Self::line(PartitionKey::of_event(event), &EventColumns::of(enriched, sample));
+        let record =
+            Self::of_line(PartitionKey::of_event(event), columns::of_event(enriched, sample));
         record.map(|record| Self { partition: partition(event), ..record })
     }
 
@@ -101,45 +99,25 @@ impl Record {
             parts.push(&[]);
         }
         let count = parts.len();
-        let device_id = failed.envelope.device_id.as_ref();
-        let whole = |bytes| if count == 1 { printable(bytes) } else { None };
         parts
             .iter()
             .zip(1_usize..)
             .map(|(bytes, part)| {
-                let first = &failed.violations.first;
-                let columns = FailedColumns {
-                    v: VERSION,
-                    event_id: failed.event_id,
-                    tenant: &failed.tenant,
-                    name: failed.name.as_deref(),
-                    received: Received::of(facts, failed.stripped),
-                    sent_at: failed.envelope.sent_at,
-                    device_id: device_id.filter(|_| failed.stripped.is_none()),
-                    stripped: failed.stripped,
-                    schema_id: failed.schema.map(|schema| schema.id),
-                    schema_version: failed.schema.map(|schema| schema.version),
-                    stage: failed.stage,
-                    code: first.code,
-                    pointer: &first.pointer,
-                    message: &first.message,
-                    violations: &failed.violations,
-                    original_form: failed.original.form,
-                    original_bytes: failed.original.bytes.len(),
-                    original: whole(bytes),
-                    original_base64: whole(bytes).is_none().then(|| base64(bytes)),
-                    part: (count > 1).then_some(part),
-                    parts: (count > 1).then_some(count),
-                };
-                Self::line(PartitionKey::of_id(failed.event_id), &columns)
+                let part = (count > 1).then_some((part, count));
+                Self::of_line(
+                    PartitionKey::of_id(failed.event_id),
+                    failed_columns(failed, facts, bytes, part),
+                )
             })
             .collect()
     }
 
-    fn line(key: PartitionKey, columns: &impl Serialize) -> Result<Self, RecordError> {
-        let mut bytes =
-            serde_json::to_vec(columns).map_err(|error| RecordError::NotJson(error.to_string()))?;
-        bytes.push(b'\n');
+    fn of_line(key: PartitionKey, line: Line) -> Result<Self, RecordError> {
+        let bytes = line.end().map_err(|error| RecordError::NotJson(error.to_string()))?;
+        Self::of_bytes(key, bytes)
+    }
+
+    fn of_bytes(key: PartitionKey, bytes: Vec<u8>) -> Result<Self, RecordError> {
         match bytes.len() {
             0..=MAX_BYTES => Ok(Self { bytes, key, partition: String::new() }),
             bytes => Err(RecordError::TooLarge { bytes }),
@@ -157,10 +135,56 @@ impl Record {
         &self.partition
     }
 
+    /// The name of its event, where it is an event's.
+    pub fn event_name(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        serde_json::from_slice::<Named>(&self.bytes).ok().map(|named| named.name)
+    }
+
     /// The key that it goes under, where its stream has shards.
     pub fn key(&self) -> &PartitionKey {
         &self.key
     }
+}
+
+/// The columns of the part of a failed event that has these `bytes` of its original.
+fn failed_columns(
+    failed: &FailedEvent,
+    facts: &Facts<'_>,
+    bytes: &[u8],
+    part: Option<(usize, usize)>,
+) -> Line {
+    let FailedEvent { envelope, stripped, schema, violations, original, .. } = failed;
+    let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
+    let text = if part.is_none() { printable(bytes) } else { None };
+    let mut line = Line::new();
+    line.json("v", Some(VERSION));
+    line.json("event_id", Some(failed.event_id));
+    line.text("tenant", Some(&failed.tenant));
+    line.text("name", failed.name.as_deref());
+    columns::received(&mut line, facts, *stripped);
+    line.time("sent_at", envelope.sent_at);
+    line.text("device_id", device_id.map(DeviceId::as_str));
+    line.json("stripped", *stripped);
+    line.text("schema_id", schema.map(|schema| schema.id));
+    line.text("schema_version", schema.map(|schema| schema.version));
+    line.json("stage", Some(failed.stage));
+    line.json("code", Some(violations.first.code));
+    line.text("pointer", Some(&violations.first.pointer));
+    line.text("message", Some(&violations.first.message));
+    line.json("violations", Some(violations));
+    line.json("repairs", Some(&failed.repairs).filter(|repairs| !repairs.is_empty()));
+    line.json("original_form", Some(original.form));
+    line.json("original_bytes", Some(original.bytes.len().max(original.withheld)));
+    line.json("original_withheld", (original.withheld > 0).then_some(true));
+    line.text("original", text.filter(|_| original.withheld == 0));
+    line.text("original_base64", text.is_none().then(|| base64(bytes)).as_deref());
+    line.json("part", part.map(|(part, _)| part));
+    line.json("parts", part.map(|(_, parts)| parts));
+    line
 }
 
 fn partition(event: &Event) -> String {
@@ -178,99 +202,21 @@ fn base64(bytes: &[u8]) -> String {
     base64_simd::STANDARD.encode_to_string(bytes)
 }
 
-#[skip_serializing_none]
-#[derive(Serialize)]
-struct FailedColumns<'a> {
-    v: u32,
-    event_id: EventId,
-    tenant: &'a str,
-    name: Option<&'a str>,
-    #[serde(flatten)]
-    received: Received<'a>,
-    #[serde(serialize_with = "milliseconds_if_any")]
-    sent_at: Option<DateTime<Utc>>,
-    device_id: Option<&'a DeviceId>,
-    stripped: Option<Reason>,
-    schema_id: Option<&'static str>,
-    schema_version: Option<&'static str>,
-    stage: Stage,
-    code: Code,
-    pointer: &'a str,
-    message: &'a str,
-    violations: &'a Violations,
-    original_form: Form,
-    original_bytes: usize,
-    original: Option<&'a str>,
-    original_base64: Option<String>,
-    part: Option<usize>,
-    parts: Option<usize>,
-}
-
-/// The columns of a request's facts, which events and failed events share.
-#[skip_serializing_none]
-#[derive(Serialize)]
-pub(super) struct Received<'a> {
-    #[serde(serialize_with = "milliseconds")]
-    received_at: DateTime<Utc>,
-    #[serde(serialize_with = "date")]
-    date: DateTime<Utc>,
-    hour: u32,
-    ip: Option<&'a str>,
-    user_agent: Option<&'a str>,
-    #[serde(flatten)]
-    geo: &'a Geo,
-}
-
-impl<'a> Received<'a> {
-    /// The facts, without what identifies where it is to be left out.
-    pub(super) fn of(facts: &'a Facts<'_>, stripped: Option<Reason>) -> Self {
-        let identifying = stripped.is_none();
-        Self {
-            received_at: facts.received_at,
-            date: facts.received_at,
-            hour: facts.received_at.hour(),
-            ip: facts.ip.as_deref().filter(|_| identifying),
-            user_agent: facts.user_agent.as_deref().filter(|_| identifying),
-            geo: &facts.geo,
-        }
-    }
-}
-
-pub(super) fn milliseconds<S: Serializer>(
-    time: &DateTime<Utc>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
-pub(super) fn milliseconds_if_any<S: Serializer>(
-    time: &Option<DateTime<Utc>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => milliseconds(time, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn date<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&time.date_naive())
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::net::IpAddr;
 
+    use chrono::DateTime;
     use insta::assert_snapshot;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::clean::Repairs;
     use crate::config::Config;
-    use crate::context::RequestContext;
+    use crate::context::{Geo, RequestContext};
     use crate::enrich;
     use crate::event::EventIds;
-    use crate::failed::{Original, Violation};
+    use crate::failed::{Code, Form, Original, Stage, Violation};
     use crate::protocol::{Envelope, timestamp};
     use crate::validate;
 
@@ -280,7 +226,8 @@ pub(crate) mod tests {
     }
 
     fn line(text: &str) -> Result<Record, RecordError> {
-        Record::line(PartitionKey(text.to_owned()), &text)
+        let bytes = serde_json::to_string(text).unwrap() + "\n";
+        Record::of_bytes(PartitionKey(text.to_owned()), bytes.into_bytes())
     }
 
     pub(crate) fn context() -> RequestContext {
@@ -362,7 +309,8 @@ pub(crate) mod tests {
             violations: Violation::whole(Code::BadJson, "beacon is not JSON").into(),
             envelope: Envelope::default(),
             stripped: None,
-            original: Original { bytes: bytes.to_vec(), form: Form::Beacon },
+            repairs: Repairs::default(),
+            original: Original::new(bytes, Form::Beacon),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What Firehose bills for a byte that is sent, by events a batch and size of a pack.
 //!
 //! `cargo bench --profile dev --bench billing` prints it; it counts, and so needs no
-//! optimized build. A shop's beacons go through the pipeline, so that the lines are those
-//! that are really sent; chance mixes them, from a fixed seed.
+//! optimized build. Shops' beacons go through the pipeline, so that the lines are those
+//! that are really sent; a batch is one visitor's, and chance mixes both, from a fixed seed.
 
 use std::net::IpAddr;
 
@@ -38,8 +38,41 @@ impl Chance {
     }
 }
 
+/// Whoever sends a batch: its events have one site, one browser and one way there.
+struct Visitor {
+    site: String,
+    device_id: String,
+    referrer: Option<String>,
+    user_agent: &'static str,
+}
+
+impl Visitor {
+    fn any(chance: &mut Chance) -> Self {
+        const USER_AGENTS: [&str; 4] = [
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 \
+             (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 \
+             (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0",
+            "Mozilla/5.0 (Linux; Android 14; SM-S918B Build/UP1A.231005.007; wv) AppleWebKit/537.36 \
+             (KHTML, like Gecko) Version/4.0 Chrome/141.0.7390.43 Mobile Safari/537.36 \
+             Instagram 401.0.0.48.79 Android (34/14; 450dpi; 1080x2106; samsung; SM-S918B)",
+        ];
+        let campaign = format!("?utm_source=newsletter&utm_campaign={}", chance.letters(6, 24));
+        let site = format!("https://{}.example/{}", chance.letters(4, 24), chance.letters(2, 40));
+        let referrer = match chance.below(3) {
+            0 => None,
+            1 => Some("https://www.google.com/".to_owned()),
+            _ => Some(format!("{site}/{}{campaign}", chance.letters(4, 60))),
+        };
+        let user_agent = USER_AGENTS.get(chance.below(4)).copied().unwrap_or_default();
+        let device_id = "4a1d7bb2-7c57-4a3c-9a55-6a2f0a9f6d11".to_owned();
+        Self { site, device_id, referrer, user_agent }
+    }
+}
+
 /// A beacon of a shop: what visitors do most comes most.
-fn beacon(chance: &mut Chance) -> Value {
+fn beacon(chance: &mut Chance, visitor: &Visitor) -> Value {
     const WEIGHTS: [usize; 10] = [22, 20, 18, 12, 8, 6, 5, 4, 3, 2];
     let mut left = chance.below(WEIGHTS.iter().sum());
     let kind = WEIGHTS.iter().position(|weight| {
@@ -47,7 +80,7 @@ fn beacon(chance: &mut Chance) -> Value {
         left = left.saturating_sub(*weight);
         here
     });
-    let page = format!("https://shop.example/{}/{}", chance.letters(4, 20), chance.letters(8, 60));
+    let page = format!("{}/{}", visitor.site, chance.letters(8, 60));
     let title = chance.letters(15, 80);
     let sku = chance.letters(8, 14);
     let items = |count: usize| -> Vec<Value> {
@@ -61,7 +94,7 @@ fn beacon(chance: &mut Chance) -> Value {
         Some(2) => (
             "click",
             "low",
-            json!({"selector": "main > div.grid > a.card:nth-child(3)", "text": title, "x": 412, "y": 1_204}),
+            json!({"target": "grid.card", "selector": "main > div.grid > a.card:nth-child(3)", "text": title, "x": 412}),
         ),
         Some(3) => {
             ("item_view", "mid", json!({"item": items(1), "list": "related", "position": 4}))
@@ -97,25 +130,22 @@ fn beacon(chance: &mut Chance) -> Value {
     };
     json!({
         "name": name, "level": level, "props": props,
-        "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "4a1d7bb2-7c57-4a3c-9a55-6a2f0a9f6d11",
+        "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": visitor.device_id,
         "session_id": "0b7f1f0e-2d62-4d2e-8d3b-4df6f9b6f0aa", "time": 1_795_000_000_000_i64, "seq": chance.below(400),
-        "build": "2026.11.2", "url": page, "title": title, "referrer": "https://www.search.example/",
+        "build": "2026.11.2", "url": page, "title": title, "referrer": visitor.referrer,
         "screen": "1920x1080", "viewport": "1512x861", "language": "de-CH",
     })
 }
 
 /// The bytes of the lines that `count` beacons become.
 fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
-    let beacons: Vec<Value> = (0..count).map(|_| beacon(chance)).collect();
+    let visitor = Visitor::any(chance);
+    let beacons: Vec<Value> = (0..count).map(|_| beacon(chance, &visitor)).collect();
     let bytes = Value::from(beacons).to_string().into_bytes();
     let context = RequestContext {
         received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap_or_default(),
         ip: Some(IpAddr::from([203, 0, 113, 77])),
-        user_agent: Some(
-            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 \
-             (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
-                .to_owned(),
-        ),
+        user_agent: Some(visitor.user_agent.to_owned()),
         geo: Geo {
             country: Some("CH".to_owned()),
             region: Some("Zürich".to_owned()),

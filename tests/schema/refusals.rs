@@ -1,8 +1,10 @@
 //! What the compiler refuses, and where it says that the mistake is.
 
+use headwater::failed::Code;
 use serde_json::{Value, json};
 
 use crate::compile;
+use crate::oracle::ours;
 
 #[test]
 fn a_mistake_is_told_with_its_place_and_keyword() {
@@ -73,6 +75,26 @@ fn a_mistake_is_told_with_its_place_and_keyword() {
 fn a_schema_may_refer_to_itself_if_it_takes_a_step() {
     let tree = json!({"properties": {"left": {"$ref": "#"}, "right": {"items": {"$ref": "#"}}}});
     assert!(compile::schema(&tree).is_ok());
+}
+
+#[test]
+fn alternatives_that_hold_themselves_end_the_check_and_not_the_worker() {
+    let schema = ours(&json!({
+        "$ref": "#/$defs/node",
+        "$defs": {"node": {"type": "object", "oneOf": [
+            {"required": ["a"], "properties": {"a": {"$ref": "#/$defs/node"}}},
+            {"required": ["a"], "properties": {"a": {"$ref": "#/$defs/node"}}},
+            {"maxProperties": 0},
+        ]}},
+    }))
+    .unwrap();
+    let nested = |depth| (0..depth).fold(json!({}), |inner, _| json!({"a": inner}));
+    let codes = |document: Value| -> Vec<Code> {
+        schema.check_value(&document).iter().map(|violation| violation.code).collect()
+    };
+    assert_eq!(codes(json!({})), []);
+    assert_eq!(codes(nested(2)), [Code::NoMatch]);
+    assert_eq!(codes(nested(29)), [Code::TooComplex]);
 }
 
 #[test]

@@ -10,6 +10,20 @@ use super::{Raw, lower, raw, split_authority, trim};
 /// What is no address of the web keeps its spelling. Path and query do too: their case and
 /// order can matter. Applied twice it changes nothing more.
 pub fn normalized(url: &str) -> Cow<'_, str> {
+    /// What is cut off of an odd address can bring out more to cut; one that does not settle
+    /// keeps its spelling.
+    const MAX_ROUNDS: usize = 8;
+    let Cow::Owned(mut current) = once(url) else { return Cow::Borrowed(url) };
+    for _ in 0..MAX_ROUNDS {
+        match once(&current) {
+            Cow::Borrowed(_) => return Cow::Owned(current),
+            Cow::Owned(next) => current = next,
+        }
+    }
+    Cow::Borrowed(url)
+}
+
+fn once(url: &str) -> Cow<'_, str> {
     let Some(Raw { scheme, authority, path, query, fragment }) = raw(url) else {
         return Cow::Borrowed(url);
     };
@@ -18,6 +32,10 @@ pub fn normalized(url: &str) -> Cow<'_, str> {
         return Cow::Borrowed(url);
     }
     let (user, host, port) = split_authority(authority);
+    // One port less would leave a port.
+    if host.ends_with(':') {
+        return Cow::Borrowed(url);
+    }
     let (host, fragment_is_there) = (lower(host), fragment.is_some());
     if let (Cow::Borrowed(_), Cow::Borrowed(_), None, false) =
         (&scheme, &host, port, fragment_is_there)

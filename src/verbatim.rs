@@ -1,0 +1,51 @@
+//! How much of a text stands in a JSON string as it is, told from eight bytes at a time:
+//! every text of every beacon is read once and written once.
+
+/// The bytes at the start of `text` that a JSON string holds unescaped: up to the first quote,
+/// backslash or control character below the space.
+/// Source: <https://www.rfc-editor.org/rfc/rfc8259#section-7>
+pub fn verbatim(text: &[u8]) -> usize {
+    let (eights, rest) = text.as_chunks::<8>();
+    let mut length = 0_usize;
+    for eight in eights {
+        match special(u64::from_le_bytes(*eight)) {
+            0 => length = length.saturating_add(8),
+            found => {
+                let before = found.trailing_zeros() / 8;
+                return length.saturating_add(usize::try_from(before).unwrap_or_default());
+            }
+        }
+    }
+    let is_special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    length.saturating_add(rest.iter().position(is_special).unwrap_or(rest.len()))
+}
+
+/// The top bit of each byte that is special; of those above the lowest it may be set in vain.
+/// Source: <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
+fn special(eight: u64) -> u64 {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    let below = |bytes: u64, limit: u8| bytes.wrapping_sub(each(limit)) & !bytes;
+    let found = below(eight, b' ') | below(eight ^ each(b'"'), 1) | below(eight ^ each(b'\\'), 1);
+    found & each(0x80)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_serde_json_writes_unescaped_is_verbatim(text in "[ -~é😀\"\\\\\x00\x1f\x7f\n]{0,30}") {
+            let as_is = |end: &usize| {
+                let start = text.get(..*end).unwrap_or("\"");
+                serde_json::to_string(start).unwrap() == format!("\"{start}\"")
+            };
+            let longest = (0..=text.len()).filter(as_is).max();
+            prop_assert_eq!(Some(verbatim(text.as_bytes())), longest);
+        }
+    }
+}
