@@ -40,9 +40,7 @@ def invalid(name: str) -> list[tuple[dict[str, Any], list[tuple[str, str | None]
     return [(each["beacon"], _found(name, each["violations"])) for each in samples]
 
 
-def _found(
-    name: str, violations: list[dict[str, str]]
-) -> list[tuple[str, str | None]]:
+def _found(name: str, violations: list[dict[str, str]]) -> list[tuple[str, str | None]]:
     found = {(name, each["pointer"], each["rule"]) for each in violations} - MENDED
     return sorted(
         ((each[1], None if each in BY_THE_PROTOCOL else each[2]) for each in found),

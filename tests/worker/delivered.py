@@ -81,7 +81,9 @@ def now_ms() -> int:
 def rfc_3339(milliseconds: int) -> str:
     """A time in ms since the epoch, as a record tells it."""
     seconds, rest = divmod(milliseconds, 1_000)
-    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+    return (
+        f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+    )
 
 
 def minutes_ahead(zone: str) -> int:

@@ -162,4 +162,6 @@ def test_two_rules_that_could_keep_each_other_busy_are_a_mistake(
         ready = worker.get("/readyz")
         assert ready.status == 503
         (problem,) = ready.json()["problems"]
-        assert problem.startswith("HEADWATER.clean[1] writes props.a, which clean[0] uses")
+        assert problem.startswith(
+            "HEADWATER.clean[1] writes props.a, which clean[0] uses"
+        )

@@ -97,7 +97,11 @@ def test_every_field_becomes_its_column(worker: Worker, aws: LocalAws) -> None:
     event_id = str(uuid4())
     beacon = {"name": "tea_brewed", "id": event_id, **FIELDS}
     earliest = now_ms()
-    envelope = {"sent_at": earliest, "device_id": "x", "events": [{"name": "a"}, beacon]}
+    envelope = {
+        "sent_at": earliest,
+        "device_id": "x",
+        "events": [{"name": "a"}, beacon],
+    }
 
     answer = worker.post(envelope, CLIENT)
 

@@ -25,7 +25,14 @@ HINTS = {
     "sec-ch-ua-full-version-list": '"Google Chrome";v="131.0.6778.81", "Chromium";v="131.0.6778.81"',
     "sec-ch-ua-model": '"Pixel 8"',
 }
-AGENT = ("browser", "browser_version", "os", "os_version", "device_class", "device_model")
+AGENT = (
+    "browser",
+    "browser_version",
+    "os",
+    "os_version",
+    "device_class",
+    "device_model",
+)
 BOT = ("bot", "bot_reason", "bot_name")
 CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "click_id", "click_id_network")
 REFERRER = ("referrer_host", "referrer_medium", "referrer_source", "referrer_term")

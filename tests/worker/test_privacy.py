@@ -50,7 +50,12 @@ def private(peer: FirehosePeer) -> Iterator[Worker]:
         yield worker
 
 
-def post(worker: Worker, policy: str, beacon: Any, headers: Any = {}) -> Answer:  # noqa: B006
+def post(
+    worker: Worker,
+    policy: str,
+    beacon: Any,
+    headers: Any = {},  # noqa: B006 (never changed)
+) -> Answer:
     return worker.post(beacon, headers, f"?key={policy}&verdicts=1")
 
 

@@ -125,11 +125,9 @@ def lake(
             ("events", directory / "data" / "stream=*" / "**" / "*.gz"),
             ("failed", directory / "failed" / "day=*" / "**" / "*.gz"),
         ]:
-            connection.execute(
-                f"""CREATE TABLE {table} AS FROM read_json('{files}',
+            connection.execute(f"""CREATE TABLE {table} AS FROM read_json('{files}',
                     format = 'newline_delimited', hive_partitioning = true,
-                    union_by_name = true, map_inference_threshold = -1)"""
-            )
+                    union_by_name = true, map_inference_threshold = -1)""")
         yield connection
 
 
@@ -196,9 +194,9 @@ def test_events_are_counted_by_what_they_are(lake: duckdb.DuckDBPyConnection) ->
 def test_a_repeat_can_be_told_and_the_order_of_events_too(
     lake: duckdb.DuckDBPyConnection,
 ) -> None:
-    (events, ids, devices) = lake.execute(
+    ((events, ids, devices),) = lake.execute(
         "SELECT count(*), count(DISTINCT event_id), count(DISTINCT device_id) FROM events"
-    ).fetchone() or ()
+    ).fetchall()
     assert events == ids == len(VISITORS) * len(SAMPLES)
     assert devices == len(VISITORS)
     assert counts(lake, "seq = event_index") == {True: events}
@@ -264,9 +262,9 @@ def test_what_was_sold_adds_up(lake: duckdb.DuckDBPyConnection) -> None:
            WHERE name = 'order_placed' GROUP BY ALL"""
     ).fetchall()
     assert dict(rows) == sold
-    (found,) = lake.execute(
+    ((found,),) = lake.execute(
         "SELECT sum(line.quantity) FROM (SELECT unnest(props.lines) AS line FROM events)"
-    ).fetchone() or ()
+    ).fetchall()
     assert found == pieces * len(VISITORS)
 
 

@@ -14,6 +14,7 @@ from firehose_peer import FirehosePeer
 from streams import DATA, data, kept
 from worker import Worker
 
+
 @pytest.fixture(scope="module")
 def strict(peer: FirehosePeer) -> Iterator[Worker]:
     """A worker that takes the events of the catalogue only."""
