@@ -459,7 +459,7 @@ fn a_beacon_that_was_cleaned_needs_no_repair() {
     runner().run(&(rules, prop::collection::vec(a_beacon(), 8)), law).unwrap();
     // Lists and beacons that have nothing to do with each other would prove nothing.
     assert!(
-        several.get() * 16 > runs.get() && fired.get() * 10 > runs.get(),
+        several.get() * 16 > runs.get() && fired.get() * 20 > runs.get(),
         "{} {} {}",
         several.get(),
         fired.get(),
