@@ -137,8 +137,9 @@ impl SensitiveNames {
     fn miss(&self, url: &str) -> bool {
         let ends = |mark| matches!(mark, '?' | '&' | '#');
         let named = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| self.names(name));
-        !url.bytes().any(|byte| matches!(byte, b'@' | b';' | b'%'))
-            && !(url.contains('=') && url.split(ends).any(named))
+        let in_doubt = url.bytes().any(|byte| matches!(byte, b'@' | b';' | b'%'))
+            || (url.contains('=') && url.split(ends).any(named));
+        !in_doubt
     }
 
     /// Whether some sensitive parameter with a value stands in `text`.
