@@ -1,0 +1,272 @@
+//! What a request comes to: the outcome that each beacon will have once its record is
+//! durable, and the records that are still to be delivered.
+
+use std::collections::HashMap;
+
+use super::intake::Intake;
+use super::rejection::Rejection;
+use super::{Accepted, Ended, accept};
+use crate::clean::Repairs;
+use crate::config::Config;
+use crate::context::RequestContext;
+use crate::enrich;
+use crate::event::{EventId, EventIds};
+use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation};
+use crate::outcome::{Answer, Dropped, Outcome, Refusal, Telling};
+use crate::privacy::{self, Standing};
+use crate::protocol::{Beacon, Envelope, ProtocolError};
+use crate::redact;
+use crate::schema;
+use crate::sink::Stream;
+use crate::sink::delivery::{Fate, Report};
+use crate::sink::record::Record;
+use crate::tenant::Tenant;
+
+/// Records for one stream, each with the index of the beacon that it came from.
+#[derive(Debug)]
+pub struct Consignment {
+    /// Where to.
+    pub stream: Stream,
+    /// What.
+    pub records: Vec<Record>,
+    /// Whose: the beacon of each record, in their order.
+    pub owners: Vec<usize>,
+}
+
+/// What a request comes to, once its records are durable.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    pub(super) intake: Intake<'a>,
+    outcomes: Vec<(EventId, Outcome)>,
+    consignments: Vec<Consignment>,
+    /// The accepted beacons whose identifiers are left out, and why.
+    stripped: HashMap<usize, privacy::Reason>,
+    /// Set when the body as a whole could not be read: kept, and then refused.
+    undecodable: Option<Refusal>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(context: &RequestContext, config: &'a Config, tenant: &'a Tenant) -> Self {
+        let facts = enrich::facts(context, tenant, config);
+        Self {
+            intake: Intake { config, facts, envelope: Envelope::default() },
+            outcomes: Vec::new(),
+            consignments: Vec::new(),
+            stripped: HashMap::new(),
+            undecodable: None,
+        }
+    }
+
+    /// Takes in what was read of one item.
+    pub(super) fn take(
+        &mut self,
+        beacon: Result<Beacon, Violation>,
+        original: impl Fn() -> Original,
+        ids: &mut EventIds,
+    ) -> Result<(), Refusal> {
+        let index = self.outcomes.len();
+        let ended = match beacon {
+            Err(violation) => Err(violation.into()),
+            Ok(beacon) => accept(beacon, index, &self.intake, ids),
+        };
+        match ended {
+            Ok(Accepted { event_id, stream, record, stripped }) => {
+                self.stripped.extend(stripped.map(|reason| (index, reason)));
+                self.outcomes.push((event_id, Outcome::Accepted));
+                consign(&mut self.consignments, stream, record, index);
+                Ok(())
+            }
+            Err(Ended::Rejected(rejection)) => self.reject(*rejection, original(), ids),
+            Err(Ended::Dropped(event_id, reason)) => {
+                self.outcomes.push((event_id, Outcome::Dropped(reason)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps a refused beacon as a failed event, as far as the person's wishes let it be kept.
+    fn reject(
+        &mut self,
+        rejection: Rejection,
+        original: Original,
+        ids: &mut EventIds,
+    ) -> Result<(), Refusal> {
+        let owner = self.outcomes.len();
+        let Rejection { stage, event_id, name, schema, repairs, stripped, violations } = rejection;
+        let event_id = event_id.unwrap_or_else(|| ids.next_id());
+        let beacon = original.beacon(&self.intake.config.limits);
+        let consent = match &beacon {
+            Some(beacon) => privacy::consent(&beacon.fields),
+            None => privacy::consent_in(&original.bytes),
+        };
+        let stripped = match self.intake.standing(consent) {
+            Standing::Refused(reason) => {
+                self.outcomes.push((event_id, Outcome::Dropped(reason.into())));
+                return Ok(());
+            }
+            Standing::Stripped(reason) => Some(reason),
+            Standing::Free => stripped,
+        };
+        let original = match (beacon, stripped) {
+            (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
+            (None, Some(_)) => original.withheld(),
+            (None, None) => original,
+        };
+        let violations = redact::violations(violations, &self.intake.facts.tenant.privacy);
+        self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
+        let (tenant, envelope) = self.intake.stamps();
+        let failed = FailedEvent {
+            event_id,
+            tenant,
+            name,
+            schema,
+            stage,
+            violations,
+            envelope,
+            repairs: repairs.without_originals(),
+            stripped,
+            original,
+        };
+        self.keep(failed, owner)
+    }
+
+    /// A refused beacon's text without what is to be left out, if there is any of that in it.
+    fn redacted(&self, beacon: &Beacon, stripped: Option<privacy::Reason>) -> Option<Original> {
+        let left = redact::beacon(&beacon.fields, &self.intake.facts.tenant.privacy, stripped)?;
+        Some(Original::new(serde_json::to_vec(&left).ok()?, Form::Beacon))
+    }
+
+    /// Keeps a whole body as one failed event.
+    pub(super) fn undecodable(
+        mut self,
+        violation: Violation,
+        bytes: &[u8],
+        form: Form,
+        ids: &mut EventIds,
+    ) -> Result<Self, Refusal> {
+        self.reject(violation.clone().into(), Original::new(bytes, form), ids)?;
+        self.undecodable = Some(ProtocolError::Undecodable(violation).into());
+        Ok(self)
+    }
+
+    /// Sends a failed event to its stream.
+    fn keep(&mut self, failed: FailedEvent, owner: usize) -> Result<(), Refusal> {
+        let stream = &self.intake.config.failed;
+        let records = Record::of_failed_event(&failed, &self.intake.facts).map_err(|error| {
+            Refusal::NotDurable {
+                stream: stream.to_string(),
+                code: error.to_string(),
+                retry_after_s: Report::RETRY_AFTER_S,
+            }
+        })?;
+        for record in records {
+            consign(&mut self.consignments, stream, record, owner);
+        }
+        Ok(())
+    }
+
+    /// What is still to be delivered; empty when the plan is done.
+    pub fn take_consignments(&mut self) -> Vec<Consignment> {
+        std::mem::take(&mut self.consignments)
+    }
+
+    /// Takes in how the delivery of one consignment ended. A record that its stream refuses
+    /// for itself becomes a failed event, which is a further consignment.
+    pub fn settle(
+        &mut self,
+        stream: &Stream,
+        owners: &[usize],
+        report: Report,
+    ) -> Result<(), Refusal> {
+        let not_durable = |code: &str| Refusal::NotDurable {
+            stream: stream.to_string(),
+            code: code.to_owned(),
+            retry_after_s: report.retry_after_s,
+        };
+        if let Some(problem) = &report.problem {
+            return Err(not_durable(problem.code()));
+        }
+        for ((record, fate), owner) in report.records.into_iter().zip(owners) {
+            match fate {
+                Fate::Accepted => {}
+                Fate::Pending => return Err(not_durable("pending")),
+                Fate::Poisoned(refusal) if *stream == self.intake.config.failed => {
+                    return Err(not_durable(&refusal.code));
+                }
+                Fate::Poisoned(refusal) => {
+                    let message = format!("{stream} refuses the record: {}", refusal.code);
+                    self.fail_delivered(
+                        *owner,
+                        &record,
+                        Violation::whole(Code::RefusedByStream, message),
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fail_delivered(
+        &mut self,
+        owner: usize,
+        record: &Record,
+        violation: Violation,
+    ) -> Result<(), Refusal> {
+        let Some((event_id, outcome)) = self.outcomes.get_mut(owner) else {
+            return Ok(());
+        };
+        *outcome = Outcome::Failed(violation.clone());
+        let name = record.event_name();
+        let (tenant, envelope) = self.intake.stamps();
+        let failed = FailedEvent {
+            event_id: *event_id,
+            tenant,
+            schema: name.as_deref().and_then(schema::find),
+            name,
+            stage: Stage::Delivery,
+            violations: violation.into(),
+            envelope,
+            repairs: Repairs::default(),
+            stripped: self.stripped.get(&owner).copied(),
+            original: Original::new(record.bytes(), Form::Record),
+        };
+        self.keep(failed, owner)
+    }
+
+    /// Whose request it is.
+    pub fn tenant(&self) -> &str {
+        &self.intake.facts.tenant.name
+    }
+
+    /// How many beacons were dropped, where any were.
+    pub fn dropped(&self) -> Option<Dropped> {
+        Dropped::of(&self.outcomes)
+    }
+
+    /// The answer, once every consignment was settled.
+    pub fn answer(&self, telling: Telling) -> Answer {
+        match &self.undecodable {
+            Some(refusal) => {
+                let kept =
+                    self.outcomes.iter().find(|(_, fate)| matches!(fate, Outcome::Failed(_)));
+                Answer::of_refusal(refusal, kept.map(|(event_id, _)| *event_id))
+            }
+            None => Answer::of_outcomes(&self.outcomes, telling),
+        }
+    }
+}
+
+/// Adds `record` to what goes to `stream`.
+fn consign(consignments: &mut Vec<Consignment>, stream: &Stream, record: Record, owner: usize) {
+    match consignments.iter_mut().find(|consignment| consignment.stream == *stream) {
+        Some(consignment) => {
+            consignment.records.push(record);
+            consignment.owners.push(owner);
+        }
+        None => consignments.push(Consignment {
+            stream: stream.clone(),
+            records: vec![record],
+            owners: vec![owner],
+        }),
+    }
+}
