@@ -156,7 +156,7 @@ def test_a_wrong_type_in_any_field_is_named(worker: Worker, peer: FirehosePeer) 
         (b"[" * 100_000, "body is not JSON: EOF while parsing a list at line 1 column 100000"),
         (b'{"events":{}}', "events must be an array"),
         (b'{"events":[],"sent_at":"now"}', "sent_at must be RFC 3339 or milliseconds since the epoch"),
-        (b'{"events":[],"device_id":7}', "device_id must be a string, not a number"),
+        (b'{"events":[],"device_id":[7]}', "device_id must be a string, not an array"),
         (b'{"events":[],"name":"a"}', "name is not a field of an envelope"),
     ],
 )  # fmt: skip

@@ -100,6 +100,20 @@ def test_a_time_in_another_unit_is_told_in_ours(
     assert found["repairs"] == [{"rule": rule, "pointer": "/time"}]
 
 
+def test_an_envelope_is_repaired_as_a_beacon_is(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    event_id = str(uuid4())
+    events = [{"name": "a", "id": event_id}]
+
+    answer = worker.post({"device_id": 7, "sent_at": "1795000000", "events": events})
+
+    assert answer.status == 204
+    found = data(peer)[event_id]
+    assert found["device_id"] == "7"
+    assert found["sent_at"] == "2026-11-18T11:06:40.000Z"
+
+
 def test_a_schema_says_which_texts_are_meant_as_numbers(
     worker: Worker, peer: FirehosePeer
 ) -> None:

@@ -138,7 +138,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
         "{delivery: direct}",
         [
             "AWS_SECRET_ACCESS_KEY is missing; without it no event can be delivered",
-            "HEADWATER must be a table",
+            "HEADWATER must be a table, or its JSON text: key must be a string at line 1 column 2",
         ],
     ),
 ]  # fmt: skip

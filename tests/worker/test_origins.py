@@ -130,3 +130,28 @@ def test_another_sites_script_may_not_use_the_pixel_either(
 
     assert answer.status == 403
     assert event_id not in data(peer)
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        (f"{SHOP}/cart?a=1", 200),
+        (f"{SHOP}/", 200),
+        (f"{EVIL}/", 403),
+        (f"{EVIL}/{SHOP}/", 403),
+        ("https://shop.example.evil.example/", 403),
+        ("nonsense", 200),
+        (None, 200),
+    ],
+)
+def test_an_image_is_its_pages_which_the_referer_tells(
+    two_sites: Worker, peer: FirehosePeer, page: str | None, status: int
+) -> None:
+    """A browser names no `Origin` with an image; a mail program names neither."""
+    event_id = str(uuid4())
+    headers = {"referer": page} if page else {}
+
+    answer = two_sites.get(f"/v1/pixel.gif?name=a&id={event_id}", headers)
+
+    assert (answer.status, len(answer.body)) == (status, 43)
+    assert (event_id in data(peer)) == (status == 200)
