@@ -1,9 +1,9 @@
 //! Where records go: streams, their calls, and what becomes of each record.
 //!
-//! `record` makes the `line` of an event from its `columns`, `pack` puts several into what a stream takes as one, `batch`
-//! groups those into calls, `service` tells the services apart, of which `firehose` and
-//! `kinesis` speak the protocols, `sigv4` signs, `delivery` decides what is sent, retried
-//! or given back, and `health` remembers how a stream has been of late.
+//! `record` makes the `line` of an event from its `columns`, `pack` puts several into what a
+//! stream takes as one, `batch` groups those into calls, `service` tells the services apart, of
+//! which `firehose` and `kinesis` speak the protocols, `sigv4` signs, `delivery` decides what is
+//! sent, retried or given back, and `health` remembers how a stream has been of late.
 
 pub mod answer;
 pub mod batch;
