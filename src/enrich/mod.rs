@@ -15,6 +15,8 @@ mod tables;
 pub mod user_agent;
 pub mod visit;
 
+use std::rc::Rc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clean::Repairs;
@@ -85,7 +87,7 @@ pub struct Enriched<'a> {
     /// The device's id of the day before, just after midnight.
     pub previous_device_id: Option<DeviceId>,
     /// Where it happened on the web, and where its visitor came from.
-    pub visit: Visit,
+    pub visit: Rc<Visit>,
     /// What was repaired.
     pub repairs: Repairs,
     /// Why identifiers are left out, where they are.
@@ -123,6 +125,8 @@ pub struct Facts<'a> {
     pub origin_host: Option<String>,
     /// Whose device it is, where ids are made here.
     pub visitor: Option<Visitor>,
+    /// The visit of the event before.
+    pub last_visit: visit::Last,
 }
 
 /// The facts of a request.
@@ -160,6 +164,7 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
             .and_then(page::parse)
             .map(|page| page.host.into_owned()),
         visitor,
+        last_visit: visit::Last::default(),
     }
 }
 

@@ -2,6 +2,8 @@
 //! that were first rid of what nobody should keep.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -16,9 +18,13 @@ use crate::privacy::Reason;
 use crate::redact;
 use crate::scrub::{self, What};
 
-/// The parts of an event's addresses.
+/// What an event's addresses tell.
 #[derive(Debug, Default)]
 pub struct Visit {
+    /// The address of the page, rid of what nobody should keep.
+    pub url: Option<String>,
+    /// The address of the page before, the same.
+    pub referrer_url: Option<String>,
     /// The host of the page, in lower case.
     pub host: Option<String>,
     /// The path of the page.
@@ -27,6 +33,21 @@ pub struct Visit {
     pub campaign: Campaign,
     /// What the referrer tells.
     pub referrer: Option<Referrer>,
+    /// What was taken out of the two addresses, and of which.
+    removed: Vec<(&'static str, &'static str)>,
+}
+
+/// The visit that was read last. The events of a request mostly have one page and one way
+/// there, and to read addresses is what costs most of an event.
+#[derive(Debug, Default)]
+pub struct Last(RefCell<Option<(Sent, Rc<Visit>)>>);
+
+/// What a visit is read from, besides its request.
+#[derive(Debug, PartialEq)]
+struct Sent {
+    url: Option<String>,
+    referrer: Option<String>,
+    stripped: Option<Reason>,
 }
 
 /// The name of the repair that took out the value of a sensitive parameter.
@@ -35,34 +56,106 @@ const SENSITIVE: &str = "sensitive_parameter";
 /// The name of the repair that took out an identifier that was to be left out.
 const IDENTIFIER: &str = "identifier";
 
-/// Rids `event` of what its tenant does not want to keep, and reads its addresses.
+/// Rids `event` of what its tenant does not want to keep, and reads its addresses, which go
+/// from the event to the visit.
 pub fn visit(
     event: &mut Event,
     facts: &Facts<'_>,
     stripped: Option<Reason>,
     repairs: &mut Repairs,
-) -> Visit {
+) -> Rc<Visit> {
     let privacy = &facts.tenant.privacy;
-    without(event, &privacy.sensitive, SENSITIVE, repairs);
-    scrub(event, privacy.scrub, repairs);
+    let sent = Sent { url: event.url.take(), referrer: event.referrer.take(), stripped };
+    let visit = facts.last_visit.or_read(sent, facts);
+    for (rule, pointer) in &visit.removed {
+        repairs.note(rule, pointer);
+    }
+    without_in_members(event, &privacy.sensitive, SENSITIVE, repairs);
+    scrub_rest(event, privacy.scrub, repairs);
+    if stripped.is_some() {
+        without_in_members(event, &campaign::identifying_names(), IDENTIFIER, repairs);
+    }
     // What was cut off, or replaced, is in no text any more but may be in what is told of it.
     repairs.forget_where(|original| stripped.is_some() || redact::concerns(original, privacy));
-    let mut campaign = event.url.as_deref().and_then(query_of).map(campaign::campaign);
-    if stripped.is_some() {
-        without(event, &campaign::identifying_names(), IDENTIFIER, repairs);
-        campaign.iter_mut().for_each(|campaign| campaign.click_id = None);
-    }
-    let page = event.url.as_deref().and_then(page::parse);
-    let host = page.as_ref().map(|page| page.host.clone().into_owned());
-    let internal = &facts.enrichment.internal_domains;
-    let mut visit = Visit {
-        path: page.map(|page| page.path.to_owned()),
-        referrer: referrer::referrer(event.referrer.as_deref(), host.as_deref(), internal),
-        host,
-        campaign: campaign.unwrap_or_default(),
-    };
-    scrub_decoded(&mut visit, privacy.scrub);
     visit
+}
+
+impl Last {
+    /// The last visit where it was read from the same, else a new one.
+    fn or_read(&self, sent: Sent, facts: &Facts<'_>) -> Rc<Visit> {
+        let mut last = self.0.borrow_mut();
+        match last.as_ref() {
+            Some((known, visit)) if *known == sent => Rc::clone(visit),
+            _ => {
+                let visit = Rc::new(Visit::read(&sent, facts));
+                *last = Some((sent, Rc::clone(&visit)));
+                visit
+            }
+        }
+    }
+}
+
+impl Visit {
+    fn read(sent: &Sent, facts: &Facts<'_>) -> Self {
+        let privacy = &facts.tenant.privacy;
+        let mut visit =
+            Self { url: sent.url.clone(), referrer_url: sent.referrer.clone(), ..Self::default() };
+        visit.without(&privacy.sensitive, SENSITIVE);
+        visit.scrub(privacy.scrub);
+        if let Some(query) = visit.url.as_deref().and_then(query_of) {
+            visit.campaign = campaign::campaign(query);
+        }
+        if sent.stripped.is_some() {
+            visit.without(&campaign::identifying_names(), IDENTIFIER);
+            visit.campaign.click_id = None;
+        }
+        let page = visit.url.as_deref().and_then(page::parse);
+        let host = page.as_ref().map(|page| page.host.clone().into_owned());
+        let internal = &facts.enrichment.internal_domains;
+        visit.path = page.map(|page| page.path.to_owned());
+        visit.referrer =
+            referrer::referrer(visit.referrer_url.as_deref(), host.as_deref(), internal);
+        visit.host = host;
+        scrub_decoded(&mut visit, privacy.scrub);
+        visit
+    }
+
+    /// The addresses that there are, each with its place in the beacon.
+    fn addresses(&mut self) -> impl Iterator<Item = (&mut String, &'static str)> {
+        let url = self.url.iter_mut().map(|url| (url, "/url"));
+        url.chain(self.referrer_url.iter_mut().map(|url| (url, "/referrer")))
+    }
+
+    /// Takes the values of the parameters that `names` names out of the addresses.
+    fn without(&mut self, names: &SensitiveNames, rule: &'static str) {
+        let mut removed = Vec::new();
+        for (url, pointer) in self.addresses() {
+            if let Cow::Owned(rid) = page::without_sensitive(url, names).url {
+                *url = rid;
+                removed.push((rule, pointer));
+            }
+        }
+        self.removed.append(&mut removed);
+    }
+
+    fn scrub(&mut self, what: What) {
+        let mut removed = Vec::new();
+        for (url, pointer) in self.addresses() {
+            scrub_text(url, what, &mut |rule| removed.push((rule, pointer)));
+        }
+        self.removed.append(&mut removed);
+    }
+}
+
+/// Takes out of `text` what looks like personal data, and tells the name of each repair.
+fn scrub_text(text: &mut String, what: What, removed: &mut dyn FnMut(&'static str)) {
+    let scrubbed = scrub::text(text, what);
+    let counts = [(scrubbed.emails, scrub::Kind::Email), (scrubbed.cards, scrub::Kind::Card)];
+    let Cow::Owned(rid) = scrubbed.text else { return };
+    *text = rid;
+    for (_, kind) in counts.iter().filter(|(count, _)| *count > 0) {
+        removed(kind.repair());
+    }
 }
 
 /// Scrubs again what was hidden by an encoding that reading the addresses has undone.
@@ -82,15 +175,14 @@ fn query_of(url: &str) -> Option<&str> {
     Some(query)
 }
 
-/// Takes the values of the parameters that `names` names out of the event's addresses.
-fn without(event: &mut Event, names: &SensitiveNames, rule: &'static str, repairs: &mut Repairs) {
-    for (address, pointer) in [(&mut event.url, "/url"), (&mut event.referrer, "/referrer")] {
-        let Some(url) = address else { continue };
-        if let Cow::Owned(rid) = page::without_sensitive(url, names).url {
-            *url = rid;
-            repairs.note(rule, pointer);
-        }
-    }
+/// Takes the values of the parameters that `names` names out of the addresses in an event's
+/// objects.
+fn without_in_members(
+    event: &mut Event,
+    names: &SensitiveNames,
+    rule: &'static str,
+    repairs: &mut Repairs,
+) {
     for (key, value, root) in members(event) {
         if without_in(value, names) {
             repairs.note(rule, &format!("{root}{}", pointer_step(key)));
@@ -126,25 +218,13 @@ fn members(event: &mut Event) -> impl Iterator<Item = (&String, &mut Value, &'st
     )
 }
 
-/// Takes out of the event's texts what looks like personal data.
-fn scrub(event: &mut Event, what: What, repairs: &mut Repairs) {
+/// Takes what looks like personal data out of an event's title and objects.
+fn scrub_rest(event: &mut Event, what: What, repairs: &mut Repairs) {
     if what == What::default() {
         return;
     }
-    let texts = [
-        (&mut event.url, "/url"),
-        (&mut event.referrer, "/referrer"),
-        (&mut event.title, "/title"),
-    ];
-    for (text, pointer) in texts {
-        let Some(text) = text else { continue };
-        let scrubbed = scrub::text(text, what);
-        let counts = [(scrubbed.emails, scrub::Kind::Email), (scrubbed.cards, scrub::Kind::Card)];
-        let Cow::Owned(rid) = scrubbed.text else { continue };
-        *text = rid;
-        for (_, kind) in counts.iter().filter(|(count, _)| *count > 0) {
-            repairs.note(kind.repair(), pointer);
-        }
+    if let Some(title) = &mut event.title {
+        scrub_text(title, what, &mut |rule| repairs.note(rule, "/title"));
     }
     for (key, value, root) in members(event) {
         scrub::value(value, what, &mut |pointer, kind| {

@@ -54,11 +54,11 @@ pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> L
     line.json("bot_reason", bot.map(|bot| bot.reason));
     line.text("bot_name", bot.and_then(|bot| bot.name.as_deref()));
     line.text("build", event.build.as_deref());
-    line.text("url", event.url.as_deref());
+    line.text("url", visit.url.as_deref());
     line.text("url_host", visit.host.as_deref());
     line.text("url_path", visit.path.as_deref());
     line.text("title", event.title.as_deref());
-    line.text("referrer", event.referrer.as_deref());
+    line.text("referrer", visit.referrer_url.as_deref());
     line.text("referrer_host", referrer.map(|referrer| referrer.host.as_str()));
     line.json("referrer_medium", referrer.map(|referrer| referrer.medium));
     line.text("referrer_source", referrer.and_then(|referrer| referrer.source));
