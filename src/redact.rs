@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::clean::path::FIELDS;
 use crate::enrich::campaign;
 use crate::enrich::page::{self, SensitiveNames};
 use crate::enrich::visit::without_in;
@@ -16,23 +17,9 @@ use crate::failed::Violations;
 use crate::privacy::{self, DeviceIds, Privacy, Reason};
 use crate::scrub::{self, What};
 
-/// The protocol's fields in which no text is free, so that nothing is scrubbed in them: an
-/// event's are not either.
-const OF_ONE_FORM: [&str; 13] = [
-    "name",
-    "id",
-    "device_id",
-    "time",
-    "seq",
-    "session_id",
-    "level",
-    "build",
-    "user_id",
-    "screen",
-    "viewport",
-    "language",
-    "consent",
-];
+/// The protocol's fields in which any text may stand, besides its objects; in the others
+/// nothing is scrubbed, nor is it in an event's.
+const FREE: [&str; 3] = ["url", "title", "referrer"];
 
 /// What is left of a beacon; none when there was nothing to take out.
 pub fn beacon(
@@ -50,7 +37,8 @@ pub fn beacon(
     }
     without(&mut left, &privacy.sensitive);
     if privacy.scrub != What::default() {
-        let free = left.iter_mut().filter(|(field, _)| !OF_ONE_FORM.contains(&field.as_str()));
+        let is_free = |field: &str| FREE.contains(&field) || !FIELDS.contains(&field);
+        let free = left.iter_mut().filter(|(field, _)| is_free(field.as_str()));
         free.for_each(|(_, value)| scrub::value(value, privacy.scrub, &mut |_, _| {}));
     }
     (left != *fields).then_some(left)

@@ -28,9 +28,9 @@ VECTORS = ROOT / "tests/vectors/user-agents"
 CRAWLERS = ("crawler-user-agents", "1.67.0", "PyPI", "MIT")
 UAP_CORE = ("uap-core", "0.18.0", "npm", "Apache-2.0")
 USER_AGENTS = ("user-agents", "2.1.198", "npm", "BSD-2-Clause")
-UAPARSER = ("uaparser", "0.6.4", "crates.io", "uap-core's tests: Apache-2.0")
-WOOTHEE = ("woothee", "0.13.0", "crates.io", "Apache-2.0")
-ISBOT = ("isbot", "0.1.3", "crates.io", "MIT")
+UAPARSER = ("uaparser", "0.6.4", "cargo", "uap-core's tests: Apache-2.0")
+WOOTHEE = ("woothee", "0.13.0", "cargo", "Apache-2.0")
+ISBOT = ("isbot", "0.1.3", "cargo", "MIT")
 PACKAGES = [CRAWLERS, UAP_CORE, USER_AGENTS, UAPARSER, WOOTHEE, ISBOT]
 
 # When the packages were taken.
