@@ -7,8 +7,8 @@
 //! [`protocol`] cuts them into beacons; [`privacy`] says what of each may be told at all;
 //! [`clean`] repairs what is known to be bad; [`validate`] holds it to the protocol and to
 //! its [`schema`], and makes it an [`event`] or a [`failed`] event; [`enrich`] adds what the
-//! edge knows and takes out what nobody should keep ([`scrub`], [`salt`]); [`route`] names
-//! its stream, and [`sink`] delivers it as a record. [`pipeline`] is that recipe;
+//! edge knows; [`scrub`], [`redact`] and [`salt`] take out what nobody should keep; [`route`]
+//! names its stream, and [`sink`] delivers it as a record. [`pipeline`] is that recipe;
 //! [`outcome`] is how it ends, for each beacon exactly once.
 //!
 //! Sessions and deduplication come between `enrich` and `route`.
