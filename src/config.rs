@@ -10,26 +10,25 @@ pub mod clean;
 mod origins;
 mod privacy;
 mod routes;
+mod rules;
 mod table;
 mod tenants;
 
-use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::clean::Cleaning;
-use crate::enrich::{Bots, Enrichment};
-use crate::protocol::{self, Limits};
+use crate::enrich::Enrichment;
+use crate::protocol::Limits;
 use crate::route::{Pack, Route};
 use crate::salt::Secret;
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
-use crate::sink::pack::{self, PackBytes, Packing};
+use crate::sink::pack::Packing;
 use crate::tenant::Tenants;
 use crate::validate::UnknownEvents;
 pub use aws::Aws;
 pub use origins::Origins;
-use privacy::HasSecret;
-use table::Table;
+use rules::Rules;
 
 /// What the worker needs to know to deliver events.
 #[derive(Debug, Clone)]
@@ -93,15 +92,13 @@ impl ConfigError {
     }
 }
 
-const ROOT: &str = "HEADWATER";
-
 impl Config {
     /// Reads all settings, or tells all mistakes.
     pub fn parse(settings: Settings) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let aws = Aws::parse(&settings, &mut errors);
         let secret = secret(settings.secret, &mut errors);
-        let rules = rules(settings.headwater, &secret, &mut errors);
+        let rules = Rules::parse(settings.headwater, &secret, &mut errors);
         match (aws, rules) {
             (Some(aws), Some(rules)) if errors.is_empty() => Ok(Self {
                 tenants: rules.tenants,
@@ -150,149 +147,6 @@ fn secret(text: Option<String>, errors: &mut Vec<ConfigError>) -> Option<Secret>
     secret
 }
 
-/// What `HEADWATER` says.
-struct Rules {
-    tenants: Tenants,
-    limits: Limits,
-    unknown_events: UnknownEvents,
-    cleaning: Cleaning,
-    enrichment: Enrichment,
-    policy: Policy,
-    failed: Stream,
-}
-
-fn rules(
-    headwater: Option<Value>,
-    secret: &Option<Secret>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Rules> {
-    let Some(value) = headwater else {
-        errors.push(ConfigError::new(
-            ROOT,
-            "is missing; set it under [vars.HEADWATER] in wrangler.toml",
-        ));
-        return None;
-    };
-    // A dashboard or a command line can only set texts.
-    let value = match value {
-        Value::String(text) => match protocol::object(&text) {
-            Ok(table) => Value::Object(table),
-            Err(violation) => {
-                let why = violation.message.trim_start_matches("beacon is not JSON: ");
-                let problem = format!("must be a table, or its JSON text: {why}");
-                errors.push(ConfigError::new(ROOT, problem));
-                return None;
-            }
-        },
-        other => other,
-    };
-    let mut table = Table::new(ROOT.to_owned(), value, errors)?;
-    delivery(&mut table);
-    let has_secret = if secret.is_some() { HasSecret::Yes } else { HasSecret::No };
-    let tenants = tenants::tenants(&mut table, has_secret);
-    let limits = limits(&mut table);
-    let unknown_events = table
-        .choice(
-            "unknown_events",
-            &[("accept", UnknownEvents::Accept), ("fail", UnknownEvents::Fail)],
-        )
-        .unwrap_or_default();
-    let cleaning = clean::cleaning(&mut table);
-    let enrichment = enrichment(&mut table);
-    let policy = Policy {
-        deadline_ms: table
-            .number("deadline_ms", 100, 30_000)
-            .unwrap_or(Policy::default().deadline_ms),
-        packing: packing(&mut table),
-        ..Policy::default()
-    };
-    let failed =
-        table.required("failed").and_then(|value| routes::stream(&mut table, "failed", value));
-    if let (Some(tenants), Some(failed)) = (&tenants, &failed)
-        && tenants.all().any(|tenant| tenant.routes.streams().any(|stream| stream == failed))
-    {
-        table.refuse("failed", "must be a stream that no route goes to");
-    }
-    table.finish();
-    Some(Rules {
-        tenants: tenants?,
-        limits,
-        unknown_events,
-        cleaning: cleaning?,
-        enrichment,
-        policy,
-        failed: failed?,
-    })
-}
-
-fn enrichment(table: &mut Table<'_>) -> Enrichment {
-    let mut enrichment = Enrichment::default();
-    if let Some(seconds) = table.number("clock_skew_s", 1, 86_400) {
-        enrichment.clock_threshold = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0));
-    }
-    enrichment.bots =
-        table.choice("bots", &[("label", Bots::Label), ("drop", Bots::Drop)]).unwrap_or_default();
-    if let Some(domains) = table.texts("internal_domains") {
-        let of_domain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
-        if domains.iter().any(|domain| domain.is_empty() || !domain.bytes().all(of_domain)) {
-            table.refuse("internal_domains", "must list domains such as \"shop.example\"");
-        }
-        enrichment.internal_domains = domains;
-    }
-    enrichment
-}
-
-/// Only direct delivery exists so far, so it has to be asked for by name.
-fn delivery(table: &mut Table<'_>) {
-    match table.required("delivery") {
-        Some(Value::String(text)) if text == "direct" => {}
-        Some(Value::String(text)) if text == "sharded" => {
-            table.refuse("delivery", "can't be \"sharded\" in this version; set \"direct\"");
-        }
-        Some(other) => table.refuse("delivery", format!("must be \"direct\", not {other}")),
-        None => {}
-    }
-}
-
-/// `pack_bytes`: a size, or 0 or false for none.
-fn packing(table: &mut Table<'_>) -> Packing {
-    let Some(value) = table.optional("pack_bytes") else {
-        return Packing::default();
-    };
-    let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
-    match (&value, bytes) {
-        (Value::Bool(false), _) | (_, Some(0)) => Packing::Off,
-        (_, bytes) => bytes.and_then(PackBytes::parse).map(Packing::UpTo).unwrap_or_else(|| {
-            let (unit, most) = (pack::BILLED_UNIT, PackBytes::MAX);
-            let wanted = format!("must be a multiple of {unit} from {unit} to {most}, or false");
-            table.refuse("pack_bytes", format!("{wanted}, not {value}"));
-            Packing::default()
-        }),
-    }
-}
-
-/// The ceilings keep a request inside of an isolate's memory, and a beacon's record
-/// inside of what a stream takes.
-fn limits(table: &mut Table<'_>) -> Limits {
-    let mut limits = Limits::default();
-    let Some(value) = table.optional("limits") else {
-        return limits;
-    };
-    table.nested("limits", value, |table| {
-        let mut set = |key, slot: &mut usize, most| {
-            if let Some(number) = table.number(key, 1, most) {
-                *slot = usize::try_from(number).unwrap_or(*slot);
-            }
-        };
-        set("body_bytes", &mut limits.body_bytes, 8_388_608);
-        set("inflated_bytes", &mut limits.inflated_bytes, 16_777_216);
-        set("beacons", &mut limits.beacons, 10_000);
-        set("beacon_bytes", &mut limits.beacon_bytes, 524_288);
-        set("depth", &mut limits.depth, 100);
-    });
-    limits
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use serde_json::json;
@@ -300,6 +154,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::enrich::ip::IpPolicy;
     use crate::privacy::{DeviceIds, Wish};
+    use crate::sink::pack::PackBytes;
 
     fn headwater() -> Value {
         json!({

@@ -30,7 +30,7 @@ pub fn beacon(
     let mut left = fields.clone();
     if stripped.is_some() {
         privacy::strip(&mut left);
-        without(&mut left, &campaign::identifying_names());
+        without(&mut left, campaign::identifying_names());
     }
     if privacy.device_ids == DeviceIds::Cookieless {
         left.remove("device_id");

@@ -4,14 +4,18 @@
 //! Pointer and a sentence. `null` and, in an optional text, the empty string stand for
 //! an absent field, as browsers send them. Nothing is repaired here; `clean` does.
 
-use chrono::{DateTime, Utc};
+mod check;
+mod fields;
+
 use serde_json::{Map, Value};
 
-use crate::event::{DeviceId, Event, EventId, EventIds, EventName, Level, Size};
-use crate::failed::{Code, Violation, Violations, shown};
-use crate::privacy::Consent;
-use crate::protocol::{Envelope, timestamp, type_name, utc_offset_minutes};
+use crate::event::{Event, EventId, EventIds, EventName};
+use crate::failed::{Code, Violation, Violations};
+use crate::protocol::{Envelope, utc_offset_minutes};
 use crate::schema::{self, Schema};
+use check::Check;
+pub use check::MAX_SAFE_INTEGER;
+use fields::{Fields, present};
 
 /// The most characters of a text field.
 mod max_chars {
@@ -22,9 +26,6 @@ mod max_chars {
     /// What browsers and proxies take as an address.
     pub const URL: usize = 8_192;
 }
-
-/// The largest integer that JavaScript counts exactly to.
-const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
 
 /// A beacon that broke at least one rule, and what could still be read of it.
 #[derive(Debug, PartialEq)]
@@ -61,7 +62,7 @@ pub fn event(
     let mut off_schema = schema.map(|schema| schema.check(&fields)).unwrap_or_default();
     let client_utc_offset_minutes = fields.get("time").and_then(utc_offset_minutes);
     let fields = Fields::of(fields);
-    let mut check = Check { violations: Vec::new() };
+    let mut check = Check::default();
     let name = check.name(fields.name);
     let id = check.event_id(fields.id).unwrap_or_else(|| ids.next_id());
     let device_id = check.device_id(fields.device_id);
@@ -135,243 +136,14 @@ pub fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, 
     }
 }
 
-/// The fields that are there, as a schema sees them: without what stands for an absent one,
-/// and with the envelope's device where the beacon names none.
-fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, Value> {
-    const OPTIONAL_TEXTS: [&str; 9] = [
-        "session_id",
-        "build",
-        "user_id",
-        "url",
-        "title",
-        "referrer",
-        "screen",
-        "viewport",
-        "language",
-    ];
-    let stands_for_absent = |field: &str, value: &Value| match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty() && OPTIONAL_TEXTS.contains(&field),
-        _ => false,
-    };
-    // Most beacons have none: to look costs less than to go through with a mind to remove.
-    if fields.iter().any(|(field, value)| stands_for_absent(field, value)) {
-        fields.retain(|field, value| !stands_for_absent(field, value));
-    }
-    if let Some(device_id) = &envelope.device_id {
-        let absent = || Value::String(device_id.as_str().to_owned());
-        fields.entry("device_id").or_insert_with(absent);
-    }
-    fields
-}
-
-/// The fields of a beacon, each in its place.
-#[derive(Default)]
-struct Fields {
-    name: Option<Value>,
-    id: Option<Value>,
-    device_id: Option<Value>,
-    time: Option<Value>,
-    seq: Option<Value>,
-    session_id: Option<Value>,
-    level: Option<Value>,
-    build: Option<Value>,
-    user_id: Option<Value>,
-    url: Option<Value>,
-    title: Option<Value>,
-    referrer: Option<Value>,
-    screen: Option<Value>,
-    viewport: Option<Value>,
-    language: Option<Value>,
-    consent: Option<Value>,
-    props: Option<Value>,
-    metadata: Option<Value>,
-    /// The names of those that no beacon has, sorted.
-    unknown: Vec<String>,
-}
-
-impl Fields {
-    fn of(fields: Map<String, Value>) -> Self {
-        let mut of = Self::default();
-        for (field, value) in fields {
-            let place = match field.as_str() {
-                "name" => &mut of.name,
-                "id" => &mut of.id,
-                "device_id" => &mut of.device_id,
-                "time" => &mut of.time,
-                "seq" => &mut of.seq,
-                "session_id" => &mut of.session_id,
-                "level" => &mut of.level,
-                "build" => &mut of.build,
-                "user_id" => &mut of.user_id,
-                "url" => &mut of.url,
-                "title" => &mut of.title,
-                "referrer" => &mut of.referrer,
-                "screen" => &mut of.screen,
-                "viewport" => &mut of.viewport,
-                "language" => &mut of.language,
-                "consent" => &mut of.consent,
-                "props" => &mut of.props,
-                "metadata" => &mut of.metadata,
-                _ => {
-                    of.unknown.push(field);
-                    continue;
-                }
-            };
-            *place = Some(value);
-        }
-        of
-    }
-}
-
-/// The rules broken so far.
-struct Check {
-    violations: Vec<Violation>,
-}
-
-impl Check {
-    fn name(&mut self, value: Option<Value>) -> Result<EventName, Violation> {
-        let refused = |code, message: &str| Violation::of_field(code, "name", message);
-        match value {
-            None => Err(refused(Code::MissingField, "name is missing")),
-            Some(Value::String(text)) => EventName::parse(text)
-                .ok_or_else(|| refused(Code::BadFormat, "name must match [a-z][a-z0-9_.]{0,63}")),
-            Some(other) => {
-                let message = format!("name must be a string, not {}", type_name(&other));
-                Err(refused(Code::WrongType, &message))
-            }
-        }
-    }
-
-    fn event_id(&mut self, value: Option<Value>) -> Option<EventId> {
-        let text = value.and_then(|value| self.string("id", value))?;
-        EventId::parse(&text).or_else(|| {
-            self.refuse(
-                Code::BadFormat,
-                "id",
-                "id must be a UUID of 36 characters, and not the nil one",
-            )
-        })
-    }
-
-    fn device_id(&mut self, value: Option<Value>) -> Option<DeviceId> {
-        let text = value.and_then(|value| self.string("device_id", value))?;
-        let chars = text.chars().count();
-        if chars > DeviceId::MAX_CHARS {
-            return self.too_long("device_id", chars, DeviceId::MAX_CHARS);
-        }
-        DeviceId::parse(text).or_else(|| {
-            self.refuse(
-                Code::BadFormat,
-                "device_id",
-                "device_id must not be empty or hold control characters",
-            )
-        })
-    }
-
-    fn time(&mut self, value: Option<Value>) -> Option<DateTime<Utc>> {
-        let value = value?;
-        timestamp(&value)
-            .map_err(|(code, found)| {
-                let message = match code {
-                    Code::WrongType => format!("time must be a string or a number, not {found}"),
-                    _ => "time must be RFC 3339 or milliseconds since the epoch, years 1 to 9999"
-                        .to_owned(),
-                };
-                self.violations.push(Violation::of_field(code, "time", message));
-            })
-            .ok()
-    }
-
-    fn seq(&mut self, value: Option<Value>) -> Option<u64> {
-        match value? {
-            Value::Number(number) => {
-                number.as_u64().filter(|seq| *seq <= MAX_SAFE_INTEGER).or_else(|| {
-                    let message = format!("seq must be an integer from 0 to {MAX_SAFE_INTEGER}");
-                    self.refuse(Code::OutOfRange, "seq", &message)
-                })
-            }
-            other => self.wrong_type("seq", "an integer", &other),
-        }
-    }
-
-    fn level(&mut self, value: Option<Value>) -> Option<Level> {
-        let text = value.and_then(|value| self.string("level", value))?;
-        Level::parse(&text).or_else(|| {
-            self.refuse(Code::BadFormat, "level", "level must be one of low, mid, high")
-        })
-    }
-
-    fn consent(&mut self, value: Option<Value>) -> Option<Consent> {
-        let text = value.and_then(|value| self.string("consent", value))?;
-        Consent::parse(&text).or_else(|| {
-            self.refuse(Code::BadFormat, "consent", "consent must be one of granted, denied")
-        })
-    }
-
-    /// `WIDTHxHEIGHT`, each of one to five digits.
-    fn size(&mut self, field: &str, value: Option<Value>) -> Option<Size> {
-        let text = value.and_then(|value| self.string(field, value))?;
-        Size::parse(&text).or_else(|| {
-            let message = format!("{field} must be WIDTHxHEIGHT in pixels, such as 1920x1080");
-            self.refuse(Code::BadFormat, field, &message)
-        })
-    }
-
-    /// A text of at most `max_chars` characters.
-    fn text(&mut self, field: &str, value: Option<Value>, max_chars: usize) -> Option<String> {
-        let text = value.and_then(|value| self.string(field, value))?;
-        let chars = text.chars().count();
-        if chars > max_chars {
-            return self.too_long(field, chars, max_chars);
-        }
-        Some(text)
-    }
-
-    fn object(&mut self, field: &str, value: Option<Value>) -> Option<Map<String, Value>> {
-        match value? {
-            Value::Object(map) => Some(map),
-            other => self.wrong_type(field, "an object", &other),
-        }
-    }
-
-    /// What was not asked for is not a field of a beacon.
-    fn finish(mut self, unknown: &[String]) -> Vec<Violation> {
-        for field in unknown {
-            let message = format!("{} is not a field of a beacon; put it into props", shown(field));
-            self.violations.push(Violation::of_field(Code::UnknownField, field, message));
-        }
-        self.violations
-    }
-
-    fn string(&mut self, field: &str, value: Value) -> Option<String> {
-        match value {
-            Value::String(text) => Some(text),
-            other => self.wrong_type(field, "a string", &other),
-        }
-    }
-
-    fn wrong_type<T>(&mut self, field: &str, wanted: &str, found: &Value) -> Option<T> {
-        let message = format!("{field} must be {wanted}, not {}", type_name(found));
-        self.refuse(Code::WrongType, field, &message)
-    }
-
-    fn too_long<T>(&mut self, field: &str, chars: usize, limit: usize) -> Option<T> {
-        let message = format!("{field} has {chars} characters, limit {limit}");
-        self.refuse(Code::TooLong, field, &message)
-    }
-
-    fn refuse<T>(&mut self, code: Code, field: &str, message: &str) -> Option<T> {
-        self.violations.push(Violation::of_field(code, field, message));
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use serde_json::json;
 
     use super::*;
+    use crate::event::{DeviceId, Level, Size};
+    use crate::privacy::Consent;
 
     fn check(fields: Value) -> Result<Event, Box<Invalid>> {
         let Value::Object(fields) = fields else { panic!("not an object") };

@@ -18,6 +18,7 @@
 use std::borrow::Cow;
 
 use crate::enrich::page::normalized;
+use crate::validate::MAX_SAFE_INTEGER;
 use serde_json::{Map, Value};
 
 use super::Repairs;
@@ -66,9 +67,6 @@ pub const NAMES: [&str; 18] = [
     "scrub_email",
     "scrub_card",
 ];
-
-/// The largest integer that JavaScript counts exactly to.
-const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
 
 /// Where a value stands in its beacon.
 #[derive(Clone, Copy)]

@@ -6,6 +6,7 @@
 //! another (`gclsrc`, `gad_source`).
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use super::page::SensitiveNames;
 
@@ -95,8 +96,11 @@ const PERSONS: [&str; 18] = [
 
 /// The names of the parameters that hold a click's id or another that tells one person from
 /// another.
-pub fn identifying_names() -> SensitiveNames {
-    SensitiveNames::of(CLICK_IDS.iter().map(|(name, _)| *name).chain(PERSONS))
+pub fn identifying_names() -> &'static SensitiveNames {
+    static NAMES: LazyLock<SensitiveNames> = LazyLock::new(|| {
+        SensitiveNames::of(CLICK_IDS.iter().map(|(name, _)| *name).chain(PERSONS))
+    });
+    &NAMES
 }
 
 /// Reads a query, without its question mark. Names are read without regard to case; of

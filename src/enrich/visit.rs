@@ -73,7 +73,7 @@ pub fn visit(
     without_in_members(event, &privacy.sensitive, SENSITIVE, repairs);
     scrub_rest(event, privacy.scrub, repairs);
     if stripped.is_some() {
-        without_in_members(event, &campaign::identifying_names(), IDENTIFIER, repairs);
+        without_in_members(event, campaign::identifying_names(), IDENTIFIER, repairs);
     }
     // What was cut off, or replaced, is in no text any more but may be in what is told of it.
     repairs.forget_where(|original| stripped.is_some() || redact::concerns(original, privacy));
@@ -106,7 +106,7 @@ impl Visit {
             visit.campaign = campaign::campaign(query);
         }
         if sent.stripped.is_some() {
-            visit.without(&campaign::identifying_names(), IDENTIFIER);
+            visit.without(campaign::identifying_names(), IDENTIFIER);
             visit.campaign.click_id = None;
         }
         let page = visit.url.as_deref().and_then(page::parse);

@@ -1,0 +1,366 @@
+//! Agents of these years, hints, and what no agent can do.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// `browser version / os version / class / model`, a dash for what is not told.
+fn shown(agent: &Agent) -> String {
+    let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
+    format!(
+        "{} {} / {} {} / {} / {}",
+        dash(agent.browser.as_deref()),
+        dash(agent.browser_version.as_deref()),
+        dash(agent.os),
+        dash(agent.os_version.as_deref()),
+        dash(agent.device_class.map(DeviceClass::as_str)),
+        dash(agent.device_model.as_deref()),
+    )
+}
+
+#[test]
+fn agents_of_these_years_are_told_without_hints() {
+    const WEBKIT: &str = "AppleWebKit/537.36 (KHTML, like Gecko)";
+    const APPLE: &str = "AppleWebKit/605.1.15 (KHTML, like Gecko)";
+    let cases = [
+        (
+            format!(
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/126.0.0.0 Safari/537.36"
+            ),
+            "Chrome 126 / Windows 10 / desktop / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/131.0.0.0 Safari/537.36 Edg/131.0.2903.86"
+            ),
+            "Edge 131.0.2903.86 / Windows 10 / desktop / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/124.0.0.0 Safari/537.36 OPR/110.0.0.0"
+            ),
+            "Opera 110 / Windows 10 / desktop / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/124.0.0.0 YaBrowser/24.6.0.0 Safari/537.36"
+            ),
+            "Yandex Browser 24.6 / Windows 10 / desktop / -",
+        ),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:127.0) Gecko/20100101 Firefox/127.0"
+                .to_owned(),
+            "Firefox 127 / Windows 10 / desktop / -",
+        ),
+        (
+            "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+                .to_owned(),
+            "Firefox 128 / Linux - / desktop / -",
+        ),
+        (
+            "Mozilla/5.0 (Android 14; Mobile; rv:127.0) Gecko/127.0 Firefox/127.0".to_owned(),
+            "Firefox 127 / Android 14 / mobile / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {APPLE} Version/17.5 Safari/605.1.15"
+            ),
+            "Safari 17.5 / macOS - / desktop / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {WEBKIT} Chrome/126.0.0.0 Safari/537.36"
+            ),
+            "Chrome 126 / macOS - / desktop / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) {APPLE} Version/17.5 Mobile/15E148 Safari/604.1"
+            ),
+            "Safari 17.5 / iOS 17.5.1 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) {APPLE} Version/26.0 Mobile/15E148 Safari/604.1"
+            ),
+            "Safari 26 / iOS 26 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPad; CPU OS 16_7 like Mac OS X) {APPLE} Version/16.6 Mobile/15E148 Safari/604.1"
+            ),
+            "Safari 16.6 / iPadOS 16.7 / tablet / iPad",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) {APPLE} CriOS/126.0.6478.54 Mobile/15E148 Safari/604.1"
+            ),
+            "Chrome 126.0.6478.54 / iOS 17.5 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) {APPLE} FxiOS/127.0 Mobile/15E148 Safari/605.1.15"
+            ),
+            "Firefox 127 / iOS 17.5 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) {APPLE} EdgiOS/125.0.2535.96 Version/17.0 Mobile/15E148 Safari/604.1"
+            ),
+            "Edge 125.0.2535.96 / iOS 17.5 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) {APPLE} GSA/323.0.647062479 Mobile/15E148 Safari/604.1"
+            ),
+            "Google App 323.0.647062479 / iOS 17.5 / mobile / iPhone",
+        ),
+        (
+            format!("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) {APPLE} Mobile/15E148"),
+            "Apple WebView - / iOS 17.5 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) {APPLE} Mobile/21F90 Instagram 336.0.8.28.99 (iPhone14,5; iOS 17_5_1; en_US; en; scale=3.00; 1170x2532; 609775437)"
+            ),
+            "Instagram 336.0.8.28.99 / iOS 17.5.1 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) {APPLE} Mobile/21F90 [FBAN/FBIOS;FBAV/469.0.0.32.112;FBBV/609165155;FBDV/iPhone14,5;FBMD/iPhone;FBSN/iOS;FBSV/17.5.1;FBSS/3;FBID/phone;FBLC/de_DE;FBOP/5]"
+            ),
+            "Facebook 469.0.0.32.112 / iOS 17.5.1 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X) {APPLE} Mobile/15E148 musical_ly_34.5.0 JsSdk/2.0 NetType/WIFI Channel/App Store ByteLocale/de Region/DE"
+            ),
+            "TikTok 34.5 / iOS 17.4.1 / mobile / iPhone",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Linux; Android 10; K) {WEBKIT} Chrome/126.0.0.0 Mobile Safari/537.36"
+            ),
+            "Chrome 126 / Android - / mobile / -",
+        ),
+        (
+            format!("Mozilla/5.0 (Linux; Android 10; K) {WEBKIT} Chrome/126.0.0.0 Safari/537.36"),
+            "Chrome 126 / Android - / tablet / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Linux; Android 10; K) {WEBKIT} SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36"
+            ),
+            "Samsung Internet 25 / Android - / mobile / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Linux; Android 14; SM-S918B Build/UP1A.231005.007; wv) {WEBKIT} Version/4.0 Chrome/126.0.6478.71 Mobile Safari/537.36"
+            ),
+            "Android WebView 126.0.6478.71 / Android 14 / mobile / SM-S918B",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Linux; Android 13; Pixel 7 Build/TQ3A.230805.001; wv) {WEBKIT} Version/4.0 Chrome/125.0.6422.165 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/467.0.0.49.109;]"
+            ),
+            "Facebook 467.0.0.49.109 / Android 13 / mobile / Pixel 7",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Linux; Android 9; AFTKA Build/PS7633) {WEBKIT} Silk/112.3.1 like Chrome/112.0.5615.213 Safari/537.36"
+            ),
+            "Amazon Silk 112.3.1 / Android 9 / tv / AFTKA",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Web0S; Linux/SmartTV) {WEBKIT} Chrome/108.0.5359.211 Safari/537.36 WebAppManager"
+            ),
+            "Chrome 108.0.5359.211 / webOS - / tv / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (SMART-TV; LINUX; Tizen 7.0) {WEBKIT} Version/7.0 TV Safari/537.36"
+            ),
+            "Safari 7 / Tizen 7 / tv / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (PlayStation; PlayStation 5/5.10) {APPLE} Version/15.4 Safari/605.1.15"
+            ),
+            "Safari 15.4 / PlayStation - / console / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox Series X) {WEBKIT} Chrome/124.0.0.0 Safari/537.36 Edge/44.18363.8131"
+            ),
+            "Edge 44.18363.8131 / Xbox OS - / console / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {WEBKIT} Chrome/126.0.0.0 Safari/537.36"
+            ),
+            "Chrome 126 / ChromeOS 14541 / desktop / -",
+        ),
+        (
+            format!(
+                "Mozilla/5.0 (X11; Linux x86_64; Quest 3) {WEBKIT} OculusBrowser/33.3.0.4.45.601 Chrome/126.0.6478.122 VR Safari/537.36"
+            ),
+            "Oculus Browser 33.3.0.4.45.601 / Linux - / headset / -",
+        ),
+        ("".to_owned(), "- - / - - / - / -"),
+        (
+            "MyApp/3.1 (com.example; build:7; iOS 17.5.1) Alamofire/5.9.1".to_owned(),
+            "- - / iOS 17.5.1 / mobile / -",
+        ),
+        (
+            "Dalvik/2.1.0 (Linux; U; Android 13; SM-A536B Build/TP1A.220624.014)".to_owned(),
+            "- - / Android 13 / mobile / SM-A536B",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(shown(&agent(Some(&text), &ClientHints::default())), expected, "{text}");
+    }
+}
+
+#[test]
+fn hints_tell_what_the_agent_no_longer_does() {
+    const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
+    const PHONE: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36";
+    const VIEW: &str = "Mozilla/5.0 (Linux; Android 13; Pixel 7; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0.6478.71 Mobile Safari/537.36 Instagram 336.0.8 Android";
+    const MAC: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
+    let chrome = r#""Not/A)Brand";v="8", "Chromium";v="126", "Google Chrome";v="126""#;
+    let full = r#""Not/A)Brand";v="8.0.0.0", "Chromium";v="126.0.6478.127", "Google Chrome";v="126.0.6478.127""#;
+    let edge = r#""Chromium";v="126", "Microsoft Edge";v="126", " Not A;Brand";v="99""#;
+    let cases = [
+        (
+            WINDOWS,
+            [chrome, "?0", r#""Windows""#, full, r#""15.0.0""#, r#""""#],
+            "Chrome 126.0.6478.127 / Windows 11 / desktop / -",
+        ),
+        (
+            WINDOWS,
+            [chrome, "?0", r#""Windows""#, "", r#""10.0.0""#, ""],
+            "Chrome 126 / Windows 10 / desktop / -",
+        ),
+        (
+            WINDOWS,
+            [chrome, "?0", r#""Windows""#, "", r#""0.1.0""#, ""],
+            "Chrome 126 / Windows 7 / desktop / -",
+        ),
+        (WINDOWS, [edge, "?0", r#""Windows""#, "", "", ""], "Edge 126 / Windows 10 / desktop / -"),
+        (
+            WINDOWS,
+            [
+                r#""Brave";v="126", "Chromium";v="126", "Not.A/Brand";v="24""#,
+                "?0",
+                r#""Windows""#,
+                "",
+                "",
+                "",
+            ],
+            "Brave 126 / Windows 10 / desktop / -",
+        ),
+        (
+            WINDOWS,
+            [r#""\\Not\"A;Brand";v="99", "Chromium";v="90""#, "?0", r#""Windows""#, "", "", ""],
+            "Chrome 90 / Windows 10 / desktop / -",
+        ),
+        (
+            MAC,
+            [chrome, "?0", r#""macOS""#, full, r#""14.5.0""#, ""],
+            "Chrome 126.0.6478.127 / macOS 14.5 / desktop / -",
+        ),
+        (
+            MAC,
+            [chrome, "?0", r#""macOS""#, full, r#""10.15.7""#, ""],
+            "Chrome 126.0.6478.127 / macOS 10.15.7 / desktop / -",
+        ),
+        (
+            PHONE,
+            [chrome, "?1", r#""Android""#, full, r#""14.0.0""#, r#""SM-S918B""#],
+            "Chrome 126.0.6478.127 / Android 14 / mobile / SM-S918B",
+        ),
+        (
+            PHONE,
+            [
+                r#""Samsung Internet";v="25.0", "Chromium";v="121""#,
+                "?1",
+                r#""Android""#,
+                "",
+                "",
+                "",
+            ],
+            "Samsung Internet 25 / Android - / mobile / -",
+        ),
+        (
+            PHONE,
+            [chrome, "?0", r#""Android""#, "", "", r#""SM-X910""#],
+            "Chrome 126 / Android - / tablet / SM-X910",
+        ),
+        (
+            VIEW,
+            [r#""Android WebView";v="126", "Chromium";v="126""#, "?1", r#""Android""#, "", "", ""],
+            "Instagram 336.0.8 / Android 13 / mobile / Pixel 7",
+        ),
+        (
+            "",
+            [chrome, "?1", r#""Android""#, full, r#""14.0.0""#, r#""Pixel 8""#],
+            "Chrome 126.0.6478.127 / Android 14 / mobile / Pixel 8",
+        ),
+        (
+            PHONE,
+            ["\"", "1", "Android", "\"\";v=", "x", "\""],
+            "Chrome 126 / Android - / mobile / -",
+        ),
+    ];
+    for (text, sent, expected) in cases {
+        let [ua, mobile, platform, full_version_list, platform_version, model] =
+            sent.map(|value| (!value.is_empty()).then(|| value.to_owned()));
+        let hints =
+            ClientHints { ua, mobile, platform, full_version_list, platform_version, model };
+        assert_eq!(shown(&agent(Some(text), &hints)), expected, "{text} {hints:?}");
+    }
+}
+
+#[test]
+fn versions_have_one_form() {
+    let cases = [
+        ("126.0.0.0", Some("126")),
+        ("17_5_1 like", Some("17.5.1")),
+        ("10.0", Some("10")),
+        ("0.0", Some("0")),
+        ("8.0.3", Some("8.0.3")),
+        ("", None),
+        ("x1", None),
+        (".", None),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(version(text).as_deref(), expected, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_sent_what_is_told_is_short(
+        text in ".*|(Mozilla/5\\.0 \\((Linux; Android |iPhone; CPU OS |Windows NT )?.{0,40}\\) ?(Chrome/|Version/|\\[FBAV/|Opera )?.{0,40}){1,40}",
+        hint in "(\"?.{0,200}\"?(;v=\")?){0,9}",
+    ) {
+        let hints = ClientHints {
+            ua: Some(hint.clone()),
+            mobile: Some(hint.clone()),
+            platform: Some(hint.clone()),
+            full_version_list: Some(hint.clone()),
+            platform_version: Some(hint.clone()),
+            model: Some(hint),
+        };
+        for hints in [hints, ClientHints::default()] {
+            let told = agent(Some(&text), &hints);
+            prop_assert!(told.browser.is_none_or(|text| text.len() <= MAX_NAME_BYTES));
+            prop_assert!(told.device_model.is_none_or(|text| text.len() <= MAX_NAME_BYTES));
+            for version in [told.browser_version, told.os_version].into_iter().flatten() {
+                prop_assert!(!version.is_empty() && version.len() <= MAX_VERSION_BYTES);
+                prop_assert!(version.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+            }
+        }
+    }
+}
