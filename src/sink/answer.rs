@@ -3,6 +3,7 @@
 //! The error code decides, not the HTTP status; the status speaks only where there is
 //! no code that we know.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::failed::shown;
@@ -54,10 +55,31 @@ pub struct Entry {
 }
 
 impl Answer {
+    /// What `answer` says of each of the `count` records of a call of `operation`, in their
+    /// order. `entries` takes its output apart: an entry a record, and how many records the
+    /// service says were not taken.
+    pub fn read<T: DeserializeOwned>(
+        answer: &HttpAnswer,
+        operation: &str,
+        count: usize,
+        entries: impl FnOnce(T) -> (Vec<Entry>, Option<usize>),
+    ) -> Self {
+        if !(200..300).contains(&answer.status) {
+            return Self::Refused(Refusal::of_http(answer));
+        }
+        match serde_json::from_slice(&answer.body) {
+            Err(error) => Self::Unknown(format!("answer is not that of {operation}: {error}")),
+            Ok(output) => {
+                let (entries, failed) = entries(output);
+                Self::of_entries(entries, failed, count)
+            }
+        }
+    }
+
     /// What `entries` say of a call's `count` records, of which the service says that
     /// `failed` were not taken. A record is taken only when its own entry has an id and no
     /// error; entries that don't fit their call, or their own count, prove nothing.
-    pub fn of_entries(entries: Vec<Entry>, failed: Option<usize>, count: usize) -> Self {
+    fn of_entries(entries: Vec<Entry>, failed: Option<usize>, count: usize) -> Self {
         if entries.len() != count {
             let entries = entries.len();
             return Self::Unknown(format!("answer has {entries} entries for {count} records"));

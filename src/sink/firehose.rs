@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::answer::{Answer, Entry, HttpAnswer, Refusal};
+use super::answer::{Answer, Entry, HttpAnswer};
 use super::batch::CallLimits;
 use super::pack::Packed;
 
@@ -62,16 +62,9 @@ struct RecordResponse {
 
 /// What `answer` says of each of the call's `count` records, in their order.
 pub fn answer(answer: &HttpAnswer, count: usize) -> Answer {
-    if !(200..300).contains(&answer.status) {
-        return Answer::Refused(Refusal::of_http(answer));
-    }
-    match serde_json::from_slice(&answer.body) {
-        Err(error) => Answer::Unknown(format!("answer is not that of PutRecordBatch: {error}")),
-        Ok(PutRecordBatchOutput { failed, responses }) => {
-            let entries = responses.into_iter().map(Entry::from).collect();
-            Answer::of_entries(entries, failed, count)
-        }
-    }
+    Answer::read(answer, "PutRecordBatch", count, |PutRecordBatchOutput { failed, responses }| {
+        (responses.into_iter().map(Entry::from).collect(), failed)
+    })
 }
 
 impl From<RecordResponse> for Entry {
@@ -83,7 +76,7 @@ impl From<RecordResponse> for Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Blame;
+    use super::super::answer::{Blame, Refusal};
     use super::super::record::tests::record;
     use super::*;
 

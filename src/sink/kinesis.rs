@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::{Answer, Entry, HttpAnswer, Refusal};
+use super::answer::{Answer, Entry, HttpAnswer};
 use super::batch::CallLimits;
 use super::pack::Packed;
 use super::record;
@@ -70,16 +70,9 @@ struct PutRecordsResultEntry {
 
 /// What `answer` says of each of the call's `count` records, in their order.
 pub fn answer(answer: &HttpAnswer, count: usize) -> Answer {
-    if !(200..300).contains(&answer.status) {
-        return Answer::Refused(Refusal::of_http(answer));
-    }
-    match serde_json::from_slice(&answer.body) {
-        Err(error) => Answer::Unknown(format!("answer is not that of PutRecords: {error}")),
-        Ok(PutRecordsOutput { failed, records }) => {
-            let entries = records.into_iter().map(Entry::from).collect();
-            Answer::of_entries(entries, failed, count)
-        }
-    }
+    Answer::read(answer, "PutRecords", count, |PutRecordsOutput { failed, records }| {
+        (records.into_iter().map(Entry::from).collect(), failed)
+    })
 }
 
 impl From<PutRecordsResultEntry> for Entry {
@@ -91,7 +84,7 @@ impl From<PutRecordsResultEntry> for Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Blame;
+    use super::super::answer::{Blame, Refusal};
     use super::*;
 
     fn said(status: u16, body: &str, count: usize) -> Answer {
