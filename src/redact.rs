@@ -3,7 +3,7 @@
 //! A failed event keeps the beacon as it was sent, so that it can be sent again; where the
 //! tenant or the person wants something left out, it is left out there too, and all else
 //! stays. Bytes that can't be read as a beacon are no business of this module: nobody can
-//! say where in them an identifier stands, so they are kept as they came.
+//! say where in them an identifier stands, so they are withheld where one is to be left out.
 
 use std::borrow::Cow;
 

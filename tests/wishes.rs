@@ -1,9 +1,8 @@
 //! Laws that hold whatever a beacon is, whatever the operator configures, and whatever becomes
 //! of the deliveries: what was to be left out is nowhere, nothing is lost, the first route wins.
 //!
-//! One exception is by design: a beacon or a body that can't be read as one (broken JSON, a
-//! field that comes twice, past a limit) is kept as its bytes where identifiers are stripped,
-//! since nobody can say where in it they stand. Where it is refused it is not kept either.
+//! Of bytes that can't be read as a beacon nobody can say where in them an identifier stands:
+//! where identifiers are stripped, only their number is kept.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -326,6 +325,20 @@ proptest! {
         let mut ids = EventIds::new(context.received_at, [1; 10]);
         let mut plan = pipeline::pixel(&query(&beacon), &context, &config, &mut ids).unwrap();
         prop_assert_eq!(leaks(&deliver(&mut plan, streams)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_identifier_is_told_of_bytes_that_cannot_be_read(
+        beacons in vec(beacon(), 1..5), table in table(), form in form(), cut in 1..60_usize,
+    ) {
+        let config = config(&wished(table, ["strip", "accept", "accept", "accept"]));
+        let signals = Signals { gpc: true, dnt: false };
+        let body = form.body(&beacons);
+        let cut = cut.min(body.len());
+        for part in [&body[cut..], &body[..body.len() - cut]] {
+            let (_, _, taken) = send(part, form, signals, &config, Streams::Take);
+            prop_assert_eq!(leaks(&taken), Vec::<String>::new());
+        }
     }
 
     #[test]
