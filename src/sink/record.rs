@@ -124,6 +124,16 @@ impl Record {
         }
     }
 
+    /// A record that was made before, from what `wire` wrote of it.
+    pub fn restore(key: &str, partition: &str, bytes: &[u8]) -> Option<Self> {
+        let within = bytes.len() <= MAX_BYTES && key.len() <= MAX_KEY_BYTES;
+        within.then(|| Self {
+            bytes: bytes.to_vec(),
+            key: PartitionKey(key.to_owned()),
+            partition: partition.to_owned(),
+        })
+    }
+
     /// The bytes, the newline at the end included.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
