@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::intake::Intake;
+use super::item::{Consignment, Item, by_stream};
 use super::rejection::Rejection;
 use super::{Accepted, Ended, accept};
 use crate::clean::Repairs;
@@ -12,33 +13,23 @@ use crate::context::RequestContext;
 use crate::enrich;
 use crate::event::{EventId, EventIds};
 use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation};
-use crate::outcome::{Answer, Dropped, Outcome, Refusal, Telling};
+use crate::outcome::{Answer, Outcome, Refusal, Telling, Unsent};
 use crate::privacy::{self, Standing};
 use crate::protocol::{Beacon, Envelope, ProtocolError};
 use crate::redact;
 use crate::schema;
+use crate::shard::parcel::ItemFate;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::Record;
 use crate::tenant::Tenant;
-
-/// Records for one stream, each with the index of the beacon that it came from.
-#[derive(Debug)]
-pub struct Consignment {
-    /// Where to.
-    pub stream: Stream,
-    /// What.
-    pub records: Vec<Record>,
-    /// Whose: the beacon of each record, in their order.
-    pub owners: Vec<usize>,
-}
 
 /// What a request comes to, once its records are durable.
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub(super) intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
-    consignments: Vec<Consignment>,
+    items: Vec<Item<'a>>,
     /// The accepted beacons whose identifiers are left out, and why.
     stripped: HashMap<usize, privacy::Reason>,
     /// Set when the body as a whole could not be read: kept, and then refused.
@@ -51,7 +42,7 @@ impl<'a> Plan<'a> {
         Self {
             intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
-            consignments: Vec::new(),
+            items: Vec::new(),
             stripped: HashMap::new(),
             undecodable: None,
         }
@@ -70,10 +61,10 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, stream, record, stripped }) => {
+            Ok(Accepted { event_id, stream, record, observed, stripped }) => {
                 self.stripped.extend(stripped.map(|reason| (index, reason)));
                 self.outcomes.push((event_id, Outcome::Accepted));
-                consign(&mut self.consignments, stream, record, index);
+                self.items.push(Item { owner: index, stream, record, observed });
                 Ok(())
             }
             Err(Ended::Rejected(rejection)) => self.reject(*rejection, original(), ids),
@@ -159,15 +150,43 @@ impl<'a> Plan<'a> {
                 retry_after_s: Report::RETRY_AFTER_S,
             }
         })?;
-        for record in records {
-            consign(&mut self.consignments, stream, record, owner);
-        }
+        let items =
+            records.into_iter().map(|record| Item { owner, stream, record, observed: None });
+        self.items.extend(items);
         Ok(())
     }
 
     /// What is still to be delivered; empty when the plan is done.
+    pub fn take_items(&mut self) -> Vec<Item<'a>> {
+        std::mem::take(&mut self.items)
+    }
+
+    /// The same by stream, for who delivers it himself.
     pub fn take_consignments(&mut self) -> Vec<Consignment> {
-        std::mem::take(&mut self.consignments)
+        by_stream(self.take_items())
+    }
+
+    /// Takes in what a shard says became of `items`, each in its place.
+    pub fn settle_parcel(
+        &mut self,
+        items: &[Item<'_>],
+        fates: Vec<ItemFate>,
+    ) -> Result<(), Refusal> {
+        for (item, fate) in items.iter().zip(fates) {
+            let outcome = match fate {
+                ItemFate::Durable => continue,
+                ItemFate::Duplicate => Outcome::Duplicate,
+                ItemFate::Refused(code) => Outcome::Failed(refused_by(item.stream, &code)),
+                ItemFate::NotDurable { code, retry_after_s } => {
+                    let stream = item.stream.to_string();
+                    return Err(Refusal::NotDurable { stream, code, retry_after_s });
+                }
+            };
+            if let Some((_, slot)) = self.outcomes.get_mut(item.owner) {
+                *slot = outcome;
+            }
+        }
+        Ok(())
     }
 
     /// Takes in how the delivery of one consignment ended. A record that its stream refuses
@@ -194,12 +213,7 @@ impl<'a> Plan<'a> {
                     return Err(not_durable(&refusal.code));
                 }
                 Fate::Poisoned(refusal) => {
-                    let message = format!("{stream} refuses the record: {}", refusal.code);
-                    self.fail_delivered(
-                        *owner,
-                        &record,
-                        Violation::whole(Code::RefusedByStream, message),
-                    )?;
+                    self.fail_delivered(*owner, &record, refused_by(stream, &refusal.code))?;
                 }
             }
         }
@@ -233,14 +247,9 @@ impl<'a> Plan<'a> {
         self.keep(failed, owner)
     }
 
-    /// Whose request it is.
-    pub fn tenant(&self) -> &str {
-        &self.intake.facts.tenant.name
-    }
-
-    /// How many beacons were dropped, where any were.
-    pub fn dropped(&self) -> Option<Dropped> {
-        Dropped::of(&self.outcomes)
+    /// How many beacons are in no stream of their own, where any are.
+    pub fn unsent(&self) -> Option<Unsent<'a>> {
+        Unsent::of(&self.intake.facts.tenant.name, &self.outcomes)
     }
 
     /// The answer, once every consignment was settled.
@@ -256,17 +265,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Adds `record` to what goes to `stream`.
-fn consign(consignments: &mut Vec<Consignment>, stream: &Stream, record: Record, owner: usize) {
-    match consignments.iter_mut().find(|consignment| consignment.stream == *stream) {
-        Some(consignment) => {
-            consignment.records.push(record);
-            consignment.owners.push(owner);
-        }
-        None => consignments.push(Consignment {
-            stream: stream.clone(),
-            records: vec![record],
-            owners: vec![owner],
-        }),
-    }
+/// That `stream` refuses a record for itself.
+fn refused_by(stream: &Stream, code: &str) -> Violation {
+    Violation::whole(Code::RefusedByStream, format!("{stream} refuses the record: {code}"))
 }

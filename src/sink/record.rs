@@ -3,6 +3,7 @@
 //! A record is made once and then only moved, so that what is retried is what was
 //! refused, to the byte. Columns are flat snake_case; an absent value is left out.
 
+use chrono::DateTime;
 use serde::Deserialize;
 
 use super::columns::{self, lifted};
@@ -11,6 +12,7 @@ use crate::enrich::{Enriched, Facts};
 use crate::event::{DeviceId, Event, EventId};
 use crate::failed::FailedEvent;
 use crate::route::SampleRate;
+use crate::session::Tag;
 
 /// The version of the columns, in each record's `v`.
 pub const VERSION: u32 = 1;
@@ -18,6 +20,9 @@ pub const VERSION: u32 = 1;
 /// The most bytes of a record before base64.
 /// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Record.html>
 pub const MAX_BYTES: usize = 1_024_000;
+
+/// What an event's record leaves free for the columns that are added on its way.
+const LATER_BYTES: usize = 256;
 
 /// The most original bytes that one failed record carries; more go on in a further part.
 /// Under it base64, or a text whose quotes are all escaped, stays within [`MAX_BYTES`].
@@ -84,9 +89,12 @@ impl Record {
         sample: Option<SampleRate>,
     ) -> Result<Self, RecordError> {
         let event = &enriched.event;
-        let record =
-            Self::of_line(PartitionKey::of_event(event), columns::of_event(enriched, sample));
-        record.map(|record| Self { partition: partition(event), ..record })
+        let line = columns::of_event(enriched, sample);
+        let record = Self::of_line(PartitionKey::of_event(event), line)?;
+        match record.bytes.len().saturating_add(LATER_BYTES) {
+            0..=MAX_BYTES => Ok(Self { partition: partition(event), ..record }),
+            bytes => Err(RecordError::TooLarge { bytes }),
+        }
     }
 
     /// The records of a failed event: one, or as many as its original bytes need.
@@ -110,6 +118,32 @@ impl Record {
                 )
             })
             .collect()
+    }
+
+    /// The record with its event's session.
+    #[must_use]
+    pub fn in_session(self, tag: &Tag) -> Self {
+        self.with(|line| {
+            line.json("session_id", Some(tag.id));
+            line.json("session_index", Some(tag.index));
+            line.time("session_started_at", DateTime::from_timestamp_millis(tag.started_at));
+            line.json("session_opened_by", Some(tag.opened_by));
+        })
+    }
+
+    /// The record, marked as one that no shard has seen.
+    #[must_use]
+    pub fn past_its_shard(self) -> Self {
+        self.with(|line| line.text("via", Some("direct")))
+    }
+
+    /// The record with further columns, for which [`LATER_BYTES`] are left.
+    fn with(mut self, columns: impl FnOnce(&mut Line)) -> Self {
+        let mut line = Line::reopened(std::mem::take(&mut self.bytes));
+        columns(&mut line);
+        // These columns are texts, numbers and times, which JSON always takes.
+        self.bytes = line.end().unwrap_or_default();
+        self
     }
 
     fn of_line(key: PartitionKey, line: Line) -> Result<Self, RecordError> {
@@ -216,7 +250,6 @@ fn base64(bytes: &[u8]) -> String {
 pub(crate) mod tests {
     use std::net::IpAddr;
 
-    use chrono::DateTime;
     use insta::assert_snapshot;
     use serde_json::{Value, json};
 
@@ -228,6 +261,7 @@ pub(crate) mod tests {
     use crate::event::EventIds;
     use crate::failed::{Code, Form, Original, Stage, Violation};
     use crate::protocol::{Envelope, timestamp};
+    use crate::session::{OpenedBy, Opening, Policy, Sessions, Sighting};
     use crate::validate;
 
     /// A record of any text, with that text as its key, for tests of what carries records.
@@ -366,6 +400,20 @@ pub(crate) mod tests {
                 assert_eq!(columns["original_bytes"], json!(bytes.len()));
             }
             assert!(restored == bytes, "{} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn what_is_added_on_the_way_fits_into_what_is_left_for_it() {
+        let opened_by = OpenedBy::Opening;
+        for started_at in [0, -62_135_596_800_000, 8_210_266_876_799_999] {
+            let event_id = EventIds::new(DateTime::UNIX_EPOCH, [9; 10]).next_id();
+            let sighting = Sighting { at: started_at, event_id, opening: Opening::No };
+            let tag = Sessions::default().observe(&sighting, Policy::default(), || [7; 10]);
+            let tag = Tag { index: u32::MAX, opened_by, ..tag };
+            let before = record("a");
+            let after = before.clone().in_session(&tag).past_its_shard();
+            assert!(after.bytes().len() - before.bytes().len() <= LATER_BYTES);
         }
     }
 
