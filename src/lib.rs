@@ -53,6 +53,7 @@ pub mod route;
 pub mod salt;
 pub mod schema;
 pub mod scrub;
+pub mod session;
 pub mod shard;
 pub mod sink;
 pub mod tenant;
