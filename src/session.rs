@@ -17,10 +17,10 @@
 //! first attempt may have been answered 503. Such a repeat moves no span but that of the
 //! current session.
 //!
-//! [`Sessions::REMEMBERED`] sessions are remembered: the current one and those that ended
-//! last. What falls between older ones opens a session of its own, and so does the repeat of
-//! an event that opened one of them. A device takes 80 bytes in Wasm and 64 for each session
-//! after its first.
+//! [`Sessions::REMEMBERED`] sessions are remembered: that of the latest event, the one opened
+//! last, and of the others those that ended last. A late event that would have joined a
+//! forgotten one opens one of its own, and so does the repeat of an event that opened it. A
+//! device takes 80 bytes in Wasm, and 64 more for each session after its first.
 //!
 //! A clock that jumps ahead opens a session in the future, and set right again makes events
 //! late: they go on in the session from before the jump, and after a gap in a `late` one, but

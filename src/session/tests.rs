@@ -147,7 +147,9 @@ fn the_sessions_that_ended_first_are_forgotten() {
     assert_eq!(device.told(&[sighting(20, 105)]), [(2, OpenedBy::Timeout)], "eight are remembered");
     assert_eq!(device.told(&[sighting(21, 5)]), [(10, OpenedBy::Late)], "the ninth is not");
     assert_eq!(device.told(&[sighting(22, 6)]), [(10, OpenedBy::Late)], "the newest always is");
-    assert_eq!(device.told(&[sighting(23, 106)]), [(11, OpenedBy::Late)], "in place of another");
+    assert_eq!(device.told(&[sighting(23, 106)]), [(11, OpenedBy::Late)]);
+    assert_eq!(device.told(&[sighting(25, 205)]), [(3, OpenedBy::Timeout)], "opened before");
+    assert_eq!(device.told(&[sighting(26, 7)]), [(12, OpenedBy::Late)], "the tenth ended first");
     assert_eq!(device.told(&[sighting(24, 810)]), [(9, OpenedBy::Timeout)], "but the current");
     assert_eq!(device.sessions.earlier.len() + 1, Sessions::REMEMBERED);
 }
