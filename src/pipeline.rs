@@ -15,7 +15,6 @@ use crate::enrich;
 use crate::event::{EventId, EventIds};
 use crate::failed::{Form, Original, shown};
 use crate::outcome::{DropReason, Refusal};
-use crate::privacy;
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, ProtocolError, native, pixel};
 use crate::sink::Stream;
@@ -48,9 +47,7 @@ fn accept<'a>(
     let enriched = enrich::event(event, index, &intake.facts, repairs, stripped);
     let route = intake.route(&enriched)?;
     match Record::of_event(&enriched, route.sample) {
-        Ok(record) => {
-            Ok(Accepted { event_id: enriched.event.id, stream: &route.to, record, stripped })
-        }
+        Ok(record) => Ok(Accepted { event_id: enriched.event.id, stream: &route.to, record }),
         Err(error) => Err(Rejection::of_record(error, enriched).into()),
     }
 }
@@ -60,7 +57,6 @@ struct Accepted<'a> {
     event_id: EventId,
     stream: &'a Stream,
     record: Record,
-    stripped: Option<privacy::Reason>,
 }
 
 /// How a beacon ended that did not become a record.

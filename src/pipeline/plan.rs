@@ -1,25 +1,21 @@
 //! What a request comes to: the outcome that each beacon will have once its record is
 //! durable, and the records that are still to be delivered.
 
-use std::collections::HashMap;
-
 use super::intake::Intake;
 use super::rejection::Rejection;
 use super::{Accepted, Ended, accept};
-use crate::clean::Repairs;
 use crate::config::Config;
 use crate::context::RequestContext;
 use crate::enrich;
 use crate::event::{EventId, EventIds};
-use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation};
+use crate::failed::{FailedEvent, Form, Original, Violation};
 use crate::outcome::{Answer, Dropped, Outcome, Refusal, Telling};
 use crate::privacy::{self, Standing};
 use crate::protocol::{Beacon, Envelope, ProtocolError};
 use crate::redact;
-use crate::schema;
-use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
-use crate::sink::record::Record;
+use crate::sink::record::{Record, RecordError};
+use crate::sink::{Stream, answer, refused};
 use crate::tenant::Tenant;
 
 /// Records for one stream, each with the index of the beacon that it came from.
@@ -39,8 +35,6 @@ pub struct Plan<'a> {
     pub(super) intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     consignments: Vec<Consignment>,
-    /// The accepted beacons whose identifiers are left out, and why.
-    stripped: HashMap<usize, privacy::Reason>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
@@ -52,7 +46,6 @@ impl<'a> Plan<'a> {
             intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
             consignments: Vec::new(),
-            stripped: HashMap::new(),
             undecodable: None,
         }
     }
@@ -70,8 +63,7 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, stream, record, stripped }) => {
-                self.stripped.extend(stripped.map(|reason| (index, reason)));
+            Ok(Accepted { event_id, stream, record }) => {
                 self.outcomes.push((event_id, Outcome::Accepted));
                 consign(&mut self.consignments, stream, record, index);
                 Ok(())
@@ -127,7 +119,7 @@ impl<'a> Plan<'a> {
             stripped,
             original,
         };
-        self.keep(failed, owner)
+        self.keep(Record::of_failed_event(&failed, &self.intake.facts), owner)
     }
 
     /// A refused beacon's text without what is to be left out, if there is any of that in it.
@@ -149,15 +141,17 @@ impl<'a> Plan<'a> {
         Ok(self)
     }
 
-    /// Sends a failed event to its stream.
-    fn keep(&mut self, failed: FailedEvent, owner: usize) -> Result<(), Refusal> {
+    /// Sends the records of a failed event to their stream.
+    fn keep(
+        &mut self,
+        records: Result<Vec<Record>, RecordError>,
+        owner: usize,
+    ) -> Result<(), Refusal> {
         let stream = &self.intake.config.failed;
-        let records = Record::of_failed_event(&failed, &self.intake.facts).map_err(|error| {
-            Refusal::NotDurable {
-                stream: stream.to_string(),
-                code: error.to_string(),
-                retry_after_s: Report::RETRY_AFTER_S,
-            }
+        let records = records.map_err(|error| Refusal::NotDurable {
+            stream: stream.to_string(),
+            code: error.to_string(),
+            retry_after_s: Report::RETRY_AFTER_S,
         })?;
         for record in records {
             consign(&mut self.consignments, stream, record, owner);
@@ -194,12 +188,7 @@ impl<'a> Plan<'a> {
                     return Err(not_durable(&refusal.code));
                 }
                 Fate::Poisoned(refusal) => {
-                    let message = format!("{stream} refuses the record: {}", refusal.code);
-                    self.fail_delivered(
-                        *owner,
-                        &record,
-                        Violation::whole(Code::RefusedByStream, message),
-                    )?;
+                    self.fail_delivered(*owner, &record, stream, &refusal)?
                 }
             }
         }
@@ -210,27 +199,13 @@ impl<'a> Plan<'a> {
         &mut self,
         owner: usize,
         record: &Record,
-        violation: Violation,
+        stream: &Stream,
+        refusal: &answer::Refusal,
     ) -> Result<(), Refusal> {
-        let Some((event_id, outcome)) = self.outcomes.get_mut(owner) else {
-            return Ok(());
-        };
-        *outcome = Outcome::Failed(violation.clone());
-        let name = record.event_name();
-        let (tenant, envelope) = self.intake.stamps();
-        let failed = FailedEvent {
-            event_id: *event_id,
-            tenant,
-            schema: name.as_deref().and_then(schema::find),
-            name,
-            stage: Stage::Delivery,
-            violations: violation.into(),
-            envelope,
-            repairs: Repairs::default(),
-            stripped: self.stripped.get(&owner).copied(),
-            original: Original::new(record.bytes(), Form::Record),
-        };
-        self.keep(failed, owner)
+        if let Some((_, outcome)) = self.outcomes.get_mut(owner) {
+            *outcome = Outcome::Failed(refused::violation(stream, refusal));
+        }
+        self.keep(Record::of_refused(record, stream, refusal), owner)
     }
 
     /// Whose request it is.
