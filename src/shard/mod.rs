@@ -2,8 +2,10 @@
 //! arguments.
 //!
 //! `key` names a device, `wire` writes what crosses between the edge and a shard and what a
-//! shard stores, `storage` is what it stores that in.
+//! shard stores, `storage` is what it stores that in, and `spill` keeps there what a stream would
+//! not take.
 
 pub mod key;
+pub mod spill;
 pub mod storage;
 pub mod wire;
