@@ -16,7 +16,6 @@ use crate::enrich;
 use crate::event::{EventId, EventIds};
 use crate::failed::{Form, Original, shown};
 use crate::outcome::{DropReason, Refusal};
-use crate::privacy;
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, ProtocolError, native, pixel};
 use crate::sink::Stream;
@@ -54,7 +53,7 @@ fn accept<'a>(
             let sharding = intake.config.sharding();
             let observed = sharding.map(|it| Observed::of(&enriched, &it.opening_events));
             let event_id = enriched.event.id;
-            Ok(Accepted { event_id, stream: &route.to, record, observed, stripped })
+            Ok(Accepted { event_id, stream: &route.to, record, observed })
         }
         Err(error) => Err(Rejection::of_record(error, enriched).into()),
     }
@@ -67,7 +66,6 @@ struct Accepted<'a> {
     record: Record,
     /// What its shard needs to know of it, where there are shards.
     observed: Option<Observed>,
-    stripped: Option<privacy::Reason>,
 }
 
 /// How a beacon ended that did not become a record.

@@ -26,7 +26,7 @@ use crate::shard::parcel::{self, Item, ItemFate};
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
 use crate::sink::Stream;
-use crate::sink::delivery::Policy;
+use crate::sink::delivery::{Policy, Report};
 
 /// How soon what has changed is written, in milliseconds.
 const CHECKPOINT_MS: u64 = 1_000;
@@ -347,13 +347,18 @@ impl Inner {
         config: &Config,
         storage: &Sqlite,
     ) -> Result<(), String> {
-        let batch = self.with(|shard| shard.spill().take(storage, stream, DRAIN_BYTES))?;
-        let batch = batch.map_err(|error| error.to_string())?;
+        let take = |shard: &mut shard::Shard| {
+            shard.spill().take(storage, stream, DRAIN_BYTES, now_ms())
+        };
+        let Some(batch) = self.with(take)?.map_err(|error| error.to_string())? else {
+            return Ok(());
+        };
         let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.policy_of(stream) };
         let report = deliver::one(stream, batch.records, config, policy).await;
         let settle = |shard: &mut shard::Shard| {
             let random = u32::from_ne_bytes(random());
-            shard.spill().settle(storage, &batch.rows, report, &config.failed, now_ms(), random)
+            let taken = batch.taken;
+            shard.spill().settle(storage, taken, report, &config.failed, now_ms(), random)
         };
         self.with(settle)?.map_err(|error| error.to_string())?;
         Ok(())
@@ -361,8 +366,5 @@ impl Inner {
 }
 
 fn not_durable(code: &str) -> ItemFate {
-    ItemFate::NotDurable {
-        code: code.to_owned(),
-        retry_after_s: crate::sink::delivery::Report::RETRY_AFTER_S,
-    }
+    ItemFate::NotDurable { code: code.to_owned(), retry_after_s: Report::RETRY_AFTER_S }
 }

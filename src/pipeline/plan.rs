@@ -1,27 +1,23 @@
 //! What a request comes to: the outcome that each beacon will have once its record is
 //! durable, and the records that are still to be delivered.
 
-use std::collections::HashMap;
-
 use super::intake::Intake;
 use super::item::{Consignment, Item, by_stream};
 use super::rejection::Rejection;
 use super::{Accepted, Ended, accept};
-use crate::clean::Repairs;
 use crate::config::Config;
 use crate::context::RequestContext;
 use crate::enrich;
 use crate::event::{EventId, EventIds};
-use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation};
+use crate::failed::{FailedEvent, Form, Original, Violation};
 use crate::outcome::{Answer, Outcome, Refusal, Telling, Unsent};
 use crate::privacy::{self, Standing};
 use crate::protocol::{Beacon, Envelope, ProtocolError};
 use crate::redact;
-use crate::schema;
 use crate::shard::parcel::ItemFate;
-use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
-use crate::sink::record::Record;
+use crate::sink::record::{Record, RecordError};
+use crate::sink::{Stream, answer, refused};
 use crate::tenant::Tenant;
 
 /// What a request comes to, once its records are durable.
@@ -30,8 +26,6 @@ pub struct Plan<'a> {
     pub(super) intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     items: Vec<Item<'a>>,
-    /// The accepted beacons whose identifiers are left out, and why.
-    stripped: HashMap<usize, privacy::Reason>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
@@ -43,7 +37,6 @@ impl<'a> Plan<'a> {
             intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
             items: Vec::new(),
-            stripped: HashMap::new(),
             undecodable: None,
         }
     }
@@ -61,8 +54,7 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, stream, record, observed, stripped }) => {
-                self.stripped.extend(stripped.map(|reason| (index, reason)));
+            Ok(Accepted { event_id, stream, record, observed }) => {
                 self.outcomes.push((event_id, Outcome::Accepted));
                 self.items.push(Item { owner: index, stream, record, observed });
                 Ok(())
@@ -118,7 +110,7 @@ impl<'a> Plan<'a> {
             stripped,
             original,
         };
-        self.keep(failed, owner)
+        self.keep(Record::of_failed_event(&failed, &self.intake.facts), owner)
     }
 
     /// A refused beacon's text without what is to be left out, if there is any of that in it.
@@ -140,15 +132,17 @@ impl<'a> Plan<'a> {
         Ok(self)
     }
 
-    /// Sends a failed event to its stream.
-    fn keep(&mut self, failed: FailedEvent, owner: usize) -> Result<(), Refusal> {
+    /// Sends the records of a failed event to their stream.
+    fn keep(
+        &mut self,
+        records: Result<Vec<Record>, RecordError>,
+        owner: usize,
+    ) -> Result<(), Refusal> {
         let stream = &self.intake.config.failed;
-        let records = Record::of_failed_event(&failed, &self.intake.facts).map_err(|error| {
-            Refusal::NotDurable {
-                stream: stream.to_string(),
-                code: error.to_string(),
-                retry_after_s: Report::RETRY_AFTER_S,
-            }
+        let records = records.map_err(|error| Refusal::NotDurable {
+            stream: stream.to_string(),
+            code: error.to_string(),
+            retry_after_s: Report::RETRY_AFTER_S,
         })?;
         let items =
             records.into_iter().map(|record| Item { owner, stream, record, observed: None });
@@ -176,7 +170,7 @@ impl<'a> Plan<'a> {
             let outcome = match fate {
                 ItemFate::Durable => continue,
                 ItemFate::Duplicate => Outcome::Duplicate,
-                ItemFate::Refused(code) => Outcome::Failed(refused_by(item.stream, &code)),
+                ItemFate::Refused(code) => Outcome::Failed(refused::violation(item.stream, &code)),
                 ItemFate::NotDurable { code, retry_after_s } => {
                     let stream = item.stream.to_string();
                     return Err(Refusal::NotDurable { stream, code, retry_after_s });
@@ -213,7 +207,7 @@ impl<'a> Plan<'a> {
                     return Err(not_durable(&refusal.code));
                 }
                 Fate::Poisoned(refusal) => {
-                    self.fail_delivered(*owner, &record, refused_by(stream, &refusal.code))?;
+                    self.fail_delivered(*owner, &record, stream, &refusal)?
                 }
             }
         }
@@ -224,27 +218,13 @@ impl<'a> Plan<'a> {
         &mut self,
         owner: usize,
         record: &Record,
-        violation: Violation,
+        stream: &Stream,
+        refusal: &answer::Refusal,
     ) -> Result<(), Refusal> {
-        let Some((event_id, outcome)) = self.outcomes.get_mut(owner) else {
-            return Ok(());
-        };
-        *outcome = Outcome::Failed(violation.clone());
-        let name = record.event_name();
-        let (tenant, envelope) = self.intake.stamps();
-        let failed = FailedEvent {
-            event_id: *event_id,
-            tenant,
-            schema: name.as_deref().and_then(schema::find),
-            name,
-            stage: Stage::Delivery,
-            violations: violation.into(),
-            envelope,
-            repairs: Repairs::default(),
-            stripped: self.stripped.get(&owner).copied(),
-            original: Original::new(record.bytes(), Form::Record),
-        };
-        self.keep(failed, owner)
+        if let Some((_, outcome)) = self.outcomes.get_mut(owner) {
+            *outcome = Outcome::Failed(refused::violation(stream, &refusal.code));
+        }
+        self.keep(Record::of_refused(record, stream, refusal), owner)
     }
 
     /// How many beacons are in no stream of their own, where any are.
@@ -263,9 +243,4 @@ impl<'a> Plan<'a> {
             None => Answer::of_outcomes(&self.outcomes, telling),
         }
     }
-}
-
-/// That `stream` refuses a record for itself.
-fn refused_by(stream: &Stream, code: &str) -> Violation {
-    Violation::whole(Code::RefusedByStream, format!("{stream} refuses the record: {code}"))
 }

@@ -4,13 +4,13 @@
 //! refused, to the byte. Columns are flat snake_case; an absent value is left out.
 
 use chrono::DateTime;
-use serde::Deserialize;
 
 use super::columns::{self, lifted};
 use super::line::Line;
+use crate::clean::Repairs;
 use crate::enrich::{Enriched, Facts};
 use crate::event::{DeviceId, Event, EventId};
-use crate::failed::FailedEvent;
+use crate::failed::{FailedEvent, Original, Stage, Violations};
 use crate::route::SampleRate;
 use crate::session::Tag;
 
@@ -52,7 +52,7 @@ impl PartitionKey {
         }
     }
 
-    fn of_id(event_id: EventId) -> Self {
+    pub(super) fn of_id(event_id: EventId) -> Self {
         Self(event_id.to_string())
     }
 
@@ -102,22 +102,13 @@ impl Record {
         failed: &FailedEvent,
         facts: &Facts<'_>,
     ) -> Result<Vec<Self>, RecordError> {
-        let mut parts: Vec<&[u8]> = failed.original.bytes.chunks(MAX_ORIGINAL_BYTES).collect();
-        if parts.is_empty() {
-            parts.push(&[]);
-        }
-        let count = parts.len();
-        parts
-            .iter()
-            .zip(1_usize..)
-            .map(|(bytes, part)| {
-                let part = (count > 1).then_some((part, count));
-                Self::of_line(
-                    PartitionKey::of_id(failed.event_id),
-                    failed_columns(failed, facts, bytes, part),
-                )
-            })
-            .collect()
+        let of_part = |part| {
+            let mut line = failed_columns(failed, facts);
+            let FailedEvent { stage, violations, repairs, original, .. } = failed;
+            failure(&mut line, *stage, violations, repairs, original, &part);
+            Self::of_line(PartitionKey::of_id(failed.event_id), line)
+        };
+        parts(&failed.original.bytes).map(of_part).collect()
     }
 
     /// The record with its event's session.
@@ -146,7 +137,7 @@ impl Record {
         self
     }
 
-    fn of_line(key: PartitionKey, line: Line) -> Result<Self, RecordError> {
+    pub(super) fn of_line(key: PartitionKey, line: Line) -> Result<Self, RecordError> {
         let bytes = line.end().map_err(|error| RecordError::NotJson(error.to_string()))?;
         Self::of_bytes(key, bytes)
     }
@@ -179,31 +170,31 @@ impl Record {
         &self.partition
     }
 
-    /// The name of its event, where it is an event's.
-    pub fn event_name(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Named {
-            name: String,
-        }
-        serde_json::from_slice::<Named>(&self.bytes).ok().map(|named| named.name)
-    }
-
     /// The key that it goes under, where its stream has shards.
     pub fn key(&self) -> &PartitionKey {
         &self.key
     }
 }
 
-/// The columns of the part of a failed event that has these `bytes` of its original.
-fn failed_columns(
-    failed: &FailedEvent,
-    facts: &Facts<'_>,
-    bytes: &[u8],
-    part: Option<(usize, usize)>,
-) -> Line {
-    let FailedEvent { envelope, stripped, schema, violations, original, .. } = failed;
+/// A part of the original bytes of a failed event.
+pub(super) struct Part<'a> {
+    bytes: &'a [u8],
+    /// Its place among the parts, from 1, and their number; none where it is the whole.
+    place: Option<(usize, usize)>,
+}
+
+/// Original bytes in as many parts as they need; at least one.
+pub(super) fn parts(bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    let count = bytes.len().div_ceil(MAX_ORIGINAL_BYTES).max(1);
+    let chunks = bytes.chunks(MAX_ORIGINAL_BYTES).chain(bytes.is_empty().then_some(bytes));
+    let place = move |part| (count > 1).then_some((part, count));
+    chunks.zip(1_usize..).map(move |(bytes, part)| Part { bytes, place: place(part) })
+}
+
+/// The columns of a failed event that events have as well.
+fn failed_columns(failed: &FailedEvent, facts: &Facts<'_>) -> Line {
+    let FailedEvent { envelope, stripped, schema, .. } = failed;
     let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
-    let text = if part.is_none() { printable(bytes) } else { None };
     let mut line = Line::new();
     line.json("v", Some(VERSION));
     line.json("event_id", Some(failed.event_id));
@@ -215,20 +206,33 @@ fn failed_columns(
     line.json("stripped", *stripped);
     line.text("schema_id", schema.map(|schema| schema.id));
     line.text("schema_version", schema.map(|schema| schema.version));
-    line.json("stage", Some(failed.stage));
+    line
+}
+
+/// The columns of why an event failed, and of a `part` of what was refused.
+pub(super) fn failure(
+    line: &mut Line,
+    stage: Stage,
+    violations: &Violations,
+    repairs: &Repairs,
+    original: &Original,
+    part: &Part<'_>,
+) {
+    let Part { bytes, place } = *part;
+    let text = if place.is_none() { printable(bytes) } else { None };
+    line.json("stage", Some(stage));
     line.json("code", Some(violations.first.code));
     line.text("pointer", Some(&violations.first.pointer));
     line.text("message", Some(&violations.first.message));
     line.json("violations", Some(violations));
-    line.json("repairs", Some(&failed.repairs).filter(|repairs| !repairs.is_empty()));
+    line.json("repairs", Some(repairs).filter(|repairs| !repairs.is_empty()));
     line.json("original_form", Some(original.form));
     line.json("original_bytes", Some(original.bytes.len().max(original.withheld)));
     line.json("original_withheld", (original.withheld > 0).then_some(true));
     line.text("original", text.filter(|_| original.withheld == 0));
     line.text("original_base64", text.is_none().then(|| base64(bytes)).as_deref());
-    line.json("part", part.map(|(part, _)| part));
-    line.json("parts", part.map(|(_, parts)| parts));
-    line
+    line.json("part", place.map(|(part, _)| part));
+    line.json("parts", place.map(|(_, parts)| parts));
 }
 
 fn partition(event: &Event) -> String {
@@ -254,12 +258,11 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::clean::Repairs;
     use crate::config::Config;
     use crate::context::{Geo, RequestContext};
     use crate::enrich;
     use crate::event::EventIds;
-    use crate::failed::{Code, Form, Original, Stage, Violation};
+    use crate::failed::{Code, Form, Violation};
     use crate::protocol::{Envelope, timestamp};
     use crate::session::{OpenedBy, Opening, Policy, Sessions, Sighting};
     use crate::validate;
