@@ -2,8 +2,9 @@
 //! arguments.
 //!
 //! `key` names a device, `wire` writes what crosses between the edge and a shard and what a
-//! shard stores, `storage` is what it stores that in.
+//! shard stores, `storage` is what it stores that in, `devices` are the sessions that it keeps.
 
+pub mod devices;
 pub mod key;
 pub mod storage;
 pub mod wire;
