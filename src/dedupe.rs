@@ -374,19 +374,24 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_neither_forgets_nor_remembers_for_ever() {
-        let storage = Memory::default();
-        let mut window = load(&storage, 0);
-        window.insert(SeenKey(1), 1_000_000);
-        window.checkpoint(&storage, 1_000_000).unwrap();
-        assert!(window.contains(&SeenKey(1), 5_000));
-        let mut window = load(&storage, 5_000);
-        assert!(window.contains(&SeenKey(1), 5_000));
-        window.insert(SeenKey(2), 5_000);
-        window.checkpoint(&storage, 5_000).unwrap();
-        let window = load(&storage, 5_050);
-        for key in [SeenKey(1), SeenKey(2)] {
-            assert!(window.contains(&key, 7_400));
-            assert!(!window.contains(&key, 7_501));
+        for goes_on in [false, true] {
+            let storage = Memory::default();
+            let mut window = load(&storage, 0);
+            window.insert(SeenKey(1), 1_000_000);
+            window.checkpoint(&storage, 1_000_000).unwrap();
+            assert!(window.contains(&SeenKey(1), 5_000));
+            let mut window = load(&storage, 5_000);
+            assert!(window.contains(&SeenKey(1), 5_000));
+            if goes_on {
+                window.insert(SeenKey(2), 5_000);
+            }
+            assert!(window.has_changed());
+            window.checkpoint(&storage, 5_000).unwrap();
+            let window = load(&storage, 5_050);
+            for (key, is_in) in [(1, true), (2, goes_on)] {
+                assert_eq!(window.contains(&SeenKey(key), 7_400), is_in);
+                assert!(!window.contains(&SeenKey(key), 7_501));
+            }
         }
     }
 

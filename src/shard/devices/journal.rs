@@ -321,9 +321,12 @@ mod tests {
             journal.flush(&storage).unwrap();
             if journal.is_stale() {
                 rewritten += 1;
-                let say = |journal: &mut Journal| journal.append(&storage, active(number, b"all"));
+                let said = [active(number, &[1; 60]), active(number, &[2; 60])];
+                let say = |journal: &mut Journal| {
+                    said.into_iter().try_for_each(|entry| journal.append(&storage, entry))
+                };
                 journal.rewrite(&storage, say).unwrap();
-                assert_eq!(replayed(&storage).1, bytes_of(&[active(number, b"all")]));
+                assert_eq!(replayed(&storage).1, bytes_of(&said));
                 assert_eq!(storage.count(Table::Journal), 1);
             }
         }

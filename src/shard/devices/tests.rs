@@ -211,6 +211,39 @@ fn what_cannot_be_read_is_a_device_never_seen() {
     }
 }
 
+/// Checkpoints of four devices that change each time, of `writes` each, until the journal was
+/// rewritten or one failed. Tells whether one failed.
+fn rewrite_with(writes: usize) -> bool {
+    let storage = Flaky::default();
+    let mut devices = load(&storage, 0);
+    let states =
+        |devices: &Devices| [1, 2, 3, 4].map(|n| devices.copy_of(&storage, &key(n)).unwrap());
+    for now in 1..1_000 {
+        let durable = states(&load(&storage, 0));
+        (1..=4).for_each(|number| _ = observe(&mut devices, &storage, number, now));
+        let (states_now, rows) = (states(&devices), storage.memory.count(Table::Journal));
+        storage.writes_left.set(writes);
+        let done = devices.checkpoint(&storage, now);
+        let loaded = states(&load(&storage, now));
+        for (loaded, may_be) in loaded.iter().zip(durable.iter().zip(&states_now)) {
+            assert!(loaded == may_be.0 || loaded == may_be.1, "{writes} writes, at {now}");
+        }
+        storage.writes_left.set(usize::MAX);
+        devices.checkpoint(&storage, now).unwrap();
+        assert_eq!(states(&load(&storage, now)), states_now);
+        if done.is_err() || storage.memory.count(Table::Journal) < rows {
+            return done.is_err();
+        }
+    }
+    panic!("the journal was never rewritten");
+}
+
+#[test]
+fn a_checkpoint_that_fails_at_any_write_loses_nothing_that_was_durable() {
+    let most = (0..100).find(|writes| !rewrite_with(*writes));
+    assert!(most.is_some_and(|most| most > 5), "{most:?}");
+}
+
 #[test]
 fn a_clock_that_was_set_back_keeps_no_device_in_memory() {
     let storage = Memory::default();
