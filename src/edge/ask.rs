@@ -1,5 +1,6 @@
-//! Asks a shard, from the edge or from another shard.
+//! Asks shards, from the edge or from another shard.
 
+use futures_util::future::join_all;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -44,8 +45,22 @@ impl Question {
     }
 }
 
-/// The answer of a shard, or why there is none.
-pub async fn shard(
+/// The answers of shards that are asked at once, in their order, each of them or why there is
+/// none.
+pub async fn shards(
+    asked: Vec<(ShardNumber, Vec<u8>)>,
+    question: Question,
+    milliseconds: u64,
+    env: &Env,
+    config: &Config,
+) -> Vec<Result<Vec<u8>, String>> {
+    join_all(asked.into_iter().map(async |(number, body)| {
+        shard(number, question, &body, milliseconds, env, config).await
+    }))
+    .await
+}
+
+async fn shard(
     number: ShardNumber,
     question: Question,
     body: &[u8],

@@ -14,7 +14,7 @@ use super::environment::{now_ms, random};
 use super::transport;
 use crate::config::{Config, Sharding};
 use crate::outcome::{Answer, Refusal, Telling};
-use crate::pipeline::{Consignment, Item, Plan, by_shard, by_stream};
+use crate::pipeline::{Item, Plan, by_shard, by_stream};
 use crate::shard::parcel::{self, View};
 use crate::sink::Stream;
 use crate::sink::answer::Reply;
@@ -68,25 +68,24 @@ async fn in_shards<'a>(
     env: &Env,
 ) -> Result<Vec<Item<'a>>, Refusal> {
     let parcels = by_shard(items, sharding, u64::from_ne_bytes(random()));
-    let answers = join_all(parcels.into_iter().map(async |(number, items)| {
-        let views = items.iter().map(|item| View {
+    let parcel = |items: &[Item<'_>]| {
+        parcel::encode(items.iter().map(|item| View {
             stream: item.stream,
             record: &item.record,
             observation: item.observed.as_ref().map(|it| &it.observation),
             former: item.observed.and_then(|it| it.former(sharding)),
-        });
-        let parcel = parcel::encode(views);
-        let patience_ms = config.policy.deadline_ms.saturating_add(sharding.linger_ms);
-        // What a stream refuses for itself takes a second round.
-        let patience_ms = patience_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
-        let answer = ask::shard(number, Question::Parcel, &parcel, patience_ms, env, config).await;
+        }))
+    };
+    let asked = parcels.iter().map(|(number, items)| (*number, parcel(items))).collect();
+    // What a stream refuses for itself takes a second round.
+    let round_ms = config.policy.deadline_ms.saturating_add(sharding.linger_ms);
+    let patience_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
+    let answers = ask::shards(asked, Question::Parcel, patience_ms, env, config).await;
+    let mut direct = Vec::new();
+    for ((number, items), answer) in parcels.into_iter().zip(answers) {
         let fates = answer.and_then(|bytes| {
             parcel::decode_fates(&bytes, items.len()).map_err(|error| error.to_string())
         });
-        (number, items, fates)
-    }));
-    let mut direct = Vec::new();
-    for (number, items, fates) in answers.await {
         match fates {
             Ok(fates) => plan.settle_parcel(&items, fates)?,
             Err(why) => {
@@ -105,16 +104,28 @@ async fn directly(
     items: Vec<Item<'_>>,
     config: &Config,
 ) -> Result<(), Refusal> {
-    let delivered = join_all(by_stream(items).into_iter().map(
-        async |Consignment { stream, records, owners }| {
-            let report = one(&stream, records, config, config.policy_of(&stream)).await;
-            (stream, owners, report)
-        },
-    ));
-    for (stream, owners, report) in delivered.await {
+    let (mut streams, mut owners) = (Vec::new(), Vec::new());
+    for consignment in by_stream(items) {
+        let policy = config.policy_of(&consignment.stream);
+        owners.push(consignment.owners);
+        streams.push((consignment.stream, consignment.records, policy));
+    }
+    for ((stream, report), owners) in each(streams, config).await.into_iter().zip(owners) {
         plan.settle(&stream, &owners, report)?;
     }
     Ok(())
+}
+
+/// Delivers to several streams at once; gives back each with how that ended, in their order.
+pub async fn each(
+    streams: Vec<(Stream, Vec<Record>, Policy)>,
+    config: &Config,
+) -> Vec<(Stream, Report)> {
+    join_all(streams.into_iter().map(async |(stream, records, policy)| {
+        let report = one(&stream, records, config, policy).await;
+        (stream, report)
+    }))
+    .await
 }
 
 /// Delivers `records` to `stream`, and tells the log what went wrong.

@@ -1,6 +1,5 @@
 //! `/readyz`: whether events can be delivered, as far as is known without sending one.
 
-use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::{Value, json};
 use worker::{Env, Response};
@@ -89,6 +88,20 @@ pub fn streams(config: &Config) -> Vec<StreamState> {
     config.streams().into_iter().map(state).collect()
 }
 
+/// How a shard is, by what it answered.
+fn of_answer((number, answer): (usize, Result<Vec<u8>, String>)) -> Value {
+    match answer {
+        Err(why) => json!({ "shard": number, "problem": why }),
+        Ok(bytes) => {
+            let mut state: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            if let Some(state) = state.as_object_mut() {
+                state.insert("shard".to_owned(), number.into());
+            }
+            state
+        }
+    }
+}
+
 /// The answer to `/readyz`.
 pub async fn answer(env: &Env) -> worker::Result<Response> {
     let config = match environment::config(env) {
@@ -108,19 +121,9 @@ pub async fn answer(env: &Env) -> worker::Result<Response> {
         let body = json!({ "ready": ready, "delivery": "direct", "streams": streams });
         return respond::json(if ready { 200 } else { 503 }, &body);
     };
-    let shards = join_all((0..sharding.count).map(async |number| {
-        match ask::shard(number, Question::Status, &[], PATIENCE_MS, env, &config).await {
-            Err(why) => json!({ "shard": number, "problem": why }),
-            Ok(bytes) => {
-                let mut state: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                if let Some(state) = state.as_object_mut() {
-                    state.insert("shard".to_owned(), number.into());
-                }
-                state
-            }
-        }
-    }))
-    .await;
+    let asked = (0..sharding.count).map(|number| (number, Vec::new())).collect();
+    let answers = ask::shards(asked, Question::Status, PATIENCE_MS, env, &config).await;
+    let shards: Vec<Value> = answers.into_iter().enumerate().map(of_answer).collect();
     let spills = || shards.iter().filter_map(|shard| shard.get("spill")?.as_array()).flatten();
     let numbers = |key: &'static str| spills().filter_map(move |spill| spill.get(key)?.as_u64());
     let spill = json!({

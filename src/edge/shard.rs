@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all, select};
+use futures_util::future::{FutureExt, LocalBoxFuture, Shared, select};
 use js_sys::futures::spawn_local;
 use worker::{
     Delay, DurableObject, Env, Request, Response, State, console_error, console_log, durable_object,
@@ -25,7 +25,6 @@ use crate::shard::batches::{BatchId, Closed, Place};
 use crate::shard::parcel::{self, Item, ItemFate};
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
-use crate::sink::Stream;
 use crate::sink::delivery::{Policy, Report};
 
 /// How soon what has changed is written, in milliseconds.
@@ -147,25 +146,29 @@ impl Inner {
         self.checkpoint_soon(&storage);
         let fates = admitted.claims.into_iter().map(|claim| match claim {
             Claim::Seen => (None, ItemFate::Duplicate),
-            Claim::Waits(place) => (self.ended(place), ItemFate::Durable),
-            Claim::Repeats(place) => (self.ended(place), ItemFate::Duplicate),
+            Claim::Waits(place) => (Some(self.waiting(place)), ItemFate::Durable),
+            Claim::Repeats(place) => (Some(self.waiting(place)), ItemFate::Duplicate),
         });
-        let fates: Vec<_> = fates.collect();
-        let fates = join_all(fates.into_iter().map(async |(place, durable)| match place {
-            None => durable,
-            Some((ended, index)) => match ended.await.get(index) {
-                Some(ItemFate::Durable) => durable,
-                Some(other) => other.clone(),
-                None => not_durable("lost"),
-            },
-        }));
-        Ok(parcel::encode_fates(&fates.await))
+        // Before any of them is awaited: a batch that has ended is let go of.
+        let places: Vec<_> = fates.collect();
+        let mut fates = Vec::with_capacity(places.len());
+        for (place, durable) in places {
+            let fate = match place {
+                None => durable,
+                Some(place) => match landed(place).await {
+                    ItemFate::Durable => durable,
+                    other => other,
+                },
+            };
+            fates.push(fate);
+        }
+        Ok(parcel::encode_fates(&fates))
     }
 
-    /// When the batch of a place has ended, and the record's index there.
-    fn ended(&self, place: Place) -> Option<(Ended, usize)> {
-        let batches = self.batches.borrow();
-        Some((batches.get(&place.batch)?.ended.clone(), place.index))
+    /// The end of a place's batch, if it has not ended, and the record's index there.
+    fn waiting(&self, place: Place) -> (Option<Ended>, usize) {
+        let ended = self.batches.borrow().get(&place.batch).map(|batch| batch.ended.clone());
+        (ended, place.index)
     }
 
     /// Starts the task of each new batch, and ends the lingering of those that are full.
@@ -224,11 +227,15 @@ impl Inner {
         }
         self.start(waits, config, storage);
         self.checkpoint_soon(storage);
-        join_all(fates.into_iter().map(|fate| self.landed(fate))).await
+        let mut landed = Vec::with_capacity(fates.len());
+        for fate in fates {
+            landed.push(self.fate(fate).await);
+        }
+        landed
     }
 
     /// The fate of a record, whose failed event has to land first where there is one.
-    async fn landed(&self, fate: BatchFate) -> ItemFate {
+    async fn fate(&self, fate: BatchFate) -> ItemFate {
         match fate {
             BatchFate::Durable => ItemFate::Durable,
             BatchFate::NotDurable { code, retry_after_s } => {
@@ -236,13 +243,9 @@ impl Inner {
             }
             BatchFate::Refused { code, failed } => {
                 for place in failed {
-                    let Some((ended, index)) = self.ended(place) else {
-                        return not_durable("lost");
-                    };
-                    match ended.await.get(index) {
-                        Some(ItemFate::Durable) => {}
-                        Some(other) => return other.clone(),
-                        None => return not_durable("lost"),
+                    match landed(self.waiting(place)).await {
+                        ItemFate::Durable => {}
+                        other => return other,
                     }
                 }
                 ItemFate::Refused(code)
@@ -277,16 +280,12 @@ impl Inner {
     ) -> Result<(), String> {
         let strangers = self.with(|shard| shard.strangers(items, storage))?;
         let strangers = strangers.map_err(|error| error.to_string())?;
-        let answers = join_all(strangers.into_iter().map(async |(former, keys)| {
-            let question = handover::encode_question(&keys);
-            let answer =
-                ask::shard(former, Question::Handover, &question, HANDOVER_MS, &self.env, config);
-            let sessions = handover::decode_answer(&answer.await?, keys.len())
-                .map_err(|error| error.to_string())?;
-            Ok::<_, String>((keys, sessions))
-        }));
-        for answer in answers.await {
-            let (keys, sessions) = answer?;
+        let question = |(number, keys): &(_, Vec<_>)| (*number, handover::encode_question(keys));
+        let asked = strangers.iter().map(question).collect();
+        let answers = ask::shards(asked, Question::Handover, HANDOVER_MS, &self.env, config).await;
+        for ((_, keys), answer) in strangers.into_iter().zip(answers) {
+            let sessions = handover::decode_answer(&answer?, keys.len());
+            let sessions = sessions.map_err(|error| error.to_string())?;
             for (key, sessions) in keys.into_iter().zip(sessions) {
                 // Whom neither knows is new.
                 let Some(sessions) = sessions else { continue };
@@ -328,10 +327,25 @@ impl Inner {
             if due.is_empty() || now_ms() >= until {
                 break;
             }
-            for drained in
-                join_all(due.iter().map(|it| self.drain_one(it, &config, &storage))).await
-            {
-                drained?;
+            let (mut streams, mut taken) = (Vec::new(), Vec::new());
+            for stream in due {
+                let take = |shard: &mut shard::Shard| {
+                    shard.spill().take(&storage, &stream, DRAIN_BYTES, now_ms())
+                };
+                if let Some(batch) = self.with(take)?.map_err(|error| error.to_string())? {
+                    let policy = config.policy_of(&batch.stream);
+                    let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..policy };
+                    streams.push((batch.stream, batch.records, policy));
+                    taken.push(batch.taken);
+                }
+            }
+            let reports = deliver::each(streams, &config).await;
+            for ((_, report), taken) in reports.into_iter().zip(taken) {
+                let random = u32::from_ne_bytes(random());
+                let settle = |shard: &mut shard::Shard| {
+                    shard.spill().settle(&storage, taken, report, &config.failed, now_ms(), random)
+                };
+                self.with(settle)?.map_err(|error| error.to_string())?;
             }
         }
         match self.with(|shard| shard.spill().wake_at())? {
@@ -339,30 +353,16 @@ impl Inner {
             None => Ok(()),
         }
     }
-
-    async fn drain_one(
-        self: &Rc<Self>,
-        stream: &Stream,
-        config: &Config,
-        storage: &Sqlite,
-    ) -> Result<(), String> {
-        let take =
-            |shard: &mut shard::Shard| shard.spill().take(storage, stream, DRAIN_BYTES, now_ms());
-        let Some(batch) = self.with(take)?.map_err(|error| error.to_string())? else {
-            return Ok(());
-        };
-        let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.policy_of(stream) };
-        let report = deliver::one(stream, batch.records, config, policy).await;
-        let settle = |shard: &mut shard::Shard| {
-            let random = u32::from_ne_bytes(random());
-            let taken = batch.taken;
-            shard.spill().settle(storage, taken, report, &config.failed, now_ms(), random)
-        };
-        self.with(settle)?.map_err(|error| error.to_string())?;
-        Ok(())
-    }
 }
 
-fn not_durable(code: &str) -> ItemFate {
-    ItemFate::NotDurable { code: code.to_owned(), retry_after_s: Report::RETRY_AFTER_S }
+/// The fate of a record, once its batch has ended.
+async fn landed((ended, index): (Option<Ended>, usize)) -> ItemFate {
+    let fates = match ended {
+        Some(ended) => ended.await,
+        None => Rc::default(),
+    };
+    // Not reached but by a mistake of ours: what is not known to be durable is not.
+    let lost =
+        || ItemFate::NotDurable { code: "lost".to_owned(), retry_after_s: Report::RETRY_AFTER_S };
+    fates.get(index).cloned().unwrap_or_else(lost)
 }
