@@ -183,7 +183,10 @@ def _request(beacon: Beacon) -> bytes:
             "props": {"a": 1, "b": "two", "c": True},
         }
     )
-    head = f"POST /v1/events HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: text/plain\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST /v1/events HTTP/1.1\r\nhost: {HOST}\r\n"
+        f"content-type: text/plain\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
     return (head + body).encode()
 
 

@@ -158,7 +158,10 @@ class _Caller(asyncio.Protocol):
             entries = [FIREHOSE.taken(number) for number in range(len(put.records))]
             status, answer = "200 OK", FIREHOSE.answer(entries)
         text = json.dumps(answer)
-        head = f"HTTP/1.1 {status}\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {len(text)}\r\n\r\n"
+        head = (
+            f"HTTP/1.1 {status}\r\ncontent-type: {CONTENT_TYPE}\r\n"
+            f"content-length: {len(text)}\r\n\r\n"
+        )
         loop = asyncio.get_running_loop()
         loop.call_at(
             arrived + self._answer_seconds, self._answer, (head + text).encode()
