@@ -11,6 +11,7 @@ mod origins;
 mod privacy;
 mod routes;
 mod rules;
+mod shards;
 mod table;
 mod tenants;
 
@@ -29,6 +30,7 @@ use crate::validate::UnknownEvents;
 pub use aws::Aws;
 pub use origins::Origins;
 use rules::Rules;
+pub use shards::{Mode, Sharding};
 
 /// What the worker needs to know to deliver events.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Config {
     pub enrichment: Enrichment,
     /// Salts what is hashed.
     pub secret: Option<Secret>,
+    /// Where events are sessionized, deduplicated and batched.
+    pub mode: Mode,
     /// How a delivery waits.
     pub policy: Policy,
     /// Where failed events go.
@@ -74,6 +78,18 @@ pub struct Settings {
     pub endpoint_url_firehose: Option<String>,
     /// `AWS_ENDPOINT_URL_KINESIS`.
     pub endpoint_url_kinesis: Option<String>,
+    /// Whether `SHARD` is bound.
+    pub shard: Binding,
+}
+
+/// Whether something is bound to the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Binding {
+    /// Nothing is.
+    #[default]
+    Absent,
+    /// It is.
+    Present,
 }
 
 /// The operator's: a mistake in the configuration, as a sentence that names the key.
@@ -99,6 +115,12 @@ impl Config {
         let aws = Aws::parse(&settings, &mut errors);
         let secret = secret(settings.secret, &mut errors);
         let rules = Rules::parse(settings.headwater, &secret, &mut errors);
+        if let (Some(Rules { mode: Mode::Sharded(_), .. }), Binding::Absent) =
+            (&rules, settings.shard)
+        {
+            let problem = "is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"";
+            errors.push(ConfigError::new("SHARD", problem));
+        }
         match (aws, rules) {
             (Some(aws), Some(rules)) if errors.is_empty() => Ok(Self {
                 tenants: rules.tenants,
@@ -106,6 +128,7 @@ impl Config {
                 unknown_events: rules.unknown_events,
                 cleaning: rules.cleaning,
                 enrichment: rules.enrichment,
+                mode: rules.mode,
                 secret,
                 policy: rules.policy,
                 failed: rules.failed,
@@ -122,6 +145,14 @@ impl Config {
         match routes.into_iter().any(unpacked) {
             true => Policy { packing: Packing::Off, ..self.policy },
             false => self.policy,
+        }
+    }
+
+    /// The shards, where there are any.
+    pub const fn sharding(&self) -> Option<&Sharding> {
+        match &self.mode {
+            Mode::Direct => None,
+            Mode::Sharded(sharding) => Some(sharding),
         }
     }
 
@@ -300,7 +331,6 @@ pub(crate) mod tests {
         assert_eq!(
             mistakes(Settings { headwater: Some(json!({})), ..settings() }),
             [
-                "HEADWATER.delivery is missing",
                 "HEADWATER.origins is missing",
                 "HEADWATER.routes is missing",
                 "HEADWATER.failed is missing",
@@ -310,13 +340,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed";
+        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
         let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
         let cases = [
-            ("delivery", json!("sharded"), "HEADWATER.delivery can't be \"sharded\" in this version; set \"direct\"".to_owned()),
-            ("delivery", json!(1), "HEADWATER.delivery must be \"direct\", not 1".to_owned()),
             ("origins", json!("*"), sites.to_owned()),
             ("origins", json!([]), sites.to_owned()),
             ("origins", json!(["shop.example"]), sites.to_owned()),

@@ -71,6 +71,12 @@ impl EventId {
         (!uuid.is_nil()).then_some(Self(uuid))
     }
 
+    /// The id that has these bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        let uuid = Uuid::from_bytes(bytes);
+        (!uuid.is_nil()).then_some(Self(uuid))
+    }
+
     /// Its sixteen bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

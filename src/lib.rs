@@ -40,6 +40,7 @@
 pub mod clean;
 pub mod config;
 pub mod context;
+pub mod dedupe;
 pub mod edge;
 pub mod enrich;
 pub mod event;
@@ -53,6 +54,7 @@ pub mod route;
 pub mod salt;
 pub mod schema;
 pub mod scrub;
+pub mod session;
 pub mod shard;
 pub mod sink;
 pub mod tenant;

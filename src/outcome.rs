@@ -21,6 +21,8 @@ pub enum Outcome {
     Accepted,
     /// It is in the stream of failed events, for this reason.
     Failed(Violation),
+    /// Its event came before, and is durable.
+    Duplicate,
     /// It is in no stream, for this reason.
     Dropped(DropReason),
 }
@@ -41,22 +43,37 @@ pub enum DropReason {
     Sampled,
 }
 
-/// How many of a request's beacons were dropped, by reason; nothing else tells of them.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Dropped(BTreeMap<DropReason, usize>);
+/// How many of a request's beacons were not sent on; nothing else tells of them.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Unsent<'a> {
+    tenant: &'a str,
+    /// Those that came before.
+    #[serde(skip_serializing_if = "is_zero")]
+    duplicate: usize,
+    /// Those that were dropped, by reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    dropped: BTreeMap<DropReason, usize>,
+}
 
-impl Dropped {
-    /// Counts them; none when none was.
-    pub fn of(outcomes: &[(EventId, Outcome)]) -> Option<Self> {
-        let mut counts = BTreeMap::new();
+impl<'a> Unsent<'a> {
+    /// Counts those of a request of `tenant`; none when each was sent on.
+    pub fn of(tenant: &'a str, outcomes: &[(EventId, Outcome)]) -> Option<Self> {
+        let mut unsent = Self { tenant, duplicate: 0, dropped: BTreeMap::new() };
         for (_, outcome) in outcomes {
-            if let Outcome::Dropped(reason) = outcome {
-                let count: &mut usize = counts.entry(*reason).or_default();
-                *count = count.saturating_add(1);
-            }
+            let count = match outcome {
+                Outcome::Accepted | Outcome::Failed(_) => continue,
+                Outcome::Duplicate => &mut unsent.duplicate,
+                Outcome::Dropped(reason) => unsent.dropped.entry(*reason).or_default(),
+            };
+            *count = count.saturating_add(1);
         }
-        (!counts.is_empty()).then_some(Self(counts))
+        (unsent.duplicate > 0 || !unsent.dropped.is_empty()).then_some(unsent)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl From<privacy::Reason> for DropReason {
@@ -99,7 +116,7 @@ pub struct Verdict<'a> {
     pub index: usize,
     /// The id that it is known by.
     pub event_id: EventId,
-    /// `accepted`, `failed` or `dropped`.
+    /// `accepted`, `failed`, `duplicate` or `dropped`.
     pub outcome: &'static str,
     /// The first rule that it broke, or why it was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,15 +132,17 @@ pub struct Verdict<'a> {
 impl Outcome {
     /// The verdict on the beacon at `index`.
     pub fn verdict(&self, index: usize, event_id: EventId) -> Verdict<'_> {
+        let plain = |outcome| Verdict {
+            index,
+            event_id,
+            outcome,
+            code: None,
+            pointer: None,
+            message: None,
+        };
         match self {
-            Self::Accepted => Verdict {
-                index,
-                event_id,
-                outcome: "accepted",
-                code: None,
-                pointer: None,
-                message: None,
-            },
+            Self::Accepted => plain("accepted"),
+            Self::Duplicate => plain("duplicate"),
             Self::Failed(violation) => Verdict {
                 index,
                 event_id,
@@ -255,7 +274,7 @@ pub struct Answer {
 /// When the verdicts are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Telling {
-    /// When some beacon was not accepted.
+    /// When some beacon was not accepted; one that came before was.
     Exceptions,
     /// In any case, as `?verdicts=1` asks.
     Always,
@@ -280,7 +299,8 @@ impl Answer {
         struct Verdicts<'a> {
             verdicts: Vec<Verdict<'a>>,
         }
-        let all_accepted = outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Accepted);
+        let is_accepted = |outcome| matches!(outcome, &Outcome::Accepted | &Outcome::Duplicate);
+        let all_accepted = outcomes.iter().all(|(_, outcome)| is_accepted(outcome));
         if all_accepted && telling == Telling::Exceptions {
             return Self { status: 204, retry_after_s: None, body: None };
         }

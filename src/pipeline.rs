@@ -5,6 +5,7 @@
 //! The edge delivers them and hands each report back; only then is there an answer.
 
 mod intake;
+mod item;
 mod plan;
 mod rejection;
 
@@ -15,7 +16,6 @@ use crate::enrich;
 use crate::event::{EventId, EventIds};
 use crate::failed::{Form, Original, shown};
 use crate::outcome::{DropReason, Refusal};
-use crate::privacy;
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, ProtocolError, native, pixel};
 use crate::sink::Stream;
@@ -23,7 +23,8 @@ use crate::sink::record::Record;
 use crate::tenant::Tenant;
 use crate::validate;
 use intake::Intake;
-pub use plan::{Consignment, Plan};
+pub use item::{Consignment, Item, Observed, by_shard, by_stream};
+pub use plan::Plan;
 use rejection::Rejection;
 
 /// The way of one beacon, the one at `index`: each line adds to it, or ends it with the
@@ -31,7 +32,7 @@ use rejection::Rejection;
 fn accept<'a>(
     mut beacon: Beacon,
     index: usize,
-    intake: &'a Intake<'_>,
+    intake: &Intake<'a>,
     ids: &mut EventIds,
 ) -> Result<Accepted<'a>, Ended> {
     let (cleaning, platform) = (&intake.config.cleaning, intake.facts.platform.as_deref());
@@ -49,7 +50,10 @@ fn accept<'a>(
     let route = intake.route(&enriched)?;
     match Record::of_event(&enriched, route.sample) {
         Ok(record) => {
-            Ok(Accepted { event_id: enriched.event.id, stream: &route.to, record, stripped })
+            let sharding = intake.config.sharding();
+            let observed = sharding.map(|it| Observed::of(&enriched, &it.opening_events));
+            let event_id = enriched.event.id;
+            Ok(Accepted { event_id, stream: &route.to, record, observed })
         }
         Err(error) => Err(Rejection::of_record(error, enriched).into()),
     }
@@ -60,7 +64,8 @@ struct Accepted<'a> {
     event_id: EventId,
     stream: &'a Stream,
     record: Record,
-    stripped: Option<privacy::Reason>,
+    /// What its shard needs to know of it, where there are shards.
+    observed: Option<Observed>,
 }
 
 /// How a beacon ended that did not become a record.

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::privacy::HasSecret;
+use super::shards::{self, Mode};
 use super::table::Table;
 use super::{ConfigError, clean, routes, tenants};
 use crate::clean::Cleaning;
@@ -30,6 +31,8 @@ pub struct Rules {
     pub cleaning: Cleaning,
     /// How events are enriched.
     pub enrichment: Enrichment,
+    /// Where events are sessionized, deduplicated and batched.
+    pub mode: Mode,
     /// How a delivery waits.
     pub policy: Policy,
     /// Where failed events go.
@@ -64,7 +67,7 @@ impl Rules {
             other => other,
         };
         let mut table = Table::new(ROOT.to_owned(), value, errors)?;
-        delivery(&mut table);
+        let mode = shards::mode(&mut table);
         let has_secret = if secret.is_some() { HasSecret::Yes } else { HasSecret::No };
         let tenants = tenants::tenants(&mut table, has_secret);
         let limits = limits(&mut table);
@@ -97,6 +100,7 @@ impl Rules {
             unknown_events,
             cleaning: cleaning?,
             enrichment,
+            mode,
             policy,
             failed: failed?,
         })
@@ -118,18 +122,6 @@ fn enrichment(table: &mut Table<'_>) -> Enrichment {
         enrichment.internal_domains = domains;
     }
     enrichment
-}
-
-/// Only direct delivery exists so far, so it has to be asked for by name.
-fn delivery(table: &mut Table<'_>) {
-    match table.required("delivery") {
-        Some(Value::String(text)) if text == "direct" => {}
-        Some(Value::String(text)) if text == "sharded" => {
-            table.refuse("delivery", "can't be \"sharded\" in this version; set \"direct\"");
-        }
-        Some(other) => table.refuse("delivery", format!("must be \"direct\", not {other}")),
-        None => {}
-    }
 }
 
 /// `pack_bytes`: a size, or 0 or false for none.

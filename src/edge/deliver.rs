@@ -1,4 +1,5 @@
-//! Drives the deliveries of a request, all streams at once, to their end.
+//! Drives the deliveries of a request to their end: through its shards, all at once, or
+//! directly to its streams, all at once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,17 +7,23 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use worker::{Delay, console_error, console_log};
+use worker::{Delay, Env, console_error, console_log};
 
+use super::ask::{self, Question};
 use super::environment::{now_ms, random};
 use super::transport;
-use crate::config::Config;
+use crate::config::{Config, Sharding};
 use crate::outcome::{Answer, Refusal, Telling};
-use crate::pipeline::{Consignment, Plan};
+use crate::pipeline::{Consignment, Item, Plan, by_shard, by_stream};
+use crate::shard::parcel::{self, View};
 use crate::sink::Stream;
 use crate::sink::answer::Reply;
-use crate::sink::delivery::{Delivery, Fate, Report, Step};
+use crate::sink::delivery::{Delivery, Fate, Policy, Report, Step};
 use crate::sink::health::Health;
+use crate::sink::record::Record;
+
+/// How much longer than its own waits a shard may take before its records go directly.
+const SHARD_SLACK_MS: u64 = 1_000;
 
 thread_local! {
     /// How each stream has been, for all requests of this isolate.
@@ -30,38 +37,93 @@ pub fn health(stream: &Stream) -> Rc<RefCell<Health>> {
 
 /// Delivers what `plan` asks for. What a stream refuses for itself comes back as a failed
 /// event and goes out in a second round.
-pub async fn all(mut plan: Plan<'_>, config: &Config, telling: Telling) -> Result<Answer, Refusal> {
+pub async fn all(
+    mut plan: Plan<'_>,
+    config: &Config,
+    env: &Env,
+    telling: Telling,
+) -> Result<Answer, Refusal> {
     loop {
-        let consignments = plan.take_consignments();
-        if consignments.is_empty() {
-            if let Some(dropped) = plan.dropped().and_then(|it| serde_json::to_string(&it).ok()) {
-                console_log!("{{\"tenant\":\"{}\",\"dropped\":{dropped}}}", plan.tenant());
+        let items = plan.take_items();
+        if items.is_empty() {
+            if let Some(unsent) = plan.unsent().and_then(|it| serde_json::to_string(&it).ok()) {
+                console_log!("{unsent}");
             }
             return Ok(plan.answer(telling));
         }
-        let delivered =
-            join_all(consignments.into_iter().map(|consignment| one(consignment, config))).await;
-        for (stream, owners, report) in delivered {
-            if let Some(problem) = &report.problem {
-                console_error!("delivery: {stream} did not take every record: {problem}");
-            }
-            for (_, fate) in &report.records {
-                if let Fate::Poisoned(refusal) = fate {
-                    console_error!("delivery: {stream} refuses a record: {}", refusal.code);
-                }
-            }
-            plan.settle(&stream, &owners, report)?;
-        }
+        let direct = match config.sharding() {
+            None => items,
+            Some(sharding) => in_shards(&mut plan, items, sharding, config, env).await?,
+        };
+        directly(&mut plan, direct, config).await?;
     }
 }
 
-async fn one(consignment: Consignment, config: &Config) -> (Stream, Vec<usize>, Report) {
-    let Consignment { stream, records, owners } = consignment;
-    let health = health(&stream);
-    let mut delivery = Delivery::new(&stream, records, config.policy_of(&stream), now_ms());
+/// Gives `items` to their shards; gives back those whose shard did not take them.
+async fn in_shards<'a>(
+    plan: &mut Plan<'_>,
+    items: Vec<Item<'a>>,
+    sharding: &Sharding,
+    config: &Config,
+    env: &Env,
+) -> Result<Vec<Item<'a>>, Refusal> {
+    let parcels = by_shard(items, sharding, u64::from_ne_bytes(random()));
+    let answers = join_all(parcels.into_iter().map(async |(number, items)| {
+        let views = items.iter().map(|item| View {
+            stream: item.stream,
+            record: &item.record,
+            observation: item.observed.as_ref().map(|it| &it.observation),
+            former: item.observed.and_then(|it| it.former(sharding)),
+        });
+        let parcel = parcel::encode(views);
+        let patience_ms = config.policy.deadline_ms.saturating_add(sharding.linger_ms);
+        // What a stream refuses for itself takes a second round.
+        let patience_ms = patience_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
+        let answer = ask::shard(number, Question::Parcel, &parcel, patience_ms, env, config).await;
+        let fates = answer.and_then(|bytes| {
+            parcel::decode_fates(&bytes, items.len()).map_err(|error| error.to_string())
+        });
+        (number, items, fates)
+    }));
+    let mut direct = Vec::new();
+    for (number, items, fates) in answers.await {
+        match fates {
+            Ok(fates) => plan.settle_parcel(&items, fates)?,
+            Err(why) => {
+                console_error!("delivery: shard {number} did not take a parcel: {why}");
+                let marked = |item: Item<'a>| Item { record: item.record.past_its_shard(), ..item };
+                direct.extend(items.into_iter().map(marked));
+            }
+        }
+    }
+    Ok(direct)
+}
+
+/// Delivers `items` in this request.
+async fn directly(
+    plan: &mut Plan<'_>,
+    items: Vec<Item<'_>>,
+    config: &Config,
+) -> Result<(), Refusal> {
+    let delivered = join_all(by_stream(items).into_iter().map(
+        async |Consignment { stream, records, owners }| {
+            let report = one(&stream, records, config, config.policy_of(&stream)).await;
+            (stream, owners, report)
+        },
+    ));
+    for (stream, owners, report) in delivered.await {
+        plan.settle(&stream, &owners, report)?;
+    }
+    Ok(())
+}
+
+/// Delivers `records` to `stream`, and tells the log what went wrong.
+pub async fn one(stream: &Stream, records: Vec<Record>, config: &Config, policy: Policy) -> Report {
+    let health = health(stream);
+    let mut delivery = Delivery::new(stream, records, policy, now_ms());
     loop {
         // Borrowed for this line only: other requests share the health while this one waits.
-        let next = next(&mut delivery, &mut health.borrow_mut(), &stream, config);
+        let next = next(&mut delivery, &mut health.borrow_mut(), stream, config);
         let reply = match next {
             Next::Call { call, timeout_ms } => {
                 transport::send(*call, &config.aws, stream.service, timeout_ms).await
@@ -77,7 +139,15 @@ async fn one(consignment: Consignment, config: &Config) -> (Stream, Vec<usize>, 
         delivery.reply(reply, now_ms(), jitter, &mut health.borrow_mut());
     }
     let report = delivery.finish(now_ms(), &health.borrow());
-    (stream, owners, report)
+    if let Some(problem) = &report.problem {
+        console_error!("delivery: {stream} did not take every record: {problem}");
+    }
+    for (_, fate) in &report.records {
+        if let Fate::Poisoned(refusal) = fate {
+            console_error!("delivery: {stream} refuses a record: {}", refusal.code);
+        }
+    }
+    report
 }
 
 /// A step with its records encoded, so that it borrows nothing.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, console_error};
 
-use crate::config::{Config, ConfigError, Settings};
+use crate::config::{Binding, Config, ConfigError, Settings};
 use crate::outcome::Refusal;
 
 thread_local! {
@@ -44,6 +44,10 @@ fn settings(env: &Env) -> Settings {
         endpoint_url: text("AWS_ENDPOINT_URL"),
         endpoint_url_firehose: text("AWS_ENDPOINT_URL_FIREHOSE"),
         endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
+        shard: match get("SHARD").is_object() {
+            true => Binding::Present,
+            false => Binding::Absent,
+        },
     }
 }
 

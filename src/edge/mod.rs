@@ -1,14 +1,19 @@
 //! The only code that names the runtime: it translates and awaits, and decides nothing.
 //!
 //! `environment` reads the configuration once per isolate, `request` makes plain data of
-//! a request, `deliver` drives deliveries, `transport` sends one signed call, `respond`
-//! makes responses. An uncaught panic or throw would reset the whole isolate and with it
+//! a request, `deliver` drives deliveries, `ask` asks a shard, `shard` is the object around
+//! one and `storage` what it stores, `transport` sends one signed call, `respond` makes
+//! responses and `ready` tells operators how all is. An uncaught panic or throw would reset the whole isolate and with it
 //! other people's requests, so every error here ends as an answer.
 
+mod ask;
 mod deliver;
 mod environment;
+mod ready;
 mod request;
 mod respond;
+mod shard;
+mod storage;
 mod transport;
 
 use worker::{Context, Env, Request, Response, event};
@@ -37,7 +42,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
         ("/v1/pixel.gif", Method::Get) => pixel(&head, &context, &env).await,
         ("/v1/pixel.gif", _) => not_allowed("GET"),
         ("/healthz", Method::Get | Method::Head) => respond::alive(),
-        ("/readyz", Method::Get | Method::Head) => respond::ready(environment::config(&env)),
+        ("/readyz", Method::Get | Method::Head) => ready::answer(&env).await,
         ("/healthz" | "/readyz", _) => not_allowed("GET, HEAD"),
         _ => respond::refused(&Refusal::NotFound, Readers::of(None, &context)),
     }
@@ -54,7 +59,7 @@ async fn events(
         Err(refusal) => return respond::refused(&refusal, Readers::of(None, context)),
     };
     let readers = Readers::of(Some(&config), context);
-    match accept_body(&mut request, head, context, &config).await {
+    match accept_body(&mut request, head, context, &config, env).await {
         Ok(answer) => respond::answered(answer, readers),
         Err(refusal) => respond::refused(&refusal, readers),
     }
@@ -65,6 +70,7 @@ async fn accept_body(
     head: &Head,
     context: &RequestContext,
     config: &Config,
+    env: &Env,
 ) -> Result<Answer, Refusal> {
     pipeline::admit(context, config)?;
     let bytes = request::body(request, head, &config.limits).await?;
@@ -75,13 +81,13 @@ async fn accept_body(
     };
     let mut ids = EventIds::new(context.received_at, environment::random());
     let plan = pipeline::post(&body, context, config, &mut ids)?;
-    deliver::all(plan, config, Telling::of_query(&head.query)).await
+    deliver::all(plan, config, env, Telling::of_query(&head.query)).await
 }
 
 /// A page that shows the pixel must not show a broken image, so each answer is the GIF.
 async fn pixel(head: &Head, context: &RequestContext, env: &Env) -> worker::Result<Response> {
     let answer = match environment::config(env) {
-        Ok(config) => accept_query(head, context, &config).await,
+        Ok(config) => accept_query(head, context, &config, env).await,
         Err(refusal) => Err(refusal),
     };
     respond::pixel(&answer)
@@ -91,8 +97,9 @@ async fn accept_query(
     head: &Head,
     context: &RequestContext,
     config: &Config,
+    env: &Env,
 ) -> Result<Answer, Refusal> {
     let mut ids = EventIds::new(context.received_at, environment::random());
     let plan = pipeline::pixel(&head.query, context, config, &mut ids)?;
-    deliver::all(plan, config, Telling::Exceptions).await
+    deliver::all(plan, config, env, Telling::Exceptions).await
 }

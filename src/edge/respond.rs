@@ -1,18 +1,13 @@
 //! Responses: an answer and the headers that browsers need.
 
-use std::rc::Rc;
-
 use serde::Serialize;
 use worker::{Response, ResponseBuilder};
 
-use super::deliver;
 use crate::config::{Config, Origins};
 use crate::context::RequestContext;
 use crate::outcome::{Answer, Refusal};
 use crate::pipeline;
 use crate::protocol::pixel;
-use crate::sink::answer::Blame;
-use crate::sink::health::Problem;
 
 /// The page that asks, where it may read the answer.
 #[derive(Clone, Copy)]
@@ -110,52 +105,8 @@ pub fn alive() -> worker::Result<Response> {
     json(200, &serde_json::json!({ "alive": true }))
 }
 
-/// Whether events can be delivered, as far as is known without sending one.
-pub fn ready(config: Result<Rc<Config>, Refusal>) -> worker::Result<Response> {
-    #[derive(Serialize)]
-    struct StreamState {
-        stream: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        problem: Option<String>,
-        left_alone: bool,
-    }
-    let config = match config {
-        Ok(config) => config,
-        Err(Refusal::NotConfigured(errors)) => {
-            let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            return json(503, &serde_json::json!({ "ready": false, "problems": problems }));
-        }
-        Err(refusal) => {
-            return json(
-                503,
-                &serde_json::json!({ "ready": false, "problems": [refusal.to_string()] }),
-            );
-        }
-    };
-    let mut operators = false;
-    let streams: Vec<StreamState> = config
-        .streams()
-        .into_iter()
-        .map(|stream| {
-            let health = deliver::health(stream);
-            let health = health.borrow();
-            let problem = health.problem.as_ref();
-            operators |= matches!(problem, Some(Problem::Refused(refusal)) if refusal.blame == Blame::Operator);
-            StreamState {
-                stream: stream.to_string(),
-                problem: problem.map(|problem| problem.code().to_owned()),
-                left_alone: health.breaker.open_until().is_some(),
-            }
-        })
-        .collect();
-    let status = if operators { 503 } else { 200 };
-    json(
-        status,
-        &serde_json::json!({ "ready": !operators, "delivery": "direct", "streams": streams }),
-    )
-}
-
-fn json(status: u16, body: &impl Serialize) -> worker::Result<Response> {
+/// An answer in JSON, which nobody may keep.
+pub fn json(status: u16, body: &impl Serialize) -> worker::Result<Response> {
     let builder =
         ResponseBuilder::new().with_status(status).with_header("cache-control", "no-store")?;
     builder.from_json(body)

@@ -11,6 +11,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
 
 use crate::event::DeviceId;
 use crate::salt::{Salt, Secret};
+use crate::shard::key::DeviceKey;
 
 /// For how long after midnight, UTC, what is received has the id of the day before as well:
 /// a session's usual time-out.
@@ -57,6 +58,11 @@ impl Visitor {
             user_agent: user_agent.unwrap_or_default().to_owned(),
             tenant: tenant.to_owned(),
         }
+    }
+
+    /// Who it is on any day, to find their shard by. It is told to nobody.
+    pub fn key(&self) -> DeviceKey {
+        DeviceKey::of_visitor(&self.tenant, &self.address, &self.user_agent)
     }
 
     /// The ids for an event that happened at `at` on `site`. One that is older than yesterday

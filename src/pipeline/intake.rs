@@ -20,7 +20,7 @@ pub(super) struct Intake<'a> {
     pub(super) envelope: Envelope,
 }
 
-impl Intake<'_> {
+impl<'a> Intake<'a> {
     /// How a beacon with this consent stands with the wishes that bear on it.
     pub(super) fn standing(&self, consent: Option<Consent>) -> Standing {
         self.facts.tenant.privacy.standing(self.facts.signals, consent)
@@ -56,7 +56,7 @@ impl Intake<'_> {
     }
 
     /// The route of an event, if it takes that event.
-    pub(super) fn route(&self, enriched: &Enriched<'_>) -> Result<&Route, Ended> {
+    pub(super) fn route(&self, enriched: &Enriched<'_>) -> Result<&'a Route, Ended> {
         let (event, tenant) = (&enriched.event, self.facts.tenant);
         let bot = self.facts.bot.is_some();
         if bot && self.facts.enrichment.bots == Bots::Drop {

@@ -1,46 +1,31 @@
 //! What a request comes to: the outcome that each beacon will have once its record is
 //! durable, and the records that are still to be delivered.
 
-use std::collections::HashMap;
-
 use super::intake::Intake;
+use super::item::{Consignment, Item, by_stream};
 use super::rejection::Rejection;
 use super::{Accepted, Ended, accept};
-use crate::clean::Repairs;
 use crate::config::Config;
 use crate::context::RequestContext;
 use crate::enrich;
 use crate::event::{EventId, EventIds};
-use crate::failed::{Code, FailedEvent, Form, Original, Stage, Violation};
-use crate::outcome::{Answer, Dropped, Outcome, Refusal, Telling};
+use crate::failed::{FailedEvent, Form, Original, Violation};
+use crate::outcome::{Answer, Outcome, Refusal, Telling, Unsent};
 use crate::privacy::{self, Standing};
 use crate::protocol::{Beacon, Envelope, ProtocolError};
 use crate::redact;
-use crate::schema;
-use crate::sink::Stream;
+use crate::shard::parcel::ItemFate;
 use crate::sink::delivery::{Fate, Report};
-use crate::sink::record::Record;
+use crate::sink::record::{Record, RecordError};
+use crate::sink::{Stream, answer, refused};
 use crate::tenant::Tenant;
-
-/// Records for one stream, each with the index of the beacon that it came from.
-#[derive(Debug)]
-pub struct Consignment {
-    /// Where to.
-    pub stream: Stream,
-    /// What.
-    pub records: Vec<Record>,
-    /// Whose: the beacon of each record, in their order.
-    pub owners: Vec<usize>,
-}
 
 /// What a request comes to, once its records are durable.
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub(super) intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
-    consignments: Vec<Consignment>,
-    /// The accepted beacons whose identifiers are left out, and why.
-    stripped: HashMap<usize, privacy::Reason>,
+    items: Vec<Item<'a>>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
@@ -51,8 +36,7 @@ impl<'a> Plan<'a> {
         Self {
             intake: Intake { config, facts, envelope: Envelope::default() },
             outcomes: Vec::new(),
-            consignments: Vec::new(),
-            stripped: HashMap::new(),
+            items: Vec::new(),
             undecodable: None,
         }
     }
@@ -70,10 +54,9 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, stream, record, stripped }) => {
-                self.stripped.extend(stripped.map(|reason| (index, reason)));
+            Ok(Accepted { event_id, stream, record, observed }) => {
                 self.outcomes.push((event_id, Outcome::Accepted));
-                consign(&mut self.consignments, stream, record, index);
+                self.items.push(Item { owner: index, stream, record, observed });
                 Ok(())
             }
             Err(Ended::Rejected(rejection)) => self.reject(*rejection, original(), ids),
@@ -127,7 +110,7 @@ impl<'a> Plan<'a> {
             stripped,
             original,
         };
-        self.keep(failed, owner)
+        self.keep(Record::of_failed_event(&failed, &self.intake.facts), owner)
     }
 
     /// A refused beacon's text without what is to be left out, if there is any of that in it.
@@ -149,25 +132,55 @@ impl<'a> Plan<'a> {
         Ok(self)
     }
 
-    /// Sends a failed event to its stream.
-    fn keep(&mut self, failed: FailedEvent, owner: usize) -> Result<(), Refusal> {
+    /// Sends the records of a failed event to their stream.
+    fn keep(
+        &mut self,
+        records: Result<Vec<Record>, RecordError>,
+        owner: usize,
+    ) -> Result<(), Refusal> {
         let stream = &self.intake.config.failed;
-        let records = Record::of_failed_event(&failed, &self.intake.facts).map_err(|error| {
-            Refusal::NotDurable {
-                stream: stream.to_string(),
-                code: error.to_string(),
-                retry_after_s: Report::RETRY_AFTER_S,
-            }
+        let records = records.map_err(|error| Refusal::NotDurable {
+            stream: stream.to_string(),
+            code: error.to_string(),
+            retry_after_s: Report::RETRY_AFTER_S,
         })?;
-        for record in records {
-            consign(&mut self.consignments, stream, record, owner);
-        }
+        let items =
+            records.into_iter().map(|record| Item { owner, stream, record, observed: None });
+        self.items.extend(items);
         Ok(())
     }
 
     /// What is still to be delivered; empty when the plan is done.
+    pub fn take_items(&mut self) -> Vec<Item<'a>> {
+        std::mem::take(&mut self.items)
+    }
+
+    /// The same by stream, for who delivers it himself.
     pub fn take_consignments(&mut self) -> Vec<Consignment> {
-        std::mem::take(&mut self.consignments)
+        by_stream(self.take_items())
+    }
+
+    /// Takes in what a shard says became of `items`, each in its place.
+    pub fn settle_parcel(
+        &mut self,
+        items: &[Item<'_>],
+        fates: Vec<ItemFate>,
+    ) -> Result<(), Refusal> {
+        for (item, fate) in items.iter().zip(fates) {
+            let outcome = match fate {
+                ItemFate::Durable => continue,
+                ItemFate::Duplicate => Outcome::Duplicate,
+                ItemFate::Refused(code) => Outcome::Failed(refused::violation(item.stream, &code)),
+                ItemFate::NotDurable { code, retry_after_s } => {
+                    let stream = item.stream.to_string();
+                    return Err(Refusal::NotDurable { stream, code, retry_after_s });
+                }
+            };
+            if let Some((_, slot)) = self.outcomes.get_mut(item.owner) {
+                *slot = outcome;
+            }
+        }
+        Ok(())
     }
 
     /// Takes in how the delivery of one consignment ended. A record that its stream refuses
@@ -194,12 +207,7 @@ impl<'a> Plan<'a> {
                     return Err(not_durable(&refusal.code));
                 }
                 Fate::Poisoned(refusal) => {
-                    let message = format!("{stream} refuses the record: {}", refusal.code);
-                    self.fail_delivered(
-                        *owner,
-                        &record,
-                        Violation::whole(Code::RefusedByStream, message),
-                    )?;
+                    self.fail_delivered(*owner, &record, stream, &refusal)?
                 }
             }
         }
@@ -210,37 +218,18 @@ impl<'a> Plan<'a> {
         &mut self,
         owner: usize,
         record: &Record,
-        violation: Violation,
+        stream: &Stream,
+        refusal: &answer::Refusal,
     ) -> Result<(), Refusal> {
-        let Some((event_id, outcome)) = self.outcomes.get_mut(owner) else {
-            return Ok(());
-        };
-        *outcome = Outcome::Failed(violation.clone());
-        let name = record.event_name();
-        let (tenant, envelope) = self.intake.stamps();
-        let failed = FailedEvent {
-            event_id: *event_id,
-            tenant,
-            schema: name.as_deref().and_then(schema::find),
-            name,
-            stage: Stage::Delivery,
-            violations: violation.into(),
-            envelope,
-            repairs: Repairs::default(),
-            stripped: self.stripped.get(&owner).copied(),
-            original: Original::new(record.bytes(), Form::Record),
-        };
-        self.keep(failed, owner)
+        if let Some((_, outcome)) = self.outcomes.get_mut(owner) {
+            *outcome = Outcome::Failed(refused::violation(stream, &refusal.code));
+        }
+        self.keep(Record::of_refused(record, stream, refusal), owner)
     }
 
-    /// Whose request it is.
-    pub fn tenant(&self) -> &str {
-        &self.intake.facts.tenant.name
-    }
-
-    /// How many beacons were dropped, where any were.
-    pub fn dropped(&self) -> Option<Dropped> {
-        Dropped::of(&self.outcomes)
+    /// How many beacons are in no stream of their own, where any are.
+    pub fn unsent(&self) -> Option<Unsent<'a>> {
+        Unsent::of(&self.intake.facts.tenant.name, &self.outcomes)
     }
 
     /// The answer, once every consignment was settled.
@@ -253,20 +242,5 @@ impl<'a> Plan<'a> {
             }
             None => Answer::of_outcomes(&self.outcomes, telling),
         }
-    }
-}
-
-/// Adds `record` to what goes to `stream`.
-fn consign(consignments: &mut Vec<Consignment>, stream: &Stream, record: Record, owner: usize) {
-    match consignments.iter_mut().find(|consignment| consignment.stream == *stream) {
-        Some(consignment) => {
-            consignment.records.push(record);
-            consignment.owners.push(owner);
-        }
-        None => consignments.push(Consignment {
-            stream: stream.clone(),
-            records: vec![record],
-            owners: vec![owner],
-        }),
     }
 }

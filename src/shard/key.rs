@@ -23,6 +23,18 @@ impl DeviceKey {
         Self::of_parts(tenant, b"event", event_id.as_bytes())
     }
 
+    /// The key of whoever is at an address with a browser. It must be told to nobody and kept
+    /// nowhere: it is the same every day.
+    pub fn of_visitor(tenant: &str, address: &str, user_agent: &str) -> Self {
+        Self::of_parts(tenant, b"visitor", [address, user_agent].join("\n").as_bytes())
+    }
+
+    /// Where it is among all keys, which decides on its shard.
+    pub fn place(&self) -> u64 {
+        let [first, ..] = self.0.as_chunks().0 else { return 0 };
+        u64::from_be_bytes(*first)
+    }
+
     fn of_parts(tenant: &str, kind: &[u8], id: &[u8]) -> Self {
         let mut hash = Sha256::new();
         // No tenant's name holds a zero byte, and no kind does.

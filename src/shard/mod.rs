@@ -1,9 +1,409 @@
 //! The shard: the object that owns a slice of the devices, as far as it is a function of its
 //! arguments.
 //!
-//! `key` names a device, `wire` writes what crosses between the edge and a shard and what a
-//! shard stores, `storage` is what it stores that in.
+//! A parcel comes in; each event in it is told from its repeats, gets its session and waits
+//! in its stream's batch. The driver closes a batch when it is full or has lingered, delivers
+//! it and hands the report in; what the stream did not take is spilled to the shard's own
+//! storage. Only then does a record count as durable, and its event as seen.
+//!
+//! ```text
+//! admitted = shard.admit(items)                  // a claim an item; batches opened, and full ones
+//! closed = shard.close(batch)                    // full, or has lingered
+//! settled = shard.settle(batch, deliver(closed)) // a fate a record: now answer
+//! shard.checkpoint()                             // about once a second
+//! ```
+//!
+//! `key` names a device and `placement` its shard, `parcel` is what the edge and a shard say
+//! to each other and `handover` what shards do, `wire` writes that and what is stored,
+//! `storage` is what it is stored in, `devices` remembers sessions, `batches` holds what is
+//! in memory and `spill` what is not.
 
+pub mod batches;
+pub mod devices;
+pub mod handover;
 pub mod key;
+pub mod parcel;
+pub mod placement;
+pub mod spill;
 pub mod storage;
 pub mod wire;
+
+use crate::config::{Config, Sharding};
+use crate::dedupe::{SeenKey, Window};
+use crate::session::Tag;
+use crate::sink::Stream;
+use crate::sink::delivery::{Fate, Report};
+use crate::sink::health::Milliseconds;
+use crate::sink::pack::Packing;
+use crate::sink::record::Record;
+use batches::{BatchId, Batches, Bounds, Closed, Place, Room};
+use devices::Devices;
+use key::DeviceKey;
+use parcel::{Device, Item, Observation};
+use placement::ShardNumber;
+use serde::Serialize;
+use spill::{Depth, Spill, SpillError};
+use storage::{Storage, StorageError};
+
+/// What a shard knows and holds.
+#[derive(Debug)]
+pub struct Shard {
+    devices: Devices,
+    seen: Window,
+    batches: Batches,
+    spill: Spill,
+}
+
+/// What becomes of an item for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Its event is durable already.
+    Seen,
+    /// It waits there.
+    Waits(Place),
+    /// Its event waits there already, and it shares that one's fate.
+    Repeats(Place),
+}
+
+/// What came of a parcel, for now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// A claim an item, in their order.
+    pub claims: Vec<Claim>,
+    /// The batches that now wait.
+    pub waits: Waits,
+}
+
+/// Batches that the driver has to close.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Each of these when it has lingered.
+    pub opened: Vec<BatchId>,
+    /// Each of these now.
+    pub full: Vec<BatchId>,
+}
+
+impl Waits {
+    fn add(
+        &mut self,
+        batches: &mut Batches,
+        stream: &Stream,
+        record: Record,
+        seen_key: Option<SeenKey>,
+        config: &Config,
+    ) -> Place {
+        let (place, room) = batches.add(stream, record, seen_key, || bounds(stream, config));
+        match room {
+            Room::Left => {}
+            Room::Opened => self.opened.push(place.batch),
+            Room::Full => self.full.push(place.batch),
+        }
+        place
+    }
+}
+
+/// How a shard is.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// The bytes of records that wait in memory.
+    pub held_bytes: usize,
+    /// The devices in memory.
+    pub devices: usize,
+    /// The ids of events that it knows.
+    pub seen: usize,
+    /// What its streams did not take.
+    pub spill: Vec<Depth>,
+}
+
+/// What is to be done with a batch that was closed.
+#[derive(Debug)]
+pub enum Dispatch {
+    /// It is to be delivered, and its report handed to [`Shard::settle`].
+    Deliver(Closed),
+    /// Older records of its stream are in the spill, and it goes behind them: its report is to
+    /// be handed to [`Shard::settle`] as it is.
+    Spill(Stream, Report),
+}
+
+/// Why a shard takes nothing now; the edge delivers by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Overloaded {
+    /// Too much waits in memory.
+    #[error("shard holds {held} bytes, limit {limit}")]
+    Full {
+        /// Bytes held.
+        held: usize,
+        /// Bytes that it may hold.
+        limit: usize,
+    },
+    /// What it knows of a device can't be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// How the way of a record through a shard ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BatchFate {
+    /// Its stream has it, or the storage.
+    Durable,
+    /// Its stream refuses it for itself, with this code; its failed event waits in those places.
+    Refused {
+        /// The service's word for it.
+        code: String,
+        /// Every part of the failed event.
+        failed: Vec<Place>,
+    },
+    /// It is nowhere.
+    NotDurable {
+        /// Why, in one word.
+        code: String,
+        /// When to try again, in seconds.
+        retry_after_s: u64,
+    },
+}
+
+/// What came of a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// A fate a record, in their order.
+    pub fates: Vec<BatchFate>,
+    /// How many records were spilled.
+    pub spilled: usize,
+    /// The batches in which failed events now wait.
+    pub waits: Waits,
+}
+
+impl Shard {
+    /// What the shard knew when it was last here.
+    pub fn load(
+        storage: &impl Storage,
+        sharding: &Sharding,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        Ok(Self {
+            devices: Devices::load(storage, sharding.session, now)?,
+            seen: Window::load(storage, sharding.dedupe, now)?,
+            batches: Batches::default(),
+            spill: Spill::load(storage, sharding.spill, now)?,
+        })
+    }
+
+    /// Takes in a parcel. `random` is drawn anew for each session.
+    pub fn admit(
+        &mut self,
+        items: Vec<Item>,
+        storage: &impl Storage,
+        config: &Config,
+        now: Milliseconds,
+        random: impl Fn() -> [u8; 10],
+    ) -> Result<Admitted, Overloaded> {
+        if let Some(sharding) = config.sharding() {
+            self.check_room(&items, sharding.held_bytes)?;
+        }
+        // All sessions before any record waits: where one can't be read, nothing was taken.
+        let tags = self.observe(&items, storage, now, random)?;
+        let mut admitted = Admitted::default();
+        for (item, tag) in items.into_iter().zip(tags) {
+            let Item { stream, record, observation, .. } = item;
+            let seen_key = observation.as_ref().map(Observation::seen_key);
+            if let Some(claim) = seen_key.and_then(|seen_key| self.repeat(&seen_key, now)) {
+                admitted.claims.push(claim);
+                continue;
+            }
+            let record = match &tag {
+                Some(tag) => record.in_session(tag),
+                None => record,
+            };
+            let batches = &mut self.batches;
+            let place = admitted.waits.add(batches, &stream, record, seen_key, config);
+            admitted.claims.push(Claim::Waits(place));
+        }
+        Ok(admitted)
+    }
+
+    /// The claim of an event that came before.
+    fn repeat(&self, seen_key: &SeenKey, now: Milliseconds) -> Option<Claim> {
+        match self.seen.contains(seen_key, now) {
+            true => Some(Claim::Seen),
+            false => self.batches.find(seen_key).map(Claim::Repeats),
+        }
+    }
+
+    fn check_room(&self, items: &[Item], limit: usize) -> Result<(), Overloaded> {
+        let parcel: usize = items.iter().map(|item| item.record.bytes().len()).sum();
+        let held = self.batches.held_bytes();
+        // What is past the limit by itself goes when nothing else is held.
+        match held > 0 && held.saturating_add(parcel) > limit {
+            true => Err(Overloaded::Full { held, limit }),
+            false => Ok(()),
+        }
+    }
+
+    /// The session of each item that has one. A device's sessions see its events in the order
+    /// in which they happened, as far as they come together.
+    fn observe(
+        &mut self,
+        items: &[Item],
+        storage: &impl Storage,
+        now: Milliseconds,
+        random: impl Fn() -> [u8; 10],
+    ) -> Result<Vec<Option<Tag>>, StorageError> {
+        let mut tags = vec![None; items.len()];
+        let observed = items.iter().zip(&mut tags);
+        let mut observed: Vec<(Observation, &mut Option<Tag>)> =
+            observed.filter_map(|(item, tag)| Some((item.observation?, tag))).collect();
+        observed.sort_by_key(|(observation, _)| observation.sighting.at);
+        for (observation, tag) in observed {
+            let Observation { key, sighting, device: Device::Known { previous } } = observation
+            else {
+                continue;
+            };
+            let seen_key = observation.seen_key();
+            if self.repeat(&seen_key, now).is_none() {
+                let seen = self.devices.observe(storage, key, previous, &sighting, &random, now)?;
+                *tag = Some(seen);
+            }
+        }
+        Ok(tags)
+    }
+
+    /// Closes a batch, which is full or has lingered; none if it was closed before.
+    pub fn close(&mut self, batch: BatchId) -> Option<Dispatch> {
+        let Closed { stream, records } = self.batches.close(batch)?;
+        if !self.spill.has(&stream) {
+            return Some(Dispatch::Deliver(Closed { stream, records }));
+        }
+        let records = records.into_iter().map(|record| (record, Fate::Pending)).collect();
+        let report = Report { records, problem: None, retry_after_s: Report::RETRY_AFTER_S };
+        Some(Dispatch::Spill(stream, report))
+    }
+
+    /// Takes in how the delivery of a batch to `stream` ended: what is pending is spilled, and
+    /// what the stream refuses for itself becomes a failed event.
+    pub fn settle(
+        &mut self,
+        batch: BatchId,
+        stream: &Stream,
+        report: Report,
+        storage: &impl Storage,
+        config: &Config,
+        now: Milliseconds,
+    ) -> Settled {
+        let mut settled = Settled::default();
+        let Some(under_way) = self.batches.end(batch) else {
+            return settled;
+        };
+        let retry_after_s = report.retry_after_s;
+        let not_durable =
+            |code: &str| BatchFate::NotDurable { code: code.to_owned(), retry_after_s };
+        let pending: Vec<&Record> = report
+            .records
+            .iter()
+            .filter(|(_, fate)| *fate == Fate::Pending)
+            .map(|it| &it.0)
+            .collect();
+        let spilled = match pending.is_empty() {
+            true => Ok(()),
+            false => self.spill.push(storage, stream, &pending, now),
+        };
+        settled.spilled = if spilled.is_ok() { pending.len() } else { 0 };
+        let of_pending = match &spilled {
+            Ok(()) => BatchFate::Durable,
+            Err(SpillError::Full { .. }) => not_durable("spill_full"),
+            Err(SpillError::Storage(_)) => not_durable("storage"),
+        };
+        for ((record, fate), seen_key) in report.records.into_iter().zip(under_way.seen_keys) {
+            let fate = match fate {
+                Fate::Accepted => BatchFate::Durable,
+                Fate::Pending => of_pending.clone(),
+                Fate::Poisoned(refusal) if *stream == config.failed => not_durable(&refusal.code),
+                Fate::Poisoned(refusal) => match Record::of_refused(&record, stream, &refusal) {
+                    Err(_) => not_durable(&refusal.code),
+                    Ok(parts) => {
+                        let add = |part| {
+                            settled.waits.add(&mut self.batches, &config.failed, part, None, config)
+                        };
+                        let failed = parts.into_iter().map(add).collect();
+                        BatchFate::Refused { code: refusal.code, failed }
+                    }
+                },
+            };
+            if let (BatchFate::Durable, Some(seen_key)) = (&fate, seen_key) {
+                self.seen.insert(seen_key, now);
+            }
+            settled.fates.push(fate);
+        }
+        settled
+    }
+
+    /// The devices of `items` that this shard does not know, by the shard that had them before.
+    pub fn strangers(
+        &self,
+        items: &[Item],
+        storage: &impl Storage,
+    ) -> Result<Vec<(ShardNumber, Vec<DeviceKey>)>, StorageError> {
+        let mut strangers: Vec<(ShardNumber, Vec<DeviceKey>)> = Vec::new();
+        for item in items {
+            let (Some(former), Some(Observation { key, device: Device::Known { .. }, .. })) =
+                (item.former, item.observation)
+            else {
+                continue;
+            };
+            if self.devices.knows(storage, &key)? {
+                continue;
+            }
+            match strangers.iter_mut().find(|(number, _)| *number == former) {
+                Some((_, keys)) if keys.contains(&key) => {}
+                Some((_, keys)) => keys.push(key),
+                None => strangers.push((former, vec![key])),
+            }
+        }
+        Ok(strangers)
+    }
+
+    /// How the shard is, for operators.
+    pub fn status(&self, now: Milliseconds) -> Status {
+        Status {
+            held_bytes: self.batches.held_bytes(),
+            devices: self.devices.len(),
+            seen: self.seen.len(),
+            spill: self.spill.depth(now),
+        }
+    }
+
+    /// Whether something has changed since the last checkpoint.
+    pub fn has_changed(&self) -> bool {
+        self.devices.has_changed() || self.seen.has_changed()
+    }
+
+    /// Writes what has changed in sessions and seen events since the last checkpoint.
+    pub fn checkpoint(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        self.seen.checkpoint(storage, now)?;
+        self.devices.checkpoint(storage, now)
+    }
+
+    /// The spill, whose driver the alarm is.
+    pub const fn spill(&mut self) -> &mut Spill {
+        &mut self.spill
+    }
+
+    /// The sessions, which another shard may ask for.
+    pub const fn devices(&mut self) -> &mut Devices {
+        &mut self.devices
+    }
+}
+
+fn bounds(stream: &Stream, config: &Config) -> Bounds {
+    let policy = config.policy_of(stream);
+    let limits = stream.service.limits();
+    let packs = stream.service.packing(policy.packing, policy.call_bytes) != Packing::Off;
+    Bounds {
+        // In base64 it is a third more.
+        bytes: policy.call_bytes.saturating_mul(3).saturating_div(4),
+        records: if packs { usize::MAX } else { limits.records },
+    }
+}

@@ -139,6 +139,8 @@ pub struct Report {
     pub problem: Option<Problem>,
     /// When the client may send again, in seconds, where it gave up.
     pub retry_after_s: u64,
+    /// How long the breaker, or the service itself, wants the stream to be left alone.
+    pub left_alone_ms: u64,
 }
 
 impl Report {
@@ -272,6 +274,7 @@ impl Delivery {
             records: self.records.into_iter().zip(self.fates).collect(),
             problem: self.gave_up,
             retry_after_s: if come_back_s > 0 { come_back_s } else { Report::RETRY_AFTER_S },
+            left_alone_ms: away_ms,
         }
     }
 

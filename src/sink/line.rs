@@ -11,6 +11,9 @@ use crate::verbatim::verbatim;
 /// Most lines have less, so that few move while they grow.
 const USUAL_BYTES: usize = 2_048;
 
+/// Ends the object and the line.
+const END: &[u8] = b"}\n";
+
 /// A line that is being written.
 #[derive(Debug)]
 pub struct Line {
@@ -26,9 +29,16 @@ impl Line {
         Self { bytes, problem: None }
     }
 
+    /// The line that ended as `bytes`, to which columns can be added again.
+    pub fn reopened(mut bytes: Vec<u8>) -> Self {
+        let end = if bytes.ends_with(END) { END.len() } else { 0 };
+        bytes.truncate(bytes.len().saturating_sub(end));
+        Self { bytes, problem: None }
+    }
+
     /// The line with its end; or why a column could not be written.
     pub fn end(mut self) -> Result<Vec<u8>, serde_json::Error> {
-        self.bytes.extend_from_slice(b"}\n");
+        self.bytes.extend_from_slice(END);
         match self.problem {
             None => Ok(self.bytes),
             Some(problem) => Err(problem),
@@ -143,6 +153,15 @@ mod tests {
         });
         assert_eq!(line, "{\"d\":-7,\"f\":{\"x\":[0.5]},\"g\":\"1970-01-01\"}\n");
         assert_eq!(written(|_| {}), "{}\n");
+    }
+
+    #[test]
+    fn a_line_that_ended_takes_more_columns() {
+        for (before, after) in [("{}\n", "{\"b\":1}\n"), ("{\"a\":0}\n", "{\"a\":0,\"b\":1}\n")] {
+            let mut line = Line::reopened(before.as_bytes().to_vec());
+            line.json("b", Some(1));
+            assert_eq!(String::from_utf8(line.end().unwrap()).unwrap(), after);
+        }
     }
 
     #[test]

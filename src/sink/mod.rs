@@ -1,7 +1,7 @@
 //! Where records go: streams, their calls, and what becomes of each record.
 //!
-//! `record` makes the `line` of an event from its `columns`, `pack` puts several into what a
-//! stream takes as one, `batch` groups those into calls, `service` tells the services apart, of
+//! `record` makes the `line` of an event from its `columns`, and `refused` that of a record that
+//! its stream will never take; `pack` puts several into what a stream takes as one, `batch` groups those into calls, `service` tells the services apart, of
 //! which `firehose` and `kinesis` speak the protocols, `sigv4` signs, `delivery` decides what is
 //! sent, retried or given back, and `health` remembers how a stream has been of late.
 
@@ -15,6 +15,7 @@ pub mod kinesis;
 mod line;
 pub mod pack;
 pub mod record;
+pub mod refused;
 pub mod service;
 pub mod sigv4;
 

@@ -3,14 +3,16 @@
 //! A record is made once and then only moved, so that what is retried is what was
 //! refused, to the byte. Columns are flat snake_case; an absent value is left out.
 
-use serde::Deserialize;
+use chrono::DateTime;
 
 use super::columns::{self, lifted};
 use super::line::Line;
+use crate::clean::Repairs;
 use crate::enrich::{Enriched, Facts};
 use crate::event::{DeviceId, Event, EventId};
-use crate::failed::FailedEvent;
+use crate::failed::{FailedEvent, Original, Stage, Violations};
 use crate::route::SampleRate;
+use crate::session::Tag;
 
 /// The version of the columns, in each record's `v`.
 pub const VERSION: u32 = 1;
@@ -18,6 +20,9 @@ pub const VERSION: u32 = 1;
 /// The most bytes of a record before base64.
 /// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Record.html>
 pub const MAX_BYTES: usize = 1_024_000;
+
+/// What an event's record leaves free for the columns that are added on its way.
+const LATER_BYTES: usize = 256;
 
 /// The most original bytes that one failed record carries; more go on in a further part.
 /// Under it base64, or a text whose quotes are all escaped, stays within [`MAX_BYTES`].
@@ -47,7 +52,7 @@ impl PartitionKey {
         }
     }
 
-    fn of_id(event_id: EventId) -> Self {
+    pub(super) fn of_id(event_id: EventId) -> Self {
         Self(event_id.to_string())
     }
 
@@ -84,9 +89,12 @@ impl Record {
         sample: Option<SampleRate>,
     ) -> Result<Self, RecordError> {
         let event = &enriched.event;
-        let record =
-            Self::of_line(PartitionKey::of_event(event), columns::of_event(enriched, sample));
-        record.map(|record| Self { partition: partition(event), ..record })
+        let line = columns::of_event(enriched, sample);
+        let record = Self::of_line(PartitionKey::of_event(event), line)?;
+        match record.bytes.len().saturating_add(LATER_BYTES) {
+            0..=MAX_BYTES => Ok(Self { partition: partition(event), ..record }),
+            bytes => Err(RecordError::TooLarge { bytes }),
+        }
     }
 
     /// The records of a failed event: one, or as many as its original bytes need.
@@ -94,25 +102,42 @@ impl Record {
         failed: &FailedEvent,
         facts: &Facts<'_>,
     ) -> Result<Vec<Self>, RecordError> {
-        let mut parts: Vec<&[u8]> = failed.original.bytes.chunks(MAX_ORIGINAL_BYTES).collect();
-        if parts.is_empty() {
-            parts.push(&[]);
-        }
-        let count = parts.len();
-        parts
-            .iter()
-            .zip(1_usize..)
-            .map(|(bytes, part)| {
-                let part = (count > 1).then_some((part, count));
-                Self::of_line(
-                    PartitionKey::of_id(failed.event_id),
-                    failed_columns(failed, facts, bytes, part),
-                )
-            })
-            .collect()
+        let of_part = |part| {
+            let mut line = failed_columns(failed, facts);
+            let FailedEvent { stage, violations, repairs, original, .. } = failed;
+            failure(&mut line, *stage, violations, repairs, original, &part);
+            Self::of_line(PartitionKey::of_id(failed.event_id), line)
+        };
+        parts(&failed.original.bytes).map(of_part).collect()
     }
 
-    fn of_line(key: PartitionKey, line: Line) -> Result<Self, RecordError> {
+    /// The record with its event's session.
+    #[must_use]
+    pub fn in_session(self, tag: &Tag) -> Self {
+        self.with(|line| {
+            line.json("session_id", Some(tag.id));
+            line.json("session_index", Some(tag.index));
+            line.time("session_started_at", DateTime::from_timestamp_millis(tag.started_at));
+            line.json("session_opened_by", Some(tag.opened_by));
+        })
+    }
+
+    /// The record, marked as one that no shard has seen.
+    #[must_use]
+    pub fn past_its_shard(self) -> Self {
+        self.with(|line| line.text("via", Some("direct")))
+    }
+
+    /// The record with further columns, for which [`LATER_BYTES`] are left.
+    fn with(mut self, columns: impl FnOnce(&mut Line)) -> Self {
+        let mut line = Line::reopened(std::mem::take(&mut self.bytes));
+        columns(&mut line);
+        // These columns are texts, numbers and times, which JSON always takes.
+        self.bytes = line.end().unwrap_or_default();
+        self
+    }
+
+    pub(super) fn of_line(key: PartitionKey, line: Line) -> Result<Self, RecordError> {
         let bytes = line.end().map_err(|error| RecordError::NotJson(error.to_string()))?;
         Self::of_bytes(key, bytes)
     }
@@ -145,31 +170,31 @@ impl Record {
         &self.partition
     }
 
-    /// The name of its event, where it is an event's.
-    pub fn event_name(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Named {
-            name: String,
-        }
-        serde_json::from_slice::<Named>(&self.bytes).ok().map(|named| named.name)
-    }
-
     /// The key that it goes under, where its stream has shards.
     pub fn key(&self) -> &PartitionKey {
         &self.key
     }
 }
 
-/// The columns of the part of a failed event that has these `bytes` of its original.
-fn failed_columns(
-    failed: &FailedEvent,
-    facts: &Facts<'_>,
-    bytes: &[u8],
-    part: Option<(usize, usize)>,
-) -> Line {
-    let FailedEvent { envelope, stripped, schema, violations, original, .. } = failed;
+/// A part of the original bytes of a failed event.
+pub(super) struct Part<'a> {
+    bytes: &'a [u8],
+    /// Its place among the parts, from 1, and their number; none where it is the whole.
+    place: Option<(usize, usize)>,
+}
+
+/// Original bytes in as many parts as they need; at least one.
+pub(super) fn parts(bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    let count = bytes.len().div_ceil(MAX_ORIGINAL_BYTES).max(1);
+    let chunks = bytes.chunks(MAX_ORIGINAL_BYTES).chain(bytes.is_empty().then_some(bytes));
+    let place = move |part| (count > 1).then_some((part, count));
+    chunks.zip(1_usize..).map(move |(bytes, part)| Part { bytes, place: place(part) })
+}
+
+/// The columns of a failed event that events have as well.
+fn failed_columns(failed: &FailedEvent, facts: &Facts<'_>) -> Line {
+    let FailedEvent { envelope, stripped, schema, .. } = failed;
     let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
-    let text = if part.is_none() { printable(bytes) } else { None };
     let mut line = Line::new();
     line.json("v", Some(VERSION));
     line.json("event_id", Some(failed.event_id));
@@ -181,20 +206,33 @@ fn failed_columns(
     line.json("stripped", *stripped);
     line.text("schema_id", schema.map(|schema| schema.id));
     line.text("schema_version", schema.map(|schema| schema.version));
-    line.json("stage", Some(failed.stage));
+    line
+}
+
+/// The columns of why an event failed, and of a `part` of what was refused.
+pub(super) fn failure(
+    line: &mut Line,
+    stage: Stage,
+    violations: &Violations,
+    repairs: &Repairs,
+    original: &Original,
+    part: &Part<'_>,
+) {
+    let Part { bytes, place } = *part;
+    let text = if place.is_none() { printable(bytes) } else { None };
+    line.json("stage", Some(stage));
     line.json("code", Some(violations.first.code));
     line.text("pointer", Some(&violations.first.pointer));
     line.text("message", Some(&violations.first.message));
     line.json("violations", Some(violations));
-    line.json("repairs", Some(&failed.repairs).filter(|repairs| !repairs.is_empty()));
+    line.json("repairs", Some(repairs).filter(|repairs| !repairs.is_empty()));
     line.json("original_form", Some(original.form));
     line.json("original_bytes", Some(original.bytes.len().max(original.withheld)));
     line.json("original_withheld", (original.withheld > 0).then_some(true));
     line.text("original", text.filter(|_| original.withheld == 0));
     line.text("original_base64", text.is_none().then(|| base64(bytes)).as_deref());
-    line.json("part", part.map(|(part, _)| part));
-    line.json("parts", part.map(|(_, parts)| parts));
-    line
+    line.json("part", place.map(|(part, _)| part));
+    line.json("parts", place.map(|(_, parts)| parts));
 }
 
 fn partition(event: &Event) -> String {
@@ -216,18 +254,17 @@ fn base64(bytes: &[u8]) -> String {
 pub(crate) mod tests {
     use std::net::IpAddr;
 
-    use chrono::DateTime;
     use insta::assert_snapshot;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::clean::Repairs;
     use crate::config::Config;
     use crate::context::{Geo, RequestContext};
     use crate::enrich;
     use crate::event::EventIds;
-    use crate::failed::{Code, Form, Original, Stage, Violation};
+    use crate::failed::{Code, Form, Violation};
     use crate::protocol::{Envelope, timestamp};
+    use crate::session::{OpenedBy, Opening, Policy, Sessions, Sighting};
     use crate::validate;
 
     /// A record of any text, with that text as its key, for tests of what carries records.
@@ -366,6 +403,20 @@ pub(crate) mod tests {
                 assert_eq!(columns["original_bytes"], json!(bytes.len()));
             }
             assert!(restored == bytes, "{} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn what_is_added_on_the_way_fits_into_what_is_left_for_it() {
+        let opened_by = OpenedBy::Opening;
+        for started_at in [0, -62_135_596_800_000, 8_210_266_876_799_999] {
+            let event_id = EventIds::new(DateTime::UNIX_EPOCH, [9; 10]).next_id();
+            let sighting = Sighting { at: started_at, event_id, opening: Opening::No };
+            let tag = Sessions::default().observe(&sighting, Policy::default(), || [7; 10]);
+            let tag = Tag { index: u32::MAX, opened_by, ..tag };
+            let before = record("a");
+            let after = before.clone().in_session(&tag).past_its_shard();
+            assert!(after.bytes().len() - before.bytes().len() <= LATER_BYTES);
         }
     }
 

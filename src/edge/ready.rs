@@ -1,0 +1,105 @@
+//! `/readyz`: whether events can be delivered, as far as is known without sending one.
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use serde_json::{Value, json};
+use worker::{Env, Response};
+
+use super::ask::{self, Question};
+use super::{deliver, environment, respond};
+use crate::config::Config;
+use crate::outcome::Refusal;
+use crate::shard;
+use crate::sink::answer::Blame;
+use crate::sink::health::Problem;
+
+/// How long a shard may take to say how it is, in milliseconds.
+const PATIENCE_MS: u64 = 3_000;
+
+/// How a stream has been of late, in one isolate.
+#[derive(Serialize)]
+pub struct StreamState {
+    stream: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// Whether an operator has to mend it.
+    operator: bool,
+    left_alone: bool,
+}
+
+/// How a shard is, and the streams as it finds them.
+#[derive(Serialize)]
+pub struct ShardState {
+    /// What it holds.
+    #[serde(flatten)]
+    pub status: shard::Status,
+    /// Its streams.
+    pub streams: Vec<StreamState>,
+}
+
+/// The streams as this isolate finds them.
+pub fn streams(config: &Config) -> Vec<StreamState> {
+    let state = |stream| {
+        let health = deliver::health(stream);
+        let health = health.borrow();
+        let problem = health.problem.as_ref();
+        StreamState {
+            stream: stream.to_string(),
+            problem: problem.map(|problem| problem.code().to_owned()),
+            operator: matches!(problem, Some(Problem::Refused(refusal)) if refusal.blame == Blame::Operator),
+            left_alone: health.breaker.open_until().is_some(),
+        }
+    };
+    config.streams().into_iter().map(state).collect()
+}
+
+/// The answer to `/readyz`.
+pub async fn answer(env: &Env) -> worker::Result<Response> {
+    let config = match environment::config(env) {
+        Ok(config) => config,
+        Err(Refusal::NotConfigured(errors)) => {
+            let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            return respond::json(503, &json!({ "ready": false, "problems": problems }));
+        }
+        Err(refusal) => {
+            let problems = [refusal.to_string()];
+            return respond::json(503, &json!({ "ready": false, "problems": problems }));
+        }
+    };
+    let streams = streams(&config);
+    let Some(sharding) = config.sharding() else {
+        let ready = !streams.iter().any(|stream| stream.operator);
+        let body = json!({ "ready": ready, "delivery": "direct", "streams": streams });
+        return respond::json(if ready { 200 } else { 503 }, &body);
+    };
+    let shards = join_all((0..sharding.count).map(async |number| {
+        match ask::shard(number, Question::Status, &[], PATIENCE_MS, env, &config).await {
+            Err(why) => json!({ "shard": number, "problem": why }),
+            Ok(bytes) => {
+                let mut state: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+                if let Some(state) = state.as_object_mut() {
+                    state.insert("shard".to_owned(), number.into());
+                }
+                state
+            }
+        }
+    }))
+    .await;
+    let spills = || shards.iter().filter_map(|shard| shard.get("spill")?.as_array()).flatten();
+    let numbers = |key: &'static str| spills().filter_map(move |spill| spill.get(key)?.as_u64());
+    let spill = json!({
+        "records": numbers("records").sum::<u64>(),
+        "bytes": numbers("bytes").sum::<u64>(),
+        "oldest_age_s": numbers("oldest_age_s").max().unwrap_or_default(),
+    });
+    let is_operators = |stream: &Value| stream.get("operator") == Some(&Value::Bool(true));
+    let of_shard = |shard: &Value| {
+        let streams = shard.get("streams").and_then(Value::as_array);
+        streams.is_none_or(|streams| streams.iter().any(is_operators))
+    };
+    let ready = !shards.iter().any(of_shard) && !streams.iter().any(|stream| stream.operator);
+    let body = json!({
+        "ready": ready, "delivery": "sharded", "spill": spill, "streams": streams, "shards": shards,
+    });
+    respond::json(if ready { 200 } else { 503 }, &body)
+}

@@ -1,0 +1,68 @@
+// A shard's storage, one crossing a row. What SQLite throws is caught in Rust.
+
+/** @typedef {{ sql: { exec(query: string, ...bindings: unknown[]): { raw(): Iterable<unknown[]> } }, setAlarm(at: number): Promise<void> }} Storage */
+
+/**
+ * Makes the tables that are not there yet. Without a rowid a row is written once, and billed once.
+ *
+ * @param {Storage} storage
+ * @param {string} tables their names, a space between them
+ */
+export function open(storage, tables) {
+  for (const table of tables.split(" ")) {
+    storage.sql.exec(`CREATE TABLE IF NOT EXISTS ${table} (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID`);
+  }
+}
+
+/**
+ * @param {Storage} storage
+ * @param {string} table
+ * @param {Uint8Array} key
+ * @returns {Uint8Array | undefined}
+ */
+export function get(storage, table, key) {
+  const [row] = storage.sql.exec(`SELECT value FROM ${table} WHERE key = ?`, key).raw();
+  return row && new Uint8Array(/** @type {ArrayBuffer} */ (row[0]));
+}
+
+/**
+ * @param {Storage} storage
+ * @param {string} table
+ * @param {Uint8Array} key
+ * @param {Uint8Array} value
+ */
+export function put(storage, table, key, value) {
+  storage.sql.exec(`INSERT OR REPLACE INTO ${table} (key, value) VALUES (?, ?)`, key, value);
+}
+
+/**
+ * @param {Storage} storage
+ * @param {string} table
+ * @param {Uint8Array} key
+ */
+export function remove(storage, table, key) {
+  storage.sql.exec(`DELETE FROM ${table} WHERE key = ?`, key);
+}
+
+/**
+ * The keys after `after`, in their order, as hexadecimal texts with a space between them.
+ *
+ * @param {Storage} storage
+ * @param {string} table
+ * @param {Uint8Array} after
+ * @param {number} most
+ */
+export function keys(storage, table, after, most) {
+  const rows = storage.sql.exec(`SELECT hex(key) FROM ${table} WHERE key > ? ORDER BY key LIMIT ?`, after, most).raw();
+  return Array.from(rows, ([key]) => key).join(" ");
+}
+
+/**
+ * Sets the alarm. Like any write it is durable before the next answer leaves.
+ *
+ * @param {Storage} storage
+ * @param {number} at milliseconds since the epoch
+ */
+export function arm(storage, at) {
+  storage.setAlarm(at);
+}

@@ -1,0 +1,77 @@
+//! A shard's storage: SQLite, inside of its object.
+
+use js_sys::Uint8Array;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use crate::shard::storage::{Storage, StorageError, Table};
+use crate::sink::health::Milliseconds;
+
+#[wasm_bindgen(module = "/src/edge/storage.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn open(storage: &JsValue, tables: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn get(storage: &JsValue, table: &str, key: &[u8]) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn put(storage: &JsValue, table: &str, key: &[u8], value: &[u8]) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn remove(storage: &JsValue, table: &str, key: &[u8]) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn keys(storage: &JsValue, table: &str, after: &[u8], most: f64) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn arm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
+}
+
+/// The storage of an object.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    storage: JsValue,
+}
+
+impl Sqlite {
+    /// The storage of the object whose state this is, with every table in it.
+    pub fn open(storage: JsValue) -> Result<Self, StorageError> {
+        let names = Table::ALL.map(Table::name).join(" ");
+        open(&storage, &names).map_err(error)?;
+        Ok(Self { storage })
+    }
+
+    /// Has the object woken at that time, in place of any other.
+    pub fn wake_at(&self, at: Milliseconds) -> Result<(), StorageError> {
+        arm(&self.storage, at as f64).map_err(error)
+    }
+}
+
+impl Storage for Sqlite {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let value = get(&self.storage, table.name(), key).map_err(error)?;
+        Ok(value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec))
+    }
+
+    fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        put(&self.storage, table.name(), key, value).map_err(error)
+    }
+
+    fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError> {
+        remove(&self.storage, table.name(), key).map_err(error)
+    }
+
+    fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        let keys = keys(&self.storage, table.name(), after, most as f64).map_err(error)?;
+        Ok(keys.split_whitespace().map(bytes).collect())
+    }
+}
+
+/// The bytes of a hexadecimal text.
+fn bytes(hexadecimal: &str) -> Vec<u8> {
+    let digits = hexadecimal.bytes().map(|digit| (digit as char).to_digit(16).unwrap_or_default());
+    let digits: Vec<u8> = digits.map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit)).collect()
+}
+
+/// What was thrown, in words.
+fn error(thrown: JsValue) -> StorageError {
+    let message = thrown.dyn_ref::<js_sys::Error>().map(|error| error.message().into());
+    StorageError(message.unwrap_or_else(|| "unknown".to_owned()))
+}

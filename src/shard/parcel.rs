@@ -1,0 +1,325 @@
+//! What the edge and a shard say to each other: a parcel of records, and the fate of each.
+//!
+//! The two may be of different versions while one is rolled out: a shard that does not know
+//! a parcel's version refuses it, and the edge then delivers by itself.
+
+use super::key::DeviceKey;
+use super::placement::ShardNumber;
+use super::wire::{Garbled, Reader, Write};
+use crate::dedupe::SeenKey;
+use crate::enrich::Enriched;
+use crate::enrich::cookieless::Visitor;
+use crate::event::EventId;
+use crate::session::{Opening, Sighting};
+use crate::sink::Stream;
+use crate::sink::record::Record;
+
+/// The version of a parcel, and of what answers it.
+const VERSION: u8 = 1;
+
+/// What a shard needs to know of an event besides its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
+    /// The device, or the event itself where it has none.
+    pub key: DeviceKey,
+    /// What the device's sessions see of it.
+    pub sighting: Sighting,
+    /// Whether it has a device, and so a session.
+    pub device: Device,
+}
+
+/// Whether an event has a device, and so a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// It has none.
+    Unknown,
+    /// It has one; just after midnight with the key that it had on the day before.
+    Known {
+        /// The key of the day before.
+        previous: Option<DeviceKey>,
+    },
+}
+
+impl Observation {
+    /// What a shard needs to know of `enriched`, which may be one of the `opening_events`.
+    pub fn of(enriched: &Enriched<'_>, opening_events: &[String]) -> Self {
+        let (event, facts) = (&enriched.event, enriched.facts);
+        let tenant = facts.tenant.name.as_str();
+        let named = || opening_events.iter().any(|name| name == event.name.as_str());
+        let opens = event.schema.is_some_and(|schema| schema.opens_session) || named();
+        let of_device = |device_id| DeviceKey::of_device(tenant, device_id);
+        let previous = enriched.previous_device_id.as_ref().map(of_device);
+        let (key, device) = match &event.device_id {
+            Some(device_id) => (of_device(device_id), Device::Known { previous }),
+            None => (DeviceKey::of_event(tenant, event.id), Device::Unknown),
+        };
+        Self {
+            key,
+            device,
+            sighting: Sighting {
+                at: enriched.occurred.at.timestamp_millis(),
+                event_id: event.id,
+                opening: if opens { Opening::Yes } else { Opening::No },
+            },
+        }
+    }
+
+    /// Where its device is among all, which decides on its shard. `visitor` is whoever has
+    /// an id of the day: tomorrow they have another one, and are still in one place.
+    pub fn place(&self, visitor: Option<&Visitor>) -> u64 {
+        match (visitor, self.device) {
+            (Some(visitor), Device::Known { .. }) => visitor.key().place(),
+            _ => self.key.place(),
+        }
+    }
+
+    /// The key by which a repeat of the event is known.
+    pub fn seen_key(&self) -> SeenKey {
+        SeenKey::of(&self.key, self.sighting.event_id)
+    }
+}
+
+/// A record on its way to a shard.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Where to.
+    pub stream: &'a Stream,
+    /// What.
+    pub record: &'a Record,
+    /// Of which event; a failed event has no session, and may come again.
+    pub observation: Option<&'a Observation>,
+    /// The shard that its device had before there were more of them, if it was another.
+    pub former: Option<ShardNumber>,
+}
+
+/// The same in a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Where to.
+    pub stream: Stream,
+    /// What.
+    pub record: Record,
+    /// Of which event; a failed event has no session, and may come again.
+    pub observation: Option<Observation>,
+    /// The shard that its device had before there were more of them, if it was another.
+    pub former: Option<ShardNumber>,
+}
+
+/// The bytes of a parcel.
+pub fn encode<'a>(items: impl Iterator<Item = View<'a>>) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for View { stream, record, observation, former } in items {
+        bytes.put_bytes(stream.to_string().as_bytes());
+        bytes.put_record(record);
+        bytes.put_u32(former.unwrap_or(ShardNumber::MAX));
+        let Some(Observation { key, sighting, device }) = observation else {
+            bytes.put_u8(0);
+            continue;
+        };
+        let (kind, previous) = match device {
+            Device::Unknown => (1, None),
+            Device::Known { previous: None } => (2, None),
+            Device::Known { previous: Some(previous) } => (3, Some(previous)),
+        };
+        bytes.put_u8(kind);
+        bytes.put(key.as_bytes());
+        if let Some(previous) = previous {
+            bytes.put(previous.as_bytes());
+        }
+        bytes.put_i64(sighting.at);
+        bytes.put(sighting.event_id.as_bytes());
+        bytes.put_u8(match sighting.opening {
+            Opening::No => 0,
+            Opening::Yes => 1,
+        });
+    }
+    bytes
+}
+
+/// The items of a parcel.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, Garbled> {
+    let mut reader = Reader::new(bytes, "a parcel of this version");
+    if reader.u8()? != VERSION {
+        return Err(reader.garbled());
+    }
+    let mut items = Vec::new();
+    while !reader.is_at_end() {
+        items.push(item(&mut reader)?);
+    }
+    Ok(items)
+}
+
+fn item(reader: &mut Reader<'_>) -> Result<Item, Garbled> {
+    let garbled = reader.garbled();
+    let stream = Stream::parse(reader.text()?).map_err(|_| garbled)?;
+    let record = reader.record()?;
+    let former = Some(reader.u32()?).filter(|former| *former != ShardNumber::MAX);
+    let kind = reader.u8()?;
+    if kind == 0 {
+        return Ok(Item { stream, record, observation: None, former });
+    }
+    let key = DeviceKey::from_bytes(reader.array()?);
+    let device = match kind {
+        1 => Device::Unknown,
+        2 => Device::Known { previous: None },
+        3 => Device::Known { previous: Some(DeviceKey::from_bytes(reader.array()?)) },
+        _ => return Err(garbled),
+    };
+    let sighting = Sighting {
+        at: reader.i64()?,
+        event_id: EventId::from_bytes(reader.array()?).ok_or(garbled)?,
+        opening: match reader.u8()? {
+            0 => Opening::No,
+            1 => Opening::Yes,
+            _ => return Err(garbled),
+        },
+    };
+    let observation = Some(Observation { key, sighting, device });
+    Ok(Item { stream, record, observation, former })
+}
+
+/// What became of one item of a parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemFate {
+    /// Its stream has it, or the shard's storage.
+    Durable,
+    /// Its event was seen before, and is durable.
+    Duplicate,
+    /// Its stream refuses it for itself, with this code; as a failed event it is durable.
+    Refused(String),
+    /// It is nowhere; the client must keep it.
+    NotDurable {
+        /// Why, in one word.
+        code: String,
+        /// When to try again, in seconds.
+        retry_after_s: u64,
+    },
+}
+
+/// The bytes of the answer to a parcel.
+pub fn encode_fates(fates: &[ItemFate]) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for fate in fates {
+        match fate {
+            ItemFate::Durable => bytes.put_u8(0),
+            ItemFate::Duplicate => bytes.put_u8(1),
+            ItemFate::Refused(code) => {
+                bytes.put_u8(2);
+                bytes.put_bytes(code.as_bytes());
+            }
+            ItemFate::NotDurable { code, retry_after_s } => {
+                bytes.put_u8(3);
+                bytes.put_bytes(code.as_bytes());
+                bytes.put_u64(*retry_after_s);
+            }
+        }
+    }
+    bytes
+}
+
+/// The fates of the `count` items of a parcel, in their order.
+pub fn decode_fates(bytes: &[u8], count: usize) -> Result<Vec<ItemFate>, Garbled> {
+    let mut reader = Reader::new(bytes, "the fates of a parcel");
+    if reader.u8()? != VERSION {
+        return Err(reader.garbled());
+    }
+    let mut fates = Vec::with_capacity(count);
+    for _ in 0..count {
+        fates.push(match reader.u8()? {
+            0 => ItemFate::Durable,
+            1 => ItemFate::Duplicate,
+            2 => ItemFate::Refused(reader.text()?.to_owned()),
+            3 => {
+                let code = reader.text()?.to_owned();
+                ItemFate::NotDurable { code, retry_after_s: reader.u64()? }
+            }
+            _ => return Err(reader.garbled()),
+        });
+    }
+    reader.end()?;
+    Ok(fates)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sink::record;
+
+    fn items() -> Vec<Item> {
+        let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+        let key = DeviceKey::of_event("a", event_id);
+        let item = |text: &str, observation, former| Item {
+            stream: Stream::parse("kinesis:orders").unwrap(),
+            record: record::tests::record(text),
+            observation,
+            former,
+        };
+        let observation = |device, opening| {
+            let sighting = Sighting { at: -5, event_id, opening };
+            Some(Observation { key, sighting, device })
+        };
+        let previous = Some(DeviceKey::from_bytes([7; 16]));
+        vec![
+            item("failed", None, None),
+            item("a", observation(Device::Unknown, Opening::No), Some(0)),
+            item("b", observation(Device::Known { previous: None }, Opening::Yes), None),
+            item("c", observation(Device::Known { previous }, Opening::No), Some(7)),
+        ]
+    }
+
+    fn fates() -> Vec<ItemFate> {
+        let code = "spill_full".to_owned();
+        vec![
+            ItemFate::Durable,
+            ItemFate::Duplicate,
+            ItemFate::Refused("InvalidArgumentException".to_owned()),
+            ItemFate::NotDurable { code, retry_after_s: 5 },
+        ]
+    }
+
+    fn bytes() -> Vec<u8> {
+        encode(items().iter().map(|item| View {
+            stream: &item.stream,
+            record: &item.record,
+            observation: item.observation.as_ref(),
+            former: item.former,
+        }))
+    }
+
+    #[test]
+    fn a_parcel_and_its_fates_come_as_they_were_sent() {
+        assert_eq!(decode(&bytes()), Ok(items()));
+        assert_eq!(decode_fates(&encode_fates(&fates()), 4), Ok(fates()));
+        assert!(decode_fates(&encode_fates(&fates()), 3).is_err(), "a fate too many");
+        assert!(decode_fates(&encode_fates(&fates()), 5).is_err(), "a fate too few");
+    }
+
+    #[test]
+    fn what_is_cut_short_or_of_another_version_is_refused() {
+        let whole = bytes();
+        // Cut between two items it is a parcel of fewer, whose fates are then too few.
+        let read: Vec<usize> =
+            (0..whole.len()).filter_map(|end| Some(decode(&whole[..end]).ok()?.len())).collect();
+        assert_eq!(read, [0, 1, 2, 3]);
+        let mut newer = whole;
+        newer[0] = VERSION + 1;
+        assert_eq!(
+            decode(&newer).unwrap_err().to_string(),
+            "bytes are not a parcel of this version"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..400, byte: u8) {
+            let _ = decode(&bytes);
+            let _ = decode_fates(&bytes, 3);
+            let mut changed = super::tests::bytes();
+            let at = at % changed.len();
+            changed[at] = byte;
+            let _ = decode(&changed);
+        }
+    }
+}

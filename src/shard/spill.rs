@@ -1,0 +1,453 @@
+//! The spill: records that a stream would not take, kept in storage until it does.
+//!
+//! ```text
+//! for stream in spill.due(now) {
+//!     let batch = spill.take(storage, stream, most_bytes, now);
+//!     let report = deliver(batch.stream, batch.records);
+//!     spill.settle(storage, batch.taken, report, failed_stream, now, random);
+//! }
+//! ```
+//!
+//! A record leaves only when its stream has it, or in the same turn in which it becomes a
+//! failed event, because its stream refuses it for itself. One that comes back between
+//! `take` and `settle`, since the object was lost there, was never gone: it is sent again.
+//! What can be neither sent nor read, a failed event that the stream of failed events refuses
+//! for itself or a row that is not what its key says, is set aside: kept, counted, and in
+//! nobody's way. A row of a version that is not known is left as it is.
+//!
+//! In memory there are sums by stream, never a list of rows.
+
+mod backlog;
+mod row;
+
+use super::storage::{Storage, StorageError, Table};
+use crate::sink::Stream;
+use crate::sink::delivery::{Fate, Report};
+use crate::sink::health::{Milliseconds, Problem};
+use crate::sink::record::Record;
+use backlog::{Backlog, Progressed};
+use row::{Row, Shelf};
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// The most bytes of records, what is set aside included.
+    pub max_bytes: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30 }
+    }
+}
+
+/// Why records were not spilled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpillError {
+    /// The streams' and the operator's: too much waits already.
+    #[error("spill is full, limit {limit} bytes")]
+    Full {
+        /// The most bytes that it may have.
+        limit: u64,
+    },
+    /// The storage's.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What is spilled, by stream.
+#[derive(Debug)]
+pub struct Spill {
+    policy: Policy,
+    backlogs: Vec<Backlog>,
+    next_sequence: u64,
+    next_ticket: u64,
+    unreadable: u64,
+}
+
+/// The records to try next, the oldest of their stream.
+#[derive(Debug)]
+pub struct Batch {
+    /// Where to.
+    pub stream: Stream,
+    /// What, in the order of [`Report::records`].
+    pub records: Vec<Record>,
+    /// Where they lie, for [`Spill::settle`].
+    pub taken: Taken,
+}
+
+/// The rows of a [`Batch`].
+#[derive(Debug)]
+pub struct Taken {
+    stream: Stream,
+    ticket: u64,
+    rows: Vec<Row>,
+    /// By how much their records were turned round.
+    rotation: usize,
+}
+
+/// What came of the records of a [`Batch`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Their stream has them.
+    pub accepted: usize,
+    /// They became failed events, which wait for their own stream.
+    pub failed: usize,
+    /// They are kept, and not tried again.
+    pub set_aside: usize,
+    /// They wait as before.
+    pub left: usize,
+}
+
+/// How much of one stream is spilled, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Depth {
+    /// Whose records.
+    pub stream: Stream,
+    /// How many wait.
+    pub records: u64,
+    /// Their bytes as stored.
+    pub bytes: u64,
+    /// How long the oldest has waited, in milliseconds.
+    pub oldest_ms: u64,
+    /// How many are kept and not tried again.
+    pub set_aside: u64,
+    /// Why the last try did not take all, when it did not.
+    pub problem: Option<Problem>,
+}
+
+impl Spill {
+    /// The keys that are read at once.
+    const PAGE: usize = 1_000;
+
+    /// What is in `storage`, by the keys of its rows. All of it is due at `now`.
+    pub fn load(
+        storage: &dyn Storage,
+        policy: Policy,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        let (backlogs, mut after) = (Vec::new(), Vec::new());
+        let mut spill = Self { policy, backlogs, next_sequence: 0, next_ticket: 0, unreadable: 0 };
+        loop {
+            let keys = storage.keys(Table::Spill, &after, Self::PAGE)?;
+            for key in &keys {
+                match Row::read(key) {
+                    Ok(row) => {
+                        let next = row.sequence.saturating_add(1);
+                        spill.next_sequence = spill.next_sequence.max(next);
+                        spill.count(&row, now);
+                    }
+                    Err(_) => spill.unreadable = spill.unreadable.saturating_add(1),
+                }
+            }
+            match keys.into_iter().next_back() {
+                Some(last) => after = last,
+                None => return Ok(spill),
+            }
+        }
+    }
+
+    /// Keeps `records`, which `stream` would not take at `now`: all of them, or none.
+    pub fn push(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        records: &[&Record],
+        now: Milliseconds,
+    ) -> Result<(), SpillError> {
+        let rows = self.rows(Shelf::Waiting, stream, records, now);
+        let limit = self.policy.max_bytes;
+        let more = rows.iter().map(|(row, _)| u64::from(row.bytes));
+        if more.fold(self.bytes(), u64::saturating_add) > limit {
+            return Err(SpillError::Full { limit });
+        }
+        Ok(self.write(storage, &rows, now.saturating_add(backlog::BASE_MS))?)
+    }
+
+    /// Whether records of `stream` wait: then new ones wait behind them.
+    pub fn has(&self, stream: &Stream) -> bool {
+        self.backlogs.iter().any(|it| it.stream == *stream && it.waiting.records > 0)
+    }
+
+    /// How much there is at `now` of each stream of which there is something.
+    pub fn depth(&self, now: Milliseconds) -> Vec<Depth> {
+        let of_backlog = |backlog: &Backlog| Depth {
+            stream: backlog.stream.clone(),
+            records: backlog.waiting.records,
+            bytes: backlog.waiting.bytes,
+            oldest_ms: match backlog.waiting.records {
+                0 => 0,
+                _ => now.saturating_sub(backlog.oldest_at),
+            },
+            set_aside: backlog.set_aside.records,
+            problem: backlog.problem.clone(),
+        };
+        self.backlogs.iter().map(of_backlog).collect()
+    }
+
+    /// The rows of versions that are not known, which are left as they are.
+    pub const fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// When the next stream is due; none where nothing waits.
+    pub fn wake_at(&self) -> Option<Milliseconds> {
+        self.backlogs.iter().filter_map(Backlog::try_at).min()
+    }
+
+    /// The streams to try at `now`.
+    pub fn due(&self, now: Milliseconds) -> Vec<Stream> {
+        let due = self.backlogs.iter().filter(|backlog| backlog.is_due(now));
+        due.map(|backlog| backlog.stream.clone()).collect()
+    }
+
+    /// The oldest records of `stream`, to be tried at `now`: those of one row, and of as many
+    /// more as stay within `most_bytes` and what a call may have. None where nothing waits, or
+    /// a try is under way.
+    pub fn take(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        most_bytes: usize,
+        now: Milliseconds,
+    ) -> Result<Option<Batch>, StorageError> {
+        if self.waiting(stream).is_none_or(|backlog| backlog.is_under_way(now)) {
+            return Ok(None);
+        }
+        let (rows, mut records) = self.oldest(storage, stream, most_bytes)?;
+        let ticket = self.next_ticket;
+        let Some(backlog) = self.waiting(stream).filter(|_| !records.is_empty()) else {
+            return Ok(None);
+        };
+        backlog.begin(ticket, now);
+        let rotation = backlog.rotation(records.len()).min(records.len());
+        records.rotate_left(rotation);
+        self.next_ticket = ticket.wrapping_add(1);
+        let taken = Taken { stream: stream.clone(), ticket, rows, rotation };
+        Ok(Some(Batch { stream: stream.clone(), records, taken }))
+    }
+
+    /// Takes in what came of a batch: `report` is of its records, in their order. What
+    /// `random`, drawn evenly from all of `u32`, spreads is the wait before the next try. Of a
+    /// batch that took so long that another try has begun, and of a report of other records,
+    /// nothing is taken in.
+    pub fn settle(
+        &mut self,
+        storage: &dyn Storage,
+        taken: Taken,
+        report: Report,
+        failed_stream: &Stream,
+        now: Milliseconds,
+        random: u32,
+    ) -> Result<Progress, StorageError> {
+        let Taken { stream, ticket, rows, rotation } = taken;
+        if !self.waiting(&stream).is_some_and(|backlog| backlog.end(ticket)) {
+            return Ok(Progress::default());
+        }
+        let Report { mut records, problem, left_alone_ms, .. } = report;
+        let rotation = rotation.min(records.len());
+        records.rotate_right(rotation);
+        let settled = self.write_off(storage, &stream, &rows, records, failed_stream, now);
+        let progressed = match settled {
+            Ok(Progress { accepted: 0, failed: 0, set_aside: 0, .. }) | Err(_) => Progressed::No,
+            Ok(_) => Progressed::Yes,
+        };
+        if let Some(backlog) = self.waiting(&stream) {
+            backlog.pace(progressed, problem, left_alone_ms, now, random);
+        }
+        settled
+    }
+
+    /// The oldest rows of `stream` and their records. What can't be read is set aside.
+    fn oldest(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        most_bytes: usize,
+    ) -> Result<(Vec<Row>, Vec<Record>), StorageError> {
+        const PAGE: usize = 16;
+        let prefix = Row::prefix(Shelf::Waiting, stream);
+        let (mut rows, mut records, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
+        let most_bytes = u64::try_from(most_bytes).unwrap_or(u64::MAX);
+        let mut after = prefix.clone();
+        loop {
+            let keys = storage.keys(Table::Spill, &after, PAGE)?;
+            for key in &keys {
+                if !key.starts_with(&prefix) {
+                    return Ok((rows, records));
+                }
+                let Ok(row) = Row::read(key) else { continue };
+                bytes = bytes.saturating_add(row.bytes.into());
+                let count = records.len().saturating_add(row.records as usize);
+                if !rows.is_empty() && (bytes > most_bytes || count > row::MAX_RECORDS) {
+                    return Ok((rows, records));
+                }
+                let Some(value) = storage.get(Table::Spill, key)? else { continue };
+                match row.records(&value) {
+                    Ok(more) => {
+                        records.extend(more);
+                        rows.push(row);
+                    }
+                    Err(_) => {
+                        let aside = Row { shelf: Shelf::SetAside, ..row.clone() };
+                        self.write(storage, &[(aside, value)], 0)?;
+                        self.delete(storage, &row)?;
+                    }
+                }
+            }
+            match keys.into_iter().next_back() {
+                Some(last) => after = last,
+                None => return Ok((rows, records)),
+            }
+        }
+    }
+
+    /// Leaves of `rows` only the records that are still pending. All is written before
+    /// anything is deleted, so that what fails between the two is doubled and not lost.
+    fn write_off(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        rows: &[Row],
+        records: Vec<(Record, Fate)>,
+        failed_stream: &Stream,
+        now: Milliseconds,
+    ) -> Result<Progress, StorageError> {
+        let mut progress = Progress::default();
+        let expected = rows.iter().map(|row| row.records as usize).sum();
+        if records.len() != expected {
+            return Ok(Progress { left: expected, ..progress });
+        }
+        let (mut failed, mut set_aside) = (Vec::new(), Vec::new());
+        let (mut kept, mut gone) = (Vec::new(), Vec::new());
+        let mut records = records.into_iter();
+        for row in rows {
+            let mut left = Vec::new();
+            for (record, fate) in records.by_ref().take(row.records as usize) {
+                match fate {
+                    Fate::Accepted => progress.accepted = progress.accepted.saturating_add(1),
+                    Fate::Pending => left.push(record),
+                    Fate::Poisoned(_) if stream == failed_stream => set_aside.push(record),
+                    Fate::Poisoned(refusal) => {
+                        match Record::of_refused(&record, stream, &refusal) {
+                            Ok(parts) => {
+                                failed.extend(parts);
+                                progress.failed = progress.failed.saturating_add(1);
+                            }
+                            Err(_) => set_aside.push(record),
+                        }
+                    }
+                }
+            }
+            progress.left = progress.left.saturating_add(left.len());
+            if row::count(left.len()) == row.records {
+                continue;
+            }
+            gone.push(row);
+            if !left.is_empty() {
+                let value = row::value(&refs(&left));
+                let (records, bytes) = (row::count(left.len()), row::count(value.len()));
+                kept.push((Row { records, bytes, ..row.clone() }, value));
+            }
+        }
+        progress.set_aside = set_aside.len();
+        let (set_aside, failed) = (refs(&set_aside), refs(&failed));
+        kept.extend(self.rows(Shelf::SetAside, stream, &set_aside, now));
+        kept.extend(self.rows(Shelf::Waiting, failed_stream, &failed, now));
+        self.write(storage, &kept, now)?;
+        for row in gone {
+            self.delete(storage, row)?;
+        }
+        self.find_oldest(storage, stream)?;
+        Ok(progress)
+    }
+
+    /// The rows that `records` make.
+    fn rows(
+        &mut self,
+        shelf: Shelf,
+        stream: &Stream,
+        records: &[&Record],
+        now: Milliseconds,
+    ) -> Vec<(Row, Vec<u8>)> {
+        let of_part = |part: &[&Record]| {
+            let value = row::value(part);
+            let sequence = self.next_sequence;
+            self.next_sequence = sequence.saturating_add(1);
+            let (records, bytes) = (row::count(part.len()), row::count(value.len()));
+            let stream = stream.clone();
+            (Row { shelf, stream, sequence, spilled_at: now, records, bytes }, value)
+        };
+        row::cut(records).map(of_part).collect()
+    }
+
+    /// Writes `rows`, all or none. A stream of which nothing waited is first tried at `try_at`.
+    fn write(
+        &mut self,
+        storage: &dyn Storage,
+        rows: &[(Row, Vec<u8>)],
+        try_at: Milliseconds,
+    ) -> Result<(), StorageError> {
+        for (index, (row, value)) in rows.iter().enumerate() {
+            if let Err(error) = storage.put(Table::Spill, &row.key(), value) {
+                for (written, _) in rows.iter().take(index) {
+                    // What can't be taken back stays counted, and goes out.
+                    self.delete(storage, written).ok();
+                }
+                return Err(error);
+            }
+            self.count(row, try_at);
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, storage: &dyn Storage, row: &Row) -> Result<(), StorageError> {
+        storage.delete(Table::Spill, &row.key())?;
+        self.backlogs.retain_mut(|backlog| {
+            if backlog.stream == row.stream {
+                backlog.subtract(row);
+            }
+            !backlog.is_empty()
+        });
+        Ok(())
+    }
+
+    /// Looks up when the oldest row of `stream` came.
+    fn find_oldest(&mut self, storage: &dyn Storage, stream: &Stream) -> Result<(), StorageError> {
+        if let Some(backlog) = self.waiting(stream) {
+            let keys = storage.keys(Table::Spill, &Row::prefix(Shelf::Waiting, stream), 1)?;
+            let oldest = keys.first().and_then(|key| Row::read(key).ok());
+            backlog.oldest_at = oldest.map_or(backlog.oldest_at, |row| row.spilled_at);
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        let bytes = |backlog: &Backlog| [backlog.waiting.bytes, backlog.set_aside.bytes];
+        self.backlogs.iter().flat_map(bytes).fold(0, u64::saturating_add)
+    }
+
+    /// The backlog of `stream`, if any of it waits.
+    fn waiting(&mut self, stream: &Stream) -> Option<&mut Backlog> {
+        self.backlogs.iter_mut().find(|it| it.stream == *stream && it.waiting.records > 0)
+    }
+
+    /// Counts a row that is there. A stream of which nothing waited is first tried at `try_at`.
+    fn count(&mut self, row: &Row, try_at: Milliseconds) {
+        match self.backlogs.iter_mut().find(|backlog| backlog.stream == row.stream) {
+            Some(backlog) => backlog.add(row, try_at),
+            None => {
+                let mut backlog = Backlog::new(row.stream.clone());
+                backlog.add(row, try_at);
+                self.backlogs.push(backlog);
+            }
+        }
+    }
+}
+
+fn refs(records: &[Record]) -> Vec<&Record> {
+    records.iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

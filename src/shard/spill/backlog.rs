@@ -1,0 +1,284 @@
+//! What of one stream is in the spill, and when it is tried again.
+//!
+//! Full jitter: a try without progress is followed by a wait of `random(0, min(cap, base *
+//! 2^n))`, any progress sets `n` to 0, and what only the operator can mend is tried slowly.
+//! Nothing here gives up.
+//!
+//! Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+
+use super::row::{Row, Shelf};
+use crate::sink::Stream;
+use crate::sink::answer::{Blame, Refusal};
+use crate::sink::health::{Milliseconds, Problem};
+
+/// The first wait, and the longest.
+pub const BASE_MS: u64 = 1_000;
+const CAP_MS: u64 = 60_000;
+/// The shortest wait after a try without progress.
+const FLOOR_MS: u64 = 100;
+/// How long a try may take before it counts as lost.
+const LEASE_MS: u64 = 60_000;
+
+/// Rows together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Their records.
+    pub records: u64,
+    /// The bytes of their values.
+    pub bytes: u64,
+}
+
+/// What of one stream is in the spill.
+#[derive(Debug)]
+pub struct Backlog {
+    /// Whose records.
+    pub stream: Stream,
+    /// What is tried again.
+    pub waiting: Tally,
+    /// What is only kept.
+    pub set_aside: Tally,
+    /// When the oldest of what waits came.
+    pub oldest_at: Milliseconds,
+    /// Why the last try did not take all, when it did not.
+    pub problem: Option<Problem>,
+    /// Tries since the last progress.
+    tries: u32,
+    /// Not before this time.
+    resume_at: Milliseconds,
+    lease: Option<Lease>,
+}
+
+/// The right to end the try that is under way.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    ticket: u64,
+    /// If its end is never heard of, another may begin then.
+    until: Milliseconds,
+}
+
+impl Backlog {
+    /// An empty one.
+    pub const fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            waiting: Tally { records: 0, bytes: 0 },
+            set_aside: Tally { records: 0, bytes: 0 },
+            oldest_at: 0,
+            problem: None,
+            tries: 0,
+            resume_at: 0,
+            lease: None,
+        }
+    }
+
+    /// Whether nothing is left of it.
+    pub const fn is_empty(&self) -> bool {
+        self.waiting.records == 0 && self.set_aside.records == 0
+    }
+
+    /// Takes in that `row` is there. Where nothing waited, the first try is at `try_at`.
+    pub fn add(&mut self, row: &Row, try_at: Milliseconds) {
+        if row.shelf == Shelf::Waiting && self.waiting.records == 0 {
+            (self.oldest_at, self.resume_at) = (row.spilled_at, try_at);
+            (self.problem, self.tries, self.lease) = (None, 0, None);
+        }
+        let tally = self.tally(row.shelf);
+        tally.records = tally.records.saturating_add(row.records.into());
+        tally.bytes = tally.bytes.saturating_add(row.bytes.into());
+    }
+
+    /// Takes in that `row` is gone.
+    pub fn subtract(&mut self, row: &Row) {
+        let tally = self.tally(row.shelf);
+        tally.records = tally.records.saturating_sub(row.records.into());
+        tally.bytes = tally.bytes.saturating_sub(row.bytes.into());
+    }
+
+    const fn tally(&mut self, shelf: Shelf) -> &mut Tally {
+        match shelf {
+            Shelf::Waiting => &mut self.waiting,
+            Shelf::SetAside => &mut self.set_aside,
+        }
+    }
+
+    /// When it is to be tried; never where nothing waits.
+    pub fn try_at(&self) -> Option<Milliseconds> {
+        let at = self.lease.map_or(self.resume_at, |lease| lease.until);
+        (self.waiting.records > 0).then_some(at)
+    }
+
+    /// Whether it is to be tried at `now`.
+    pub fn is_due(&self, now: Milliseconds) -> bool {
+        self.try_at().is_some_and(|at| !waits(now, at))
+    }
+
+    /// Whether a try is under way at `now`.
+    pub fn is_under_way(&self, now: Milliseconds) -> bool {
+        self.lease.is_some_and(|lease| waits(now, lease.until))
+    }
+
+    /// Begins a try at `now`.
+    pub const fn begin(&mut self, ticket: u64, now: Milliseconds) {
+        self.lease = Some(Lease { ticket, until: now.saturating_add(LEASE_MS) });
+    }
+
+    /// Ends the try that began with `ticket`, unless another has begun since.
+    pub fn end(&mut self, ticket: u64) -> bool {
+        self.lease.take_if(|lease| lease.ticket == ticket).is_some()
+    }
+
+    /// Sets when the next try is, after one that ended at `now` with or without `progress`,
+    /// and after which the stream is to be left alone for `left_alone_ms`.
+    pub fn pace(
+        &mut self,
+        progress: Progressed,
+        problem: Option<Problem>,
+        left_alone_ms: u64,
+        now: Milliseconds,
+        random: u32,
+    ) {
+        let wait_ms = match progress {
+            Progressed::Yes => 0,
+            Progressed::No => wait_ms(self.tries, problem.as_ref(), random),
+        };
+        self.tries = match progress {
+            Progressed::Yes => 0,
+            Progressed::No => self.tries.saturating_add(1),
+        };
+        self.resume_at = now.saturating_add(wait_ms.max(left_alone_ms));
+        self.problem = problem;
+    }
+
+    /// By how much the next try's `records` are turned round. Where the last one was refused
+    /// for its bytes and nobody knows that the stream takes any, so that it may be the stream,
+    /// what comes first is another record each time: else a few that it never takes would hold
+    /// back all others.
+    pub fn rotation(&self, records: usize) -> usize {
+        let for_bytes = self.problem.as_ref().is_some_and(|problem| match problem {
+            Problem::Refused(Refusal { code, message, .. }) => {
+                Refusal::of_record(code.clone(), message.clone()).blame == Blame::Request
+            }
+            _ => false,
+        });
+        // Multiples of the golden ratio come near every place soon.
+        let spread = self.tries.wrapping_mul(0x9e37_79b1);
+        let place = u64::from(spread).saturating_mul(records as u64) >> u32::BITS;
+        if for_bytes { usize::try_from(place).unwrap_or_default() } else { 0 }
+    }
+}
+
+/// Whether a try has made the backlog smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progressed {
+    /// By a record or more.
+    Yes,
+    /// Not at all.
+    No,
+}
+
+/// Whether `at` is to come. No wait is as long as one that seems longer than the longest: there
+/// the clock was set back.
+fn waits(now: Milliseconds, at: Milliseconds) -> bool {
+    (1..=CAP_MS).contains(&at.saturating_sub(now))
+}
+
+/// The wait after `tries` tries and one more, all without progress.
+fn wait_ms(tries: u32, problem: Option<&Problem>, random: u32) -> u64 {
+    let (least, most) = match problem {
+        Some(problem) if is_operators(problem) => (CAP_MS / 2, CAP_MS),
+        _ => (0, BASE_MS.saturating_mul(1 << tries.min(16)).min(CAP_MS)),
+    };
+    let span = most.saturating_sub(least).saturating_add(1);
+    let jitter = span.saturating_mul(random.into()) >> u32::BITS;
+    least.saturating_add(jitter).max(FLOOR_MS)
+}
+
+/// Whether only the operator can mend it, so that there is no hurry.
+fn is_operators(problem: &Problem) -> bool {
+    match problem {
+        Problem::Refused(refusal) => matches!(refusal.blame, Blame::Operator | Blame::Clock),
+        Problem::NotSent(_) => true,
+        Problem::Unknown(_)
+        | Problem::TimedOut
+        | Problem::Unreachable(_)
+        | Problem::BreakerOpen => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str, blame: Blame) -> Option<Problem> {
+        let refusal = Refusal { blame, code: code.to_owned(), message: String::new() };
+        Some(Problem::Refused(refusal))
+    }
+
+    fn backlog() -> Backlog {
+        let stream = Stream::parse("firehose:events").unwrap();
+        let waiting = Tally { records: 1, bytes: 1 };
+        Backlog { waiting, ..Backlog::new(stream) }
+    }
+
+    #[test]
+    fn the_wait_doubles_up_to_the_cap_and_is_spread_evenly() {
+        let throttled = || refused("ThrottlingException", Blame::Throttle);
+        let denied = || refused("AccessDeniedException", Blame::Operator);
+        for (tries, problem, least, middle, most) in [
+            (0, None, 100, 500, 1_000),
+            (0, throttled(), 100, 500, 1_000),
+            (1, throttled(), 100, 1_000, 2_000),
+            (5, Some(Problem::TimedOut), 100, 16_000, 32_000),
+            (6, Some(Problem::BreakerOpen), 100, 30_000, 60_000),
+            (u32::MAX, throttled(), 100, 30_000, 60_000),
+            (0, denied(), 30_000, 45_000, 60_000),
+            (9, denied(), 30_000, 45_000, 60_000),
+            (0, Some(Problem::NotSent("no key".to_owned())), 30_000, 45_000, 60_000),
+            (0, refused("RequestExpired", Blame::Clock), 30_000, 45_000, 60_000),
+        ] {
+            let wait = |random| wait_ms(tries, problem.as_ref(), random);
+            assert_eq!(
+                (wait(0), wait(1 << 31), wait(u32::MAX)),
+                (least, middle, most),
+                "{tries} {problem:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_progress_is_followed_by_the_next_try_at_once_unless_the_stream_is_left_alone() {
+        let mut backlog = backlog();
+        for tries in 0..3 {
+            backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 10, u32::MAX);
+            assert_eq!(backlog.try_at(), Some(10 + (1_000 << tries)));
+        }
+        backlog.pace(Progressed::Yes, Some(Problem::TimedOut), 0, 10, u32::MAX);
+        assert!(backlog.is_due(10));
+        backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 10, u32::MAX);
+        assert_eq!(backlog.try_at(), Some(1_010), "as after the first");
+        backlog.pace(Progressed::Yes, Some(Problem::BreakerOpen), 7_000, 10, 0);
+        assert_eq!(backlog.try_at(), Some(7_010));
+        backlog.pace(Progressed::No, Some(Problem::TimedOut), 7_000, 10, 0);
+        assert_eq!(backlog.try_at(), Some(7_010));
+    }
+
+    #[test]
+    fn one_try_is_under_way_at_a_time_and_one_that_is_lost_holds_nothing_up() {
+        let mut backlog = backlog();
+        backlog.begin(1, 0);
+        assert!(backlog.is_under_way(59_999) && !backlog.is_under_way(60_000));
+        assert!(!backlog.is_due(59_999) && backlog.is_due(60_000));
+        backlog.begin(3, 60_000);
+        assert!(!backlog.end(1), "its place was taken");
+        assert!(backlog.end(3) && !backlog.end(3));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_holds_nothing_up() {
+        let mut backlog = backlog();
+        backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 3_600_000, u32::MAX);
+        assert!(!backlog.is_due(3_600_000) && backlog.is_due(1_000));
+        backlog.begin(1, 3_600_000);
+        assert!(!backlog.is_under_way(1_000));
+    }
+}

@@ -1,0 +1,130 @@
+//! The rows of the spill: some records of one stream each, described by their keys.
+//!
+//! A key begins with the version of its row, so that one of a version that is not known is
+//! never taken for another. Then come the stream and the sequence: the rows of a stream lie
+//! together, the oldest first, however long the backlogs beside them are.
+
+use crate::shard::wire::{Garbled, Reader, Write, record_len};
+use crate::sink::Stream;
+use crate::sink::health::Milliseconds;
+use crate::sink::record::Record;
+
+/// The most records of a row.
+pub const MAX_RECORDS: usize = 500;
+
+/// The most bytes of a row with more than one record. One alone is far below what a row may
+/// have, whatever its length.
+const MAX_BYTES: usize = 1_048_576;
+
+/// What becomes of a row. Its number stands first in the key, and is the row's version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// It is tried again until its stream has it.
+    Waiting,
+    /// It is kept, and nothing else.
+    SetAside,
+}
+
+impl Shelf {
+    const fn version(self) -> u8 {
+        match self {
+            Self::Waiting => 1,
+            Self::SetAside => 2,
+        }
+    }
+}
+
+/// What is known of a row without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What becomes of it.
+    pub shelf: Shelf,
+    /// Whose records it has.
+    pub stream: Stream,
+    /// Its place in the order of all rows.
+    pub sequence: u64,
+    /// When its records came.
+    pub spilled_at: Milliseconds,
+    /// How many they are.
+    pub records: u32,
+    /// The bytes of its value.
+    pub bytes: u32,
+}
+
+impl Row {
+    /// What its key has from the sequence on.
+    const TAIL_BYTES: usize = 24;
+
+    /// What the keys of the rows of `stream` on `shelf` begin with.
+    pub fn prefix(shelf: Shelf, stream: &Stream) -> Vec<u8> {
+        let mut key = Vec::new();
+        key.put_u8(shelf.version());
+        key.put_bytes(stream.to_string().as_bytes());
+        key
+    }
+
+    /// Its key.
+    pub fn key(&self) -> Vec<u8> {
+        let mut key = Self::prefix(self.shelf, &self.stream);
+        key.reserve_exact(Self::TAIL_BYTES);
+        key.put_u64(self.sequence);
+        key.put_u64(self.spilled_at);
+        key.put_u32(self.records);
+        key.put_u32(self.bytes);
+        key
+    }
+
+    /// Reads a key.
+    pub fn read(key: &[u8]) -> Result<Self, Garbled> {
+        let mut reader = Reader::new(key, "the key of a row of the spill");
+        let version = reader.u8()?;
+        let mut shelves = [Shelf::Waiting, Shelf::SetAside].into_iter();
+        let shelf = shelves.find(|shelf| shelf.version() == version);
+        let row = Self {
+            shelf: shelf.ok_or(reader.garbled())?,
+            stream: Stream::parse(reader.text()?).map_err(|_| reader.garbled())?,
+            sequence: reader.u64()?,
+            spilled_at: reader.u64()?,
+            records: reader.u32()?,
+            bytes: reader.u32()?,
+        };
+        reader.end().map(|()| row)
+    }
+
+    /// The records of its `value`.
+    pub fn records(&self, value: &[u8]) -> Result<Vec<Record>, Garbled> {
+        let mut reader = Reader::new(value, "a row of the spill");
+        let mut records = Vec::new();
+        while !reader.is_at_end() {
+            records.push(reader.record()?);
+        }
+        if count(records.len()) == self.records { Ok(records) } else { Err(reader.garbled()) }
+    }
+}
+
+/// The value of a row that has `records`.
+pub fn value(records: &[&Record]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(records.iter().map(|record| record_len(record)).sum());
+    records.iter().for_each(|record| value.put_record(record));
+    value
+}
+
+/// Cuts `records` into those of one row each, in their order.
+pub fn cut<'a, 'r>(mut records: &'a [&'r Record]) -> impl Iterator<Item = &'a [&'r Record]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0_usize;
+        let mut fits = |record: &Record| {
+            bytes = bytes.saturating_add(record_len(record));
+            bytes <= MAX_BYTES
+        };
+        let fitting = records.iter().take(MAX_RECORDS).take_while(|record| fits(record)).count();
+        let (row, rest) = records.split_at_checked(fitting.max(1))?;
+        records = rest;
+        Some(row)
+    })
+}
+
+/// A number of records or bytes of one row, which is far below what four bytes can tell.
+pub fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

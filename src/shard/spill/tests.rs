@@ -1,0 +1,330 @@
+//! The spill case by case; `laws` holds it against a model while everything fails.
+
+mod laws;
+
+use super::*;
+use crate::shard::storage::tests::Memory;
+use crate::sink::answer::{Blame, HttpAnswer, Refusal, Reply};
+use crate::sink::delivery::{self, Delivery, Step};
+use crate::sink::health::Health;
+use crate::sink::pack::Packed;
+
+const MIB: usize = 1_048_576;
+
+fn stream(name: &str) -> Stream {
+    Stream::parse(name).unwrap()
+}
+
+fn events() -> Stream {
+    stream("firehose:events")
+}
+
+fn failed() -> Stream {
+    stream("firehose:failed")
+}
+
+fn spill(storage: &Memory) -> Spill {
+    Spill::load(storage, Policy::default(), 0).unwrap()
+}
+
+/// A record that is known by its number, with `padding` more bytes.
+fn numbered(number: usize, padding: usize) -> Record {
+    let line = format!("\"{number}:{}\"\n", "x".repeat(padding));
+    Record::restore(&number.to_string(), "", line.as_bytes()).unwrap()
+}
+
+fn numbers(records: &[Record]) -> Vec<usize> {
+    records.iter().map(number).collect()
+}
+
+/// The number of a record, or of the one that became this failed event.
+fn number(record: &Record) -> usize {
+    let line: serde_json::Value = serde_json::from_slice(record.bytes()).unwrap();
+    let text = match line.get("original") {
+        Some(original) => serde_json::from_str(original.as_str().unwrap()).unwrap(),
+        None => line.as_str().unwrap().to_owned(),
+    };
+    text.split(':').next().unwrap().parse().unwrap()
+}
+
+fn push(spill: &mut Spill, storage: &Memory, stream: &Stream, numbers: std::ops::Range<usize>) {
+    let records: Vec<Record> = numbers.map(|number| numbered(number, 0)).collect();
+    spill.push(storage, stream, &refs(&records), 0).unwrap();
+}
+
+fn take(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Batch {
+    spill.take(storage, stream, MIB, 0).unwrap().unwrap()
+}
+
+fn report(records: Vec<Record>, fate: impl Fn(usize) -> Fate) -> Report {
+    let fated = records.into_iter().map(|record| (number(&record), record));
+    let records = fated.map(|(number, record)| (record, fate(number))).collect();
+    Report { records, problem: None, retry_after_s: 0, left_alone_ms: 0 }
+}
+
+fn poisoned() -> Fate {
+    let code = "ValidationException".to_owned();
+    Fate::Poisoned(Refusal { blame: Blame::Request, code, message: String::new() })
+}
+
+fn settle(
+    spill: &mut Spill,
+    storage: &Memory,
+    batch: Batch,
+    fate: impl Fn(usize) -> Fate,
+) -> Progress {
+    let report = report(batch.records, fate);
+    spill.settle(storage, batch.taken, report, &failed(), 0, 0).unwrap()
+}
+
+/// What is spilled of a stream: what waits, and what is set aside.
+fn depth(spill: &Spill, stream: &Stream) -> (u64, u64) {
+    let depth = spill.depth(0).into_iter().find(|depth| depth.stream == *stream);
+    depth.map_or((0, 0), |depth| (depth.records, depth.set_aside))
+}
+
+#[test]
+fn a_row_is_described_by_its_key_and_only_by_one_of_its_version() {
+    let row = Row {
+        shelf: Shelf::Waiting,
+        stream: stream(&format!("kinesis:{}", "k".repeat(128))),
+        sequence: 7,
+        spilled_at: 1_795_000_000_123,
+        records: 500,
+        bytes: 1_048_576,
+    };
+    for row in [Row { shelf: Shelf::SetAside, ..row.clone() }, row] {
+        let key = row.key();
+        assert_eq!(Row::read(&key), Ok(row.clone()));
+        assert!(key.starts_with(&Row::prefix(row.shelf, &row.stream)));
+        for length in 0..key.len() {
+            assert!(Row::read(&key[..length]).is_err());
+        }
+        let longer = [key.as_slice(), &[0]].concat();
+        let mut other = key;
+        other[0] = 3;
+        assert!(Row::read(&longer).is_err() && Row::read(&other).is_err());
+    }
+}
+
+#[test]
+fn the_oldest_rows_come_first_and_as_many_as_fit() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    for (first, count, padding) in
+        [(0, 300, 0), (300, 200, 0), (500, 1, 0), (501, 2, 600_000), (503, 501, 0)]
+    {
+        let records: Vec<Record> =
+            (first..first + count).map(|number| numbered(number, padding)).collect();
+        spill.push(&storage, &events(), &refs(&records), 0).unwrap();
+    }
+    assert_eq!(storage.count(Table::Spill), 7, "a row a push, and more where it is too long");
+    assert_eq!(depth(&spill, &events()), (1_004, 0));
+    for (from, to) in [(0, 500), (500, 502), (502, 503), (503, 1_003), (1_003, 1_004)] {
+        let batch = take(&mut spill, &storage, &events());
+        assert_eq!(numbers(&batch.records), (from..to).collect::<Vec<_>>());
+        settle(&mut spill, &storage, batch, |_| Fate::Accepted);
+    }
+    assert!(!spill.has(&events()) && spill.wake_at().is_none());
+    assert_eq!(storage.count(Table::Spill), 0);
+}
+
+#[test]
+fn what_is_pending_keeps_its_place_and_its_age() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..4);
+    let late = [numbered(4, 0)];
+    spill.push(&storage, &events(), &refs(&late), 50).unwrap();
+    let batch = take(&mut spill, &storage, &events());
+    let pending = |number| if number == 1 || number == 3 { Fate::Pending } else { Fate::Accepted };
+    let progress = settle(&mut spill, &storage, batch, pending);
+    assert_eq!(progress, Progress { accepted: 3, left: 2, ..Progress::default() });
+    push(&mut spill, &storage, &events(), 5..6);
+    let batch = take(&mut spill, &storage, &events());
+    assert_eq!(numbers(&batch.records), [1, 3, 5]);
+    assert_eq!(spill.depth(100)[0].oldest_ms, 100);
+    settle(&mut spill, &storage, batch, |number| match number {
+        5 => Fate::Pending,
+        _ => Fate::Accepted,
+    });
+    assert_eq!(spill.depth(100)[0].oldest_ms, 100, "of the row that is left");
+    assert_eq!(depth(&spill, &events()), (1, 0));
+}
+
+#[test]
+fn past_the_limit_nothing_is_written() {
+    let storage = Memory::default();
+    let records: Vec<Record> = (0..10).map(|number| numbered(number, 0)).collect();
+    let limit = row::value(&refs(&records)).len() as u64;
+    for (max_bytes, fits) in [(limit - 1, false), (limit, true)] {
+        let storage = Memory::default();
+        let mut spill = Spill::load(&storage, Policy { max_bytes }, 0).unwrap();
+        let pushed = spill.push(&storage, &events(), &refs(&records), 0);
+        let full = Err(SpillError::Full { limit: max_bytes });
+        assert_eq!(pushed, if fits { Ok(()) } else { full });
+        assert_eq!((spill.has(&events()), storage.count(Table::Spill)), (fits, fits.into()));
+    }
+    let mut spill = Spill::load(&storage, Policy { max_bytes: limit }, 0).unwrap();
+    spill.push(&storage, &events(), &refs(&records), 0).unwrap();
+    let more = spill.push(&storage, &failed(), &refs(&records[..1]), 0);
+    assert_eq!(more, Err(SpillError::Full { limit }), "the limit is of all streams together");
+    let batch = take(&mut spill, &storage, &events());
+    assert_eq!(settle(&mut spill, &storage, batch, |_| poisoned()).failed, 10);
+    assert_eq!(depth(&spill, &failed()), (10, 0), "what becomes a failed event stays");
+}
+
+#[test]
+fn a_storage_that_fails_loses_nothing() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    let record = numbered(9, 0);
+    storage.full.set(true);
+    let pushed = spill.push(&storage, &events(), &[&record], 0);
+    assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.has(&events()));
+    storage.full.set(false);
+    push(&mut spill, &storage, &events(), 0..2);
+    let batch = take(&mut spill, &storage, &events());
+    storage.full.set(true);
+    let report =
+        report(batch.records, |number| if number == 0 { Fate::Accepted } else { poisoned() });
+    spill.settle(&storage, batch.taken, report, &failed(), 0, u32::MAX).unwrap_err();
+    storage.full.set(false);
+    assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((2, 0), (0, 0)));
+    assert_eq!(spill.wake_at(), Some(1_000), "not at once");
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [0, 1]);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_kept_and_in_nobodys_way() {
+    let storage = Memory::default();
+    push(&mut spill(&storage), &storage, &events(), 0..2);
+    let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
+    storage.put(Table::Spill, &key, b"not a row").unwrap();
+    let unknown = [&[9], key.get(1..).unwrap()].concat();
+    let short = &key[..key.len() - 1];
+    for key in [&unknown, short] {
+        storage.put(Table::Spill, key, b"of another version").unwrap();
+    }
+    let mut spill = spill(&storage);
+    assert_eq!((spill.unreadable(), depth(&spill, &events())), (2, (2, 0)));
+    push(&mut spill, &storage, &events(), 2..3);
+    let batch = take(&mut spill, &storage, &events());
+    assert_eq!(numbers(&batch.records), [2]);
+    assert_eq!(depth(&spill, &events()), (1, 2));
+    settle(&mut spill, &storage, batch, |_| Fate::Accepted);
+    assert_eq!((depth(&spill, &events()), spill.wake_at()), ((0, 2), None));
+    assert_eq!(storage.count(Table::Spill), 3);
+    let aside = Row { shelf: Shelf::SetAside, ..Row::read(&key).unwrap() }.key();
+    assert_eq!(storage.get(Table::Spill, &aside).unwrap().unwrap(), b"not a row");
+    for key in [&unknown, short] {
+        assert_eq!(storage.get(Table::Spill, key).unwrap().unwrap(), b"of another version");
+    }
+}
+
+#[test]
+fn nothing_is_taken_where_all_that_waits_cannot_be_read() {
+    let storage = Memory::default();
+    push(&mut spill(&storage), &storage, &events(), 0..2);
+    let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
+    storage.put(Table::Spill, &key, &[]).unwrap();
+    let mut spill = spill(&storage);
+    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert_eq!((depth(&spill, &events()), spill.due(0).len()), ((0, 2), 0));
+    push(&mut spill, &storage, &events(), 2..3);
+    assert_eq!(spill.due(1_000), [events()]);
+}
+
+#[test]
+fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..3);
+    let batch = take(&mut spill, &storage, &events());
+    let second = |number| if number == 1 { poisoned() } else { Fate::Accepted };
+    let progress = settle(&mut spill, &storage, batch, second);
+    assert_eq!(progress, Progress { accepted: 2, failed: 1, ..Progress::default() });
+    assert_eq!((spill.has(&events()), spill.due(0)), (false, vec![failed()]));
+    push(&mut spill, &storage, &failed(), 7..8);
+    let batch = take(&mut spill, &storage, &failed());
+    assert_eq!(numbers(&batch.records), [1, 7]);
+    let progress = settle(&mut spill, &storage, batch, second);
+    assert_eq!(progress, Progress { accepted: 1, set_aside: 1, ..Progress::default() });
+    assert_eq!((depth(&spill, &failed()), spill.wake_at()), ((0, 1), None));
+    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    assert_eq!((depth(&again, &failed()), again.wake_at()), ((0, 1), None));
+}
+
+#[test]
+fn one_try_of_a_stream_is_under_way_at_a_time() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..2);
+    let lost = take(&mut spill, &storage, &events());
+    assert!(spill.take(&storage, &events(), MIB, 59_999).unwrap().is_none());
+    assert_eq!((spill.due(59_999), spill.wake_at()), (vec![], Some(60_000)));
+    assert_eq!(spill.due(60_000), [events()]);
+    let batch = spill.take(&storage, &events(), MIB, 60_000).unwrap().unwrap();
+    let late = settle(&mut spill, &storage, lost, |_| Fate::Accepted);
+    assert_eq!(late, Progress::default());
+    assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 2);
+}
+
+#[test]
+fn a_report_of_other_records_takes_nothing_away() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..2);
+    let Batch { taken, .. } = take(&mut spill, &storage, &events());
+    let report = report(vec![numbered(0, 0)], |_| Fate::Accepted);
+    let progress = spill.settle(&storage, taken, report, &failed(), 0, 0).unwrap();
+    assert_eq!((progress.left, depth(&spill, &events())), (2, (2, 0)));
+}
+
+#[test]
+fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    for number in 0..2_500 {
+        push(&mut spill, &storage, &events(), number..number + 1);
+    }
+    push(&mut spill, &storage, &failed(), 7..8);
+    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    assert_eq!((depth(&again, &events()), depth(&again, &failed())), ((2_500, 0), (1, 0)));
+    assert_eq!(again.next_sequence, spill.next_sequence);
+    let batch = take(&mut spill, &storage, &failed());
+    assert_eq!(numbers(&batch.records), [7]);
+    assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 1);
+}
+
+/// Where a stream is not known to take anything, a delivery blames it for three records in a
+/// row that it refuses; after a restart all may begin with such.
+#[test]
+fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..40);
+    let (mut now, mut health, mut taken) = (0, Health::default(), 0);
+    for _ in 0..10 {
+        now += 60_000;
+        let Some(batch) = spill.take(&storage, &events(), MIB, now).unwrap() else { break };
+        let policy = delivery::Policy::default();
+        let mut delivery = Delivery::new(&batch.stream, batch.records, policy, now);
+        while let Step::Send { records, .. } = delivery.step(now, &mut health) {
+            let poison = |record: &Packed<'_>| record.lines().any(|line| number(line) < 20);
+            let (status, body) = match records.iter().any(poison) {
+                true => (400, r#"{"__type":"ValidationException"}"#.to_owned()),
+                false => {
+                    let entries = vec![r#"{"RecordId":"r"}"#; records.len()].join(",");
+                    (200, format!(r#"{{"FailedPutCount":0,"RequestResponses":[{entries}]}}"#))
+                }
+            };
+            let answer = HttpAnswer { status, retry_after_ms: None, body: body.into_bytes() };
+            delivery.reply(Reply::Answered(answer), now, 0, &mut health);
+        }
+        let report = delivery.finish(now, &health);
+        let settled = spill.settle(&storage, batch.taken, report, &failed(), now, 0).unwrap();
+        taken += settled.accepted;
+    }
+    assert_eq!((taken, depth(&spill, &events()), depth(&spill, &failed())), (20, (0, 0), (20, 0)));
+}

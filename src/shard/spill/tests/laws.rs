@@ -1,0 +1,403 @@
+//! The spill, real deliveries, and services that fail, while the object is lost at any point.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// How a call ends.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    None,
+    /// Records whose number has this remainder by 3 are refused for now.
+    Some {
+        remainder: usize,
+    },
+    Whole {
+        status: u16,
+        code: &'static str,
+    },
+    /// Nobody is told what became of it.
+    Untold(Effect),
+    NotSent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Effect {
+    Taken,
+    NotTaken,
+}
+
+/// How poison is refused.
+#[derive(Debug, Clone, Copy)]
+enum Refuses {
+    Call,
+    Entry,
+}
+
+#[derive(Debug, Clone)]
+enum Deed {
+    /// Records are spilled; what is not `kept` was never answered.
+    Push { stream: usize, count: usize, padding: usize, kept: Kept },
+    /// What is due is tried.
+    Drain { faults: Vec<Fault>, pushed: usize, kept: Kept },
+    /// Time goes by, as far as the next alarm.
+    Sleep,
+    /// The object is lost.
+    Crash,
+}
+
+/// Whether the object was lost before its writes were durable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kept {
+    Yes,
+    No,
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let effect = prop_oneof![Just(Effect::Taken), Just(Effect::NotTaken)];
+    let fault = prop_oneof![
+        3 => Just(Fault::None),
+        4 => (0_usize..3).prop_map(|remainder| Fault::Some { remainder }),
+        2 => prop_oneof![
+            Just((500, "InternalFailure")), Just((400, "ThrottlingException")),
+            Just((400, "ResourceNotFoundException")), Just((403, "ExpiredTokenException")),
+        ].prop_map(|(status, code)| Fault::Whole { status, code }),
+        2 => effect.prop_map(Fault::Untold),
+        1 => Just(Fault::NotSent),
+    ];
+    let kept = || prop_oneof![5 => Just(Kept::Yes), 1 => Just(Kept::No)];
+    let padding = prop_oneof![6 => Just(0_usize), 3 => 0_usize..9_000, 1 => Just(200_000)];
+    let deed = prop_oneof![
+        4 => (0_usize..3, 1_usize..40, padding, kept())
+            .prop_map(|(stream, count, padding, kept)| Deed::Push { stream, count, padding, kept }),
+        4 => (proptest::collection::vec(fault, 0..8), 0_usize..4, kept())
+            .prop_map(|(faults, pushed, kept)| Deed::Drain { faults, pushed, kept }),
+        2 => Just(Deed::Sleep),
+        1 => Just(Deed::Crash),
+    ];
+    proptest::collection::vec(deed, 0..25)
+}
+
+/// What ought to wait, stream by stream, and what ought to be set aside.
+#[derive(Debug, Clone, Default)]
+struct Waiting {
+    queues: [VecDeque<usize>; 3],
+    set_aside: Vec<usize>,
+}
+
+struct World {
+    storage: Memory,
+    spill: Spill,
+    health: [Health; 3],
+    now: Milliseconds,
+    waiting: Waiting,
+    /// What is durable of it.
+    committed: Waiting,
+    refuses: Refuses,
+    /// How often a stream took a record.
+    taken: BTreeMap<(usize, usize), u32>,
+    /// How often it did so and nobody was told, or who was told was lost.
+    untold: BTreeMap<(usize, usize), u32>,
+    /// Those whose callers were told that they are kept.
+    told: Vec<(usize, usize)>,
+    made: usize,
+}
+
+const STREAMS: [&str; 3] = ["firehose:events", "kinesis:orders", "firehose:failed"];
+const FAILED: usize = 2;
+
+fn is_poison(stream: usize, number: usize) -> bool {
+    number % 13 == 5 && (stream != FAILED || number.is_multiple_of(2))
+}
+
+impl World {
+    fn new(refuses: Refuses) -> Self {
+        let storage = Memory::default();
+        Self {
+            spill: super::spill(&storage),
+            storage,
+            health: Default::default(),
+            now: 1_795_000_000_000,
+            waiting: Waiting::default(),
+            committed: Waiting::default(),
+            refuses,
+            taken: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            told: Vec::new(),
+            made: 0,
+        }
+    }
+
+    fn commit(&mut self) {
+        self.storage.commit();
+        self.committed = self.waiting.clone();
+    }
+
+    fn crash(&mut self) {
+        self.storage.crash();
+        self.waiting = self.committed.clone();
+        self.health = Default::default();
+        self.spill = Spill::load(&self.storage, Policy::default(), self.now).unwrap();
+    }
+
+    fn push(&mut self, index: usize, count: usize, padding: usize) -> Vec<usize> {
+        let numbers: Vec<usize> = (self.made..self.made + count).collect();
+        self.made += count;
+        let records: Vec<Record> = numbers.iter().map(|it| numbered(*it, padding)).collect();
+        let stream = stream(STREAMS[index]);
+        self.spill.push(&self.storage, &stream, &refs(&records), self.now).unwrap();
+        self.waiting.queues[index].extend(&numbers);
+        numbers
+    }
+
+    fn act(&mut self, deed: &Deed) -> Result<(), TestCaseError> {
+        match deed {
+            Deed::Push { stream, count, padding, kept } => {
+                let numbers = self.push(*stream, *count, *padding);
+                match kept {
+                    Kept::Yes => {
+                        self.told.extend(numbers.iter().map(|number| (*stream, *number)));
+                        self.commit();
+                    }
+                    Kept::No => self.crash(),
+                }
+            }
+            Deed::Drain { faults, pushed, kept } => self.drain(faults, *pushed, *kept)?,
+            Deed::Sleep => self.now = self.spill.wake_at().unwrap_or(self.now).max(self.now),
+            Deed::Crash => self.crash(),
+        }
+        self.check()
+    }
+
+    /// Tries what is due, each stream once. Meanwhile `pushed` more records come.
+    fn drain(&mut self, faults: &[Fault], pushed: usize, kept: Kept) -> Result<(), TestCaseError> {
+        let mut faults = faults.iter();
+        for due in self.spill.due(self.now) {
+            let index = STREAMS.iter().position(|name| *name == due.to_string()).unwrap();
+            let batch = self.spill.take(&self.storage, &due, MIB, self.now).unwrap();
+            let batch = batch.ok_or_else(|| TestCaseError::fail("due, and nothing to take"))?;
+            let mut came = numbers(&batch.records);
+            let rotated = batch.taken.rotation;
+            came.rotate_right(rotated);
+            let queue = &self.waiting.queues[index];
+            prop_assert!(came.iter().eq(queue.iter().take(came.len())), "the oldest, in order");
+            let (report, accepted) = self.deliver(index, batch.records, &mut faults);
+            if pushed > 0 {
+                let numbers = self.push(index, pushed, 0);
+                self.told.extend(numbers.iter().map(|number| (index, *number)));
+                self.commit();
+            }
+            let fates: BTreeMap<usize, Fate> = report
+                .records
+                .iter()
+                .map(|(record, fate)| (number(record), fate.clone()))
+                .collect();
+            let failed = stream(STREAMS[FAILED]);
+            self.spill
+                .settle(&self.storage, batch.taken, report, &failed, self.now, 1 << 30)
+                .unwrap();
+            self.take_off(index, &came, &fates);
+            match kept {
+                Kept::Yes => self.commit(),
+                Kept::No => {
+                    for number in accepted {
+                        *self.untold.entry((index, number)).or_default() += 1;
+                    }
+                    self.crash();
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_off(&mut self, index: usize, came: &[usize], fates: &BTreeMap<usize, Fate>) {
+        for number in came {
+            match (&fates[number], index) {
+                (Fate::Pending, _) => continue,
+                (Fate::Accepted, _) => {}
+                (Fate::Poisoned(_), FAILED) => self.waiting.set_aside.push(*number),
+                (Fate::Poisoned(_), _) => self.waiting.queues[FAILED].push_back(*number),
+            }
+            self.waiting.queues[index].retain(|waiting| waiting != number);
+        }
+    }
+
+    /// Drives a delivery; gives its report, and what the stream took and told.
+    fn deliver(
+        &mut self,
+        index: usize,
+        records: Vec<Record>,
+        faults: &mut std::slice::Iter<'_, Fault>,
+    ) -> (Report, Vec<usize>) {
+        let stream = stream(STREAMS[index]);
+        let policy = delivery::Policy::default();
+        let mut delivery = Delivery::new(&stream, records, policy, self.now);
+        let mut told = Vec::new();
+        loop {
+            let mut health = std::mem::take(&mut self.health[index]);
+            let packs: Option<Vec<Vec<usize>>> = match delivery.step(self.now, &mut health) {
+                Step::Send { records, .. } => {
+                    Some(records.iter().map(|pack| pack.lines().map(number).collect()).collect())
+                }
+                Step::Wait { milliseconds } => {
+                    self.now += milliseconds;
+                    None
+                }
+                Step::Spill | Step::Done => {
+                    let report = delivery.finish(self.now, &health);
+                    self.health[index] = health;
+                    return (report, told);
+                }
+            };
+            if let Some(packs) = packs {
+                let fault = faults.next().copied().unwrap_or(Fault::None);
+                let reply = self.reply(index, &packs, fault, &mut told);
+                self.now += 5;
+                delivery.reply(reply, self.now, 1 << 31, &mut health);
+            }
+            self.health[index] = health;
+        }
+    }
+
+    fn reply(
+        &mut self,
+        index: usize,
+        packs: &[Vec<usize>],
+        fault: Fault,
+        told: &mut Vec<usize>,
+    ) -> Reply {
+        let poisoned = |numbers: &[usize]| numbers.iter().any(|it| is_poison(index, *it));
+        let answered = |status, body: String| {
+            let body = body.into_bytes();
+            Reply::Answered(HttpAnswer { status, retry_after_ms: None, body })
+        };
+        let of_code = |status, code| answered(status, format!(r#"{{"__type":"{code}"}}"#));
+        match (fault, self.refuses) {
+            (Fault::Whole { status, code }, _) => of_code(status, code),
+            (Fault::NotSent, _) => Reply::NotSent("no key".to_owned()),
+            (Fault::Untold(effect), _) => {
+                if effect == Effect::Taken && !poisoned(&packs.concat()) {
+                    for number in packs.concat() {
+                        *self.taken.entry((index, number)).or_default() += 1;
+                        *self.untold.entry((index, number)).or_default() += 1;
+                    }
+                }
+                Reply::TimedOut
+            }
+            (_, Refuses::Call) if poisoned(&packs.concat()) => of_code(400, "ValidationException"),
+            (Fault::None | Fault::Some { .. }, _) => {
+                let refused = |pack: &[usize]| match fault {
+                    _ if poisoned(pack) => Some("ValidationException"),
+                    Fault::Some { remainder } if pack[0] % 3 == remainder => {
+                        Some("InternalFailure")
+                    }
+                    _ => None,
+                };
+                let (mut entries, mut errors) = (Vec::new(), 0);
+                for pack in packs {
+                    match refused(pack) {
+                        Some(code) => {
+                            errors += 1;
+                            entries.push(format!(r#"{{"ErrorCode":"{code}"}}"#));
+                        }
+                        None => {
+                            entries.push(r#"{"RecordId":"r","SequenceNumber":"1"}"#.to_owned());
+                            told.extend(pack);
+                            for number in pack {
+                                *self.taken.entry((index, *number)).or_default() += 1;
+                            }
+                        }
+                    }
+                }
+                let entries = entries.join(",");
+                let (count, list) = match index {
+                    1 => ("FailedRecordCount", "Records"),
+                    _ => ("FailedPutCount", "RequestResponses"),
+                };
+                answered(200, format!(r#"{{"{count}":{errors},"{list}":[{entries}]}}"#))
+            }
+        }
+    }
+
+    /// What is counted is what there is, also to one who comes anew.
+    fn check(&self) -> Result<(), TestCaseError> {
+        let sums = |spill: &Spill| {
+            let of = |depth: Depth| {
+                let Depth { stream, records, bytes, oldest_ms, set_aside, .. } = depth;
+                (stream.to_string(), (records, bytes, oldest_ms, set_aside))
+            };
+            spill.depth(self.now).into_iter().map(of).collect::<BTreeMap<_, _>>()
+        };
+        let anew = Spill::load(&self.storage, Policy::default(), self.now).unwrap();
+        prop_assert_eq!(sums(&self.spill), sums(&anew));
+        let depths = sums(&self.spill);
+        for (index, name) in STREAMS.iter().enumerate() {
+            let (records, bytes, _, set_aside) = depths.get(*name).copied().unwrap_or_default();
+            prop_assert_eq!(records, self.waiting.queues[index].len() as u64);
+            prop_assert_eq!(records > 0, bytes > 0);
+            prop_assert_eq!(records > 0, self.spill.has(&stream(name)));
+            let aside = if index == FAILED { self.waiting.set_aside.len() as u64 } else { 0 };
+            prop_assert_eq!(set_aside, aside);
+        }
+        let stored: u64 = depths.values().map(|(_, bytes, ..)| bytes).sum();
+        prop_assert!(stored <= self.spill.bytes());
+        prop_assert_eq!(
+            self.spill.wake_at().is_some(),
+            self.waiting.queues.iter().any(|it| !it.is_empty())
+        );
+        Ok(())
+    }
+
+    /// Once nothing fails any more, all that waits comes to its end.
+    fn recover(&mut self) -> Result<(), TestCaseError> {
+        for _ in 0..2_000 {
+            let Some(at) = self.spill.wake_at() else { return Ok(()) };
+            self.now = self.now.max(at);
+            self.drain(&[], 0, Kept::Yes)?;
+            self.check()?;
+        }
+        Err(TestCaseError::fail(format!("does not end: {:?}", self.spill)))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_record_that_was_kept_comes_to_its_stream_or_to_that_of_failed_events(
+        deeds in deeds(),
+        refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
+    ) {
+        let mut world = World::new(refuses);
+        for deed in &deeds {
+            world.act(deed)?;
+        }
+        // Only beside a record that its stream takes is one known to be poison.
+        for index in 0..STREAMS.len() {
+            while is_poison(index, world.made) || is_poison(FAILED, world.made) {
+                world.made += 1;
+            }
+            let numbers = world.push(index, 1, 0);
+            world.told.push((index, numbers[0]));
+        }
+        world.commit();
+        world.recover()?;
+        for (index, number) in &world.told {
+            let place = if is_poison(*index, *number) { FAILED } else { *index };
+            if is_poison(place, *number) {
+                prop_assert!(world.waiting.set_aside.contains(number));
+            } else {
+                let taken = world.taken.get(&(place, *number)).copied().unwrap_or_default();
+                let untold = world.untold.get(&(place, *number)).copied().unwrap_or_default();
+                prop_assert_eq!(taken, 1 + untold, "{} of {}", number, index);
+            }
+        }
+        let known = |(index, number): &(usize, usize)| {
+            world.told.iter().any(|(from, told)| told == number && (from == index || *index == FAILED))
+        };
+        prop_assert!(world.taken.keys().all(known), "nothing comes that was not kept");
+    }
+}
