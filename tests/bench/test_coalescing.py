@@ -23,6 +23,14 @@ def test_without_a_shard_each_beacon_is_a_call(direct: Measured) -> None:
     check_counts(direct)
 
 
+@pytest.mark.parametrize("mode", [Mode(1), Mode(4)], ids=lambda mode: mode.name)
+def test_shards_make_few_calls_of_many_beacons(mode: Mode) -> None:
+    measured = measure(mode, LOAD)
+    assert measured.mistakes() == []
+    assert measured.calls < measured.result.acknowledged_in_time / 4
+    check_counts(measured)
+
+
 def test_too_many_calls_and_a_loss_are_mistakes(direct: Measured) -> None:
     too_many = replace(direct, mode=Mode(1))
     assert [mistake for mistake in too_many.mistakes() if "calls, more than" in mistake]
