@@ -30,11 +30,47 @@ pub struct StreamState {
 /// How a shard is, and the streams as it finds them.
 #[derive(Serialize)]
 pub struct ShardState {
-    /// What it holds.
-    #[serde(flatten)]
-    pub status: shard::Status,
-    /// Its streams.
-    pub streams: Vec<StreamState>,
+    held_bytes: usize,
+    devices: usize,
+    seen: usize,
+    spill: Vec<SpillState>,
+    unreadable: u64,
+    streams: Vec<StreamState>,
+}
+
+/// What of a stream is spilled.
+#[derive(Serialize)]
+struct SpillState {
+    stream: String,
+    records: u64,
+    bytes: u64,
+    oldest_age_s: u64,
+    /// Refused for good even as failed events, or garbled: kept, and not tried again.
+    set_aside: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl ShardState {
+    /// How the shard is whose status this is.
+    pub fn of(status: shard::Status, config: &Config) -> Self {
+        let spill = status.spill.into_iter().map(|depth| SpillState {
+            stream: depth.stream.to_string(),
+            records: depth.records,
+            bytes: depth.bytes,
+            oldest_age_s: depth.oldest_ms.div_ceil(1_000),
+            set_aside: depth.set_aside,
+            problem: depth.problem.map(|problem| problem.code().to_owned()),
+        });
+        Self {
+            held_bytes: status.held_bytes,
+            devices: status.devices,
+            seen: status.seen,
+            spill: spill.collect(),
+            unreadable: status.unreadable,
+            streams: streams(config),
+        }
+    }
 }
 
 /// The streams as this isolate finds them.

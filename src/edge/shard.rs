@@ -288,7 +288,8 @@ impl Inner {
         for answer in answers.await {
             let (keys, sessions) = answer?;
             for (key, sessions) in keys.into_iter().zip(sessions) {
-                let sessions = sessions.unwrap_or_default();
+                // Whom neither knows is new.
+                let Some(sessions) = sessions else { continue };
                 let adopt = |shard: &mut shard::Shard| {
                     shard.devices().adopt(storage, key, &sessions, now_ms())
                 };
@@ -313,11 +314,9 @@ impl Inner {
     /// Says how the shard is, as JSON.
     fn status(&self) -> Result<Vec<u8>, String> {
         let (config, _) = self.load()?;
-        let status = ready::ShardState {
-            status: self.with(|shard| shard.status(now_ms()))?,
-            streams: ready::streams(&config),
-        };
-        serde_json::to_vec(&status).map_err(|error| error.to_string())
+        let status = self.with(|shard| shard.status(now_ms()))?;
+        serde_json::to_vec(&ready::ShardState::of(status, &config))
+            .map_err(|error| error.to_string())
     }
 
     /// Delivers what is in the spill, as far as its streams take it, and sets the next alarm.
@@ -347,9 +346,8 @@ impl Inner {
         config: &Config,
         storage: &Sqlite,
     ) -> Result<(), String> {
-        let take = |shard: &mut shard::Shard| {
-            shard.spill().take(storage, stream, DRAIN_BYTES, now_ms())
-        };
+        let take =
+            |shard: &mut shard::Shard| shard.spill().take(storage, stream, DRAIN_BYTES, now_ms());
         let Some(batch) = self.with(take)?.map_err(|error| error.to_string())? else {
             return Ok(());
         };

@@ -41,7 +41,6 @@ use devices::Devices;
 use key::DeviceKey;
 use parcel::{Device, Item, Observation};
 use placement::ShardNumber;
-use serde::Serialize;
 use spill::{Depth, Spill, SpillError};
 use storage::{Storage, StorageError};
 
@@ -103,7 +102,7 @@ impl Waits {
 }
 
 /// How a shard is.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Status {
     /// The bytes of records that wait in memory.
     pub held_bytes: usize,
@@ -113,6 +112,8 @@ pub struct Status {
     pub seen: usize,
     /// What its streams did not take.
     pub spill: Vec<Depth>,
+    /// How much is in storage that this version can't read.
+    pub unreadable: u64,
 }
 
 /// What is to be done with a batch that was closed.
@@ -274,7 +275,8 @@ impl Shard {
             return Some(Dispatch::Deliver(Closed { stream, records }));
         }
         let records = records.into_iter().map(|record| (record, Fate::Pending)).collect();
-        let report = Report { records, problem: None, retry_after_s: Report::RETRY_AFTER_S };
+        let retry_after_s = Report::RETRY_AFTER_S;
+        let report = Report { records, problem: None, retry_after_s, left_alone_ms: 0 };
         Some(Dispatch::Spill(stream, report))
     }
 
@@ -368,6 +370,7 @@ impl Shard {
             devices: self.devices.len(),
             seen: self.seen.len(),
             spill: self.spill.depth(now),
+            unreadable: self.spill.unreadable(),
         }
     }
 
