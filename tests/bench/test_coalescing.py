@@ -8,7 +8,8 @@ from beacon_load import Load
 from coalescing import Measured, Mode, measure
 from counting_firehose import Report
 
-LOAD = Load(rate=200, warm_up_seconds=1, seconds=4)
+# Enough to make the memory of Wasm grow while calls are under way.
+LOAD = Load(rate=800, warm_up_seconds=1, seconds=3)
 
 
 @pytest.fixture(scope="module")
