@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation};
+pub use json::Fields;
 use json::Reader;
 
 /// What arrived as one item of a request; untrusted.

@@ -25,7 +25,7 @@ use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::health::{Milliseconds, Problem};
 use crate::sink::record::Record;
-use backlog::{Backlog, Progressed};
+use backlog::{Backlog, Progressed, Tally};
 use row::{Row, Shelf};
 
 /// How much is kept.
@@ -214,15 +214,28 @@ impl Spill {
         if self.waiting(stream).is_none_or(|backlog| backlog.is_under_way(now)) {
             return Ok(None);
         }
-        let (rows, mut records) = self.oldest(storage, stream, most_bytes)?;
         let ticket = self.next_ticket;
-        let Some(backlog) = self.waiting(stream).filter(|_| !records.is_empty()) else {
-            return Ok(None);
+        self.next_ticket = ticket.wrapping_add(1);
+        let oldest = self.oldest(storage, stream, most_bytes);
+        let Some(backlog) = self.waiting(stream) else { return oldest.map(|_| None) };
+        let (rows, mut records) = match oldest {
+            Ok((rows, records)) if !records.is_empty() => (rows, records),
+            Ok(_) => {
+                // What was counted is not there: a write failed half-way.
+                backlog.waiting = Tally::default();
+                self.backlogs.retain(|backlog| !backlog.is_empty());
+                return Ok(None);
+            }
+            Err(error) => {
+                // Nothing was tried, but the next time must not come at once.
+                let problem = backlog.problem.take();
+                backlog.pace(Progressed::No, problem, 0, now, u32::MAX);
+                return Err(error);
+            }
         };
         backlog.begin(ticket, now);
         let rotation = backlog.rotation(records.len()).min(records.len());
         records.rotate_left(rotation);
-        self.next_ticket = ticket.wrapping_add(1);
         let taken = Taken { stream: stream.clone(), ticket, rows, rotation };
         Ok(Some(Batch { stream: stream.clone(), records, taken }))
     }

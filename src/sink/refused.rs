@@ -4,10 +4,6 @@
 //! the privacy rules left out of the line stays out. What can't be read of a line is left out,
 //! never the line itself, which it carries whole.
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
-
 use super::Stream;
 use super::answer::Refusal;
 use super::line::Line;
@@ -15,6 +11,7 @@ use super::record::{PartitionKey, Record, RecordError, VERSION, failure, parts};
 use crate::clean::Repairs;
 use crate::event::EventId;
 use crate::failed::{Code, Form, Original, Stage, Violation};
+use crate::protocol::Fields;
 use crate::schema;
 
 /// The columns that come from the record's line as they are, in the order in which failed
@@ -49,13 +46,13 @@ impl Record {
         stream: &Stream,
         refusal: &Refusal,
     ) -> Result<Vec<Self>, RecordError> {
-        let columns: BTreeMap<String, &RawValue> =
-            serde_json::from_slice(record.bytes()).unwrap_or_default();
+        let line = std::str::from_utf8(record.bytes()).unwrap_or_default();
+        let columns = serde_json::from_str(line).unwrap_or(Fields(Vec::new()));
         let text = |column| serde_json::from_str::<String>(columns.get(column)?.get()).ok();
         let event_id = text("event_id").and_then(|id| EventId::parse(&id));
         let key = event_id.map_or_else(|| record.key().clone(), PartitionKey::of_id);
         let schema = text("name").and_then(|name| schema::find(&name));
-        let schema = schema.filter(|_| columns.contains_key("schema_version"));
+        let schema = schema.filter(|_| columns.get("schema_version").is_some());
         let original = Original::new(record.bytes(), Form::Record);
         let violations = violation(stream, &refusal.code).into();
         let of_part = |part| {

@@ -52,9 +52,6 @@ pub struct Row {
 }
 
 impl Row {
-    /// What its key has from the sequence on.
-    const TAIL_BYTES: usize = 24;
-
     /// What the keys of the rows of `stream` on `shelf` begin with.
     pub fn prefix(shelf: Shelf, stream: &Stream) -> Vec<u8> {
         let mut key = Vec::new();
@@ -66,7 +63,6 @@ impl Row {
     /// Its key.
     pub fn key(&self) -> Vec<u8> {
         let mut key = Self::prefix(self.shelf, &self.stream);
-        key.reserve_exact(Self::TAIL_BYTES);
         key.put_u64(self.sequence);
         key.put_u64(self.spilled_at);
         key.put_u32(self.records);

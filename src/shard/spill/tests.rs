@@ -229,10 +229,27 @@ fn nothing_is_taken_where_all_that_waits_cannot_be_read() {
     let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
     storage.put(Table::Spill, &key, &[]).unwrap();
     let mut spill = spill(&storage);
+    storage.full.set(true);
+    for wait_ms in [1_000, 2_000, 4_000] {
+        spill.take(&storage, &events(), MIB, 0).unwrap_err();
+        assert_eq!((depth(&spill, &events()), spill.wake_at()), ((2, 0), Some(wait_ms)));
+    }
+    storage.full.set(false);
     assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
     assert_eq!((depth(&spill, &events()), spill.due(0).len()), ((0, 2), 0));
     push(&mut spill, &storage, &events(), 2..3);
     assert_eq!(spill.due(1_000), [events()]);
+}
+
+#[test]
+fn what_is_counted_and_not_there_holds_nothing_up() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..2);
+    let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
+    storage.delete(Table::Spill, &key).unwrap();
+    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert!(!spill.has(&events()) && spill.depth(0).is_empty());
 }
 
 #[test]
@@ -268,6 +285,24 @@ fn one_try_of_a_stream_is_under_way_at_a_time() {
     let late = settle(&mut spill, &storage, lost, |_| Fate::Accepted);
     assert_eq!(late, Progress::default());
     assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 2);
+}
+
+#[test]
+fn each_record_has_its_own_fate_also_where_another_came_first() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..3);
+    push(&mut spill, &storage, &events(), 3..6);
+    let batch = take(&mut spill, &storage, &events());
+    let Fate::Poisoned(refusal) = poisoned() else { panic!() };
+    let problem = Problem::Refused(Refusal { blame: Blame::Operator, ..refusal });
+    let report = Report { problem: Some(problem), ..report(batch.records, |_| Fate::Pending) };
+    spill.settle(&storage, batch.taken, report, &failed(), 0, 0).unwrap();
+    let batch = take(&mut spill, &storage, &events());
+    assert_eq!(numbers(&batch.records), [3, 4, 5, 0, 1, 2]);
+    let second = |number| if number < 3 { Fate::Pending } else { Fate::Accepted };
+    assert_eq!(settle(&mut spill, &storage, batch, second).accepted, 3);
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [0, 1, 2]);
 }
 
 #[test]
