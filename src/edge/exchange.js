@@ -15,7 +15,8 @@ export async function exchange(url, headers, body, milliseconds) {
   const response = await fetch(url, {
     method: "POST",
     headers: JSON.parse(headers),
-    body,
+    // It may leave later, and lies in the memory of Wasm, which may grow until then.
+    body: body.slice(),
     // Followed, a redirect would take signed records to another address.
     redirect: "manual",
     signal: AbortSignal.timeout(milliseconds),
