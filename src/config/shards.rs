@@ -46,7 +46,7 @@ impl Default for Sharding {
             former_count: None,
             linger_ms: 100,
             // Several shards may share the 128 MB of one isolate.
-            held_bytes: 8_388_608,
+            held_bytes: 4_194_304,
             session: session::Policy::default(),
             opening_events: Vec::new(),
             dedupe: dedupe::Policy::default(),

@@ -22,8 +22,14 @@ pub struct StreamState {
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     /// Whether an operator has to mend it.
+    #[serde(skip_serializing_if = "is_false")]
     operator: bool,
     left_alone: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// How a shard is, and the streams as it finds them.

@@ -12,13 +12,14 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared, select};
 use js_sys::futures::spawn_local;
+use worker::wasm_bindgen::JsValue;
 use worker::{
     Delay, DurableObject, Env, Request, Response, State, console_error, console_log, durable_object,
 };
 
 use super::ask::{self, Question};
 use super::environment::{self, now_ms, random};
-use super::storage::Sqlite;
+use super::storage::{self, Sqlite};
 use super::{deliver, ready};
 use crate::config::Config;
 use crate::shard::batches::{BatchId, Closed, Place};
@@ -35,6 +36,9 @@ const DRAIN_DEADLINE_MS: u64 = 10_000;
 
 /// How long one alarm goes on, in milliseconds; what is then left has the next.
 const ALARM_MS: u64 = 30_000;
+
+/// When the next alarm is, should this one come to no end, in milliseconds from its beginning.
+const NEXT_ALARM_MS: u64 = 120_000;
 
 /// How long another shard may take to say what it knows of a device, in milliseconds.
 const HANDOVER_MS: u64 = 2_000;
@@ -100,6 +104,11 @@ impl DurableObject for Shard {
 
     /// Never fails: the runtime would try again a few times only.
     async fn alarm(&self) -> worker::Result<Response> {
+        // Whatever comes of this one, there is a next one.
+        let at = now_ms().saturating_add(NEXT_ALARM_MS);
+        if let Err(error) = storage::wake_at(&self.inner.raw_storage(), at) {
+            console_error!("shard: the alarm was not set: {error}");
+        }
         if let Err(why) = self.inner.drain().await {
             console_error!("shard: the spill was not drained: {why}");
         }
@@ -116,7 +125,7 @@ impl Inner {
         let config = environment::config(&self.env).map_err(|refusal| refusal.to_string())?;
         let sharding = config.sharding().cloned().unwrap_or_default();
         let load = || {
-            let storage = Sqlite::open(self.state.storage().as_raw().into())?;
+            let storage = Sqlite::open(self.raw_storage())?;
             let mut shard = shard::Shard::load(&storage, &sharding, now_ms())?;
             if let Some(at) = shard.spill().wake_at() {
                 storage.wake_at(at)?;
@@ -127,6 +136,10 @@ impl Inner {
         *self.shard.borrow_mut() = Some(shard);
         *self.loaded.borrow_mut() = Some((Rc::clone(&config), storage.clone()));
         Ok((config, storage))
+    }
+
+    fn raw_storage(&self) -> JsValue {
+        self.state.storage().as_raw().into()
     }
 
     /// Does something with the shard, which [`Inner::load`] has loaded.

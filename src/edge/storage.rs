@@ -39,8 +39,13 @@ impl Sqlite {
 
     /// Has the object woken at that time, in place of any other.
     pub fn wake_at(&self, at: Milliseconds) -> Result<(), StorageError> {
-        arm(&self.storage, at as f64).map_err(error)
+        wake_at(&self.storage, at)
     }
+}
+
+/// Has the object of this storage woken at that time, in place of any other.
+pub fn wake_at(storage: &JsValue, at: Milliseconds) -> Result<(), StorageError> {
+    arm(storage, at as f64).map_err(error)
 }
 
 impl Storage for Sqlite {

@@ -22,9 +22,9 @@ use crate::session::{self, Sessions, Sighting, Tag};
 use crate::sink::health::Milliseconds;
 
 /// The most devices that a checkpoint leaves in memory; up to a quarter more come in between.
-/// One with a single session takes some 270 bytes there, so that all take 14 to 17 MB, and 96 in
+/// One with a single session takes some 270 bytes there, so that all take 5 to 7 MB, and 96 in
 /// the journal, which is at most 4 MiB longer than what it has to say.
-pub const MAX_DEVICES: usize = 50_000;
+pub const MAX_DEVICES: usize = 20_000;
 
 /// Days after which a device that was not seen is forgotten.
 pub const RETENTION_DAYS: u64 = 395;

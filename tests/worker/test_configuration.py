@@ -70,7 +70,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "AWS_SESSION_TOKEN": "s3cr3t token\u00e4",
         },
         {
-            "delivery": "sharded",
+            "delivery": "somewhere",
             "origins": ["shop.example"],
             "ip": "hash",
             "gpc": "ignore",
@@ -90,7 +90,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "AWS_REGION must be a region such as eu-west-1: lower case letters, digits and hyphens",
             "AWS_SESSION_TOKEN can't be used: the session token must be visible ASCII characters, with no space or line break",
             "AWS_ENDPOINT_URL must be an address such as http://127.0.0.1:4566",
-            'HEADWATER.delivery can\'t be "sharded" in this version; set "direct"',
+            'HEADWATER.delivery must be one of "sharded", "direct", not "somewhere"',
             'HEADWATER.origins must list sites such as "https://shop.example", or be ["*"] for any',
             'HEADWATER.ip = "hash" needs the secret HEADWATER_SECRET, a random text of at least 32 characters',
             'HEADWATER.gpc must be one of "accept", "strip", "refuse", not "ignore"',
@@ -108,7 +108,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             'HEADWATER.deadline_ms must be an integer from 100 to 30000, not "2000"',
             "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000",
             'HEADWATER.failed must be firehose:NAME or kinesis:NAME, not "events-failed"',
-            "HEADWATER.orgins is no setting of this version; there are delivery, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed",
+            "HEADWATER.orgins is no setting of this version; there are delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed",
         ],
     ),
     (

@@ -5,9 +5,8 @@
         assert answer.status == 204
 
 Its configuration is the repository's wrangler.toml, in direct delivery, but for what a
-test says. On the
-way out it is ended with everything that it started, and its log is held to what must
-never be in one: a panic, a throw that nobody caught, a secret.
+test says. On the way out it is ended with everything that it started, and its log is held
+to what must never be in one: a panic, a throw that nobody caught, a secret.
 """
 
 from __future__ import annotations
