@@ -3,12 +3,13 @@
 //! `environment` reads the configuration once per isolate, `request` makes plain data of
 //! a request, `deliver` drives deliveries, `ask` asks a shard, `shard` is the object around
 //! one and `storage` what it stores, `transport` sends one signed call, `respond` makes
-//! responses and `ready` tells operators how all is. An uncaught panic or throw would reset the whole isolate and with it
+//! responses, `ready` tells operators how all is and `metrics` counts. An uncaught panic or throw would reset the whole isolate and with it
 //! other people's requests, so every error here ends as an answer.
 
 mod ask;
 mod deliver;
 mod environment;
+mod metrics;
 mod ready;
 mod request;
 mod respond;

@@ -20,10 +20,11 @@ use worker::{
 use super::ask::{self, Question};
 use super::environment::{self, now_ms, random};
 use super::storage::{self, Sqlite};
-use super::{deliver, ready};
+use super::{deliver, metrics, ready};
 use crate::config::Config;
 use crate::shard::batches::{BatchId, Closed, Place};
 use crate::shard::parcel::{self, Item, ItemFate};
+use crate::shard::spill::Depth;
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
 use crate::sink::delivery::{Policy, Report};
@@ -331,9 +332,11 @@ impl Inner {
             .map_err(|error| error.to_string())
     }
 
-    /// Delivers what is in the spill, as far as its streams take it, and sets the next alarm.
-    async fn drain(self: &Rc<Self>) -> Result<(), String> {
+    /// Delivers what is in the spill, as far as its streams take it, counts what was there and
+    /// what is left, and sets the next alarm.
+    async fn drain(&self) -> Result<(), String> {
         let (config, storage) = self.load()?;
+        let before = self.with(|shard| shard.spill().depth(now_ms()))?;
         let until = now_ms().saturating_add(ALARM_MS);
         loop {
             let due = self.with(|shard| shard.spill().due(now_ms()))?;
@@ -361,6 +364,12 @@ impl Inner {
                 self.with(settle)?.map_err(|error| error.to_string())?;
             }
         }
+        let after = self.with(|shard| shard.spill().depth(now_ms()))?;
+        let is_left = |gone: &Depth| after.iter().any(|depth| depth.stream == gone.stream);
+        let gone = before.iter().filter(|depth| !is_left(depth));
+        let gone: Vec<Depth> = gone.map(|depth| Depth::none(depth.stream.clone())).collect();
+        let name = self.state.id().name().unwrap_or_default();
+        metrics::spill(&self.env, &name, &[gone, after].concat());
         match self.with(|shard| shard.spill().wake_at())? {
             Some(at) => storage.wake_at(at).map_err(|error| error.to_string()),
             None => Ok(()),

@@ -116,6 +116,13 @@ pub struct Depth {
     pub problem: Option<Problem>,
 }
 
+impl Depth {
+    /// That of a stream of which there is nothing.
+    pub const fn none(stream: Stream) -> Self {
+        Self { stream, records: 0, bytes: 0, oldest_ms: 0, set_aside: 0, problem: None }
+    }
+}
+
 impl Spill {
     /// The keys that are read at once.
     const PAGE: usize = 1_000;
