@@ -145,15 +145,16 @@ impl Inner {
         let admitted = admitted.map_err(|error| error.to_string())?;
         self.start(admitted.waits, &config, &storage);
         self.checkpoint_soon(&storage);
+        let ended = |place| self.ended(place).ok_or_else(|| not_durable("lost"));
         let fates = admitted.claims.into_iter().map(|claim| match claim {
-            Claim::Seen => (None, ItemFate::Duplicate),
-            Claim::Waits(place) => (self.ended(place), ItemFate::Durable),
-            Claim::Repeats(place) => (self.ended(place), ItemFate::Duplicate),
+            Claim::Seen => (Err(ItemFate::Duplicate), ItemFate::Duplicate),
+            Claim::Waits(place) => (ended(place), ItemFate::Durable),
+            Claim::Repeats(place) => (ended(place), ItemFate::Duplicate),
         });
         let fates: Vec<_> = fates.collect();
         let fates = join_all(fates.into_iter().map(async |(place, durable)| match place {
-            None => durable,
-            Some((ended, index)) => match ended.await.get(index) {
+            Err(fate) => fate,
+            Ok((ended, index)) => match ended.await.get(index) {
                 Some(ItemFate::Durable) => durable,
                 Some(other) => other.clone(),
                 None => not_durable("lost"),
