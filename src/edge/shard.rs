@@ -323,21 +323,29 @@ impl Inner {
     /// Delivers what is in the spill, as far as its streams take it, and sets the next alarm.
     async fn drain(self: &Rc<Self>) -> Result<(), String> {
         let (config, storage) = self.load()?;
+        let drained = self.drain_due(&config, &storage).await;
+        // What failed has to be tried again too.
+        if let Some(at) = self.with(|shard| shard.spill().wake_at())? {
+            storage.wake_at(at).map_err(|error| error.to_string())?;
+        }
+        drained
+    }
+
+    async fn drain_due(
+        self: &Rc<Self>,
+        config: &Rc<Config>,
+        storage: &Sqlite,
+    ) -> Result<(), String> {
         let until = now_ms().saturating_add(ALARM_MS);
         loop {
             let due = self.with(|shard| shard.spill().due(now_ms()))?;
             if due.is_empty() || now_ms() >= until {
-                break;
+                return Ok(());
             }
-            for drained in
-                join_all(due.iter().map(|it| self.drain_one(it, &config, &storage))).await
+            for drained in join_all(due.iter().map(|it| self.drain_one(it, config, storage))).await
             {
                 drained?;
             }
-        }
-        match self.with(|shard| shard.spill().wake_at())? {
-            Some(at) => storage.wake_at(at).map_err(|error| error.to_string()),
-            None => Ok(()),
         }
     }
 
