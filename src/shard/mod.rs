@@ -411,3 +411,6 @@ fn bounds(stream: &Stream, config: &Config) -> Bounds {
         records: if packs { usize::MAX } else { limits.records },
     }
 }
+
+#[cfg(test)]
+mod tests;
