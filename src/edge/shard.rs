@@ -337,16 +337,31 @@ impl Inner {
     async fn drain(&self) -> Result<(), String> {
         let (config, storage) = self.load()?;
         let before = self.with(|shard| shard.spill().depth(now_ms()))?;
+        let drained = self.drain_due(&config, &storage).await;
+        let after = self.with(|shard| shard.spill().depth(now_ms()))?;
+        let is_left = |gone: &Depth| after.iter().any(|depth| depth.stream == gone.stream);
+        let gone = before.iter().filter(|depth| !is_left(depth));
+        let gone: Vec<Depth> = gone.map(|depth| Depth::none(depth.stream.clone())).collect();
+        let name = self.state.id().name().unwrap_or_default();
+        metrics::spill(&self.env, &name, &[gone, after].concat());
+        // What failed has to be tried again too.
+        if let Some(at) = self.with(|shard| shard.spill().wake_at())? {
+            storage.wake_at(at).map_err(|error| error.to_string())?;
+        }
+        drained
+    }
+
+    async fn drain_due(&self, config: &Config, storage: &Sqlite) -> Result<(), String> {
         let until = now_ms().saturating_add(ALARM_MS);
         loop {
             let due = self.with(|shard| shard.spill().due(now_ms()))?;
             if due.is_empty() || now_ms() >= until {
-                break;
+                return Ok(());
             }
             let (mut streams, mut taken) = (Vec::new(), Vec::new());
             for stream in due {
                 let take = |shard: &mut shard::Shard| {
-                    shard.spill().take(&storage, &stream, DRAIN_BYTES, now_ms())
+                    shard.spill().take(storage, &stream, DRAIN_BYTES, now_ms())
                 };
                 if let Some(batch) = self.with(take)?.map_err(|error| error.to_string())? {
                     let policy = config.policy_of(&batch.stream);
@@ -355,24 +370,14 @@ impl Inner {
                     taken.push(batch.taken);
                 }
             }
-            let reports = deliver::each(streams, &config).await;
+            let reports = deliver::each(streams, config).await;
             for ((_, report), taken) in reports.into_iter().zip(taken) {
                 let random = u32::from_ne_bytes(random());
                 let settle = |shard: &mut shard::Shard| {
-                    shard.spill().settle(&storage, taken, report, &config.failed, now_ms(), random)
+                    shard.spill().settle(storage, taken, report, &config.failed, now_ms(), random)
                 };
                 self.with(settle)?.map_err(|error| error.to_string())?;
             }
-        }
-        let after = self.with(|shard| shard.spill().depth(now_ms()))?;
-        let is_left = |gone: &Depth| after.iter().any(|depth| depth.stream == gone.stream);
-        let gone = before.iter().filter(|depth| !is_left(depth));
-        let gone: Vec<Depth> = gone.map(|depth| Depth::none(depth.stream.clone())).collect();
-        let name = self.state.id().name().unwrap_or_default();
-        metrics::spill(&self.env, &name, &[gone, after].concat());
-        match self.with(|shard| shard.spill().wake_at())? {
-            Some(at) => storage.wake_at(at).map_err(|error| error.to_string()),
-            None => Ok(()),
         }
     }
 }

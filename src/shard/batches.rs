@@ -17,7 +17,8 @@ pub type BatchId = u64;
 pub struct Place {
     /// Its batch.
     pub batch: BatchId,
-    /// Its index there.
+    /// Its index there. The first one has opened the batch, which has to be sent when it has
+    /// lingered.
     pub index: usize,
 }
 
@@ -30,14 +31,12 @@ pub struct Bounds {
     pub records: usize,
 }
 
-/// Whether a batch still takes records.
+/// Whether a record has filled its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
-    /// It was opened by this record, and has to be sent when it has lingered.
-    Opened,
-    /// It takes more.
+    /// It has not, or another did before.
     Left,
-    /// It is to be sent now.
+    /// It has: the batch is to be sent now.
     Full,
 }
 
@@ -50,6 +49,12 @@ struct Open {
     seen_keys: Vec<Option<SeenKey>>,
     bytes: usize,
     bounds: Bounds,
+}
+
+impl Open {
+    const fn is_full(&self) -> bool {
+        self.bytes >= self.bounds.bytes || self.records.len() >= self.bounds.records
+    }
 }
 
 /// A batch that takes no more.
@@ -100,9 +105,7 @@ impl Batches {
         bounds: impl FnOnce() -> Bounds,
     ) -> (Place, Room) {
         let position = self.open.iter().position(|open| open.stream == *stream);
-        let mut room = Room::Left;
         let position = position.unwrap_or_else(|| {
-            room = Room::Opened;
             self.next = self.next.wrapping_add(1);
             self.open.push(Open {
                 id: self.next,
@@ -118,6 +121,7 @@ impl Batches {
             // Not reached: the position was found, or made, just now.
             return (Place { batch: 0, index: 0 }, Room::Left);
         };
+        let was_full = open.is_full();
         let place = Place { batch: open.id, index: open.records.len() };
         let bytes = record.bytes().len();
         open.bytes = open.bytes.saturating_add(bytes);
@@ -127,9 +131,7 @@ impl Batches {
         if let Some(seen_key) = seen_key {
             self.places.insert(seen_key, place);
         }
-        if open.bytes >= open.bounds.bytes || open.records.len() >= open.bounds.records {
-            room = Room::Full;
-        }
+        let room = if open.is_full() && !was_full { Room::Full } else { Room::Left };
         (place, room)
     }
 
@@ -149,5 +151,96 @@ impl Batches {
             self.places.remove(seen_key);
         }
         Some(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventId;
+    use crate::shard::key::DeviceKey;
+    use crate::sink::record;
+
+    /// A record of this many bytes.
+    fn sized(bytes: usize) -> Record {
+        let record = record::tests::record(&"x".repeat(bytes - 3));
+        assert_eq!(record.bytes().len(), bytes);
+        record
+    }
+
+    fn stream(name: &str) -> Stream {
+        Stream::parse(name).unwrap()
+    }
+
+    fn seen_key(last: u8) -> SeenKey {
+        let event_id = EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-0000000000{last:02x}"));
+        SeenKey::of(&DeviceKey::from_bytes([1; 16]), event_id.unwrap())
+    }
+
+    fn add(batches: &mut Batches, name: &str, bytes: usize, bounds: Bounds) -> (Place, Room) {
+        batches.add(&stream(name), sized(bytes), None, || bounds)
+    }
+
+    #[test]
+    fn a_batch_is_told_to_be_full_once_and_by_the_record_that_fills_it() {
+        use Room::{Full, Left};
+        for (bounds, sizes, rooms) in [
+            (Bounds { bytes: 30, records: 9 }, vec![10, 10, 9, 9], vec![Left, Left, Left, Full]),
+            (Bounds { bytes: 30, records: 9 }, vec![10, 10, 10, 9], vec![Left, Left, Full, Left]),
+            (Bounds { bytes: 30, records: 2 }, vec![10, 10, 9, 9], vec![Left, Full, Left, Left]),
+            (Bounds { bytes: 30, records: 9 }, vec![30, 30], vec![Full, Left]),
+            (Bounds { bytes: 30, records: 9 }, vec![29, 500], vec![Left, Full]),
+        ] {
+            let mut batches = Batches::default();
+            let added = sizes.iter().map(|size| add(&mut batches, "firehose:a", *size, bounds));
+            let (places, told): (Vec<Place>, Vec<Room>) = added.unzip();
+            assert_eq!(told, rooms, "{sizes:?}");
+            let in_order = (0..sizes.len()).map(|index| Place { batch: 1, index });
+            assert!(places.into_iter().eq(in_order), "all in the one that is open");
+        }
+    }
+
+    #[test]
+    fn one_batch_a_stream_is_open_and_it_closes_once_with_its_records_in_order() {
+        let bounds = Bounds { bytes: 1_000, records: 9 };
+        let mut batches = Batches::default();
+        let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
+        assert_eq!(place("firehose:a", 11), Place { batch: 1, index: 0 });
+        assert_eq!(place("kinesis:a", 12), Place { batch: 2, index: 0 });
+        assert_eq!(place("firehose:b", 13), Place { batch: 3, index: 0 });
+        assert_eq!(place("firehose:a", 14), Place { batch: 1, index: 1 });
+        let closed = batches.close(1).unwrap();
+        assert_eq!(closed.stream, stream("firehose:a"));
+        assert_eq!(closed.records, [sized(11), sized(14)]);
+        assert!(batches.close(1).is_none() && batches.close(9).is_none());
+        let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
+        assert_eq!(place("firehose:a", 15), Place { batch: 4, index: 0 });
+        assert_eq!(place("firehose:b", 16), Place { batch: 3, index: 1 });
+        assert_eq!(batches.close(3).unwrap().records, [sized(13), sized(16)]);
+        assert_eq!(batches.close(2).unwrap().stream, stream("kinesis:a"));
+    }
+
+    #[test]
+    fn an_event_is_found_and_its_bytes_are_held_until_its_batch_has_ended() {
+        let bounds = || Bounds { bytes: 1_000, records: 9 };
+        let mut batches = Batches::default();
+        for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
+            batches.add(&stream(name), sized(10), Some(seen_key(key)), bounds);
+        }
+        batches.add(&stream("firehose:a"), sized(100), None, bounds);
+        let found = |batches: &Batches| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
+        let place = |batch, index| Some(Place { batch, index });
+        let all = [place(1, 0), place(1, 1), place(2, 0)];
+        assert_eq!((found(&batches), batches.held_bytes()), (all, 130));
+        assert!(batches.end(1).is_none(), "it is open");
+        batches.close(1).unwrap();
+        assert_eq!((found(&batches), batches.held_bytes()), (all, 130));
+        let ended = batches.end(1).unwrap();
+        assert_eq!(ended.seen_keys, [Some(seen_key(1)), Some(seen_key(2)), None]);
+        assert_eq!((found(&batches), batches.held_bytes()), ([None, None, place(2, 0)], 10));
+        assert!(batches.end(1).is_none());
+        batches.close(2).unwrap();
+        batches.end(2).unwrap();
+        assert_eq!((found(&batches), batches.held_bytes()), ([None; 3], 0));
     }
 }

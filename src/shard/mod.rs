@@ -92,10 +92,11 @@ impl Waits {
         config: &Config,
     ) -> Place {
         let (place, room) = batches.add(stream, record, seen_key, || bounds(stream, config));
-        match room {
-            Room::Left => {}
-            Room::Opened => self.opened.push(place.batch),
-            Room::Full => self.full.push(place.batch),
+        if place.index == 0 {
+            self.opened.push(place.batch);
+        }
+        if room == Room::Full {
+            self.full.push(place.batch);
         }
         place
     }
@@ -410,3 +411,6 @@ fn bounds(stream: &Stream, config: &Config) -> Bounds {
         records: if packs { usize::MAX } else { limits.records },
     }
 }
+
+#[cfg(test)]
+mod tests;

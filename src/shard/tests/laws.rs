@@ -1,0 +1,110 @@
+//! The laws of a shard, whatever its streams and its storage do and whenever it is lost.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::service::{Effect, Fault, NO_EVENT, Refuses, TO_FAILED, is_poison};
+use super::world::{Act, Kept, World, route};
+use super::*;
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let fault = prop_oneof![
+        6 => Just(Fault::None),
+        3 => (0_u64..3).prop_map(|remainder| Fault::Some { remainder }),
+        2 => prop_oneof![
+            Just((500, "InternalFailure")), Just((400, "ThrottlingException")),
+            Just((400, "ResourceNotFoundException")), Just((403, "ExpiredTokenException")),
+        ].prop_map(|(status, code)| Fault::Whole { status, code }),
+        1 => Just(Fault::Untold(Effect::Taken)),
+        1 => Just(Fault::Untold(Effect::NotTaken)),
+        1 => Just(Fault::NotSent),
+    ];
+    let kept = || prop_oneof![30 => Just(Kept::Yes), 1 => Just(Kept::No)];
+    let number = prop_oneof![5 => 0_u64..80, 4 => 0_u64..20, 1 => NO_EVENT..NO_EVENT + 10];
+    let act = prop_oneof![
+        8 => proptest::collection::vec(number, 1..6).prop_map(Act::Post),
+        2 => Just(Act::Retry),
+        6 => (any::<usize>(), kept()).prop_map(|(which, kept)| Act::Close { which, kept }),
+        16 => (any::<usize>(), fault, kept())
+            .prop_map(|(which, fault, kept)| Act::Drive { which, fault, kept }),
+        4 => Just(Act::Drain),
+        2 => Just(Act::Sleep),
+        3 => Just(Act::Checkpoint),
+        1 => prop_oneof![1 => Just(true), 2 => Just(false)].prop_map(Act::StorageIsFull),
+    ];
+    let act = prop_oneof![60 => act, 1 => Just(Act::Crash)];
+    proptest::collection::vec(act, 0..120)
+}
+
+/// The columns that tell a session.
+const SESSION: [&str; 4] =
+    ["session_id", "session_index", "session_started_at", "session_opened_by"];
+
+fn session(event: &Value) -> [&Value; 4] {
+    SESSION.map(|column| &event[column])
+}
+
+proptest! {
+    #[test]
+    fn nothing_durable_is_lost_and_nothing_comes_twice_without_a_reason(
+        acts in acts(),
+        max_bytes in prop_oneof![3 => Just(1 << 30), 1 => Just(2_500)],
+        held_bytes in prop_oneof![3 => Just(8_388_608), 1 => Just(1_500)],
+        call_bytes in prop_oneof![Just(1_048_576), Just(1_200)],
+        refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
+    ) {
+        let spill = spill::Policy { max_bytes };
+        let sharding = Sharding { spill, held_bytes, ..Sharding::default() };
+        let mut world = World::new(sharding, call_bytes, refuses);
+        for act in &acts {
+            world.act(act)?;
+        }
+        world.recover()?;
+
+        for number in &world.durable {
+            let stream = if is_poison(*number) { TO_FAILED } else { route(*number) };
+            prop_assert!(world.service.copies(&(stream, *number)) > 0, "{number} is lost");
+        }
+        for (place, copies) in &world.service.taken {
+            let (stream, number) = place;
+            let of = |counts: &BTreeMap<u64, usize>| counts.get(number).copied().unwrap_or(0);
+            let once = match *stream {
+                TO_FAILED if *number >= NO_EVENT => of(&world.admitted),
+                TO_FAILED => of(&world.refused),
+                _ => 1,
+            };
+            let excused = world.excused.get(place).copied().unwrap_or(0);
+            prop_assert!(copies.len() <= once + excused, "{place:?}: {copies:?}, not {once} + {excused}");
+            prop_assert!(*stream == TO_FAILED || !is_poison(*number));
+        }
+
+        let events = || world.service.taken.values().flatten();
+        let (mut sessions, mut by_index) = (BTreeMap::new(), BTreeMap::new());
+        for event in events() {
+            let number = service::number(event);
+            let [id, index, ..] = session(event);
+            let has_session = number < NO_EVENT && number / 16 != 4;
+            prop_assert!(session(event).iter().all(|column| column.is_null() != has_session));
+            let told = sessions.entry(id.to_string()).or_insert_with(|| session(event));
+            prop_assert_eq!(*told, session(event), "one session is told in one way");
+            if has_session && world.crashes == 0 {
+                let device = (number / 16, index.to_string());
+                let told = by_index.entry(device).or_insert(id);
+                prop_assert_eq!(*told, id, "a session of a device has an index of its own");
+            }
+        }
+        for ((_, number), copies) in &world.service.taken {
+            if world.admitted.get(number) == Some(&1) {
+                prop_assert!(copies.iter().all(|copy| session(copy) == session(&copies[0])));
+            }
+        }
+
+        let status = world.shard.status(world.now);
+        prop_assert_eq!(status.held_bytes, 0);
+        prop_assert!(status.spill.iter().all(|depth| depth.records + depth.set_aside == 0));
+        prop_assert!(world.seen_keys().all(|key| world.shard.batches.find(&key).is_none()));
+        prop_assert!(!world.shard.has_changed());
+    }
+}

@@ -1,0 +1,149 @@
+//! Streams that fail as they are told to, and remember what they took.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{EVENTS, FAILED, ORDERS, columns};
+use crate::sink::answer::{HttpAnswer, Reply};
+use crate::sink::pack::Packed;
+
+/// How a call ends.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    None,
+    /// Records whose number has this remainder by 3 are refused for now.
+    Some {
+        remainder: u64,
+    },
+    Whole {
+        status: u16,
+        code: &'static str,
+    },
+    /// Nobody is told what became of it.
+    Untold(Effect),
+    NotSent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Effect {
+    Taken,
+    NotTaken,
+}
+
+/// How poison is refused.
+#[derive(Debug, Clone, Copy)]
+pub enum Refuses {
+    Call,
+    Entry,
+}
+
+/// A stream, and the number of an event.
+pub type Where = (usize, u64);
+
+/// By their indices.
+pub const STREAMS: [&str; 3] = [EVENTS, ORDERS, FAILED];
+pub const TO_FAILED: usize = 2;
+
+/// What has this number or more is no event.
+pub const NO_EVENT: u64 = 1_000;
+
+/// Whether the stream of the event refuses it for itself.
+pub const fn is_poison(number: u64) -> bool {
+    number % 13 == 5 && number < NO_EVENT
+}
+
+pub struct Service {
+    pub refuses: Refuses,
+    /// Every copy of a record that a stream took, by what it says.
+    pub taken: BTreeMap<Where, Vec<Value>>,
+}
+
+impl Service {
+    /// Answers a call; also tells what the answer says to be taken, and what was taken and
+    /// nobody is told of.
+    pub fn call(
+        &mut self,
+        stream: usize,
+        packs: &[Packed<'_>],
+        fault: Fault,
+    ) -> (Reply, Vec<Where>, Vec<Where>) {
+        let packs: Vec<Vec<Value>> =
+            packs.iter().map(|pack| pack.lines().map(columns).map(event_of).collect()).collect();
+        let poisoned =
+            |pack: &[Value]| stream != TO_FAILED && pack.iter().map(number).any(is_poison);
+        let any_poisoned = packs.iter().any(|pack| poisoned(pack));
+        match (fault, self.refuses) {
+            (Fault::NotSent, _) => (Reply::NotSent("no key".to_owned()), vec![], vec![]),
+            (Fault::Whole { status, code }, _) => (of_code(status, code), vec![], vec![]),
+            (Fault::Untold(effect), _) => {
+                let taken = effect == Effect::Taken && !any_poisoned;
+                let untold = taken.then(|| self.take(stream, packs.concat()));
+                (Reply::TimedOut, vec![], untold.unwrap_or_default())
+            }
+            (Fault::None | Fault::Some { .. }, Refuses::Call) if any_poisoned => {
+                (of_code(400, "ValidationException"), vec![], vec![])
+            }
+            (Fault::None | Fault::Some { .. }, _) => {
+                let refusal = |pack: &[Value]| match fault {
+                    _ if poisoned(pack) => Some("ValidationException"),
+                    Fault::Some { remainder } if number(&pack[0]) % 3 == remainder => {
+                        Some("InternalFailure")
+                    }
+                    _ => None,
+                };
+                let (mut entries, mut errors, mut told) = (Vec::new(), 0, Vec::new());
+                for pack in packs {
+                    if let Some(code) = refusal(&pack) {
+                        errors += 1;
+                        entries.push(format!(r#"{{"ErrorCode":"{code}"}}"#));
+                    } else {
+                        entries.push(r#"{"RecordId":"r","SequenceNumber":"1"}"#.to_owned());
+                        told.extend(self.take(stream, pack));
+                    }
+                }
+                let entries = entries.join(",");
+                let (count, list) = match STREAMS[stream] {
+                    ORDERS => ("FailedRecordCount", "Records"),
+                    _ => ("FailedPutCount", "RequestResponses"),
+                };
+                let body = format!(r#"{{"{count}":{errors},"{list}":[{entries}]}}"#);
+                (answered(200, body), told, vec![])
+            }
+        }
+    }
+
+    fn take(&mut self, stream: usize, records: Vec<Value>) -> Vec<Where> {
+        let take = |record: Value| {
+            let place = (stream, number(&record));
+            self.taken.entry(place).or_default().push(record);
+            place
+        };
+        records.into_iter().map(take).collect()
+    }
+
+    /// How many copies of an event a stream has.
+    pub fn copies(&self, place: &Where) -> usize {
+        self.taken.get(place).map_or(0, Vec::len)
+    }
+}
+
+/// The columns of an event, also of one that became a failed event.
+pub fn event_of(columns: Value) -> Value {
+    match columns.get("original") {
+        Some(original) => serde_json::from_str(original.as_str().unwrap()).unwrap(),
+        None => columns,
+    }
+}
+
+pub fn number(event: &Value) -> u64 {
+    event["n"].as_u64().unwrap()
+}
+
+fn answered(status: u16, body: String) -> Reply {
+    Reply::Answered(HttpAnswer { status, retry_after_ms: None, body: body.into_bytes() })
+}
+
+fn of_code(status: u16, code: &str) -> Reply {
+    answered(status, format!(r#"{{"__type":"{code}"}}"#))
+}

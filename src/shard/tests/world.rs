@@ -1,0 +1,465 @@
+//! A shard between callers, who come again until they are answered, and streams that fail;
+//! driven as the edge drives it, one turn at a time.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::service::{
+    Fault, NO_EVENT, Refuses, STREAMS, Service, TO_FAILED, Where, event_of, is_poison, number,
+};
+use super::*;
+use crate::shard::parcel::ItemFate;
+use crate::shard::spill::{Progress, Taken};
+use crate::sink::delivery::{Delivery, Policy, Step};
+use crate::sink::health::Health;
+
+type Checked<T = ()> = Result<T, TestCaseError>;
+
+/// Whether the object was lost before its writes were durable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kept {
+    Yes,
+    No,
+}
+
+#[derive(Debug, Clone)]
+pub enum Act {
+    Post(Vec<u64>),
+    /// A caller comes again who was not answered, or not well.
+    Retry,
+    Close {
+        which: usize,
+        kept: Kept,
+    },
+    /// A delivery goes on as far as its next call, or its end.
+    Drive {
+        which: usize,
+        fault: Fault,
+        kept: Kept,
+    },
+    /// Deliveries of what is due in the spill begin.
+    Drain,
+    Sleep,
+    Checkpoint,
+    StorageIsFull(bool),
+    Crash,
+}
+
+/// A caller who is held open.
+struct Asked {
+    parcel: Vec<u64>,
+    claims: Vec<Claim>,
+}
+
+/// A delivery that is under way.
+struct Running {
+    stream: usize,
+    delivery: Delivery,
+    from: From,
+    /// What it knows to be taken.
+    told: Vec<Where>,
+}
+
+enum From {
+    Batch(BatchId),
+    Spill(Taken),
+}
+
+pub struct World {
+    config: Config,
+    storage: Memory,
+    pub shard: Shard,
+    pub now: Milliseconds,
+    health: [Health; 3],
+    pub service: Service,
+    /// What was written off the spill in this turn.
+    written_off: Vec<Where>,
+    open: Vec<BatchId>,
+    full: BTreeSet<BatchId>,
+    running: Vec<Running>,
+    ended: BTreeMap<BatchId, Vec<BatchFate>>,
+    asked: Vec<Asked>,
+    again: Vec<Vec<u64>>,
+    sessions: Cell<u64>,
+    pub crashes: usize,
+    /// What callers need not keep any more.
+    pub durable: BTreeSet<u64>,
+    /// How often an event was put into a batch.
+    pub admitted: BTreeMap<u64, usize>,
+    /// How often it was refused for itself.
+    pub refused: BTreeMap<u64, usize>,
+    /// Copies that a stream may have beside the first.
+    pub excused: BTreeMap<Where, usize>,
+}
+
+/// Where an event goes.
+pub fn route(number: u64) -> usize {
+    match number {
+        NO_EVENT.. => TO_FAILED,
+        _ => usize::from(number.is_multiple_of(3)),
+    }
+}
+
+/// An event of one of six devices: ids are the same for each, the third has the second's key
+/// of the day before, and the fourth is none.
+fn item(number: u64) -> Item {
+    let (device, event) = ((number / 16) as u8, (number % 16) as u8);
+    let key = match device {
+        4 => DeviceKey::of_event("a", event_id(event)),
+        _ => key(device),
+    };
+    let device = match device {
+        4 => Device::Unknown,
+        3 => Device::Known { previous: Some(super::key(2)) },
+        _ => Device::Known { previous: None },
+    };
+    let sighting = Sighting {
+        at: (number * 7_919 % 97 * 240_000).cast_signed(),
+        event_id: event_id(event),
+        opening: if number % 11 == 3 { Opening::Yes } else { Opening::No },
+    };
+    let observation = Observation { key, sighting, device };
+    let observation = Some(observation).filter(|_| number < NO_EVENT);
+    let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
+    Item { stream: stream(STREAMS[route(number)]), observation, ..failed(&line) }
+}
+
+impl World {
+    pub fn new(sharding: Sharding, call_bytes: usize, refuses: Refuses) -> Self {
+        let mut config = config(sharding.clone());
+        config.policy = Policy { call_bytes, ..config.policy };
+        let (storage, now) = (Memory::default(), 1_795_000_000_000);
+        Self {
+            shard: Shard::load(&storage, &sharding, now).unwrap(),
+            config,
+            storage,
+            now,
+            health: Default::default(),
+            service: Service { refuses, taken: BTreeMap::new() },
+            written_off: Vec::new(),
+            open: Vec::new(),
+            full: BTreeSet::new(),
+            running: Vec::new(),
+            ended: BTreeMap::new(),
+            asked: Vec::new(),
+            again: Vec::new(),
+            sessions: Cell::new(0),
+            crashes: 0,
+            durable: BTreeSet::new(),
+            admitted: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            excused: BTreeMap::new(),
+        }
+    }
+
+    pub fn act(&mut self, act: &Act) -> Checked {
+        let mut kept = Kept::Yes;
+        self.written_off.clear();
+        match act {
+            Act::Post(parcel) => self.post(parcel.clone())?,
+            Act::Retry if self.again.is_empty() => {}
+            Act::Retry => {
+                let parcel = self.again.remove(0);
+                self.post(parcel)?;
+            }
+            Act::Close { which, kept: is_kept } if !self.open.is_empty() => {
+                let batch = self.open.swap_remove(which % self.open.len());
+                self.close(batch)?;
+                kept = *is_kept;
+            }
+            Act::Drive { which, fault, kept: is_kept } if !self.running.is_empty() => {
+                let running = self.running.swap_remove(which % self.running.len());
+                self.drive(running, *fault)?;
+                kept = *is_kept;
+            }
+            Act::Close { .. } | Act::Drive { .. } => {}
+            Act::Drain => self.drain(),
+            Act::Sleep => {
+                self.now = self.shard.spill().wake_at().unwrap_or(self.now).max(self.now);
+            }
+            Act::Checkpoint => {
+                let written = self.shard.checkpoint(&self.storage, self.now);
+                prop_assert_eq!(written.is_err() || self.shard.has_changed(), self.fails(&written));
+            }
+            Act::StorageIsFull(full) => self.storage.full.set(*full),
+            Act::Crash => kept = Kept::No,
+        }
+        match kept {
+            Kept::No => self.crash(),
+            Kept::Yes => self.storage.commit(),
+        }
+        self.answer()
+    }
+
+    /// What may fail only while the storage is full.
+    fn fails<T, E>(&self, result: &Result<T, E>) -> bool {
+        self.storage.full.get() && result.is_err()
+    }
+
+    fn post(&mut self, parcel: Vec<u64>) -> Checked {
+        let items = parcel.iter().map(|number| item(*number)).collect();
+        let random = || {
+            self.sessions.set(self.sessions.get() + 1);
+            let [.., a, b] = self.sessions.get().to_be_bytes();
+            [0, 0, 0, 0, 0, 0, 0, 0, a, b]
+        };
+        let admitted = self.shard.admit(items, &self.storage, &self.config, self.now, random);
+        let Ok(Admitted { claims, waits }) = admitted else {
+            self.again.push(parcel);
+            return Ok(());
+        };
+        for (number, claim) in parcel.iter().zip(&claims) {
+            if let Claim::Waits(_) = claim {
+                *self.admitted.entry(*number).or_default() += 1;
+            }
+        }
+        self.asked.push(Asked { parcel, claims });
+        self.wait(waits)
+    }
+
+    fn wait(&mut self, waits: Waits) -> Checked {
+        self.open.extend(waits.opened);
+        for batch in waits.full {
+            prop_assert!(self.open.contains(&batch), "full before it was opened");
+            prop_assert!(self.full.insert(batch), "full once");
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, batch: BatchId) -> Checked {
+        match self.shard.close(batch) {
+            Some(Dispatch::Deliver(Closed { stream, records })) => {
+                let policy = self.config.policy_of(&stream);
+                let delivery = Delivery::new(&stream, records, policy, self.now);
+                let (stream, from) = (index(&stream), From::Batch(batch));
+                self.running.push(Running { stream, delivery, from, told: Vec::new() });
+                Ok(())
+            }
+            Some(Dispatch::Spill(stream, report)) => self.settle(batch, &stream, report),
+            None => Err(TestCaseError::fail("open, and not closed")),
+        }
+    }
+
+    fn drain(&mut self) {
+        for stream in self.shard.spill().due(self.now) {
+            let (spill, most) = (self.shard.spill(), 786_432);
+            // Where the storage is full, what can't be read is not set aside: there is none.
+            let batch = spill.take(&self.storage, &stream, most, self.now).unwrap().unwrap();
+            let policy = Policy { deadline_ms: 10_000, ..self.config.policy_of(&stream) };
+            let delivery = Delivery::new(&stream, batch.records, policy, self.now);
+            let (stream, from) = (index(&stream), From::Spill(batch.taken));
+            self.running.push(Running { stream, delivery, from, told: Vec::new() });
+        }
+    }
+
+    fn drive(&mut self, mut running: Running, fault: Fault) -> Checked {
+        let stream = running.stream;
+        loop {
+            let health = &mut self.health[stream];
+            let (reply, told, untold) = match running.delivery.step(self.now, health) {
+                Step::Send { records, .. } => self.service.call(stream, &records, fault),
+                Step::Wait { milliseconds } => {
+                    self.now += milliseconds;
+                    continue;
+                }
+                Step::Spill | Step::Done => return self.end(running),
+            };
+            running.told.extend(told);
+            self.excuse(untold);
+            self.now += 5;
+            running.delivery.reply(reply, self.now, 1 << 31, &mut self.health[stream]);
+            self.running.push(running);
+            return Ok(());
+        }
+    }
+
+    fn end(&mut self, running: Running) -> Checked {
+        let Running { stream: index, delivery, from, told } = running;
+        let report = delivery.finish(self.now, &self.health[index]);
+        for (record, fate) in &report.records {
+            if let Fate::Poisoned(_) = fate {
+                *self.refused.entry(number(&event_of(columns(record)))).or_default() += 1;
+            }
+        }
+        let taken = match from {
+            From::Batch(batch) => return self.settle(batch, &stream(STREAMS[index]), report),
+            From::Spill(taken) => taken,
+        };
+        let (failed, now) = (&self.config.failed, self.now);
+        let settled = self.shard.spill().settle(&self.storage, taken, report, failed, now, 1 << 30);
+        match settled {
+            // Another try has begun meanwhile.
+            Ok(progress) if progress == Progress::default() => self.excuse(told),
+            Ok(_) => self.written_off = told,
+            Err(_) => {
+                prop_assert!(self.fails(&settled));
+                self.excuse(told);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, batch: BatchId, stream: &Stream, report: Report) -> Checked {
+        let Self { storage, config, now, .. } = self;
+        let count = report.records.len();
+        let settled = self.shard.settle(batch, stream, report, storage, config, *now);
+        prop_assert_eq!(settled.fates.len(), count);
+        prop_assert!(self.ended.insert(batch, settled.fates).is_none());
+        self.wait(settled.waits)
+    }
+
+    fn excuse(&mut self, places: Vec<Where>) {
+        for place in places {
+            *self.excused.entry(place).or_default() += 1;
+        }
+    }
+
+    /// The object is lost, with all that was not durable.
+    fn crash(&mut self) {
+        self.crashes += 1;
+        self.storage.crash();
+        let written_off = std::mem::take(&mut self.written_off);
+        self.excuse(written_off);
+        for running in std::mem::take(&mut self.running) {
+            if let From::Spill(_) = running.from {
+                self.excuse(running.told);
+            }
+        }
+        let sharding = self.config.sharding().unwrap();
+        self.shard = Shard::load(&self.storage, sharding, self.now).unwrap();
+        self.health = Default::default();
+        self.open.clear();
+        self.full.clear();
+        self.ended.clear();
+        self.again.extend(self.asked.drain(..).map(|asked| asked.parcel));
+        let numbers: Vec<u64> = self.admitted.keys().copied().collect();
+        for number in numbers {
+            let seen_key = item(number).observation.as_ref().map(Observation::seen_key);
+            let is_seen = seen_key.is_some_and(|key| self.shard.seen.contains(&key, self.now));
+            if !is_seen && self.is_safe(number) {
+                self.excuse(vec![(route(number), number)]);
+            }
+        }
+    }
+
+    /// Answers the callers all of whose fates are known.
+    fn answer(&mut self) -> Checked {
+        let mut held_open = Vec::new();
+        for Asked { parcel, claims } in std::mem::take(&mut self.asked) {
+            let fates: Checked<Vec<_>> = claims.iter().map(|claim| self.fate(claim)).collect();
+            let Some(fates) = fates?.into_iter().collect::<Option<Vec<ItemFate>>>() else {
+                held_open.push(Asked { parcel, claims });
+                continue;
+            };
+            for (number, fate) in parcel.iter().zip(&fates) {
+                match fate {
+                    ItemFate::NotDurable { .. } => continue,
+                    ItemFate::Durable => prop_assert!(self.is_safe(*number), "{number} durable"),
+                    ItemFate::Duplicate => {
+                        prop_assert!(*number < NO_EVENT);
+                        prop_assert!(self.is_safe(*number), "{number} duplicate");
+                    }
+                    ItemFate::Refused(_) => {
+                        prop_assert!(is_poison(*number) && self.is_safe(*number));
+                    }
+                }
+                self.durable.insert(*number);
+            }
+            if fates.iter().any(|fate| matches!(fate, ItemFate::NotDurable { .. })) {
+                self.again.push(parcel);
+            }
+        }
+        self.asked = held_open;
+        Ok(())
+    }
+
+    /// The fate of an item, when it is known: as the edge tells it.
+    fn fate(&self, claim: &Claim) -> Checked<Option<ItemFate>> {
+        let (place, durable) = match claim {
+            Claim::Seen => return Ok(Some(ItemFate::Duplicate)),
+            Claim::Waits(place) => (place, ItemFate::Durable),
+            Claim::Repeats(place) => (place, ItemFate::Duplicate),
+        };
+        let lost = || TestCaseError::fail("a place without a fate");
+        let find = |place: &Place| match self.ended.get(&place.batch) {
+            None => Ok(None),
+            Some(fates) => fates.get(place.index).map(Some).ok_or_else(lost),
+        };
+        let not_durable = |code: &String, retry_after_s: u64| {
+            Some(ItemFate::NotDurable { code: code.clone(), retry_after_s })
+        };
+        let (code, failed) = match find(place)? {
+            None => return Ok(None),
+            Some(BatchFate::Durable) => return Ok(Some(durable)),
+            Some(BatchFate::NotDurable { code, retry_after_s }) => {
+                return Ok(not_durable(code, *retry_after_s));
+            }
+            Some(BatchFate::Refused { code, failed }) => (code, failed),
+        };
+        for place in failed {
+            match find(place)? {
+                None => return Ok(None),
+                Some(BatchFate::Durable) => {}
+                Some(BatchFate::NotDurable { code, retry_after_s }) => {
+                    return Ok(not_durable(code, *retry_after_s));
+                }
+                Some(BatchFate::Refused { .. }) => return Err(lost()),
+            }
+        }
+        Ok(Some(ItemFate::Refused(code.clone())))
+    }
+
+    /// Whether a stream has the event or the storage does.
+    fn is_safe(&self, number: u64) -> bool {
+        let in_stream = |stream| self.service.copies(&(stream, number)) > 0;
+        let texts = [format!("\"n\":{number},"), format!("\\\"n\\\":{number},")];
+        let holds = |value: &[u8]| {
+            let has = |text: &String| value.windows(text.len()).any(|it| it == text.as_bytes());
+            texts.iter().any(has)
+        };
+        let keys = || self.storage.keys(Table::Spill, &[], usize::MAX).unwrap();
+        let value = |key: Vec<u8>| self.storage.get(Table::Spill, &key).unwrap().unwrap();
+        in_stream(route(number))
+            || in_stream(TO_FAILED)
+            || keys().into_iter().any(|key| holds(&value(key)))
+    }
+
+    /// Nothing fails any more, and all comes to rest.
+    pub fn recover(&mut self) -> Checked {
+        self.act(&Act::StorageIsFull(false))?;
+        // Only beside a record that its stream takes is one known to be poison.
+        self.act(&Act::Post(vec![81, 82, 1_900]))?;
+        for _ in 0..500 {
+            for _ in 0..self.again.len() {
+                self.act(&Act::Retry)?;
+            }
+            while !self.open.is_empty() {
+                self.act(&Act::Close { which: 0, kept: Kept::Yes })?;
+            }
+            self.act(&Act::Drain)?;
+            while !self.running.is_empty() {
+                self.act(&Act::Drive { which: 0, fault: Fault::None, kept: Kept::Yes })?;
+            }
+            let waits = [self.again.len(), self.asked.len(), self.open.len()];
+            if waits == [0; 3] && self.shard.spill().wake_at().is_none() {
+                return self.act(&Act::Checkpoint);
+            }
+            self.act(&Act::Sleep)?;
+        }
+        let status = self.shard.status(self.now);
+        Err(TestCaseError::fail(format!("does not come to rest: {status:?}")))
+    }
+
+    /// The keys of all events that were ever put into a batch.
+    pub fn seen_keys(&self) -> impl Iterator<Item = SeenKey> {
+        let observation = |number: &u64| item(*number).observation;
+        self.admitted.keys().filter_map(observation).map(|it| it.seen_key())
+    }
+}
+
+fn index(stream: &Stream) -> usize {
+    STREAMS.iter().position(|name| *name == stream.to_string()).unwrap()
+}
