@@ -146,14 +146,14 @@ impl Inner {
         self.start(admitted.waits, &config, &storage);
         self.checkpoint_soon(&storage);
         let fates = admitted.claims.into_iter().map(|claim| match claim {
-            Claim::Seen => (None, ItemFate::Duplicate),
-            Claim::Waits(place) => (self.ended(place), ItemFate::Durable),
-            Claim::Repeats(place) => (self.ended(place), ItemFate::Duplicate),
+            Claim::Seen => Err(ItemFate::Duplicate),
+            Claim::Waits(place) => self.ended(place).map(|ended| (ended, ItemFate::Durable)),
+            Claim::Repeats(place) => self.ended(place).map(|ended| (ended, ItemFate::Duplicate)),
         });
         let fates: Vec<_> = fates.collect();
-        let fates = join_all(fates.into_iter().map(async |(place, durable)| match place {
-            None => durable,
-            Some((ended, index)) => match ended.await.get(index) {
+        let fates = join_all(fates.into_iter().map(async |fate| match fate {
+            Err(known) => known,
+            Ok(((ended, index), durable)) => match ended.await.get(index) {
                 Some(ItemFate::Durable) => durable,
                 Some(other) => other.clone(),
                 None => not_durable("lost"),
@@ -162,10 +162,13 @@ impl Inner {
         Ok(parcel::encode_fates(&fates.await))
     }
 
-    /// When the batch of a place has ended, and the record's index there.
-    fn ended(&self, place: Place) -> Option<(Ended, usize)> {
-        let batches = self.batches.borrow();
-        Some((batches.get(&place.batch)?.ended.clone(), place.index))
+    /// When the batch of a place has ended, and the record's index there. A record of whose
+    /// batch nothing is known is nowhere.
+    fn ended(&self, place: Place) -> Result<(Ended, usize), ItemFate> {
+        match self.batches.borrow().get(&place.batch) {
+            Some(batch) => Ok((batch.ended.clone(), place.index)),
+            None => Err(not_durable("lost")),
+        }
     }
 
     /// Starts the task of each new batch, and ends the lingering of those that are full.
@@ -236,8 +239,9 @@ impl Inner {
             }
             BatchFate::Refused { code, failed } => {
                 for place in failed {
-                    let Some((ended, index)) = self.ended(place) else {
-                        return not_durable("lost");
+                    let (ended, index) = match self.ended(place) {
+                        Ok(ended) => ended,
+                        Err(lost) => return lost,
                     };
                     match ended.await.get(index) {
                         Some(ItemFate::Durable) => {}

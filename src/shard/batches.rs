@@ -127,7 +127,10 @@ impl Batches {
         if let Some(seen_key) = seen_key {
             self.places.insert(seen_key, place);
         }
-        if open.bytes >= open.bounds.bytes || open.records.len() >= open.bounds.records {
+        let is_full = open.bytes >= open.bounds.bytes || open.records.len() >= open.bounds.records;
+        // A batch that its first record fills lingers all the same: whoever has to close it hears
+        // of it once, and as opened.
+        if is_full && room == Room::Left {
             room = Room::Full;
         }
         (place, room)
