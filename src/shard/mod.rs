@@ -122,7 +122,7 @@ pub struct Status {
 pub enum Dispatch {
     /// It is to be delivered, and its report handed to [`Shard::settle`].
     Deliver(Closed),
-    /// Older records of its stream are in the spill, and it goes behind them: its report is to
+    /// Older records of its stream wait in the spill, and it goes behind them: its report is to
     /// be handed to [`Shard::settle`] as it is.
     Spill(Stream, Report),
 }
@@ -272,7 +272,7 @@ impl Shard {
     /// Closes a batch, which is full or has lingered; none if it was closed before.
     pub fn close(&mut self, batch: BatchId) -> Option<Dispatch> {
         let Closed { stream, records } = self.batches.close(batch)?;
-        if !self.spill.has(&stream) {
+        if !self.spill.holds_back(&stream) {
             return Some(Dispatch::Deliver(Closed { stream, records }));
         }
         let records = records.into_iter().map(|record| (record, Fate::Pending)).collect();

@@ -171,9 +171,9 @@ impl Spill {
         Ok(self.write(storage, &rows, now.saturating_add(backlog::BASE_MS))?)
     }
 
-    /// Whether records of `stream` wait: then new ones wait behind them.
-    pub fn has(&self, stream: &Stream) -> bool {
-        self.backlogs.iter().any(|it| it.stream == *stream && it.waiting.records > 0)
+    /// Whether records of `stream` wait behind which new ones have to.
+    pub fn holds_back(&self, stream: &Stream) -> bool {
+        self.backlogs.iter().any(|it| it.stream == *stream && it.holds_back())
     }
 
     /// How much there is at `now` of each stream of which there is something.
@@ -240,7 +240,7 @@ impl Spill {
                 return Err(error);
             }
         };
-        backlog.begin(ticket, now);
+        backlog.begin(ticket, records.len() as u64, now);
         let rotation = backlog.rotation(records.len()).min(records.len());
         records.rotate_left(rotation);
         let taken = Taken { stream: stream.clone(), ticket, rows, rotation };

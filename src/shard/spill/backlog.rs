@@ -52,6 +52,8 @@ pub struct Backlog {
 #[derive(Debug, Clone, Copy)]
 struct Lease {
     ticket: u64,
+    /// How many records it is of.
+    records: u64,
     /// If its end is never heard of, another may begin then.
     until: Milliseconds,
 }
@@ -117,9 +119,17 @@ impl Backlog {
         self.lease.is_some_and(|lease| waits(now, lease.until))
     }
 
-    /// Begins a try at `now`.
-    pub const fn begin(&mut self, ticket: u64, now: Milliseconds) {
-        self.lease = Some(Lease { ticket, until: now.saturating_add(LEASE_MS) });
+    /// Whether new records have to wait behind it. While a try of all that waits is under way,
+    /// and the one before did not fail, they need not: else a stream whose records come faster
+    /// than a try ends would never get rid of it.
+    pub fn holds_back(&self) -> bool {
+        let under_way = self.lease.filter(|_| self.tries == 0).map_or(0, |lease| lease.records);
+        self.waiting.records > under_way
+    }
+
+    /// Begins a try of that many `records` at `now`.
+    pub const fn begin(&mut self, ticket: u64, records: u64, now: Milliseconds) {
+        self.lease = Some(Lease { ticket, records, until: now.saturating_add(LEASE_MS) });
     }
 
     /// Ends the try that began with `ticket`, unless another has begun since.
@@ -265,12 +275,35 @@ mod tests {
     #[test]
     fn one_try_is_under_way_at_a_time_and_one_that_is_lost_holds_nothing_up() {
         let mut backlog = backlog();
-        backlog.begin(1, 0);
+        backlog.begin(1, 1, 0);
         assert!(backlog.is_under_way(59_999) && !backlog.is_under_way(60_000));
         assert!(!backlog.is_due(59_999) && backlog.is_due(60_000));
-        backlog.begin(3, 60_000);
+        backlog.begin(3, 1, 60_000);
         assert!(!backlog.end(1), "its place was taken");
         assert!(backlog.end(3) && !backlog.end(3));
+    }
+
+    #[test]
+    fn new_records_wait_until_all_that_is_left_of_a_backlog_that_shrinks_is_under_way() {
+        let mut backlog = backlog();
+        backlog.waiting.records = 3;
+        backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 10, 0);
+        assert!(backlog.holds_back());
+        backlog.begin(1, 3, 10);
+        assert!(backlog.holds_back(), "the try before failed");
+        assert!(backlog.end(1));
+        backlog.waiting.records = 2;
+        backlog.pace(Progressed::Yes, None, 0, 10, 0);
+        assert!(backlog.holds_back());
+        backlog.begin(2, 1, 10);
+        assert!(backlog.holds_back(), "one is left behind");
+        assert!(backlog.end(2));
+        backlog.begin(3, 2, 10);
+        assert!(!backlog.holds_back());
+        backlog.waiting.records = 3;
+        assert!(backlog.holds_back(), "one came since");
+        assert!(backlog.end(3));
+        assert!(backlog.holds_back());
     }
 
     #[test]
@@ -278,7 +311,7 @@ mod tests {
         let mut backlog = backlog();
         backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 3_600_000, u32::MAX);
         assert!(!backlog.is_due(3_600_000) && backlog.is_due(1_000));
-        backlog.begin(1, 3_600_000);
+        backlog.begin(1, 1, 3_600_000);
         assert!(!backlog.is_under_way(1_000));
     }
 }

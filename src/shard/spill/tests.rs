@@ -125,7 +125,7 @@ fn the_oldest_rows_come_first_and_as_many_as_fit() {
         assert_eq!(numbers(&batch.records), (from..to).collect::<Vec<_>>());
         settle(&mut spill, &storage, batch, |_| Fate::Accepted);
     }
-    assert!(!spill.has(&events()) && spill.wake_at().is_none());
+    assert!(!spill.holds_back(&events()) && spill.wake_at().is_none());
     assert_eq!(storage.count(Table::Spill), 0);
 }
 
@@ -163,7 +163,7 @@ fn past_the_limit_nothing_is_written() {
         let pushed = spill.push(&storage, &events(), &refs(&records), 0);
         let full = Err(SpillError::Full { limit: max_bytes });
         assert_eq!(pushed, if fits { Ok(()) } else { full });
-        assert_eq!((spill.has(&events()), storage.count(Table::Spill)), (fits, fits.into()));
+        assert_eq!((spill.holds_back(&events()), storage.count(Table::Spill)), (fits, fits.into()));
     }
     let mut spill = Spill::load(&storage, Policy { max_bytes: limit }, 0).unwrap();
     spill.push(&storage, &events(), &refs(&records), 0).unwrap();
@@ -181,7 +181,7 @@ fn a_storage_that_fails_loses_nothing() {
     let record = numbered(9, 0);
     storage.full.set(true);
     let pushed = spill.push(&storage, &events(), &[&record], 0);
-    assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.has(&events()));
+    assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.holds_back(&events()));
     storage.full.set(false);
     push(&mut spill, &storage, &events(), 0..2);
     let batch = take(&mut spill, &storage, &events());
@@ -249,7 +249,7 @@ fn what_is_counted_and_not_there_holds_nothing_up() {
     let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
     storage.delete(Table::Spill, &key).unwrap();
     assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
-    assert!(!spill.has(&events()) && spill.depth(0).is_empty());
+    assert!(!spill.holds_back(&events()) && spill.depth(0).is_empty());
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside()
     let second = |number| if number == 1 { poisoned() } else { Fate::Accepted };
     let progress = settle(&mut spill, &storage, batch, second);
     assert_eq!(progress, Progress { accepted: 2, failed: 1, ..Progress::default() });
-    assert_eq!((spill.has(&events()), spill.due(0)), (false, vec![failed()]));
+    assert_eq!((spill.holds_back(&events()), spill.due(0)), (false, vec![failed()]));
     push(&mut spill, &storage, &failed(), 7..8);
     let batch = take(&mut spill, &storage, &failed());
     assert_eq!(numbers(&batch.records), [1, 7]);

@@ -1,0 +1,37 @@
+"""A record that fills a batch by itself goes out like any other, and so does what follows it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from firehose_peer import FirehosePeer
+from worker import Worker
+
+SETTINGS: dict[str, Any] = {
+    "delivery": "sharded",
+    "shards": 1,
+    "routes": [{"to": "firehose:events"}],
+    # A repair that tells what was there doubles the text in the record.
+    "keep_originals": True,
+    "limits": {
+        "body_bytes": 1_048_576,
+        "inflated_bytes": 1_048_576,
+        "beacon_bytes": 524_288,
+    },
+}
+
+
+def test_a_record_that_fills_its_batch_is_delivered_before_it_is_acknowledged(
+    peer: FirehosePeer,
+) -> None:
+    beacons = [
+        {"name": "a", "id": str(uuid4()), "props": {"text": text}}
+        for text in (" " + "x" * 500_000, "short")
+    ]
+    with Worker(peer.environment(), SETTINGS) as worker:
+        for index, beacon in enumerate(beacons):
+            assert worker.post(beacon).status == 204
+            delivered = [event["event_id"] for event in peer.events("events")]
+            assert delivered == [beacon["id"] for beacon in beacons[: index + 1]]
+    assert max(map(len, peer.accepted("events"))) > 786_432
