@@ -10,6 +10,14 @@ from firehose_peer import FirehosePeer
 from streams import Stream
 from worker import Worker
 
+# One shard, with what the tests of it know by heart.
+SHARDED = {
+    "delivery": "sharded",
+    "shards": 1,
+    "linger_ms": 100,
+    "session": {"timeout_s": 2, "opening_events": ["visit"]},
+}
+
 
 @pytest.fixture(scope="module")
 def peer() -> Iterator[FirehosePeer]:
@@ -53,6 +61,23 @@ def streams(
     routes.append({"to": "firehose:others"})
     with Worker(peer.environment(), {"routes": routes, **settings}) as worker:
         yield (Stream(name, worker, peer, stream) for name, stream in to.items())
+
+
+@pytest.fixture(scope="session")
+def unused_sharded_streams() -> Iterator[Iterator[Stream]]:
+    """Streams that no test has used, with packs, behind a shard."""
+    with FirehosePeer() as peer:
+        with streams(peer, SHARDED) as unused:
+            yield unused
+        assert peer.signature_errors == []
+
+
+@pytest.fixture
+def sharded_stream(unused_sharded_streams: Iterator[Stream]) -> Iterator[Stream]:
+    """A stream of the test's own behind the shard that all tests share."""
+    stream = next(unused_sharded_streams)
+    yield stream
+    stream.peer.behave()
 
 
 @pytest.fixture
