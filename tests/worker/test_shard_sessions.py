@@ -50,7 +50,9 @@ def test_an_event_tells_its_session_in_four_columns(sharded_stream: Stream) -> N
 
 # By device, seconds after the first and name: the events of one request after the other. Then
 # the session of each event: its index, how it was opened, and by which of the events.
-CASES: dict[str, tuple[list[list[tuple[str, float, str]]], list[tuple[int, str, int]]]] = {
+CASES: dict[
+    str, tuple[list[list[tuple[str, float, str]]], list[tuple[int, str, int]]]
+] = {
     "a gap as long as the timeout goes on, a longer one does not": (
         [[("d", 0, "a")], [("d", 2, "a")], [("d", 4.001, "a")]],
         [(1, "first", 0), (1, "first", 0), (2, "timeout", 2)],
@@ -161,7 +163,9 @@ def test_a_failed_event_is_in_no_session(sharded_stream: Stream) -> None:
     assert worker.post([bad]).status == 200
     (record,) = records(sharded_stream, [beacon(at + 1_000, device_id=device)])
 
-    (failed,) = [each for each in peer.events("events-failed") if each["event_id"] == bad["id"]]
+    (failed,) = [
+        each for each in peer.events("events-failed") if each["event_id"] == bad["id"]
+    ]
     assert not set(COLUMNS) & set(failed)
     assert record["session_started_at"] == rfc_3339(at + 1_000)
 
@@ -204,7 +208,9 @@ def sent(
     """The record of one beacon."""
     each = beacon(now_ms(), **fields)
     assert worker.post(each, headers).status == 204
-    (record,) = [event for event in peer.events("events-mid") if event["event_id"] == each["id"]]
+    (record,) = [
+        event for event in peer.events("events-mid") if event["event_id"] == each["id"]
+    ]
     return record
 
 
