@@ -1,22 +1,13 @@
 """What the tests of the worker share: one stand-in and one worker for each module."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from firehose_peer import FirehosePeer
-from streams import Stream
+from sharded import SHARDED
+from streams import Stream, streams
 from worker import Worker
-
-# One shard, with what the tests of it know by heart.
-SHARDED = {
-    "delivery": "sharded",
-    "shards": 1,
-    "linger_ms": 100,
-    "session": {"timeout_s": 2, "opening_events": ["visit"]},
-}
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +40,6 @@ def unused_packed_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
     """The same, with packs as they are by default."""
     with streams(peer, {}) as unused:
         yield unused
-
-
-@contextmanager
-def streams(
-    peer: FirehosePeer, settings: dict[str, Any], service: str = "firehose"
-) -> Iterator[Iterator[Stream]]:
-    """Streams of one service that no test has used, behind a worker of their own."""
-    to = {f"stream_{n}": f"{service}:stream_{n}" for n in range(60)}
-    routes = [{"name": name, "to": stream} for name, stream in to.items()]
-    routes.append({"to": "firehose:others"})
-    with Worker(peer.environment(), {"routes": routes, **settings}) as worker:
-        yield (Stream(name, worker, peer, stream) for name, stream in to.items())
 
 
 @pytest.fixture(scope="session")

@@ -8,35 +8,14 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from conftest import SHARDED
 from firehose_peer import Cut, Effect, Fail, Hang, Refuse
 from peer_client import until
+from sharded import LINGER_S, on_devices, outcomes, together
 from streams import Stream, ids, kept
-from worker import HOST, Answer
-
-LINGER_S = SHARDED["linger_ms"] / 1_000
-
-
-def on_devices(stream: Stream, count: int) -> list[dict[str, Any]]:
-    """Beacons of as many devices."""
-    return [{**beacon, "device_id": str(uuid4())} for beacon in stream.beacons(count)]
-
-
-def together(stream: Stream, posts: list[list[dict[str, Any]]]) -> list[Answer]:
-    """The answers to posts that are all sent at once."""
-    with ThreadPoolExecutor(len(posts)) as pool:
-        post = lambda beacons: stream.worker.post(
-            beacons, {}, "?verdicts=1"
-        )  # noqa: E731
-        return list(pool.map(post, posts))
-
-
-def outcomes(answers: list[Answer]) -> list[list[str]]:
-    return [[verdict["outcome"] for verdict in answer.verdicts] for answer in answers]
+from worker import HOST
 
 
 def test_many_callers_share_few_calls(sharded_stream: Stream) -> None:
@@ -46,7 +25,7 @@ def test_many_callers_share_few_calls(sharded_stream: Stream) -> None:
     answers = together(sharded_stream, [[beacon] for beacon in beacons])
 
     lingers = (time.monotonic() - started) / LINGER_S
-    assert outcomes(answers) == [["accepted"]] * 200
+    assert [outcomes(each) for each in answers] == [["accepted"]] * 200
     assert Counter(sharded_stream.ids()) == Counter(ids(beacons))
     assert len(sharded_stream.calls) <= lingers + 1
     assert len(sharded_stream.calls) <= 50, "4 beacons a call would be no batch"
@@ -72,7 +51,7 @@ def test_a_call_holds_no_more_than_a_mebibyte(sharded_stream: Stream) -> None:
 
     answers = together(sharded_stream, bodies)
 
-    assert outcomes(answers) == [["accepted"]] * 4
+    assert [outcomes(each) for each in answers] == [["accepted"]] * 4
     assert sorted(sharded_stream.ids()) == sorted(ids(beacons))
     sizes = [len(call.body) for call in sharded_stream.calls]
     assert max(sizes) <= 1_048_576
@@ -89,7 +68,7 @@ def test_streams_have_batches_of_their_own(
 
     slow_answer, quick_answer = together(sharded_stream, [slow, quick])
 
-    assert outcomes([slow_answer, quick_answer]) == [["accepted"], ["accepted"]]
+    assert outcomes(slow_answer) == outcomes(quick_answer) == ["accepted"]
     assert quick_answer.seconds < 0.8 < slow_answer.seconds
     assert (sharded_stream.ids(), other.ids()) == (ids(slow), ids(quick))
 
@@ -107,7 +86,7 @@ def test_each_caller_is_told_what_became_of_his_own(sharded_stream: Stream) -> N
 
     answers = together(sharded_stream, [good, bad, both])
 
-    assert outcomes(answers) == [
+    assert [outcomes(each) for each in answers] == [
         ["accepted", "accepted"],
         ["failed", "failed"],
         ["accepted", "failed"],
@@ -134,7 +113,7 @@ def test_a_call_that_one_record_poisons_is_taken_for_the_others(
     answers = together(sharded_stream, [[beacon] for beacon in beacons])
 
     expected = [["failed" if index == 4 else "accepted"] for index in range(9)]
-    assert outcomes(answers) == expected
+    assert [outcomes(each) for each in answers] == expected
     assert kept(sharded_stream.peer)[beacons[4]["id"]]["code"] == "refused_by_stream"
 
 
@@ -149,7 +128,7 @@ def test_a_call_that_fails_is_sent_again_for_all(
 
     answers = together(sharded_stream, [[beacon] for beacon in beacons])
 
-    assert outcomes(answers) == [["accepted"]] * 5
+    assert [outcomes(each) for each in answers] == [["accepted"]] * 5
     assert sorted(sharded_stream.ids()) == sorted(ids(beacons))
 
 
@@ -160,7 +139,7 @@ def test_only_what_was_refused_is_sent_again(sharded_stream: Stream) -> None:
 
     (answer,) = together(sharded_stream, [beacons])
 
-    assert outcomes([answer]) == [["accepted"] * 6]
+    assert outcomes(answer) == ["accepted"] * 6
     assert Counter(sharded_stream.ids()) == Counter(ids(beacons))
 
 
@@ -187,7 +166,7 @@ def test_a_caller_who_goes_away_takes_nothing_along(sharded_stream: Stream) -> N
     until(lambda: len(sharded_stream.ids()) == 4)
     assert sorted(sharded_stream.ids()) == sorted(ids([gone, *stay]))
     # It is durable, so that he may come back with it.
-    assert outcomes(together(sharded_stream, [[gone]])) == [["duplicate"]]
+    assert outcomes(together(sharded_stream, [[gone]])[0]) == ["duplicate"]
 
 
 def test_a_caller_who_goes_away_during_the_call_does_not_end_it(

@@ -15,31 +15,17 @@ from uuid import uuid4
 
 import pytest
 
-from conftest import SHARDED, streams
 from firehose_peer import Fail, FirehosePeer, Hang
 from peer_client import until
+from sharded import SHARDED, VERDICTS, outcomes, together
 from streams import FAILED, Stream, ids
-from worker import HOST, Answer
-
-VERDICTS = "?verdicts=1"
-
-
-def outcomes(answer: Answer) -> list[str]:
-    return [verdict["outcome"] for verdict in answer.verdicts]
+from worker import HOST, Worker
 
 
 def on_device(stream: Stream, count: int = 1) -> list[dict[str, Any]]:
     """Beacons of a device that no other test has."""
     device = str(uuid4())
     return [{**beacon, "device_id": device} for beacon in stream.beacons(count)]
-
-
-def together(stream: Stream, *posts: list[dict[str, Any]]) -> list[Answer]:
-    """The answers to posts that are all under way at once."""
-    with ThreadPoolExecutor(len(posts)) as pool:
-        return list(
-            pool.map(lambda post: stream.worker.post(post, {}, VERDICTS), posts)
-        )
 
 
 @pytest.mark.parametrize(
@@ -112,17 +98,21 @@ def test_a_repeat_of_what_is_under_way_waits_for_its_fate(
 @pytest.fixture(scope="module")
 def unspilled() -> Iterator[Stream]:
     """A stream behind a shard that may spill nothing."""
-    settings = {**SHARDED, "spill": {"max_bytes": 0}, "deadline_ms": 500}
-    with FirehosePeer() as peer:
-        with streams(peer, settings) as unused:
-            yield next(unused)
+    settings = {
+        **SHARDED,
+        "spill": {"max_bytes": 0},
+        "deadline_ms": 500,
+        "routes": [{"to": "firehose:all"}],
+    }
+    with FirehosePeer() as peer, Worker(peer.environment(), settings) as worker:
+        yield Stream("all", worker, peer)
 
 
 def test_a_repeat_of_what_is_not_durable_is_not_acknowledged(unspilled: Stream) -> None:
     first, second = on_device(unspilled, 2)
     unspilled.peer.always(Hang(0.3, Fail(400, "AccessDeniedException")))
 
-    answers = together(unspilled, [first], [second, first])
+    answers = together(unspilled, [[first], [second, first]])
 
     assert [answer.status for answer in answers] == [503, 503]
     assert {answer.json()["code"] for answer in answers} == {"not_durable"}
