@@ -25,7 +25,7 @@ from firehose_peer import (
     WrongLength,
 )
 from sharded import SHARDED, VERDICTS, wait_until_drained
-from streams import Stream, ids, kept, streams
+from streams import FAILED, Stream, ids, kept, streams
 from worker import Answer
 
 REQUESTS = 60
@@ -147,5 +147,7 @@ def test_what_shards_answered_2xx_is_in_a_stream_after_a_crash(
 
     assert most_spilled > 0, "a run that spills nothing proves nothing"
     for sent, answers in runs:
-        assert {answer.status for answer in answers} == {200}
         assert_kept_promises(sent, answers)
+        for answer in answers:
+            # What the stream of failed events refuses for itself is nobody's to keep.
+            assert answer.status == 200 or f"firehose:{FAILED}" in answer.json()["message"]

@@ -4,7 +4,8 @@
         answer = worker.post({"name": "page_view"})
         assert answer.status == 204
 
-Its configuration is the repository's wrangler.toml, but for what a test says. On the
+Its configuration is the repository's wrangler.toml, in direct delivery, but for what a
+test says. On the
 way out it is ended with everything that it started, and its log is held to what must
 never be in one: a panic, a throw that nobody caught, a secret.
 """
@@ -48,6 +49,10 @@ FORBIDDEN_IN_LOG = (
     "different request",
     "never generate a response",
 )
+
+# Without shards a test sees at once, and call by call, what becomes of each request.
+# The tests of the shard ask for it.
+DIRECT = {"delivery": "direct"}
 
 # What the CDN knows of each request; wrangler would fetch it, or invent it offline.
 CF: dict[str, Any] = {
@@ -228,7 +233,7 @@ class Worker:
         )
         variables = configuration["vars"]
         if isinstance(self.settings, Mapping):
-            merged = {**variables["HEADWATER"], **self.settings}
+            merged = {**variables["HEADWATER"], **DIRECT, **self.settings}
             variables["HEADWATER"] = {
                 key: value for key, value in merged.items() if value is not None
             }
