@@ -241,30 +241,29 @@ impl Inner {
         }
         self.start(waits, config, storage);
         self.checkpoint_soon(storage);
-        let mut landed = Vec::with_capacity(fates.len());
-        for fate in fates {
-            landed.push(self.fate(fate).await);
-        }
-        landed
-    }
-
-    /// The fate of a record, whose failed event has to land first where there is one.
-    async fn fate(&self, fate: BatchFate) -> ItemFate {
-        match fate {
-            BatchFate::Durable => ItemFate::Durable,
+        // As above: the places of all failed events before any of them is awaited.
+        let fates = fates.into_iter().map(|fate| match fate {
+            BatchFate::Durable => (ItemFate::Durable, Vec::new()),
             BatchFate::NotDurable { code, retry_after_s } => {
-                ItemFate::NotDurable { code, retry_after_s }
+                (ItemFate::NotDurable { code, retry_after_s }, Vec::new())
             }
             BatchFate::Refused { code, failed } => {
-                for place in failed {
-                    match landed(self.waiting(place)).await {
-                        ItemFate::Durable => {}
-                        other => return other,
-                    }
-                }
-                ItemFate::Refused(code)
+                let failed = failed.into_iter().map(|place| self.waiting(place));
+                (ItemFate::Refused(code), failed.collect())
             }
+        });
+        let fates: Vec<(ItemFate, Vec<_>)> = fates.collect();
+        let mut told = Vec::with_capacity(fates.len());
+        for (mut fate, failed) in fates {
+            for place in failed {
+                match landed(place).await {
+                    ItemFate::Durable => {}
+                    other => fate = other,
+                }
+            }
+            told.push(fate);
         }
+        told
     }
 
     /// Writes what has changed a little later, all that changes until then at once.
