@@ -272,7 +272,8 @@ impl Shard {
     /// Closes a batch, which is full or has lingered; none if it was closed before.
     pub fn close(&mut self, batch: BatchId) -> Option<Dispatch> {
         let Closed { stream, records } = self.batches.close(batch)?;
-        if !self.spill.holds_back(&stream) {
+        // What finds no room behind them goes at once: else nothing might ever go again.
+        if !self.spill.holds_back(&stream) || !self.spill.has_room(&records) {
             return Some(Dispatch::Deliver(Closed { stream, records }));
         }
         let records = records.into_iter().map(|record| (record, Fate::Pending)).collect();

@@ -21,6 +21,7 @@ mod backlog;
 mod row;
 
 use super::storage::{Storage, StorageError, Table};
+use super::wire::record_len;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::health::{Milliseconds, Problem};
@@ -174,6 +175,12 @@ impl Spill {
     /// Whether records of `stream` wait behind which new ones have to.
     pub fn holds_back(&self, stream: &Stream) -> bool {
         self.backlogs.iter().any(|it| it.stream == *stream && it.holds_back())
+    }
+
+    /// Whether there is room for `records`.
+    pub fn has_room(&self, records: &[Record]) -> bool {
+        let more = records.iter().map(|record| record_len(record) as u64);
+        more.fold(self.bytes(), u64::saturating_add) <= self.policy.max_bytes
     }
 
     /// How much there is at `now` of each stream of which there is something.

@@ -108,3 +108,20 @@ proptest! {
         prop_assert!(!world.shard.has_changed());
     }
 }
+
+/// What its stream refuses is known to be wrong only beside what it takes.
+#[test]
+fn a_spill_without_room_for_more_still_gets_rid_of_its_only_record() {
+    let spill = spill::Policy { max_bytes: 300 };
+    let mut world = World::new(Sharding { spill, ..Sharding::default() }, 1_048_576, Refuses::Call);
+    let poison = 18;
+    let close = Act::Close { which: 0, kept: Kept::Yes };
+    // The call, and what comes of it.
+    let drive = || Act::Drive { which: 0, fault: Fault::NotSent, kept: Kept::Yes };
+    for act in [Act::Post(vec![poison]), close, drive(), drive()] {
+        world.act(&act).unwrap();
+    }
+    assert_eq!(world.shard.status(world.now).spill.len(), 1);
+    world.recover().unwrap();
+    assert_eq!(world.service.copies(&(TO_FAILED, poison)), 1);
+}
