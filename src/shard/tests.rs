@@ -241,6 +241,23 @@ fn events_of_a_parcel_are_observed_in_the_order_of_their_times() {
 }
 
 #[test]
+fn a_repeat_keeps_no_session_going() {
+    let minute = 60_000;
+    for ends_first in [true, false] {
+        let mut bench = Bench::new(Sharding::default());
+        bench.admit(vec![event(1, 1, 0)]);
+        if ends_first {
+            bench.end(1, Fate::Accepted);
+        }
+        bench.admit(vec![event(1, 1, 20 * minute)]);
+        let admitted = bench.admit(vec![event(1, 2, 40 * minute)]);
+        let Some(Claim::Waits(place)) = admitted.claims.first() else { panic!("{admitted:?}") };
+        let line = columns(&bench.close(place.batch).records[place.index]);
+        assert_eq!(line["session_index"], 2);
+    }
+}
+
+#[test]
 fn only_an_event_of_a_device_gets_the_columns_of_a_session() {
     let mut bench = Bench::new(Sharding::default());
     let mut no_device = event(1, 1, 0);

@@ -52,7 +52,7 @@ proptest! {
         acts in acts(),
         max_bytes in prop_oneof![3 => Just(1 << 30), 1 => Just(2_500)],
         held_bytes in prop_oneof![3 => Just(8_388_608), 1 => Just(1_500)],
-        call_bytes in prop_oneof![Just(1_048_576), Just(1_200)],
+        call_bytes in prop_oneof![Just(1_048_576), Just(1_200), Just(400)],
         refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
     ) {
         let spill = spill::Policy { max_bytes };

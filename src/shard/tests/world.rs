@@ -103,7 +103,7 @@ pub fn route(number: u64) -> usize {
     }
 }
 
-/// An event of one of six devices: ids are the same for each, the third has the second's key
+/// An event of one of five devices: ids are the same for each, the third has the second's key
 /// of the day before, and the fourth is none.
 fn item(number: u64) -> Item {
     let (device, event) = ((number / 16) as u8, (number % 16) as u8);
@@ -430,8 +430,8 @@ impl World {
     /// Nothing fails any more, and all comes to rest.
     pub fn recover(&mut self) -> Checked {
         self.act(&Act::StorageIsFull(false))?;
-        // Only beside a record that its stream takes is one known to be poison.
-        self.act(&Act::Post(vec![81, 82, 1_900]))?;
+        // Only of a stream that takes others, here another shard's, is one known to be poison.
+        self.health.iter_mut().for_each(|health| health.has_taken = true);
         for _ in 0..500 {
             for _ in 0..self.again.len() {
                 self.act(&Act::Retry)?;
