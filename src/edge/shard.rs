@@ -37,6 +37,9 @@ const DRAIN_DEADLINE_MS: u64 = 10_000;
 /// How long one alarm goes on, in milliseconds; what is then left has the next.
 const ALARM_MS: u64 = 30_000;
 
+/// When the next alarm comes after one that could do nothing, in milliseconds.
+const ALARM_AGAIN_MS: u64 = 10_000;
+
 /// How long another shard may take to say what it knows of a device, in milliseconds.
 const HANDOVER_MS: u64 = 2_000;
 
@@ -88,7 +91,7 @@ impl DurableObject for Shard {
         let body = request.bytes().await?;
         let inner = &self.inner;
         let answer = match path.as_str() {
-            path if path == Question::Parcel.path() => inner.parcel(&body).await,
+            path if path == Question::Parcel.path() => inner.parcel(body).await,
             path if path == Question::Handover.path() => inner.handover(&body),
             path if path == Question::Status.path() => inner.status(),
             _ => Err("no such question".to_owned()),
@@ -103,6 +106,10 @@ impl DurableObject for Shard {
     async fn alarm(&self) -> worker::Result<Response> {
         if let Err(why) = self.inner.drain().await {
             console_error!("shard: the spill was not drained: {why}");
+            let again = now_ms().saturating_add(ALARM_AGAIN_MS);
+            if let Err(error) = self.inner.storage().wake_at(again) {
+                console_error!("shard: the alarm was not set: {error}");
+            }
         }
         Response::empty()
     }
@@ -117,7 +124,8 @@ impl Inner {
         let config = environment::config(&self.env).map_err(|refusal| refusal.to_string())?;
         let sharding = config.sharding().cloned().unwrap_or_default();
         let load = || {
-            let storage = Sqlite::open(self.state.storage().as_raw().into())?;
+            let storage = self.storage();
+            storage.open()?;
             let mut shard = shard::Shard::load(&storage, &sharding, now_ms())?;
             if let Some(at) = shard.spill().wake_at() {
                 storage.wake_at(at)?;
@@ -130,15 +138,22 @@ impl Inner {
         Ok((config, storage))
     }
 
+    /// The storage, whether or not anything can be read from it.
+    fn storage(&self) -> Sqlite {
+        Sqlite::of(self.state.storage().as_raw().into())
+    }
+
     /// Does something with the shard, which [`Inner::load`] has loaded.
     fn with<T>(&self, act: impl FnOnce(&mut shard::Shard) -> T) -> Result<T, String> {
         self.shard.borrow_mut().as_mut().map(act).ok_or_else(|| "shard is not loaded".to_owned())
     }
 
     /// Takes a parcel, and answers when the fate of each of its items is known.
-    async fn parcel(self: &Rc<Self>, body: &[u8]) -> Result<Vec<u8>, String> {
+    async fn parcel(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, String> {
         let (config, storage) = self.load()?;
-        let items = parcel::decode(body).map_err(|error| error.to_string())?;
+        let items = parcel::decode(&body).map_err(|error| error.to_string())?;
+        // Held until the answer, it would take as much again as the records do.
+        drop(body);
         self.adopt_strangers(&items, &config, &storage).await?;
         let admitted =
             self.with(|shard| shard.admit(items, &storage, &config, now_ms(), random))?;
@@ -335,7 +350,10 @@ impl Inner {
             for drained in
                 join_all(due.iter().map(|it| self.drain_one(it, &config, &storage))).await
             {
-                drained?;
+                // Whose turn has failed comes again later, and holds nobody else up.
+                if let Err(why) = drained {
+                    console_error!("shard: the spill was not drained: {why}");
+                }
             }
         }
         match self.with(|shard| shard.spill().wake_at())? {

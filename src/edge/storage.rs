@@ -30,11 +30,15 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// The storage of the object whose state this is, with every table in it.
-    pub fn open(storage: JsValue) -> Result<Self, StorageError> {
+    /// The storage of an object, as the runtime has it.
+    pub const fn of(storage: JsValue) -> Self {
+        Self { storage }
+    }
+
+    /// Makes the tables that are not there yet.
+    pub fn open(&self) -> Result<(), StorageError> {
         let names = Table::ALL.map(Table::name).join(" ");
-        open(&storage, &names).map_err(error)?;
-        Ok(Self { storage })
+        open(&self.storage, &names).map_err(error)
     }
 
     /// Has the object woken at that time, in place of any other.
