@@ -15,7 +15,9 @@ export async function exchange(url, headers, body, milliseconds) {
   const response = await fetch(url, {
     method: "POST",
     headers: JSON.parse(headers),
-    body,
+    // A copy: the runtime reads it when what the object has written is durable, and a memory
+    // that has grown by then leaves nothing in what looked into it.
+    body: body.slice(),
     // Followed, a redirect would take signed records to another address.
     redirect: "manual",
     signal: AbortSignal.timeout(milliseconds),
