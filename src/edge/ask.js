@@ -15,7 +15,7 @@
 export async function ask(namespace, name, locationHint, path, body, milliseconds) {
   const stub = namespace.get(namespace.idFromName(name), locationHint ? { locationHint } : undefined);
   const signal = AbortSignal.timeout(milliseconds);
-  // A copy, since it may leave later, and lies in the memory of Wasm, which may grow until then.
+  // A copy, as in exchange.js: the memory behind the body may grow before it is read.
   const response = await stub.fetch("https://shard" + path, { method: "POST", body: body.slice(), signal });
   return [response.status, new Uint8Array(await response.arrayBuffer())];
 }

@@ -15,7 +15,8 @@ export async function exchange(url, headers, body, milliseconds) {
   const response = await fetch(url, {
     method: "POST",
     headers: JSON.parse(headers),
-    // It may leave later, and lies in the memory of Wasm, which may grow until then.
+    // A copy: the runtime reads it when what the object has written is durable, and a memory
+    // that has grown by then leaves nothing in what looked into it.
     body: body.slice(),
     // Followed, a redirect would take signed records to another address.
     redirect: "manual",

@@ -12,14 +12,13 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared, select};
 use js_sys::futures::spawn_local;
-use worker::wasm_bindgen::JsValue;
 use worker::{
     Delay, DurableObject, Env, Request, Response, State, console_error, console_log, durable_object,
 };
 
 use super::ask::{self, Question};
 use super::environment::{self, now_ms, random};
-use super::storage::{self, Sqlite};
+use super::storage::Sqlite;
 use super::{deliver, metrics, ready};
 use crate::config::Config;
 use crate::shard::batches::{BatchId, Closed, Place};
@@ -28,6 +27,7 @@ use crate::shard::spill::Depth;
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
 use crate::sink::delivery::{Policy, Report};
+use crate::sink::health::Milliseconds;
 
 /// How soon what has changed is written, in milliseconds.
 const CHECKPOINT_MS: u64 = 1_000;
@@ -40,6 +40,9 @@ const ALARM_MS: u64 = 30_000;
 
 /// When the next alarm is, should this one come to no end, in milliseconds from its beginning.
 const NEXT_ALARM_MS: u64 = 120_000;
+
+/// When the next alarm comes after one that could do nothing, in milliseconds.
+const ALARM_AGAIN_MS: u64 = 10_000;
 
 /// How long another shard may take to say what it knows of a device, in milliseconds.
 const HANDOVER_MS: u64 = 2_000;
@@ -92,7 +95,7 @@ impl DurableObject for Shard {
         let body = request.bytes().await?;
         let inner = &self.inner;
         let answer = match path.as_str() {
-            path if path == Question::Parcel.path() => inner.parcel(&body).await,
+            path if path == Question::Parcel.path() => inner.parcel(body).await,
             path if path == Question::Handover.path() => inner.handover(&body),
             path if path == Question::Status.path() => inner.status(),
             _ => Err("no such question".to_owned()),
@@ -107,11 +110,10 @@ impl DurableObject for Shard {
     async fn alarm(&self) -> worker::Result<Response> {
         // Whatever comes of this one, there is a next one.
         let at = now_ms().saturating_add(NEXT_ALARM_MS);
-        if let Err(error) = storage::wake_at(&self.inner.raw_storage(), at) {
-            console_error!("shard: the alarm was not set: {error}");
-        }
+        self.inner.wake_at(at);
         if let Err(why) = self.inner.drain().await {
             console_error!("shard: the spill was not drained: {why}");
+            self.inner.wake_at(now_ms().saturating_add(ALARM_AGAIN_MS));
         }
         Response::empty()
     }
@@ -126,7 +128,8 @@ impl Inner {
         let config = environment::config(&self.env).map_err(|refusal| refusal.to_string())?;
         let sharding = config.sharding().cloned().unwrap_or_default();
         let load = || {
-            let storage = Sqlite::open(self.raw_storage())?;
+            let storage = self.storage();
+            storage.open()?;
             let mut shard = shard::Shard::load(&storage, &sharding, now_ms())?;
             if let Some(at) = shard.spill().wake_at() {
                 storage.wake_at(at)?;
@@ -139,8 +142,16 @@ impl Inner {
         Ok((config, storage))
     }
 
-    fn raw_storage(&self) -> JsValue {
-        self.state.storage().as_raw().into()
+    /// The storage, whether or not anything can be read from it.
+    fn storage(&self) -> Sqlite {
+        Sqlite::of(self.state.storage().as_raw().into())
+    }
+
+    /// Sets the alarm, in place of any other.
+    fn wake_at(&self, at: Milliseconds) {
+        if let Err(error) = self.storage().wake_at(at) {
+            console_error!("shard: the alarm was not set: {error}");
+        }
     }
 
     /// Does something with the shard, which [`Inner::load`] has loaded.
@@ -149,9 +160,11 @@ impl Inner {
     }
 
     /// Takes a parcel, and answers when the fate of each of its items is known.
-    async fn parcel(self: &Rc<Self>, body: &[u8]) -> Result<Vec<u8>, String> {
+    async fn parcel(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, String> {
         let (config, storage) = self.load()?;
-        let items = parcel::decode(body).map_err(|error| error.to_string())?;
+        let items = parcel::decode(&body).map_err(|error| error.to_string())?;
+        // Held until the answer, it would take as much again as the records do.
+        drop(body);
         self.adopt_strangers(&items, &config, &storage).await?;
         let admitted =
             self.with(|shard| shard.admit(items, &storage, &config, now_ms(), random))?;
@@ -235,9 +248,7 @@ impl Inner {
         };
         if spilled > 0 {
             console_log!("{{\"stream\":\"{stream}\",\"spilled\":{spilled}}}");
-            if let Some(Err(error)) = wake_at.map(|at| storage.wake_at(at)) {
-                console_error!("shard: the alarm was not set: {error}");
-            }
+            wake_at.into_iter().for_each(|at| self.wake_at(at));
         }
         self.start(waits, config, storage);
         self.checkpoint_soon(storage);
@@ -344,9 +355,7 @@ impl Inner {
         let name = self.state.id().name().unwrap_or_default();
         metrics::spill(&self.env, &name, &[gone, after].concat());
         // What failed has to be tried again too.
-        if let Some(at) = self.with(|shard| shard.spill().wake_at())? {
-            storage.wake_at(at).map_err(|error| error.to_string())?;
-        }
+        self.with(|shard| shard.spill().wake_at())?.into_iter().for_each(|at| self.wake_at(at));
         drained
     }
 
@@ -362,7 +371,11 @@ impl Inner {
                 let take = |shard: &mut shard::Shard| {
                     shard.spill().take(storage, &stream, DRAIN_BYTES, now_ms())
                 };
-                if let Some(batch) = self.with(take)?.map_err(|error| error.to_string())? {
+                let batch = self.with(take)?.unwrap_or_else(|error| {
+                    console_error!("shard: the spill of {stream} can't be read: {error}");
+                    None
+                });
+                if let Some(batch) = batch {
                     let policy = config.policy_of(&batch.stream);
                     let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..policy };
                     streams.push((batch.stream, batch.records, policy));
@@ -375,7 +388,10 @@ impl Inner {
                 let settle = |shard: &mut shard::Shard| {
                     shard.spill().settle(storage, taken, report, &config.failed, now_ms(), random)
                 };
-                self.with(settle)?.map_err(|error| error.to_string())?;
+                // Whose turn has failed comes again later, and holds nobody else up.
+                if let Err(error) = self.with(settle)? {
+                    console_error!("shard: the spill of a stream was not drained: {error}");
+                }
             }
         }
     }

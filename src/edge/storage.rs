@@ -30,22 +30,21 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// The storage of the object whose state this is, with every table in it.
-    pub fn open(storage: JsValue) -> Result<Self, StorageError> {
+    /// The storage of an object, as the runtime has it.
+    pub const fn of(storage: JsValue) -> Self {
+        Self { storage }
+    }
+
+    /// Makes the tables that are not there yet.
+    pub fn open(&self) -> Result<(), StorageError> {
         let names = Table::ALL.map(Table::name).join(" ");
-        open(&storage, &names).map_err(error)?;
-        Ok(Self { storage })
+        open(&self.storage, &names).map_err(error)
     }
 
     /// Has the object woken at that time, in place of any other.
     pub fn wake_at(&self, at: Milliseconds) -> Result<(), StorageError> {
-        wake_at(&self.storage, at)
+        arm(&self.storage, at as f64).map_err(error)
     }
-}
-
-/// Has the object of this storage woken at that time, in place of any other.
-pub fn wake_at(storage: &JsValue, at: Milliseconds) -> Result<(), StorageError> {
-    arm(storage, at as f64).map_err(error)
 }
 
 impl Storage for Sqlite {

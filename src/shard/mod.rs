@@ -341,6 +341,7 @@ impl Shard {
     }
 
     /// The devices of `items` that this shard does not know, by the shard that had them before.
+    /// With whose id changes daily comes the id that it had the day before.
     pub fn strangers(
         &self,
         items: &[Item],
@@ -348,18 +349,20 @@ impl Shard {
     ) -> Result<Vec<(ShardNumber, Vec<DeviceKey>)>, StorageError> {
         let mut strangers: Vec<(ShardNumber, Vec<DeviceKey>)> = Vec::new();
         for item in items {
-            let (Some(former), Some(Observation { key, device: Device::Known { .. }, .. })) =
+            let (Some(former), Some(Observation { key, device: Device::Known { previous }, .. })) =
                 (item.former, item.observation)
             else {
                 continue;
             };
-            if self.devices.knows(storage, &key)? {
-                continue;
-            }
-            match strangers.iter_mut().find(|(number, _)| *number == former) {
-                Some((_, keys)) if keys.contains(&key) => {}
-                Some((_, keys)) => keys.push(key),
-                None => strangers.push((former, vec![key])),
+            for key in [Some(key), previous].into_iter().flatten() {
+                if self.devices.knows(storage, &key)? {
+                    break;
+                }
+                match strangers.iter_mut().find(|(number, _)| *number == former) {
+                    Some((_, keys)) if keys.contains(&key) => {}
+                    Some((_, keys)) => keys.push(key),
+                    None => strangers.push((former, vec![key])),
+                }
             }
         }
         Ok(strangers)

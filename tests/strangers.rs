@@ -1,0 +1,67 @@
+//! Which devices a shard asks the shard for that had them before.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use headwater::config::Sharding;
+use headwater::event::EventId;
+use headwater::session::{Opening, Sighting};
+use headwater::shard::Shard;
+use headwater::shard::key::DeviceKey;
+use headwater::shard::parcel::{Device, Item, Observation};
+use headwater::shard::storage::{Storage, StorageError, Table};
+use headwater::sink::Stream;
+use headwater::sink::record::Record;
+
+/// A storage in which nothing is.
+struct Nothing;
+
+impl Storage for Nothing {
+    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(None)
+    }
+
+    fn put(&self, _: Table, _: &[u8], _: &[u8]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn delete(&self, _: Table, _: &[u8]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn keys(&self, _: Table, _: &[u8], _: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        Ok(Vec::new())
+    }
+}
+
+fn key(byte: u8) -> DeviceKey {
+    DeviceKey::from_bytes([byte; 16])
+}
+
+/// An event of the device `of`, which had the id `before` on the day before.
+fn item(of: u8, before: Option<u8>, former: Option<u32>) -> Item {
+    let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+    Item {
+        stream: Stream::parse("firehose:events").unwrap(),
+        record: Record::restore("key", "", b"{}\n").unwrap(),
+        observation: Some(Observation {
+            key: key(of),
+            sighting: Sighting { at: 0, event_id, opening: Opening::No },
+            device: Device::Known { previous: before.map(key) },
+        }),
+        former,
+    }
+}
+
+#[test]
+fn who_moved_is_asked_for_by_both_ids_of_midnight() {
+    let shard = Shard::load(&Nothing, &Sharding::default(), 0).unwrap();
+    let items = [
+        item(1, None, Some(0)),
+        item(2, Some(3), Some(0)),
+        item(2, Some(3), Some(0)),
+        item(4, Some(5), Some(1)),
+        item(6, Some(7), None),
+    ];
+    let strangers = shard.strangers(&items, &Nothing).unwrap();
+    assert_eq!(strangers, [(0, vec![key(1), key(2), key(3)]), (1, vec![key(4), key(5)])]);
+}

@@ -1,0 +1,43 @@
+"""What was signed is what is sent, also while the worker's memory grows."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from firehose_peer import FirehosePeer
+from worker import Worker
+
+SETTINGS: dict[str, Any] = {
+    "delivery": "sharded",
+    # Several objects of one isolate: while one sends, others take memory.
+    "shards": 4,
+    "routes": [{"to": "firehose:events"}],
+    "limits": {
+        "beacons": 10_000,
+        "body_bytes": 8_388_608,
+        "inflated_bytes": 8_388_608,
+    },
+}
+
+
+def test_a_large_request_goes_to_several_shards_and_none_of_its_calls_is_empty(
+    peer: FirehosePeer,
+) -> None:
+    posted: list[str] = []
+    with Worker(peer.environment(), SETTINGS) as worker:
+        for _ in range(3):
+            beacons = [
+                {
+                    "name": "a",
+                    "id": str(uuid4()),
+                    "device_id": f"d{index % 100}",
+                    "props": {"text": "x" * 500},
+                }
+                for index in range(10_000)
+            ]
+            assert worker.post(beacons).status == 204
+            posted += [beacon["id"] for beacon in beacons]
+        assert "did not take" not in worker.log
+    assert [call for call in peer.calls if not call.body] == []
+    assert {event["event_id"] for event in peer.events("events")} == set(posted)
