@@ -88,6 +88,7 @@ class FirehosePeer:
         self._record_numbers = itertools.count(1)
         self._script: deque[Behaviour] = deque()
         self._fallback: Behaviour = Accept()
+        self._by_stream: dict[str, Behaviour] = {}
         self._server: Server | None = None
 
     def __enter__(self) -> FirehosePeer:
@@ -161,15 +162,22 @@ class FirehosePeer:
         with self._lock:
             self._script.extend(behaviours)
 
-    def always(self, behaviour: Behaviour) -> None:
-        """Behaves so whenever the script is empty, until told otherwise."""
+    def always(self, behaviour: Behaviour, stream: str | None = None) -> None:
+        """Behaves so whenever the script is empty, until told otherwise.
+
+        What is said of one stream goes before what is said of all.
+        """
         with self._lock:
-            self._fallback = behaviour
+            if stream is None:
+                self._fallback = behaviour
+            else:
+                self._by_stream[stream] = behaviour
 
     def behave(self) -> None:
         """Accepts all from now on: no script, no poison."""
         with self._lock:
             self._script.clear()
+            self._by_stream.clear()
             self._fallback = Accept()
             self.poison = None
 
@@ -198,7 +206,8 @@ class FirehosePeer:
         if self.poison and any(_matches(record, self.poison) for record in put.records):
             raise AwsError("InvalidArgumentException", "A record is not acceptable.")
         with self._lock:
-            behaviour = self._script.popleft() if self._script else self._fallback
+            usual = self._by_stream.get(put.stream, self._fallback)
+            behaviour = self._script.popleft() if self._script else usual
         return self._behave(behaviour, service, put)
 
     def _behave(

@@ -123,11 +123,11 @@ class Worker:
         self.cf = {**CF, **cf}
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_before = 0
 
     def __enter__(self) -> Worker:
         self._directory = Path(tempfile.mkdtemp(prefix="headwater-worker-"))
         try:
-            self._write_files()
             self._start()
         except BaseException:
             self._end()
@@ -145,6 +145,21 @@ class Worker:
         log = self._end()
         if kind is None:
             self._check_log(log)
+
+    def kill(self) -> None:
+        """Ends wrangler and workerd as a crash does; what was stored stays."""
+        process, self._process = self._process, None
+        assert process, "it does not run"
+        _end_group(process)
+
+    def restart(self) -> None:
+        """Starts it again after a kill, on the same port and the same storage."""
+        self._start()
+
+    def databases(self) -> list[Path]:
+        """What the shards that were ever asked are stored in, a file each."""
+        files = self._directory.glob(".wrangler/state/v3/do/*/*.sqlite")
+        return sorted(file for file in files if file.stem != "metadata")
 
     @property
     def log(self) -> str:
@@ -213,7 +228,8 @@ class Worker:
         if not (PROGRAMS / "wrangler").exists():
             raise WorkerError("wrangler is missing: run scripts/setup")
         # A copy, so that a build in the meantime does not change what is tested.
-        shutil.copytree(BUILD, self._directory / "build")
+        if not (self._directory / "build").exists():
+            shutil.copytree(BUILD, self._directory / "build")
         configuration = tomllib.loads((ROOT / "wrangler.toml").read_text())
         del configuration["build"]
         configuration["main"] = str(self._directory / "build" / "index.js")
@@ -240,6 +256,8 @@ class Worker:
         (self._directory / name).write_text(text)
 
     def _start(self) -> None:
+        # Anew each time: a restart takes what was changed of `env` and `settings`.
+        self._write_files()
         environment = {
             "PATH": f"{PROGRAMS}:{os.environ.get('PATH', os.defpath)}",
             # wrangler keeps logs, a registry and its settings at home.
@@ -248,11 +266,10 @@ class Worker:
             "NO_COLOR": "1",
             "CLOUDFLARE_CF_FETCH_PATH": str(self._directory / "cf.json"),
         }
-        command = [str(PROGRAMS / "wrangler"), "dev", "--ip", HOST]
-        command += ["--port", "0", "--inspector-port", "0"]
-        with (self._directory / "log").open("wb") as log:
+        with (self._directory / "log").open("ab") as log:
+            self._log_before = len(self.log)
             self._process = subprocess.Popen(
-                command,
+                self._command(),
                 env=environment,
                 cwd=self._directory,
                 stdin=subprocess.DEVNULL,
@@ -266,8 +283,12 @@ class Worker:
                 raise WorkerError(f"wrangler dev did not get ready:\n{self.log}")
             time.sleep(0.05)
 
+    def _command(self) -> list[str]:
+        command = [str(PROGRAMS / "wrangler"), "dev", "--ip", HOST]
+        return [*command, "--port", str(self.port), "--inspector-port", "0"]
+
     def _answers(self) -> bool:
-        ready = READY.search(self.log)
+        ready = READY.search(self.log, self._log_before)
         if ready is None:
             return False
         self.port = int(ready[1])
@@ -288,7 +309,7 @@ class Worker:
         process, self._process = self._process, None
         if process:
             _end_group(process)
-        log = self.log if process else ""
+        log = self.log if (self._directory / "log").is_file() else ""
         shutil.rmtree(self._directory, ignore_errors=True)
         return log
 
