@@ -1,13 +1,12 @@
 """What the tests of the worker share: one stand-in and one worker for each module."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from firehose_peer import FirehosePeer
-from streams import Stream
+from sharded import SHARDED
+from streams import Stream, streams
 from worker import Worker
 
 
@@ -43,16 +42,21 @@ def unused_packed_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
         yield unused
 
 
-@contextmanager
-def streams(
-    peer: FirehosePeer, settings: dict[str, Any], service: str = "firehose"
-) -> Iterator[Iterator[Stream]]:
-    """Streams of one service that no test has used, behind a worker of their own."""
-    to = {f"stream_{n}": f"{service}:stream_{n}" for n in range(60)}
-    routes = [{"name": name, "to": stream} for name, stream in to.items()]
-    routes.append({"to": "firehose:others"})
-    with Worker(peer.environment(), {"routes": routes, **settings}) as worker:
-        yield (Stream(name, worker, peer, stream) for name, stream in to.items())
+@pytest.fixture(scope="session")
+def unused_sharded_streams() -> Iterator[Iterator[Stream]]:
+    """Streams that no test has used, with packs, behind a shard."""
+    with FirehosePeer() as peer:
+        with streams(peer, SHARDED) as unused:
+            yield unused
+        assert peer.signature_errors == []
+
+
+@pytest.fixture
+def sharded_stream(unused_sharded_streams: Iterator[Stream]) -> Iterator[Stream]:
+    """A stream of the test's own behind the shard that all tests share."""
+    stream = next(unused_sharded_streams)
+    yield stream
+    stream.peer.behave()
 
 
 @pytest.fixture

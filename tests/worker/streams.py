@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -94,3 +96,15 @@ class Stream:
             if each["stream"] == self.to
         ]
         return state
+
+
+@contextmanager
+def streams(
+    peer: FirehosePeer, settings: dict[str, Any], service: str = "firehose"
+) -> Iterator[Iterator[Stream]]:
+    """Streams of one service that no test has used, behind a worker of their own."""
+    to = {f"stream_{n}": f"{service}:stream_{n}" for n in range(60)}
+    routes = [{"name": name, "to": stream} for name, stream in to.items()]
+    routes.append({"to": "firehose:others"})
+    with Worker(peer.environment(), {"routes": routes, **settings}) as worker:
+        yield (Stream(name, worker, peer, stream) for name, stream in to.items())

@@ -1,0 +1,186 @@
+"""Batches of many requests, in the built worker: few calls, and to each caller its own fate."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from firehose_peer import Cut, Effect, Fail, Hang, Refuse
+from peer_client import until
+from sharded import LINGER_S, on_devices, outcomes, together
+from streams import Stream, ids, kept
+from worker import HOST
+
+
+def test_many_callers_share_few_calls(sharded_stream: Stream) -> None:
+    beacons = on_devices(sharded_stream, 200)
+    started = time.monotonic()
+
+    answers = together(sharded_stream, [[beacon] for beacon in beacons])
+
+    lingers = (time.monotonic() - started) / LINGER_S
+    assert [outcomes(each) for each in answers] == [["accepted"]] * 200
+    assert Counter(sharded_stream.ids()) == Counter(ids(beacons))
+    assert len(sharded_stream.calls) <= lingers + 1
+    assert len(sharded_stream.calls) <= 50, "4 beacons a call would be no batch"
+
+
+def test_a_batch_lingers_for_more(sharded_stream: Stream) -> None:
+    first, second = on_devices(sharded_stream, 2)
+
+    with ThreadPoolExecutor() as pool:
+        early = pool.submit(sharded_stream.worker.post, first)
+        time.sleep(LINGER_S / 3)
+        late = pool.submit(sharded_stream.worker.post, second)
+
+    assert (early.result().status, late.result().status) == (204, 204)
+    assert early.result().seconds >= 0.9 * LINGER_S
+    assert late.result().seconds < early.result().seconds
+    assert len(sharded_stream.calls) == 1
+
+
+def test_a_call_holds_no_more_than_a_mebibyte(sharded_stream: Stream) -> None:
+    beacons = on_devices(sharded_stream, 4)
+    bodies = [[{**beacon, "props": {"x": "y" * 230_000}}] for beacon in beacons]
+
+    answers = together(sharded_stream, bodies)
+
+    assert [outcomes(each) for each in answers] == [["accepted"]] * 4
+    assert sorted(sharded_stream.ids()) == sorted(ids(beacons))
+    sizes = [len(call.body) for call in sharded_stream.calls]
+    assert max(sizes) <= 1_048_576
+    assert len(sizes) == 2
+
+
+def test_streams_have_batches_of_their_own(
+    sharded_stream: Stream, unused_sharded_streams: Any
+) -> None:
+    """One that fails holds nobody of the others."""
+    other = next(unused_sharded_streams)
+    sharded_stream.peer.always(Hang(1.0), sharded_stream.name)
+    slow, quick = on_devices(sharded_stream, 1), on_devices(other, 1)
+
+    slow_answer, quick_answer = together(sharded_stream, [slow, quick])
+
+    assert outcomes(slow_answer) == outcomes(quick_answer) == ["accepted"]
+    assert quick_answer.seconds < 0.8 < slow_answer.seconds
+    assert (sharded_stream.ids(), other.ids()) == (ids(slow), ids(quick))
+
+
+def test_each_caller_is_told_what_became_of_his_own(sharded_stream: Stream) -> None:
+    """With packs, so that the service refuses a pack and not an event."""
+    good, bad, both = (on_devices(sharded_stream, 2) for _ in range(3))
+    for beacon in (*bad, both[1]):
+        beacon["title"] = "poison"
+    assert sharded_stream.worker.post(on_devices(sharded_stream, 1)).status == 204
+    poison = Refuse(
+        lambda event: event.get("title") == "poison", "InvalidArgumentException"
+    )
+    sharded_stream.peer.always(poison, sharded_stream.name)
+
+    answers = together(sharded_stream, [good, bad, both])
+
+    assert [outcomes(each) for each in answers] == [
+        ["accepted", "accepted"],
+        ["failed", "failed"],
+        ["accepted", "failed"],
+    ]
+    told = answers[2].verdicts[1]
+    assert (told["code"], told["pointer"]) == ("refused_by_stream", "")
+    assert sorted(sharded_stream.ids()[1:]) == sorted(ids([*good, both[0]]))
+    for beacon in (*bad, both[1]):
+        failed = kept(sharded_stream.peer)[beacon["id"]]
+        assert (failed["stage"], failed["code"]) == ("delivery", "refused_by_stream")
+        original = json.loads(failed["original"])
+        assert (original["title"], original["session_index"]) == ("poison", 1)
+
+
+def test_a_call_that_one_record_poisons_is_taken_for_the_others(
+    sharded_stream: Stream,
+) -> None:
+    """The service refuses the whole call for it, and names no record."""
+    assert sharded_stream.worker.post(on_devices(sharded_stream, 1)).status == 204
+    sharded_stream.peer.poison = lambda event: event.get("title") == "poison"
+    beacons = on_devices(sharded_stream, 9)
+    beacons[4]["title"] = "poison"
+
+    answers = together(sharded_stream, [[beacon] for beacon in beacons])
+
+    expected = [["failed" if index == 4 else "accepted"] for index in range(9)]
+    assert [outcomes(each) for each in answers] == expected
+    assert kept(sharded_stream.peer)[beacons[4]["id"]]["code"] == "refused_by_stream"
+
+
+@pytest.mark.parametrize(
+    "fault", [Fail(503, "ServiceUnavailableException"), Cut(Effect.NONE)], ids=str
+)
+def test_a_call_that_fails_is_sent_again_for_all(
+    sharded_stream: Stream, fault: Any
+) -> None:
+    sharded_stream.peer.script(fault)
+    beacons = on_devices(sharded_stream, 5)
+
+    answers = together(sharded_stream, [[beacon] for beacon in beacons])
+
+    assert [outcomes(each) for each in answers] == [["accepted"]] * 5
+    assert sorted(sharded_stream.ids()) == sorted(ids(beacons))
+
+
+def test_only_what_was_refused_is_sent_again(sharded_stream: Stream) -> None:
+    beacons = on_devices(sharded_stream, 6)
+    again = set(ids(beacons[:2]))
+    sharded_stream.peer.script(Refuse(lambda event: event["event_id"] in again))
+
+    (answer,) = together(sharded_stream, [beacons])
+
+    assert outcomes(answer) == ["accepted"] * 6
+    assert Counter(sharded_stream.ids()) == Counter(ids(beacons))
+
+
+def call_and_stay(stream: Stream, beacon: dict[str, Any]) -> socket.socket:
+    """Posts a beacon and reads nothing; whoever closes the socket goes away."""
+    body = json.dumps(beacon).encode()
+    head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    caller = socket.create_connection((HOST, stream.worker.port))
+    caller.sendall(head.encode() + body)
+    time.sleep(LINGER_S / 4)
+    return caller
+
+
+def test_a_caller_who_goes_away_takes_nothing_along(sharded_stream: Stream) -> None:
+    """Neither his own records nor those of the others in his batch."""
+    gone, *stay = on_devices(sharded_stream, 4)
+    with ThreadPoolExecutor() as pool:
+        caller = call_and_stay(sharded_stream, gone)
+        posts = [pool.submit(sharded_stream.worker.post, each) for each in stay]
+        time.sleep(LINGER_S / 4)
+        caller.close()
+        assert [post.result().status for post in posts] == [204] * 3
+
+    until(lambda: len(sharded_stream.ids()) == 4)
+    assert sorted(sharded_stream.ids()) == sorted(ids([gone, *stay]))
+    # It is durable, so that he may come back with it.
+    assert outcomes(together(sharded_stream, [[gone]])[0]) == ["duplicate"]
+
+
+def test_a_caller_who_goes_away_during_the_call_does_not_end_it(
+    sharded_stream: Stream,
+) -> None:
+    """Nor when it was he who opened the batch."""
+    gone, stays = on_devices(sharded_stream, 2)
+    sharded_stream.peer.script(Hang(0.5))
+    with ThreadPoolExecutor() as pool:
+        caller = call_and_stay(sharded_stream, gone)
+        post = pool.submit(sharded_stream.worker.post, stays)
+        until(lambda: sharded_stream.calls != [])
+        caller.close()
+        assert post.result().status == 204
+
+    assert sorted(sharded_stream.ids()) == sorted(ids([gone, stays]))
+    assert len(sharded_stream.calls) == 1
