@@ -24,7 +24,8 @@ from firehose_peer import (
     Refuse,
     WrongLength,
 )
-from streams import Stream, ids, kept
+from sharded import SHARDED, VERDICTS, wait_until_drained
+from streams import FAILED, Stream, ids, kept, streams
 from worker import Answer
 
 REQUESTS = 60
@@ -63,14 +64,15 @@ def unused(request: pytest.FixtureRequest) -> Iterator[Stream]:
     return request.getfixturevalue(fixtures[request.param])
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_was_answered_2xx_is_in_a_stream(
-    unused: Iterator[Stream], peer: FirehosePeer, seed: int
-) -> None:
-    chance = random.Random(seed)
-    streams = [next(unused) for _ in range(12)]
-    peer.script(*(behaviour(chance) for _ in range(3 * REQUESTS)))
-    sent: list[tuple[Stream, list[dict[str, Any]]]] = []
+Sent = list[tuple[Stream, list[dict[str, Any]]]]
+
+
+def post_at_random(
+    chance: random.Random, streams: list[Stream]
+) -> tuple[Sent, list[Answer]]:
+    """Many requests, several at once, some with an event that fails, and their answers."""
+    streams[0].peer.script(*(behaviour(chance) for _ in range(3 * REQUESTS)))
+    sent: Sent = []
     for _ in range(REQUESTS):
         stream = chance.choice(streams)
         beacons = stream.beacons(chance.randint(1, 10))
@@ -80,18 +82,17 @@ def test_what_was_answered_2xx_is_in_a_stream(
 
     def post(request: tuple[Stream, list[dict[str, Any]]]) -> Answer:
         stream, beacons = request
-        return stream.worker.post(beacons, query="?verdicts=1")
+        return stream.worker.post(beacons, query=VERDICTS)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(post, sent))
-    peer.behave()
+    streams[0].peer.behave()
+    return sent, answers
 
-    failed = kept(peer)
-    statuses = {answer.status for answer in answers}
-    assert statuses == {
-        200,
-        503,
-    }, "a run that never fails, or never works, proves nothing"
+
+def assert_kept_promises(sent: Sent, answers: list[Answer]) -> None:
+    """What was answered 2xx is in its stream, or in that of the failed events."""
+    failed = kept(sent[0][0].peer)
     for (stream, beacons), answer in zip(sent, answers, strict=True):
         if answer.status == 503:
             assert answer.retry_after >= 1
@@ -101,3 +102,52 @@ def test_what_was_answered_2xx_is_in_a_stream(
         for verdict in answer.verdicts:
             there = accepted if verdict["outcome"] == "accepted" else failed.keys()
             assert verdict["event_id"] in there
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_was_answered_2xx_is_in_a_stream(
+    unused: Iterator[Stream], seed: int
+) -> None:
+    chance = random.Random(seed)
+
+    sent, answers = post_at_random(chance, [next(unused) for _ in range(12)])
+
+    statuses = {answer.status for answer in answers}
+    assert statuses == {
+        200,
+        503,
+    }, "a run that never fails, or never works, proves nothing"
+    assert_kept_promises(sent, answers)
+
+
+@pytest.fixture(scope="module")
+def spilling() -> Iterator[Iterator[Stream]]:
+    """Streams behind two shards that soon spill."""
+    settings = {**SHARDED, "shards": 2, "linger_ms": 5, "deadline_ms": 300}
+    with FirehosePeer() as peer:
+        with streams(peer, settings) as unused:
+            yield unused
+        assert peer.signature_errors == []
+
+
+def test_what_shards_answered_2xx_is_in_a_stream_after_a_crash(
+    spilling: Iterator[Stream],
+) -> None:
+    """A crash, since after one also what the operator has to mend is tried at once."""
+    runs, most_spilled = [], 0
+    for seed in (1, 2, 3):
+        chance = random.Random(seed)
+        runs.append(post_at_random(chance, [next(spilling) for _ in range(12)]))
+        worker = runs[0][0][0][0].worker
+        spill = worker.get("/readyz").json()["spill"]
+        most_spilled = max(most_spilled, spill["records"])
+    worker.kill()
+    worker.restart()
+    wait_until_drained(worker)
+
+    assert most_spilled > 0, "a run that spills nothing proves nothing"
+    for sent, answers in runs:
+        assert_kept_promises(sent, answers)
+        for answer in answers:
+            # What the stream of failed events refuses for itself is nobody's to keep.
+            assert answer.status == 200 or f"firehose:{FAILED}" in answer.json()["message"]
