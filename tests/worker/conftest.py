@@ -19,9 +19,14 @@ def peer() -> Iterator[FirehosePeer]:
 
 
 @pytest.fixture(scope="module")
-def worker(peer: FirehosePeer) -> Iterator[Worker]:
-    """The worker as the repository configures it, which delivers to the stand-in."""
-    with Worker(peer.environment()) as worker:
+def worker(request: pytest.FixtureRequest, peer: FirehosePeer) -> Iterator[Worker]:
+    """The worker as the repository configures it, which delivers to the stand-in.
+
+    It does so directly, or as the parameter of a module says.
+    """
+    delivery = getattr(request, "param", "direct")
+    settings = {"delivery": delivery, "shards": 1, "linger_ms": 1}
+    with Worker(peer.environment(), settings) as worker:
         yield worker
 
 

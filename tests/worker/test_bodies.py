@@ -18,6 +18,10 @@ from firehose_peer import FirehosePeer
 from streams import data, kept
 from worker import Answer, Worker
 
+pytestmark = pytest.mark.parametrize(
+    "worker", ["direct", "sharded"], indirect=True, scope="module"
+)
+
 
 @pytest.fixture(autouse=True)
 def goes_on(worker: Worker) -> Iterator[None]:
@@ -187,7 +191,7 @@ INFLATED = (
     [
         (b"x" * 256_001, AS_SENT),
         (b"x" * 5_000_000, AS_SENT),
-        (chunks(300_000), AS_SENT),
+        (tuple(chunks(300_000)), AS_SENT),
         (gzip.compress(b" " * 1_048_577), INFLATED),
         (gzip.compress(b"[" * 200_000_000, 9), INFLATED),
     ],

@@ -224,6 +224,20 @@ def test_refuses_until_told_otherwise(peer: FirehosePeer) -> None:
     assert peer.accepted("events") == [b"1\n", b"3\n"]
 
 
+def test_one_stream_may_fail_alone(peer: FirehosePeer) -> None:
+    peer.always(Fail(503, "ServiceUnavailableException"), "events-failed")
+    peer.always(Refuse({1}))
+
+    error = refusal(peer, b"1\n", stream="events-failed")
+    put(peer, b"1\n", b"2\n")
+    peer.behave()
+    put(peer, b"2\n", stream="events-failed")
+
+    assert code(error) == "ServiceUnavailableException"
+    assert peer.accepted("events") == [b"1\n"]
+    assert peer.accepted("events-failed") == [b"2\n"]
+
+
 def test_one_poisonous_event_spoils_its_whole_call(peer: FirehosePeer) -> None:
     peer.poison = lambda event: event.get("name") == "bad"
     peer.script(Refuse({0}))

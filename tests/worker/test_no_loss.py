@@ -150,4 +150,6 @@ def test_what_shards_answered_2xx_is_in_a_stream_after_a_crash(
         assert_kept_promises(sent, answers)
         for answer in answers:
             # What the stream of failed events refuses for itself is nobody's to keep.
-            assert answer.status == 200 or f"firehose:{FAILED}" in answer.json()["message"]
+            assert (
+                answer.status == 200 or f"firehose:{FAILED}" in answer.json()["message"]
+            )

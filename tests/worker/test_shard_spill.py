@@ -6,6 +6,7 @@ only every half minute; the outage below ends with a crash, after which all is t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from firehose_peer import (
 )
 from peer_client import until
 from sharded import (
+    DRAIN_SECONDS,
     SHARDED,
     on_devices,
     outcomes,
@@ -175,6 +177,11 @@ def outage(unused: Iterator[Stream]) -> Outage:
     worker.kill()
     peer.behave()
     worker.restart()
+    # Nobody asks the shard anything until its alarm has.
+    started = time.monotonic()
+    while any(stream.ids() == [] for stream in outage.streams.values()):
+        assert time.monotonic() - started < DRAIN_SECONDS, "no alarm woke it"
+        time.sleep(0.05)
     for way, stream in outage.streams.items():
         assert worker.post(outage.new[way]).status == 204
     wait_until_drained(worker)
@@ -195,7 +202,7 @@ def test_what_a_stream_does_not_take_is_acknowledged_once_it_is_stored(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_of_it_is_lost_in_a_crash(outage: Outage, way: str) -> None:
-    """The alarm is stored too. Spilled records go first, in their order."""
+    """Its alarm is stored too. Spilled records go first, in their order."""
     expected = ids([*outage.first[way], *outage.second[way], *outage.new[way]])
     assert outage.streams[way].ids() == expected
 

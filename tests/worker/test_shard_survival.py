@@ -1,9 +1,8 @@
 """What a shard knows survives it, in the built worker: its eviction, and a crash.
 
-Locally an object is evicted once nothing has happened in it for 10 s, and the last try out of
-the spill lets its timer of 10 s run on. When a spill is to be tried is only in memory. So a
-shard that its alarm wakes tries at once also what it had put off for half a minute, and that
-shows that it had been gone.
+Locally an object is evicted once nothing has happened in it for 10 s. When a spill is to be
+tried is only in memory. So a shard that its alarm wakes tries at once also what it had put
+off for half a minute, and that shows that it had been gone.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from sharded import (
 from worker import Answer, Worker
 
 # The stream says itself when it wants to be asked again.
-LATER_MS = 21_500
+LATER_MS = 12_500
 # The least that passes before what an operator has to mend is tried again.
 OPERATORS_SECONDS = 30
 TAG = ("session_id", "session_index", "session_started_at", "session_opened_by")
@@ -64,8 +63,8 @@ def life(peer: FirehosePeer) -> Iterator[Life]:
     device, at = str(uuid4()), now_ms() - 3_600_000
 
     def beacon(name: str, after_ms: int) -> dict[str, Any]:
-        time = at + after_ms
-        return {"id": str(uuid4()), "name": name, "device_id": device, "time": time}
+        told = {"name": name, "device_id": device, "time": at + after_ms}
+        return {"id": str(uuid4()), **told}
 
     first, second, third = (beacon("a", after_ms) for after_ms in (0, 1_500, 3_000))
     denied, later = beacon("denied", 500), beacon("later", 500)

@@ -5,8 +5,9 @@
         assert answer.status == 204
 
 Its configuration is the repository's wrangler.toml, in direct delivery, but for what a
-test says. On the way out it is ended with everything that it started, and its log is held
-to what must never be in one: a panic, a throw that nobody caught, a secret.
+test says. On the
+way out it is ended with everything that it started, and its log is held to what must
+never be in one: a panic, a throw that nobody caught, a secret.
 """
 
 from __future__ import annotations
@@ -154,6 +155,11 @@ class Worker:
     def restart(self) -> None:
         """Starts it again after a kill, on the same port and the same storage."""
         self._start()
+
+    def databases(self) -> list[Path]:
+        """What the shards that were ever asked are stored in, a file each."""
+        files = self._directory.glob(".wrangler/state/v3/do/*/*.sqlite")
+        return sorted(file for file in files if file.stem != "metadata")
 
     @property
     def log(self) -> str:
