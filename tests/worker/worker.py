@@ -123,6 +123,7 @@ class Worker:
         self.cf = {**CF, **cf}
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_before = 0
 
     def __enter__(self) -> Worker:
         self._directory = Path(tempfile.mkdtemp(prefix="headwater-worker-"))
@@ -145,6 +146,16 @@ class Worker:
         log = self._end()
         if kind is None:
             self._check_log(log)
+
+    def kill(self) -> None:
+        """Ends wrangler and workerd as a crash does; what was stored stays."""
+        process, self._process = self._process, None
+        assert process, "it does not run"
+        _end_group(process)
+
+    def restart(self) -> None:
+        """Starts it again after a kill, on the same port and the same storage."""
+        self._start()
 
     @property
     def log(self) -> str:
@@ -248,11 +259,10 @@ class Worker:
             "NO_COLOR": "1",
             "CLOUDFLARE_CF_FETCH_PATH": str(self._directory / "cf.json"),
         }
-        command = [str(PROGRAMS / "wrangler"), "dev", "--ip", HOST]
-        command += ["--port", "0", "--inspector-port", "0"]
-        with (self._directory / "log").open("wb") as log:
+        with (self._directory / "log").open("ab") as log:
+            self._log_before = len(self.log)
             self._process = subprocess.Popen(
-                command,
+                self._command(),
                 env=environment,
                 cwd=self._directory,
                 stdin=subprocess.DEVNULL,
@@ -266,8 +276,12 @@ class Worker:
                 raise WorkerError(f"wrangler dev did not get ready:\n{self.log}")
             time.sleep(0.05)
 
+    def _command(self) -> list[str]:
+        command = [str(PROGRAMS / "wrangler"), "dev", "--ip", HOST]
+        return [*command, "--port", str(self.port), "--inspector-port", "0"]
+
     def _answers(self) -> bool:
-        ready = READY.search(self.log)
+        ready = READY.search(self.log, self._log_before)
         if ready is None:
             return False
         self.port = int(ready[1])
@@ -288,7 +302,7 @@ class Worker:
         process, self._process = self._process, None
         if process:
             _end_group(process)
-        log = self.log if process else ""
+        log = self.log if (self._directory / "log").is_file() else ""
         shutil.rmtree(self._directory, ignore_errors=True)
         return log
 
