@@ -64,7 +64,6 @@ class FirehoseProxy:
 
     def __init__(self, aws: LocalAws, seed: str) -> None:
         key = aws.environment()
-        self.seed = seed
         self.plan: Plan = healthy
         self.port = 0
         self._aws = aws
@@ -152,7 +151,9 @@ class FirehoseProxy:
             self._count(type(behaviour).__name__)
         return self._behave(behaviour, call, put)
 
-    def _behave(self, behaviour: Behaviour | AnswerLate, call: Call, put: Put) -> Answer | None:
+    def _behave(
+        self, behaviour: Behaviour | AnswerLate, call: Call, put: Put
+    ) -> Answer | None:
         if isinstance(behaviour, Accept):
             return self._tell(put.records, self._forward(call, put.records))
         if isinstance(behaviour, Refuse):
@@ -235,7 +236,9 @@ class FirehoseProxy:
         }
         return self._send(headers, call.body)
 
-    def _signed(self, stream: str, records: list[bytes]) -> tuple[dict[str, str], bytes]:
+    def _signed(
+        self, stream: str, records: list[bytes]
+    ) -> tuple[dict[str, str], bytes]:
         """The headers and the body of a call of our own."""
         data = [{"Data": base64.b64encode(record).decode()} for record in records]
         body = json.dumps({"DeliveryStreamName": stream, "Records": data}).encode()
@@ -251,7 +254,9 @@ class FirehoseProxy:
             HOST, self._aws.port, timeout=UPSTREAM_SECONDS
         )
         try:
-            connection.putrequest("POST", "/", skip_host=True, skip_accept_encoding=True)
+            connection.putrequest(
+                "POST", "/", skip_host=True, skip_accept_encoding=True
+            )
             for name, value in headers.items():
                 connection.putheader(name, value)
             connection.putheader("content-length", str(len(body)))

@@ -141,7 +141,9 @@ class Load:
             due = self.started + self.seconds * sent / self._events
             if self._stop.wait(max(0.0, due - time.monotonic())):
                 break
-            batch = _batch(chance, min(self._events - sent, chance.randint(*EVENTS_OF_A_BATCH)))
+            batch = _batch(
+                chance, min(self._events - sent, chance.randint(*EVENTS_OF_A_BATCH))
+            )
             self._deliver(connection, batch, chance)
             if chance.random() < REPEATED_SHARE:
                 self.ledger.count("repeated", len(batch.ids))
@@ -150,7 +152,9 @@ class Load:
             sent += len(batch.ids)
         connection.close()
 
-    def _deliver(self, connection: _Connection, batch: Batch, chance: random.Random) -> None:
+    def _deliver(
+        self, connection: _Connection, batch: Batch, chance: random.Random
+    ) -> None:
         """Sends a batch until it is acknowledged."""
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while True:
@@ -244,7 +248,10 @@ def _beacon(chance: random.Random) -> dict[str, Any]:
         "level": chance.choice(LEVELS),
         "url": f"https://shop.example/p/{chance.randrange(1_000)}?utm_source=news",
         "title": "A product",
-        "props": {"position": chance.randrange(100), "note": "x" * chance.randrange(80)},
+        "props": {
+            "position": chance.randrange(100),
+            "note": "x" * chance.randrange(80),
+        },
     }
     if chance.random() < 0.95:
         beacon["device_id"] = f"device-{chance.randrange(DEVICES)}"

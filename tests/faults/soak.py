@@ -30,6 +30,7 @@ from local import LocalAws  # noqa: E402
 from scenarios import SCENARIOS, Scenario, Scene  # noqa: E402
 from worker import Worker  # noqa: E402
 
+NO_FAULTS = ("calls", "records forwarded", "untold")
 DRAIN_SECONDS = 300
 # Small, so that a call has many records, some of which are refused; the local AWS makes an
 # object of each, so not one event a record.
@@ -66,6 +67,13 @@ class Result:
     drained_seconds: float = 0.0
 
     @property
+    def troubles(self) -> int:
+        """How often something went wrong: faults given, answers lost, objects evicted."""
+        faults = self.faults.total() - sum(self.faults[what] for what in NO_FAULTS)
+        ledger = self.ledger.counts
+        return faults + ledger["answers lost"] + ledger["evicted"] + ledger["503"]
+
+    @property
     def complaints(self) -> list[str]:
         """What is wrong, a sentence each; none where every promise was kept."""
         wrong = list(dict.fromkeys(self.ledger.complaints))[:10]
@@ -90,7 +98,7 @@ class Soak:
         self._data = Bucket(aws, "data")
         self._failed = Bucket(aws, "failed")
 
-    def run(self, scenario: Scenario) -> Result:
+    def run(self, scenario: Scenario, events: int | None = None) -> Result:
         """Runs a scenario with a worker and a proxy of its own."""
         setting = self._setting
         started = time.monotonic()
@@ -99,12 +107,12 @@ class Soak:
         with FirehoseProxy(self._aws, seed) as proxy:
             with scenario.worker(proxy.environment(), settings) as worker:
                 proxy.plan = scenario.plan
-                load = Load(lambda: worker.port, seed, setting.events, setting.seconds)
+                load = Load(
+                    lambda: worker.port, seed, events or setting.events, setting.seconds
+                )
                 result = Result(scenario.name, setting.seed, load.ledger, Counter())
                 with load:
-                    scenario.trouble(
-                        Scene(load, proxy, worker, setting.outage_seconds)
-                    )
+                    scenario.trouble(Scene(load, proxy, worker, setting.outage_seconds))
                     while load.running:
                         spilled = _spill(worker, setting.delivery)["records"]
                         result.most_spilled = max(result.most_spilled, spilled)
@@ -171,7 +179,7 @@ COLUMNS = (
     ("answered dup", 13),
     ("503s", 6),
     ("spilled", 8),
-    ("faults", 7),
+    ("troubles", 9),
     ("s", 6),
     ("drain s", 8),
 )
@@ -179,9 +187,7 @@ COLUMNS = (
 
 def row(result: Result) -> list[str | int]:
     """A scenario's row of the table."""
-    ledger, faults = result.ledger, result.faults
-    done = ("calls", "records forwarded", "untold")
-    given = sum(number for what, number in faults.items() if what not in done)
+    ledger = result.ledger
     return [
         result.name,
         len(ledger.promised),
@@ -193,7 +199,7 @@ def row(result: Result) -> list[str | int]:
         ledger.counts["duplicate"],
         ledger.counts["503"],
         result.most_spilled,
-        given,
+        result.troubles,
         round(result.seconds),
         round(result.drained_seconds),
     ]
@@ -216,7 +222,9 @@ def main() -> int:
     """The command; 1 where a promise was broken."""
     parser = argparse.ArgumentParser(description="Shows that nothing is lost.")
     parser.add_argument("--events", type=int, default=22_000, help="of each scenario")
-    parser.add_argument("--seconds", type=float, default=30, help="of each load, at least")
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="of each load, at least"
+    )
     parser.add_argument("--outage", type=float, default=60, help="seconds")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--delivery", choices=("sharded", "direct"), default="sharded")
