@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import re
 from pathlib import Path
 
@@ -19,7 +18,7 @@ class EvictableWorker(Worker):
     """The same worker, served by wrangler's own modules."""
 
     def evict(self) -> int:
-        """Takes every object out of memory, once it answers nobody; says how many."""
+        """Takes every object out of memory, once it waits for nothing; says how many."""
         control = CONTROL.search(self.log)
         assert control, "the harness has no control port"
         connection = http.client.HTTPConnection(
@@ -32,7 +31,7 @@ class EvictableWorker(Worker):
         finally:
             connection.close()
         assert response.status == 200, body.decode(errors="replace")
-        return len(json.loads(body))
+        return int(body)
 
     def _command(self) -> list[str]:
         return [str(PROGRAMS / "node"), str(HARNESS), "wrangler.json", CLASS]

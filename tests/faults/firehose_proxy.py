@@ -15,13 +15,9 @@ told from a fault of the worker.
 
 from __future__ import annotations
 
-import base64
-import http.client
 import json
 import random
 import re
-import select
-import socket
 import threading
 import time
 from collections import Counter
@@ -29,27 +25,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
 from aws_call import AwsError, Call
 from behaviours import Accept, Behaviour, Cut, Effect, Fail, Hang, NotJson, Refuse
 from fault_plans import AnswerLate, Plan, healthy
+from listener import Listener, hung_up, tell
 from local import HOST, LocalAws
-from peer_server import Answer, Server
-from put_calls import CONTENT_TYPE, FIREHOSE, Put, put_of
-from sigv4_verifier import SignatureError, verify
+from peer_server import Answer
+from put_calls import FIREHOSE, Put, put_of
+from sigv4_verifier import SignatureError
+from upstream import Upstream
 
-UPSTREAM_SECONDS = 60
-# Hops end at a proxy: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
-HOP_HEADERS = ("connection", "keep-alive", "content-length")
 EVENT_ID = re.compile(rb'"event_id":"([0-9a-f-]{36})"')
 
 
 @dataclass
 class Passages:
-    """How often an event went through, and how often its sender was not told so."""
+    """How often an event went through, and how often its sender did not hear of it."""
 
     forwarded: int = 0
     untold: int = 0
@@ -63,19 +54,16 @@ class FirehoseProxy:
     """
 
     def __init__(self, aws: LocalAws, seed: str) -> None:
-        key = aws.environment()
         self.plan: Plan = healthy
         self.port = 0
         self._aws = aws
-        self._credentials = Credentials(
-            key["AWS_ACCESS_KEY_ID"], key["AWS_SECRET_ACCESS_KEY"]
-        )
+        self._upstream = Upstream(aws, self._count)
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._passages: dict[str, Passages] = {}
         self._under_way = 0
-        self._server: _Port | None = None
+        self._server: Listener | None = None
 
     def __enter__(self) -> FirehoseProxy:
         self.start()
@@ -87,7 +75,7 @@ class FirehoseProxy:
     def start(self) -> None:
         """Serves; after a stop on the same port."""
         if self._server is None:
-            self._server = _Port(self.port, self._answer)
+            self._server = Listener(self.port, self._answer, self._unheard)
             self.port = self._server.server_port
             threading.Thread(
                 target=self._server.serve_forever, args=(0.02,), daemon=True
@@ -143,7 +131,7 @@ class FirehoseProxy:
                 self._under_way -= 1
 
     def _handle(self, call: Call) -> Answer | None:
-        verify(call, self._credentials, self._aws.region, FIREHOSE.name)
+        self._upstream.verify(call)
         put = put_of(call)
         with self._lock:
             behaviour = self.plan(self._chance, len(put.records))
@@ -155,7 +143,7 @@ class FirehoseProxy:
         self, behaviour: Behaviour | AnswerLate, call: Call, put: Put
     ) -> Answer | None:
         if isinstance(behaviour, Accept):
-            return self._tell(put.records, self._forward(call, put.records))
+            return self._tell(put.records, self._upstream.forward(call))
         if isinstance(behaviour, Refuse):
             return self._forward_others(behaviour, put)
         if isinstance(behaviour, Fail):
@@ -163,15 +151,15 @@ class FirehoseProxy:
                 behaviour.type, behaviour.message, behaviour.status, behaviour.headers
             )
         if isinstance(behaviour, Hang):
-            self._sleep(behaviour.seconds)
+            time.sleep(behaviour.seconds)
             return self._behave(behaviour.then, call, put)
         if isinstance(behaviour, AnswerLate):
-            answer = self._forward(call, put.records)
-            self._sleep(behaviour.seconds)
+            answer = self._upstream.forward(call)
+            time.sleep(behaviour.seconds)
             return self._tell(put.records, answer)
 
         if behaviour.effect is Effect.DONE:
-            self._forward(call, put.records)
+            self._upstream.forward(call)
             self._pass(put.records, untold=True)
         if isinstance(behaviour, Cut):
             return None
@@ -192,7 +180,7 @@ class FirehoseProxy:
         self._count("records refused", len(put.records) - len(others))
         told: list[dict[str, Any]] = []
         if others:
-            answer = self._send(*self._signed(put.stream, others))
+            answer = self._upstream.put(put.stream, others)
             if answer is None or answer.status != 200:
                 return self._tell(others, answer)
             told = json.loads(answer.body)["RequestResponses"]
@@ -206,95 +194,22 @@ class FirehoseProxy:
         return self._tell(others, Answer(200, body))
 
     def _tell(self, records: list[bytes], answer: Answer | None) -> Answer | None:
-        """Gives the answer, and notes whether the caller is still there to hear it."""
+        """Gives the answer, and notes whether who called is there to hear it."""
         if answer is None or answer.status == 200:
-            self._pass(records, untold=answer is None or self._hung_up())
+            self._pass(records, untold=answer is None or hung_up())
         return answer
 
     def _pass(self, records: list[bytes], untold: bool) -> None:
         ids = [id.decode() for record in records for id in EVENT_ID.findall(record)]
+        tell([] if untold else ids)
         with self._lock:
             self._counts["records forwarded"] += len(records)
-            self._counts["untold"] += len(records) if untold else 0
             for id in ids:
                 passages = self._passages.setdefault(id, Passages())
                 passages.forwarded += 1
                 passages.untold += untold
 
-    def _sleep(self, seconds: float) -> None:
-        """Sleeps; an outage does not wake it, since the effect would come all the same."""
-        time.sleep(seconds)
-
-    def _hung_up(self) -> bool:
-        server = self._server
-        return server is None or server.stopping.is_set() or _hung_up(_thread.socket)
-
-    def _forward(self, call: Call, records: list[bytes]) -> Answer | None:
-        """Sends a call as it came, its `Host` included, since that is signed."""
-        headers = {
-            name: value for name, value in call.headers if name not in HOP_HEADERS
-        }
-        return self._send(headers, call.body)
-
-    def _signed(
-        self, stream: str, records: list[bytes]
-    ) -> tuple[dict[str, str], bytes]:
-        """The headers and the body of a call of our own."""
-        data = [{"Data": base64.b64encode(record).decode()} for record in records]
-        body = json.dumps({"DeliveryStreamName": stream, "Records": data}).encode()
-        headers = {"content-type": CONTENT_TYPE, "x-amz-target": FIREHOSE.target}
-        request = AWSRequest("POST", self._aws.endpoint + "/", headers, body)
-        SigV4Auth(self._credentials, FIREHOSE.name, self._aws.region).add_auth(request)
-        signed = {name.lower(): value for name, value in request.headers.items()}
-        return {"host": f"{HOST}:{self._aws.port}", **signed}, body
-
-    def _send(self, headers: dict[str, str], body: bytes) -> Answer | None:
-        """Sends a call to the local AWS; None where it did not answer."""
-        connection = http.client.HTTPConnection(
-            HOST, self._aws.port, timeout=UPSTREAM_SECONDS
-        )
-        try:
-            connection.putrequest(
-                "POST", "/", skip_host=True, skip_accept_encoding=True
-            )
-            for name, value in headers.items():
-                connection.putheader(name, value)
-            connection.putheader("content-length", str(len(body)))
-            connection.endheaders(body)
-            response = connection.getresponse()
-            answer = Answer(response.status, response.read())
-        except (OSError, http.client.HTTPException):
-            self._count("local AWS silent")
-            return None
-        finally:
-            connection.close()
-        if answer.status != 200:
-            self._count(f"local AWS {answer.status}")
-        return answer
-
-
-class _Thread(threading.local):
-    """The connection that a thread serves."""
-
-    socket: socket.socket
-
-
-_thread = _Thread()
-
-
-class _Port(Server):
-    """The port, which tells each call's thread its connection."""
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        _thread.socket = request
-        super().process_request_thread(request, client_address)
-
-
-def _hung_up(connection: socket.socket) -> bool:
-    """Whether the other side has closed a connection."""
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    try:
-        return bool(poll.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
-    except OSError:
-        return True
+    def _unheard(self, ids: list[str]) -> None:
+        with self._lock:
+            for id in ids:
+                self._passages[id].untold += 1

@@ -16,14 +16,22 @@ const dev = { server: { hostname: HOST, port: 0 }, inspector: false, watch: fals
 await environment.config.set({ config, dev: { ...dev, persist: "state" } }, true);
 await environment.proxy.ready.promise;
 
-// POST evicts every object that has stored something, once it answers nobody.
+// POST evicts every object that is in memory, once it answers nobody and waits for nothing.
 const control = createServer(async (request, response) => {
+  const miniflare = environment.runtimes[0].mf;
+  const script = environment.config.latestConfig.name;
+  const evict = (id) =>
+    miniflare.unsafeEvictDurableObject(script, className, { id }).then(
+      () => 1,
+      (error) => {
+        if (String(error).includes("not currently running")) return 0;
+        throw error;
+      },
+    );
   try {
-    const miniflare = environment.runtimes[0].mf;
-    const script = environment.config.latestConfig.name;
     const ids = await miniflare.listDurableObjectIds(className, script);
-    for (const id of ids) await miniflare.unsafeEvictDurableObject(script, className, { id });
-    response.end(JSON.stringify(ids));
+    const evicted = await Promise.all(ids.map(evict));
+    response.end(JSON.stringify(evicted.reduce((sum, each) => sum + each, 0)));
   } catch (error) {
     response.writeHead(500).end(String(error.stack));
   }

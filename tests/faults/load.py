@@ -12,8 +12,9 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,8 @@ LEVELS = ("low", "mid", "high")
 INVALID_SHARE = 0.03
 # Batches that are sent again although they were acknowledged, as by a client whose
 # storage forgot it.
-REPEATED_SHARE = 0.02
+REPEATED_SHARE = 0.1
+ASKING = "?verdicts=1"
 ASKING_SHARE = 0.3
 MAX_WAIT_SECONDS = 2.0
 GIVE_UP_SECONDS = 240
@@ -56,6 +58,8 @@ class Ledger:
         with self.lock:
             for id, outcome in zip(ids, outcomes, strict=True):
                 self.counts[outcome] += 1
+                if self.promised.get(id) == outcome == "accepted":
+                    self.counts["taken twice"] += 1
                 if outcome == "duplicate":
                     self.promised.setdefault(id, "accepted")
                 else:
@@ -79,7 +83,7 @@ class Batch:
 class Load:
     """Clients that send `events` events over about `seconds`; a context manager.
 
-    `port` tells where the worker listens now.
+    `port` tells where the worker listens now; `ledger` is where all is noted.
     """
 
     def __init__(
@@ -88,13 +92,17 @@ class Load:
         seed: str,
         events: int,
         seconds: float,
+        ledger: Ledger,
         clients: int = 16,
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = ledger
         self.seconds = seconds
         self._port = port
         self._events = -(-events // clients)
         self._stop = threading.Event()
+        self._may_send = threading.Event()
+        self._may_send.set()
+        self._under_way = 0
         self._clients = [
             threading.Thread(
                 target=self._run, args=(random.Random(f"{seed}-{n}"),), daemon=True
@@ -110,12 +118,19 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        self._may_send.set()
         self.wait()
 
-    @property
-    def running(self) -> bool:
-        """Whether some client has not sent all of its events."""
-        return any(client.is_alive() for client in self._clients)
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is under way: who waits for an answer gets it, and sends nothing new."""
+        self._may_send.clear()
+        try:
+            while self._under_way:
+                time.sleep(0.05)
+            yield
+        finally:
+            self._may_send.set()
 
     def wait_until(self, share: float) -> None:
         """Waits until this share of its time is over."""
@@ -148,7 +163,8 @@ class Load:
             if chance.random() < REPEATED_SHARE:
                 self.ledger.count("repeated", len(batch.ids))
                 self._sent_again(batch)
-                self._deliver(connection, batch, chance)
+                again = replace(batch, query=ASKING)
+                self._deliver(connection, again, chance)
             sent += len(batch.ids)
         connection.close()
 
@@ -158,7 +174,12 @@ class Load:
         """Sends a batch until it is acknowledged."""
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while True:
+            self._may_send.wait()
+            with self.ledger.lock:
+                self._under_way += 1
             answer = connection.post(batch)
+            with self.ledger.lock:
+                self._under_way -= 1
             if answer is None:
                 self.ledger.count("answers lost")
                 wait = 0.2
@@ -236,7 +257,7 @@ def _batch(chance: random.Random, events: int) -> Batch:
     return Batch(
         [beacon["id"] for beacon in beacons],
         json.dumps(beacons).encode(),
-        "?verdicts=1" if chance.random() < ASKING_SHARE else "",
+        ASKING if chance.random() < ASKING_SHARE else "",
     )
 
 

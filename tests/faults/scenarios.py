@@ -22,6 +22,12 @@ from firehose_proxy import FirehoseProxy
 from load import Load
 from worker import Worker
 
+# Of an outage, until the spill holds something.
+FILLING_SECONDS = 2
+# An object is evicted when it was idle for a minute or more, and so long after it has
+# written down what it remembers, which it does a second after the last request.
+QUIET_SECONDS = 2
+
 
 @dataclass
 class Scene:
@@ -32,6 +38,24 @@ class Scene:
     worker: Worker
     outage_seconds: float
 
+    def close_port(self) -> None:
+        """Nobody listens where the Firehose was."""
+        self.load.ledger.count("troubles")
+        self.proxy.stop()
+
+    def kill(self) -> None:
+        """Everything that runs is killed, and started on the same storage."""
+        self.load.ledger.count("troubles")
+        self.worker.kill()
+        self.worker.restart()
+
+    def evict(self) -> None:
+        """Every object is taken out of memory, between two requests."""
+        assert isinstance(self.worker, EvictableWorker)
+        with self.load.paused():
+            time.sleep(QUIET_SECONDS)
+            self.load.ledger.count("troubles", self.worker.evict())
+
 
 def calm(scene: Scene) -> None:
     """No more trouble than the plan makes."""
@@ -40,7 +64,7 @@ def calm(scene: Scene) -> None:
 def close_port(scene: Scene) -> None:
     """The port of the Firehose is closed for a while."""
     scene.load.wait_until(0.2)
-    scene.proxy.stop()
+    scene.close_port()
     time.sleep(scene.outage_seconds)
     scene.proxy.start()
 
@@ -54,36 +78,27 @@ def expire(scene: Scene) -> None:
 
 
 def kill(scene: Scene) -> None:
-    """Everything that runs is killed, twice, and started on the same storage.
-
-    The second time there is an outage, so that what is in the spill outlives it too.
-    """
+    """It is killed under load, and once more in an outage, which its spill has to outlive."""
     scene.load.wait_until(0.3)
-    scene.worker.kill()
-    scene.worker.restart()
+    scene.kill()
     scene.load.wait_until(0.6)
-    scene.proxy.stop()
-    time.sleep(3)
-    scene.worker.kill()
-    scene.worker.restart()
+    scene.close_port()
+    time.sleep(FILLING_SECONDS)
+    scene.kill()
     scene.proxy.start()
 
 
 def evict(scene: Scene) -> None:
-    """Every object is taken out of memory several times, and once while its spill is full."""
-    worker = scene.worker
-    assert isinstance(worker, EvictableWorker)
-    evicted = 0
-    for share in (0.2, 0.4, 0.6):
-        scene.load.wait_until(share)
-        evicted += worker.evict()
-    scene.proxy.stop()
-    time.sleep(3)
-    evicted += worker.evict()
+    """Objects lose their memory, the second time in an outage, with their spill full."""
+    scene.load.wait_until(0.2)
+    scene.evict()
+    scene.load.wait_until(0.4)
+    scene.close_port()
+    time.sleep(FILLING_SECONDS)
+    scene.evict()
     scene.proxy.start()
-    scene.load.wait_until(0.9)
-    evicted += worker.evict()
-    scene.load.ledger.count("evicted", evicted)
+    scene.load.wait_until(0.8)
+    scene.evict()
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,17 @@ Prints a table; ends with 1 when an event was lost, or some other promise was br
 from __future__ import annotations
 
 import argparse
+import http.client
 import random
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +28,14 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "worker"), str(ROOT / "scripts" / "aws")]
 
 from buckets import Bucket, Copies  # noqa: E402
+from fault_plans import healthy  # noqa: E402
 from firehose_proxy import FirehoseProxy  # noqa: E402
-from load import Ledger, Load  # noqa: E402
+from load import Load  # noqa: E402
 from local import LocalAws  # noqa: E402
-from scenarios import SCENARIOS, Scenario, Scene  # noqa: E402
+from report import Result, heading, row  # noqa: E402
+from scenarios import SCENARIOS, Scenario, Scene, kill  # noqa: E402
 from worker import Worker  # noqa: E402
 
-NO_FAULTS = ("calls", "records forwarded", "untold")
 DRAIN_SECONDS = 300
 # Small, so that a call has many records, some of which are refused; the local AWS makes an
 # object of each, so not one event a record.
@@ -47,46 +52,10 @@ class Setting:
     seconds: float
     """That the load of each scenario takes at least."""
     outage_seconds: float
+    aftermath_seconds: float
+    """That the faults go on when the load is over; then the Firehose is healthy."""
     seed: int
     delivery: str = "sharded"
-
-
-@dataclass
-class Result:
-    """What came of a scenario."""
-
-    name: str
-    seed: int
-    ledger: Ledger
-    faults: Counter[str]
-    lost: list[str] = field(default_factory=list)
-    duplicates: Counter[str] = field(default_factory=Counter)
-    """Events that lie in S3 more than once, by what explains it."""
-    most_spilled: int = 0
-    seconds: float = 0.0
-    drained_seconds: float = 0.0
-
-    @property
-    def troubles(self) -> int:
-        """How often something went wrong: faults given, answers lost, objects evicted."""
-        faults = self.faults.total() - sum(self.faults[what] for what in NO_FAULTS)
-        ledger = self.ledger.counts
-        return faults + ledger["answers lost"] + ledger["evicted"] + ledger["503"]
-
-    @property
-    def complaints(self) -> list[str]:
-        """What is wrong, a sentence each; none where every promise was kept."""
-        wrong = list(dict.fromkeys(self.ledger.complaints))[:10]
-        if self.lost:
-            wrong.append(f"{len(self.lost)} events lost, such as {self.lost[:3]}")
-        for number, what in (
-            (self.ledger.counts["given up"], "events were never taken"),
-            (self.duplicates["unexplained"], "duplicates can't be explained"),
-            (self.faults["wrong signatures"], "calls were signed wrongly"),
-        ):
-            if number:
-                wrong.append(f"{number} {what}")
-        return wrong
 
 
 class Soak:
@@ -97,50 +66,96 @@ class Soak:
         self._setting = setting
         self._data = Bucket(aws, "data")
         self._failed = Bucket(aws, "failed")
+        self._lock = threading.Lock()
+
+    def run_all(self, scenarios: Sequence[Scenario], at_once: int) -> Iterator[Result]:
+        """Runs scenarios, several at once, since most of their time is waiting."""
+        with ThreadPoolExecutor(at_once) as pool:
+            yield from pool.map(self.run, scenarios)
 
     def run(self, scenario: Scenario, events: int | None = None) -> Result:
         """Runs a scenario with a worker and a proxy of its own."""
         setting = self._setting
-        started = time.monotonic()
         seed = f"{setting.seed} {scenario.name}"
-        settings = {"delivery": setting.delivery, "pack_bytes": PACK_BYTES}
         with FirehoseProxy(self._aws, seed) as proxy:
-            with scenario.worker(proxy.environment(), settings) as worker:
-                proxy.plan = scenario.plan
-                load = Load(
-                    lambda: worker.port, seed, events or setting.events, setting.seconds
-                )
-                result = Result(scenario.name, setting.seed, load.ledger, Counter())
-                with load:
-                    scenario.trouble(Scene(load, proxy, worker, setting.outage_seconds))
-                    while load.running:
-                        spilled = _spill(worker, setting.delivery)["records"]
-                        result.most_spilled = max(result.most_spilled, spilled)
-                        time.sleep(SAMPLE_SECONDS)
-                result.seconds = time.monotonic() - started
-                self._drain(worker, proxy)
-                result.drained_seconds = time.monotonic() - started - result.seconds
-        result.faults = proxy.counts
-        self._judge(result, proxy, scenario)
+            proxy.plan = scenario.plan
+            result = Result(scenario.name, setting.seed)
+            try:
+                self._play(scenario, proxy, result, seed, events or setting.events)
+            except Exception as error:
+                result.ledger.complain(f"{type(error).__name__}: {error}")
+                return result
+            result.faults = proxy.counts
+            self._judge(result, proxy, scenario)
         return result
+
+    def _play(
+        self,
+        scenario: Scenario,
+        proxy: FirehoseProxy,
+        result: Result,
+        seed: str,
+        events: int,
+    ) -> None:
+        """Sends the events, makes the trouble, and waits until the spill is empty."""
+        setting = self._setting
+        settings = {"delivery": setting.delivery, "pack_bytes": PACK_BYTES}
+        started = time.monotonic()
+        with scenario.worker(proxy.environment(), settings) as worker:
+            load = Load(
+                lambda: worker.port, seed, events, setting.seconds, result.ledger
+            )
+            with load, self._sampled(worker, result):
+                scenario.trouble(Scene(load, proxy, worker, setting.outage_seconds))
+                load.wait()
+            result.seconds = time.monotonic() - started
+            self._drain(worker, proxy)
+            result.drained_seconds = time.monotonic() - started - result.seconds
+
+    @contextmanager
+    def _sampled(self, worker: Worker, result: Result) -> Iterator[None]:
+        """Looks at the spill now and then; a worker that is dead has nothing to tell."""
+        over = threading.Event()
+
+        def sample() -> None:
+            while not over.wait(SAMPLE_SECONDS):
+                try:
+                    spilled = _spill(worker, self._setting.delivery)["records"]
+                except (OSError, http.client.HTTPException):
+                    continue
+                result.most_spilled = max(result.most_spilled, spilled)
+
+        sampling = threading.Thread(target=sample, daemon=True)
+        sampling.start()
+        try:
+            yield
+        finally:
+            over.set()
+            sampling.join()
 
     def _drain(self, worker: Worker, proxy: FirehoseProxy) -> None:
         """Waits until the spill is empty, as the worker tells itself."""
-        deadline = time.monotonic() + DRAIN_SECONDS
+        started = time.monotonic()
         while (spill := _spill(worker, self._setting.delivery))["records"]:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"the spill is not empty after all: {spill}")
+            seconds = time.monotonic() - started
+            assert seconds < DRAIN_SECONDS, f"the spill is not empty after all: {spill}"
+            if seconds > self._setting.aftermath_seconds:
+                proxy.plan = healthy
             time.sleep(SAMPLE_SECONDS)
         proxy.wait_until_idle(DRAIN_SECONDS)
 
     def _judge(self, result: Result, proxy: FirehoseProxy, scenario: Scenario) -> None:
-        places = {"accepted": self._data.copies(), "failed": self._failed.copies()}
+        with self._lock:
+            places = {"accepted": self._data.copies(), "failed": self._failed.copies()}
         for id, outcome in result.ledger.promised.items():
             copies = places.get(outcome, {}).get(id, Copies())
             if not copies.number:
                 result.lost.append(id)
             elif copies.number > 1:
                 result.duplicates[self._cause(id, copies, result, proxy, scenario)] += 1
+        twice = result.ledger.counts["taken twice"]
+        if twice and not self._forgets(scenario):
+            result.ledger.complain(f"{twice} events were accepted twice")
 
     def _cause(
         self,
@@ -155,63 +170,27 @@ class Soak:
             return "fault"
         if copies.direct:
             return "fallback"
-        forgets = self._setting.delivery == "direct" or scenario.name == "killed"
-        if id in result.ledger.sent_again and forgets:
+        # Failed events have no device, and so nothing remembers them.
+        forgotten = self._forgets(scenario) or result.ledger.promised[id] == "failed"
+        if id in result.ledger.sent_again and forgotten:
             return "sent again"
         return "unexplained"
 
+    def _forgets(self, scenario: Scenario) -> bool:
+        """Whether the worker may have forgotten which events it has seen."""
+        return self._setting.delivery == "direct" or scenario.trouble is kill
+
 
 def _spill(worker: Worker, delivery: str) -> dict[str, Any]:
-    """What `/readyz` tells of the spill, which `direct` has none of."""
+    """What `/readyz` tells of the spill, which `direct` has none of.
+
+    A shard that doesn't answer may have one.
+    """
     if delivery == "direct":
         return {"records": 0}
-    return worker.get("/readyz").json()["spill"]
-
-
-COLUMNS = (
-    ("scenario", 20),
-    ("acked", 8),
-    ("lost", 5),
-    ("dup:fault", 10),
-    ("fallback", 9),
-    ("again", 6),
-    ("unexpl.", 8),
-    ("answered dup", 13),
-    ("503s", 6),
-    ("spilled", 8),
-    ("troubles", 9),
-    ("s", 6),
-    ("drain s", 8),
-)
-
-
-def row(result: Result) -> list[str | int]:
-    """A scenario's row of the table."""
-    ledger = result.ledger
-    return [
-        result.name,
-        len(ledger.promised),
-        len(result.lost),
-        *(
-            result.duplicates[cause]
-            for cause in ("fault", "fallback", "sent again", "unexplained")
-        ),
-        ledger.counts["duplicate"],
-        ledger.counts["503"],
-        result.most_spilled,
-        result.troubles,
-        round(result.seconds),
-        round(result.drained_seconds),
-    ]
-
-
-def line(cells: list[str | int]) -> str:
-    """A line of the table."""
-    (_, first), *rest = COLUMNS
-    numbers = (
-        f"{cell:>{width}}" for cell, (_, width) in zip(cells[1:], rest, strict=True)
-    )
-    return f"{cells[0]:<{first}}" + "".join(numbers)
+    told = worker.get("/readyz").json()
+    silent = [shard for shard in told["shards"] if "problem" in shard]
+    return {**told["spill"], "records": told["spill"]["records"] + len(silent)}
 
 
 def _interrupt(signum: int, frame: object) -> None:
@@ -226,6 +205,8 @@ def main() -> int:
         "--seconds", type=float, default=30, help="of each load, at least"
     )
     parser.add_argument("--outage", type=float, default=60, help="seconds")
+    parser.add_argument("--aftermath", type=float, default=60, help="seconds")
+    parser.add_argument("--at-once", type=int, default=3, help="scenarios")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--delivery", choices=("sharded", "direct"), default="sharded")
     parser.add_argument("--only", action="append", help="a scenario's name")
@@ -233,19 +214,25 @@ def main() -> int:
     # What was started is ended on the way out.
     signal.signal(signal.SIGTERM, _interrupt)
     chosen = [each for each in SCENARIOS if not told.only or each.name in told.only]
-    setting = Setting(told.events, told.seconds, told.outage, told.seed, told.delivery)
+    setting = Setting(
+        told.events,
+        told.seconds,
+        told.outage,
+        told.aftermath,
+        told.seed,
+        told.delivery,
+    )
     print(f"seed {setting.seed}, delivery {setting.delivery}", flush=True)
-    print(line([name for name, _ in COLUMNS]), flush=True)
+    print(heading(), flush=True)
     results = []
     with tempfile.TemporaryDirectory(prefix="headwater-soak-") as directory:
         aws = LocalAws(Path(directory))
         aws.start()
         try:
-            soak = Soak(aws, setting)
-            for scenario in chosen:
-                results.append(soak.run(scenario))
-                print(line(row(results[-1])), flush=True)
-                for complaint in results[-1].complaints:
+            for result in Soak(aws, setting).run_all(chosen, told.at_once):
+                results.append(result)
+                print(row(result), flush=True)
+                for complaint in result.complaints:
                     print(f"  {complaint}", flush=True)
         finally:
             aws.stop()
