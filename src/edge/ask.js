@@ -15,6 +15,8 @@
 export async function ask(namespace, name, locationHint, path, body, milliseconds) {
   const stub = namespace.get(namespace.idFromName(name), locationHint ? { locationHint } : undefined);
   const signal = AbortSignal.timeout(milliseconds);
-  const response = await stub.fetch("https://shard" + path, { method: "POST", body, signal });
+  // An object's question waits for its writes, and Wasm's memory may grow and move meanwhile.
+  const init = { method: "POST", body: body.slice(), signal };
+  const response = await stub.fetch("https://shard" + path, init);
   return [response.status, new Uint8Array(await response.arrayBuffer())];
 }

@@ -15,7 +15,8 @@ export async function exchange(url, headers, body, milliseconds) {
   const response = await fetch(url, {
     method: "POST",
     headers: JSON.parse(headers),
-    body,
+    // An object's call waits for its writes, and Wasm's memory may grow and move meanwhile.
+    body: body.slice(),
     // Followed, a redirect would take signed records to another address.
     redirect: "manual",
     signal: AbortSignal.timeout(milliseconds),
