@@ -15,7 +15,8 @@
 export async function ask(namespace, name, locationHint, path, body, milliseconds) {
   const stub = namespace.get(namespace.idFromName(name), locationHint ? { locationHint } : undefined);
   const signal = AbortSignal.timeout(milliseconds);
-  // A copy, as in exchange.js: the memory behind the body may grow before it is read.
-  const response = await stub.fetch("https://shard" + path, { method: "POST", body: body.slice(), signal });
+  // An object's question waits for its writes, and Wasm's memory may grow and move meanwhile.
+  const init = { method: "POST", body: body.slice(), signal };
+  const response = await stub.fetch("https://shard" + path, init);
   return [response.status, new Uint8Array(await response.arrayBuffer())];
 }

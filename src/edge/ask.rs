@@ -1,5 +1,7 @@
 //! Asks shards, from the edge or from another shard.
 
+use std::fmt;
+
 use futures_util::future::join_all;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Promise, Reflect, Uint8Array};
@@ -45,6 +47,22 @@ impl Question {
     }
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum NoAnswer {
+    /// The shard can't do it now; says why.
+    Refused(String),
+    /// The shard can't be reached; says why.
+    Unreachable(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Refused(why) | Self::Unreachable(why)) = self;
+        formatter.write_str(why)
+    }
+}
+
 /// The answers of shards that are asked at once, in their order, each of them or why there is
 /// none.
 pub async fn shards(
@@ -53,7 +71,7 @@ pub async fn shards(
     milliseconds: u64,
     env: &Env,
     config: &Config,
-) -> Vec<Result<Vec<u8>, String>> {
+) -> Vec<Result<Vec<u8>, NoAnswer>> {
     join_all(asked.into_iter().map(async |(number, body)| {
         shard(number, question, &body, milliseconds, env, config).await
     }))
@@ -67,7 +85,7 @@ async fn shard(
     milliseconds: u64,
     env: &Env,
     config: &Config,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, NoAnswer> {
     let namespace = Reflect::get(env, &JsValue::from_str("SHARD")).unwrap_or(JsValue::UNDEFINED);
     let name = format!("shard-{number}");
     let hint = location_hint(&config.aws.region);
@@ -77,12 +95,12 @@ async fn shard(
     let body = answered.get(1).dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
     match answered.get(0).as_f64() {
         Some(200.0) => Ok(body),
-        _ => Err(String::from_utf8_lossy(&body).into_owned()),
+        _ => Err(NoAnswer::Refused(String::from_utf8_lossy(&body).into_owned())),
     }
 }
 
 /// What was thrown, in words.
-fn thrown(error: JsValue) -> String {
+fn thrown(error: JsValue) -> NoAnswer {
     let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
-    message.unwrap_or_else(|| "no answer in time".to_owned())
+    NoAnswer::Unreachable(message.unwrap_or_else(|| "no answer in time".to_owned()))
 }

@@ -9,25 +9,47 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use worker::{Delay, Env, console_error, console_log};
 
-use super::ask::{self, Question};
+use super::ask::{self, NoAnswer, Question};
 use super::environment::{now_ms, random};
 use super::transport;
 use crate::config::{Config, Sharding};
 use crate::outcome::{Answer, Refusal, Telling};
 use crate::pipeline::{Item, Plan, by_shard, by_stream};
 use crate::shard::parcel::{self, View};
+use crate::shard::placement::ShardNumber;
 use crate::sink::Stream;
 use crate::sink::answer::Reply;
 use crate::sink::delivery::{Delivery, Fate, Policy, Report, Step};
-use crate::sink::health::Health;
+use crate::sink::health::{Health, Milliseconds};
 use crate::sink::record::Record;
 
-/// How much longer than its own waits a shard may take before its records go directly.
-const SHARD_SLACK_MS: u64 = 1_000;
+/// How much longer than its batches a shard may take before its records go directly: it may have
+/// to ask another one.
+const SHARD_SLACK_MS: u64 = 3_000;
+
+/// How long a shard that could not be reached is not asked again, in milliseconds.
+const LEFT_ALONE_MS: u64 = 5_000;
 
 thread_local! {
     /// How each stream has been, for all requests of this isolate.
     static HEALTH: RefCell<HashMap<Stream, Rc<RefCell<Health>>>> = RefCell::default();
+
+    /// Until when a shard is not asked, for all requests of this isolate.
+    static LEFT_ALONE: RefCell<HashMap<ShardNumber, Milliseconds>> = RefCell::default();
+}
+
+/// Whether a shard could not be reached a moment ago. It is not asked again for a while, so that not
+/// every request waits for one that is lost.
+fn is_left_alone(number: ShardNumber) -> bool {
+    let until = LEFT_ALONE.with_borrow(|shards| shards.get(&number).copied().unwrap_or(0));
+    // Where the clock was set back, `until` lies further ahead than it ever did.
+    let left_ms = until.saturating_sub(now_ms());
+    0 < left_ms && left_ms <= LEFT_ALONE_MS
+}
+
+fn leave_alone(number: ShardNumber) {
+    let until = now_ms().saturating_add(LEFT_ALONE_MS);
+    LEFT_ALONE.with_borrow_mut(|shards| shards.insert(number, until));
 }
 
 /// The health of `stream`. It is borrowed only between awaits.
@@ -68,6 +90,11 @@ async fn in_shards<'a>(
     env: &Env,
 ) -> Result<Vec<Item<'a>>, Refusal> {
     let parcels = by_shard(items, sharding, u64::from_ne_bytes(random()));
+    let is_left_alone = |(number, _): &(ShardNumber, _)| is_left_alone(*number);
+    let (left_alone, parcels): (Vec<_>, Vec<_>) = parcels.into_iter().partition(is_left_alone);
+    let marked = |item: Item<'a>| Item { record: item.record.past_its_shard(), ..item };
+    let mut direct: Vec<Item<'a>> =
+        left_alone.into_iter().flat_map(|(_, items)| items).map(marked).collect();
     let parcel = |items: &[Item<'_>]| {
         parcel::encode(items.iter().map(|item| View {
             stream: item.stream,
@@ -81,16 +108,18 @@ async fn in_shards<'a>(
     let round_ms = config.policy.deadline_ms.saturating_add(sharding.linger_ms);
     let patience_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
     let answers = ask::shards(asked, Question::Parcel, patience_ms, env, config).await;
-    let mut direct = Vec::new();
     for ((number, items), answer) in parcels.into_iter().zip(answers) {
         let fates = answer.and_then(|bytes| {
-            parcel::decode_fates(&bytes, items.len()).map_err(|error| error.to_string())
+            parcel::decode_fates(&bytes, items.len())
+                .map_err(|error| NoAnswer::Refused(error.to_string()))
         });
         match fates {
             Ok(fates) => plan.settle_parcel(&items, fates)?,
             Err(why) => {
                 console_error!("delivery: shard {number} did not take a parcel: {why}");
-                let marked = |item: Item<'a>| Item { record: item.record.past_its_shard(), ..item };
+                if let NoAnswer::Unreachable(_) = why {
+                    leave_alone(number);
+                }
                 direct.extend(items.into_iter().map(marked));
             }
         }

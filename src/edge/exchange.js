@@ -12,16 +12,23 @@
  * @throws {DOMException} of name TimeoutError when the time is over
  */
 export async function exchange(url, headers, body, milliseconds) {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: JSON.parse(headers),
-    // A copy: the runtime reads it when what the object has written is durable, and a memory
-    // that has grown by then leaves nothing in what looked into it.
-    body: body.slice(),
-    // Followed, a redirect would take signed records to another address.
-    redirect: "manual",
-    signal: AbortSignal.timeout(milliseconds),
-  });
-  const answered = response.headers;
-  return [response.status, answered.get("x-amz-retry-after"), answered.get("retry-after"), await response.text()];
+  const controller = new AbortController();
+  const over = () => controller.abort(new DOMException("no answer in time", "TimeoutError"));
+  // AbortSignal.timeout runs on after the answer, and an object with a timer is not evicted.
+  const timer = setTimeout(over, milliseconds);
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: JSON.parse(headers),
+      // An object's call waits for its writes, and Wasm's memory may grow and move meanwhile.
+      body: body.slice(),
+      // Followed, a redirect would take signed records to another address.
+      redirect: "manual",
+      signal: controller.signal,
+    });
+    const answered = response.headers;
+    return [response.status, answered.get("x-amz-retry-after"), answered.get("retry-after"), await response.text()];
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use worker::{Env, Response};
 
-use super::ask::{self, Question};
+use super::ask::{self, NoAnswer, Question};
 use super::{deliver, environment, respond};
 use crate::config::Config;
 use crate::outcome::Refusal;
@@ -95,9 +95,9 @@ pub fn streams(config: &Config) -> Vec<StreamState> {
 }
 
 /// How a shard is, by what it answered.
-fn of_answer((number, answer): (usize, Result<Vec<u8>, String>)) -> Value {
+fn of_answer((number, answer): (usize, Result<Vec<u8>, NoAnswer>)) -> Value {
     match answer {
-        Err(why) => json!({ "shard": number, "problem": why }),
+        Err(why) => json!({ "shard": number, "problem": why.to_string() }),
         Ok(bytes) => {
             let mut state: Value = serde_json::from_slice(&bytes).unwrap_or_default();
             if let Some(state) = state.as_object_mut() {
@@ -127,7 +127,9 @@ pub async fn answer(env: &Env) -> worker::Result<Response> {
         let body = json!({ "ready": ready, "delivery": "direct", "streams": streams });
         return respond::json(if ready { 200 } else { 503 }, &body);
     };
-    let asked = (0..sharding.count).map(|number| (number, Vec::new())).collect();
+    // What is spilled stays where it is when there are fewer shards.
+    let count = sharding.count.max(sharding.former_count.unwrap_or(0));
+    let asked = (0..count).map(|number| (number, Vec::new())).collect();
     let answers = ask::shards(asked, Question::Status, PATIENCE_MS, env, &config).await;
     let shards: Vec<Value> = answers.into_iter().enumerate().map(of_answer).collect();
     let spills = || shards.iter().filter_map(|shard| shard.get("spill")?.as_array()).flatten();

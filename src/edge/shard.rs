@@ -67,6 +67,10 @@ struct Inner {
     shard: RefCell<Option<shard::Shard>>,
     batches: RefCell<HashMap<BatchId, Batch>>,
     checkpoint_is_due: Cell<bool>,
+    /// When the alarm was last set for.
+    wakes_at: Cell<Milliseconds>,
+    /// The batches that have lingered and wait for one of their stream to end.
+    turns: RefCell<Vec<oneshot::Sender<()>>>,
 }
 
 /// A batch that has not ended.
@@ -86,6 +90,8 @@ impl DurableObject for Shard {
                 shard: RefCell::default(),
                 batches: RefCell::default(),
                 checkpoint_is_due: Cell::new(false),
+                wakes_at: Cell::new(0),
+                turns: RefCell::default(),
             }),
         }
     }
@@ -132,7 +138,7 @@ impl Inner {
             storage.open()?;
             let mut shard = shard::Shard::load(&storage, &sharding, now_ms())?;
             if let Some(at) = shard.spill().wake_at() {
-                storage.wake_at(at)?;
+                self.wake_at(at);
             }
             Ok((shard, storage))
         };
@@ -149,6 +155,10 @@ impl Inner {
 
     /// Sets the alarm, in place of any other.
     fn wake_at(&self, at: Milliseconds) {
+        // Each time that it is set is a row written.
+        if self.wakes_at.replace(at) == at {
+            return;
+        }
         if let Err(error) = self.storage().wake_at(at) {
             console_error!("shard: the alarm was not set: {error}");
         }
@@ -206,6 +216,12 @@ impl Inner {
             let (inner, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
             let ended = async move {
                 select(Delay::from(Duration::from_millis(linger_ms)), is_full).await;
+                while inner.with(|shard| shard.has_to_wait(id)).unwrap_or_default() {
+                    let (turn, is_turn) = oneshot::channel();
+                    inner.turns.borrow_mut().push(turn);
+                    // It is somebody's turn as well when nobody is left to tell.
+                    let _ = is_turn.await;
+                }
                 let fates = inner.run(id, &config, &storage).await;
                 inner.batches.borrow_mut().remove(&id);
                 Rc::new(fates)
@@ -246,6 +262,9 @@ impl Inner {
         let Ok((Settled { fates, spilled, waits }, wake_at)) = self.with(settle) else {
             return Vec::new();
         };
+        for turn in self.turns.take() {
+            let _ = turn.send(());
+        }
         if spilled > 0 {
             console_log!("{{\"stream\":\"{stream}\",\"spilled\":{spilled}}}");
             wake_at.into_iter().for_each(|at| self.wake_at(at));
@@ -308,15 +327,20 @@ impl Inner {
         let asked = strangers.iter().map(question).collect();
         let answers = ask::shards(asked, Question::Handover, HANDOVER_MS, &self.env, config).await;
         for ((_, keys), answer) in strangers.into_iter().zip(answers) {
-            let sessions = handover::decode_answer(&answer?, keys.len());
-            let sessions = sessions.map_err(|error| error.to_string())?;
+            let answer = answer.map_err(|error| error.to_string())?;
+            let sessions = handover::decode_answer(&answer, keys.len()).unwrap_or_else(|error| {
+                console_error!("shard: what another one knows can't be read: {error}");
+                Vec::new()
+            });
             for (key, sessions) in keys.into_iter().zip(sessions) {
                 // Whom neither knows is new.
                 let Some(sessions) = sessions else { continue };
                 let adopt = |shard: &mut shard::Shard| {
                     shard.devices().adopt(storage, key, &sessions, now_ms())
                 };
-                self.with(adopt)?.map_err(|error| error.to_string())?;
+                if let Err(error) = self.with(adopt)? {
+                    console_error!("shard: a device's sessions were not taken over: {error}");
+                }
             }
         }
         Ok(())

@@ -71,6 +71,7 @@ pub struct Closed {
 pub struct UnderWay {
     /// The events of its records, where they are events.
     pub seen_keys: Vec<Option<SeenKey>>,
+    stream: Stream,
     bytes: usize,
 }
 
@@ -86,6 +87,11 @@ pub struct Batches {
 }
 
 impl Batches {
+    /// The most batches of a stream that are under way at once. An object may have few calls
+    /// open, and a stream that does not answer must leave some to the others.
+    /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
+    const MOST_UNDER_WAY: usize = 2;
+
     /// Where the event is, when it is in memory.
     pub fn find(&self, seen_key: &SeenKey) -> Option<Place> {
         self.places.get(seen_key).copied()
@@ -135,11 +141,20 @@ impl Batches {
         (place, room)
     }
 
+    /// Whether as many batches of the stream of this open one are under way as may be.
+    pub fn has_to_wait(&self, id: BatchId) -> bool {
+        let Some(open) = self.open.iter().find(|open| open.id == id) else {
+            return false;
+        };
+        let under_way = self.under_way.values().filter(|it| it.stream == open.stream);
+        under_way.count() >= Self::MOST_UNDER_WAY
+    }
+
     /// Closes a batch; none if it was closed before.
     pub fn close(&mut self, id: BatchId) -> Option<Closed> {
         let position = self.open.iter().position(|open| open.id == id)?;
         let Open { stream, records, seen_keys, bytes, .. } = self.open.swap_remove(position);
-        self.under_way.insert(id, UnderWay { seen_keys, bytes });
+        self.under_way.insert(id, UnderWay { seen_keys, stream: stream.clone(), bytes });
         Some(Closed { stream, records })
     }
 
@@ -179,6 +194,24 @@ mod tests {
 
     fn add(batches: &mut Batches, name: &str, bytes: usize, bounds: Bounds) -> (Place, Room) {
         batches.add(&stream(name), sized(bytes), None, || bounds)
+    }
+
+    #[test]
+    fn a_third_batch_of_a_stream_waits_until_one_has_ended() {
+        let (mut batches, bounds) = (Batches::default(), Bounds { bytes: 1_000, records: 10 });
+        let open = |batches: &mut Batches, name| add(batches, name, 100, bounds).0.batch;
+        let (events, others) = ("firehose:events", "firehose:others");
+        let (first, other) = (open(&mut batches, events), open(&mut batches, others));
+        assert!(!batches.has_to_wait(first));
+        batches.close(first);
+        let second = open(&mut batches, events);
+        assert!(!batches.has_to_wait(second));
+        batches.close(second);
+        let third = open(&mut batches, events);
+        assert!(batches.has_to_wait(third) && !batches.has_to_wait(other));
+        batches.end(first);
+        assert!(!batches.has_to_wait(third));
+        assert!(!batches.has_to_wait(99), "it is closed, or was never there");
     }
 
     #[test]

@@ -269,6 +269,12 @@ impl Shard {
         Ok(tags)
     }
 
+    /// Whether a batch that is full or has lingered stays open until another one of its stream
+    /// has been settled.
+    pub fn has_to_wait(&self, batch: BatchId) -> bool {
+        self.batches.has_to_wait(batch)
+    }
+
     /// Closes a batch, which is full or has lingered; none if it was closed before.
     pub fn close(&mut self, batch: BatchId) -> Option<Dispatch> {
         let Closed { stream, records } = self.batches.close(batch)?;
