@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 from firehose_peer import Fail, FirehosePeer
-from worker import Worker, _end_group
+from worker import Worker
 
 SETTINGS: dict[str, Any] = {
     "delivery": "sharded",
@@ -20,13 +19,9 @@ SETTINGS: dict[str, Any] = {
 
 def deploy(worker: Worker, settings: Mapping[str, Any]) -> None:
     """Starts another version of the worker on the same storage."""
-    assert worker._process
-    _end_group(worker._process)
-    path = worker._directory / "wrangler.json"
-    configuration = json.loads(path.read_text())
-    configuration["vars"]["HEADWATER"].update(settings)
-    path.write_text(json.dumps(configuration))
-    worker._start()
+    worker.kill()
+    worker.settings = {**SETTINGS, **settings}
+    worker.restart()
 
 
 def test_a_spill_outlives_a_configuration_that_can_not_be_read(
