@@ -22,7 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aws_call import AwsError, Call
@@ -44,6 +44,8 @@ class Passages:
 
     forwarded: int = 0
     untold: int = 0
+    told: list[int] = field(default_factory=list)
+    """The calls whose answer was given, by a number of each."""
 
 
 class FirehoseProxy:
@@ -63,6 +65,7 @@ class FirehoseProxy:
         self._counts: Counter[str] = Counter()
         self._passages: dict[str, Passages] = {}
         self._under_way = 0
+        self._forwarded_calls = 0
         self._server: Listener | None = None
 
     def __enter__(self) -> FirehoseProxy:
@@ -204,10 +207,14 @@ class FirehoseProxy:
         tell([] if untold else ids)
         with self._lock:
             self._counts["records forwarded"] += len(records)
+            self._forwarded_calls += 1
             for id in ids:
                 passages = self._passages.setdefault(id, Passages())
                 passages.forwarded += 1
-                passages.untold += untold
+                if untold:
+                    passages.untold += 1
+                else:
+                    passages.told.append(self._forwarded_calls)
 
     def _unheard(self, ids: list[str]) -> None:
         with self._lock:

@@ -55,6 +55,7 @@ COLUMNS = (
     ("acked", 8),
     ("lost", 5),
     ("dup:fault", 10),
+    ("crossed", 8),
     ("fallback", 9),
     ("again", 6),
     ("unexpl.", 8),
@@ -81,7 +82,7 @@ def row(result: Result) -> str:
         len(result.lost),
         *(
             result.duplicates[cause]
-            for cause in ("fault", "fallback", "sent again", "unexplained")
+            for cause in ("fault", "crossed", "fallback", "sent again", "unexplained")
         ),
         ledger.counts["duplicate"],
         ledger.counts["503"],

@@ -27,9 +27,10 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "worker"), str(ROOT / "scripts" / "aws")]
 
-from buckets import Bucket, Copies  # noqa: E402
+from buckets import Bucket  # noqa: E402
 from fault_plans import healthy  # noqa: E402
 from firehose_proxy import FirehoseProxy  # noqa: E402
+from judge import judge  # noqa: E402
 from load import Load  # noqa: E402
 from local import LocalAws  # noqa: E402
 from report import Result, heading, row  # noqa: E402
@@ -81,12 +82,19 @@ class Soak:
             proxy.plan = scenario.plan
             result = Result(scenario.name, setting.seed)
             try:
-                self._play(scenario, proxy, result, seed, events or setting.events)
+                log = self._play(
+                    scenario, proxy, result, seed, events or setting.events
+                )
             except Exception as error:
                 result.ledger.complain(f"{type(error).__name__}: {error}")
                 return result
             result.faults = proxy.counts
-            self._judge(result, proxy, scenario)
+            with self._lock:
+                places = {
+                    "accepted": self._data.copies(),
+                    "failed": self._failed.copies(),
+                }
+                judge(result, places, proxy, log, self._forgets(scenario))
         return result
 
     def _play(
@@ -96,8 +104,11 @@ class Soak:
         result: Result,
         seed: str,
         events: int,
-    ) -> None:
-        """Sends the events, makes the trouble, and waits until the spill is empty."""
+    ) -> str:
+        """Sends the events, makes the trouble, and waits until the spill is empty.
+
+        Gives the worker's log.
+        """
         setting = self._setting
         settings = {"delivery": setting.delivery, "pack_bytes": PACK_BYTES}
         started = time.monotonic()
@@ -111,6 +122,7 @@ class Soak:
             result.seconds = time.monotonic() - started
             self._drain(worker, proxy)
             result.drained_seconds = time.monotonic() - started - result.seconds
+            return worker.log
 
     @contextmanager
     def _sampled(self, worker: Worker, result: Result) -> Iterator[None]:
@@ -143,38 +155,6 @@ class Soak:
                 proxy.plan = healthy
             time.sleep(SAMPLE_SECONDS)
         proxy.wait_until_idle(DRAIN_SECONDS)
-
-    def _judge(self, result: Result, proxy: FirehoseProxy, scenario: Scenario) -> None:
-        with self._lock:
-            places = {"accepted": self._data.copies(), "failed": self._failed.copies()}
-        for id, outcome in result.ledger.promised.items():
-            copies = places.get(outcome, {}).get(id, Copies())
-            if not copies.number:
-                result.lost.append(id)
-            elif copies.number > 1:
-                result.duplicates[self._cause(id, copies, result, proxy, scenario)] += 1
-        twice = result.ledger.counts["taken twice"]
-        if twice and not self._forgets(scenario):
-            result.ledger.complain(f"{twice} events were accepted twice")
-
-    def _cause(
-        self,
-        id: str,
-        copies: Copies,
-        result: Result,
-        proxy: FirehoseProxy,
-        scenario: Scenario,
-    ) -> str:
-        """Why an event lies in S3 more than once."""
-        if copies.number - 1 <= proxy.passages(id).untold:
-            return "fault"
-        if copies.direct:
-            return "fallback"
-        # Failed events have no device, and so nothing remembers them.
-        forgotten = self._forgets(scenario) or result.ledger.promised[id] == "failed"
-        if id in result.ledger.sent_again and forgotten:
-            return "sent again"
-        return "unexplained"
 
     def _forgets(self, scenario: Scenario) -> bool:
         """Whether the worker may have forgotten which events it has seen."""
