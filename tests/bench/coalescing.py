@@ -9,22 +9,17 @@ there were more calls than the linger allows, or when what was acknowledged did 
 from __future__ import annotations
 
 import http.client
-import json
 import math
 import os
 import resource
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from beacon_load import HOST, Load, Result, send
+from bare_workerd import BUILT, connect, serving
+from beacon_load import Load, Result, send
 from counting_firehose import CountingFirehose, Report, counting_firehose
-from worker_cost import BUILD, connect, free_port, workerd
 
 LINGER_MS = 100
 FIREHOSE_MS = 30
@@ -158,71 +153,6 @@ def acknowledged(result: Result) -> set[str]:
     return {beacon.event_id for beacon in result.beacons if beacon.acknowledged}
 
 
-def configuration(mode: Mode, port: int, endpoint: str) -> str:
-    """A workerd that serves the built worker on one port, with the object that it needs."""
-    settings = {
-        "origins": ["*"],
-        "failed": "firehose:failed",
-        "routes": [{"to": "firehose:events"}],
-        **mode.settings,
-    }
-    text = {
-        "AWS_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "AKIDBENCH",
-        "AWS_SECRET_ACCESS_KEY": "bench",
-        "AWS_ENDPOINT_URL": endpoint,
-    }
-    bindings = [f'(name = "{key}", text = "{value}")' for key, value in text.items()]
-    bindings.append(f'(name = "HEADWATER", json = {json.dumps(json.dumps(settings))})')
-    objects = ""
-    if mode.shards:
-        bindings.append('(name = "SHARD", durableObjectNamespace = "Shard")')
-        objects = """
-  durableObjectNamespaces = [
-    (className = "Shard", uniqueKey = "headwater", enableSql = true),
-  ],
-  durableObjectStorage = (localDisk = "storage"),"""
-    return f"""
-using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "main", worker = .worker),
-    (name = "internet", network = (allow = ["local", "private"])),
-    (name = "storage", disk = (path = "storage", writable = true)),
-  ],
-  sockets = [(name = "main", address = "{HOST}:{port}", http = (), service = "main")],
-);
-const worker :Workerd.Worker = (
-  modules = [
-    (name = "index.js", esModule = embed "index.js"),
-    (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
-  ],
-  compatibilityDate = "2026-11-01",
-  bindings = [{", ".join(bindings)}],{objects}
-);
-"""
-
-
-@contextmanager
-def serving(mode: Mode, endpoint: str) -> Iterator[int]:
-    """The port of a worker that is ready, while it serves."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        for file in BUILD.glob("index*"):
-            (directory / file.name).write_bytes(file.read_bytes())
-        (directory / "storage").mkdir()
-        config = directory / "config.capnp"
-        config.write_text(configuration(mode, port, endpoint))
-        process = subprocess.Popen([workerd(), "serve", config], cwd=directory)
-        try:
-            check_ready(connect(port))
-            yield port
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
 def check_ready(connection: http.client.HTTPConnection) -> None:
     """Checks that the worker has what it needs."""
     connection.request("GET", "/readyz")
@@ -237,7 +167,8 @@ def measure(mode: Mode, load: Load) -> Measured:
     """Sends a load to a worker of this mode."""
     with counting_firehose(FIREHOSE_MS) as firehose:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        with serving(mode, firehose.url) as port:
+        with serving(BUILT, mode.settings, firehose.url) as port:
+            check_ready(connect(port))
             result = send(port, load)
             report = arrived(firehose, acknowledged(result))
         # Only the worker has been waited for in between, and only such children count.

@@ -13,24 +13,18 @@ workers, so that a drift of the machine's speed meets all of them. Prints a tabl
 from __future__ import annotations
 
 import gzip
-import http.client
 import json
 import os
 import resource
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-BUILD = ROOT / "build"
+from bare_workerd import BUILD, BUILT, connect, serving
+
 ROUNDS = 5
 BEACONS = 2_000
 
@@ -102,101 +96,25 @@ def firehose() -> Iterator[str]:
 def modules(worker: str) -> str:
     """The modules of a worker, as workerd's configuration names them."""
     if worker == "headwater":
-        return (
-            '(name = "index.js", esModule = embed "index.js"),'
-            '(name = "index_bg.wasm", wasm = embed "index_bg.wasm")'
-        )
+        return BUILT
     script = {"empty": EMPTY, "forward": FORWARD}[worker]
     return f'(name = "worker.js", esModule = {json.dumps(script)})'
 
 
-def configuration(worker: str, port: int, endpoint: str) -> str:
-    """A workerd that serves one worker on one port."""
-    settings = {
-        "delivery": "direct",
-        "origins": ["*"],
-        "failed": "firehose:failed",
-        "routes": [{"to": "firehose:events"}],
-    }
-    text = {
-        "AWS_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "AKIDBENCH",
-        "AWS_SECRET_ACCESS_KEY": "bench",
-        "AWS_ENDPOINT_URL": endpoint,
-    }
-    bindings = [f'(name = "{key}", text = "{value}")' for key, value in text.items()]
-    bindings.append(f'(name = "HEADWATER", json = {json.dumps(json.dumps(settings))})')
-    return f"""
-using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "main", worker = .worker),
-    (name = "internet", network = (allow = ["local", "private"])),
-  ],
-  sockets = [(name = "main", address = "127.0.0.1:{port}", http = (), service = "main")],
-);
-const worker :Workerd.Worker = (
-  modules = [{modules(worker)}],
-  compatibilityDate = "2026-11-01",
-  bindings = [{", ".join(bindings)}],
-);
-"""
-
-
-def workerd() -> Path:
-    """The runtime that wrangler brought."""
-    found = sorted((ROOT / "node_modules" / "@cloudflare").glob("workerd-*/bin/workerd"))
-    if not found or not (BUILD / "index.js").exists():
-        sys.exit("bench: workerd or build/ is missing: run scripts/setup and scripts/build")
-    return found[0]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def connect(port: int) -> http.client.HTTPConnection:
-    """A connection, as soon as there is one to be had."""
-    deadline = time.monotonic() + 20
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        try:
-            connection.connect()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
-
-
 def run(worker: str, beacons: int, endpoint: str) -> tuple[float, list[float]]:
     """The processor seconds of a worker's whole life, and the seconds of each answer."""
-    port, seconds = free_port(), []
-    with tempfile.TemporaryDirectory() as directory:
-        for file in BUILD.glob("index*"):
-            (Path(directory) / file.name).write_bytes(file.read_bytes())
-        config = Path(directory) / "config.capnp"
-        config.write_text(configuration(worker, port, endpoint))
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        process = subprocess.Popen([workerd(), "serve", config], cwd=directory)
-        try:
-            connection = connect(port)
-            for _ in range(beacons):
-                started = time.perf_counter()
-                connection.request("POST", "/v1/events", BEACON, {"content-type": "text/plain"})
-                answer = connection.getresponse()
-                answer.read()
-                seconds.append(time.perf_counter() - started)
-                assert answer.status == 204, answer.status
-        finally:
-            process.terminate()
-            process.wait(20)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with serving(modules(worker), {"delivery": "direct"}, endpoint) as port:
+        connection = connect(port)
+        for _ in range(beacons):
+            started = time.perf_counter()
+            connection.request("POST", "/v1/events", BEACON, {"content-type": "text/plain"})
+            answer = connection.getresponse()
+            answer.read()
+            seconds.append(time.perf_counter() - started)
+            assert answer.status == 204, answer.status
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
     return used, seconds
 

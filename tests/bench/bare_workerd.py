@@ -1,0 +1,127 @@
+"""Workers in workerd alone, without wrangler's proxy before them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build"
+HOST = "127.0.0.1"
+START_SECONDS = 20
+STOP_SECONDS = 20
+
+# The modules of the built worker, as workerd's configuration names them.
+BUILT = (
+    '(name = "index.js", esModule = embed "index.js"),'
+    '(name = "index_bg.wasm", wasm = embed "index_bg.wasm")'
+)
+# The object of the built worker, stored beside it on disk.
+SHARDS = """
+  durableObjectNamespaces = [
+    (className = "Shard", uniqueKey = "headwater", enableSql = true),
+  ],
+  durableObjectStorage = (localDisk = "storage"),"""
+
+
+def configuration(
+    modules: str, settings: Mapping[str, object], port: int, endpoint: str
+) -> str:
+    """A workerd that serves one worker on one port, with shards where it has them."""
+    headwater = {
+        "origins": ["*"],
+        "failed": "firehose:failed",
+        "routes": [{"to": "firehose:events"}],
+        **settings,
+    }
+    text = {
+        "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "AKIDBENCH",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+    bindings = [f'(name = "{key}", text = "{value}")' for key, value in text.items()]
+    bindings.append(f'(name = "HEADWATER", json = {json.dumps(json.dumps(headwater))})')
+    shards = settings["delivery"] == "sharded"
+    if shards:
+        bindings.append('(name = "SHARD", durableObjectNamespace = "Shard")')
+    return f"""
+using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .worker),
+    (name = "internet", network = (allow = ["local", "private"])),
+    (name = "storage", disk = (path = "storage", writable = true)),
+  ],
+  sockets = [(name = "main", address = "{HOST}:{port}", http = (), service = "main")],
+);
+const worker :Workerd.Worker = (
+  modules = [{modules}],
+  compatibilityDate = "2026-11-01",
+  bindings = [{", ".join(bindings)}],{SHARDS if shards else ""}
+);
+"""
+
+
+@contextmanager
+def serving(
+    modules: str, settings: Mapping[str, object], endpoint: str
+) -> Iterator[int]:
+    """The port of a worker, while it serves."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        for file in BUILD.glob("index*"):
+            (directory / file.name).write_bytes(file.read_bytes())
+        (directory / "storage").mkdir()
+        config = directory / "config.capnp"
+        config.write_text(configuration(modules, settings, port, endpoint))
+        process = subprocess.Popen([_workerd(), "serve", config], cwd=directory)
+        try:
+            yield port
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)
+
+
+def connect(port: int) -> http.client.HTTPConnection:
+    """A connection, as soon as there is one to be had."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        connection = http.client.HTTPConnection(HOST, port, timeout=START_SECONDS)
+        try:
+            connection.connect()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+
+
+def _workerd() -> Path:
+    """The runtime that wrangler brought."""
+    found = sorted(
+        (ROOT / "node_modules" / "@cloudflare").glob("workerd-*/bin/workerd")
+    )
+    if not found or not (BUILD / "index.js").exists():
+        sys.exit(
+            "bench: workerd or build/ is missing: run scripts/setup and scripts/build"
+        )
+    return found[0]
+
+
+def _free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
