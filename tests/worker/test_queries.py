@@ -228,7 +228,6 @@ def test_numbers_read_as_numbers_times_as_times_and_props_as_structs(
         "event_id": "UUID",
         "day": "DATE",
         "date": "DATE",
-        "hr": "VARCHAR",  # for its leading zero
         "hour": "BIGINT",
         "received_at": "TIMESTAMP",
         "occurred_at": "TIMESTAMP",
