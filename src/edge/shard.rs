@@ -286,9 +286,9 @@ impl Inner {
         let mut told = Vec::with_capacity(fates.len());
         for (mut fate, failed) in fates {
             for place in failed {
-                match landed(place).await {
-                    ItemFate::Durable => {}
-                    other => fate = other,
+                if let ItemFate::NotDurable { retry_after_s, .. } = landed(place).await {
+                    let code = "failed_event_not_durable".to_owned();
+                    fate = ItemFate::NotDurable { code, retry_after_s };
                 }
             }
             told.push(fate);
