@@ -216,9 +216,8 @@ impl Spill {
     }
 
     /// The oldest records of `stream`, to be tried at `now`: those of one row, and of as many
-    /// more as stay within `most_bytes` and what a call may have; after a try of which nobody
-    /// knows whether the records or the stream are wrong, those behind it. None where nothing
-    /// waits, or a try is under way.
+    /// more as stay within `most_bytes` and what a call may have. None where nothing waits, or
+    /// a try is under way.
     pub fn take(
         &mut self,
         storage: &dyn Storage,
@@ -231,11 +230,7 @@ impl Spill {
         }
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
-        let after = self.waiting(stream).and_then(|backlog| backlog.resume_after());
-        let mut oldest = self.oldest(storage, stream, after, most_bytes);
-        if oldest.as_ref().is_ok_and(|(rows, _)| rows.is_empty()) {
-            oldest = self.oldest(storage, stream, None, most_bytes);
-        }
+        let oldest = self.oldest(storage, stream, most_bytes);
         let Some(backlog) = self.waiting(stream) else { return oldest.map(|_| None) };
         let (rows, mut records) = match oldest {
             Ok((rows, records)) if !records.is_empty() => (rows, records),
@@ -252,9 +247,8 @@ impl Spill {
                 return Err(error);
             }
         };
+        backlog.begin(ticket, records.len() as u64, now);
         let rotation = backlog.rotation(records.len()).min(records.len());
-        let last = rows.last().map(Row::key).unwrap_or_default();
-        backlog.begin(ticket, records.len() as u64, last, now);
         records.rotate_left(rotation);
         let taken = Taken { stream: stream.clone(), ticket, rows, rotation };
         Ok(Some(Batch { stream: stream.clone(), records, taken }))
@@ -291,20 +285,18 @@ impl Spill {
         settled
     }
 
-    /// The oldest rows of `stream`, of those whose keys come after `after`, and their records.
-    /// What can't be read is set aside.
+    /// The oldest rows of `stream` and their records. What can't be read is set aside.
     fn oldest(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        after: Option<Vec<u8>>,
         most_bytes: usize,
     ) -> Result<(Vec<Row>, Vec<Record>), StorageError> {
         const PAGE: usize = 16;
         let prefix = Row::prefix(Shelf::Waiting, stream);
         let (mut rows, mut records, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
         let most_bytes = u64::try_from(most_bytes).unwrap_or(u64::MAX);
-        let mut after = after.unwrap_or_else(|| prefix.clone());
+        let mut after = prefix.clone();
         loop {
             let keys = storage.keys(Table::Spill, &after, PAGE)?;
             for key in &keys {

@@ -46,8 +46,6 @@ pub struct Backlog {
     /// Not before this time.
     resume_at: Milliseconds,
     lease: Option<Lease>,
-    /// The key of the last row of the last try.
-    tried: Vec<u8>,
 }
 
 /// The right to end the try that is under way.
@@ -72,7 +70,6 @@ impl Backlog {
             tries: 0,
             resume_at: 0,
             lease: None,
-            tried: Vec::new(),
         }
     }
 
@@ -130,10 +127,8 @@ impl Backlog {
         self.waiting.records > under_way
     }
 
-    /// Begins a try of that many `records`, in rows of which the last has the key `last`, at
-    /// `now`.
-    pub fn begin(&mut self, ticket: u64, records: u64, last: Vec<u8>, now: Milliseconds) {
-        self.tried = last;
+    /// Begins a try of that many `records` at `now`.
+    pub const fn begin(&mut self, ticket: u64, records: u64, now: Milliseconds) {
         self.lease = Some(Lease { ticket, records, until: now.saturating_add(LEASE_MS) });
     }
 
@@ -164,28 +159,17 @@ impl Backlog {
         self.problem = problem;
     }
 
-    /// Whether the last try was refused for its bytes and nobody knows that the stream takes
-    /// any, so that it may be the stream. Then others have to be tried as well: else a few
-    /// records that it never takes would hold back all others.
-    fn is_for_bytes(&self) -> bool {
-        self.problem.as_ref().is_some_and(|problem| match problem {
+    /// By how much the next try's `records` are turned round. Where the last one was refused
+    /// for its bytes and nobody knows that the stream takes any, so that it may be the stream,
+    /// what comes first is another record each time: else a few that it never takes would hold
+    /// back all others.
+    pub fn rotation(&self, records: usize) -> usize {
+        let for_bytes = self.problem.as_ref().is_some_and(|problem| match problem {
             Problem::Refused(Refusal { code, message, .. }) => {
                 Refusal::of_record(code.clone(), message.clone()).blame == Blame::Request
             }
             _ => false,
-        })
-    }
-
-    /// The key of the row behind which the next try's rows are, where it is not the oldest
-    /// that are to be tried.
-    pub fn resume_after(&self) -> Option<Vec<u8>> {
-        self.is_for_bytes().then(|| self.tried.clone())
-    }
-
-    /// By how much the next try's `records` are turned round, so that where others have to be
-    /// tried what comes first is another record each time.
-    pub fn rotation(&self, records: usize) -> usize {
-        let for_bytes = self.is_for_bytes();
+        });
         // Multiples of the golden ratio come near every place soon.
         let spread = self.tries.wrapping_mul(0x9e37_79b1);
         let place = u64::from(spread).saturating_mul(records as u64) >> u32::BITS;
@@ -291,10 +275,10 @@ mod tests {
     #[test]
     fn one_try_is_under_way_at_a_time_and_one_that_is_lost_holds_nothing_up() {
         let mut backlog = backlog();
-        backlog.begin(1, 1, Vec::new(), 0);
+        backlog.begin(1, 1, 0);
         assert!(backlog.is_under_way(59_999) && !backlog.is_under_way(60_000));
         assert!(!backlog.is_due(59_999) && backlog.is_due(60_000));
-        backlog.begin(3, 1, Vec::new(), 60_000);
+        backlog.begin(3, 1, 60_000);
         assert!(!backlog.end(1), "its place was taken");
         assert!(backlog.end(3) && !backlog.end(3));
     }
@@ -305,16 +289,16 @@ mod tests {
         backlog.waiting.records = 3;
         backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 10, 0);
         assert!(backlog.holds_back());
-        backlog.begin(1, 3, Vec::new(), 10);
+        backlog.begin(1, 3, 10);
         assert!(backlog.holds_back(), "the try before failed");
         assert!(backlog.end(1));
         backlog.waiting.records = 2;
         backlog.pace(Progressed::Yes, None, 0, 10, 0);
         assert!(backlog.holds_back());
-        backlog.begin(2, 1, Vec::new(), 10);
+        backlog.begin(2, 1, 10);
         assert!(backlog.holds_back(), "one is left behind");
         assert!(backlog.end(2));
-        backlog.begin(3, 2, Vec::new(), 10);
+        backlog.begin(3, 2, 10);
         assert!(!backlog.holds_back());
         backlog.waiting.records = 3;
         assert!(backlog.holds_back(), "one came since");
@@ -327,7 +311,7 @@ mod tests {
         let mut backlog = backlog();
         backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 3_600_000, u32::MAX);
         assert!(!backlog.is_due(3_600_000) && backlog.is_due(1_000));
-        backlog.begin(1, 1, Vec::new(), 3_600_000);
+        backlog.begin(1, 1, 3_600_000);
         assert!(!backlog.is_under_way(1_000));
     }
 }

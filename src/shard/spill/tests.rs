@@ -363,24 +363,3 @@ fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
     }
     assert_eq!((taken, depth(&spill, &events()), depth(&spill, &failed())), (20, (0, 0), (20, 0)));
 }
-
-#[test]
-fn a_row_that_is_never_taken_does_not_hold_back_the_rows_behind_it() {
-    let storage = Memory::default();
-    let mut spill = spill(&storage);
-    (0..4).for_each(|number| push(&mut spill, &storage, &events(), number..number + 1));
-    let (mut tried, mut now) = (Vec::new(), 0);
-    for problem in [Some(Blame::Operator), None, Some(Blame::Operator), Some(Blame::Operator), None]
-    {
-        now += 60_000;
-        // One row at a time.
-        let batch = spill.take(&storage, &events(), 1, now).unwrap().unwrap();
-        tried.extend(numbers(&batch.records));
-        let Fate::Poisoned(refusal) = poisoned() else { panic!() };
-        let fate = if problem.is_some() { Fate::Pending } else { Fate::Accepted };
-        let problem = problem.map(|blame| Problem::Refused(Refusal { blame, ..refusal }));
-        let report = Report { problem, ..report(batch.records, |_| fate.clone()) };
-        spill.settle(&storage, batch.taken, report, &failed(), now, 0).unwrap();
-    }
-    assert_eq!(tried, [0, 1, 0, 2, 3], "the oldest again once one was taken");
-}
