@@ -448,6 +448,8 @@ impl World {
                 return self.act(&Act::Checkpoint);
             }
             self.act(&Act::Sleep)?;
+            // So long do clients wait at least before they send again.
+            self.now += 1_000;
         }
         let status = self.shard.status(self.now);
         Err(TestCaseError::fail(format!("does not come to rest: {status:?}")))
