@@ -1,0 +1,60 @@
+// Builds the snippet out of www/src into www: the script for a tag, its chunks, and a module for those who bundle.
+//
+//   node scripts/snippet.mjs           writes the files, and says how large they are and what the tag needs
+//   node scripts/snippet.mjs --check   writes nothing, and fails where what is written is not what would be
+
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { minify } from "terser";
+
+/** The most bytes that the core may have, as brotli makes them at its best. */
+const BUDGET = 1_800;
+const CHUNKS = ["vitals", "pointer", "video"];
+
+/** Of all that is modern, what browsers of the last five years know. */
+const TARGET = "es2021";
+
+async function bundle(entry, format, define = {}) {
+  const { outputFiles } = await build({ entryPoints: [`www/src/${entry}`], bundle: true, format, target: TARGET, define, write: false });
+  const { code } = await minify(outputFiles[0].text, {
+    ecma: 2020,
+    module: format == "esm",
+    toplevel: true,
+    compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, booleans_as_integers: false, keep_fargs: false },
+    mangle: { properties: { regex: /^_/ } },
+    format: { comments: /^!/ },
+  });
+  return `${code}\n`;
+}
+
+const short = (text) => createHash("sha256").update(text).digest("hex").slice(0, 8);
+const brotli = (text) =>
+  brotliCompressSync(text, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: 11,
+      [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT,
+      [constants.BROTLI_PARAM_SIZE_HINT]: Buffer.byteLength(text),
+    },
+  }).length;
+
+const files = new Map();
+const hashes = {};
+for (const chunk of CHUNKS) {
+  const code = await bundle(`chunks/${chunk}.js`, "esm");
+  files.set(`t.${chunk}.js`, code);
+  hashes[chunk] = short(code);
+}
+const define = { CHUNKS: JSON.stringify(hashes) };
+files.set("t.js", await bundle("t.js", "iife", define));
+files.set("t.mjs", await bundle("module.js", "esm", define));
+
+for (const [name, code] of files) {
+  if (!process.argv.includes("--check")) writeFileSync(`www/${name}`, code);
+  else if (readFileSync(`www/${name}`, "utf8") != code) throw new Error(`www/${name} is not what www/src makes: run scripts/build`);
+  console.log(`snippet: www/${name} ${Buffer.byteLength(code)} bytes, ${gzipSync(code, { level: 9 }).length} gzip, ${brotli(code)} brotli`);
+}
+const core = files.get("t.js");
+console.log(`snippet: /t.${short(core)}.js integrity="sha384-${createHash("sha384").update(core).digest("base64")}"`);
+if (brotli(core) > BUDGET) throw new Error(`www/t.js has ${brotli(core)} bytes of brotli, more than its budget of ${BUDGET}`);
