@@ -133,28 +133,15 @@ async fn directly(
     items: Vec<Item<'_>>,
     config: &Config,
 ) -> Result<(), Refusal> {
-    let (mut streams, mut owners) = (Vec::new(), Vec::new());
-    for consignment in by_stream(items) {
-        let policy = config.policy_of(&consignment.stream);
-        owners.push(consignment.owners);
-        streams.push((consignment.stream, consignment.records, policy));
-    }
-    for ((stream, report), owners) in each(streams, config).await.into_iter().zip(owners) {
+    let deliveries = by_stream(items).into_iter().map(async |it| {
+        let policy = config.policy_of(&it.stream);
+        let report = one(&it.stream, it.records, config, policy).await;
+        (it.stream, it.owners, report)
+    });
+    for (stream, owners, report) in join_all(deliveries).await {
         plan.settle(&stream, &owners, report)?;
     }
     Ok(())
-}
-
-/// Delivers to several streams at once; gives back each with how that ended, in their order.
-pub async fn each(
-    streams: Vec<(Stream, Vec<Record>, Policy)>,
-    config: &Config,
-) -> Vec<(Stream, Report)> {
-    join_all(streams.into_iter().map(async |(stream, records, policy)| {
-        let report = one(&stream, records, config, policy).await;
-        (stream, report)
-    }))
-    .await
 }
 
 /// Delivers `records` to `stream`, and tells the log what went wrong.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::{FutureExt, LocalBoxFuture, Shared, select};
+use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all, select};
 use js_sys::futures::spawn_local;
 use worker::{
     Delay, DurableObject, Env, Request, Response, State, console_error, console_log, durable_object,
@@ -26,6 +26,7 @@ use crate::shard::parcel::{self, Item, ItemFate};
 use crate::shard::spill::Depth;
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
+use crate::sink::Stream;
 use crate::sink::delivery::{Policy, Report};
 use crate::sink::health::Milliseconds;
 
@@ -38,8 +39,9 @@ const DRAIN_DEADLINE_MS: u64 = 10_000;
 /// How long one alarm goes on, in milliseconds; what is then left has the next.
 const ALARM_MS: u64 = 30_000;
 
-/// When the next alarm is, should this one come to no end, in milliseconds from its beginning.
-const NEXT_ALARM_MS: u64 = 120_000;
+/// When the next alarm is, should this one come to no end, in milliseconds from its beginning. One
+/// whose time comes while this one goes on waits for its end.
+const NEXT_ALARM_MS: u64 = 15_000;
 
 /// When the next alarm comes after one that could do nothing, in milliseconds.
 const ALARM_AGAIN_MS: u64 = 10_000;
@@ -67,8 +69,8 @@ struct Inner {
     shard: RefCell<Option<shard::Shard>>,
     batches: RefCell<HashMap<BatchId, Batch>>,
     checkpoint_is_due: Cell<bool>,
-    /// When the alarm was last set for.
-    wakes_at: Cell<Milliseconds>,
+    /// When the alarm was last set for; none where it is not.
+    wakes_at: Cell<Option<Milliseconds>>,
     /// The batches that have lingered and wait for one of their stream to end.
     turns: RefCell<Vec<oneshot::Sender<()>>>,
 }
@@ -90,7 +92,7 @@ impl DurableObject for Shard {
                 shard: RefCell::default(),
                 batches: RefCell::default(),
                 checkpoint_is_due: Cell::new(false),
-                wakes_at: Cell::new(0),
+                wakes_at: Cell::default(),
                 turns: RefCell::default(),
             }),
         }
@@ -115,8 +117,7 @@ impl DurableObject for Shard {
     /// Never fails: the runtime would try again a few times only.
     async fn alarm(&self) -> worker::Result<Response> {
         // Whatever comes of this one, there is a next one.
-        let at = now_ms().saturating_add(NEXT_ALARM_MS);
-        self.inner.wake_at(at);
+        self.inner.wake_at(now_ms().saturating_add(NEXT_ALARM_MS));
         if let Err(why) = self.inner.drain().await {
             console_error!("shard: the spill was not drained: {why}");
             self.inner.wake_at(now_ms().saturating_add(ALARM_AGAIN_MS));
@@ -156,11 +157,20 @@ impl Inner {
     /// Sets the alarm, in place of any other.
     fn wake_at(&self, at: Milliseconds) {
         // Each time that it is set is a row written.
-        if self.wakes_at.replace(at) == at {
+        if self.wakes_at.get() == Some(at) {
             return;
         }
-        if let Err(error) = self.storage().wake_at(at) {
-            console_error!("shard: the alarm was not set: {error}");
+        match self.storage().wake_at(at) {
+            Ok(()) => self.wakes_at.set(Some(at)),
+            Err(error) => console_error!("shard: the alarm was not set: {error}"),
+        }
+    }
+
+    /// Takes the alarm back: an object with nothing to do may sleep.
+    fn wake_never(&self) {
+        match self.storage().wake_never() {
+            Ok(()) => self.wakes_at.set(None),
+            Err(error) => console_error!("shard: the alarm was not taken back: {error}"),
         }
     }
 
@@ -379,10 +389,14 @@ impl Inner {
         let name = self.state.id().name().unwrap_or_default();
         metrics::spill(&self.env, &name, &[gone, after].concat());
         // What failed has to be tried again too.
-        self.with(|shard| shard.spill().wake_at())?.into_iter().for_each(|at| self.wake_at(at));
+        match self.with(|shard| shard.spill().wake_at())? {
+            Some(at) => self.wake_at(at),
+            None => self.wake_never(),
+        }
         drained
     }
 
+    /// Delivers what is due, each stream by itself: a slow one holds up no other.
     async fn drain_due(&self, config: &Config, storage: &Sqlite) -> Result<(), String> {
         let until = now_ms().saturating_add(ALARM_MS);
         loop {
@@ -390,34 +404,40 @@ impl Inner {
             if due.is_empty() || now_ms() >= until {
                 return Ok(());
             }
-            let (mut streams, mut taken) = (Vec::new(), Vec::new());
-            for stream in due {
-                let take = |shard: &mut shard::Shard| {
-                    shard.spill().take(storage, &stream, DRAIN_BYTES, now_ms())
-                };
-                let batch = self.with(take)?.unwrap_or_else(|error| {
-                    console_error!("shard: the spill of {stream} can't be read: {error}");
-                    None
-                });
-                if let Some(batch) = batch {
-                    let policy = config.policy_of(&batch.stream);
-                    let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..policy };
-                    streams.push((batch.stream, batch.records, policy));
-                    taken.push(batch.taken);
-                }
-            }
-            let reports = deliver::each(streams, config).await;
-            for ((_, report), taken) in reports.into_iter().zip(taken) {
-                let random = u32::from_ne_bytes(random());
-                let settle = |shard: &mut shard::Shard| {
-                    shard.spill().settle(storage, taken, report, &config.failed, now_ms(), random)
-                };
-                // Whose turn has failed comes again later, and holds nobody else up.
-                if let Err(error) = self.with(settle)? {
-                    console_error!("shard: the spill of a stream was not drained: {error}");
-                }
+            let drains = due.iter().map(|stream| self.drain_stream(stream, until, config, storage));
+            join_all(drains).await.into_iter().collect::<Result<(), String>>()?;
+        }
+    }
+
+    /// Delivers what is there of `stream`, batch by batch, for as long as it is due.
+    async fn drain_stream(
+        &self,
+        stream: &Stream,
+        until: Milliseconds,
+        config: &Config,
+        storage: &Sqlite,
+    ) -> Result<(), String> {
+        let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.policy_of(stream) };
+        while now_ms() < until && self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
+            let take = |shard: &mut shard::Shard| {
+                shard.spill().take(storage, stream, DRAIN_BYTES, now_ms())
+            };
+            let batch = self.with(take)?.unwrap_or_else(|error| {
+                console_error!("shard: the spill of {stream} can't be read: {error}");
+                None
+            });
+            let Some(batch) = batch else { return Ok(()) };
+            let report = deliver::one(stream, batch.records, config, policy).await;
+            let random = u32::from_ne_bytes(random());
+            let settle = |shard: &mut shard::Shard| {
+                shard.spill().settle(storage, batch.taken, report, &config.failed, now_ms(), random)
+            };
+            // Whose turn has failed comes again later.
+            if let Err(error) = self.with(settle)? {
+                console_error!("shard: the spill of {stream} was not drained: {error}");
             }
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 // A shard's storage, one crossing a row. What SQLite throws is caught in Rust.
 
-/** @typedef {{ sql: { exec(query: string, ...bindings: unknown[]): { raw(): Iterable<unknown[]> } }, setAlarm(at: number): Promise<void> }} Storage */
+/** @typedef {{ sql: { exec(query: string, ...bindings: unknown[]): { raw(): Iterable<unknown[]> } }, setAlarm(at: number): Promise<void>, deleteAlarm(): Promise<void> }} Storage */
 
 /**
  * Makes the tables that are not there yet. Without a rowid a row is written once, and billed once.
@@ -65,4 +65,13 @@ export function keys(storage, table, after, most) {
  */
 export function arm(storage, at) {
   storage.setAlarm(at);
+}
+
+/**
+ * Takes the alarm back.
+ *
+ * @param {Storage} storage
+ */
+export function disarm(storage) {
+  storage.deleteAlarm();
 }

@@ -21,6 +21,8 @@ extern "C" {
     fn keys(storage: &JsValue, table: &str, after: &[u8], most: f64) -> Result<String, JsValue>;
     #[wasm_bindgen(catch)]
     fn arm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn disarm(storage: &JsValue) -> Result<(), JsValue>;
 }
 
 /// The storage of an object.
@@ -44,6 +46,11 @@ impl Sqlite {
     /// Has the object woken at that time, in place of any other.
     pub fn wake_at(&self, at: Milliseconds) -> Result<(), StorageError> {
         arm(&self.storage, at as f64).map_err(error)
+    }
+
+    /// Takes the alarm back.
+    pub fn wake_never(&self) -> Result<(), StorageError> {
+        disarm(&self.storage).map_err(error)
     }
 }
 

@@ -215,6 +215,11 @@ impl Spill {
         due.map(|backlog| backlog.stream.clone()).collect()
     }
 
+    /// Whether `stream` is to be tried at `now`.
+    pub fn is_due(&self, stream: &Stream, now: Milliseconds) -> bool {
+        self.backlogs.iter().any(|it| it.stream == *stream && it.is_due(now))
+    }
+
     /// The oldest records of `stream`, to be tried at `now`: those of one row, and of as many
     /// more as stay within `most_bytes` and what a call may have. None where nothing waits, or
     /// a try is under way.

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from firehose_peer import Fail, FirehosePeer
+from firehose_peer import Cut, Effect, Fail, FirehosePeer, Hang
+from peer_client import until
 from worker import Worker
 
 SETTINGS: dict[str, Any] = {
     "delivery": "sharded",
     "shards": 1,
     "routes": [{"to": "firehose:events"}],
+    # Too short for as many calls as open a breaker.
+    "deadline_ms": 200,
 }
 
 
@@ -22,6 +25,14 @@ def deploy(worker: Worker, settings: Mapping[str, Any]) -> None:
     worker.kill()
     worker.settings = {**SETTINGS, **settings}
     worker.restart()
+
+
+def until_delivered(peer: FirehosePeer, event_id: str) -> None:
+    """Waits for it without a question: nothing wakes the object but its own alarm."""
+    deadline = time.monotonic() + 30
+    while (found := [it["event_id"] for it in peer.events("events")])[-1:] != [event_id]:
+        assert time.monotonic() < deadline, f"found {found}, not {event_id}"
+        time.sleep(0.1)
 
 
 def test_a_spill_outlives_a_configuration_that_can_not_be_read(
@@ -37,9 +48,22 @@ def test_a_spill_outlives_a_configuration_that_can_not_be_read(
         deploy(worker, {"linger_ms": 100})
         peer.behave()
 
-        # Nothing wakes the object but its own alarm.
-        deadline = time.monotonic() + 30
-        while not peer.events("events"):
-            assert time.monotonic() < deadline, "it is never tried again"
-            time.sleep(0.1)
-    assert [event["event_id"] for event in peer.events("events")] == [event_id]
+        until_delivered(peer, event_id)
+
+
+def test_a_crash_in_the_middle_of_an_alarm_does_not_put_the_next_one_far_off(
+    peer: FirehosePeer,
+) -> None:
+    event_id = str(uuid4())
+    with Worker(peer.environment(), SETTINGS) as worker:
+        peer.always(Fail(500, "InternalFailure"))
+        assert worker.post({"name": "a", "id": event_id}).status == 204
+
+        answered = len(peer.calls)
+        peer.always(Hang(30, Cut(Effect.NONE)))
+        until(lambda: len(peer.calls) > answered)
+        worker.kill()
+        peer.behave()
+        worker.restart()
+
+        until_delivered(peer, event_id)
