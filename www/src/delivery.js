@@ -1,105 +1,103 @@
-/**
- * Batches of what waits: sent until a 2xx says that they are durable, by one tab at a time.
- *
- * @typedef {import("./store.js").Row} Row
- */
+/** Batches of what waits, sent until a 2xx says that they are durable, by one tab at a time. */
 
-import { store } from "./store.js";
+import { read, write } from "./device.js";
+import { url } from "./settings.js";
+import { keep, memory, oldest, tidy } from "./store.js";
+
+/** @typedef {import("./store.js").Row} Row */
 
 /** How long an event waits for others, in milliseconds. */
 const LINGER_MS = 1e3;
-/** How many events wait for others at most. */
+/** How many events do not wait for more. */
 const BATCH_ROWS = 20;
-/** Below the 64 KiB that all beacons under way share, with room for the envelope. */
+/** All beacons under way share 64 KiB. */
 const BATCH_BYTES = 6e4;
-/** How long an answer may take, in milliseconds. */
-const PATIENCE_MS = 3e4;
-/** How far apart two tries are at most, unless the worker asks for more, in milliseconds. */
+/** How far apart two tries are at most, unless the worker asks for more. */
 const MOST_WAIT_MS = 6e4;
+/** A wait from before the clock was set back is worth no more than what is over a whole day. */
+const DAY_MS = 864e5;
+
+let timer = 0;
+let tries = 0;
+let busy = false;
+
+/** How long the worker is to be left alone, in milliseconds. */
+const wait = () => Math.max(0, /** @type {number} */ (read().resume) - Date.now()) % DAY_MS;
+
+/** @param {number} ms */
+const later = (ms) => (timer ||= /** @type {any} */ (setTimeout(flush, ms)));
 
 /**
- * @param {string} url
- * @param {string} name
- * @param {import("./device.js").Device} device
- * @param {boolean} inMemory
+ * As many of the rows as one body takes, and the body.
+ *
+ * @param {Row[]} rows
+ * @returns {[string, Row[]]}
  */
-export function delivery(url, name, device, inMemory) {
-  const rows = store(name, inMemory);
-  /** @type {Row[]} what was not tried yet */
-  let fresh = [];
-  let timer = 0;
-  let tries = 0;
-  let busy = false;
+const batch = (rows) => {
+  const body = `{"sent_at":${Date.now()},"events":[${rows.map((row) => row.json)}]}`;
+  return rows[1] && new Blob([body]).size > BATCH_BYTES ? batch(rows.slice(0, rows.length / 2)) : [body, rows];
+};
 
-  /** How long the worker is to be left alone, in milliseconds. */
-  const wait = () => device.read().r - Date.now();
+/** @param {string} body */
+const post = async (body) => {
+  try {
+    // What is too large for keepalive goes without, the second time.
+    return await fetch(url, { method: "POST", body, keepalive: !tries });
+  } catch {}
+};
 
-  const later = (/** @type {number} */ ms) => (timer ||= setTimeout(flush, ms));
+/** @param {string} body */
+const beacon = (body) => {
+  try {
+    return navigator.sendBeacon(url, body);
+  } catch {}
+};
 
-  /** @param {Row[]} waiting */
-  const batch = (waiting) => {
-    let bytes = 0;
-    const encoder = new TextEncoder();
-    const taken = waiting.filter((row, index) => (bytes += encoder.encode(row.json).length + 1) < BATCH_BYTES || !index);
-    return { taken, body: `{"sent_at":${Date.now()},"events":[${taken.map((row) => row.json)}]}` };
-  };
-
-  const send = async () => {
-    while (!(wait() > 0)) {
-      fresh = [];
-      const { taken, body } = batch(await rows.list());
-      if (!taken[0]) return;
-      let status = 0;
-      let retryAfter = 0;
-      try {
-        const answer = await fetch(url, {
-          method: "POST",
-          body,
-          keepalive: body.length < BATCH_BYTES,
-          signal: AbortSignal.timeout(PATIENCE_MS),
-        });
-        status = answer.status;
-        retryAfter = +(/** @type {string} */ (answer.headers.get("retry-after")));
-      } catch {
-        navigator.sendBeacon(url, body);
-      }
-      if ((status > 199 && status < 300) || status == 400 || status == 413) {
-        tries = 0;
-        await rows.remove(taken);
-      } else {
-        device.write({ r: Date.now() + retryAfter * 1e3 + Math.random() * Math.min(MOST_WAIT_MS, 1e3 * 2 ** tries++) });
-      }
+const send = async () => {
+  /** @type {Row[]} */
+  let gone = [];
+  while (!wait()) {
+    const [body, rows] = batch(await oldest(gone));
+    if (!rows[0]) return;
+    gone = [];
+    const answer = /** @type {any} */ ((await post(body)) || beacon(body) || 0);
+    // The worker keeps what it can't read, and what is too large for it once is so again.
+    if (answer.ok || /4(00|13)/.test(answer.status)) {
+      tries = 0;
+      gone = rows;
+    } else {
+      const asked = answer.headers?.get("retry-after") * 1e3 || 0;
+      write({ resume: Date.now() + asked + Math.random() * Math.min(MOST_WAIT_MS, 1e3 * 2 ** tries++) });
     }
-    later(wait());
-  };
+  }
+  later(wait());
+};
 
-  const flush = async () => {
-    timer = 0;
-    if (busy) return;
+export const flush = async () => {
+  timer = 0;
+  if (!busy) {
     busy = true;
-    await (navigator.locks ? navigator.locks.request(name, send) : send());
+    try {
+      await navigator.locks.request(url, send);
+    } catch {
+      await send();
+    }
     busy = false;
-    if (fresh[0]) later(LINGER_MS);
-  };
+  }
+};
 
-  const leave = () => {
-    if (!fresh[0] || wait() > 0) return;
-    const { taken, body } = batch(fresh);
-    fresh = [];
-    navigator.sendBeacon(url, body) || fetch(url, { method: "POST", body, keepalive: true }).catch(() => {});
-    later(LINGER_MS)
-  };
+/** Sends what was not tried yet, since there may be no later. A beacon has no answer, so it is kept all the same. */
+export const leave = () => {
+  if (memory[0] && !wait()) {
+    const [body] = batch(memory);
+    tidy([]);
+    beacon(body) || post(body);
+  }
+};
 
-  return {
-    /** @param {Row} row */
-    push(row) {
-      rows.put(row);
-      if (document.visibilityState == "hidden") Promise.resolve().then(leave);
-      if (fresh.push(row) < BATCH_ROWS) later(LINGER_MS);
-      else flush();
-    },
-    flush,
-    leave,
-    clear: rows.clear,
-  };
-}
+/** @param {Row} row */
+export const push = (row) => {
+  keep(row);
+  if (document.hidden) queueMicrotask(leave);
+  memory.length == BATCH_ROWS ? flush() : later(LINGER_MS);
+};

@@ -1,64 +1,54 @@
 /**
- * Who it is: the device and its session, in first-party storage, and in memory where there is none.
+ * Who it is: the device and its session, in first-party storage; in memory where there is none.
  *
- * @typedef {object} State
- * @property {string} d the device id
- * @property {string} s the session's id
- * @property {number} t when its last event was
- * @property {number} n how many events the device has sent
- * @property {string} [u] the user's id
- * @property {number} r when the worker may be asked again
- *
- * @typedef {ReturnType<typeof device>} Device
+ * @typedef {object} State each but the last two a field of every event
+ * @property {string} [device_id]
+ * @property {string} [session_id]
+ * @property {number} [seq] how many events there have been
+ * @property {string} [user_id]
+ * @property {string} [consent]
+ * @property {number} [time] when the last event was
+ * @property {number} [resume] when the worker may be asked again
  */
 
+import { home, settings, url } from "./settings.js";
 import { uuid } from "./uuid.js";
 
 /** How long a session outlives its last event, in milliseconds. */
 const SESSION_MS = 18e5;
 
+/** @type {State} */
+let state = {};
+
+/** What is known now: another tab may have changed it. */
+export const read = () => {
+  try {
+    state = { ...state, ...JSON.parse(/** @type {Window} */ (home).localStorage[url]) };
+  } catch {}
+  return state;
+};
+
+/** @param {State} changes */
+export const write = (changes) => {
+  state = { ...read(), ...changes };
+  try {
+    /** @type {Window} */ (home).localStorage[url] = JSON.stringify(state);
+  } catch {}
+};
+
 /**
- * @param {string} name where it is stored
- * @param {boolean} inMemory
- * @param {string} opening names of events that open a session, with spaces between them
+ * Takes an event in: it begins a session or goes on with one.
+ *
+ * @param {string} name
+ * @param {number} now
  */
-export function device(name, inMemory, opening) {
-  /** @type {Partial<State>} */
-  let state = {};
-  const read = () => {
-    try {
-      state = JSON.parse(localStorage[name]);
-    } catch {}
-    return /** @type {State} */ (state);
-  };
-  /** @param {Partial<State>} changes */
-  const write = (changes) => {
-    state = { ...read(), ...changes };
-    try {
-      if (!inMemory) localStorage[name] = JSON.stringify(state);
-    } catch {}
-  };
-  return {
-    read,
-    write,
-    /**
-     * What an event is told of its device.
-     *
-     * @param {string} event
-     * @param {number} time
-     */
-    tags(event, time) {
-      const { d = uuid(time), s, t, n = 0, u } = read();
-      const goes_on = s && time - t < SESSION_MS && !opening.split(" ").includes(event);
-      const session = goes_on ? s : uuid(time);
-      write({ d, s: session, t: time, n: n + 1 });
-      return inMemory ? { user_id: u } : { device_id: d, session_id: session, seq: n, user_id: u };
-    },
-    clear() {
-      state = {};
-      try {
-        localStorage.removeItem(name);
-      } catch {}
-    },
-  };
-}
+export const observe = (name, now) => {
+  const { device_id = uuid(now), session_id, seq = 0, time } = read();
+  const goesOn = now - /** @type {number} */ (time) < SESSION_MS && !settings.opening?.split(" ").includes(name);
+  if (home) write({ device_id, session_id: goesOn ? session_id : uuid(now), seq: seq + 1, time: now });
+};
+
+export const forgetDevice = () => {
+  state = {};
+  delete (/** @type {Window} */ (home).localStorage[url]);
+};

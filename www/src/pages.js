@@ -1,20 +1,31 @@
 /** Page views, each once: the first, those of the history API, those out of the back/forward cache. */
 
-/**
- * @param {string | undefined} mode `hash` counts what follows the # too, `manual` nothing by itself
- * @param {(kind?: string) => void} viewed
- */
-export function pages(mode, viewed) {
-  let last = "";
-  /** @param {string} [kind] */
-  const look = (kind) => {
-    const page = mode == "hash" ? location.href : location.href.split("#")[0];
-    if (page != last) {
-      last = page;
-      viewed(kind);
-    }
-  };
-  if (mode == "manual") return;
+import { track } from "./events.js";
+import { on, safely } from "./safely.js";
+import { settings } from "./settings.js";
+
+/** The page that was viewed last. */
+let last = "";
+/** @type {() => void} */
+let leaving;
+
+/** @param {() => void} act is called when a page makes room for the next one */
+export const whenLeft = (act) => (leaving = act);
+
+/** @param {object} [props] */
+export const page = (props) => {
+  leaving?.();
+  track("page_view", props, { referrer: last || document.referrer });
+  last = location.href;
+};
+
+/** @param {string} url */
+const address = (url) => url.split(settings.pages == "hash" ? "\n" : "#")[0];
+
+const look = safely(() => address(location.href) != address(last) && page());
+
+export const pages = () => {
+  if (settings.pages == "manual") return;
   for (const method of /** @type {const} */ (["pushState", "replaceState"])) {
     const original = history[method];
     history[method] = function () {
@@ -23,12 +34,7 @@ export function pages(mode, viewed) {
       setTimeout(look);
     };
   }
-  addEventListener("popstate", () => look());
-  addEventListener("pageshow", (event) => {
-    if (event.persisted) {
-      last = "";
-      look("back_forward");
-    }
-  });
+  on("popstate", look);
+  on("pageshow", ({ persisted }) => persisted && page());
   look();
-}
+};

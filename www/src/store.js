@@ -1,98 +1,91 @@
 /**
- * What waits for its 2xx: in IndexedDB, which a crash of the browser does not lose, or in memory, where there is
- * none or it takes no more.
+ * What waits for its 2xx: in IndexedDB, which loses nothing in a crash of the browser; in memory where there is none, or
+ * it takes no more.
  *
- * @typedef {{ id: string, json: string }} Row an event, and its id
+ * @typedef {{ id: string, json: string, stored?: unknown }} Row an event, and its id
  */
 
+import { home, url } from "./settings.js";
 import { uuid } from "./uuid.js";
 
-/** How many rows wait at most; then what comes is not kept. */
+/** How many rows wait at most; what comes then is not kept. */
 const MOST_ROWS = 2e4;
 /** How long a row waits at most, in milliseconds: 30 days. */
 const MOST_AGE = 2592e6;
+/** How many rows are read at once. */
+const PAGE = 200;
+
+/** @type {Row[]} those of this page that are not stored, or were not tried since */
+export let memory = [];
+/** How many wait, at least. */
+let waiting = 0;
+/** @type {Promise<any>} */
+let opened;
 
 /**
- * @param {string} name the database's
- * @param {boolean} inMemory whether nothing may be stored
+ * @param {any} request a request, or a transaction
+ * @returns {Promise<any>} its last event
  */
-export function store(name, inMemory) {
-  /** @type {Map<string, Row>} what is not stored, or not yet */
-  const memory = new Map();
-  /** @type {Row[]} */
-  let unsaved = [];
-  let full = inMemory;
-
-  /** @type {Promise<IDBDatabase>} */
-  const opened = new Promise((resolve, reject) => {
-    if (inMemory) throw 0;
-    const request = indexedDB.open(name);
-    request.onupgradeneeded = () => request.result.createObjectStore(name, { keyPath: "id" });
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = reject;
+const ended = (request) =>
+  new Promise((resolve, reject) => {
+    request.onupgradeneeded = () => request.result.createObjectStore(url, { keyPath: "id" });
+    request.onsuccess = request.oncomplete = resolve;
+    request.onerror = request.onabort = reject;
   });
 
-  /**
-   * Does something with the stored rows, after all that was asked before.
-   *
-   * @template T
-   * @param {(rows: IDBObjectStore) => IDBRequest<T> | void} act
-   * @returns {Promise<T | void>}
-   */
-  const run = (act) =>
-    opened.then(
-      (database) =>
-        new Promise((resolve, reject) => {
-          const transaction = database.transaction(name, "readwrite");
-          const request = act(transaction.objectStore(name));
-          transaction.oncomplete = () => resolve(request?.result);
-          transaction.onabort = reject;
-          // What is under way then outlives the page.
-          transaction.commit?.();
-        }),
-    );
+/**
+ * Does something with the stored rows, after all that was asked before; gives back nothing where that fails.
+ *
+ * @param {(rows: IDBObjectStore) => unknown} act
+ */
+const run = async (act) => {
+  try {
+    const { target } = await (opened ||= ended(/** @type {Window} */ (home).indexedDB.open(url)));
+    const transaction = target.result.transaction(url, "readwrite");
+    act(transaction.objectStore(url));
+    // Then it outlives the page.
+    transaction.commit?.();
+    return await ended(transaction);
+  } catch {}
+};
 
-  return {
-    /** @param {Row} row */
-    put(row) {
-      if (memory.size > MOST_ROWS) return;
-      memory.set(row.id, row);
-      // The rows of one task share a transaction.
-      if (unsaved.push(row) > 1) return;
-      /** @type {Row[]} */
-      let saved;
-      run((rows) => {
-        saved = full ? [] : unsaved;
-        unsaved = [];
-        saved.map((row) => rows.put(row));
-        return rows.count();
-      }).then(
-        (count) => {
-          full = /** @type {number} */ (count) > MOST_ROWS;
-          saved.map((row) => memory.delete(row.id));
-        },
-        () => (unsaved = []),
-      );
-    },
+/** @param {Row} row */
+export const keep = async (row) => {
+  if (waiting++ < MOST_ROWS) {
+    memory.push(row);
+    row.stored = await run((rows) => rows.put(row));
+  }
+};
 
-    /** The oldest rows that are stored, and all in memory. */
-    async list() {
-      const stored = await run((rows) => {
-        rows.delete(IDBKeyRange.upperBound(uuid(Date.now() - MOST_AGE)));
-        return rows.getAll(null, 200);
-      }).catch(() => {});
-      return [...(stored || []), ...memory.values()];
-    },
+/**
+ * Leaves in memory what is nowhere else.
+ *
+ * @param {Row[]} gone
+ */
+export const tidy = (gone) => (memory = memory.filter((row) => !row.stored && !gone.includes(row)));
 
-    /** @param {Row[]} gone */
-    remove(gone) {
-      gone.map((row) => memory.delete(row.id));
-      return run((rows) => gone.map((row) => rows.delete(row.id)) && undefined).catch(() => {});
-    },
+/**
+ * The rows that wait, the oldest first.
+ *
+ * @param {Row[]} gone those that wait no longer
+ * @returns {Promise<Row[]>}
+ */
+export const oldest = async (gone) => {
+  /** @type {any} */
+  let found;
+  /** @type {any} */
+  let count;
+  await run((rows) => {
+    gone.map((row) => rows.delete(row.id));
+    rows.delete(IDBKeyRange.upperBound(uuid(Date.now() - MOST_AGE)));
+    found = rows.getAll(null, PAGE);
+    count = rows.count();
+  });
+  waiting = count?.result;
+  return (found?.result || []).concat(tidy(gone));
+};
 
-    clear() {
-      memory.clear();
-      run((rows) => rows.clear()).catch(() => {});
-    },
-  };
-}
+export const forgetRows = () => {
+  memory = [];
+  return run((rows) => rows.clear());
+};

@@ -1,0 +1,97 @@
+/**
+ * What a person does on a page, by itself: outbound links, downloads, forms, marked elements, and how far and how long a
+ * page was read.
+ *
+ * @typedef {(name: string, props?: object, fields?: object) => void} Track
+ */
+
+const FILE =
+  /\.(pdf|docx?|xlsx?|pptx?|csv|txt|rtf|epub|zip|rar|7z|t?gz|dmg|exe|msi|pkg|deb|apk|iso|mp[34]|wav|mov|avi|webm)$/i;
+
+/** A form's fields hide what has their names, so that it is not asked itself. */
+const { getAttribute, getAttributeNames, closest } = Element.prototype;
+
+/**
+ * @param {Track} track
+ * @param {{ auto?: string }} settings
+ * @param {(act: () => void) => void} whenLeft
+ */
+export default function (track, { auto = "" }, whenLeft) {
+  const wanted = auto.split(" ");
+  /** @param {string} types @param {(event: any) => void} act */
+  const on = (types, act) =>
+    types.split(" ").map((type) =>
+      addEventListener(
+        type,
+        (event) => {
+          try {
+            act(event);
+          } catch (error) {
+            console.error(error);
+          }
+        },
+        true,
+      ),
+    );
+
+  on("click auxclick submit", ({ target, type, button }) => {
+    // The right button opens a menu.
+    if (button > 1) return;
+    if (type == "submit") {
+      marked(target);
+      const form_id = getAttribute.call(target, "id") || getAttribute.call(target, "name") || "form";
+      if (wanted.includes("forms")) track("form_submit", { form_id });
+    } else {
+      marked(closest.call(target, "[data-hw-event]:not(form)"));
+      follow(closest.call(target, "a[href]"));
+    }
+  });
+
+  /** @param {Element | null} element */
+  const marked = (element) => {
+    /** @type {Record<string, string | null>} */
+    const props = {};
+    for (const name of element ? getAttributeNames.call(element) : [])
+      if (name.startsWith("data-hw-")) props[name.slice(8).replace(/-/g, "_")] = getAttribute.call(element, name);
+    const { event, ...rest } = props;
+    if (event) track(event, rest);
+  };
+
+  /** @param {any} link */
+  const follow = (link) => {
+    if (!link) return;
+    const { href, host, pathname, id } = link;
+    const file = FILE.exec(pathname);
+    if (file || link.hasAttribute("download")) {
+      if (wanted.includes("downloads")) track("download", { href, file_type: file?.[1].toLowerCase() });
+    } else if (host && host != location.host && wanted.includes("outbound")) {
+      track("click", { target: id || host, href, outbound: true, text: link.textContent.trim().slice(0, 200) });
+    }
+  };
+
+  if (!wanted.includes("engagement")) return;
+  let view = { url: location.href, title: document.title };
+  let since = 0;
+  let engaged = 0;
+  let deepest = 0;
+  const attend = () => {
+    const now = performance.now();
+    if (since) engaged += now - since;
+    since = !document.hidden && document.hasFocus() ? now : 0;
+    deepest = Math.max(deepest, scrollY + innerHeight);
+  };
+  const leave = () => {
+    attend();
+    const depth = Math.min(100, Math.round((100 * deepest) / document.documentElement.scrollHeight));
+    if (engaged >= 1) track("page_leave", { depth, engaged_ms: Math.round(engaged) }, view);
+    engaged = 0;
+  };
+  attend();
+  on("scroll focus blur", attend);
+  on("visibilitychange pagehide", ({ type }) => (document.hidden || type == "pagehide" ? leave() : attend()));
+  whenLeft(() => {
+    leave();
+    view = { url: location.href, title: document.title };
+    deepest = 0;
+  });
+}

@@ -1,0 +1,21 @@
+/** Nothing of ours may throw into the page. */
+
+/**
+ * @template {unknown[]} T
+ * @param {(...values: T) => unknown} act
+ */
+export const safely =
+  (act) =>
+  (/** @type {T} */ ...values) => {
+    try {
+      act(...values);
+    } catch (error) {
+      console.error(error);
+    }
+  };
+
+/**
+ * @param {string} types of events, with spaces between them
+ * @param {(event: any) => unknown} act hears them before anyone can stop them
+ */
+export const on = (types, act) => types.split(" ").map((type) => addEventListener(type, safely(act), true));
