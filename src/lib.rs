@@ -38,6 +38,7 @@
     )
 )]
 
+pub mod address;
 pub mod clean;
 pub mod config;
 pub mod context;
