@@ -4,7 +4,7 @@
 //   node scripts/snippet.mjs --check   writes nothing, and fails where what is written is not what would be
 
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
@@ -17,7 +17,16 @@ const CHUNKS = ["auto", "vitals", "pointer", "video"];
 const TARGET = "es2021";
 
 async function bundle(entry, format, define = {}) {
-  const { outputFiles } = await build({ entryPoints: [`www/src/${entry}`], bundle: true, format, target: TARGET, define, write: false });
+  const { outputFiles } = await build({
+    entryPoints: [`www/src/${entry}`],
+    bundle: true,
+    format,
+    target: TARGET,
+    define,
+    // Its tsconfig.json is for tsc, and would make it strict with a line of its own.
+    tsconfigRaw: "{}",
+    write: false,
+  });
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
     module: true,
@@ -51,10 +60,14 @@ files.set("t.js", (await bundle("t.js", "esm", define)).replace(/^var (.*)\n$/s,
 files.set("t.mjs", await bundle("module.js", "esm", define));
 
 for (const [name, code] of files) {
-  if (!process.argv.includes("--check")) writeFileSync(`www/${name}`, code);
-  else if (readFileSync(`www/${name}`, "utf8") != code) throw new Error(`www/${name} is not what www/src makes: run scripts/build`);
+  // What is the same is let alone: `wrangler dev` would load it again.
+  if (!existsSync(`www/${name}`) || readFileSync(`www/${name}`, "utf8") != code) {
+    if (process.argv.includes("--check")) throw new Error(`www/${name} is not what www/src makes: run scripts/build`);
+    writeFileSync(`www/${name}`, code);
+  }
   console.log(`snippet: www/${name} ${Buffer.byteLength(code)} bytes, ${gzipSync(code, { level: 9 }).length} gzip, ${brotli(code)} brotli`);
 }
 const core = files.get("t.js");
-console.log(`snippet: /t.${short(core)}.js integrity="sha384-${createHash("sha384").update(core).digest("base64")}"`);
+const integrity = `sha384-${createHash("sha384").update(core).digest("base64")}`;
+console.log(`snippet: pinned, <script async src="/t.${short(core)}.js" integrity="${integrity}" crossorigin="anonymous"></script>`);
 if (brotli(core) > BUDGET) throw new Error(`www/t.js has ${brotli(core)} bytes of brotli, more than its budget of ${BUDGET}`);

@@ -5,6 +5,7 @@
 //! told at once; nothing is defaulted in silence where a guess could lose or misplace
 //! an event. No sentence ever holds a secret.
 
+mod addresses;
 mod aws;
 pub mod clean;
 mod origins;
@@ -27,6 +28,7 @@ use crate::sink::delivery::Policy;
 use crate::sink::pack::Packing;
 use crate::tenant::Tenants;
 use crate::validate::UnknownEvents;
+pub use addresses::Addresses;
 pub use aws::Aws;
 pub use origins::Origins;
 use rules::Rules;
@@ -53,6 +55,8 @@ pub struct Config {
     pub policy: Policy,
     /// Where failed events go.
     pub failed: Stream,
+    /// Where the snippet and the beacons are.
+    pub addresses: Addresses,
     /// Where and as whom to call.
     pub aws: Aws,
 }
@@ -132,6 +136,7 @@ impl Config {
                 secret,
                 policy: rules.policy,
                 failed: rules.failed,
+                addresses: rules.addresses,
                 aws,
             }),
             _ => Err(errors),
@@ -340,7 +345,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed";
+        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, snippet, endpoint";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
         let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";

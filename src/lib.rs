@@ -9,7 +9,8 @@
 //! its [`schema`], and makes it an [`event`] or a [`failed`] event; [`enrich`] adds what the
 //! edge knows; [`scrub`], [`redact`] and [`salt`] take out what nobody should keep; [`route`]
 //! names its stream, and [`sink`] delivers it as a record. [`pipeline`] is that recipe;
-//! [`outcome`] is how it ends, for each beacon exactly once.
+//! [`outcome`] is how it ends, for each beacon exactly once. Pages send theirs with the
+//! [`snippet`], which the worker serves as well.
 //!
 //! Sessions and deduplication come between `enrich` and `route`.
 //!
@@ -37,6 +38,7 @@
     )
 )]
 
+pub mod address;
 pub mod clean;
 pub mod config;
 pub mod context;
@@ -57,6 +59,7 @@ pub mod scrub;
 pub mod session;
 pub mod shard;
 pub mod sink;
+pub mod snippet;
 pub mod tenant;
 pub mod validate;
 mod verbatim;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::privacy::HasSecret;
 use super::shards::{self, Mode};
 use super::table::Table;
-use super::{ConfigError, clean, routes, tenants};
+use super::{Addresses, ConfigError, addresses, clean, routes, tenants};
 use crate::clean::Cleaning;
 use crate::enrich::{Bots, Enrichment};
 use crate::protocol::{self, Limits};
@@ -37,6 +37,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Where failed events go.
     pub failed: Stream,
+    /// Where the snippet and the beacons are.
+    pub addresses: Addresses,
 }
 
 impl Rules {
@@ -93,6 +95,7 @@ impl Rules {
         {
             table.refuse("failed", "must be a stream that no route goes to");
         }
+        let addresses = addresses::addresses(&mut table);
         table.finish();
         Some(Self {
             tenants: tenants?,
@@ -103,6 +106,7 @@ impl Rules {
             mode,
             policy,
             failed: failed?,
+            addresses,
         })
     }
 }

@@ -3,8 +3,9 @@
 //! `environment` reads the configuration once per isolate, `request` makes plain data of
 //! a request, `deliver` drives deliveries, `ask` asks a shard, `shard` is the object around
 //! one and `storage` what it stores, `transport` sends one signed call, `respond` makes
-//! responses, `ready` tells operators how all is and `metrics` counts. An uncaught panic or throw would reset the whole isolate and with it
-//! other people's requests, so every error here ends as an answer.
+//! responses, `snippet` serves the snippet, `ready` tells operators how all is and `metrics`
+//! counts. An uncaught panic or throw would reset the whole isolate and with it other people's
+//! requests, so every error here ends as an answer.
 
 mod ask;
 mod deliver;
@@ -14,11 +15,13 @@ mod ready;
 mod request;
 mod respond;
 mod shard;
+mod snippet;
 mod storage;
 mod transport;
 
 use worker::{Context, Env, Request, Response, event};
 
+use crate::address::Address;
 use crate::config::Config;
 use crate::context::RequestContext;
 use crate::event::EventIds;
@@ -31,21 +34,38 @@ use respond::Readers;
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
     let (head, context) = request::read(&request);
-    let not_allowed = |methods| {
-        respond::refused(&Refusal::MethodNotAllowed(methods), Readers::of(None, &context))
+    let refused = |refusal| respond::refused(&refusal, Readers::of(None, &context));
+    let address = match address(&head.path, &env) {
+        Ok(address) => address,
+        Err(refusal) => return refused(refusal),
     };
-    match (head.path.as_str(), head.method) {
-        ("/v1/events", Method::Post) => events(request, &head, &context, &env).await,
-        ("/v1/events", Method::Options) => {
+    match (address, head.method) {
+        (Address::Events, Method::Post) => events(request, &head, &context, &env).await,
+        (Address::Events, Method::Options) => {
             respond::preflight(environment::config(&env).as_deref().ok(), &context)
         }
-        ("/v1/events", _) => not_allowed("POST, OPTIONS"),
-        ("/v1/pixel.gif", Method::Get) => pixel(&head, &context, &env).await,
-        ("/v1/pixel.gif", _) => not_allowed("GET"),
-        ("/healthz", Method::Get | Method::Head) => respond::alive(),
-        ("/readyz", Method::Get | Method::Head) => ready::answer(&env).await,
-        ("/healthz" | "/readyz", _) => not_allowed("GET, HEAD"),
-        _ => respond::refused(&Refusal::NotFound, Readers::of(None, &context)),
+        (Address::Events, _) => refused(Refusal::MethodNotAllowed("POST, OPTIONS")),
+        (Address::Pixel, Method::Get) => pixel(&head, &context, &env).await,
+        (Address::Pixel, _) => refused(Refusal::MethodNotAllowed("GET")),
+        (Address::Health, Method::Get | Method::Head) => respond::alive(),
+        (Address::Ready, Method::Get | Method::Head) => ready::answer(&env).await,
+        (Address::Script(asked), Method::Get | Method::Head) => {
+            match snippet::built(asked.script, &env).await {
+                Ok(built) => snippet::answer(&built, asked.version, &request),
+                Err(refusal) => refused(refusal),
+            }
+        }
+        (Address::Health | Address::Ready | Address::Script(_), _) => {
+            refused(Refusal::MethodNotAllowed("GET, HEAD"))
+        }
+    }
+}
+
+/// What `path` is for. Where the operator's own addresses can't be read, it may be one of them.
+fn address<'a>(path: &'a str, env: &Env) -> Result<Address<'a>, Refusal> {
+    match Address::usual(path) {
+        Some(usual) => Ok(usual),
+        None => environment::config(env)?.addresses.find(path).ok_or(Refusal::NotFound),
     }
 }
 

@@ -77,6 +77,7 @@ fn cors(builder: ResponseBuilder, readers: Readers<'_>) -> worker::Result<Respon
     let Some(origin) = readers.origin else {
         return Ok(builder);
     };
+    let builder = embeddable(builder)?;
     let builder = match readers.allowed {
         Origins::Any => builder.with_header("access-control-allow-origin", "*")?,
         origins if origins.allow(Some(origin)) => builder
@@ -87,6 +88,12 @@ fn cors(builder: ResponseBuilder, readers: Readers<'_>) -> worker::Result<Respon
     builder.with_header("access-control-expose-headers", "retry-after")
 }
 
+/// Lets a page take the answer that isolates itself (`Cross-Origin-Embedder-Policy`): else its
+/// browser reports an image, a script or even a beacon, whose answer nobody reads, as blocked.
+pub fn embeddable(builder: ResponseBuilder) -> worker::Result<ResponseBuilder> {
+    builder.with_header("cross-origin-resource-policy", "cross-origin")
+}
+
 /// The GIF, with the status that the beacon's fate has.
 pub fn pixel(answer: &Result<Answer, Refusal>) -> worker::Result<Response> {
     let (status, retry_after_s) = match answer {
@@ -94,7 +101,8 @@ pub fn pixel(answer: &Result<Answer, Refusal>) -> worker::Result<Response> {
         Ok(answer) => (if answer.status < 300 { 200 } else { answer.status }, answer.retry_after_s),
         Err(refusal) => (refusal.status(), refusal.retry_after_s()),
     };
-    let builder = retry_after(ResponseBuilder::new().with_status(status), retry_after_s)?
+    let builder = retry_after(ResponseBuilder::new().with_status(status), retry_after_s)?;
+    let builder = embeddable(builder)?
         .with_header("content-type", "image/gif")?
         .with_header("cache-control", "no-store")?;
     Ok(builder.fixed(pixel::GIF.to_vec()))

@@ -200,5 +200,6 @@ def test_the_pixel_is_43_bytes_that_no_cache_keeps(
     assert len(GIF) == 43
     assert answer.headers["content-type"] == "image/gif"
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     after = {"data": len(data(peer)), "failed": len(kept(peer))}
     assert after == {**before, outcome: before[outcome] + 1}

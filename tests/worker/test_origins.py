@@ -52,6 +52,7 @@ def test_a_listed_site_may_send_and_read(two_sites: Worker, origin: str) -> None
         assert answer.headers["access-control-allow-origin"] == origin
         assert answer.headers["vary"].lower() == "origin"
         assert "retry-after" in answer.headers["access-control-expose-headers"]
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
         assert_no_credentials(answer)
 
 

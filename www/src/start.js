@@ -18,7 +18,7 @@ const commands = {
   },
 };
 
-/** @param {string} name */
+/** @param {string | undefined} name */
 const load = (name) =>
   name &&
   import(settings.src.replace(/\.js[^/]*$/, `.${name}.${CHUNKS}.js`))

@@ -11,7 +11,7 @@ const begin = safely(() => {
   if (q) {
     window.headwater = start({ ...script.dataset, src: script.src });
     headwater.q = 0;
-    q.map((call) => headwater(...call));
+    q.map((/** @type {any} */ call) => headwater(...call));
   }
 });
 

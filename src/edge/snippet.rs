@@ -1,0 +1,75 @@
+//! Serves the snippet out of `www`, with the headers that let a page of any site run it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_util::future::try_join_all;
+use js_sys::futures::JsFuture;
+use js_sys::{Promise, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Env, Request, Response, ResponseBuilder, console_error};
+
+use super::respond;
+use crate::config::ConfigError;
+use crate::outcome::Refusal;
+use crate::snippet::{Built, Script, Version};
+
+#[wasm_bindgen(module = "/src/edge/snippet.js")]
+extern "C" {
+    fn read(env: &JsValue, path: &str) -> Promise;
+}
+
+thread_local! {
+    /// What was read so far; `www` never changes in an isolate's life.
+    static SCRIPTS: RefCell<BTreeMap<Script, Rc<Built>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The answer to a `GET` or `HEAD`; the runtime leaves the body of a `HEAD` out.
+pub fn answer(built: &Built, version: Version<'_>, request: &Request) -> worker::Result<Response> {
+    let builder = respond::embeddable(ResponseBuilder::new())?
+        .with_header("cache-control", built.cache_control(version))?
+        .with_header("etag", &built.etag())?
+        .with_header("access-control-allow-origin", "*")?
+        .with_header("timing-allow-origin", "*")?
+        .with_header("x-content-type-options", "nosniff")?
+        .with_header("content-type", "text/javascript; charset=utf-8")?;
+    match request.headers().get("if-none-match")? {
+        Some(tags) if built.is_one_of(&tags) => Ok(builder.with_status(304).empty()),
+        _ => Ok(builder.fixed(built.bytes.clone())),
+    }
+}
+
+/// A script as it is now. Chunks are read together, since their hash is one.
+pub async fn built(script: Script, env: &Env) -> Result<Rc<Built>, Refusal> {
+    let known = || SCRIPTS.with_borrow(|scripts| scripts.get(&script).cloned());
+    if let Some(built) = known() {
+        return Ok(built);
+    }
+    if script == Script::Core {
+        let core = Built::core(bytes(script, env).await?);
+        remember([(script, core)]);
+    } else {
+        let all = try_join_all(Script::CHUNKS.map(|chunk| bytes(chunk, env))).await?;
+        remember(Script::CHUNKS.into_iter().zip(Built::chunks(all)));
+    }
+    known().ok_or(Refusal::NotFound)
+}
+
+fn remember(read: impl IntoIterator<Item = (Script, Built)>) {
+    let read = read.into_iter().map(|(script, built)| (script, Rc::new(built)));
+    SCRIPTS.with_borrow_mut(|scripts| scripts.extend(read));
+}
+
+async fn bytes(script: Script, env: &Env) -> Result<Vec<u8>, Refusal> {
+    let bytes = JsFuture::from(read(env, script.file())).await.map_err(|error| {
+        console_error!("{} can't be read from ASSETS: {error:?}", script.file());
+        let problem = "must be www in wrangler.toml, with the snippet that scripts/build makes";
+        Refusal::NotConfigured(vec![ConfigError {
+            key: "ASSETS".to_owned(),
+            problem: problem.to_owned(),
+        }])
+    })?;
+    Ok(bytes.unchecked_into::<Uint8Array>().to_vec())
+}

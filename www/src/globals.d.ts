@@ -1,0 +1,13 @@
+// What the snippet's sources meet that TypeScript's own types of a page don't know.
+
+/** The hash in the addresses of all chunks, which scripts/snippet.mjs puts in. */
+declare const CHUNKS: string;
+/** What a page calls; before the snippet runs, the stub, whose calls wait in `q`. */
+declare var headwater: any;
+
+interface Navigator {
+  readonly globalPrivacyControl?: boolean;
+}
+interface Document {
+  readonly prerendering?: boolean;
+}
