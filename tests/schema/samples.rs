@@ -116,10 +116,22 @@ fn the_events_say_what_they_are_for() {
         let schemas = schema::all().iter().filter(|schema| schema.level == Some(level));
         schemas.map(|schema| schema.name).collect()
     };
-    assert_eq!(of_level(Low), ["click", "page_view", "pointer", "scroll"]);
+    assert_eq!(
+        of_level(Low),
+        ["click", "page_leave", "page_view", "pointer", "scroll", "web_vitals"]
+    );
     assert_eq!(
         of_level(Mid),
-        ["ad_impression", "download", "form_submit", "video_pause", "video_start"]
+        [
+            "ad_impression",
+            "download",
+            "form_submit",
+            "identify",
+            "video_ad",
+            "video_pause",
+            "video_progress",
+            "video_start"
+        ]
     );
     assert_eq!(
         of_level(High),

@@ -86,9 +86,12 @@ export const flush = async () => {
   }
 };
 
-/** Sends what was not tried yet, since there may be no later. A beacon has no answer, so it is kept all the same. */
+/**
+ * Sends what was not tried yet, since a page out of sight may have no later. A beacon has no answer, so what it carries
+ * is kept all the same.
+ */
 export const leave = () => {
-  if (memory[0] && !wait()) {
+  if (document.hidden && memory[0] && !wait()) {
     const [body] = batch(memory);
     tidy([]);
     beacon(body) || post(body);
@@ -98,6 +101,6 @@ export const leave = () => {
 /** @param {Row} row */
 export const push = (row) => {
   keep(row);
-  if (document.hidden) queueMicrotask(leave);
+  queueMicrotask(leave);
   memory.length == BATCH_ROWS ? flush() : later(LINGER_MS);
 };

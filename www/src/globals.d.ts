@@ -8,6 +8,3 @@ declare var headwater: any;
 interface Navigator {
   readonly globalPrivacyControl?: boolean;
 }
-interface Document {
-  readonly prerendering?: boolean;
-}

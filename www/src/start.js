@@ -32,7 +32,7 @@ const load = (name) =>
 export const start = (given) => {
   settle(given);
   ask();
-  on("visibilitychange pagehide", ({ type }) => (document.hidden || type == "pagehide") && leave());
+  on("visibilitychange", leave);
   pages();
   load(given.auto && "auto");
   (given.chunks || "").split(" ").map(load);
