@@ -1,4 +1,4 @@
-"""The demo page in a real browser; its table of actions is actions.mjs."""
+"""The demo's two pages in a real browser; their tables of actions are the .actions.mjs files."""
 
 import os
 import shutil
@@ -21,10 +21,11 @@ BROWSER_SECONDS = 300
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
-def test_the_demo_page_does_what_its_table_says(aws: LocalAws) -> None:
+@pytest.mark.parametrize("page", ["demo", "beacons"])
+def test_the_page_does_what_its_table_says(aws: LocalAws, page: str) -> None:
     with Worker(aws.environment()) as worker:
         result = subprocess.run(
-            [PROGRAMS / "node", "--test", "--test-reporter=spec", "tests/browser/demo.test.mjs"],
+            [PROGRAMS / "node", "--test", "--test-reporter=spec", f"tests/browser/{page}.test.mjs"],
             cwd=ROOT,
             env={**os.environ, "HEADWATER_URL": f"http://{HOST}:{worker.port}/"},
             capture_output=True,

@@ -1,8 +1,8 @@
 // Says whether the worker can deliver, and asks again from time to time.
 
+import { within } from "./deadline.js";
 import { at, element } from "./dom.js";
 import { fields, parsed, shown } from "./reading.js";
-import { within } from "./send.js";
 
 const READY_ANSWER_MS = 5_000;
 const RECHECK_READY_MS = 10_000;

@@ -1,56 +1,20 @@
-// The demo page in a real Chromium, against the worker at HEADWATER_URL, as actions.mjs says.
+// The page that sends beacons in a real Chromium, against the worker at HEADWATER_URL, as beacons.actions.mjs says.
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { chromium } from "playwright-core";
 
-import { ACTIONS, BASE, EVENTS, NOT_DURABLE, READINESS, SCHEMAS, STREAMS, UUID, answer, own, press } from "./actions.mjs";
+import { ACTIONS, EVENTS, NOT_DURABLE, PAGE, READINESS, STREAMS, UUID, own, press } from "./beacons.actions.mjs";
+import { BASE, DESKTOP, PHONE, SCHEMAS, SMALL, answer, faint, launch, missing, stand, visit as open } from "./pages.mjs";
 
-const CHROMIUM = "/usr/bin/chromium";
-const PHONE = { width: 390, height: 844 };
-const DESKTOP = { width: 1280, height: 800 };
-
-const missing = !BASE
-  ? "HEADWATER_URL is not set: give it the address of a running worker"
-  : !existsSync(CHROMIUM) && `${CHROMIUM} is missing: install Debian's package chromium`;
-
-/** Lets `stub` stand in for the worker's answer. */
-const stand = (route, stub) => (stub === "abort" ? route.abort() : route.fulfill(stub));
-
-describe("the demo page", { skip: missing, concurrency: 2 }, () => {
+describe("the page that sends beacons", { skip: missing, concurrency: 2 }, () => {
   let browser;
   before(async () => {
-    const quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", ...quiet];
-    browser = await chromium.launch({ executablePath: CHROMIUM, args });
+    browser = await launch();
   });
   after(() => browser?.close());
 
   /** Opens the page, hands it to `use`, and then asks that nothing was thrown or complained of. */
-  async function visit({ options = {}, prepare = async () => {} }, use) {
-    const context = await browser.newContext({ viewport: DESKTOP, ...options });
-    try {
-      const page = await context.newPage();
-      page.setDefaultTimeout(10_000);
-      const complaints = [];
-      page.on("pageerror", (error) => complaints.push(String(error)));
-      page.on("console", (message) => {
-        // Chromium itself logs every answer from 400 on.
-        const itsOwn = message.text().startsWith("Failed to load resource");
-        if (["error", "warning"].includes(message.type()) && !itsOwn) complaints.push(message.text());
-      });
-      page.on("dialog", (dialog) => complaints.push(`a dialog: ${dialog.message()}`));
-      await prepare(page);
-      await page.goto(BASE);
-      await page.locator(".status:not([data-state=asking])").waitFor();
-      await use(page);
-      assert.deepEqual(complaints, []);
-    } finally {
-      await context.close();
-    }
-  }
+  const visit = (how, use) => open(browser, PAGE, how, use);
 
   for (const { claim, does, answers = [], sends, tally, shows = [], hides = [] } of ACTIONS) {
     test(claim, async () => {
@@ -167,24 +131,10 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
     });
   });
 
-  test("the strictest policy that names the page's own style stops nothing", async () => {
-    const html = await (await fetch(BASE)).text();
-    const hash = (pattern) => `'sha256-${createHash("sha256").update(html.match(pattern)[1]).digest("base64")}'`;
-    const policy = [
-      "default-src 'none'",
-      "script-src 'self'",
-      `style-src ${hash(/<style>([^]*?)<\/style>/)}`,
-      "connect-src 'self'",
-      "img-src 'self' data:",
-      "base-uri 'none'",
-      "form-action 'none'",
-      "require-trusted-types-for 'script'",
-    ].join("; ");
-    const prepare = (page) =>
-      page.route(new URL(BASE).href, (route) =>
-        route.fulfill({ contentType: "text/html", headers: { "content-security-policy": policy }, body: html }),
-      );
-    await visit({ prepare }, async (page) => {
+  test("its policy, which names nothing but the page's own files, stops nothing", async () => {
+    await visit({}, async (page) => {
+      const policy = await page.locator("meta[http-equiv=Content-Security-Policy]").getAttribute("content");
+      assert.doesNotMatch(policy, /unsafe|\*|https?:|'sha/);
       for (const name of ["Mixed array", "Pixel", "Broken body"]) await press(name)(page);
       await own('{"name":"a"}', "text/plain")(page);
       await page.waitForFunction(() => document.querySelectorAll(".entry[data-fate]:not([data-fate=''])").length === 4);
@@ -193,7 +143,7 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
   });
 
   for (const colorScheme of ["light", "dark"]) {
-    for (const viewport of [PHONE, DESKTOP, { width: 320, height: 640 }]) {
+    for (const viewport of [PHONE, DESKTOP, SMALL]) {
       test(`at ${viewport.width} pixels, ${colorScheme}, all texts stand out and nothing is cut off`, async () => {
         const prepare = async (page) => {
           let calls = 0;
@@ -214,28 +164,3 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
     }
   }
 });
-
-/** Runs in the page: the texts with less contrast than WCAG 2.2 asks for at level AA (1.4.3). */
-function faint() {
-  const channels = (colour) => colour.match(/[\d.]+/g).map(Number);
-  const luminance = (colour) => {
-    const [red, green, blue] = channels(colour).map((value) => {
-      const part = value / 255;
-      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const ground = (element) => {
-    const colour = getComputedStyle(element).backgroundColor;
-    return channels(colour)[3] === 0 ? ground(element.parentElement) : colour;
-  };
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (texts.nextNode()) {
-    const element = texts.currentNode.parentElement;
-    if (!texts.currentNode.data.trim() || !element.checkVisibility() || element.closest("script, option")) continue;
-    const [low, high] = [getComputedStyle(element).color, ground(element)].map(luminance).sort((a, b) => a - b);
-    if ((high + 0.05) / (low + 0.05) < 4.5) found.push(`${element.className}: ${texts.currentNode.data.trim()}`);
-  }
-  return found;
-}

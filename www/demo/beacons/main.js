@@ -1,10 +1,10 @@
 // The demo page: its buttons, the form for a body of one's own, and the commands to copy.
 
 import { ACTIONS, EVENTS, device, post } from "./beacons.js";
-import { at, element } from "./dom.js";
+import { at, element } from "../dom.js";
 import { dispatch } from "./log.js";
-import { checkReady } from "./readiness.js";
-import { fields, parsed } from "./reading.js";
+import { checkReady } from "../readiness.js";
+import { fields, parsed } from "../reading.js";
 
 for (const { title, name, what, make } of ACTIONS) {
   const fateHere = element("span", { class: "fate", "aria-hidden": "true" });
