@@ -1,9 +1,9 @@
 // Shows what was sent and what became of it, newest first.
 
-import { PIXEL } from "./beacons.js";
 import { at, element } from "../dom.js";
 import { checkReady } from "../readiness.js";
 import { parsed, read, signs, summary } from "../reading.js";
+import { PIXEL } from "./beacons.js";
 import { send } from "./send.js";
 
 /** @typedef {import("./beacons.js").Sending} Sending */
