@@ -11,6 +11,7 @@ only, and answers no page but the one named, whatever else the browser has open.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,8 +74,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         if origin:
             self.send_header("Access-Control-Allow-Origin", origin)
-        self.end_headers()
-        self.wfile.write(content)
+        # A page may go while it asks.
+        with contextlib.suppress(ConnectionError):
+            self.end_headers()
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing; a page asks often."""

@@ -40,7 +40,7 @@ function verdict(value) {
 
 /**
  * @param {Reply} reply
- * @param {Sending} sending
+ * @param {Pick<Sending, "beacons" | "pixel">} sending
  * @returns {Reading}
  */
 export function read(reply, sending) {

@@ -67,7 +67,7 @@ function show({ via, body, events, began, reply }) {
   const answer = element("span", { class: "answer" }, "waiting");
   const saying = element("p", { class: "saying", hidden: "" });
   const top = element("div", { class: "top" }, element("span", { class: "what" }, what), answer);
-  const entry = element("li", { class: "request" }, top, saying, element("ol", { class: "events" }, ...rows.map(({ line }) => line)));
+  const entry = element("li", { class: "request" }, top, saying, element("ol", { class: "events" }, ...rows.map(({ line }) => line).reverse()));
   at("empty").hidden = true;
   at("requests").prepend(entry);
   while (at("requests").children.length > REQUESTS_SHOWN) at("requests").lastElementChild?.remove();
