@@ -30,7 +30,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -188,15 +188,19 @@ class LocalAws:
             },
         )
 
-    def records(self, kind: Kind = "data") -> list[Delivered]:
+    def records(
+        self, kind: Kind = "data", skip: Collection[str] = ()
+    ) -> list[Delivered]:
         """Every record delivered to a bucket, newest last (to the millisecond).
 
-        Firehose's own error documents, under errors/, are among them.
+        Firehose's own error documents, under errors/, are among them; the objects
+        whose keys are in `skip` are not.
         """
         s3 = self.client("s3")
         bucket = self.outputs[BUCKET_OUTPUTS[kind]]
         objects = sorted(
-            _objects(s3, bucket), key=lambda each: (each["LastModified"], each["Key"])
+            (each for each in _objects(s3, bucket) if each["Key"] not in skip),
+            key=lambda each: (each["LastModified"], each["Key"]),
         )
         return [
             record

@@ -1,13 +1,15 @@
-"""The demo page in a real browser; its table of actions is actions.mjs."""
+"""The demo's two pages in a real browser; their tables of actions are the .actions.mjs files."""
 
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+import records
 from local import LocalAws
 
 ROOT = Path(__file__).parents[2]
@@ -21,15 +23,23 @@ BROWSER_SECONDS = 300
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
-def test_the_demo_page_does_what_its_table_says(aws: LocalAws) -> None:
-    with Worker(aws.environment()) as worker:
+@pytest.mark.parametrize("page", ["demo", "beacons"])
+def test_the_page_does_what_its_table_says(aws: LocalAws, page: str) -> None:
+    with Worker(aws.environment(), {"delivery": "sharded", "shards": 1}) as worker:
+        serving = records.server(aws, worker.port, 0)
+        threading.Thread(target=serving.serve_forever).start()
         result = subprocess.run(
-            [PROGRAMS / "node", "--test", "--test-reporter=spec", "tests/browser/demo.test.mjs"],
+            [PROGRAMS / "node", "--test", "--test-reporter=spec", f"tests/browser/{page}.test.mjs"],
             cwd=ROOT,
-            env={**os.environ, "HEADWATER_URL": f"http://{HOST}:{worker.port}/"},
+            env={
+                **os.environ,
+                "HEADWATER_URL": f"http://{HOST}:{worker.port}/",
+                "HEADWATER_RECORDS": f"http://{HOST}:{serving.server_port}/records",
+            },
             capture_output=True,
             text=True,
             timeout=BROWSER_SECONDS,
         )
+        serving.shutdown()
     assert result.returncode == 0, result.stdout[-20_000:] + result.stderr
     assert "ℹ skipped 0" in result.stdout, result.stdout[-2_000:]

@@ -1,8 +1,8 @@
 // Says whether the worker can deliver, and asks again from time to time.
 
+import { within } from "./deadline.js";
 import { at, element } from "./dom.js";
 import { fields, parsed, shown } from "./reading.js";
-import { within } from "./send.js";
 
 const READY_ANSWER_MS = 5_000;
 const RECHECK_READY_MS = 10_000;
@@ -11,7 +11,7 @@ const RECHECK_TROUBLED_MS = 3_000;
 /** @typedef {{ state: string, word: string, streams: { stream: string, problem: string }[], sentences: string[] }} Readiness */
 
 /** @returns {Promise<Readiness>} */
-async function readiness() {
+export async function readiness() {
   let status = 0;
   let text = "";
   try {
@@ -64,3 +64,9 @@ export async function checkReady() {
   if (document.hidden) return;
   readyTimer = setTimeout(checkReady, now.state === "ready" ? RECHECK_READY_MS : RECHECK_TROUBLED_MS);
 }
+
+at("status-again").addEventListener("click", checkReady);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) checkReady();
+});
+checkReady();

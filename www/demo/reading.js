@@ -1,7 +1,7 @@
 // Reads answers: any bytes at all may come.
 
-/** @typedef {import("./beacons.js").Sending} Sending */
-/** @typedef {import("./send.js").Reply} Reply */
+/** @typedef {import("./beacons/beacons.js").Sending} Sending */
+/** @typedef {import("./beacons/send.js").Reply} Reply */
 /** @typedef {"accepted" | "failed" | "refused" | "held"} Fate  How beacons stand; `held` is not durable. */
 /** @typedef {{ outcome: string, event_id: string, code: string, pointer: string, message: string }} Verdict */
 /**
@@ -40,7 +40,7 @@ function verdict(value) {
 
 /**
  * @param {Reply} reply
- * @param {Sending} sending
+ * @param {Pick<Sending, "beacons" | "pixel">} sending
  * @returns {Reading}
  */
 export function read(reply, sending) {

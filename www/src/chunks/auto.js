@@ -9,7 +9,21 @@ const FILE =
   /\.(pdf|docx?|xlsx?|pptx?|csv|txt|rtf|epub|zip|rar|7z|t?gz|dmg|exe|msi|pkg|deb|apk|iso|mp[34]|wav|mov|avi|webm)$/i;
 
 /** A form's fields hide what has their names, so that it is not asked itself. */
-const { getAttribute, getAttributeNames, closest } = Element.prototype;
+const { getAttribute, getAttributeNames, closest, querySelectorAll } = Element.prototype;
+
+/**
+ * The names of the fields that were filled in, each once.
+ *
+ * @param {HTMLFormElement} form
+ */
+const filledIn = (form) => {
+  const names = new Set();
+  /** @type {Iterable<any>} */
+  const fields = querySelectorAll.call(form, "input:not([type=hidden]),select,textarea");
+  for (const { name, value, type, checked } of fields)
+    if (name && value && (checked || !/radio|checkbox/.test(type))) names.add(name.slice(0, 64));
+  return [...names].slice(0, 100);
+};
 
 /**
  * @param {Track} track
@@ -40,7 +54,7 @@ export default function (track, { auto = "" }, whenLeft) {
     if (type == "submit") {
       marked(target);
       const form_id = getAttribute.call(target, "id") || getAttribute.call(target, "name") || "form";
-      if (wanted.includes("forms")) track("form_submit", { form_id });
+      if (wanted.includes("forms")) track("form_submit", { form_id, fields: filledIn(target) });
     } else {
       marked(closest.call(target, "[data-hw-event]:not(form)"));
       follow(closest.call(target, "a[href]"));

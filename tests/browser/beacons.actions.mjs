@@ -1,10 +1,11 @@
-// What a person does on the demo page: a table of actions, with the requests that must and must not follow and
-// what the page then shows. Answers that the worker gives only in trouble, or never, are put in by the row.
+// What a person does on the page that sends beacons: a table of actions, with the requests that must and must not
+// follow and what the page then shows. Answers that the worker gives only in trouble, or never, are put in by the row.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 
-export const BASE = process.env.HEADWATER_URL;
+import { BASE, SCHEMAS, answer } from "./pages.mjs";
+
+export const PAGE = BASE && new URL("beacons", BASE).href;
 export const EVENTS = "/v1/events?verdicts=1";
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -15,16 +16,10 @@ export const NOT_DURABLE = {
   body: '{"code":"not_durable","message":"firehose:events-mid did not take every record (timed_out); send again"}',
 };
 const GIF = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
-export const answer = (status, body, headers = {}) => ({ status, body, headers });
 
 const DROPPED = JSON.stringify({
   verdicts: [{ index: 0, event_id: "x", outcome: "dropped", code: "gpc", message: "dropped, as Sec-GPC asks" }],
 });
-
-/** The schemas that the repository publishes, by name. */
-export const SCHEMAS = new Map(
-  readdirSync("www/schemas").map((file) => [file.replace(".json", ""), JSON.parse(readFileSync(`www/schemas/${file}`, "utf8"))]),
-);
 
 /** The levels that events come to have. */
 const levels = (events) => new Set(events.map(({ name, level }) => level ?? SCHEMAS.get(name)["x-level"]));
@@ -38,7 +33,7 @@ const event = (name) => (sent) => {
   assert.match(beacon.id, UUID);
   assert.match(beacon.device_id, UUID);
   assert.ok(Math.abs(beacon.time - Date.now()) < 60_000 && Number.isInteger(beacon.seq));
-  assert.equal(beacon.url, new URL(BASE).href);
+  assert.equal(beacon.url, PAGE);
   assert.equal(beacon.title, "Headwater: send a beacon");
   assert.match(`${beacon.screen} ${beacon.viewport}`, /^\d+x\d+ \d+x\d+$/);
   assert.ok(beacon.language);

@@ -1,15 +1,15 @@
 // Shows what was sent and what became of it, newest first.
 
+import { at, element } from "../dom.js";
+import { checkReady } from "../readiness.js";
+import { parsed, read, signs, summary } from "../reading.js";
 import { PIXEL } from "./beacons.js";
-import { at, element } from "./dom.js";
-import { checkReady } from "./readiness.js";
-import { parsed, read, signs, summary } from "./reading.js";
 import { send } from "./send.js";
 
 /** @typedef {import("./beacons.js").Sending} Sending */
-/** @typedef {import("./reading.js").Fate} Fate */
-/** @typedef {import("./reading.js").Reading} Reading */
-/** @typedef {import("./reading.js").Verdict} Verdict */
+/** @typedef {import("../reading.js").Fate} Fate */
+/** @typedef {import("../reading.js").Reading} Reading */
+/** @typedef {import("../reading.js").Verdict} Verdict */
 
 const ENTRIES_SHOWN = 100;
 /** Up to this many accepted beacons are listed one by one; more are folded. */

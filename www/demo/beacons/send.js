@@ -1,5 +1,6 @@
 // Sends: each of these ends as a reply, whatever the network does.
 
+import { within } from "../deadline.js";
 import { EVENTS } from "./beacons.js";
 
 /** @typedef {import("./beacons.js").Sending} Sending */
@@ -79,19 +80,4 @@ async function pixelStatus(address) {
     await new Promise((done) => setTimeout(done, 20));
   }
   return 0;
-}
-
-/**
- * @template T
- * @param {number} milliseconds
- * @param {(signal: AbortSignal) => Promise<T>} work
- */
-export async function within(milliseconds, work) {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), milliseconds);
-  try {
-    return await work(controller.signal);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,10 +1,11 @@
-// The demo page: its buttons, the form for a body of one's own, and the commands to copy.
+// The page that sends beacons: its buttons, the form for a body of one's own, and the commands to copy.
 
+import "../copy.js";
+import { at, element } from "../dom.js";
+import "../readiness.js";
+import { fields, parsed } from "../reading.js";
 import { ACTIONS, EVENTS, device, post } from "./beacons.js";
-import { at, element } from "./dom.js";
 import { dispatch } from "./log.js";
-import { checkReady } from "./readiness.js";
-import { fields, parsed } from "./reading.js";
 
 for (const { title, name, what, make } of ACTIONS) {
   const fateHere = element("span", { class: "fate", "aria-hidden": "true" });
@@ -45,23 +46,3 @@ ownBody.addEventListener("keydown", (event) => {
 
 at("device").textContent = device;
 at("curl").textContent = `curl -i '${location.origin}${EVENTS}' -H 'content-type: text/plain' -d '{"name":"hello"}'`;
-
-for (const button of document.querySelectorAll("[data-copies]")) {
-  button.addEventListener("click", async () => {
-    const source = at(/** @type {HTMLElement} */ (button).dataset.copies ?? "");
-    try {
-      await navigator.clipboard.writeText(source.textContent ?? "");
-      button.textContent = "Copied";
-    } catch {
-      getSelection()?.selectAllChildren(source);
-      button.textContent = "Selected";
-    }
-    setTimeout(() => (button.textContent = "Copy"), 2_000);
-  });
-}
-
-at("status-again").addEventListener("click", checkReady);
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) checkReady();
-});
-checkReady();

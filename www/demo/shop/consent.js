@@ -1,0 +1,16 @@
+// The visitor's answer, as a site's consent banner would give it to the snippet.
+
+import { at } from "../dom.js";
+
+let answered = "";
+
+/** What was answered on this page: `granted`, `denied`, or nothing yet. */
+export const state = () => answered;
+
+for (const answer of /** @type {const} */ (["granted", "denied"])) {
+  at(`consent-${answer}`).addEventListener("click", () => {
+    answered = answer;
+    headwater("consent", answer);
+    at("consent-said").textContent = answer === "granted" ? "Granted: events say so." : "Denied: what was stored is gone, and nothing is sent.";
+  });
+}

@@ -1,0 +1,141 @@
+// The live log: each request of the snippet, what the worker answered, and the record of each event.
+
+import { at, element } from "../dom.js";
+import { checkReady } from "../readiness.js";
+import { fields, read, shown, summary } from "../reading.js";
+import { gist, table } from "./comparison.js";
+import { look } from "./records.js";
+import { onRequest } from "./requests.js";
+
+/** @typedef {import("../reading.js").Reading} Reading */
+/** @typedef {import("../reading.js").Verdict} Verdict */
+/** @typedef {import("./requests.js").Request} Request */
+
+const REQUESTS_SHOWN = 60;
+/** How far apart a screen reader is told of news, in milliseconds. */
+const TELL_MS = 3_000;
+/** What the page does by itself, and nobody needs to be told of. */
+const QUIET = new Set(["pointer", "page_leave", "web_vitals", "scroll"]);
+
+const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕" });
+const total = { sent: 0, accepted: 0 };
+/** @type {Set<unknown>} the ids of events that were sent before */
+const known = new Set();
+
+/** An event in a few words: what it is about. @param {Record<string, unknown>} event */
+function digest({ name, url, props }) {
+  const said = Object.entries(fields(props))
+    .filter(([, value]) => typeof value !== "object")
+    .map(([key, value]) => `${key} ${shown(value)}`);
+  const page = URL.canParse(shown(url)) ? new URL(shown(url)) : null;
+  if (name === "page_view" && page) said.unshift(page.pathname + page.search);
+  return said.join(", ").slice(0, 80);
+}
+
+/** One event's row. @param {Record<string, unknown>} event */
+function row(event) {
+  const fate = element("span", { class: "fate" }, "…");
+  const more = element("span", { class: "gist" });
+  const body = element("div", { class: "record" }, element("pre", { tabindex: "0" }, JSON.stringify(event, null, 2)));
+  const head = element("summary", {}, element("b", {}, shown(event.name)), fate, element("span", { class: "digest" }, digest(event)), more);
+  return {
+    line: element("li", {}, element("details", { class: "event" }, head, body)),
+    /** @param {Verdict | undefined} verdict @param {Reading} reading */
+    judge(verdict, { fate: whole }) {
+      const outcome = verdict?.outcome ?? (whole === "held" ? "kept for later" : whole);
+      fate.textContent = [SIGNS[outcome], outcome].filter(Boolean).join(" ");
+      fate.dataset.fate = outcome === "duplicate" ? "accepted" : verdict ? outcome : whole;
+      if (!verdict?.message) return;
+      const place = [verdict.code, verdict.pointer].filter(Boolean).map((part) => element("code", { class: "tag" }, part));
+      body.prepend(element("p", { class: "why" }, ...place, " ", verdict.message));
+    },
+    /** @param {Record<string, unknown>} record */
+    record(record) {
+      more.textContent = gist(event, record);
+      body.querySelector("pre")?.replaceWith(table(event, record));
+    },
+  };
+}
+
+/** @param {Request} request */
+function show({ via, body, events, began, reply }) {
+  const rows = events.map(row);
+  const again = events.some(({ id }) => known.has(id));
+  for (const { id } of events) known.add(id);
+  const bytes = new TextEncoder().encode(body).length;
+  const what = `${events.length} ${events.length === 1 ? "event" : "events"}${again ? ", again" : ""} · ${bytes} bytes · ${via}`;
+  const answer = element("span", { class: "answer" }, "waiting");
+  const saying = element("p", { class: "saying", hidden: "" });
+  const top = element("div", { class: "top" }, element("span", { class: "what" }, what), answer);
+  const entry = element("li", { class: "request" }, top, saying, element("ol", { class: "events" }, ...rows.map(({ line }) => line).reverse()));
+  at("empty").hidden = true;
+  at("requests").prepend(entry);
+  while (at("requests").children.length > REQUESTS_SHOWN) at("requests").lastElementChild?.remove();
+  total.sent += events.length;
+  bar(events, "", "…");
+
+  reply.then((came) => {
+    /** @type {Reading | null} */
+    const reading = came && read(came, { beacons: events.length, pixel: "" });
+    if (reading) {
+      entry.dataset.fate = reading.fate;
+      answer.textContent = `${reading.answer} · ${Math.round(performance.now() - began)} ms`;
+      saying.textContent = reading.says;
+      saying.hidden = !reading.says || reading.answer === "204";
+      rows.forEach((one, index) => one.judge(reading.verdicts[index], reading));
+      total.accepted += reading.count.accepted;
+      bar(events, reading.fate, summary(reading));
+      if (reading.fate === "held") checkReady();
+    } else {
+      entry.dataset.fate = "";
+      answer.textContent = "no page is told";
+      bar(events, "", "sent");
+    }
+    if (!reading || reading.fate === "accepted" || reading.fate === "failed") records(events, rows);
+  });
+}
+
+/** @param {Record<string, unknown>[]} events @param {ReturnType<typeof row>[]} rows */
+async function records(events, rows) {
+  const ids = events.map(({ id }) => shown(id));
+  const can = await look(ids, (id, record) => rows[ids.indexOf(id)].record(record));
+  at("elsewhere").hidden = can;
+}
+
+/** The last thing in one line, for the phone's bar and for screen readers. @param {Record<string, unknown>[]} events @param {string} fate @param {string} said */
+function bar(events, fate, said) {
+  at("tally").textContent = `${total.sent} sent, ${total.accepted} accepted`;
+  const loud = events.filter(({ name }) => !QUIET.has(shown(name)));
+  if (!loud.length) return;
+  const name = shown(loud[loud.length - 1].name);
+  at("last-name").textContent = loud.length > 1 ? `${name} and ${loud.length - 1} more` : name;
+  at("last-fate").textContent = said;
+  at("last-fate").dataset.fate = fate;
+  if (fate) tell(`${name}: ${said}`);
+}
+
+let telling = 0;
+let news = "";
+/** @param {string} text */
+function tell(text) {
+  news = text;
+  telling ||= setTimeout(() => {
+    telling = 0;
+    at("told").textContent = news;
+  }, TELL_MS);
+}
+
+const toggle = at("log-bar");
+/** On a phone the log is a sheet. @param {boolean} open */
+function sheet(open) {
+  toggle.setAttribute("aria-expanded", String(open));
+  at("log").dataset.open = String(open);
+}
+toggle.addEventListener("click", () => sheet(toggle.getAttribute("aria-expanded") !== "true"));
+at("log").addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape") return;
+  sheet(false);
+  toggle.focus();
+});
+
+onRequest(show);
