@@ -11,6 +11,7 @@ const CORS = { "access-control-allow-origin": "*", "access-control-expose-header
 /**
  * @typedef {object} Beacons a request for events
  * @property {number} at when it came, in milliseconds since the epoch
+ * @property {number} [until] when it had its answer
  * @property {string} method
  * @property {string} target its path and query
  * @property {Record<string, string>} headers
@@ -33,7 +34,7 @@ export function named({ name, url, props }) {
 export class Collector {
   /** @type {Beacons[]} */
   requests = [];
-  /** What befalls the next requests, one each: `{ status, retryAfter }`, `{ cut: "before" | "after" }`, `{ holds }`. */
+  /** What befalls the next requests, one each: `{ status, headers }`, `{ cut: "before" | "after" }`, `{ holds }`. */
   troubles = [];
   /** What befalls every request, as long as it is set. */
   always;
@@ -78,9 +79,10 @@ export class Collector {
     this.#came.emit("change");
     await trouble?.holds;
     if (trouble?.cut === "before") request.socket.destroy();
-    else if (trouble?.status) response.writeHead(trouble.status, { ...CORS, "retry-after": trouble.retryAfter }).end();
+    else if (trouble?.status) response.writeHead(trouble.status, { ...CORS, ...trouble.headers }).end();
     else beacons.status = await this.#pass(request, body, trouble?.cut === "after" ? undefined : response);
     if (trouble?.cut === "after") request.socket.destroy();
+    beacons.until = Date.now();
     this.#came.emit("change");
   }
 

@@ -68,7 +68,7 @@ export class Site {
     if (name) {
       this.#waiting.set(name, () => response.end());
       this.#told.emit("ask");
-    } else if (/\.(pdf|zip|ico)$/.test(pathname)) {
+    } else if (/\.(pdf|zip|ico)$|^\/export$/i.test(pathname)) {
       response.writeHead(200, { "content-disposition": "attachment" }).end("a file");
     } else if (host.startsWith("else")) {
       response.writeHead(200, { "content-type": "text/html" }).end("<title>another site</title>");

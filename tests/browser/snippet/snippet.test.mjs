@@ -7,9 +7,10 @@ import { after, before, describe, test } from "node:test";
 
 import { CHROMIUM, Visit, launch, slug } from "./harness.mjs";
 import { ACTIONS } from "./rows/actions.mjs";
+import { OUTAGES } from "./rows/outages.mjs";
 import { VIEWS } from "./rows/views.mjs";
 
-const ROWS = [...VIEWS, ...ACTIONS];
+const ROWS = [...VIEWS, ...ACTIONS, ...OUTAGES];
 
 const missing = !process.env.HEADWATER_URL
   ? "HEADWATER_URL is not set: give it the address of a running worker"
