@@ -5,7 +5,8 @@ import { EventEmitter, once } from "node:events";
 import { createServer, request as ask } from "node:http";
 
 export const HOST = "127.0.0.1";
-const PATIENCE_MS = 20_000;
+/** How long something that must come is waited for, in milliseconds: tries of a snippet may be far apart. */
+const PATIENCE_MS = 30_000;
 const CORS = { "access-control-allow-origin": "*", "access-control-expose-headers": "retry-after" };
 
 /**
@@ -16,7 +17,7 @@ const CORS = { "access-control-allow-origin": "*", "access-control-expose-header
  * @property {string} target its path and query
  * @property {Record<string, string>} headers
  * @property {string} body
- * @property {"fetch" | "beacon" | undefined} by as far as the browser tells: to http from https, or the like, it does not
+ * @property {"fetch" | "beacon" | undefined} by as far as the browser tells
  * @property {{ name: string, [field: string]: unknown }[]} events
  * @property {number} [status] what the worker answered, also where the browser was never told
  * @property {object} [trouble] what was done with it instead of answering as the worker did
@@ -104,8 +105,8 @@ export class Collector {
       try {
         await once(this.#came, "change", { signal: overdue });
       } catch {
-        const seen = this.requests.map(({ events, status, trouble }) => [status, trouble, events.slice(0, 9).map(named)]);
-        throw new Error(`never came: ${what}; only ${JSON.stringify(seen)}`);
+        const seen = this.requests.slice(-9).map(({ events, status, trouble }) => [status, trouble, events.slice(0, 9).map(named)]);
+        throw new Error(`never came: ${what}; the last of ${this.requests.length} requests were ${JSON.stringify(seen)}`);
       }
     }
   }

@@ -10,11 +10,13 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
-import { Collector, named } from "./collector.mjs";
+import { Collector, HOST, named } from "./collector.mjs";
 import { Site, tag } from "./site.mjs";
 
 export const CHROMIUM = "/usr/bin/chromium";
-const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--host-resolver-rules=MAP *.test 127.0.0.1"];
+/** By name, hosts under .test are no loopback, and so no secure contexts. */
+const HOSTS = `--host-resolver-rules=MAP *.test ${HOST}`;
+const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", HOSTS];
 /** What a body has beyond its 60,000 bytes of events. */
 const ENVELOPE_BYTES = 64;
 /** How long something that must not come is waited for, in milliseconds: longer than an event waits for others. */
@@ -30,7 +32,15 @@ export const launch = () =>
 /** A name for a row that is short enough to be a build. */
 export const slug = (claim) => claim.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 64);
 
-/** A row while it runs. */
+/**
+ * A row while it runs.
+ *
+ * claim: what is true.  sends: all events that must become durable, and none other may.  tag: the tag's attributes, or
+ * html: what stands in its place.  pages: those that have more than the tag.  init: runs in each page before all else.
+ * path: the first page, or null for none.  does: what happens then.  check: what the requests must be besides.
+ * throws: what the pages' own scripts throw.  grumbles: whether something may be written to the console.
+ * bytes: the most that a body may have.  unwatched: whether the row starts a browser of its own.
+ */
 export class Visit {
   /** What the pages threw, and promises that nobody saw rejected. */
   thrown = [];
@@ -57,6 +67,9 @@ export class Visit {
       else await this.#watched();
       assert.deepEqual(this.thrown, row.throws ?? []);
       if (!row.grumbles) assert.deepEqual(this.grumbles, []);
+    } catch (error) {
+      error.message += `\nthrown: ${this.thrown}\nto the console: ${this.grumbles}`;
+      throw error;
     } finally {
       await this.kill();
       if (this.#profile) rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
@@ -66,9 +79,9 @@ export class Visit {
     }
   }
 
-  /** The tag of this row, with these attributes too. */
-  tag(attributes = {}, { source = `${this.collector.origin}/t.js`, nonce = "" } = {}) {
-    return tag(source, { key: "pk_1", build: slug(this.row.claim), ...attributes }, nonce);
+  /** The tag of this row, with these attributes too; and what `tag` takes besides. */
+  tag(attributes = {}, { source = `${this.collector.origin}/t.js`, ...more } = {}) {
+    return tag(source, { key: "pk_1", build: slug(this.row.claim), ...attributes }, more);
   }
 
   /** Opens a page in a tab of its own. */
@@ -96,7 +109,8 @@ export class Visit {
   start(path) {
     this.#profile ??= mkdtempSync(join(tmpdir(), "headwater-profile-"));
     const profile = [`--user-data-dir=${this.#profile}`, "--disable-background-networking", "--disable-component-update"];
-    this.#process = spawn(CHROMIUM, ["--headless", ...ARGUMENTS, ...profile, this.site.origin + path], { detached: true, stdio: "ignore" });
+    const options = ["--headless", ...ARGUMENTS, ...profile];
+    this.#process = spawn(CHROMIUM, [...options, this.site.origin + path], { detached: true, stdio: "ignore" });
   }
 
   /** Ends it as a crash would, with all of its processes. */

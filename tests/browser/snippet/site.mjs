@@ -10,10 +10,11 @@ const SHOP = "shop.localhost";
 const STUB = "window.headwater=window.headwater||function(){(headwater.q=headwater.q||[]).push(arguments)}";
 
 /** The stub and the tag, as the README shows them. `attributes` come without their `data-`; `true` is an empty one. */
-export function tag(source, attributes, nonce = "") {
+export function tag(source, attributes, { nonce = "", stub = STUB } = {}) {
   const proper = nonce && ` nonce="${nonce}"`;
   const data = Object.entries(attributes).map(([name, value]) => ` data-${name}="${value === true ? "" : value}"`);
-  return `<script${proper}>${STUB}</script>\n<script${proper} async src="${source}"${data.join("")}></script>`;
+  const before = stub && `<script${proper}>${stub}</script>`;
+  return `${before}\n<script${proper} async src="${source}"${data.join("")}></script>`;
 }
 
 export class Site {

@@ -3,20 +3,8 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 
+import { begun, marked, tracks } from "../calls.mjs";
 import { untilStored } from "../stored.mjs";
-import { begun } from "./actions.mjs";
-
-/** The names of events with marks from 1 on. */
-export const marked = (name, count, path = "/") => Array.from({ length: count }, (_, index) => `${name} ${path} ${index + 1}`);
-
-/** Tracks as many events with marks from 1 on. */
-export const tracks = (page, name, count, props = {}) =>
-  page.evaluate(
-    ([name, count, props]) => {
-      for (let mark = 1; mark <= count; mark++) headwater("track", name, { mark, ...props });
-    },
-    [name, count, props],
-  );
 
 /** A worker that wants to be left alone for three seconds, once. */
 const busy = (status) => ({

@@ -2,13 +2,23 @@
 
 import assert from "node:assert/strict";
 
+import { begun } from "../calls.mjs";
 import { untilIdle } from "../stored.mjs";
 
 const UUID_7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Goes to pages by the history API, without waiting. */
-const goes = (method, ...urls) => ({ page }) =>
-  page.evaluate(([method, urls]) => { for (const url of urls) history[method]({}, "", url); }, [method, urls]);
+const goes = (page, method, ...urls) =>
+  page.evaluate(([method, urls]) => urls.forEach((url) => history[method]({}, "", url)), [method, urls]);
+
+/** A page that has the browser make another one ahead, and then goes where it is told. */
+const madeAhead = (then) => () => ({
+  "/": {
+    html: `<script type="speculationrules">{ "prerender": [{ "urls": ["/ahead"], "eagerness": "immediate" }] }</script>
+      <script>fetch("/wait/shown").then(() => (location.href = "${then}"))</script>`,
+  },
+  "/ahead": { body: `<script>addEventListener("load", () => fetch("/wait/made-" + document.prerendering))</script>` },
+});
 
 export const VIEWS = [
   {
@@ -50,7 +60,7 @@ export const VIEWS = [
   {
     claim: "the referrer is the page before",
     sends: ["page_view /", "page_view /next", "page_view /third"],
-    async does({ page, collector, site }) {
+    async does({ page, collector }) {
       await collector.untilKept(["page_view /"]);
       await page.evaluate(() => (location.href = "/next"));
       await collector.untilKept(["page_view /next"]);
@@ -79,7 +89,7 @@ export const VIEWS = [
         ["replaceState", "/two"],
         ["pushState", "/two#part"],
       ]) {
-        await goes(method, url)({ page });
+        await goes(page, method, url);
         await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 20)));
       }
       await page.evaluate(() => history.go(-2));
@@ -87,7 +97,7 @@ export const VIEWS = [
     },
   },
   {
-    claim: "a page that was only passed through has the title of its own",
+    claim: "a view has the title that its page is given right after",
     sends: ["page_view /", "page_view /titled"],
     does: ({ page }) =>
       page.evaluate(() => {
@@ -108,7 +118,7 @@ export const VIEWS = [
       await page.waitForFunction(() => location.hash === "#/two");
       await page.evaluate(() => history.back());
       await page.waitForFunction(() => location.hash === "#/one");
-      await goes("pushState", "#/three", "#/three")({ page });
+      await goes(page, "pushState", "#/three", "#/three");
     },
   },
   {
@@ -126,8 +136,8 @@ export const VIEWS = [
     tag: { pages: "manual" },
     sends: ["page_view /two told"],
     async does({ page }) {
-      await goes("pushState", "/one", "/two")({ page });
-      await page.waitForFunction(() => !headwater.q);
+      await goes(page, "pushState", "/one", "/two");
+      await begun(page);
       await page.evaluate(() => headwater("page", { mark: "told" }));
     },
   },
@@ -152,8 +162,8 @@ export const VIEWS = [
   {
     claim: "each call makes its event",
     sends: ["page_view /", "wished / 1", "identify / 2", "page_view / 3", "bare /"],
-    async does({ page, collector }) {
-      await page.waitForFunction(() => !headwater.q);
+    async does({ page }) {
+      await begun(page);
       await page.evaluate(() => {
         headwater("track", "wished", { mark: 1, deep: { list: [1, null, "ü"] }, gone: undefined });
         headwater("identify", "u-8", { mark: 2, plan: "pro" });
@@ -200,10 +210,7 @@ export const VIEWS = [
   {
     claim: "a page that is made ahead is a view when it is shown",
     unwatched: true,
-    pages: () => ({
-      "/": { html: `<script type="speculationrules">${RULES}</script><script>fetch("/wait/shown").then(() => (location.href = "/ahead"))</script>` },
-      "/ahead": { body: `<script>addEventListener("load", () => fetch("/wait/made-" + document.prerendering))</script>` },
-    }),
+    pages: madeAhead("/ahead"),
     sends: ["page_view /ahead"],
     async does(visit) {
       visit.start("/");
@@ -216,10 +223,7 @@ export const VIEWS = [
   {
     claim: "a page that is made ahead and never shown is none",
     unwatched: true,
-    pages: () => ({
-      "/": { html: `<script type="speculationrules">${RULES}</script><script>fetch("/wait/shown").then(() => (location.href = "/other"))</script>` },
-      "/ahead": { body: `<script>addEventListener("load", () => fetch("/wait/made-" + document.prerendering))</script>` },
-    }),
+    pages: madeAhead("/other"),
     sends: ["page_view /other"],
     async does(visit) {
       visit.start("/");
@@ -229,5 +233,3 @@ export const VIEWS = [
     },
   },
 ];
-
-const RULES = JSON.stringify({ prerender: [{ urls: ["/ahead"], eagerness: "immediate" }] });
