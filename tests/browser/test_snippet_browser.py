@@ -24,7 +24,7 @@ from worker import HOST, PROGRAMS, Worker  # noqa: E402
 
 TESTS = "tests/browser/snippet/snippet.test.mjs"
 SETTINGS = {"delivery": "sharded", "shards": 1}
-BROWSER_SECONDS = 300
+BROWSER_SECONDS = 600
 DELIVERY_SECONDS = 10
 
 
