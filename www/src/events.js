@@ -18,6 +18,9 @@ export const ask = () => {
   settleIn(allowed);
 };
 
+/** The time in the last id. */
+let tick = 0;
+
 /** @param {any} event */
 const admit = (event) => {
   if (allowed) {
@@ -36,7 +39,8 @@ export const track = (name, props, fields) => {
   // As it is now: what waits must not change with the page.
   const told = JSON.stringify({
     name,
-    id: uuid(time),
+    // Rows lie in the order of their ids, and a millisecond has room for several.
+    id: uuid((tick = Math.max(time, tick + 1))),
     time,
     props,
     url: location.href,

@@ -18,7 +18,7 @@ const commands = {
   },
 };
 
-/** @param {string | undefined} name */
+/** @param {string | false} name */
 const load = (name) =>
   name &&
   import(settings.src.replace(/\.js[^/]*$/, `.${name}.${CHUNKS}.js`))
@@ -34,7 +34,7 @@ export const start = (given) => {
   ask();
   on("visibilitychange", leave);
   pages();
-  load(given.auto && "auto");
+  load(given.auto != null && "auto");
   (given.chunks || "").split(" ").map(load);
   return safely((command, ...values) => commands[command](...values));
 };

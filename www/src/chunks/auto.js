@@ -9,7 +9,16 @@ const FILE =
   /\.(pdf|docx?|xlsx?|pptx?|csv|txt|rtf|epub|zip|rar|7z|t?gz|dmg|exe|msi|pkg|deb|apk|iso|mp[34]|wav|mov|avi|webm)$/i;
 
 /** A form's fields hide what has their names, so that it is not asked itself. */
-const { getAttribute, getAttributeNames, closest, querySelectorAll } = Element.prototype;
+const { getAttribute, getAttributeNames, matches, querySelectorAll } = Element.prototype;
+
+/**
+ * The innermost of the elements that a click went through, shadow trees too, of those that match.
+ *
+ * @param {Event} event
+ * @param {string} selector
+ */
+const clicked = (event, selector) =>
+  event.composedPath().find((node) => node instanceof Element && matches.call(node, selector));
 
 /**
  * The names of the fields that were filled in, each once.
@@ -48,20 +57,19 @@ export default function (track, { auto = "" }, whenLeft) {
       ),
     );
 
-  on("click auxclick submit", ({ target, type, button }) => {
+  on("click auxclick", (event) => {
     // The right button opens a menu.
-    if (button > 1) return;
-    if (type == "submit") {
-      marked(target);
-      const form_id = getAttribute.call(target, "id") || getAttribute.call(target, "name") || "form";
-      if (wanted.includes("forms")) track("form_submit", { form_id, fields: filledIn(target) });
-    } else {
-      marked(closest.call(target, "[data-hw-event]:not(form)"));
-      follow(closest.call(target, "a[href]"));
-    }
+    if (event.button > 1) return;
+    marked(clicked(event, "[data-hw-event]:not(form)"));
+    follow(clicked(event, "a[href]"));
+  });
+  on("submit", ({ target }) => {
+    marked(target);
+    const form_id = getAttribute.call(target, "id") || getAttribute.call(target, "name") || "form";
+    if (wanted.includes("forms")) track("form_submit", { form_id, fields: filledIn(target) });
   });
 
-  /** @param {Element | null} element */
+  /** @param {any} element */
   const marked = (element) => {
     /** @type {Record<string, string | null>} */
     const props = {};
@@ -102,7 +110,7 @@ export default function (track, { auto = "" }, whenLeft) {
   };
   attend();
   on("scroll focus blur", attend);
-  on("visibilitychange pagehide", ({ type }) => (document.hidden || type == "pagehide" ? leave() : attend()));
+  on("visibilitychange", () => (document.hidden ? leave() : attend()));
   whenLeft(() => {
     leave();
     view = { url: location.href, title: document.title };
