@@ -31,13 +31,14 @@ const read = (what) => async (visit) => {
   return visit.until(() => visit.recorder.events().some((event) => event[what]));
 };
 
-/** An event that is answered 503, and tried again when the next comes or before. */
+/** An event that is answered 503, and tried again when a later one comes or before. */
 const retried = async (visit) => {
   await visit.view();
   visit.recorder.state = "busy";
   await visit.track(["first"]);
   await visit.until(() => named(visit.recorder.events(), "first"));
   visit.recorder.state = "up";
+  await sleep(1_000);
   await visit.track(["second"]);
   return visit.until(() => named(visit.recorder.accepted(), "first"), RETRY_MS);
 };
@@ -82,7 +83,8 @@ export const FEATURES = {
     claim: "sends several events in one request",
     ask: async (visit) => {
       const names = ["one", "two", "three"];
-      await visit.view();
+      await visit.open();
+      await visit.until(() => visit.views() > 0);
       await visit.track(names);
       await visit.until(() => names.every((name) => named(visit.recorder.events(), name)));
       return visit.recorder.requests.some(({ events }) => names.filter((name) => named(events, name)).length > 1);

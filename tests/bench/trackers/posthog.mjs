@@ -7,14 +7,14 @@ export default {
   package: "posthog-js",
   file: "dist/array.js",
   path: "/static/array.js",
-  options: "capture_pageview 'history_change', capture_pageleave, autocapture, respect_dnt; for consent, opt_out_capturing_by_default",
+  options: "capture_pageview 'history_change', capture_pageleave, autocapture, respect_dnt; for consent opt_out_capturing_by_default, for no cookie persistence 'localStorage'",
   head: (collector, feature) =>
     `<script>
       window.posthog = [];
       posthog.__SV = 1;
       posthog._i = [["k", {
         api_host: "${collector}", capture_pageview: "history_change", capture_pageleave: true, autocapture: true,
-        respect_dnt: true, advanced_disable_flags: true, disable_session_recording: true, disable_surveys: true,
+        respect_dnt: true, advanced_disable_flags: true, disable_session_recording: true, disable_surveys: true, ${feature == "cookies" ? "persistence: 'localStorage'," : ""}
         opt_out_capturing_by_default: ${feature == "consent"}, opt_out_persistence_by_default: ${feature == "consent"} }, "posthog"]];
     </script>
     <script async src="${collector}/static/array.js"></script>`,
@@ -37,7 +37,11 @@ export default {
 };
 
 /** It compresses what is long. */
-const plain = (body) => (body[0] == 0x1f ? gunzipSync(body) : body).toString();
+function plain(body) {
+  if (body[0] == 0x1f) return gunzipSync(body).toString();
+  const text = body.toString();
+  return text.startsWith("data=") ? Buffer.from(new URLSearchParams(text).get("data"), "base64").toString() : text;
+}
 
 function kind(event, properties) {
   if (event == "$pageview") return "view";

@@ -5,12 +5,13 @@ export default {
   package: "@segment/analytics-next",
   file: "dist/umd/standalone.js",
   path: "/analytics.js/v1/k/analytics.min.js",
-  options: "for batches, deliveryStrategy of the kind batching",
-  head: (collector) =>
+  options: "for batches the batching deliveryStrategy, for no cookie storage in localStorage",
+  head: (collector, feature) =>
     `<script>
       window.analytics = [["page"]];
       analytics._writeKey = "k";
       analytics._cdn = "${collector}";
+      analytics._loadOptions = ${JSON.stringify(feature == "cookies" ? { storage: { stores: ["localStorage", "memory"] } } : {})};
     </script>
     <script async src="${collector}/analytics.js/v1/k/analytics.min.js"></script>`,
   track: "(name, props) => analytics.track(name, props)",

@@ -1,28 +1,34 @@
 /** What Snowplow's tracker is asked with, and what it sends. */
 
-const LINK_CLICK = "/link_click/";
+const plugin = (name) => ({ path: `/${name}.js`, package: `@snowplow/browser-plugin-${name}-tracking`, file: "dist/index.umd.min.js" });
+
+/** Its options that a feature asks for, and that would be in another's way. */
+const ASKED = { batches: "bufferSize: 3,", cookies: 'stateStorageStrategy: "localStorage",', simple: 'eventMethod: "get",' };
 
 export default {
   name: "Snowplow",
   package: "@snowplow/browser-tracker",
   file: "dist/index.umd.min.js",
   path: "/sp.js",
-  plugin: { path: "/links.js", package: "@snowplow/browser-plugin-link-click-tracking", file: "dist/index.umd.min.js" },
-  options: "respectDoNotTrack, enableActivityTracking, the link click plugin (not in the size)",
+  plugins: [plugin("link-click"), plugin("form")],
+  options: "respectDoNotTrack, enableActivityTracking and the plugins for link clicks and forms, which are not in the size; for batches bufferSize, for no cookie stateStorageStrategy 'localStorage', for no preflight eventMethod 'get'",
   head: (collector, feature) =>
-    `<script src="${collector}/sp.js"></script><script src="${collector}/links.js"></script>
+    `<script src="${collector}/sp.js"></script><script src="${collector}/link-click.js"></script><script src="${collector}/form.js"></script>
     <script>
       snowplowBrowserTracking.newTracker("sp", "${collector}", {
-        appId: "k", encodeBase64: false, respectDoNotTrack: true, ${feature == "batches" ? "bufferSize: 3," : ""}
-        plugins: [snowplowLinkClickTracking.LinkClickTrackingPlugin()] });
+        appId: "k", encodeBase64: false, respectDoNotTrack: true, ${ASKED[feature] ?? ""}
+        plugins: [snowplowLinkClickTracking.LinkClickTrackingPlugin(), snowplowFormTracking.FormTrackingPlugin()] });
       snowplowBrowserTracking.enableActivityTracking({ minimumVisitLength: 1, heartbeatDelay: 1 });
       snowplowBrowserTracking.trackPageView();
-      addEventListener("DOMContentLoaded", () => snowplowLinkClickTracking.enableLinkClickTracking());
+      addEventListener("DOMContentLoaded", () => {
+        snowplowLinkClickTracking.enableLinkClickTracking();
+        snowplowFormTracking.enableFormTracking();
+      });
     </script>`,
   track: "(name) => snowplowBrowserTracking.trackStructEvent({ category: 'shop', action: name })",
-  read: ({ body }) =>
-    JSON.parse(body).data.map(({ e, eid, se_ac, ue_pr = "", pp_may }) => ({
-      kind: e == "pv" ? "view" : ue_pr.includes(LINK_CLICK) ? linkKind(ue_pr) : undefined,
+  read: ({ url, body }) =>
+    (body.length ? JSON.parse(body).data : [Object.fromEntries(url.searchParams)]).map(({ e, eid, se_ac, ue_pr = "", pp_may }) => ({
+      kind: e == "pv" ? "view" : kind(ue_pr),
       name: se_ac,
       id: eid,
       engaged: e == "pp",
@@ -30,4 +36,8 @@ export default {
     })),
 };
 
-const linkKind = (event) => (event.includes("file.pdf") ? "download" : "outbound");
+function kind(event) {
+  if (event.includes("/submit_form/")) return "form";
+  if (!event.includes("/link_click/")) return undefined;
+  return event.includes("file.pdf") ? "download" : "outbound";
+}

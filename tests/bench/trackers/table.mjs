@@ -18,7 +18,7 @@ const bytes = (number) => number.toLocaleString("en");
 /** What a tracker did, by the features' names. */
 async function shown(chrome, tracker, code) {
   const scripts = { [tracker.path]: code };
-  if (tracker.plugin) scripts[tracker.plugin.path] = await script(tracker.plugin);
+  for (const plugin of tracker.plugins ?? []) scripts[plugin.path] = await script(plugin);
   const seen = {};
   for (const [feature, { ask }] of Object.entries(FEATURES)) seen[feature] = await Visit.with(chrome, tracker, scripts, feature, ask);
   return seen;
@@ -39,7 +39,7 @@ try {
   console.log("");
   for (const { tracker, size } of measured) {
     const source = given[tracker.name] ? "a given file" : tracker.package ? `${tracker.package} ${version(tracker)}` : (tracker.file ?? "in no npm package");
-    console.log(`- ${tracker.name}: ${source}${size ? `; with ${tracker.options}` : ""}.`);
+    console.log(`- ${tracker.name}: ${source}${size ? `; options: ${tracker.options}` : ""}.`);
   }
 } finally {
   await chrome.close();
