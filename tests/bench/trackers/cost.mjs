@@ -53,7 +53,8 @@ async function cost(chrome, tracker, code, slowdown) {
     if (tracker != FLOOR && !visit.views()) throw new Error(`${tracker.name} sent no view`);
     await page.evaluate(CALLS(tracker.track));
     await visit.until(() => tracker == FLOOR || visit.recorder.events().length > EVENTS);
-    return { load: (loaded - before) * 1e3, event: ((await taken()) - loaded) * (1e6 / EVENTS), sent: visit.recorder.events().length - 1 };
+    const events = new Set(visit.recorder.events().map(({ id }, index) => id ?? index));
+    return { load: (loaded - before) * 1e3, event: ((await taken()) - loaded) * (1e6 / EVENTS), sent: events.size - 1 };
   });
 }
 

@@ -33,7 +33,7 @@ try {
     }),
   );
   row("", measured.map(({ tracker }) => tracker.name));
-  row("---", measured.map(() => "---:"));
+  row(":--", measured.map(() => ":-:"));
   for (const what of ["minified", "gzip", "brotli"]) row(`bytes, ${what}`, measured.map(({ size }) => (size ? bytes(size[what]) : "–")));
   for (const [feature, { claim }] of Object.entries(FEATURES)) row(claim, measured.map(({ seen }) => MARKS.get(seen[feature])));
   console.log("");
