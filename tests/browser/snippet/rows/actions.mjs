@@ -174,7 +174,7 @@ export const ACTIONS = [
       await page.evaluate(() => scrollTo(0, 1500));
       await page.waitForFunction(() => scrollY === 1500);
       await collector.untilKept(["page_view /"]);
-      await page.waitForFunction(() => performance.now() > 1_500);
+      await page.waitForTimeout(1_000);
       await page.goto(`${site.origin}/next`);
       visit.most = Date.now() - began;
       await collector.untilKept(["page_view /next"]);
