@@ -5,6 +5,8 @@
  * @typedef {(name: string, props?: object, fields?: object) => void} Track
  */
 
+import { on } from "../safely.js";
+
 const FILE =
   /\.(pdf|docx?|xlsx?|pptx?|csv|txt|rtf|epub|zip|rar|7z|t?gz|dmg|exe|msi|pkg|deb|apk|iso|mp[34]|wav|mov|avi|webm)$/i;
 
@@ -41,22 +43,6 @@ const filledIn = (form) => {
  */
 export default function (track, { auto = "" }, whenLeft) {
   const wanted = auto.split(" ");
-  /** @param {string} types @param {(event: any) => void} act */
-  const on = (types, act) =>
-    types.split(" ").map((type) =>
-      addEventListener(
-        type,
-        (event) => {
-          try {
-            act(event);
-          } catch (error) {
-            console.error(error);
-          }
-        },
-        true,
-      ),
-    );
-
   on("click auxclick", (event) => {
     // The right button opens a menu.
     if (event.button > 1) return;
