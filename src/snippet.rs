@@ -1,10 +1,11 @@
 //! The snippet: which of its scripts an address names, and for how long a cache keeps it.
 //!
 //! At `/t.js` lies the core, at `/t.HASH.js` the core whose bytes have that hash, at
-//! `/t.NAME.HASH.js` a chunk, which the core imports from beside itself; all chunks have one
-//! hash, so that the core need know no more. Whatever the hash, the answer is the script as it
-//! is now, since there is no other: where it has another hash, a page that pins the bytes sees
-//! them refused, and no cache keeps them under a wrong name.
+//! `/t.NAME.HASH.js` a chunk, which the core imports from beside itself; a pinned core has its
+//! own hash before the name. All chunks have one hash, so that the core need know no more.
+//! Whatever the hash, the answer is the script as it is now, since there is no other: where it
+//! has another hash, a page that pins the bytes sees them refused, and no cache keeps them under
+//! a wrong name.
 
 use std::borrow::Cow;
 
@@ -74,6 +75,10 @@ impl Place {
                 Some(Asked { script: Script::Core, version: Version::Pinned(hash) })
             }
             ["", chunk, hash] if is_hash(hash) => {
+                Some(Asked { script: Script::chunk(chunk)?, version: Version::Pinned(hash) })
+            }
+            // A pinned core asks beside itself, too.
+            ["", core, chunk, hash] if is_hash(core) && is_hash(hash) => {
                 Some(Asked { script: Script::chunk(chunk)?, version: Version::Pinned(hash) })
             }
             _ => None,
@@ -176,6 +181,8 @@ mod tests {
             (".vitals.0123cdef.js", Some((Vitals, pinned("0123cdef")))),
             (".pointer.0123cdef.js", Some((Pointer, pinned("0123cdef")))),
             (".video.0123cdef.js", Some((Video, pinned("0123cdef")))),
+            (".4567cdef.video.0123cdef.js", Some((Video, pinned("0123cdef")))),
+            (".4567cde.video.0123cdef.js", None),
             ("", None),
             ("js", None),
             ("..js", None),

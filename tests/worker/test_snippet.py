@@ -80,6 +80,7 @@ def rows(stem: str) -> list[tuple[str, str, str]]:
         file = f"t.{chunk}.js"
         addresses.append((f"{stem}.{chunk}.{chunks_hash()}.js", file, FOR_EVER))
         addresses.append((f"{stem}.{chunk}.{OTHER}.js", file, CHECK_FIRST))
+        addresses.append((f"{stem}.{core}.{chunk}.{chunks_hash()}.js", file, FOR_EVER))
     return addresses
 
 

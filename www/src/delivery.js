@@ -80,7 +80,7 @@ export const flush = async () => {
     try {
       await navigator.locks.request(url, send);
     } catch {
-      await send();
+      await send().catch(console.error);
     }
     busy = false;
   }

@@ -17,38 +17,38 @@ import { uuid } from "./uuid.js";
 /** How long a session outlives its last event, in milliseconds. */
 const SESSION_MS = 18e5;
 
-/** @type {State} */
+/** @type {State} what could not be stored */
 let state = {};
 
 /** What is known now: another tab may have changed it. */
 export const read = () => {
   try {
-    state = { ...state, ...JSON.parse(/** @type {Window} */ (home).localStorage[url]) };
-  } catch {}
-  return state;
+    return { ...JSON.parse(/** @type {Window} */ (home).localStorage[url]), ...state };
+  } catch {
+    return state;
+  }
 };
 
-/** @param {State} changes */
-export const write = (changes) => {
-  state = { ...read(), ...changes };
+/**
+ * @param {State} changes
+ * @param {State} [before] what else is to be known
+ */
+export const write = (changes, before = read()) => {
+  state = { ...before, ...changes };
   try {
     /** @type {Window} */ (home).localStorage[url] = JSON.stringify(state);
+    state = {};
   } catch {}
 };
 
 /**
  * Takes an event in: it begins a session or goes on with one.
  *
- * @param {string} name
- * @param {number} now
+ * @param {{ name: string, time: number, user_id?: string }} event
  */
-export const observe = (name, now) => {
+export const observe = ({ name, time: now, user_id }) => {
   const { device_id = uuid(now), session_id, seq = 0, time } = read();
   const goesOn = now - /** @type {number} */ (time) < SESSION_MS && !settings.opening?.split(" ").includes(name);
+  if (user_id !== undefined) write({ user_id });
   if (home) write({ device_id, session_id: goesOn ? session_id : uuid(now), seq: seq + 1, time: now });
-};
-
-export const forgetDevice = () => {
-  state = {};
-  delete (/** @type {Window} */ (home).localStorage[url]);
 };

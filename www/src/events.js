@@ -1,32 +1,24 @@
 /** Events, from what a page tells to what waits for delivery, if the person lets us. */
 
 import { push } from "./delivery.js";
-import { forgetDevice, observe, read, write } from "./device.js";
-import { settings, settleIn } from "./settings.js";
+import { observe, read, write } from "./device.js";
+import { settings } from "./settings.js";
 import { forgetRows } from "./store.js";
 import { uuid } from "./uuid.js";
 
-/** @type {any} */
-let allowed;
-/** @type {any[] | undefined} what waits for an answer; nothing does after the first */
-let held = [];
-
-/** Asks the browser what the person wishes. */
-export const ask = () => {
-  settleIn(1);
-  allowed = read().consent || (!navigator.globalPrivacyControl && navigator.doNotTrack != "1" && settings.consent == null);
-  settleIn(allowed);
-};
-
+/** @type {any[]} what waits for an answer */
+const held = [];
 /** The time in the last id. */
 let tick = 0;
 
 /** @param {any} event */
 const admit = (event) => {
-  if (allowed) {
-    observe(event.name, event.time);
+  const wished = settings.consent != null || navigator.globalPrivacyControl || navigator.doNotTrack == "1";
+  const { consent = wished || "granted" } = read();
+  if (consent == "granted") {
+    observe(event);
     push({ id: event.id, json: JSON.stringify({ ...read(), resume: undefined, ...event }) });
-  } else held?.push(event);
+  } else if (consent == true) held.push(event);
 };
 
 /**
@@ -53,17 +45,12 @@ export const track = (name, props, fields) => {
   admit(JSON.parse(told));
 };
 
-/** @param {"granted" | "denied"} answer */
+/** @param {"granted" | "denied"} answer is remembered; a no erases all else */
 export const consent = (answer) => {
-  allowed = answer == "granted";
-  settleIn(1);
-  if (allowed) {
-    write({ consent: answer });
-    held?.map(admit);
-  } else {
+  if (answer == "granted") write({ consent: answer });
+  else {
     forgetRows();
-    forgetDevice();
-    settleIn(0);
+    write({ consent: answer }, {});
   }
-  held = undefined;
+  held.splice(0).map(admit);
 };

@@ -34,7 +34,7 @@ export const pages = () => {
       setTimeout(look);
     };
   }
-  on("popstate", look);
+  on("popstate", () => setTimeout(look));
   on("pageshow", ({ persisted }) => persisted && page());
   look();
 };

@@ -15,7 +15,7 @@ export const safely =
   };
 
 /**
- * @param {string} types of events, with spaces between them
+ * @param {string} type of events
  * @param {(event: any) => unknown} act hears them before anyone can stop them
  */
-export const on = (types, act) => types.split(" ").map((type) => addEventListener(type, safely(act), true));
+export const on = (type, act) => addEventListener(type, safely(act), true);

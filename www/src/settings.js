@@ -18,14 +18,12 @@
 export let settings;
 /** Where beacons go, and the name of all that is stored for it. */
 export let url = "";
-/** @type {Window | false} where something may be stored */
+/** @type {Window | false} where something may be stored, once the person lets us */
 export let home;
 
 /** @param {Settings} given */
 export const settle = (given) => {
   settings = given;
+  home = given.cookieless == null && window;
   url = new URL(given.endpoint || "/v1/events?key=" + (given.key || ""), given.src).href;
 };
-
-/** @param {any} may whether something may be stored */
-export const settleIn = (may) => (home = may && settings.cookieless == null && window);

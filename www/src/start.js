@@ -1,8 +1,7 @@
 /** Puts the parts together. */
 
 import { leave } from "./delivery.js";
-import { write } from "./device.js";
-import { ask, consent, track } from "./events.js";
+import { consent, track } from "./events.js";
 import { page, pages, whenLeft } from "./pages.js";
 import { on, safely } from "./safely.js";
 import { settings, settle } from "./settings.js";
@@ -13,8 +12,7 @@ const commands = {
   page,
   consent,
   identify(/** @type {string} */ user_id, /** @type {object} */ traits) {
-    write({ user_id });
-    track("identify", traits);
+    track("identify", traits, { user_id });
   },
 };
 
@@ -31,7 +29,6 @@ const load = (name) =>
  */
 export const start = (given) => {
   settle(given);
-  ask();
   on("visibilitychange", leave);
   pages();
   load(given.auto != null && "auto");

@@ -81,11 +81,12 @@ export const oldest = async (gone) => {
     found = rows.getAll(null, PAGE);
     count = rows.count();
   });
-  waiting = count?.result;
-  return (found?.result || []).concat(tidy(gone));
+  tidy(gone);
+  waiting = count?.result || memory.length;
+  return (found?.result || []).concat(memory);
 };
 
 export const forgetRows = () => {
   memory = [];
-  return run((rows) => rows.clear());
+  run((rows) => rows.clear());
 };

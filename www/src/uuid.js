@@ -4,10 +4,6 @@
  *
  * @param {number} time milliseconds since the epoch
  */
-export const uuid = (time) => {
-  const stamp = "0" + time.toString(16);
-  return "xxxxxxxx-xxxx-7xxx-8xxx-xxxxxxxxxxxx".replace(
-    /x/g,
-    (_, /** @type {number} */ at) => stamp[at - +(at > 8)] || ((Math.random() * 16) | 0).toString(16),
-  );
-};
+export const uuid = (time) =>
+  ("0" + time.toString(16)).replace(/.{8}/, "$&-") +
+  "-7xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => ((Math.random() * 16) | 0).toString(16));

@@ -1,16 +1,15 @@
 // What rows call in their pages, and what comes of it.
 
+/** Runs in the page: the address of the chunk that captures by itself, if it has come. */
+const chunk = () => performance.getEntriesByType("resource").find(({ name }) => /\.auto\.\w+\.js$/.test(name))?.name;
+
 /** Waits until the snippet is there, and what captures by itself, if it is asked for. */
 export async function begun(page) {
   await page.waitForFunction(() => window.headwater && !headwater.q);
-  await page.evaluate(async () => {
-    if (!document.querySelector("script[data-auto]")) return;
-    let chunk;
-    const isChunk = ({ name }) => /\/t\.auto\.\w+\.js$/.test(name);
-    while (!(chunk = performance.getEntriesByType("resource").find(isChunk))) await new Promise((resolve) => setTimeout(resolve, 10));
-    // Once more it is the same one, which by then has begun.
-    await import(chunk.name);
-  });
+  await page.waitForFunction(`!document.querySelector("script[data-auto]") || (${chunk})()`);
+  const address = await page.evaluate(chunk);
+  // Once more it is the same one, which by then has begun.
+  if (address) await page.evaluate((address) => import(address), address);
 }
 
 /** Tracks as many events, with marks from 1 on. */

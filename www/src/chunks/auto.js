@@ -43,12 +43,13 @@ const filledIn = (form) => {
  */
 export default function (track, { auto = "" }, whenLeft) {
   const wanted = auto.split(" ");
-  on("click auxclick", (event) => {
-    // The right button opens a menu.
-    if (event.button > 1) return;
-    marked(clicked(event, "[data-hw-event]:not(form)"));
-    follow(clicked(event, "a[href]"));
-  });
+  for (const type of ["click", "auxclick"])
+    on(type, (event) => {
+      // The right button opens a menu.
+      if (event.button > 1) return;
+      marked(clicked(event, "[data-hw-event]:not(form)"));
+      follow(clicked(event, "a[href]"));
+    });
   on("submit", ({ target }) => {
     marked(target);
     const form_id = getAttribute.call(target, "id") || getAttribute.call(target, "name") || "form";
@@ -78,7 +79,10 @@ export default function (track, { auto = "" }, whenLeft) {
   };
 
   if (!wanted.includes("engagement")) return;
-  let view = { url: location.href, title: document.title };
+  /** How long a page takes to get its height, in milliseconds. */
+  const SETTLE_MS = 1e3;
+  /** @type {{ url: string, title: string }} */
+  let view;
   let since = 0;
   let engaged = 0;
   let deepest = 0;
@@ -86,20 +90,34 @@ export default function (track, { auto = "" }, whenLeft) {
     const now = performance.now();
     if (since) engaged += now - since;
     since = !document.hidden && document.hasFocus() ? now : 0;
-    deepest = Math.max(deepest, scrollY + innerHeight);
+  };
+  const look = () => {
+    const { scrollHeight } = document.documentElement;
+    deepest = Math.max(deepest, Math.min(100, (100 * (scrollY + innerHeight)) / scrollHeight));
+  };
+  const begin = () => {
+    view = { url: location.href, title: document.title };
+    deepest = 0;
+    setTimeout(look, SETTLE_MS);
   };
   const leave = () => {
     attend();
-    const depth = Math.min(100, Math.round((100 * deepest) / document.documentElement.scrollHeight));
-    if (engaged >= 1) track("page_leave", { depth, engaged_ms: Math.round(engaged) }, view);
+    if (engaged >= 1) track("page_leave", { depth: Math.round(deepest), engaged_ms: Math.round(engaged) }, view);
     engaged = 0;
   };
   attend();
-  on("scroll focus blur", attend);
-  on("visibilitychange", () => (document.hidden ? leave() : attend()));
+  begin();
+  for (const type of ["focus", "blur"]) on(type, attend);
+  on("scroll", look);
+  on("visibilitychange", () => {
+    if (document.hidden) {
+      look();
+      leave();
+    } else attend();
+  });
   whenLeft(() => {
+    // By now the address is the next page's, and maybe the height.
     leave();
-    view = { url: location.href, title: document.title };
-    deepest = 0;
+    begin();
   });
 }

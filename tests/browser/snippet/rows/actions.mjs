@@ -189,6 +189,28 @@ export const ACTIONS = [
     },
   },
   {
+    claim: "how far a long page was read is not told by the height of the next one",
+    tag: { auto: "engagement" },
+    pages: () => ({ "/": { body: `<div id="all" style="height: 10000px"></div>` } }),
+    options: { viewport: { width: 800, height: 1000 } },
+    sends: ["page_view /", "page_leave /", "page_view /next", "page_leave /next"],
+    async does({ page, collector }) {
+      await begun(page);
+      await page.waitForTimeout(1_200);
+      await page.evaluate(() => {
+        all.style.height = "100px";
+        history.pushState({}, "", "/next");
+      });
+      await collector.untilKept(["page_view /next"]);
+      await page.close();
+    },
+    check({ collector: { kept } }) {
+      const [first, second] = kept.filter(({ name }) => name === "page_leave").map(({ props }) => props.depth);
+      assert.ok(first >= 9 && first <= 11, `${first} per cent`);
+      assert.equal(second, 100);
+    },
+  },
+  {
     claim: "a page that fits into its window is read to its end",
     tag: { auto: "engagement" },
     sends: ["page_view /", "page_leave /"],

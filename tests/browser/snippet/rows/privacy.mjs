@@ -24,6 +24,10 @@ const acted = (mark) => [`acted / ${mark}`, `identify / ${mark}`, `page_view / $
 /** Refutes anything stored by the page. */
 const nothingStored = async (page) => assert.deepEqual(await everything(page), []);
 
+/** Refutes that more than the no itself is remembered. */
+const onlyTheNo = async (page) =>
+  assert.deepEqual(await page.evaluate(() => Object.values(localStorage)), ['{"consent":"denied"}']);
+
 /** A browser that says no by itself. */
 const wish = (claim, init, header) => ({
   claim,
@@ -133,12 +137,47 @@ export const PRIVACY = [
       await consents(page, "denied");
       await tracks(page, "denied", 2);
       await visit.silence();
-      assert.deepEqual(await page.evaluate(() => [...Object.keys(localStorage)]), []);
+      await onlyTheNo(page);
       assert.equal(await stored(page), 0);
       await consents(page, "granted");
       await tracks(page, "late", 1);
     },
   },
+  {
+    claim: "a no in one tab is heard by the others, and by pages yet to come",
+    sends: ["page_view /", "page_view /second", "late /third 1"],
+    async does(visit) {
+      const { page, collector } = visit;
+      const second = await visit.open("/second");
+      await collector.untilKept(["page_view /", "page_view /second"]);
+      await untilStored(page, 0);
+      await consents(page, "denied");
+      await tracks(second, "unheard", 2);
+      const third = await visit.open("/third");
+      await begun(third);
+      await visit.silence();
+      await onlyTheNo(third);
+      await consents(second, "denied");
+      await consents(third, "granted");
+      await tracks(third, "late", 1);
+    },
+  },
+  ...[{ cookieless: true }, {}].map((tag) => ({
+    claim: `a no is a no ${tag.cookieless ? "to what is cookieless" : "where storage throws"}, too`,
+    tag: { ...tag, consent: "required" },
+    init: tag.cookieless ? undefined : () => Object.defineProperty(window, "localStorage", { get: () => { throw new Error("no") } }),
+    sends: ["late / 1"],
+    async does(visit) {
+      const { page } = visit;
+      await begun(page);
+      await tracks(page, "early", 2);
+      await consents(page, "denied");
+      await tracks(page, "denied", 2);
+      await visit.silence();
+      await consents(page, "granted");
+      await tracks(page, "late", 1);
+    },
+  })),
   {
     claim: "a no erases what is stored and what waits",
     sends: ["page_view /"],
@@ -157,18 +196,23 @@ export const PRIVACY = [
       await visit.silence();
       await page.evaluate(() => dispatchEvent(new Event("online")));
       await visit.silence();
-      assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
+      await onlyTheNo(page);
       assert.equal(await stored(page), 0);
     },
   },
   {
     claim: "cookieless, nothing is stored and nothing says who it is",
     tag: { cookieless: true },
-    sends: ["page_view /", ...marked("told", 3), "page_view /next", "last /next 1"],
+    sends: ["page_view /", ...marked("told", 3), "identify / later", "told / later", "page_view /next", "last /next 1"],
     async does({ page, collector, site }) {
       await begun(page);
       await tracks(page, "told", 3);
       await collector.untilKept(["page_view /", "told / 3"]);
+      await page.evaluate(() => {
+        headwater("identify", "u-1", { mark: "later" });
+        headwater("track", "told", { mark: "later" });
+      });
+      await collector.untilKept(["told / later"]);
       await nothingStored(page);
       await page.goto(`${site.origin}/next`);
       await begun(page);
@@ -178,6 +222,7 @@ export const PRIVACY = [
     },
     check({ collector: { kept } }) {
       for (const event of kept) for (const field of ["device_id", "session_id", "seq"]) assert.ok(!(field in event), field);
+      assert.deepEqual(kept.filter(({ props }) => props?.mark === "later").map(({ user_id }) => user_id), ["u-1", "u-1"]);
     },
   },
 ];

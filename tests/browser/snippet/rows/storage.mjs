@@ -6,6 +6,12 @@ import { begun, marked, tracks } from "../calls.mjs";
 
 const SOME = ["page_view /", ...marked("told", 3)];
 const some = ({ page }) => begun(page).then(() => tracks(page, "told", 3));
+/** And once more when nothing waits. */
+const twice = async ({ page, collector }) => {
+  await some({ page });
+  await collector.untilKept(SOME);
+  await tracks(page, "again", 2);
+};
 
 /** All is told by a device that stays the same as long as its page does. */
 function oneDevice({ collector: { kept } }) {
@@ -45,7 +51,7 @@ const failsToOpen = () =>
   });
 const noLocks = () => Object.defineProperty(Navigator.prototype, "locks", { get: () => undefined });
 
-const without = (claim, init, more = {}) => ({ claim, init, sends: SOME, does: some, check: oneDevice, ...more });
+const without = (claim, init, more = {}) => ({ claim, init, sends: [...SOME, ...marked("again", 2)], does: twice, check: oneDevice, ...more });
 
 /** A page in a frame that has no origin: neither storage nor locks. */
 const FRAMED = () => ({

@@ -1,10 +1,13 @@
 // Page views: each once, however the browser comes to the page.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 
 import { begun } from "../calls.mjs";
 import { untilIdle } from "../stored.mjs";
 
+const pinned = createHash("sha256").update(readFileSync("www/t.js")).digest("hex").slice(0, 8);
 const UUID_7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Goes to pages by the history API, without waiting. */
@@ -105,6 +108,41 @@ export const VIEWS = [
       }),
     check({ collector: { kept } }) {
       assert.equal(kept.at(-1).title, "Told late");
+    },
+  },
+  {
+    claim: "going back is a view with the title of the page that it goes to",
+    pages: () => ({
+      "*": {
+        body: `<script>
+          const render = () => setTimeout(() => (document.title = "Page " + location.pathname));
+          addEventListener("popstate", render);
+          render();
+        </script>`,
+      },
+    }),
+    sends: ["page_view /", "page_view /two", "page_view /"],
+    async does({ page, collector }) {
+      await begun(page);
+      await page.evaluate(() => {
+        history.pushState({}, "", "/two");
+        document.title = "Page /two";
+      });
+      await collector.untilKept(["page_view /two"]);
+      await page.evaluate(() => history.back());
+    },
+    check({ collector: { kept } }) {
+      assert.equal(kept.at(-1).title, "Page /");
+    },
+  },
+  {
+    claim: "a pinned tag has its chunks",
+    html: (visit) => visit.tag({ auto: true }, { source: `${visit.collector.origin}/t.${pinned}.js` }),
+    pages: () => ({ "/": { body: `<button data-hw-event="pressed" data-hw-mark="1">press</button>` } }),
+    sends: ["page_view /", "pressed / 1"],
+    async does({ page }) {
+      await begun(page);
+      await page.click("button");
     },
   },
   {
