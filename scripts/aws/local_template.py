@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ BUCKET = "AWS::S3::Bucket"
 LEFT_OUT = "LeftOut"
 
 
+@cache
 def for_ministack(template: Path) -> str:
     """The template as ministack takes it, with what it leaves out among the outputs."""
     decoded, problems = cfnlint.decode.decode(str(template))
@@ -40,6 +42,7 @@ def make_the_rest(
     outputs: dict[str, str], client: Callable[[str], Any]
 ) -> dict[str, str]:
     """Make what `for_ministack` left out; returns the outputs that the template has."""
+    client = cache(client)
     template_has = without_what_was_left_out(outputs)
     for name in outputs.keys() - template_has.keys():
         properties = json.loads(outputs[name])
