@@ -19,8 +19,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "HEADWATER_WRANGLER"
-# https://developers.cloudflare.com/api: no worker of this name, so that it has no secrets.
-NO_WORKER = "10007"
+# There is no worker of this name yet, so that it has no secrets.
+NO_WORKER = re.compile(r'Worker "[^"]*" not found')
 FIREHOSE = "firehose:"
 DEFAULT_TENANT = "default"
 
@@ -44,7 +44,7 @@ class Wrangler:
         try:
             told = self._run(["secret", "list", "--format", "json"])
         except WranglerError as error:
-            if NO_WORKER in str(error):
+            if NO_WORKER.search(str(error)):
                 return set()
             raise
         listed = json.loads(told[told.index("[") :])
