@@ -92,7 +92,8 @@ class Deployment:
         outputs = self.stack.outputs()
         self.check_streams(outputs)
         say("wrangler deploy")
-        url = self.arguments.url or address(self.wrangler.deploy())
+        told = self.wrangler.deploy()
+        url = self.arguments.url or address(told)
         keys = WorkerKeys(self.client("iam"), outputs["WorkerUserName"])
         minted = self.store_secrets(outputs, keys)
         self.prove(url, outputs)
@@ -151,7 +152,7 @@ class Deployment:
         *levels, failed = (Place.of_stream(firehose, outputs[name]) for name in STREAM_OUTPUTS)  # fmt: skip
         event = MarkedEvent(url, self.settings)
         say(f"event {event.id}: sending it to {url}")
-        outcome = event.send()
+        outcome = event.send(self.arguments.wait)
         places = [failed] if outcome == "failed" else levels
         longest = max(place.interval_seconds for place in places)
         say(f"event {event.id}: {outcome}; Firehose writes it within {longest} s or so")
@@ -196,7 +197,8 @@ def main() -> int:
     add("--parameter", action="append", default=[], type=parameter, metavar="KEY=VALUE",
         help="a parameter of the template; others keep the value that they have")
     add("--url", help="the worker's address, where wrangler does not tell it")
-    add("--wait", type=float, metavar="SECONDS", help="how long to look for the event in S3")
+    add("--wait", type=float, metavar="SECONDS", 
+        help="how long the worker may take for the event, and then S3")
     add("--template", type=Path, default=TEMPLATE, help="another template")
     add("--poll", type=float, default=3, help=argparse.SUPPRESS)  # fmt: skip
     arguments = parser.parse_args()

@@ -79,8 +79,10 @@ class MarkedEvent:
         self._settings = settings
         self._sent_at = datetime.now(timezone.utc)
 
-    def send(self, seconds: float = ACCEPT_SECONDS) -> str:
+    def send(self, seconds: float | None = None) -> str:
         """Send it until the worker says what became of it; returns the outcome."""
+        if seconds is None:
+            seconds = ACCEPT_SECONDS
         deadline = time.monotonic() + seconds
         while True:
             status, body = self._post()

@@ -54,14 +54,16 @@ class Stack:
 
     def plan(self, template: str, parameters: Mapping[str, str]) -> list[Change]:
         """What `apply` would change; changes nothing."""
-        begun = self._status() is None
-        change_set, changes = self._change_set(template, parameters)
-        if begun:
+        was_there = self._status() is not None
+        try:
+            change_set, changes = self._change_set(template, parameters)
+            if change_set:
+                self._client.delete_change_set(ChangeSetName=change_set)
+            return changes
+        finally:
             # A change set of a stack that is not there makes an empty one to hold it.
-            self._client.delete_stack(StackName=self.name)
-        elif change_set:
-            self._client.delete_change_set(ChangeSetName=change_set)
-        return changes
+            if not was_there and self._status() == "REVIEW_IN_PROGRESS":
+                self._client.delete_stack(StackName=self.name)
 
     def apply(self, template: str, parameters: Mapping[str, str]) -> list[Change]:
         """Make the stack or bring it up to date; returns what was changed.

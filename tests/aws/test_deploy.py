@@ -18,10 +18,13 @@ from typing import Any
 
 import pytest
 
-from cloudflare_peer import CloudflarePeer
+from cloudflare_peer import ACCOUNT, CloudflarePeer
+from deploy import DeployError, address
 from local import REGION, TEMPLATE, client
 from local_template import for_ministack
+from marked_event import MarkedEvent, MarkedEventError, Place
 from ministack_process import HOST, MinistackProcess
+from wrangler import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "node_modules" / ".bin"
@@ -31,6 +34,7 @@ sys.path.append(str(ROOT / "tests" / "worker"))
 from worker import Worker  # noqa: E402
 
 SECONDS = 180
+UPLOAD = f"PUT /client/v4/accounts/{ACCOUNT}/workers/scripts/headwater"
 QUICK = ["BufferSizeMiB=1", "BufferIntervalSeconds=0", "FailedBufferIntervalSeconds=0"]
 
 
@@ -131,10 +135,11 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clouds]:
         yield empty
 
 
-def line(output: str, start: str) -> str:
-    """The rest of the one line that starts so."""
-    (rest,) = [each[len(start) :] for each in output.splitlines() if each.startswith(start)]
-    return rest
+def line(output: str, start: str, middle: str = "") -> str:
+    """The rest of the one line that starts so, and has this in it."""
+    lines = [each for each in output.splitlines() if each.startswith(start) and middle in each]
+    (only,) = lines
+    return only.removeprefix(start)
 
 
 def in_s3(clouds: Clouds, output: str) -> dict[str, Any]:
@@ -178,6 +183,8 @@ def test_one_command_brings_an_event_to_s3(clouds: Clouds) -> None:
     secrets = clouds.cloudflare.secrets
     assert list(secrets) == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "HEADWATER_SECRET"]
     assert clouds.keys() == [secrets["AWS_ACCESS_KEY_ID"]]
+    assert "  Uploaded headwater (" in result.stdout
+    assert clouds.cloudflare.calls.count(UPLOAD) == clouds.cloudflare.deployments == 2
     assert len(bytes.fromhex(secrets["HEADWATER_SECRET"])) == 32
 
 
@@ -230,8 +237,7 @@ def test_parameters_keep_their_value_until_they_are_given_another(clouds: Clouds
     assert "0 changes\n" in clouds.deploy("--dry-run").stdout
 
 
-def test_the_keys_wrong_words_are_told(clouds: Clouds) -> None:
-    """A key that AWS no longer takes: the event waits in the worker's own words."""
+def test_a_key_that_is_switched_off_is_replaced(clouds: Clouds) -> None:
     for key in clouds.keys():
         user = clouds.client("iam").list_users()["Users"][0]["UserName"]
         clouds.client("iam").update_access_key(
@@ -239,7 +245,19 @@ def test_the_keys_wrong_words_are_told(clouds: Clouds) -> None:
         )
     result = clouds.deploy()
     assert result.returncode == 0, result.stderr
-    assert "is minted for" in result.stdout, "an inactive key signs nothing"
+    assert "is minted for" in result.stdout
+    assert clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"] in clouds.keys()
+
+
+def test_a_third_key_takes_a_word_of_the_operator(clouds: Clouds) -> None:
+    assert len(clouds.keys()) == 2
+    del clouds.cloudflare.secrets["AWS_SECRET_ACCESS_KEY"]
+    result = clouds.deploy()
+    assert result.returncode == 1
+    assert "has two keys already, and none of them is stored" in result.stderr
+    result = clouds.deploy("--rotate")
+    assert result.returncode == 0, result.stderr
+    assert clouds.keys() == [clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"]]
 
 
 def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
@@ -262,19 +280,76 @@ def test_a_stack_that_fails_tells_the_reason_and_can_be_made_again(clouds: Cloud
     assert "which is not of the stack taken" in again.stderr
 
 
-def test_an_event_that_does_not_arrive_is_told_with_what_is_known(clouds: Clouds) -> None:
-    firehose, s3 = clouds.client("firehose"), clouds.client("s3")
-    told = firehose.describe_delivery_stream(DeliveryStreamName="events-mid")
-    description = told["DeliveryStreamDescription"]
-    s3.create_bucket(
-        Bucket="elsewhere", CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
-    role = description["Destinations"][0]["ExtendedS3DestinationDescription"]["RoleARN"]
-    firehose.delete_delivery_stream(DeliveryStreamName="events-mid")
-    result = clouds.deploy("--wait", "2")
-    firehose.create_delivery_stream(
-        DeliveryStreamName="events-mid",
-        ExtendedS3DestinationConfiguration={"RoleARN": role, "BucketARN": "arn:aws:s3:::elsewhere"},
-    )
+def test_parquet_and_partitions_are_read_as_well(clouds: Clouds) -> None:
+    large = ["BufferSizeMiB=64", "BufferIntervalSeconds=60", "Format=parquet"]
+    words = [*large, "PartitionByTenant=true"]
+    result = clouds.deploy(*(word for each in words for word in ("--parameter", each)))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "/by_tenant=default/stream=mid/day=" in result.stdout
+    assert ".parquet\n" in result.stdout
+    back = ("--parameter", "Format=gzip", "--parameter", "PartitionByTenant=false")
+    assert clouds.deploy(*back).returncode == 0
+
+
+def test_a_worker_that_takes_no_event_is_told_in_its_own_words(clouds: Clouds) -> None:
+    iam = clouds.client("iam")
+    user = iam.list_users()["Users"][0]["UserName"]
+    (policy,) = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
+    arn = policy["PolicyArn"]
+    iam.detach_user_policy(UserName=user, PolicyArn=arn)
+    result = clouds.deploy("--wait", "1")
+    iam.attach_user_policy(UserName=user, PolicyArn=arn)
     assert result.returncode == 1
-    assert "deploy: " in result.stderr
+    assert "did not take an event within 1 s: it answered 503" in result.stderr
+    assert "/readyz answers 503" in result.stderr
+    assert "AccessDenied" in result.stderr
+
+
+def test_an_event_that_does_not_arrive_is_told_with_what_is_known(clouds: Clouds) -> None:
+    url = f"http://{HOST}:{clouds.worker.port}"
+    event = MarkedEvent(url, WorkerSettings(None))
+    s3 = clouds.client("s3")
+    bucket = s3.list_buckets()["Buckets"][0]["Name"]
+    nowhere = Place(bucket, "nowhere/day=!{timestamp:yyyy-MM-dd}/hr=!{timestamp:HH}/", 0)
+    with pytest.raises(MarkedEventError, match=f"event {event.id} was taken and is not in S3"):
+        event.find(s3, [nowhere], 0.5)
+
+
+def test_a_refused_event_is_looked_for_among_the_failed(clouds: Clouds) -> None:
+    clouds.worker.kill()
+    clouds.worker.settings = {"unknown_events": "fail"}
+    clouds.worker.restart()
+    result = clouds.deploy()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ": failed; Firehose" in result.stdout
+    assert "failedbucket" in line(result.stdout, "deploy: event ", "lies in")
+
+
+def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
+    file = tmp_path / "wrangler.toml"
+    file.write_text(
+        """
+        [env.shop.vars]
+        AWS_REGION = "eu-central-1"
+        [env.shop.vars.HEADWATER]
+        origins = ["*"]
+        failed = "firehose:f"
+        routes = [{ bot = true, to = "kinesis:k" }, { to = "firehose:e" }]
+        [env.shop.vars.HEADWATER.keys.pk_acme]
+        tenant = "acme"
+        origins = ["https://acme.example"]
+        routes = [{ to = "firehose:acme" }]
+        """
+    )
+    settings = WorkerSettings("shop", file)
+    assert settings.region == "eu-central-1"
+    assert (settings.write_key, settings.tenant) == ("pk_acme", "acme")
+    assert settings.origin == "https://acme.example"
+    assert settings.streams == {"f", "e", "acme"}
+
+
+def test_an_address_is_one_that_can_be_called() -> None:
+    targets = ["events.example/t/*", "https://headwater.acme.workers.dev"]
+    assert address(targets) == targets[1]
+    with pytest.raises(DeployError, match="name it with --url"):
+        address(targets[:1])
