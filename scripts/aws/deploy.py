@@ -48,11 +48,15 @@ class Deployment:
         self.arguments = arguments
         self.settings = WorkerSettings(arguments.env)
         if not self.settings.region:
-            raise DeployError("AWS_REGION is missing among the variables of wrangler.toml")
+            raise DeployError(
+                "AWS_REGION is missing among the variables of wrangler.toml"
+            )
         self.parameters = dict(arguments.parameter)
         self.template = arguments.template.read_text()
         self.wrangler = Wrangler(arguments.env)
-        self.stack = Stack(self.client("cloudformation"), arguments.stack, arguments.poll)
+        self.stack = Stack(
+            self.client("cloudformation"), arguments.stack, arguments.poll
+        )
 
     def client(self, service: str, key: dict[str, str] | None = None) -> Any:
         """A client of AWS, with the operator's own key or with another."""
@@ -67,7 +71,9 @@ class Deployment:
     def plan(self) -> None:
         """Show what `run` would do."""
         changes = self.stack.plan(self.template, self.parameters)
-        say(f"the stack {self.stack.name} in {self.settings.region}: {len(changes)} changes")
+        say(
+            f"the stack {self.stack.name} in {self.settings.region}: {len(changes)} changes"
+        )
         for change in changes:
             replaced = " (replaced)" if change.replaces else ""
             print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
@@ -86,7 +92,9 @@ class Deployment:
 
     def run(self) -> None:
         """Do all of it."""
-        say(f"the stack {self.stack.name} in {self.settings.region}: takes some minutes at first")
+        say(
+            f"the stack {self.stack.name} in {self.settings.region}: takes some minutes at first"
+        )
         changes = self.stack.apply(self.template, self.parameters)
         say(f"the stack is up to date, {len(changes)} changes")
         outputs = self.stack.outputs()
@@ -191,14 +199,28 @@ def main() -> int:
     )
     add = parser.add_argument
     add("--dry-run", action="store_true", help="show all of it and change nothing")
-    add("--rotate", action="store_true", help="a new access key; the old one is deleted when it works")
+    add(
+        "--rotate",
+        action="store_true",
+        help="a new access key; the old one is deleted when it works",
+    )
     add("--env", help="the environment of wrangler.toml; give each a stack of its own")
     add("--stack", default="headwater", help="the stack's name (headwater)")
-    add("--parameter", action="append", default=[], type=parameter, metavar="KEY=VALUE",
-        help="a parameter of the template; others keep the value that they have")
+    add(
+        "--parameter",
+        action="append",
+        default=[],
+        type=parameter,
+        metavar="KEY=VALUE",
+        help="a parameter of the template; others keep the value that they have",
+    )
     add("--url", help="the worker's address, where wrangler does not tell it")
-    add("--wait", type=float, metavar="SECONDS", 
-        help="how long the worker may take for the event, and then S3")
+    add(
+        "--wait",
+        type=float,
+        metavar="SECONDS",
+        help="how long the worker may take for the event, and then S3",
+    )
     add("--template", type=Path, default=TEMPLATE, help="another template")
     add("--poll", type=float, default=3, help=argparse.SUPPRESS)  # fmt: skip
     arguments = parser.parse_args()

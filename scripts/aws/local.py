@@ -41,7 +41,15 @@ from local_template import for_ministack, make_the_rest, without_what_was_left_o
 from ministack_process import HOST, LocalAwsError, MinistackProcess, forget
 from stack import TEMPLATE, Stack, StackError
 
-__all__ = ["HOST", "TEMPLATE", "Delivered", "Kind", "LocalAws", "LocalAwsError", "client"]
+__all__ = [
+    "HOST",
+    "TEMPLATE",
+    "Delivered",
+    "Kind",
+    "LocalAws",
+    "LocalAwsError",
+    "client",
+]
 
 PORT = 4566
 REGION = "eu-west-1"

@@ -139,7 +139,9 @@ class MarkedEvent:
                 pages = s3.get_paginator("list_objects_v2").paginate(
                     Bucket=place.bucket, Prefix=prefix
                 )
-                for each in (each for page in pages for each in page.get("Contents", [])):
+                for each in (
+                    each for page in pages for each in page.get("Contents", [])
+                ):
                     if each["Key"] in seen or each["LastModified"] < earliest:
                         continue
                     seen.add(each["Key"])
@@ -163,7 +165,12 @@ class MarkedEvent:
             return bool(rows.fetchall())
 
     def _post(self) -> tuple[int, str]:
-        beacon = {"name": NAME, "id": self.id, "consent": "granted", "device_id": self.id}
+        beacon = {
+            "name": NAME,
+            "id": self.id,
+            "consent": "granted",
+            "device_id": self.id,
+        }
         headers = {"content-type": "text/plain", "user-agent": USER_AGENT}
         if self._settings.write_key:
             headers["x-write-key"] = self._settings.write_key

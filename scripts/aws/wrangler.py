@@ -106,7 +106,9 @@ class Wrangler:
 class WorkerSettings:
     """What wrangler.toml says of the worker, as far as a deployment needs it."""
 
-    def __init__(self, environment: str | None, file: Path = ROOT / "wrangler.toml") -> None:
+    def __init__(
+        self, environment: str | None, file: Path = ROOT / "wrangler.toml"
+    ) -> None:
         configuration = tomllib.loads(file.read_text())
         if environment:
             configuration = configuration.get("env", {}).get(environment, {})

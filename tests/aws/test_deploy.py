@@ -93,7 +93,16 @@ class Clouds:
         quick = [word for each in QUICK for word in ("--parameter", each)]
         url = f"http://{HOST}:{self.worker.port}"
         return subprocess.run(
-            [sys.executable, DEPLOY, "--template", template, "--poll", "0.1", "--url", url]
+            [
+                sys.executable,
+                DEPLOY,
+                "--template",
+                template,
+                "--poll",
+                "0.1",
+                "--url",
+                url,
+            ]
             + [*quick, *arguments],
             env={
                 "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
@@ -119,7 +128,9 @@ class Clouds:
         return [
             key["AccessKeyId"]
             for user in iam.list_users()["Users"]
-            for key in iam.list_access_keys(UserName=user["UserName"])["AccessKeyMetadata"]
+            for key in iam.list_access_keys(UserName=user["UserName"])[
+                "AccessKeyMetadata"
+            ]
         ]
 
     def stacks(self) -> list[str]:
@@ -137,7 +148,11 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clouds]:
 
 def line(output: str, start: str, middle: str = "") -> str:
     """The rest of the one line that starts so, and has this in it."""
-    lines = [each for each in output.splitlines() if each.startswith(start) and middle in each]
+    lines = [
+        each
+        for each in output.splitlines()
+        if each.startswith(start) and middle in each
+    ]
     (only,) = lines
     return only.removeprefix(start)
 
@@ -181,7 +196,11 @@ def test_one_command_brings_an_event_to_s3(clouds: Clouds) -> None:
     assert record["name"] == "headwater_deployed"
     assert f"event {record['event_id']}: accepted" in result.stdout
     secrets = clouds.cloudflare.secrets
-    assert list(secrets) == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "HEADWATER_SECRET"]
+    assert list(secrets) == [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "HEADWATER_SECRET",
+    ]
     assert clouds.keys() == [secrets["AWS_ACCESS_KEY_ID"]]
     assert "  Uploaded headwater (" in result.stdout
     assert clouds.cloudflare.calls.count(UPLOAD) == clouds.cloudflare.deployments == 2
@@ -230,7 +249,9 @@ def test_a_key_is_rotated_when_asked(clouds: Clouds) -> None:
     assert clouds.cloudflare.secrets["HEADWATER_SECRET"] == before["HEADWATER_SECRET"]
 
 
-def test_parameters_keep_their_value_until_they_are_given_another(clouds: Clouds) -> None:
+def test_parameters_keep_their_value_until_they_are_given_another(
+    clouds: Clouds,
+) -> None:
     result = clouds.deploy("--dry-run", "--parameter", "StaleSeconds=900")
     assert "  Modify AWS::CloudWatch::Alarm stalelow\n" in result.stdout
     assert "DeliveryStream" not in result.stdout
@@ -270,7 +291,9 @@ def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
     assert "which is not of the stack other" in result.stderr
 
 
-def test_a_stack_that_fails_tells_the_reason_and_can_be_made_again(clouds: Clouds) -> None:
+def test_a_stack_that_fails_tells_the_reason_and_can_be_made_again(
+    clouds: Clouds,
+) -> None:
     taken = ("--stack", "taken", "--parameter", "Database=taken")
     result = clouds.deploy(*taken, "--parameter", "StreamPrefix=events")
     assert result.returncode == 1
@@ -305,13 +328,19 @@ def test_a_worker_that_takes_no_event_is_told_in_its_own_words(clouds: Clouds) -
     assert "AccessDenied" in result.stderr
 
 
-def test_an_event_that_does_not_arrive_is_told_with_what_is_known(clouds: Clouds) -> None:
+def test_an_event_that_does_not_arrive_is_told_with_what_is_known(
+    clouds: Clouds,
+) -> None:
     url = f"http://{HOST}:{clouds.worker.port}"
     event = MarkedEvent(url, WorkerSettings(None))
     s3 = clouds.client("s3")
     bucket = s3.list_buckets()["Buckets"][0]["Name"]
-    nowhere = Place(bucket, "nowhere/day=!{timestamp:yyyy-MM-dd}/hr=!{timestamp:HH}/", 0)
-    with pytest.raises(MarkedEventError, match=f"event {event.id} was taken and is not in S3"):
+    nowhere = Place(
+        bucket, "nowhere/day=!{timestamp:yyyy-MM-dd}/hr=!{timestamp:HH}/", 0
+    )
+    with pytest.raises(
+        MarkedEventError, match=f"event {event.id} was taken and is not in S3"
+    ):
         event.find(s3, [nowhere], 0.5)
 
 
@@ -327,8 +356,7 @@ def test_a_refused_event_is_looked_for_among_the_failed(clouds: Clouds) -> None:
 
 def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
     file = tmp_path / "wrangler.toml"
-    file.write_text(
-        """
+    file.write_text("""
         [env.shop.vars]
         AWS_REGION = "eu-central-1"
         [env.shop.vars.HEADWATER]
@@ -339,8 +367,7 @@ def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
         tenant = "acme"
         origins = ["https://acme.example"]
         routes = [{ to = "firehose:acme" }]
-        """
-    )
+        """)
     settings = WorkerSettings("shop", file)
     assert settings.region == "eu-central-1"
     assert (settings.write_key, settings.tenant) == ("pk_acme", "acme")

@@ -13,7 +13,10 @@ GOOD = {
 }
 
 
-QUERY = {"ParameterName": "MetadataExtractionQuery", "ParameterValue": "{tenant:.tenant}"}
+QUERY = {
+    "ParameterName": "MetadataExtractionQuery",
+    "ParameterValue": "{tenant:.tenant}",
+}
 APART = {"Type": "RecordDeAggregation", "Parameters": []}
 KEYS = {"Type": "MetadataExtraction", "Parameters": [QUERY]}
 LINES = {"Type": "AppendDelimiterToRecord", "Parameters": []}

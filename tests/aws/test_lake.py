@@ -1,6 +1,5 @@
 """What reads the events: the tables, the saved queries, Parquet; and what watches the streams."""
 
-import io
 import json
 import re
 import time
@@ -26,7 +25,9 @@ def columns(aws: LocalAws, table: str, database: str = "headwater") -> list[str]
 def written_by(source: str, *functions: str) -> set[str]:
     """The columns that functions of a module of src/sink write."""
     text = (SINK / source).read_text()
-    bodies = re.findall(rf"fn (?:{'|'.join(functions)})\(.*?\n(?: {{4}})?}}\n", text, re.S)
+    bodies = re.findall(
+        rf"fn (?:{'|'.join(functions)})\(.*?\n(?: {{4}})?}}\n", text, re.S
+    )
     assert len(bodies) == len(functions), functions
     return set(WRITTEN.findall("".join(bodies)))
 
@@ -51,7 +52,9 @@ def put(aws: LocalAws, stream: str, *records: dict[str, Any]) -> None:
     assert answer["FailedPutCount"] == 0
 
 
-def ask(aws: LocalAws, query: str, database: str = "headwater") -> list[list[str | None]]:
+def ask(
+    aws: LocalAws, query: str, database: str = "headwater"
+) -> list[list[str | None]]:
     """The rows that Athena answers, as texts."""
     athena = aws.client("athena")
     execution = athena.start_query_execution(
@@ -115,7 +118,12 @@ def shop(aws: LocalAws) -> LocalAws:
     put(
         aws,
         "events-high",
-        *[event(1, "product_viewed", 1), event(1, "cart_changed", 5), repeated, repeated],
+        *[
+            event(1, "product_viewed", 1),
+            event(1, "cart_changed", 5),
+            repeated,
+            repeated,
+        ],
         *[event(2, "product_viewed", 1), event(2, "cart_changed", 2)],
         *[event(3, "cart_changed", 1), event(3, "product_viewed", 2)],
         *[event(4, "product_viewed", 1, **bot), event(4, "order_placed", 2, **bot)],
@@ -210,9 +218,12 @@ def test_projected_partitions_lie_where_the_streams_write(
 
 def test_parquet_has_the_columns_of_the_table(aws: LocalAws, tmp_path: Path) -> None:
     outputs = aws.create_stack(
-        "parquet", {"StreamPrefix": "parquet", "Database": "parquet", "Format": "parquet"}
+        "parquet",
+        {"StreamPrefix": "parquet", "Database": "parquet", "Format": "parquet"},
     )
-    put(aws, "parquet-low", event(1, "click", 3, seq=7, sample_rate=0.5, unheard_of="x"))
+    put(
+        aws, "parquet-low", event(1, "click", 3, seq=7, sample_rate=0.5, unheard_of="x")
+    )
     s3 = aws.client("s3")
     bucket = outputs["DataBucketName"]
     (stored,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
@@ -229,15 +240,24 @@ def test_parquet_has_the_columns_of_the_table(aws: LocalAws, tmp_path: Path) -> 
 
 def test_firehose_may_read_its_table_only_where_it_converts(aws: LocalAws) -> None:
     iam = aws.client("iam")
-    for name, format_, allowed in (("reads", "parquet", True), ("never", "gzip", False)):
-        aws.create_stack(name, {"StreamPrefix": name, "Database": name, "Format": format_})
+    for name, format_, allowed in (
+        ("reads", "parquet", True),
+        ("never", "gzip", False),
+    ):
+        aws.create_stack(
+            name, {"StreamPrefix": name, "Database": name, "Format": format_}
+        )
         stream = aws.client("firehose").describe_delivery_stream(
             DeliveryStreamName=f"{name}-low"
         )["DeliveryStreamDescription"]["Destinations"][0]
         role = stream["ExtendedS3DestinationDescription"]["RoleARN"].split("/")[-1]
         (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
-        document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-        actions = [action for each in document["Statement"] for action in each["Action"]]
+        document = iam.get_role_policy(RoleName=role, PolicyName=policy)[
+            "PolicyDocument"
+        ]
+        actions = [
+            action for each in document["Statement"] for action in each["Action"]
+        ]
         assert ("glue:GetTableVersions" in actions) is allowed
 
 
@@ -249,7 +269,10 @@ def alarms(aws: LocalAws, **parameters: str) -> dict[tuple[str, str], dict[str, 
     )
     described = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)
     return {
-        (each["Dimensions"][0]["Value"].removeprefix(f"{name}-"), each["MetricName"]): each
+        (
+            each["Dimensions"][0]["Value"].removeprefix(f"{name}-"),
+            each["MetricName"],
+        ): each
         for each in described["MetricAlarms"]
     }
 

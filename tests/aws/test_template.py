@@ -130,9 +130,9 @@ def test_there_is_a_kinesis_stream_only_where_one_is_asked_for(
     iam = aws.client("iam")
     user = told["WorkerUserName"]
     (attached,) = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
-    version = iam.get_policy_version(
-        PolicyArn=attached["PolicyArn"], VersionId="v1"
-    )["PolicyVersion"]
+    version = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId="v1")[
+        "PolicyVersion"
+    ]
     assert [each["Action"] for each in version["Document"]["Statement"]] == [
         "firehose:PutRecordBatch"
     ]
