@@ -7,6 +7,7 @@ Firehose may write to its buckets.
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import re
 import tempfile
@@ -26,8 +27,9 @@ from wrangler import WorkerSettings
 NAME = "headwater_deployed"
 # As a browser: an agent that is a program's would be dropped where bots = "drop".
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
-# New secrets and a new version reach all of the edge within a minute or two.
-ACCEPT_SECONDS = 180
+# A new version and its secrets reach all of the edge within a minute or two; a new name of a worker
+# takes a little longer.
+ACCEPT_SECONDS = 300
 # Besides the buffer's interval: to write the object, and for clocks that differ.
 MARGIN_SECONDS = 180
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -86,7 +88,8 @@ class MarkedEvent:
         deadline = time.monotonic() + seconds
         while True:
             status, body = self._post()
-            if status == 200:
+            verdict = _verdict(body) if status == 200 else None
+            if verdict:
                 break
             if time.monotonic() > deadline:
                 raise MarkedEventError(
@@ -94,7 +97,6 @@ class MarkedEvent:
                     f" {status}, {body[:300]!r}; {self._readiness()}"
                 )
             time.sleep(2)
-        (verdict,) = json.loads(body)["verdicts"]
         outcome = verdict["outcome"]
         if outcome == "dropped":
             raise MarkedEventError(
@@ -183,6 +185,15 @@ class MarkedEvent:
         return f"/readyz answers {status}, {body[:1_000]}"
 
 
+def _verdict(body: str) -> dict[str, Any] | None:
+    """The one verdict of an answer; none where it is not a worker's of ours."""
+    try:
+        (verdict,) = json.loads(body)["verdicts"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return verdict
+
+
 def _ask(url: str, headers: dict[str, str], body: str | None = None) -> tuple[int, str]:
     """The status and the text of an answer; 0 and why where there is none."""
     request = urllib.request.Request(url, body.encode() if body else None, headers)
@@ -191,5 +202,5 @@ def _ask(url: str, headers: dict[str, str], body: str | None = None) -> tuple[in
             return answer.status, answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(errors="replace")
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return 0, str(error)

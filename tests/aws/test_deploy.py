@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from cloudflare_peer import ACCOUNT, CloudflarePeer
+from cloudflare_peer import CloudflarePeer
 from deploy import DeployError, address
 from local import REGION, TEMPLATE, client
 from local_template import for_ministack
@@ -34,7 +34,6 @@ sys.path.append(str(ROOT / "tests" / "worker"))
 from worker import Worker  # noqa: E402
 
 SECONDS = 180
-UPLOAD = f"PUT /client/v4/accounts/{ACCOUNT}/workers/scripts/headwater"
 QUICK = ["BufferSizeMiB=1", "BufferIntervalSeconds=0", "FailedBufferIntervalSeconds=0"]
 
 
@@ -190,6 +189,7 @@ def test_what_can_not_be_stored_is_not_kept(clouds: Clouds) -> None:
 
 
 def test_one_command_brings_an_event_to_s3(clouds: Clouds) -> None:
+    before = clouds.cloudflare.deployments
     result = clouds.deploy()
     assert (result.returncode, result.stderr) == (0, "")
     record = in_s3(clouds, result.stdout)
@@ -203,7 +203,7 @@ def test_one_command_brings_an_event_to_s3(clouds: Clouds) -> None:
     ]
     assert clouds.keys() == [secrets["AWS_ACCESS_KEY_ID"]]
     assert "  Uploaded headwater (" in result.stdout
-    assert clouds.cloudflare.calls.count(UPLOAD) == clouds.cloudflare.deployments == 2
+    assert clouds.cloudflare.deployments == before + 1
     assert len(bytes.fromhex(secrets["HEADWATER_SECRET"])) == 32
 
 
@@ -326,6 +326,12 @@ def test_a_worker_that_takes_no_event_is_told_in_its_own_words(clouds: Clouds) -
     assert "did not take an event within 1 s: it answered 503" in result.stderr
     assert "/readyz answers 503" in result.stderr
     assert "AccessDenied" in result.stderr
+
+
+def test_an_address_of_something_else_is_told(clouds: Clouds) -> None:
+    elsewhere = MarkedEvent(clouds.root["AWS_ENDPOINT_URL"], WorkerSettings(None))
+    with pytest.raises(MarkedEventError, match="did not take an event within 0 s"):
+        elsewhere.send(0)
 
 
 def test_an_event_that_does_not_arrive_is_told_with_what_is_known(

@@ -261,12 +261,11 @@ def test_firehose_may_read_its_table_only_where_it_converts(aws: LocalAws) -> No
         assert ("glue:GetTableVersions" in actions) is allowed
 
 
-def alarms(aws: LocalAws, **parameters: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The alarms of a stack, by stream and metric."""
-    name = f"alarms-{len(parameters)}"
-    aws.create_stack(
-        name, {"StreamPrefix": name, "Database": name.replace("-", "_")} | parameters
-    )
+def alarms(
+    aws: LocalAws, name: str, **parameters: str
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The alarms of a new stack, by stream and metric."""
+    aws.create_stack(name, {"StreamPrefix": name, "Database": name} | parameters)
     described = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)
     return {
         (
@@ -279,7 +278,8 @@ def alarms(aws: LocalAws, **parameters: str) -> dict[tuple[str, str], dict[str, 
 
 def test_each_stream_is_watched(aws: LocalAws) -> None:
     topic = "arn:aws:sns:eu-west-1:000000000000:night-shift"
-    told = alarms(aws, AlarmTopic=topic, StaleSeconds="900", FailedRecordsTolerated="7")
+    limits = {"StaleSeconds": "900", "FailedRecordsTolerated": "7"}
+    told = alarms(aws, "watched", AlarmTopic=topic, **limits)
     thresholds = {key: alarm["Threshold"] for key, alarm in told.items()}
     streams = ["low", "mid", "high", "failed"]
     assert thresholds == {
@@ -293,8 +293,25 @@ def test_each_stream_is_watched(aws: LocalAws) -> None:
         assert alarm["TreatMissingData"] == "notBreaching"
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value", "metric"),
+    [
+        ("Format", "parquet", "FailedConversion.Records"),
+        ("PartitionByTenant", "true", "PartitionCountExceeded"),
+        ("PartitionByKey", "tag", "PartitionCountExceeded"),
+    ],
+)
+def test_what_firehose_puts_aside_is_told_where_it_can_happen(
+    aws: LocalAws, parameter: str, value: str, metric: str
+) -> None:
+    detours = {"FailedConversion.Records", "PartitionCountExceeded"}
+    watched = alarms(aws, f"detour{parameter}".lower(), **{parameter: value})
+    told = [key for key in watched if key[1] in detours]
+    assert sorted(told) == [(level, metric) for level in ("high", "low", "mid")]
+
+
 def test_without_a_topic_nobody_is_told(aws: LocalAws) -> None:
-    assert all(alarm["AlarmActions"] == [] for alarm in alarms(aws).values())
+    assert all(alarm["AlarmActions"] == [] for alarm in alarms(aws, "silent").values())
 
 
 @pytest.mark.parametrize("bucket", ["DataBucketName", "FailedBucketName"])
