@@ -57,6 +57,7 @@ def connect(
             {"since": since and since.replace(tzinfo=None), "until": until and until.replace(tzinfo=None)},
         )
         database.execute("DROP TABLE known")
+        database.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS props JSON")
     return database
 
 
@@ -83,9 +84,7 @@ def _all(paths: list[Path]) -> str:
             if is_parquet
             else f"FROM read_json({listed}, {OPTIONS})"
         )
-    if False in forms or True in forms:
-        reads.append("SELECT NULL::BIGINT AS part WHERE false")
-    return " UNION ALL BY NAME ".join(reads) or "SELECT NULL::JSON AS props WHERE false"
+    return " UNION ALL BY NAME ".join(reads or ["FROM known"])
 
 
 def _table(name: str) -> str | None:

@@ -1,0 +1,27 @@
+"""What the tests of the operator's programs share: a local AWS of their own, which they fill."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
+
+from local import LocalAws  # noqa: E402
+
+
+@pytest.fixture(scope="package")
+def own_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS that no other test reads."""
+    aws = LocalAws(tmp_path_factory.mktemp("aws"))
+    aws.start()
+    yield aws
+    aws.stop()
+
+
+@pytest.fixture
+def lake(own_aws: LocalAws) -> LocalAws:
+    """The same with nothing in it."""
+    own_aws.clear()
+    return own_aws
