@@ -78,7 +78,9 @@ class FailedEvent:
     def _zone_offset(self) -> int | None:
         """How far its time zone was ahead of UTC when it came, in minutes."""
         try:
-            offset = self.received_at.astimezone(ZoneInfo(self.columns["timezone"])).utcoffset()
+            offset = self.received_at.astimezone(
+                ZoneInfo(self.columns["timezone"])
+            ).utcoffset()
         except (KeyError, ValueError, ZoneInfoNotFoundError):
             return None
         return None if offset is None else int(offset.total_seconds() // 60)
@@ -94,7 +96,11 @@ def parse(line: bytes, where: str) -> Iterator[FailedEvent]:
         code = str(document.get("errorCode") or document.get("ErrorCode") or "firehose")
         for record in base64.b64decode(document["rawData"], validate=True).splitlines():
             columns = json.loads(record)
-            yield _of_worker(columns) if "stage" in columns else _lost(columns, record, code)
+            yield (
+                _of_worker(columns)
+                if "stage" in columns
+                else _lost(columns, record, code)
+            )
     except (ValueError, KeyError, TypeError, binascii.Error):
         raise LakeError(
             f"{where} is no failed event; give the failed bucket, or the prefix of Firehose's errors"
@@ -103,8 +109,14 @@ def parse(line: bytes, where: str) -> Iterator[FailedEvent]:
 
 def _of_worker(columns: dict[str, Any]) -> FailedEvent:
     text = columns.get("original")
-    original = text.encode() if text is not None else base64.b64decode(columns.get("original_base64", ""))
-    return _checked(FailedEvent(columns, columns["code"], columns["original_form"], original))
+    original = (
+        text.encode()
+        if text is not None
+        else base64.b64decode(columns.get("original_base64", ""))
+    )
+    return _checked(
+        FailedEvent(columns, columns["code"], columns["original_form"], original)
+    )
 
 
 def _lost(columns: dict[str, Any], record: bytes, code: str) -> FailedEvent:

@@ -21,11 +21,9 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute(
-            """CREATE TABLE IF NOT EXISTS outcomes (
+        self._database.execute("""CREATE TABLE IF NOT EXISTS outcomes (
                  event_id TEXT PRIMARY KEY, failed_at TEXT NOT NULL, outcome TEXT NOT NULL
-               ) WITHOUT ROWID"""
-        )
+               ) WITHOUT ROWID""")
 
     def wants(self, event_id: str, failed_at: datetime, again: bool) -> bool:
         """Whether an event is still to be sent that failed at `failed_at` for the last time.
@@ -44,7 +42,11 @@ class Ledger:
 
     def note(self, outcomes: dict[str, str], failed_at: datetime) -> None:
         """Keeps what became of the ids that one failed event turned out to have."""
-        rows = [(event_id, failed_at.isoformat(), it) for event_id, it in outcomes.items()]
+        rows = [
+            (event_id, failed_at.isoformat(), it) for event_id, it in outcomes.items()
+        ]
         self._database.execute("BEGIN IMMEDIATE")
-        self._database.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", rows)
+        self._database.executemany(
+            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", rows
+        )
         self._database.execute("COMMIT")

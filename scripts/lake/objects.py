@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,19 +20,11 @@ class LakeError(Exception):
     """Why the objects can't be read, in one sentence."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """One object, and what changes with its content."""
-
-    name: str
-    version: str
-
-
 class Objects(Protocol):
     """Objects that can be listed and read, by names that sort as their prefixes do."""
 
-    def list(self) -> Iterator[Found]:
-        """All of them, in the order of their names."""
+    def names(self) -> Iterator[str]:
+        """All names, in their order."""
 
     def read(self, name: str) -> bytes:
         """The bytes of one of them."""
@@ -50,12 +41,12 @@ class Bucket:
         except BotoCoreError as error:
             raise LakeError(f"S3 can't be asked: {error}") from None
 
-    def list(self) -> Iterator[Found]:
+    def names(self) -> Iterator[str]:
         pages = self._s3.get_paginator("list_objects_v2")
         try:
             for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix):
                 for each in page.get("Contents", []):
-                    yield Found(each["Key"], each["ETag"])
+                    yield each["Key"]
         except (BotoCoreError, ClientError) as error:
             raise LakeError(f"s3://{self.bucket} can't be listed: {error}") from None
 
@@ -74,11 +65,9 @@ class Directory:
         if not path.is_dir():
             raise LakeError(f"{path} is no directory; give one, or s3://BUCKET/PREFIX")
 
-    def list(self) -> Iterator[Found]:
+    def names(self) -> Iterator[str]:
         for path in sorted(path for path in self.path.rglob("*") if path.is_file()):
-            stat = path.stat()
-            name = path.relative_to(self.path).as_posix()
-            yield Found(name, f"{stat.st_mtime_ns}-{stat.st_size}")
+            yield path.relative_to(self.path).as_posix()
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
@@ -114,15 +103,9 @@ def day_of(name: str) -> date | None:
     return None
 
 
-def may_hold(name: str, since: datetime | None, until: datetime | None = None) -> bool:
-    """Whether an object can hold what came within a time.
-
-    Nothing is delivered before it came, but for the clocks' being off, and a day is
-    delivered within the next: what waited for longer is missed only where `until` is given.
+def may_hold(name: str, since: datetime | None) -> bool:
+    """Whether an object can hold what came at `since` or later. Nothing is delivered before
+    it came, but for the clocks' being off; how much later it is, nobody can say.
     """
     day = day_of(name)
-    if day is None:
-        return True
-    early = since is not None and day < (since - timedelta(hours=1)).date()
-    late = until is not None and day > (until + timedelta(days=1)).date()
-    return not early and not late
+    return day is None or since is None or day >= (since - timedelta(hours=1)).date()

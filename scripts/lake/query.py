@@ -14,7 +14,7 @@ import duckdb
 import times
 from chart import Chart
 from objects import LakeError
-from tables import connect
+from tables import CACHE, connect
 
 QUERIES = Path(__file__).with_name("queries")
 MOST_ROWS = 1_000
@@ -33,9 +33,15 @@ class Query:
         """The saved one of this name."""
         path = QUERIES / f"{name}.sql"
         if path.parent != QUERIES or not path.is_file():
-            raise LakeError(f"there is no query {name!r}; there are {', '.join(names())}")
+            raise LakeError(
+                f"there is no query {name!r}; there are {', '.join(names())}"
+            )
         title, chart, sql = path.read_text().split("\n", 2)
-        return cls(title.removeprefix("-- "), sql, Chart.parse(chart.removeprefix("-- chart: ")))
+        return cls(
+            title.removeprefix("-- "),
+            sql,
+            Chart.parse(chart.removeprefix("-- chart: ")),
+        )
 
 
 def names() -> list[str]:
@@ -63,16 +69,22 @@ def _list() -> None:
 
 
 def _answer(arguments: argparse.Namespace) -> None:
-    query = Query("", arguments.sql, None) if arguments.sql else Query.saved(arguments.name)
+    query = (
+        Query("", arguments.sql, None) if arguments.sql else Query.saved(arguments.name)
+    )
     chart = Chart.parse(arguments.chart) if arguments.chart else query.chart
     if arguments.plot and chart is None:
         raise LakeError('say how to draw it: --chart "bar X Y [COLOR]"')
     if not arguments.source:
         raise LakeError("name at least one --source")
-    with connect(arguments.source, arguments.since, arguments.until) as database:
+    with connect(
+        arguments.source, arguments.since, arguments.until, arguments.cache
+    ) as database:
         answer = database.sql(query.sql)
         if arguments.plot and chart:
-            rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
+            rows = [
+                dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()
+            ]
             chart.write(arguments.plot, query.title, rows)
             print(f"{arguments.plot} shows {len(rows)} rows")
         elif arguments.csv:
@@ -102,6 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: a .png, or an .html that needs no network")  # fmt: skip
     parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="what to draw of your own query: bar or line")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="CSV in place of a table")
+    parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="where copies of a bucket's objects are kept; by default .wrangler/lake")  # fmt: skip
     return parser.parse_args()
 
 

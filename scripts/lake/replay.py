@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    sources = [objects(source) for source in arguments.source]
+    sources: list[Objects] = [objects(source) for source in arguments.source]
     wanted = Filter(
         arguments.since,
         arguments.until,
@@ -58,11 +58,17 @@ def _replay(arguments: argparse.Namespace) -> int:
         for event_id, failure in failures.items()
         if ledger.wants(event_id, failure.failed_at, arguments.again)
     }
-    whole = {event_id: failure for event_id, failure in left.items() if failure.is_whole}
+    whole = {
+        event_id: failure for event_id, failure in left.items() if failure.is_whole
+    }
     chosen = _oldest(whole, arguments.limit)
-    print(f"{len(failures)} failed events, {len(failures) - len(left)} of them replayed before")
+    print(
+        f"{len(failures)} failed events, {len(failures) - len(left)} of them replayed before"
+    )
     if len(left) > len(whole):
-        print(f"{len(left) - len(whole)} can't be sent: their originals were not kept, or not wholly")
+        print(
+            f"{len(left) - len(whole)} can't be sent: their originals were not kept, or not wholly"
+        )
     if arguments.dry_run:
         _print_table(("code", "schema", "would be sent"), counts(chosen))
         return IN_LAKE
@@ -73,16 +79,25 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _send(
-    arguments: argparse.Namespace, sources: list[Objects], chosen: dict[str, Failure], ledger: Ledger
+    arguments: argparse.Namespace,
+    sources: list[Objects],
+    chosen: dict[str, Failure],
+    ledger: Ledger,
 ) -> Counter[tuple[str, str]]:
     keys = dict(arguments.key)
-    tenants = {failure.tenant for failure in chosen.values()} - {"default"} - keys.keys()
+    tenants = (
+        {failure.tenant for failure in chosen.values()} - {"default"} - keys.keys()
+    )
     if tenants:
         names = ", ".join(sorted(tenants))
-        raise WorkerError(f"there is no --key for {names}; name them as --key TENANT=KEY")
+        raise WorkerError(
+            f"there is no --key for {names}; name them as --key TENANT=KEY"
+        )
     replay_key = os.environ.get(REPLAY_KEY, "")
     if not replay_key:
-        raise WorkerError(f"{REPLAY_KEY} is not set; it is the worker's secret of that name")
+        raise WorkerError(
+            f"{REPLAY_KEY} is not set; it is the worker's secret of that name"
+        )
     sender = Sender(arguments.worker, replay_key, keys, arguments.parallel)
     told: Counter[tuple[str, str]] = Counter()
     try:
@@ -111,7 +126,10 @@ def _print_table(head: tuple[str, str, str], rows: Counter[tuple[str, str]]) -> 
     if not rows:
         print("nothing to send")
         return
-    table = [head, *((one, other, str(count)) for (one, other), count in rows.most_common())]
+    table = [
+        head,
+        *((one, other, str(count)) for (one, other), count in rows.most_common()),
+    ]
     widths = [max(len(row[column]) for row in table) for column in range(3)]
     for one, other, count in table:
         print(f"{one:<{widths[0]}}  {other:<{widths[1]}}  {count:>{widths[2]}}")
@@ -119,7 +137,9 @@ def _print_table(head: tuple[str, str, str], rows: Counter[tuple[str, str]]) -> 
 
 def _resume_file(arguments: argparse.Namespace) -> Path:
     """One for each worker that is replayed to, so that another source changes nothing."""
-    return STATE / (re.sub(r"[^\w.-]", "_", urlsplit(arguments.worker).netloc) + ".sqlite")
+    return STATE / (
+        re.sub(r"[^\w.-]", "_", urlsplit(arguments.worker).netloc) + ".sqlite"
+    )
 
 
 def _key(text: str) -> tuple[str, str]:
@@ -145,14 +165,18 @@ def _arguments() -> argparse.Namespace:
         epilog=f"{REPLAY_KEY} in the environment is the worker's secret of that name.",
     )
     parser.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors")  # fmt: skip
-    parser.add_argument("--worker", required=True, metavar="URL", help="where the worker is")
+    parser.add_argument(
+        "--worker", required=True, metavar="URL", help="where the worker is"
+    )
     parser.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, where there are several tenants")  # fmt: skip
     parser.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
     parser.add_argument("--until", type=times.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
     parser.add_argument("--code", action="append", default=[], help="failed for this reason, or one of several")  # fmt: skip
     parser.add_argument("--schema", action="append", default=[], metavar="EVENT", help="held to this event's schema, or one of several")  # fmt: skip
     parser.add_argument("--tenant", action="append", default=[], help="of this tenant, or one of several")  # fmt: skip
-    parser.add_argument("--limit", type=_positive, metavar="N", help="the oldest N only")
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="the oldest N only"
+    )
     parser.add_argument("--again", action="store_true", help="those too that were replayed before and failed again")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent, by code and schema")  # fmt: skip
     parser.add_argument("--resume", type=Path, metavar="FILE", help="what became of each so far; by default .wrangler/replay/HOST.sqlite")  # fmt: skip

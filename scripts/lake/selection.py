@@ -65,7 +65,9 @@ class Failure:
         return not self.withheld and len(self.places) == self.parts
 
 
-def find(sources: list[Objects], wanted: Filter, progress: Callable[[], object]) -> dict[str, Failure]:
+def find(
+    sources: list[Objects], wanted: Filter, progress: Callable[[], object]
+) -> dict[str, Failure]:
     """The last failure of each event that `wanted` takes, by event id."""
     found: dict[str, Failure] = {}
     for place, failed in _read(sources, wanted.since, progress):
@@ -84,18 +86,22 @@ def find(sources: list[Objects], wanted: Filter, progress: Callable[[], object])
             )
         if known.failed_at == failed.failed_at:
             known.places.setdefault(part, place)
-    return {event_id: failure for event_id, failure in found.items() if failure.is_meant}
+    return {
+        event_id: failure for event_id, failure in found.items() if failure.is_meant
+    }
 
 
 def _read(
     sources: list[Objects], since: datetime | None, progress: Callable[[], object]
 ) -> Iterator[tuple[Place, FailedEvent]]:
     for source, objects in enumerate(sources):
-        for each in objects.list():
-            if may_hold(each.name, since):
-                for line, text in enumerate(lines(objects.read(each.name), each.name)):
-                    for index, failed in enumerate(parse(text, f"line {line + 1} of {each.name}")):
-                        yield Place(source, each.name, line, index), failed
+        for name in objects.names():
+            if may_hold(name, since):
+                for line, text in enumerate(lines(objects.read(name), name)):
+                    for index, failed in enumerate(
+                        parse(text, f"line {line + 1} of {name}")
+                    ):
+                        yield Place(source, name, line, index), failed
             progress()
 
 
@@ -104,7 +110,9 @@ def read_again(
 ) -> Iterator[tuple[FailedEvent, Failure, bytes]]:
     """Each of `failures` with its whole original, in the order in which they lie there."""
     places = sorted(
-        (place, event_id) for event_id, failure in failures.items() for place in failure.places.values()
+        (place, event_id)
+        for event_id, failure in failures.items()
+        for place in failure.places.values()
     )
     by_object: dict[tuple[int, str], list[tuple[Place, str]]] = defaultdict(list)
     for place, event_id in places:
@@ -113,7 +121,9 @@ def read_again(
     for (source, name), its in by_object.items():
         texts = lines(sources[source].read(name), name)
         for place, event_id in its:
-            failed = list(parse(texts[place.line], f"line {place.line + 1} of {name}"))[place.index]
+            failed = list(parse(texts[place.line], f"line {place.line + 1} of {name}"))[
+                place.index
+            ]
             parts = pending[event_id]
             parts[failed.part[0]] = failed.original
             if len(parts) == failures[event_id].parts:

@@ -40,7 +40,9 @@ class Result:
 class Sender:
     """The worker at an address, and what it wants to see before it lets anybody replay."""
 
-    def __init__(self, worker: str, replay_key: str, keys: dict[str, str], parallel: int) -> None:
+    def __init__(
+        self, worker: str, replay_key: str, keys: dict[str, str], parallel: int
+    ) -> None:
         self._url = f"{worker.rstrip('/')}/v1/events?verdicts=1"
         self._replay_key, self._keys, self._parallel = replay_key, keys, parallel
         retry = urllib3.Retry(
@@ -53,7 +55,9 @@ class Sender:
             raise_on_status=False,
         )
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
-        self._http = urllib3.PoolManager(maxsize=parallel, retries=retry, timeout=timeout)
+        self._http = urllib3.PoolManager(
+            maxsize=parallel, retries=retry, timeout=timeout
+        )
 
     def send_all(self, events: Iterable[Replayed]) -> Iterator[Result]:
         """The result of each, as they come; no more are read ahead than are under way."""
@@ -81,9 +85,13 @@ class Sender:
         if key := self._keys.get(failed.tenant):
             headers["x-write-key"] = quote(key)
         try:
-            answer = self._http.request("POST", self._url, body=original, headers=headers)
+            answer = self._http.request(
+                "POST", self._url, body=original, headers=headers
+            )
         except urllib3.exceptions.HTTPError as error:
-            raise WorkerError(f"{self._url} does not answer: {type(error).__name__}") from None
+            raise WorkerError(
+                f"{self._url} does not answer: {type(error).__name__}"
+            ) from None
         return _result(failed, failure, answer.status, _json(answer.data))
 
 
@@ -95,7 +103,9 @@ def _json(body: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _result(failed: FailedEvent, failure: Failure, status: int, told: dict[str, Any]) -> Result:
+def _result(
+    failed: FailedEvent, failure: Failure, status: int, told: dict[str, Any]
+) -> Result:
     def alone(outcome: str, code: str) -> Result:
         return Result(failure, {failed.event_id: outcome}, Counter([(outcome, code)]))
 
@@ -106,14 +116,20 @@ def _result(failed: FailedEvent, failure: Failure, status: int, told: dict[str, 
         # A body may turn out to be several beacons, or to have been one with another id.
         outcomes.setdefault(failed.event_id, "accepted")
         return Result(
-            failure, outcomes, Counter((each["outcome"], each.get("code", "")) for each in verdicts)
+            failure,
+            outcomes,
+            Counter((each["outcome"], each.get("code", "")) for each in verdicts),
         )
     if status == 400 and "event_id" in told:
         return alone("failed", code)
     if status == 413:
         return alone("failed", TOO_LARGE)
     if status == 403 and code == "replay_not_allowed":
-        raise WorkerError("the worker's secret HEADWATER_REPLAY_KEY is another one, or is not set")
+        raise WorkerError(
+            "the worker's secret HEADWATER_REPLAY_KEY is another one, or is not set"
+        )
     if status == 401:
         raise WorkerError(f"the worker does not know the write key of tenant {failed.tenant!r}; name it with --key")  # fmt: skip
-    raise WorkerError(f"the worker answers {status} {code or 'in words of its own'}".strip())
+    raise WorkerError(
+        f"the worker answers {status} {code or 'in words of its own'}".strip()
+    )

@@ -36,12 +36,12 @@ LAST = "ORDER BY coalesce(replayed_at, received_at) DESC, part"
 
 
 def connect(
-    sources: Iterable[str], since: datetime | None, until: datetime | None
+    sources: Iterable[str], since: datetime | None, until: datetime | None, cache: Path
 ) -> duckdb.DuckDBPyConnection:
     """A database with the two tables, of what was received within a time."""
     files: dict[str, list[Path]] = {"events": [], "failed": []}
     for source in sources:
-        for name, path in _local(objects(source), since):
+        for name, path in _local(objects(source), since, cache):
             if table := _table(name):
                 files[table].append(path)
     database = duckdb.connect(config={"autoinstall_known_extensions": False})
@@ -54,7 +54,10 @@ def connect(
                 WHERE ($since IS NULL OR received_at >= $since)
                   AND ($until IS NULL OR received_at < $until)
                 QUALIFY row_number() OVER (PARTITION BY event_id {order}) = 1""",
-            {"since": since and since.replace(tzinfo=None), "until": until and until.replace(tzinfo=None)},
+            {
+                "since": since and since.replace(tzinfo=None),
+                "until": until and until.replace(tzinfo=None),
+            },
         )
         database.execute("DROP TABLE known")
         database.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS props JSON")
@@ -75,7 +78,9 @@ def _all(paths: list[Path]) -> str:
     for path in paths:
         with path.open("rb") as file:
             is_parquet = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
-        forms.setdefault(is_parquet, []).append("'" + str(path).replace("'", "''") + "'")
+        forms.setdefault(is_parquet, []).append(
+            "'" + str(path).replace("'", "''") + "'"
+        )
     reads = []
     for is_parquet, names in forms.items():
         listed = f"[{', '.join(names)}]"
@@ -95,30 +100,25 @@ def _table(name: str) -> str | None:
     return "events" if any(part.startswith("stream=") for part in parts) else "failed"
 
 
-def _local(source: Bucket | Directory, since: datetime | None) -> list[tuple[str, Path]]:
+def _local(
+    source: Bucket | Directory, since: datetime | None, cache: Path
+) -> list[tuple[str, Path]]:
     """The objects of a source that can hold what is asked for, as files."""
+    names = [name for name in source.names() if may_hold(name, since)]
     if isinstance(source, Directory):
         root = source.path.resolve()
-        names = [each.name for each in source.list() if may_hold(each.name, since)]
         return [((root / name).as_posix(), root / name) for name in names]
-    names = [each.name for each in source.list() if may_hold(each.name, since)]
-
-    def copied(name: str) -> tuple[str, Path]:
-        return name, _copied(source, name)
-
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        bar = tqdm(total=len(names), desc="copying", unit=" objects", disable=None)
-        with bar:
-            found = []
-            for each in pool.map(copied, names):
-                found.append(each)
-                bar.update()
-    return found
+        copies = pool.map(lambda name: _copied(source, name, cache), names)
+        bar = tqdm(
+            copies, total=len(names), desc="copying", unit=" objects", disable=None
+        )
+        return list(zip(names, bar, strict=True))
 
 
-def _copied(bucket: Bucket, name: str) -> Path:
+def _copied(bucket: Bucket, name: str, cache: Path) -> Path:
     """The copy of an object, which is whole if it is there."""
-    path = CACHE / bucket.bucket / name
+    path = cache / bucket.bucket / name
     zipped = path.with_name(path.name.removesuffix(".gz") + ".gz")
     for known in (zipped, path):
         if known.exists():

@@ -9,7 +9,11 @@ from datetime import datetime, timezone
 def utc(text: str) -> datetime:
     """A time in ISO 8601; without a zone it is in UTC."""
     at = datetime.fromisoformat(text)
-    return at.replace(tzinfo=timezone.utc) if at.tzinfo is None else at.astimezone(timezone.utc)
+    return (
+        at.replace(tzinfo=timezone.utc)
+        if at.tzinfo is None
+        else at.astimezone(timezone.utc)
+    )
 
 
 def argument(text: str) -> datetime:

@@ -9,6 +9,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
 
 from local import LocalAws  # noqa: E402
+from mending import BEFORE  # noqa: E402
+from programs import REPLAY_KEY  # noqa: E402
+from worker import Worker  # noqa: E402
 
 
 @pytest.fixture(scope="package")
@@ -25,3 +28,12 @@ def lake(own_aws: LocalAws) -> LocalAws:
     """The same with nothing in it."""
     own_aws.clear()
     return own_aws
+
+
+@pytest.fixture
+def worker(lake: LocalAws) -> Iterator[Worker]:
+    """The worker before it is mended."""
+    with Worker(
+        {**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}, BEFORE
+    ) as worker:
+        yield worker

@@ -21,7 +21,9 @@ REPLAY_KEY = "the-replay-key-of-the-tests-1234567"
 SECONDS = 120
 
 # A row of the report: outcome, code where there is one, count.
-ROW = re.compile(r"^(accepted|failed|duplicate|dropped) +(?:([a-z]\w*) +)?(\d+)$", re.MULTILINE)
+ROW = re.compile(
+    r"^(accepted|failed|duplicate|dropped) +(?:([a-z]\w*) +)?(\d+)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Ended:
     @property
     def report(self) -> Counter[tuple[str, str]]:
         """How many events had which outcome and code."""
-        return Counter({(row[1], row[2] or ""): int(row[3]) for row in ROW.finditer(self.printed)})
+        return Counter(
+            {(row[1], row[2] or ""): int(row[3]) for row in ROW.finditer(self.printed)}
+        )
 
     @property
     def before(self) -> int:
@@ -62,7 +66,9 @@ def environment(aws: LocalAws, more: Mapping[str, str] = {}) -> dict[str, str]:
     }
 
 
-def start_replay(aws: LocalAws, worker: Worker, *arguments: str, key: str = REPLAY_KEY) -> subprocess.Popen[str]:
+def start_replay(
+    aws: LocalAws, worker: Worker, *arguments: str, key: str = REPLAY_KEY
+) -> subprocess.Popen[str]:
     """scripts/replay, under way."""
     command = [sys.executable, str(LAKE / "replay.py"), *arguments]
     return subprocess.Popen(
@@ -75,7 +81,9 @@ def start_replay(aws: LocalAws, worker: Worker, *arguments: str, key: str = REPL
     )
 
 
-def replay(aws: LocalAws, worker: Worker, *arguments: str, key: str = REPLAY_KEY) -> Ended:
+def replay(
+    aws: LocalAws, worker: Worker, *arguments: str, key: str = REPLAY_KEY
+) -> Ended:
     """scripts/replay, to its end."""
     process = start_replay(aws, worker, *arguments, key=key)
     printed, _ = process.communicate(timeout=SECONDS)

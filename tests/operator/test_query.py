@@ -17,7 +17,12 @@ from local import BUCKET_OUTPUTS, LocalAws
 from programs import LAKE, answer, place, query
 from worker import Worker
 
-SETTINGS: dict[str, Any] = {"delivery": "sharded", "shards": 1, "linger_ms": 10, "unknown_events": "fail"}
+SETTINGS: dict[str, Any] = {
+    "delivery": "sharded",
+    "shards": 1,
+    "linger_ms": 10,
+    "unknown_events": "fail",
+}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 MONDAY = datetime(2026, 11, 16, 9, tzinfo=timezone.utc)
@@ -50,7 +55,11 @@ BEN = [
     at(TUESDAY, 3, "page_view", url=CUPS),
 ]
 BOT = [at(MONDAY, 0, "page_view", url=CUPS)]
-FAILS = [{"name": "quiz_answered"}, {"name": "quiz_answered"}, {"name": "order_placed", "props": {"total": 1}}]
+FAILS = [
+    {"name": "quiz_answered"},
+    {"name": "quiz_answered"},
+    {"name": "order_placed", "props": {"total": 1}},
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +67,11 @@ def filled(own_aws: LocalAws) -> Iterator[LocalAws]:
     """The local AWS with what four visitors sent, one event of it delivered twice."""
     own_aws.clear()
     with Worker(own_aws.environment(), SETTINGS) as worker:
-        for device, agent, beacons in [("ada", FIREFOX, ADA), ("ben", FIREFOX, BEN), ("bot", GOOGLEBOT, BOT)]:
+        for device, agent, beacons in [
+            ("ada", FIREFOX, ADA),
+            ("ben", FIREFOX, BEN),
+            ("bot", GOOGLEBOT, BOT),
+        ]:
             body = {"device_id": device, "events": beacons}
             assert worker.post(body, {"user-agent": agent}).status == 204
         worker.post(FAILS)
@@ -68,7 +81,9 @@ def filled(own_aws: LocalAws) -> Iterator[LocalAws]:
             time.sleep(0.1)
     twice = own_aws.records()[0]
     own_aws.client("s3").put_object(
-        Bucket=own_aws.outputs[BUCKET_OUTPUTS["data"]], Key=f"{twice.key}-again", Body=f"{twice.line}\n".encode()
+        Bucket=own_aws.outputs[BUCKET_OUTPUTS["data"]],
+        Key=f"{twice.key}-again",
+        Body=f"{twice.line}\n".encode(),
     )
     yield own_aws
 
@@ -78,23 +93,37 @@ def rows(aws: LocalAws, *arguments: str) -> list[tuple[str, ...]]:
 
 
 def test_saved_queries_give_the_numbers_that_were_sent(filled: LocalAws) -> None:
-    assert rows(filled, "sessions_per_day") == [("2026-11-16", "1", "1", "4"), ("2026-11-17", "2", "2", "6")]
+    assert rows(filled, "sessions_per_day") == [
+        ("2026-11-16", "1", "1", "4"),
+        ("2026-11-17", "2", "2", "6"),
+    ]
     assert rows(filled, "funnel") == [
         ("1 product_viewed", "3", "100.0"),
         ("2 cart_changed", "1", "33.3"),
         ("3 order_placed", "1", "33.3"),
     ]
-    assert rows(filled, "pages") == [("shop.example/cups", "2", "2"), ("shop.example/tea", "2", "2")]
+    assert rows(filled, "pages") == [
+        ("shop.example/cups", "2", "2"),
+        ("shop.example/tea", "2", "2"),
+    ]
     assert rows(filled, "campaigns") == [("autumn", "news", "email", "2", "1")]
     assert rows(filled, "referrers") == [("direct", "", "2"), ("search", "Google", "1")]
     ((kind, name, events, _),) = rows(filled, "programs")
     assert (kind, name, events) == ("search_engine", "Googlebot", "1")
     assert ("2026-11-17", "page_view", "3") in rows(filled, "events_per_day")
-    failed = [(row["code"], row["name"], row["failed"], row["mended"]) for row in answer(filled, "failed_events")]
-    assert failed == [("unknown_event", "quiz_answered", "2", "0"), ("missing_field", "order_placed", "1", "0")]
+    failed = [
+        (row["code"], row["name"], row["failed"], row["mended"])
+        for row in answer(filled, "failed_events")
+    ]
+    assert failed == [
+        ("unknown_event", "quiz_answered", "2", "0"),
+        ("missing_field", "order_placed", "1", "0"),
+    ]
 
 
-def test_what_was_not_delivered_is_no_mistake(own_aws: LocalAws, tmp_path: Path) -> None:
+def test_what_was_not_delivered_is_no_mistake(
+    own_aws: LocalAws, tmp_path: Path
+) -> None:
     (tmp_path / "stream=low").mkdir()
     for path in sorted((LAKE / "queries").glob("*.sql")):
         ended = query(own_aws, path.stem, "--source", str(tmp_path))
@@ -104,12 +133,16 @@ def test_what_was_not_delivered_is_no_mistake(own_aws: LocalAws, tmp_path: Path)
 def test_times_narrow_what_is_asked_of(filled: LocalAws) -> None:
     count = ("--sql", "SELECT count(*) FROM events")
     assert rows(filled, *count) == [("11",)]
-    assert rows(filled, *count, "--since", "2000-01-01", "--until", "2999-01-01") == [("11",)]
+    assert rows(filled, *count, "--since", "2000-01-01", "--until", "2999-01-01") == [
+        ("11",)
+    ]
     assert rows(filled, *count, "--since", "2999-01-01") == [("0",)]
     assert rows(filled, *count, "--until", "2000-01-01") == [("0",)]
 
 
-def test_web_vitals_are_those_of_three_visits_of_four(filled: LocalAws, tmp_path: Path) -> None:
+def test_web_vitals_are_those_of_three_visits_of_four(
+    filled: LocalAws, tmp_path: Path
+) -> None:
     lines = []
     for visitor, lcp in enumerate([1_000, 2_000, 3_000, 4_000]):
         for again, value in enumerate([99_000, lcp]):
@@ -133,11 +166,16 @@ def test_a_table_is_printed_and_the_queries_are_listed(filled: LocalAws) -> None
         path.stem for path in (LAKE / "queries").glob("*.sql")
     )
     unknown = query(filled, "nothing", "--source", place(filled, "data"))
-    assert unknown.code == 1 and "there is no query 'nothing'; there are campaigns" in unknown.printed
+    assert (
+        unknown.code == 1
+        and "there is no query 'nothing'; there are campaigns" in unknown.printed
+    )
 
 
 @pytest.mark.parametrize("name", ["sessions_per_day", "failed_events"])
-def test_a_chart_is_a_picture_that_is_not_blank(filled: LocalAws, tmp_path: Path, name: str) -> None:
+def test_a_chart_is_a_picture_that_is_not_blank(
+    filled: LocalAws, tmp_path: Path, name: str
+) -> None:
     sources = ("--source", place(filled, "data"), "--source", place(filled, "failed"))
     ended = query(filled, name, *sources, "--plot", str(tmp_path / "chart.png"))
     assert ended.code == 0, ended.printed
@@ -148,7 +186,9 @@ def test_a_chart_is_a_picture_that_is_not_blank(filled: LocalAws, tmp_path: Path
     assert colours.get(bytes((0x4C, 0x78, 0xA8)), 0) > 500
 
 
-def test_a_chart_is_a_page_that_needs_no_network(filled: LocalAws, tmp_path: Path) -> None:
+def test_a_chart_is_a_page_that_needs_no_network(
+    filled: LocalAws, tmp_path: Path
+) -> None:
     page = tmp_path / "chart.html"
     ended = query(
         filled, "--sql", "SELECT name, count(*) AS events FROM events GROUP BY ALL", "--chart", "bar name events",
@@ -157,7 +197,14 @@ def test_a_chart_is_a_page_that_needs_no_network(filled: LocalAws, tmp_path: Pat
     assert ended.code == 0, ended.printed
     text = page.read_text()
     assert '"product_viewed"' in text and 'src="http' not in text
-    refused = query(filled, "funnel", "--source", place(filled, "data"), "--plot", str(tmp_path / "chart.gif"))
+    refused = query(
+        filled,
+        "funnel",
+        "--source",
+        place(filled, "data"),
+        "--plot",
+        str(tmp_path / "chart.gif"),
+    )
     assert refused.code == 1 and "must end in .png or .html" in refused.printed
 
 
@@ -177,7 +224,9 @@ def picture(png: bytes) -> tuple[int, int, dict[bytes, int]]:
     above = bytearray(stride)
     for row in range(height):
         start = row * (stride + 1)
-        line = unfiltered(raw[start], bytearray(raw[start + 1 : start + 1 + stride]), above)
+        line = unfiltered(
+            raw[start], bytearray(raw[start + 1 : start + 1 + stride]), above
+        )
         for pixel in range(0, stride, 4):
             colour = bytes(line[pixel : pixel + 3])
             colours[colour] = colours.get(colour, 0) + 1
@@ -193,5 +242,7 @@ def unfiltered(kind: int, line: bytearray, above: bytearray) -> bytearray:
         up = above[index]
         estimate = left + up - corner
         nearest = min((left, up, corner), key=lambda each: abs(estimate - each))
-        line[index] = (line[index] + (0, left, up, (left + up) // 2, nearest)[kind]) & 0xFF
+        line[index] = (
+            line[index] + (0, left, up, (left + up) // 2, nearest)[kind]
+        ) & 0xFF
     return line

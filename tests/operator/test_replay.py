@@ -12,62 +12,24 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
-
-import pytest
 
 from delivered import GEO
 from local import BUCKET_OUTPUTS, LocalAws
+from mending import (
+    A_DAY_AGO,
+    AFTER,
+    HEADERS,
+    SECRETIVE,
+    ids,
+    mend,
+    order,
+    quiz,
+    wait_for,
+)
 from programs import REPLAY_KEY, answer, place, replay, start_replay
 from worker import Worker
-
-BEFORE: dict[str, Any] = {"delivery": "sharded", "shards": 1, "linger_ms": 10, "unknown_events": "fail"}
-UPPER = {"name": "order_placed", "field": "props.currency", "upper": True}
-AFTER: dict[str, Any] = {**BEFORE, "unknown_events": "accept", "clean": [UPPER]}
-
-AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
-HEADERS = {"user-agent": AGENT, "cf-connecting-ip": "203.0.113.77"}
-SECRETIVE = ("ada@example.com", "203.0.113", "Firefox", "device-of-ada")
-A_DAY_AGO = "2026-11-19T08:00:00.000Z"
-
-
-@pytest.fixture
-def worker(lake: LocalAws) -> Iterator[Worker]:
-    """The worker before it is mended."""
-    with Worker({**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}, BEFORE) as worker:
-        yield worker
-
-
-def mend(worker: Worker) -> None:
-    """Deploys the rules that let in what failed, on the same storage."""
-    time.sleep(1.5)  # sessions and ids are written a second after they change
-    worker.kill()
-    worker.settings = AFTER
-    worker.restart()
-
-
-def quiz(**fields: Any) -> dict[str, Any]:
-    return {"name": "quiz_answered", "device_id": "device-of-ada", "props": {"mail": "ada@example.com"}, **fields}
-
-
-def order(currency: str | None, **fields: Any) -> dict[str, Any]:
-    props = {"total": 19.9, "currency": currency}
-    return {"name": "order_placed", "device_id": "device-of-ada", "props": props, **fields}
-
-
-def ids(aws: LocalAws, kind: Any) -> Counter[str]:
-    return Counter(each.record["event_id"] for each in aws.records(kind))
-
-
-def wait_for(aws: LocalAws, kind: Any, count: int) -> Counter[str]:
-    deadline = time.monotonic() + 10
-    while (found := ids(aws, kind)).total() < count:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
-    return found
 
 
 def test_what_failed_is_found_mended_and_in_the_lake_once(
@@ -83,7 +45,10 @@ def test_what_failed_is_found_mended_and_in_the_lake_once(
     assert worker.get("/v1/pixel.gif?name=quiz_answered&seq=7", HEADERS).status == 200
     wait_for(lake, "failed", 7)
 
-    reasons = {(row["code"], row["name"]): int(row["failed"]) for row in answer(lake, "failed_events")}
+    reasons = {
+        (row["code"], row["name"]): int(row["failed"])
+        for row in answer(lake, "failed_events")
+    }
     assert reasons == {
         ("unknown_event", "quiz_answered"): 3,
         ("bad_format", "order_placed"): 2,
@@ -95,26 +60,46 @@ def test_what_failed_is_found_mended_and_in_the_lake_once(
     source, ledger = place(lake, "failed"), ("--resume", str(tmp_path / "resume"))
     first = replay(lake, worker, source, *ledger)
     assert first.code == 1, first.printed
-    assert first.report == {("accepted", ""): 5, ("failed", "bad_format"): 1, ("failed", "bad_json"): 1}
+    assert first.report == {
+        ("accepted", ""): 5,
+        ("failed", "bad_format"): 1,
+        ("failed", "bad_json"): 1,
+    }
     for secret in (*SECRETIVE, own_id):
         assert secret not in first.printed
     pixel = next(
-        each.record["event_id"] for each in lake.records("failed") if each.record["original_form"] == "query"
+        each.record["event_id"]
+        for each in lake.records("failed")
+        if each.record["original_form"] == "query"
     )
     assert wait_for(lake, "data", 6) == Counter([good, *failed, pixel])
     # What failed again is the same failed event, told once more.
     body_id = undecodable.json()["event_id"]
     assert ids(lake, "failed") == Counter([*failed, pixel, *[hopeless, body_id] * 2])
 
-    rows = {(row["code"], row["name"]): (int(row["failed"]), int(row["mended"])) for row in answer(lake, "failed_events")}
+    rows = {
+        (row["code"], row["name"]): (int(row["failed"]), int(row["mended"]))
+        for row in answer(lake, "failed_events")
+    }
     assert rows["unknown_event", "quiz_answered"] == (3, 3)
     assert rows["bad_format", ""] == (1, 0)
 
     before = (ids(lake, "data"), ids(lake, "failed"))
     second = replay(lake, worker, source, *ledger)
     assert (second.code, second.before, second.report) == (0, 7, {}), second.printed
-    elsewhere = replay(lake, worker, source, "--resume", str(tmp_path / "other"), "--schema", "order_placed")
-    assert (elsewhere.code, elsewhere.report) == (0, {("duplicate", ""): 2}), elsewhere.printed
+    elsewhere = replay(
+        lake,
+        worker,
+        source,
+        "--resume",
+        str(tmp_path / "other"),
+        "--schema",
+        "order_placed",
+    )
+    assert (elsewhere.code, elsewhere.report) == (
+        0,
+        {("duplicate", ""): 2},
+    ), elsewhere.printed
     assert (ids(lake, "data"), ids(lake, "failed")) == before
 
     again = replay(lake, worker, source, *ledger, "--again")
@@ -137,7 +122,11 @@ def test_it_comes_with_the_times_and_the_circumstances_of_its_visitor(
         assert event["occurred_at"] == event.get("client_time", failed["received_at"])
         assert "clock_skew_ms" not in event
         assert {name: event[name] for name in GEO} == GEO
-        assert (event["browser"], event["ip"], event["utc_offset_minutes"]) == ("Firefox", failed["ip"], 60)
+        assert (event["browser"], event["ip"], event["utc_offset_minutes"]) == (
+            "Firefox",
+            failed["ip"],
+            60,
+        )
         assert "bot" not in event
     assert sum("client_time" in each.record for each in lake.records()) == 1
 
@@ -181,7 +170,9 @@ def _outcomes(resume: Path) -> int:
 def test_what_firehose_took_and_did_not_write_comes_through_once(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
-    answered = worker.post([order("CHF"), order("EUR", device_id="another")], HEADERS, "?verdicts=1")
+    answered = worker.post(
+        [order("CHF"), order("EUR", device_id="another")], HEADERS, "?verdicts=1"
+    )
     sent = Counter(each["event_id"] for each in answered.verdicts)
     assert wait_for(lake, "data", 2) == sent
     packed = "".join(f"{each.line}\n" for each in lake.records())
@@ -206,7 +197,14 @@ def test_what_firehose_took_and_did_not_write_comes_through_once(
     assert (mended.code, mended.report) == (0, {("accepted", ""): 2}), mended.printed
     # The error document itself is one of the records that lie in the bucket.
     deadline = time.monotonic() + 10
-    while len(back := [each.record for each in lake.records() if "event_id" in each.record]) < 2:
+    while (
+        len(
+            back := [
+                each.record for each in lake.records() if "event_id" in each.record
+            ]
+        )
+        < 2
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     for event in back:
@@ -217,21 +215,43 @@ def test_what_firehose_took_and_did_not_write_comes_through_once(
     assert other.report == {("duplicate", ""): 2}
 
 
-def test_a_run_is_narrowed_by_what_failed_and_when(lake: LocalAws, worker: Worker, tmp_path: Path) -> None:
+def test_a_run_is_narrowed_by_what_failed_and_when(
+    lake: LocalAws, worker: Worker, tmp_path: Path
+) -> None:
     worker.post([quiz(), quiz(), order(None), {"name": "A"}], HEADERS)
     wait_for(lake, "failed", 4)
 
     def dry(*arguments: str) -> dict[str, int]:
-        ended = replay(lake, worker, place(lake, "failed"), "--dry-run", "--resume", str(tmp_path / "r"), *arguments)
+        ended = replay(
+            lake,
+            worker,
+            place(lake, "failed"),
+            "--dry-run",
+            "--resume",
+            str(tmp_path / "r"),
+            *arguments,
+        )
         assert ended.code == 0, ended.printed
         lines = ended.printed.splitlines()
-        start = next((i for i, line in enumerate(lines) if line.startswith("code ")), len(lines))
-        return {" ".join(line.split()[:2]): int(line.split()[2]) for line in lines[start + 1 :]}
+        start = next(
+            (i for i, line in enumerate(lines) if line.startswith("code ")), len(lines)
+        )
+        return {
+            " ".join(line.split()[:2]): int(line.split()[2])
+            for line in lines[start + 1 :]
+        }
 
-    everything = {"unknown_event -": 2, "missing_field order_placed": 1, "bad_format -": 1}
+    everything = {
+        "unknown_event -": 2,
+        "missing_field order_placed": 1,
+        "bad_format -": 1,
+    }
     assert dry() == everything
     assert dry("--code", "unknown_event") == {"unknown_event -": 2}
-    assert dry("--code", "unknown_event", "--code", "bad_format") == {"unknown_event -": 2, "bad_format -": 1}
+    assert dry("--code", "unknown_event", "--code", "bad_format") == {
+        "unknown_event -": 2,
+        "bad_format -": 1,
+    }
     assert dry("--schema", "order_placed") == {"missing_field order_placed": 1}
     assert dry("--tenant", "default") == everything
     assert dry("--tenant", "shop") == {}
@@ -241,12 +261,16 @@ def test_a_run_is_narrowed_by_what_failed_and_when(lake: LocalAws, worker: Worke
     assert ids(lake, "data") == {}
 
 
-def test_who_does_not_hold_the_key_replays_nothing(lake: LocalAws, worker: Worker, tmp_path: Path) -> None:
+def test_who_does_not_hold_the_key_replays_nothing(
+    lake: LocalAws, worker: Worker, tmp_path: Path
+) -> None:
     worker.post([quiz()], HEADERS)
     wait_for(lake, "failed", 1)
     mend(worker)
     arguments = (place(lake, "failed"), "--resume", str(tmp_path / "resume"))
-    refused = replay(lake, worker, *arguments, key="a-guess-that-has-32-characters-or-more")
+    refused = replay(
+        lake, worker, *arguments, key="a-guess-that-has-32-characters-or-more"
+    )
     assert refused.code == 2 and "HEADWATER_REPLAY_KEY" in refused.printed
     assert ids(lake, "data") == {}
     told = {"x-headwater-replay": json.dumps({"received_at": A_DAY_AGO})}
@@ -255,7 +279,9 @@ def test_who_does_not_hold_the_key_replays_nothing(lake: LocalAws, worker: Worke
     assert worker.post(quiz(), bearing).status == 400
 
 
-def test_it_waits_for_a_stream_that_does_not_take_records(lake: LocalAws, worker: Worker, tmp_path: Path) -> None:
+def test_it_waits_for_a_stream_that_does_not_take_records(
+    lake: LocalAws, worker: Worker, tmp_path: Path
+) -> None:
     worker.post([quiz() for _ in range(3)], HEADERS)
     failed = wait_for(lake, "failed", 3)
     copy = tmp_path / "failed"
@@ -269,7 +295,9 @@ def test_it_waits_for_a_stream_that_does_not_take_records(lake: LocalAws, worker
     lake.stop()
     try:
         assert worker.post(quiz()).status == 503
-        process = start_replay(lake, worker, str(copy), "--resume", str(tmp_path / "resume"))
+        process = start_replay(
+            lake, worker, str(copy), "--resume", str(tmp_path / "resume")
+        )
         time.sleep(3)
         assert process.poll() is None
     finally:
