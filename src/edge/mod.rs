@@ -29,6 +29,7 @@ use crate::outcome::{Answer, Refusal, Telling};
 use crate::pipeline;
 use crate::protocol::body::Body;
 use crate::replay::Replay;
+use crate::sink::record::MAX_BYTES;
 use request::{Head, Method};
 use respond::Readers;
 
@@ -97,7 +98,10 @@ async fn accept_body(
     let claim = head.claim.as_ref();
     let replay = claim.map(|claim| Replay::parse(claim, config.replay_key.as_ref())).transpose()?;
     pipeline::admit(context, config)?;
-    let bytes = request::body(request, head, &config.limits).await?;
+    let limit = config.limits.body_bytes;
+    // A replay may send a record, which has more than its beacon had.
+    let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
+    let bytes = request::body(request, head, limit).await?;
     let body = Body {
         content_type: head.content_type.as_deref(),
         content_encoding: head.content_encoding.as_deref(),

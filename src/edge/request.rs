@@ -11,7 +11,7 @@ use worker::{ByteStream, Request};
 use super::environment;
 use crate::context::{ClientHints, Geo, RequestContext, Signals};
 use crate::outcome::Refusal;
-use crate::protocol::{self, Limits, ProtocolError};
+use crate::protocol::{self, ProtocolError};
 use crate::replay::Claim;
 
 #[wasm_bindgen(module = "/src/edge/circumstances.js")]
@@ -121,9 +121,8 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
     (head, context)
 }
 
-/// The body, read only as far as the limit: by its stated length, or as it comes.
-pub async fn body(request: &mut Request, head: &Head, limits: &Limits) -> Result<Vec<u8>, Refusal> {
-    let limit = limits.body_bytes;
+/// The body, read only as far as `limit`, in bytes: by its stated length, or as it comes.
+pub async fn body(request: &mut Request, head: &Head, limit: usize) -> Result<Vec<u8>, Refusal> {
     let too_large = || Refusal::Protocol(ProtocolError::BodyTooLarge { limit });
     match head.content_length {
         Some(length) if length > limit => Err(too_large()),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Beacon, Limits, beacon as any_object};
 use crate::failed::Violation;
+use crate::sink::record::MAX_BYTES;
 
 /// The columns that hold a beacon's field as it was, and the field.
 const FIELDS: [(&str, &str); 16] = [
@@ -27,9 +28,10 @@ const FIELDS: [(&str, &str); 16] = [
     ("metadata", "metadata"),
 ];
 
-/// Reads a record's line.
+/// Reads a record's line, which may be longer than any beacon.
 pub fn beacon(line: &str, limits: &Limits) -> Result<Beacon, Violation> {
-    let Beacon { fields: mut columns, mended } = any_object(line, limits)?;
+    let limits = Limits { beacon_bytes: MAX_BYTES, ..limits.clone() };
+    let Beacon { fields: mut columns, mended } = any_object(line, &limits)?;
     let mut fields: Map<String, Value> = Map::new();
     for (column, field) in FIELDS {
         if let Some(value) = columns.remove(column) {
@@ -60,7 +62,8 @@ mod tests {
             "screen_width": 1920, "screen_height": 1080, "viewport_width": 800,
             "session_id": "01a1fd2a-75d3-7e86-84ce-7211828a4187", "props": {"total": 19.90},
         });
-        let beacon = beacon(&record.to_string(), &Limits::default()).unwrap();
+        let limits = Limits { beacon_bytes: 100, ..Limits::default() };
+        let beacon = beacon(&record.to_string(), &limits).unwrap();
         let expected = json!({
             "id": "01939b70-6d2a-7c3e-8f00-000000000001", "name": "order_placed", "level": "high",
             "time": "2026-11-18T11:06:41.000Z", "session_id": "s", "screen": "1920x1080",

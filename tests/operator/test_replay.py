@@ -243,7 +243,7 @@ def test_a_run_is_narrowed_by_what_failed_and_when(
 
     everything = {
         "unknown_event -": 2,
-        "missing_field order_placed": 1,
+        "wrong_type order_placed": 1,
         "bad_format -": 1,
     }
     assert dry() == everything
@@ -252,7 +252,7 @@ def test_a_run_is_narrowed_by_what_failed_and_when(
         "unknown_event -": 2,
         "bad_format -": 1,
     }
-    assert dry("--schema", "order_placed") == {"missing_field order_placed": 1}
+    assert dry("--schema", "order_placed") == {"wrong_type order_placed": 1}
     assert dry("--tenant", "default") == everything
     assert dry("--tenant", "shop") == {}
     assert sum(dry("--limit", "3").values()) == 3
