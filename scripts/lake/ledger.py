@@ -9,9 +9,12 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 # In the lake, now or before. A dropped one never will be, and nobody need send it again.
 SETTLED = ("accepted", "duplicate", "dropped")
+
+Standing = Literal["unsent", "settled", "failed"]
 
 
 class Ledger:
@@ -21,24 +24,25 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
+        # What a power cut takes from the end is sent again, and is a duplicate.
+        self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute("""CREATE TABLE IF NOT EXISTS outcomes (
                  event_id TEXT PRIMARY KEY, failed_at TEXT NOT NULL, outcome TEXT NOT NULL
                ) WITHOUT ROWID""")
 
-    def wants(self, event_id: str, failed_at: datetime, again: bool) -> bool:
-        """Whether an event is still to be sent that failed at `failed_at` for the last time.
+    def standing(self, event_id: str, failed_at: datetime) -> Standing:
+        """How an event stands that failed at `failed_at` for the last time.
 
-        One that failed again is sent once more only when that is asked for; one that came
-        through is sent once more only if it was lost after that.
+        One that came through, and failed after that, was lost: it is to be sent.
         """
         row = self._database.execute(
             "SELECT failed_at, outcome FROM outcomes WHERE event_id = ?", (event_id,)
         ).fetchone()
         if row is None:
-            return True
-        if row[1] in SETTLED:
-            return failed_at > datetime.fromisoformat(row[0])
-        return again
+            return "unsent"
+        if row[1] not in SETTLED:
+            return "failed"
+        return "unsent" if failed_at > datetime.fromisoformat(row[0]) else "settled"
 
     def note(self, outcomes: dict[str, str], failed_at: datetime) -> None:
         """Keeps what became of the ids that one failed event turned out to have."""

@@ -3,8 +3,8 @@
 Each goes with its own id and times and in the circumstances of its visitor, and is held to
 the rules that hold now. Nothing of an event is printed but its code, schema and tenant.
 
-It ends with 0 when each is in the lake, with 1 when some failed again or can't be sent, and
-with 2 when it had to stop: run again, it goes on where it was.
+It ends with 0 when all that is meant came through, with 1 when some failed again or can't be
+sent, and with 2 when it had to stop: run again, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import argparse
 import os
 import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import times
-from ledger import Ledger
+from ledger import Ledger, Standing
 from objects import LakeError, Objects, objects
 from selection import Failure, Filter, counts, find, read_again
 from sender import Sender, WorkerError
@@ -26,7 +27,55 @@ from tqdm import tqdm
 
 REPLAY_KEY = "HEADWATER_REPLAY_KEY"
 STATE = Path(__file__).parents[2] / ".wrangler" / "replay"
-IN_LAKE, SOME_ARE_NOT, STOPPED = 0, 1, 2
+ALL_CAME_THROUGH, SOME_DID_NOT, STOPPED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is to be sent of the failed events that are meant, and how many of the rest there are."""
+
+    chosen: dict[str, Failure]
+    came_through: int
+    failed_again: int
+    not_whole: int
+
+    @classmethod
+    def of(
+        cls,
+        failures: dict[str, Failure],
+        ledger: Ledger,
+        again: bool,
+        limit: int | None,
+    ) -> Choice:
+        by_standing: dict[Standing, dict[str, Failure]] = defaultdict(dict)
+        for event_id, failure in failures.items():
+            standing = ledger.standing(event_id, failure.failed_at)
+            by_standing[standing][event_id] = failure
+        left = by_standing["unsent"]
+        if again:
+            left |= by_standing.pop("failed", {})
+        whole = {event_id: each for event_id, each in left.items() if each.is_whole}
+        by_age = sorted(whole.items(), key=lambda item: (item[1].received_at, item[0]))
+        settled, failed = by_standing["settled"], by_standing["failed"]
+        return cls(
+            dict(by_age[:limit]), len(settled), len(failed), len(left) - len(whole)
+        )
+
+    @property
+    def left_out(self) -> int:
+        """How many neither came through nor are sent now, whatever the limit."""
+        return self.failed_again + self.not_whole
+
+    def tell(self) -> None:
+        print(f"{len(self.chosen)} failed events to send")
+        if self.came_through:
+            print(f"{self.came_through} came through before")
+        if self.failed_again:
+            print(f"{self.failed_again} failed again before; --again sends them too")
+        if self.not_whole:
+            print(
+                f"{self.not_whole} can't be sent: their originals were not kept whole"
+            )
 
 
 def main() -> int:
@@ -53,29 +102,15 @@ def _replay(arguments: argparse.Namespace) -> int:
     with _bar("reading", None, "object") as bar:
         failures = find(sources, wanted, bar.update)
     ledger = Ledger(arguments.resume or _resume_file(arguments))
-    left = {
-        event_id: failure
-        for event_id, failure in failures.items()
-        if ledger.wants(event_id, failure.failed_at, arguments.again)
-    }
-    whole = {
-        event_id: failure for event_id, failure in left.items() if failure.is_whole
-    }
-    chosen = _oldest(whole, arguments.limit)
-    print(
-        f"{len(failures)} failed events, {len(failures) - len(left)} of them replayed before"
-    )
-    if len(left) > len(whole):
-        print(
-            f"{len(left) - len(whole)} can't be sent: their originals were not kept, or not wholly"
-        )
+    choice = Choice.of(failures, ledger, arguments.again, arguments.limit)
+    choice.tell()
     if arguments.dry_run:
-        _print_table(("code", "schema", "would be sent"), counts(chosen))
-        return IN_LAKE
-    told = _send(arguments, sources, chosen, ledger) if chosen else Counter()
+        _print_table(("code", "schema", "would be sent"), counts(choice.chosen))
+        return ALL_CAME_THROUGH
+    told = _send(arguments, sources, choice.chosen, ledger)
     _print_table(("outcome", "code", "events"), told)
-    lost = len(left) > len(whole) or any(outcome == "failed" for outcome, _ in told)
-    return SOME_ARE_NOT if lost else IN_LAKE
+    failed = any(outcome == "failed" for outcome, _ in told)
+    return SOME_DID_NOT if failed or choice.left_out else ALL_CAME_THROUGH
 
 
 def _send(
@@ -84,6 +119,8 @@ def _send(
     chosen: dict[str, Failure],
     ledger: Ledger,
 ) -> Counter[tuple[str, str]]:
+    if not chosen:
+        return Counter()
     keys = dict(arguments.key)
     tenants = (
         {failure.tenant for failure in chosen.values()} - {"default"} - keys.keys()
@@ -112,11 +149,6 @@ def _send(
     return told
 
 
-def _oldest(failures: dict[str, Failure], limit: int | None) -> dict[str, Failure]:
-    by_age = sorted(failures.items(), key=lambda item: (item[1].received_at, item[0]))
-    return dict(by_age[:limit])
-
-
 def _bar(what: str, total: int | None, unit: str) -> tqdm:
     """A progress bar where somebody looks."""
     return tqdm(desc=what, total=total, unit=f" {unit}s", disable=None)
@@ -124,7 +156,6 @@ def _bar(what: str, total: int | None, unit: str) -> tqdm:
 
 def _print_table(head: tuple[str, str, str], rows: Counter[tuple[str, str]]) -> None:
     if not rows:
-        print("nothing to send")
         return
     table = [
         head,
@@ -180,7 +211,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="those too that were replayed before and failed again")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent, by code and schema")  # fmt: skip
     parser.add_argument("--resume", type=Path, metavar="FILE", help="what became of each so far; by default .wrangler/replay/HOST.sqlite")  # fmt: skip
-    parser.add_argument("--parallel", type=_positive, default=16, metavar="N", help="events under way at once (16)")  # fmt: skip
+    parser.add_argument("--parallel", type=_positive, default=32, metavar="N", help="events under way at once (32)")  # fmt: skip
     return parser.parse_args()
 
 

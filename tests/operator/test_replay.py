@@ -86,7 +86,7 @@ def test_what_failed_is_found_mended_and_in_the_lake_once(
 
     before = (ids(lake, "data"), ids(lake, "failed"))
     second = replay(lake, worker, source, *ledger)
-    assert (second.code, second.before, second.report) == (0, 7, {}), second.printed
+    assert (second.code, second.before, second.report) == (1, 7, {}), second.printed
     elsewhere = replay(
         lake,
         worker,
