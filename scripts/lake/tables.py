@@ -27,6 +27,9 @@ TEXTS = "event_id tenant name level device_id session_id ip url url_host url_pat
     "bot_reason bot_name stage code pointer message schema_id"  # fmt: skip
 TIMES = "occurred_at received_at replayed_at session_started_at"
 
+# Parquet has times as texts.
+TYPED = ", ".join(f"{name}::TIMESTAMP AS {name}" for name in TIMES.split())
+
 # DuckDB would take `props` for a map, whose values have one type, were it not for the threshold.
 OPTIONS = "union_by_name = true, map_inference_threshold = -1, sample_size = -1, " \
     "format = 'newline_delimited', maximum_object_size = 4194304"  # fmt: skip
@@ -50,7 +53,10 @@ def connect(
         order = LAST if table == "failed" else "ORDER BY received_at"
         database.execute(f"CREATE TABLE known AS {_known()}")
         database.execute(
-            f"""CREATE TABLE {table} AS FROM (FROM known UNION ALL BY NAME {_all(paths)})
+            f"""CREATE TABLE {table} AS
+                WITH delivered AS (FROM known UNION ALL BY NAME {_all(paths)}),
+                     typed AS (SELECT * REPLACE ({TYPED}) FROM delivered)
+                FROM typed
                 WHERE ($since IS NULL OR received_at >= $since)
                   AND ($until IS NULL OR received_at < $until)
                 QUALIFY row_number() OVER (PARTITION BY event_id {order}) = 1""",

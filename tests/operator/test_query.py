@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import duckdb
 import pytest
 
 from local import BUCKET_OUTPUTS, LocalAws
@@ -156,6 +157,22 @@ def test_web_vitals_are_those_of_three_visits_of_four(
     path.write_text("\n".join(lines) + "\n")
     ended = query(filled, "web_vitals", "--source", str(tmp_path), "--csv")
     assert ended.printed.splitlines()[1] == "shop.example/cups,4,3000.0,,0.2,,"
+
+
+def test_parquet_is_read_as_well(filled: LocalAws, tmp_path: Path) -> None:
+    """As the template's conversion writes it: times and what is nested are texts there."""
+    partition = tmp_path / "stream=low" / "day=2026-11-16" / "hr=09"
+    partition.mkdir(parents=True)
+    columns = f"""'{uuid4()}' AS event_id, 'web_vitals' AS name, 'ada' AS device_id,
+        's' AS session_id, '2026-11-16T09:00:00.000Z' AS session_started_at,
+        '2026-11-16T09:00:00.000Z' AS occurred_at, '2026-11-16T09:00:00.000Z' AS received_at,
+        'shop.example' AS url_host, '/cups' AS url_path, '{{"lcp_ms":1200}}' AS props"""
+    duckdb.sql(f"COPY (SELECT {columns}) TO '{partition / '1.parquet'}'")
+    asked = ("--source", str(tmp_path), "--since", "2026-11-16", "--csv")
+    sessions = query(filled, "sessions_per_day", *asked)
+    assert sessions.printed.splitlines()[1:] == ["2026-11-16,1,1,1"]
+    vitals = query(filled, "web_vitals", *asked)
+    assert vitals.printed.splitlines()[1] == "shop.example/cups,1,1200.0,,,,"
 
 
 def test_a_table_is_printed_and_the_queries_are_listed(filled: LocalAws) -> None:

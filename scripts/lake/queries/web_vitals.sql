@@ -1,7 +1,7 @@
 -- How fast pages are for three visits of four (p75): milliseconds, and `cls` without a unit.
 -- chart: bar page lcp_ms
 WITH measured AS (
-    SELECT url_host || url_path AS page, to_json(props) AS props FROM events
+    SELECT url_host || url_path AS page, props::JSON AS props FROM events
     WHERE name = 'web_vitals' AND bot IS NULL
     -- What a page tells again when it is hidden again stands for all it told before.
     QUALIFY row_number() OVER (
