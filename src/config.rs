@@ -277,6 +277,8 @@ pub(crate) mod tests {
     fn a_secret_is_long_and_never_told() {
         let told = mistakes(Settings { secret: Some("short".to_owned()), ..settings() });
         assert_eq!(told, ["HEADWATER_SECRET must have at least 32 characters"]);
+        let told = mistakes(Settings { replay_key: Some("short".to_owned()), ..settings() });
+        assert_eq!(told, ["HEADWATER_REPLAY_KEY must have at least 32 characters"]);
     }
 
     #[test]
