@@ -17,6 +17,7 @@ from selection import Failure
 # A worker that is overloaded, or whose stream does not take records, says when to come again.
 RETRIED = (429, 502, 503, 504)
 TRIES = 8
+CONNECTS = 4
 ANSWER_SECONDS = 60
 # Not sent because of what it is, and never will be.
 TOO_LARGE = "too_large"
@@ -47,6 +48,7 @@ class Sender:
         self._replay_key, self._keys, self._parallel = replay_key, keys, parallel
         retry = urllib3.Retry(
             total=TRIES,
+            connect=CONNECTS,
             allowed_methods=None,
             status_forcelist=RETRIED,
             backoff_factor=0.2,
@@ -89,9 +91,8 @@ class Sender:
                 "POST", self._url, body=original, headers=headers
             )
         except urllib3.exceptions.HTTPError as error:
-            raise WorkerError(
-                f"{self._url} does not answer: {type(error).__name__}"
-            ) from None
+            why = type(getattr(error, "reason", None) or error).__name__
+            raise WorkerError(f"{self._url} does not answer: {why}") from None
         return _result(failed, failure, answer.status, _json(answer.data))
 
 
