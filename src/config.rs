@@ -49,6 +49,8 @@ pub struct Config {
     pub enrichment: Enrichment,
     /// Salts what is hashed.
     pub secret: Option<Secret>,
+    /// Who bears it may send failed events again.
+    pub replay_key: Option<Secret>,
     /// Where events are sessionized, deduplicated and batched.
     pub mode: Mode,
     /// How a delivery waits.
@@ -74,6 +76,8 @@ pub struct Settings {
     pub secret_access_key: Option<String>,
     /// `HEADWATER_SECRET`.
     pub secret: Option<String>,
+    /// `HEADWATER_REPLAY_KEY`.
+    pub replay_key: Option<String>,
     /// `AWS_SESSION_TOKEN`.
     pub session_token: Option<String>,
     /// `AWS_ENDPOINT_URL`.
@@ -117,7 +121,8 @@ impl Config {
     pub fn parse(settings: Settings) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let aws = Aws::parse(&settings, &mut errors);
-        let secret = secret(settings.secret, &mut errors);
+        let replay_key = secret("HEADWATER_REPLAY_KEY", settings.replay_key, &mut errors);
+        let secret = secret("HEADWATER_SECRET", settings.secret, &mut errors);
         let rules = Rules::parse(settings.headwater, &secret, &mut errors);
         if let (Some(Rules { mode: Mode::Sharded(_), .. }), Binding::Absent) =
             (&rules, settings.shard)
@@ -134,6 +139,7 @@ impl Config {
                 enrichment: rules.enrichment,
                 mode: rules.mode,
                 secret,
+                replay_key,
                 policy: rules.policy,
                 failed: rules.failed,
                 addresses: rules.addresses,
@@ -174,11 +180,11 @@ impl Config {
     }
 }
 
-fn secret(text: Option<String>, errors: &mut Vec<ConfigError>) -> Option<Secret> {
+fn secret(name: &str, text: Option<String>, errors: &mut Vec<ConfigError>) -> Option<Secret> {
     let secret = Secret::parse(text?);
     if secret.is_none() {
         let problem = format!("must have at least {} characters", Secret::MIN_CHARS);
-        errors.push(ConfigError::new("HEADWATER_SECRET", problem));
+        errors.push(ConfigError::new(name, problem));
     }
     secret
 }
@@ -271,6 +277,8 @@ pub(crate) mod tests {
     fn a_secret_is_long_and_never_told() {
         let told = mistakes(Settings { secret: Some("short".to_owned()), ..settings() });
         assert_eq!(told, ["HEADWATER_SECRET must have at least 32 characters"]);
+        let told = mistakes(Settings { replay_key: Some("short".to_owned()), ..settings() });
+        assert_eq!(told, ["HEADWATER_REPLAY_KEY must have at least 32 characters"]);
     }
 
     #[test]

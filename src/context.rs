@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use crate::replay::Replayed;
+
 /// The circumstances of one request.
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {
@@ -31,6 +33,8 @@ pub struct RequestContext {
     pub geo: Geo,
     /// How far the clocks of the client's time zone are ahead of UTC, in minutes.
     pub utc_offset_minutes: Option<i32>,
+    /// Set where the operator sends a failed event again: the rest is then of its first request.
+    pub replayed: Option<Replayed>,
 }
 
 /// What Chromium tells of itself beside the user agent, each header as sent.

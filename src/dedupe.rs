@@ -66,6 +66,12 @@ impl SeenKey {
         let number = |bytes: &[u8; Self::BYTES]| u128::from_be_bytes(*bytes);
         Self(number(device.as_bytes()) ^ number(event_id.as_bytes()))
     }
+
+    /// The key of the same event when it comes once more since it was lost.
+    #[must_use]
+    pub const fn of_lost(self) -> Self {
+        Self(!self.0)
+    }
 }
 
 /// The ids that a shard has seen.

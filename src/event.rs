@@ -120,6 +120,17 @@ impl EventIds {
         }
     }
 
+    /// The ids that begin with `first` and count on from it, where such ids gave it.
+    pub fn from(first: EventId) -> Self {
+        let (milliseconds, counter) = first.0.as_u64_pair();
+        let [.., h0, h1] = milliseconds.to_be_bytes();
+        Self {
+            milliseconds: milliseconds >> 16,
+            head: [h0, h1],
+            counter: counter & (u64::MAX >> 2),
+        }
+    }
+
     /// The next id.
     pub fn next_id(&mut self) -> EventId {
         let mut bytes = [0; 10];
@@ -242,6 +253,18 @@ mod tests {
                 assert_eq!(uuid.get_variant(), uuid::Variant::RFC4122);
                 assert_eq!(uuid.get_timestamp().unwrap().to_unix(), (1_795_000_000, 123_000_000));
             }
+        }
+    }
+
+    #[test]
+    fn ids_count_on_from_any_of_them() {
+        let at = DateTime::from_timestamp_millis(1_795_000_000_123).unwrap();
+        let mut ids = EventIds::new(at, [0xff; 10]);
+        for _ in 0..3 {
+            let first = ids.next_id();
+            let second = ids.next_id();
+            let mut again = EventIds::from(first);
+            assert_eq!([again.next_id(), again.next_id()], [first, second]);
         }
     }
 

@@ -6,12 +6,12 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clean::Repairs;
 use crate::event::EventId;
 use crate::privacy::Reason;
-use crate::protocol::{self, Beacon, Envelope, Limits, pixel};
+use crate::protocol::{self, Beacon, Envelope, Limits, pixel, record};
 use crate::schema::Schema;
 
 /// A beacon, or a whole body, that was refused and kept.
@@ -69,13 +69,14 @@ impl Original {
         match self.form {
             Form::Beacon => protocol::beacon(text, limits).ok(),
             Form::Query => pixel::beacon(text).ok(),
-            Form::Body | Form::GzipBody | Form::Record => None,
+            Form::Record => record::beacon(text, limits).ok(),
+            Form::Body | Form::GzipBody => None,
         }
     }
 }
 
 /// What the original bytes of a failed event are, and so how to send them again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// One JSON beacon.

@@ -10,7 +10,8 @@
 //! edge knows; [`scrub`], [`redact`] and [`salt`] take out what nobody should keep; [`route`]
 //! names its stream, and [`sink`] delivers it as a record. [`pipeline`] is that recipe;
 //! [`outcome`] is how it ends, for each beacon exactly once. Pages send theirs with the
-//! [`snippet`], which the worker serves as well.
+//! [`snippet`], which the worker serves as well. What failed can be sent again as it came
+//! ([`replay`]).
 //!
 //! Sessions and deduplication come between `enrich` and `route`.
 //!
@@ -52,6 +53,7 @@ pub mod pipeline;
 pub mod privacy;
 pub mod protocol;
 pub mod redact;
+pub mod replay;
 pub mod route;
 pub mod salt;
 pub mod schema;

@@ -13,6 +13,7 @@ use crate::event::EventId;
 use crate::failed::{Code, Violation};
 use crate::privacy;
 use crate::protocol::ProtocolError;
+use crate::replay::ReplayError;
 
 /// The fate of one beacon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +182,9 @@ pub enum Refusal {
     /// The client's: the body.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// The client's: it says to be a replay.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The client's: the body broke off.
     #[error("body could not be read to its end")]
     BodyCutShort,
@@ -210,8 +214,10 @@ impl Refusal {
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::UnknownKey(_) => 401,
-            Self::OriginNotAllowed(_) => 403,
-            Self::BodyCutShort | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
+            Self::OriginNotAllowed(_) | Self::Replay(ReplayError::NotAllowed) => 403,
+            Self::Replay(ReplayError::Unreadable)
+            | Self::BodyCutShort
+            | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
             Self::Protocol(
                 ProtocolError::UnsupportedMediaType(_) | ProtocolError::UnsupportedEncoding(_),
             ) => 415,
@@ -231,6 +237,8 @@ impl Refusal {
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::UnknownKey(_) => "unknown_key",
             Self::OriginNotAllowed(_) => "origin_not_allowed",
+            Self::Replay(ReplayError::NotAllowed) => "replay_not_allowed",
+            Self::Replay(ReplayError::Unreadable) => "replay_unreadable",
             Self::BodyCutShort => "body_cut_short",
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
             Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
@@ -254,6 +262,7 @@ impl Refusal {
             | Self::MethodNotAllowed(_)
             | Self::UnknownKey(_)
             | Self::OriginNotAllowed(_)
+            | Self::Replay(_)
             | Self::Protocol(_)
             | Self::BodyCutShort => None,
         }

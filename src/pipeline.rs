@@ -17,7 +17,8 @@ use crate::event::{EventId, EventIds};
 use crate::failed::{Form, Original, shown};
 use crate::outcome::{DropReason, Refusal};
 use crate::protocol::body::Body;
-use crate::protocol::{self, Beacon, ProtocolError, native, pixel};
+use crate::protocol::{self, Beacon, ProtocolError, native, pixel, record};
+use crate::replay::Replay;
 use crate::sink::Stream;
 use crate::sink::record::Record;
 use crate::tenant::Tenant;
@@ -121,11 +122,33 @@ pub fn post<'a>(
         }
         items => items?,
     };
-    plan.intake.envelope = items.envelope;
+    plan.intake.envelope = items.envelope.or(&plan.intake.envelope);
     for text in items.texts {
         let original = || Original::new(text, Form::Beacon);
         plan.take(protocol::beacon(text, &config.limits), original, ids)?;
     }
+    Ok(plan)
+}
+
+/// Plans the replay of a failed event, whose bytes are the body, in the circumstances of its
+/// first request; `context` is that of the replay.
+pub fn replay<'a>(
+    body: &Body<'_>,
+    replay: Replay,
+    context: &RequestContext,
+    config: &'a Config,
+) -> Result<Plan<'a>, Refusal> {
+    let (mut ids, form) = (replay.ids(), replay.form);
+    let context = &replay.context(context);
+    let text = String::from_utf8_lossy(body.bytes);
+    let beacon = match form {
+        Form::Beacon => protocol::beacon(&text, &config.limits),
+        Form::Query => pixel::beacon(&text),
+        Form::Record => record::beacon(&text, &config.limits),
+        Form::Body | Form::GzipBody => return post(body, context, config, &mut ids),
+    };
+    let mut plan = Plan::new(context, config, admit(context, config)?);
+    plan.take(beacon, || Original::new(body.bytes, form), &mut ids)?;
     Ok(plan)
 }
 

@@ -3,7 +3,7 @@
 //! The strictest answer wins. To strip is to leave out what tells one device or person
 //! from another; to refuse is to keep nothing of the beacon but a count.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clean::path::FIELDS;
@@ -70,7 +70,7 @@ pub enum DeviceIds {
 }
 
 /// Whose wish was followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Global Privacy Control.

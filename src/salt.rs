@@ -23,6 +23,12 @@ impl Secret {
         (text.chars().count() >= Self::MIN_CHARS).then_some(Self(text))
     }
 
+    /// Whether `text` is this secret; how long that takes tells nothing of it.
+    pub fn is(&self, text: &str) -> bool {
+        let of = |text: &str| keyed(self.0.as_bytes(), &["headwater key", text]);
+        of(text) == of(&self.0)
+    }
+
     /// The salt of the UTC day `date`.
     pub fn salt_of(&self, date: NaiveDate) -> Salt {
         Salt(keyed(self.0.as_bytes(), &["headwater salt", &date.to_string()]))
@@ -90,6 +96,12 @@ mod tests {
         let bytes = mac.finalize().into_bytes();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn a_secret_is_itself_only() {
+        assert!(secret("a").is(&"a".repeat(32)));
+        assert!(!secret("a").is(&"a".repeat(33)) && !secret("a").is(""));
     }
 
     #[test]

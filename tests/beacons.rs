@@ -148,6 +148,7 @@ impl Request {
             signals: Signals { gpc: self.gpc, dnt: self.dnt },
             geo: serde_json::from_value::<Geo>(Value::Object(self.geo.clone())).unwrap(),
             utc_offset_minutes: self.utc_offset_minutes,
+            replayed: None,
         }
     }
 

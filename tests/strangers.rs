@@ -4,6 +4,7 @@
 
 use headwater::config::Sharding;
 use headwater::event::EventId;
+use headwater::replay::Arrival;
 use headwater::session::{Opening, Sighting};
 use headwater::shard::Shard;
 use headwater::shard::key::DeviceKey;
@@ -47,6 +48,7 @@ fn item(of: u8, before: Option<u8>, former: Option<u32>) -> Item {
             key: key(of),
             sighting: Sighting { at: 0, event_id, opening: Opening::No },
             device: Device::Known { previous: before.map(key) },
+            arrival: Arrival::Usual,
         }),
         former,
     }

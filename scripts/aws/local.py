@@ -5,15 +5,18 @@
     local.py records [--failed] [--dir DIR]   print what was delivered, newest last
 
 The stack is made from headwater.yaml, the file that production uses, with small
-buffers. Requests are authenticated: the worker gets a key of its own that may do what
-the template's policy says and nothing else. Each run starts empty.
+buffers; local_template.py tells what of it is made otherwise. Requests are authenticated:
+the worker gets a key of its own that may do what the template's policy says and nothing
+else. Each run starts empty.
 
 Tests import `LocalAws`. It needs the Python packages ministack and boto3, and touches
 neither the AWS configuration of this machine nor its Docker.
 
 What ministack 1.5.33 does differently from AWS: it writes one object per record, at
 once and in no order within a call; it ignores the compression and the buffers; it takes
-calls over 4 MiB; its CloudFormation leaves out a bucket's lifecycle rules.
+calls over 4 MiB; it does not take packed records apart, so that partitions by tenant or
+key want a route with `pack = false`, and it gives an object in a column of texts to Parquet
+in another form than JSON. Its Athena reads what lies there and knows no projection.
 """
 
 from __future__ import annotations
@@ -21,15 +24,10 @@ from __future__ import annotations
 import argparse
 import fcntl
 import gzip
-import http.client
 import json
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -39,13 +37,24 @@ import botocore.exceptions
 import botocore.session
 from botocore.config import Config
 
-HOST = "127.0.0.1"
+from local_template import for_ministack, make_the_rest, without_what_was_left_out
+from ministack_process import HOST, LocalAwsError, MinistackProcess, forget
+from stack import TEMPLATE, Stack, StackError
+
+__all__ = [
+    "HOST",
+    "TEMPLATE",
+    "Delivered",
+    "Kind",
+    "LocalAws",
+    "LocalAwsError",
+    "client",
+]
+
 PORT = 4566
 REGION = "eu-west-1"
 STACK = "headwater"
-TEMPLATE = Path(__file__).with_name("headwater.yaml")
 DIRECTORY = Path(__file__).parents[2] / ".wrangler" / "local-aws"
-SERVICES = "s3,firehose,kinesis,iam,sts,cloudformation,logs"
 PARAMETERS = {
     "KinesisStream": "orders",
     "BufferSizeMiB": "1",
@@ -53,8 +62,6 @@ PARAMETERS = {
     "FailedBufferSizeMiB": "1",
     "FailedBufferIntervalSeconds": "0",
 }
-START_SECONDS = 60
-STOP_SECONDS = 15
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 DELETE_AT_ONCE = 1000
 GZIP_MAGIC = b"\x1f\x8b"
@@ -64,10 +71,6 @@ BUCKET_OUTPUTS: dict[Kind, str] = {
     "data": "DataBucketName",
     "failed": "FailedBucketName",
 }
-
-
-class LocalAwsError(Exception):
-    """Why the local AWS can't do what was asked, in one sentence."""
 
 
 class Delivered(NamedTuple):
@@ -91,7 +94,7 @@ class LocalAws:
         self.port = 0
         self.outputs: dict[str, str] = {}
         self._worker_key: dict[str, str] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: MinistackProcess | None = None
         self._lock: IO[str] | None = None
 
     @classmethod
@@ -137,14 +140,16 @@ class LocalAws:
             raise LocalAwsError(f"the local AWS already runs at {self.endpoint}")
         self._lock = _lock(self.directory)
         try:
-            self.port = _free_port(port or self.port)
             resumes = bool(self._worker_key)
             if not resumes:
-                self._forget()
-            self._process = self._spawn()
-            self._wait_until_it_answers()
+                forget(self.directory)
+            self._process = MinistackProcess(
+                self.directory, self.region, port or self.port
+            )
+            self.port = self._process.port
+            self._process.wait_until_it_answers()
             if not resumes:
-                self._create_stack()
+                self.outputs = self.create_stack(STACK, PARAMETERS)
                 self._create_worker_key()
             self._write_environment()
         except BaseException:
@@ -155,7 +160,7 @@ class LocalAws:
         """End ministack, its children included; its state is kept for `start`."""
         process, self._process = self._process, None
         if process:
-            _end(process)
+            process.end()
         if self._lock:
             self._lock.close()
             self._lock = None
@@ -163,10 +168,7 @@ class LocalAws:
     def wait(self) -> None:
         """Block until ministack ends by itself, which is always an error."""
         assert self._process, "start it first"
-        code = self._process.wait()
-        raise LocalAwsError(
-            f"ministack ended with exit code {code}; its log is {self._log}"
-        )
+        self._process.wait()
 
     def environment(self) -> dict[str, str]:
         """What the worker needs to reach it, by the names that the AWS SDKs use."""
@@ -216,99 +218,31 @@ class LocalAws:
         s3 = self.client("s3")
         for output in BUCKET_OUTPUTS.values():
             bucket = self.outputs[output]
-            keys = [{"Key": each["Key"]} for each in _objects(s3, bucket)]
-            for start in range(0, len(keys), DELETE_AT_ONCE):
+            versions = [
+                {"Key": each["Key"], "VersionId": each["VersionId"]}
+                for page in s3.get_paginator("list_object_versions").paginate(
+                    Bucket=bucket
+                )
+                for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            ]
+            for start in range(0, len(versions), DELETE_AT_ONCE):
                 s3.delete_objects(
                     Bucket=bucket,
-                    Delete={"Objects": keys[start : start + DELETE_AT_ONCE]},
+                    Delete={"Objects": versions[start : start + DELETE_AT_ONCE]},
                 )
 
-    @property
-    def _log(self) -> Path:
-        return self.directory / "ministack.log"
-
-    def _forget(self) -> None:
-        for part in ("state", "s3", "tmp"):
-            shutil.rmtree(self.directory / part, ignore_errors=True)
-        self._log.unlink(missing_ok=True)
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        """Start ministack with an environment of its own.
-
-        Nothing is inherited but PATH: an AWS_ACCESS_KEY_ID would become its root key,
-        and with a Docker daemon it would remove other ministacks' containers.
-        """
-        temporary = self.directory / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(temporary),
-            "TMPDIR": str(temporary),
-            "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
-            "BIND_HOST": HOST,
-            "GATEWAY_PORT": str(self.port),
-            "MINISTACK_REGION": self.region,
-            "SERVICES": SERVICES,
-            "AUTH": "true",
-            "IOT_MTLS_ENABLED": "0",
-            "SFTP_ENABLED": "0",
-            "PERSIST_STATE": "1",
-            "STATE_DIR": str(self.directory / "state"),
-            "S3_PERSIST": "1",
-            "S3_DATA_DIR": str(self.directory / "s3"),
-        }
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
-                env=environment,
-                cwd=temporary,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def _wait_until_it_answers(self) -> None:
-        assert self._process
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(self.port):
-            if self._process.poll() is not None:
-                self.wait()
-            if time.monotonic() > deadline:
-                raise LocalAwsError(
-                    f"ministack did not answer within {START_SECONDS} s;"
-                    f" its log is {self._log}"
-                )
-            time.sleep(0.05)
-
-    def _create_stack(self) -> None:
-        cloudformation = self.client("cloudformation")
-        cloudformation.create_stack(
-            StackName=STACK,
-            TemplateBody=TEMPLATE.read_text(),
-            Parameters=[
-                {"ParameterKey": key, "ParameterValue": value}
-                for key, value in PARAMETERS.items()
-            ],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        )
+    def create_stack(self, name: str, parameters: dict[str, str]) -> dict[str, str]:
+        """Make another stack of the template; returns its outputs."""
+        stack = Stack(self.client("cloudformation"), name, poll_seconds=0.05)
         try:
-            cloudformation.get_waiter("stack_create_complete").wait(
-                StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
-            )
-        except botocore.exceptions.WaiterError:
-            raise LocalAwsError(
-                f"the stack of {TEMPLATE.name} did not come up: "
-                + _first_failure(cloudformation)
-            ) from None
-        self.outputs = self._stack_outputs()
+            stack.apply(for_ministack(TEMPLATE), parameters)
+        except StackError as error:
+            raise LocalAwsError(str(error)) from None
+        return make_the_rest(stack.outputs(), self.client)
 
     def _stack_outputs(self) -> dict[str, str]:
-        stacks = self.client("cloudformation").describe_stacks(StackName=STACK)
-        return {
-            output["OutputKey"]: output["OutputValue"]
-            for output in stacks["Stacks"][0]["Outputs"]
-        }
+        outputs = Stack(self.client("cloudformation"), STACK).outputs()
+        return without_what_was_left_out(outputs)
 
     def _create_worker_key(self) -> None:
         """Make the worker's key, as an operator does after creating the stack.
@@ -373,54 +307,6 @@ def _lock(directory: Path) -> IO[str]:
             f"another local AWS is already served from {directory}"
         ) from None
     return file
-
-
-def _free_port(port: int) -> int:
-    """`port` if nothing listens there; any free one for 0."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise LocalAwsError(
-                f"port {port} of {HOST} can't be used: {error.strerror}"
-            ) from None
-        except OverflowError:
-            raise LocalAwsError(f"port {port} is not within 0 to 65535") from None
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", "/_ministack/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a group of its own, and the group; returns when it has."""
-    if process.poll() is not None:
-        return
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _first_failure(cloudformation: Any) -> str:
-    events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
-    failures = [
-        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason')}"
-        for event in events
-        if event["ResourceStatus"].endswith("_FAILED")
-    ]
-    return failures[-1] if failures else "it told no reason"
 
 
 def _objects(s3: Any, bucket: str) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,8 @@ export function circumstances(request) {
     content_encoding: header("content-encoding"),
     content_length: header("content-length"),
     write_key: header("x-write-key"),
+    authorization: header("authorization"),
+    replay: header("x-headwater-replay"),
     ip: header("cf-connecting-ip"),
     user_agent: header("user-agent"),
     accept_language: header("accept-language"),

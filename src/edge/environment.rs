@@ -37,6 +37,7 @@ fn settings(env: &Env) -> Settings {
     Settings {
         headwater: json(&get("HEADWATER")),
         secret: text("HEADWATER_SECRET"),
+        replay_key: text("HEADWATER_REPLAY_KEY"),
         region: text("AWS_REGION"),
         access_key_id: text("AWS_ACCESS_KEY_ID"),
         secret_access_key: text("AWS_SECRET_ACCESS_KEY"),

@@ -28,6 +28,8 @@ use crate::event::EventIds;
 use crate::outcome::{Answer, Refusal, Telling};
 use crate::pipeline;
 use crate::protocol::body::Body;
+use crate::replay::Replay;
+use crate::sink::record::MAX_BYTES;
 use request::{Head, Method};
 use respond::Readers;
 
@@ -93,16 +95,27 @@ async fn accept_body(
     config: &Config,
     env: &Env,
 ) -> Result<Answer, Refusal> {
+    let claim = head.claim.as_ref();
+    let replay = claim.map(|claim| Replay::parse(claim, config.replay_key.as_ref())).transpose()?;
     pipeline::admit(context, config)?;
-    let bytes = request::body(request, head, &config.limits).await?;
+    let limit = config.limits.body_bytes;
+    // A replay may send a record, which has more than its beacon had.
+    let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
+    let bytes = request::body(request, head, limit).await?;
     let body = Body {
         content_type: head.content_type.as_deref(),
         content_encoding: head.content_encoding.as_deref(),
         bytes: &bytes,
     };
-    let mut ids = EventIds::new(context.received_at, environment::random());
-    let plan = pipeline::post(&body, context, config, &mut ids)?;
-    deliver::all(plan, config, env, Telling::of_query(&head.query)).await
+    let telling = Telling::of_query(&head.query);
+    let plan = match replay {
+        Some(replay) => pipeline::replay(&body, replay, context, config)?,
+        None => {
+            let mut ids = EventIds::new(context.received_at, environment::random());
+            pipeline::post(&body, context, config, &mut ids)?
+        }
+    };
+    deliver::all(plan, config, env, telling).await
 }
 
 /// A page that shows the pixel must not show a broken image, so each answer is the GIF.

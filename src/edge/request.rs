@@ -11,7 +11,8 @@ use worker::{ByteStream, Request};
 use super::environment;
 use crate::context::{ClientHints, Geo, RequestContext, Signals};
 use crate::outcome::Refusal;
-use crate::protocol::{self, Limits, ProtocolError};
+use crate::protocol::{self, ProtocolError};
+use crate::replay::Claim;
 
 #[wasm_bindgen(module = "/src/edge/circumstances.js")]
 extern "C" {
@@ -30,6 +31,8 @@ struct Circumstances {
     content_encoding: Option<String>,
     content_length: Option<String>,
     write_key: Option<String>,
+    authorization: Option<String>,
+    replay: Option<String>,
     ip: Option<String>,
     user_agent: Option<String>,
     accept_language: Option<String>,
@@ -54,6 +57,8 @@ pub struct Head {
     pub content_encoding: Option<String>,
     /// The `Content-Length` header, in bytes.
     pub content_length: Option<usize>,
+    /// What it says of a replay, where it says to be one.
+    pub claim: Option<Claim>,
 }
 
 /// The methods that some address takes.
@@ -87,7 +92,9 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
     let (address, query) = address.split_once('?').unwrap_or((address, ""));
     let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
     let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
+    let bearer = told.authorization.as_deref().and_then(|all| all.strip_prefix("Bearer "));
     let head = Head {
+        claim: told.replay.map(|told| Claim { told, key: bearer.map(str::to_owned) }),
         method,
         path: format!("/{path}"),
         query: query.to_owned(),
@@ -109,13 +116,13 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
         signals: Signals { gpc: told.gpc, dnt: told.dnt },
         geo: told.geo,
         utc_offset_minutes: told.utc_offset_minutes,
+        replayed: None,
     };
     (head, context)
 }
 
-/// The body, read only as far as the limit: by its stated length, or as it comes.
-pub async fn body(request: &mut Request, head: &Head, limits: &Limits) -> Result<Vec<u8>, Refusal> {
-    let limit = limits.body_bytes;
+/// The body, read only as far as `limit`, in bytes: by its stated length, or as it comes.
+pub async fn body(request: &mut Request, head: &Head, limit: usize) -> Result<Vec<u8>, Refusal> {
     let too_large = || Refusal::Protocol(ProtocolError::BodyTooLarge { limit });
     match head.content_length {
         Some(length) if length > limit => Err(too_large()),

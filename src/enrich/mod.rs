@@ -24,10 +24,12 @@ use crate::config::Config;
 use crate::context::{Geo, RequestContext, Signals};
 use crate::event::{DeviceId, Event};
 use crate::privacy::{DeviceIds, Reason};
+use crate::replay::Arrival;
 use crate::tenant::Tenant;
 use bot::Bot;
 use clock::Occurred;
 use cookieless::Visitor;
+use ip::IpPolicy;
 use local::Local;
 use user_agent::Agent;
 use visit::Visit;
@@ -103,6 +105,10 @@ pub struct Facts<'a> {
     pub enrichment: &'a Enrichment,
     /// The edge's clock.
     pub received_at: DateTime<Utc>,
+    /// The edge's clock when the operator sent it again.
+    pub replayed_at: Option<DateTime<Utc>>,
+    /// How its events come to their shards.
+    pub arrival: Arrival,
     /// The client's address, as far as the policy lets it be told.
     pub ip: Option<String>,
     /// The `User-Agent` header.
@@ -145,11 +151,22 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
     };
     let agent = user_agent::agent(context.user_agent.as_deref(), &context.client_hints);
     let salt = || secret.map(|secret| secret.salt_of(received_at.date_naive()));
+    let replayed = context.replayed.as_ref();
+    let address = match replayed {
+        Some(replayed) => replayed.address(),
+        None => context.ip.map(Ok),
+    };
+    let ip = address.and_then(|address| match address {
+        Ok(address) => tenant.privacy.ip.apply(address, &tenant.name, salt),
+        Err(hash) => Some(hash.to_owned()).filter(|_| tenant.privacy.ip == IpPolicy::Hash),
+    });
     Facts {
         tenant,
         enrichment: &config.enrichment,
         received_at,
-        ip: context.ip.and_then(|address| tenant.privacy.ip.apply(address, &tenant.name, salt)),
+        replayed_at: replayed.map(|replayed| replayed.at),
+        arrival: replayed.map_or(Arrival::Usual, |replayed| replayed.of.arrival()),
+        ip,
         platform: agent.os.map(str::to_ascii_lowercase),
         agent,
         bot: bot::bot(context.user_agent.as_deref(), &context.client_hints),

@@ -33,8 +33,10 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     pub(super) fn new(context: &RequestContext, config: &'a Config, tenant: &'a Tenant) -> Self {
         let facts = enrich::facts(context, tenant, config);
+        let replayed = context.replayed.as_ref();
+        let envelope = replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone());
         Self {
-            intake: Intake { config, facts, envelope: Envelope::default() },
+            intake: Intake { config, facts, envelope },
             outcomes: Vec::new(),
             items: Vec::new(),
             undecodable: None,

@@ -8,6 +8,7 @@ pub mod body;
 mod json;
 pub mod native;
 pub mod pixel;
+pub mod record;
 
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::{Map, Value};
@@ -33,6 +34,17 @@ pub struct Envelope {
     pub sent_at: Option<DateTime<Utc>>,
     /// The device that sent it, for beacons that don't say.
     pub device_id: Option<DeviceId>,
+}
+
+impl Envelope {
+    /// The envelope, with what only `other` tells.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        Self {
+            sent_at: self.sent_at.or(other.sent_at),
+            device_id: self.device_id.or_else(|| other.device_id.clone()),
+        }
+    }
 }
 
 /// What a request may hold at most.

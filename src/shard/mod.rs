@@ -256,7 +256,7 @@ impl Shard {
             observed.filter_map(|(item, tag)| Some((item.observation?, tag))).collect();
         observed.sort_by_key(|(observation, _)| observation.sighting.at);
         for (observation, tag) in observed {
-            let Observation { key, sighting, device: Device::Known { previous } } = observation
+            let Observation { key, sighting, device: Device::Known { previous }, .. } = observation
             else {
                 continue;
             };

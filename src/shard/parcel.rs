@@ -10,12 +10,16 @@ use crate::dedupe::SeenKey;
 use crate::enrich::Enriched;
 use crate::enrich::cookieless::Visitor;
 use crate::event::EventId;
+use crate::replay::Arrival;
 use crate::session::{Opening, Sighting};
 use crate::sink::Stream;
 use crate::sink::record::Record;
 
 /// The version of a parcel, and of what answers it.
 const VERSION: u8 = 1;
+
+/// Set in the kind of what comes once more since it was lost.
+const LOST: u8 = 4;
 
 /// What a shard needs to know of an event besides its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Observation {
     pub sighting: Sighting,
     /// Whether it has a device, and so a session.
     pub device: Device,
+    /// How it comes.
+    pub arrival: Arrival,
 }
 
 /// Whether an event has a device, and so a session.
@@ -56,6 +62,7 @@ impl Observation {
         Self {
             key,
             device,
+            arrival: facts.arrival,
             sighting: Sighting {
                 at: enriched.occurred.at.timestamp_millis(),
                 event_id: event.id,
@@ -75,7 +82,11 @@ impl Observation {
 
     /// The key by which a repeat of the event is known.
     pub fn seen_key(&self) -> SeenKey {
-        SeenKey::of(&self.key, self.sighting.event_id)
+        let key = SeenKey::of(&self.key, self.sighting.event_id);
+        match self.arrival {
+            Arrival::Usual => key,
+            Arrival::Lost => key.of_lost(),
+        }
     }
 }
 
@@ -112,7 +123,7 @@ pub fn encode<'a>(items: impl Iterator<Item = View<'a>>) -> Vec<u8> {
         bytes.put_bytes(stream.to_string().as_bytes());
         bytes.put_record(record);
         bytes.put_u32(former.unwrap_or(ShardNumber::MAX));
-        let Some(Observation { key, sighting, device }) = observation else {
+        let Some(Observation { key, sighting, device, arrival }) = observation else {
             bytes.put_u8(0);
             continue;
         };
@@ -121,7 +132,10 @@ pub fn encode<'a>(items: impl Iterator<Item = View<'a>>) -> Vec<u8> {
             Device::Known { previous: None } => (2, None),
             Device::Known { previous: Some(previous) } => (3, Some(previous)),
         };
-        bytes.put_u8(kind);
+        bytes.put_u8(match arrival {
+            Arrival::Usual => kind,
+            Arrival::Lost => kind | LOST,
+        });
         bytes.put(key.as_bytes());
         if let Some(previous) = previous {
             bytes.put(previous.as_bytes());
@@ -159,7 +173,8 @@ fn item(reader: &mut Reader<'_>) -> Result<Item, Garbled> {
         return Ok(Item { stream, record, observation: None, former });
     }
     let key = DeviceKey::from_bytes(reader.array()?);
-    let device = match kind {
+    let arrival = if kind & LOST == 0 { Arrival::Usual } else { Arrival::Lost };
+    let device = match kind & !LOST {
         1 => Device::Unknown,
         2 => Device::Known { previous: None },
         3 => Device::Known { previous: Some(DeviceKey::from_bytes(reader.array()?)) },
@@ -174,7 +189,7 @@ fn item(reader: &mut Reader<'_>) -> Result<Item, Garbled> {
             _ => return Err(garbled),
         },
     };
-    let observation = Some(Observation { key, sighting, device });
+    let observation = Some(Observation { key, sighting, device, arrival });
     Ok(Item { stream, record, observation, former })
 }
 
@@ -256,16 +271,24 @@ mod tests {
             observation,
             former,
         };
-        let observation = |device, opening| {
+        let observation = |device, opening, arrival| {
             let sighting = Sighting { at: -5, event_id, opening };
-            Some(Observation { key, sighting, device })
+            Some(Observation { key, sighting, device, arrival })
         };
         let previous = Some(DeviceKey::from_bytes([7; 16]));
         vec![
             item("failed", None, None),
-            item("a", observation(Device::Unknown, Opening::No), Some(0)),
-            item("b", observation(Device::Known { previous: None }, Opening::Yes), None),
-            item("c", observation(Device::Known { previous }, Opening::No), Some(7)),
+            item("a", observation(Device::Unknown, Opening::No, Arrival::Usual), Some(0)),
+            item(
+                "b",
+                observation(Device::Known { previous: None }, Opening::Yes, Arrival::Lost),
+                None,
+            ),
+            item(
+                "c",
+                observation(Device::Known { previous }, Opening::No, Arrival::Usual),
+                Some(7),
+            ),
         ]
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::{Binding, Mode, Settings};
 use crate::event::{EventId, EventIds};
+use crate::replay::Arrival;
 use crate::session::{Opening, Sighting};
 use crate::shard::storage::Table;
 use crate::shard::storage::tests::Memory;
@@ -44,7 +45,8 @@ fn event_id(event: u8) -> EventId {
 fn event(device: u8, event: u8, at: i64) -> Item {
     let sighting = Sighting { at, event_id: event_id(event), opening: Opening::No };
     let device_known = Device::Known { previous: None };
-    let observation = Observation { key: key(device), sighting, device: device_known };
+    let observation =
+        Observation { key: key(device), sighting, device: device_known, arrival: Arrival::Usual };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
     Item { observation: Some(observation), ..failed(&line) }
 }
@@ -180,6 +182,24 @@ fn a_repeat_shares_the_fate_of_an_event_in_flight_and_is_seen_once_that_is_durab
         bench.admit(vec![Item { stream: stream(FAILED), ..failed(&json!({})) }]);
         assert_eq!(bench.claims(vec![event(1, 1, 0)]), [then]);
     }
+}
+
+#[test]
+fn what_was_lost_comes_once_more_though_it_was_seen() {
+    let lost = || {
+        let mut item = event(1, 1, 0);
+        item.observation.as_mut().unwrap().arrival = Arrival::Lost;
+        item
+    };
+    let mut bench = Bench::new(Sharding::default());
+    bench.claims(vec![event(1, 1, 0)]);
+    bench.end(1, Fate::Accepted);
+    assert_eq!(
+        bench.claims(vec![lost(), lost()]),
+        [Claim::Waits(place(2, 0)), Claim::Repeats(place(2, 0))]
+    );
+    bench.end(2, Fate::Accepted);
+    assert_eq!(bench.claims(vec![lost(), event(1, 1, 0)]), [Claim::Seen, Claim::Seen]);
 }
 
 #[test]

@@ -92,6 +92,7 @@ pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> L
 /// identifies where it is to be left out.
 pub(super) fn received(line: &mut Line, facts: &Facts<'_>, stripped: Option<Reason>) {
     line.time("received_at", Some(facts.received_at));
+    line.time("replayed_at", facts.replayed_at);
     line.date("date", facts.received_at);
     line.json("hour", Some(facts.received_at.hour()));
     line.text("ip", told(&facts.ip, stripped));

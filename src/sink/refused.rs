@@ -16,11 +16,12 @@ use crate::schema;
 
 /// The columns that come from the record's line as they are, in the order in which failed
 /// events have them.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "event_id",
     "tenant",
     "name",
     "received_at",
+    "replayed_at",
     "date",
     "hour",
     "ip",

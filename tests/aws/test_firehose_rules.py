@@ -13,6 +13,73 @@ GOOD = {
 }
 
 
+QUERY = {
+    "ParameterName": "MetadataExtractionQuery",
+    "ParameterValue": "{tenant:.tenant}",
+}
+APART = {"Type": "RecordDeAggregation", "Parameters": []}
+KEYS = {"Type": "MetadataExtraction", "Parameters": [QUERY]}
+LINES = {"Type": "AppendDelimiterToRecord", "Parameters": []}
+PARTITIONED = GOOD | {
+    "Prefix": "by_tenant=!{partitionKeyFromQuery:tenant}/",
+    "DynamicPartitioningConfiguration": {"Enabled": True},
+    "ProcessingConfiguration": {"Enabled": True, "Processors": [APART, KEYS, LINES]},
+}
+PARQUET = GOOD | {
+    "CompressionFormat": "UNCOMPRESSED",
+    "DataFormatConversionConfiguration": {
+        "Enabled": True,
+        "SchemaConfiguration": {"DatabaseName": "d", "TableName": "t", "RoleARN": "r"},
+    },
+}
+SMALL = {"BufferingHints": {"SizeInMBs": 63, "IntervalInSeconds": 300}}
+QUICK = {"BufferingHints": {"SizeInMBs": 64, "IntervalInSeconds": 59}}
+
+
+def processors(*these: dict[str, Any]) -> dict[str, Any]:
+    return {"ProcessingConfiguration": {"Enabled": True, "Processors": list(these)}}
+
+
+@pytest.mark.parametrize("good", [PARTITIONED, PARQUET])
+def test_good_partitions_and_parquet_break_no_rule(good: dict[str, Any]) -> None:
+    assert violations("events-low", good) == []
+
+
+@pytest.mark.parametrize(
+    ("good", "change", "broken_rule"),
+    [
+        (PARTITIONED, SMALL, "SizeInMBs is 63"),
+        (PARTITIONED, QUICK, "IntervalInSeconds is 59"),
+        (PARQUET, SMALL, "SizeInMBs is 63"),
+        (PARQUET, QUICK, "IntervalInSeconds is 59"),
+        (PARQUET, {"CompressionFormat": "GZIP"}, "must be UNCOMPRESSED"),
+        (
+            PARQUET,
+            {"DataFormatConversionConfiguration": {"Enabled": True}},
+            "lacks ['DatabaseName', 'RoleARN', 'TableName']",
+        ),
+        (PARTITIONED, {"Prefix": "a/"}, "Prefix names no key"),
+        (PARTITIONED, {"ErrorOutputPrefix": ""}, "must be there with partitions"),
+        (PARTITIONED, processors(KEYS, LINES), "the processors are"),
+        (PARTITIONED, processors(APART, KEYS), "the processors are"),
+        (
+            PARTITIONED,
+            {"Prefix": "!{partitionKeyFromQuery:owner}/"},
+            "extracts ['tenant'], the prefix names ['owner']",
+        ),
+        (
+            GOOD,
+            {"Prefix": "!{partitionKeyFromQuery:tenant}/"},
+            "names the keys ['tenant'] and nothing extracts them",
+        ),
+    ],
+)
+def test_broken_partitions_and_parquet_are_refused(
+    good: dict[str, Any], change: dict[str, Any], broken_rule: str
+) -> None:
+    assert broken_rule in "\n".join(violations("events-low", good | change))
+
+
 def test_a_good_destination_breaks_no_rule() -> None:
     assert violations("events-low", GOOD) == []
 

@@ -11,6 +11,7 @@ use super::service::{
     Fault, NO_EVENT, Refuses, STREAMS, Service, TO_FAILED, Where, event_of, is_poison, number,
 };
 use super::*;
+use crate::replay::Arrival;
 use crate::shard::parcel::ItemFate;
 use crate::shard::spill::{Progress, Taken};
 use crate::sink::delivery::{Delivery, Policy, Step};
@@ -121,7 +122,7 @@ fn item(number: u64) -> Item {
         event_id: event_id(event),
         opening: if number % 11 == 3 { Opening::Yes } else { Opening::No },
     };
-    let observation = Observation { key, sighting, device };
+    let observation = Observation { key, sighting, device, arrival: Arrival::Usual };
     let observation = Some(observation).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
     Item { stream: stream(STREAMS[route(number)]), observation, ..failed(&line) }

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Deploys Headwater: the stack in AWS, the worker, its secrets; and proves it with one event.
+
+    deploy.py [--dry-run] [--rotate] [--env NAME] [--stack NAME] [--parameter KEY=VALUE ...]
+
+Each step does only what is missing, so that it can be run again after any failure. AWS is
+reached as boto3 does it (AWS_PROFILE, AWS_ENDPOINT_URL and so on), in the region that
+wrangler.toml names; Cloudflare is reached as wrangler does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions
+
+from marked_event import MarkedEvent, MarkedEventError, Place
+from stack import TEMPLATE, Stack, StackError
+from worker_key import NAMES, WorkerKeyError, WorkerKeys
+from wrangler import WorkerSettings, Wrangler, WranglerError
+
+SALT = "HEADWATER_SECRET"
+SALT_BYTES = 32
+STREAM_OUTPUTS = ("LowStream", "MidStream", "HighStream", "FailedStream")
+PROBLEMS = (
+    StackError,
+    WorkerKeyError,
+    WranglerError,
+    MarkedEventError,
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+)
+
+
+class DeployError(Exception):
+    """What has to be mended first, in one sentence."""
+
+
+class Deployment:
+    """One run of the command."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.settings = WorkerSettings(arguments.env)
+        if not self.settings.region:
+            raise DeployError(
+                "AWS_REGION is missing among the variables of wrangler.toml"
+            )
+        self.parameters = dict(arguments.parameter)
+        self.template = arguments.template.read_text()
+        self.wrangler = Wrangler(arguments.env)
+        self.stack = Stack(
+            self.client("cloudformation"), arguments.stack, arguments.poll
+        )
+
+    def client(self, service: str, key: dict[str, str] | None = None) -> Any:
+        """A client of AWS, with the operator's own key or with another."""
+        key_id, secret = (key[name] for name in NAMES) if key else (None, None)
+        return boto3.client(
+            service,
+            region_name=self.settings.region,
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+        )
+
+    def plan(self) -> None:
+        """Show what `run` would do."""
+        changes = self.stack.plan(self.template, self.parameters)
+        say(
+            f"the stack {self.stack.name} in {self.settings.region}: {len(changes)} changes"
+        )
+        for change in changes:
+            replaced = " (replaced)" if change.replaces else ""
+            print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
+        outputs = self.stack.outputs()
+        if outputs:
+            self.check_streams(outputs)
+        say("wrangler deploy --dry-run")
+        self.wrangler.try_deploy()
+        try:
+            missing = self.missing_secrets(outputs)
+            say(f"secrets to be made and stored: {', '.join(missing) or 'none'}")
+        except WranglerError as error:
+            say(f"what secrets are missing can't be told: {error}")
+        say(f"last, an event would be sent to {self.arguments.url or 'the worker'} and looked for in S3")  # fmt: skip
+        say("this was a dry run: nothing is changed")
+
+    def run(self) -> None:
+        """Do all of it."""
+        say(
+            f"the stack {self.stack.name} in {self.settings.region}: takes some minutes at first"
+        )
+        changes = self.stack.apply(self.template, self.parameters)
+        say(f"the stack is up to date, {len(changes)} changes")
+        outputs = self.stack.outputs()
+        self.check_streams(outputs)
+        say("wrangler deploy")
+        told = self.wrangler.deploy()
+        url = self.arguments.url or address(told)
+        keys = WorkerKeys(self.client("iam"), outputs["WorkerUserName"])
+        minted = self.store_secrets(outputs, keys)
+        self.prove(url, outputs)
+        if minted and self.arguments.rotate:
+            for retired in keys.retire_all_but(minted):
+                say(f"the key {retired} is deleted")
+        say(f"{url} is up")
+
+    def check_streams(self, outputs: dict[str, str]) -> None:
+        """Say which streams the worker writes to and may not."""
+        strange = self.settings.streams - {outputs[name] for name in STREAM_OUTPUTS}
+        if strange:
+            raise DeployError(
+                f"wrangler.toml sends events to {', '.join(sorted(strange))}, which is not of"
+                f" the stack {self.stack.name}: mend HEADWATER.routes or HEADWATER.failed"
+            )
+
+    def missing_secrets(self, outputs: dict[str, str]) -> list[str]:
+        """The names of the secrets that have to be made.
+
+        What is stored can't be read back; that it works is proved by the event.
+        """
+        stored = self.wrangler.secret_names()
+        missing = [name for name in (*NAMES, SALT) if name not in stored]
+        user = outputs.get("WorkerUserName")
+        signs = user and WorkerKeys(self.client("iam"), user).active()
+        if self.arguments.rotate or not signs or any(name in missing for name in NAMES):
+            missing = [*NAMES, *(name for name in missing if name not in NAMES)]
+        return missing
+
+    def store_secrets(self, outputs: dict[str, str], keys: WorkerKeys) -> str | None:
+        """Make and store what is missing; returns the id of the key if one was minted."""
+        missing = self.missing_secrets(outputs)
+        made: dict[str, str] = {}
+        if NAMES[0] in missing:
+            retired = keys.make_room() if self.arguments.rotate else None
+            if retired:
+                say(f"the key {retired} is deleted to make room")
+            made |= keys.mint(self.client)
+            say(f"the key {made[NAMES[0]]} is minted for {outputs['WorkerUserName']}")
+        if SALT in missing:
+            made[SALT] = secrets.token_hex(SALT_BYTES)
+        if made:
+            try:
+                self.wrangler.store_secrets(made)
+            except BaseException:
+                if NAMES[0] in made:
+                    keys.delete(made[NAMES[0]])
+                raise
+        say(f"secrets stored: {', '.join(made) or 'none was missing'}")
+        return made.get(NAMES[0])
+
+    def prove(self, url: str, outputs: dict[str, str]) -> None:
+        """Send an event and wait until it lies in S3."""
+        firehose = self.client("firehose")
+        *levels, failed = (Place.of_stream(firehose, outputs[name]) for name in STREAM_OUTPUTS)  # fmt: skip
+        event = MarkedEvent(url, self.settings)
+        say(f"event {event.id}: sending it to {url}")
+        outcome = event.send(self.arguments.wait)
+        places = [failed] if outcome == "failed" else levels
+        longest = max(place.interval_seconds for place in places)
+        say(f"event {event.id}: {outcome}; Firehose writes it within {longest} s or so")
+        found = event.find(self.client("s3"), places, self.arguments.wait)
+        say(f"event {event.id}: lies in {found}")
+
+
+def address(targets: list[str]) -> str:
+    """The first of the worker's addresses that can be called as it is."""
+    for target in targets:
+        if target.startswith("https://") and "*" not in target:
+            return target
+    raise DeployError(
+        f"wrangler told no address to call, but {targets}: name it with --url"
+    )
+
+
+def say(what: str) -> None:
+    """Print a step."""
+    print(f"deploy: {what}", flush=True)
+
+
+def parameter(text: str) -> tuple[str, str]:
+    """KEY=VALUE."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def main() -> int:
+    """The command; 1 and one sentence when something has to be mended."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/deploy",
+        description="Deploy the stack, the worker and its secrets, and prove it with an event.",
+    )
+    add = parser.add_argument
+    add("--dry-run", action="store_true", help="show all of it and change nothing")
+    add(
+        "--rotate",
+        action="store_true",
+        help="a new access key; the old one is deleted when it works",
+    )
+    add("--env", help="the environment of wrangler.toml; give each a stack of its own")
+    add("--stack", default="headwater", help="the stack's name (headwater)")
+    add(
+        "--parameter",
+        action="append",
+        default=[],
+        type=parameter,
+        metavar="KEY=VALUE",
+        help="a parameter of the template; others keep the value that they have",
+    )
+    add("--url", help="the worker's address, where wrangler does not tell it")
+    add(
+        "--wait",
+        type=float,
+        metavar="SECONDS",
+        help="how long the worker may take for the event, and then S3",
+    )
+    add("--template", type=Path, default=TEMPLATE, help="another template")
+    add("--poll", type=float, default=3, help=argparse.SUPPRESS)  # fmt: skip
+    arguments = parser.parse_args()
+    try:
+        deployment = Deployment(arguments)
+        if arguments.dry_run:
+            deployment.plan()
+        else:
+            deployment.run()
+    except (DeployError, *PROBLEMS) as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

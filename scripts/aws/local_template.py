@@ -1,0 +1,109 @@
+"""What the local AWS can't make of headwater.yaml by itself, and how it is made all the same.
+
+ministack 1.5.33 has no provisioner for Athena's saved queries, and refuses a template that
+has one; a bucket's lifecycle rules and encryption it reads past in silence. So the saved
+queries are taken out of the copy of the template that it gets. Its CloudFormation still
+resolves all of these: each comes back as an output, from which it is made by its own API.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cfnlint.decode
+
+SAVED_QUERY = "AWS::Athena::NamedQuery"
+BUCKET = "AWS::S3::Bucket"
+LEFT_OUT = "LeftOut"
+
+
+@cache
+def for_ministack(template: Path) -> str:
+    """The template as ministack takes it, with what it leaves out among the outputs."""
+    decoded, problems = cfnlint.decode.decode(str(template))
+    assert decoded and not problems, problems
+    document = json.loads(json.dumps(decoded, default=str))
+    resources, outputs = document["Resources"], document["Outputs"]
+    for name, resource in list(resources.items()):
+        kind = resource["Type"] if isinstance(resource, dict) else None
+        if kind in (SAVED_QUERY, BUCKET):
+            told = {"Type": kind, "Bucket": {"Ref": name}, **resource["Properties"]}
+            if kind == SAVED_QUERY:
+                del resources[name], told["Bucket"]
+            outputs[LEFT_OUT + name] = {"Value": {"Fn::ToJsonString": told}}
+    return json.dumps(document)
+
+
+def make_the_rest(
+    outputs: dict[str, str], client: Callable[[str], Any]
+) -> dict[str, str]:
+    """Make what `for_ministack` left out; returns the outputs that the template has."""
+    client = cache(client)
+    template_has = without_what_was_left_out(outputs)
+    for name in outputs.keys() - template_has.keys():
+        properties = json.loads(outputs[name])
+        if properties.pop("Type") == SAVED_QUERY:
+            client("athena").create_named_query(**properties)
+        else:
+            _keep_bucket_rules(client("s3"), properties)
+    return template_has
+
+
+def without_what_was_left_out(outputs: dict[str, str]) -> dict[str, str]:
+    """The outputs that the template itself has."""
+    return {k: v for k, v in outputs.items() if not k.startswith(LEFT_OUT)}
+
+
+def _keep_bucket_rules(s3: Any, bucket: dict[str, Any]) -> None:
+    rules = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    s3.put_bucket_encryption(
+        Bucket=bucket["Bucket"],
+        ServerSideEncryptionConfiguration={
+            "Rules": [
+                {
+                    "ApplyServerSideEncryptionByDefault": rule[
+                        "ServerSideEncryptionByDefault"
+                    ]
+                }
+                for rule in rules
+            ]
+        },
+    )
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=bucket["Bucket"],
+        LifecycleConfiguration={
+            "Rules": [
+                _lifecycle_rule(rule)
+                for rule in bucket["LifecycleConfiguration"]["Rules"]
+            ]
+        },
+    )
+
+
+def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule of CloudFormation as S3's API spells it."""
+    spelled: dict[str, Any] = {
+        "ID": rule.pop("Id"),
+        "Status": rule.pop("Status"),
+        "Filter": {"Prefix": ""},
+    }
+    for name, value in rule.items():
+        if name == "ExpirationInDays":
+            spelled["Expiration"] = {"Days": int(value)}
+        elif name == "ExpiredObjectDeleteMarker":
+            spelled["Expiration"] = {name: value in (True, "true")}
+        elif name == "Transitions":
+            spelled[name] = [
+                {
+                    "StorageClass": each["StorageClass"],
+                    "Days": int(each["TransitionInDays"]),
+                }
+                for each in value
+            ]
+        else:
+            spelled[name] = {key: int(number) for key, number in value.items()}
+    return spelled

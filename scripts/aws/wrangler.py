@@ -1,0 +1,137 @@
+"""wrangler, and what its configuration says of the worker that it deploys.
+
+A secret goes to it by its standard input, so that it is neither in a list of processes nor
+in a file; what it prints is shown, and a secret is never in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+COMMAND = "HEADWATER_WRANGLER"
+# There is no worker of this name yet, so that it has no secrets.
+NO_WORKER = re.compile(r'Worker "[^"]*" not found')
+FIREHOSE = "firehose:"
+DEFAULT_TENANT = "default"
+
+
+class WranglerError(Exception):
+    """Why wrangler could not do it, in its own last words."""
+
+
+class Wrangler:
+    """wrangler in the repository's root, for one of its environments.
+
+    HEADWATER_WRANGLER names another command than `wrangler`.
+    """
+
+    def __init__(self, environment: str | None) -> None:
+        self._command = shlex.split(os.environ.get(COMMAND, "wrangler"))
+        self._of_environment = ["--env", environment] if environment else []
+
+    def secret_names(self) -> set[str]:
+        """The secrets that are stored, of which nobody can read the values."""
+        try:
+            told = self._run(["secret", "list", "--format", "json"])
+        except WranglerError as error:
+            if NO_WORKER.search(str(error)):
+                return set()
+            raise
+        listed = json.loads(told[told.index("[") :])
+        return {each["name"] for each in listed}
+
+    def store_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Store secrets; those that are there and not named stay."""
+        self._run(["secret", "bulk"], json.dumps(dict(secrets)))
+
+    def deploy(self) -> list[str]:
+        """Build and deploy the worker; returns the addresses that it was given."""
+        with tempfile.TemporaryDirectory() as directory:
+            told = Path(directory) / "told"
+            self._run(["deploy"], shown=True, WRANGLER_OUTPUT_FILE_PATH=str(told))
+            entries = map(json.loads, told.read_text().splitlines())
+            targets = [each.get("targets") or [] for each in entries if each["type"] == "deploy"]  # fmt: skip
+        return [target for each in targets for target in each]
+
+    def try_deploy(self) -> None:
+        """Build the worker and check it as `deploy` would, and deploy nothing."""
+        self._run(["deploy", "--dry-run"], shown=True)
+
+    def _run(
+        self,
+        arguments: list[str],
+        given: str | None = None,
+        shown: bool = False,
+        **environment: str,
+    ) -> str:
+        """What the command printed, or its last words where it failed."""
+        try:
+            process = subprocess.Popen(
+                [*self._command, *arguments, *self._of_environment],
+                cwd=ROOT,
+                env={**os.environ, "NO_COLOR": "1", "WRANGLER_SEND_METRICS": "false", **environment},
+                stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if shown else subprocess.PIPE,
+                text=True,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise WranglerError(f"{self._command[0]} is missing: run scripts/setup") from None  # fmt: skip
+        if shown:
+            assert process.stdout
+            lines = []
+            for line in process.stdout:
+                print(f"  {line}", end="", flush=True)
+                lines.append(line)
+            output, complaint = "".join(lines), ""
+        else:
+            output, complaint = process.communicate(given)
+        if process.wait() != 0:
+            words = " ".join((complaint or output).split())[-1_000:]
+            name = " ".join(["wrangler", *arguments])
+            raise WranglerError(f"{name} failed: {words or 'it told no reason'}")
+        return output
+
+
+class WorkerSettings:
+    """What wrangler.toml says of the worker, as far as a deployment needs it."""
+
+    def __init__(
+        self, environment: str | None, file: Path = ROOT / "wrangler.toml"
+    ) -> None:
+        configuration = tomllib.loads(file.read_text())
+        if environment:
+            configuration = configuration.get("env", {}).get(environment, {})
+        variables: dict[str, Any] = configuration.get("vars", {})
+        self.region: str | None = variables.get("AWS_REGION")
+        self._table: dict[str, Any] = variables.get("HEADWATER", {})
+        keys: dict[str, Any] = self._table.get("keys", {})
+        self.write_key = next(iter(keys), None)
+        self._tenant = keys.get(self.write_key, {}) if self.write_key else {}
+
+    @property
+    def tenant(self) -> str:
+        """Whose events are sent with the write key."""
+        return self._tenant.get("tenant", DEFAULT_TENANT)
+
+    @property
+    def origin(self) -> str | None:
+        """A site that may send, where not all may."""
+        origins = self._tenant.get("origins") or self._table.get("origins") or ["*"]
+        return None if "*" in origins else origins[0]
+
+    @property
+    def streams(self) -> set[str]:
+        """The Firehose streams that it writes to, by name."""
+        text = json.dumps(self._table)
+        return set(re.findall(rf'"{FIREHOSE}([a-zA-Z0-9_.-]+)"', text))

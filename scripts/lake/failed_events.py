@@ -1,0 +1,133 @@
+"""Failed events as they lie in S3: the worker's own, and those of Firehose's error output.
+
+The worker's are records of the stream of failed events, with the original inside
+(src/failed.rs). Firehose writes what it could not deliver as JSON with the record in
+`rawData`, in base64, which holds a line an event where the worker has packed several:
+https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion-error-handling.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import times
+from objects import LakeError
+
+GEO = ("country", "region", "city", "continent", "timezone", "colo", "asn", "as_organization")  # fmt: skip
+TOLD = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "stripped")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FailedEvent:
+    """One of them, or one part of a long one."""
+
+    columns: dict[str, Any]
+    code: str
+    original_form: str
+    original: bytes
+
+    @property
+    def event_id(self) -> str:
+        return self.columns["event_id"]
+
+    @property
+    def tenant(self) -> str:
+        return self.columns.get("tenant", "default")
+
+    @property
+    def schema(self) -> str:
+        """The name of the schema that it was held to, or nothing."""
+        schema_id = self.columns.get("schema_id", "")
+        return schema_id.removeprefix("/schemas/").removesuffix(".json")
+
+    @property
+    def received_at(self) -> datetime:
+        return times.utc(self.columns["received_at"])
+
+    @property
+    def failed_at(self) -> datetime:
+        """When it failed: of those with the same id the last one counts."""
+        return times.utc(self.columns.get("replayed_at", self.columns["received_at"]))
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Which part of how many."""
+        return self.columns.get("part", 1), self.columns.get("parts", 1)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether its original was not kept, for its person's sake."""
+        return bool(self.columns.get("original_withheld"))
+
+    def header(self) -> str:
+        """What X-Headwater-Replay tells the worker of it (src/replay.rs), in ASCII."""
+        told = {name: self.columns[name] for name in TOLD if name in self.columns}
+        told["geo"] = {name: self.columns[name] for name in GEO if name in self.columns}
+        offset = self.columns.get("utc_offset_minutes", self._zone_offset())
+        if offset is not None:
+            told["utc_offset_minutes"] = offset
+        return json.dumps({**told, "original_form": self.original_form})
+
+    def _zone_offset(self) -> int | None:
+        """How far its time zone was ahead of UTC when it came, in minutes."""
+        try:
+            offset = self.received_at.astimezone(
+                ZoneInfo(self.columns["timezone"])
+            ).utcoffset()
+        except (KeyError, ValueError, ZoneInfoNotFoundError):
+            return None
+        return None if offset is None else int(offset.total_seconds() // 60)
+
+
+def parse(line: bytes, where: str) -> Iterator[FailedEvent]:
+    """The failed events of one line of an object, which `where` names."""
+    try:
+        document = json.loads(line)
+        if "rawData" not in document:
+            yield _of_worker(document)
+            return
+        code = str(document.get("errorCode") or document.get("ErrorCode") or "firehose")
+        for record in base64.b64decode(document["rawData"], validate=True).splitlines():
+            columns = json.loads(record)
+            yield (
+                _of_worker(columns)
+                if "stage" in columns
+                else _lost(columns, record, code)
+            )
+    except (ValueError, KeyError, TypeError, binascii.Error):
+        raise LakeError(
+            f"{where} is no failed event; give the failed bucket, or the prefix of Firehose's errors"
+        ) from None
+
+
+def _of_worker(columns: dict[str, Any]) -> FailedEvent:
+    text = columns.get("original")
+    original = (
+        text.encode()
+        if text is not None
+        else base64.b64decode(columns.get("original_base64", ""))
+    )
+    return _checked(
+        FailedEvent(columns, columns["code"], columns["original_form"], original)
+    )
+
+
+def _lost(columns: dict[str, Any], record: bytes, code: str) -> FailedEvent:
+    """An event that Firehose took and did not write."""
+    if "schema_version" in columns:
+        columns = {**columns, "schema_id": f"/schemas/{columns['name']}.json"}
+    return _checked(FailedEvent(columns, code, "record", record))
+
+
+def _checked(failed: FailedEvent) -> FailedEvent:
+    """The same, which must say when it came and when it failed, or is no failed event."""
+    if not failed.event_id or failed.failed_at < failed.received_at:
+        raise ValueError
+    return failed

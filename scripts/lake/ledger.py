@@ -1,0 +1,56 @@
+"""What became of each event that was replayed: the resume file.
+
+It holds ids and outcomes, nothing of the events themselves. Each outcome is a transaction
+of SQLite's, so that a run that is killed leaves what it did, and nothing half done.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+# In the lake, now or before. A dropped one never will be, and nobody need send it again.
+SETTLED = ("accepted", "duplicate", "dropped")
+
+Standing = Literal["unsent", "settled", "failed"]
+
+
+class Ledger:
+    """The outcomes so far, by event id."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        # What a power cut takes from the end is sent again, and is a duplicate.
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.execute("""CREATE TABLE IF NOT EXISTS outcomes (
+                 event_id TEXT PRIMARY KEY, failed_at TEXT NOT NULL, outcome TEXT NOT NULL
+               ) WITHOUT ROWID""")
+
+    def standing(self, event_id: str, failed_at: datetime) -> Standing:
+        """How an event stands that failed at `failed_at` for the last time.
+
+        One that came through, and failed after that, was lost: it is to be sent.
+        """
+        row = self._database.execute(
+            "SELECT failed_at, outcome FROM outcomes WHERE event_id = ?", (event_id,)
+        ).fetchone()
+        if row is None:
+            return "unsent"
+        if row[1] not in SETTLED:
+            return "failed"
+        return "unsent" if failed_at > datetime.fromisoformat(row[0]) else "settled"
+
+    def note(self, outcomes: dict[str, str], failed_at: datetime) -> None:
+        """Keeps what became of the ids that one failed event turned out to have."""
+        rows = [
+            (event_id, failed_at.isoformat(), it) for event_id, it in outcomes.items()
+        ]
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.executemany(
+            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", rows
+        )
+        self._database.execute("COMMIT")

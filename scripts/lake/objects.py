@@ -1,0 +1,111 @@
+"""What lies in a bucket or in a directory: objects of JSON lines, gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+class LakeError(Exception):
+    """Why the objects can't be read, in one sentence."""
+
+
+class Objects(Protocol):
+    """Objects that can be listed and read, by names that sort as their prefixes do."""
+
+    def names(self) -> Iterator[str]:
+        """All names, in their order."""
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one of them."""
+
+
+class Bucket:
+    """A bucket, or what is in it under a prefix, with the credentials that boto3 finds."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self.bucket, self.prefix = bucket, prefix
+        retries: Any = {"mode": "standard", "total_max_attempts": 5}
+        try:
+            self._s3 = boto3.client("s3", config=Config(retries=retries))
+        except BotoCoreError as error:
+            raise LakeError(f"S3 can't be asked: {error}") from None
+
+    def names(self) -> Iterator[str]:
+        pages = self._s3.get_paginator("list_objects_v2")
+        try:
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix):
+                for each in page.get("Contents", []):
+                    yield each["Key"]
+        except (BotoCoreError, ClientError) as error:
+            raise LakeError(f"s3://{self.bucket} can't be listed: {error}") from None
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self._s3.get_object(Bucket=self.bucket, Key=name)["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            raise LakeError(f"{name} can't be read: {error}") from None
+
+
+class Directory:
+    """A directory, as a bucket is copied into one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_dir():
+            raise LakeError(f"{path} is no directory; give one, or s3://BUCKET/PREFIX")
+
+    def names(self) -> Iterator[str]:
+        for path in sorted(path for path in self.path.rglob("*") if path.is_file()):
+            yield path.relative_to(self.path).as_posix()
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+
+def objects(source: str) -> Bucket | Directory:
+    """What `source` names: s3://BUCKET, s3://BUCKET/PREFIX or a directory."""
+    if not source.startswith("s3://"):
+        return Directory(Path(source))
+    parts = urlsplit(source)
+    if not parts.netloc:
+        raise LakeError(f"{source} names no bucket")
+    return Bucket(parts.netloc, parts.path.removeprefix("/"))
+
+
+def lines(body: bytes, name: str) -> list[bytes]:
+    """The lines of an object."""
+    try:
+        text = gzip.decompress(body) if body.startswith(GZIP_MAGIC) else body
+    except (OSError, EOFError) as error:
+        raise LakeError(f"{name} is not whole gzip: {error}") from None
+    return text.splitlines()
+
+
+def day_of(name: str) -> date | None:
+    """The day of an object's partition, `day=2026-11-21`, if its name has one."""
+    for part in name.split("/"):
+        if part.startswith("day="):
+            try:
+                return date.fromisoformat(part.removeprefix("day="))
+            except ValueError:
+                return None
+    return None
+
+
+def may_hold(name: str, since: datetime | None) -> bool:
+    """Whether an object can hold what came at `since` or later. Nothing is delivered before
+    it came, but for the clocks' being off; how much later it is, nobody can say.
+    """
+    day = day_of(name)
+    return day is None or since is None or day >= (since - timedelta(hours=1)).date()

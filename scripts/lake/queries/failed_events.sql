@@ -1,0 +1,10 @@
+-- What failed, by reason, and how much of it came through since (a replay, or the client itself).
+-- chart: bar code failed name
+SELECT stage, code, name, pointer,
+       count(*) AS failed,
+       count(*) FILTER (event_id IN (SELECT event_id FROM events)) AS mended,
+       max(received_at) AS latest,
+       min(message) AS example
+FROM failed
+GROUP BY stage, code, name, pointer
+ORDER BY failed DESC, stage, code, name, pointer

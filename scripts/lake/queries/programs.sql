@@ -1,0 +1,7 @@
+-- Programs among the visitors, by kind and name.
+-- chart: bar kind events
+SELECT bot_reason AS kind, bot_name AS name, count(*) AS events, count(DISTINCT ip) AS networks
+FROM events
+WHERE bot
+GROUP BY ALL
+ORDER BY events DESC, kind, name

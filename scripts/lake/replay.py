@@ -1,0 +1,219 @@
+"""Sends failed events through the worker again, once what made them fail is mended.
+
+Each goes with its own id and times and in the circumstances of its visitor, and is held to
+the rules that hold now. Nothing of an event is printed but its code, schema and tenant.
+
+It ends with 0 when all that is meant came through, with 1 when some failed again or can't be
+sent, and with 2 when it had to stop: run again, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import times
+from ledger import Ledger, Standing
+from objects import LakeError, Objects, objects
+from selection import Failure, Filter, counts, find, read_again
+from sender import Sender, WorkerError
+from tqdm import tqdm
+
+REPLAY_KEY = "HEADWATER_REPLAY_KEY"
+STATE = Path(__file__).parents[2] / ".wrangler" / "replay"
+ALL_CAME_THROUGH, SOME_DID_NOT, STOPPED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is to be sent of the failed events that are meant, and how many of the rest there are."""
+
+    chosen: dict[str, Failure]
+    came_through: int
+    failed_again: int
+    not_whole: int
+
+    @classmethod
+    def of(
+        cls,
+        failures: dict[str, Failure],
+        ledger: Ledger,
+        again: bool,
+        limit: int | None,
+    ) -> Choice:
+        by_standing: dict[Standing, dict[str, Failure]] = defaultdict(dict)
+        for event_id, failure in failures.items():
+            standing = ledger.standing(event_id, failure.failed_at)
+            by_standing[standing][event_id] = failure
+        left = by_standing["unsent"]
+        if again:
+            left |= by_standing.pop("failed", {})
+        whole = {event_id: each for event_id, each in left.items() if each.is_whole}
+        by_age = sorted(whole.items(), key=lambda item: (item[1].received_at, item[0]))
+        settled, failed = by_standing["settled"], by_standing["failed"]
+        return cls(
+            dict(by_age[:limit]), len(settled), len(failed), len(left) - len(whole)
+        )
+
+    @property
+    def left_out(self) -> int:
+        """How many neither came through nor are sent now, whatever the limit."""
+        return self.failed_again + self.not_whole
+
+    def tell(self) -> None:
+        print(f"{len(self.chosen)} failed events to send")
+        if self.came_through:
+            print(f"{self.came_through} came through before")
+        if self.failed_again:
+            print(f"{self.failed_again} failed again before; --again sends them too")
+        if self.not_whole:
+            print(
+                f"{self.not_whole} can't be sent: their originals were not kept whole"
+            )
+
+
+def main() -> int:
+    arguments = _arguments()
+    try:
+        return _replay(arguments)
+    except (LakeError, WorkerError) as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return STOPPED
+    except KeyboardInterrupt:
+        print("replay: stopped; run it again to go on", file=sys.stderr)
+        return STOPPED
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    sources: list[Objects] = [objects(source) for source in arguments.source]
+    wanted = Filter(
+        arguments.since,
+        arguments.until,
+        frozenset(arguments.code),
+        frozenset(arguments.schema),
+        frozenset(arguments.tenant),
+    )
+    with _bar("reading", None, "object") as bar:
+        failures = find(sources, wanted, bar.update)
+    ledger = Ledger(arguments.resume or _resume_file(arguments))
+    choice = Choice.of(failures, ledger, arguments.again, arguments.limit)
+    choice.tell()
+    if arguments.dry_run:
+        _print_table(("code", "schema", "would be sent"), counts(choice.chosen))
+        return ALL_CAME_THROUGH
+    told = _send(arguments, sources, choice.chosen, ledger)
+    _print_table(("outcome", "code", "events"), told)
+    failed = any(outcome == "failed" for outcome, _ in told)
+    return SOME_DID_NOT if failed or choice.left_out else ALL_CAME_THROUGH
+
+
+def _send(
+    arguments: argparse.Namespace,
+    sources: list[Objects],
+    chosen: dict[str, Failure],
+    ledger: Ledger,
+) -> Counter[tuple[str, str]]:
+    if not chosen:
+        return Counter()
+    keys = dict(arguments.key)
+    tenants = (
+        {failure.tenant for failure in chosen.values()} - {"default"} - keys.keys()
+    )
+    if tenants:
+        names = ", ".join(sorted(tenants))
+        raise WorkerError(
+            f"there is no --key for {names}; name them as --key TENANT=KEY"
+        )
+    replay_key = os.environ.get(REPLAY_KEY, "")
+    if not replay_key:
+        raise WorkerError(
+            f"{REPLAY_KEY} is not set; it is the worker's secret of that name"
+        )
+    sender = Sender(arguments.worker, replay_key, keys, arguments.parallel)
+    told: Counter[tuple[str, str]] = Counter()
+    try:
+        with _bar("sending", len(chosen), "event") as bar:
+            for result in sender.send_all(read_again(sources, chosen)):
+                ledger.note(result.outcomes, result.failure.failed_at)
+                told += result.counts
+                bar.update()
+    except BaseException:
+        _print_table(("outcome", "code", "events"), told)
+        raise
+    return told
+
+
+def _bar(what: str, total: int | None, unit: str) -> tqdm:
+    """A progress bar where somebody looks."""
+    return tqdm(desc=what, total=total, unit=f" {unit}s", disable=None)
+
+
+def _print_table(head: tuple[str, str, str], rows: Counter[tuple[str, str]]) -> None:
+    if not rows:
+        return
+    table = [
+        head,
+        *((one, other, str(count)) for (one, other), count in rows.most_common()),
+    ]
+    widths = [max(len(row[column]) for row in table) for column in range(3)]
+    for one, other, count in table:
+        print(f"{one:<{widths[0]}}  {other:<{widths[1]}}  {count:>{widths[2]}}")
+
+
+def _resume_file(arguments: argparse.Namespace) -> Path:
+    """One for each worker that is replayed to, so that another source changes nothing."""
+    return STATE / (
+        re.sub(r"[^\w.-]", "_", urlsplit(arguments.worker).netloc) + ".sqlite"
+    )
+
+
+def _key(text: str) -> tuple[str, str]:
+    tenant, _, key = text.partition("=")
+    if not tenant or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not TENANT=KEY")
+    return tenant, key
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _arguments() -> argparse.Namespace:
+    assert __doc__
+    parser = argparse.ArgumentParser(
+        prog="scripts/replay",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{REPLAY_KEY} in the environment is the worker's secret of that name.",
+    )
+    parser.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors")  # fmt: skip
+    parser.add_argument(
+        "--worker", required=True, metavar="URL", help="where the worker is"
+    )
+    parser.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, where there are several tenants")  # fmt: skip
+    parser.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
+    parser.add_argument("--until", type=times.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
+    parser.add_argument("--code", action="append", default=[], help="failed for this reason, or one of several")  # fmt: skip
+    parser.add_argument("--schema", action="append", default=[], metavar="EVENT", help="held to this event's schema, or one of several")  # fmt: skip
+    parser.add_argument("--tenant", action="append", default=[], help="of this tenant, or one of several")  # fmt: skip
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="the oldest N only"
+    )
+    parser.add_argument("--again", action="store_true", help="those too that were replayed before and failed again")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="say what would be sent, by code and schema")  # fmt: skip
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="what became of each so far; by default .wrangler/replay/HOST.sqlite")  # fmt: skip
+    parser.add_argument("--parallel", type=_positive, default=32, metavar="N", help="events under way at once (32)")  # fmt: skip
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Which failed events are meant, and where each lies.
+
+Objects are read twice: first to find the last failure of each event, then to send what
+lies there. In between only ids and places are kept, not the events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from failed_events import FailedEvent, parse
+from objects import Objects, lines, may_hold
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a failed event must be; nothing stands for anything."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    codes: frozenset[str] = frozenset()
+    schemas: frozenset[str] = frozenset()
+    tenants: frozenset[str] = frozenset()
+
+    def takes(self, failed: FailedEvent) -> bool:
+        return (
+            (self.since is None or self.since <= failed.received_at)
+            and (self.until is None or failed.received_at < self.until)
+            and (not self.codes or failed.code in self.codes)
+            and (not self.schemas or failed.schema in self.schemas)
+            and (not self.tenants or failed.tenant in self.tenants)
+        )
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a part of a failed event lies: the source, the object, the line, the place in it."""
+
+    source: int
+    name: str
+    line: int
+    index: int
+
+
+@dataclass
+class Failure:
+    """The last failure of an event."""
+
+    received_at: datetime
+    failed_at: datetime
+    code: str
+    schema: str
+    tenant: str
+    is_meant: bool
+    withheld: bool
+    parts: int
+    places: dict[int, Place] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is there to be sent."""
+        return not self.withheld and len(self.places) == self.parts
+
+
+def find(
+    sources: list[Objects], wanted: Filter, progress: Callable[[], object]
+) -> dict[str, Failure]:
+    """The last failure of each event that `wanted` takes, by event id."""
+    found: dict[str, Failure] = {}
+    for place, failed in _read(sources, wanted.since, progress):
+        part, parts = failed.part
+        known = found.get(failed.event_id)
+        if known is None or known.failed_at < failed.failed_at:
+            found[failed.event_id] = known = Failure(
+                failed.received_at,
+                failed.failed_at,
+                failed.code,
+                failed.schema,
+                failed.tenant,
+                wanted.takes(failed),
+                failed.withheld,
+                parts,
+            )
+        if known.failed_at == failed.failed_at:
+            known.places.setdefault(part, place)
+    return {
+        event_id: failure for event_id, failure in found.items() if failure.is_meant
+    }
+
+
+def _read(
+    sources: list[Objects], since: datetime | None, progress: Callable[[], object]
+) -> Iterator[tuple[Place, FailedEvent]]:
+    for source, objects in enumerate(sources):
+        for name in objects.names():
+            if may_hold(name, since):
+                for line, text in enumerate(lines(objects.read(name), name)):
+                    for index, failed in enumerate(
+                        parse(text, f"line {line + 1} of {name}")
+                    ):
+                        yield Place(source, name, line, index), failed
+            progress()
+
+
+def read_again(
+    sources: list[Objects], failures: dict[str, Failure]
+) -> Iterator[tuple[FailedEvent, Failure, bytes]]:
+    """Each of `failures` with its whole original, in the order in which they lie there."""
+    places = sorted(
+        (place, event_id)
+        for event_id, failure in failures.items()
+        for place in failure.places.values()
+    )
+    by_object: dict[tuple[int, str], list[tuple[Place, str]]] = defaultdict(list)
+    for place, event_id in places:
+        by_object[place.source, place.name].append((place, event_id))
+    pending: dict[str, dict[int, bytes]] = defaultdict(dict)
+    for (source, name), its in by_object.items():
+        texts = lines(sources[source].read(name), name)
+        for place, event_id in its:
+            failed = list(parse(texts[place.line], f"line {place.line + 1} of {name}"))[
+                place.index
+            ]
+            parts = pending[event_id]
+            parts[failed.part[0]] = failed.original
+            if len(parts) == failures[event_id].parts:
+                del pending[event_id]
+                whole = b"".join(parts[part] for part in sorted(parts))
+                yield failed, failures[event_id], whole
+
+
+def counts(failures: dict[str, Failure]) -> Counter[tuple[str, str]]:
+    """How many there are of each code and schema."""
+    return Counter((each.code, each.schema or "-") for each in failures.values())

@@ -1,0 +1,136 @@
+"""Sends failed events through the worker again, several at once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+from failed_events import FailedEvent
+from selection import Failure
+
+# A worker that is overloaded, or whose stream does not take records, says when to come again.
+RETRIED = (429, 502, 503, 504)
+TRIES = 8
+CONNECTS = 4
+ANSWER_SECONDS = 60
+# Not sent because of what it is, and never will be.
+TOO_LARGE = "too_large"
+
+Replayed = tuple[FailedEvent, Failure, bytes]
+
+
+class WorkerError(Exception):
+    """Why the worker can't be sent anything, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one failed event: the outcome of each id that it turned out to have."""
+
+    failure: Failure
+    outcomes: dict[str, str]
+    counts: Counter[tuple[str, str]]
+
+
+class Sender:
+    """The worker at an address, and what it wants to see before it lets anybody replay."""
+
+    def __init__(
+        self, worker: str, replay_key: str, keys: dict[str, str], parallel: int
+    ) -> None:
+        self._url = f"{worker.rstrip('/')}/v1/events?verdicts=1"
+        self._replay_key, self._keys, self._parallel = replay_key, keys, parallel
+        retry = urllib3.Retry(
+            total=TRIES,
+            connect=CONNECTS,
+            allowed_methods=None,
+            status_forcelist=RETRIED,
+            backoff_factor=0.2,
+            backoff_jitter=0.2,
+            backoff_max=60,
+            raise_on_status=False,
+        )
+        timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
+        self._http = urllib3.PoolManager(
+            maxsize=parallel, retries=retry, timeout=timeout
+        )
+
+    def send_all(self, events: Iterable[Replayed]) -> Iterator[Result]:
+        """The result of each, as they come; no more are read ahead than are under way."""
+        under_way: set[Future[Result]] = set()
+        pool = ThreadPoolExecutor(self._parallel)
+        try:
+            for event in events:
+                if len(under_way) >= self._parallel:
+                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    yield from (each.result() for each in done)
+                under_way.add(pool.submit(self._send, *event))
+            done, under_way = wait(under_way)
+            yield from (each.result() for each in done)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _send(self, failed: FailedEvent, failure: Failure, original: bytes) -> Result:
+        headers = {
+            "x-headwater-replay": failed.header(),
+            "authorization": f"Bearer {self._replay_key}",
+            "content-type": "text/plain",
+        }
+        if failed.original_form == "gzip_body":
+            headers["content-encoding"] = "gzip"
+        if key := self._keys.get(failed.tenant):
+            headers["x-write-key"] = quote(key)
+        try:
+            answer = self._http.request(
+                "POST", self._url, body=original, headers=headers
+            )
+        except urllib3.exceptions.HTTPError as error:
+            why = type(getattr(error, "reason", None) or error).__name__
+            raise WorkerError(f"{self._url} does not answer: {why}") from None
+        return _result(failed, failure, answer.status, _json(answer.data))
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _result(
+    failed: FailedEvent, failure: Failure, status: int, told: dict[str, Any]
+) -> Result:
+    def alone(outcome: str, code: str) -> Result:
+        return Result(failure, {failed.event_id: outcome}, Counter([(outcome, code)]))
+
+    code = str(told.get("code", ""))
+    if status == 200 and "verdicts" in told:
+        verdicts = told["verdicts"]
+        outcomes = {each["event_id"]: each["outcome"] for each in verdicts}
+        # A body may turn out to be several beacons, or to have been one with another id.
+        outcomes.setdefault(failed.event_id, "accepted")
+        return Result(
+            failure,
+            outcomes,
+            Counter((each["outcome"], each.get("code", "")) for each in verdicts),
+        )
+    if status == 400 and "event_id" in told:
+        return alone("failed", code)
+    if status == 413:
+        return alone("failed", TOO_LARGE)
+    if status == 403 and code == "replay_not_allowed":
+        raise WorkerError(
+            "the worker's secret HEADWATER_REPLAY_KEY is another one, or is not set"
+        )
+    if status == 401:
+        raise WorkerError(f"the worker does not know the write key of tenant {failed.tenant!r}; name it with --key")  # fmt: skip
+    raise WorkerError(
+        f"the worker answers {status} {code or 'in words of its own'}".strip()
+    )

@@ -1,0 +1,393 @@
+"""scripts/deploy, from an empty account to an event in S3.
+
+AWS is a ministack with nothing in it, wrangler is itself, and the worker is the built one in
+workerd, started with the secrets that wrangler stored. Only Cloudflare's API is a stand-in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudflare_peer import CloudflarePeer
+from deploy import DeployError, address
+from local import REGION, TEMPLATE, client
+from local_template import for_ministack
+from marked_event import MarkedEvent, MarkedEventError, Place
+from ministack_process import HOST, MinistackProcess
+from wrangler import WorkerSettings
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = ROOT / "node_modules" / ".bin"
+DEPLOY = ROOT / "scripts" / "aws" / "deploy.py"
+sys.path.append(str(ROOT / "tests" / "worker"))
+
+from worker import Worker  # noqa: E402
+
+SECONDS = 180
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "HEADWATER_SECRET")
+QUICK = ["BufferSizeMiB=1", "BufferIntervalSeconds=0", "FailedBufferIntervalSeconds=0"]
+
+
+class Clouds:
+    """An empty AWS account, an empty Cloudflare account, and the worker's place in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.home = directory / "home"
+        self.home.mkdir()
+        self._directory = directory
+        self.aws = MinistackProcess(directory / "aws", REGION, 0)
+        self.root = {
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": f"http://{HOST}:{self.aws.port}",
+        }
+        self.cloudflare = CloudflarePeer(self._run_worker)
+        self.worker = Worker({})
+        with socket.create_server((HOST, 0)) as free:
+            self.worker.port = free.getsockname()[1]
+        self._runs = False
+
+    def __enter__(self) -> Clouds:
+        self.aws.wait_until_it_answers()
+        self.cloudflare.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cloudflare.__exit__()
+        if self._runs:
+            self.worker.__exit__(None, None, None)
+        self.aws.end()
+
+    def _run_worker(self, secrets: dict[str, str]) -> None:
+        """What Cloudflare does with new secrets: the worker starts anew with them."""
+        endpoint = {"AWS_ENDPOINT_URL": self.root["AWS_ENDPOINT_URL"]}
+        self.worker.env = {"AWS_REGION": REGION, **secrets, **endpoint}
+        if self._runs:
+            self.worker.kill()
+            self.worker.restart()
+        else:
+            self.worker.__enter__()
+            self._runs = True
+
+    def deploy(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command, with small buffers and the worker where it runs."""
+        template = self._directory / "template.json"
+        template.write_text(for_ministack(TEMPLATE))
+        configuration = tomllib.loads((ROOT / "wrangler.toml").read_text())
+        del configuration["build"]  # what is built is tested
+        configuration["main"] = str(ROOT / "build" / "index.js")
+        configuration["assets"]["directory"] = str(ROOT / "www")
+        file = self._directory / "wrangler.json"
+        file.write_text(json.dumps(configuration))
+        quick = [word for each in QUICK for word in ("--parameter", each)]
+        url = f"http://{HOST}:{self.worker.port}"
+        result = subprocess.run(
+            [
+                sys.executable,
+                DEPLOY,
+                "--template",
+                template,
+                "--poll",
+                "0.1",
+                "--url",
+                url,
+            ]
+            + [*quick, *arguments],
+            env={
+                "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+                "HOME": str(self.home),
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "HEADWATER_WRANGLER": f"wrangler --config {file}",
+                "CI": "1",
+                **self.root,
+                **self.cloudflare.environment(),
+            },
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        for name in SECRETS:
+            secret = self.cloudflare.secrets.get(name)
+            assert not secret or secret not in result.stdout + result.stderr
+        return result
+
+    def client(self, service: str) -> Any:
+        """A client that may do anything in AWS."""
+        return client(service, self.root)
+
+    def keys(self) -> list[str]:
+        """The keys of all of the account's users."""
+        iam = self.client("iam")
+        return [
+            key["AccessKeyId"]
+            for user in iam.list_users()["Users"]
+            for key in iam.list_access_keys(UserName=user["UserName"])[
+                "AccessKeyMetadata"
+            ]
+        ]
+
+    def stacks(self) -> list[str]:
+        """The account's stacks, by name."""
+        stacks = self.client("cloudformation").describe_stacks()["Stacks"]
+        return [each["StackName"] for each in stacks]
+
+
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clouds]:
+    """Two empty accounts, which the tests of this file fill in their order."""
+    with Clouds(tmp_path_factory.mktemp("clouds")) as empty:
+        yield empty
+
+
+def line(output: str, start: str, middle: str = "") -> str:
+    """The rest of the one line that starts so, and has this in it."""
+    lines = [
+        each
+        for each in output.splitlines()
+        if each.startswith(start) and middle in each
+    ]
+    (only,) = lines
+    return only.removeprefix(start)
+
+
+def in_s3(clouds: Clouds, output: str) -> dict[str, Any]:
+    """The record of the marked event, from where the command says that it lies."""
+    told = [each for each in output.splitlines() if " lies in s3://" in each]
+    bucket, _, key = told[0].split("s3://")[1].partition("/")
+    assert key.startswith("stream=mid/day=")
+    body = clouds.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return json.loads(body)
+
+
+def test_a_dry_run_shows_all_of_it_and_changes_nothing(clouds: Clouds) -> None:
+    result = clouds.deploy("--dry-run")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "  Add    AWS::KinesisFirehose::DeliveryStream streamlow\n" in result.stdout
+    assert "  --dry-run: exiting now." in result.stdout
+    assert line(result.stdout, "deploy: secrets to be made and stored: ") == (
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_SECRET"
+    )
+    assert result.stdout.endswith("this was a dry run: nothing is changed\n")
+    assert clouds.stacks() == clouds.keys() == []
+    assert all(call.startswith("GET ") for call in clouds.cloudflare.calls)
+
+
+def test_what_can_not_be_stored_is_not_kept(clouds: Clouds) -> None:
+    clouds.cloudflare.refuses = "secrets-bulk"
+    result = clouds.deploy()
+    clouds.cloudflare.refuses = None
+    assert result.returncode == 1
+    assert result.stderr.startswith("deploy: wrangler secret bulk failed: ")
+    assert "Somebody is at work here." in result.stderr
+    assert clouds.keys() == []
+
+
+def test_one_command_brings_an_event_to_s3(clouds: Clouds) -> None:
+    before = clouds.cloudflare.deployments
+    result = clouds.deploy()
+    assert (result.returncode, result.stderr) == (0, "")
+    record = in_s3(clouds, result.stdout)
+    assert record["name"] == "headwater_deployed"
+    assert f"event {record['event_id']}: accepted" in result.stdout
+    secrets = clouds.cloudflare.secrets
+    assert list(secrets) == [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "HEADWATER_SECRET",
+    ]
+    assert clouds.keys() == [secrets["AWS_ACCESS_KEY_ID"]]
+    assert "  Uploaded headwater (" in result.stdout
+    assert clouds.cloudflare.deployments == before + 1
+    assert len(bytes.fromhex(secrets["HEADWATER_SECRET"])) == 32
+
+
+def test_a_secret_is_left_in_no_log(clouds: Clouds) -> None:
+    logs = [file.read_text() for file in clouds.home.rglob("*.log")]
+    assert len(logs) >= 3
+    for name in SECRETS:
+        secret = clouds.cloudflare.secrets[name]
+        assert not any(secret in log for log in logs)
+
+
+def test_a_second_run_makes_no_second_key(clouds: Clouds) -> None:
+    before = dict(clouds.cloudflare.secrets)
+    result = clouds.deploy()
+    assert result.returncode == 0
+    assert "deploy: the stack is up to date, 0 changes\n" in result.stdout
+    assert "deploy: secrets stored: none was missing\n" in result.stdout
+    assert in_s3(clouds, result.stdout)
+    assert clouds.cloudflare.secrets == before
+    assert clouds.keys() == [before["AWS_ACCESS_KEY_ID"]]
+
+
+def test_a_lost_secret_is_made_again_alone(clouds: Clouds) -> None:
+    before = dict(clouds.cloudflare.secrets)
+    del clouds.cloudflare.secrets["HEADWATER_SECRET"]
+    assert clouds.deploy().returncode == 0
+    after = dict(clouds.cloudflare.secrets)
+    assert after.pop("HEADWATER_SECRET") != before.pop("HEADWATER_SECRET")
+    assert after == before
+
+
+def test_a_key_is_rotated_when_asked(clouds: Clouds) -> None:
+    before = dict(clouds.cloudflare.secrets)
+    result = clouds.deploy("--rotate")
+    assert result.returncode == 0, result.stderr
+    old = before.pop("AWS_ACCESS_KEY_ID")
+    new = clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"]
+    assert clouds.keys() == [new] != [old]
+    assert f"deploy: the key {old} is deleted\n" in result.stdout
+    assert in_s3(clouds, result.stdout)
+    assert clouds.cloudflare.secrets["HEADWATER_SECRET"] == before["HEADWATER_SECRET"]
+
+
+def test_parameters_keep_their_value_until_they_are_given_another(
+    clouds: Clouds,
+) -> None:
+    other = ("--parameter", "StaleSeconds=900")
+    planned = clouds.deploy("--dry-run", *other)
+    assert "  Modify AWS::CloudWatch::Alarm stalelow\n" in planned.stdout
+    assert "DeliveryStream" not in planned.stdout
+    assert clouds.deploy(*other).returncode == 0
+    assert "eu-west-1: 0 changes\n" in clouds.deploy("--dry-run").stdout
+
+
+def test_a_key_that_is_switched_off_is_replaced(clouds: Clouds) -> None:
+    for key in clouds.keys():
+        user = clouds.client("iam").list_users()["Users"][0]["UserName"]
+        clouds.client("iam").update_access_key(
+            UserName=user, AccessKeyId=key, Status="Inactive"
+        )
+    result = clouds.deploy()
+    assert result.returncode == 0, result.stderr
+    assert "is minted for" in result.stdout
+    assert clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"] in clouds.keys()
+
+
+def test_a_third_key_takes_a_word_of_the_operator(clouds: Clouds) -> None:
+    assert len(clouds.keys()) == 2
+    del clouds.cloudflare.secrets["AWS_SECRET_ACCESS_KEY"]
+    result = clouds.deploy()
+    assert result.returncode == 1
+    assert "has two keys already, and none of them is stored" in result.stderr
+    result = clouds.deploy("--rotate")
+    assert result.returncode == 0, result.stderr
+    assert clouds.keys() == [clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"]]
+
+
+def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
+    result = clouds.deploy(
+        *("--stack", "other"),
+        *("--parameter", "StreamPrefix=other", "--parameter", "Database=other"),
+    )
+    assert result.returncode == 1
+    assert "wrangler.toml sends events to events-failed, events-high" in result.stderr
+    assert "which is not of the stack other" in result.stderr
+
+
+def test_a_stack_that_fails_tells_the_reason_and_can_be_made_again(
+    clouds: Clouds,
+) -> None:
+    taken = ("--stack", "taken", "--parameter", "Database=taken")
+    result = clouds.deploy(*taken, "--parameter", "StreamPrefix=events")
+    assert result.returncode == 1
+    assert "the stack taken is ROLLBACK_COMPLETE: " in result.stderr
+    assert "Delivery stream events-" in result.stderr
+    again = clouds.deploy(*taken, "--parameter", "StreamPrefix=another")
+    assert "which is not of the stack taken" in again.stderr
+
+
+def test_parquet_and_partitions_are_read_as_well(clouds: Clouds) -> None:
+    large = ["BufferSizeMiB=64", "BufferIntervalSeconds=60", "Format=parquet"]
+    words = [*large, "PartitionByTenant=true"]
+    result = clouds.deploy(*(word for each in words for word in ("--parameter", each)))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "/by_tenant=default/stream=mid/day=" in result.stdout
+    assert ".parquet\n" in result.stdout
+    back = ("--parameter", "Format=gzip", "--parameter", "PartitionByTenant=false")
+    assert clouds.deploy(*back).returncode == 0
+
+
+def test_a_worker_that_takes_no_event_is_told_in_its_own_words(clouds: Clouds) -> None:
+    iam = clouds.client("iam")
+    user = iam.list_users()["Users"][0]["UserName"]
+    (policy,) = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
+    arn = policy["PolicyArn"]
+    iam.detach_user_policy(UserName=user, PolicyArn=arn)
+    result = clouds.deploy("--wait", "1")
+    iam.attach_user_policy(UserName=user, PolicyArn=arn)
+    assert result.returncode == 1
+    assert "did not take an event within 1 s: it answered 503" in result.stderr
+    assert "/readyz answers 503" in result.stderr
+    assert "AccessDenied" in result.stderr
+
+
+def test_an_address_of_something_else_is_told(clouds: Clouds) -> None:
+    elsewhere = MarkedEvent(clouds.root["AWS_ENDPOINT_URL"], WorkerSettings(None))
+    with pytest.raises(MarkedEventError, match="did not take an event within 0 s"):
+        elsewhere.send(0)
+
+
+def test_an_event_that_does_not_arrive_is_told_with_what_is_known(
+    clouds: Clouds,
+) -> None:
+    url = f"http://{HOST}:{clouds.worker.port}"
+    event = MarkedEvent(url, WorkerSettings(None))
+    s3 = clouds.client("s3")
+    bucket = s3.list_buckets()["Buckets"][0]["Name"]
+    nowhere = Place(
+        bucket, "nowhere/day=!{timestamp:yyyy-MM-dd}/hr=!{timestamp:HH}/", 0
+    )
+    with pytest.raises(
+        MarkedEventError, match=f"event {event.id} was taken and is not in S3"
+    ):
+        event.find(s3, [nowhere], 0.5)
+
+
+def test_a_refused_event_is_looked_for_among_the_failed(clouds: Clouds) -> None:
+    clouds.worker.kill()
+    clouds.worker.settings = {"unknown_events": "fail"}
+    clouds.worker.restart()
+    result = clouds.deploy()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ": failed; Firehose" in result.stdout
+    assert "failedbucket" in line(result.stdout, "deploy: event ", "lies in")
+
+
+def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
+    file = tmp_path / "wrangler.toml"
+    file.write_text("""
+        [env.shop.vars]
+        AWS_REGION = "eu-central-1"
+        [env.shop.vars.HEADWATER]
+        origins = ["*"]
+        failed = "firehose:f"
+        routes = [{ bot = true, to = "kinesis:k" }, { to = "firehose:e" }]
+        [env.shop.vars.HEADWATER.keys.pk_acme]
+        tenant = "acme"
+        origins = ["https://acme.example"]
+        routes = [{ to = "firehose:acme" }]
+        """)
+    settings = WorkerSettings("shop", file)
+    assert settings.region == "eu-central-1"
+    assert (settings.write_key, settings.tenant) == ("pk_acme", "acme")
+    assert settings.origin == "https://acme.example"
+    assert settings.streams == {"f", "e", "acme"}
+
+
+def test_an_address_is_one_that_can_be_called() -> None:
+    targets = ["events.example/t/*", "https://headwater.acme.workers.dev"]
+    assert address(targets) == targets[1]
+    with pytest.raises(DeployError, match="name it with --url"):
+        address(targets[:1])

@@ -1,0 +1,333 @@
+"""What reads the events: the tables, the saved queries, Parquet; and what watches the streams."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from local import LocalAws
+
+RESULTS = "athena-results"
+SINK = Path(__file__).parents[2] / "src" / "sink"
+WRITTEN = re.compile(r'line\.(?:text|json|time|date)\(\s*"(\w+)"')
+
+
+def columns(aws: LocalAws, table: str, database: str = "headwater") -> list[str]:
+    """The columns of a table, partitions left out."""
+    described = aws.client("glue").get_table(DatabaseName=database, Name=table)
+    return [each["Name"] for each in described["Table"]["StorageDescriptor"]["Columns"]]
+
+
+def written_by(source: str, *functions: str) -> set[str]:
+    """The columns that functions of a module of src/sink write."""
+    text = (SINK / source).read_text()
+    bodies = re.findall(
+        rf"fn (?:{'|'.join(functions)})\(.*?\n(?: {{4}})?}}\n", text, re.S
+    )
+    assert len(bodies) == len(functions), functions
+    return set(WRITTEN.findall("".join(bodies)))
+
+
+def test_the_tables_have_the_columns_that_the_worker_writes(aws: LocalAws) -> None:
+    shared = written_by("columns.rs", "received")
+    events = written_by("columns.rs", "of_event")
+    events |= written_by("record.rs", "in_session", "past_its_shard")
+    failed = written_by("record.rs", "failed_columns", "failure")
+    for table, written in (("events", events), ("failed_events", failed)):
+        told = columns(aws, table)
+        assert set(told) == written | shared
+        assert len(told) == len(set(told))
+
+
+def put(aws: LocalAws, stream: str, *records: dict[str, Any]) -> None:
+    """Put records as they are, each as a record of its own."""
+    answer = aws.client("firehose").put_record_batch(
+        DeliveryStreamName=stream,
+        Records=[{"Data": json.dumps(record).encode() + b"\n"} for record in records],
+    )
+    assert answer["FailedPutCount"] == 0
+
+
+def ask(
+    aws: LocalAws, query: str, database: str = "headwater"
+) -> list[list[str | None]]:
+    """The rows that Athena answers, as texts."""
+    athena = aws.client("athena")
+    execution = athena.start_query_execution(
+        QueryString=query,
+        QueryExecutionContext={"Database": database},
+        WorkGroup=database,
+        ResultConfiguration={"OutputLocation": f"s3://{RESULTS}/"},
+    )["QueryExecutionId"]
+    deadline = time.monotonic() + 30
+    while True:
+        status = athena.get_query_execution(QueryExecutionId=execution)[
+            "QueryExecution"
+        ]["Status"]
+        if status["State"] not in ("QUEUED", "RUNNING"):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert status["State"] == "SUCCEEDED", status
+    rows = athena.get_query_results(QueryExecutionId=execution)["ResultSet"]["Rows"]
+    return [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows[1:]]
+
+
+def saved_query(aws: LocalAws, name: str, workgroup: str = "headwater") -> str:
+    """The text of a saved query."""
+    athena = aws.client("athena")
+    ids = athena.list_named_queries(WorkGroup=workgroup)["NamedQueryIds"]
+    queries = athena.batch_get_named_query(NamedQueryIds=ids)["NamedQueries"]
+    (text,) = [each["QueryString"] for each in queries if each["Name"] == name]
+    return text
+
+
+def event(session: int, name: str, minute: int, **more: Any) -> dict[str, Any]:
+    """An event of a session, which began at its minute 0."""
+    return {
+        "event_id": f"{session}-{name}-{minute}",
+        "tenant": "default",
+        "name": name,
+        "device_id": f"device-{session}",
+        "session_id": f"session-{session}",
+        "session_started_at": f"2026-11-2{session // 3}T08:00:00.000Z",
+        "occurred_at": f"2026-11-2{session // 3}T08:{minute:02}:00.000Z",
+        "bot": None,
+        **more,
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def place_of_results(aws: LocalAws) -> None:
+    """ministack wants one; AWS keeps the results of the workgroup by itself."""
+    aws.client("s3").create_bucket(
+        Bucket=RESULTS, CreateBucketConfiguration={"LocationConstraint": aws.region}
+    )
+
+
+@pytest.fixture(scope="module")
+def shop(aws: LocalAws) -> LocalAws:
+    """Four sessions of a shop, of which one is a program's, and some failed events."""
+    aws.clear()
+    bot = {"bot": True}
+    repeated = event(1, "order_placed", 9)
+    put(
+        aws,
+        "events-high",
+        *[
+            event(1, "product_viewed", 1),
+            event(1, "cart_changed", 5),
+            repeated,
+            repeated,
+        ],
+        *[event(2, "product_viewed", 1), event(2, "cart_changed", 2)],
+        *[event(3, "cart_changed", 1), event(3, "product_viewed", 2)],
+        *[event(4, "product_viewed", 1, **bot), event(4, "order_placed", 2, **bot)],
+    )
+    put(aws, "events-low", event(3, "page_view", 4))
+    unknown = {"stage": "validate", "code": "unknown_field", "name": "click"}
+    json_ = {"stage": "protocol", "code": "bad_json", "name": None}
+    put(
+        aws,
+        "events-failed",
+        *[
+            {"event_id": str(number), "pointer": pointer, "message": "no", **reason}
+            | {"received_at": f"2026-11-21T08:00:0{number}.000Z"}
+            for number, pointer, reason in [
+                (1, "/a", unknown),
+                (2, "/a", unknown),
+                (2, "/a", unknown),
+                (3, "", json_),
+            ]
+        ],
+    )
+    return aws
+
+
+def test_sessions_per_day_leaves_out_programs_and_repeats(shop: LocalAws) -> None:
+    assert ask(shop, saved_query(shop, "Sessions per day")) == [
+        ["2026-11-20", "2", "2", "5"],
+        ["2026-11-21", "1", "1", "3"],
+    ]
+
+
+def test_the_funnel_keeps_the_order_of_its_steps(shop: LocalAws) -> None:
+    assert ask(shop, saved_query(shop, "Funnel")) == [
+        ["1", "product_viewed", "3"],
+        ["2", "cart_changed", "2"],
+        ["3", "order_placed", "1"],
+    ]
+
+
+def test_failed_events_are_counted_by_reason(shop: LocalAws) -> None:
+    rows = ask(shop, saved_query(shop, "Failed events by reason"))
+    assert [row[:6] for row in rows] == [
+        ["validate", "unknown_field", "click", "/a", "2", "no"],
+        ["protocol", "bad_json", None, "", "1", "no"],
+    ]
+
+
+def test_queries_of_partitioned_tables_name_their_partitions(aws: LocalAws) -> None:
+    """Athena refuses a query that names no value of an injected partition."""
+    parameters = {"PartitionByTenant": "true", "PartitionByKey": "tag"}
+    aws.create_stack(
+        "queries", {"StreamPrefix": "queries", "Database": "queries"} | parameters
+    )
+    for name in ("Sessions per day", "Funnel"):
+        query = saved_query(aws, name, "queries")
+        assert "AND by_tenant IN ('default')" in query
+        assert "AND by_key IN ('none')" in query
+        ask(aws, query, "queries")
+
+
+@pytest.mark.parametrize(
+    ("partitions", "folders"),
+    [
+        ({}, ""),
+        ({"PartitionByTenant": "true"}, "by_tenant=${by_tenant}/"),
+        ({"PartitionByKey": "tag"}, "by_key=${by_key}/"),
+    ],
+)
+def test_projected_partitions_lie_where_the_streams_write(
+    aws: LocalAws, partitions: dict[str, str], folders: str
+) -> None:
+    name = f"projected_{len(folders)}"
+    outputs = aws.create_stack(
+        name.replace("_", "-"), {"StreamPrefix": name, "Database": name} | partitions
+    )
+    table = aws.client("glue").get_table(DatabaseName=name, Name="events")["Table"]
+    template = table["Parameters"]["storage.location.template"]
+    keys = [each["Name"] for each in table["PartitionKeys"]]
+    assert template == (
+        f"s3://{outputs['DataBucketName']}/{folders}"
+        "stream=${stream}/day=${day}/hr=${hr}/"
+    )
+    assert re.findall(r"\$\{(\w+)\}", template) == keys
+    assert all(f"projection.{key}.type" in table["Parameters"] for key in keys)
+    assert not set(keys) & set(columns(aws, "events", name))
+    stream = aws.client("firehose").describe_delivery_stream(
+        DeliveryStreamName=f"{name}-low"
+    )["DeliveryStreamDescription"]["Destinations"][0]
+    prefix = stream["ExtendedS3DestinationDescription"]["Prefix"]
+    assert re.findall(r"(\w+)=", prefix) == keys
+
+
+def test_parquet_has_the_columns_of_the_table(aws: LocalAws, tmp_path: Path) -> None:
+    outputs = aws.create_stack(
+        "parquet",
+        {"StreamPrefix": "parquet", "Database": "parquet", "Format": "parquet"},
+    )
+    put(
+        aws, "parquet-low", event(1, "click", 3, seq=7, sample_rate=0.5, unheard_of="x")
+    )
+    s3 = aws.client("s3")
+    bucket = outputs["DataBucketName"]
+    (stored,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert stored["Key"].startswith("stream=low/day=")
+    file = tmp_path / "low.parquet"
+    file.write_bytes(s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read())
+    relation = duckdb.read_parquet(str(file))
+    assert relation.columns == columns(aws, "events", "parquet")
+    assert relation.select("name, seq, sample_rate, bot").fetchall() == [
+        ("click", 7, 0.5, None)
+    ]
+    assert ask(aws, "SELECT name, seq FROM events", "parquet") == [["click", "7"]]
+
+
+def test_firehose_may_read_its_table_only_where_it_converts(aws: LocalAws) -> None:
+    iam = aws.client("iam")
+    for name, format_, allowed in (
+        ("reads", "parquet", True),
+        ("never", "gzip", False),
+    ):
+        aws.create_stack(
+            name, {"StreamPrefix": name, "Database": name, "Format": format_}
+        )
+        stream = aws.client("firehose").describe_delivery_stream(
+            DeliveryStreamName=f"{name}-low"
+        )["DeliveryStreamDescription"]["Destinations"][0]
+        role = stream["ExtendedS3DestinationDescription"]["RoleARN"].split("/")[-1]
+        (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        document = iam.get_role_policy(RoleName=role, PolicyName=policy)[
+            "PolicyDocument"
+        ]
+        actions = [
+            action for each in document["Statement"] for action in each["Action"]
+        ]
+        assert ("glue:GetTableVersions" in actions) is allowed
+
+
+def alarms(
+    aws: LocalAws, name: str, **parameters: str
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The alarms of a new stack, by stream and metric."""
+    aws.create_stack(name, {"StreamPrefix": name, "Database": name} | parameters)
+    described = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)
+    return {
+        (
+            each["Dimensions"][0]["Value"].removeprefix(f"{name}-"),
+            each["MetricName"],
+        ): each
+        for each in described["MetricAlarms"]
+    }
+
+
+def test_each_stream_is_watched(aws: LocalAws) -> None:
+    topic = "arn:aws:sns:eu-west-1:000000000000:night-shift"
+    limits = {"StaleSeconds": "900", "FailedRecordsTolerated": "7"}
+    told = alarms(aws, "watched", AlarmTopic=topic, **limits)
+    thresholds = {key: alarm["Threshold"] for key, alarm in told.items()}
+    streams = ["low", "mid", "high", "failed"]
+    assert thresholds == {
+        **{(stream, "DeliveryToS3.DataFreshness"): 900 for stream in streams},
+        **{(stream, "ThrottledRecords"): 0 for stream in streams},
+        ("failed", "IncomingRecords"): 7,
+    }
+    for alarm in told.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
+        assert alarm["Namespace"] == "AWS/Firehose"
+        assert alarm["TreatMissingData"] == "notBreaching"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "metric"),
+    [
+        ("Format", "parquet", "FailedConversion.Records"),
+        ("PartitionByTenant", "true", "PartitionCountExceeded"),
+        ("PartitionByKey", "tag", "PartitionCountExceeded"),
+    ],
+)
+def test_what_firehose_puts_aside_is_told_where_it_can_happen(
+    aws: LocalAws, parameter: str, value: str, metric: str
+) -> None:
+    detours = {"FailedConversion.Records", "PartitionCountExceeded"}
+    watched = alarms(aws, f"detour{parameter}".lower(), **{parameter: value})
+    told = [key for key in watched if key[1] in detours]
+    assert sorted(told) == [(level, metric) for level in ("high", "low", "mid")]
+
+
+def test_without_a_topic_nobody_is_told(aws: LocalAws) -> None:
+    assert all(alarm["AlarmActions"] == [] for alarm in alarms(aws, "silent").values())
+
+
+@pytest.mark.parametrize("bucket", ["DataBucketName", "FailedBucketName"])
+def test_the_local_buckets_keep_the_rules_that_were_left_out(
+    aws: LocalAws, bucket: str
+) -> None:
+    s3 = aws.client("s3")
+    name = aws.outputs[bucket]
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+    told = {rule["ID"]: rule for rule in rules}
+    forget = told["forget-what-was-deleted"]
+    assert forget["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert ("expire" in told) == (bucket == "FailedBucketName")
+    if "expire" in told:
+        assert told["expire"]["Expiration"] == {"Days": 90}
+    encryption = s3.get_bucket_encryption(Bucket=name)
+    (rule,) = encryption["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"

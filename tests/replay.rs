@@ -1,0 +1,147 @@
+//! A failed event that is sent again: what it keeps, and what the rules of today make of it.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::net::IpAddr;
+
+use chrono::DateTime;
+use headwater::config::{Config, Settings};
+use headwater::context::{Geo, RequestContext};
+use headwater::event::EventIds;
+use headwater::pipeline::{self, Plan};
+use headwater::protocol::body::Body;
+use headwater::replay::{Claim, Replay};
+use headwater::salt::Secret;
+use serde_json::{Value, json};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn config(unknown_events: &str, ip: &str) -> Config {
+    let headwater = json!({
+        "delivery": "direct", "origins": ["*"], "failed": "firehose:failed", "ip": ip,
+        "routes": [{"to": "firehose:events"}], "unknown_events": unknown_events,
+    });
+    Config::parse(Settings {
+        headwater: Some(headwater),
+        secret: Some(KEY.to_owned()),
+        replay_key: Some(KEY.to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        access_key_id: Some("AKIDEXAMPLE".to_owned()),
+        secret_access_key: Some("secret".to_owned()),
+        ..Settings::default()
+    })
+    .unwrap()
+}
+
+/// Of the visitor at first, and then of whoever replays, a day later and from elsewhere.
+fn context(at: i64, ip: [u8; 4], agent: &str, country: &str) -> RequestContext {
+    RequestContext {
+        received_at: DateTime::from_timestamp_millis(at).unwrap(),
+        ip: Some(IpAddr::from(ip)),
+        user_agent: Some(agent.to_owned()),
+        geo: Geo { country: Some(country.to_owned()), ..Geo::default() },
+        ..RequestContext::default()
+    }
+}
+
+fn visitor() -> RequestContext {
+    context(1_795_000_000_123, [203, 0, 113, 77], "Mozilla/5.0", "CH")
+}
+
+fn operator() -> RequestContext {
+    context(1_795_100_000_000, [192, 0, 2, 1], "replay", "US")
+}
+
+fn records(mut plan: Plan<'_>) -> Vec<Value> {
+    let records = plan.take_items().into_iter();
+    records.map(|item| serde_json::from_slice(item.record.bytes()).unwrap()).collect()
+}
+
+fn post(config: &Config, body: &[u8], content_type: Option<&str>) -> Vec<Value> {
+    let body = Body { content_type, content_encoding: None, bytes: body };
+    let mut ids = EventIds::new(visitor().received_at, [9; 10]);
+    records(pipeline::post(&body, &visitor(), config, &mut ids).unwrap())
+}
+
+/// Sends `failed` again, as scripts/replay does.
+fn replay(config: &Config, failed: &Value) -> Vec<Value> {
+    let mut told = json!({ "geo": { "country": failed["country"] } });
+    for column in
+        ["event_id", "original_form", "received_at", "sent_at", "device_id", "ip", "user_agent"]
+    {
+        if let Some(value) = failed.get(column) {
+            told[column] = value.clone();
+        }
+    }
+    let claim = Claim { told: told.to_string(), key: Some(KEY.to_owned()) };
+    let key = Secret::parse(KEY.to_owned());
+    let replay = Replay::parse(&claim, key.as_ref()).unwrap();
+    let bytes = failed["original"].as_str().unwrap().as_bytes();
+    let body = Body { content_type: None, content_encoding: None, bytes };
+    records(pipeline::replay(&body, replay, &operator(), config).unwrap())
+}
+
+#[test]
+fn it_is_the_event_that_it_would_have_been() {
+    let body = br#"{"sent_at":"2026-11-18T13:06:40Z","device_id":"d","events":[{"name":"quiz"},
+        {"name":"quiz","time":"2026-11-18T13:06:30Z","url":"https://shop.example/"}]}"#;
+    let failed = post(&config("fail", "full"), body, None);
+    let as_it_is = post(&config("accept", "full"), body, None);
+    assert_eq!(failed[0]["code"], "unknown_event");
+    for (failed, mut expected) in failed.into_iter().zip(as_it_is) {
+        let mended = replay(&config("accept", "full"), &failed);
+        // Each is sent alone, and its place among the others is not kept.
+        expected["event_index"] = json!(0);
+        expected["replayed_at"] = json!("2026-11-19T14:53:20.000Z");
+        assert_eq!(mended, [expected]);
+    }
+}
+
+#[test]
+fn what_fails_again_is_the_same_failed_event_each_time() {
+    let bodies: [(&[u8], Option<&str>); 4] = [
+        (br#"{"name":"Quiz"}"#, None),
+        (b"{\"name\":\n", Some("application/x-ndjson")),
+        (b"{\"name\":", None),
+        (br#"{"name":"quiz","id":"no id"}"#, None),
+    ];
+    let config = config("accept", "truncate");
+    for (body, content_type) in bodies {
+        let [mut first] = post(&config, body, content_type).try_into().unwrap();
+        let [again] = replay(&config, &first).try_into().unwrap();
+        first["replayed_at"] = json!("2026-11-19T14:53:20.000Z");
+        assert_eq!(again, first);
+    }
+}
+
+#[test]
+fn an_address_is_told_no_further_than_both_policies_say() {
+    let hash = |config: &Config| post(config, br#"{"name":"quiz"}"#, None)[0]["ip"].clone();
+    let hashed = hash(&config("accept", "hash"));
+    for (then, now, ip) in [
+        ("truncate", "full", json!("203.0.113.0")),
+        ("full", "truncate", json!("203.0.113.0")),
+        ("full", "drop", Value::Null),
+        ("full", "hash", hashed.clone()),
+        ("hash", "hash", hashed),
+        ("hash", "full", Value::Null),
+        ("drop", "full", Value::Null),
+    ] {
+        let failed = post(&config("fail", then), br#"{"name":"quiz"}"#, None);
+        assert_eq!(replay(&config("accept", now), &failed[0])[0]["ip"], ip, "{then}, {now}");
+    }
+}
+
+#[test]
+fn a_record_is_made_anew_of_the_beacon_that_it_was() {
+    let config = config("accept", "truncate");
+    let body = br#"{"name":"quiz","device_id":"d","time":1795000000000,"screen":"800x600",
+        "props":{"points":1.50},"metadata":{"tag":"a"},"url":"https://shop.example/?utm_source=x"}"#;
+    let [mut record] = post(&config, body, None).try_into().unwrap();
+    let mut lost = record.clone();
+    lost["original"] = json!(record.to_string());
+    lost["original_form"] = json!("record");
+    let again = replay(&config, &lost);
+    record["replayed_at"] = json!("2026-11-19T14:53:20.000Z");
+    assert_eq!(again, [record]);
+}
