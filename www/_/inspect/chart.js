@@ -3,11 +3,15 @@
 import { at, element } from "../../demo/dom.js";
 
 /** @typedef {import("./api.js").Second} Second */
+/** @typedef {{ stream: string, outcome: string, came: number, most: number }} Row */
 
 const SECONDS = 60;
 /** From the ground of a bar to its top. */
 const OUTCOMES = ["accepted", "failed", "duplicate", "dropped", "refused"];
 const SVG = "http://www.w3.org/2000/svg";
+
+/** @param {number[]} counts */
+const sum = (counts) => counts.reduce((total, count) => total + count, 0);
 
 /** @param {string} outcome @param {number} x @param {number} y @param {number} height */
 function bar(outcome, x, y, height) {
@@ -22,7 +26,7 @@ export function showMinute(now, seconds) {
   const end = Math.floor(Date.parse(now) / 1000);
   /** @type {Map<number, Record<string, number>>} by the place from the left */
   const bars = new Map();
-  /** @type {Map<string, { stream: string, outcome: string, sum: number, most: number }>} */
+  /** @type {Map<string, Row>} */
   const rows = new Map();
   for (const { at: second, stream = "", outcome, count } of seconds) {
     const place = SECONDS - 1 - (end - Math.floor(Date.parse(second) / 1000));
@@ -30,19 +34,20 @@ export function showMinute(now, seconds) {
     const counts = bars.get(place) ?? {};
     bars.set(place, { ...counts, [outcome]: (counts[outcome] ?? 0) + count });
     const key = `${stream} ${outcome}`;
-    const { sum, most } = rows.get(key) ?? { sum: 0, most: 0 };
-    rows.set(key, { stream, outcome, sum: sum + count, most: Math.max(most, count) });
+    const { came, most } = rows.get(key) ?? { came: 0, most: 0 };
+    rows.set(key, { stream, outcome, came: came + count, most: Math.max(most, count) });
   }
   draw(bars);
-  const inOrder = [...rows.values()].sort((a, b) => b.sum - a.sum);
-  at("streams").replaceChildren(...inOrder.map(row));
+  const inOrder = [...rows.values()].sort((a, b) => b.came - a.came);
+  at("stream-rows").replaceChildren(...inOrder.map(row));
+  at("streams").hidden = !inOrder.length;
   at("streams-empty").hidden = inOrder.length > 0;
 }
 
 /** @param {Map<number, Record<string, number>>} bars */
 function draw(bars) {
-  const total = (/** @type {Record<string, number>} */ counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const most = Math.max(0, ...Array.from(bars.values(), total));
+  const all = [...bars.values()];
+  const most = Math.max(0, ...all.map((counts) => sum(Object.values(counts))));
   const rects = [...bars].flatMap(([place, counts]) => {
     let top = 100;
     return OUTCOMES.filter((outcome) => counts[outcome]).map((outcome) => {
@@ -53,20 +58,18 @@ function draw(bars) {
   });
   at("chart").replaceChildren(...rects);
   at("peak").textContent = most ? String(most) : "";
-  const sums = OUTCOMES.map((outcome) => [outcome, Array.from(bars.values()).reduce((sum, counts) => sum + (counts[outcome] ?? 0), 0)]);
-  const said = sums.filter(([, sum]) => sum).map(([outcome, sum]) => `${sum} ${outcome}`);
-  const alternative = said.length ? `In the last minute: ${said.join(", ")}; at most ${most} in a second.` : "Nothing came in the last minute.";
-  at("chart").setAttribute("aria-label", alternative);
+  const sums = OUTCOMES.map((outcome) => `${sum(all.map((counts) => counts[outcome] ?? 0))} ${outcome}`);
+  at("chart").setAttribute("aria-label", `In the last minute: ${sums.join(", ")}; at most ${most} in a second.`);
 }
 
-/** @param {{ stream: string, outcome: string, sum: number, most: number }} row */
-function row({ stream, outcome, sum, most }) {
+/** @param {Row} row */
+function row({ stream, outcome, came, most }) {
   return element(
     "tr",
     {},
-    element("th", { scope: "row", class: stream ? "mono" : "muted" }, stream || "none"),
+    element("th", { scope: "row", class: stream ? "mono" : "muted" }, stream || "no stream"),
     element("td", { class: "fate", "data-fate": outcome }, outcome),
-    element("td", {}, String(sum)),
+    element("td", {}, String(came)),
     element("td", {}, String(most)),
   );
 }

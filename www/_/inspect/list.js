@@ -71,6 +71,7 @@ export const isEmpty = () => !list.childElementCount && !waiting.length;
 
 more.addEventListener("click", () => {
   showWaiting();
+  // The heading sticks to the top, so that it is always in view; its section need not be.
   at("events").focus({ preventScroll: true });
-  at("events").scrollIntoView({ block: "start" });
+  at("events").closest("section")?.scrollIntoView();
 });

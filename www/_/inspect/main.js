@@ -12,7 +12,7 @@ const ASK_MS = 1_000;
 const MOST_BACKOFF_MS = 30_000;
 
 const input = /** @type {HTMLInputElement} */ (at("token"));
-/** The last story that the page has seen. */
+/** The last story that the page has seen; 0 begins anew, and what is shown stays until the answer. */
 let seen = 0;
 let paused = false;
 /** Questions that were not answered, in a row. */
@@ -38,16 +38,11 @@ function unlocked(open) {
 /** @param {string} state @param {string} word */
 function askForToken(state, word) {
   unlocked(false);
-  forget();
+  seen = 0;
   say(state, word);
   input.setAttribute("aria-invalid", String(state === "refused"));
   input.value = "";
   input.focus();
-}
-
-function forget() {
-  seen = 0;
-  empty();
 }
 
 /** @param {import("./api.js").Live} answer */
@@ -57,6 +52,7 @@ function show({ now, last, counts, seconds, stories }) {
     if (shown) shown.textContent = String(count);
   }
   showMinute(now, seconds);
+  if (!seen) empty();
   seen = last;
   add(stories);
   at("none").hidden = !isEmpty() || !filters().size;
@@ -74,7 +70,7 @@ async function ask() {
     if (own !== question) return;
     // The worker was cleared, or is a new one: what it has now is all there is.
     if (answer.last < seen) {
-      forget();
+      seen = 0;
       answer = await live(token(), 0, filters());
       if (own !== question) return;
     }
@@ -98,7 +94,7 @@ async function ask() {
 
 /** Begins anew, with what the worker has now. */
 function anew() {
-  forget();
+  seen = 0;
   ask();
 }
 

@@ -107,17 +107,17 @@ function recordParts(story) {
   ];
 }
 
-/** @param {string} title @param {unknown} value */
-function copier(title, value) {
-  const button = element("button", { class: "quiet", type: "button" }, title);
+/** @param {Story} story */
+function copyButton(story) {
+  const button = element("button", { class: "quiet", type: "button" }, "Copy");
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(JSON.stringify(value, null, 2));
+      await navigator.clipboard.writeText(JSON.stringify(story, null, 2));
       button.textContent = "Copied";
     } catch {
       button.textContent = "The browser does not let it";
     }
-    setTimeout(() => (button.textContent = title), COPIED_MS);
+    setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
   });
   return button;
 }
@@ -144,14 +144,10 @@ export function storyBody(story) {
   const times = Object.entries(timing).map(([stage, ms]) => /** @type {Line} */ ([stage.replace(/_ms$/, ""), `${ms} ms`]));
   if (times.length) others.push(part("Time", times));
 
-  const buttons = element("div", { class: "buttons" }, copier("Copy the story", story));
   const body = element("div", { class: "body" });
   if (why.textContent) body.append(why);
   body.append(element("div", { class: "columns" }, element("div", {}, ...came, first), element("div", {}, ...others)));
-  if (record) {
-    buttons.prepend(copier("Copy the record", record));
-    body.append(part("The record", [], box("The record", [JSON.stringify(record, null, 2)])));
-  }
-  body.append(buttons);
+  if (record) body.append(element("details", {}, element("summary", {}, "The record"), box("The record", [JSON.stringify(record, null, 2)])));
+  body.append(copyButton(story));
   return body;
 }
