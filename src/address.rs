@@ -1,5 +1,6 @@
 //! What an address is for.
 
+use crate::inspect;
 use crate::snippet::{Asked, Place};
 
 /// Where beacons go.
@@ -18,6 +19,8 @@ pub enum Address<'a> {
     Ready,
     /// Has a script of the snippet.
     Script(Asked<'a>),
+    /// The inspector's, where there is one.
+    Inspector(inspect::Asked<'a>),
 }
 
 impl<'a> Address<'a> {
@@ -28,6 +31,9 @@ impl<'a> Address<'a> {
             "/v1/pixel.gif" => Some(Self::Pixel),
             "/healthz" => Some(Self::Health),
             "/readyz" => Some(Self::Ready),
+            path if path.starts_with(inspect::ROOT) => {
+                inspect::Asked::of(path).map(Self::Inspector)
+            }
             _ => Place::DEFAULT.asked(path).map(Self::Script),
         }
     }

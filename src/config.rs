@@ -26,6 +26,7 @@ use crate::salt::Secret;
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
 use crate::sink::pack::Packing;
+use crate::tally::LogShares;
 use crate::tenant::Tenants;
 use crate::validate::UnknownEvents;
 pub use addresses::Addresses;
@@ -51,10 +52,14 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// Who bears it may send failed events again.
     pub replay_key: Option<Secret>,
+    /// Who bears it may use the inspector; without it there is none.
+    pub inspect_token: Option<Secret>,
     /// Where events are sessionized, deduplicated and batched.
     pub mode: Mode,
     /// How a delivery waits.
     pub policy: Policy,
+    /// Which requests are logged.
+    pub log: LogShares,
     /// Where failed events go.
     pub failed: Stream,
     /// Where the snippet and the beacons are.
@@ -78,6 +83,8 @@ pub struct Settings {
     pub secret: Option<String>,
     /// `HEADWATER_REPLAY_KEY`.
     pub replay_key: Option<String>,
+    /// `HEADWATER_INSPECT_TOKEN`.
+    pub inspect_token: Option<String>,
     /// `AWS_SESSION_TOKEN`.
     pub session_token: Option<String>,
     /// `AWS_ENDPOINT_URL`.
@@ -88,6 +95,8 @@ pub struct Settings {
     pub endpoint_url_kinesis: Option<String>,
     /// Whether `SHARD` is bound.
     pub shard: Binding,
+    /// Whether `INSPECTOR` is bound.
+    pub inspector: Binding,
 }
 
 /// Whether something is bound to the worker.
@@ -122,6 +131,7 @@ impl Config {
         let mut errors = Vec::new();
         let aws = Aws::parse(&settings, &mut errors);
         let replay_key = secret("HEADWATER_REPLAY_KEY", settings.replay_key, &mut errors);
+        let inspect_token = secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, &mut errors);
         let secret = secret("HEADWATER_SECRET", settings.secret, &mut errors);
         let rules = Rules::parse(settings.headwater, &secret, &mut errors);
         if let (Some(Rules { mode: Mode::Sharded(_), .. }), Binding::Absent) =
@@ -129,6 +139,10 @@ impl Config {
         {
             let problem = "is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"";
             errors.push(ConfigError::new("SHARD", problem));
+        }
+        if let (Some(_), Binding::Absent) = (&inspect_token, settings.inspector) {
+            let problem = "is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away";
+            errors.push(ConfigError::new("INSPECTOR", problem));
         }
         match (aws, rules) {
             (Some(aws), Some(rules)) if errors.is_empty() => Ok(Self {
@@ -140,7 +154,9 @@ impl Config {
                 mode: rules.mode,
                 secret,
                 replay_key,
+                inspect_token,
                 policy: rules.policy,
+                log: rules.log,
                 failed: rules.failed,
                 addresses: rules.addresses,
                 aws,
@@ -282,6 +298,27 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_inspector_needs_a_long_token_and_its_object() {
+        let with = |token: &str, inspector| Settings {
+            inspect_token: Some(token.to_owned()),
+            inspector,
+            ..settings()
+        };
+        let told = mistakes(with("short", Binding::Present));
+        assert_eq!(told, ["HEADWATER_INSPECT_TOKEN must have at least 32 characters"]);
+        let long = "t".repeat(32);
+        let told = mistakes(with(&long, Binding::Absent));
+        assert_eq!(
+            told,
+            [
+                "INSPECTOR is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away"
+            ]
+        );
+        assert!(Config::parse(with(&long, Binding::Present)).unwrap().inspect_token.is_some());
+        assert!(Config::parse(settings()).unwrap().inspect_token.is_none());
+    }
+
+    #[test]
     fn a_stream_is_not_packed_where_one_route_forbids_it() {
         let mut table = headwater();
         table["routes"] = json!([
@@ -353,7 +390,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, snippet, endpoint";
+        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, log, snippet, endpoint";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
         let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";

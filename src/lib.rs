@@ -9,7 +9,8 @@
 //! its [`schema`], and makes it an [`event`] or a [`failed`] event; [`enrich`] adds what the
 //! edge knows; [`scrub`], [`redact`] and [`salt`] take out what nobody should keep; [`route`]
 //! names its stream, and [`sink`] delivers it as a record. [`pipeline`] is that recipe;
-//! [`outcome`] is how it ends, for each beacon exactly once. Pages send theirs with the
+//! [`outcome`] is how it ends, for each beacon exactly once, [`tally`] counts that for operators
+//! and [`inspect`] shows it to developers. Pages send theirs with the
 //! [`snippet`], which the worker serves as well. What failed can be sent again as it came
 //! ([`replay`]).
 //!
@@ -48,6 +49,7 @@ pub mod edge;
 pub mod enrich;
 pub mod event;
 pub mod failed;
+pub mod inspect;
 pub mod outcome;
 pub mod pipeline;
 pub mod privacy;
@@ -62,6 +64,7 @@ pub mod session;
 pub mod shard;
 pub mod sink;
 pub mod snippet;
+pub mod tally;
 pub mod tenant;
 pub mod validate;
 mod verbatim;

@@ -4,13 +4,12 @@
 //! and from the outcomes of a request's beacons to its answer. A success is answered
 //! only for beacons whose records, failed ones included, are durable.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::config::ConfigError;
 use crate::event::EventId;
 use crate::failed::{Code, Violation};
+use crate::inspect::filter::FilterError;
 use crate::privacy;
 use crate::protocol::ProtocolError;
 use crate::replay::ReplayError;
@@ -42,39 +41,6 @@ pub enum DropReason {
     Bot,
     /// Its device is not in the share that its route takes.
     Sampled,
-}
-
-/// How many of a request's beacons were not sent on; nothing else tells of them.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Unsent<'a> {
-    tenant: &'a str,
-    /// Those that came before.
-    #[serde(skip_serializing_if = "is_zero")]
-    duplicate: usize,
-    /// Those that were dropped, by reason.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    dropped: BTreeMap<DropReason, usize>,
-}
-
-impl<'a> Unsent<'a> {
-    /// Counts those of a request of `tenant`; none when each was sent on.
-    pub fn of(tenant: &'a str, outcomes: &[(EventId, Outcome)]) -> Option<Self> {
-        let mut unsent = Self { tenant, duplicate: 0, dropped: BTreeMap::new() };
-        for (_, outcome) in outcomes {
-            let count = match outcome {
-                Outcome::Accepted | Outcome::Failed(_) => continue,
-                Outcome::Duplicate => &mut unsent.duplicate,
-                Outcome::Dropped(reason) => unsent.dropped.entry(*reason).or_default(),
-            };
-            *count = count.saturating_add(1);
-        }
-        (unsent.duplicate > 0 || !unsent.dropped.is_empty()).then_some(unsent)
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 impl From<privacy::Reason> for DropReason {
@@ -185,6 +151,15 @@ pub enum Refusal {
     /// The client's: it says to be a replay.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// The client's: it does not bear the inspector's token.
+    #[error("the inspector needs HEADWATER_INSPECT_TOKEN in Authorization")]
+    InspectToken,
+    /// The client's: a filter of the inspector.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// Ours: the inspector does not answer.
+    #[error("the inspector does not answer; ask again")]
+    InspectorAway,
     /// The client's: the body broke off.
     #[error("body could not be read to its end")]
     BodyCutShort,
@@ -213,10 +188,11 @@ impl Refusal {
         match self {
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
-            Self::UnknownKey(_) => 401,
+            Self::UnknownKey(_) | Self::InspectToken => 401,
             Self::OriginNotAllowed(_) | Self::Replay(ReplayError::NotAllowed) => 403,
             Self::Replay(ReplayError::Unreadable)
             | Self::BodyCutShort
+            | Self::Filter(_)
             | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
             Self::Protocol(
                 ProtocolError::UnsupportedMediaType(_) | ProtocolError::UnsupportedEncoding(_),
@@ -226,7 +202,7 @@ impl Refusal {
                 | ProtocolError::InflatedTooLarge { .. }
                 | ProtocolError::TooManyBeacons { .. },
             ) => 413,
-            Self::NotConfigured(_) | Self::NotDurable { .. } => 503,
+            Self::NotConfigured(_) | Self::NotDurable { .. } | Self::InspectorAway => 503,
         }
     }
 
@@ -240,6 +216,9 @@ impl Refusal {
             Self::Replay(ReplayError::NotAllowed) => "replay_not_allowed",
             Self::Replay(ReplayError::Unreadable) => "replay_unreadable",
             Self::BodyCutShort => "body_cut_short",
+            Self::InspectToken => "inspect_token",
+            Self::Filter(_) => "bad_filter",
+            Self::InspectorAway => "inspector_away",
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
             Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
             Self::Protocol(ProtocolError::UnsupportedEncoding(_)) => "unsupported_encoding",
@@ -258,12 +237,15 @@ impl Refusal {
         match self {
             Self::NotDurable { retry_after_s, .. } => Some(*retry_after_s),
             Self::NotConfigured(_) => Some(UNTIL_MENDED_S),
+            Self::InspectorAway => Some(1),
             Self::NotFound
             | Self::MethodNotAllowed(_)
             | Self::UnknownKey(_)
             | Self::OriginNotAllowed(_)
             | Self::Replay(_)
             | Self::Protocol(_)
+            | Self::InspectToken
+            | Self::Filter(_)
             | Self::BodyCutShort => None,
         }
     }

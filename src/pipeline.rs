@@ -16,6 +16,7 @@ use crate::enrich;
 use crate::event::{EventId, EventIds};
 use crate::failed::{Form, Original, shown};
 use crate::outcome::{DropReason, Refusal};
+use crate::privacy::Reason;
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, ProtocolError, native, pixel, record};
 use crate::replay::Replay;
@@ -53,8 +54,8 @@ fn accept<'a>(
         Ok(record) => {
             let sharding = intake.config.sharding();
             let observed = sharding.map(|it| Observed::of(&enriched, &it.opening_events));
-            let event_id = enriched.event.id;
-            Ok(Accepted { event_id, stream: &route.to, record, observed })
+            let (event_id, stripped) = (enriched.event.id, enriched.stripped);
+            Ok(Accepted { event_id, stream: &route.to, record, observed, stripped })
         }
         Err(error) => Err(Rejection::of_record(error, enriched).into()),
     }
@@ -67,6 +68,8 @@ struct Accepted<'a> {
     record: Record,
     /// What its shard needs to know of it, where there are shards.
     observed: Option<Observed>,
+    /// Why identifiers are left out, where they are.
+    stripped: Option<Reason>,
 }
 
 /// How a beacon ended that did not become a record.

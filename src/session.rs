@@ -154,6 +154,27 @@ pub struct Tag {
     pub opened_by: OpenedBy,
 }
 
+impl Tag {
+    /// Appends the bytes from which [`Tag::decode`] makes the same again.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let Self { id, index, started_at, opened_by } = self;
+        bytes.put(id.as_bytes());
+        bytes.put_u32(*index);
+        bytes.put_i64(*started_at);
+        bytes.put_u8(opened_by.to_byte());
+    }
+
+    /// Reads what [`Tag::encode`] wrote, and no byte after it.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Garbled> {
+        Ok(Self {
+            id: SessionId::from_bytes(reader.array()?),
+            index: reader.u32()?,
+            started_at: reader.i64()?,
+            opened_by: OpenedBy::of_byte(reader.u8()?).ok_or(reader.garbled())?,
+        })
+    }
+}
+
 /// The sessions of one device, as far as they are remembered; by default of one never seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sessions {
@@ -273,11 +294,8 @@ impl Sessions {
         bytes.put_u32(self.opened);
         let spans = self.current.iter().chain(&self.earlier);
         bytes.put_u8(u8::try_from(spans.clone().count()).unwrap_or(u8::MAX));
-        for Span { tag: Tag { id, index, started_at, opened_by }, opener, first, last } in spans {
-            bytes.put(id.as_bytes());
-            bytes.put_u32(*index);
-            bytes.put_i64(*started_at);
-            bytes.put_u8(opened_by.to_byte());
+        for Span { tag, opener, first, last } in spans {
+            tag.encode(bytes);
             bytes.put(opener);
             bytes.put_i64(*first);
             bytes.put_i64(*last);
@@ -322,14 +340,12 @@ impl Span {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Garbled> {
-        let id = SessionId::from_bytes(reader.array()?);
-        let (index, started_at) = (reader.u32()?, reader.i64()?);
-        let opened_by = OpenedBy::of_byte(reader.u8()?).ok_or(reader.garbled())?;
+        let tag = Tag::decode(reader)?;
         let (opener, first, last) = (reader.array()?, reader.i64()?, reader.i64()?);
         if first > last {
             return Err(reader.garbled());
         }
-        Ok(Self { tag: Tag { id, index, started_at, opened_by }, opener, first, last })
+        Ok(Self { tag, opener, first, last })
     }
 }
 

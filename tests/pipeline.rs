@@ -80,7 +80,8 @@ fn deliver(
                 .collect();
             let problem =
                 records.iter().any(|(_, fate)| *fate == Fate::Pending).then_some(Problem::TimedOut);
-            let report = Report { records, problem, retry_after_s: 7, left_alone_ms: 0 };
+            let report =
+                Report { records, problem, retries: 0, retry_after_s: 7, left_alone_ms: 0 };
             plan.settle(&consignment.stream, &consignment.owners, report)?;
         }
     }

@@ -230,6 +230,7 @@ fn deliver(plan: &mut Plan<'_>, streams: Streams) -> Taken {
             let report = Report {
                 records: fated.collect(),
                 problem: None,
+                retries: 0,
                 retry_after_s: 0,
                 left_alone_ms: 0,
             };

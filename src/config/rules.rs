@@ -14,6 +14,7 @@ use crate::salt::Secret;
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
 use crate::sink::pack::{self, PackBytes, Packing};
+use crate::tally::LogShares;
 use crate::tenant::Tenants;
 use crate::validate::UnknownEvents;
 
@@ -37,6 +38,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Where failed events go.
     pub failed: Stream,
+    /// Which requests are logged.
+    pub log: LogShares,
     /// Where the snippet and the beacons are.
     pub addresses: Addresses,
 }
@@ -95,6 +98,7 @@ impl Rules {
         {
             table.refuse("failed", "must be a stream that no route goes to");
         }
+        let log = log(&mut table);
         let addresses = addresses::addresses(&mut table);
         table.finish();
         Some(Self {
@@ -106,6 +110,7 @@ impl Rules {
             mode,
             policy,
             failed: failed?,
+            log,
             addresses,
         })
     }
@@ -143,6 +148,20 @@ fn packing(table: &mut Table<'_>) -> Packing {
             Packing::default()
         }),
     }
+}
+
+fn log(table: &mut Table<'_>) -> LogShares {
+    let mut shares = LogShares::default();
+    if let Some(value) = table.optional("log") {
+        table.nested("log", value, |table| {
+            for (key, slot) in
+                [("share", &mut shares.usual), ("exceptions", &mut shares.exceptions)]
+            {
+                *slot = table.share(key).unwrap_or(*slot);
+            }
+        });
+    }
+    shares
 }
 
 /// The ceilings keep a request inside of an isolate's memory, and a beacon's record

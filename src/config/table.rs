@@ -117,6 +117,16 @@ impl<'a> Table<'a> {
         number
     }
 
+    /// A share from 0 to 1, if the key is there.
+    pub fn share(&mut self, key: &str) -> Option<f64> {
+        let value = self.optional(key)?;
+        let share = value.as_f64().filter(|share| (0.0..=1.0).contains(share));
+        if share.is_none() {
+            self.refuse(key, format!("must be a share from 0 to 1, not {value}"));
+        }
+        share
+    }
+
     /// Reads a table inside of this one.
     pub fn nested<T>(
         &mut self,

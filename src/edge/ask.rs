@@ -1,4 +1,4 @@
-//! Asks shards, from the edge or from another shard.
+//! Asks objects: shards, from the edge or from another shard, and the inspector.
 
 use std::fmt;
 
@@ -86,10 +86,23 @@ async fn shard(
     env: &Env,
     config: &Config,
 ) -> Result<Vec<u8>, NoAnswer> {
-    let namespace = Reflect::get(env, &JsValue::from_str("SHARD")).unwrap_or(JsValue::UNDEFINED);
     let name = format!("shard-{number}");
     let hint = location_hint(&config.aws.region);
-    let answer = ask(&namespace, &name, hint, question.path(), body, milliseconds as f64);
+    object("SHARD", &name, hint, question.path(), body, milliseconds, env).await
+}
+
+/// The answer of the object `name` of those that are bound to `binding`.
+pub async fn object(
+    binding: &str,
+    name: &str,
+    location_hint: Option<&str>,
+    path: &str,
+    body: &[u8],
+    milliseconds: u64,
+    env: &Env,
+) -> Result<Vec<u8>, NoAnswer> {
+    let namespace = Reflect::get(env, &JsValue::from_str(binding)).unwrap_or(JsValue::UNDEFINED);
+    let answer = ask(&namespace, name, location_hint, path, body, milliseconds as f64);
     let answered: Array =
         JsFuture::from(answer.map_err(thrown)?).await.map_err(thrown)?.unchecked_into();
     let body = answered.get(1).dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();

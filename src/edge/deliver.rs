@@ -7,14 +7,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use worker::{Delay, Env, console_error, console_log};
+use worker::{Delay, Env};
 
 use super::ask::{self, NoAnswer, Question};
 use super::environment::{now_ms, random};
+use super::log::{self, Part};
 use super::transport;
 use crate::config::{Config, Sharding};
-use crate::outcome::{Answer, Refusal, Telling};
+use crate::outcome::Refusal;
 use crate::pipeline::{Item, Plan, by_shard, by_stream};
+use crate::shard::answer::Answer;
 use crate::shard::parcel::{self, View};
 use crate::shard::placement::ShardNumber;
 use crate::sink::Stream;
@@ -22,6 +24,7 @@ use crate::sink::answer::Reply;
 use crate::sink::delivery::{Delivery, Fate, Policy, Report, Step};
 use crate::sink::health::{Health, Milliseconds};
 use crate::sink::record::Record;
+use crate::tally::Sending;
 
 /// How much longer than its batches a shard may take before its records go directly: it may have
 /// to ask another one.
@@ -57,33 +60,31 @@ pub fn health(stream: &Stream) -> Rc<RefCell<Health>> {
     HEALTH.with_borrow_mut(|streams| Rc::clone(streams.entry(stream.clone()).or_default()))
 }
 
-/// Delivers what `plan` asks for. What a stream refuses for itself comes back as a failed
-/// event and goes out in a second round.
+/// Delivers what `plan` asks for, and adds to `sending` how. What a stream refuses for itself
+/// comes back as a failed event and goes out in a further round.
 pub async fn all(
-    mut plan: Plan<'_>,
+    plan: &mut Plan<'_>,
+    sending: &mut Sending,
     config: &Config,
     env: &Env,
-    telling: Telling,
-) -> Result<Answer, Refusal> {
+) -> Result<(), Refusal> {
     loop {
         let items = plan.take_items();
         if items.is_empty() {
-            if let Some(unsent) = plan.unsent().and_then(|it| serde_json::to_string(&it).ok()) {
-                console_log!("{unsent}");
-            }
-            return Ok(plan.answer(telling));
+            return Ok(());
         }
         let direct = match config.sharding() {
             None => items,
-            Some(sharding) => in_shards(&mut plan, items, sharding, config, env).await?,
+            Some(sharding) => in_shards(plan, sending, items, sharding, config, env).await?,
         };
-        directly(&mut plan, direct, config).await?;
+        directly(plan, sending, direct, config).await?;
     }
 }
 
 /// Gives `items` to their shards; gives back those whose shard did not take them.
 async fn in_shards<'a>(
     plan: &mut Plan<'_>,
+    sending: &mut Sending,
     items: Vec<Item<'a>>,
     sharding: &Sharding,
     config: &Config,
@@ -108,15 +109,23 @@ async fn in_shards<'a>(
     let round_ms = config.policy.deadline_ms.saturating_add(sharding.linger_ms);
     let patience_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
     let answers = ask::shards(asked, Question::Parcel, patience_ms, env, config).await;
+    let mut at_once = Sending::default();
+    let mut answered = Vec::new();
     for ((number, items), answer) in parcels.into_iter().zip(answers) {
-        let fates = answer.and_then(|bytes| {
-            parcel::decode_fates(&bytes, items.len())
+        let answer = answer.and_then(|bytes| {
+            Answer::decode(&bytes, items.len())
                 .map_err(|error| NoAnswer::Refused(error.to_string()))
         });
-        match fates {
-            Ok(fates) => plan.settle_parcel(&items, fates)?,
+        match answer {
+            Ok(answer) => {
+                at_once = at_once.beside(answer.sending);
+                answered.push((items, answer));
+            }
             Err(why) => {
-                console_error!("delivery: shard {number} did not take a parcel: {why}");
+                log::error(
+                    Part::Delivery,
+                    format_args!("shard {number} did not take a parcel: {why}"),
+                );
                 if let NoAnswer::Unreachable(_) = why {
                     leave_alone(number);
                 }
@@ -124,21 +133,31 @@ async fn in_shards<'a>(
             }
         }
     }
+    *sending = sending.then(at_once);
+    for (items, answer) in answered {
+        plan.settle_parcel(&items, answer)?;
+    }
     Ok(direct)
 }
 
 /// Delivers `items` in this request.
 async fn directly(
     plan: &mut Plan<'_>,
+    sending: &mut Sending,
     items: Vec<Item<'_>>,
     config: &Config,
 ) -> Result<(), Refusal> {
+    let began = now_ms();
     let deliveries = by_stream(items).into_iter().map(async |it| {
         let policy = config.policy_of(&it.stream);
         let report = one(&it.stream, it.records, config, policy).await;
         (it.stream, it.owners, report)
     });
-    for (stream, owners, report) in join_all(deliveries).await {
+    let deliveries = join_all(deliveries).await;
+    let retries = deliveries.iter().map(|(_, _, report)| report.retries);
+    let send_ms = now_ms().saturating_sub(began);
+    *sending = sending.then(Sending { send_ms, retries: retries.sum(), ..Sending::default() });
+    for (stream, owners, report) in deliveries {
         plan.settle(&stream, &owners, report)?;
     }
     Ok(())
@@ -167,11 +186,11 @@ pub async fn one(stream: &Stream, records: Vec<Record>, config: &Config, policy:
     }
     let report = delivery.finish(now_ms(), &health.borrow());
     if let Some(problem) = &report.problem {
-        console_error!("delivery: {stream} did not take every record: {problem}");
+        log::error(Part::Delivery, format_args!("{stream} did not take every record: {problem}"));
     }
     for (_, fate) in &report.records {
         if let Fate::Poisoned(refusal) = fate {
-            console_error!("delivery: {stream} refuses a record: {}", refusal.code);
+            log::error(Part::Delivery, format_args!("{stream} refuses a record: {}", refusal.code));
         }
     }
     report

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use worker::Env;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, console_error};
 
+use super::log::{self, Part};
 use crate::config::{Binding, Config, ConfigError, Settings};
 use crate::outcome::Refusal;
 
@@ -21,7 +22,7 @@ pub fn config(env: &Env) -> Result<Rc<Config>, Refusal> {
     CONFIG.with(|config| {
         let parsed = config.get_or_init(|| {
             Config::parse(settings(env)).map(Rc::new).inspect_err(|errors| {
-                errors.iter().for_each(|error| console_error!("configuration: {error}"));
+                errors.iter().for_each(|error| log::error(Part::Configuration, error));
             })
         });
         parsed.clone().map_err(Refusal::NotConfigured)
@@ -38,6 +39,7 @@ fn settings(env: &Env) -> Settings {
         headwater: json(&get("HEADWATER")),
         secret: text("HEADWATER_SECRET"),
         replay_key: text("HEADWATER_REPLAY_KEY"),
+        inspect_token: text("HEADWATER_INSPECT_TOKEN"),
         region: text("AWS_REGION"),
         access_key_id: text("AWS_ACCESS_KEY_ID"),
         secret_access_key: text("AWS_SECRET_ACCESS_KEY"),
@@ -45,10 +47,15 @@ fn settings(env: &Env) -> Settings {
         endpoint_url: text("AWS_ENDPOINT_URL"),
         endpoint_url_firehose: text("AWS_ENDPOINT_URL_FIREHOSE"),
         endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
-        shard: match get("SHARD").is_object() {
-            true => Binding::Present,
-            false => Binding::Absent,
-        },
+        shard: binding(&get("SHARD")),
+        inspector: binding(&get("INSPECTOR")),
+    }
+}
+
+fn binding(value: &JsValue) -> Binding {
+    match value.is_object() {
+        true => Binding::Present,
+        false => Binding::Absent,
     }
 }
 
@@ -76,7 +83,7 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The runtime always has this source; without it ids would still differ by their time.
     if getrandom::fill(&mut bytes).is_err() {
-        console_error!("the runtime gave no random bytes");
+        log::error(Part::Runtime, "no random bytes were given");
     }
     bytes
 }

@@ -1,13 +1,12 @@
-// Points of Workers Analytics Engine, where METRICS is bound.
+// A point of Workers Analytics Engine, where METRICS is bound.
 
 /**
- * How much of a stream waits in a shard's spill.
- *
  * @param {{ METRICS?: { writeDataPoint(point: object): void } }} env
- * @param {string} shard
- * @param {string} stream
- * @param {Float64Array} depth records, their bytes, the age of the oldest in seconds, records set aside
+ * @param {string} index by which points are sampled
+ * @param {string} texts the blobs, a line each
+ * @param {Float64Array} numbers the doubles
+ * @throws where the point is not as it may be
  */
-export function spillDepth(env, shard, stream, depth) {
-  env.METRICS?.writeDataPoint({ indexes: [stream], blobs: ["spill", stream, shard], doubles: Array.from(depth) });
+export function writePoint(env, index, texts, numbers) {
+  env.METRICS?.writeDataPoint({ indexes: [index], blobs: texts.split("\n"), doubles: Array.from(numbers) });
 }

@@ -1,24 +1,45 @@
-//! What is counted outside of the log.
+//! Points of Analytics Engine, and the lines of the log that tell of requests.
 
+use js_sys::Math;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, console_error};
+use worker::{Env, console_log};
 
+use super::log::{self, Part};
 use crate::shard::spill::Depth;
+use crate::tally::{LogShares, Tally};
 
 #[wasm_bindgen(module = "/src/edge/metrics.js")]
 extern "C" {
-    #[wasm_bindgen(catch, js_name = spillDepth)]
-    fn spill_depth(env: &JsValue, shard: &str, stream: &str, depth: &[f64]) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch, js_name = writePoint)]
+    fn write_point(env: &JsValue, index: &str, texts: &str, numbers: &[f64])
+    -> Result<(), JsValue>;
 }
 
-/// Counts how much of each stream waits in the spill of `shard`.
+/// Tells of a request.
+pub fn request(env: &Env, tally: &Tally<'_>, shares: &LogShares) {
+    point(env, tally.tenant.unwrap_or_default(), &tally.texts(), &tally.numbers());
+    if shares.take(tally, Math::random)
+        && let Ok(line) = serde_json::to_string(tally)
+    {
+        console_log!("{line}");
+    }
+}
+
+/// Tells how much of each stream waits in the spill of `shard`.
 pub fn spill(env: &Env, shard: &str, depths: &[Depth]) {
     for Depth { stream, records, bytes, oldest_ms, set_aside, .. } in depths {
+        let stream = stream.to_string();
         let age_s = *oldest_ms as f64 / 1_000.0;
-        let depth = [*records as f64, *bytes as f64, age_s, *set_aside as f64];
-        if spill_depth(env, shard, &stream.to_string(), &depth).is_err() {
-            console_error!("metrics: a point was not written");
-        }
+        let numbers = [*records as f64, *bytes as f64, age_s, *set_aside as f64];
+        point(env, &stream, &["spill", &stream, shard], &numbers);
+    }
+}
+
+/// Writes a point; no text has a line break in it.
+fn point(env: &Env, index: &str, texts: &[impl AsRef<str>], numbers: &[f64]) {
+    let texts = texts.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("\n");
+    if write_point(env, index, &texts, numbers).is_err() {
+        log::error(Part::Metrics, "a point was not written");
     }
 }

@@ -57,6 +57,8 @@ pub struct Head {
     pub content_encoding: Option<String>,
     /// The `Content-Length` header, in bytes.
     pub content_length: Option<usize>,
+    /// What `Authorization` bears.
+    pub bearer: Option<String>,
     /// What it says of a replay, where it says to be one.
     pub claim: Option<Claim>,
 }
@@ -93,8 +95,10 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
     let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
     let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
     let bearer = told.authorization.as_deref().and_then(|all| all.strip_prefix("Bearer "));
+    let bearer = bearer.map(str::to_owned);
     let head = Head {
-        claim: told.replay.map(|told| Claim { told, key: bearer.map(str::to_owned) }),
+        claim: told.replay.map(|told| Claim { told, key: bearer.clone() }),
+        bearer,
         method,
         path: format!("/{path}"),
         query: query.to_owned(),

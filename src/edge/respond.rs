@@ -29,8 +29,24 @@ impl<'a> Readers<'a> {
     }
 }
 
+/// An answer, or a refusal of the whole request; `timing` is its `Server-Timing`.
+pub fn told(
+    answer: Result<Answer, Refusal>,
+    readers: Readers<'_>,
+    timing: Option<&str>,
+) -> worker::Result<Response> {
+    let mut response = match answer {
+        Ok(answer) => answered(answer, readers),
+        Err(refusal) => refused(&refusal, readers),
+    }?;
+    if let Some(timing) = timing {
+        response.headers_mut().set("server-timing", timing)?;
+    }
+    Ok(response)
+}
+
 /// An answer, which the page of an allowed origin may read.
-pub fn answered(answer: Answer, readers: Readers<'_>) -> worker::Result<Response> {
+fn answered(answer: Answer, readers: Readers<'_>) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_status(answer.status);
     let builder = cors(retry_after(builder, answer.retry_after_s)?, readers)?;
     match answer.body {
@@ -85,7 +101,7 @@ fn cors(builder: ResponseBuilder, readers: Readers<'_>) -> worker::Result<Respon
             .with_header("vary", "origin")?,
         _ => return builder.with_header("vary", "origin"),
     };
-    builder.with_header("access-control-expose-headers", "retry-after")
+    builder.with_header("access-control-expose-headers", "retry-after, server-timing")
 }
 
 /// Lets a page take the answer that isolates itself (`Cross-Origin-Embedder-Policy`): else its
@@ -118,4 +134,13 @@ pub fn json(status: u16, body: &impl Serialize) -> worker::Result<Response> {
     let builder =
         ResponseBuilder::new().with_status(status).with_header("cache-control", "no-store")?;
     builder.from_json(body)
+}
+
+/// The same, of a text that is JSON already.
+pub fn json_text(status: u16, text: Vec<u8>) -> worker::Result<Response> {
+    let builder = ResponseBuilder::new()
+        .with_status(status)
+        .with_header("cache-control", "no-store")?
+        .with_header("content-type", "application/json")?;
+    Ok(builder.fixed(text))
 }

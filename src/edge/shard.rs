@@ -12,23 +12,24 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all, select};
 use js_sys::futures::spawn_local;
-use worker::{
-    Delay, DurableObject, Env, Request, Response, State, console_error, console_log, durable_object,
-};
+use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, durable_object};
 
 use super::ask::{self, Question};
 use super::environment::{self, now_ms, random};
+use super::log::{self, Part};
 use super::storage::Sqlite;
 use super::{deliver, metrics, ready};
 use crate::config::Config;
+use crate::shard::answer::{Answer, ItemFate};
 use crate::shard::batches::{BatchId, Closed, Place};
-use crate::shard::parcel::{self, Item, ItemFate};
+use crate::shard::parcel::{self, Item};
 use crate::shard::spill::Depth;
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
 use crate::sink::Stream;
 use crate::sink::delivery::{Policy, Report};
 use crate::sink::health::Milliseconds;
+use crate::tally::Sending;
 
 /// How soon what has changed is written, in milliseconds.
 const CHECKPOINT_MS: u64 = 1_000;
@@ -52,8 +53,17 @@ const HANDOVER_MS: u64 = 2_000;
 /// The most bytes that are read out of the spill for one delivery.
 const DRAIN_BYTES: usize = 786_432;
 
-/// The fates of a batch's records, once they are known.
-type Ended = Shared<LocalBoxFuture<'static, Rc<Vec<ItemFate>>>>;
+/// How a batch ended, once that is known.
+type Ended = Shared<LocalBoxFuture<'static, Rc<End>>>;
+
+/// How a batch ended.
+#[derive(Default)]
+struct End {
+    /// The fates of its records, in their order.
+    fates: Vec<ItemFate>,
+    /// How they were sent.
+    sending: Sending,
+}
 
 /// The object.
 #[durable_object(alarm)]
@@ -119,7 +129,7 @@ impl DurableObject for Shard {
         // Whatever comes of this one, there is a next one.
         self.inner.wake_at(now_ms().saturating_add(NEXT_ALARM_MS));
         if let Err(why) = self.inner.drain().await {
-            console_error!("shard: the spill was not drained: {why}");
+            log::error(Part::Shard, format_args!("the spill was not drained: {why}"));
             self.inner.wake_at(now_ms().saturating_add(ALARM_AGAIN_MS));
         }
         Response::empty()
@@ -162,7 +172,7 @@ impl Inner {
         }
         match self.storage().wake_at(at) {
             Ok(()) => self.wakes_at.set(Some(at)),
-            Err(error) => console_error!("shard: the alarm was not set: {error}"),
+            Err(error) => log::error(Part::Shard, format_args!("the alarm was not set: {error}")),
         }
     }
 
@@ -170,7 +180,9 @@ impl Inner {
     fn wake_never(&self) {
         match self.storage().wake_never() {
             Ok(()) => self.wakes_at.set(None),
-            Err(error) => console_error!("shard: the alarm was not taken back: {error}"),
+            Err(error) => {
+                log::error(Part::Shard, format_args!("the alarm was not taken back: {error}"))
+            }
         }
     }
 
@@ -181,6 +193,7 @@ impl Inner {
 
     /// Takes a parcel, and answers when the fate of each of its items is known.
     async fn parcel(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, String> {
+        let began = now_ms();
         let (config, storage) = self.load()?;
         let items = parcel::decode(&body).map_err(|error| error.to_string())?;
         // Held until the answer, it would take as much again as the records do.
@@ -198,18 +211,25 @@ impl Inner {
         });
         // Before any of them is awaited: a batch that has ended is let go of.
         let places: Vec<_> = fates.collect();
-        let mut fates = Vec::with_capacity(places.len());
+        let mut answer = Answer::default();
         for (place, durable) in places {
             let fate = match place {
                 None => durable,
-                Some(place) => match landed(place).await {
-                    ItemFate::Durable => durable,
-                    other => other,
-                },
+                Some(place) => {
+                    let (fate, sending) = landed(place).await;
+                    answer.sending = answer.sending.beside(sending);
+                    if fate == ItemFate::Durable { durable } else { fate }
+                }
             };
-            fates.push(fate);
+            answer.fates.push(fate);
         }
-        Ok(parcel::encode_fates(&fates))
+        let took_ms = now_ms().saturating_sub(began);
+        answer.sending.wait_ms = took_ms.saturating_sub(answer.sending.send_ms);
+        answer.sending.spill_depth = self.with(|shard| shard.spill_depth())?;
+        if config.inspect_token.is_some() {
+            answer.tags = admitted.tags;
+        }
+        Ok(answer.encode())
     }
 
     /// The end of a place's batch, if it has not ended, and the record's index there.
@@ -232,9 +252,9 @@ impl Inner {
                     // It is somebody's turn as well when nobody is left to tell.
                     let _ = is_turn.await;
                 }
-                let fates = inner.run(id, &config, &storage).await;
+                let end = inner.run(id, &config, &storage).await;
                 inner.batches.borrow_mut().remove(&id);
-                Rc::new(fates)
+                Rc::new(end)
             };
             let ended = ended.boxed_local().shared();
             spawn_local(ended.clone().map(drop));
@@ -250,12 +270,8 @@ impl Inner {
     }
 
     /// Brings a batch to its end.
-    async fn run(
-        self: &Rc<Self>,
-        id: BatchId,
-        config: &Rc<Config>,
-        storage: &Sqlite,
-    ) -> Vec<ItemFate> {
+    async fn run(self: &Rc<Self>, id: BatchId, config: &Rc<Config>, storage: &Sqlite) -> End {
+        let began = now_ms();
         let (stream, report) = match self.with(|shard| shard.close(id)) {
             Ok(Some(Dispatch::Deliver(Closed { stream, records }))) => {
                 let policy = config.policy_of(&stream);
@@ -263,14 +279,16 @@ impl Inner {
                 (stream, report)
             }
             Ok(Some(Dispatch::Spill(stream, report))) => (stream, report),
-            Ok(None) | Err(_) => return Vec::new(),
+            Ok(None) | Err(_) => return End::default(),
         };
+        let send_ms = now_ms().saturating_sub(began);
+        let sending = Sending { send_ms, retries: report.retries, ..Sending::default() };
         let settle = |shard: &mut shard::Shard| {
             let settled = shard.settle(id, &stream, report, storage, config, now_ms());
             (settled, shard.spill().wake_at())
         };
         let Ok((Settled { fates, spilled, waits }, wake_at)) = self.with(settle) else {
-            return Vec::new();
+            return End::default();
         };
         for turn in self.turns.take() {
             let _ = turn.send(());
@@ -293,17 +311,17 @@ impl Inner {
             }
         });
         let fates: Vec<(ItemFate, Vec<_>)> = fates.collect();
-        let mut told = Vec::with_capacity(fates.len());
+        let mut end = End { fates: Vec::with_capacity(fates.len()), sending };
         for (mut fate, failed) in fates {
             for place in failed {
-                if let ItemFate::NotDurable { retry_after_s, .. } = landed(place).await {
+                if let (ItemFate::NotDurable { retry_after_s, .. }, _) = landed(place).await {
                     let code = "failed_event_not_durable".to_owned();
                     fate = ItemFate::NotDurable { code, retry_after_s };
                 }
             }
-            told.push(fate);
+            end.fates.push(fate);
         }
-        told
+        end
     }
 
     /// Writes what has changed a little later, all that changes until then at once.
@@ -318,7 +336,7 @@ impl Inner {
             inner.checkpoint_is_due.set(false);
             let written = inner.with(|shard| shard.checkpoint(&storage, now_ms()));
             if let Ok(Err(error)) = written {
-                console_error!("shard: no checkpoint was written: {error}");
+                log::error(Part::Shard, format_args!("no checkpoint was written: {error}"));
                 inner.checkpoint_soon(&storage);
             }
         });
@@ -339,7 +357,10 @@ impl Inner {
         for ((_, keys), answer) in strangers.into_iter().zip(answers) {
             let answer = answer.map_err(|error| error.to_string())?;
             let sessions = handover::decode_answer(&answer, keys.len()).unwrap_or_else(|error| {
-                console_error!("shard: what another one knows can't be read: {error}");
+                log::error(
+                    Part::Shard,
+                    format_args!("what another one knows can't be read: {error}"),
+                );
                 Vec::new()
             });
             for (key, sessions) in keys.into_iter().zip(sessions) {
@@ -349,7 +370,10 @@ impl Inner {
                     shard.devices().adopt(storage, key, &sessions, now_ms())
                 };
                 if let Err(error) = self.with(adopt)? {
-                    console_error!("shard: a device's sessions were not taken over: {error}");
+                    log::error(
+                        Part::Shard,
+                        format_args!("a device's sessions were not taken over: {error}"),
+                    );
                 }
             }
         }
@@ -423,7 +447,10 @@ impl Inner {
                 shard.spill().take(storage, stream, DRAIN_BYTES, now_ms())
             };
             let batch = self.with(take)?.unwrap_or_else(|error| {
-                console_error!("shard: the spill of {stream} can't be read: {error}");
+                log::error(
+                    Part::Shard,
+                    format_args!("the spill of {stream} can't be read: {error}"),
+                );
                 None
             });
             let Some(batch) = batch else { return Ok(()) };
@@ -434,21 +461,24 @@ impl Inner {
             };
             // Whose turn has failed comes again later.
             if let Err(error) = self.with(settle)? {
-                console_error!("shard: the spill of {stream} was not drained: {error}");
+                log::error(
+                    Part::Shard,
+                    format_args!("the spill of {stream} was not drained: {error}"),
+                );
             }
         }
         Ok(())
     }
 }
 
-/// The fate of a record, once its batch has ended.
-async fn landed((ended, index): (Option<Ended>, usize)) -> ItemFate {
-    let fates = match ended {
+/// The fate of a record once its batch has ended, and how that was sent.
+async fn landed((ended, index): (Option<Ended>, usize)) -> (ItemFate, Sending) {
+    let end = match ended {
         Some(ended) => ended.await,
         None => Rc::default(),
     };
     // Not reached but by a mistake of ours: what is not known to be durable is not.
     let lost =
         || ItemFate::NotDurable { code: "lost".to_owned(), retry_after_s: Report::RETRY_AFTER_S };
-    fates.get(index).cloned().unwrap_or_else(lost)
+    (end.fates.get(index).cloned().unwrap_or_else(lost), end.sending)
 }

@@ -5,21 +5,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_util::future::try_join_all;
-use js_sys::futures::JsFuture;
-use js_sys::{Promise, Uint8Array};
-use wasm_bindgen::prelude::wasm_bindgen;
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{Env, Request, Response, ResponseBuilder, console_error};
+use worker::{Env, Request, Response, ResponseBuilder};
 
-use super::respond;
+use super::log::{self, Part};
+use super::{assets, respond};
 use crate::config::ConfigError;
 use crate::outcome::Refusal;
 use crate::snippet::{Built, Script, Version};
-
-#[wasm_bindgen(module = "/src/edge/snippet.js")]
-extern "C" {
-    fn read(env: &JsValue, path: &str) -> Promise;
-}
 
 thread_local! {
     /// What was read so far; `www` never changes in an isolate's life.
@@ -63,13 +55,12 @@ fn remember(read: impl IntoIterator<Item = (Script, Built)>) {
 }
 
 async fn bytes(script: Script, env: &Env) -> Result<Vec<u8>, Refusal> {
-    let bytes = JsFuture::from(read(env, script.file())).await.map_err(|error| {
-        console_error!("{} can't be read from ASSETS: {error:?}", script.file());
+    assets::read(script.file(), env).await.map_err(|error| {
+        log::error(Part::Assets, format_args!("{} can't be read: {error:?}", script.file()));
         let problem = "must be www in wrangler.toml, with the snippet that scripts/build makes";
         Refusal::NotConfigured(vec![ConfigError {
             key: "ASSETS".to_owned(),
             problem: problem.to_owned(),
         }])
-    })?;
-    Ok(bytes.unchecked_into::<Uint8Array>().to_vec())
+    })
 }

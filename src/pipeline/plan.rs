@@ -10,14 +10,16 @@ use crate::context::RequestContext;
 use crate::enrich;
 use crate::event::{EventId, EventIds};
 use crate::failed::{FailedEvent, Form, Original, Violation};
-use crate::outcome::{Answer, Outcome, Refusal, Telling, Unsent};
+use crate::inspect::{About, Told, Watch};
+use crate::outcome::{Answer, Outcome, Refusal, Telling};
 use crate::privacy::{self, Standing};
 use crate::protocol::{Beacon, Envelope, ProtocolError};
 use crate::redact;
-use crate::shard::parcel::ItemFate;
+use crate::shard::answer::{self as shard, ItemFate};
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::{Record, RecordError};
 use crate::sink::{Stream, answer, refused};
+use crate::tally::Counts;
 use crate::tenant::Tenant;
 
 /// What a request comes to, once its records are durable.
@@ -26,6 +28,10 @@ pub struct Plan<'a> {
     pub(super) intake: Intake<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     items: Vec<Item<'a>>,
+    /// The bytes of all records so far.
+    bytes: usize,
+    /// Remembers what an inspector is told, where there is one.
+    watch: Option<Watch>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<Refusal>,
 }
@@ -39,6 +45,8 @@ impl<'a> Plan<'a> {
             intake: Intake { config, facts, envelope },
             outcomes: Vec::new(),
             items: Vec::new(),
+            bytes: 0,
+            watch: config.inspect_token.as_ref().map(|_| Watch::default()),
             undecodable: None,
         }
     }
@@ -56,7 +64,13 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, stream, record, observed }) => {
+            Ok(Accepted { event_id, stream, record, observed, stripped }) => {
+                if let Some(mut watch) = self.watch.take() {
+                    if let Ok((original, _)) = self.kept(original(), stripped) {
+                        watch.received(index, original);
+                    }
+                    self.watch = Some(watch);
+                }
                 self.outcomes.push((event_id, Outcome::Accepted));
                 self.items.push(Item { owner: index, stream, record, observed });
                 Ok(())
@@ -79,24 +93,16 @@ impl<'a> Plan<'a> {
         let owner = self.outcomes.len();
         let Rejection { stage, event_id, name, schema, repairs, stripped, violations } = rejection;
         let event_id = event_id.unwrap_or_else(|| ids.next_id());
-        let beacon = original.beacon(&self.intake.config.limits);
-        let consent = match &beacon {
-            Some(beacon) => privacy::consent(&beacon.fields),
-            None => privacy::consent_in(&original.bytes),
-        };
-        let stripped = match self.intake.standing(consent) {
-            Standing::Refused(reason) => {
+        let (original, stripped) = match self.kept(original, stripped) {
+            Ok(kept) => kept,
+            Err(reason) => {
                 self.outcomes.push((event_id, Outcome::Dropped(reason.into())));
                 return Ok(());
             }
-            Standing::Stripped(reason) => Some(reason),
-            Standing::Free => stripped,
         };
-        let original = match (beacon, stripped) {
-            (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
-            (None, Some(_)) => original.withheld(),
-            (None, None) => original,
-        };
+        if let Some(watch) = &mut self.watch {
+            watch.received(owner, original.clone());
+        }
         let violations = redact::violations(violations, &self.intake.facts.tenant.privacy);
         self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
         let (tenant, envelope) = self.intake.stamps();
@@ -115,7 +121,32 @@ impl<'a> Plan<'a> {
         self.keep(Record::of_failed_event(&failed, &self.intake.facts), owner)
     }
 
-    /// A refused beacon's text without what is to be left out, if there is any of that in it.
+    /// The bytes of a beacon as far as the person's wishes let them be kept, and why identifiers
+    /// are left out of them, where they are.
+    fn kept(
+        &self,
+        original: Original,
+        stripped: Option<privacy::Reason>,
+    ) -> Result<(Original, Option<privacy::Reason>), privacy::Reason> {
+        let beacon = original.beacon(&self.intake.config.limits);
+        let consent = match &beacon {
+            Some(beacon) => privacy::consent(&beacon.fields),
+            None => privacy::consent_in(&original.bytes),
+        };
+        let stripped = match self.intake.standing(consent) {
+            Standing::Refused(reason) => return Err(reason),
+            Standing::Stripped(reason) => Some(reason),
+            Standing::Free => stripped,
+        };
+        let original = match (beacon, stripped) {
+            (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
+            (None, Some(_)) => original.withheld(),
+            (None, None) => original,
+        };
+        Ok((original, stripped))
+    }
+
+    /// A beacon's text without what is to be left out, if there is any of that in it.
     fn redacted(&self, beacon: &Beacon, stripped: Option<privacy::Reason>) -> Option<Original> {
         let left = redact::beacon(&beacon.fields, &self.intake.facts.tenant.privacy, stripped)?;
         Some(Original::new(serde_json::to_vec(&left).ok()?, Form::Beacon))
@@ -154,7 +185,13 @@ impl<'a> Plan<'a> {
 
     /// What is still to be delivered; empty when the plan is done.
     pub fn take_items(&mut self) -> Vec<Item<'a>> {
-        std::mem::take(&mut self.items)
+        let items = std::mem::take(&mut self.items);
+        let bytes = items.iter().map(|item| item.record.bytes().len());
+        self.bytes = self.bytes.saturating_add(bytes.sum());
+        if let Some(watch) = &mut self.watch {
+            watch.sent(&items);
+        }
+        items
     }
 
     /// The same by stream, for who delivers it himself.
@@ -166,9 +203,12 @@ impl<'a> Plan<'a> {
     pub fn settle_parcel(
         &mut self,
         items: &[Item<'_>],
-        fates: Vec<ItemFate>,
+        answer: shard::Answer,
     ) -> Result<(), Refusal> {
-        for (item, fate) in items.iter().zip(fates) {
+        if let Some(watch) = &mut self.watch {
+            watch.in_sessions(items, &answer.tags);
+        }
+        for (item, fate) in items.iter().zip(answer.fates) {
             let outcome = match fate {
                 ItemFate::Durable => continue,
                 ItemFate::Duplicate => Outcome::Duplicate,
@@ -229,9 +269,24 @@ impl<'a> Plan<'a> {
         self.keep(Record::of_refused(record, stream, refusal), owner)
     }
 
-    /// How many beacons are in no stream of their own, where any are.
-    pub fn unsent(&self) -> Option<Unsent<'a>> {
-        Unsent::of(&self.intake.facts.tenant.name, &self.outcomes)
+    /// Whose beacons they are.
+    pub fn tenant(&self) -> &'a str {
+        &self.intake.facts.tenant.name
+    }
+
+    /// The bytes of all records that were taken out of it.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What an inspector is told of the beacons, where there is one.
+    pub fn told(&self, about: About<'_>) -> Option<Told> {
+        Some(self.watch.as_ref()?.told(&self.outcomes, about))
+    }
+
+    /// How many beacons ended in which way, once every consignment was settled.
+    pub fn counts(&self) -> Counts {
+        Counts::of(self.outcomes.iter().map(|(_, outcome)| outcome))
     }
 
     /// The answer, once every consignment was settled.

@@ -13,11 +13,12 @@
 //! shard.checkpoint()                             // about once a second
 //! ```
 //!
-//! `key` names a device and `placement` its shard, `parcel` is what the edge and a shard say
-//! to each other and `handover` what shards do, `wire` writes that and what is stored,
+//! `key` names a device and `placement` its shard, `parcel` and `answer` are what the edge and a
+//! shard say to each other and `handover` what shards do, `wire` writes that and what is stored,
 //! `storage` is what it is stored in, `devices` remembers sessions, `batches` holds what is
 //! in memory and `spill` what is not.
 
+pub mod answer;
 pub mod batches;
 pub mod devices;
 pub mod handover;
@@ -69,6 +70,8 @@ pub enum Claim {
 pub struct Admitted {
     /// A claim an item, in their order.
     pub claims: Vec<Claim>,
+    /// The session of each item that got one.
+    pub tags: Vec<Option<Tag>>,
     /// The batches that now wait.
     pub waits: Waits,
 }
@@ -205,14 +208,14 @@ impl Shard {
         // All sessions before any record waits: where one can't be read, nothing was taken.
         let tags = self.observe(&items, storage, now, random)?;
         let mut admitted = Admitted::default();
-        for (item, tag) in items.into_iter().zip(tags) {
+        for (item, tag) in items.into_iter().zip(&tags) {
             let Item { stream, record, observation, .. } = item;
             let seen_key = observation.as_ref().map(Observation::seen_key);
             if let Some(claim) = seen_key.and_then(|seen_key| self.repeat(&seen_key, now)) {
                 admitted.claims.push(claim);
                 continue;
             }
-            let record = match &tag {
+            let record = match tag {
                 Some(tag) => record.in_session(tag),
                 None => record,
             };
@@ -220,6 +223,7 @@ impl Shard {
             let place = admitted.waits.add(batches, &stream, record, seen_key, config);
             admitted.claims.push(Claim::Waits(place));
         }
+        admitted.tags = tags;
         Ok(admitted)
     }
 
@@ -284,7 +288,7 @@ impl Shard {
         }
         let records = records.into_iter().map(|record| (record, Fate::Pending)).collect();
         let retry_after_s = Report::RETRY_AFTER_S;
-        let report = Report { records, problem: None, retry_after_s, left_alone_ms: 0 };
+        let report = Report { records, problem: None, retries: 0, retry_after_s, left_alone_ms: 0 };
         Some(Dispatch::Spill(stream, report))
     }
 
@@ -398,6 +402,11 @@ impl Shard {
     ) -> Result<(), StorageError> {
         self.seen.checkpoint(storage, now)?;
         self.devices.checkpoint(storage, now)
+    }
+
+    /// How many records wait in the spill.
+    pub fn spill_depth(&self) -> u64 {
+        self.spill.records()
     }
 
     /// The spill, whose driver the alarm is.

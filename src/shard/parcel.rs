@@ -1,4 +1,4 @@
-//! What the edge and a shard say to each other: a parcel of records, and the fate of each.
+//! What the edge gives a shard: a parcel of records, and what it needs to know of each.
 //!
 //! The two may be of different versions while one is rolled out: a shard that does not know
 //! a parcel's version refuses it, and the edge then delivers by itself.
@@ -15,7 +15,7 @@ use crate::session::{Opening, Sighting};
 use crate::sink::Stream;
 use crate::sink::record::Record;
 
-/// The version of a parcel, and of what answers it.
+/// The version of a parcel.
 const VERSION: u8 = 1;
 
 /// Set in the kind of what comes once more since it was lost.
@@ -193,68 +193,6 @@ fn item(reader: &mut Reader<'_>) -> Result<Item, Garbled> {
     Ok(Item { stream, record, observation, former })
 }
 
-/// What became of one item of a parcel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ItemFate {
-    /// Its stream has it, or the shard's storage.
-    Durable,
-    /// Its event was seen before, and is durable.
-    Duplicate,
-    /// Its stream refuses it for itself, with this code; as a failed event it is durable.
-    Refused(String),
-    /// It is nowhere; the client must keep it.
-    NotDurable {
-        /// Why, in one word.
-        code: String,
-        /// When to try again, in seconds.
-        retry_after_s: u64,
-    },
-}
-
-/// The bytes of the answer to a parcel.
-pub fn encode_fates(fates: &[ItemFate]) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    for fate in fates {
-        match fate {
-            ItemFate::Durable => bytes.put_u8(0),
-            ItemFate::Duplicate => bytes.put_u8(1),
-            ItemFate::Refused(code) => {
-                bytes.put_u8(2);
-                bytes.put_bytes(code.as_bytes());
-            }
-            ItemFate::NotDurable { code, retry_after_s } => {
-                bytes.put_u8(3);
-                bytes.put_bytes(code.as_bytes());
-                bytes.put_u64(*retry_after_s);
-            }
-        }
-    }
-    bytes
-}
-
-/// The fates of the `count` items of a parcel, in their order.
-pub fn decode_fates(bytes: &[u8], count: usize) -> Result<Vec<ItemFate>, Garbled> {
-    let mut reader = Reader::new(bytes, "the fates of a parcel");
-    if reader.u8()? != VERSION {
-        return Err(reader.garbled());
-    }
-    let mut fates = Vec::with_capacity(count);
-    for _ in 0..count {
-        fates.push(match reader.u8()? {
-            0 => ItemFate::Durable,
-            1 => ItemFate::Duplicate,
-            2 => ItemFate::Refused(reader.text()?.to_owned()),
-            3 => {
-                let code = reader.text()?.to_owned();
-                ItemFate::NotDurable { code, retry_after_s: reader.u64()? }
-            }
-            _ => return Err(reader.garbled()),
-        });
-    }
-    reader.end()?;
-    Ok(fates)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -292,16 +230,6 @@ mod tests {
         ]
     }
 
-    fn fates() -> Vec<ItemFate> {
-        let code = "spill_full".to_owned();
-        vec![
-            ItemFate::Durable,
-            ItemFate::Duplicate,
-            ItemFate::Refused("InvalidArgumentException".to_owned()),
-            ItemFate::NotDurable { code, retry_after_s: 5 },
-        ]
-    }
-
     fn bytes() -> Vec<u8> {
         encode(items().iter().map(|item| View {
             stream: &item.stream,
@@ -312,11 +240,8 @@ mod tests {
     }
 
     #[test]
-    fn a_parcel_and_its_fates_come_as_they_were_sent() {
+    fn a_parcel_comes_as_it_was_sent() {
         assert_eq!(decode(&bytes()), Ok(items()));
-        assert_eq!(decode_fates(&encode_fates(&fates()), 4), Ok(fates()));
-        assert!(decode_fates(&encode_fates(&fates()), 3).is_err(), "a fate too many");
-        assert!(decode_fates(&encode_fates(&fates()), 5).is_err(), "a fate too few");
     }
 
     #[test]
@@ -338,7 +263,6 @@ mod tests {
         #[test]
         fn no_bytes_make_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..400, byte: u8) {
             let _ = decode(&bytes);
-            let _ = decode_fates(&bytes, 3);
             let mut changed = super::tests::bytes();
             let at = at % changed.len();
             changed[at] = byte;

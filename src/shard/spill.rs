@@ -199,6 +199,11 @@ impl Spill {
         self.backlogs.iter().map(of_backlog).collect()
     }
 
+    /// How many records wait, of all streams.
+    pub fn records(&self) -> u64 {
+        self.backlogs.iter().map(|backlog| backlog.waiting.records).fold(0, u64::saturating_add)
+    }
+
     /// The rows of versions that are not known, which are left as they are.
     pub const fn unreadable(&self) -> u64 {
         self.unreadable

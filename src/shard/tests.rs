@@ -145,7 +145,8 @@ impl Bench {
 
     fn settle(&mut self, batch: BatchId, closed: Closed, fate: Fate) -> Settled {
         let records = closed.records.into_iter().map(|record| (record, fate.clone())).collect();
-        let report = Report { records, problem: None, retry_after_s: 7, left_alone_ms: 0 };
+        let report =
+            Report { records, problem: None, retries: 0, retry_after_s: 7, left_alone_ms: 0 };
         self.shard.settle(batch, &closed.stream, report, &self.storage, &self.config, 0)
     }
 
@@ -368,7 +369,7 @@ fn each_record_of_a_batch_has_its_own_fate() {
     let Closed { stream, records } = bench.close(1);
     let fates = [Fate::Accepted, poisoned(), Fate::Pending, Fate::Accepted];
     let records = records.into_iter().zip(fates).collect();
-    let report = Report { records, problem: None, retry_after_s: 7, left_alone_ms: 0 };
+    let report = Report { records, problem: None, retries: 0, retry_after_s: 7, left_alone_ms: 0 };
     bench.storage.memory.full.set(true);
     let settled = bench.shard.settle(1, &stream, report, &bench.storage, &bench.config, 0);
     let refused = || "ValidationException".to_owned();

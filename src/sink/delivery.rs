@@ -113,6 +113,7 @@ pub struct Delivery {
     failures: u32,
     /// What the next call was paid for as a retry.
     paid: Option<RetryCost>,
+    retries: u32,
     clock: ClockTrust,
     /// Under which the last call went.
     pass: Option<Pass>,
@@ -137,6 +138,8 @@ pub struct Report {
     pub records: Vec<(Record, Fate)>,
     /// Why it gave up, when it did.
     pub problem: Option<Problem>,
+    /// How many of its calls were made again, after a failure or a throttle.
+    pub retries: u32,
     /// When the client may send again, in seconds, where it gave up.
     pub retry_after_s: u64,
     /// How long the breaker, or the service itself, wants the stream to be left alone.
@@ -169,6 +172,7 @@ impl Delivery {
             resume_at: now,
             failures: 0,
             paid: None,
+            retries: 0,
             clock: ClockTrust::Untried,
             pass: None,
             asked: now,
@@ -215,6 +219,7 @@ impl Delivery {
             self.calls.push_front(rest);
         }
         self.pass = Some(pass);
+        self.retries = self.retries.saturating_add(u32::from(self.paid.is_some()));
         self.in_flight = call;
         let records = self.in_flight.iter().filter_map(|pack| self.packed(pack)).collect();
         Step::Send { records, timeout_ms: self.deadline.saturating_sub(now) }
@@ -273,6 +278,7 @@ impl Delivery {
         Report {
             records: self.records.into_iter().zip(self.fates).collect(),
             problem: self.gave_up,
+            retries: self.retries,
             retry_after_s: if come_back_s > 0 { come_back_s } else { Report::RETRY_AFTER_S },
             left_alone_ms: away_ms,
         }

@@ -12,7 +12,7 @@ use super::service::{
 };
 use super::*;
 use crate::replay::Arrival;
-use crate::shard::parcel::ItemFate;
+use crate::shard::answer::ItemFate;
 use crate::shard::spill::{Progress, Taken};
 use crate::sink::delivery::{Delivery, Policy, Step};
 use crate::sink::health::Health;
@@ -208,7 +208,7 @@ impl World {
             [0, 0, 0, 0, 0, 0, 0, 0, a, b]
         };
         let admitted = self.shard.admit(items, &self.storage, &self.config, self.now, random);
-        let Ok(Admitted { claims, waits }) = admitted else {
+        let Ok(Admitted { claims, waits, .. }) = admitted else {
             self.again.push(parcel);
             return Ok(());
         };
