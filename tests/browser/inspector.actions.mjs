@@ -43,7 +43,7 @@ export const EVENTS = [
     parts: {
       Received: ["post, text/plain", "204", "1 of 1", '"total": "19.90"'],
       Repairs: ["/props/total coerce", "/url sensitive_parameter"],
-      "As it was sent": ["name order_placed", "props.order A-1", "props.total 19.90 19.90"],
+      "As it was sent": ["name order_placed", "props.order A-1", 'props.total "19.90" 19.90'],
       Session: ["session_index 1", "session_opened_by first"],
       Route: ["stream firehose:events-high", "level high"],
       "Added by the worker": ["country CH", "utm_source news", "tenant default", "url_path /thanks"],
@@ -119,7 +119,8 @@ export const EVENTS = [
     },
     line: ["✓ duplicate", "page_view"],
     parts: { Received: [REPEATED], Route: ["stream no stream"] },
-    hides: ["Session", "The record"],
+    shows: ["The record, which is in no stream"],
+    hides: ["Session", "firehose"],
   },
   {
     claim: "a beacon that was dropped, with the reason",
@@ -140,7 +141,8 @@ export const EVENTS = [
     claim: "hostile texts as texts",
     send: () => post({ name: HOSTILE, title: HOSTILE, [HOSTILE]: 1, props: { [HOSTILE]: HOSTILE } }),
     line: ["✕ failed"],
-    parts: { Received: [JSON.stringify(HOSTILE)], Violations: ["unknown_field"] },
+    parts: { Violations: ["/name bad_format", "unknown_field"] },
+    marks: [`"name": ${JSON.stringify(HOSTILE)}`, `${JSON.stringify(HOSTILE)}: 1`],
   },
   {
     claim: "an accepted event with hostile texts as texts",

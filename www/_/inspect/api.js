@@ -15,7 +15,7 @@ import { exact } from "./json.js";
  *   seq: number, at: string, outcome: string, code?: string, pointer?: string, message?: string,
  *   tenant?: string, name?: string, event_id?: string,
  *   request?: { kind?: string, status?: number, index?: number, beacons?: number, bytes?: number, content_type?: string, content_encoding?: string },
- *   received?: { form?: string, bytes?: number, text?: string, base64?: boolean, cut?: boolean },
+ *   received?: { form?: string, bytes?: number, text?: string, base64?: string, cut?: boolean },
  *   stream?: string, record?: Record<string, unknown>, timing?: Record<string, number>,
  * }} Story
  */

@@ -67,7 +67,7 @@ function receivedPart({ request = {}, received = {} }, pointers) {
   const { kind, status, index, beacons = 1, content_type: type, content_encoding: encoding } = request;
   const { form, text, base64, cut } = received;
   const notes = [base64 && "shown as base64", cut && "cut short"].filter(Boolean).join(", ");
-  const content = !text ? [] : form === "query" ? pairs(text, pointers) : laidOut(text, pointers);
+  const content = base64 ? [base64] : !text ? [] : form === "query" ? pairs(text, pointers) : laidOut(text, pointers);
   return part(
     "Received",
     [
@@ -83,15 +83,17 @@ function receivedPart({ request = {}, received = {} }, pointers) {
 
 /** @param {Story} story */
 function recordParts(story) {
-  const { record, stream } = story;
-  if (!record) return [part("Route", [["stream", stream ?? "no stream"]])];
+  const { record, stream: place = "no stream" } = story;
+  if (!record) return [part("Route", [["stream", place]])];
   // Of a failed event's columns none is one of the beacon's fields.
   if (record.stage) {
     const columns = Object.entries(record).filter(([name]) => !["violations", "repairs", "original"].includes(name));
-    return [part("Route", [["stream", stream]]), part("The failed event", columns.map(([name, value]) => [name, shown(value)]))];
+    return [part("Route", [["stream", place]]), part("The failed event", columns.map(([name, value]) => [name, shown(value)]))];
   }
   const rows = compare(sent(story), record).map(({ field, sent: came, kept, mark }) => {
-    const changed = [element("del", {}, shown(came)), " ", element("ins", {}, shown(kept) || "left out")];
+    // A text that became a number looks the same but for its quotes.
+    const said = shown(came) === shown(kept) ? JSON.stringify : shown;
+    const changed = [element("del", {}, said(came)), " ", element("ins", {}, said(kept) || "left out")];
     const value = mark === "repaired" ? element("span", {}, ...changed) : shown(kept);
     return { field, added: mark === "added", line: /** @type {Line} */ ([field, value]) };
   });
@@ -102,7 +104,7 @@ function recordParts(story) {
   return [
     part("As it was sent", lines(others.filter(({ added }) => !added))),
     part("Session", lines(session)),
-    part("Route", [["stream", stream], ...lines(route)]),
+    part("Route", [["stream", place], ...lines(route)]),
     part("Added by the worker", lines(others.filter(({ added }) => added))),
   ];
 }
@@ -147,7 +149,11 @@ export function storyBody(story) {
   const body = element("div", { class: "body" });
   if (why.textContent) body.append(why);
   body.append(element("div", { class: "columns" }, element("div", {}, ...came, first), element("div", {}, ...others)));
-  if (record) body.append(element("details", {}, element("summary", {}, "The record"), box("The record", [JSON.stringify(record, null, 2)])));
+  if (record) {
+    // A duplicate's is what it would have been.
+    const title = story.stream ? "The record" : "The record, which is in no stream";
+    body.append(element("details", {}, element("summary", {}, title), box(title, [JSON.stringify(record, null, 2)])));
+  }
   body.append(copyButton(story));
   return body;
 }
