@@ -1,0 +1,49 @@
+"""The inspector's page in a real browser; its tables are in inspector.actions.mjs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local import LocalAws
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "worker"))
+
+from worker import HOST, PROGRAMS, Worker  # noqa: E402
+
+BROWSER_SECONDS = 300
+TOKEN = "a-token/of+the_tests=32.characters"
+# The beacons that ask for it are dropped, so that the page has such a story to show.
+SETTINGS = {"delivery": "sharded", "shards": 1, "gpc": "refuse"}
+
+
+@pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
+)
+def test_the_inspector_does_what_its_tables_say(aws: LocalAws) -> None:
+    environment = {**aws.environment(), "HEADWATER_INSPECT_TOKEN": TOKEN}
+    with Worker(environment, SETTINGS) as worker:
+        result = subprocess.run(
+            [PROGRAMS / "node", "--test", "--test-reporter=spec", "tests/browser/inspector.test.mjs"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "HEADWATER_URL": f"http://{HOST}:{worker.port}/",
+                "HEADWATER_INSPECT_TOKEN": TOKEN,
+            },
+            capture_output=True,
+            text=True,
+            timeout=BROWSER_SECONDS,
+        )
+    assert result.returncode == 0, result.stdout[-20_000:] + result.stderr
+    assert "ℹ skipped 0" in result.stdout, result.stdout[-2_000:]
+
+
+def test_without_its_token_there_is_no_inspector(aws: LocalAws) -> None:
+    with Worker(aws.environment()) as worker:
+        for path in ("", "/", "/main.js", "/index.html", "/inspect.css", "/live", "/all"):
+            assert worker.get("/_/inspect" + path).status == 404, path

@@ -1,0 +1,77 @@
+// The list of stories. What is new waits while the reader reads, so that nothing moves under their eyes.
+
+import { at, element } from "../../demo/dom.js";
+import { storyBody } from "./story.js";
+
+/** @typedef {import("./api.js").Story} Story */
+
+/** How many stories the page keeps. */
+const KEPT = 500;
+const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕", refused: "✕" });
+
+const list = at("stories");
+const more = at("more");
+/** @type {Story[]} those that wait, newest first */
+let waiting = [];
+
+/** @param {string} instant @returns {string} the reader's clock, with milliseconds */
+function clock(instant) {
+  const time = new Date(instant);
+  return `${time.toTimeString().slice(0, 8)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** @param {Story} story */
+function line(story) {
+  const { at: instant, outcome, name, code, stream, request } = story;
+  const kind = [request?.kind, request?.status].filter((part) => part !== undefined).join(" ");
+  const head = element(
+    "summary",
+    {},
+    element("time", { class: "mono", datetime: instant, title: instant }, clock(instant)),
+    element("span", { class: "fate", "data-fate": outcome }, `${SIGNS[outcome] ?? ""} ${outcome}`),
+    name ? element("b", {}, name) : element("span", { class: "muted" }, kind || "no name"),
+    element("span", {}, code ? element("code", { class: "tag" }, code) : ""),
+    element("span", { class: "mono stream" }, stream ?? ""),
+  );
+  const details = element("details", {}, head);
+  details.addEventListener("toggle", () => {
+    if (details.childElementCount === 1) details.append(storyBody(story));
+  });
+  return element("li", { class: "story", "data-fate": outcome }, details);
+}
+
+/** A story is open, a key has led to one, or the list's head is out of sight. */
+function reading() {
+  return list.querySelector("details[open], :focus-visible") !== null || list.getBoundingClientRect().top < 0;
+}
+
+function showWaiting() {
+  list.prepend(...waiting.map(line));
+  waiting = [];
+  more.hidden = true;
+  while (list.childElementCount > KEPT) list.lastElementChild?.remove();
+}
+
+/** @param {Story[]} stories newest first, and newer than all before */
+export function add(stories) {
+  waiting = [...stories, ...waiting].slice(0, KEPT);
+  if (!waiting.length) return;
+  if (!reading()) return showWaiting();
+  more.hidden = false;
+  more.textContent = `Show ${waiting.length} new`;
+}
+
+export function empty() {
+  waiting = [];
+  more.hidden = true;
+  list.replaceChildren();
+}
+
+export const isEmpty = () => !list.childElementCount && !waiting.length;
+
+more.addEventListener("click", () => {
+  showWaiting();
+  // The heading sticks to the top, so that it is always in view; its section need not be.
+  at("events").focus({ preventScroll: true });
+  at("events").closest("section")?.scrollIntoView();
+});

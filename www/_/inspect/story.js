@@ -1,0 +1,159 @@
+// One story in full: what came, what was made of it, and where it went.
+
+import { element } from "../../demo/dom.js";
+import { fields, shown } from "../../demo/reading.js";
+import { compare } from "../../demo/shop/comparison.js";
+import { exact, laidOut } from "./json.js";
+
+/** @typedef {import("./api.js").Story} Story */
+/** @typedef {import("./api.js").Violation} Violation */
+/** @typedef {import("./api.js").Repair} Repair */
+/** @typedef {[string, string | Node | undefined]} Line  A row's heading and what it says; without that there is no row. */
+
+const COPIED_MS = 2_000;
+const FORMS = /** @type {Record<string, string>} */ ({ beacon: "one beacon", query: "a pixel’s query", body: "a whole body", gzip_body: "a whole body, gzipped", record: "a record" });
+/** The columns that say where a record goes. */
+const ROUTE = ["level", "sample_rate", "via"];
+
+/** @param {unknown} value @returns {any[]} */
+const list = (value) => (Array.isArray(value) ? value : []);
+
+/** @param {string} title @param {Line[]} lines @param {(Node | string)[]} more */
+function part(title, lines, ...more) {
+  const rows = lines
+    .filter(([, value]) => value !== undefined && value !== "")
+    .map(([name, value]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, value ?? "")));
+  const table = rows.length ? [element("table", { "aria-label": title }, ...rows)] : [];
+  const said = [...table, ...more];
+  return element("section", {}, element("h3", {}, title), ...(said.length ? said : [element("p", { class: "small muted" }, "None.")]));
+}
+
+/** A box that a keyboard can scroll. @param {string} name @param {(Node | string)[]} content */
+const box = (name, content) => element("pre", { tabindex: "0", role: "region", "aria-label": name }, ...content);
+
+/** @param {number | undefined} count */
+const bytes = (count) => (count === undefined ? undefined : `${count} bytes`);
+
+/** The pairs of a query, a line each. @param {string} query @param {string[]} pointers */
+function pairs(query, pointers) {
+  const marked = pointers.map((pointer) => pointer.slice(1).replaceAll("/", "."));
+  return [...new URLSearchParams(query)].flatMap(([key, value]) => {
+    const said = `${key} = ${value}`;
+    return [marked.includes(key) ? element("mark", {}, said) : said, "\n"];
+  });
+}
+
+/** The beacon's fields, as far as they can be read. @param {Story} story @returns {Record<string, unknown>} */
+function sent({ received }) {
+  const { form, text = "" } = received ?? {};
+  if (form === "beacon") {
+    const beacon = fields(exact(text));
+    return typeof beacon.time === "string" ? { ...beacon, time: Date.parse(beacon.time) } : beacon;
+  }
+  if (form !== "query") return {};
+  /** @type {Record<string, unknown>} */
+  const beacon = {};
+  for (const [key, value] of new URLSearchParams(text)) {
+    const [, object, inner] = /^(props|metadata)\.(.*)$/s.exec(key) ?? [];
+    if (object) beacon[object] = { ...fields(beacon[object]), [inner]: value };
+    // These alone are numbers in a query.
+    else if (key !== "key" && key !== "_") beacon[key] = ["seq", "time"].includes(key) ? Number(value) : value;
+  }
+  return beacon;
+}
+
+/** @param {Story} story @param {string[]} pointers */
+function receivedPart({ request = {}, received = {} }, pointers) {
+  const { kind, status, index, beacons = 1, content_type: type, content_encoding: encoding } = request;
+  const { form, text, base64, cut } = received;
+  const notes = [base64 && "shown as base64", cut && "cut short"].filter(Boolean).join(", ");
+  const content = base64 ? [base64] : !text ? [] : form === "query" ? pairs(text, pointers) : laidOut(text, pointers);
+  return part(
+    "Received",
+    [
+      ["request", [kind, type, encoding].filter(Boolean).join(", ")],
+      ["answered", shown(status)],
+      ["its body", bytes(request.bytes)],
+      ["this one", index === undefined ? undefined : `${index + 1} of ${beacons}`],
+      ["kept as", [FORMS[form ?? ""] ?? form, bytes(received.bytes), notes].filter(Boolean).join(", ")],
+    ],
+    ...(content.length ? [box("What came", content)] : []),
+  );
+}
+
+/** @param {Story} story */
+function recordParts(story) {
+  const { record, stream: place = "no stream" } = story;
+  if (!record) return [part("Route", [["stream", place]])];
+  // Of a failed event's columns none is one of the beacon's fields.
+  if (record.stage) {
+    const columns = Object.entries(record).filter(([name]) => !["violations", "repairs", "original"].includes(name));
+    return [part("Route", [["stream", place]]), part("The failed event", columns.map(([name, value]) => [name, shown(value)]))];
+  }
+  const rows = compare(sent(story), record).map(({ field, sent: came, kept, mark }) => {
+    // A text that became a number looks the same but for its quotes.
+    const said = shown(came) === shown(kept) ? JSON.stringify : shown;
+    const changed = [element("del", {}, said(came)), " ", element("ins", {}, said(kept) || "left out")];
+    const value = mark === "repaired" ? element("span", {}, ...changed) : shown(kept);
+    return { field, added: mark === "added", line: /** @type {Line} */ ([field, value]) };
+  });
+  const session = rows.filter(({ field }) => field.startsWith("session_"));
+  const route = rows.filter(({ field }) => ROUTE.includes(field));
+  const others = rows.filter((row) => !session.includes(row) && !route.includes(row));
+  const lines = (/** @type {typeof rows} */ some) => some.map(({ line }) => line);
+  return [
+    part("As it was sent", lines(others.filter(({ added }) => !added))),
+    part("Session", lines(session)),
+    part("Route", [["stream", place], ...lines(route)]),
+    part("Added by the worker", lines(others.filter(({ added }) => added))),
+  ];
+}
+
+/** @param {Story} story */
+function copyButton(story) {
+  const button = element("button", { class: "quiet", type: "button" }, "Copy");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(JSON.stringify(story, null, 2));
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "The browser does not let it";
+    }
+    setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+  });
+  return button;
+}
+
+/** @param {Story} story */
+export function storyBody(story) {
+  const { code, pointer, message, record, timing = {} } = story;
+  /** @type {Violation[]} */
+  const violations = list(record?.violations);
+  /** @type {Repair[]} */
+  const repairs = list(record?.repairs);
+  const pointers = [pointer, ...violations.map((violation) => violation.pointer)].filter((one) => one !== undefined);
+  const why = element("p", { class: "why" });
+  for (const tag of [code, pointer]) if (tag) why.append(element("code", { class: "tag" }, tag), " ");
+  why.append(message ?? "");
+
+  const came = [receivedPart(story, pointers)];
+  if (violations.length > 1) came.push(part("Violations", violations.map((one) => [one.pointer || one.code, `${one.code}: ${one.message}`])));
+  if (record) {
+    const told = repairs.map(({ rule, pointer: place, original }) => /** @type {Line} */ ([place || "more", original ? `${rule}, was ${original}` : rule]));
+    came.push(part("Repairs", told));
+  }
+  const [first, ...others] = recordParts(story);
+  const times = Object.entries(timing).map(([stage, ms]) => /** @type {Line} */ ([stage.replace(/_ms$/, ""), `${ms} ms`]));
+  if (times.length) others.push(part("Time", times));
+
+  const body = element("div", { class: "body" });
+  if (why.textContent) body.append(why);
+  body.append(element("div", { class: "columns" }, element("div", {}, ...came, first), element("div", {}, ...others)));
+  if (record) {
+    // A duplicate's is what it would have been.
+    const title = story.stream ? "The record" : "The record, which is in no stream";
+    body.append(element("details", {}, element("summary", {}, title), box(title, [JSON.stringify(record, null, 2)])));
+  }
+  body.append(copyButton(story));
+  return body;
+}
