@@ -120,7 +120,7 @@ export const EVENTS = [
     line: ["✓ duplicate", "page_view"],
     parts: { Received: [REPEATED], Route: ["stream no stream"] },
     shows: ["The record, which is in no stream"],
-    hides: ["Session", "firehose"],
+    hides: ["firehose"],
   },
   {
     claim: "a beacon that was dropped, with the reason",

@@ -75,7 +75,7 @@ function receivedPart({ request = {}, received = {} }, pointers) {
       ["answered", shown(status)],
       ["its body", bytes(request.bytes)],
       ["this one", index === undefined ? undefined : `${index + 1} of ${beacons}`],
-      ["kept as", [FORMS[form ?? ""] ?? form, bytes(received.bytes), notes].filter(Boolean).join(", ")],
+      ["read as", [FORMS[form ?? ""] ?? form, bytes(received.bytes), notes].filter(Boolean).join(", ")],
     ],
     ...(content.length ? [box("What came", content)] : []),
   );
@@ -143,7 +143,10 @@ export function storyBody(story) {
     came.push(part("Repairs", told));
   }
   const [first, ...others] = recordParts(story);
-  const times = Object.entries(timing).map(([stage, ms]) => /** @type {Line} */ ([stage.replace(/_ms$/, ""), `${ms} ms`]));
+  const times = Object.entries(timing).map(([what, count]) => {
+    const stage = what.replace(/_ms$/, "");
+    return /** @type {Line} */ ([stage, stage === what ? shown(count) : `${count} ms`]);
+  });
   if (times.length) others.push(part("Time", times));
 
   const body = element("div", { class: "body" });
