@@ -45,8 +45,11 @@ def assert_told_everywhere(
         assert pixel.retry_after >= 1
 
         for problem in problems:
-            worker.wait_for_log(f"configuration: {problem}")
-        assert worker.log.count("configuration: ") == len(problems)
+            worker.wait_for_line(part="configuration", message=problem)
+        told = [
+            line for line in worker.log_lines if line.get("part") == "configuration"
+        ]
+        assert len(told) == len(problems)
 
 
 MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
@@ -168,7 +171,11 @@ def test_a_table_of_5_kb_may_be_a_text() -> None:
     """As much as the platform takes in one variable."""
     keys = {f"pk_{n:02}": {"tenant": f"tenant-{n}", "dnt": "strip"} for n in range(40)}
     clean = [
-        {"id": f"rule-{n}", "field": f"props.field_{n:02}", "map": {"": "none", "x": "y"}}
+        {
+            "id": f"rule-{n}",
+            "field": f"props.field_{n:02}",
+            "map": {"": "none", "x": "y"},
+        }
         for n in range(30)
     ]
     routes = [{"to": "firehose:e"}]

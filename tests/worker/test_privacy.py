@@ -146,7 +146,7 @@ def test_a_refused_beacon_is_kept_nowhere_and_its_verdict_says_so(
         }
         assert beacon["id"] not in data(peer) | kept(peer)
     # What is in no stream is counted where the operator looks.
-    private.wait_for_log(f'{{"tenant":"{policy}","dropped":{{"{code}":2}}}}')
+    private.wait_for_line(tenant=policy, dropped={code: 2})
 
 
 def test_a_failed_event_is_stripped_as_an_event_is(

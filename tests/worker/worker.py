@@ -44,7 +44,9 @@ SECRETS = (
     "AWS_SESSION_TOKEN",
     "HEADWATER_SECRET",
     "HEADWATER_REPLAY_KEY",
+    "HEADWATER_INSPECT_TOKEN",
 )
+LINE = re.compile(r"\{\".*\}")
 READY = re.compile(rf"Ready on http://{re.escape(HOST)}:(\d+)")
 FORBIDDEN_IN_LOG = (
     "panicked",
@@ -170,6 +172,24 @@ class Worker:
     def log(self) -> str:
         """What wrangler and the worker have logged so far."""
         return (self._directory / "log").read_text(errors="replace")
+
+    @property
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Those lines of the log that are JSON objects, whatever wrangler puts before them."""
+        found = (LINE.search(line) for line in self.log.splitlines())
+        return [json.loads(line[0]) for line in found if line]
+
+    def wait_for_line(self, **fields: Any) -> dict[str, Any]:
+        """Waits for a JSON line of the log with these fields among its own; gives the first."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while True:
+            for line in self.log_lines:
+                if fields.items() <= line.items():
+                    return line
+            assert (
+                time.monotonic() < deadline
+            ), f"{fields} is not in the log:\n{self.log}"
+            time.sleep(0.05)
 
     def wait_for_log(self, text: str) -> None:
         """Waits until the log holds a text; it comes a little after the answer."""

@@ -1,0 +1,350 @@
+"""The inspector's JSON, in the built worker: what was answered is told there already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import Fail, FirehosePeer
+from sharded import SHARDED
+from streams import data, kept
+from worker import Answer, Worker
+
+TOKEN = "the-inspector-token-of-the-tests-77"
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+PATHS = ("all", "good", "bad", "live")
+SETTINGS: dict[str, Any] = {**SHARDED, "linger_ms": 10, "gpc": "strip", "dnt": "refuse"}
+
+
+class Inspected(Worker):
+    """A worker with an inspector."""
+
+    def ask(self, what: str, query: str = "") -> Any:
+        """What it answers."""
+        answer = self.get(f"/_/inspect/{what}{query}", BEARER)
+        assert answer.status == 200, answer
+        assert answer.headers["cache-control"] == "no-store"
+        return answer.json()
+
+    def reset(self) -> Answer:
+        return self.request("POST", "/_/inspect/reset", b"", BEARER)
+
+
+@pytest.fixture(scope="module")
+def running(peer: FirehosePeer) -> Iterator[Inspected]:
+    env = {**peer.environment(), "HEADWATER_INSPECT_TOKEN": TOKEN}
+    with Inspected(env, SETTINGS) as worker:
+        yield worker
+
+
+@pytest.fixture
+def inspected(running: Inspected) -> Inspected:
+    """The same with nothing in it."""
+    running.reset()
+    return running
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {"name": "seen", "id": str(uuid4()), **fields}
+
+
+def counts(**some: int) -> dict[str, int]:
+    names = ("accepted", "failed", "duplicate", "dropped", "refused")
+    return {"total": sum(some.values()), **dict.fromkeys(names, 0), **some}
+
+
+def test_the_story_of_a_good_event_is_all_that_became_of_it(
+    inspected: Inspected, peer: FirehosePeer
+) -> None:
+    beacon = event(device_id=str(uuid4()), props={"colour": "teal"}, title="  a \n b ")
+    body = json.dumps([beacon])
+    headers = {"content-type": "application/json", "cf-connecting-ip": "203.0.113.77"}
+
+    assert inspected.post(body, headers).status == 204
+
+    assert inspected.ask("all") == counts(accepted=1)
+    assert inspected.ask("bad") == []
+    (story,) = inspected.ask("good")
+    assert story["record"] == data(peer)[beacon["id"]]
+    assert story["record"]["session_index"] == 1
+    assert story["record"]["title"] == "a b"
+    assert (
+        story.pop("record_bytes")
+        == len(json.dumps(story["record"], separators=(",", ":"), ensure_ascii=False))
+        + 1
+    )
+    assert story.pop("at") == story.pop("record")["received_at"]
+    timing = story.pop("timing")
+    assert 10 <= timing["wait_ms"] <= timing["deliver_ms"] <= timing["total_ms"]
+    assert story == {
+        "seq": 1,
+        "outcome": "accepted",
+        "tenant": "default",
+        "name": "seen",
+        "event_id": beacon["id"],
+        "request": {
+            "kind": "post",
+            "status": 204,
+            "index": 0,
+            "beacons": 1,
+            "bytes": len(body),
+            "content_type": "application/json",
+        },
+        "received": {
+            "form": "beacon",
+            "bytes": len(body) - 2,
+            "text": json.dumps(beacon),
+        },
+        "stream": "firehose:events-mid",
+    }
+
+
+def test_the_story_of_a_failed_event_has_its_reason(
+    inspected: Inspected, peer: FirehosePeer
+) -> None:
+    beacon = event(seq="x")
+    answer = inspected.post([event(), beacon])
+
+    _, verdict = answer.verdicts
+    (story,) = inspected.ask("bad")
+    assert story["record"] == kept(peer)[beacon["id"]]
+    for key in ("event_id", "outcome", "code", "pointer", "message"):
+        assert story[key] == verdict[key]
+    assert json.loads(story["received"]["text"]) == beacon
+    assert (story["request"]["index"], story["request"]["beacons"]) == (1, 2)
+    assert story["stream"] == "firehose:events-failed"
+    assert inspected.ask("all") == counts(accepted=1, failed=1)
+
+
+FATES: list[tuple[str, Any, dict[str, str], dict[str, int], dict[str, Any]]] = [
+    (
+        "dropped",
+        event(),
+        {"dnt": "1"},
+        {"dropped": 1},
+        {
+            "outcome": "dropped",
+            "code": "dnt",
+            "received": None,
+            "record": None,
+            "stream": None,
+        },
+    ),
+    (
+        "broken JSON",
+        '{"name"',
+        {},
+        {"failed": 1},
+        {"outcome": "failed", "code": "bad_json", "stream": "firehose:events-failed"},
+    ),
+    (
+        "no UTF-8",
+        b'{"name":"\xff\xfe"}',
+        {},
+        {"failed": 1},
+        {
+            "code": "bad_utf8",
+            "received": {"form": "body", "bytes": 13, "base64": "eyJuYW1lIjoi//4ifQ=="},
+        },
+    ),
+    (
+        "another type",
+        b"{}",
+        {"content-type": "image/png"},
+        {"refused": 1},
+        {
+            "outcome": "refused",
+            "code": "unsupported_media_type",
+            "event_id": None,
+            "received": None,
+        },
+    ),
+    (
+        "a replay without its key",
+        b"{}",
+        {"x-headwater-replay": "{}"},
+        {"refused": 1},
+        {"code": "replay_not_allowed"},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "totals", "expected"),
+    [each[1:] for each in FATES],
+    ids=[each[0] for each in FATES],
+)
+def test_each_fate_is_a_story(
+    inspected: Inspected,
+    body: Any,
+    headers: dict[str, str],
+    totals: dict[str, int],
+    expected: dict[str, Any],
+) -> None:
+    answer = inspected.post(body, headers)
+
+    assert inspected.ask("all") == counts(**totals)
+    (story,) = inspected.ask("live")["stories"]
+    assert story["request"]["status"] == answer.status
+    assert {key: story.get(key) for key in expected} == expected
+
+
+def test_a_duplicate_and_a_pixel_are_stories_too(inspected: Inspected) -> None:
+    beacon = event(device_id=str(uuid4()))
+    inspected.post(beacon)
+    assert (
+        inspected.post(beacon, {}, "?verdicts=1").verdicts[0]["outcome"] == "duplicate"
+    )
+    inspected.get("/v1/pixel.gif?name=seen&props.a=1")
+
+    assert inspected.ask("all") == counts(accepted=2, duplicate=1)
+    pixel, repeat, _ = inspected.ask("good")
+    assert pixel["request"]["kind"] == "pixel"
+    assert pixel["received"] == {
+        "form": "query",
+        "bytes": 20,
+        "text": "name=seen&props.a=1",
+    } | {"bytes": 19}
+    assert repeat["outcome"] == "duplicate"
+    assert "stream" not in repeat and "session_id" not in repeat["record"]
+
+
+def test_what_is_not_durable_is_refused(
+    inspected: Inspected, peer: FirehosePeer
+) -> None:
+    settings = {**SETTINGS, "delivery": "direct", "deadline_ms": 300}
+    with Inspected(inspected.env, settings) as direct:
+        peer.always(Fail(500, "InternalFailure"))
+        try:
+            assert direct.post([event(), event()]).status == 503
+        finally:
+            peer.behave()
+        assert direct.ask("all") == counts(refused=2)
+        for story in direct.ask("bad"):
+            assert (story["outcome"], story["code"]) == ("refused", "not_durable")
+            assert story["received"]["form"] == "beacon"
+
+
+def test_a_story_tells_no_more_than_is_delivered(inspected: Inspected) -> None:
+    secret = {"device_id": "device-of-ada", "user_id": "ada@example.com"}
+    url = "https://shop.example/?token=tok-en-1&b=2"
+    for beacon in (event(**secret, url=url), event(**secret, url=url, seq="x")):
+        inspected.post(beacon, {"sec-gpc": "1", "cf-connecting-ip": "203.0.113.77"})
+
+    told = json.dumps([inspected.ask("good"), inspected.ask("bad")])
+    assert told.count("[removed]") >= 3
+    for value in (*secret.values(), "tok-en-1", "203.0.113.77"):
+        assert value not in told
+
+
+def test_filters_find_the_story_and_name_their_mistakes(inspected: Inspected) -> None:
+    one, other = event(props={"sku": "Teapot"}), event(name="other")
+    inspected.post([one, other, event(seq="x")])
+
+    def found(what: str, query: str) -> list[str]:
+        return [story["event_id"] for story in inspected.ask(what, query)]
+
+    assert found("good", f"?event_id={one['id']}") == [one["id"]]
+    assert found("good", "?name=other") == [other["id"]]
+    assert found("good", "?text=TEAPOT&tenant=default") == [one["id"]]
+    assert found("good", "?limit=1") == [other["id"]]
+    assert found("bad", "?code=too_long") == []
+    assert len(found("bad", "?code=wrong_type&outcome=failed")) == 1
+    wrong = inspected.get("/_/inspect/good?user=1", BEARER)
+    assert (wrong.status, wrong.json()["code"]) == (400, "bad_filter")
+    assert wrong.json()["message"].startswith(
+        "user is no filter; there are outcome, code"
+    )
+
+
+def test_who_looks_on_is_told_what_is_new(inspected: Inspected) -> None:
+    inspected.post(event())
+    last = inspected.ask("live")["last"]
+    assert inspected.ask("live", f"?after={last}")["stories"] == []
+    inspected.post([event(), event(seq="x")])
+
+    live = inspected.ask("live", f"?after={last}")
+
+    assert [story["outcome"] for story in live["stories"]] == ["failed", "accepted"]
+    assert live["last"] == last + 2
+    assert live["counts"] == counts(accepted=2, failed=1)
+    streams = [(each["stream"], each["outcome"]) for each in live["seconds"]]
+    assert ("firehose:events-failed", "failed") in streams
+    assert sum(each["count"] for each in live["seconds"]) == 3
+
+
+def test_of_a_long_request_all_are_counted_and_a_hundred_told(
+    inspected: Inspected,
+) -> None:
+    assert inspected.post([event() for _ in range(130)]).status == 204
+    assert inspected.ask("all") == counts(accepted=130)
+    assert len(inspected.ask("good")) == 100
+    assert {each["stream"] for each in inspected.ask("live")["seconds"]} == {
+        "firehose:events-mid"
+    }
+
+
+def test_a_long_event_is_cut(inspected: Inspected) -> None:
+    beacon = event(props={"text": "x" * 100_000})
+    assert inspected.post(beacon).status == 204
+    (story,) = inspected.ask("good")
+    assert story["received"]["cut"] and len(story["received"]["text"]) == 65_536
+    assert story["record_bytes"] > 100_000 and "record" not in story
+
+
+def test_a_reset_forgets_everything(inspected: Inspected) -> None:
+    inspected.post(event())
+    assert inspected.reset().json() == counts()
+    assert inspected.ask("good") == []
+    answer = inspected.get("/_/inspect/reset", BEARER)
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}],
+    ids=["none", "wrong", "no bearer"],
+)
+def test_without_the_token_nothing_is_told(
+    inspected: Inspected, path: str, headers: dict[str, str]
+) -> None:
+    for query in ("", f"?token={TOKEN}"):
+        answer = inspected.get(f"/_/inspect/{path}{query}", headers)
+        assert (answer.status, answer.json()["code"]) == (401, "inspect_token")
+    assert inspected.request("POST", "/_/inspect/reset").status == 401
+
+
+def test_the_page_may_run_its_own_files_only(inspected: Inspected) -> None:
+    page = inspected.get("/_/inspect")
+    assert (page.status, page.headers["content-type"]) == (
+        200,
+        "text/html; charset=utf-8",
+    )
+    assert page.headers["content-security-policy"].startswith(
+        "default-src 'none'; script-src 'self'"
+    )
+    assert page.headers["cache-control"] == "no-store"
+    for path in ("index.html", "", "nothing.js", "..%2ft.js", "good/1"):
+        assert inspected.get(f"/_/inspect/{path}").status == 404, path
+
+
+def test_without_a_token_there_is_no_inspector(worker: Worker) -> None:
+    for path in ("", "/all", "/good", "/main.js", "/inspect.css"):
+        answer = worker.get(f"/_/inspect{path}", BEARER)
+        assert (answer.status, answer.json()["code"]) == (404, "not_found"), path
+    assert worker.request("POST", "/_/inspect/reset", b"", BEARER).status == 404
+
+
+def test_beacons_do_not_need_the_inspector(peer: FirehosePeer) -> None:
+    """Its object is of a worker that never answers."""
+    env = {**peer.environment(), "HEADWATER_INSPECT_TOKEN": "t" * 31}
+    with Worker(env) as worker:
+        ready = worker.get("/readyz").json()
+        assert ready["problems"] == [
+            "HEADWATER_INSPECT_TOKEN must have at least 32 characters"
+        ]

@@ -1,0 +1,331 @@
+"""What is told of requests besides their answers: points, lines of the log, Server-Timing.
+
+Analytics Engine is a no-op where workerd runs by itself, so METRICS is replaced here by what
+holds each point to the service's limits and logs it.
+Source: https://developers.cloudflare.com/analytics/analytics-engine/limits/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import Fail, FirehosePeer
+from sharded import SHARDED, wait_until_drained
+from worker import LOG_SECONDS, Worker
+
+METERED = """
+import Headwater, * as objects from "./build/index.js";
+
+const bytes = (text) => new TextEncoder().encode(text).length;
+const METRICS = {
+  writeDataPoint({ indexes, blobs, doubles, ...rest }) {
+    const sum = blobs.reduce((sum, blob) => sum + bytes(blob), 0);
+    const good = indexes.length === 1 && bytes(indexes[0]) <= 96 && blobs.length <= 20 && sum <= 16384
+      && doubles.length <= 20 && doubles.every(Number.isFinite) && Object.keys(rest).length === 0;
+    console.log("point " + JSON.stringify({ good, blobs, doubles, index: indexes[0] }));
+  },
+};
+const metered = (type) => new Proxy(type, {
+  construct: (target, [context, env], made) => Reflect.construct(target, [context, { ...env, METRICS }], made),
+});
+export default metered(Headwater);
+export const Shard = metered(objects.Shard);
+export const Inspector = metered(objects.Inspector);
+"""
+POINT = re.compile(r"point (\{.*\})$", re.MULTILINE)
+
+TEXTS = ("kind", "tenant", "request", "status", "code")
+NUMBERS = (
+    *("beacons", "accepted", "failed", "duplicate", "dropped", "refused"),
+    *("bytes_in", "bytes_out", "read_ms", "wait_ms", "send_ms", "deliver_ms"),
+    *("total_ms", "retries", "spill_depth"),
+)
+
+PERSON = {
+    "ip": "198.51.100.23",
+    "mail": "ada.lovelace@example.org",
+    "device": "device-of-ada-5e1f",
+    "user": "user-ada-77",
+    "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0",
+    "value": "a-value-that-only-she-has",
+    "page": "https://shop.example/account/ada-lovelace",
+}
+
+
+class Metered(Worker):
+    """A worker whose points are in its log."""
+
+    def _write_files(self) -> None:
+        super()._write_files()
+        self._write("metered.js", METERED)
+        configuration = json.loads((self._directory / "wrangler.json").read_text())
+        configuration["main"] = "metered.js"
+        self._write("wrangler.json", json.dumps(configuration))
+
+    def points(self, kind: str = "request") -> list[dict[str, Any]]:
+        """The points so far, with their places named."""
+        points = []
+        for found in POINT.findall(self.log):
+            point = json.loads(found)
+            assert point["good"], point
+            if point["blobs"][0] == kind == "request":
+                texts = zip(TEXTS, point["blobs"], strict=True)
+                numbers = zip(NUMBERS, point["doubles"], strict=True)
+                points.append({**dict(texts), **dict(numbers), "index": point["index"]})
+            elif point["blobs"][0] == kind:
+                points.append(point)
+        return points
+
+    def point(self, count: int) -> dict[str, Any]:
+        """The `count`-th point of a request, which may come a little after the answer."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while len(points := self.points()) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(points) == count, points
+        return points[-1]
+
+
+@pytest.fixture(scope="module")
+def metered(peer: FirehosePeer) -> Iterator[Metered]:
+    log = {"share": 1, "exceptions": 1}
+    settings = {
+        **SHARDED,
+        "unknown_events": "accept",
+        "log": log,
+        "gpc": "refuse",
+        "origins": ["https://shop.example"],
+    }
+    with Metered(peer.environment(), settings) as worker:
+        yield worker
+
+
+@pytest.fixture
+def count(metered: Metered) -> int:
+    """How many points of requests there are before a test."""
+    return len(metered.points())
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {"name": "metered", "id": str(uuid4()), **fields}
+
+
+def test_a_request_is_one_point_however_many_beacons_it_has(
+    metered: Metered, peer: FirehosePeer, count: int
+) -> None:
+    repeated = event()
+    assert metered.post([repeated]).status == 204
+    body = json.dumps([event(), event(), repeated, event(seq="x")]).encode()
+
+    assert metered.post(body).status == 200
+
+    point = metered.point(count + 2)
+    stored = sum(len(line) + 1 for line in last_lines(peer, 3))
+    assert point == {
+        "kind": "request",
+        "tenant": "default",
+        "index": "default",
+        "request": "post",
+        "status": "200",
+        "code": "",
+        **dict.fromkeys(NUMBERS, 0),
+        **{"beacons": 4, "accepted": 2, "failed": 1, "duplicate": 1},
+        "bytes_in": len(body),
+        "bytes_out": point["bytes_out"],
+        **{key: point[key] for key in NUMBERS if key.endswith("_ms")},
+    }
+    # A record gets its session in the shard, and the repeat's was not sent.
+    assert 0 < point["bytes_out"] < stored + 2_000
+    assert 100 <= point["wait_ms"] <= point["deliver_ms"] <= point["total_ms"] < 3_000
+    assert point["wait_ms"] + point["send_ms"] <= point["deliver_ms"]
+    assert point["read_ms"] + point["deliver_ms"] == point["total_ms"]
+
+
+def last_lines(peer: FirehosePeer, count: int) -> list[bytes]:
+    streams = ("events-low", "events-mid", "events-high", "events-failed")
+    records = [record for stream in streams for record in peer.accepted(stream)]
+    return b"".join(records).splitlines()[-count:]
+
+
+REFUSED: list[tuple[str, Any, dict[str, str], str, dict[str, Any]]] = [
+    (
+        "another site",
+        b"{}",
+        {"origin": "https://a.example"},
+        "",
+        {"status": "403", "code": "origin_not_allowed"},
+    ),
+    (
+        "too many bytes",
+        b" " * 300_000,
+        {},
+        "",
+        {"status": "413", "code": "body_too_large", "bytes_in": 0},
+    ),
+    (
+        "another type",
+        b"{}",
+        {"content-type": "image/png"},
+        "",
+        {"status": "415", "code": "unsupported_media_type"},
+    ),
+    (
+        "broken JSON",
+        b"{",
+        {},
+        "",
+        {"status": "400", "code": "", "failed": 1, "beacons": 1},
+    ),
+    (
+        "a person who wants none",
+        b'{"name":"a"}',
+        {"sec-gpc": "1"},
+        "",
+        {"status": "200", "dropped": 1, "beacons": 1},
+    ),
+    (
+        "a replay without its key",
+        b"{}",
+        {"x-headwater-replay": "{}"},
+        "",
+        {"status": "403", "request": "replay"},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "query", "expected"),
+    [each[1:] for each in REFUSED],
+    ids=[each[0] for each in REFUSED],
+)
+def test_what_is_not_accepted_is_a_point_too(
+    metered: Metered,
+    count: int,
+    body: bytes,
+    headers: dict[str, str],
+    query: str,
+    expected: dict[str, Any],
+) -> None:
+    answer = metered.post(body, headers, query)
+
+    point = metered.point(count + 1)
+    assert expected.items() <= point.items()
+    assert point["status"] == str(answer.status)
+    assert point["bytes_out"] > 0 or point["failed"] == 0
+
+
+def test_a_pixel_is_a_point_of_its_kind(metered: Metered, count: int) -> None:
+    assert metered.get("/v1/pixel.gif?name=metered").status == 200
+    point = metered.point(count + 1)
+    assert (point["request"], point["accepted"], point["bytes_in"]) == ("pixel", 1, 12)
+
+
+def test_a_preflight_or_another_address_is_no_point(
+    metered: Metered, count: int
+) -> None:
+    metered.request("OPTIONS", "/v1/events", None, {"origin": "https://shop.example"})
+    metered.get("/readyz")
+    metered.get("/nowhere")
+    assert metered.post(event()).status == 204
+    metered.point(count + 1)
+
+
+def test_retries_and_the_spill_are_counted(
+    metered: Metered, peer: FirehosePeer, count: int
+) -> None:
+    peer.script(Fail(503, "ServiceUnavailableException"))
+    assert metered.post(event()).status == 204
+    again = metered.point(count + 1)
+    assert (again["retries"], again["spill_depth"]) == (1, 0)
+
+    peer.always(Fail(400, "AccessDeniedException"))
+    try:
+        assert metered.post([event(), event()]).status == 204
+        spilled = metered.point(count + 2)
+        assert (spilled["accepted"], spilled["spill_depth"]) == (2, 2)
+    finally:
+        peer.behave()
+    wait_until_drained(metered)
+    drained, *_ = reversed(metered.points("spill"))
+    assert drained["doubles"] == [0, 0, 0, 0]
+
+
+def test_a_line_of_the_log_tells_of_a_request_what_its_point_does(
+    metered: Metered, count: int
+) -> None:
+    assert metered.post([event(), event(seq="x")]).status == 200
+    point = metered.point(count + 1)
+    lines = [
+        line for line in metered.log_lines if line.get("total_ms") == point["total_ms"]
+    ]
+    line, *_ = [line for line in lines if line.get("failed") == 1]
+    for key in ("tenant", "request", *NUMBERS[6:-2]):
+        assert line[key] == point[key], key
+    assert line["accepted"] == 1
+
+
+def test_no_line_and_no_point_tells_of_a_person(metered: Metered, count: int) -> None:
+    headers = {"cf-connecting-ip": PERSON["ip"], "user-agent": PERSON["agent"]}
+    person = {
+        "device_id": PERSON["device"],
+        "user_id": PERSON["user"],
+        "url": PERSON["page"],
+        "props": {"mail": PERSON["mail"], "value": PERSON["value"]},
+    }
+    bodies: list[Any] = [
+        event(**person),
+        event(**person, seq=PERSON["value"]),
+        event(**person, **{PERSON["value"]: 1}),
+        json.dumps(event(**person))[:-1],
+        f'[{{"name":"{PERSON["value"]}"}},{{"name":7,"title":"{PERSON["mail"]}"}}]',
+    ]
+    for body in bodies:
+        metered.post(body, headers)
+    metered.get(
+        f"/v1/pixel.gif?name=metered&user_id={PERSON['user']}&props.mail={PERSON['mail']}",
+        headers,
+    )
+    metered.post(
+        event(**person), {**headers, "origin": f"https://{PERSON['value']}.example"}
+    )
+    metered.point(count + len(bodies) + 2)
+    for what, value in PERSON.items():
+        assert value not in metered.log, what
+
+
+def test_server_timing_is_told_to_who_asks(metered: Metered) -> None:
+    origin = {"origin": "https://shop.example"}
+    plain = metered.post(event(), origin)
+    timed = metered.post(event(), origin, "?timing=1")
+
+    assert "server-timing" not in plain.headers
+    stages = re.findall(r"(\w+);dur=(\d+)", timed.headers["server-timing"])
+    assert [stage for stage, _ in stages] == [
+        "read",
+        "wait",
+        "send",
+        "deliver",
+        "total",
+    ]
+    assert int(dict(stages)["total"]) / 1_000 <= timed.seconds
+    assert "server-timing" in timed.headers["access-control-expose-headers"]
+    assert "server-timing" in metered.post("{", origin, "?timing=1").headers
+
+
+def test_as_many_requests_are_logged_as_the_operator_wants(peer: FirehosePeer) -> None:
+    with Worker(peer.environment(), {"log": {"share": 0, "exceptions": 0}}) as worker:
+        assert worker.post(event()).status == 204
+        assert worker.post(event(seq="x")).status == 200
+        worker.kill()
+        worker.settings = {"log": {"share": 0}}
+        worker.restart()
+        assert worker.post(event()).status == 204
+        assert worker.post(event(seq="x")).status == 200
+        worker.wait_for_line(failed=1)
+        assert [line.get("status") for line in worker.log_lines] == [200]
