@@ -111,6 +111,13 @@ export const EVENTS = [
     parts: { Received: ["shown as base64", "e/99"] },
   },
   {
+    claim: "that a body which nobody can read is withheld where identifiers may be in it",
+    send: () => post('{"name":"page_view","device_id":"d-1",', { dnt: "1" }),
+    line: ["✕ failed", "bad_json"],
+    parts: { Received: ["a whole body, 38 bytes, withheld for privacy’s sake"] },
+    hides: ["d-1", "What came"],
+  },
+  {
     claim: "a duplicate, which is in no stream",
     send: async () => {
       const repeat = { name: "page_view", id: REPEATED, device_id: "twice" };
@@ -120,7 +127,7 @@ export const EVENTS = [
     line: ["✓ duplicate", "page_view"],
     parts: { Received: [REPEATED], Route: ["stream no stream"] },
     shows: ["The record, which is in no stream"],
-    hides: ["Session", "firehose"],
+    hides: ["firehose"],
   },
   {
     claim: "a beacon that was dropped, with the reason",

@@ -36,10 +36,10 @@ describe("the inspector", { skip: missing }, () => {
 
   for (const { claim, send, line, parts, marks = [], shows = [], hides = [] } of EVENTS) {
     test(`it shows ${claim}`, async () => {
+      // The worker tells the inspector before it answers.
+      await send();
       await visit({}, async (page) => {
-        await send();
-        // What was sent before the last of it may come first.
-        await newest(page).filter({ hasText: line[0] }).waitFor();
+        await newest(page).waitFor();
         const told = await newest(page).locator("summary").innerText();
         for (const text of line) assert.ok(told.includes(text), `${text} is not in: ${told}`);
         await newest(page).locator("summary").click();

@@ -17,8 +17,8 @@ from worker import HOST, PROGRAMS, Worker  # noqa: E402
 
 BROWSER_SECONDS = 300
 TOKEN = "a-token/of+the_tests=32.characters"
-# The beacons that ask for it are dropped, so that the page has such a story to show.
-SETTINGS = {"delivery": "sharded", "shards": 1, "gpc": "refuse"}
+# Beacons that ask for it are dropped, or lose their identifiers, so that the page has such stories to show.
+SETTINGS = {"delivery": "sharded", "shards": 1, "gpc": "refuse", "dnt": "strip"}
 
 
 @pytest.mark.skipif(

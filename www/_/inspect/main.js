@@ -87,7 +87,7 @@ async function ask() {
     failures += 1;
     wait = Math.min(ASK_MS * 2 ** failures, MOST_BACKOFF_MS);
     const reason = error instanceof Error && error.name !== "AbortError" ? error.message : "no answer in time";
-    say("unreachable", "Cannot reach the worker", `${reason}; asks again in ${wait / 1000} s`);
+    say("unreachable", "Cannot reach the worker", paused ? reason : `${reason}; asks again in ${wait / 1000} s`);
   }
   if (!document.hidden && !paused) timer = setTimeout(ask, wait);
 }

@@ -29,7 +29,7 @@ function part(title, lines, ...more) {
 }
 
 /** A box that a keyboard can scroll. @param {string} name @param {(Node | string)[]} content */
-const box = (name, content) => element("pre", { tabindex: "0", role: "region", "aria-label": name }, ...content);
+const box = (name, content) => element("pre", { tabindex: "0", role: "group", "aria-label": name }, ...content);
 
 /** @param {number | undefined} count */
 const bytes = (count) => (count === undefined ? undefined : `${count} bytes`);
@@ -66,7 +66,8 @@ function sent({ received }) {
 function receivedPart({ request = {}, received = {} }, pointers) {
   const { kind, status, index, beacons = 1, content_type: type, content_encoding: encoding } = request;
   const { form, text, base64, cut } = received;
-  const notes = [base64 && "shown as base64", cut && "cut short"].filter(Boolean).join(", ");
+  const withheld = form && text === undefined && !base64;
+  const notes = [base64 && "shown as base64", cut && "cut short", withheld && "withheld for privacy’s sake"].filter(Boolean).join(", ");
   const content = base64 ? [base64] : !text ? [] : form === "query" ? pairs(text, pointers) : laidOut(text, pointers);
   return part(
     "Received",
@@ -75,7 +76,7 @@ function receivedPart({ request = {}, received = {} }, pointers) {
       ["answered", shown(status)],
       ["its body", bytes(request.bytes)],
       ["this one", index === undefined ? undefined : `${index + 1} of ${beacons}`],
-      ["kept as", [FORMS[form ?? ""] ?? form, bytes(received.bytes), notes].filter(Boolean).join(", ")],
+      ["read as", [FORMS[form ?? ""] ?? form, bytes(received.bytes), notes].filter(Boolean).join(", ")],
     ],
     ...(content.length ? [box("What came", content)] : []),
   );
@@ -143,7 +144,10 @@ export function storyBody(story) {
     came.push(part("Repairs", told));
   }
   const [first, ...others] = recordParts(story);
-  const times = Object.entries(timing).map(([stage, ms]) => /** @type {Line} */ ([stage.replace(/_ms$/, ""), `${ms} ms`]));
+  const times = Object.entries(timing).map(([what, count]) => {
+    const stage = what.replace(/_ms$/, "");
+    return /** @type {Line} */ ([stage, stage === what ? shown(count) : `${count} ms`]);
+  });
   if (times.length) others.push(part("Time", times));
 
   const body = element("div", { class: "body" });
