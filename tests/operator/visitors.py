@@ -28,9 +28,7 @@ EARLIER, LATER = TODAY - timedelta(days=2), TODAY - timedelta(days=1)
 
 PAGE: dict[str, Any] = {"url": "https://shop.example/tea"}
 VIEWED: dict[str, Any] = {"props": {"sku": "oolong"}}
-TWO_PIECES: dict[str, Any] = {
-    "props": {"action": "add", "sku": "cup", "quantity": 2}
-}
+TWO_PIECES: dict[str, Any] = {"props": {"action": "add", "sku": "cup", "quantity": 2}}
 HALF_A_KILO: dict[str, Any] = {
     "props": {"action": "add", "sku": "oolong", "quantity": 0.5}
 }
@@ -133,9 +131,7 @@ def post(worker: Worker, *visits: Visit) -> Answer:
 
 def post_lines(worker: Worker, visit: Visit, *more: str) -> Answer:
     """As a beacon a line."""
-    body = "".join(
-        f"{line}\n" for line in (*map(json.dumps, _beacons(visit)), *more)
-    )
+    body = "".join(f"{line}\n" for line in (*map(json.dumps, _beacons(visit)), *more))
     headers = {**HEADERS, "content-type": "application/x-ndjson"}
     return worker.post(body, headers, _key(visit.tenant))
 
