@@ -100,9 +100,10 @@ class Operator(Clouds):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        super().__exit__(*told)
+        # What was compiled is a gigabyte.
         for checkout in self._checkouts:
             shutil.rmtree(checkout)
+        super().__exit__(*told)
 
     def checkout(self, name: str) -> Path:
         """A copy of the repository, with this shop's configuration."""
@@ -286,10 +287,10 @@ def deploys(operator: Operator, checkout: Path) -> str:
 
 def lets_replay(operator: Operator, checkout: Path) -> None:
     """Stores the key that replays bear."""
-    wrangler = checkout / "node_modules" / ".bin" / "wrangler"
     secret = operator.desk / "secret.json"
     secret.write_text(json.dumps({"HEADWATER_REPLAY_KEY": REPLAY_KEY}))
-    told = operator.call(wrangler, "secret", "bulk", secret, "--name", "headwater")
+    stores = ("npx", "wrangler", "secret", "bulk", secret)
+    told = ended(operator.start(*stores, cwd=checkout))
     assert told.code == 0, told.printed
     assert operator.worker.env["HEADWATER_REPLAY_KEY"] == REPLAY_KEY
 
@@ -347,21 +348,20 @@ def found_by_reason(
 ) -> None:
     expected = Counter(each.reason for each in REFUSED if each.reason)
     expected += Counter({MARKED: marked, visitors.BROKEN: 2})
-    assert {
-        (row["code"], row["name"]): (int(row["failed"]), int(row["mended"]))
+    assert sorted(
+        (row["code"], row["name"], int(row["failed"]), int(row["mended"]))
         for row in operator.rows(checkout, "failed_events")
-    } == {
-        reason: (count, mended if reason == visitors.BY_WEIGHT else 0)
+    ) == sorted(
+        (*reason, count, mended if reason == visitors.BY_WEIGHT else 0)
         for reason, count in expected.items()
-    }
+    )
 
 
 def comes_through_once(operator: Operator, checkout: Path) -> None:
     meant = ("--code", "wrong_type", "--schema", "cart_changed")
     shown = operator.replays(checkout, *meant, "--dry-run")
-    assert (
-        shown.code == 0 and f"{len(BY_WEIGHT)} failed events to send" in shown.printed
-    )
+    assert shown.code == 0
+    assert f"{len(BY_WEIGHT)} failed events to send\n" in shown.printed
     first = operator.replays(checkout, *meant)
     assert (first.code, first.report) == (0, {("accepted", ""): len(BY_WEIGHT)}), first
     second = operator.replays(checkout, *meant)
@@ -400,9 +400,7 @@ def counts_are_exact(operator: Operator, checkout: Path, events: list[Sent]) -> 
 
     assert rows("sessions_per_day") == visitors.sessions_per_day(events)
     assert rows("funnel") == visitors.funnel(events)
-    assert {
-        (day, name): int(count) for day, name, count in rows("events_per_day")
-    } == visitors.events_per_day(events)
+    assert sorted(rows("events_per_day")) == visitors.events_per_day(events)
 
 
 def is_drawn(operator: Operator, checkout: Path) -> None:

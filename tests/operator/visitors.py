@@ -189,9 +189,10 @@ def funnel(events: Iterable[Sent]) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
-def events_per_day(events: Iterable[Sent]) -> Counter[tuple[str, str]]:
-    """How many events of a name there are, by day and name."""
-    return Counter((each.day, each.name) for each in events)
+def events_per_day(events: Iterable[Sent]) -> list[tuple[str, ...]]:
+    """Day, name and how many there are, in the order of their names."""
+    counts = Counter((each.day, each.name) for each in events)
+    return [(*key, str(count)) for key, count in sorted(counts.items())]
 
 
 def _beacons(visit: Visit) -> list[dict[str, Any]]:
