@@ -166,7 +166,7 @@ class Operator(Clouds):
         """scripts/build, under way; what others have compiled is at hand, as in any checkout."""
         compiled = ROOT / "target" / "wasm"
         (checkout / "target").mkdir()
-        line = '[ ! -d "$0" ] || cp -a "$0" target; exec scripts/build'
+        line = '[ ! -d "$0" ] || cp -aH "$0" target; exec scripts/build'
         return self.start("bash", "-c", line, compiled, cwd=checkout)
 
     def deploys(self, checkout: Path, *words: str) -> Ended:
