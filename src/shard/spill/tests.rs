@@ -6,7 +6,7 @@ use super::*;
 use crate::shard::storage::tests::Memory;
 use crate::sink::answer::{Blame, HttpAnswer, Refusal, Reply};
 use crate::sink::delivery::{self, Delivery, Step};
-use crate::sink::health::Health;
+use crate::sink::health::{Health, Problem};
 use crate::sink::pack::Packed;
 
 const MIB: usize = 1_048_576;
