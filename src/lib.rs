@@ -52,6 +52,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod privacy;
 pub mod protocol;
+pub mod readiness;
 pub mod redact;
 pub mod replay;
 pub mod route;
