@@ -41,7 +41,7 @@ pub struct Failing {
 }
 
 /// What is spilled, in all shards that say so.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Spilled {
     /// The records that wait.
     pub records: u64,
@@ -54,7 +54,7 @@ pub struct Spilled {
     /// When the first of the shards will be full, if it can be told.
     pub full_in_s: Option<u64>,
     /// The largest share of its room that a shard uses, in per cent.
-    pub used_percent: f64,
+    pub used_percent: u64,
     /// The shards in which there is no room.
     pub full: Vec<ShardNumber>,
     /// The records that are not tried again.
@@ -151,7 +151,10 @@ impl Spilled {
             oldest_s: spills().map(|spill| spill.oldest_age_s).max().unwrap_or_default(),
             last_drained_at: spills().filter_map(|spill| spill.last_drained_at).max(),
             full_in_s: told().filter_map(|(_, state)| state.room.full_in_s).min(),
-            used_percent: told().map(|(_, state)| state.room.used_percent).fold(0.0, f64::max),
+            used_percent: told()
+                .map(|(_, state)| state.room.used_percent)
+                .max()
+                .unwrap_or_default(),
             full: told().filter(is_full).map(|(number, _)| number).collect(),
             set_aside: told().map(|(_, state)| state.set_aside()).fold(0, u64::saturating_add),
             unreadable: told().map(|(_, state)| state.unreadable).fold(0, u64::saturating_add),

@@ -13,7 +13,7 @@ use crate::shard::spill::{Depth, Fill};
 use crate::sink::health::Milliseconds;
 
 /// How a shard is, as it says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardState {
     /// The bytes of records that wait in memory, in batches that are not full yet.
     pub held_bytes: usize,
@@ -60,14 +60,14 @@ pub struct SpillState {
 }
 
 /// How much of what may be spilled is.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// The bytes that there are, what is set aside included.
     pub used_bytes: u64,
     /// The most that there may be: `HEADWATER.spill.max_bytes`.
     pub limit_bytes: u64,
-    /// The one as a share of the other, in per cent, to a tenth.
-    pub used_percent: f64,
+    /// The one as a share of the other, in per cent.
+    pub used_percent: u64,
     /// When it will be full, if it goes on growing as it has; where that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_in_s: Option<u64>,
@@ -139,12 +139,9 @@ impl Room {
     }
 }
 
-/// A share in per cent, to a tenth; none of nothing.
-fn percent(part: u64, whole: u64) -> f64 {
-    match whole {
-        0 => 0.0,
-        _ => (part as f64 * 1_000.0 / whole as f64).round() / 10.0,
-    }
+/// A share in whole per cent; none of nothing.
+fn percent(part: u64, whole: u64) -> u64 {
+    part.saturating_mul(100).checked_div(whole).unwrap_or_default()
 }
 
 /// How many seconds until `left` bytes more wait. What waits has come since the oldest of it did,
@@ -300,11 +297,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_share_has_a_tenth_of_a_per_cent() {
-        for (part, whole, share) in
-            [(0, 0, 0.0), (0, 9, 0.0), (1, 3, 33.3), (2, 3, 66.7), (3, 3, 100.0)]
-        {
-            assert!((percent(part, whole) - share).abs() < f64::EPSILON, "{part} of {whole}");
+    fn a_share_is_in_whole_per_cent() {
+        for (part, whole, share) in [(0, 0, 0), (0, 9, 0), (1, 3, 33), (2, 3, 66), (3, 3, 100)] {
+            assert_eq!(percent(part, whole), share, "{part} of {whole}");
         }
     }
 
@@ -358,7 +353,7 @@ pub(crate) mod tests {
           "room": {
             "used_bytes": 250500,
             "limit_bytes": 1000000,
-            "used_percent": 25.1,
+            "used_percent": 25,
             "full_in_s": 182,
             "full_at": "1970-01-01T00:15:00.000Z"
           },

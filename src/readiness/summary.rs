@@ -9,7 +9,7 @@ use crate::shard::placement::ShardNumber;
 const STALE_S: u64 = 300;
 
 /// From which share on it is said how full a spill is, in per cent.
-const NOTEWORTHY_PERCENT: f64 = 50.0;
+const NOTEWORTHY_PERCENT: u64 = 50;
 
 /// What `findings` come to at `now`.
 pub fn summary(findings: &Findings, now: Moment) -> String {

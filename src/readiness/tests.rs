@@ -185,7 +185,7 @@ fn one_sentence_says_it_all() {
         (
             sharded(vec![failing("a", throttled(), 30)], vec![full()]),
             503,
-            "not ready: firehose:a throttles since 02:56:09 (ThrottlingException); there is no room in the spill of shard 0; 9 records wait in 1 shard, the oldest for 30 min; the fullest spill is 100 % full",
+            "not ready: firehose:a throttles since 02:56:09 (ThrottlingException); there is no room in the spill of shard 0; 9 records wait in 1 shard, the oldest for 30 min; the fullest spill is 99 % full",
         ),
         (
             sharded(vec![good("a")], shards(vec![vec![aside]])),
@@ -445,7 +445,7 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
           "room": {
             "used_bytes": 500,
             "limit_bytes": 1000000,
-            "used_percent": 0.1,
+            "used_percent": 0,
             "full_in_s": 121939
           },
           "unreadable": 0,

@@ -82,6 +82,25 @@ fn retries_only_the_records_the_stream_refused() {
 }
 
 #[test]
+fn since_when_a_stream_fails_and_when_it_last_took_a_record_is_remembered() {
+    let (mut delivery, mut health) = (delivery(3), Health::default());
+    let throttled = |health: &Health| {
+        let trouble = health.trouble.clone().unwrap();
+        (trouble.problem.code().to_owned(), trouble.since, trouble.last_at)
+    };
+    let code = || THROTTLED.unwrap().to_owned();
+    sent(&mut delivery, 10, &mut health);
+    delivery.reply(entries(&[THROTTLED; 3]), 20, NO_WAIT, &mut health);
+    assert_eq!((throttled(&health), health.last_taken_at), ((code(), 20, 20), None));
+    sent(&mut delivery, 30, &mut health);
+    delivery.reply(entries(&[None, None, THROTTLED]), 40, NO_WAIT, &mut health);
+    assert_eq!((throttled(&health), health.last_taken_at), ((code(), 20, 40), Some(40)));
+    sent(&mut delivery, 50, &mut health);
+    delivery.reply(entries(&[None]), 60, NO_WAIT, &mut health);
+    assert_eq!((health.trouble, health.last_taken_at), (None, Some(60)));
+}
+
+#[test]
 fn whatever_proves_nothing_is_sent_again_whole() {
     let unknown = [
         Reply::TimedOut,
