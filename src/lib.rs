@@ -11,7 +11,7 @@
 //! names its stream, and [`sink`] delivers it as a record. [`pipeline`] is that recipe;
 //! [`outcome`] is how it ends, for each beacon exactly once. Pages send theirs with the
 //! [`snippet`], which the worker serves as well. What failed can be sent again as it came
-//! ([`replay`]).
+//! ([`replay`]). [`readiness`] is what operators are told.
 //!
 //! Sessions and deduplication come between `enrich` and `route`.
 //!

@@ -60,8 +60,8 @@ fn obstacles(findings: &Findings, now: Moment) -> Vec<String> {
         }
         obstacles.push(told);
         if otherwise > 0 {
-            obstacles
-                .push(format!("other trouble with {}", count(otherwise as u64, "more stream")));
+            let otherwise = count(otherwise as u64, "more stream");
+            obstacles.push(format!("other trouble with {otherwise}"));
         }
     }
     if !findings.silent.is_empty() {
@@ -69,9 +69,8 @@ fn obstacles(findings: &Findings, now: Moment) -> Vec<String> {
         let silent = named(&findings.silent);
         obstacles.push(format!("{silent} {answer}, so that what waits there is not known"));
     }
-    if let Some(full) =
-        findings.spilled.as_ref().map(|spilled| &spilled.full).filter(|full| !full.is_empty())
-    {
+    let full = findings.spilled.as_ref().map(|spilled| spilled.full.as_slice());
+    if let Some(full) = full.filter(|full| !full.is_empty()) {
         obstacles.push(format!("there is no room in the spill of {}", named(full)));
     }
     obstacles
@@ -106,7 +105,8 @@ fn waiting(spilled: &Spilled, findings: &Findings, now: Moment) -> String {
             parts.push(format!("the fullest spill is {} % full", spilled.used_percent));
         }
     } else if findings.silent.is_empty() {
-        parts = vec![", nothing waits".to_owned()];
+        let mark = if findings.failing.is_empty() { "," } else { ";" };
+        parts = vec![format!("{mark} nothing waits")];
     }
     if spilled.set_aside > 0 {
         parts.push(format!("{} set aside", count(spilled.set_aside, "record")));

@@ -157,7 +157,7 @@ fn one_sentence_says_it_all() {
                 shards(vec![vec![]]),
             ),
             503,
-            "not ready: firehose:c denies the worker's user access since 03:24:09 (AccessDeniedException), the same with 1 more stream; other trouble with 1 more stream, nothing waits",
+            "not ready: firehose:c denies the worker's user access since 03:24:09 (AccessDeniedException), the same with 1 more stream; other trouble with 1 more stream; nothing waits",
         ),
         (
             sharded(vec![good("a")], shards(vec![vec![draining]])),
