@@ -320,6 +320,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_shard_of_the_version_before_is_understood_while_a_deployment_goes_on() {
+        let status = r#"{"held_bytes":0,"devices":1,"seen":2,"spill":[{"stream":"firehose:a","records":3,
+            "bytes":4,"oldest_age_s":5,"set_aside":0}],"unreadable":0,
+            "streams":[{"stream":"firehose:a","left_alone":false}]}"#;
+        let view = ShardView::of(0, Ok(status.into()));
+        assert_eq!(view.state().map(ShardState::waiting), Some(3));
+    }
+
+    #[test]
     fn what_a_shard_says_is_handed_on_with_its_number() {
         let waiting =
             Depth { next_try_at: Some(1_030_000), set_aside: 2, ..depth(3, 250_500, 61_001) };

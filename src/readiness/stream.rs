@@ -17,6 +17,7 @@ pub struct StreamState {
     #[serde(default)]
     pub seen_by: String,
     /// How it is.
+    #[serde(default)]
     pub state: State,
     /// The last problem in one word, since all was well.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,10 +51,11 @@ pub struct StreamState {
 }
 
 /// How a stream is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nobody knows: it was not called yet.
+    #[default]
     Unknown,
     /// The last call went well.
     Good,
