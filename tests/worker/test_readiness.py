@@ -172,7 +172,9 @@ def test_each_way_to_fail_has_its_cause_its_blame_and_its_advice(
 
     stream.peer.behave()
     if state["left_alone"]:
-        assert timedelta(0) < at(state["left_alone_until"]) - last <= timedelta(seconds=10)
+        assert (
+            timedelta(0) < at(state["left_alone_until"]) - last <= timedelta(seconds=10)
+        )
         return
     assert stream.post(stream.beacons(1)).status == 204
     assert of(ready(stream.worker), stream.to)["state"] == "good"
@@ -302,7 +304,10 @@ def test_a_spill_that_is_full_is_not_ready_and_says_how_to_make_room(
         told = ready(worker)
 
         assert not told["ready"]
-        assert "; there is no room in the spill of shard 0; 2 records wait" in told["summary"]
+        assert (
+            "; there is no room in the spill of shard 0; 2 records wait"
+            in told["summary"]
+        )
         (shard,) = told["shards"]
         assert at(shard["room"]["full_at"]) <= at(told["now"])
         assert shard["room"]["limit_bytes"] == 5_000
