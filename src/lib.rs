@@ -12,7 +12,7 @@
 //! [`outcome`] is how it ends, for each beacon exactly once, [`tally`] counts that for operators
 //! and [`inspect`] shows it to developers. Pages send theirs with the
 //! [`snippet`], which the worker serves as well. What failed can be sent again as it came
-//! ([`replay`]).
+//! ([`replay`]). [`readiness`] is what operators are told.
 //!
 //! Sessions and deduplication come between `enrich` and `route`.
 //!
@@ -54,6 +54,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod privacy;
 pub mod protocol;
+pub mod readiness;
 pub mod redact;
 pub mod replay;
 pub mod route;

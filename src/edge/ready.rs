@@ -1,152 +1,90 @@
-//! `/readyz`: whether events can be delivered, as far as is known without sending one.
+//! `/readyz`: asks the isolate and the shards, and has [`crate::readiness`] say what that means.
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use js_sys::Reflect;
+use worker::wasm_bindgen::JsValue;
 use worker::{Env, Response};
 
-use super::ask::{self, NoAnswer, Question};
+use super::ask::{self, Question};
+use super::environment::now_ms;
 use super::{deliver, environment, respond};
 use crate::config::Config;
 use crate::outcome::Refusal;
-use crate::shard;
-use crate::sink::answer::Blame;
-use crate::sink::health::Problem;
+use crate::readiness::shard::{ShardState, ShardView};
+use crate::readiness::stream::StreamState;
+use crate::readiness::wording::Moment;
+use crate::readiness::{Circumstances, Present, Readiness, Version};
+use crate::shard::Status;
 
 /// How long a shard may take to say how it is, in milliseconds.
 const PATIENCE_MS: u64 = 3_000;
 
-/// How a stream has been of late, in one isolate.
-#[derive(Serialize)]
-pub struct StreamState {
-    stream: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-    /// Whether an operator has to mend it.
-    #[serde(skip_serializing_if = "is_false")]
-    operator: bool,
-    left_alone: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(flag: &bool) -> bool {
-    !*flag
-}
-
-/// How a shard is, and the streams as it finds them.
-#[derive(Serialize)]
-pub struct ShardState {
-    held_bytes: usize,
-    devices: usize,
-    seen: usize,
-    spill: Vec<SpillState>,
-    unreadable: u64,
-    streams: Vec<StreamState>,
-}
-
-/// What of a stream is spilled.
-#[derive(Serialize)]
-struct SpillState {
-    stream: String,
-    records: u64,
-    bytes: u64,
-    oldest_age_s: u64,
-    /// Refused for good even as failed events, or garbled: kept, and not tried again.
-    set_aside: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-}
-
-impl ShardState {
-    /// How the shard is whose status this is.
-    pub fn of(status: shard::Status, config: &Config) -> Self {
-        let spill = status.spill.into_iter().map(|depth| SpillState {
-            stream: depth.stream.to_string(),
-            records: depth.records,
-            bytes: depth.bytes,
-            oldest_age_s: depth.oldest_ms.div_ceil(1_000),
-            set_aside: depth.set_aside,
-            problem: depth.problem.map(|problem| problem.code().to_owned()),
-        });
-        Self {
-            held_bytes: status.held_bytes,
-            devices: status.devices,
-            seen: status.seen,
-            spill: spill.collect(),
-            unreadable: status.unreadable,
-            streams: streams(config),
-        }
-    }
+/// How the shard is whose status this is, and the streams as its isolate finds them.
+pub fn of_shard(status: Status, config: &Config) -> ShardState {
+    ShardState::of(status, streams(config), now_ms())
 }
 
 /// The streams as this isolate finds them.
-pub fn streams(config: &Config) -> Vec<StreamState> {
-    let state = |stream| {
-        let health = deliver::health(stream);
-        let health = health.borrow();
-        let problem = health.problem.as_ref();
-        StreamState {
-            stream: stream.to_string(),
-            problem: problem.map(|problem| problem.code().to_owned()),
-            operator: matches!(problem, Some(Problem::Refused(refusal)) if refusal.blame == Blame::Operator),
-            left_alone: health.breaker.open_until().is_some(),
-        }
-    };
+fn streams(config: &Config) -> Vec<StreamState> {
+    let state = |stream| StreamState::of(stream, &deliver::health(stream).borrow());
     config.streams().into_iter().map(state).collect()
-}
-
-/// How a shard is, by what it answered.
-fn of_answer((number, answer): (usize, Result<Vec<u8>, NoAnswer>)) -> Value {
-    match answer {
-        Err(why) => json!({ "shard": number, "problem": why.to_string() }),
-        Ok(bytes) => {
-            let mut state: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            if let Some(state) = state.as_object_mut() {
-                state.insert("shard".to_owned(), number.into());
-            }
-            state
-        }
-    }
 }
 
 /// The answer to `/readyz`.
 pub async fn answer(env: &Env) -> worker::Result<Response> {
+    let readiness = readiness(env).await;
+    respond::json(readiness.status(), &readiness)
+}
+
+async fn readiness(env: &Env) -> Readiness {
     let config = match environment::config(env) {
         Ok(config) => config,
         Err(Refusal::NotConfigured(errors)) => {
-            let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            return respond::json(503, &json!({ "ready": false, "problems": problems }));
+            let problems = errors.iter().map(ToString::to_string).collect();
+            return Readiness::misconfigured(problems, circumstances(env));
         }
         Err(refusal) => {
-            let problems = [refusal.to_string()];
-            return respond::json(503, &json!({ "ready": false, "problems": problems }));
+            return Readiness::misconfigured(vec![refusal.to_string()], circumstances(env));
         }
     };
-    let streams = streams(&config);
-    let Some(sharding) = config.sharding() else {
-        let ready = !streams.iter().any(|stream| stream.operator);
-        let body = json!({ "ready": ready, "delivery": "direct", "streams": streams });
-        return respond::json(if ready { 200 } else { 503 }, &body);
+    let shards = match config.sharding() {
+        None => Vec::new(),
+        Some(sharding) => {
+            // What is spilled stays where it is when there are fewer shards.
+            let count = sharding.count.max(sharding.former_count.unwrap_or(0));
+            let asked = (0..count).map(|number| (number, Vec::new())).collect();
+            let answers = ask::shards(asked, Question::Status, PATIENCE_MS, env, &config).await;
+            let view = |(number, answer): (_, Result<_, ask::NoAnswer>)| {
+                ShardView::of(number, answer.map_err(|why| why.to_string()))
+            };
+            (0..count).zip(answers).map(view).collect()
+        }
     };
-    // What is spilled stays where it is when there are fewer shards.
-    let count = sharding.count.max(sharding.former_count.unwrap_or(0));
-    let asked = (0..count).map(|number| (number, Vec::new())).collect();
-    let answers = ask::shards(asked, Question::Status, PATIENCE_MS, env, &config).await;
-    let shards: Vec<Value> = answers.into_iter().enumerate().map(of_answer).collect();
-    let spills = || shards.iter().filter_map(|shard| shard.get("spill")?.as_array()).flatten();
-    let numbers = |key: &'static str| spills().filter_map(move |spill| spill.get(key)?.as_u64());
-    let spill = json!({
-        "records": numbers("records").sum::<u64>(),
-        "bytes": numbers("bytes").sum::<u64>(),
-        "oldest_age_s": numbers("oldest_age_s").max().unwrap_or_default(),
-    });
-    let is_operators = |stream: &Value| stream.get("operator") == Some(&Value::Bool(true));
-    let of_shard = |shard: &Value| {
-        let streams = shard.get("streams").and_then(Value::as_array);
-        streams.is_none_or(|streams| streams.iter().any(is_operators))
-    };
-    let ready = !shards.iter().any(of_shard) && !streams.iter().any(|stream| stream.operator);
-    let body = json!({
-        "ready": ready, "delivery": "sharded", "spill": spill, "streams": streams, "shards": shards,
-    });
-    respond::json(if ready { 200 } else { 503 }, &body)
+    Readiness::of(&config, streams(&config), shards, circumstances(env))
+}
+
+fn circumstances(env: &Env) -> Circumstances {
+    let version = get(env, "CF_VERSION_METADATA");
+    let is_bound = |name| get(env, name).is_object();
+    let is_set = |name| text(env, name).is_some();
+    Circumstances {
+        now: Moment(now_ms()),
+        version: Version::of(text(&version, "id"), text(&version, "timestamp")),
+        present: Present {
+            shard: is_bound("SHARD"),
+            metrics: is_bound("METRICS"),
+            assets: is_bound("ASSETS"),
+            aws_session_token: is_set("AWS_SESSION_TOKEN"),
+            headwater_secret: is_set("HEADWATER_SECRET"),
+            headwater_replay_key: is_set("HEADWATER_REPLAY_KEY"),
+        },
+    }
+}
+
+fn get(object: &JsValue, key: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// A text that is not empty.
+fn text(object: &JsValue, key: &str) -> Option<String> {
+    get(object, key).as_string().filter(|text| !text.is_empty())
 }

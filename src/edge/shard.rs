@@ -396,8 +396,7 @@ impl Inner {
     fn status(&self) -> Result<Vec<u8>, String> {
         let (config, _) = self.load()?;
         let status = self.with(|shard| shard.status(now_ms()))?;
-        serde_json::to_vec(&ready::ShardState::of(status, &config))
-            .map_err(|error| error.to_string())
+        serde_json::to_vec(&ready::of_shard(status, &config)).map_err(|error| error.to_string())
     }
 
     /// Delivers what is in the spill, as far as its streams take it, counts what was there and

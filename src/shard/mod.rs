@@ -42,7 +42,7 @@ use devices::Devices;
 use key::DeviceKey;
 use parcel::{Device, Item, Observation};
 use placement::ShardNumber;
-use spill::{Depth, Spill, SpillError};
+use spill::{Depth, Fill, Spill, SpillError};
 use storage::{Storage, StorageError};
 
 /// What a shard knows and holds.
@@ -116,6 +116,8 @@ pub struct Status {
     pub seen: usize,
     /// What its streams did not take.
     pub spill: Vec<Depth>,
+    /// How much of what may be spilled is.
+    pub fill: Fill,
     /// How much is in storage that this version can't read.
     pub unreadable: u64,
 }
@@ -385,6 +387,7 @@ impl Shard {
             devices: self.devices.len(),
             seen: self.seen.len(),
             spill: self.spill.depth(now),
+            fill: self.spill.fill(),
             unreadable: self.spill.unreadable(),
         }
     }

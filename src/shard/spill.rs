@@ -18,15 +18,17 @@
 //! In memory there are sums by stream, never a list of rows.
 
 mod backlog;
+mod depth;
 mod row;
 
 use super::storage::{Storage, StorageError, Table};
 use super::wire::record_len;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
-use crate::sink::health::{Milliseconds, Problem};
+use crate::sink::health::Milliseconds;
 use crate::sink::record::Record;
 use backlog::{Backlog, Progressed, Tally};
+pub use depth::{Depth, Fill};
 use row::{Row, Shelf};
 
 /// How much is kept.
@@ -64,6 +66,8 @@ pub struct Spill {
     next_sequence: u64,
     next_ticket: u64,
     unreadable: u64,
+    /// When records last found no room, where none was made since.
+    refused_at: Option<Milliseconds>,
 }
 
 /// The records to try next, the oldest of their stream.
@@ -100,30 +104,6 @@ pub struct Progress {
     pub left: usize,
 }
 
-/// How much of one stream is spilled, for operators.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Depth {
-    /// Whose records.
-    pub stream: Stream,
-    /// How many wait.
-    pub records: u64,
-    /// Their bytes as stored.
-    pub bytes: u64,
-    /// How long the oldest has waited, in milliseconds.
-    pub oldest_ms: u64,
-    /// How many are kept and not tried again.
-    pub set_aside: u64,
-    /// Why the last try did not take all, when it did not.
-    pub problem: Option<Problem>,
-}
-
-impl Depth {
-    /// That of a stream of which there is nothing.
-    pub const fn none(stream: Stream) -> Self {
-        Self { stream, records: 0, bytes: 0, oldest_ms: 0, set_aside: 0, problem: None }
-    }
-}
-
 impl Spill {
     /// The keys that are read at once.
     const PAGE: usize = 1_000;
@@ -134,8 +114,15 @@ impl Spill {
         policy: Policy,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
-        let (backlogs, mut after) = (Vec::new(), Vec::new());
-        let mut spill = Self { policy, backlogs, next_sequence: 0, next_ticket: 0, unreadable: 0 };
+        let mut after = Vec::new();
+        let mut spill = Self {
+            policy,
+            backlogs: Vec::new(),
+            next_sequence: 0,
+            next_ticket: 0,
+            unreadable: 0,
+            refused_at: None,
+        };
         loop {
             let keys = storage.keys(Table::Spill, &after, Self::PAGE)?;
             for key in &keys {
@@ -167,8 +154,10 @@ impl Spill {
         let limit = self.policy.max_bytes;
         let more = rows.iter().map(|(row, _)| u64::from(row.bytes));
         if more.fold(self.bytes(), u64::saturating_add) > limit {
+            self.refused_at = Some(now);
             return Err(SpillError::Full { limit });
         }
+        self.refused_at = None;
         Ok(self.write(storage, &rows, now.saturating_add(backlog::BASE_MS))?)
     }
 
@@ -185,18 +174,13 @@ impl Spill {
 
     /// How much there is at `now` of each stream of which there is something.
     pub fn depth(&self, now: Milliseconds) -> Vec<Depth> {
-        let of_backlog = |backlog: &Backlog| Depth {
-            stream: backlog.stream.clone(),
-            records: backlog.waiting.records,
-            bytes: backlog.waiting.bytes,
-            oldest_ms: match backlog.waiting.records {
-                0 => 0,
-                _ => now.saturating_sub(backlog.oldest_at),
-            },
-            set_aside: backlog.set_aside.records,
-            problem: backlog.problem.clone(),
-        };
-        self.backlogs.iter().map(of_backlog).collect()
+        self.backlogs.iter().map(|backlog| Depth::of(backlog, now)).collect()
+    }
+
+    /// How much of what may be kept is.
+    pub fn fill(&self) -> Fill {
+        let Self { policy: Policy { max_bytes }, refused_at, .. } = *self;
+        Fill { bytes: self.bytes(), max_bytes, refused_at }
     }
 
     /// How many records wait, of all streams.
@@ -440,6 +424,7 @@ impl Spill {
 
     fn delete(&mut self, storage: &dyn Storage, row: &Row) -> Result<(), StorageError> {
         storage.delete(Table::Spill, &row.key())?;
+        self.refused_at = None;
         self.backlogs.retain_mut(|backlog| {
             if backlog.stream == row.stream {
                 backlog.subtract(row);

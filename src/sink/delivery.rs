@@ -204,7 +204,7 @@ impl Delivery {
             return Step::Wait { milliseconds: self.resume_at.saturating_sub(now) };
         }
         if now >= self.deadline {
-            return self.give_up(health.problem.clone().unwrap_or(Problem::TimedOut));
+            return self.give_up(health.problem().cloned().unwrap_or(Problem::TimedOut));
         }
         let (pass, most) = match health.breaker.permit(now, self.pass) {
             Permit::Call(pass) => (pass, usize::MAX),
@@ -331,13 +331,13 @@ impl Delivery {
             }
         }
         if accepted > 0 {
-            health.has_taken = true;
+            health.last_taken_at = Some(self.seen);
             self.failures = 0;
             health.budget.refund(paid);
         }
         self.send_next(again);
         if refusals.is_empty() {
-            health.problem = None;
+            health.recovers();
             return None;
         }
         let first_of = |blame| refusals.iter().find(|refusal| refusal.blame == blame).cloned();
@@ -347,7 +347,9 @@ impl Delivery {
         }
         let throttled = first_of(Blame::Throttle);
         let cost = if throttled.is_some() { RetryCost::Throttle } else { RetryCost::Failure };
-        health.problem = throttled.or_else(|| refusals.first().cloned()).map(Problem::Refused);
+        if let Some(refusal) = throttled.or_else(|| refusals.into_iter().next()) {
+            health.fails(Problem::Refused(refusal), self.seen);
+        }
         Some(cost)
     }
 
@@ -407,7 +409,7 @@ impl Delivery {
         health: &mut Health,
     ) -> RetryCost {
         self.call_failed(call, now, health);
-        health.problem = Some(problem);
+        health.fails(problem, now);
         RetryCost::Failure
     }
 
@@ -424,7 +426,7 @@ impl Delivery {
         self.failures = self.failures.saturating_add(1);
         self.resume_at = now.saturating_add(wait).max(self.asked);
         if self.resume_at >= self.deadline || !health.budget.spend(cost) {
-            self.give_up(health.problem.clone().unwrap_or(Problem::TimedOut));
+            self.give_up(health.problem().cloned().unwrap_or(Problem::TimedOut));
         } else {
             self.paid = Some(cost);
         }
@@ -434,7 +436,7 @@ impl Delivery {
     /// the stream that is wrong, and the operator's to mend.
     fn judge_suspects(&mut self, health: &Health) -> Option<Problem> {
         let suspects = std::mem::take(&mut self.suspects);
-        if !health.has_taken {
+        if health.last_taken_at.is_none() {
             let (_, refusal) = suspects.into_iter().next()?;
             return Some(Problem::Refused(Refusal { blame: Blame::Operator, ..refusal }));
         }
@@ -467,7 +469,7 @@ impl Delivery {
     }
 
     fn fail_for_good(&mut self, problem: Problem, health: &mut Health) {
-        health.problem = Some(problem.clone());
+        health.fails(problem.clone(), self.seen);
         self.give_up(problem);
     }
 

@@ -17,11 +17,41 @@ pub struct Health {
     pub budget: RetryBudget,
     /// Decides whether to call.
     pub breaker: Breaker,
-    /// The last thing that went wrong since the last success; for operators.
-    pub problem: Option<Problem>,
-    /// Whether the stream has ever taken a record. Until it has, a refusal of bytes may as
-    /// well be a refusal of everything, as by a stream that takes no direct puts.
-    pub has_taken: bool,
+    /// What goes wrong, until all is well again; for operators.
+    pub trouble: Option<Trouble>,
+    /// When the stream last took a record, if it ever did. Until it has, a refusal of bytes may
+    /// as well be a refusal of everything, as by a stream that takes no direct puts.
+    pub last_taken_at: Option<Milliseconds>,
+}
+
+/// What goes wrong with a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// The last thing that did.
+    pub problem: Problem,
+    /// When the first thing did, of those after which nothing went well.
+    pub since: Milliseconds,
+    /// When the last thing did.
+    pub last_at: Milliseconds,
+}
+
+impl Health {
+    /// The last problem, of a stream that has one.
+    pub fn problem(&self) -> Option<&Problem> {
+        self.trouble.as_ref().map(|trouble| &trouble.problem)
+    }
+
+    /// Something went wrong at `now`.
+    pub fn fails(&mut self, problem: Problem, now: Milliseconds) {
+        // Where the clock was set back, it has failed for no longer than since now.
+        let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since.min(now));
+        self.trouble = Some(Trouble { problem, since, last_at: now });
+    }
+
+    /// All of a call went well.
+    pub fn recovers(&mut self) {
+        self.trouble = None;
+    }
 }
 
 /// Why records were not taken.
@@ -278,6 +308,21 @@ impl Default for Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_fails_since_its_first_failure_and_until_all_is_well() {
+        let mut health = Health::default();
+        let fails = |problem: Problem, since, last_at| Some(Trouble { problem, since, last_at });
+        health.fails(Problem::TimedOut, 10);
+        health.fails(Problem::BreakerOpen, 30);
+        assert_eq!(health.trouble, fails(Problem::BreakerOpen, 10, 30));
+        health.fails(Problem::TimedOut, 5);
+        assert_eq!(health.trouble, fails(Problem::TimedOut, 5, 5), "set back");
+        health.recovers();
+        assert_eq!(health.problem(), None);
+        health.fails(Problem::TimedOut, 40);
+        assert_eq!(health.trouble, fails(Problem::TimedOut, 40, 40));
+    }
 
     #[test]
     fn the_budget_stops_retries_until_successes_pay_for_them() {

@@ -28,6 +28,7 @@ class CloudflarePeer:
         self._stored = stored
         self.secrets: dict[str, str] = {}
         self.deployments = 0
+        self.script = b""
         self.calls: list[str] = []
         self.refuses: str | None = None
         self._server = ThreadingHTTPServer((HOST, 0), self._handler())
@@ -60,6 +61,7 @@ class CloudflarePeer:
                 return 200, {"subdomain": "acme"}
             case ("PUT", "/scripts/headwater"):
                 self.deployments += 1
+                self.script = body
                 return 200, {"id": "headwater", "startup_time_ms": 1}
             case ("POST", "/scripts/headwater/assets-upload-session"):
                 return 200, {"jwt": "assets", "buckets": []}

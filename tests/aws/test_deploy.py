@@ -286,6 +286,13 @@ def test_a_third_key_takes_a_word_of_the_operator(clouds: Clouds) -> None:
     assert clouds.keys() == [clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"]]
 
 
+def test_a_template_that_is_not_there_is_told(clouds: Clouds) -> None:
+    result = clouds.deploy("--template", "nowhere.yaml")
+    assert result.returncode == 1
+    assert result.stderr.startswith("deploy: the template can't be read: ")
+    assert "nowhere.yaml" in result.stderr
+
+
 def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
     result = clouds.deploy(
         *("--stack", "other"),

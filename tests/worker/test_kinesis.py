@@ -33,7 +33,9 @@ def test_an_event_arrives_under_its_devices_id(
     (call,) = kinesis_stream.calls
     assert call.header("x-amz-target") == KINESIS.target
     assert "/kinesis/aws4_request" in (call.header("authorization") or "")
-    assert kinesis_stream.state() == {"stream": kinesis_stream.to, "left_alone": False}
+    state = kinesis_stream.state()
+    assert (state["state"], state["left_alone"]) == ("good", False)
+    assert "problem" not in state
 
 
 def test_only_the_refused_records_are_sent_again(

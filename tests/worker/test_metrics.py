@@ -17,27 +17,20 @@ from uuid import uuid4
 import pytest
 
 from firehose_peer import Fail, FirehosePeer
+from rebound import Rebound
 from sharded import SHARDED, wait_until_drained
 from worker import LOG_SECONDS, Worker
 
-METERED = """
-import Headwater, * as objects from "./build/index.js";
-
-const bytes = (text) => new TextEncoder().encode(text).length;
-const METRICS = {
+METRICS = """
+METRICS: {
   writeDataPoint({ indexes, blobs, doubles, ...rest }) {
+    const bytes = (text) => new TextEncoder().encode(text).length;
     const sum = blobs.reduce((sum, blob) => sum + bytes(blob), 0);
     const good = indexes.length === 1 && bytes(indexes[0]) <= 96 && blobs.length <= 20 && sum <= 16384
       && doubles.length <= 20 && doubles.every(Number.isFinite) && Object.keys(rest).length === 0;
     console.log("point " + JSON.stringify({ good, blobs, doubles, index: indexes[0] }));
   },
-};
-const metered = (type) => new Proxy(type, {
-  construct: (target, [context, env], made) => Reflect.construct(target, [context, { ...env, METRICS }], made),
-});
-export default metered(Headwater);
-export const Shard = metered(objects.Shard);
-export const Inspector = metered(objects.Inspector);
+}
 """
 POINT = re.compile(r"point (\{.*\})$", re.MULTILINE)
 
@@ -59,15 +52,10 @@ PERSON = {
 }
 
 
-class Metered(Worker):
+class Metered(Rebound):
     """A worker whose points are in its log."""
 
-    def _write_files(self) -> None:
-        super()._write_files()
-        self._write("metered.js", METERED)
-        configuration = json.loads((self._directory / "wrangler.json").read_text())
-        configuration["main"] = "metered.js"
-        self._write("wrangler.json", json.dumps(configuration))
+    bindings = METRICS
 
     def points(self, kind: str = "request") -> list[dict[str, Any]]:
         """The points so far, with their places named."""
@@ -261,10 +249,7 @@ def test_a_line_of_the_log_tells_of_a_request_what_its_point_does(
 ) -> None:
     assert metered.post([event(), event(seq="x")]).status == 200
     point = metered.point(count + 1)
-    lines = [
-        line for line in metered.log_lines if line.get("total_ms") == point["total_ms"]
-    ]
-    line, *_ = [line for line in lines if line.get("failed") == 1]
+    line = metered.wait_for_line(bytes_in=point["bytes_in"], failed=1)
     for key in ("tenant", "request", *NUMBERS[6:-2]):
         assert line[key] == point[key], key
     assert line["accepted"] == 1

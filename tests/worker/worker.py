@@ -30,7 +30,6 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-BUILD = ROOT / "build"
 PROGRAMS = ROOT / "node_modules" / ".bin"
 
 HOST = "127.0.0.1"
@@ -116,7 +115,8 @@ class Worker:
 
     `env` is what .dev.vars holds. `settings` replaces keys of [vars.HEADWATER]; a None
     leaves its key out. A text or None in place of the table stands for the whole of it.
-    `cf` replaces what the CDN knows of each request.
+    `cf` replaces what the CDN knows of each request. `root` is the checkout whose build and
+    configuration it has; it may be another one after a kill.
     """
 
     def __init__(
@@ -128,12 +128,14 @@ class Worker:
         self.env = dict(env)
         self.settings = settings
         self.cf = {**CF, **cf}
+        self.root = ROOT
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log_before = 0
 
     def __enter__(self) -> Worker:
         self._directory = Path(tempfile.mkdtemp(prefix="headwater-worker-"))
+        self._copied: Path | None = None
         try:
             self._start()
         except BaseException:
@@ -248,18 +250,21 @@ class Worker:
         return answer
 
     def _write_files(self) -> None:
-        if not (BUILD / "index.js").is_file():
+        build = self.root / "build"
+        if not (build / "index.js").is_file():
             raise WorkerError("build/index.js is missing: run scripts/build")
         if not (PROGRAMS / "wrangler").exists():
             raise WorkerError("wrangler is missing: run scripts/setup")
         # A copy, so that a build in the meantime does not change what is tested.
-        if not (self._directory / "build").exists():
-            shutil.copytree(BUILD, self._directory / "build")
-        configuration = tomllib.loads((ROOT / "wrangler.toml").read_text())
-        del configuration["build"]
+        if self._copied != self.root:
+            shutil.rmtree(self._directory / "build", ignore_errors=True)
+            shutil.copytree(build, self._directory / "build")
+            self._copied = self.root
+        configuration = tomllib.loads((self.root / "wrangler.toml").read_text())
+        configuration.pop("build", None)
         configuration["main"] = str(self._directory / "build" / "index.js")
         configuration["assets"]["directory"] = str(
-            ROOT / configuration["assets"]["directory"]
+            self.root / configuration["assets"]["directory"]
         )
         variables = configuration["vars"]
         if isinstance(self.settings, Mapping):

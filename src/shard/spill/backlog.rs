@@ -41,6 +41,8 @@ pub struct Backlog {
     pub oldest_at: Milliseconds,
     /// Why the last try did not take all, when it did not.
     pub problem: Option<Problem>,
+    /// When a try last made it smaller, since something waits.
+    pub last_drained_at: Option<Milliseconds>,
     /// Tries since the last progress.
     tries: u32,
     /// Not before this time.
@@ -67,6 +69,7 @@ impl Backlog {
             set_aside: Tally { records: 0, bytes: 0 },
             oldest_at: 0,
             problem: None,
+            last_drained_at: None,
             tries: 0,
             resume_at: 0,
             lease: None,
@@ -83,6 +86,7 @@ impl Backlog {
         if row.shelf == Shelf::Waiting && self.waiting.records == 0 {
             (self.oldest_at, self.resume_at) = (row.spilled_at, try_at);
             (self.problem, self.tries, self.lease) = (None, 0, None);
+            self.last_drained_at = None;
         }
         let tally = self.tally(row.shelf);
         tally.records = tally.records.saturating_add(row.records.into());
@@ -157,6 +161,9 @@ impl Backlog {
         };
         self.resume_at = now.saturating_add(wait_ms.max(left_alone_ms));
         self.problem = problem;
+        if progress == Progressed::Yes {
+            self.last_drained_at = Some(now);
+        }
     }
 
     /// By how much the next try's `records` are turned round. Where the last one was refused

@@ -6,7 +6,7 @@ use super::*;
 use crate::shard::storage::tests::Memory;
 use crate::sink::answer::{Blame, HttpAnswer, Refusal, Reply};
 use crate::sink::delivery::{self, Delivery, Step};
-use crate::sink::health::Health;
+use crate::sink::health::{Health, Problem};
 use crate::sink::pack::Packed;
 
 const MIB: usize = 1_048_576;
@@ -172,6 +172,41 @@ fn past_the_limit_nothing_is_written() {
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(settle(&mut spill, &storage, batch, |_| poisoned()).failed, 10);
     assert_eq!(depth(&spill, &failed()), (10, 0), "what becomes a failed event stays");
+}
+
+#[test]
+fn that_records_found_no_room_is_told_until_there_is_some() {
+    let storage = Memory::default();
+    let record = numbered(1, 0);
+    let max_bytes = row::value(&[&record]).len() as u64;
+    let mut spill = Spill::load(&storage, Policy { max_bytes }, 0).unwrap();
+    spill.push(&storage, &events(), &[&record], 0).unwrap();
+    assert_eq!(spill.fill(), Fill { bytes: max_bytes, max_bytes, refused_at: None });
+    for now in [5, 7] {
+        spill.push(&storage, &events(), &[&record], now).unwrap_err();
+        assert_eq!(spill.fill(), Fill { bytes: max_bytes, max_bytes, refused_at: Some(now) });
+    }
+    let batch = take(&mut spill, &storage, &events());
+    settle(&mut spill, &storage, batch, |_| Fate::Accepted);
+    assert_eq!(spill.fill(), Fill { bytes: 0, max_bytes, refused_at: None });
+}
+
+#[test]
+fn a_depth_tells_when_it_last_got_smaller_and_when_it_is_tried_next() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..3);
+    let mut step = |fate: &dyn Fn(usize) -> Fate, now| {
+        let batch = spill.take(&storage, &events(), MIB, now).unwrap().unwrap();
+        let report = report(batch.records, fate);
+        spill.settle(&storage, batch.taken, report, &failed(), now, u32::MAX).unwrap();
+        let depth = spill.depth(now).pop().unwrap();
+        (depth.last_drained_at, depth.next_try_at)
+    };
+    assert_eq!(step(&|_| Fate::Pending, 5_000), (None, Some(6_000)));
+    let but_the_first = |number| if number == 0 { Fate::Accepted } else { Fate::Pending };
+    assert_eq!(step(&but_the_first, 6_000), (Some(6_000), Some(6_000)));
+    assert_eq!(step(&|_| Fate::Pending, 7_000), (Some(6_000), Some(8_000)));
 }
 
 #[test]

@@ -432,7 +432,7 @@ impl World {
     pub fn recover(&mut self) -> Checked {
         self.act(&Act::StorageIsFull(false))?;
         // Only of a stream that takes others, here another shard's, is one known to be poison.
-        self.health.iter_mut().for_each(|health| health.has_taken = true);
+        self.health.iter_mut().for_each(|health| health.last_taken_at = Some(0));
         for _ in 0..500 {
             for _ in 0..self.again.len() {
                 self.act(&Act::Retry)?;

@@ -78,7 +78,26 @@ fn retries_only_the_records_the_stream_refused() {
     let report = delivery.finish(0, &health);
     assert_eq!(report.problem, None);
     assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Accepted));
-    assert_eq!(health.problem, None);
+    assert_eq!(health.problem(), None);
+}
+
+#[test]
+fn since_when_a_stream_fails_and_when_it_last_took_a_record_is_remembered() {
+    let (mut delivery, mut health) = (delivery(3), Health::default());
+    let throttled = |health: &Health| {
+        let trouble = health.trouble.clone().unwrap();
+        (trouble.problem.code().to_owned(), trouble.since, trouble.last_at)
+    };
+    let code = || THROTTLED.unwrap().to_owned();
+    sent(&mut delivery, 10, &mut health);
+    delivery.reply(entries(&[THROTTLED; 3]), 20, NO_WAIT, &mut health);
+    assert_eq!((throttled(&health), health.last_taken_at), ((code(), 20, 20), None));
+    sent(&mut delivery, 30, &mut health);
+    delivery.reply(entries(&[None, None, THROTTLED]), 40, NO_WAIT, &mut health);
+    assert_eq!((throttled(&health), health.last_taken_at), ((code(), 20, 40), Some(40)));
+    sent(&mut delivery, 50, &mut health);
+    delivery.reply(entries(&[None]), 60, NO_WAIT, &mut health);
+    assert_eq!((health.trouble, health.last_taken_at), (None, Some(60)));
 }
 
 #[test]
@@ -114,7 +133,7 @@ fn what_only_the_operator_can_mend_is_not_tried_again() {
         let report = delivery.finish(0, &health);
         assert_eq!(report.problem.unwrap().code(), code);
         assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Pending));
-        assert_eq!(health.problem.unwrap().code(), code);
+        assert_eq!(health.problem().unwrap().code(), code);
     }
 }
 
@@ -184,7 +203,7 @@ fn a_stream_that_refuses_everything_is_to_blame_and_not_the_records() {
         assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Pending));
         assert_eq!(report.problem.unwrap().code(), "InvalidArgumentException");
         assert!(matches!(
-            health.problem,
+            health.problem(),
             Some(Problem::Refused(Refusal { blame: Blame::Operator, .. }))
         ));
     }
@@ -192,7 +211,8 @@ fn a_stream_that_refuses_everything_is_to_blame_and_not_the_records() {
 
 #[test]
 fn a_record_refused_alone_is_poison_once_the_stream_has_taken_another() {
-    let (mut delivery, mut health) = (delivery(1), Health { has_taken: true, ..Health::default() });
+    let (mut delivery, mut health) =
+        (delivery(1), Health { last_taken_at: Some(0), ..Health::default() });
     sent(&mut delivery, 0, &mut health);
     delivery.reply(answered(400, r#"{"__type":"ValidationException"}"#), 0, NO_WAIT, &mut health);
     assert_eq!(delivery.step(0, &mut health), Step::Done);

@@ -91,7 +91,7 @@ fn a_pack_refused_in_its_entry_is_halved_beside_its_neighbours() {
         ]
     );
     assert_only_three_is_poison(delivery, &health);
-    assert_eq!(health.problem, None);
+    assert_eq!(health.problem(), None);
 }
 
 #[test]

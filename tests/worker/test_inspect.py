@@ -10,6 +10,8 @@ from uuid import uuid4
 import pytest
 
 from firehose_peer import Fail, FirehosePeer
+from peer_client import until
+from rebound import Rebound
 from sharded import SHARDED
 from streams import data, kept
 from worker import Answer, Worker
@@ -71,12 +73,9 @@ def test_the_story_of_a_good_event_is_all_that_became_of_it(
     (story,) = inspected.ask("good")
     assert story["record"] == data(peer)[beacon["id"]]
     assert story["record"]["session_index"] == 1
-    assert story["record"]["title"] == "a b"
-    assert (
-        story.pop("record_bytes")
-        == len(json.dumps(story["record"], separators=(",", ":"), ensure_ascii=False))
-        + 1
-    )
+    assert [each["pointer"] for each in story["record"]["repairs"]] == ["/title"]
+    line = json.dumps(story["record"], separators=(",", ":"), ensure_ascii=False)
+    assert story.pop("record_bytes") == len(f"{line}\n".encode())
     assert story.pop("at") == story.pop("record")["received_at"]
     timing = story.pop("timing")
     assert 10 <= timing["wait_ms"] <= timing["deliver_ms"] <= timing["total_ms"]
@@ -340,11 +339,32 @@ def test_without_a_token_there_is_no_inspector(worker: Worker) -> None:
     assert worker.request("POST", "/_/inspect/reset", b"", BEARER).status == 404
 
 
-def test_beacons_do_not_need_the_inspector(peer: FirehosePeer) -> None:
-    """Its object is of a worker that never answers."""
-    env = {**peer.environment(), "HEADWATER_INSPECT_TOKEN": "t" * 31}
-    with Worker(env) as worker:
-        ready = worker.get("/readyz").json()
-        assert ready["problems"] == [
-            "HEADWATER_INSPECT_TOKEN must have at least 32 characters"
-        ]
+INSPECTORS = {
+    "it never answers": """
+        fetch: (_, { signal }) => new Promise((_, end) => {
+          signal.addEventListener("abort", () => end(signal.reason));
+        })
+    """,
+    "it throws": 'fetch() { throw new Error("gone"); }',
+    "it refuses": 'fetch: async () => new Response("no", { status: 500 })',
+}
+
+
+@pytest.mark.parametrize("fetch", INSPECTORS.values(), ids=INSPECTORS)
+def test_no_beacon_needs_the_inspector(peer: FirehosePeer, fetch: str) -> None:
+    class Alone(Rebound):
+        bindings = f"INSPECTOR: {{ idFromName: () => 1, get: () => ({{ {fetch} }}) }}"
+
+    env = {**peer.environment(), "HEADWATER_INSPECT_TOKEN": TOKEN}
+    with Alone(env) as worker:
+        for _ in range(3):
+            beacon = event()
+            assert worker.post(beacon).status == 204
+            assert beacon["id"] in data(peer)
+        answer = worker.get("/_/inspect/all", BEARER)
+        assert (answer.status, answer.json()["code"]) == (503, "inspector_away")
+        # It is left alone for a while, so that not each beacon waits for it.
+        until(
+            lambda: sum(line.get("part") == "inspector" for line in worker.log_lines)
+            == 2
+        )

@@ -1,0 +1,201 @@
+//! What `/readyz` says: whether events can be delivered, as far as is known without sending one,
+//! and what an operator who was woken has to know to act.
+//!
+//! Anyone may ask. So nothing here tells of the account: no secret, no address, no message of
+//! AWS's, only codes. [`cause`] tells what is wrong with a stream and what to do, `stream` and
+//! [`shard`] how each is, `findings` what matters of all that, and `summary` says it in a
+//! sentence.
+
+pub mod cause;
+mod findings;
+pub mod shard;
+pub mod stream;
+mod summary;
+pub mod wording;
+
+use serde::Serialize;
+
+use crate::config::{Config, Mode};
+use cause::Party;
+use findings::Findings;
+use shard::ShardView;
+use stream::StreamState;
+use wording::Moment;
+
+/// The body of the answer.
+#[derive(Debug, Serialize)]
+pub struct Readiness {
+    /// All of it in a sentence.
+    pub summary: String,
+    /// Whether events can be made durable, and no operator has to act for it.
+    pub ready: bool,
+    /// Who has to mend the first thing that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Party>,
+    /// What to do now, the most urgent first.
+    pub advice: Vec<String>,
+    /// What is known besides, of the worker.
+    #[serde(flatten)]
+    pub circumstances: Circumstances,
+    /// And of where events go.
+    #[serde(flatten)]
+    pub details: Details,
+}
+
+/// What is known of the worker, whatever its configuration.
+#[derive(Debug, Serialize)]
+pub struct Circumstances {
+    /// The edge's clock.
+    pub now: Moment,
+    /// What runs.
+    pub version: Version,
+    /// Which of the bindings and secrets that one can do without are there.
+    pub present: Present,
+}
+
+/// What runs.
+#[derive(Debug, Serialize)]
+pub struct Version {
+    /// Headwater's own version.
+    pub headwater: &'static str,
+    /// The version of the worker, as Cloudflare has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// When that was uploaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploaded_at: Option<String>,
+}
+
+impl Version {
+    /// This one, with what the platform says of it.
+    pub const fn of(id: Option<String>, uploaded_at: Option<String>) -> Self {
+        Self { headwater: env!("CARGO_PKG_VERSION"), id, uploaded_at }
+    }
+}
+
+/// Which of the bindings and secrets that one can do without are there; never what they are.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the answer")]
+pub struct Present {
+    /// The shards' binding.
+    pub shard: bool,
+    /// Analytics Engine.
+    pub metrics: bool,
+    /// The demo page, the schemas and the snippet.
+    pub assets: bool,
+    /// The token of temporary credentials.
+    pub aws_session_token: bool,
+    /// What salts hashes.
+    pub headwater_secret: bool,
+    /// What lets failed events be sent again.
+    pub headwater_replay_key: bool,
+}
+
+/// Where events go, and how it is there.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Details {
+    /// Nowhere: the configuration is wrong.
+    Misconfigured {
+        /// A sentence for each mistake.
+        problems: Vec<String>,
+    },
+    /// To their streams, within each request.
+    Direct(Delivery),
+    /// To their streams, through shards.
+    Sharded {
+        /// As in direct delivery.
+        #[serde(flatten)]
+        delivery: Delivery,
+        /// What waits in all shards.
+        spill: Total,
+        /// Each shard.
+        shards: Vec<ShardView>,
+    },
+}
+
+/// Where events go.
+#[derive(Debug, Serialize)]
+pub struct Delivery {
+    delivery: &'static str,
+    tenants: usize,
+    streams: Vec<StreamState>,
+}
+
+/// What waits in all shards that say so.
+#[derive(Debug, Serialize)]
+pub struct Total {
+    records: u64,
+    bytes: u64,
+    oldest_age_s: u64,
+}
+
+impl Total {
+    fn of(shards: &[ShardView]) -> Self {
+        let mut total = Self { records: 0, bytes: 0, oldest_age_s: 0 };
+        for spill in shards.iter().filter_map(ShardView::state).flat_map(|state| &state.spill) {
+            total.records = total.records.saturating_add(spill.records);
+            total.bytes = total.bytes.saturating_add(spill.bytes);
+            total.oldest_age_s = total.oldest_age_s.max(spill.oldest_age_s);
+        }
+        total
+    }
+}
+
+impl Readiness {
+    /// That of a worker whose configuration has these mistakes.
+    pub fn misconfigured(problems: Vec<String>, circumstances: Circumstances) -> Self {
+        let advice = "correct what the problems name, in wrangler.toml or with npx wrangler secret put, and deploy; until then clients are answered 503 and keep their events";
+        Self {
+            summary: summary::of_mistakes(&problems),
+            ready: false,
+            blame: Some(Party::Operator),
+            advice: vec![advice.to_owned()],
+            circumstances,
+            details: Details::Misconfigured { problems },
+        }
+    }
+
+    /// That of a worker whose streams, as one isolate finds them, and shards, if its
+    /// configuration wants some, are like this.
+    pub fn of(
+        config: &Config,
+        streams: Vec<StreamState>,
+        shards: Vec<ShardView>,
+        circumstances: Circumstances,
+    ) -> Self {
+        let by_isolate = |stream: StreamState| stream.seen_by("this isolate".to_owned());
+        let streams: Vec<StreamState> = streams.into_iter().map(by_isolate).collect();
+        let shards = match config.mode {
+            Mode::Direct => None,
+            Mode::Sharded(_) => Some(shards),
+        };
+        let findings = Findings::of(&streams, shards.as_deref());
+        let delivery =
+            |delivery| Delivery { delivery, tenants: config.tenants.all().count(), streams };
+        Self {
+            summary: summary::summary(&findings, circumstances.now),
+            ready: findings.is_ready(),
+            blame: findings.failing.first().map(|failing| failing.cause.blame()),
+            advice: findings.advice(),
+            circumstances,
+            details: match shards {
+                None => Details::Direct(delivery("direct")),
+                Some(shards) => Details::Sharded {
+                    delivery: delivery("sharded"),
+                    spill: Total::of(&shards),
+                    shards,
+                },
+            },
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        if self.ready { 200 } else { 503 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

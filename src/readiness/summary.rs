@@ -1,0 +1,127 @@
+//! The sentence that sums all up: whether events can be delivered, what is in the way, since
+//! when, and what waits for how long still. It says only what is known.
+
+use super::findings::{Failing, Findings, Spilled};
+use super::wording::{Moment, count, span};
+use crate::shard::placement::ShardNumber;
+
+/// How long nobody has to have tried a stream before that is said, in seconds.
+const STALE_S: u64 = 300;
+
+/// From which share on it is said how full a spill is, in per cent.
+const NOTEWORTHY_PERCENT: u64 = 50;
+
+/// What `findings` come to at `now`.
+pub fn summary(findings: &Findings, now: Moment) -> String {
+    let obstacles = obstacles(findings, now);
+    let verdict = match (findings.is_ready(), obstacles.is_empty()) {
+        (true, true) => format!("ready: {}", streams(findings)),
+        (true, false) => format!("ready, but {}", obstacles.join("; ")),
+        (false, _) => format!("not ready: {}", obstacles.join("; ")),
+    };
+    match &findings.spilled {
+        None if findings.failing.is_empty() => verdict,
+        None => format!("{verdict}; what it does not take is answered 503, and clients keep it"),
+        Some(spilled) => verdict + &waiting(spilled, findings, now),
+    }
+}
+
+/// What an operator of a mistaken configuration reads.
+pub fn of_mistakes(problems: &[String]) -> String {
+    let mistake = problems.first().map_or("the configuration can't be read", String::as_str);
+    match problems.len() {
+        0 | 1 => format!("not ready: {mistake}"),
+        all => {
+            let more = count(all.saturating_sub(1) as u64, "more mistake");
+            format!("not ready: {mistake}; and {more} in the configuration")
+        }
+    }
+}
+
+/// How many streams there are, and of how many nothing is known.
+fn streams(findings: &Findings) -> String {
+    let streams = count(findings.streams as u64, "stream");
+    match findings.unknown {
+        0 => streams,
+        unknown if unknown == findings.streams => format!("{streams}, none tried yet"),
+        unknown => format!("{streams}, {unknown} of them not tried yet"),
+    }
+}
+
+/// What is in the way, the worst first.
+fn obstacles(findings: &Findings, now: Moment) -> Vec<String> {
+    let mut obstacles = Vec::new();
+    if let Some((first, others)) = findings.failing.split_first() {
+        let alike = others.iter().filter(|other| other.cause == first.cause).count();
+        let otherwise = others.len().saturating_sub(alike);
+        let mut told = failing(first, now);
+        if alike > 0 {
+            told.push_str(&format!(", the same with {}", count(alike as u64, "more stream")));
+        }
+        obstacles.push(told);
+        if otherwise > 0 {
+            let otherwise = count(otherwise as u64, "more stream");
+            obstacles.push(format!("other trouble with {otherwise}"));
+        }
+    }
+    if !findings.silent.is_empty() {
+        let answer = if findings.silent.len() == 1 { "does not answer" } else { "do not answer" };
+        let silent = named(&findings.silent);
+        obstacles.push(format!("{silent} {answer}, so that what waits there is not known"));
+    }
+    let full = findings.spilled.as_ref().map(|spilled| spilled.full.as_slice());
+    if let Some(full) = full.filter(|full| !full.is_empty()) {
+        obstacles.push(format!("there is no room in the spill of {}", named(full)));
+    }
+    obstacles
+}
+
+/// Which stream fails, how and since when.
+fn failing(Failing { stream, cause, code, since, last_at, .. }: &Failing, now: Moment) -> String {
+    let since = since.shown(now);
+    let stale = match last_at.seconds_to(now) {
+        ago if ago < STALE_S => String::new(),
+        ago => format!(", last tried {} ago", span(ago)),
+    };
+    format!("{stream} {} since {since} ({code}){stale}", cause.does())
+}
+
+/// What is spilled, as the sentence goes on.
+fn waiting(spilled: &Spilled, findings: &Findings, now: Moment) -> String {
+    let mut parts = vec![String::new()];
+    if spilled.records > 0 {
+        let wait = if spilled.records == 1 { "waits" } else { "wait" };
+        let (records, shards) = (count(spilled.records, "record"), count(spilled.shards, "shard"));
+        parts.push(format!(
+            "{records} {wait} in {shards}, the oldest for {}",
+            span(spilled.oldest_s)
+        ));
+        if let Some(at) = spilled.last_drained_at {
+            parts.push(format!("the last left at {}", at.shown(now)));
+        }
+        if let Some(seconds) = spilled.full_in_s.filter(|_| spilled.full.is_empty()) {
+            parts.push(format!("room for about {} more", span(seconds)));
+        } else if spilled.used_percent >= NOTEWORTHY_PERCENT {
+            parts.push(format!("the fullest spill is {} % full", spilled.used_percent));
+        }
+    } else if findings.silent.is_empty() {
+        let mark = if findings.failing.is_empty() { "," } else { ";" };
+        parts = vec![format!("{mark} nothing waits")];
+    }
+    if spilled.set_aside > 0 {
+        parts.push(format!("{} set aside", count(spilled.set_aside, "record")));
+    }
+    if spilled.unreadable > 0 {
+        parts.push(format!("{} unreadable to this version", count(spilled.unreadable, "row")));
+    }
+    parts.join("; ")
+}
+
+/// Shards by their numbers, where there are few.
+fn named(shards: &[ShardNumber]) -> String {
+    match shards {
+        [one] => format!("shard {one}"),
+        [one, other] => format!("shards {one} and {other}"),
+        many => count(many.len() as u64, "shard"),
+    }
+}

@@ -1,0 +1,352 @@
+"""What /readyz tells the one who is woken at night, in the built worker.
+
+Is it us, AWS or the configuration, since when, what waits for how long still, and what to do:
+one sentence first, then the same as keys. It tells anyone, so never a word of AWS's own.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from firehose_peer import Behaviour, Cut, Effect, Fail, FirehosePeer, Hang, WrongLength
+from peer_client import until
+from sharded import CHECKPOINT_SECONDS, SHARDED, wait_until_drained
+from streams import Stream
+from worker import ROOT, Worker
+
+# What AWS says beside a code, and what a secret is.
+TELLING = "User: arn:aws:iam::111122223333:user/headwater is not authorized"
+SECRET = "another/secret+access/key"
+
+# How a stream may fail, and what is told of it: the cause, who mends it, the HTTP status.
+FAILURES: dict[str, tuple[Behaviour, str, str, int]] = {
+    "is denied": (Fail(400, "AccessDeniedException", TELLING), "access_denied", "operator", 503),
+    "has no such key": (
+        Fail(403, "UnrecognizedClientException", TELLING), "wrong_key", "operator", 503,
+    ),
+    "has an old token": (Fail(403, "ExpiredTokenException", TELLING), "expired_token", "operator", 503),
+    "has no KMS key": (Fail(400, "InvalidKMSResourceException", TELLING), "kms_key", "operator", 503),
+    "takes no direct puts": (
+        Fail(400, "InvalidSourceException", TELLING), "no_direct_puts", "operator", 503,
+    ),
+    "is of another clock": (Fail(403, "RequestExpired", TELLING), "clock_skew", "ours", 200),
+    "throttles": (Fail(400, "ThrottlingException", TELLING), "throttled", "stream", 200),
+    "is over a quota": (Fail(400, "LimitExceededException", TELLING), "quota_exceeded", "stream", 200),
+    "fails by itself": (Fail(500, "InternalFailure", TELLING), "service_failure", "stream", 200),
+    "answers nonsense": (WrongLength(), "unknown_answer", "stream", 200),
+    "is silent": (Hang(2, Cut(Effect.NONE)), "timed_out", "network", 200),
+    "cuts": (Cut(Effect.NONE), "unreachable", "network", 200),
+}  # fmt: skip
+
+
+def now() -> datetime:
+    """The clock that the worker has too."""
+    return datetime.now(timezone.utc)
+
+
+def at(text: str) -> datetime:
+    """A time as the worker writes it."""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def ready(worker: Worker) -> dict[str, Any]:
+    """What /readyz tells, whose status fits, and of which nothing is telling."""
+    answer = worker.get("/readyz")
+    for word in (b"arn:", b"111122223333", b"AKID", b"eu-west-1", b"127.0.0.1"):
+        assert word not in answer.body
+    told = answer.json()
+    assert answer.status == (200 if told["ready"] else 503)
+    assert next(iter(told)) == "summary"
+    assert told["summary"].startswith("ready" if told["ready"] else "not ready: ")
+    return told
+
+
+def of(told: dict[str, Any], stream: str) -> dict[str, Any]:
+    """What is told of a stream, by the isolate or a shard."""
+    (state,) = [each for each in told["streams"] if each["stream"] == stream]
+    return state
+
+
+def beacons(count: int, **fields: Any) -> list[dict[str, Any]]:
+    """Beacons of as many devices."""
+    made = ({"id": str(uuid4()), "device_id": str(uuid4())} for _ in range(count))
+    return [{"name": "a", **each, **fields} for each in made]
+
+
+@pytest.fixture(scope="module")
+def sharded(peer: FirehosePeer) -> Iterator[Worker]:
+    """The worker as the repository configures it, in two shards."""
+    with Worker(peer.environment(), {**SHARDED, "shards": 2}) as worker:
+        yield worker
+
+
+def test_a_worker_that_nobody_has_called_yet_says_so(sharded: Worker) -> None:
+    told = ready(sharded)
+
+    assert told["summary"] == "ready: 4 streams, none tried yet, nothing waits"
+    assert told["advice"] == []
+    assert "blame" not in told
+    assert {each["state"] for each in told["streams"]} == {"unknown"}
+    assert (told["delivery"], told["tenants"]) == ("sharded", 1)
+
+
+def test_it_tells_what_runs_since_when_and_with_what(sharded: Worker) -> None:
+    told = ready(sharded)
+
+    with (ROOT / "Cargo.toml").open("rb") as manifest:
+        version = tomllib.load(manifest)["package"]["version"]
+    assert told["version"]["headwater"] == version
+    assert told["version"]["id"]
+    assert at(told["version"]["uploaded_at"]) <= now()
+    assert abs(at(told["now"]) - now()) < timedelta(seconds=5)
+    assert told["present"] == {
+        "SHARD": True,
+        "METRICS": True,
+        "ASSETS": True,
+        "AWS_SESSION_TOKEN": False,
+        "HEADWATER_SECRET": False,
+        "HEADWATER_REPLAY_KEY": False,
+    }
+
+
+def test_head_has_the_status_and_no_body(sharded: Worker) -> None:
+    answer = sharded.request("HEAD", "/readyz")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_a_stream_that_takes_records_says_when_and_to_whom(sharded: Worker) -> None:
+    before = now()
+    assert sharded.post(beacons(20)).status == 204
+
+    told = ready(sharded)
+
+    assert told["summary"] == "ready: 4 streams, 3 of them not tried yet, nothing waits"
+    for number, shard in enumerate(told["shards"]):
+        state = of(shard, "firehose:events-mid")
+        assert (state["state"], state["seen_by"]) == ("good", f"shard {number}")
+        assert before - timedelta(seconds=1) < at(state["last_taken_at"]) < now()
+        assert shard["room"] == {
+            "used_bytes": 0,
+            "limit_bytes": 1 << 30,
+            "used_percent": 0,
+        }
+
+
+@pytest.mark.parametrize("way", FAILURES)
+def test_each_way_to_fail_has_its_cause_its_blame_and_its_advice(
+    impatient: Iterator[Stream], way: str
+) -> None:
+    behaviour, cause, blame, status = FAILURES[way]
+    stream = next(impatient)
+    assert stream.post(stream.beacons(1)).status == 204
+    stream.peer.always(behaviour, stream.name)
+    before = now()
+    for _ in range(2):
+        assert stream.post(stream.beacons(1)).status == 503
+
+    told = ready(stream.worker)
+
+    state = of(told, stream.to)
+    assert (state["state"], state["seen_by"]) == ("failing", "this isolate")
+    assert (state["cause"], state["blame"], told["blame"]) == (cause, blame, blame)
+    assert state.get("operator", False) == (status == 503) == (not told["ready"])
+    since, last = at(state["failing_since"]), at(state["last_failed_at"])
+    assert before - timedelta(seconds=1) < since <= last < now()
+    assert at(state["last_taken_at"]) <= since
+    assert told["advice"] == [f"{stream.to}: {state['advice']}"]
+    clause = f" since {since:%H:%M:%S} ({state['problem']}); what it does not take"
+    assert clause in told["summary"]
+    assert stream.to in told["summary"]
+
+    stream.peer.behave()
+    if state["left_alone"]:
+        rest = at(state["left_alone_until"]) - last
+        assert timedelta(0) < rest <= timedelta(seconds=10)
+        # Sooner than the rest is over: a new isolate leaves nothing alone.
+        stream.worker.kill()
+        stream.worker.restart()
+    assert stream.post(stream.beacons(1)).status == 204
+    assert of(ready(stream.worker), stream.to)["state"] == "good"
+
+
+@pytest.fixture(scope="module")
+def impatient(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+    """Streams behind a worker that waits for none for long, and delivers directly."""
+    names = [f"stream_{number}" for number in range(len(FAILURES))]
+    routes = [{"name": name, "to": f"firehose:{name}"} for name in names]
+    settings = {"routes": [*routes, {"to": "firehose:others"}], "deadline_ms": 300}
+    with Worker(peer.environment(), settings) as worker:
+        yield (Stream(name, worker, peer) for name in names)
+    peer.behave()
+
+
+def test_credentials_that_are_wrong_are_the_operators() -> None:
+    """All that is told is AWS's code, never the key."""
+    with FirehosePeer() as peer:
+        environment = {**peer.environment(), "AWS_SECRET_ACCESS_KEY": SECRET}
+        with Worker(environment, SHARDED) as worker:
+            assert worker.post(beacons(3)).status == 204
+            told = ready(worker)
+
+        assert peer.signature_errors
+    assert told["blame"] == "operator"
+    assert "firehose:events-mid refuses the worker's signature since" in told["summary"]
+    assert "(InvalidSignatureException); 3 records wait in 1 shard" in told["summary"]
+    (advice,) = told["advice"]
+    assert "AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID" in advice
+
+
+def test_a_stream_that_is_not_there_is_named_with_what_to_do() -> None:
+    with FirehosePeer(streams={"events-low"}) as peer:
+        with Worker(peer.environment()) as worker:
+            assert worker.post(beacons(1)).status == 503
+            assert worker.post(beacons(1, level="low")).status == 204
+            told = ready(worker)
+
+    assert told["summary"].startswith("not ready: firehose:events-mid is not there")
+    assert "(ResourceNotFoundException)" in told["summary"]
+    (advice,) = told["advice"]
+    assert advice.startswith("firehose:events-mid: create the stream")
+    assert of(told, "firehose:events-low")["state"] == "good"
+
+
+@dataclass
+class Outage:
+    """What /readyz told before, in and after an outage of one stream."""
+
+    began: datetime
+    first: dict[str, Any]
+    grown: dict[str, Any]
+    crashed: dict[str, Any]
+    drained: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def outage() -> Iterator[Outage]:
+    """A stream that throttles until there was a crash."""
+    with FirehosePeer() as peer, Worker(peer.environment(), SHARDED) as worker:
+        assert worker.post(beacons(1)).status == 204
+        peer.always(Fail(400, "ThrottlingException", TELLING))
+        began = now()
+        assert worker.post(beacons(3)).status == 204
+        until(lambda: ready(worker)["shards"][0]["spill"][0].get("problem"))
+        first = ready(worker)
+        assert worker.post(beacons(5)).status == 204
+        grown = ready(worker)
+        worker.kill()
+        worker.restart()
+        until(lambda: not ready(worker)["summary"].startswith("ready:"))
+        crashed = ready(worker)
+        peer.behave()
+        wait_until_drained(worker)
+        yield Outage(began, first, grown, crashed, ready(worker))
+
+
+def test_in_an_outage_it_tells_what_waits_and_whose_fault_it_is(outage: Outage) -> None:
+    first = outage.first
+
+    assert re.fullmatch(
+        r"ready, but firehose:events-mid throttles since \d\d:\d\d:\d\d "
+        r"\(ThrottlingException\); 3 records wait in 1 shard, the oldest for \d+ s",
+        first["summary"],
+    )
+    assert (first["ready"], first["blame"]) == (True, "stream")
+    (shard,) = first["shards"]
+    state = of(shard, "firehose:events-mid")
+    assert at(state["last_taken_at"]) <= at(state["failing_since"])
+    assert outage.began - timedelta(seconds=1) < at(state["failing_since"])
+    (spill,) = shard["spill"]
+    assert (spill["blame"], spill["records"]) == ("stream", 3)
+    assert at(spill["next_try_at"]) < at(first["now"]) + timedelta(minutes=1)
+    assert "last_drained_at" not in spill
+
+
+def test_what_grows_takes_up_room(outage: Outage) -> None:
+    (before,), (after,) = outage.first["shards"], outage.grown["shards"]
+    assert "; 8 records wait in 1 shard" in outage.grown["summary"]
+    assert after["room"]["used_bytes"] > before["room"]["used_bytes"] > 0
+    assert after["room"]["used_bytes"] == after["spill"][0]["bytes"]
+
+
+def test_the_same_is_told_after_a_crash(outage: Outage) -> None:
+    assert "throttles since" in outage.crashed["summary"]
+    assert "; 8 records wait in 1 shard" in outage.crashed["summary"]
+
+
+def test_after_an_outage_nothing_is_left_to_tell(outage: Outage) -> None:
+    told = outage.drained
+    assert told["summary"] == "ready: 4 streams, 3 of them not tried yet, nothing waits"
+    assert told["advice"] == []
+    assert told["shards"][0]["room"]["used_bytes"] == 0
+
+
+def test_a_spill_that_is_full_is_not_ready_and_says_how_to_make_room(
+    peer: FirehosePeer,
+) -> None:
+    settings = {**SHARDED, "deadline_ms": 300, "spill": {"max_bytes": 5_000}}
+    peer.always(Fail(400, "ThrottlingException"))
+    with Worker(peer.environment(), settings) as worker:
+        assert worker.post(beacons(2)).status == 204
+        assert ready(worker)["ready"]
+        assert worker.post(beacons(20)).status == 503
+
+        told = ready(worker)
+
+        assert not told["ready"]
+        assert (
+            "; there is no room in the spill of shard 0; 2 records wait"
+            in told["summary"]
+        )
+        (shard,) = told["shards"]
+        assert at(shard["room"]["full_at"]) <= at(told["now"])
+        assert shard["room"]["limit_bytes"] == 5_000
+        assert "HEADWATER.spill.max_bytes" in told["advice"][-1]
+        peer.behave()
+        wait_until_drained(worker)
+        assert ready(worker)["ready"]
+
+
+def test_a_shard_that_does_not_answer_is_named(peer: FirehosePeer) -> None:
+    with Worker(peer.environment(), {**SHARDED, "shards": 3}) as worker:
+        assert worker.post(beacons(20)).status == 204
+        assert len(ready(worker)["shards"]) == 3
+        time.sleep(CHECKPOINT_SECONDS)
+        worker.kill()
+        with closing(sqlite3.connect(worker.databases()[0])) as database, database:
+            database.execute("ALTER TABLE seen RENAME COLUMN key TO lost")
+        worker.restart()
+
+        told = ready(worker)
+
+    (silent,) = [shard for shard in told["shards"] if "problem" in shard]
+    number = silent["shard"]
+    assert told["summary"] == (
+        f"not ready: shard {number} does not answer, so that what waits there is not known"
+    )
+    assert told["advice"] == [f"shard {number}: {silent['advice'][0]}"]
+
+
+def test_a_mistaken_configuration_is_the_first_thing_told(peer: FirehosePeer) -> None:
+    environment = {**peer.environment(), "AWS_REGION": ""}
+    with Worker(environment, {"failed": "events", "orgins": ["*"]}) as worker:
+        told = ready(worker)
+
+    mistakes = told["problems"]
+    assert told["summary"] == (
+        f"not ready: {mistakes[0]}; and 2 more mistakes in the configuration"
+    )
+    assert told["blame"] == "operator"
+    assert told["advice"][0].startswith("correct what the problems name")
+    assert told["version"]["id"]
