@@ -273,9 +273,9 @@ export const ACTIONS = [
     async does(page) {
       await threeStories(page);
       await ask("reset", "POST");
-      await has(0)(page);
-      await hello();
+      await post({ name: "anew" });
       await has(1)(page);
+      assert.deepEqual(await names(page), ["anew"]);
     },
   },
   {
