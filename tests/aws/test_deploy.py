@@ -292,7 +292,7 @@ def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
         *("--parameter", "StreamPrefix=other", "--parameter", "Database=other"),
     )
     assert result.returncode == 1
-    assert "wrangler.toml sends events to events-failed, events-high" in result.stderr
+    assert "wrangler.toml sends events to firehose:events-failed, firehose:events-high" in result.stderr
     assert "which is not of the stack other" in result.stderr
 
 
@@ -383,7 +383,12 @@ def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
     assert settings.region == "eu-central-1"
     assert (settings.write_key, settings.tenant) == ("pk_acme", "acme")
     assert settings.origin == "https://acme.example"
-    assert settings.streams == {"f", "e", "acme"}
+    assert settings.streams == {
+        "firehose:f",
+        "kinesis:k",
+        "firehose:e",
+        "firehose:acme",
+    }
 
 
 def test_an_address_is_one_that_can_be_called() -> None:
