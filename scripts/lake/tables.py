@@ -38,10 +38,10 @@ COLUMNS = {
 TYPES = {name: kind for kind, names in COLUMNS.items() for name in names.split()}
 
 OPTIONS = "format = 'newline_delimited', maximum_object_size = 4194304"
-# Parquet has times, and what is nested, as texts.
-TYPED = ", ".join(f"{name}::{kind} AS {name}" for name, kind in TYPES.items())
-
-NOTHING = ", ".join(f"NULL::{kind} AS {name}" for name, kind in TYPES.items())
+# All is read as texts, and Parquet has times and what is nested as such; what is no value of its
+# column's type is nothing, so that it spoils no other.
+TYPED = ", ".join(f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in TYPES.items())  # fmt: skip
+NOTHING = ", ".join(f"NULL::VARCHAR AS {name}" for name in TYPES)
 
 # A long failed event has several records of one failure, of which the first stands for all.
 LAST = "ORDER BY coalesce(replayed_at, received_at) DESC, part"
@@ -65,8 +65,9 @@ def connect(
                 WITH delivered AS (FROM known UNION ALL BY NAME {_all(database, paths)}),
                      typed AS (SELECT * REPLACE ({TYPED}) FROM delivered)
                 FROM typed
-                WHERE ($since IS NULL OR received_at >= $since)
-                  AND ($until IS NULL OR received_at < $until)
+                -- Two plain comparisons of a text that is cast are an internal error of DuckDB's.
+                WHERE coalesce(received_at >= $since, $since IS NULL)
+                  AND coalesce(received_at < $until, $until IS NULL)
                 QUALIFY row_number() OVER (PARTITION BY event_id {order}) = 1""",
             {
                 "since": since and since.replace(tzinfo=None),
@@ -97,7 +98,7 @@ def _read_lines(database: duckdb.DuckDBPyConnection, files: str) -> str:
     """What reads lines of JSON by the names that are in them."""
     told = database.sql(f"""FROM read_json({files}, union_by_name = true, sample_size = -1,
         maximum_depth = 1, hive_partitioning = false)""").columns
-    types = {name: TYPES.get(name, "VARCHAR") for name in told}
+    types = dict.fromkeys(told, "VARCHAR")
     return f"FROM read_json({files}, columns = {types})"
 
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from local import LocalAws
@@ -75,6 +76,27 @@ def test_texts_stay_as_they_are_and_numbers_count(
     source = lake(tmp_path / "lake", told)
     asked = "SELECT utm_campaign, seq + 1, metadata_tag, (props->>'$.total')::DOUBLE FROM events"
     assert ask(own_aws, source, asked) == [f"{when},8,vip,19.9"]
+
+
+def test_lines_and_parquet_of_all_times_are_one_table(
+    own_aws: LocalAws, tmp_path: Path
+) -> None:
+    source = lake(tmp_path / "lake", event(1, '{"total":1}', seq=1), event(2, seq="x"))
+    first = "SELECT '3' AS event_id, '2026-11-20T09:00:00.000Z' AS received_at"
+    later = f"{first.replace('3', '4')}, 7 AS seq, 'no JSON' AS props, true AS bot"
+    for number, columns in enumerate((first, later)):
+        file = source / PARTITION / f"{number}.parquet"
+        duckdb.sql(f"COPY ({columns}) TO '{file}'")
+    asked = "SELECT event_id, seq, props, bot, hour FROM events ORDER BY 1"
+    assert ask(own_aws, source, asked) == [
+        '1,1,"{""total"":1}",,',
+        "2,,{},,",
+        "3,,,,",
+        "4,7,,true,",
+    ]
+    borders = ["--since", "2026-11-20T10:30+02:00", "--until", "2026-11-20T09:00:00.001Z"]  # fmt: skip
+    ended = query(own_aws, "--sql", asked, "--source", str(source), *borders, "--csv")
+    assert ended.printed.splitlines()[1:] == ["3,,,,", "4,7,,true,"]
 
 
 @pytest.mark.parametrize("name", ["copy [old] *?", "it's", "errors"])
