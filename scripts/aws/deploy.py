@@ -34,6 +34,7 @@ PROBLEMS = (
     MarkedEventError,
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
+    OSError,
 )
 
 
