@@ -142,6 +142,7 @@ def _send(
             f"{REPLAY_KEY} is not set; it is the worker's secret of that name"
         )
     sender = Sender(arguments.worker, replay_key, keys, arguments.parallel)
+    sender.check()
     told: Counter[tuple[str, str]] = Counter()
     try:
         with _bar("sending", len(chosen), "event") as bar:

@@ -48,7 +48,7 @@ class Sender:
     ) -> None:
         self._url = f"{worker.rstrip('/')}/v1/events?verdicts=1"
         self._replay_key, self._keys, self._parallel = replay_key, keys, parallel
-        retry = urllib3.Retry(
+        self._retry = urllib3.Retry(
             total=TRIES,
             connect=CONNECTS,
             allowed_methods=None,
@@ -60,7 +60,7 @@ class Sender:
         )
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
         self._http = urllib3.PoolManager(
-            maxsize=parallel, retries=retry, timeout=timeout
+            maxsize=parallel, retries=self._retry, timeout=timeout
         )
 
     def send_all(self, events: Iterable[Replayed]) -> Iterator[Result]:
@@ -86,25 +86,40 @@ class Sender:
         if problems:
             raise problems[0]
 
+    def check(self) -> None:
+        """Raises what no waiting mends; a replay that tells of nothing changes nothing."""
+        at_once = self._retry.new(status_forcelist=(), respect_retry_after_header=False)
+        _, told = self._post(b"", {"x-headwater-replay": "{}"}, at_once)
+        if told.get("code") == "not_configured":
+            raise WorkerError(f"the worker can't take events: {told.get('message')}")
+
     def _send(self, failed: FailedEvent, failure: Failure, original: bytes) -> Result:
-        headers = {
-            "x-headwater-replay": failed.header(),
-            "authorization": f"Bearer {self._replay_key}",
-            "content-type": "text/plain",
-        }
+        headers = {"x-headwater-replay": failed.header()}
         if failed.original_form == "gzip_body":
             headers["content-encoding"] = "gzip"
         if key := self._keys.get(failed.tenant):
             headers["x-write-key"] = quote(key)
+        status, told = self._post(original, headers, self._retry)
+        return _result(failed, failure, status, told)
+
+    def _post(
+        self, body: bytes, headers: dict[str, str], retries: urllib3.Retry
+    ) -> tuple[int, dict[str, Any]]:
+        key = {"authorization": f"Bearer {self._replay_key}"}
         try:
             # Who is at another address may not have the key, nor the event.
             answer = self._http.request(
-                "POST", self._url, body=original, headers=headers, redirect=False
+                "POST",
+                self._url,
+                body=body,
+                headers={"content-type": "text/plain", **key, **headers},
+                retries=retries,
+                redirect=False,
             )
         except urllib3.exceptions.HTTPError as error:
             why = type(getattr(error, "reason", None) or error).__name__
             raise WorkerError(f"{self._url} does not answer: {why}") from None
-        return _result(failed, failure, answer.status, _json(answer.data))
+        return answer.status, _json(answer.data)
 
 
 def _results(

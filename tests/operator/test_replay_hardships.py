@@ -120,6 +120,16 @@ def test_an_event_that_firehose_put_aside_has_its_code(name: str) -> None:
     assert (failed.code, failed.original_form) == ("Some.Code", "record")
 
 
+def test_a_worker_that_no_waiting_mends_is_told_at_once(
+    own_aws: LocalAws, tmp_path: Path
+) -> None:
+    with Worker({"HEADWATER_REPLAY_KEY": REPLAY_KEY}) as worker:
+        address = f"http://127.0.0.1:{worker.port}"
+        ended = replay_to(own_aws, address, tmp_path)
+    assert ended.code == 2
+    assert "can't take events: AWS_ACCESS_KEY_ID is missing" in ended.printed
+
+
 def test_what_is_damaged_does_not_stop_the_rest(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
