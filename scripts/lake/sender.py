@@ -59,9 +59,14 @@ class Sender:
             raise_on_status=False,
         )
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
-        self._http = urllib3.PoolManager(
-            maxsize=parallel, retries=self._retry, timeout=timeout
-        )
+        self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
+
+    def check(self) -> None:
+        """Raises what no waiting mends; a replay that tells of nothing changes nothing."""
+        at_once = self._retry.new(status_forcelist=(), respect_retry_after_header=False)
+        _, told = self._post(b"", {"x-headwater-replay": "{}"}, at_once)
+        if told.get("code") == "not_configured":
+            raise WorkerError(f"the worker can't take events: {told.get('message')}")
 
     def send_all(self, events: Iterable[Replayed]) -> Iterator[Result]:
         """The result of each, as they come; no more are read ahead than are under way.
@@ -85,13 +90,6 @@ class Sender:
             yield from _results(as_completed(under_way), problems)
         if problems:
             raise problems[0]
-
-    def check(self) -> None:
-        """Raises what no waiting mends; a replay that tells of nothing changes nothing."""
-        at_once = self._retry.new(status_forcelist=(), respect_retry_after_header=False)
-        _, told = self._post(b"", {"x-headwater-replay": "{}"}, at_once)
-        if told.get("code") == "not_configured":
-            raise WorkerError(f"the worker can't take events: {told.get('message')}")
 
     def _send(self, failed: FailedEvent, failure: Failure, original: bytes) -> Result:
         headers = {"x-headwater-replay": failed.header()}
