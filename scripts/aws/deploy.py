@@ -34,7 +34,6 @@ PROBLEMS = (
     MarkedEventError,
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
-    OSError,
 )
 
 
@@ -53,7 +52,10 @@ class Deployment:
                 "AWS_REGION is missing among the variables of wrangler.toml"
             )
         self.parameters = dict(arguments.parameter)
-        self.template = arguments.template.read_text()
+        try:
+            self.template = arguments.template.read_text()
+        except OSError as error:
+            raise DeployError(f"the template can't be read: {error}") from None
         self.wrangler = Wrangler(arguments.env)
         self.stack = Stack(
             self.client("cloudformation"), arguments.stack, arguments.poll

@@ -392,32 +392,16 @@ def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
     }
 
 
-def alone(directory: Path, endpoint: str, *arguments: str) -> subprocess.Popen[str]:
-    """The command with an AWS of ours, and no Cloudflare."""
+def test_a_run_can_be_stopped() -> None:
     key = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    return subprocess.Popen(
-        [sys.executable, DEPLOY, *arguments],
-        cwd=directory,
-        env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": endpoint, **key},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    process = alone(tmp_path, "http://127.0.0.1:1", "--template", "nowhere.yaml")
-    _, complaint = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert complaint == (
-        "deploy: [Errno 2] No such file or directory: 'nowhere.yaml'\n"
-    )
-
-
-def test_a_run_can_be_stopped(tmp_path: Path) -> None:
     with socket.create_server((HOST, 0)) as silent:
-        address = f"http://{HOST}:{silent.getsockname()[1]}"
-        process = alone(tmp_path, address)
+        endpoint = f"http://{HOST}:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, DEPLOY],
+            env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": endpoint, **key},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         connection, _ = silent.accept()
         with connection:
             process.send_signal(signal.SIGINT)
