@@ -115,7 +115,9 @@ class Deployment:
 
     def check_streams(self, outputs: dict[str, str]) -> None:
         """Say which streams the worker writes to and may not."""
-        strange = self.settings.streams - {outputs[name] for name in STREAM_OUTPUTS}
+        known = {f"firehose:{outputs[name]}" for name in STREAM_OUTPUTS}
+        known.add(f"kinesis:{outputs.get('KinesisStreamName')}")
+        strange = self.settings.streams - known
         if strange:
             raise DeployError(
                 f"wrangler.toml sends events to {', '.join(sorted(strange))}, which is not of"
@@ -236,6 +238,9 @@ def main() -> int:
     except (DeployError, *PROBLEMS) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("deploy: stopped; run it again to go on", file=sys.stderr)
+        return 130
     return 0
 
 

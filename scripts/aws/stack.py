@@ -19,6 +19,10 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 # What a first creation that failed leaves: it can be deleted and nothing else.
 DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+# What a change set leaves that was not executed.
+EMPTY = "REVIEW_IN_PROGRESS"
+# They hold what lies nowhere else, and whoever writes to them knows them by their names.
+HOLD_DATA = ("AWS::KinesisFirehose::DeliveryStream", "AWS::Kinesis::Stream", "AWS::S3::Bucket")  # fmt: skip
 PLAN_SECONDS = 300
 APPLY_SECONDS = 1800
 
@@ -62,7 +66,7 @@ class Stack:
             return changes
         finally:
             # A change set of a stack that is not there makes an empty one to hold it.
-            if not was_there and self._status() == "REVIEW_IN_PROGRESS":
+            if not was_there and self._status() == EMPTY:
                 self._client.delete_stack(StackName=self.name)
 
     def apply(self, template: str, parameters: Mapping[str, str]) -> list[Change]:
@@ -70,12 +74,23 @@ class Stack:
 
         Parameters that are not given keep the value that they have.
         """
-        if self._status() in DEAD:
+        status = self._status()
+        if status != EMPTY:
+            # A run that was cut off leaves CloudFormation at work.
+            status = self._until_settled(APPLY_SECONDS)
+        if status in DEAD:
             self._client.delete_stack(StackName=self.name)
             self._until_settled(APPLY_SECONDS)
         change_set, changes = self._change_set(template, parameters)
         if not change_set:
             return changes
+        replaced = [each.resource for each in changes if each.replaces and each.kind in HOLD_DATA]  # fmt: skip
+        if replaced:
+            self._client.delete_change_set(ChangeSetName=change_set)
+            raise StackError(
+                f"it would replace {', '.join(replaced)} of the stack {self.name}, which the worker"
+                " writes to: make another stack beside it"
+            )
         before = {event["EventId"] for event in self._events()}
         self._client.execute_change_set(ChangeSetName=change_set)
         status = self._until_settled(APPLY_SECONDS)
@@ -89,7 +104,7 @@ class Stack:
     ) -> tuple[str | None, list[Change]]:
         """A change set that can be executed, or none where nothing would change."""
         described = self._described()
-        fresh = described is None or described["StackStatus"] == "REVIEW_IN_PROGRESS"
+        fresh = described is None or described["StackStatus"] == EMPTY
         known = [] if fresh else (described or {}).get("Parameters", [])
         kept = {each["ParameterKey"] for each in known} - set(parameters)
         created = self._client.create_change_set(
@@ -143,7 +158,12 @@ class Stack:
         time.sleep(self._poll_seconds)
 
     def _events(self) -> list[dict[str, Any]]:
-        return self._client.describe_stack_events(StackName=self.name)["StackEvents"]
+        pages = self._client.get_paginator("describe_stack_events")
+        return [
+            event
+            for page in pages.paginate(StackName=self.name)
+            for event in page["StackEvents"]
+        ]
 
     def _failures(self, before: set[str]) -> Iterator[str]:
         for event in reversed(self._events()):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = "HEADWATER_WRANGLER"
 # There is no worker of this name yet, so that it has no secrets.
 NO_WORKER = re.compile(r'Worker "[^"]*" not found')
-FIREHOSE = "firehose:"
+STREAM = re.compile(r'"((?:firehose|kinesis):[a-zA-Z0-9_.-]+)"')
 DEFAULT_TENANT = "default"
 
 
@@ -132,6 +132,5 @@ class WorkerSettings:
 
     @property
     def streams(self) -> set[str]:
-        """The Firehose streams that it writes to, by name."""
-        text = json.dumps(self._table)
-        return set(re.findall(rf'"{FIREHOSE}([a-zA-Z0-9_.-]+)"', text))
+        """The streams that it writes to, as routes name them."""
+        return set(re.findall(STREAM, json.dumps(self._table)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +53,8 @@ class Chart:
             raise LakeError(f"{path} must end in .png or .html")
 
     def _spec(self, title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        values = [
-            {
-                name: (
-                    value if isinstance(value, (int, float, type(None))) else str(value)
-                )
-                for name, value in row.items()
-            }
-            for row in rows
-        ]
-        # Bars stand in the order of the answer, unless they are days.
-        is_time = self.mark == "line" or self.x == "day"
-        x = {"field": self.x, "type": "temporal", "timeUnit": "utcyearmonthdate"} if is_time else {"field": self.x, "type": "nominal", "sort": None}  # fmt: skip
+        values = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        x = {"field": self.x, **_axis(rows[0][self.x] if rows else None)}
         encoding: dict[str, Any] = {
             "x": {**x, "title": self.x, "axis": {"labelLimit": 240}},
             "y": {"field": self.y, "type": "quantitative", "title": self.y},
@@ -85,3 +76,21 @@ class Chart:
             "mark": mark,
             "encoding": encoding,
         }
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; times are in UTC, which a browser would not guess."""
+    if isinstance(value, (int, float, type(None))):
+        return value
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=value.tzinfo or timezone.utc).isoformat()
+    return str(value)
+
+
+def _axis(value: Any) -> dict[str, Any]:
+    """How an axis of such values runs: as time does, or in the order of the answer."""
+    if isinstance(value, datetime):
+        return {"type": "temporal", "scale": {"type": "utc"}}
+    if isinstance(value, date):
+        return {"type": "temporal", "timeUnit": "utcyearmonthdate"}
+    return {"type": "nominal", "sort": None}

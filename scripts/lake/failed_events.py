@@ -9,19 +9,20 @@ https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion-error-h
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import times
-from objects import LakeError
+from objects import Damaged, LakeError
 
 GEO = ("country", "region", "city", "continent", "timezone", "colo", "asn", "as_organization")  # fmt: skip
 TOLD = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "stripped")  # fmt: skip
+
+# Where Firehose tells why: of a conversion, of a transformation or a partition, and of a delivery.
+CODES = ("lastErrorCode", "errorCode", "ErrorCode")
 
 
 @dataclass(frozen=True)
@@ -86,22 +87,18 @@ class FailedEvent:
         return None if offset is None else int(offset.total_seconds() // 60)
 
 
-def parse(line: bytes, where: str) -> Iterator[FailedEvent]:
+def parse(line: bytes, where: str) -> list[FailedEvent]:
     """The failed events of one line of an object, which `where` names."""
     try:
         document = json.loads(line)
         if "rawData" not in document:
-            yield _of_worker(document)
-            return
-        code = str(document.get("errorCode") or document.get("ErrorCode") or "firehose")
-        for record in base64.b64decode(document["rawData"], validate=True).splitlines():
-            columns = json.loads(record)
-            yield (
-                _of_worker(columns)
-                if "stage" in columns
-                else _lost(columns, record, code)
-            )
-    except (ValueError, KeyError, TypeError, binascii.Error):
+            return [_of_worker(document)]
+        code = next((document[name] for name in CODES if name in document), "firehose")
+        records = base64.b64decode(document["rawData"], validate=True).splitlines()
+        return [_of_firehose(record, str(code)) for record in records]
+    except ValueError as error:
+        raise Damaged(f"{where} can't be read: {error}") from None
+    except (KeyError, TypeError, AttributeError):
         raise LakeError(
             f"{where} is no failed event; give the failed bucket, or the prefix of Firehose's errors"
         ) from None
@@ -119,8 +116,11 @@ def _of_worker(columns: dict[str, Any]) -> FailedEvent:
     )
 
 
-def _lost(columns: dict[str, Any], record: bytes, code: str) -> FailedEvent:
-    """An event that Firehose took and did not write."""
+def _of_firehose(record: bytes, code: str) -> FailedEvent:
+    """An event, or a failed one, that Firehose took and did not write."""
+    columns = json.loads(record)
+    if "stage" in columns:
+        return _of_worker(columns)
     if "schema_version" in columns:
         columns = {**columns, "schema_id": f"/schemas/{columns['name']}.json"}
     return _checked(FailedEvent(columns, code, "record", record))
@@ -129,5 +129,5 @@ def _lost(columns: dict[str, Any], record: bytes, code: str) -> FailedEvent:
 def _checked(failed: FailedEvent) -> FailedEvent:
     """The same, which must say when it came and when it failed, or is no failed event."""
     if not failed.event_id or failed.failed_at < failed.received_at:
-        raise ValueError
+        raise ValueError("it does not say what failed, and when")
     return failed

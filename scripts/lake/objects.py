@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,10 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 class LakeError(Exception):
     """Why the objects can't be read, in one sentence."""
+
+
+class Damaged(LakeError):
+    """Why one object, or one line of it, can't be read; the others can."""
 
 
 class Objects(Protocol):
@@ -87,8 +92,8 @@ def lines(body: bytes, name: str) -> list[bytes]:
     """The lines of an object."""
     try:
         text = gzip.decompress(body) if body.startswith(GZIP_MAGIC) else body
-    except (OSError, EOFError) as error:
-        raise LakeError(f"{name} is not whole gzip: {error}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise Damaged(f"{name} is not whole gzip: {error}") from None
     return text.splitlines()
 
 

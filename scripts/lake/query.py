@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tables import CACHE, connect
 
 QUERIES = Path(__file__).with_name("queries")
 MOST_ROWS = 1_000
+WIDEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def main() -> int:
         return 0
     try:
         _answer(arguments)
-    except (LakeError, duckdb.Error) as error:
+    except (LakeError, duckdb.Error, OSError) as error:
         print(f"query: {error}", file=sys.stderr)
         return 1
     return 0
@@ -81,6 +83,8 @@ def _answer(arguments: argparse.Namespace) -> None:
         arguments.source, arguments.since, arguments.until, arguments.cache
     ) as database:
         answer = database.sql(query.sql)
+        if answer is None:
+            raise LakeError("that is no question: it has no answer")
         if arguments.plot and chart:
             rows = [
                 dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()
@@ -90,11 +94,17 @@ def _answer(arguments: argparse.Namespace) -> None:
         elif arguments.csv:
             _print_csv(answer)
         else:
-            answer.show(max_rows=MOST_ROWS)
+            # Columns are left out for want of room only where somebody looks.
+            wide = {} if sys.stdout.isatty() else {"max_width": WIDEST}
+            answer.show(max_rows=MOST_ROWS, **wide)
 
 
 def _print_csv(answer: duckdb.DuckDBPyRelation) -> None:
-    answer.to_csv("/dev/stdout", header=True)
+    """Through a file of its own: DuckDB would begin that of `>> FILE` anew."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "answer.csv"
+        answer.to_csv(str(file), header=True)
+        sys.stdout.write(file.read_text(encoding="utf-8"))
 
 
 def _arguments() -> argparse.Namespace:

@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 import times
 from ledger import Ledger, Standing
-from objects import LakeError, Objects, objects
+from objects import Damaged, LakeError, Objects, objects
 from selection import Failure, Filter, counts, find, read_again
-from sender import Sender, WorkerError
+from sender import REPLAYED_LATELY, Sender, WorkerError
 from tqdm import tqdm
 
 REPLAY_KEY = "HEADWATER_REPLAY_KEY"
@@ -99,8 +99,11 @@ def _replay(arguments: argparse.Namespace) -> int:
         frozenset(arguments.schema),
         frozenset(arguments.tenant),
     )
+    damages: list[Damaged] = []
     with _bar("reading", None, "object") as bar:
-        failures = find(sources, wanted, bar.update)
+        failures = find(sources, wanted, bar.update, damages.append)
+    if damages:
+        print(f"replay: {damages[0]}; {len(damages)} of that kind are left out", file=sys.stderr)  # fmt: skip
     ledger = Ledger(arguments.resume or _resume_file(arguments))
     choice = Choice.of(failures, ledger, arguments.again, arguments.limit)
     choice.tell()
@@ -109,8 +112,11 @@ def _replay(arguments: argparse.Namespace) -> int:
         return ALL_CAME_THROUGH
     told = _send(arguments, sources, choice.chosen, ledger)
     _print_table(("outcome", "code", "events"), told)
-    failed = any(outcome == "failed" for outcome, _ in told)
-    return SOME_DID_NOT if failed or choice.left_out else ALL_CAME_THROUGH
+    failed = any(
+        outcome == "failed" or code == REPLAYED_LATELY for outcome, code in told
+    )
+    left_out = choice.left_out or damages
+    return SOME_DID_NOT if failed or left_out else ALL_CAME_THROUGH
 
 
 def _send(
@@ -136,6 +142,7 @@ def _send(
             f"{REPLAY_KEY} is not set; it is the worker's secret of that name"
         )
     sender = Sender(arguments.worker, replay_key, keys, arguments.parallel)
+    sender.check()
     told: Counter[tuple[str, str]] = Counter()
     try:
         with _bar("sending", len(chosen), "event") as bar:
@@ -180,6 +187,15 @@ def _key(text: str) -> tuple[str, str]:
     return tenant, key
 
 
+def _worker(text: str) -> str:
+    """An address at which nobody on the way can read the key."""
+    url = urlsplit(text)
+    is_here = url.hostname in ("127.0.0.1", "::1", "localhost")
+    if not url.hostname or url.scheme not in (("http", "https") if is_here else ("https",)):  # fmt: skip
+        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST")
+    return text
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -197,7 +213,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors")  # fmt: skip
     parser.add_argument(
-        "--worker", required=True, metavar="URL", help="where the worker is"
+        "--worker", type=_worker, required=True, metavar="URL", help="where it is: https"
     )
     parser.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, where there are several tenants")  # fmt: skip
     parser.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip

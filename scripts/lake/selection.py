@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from failed_events import FailedEvent, parse
-from objects import Objects, lines, may_hold
+from objects import Damaged, Objects, lines, may_hold
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Filter:
         )
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Place:
     """Where a part of a failed event lies: the source, the object, the line, the place in it."""
 
@@ -45,7 +45,7 @@ class Place:
     index: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Failure:
     """The last failure of an event."""
 
@@ -66,11 +66,14 @@ class Failure:
 
 
 def find(
-    sources: list[Objects], wanted: Filter, progress: Callable[[], object]
+    sources: list[Objects],
+    wanted: Filter,
+    progress: Callable[[], object],
+    complain: Callable[[Damaged], object],
 ) -> dict[str, Failure]:
     """The last failure of each event that `wanted` takes, by event id."""
     found: dict[str, Failure] = {}
-    for place, failed in _read(sources, wanted.since, progress):
+    for place, failed in _read(sources, wanted.since, progress, complain):
         part, parts = failed.part
         known = found.get(failed.event_id)
         if known is None or known.failed_at < failed.failed_at:
@@ -92,17 +95,39 @@ def find(
 
 
 def _read(
-    sources: list[Objects], since: datetime | None, progress: Callable[[], object]
+    sources: list[Objects],
+    since: datetime | None,
+    progress: Callable[[], object],
+    complain: Callable[[Damaged], object],
 ) -> Iterator[tuple[Place, FailedEvent]]:
     for source, objects in enumerate(sources):
         for name in objects.names():
             if may_hold(name, since):
-                for line, text in enumerate(lines(objects.read(name), name)):
-                    for index, failed in enumerate(
-                        parse(text, f"line {line + 1} of {name}")
-                    ):
-                        yield Place(source, name, line, index), failed
+                for line, index, failed in _read_object(objects, name, complain):
+                    yield Place(source, name, line, index), failed
             progress()
+
+
+def _read_object(
+    objects: Objects, name: str, complain: Callable[[Damaged], object]
+) -> Iterator[tuple[int, int, FailedEvent]]:
+    try:
+        texts = lines(objects.read(name), name)
+    except Damaged as damage:
+        complain(damage)
+        return
+    for line, text in enumerate(texts):
+        try:
+            told = parse(text, _where(line, name))
+        except Damaged as damage:
+            complain(damage)
+            continue
+        for index, failed in enumerate(told):
+            yield line, index, failed
+
+
+def _where(line: int, name: str) -> str:
+    return f"line {line + 1} of {name}"
 
 
 def read_again(
@@ -120,10 +145,11 @@ def read_again(
     pending: dict[str, dict[int, bytes]] = defaultdict(dict)
     for (source, name), its in by_object.items():
         texts = lines(sources[source].read(name), name)
+        line, told = -1, list[FailedEvent]()
         for place, event_id in its:
-            failed = list(parse(texts[place.line], f"line {place.line + 1} of {name}"))[
-                place.index
-            ]
+            if place.line != line:
+                line, told = place.line, parse(texts[place.line], _where(line, name))
+            failed = told[place.index]
             parts = pending[event_id]
             parts[failed.part[0]] = failed.original
             if len(parts) == failures[event_id].parts:

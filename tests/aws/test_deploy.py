@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -299,7 +300,7 @@ def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
         *("--parameter", "StreamPrefix=other", "--parameter", "Database=other"),
     )
     assert result.returncode == 1
-    assert "wrangler.toml sends events to events-failed, events-high" in result.stderr
+    assert "wrangler.toml sends events to firehose:events-failed, firehose:events-high" in result.stderr
     assert "which is not of the stack other" in result.stderr
 
 
@@ -390,7 +391,30 @@ def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
     assert settings.region == "eu-central-1"
     assert (settings.write_key, settings.tenant) == ("pk_acme", "acme")
     assert settings.origin == "https://acme.example"
-    assert settings.streams == {"f", "e", "acme"}
+    assert settings.streams == {
+        "firehose:f",
+        "kinesis:k",
+        "firehose:e",
+        "firehose:acme",
+    }
+
+
+def test_a_run_can_be_stopped() -> None:
+    key = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with socket.create_server((HOST, 0)) as silent:
+        endpoint = f"http://{HOST}:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, DEPLOY],
+            env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": endpoint, **key},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert complaint == "deploy: stopped; run it again to go on\n"
 
 
 def test_an_address_is_one_that_can_be_called() -> None:

@@ -187,33 +187,65 @@ def test_queries_of_partitioned_tables_name_their_partitions(aws: LocalAws) -> N
 @pytest.mark.parametrize(
     ("partitions", "folders"),
     [
-        ({}, ""),
-        ({"PartitionByTenant": "true"}, "by_tenant=${by_tenant}/"),
-        ({"PartitionByKey": "tag"}, "by_key=${by_key}/"),
+        ({}, []),
+        ({"PartitionByTenant": "true"}, ["by_tenant"]),
+        ({"PartitionByKey": "tag"}, ["by_key"]),
+        (
+            {"PartitionByTenant": "true", "PartitionByKey": "tag"},
+            ["by_tenant", "by_key"],
+        ),
     ],
 )
 def test_projected_partitions_lie_where_the_streams_write(
-    aws: LocalAws, partitions: dict[str, str], folders: str
+    aws: LocalAws, partitions: dict[str, str], folders: list[str]
 ) -> None:
-    name = f"projected_{len(folders)}"
+    """Without a template of theirs, Athena looks below the table for KEY=VALUE/ in the keys' order."""
+    name = "_".join(["projected", *folders])
     outputs = aws.create_stack(
         name.replace("_", "-"), {"StreamPrefix": name, "Database": name} | partitions
     )
-    table = aws.client("glue").get_table(DatabaseName=name, Name="events")["Table"]
-    template = table["Parameters"]["storage.location.template"]
-    keys = [each["Name"] for each in table["PartitionKeys"]]
-    assert template == (
-        f"s3://{outputs['DataBucketName']}/{folders}"
-        "stream=${stream}/day=${day}/hr=${hr}/"
+    for table, stream, bucket in (
+        ("events", "low", "DataBucketName"),
+        ("failed_events", "failed", "FailedBucketName"),
+    ):
+        told = aws.client("glue").get_table(DatabaseName=name, Name=table)["Table"]
+        keys = [each["Name"] for each in told["PartitionKeys"]]
+        assert told["StorageDescriptor"]["Location"] == f"s3://{outputs[bucket]}/"
+        assert "storage.location.template" not in told["Parameters"]
+        assert told["Parameters"]["projection.hr.digits"] == "2"
+        assert all(f"projection.{key}.type" in told["Parameters"] for key in keys)
+        assert not set(keys) & set(columns(aws, table, name))
+        destination = aws.client("firehose").describe_delivery_stream(
+            DeliveryStreamName=f"{name}-{stream}"
+        )["DeliveryStreamDescription"]["Destinations"][0]
+        prefix = destination["ExtendedS3DestinationDescription"]["Prefix"]
+        assert [part.partition("=")[0] for part in prefix.split("/") if part] == keys
+        if table == "events":
+            assert keys == [*folders, "stream", "day", "hr"]
+
+
+def test_keys_of_visitors_keep_their_case(aws: LocalAws) -> None:
+    """OpenX would lower them, and refuse a line with both `total` and `Total`.
+
+    https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
+    """
+    for table in ("events", "failed_events"):
+        told = aws.client("glue").get_table(DatabaseName="headwater", Name=table)
+        serde = told["Table"]["StorageDescriptor"]["SerdeInfo"]
+        assert serde["Parameters"] == {"case.insensitive": "FALSE"}
+        assert all(name == name.lower() for name in columns(aws, table))
+    name = "cased"
+    aws.create_stack(
+        name, {"StreamPrefix": name, "Database": name, "Format": "parquet"}
     )
-    assert re.findall(r"\$\{(\w+)\}", template) == keys
-    assert all(f"projection.{key}.type" in table["Parameters"] for key in keys)
-    assert not set(keys) & set(columns(aws, "events", name))
     stream = aws.client("firehose").describe_delivery_stream(
         DeliveryStreamName=f"{name}-low"
     )["DeliveryStreamDescription"]["Destinations"][0]
-    prefix = stream["ExtendedS3DestinationDescription"]["Prefix"]
-    assert re.findall(r"(\w+)=", prefix) == keys
+    conversion = stream["ExtendedS3DestinationDescription"][
+        "DataFormatConversionConfiguration"
+    ]
+    serde = conversion["InputFormatConfiguration"]["Deserializer"]["OpenXJsonSerDe"]
+    assert str(serde["CaseInsensitive"]).lower() == "false"
 
 
 def test_parquet_has_the_columns_of_the_table(aws: LocalAws, tmp_path: Path) -> None:

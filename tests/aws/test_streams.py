@@ -66,6 +66,16 @@ def test_every_combination_keeps_the_rules_or_is_refused(aws: LocalAws) -> None:
     assert made == 4 + 7
 
 
+def test_what_an_update_would_keep_is_said(aws: LocalAws) -> None:
+    """UpdateDestination merges: a stream of Parquet would go on with it where nothing is said.
+
+    https://docs.aws.amazon.com/firehose/latest/APIReference/API_UpdateDestination.html
+    """
+    for kind in ("low", "mid", "high"):
+        told = destination(aws, aws.outputs[f"{kind.title()}Stream"])
+        assert told["DataFormatConversionConfiguration"] == {"Enabled": False}
+
+
 @pytest.fixture(scope="module")
 def partitioned(aws: LocalAws) -> dict[str, str]:
     """The outputs of a stack whose events lie by tenant and by the metadata's `tag`."""

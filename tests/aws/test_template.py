@@ -143,6 +143,17 @@ def test_there_is_a_kinesis_stream_only_where_one_is_asked_for(
     ]
 
 
+def test_a_stream_that_is_replaced_is_not_deleted_with_what_it_holds() -> None:
+    """https://docs.aws.amazon.com/firehose/latest/APIReference/API_DeleteDeliveryStream.html"""
+    template, _ = cfnlint.decode.decode(str(TEMPLATE))
+    assert template
+    resources = template["Resources"]
+    loop = resources["Fn::ForEach::Levels"][2]
+    for stream in (resources["streamfailed"], loop["stream${Level}"]):
+        assert stream["Type"] == "AWS::KinesisFirehose::DeliveryStream"
+        assert stream["UpdateReplacePolicy"] == "Retain"
+
+
 def test_the_kinesis_stream_is_kept_and_encrypted() -> None:
     template, _ = cfnlint.decode.decode(str(TEMPLATE))
     assert template

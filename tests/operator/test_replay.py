@@ -212,7 +212,7 @@ def test_what_firehose_took_and_did_not_write_comes_through_once(
         # What a page had before is not what it is in again, a session apart.
         assert event == {**first[event["event_id"]], "event_index": 0}
     other = replay(lake, worker, source, "--resume", str(tmp_path / "other"))
-    assert other.report == {("duplicate", ""): 2}
+    assert other.report == {("duplicate", "replayed_lately"): 2}
 
 
 def test_a_run_is_narrowed_by_what_failed_and_when(

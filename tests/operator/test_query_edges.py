@@ -1,0 +1,177 @@
+"""What visitors and operators do to scripts/query, and must not be able to break."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from local import LocalAws
+from programs import LAKE, environment, query
+
+sys.path.append(str(LAKE))
+
+from chart import Chart  # noqa: E402
+
+PARTITION = "stream=low/day=2026-11-20/hr=08"
+
+
+def event(number: int, props: str = "{}", **fields: Any) -> str:
+    known = {"event_id": str(number), "name": "page_view", "level": "low", **fields}
+    times = dict.fromkeys(("received_at", "occurred_at"), "2026-11-20T08:00:00.000Z")
+    return f'{json.dumps({**known, **times})[:-1]}, "props": {props}}}'
+
+
+def lake(directory: Path, *objects: str) -> Path:
+    """A copy of a bucket with these objects."""
+    partition = directory / PARTITION
+    partition.mkdir(parents=True)
+    for number, lines in enumerate(objects):
+        (partition / str(number)).write_text(lines)
+    return directory
+
+
+def ask(aws: LocalAws, source: Path, sql: str) -> list[str]:
+    ended = query(aws, "--sql", sql, "--source", str(source), "--csv")
+    assert ended.code == 0, ended.printed
+    return ended.printed.splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    "props",
+    [
+        ['{"total":1,"Total":2}'],
+        ['{"total":1}', '{"Total":"2"}'],
+        ['{"":1}'],
+        ['{"total":1}', '{"total":{"a":[1]}}', '{"total":"x"}', "null"],
+        ['{"a.b":1,"a b":2,"$":3}'],
+    ],
+)
+def test_no_visitor_can_break_the_queries(
+    own_aws: LocalAws, tmp_path: Path, props: list[str]
+) -> None:
+    apart = [event(number, each) for number, each in enumerate(props)]
+    for source in (
+        lake(tmp_path / "apart", *apart),
+        lake(tmp_path / "together", "\n".join(apart)),
+    ):
+        asked = "SELECT count(*), count(props) FROM events"
+        kept = len(props) - props.count("null")
+        assert ask(own_aws, source, asked) == [f"{len(props)},{kept}"]
+        named = query(own_aws, "events_per_day", "--source", str(source))
+        assert named.code == 0, named.printed
+
+
+def test_texts_stay_as_they_are_and_numbers_count(
+    own_aws: LocalAws, tmp_path: Path
+) -> None:
+    when = "2026-11-20T08:00:00Z"
+    told = event(1, '{"total":19.9}', utm_campaign=when, seq=7, metadata_tag="vip")
+    source = lake(tmp_path / "lake", told)
+    asked = "SELECT utm_campaign, seq + 1, metadata_tag, (props->>'$.total')::DOUBLE FROM events"
+    assert ask(own_aws, source, asked) == [f"{when},8,vip,19.9"]
+
+
+def test_lines_and_parquet_of_all_times_are_one_table(
+    own_aws: LocalAws, tmp_path: Path
+) -> None:
+    source = lake(tmp_path / "lake", event(1, '{"total":1}', seq=1), event(2, seq="x"))
+    first = "SELECT '3' AS event_id, '2026-11-20T09:00:00.000Z' AS received_at"
+    later = f"{first.replace('3', '4')}, 7 AS seq, 'no JSON' AS props, true AS bot"
+    for number, columns in enumerate((first, later)):
+        file = source / PARTITION / f"{number}.parquet"
+        duckdb.sql(f"COPY ({columns}) TO '{file}'")
+    asked = "SELECT event_id, seq, props, bot, hour FROM events ORDER BY 1"
+    assert ask(own_aws, source, asked) == [
+        '1,1,"{""total"":1}",,',
+        "2,,{},,",
+        "3,,,,",
+        "4,7,,true,",
+    ]
+    borders = ["--since", "2026-11-20T10:30+02:00", "--until", "2026-11-20T09:00:00.001Z"]  # fmt: skip
+    ended = query(own_aws, "--sql", asked, "--source", str(source), *borders, "--csv")
+    assert ended.printed.splitlines()[1:] == ["3,,,,", "4,7,,true,"]
+
+
+@pytest.mark.parametrize("name", ["copy [old] *?", "it's", "errors"])
+def test_a_copy_may_lie_anywhere(own_aws: LocalAws, tmp_path: Path, name: str) -> None:
+    source = lake(tmp_path / name, event(1))
+    document = '{"rawData":"e30=","errorCode":"no"}'
+    errors = tmp_path / name / "errors/stream=low/type=processing-failed/day=2026-11-20"
+    errors.mkdir(parents=True)
+    (errors / "1").write_text(document)
+    assert ask(own_aws, source, "SELECT count(*) FROM events") == ["1"]
+    within = source / "stream=low"
+    assert ask(own_aws, within, "SELECT count(*) FROM events") == ["1"]
+
+
+def test_an_answer_can_be_added_to_a_file(own_aws: LocalAws, tmp_path: Path) -> None:
+    source = lake(tmp_path / "lake", event(1))
+    file = tmp_path / "all.csv"
+    file.write_text("before\n")
+    command = [sys.executable, str(LAKE / "query.py"), "--source", str(source), "--csv"]
+    with file.open("a") as end:
+        subprocess.run(
+            [*command, "--sql", "SELECT event_id FROM events"],
+            env=environment(own_aws),
+            stdout=end,
+            check=True,
+        )
+    assert file.read_text() == "before\nevent_id\n1\n"
+
+
+def test_a_table_that_nobody_looks_at_has_all_of_its_columns(
+    own_aws: LocalAws, tmp_path: Path
+) -> None:
+    source = lake(tmp_path / "lake", event(1))
+    columns = ", ".join(f"repeat('{each}', 40) AS column_{each}" for each in "abcdefgh")
+    sql = f"SELECT {columns} FROM events"
+    printed = query(own_aws, "--sql", sql, "--source", str(source)).printed
+    assert all(each * 40 in printed for each in "abcdefgh")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--sql", "CREATE TABLE a (b INT)"], "that is no question"),
+        (["events_per_day", "--plot", "/nowhere/at/all.png"], "No such file"),
+        (["--sql", "SELECT nothing FROM events"], '"nothing" not found'),
+    ],
+)
+def test_a_mistake_is_told_in_words(
+    own_aws: LocalAws, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    source = lake(tmp_path / "lake", event(1))
+    ended = query(own_aws, *arguments, "--source", str(source))
+    assert (ended.code, ended.printed[:7]) == (1, "query: ")
+    assert told in ended.printed and "Traceback" not in ended.printed
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "drawn"),
+    [
+        ([7, 8], "nominal", [7, 8]),
+        (
+            [datetime(2026, 11, 20, 7), datetime(2026, 11, 20, 8)],
+            "temporal",
+            ["2026-11-20T07:00:00+00:00", "2026-11-20T08:00:00+00:00"],
+        ),
+        ([date(2026, 11, 20)], "temporal", ["2026-11-20"]),
+    ],
+)
+def test_points_of_a_line_stand_where_their_values_are(
+    values: list[Any], kind: str, drawn: list[Any]
+) -> None:
+    rows = [{"at": value, "events": 1} for value in values]
+    spec = Chart.parse("line at events")._spec("", rows)
+    assert [each["at"] for each in spec["data"]["values"]] == drawn
+    x = spec["encoding"]["x"]
+    assert x["type"] == kind
+    # Hours of a day are not one point.
+    assert ("timeUnit" in x) == (type(values[0]) is date)
