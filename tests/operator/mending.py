@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from local import Kind, LocalAws
@@ -21,7 +22,7 @@ AFTER: dict[str, Any] = {**BEFORE, "unknown_events": "accept", "clean": [UPPER]}
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
 HEADERS = {"user-agent": AGENT, "cf-connecting-ip": "203.0.113.77"}
 SECRETIVE = ("ada@example.com", "203.0.113", "Firefox", "device-of-ada")
-A_DAY_AGO = "2026-11-19T08:00:00.000Z"
+A_DAY_AGO = f"{datetime.now(timezone.utc) - timedelta(days=1):%FT08:00:00.000Z}"
 
 
 def mend(worker: Worker) -> None:

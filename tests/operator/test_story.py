@@ -37,7 +37,7 @@ from worker import HOST, ROOT, Answer
 sys.path.append(str(ROOT / "tests" / "aws"))
 
 from cloudflare_peer import CloudflarePeer  # noqa: E402
-from test_deploy import Clouds  # noqa: E402
+from clouds import Clouds  # noqa: E402
 
 # What a checkout has of its own, or can do without.
 OWN = (".git", ".wrangler", ".dev.vars*", "node_modules", "target", "__pycache__")
