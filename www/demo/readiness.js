@@ -28,14 +28,15 @@ export async function readiness() {
     const parts = [shown(problem), leftAlone === true ? "left alone for now" : ""].filter(Boolean);
     return { stream: shown(name) || "unnamed", problem: parts.join(", ") };
   });
-  const sentences = Array.isArray(body.problems) ? body.problems.map(shown).filter(Boolean) : [];
+  const told = Array.isArray(body.problems) ? body.problems : body.advice;
+  const sentences = Array.isArray(told) ? told.map(shown).filter(Boolean) : [];
   if (body.ready === true) {
     const troubled = streams.some(({ problem }) => problem);
     return { state: troubled ? "troubled" : "ready", word: troubled ? "Ready, with trouble" : "Ready", streams, sentences };
   }
-  const told = sentences.length > 0 || streams.some(({ problem }) => problem);
+  const isTold = sentences.length > 0 || streams.some(({ problem }) => problem);
   const unread = `/readyz answered ${status}, and not what the worker answers`;
-  return { state: "not-ready", word: "Not ready", streams, sentences: told ? sentences : [shown(body.message) || unread] };
+  return { state: "not-ready", word: "Not ready", streams, sentences: isTold ? sentences : [shown(body.message) || unread] };
 }
 
 let readyShown = "";
