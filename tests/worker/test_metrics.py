@@ -212,6 +212,18 @@ def test_a_pixel_is_a_point_of_its_kind(metered: Metered, count: int) -> None:
     assert metered.get("/v1/pixel.gif?name=metered").status == 200
     point = metered.point(count + 1)
     assert (point["request"], point["accepted"], point["bytes_in"]) == ("pixel", 1, 12)
+    assert point["status"] == "200"
+
+
+def test_a_request_to_a_mistaken_worker_is_a_point_too(peer: FirehosePeer) -> None:
+    with Metered(peer.environment(), {"shards": 0}) as worker:
+        assert worker.post(event()).status == 503
+        post = worker.point(1)
+        assert worker.get("/v1/pixel.gif?name=a").status == 503
+        pixel = worker.point(2)
+    for point, kind in ((post, "post"), (pixel, "pixel")):
+        told = (point["request"], point["status"], point["code"], point["tenant"])
+        assert told == (kind, "503", "not_configured", "")
 
 
 def test_a_preflight_or_another_address_is_no_point(
