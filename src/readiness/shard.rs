@@ -329,6 +329,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_shard_of_the_version_after_is_understood_too() {
+        let status = r#"{"held_bytes":0,"devices":1,"seen":2,"new":1,"spill":[],"unreadable":0,
+            "streams":[{"stream":"firehose:a","problem":"Paused","cause":"paused","later":{}}]}"#;
+        let view = ShardView::of(0, Ok(status.into()));
+        let [stream] = view.state().unwrap().streams.as_slice() else { panic!() };
+        assert_eq!(
+            (stream.cause, stream.problem.as_deref()),
+            (Some(Cause::OtherRefusal), Some("Paused"))
+        );
+    }
+
+    #[test]
     fn what_a_shard_says_is_handed_on_with_its_number() {
         let waiting =
             Depth { next_try_at: Some(1_030_000), set_aside: 2, ..depth(3, 250_500, 61_001) };
