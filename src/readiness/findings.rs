@@ -80,7 +80,7 @@ impl Findings {
                 None => failing.push(found),
             }
         }
-        failing.sort_by_key(|failing| (!failing.operator, failing.since));
+        failing.sort_unstable_by_key(|failing| (!failing.operator, failing.since));
         let is_silent = |shard: &&ShardView| shard.state().is_none();
         Self {
             streams: streams.len(),
