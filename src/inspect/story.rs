@@ -258,7 +258,8 @@ impl<'a> Story<'a> {
         let bytes = watched.record.as_ref().map(Record::bytes);
         story.record_bytes = bytes.map(<[u8]>::len);
         let short = bytes.filter(|bytes| bytes.len() <= MOST_BYTES);
-        story.record = short.and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let short = short.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        story.record = short.and_then(|text| serde_json::from_str(text).ok());
         story
     }
 }
@@ -292,5 +293,5 @@ fn name(record: &Record) -> Option<String> {
     struct Named {
         name: Option<String>,
     }
-    serde_json::from_slice::<Named>(record.bytes()).ok()?.name
+    serde_json::from_str::<Named>(std::str::from_utf8(record.bytes()).ok()?).ok()?.name
 }

@@ -186,7 +186,9 @@ pub enum ShardAnswer {
 impl ShardView {
     /// That of a shard that gave this `answer`, or none for this reason.
     pub fn of(shard: ShardNumber, answer: Result<Vec<u8>, String>) -> Self {
-        let answer = match answer.map(|bytes| serde_json::from_slice::<ShardState>(&bytes)) {
+        let answer = match answer
+            .map(|bytes| serde_json::from_str::<ShardState>(&String::from_utf8_lossy(&bytes)))
+        {
             Err(problem) => ShardAnswer::Silent { problem },
             Ok(Err(error)) => {
                 ShardAnswer::Silent { problem: format!("its answer is no status: {error}") }
