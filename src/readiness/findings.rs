@@ -92,7 +92,7 @@ impl Findings {
         }
     }
 
-    /// Whether events can be made durable, and no operator has to act for it.
+    /// Whether there is nothing that somebody has to mend.
     pub fn is_ready(&self) -> bool {
         let full = self.spilled.as_ref().is_some_and(|spilled| !spilled.full.is_empty());
         !full && self.silent.is_empty() && !self.failing.iter().any(|failing| failing.operator)
