@@ -27,7 +27,9 @@ use wording::Moment;
 pub struct Readiness {
     /// All of it in a sentence.
     pub summary: String,
-    /// Whether events can be made durable, and no operator has to act for it.
+    /// Whether there is nothing that somebody has to mend. A stream that is away for a while is no
+    /// reason to take the worker out of service: shards keep what it does not take, and in direct
+    /// delivery clients do.
     pub ready: bool,
     /// Who has to mend the first thing that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -167,10 +167,7 @@ impl Tally<'_> {
     /// The request was refused as a whole.
     pub fn refuse(&mut self, refusal: &Refusal) {
         self.code = Some(refusal.code());
-        // An undecodable body is refused and kept.
-        if self.counts.failed == 0 || matches!(refusal, Refusal::NotDurable { .. }) {
-            self.counts = self.counts.refused();
-        }
+        self.counts = self.counts.refused();
     }
 
     /// Whether something of it did not go its usual way.

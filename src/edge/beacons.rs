@@ -16,7 +16,7 @@ use crate::pipeline::{self, Plan};
 use crate::protocol::body::Body;
 use crate::replay::Replay;
 use crate::sink::record::MAX_BYTES;
-use crate::tally::{Kind, Tally};
+use crate::tally::{Kind, LogShares, Tally};
 
 /// A request that brings beacons, and what it came to so far.
 struct Taking<'a> {
@@ -34,11 +34,14 @@ pub async fn post(
     context: &RequestContext,
     env: &Env,
 ) -> worker::Result<Response> {
+    let kind = if head.claim.is_some() { Kind::Replay } else { Kind::Post };
     let config = match environment::config(env) {
         Ok(config) => config,
-        Err(refusal) => return respond::refused(&refusal, Readers::of(None, context)),
+        Err(refusal) => {
+            not_configured(kind, &refusal, env);
+            return respond::refused(&refusal, Readers::of(None, context));
+        }
     };
-    let kind = if head.claim.is_some() { Kind::Replay } else { Kind::Post };
     let mut taking = Taking::new(kind, head, context, &config, env);
     let planned = taking.body(&mut request).await;
     let answer = taking.end(planned, Telling::of_query(&head.query)).await;
@@ -53,11 +56,21 @@ pub async fn pixel(head: &Head, context: &RequestContext, env: &Env) -> worker::
         Ok(config) => {
             let mut taking = Taking::new(Kind::Pixel, head, context, &config, env);
             let planned = taking.query();
-            taking.end(planned, Telling::Exceptions).await
+            taking.end(planned, Telling::Never).await
         }
-        Err(refusal) => Err(refusal),
+        Err(refusal) => {
+            not_configured(Kind::Pixel, &refusal, env);
+            Err(refusal)
+        }
     };
     respond::pixel(&answer)
+}
+
+/// Tells of a request whose beacons nobody can take, nor say whose they are.
+fn not_configured(kind: Kind, refusal: &Refusal, env: &Env) {
+    let mut tally = Tally { kind, status: refusal.status(), ..Tally::default() };
+    tally.refuse(refusal);
+    metrics::request(env, &tally, &LogShares::default());
 }
 
 /// Whether `Server-Timing` is wanted, as `?timing=1` asks.

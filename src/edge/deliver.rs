@@ -137,6 +137,7 @@ async fn in_shards<'a>(
     for (items, answer) in answered {
         plan.settle_parcel(&items, answer)?;
     }
+    plan.sent(&direct);
     Ok(direct)
 }
 

@@ -117,7 +117,7 @@ impl DurableObject for Inspector {
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let (path, body) = (request.path(), request.bytes().await?);
         if path == TELL {
-            return match serde_json::from_slice(&body) {
+            return match serde_json::from_str(&String::from_utf8_lossy(&body)) {
                 Ok(told) => {
                     self.ring.borrow_mut().take(told, now_ms());
                     Response::empty()

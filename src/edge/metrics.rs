@@ -16,6 +16,9 @@ extern "C" {
     -> Result<(), JsValue>;
 }
 
+/// The bytes of an index. Source: <https://developers.cloudflare.com/analytics/analytics-engine/limits/>
+const MOST_INDEX_BYTES: usize = 96;
+
 /// Tells of a request.
 pub fn request(env: &Env, tally: &Tally<'_>, shares: &LogShares) {
     point(env, tally.tenant.unwrap_or_default(), &tally.texts(), &tally.numbers());
@@ -32,7 +35,9 @@ pub fn spill(env: &Env, shard: &str, depths: &[Depth]) {
         let stream = stream.to_string();
         let age_s = *oldest_ms as f64 / 1_000.0;
         let numbers = [*records as f64, *bytes as f64, age_s, *set_aside as f64];
-        point(env, &stream, &["spill", &stream, shard], &numbers);
+        // A stream of Kinesis may have a longer name.
+        let index = stream.get(..MOST_INDEX_BYTES).unwrap_or(&stream);
+        point(env, index, &["spill", &stream, shard], &numbers);
     }
 }
 

@@ -113,8 +113,7 @@ pub fn embeddable(builder: ResponseBuilder) -> worker::Result<ResponseBuilder> {
 /// The GIF, with the status that the beacon's fate has.
 pub fn pixel(answer: &Result<Answer, Refusal>) -> worker::Result<Response> {
     let (status, retry_after_s) = match answer {
-        // A browser shows the image of a 200 and not that of a 204.
-        Ok(answer) => (if answer.status < 300 { 200 } else { answer.status }, answer.retry_after_s),
+        Ok(answer) => (answer.status, answer.retry_after_s),
         Err(refusal) => (refusal.status(), refusal.retry_after_s()),
     };
     let builder = retry_after(ResponseBuilder::new().with_status(status), retry_after_s)?;

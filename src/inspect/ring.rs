@@ -3,7 +3,7 @@
 //! It is in memory, and bounded: good stories never push out bad ones, and of each the oldest
 //! go first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
@@ -52,7 +52,7 @@ struct Story {
 }
 
 /// How many beacons ended in which way.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     total: u64,
     accepted: u64,
@@ -129,20 +129,19 @@ impl Ring {
 
     /// How many beacons ended in which way since it began.
     pub fn totals(&self) -> Totals {
-        let mut by_ending: BTreeMap<Ending, u64> = BTreeMap::new();
+        let mut totals = Totals::default();
         for Count { outcome, count, .. } in &self.totals {
-            let total = by_ending.entry(*outcome).or_default();
-            *total = total.saturating_add(*count);
+            let of_its_kind = match outcome {
+                Ending::Accepted => &mut totals.accepted,
+                Ending::Failed => &mut totals.failed,
+                Ending::Duplicate => &mut totals.duplicate,
+                Ending::Dropped => &mut totals.dropped,
+                Ending::Refused => &mut totals.refused,
+            };
+            *of_its_kind = of_its_kind.saturating_add(*count);
+            totals.total = totals.total.saturating_add(*count);
         }
-        let of = |outcome| by_ending.get(&outcome).copied().unwrap_or_default();
-        Totals {
-            total: by_ending.values().sum(),
-            accepted: of(Ending::Accepted),
-            failed: of(Ending::Failed),
-            duplicate: of(Ending::Duplicate),
-            dropped: of(Ending::Dropped),
-            refused: of(Ending::Refused),
-        }
+        totals
     }
 
     /// Good stories, the newest first.
@@ -159,7 +158,7 @@ impl Ring {
     pub fn live(&self, filter: &Filter, now: Milliseconds) -> Live<'_> {
         let mut stories = self.good.found(filter);
         stories.extend(self.bad.found(filter));
-        stories.sort_by_key(|story| std::cmp::Reverse(story.seq));
+        stories.sort_unstable_by_key(|story| std::cmp::Reverse(story.seq));
         stories.truncate(filter.limit.unwrap_or(MOST_LIVE).min(MOST_LIVE));
         let is_recent = |at: u64| at.saturating_add(SECONDS) > now / 1_000;
         let recent = self.seconds.iter().filter(|(at, _)| is_recent(*at));

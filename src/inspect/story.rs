@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Count, Ending, Told, add};
 use crate::event::EventId;
-use crate::failed::{Form, Original};
+use crate::failed::{Form, Original, shown};
 use crate::outcome::{Cause, Outcome, Refusal, Verdict};
 use crate::pipeline::Item;
 use crate::session::Tag;
@@ -67,7 +67,7 @@ struct Story<'a> {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
-    request: Request<'a>,
+    request: Request,
     #[serde(skip_serializing_if = "Option::is_none")]
     received: Option<Received<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +89,7 @@ enum Reason {
 
 /// The request that a beacon came in.
 #[derive(Serialize)]
-struct Request<'a> {
+struct Request {
     kind: Kind,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,9 +97,9 @@ struct Request<'a> {
     beacons: usize,
     bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    content_type: Option<&'a str>,
+    content_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    content_encoding: Option<&'a str>,
+    content_encoding: Option<String>,
 }
 
 /// What came, as a failed event would keep it.
@@ -151,6 +151,15 @@ impl Watch {
                 *record = Some(plain.in_session(tag));
             }
         }
+    }
+
+    /// `stream` refused the record of a beacon for itself, with this code, and its shard has sent
+    /// the failed event that it became to `failed`.
+    pub fn refused(&mut self, index: usize, stream: &Stream, code: &str, failed: &Stream) {
+        let Watched { record, stream: place, .. } = self.beacon(index);
+        let parts = record.take().and_then(|it| Record::of_refused(&it, stream, code).ok());
+        *record = parts.and_then(|parts| parts.into_iter().next());
+        *place = Some(failed.clone());
     }
 
     fn beacon(&mut self, index: usize) -> &mut Watched {
@@ -207,8 +216,8 @@ impl<'a> Story<'a> {
                 index: None,
                 beacons: tally.counts.beacons(),
                 bytes: bytes_in,
-                content_type,
-                content_encoding,
+                content_type: content_type.map(shown),
+                content_encoding: content_encoding.map(shown),
             },
             received: None,
             stream: None,
@@ -249,7 +258,8 @@ impl<'a> Story<'a> {
         let bytes = watched.record.as_ref().map(Record::bytes);
         story.record_bytes = bytes.map(<[u8]>::len);
         let short = bytes.filter(|bytes| bytes.len() <= MOST_BYTES);
-        story.record = short.and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let short = short.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        story.record = short.and_then(|text| serde_json::from_str(text).ok());
         story
     }
 }
@@ -283,5 +293,5 @@ fn name(record: &Record) -> Option<String> {
     struct Named {
         name: Option<String>,
     }
-    serde_json::from_slice::<Named>(record.bytes()).ok()?.name
+    serde_json::from_str::<Named>(std::str::from_utf8(record.bytes()).ok()?).ok()?.name
 }

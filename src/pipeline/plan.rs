@@ -18,7 +18,7 @@ use crate::redact;
 use crate::shard::answer::{self as shard, ItemFate};
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::{Record, RecordError};
-use crate::sink::{Stream, answer, refused};
+use crate::sink::{Stream, refused};
 use crate::tally::Counts;
 use crate::tenant::Tenant;
 
@@ -188,10 +188,15 @@ impl<'a> Plan<'a> {
         let items = std::mem::take(&mut self.items);
         let bytes = items.iter().map(|item| item.record.bytes().len());
         self.bytes = self.bytes.saturating_add(bytes.sum());
-        if let Some(watch) = &mut self.watch {
-            watch.sent(&items);
-        }
+        self.sent(&items);
         items
+    }
+
+    /// Remembers for an inspector, where there is one, that `items` are sent as they are now.
+    pub fn sent(&mut self, items: &[Item<'_>]) {
+        if let Some(watch) = &mut self.watch {
+            watch.sent(items);
+        }
     }
 
     /// The same by stream, for who delivers it himself.
@@ -212,7 +217,12 @@ impl<'a> Plan<'a> {
             let outcome = match fate {
                 ItemFate::Durable => continue,
                 ItemFate::Duplicate => Outcome::Duplicate,
-                ItemFate::Refused(code) => Outcome::Failed(refused::violation(item.stream, &code)),
+                ItemFate::Refused(code) => {
+                    if let Some(watch) = &mut self.watch {
+                        watch.refused(item.owner, item.stream, &code, &self.intake.config.failed);
+                    }
+                    Outcome::Failed(refused::violation(item.stream, &code))
+                }
                 ItemFate::NotDurable { code, retry_after_s } => {
                     let stream = item.stream.to_string();
                     return Err(Refusal::NotDurable { stream, code, retry_after_s });
@@ -249,7 +259,7 @@ impl<'a> Plan<'a> {
                     return Err(not_durable(&refusal.code));
                 }
                 Fate::Poisoned(refusal) => {
-                    self.fail_delivered(*owner, &record, stream, &refusal)?
+                    self.fail_delivered(*owner, &record, stream, &refusal.code)?
                 }
             }
         }
@@ -261,12 +271,12 @@ impl<'a> Plan<'a> {
         owner: usize,
         record: &Record,
         stream: &Stream,
-        refusal: &answer::Refusal,
+        code: &str,
     ) -> Result<(), Refusal> {
         if let Some((_, outcome)) = self.outcomes.get_mut(owner) {
-            *outcome = Outcome::Failed(refused::violation(stream, &refusal.code));
+            *outcome = Outcome::Failed(refused::violation(stream, code));
         }
-        self.keep(Record::of_refused(record, stream, refusal), owner)
+        self.keep(Record::of_refused(record, stream, code), owner)
     }
 
     /// Whose beacons they are.

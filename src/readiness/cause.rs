@@ -42,8 +42,6 @@ pub enum Cause {
     RefusesAll,
     /// What answers is not the service.
     NotTheService,
-    /// Refused, with a code that is not known here.
-    OtherRefusal,
     /// A failure inside of the service.
     ServiceFailure,
     /// An answer that proves nothing.
@@ -56,6 +54,9 @@ pub enum Cause {
     NotSent,
     /// Not tried, after failures.
     LeftAlone,
+    /// Refused, with a code that is not known here; and whatever a shard of a later version says.
+    #[serde(other)]
+    OtherRefusal,
 }
 
 /// Who has to mend it.

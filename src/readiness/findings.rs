@@ -80,7 +80,7 @@ impl Findings {
                 None => failing.push(found),
             }
         }
-        failing.sort_by_key(|failing| (!failing.operator, failing.since));
+        failing.sort_unstable_by_key(|failing| (!failing.operator, failing.since));
         let is_silent = |shard: &&ShardView| shard.state().is_none();
         Self {
             streams: streams.len(),
@@ -92,7 +92,7 @@ impl Findings {
         }
     }
 
-    /// Whether events can be made durable, and no operator has to act for it.
+    /// Whether there is nothing that somebody has to mend.
     pub fn is_ready(&self) -> bool {
         let full = self.spilled.as_ref().is_some_and(|spilled| !spilled.full.is_empty());
         !full && self.silent.is_empty() && !self.failing.iter().any(|failing| failing.operator)

@@ -186,7 +186,9 @@ pub enum ShardAnswer {
 impl ShardView {
     /// That of a shard that gave this `answer`, or none for this reason.
     pub fn of(shard: ShardNumber, answer: Result<Vec<u8>, String>) -> Self {
-        let answer = match answer.map(|bytes| serde_json::from_slice::<ShardState>(&bytes)) {
+        let answer = match answer
+            .map(|bytes| serde_json::from_str::<ShardState>(&String::from_utf8_lossy(&bytes)))
+        {
             Err(problem) => ShardAnswer::Silent { problem },
             Ok(Err(error)) => {
                 ShardAnswer::Silent { problem: format!("its answer is no status: {error}") }
@@ -326,6 +328,18 @@ pub(crate) mod tests {
             "streams":[{"stream":"firehose:a","left_alone":false}]}"#;
         let view = ShardView::of(0, Ok(status.into()));
         assert_eq!(view.state().map(ShardState::waiting), Some(3));
+    }
+
+    #[test]
+    fn a_shard_of_the_version_after_is_understood_too() {
+        let status = r#"{"held_bytes":0,"devices":1,"seen":2,"new":1,"spill":[],"unreadable":0,
+            "streams":[{"stream":"firehose:a","problem":"Paused","cause":"paused","later":{}}]}"#;
+        let view = ShardView::of(0, Ok(status.into()));
+        let [stream] = view.state().unwrap().streams.as_slice() else { panic!() };
+        assert_eq!(
+            (stream.cause, stream.problem.as_deref()),
+            (Some(Cause::OtherRefusal), Some("Paused"))
+        );
     }
 
     #[test]

@@ -14,10 +14,10 @@ pub struct StreamState {
     /// Which stream.
     pub stream: String,
     /// Whose view it is: `this isolate`, or a shard's, which is that of the shard's isolate.
-    #[serde(default)]
+    #[serde(skip_deserializing)]
     pub seen_by: String,
     /// How it is.
-    #[serde(default)]
+    #[serde(skip_deserializing)]
     pub state: State,
     /// The last problem in one word, since all was well.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ pub struct StreamState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// Who has to mend it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub blame: Option<Party>,
     /// Whether an operator has to mend it before it takes anything.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -41,17 +41,18 @@ pub struct StreamState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_taken_at: Option<Moment>,
     /// Whether it is left alone for a while.
+    #[serde(skip_deserializing)]
     pub left_alone: bool,
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_alone_until: Option<Moment>,
     /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub advice: Option<String>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<&'static str>,
 }
 
 /// How a stream is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nobody knows: it was not called yet.
@@ -73,31 +74,37 @@ impl StreamState {
     pub fn of(stream: &Stream, health: &Health) -> Self {
         let trouble = health.trouble.as_ref();
         let cause = trouble.map(|trouble| Cause::of(&trouble.problem));
-        let left_alone_until = health.breaker.open_until().map(Moment);
         Self {
             stream: stream.to_string(),
             seen_by: String::new(),
-            state: match (trouble, health.last_taken_at) {
-                (Some(_), _) => State::Failing,
-                (None, Some(_)) => State::Good,
-                (None, None) => State::Unknown,
-            },
+            state: State::Unknown,
             problem: trouble.map(|trouble| trouble.problem.code().to_owned()),
             cause,
-            blame: cause.map(Cause::blame),
+            blame: None,
             operator: trouble.is_some_and(|trouble| is_operators(&trouble.problem)),
             failing_since: trouble.map(|trouble| Moment(trouble.since)),
             last_failed_at: trouble.map(|trouble| Moment(trouble.last_at)),
             last_taken_at: health.last_taken_at.map(Moment),
-            left_alone: left_alone_until.is_some(),
-            left_alone_until,
-            advice: cause.map(|cause| cause.advice().to_owned()),
+            left_alone: false,
+            left_alone_until: health.breaker.open_until().map(Moment),
+            advice: None,
         }
     }
 
-    /// The same, as seen by `whom`.
+    /// The same as seen by `whom`, with what it comes to.
     pub fn seen_by(self, whom: String) -> Self {
-        Self { seen_by: whom, ..self }
+        Self {
+            seen_by: whom,
+            state: match (self.cause, self.last_taken_at) {
+                (Some(_), _) => State::Failing,
+                (None, Some(_)) => State::Good,
+                (None, None) => State::Unknown,
+            },
+            blame: self.cause.map(Cause::blame),
+            left_alone: self.left_alone_until.is_some(),
+            advice: self.cause.map(Cause::advice),
+            ..self
+        }
     }
 }
 
@@ -118,7 +125,8 @@ mod tests {
         let stream = Stream::parse("firehose:events").unwrap();
         let state = StreamState::of(&stream, health).seen_by("shard 3".to_owned());
         let json = serde_json::to_string_pretty(&state).unwrap();
-        assert_eq!(serde_json::from_str::<StreamState>(&json).unwrap(), state);
+        let told = serde_json::from_str::<StreamState>(&json).unwrap();
+        assert_eq!(told.seen_by("shard 3".to_owned()), state);
         json
     }
 

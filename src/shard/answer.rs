@@ -1,11 +1,9 @@
 //! What a shard answers to a parcel: the fate of each of its items, and how they got there.
 
+use super::parcel::VERSION;
 use super::wire::{Garbled, Reader, Write};
 use crate::session::Tag;
 use crate::tally::Sending;
-
-/// The version of the bytes.
-const VERSION: u8 = 2;
 
 /// What a shard answers to a parcel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -333,7 +333,8 @@ impl Shard {
                 Fate::Accepted => BatchFate::Durable,
                 Fate::Pending => of_pending.clone(),
                 Fate::Poisoned(refusal) if *stream == config.failed => not_durable(&refusal.code),
-                Fate::Poisoned(refusal) => match Record::of_refused(&record, stream, &refusal) {
+                Fate::Poisoned(refusal) => match Record::of_refused(&record, stream, &refusal.code)
+                {
                     Err(_) => not_durable(&refusal.code),
                     Ok(parts) => {
                         let add = |part| {

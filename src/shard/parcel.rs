@@ -15,8 +15,9 @@ use crate::session::{Opening, Sighting};
 use crate::sink::Stream;
 use crate::sink::record::Record;
 
-/// The version of a parcel.
-const VERSION: u8 = 1;
+/// The version of a parcel, and of what answers it: a shard whose answer the edge could not read
+/// has to refuse the parcel, or the edge would deliver it once more.
+pub(super) const VERSION: u8 = 2;
 
 /// Set in the kind of what comes once more since it was lost.
 const LOST: u8 = 4;

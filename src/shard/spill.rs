@@ -350,7 +350,7 @@ impl Spill {
                     Fate::Pending => left.push(record),
                     Fate::Poisoned(_) if stream == failed_stream => set_aside.push(record),
                     Fate::Poisoned(refusal) => {
-                        match Record::of_refused(&record, stream, &refusal) {
+                        match Record::of_refused(&record, stream, &refusal.code) {
                             Ok(parts) => {
                                 failed.extend(parts);
                                 progress.failed = progress.failed.saturating_add(1);

@@ -67,7 +67,8 @@ impl Answer {
         if !(200..300).contains(&answer.status) {
             return Self::Refused(Refusal::of_http(answer));
         }
-        match serde_json::from_slice(&answer.body) {
+        // Read as text, as all JSON is: a second reader, of bytes, would be 4 kB of the Wasm.
+        match serde_json::from_str(&String::from_utf8_lossy(&answer.body)) {
             Err(error) => Self::Unknown(format!("answer is not that of {operation}: {error}")),
             Ok(output) => {
                 let (entries, failed) = entries(output);

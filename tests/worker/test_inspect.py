@@ -119,6 +119,47 @@ def test_the_story_of_a_failed_event_has_its_reason(
     assert inspected.ask("all") == counts(accepted=1, failed=1)
 
 
+@pytest.mark.parametrize("delivery", ["sharded", "direct"])
+def test_the_story_of_what_a_stream_refuses_is_that_of_its_failed_event(
+    inspected: Inspected, peer: FirehosePeer, delivery: str
+) -> None:
+    settings = {**SETTINGS, "delivery": delivery}
+    with Inspected(inspected.env, settings) as worker:
+        assert worker.post(event()).status == 204
+        peer.poison = lambda line: line.get("title") == "poison"
+        beacon = event(title="poison", device_id=str(uuid4()))
+        try:
+            assert worker.post(beacon).verdicts[0]["outcome"] == "failed"
+        finally:
+            peer.behave()
+
+        (story,) = worker.ask("bad")
+        assert (story["outcome"], story["code"]) == ("failed", "refused_by_stream")
+        assert story["stream"] == "firehose:events-failed"
+        assert story["record"] == kept(peer)[beacon["id"]]
+        places = {each["stream"] for each in worker.ask("live")["seconds"]}
+        assert places == {"firehose:events-mid", "firehose:events-failed"}
+
+
+def test_what_goes_past_its_shard_is_told_as_it_goes(peer: FirehosePeer) -> None:
+    class Past(Rebound, Inspected):
+        bindings = 'SHARD: { idFromName: () => 1, get: () => ({ fetch() { throw new Error("gone"); } }) }'
+
+    env = {**peer.environment(), "HEADWATER_INSPECT_TOKEN": TOKEN}
+    with Past(env, SETTINGS) as worker:
+        beacon = event(device_id=str(uuid4()))
+        assert worker.post(beacon).status == 204
+        (story,) = worker.ask("good")
+        assert story["record"] == data(peer)[beacon["id"]]
+        assert story["record"]["via"] == "direct"
+
+
+def test_headers_are_told_cut(inspected: Inspected) -> None:
+    inspected.post("{}", {"content-type": f"text/plain;{'x' * 5_000}"})
+    (story,) = inspected.ask("bad")
+    assert len(story["request"]["content_type"]) == 101
+
+
 FATES: list[tuple[str, Any, dict[str, str], dict[str, int], dict[str, Any]]] = [
     (
         "dropped",

@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 
 from firehose_peer import Fail, FirehosePeer
+from peer_client import until
 from rebound import Rebound
 from sharded import SHARDED, wait_until_drained
 from worker import LOG_SECONDS, Worker
@@ -212,6 +213,18 @@ def test_a_pixel_is_a_point_of_its_kind(metered: Metered, count: int) -> None:
     assert metered.get("/v1/pixel.gif?name=metered").status == 200
     point = metered.point(count + 1)
     assert (point["request"], point["accepted"], point["bytes_in"]) == ("pixel", 1, 12)
+    assert point["status"] == "200"
+
+
+def test_a_request_to_a_mistaken_worker_is_a_point_too(peer: FirehosePeer) -> None:
+    with Metered(peer.environment(), {"shards": 0}) as worker:
+        assert worker.post(event()).status == 503
+        post = worker.point(1)
+        assert worker.get("/v1/pixel.gif?name=a").status == 503
+        pixel = worker.point(2)
+    for point, kind in ((post, "post"), (pixel, "pixel")):
+        told = (point["request"], point["status"], point["code"], point["tenant"])
+        assert told == (kind, "503", "not_configured", "")
 
 
 def test_a_preflight_or_another_address_is_no_point(
@@ -242,6 +255,19 @@ def test_retries_and_the_spill_are_counted(
     wait_until_drained(metered)
     drained, *_ = reversed(metered.points("spill"))
     assert drained["doubles"] == [0, 0, 0, 0]
+
+
+def test_a_stream_of_the_longest_name_has_its_point(peer: FirehosePeer) -> None:
+    stream = "kinesis:" + "k" * 128
+    settings = {**SHARDED, "routes": [{"to": stream}], "deadline_ms": 300}
+    peer.always(Fail(500, "InternalFailure"))
+    try:
+        with Metered(peer.environment(), settings) as worker:
+            assert worker.post(event()).status == 204
+            until(lambda: worker.points("spill") != [])
+            assert worker.points("spill")[0]["blobs"] == ["spill", stream, "shard-0"]
+    finally:
+        peer.behave()
 
 
 def test_a_line_of_the_log_tells_of_a_request_what_its_point_does(

@@ -1,0 +1,37 @@
+"""A shard of the version before, while the next one is rolled out, in the built worker."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from firehose_peer import FirehosePeer
+from rebound import Rebound
+from sharded import SHARDED
+from streams import data
+
+
+class Before(Rebound):
+    """Its shards know parcels of version 1 only, take those, and answer in that version."""
+
+    bindings = """
+    SHARD: {
+      idFromName: () => 1,
+      get: () => ({
+        fetch: async (_, { body }) => {
+          if (body[0] !== 1) return new Response("bytes are not a parcel", { status: 503 });
+          console.log("taken by the shard");
+          return new Response(new Uint8Array([1, 0]));
+        },
+      }),
+    }
+    """
+
+
+def test_an_event_is_not_delivered_past_a_shard_that_took_it(
+    peer: FirehosePeer,
+) -> None:
+    beacon = {"name": "seen", "id": str(uuid4())}
+    with Before(peer.environment(), SHARDED) as worker:
+        assert worker.post([beacon]).status == 204
+        assert data(peer)[beacon["id"]]["via"] == "direct"
+        assert "taken by the shard" not in worker.log
