@@ -92,6 +92,8 @@ pub struct Present {
     pub headwater_secret: bool,
     /// What lets failed events be sent again.
     pub headwater_replay_key: bool,
+    /// What turns the inspector on, which is not for production.
+    pub headwater_inspect_token: bool,
 }
 
 /// Where events go, and how it is there.

@@ -4,11 +4,12 @@ use std::fmt;
 
 use futures_util::future::join_all;
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
+use super::environment;
 use crate::config::Config;
 use crate::shard::placement::{ShardNumber, location_hint};
 
@@ -101,7 +102,7 @@ pub async fn object(
     milliseconds: u64,
     env: &Env,
 ) -> Result<Vec<u8>, NoAnswer> {
-    let namespace = Reflect::get(env, &JsValue::from_str(binding)).unwrap_or(JsValue::UNDEFINED);
+    let namespace = environment::get(env, binding);
     let answer = ask(&namespace, name, location_hint, path, body, milliseconds as f64);
     let answered: Array =
         JsFuture::from(answer.map_err(thrown)?).await.map_err(thrown)?.unchecked_into();

@@ -29,12 +29,19 @@ pub fn config(env: &Env) -> Result<Rc<Config>, Refusal> {
     })
 }
 
+/// What `object` has at `key`; undefined where that is nothing.
+pub fn get(object: &JsValue, key: &str) -> JsValue {
+    js_sys::Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// The text that `object` has at `key`. A secret that is set to nothing is not set.
+pub fn text(object: &JsValue, key: &str) -> Option<String> {
+    get(object, key).as_string().filter(|text| !text.is_empty())
+}
+
 fn settings(env: &Env) -> Settings {
-    let get = |key: &str| {
-        js_sys::Reflect::get(env, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
-    };
-    // A secret that is set to nothing is not set.
-    let text = |key: &str| get(key).as_string().filter(|text| !text.is_empty());
+    let get = |key| get(env, key);
+    let text = |key| text(env, key);
     Settings {
         headwater: json(&get("HEADWATER")),
         secret: text("HEADWATER_SECRET"),

@@ -111,7 +111,7 @@ pub struct Inspector {
 
 impl DurableObject for Inspector {
     fn new(_state: State, _env: Env) -> Self {
-        Self { ring: RefCell::default() }
+        Self { ring: RefCell::new(Ring::new(now_ms())) }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
@@ -144,7 +144,7 @@ impl Inspector {
             Api::Bad => json(&ring.bad(filter)),
             Api::Live => json(&ring.live(filter, now_ms())),
             Api::Reset => {
-                ring.reset();
+                ring.reset(now_ms());
                 json(&ring.totals())
             }
         }

@@ -1,11 +1,9 @@
 //! `/readyz`: asks the isolate and the shards, and has [`crate::readiness`] say what that means.
 
-use js_sys::Reflect;
-use worker::wasm_bindgen::JsValue;
 use worker::{Env, Response};
 
 use super::ask::{self, Question};
-use super::environment::now_ms;
+use super::environment::{get, now_ms, text};
 use super::{deliver, environment, respond};
 use crate::config::Config;
 use crate::outcome::Refusal;
@@ -76,15 +74,7 @@ fn circumstances(env: &Env) -> Circumstances {
             aws_session_token: is_set("AWS_SESSION_TOKEN"),
             headwater_secret: is_set("HEADWATER_SECRET"),
             headwater_replay_key: is_set("HEADWATER_REPLAY_KEY"),
+            headwater_inspect_token: is_set("HEADWATER_INSPECT_TOKEN"),
         },
     }
-}
-
-fn get(object: &JsValue, key: &str) -> JsValue {
-    Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
-}
-
-/// A text that is not empty.
-fn text(object: &JsValue, key: &str) -> Option<String> {
-    get(object, key).as_string().filter(|text| !text.is_empty())
 }

@@ -28,6 +28,8 @@ const MOST_LIVE: usize = 100;
 /// What the inspector remembers.
 #[derive(Debug, Default)]
 pub struct Ring {
+    /// When it began.
+    since: Milliseconds,
     /// How many stories were told since it began.
     last: u64,
     good: Kept,
@@ -66,6 +68,8 @@ pub struct Totals {
 #[derive(Debug, Serialize)]
 pub struct Live<'a> {
     now: String,
+    /// When it began; all before is forgotten.
+    since: String,
     last: u64,
     counts: Totals,
     seconds: Vec<Second<'a>>,
@@ -99,6 +103,11 @@ impl Kept {
 }
 
 impl Ring {
+    /// One that begins at `now`.
+    pub fn new(now: Milliseconds) -> Self {
+        Self { since: now, ..Self::default() }
+    }
+
     /// Takes in what is told at `now`. A story that can't be read is only counted.
     pub fn take(&mut self, told: Told, now: Milliseconds) {
         let second = now / 1_000;
@@ -122,9 +131,9 @@ impl Ring {
         }
     }
 
-    /// Forgets everything.
-    pub fn reset(&mut self) {
-        *self = Self::default();
+    /// Forgets everything, and begins anew at `now`.
+    pub fn reset(&mut self, now: Milliseconds) {
+        *self = Self::new(now);
     }
 
     /// How many beacons ended in which way since it began.
@@ -169,6 +178,7 @@ impl Ring {
         };
         Live {
             now: time(now, SecondsFormat::Millis),
+            since: time(self.since, SecondsFormat::Millis),
             last: self.last,
             counts: self.totals(),
             seconds: counts.map(second).collect(),
@@ -242,7 +252,7 @@ mod tests {
         assert_eq!(
             live,
             json!({
-                "now": "1970-01-01T00:00:02.500Z", "last": 4,
+                "now": "1970-01-01T00:00:02.500Z", "since": "1970-01-01T00:00:00.000Z", "last": 4,
                 "counts": {"total": 4, "accepted": 2, "failed": 1, "duplicate": 0, "dropped": 0, "refused": 1},
                 "seconds": [
                     {"at": "1970-01-01T00:00:01Z", "stream": STREAM, "outcome": "accepted", "count": 1},
@@ -290,7 +300,8 @@ mod tests {
     #[test]
     fn a_reset_forgets_everything() {
         let mut ring = ring();
-        ring.reset();
+        ring.reset(3_000);
+        assert_eq!(ring.live(&Filter::default(), 3_000).since, "1970-01-01T00:00:03.000Z");
         assert_eq!(serde_json::to_value(ring.totals()).unwrap()["total"], 0);
         assert!(ring.good(&Filter::default()).is_empty() && ring.last == 0);
     }

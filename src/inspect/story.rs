@@ -240,7 +240,8 @@ impl<'a> Story<'a> {
         about: About<'a>,
     ) -> Self {
         let mut story = Self::of_request(about);
-        story.event_id = Some(verdict.event_id);
+        // Of who is not to be told of, nothing is.
+        story.event_id = Some(verdict.event_id).filter(|_| ending != Ending::Dropped);
         story.request.index = Some(verdict.index);
         story.received = watched.received.as_ref().map(Received::of);
         story.name = watched.record.as_ref().and_then(name);

@@ -53,6 +53,7 @@ fn circumstances() -> Circumstances {
             aws_session_token: false,
             headwater_secret: true,
             headwater_replay_key: false,
+            headwater_inspect_token: false,
         },
     }
 }
@@ -400,7 +401,8 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
         "ASSETS": true,
         "AWS_SESSION_TOKEN": false,
         "HEADWATER_SECRET": true,
-        "HEADWATER_REPLAY_KEY": false
+        "HEADWATER_REPLAY_KEY": false,
+        "HEADWATER_INSPECT_TOKEN": false
       },
       "delivery": "sharded",
       "tenants": 1,

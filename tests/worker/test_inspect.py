@@ -169,6 +169,7 @@ FATES: list[tuple[str, Any, dict[str, str], dict[str, int], dict[str, Any]]] = [
         {
             "outcome": "dropped",
             "code": "dnt",
+            "event_id": None,
             "received": None,
             "record": None,
             "stream": None,

@@ -118,6 +118,7 @@ def test_it_tells_what_runs_since_when_and_with_what(sharded: Worker) -> None:
         "AWS_SESSION_TOKEN": False,
         "HEADWATER_SECRET": False,
         "HEADWATER_REPLAY_KEY": False,
+        "HEADWATER_INSPECT_TOKEN": False,
     }
 
 

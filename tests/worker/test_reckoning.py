@@ -23,7 +23,6 @@ SETTINGS: dict[str, Any] = {
     **SHARDED,
     "shards": 3,
     "linger_ms": 20,
-    "deadline_ms": 500,
     "gpc": "refuse",
     "limits": LIMITS,
 }

@@ -19,7 +19,7 @@ import { exact } from "./json.js";
  *   stream?: string, record?: Record<string, unknown>, timing?: Record<string, number>,
  * }} Story
  */
-/** @typedef {{ now: string, last: number, counts: Record<string, number>, seconds: Second[], stories: Story[] }} Live */
+/** @typedef {{ now: string, since: string, last: number, counts: Record<string, number>, seconds: Second[], stories: Story[] }} Live */
 
 const ANSWER_MS = 10_000;
 

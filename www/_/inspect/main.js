@@ -14,6 +14,8 @@ const MOST_BACKOFF_MS = 30_000;
 const input = /** @type {HTMLInputElement} */ (at("token"));
 /** The last story that the page has seen; 0 begins anew, and what is shown stays until the answer. */
 let seen = 0;
+/** When what the worker remembers began. */
+let began = "";
 let paused = false;
 /** Questions that were not answered, in a row. */
 let failures = 0;
@@ -69,7 +71,9 @@ async function ask() {
     let answer = await live(token(), seen, filters());
     if (own !== question) return;
     // The worker was cleared, or is a new one: what it has now is all there is.
-    if (answer.last < seen) {
+    const isAnew = answer.since !== began;
+    began = answer.since;
+    if (isAnew && seen) {
       seen = 0;
       answer = await live(token(), 0, filters());
       if (own !== question) return;
