@@ -112,10 +112,10 @@ export const EVENTS = [
   },
   {
     claim: "that a body which nobody can read is withheld where identifiers may be in it",
-    send: () => post('{"name":"page_view","device_id":"d-1",', { dnt: "1" }),
+    send: () => post('{"name":"page_view","device_id":"her-device",', { dnt: "1" }),
     line: ["✕ failed", "bad_json"],
-    parts: { Received: ["a whole body, 38 bytes, withheld for privacy’s sake"] },
-    hides: ["d-1", "What came"],
+    parts: { Received: ["a whole body, 45 bytes, withheld for privacy’s sake"] },
+    hides: ["her-device", "What came"],
   },
   {
     claim: "a duplicate, which is in no stream",
