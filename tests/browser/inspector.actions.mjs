@@ -36,7 +36,7 @@ export const EVENTS = [
       post({
         name: "order_placed",
         device_id: crypto.randomUUID(),
-        url: "https://shop.example/thanks?utm_source=news&token=abc",
+        url: "https://shop.example/thanks?utm_source=news&token=swordfish",
         props: { order: "A-1", total: "19.90", currency: "CHF" },
       }),
     line: ["✓ accepted", "order_placed", "firehose:events-high"],
@@ -49,7 +49,7 @@ export const EVENTS = [
       "Added by the worker": ["country CH", "utm_source news", "tenant default", "url_path /thanks"],
       Time: ["ms"],
     },
-    hides: ["abc"],
+    hides: ["swordfish"],
   },
   {
     claim: "an event of a batch, compressed",
