@@ -84,7 +84,9 @@ def serving(
         (directory / "storage").mkdir()
         config = directory / "config.capnp"
         config.write_text(configuration(modules, settings, port, endpoint))
-        process = subprocess.Popen([_workerd(), "serve", config], cwd=directory)
+        process = subprocess.Popen(
+            [_workerd(), "serve", config], cwd=directory, stdout=subprocess.DEVNULL
+        )
         try:
             yield port
         finally:
