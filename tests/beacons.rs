@@ -210,13 +210,7 @@ impl Request {
                 }
                 let fates = iter::repeat(fate);
                 let records = consignment.records.into_iter().zip(fates).collect();
-                let report = Report {
-                    records,
-                    problem: None,
-                    retries: 0,
-                    retry_after_s: 0,
-                    left_alone_ms: 0,
-                };
+                let report = Report { records, ..Report::default() };
                 plan.settle(&consignment.stream, &consignment.owners, report).unwrap();
             }
         }

@@ -80,8 +80,7 @@ fn deliver(
                 .collect();
             let problem =
                 records.iter().any(|(_, fate)| *fate == Fate::Pending).then_some(Problem::TimedOut);
-            let report =
-                Report { records, problem, retries: 0, retry_after_s: 7, left_alone_ms: 0 };
+            let report = Report { records, problem, retry_after_s: 7, ..Report::default() };
             plan.settle(&consignment.stream, &consignment.owners, report)?;
         }
     }

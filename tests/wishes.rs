@@ -227,13 +227,7 @@ fn deliver(plan: &mut Plan<'_>, streams: Streams) -> Taken {
                 taken.extend(owned.map(|(owner, record)| (*owner, to.clone(), record.clone())));
             }
             let fated = consignment.records.into_iter().map(|record| (record, fate.clone()));
-            let report = Report {
-                records: fated.collect(),
-                problem: None,
-                retries: 0,
-                retry_after_s: 0,
-                left_alone_ms: 0,
-            };
+            let report = Report { records: fated.collect(), ..Report::default() };
             plan.settle(&consignment.stream, &consignment.owners, report).unwrap();
         }
     }

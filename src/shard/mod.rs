@@ -290,7 +290,7 @@ impl Shard {
         }
         let records = records.into_iter().map(|record| (record, Fate::Pending)).collect();
         let retry_after_s = Report::RETRY_AFTER_S;
-        let report = Report { records, problem: None, retries: 0, retry_after_s, left_alone_ms: 0 };
+        let report = Report { records, retry_after_s, ..Report::default() };
         Some(Dispatch::Spill(stream, report))
     }
 

@@ -44,9 +44,8 @@ fn event_id(event: u8) -> EventId {
 /// An event of a device, with its id and the time when it occurred.
 fn event(device: u8, event: u8, at: i64) -> Item {
     let sighting = Sighting { at, event_id: event_id(event), opening: Opening::No };
-    let device_known = Device::Known { previous: None };
-    let observation =
-        Observation { key: key(device), sighting, device: device_known, arrival: Arrival::Usual };
+    let (key, known) = (key(device), Device::Known { previous: None });
+    let observation = Observation { key, sighting, device: known, arrival: Arrival::Usual };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
     Item { observation: Some(observation), ..failed(&line) }
 }
@@ -145,8 +144,7 @@ impl Bench {
 
     fn settle(&mut self, batch: BatchId, closed: Closed, fate: Fate) -> Settled {
         let records = closed.records.into_iter().map(|record| (record, fate.clone())).collect();
-        let report =
-            Report { records, problem: None, retries: 0, retry_after_s: 7, left_alone_ms: 0 };
+        let report = Report { records, retry_after_s: 7, ..Report::default() };
         self.shard.settle(batch, &closed.stream, report, &self.storage, &self.config, 0)
     }
 
@@ -195,10 +193,8 @@ fn what_was_lost_comes_once_more_though_it_was_seen() {
     let mut bench = Bench::new(Sharding::default());
     bench.claims(vec![event(1, 1, 0)]);
     bench.end(1, Fate::Accepted);
-    assert_eq!(
-        bench.claims(vec![lost(), lost()]),
-        [Claim::Waits(place(2, 0)), Claim::Repeats(place(2, 0))]
-    );
+    let both = [Claim::Waits(place(2, 0)), Claim::Repeats(place(2, 0))];
+    assert_eq!(bench.claims(vec![lost(), lost()]), both);
     bench.end(2, Fate::Accepted);
     assert_eq!(bench.claims(vec![lost(), event(1, 1, 0)]), [Claim::Seen, Claim::Seen]);
 }
@@ -369,7 +365,7 @@ fn each_record_of_a_batch_has_its_own_fate() {
     let Closed { stream, records } = bench.close(1);
     let fates = [Fate::Accepted, poisoned(), Fate::Pending, Fate::Accepted];
     let records = records.into_iter().zip(fates).collect();
-    let report = Report { records, problem: None, retries: 0, retry_after_s: 7, left_alone_ms: 0 };
+    let report = Report { records, retry_after_s: 7, ..Report::default() };
     bench.storage.memory.full.set(true);
     let settled = bench.shard.settle(1, &stream, report, &bench.storage, &bench.config, 0);
     let refused = || "ValidationException".to_owned();

@@ -132,7 +132,7 @@ enum ClockTrust {
 }
 
 /// How a delivery ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// Each record with its fate, in their order.
     pub records: Vec<(Record, Fate)>,

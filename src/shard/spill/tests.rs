@@ -59,7 +59,7 @@ fn take(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Batch {
 fn report(records: Vec<Record>, fate: impl Fn(usize) -> Fate) -> Report {
     let fated = records.into_iter().map(|record| (number(&record), record));
     let records = fated.map(|(number, record)| (record, fate(number))).collect();
-    Report { records, problem: None, retries: 0, retry_after_s: 0, left_alone_ms: 0 }
+    Report { records, ..Report::default() }
 }
 
 fn poisoned() -> Fate {
