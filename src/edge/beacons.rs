@@ -150,11 +150,10 @@ impl<'a> Taking<'a> {
                 (Some(plan), answer)
             }
         };
-        let tally = &mut self.tally;
-        tally.status = match &answer {
+        self.tally.status = match &answer {
             Ok(answer) => answer.status,
             Err(refusal) => {
-                tally.refuse(refusal);
+                self.tally.refuse(refusal);
                 refusal.status()
             }
         };

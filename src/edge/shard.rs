@@ -212,17 +212,22 @@ impl Inner {
         // Before any of them is awaited: a batch that has ended is let go of.
         let places: Vec<_> = fates.collect();
         let mut answer = Answer::default();
+        let mut ends: Vec<Rc<End>> = Vec::new();
         for (place, durable) in places {
             let fate = match place {
                 None => durable,
                 Some(place) => {
-                    let (fate, sending) = landed(place).await;
-                    answer.sending = answer.sending.beside(sending);
+                    let (fate, end) = landed(place).await;
+                    if !ends.iter().any(|known| Rc::ptr_eq(known, &end)) {
+                        ends.push(end);
+                    }
                     if fate == ItemFate::Durable { durable } else { fate }
                 }
             };
             answer.fates.push(fate);
         }
+        answer.sending =
+            ends.iter().map(|end| end.sending).fold(Sending::default(), Sending::beside);
         let took_ms = now_ms().saturating_sub(began);
         answer.sending.wait_ms = took_ms.saturating_sub(answer.sending.send_ms);
         // What is only told must not make an error of fates that are known.
@@ -471,8 +476,8 @@ impl Inner {
     }
 }
 
-/// The fate of a record once its batch has ended, and how that was sent.
-async fn landed((ended, index): (Option<Ended>, usize)) -> (ItemFate, Sending) {
+/// The fate of a record once its batch has ended, and that end.
+async fn landed((ended, index): (Option<Ended>, usize)) -> (ItemFate, Rc<End>) {
     let end = match ended {
         Some(ended) => ended.await,
         None => Rc::default(),
@@ -480,5 +485,5 @@ async fn landed((ended, index): (Option<Ended>, usize)) -> (ItemFate, Sending) {
     // Not reached but by a mistake of ours: what is not known to be durable is not.
     let lost =
         || ItemFate::NotDurable { code: "lost".to_owned(), retry_after_s: Report::RETRY_AFTER_S };
-    (end.fates.get(index).cloned().unwrap_or_else(lost), end.sending)
+    (end.fates.get(index).cloned().unwrap_or_else(lost), end)
 }

@@ -65,11 +65,10 @@ impl<'a> Plan<'a> {
         };
         match ended {
             Ok(Accepted { event_id, stream, record, observed, stripped }) => {
-                if let Some(mut watch) = self.watch.take() {
-                    if let Ok((original, _)) = self.kept(original(), stripped) {
-                        watch.received(index, original);
-                    }
-                    self.watch = Some(watch);
+                if self.watch.is_some()
+                    && let Ok((original, _)) = self.kept(original(), stripped)
+                {
+                    self.received(index, &original);
                 }
                 self.outcomes.push((event_id, Outcome::Accepted));
                 self.items.push(Item { owner: index, stream, record, observed });
@@ -100,9 +99,7 @@ impl<'a> Plan<'a> {
                 return Ok(());
             }
         };
-        if let Some(watch) = &mut self.watch {
-            watch.received(owner, original.clone());
-        }
+        self.received(owner, &original);
         let violations = redact::violations(violations, &self.intake.facts.tenant.privacy);
         self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
         let (tenant, envelope) = self.intake.stamps();
@@ -192,6 +189,14 @@ impl<'a> Plan<'a> {
         items
     }
 
+    /// Remembers for an inspector, where there is one, that the beacon at `index` came as
+    /// `original`.
+    fn received(&mut self, index: usize, original: &Original) {
+        if let Some(watch) = &mut self.watch {
+            watch.received(index, original.clone());
+        }
+    }
+
     /// Remembers for an inspector, where there is one, that `items` are sent as they are now.
     pub fn sent(&mut self, items: &[Item<'_>]) {
         if let Some(watch) = &mut self.watch {
@@ -277,11 +282,6 @@ impl<'a> Plan<'a> {
             *outcome = Outcome::Failed(refused::violation(stream, code));
         }
         self.keep(Record::of_refused(record, stream, code), owner)
-    }
-
-    /// Whose beacons they are.
-    pub fn tenant(&self) -> &'a str {
-        &self.intake.facts.tenant.name
     }
 
     /// The bytes of all records that were taken out of it.

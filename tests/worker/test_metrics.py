@@ -241,7 +241,7 @@ def test_retries_and_the_spill_are_counted(
     metered: Metered, peer: FirehosePeer, count: int
 ) -> None:
     peer.script(Fail(503, "ServiceUnavailableException"))
-    assert metered.post(event()).status == 204
+    assert metered.post([event(), event()]).status == 204
     again = metered.point(count + 1)
     assert (again["retries"], again["spill_depth"]) == (1, 0)
 
