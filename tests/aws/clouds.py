@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tomllib
@@ -25,6 +24,7 @@ PROGRAMS = ROOT / "node_modules" / ".bin"
 DEPLOY = ROOT / "scripts" / "aws" / "deploy.py"
 sys.path.append(str(ROOT / "tests" / "worker"))
 
+from ports import free_port  # noqa: E402
 from worker import Worker  # noqa: E402
 
 SECONDS = 180
@@ -48,8 +48,7 @@ class Clouds:
         }
         self.cloudflare = CloudflarePeer(self._run_worker)
         self.worker = Worker({})
-        with socket.create_server((HOST, 0)) as free:
-            self.worker.port = free.getsockname()[1]
+        self.worker.port = free_port()
         self._runs = False
 
     def __enter__(self) -> Clouds:

@@ -40,6 +40,7 @@ from behaviours import (
     WrongLength,
 )
 from peer_server import Answer, Server
+from ports import free_port
 from put_calls import Entry, Put, Service, lines, put_of, service_of
 from sigv4_verifier import SignatureError, verify
 
@@ -101,8 +102,8 @@ class FirehosePeer:
     def start(self) -> None:
         """Serves; after a stop on the same port, with everything still in memory."""
         if self._server is None:
+            self.port = self.port or free_port()
             self._server = Server(self.port, self._answer)
-            self.port = self._server.server_port
             serve = threading.Thread(
                 target=self._server.serve_forever, args=(0.02,), daemon=True
             )

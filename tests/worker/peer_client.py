@@ -61,9 +61,9 @@ def code(error: ClientError) -> str:
     return error.response["Error"]["Code"]
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool], seconds: float = 5) -> None:
     """Waits for what a call brings about after its client has gone."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it never came about"
         time.sleep(0.01)

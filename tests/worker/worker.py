@@ -29,6 +29,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ports import free_port
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "node_modules" / ".bin"
 
