@@ -14,7 +14,5 @@ from local import LocalAws  # noqa: E402
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS with the production stack in it; a test that stops it starts it again."""
-    local_aws = LocalAws(tmp_path_factory.mktemp("aws"))
-    local_aws.start()
-    yield local_aws
-    local_aws.stop()
+    with LocalAws(tmp_path_factory.mktemp("aws")) as local_aws:
+        yield local_aws

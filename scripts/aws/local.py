@@ -30,7 +30,7 @@ import signal
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, Self
 
 import boto3
 import botocore.exceptions
@@ -85,7 +85,7 @@ class LocalAws:
     """A ministack process and what is in it.
 
     The first `start` begins with nothing in it. `stop` and `start` again is an outage:
-    the port, the worker's key and everything delivered stay.
+    the port, the worker's key and everything delivered stay. In a `with`, it runs.
     """
 
     def __init__(self, directory: Path = DIRECTORY, region: str = REGION) -> None:
@@ -164,6 +164,13 @@ class LocalAws:
         if self._lock:
             self._lock.close()
             self._lock = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def wait(self) -> None:
         """Block until ministack ends by itself, which is always an error."""

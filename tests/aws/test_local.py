@@ -160,9 +160,7 @@ def test_it_listens_on_loopback_only(aws: LocalAws) -> None:
 
 
 def test_an_outage_keeps_port_key_and_records(tmp_path: Path) -> None:
-    aws = LocalAws(tmp_path)
-    aws.start()
-    try:
+    with LocalAws(tmp_path) as aws:
         environment = aws.environment()
         put(environment, "events-low", b'{"n":1}\n')
         aws.stop()
@@ -172,8 +170,6 @@ def test_an_outage_keeps_port_key_and_records(tmp_path: Path) -> None:
         put(environment, "events-low", b'{"n":3}\n')
         assert aws.environment() == environment
         assert [each.record for each in aws.records()] == [{"n": 1}, {"n": 3}]
-    finally:
-        aws.stop()
 
 
 def test_gzipped_objects_are_read_and_cleared(aws: LocalAws) -> None:

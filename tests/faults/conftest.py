@@ -16,10 +16,8 @@ from local import LocalAws  # noqa: E402
 @pytest.fixture(scope="package")
 def own_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS that no other test reads."""
-    aws = LocalAws(tmp_path_factory.mktemp("aws"))
-    aws.start()
-    yield aws
-    aws.stop()
+    with LocalAws(tmp_path_factory.mktemp("aws")) as aws:
+        yield aws
 
 
 @pytest.fixture(scope="package")

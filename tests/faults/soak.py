@@ -206,16 +206,12 @@ def main() -> int:
     print(heading(), flush=True)
     results = []
     with tempfile.TemporaryDirectory(prefix="headwater-soak-") as directory:
-        aws = LocalAws(Path(directory))
-        aws.start()
-        try:
+        with LocalAws(Path(directory)) as aws:
             for result in Soak(aws, setting).run_all(chosen, told.at_once):
                 results.append(result)
                 print(row(result), flush=True)
                 for complaint in result.complaints:
                     print(f"  {complaint}", flush=True)
-        finally:
-            aws.stop()
     events = sum(len(result.ledger.promised) for result in results)
     lost = sum(len(result.lost) for result in results)
     print(f"{events} events acknowledged, {lost} lost; seed {setting.seed}")
