@@ -31,10 +31,10 @@ impl<'a> Address<'a> {
             "/v1/pixel.gif" => Some(Self::Pixel),
             "/healthz" => Some(Self::Health),
             "/readyz" => Some(Self::Ready),
-            path if path.starts_with(inspect::ROOT) => {
-                inspect::Asked::of(path).map(Self::Inspector)
-            }
-            _ => Place::DEFAULT.asked(path).map(Self::Script),
+            path => match inspect::Asked::of(path) {
+                Some(asked) => Some(Self::Inspector(asked)),
+                None => Place::DEFAULT.asked(path).map(Self::Script),
+            },
         }
     }
 }

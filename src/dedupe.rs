@@ -16,11 +16,11 @@
 //! the clock was set back, times that lie ahead of it become its own. It must never call an
 //! id seen that was not inserted: that event would be lost.
 
+use crate::clock::Milliseconds;
 use crate::event::EventId;
 use crate::shard::key::DeviceKey;
 use crate::shard::storage::{Storage, StorageError, Table};
 use crate::shard::wire::{Garbled, Reader, Write};
-use crate::sink::health::Milliseconds;
 
 /// How long an id counts as seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

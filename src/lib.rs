@@ -42,6 +42,7 @@
 
 pub mod address;
 pub mod clean;
+pub mod clock;
 pub mod config;
 pub mod context;
 pub mod dedupe;

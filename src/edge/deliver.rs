@@ -13,6 +13,7 @@ use super::ask::{self, NoAnswer, Question};
 use super::environment::{now_ms, random};
 use super::log::{self, Part};
 use super::transport;
+use crate::clock::{Milliseconds, is_ahead};
 use crate::config::{Config, Sharding};
 use crate::outcome::Refusal;
 use crate::pipeline::{Item, Plan, by_shard, by_stream};
@@ -22,7 +23,7 @@ use crate::shard::placement::ShardNumber;
 use crate::sink::Stream;
 use crate::sink::answer::Reply;
 use crate::sink::delivery::{Delivery, Fate, Policy, Report, Step};
-use crate::sink::health::{Health, Milliseconds};
+use crate::sink::health::Health;
 use crate::sink::record::Record;
 use crate::tally::Sending;
 
@@ -45,9 +46,7 @@ thread_local! {
 /// every request waits for one that is lost.
 fn is_left_alone(number: ShardNumber) -> bool {
     let until = LEFT_ALONE.with_borrow(|shards| shards.get(&number).copied().unwrap_or(0));
-    // Where the clock was set back, `until` lies further ahead than it ever did.
-    let left_ms = until.saturating_sub(now_ms());
-    0 < left_ms && left_ms <= LEFT_ALONE_MS
+    is_ahead(until, now_ms(), LEFT_ALONE_MS)
 }
 
 fn leave_alone(number: ShardNumber) {

@@ -10,9 +10,9 @@ use super::environment::{self, now_ms};
 use super::log::{self, Part};
 use super::request::{Head, Method};
 use super::{assets, respond};
+use crate::clock::{Milliseconds, is_ahead};
 use crate::inspect::{Api, Asked, Filter, ROOT, Ring, Told};
 use crate::outcome::Refusal;
-use crate::sink::health::Milliseconds;
 
 /// How long the object may take, in milliseconds; beacons wait for it.
 const PATIENCE_MS: u64 = 500;
@@ -34,9 +34,7 @@ thread_local! {
 /// Tells the object of a request. It is told before the answer, so that who was answered finds
 /// the stories of what they sent.
 pub async fn tell(env: &Env, told: Told) {
-    let left_ms = LEFT_ALONE.get().saturating_sub(now_ms());
-    // Where the clock was set back, it lies further ahead than it ever did.
-    if 0 < left_ms && left_ms <= LEFT_ALONE_MS {
+    if is_ahead(LEFT_ALONE.get(), now_ms(), LEFT_ALONE_MS) {
         return;
     }
     let body = serde_json::to_vec(&told).unwrap_or_default();

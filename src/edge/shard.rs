@@ -19,6 +19,7 @@ use super::environment::{self, now_ms, random};
 use super::log::{self, Part};
 use super::storage::Sqlite;
 use super::{deliver, metrics, ready};
+use crate::clock::Milliseconds;
 use crate::config::Config;
 use crate::shard::answer::{Answer, ItemFate};
 use crate::shard::batches::{BatchId, Closed, Place};
@@ -28,7 +29,6 @@ use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
 use crate::sink::Stream;
 use crate::sink::delivery::{Policy, Report};
-use crate::sink::health::Milliseconds;
 use crate::tally::Sending;
 
 /// How soon what has changed is written, in milliseconds.

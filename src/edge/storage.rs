@@ -4,8 +4,8 @@ use js_sys::Uint8Array;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
+use crate::clock::Milliseconds;
 use crate::shard::storage::{Storage, StorageError, Table};
-use crate::sink::health::Milliseconds;
 
 #[wasm_bindgen(module = "/src/edge/storage.js")]
 extern "C" {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::filter::{Filter, Head};
 use super::{Count, Ending, Told, add};
-use crate::sink::health::Milliseconds;
+use crate::clock::Milliseconds;
 
 /// The most stories of each kind.
 const MOST_STORIES: usize = 500;

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::cause::{Cause, Party};
 use super::stream::StreamState;
 use super::wording::{Moment, count};
+use crate::clock::Milliseconds;
 use crate::shard::Status;
 use crate::shard::placement::ShardNumber;
 use crate::shard::spill::{Depth, Fill};
-use crate::sink::health::Milliseconds;
 
 /// How a shard is, as it says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,12 +8,13 @@ use super::cause::tests::refused;
 use super::shard::ShardView;
 use super::shard::tests::{depth, status, view};
 use super::*;
+use crate::clock::Milliseconds;
 use crate::config::tests::settings;
 use crate::config::{Binding, Settings};
 use crate::shard::spill::Depth;
 use crate::sink::Stream;
 use crate::sink::answer::{Blame, Refusal};
-use crate::sink::health::{Health, Milliseconds, Problem};
+use crate::sink::health::{Health, Problem};
 
 /// 2026-11-22T03:26:09Z.
 const NOW: Milliseconds = 1_795_317_969_000;

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::sink::health::Milliseconds;
+use crate::clock::Milliseconds;
 
 /// A point in time; in JSON as RFC 3339 has it, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,8 +18,8 @@ use self::journal::{Entry, Journal};
 use super::key::DeviceKey;
 use super::storage::{Storage, StorageError, Table};
 use super::wire::{Garbled, Reader, Write};
+use crate::clock::Milliseconds;
 use crate::session::{self, Sessions, Sighting, Tag};
-use crate::sink::health::Milliseconds;
 
 /// The most devices that a checkpoint leaves in memory; up to a quarter more come in between.
 /// One with a single session takes some 270 bytes there, so that all take 5 to 7 MB, and 96 in

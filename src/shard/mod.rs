@@ -29,12 +29,12 @@ pub mod spill;
 pub mod storage;
 pub mod wire;
 
+use crate::clock::Milliseconds;
 use crate::config::{Config, Sharding};
 use crate::dedupe::{SeenKey, Window};
 use crate::session::Tag;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
-use crate::sink::health::Milliseconds;
 use crate::sink::pack::Packing;
 use crate::sink::record::Record;
 use batches::{BatchId, Batches, Bounds, Closed, Place, Room};

@@ -23,11 +23,11 @@ mod row;
 
 use super::storage::{Storage, StorageError, Table};
 use super::wire::record_len;
+use crate::clock::Milliseconds;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
-use crate::sink::health::Milliseconds;
 use crate::sink::record::Record;
-use backlog::{Backlog, Progressed, Tally};
+use backlog::{Backlog, Place, Progressed, Tally};
 pub use depth::{Depth, Fill};
 use row::{Row, Shelf};
 
@@ -87,6 +87,8 @@ pub struct Taken {
     stream: Stream,
     ticket: u64,
     rows: Vec<Row>,
+    /// Behind them.
+    behind: Place,
     /// By how much their records were turned round.
     rotation: usize,
 }
@@ -209,9 +211,9 @@ impl Spill {
         self.backlogs.iter().any(|it| it.stream == *stream && it.is_due(now))
     }
 
-    /// The oldest records of `stream`, to be tried at `now`: those of one row, and of as many
-    /// more as stay within `most_bytes` and what a call may have. None where nothing waits, or
-    /// a try is under way.
+    /// The records of `stream` to be tried at `now`, the oldest, or those [`Backlog::pace`] names:
+    /// those of one row, and of as many more as stay within `most_bytes` and what a call may
+    /// have. None where nothing waits, or a try is under way.
     pub fn take(
         &mut self,
         storage: &dyn Storage,
@@ -219,13 +221,19 @@ impl Spill {
         most_bytes: usize,
         now: Milliseconds,
     ) -> Result<Option<Batch>, StorageError> {
-        if self.waiting(stream).is_none_or(|backlog| backlog.is_under_way(now)) {
-            return Ok(None);
-        }
+        let mut place = match self.waiting(stream) {
+            Some(backlog) if !backlog.is_under_way(now) => backlog.place,
+            _ => return Ok(None),
+        };
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
-        let oldest = self.oldest(storage, stream, most_bytes);
+        let mut oldest = self.oldest(storage, stream, place, most_bytes);
+        if place.sequence > 0 && matches!(&oldest, Ok((rows, _)) if rows.is_empty()) {
+            place = place.next_round();
+            oldest = self.oldest(storage, stream, place, most_bytes);
+        }
         let Some(backlog) = self.waiting(stream) else { return oldest.map(|_| None) };
+        backlog.place = place;
         let (rows, mut records) = match oldest {
             Ok((rows, records)) if !records.is_empty() => (rows, records),
             Ok(_) => {
@@ -237,14 +245,15 @@ impl Spill {
             Err(error) => {
                 // Nothing was tried, but the next time must not come at once.
                 let problem = backlog.problem.take();
-                backlog.pace(Progressed::No, problem, 0, now, u32::MAX);
+                backlog.pace(Progressed::No, place, problem, 0, now, u32::MAX);
                 return Err(error);
             }
         };
         backlog.begin(ticket, records.len() as u64, now);
-        let rotation = backlog.rotation(records.len()).min(records.len());
+        let rotation = place.rotation(records.len());
         records.rotate_left(rotation);
-        let taken = Taken { stream: stream.clone(), ticket, rows, rotation };
+        let behind = rows.last().map_or(place, |row| place.behind(row));
+        let taken = Taken { stream: stream.clone(), ticket, rows, behind, rotation };
         Ok(Some(Batch { stream: stream.clone(), records, taken }))
     }
 
@@ -261,7 +270,7 @@ impl Spill {
         now: Milliseconds,
         random: u32,
     ) -> Result<Progress, StorageError> {
-        let Taken { stream, ticket, rows, rotation } = taken;
+        let Taken { stream, ticket, rows, behind, rotation } = taken;
         if !self.waiting(&stream).is_some_and(|backlog| backlog.end(ticket)) {
             return Ok(Progress::default());
         }
@@ -274,23 +283,25 @@ impl Spill {
             Ok(_) => Progressed::Yes,
         };
         if let Some(backlog) = self.waiting(&stream) {
-            backlog.pace(progressed, problem, left_alone_ms, now, random);
+            backlog.pace(progressed, behind, problem, left_alone_ms, now, random);
         }
         settled
     }
 
-    /// The oldest rows of `stream` and their records. What can't be read is set aside.
+    /// The oldest rows of `stream` from `place` on, and their records. What can't be read is set
+    /// aside.
     fn oldest(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
+        place: Place,
         most_bytes: usize,
     ) -> Result<(Vec<Row>, Vec<Record>), StorageError> {
         const PAGE: usize = 16;
         let prefix = Row::prefix(Shelf::Waiting, stream);
         let (mut rows, mut records, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
         let most_bytes = u64::try_from(most_bytes).unwrap_or(u64::MAX);
-        let mut after = prefix.clone();
+        let mut after = Row::place(Shelf::Waiting, stream, place.sequence);
         loop {
             let keys = storage.keys(Table::Spill, &after, PAGE)?;
             for key in &keys {

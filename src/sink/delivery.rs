@@ -22,10 +22,11 @@ use std::collections::VecDeque;
 use super::Stream;
 use super::answer::{Answer, Blame, Refusal, Reply};
 use super::batch::{self, CallLimits};
-use super::health::{Health, Milliseconds, Pass, Permit, Problem, RetryCost};
+use super::health::{Health, Pass, Permit, Problem, RetryCost};
 use super::pack::{self, Line, Pack, Packed, Packing};
 use super::record::Record;
 use super::service::Service;
+use crate::clock::Milliseconds;
 
 /// Waits and sizes of a delivery inside of a request.
 /// Source of the waits: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/> (full jitter).

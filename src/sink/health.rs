@@ -6,9 +6,7 @@
 //! they hold back is answered 503 or spilled, never dropped.
 
 use super::answer::Refusal;
-
-/// Milliseconds since the epoch, by the edge's clock.
-pub type Milliseconds = u64;
+use crate::clock::{Milliseconds, is_ahead};
 
 /// The state of one stream.
 #[derive(Debug, Clone, Default)]
@@ -282,11 +280,9 @@ impl Breaker {
     }
 }
 
-/// Whether `until` is still to come. No rest is longer than the longest: where `until` lies
-/// further ahead, the clock was set back, and nobody knows how much of the rest is left.
+/// Whether `until` is still to come; no rest is longer than the longest.
 const fn waits(now: Milliseconds, until: Milliseconds) -> bool {
-    let left = until.saturating_sub(now);
-    0 < left && left <= Breaker::MAX_REST_MS
+    is_ahead(until, now, Breaker::MAX_REST_MS)
 }
 
 const fn half(refused: usize, records: usize) -> bool {

@@ -6,10 +6,10 @@
 //! again behind it, and then what came before is deleted, the oldest first: whatever is left
 //! of it after a failure never has a device's past without its present.
 
+use crate::clock::Milliseconds;
 use crate::shard::key::DeviceKey;
 use crate::shard::storage::{MAX_ROW_BYTES, Storage, StorageError, Table};
 use crate::shard::wire::{Garbled, Reader, Write};
-use crate::sink::health::Milliseconds;
 
 /// What the journal says of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,10 @@
 //! Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 
 use super::row::{Row, Shelf};
+use crate::clock::{Milliseconds, is_ahead};
 use crate::sink::Stream;
 use crate::sink::answer::{Blame, Refusal};
-use crate::sink::health::{Milliseconds, Problem};
+use crate::sink::health::Problem;
 
 /// The first wait, and the longest.
 pub const BASE_MS: u64 = 1_000;
@@ -43,11 +44,46 @@ pub struct Backlog {
     pub problem: Option<Problem>,
     /// When a try last made it smaller, since something waits.
     pub last_drained_at: Option<Milliseconds>,
+    /// Where the next try begins.
+    pub place: Place,
     /// Tries since the last progress.
     tries: u32,
     /// Not before this time.
     resume_at: Milliseconds,
     lease: Option<Lease>,
+}
+
+/// Where in a backlog a try begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// With the first row of this sequence or a later one.
+    pub sequence: u64,
+    /// How often the newest row was passed.
+    rounds: u32,
+}
+
+impl Place {
+    /// The oldest row.
+    pub const OLDEST: Self = Self { sequence: 0, rounds: 0 };
+
+    /// Behind `row`.
+    pub const fn behind(self, row: &Row) -> Self {
+        Self { sequence: row.sequence.saturating_add(1), ..self }
+    }
+
+    /// The oldest row again, after the newest.
+    pub const fn next_round(self) -> Self {
+        Self { sequence: 0, rounds: self.rounds.wrapping_add(1) }
+    }
+
+    /// By how much the `records` of a try are turned round: a few that are refused end a try,
+    /// so in each round it begins with others.
+    pub fn rotation(self, records: usize) -> usize {
+        // Multiples of the golden ratio come near every place soon.
+        let spread = self.rounds.wrapping_mul(0x9e37_79b1);
+        let place = u64::from(spread).saturating_mul(records as u64) >> u32::BITS;
+        usize::try_from(place).unwrap_or_default().min(records)
+    }
 }
 
 /// The right to end the try that is under way.
@@ -70,6 +106,7 @@ impl Backlog {
             oldest_at: 0,
             problem: None,
             last_drained_at: None,
+            place: Place::OLDEST,
             tries: 0,
             resume_at: 0,
             lease: None,
@@ -86,6 +123,7 @@ impl Backlog {
         if row.shelf == Shelf::Waiting && self.waiting.records == 0 {
             (self.oldest_at, self.resume_at) = (row.spilled_at, try_at);
             (self.problem, self.tries, self.lease) = (None, 0, None);
+            self.place = Place::OLDEST;
             self.last_drained_at = None;
         }
         let tally = self.tally(row.shelf);
@@ -142,10 +180,14 @@ impl Backlog {
     }
 
     /// Sets when the next try is, after one that ended at `now` with or without `progress`,
-    /// and after which the stream is to be left alone for `left_alone_ms`.
+    /// and after which the stream is to be left alone for `left_alone_ms`; and where it begins.
+    /// Where the one that ended, before `behind`, was refused for its bytes and nobody knows that
+    /// the stream takes any, so that it may be the stream, the next is of what comes behind: else
+    /// a few records that the stream never takes would hold back all others.
     pub fn pace(
         &mut self,
         progress: Progressed,
+        behind: Place,
         problem: Option<Problem>,
         left_alone_ms: u64,
         now: Milliseconds,
@@ -159,28 +201,16 @@ impl Backlog {
             Progressed::Yes => 0,
             Progressed::No => self.tries.saturating_add(1),
         };
+        self.place = match progress {
+            Progressed::Yes => Place::OLDEST,
+            Progressed::No if problem.as_ref().is_some_and(is_of_bytes) => behind,
+            Progressed::No => self.place,
+        };
         self.resume_at = now.saturating_add(wait_ms.max(left_alone_ms));
         self.problem = problem;
         if progress == Progressed::Yes {
             self.last_drained_at = Some(now);
         }
-    }
-
-    /// By how much the next try's `records` are turned round. Where the last one was refused
-    /// for its bytes and nobody knows that the stream takes any, so that it may be the stream,
-    /// what comes first is another record each time: else a few that it never takes would hold
-    /// back all others.
-    pub fn rotation(&self, records: usize) -> usize {
-        let for_bytes = self.problem.as_ref().is_some_and(|problem| match problem {
-            Problem::Refused(Refusal { code, message, .. }) => {
-                Refusal::of_record(code.clone(), message.clone()).blame == Blame::Request
-            }
-            _ => false,
-        });
-        // Multiples of the golden ratio come near every place soon.
-        let spread = self.tries.wrapping_mul(0x9e37_79b1);
-        let place = u64::from(spread).saturating_mul(records as u64) >> u32::BITS;
-        if for_bytes { usize::try_from(place).unwrap_or_default() } else { 0 }
     }
 }
 
@@ -193,10 +223,9 @@ pub enum Progressed {
     No,
 }
 
-/// Whether `at` is to come. No wait is as long as one that seems longer than the longest: there
-/// the clock was set back.
-fn waits(now: Milliseconds, at: Milliseconds) -> bool {
-    (1..=CAP_MS).contains(&at.saturating_sub(now))
+/// Whether `at` is to come; no wait is longer than the longest.
+const fn waits(now: Milliseconds, at: Milliseconds) -> bool {
+    is_ahead(at, now, CAP_MS)
 }
 
 /// The wait after `tries` tries and one more, all without progress.
@@ -220,6 +249,12 @@ fn is_operators(problem: &Problem) -> bool {
         | Problem::Unreachable(_)
         | Problem::BreakerOpen => false,
     }
+}
+
+/// Whether a stream refused bytes that it may refuse for what they are, whoever was blamed.
+fn is_of_bytes(problem: &Problem) -> bool {
+    let Problem::Refused(Refusal { code, message, .. }) = problem else { return false };
+    Refusal::of_record(code.clone(), message.clone()).blame == Blame::Request
 }
 
 #[cfg(test)]
@@ -266,16 +301,16 @@ mod tests {
     fn any_progress_is_followed_by_the_next_try_at_once_unless_the_stream_is_left_alone() {
         let mut backlog = backlog();
         for tries in 0..3 {
-            backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 10, u32::MAX);
+            backlog.pace(Progressed::No, Place::OLDEST, Some(Problem::TimedOut), 0, 10, u32::MAX);
             assert_eq!(backlog.try_at(), Some(10 + (1_000 << tries)));
         }
-        backlog.pace(Progressed::Yes, Some(Problem::TimedOut), 0, 10, u32::MAX);
+        backlog.pace(Progressed::Yes, Place::OLDEST, Some(Problem::TimedOut), 0, 10, u32::MAX);
         assert!(backlog.is_due(10));
-        backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 10, u32::MAX);
+        backlog.pace(Progressed::No, Place::OLDEST, Some(Problem::TimedOut), 0, 10, u32::MAX);
         assert_eq!(backlog.try_at(), Some(1_010), "as after the first");
-        backlog.pace(Progressed::Yes, Some(Problem::BreakerOpen), 7_000, 10, 0);
+        backlog.pace(Progressed::Yes, Place::OLDEST, Some(Problem::BreakerOpen), 7_000, 10, 0);
         assert_eq!(backlog.try_at(), Some(7_010));
-        backlog.pace(Progressed::No, Some(Problem::TimedOut), 7_000, 10, 0);
+        backlog.pace(Progressed::No, Place::OLDEST, Some(Problem::TimedOut), 7_000, 10, 0);
         assert_eq!(backlog.try_at(), Some(7_010));
     }
 
@@ -294,13 +329,13 @@ mod tests {
     fn new_records_wait_until_all_that_is_left_of_a_backlog_that_shrinks_is_under_way() {
         let mut backlog = backlog();
         backlog.waiting.records = 3;
-        backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 10, 0);
+        backlog.pace(Progressed::No, Place::OLDEST, Some(Problem::TimedOut), 0, 10, 0);
         assert!(backlog.holds_back());
         backlog.begin(1, 3, 10);
         assert!(backlog.holds_back(), "the try before failed");
         assert!(backlog.end(1));
         backlog.waiting.records = 2;
-        backlog.pace(Progressed::Yes, None, 0, 10, 0);
+        backlog.pace(Progressed::Yes, Place::OLDEST, None, 0, 10, 0);
         assert!(backlog.holds_back());
         backlog.begin(2, 1, 10);
         assert!(backlog.holds_back(), "one is left behind");
@@ -316,7 +351,14 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_holds_nothing_up() {
         let mut backlog = backlog();
-        backlog.pace(Progressed::No, Some(Problem::TimedOut), 0, 3_600_000, u32::MAX);
+        backlog.pace(
+            Progressed::No,
+            Place::OLDEST,
+            Some(Problem::TimedOut),
+            0,
+            3_600_000,
+            u32::MAX,
+        );
         assert!(!backlog.is_due(3_600_000) && backlog.is_due(1_000));
         backlog.begin(1, 1, 3_600_000);
         assert!(!backlog.is_under_way(1_000));

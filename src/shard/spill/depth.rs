@@ -1,8 +1,9 @@
 //! How much of a stream is in the spill, for operators.
 
 use super::backlog::Backlog;
+use crate::clock::Milliseconds;
 use crate::sink::Stream;
-use crate::sink::health::{Milliseconds, Problem};
+use crate::sink::health::Problem;
 
 /// How much of one stream is spilled.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 //! never taken for another. Then come the stream and the sequence: the rows of a stream lie
 //! together, the oldest first, however long the backlogs beside them are.
 
+use crate::clock::Milliseconds;
 use crate::shard::wire::{Garbled, Reader, Write, record_len};
 use crate::sink::Stream;
-use crate::sink::health::Milliseconds;
 use crate::sink::record::Record;
 
 /// The most records of a row.
@@ -60,10 +60,17 @@ impl Row {
         key
     }
 
+    /// What comes before the keys of the rows of `stream` on `shelf` of that `sequence` and later
+    /// ones, and after those of earlier ones.
+    pub fn place(shelf: Shelf, stream: &Stream, sequence: u64) -> Vec<u8> {
+        let mut key = Self::prefix(shelf, stream);
+        key.put_u64(sequence);
+        key
+    }
+
     /// Its key.
     pub fn key(&self) -> Vec<u8> {
-        let mut key = Self::prefix(self.shelf, &self.stream);
-        key.put_u64(self.sequence);
+        let mut key = Self::place(self.shelf, &self.stream, self.sequence);
         key.put_u64(self.spilled_at);
         key.put_u32(self.records);
         key.put_u32(self.bytes);

@@ -371,13 +371,24 @@ fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
 /// row that it refuses; after a restart all may begin with such.
 #[test]
 fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
-    let storage = Memory::default();
-    let mut spill = spill(&storage);
-    push(&mut spill, &storage, &events(), 0..40);
+    for (row, most_bytes) in [(40, MIB), (10, MIB), (10, 1), (1, 1)] {
+        let storage = Memory::default();
+        let mut spill = spill(&storage);
+        for first in (0..40).step_by(row) {
+            push(&mut spill, &storage, &events(), first..first + row);
+        }
+        drain_past_poison(&mut spill, &storage, most_bytes);
+        let depths = (depth(&spill, &events()), depth(&spill, &failed()));
+        assert_eq!(depths, ((0, 0), (20, 0)), "rows of {row}, {most_bytes} bytes");
+    }
+}
+
+/// Tries the events until none waits, where the stream takes those from 20 on and nothing else.
+fn drain_past_poison(spill: &mut Spill, storage: &Memory, most_bytes: usize) {
     let (mut now, mut health, mut taken) = (0, Health::default(), 0);
-    for _ in 0..10 {
+    for _ in 0..100 {
         now += 60_000;
-        let Some(batch) = spill.take(&storage, &events(), MIB, now).unwrap() else { break };
+        let Some(batch) = spill.take(storage, &events(), most_bytes, now).unwrap() else { break };
         let policy = delivery::Policy::default();
         let mut delivery = Delivery::new(&batch.stream, batch.records, policy, now);
         while let Step::Send { records, .. } = delivery.step(now, &mut health) {
@@ -393,8 +404,8 @@ fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
             delivery.reply(Reply::Answered(answer), now, 0, &mut health);
         }
         let report = delivery.finish(now, &health);
-        let settled = spill.settle(&storage, batch.taken, report, &failed(), now, 0).unwrap();
+        let settled = spill.settle(storage, batch.taken, report, &failed(), now, 0).unwrap();
         taken += settled.accepted;
     }
-    assert_eq!((taken, depth(&spill, &events()), depth(&spill, &failed())), (20, (0, 0), (20, 0)));
+    assert_eq!(taken, 20);
 }

@@ -100,6 +100,8 @@ struct World {
     taken: BTreeMap<(usize, usize), u32>,
     /// How often it did so and nobody was told, or who was told was lost.
     untold: BTreeMap<(usize, usize), u32>,
+    /// Whether a stream's last tries got rid of nothing, and one was refused for its bytes.
+    in_vain: [bool; 3],
     /// Those whose callers were told that they are kept.
     told: Vec<(usize, usize)>,
     made: usize,
@@ -125,6 +127,7 @@ impl World {
             refuses,
             taken: BTreeMap::new(),
             untold: BTreeMap::new(),
+            in_vain: [false; 3],
             told: Vec::new(),
             made: 0,
         }
@@ -139,6 +142,7 @@ impl World {
         self.storage.crash();
         self.waiting = self.committed.clone();
         self.health = Default::default();
+        self.in_vain = [false; 3];
         self.spill = Spill::load(&self.storage, Policy::default(), self.now).unwrap();
     }
 
@@ -182,7 +186,10 @@ impl World {
             let rotated = batch.taken.rotation;
             came.rotate_right(rotated);
             let queue = &self.waiting.queues[index];
-            prop_assert!(came.iter().eq(queue.iter().take(came.len())), "the oldest, in order");
+            let before = queue.iter().position(|waiting| came.first() == Some(waiting)).unwrap();
+            let oldest = queue.iter().skip(before).take(came.len());
+            prop_assert!(came.iter().eq(oldest), "in order");
+            prop_assert!(before == 0 || self.in_vain[index], "the oldest, as long as it helps");
             let (report, accepted) = self.deliver(index, batch.records, &mut faults);
             if pushed > 0 {
                 let numbers = self.push(index, pushed, 0);
@@ -195,9 +202,13 @@ impl World {
                 .map(|(record, fate)| (number(record), fate.clone()))
                 .collect();
             let failed = stream(STREAMS[FAILED]);
-            self.spill
+            let for_bytes =
+                report.problem.as_ref().is_some_and(|it| it.code() == "ValidationException");
+            let progress = self
+                .spill
                 .settle(&self.storage, batch.taken, report, &failed, self.now, 1 << 30)
                 .unwrap();
+            self.in_vain[index] = progress.left == came.len() && (for_bytes || self.in_vain[index]);
             self.take_off(index, &came, &fates);
             match kept {
                 Kept::Yes => self.commit(),

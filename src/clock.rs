@@ -1,0 +1,26 @@
+//! Times by the edge's clock, which may be set back.
+
+/// Milliseconds since the epoch.
+pub type Milliseconds = u64;
+
+/// Whether `until`, the end of a wait of `longest_ms` at most, is still to come at `now`. Where
+/// it lies further ahead, the clock was set back: nobody knows how much of the wait is left, so
+/// it is over.
+pub const fn is_ahead(until: Milliseconds, now: Milliseconds, longest_ms: u64) -> bool {
+    let left_ms = until.saturating_sub(now);
+    0 < left_ms && left_ms <= longest_ms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_at_its_end_or_where_the_clock_was_set_back() {
+        let is_ahead = |now| is_ahead(10_000, now, 5_000);
+        assert_eq!(
+            [4_999, 5_000, 9_999, 10_000, 10_001].map(is_ahead),
+            [false, true, true, false, false]
+        );
+    }
+}
