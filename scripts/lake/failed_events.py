@@ -12,7 +12,8 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from sys import intern
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import times
@@ -25,6 +26,13 @@ TOLD = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "
 CODES = ("lastErrorCode", "errorCode", "ErrorCode")
 
 
+class EventKey(NamedTuple):
+    """What tells an event from all others: two tenants' clients may give the same id."""
+
+    tenant: str
+    event_id: str
+
+
 @dataclass(frozen=True)
 class FailedEvent:
     """One of them, or one part of a long one."""
@@ -35,18 +43,18 @@ class FailedEvent:
     original: bytes
 
     @property
-    def event_id(self) -> str:
-        return self.columns["event_id"]
+    def key(self) -> EventKey:
+        return EventKey(self.tenant, self.columns["event_id"])
 
     @property
     def tenant(self) -> str:
-        return self.columns.get("tenant", "default")
+        return intern(self.columns.get("tenant", "default"))
 
     @property
     def schema(self) -> str:
         """The name of the schema that it was held to, or nothing."""
         schema_id = self.columns.get("schema_id", "")
-        return schema_id.removeprefix("/schemas/").removesuffix(".json")
+        return intern(schema_id.removeprefix("/schemas/").removesuffix(".json"))
 
     @property
     def received_at(self) -> datetime:
@@ -112,7 +120,9 @@ def _of_worker(columns: dict[str, Any]) -> FailedEvent:
         else base64.b64decode(columns.get("original_base64", ""))
     )
     return _checked(
-        FailedEvent(columns, columns["code"], columns["original_form"], original)
+        FailedEvent(
+            columns, intern(columns["code"]), columns["original_form"], original
+        )
     )
 
 
@@ -128,6 +138,6 @@ def _of_firehose(record: bytes, code: str) -> FailedEvent:
 
 def _checked(failed: FailedEvent) -> FailedEvent:
     """The same, which must say when it came and when it failed, or is no failed event."""
-    if not failed.event_id or failed.failed_at < failed.received_at:
+    if not failed.key.event_id or failed.failed_at < failed.received_at:
         raise ValueError("it does not say what failed, and when")
     return failed

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from failed_events import EventKey
+
 # In the lake, now or before. A dropped one never will be, and nobody need send it again.
 SETTLED = ("accepted", "duplicate", "dropped")
 
@@ -18,7 +20,7 @@ Standing = Literal["unsent", "settled", "failed"]
 
 
 class Ledger:
-    """The outcomes so far, by event id."""
+    """The outcomes so far."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,17 +28,19 @@ class Ledger:
         self._database.execute("PRAGMA journal_mode = WAL")
         # What a power cut takes from the end is sent again, and is a duplicate.
         self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.execute("""CREATE TABLE IF NOT EXISTS outcomes (
-                 event_id TEXT PRIMARY KEY, failed_at TEXT NOT NULL, outcome TEXT NOT NULL
+        self._database.execute("""CREATE TABLE IF NOT EXISTS replayed (
+                 tenant TEXT, event_id TEXT, failed_at TEXT NOT NULL, outcome TEXT NOT NULL,
+                 PRIMARY KEY (tenant, event_id)
                ) WITHOUT ROWID""")
 
-    def standing(self, event_id: str, failed_at: datetime) -> Standing:
+    def standing(self, key: EventKey, failed_at: datetime) -> Standing:
         """How an event stands that failed at `failed_at` for the last time.
 
         One that came through, and failed after that, was lost: it is to be sent.
         """
         row = self._database.execute(
-            "SELECT failed_at, outcome FROM outcomes WHERE event_id = ?", (event_id,)
+            "SELECT failed_at, outcome FROM replayed WHERE (tenant, event_id) = (?, ?)",
+            key,
         ).fetchone()
         if row is None:
             return "unsent"
@@ -44,13 +48,11 @@ class Ledger:
             return "failed"
         return "unsent" if failed_at > datetime.fromisoformat(row[0]) else "settled"
 
-    def note(self, outcomes: dict[str, str], failed_at: datetime) -> None:
-        """Keeps what became of the ids that one failed event turned out to have."""
-        rows = [
-            (event_id, failed_at.isoformat(), it) for event_id, it in outcomes.items()
-        ]
+    def note(self, outcomes: dict[EventKey, str], failed_at: datetime) -> None:
+        """Keeps what became of the events that one failed event turned out to have."""
+        rows = [(*key, failed_at.isoformat(), it) for key, it in outcomes.items()]
         self._database.execute("BEGIN IMMEDIATE")
         self._database.executemany(
-            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", rows
+            "INSERT OR REPLACE INTO replayed VALUES (?, ?, ?, ?)", rows
         )
         self._database.execute("COMMIT")

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import times
+from failed_events import EventKey
 from ledger import Ledger, Standing
 from objects import Damaged, LakeError, Objects, objects
 from selection import Failure, Filter, counts, find, read_again
@@ -34,7 +35,7 @@ ALL_CAME_THROUGH, SOME_DID_NOT, STOPPED = 0, 1, 2
 class Choice:
     """What is to be sent of the failed events that are meant, and how many of the rest there are."""
 
-    chosen: dict[str, Failure]
+    chosen: dict[EventKey, Failure]
     came_through: int
     failed_again: int
     not_whole: int
@@ -42,19 +43,19 @@ class Choice:
     @classmethod
     def of(
         cls,
-        failures: dict[str, Failure],
+        failures: dict[EventKey, Failure],
         ledger: Ledger,
         again: bool,
         limit: int | None,
     ) -> Choice:
-        by_standing: dict[Standing, dict[str, Failure]] = defaultdict(dict)
-        for event_id, failure in failures.items():
-            standing = ledger.standing(event_id, failure.failed_at)
-            by_standing[standing][event_id] = failure
+        by_standing: dict[Standing, dict[EventKey, Failure]] = defaultdict(dict)
+        for key, failure in failures.items():
+            standing = ledger.standing(key, failure.failed_at)
+            by_standing[standing][key] = failure
         left = by_standing["unsent"]
         if again:
             left |= by_standing.pop("failed", {})
-        whole = {event_id: each for event_id, each in left.items() if each.is_whole}
+        whole = {key: each for key, each in left.items() if each.is_whole}
         by_age = sorted(whole.items(), key=lambda item: (item[1].received_at, item[0]))
         settled, failed = by_standing["settled"], by_standing["failed"]
         return cls(
@@ -122,7 +123,7 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _send(
     arguments: argparse.Namespace,
     sources: list[Objects],
-    chosen: dict[str, Failure],
+    chosen: dict[EventKey, Failure],
     ledger: Ledger,
 ) -> Counter[tuple[str, str]]:
     if not chosen:
@@ -213,7 +214,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors")  # fmt: skip
     parser.add_argument(
-        "--worker", type=_worker, required=True, metavar="URL", help="where it is: https"
+        "--worker",
+        type=_worker,
+        required=True,
+        metavar="URL",
+        help="where it is: https",
     )
     parser.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, where there are several tenants")  # fmt: skip
     parser.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip

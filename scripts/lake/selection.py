@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from failed_events import FailedEvent, parse
+from failed_events import EventKey, FailedEvent, parse
 from objects import Damaged, Objects, lines, may_hold
 
 
@@ -70,14 +70,14 @@ def find(
     wanted: Filter,
     progress: Callable[[], object],
     complain: Callable[[Damaged], object],
-) -> dict[str, Failure]:
-    """The last failure of each event that `wanted` takes, by event id."""
-    found: dict[str, Failure] = {}
+) -> dict[EventKey, Failure]:
+    """The last failure of each event that `wanted` takes."""
+    found: dict[EventKey, Failure] = {}
     for place, failed in _read(sources, wanted.since, progress, complain):
         part, parts = failed.part
-        known = found.get(failed.event_id)
+        known = found.get(failed.key)
         if known is None or known.failed_at < failed.failed_at:
-            found[failed.event_id] = known = Failure(
+            found[failed.key] = known = Failure(
                 failed.received_at,
                 failed.failed_at,
                 failed.code,
@@ -89,9 +89,7 @@ def find(
             )
         if known.failed_at == failed.failed_at:
             known.places.setdefault(part, place)
-    return {
-        event_id: failure for event_id, failure in found.items() if failure.is_meant
-    }
+    return {key: failure for key, failure in found.items() if failure.is_meant}
 
 
 def _read(
@@ -131,33 +129,33 @@ def _where(line: int, name: str) -> str:
 
 
 def read_again(
-    sources: list[Objects], failures: dict[str, Failure]
+    sources: list[Objects], failures: dict[EventKey, Failure]
 ) -> Iterator[tuple[FailedEvent, Failure, bytes]]:
     """Each of `failures` with its whole original, in the order in which they lie there."""
     places = sorted(
-        (place, event_id)
-        for event_id, failure in failures.items()
+        (place, key)
+        for key, failure in failures.items()
         for place in failure.places.values()
     )
-    by_object: dict[tuple[int, str], list[tuple[Place, str]]] = defaultdict(list)
-    for place, event_id in places:
-        by_object[place.source, place.name].append((place, event_id))
-    pending: dict[str, dict[int, bytes]] = defaultdict(dict)
+    by_object: dict[tuple[int, str], list[tuple[Place, EventKey]]] = defaultdict(list)
+    for place, key in places:
+        by_object[place.source, place.name].append((place, key))
+    pending: dict[EventKey, dict[int, bytes]] = defaultdict(dict)
     for (source, name), its in by_object.items():
         texts = lines(sources[source].read(name), name)
         line, told = -1, list[FailedEvent]()
-        for place, event_id in its:
+        for place, key in its:
             if place.line != line:
                 line, told = place.line, parse(texts[place.line], _where(line, name))
             failed = told[place.index]
-            parts = pending[event_id]
+            parts = pending[key]
             parts[failed.part[0]] = failed.original
-            if len(parts) == failures[event_id].parts:
-                del pending[event_id]
+            if len(parts) == failures[key].parts:
+                del pending[key]
                 whole = b"".join(parts[part] for part in sorted(parts))
-                yield failed, failures[event_id], whole
+                yield failed, failures[key], whole
 
 
-def counts(failures: dict[str, Failure]) -> Counter[tuple[str, str]]:
+def counts(failures: dict[EventKey, Failure]) -> Counter[tuple[str, str]]:
     """How many there are of each code and schema."""
     return Counter((each.code, each.schema or "-") for each in failures.values())

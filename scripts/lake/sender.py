@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import urllib3
-from failed_events import FailedEvent
+from failed_events import EventKey, FailedEvent
 from objects import LakeError
 from selection import Failure
 
@@ -33,10 +33,10 @@ class WorkerError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one failed event: the outcome of each id that it turned out to have."""
+    """What became of one failed event: the outcome of each event that it turned out to be."""
 
     failure: Failure
-    outcomes: dict[str, str]
+    outcomes: dict[EventKey, str]
     counts: Counter[tuple[str, str]]
 
 
@@ -146,7 +146,7 @@ def _result(
     if status == 200 and "verdicts" in told:
         return _of_verdicts(failed, failure, told["verdicts"])
     if status in REFUSED:
-        outcomes = {failed.event_id: "failed"}
+        outcomes = {failed.key: "failed"}
         return Result(failure, outcomes, Counter([("failed", code or str(status))]))
     if status == 403 and code == "replay_not_allowed":
         raise WorkerError(
@@ -162,11 +162,13 @@ def _result(
 def _of_verdicts(
     failed: FailedEvent, failure: Failure, verdicts: list[dict[str, Any]]
 ) -> Result:
-    outcomes = {each["event_id"]: each["outcome"] for each in verdicts}
+    outcomes = {
+        EventKey(failed.tenant, each["event_id"]): each["outcome"] for each in verdicts
+    }
     if failed.original_form == "record" and "duplicate" in outcomes.values():
         # A replay of it was taken before. That it was lost again since can't be ruled out.
         return Result(failure, {}, Counter([("duplicate", REPLAYED_LATELY)]))
     # A body may turn out to be several beacons, or to have been one with another id.
-    outcomes.setdefault(failed.event_id, "accepted")
+    outcomes.setdefault(failed.key, "accepted")
     counts = Counter((each["outcome"], each.get("code", "")) for each in verdicts)
     return Result(failure, outcomes, counts)

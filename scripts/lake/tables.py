@@ -68,7 +68,7 @@ def connect(
                 -- Two plain comparisons of a text that is cast are an internal error of DuckDB's.
                 WHERE coalesce(received_at >= $since, $since IS NULL)
                   AND coalesce(received_at < $until, $until IS NULL)
-                QUALIFY row_number() OVER (PARTITION BY event_id {order}) = 1""",
+                QUALIFY row_number() OVER (PARTITION BY tenant, event_id {order}) = 1""",
             {
                 "since": since and since.replace(tzinfo=None),
                 "until": until and until.replace(tzinfo=None),
@@ -96,8 +96,10 @@ def _all(database: duckdb.DuckDBPyConnection, paths: list[Path]) -> str:
 
 def _read_lines(database: duckdb.DuckDBPyConnection, files: str) -> str:
     """What reads lines of JSON by the names that are in them."""
-    told = database.sql(f"""FROM read_json({files}, union_by_name = true, sample_size = -1,
-        maximum_depth = 1, hive_partitioning = false)""").columns
+    told = database.sql(
+        f"""FROM read_json({files}, union_by_name = true, sample_size = -1,
+        maximum_depth = 1, hive_partitioning = false)"""
+    ).columns
     types = dict.fromkeys(told, "VARCHAR")
     return f"FROM read_json({files}, columns = {types})"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from pathlib import Path
+from uuid import uuid4
 
 from local import LocalAws
 from mending import BEFORE, HEADERS, ids, mend, quiz, wait_for
@@ -15,9 +17,10 @@ def test_a_tenant_is_replayed_with_its_own_key(lake: LocalAws, tmp_path: Path) -
     env = {**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}
     keys = {"pk_shop": {"tenant": "shop"}, "pk_blog": {"tenant": "blog"}}
     source, resume = place(lake, "failed"), ("--resume", str(tmp_path / "resume"))
+    same = quiz(id=str(uuid4()))
     with Worker(env, {**BEFORE, "keys": keys}) as worker:
         for key in keys:
-            worker.post([quiz()], HEADERS, f"?key={key}")
+            worker.post([same], HEADERS, f"?key={key}")
         wait_for(lake, "failed", 2)
         worker.kill()
         worker.settings = {**BEFORE, "keys": keys, "unknown_events": "accept"}
@@ -34,13 +37,15 @@ def test_a_tenant_is_replayed_with_its_own_key(lake: LocalAws, tmp_path: Path) -
             ("accepted", ""): 2
         }
         wait_for(lake, "data", 2)
-    tenants = {
-        each.record["event_id"]: each.record["tenant"]
-        for each in lake.records("failed")
-    }
-    assert {
-        each.record["event_id"]: each.record["tenant"] for each in lake.records()
-    } == tenants
+        again = replay(lake, worker, source, *resume, *both)
+        assert (again.before, again.report) == (2, Counter())
+    for kind in ("failed", "data"):
+        told = [each.record for each in lake.records(kind)]
+        found = sorted((each["tenant"], each["event_id"]) for each in told)
+        assert found == [("blog", same["id"]), ("shop", same["id"])]
+    ended = query(lake, "failed_events", "--source", place(lake, "data"), "--source", source, "--csv")  # fmt: skip
+    (reason,) = csv.DictReader(ended.printed.splitlines())
+    assert (reason["failed"], reason["mended"]) == ("2", "2")
 
 
 def test_who_asked_for_privacy_still_has_it(

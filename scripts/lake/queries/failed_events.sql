@@ -2,7 +2,7 @@
 -- chart: bar code failed name
 SELECT stage, code, name, pointer,
        count(*) AS failed,
-       count(*) FILTER (event_id IN (SELECT event_id FROM events)) AS mended,
+       count(*) FILTER ((tenant, event_id) IN (SELECT (tenant, event_id) FROM events)) AS mended,
        max(received_at) AS latest,
        min(message) AS example
 FROM failed
