@@ -19,6 +19,8 @@ pub enum Address<'a> {
     Ready,
     /// Has a script of the snippet.
     Script(Asked<'a>),
+    /// Gives the operator what the shards have set aside.
+    SetAside,
     /// The inspector's, where there is one.
     Inspector(inspect::Asked<'a>),
 }
@@ -31,6 +33,7 @@ impl<'a> Address<'a> {
             "/v1/pixel.gif" => Some(Self::Pixel),
             "/healthz" => Some(Self::Health),
             "/readyz" => Some(Self::Ready),
+            "/_/set-aside" => Some(Self::SetAside),
             path => match inspect::Asked::of(path) {
                 Some(asked) => Some(Self::Inspector(asked)),
                 None => Place::DEFAULT.asked(path).map(Self::Script),

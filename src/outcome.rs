@@ -13,6 +13,8 @@ use crate::inspect::filter::FilterError;
 use crate::privacy;
 use crate::protocol::ProtocolError;
 use crate::replay::ReplayError;
+use crate::shard::aside::NoSuchName;
+use crate::shard::placement::ShardNumber;
 
 /// The fate of one beacon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +162,12 @@ pub enum Refusal {
     /// Ours: the inspector does not answer.
     #[error("the inspector does not answer; ask again")]
     InspectorAway,
+    /// The operator's: a row of what is set aside that can't be.
+    #[error(transparent)]
+    Row(#[from] NoSuchName),
+    /// Ours: a shard does not answer.
+    #[error("shard {0} does not answer; ask again")]
+    ShardAway(ShardNumber),
     /// The client's: the body broke off.
     #[error("body could not be read to its end")]
     BodyCutShort,
@@ -193,6 +201,7 @@ impl Refusal {
             Self::Replay(ReplayError::Unreadable)
             | Self::BodyCutShort
             | Self::Filter(_)
+            | Self::Row(_)
             | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
             Self::Protocol(
                 ProtocolError::UnsupportedMediaType(_) | ProtocolError::UnsupportedEncoding(_),
@@ -202,7 +211,10 @@ impl Refusal {
                 | ProtocolError::InflatedTooLarge { .. }
                 | ProtocolError::TooManyBeacons { .. },
             ) => 413,
-            Self::NotConfigured(_) | Self::NotDurable { .. } | Self::InspectorAway => 503,
+            Self::NotConfigured(_)
+            | Self::NotDurable { .. }
+            | Self::InspectorAway
+            | Self::ShardAway(_) => 503,
         }
     }
 
@@ -219,6 +231,8 @@ impl Refusal {
             Self::InspectToken => "inspect_token",
             Self::Filter(_) => "bad_filter",
             Self::InspectorAway => "inspector_away",
+            Self::Row(_) => "bad_row",
+            Self::ShardAway(_) => "shard_away",
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
             Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
             Self::Protocol(ProtocolError::UnsupportedEncoding(_)) => "unsupported_encoding",
@@ -237,7 +251,7 @@ impl Refusal {
         match self {
             Self::NotDurable { retry_after_s, .. } => Some(*retry_after_s),
             Self::NotConfigured(_) => Some(UNTIL_MENDED_S),
-            Self::InspectorAway => Some(1),
+            Self::InspectorAway | Self::ShardAway(_) => Some(1),
             Self::NotFound
             | Self::MethodNotAllowed(_)
             | Self::UnknownKey(_)
@@ -246,6 +260,7 @@ impl Refusal {
             | Self::Protocol(_)
             | Self::InspectToken
             | Self::Filter(_)
+            | Self::Row(_)
             | Self::BodyCutShort => None,
         }
     }

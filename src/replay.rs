@@ -29,8 +29,8 @@ pub struct Claim {
 /// Why a replay is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
-    /// The client's: it does not hold the operator's key, or the operator has none.
-    #[error("a replay must bear HEADWATER_REPLAY_KEY, which must be set, in Authorization")]
+    /// The client's: it does not bear the operator's key, or the operator has none.
+    #[error("this needs HEADWATER_REPLAY_KEY, which must be set, in Authorization")]
     NotAllowed,
     /// The client's: the header.
     #[error("X-Headwater-Replay does not tell of a failed event")]

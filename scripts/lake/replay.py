@@ -10,7 +10,6 @@ sent, and with 2 when it had to stop: run again, it goes on where it was.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections import Counter, defaultdict
@@ -23,10 +22,10 @@ from failed_events import EventKey
 from ledger import Ledger, Standing
 from objects import Damaged, LakeError, Objects, objects
 from selection import Failure, Filter, counts, find, read_again
-from sender import REPLAYED_LATELY, Sender, WorkerError
+from sender import REPLAYED_LATELY, Sender
 from tqdm import tqdm
+from worker_client import REPLAY_KEY, WorkerError, address
 
-REPLAY_KEY = "HEADWATER_REPLAY_KEY"
 STATE = Path(__file__).parents[2] / ".wrangler" / "replay"
 ALL_CAME_THROUGH, SOME_DID_NOT, STOPPED = 0, 1, 2
 
@@ -137,12 +136,7 @@ def _send(
         raise WorkerError(
             f"there is no --key for {names}; name them as --key TENANT=KEY"
         )
-    replay_key = os.environ.get(REPLAY_KEY, "")
-    if not replay_key:
-        raise WorkerError(
-            f"{REPLAY_KEY} is not set; it is the worker's secret of that name"
-        )
-    sender = Sender(arguments.worker, replay_key, keys, arguments.parallel)
+    sender = Sender(arguments.worker, keys, arguments.parallel)
     sender.check()
     told: Counter[tuple[str, str]] = Counter()
     try:
@@ -188,15 +182,6 @@ def _key(text: str) -> tuple[str, str]:
     return tenant, key
 
 
-def _worker(text: str) -> str:
-    """An address at which nobody on the way can read the key."""
-    url = urlsplit(text)
-    is_here = url.hostname in ("127.0.0.1", "::1", "localhost")
-    if not url.hostname or url.scheme not in (("http", "https") if is_here else ("https",)):  # fmt: skip
-        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST")
-    return text
-
-
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -215,7 +200,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors")  # fmt: skip
     parser.add_argument(
         "--worker",
-        type=_worker,
+        type=address,
         required=True,
         metavar="URL",
         help="where it is: https",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait  # fmt: skip
@@ -14,21 +13,15 @@ import urllib3
 from failed_events import EventKey, FailedEvent
 from objects import LakeError
 from selection import Failure
+from worker_client import RETRIES, WorkerClient, WorkerError, told, unexpected
 
-# A worker that is overloaded, or whose stream does not take records, says when to come again.
-RETRIED = (429, 502, 503, 504)
-TRIES = 8
-CONNECTS = 4
-ANSWER_SECONDS = 60
+EVENTS = "/v1/events?verdicts=1"
+
 # Not taken because of what it is.
 REFUSED = (400, 413, 415)
 REPLAYED_LATELY = "replayed_lately"
 
 Replayed = tuple[FailedEvent, Failure, bytes]
-
-
-class WorkerError(Exception):
-    """Why the worker can't be sent anything, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -43,30 +36,17 @@ class Result:
 class Sender:
     """The worker at an address, and what it wants to see before it lets anybody replay."""
 
-    def __init__(
-        self, worker: str, replay_key: str, keys: dict[str, str], parallel: int
-    ) -> None:
-        self._url = f"{worker.rstrip('/')}/v1/events?verdicts=1"
-        self._replay_key, self._keys, self._parallel = replay_key, keys, parallel
-        self._retry = urllib3.Retry(
-            total=TRIES,
-            connect=CONNECTS,
-            allowed_methods=None,
-            status_forcelist=RETRIED,
-            backoff_factor=0.2,
-            backoff_jitter=0.2,
-            backoff_max=60,
-            raise_on_status=False,
-        )
-        timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
-        self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
+    def __init__(self, worker: str, keys: dict[str, str], parallel: int) -> None:
+        self._client = WorkerClient(worker, parallel)
+        self._keys, self._parallel = keys, parallel
 
     def check(self) -> None:
         """Raises what no waiting mends; a replay that tells of nothing changes nothing."""
-        at_once = self._retry.new(status_forcelist=(), respect_retry_after_header=False)
-        _, told = self._post(b"", {"x-headwater-replay": "{}"}, at_once)
-        if told.get("code") == "not_configured":
-            raise WorkerError(f"the worker can't take events: {told.get('message')}")
+        at_once = RETRIES.new(status_forcelist=(), respect_retry_after_header=False)
+        answer = self._post(b"", {"x-headwater-replay": "{}"}, at_once)
+        reason = told(answer)
+        if reason.get("code") == "not_configured":
+            raise WorkerError(f"the worker can't take events: {reason.get('message')}")
 
     def send_all(self, events: Iterable[Replayed]) -> Iterator[Result]:
         """The result of each, as they come; no more are read ahead than are under way.
@@ -97,27 +77,13 @@ class Sender:
             headers["content-encoding"] = "gzip"
         if key := self._keys.get(failed.tenant):
             headers["x-write-key"] = quote(key)
-        status, told = self._post(original, headers, self._retry)
-        return _result(failed, failure, status, told)
+        return _result(failed, failure, self._post(original, headers, RETRIES))
 
     def _post(
         self, body: bytes, headers: dict[str, str], retries: urllib3.Retry
-    ) -> tuple[int, dict[str, Any]]:
-        key = {"authorization": f"Bearer {self._replay_key}"}
-        try:
-            # Who is at another address may not have the key, nor the event.
-            answer = self._http.request(
-                "POST",
-                self._url,
-                body=body,
-                headers={"content-type": "text/plain", **key, **headers},
-                retries=retries,
-                redirect=False,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            why = type(getattr(error, "reason", None) or error).__name__
-            raise WorkerError(f"{self._url} does not answer: {why}") from None
-        return answer.status, _json(answer.data)
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {"content-type": "text/plain", **headers}
+        return self._client.ask("POST", EVENTS, body, headers, retries)
 
 
 def _results(
@@ -131,32 +97,19 @@ def _results(
             yield each.result()
 
 
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
 def _result(
-    failed: FailedEvent, failure: Failure, status: int, told: dict[str, Any]
+    failed: FailedEvent, failure: Failure, answer: urllib3.BaseHTTPResponse
 ) -> Result:
-    code = str(told.get("code", ""))
-    if status == 200 and "verdicts" in told:
-        return _of_verdicts(failed, failure, told["verdicts"])
-    if status in REFUSED:
+    reason = told(answer)
+    if answer.status == 200 and "verdicts" in reason:
+        return _of_verdicts(failed, failure, reason["verdicts"])
+    if answer.status in REFUSED:
         outcomes = {failed.key: "failed"}
-        return Result(failure, outcomes, Counter([("failed", code or str(status))]))
-    if status == 403 and code == "replay_not_allowed":
-        raise WorkerError(
-            "the worker's secret HEADWATER_REPLAY_KEY is another one, or is not set"
-        )
-    if status == 401:
+        code = str(reason.get("code", answer.status))
+        return Result(failure, outcomes, Counter([("failed", code)]))
+    if answer.status == 401:
         raise WorkerError(f"the worker does not know the write key of tenant {failed.tenant!r}; name it with --key")  # fmt: skip
-    raise WorkerError(
-        f"the worker answers {status} {code or 'in words of its own'}".strip()
-    )
+    raise unexpected(answer)
 
 
 def _of_verdicts(

@@ -1,5 +1,7 @@
 //! How the lower half of the way is done: in the request, or in shards.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use super::table::Table;
@@ -37,6 +39,13 @@ pub struct Sharding {
     pub dedupe: dedupe::Policy,
     /// How much is kept of what a stream does not take.
     pub spill: spill::Policy,
+}
+
+impl Sharding {
+    /// Every shard that there is or was: what is spilled stays where it is when there are fewer.
+    pub fn numbers(&self) -> Range<ShardNumber> {
+        0..self.count.max(self.former_count.unwrap_or(0))
+    }
 }
 
 impl Default for Sharding {

@@ -35,6 +35,10 @@ pub enum Question {
     Handover,
     /// How it is.
     Status,
+    /// The next row of what it has set aside.
+    SetAside,
+    /// To let go of a row of that.
+    Forget,
 }
 
 impl Question {
@@ -44,6 +48,8 @@ impl Question {
             Self::Parcel => "/parcel",
             Self::Handover => "/handover",
             Self::Status => "/status",
+            Self::SetAside => "/set-aside",
+            Self::Forget => "/forget",
         }
     }
 }
@@ -79,7 +85,8 @@ pub async fn shards(
     .await
 }
 
-async fn shard(
+/// The answer of a shard.
+pub async fn shard(
     number: ShardNumber,
     question: Question,
     body: &[u8],

@@ -4,10 +4,11 @@
 //! a request, `beacons` takes what it brings, `deliver` drives deliveries, `ask` asks an object,
 //! `shard` is that around a shard and `storage` what it stores, `transport` sends one signed call,
 //! `respond` makes responses, `snippet` serves the snippet out of `assets`, `ready` tells operators
-//! how all is, `metrics` counts, `log` tells what went wrong and `inspect` shows developers what
+//! how all is, `aside` gives them what is set aside, `metrics` counts, `log` tells what went wrong and `inspect` shows developers what
 //! passes. An uncaught panic or throw would reset the whole isolate and with it other people's
 //! requests, so every error here ends as an answer.
 
+mod aside;
 mod ask;
 mod assets;
 mod beacons;
@@ -57,6 +58,10 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
         }
         (Address::Inspector(asked), _) => match inspect::answer(asked, &head, &env).await {
             Ok(response) => Ok(response),
+            Err(refusal) => refused(refusal),
+        },
+        (Address::SetAside, _) => match aside::told(&head, &env).await {
+            Ok(row) => respond::row(row),
             Err(refusal) => refused(refusal),
         },
         (Address::Health | Address::Ready | Address::Script(_), _) => {

@@ -47,14 +47,12 @@ async fn readiness(env: &Env) -> Readiness {
     let shards = match config.sharding() {
         None => Vec::new(),
         Some(sharding) => {
-            // What is spilled stays where it is when there are fewer shards.
-            let count = sharding.count.max(sharding.former_count.unwrap_or(0));
-            let asked = (0..count).map(|number| (number, Vec::new())).collect();
+            let asked = sharding.numbers().map(|number| (number, Vec::new())).collect();
             let answers = ask::shards(asked, Question::Status, PATIENCE_MS, env, &config).await;
             let view = |(number, answer): (_, Result<_, ask::NoAnswer>)| {
                 ShardView::of(number, answer.map_err(|why| why.to_string()))
             };
-            (0..count).zip(answers).map(view).collect()
+            sharding.numbers().zip(answers).map(view).collect()
         }
     };
     Readiness::of(&config, streams(&config), shards, circumstances(env))

@@ -72,6 +72,8 @@ pub enum Method {
     Head,
     /// `POST`.
     Post,
+    /// `DELETE`.
+    Delete,
     /// `OPTIONS`.
     Options,
     /// Any other.
@@ -87,6 +89,7 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
         "GET" => Method::Get,
         "HEAD" => Method::Head,
         "POST" => Method::Post,
+        "DELETE" => Method::Delete,
         "OPTIONS" => Method::Options,
         _ => Method::Other,
     };

@@ -8,6 +8,7 @@ use crate::context::RequestContext;
 use crate::outcome::{Answer, Refusal};
 use crate::pipeline;
 use crate::protocol::pixel;
+use crate::shard::aside::RowName;
 
 /// The page that asks, where it may read the answer.
 #[derive(Clone, Copy)]
@@ -121,6 +122,18 @@ pub fn pixel(answer: &Result<Answer, Refusal>) -> worker::Result<Response> {
         .with_header("content-type", "image/gif")?
         .with_header("cache-control", "no-store")?;
     Ok(builder.fixed(pixel::GIF.to_vec()))
+}
+
+/// A row of what is set aside, or that there is none.
+pub fn row(row: Option<(RowName, Vec<u8>)>) -> worker::Result<Response> {
+    let builder = ResponseBuilder::new().with_header("cache-control", "no-store")?;
+    match row {
+        None => Ok(builder.with_status(204).empty()),
+        Some((name, lines)) => Ok(builder
+            .with_header("content-type", "application/x-ndjson")?
+            .with_header("x-headwater-row", &name.to_string())?
+            .fixed(lines)),
+    }
 }
 
 /// The worker runs.

@@ -4,13 +4,15 @@
 //! own, so that a caller who goes away takes nobody's records along. Nothing here is borrowed
 //! across an await: other requests of the object run in between.
 
+mod drain;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all, select};
+use futures_util::future::{FutureExt, LocalBoxFuture, Shared, select};
 use js_sys::futures::spawn_local;
 use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, durable_object};
 
@@ -18,27 +20,20 @@ use super::ask::{self, Question};
 use super::environment::{self, now_ms, random};
 use super::log::{self, Part};
 use super::storage::Sqlite;
-use super::{deliver, metrics, ready};
+use super::{deliver, ready};
 use crate::clock::Milliseconds;
 use crate::config::Config;
 use crate::shard::answer::{Answer, ItemFate};
+use crate::shard::aside;
 use crate::shard::batches::{BatchId, Closed, Place};
 use crate::shard::parcel::{self, Item};
-use crate::shard::spill::Depth;
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
-use crate::sink::Stream;
-use crate::sink::delivery::{Policy, Report};
+use crate::sink::delivery::Report;
 use crate::tally::Sending;
 
 /// How soon what has changed is written, in milliseconds.
 const CHECKPOINT_MS: u64 = 1_000;
-
-/// How long a delivery out of the spill may take, in milliseconds: nobody waits for it.
-const DRAIN_DEADLINE_MS: u64 = 10_000;
-
-/// How long one alarm goes on, in milliseconds; what is then left has the next.
-const ALARM_MS: u64 = 30_000;
 
 /// When the next alarm is, should this one come to no end, in milliseconds from its beginning. One
 /// whose time comes while this one goes on waits for its end.
@@ -49,9 +44,6 @@ const ALARM_AGAIN_MS: u64 = 10_000;
 
 /// How long another shard may take to say what it knows of a device, in milliseconds.
 const HANDOVER_MS: u64 = 2_000;
-
-/// The most bytes that are read out of the spill for one delivery.
-const DRAIN_BYTES: usize = 786_432;
 
 /// How a batch ended, once that is known.
 type Ended = Shared<LocalBoxFuture<'static, Rc<End>>>;
@@ -116,6 +108,8 @@ impl DurableObject for Shard {
             path if path == Question::Parcel.path() => inner.parcel(body).await,
             path if path == Question::Handover.path() => inner.handover(&body),
             path if path == Question::Status.path() => inner.status(),
+            path if path == Question::SetAside.path() => inner.set_aside(&body),
+            path if path == Question::Forget.path() => inner.forget(&body),
             _ => Err("no such question".to_owned()),
         };
         match answer {
@@ -405,74 +399,18 @@ impl Inner {
         serde_json::to_vec(&ready::of_shard(status, &config)).map_err(|error| error.to_string())
     }
 
-    /// Delivers what is in the spill, as far as its streams take it, counts what was there and
-    /// what is left, and sets the next alarm.
-    async fn drain(&self) -> Result<(), String> {
-        let (config, storage) = self.load()?;
-        let before = self.with(|shard| shard.spill().depth(now_ms()))?;
-        let drained = self.drain_due(&config, &storage).await;
-        let after = self.with(|shard| shard.spill().depth(now_ms()))?;
-        let is_left = |gone: &Depth| after.iter().any(|depth| depth.stream == gone.stream);
-        let gone = before.iter().filter(|depth| !is_left(depth));
-        let gone: Vec<Depth> = gone.map(|depth| Depth::none(depth.stream.clone())).collect();
-        let name = self.state.id().name().unwrap_or_default();
-        metrics::spill(&self.env, &name, &[gone, after].concat());
-        // What failed has to be tried again too.
-        match self.with(|shard| shard.spill().wake_at())? {
-            Some(at) => self.wake_at(at),
-            None => self.wake_never(),
-        }
-        drained
+    /// The next row of what is set aside.
+    fn set_aside(&self, after: &[u8]) -> Result<Vec<u8>, String> {
+        let (_, storage) = self.load()?;
+        let row = self.with(|shard| shard.spill().set_aside_after(&storage, after))?;
+        row.map(aside::Row::encode).map_err(|error| error.to_string())
     }
 
-    /// Delivers what is due, each stream by itself: a slow one holds up no other.
-    async fn drain_due(&self, config: &Config, storage: &Sqlite) -> Result<(), String> {
-        let until = now_ms().saturating_add(ALARM_MS);
-        loop {
-            let due = self.with(|shard| shard.spill().due(now_ms()))?;
-            if due.is_empty() || now_ms() >= until {
-                return Ok(());
-            }
-            let drains = due.iter().map(|stream| self.drain_stream(stream, until, config, storage));
-            join_all(drains).await.into_iter().collect::<Result<(), String>>()?;
-        }
-    }
-
-    /// Delivers what is there of `stream`, batch by batch, for as long as it is due.
-    async fn drain_stream(
-        &self,
-        stream: &Stream,
-        until: Milliseconds,
-        config: &Config,
-        storage: &Sqlite,
-    ) -> Result<(), String> {
-        let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.policy_of(stream) };
-        while now_ms() < until && self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
-            let take = |shard: &mut shard::Shard| {
-                shard.spill().take(storage, stream, DRAIN_BYTES, now_ms())
-            };
-            let batch = self.with(take)?.unwrap_or_else(|error| {
-                log::error(
-                    Part::Shard,
-                    format_args!("the spill of {stream} can't be read: {error}"),
-                );
-                None
-            });
-            let Some(batch) = batch else { return Ok(()) };
-            let report = deliver::one(stream, batch.records, config, policy).await;
-            let random = u32::from_ne_bytes(random());
-            let settle = |shard: &mut shard::Shard| {
-                shard.spill().settle(storage, batch.taken, report, &config.failed, now_ms(), random)
-            };
-            // Whose turn has failed comes again later.
-            if let Err(error) = self.with(settle)? {
-                log::error(
-                    Part::Shard,
-                    format_args!("the spill of {stream} was not drained: {error}"),
-                );
-            }
-        }
-        Ok(())
+    /// Lets go of a row of what is set aside.
+    fn forget(&self, key: &[u8]) -> Result<Vec<u8>, String> {
+        let (_, storage) = self.load()?;
+        let forgotten = self.with(|shard| shard.spill().forget(&storage, key))?;
+        forgotten.map(|_| Vec::new()).map_err(|error| error.to_string())
     }
 }
 

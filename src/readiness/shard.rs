@@ -232,7 +232,7 @@ fn advice(answer: &ShardAnswer) -> Vec<String> {
     }
     if state.set_aside() > 0 {
         let records = count(state.set_aside(), "record");
-        advice.push(format!("{records} set aside, which the stream of failed events refuses for good or which are garbled: kept in the shard's storage and tried no more; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's"));
+        advice.push(format!("{records} set aside, which the stream of failed events refuses for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/rescue; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's"));
     }
     if state.unreadable > 0 {
         let rows = count(state.unreadable, "row");
@@ -355,7 +355,7 @@ pub(crate) mod tests {
           "shard": 3,
           "advice": [
             "clients are answered 503 and keep their events: mend what keeps the stream from taking them, or make room with a larger HEADWATER.spill.max_bytes, and deploy",
-            "2 records set aside, which the stream of failed events refuses for good or which are garbled: kept in the shard's storage and tried no more; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's",
+            "2 records set aside, which the stream of failed events refuses for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/rescue; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's",
             "1 row in the spill of another version, kept as they are: deploy the version that wrote them, and it delivers them"
           ],
           "held_bytes": 0,

@@ -19,6 +19,7 @@
 //! in memory and `spill` what is not.
 
 pub mod answer;
+pub mod aside;
 pub mod batches;
 pub mod devices;
 pub mod handover;

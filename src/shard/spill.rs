@@ -17,6 +17,7 @@
 //!
 //! In memory there are sums by stream, never a list of rows.
 
+mod aside;
 mod backlog;
 mod depth;
 mod row;

@@ -162,7 +162,7 @@ def _outcomes(resume: Path) -> int:
         return 0
     try:
         with sqlite3.connect(f"file:{resume}?mode=ro", uri=True) as database:
-            return database.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+            return database.execute("SELECT count(*) FROM replayed").fetchone()[0]
     except sqlite3.OperationalError:
         return 0
 

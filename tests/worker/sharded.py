@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
-from streams import Stream
+from firehose_peer import Fail, FirehosePeer
+from streams import FAILED, Stream
 from worker import Answer, Worker
 
 # One shard, with what the tests of it know by heart.
@@ -23,6 +28,11 @@ LINGER_S = SHARDED["linger_ms"] / 1_000
 CHECKPOINT_SECONDS = 2.2
 
 VERDICTS = "?verdicts=1"
+
+SET_ASIDE = "/_/set-aside"
+KEY = "the-key-of-the-operator-for-tests-12345"
+BEARER = {"authorization": f"Bearer {KEY}"}
+
 # A breaker that is open may stay so for 10 s.
 DRAIN_SECONDS = 30
 
@@ -54,6 +64,43 @@ def spills(worker: Worker) -> dict[str, dict[str, Any]]:
     """What /readyz tells of the spill of each stream, of one shard."""
     (shard,) = worker.get("/readyz").json()["shards"]
     return {each["stream"]: each for each in shard["spill"]}
+
+
+def set_aside(
+    worker: Worker, peer: FirehosePeer, bad: list[dict[str, Any]]
+) -> list[str]:
+    """The ids of the failed events of these beacons, which its only shard sets aside: they are
+    spilled, and then refused for themselves."""
+    to = f"firehose:{FAILED}"
+    # What a stream that takes nothing refuses is the stream's fault.
+    assert worker.post(bad[:1]).status == 200
+    peer.always(Fail(500, "InternalFailure"), FAILED)
+    answer = worker.post(bad, query=VERDICTS)
+    assert outcomes(answer) == ["failed"] * len(bad)
+    ids = [verdict["event_id"] for verdict in answer.verdicts]
+    peer.behave()
+    peer.poison = lambda event: event.get("event_id") in ids
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while spills(worker)[to]["set_aside"] < len(ids):
+        assert time.monotonic() < deadline, spills(worker)
+        time.sleep(0.1)
+    return ids
+
+
+def rows(worker: Worker) -> Iterator[Answer]:
+    """Each row that the shards have set aside, as who bears the operator's KEY is told of it."""
+    answer = worker.get(SET_ASIDE, BEARER)
+    while answer.status != 204:
+        assert answer.status == 200, answer
+        yield answer
+        after = quote(answer.headers["x-headwater-row"])
+        answer = worker.get(f"{SET_ASIDE}?after={after}", BEARER)
+
+
+def records(row: Answer) -> list[dict[str, Any]]:
+    """The failed events of a row."""
+    lines = map(json.loads, row.body.splitlines())
+    return [json.loads(base64.b64decode(line["rawData"])) for line in lines]
 
 
 def wait_until_drained(worker: Worker, stream: Stream | None = None) -> None:

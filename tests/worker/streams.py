@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -100,11 +100,18 @@ class Stream:
 
 @contextmanager
 def streams(
-    peer: FirehosePeer, settings: dict[str, Any], service: str = "firehose"
+    peer: FirehosePeer,
+    settings: dict[str, Any],
+    service: str = "firehose",
+    env: Mapping[str, str] = {},  # noqa: B006 (never changed)
 ) -> Iterator[Iterator[Stream]]:
-    """Streams of one service that no test has used, behind a worker of their own."""
+    """Streams of one service that no test has used, behind a worker of their own.
+
+    `env` is what that has besides the peer's address and credentials.
+    """
     to = {f"stream_{n}": f"{service}:stream_{n}" for n in range(60)}
     routes = [{"name": name, "to": stream} for name, stream in to.items()]
     routes.append({"to": "firehose:others"})
-    with Worker(peer.environment(), {"routes": routes, **settings}) as worker:
+    env = {**peer.environment(), **env}
+    with Worker(env, {"routes": routes, **settings}) as worker:
         yield (Stream(name, worker, peer, stream) for name, stream in to.items())

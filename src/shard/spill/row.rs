@@ -26,7 +26,8 @@ pub enum Shelf {
 }
 
 impl Shelf {
-    const fn version(self) -> u8 {
+    /// The number.
+    pub const fn version(self) -> u8 {
         match self {
             Self::Waiting => 1,
             Self::SetAside => 2,

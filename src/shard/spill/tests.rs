@@ -1,5 +1,6 @@
 //! The spill case by case; `laws` holds it against a model while everything fails.
 
+mod aside;
 mod laws;
 
 use super::*;

@@ -1,0 +1,100 @@
+"""Takes what the worker's shards have set aside out of them, into files for scripts/replay.
+
+That is what waits for nothing any more: failed events that their own stream refuses for good,
+and what is garbled. Each row is in a file of DIR, on the disk, before its shard lets go of it.
+Run again after anything, it goes on. The files hold what people sent: they are for their owner
+only.
+
+It ends with 0 when nothing is set aside any more, and with 2 when it had to stop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from worker_client import REPLAY_KEY, WorkerClient, WorkerError, address, unexpected
+
+SET_ASIDE = "/_/set-aside"
+ALL_IS_OUT, STOPPED = 0, 2
+
+
+def main() -> int:
+    arguments = _arguments()
+    records = rows = 0
+    try:
+        client = WorkerClient(arguments.worker)
+        arguments.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, lines in _rows(client):
+            _keep(arguments.directory, name, lines)
+            answer = client.ask("DELETE", f"{SET_ASIDE}?row={quote(name)}")
+            if answer.status != 204:
+                raise unexpected(answer)
+            rows, records = rows + 1, records + lines.count(b"\n")
+    except (WorkerError, OSError) as error:
+        print(f"rescue: {error}", file=sys.stderr)
+        return STOPPED
+    except KeyboardInterrupt:
+        print("rescue: stopped; run it again to go on", file=sys.stderr)
+        return STOPPED
+    finally:
+        if rows:
+            print(f"{records} records in {rows} files of {arguments.directory}")
+    if not rows:
+        print("nothing is set aside")
+    return ALL_IS_OUT
+
+
+def _rows(client: WorkerClient) -> Iterator[tuple[str, bytes]]:
+    """Each row with its name, in the order of the shards."""
+    after = ""
+    while True:
+        answer = client.ask("GET", f"{SET_ASIDE}?after={quote(after)}" if after else SET_ASIDE)  # fmt: skip
+        if answer.status == 204:
+            return
+        after = answer.headers.get("x-headwater-row", "")
+        if answer.status != 200 or not after:
+            raise unexpected(answer)
+        yield after, answer.data
+
+
+def _keep(directory: Path, name: str, lines: bytes) -> None:
+    """Writes a row's file, and waits until no power cut takes it."""
+    path = directory / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.jsonl"
+    begun = path.with_suffix(f".{os.getpid()}")
+    with open(begun, "wb", opener=_owners) as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    begun.replace(path)
+    folder = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _owners(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _arguments() -> argparse.Namespace:
+    assert __doc__
+    parser = argparse.ArgumentParser(
+        prog="scripts/rescue",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{REPLAY_KEY} in the environment is the worker's secret of that name.",
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR", help="where the files go; made if it is not there")  # fmt: skip
+    parser.add_argument("--worker", type=address, required=True, metavar="URL", help="where it is: https")  # fmt: skip
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

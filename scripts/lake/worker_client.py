@@ -1,0 +1,103 @@
+"""The worker at an address, as the operator's programs ask it, with the operator's key."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+
+REPLAY_KEY = "HEADWATER_REPLAY_KEY"
+
+# A worker that is overloaded, or whose stream does not take records, says when to come again.
+RETRIED = (429, 502, 503, 504)
+TRIES = 8
+CONNECTS = 4
+ANSWER_SECONDS = 60
+
+RETRIES = urllib3.Retry(
+    total=TRIES,
+    connect=CONNECTS,
+    allowed_methods=None,
+    status_forcelist=RETRIED,
+    backoff_factor=0.2,
+    backoff_jitter=0.2,
+    backoff_max=60,
+    raise_on_status=False,
+)
+
+
+class WorkerError(Exception):
+    """Why the worker can't be asked anything, in one sentence."""
+
+
+class WorkerClient:
+    """The worker, which believes who bears the key."""
+
+    def __init__(self, worker: str, parallel: int = 1) -> None:
+        self._worker = worker.rstrip("/")
+        self._key = os.environ.get(REPLAY_KEY, "")
+        if not self._key:
+            raise WorkerError(
+                f"{REPLAY_KEY} is not set; it is the worker's secret of that name"
+            )
+        timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
+        self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
+
+    def ask(
+        self,
+        method: str,
+        address: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] = {},
+        retries: urllib3.Retry = RETRIES,
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer, whatever it says but that the key is not the worker's."""
+        url = self._worker + address
+        key = {"authorization": f"Bearer {self._key}"}
+        try:
+            # Who is at another address may not have the key, nor the event.
+            answer = self._http.request(
+                method,
+                url,
+                body=body,
+                headers={**key, **headers},
+                retries=retries,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            why = type(getattr(error, "reason", None) or error).__name__
+            raise WorkerError(f"{url} does not answer: {why}") from None
+        if answer.status == 403 and told(answer).get("code") == "replay_not_allowed":
+            raise WorkerError(
+                f"the worker's secret {REPLAY_KEY} is another one, or is not set"
+            )
+        return answer
+
+
+def told(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    """What an answer tells in JSON, if anything."""
+    try:
+        document = json.loads(answer.data)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def unexpected(answer: urllib3.BaseHTTPResponse) -> WorkerError:
+    """An answer that no mending of the events would change."""
+    code = told(answer).get("code", "in words of its own")
+    return WorkerError(f"the worker answers {answer.status} {code}")
+
+
+def address(text: str) -> str:
+    """An argument: an address at which nobody on the way can read the key."""
+    url = urlsplit(text)
+    is_here = url.hostname in ("127.0.0.1", "::1", "localhost")
+    if not url.hostname or url.scheme not in (("http", "https") if is_here else ("https",)):  # fmt: skip
+        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST")
+    return text

@@ -1,0 +1,120 @@
+"""What is set aside: failed events that their own stream refuses for good, once spilled."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from firehose_peer import FirehosePeer
+from sharded import BEARER, KEY, SET_ASIDE, SHARDED, records, rows, set_aside, spills
+from streams import FAILED, kept
+from worker import Worker
+
+SETTINGS = {**SHARDED, "linger_ms": 10, "deadline_ms": 300}
+TO = f"firehose:{FAILED}"
+
+
+@pytest.fixture
+def peer() -> Iterator[FirehosePeer]:
+    with FirehosePeer() as peer:
+        yield peer
+
+
+@pytest.fixture
+def worker(peer: FirehosePeer) -> Iterator[Worker]:
+    environment = {**peer.environment(), "HEADWATER_REPLAY_KEY": KEY}
+    with Worker(environment, SETTINGS) as worker:
+        yield worker
+
+
+def bad(*devices: str) -> list[dict[str, Any]]:
+    """A beacon of each of these devices, which fails."""
+    return [{"name": "page_view", "seq": "x", "device_id": each} for each in devices]
+
+
+def test_what_is_set_aside_is_told_until_it_is_let_go_of(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    ids = set_aside(worker, peer, bad("ada", "bob"))
+    assert kept(peer).keys().isdisjoint(ids)
+    assert "2 records set aside" in worker.get("/readyz").json()["summary"]
+
+    found = list(rows(worker))
+    told = [record for answer in found for record in records(answer)]
+    assert sorted(each["event_id"] for each in told) == sorted(ids)
+    assert {each["code"] for each in told} == {"wrong_type"}
+    for answer in found:
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        assert answer.headers["cache-control"] == "no-store"
+        for line in map(json.loads, answer.body.splitlines()):
+            reason = (line["errorCode"], line["errorMessage"])
+            assert reason == ("set_aside", f"{TO} refuses it for good")
+            assert abs(time.time() - line["arrivalTimestamp"] / 1_000) < 60
+
+    # It outlasts the object; to be told of it changes nothing.
+    worker.kill()
+    worker.restart()
+    assert worker.get(SET_ASIDE, BEARER).body == found[0].body
+    for answer in found:
+        row = f"?row={quote(answer.headers['x-headwater-row'])}"
+        for _ in range(2):
+            assert worker.request("DELETE", SET_ASIDE + row, None, BEARER).status == 204
+    assert worker.get(SET_ASIDE, BEARER).status == 204
+    assert TO not in spills(worker)
+
+
+def test_only_what_is_set_aside_can_be_let_go_of(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    set_aside(worker, peer, bad("ada"))
+    row = worker.get(SET_ASIDE, BEARER).headers["x-headwater-row"]
+    shard, key = row.split(".")
+    for query, told in [
+        ("", "row="),
+        ("?row=", "row="),
+        (f"?row={key}", f"row={key}"),
+        (f"?row=1.{key}", f"row=1.{key}"),
+        ("?row=0.*", "row=0.*"),
+    ]:
+        answer = worker.request("DELETE", SET_ASIDE + query, None, BEARER)
+        assert (answer.status, answer.json()["code"]) == (400, "bad_row")
+        assert (
+            answer.json()["message"]
+            == f"{told} names no row; it takes what X-Headwater-Row told"
+        )
+    waiting = "01" + key[2:]
+    for other in (waiting, key[:-4], ""):
+        path = f"{SET_ASIDE}?row=0.{other}"
+        assert worker.request("DELETE", path, None, BEARER).status == 204
+    assert worker.get(SET_ASIDE, BEARER).headers["x-headwater-row"] == row
+    unknown = worker.get(f"{SET_ASIDE}?after=x", BEARER)
+    assert (unknown.status, unknown.json()["code"]) == (400, "bad_row")
+    assert worker.get(f"{SET_ASIDE}?after=7.00", BEARER).status == 204
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer x"}, {"authorization": KEY}], ids=str
+)
+def test_it_is_told_only_to_who_bears_the_key(
+    worker: Worker, headers: dict[str, str]
+) -> None:
+    for method in ("GET", "DELETE", "POST"):
+        answer = worker.request(method, f"{SET_ASIDE}?row=0.00", None, headers)
+        assert (answer.status, answer.json()["code"]) == (403, "replay_not_allowed")
+    answer = worker.request("POST", SET_ASIDE, None, BEARER)
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE")
+
+
+def test_without_the_secret_or_shards_nothing_is_told(peer: FirehosePeer) -> None:
+    with Worker(peer.environment(), SETTINGS) as worker:
+        assert worker.get(SET_ASIDE, BEARER).status == 403
+    environment = {**peer.environment(), "HEADWATER_REPLAY_KEY": KEY}
+    with Worker(environment, {"delivery": "direct"}) as worker:
+        assert worker.get(SET_ASIDE, BEARER).status == 204
+        answer = worker.request("DELETE", f"{SET_ASIDE}?row=0.00", None, BEARER)
+        assert (answer.status, answer.json()["code"]) == (400, "bad_row")
