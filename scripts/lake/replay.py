@@ -24,7 +24,7 @@ from objects import Damaged, LakeError, Objects, objects
 from selection import Failure, Filter, counts, find, read_again
 from sender import REPLAYED_LATELY, Sender
 from tqdm import tqdm
-from worker_client import REPLAY_KEY, WorkerError, address
+from worker_client import WorkerError, parser
 
 STATE = Path(__file__).parents[2] / ".wrangler" / "replay"
 ALL_CAME_THROUGH, SOME_DID_NOT, STOPPED = 0, 1, 2
@@ -191,34 +191,22 @@ def _positive(text: str) -> int:
 
 def _arguments() -> argparse.Namespace:
     assert __doc__
-    parser = argparse.ArgumentParser(
-        prog="scripts/replay",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"{REPLAY_KEY} in the environment is the worker's secret of that name.",
-    )
-    parser.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors")  # fmt: skip
-    parser.add_argument(
-        "--worker",
-        type=address,
-        required=True,
-        metavar="URL",
-        help="where it is: https",
-    )
-    parser.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, where there are several tenants")  # fmt: skip
-    parser.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
-    parser.add_argument("--until", type=times.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
-    parser.add_argument("--code", action="append", default=[], help="failed for this reason, or one of several")  # fmt: skip
-    parser.add_argument("--schema", action="append", default=[], metavar="EVENT", help="held to this event's schema, or one of several")  # fmt: skip
-    parser.add_argument("--tenant", action="append", default=[], help="of this tenant, or one of several")  # fmt: skip
-    parser.add_argument(
+    arguments = parser("scripts/replay", __doc__)
+    arguments.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors")  # fmt: skip
+    arguments.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, where there are several tenants")  # fmt: skip
+    arguments.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
+    arguments.add_argument("--until", type=times.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
+    arguments.add_argument("--code", action="append", default=[], help="failed for this reason, or one of several")  # fmt: skip
+    arguments.add_argument("--schema", action="append", default=[], metavar="EVENT", help="held to this event's schema, or one of several")  # fmt: skip
+    arguments.add_argument("--tenant", action="append", default=[], help="of this tenant, or one of several")  # fmt: skip
+    arguments.add_argument(
         "--limit", type=_positive, metavar="N", help="the oldest N only"
     )
-    parser.add_argument("--again", action="store_true", help="those too that were replayed before and failed again")  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="say what would be sent, by code and schema")  # fmt: skip
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="what became of each so far; by default .wrangler/replay/HOST.sqlite")  # fmt: skip
-    parser.add_argument("--parallel", type=_positive, default=32, metavar="N", help="events under way at once (32)")  # fmt: skip
-    return parser.parse_args()
+    arguments.add_argument("--again", action="store_true", help="those too that were replayed before and failed again")  # fmt: skip
+    arguments.add_argument("--dry-run", action="store_true", help="say what would be sent, by code and schema")  # fmt: skip
+    arguments.add_argument("--resume", type=Path, metavar="FILE", help="what became of each so far; by default .wrangler/replay/HOST.sqlite")  # fmt: skip
+    arguments.add_argument("--parallel", type=_positive, default=32, metavar="N", help="events under way at once (32)")  # fmt: skip
+    return arguments.parse_args()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from worker_client import REPLAY_KEY, WorkerClient, WorkerError, address, unexpected
+from worker_client import WorkerClient, WorkerError, parser, unexpected
 
 SET_ASIDE = "/_/set-aside"
 ALL_IS_OUT, STOPPED = 0, 2
@@ -85,15 +85,9 @@ def _owners(path: str, flags: int) -> int:
 
 def _arguments() -> argparse.Namespace:
     assert __doc__
-    parser = argparse.ArgumentParser(
-        prog="scripts/rescue",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"{REPLAY_KEY} in the environment is the worker's secret of that name.",
-    )
-    parser.add_argument("directory", type=Path, metavar="DIR", help="where the files go; made if it is not there")  # fmt: skip
-    parser.add_argument("--worker", type=address, required=True, metavar="URL", help="where it is: https")  # fmt: skip
-    return parser.parse_args()
+    arguments = parser("scripts/rescue", __doc__)
+    arguments.add_argument("directory", type=Path, metavar="DIR", help="where the files go; made if it is not there")  # fmt: skip
+    return arguments.parse_args()
 
 
 if __name__ == "__main__":

@@ -94,8 +94,26 @@ def unexpected(answer: urllib3.BaseHTTPResponse) -> WorkerError:
     return WorkerError(f"the worker answers {answer.status} {code}")
 
 
-def address(text: str) -> str:
-    """An argument: an address at which nobody on the way can read the key."""
+def parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """The arguments of a program that asks the worker, but for those of its own."""
+    arguments = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{REPLAY_KEY} in the environment is the worker's secret of that name.",
+    )
+    arguments.add_argument(
+        "--worker",
+        type=_address,
+        required=True,
+        metavar="URL",
+        help="where it is: https",
+    )
+    return arguments
+
+
+def _address(text: str) -> str:
+    """An address at which nobody on the way can read the key."""
     url = urlsplit(text)
     is_here = url.hostname in ("127.0.0.1", "::1", "localhost")
     if not url.hostname or url.scheme not in (("http", "https") if is_here else ("https",)):  # fmt: skip
