@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,10 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+sys.path.append(str(Path(__file__).parents[1] / "aws"))
+
+from local import BUCKET_OUTPUTS, Kind, LocalAws, LocalAwsError  # noqa: E402
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -36,15 +41,10 @@ class Objects(Protocol):
 
 
 class Bucket:
-    """A bucket, or what is in it under a prefix, with the credentials that boto3 finds."""
+    """A bucket, or what is in it under a prefix; `s3` is a client of boto3."""
 
-    def __init__(self, bucket: str, prefix: str) -> None:
-        self.bucket, self.prefix = bucket, prefix
-        retries: Any = {"mode": "standard", "total_max_attempts": 5}
-        try:
-            self._s3 = boto3.client("s3", config=Config(retries=retries))
-        except BotoCoreError as error:
-            raise LakeError(f"S3 can't be asked: {error}") from None
+    def __init__(self, bucket: str, prefix: str, s3: Any) -> None:
+        self.bucket, self.prefix, self._s3 = bucket, prefix, s3
 
     def names(self) -> Iterator[str]:
         pages = self._s3.get_paginator("list_objects_v2")
@@ -78,14 +78,37 @@ class Directory:
         return (self.path / name).read_bytes()
 
 
-def objects(source: str) -> Bucket | Directory:
-    """What `source` names: s3://BUCKET, s3://BUCKET/PREFIX or a directory."""
+def objects(
+    source: str, of_local: Sequence[tuple[Kind, str]]
+) -> list[Bucket] | list[Directory]:
+    """What `source` names: s3://BUCKET, s3://BUCKET/PREFIX, with the credentials that boto3
+    finds, a directory, or `local`, which is what scripts/dev runs: of its buckets, those
+    `of_local` under their prefixes.
+    """
+    if source == "local":
+        return _local(of_local)
     if not source.startswith("s3://"):
-        return Directory(Path(source))
+        return [Directory(Path(source))]
     parts = urlsplit(source)
     if not parts.netloc:
         raise LakeError(f"{source} names no bucket")
-    return Bucket(parts.netloc, parts.path.removeprefix("/"))
+    retries: Any = {"mode": "standard", "total_max_attempts": 5}
+    try:
+        s3 = boto3.client("s3", config=Config(retries=retries))
+    except BotoCoreError as error:
+        raise LakeError(f"S3 can't be asked: {error}") from None
+    return [Bucket(parts.netloc, parts.path.removeprefix("/"), s3)]
+
+
+def _local(wanted: Sequence[tuple[Kind, str]]) -> list[Bucket]:
+    try:
+        aws = LocalAws.running()
+    except LocalAwsError as error:
+        raise LakeError(f"{error}; `local` is what scripts/dev runs") from None
+    s3 = aws.client("s3")
+    return [
+        Bucket(aws.outputs[BUCKET_OUTPUTS[kind]], prefix, s3) for kind, prefix in wanted
+    ]
 
 
 def lines(body: bytes, name: str) -> list[bytes]:

@@ -118,7 +118,7 @@ def _arguments() -> argparse.Namespace:
     asked = parser.add_mutually_exclusive_group()
     asked.add_argument("name", nargs="?", help="a saved query")
     asked.add_argument("--sql", help="a query of your own, in DuckDB's SQL")
-    parser.add_argument("--source", action="append", default=[], metavar="PLACE", help="s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named")  # fmt: skip
+    parser.add_argument("--source", action="append", default=[], metavar="PLACE", help="s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named; `local` is both of scripts/dev")  # fmt: skip
     parser.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
     parser.add_argument("--until", type=times.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: a .png, or an .html that needs no network")  # fmt: skip

@@ -20,13 +20,15 @@ from urllib.parse import urlsplit
 import times
 from failed_events import EventKey
 from ledger import Ledger, Standing
-from objects import Damaged, LakeError, Objects, objects
+from objects import Damaged, Kind, LakeError, Objects, objects
 from selection import Failure, Filter, counts, find, read_again
 from sender import REPLAYED_LATELY, Sender
 from tqdm import tqdm
 from worker_client import WorkerError, parser
 
 STATE = Path(__file__).parents[2] / ".wrangler" / "replay"
+# Where failed events and Firehose's own errors lie.
+OF_LOCAL: list[tuple[Kind, str]] = [("failed", ""), ("data", "errors/")]
 ALL_CAME_THROUGH, SOME_DID_NOT, STOPPED = 0, 1, 2
 
 
@@ -91,7 +93,9 @@ def main() -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    sources: list[Objects] = [objects(source) for source in arguments.source]
+    sources: list[Objects] = [
+        each for source in arguments.source for each in objects(source, OF_LOCAL)
+    ]
     wanted = Filter(
         arguments.since,
         arguments.until,
@@ -192,7 +196,7 @@ def _positive(text: str) -> int:
 def _arguments() -> argparse.Namespace:
     assert __doc__
     arguments = parser("scripts/replay", __doc__)
-    arguments.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors")  # fmt: skip
+    arguments.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors; `local` is both of scripts/dev")  # fmt: skip
     arguments.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, where there are several tenants")  # fmt: skip
     arguments.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
     arguments.add_argument("--until", type=times.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip

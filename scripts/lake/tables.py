@@ -53,8 +53,9 @@ def connect(
     """A database with the two tables, of what was received within a time."""
     files: dict[str, list[Path]] = {"events": [], "failed": []}
     for source in sources:
-        for table, path in _local(objects(source), since, cache):
-            files[table].append(path)
+        for place in objects(source, (("data", ""), ("failed", ""))):
+            for table, path in _files(place, since, cache):
+                files[table].append(path)
     database = duckdb.connect(config={"autoinstall_known_extensions": False})
     database.execute("SET TimeZone = 'UTC'")
     for table, paths in files.items():
@@ -113,7 +114,7 @@ def _table(name: str) -> str | None:
     return "events" if "stream" in keys else "failed"
 
 
-def _local(
+def _files(
     source: Bucket | Directory, since: datetime | None, cache: Path
 ) -> Iterator[tuple[str, Path]]:
     """The objects of a source that can hold what is asked for, as files, each with its table."""
