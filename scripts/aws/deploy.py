@@ -11,6 +11,7 @@ wrangler.toml names; Cloudflare is reached as wrangler does it.
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -26,6 +27,9 @@ from wrangler import WorkerSettings, Wrangler, WranglerError
 
 SALT = "HEADWATER_SECRET"
 SALT_BYTES = 32
+# The operator has to know it, so it is not minted: it is stored where it is in the environment.
+REPLAY_KEY = "HEADWATER_REPLAY_KEY"
+REPLAY_KEY_CHARS = 32
 STREAM_OUTPUTS = ("LowStream", "MidStream", "HighStream", "FailedStream")
 PROBLEMS = (
     StackError,
@@ -50,6 +54,11 @@ class Deployment:
         if not self.settings.region:
             raise DeployError(
                 "AWS_REGION is missing among the variables of wrangler.toml"
+            )
+        self.replay_key = os.environ.get(REPLAY_KEY)
+        if self.replay_key and len(self.replay_key) < REPLAY_KEY_CHARS:
+            raise DeployError(
+                f"{REPLAY_KEY} must have {REPLAY_KEY_CHARS} characters or more: `openssl rand -hex 32`"
             )
         self.parameters = dict(arguments.parameter)
         try:
@@ -125,12 +134,13 @@ class Deployment:
             )
 
     def missing_secrets(self, outputs: dict[str, str]) -> list[str]:
-        """The names of the secrets that have to be made.
+        """The names of the secrets that have to be made, or are given and not stored yet.
 
         What is stored can't be read back; that it works is proved by the event.
         """
         stored = self.wrangler.secret_names()
-        missing = [name for name in (*NAMES, SALT) if name not in stored]
+        wanted = (*NAMES, SALT, REPLAY_KEY) if self.replay_key else (*NAMES, SALT)
+        missing = [name for name in wanted if name not in stored]
         user = outputs.get("WorkerUserName")
         signs = user and WorkerKeys(self.client("iam"), user).active()
         if self.arguments.rotate or not signs or any(name in missing for name in NAMES):
@@ -149,6 +159,8 @@ class Deployment:
             say(f"the key {made[NAMES[0]]} is minted for {outputs['WorkerUserName']}")
         if SALT in missing:
             made[SALT] = secrets.token_hex(SALT_BYTES)
+        if REPLAY_KEY in missing and self.replay_key:
+            made[REPLAY_KEY] = self.replay_key
         if made:
             try:
                 self.wrangler.store_secrets(made)

@@ -28,7 +28,7 @@ from ports import free_port  # noqa: E402
 from worker import Worker  # noqa: E402
 
 SECONDS = 180
-SECRETS = ("AWS_SECRET_ACCESS_KEY", "HEADWATER_SECRET")
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "HEADWATER_SECRET", "HEADWATER_REPLAY_KEY")
 QUICK = ["BufferSizeMiB=1", "BufferIntervalSeconds=0", "FailedBufferIntervalSeconds=0"]
 
 
@@ -73,7 +73,9 @@ class Clouds:
             self.worker.__enter__()
             self._runs = True
 
-    def deploy(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def deploy(
+        self, *arguments: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """The command, with small buffers and the worker where it runs."""
         template = self._directory / "template.json"
         template.write_text(for_ministack(TEMPLATE))
@@ -105,6 +107,7 @@ class Clouds:
                 "CI": "1",
                 **self.root,
                 **self.cloudflare.environment(),
+                **environment,
             },
             capture_output=True,
             text=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -78,16 +79,33 @@ def test_one_command_brings_an_event_to_s3(clouds: Clouds) -> None:
     record = in_s3(clouds, result.stdout)
     assert record["name"] == "headwater_deployed"
     assert f"event {record['event_id']}: accepted" in result.stdout
-    secrets = clouds.cloudflare.secrets
-    assert list(secrets) == [
+    stored = clouds.cloudflare.secrets
+    assert list(stored) == [
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "HEADWATER_SECRET",
     ]
-    assert clouds.keys() == [secrets["AWS_ACCESS_KEY_ID"]]
+    assert clouds.keys() == [stored["AWS_ACCESS_KEY_ID"]]
     assert "  Uploaded headwater (" in result.stdout
     assert clouds.cloudflare.deployments == before + 1
-    assert len(bytes.fromhex(secrets["HEADWATER_SECRET"])) == 32
+    assert len(bytes.fromhex(stored["HEADWATER_SECRET"])) == 32
+
+
+def test_the_key_that_the_operator_gives_is_stored_once(clouds: Clouds) -> None:
+    before = dict(clouds.cloudflare.secrets)
+    short = clouds.deploy(HEADWATER_REPLAY_KEY="short")
+    assert short.returncode == 1
+    assert short.stderr.startswith(
+        "deploy: HEADWATER_REPLAY_KEY must have 32 characters"
+    )
+    given, other = (secrets.token_hex(32) for _ in range(2))
+    dry = clouds.deploy("--dry-run", HEADWATER_REPLAY_KEY=given)
+    assert "deploy: secrets to be made and stored: HEADWATER_REPLAY_KEY\n" in dry.stdout
+    assert clouds.cloudflare.secrets == before
+    for key in (given, other):
+        assert clouds.deploy(HEADWATER_REPLAY_KEY=key).returncode == 0
+        stored = {**before, "HEADWATER_REPLAY_KEY": given}
+        assert clouds.cloudflare.secrets == stored, "what is stored may be in use"
 
 
 def test_a_secret_is_left_in_no_log(clouds: Clouds) -> None:
@@ -177,7 +195,10 @@ def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
         *("--parameter", "StreamPrefix=other", "--parameter", "Database=other"),
     )
     assert result.returncode == 1
-    assert "wrangler.toml sends events to firehose:events-failed, firehose:events-high" in result.stderr
+    assert (
+        "wrangler.toml sends events to firehose:events-failed, firehose:events-high"
+        in result.stderr
+    )
     assert "which is not of the stack other" in result.stderr
 
 
