@@ -1,32 +1,60 @@
 //! The isolate's surroundings: the configuration, the clock, randomness.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use super::log::{self, Part};
 use crate::config::{Binding, Config, ConfigError, Settings};
 use crate::outcome::Refusal;
+use crate::snippet::{Built, Script};
+
+#[wasm_bindgen(module = "/src/edge/environment.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = isAnother)]
+    fn is_another(env: &JsValue) -> bool;
+}
 
 thread_local! {
-    /// The variables of an isolate never change: a new value is a new deployment.
-    static CONFIG: OnceCell<Result<Rc<Config>, Vec<ConfigError>>> = const { OnceCell::new() };
+    static BOUND: RefCell<Option<Rc<Bound>>> = const { RefCell::new(None) };
+}
+
+/// What is known of what is bound to the worker, read once for all requests to which it is.
+pub struct Bound {
+    config: Result<Rc<Config>, Vec<ConfigError>>,
+    /// Whether there is where points of Analytics Engine go.
+    pub takes_points: bool,
+    /// The scripts that were read out of `ASSETS` so far.
+    pub scripts: RefCell<BTreeMap<Script, Rc<Built>>>,
+}
+
+/// What is known of what is bound in `env`.
+pub fn bound(env: &Env) -> Rc<Bound> {
+    let is_another = is_another(env);
+    let known = BOUND.with_borrow(|known| known.as_ref().filter(|_| !is_another).cloned());
+    known.unwrap_or_else(|| {
+        let bound = Rc::new(Bound {
+            config: Config::parse(settings(env)).map(Rc::new),
+            takes_points: get(env, "METRICS").is_object(),
+            scripts: RefCell::default(),
+        });
+        if let Err(errors) = &bound.config {
+            errors.iter().for_each(|error| log::error(Part::Configuration, error));
+        }
+        BOUND.replace(Some(Rc::clone(&bound)));
+        bound
+    })
 }
 
 /// The configuration, or the mistakes in it, which are logged when first met.
 pub fn config(env: &Env) -> Result<Rc<Config>, Refusal> {
-    CONFIG.with(|config| {
-        let parsed = config.get_or_init(|| {
-            Config::parse(settings(env)).map(Rc::new).inspect_err(|errors| {
-                errors.iter().for_each(|error| log::error(Part::Configuration, error));
-            })
-        });
-        parsed.clone().map_err(Refusal::NotConfigured)
-    })
+    bound(env).config.clone().map_err(Refusal::NotConfigured)
 }
 
 /// What `object` has at `key`; undefined where that is nothing.

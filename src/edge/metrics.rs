@@ -1,13 +1,11 @@
 //! Points of Analytics Engine, and the lines of the log that tell of requests.
 
-use std::cell::OnceCell;
-
 use js_sys::Math;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, console_log};
 
-use super::environment::get;
+use super::environment::bound;
 use super::log::{self, Part};
 use crate::shard::spill::Depth;
 use crate::tally::{LogShares, Tally};
@@ -19,17 +17,12 @@ extern "C" {
     -> Result<(), JsValue>;
 }
 
-thread_local! {
-    /// Whether there is where points go; what is bound is the same for all of an isolate's life.
-    static IS_BOUND: OnceCell<bool> = const { OnceCell::new() };
-}
-
 /// The bytes of an index. Source: <https://developers.cloudflare.com/analytics/analytics-engine/limits/>
 const MOST_INDEX_BYTES: usize = 96;
 
 /// Tells of a request.
 pub fn request(env: &Env, tally: &Tally<'_>, shares: &LogShares) {
-    if is_wanted(env) {
+    if bound(env).takes_points {
         point(env, tally.tenant.unwrap_or_default(), &tally.texts(), &tally.numbers());
     }
     if shares.take(tally, Math::random)
@@ -41,7 +34,7 @@ pub fn request(env: &Env, tally: &Tally<'_>, shares: &LogShares) {
 
 /// Tells how much of each stream waits in the spill of `shard`.
 pub fn spill(env: &Env, shard: &str, depths: &[Depth]) {
-    if !is_wanted(env) {
+    if !bound(env).takes_points {
         return;
     }
     for Depth { stream, records, bytes, oldest_ms, set_aside, .. } in depths {
@@ -52,11 +45,6 @@ pub fn spill(env: &Env, shard: &str, depths: &[Depth]) {
         let index = stream.get(..MOST_INDEX_BYTES).unwrap_or(&stream);
         point(env, index, &["spill", &stream, shard], &numbers);
     }
-}
-
-/// Whether a point has a place to go.
-fn is_wanted(env: &Env) -> bool {
-    IS_BOUND.with(|known| *known.get_or_init(|| get(env, "METRICS").is_object()))
 }
 
 /// Writes a point; no text has a line break in it.

@@ -1,12 +1,12 @@
 //! The only code that names the runtime: it translates and awaits, and decides nothing.
 //!
-//! `environment` reads the configuration once per isolate, `request` makes plain data of
-//! a request, `beacons` takes what it brings, `deliver` drives deliveries, `ask` asks an object,
-//! `shard` is that around a shard and `storage` what it stores, `transport` sends one signed call,
-//! `respond` makes responses, `snippet` serves the snippet out of `assets`, `ready` tells operators
-//! how all is, `aside` gives them what is set aside, `metrics` counts, `log` tells what went wrong and `inspect` shows developers what
-//! passes. An uncaught panic or throw would reset the whole isolate and with it other people's
-//! requests, so every error here ends as an answer.
+//! `environment` reads the configuration, `request` makes plain data of a request, `beacons`
+//! takes what it brings, `deliver` drives deliveries, `ask` asks an object, `shard` is that around
+//! a shard and `storage` what it stores, `transport` sends one signed call, `respond` makes
+//! responses, `snippet` serves the snippet out of `assets`, `ready` tells operators how all is,
+//! `aside` gives them what is set aside, `metrics` counts, `log` tells what went wrong and
+//! `inspect` shows developers what passes. An uncaught panic or throw would reset the whole
+//! isolate and with it other people's requests, so every error here ends as an answer.
 
 mod aside;
 mod ask;

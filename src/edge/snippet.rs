@@ -1,22 +1,15 @@
 //! Serves the snippet out of `www`, with the headers that let a page of any site run it.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_util::future::try_join_all;
 use worker::{Env, Request, Response, ResponseBuilder};
 
 use super::log::{self, Part};
-use super::{assets, respond};
+use super::{assets, environment, respond};
 use crate::config::ConfigError;
 use crate::outcome::Refusal;
 use crate::snippet::{Built, Script, Version};
-
-thread_local! {
-    /// What was read so far; `www` never changes in an isolate's life.
-    static SCRIPTS: RefCell<BTreeMap<Script, Rc<Built>>> = const { RefCell::new(BTreeMap::new()) };
-}
 
 /// The answer to a `GET` or `HEAD`; the runtime leaves the body of a `HEAD` out.
 pub fn answer(built: &Built, version: Version<'_>, request: &Request) -> worker::Result<Response> {
@@ -35,23 +28,20 @@ pub fn answer(built: &Built, version: Version<'_>, request: &Request) -> worker:
 
 /// A script as it is now. Chunks are read together, since their hash is one.
 pub async fn built(script: Script, env: &Env) -> Result<Rc<Built>, Refusal> {
-    let known = || SCRIPTS.with_borrow(|scripts| scripts.get(&script).cloned());
+    let bound = environment::bound(env);
+    let known = || bound.scripts.borrow().get(&script).cloned();
     if let Some(built) = known() {
         return Ok(built);
     }
-    if script == Script::Core {
-        let core = Built::core(bytes(script, env).await?);
-        remember([(script, core)]);
+    let read: Vec<(Script, Built)> = if script == Script::Core {
+        vec![(script, Built::core(bytes(script, env).await?))]
     } else {
         let all = try_join_all(Script::CHUNKS.map(|chunk| bytes(chunk, env))).await?;
-        remember(Script::CHUNKS.into_iter().zip(Built::chunks(all)));
-    }
-    known().ok_or(Refusal::NotFound)
-}
-
-fn remember(read: impl IntoIterator<Item = (Script, Built)>) {
+        Script::CHUNKS.into_iter().zip(Built::chunks(all)).collect()
+    };
     let read = read.into_iter().map(|(script, built)| (script, Rc::new(built)));
-    SCRIPTS.with_borrow_mut(|scripts| scripts.extend(read));
+    bound.scripts.borrow_mut().extend(read);
+    known().ok_or(Refusal::NotFound)
 }
 
 async fn bytes(script: Script, env: &Env) -> Result<Vec<u8>, Refusal> {

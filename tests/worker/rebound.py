@@ -9,9 +9,9 @@ from worker import Worker
 MAIN = """
 import Headwater, * as objects from "./build/index.js";
 
-const bindings = { %s };
+const bindings = (env) => ({ %s });
 const rebound = (type) => new Proxy(type, {
-  construct: (target, [context, env], made) => Reflect.construct(target, [context, { ...env, ...bindings }], made),
+  construct: (target, [context, env], made) => Reflect.construct(target, [context, { ...env, ...bindings(env) }], made),
 });
 export default rebound(Headwater);
 export const Shard = rebound(objects.Shard);

@@ -1,0 +1,16 @@
+// Whether other things are bound than before: an isolate outlives a deployment that changes nothing
+// else, such as a secret's. https://developers.cloudflare.com/workers/runtime-apis/bindings/
+
+/** @type {Record<string, unknown>} */
+let known = {};
+
+/**
+ * @param {Record<string, unknown>} env
+ * @returns {boolean} whether it is another than at the last call
+ */
+export function isAnother(env) {
+  if (env === known) return false;
+  const [names, before] = [Object.keys(env), known];
+  known = env;
+  return names.length !== Object.keys(before).length || names.some((name) => env[name] !== before[name]);
+}

@@ -1,0 +1,51 @@
+"""What is bound may change while an isolate lives: a secret is rotated, and no code is new.
+
+The runtime's local form starts anew at each change, so here JavaScript around the worker changes
+what it is given; each request has an `env` of its own there.
+"""
+
+from __future__ import annotations
+
+from firehose_peer import FirehosePeer
+from rebound import Rebound
+
+BEARER = {"authorization": "Bearer the-key-of-the-operator-for-tests-12345"}
+
+
+class Rotated(Rebound):
+    """Once it has told of a request, it has other secrets, and nobody to tell."""
+
+    bindings = """
+      get AWS_SECRET_ACCESS_KEY() { return globalThis.told ? env.AWS_SECRET_ACCESS_KEY : "before" },
+      get HEADWATER_REPLAY_KEY() { return globalThis.told ? undefined : env.HEADWATER_REPLAY_KEY },
+      get METRICS() { return globalThis.told ? undefined : { writeDataPoint() { globalThis.told = true } } },
+    """
+
+
+class Renewed(Rebound):
+    """Each request has the same in another `env`."""
+
+
+def test_what_is_bound_anew_holds_from_the_next_request_on() -> None:
+    key = BEARER["authorization"].removeprefix("Bearer ")
+    with FirehosePeer() as peer:
+        env = {**peer.environment(), "HEADWATER_REPLAY_KEY": key}
+        with Rotated(env) as worker:
+            assert worker.get("/_/set-aside", BEARER).status == 204
+            wrong = worker.post({"name": "page_view"})
+            assert (wrong.status, wrong.json()["code"]) == (503, "not_durable")
+            assert worker.post({"name": "page_view"}).status == 204
+            assert worker.get("/_/set-aside", BEARER).status == 403
+            present = worker.get("/readyz").json()["present"]
+            assert not present["METRICS"] and not present["HEADWATER_REPLAY_KEY"]
+            assert "a point was not written" not in worker.log
+
+
+def test_the_same_in_another_env_is_read_once() -> None:
+    with FirehosePeer() as peer:
+        with Renewed(peer.environment(), {"origins": "wrong"}) as worker:
+            for _ in range(5):
+                assert worker.post({"name": "page_view"}).status == 503
+            worker.wait_for_line(part="configuration")
+            told = [it for it in worker.log_lines if it.get("part") == "configuration"]
+            assert len(told) == 1
