@@ -175,11 +175,18 @@ impl Config {
         }
     }
 
-    /// The shards, where there are any.
+    /// The shards, where events go through them.
     pub const fn sharding(&self) -> Option<&Sharding> {
         match &self.mode {
-            Mode::Direct => None,
+            Mode::Direct(_) => None,
             Mode::Sharded(sharding) => Some(sharding),
+        }
+    }
+
+    /// The shards, also where events go past them.
+    pub const fn shards(&self) -> &Sharding {
+        match &self.mode {
+            Mode::Direct(sharding) | Mode::Sharded(sharding) => sharding,
         }
     }
 

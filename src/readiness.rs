@@ -172,7 +172,7 @@ impl Readiness {
         let by_isolate = |stream: StreamState| stream.seen_by("this isolate".to_owned());
         let streams: Vec<StreamState> = streams.into_iter().map(by_isolate).collect();
         let shards = match config.mode {
-            Mode::Direct => None,
+            Mode::Direct(_) => None,
             Mode::Sharded(_) => Some(shards),
         };
         let findings = Findings::of(&streams, shards.as_deref());

@@ -103,6 +103,8 @@ def parse(line: bytes, where: str) -> list[FailedEvent]:
             return [_of_worker(document)]
         code = next((document[name] for name in CODES if name in document), "firehose")
         records = base64.b64decode(document["rawData"], validate=True).splitlines()
+        if not records:
+            raise ValueError("it has no record")
         return [_of_firehose(record, str(code)) for record in records]
     except ValueError as error:
         raise Damaged(f"{where} can't be read: {error}") from None
@@ -129,6 +131,8 @@ def _of_worker(columns: dict[str, Any]) -> FailedEvent:
 def _of_firehose(record: bytes, code: str) -> FailedEvent:
     """An event, or a failed one, that Firehose took and did not write."""
     columns = json.loads(record)
+    if not isinstance(columns, dict) or "event_id" not in columns:
+        raise ValueError("its record is no event")
     if "stage" in columns:
         return _of_worker(columns)
     if "schema_version" in columns:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from failed_events import EventKey
+from objects import LakeError
 
 # In the lake, now or before. A dropped one never will be, and nobody need send it again.
 SETTLED = ("accepted", "duplicate", "dropped")
@@ -26,6 +27,12 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
+        former = "SELECT 1 FROM sqlite_master WHERE name = 'outcomes'"
+        if self._database.execute(former).fetchone():
+            raise LakeError(
+                f"{path} is an earlier version's, which did not tell tenants apart; name another"
+                " with --resume: what came through before is sent again, as a duplicate if lately"
+            )
         # What a power cut takes from the end is sent again, and is a duplicate.
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute("""CREATE TABLE IF NOT EXISTS replayed (

@@ -72,7 +72,9 @@ class Directory:
 
     def names(self) -> Iterator[str]:
         for path in sorted(path for path in self.path.rglob("*") if path.is_file()):
-            yield path.relative_to(self.path).as_posix()
+            # A hidden one is somebody's who is still writing it.
+            if not path.name.startswith("."):
+                yield path.relative_to(self.path).as_posix()
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()

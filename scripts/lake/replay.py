@@ -141,7 +141,6 @@ def _send(
             f"there is no --key for {names}; name them as --key TENANT=KEY"
         )
     sender = Sender(arguments.worker, keys, arguments.parallel)
-    sender.check()
     told: Counter[tuple[str, str]] = Counter()
     try:
         with _bar("sending", len(chosen), "event") as bar:

@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -29,6 +30,7 @@ def main() -> int:
     records = rows = 0
     try:
         client = WorkerClient(arguments.worker)
+        client.check()
         arguments.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, lines in _rows(client):
             _keep(arguments.directory, name, lines)
@@ -60,27 +62,35 @@ def _rows(client: WorkerClient) -> Iterator[tuple[str, bytes]]:
         after = answer.headers.get("x-headwater-row", "")
         if answer.status != 200 or not after:
             raise unexpected(answer)
+        # Where a connection ends before it told the length, an answer that is cut short looks whole.
+        if answer.headers.get("x-headwater-row-bytes") != str(len(answer.data)):
+            raise WorkerError("an answer of the worker's was cut short; run it again")
         yield after, answer.data
 
 
 def _keep(directory: Path, name: str, lines: bytes) -> None:
-    """Writes a row's file, and waits until no power cut takes it."""
+    """Writes a row's file, for its owner only, and waits until no power cut takes it."""
     path = directory / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.jsonl"
-    begun = path.with_suffix(f".{os.getpid()}")
-    with open(begun, "wb", opener=_owners) as file:
-        file.write(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    begun.replace(path)
+    # What is not whole has a name that nobody reads.
+    with tempfile.NamedTemporaryFile(dir=directory, prefix=".", delete=False) as file:
+        try:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    for folder in (directory, directory.parent):
+        _sync(folder)
+
+
+def _sync(directory: Path) -> None:
     folder = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _owners(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _arguments() -> argparse.Namespace:

@@ -13,7 +13,7 @@ import urllib3
 from failed_events import EventKey, FailedEvent
 from objects import LakeError
 from selection import Failure
-from worker_client import RETRIES, WorkerClient, WorkerError, told, unexpected
+from worker_client import WorkerClient, WorkerError, told, unexpected
 
 EVENTS = "/v1/events?verdicts=1"
 
@@ -34,19 +34,12 @@ class Result:
 
 
 class Sender:
-    """The worker at an address, and what it wants to see before it lets anybody replay."""
+    """The worker at an address, and the write keys of its tenants."""
 
     def __init__(self, worker: str, keys: dict[str, str], parallel: int) -> None:
         self._client = WorkerClient(worker, parallel)
+        self._client.check()
         self._keys, self._parallel = keys, parallel
-
-    def check(self) -> None:
-        """Raises what no waiting mends; a replay that tells of nothing changes nothing."""
-        at_once = RETRIES.new(status_forcelist=(), respect_retry_after_header=False)
-        answer = self._post(b"", {"x-headwater-replay": "{}"}, at_once)
-        reason = told(answer)
-        if reason.get("code") == "not_configured":
-            raise WorkerError(f"the worker can't take events: {reason.get('message')}")
 
     def send_all(self, events: Iterable[Replayed]) -> Iterator[Result]:
         """The result of each, as they come; no more are read ahead than are under way.
@@ -77,13 +70,9 @@ class Sender:
             headers["content-encoding"] = "gzip"
         if key := self._keys.get(failed.tenant):
             headers["x-write-key"] = quote(key)
-        return _result(failed, failure, self._post(original, headers, RETRIES))
-
-    def _post(
-        self, body: bytes, headers: dict[str, str], retries: urllib3.Retry
-    ) -> urllib3.BaseHTTPResponse:
-        headers = {"content-type": "text/plain", **headers}
-        return self._client.ask("POST", EVENTS, body, headers, retries)
+        headers["content-type"] = "text/plain"
+        answer = self._client.ask("POST", EVENTS, original, headers)
+        return _result(failed, failure, answer)
 
 
 def _results(

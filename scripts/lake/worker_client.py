@@ -29,6 +29,7 @@ RETRIES = urllib3.Retry(
     backoff_max=60,
     raise_on_status=False,
 )
+NO_RETRIES = RETRIES.new(status_forcelist=(), respect_retry_after_header=False)
 
 
 class WorkerError(Exception):
@@ -45,15 +46,25 @@ class WorkerClient:
             raise WorkerError(
                 f"{REPLAY_KEY} is not set; it is the worker's secret of that name"
             )
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise WorkerError(f"{REPLAY_KEY} has a character that no header takes")
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
         self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
+
+    def check(self) -> None:
+        """Raises what no waiting mends."""
+        # It is refused for its method, once the worker has its configuration and has seen the key.
+        answer = self.ask("POST", "/_/set-aside", retries=NO_RETRIES)
+        reason = told(answer)
+        if reason.get("code") == "not_configured":
+            raise WorkerError(f"the worker can't take events: {reason.get('message')}")
 
     def ask(
         self,
         method: str,
         address: str,
         body: bytes = b"",
-        headers: Mapping[str, str] = {},
+        headers: Mapping[str, str] = {},  # noqa: B006 (never changed)
         retries: urllib3.Retry = RETRIES,
     ) -> urllib3.BaseHTTPResponse:
         """The answer, whatever it says but that the key is not the worker's."""

@@ -14,8 +14,8 @@ use crate::shard::spill;
 /// Where events are sessionized, deduplicated and batched, if they are.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mode {
-    /// Nowhere: each request delivers its own records.
-    Direct,
+    /// Nowhere: each request delivers its own records. The shards keep what they have.
+    Direct(Sharding),
     /// In shards.
     Sharded(Sharding),
 }
@@ -103,7 +103,7 @@ pub fn mode(table: &mut Table<'_>) -> Mode {
         });
     }
     match in_shards {
-        Some(false) => Mode::Direct,
+        Some(false) => Mode::Direct(sharding),
         Some(true) | None => Mode::Sharded(sharding),
     }
 }
@@ -162,7 +162,8 @@ mod tests {
             );
         }
         let direct = Settings { shard: Binding::Absent, ..with(json!({"shards": 4})) };
-        assert_eq!(Config::parse(direct).unwrap().mode, Mode::Direct);
+        let sharding = Sharding { count: 4, ..Sharding::default() };
+        assert_eq!(Config::parse(direct).unwrap().mode, Mode::Direct(sharding));
     }
 
     #[test]

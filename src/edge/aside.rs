@@ -1,13 +1,15 @@
 //! `/_/set-aside`: gives the operator what the shards have set aside, row by row, and has them
 //! let go of a row.
 
+use std::ops::Range;
+
 use worker::Env;
 
 use super::ask::{self, Question};
 use super::environment;
 use super::log::{self, Part};
 use super::request::{Head, Method};
-use crate::config::{Config, Sharding};
+use crate::config::Config;
 use crate::outcome::Refusal;
 use crate::replay::ReplayError;
 use crate::shard::aside::{NoSuchName, Row, RowName};
@@ -16,8 +18,8 @@ use crate::shard::placement::ShardNumber;
 /// How long a shard may take, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 
-/// What is told to who bears the operator's key: at `GET`, the row after that which `after` names,
-/// and its own name, where there is one; at `DELETE`, nothing but that `row` is let go of.
+/// Tells who bears the operator's key of the row that comes after the one that `after` names, if
+/// there is one, at `GET`; and lets go of the one that `row` names at `DELETE`.
 pub async fn told(head: &Head, env: &Env) -> Result<Option<(RowName, Vec<u8>)>, Refusal> {
     let config = environment::config(env)?;
     match (&config.replay_key, &head.bearer) {
@@ -32,7 +34,7 @@ pub async fn told(head: &Head, env: &Env) -> Result<Option<(RowName, Vec<u8>)>, 
         Method::Delete => {
             let missing = || NoSuchName { parameter: "row", value: String::new() };
             let row = RowName::of_query(&head.query, "row")?.ok_or_else(missing)?;
-            if !config.sharding().is_some_and(|shards| shards.numbers().contains(&row.shard)) {
+            if !shards(&config, env).contains(&row.shard) {
                 return Err(NoSuchName { parameter: "row", value: row.to_string() }.into());
             }
             ask(row.shard, Question::Forget, &row.key, &config, env).await?;
@@ -49,7 +51,7 @@ async fn next_after(
     env: &Env,
 ) -> Result<Option<(RowName, Vec<u8>)>, Refusal> {
     let mut after_key = after.key;
-    for shard in config.sharding().map(Sharding::numbers).unwrap_or_default() {
+    for shard in shards(config, env) {
         if shard < after.shard {
             continue;
         }
@@ -61,6 +63,14 @@ async fn next_after(
         after_key = Vec::new();
     }
     Ok(None)
+}
+
+/// Those that can be asked: in direct delivery too they have what was set aside before.
+fn shards(config: &Config, env: &Env) -> Range<ShardNumber> {
+    match environment::get(env, "SHARD").is_object() {
+        true => config.shards().numbers(),
+        false => 0..0,
+    }
 }
 
 async fn ask(
@@ -75,6 +85,6 @@ async fn ask(
 }
 
 fn away(shard: ShardNumber, why: &str) -> Refusal {
-    log::error(Part::Shard, format_args!("{shard} did not tell what is set aside: {why}"));
+    log::error(Part::Shard, format_args!("{shard} was asked for what is set aside: {why}"));
     Refusal::ShardAway(shard)
 }

@@ -132,6 +132,7 @@ pub fn row(row: Option<(RowName, Vec<u8>)>) -> worker::Result<Response> {
         Some((name, lines)) => Ok(builder
             .with_header("content-type", "application/x-ndjson")?
             .with_header("x-headwater-row", &name.to_string())?
+            .with_header("x-headwater-row-bytes", &lines.len().to_string())?
             .fixed(lines)),
     }
 }

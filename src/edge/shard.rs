@@ -137,11 +137,10 @@ impl Inner {
             return Ok((Rc::clone(config), storage.clone()));
         }
         let config = environment::config(&self.env).map_err(|refusal| refusal.to_string())?;
-        let sharding = config.sharding().cloned().unwrap_or_default();
         let load = || {
             let storage = self.storage();
             storage.open()?;
-            let mut shard = shard::Shard::load(&storage, &sharding, now_ms())?;
+            let mut shard = shard::Shard::load(&storage, config.shards(), now_ms())?;
             if let Some(at) = shard.spill().wake_at() {
                 self.wake_at(at);
             }

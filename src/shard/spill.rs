@@ -20,6 +20,7 @@
 mod aside;
 mod backlog;
 mod depth;
+mod place;
 mod row;
 
 use super::storage::{Storage, StorageError, Table};
@@ -28,8 +29,9 @@ use crate::clock::Milliseconds;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::Record;
-use backlog::{Backlog, Place, Progressed, Tally};
+use backlog::{Backlog, Progressed, Tally};
 pub use depth::{Depth, Fill};
+use place::Place;
 use row::{Row, Shelf};
 
 /// How much is kept.
@@ -71,7 +73,7 @@ pub struct Spill {
     refused_at: Option<Milliseconds>,
 }
 
-/// The records to try next, the oldest of their stream.
+/// The records of a stream to try next.
 #[derive(Debug)]
 pub struct Batch {
     /// Where to.
@@ -135,14 +137,19 @@ impl Spill {
                         spill.next_sequence = spill.next_sequence.max(next);
                         spill.count(&row, now);
                     }
+                    Err(_) if Place::is_key(key) => {}
                     Err(_) => spill.unreadable = spill.unreadable.saturating_add(1),
                 }
             }
             match keys.into_iter().next_back() {
                 Some(last) => after = last,
-                None => return Ok(spill),
+                None => break,
             }
         }
+        for backlog in &mut spill.backlogs {
+            backlog.place = Place::load(storage, &backlog.stream)?;
+        }
+        Ok(spill)
     }
 
     /// Keeps `records`, which `stream` would not take at `now`: all of them, or none.
@@ -226,8 +233,11 @@ impl Spill {
             Some(backlog) if !backlog.is_under_way(now) => backlog.place,
             _ => return Ok(None),
         };
-        let ticket = self.next_ticket;
+        let (ticket, next_sequence) = (self.next_ticket, self.next_sequence);
         self.next_ticket = ticket.wrapping_add(1);
+        if place.is_past_the_end() {
+            place = place.next_round();
+        }
         let mut oldest = self.oldest(storage, stream, place, most_bytes);
         if place.sequence > 0 && matches!(&oldest, Ok((rows, _)) if rows.is_empty()) {
             place = place.next_round();
@@ -253,7 +263,7 @@ impl Spill {
         backlog.begin(ticket, records.len() as u64, now);
         let rotation = place.rotation(records.len());
         records.rotate_left(rotation);
-        let behind = rows.last().map_or(place, |row| place.behind(row));
+        let behind = rows.last().map_or(place, |row| place.behind(row, next_sequence));
         let taken = Taken { stream: stream.clone(), ticket, rows, behind, rotation };
         Ok(Some(Batch { stream: stream.clone(), records, taken }))
     }
@@ -272,19 +282,21 @@ impl Spill {
         random: u32,
     ) -> Result<Progress, StorageError> {
         let Taken { stream, ticket, rows, behind, rotation } = taken;
-        if !self.waiting(&stream).is_some_and(|backlog| backlog.end(ticket)) {
+        let ended = |backlog: &mut Backlog| backlog.end(ticket).then_some(backlog.place);
+        let Some(before) = self.waiting(&stream).and_then(ended) else {
             return Ok(Progress::default());
-        }
+        };
         let Report { mut records, problem, left_alone_ms, .. } = report;
         let rotation = rotation.min(records.len());
         records.rotate_right(rotation);
         let settled = self.write_off(storage, &stream, &rows, records, failed_stream, now);
-        let progressed = match settled {
-            Ok(Progress { accepted: 0, failed: 0, set_aside: 0, .. }) | Err(_) => Progressed::No,
-            Ok(_) => Progressed::Yes,
-        };
-        if let Some(backlog) = self.waiting(&stream) {
+        let progressed = Progressed::of(settled.as_ref().ok());
+        let after = self.waiting(&stream).map_or(Place::OLDEST, |backlog| {
             backlog.pace(progressed, behind, problem, left_alone_ms, now, random);
+            backlog.place
+        });
+        if after != before {
+            after.store(storage, &stream)?;
         }
         settled
     }

@@ -136,12 +136,13 @@ def shop(aws: LocalAws) -> LocalAws:
         "events-failed",
         *[
             {"event_id": str(number), "pointer": pointer, "message": "no", **reason}
-            | {"received_at": f"2026-11-21T08:00:0{number}.000Z"}
-            for number, pointer, reason in [
-                (1, "/a", unknown),
-                (2, "/a", unknown),
-                (2, "/a", unknown),
-                (3, "", json_),
+            | {"tenant": tenant, "received_at": f"2026-11-21T08:00:0{number}.000Z"}
+            for tenant, number, pointer, reason in [
+                ("shop", 1, "/a", unknown),
+                ("shop", 2, "/a", unknown),
+                ("shop", 2, "/a", unknown),
+                ("blog", 2, "/a", unknown),
+                ("shop", 3, "", json_),
             ]
         ],
     )
@@ -166,7 +167,7 @@ def test_the_funnel_keeps_the_order_of_its_steps(shop: LocalAws) -> None:
 def test_failed_events_are_counted_by_reason(shop: LocalAws) -> None:
     rows = ask(shop, saved_query(shop, "Failed events by reason"))
     assert [row[:6] for row in rows] == [
-        ["validate", "unknown_field", "click", "/a", "2", "no"],
+        ["validate", "unknown_field", "click", "/a", "3", "no"],
         ["protocol", "bad_json", None, "", "1", "no"],
     ]
 

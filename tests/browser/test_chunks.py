@@ -25,9 +25,9 @@ ROUTE = [(40, 50), (400, 120), (380, 500), (10, 15)]
 PATHS = """
     SELECT url AS page, list_contains(presses, (i - 1) // 3) AS pressed,
            sum(deltas[i]) OVER path AS ms, sum(deltas[i + 1]) OVER path AS x, sum(deltas[i + 2]) OVER path AS y
-    FROM (SELECT event_id, url, unnest(props), unnest(range(1, len(props.deltas), 3)) AS i
+    FROM (SELECT tenant, event_id, url, unnest(props), unnest(range(1, len(props.deltas), 3)) AS i
           FROM events WHERE name = 'pointer')
-    WINDOW path AS (PARTITION BY event_id ORDER BY i)
+    WINDOW path AS (PARTITION BY tenant, event_id ORDER BY i)
     ORDER BY page, ms
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -139,12 +140,25 @@ def test_what_is_damaged_does_not_stop_the_rest(
     put(lake, "failed", "day=2026-11-21/hr=00/half.gz", whole[:-20])
     put(lake, "failed", "day=2026-11-21/hr=00/text", b'{"event_id":\n\n')
     put(lake, "failed", "errors/day=2026-11-21/1", b'{"rawData":"no base64"}\n')
+    for number, record in enumerate((b"", b"5", b"{}", b"\0\1garbled")):
+        document = {"rawData": base64.b64encode(record).decode()}
+        put(lake, "failed", f"errors/day=2026-11-21/r{number}", json.dumps(document).encode())  # fmt: skip
     mend(worker)
     arguments = (place(lake, "failed"), "--resume", str(tmp_path / "resume"))
     ended = replay(lake, worker, *arguments)
     assert (ended.code, ended.report) == (1, {("accepted", ""): 2}), ended.printed
-    assert "4 of that kind are left out" in ended.printed
+    assert "8 of that kind are left out" in ended.printed
     assert wait_for(lake, "data", 2) == failed
+
+
+def test_a_resume_file_that_tells_no_tenants_apart_is_refused(
+    lake: LocalAws, worker: Worker, tmp_path: Path
+) -> None:
+    resume = tmp_path / "resume"
+    with sqlite3.connect(resume) as database:
+        database.execute("CREATE TABLE outcomes (event_id TEXT, outcome TEXT)")
+    ended = replay(lake, worker, place(lake, "failed"), "--resume", str(resume))
+    assert ended.code == 2 and "name another with --resume" in ended.printed
 
 
 def test_what_the_worker_took_is_known_although_it_refused_another(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -39,18 +42,52 @@ def worker(peer: FirehosePeer) -> Iterator[Worker]:
 
 
 def rescue(
-    worker: Worker, directory: Path, key: str = REPLAY_KEY
+    port: int, directory: Path, key: str = REPLAY_KEY, most_bytes: int = -1
 ) -> subprocess.CompletedProcess[str]:
-    """scripts/rescue, to its end."""
+    """scripts/rescue, to its end, with `most_bytes` in a file."""
     command = [sys.executable, str(LAKE / "rescue.py"), str(directory)]
+    limits = (most_bytes, most_bytes)
     return subprocess.run(
-        [*command, "--worker", f"http://127.0.0.1:{worker.port}"],
+        [*command, "--worker", f"http://127.0.0.1:{port}"],
         env={"PATH": os.environ["PATH"], "HEADWATER_REPLAY_KEY": key},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=60,
     )
+
+
+@pytest.fixture
+def cutting() -> Iterator[Callable[[Worker], int]]:
+    """Gives the port of something before a worker that loses half of each body, and its length."""
+    servers = []
+
+    def serve(worker: Worker) -> int:
+        class Cutting(BaseHTTPRequestHandler):
+            def _pass(self) -> None:
+                headers = {"authorization": self.headers["authorization"]}
+                answer = worker.request(self.command, self.path, None, headers)
+                self.send_response(answer.status)
+                for name in set(answer.headers) - {"content-length", "connection"}:
+                    self.send_header(name, answer.headers[name])
+                self.end_headers()
+                self.wfile.write(answer.body[: len(answer.body) // 2])
+
+            do_GET = do_POST = do_DELETE = _pass
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Cutting)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_port
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def test_what_is_set_aside_comes_through_in_the_end(
@@ -59,7 +96,7 @@ def test_what_is_set_aside_comes_through_in_the_end(
     ids = set_aside(worker, peer, [quiz(device_id=each) for each in ("ada", "bob")])
     directory = tmp_path / "kept" / "here"
 
-    ended = rescue(worker, directory)
+    ended = rescue(worker.port, directory)
 
     files = list(directory.iterdir())
     assert (ended.returncode, ended.stdout) == (
@@ -69,7 +106,7 @@ def test_what_is_set_aside_comes_through_in_the_end(
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert directory.stat().st_mode & 0o777 == 0o700
     assert f"firehose:{FAILED}" not in spills(worker)
-    again = rescue(worker, directory)
+    again = rescue(worker.port, directory)
     assert (again.returncode, again.stdout) == (0, "nothing is set aside\n")
 
     worker.kill()
@@ -85,21 +122,35 @@ def test_what_is_set_aside_comes_through_in_the_end(
 
 
 def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
-    worker: Worker, peer: FirehosePeer, tmp_path: Path
+    worker: Worker,
+    peer: FirehosePeer,
+    cutting: Callable[[Worker], int],
+    tmp_path: Path,
 ) -> None:
     set_aside(worker, peer, [quiz()])
     row = worker.get(SET_ASIDE, BEARER).body
     file = tmp_path / "file"
     file.touch()
     for ended, told in [
-        (rescue(worker, file), "File exists"),
-        (rescue(worker, tmp_path, "another"), "HEADWATER_REPLAY_KEY is another one"),
-        (rescue(worker, tmp_path, ""), "HEADWATER_REPLAY_KEY is not set"),
+        (rescue(worker.port, file), "File exists"),
+        (rescue(worker.port, tmp_path, "another"), "HEADWATER_REPLAY_KEY is another"),
+        (rescue(worker.port, tmp_path, ""), "HEADWATER_REPLAY_KEY is not set"),
+        (rescue(worker.port, tmp_path, "a\r"), "HEADWATER_REPLAY_KEY has a character"),
+        (rescue(worker.port, tmp_path, most_bytes=100), "File too large"),
+        (rescue(cutting(worker), tmp_path), "was cut short"),
     ]:
         assert ended.returncode == 2 and ended.stdout.startswith("rescue: "), ended
         assert told in ended.stdout
         assert worker.get(SET_ASIDE, BEARER).body == row
-    assert rescue(worker, tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == [file], "what was begun is gone"
+    assert rescue(worker.port, tmp_path).returncode == 0
     (kept,) = tmp_path.glob("*.jsonl")
     assert kept.read_bytes() == row
     assert json.loads(row)["errorCode"] == "set_aside"
+
+
+def test_a_worker_that_can_not_answer_says_so_at_once(peer: FirehosePeer) -> None:
+    with Worker(peer.environment(), {"origins": "wrong"}) as worker:
+        ended = rescue(worker.port, Path("/nowhere"))
+    assert ended.returncode == 2
+    assert "HEADWATER.origins must list sites" in ended.stdout

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from firehose_peer import FirehosePeer
+from rebound import Rebound
 from sharded import BEARER, KEY, SET_ASIDE, SHARDED, records, rows, set_aside, spills
 from streams import FAILED, kept
 from worker import Worker
@@ -51,6 +52,7 @@ def test_what_is_set_aside_is_told_until_it_is_let_go_of(
     for answer in found:
         assert answer.headers["content-type"] == "application/x-ndjson"
         assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-headwater-row-bytes"] == str(len(answer.body))
         for line in map(json.loads, answer.body.splitlines()):
             reason = (line["errorCode"], line["errorMessage"])
             assert reason == ("set_aside", f"{TO} refuses it for good")
@@ -110,11 +112,35 @@ def test_it_is_told_only_to_who_bears_the_key(
     assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE")
 
 
-def test_without_the_secret_or_shards_nothing_is_told(peer: FirehosePeer) -> None:
+def test_without_the_secret_nothing_is_told(peer: FirehosePeer) -> None:
     with Worker(peer.environment(), SETTINGS) as worker:
         assert worker.get(SET_ASIDE, BEARER).status == 403
+
+
+def test_direct_delivery_tells_what_was_set_aside_before(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    set_aside(worker, peer, bad("ada"))
+    before = worker.get(SET_ASIDE, BEARER)
+    worker.kill()
+    worker.settings = {"delivery": "direct", "shards": 1}
+    worker.restart()
+    told = worker.get(SET_ASIDE, BEARER)
+    assert (told.status, told.body) == (200, before.body)
+    row = f"?row={quote(told.headers['x-headwater-row'])}"
+    assert worker.request("DELETE", SET_ASIDE + row, None, BEARER).status == 204
+    assert worker.get(SET_ASIDE, BEARER).status == 204
+
+
+class Shardless(Rebound):
+    """A worker that nobody has given shards."""
+
+    bindings = "SHARD: undefined"
+
+
+def test_without_shards_nothing_is_set_aside(peer: FirehosePeer) -> None:
     environment = {**peer.environment(), "HEADWATER_REPLAY_KEY": KEY}
-    with Worker(environment, {"delivery": "direct"}) as worker:
+    with Shardless(environment, {"delivery": "direct"}) as worker:
         assert worker.get(SET_ASIDE, BEARER).status == 204
         answer = worker.request("DELETE", f"{SET_ASIDE}?row=0.00", None, BEARER)
         assert (answer.status, answer.json()["code"]) == (400, "bad_row")

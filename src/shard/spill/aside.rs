@@ -16,7 +16,7 @@ use crate::sink::record::Record;
 struct Line {
     error_code: &'static str,
     error_message: String,
-    /// When it was spilled first, in milliseconds since the epoch.
+    /// When it was set aside, or, garbled as it is, spilled; in milliseconds since the epoch.
     arrival_timestamp: u64,
     /// In base64.
     raw_data: String,

@@ -6,6 +6,8 @@
 //!
 //! Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 
+use super::Progress;
+use super::place::Place;
 use super::row::{Row, Shelf};
 use crate::clock::{Milliseconds, is_ahead};
 use crate::sink::Stream;
@@ -51,39 +53,6 @@ pub struct Backlog {
     /// Not before this time.
     resume_at: Milliseconds,
     lease: Option<Lease>,
-}
-
-/// Where in a backlog a try begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// With the first row of this sequence or a later one.
-    pub sequence: u64,
-    /// How often the newest row was passed.
-    rounds: u32,
-}
-
-impl Place {
-    /// The oldest row.
-    pub const OLDEST: Self = Self { sequence: 0, rounds: 0 };
-
-    /// Behind `row`.
-    pub const fn behind(self, row: &Row) -> Self {
-        Self { sequence: row.sequence.saturating_add(1), ..self }
-    }
-
-    /// The oldest row again, after the newest.
-    pub const fn next_round(self) -> Self {
-        Self { sequence: 0, rounds: self.rounds.wrapping_add(1) }
-    }
-
-    /// By how much the `records` of a try are turned round: a few that are refused end a try,
-    /// so in each round it begins with others.
-    pub fn rotation(self, records: usize) -> usize {
-        // Multiples of the golden ratio come near every place soon.
-        let spread = self.rounds.wrapping_mul(0x9e37_79b1);
-        let place = u64::from(spread).saturating_mul(records as u64) >> u32::BITS;
-        usize::try_from(place).unwrap_or_default().min(records)
-    }
 }
 
 /// The right to end the try that is under way.
@@ -221,6 +190,16 @@ pub enum Progressed {
     Yes,
     /// Not at all.
     No,
+}
+
+impl Progressed {
+    /// Whether there was this much `progress`; none where it is not known.
+    pub fn of(progress: Option<&Progress>) -> Self {
+        match progress {
+            Some(Progress { accepted: 0, failed: 0, set_aside: 0, .. }) | None => Self::No,
+            Some(_) => Self::Yes,
+        }
+    }
 }
 
 /// Whether `at` is to come; no wait is longer than the longest.

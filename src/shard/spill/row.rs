@@ -26,7 +26,7 @@ pub enum Shelf {
 }
 
 impl Shelf {
-    /// The number.
+    /// What a key begins with.
     pub const fn version(self) -> u8 {
         match self {
             Self::Waiting => 1,

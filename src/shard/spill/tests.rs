@@ -368,27 +368,50 @@ fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
     assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 1);
 }
 
+/// Whether the object outlasts the wait before a try.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Object {
+    Stays,
+    /// Nobody asks it, and so it is lost, with all that it has in memory.
+    IsLost,
+}
+
 /// Where a stream is not known to take anything, a delivery blames it for three records in a
 /// row that it refuses; after a restart all may begin with such.
 #[test]
 fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
     for (row, most_bytes) in [(40, MIB), (10, MIB), (10, 1), (1, 1)] {
-        let storage = Memory::default();
-        let mut spill = spill(&storage);
-        for first in (0..40).step_by(row) {
-            push(&mut spill, &storage, &events(), first..first + row);
+        for object in [Object::Stays, Object::IsLost] {
+            let storage = Memory::default();
+            let mut spill = spill(&storage);
+            for first in (0..40).step_by(row) {
+                push(&mut spill, &storage, &events(), first..first + row);
+            }
+            let what = format!("rows of {row}, {most_bytes} bytes at once, the object {object:?}");
+            drain_past_poison(&mut spill, &storage, most_bytes, object, &what);
+            let depths = (depth(&spill, &events()), depth(&spill, &failed()));
+            assert_eq!(depths, ((0, 0), (20, 0)), "{what}");
+            let is_place = |key: &Vec<u8>| Place::is_key(key);
+            assert!(!storage.keys(Table::Spill, &[], 99).unwrap().iter().any(is_place), "{what}");
         }
-        drain_past_poison(&mut spill, &storage, most_bytes);
-        let depths = (depth(&spill, &events()), depth(&spill, &failed()));
-        assert_eq!(depths, ((0, 0), (20, 0)), "rows of {row}, {most_bytes} bytes");
     }
 }
 
 /// Tries the events until none waits, where the stream takes those from 20 on and nothing else.
-fn drain_past_poison(spill: &mut Spill, storage: &Memory, most_bytes: usize) {
+fn drain_past_poison(
+    spill: &mut Spill,
+    storage: &Memory,
+    most_bytes: usize,
+    object: Object,
+    what: &str,
+) {
     let (mut now, mut health, mut taken) = (0, Health::default(), 0);
     for _ in 0..100 {
-        now += 60_000;
+        if object == Object::IsLost && !spill.is_due(&events(), now) {
+            health = Health::default();
+            *spill = Spill::load(storage, Policy::default(), now).unwrap();
+        }
+        now = now.max(spill.wake_at().unwrap_or(now));
         let Some(batch) = spill.take(storage, &events(), most_bytes, now).unwrap() else { break };
         let policy = delivery::Policy::default();
         let mut delivery = Delivery::new(&batch.stream, batch.records, policy, now);
@@ -408,5 +431,5 @@ fn drain_past_poison(spill: &mut Spill, storage: &Memory, most_bytes: usize) {
         let settled = spill.settle(storage, batch.taken, report, &failed(), now, 0).unwrap();
         taken += settled.accepted;
     }
-    assert_eq!(taken, 20);
+    assert_eq!(taken, 20, "{what}");
 }

@@ -80,11 +80,13 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     proptest::collection::vec(deed, 0..25)
 }
 
-/// What ought to wait, stream by stream, and what ought to be set aside.
+/// What ought to wait, stream by stream, what ought to be set aside, and how tries went.
 #[derive(Debug, Clone, Default)]
 struct Waiting {
     queues: [VecDeque<usize>; 3],
     set_aside: Vec<usize>,
+    /// Whether a stream's last tries got rid of nothing, and one was refused for its bytes.
+    in_vain: [bool; 3],
 }
 
 struct World {
@@ -100,8 +102,6 @@ struct World {
     taken: BTreeMap<(usize, usize), u32>,
     /// How often it did so and nobody was told, or who was told was lost.
     untold: BTreeMap<(usize, usize), u32>,
-    /// Whether a stream's last tries got rid of nothing, and one was refused for its bytes.
-    in_vain: [bool; 3],
     /// Those whose callers were told that they are kept.
     told: Vec<(usize, usize)>,
     made: usize,
@@ -127,7 +127,6 @@ impl World {
             refuses,
             taken: BTreeMap::new(),
             untold: BTreeMap::new(),
-            in_vain: [false; 3],
             told: Vec::new(),
             made: 0,
         }
@@ -142,7 +141,6 @@ impl World {
         self.storage.crash();
         self.waiting = self.committed.clone();
         self.health = Default::default();
-        self.in_vain = [false; 3];
         self.spill = Spill::load(&self.storage, Policy::default(), self.now).unwrap();
     }
 
@@ -189,7 +187,10 @@ impl World {
             let before = queue.iter().position(|waiting| came.first() == Some(waiting)).unwrap();
             let oldest = queue.iter().skip(before).take(came.len());
             prop_assert!(came.iter().eq(oldest), "in order");
-            prop_assert!(before == 0 || self.in_vain[index], "the oldest, as long as it helps");
+            prop_assert!(
+                before == 0 || self.waiting.in_vain[index],
+                "the oldest, as long as it helps"
+            );
             let (report, accepted) = self.deliver(index, batch.records, &mut faults);
             if pushed > 0 {
                 let numbers = self.push(index, pushed, 0);
@@ -208,7 +209,8 @@ impl World {
                 .spill
                 .settle(&self.storage, batch.taken, report, &failed, self.now, 1 << 30)
                 .unwrap();
-            self.in_vain[index] = progress.left == came.len() && (for_bytes || self.in_vain[index]);
+            self.waiting.in_vain[index] =
+                progress.left == came.len() && (for_bytes || self.waiting.in_vain[index]);
             self.take_off(index, &came, &fates);
             match kept {
                 Kept::Yes => self.commit(),
