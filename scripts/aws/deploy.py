@@ -14,6 +14,7 @@ import argparse
 import os
 import secrets
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ SALT_BYTES = 32
 # The operator has to know it, so it is not minted: it is stored where it is in the environment.
 REPLAY_KEY = "HEADWATER_REPLAY_KEY"
 REPLAY_KEY_CHARS = 32
+# An object that is awake takes over what is deployed within five minutes:
+# https://developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates/
+OVERLAP_SECONDS = 360
 STREAM_OUTPUTS = ("LowStream", "MidStream", "HighStream", "FailedStream")
 PROBLEMS = (
     StackError,
@@ -118,9 +122,18 @@ class Deployment:
         minted = self.store_secrets(outputs, keys)
         self.prove(url, outputs)
         if minted and self.arguments.rotate:
-            for retired in keys.retire_all_but(minted):
-                say(f"the key {retired} is deleted")
+            self.retire(keys, keys.all_but(minted))
         say(f"{url} is up")
+
+    def retire(self, keys: WorkerKeys, retired: list[str]) -> None:
+        """Delete keys when nobody signs with them any more."""
+        overlap = self.arguments.overlap
+        if retired:
+            say(f"the old key stays for {overlap:.0f} s: objects that are awake may sign with it so long")  # fmt: skip
+            time.sleep(overlap)
+        for each in retired:
+            keys.delete(each)
+            say(f"the key {each} is deleted")
 
     def check_streams(self, outputs: dict[str, str]) -> None:
         """Say which streams the worker writes to and may not."""
@@ -237,6 +250,13 @@ def main() -> int:
         type=float,
         metavar="SECONDS",
         help="how long the worker may take for the event, and then S3",
+    )
+    add(
+        "--overlap",
+        type=float,
+        default=OVERLAP_SECONDS,
+        metavar="SECONDS",
+        help=f"how long the old key stays after --rotate ({OVERLAP_SECONDS})",
     )
     add("--template", type=Path, default=TEMPLATE, help="another template")
     add("--poll", type=float, default=3, help=argparse.SUPPRESS)  # fmt: skip

@@ -77,13 +77,10 @@ class WorkerKeys:
         """Delete a key."""
         self._iam.delete_access_key(UserName=self._user, AccessKeyId=key_id)
 
-    def retire_all_but(self, key_id: str) -> list[str]:
-        """Delete the other keys; returns their ids."""
-        others = [each["AccessKeyId"] for each in self._all()]
-        others.remove(key_id)
-        for each in others:
-            self.delete(each)
-        return others
+    def all_but(self, key_id: str) -> list[str]:
+        """The ids of the other keys."""
+        ids = [each["AccessKeyId"] for each in self._all()]
+        return [each for each in ids if each != key_id]
 
     def _all(self) -> list[dict[str, Any]]:
         return self._iam.list_access_keys(UserName=self._user)["AccessKeyMetadata"]

@@ -95,6 +95,8 @@ class Clouds:
                 template,
                 "--poll",
                 "0.1",
+                "--overlap",
+                "1",
                 "--url",
                 url,
             ]

@@ -143,7 +143,10 @@ def test_a_key_is_rotated_when_asked(clouds: Clouds) -> None:
     old = before.pop("AWS_ACCESS_KEY_ID")
     new = clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"]
     assert clouds.keys() == [new] != [old]
-    assert f"deploy: the key {old} is deleted\n" in result.stdout
+    stays, deleted = "the old key stays for 1 s", f"deploy: the key {old} is deleted\n"
+    proven, told = result.stdout.split(": lies in s3://")
+    assert stays not in proven and deleted not in proven
+    assert told.index(stays) < told.index(deleted)
     assert in_s3(clouds, result.stdout)
     assert clouds.cloudflare.secrets["HEADWATER_SECRET"] == before["HEADWATER_SECRET"]
 
