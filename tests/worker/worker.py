@@ -346,8 +346,11 @@ class Worker:
         return log
 
     def _check_log(self, log: str) -> None:
-        for forbidden in FORBIDDEN_IN_LOG:
-            assert forbidden not in log, f"{forbidden!r} in the log:\n{log}"
+        lines = log.splitlines()
+        for number, line in enumerate(lines):
+            if any(forbidden in line for forbidden in FORBIDDEN_IN_LOG):
+                around = "\n".join(lines[max(0, number - 5) : number + 15])
+                raise AssertionError(f"{line!r} in the log:\n{around}")
         self._refute_secrets(log, "the log")
 
     def _refute_secrets(self, text: str, where: str) -> None:
