@@ -1,4 +1,4 @@
-"""What all Python tests share: the local AWS, one for a run of the tests."""
+"""What all Python tests share: the local AWS, one process for a run of the tests."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,17 @@ from local import LocalAws  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A local AWS with the production stack in it; a test that stops it starts it again."""
+def shared_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS with the production stack in it."""
     with LocalAws(tmp_path_factory.mktemp("aws")) as local_aws:
         yield local_aws
+
+
+@pytest.fixture(scope="module")
+def aws(shared_aws: LocalAws) -> LocalAws:
+    """The same with nothing delivered yet, since any file may run after any other.
+
+    What lies in its Kinesis stream stays there; a test that stops it starts it again.
+    """
+    shared_aws.clear()
+    return shared_aws

@@ -34,11 +34,13 @@ GEO = {
 def delivered(
     aws: LocalAws, event_id: str, kind: Kind = "data", count: int = 1
 ) -> list[Delivered]:
-    """The records of an event; waits until there are that many."""
+    """The records of an event, whatever else lies there; waits until there are that many."""
     deadline = time.monotonic() + SECONDS
     while True:
         found = [
-            each for each in aws.records(kind) if each.record["event_id"] == event_id
+            each
+            for each in aws.records(kind)
+            if each.record.get("event_id") == event_id
         ]
         if len(found) >= count:
             return found
