@@ -6,6 +6,7 @@ The tables are `events` and `failed`: each event once, and each failed event as 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -61,6 +62,9 @@ def main() -> int:
     except (LakeError, duckdb.Error, OSError) as error:
         print(f"query: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("query: stopped", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -82,6 +86,8 @@ def _answer(arguments: argparse.Namespace) -> None:
     with connect(
         arguments.source, arguments.since, arguments.until, arguments.cache
     ) as database:
+        # Who reads may leave off, as `head` does; nothing is asked of S3 any more.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         answer = database.sql(query.sql)
         if answer is None:
             raise LakeError("that is no question: it has no answer")

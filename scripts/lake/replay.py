@@ -24,12 +24,12 @@ from objects import Damaged, Kind, LakeError, Objects, objects
 from selection import Failure, Filter, counts, find, read_again
 from sender import REPLAYED_LATELY, Sender
 from tqdm import tqdm
-from worker_client import WorkerError, parser
+from worker_client import WorkerError, parser, run
 
 STATE = Path(__file__).parents[2] / ".wrangler" / "replay"
 # Where failed events and Firehose's own errors lie.
 OF_LOCAL: list[tuple[Kind, str]] = [("failed", ""), ("data", "errors/")]
-ALL_CAME_THROUGH, SOME_DID_NOT, STOPPED = 0, 1, 2
+ALL_CAME_THROUGH, SOME_DID_NOT = 0, 1
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,7 @@ class Choice:
 
 def main() -> int:
     arguments = _arguments()
-    try:
-        return _replay(arguments)
-    except (LakeError, WorkerError) as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return STOPPED
-    except KeyboardInterrupt:
-        print("replay: stopped; run it again to go on", file=sys.stderr)
-        return STOPPED
+    return run("replay", lambda: _replay(arguments), LakeError)
 
 
 def _replay(arguments: argparse.Namespace) -> int:

@@ -19,31 +19,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from worker_client import WorkerClient, WorkerError, parser, unexpected
+from worker_client import SET_ASIDE, WorkerClient, WorkerError, parser, run, unexpected
 
-SET_ASIDE = "/_/set-aside"
-ALL_IS_OUT, STOPPED = 0, 2
+ALL_IS_OUT = 0
 
 
 def main() -> int:
     arguments = _arguments()
+    return run("rescue", lambda: _rescue(arguments), OSError)
+
+
+def _rescue(arguments: argparse.Namespace) -> int:
     records = rows = 0
+    client = WorkerClient(arguments.worker)
+    arguments.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        client = WorkerClient(arguments.worker)
-        client.check()
-        arguments.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, lines in _rows(client):
             _keep(arguments.directory, name, lines)
             answer = client.ask("DELETE", f"{SET_ASIDE}?row={quote(name)}")
             if answer.status != 204:
                 raise unexpected(answer)
             rows, records = rows + 1, records + lines.count(b"\n")
-    except (WorkerError, OSError) as error:
-        print(f"rescue: {error}", file=sys.stderr)
-        return STOPPED
-    except KeyboardInterrupt:
-        print("rescue: stopped; run it again to go on", file=sys.stderr)
-        return STOPPED
     finally:
         if rows:
             print(f"{records} records in {rows} files of {arguments.directory}")

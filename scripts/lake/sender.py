@@ -38,7 +38,6 @@ class Sender:
 
     def __init__(self, worker: str, keys: dict[str, str], parallel: int) -> None:
         self._client = WorkerClient(worker, parallel)
-        self._client.check()
         self._keys, self._parallel = keys, parallel
 
     def send_all(self, events: Iterable[Replayed]) -> Iterator[Result]:

@@ -8,6 +8,7 @@ never changes one.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -53,9 +54,14 @@ def connect(
     """A database with the two tables, of what was received within a time."""
     files: dict[str, list[Path]] = {"events": [], "failed": []}
     for source in sources:
+        found = False
         for place in objects(source, (("data", ""), ("failed", ""))):
             for table, path in _files(place, since, cache):
                 files[table].append(path)
+                found = True
+        if not found:
+            asked = f", from {since:%Y-%m-%d} on" if since else ""
+            print(f"query: nothing of {source} is under a day=YYYY-MM-DD/{asked}", file=sys.stderr)  # fmt: skip
     database = duckdb.connect(config={"autoinstall_known_extensions": False})
     database.execute("SET TimeZone = 'UTC'")
     for table, paths in files.items():

@@ -1,17 +1,25 @@
-"""The worker at an address, as the operator's programs ask it, with the operator's key."""
+"""The worker at an address, as the operator's programs ask it, with the operator's key.
+
+A program that asks it may be stopped by it, or by its operator, and then says so in one sentence.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 
 REPLAY_KEY = "HEADWATER_REPLAY_KEY"
+SET_ASIDE = "/_/set-aside"
+
+# What a program ends with that had to stop.
+STOPPED = 2
 
 # A worker that is overloaded, or whose stream does not take records, says when to come again.
 RETRIED = (429, 502, 503, 504)
@@ -37,7 +45,10 @@ class WorkerError(Exception):
 
 
 class WorkerClient:
-    """The worker, which believes who bears the key."""
+    """The worker, which believes who bears the key.
+
+    Making one raises what no waiting mends.
+    """
 
     def __init__(self, worker: str, parallel: int = 1) -> None:
         self._worker = worker.rstrip("/")
@@ -50,11 +61,11 @@ class WorkerClient:
             raise WorkerError(f"{REPLAY_KEY} has a character that no header takes")
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
         self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
+        self._check()
 
-    def check(self) -> None:
-        """Raises what no waiting mends."""
+    def _check(self) -> None:
         # It is refused for its method, once the worker has its configuration and has seen the key.
-        answer = self.ask("POST", "/_/set-aside", retries=NO_RETRIES)
+        answer = self.ask("POST", SET_ASIDE, retries=NO_RETRIES)
         reason = told(answer)
         if reason.get("code") == "not_configured":
             raise WorkerError(f"the worker can't take events: {reason.get('message')}")
@@ -103,6 +114,17 @@ def unexpected(answer: urllib3.BaseHTTPResponse) -> WorkerError:
     """An answer that no mending of the events would change."""
     code = told(answer).get("code", "in words of its own")
     return WorkerError(f"the worker answers {answer.status} {code}")
+
+
+def run(program: str, work: Callable[[], int], *reasons: type[Exception]) -> int:
+    """What `work` ends with; with `reasons`, what else than the worker may stop it."""
+    try:
+        return work()
+    except (WorkerError, *reasons) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"{program}: stopped; run it again to go on", file=sys.stderr)
+    return STOPPED
 
 
 def parser(prog: str, description: str) -> argparse.ArgumentParser:

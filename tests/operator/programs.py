@@ -28,10 +28,11 @@ ROW = re.compile(
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended, and what it printed."""
+    """How a program ended, what it printed, and its complaints where they are apart."""
 
     code: int
     printed: str
+    complaints: str = ""
 
     @property
     def report(self) -> Counter[tuple[str, str]]:
@@ -100,12 +101,12 @@ def query(aws: LocalAws, *arguments: str) -> Ended:
         text=True,
         timeout=SECONDS,
     )
-    return Ended(ended.returncode, ended.stdout + ended.stderr)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def answer(aws: LocalAws, *arguments: str) -> list[dict[str, str]]:
     """What a query answers, over both buckets."""
     sources = ("--source", place(aws, "data"), "--source", place(aws, "failed"))
     ended = query(aws, *arguments, *sources, "--csv")
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.complaints
     return list(csv.DictReader(io.StringIO(ended.printed)))

@@ -130,7 +130,7 @@ def test_what_was_not_delivered_is_no_mistake(
     (tmp_path / "stream=low").mkdir()
     for path in sorted((LAKE / "queries").glob("*.sql")):
         ended = query(own_aws, path.stem, "--source", str(tmp_path))
-        assert ended.code == 0, ended.printed
+        assert ended.code == 0, ended.complaints
 
 
 def test_times_narrow_what_is_asked_of(filled: LocalAws) -> None:
@@ -187,7 +187,7 @@ def test_a_table_is_printed_and_the_queries_are_listed(filled: LocalAws) -> None
     unknown = query(filled, "nothing", "--source", place(filled, "data"))
     assert (
         unknown.code == 1
-        and "there is no query 'nothing'; there are campaigns" in unknown.printed
+        and "there is no query 'nothing'; there are campaigns" in unknown.complaints
     )
 
 
@@ -197,7 +197,7 @@ def test_a_chart_is_a_picture_that_is_not_blank(
 ) -> None:
     sources = ("--source", place(filled, "data"), "--source", place(filled, "failed"))
     ended = query(filled, name, *sources, "--plot", str(tmp_path / "chart.png"))
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.complaints
     width, height, colours = picture((tmp_path / "chart.png").read_bytes())
     # Twice the 720 x 360 of the plot, and the axes and the title around it.
     assert 1_440 < width < 2_400 and 720 < height < 1_800
@@ -213,7 +213,7 @@ def test_a_chart_is_a_page_that_needs_no_network(
         filled, "--sql", "SELECT name, count(*) AS events FROM events GROUP BY ALL", "--chart", "bar name events",
         "--source", place(filled, "data"), "--plot", str(page),
     )  # fmt: skip
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.complaints
     text = page.read_text()
     assert '"product_viewed"' in text and 'src="http' not in text
     refused = query(
@@ -224,7 +224,7 @@ def test_a_chart_is_a_page_that_needs_no_network(
         "--plot",
         str(tmp_path / "chart.gif"),
     )
-    assert refused.code == 1 and "must end in .png or .html" in refused.printed
+    assert refused.code == 1 and "must end in .png or .html" in refused.complaints
 
 
 def picture(png: bytes) -> tuple[int, int, dict[bytes, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from datetime import date, datetime
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 
 from local import LocalAws
-from programs import LAKE, environment, query
+from programs import LAKE, Ended, environment, query
 
 sys.path.append(str(LAKE))
 
@@ -39,7 +40,7 @@ def lake(directory: Path, *objects: str) -> Path:
 
 def ask(aws: LocalAws, source: Path, sql: str) -> list[str]:
     ended = query(aws, "--sql", sql, "--source", str(source), "--csv")
-    assert ended.code == 0, ended.printed
+    assert ended.code == 0, ended.complaints
     return ended.printed.splitlines()[1:]
 
 
@@ -65,7 +66,7 @@ def test_no_visitor_can_break_the_queries(
         kept = len(props) - props.count("null")
         assert ask(own_aws, source, asked) == [f"{len(props)},{kept}"]
         named = query(own_aws, "events_per_day", "--source", str(source))
-        assert named.code == 0, named.printed
+        assert named.code == 0, named.complaints
 
 
 def test_texts_stay_as_they_are_and_numbers_count(
@@ -126,6 +127,46 @@ def test_an_answer_can_be_added_to_a_file(own_aws: LocalAws, tmp_path: Path) -> 
     assert file.read_text() == "before\nevent_id\n1\n"
 
 
+@pytest.mark.parametrize("how", [[], ["--csv"]])
+def test_who_reads_an_answer_may_leave_off(
+    own_aws: LocalAws, tmp_path: Path, how: list[str]
+) -> None:
+    source = lake(tmp_path / "lake", event(1))
+    # More than a pipe holds, so that it must find out.
+    sql = "SELECT repeat('x', 1_000) AS long, range FROM range(1_000)"
+    command = [sys.executable, str(LAKE / "query.py"), "--source", str(source)]
+    asked = subprocess.Popen(
+        [*command, "--sql", sql, *how],
+        env=environment(own_aws),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert asked.stdout and asked.stderr
+    asked.stdout.readline()
+    asked.stdout.close()
+    assert asked.stderr.read() == b""
+    assert asked.wait(60) == -signal.SIGPIPE
+
+
+def test_a_source_in_which_nothing_is_found_is_named(
+    own_aws: LocalAws, tmp_path: Path
+) -> None:
+    source = lake(tmp_path / "lake", event(1))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "events.jsonl").write_text(event(2))
+    sources = ("--source", str(source), "--source", str(other), "--csv")
+    told = f"query: nothing of {other} is under a day=YYYY-MM-DD/\n"
+    ended = query(own_aws, "--sql", "SELECT event_id FROM events", *sources)
+    assert ended == Ended(0, "event_id\n1\n", told)
+
+    told = (
+        f"query: nothing of {source} is under a day=YYYY-MM-DD/, from 2026-11-22 on\n"
+    )
+    late = query(own_aws, "funnel", *sources[:2], "--since", "2026-11-22")
+    assert (late.code, late.complaints) == (0, told)
+
+
 def test_a_table_that_nobody_looks_at_has_all_of_its_columns(
     own_aws: LocalAws, tmp_path: Path
 ) -> None:
@@ -149,8 +190,8 @@ def test_a_mistake_is_told_in_words(
 ) -> None:
     source = lake(tmp_path / "lake", event(1))
     ended = query(own_aws, *arguments, "--source", str(source))
-    assert (ended.code, ended.printed[:7]) == (1, "query: ")
-    assert told in ended.printed and "Traceback" not in ended.printed
+    assert (ended.code, ended.complaints[:7]) == (1, "query: ")
+    assert told in ended.complaints and "Traceback" not in ended.complaints
 
 
 @pytest.mark.parametrize(

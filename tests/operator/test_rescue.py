@@ -19,11 +19,10 @@ from firehose_peer import FirehosePeer
 from local import LocalAws
 from mending import AFTER, BEFORE, quiz
 from programs import LAKE, REPLAY_KEY, replay
-from sharded import set_aside, spills
+from sharded import SET_ASIDE, set_aside, spills
 from streams import FAILED, data
 from worker import Worker
 
-SET_ASIDE = "/_/set-aside"
 BEARER = {"authorization": f"Bearer {REPLAY_KEY}"}
 
 
