@@ -290,6 +290,7 @@ class Worker:
     def _start(self) -> None:
         # Anew each time: a restart takes what was changed of `env` and `settings`.
         self._write_files()
+        self.port = self.port or free_port()
         environment = {
             "PATH": f"{PROGRAMS}:{os.environ.get('PATH', os.defpath)}",
             # wrangler keeps logs, a registry and its settings at home.
