@@ -15,12 +15,13 @@ from firehose_peer import Fail, FirehosePeer
 from sharded import SHARDED, VERDICTS, wait_until_drained
 from streams import DATA, FAILED
 from test_metrics import Metered
-from worker import Answer
+from worker import PATIENT, Answer
 
 KINDS = ("accepted", "failed", "duplicate", "dropped")
 LIMITS = {"body_bytes": 4_000_000, "inflated_bytes": 4_000_000}
 SETTINGS: dict[str, Any] = {
     **SHARDED,
+    **PATIENT,
     "shards": 3,
     "linger_ms": 20,
     "gpc": "refuse",
