@@ -7,7 +7,7 @@ import pytest
 from firehose_peer import FirehosePeer
 from sharded import SHARDED
 from streams import Stream, streams
-from worker import Worker
+from worker import PATIENT, Worker
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +20,12 @@ def peer() -> Iterator[FirehosePeer]:
 
 @pytest.fixture(scope="module")
 def worker(request: pytest.FixtureRequest, peer: FirehosePeer) -> Iterator[Worker]:
-    """The worker as the repository configures it, which delivers to the stand-in.
+    """The worker as the repository configures it, but patient, which delivers to the stand-in.
 
     It does so directly, or as the parameter of a module says.
     """
     delivery = getattr(request, "param", "direct")
-    settings = {"delivery": delivery, "shards": 1, "linger_ms": 1}
+    settings = {**PATIENT, "delivery": delivery, "shards": 1, "linger_ms": 1}
     with Worker(peer.environment(), settings) as worker:
         yield worker
 
@@ -36,6 +36,13 @@ def unused_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
 
     Each event is a record of its own, so that a test can say what becomes of each.
     """
+    with streams(peer, {**PATIENT, "pack_bytes": False}) as unused:
+        yield unused
+
+
+@pytest.fixture(scope="module")
+def unused_hasty_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+    """The same, with the deadline that is the default."""
     with streams(peer, {"pack_bytes": False}) as unused:
         yield unused
 
@@ -43,7 +50,7 @@ def unused_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
 @pytest.fixture(scope="module")
 def unused_packed_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
     """The same, with packs as they are by default."""
-    with streams(peer, {}) as unused:
+    with streams(peer, PATIENT) as unused:
         yield unused
 
 
@@ -51,7 +58,7 @@ def unused_packed_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
 def unused_sharded_streams() -> Iterator[Iterator[Stream]]:
     """Streams that no test has used, with packs, behind a shard."""
     with FirehosePeer() as peer:
-        with streams(peer, SHARDED) as unused:
+        with streams(peer, {**SHARDED, **PATIENT}) as unused:
             yield unused
         assert peer.signature_errors == []
 
@@ -72,6 +79,15 @@ def stream(unused_streams: Iterator[Stream], peer: FirehosePeer) -> Iterator[Str
 
 
 @pytest.fixture
+def hasty_stream(
+    unused_hasty_streams: Iterator[Stream], peer: FirehosePeer
+) -> Iterator[Stream]:
+    """The same, for tests that run into the deadline."""
+    yield next(unused_hasty_streams)
+    peer.behave()
+
+
+@pytest.fixture
 def packed_stream(
     unused_packed_streams: Iterator[Stream], peer: FirehosePeer
 ) -> Iterator[Stream]:
@@ -83,7 +99,7 @@ def packed_stream(
 @pytest.fixture(scope="module")
 def unused_kinesis_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
     """Streams of Kinesis that no test has used."""
-    with streams(peer, {}, "kinesis") as unused:
+    with streams(peer, PATIENT, "kinesis") as unused:
         yield unused
 
 

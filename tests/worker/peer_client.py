@@ -26,7 +26,7 @@ from firehose_peer import FirehosePeer
 
 
 def client(
-    peer: FirehosePeer, read_timeout: float = 5, service: str = "firehose"
+    peer: FirehosePeer, read_timeout: float = 30, service: str = "firehose"
 ) -> Any:
     """AWS's own client, which tries once and leaves the limits to the service."""
     return boto3.session.Session().client(
@@ -61,7 +61,7 @@ def code(error: ClientError) -> str:
     return error.response["Error"]["Code"]
 
 
-def until(holds: Callable[[], bool], seconds: float = 5) -> None:
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
     """Waits for what a call brings about after its client has gone."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -79,7 +79,7 @@ class Signed:
     method: str = "POST"
 
     def send(self, peer: FirehosePeer) -> tuple[int, dict[str, Any]]:
-        connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=30)
         try:
             connection.putrequest(
                 self.method, self.path, skip_host=True, skip_accept_encoding=True

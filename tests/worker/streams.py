@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count, islice
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,10 @@ from worker import Answer, Worker
 
 DATA = ("events-low", "events-mid", "events-high")
 FAILED = "events-failed"
+
+# How many one worker has, and their numbers: workers of one stand-in share none.
+STREAMS = 60
+NUMBERS = count()
 
 
 def data(peer: FirehosePeer) -> dict[str, Any]:
@@ -109,7 +114,8 @@ def streams(
 
     `env` is what that has besides the peer's address and credentials.
     """
-    to = {f"stream_{n}": f"{service}:stream_{n}" for n in range(60)}
+    names = [f"stream_{number}" for number in islice(NUMBERS, STREAMS)]
+    to = {name: f"{service}:{name}" for name in names}
     routes = [{"name": name, "to": stream} for name, stream in to.items()]
     routes.append({"to": "firehose:others"})
     env = {**peer.environment(), **env}

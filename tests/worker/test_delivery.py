@@ -26,7 +26,7 @@ from delivered import (
     take_receipt,
 )
 from local import LocalAws
-from worker import Worker
+from worker import PATIENT, Worker
 
 CLIENT = {"cf-connecting-ip": "203.0.113.77", "user-agent": "Tester/1.0 (Zürich)"}
 
@@ -83,7 +83,7 @@ BARE = {"bot": True, "bot_reason": "no_user_agent"}
 
 @pytest.fixture(scope="module")
 def worker(aws: LocalAws) -> Iterator[Worker]:
-    with Worker(aws.environment()) as worker:
+    with Worker(aws.environment(), PATIENT) as worker:
         yield worker
 
 
@@ -401,7 +401,7 @@ def test_an_event_lies_in_the_kinesis_stream(aws: LocalAws) -> None:
         {"name": "order_paid", "id": second},
         {"name": "page_view", "id": view},
     ]
-    with Worker(aws.environment(), {"routes": routes}) as worker:
+    with Worker(aws.environment(), {**PATIENT, "routes": routes}) as worker:
         assert worker.post(beacons).status == 204
 
     stream = aws.outputs["KinesisStreamName"]

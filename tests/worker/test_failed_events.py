@@ -26,7 +26,7 @@ from delivered import (
     take_receipt,
 )
 from local import LocalAws
-from worker import Worker
+from worker import PATIENT, Worker
 
 CLIENT = {"cf-connecting-ip": "203.0.113.77", "user-agent": "Tester/1.0"}
 EVENT_ID = "01939b70-6d2a-7c3e-8f00-0000000000aa"
@@ -37,7 +37,7 @@ PART_BYTES = 262_144
 
 @pytest.fixture(scope="module")
 def worker(aws: LocalAws) -> Iterator[Worker]:
-    with Worker(aws.environment()) as worker:
+    with Worker(aws.environment(), PATIENT) as worker:
         yield worker
 
 

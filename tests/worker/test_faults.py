@@ -10,6 +10,7 @@ import http.client
 import json
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,14 @@ from firehose_peer import (
     Refuse,
     WrongLength,
 )
+from peer_client import until
 from streams import Stream, ids
-from worker import HOST
+from worker import HOST, Answer
 
 DEADLINE_SECONDS = 2.0  # the default of HEADWATER.deadline_ms
 SLACK_SECONDS = 1.5
+SOON_SECONDS = 5  # long before the deadline of those streams that are patient
+REST_SECONDS = 10  # how long a stream that fails is left alone, at first
 THROTTLED = Fail(503, "ServiceUnavailableException", "Slow down.")
 
 
@@ -132,36 +136,47 @@ def test_a_signature_that_expired_is_made_again_once(
 # Giving up
 
 
+def given_up(stream: Stream, count: int) -> tuple[list[dict[str, Any]], Answer]:
+    """The first of what a stream does not take, and a 503 within the deadline.
+
+    A busy machine makes one answer late, and not three in a row.
+    """
+    posts = [stream.beacons(count) for _ in range(3)]
+    for beacons in posts:
+        answer = stream.post(beacons)
+        assert answer.status == 503
+        if answer.seconds <= DEADLINE_SECONDS + SLACK_SECONDS:
+            break
+    assert answer.seconds <= DEADLINE_SECONDS + SLACK_SECONDS
+    return posts[0], answer
+
+
 def test_a_stream_that_hangs_is_answered_503_within_the_deadline(
-    stream: Stream, peer: FirehosePeer
+    hasty_stream: Stream, peer: FirehosePeer
 ) -> None:
-    beacons = stream.beacons(2)
-    peer.script(Hang(60))
+    peer.always(Hang(60))
 
-    answer = stream.post(beacons)
+    beacons, answer = given_up(hasty_stream, 2)
 
-    assert answer.status == 503
-    assert DEADLINE_SECONDS - 0.1 <= answer.seconds <= DEADLINE_SECONDS + SLACK_SECONDS
+    assert answer.seconds >= DEADLINE_SECONDS - 0.1
     told = answer.json()["message"]
     assert told == (
-        f"firehose:{stream.name} did not take every record (timed_out); send again"
+        f"firehose:{hasty_stream.name} did not take every record (timed_out); send again"
     )
-    assert stream.post(beacons).status == 204
+    peer.behave()
+    assert hasty_stream.post(beacons).status == 204
 
 
 def test_refusals_without_end_are_answered_503_within_the_deadline(
-    stream: Stream, peer: FirehosePeer
+    hasty_stream: Stream, peer: FirehosePeer
 ) -> None:
-    beacons = stream.beacons(3)
     peer.always(Refuse({0}))
 
-    answer = stream.post(beacons)
+    beacons, _ = given_up(hasty_stream, 3)
 
-    assert answer.status == 503
-    assert answer.seconds <= DEADLINE_SECONDS + SLACK_SECONDS
-    assert stream.sent()[0] == ids(beacons)
+    assert hasty_stream.sent()[0] == ids(beacons)
     # What was accepted is not sent again, whatever becomes of the rest.
-    assert Counter(stream.ids()).most_common(1)[0][1] == 1
+    assert Counter(hasty_stream.ids()).most_common(1)[0][1] == 1
 
 
 def test_a_wait_that_the_service_asks_for_is_handed_on(
@@ -174,7 +189,7 @@ def test_a_wait_that_the_service_asks_for_is_handed_on(
     answer = stream.post(stream.beacons(1))
 
     assert (answer.status, len(stream.calls)) == (503, 1)
-    assert answer.seconds < 1
+    assert answer.seconds < SOON_SECONDS
     assert answer.retry_after >= 30
 
 
@@ -197,7 +212,7 @@ def test_what_the_operator_must_mend_is_not_tried_again(
     answer = stream.post(beacons)
 
     assert (answer.status, len(stream.calls)) == (503, 1)
-    assert answer.seconds < 1
+    assert answer.seconds < SOON_SECONDS
     assert code in answer.json()["message"]
     assert b"secret ARN" not in answer.body
     ready = stream.worker.get("/readyz")
@@ -213,24 +228,27 @@ def test_a_stream_that_fails_is_left_alone_and_then_probed(
     stream: Stream, peer: FirehosePeer
 ) -> None:
     peer.always(Fail(500, "InternalFailure"))
+    began = time.monotonic()
     while len(stream.calls) < 5:
         stream.post(stream.beacons(1))
 
-    resting = time.monotonic()
     answers = [stream.post(stream.beacons(1)) for _ in range(20)]
 
+    rested_for_at_most = time.monotonic() - began
     assert len(stream.calls) == 5
-    assert all(answer.seconds < 1 for answer in answers)
+    assert all(answer.seconds < SOON_SECONDS for answer in answers)
     waits = [answer.retry_after for answer in answers]
     assert waits == sorted(waits, reverse=True)
-    assert 5 <= waits[-1] <= waits[0] <= 10
+    assert REST_SECONDS - rested_for_at_most <= waits[-1] <= waits[0] <= REST_SECONDS
     assert stream.state()["left_alone"] is True
 
     peer.behave()
     time.sleep(answers[-1].retry_after)
     beacons = stream.beacons(60)
     assert stream.post(beacons).status == 204
-    assert time.monotonic() - resting <= 12
+    # Not sooner, and without a second rest, which would be twice as long.
+    rested_s = (stream.calls[5].arrived - stream.calls[4].arrived).total_seconds()
+    assert REST_SECONDS - 0.1 <= rested_s < 2 * REST_SECONDS
     assert len(stream.sent()[5]) <= 25
     assert Counter(stream.ids()) == Counter(ids(beacons))
     assert stream.state()["left_alone"] is False
@@ -243,10 +261,7 @@ def test_a_client_that_goes_away_harms_nobody(
     peer.script(Hang(0.5))
     connection = http.client.HTTPConnection(HOST, stream.worker.port)
     connection.request("POST", "/v1/events", json.dumps(gone))
-    deadline = time.monotonic() + 5
-    while not stream.calls:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: stream.calls != [])
     connection.close()
 
     assert stream.post(stays).status == 204

@@ -14,12 +14,18 @@ from peer_client import until
 from rebound import Rebound
 from sharded import SHARDED
 from streams import data, kept
-from worker import Answer, Worker
+from worker import PATIENT, Answer, Worker
 
 TOKEN = "the-inspector-token-of-the-tests-77"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 PATHS = ("all", "good", "bad", "live")
-SETTINGS: dict[str, Any] = {**SHARDED, "linger_ms": 10, "gpc": "strip", "dnt": "refuse"}
+SETTINGS: dict[str, Any] = {
+    **SHARDED,
+    **PATIENT,
+    "linger_ms": 10,
+    "gpc": "strip",
+    "dnt": "refuse",
+}
 
 
 class Inspected(Worker):

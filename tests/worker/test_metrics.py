@@ -20,7 +20,7 @@ from firehose_peer import Fail, FirehosePeer
 from peer_client import until
 from rebound import Rebound
 from sharded import SHARDED, wait_until_drained
-from worker import LOG_SECONDS, Worker
+from worker import LOG_SECONDS, PATIENT, Worker
 
 METRICS = """
 METRICS: {
@@ -86,6 +86,7 @@ def metered(peer: FirehosePeer) -> Iterator[Metered]:
     log = {"share": 1, "exceptions": 1}
     settings = {
         **SHARDED,
+        **PATIENT,
         "unknown_events": "accept",
         "log": log,
         "gpc": "refuse",
@@ -112,8 +113,9 @@ def test_a_request_is_one_point_however_many_beacons_it_has(
     assert metered.post([repeated]).status == 204
     body = json.dumps([event(), event(), repeated, event(seq="x")]).encode()
 
-    assert metered.post(body).status == 200
+    answer = metered.post(body)
 
+    assert answer.status == 200
     point = metered.point(count + 2)
     stored = sum(len(line) + 1 for line in last_lines(peer, 3))
     assert point == {
@@ -131,7 +133,9 @@ def test_a_request_is_one_point_however_many_beacons_it_has(
     }
     # A record gets its session in the shard, and the repeat's was not sent.
     assert 0 < point["bytes_out"] < stored + 2_000
-    assert 100 <= point["wait_ms"] <= point["deliver_ms"] <= point["total_ms"] < 3_000
+    assert 100 <= point["wait_ms"] <= point["deliver_ms"] <= point["total_ms"]
+    # Whole milliseconds of another clock.
+    assert point["total_ms"] <= 1_000 * answer.seconds + 1
     assert point["wait_ms"] + point["send_ms"] <= point["deliver_ms"]
     assert point["read_ms"] + point["deliver_ms"] == point["total_ms"]
 
@@ -253,8 +257,12 @@ def test_retries_and_the_spill_are_counted(
     finally:
         peer.behave()
     wait_until_drained(metered)
-    drained, *_ = reversed(metered.points("spill"))
-    assert drained["doubles"] == [0, 0, 0, 0]
+
+    def last() -> list[list[float]]:
+        return [point["doubles"] for point in metered.points("spill")][-1:]
+
+    # It comes a little after what /readyz tells.
+    until(lambda: last() == [[0, 0, 0, 0]])
 
 
 def test_a_stream_of_the_longest_name_has_its_point(peer: FirehosePeer) -> None:
@@ -324,7 +332,7 @@ def test_server_timing_is_told_to_who_asks(metered: Metered) -> None:
         "deliver",
         "total",
     ]
-    assert int(dict(stages)["total"]) / 1_000 <= timed.seconds
+    assert int(dict(stages)["total"]) <= 1_000 * timed.seconds + 1
     assert "server-timing" in timed.headers["access-control-expose-headers"]
     assert "server-timing" in metered.post("{", origin, "?timing=1").headers
 

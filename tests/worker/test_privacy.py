@@ -236,8 +236,10 @@ def test_what_should_not_be_in_a_text_is_taken_out(
 
     told = record(private, peer, "scrub", beacon)
 
+    # Any digits may be in an id that was drawn for it.
+    texts = str({**told, "event_id": ""})
     for private_text in ("zoe", "s3cr3t", "4111"):
-        assert private_text not in str(told), told
+        assert private_text not in texts, told
     assert {each["pointer"] for each in told["repairs"]} == {
         "/title",
         "/url",

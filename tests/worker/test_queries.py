@@ -21,7 +21,7 @@ import pytest
 from catalogue import NAMES, invalid, schema, valid
 from delivered import now_ms
 from local import BUCKET_OUTPUTS, Kind, LocalAws
-from worker import Worker
+from worker import PATIENT, Worker
 
 TODAY = datetime.now(timezone.utc).date()
 
@@ -94,7 +94,7 @@ def codes(aws: LocalAws) -> Counter[tuple[str, str]]:
     aws.clear()
     told: Counter[tuple[str, str]] = Counter()
     for country in ("CH", "US"):
-        with Worker(aws.environment(), cf={"country": country}) as worker:
+        with Worker(aws.environment(), PATIENT, {"country": country}) as worker:
             for visitor in VISITORS:
                 if visitor.country != country:
                     continue

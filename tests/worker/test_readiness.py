@@ -45,7 +45,7 @@ FAILURES: dict[str, tuple[Behaviour, str, str, int]] = {
     "is over a quota": (Fail(400, "LimitExceededException", TELLING), "quota_exceeded", "stream", 200),
     "fails by itself": (Fail(500, "InternalFailure", TELLING), "service_failure", "stream", 200),
     "answers nonsense": (WrongLength(), "unknown_answer", "stream", 200),
-    "is silent": (Hang(2, Cut(Effect.NONE)), "timed_out", "network", 200),
+    "is silent": (Hang(3, Cut(Effect.NONE)), "timed_out", "network", 200),
     "cuts": (Cut(Effect.NONE), "unreachable", "network", 200),
 }  # fmt: skip
 
@@ -187,7 +187,7 @@ def impatient(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
     """Streams behind a worker that waits for none for long, and delivers directly."""
     names = [f"stream_{number}" for number in range(len(FAILURES))]
     routes = [{"name": name, "to": f"firehose:{name}"} for name in names]
-    settings = {"routes": [*routes, {"to": "firehose:others"}], "deadline_ms": 300}
+    settings = {"routes": [*routes, {"to": "firehose:others"}], "deadline_ms": 1_000}
     with Worker(peer.environment(), settings) as worker:
         yield (Stream(name, worker, peer) for name in names)
     peer.behave()

@@ -123,24 +123,24 @@ def test_a_stream_that_refused_a_record_is_as_healthy_as_before(
     "code", ["ServiceUnavailableException", "AccessDeniedException"]
 )
 def test_a_failed_event_that_is_not_kept_is_not_answered_2xx(
-    stream: Stream, peer: FirehosePeer, code: str
+    hasty_stream: Stream, peer: FirehosePeer, code: str
 ) -> None:
     # Many records taken before and after, so that the refused retries, whose number chance
     # decides, never are half of those that the shared failed stream's breaker looks at.
     many = [{"name": "a", "seq": "x"}] * 100
-    assert stream.worker.post(many).status == 200
+    assert hasty_stream.worker.post(many).status == 200
     peer.always(Refuse(is_failed_event, code))
-    good, bad = stream.beacons(2)
+    good, bad = hasty_stream.beacons(2)
 
-    answer = stream.post([good, {**bad, "seq": "x"}])
+    answer = hasty_stream.post([good, {**bad, "seq": "x"}])
 
     assert answer.status == 503
     assert f"firehose:{FAILED} did not take every record" in answer.json()["message"]
     assert bad["id"] not in kept(peer)
 
     peer.behave()
-    assert stream.worker.post(many).status == 200
-    again = stream.post([good, {**bad, "seq": "x"}])
+    assert hasty_stream.worker.post(many).status == 200
+    again = hasty_stream.post([good, {**bad, "seq": "x"}])
     assert again.status == 200
     assert kept(peer)[bad["id"]]["code"] == "wrong_type"
 

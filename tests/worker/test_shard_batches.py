@@ -6,54 +6,74 @@ import json
 import socket
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from firehose_peer import Cut, Effect, Fail, Hang, Refuse
+from firehose_peer import Cut, Effect, Fail, FirehosePeer, Hang, Refuse
 from peer_client import until
-from sharded import LINGER_S, on_devices, outcomes, together
-from streams import Stream, ids, kept
-from worker import HOST
+from sharded import SHARDED, VERDICTS, on_devices, outcomes, together
+from streams import Stream, ids, kept, streams
+from worker import HOST, PATIENT, Worker
+
+# So long that what is sent together arrives together, also on a busy machine.
+LINGER_S = 1.0
 
 
-def test_many_callers_share_few_calls(sharded_stream: Stream) -> None:
-    beacons = on_devices(sharded_stream, 200)
+@pytest.fixture(scope="module")
+def unused_lingering_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+    """Streams that no test has used, behind a shard whose batches stay open for long."""
+    settings = {**SHARDED, **PATIENT, "linger_ms": round(LINGER_S * 1_000)}
+    with streams(peer, settings) as unused:
+        yield unused
+
+
+@pytest.fixture
+def lingering_stream(unused_lingering_streams: Iterator[Stream]) -> Iterator[Stream]:
+    """A stream of the test's own behind that shard."""
+    stream = next(unused_lingering_streams)
+    yield stream
+    stream.peer.behave()
+
+
+def test_many_callers_share_few_calls(lingering_stream: Stream) -> None:
+    beacons = on_devices(lingering_stream, 200)
     started = time.monotonic()
 
-    answers = together(sharded_stream, [[beacon] for beacon in beacons])
+    answers = together(lingering_stream, [[beacon] for beacon in beacons])
 
     lingers = (time.monotonic() - started) / LINGER_S
     assert [outcomes(each) for each in answers] == [["accepted"]] * 200
-    assert Counter(sharded_stream.ids()) == Counter(ids(beacons))
-    assert len(sharded_stream.calls) <= lingers + 1
-    assert len(sharded_stream.calls) <= 50, "4 beacons a call would be no batch"
+    assert Counter(lingering_stream.ids()) == Counter(ids(beacons))
+    assert len(lingering_stream.calls) <= lingers + 1
+    assert len(lingering_stream.calls) <= 50, "4 beacons a call would be no batch"
 
 
-def test_a_batch_lingers_for_more(sharded_stream: Stream) -> None:
-    first, second = on_devices(sharded_stream, 2)
+def test_a_batch_lingers_for_more(lingering_stream: Stream) -> None:
+    first, second = on_devices(lingering_stream, 2)
 
     with ThreadPoolExecutor() as pool:
-        early = pool.submit(sharded_stream.worker.post, first)
-        time.sleep(LINGER_S / 3)
-        late = pool.submit(sharded_stream.worker.post, second)
+        early = pool.submit(lingering_stream.worker.post, first)
+        time.sleep(LINGER_S / 10)
+        late = pool.submit(lingering_stream.worker.post, second)
 
     assert (early.result().status, late.result().status) == (204, 204)
     assert early.result().seconds >= 0.9 * LINGER_S
     assert late.result().seconds < early.result().seconds
-    assert len(sharded_stream.calls) == 1
+    assert len(lingering_stream.calls) == 1
 
 
-def test_a_call_holds_no_more_than_a_mebibyte(sharded_stream: Stream) -> None:
-    beacons = on_devices(sharded_stream, 4)
+def test_a_call_holds_no_more_than_a_mebibyte(lingering_stream: Stream) -> None:
+    beacons = on_devices(lingering_stream, 4)
     bodies = [[{**beacon, "props": {"x": "y" * 230_000}}] for beacon in beacons]
 
-    answers = together(sharded_stream, bodies)
+    answers = together(lingering_stream, bodies)
 
     assert [outcomes(each) for each in answers] == [["accepted"]] * 4
-    assert sorted(sharded_stream.ids()) == sorted(ids(beacons))
-    sizes = [len(call.body) for call in sharded_stream.calls]
+    assert sorted(lingering_stream.ids()) == sorted(ids(beacons))
+    sizes = [len(call.body) for call in lingering_stream.calls]
     assert max(sizes) <= 1_048_576
     assert len(sizes) == 2
 
@@ -63,13 +83,18 @@ def test_streams_have_batches_of_their_own(
 ) -> None:
     """One that fails holds nobody of the others."""
     other = next(unused_sharded_streams)
-    sharded_stream.peer.always(Hang(1.0), sharded_stream.name)
+    sharded_stream.peer.always(Hang(3), sharded_stream.name)
     slow, quick = on_devices(sharded_stream, 1), on_devices(other, 1)
 
-    slow_answer, quick_answer = together(sharded_stream, [slow, quick])
+    with ThreadPoolExecutor() as pool:
+        slow_post, quick_post = (
+            pool.submit(other.worker.post, each, {}, VERDICTS) for each in (slow, quick)
+        )
+        quick_answer = quick_post.result()
+        assert sharded_stream.ids() == [], "it waited for the other"
+        slow_answer = slow_post.result()
 
     assert outcomes(slow_answer) == outcomes(quick_answer) == ["accepted"]
-    assert quick_answer.seconds < 0.8 < slow_answer.seconds
     assert (sharded_stream.ids(), other.ids()) == (ids(slow), ids(quick))
 
 
@@ -143,44 +168,50 @@ def test_only_what_was_refused_is_sent_again(sharded_stream: Stream) -> None:
     assert Counter(sharded_stream.ids()) == Counter(ids(beacons))
 
 
+def held_bytes(worker: Worker) -> int:
+    """How much its only shard holds in batches that are under way."""
+    (shard,) = worker.get("/readyz").json()["shards"]
+    return shard["held_bytes"]
+
+
 def call_and_stay(stream: Stream, beacon: dict[str, Any]) -> socket.socket:
     """Posts a beacon and reads nothing; whoever closes the socket goes away."""
     body = json.dumps(beacon).encode()
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
     caller = socket.create_connection((HOST, stream.worker.port))
     caller.sendall(head.encode() + body)
-    time.sleep(LINGER_S / 4)
+    until(lambda: held_bytes(stream.worker) > 0)
     return caller
 
 
-def test_a_caller_who_goes_away_takes_nothing_along(sharded_stream: Stream) -> None:
+def test_a_caller_who_goes_away_takes_nothing_along(lingering_stream: Stream) -> None:
     """Neither his own records nor those of the others in his batch."""
-    gone, *stay = on_devices(sharded_stream, 4)
+    gone, *stay = on_devices(lingering_stream, 4)
     with ThreadPoolExecutor() as pool:
-        caller = call_and_stay(sharded_stream, gone)
-        posts = [pool.submit(sharded_stream.worker.post, each) for each in stay]
+        caller = call_and_stay(lingering_stream, gone)
+        posts = [pool.submit(lingering_stream.worker.post, each) for each in stay]
         time.sleep(LINGER_S / 4)
         caller.close()
         assert [post.result().status for post in posts] == [204] * 3
 
-    until(lambda: len(sharded_stream.ids()) == 4)
-    assert sorted(sharded_stream.ids()) == sorted(ids([gone, *stay]))
+    until(lambda: len(lingering_stream.ids()) == 4)
+    assert sorted(lingering_stream.ids()) == sorted(ids([gone, *stay]))
     # It is durable, so that he may come back with it.
-    assert outcomes(together(sharded_stream, [[gone]])[0]) == ["duplicate"]
+    assert outcomes(together(lingering_stream, [[gone]])[0]) == ["duplicate"]
 
 
 def test_a_caller_who_goes_away_during_the_call_does_not_end_it(
-    sharded_stream: Stream,
+    lingering_stream: Stream,
 ) -> None:
     """Nor when it was he who opened the batch."""
-    gone, stays = on_devices(sharded_stream, 2)
-    sharded_stream.peer.script(Hang(0.5))
+    gone, stays = on_devices(lingering_stream, 2)
+    lingering_stream.peer.script(Hang(1))
     with ThreadPoolExecutor() as pool:
-        caller = call_and_stay(sharded_stream, gone)
-        post = pool.submit(sharded_stream.worker.post, stays)
-        until(lambda: sharded_stream.calls != [])
+        caller = call_and_stay(lingering_stream, gone)
+        post = pool.submit(lingering_stream.worker.post, stays)
+        until(lambda: lingering_stream.calls != [])
         caller.close()
         assert post.result().status == 204
 
-    assert sorted(sharded_stream.ids()) == sorted(ids([gone, stays]))
-    assert len(sharded_stream.calls) == 1
+    assert sorted(lingering_stream.ids()) == sorted(ids([gone, stays]))
+    assert len(lingering_stream.calls) == 1

@@ -22,7 +22,7 @@ from delivered import now_ms
 from firehose_peer import Fail, FirehosePeer
 from sharded import CHECKPOINT_SECONDS, SHARDED, VERDICTS, outcomes, wait_until_drained
 from streams import kept
-from worker import Answer, Worker
+from worker import PATIENT, Answer, Worker
 
 DEVICES = 24
 SHARDS = 8
@@ -80,7 +80,8 @@ def growth(peer: FirehosePeer) -> Iterator[Growth]:
         return [{"id": str(uuid4()), "device_id": each, **told} for each in devices]
 
     routes = [{"name": "denied", "to": "firehose:denied"}, {"to": "firehose:all"}]
-    settings = {**SHARDED, "session": {"timeout_s": 60}, "routes": routes}
+    settings = {**SHARDED, **PATIENT, "routes": routes}
+    settings["session"] = {"timeout_s": 60}
     with Worker(peer.environment(), settings) as worker:
         peer.always(Fail(400, "AccessDeniedException"), "denied")
         before, spilled = beacons(0), beacons(10, "denied")

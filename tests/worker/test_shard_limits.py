@@ -6,7 +6,6 @@ answer is 503. What was acknowledged is there either way.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from firehose_peer import Cut, Effect, Fail, FirehosePeer, Hang
+from peer_client import until
 from sharded import SHARDED, on_devices, outcomes, spills, together, wait_until_drained
 from streams import Stream, ids, streams
 
@@ -31,7 +31,7 @@ def unused() -> Iterator[Iterator[Stream]]:
         "linger_ms": 20,
         "held_bytes": HELD_BYTES,
         "spill": {"max_bytes": SPILLED_BYTES},
-        "deadline_ms": 600,
+        "deadline_ms": 2_000,
     }
     with FirehosePeer() as peer:
         with streams(peer, settings) as unused:
@@ -59,11 +59,11 @@ def test_what_a_full_shard_refuses_is_delivered_directly(tight: Stream) -> None:
     """Its session is the client's to tell."""
     held, refused = large(tight, 50_000), large(tight, 40_000)
     refused["session_id"] = "the client's"
-    tight.peer.script(Hang(0.4))
+    tight.peer.script(Hang(1))
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(tight.worker.post, held)
-        time.sleep(0.2)
+        until(lambda: tight.calls != [])
         second = tight.worker.post(refused)
 
     assert (first.result().status, second.status) == (204, 204)
@@ -78,7 +78,7 @@ def test_what_a_full_shard_refuses_is_delivered_directly(tight: Stream) -> None:
 
 
 def test_many_large_beacons_at_once_are_each_sent_once(tight: Stream) -> None:
-    tight.peer.always(Hang(0.2))
+    tight.peer.always(Hang(0.5))
     posts = [[large(tight, 30_000)] for _ in range(12)]
 
     answers = together(tight, posts)
@@ -92,12 +92,12 @@ def test_many_large_beacons_at_once_are_each_sent_once(tight: Stream) -> None:
 def test_what_is_nowhere_is_503(tight: Stream, unused: Iterator[Stream]) -> None:
     """The shard is full, and the stream takes nothing from the edge either."""
     other = next(unused)
-    tight.peer.script(Hang(0.4))
+    tight.peer.script(Hang(1))
     tight.peer.always(Fail(400, "AccessDeniedException"), other.name)
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(tight.worker.post, large(tight, 50_000))
-        time.sleep(0.2)
+        until(lambda: tight.calls != [])
         second = other.worker.post(large(other, 40_000))
 
     assert first.result().status == 204
@@ -109,7 +109,7 @@ def test_what_is_nowhere_is_503(tight: Stream, unused: Iterator[Stream]) -> None
 def test_past_the_spill_the_answer_is_503_and_nothing_acknowledged_is_lost(
     tight: Stream,
 ) -> None:
-    tight.peer.always(Hang(0.8, Cut(Effect.NONE)), tight.name)
+    tight.peer.always(Hang(3, Cut(Effect.NONE)), tight.name)
     beacons = [large(tight, 5_000) for _ in range(6)]
 
     answers = [tight.worker.post(beacon) for beacon in beacons]

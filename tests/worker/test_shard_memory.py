@@ -6,9 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 from firehose_peer import FirehosePeer
-from worker import Worker
+from worker import PATIENT, Worker
 
 SETTINGS: dict[str, Any] = {
+    **PATIENT,
     "delivery": "sharded",
     # Several objects of one isolate: while one sends, others take memory.
     "shards": 4,

@@ -37,9 +37,9 @@ from sharded import (
 from streams import Stream, ids, kept, streams
 from worker import Answer
 
-DEADLINE_S = 0.4
+DEADLINE_S = 1.0
 # What the rest of an answer may take beside its delivery's deadline, on a busy machine.
-SLACK_S = 1.0
+SLACK_S = 3.0
 SILENCE = Hang(DEADLINE_S + SLACK_S, Cut(Effect.NONE))
 
 # How a stream may take nothing, and what the operator is told of it.

@@ -10,7 +10,7 @@ import pytest
 
 from firehose_peer import FirehosePeer
 from streams import data, kept
-from worker import Worker
+from worker import PATIENT, Worker
 
 TOKEN = "IQoJb3JpZ2luX2VjEPT//////////wEaCWV1LXdlc3QtMSJHMEUCIQD+/="
 SIGNED = re.compile(r"SignedHeaders=([^,]+),")
@@ -25,7 +25,7 @@ def signer(request: pytest.FixtureRequest) -> Iterator[tuple[Worker, FirehosePee
         session_token=request.param,
         region="us-gov-east-1",
     ) as peer:
-        with Worker(peer.environment()) as worker:
+        with Worker(peer.environment(), PATIENT) as worker:
             yield worker, peer
 
 
