@@ -30,7 +30,8 @@ class MinistackProcess:
 
     def __init__(self, directory: Path, region: str, port: int) -> None:
         """Start it; a port of 0 stands for any free one."""
-        self.port = free_port(port)
+        self._held = hold_port(port)
+        self.port = int(self._held.getsockname()[1])
         self.log = directory / "ministack.log"
         self._process = self._spawn(directory, region)
 
@@ -51,6 +52,7 @@ class MinistackProcess:
                     f" its log is {self.log}"
                 )
             time.sleep(0.05)
+        self._held.close()
 
     def wait(self) -> None:
         """Block until it ends by itself, which is always an error."""
@@ -61,6 +63,7 @@ class MinistackProcess:
 
     def end(self) -> None:
         """End it and all that it started; returns when they have ended."""
+        self._held.close()
         if self._process.poll() is not None:
             return
         os.killpg(self.pid, signal.SIGTERM)
@@ -114,19 +117,25 @@ def forget(directory: Path) -> None:
     (directory / "ministack.log").unlink(missing_ok=True)
 
 
-def free_port(port: int) -> int:
-    """`port` if nothing listens there; any free one for 0."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise LocalAwsError(
-                f"port {port} of {HOST} can't be used: {error.strerror}"
-            ) from None
-        except OverflowError:
-            raise LocalAwsError(f"port {port} is not within 0 to 65535") from None
-        return int(probe.getsockname()[1])
+def hold_port(port: int) -> socket.socket:
+    """Binds `port` if nothing listens there; any free one for 0.
+
+    Until it is closed, nobody is given that port who asks for any; who names it, as ministack
+    does some seconds later, can listen there.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind((HOST, port))
+    except OSError as error:
+        held.close()
+        raise LocalAwsError(
+            f"port {port} of {HOST} can't be used: {error.strerror}"
+        ) from None
+    except OverflowError:
+        held.close()
+        raise LocalAwsError(f"port {port} is not within 0 to 65535") from None
+    return held
 
 
 def _answers(port: int) -> bool:

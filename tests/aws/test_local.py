@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import botocore.exceptions
@@ -144,10 +145,10 @@ def test_records_fails_when_nothing_is_served(tmp_path: Path) -> None:
 
 def test_it_listens_on_loopback_only(aws: LocalAws) -> None:
     assert aws.pid
-    inodes = {
-        os.readlink(file).removeprefix("socket:[").removesuffix("]")
-        for file in Path(f"/proc/{aws.pid}/fd").iterdir()
-    }
+    inodes = set()
+    for file in Path(f"/proc/{aws.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed in the meantime, so nobody listens
+            inodes.add(os.readlink(file).removeprefix("socket:[").removesuffix("]"))
     listening = [
         fields[1]
         for table in ("tcp", "tcp6")

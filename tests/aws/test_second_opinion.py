@@ -21,7 +21,7 @@ import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from local import HOST, LocalAws, client
-from ministack_process import free_port
+from ministack_process import hold_port
 from worker_calls import ALLOWED, BUCKET, DENIALS, DENIED, Call, make_somebody_elses
 
 START_SECONDS = 60
@@ -31,7 +31,8 @@ ACCOUNT = "000000000000"
 @pytest.fixture(scope="module")
 def worker(aws: LocalAws) -> Iterator[dict[str, str]]:
     """The environment of a worker whose AWS is moto, which checks what it asks for."""
-    port = free_port(0)
+    held = hold_port(0)
+    port = held.getsockname()[1]
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)],
         env={"PATH": os.environ["PATH"], "MOTO_ACCOUNT_ID": ACCOUNT},
@@ -57,6 +58,7 @@ def worker(aws: LocalAws) -> Iterator[dict[str, str]]:
     finally:
         server.terminate()
         server.wait()
+        held.close()
 
 
 def wait_for(server: subprocess.Popen[bytes], root: dict[str, str]) -> None:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 HOST = "127.0.0.1"
 DEVICES = 5_000
 MAX_CONNECTIONS = 512
-GRACE_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class Load:
     warm_up_seconds: int
     """At the same rate, before what counts."""
     seconds: int
+    grace_seconds: float = 20.0
+    """How long answers are waited for when all is sent."""
 
 
 @dataclass
@@ -121,7 +122,7 @@ class _Sender:
                 self.connections += 1
                 opening.add(asyncio.create_task(self._open()))
         await asyncio.gather(*opening)
-        deadline = time.monotonic() + GRACE_SECONDS
+        deadline = time.monotonic() + load.grace_seconds
         while self.pending and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
         return result

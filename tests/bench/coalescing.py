@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bare_workerd import BUILT, connect, serving
@@ -163,11 +163,11 @@ def check_ready(connection: http.client.HTTPConnection) -> None:
         raise RuntimeError(f"the worker is not ready: {body!r}")
 
 
-def measure(mode: Mode, load: Load) -> Measured:
-    """Sends a load to a worker of this mode."""
+def measure(mode: Mode, load: Load, settings: Mapping[str, object] = {}) -> Measured:
+    """Sends a load to a worker of this mode, which is told `settings` as well."""
     with counting_firehose(FIREHOSE_MS) as firehose:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        with serving(BUILT, mode.settings, firehose.url) as port:
+        with serving(BUILT, {**mode.settings, **settings}, firehose.url) as port:
             check_ready(connect(port))
             result = send(port, load)
             report = arrived(firehose, acknowledged(result))

@@ -31,6 +31,7 @@ from fault_plans import AnswerLate, Plan, healthy
 from listener import Listener, hung_up, tell
 from local import HOST, LocalAws
 from peer_server import Answer
+from ports import free_port
 from put_calls import FIREHOSE, Put, put_of
 from sigv4_verifier import SignatureError
 from upstream import Upstream
@@ -57,7 +58,8 @@ class FirehoseProxy:
 
     def __init__(self, aws: LocalAws, seed: str) -> None:
         self.plan: Plan = healthy
-        self.port = 0
+        # One that nobody is given while it is stopped.
+        self.port = free_port()
         self._aws = aws
         self._upstream = Upstream(aws, self._count)
         self._chance = random.Random(seed)
@@ -79,7 +81,6 @@ class FirehoseProxy:
         """Serves; after a stop on the same port."""
         if self._server is None:
             self._server = Listener(self.port, self._answer, self._unheard)
-            self.port = self._server.server_port
             threading.Thread(
                 target=self._server.serve_forever, args=(0.02,), daemon=True
             ).start()

@@ -22,8 +22,9 @@ from firehose_proxy import FirehoseProxy
 from load import Load
 from worker import Worker
 
-# Of an outage, until the spill holds something.
+# Of an outage; it goes on until the spill holds something, which on a slow machine takes longer.
 FILLING_SECONDS = 2
+FILLED_SECONDS = 60
 # An object is evicted when it was idle for a minute or more, and so long after it has
 # written down what it remembers, which it does a second after the last request.
 QUIET_SECONDS = 2
@@ -37,11 +38,21 @@ class Scene:
     proxy: FirehoseProxy
     worker: Worker
     outage_seconds: float
+    has_spilled: Callable[[], bool]
+    """Whether the worker says that its spill holds something, where it has one."""
 
     def close_port(self) -> None:
         """Nobody listens where the Firehose was."""
         self.load.ledger.count("troubles")
         self.proxy.stop()
+
+    def fill(self) -> None:
+        """Lets an outage go on until the spill holds something."""
+        time.sleep(FILLING_SECONDS)
+        deadline = time.monotonic() + FILLED_SECONDS
+        while not self.has_spilled():
+            assert time.monotonic() < deadline, "an outage in which nothing is spilled"
+            time.sleep(0.1)
 
     def kill(self) -> None:
         """Everything that runs is killed, and started on the same storage."""
@@ -83,7 +94,7 @@ def kill(scene: Scene) -> None:
     scene.kill()
     scene.load.wait_until(0.6)
     scene.close_port()
-    time.sleep(FILLING_SECONDS)
+    scene.fill()
     scene.kill()
     scene.proxy.start()
 
@@ -94,7 +105,7 @@ def evict(scene: Scene) -> None:
     scene.evict()
     scene.load.wait_until(0.4)
     scene.close_port()
-    time.sleep(FILLING_SECONDS)
+    scene.fill()
     scene.evict()
     scene.proxy.start()
     scene.load.wait_until(0.8)

@@ -19,10 +19,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "worker"), str(ROOT / "scripts" / "aws")]
@@ -117,7 +116,15 @@ class Soak:
                 lambda: worker.port, seed, events, setting.seconds, result.ledger
             )
             with load, self._sampled(worker, result):
-                scenario.trouble(Scene(load, proxy, worker, setting.outage_seconds))
+                scenario.trouble(
+                    Scene(
+                        load,
+                        proxy,
+                        worker,
+                        setting.outage_seconds,
+                        lambda: self._has_spilled(worker, result),
+                    )
+                )
                 load.wait()
             result.seconds = time.monotonic() - started
             self._drain(worker, proxy)
@@ -131,11 +138,8 @@ class Soak:
 
         def sample() -> None:
             while not over.wait(SAMPLE_SECONDS):
-                try:
-                    spilled = _spill(worker, self._setting.delivery)["records"]
-                except (OSError, http.client.HTTPException):
-                    continue
-                result.most_spilled = max(result.most_spilled, spilled)
+                with suppress(OSError, http.client.HTTPException):
+                    self._has_spilled(worker, result)
 
         sampling = threading.Thread(target=sample, daemon=True)
         sampling.start()
@@ -145,10 +149,16 @@ class Soak:
             over.set()
             sampling.join()
 
+    def _has_spilled(self, worker: Worker, result: Result) -> bool:
+        """Whether the spill holds something now, where there is one; notes how much."""
+        records = _spill(worker, self._setting.delivery)["records"]
+        result.most_spilled = max(result.most_spilled, records)
+        return records > 0 or self._setting.delivery == "direct"
+
     def _drain(self, worker: Worker, proxy: FirehoseProxy) -> None:
         """Waits until the spill is empty, as the worker tells itself."""
         started = time.monotonic()
-        while (spill := _spill(worker, self._setting.delivery))["records"]:
+        while any((spill := _spill(worker, self._setting.delivery)).values()):
             seconds = time.monotonic() - started
             assert seconds < DRAIN_SECONDS, f"the spill is not empty after all: {spill}"
             if seconds > self._setting.aftermath_seconds:
@@ -161,16 +171,14 @@ class Soak:
         return self._setting.delivery == "direct" or scenario.trouble is kill
 
 
-def _spill(worker: Worker, delivery: str) -> dict[str, Any]:
-    """What `/readyz` tells of the spill, which `direct` has none of.
-
-    A shard that doesn't answer may have one.
-    """
+def _spill(worker: Worker, delivery: str) -> dict[str, int]:
+    """How many records `/readyz` tells to be in the spill, which `direct` has none of, and how
+    many shards don't answer, which may have some."""
     if delivery == "direct":
-        return {"records": 0}
+        return {"records": 0, "silent": 0}
     told = worker.get("/readyz").json()
-    silent = [shard for shard in told["shards"] if "problem" in shard]
-    return {**told["spill"], "records": told["spill"]["records"] + len(silent)}
+    silent = sum("problem" in shard for shard in told["shards"])
+    return {"records": told["spill"]["records"], "silent": silent}
 
 
 def _interrupt(signum: int, frame: object) -> None:

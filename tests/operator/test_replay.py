@@ -290,7 +290,7 @@ def test_it_waits_for_a_stream_that_does_not_take_records(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(each.line + "\n")
     worker.kill()
-    worker.settings = {**AFTER, "delivery": "direct"}
+    worker.settings = {**AFTER, "delivery": "direct", "deadline_ms": 2_000}
     worker.restart()
     lake.stop()
     try:

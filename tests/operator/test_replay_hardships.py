@@ -65,6 +65,8 @@ def elsewhere(status: int, body: str, **headers: str) -> Iterator[tuple[str, lis
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(self.path)
+            # Left unread, it would have the connection reset, and the answer with it.
+            self.rfile.read(int(self.headers.get("content-length", 0)))
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
