@@ -86,7 +86,7 @@ describe("the chunks", { skip: missing, concurrency: 2 }, () => {
         const complaints = [];
         page.on("pageerror", (error) => complaints.push(String(error)));
         await page.goto(origin + path);
-        await page.waitForFunction("window.begun");
+        await page.waitForFunction(() => window.begun);
         await does(page);
         const seen = () => tracked.get(path).filter(({ name }) => !but.includes(name));
         for (const end = Date.now() + PATIENCE; seen().length < sees.length && Date.now() < end; ) await sleep(20);
