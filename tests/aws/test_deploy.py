@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -312,8 +313,11 @@ def test_a_run_can_be_stopped() -> None:
         )
         connection, _ = silent.accept()
         with connection:
+            # It waits for an answer; on its way there, Python may hear of a signal only after that wait.
+            connection.recv(65_536)
+            time.sleep(1)
             process.send_signal(signal.SIGINT)
-            _, complaint = process.communicate(timeout=60)
+            _, complaint = process.communicate(timeout=30)
     assert process.returncode == 130
     assert complaint == "deploy: stopped; run it again to go on\n"
 

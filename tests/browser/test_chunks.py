@@ -65,6 +65,6 @@ def test_the_chunks_do_what_their_table_says(tmp_path: Path) -> None:
         path = lake.execute(f"""SELECT ms, x, y FROM ({PATHS})
             WHERE page LIKE '%/a-path-can-be-drawn-again' AND NOT coalesce(pressed, false)""").fetchall()
     assert [(x, y) for _, x, y in path] == ROUTE
-    # The row waits 150 ms between two points.
+    # The row waits 150 ms between two points, of which the first may come late.
     times = [ms for ms, _, _ in path]
-    assert all(100 < later - earlier < 2_000 for earlier, later in zip(times, times[1:]))
+    assert all(40 < later - earlier < 5_000 for earlier, later in zip(times, times[1:]))
