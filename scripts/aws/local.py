@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """A local AWS for development and tests: ministack, on loopback only.
 
-    local.py serve [--port N] [--dir DIR]     run it in the foreground until Ctrl-C
-    local.py records [--failed] [--dir DIR]   print what was delivered, newest last
+    local.py serve [--port N] [--dir DIR] [--reset]   run it in the foreground until Ctrl-C
+    local.py records [--failed] [--dir DIR]           print what was delivered, newest last
 
 The stack is made from headwater.yaml, the file that production uses, with small
 buffers; local_template.py tells what of it is made otherwise. Requests are authenticated:
 the worker gets a key of its own that may do what the template's policy says and nothing
-else. Each run starts empty.
+else. `serve` goes on with what the last one left in its directory, also after a crash. It
+begins empty with --reset, and where what is there was made from another template; then
+DIR/worker, the state of the worker that writes to it, is deleted with the rest.
 
 Tests import `LocalAws`. It needs the Python packages ministack and boto3, and touches
 neither the AWS configuration of this machine nor its Docker.
@@ -24,6 +26,8 @@ from __future__ import annotations
 import argparse
 import fcntl
 import gzip
+import hashlib
+import importlib.metadata
 import json
 import os
 import signal
@@ -55,6 +59,11 @@ PORT = 4566
 REGION = "eu-west-1"
 STACK = "headwater"
 DIRECTORY = Path(__file__).parents[2] / ".wrangler" / "local-aws"
+# Says from what the state in the directory was made, once it is whole.
+MADE_FROM = "made-from"
+# Where scripts/dev has wrangler keep the worker's objects: their spill and the ids they have seen mean nothing
+# beside other buckets.
+WORKER = "worker"
 PARAMETERS = {
     "KinesisStream": "orders",
     "BufferSizeMiB": "1",
@@ -84,8 +93,9 @@ class Delivered(NamedTuple):
 class LocalAws:
     """A ministack process and what is in it.
 
-    The first `start` begins with nothing in it. `stop` and `start` again is an outage:
-    the port, the worker's key and everything delivered stay. In a `with`, it runs.
+    The first `start` begins with nothing in it, unless it is to keep what is there. `stop` and
+    `start` again is an outage: the port, the worker's key and everything delivered stay. In a
+    `with`, it runs.
     """
 
     def __init__(self, directory: Path = DIRECTORY, region: str = REGION) -> None:
@@ -101,18 +111,14 @@ class LocalAws:
     def running(cls, directory: Path = DIRECTORY) -> LocalAws:
         """The local AWS that another process serves from `directory`, to look into."""
         try:
-            lines = (directory / "worker.env").read_text().splitlines()
+            environment = _environment(directory)
         except FileNotFoundError:
             raise LocalAwsError(
                 f"no local AWS was ever served from {directory}"
             ) from None
-        environment = dict(line.split("=", 1) for line in lines)
         aws = cls(directory, environment["AWS_REGION"])
         aws.port = int(environment["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
-        aws._worker_key = {
-            name: environment[name]
-            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        }
+        aws._worker_key = _worker_key(environment)
         try:
             aws.outputs = aws._stack_outputs()
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
@@ -131,30 +137,43 @@ class LocalAws:
         """The process id of ministack while it runs."""
         return self._process.pid if self._process else None
 
-    def start(self, port: int = 0) -> None:
+    def start(self, port: int = 0, *, keep: bool = False) -> None:
         """Start it and wait until its streams take records.
 
-        Port 0 stands for the port it had before, else for any free one.
+        Port 0 stands for the port it had before, else for any free one. With `keep` it goes on
+        with what another process left in the directory, and leaves the same for the next one.
         """
         if self._process:
             raise LocalAwsError(f"the local AWS already runs at {self.endpoint}")
         self._lock = _lock(self.directory)
         try:
+            if keep and not self._worker_key:
+                self._worker_key = self._kept_key()
             resumes = bool(self._worker_key)
             if not resumes:
-                forget(self.directory)
-            self._process = MinistackProcess(
-                self.directory, self.region, port or self.port
-            )
-            self.port = self._process.port
-            self._process.wait_until_it_answers()
+                self._forget()
+            self._run(port)
             if not resumes:
                 self.outputs = self.create_stack(STACK, PARAMETERS)
                 self._create_worker_key()
+                if keep:
+                    self._save()
+            elif not self.outputs:
+                self.outputs = self._stack_outputs()
             self._write_environment()
+            if keep:
+                (self.directory / MADE_FROM).write_text(_made_from(self.region))
         except BaseException:
             self.stop()
             raise
+
+    def reset(self) -> None:
+        """Delete what a process has left in the directory."""
+        lock = _lock(self.directory)
+        try:
+            self._forget()
+        finally:
+            lock.close()
 
     def stop(self) -> None:
         """End ministack, its children included; its state is kept for `start`."""
@@ -247,6 +266,36 @@ class LocalAws:
             raise LocalAwsError(str(error)) from None
         return make_the_rest(stack.outputs(), self.client)
 
+    def _run(self, port: int) -> None:
+        self._process = MinistackProcess(self.directory, self.region, port or self.port)
+        self.port = self._process.port
+        self._process.wait_until_it_answers()
+
+    def _save(self) -> None:
+        """Have ministack write what it does when it ends only: a crash then loses no more
+        than the records of Kinesis streams."""
+        assert self._process, "start it first"
+        self._process.end()
+        self._run(self.port)
+
+    def _forget(self) -> None:
+        forget(self.directory, MADE_FROM, WORKER)
+
+    def _kept_key(self) -> dict[str, str]:
+        """The worker's key in the state that is kept; nothing where it can't be used."""
+        made_from = self.directory / MADE_FROM
+        whole = made_from, self.directory / "worker.env", self.directory / "state"
+        if not all(part.exists() for part in whole):
+            return {}
+        if made_from.read_text() != _made_from(self.region):
+            print(
+                "local.py: the template or ministack is another one than before, so that this"
+                " begins with nothing in it",
+                file=sys.stderr,
+            )
+            return {}
+        return _worker_key(_environment(self.directory))
+
     def _stack_outputs(self) -> dict[str, str]:
         outputs = Stack(self.client("cloudformation"), STACK).outputs()
         return without_what_was_left_out(outputs)
@@ -334,11 +383,29 @@ def _parse(key: str, body: bytes) -> Iterator[Delivered]:
             ) from None
 
 
+def _environment(directory: Path) -> dict[str, str]:
+    """What the worker was given that wrote to the AWS of a directory."""
+    lines = (directory / "worker.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def _worker_key(environment: dict[str, str]) -> dict[str, str]:
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    return {name: environment[name] for name in names}
+
+
+def _made_from(region: str) -> str:
+    """Names all that the state depends on: another one can't be gone on with."""
+    version = importlib.metadata.version("ministack")
+    made_from = [version, region, PARAMETERS, for_ministack(TEMPLATE)]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest() + "\n"
+
+
 def _lines(environment: dict[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in environment.items())
 
 
-def serve(port: int, directory: Path) -> None:
+def serve(port: int, directory: Path, *, reset: bool = False) -> None:
     """Run until SIGINT or SIGTERM; print the worker's environment, then `ready`."""
 
     def interrupt(signum: int, frame: object) -> None:
@@ -350,7 +417,9 @@ def serve(port: int, directory: Path) -> None:
     signal.signal(signal.SIGTERM, interrupt)
     aws = LocalAws(directory)
     try:
-        aws.start(port)
+        if reset:
+            aws.reset()
+        aws.start(port, keep=True)
         print(_lines(aws.environment()) + "ready", flush=True)
         aws.wait()
     except KeyboardInterrupt:
@@ -374,6 +443,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="run it until Ctrl-C")
     serving.add_argument("--port", type=int, default=PORT, help="0 takes any free one")
+    serving.add_argument("--reset", action="store_true", help="begin with nothing in it")
     reading = commands.add_parser("records", help="print what was delivered")
     reading.add_argument("--failed", action="store_true", help="the failed events")
     for command in (serving, reading):
@@ -382,7 +452,7 @@ def main() -> int:
     directory = arguments.dir.resolve()
     try:
         if arguments.command == "serve":
-            serve(arguments.port, directory)
+            serve(arguments.port, directory, reset=arguments.reset)
         else:
             print_records("failed" if arguments.failed else "data", directory)
     except LocalAwsError as error:

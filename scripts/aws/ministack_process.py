@@ -110,10 +110,14 @@ class MinistackProcess:
             )
 
 
-def forget(directory: Path) -> None:
-    """Delete the state that a ministack left in `directory`."""
-    for part in ("state", "s3", "tmp"):
-        shutil.rmtree(directory / part, ignore_errors=True)
+def forget(directory: Path, *more: str) -> None:
+    """Delete the state that a ministack left in `directory`, and `more` that is there."""
+    for part in ("state", "s3", "tmp", *more):
+        path = directory / part
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     (directory / "ministack.log").unlink(missing_ok=True)
 
 

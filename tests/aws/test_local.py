@@ -25,12 +25,7 @@ SECONDS = 60
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """`local.py serve` on a free port, from `tmp_path`."""
-    process = subprocess.Popen(
-        [*COMMAND, "serve", "--port", "0", "--dir", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = serve(tmp_path)
     yield process
     process.terminate()
     process.communicate(timeout=SECONDS)
@@ -87,6 +82,73 @@ def test_serve_tells_the_workers_environment_and_ends_when_told(
     assert served.communicate(timeout=SECONDS) == ("", "")
     assert served.returncode == 0
     assert not Path(f"/proc/{ministack}").exists()
+
+
+def serve(directory: Path, *more: str) -> subprocess.Popen[str]:
+    """`local.py serve` on a free port."""
+    return subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", "--dir", str(directory), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str], number: int) -> str:
+    """What a server complained of until it ended by a signal, its ministack with it."""
+    if number == signal.SIGKILL:
+        os.kill(child_of(process.pid), signal.SIGKILL)
+    process.send_signal(number)
+    return process.communicate(timeout=SECONDS)[1]
+
+
+def records(directory: Path) -> list[str]:
+    """The lines that `records` prints."""
+    printed = run("records", "--dir", str(directory))
+    assert printed.returncode == 0, printed.stderr
+    return printed.stdout.splitlines()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_serve_goes_on_with_what_the_last_one_left(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    first = serve(tmp_path)
+    key = until_ready(first)
+    put(key, "events-low", b'{"n":1}\n')
+    (tmp_path / "worker").mkdir()
+    ended(first, number)
+
+    second = serve(tmp_path)
+    again = until_ready(second)
+    put(again, "events-low", b'{"n":2}\n')
+
+    assert again["AWS_ACCESS_KEY_ID"] == key["AWS_ACCESS_KEY_ID"]
+    assert records(tmp_path) == ['{"n":1}', '{"n":2}']
+    assert (tmp_path / "worker").is_dir()
+    assert ended(second, signal.SIGINT) == ""
+
+
+@pytest.mark.parametrize("why", ["reset", "another template", "a half-made state"])
+def test_serve_begins_empty_with_the_workers_state(tmp_path: Path, why: str) -> None:
+    first = serve(tmp_path)
+    key = until_ready(first)
+    put(key, "events-low", b'{"n":1}\n')
+    (tmp_path / "worker" / "v3").mkdir(parents=True)
+    ended(first, signal.SIGINT)
+    made_from = tmp_path / "made-from"
+    if why == "another template":
+        made_from.write_text("another one\n")
+    elif why == "a half-made state":
+        made_from.unlink()
+
+    second = serve(tmp_path, *["--reset"] * (why == "reset"))
+    put(until_ready(second), "events-low", b'{"n":2}\n')
+
+    assert records(tmp_path) == ['{"n":2}']
+    assert not (tmp_path / "worker").exists()
+    complaint = ended(second, signal.SIGINT)
+    assert ("begins with nothing in it" in complaint) == (why == "another template")
 
 
 def test_records_prints_what_was_delivered(
