@@ -26,14 +26,12 @@ use crate::config::Config;
 use crate::shard::answer::{Answer, ItemFate};
 use crate::shard::aside;
 use crate::shard::batches::{BatchId, Closed, Place};
+use crate::shard::pace::{Due, GAP_MS};
 use crate::shard::parcel::{self, Item};
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
 use crate::sink::delivery::Report;
 use crate::tally::Sending;
-
-/// How soon what has changed is written, in milliseconds.
-const CHECKPOINT_MS: u64 = 1_000;
 
 /// When the next alarm is, should this one come to no end, in milliseconds from its beginning. One
 /// whose time comes while this one goes on waits for its end.
@@ -70,7 +68,8 @@ struct Inner {
     loaded: RefCell<Option<(Rc<Config>, Sqlite)>>,
     shard: RefCell<Option<shard::Shard>>,
     batches: RefCell<HashMap<BatchId, Batch>>,
-    checkpoint_is_due: Cell<bool>,
+    /// Whether a checkpoint waits for its time.
+    checkpoint_waits: Cell<bool>,
     /// When the alarm was last set for; none where it is not.
     wakes_at: Cell<Option<Milliseconds>>,
     /// The batches that have lingered and wait for one of their stream to end.
@@ -93,7 +92,7 @@ impl DurableObject for Shard {
                 loaded: RefCell::default(),
                 shard: RefCell::default(),
                 batches: RefCell::default(),
-                checkpoint_is_due: Cell::new(false),
+                checkpoint_waits: Cell::default(),
                 wakes_at: Cell::default(),
                 turns: RefCell::default(),
             }),
@@ -196,7 +195,10 @@ impl Inner {
             self.with(|shard| shard.admit(items, &storage, &config, now_ms(), random))?;
         let admitted = admitted.map_err(|error| error.to_string())?;
         self.start(admitted.waits, &config, &storage);
-        self.checkpoint_soon(&storage);
+        // Where its batches are under way, they write what has changed.
+        if self.batches.borrow().is_empty() {
+            self.checkpoint(&storage);
+        }
         let fates = admitted.claims.into_iter().map(|claim| match claim {
             Claim::Seen => (None, ItemFate::Duplicate),
             Claim::Waits(place) => (Some(self.waiting(place)), ItemFate::Durable),
@@ -297,7 +299,7 @@ impl Inner {
             wake_at.into_iter().for_each(|at| self.wake_at(at));
         }
         self.start(waits, config, storage);
-        self.checkpoint_soon(storage);
+        self.checkpoint(storage);
         // As above: the places of all failed events before any of them is awaited.
         let fates = fates.into_iter().map(|fate| match fate {
             BatchFate::Durable => (ItemFate::Durable, Vec::new()),
@@ -323,21 +325,32 @@ impl Inner {
         end
     }
 
-    /// Writes what has changed a little later, all that changes until then at once.
-    fn checkpoint_soon(self: &Rc<Self>, storage: &Sqlite) {
-        let has_changed = self.with(|shard| shard.has_changed()).unwrap_or_default();
-        if !has_changed || self.checkpoint_is_due.replace(true) {
+    /// Writes what has changed, if it is time.
+    fn checkpoint(self: &Rc<Self>, storage: &Sqlite) {
+        let now = now_ms();
+        match self.with(|shard| shard.checkpoint_due(now)).unwrap_or(Due::No) {
+            Due::No => {}
+            Due::Now => {
+                let written = self.with(|shard| shard.checkpoint(storage, now));
+                if let Ok(Err(error)) = written {
+                    log::error(Part::Shard, format_args!("no checkpoint was written: {error}"));
+                    self.checkpoint_in(GAP_MS, storage);
+                }
+            }
+            Due::In(wait_ms) => self.checkpoint_in(wait_ms, storage),
+        }
+    }
+
+    /// Writes what has changed a little later.
+    fn checkpoint_in(self: &Rc<Self>, wait_ms: u64, storage: &Sqlite) {
+        if self.checkpoint_waits.replace(true) {
             return;
         }
         let (inner, storage) = (Rc::clone(self), storage.clone());
         spawn_local(async move {
-            Delay::from(Duration::from_millis(CHECKPOINT_MS)).await;
-            inner.checkpoint_is_due.set(false);
-            let written = inner.with(|shard| shard.checkpoint(&storage, now_ms()));
-            if let Ok(Err(error)) = written {
-                log::error(Part::Shard, format_args!("no checkpoint was written: {error}"));
-                inner.checkpoint_soon(&storage);
-            }
+            Delay::from(Duration::from_millis(wait_ms)).await;
+            inner.checkpoint_waits.set(false);
+            inner.checkpoint(&storage);
         });
     }
 

@@ -102,6 +102,11 @@ impl Batches {
         self.held_bytes
     }
 
+    /// Whether no batch is open or under way.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.under_way.is_empty()
+    }
+
     /// Puts a record into its stream's open batch.
     pub fn add(
         &mut self,

@@ -10,13 +10,13 @@
 //! admitted = shard.admit(items)                  // a claim an item; batches opened, and full ones
 //! closed = shard.close(batch)                    // full, or has lingered
 //! settled = shard.settle(batch, deliver(closed)) // a fate a record: now answer
-//! shard.checkpoint()                             // about once a second
+//! shard.checkpoint()                             // with a batch's end, as checkpoint_due says
 //! ```
 //!
 //! `key` names a device and `placement` its shard, `parcel` and `answer` are what the edge and a
 //! shard say to each other and `handover` what shards do, `wire` writes that and what is stored,
 //! `storage` is what it is stored in, `devices` remembers sessions, `batches` holds what is
-//! in memory and `spill` what is not.
+//! in memory and `spill` what is not; `pace` says when what is remembered is written.
 
 pub mod answer;
 pub mod aside;
@@ -24,6 +24,7 @@ pub mod batches;
 pub mod devices;
 pub mod handover;
 pub mod key;
+pub mod pace;
 pub mod parcel;
 pub mod placement;
 pub mod spill;
@@ -41,6 +42,7 @@ use crate::sink::record::Record;
 use batches::{BatchId, Batches, Bounds, Closed, Place, Room};
 use devices::Devices;
 use key::DeviceKey;
+use pace::{Due, Pace};
 use parcel::{Device, Item, Observation};
 use placement::ShardNumber;
 use spill::{Depth, Fill, Spill, SpillError};
@@ -53,6 +55,7 @@ pub struct Shard {
     seen: Window,
     batches: Batches,
     spill: Spill,
+    pace: Pace,
 }
 
 /// What becomes of an item for now.
@@ -193,6 +196,7 @@ impl Shard {
             seen: Window::load(storage, sharding.dedupe, now)?,
             batches: Batches::default(),
             spill: Spill::load(storage, sharding.spill, now)?,
+            pace: Pace::default(),
         })
     }
 
@@ -399,12 +403,22 @@ impl Shard {
         self.devices.has_changed() || self.seen.has_changed()
     }
 
+    /// When the next checkpoint is to be written, at the end of a batch or of a parcel that
+    /// opened none.
+    pub fn checkpoint_due(&mut self, now: Milliseconds) -> Due {
+        match self.has_changed() {
+            true => self.pace.due(!self.batches.is_empty(), now),
+            false => Due::No,
+        }
+    }
+
     /// Writes what has changed in sessions and seen events since the last checkpoint.
     pub fn checkpoint(
         &mut self,
         storage: &impl Storage,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
+        self.pace.written(now);
         self.seen.checkpoint(storage, now)?;
         self.devices.checkpoint(storage, now)
     }

@@ -498,3 +498,17 @@ fn what_was_seen_and_spilled_and_whose_session_it_was_outlasts_the_object() {
     let after = columns(&bench.close(1).records[0]);
     assert_eq!(after["session_id"], before["session_id"]);
 }
+
+#[test]
+fn the_last_batch_under_way_writes_the_checkpoint() {
+    let mut bench = Bench::new(Sharding::default());
+    let of_orders = Item { stream: stream(ORDERS), ..event(2, 2, 0) };
+    bench.admit(vec![event(1, 1, 0), of_orders]);
+    bench.end(1, Fate::Accepted);
+    assert_eq!(bench.shard.checkpoint_due(0), Due::No, "another batch is under way");
+    bench.end(2, Fate::Accepted);
+    assert_eq!(bench.shard.checkpoint_due(0), Due::Now);
+    bench.shard.checkpoint(&bench.storage, 0).unwrap();
+    assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Claim::Seen]);
+    assert_eq!(bench.shard.checkpoint_due(0), Due::No, "a repeat changes nothing");
+}

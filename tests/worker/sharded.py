@@ -23,10 +23,6 @@ SHARDED: dict[str, Any] = {
     "session": {"timeout_s": 2, "opening_events": ["visit"]},
 }
 
-# A checkpoint is written a second after what it writes, there may be one under way, and the
-# machine may be busy.
-CHECKPOINT_SECONDS = 4
-
 VERDICTS = "?verdicts=1"
 
 SET_ASIDE = "/_/set-aside"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,7 +20,7 @@ import pytest
 
 from firehose_peer import Behaviour, Cut, Effect, Fail, FirehosePeer, Hang, WrongLength
 from peer_client import until
-from sharded import CHECKPOINT_SECONDS, SHARDED, wait_until_drained
+from sharded import SHARDED, wait_until_drained
 from streams import Stream
 from worker import ROOT, Worker
 
@@ -323,7 +322,6 @@ def test_a_shard_that_does_not_answer_is_named(peer: FirehosePeer) -> None:
     with Worker(peer.environment(), {**SHARDED, "shards": 3}) as worker:
         assert worker.post(beacons(20)).status == 204
         assert len(ready(worker)["shards"]) == 3
-        time.sleep(CHECKPOINT_SECONDS)
         worker.kill()
         with closing(sqlite3.connect(worker.databases()[0])) as database, database:
             database.execute("ALTER TABLE seen RENAME COLUMN key TO lost")

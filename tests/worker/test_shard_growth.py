@@ -8,7 +8,6 @@ have stored: the edge delivers the events of theirs by itself.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import pytest
 
 from delivered import now_ms
 from firehose_peer import Fail, FirehosePeer
-from sharded import CHECKPOINT_SECONDS, SHARDED, VERDICTS, outcomes, wait_until_drained
+from sharded import SHARDED, VERDICTS, outcomes, wait_until_drained
 from streams import kept
 from worker import PATIENT, Answer, Worker
 
@@ -86,7 +85,6 @@ def growth(peer: FirehosePeer) -> Iterator[Growth]:
         peer.always(Fail(400, "AccessDeniedException"), "denied")
         before, spilled = beacons(0), beacons(10, "denied")
         assert worker.post([*before, *spilled]).status == 204
-        time.sleep(CHECKPOINT_SECONDS)
 
         worker.kill()
         peer.behave()
@@ -99,7 +97,6 @@ def growth(peer: FirehosePeer) -> Iterator[Growth]:
             assert worker.post(each).status == 204
         wait_until_drained(worker)
         ready = worker.get("/readyz")
-        time.sleep(CHECKPOINT_SECONDS)
 
         worker.kill()
         for database in worker.databases()[:BROKEN]:
