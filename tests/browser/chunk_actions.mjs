@@ -183,6 +183,15 @@ const POINTER = [
     sees: [["pointer", { kind: "touch", deltas: sums([[70, 80]]), presses: (value) => value.join() === "0" }]],
   },
   {
+    claim: "a pointer of an unknown kind has none",
+    does: inTurn(
+      run(`for (const [pageX, type] of [[70, "pointermove"], [80, "pointerdown"]])
+        dispatchEvent(new PointerEvent(type, { pointerType: "puck", isPrimary: true, clientX: pageX, clientY: 90 }))`),
+      leave,
+    ),
+    sees: [["pointer", { kind: absent, deltas: sums([[80, 90]]), presses: (value) => value.join() === "0" }]],
+  },
+  {
     claim: "what moved on one address is not told of another",
     does: inTurn(move(40, 50), run("history.pushState(null, '', '/other')"), move(60, 50), leave),
     sees: [
@@ -192,6 +201,8 @@ const POINTER = [
   },
 ];
 
+/** One character of two UTF-16 units. */
+const FACE = "\u{1f600}";
 const sound = (attributes = "") => `<audio id="clip" src="/sound.wav" ${attributes}></audio>`;
 const play = run("document.querySelector('audio').play()");
 const ended = run("new Promise((resolve) => { document.querySelector('audio').onended = resolve; })");
@@ -314,6 +325,32 @@ const VIDEO = [
       ["video_start", { video_id }],
       ["video_pause", { video_id }],
     ]),
+  },
+  {
+    claim: "a name that is too long is cut between two characters",
+    body: sound().replace('id="clip"', `data-hw-video=" x${"&#x1f600;".repeat(80)}" data-hw-ads=" 0-${"0".repeat(80)}1"`),
+    does: inTurn(play, at(0.3, "media.pause()")),
+    sees: [
+      ["video_start", { video_id: `x${FACE.repeat(63)}` }],
+      ["video_ad", { video_id: `x${FACE.repeat(63)}`, ad_id: `0-${"0".repeat(62)}` }],
+      ["video_pause", { video_id: `x${FACE.repeat(63)}` }],
+    ],
+    but: ["video_progress"],
+  },
+  {
+    claim: "a data: address names no player",
+    body: "<audio id=' '></audio>",
+    does: inTurn(
+      run(`fetch("/sound.wav").then((answer) => answer.bytes()).then((bytes) => {
+        document.querySelector("audio").src = "data:audio/wav;base64," + bytes.toBase64();
+      })`),
+      play,
+      at(0.1, "media.pause()"),
+    ),
+    sees: [
+      ["video_start", { video_id: "audio" }],
+      ["video_pause", { video_id: "audio" }],
+    ],
   },
   {
     claim: "another source in the same player is another video",

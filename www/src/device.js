@@ -11,6 +11,7 @@
  * @property {number} [resume] when the worker may be asked again
  */
 
+import { stringify } from "./json.js";
 import { home, settings, url } from "./settings.js";
 import { uuid } from "./uuid.js";
 
@@ -36,7 +37,7 @@ export const read = () => {
 export const write = (changes, before = read()) => {
   state = { ...before, ...changes };
   try {
-    /** @type {Window} */ (home).localStorage[url] = JSON.stringify(state);
+    /** @type {Window} */ (home).localStorage[url] = stringify(state);
     state = {};
   } catch {}
 };

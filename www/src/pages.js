@@ -3,6 +3,11 @@
 import { track } from "./events.js";
 import { on, safely } from "./safely.js";
 import { settings } from "./settings.js";
+import { address } from "./text.js";
+
+/** The parameters of a campaign and of a click's id, as src/enrich/campaign.rs has them, and what Google adds. */
+const CAMPAIGN =
+  /^(utm_|gad_|(\w+cl(i?c?k)?id|[gw]braid|gclsrc|li_fat_id|sccid|epik|rdt_cid|awc|cjevent|tblci|dicbo)=)/i;
 
 /** The page that was viewed last. */
 let last = "";
@@ -15,14 +20,24 @@ export const whenLeft = (act) => (leaving = act);
 /** @param {object} [props] */
 export const page = (props) => {
   leaving?.();
-  track("page_view", props, { referrer: last || document.referrer });
+  track("page_view", props, { referrer: address(last || document.referrer) });
   last = location.href;
 };
 
-/** @param {string} url */
-const address = (url) => url.split(settings.pages == "hash" ? "\n" : "#")[0];
+/**
+ * The path and the parameters of a page, in one spelling.
+ *
+ * @param {string} url
+ */
+const parts = (url) =>
+  `${new URLSearchParams(url.replace(settings.pages == "hash" ? /[?#]/g : /#.*|[?]/g, "&"))}`.split("&");
 
-const look = safely(() => address(location.href) != address(last) && page());
+/** Counts a page, unless it is the last one or that without some of its campaign. */
+const look = safely(() => {
+  const now = parts(location.href);
+  const rest = /** @type {any} */ (parts(last).filter((part) => now.includes(part) || !CAMPAIGN.test(part)));
+  rest != `${now}` && page();
+});
 
 export const pages = () => {
   if (settings.pages == "manual") return;

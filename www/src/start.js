@@ -6,13 +6,16 @@ import { page, pages, whenLeft } from "./pages.js";
 import { on, safely } from "./safely.js";
 import { settings, settle } from "./settings.js";
 
+/** Texts that stand for no id, and those that are too long for one. */
+const NO_ID = /^\W*(undefined|null|nan|none|true|false|object .*|[0-]{32,})\W*$|.{129}/is;
+
 /** @type {Record<string, (...values: any[]) => unknown>} what a page can say */
 const commands = {
   track,
   page,
   consent,
   identify(/** @type {string} */ user_id, /** @type {object} */ traits) {
-    track("identify", traits, { user_id });
+    track("identify", traits, { user_id: NO_ID.test(user_id ?? "") ? undefined : user_id && `${user_id}` });
   },
 };
 

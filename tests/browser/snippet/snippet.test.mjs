@@ -8,13 +8,14 @@ import { after, before, describe, test } from "node:test";
 import { CHROMIUM, Visit, launch, slug } from "./harness.mjs";
 import { ACTIONS } from "./rows/actions.mjs";
 import { HOSTILE } from "./rows/hostile.mjs";
+import { LIMITS } from "./rows/limits.mjs";
 import { OUTAGES } from "./rows/outages.mjs";
 import { PRIVACY } from "./rows/privacy.mjs";
 import { SESSIONS } from "./rows/sessions.mjs";
 import { STORAGE } from "./rows/storage.mjs";
 import { VIEWS } from "./rows/views.mjs";
 
-const ROWS = [...VIEWS, ...ACTIONS, ...OUTAGES, ...PRIVACY, ...STORAGE, ...SESSIONS, ...HOSTILE];
+const ROWS = [...VIEWS, ...ACTIONS, ...OUTAGES, ...PRIVACY, ...STORAGE, ...SESSIONS, ...HOSTILE, ...LIMITS];
 
 const missing = !process.env.HEADWATER_URL
   ? "HEADWATER_URL is not set: give it the address of a running worker"

@@ -6,9 +6,12 @@
  */
 
 import { on } from "../safely.js";
+import { address, cut } from "../text.js";
 
 const FILE =
   /\.(pdf|docx?|xlsx?|pptx?|csv|txt|rtf|epub|zip|rar|7z|t?gz|dmg|exe|msi|pkg|deb|apk|iso|mp[34]|wav|mov|avi|webm)$/i;
+/** Addresses that hold content instead of a place, such as `data:`; the match holds none of it. */
+const CONTENT = /^(data:(\w+\/[\w.+-]+(?=[,;]))?|(?!blob)[^/:]+:(?!\/\/))/;
 
 /** A form's fields hide what has their names, so that it is not asked itself. */
 const { getAttribute, getAttributeNames, matches, querySelectorAll } = Element.prototype;
@@ -23,6 +26,17 @@ const clicked = (event, selector) =>
   event.composedPath().find((node) => node instanceof Element && matches.call(node, selector));
 
 /**
+ * Trims a text and cuts it to a limit.
+ *
+ * @param {string | null} text
+ * @param {number} most
+ */
+const short = (text, most) => cut((text || "").trim(), most);
+
+/** @param {string} hostname */
+const site = (hostname) => hostname.replace(/^www\.|\.$/g, "");
+
+/**
  * The names of the fields that were filled in, each once.
  *
  * @param {HTMLFormElement} form
@@ -32,8 +46,8 @@ const filledIn = (form) => {
   /** @type {Iterable<any>} */
   const fields = querySelectorAll.call(form, "input:not([type=hidden]),select,textarea");
   for (const { name, value, type, checked } of fields)
-    if (name && value && (checked || !/radio|checkbox/.test(type))) names.add(name.slice(0, 64));
-  return [...names].slice(0, 100);
+    if (value && (checked || !/radio|checkbox/.test(type))) names.add(short(name, 64));
+  return [...names].filter((name) => name).slice(0, 100);
 };
 
 /**
@@ -48,12 +62,13 @@ export default function (track, { auto = "" }, whenLeft) {
       // The right button opens a menu.
       if (event.button > 1) return;
       marked(clicked(event, "[data-hw-event]:not(form)"));
-      follow(clicked(event, "a[href]"));
+      // Also SVG's links and the areas of image maps.
+      follow(clicked(event, ":any-link"));
     });
   on("submit", ({ target }) => {
     marked(target);
-    const form_id = getAttribute.call(target, "id") || getAttribute.call(target, "name") || "form";
-    if (wanted.includes("forms")) track("form_submit", { form_id, fields: filledIn(target) });
+    const [form_id] = ["id", "name"].map((name) => short(getAttribute.call(target, name), 128)).filter((id) => id);
+    if (wanted.includes("forms")) track("form_submit", { form_id: form_id || "form", fields: filledIn(target) });
   });
 
   /** @param {any} element */
@@ -69,12 +84,17 @@ export default function (track, { auto = "" }, whenLeft) {
   /** @param {any} link */
   const follow = (link) => {
     if (!link) return;
-    const { href, host, pathname, id } = link;
-    const file = FILE.exec(pathname);
-    if (file || link.hasAttribute("download")) {
-      if (wanted.includes("downloads")) track("download", { href, file_type: file?.[1].toLowerCase() });
-    } else if (host && host != location.host && wanted.includes("outbound")) {
-      track("click", { target: id || host, href, outbound: true, text: link.textContent.trim().slice(0, 200) });
+    // The `href` of an SVG link is no text.
+    const { href, host, hostname, pathname } = Object.assign(document.createElement("a"), { href: link.href.baseVal ?? link.href });
+    const saved = link.getAttribute("download");
+    const [content] = CONTENT.exec(href) || [];
+    const file = FILE.exec(content ? saved || content.replace("/", ".") : pathname);
+    if (file || saved != null) {
+      if (wanted.includes("downloads"))
+        track("download", { href: content ? short(saved, 128) || content : address(href), file_type: file?.[1].toLowerCase() });
+    } else if (hostname && site(hostname) != site(location.hostname) && wanted.includes("outbound")) {
+      const text = short(link.alt || link.textContent, 200);
+      track("click", { target: short(link.id, 128) || short(host, 128), href: address(href), outbound: true, text });
     }
   };
 
@@ -93,7 +113,7 @@ export default function (track, { auto = "" }, whenLeft) {
   };
   const look = () => {
     const { scrollHeight } = document.documentElement;
-    deepest = Math.max(deepest, Math.min(100, (100 * (scrollY + innerHeight)) / scrollHeight));
+    deepest = Math.max(deepest, Math.min(100, (100 * (scrollY + innerHeight)) / scrollHeight || 0));
   };
   const begin = () => {
     view = { url: location.href, title: document.title };

@@ -67,8 +67,9 @@ export default function (track) {
   /** @param {PointerEvent} event */
   const point = (event) => {
     const { type, pointerType, timeStamp, pageX, pageY } = event;
-    if (moves.deltas[0] != null && kind != pointerType) flush();
-    kind = pointerType;
+    const now = /^(mouse|touch|pen)$/.test(pointerType) ? pointerType : "";
+    if (moves.deltas[0] != null && kind != now) flush();
+    kind = now;
     add(moves, [timeStamp, pageX, pageY], type == "pointerdown");
   };
 

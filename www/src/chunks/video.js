@@ -8,6 +8,8 @@
  * @typedef {(name: string, props: object) => void} Track
  */
 
+import { cut } from "../text.js";
+
 /** How far a video was played when that is told, in per cent. */
 const MARKS = [25, 50, 75, 95];
 const EVENTS = ["playing", "timeupdate", "seeking", "pause", "ended", "emptied"];
@@ -29,12 +31,12 @@ function adIn({ currentTime, dataset, ended, textTracks }) {
   if (ended) return;
   for (const range of dataset.hwAds?.split(",") || []) {
     const [from, to] = range.split("-");
-    if (currentTime >= +from && currentTime < +to) return range.trim();
+    if (currentTime >= +from && currentTime < +to) return cut(range.trim(), MOST_CHARACTERS);
   }
   for (const { kind, activeCues } of textTracks)
     for (const cue of (kind == "metadata" && activeCues) || []) {
       const name = cue.id || /** @type {VTTCue} */ (cue).text;
-      if (/^ad/.test(name)) return name.slice(0, MOST_CHARACTERS);
+      if (/^ad/.test(name)) return cut(name.trim(), MOST_CHARACTERS);
     }
 }
 
@@ -104,8 +106,10 @@ function follow(media, track) {
     }
     if (!playing && !paused && !ended && !seeking && readyState >= media.HAVE_FUTURE_DATA) {
       if (!id) {
-        const file = media.currentSrc.replace(/[?#].*/, "").replace(/.*\//, "");
-        id = (media.dataset.hwVideo || media.id || file || media.localName).slice(0, MOST_CHARACTERS);
+        // A `data:` address holds the film itself and names no file.
+        const file = media.currentSrc.replace(/^data:.*|[?#].*/, "").replace(/.*\//, "");
+        const names = [media.dataset.hwVideo || "", media.id, file, media.localName];
+        id = names.map((name) => cut(name.trim(), MOST_CHARACTERS)).find((name) => name) || "";
         marks = MARKS;
         watched = 0;
       }

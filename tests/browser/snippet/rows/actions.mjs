@@ -65,12 +65,12 @@ export const ACTIONS = [
     pages: body(`
       <a id="a" href="#part">part</a> <a id="b" href="mailto:a@shop.test">mail</a> <a id="c" href="javascript:void 0">script</a>
       <a id="d">bare</a> <a id="e" href="/within">within</a> <p id="g">text</p>
-      <svg width="40" height="40"><a href="away:/svg"><rect id="f" width="40" height="40" /></a></svg>`),
+      <svg width="40" height="40"><a href="#drawn"><rect id="f" width="40" height="40" /></a></svg> <a id="h" href="http://[">unread</a>`),
     sends: ["page_view /", "page_view /within"],
     async does({ page, site }) {
       await begun(page);
       await page.evaluate(() => document.addEventListener("click", (event) => event.target.id !== "e" && event.preventDefault()));
-      for (const id of "abcdgfe") await clicks(`#${id}`)({ page });
+      for (const id of "abcdgfhe") await clicks(`#${id}`)({ page });
       await page.waitForURL(`${site.origin}/within`);
     },
   },
@@ -88,6 +88,110 @@ export const ACTIONS = [
     check(visit) {
       assert.equal(only("click", visit).props.target, "deep");
     },
+  },
+  {
+    claim: "links of drawings and image maps are clicks and downloads",
+    tag: ALL,
+    pages: body(`<svg width="200" height="40">
+        <a id="drawn" href="away:/drawn"><g><rect id="a" width="40" height="40" /></g></a>
+        <a xlink:href="away:/linked?x=1"><text x="50" y="20" id="b">Linked</text></a>
+        <a id="file" href="/Plan.PDF"><circle id="c" cx="140" cy="20" r="15" /></a>
+        <a id="within" href="/within"><rect id="d" x="160" width="40" height="40" /></a>
+      </svg>
+      <img id="map" usemap="#places" width="80" height="40" src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">
+      <map name="places"><area id="left" shape="rect" coords="0,0,40,40" href="away:/left" alt="Left">
+        <area shape="rect" coords="40,0,80,40" href="/list.csv"></map>
+      <div id="host"></div><script>
+        host.attachShadow({ mode: "open" }).innerHTML = '<svg width="40" height="40"><a id="deep" href="away:/deep"><rect id="e" width="40" height="40" /></a></svg>';
+      </script>`),
+    sends: ["page_view /", ...Array(6).fill("click /"), ...Array(2).fill("download /")],
+    async does({ page }) {
+      await begun(page);
+      await page.evaluate(() => document.addEventListener("click", (event) => event.preventDefault()));
+      for (const id of "abcde") await clicks(`#${id}`)({ page });
+      await clicks("#a", { button: "middle" })({ page });
+      await page.evaluate(() => document.getElementById("drawn").focus());
+      await page.keyboard.press("Enter");
+      for (const x of [20, 60]) await clicks("#map", { position: { x, y: 20 } })({ page });
+    },
+    check({ collector: { kept }, site }) {
+      const away = site.at("else.localhost");
+      const told = kept.slice(1).map(({ name, props }) => [name, props.target ?? props.file_type, props.href, props.text]);
+      assert.deepEqual(told, [
+        ["click", "drawn", `${away}/drawn`, ""],
+        ["click", new URL(away).host, `${away}/linked?x=1`, "Linked"],
+        ["download", "pdf", `${site.origin}/Plan.PDF`, undefined],
+        ["click", "deep", `${away}/deep`, ""],
+        ["click", "drawn", `${away}/drawn`, ""],
+        ["click", "drawn", `${away}/drawn`, ""],
+        ["click", "left", `${away}/left`, "Left"],
+        ["download", "csv", `${site.origin}/list.csv`, undefined],
+      ]);
+    },
+  },
+  ...["shop.localhost", "www.shop.localhost"].map((host) => ({
+    claim: `www. and a port make no link outbound on ${host}`,
+    tag: ALL,
+    pages: body(`<a id="a" href="http://shop.localhost:1/">port</a> <a id="b" href="http://www.shop.localhost:1/">www</a>
+      <a id="c" href="https://SHOP.localhost./">secure</a> <a id="d" href="http://my.shop.localhost/">mine</a>
+      <a id="e" href="http://notshop.localhost/">not</a>`),
+    path: null,
+    sends: ["page_view /", "click /", "click /"],
+    async does(visit) {
+      const page = await visit.open("/", visit.site.at(host));
+      await begun(page);
+      await page.evaluate(() => document.addEventListener("click", (event) => event.preventDefault()));
+      for (const id of "abcde") await clicks(`#${id}`)({ page });
+    },
+    check({ collector: { kept } }) {
+      assert.deepEqual(kept.slice(1).map(({ props }) => props.target), ["d", "e"]);
+    },
+  })),
+  {
+    claim: "a data: link names its file and never its content",
+    tag: ALL,
+    pages: body(`<a id="a" download="list.csv" href="data:text/csv,name%2Cmail%0AJane%2Cjane%40example.com">named</a>
+      <a id="b" download href="DATA:text/csv;charset=utf-8;base64,SmFuZQ==">unnamed</a>
+      <a id="c" download="big.csv" href="data:text/csv,${"Jane".repeat(75_000)}">big</a>
+      <a id="d" download=" " href="data:,Jane">bare</a>
+      <a id="e" download href="data:Jane">broken</a>
+      <a id="f" download href="javascript:save('Jane')">script</a>
+      <a id="g" href="mailto:Jane@files.zip">mail</a>
+      <a id="h" href="javascript:open('/Jane.pdf">script</a>
+      <a id="i" href="data:application/pdf,Jane">no attribute</a>
+      <a id="j" href="data:text/html,Jane.csv">no download</a>
+      <svg width="40" height="40"><a href="data:text/csv,Jane" download="drawn.csv"><rect id="k" width="40" height="40" /></a></svg>`),
+    sends: ["page_view /", ...Array(8).fill("download /")],
+    async does({ page }) {
+      await begun(page);
+      await page.evaluate(() => document.addEventListener("click", (event) => event.preventDefault()));
+      for (const id of "abcdefghijk") await clicks(`#${id}`)({ page });
+    },
+    check({ collector: { kept, requests } }) {
+      const told = kept.slice(1).map(({ props: { href, file_type, ...rest } }) => [href, file_type, rest]);
+      assert.deepEqual(told, [
+        ["list.csv", "csv", {}],
+        ["data:text/csv", "csv", {}],
+        ["big.csv", "csv", {}],
+        ["data:", undefined, {}],
+        ["data:", undefined, {}],
+        ["javascript:", undefined, {}],
+        ["data:application/pdf", "pdf", {}],
+        ["drawn.csv", "csv", {}],
+      ]);
+      assert.doesNotMatch(requests.map(({ body }) => body).join(), /jane|SmFuZ/i);
+    },
+  },
+  {
+    claim: "a blob: link is sent by its address",
+    tag: ALL,
+    pages: body(`<a id="one" download="list.csv">one</a><script>one.href = URL.createObjectURL(new Blob(["Jane"]))</script>`),
+    sends: ["page_view /", "download /"],
+    async does({ page }) {
+      await begun(page);
+      await clicks("#one")({ page });
+    },
+    check: (visit) => assert.match(only("download", visit).props.href, /^blob:http:/),
   },
   {
     claim: "downloads are told, by what they end in or by their attribute",

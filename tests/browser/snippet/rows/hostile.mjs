@@ -63,11 +63,43 @@ export const HOSTILE = [
         return `[${this.join(", ")}]`;
       };
       Array.prototype.each = Array.prototype.forEach;
+      // As Prototype.js has them in version 1.6, and older scripts.
+      for (const { prototype } of [String, Number, Boolean, Date])
+        prototype.toJSON = function () {
+          return `"${this}"`;
+        };
+      Object.prototype.toJSON = function () {
+        return `{${Object.keys(this)}}`;
+      };
       Object.prototype.extend = function () {};
       delete Crypto.prototype.randomUUID;
     },
-    sends: SOME,
-    does: some,
+    tag: { auto: "forms" },
+    pages: () => ({ "/": { body: `<form id="f"><input name="a" value="1"><input name="b" value="2"><button>send</button></form>` } }),
+    sends: [...SOME, "form_submit /", "listed / 4"],
+    async does({ page }) {
+      await some({ page });
+      await page.evaluate(() => {
+        document.forms[0].addEventListener("submit", (event) => event.preventDefault());
+        document.forms[0].requestSubmit();
+        const own = { toJSON: () => ({ kept: [1] }) };
+        const [when, never, boxed, url] = [new Date(0), new Date(NaN), new String("x"), new URL("https://a.example/")];
+        headwater("track", "listed", { mark: 4, list: ["a", [1, { b: [true] }]], when, never, boxed, url, own });
+      });
+    },
+    check({ collector: { kept } }) {
+      assert.deepEqual(kept.find(({ name }) => name === "form_submit").props, { form_id: "f", fields: ["a", "b"] });
+      assert.deepEqual(kept.find(({ name }) => name === "listed").props, {
+        mark: 4,
+        list: ["a", [1, { b: [true] }]],
+        when: "1970-01-01T00:00:00.000Z",
+        never: null,
+        boxed: "x",
+        url: "https://a.example/",
+        own: { kept: [1] },
+      });
+      assert.equal(new Set(kept.map(({ device_id, session_id }) => device_id + session_id)).size, 1);
+    },
   },
   {
     claim: "a fetch and a history that the page wraps do no harm",

@@ -99,6 +99,75 @@ export const VIEWS = [
     },
   },
   {
+    claim: "a page that drops its campaign from its address is one view",
+    path: "/?utm_source=news&q=a%20b&flag&UTM_Campaign=x&gclid=1&gad_source=2&li_fat_id=3&sccid=4&wbraid=5&msclkid=6&irclickid=7",
+    sends: ["page_view /", "page_view /", "page_view /next", "page_view /next", "page_view /next", "page_view /next"],
+    async does({ page }) {
+      await begun(page);
+      const settled = () => page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 20)));
+      // Some of them first, and what is left written in another way.
+      await page.evaluate(() => {
+        const url = new URL(location.href);
+        for (const name of ["utm_source", "gclid", "sccid"]) url.searchParams.delete(name);
+        history.replaceState({}, "", url);
+      });
+      await settled();
+      for (const [method, url] of [
+        ["replaceState", "/?q=a+b&flag=&"],
+        ["pushState", "/?q=a+b&flag=#part"],
+        ["pushState", "/?q=c"],
+        ["pushState", "/next"],
+        ["pushState", "/next?utm_source=mail&epik=1"],
+        ["pushState", "/next?utm_source=other"],
+        ["replaceState", "/next?"],
+        ["replaceState", "/next?page=2&fbclid=8"],
+        ["replaceState", "/next?page=2"],
+      ]) {
+        await goes(page, method, url);
+        await settled();
+      }
+    },
+    check({ collector: { kept }, site }) {
+      assert.deepEqual(
+        kept.slice(1).map(({ url }) => url.slice(site.origin.length)),
+        ["/?q=c", "/next", "/next?utm_source=mail&epik=1", "/next?utm_source=other", "/next?page=2&fbclid=8"],
+      );
+    },
+  },
+  {
+    claim: "a campaign behind the # is dropped alike",
+    tag: { pages: "hash" },
+    path: "/#/sale?utm_source=news&a=1",
+    sends: ["page_view /#/sale?utm_source=news&a=1", "page_view /#/other?a=1"],
+    async does({ page }) {
+      await begun(page);
+      await goes(page, "replaceState", "/#/sale?a=1");
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 20)));
+      await goes(page, "pushState", "/#/other?a=1");
+    },
+  },
+  {
+    claim: "a placeholder names no person",
+    sends: ["page_view /", ...Array.from({ length: 16 }, (_, mark) => `identify / ${mark}`), "told / 1", "identify / 16", "identify / 17", "told / 2"],
+    async does({ page }) {
+      await begun(page);
+      await page.evaluate(() => {
+        const nobody = [undefined, null, NaN, {}, [], true].map(String);
+        nobody.push("None", "NULL", " undefined ", '"null"', "00000000-0000-0000-0000-000000000000", "x".repeat(129), {}, true, undefined, NaN);
+        for (const [mark, id] of nobody.entries()) headwater("identify", id, { mark });
+        headwater("track", "told", { mark: 1 });
+        headwater("identify", 7, { mark: 16 });
+        headwater("identify", String(undefined), { mark: 17 });
+        headwater("track", "told", { mark: 2 });
+      });
+    },
+    check({ collector: { kept } }) {
+      const ids = kept.map(({ user_id }) => user_id || undefined);
+      assert.deepEqual(ids, [...Array(18).fill(undefined), ...ids.slice(18)]);
+      assert.deepEqual(kept.at(-1).user_id, "7");
+    },
+  },
+  {
     claim: "a view has the title that its page is given right after",
     sends: ["page_view /", "page_view /titled"],
     does: ({ page }) =>
