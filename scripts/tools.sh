@@ -1,6 +1,7 @@
 # Where the tools that scripts/setup brings lie, and how to reach them. Sourced by the other scripts.
 # shellcheck shell=bash disable=SC2034
 set -euo pipefail
+script=$(cd "$(dirname "$0")" && pwd)/${0##*/}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 die() {
@@ -8,9 +9,16 @@ die() {
   exit 1
 }
 
-# The version of a crate in Cargo.lock.
-locked() {
-  awk -v name="name = \"$1\"" '$0 == name { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock
+# Whether one of the arguments asks for help.
+asks_for_help() {
+  [[ " $* " == *' --help '* || " $* " == *' -h '* ]]
+}
+
+# Prints the comment at the top of the script that was called, and ends it, if help is asked for.
+help_if_asked() {
+  asks_for_help "$@" || return 0
+  awk 'NR == 1 { next } !/^#/ { exit } { sub(/^# ?/, ""); print }' "$script"
+  exit
 }
 
 # rustup's own tools before any others, and the Node of node_modules before the system's.
@@ -20,8 +28,7 @@ export WRANGLER_SEND_METRICS=false
 
 # Kept outside the checkout, so that a fresh clone builds nothing twice; each name holds its version.
 cache=${HEADWATER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/headwater}
-worker_build=$cache/worker-build-$(locked worker)
-wasm_bindgen=$cache/wasm-bindgen-cli-$(locked wasm-bindgen)
+bindgen=$cache/bindgen-$(cksum <scripts/bindgen/Cargo.lock | tr ' ' -)/bin/bindgen
 
 # The first Python that is new enough and can make virtual environments.
 python() {
