@@ -5,6 +5,11 @@
 import { writeFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
+if (process.argv.includes("--help")) {
+  console.log("usage: node scripts/film.mjs");
+  process.exit();
+}
+
 const SECONDS = 12;
 const FILM = "www/demo/shop/film.webm";
 

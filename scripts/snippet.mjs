@@ -9,6 +9,11 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
 
+if (process.argv.includes("--help")) {
+  console.log("usage: node scripts/snippet.mjs [--check]");
+  process.exit();
+}
+
 /** The most bytes that each script may have, as brotli makes them at its best. */
 const BUDGETS = { "t.js": 2_160, "t.auto.js": 1_250, "t.vitals.js": 3_100, "t.pointer.js": 900, "t.video.js": 1_000 };
 const CHUNKS = ["auto", "vitals", "pointer", "video"];
