@@ -113,7 +113,7 @@ def test_help_is_all_that_help_does(checkout: Checkout) -> None:
 def test_an_unknown_word_is_named(checkout: Checkout) -> None:
     answer = checkout.call("--rest")
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert "dev: --rest is none of these" in answer.stderr
+    assert "dev: there is no --rest; see scripts/dev --help" in answer.stderr
 
 
 def test_a_restart_keeps_the_records_and_the_seen_ids(checkout: Checkout) -> None:
