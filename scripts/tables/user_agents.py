@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes the tables of bots and browsers, and the agents that tests/user_agents.rs asks about.
 
-    scripts/tables/user_agents.py                  what is committed
+    scripts/tables/user_agents.py                  what is committed, but for isbot.tsv
+    scripts/tables/user_agents.py --isbot FOLDER   isbot.tsv, from a clone of github.com/omrilotan/isbot
     scripts/tables/user_agents.py --whole FOLDER   also all of the agents, not a sample
 
 With the second, USER_AGENTS=FOLDER cargo test --test user_agents measures on all of them.
@@ -101,6 +102,16 @@ NOT_A_BOT = {
     "Synapse": "a library inside of programs for people",
     "Magellan": "a navigator",
     "Genieo": "an adware that marks browsers",
+    "Sogou": "Sogou's own browsers and apps; its spiders say spider",
+    "speedy": "too common a word; Speedy Spider says spider",
+    "coccoc": "a browser; its crawlers say bot",
+    "Freespoke/": "an app",
+    "NextCloud": "an app",
+    "Podimo": "an app",
+    "WhatsApp": "its programs for desktops; what looks at links is WhatsApp/",
+    "Miniature.io/": "isbot counts it among people's browsers",
+    "YLT Chrome": "isbot counts it among people's browsers",
+    "TSM-turingos": "isbot counts it among people's browsers",
 }
 
 # Browsers without a window, by their own names.
@@ -114,6 +125,45 @@ LIBRARIES = [
     "http.rb", "Typhoeus", "Jakarta Commons-HttpClient", "akka-http", "Vert.x-WebClient", "go-resty", "fasthttp",
     "aria2", "lftp", "HTTP_Request2", "k6/", "Apache-HttpAsyncClient", "ApacheBench", "hey/", "vegeta", "Elastic-Heartbeat",
 ]
+
+# Programs that the list lacks, by the names that they send, with isbot's list of crawlers and
+# the makers' own pages as the sources.
+PROGRAMS = {
+    "AiCrawler": ["amazon-kendra", "claude-code/"],
+    "Automation": [
+        "BrowserStack", "Browsershots", "Cypress/", "DuplexWeb-Google", "IFTTT-Protocol", "Katalon", "LambdaTest",
+        "Nightwatch", "SauceLabs", "TestCafe", "WebdriverIO", "azure-logic-apps", "microsoft-flow", "swcd (", "wechatdevtools",
+    ],
+    "Crawler": [
+        "BrandVerity", "EMail Exractor", "EMail Extractor", "Ezooms", "InterascoAgent", "Invision Community", "Mixnode",
+        "Morningscore", "PritTorrent", "SaferSoftwashLeadGen", "SeopultContentAnalyzer", "Sparkler/", "TinEye/", "Trackable/",
+        "WebPurify", "XaxisSemanticsClassifier", "algoliarecommend", "domainreanimator", "jobhunter/", "pdrl.fm", "sixy.ch", "tracemyfile", "webcollage",
+    ],
+    "FeedReader": [
+        "Akregator", "Apple-PubSub", "FeeddlerRSS", "QuiteRSS", "RSS Junkie", "RSSOwl", "RSSRadio (Push", "RssBandit", "kouio.com",
+    ],
+    "HttpLibrary": [
+        "Braze Sender", "Go 1.", "Google-Cloud-Scheduler", "Google-Cloud-Tasks", "LWP Network", "Microsoft-CryptoAPI", "OpenAI/", "Request-Promise",
+        "Valve/Steam HTTP", "Zoom Marketplace", "grpc-", "http-kit/", "iGetter/", "libwww-perl", "lua-resty-http", "rest-client/", "scalaj-http",
+    ],
+    "LinkPreview": [
+        "Bitrix link preview", "Cloudinary", "Discourse/", "MediaHubMX", "RamblerMail", "SeznamEmailProxy", "Thumbor", "WhatsApp/",
+        "Yahoo:LinkExpander", "bluesky cardyb", "googlemessages/", "placid.app", "secureurl.fwdcdn.com",
+    ],
+    "Monitor": [
+        "AlertSite", "Apica", "AppDynamics", "ApplicationHealthService", "CF-UC User Agent", "COMODO DCV", "Cloudflare Custom Hostname",
+        "CloudflareObservatory", "Dareboost", "DejaClick", "Dotcom-Monitor", "DynatraceSynthetic", "Ghost Inspector", "GomezAgent", "Google Page Speed", "Google Search Console",
+        "HWCDN/", "Hexometer", "Hobbit ", "KeynoteSystems", "M2E Pro Cron", "Monit/", "NetLyzer", "NodePing", "PingdomTMS", "Rainmeter WebParser", "Rigor", "Sectigo DCV",
+        "SpeedCurve", "Splunk Synthetics", "SyntheticsAgent", "TagInspector", "ThousandEyes", "Xymon", "YottaaMonitor",
+        "agentslug", "blackbox exporter", "collectd/", "eZ Publish", "google_partner_monitoring", "kube-probe", "munin/", "nginx-ssl", "nibbler",
+        "notifyninja", "pageburst", "prometheus/", "uptime.com",
+    ],
+    "Scanner": [
+        "Arachni/", "ClamAV", "Expanse, a Palo", "Fuzz Faster U Fool", "Jorgee", "Kaspersky Lab CFR", "Nuclei - ", "PerimeterX", "burpcollaborator", "jsjcw_scanner",
+        "l9tcpid", "xtate/",
+    ],
+    "SearchEngine": ["Daum 4", "Mnogosearch"],
+}
 
 # What gives a crawler away without a table; src/enrich/bot.rs looks for the same.
 GIVEN_AWAY = re.compile(r"https?://|bots?(?![a-z0-9])|crawl|checker(?![a-z0-9])|fetcher(?![a-z0-9])|spider|scrape", re.I)
@@ -196,6 +246,11 @@ def bots(crawlers, people):
                 print(f"left out, people bear it: {text}")
                 continue
             rows.setdefault(text.lower(), (text, reason))
+    for reason, texts in PROGRAMS.items():
+        for text in texts:
+            if any(text.lower() in agent for agent in people):
+                sys.exit(f"people use {text}")
+            rows[text.lower()] = (text, reason)
     for text in HEADLESS:
         rows[text.lower()] = (text, "Headless")
     for text in LIBRARIES:
@@ -560,6 +615,35 @@ def cases_of_isbot(files):
         yield ("isbot", agent, "", "", "", "", "person")
 
 
+# isbot's agents of people that are programs by their makers' word, and a group that says so.
+PROGRAMS_OF_ISBOTS_PEOPLE = ["Amzn-User/", "Safari/537.36 GTmetrix"]
+INSIGNIFICANT = "ZZZ Insignificat bots"
+
+
+def isbot(folder):
+    """Writes the agents of isbot's own tests, whose package does not bring them."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    cases = []
+    for file, sender in [("crawlers.yml", "bot"), ("browsers.yml", "person")]:
+        group = ""
+        for line in (folder / "fixtures" / file).read_text().splitlines():
+            if line.startswith("  - "):
+                agent = yaml_scalar(line.removeprefix("  - "))
+                odd = group.startswith(INSIGNIFICANT) or any(text in agent for text in PROGRAMS_OF_ISBOTS_PEOPLE)
+                if agent.strip() and "\t" not in agent and not (sender == "person" and odd):
+                    cases.append(("isbot", agent, "", "", "", "", sender))
+            elif line.rstrip().endswith(":"):
+                group = yaml_scalar(line.rstrip()[:-1])
+    lines = ["source\tagent\tbrowser\tmajor\tos\tclass\tsender", *("\t".join(case) for case in cases)]
+    (VECTORS / "isbot.tsv").write_text("\n".join(lines) + "\n")
+    print(f"isbot at {commit}: {len(cases)} agents")
+
+
+def yaml_scalar(text):
+    """The text of a YAML scalar of one line, quoted or not."""
+    return json.loads(text) if text[:1] == '"' else unquoted(text)
+
+
 def sample(cases, most):
     """At most so many cases, by turns of each label, the choice of a hash of the agent."""
     groups = {}
@@ -594,6 +678,8 @@ def quoted(text):
 
 
 def main():
+    if sys.argv[1:2] == ["--isbot"]:
+        return isbot(Path(sys.argv[2]))
     whole = Path(sys.argv[2]) if sys.argv[1:2] == ["--whole"] else None
     with tempfile.TemporaryDirectory() as temporary:
         packages = {package[0]: fetch(package, Path(temporary)) for package in PACKAGES}

@@ -2,8 +2,9 @@
 //!
 //! Known names come from a generated table; besides these a word that ends in `bot`,
 //! `crawler` or `spider`, and an address to write to (`+http://…`), give a program away.
-//! An ordinary browser must never be taken for one: a miss is the lesser harm. What
-//! phone apps send with by default (okhttp, CFNetwork, Dalvik) is therefore no bot.
+//! An ordinary browser must never be taken for one: a miss is the lesser harm. The name of
+//! an Android device is therefore no sign, nor is another address in a browser's agent, and
+//! what phone apps send with by default (okhttp, CFNetwork, Dalvik) is no bot.
 
 use std::cmp::Ordering;
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::tables::bots::MARKS;
 use super::user_agent::words::has;
-use super::user_agent::{cut, hints};
+use super::user_agent::{cut, device, hints, os};
 use crate::context::ClientHints;
 
 /// The most bytes of a name that is told.
@@ -104,31 +105,37 @@ pub fn bot(user_agent: Option<&str>, hints: &ClientHints) -> Option<Bot> {
     })
 }
 
-/// The first known name wins; then the first word that only a crawler would bear, or the
-/// product before the first address. Toolbars put addresses into old Internet Explorers.
+/// The first known name wins; then the first word that only a crawler would use, or the
+/// product before the first address that only a program would state.
 fn in_agent(agent: &str) -> Option<Bot> {
     let bytes = agent.as_bytes();
+    let device = device::named_by_android(agent);
     let mut crawler = None;
     let mut product = "";
     let mut word = bytes;
+    let mut before_word = b' ';
     let mut before = b' ';
     for (at, &byte) in bytes.iter().enumerate() {
         let Some(rest) = bytes.get(at..) else { break };
+        // A device may have any name: `GOT-AL19`, `C Bot Tab 70`.
+        let is_device = device.contains(&at);
         if byte.is_ascii_alphanumeric() && !before.is_ascii_alphanumeric() {
-            if let Some(mark) = mark(rest) {
+            let known = mark(rest).filter(|mark| stands_for_itself(mark, at));
+            if let Some(mark) = known.filter(|mark| !is_device || is_monitors(mark, rest)) {
                 return Some(Bot::named(mark.reason, name_at(rest)));
             }
             if !is_in_name(before) {
                 word = rest;
+                before_word = before;
             }
         }
         if byte == b'/' && is_in_name(before) {
             product = name_at(word);
         }
-        if crawler.is_none() {
+        if crawler.is_none() && !is_device {
             if is_crawlers(rest) && !is_phone(word) {
                 crawler = Some(name_at(word));
-            } else if byte == b':' && is_address(word) && !has(agent, "MSIE") {
+            } else if byte == b':' && is_address(word) && states_addresses(agent, before_word) {
                 crawler = Some(product);
             }
         }
@@ -139,6 +146,41 @@ fn in_agent(agent: &str) -> Option<Bot> {
 
 fn is_address(word: &[u8]) -> bool {
     word.starts_with(b"http://") || word.starts_with(b"https://")
+}
+
+/// Whether an address in `agent`, with `before` in front of it, gives a program away.
+///
+/// Crawlers state theirs as `+http://…`. Any other is one of a toolbar, a page or a maker if
+/// a browser or an app of people states it.
+fn states_addresses(agent: &str, before: u8) -> bool {
+    let system = os::of(agent).name;
+    if !agent.starts_with("Mozilla/") && !agent.starts_with("Opera/") {
+        // A podcast app writes `Overcast/3.0 (+http://overcast.fm/; iOS podcast app)`.
+        let is_phones = ["Android", "iOS", "iPhone", "iPad", "AppleTV", "Apple Watch"]
+            .iter()
+            .any(|word| has(agent, word));
+        let is_desktops = matches!(system, Some("Windows" | "macOS"));
+        return !is_phones && !(is_desktops && before != b'+');
+    }
+    let is_explorer = has(agent, "MSIE") || has(agent, "Trident/");
+    let has_engine = has(agent, "AppleWebKit/") || has(agent, "Gecko/") || has(agent, "Presto/");
+    let is_browser = is_explorer || (has_engine && !has(agent, "compatible;"));
+    before == b'+' && !is_explorer || !(is_browser && system.is_some())
+}
+
+/// Whether `mark`, found at the byte `at`, can only be the program. Words that mean something
+/// else as well are programs at the start of an agent, where browsers have `Mozilla/5.0`.
+fn stands_for_itself(mark: &Mark, at: usize) -> bool {
+    let is_word =
+        matches!(mark.text, "got" | "insomnia" | "needle" | "node" | "Ruby" | "superagent");
+    !is_word || at == 0
+}
+
+/// Whether a monitor's name is all of the item that `rest` starts with: some stand in the place
+/// of a device's.
+fn is_monitors(mark: &Mark, rest: &[u8]) -> bool {
+    let next = rest.get(mark.text.len());
+    mark.reason == Reason::Monitor && next.is_none_or(|next| matches!(next, b';' | b')'))
 }
 
 /// Cubot makes phones.
@@ -171,8 +213,9 @@ fn mark(rest: &[u8]) -> Option<&'static Mark> {
     let after = marks.partition_point(|mark| compare(mark.text, rest) != Ordering::Greater);
     let mark = marks.get(after.checked_sub(1)?)?;
     let (start, next) = rest.split_at_checked(mark.text.len())?;
+    // `SogouMSE` and `SogouMobileBrowser` are no `Sogou`.
     let ends = !mark.text.ends_with(|last: char| last.is_ascii_alphabetic())
-        || !next.first().is_some_and(u8::is_ascii_lowercase);
+        || !next.first().is_some_and(u8::is_ascii_alphabetic);
     (start.eq_ignore_ascii_case(mark.text.as_bytes()) && ends).then_some(mark)
 }
 
@@ -287,6 +330,155 @@ mod tests {
             "Dalvik/2.1.0 (Linux; U; Android 13; SM-A536B Build/TP1A.220624.014)",
         ] {
             assert_eq!(told(agent), None, "{agent}");
+        }
+    }
+
+    #[test]
+    fn a_device_may_have_the_name_of_a_program() {
+        let systems =
+            ["Linux; Android 13", "Linux; U; Android 4.0.3; fr-ca", "Linux; arm; Android 12"];
+        let models = [
+            "GOT-AL19",
+            "GOT-W09",
+            "GOT",
+            "Ruby",
+            "RUBY",
+            "Forward Ruby",
+            "Speedy",
+            "curl",
+            "Wget 7",
+            "SMART_4G_Speedy_5inch",
+            "C Bot Tab 70",
+            "M_bot_tab_71",
+            "M bot 51",
+            "VR BOT 552 PLUS",
+            "XBot_Senior",
+            "Spider 8",
+            "SpiderMan X",
+            "CUBOT NOTE 20",
+            "Crawler 4x4",
+            "node",
+            "Slurp S1",
+            "Checker",
+            "moto g(7) Bot",
+        ];
+        let engines =
+            "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Mobile Safari/537.36";
+        for (system, model) in systems.iter().flat_map(|s| models.iter().map(move |m| (s, m))) {
+            for device in [
+                format!("{model}"),
+                format!("{model} Build/TP1A.220905.001"),
+                format!("{model}; wv"),
+            ] {
+                let agent = format!("Mozilla/5.0 ({system}; {device}) {engines}");
+                assert_eq!(told(&agent), None, "{agent}");
+                let agent = format!("Dalvik/2.1.0 ({system}; {device})");
+                assert_eq!(told(&agent), None, "{agent}");
+            }
+        }
+        let agent = "Instagram 275.0.0.27.98 Android (33/13; 420dpi; 1080x2340; Spider; C Bot Tab 70; a53x; s5e8825; en_US; 458229258)";
+        assert_eq!(told(agent), None);
+    }
+
+    #[test]
+    fn an_android_that_is_a_program_is_found_by_the_rest() {
+        let device = "Mozilla/5.0 (Linux; Android 13; GOT-AL19";
+        let engines =
+            "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Mobile Safari/537.36";
+        for (agent, reason) in [
+            (
+                format!(
+                    "{device}) {engines} (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+                ),
+                "search_engine",
+            ),
+            (format!("{device}; DuplexWeb-Google/1.0) {engines}"), "automation"),
+            (format!("{device}; +http://fresh.example/) {engines}"), "crawler"),
+            (format!("{device}) {engines} CloudflareObservatory/1.0"), "monitor"),
+            (
+                format!("Mozilla/5.0 (Linux; U; Android 4.0.2; en-us; Catchpoint) {engines}"),
+                "monitor",
+            ),
+        ] {
+            assert_eq!(told(&agent).map(|(reason, _)| reason), Some(reason), "{agent}");
+        }
+    }
+
+    #[test]
+    fn a_browser_may_begin_with_the_name_of_a_bot() {
+        let chrome = "Mozilla/5.0 (Linux; Android 10; ZTE A2020 SP; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/68.0.3440.106 Mobile Safari/537.36";
+        for name in [
+            "AWP/2.0 SogouMSE,SogouMobileBrowser/6.5.11",
+            "SogouSearch Android1.0 version3.0 AppVersion/7966 NoHead",
+            "SogouExplorer/2.0",
+            "WhatsAppElectron/1.0.3",
+            "whatsapp-linux-app/1.0.0 Electron/28.1.4",
+            "CocCoc/33.0",
+            "Freespoke/2.0.0",
+            "baiduboxapp/13.1",
+            "YandexSearch/21.10",
+            "DaumApps/4.6.5",
+        ] {
+            let agent = format!("{chrome} {name}");
+            assert_eq!(told(&agent), None, "{agent}");
+        }
+        for (agent, reason) in [
+            ("Sogou web spider/4.0(+http://www.sogou.com/docs/help/webmasters.htm#07)", "crawler"),
+            ("coccocbot-web/1.0 (+http://help.coccoc.com/searchengine)", "crawler"),
+            ("WhatsApp/2.23.20.0", "link_preview"),
+            ("Ruby", "http_library"),
+            ("got (https://github.com/sindresorhus/got)", "http_library"),
+            ("node-fetch/1.0 (+https://github.com/bitinn/node-fetch)", "http_library"),
+        ] {
+            assert_eq!(told(agent).map(|(reason, _)| reason), Some(reason), "{agent}");
+        }
+    }
+
+    #[test]
+    fn only_a_crawlers_own_address_gives_a_browser_away() {
+        let chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/127.0.0.0 Safari/537.36";
+        for agent in [
+            format!("{chrome} ||| Initiator: https://shop.example"),
+            format!("{chrome} http://www.example.com/"),
+            format!("{chrome} (https://shop.example/app)"),
+            "Mozilla/5.0 (Windows; U; Windows NT 5.1; es-CO) AppleWebKit/527+ (KHTML, like Gecko) QtWeb Internet Browser/1.7 http://www.QtWeb.net".to_owned(),
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/21F90 https://app.example".to_owned(),
+            "Mozilla/5.0 (X11; Linux x86_64; rv:128.0; http://distro.example) Gecko/20100101 Firefox/128.0".to_owned(),
+            "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0; http://bsalsa.com)".to_owned(),
+            "Opera/9.80 (Windows NT 6.1; http://toolbar.example) Presto/2.12 Version/12.16".to_owned(),
+            "Overcast/3.0 (+http://overcast.fm/; iOS podcast app)".to_owned(),
+            "Podbean/Android App 8.3.2 (http://podbean.com)".to_owned(),
+        ] {
+            assert_eq!(told(&agent), None, "{agent}");
+        }
+        for agent in [
+            format!("{chrome} (compatible; Fresh/0.1; +https://fresh.example/about)"),
+            format!("{chrome} +http://fresh.example/"),
+            "Fresh/0.1 (https://fresh.example/about)".to_owned(),
+            "Fresh/0.1 (Linux; https://fresh.example/about)".to_owned(),
+            "Mozilla/5.0 (compatible; Fresh/0.1; https://fresh.example/about)".to_owned(),
+            "Mozilla/5.0 (https://fresh.example/about)".to_owned(),
+        ] {
+            assert_eq!(told(&agent).map(|(reason, _)| reason), Some("crawler"), "{agent}");
+        }
+    }
+
+    #[test]
+    fn monitors_and_test_drivers_are_labelled() {
+        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/80.0.3987.106";
+        for (agent, reason) in [
+            (format!("{chrome} Cypress/13.6.0 Electron/25.8.4 Safari/537.36"), "automation"),
+            (format!("{chrome} Safari/537.36 SyntheticsAgent/1670084315573"), "monitor"),
+            (format!("{chrome} Safari/537.36 DatadogSynthetics"), "monitor"),
+            (format!("{chrome} Safari/537.36 CloudflareObservatory/1.0"), "monitor"),
+            (format!("{chrome} Safari/537.36 TestCafe/3.5"), "automation"),
+            ("Mozilla/5.0 (X11; Linux x86_64; Rigor) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/80.0.3987.106 Safari/537.36".to_owned(), "monitor"),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:45.0; Rigor) Gecko/20100101 Firefox/45.0".to_owned(), "monitor"),
+            ("Mozilla/5.0 (Windows NT 6.1; WOW64; rv:38.0; GomezAgent 3.0) Gecko/20100101 Firefox/38.0".to_owned(), "monitor"),
+            ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; Google Search Console) Chrome/41.0.2272.118 Safari/537.36".to_owned(), "monitor"),
+            ("Cloudinary/1.0".to_owned(), "link_preview"),
+        ] {
+            assert_eq!(told(&agent).map(|(reason, _)| reason), Some(reason), "{agent}");
         }
     }
 

@@ -9,9 +9,9 @@
 //! desk, since `os` and `device_class` tell these apart. Ubuntu and the like are Linux.
 
 mod browser;
-mod device;
+pub(super) mod device;
 pub(super) mod hints;
-mod os;
+pub(super) mod os;
 pub(super) mod words;
 
 use std::borrow::Cow;

@@ -1,5 +1,7 @@
 //! The device that a `User-Agent` names: its class and its model.
 
+use std::ops::Range;
+
 use super::words::{behind, has, is_gap};
 use super::{DeviceClass, MAX_NAME_BYTES, cut};
 
@@ -70,6 +72,29 @@ pub fn model(agent: &str, os: Option<&str>) -> Option<String> {
     let told = told.split(" Build/").next()?.split(" MIUI/").next()?.trim();
     let is_model = !told.is_empty() && !told.starts_with("Build/") && !has(told, "AppleWebKit");
     is_model.then(|| cut(told, MAX_NAME_BYTES).to_owned())
+}
+
+/// The bytes of `agent` in which an Android names its device, whose maker may call it anything:
+/// what follows `Android` in the same brackets, or in those behind it, up to the first product
+/// or address.
+pub fn named_by_android(agent: &str) -> Range<usize> {
+    let Some(rest) = behind(agent, "Android") else { return 0..0 };
+    let start = agent.len().saturating_sub(rest.len());
+    let inside = rest.strip_prefix(" (").unwrap_or(rest);
+    let mut end = agent.len().saturating_sub(inside.len());
+    for item in within(inside).split_inclusive(';') {
+        let model = item.split("Build/").next().unwrap_or_default();
+        // Instagram writes `Android (33/13; 420dpi; …)`.
+        let is_product = model.match_indices('/').any(|(at, _)| {
+            let name = model.get(..at).unwrap_or_default();
+            name.ends_with(|last: char| !last.is_ascii_digit())
+        });
+        if is_product || model.contains('@') || model.trim() == "compatible;" {
+            break;
+        }
+        end = end.saturating_add(item.len());
+    }
+    start..end
 }
 
 /// `text` up to the bracket that closes what it stands in: `moto g(7) power` is a model.
