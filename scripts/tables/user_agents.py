@@ -393,11 +393,12 @@ BROWSERS = {
 # Tokens that uap-core lacks or finds otherwise, from what the apps send; they go first.
 WRITTEN = [
     ("Instagram", "instagram"),
-    ("Threads", "barcelona"),
+    ("Threads", "barcelona threads"),
+    ("Messenger", "messenger"),
     ("Facebook", "fbav"),
-    ("Facebook", "fban fb_iab"),
+    ("Facebook", "fban fb_iab facebook metaiab"),
     ("TikTok", "musical_ly trill tiktok bytedancewebview ultralite aweme"),
-    ("WeChat", "micromessenger"),
+    ("WeChat", "micromessenger wechat"),
     ("Alipay", "alipayclient"),
     ("LinkedIn", "linkedinapp"),
     ("KakaoTalk", "kakaotalk"),
@@ -407,6 +408,7 @@ WRITTEN = [
     ("Opera", "opr opt opx"),
     ("Opera Mini", "opera_mini opios"),
     ("Edge", "edg edga edgios edge"),
+    ("Reddit", "reddit"),
     ("DuckDuckGo", "ddg duckduckgo"),
     ("Ecosia", "ecosia"),
     ("Huawei Browser", "huaweibrowser"),

@@ -160,7 +160,7 @@ fn states_addresses(agent: &str, before: u8) -> bool {
             .iter()
             .any(|word| has(agent, word));
         let is_desktops = matches!(system, Some("Windows" | "macOS"));
-        return !is_phones && !(is_desktops && before != b'+');
+        return !(is_phones || is_desktops && before != b'+');
     }
     let is_explorer = has(agent, "MSIE") || has(agent, "Trident/");
     let has_engine = has(agent, "AppleWebKit/") || has(agent, "Gecko/") || has(agent, "Presto/");
@@ -366,7 +366,7 @@ mod tests {
             "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Mobile Safari/537.36";
         for (system, model) in systems.iter().flat_map(|s| models.iter().map(move |m| (s, m))) {
             for device in [
-                format!("{model}"),
+                (*model).to_owned(),
                 format!("{model} Build/TP1A.220905.001"),
                 format!("{model}; wv"),
             ] {

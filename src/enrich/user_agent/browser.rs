@@ -34,7 +34,7 @@ pub fn of(agent: &str, os: Option<&str>) -> Found {
     let mut seen = Seen::default();
     for token in tokens(agent) {
         seen.note(token);
-        let Some((product, version)) = product(token) else { continue };
+        let Some((product, version)) = product(token, seen.webkit) else { continue };
         if best.is_none_or(|(other, _)| product.rank < other.rank) {
             best = Some((product, version));
         }
@@ -105,11 +105,13 @@ impl<'a> Seen<'a> {
 }
 
 /// The product that a token stands for, and the version that it tells. A word without
-/// one is taken for a product where apps are known to leave it out.
-fn product(token: Token<'_>) -> Option<(&'static Product, &str)> {
-    if token.version.is_empty()
-        && !matches!(token.name, "Twitter" | "TwitterAndroid" | "NAVER" | "Ecosia")
-    {
+/// one is taken for a product where apps are known to leave it out: those that write it
+/// `behind_engine`, where no device has its name, and some wherever they do.
+fn product(token: Token<'_>, behind_engine: bool) -> Option<(&'static Product, &str)> {
+    if token.version.is_empty() {
+        if is_bare(token.name) || (behind_engine && is_bare_app(token.name)) {
+            return lookup(token.name).map(|product| (product, ""));
+        }
         // TikTok writes `musical_ly_34.5.0`.
         let (name, version) = token.name.rsplit_once('_')?;
         let product = version.starts_with(|c: char| c.is_ascii_digit()).then(|| lookup(name))?;
@@ -117,6 +119,34 @@ fn product(token: Token<'_>) -> Option<(&'static Product, &str)> {
     }
     let wide = if token.wide.len() > token.name.len() { lookup(token.wide) } else { None };
     wide.or_else(|| lookup(token.name)).map(|product| (product, token.version))
+}
+
+fn is_bare(name: &str) -> bool {
+    matches!(name, "Twitter" | "TwitterAndroid" | "NAVER" | "Ecosia" | "LinkedInApp" | "MetaIAB")
+}
+
+/// Names of apps that mean nothing else.
+fn is_bare_app(name: &str) -> bool {
+    [
+        "barcelona",
+        "bytedancewebview",
+        "duckduckgo",
+        "facebook",
+        "flipboard",
+        "instagram",
+        "kakaotalk",
+        "messenger",
+        "micromessenger",
+        "musical_ly",
+        "pinterest",
+        "reddit",
+        "snapchat",
+        "threads",
+        "tiktok",
+        "wechat",
+    ]
+    .iter()
+    .any(|app| name.eq_ignore_ascii_case(app))
 }
 
 fn lookup(name: &str) -> Option<&'static Product> {

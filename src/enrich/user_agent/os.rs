@@ -72,7 +72,7 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
         }
         "Windows" => (Own, "Windows", rest),
         "WinNT" | "Win98" | "Win95" | "Win16" | "Win32" | "WinNT4" => (Own, "Windows", ""),
-        "Xbox" | "XBOX" => (Posing, "Xbox OS", ""),
+        _ if first.starts_with("Xbox") || first.starts_with("XBOX") => (Posing, "Xbox OS", ""),
         "GoogleTV" => (Own, "Android", ""),
         "Android" | "Adr" => (Own, "Android", rest),
         "HarmonyOS" | "OpenHarmony" | "ArkWeb" => (Posing, "HarmonyOS", rest),
@@ -92,7 +92,11 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
         "CrOS" => (Own, "ChromeOS", rest.split_once(' ').map_or("", |(_, version)| version)),
         "Tizen" => (Own, "Tizen", rest),
         "Web0S" | "WebOS" | "webOS" | "webOSTV" | "webOS.TV" | "hpwOS" => (Own, "webOS", rest),
-        "PlayStation" | "PLAYSTATION" | "PlayStation4" => (Posing, "PlayStation", ""),
+        "PLAYSTATION" => (Posing, "PlayStation", ""),
+        _ if first.starts_with("PlayStation") || first.starts_with("Playstation") => {
+            (Posing, "PlayStation", "")
+        }
+        "New" if rest.starts_with("Nintendo") => (Posing, "Nintendo", ""),
         "Nintendo" => (Posing, "Nintendo", ""),
         "Roku" => (Posing, "Roku OS", ""),
         "BlackBerry" | "BB10" | "PlayBook" | "RIM" | "Blackberry" => (Own, "BlackBerry OS", ""),

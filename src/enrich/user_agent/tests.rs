@@ -222,6 +222,125 @@ fn agents_of_these_years_are_told_without_hints() {
     }
 }
 
+fn class(agent: &str) -> Option<&'static str> {
+    super::agent(Some(agent), &ClientHints::default()).device_class.map(DeviceClass::as_str)
+}
+
+#[test]
+fn products_in_brackets_and_without_a_version_are_browsers() {
+    const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148";
+    const ANDROID: &str = "Mozilla/5.0 (Linux; Android 16; SM-S928B Build/BP2A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/146.0.7680.174 Mobile Safari/537.36";
+    let cases = [
+        ("[LinkedInApp]/9.29.8962", "LinkedIn 9.29.8962"),
+        ("[LinkedInApp]", "LinkedIn -"),
+        ("LinkedInApp/4.1", "LinkedIn 4.1"),
+        ("MetaIAB Facebook", "Facebook -"),
+        ("MetaIAB", "Facebook -"),
+        ("MetaIAB Instagram", "Instagram -"),
+        ("[Pinterest]", "Pinterest -"),
+        ("(Instagram)/300.1", "Instagram 300.1"),
+        ("[Snapchat]/12.3.0", "Snapchat 12.3"),
+        ("Instagram", "Instagram -"),
+    ];
+    for (agent, (app, expected)) in
+        [IPHONE, ANDROID].iter().flat_map(|agent| cases.map(move |case| (agent, case)))
+    {
+        let agent = format!("{agent} {app}");
+        let found = super::agent(Some(&agent), &ClientHints::default());
+        let version = found.browser_version.as_deref().unwrap_or("-");
+        let told = format!("{} {version}", found.browser.as_deref().unwrap_or("-"));
+        assert_eq!(told, expected, "{agent}");
+    }
+    // A word in brackets that is no product, and a device with the name of one.
+    let agent = format!("{IPHONE} [en_US]/3.1");
+    assert!(
+        shown(&super::agent(Some(&agent), &ClientHints::default())).starts_with("Apple WebView")
+    );
+    let agent = ANDROID.replace("SM-S928B", "Facebook");
+    assert!(
+        shown(&super::agent(Some(&agent), &ClientHints::default())).starts_with("Android WebView")
+    );
+}
+
+#[test]
+fn an_open_harmony_is_what_its_first_item_says() {
+    let engines =
+        "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/114.0.0.0 Safari/537.36 ArkWeb/4.1.6.1";
+    for (kind, expected) in [
+        ("PC", "desktop"),
+        ("2in1", "desktop"),
+        ("Phone", "mobile"),
+        ("Tablet", "tablet"),
+        ("TV", "tv"),
+        ("Wearable", "wearable"),
+        ("Car", "car"),
+    ] {
+        for agent in [
+            format!("Mozilla/5.0 ({kind}; OpenHarmony 5.0) {engines} HuaweiBrowser/5.1.5.352"),
+            format!("Mozilla/5.0 ({kind}; OpenHarmony 6.1; Windows NT 10.0) {engines}"),
+        ] {
+            assert_eq!(class(&agent), Some(expected), "{agent}");
+        }
+    }
+    assert_eq!(
+        class(&format!("Mozilla/5.0 (X; OpenHarmony 5.0) {engines} Mobile")),
+        Some("mobile")
+    );
+}
+
+#[test]
+fn televisions_are_told_by_what_their_makers_write() {
+    for agent in [
+        "Mozilla/5.0 (Unknown; Linux armv7l) AppleWebKit/537.1+ (KHTML, like Gecko) Safari/537.1+ LG Browser/6.00.00(+mouse+3D+SCREEN+TUNER; LGE; 42LA660S-ZA; 04.25.05; 0x00000001;); LG NetCast.TV-2013 /04.25.05 (LG, 42LA660S-ZA, wireless)",
+        "Mozilla/5.0 (DirectFB; Linux armv7l) AppleWebKit/534.26+ (KHTML, like Gecko) Version/5.0 Safari/534.26+ LG Browser/5.00.00( 3D BDP; LGE; Media/BH9540; 5033; abc;); LG NetCast.Media-2012 /5033 (LG, Media/BH9540, wired)",
+        "Mozilla/5.0 (Linux ) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/108.0.5359.128 Safari/537.36 OPR/46.0.2207.0 OMI/4.23.2.96.LIMA2.102 Model/Vestel-MB181 VSTVB MB100 TiVoOS/1.0.0 (Vestel MB181 JVC) SmartTvA/3.0.0",
+        "Mozilla/5.0 (Linux; Andr0id 9.0; TPM191E Build/PTT1) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/49.0.2623.112 Safari/537.36 OPR/32.0.2128.0 OMI/4.8.0.129.Sprinter7.124",
+        "Mozilla/5.0 (X11; Linux x86_64;) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/47.0.2526.106 Safari/537.36 SRAF/4.0 (; Hisense; SmartTV_2019_1; V0000; ); CE-HTML/1.0 hbbtv",
+        "Mozilla/5.0 (Linux; x86_64 GNU/Linux) AppleWebKit/601.1 (KHTML, like Gecko) Version/8.0 Safari/601.1 WPE Sky_TV_T962X3_2020/1.0.0 (Sky, LlamaUK, Wired)",
+        "Opera/9.80 (Linux armv7l) Presto/2.12.407 Version/12.51 , D50u-D1-UHD/V1.5.16-UHD (Vizio, D50u-D1, Wireless)",
+        "Opera/9.80 (Linux mips; U; ; en) Presto/2.10.287 Version/12.00 (avkb/pc,B:461;avvp/ssl;avui/tv;avst/off;avdn/AKAI-v.tv.2013)",
+        "Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/94.0.4606.128 Safari/537.36 WebAppManager",
+        "Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0) AppleWebKit/537.36 (KHTML, like Gecko) Version/6.0 TV Safari/537.36",
+        "Mozilla/5.0 (Linux; U; Android 5.0.1; NVIDIA Shield; smart-tv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Safari/537.36",
+        "Mozilla/5.0 (Linux; Android 11; Grundig Android TV Build/RTM3; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/119.0.6045.163 Mobile Safari/537.36",
+        "Mozilla/5.0 (Linux; Android 9; AFTKA Build/PS7624; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/108.0.5359.220 Mobile Safari/537.36",
+    ] {
+        assert_eq!(class(agent), Some("tv"), "{agent}");
+    }
+}
+
+#[test]
+fn a_word_that_means_something_else_decides_nothing() {
+    let phone = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/78.0.3904.96 Mobile Safari/537.36";
+    let wide = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/78.0.3904.96 Safari/537.36";
+    let cases = [
+        (format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64; XBOX_ONE_ED) {wide} Edge/14.14393"), "console"),
+        (format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox One) {wide} Edge/44.18363"), "console"),
+        ("Mozilla/5.0 (PlayStation 5 3.03/SmartTV) AppleWebKit/605.1.15 (KHTML, like Gecko)".to_owned(), "console"),
+        ("Mozilla/5.0 (PlayStation; PlayStation 4/11.00) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.4 Safari/605.1.15".to_owned(), "console"),
+        ("Mozilla/5.0 (New Nintendo 3DS like iPhone) AppleWebKit/536.30 (KHTML, like Gecko) NX/3.0.0.5.22 Mobile NintendoBrowser/1.10.10166.JP".to_owned(), "console"),
+        (format!("Mozilla/5.0 (Linux; Android 4.4.4; Tesla SMARTPHONE 3 Build/KTU84P) {phone}"), "mobile"),
+        (format!("Mozilla/5.0 (Linux; U; Android 10; en-US; Artel Tesla Build/QP1A) {phone}"), "mobile"),
+        (format!("Mozilla/5.0 (Linux; Android 7.0; Tesla L7.1 Build/NRD90M) {wide}"), "tablet"),
+        (format!("Mozilla/5.0 (X11; Linux) {wide} Tesla/2021.44.25-5fb0c3f"), "car"),
+        (format!("Mozilla/5.0 (Linux; Android 4.4.2; QUMO Quest 402) {phone}"), "mobile"),
+        (format!("Mozilla/5.0 (Linux; arm_64; Android 14; Quest 3S) {wide}"), "headset"),
+        (format!("Mozilla/5.0 (Linux; Android 10; Quest 2) {wide} OculusBrowser/13.0"), "headset"),
+        (format!("Mozilla/5.0 (Linux; Android 10; Pico Neo 3 Build/4.9.5; wv) {phone}"), "headset"),
+        (format!("Mozilla/5.0 (Linux; Android 4.4.2; KAZAM TV 45) {phone}"), "mobile"),
+        (format!("Mozilla/5.0 (Linux; Android 7.0; myA7 DTV) {phone}"), "mobile"),
+        (format!("Mozilla/5.0 (Linux; Android 7.0; myT3 DTV) {wide}"), "tablet"),
+        (format!("Mozilla/5.0 (Linux; Android 8.1.0; BNTV460) {wide}"), "tablet"),
+        (format!("Mozilla/5.0 (Linux; Android 6.0; BTV-W09) {phone}"), "mobile"),
+        (format!("Mozilla/5.0 (Linux; Android 12; HarmonyOS; GOT-AL09; HMSCore 6.6.0.369) {wide}"), "tablet"),
+        ("Mozilla/5.0 (webOS/1.4.5; U; en-US) AppleWebKit/532.2 (KHTML, like Gecko) Version/1.0 Safari/532.2 Pixi/1.0".to_owned(), "mobile"),
+        ("Mozilla/5.0 (hp-tablet; Linux; hpwOS/3.0.5; U; en-US) AppleWebKit/534.6 (KHTML, like Gecko) wOSBrowser/234.83 Safari/534.6 TouchPad/1.0".to_owned(), "tablet"),
+    ];
+    for (agent, expected) in cases {
+        assert_eq!(class(&agent), Some(expected), "{agent}");
+    }
+}
+
 #[test]
 fn hints_tell_what_the_agent_no_longer_does() {
     const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";

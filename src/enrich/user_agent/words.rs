@@ -24,6 +24,11 @@ pub fn tokens(agent: &str) -> impl Iterator<Item = Token<'_>> {
         let start = wide_from.unwrap_or(rest);
         rest = after;
         let (name, version) = product(word).unwrap_or_else(|| {
+            // `[LinkedInApp]/9.29`
+            let behind = after.strip_prefix([']', ')']).and_then(|rest| rest.strip_prefix('/'));
+            if let Some(version) = behind {
+                return (word, version.split(is_gap).next().unwrap_or_default());
+            }
             let next = after.strip_prefix(' ').unwrap_or_default();
             let next = next.split(is_gap).next().unwrap_or_default();
             (word, if next.starts_with(|c: char| c.is_ascii_digit()) { next } else { "" })
