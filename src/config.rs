@@ -10,6 +10,7 @@ mod aws;
 pub mod clean;
 mod origins;
 mod privacy;
+mod renamed;
 mod routes;
 mod rules;
 mod shards;
@@ -21,7 +22,7 @@ use serde_json::Value;
 use crate::clean::Cleaning;
 use crate::enrich::Enrichment;
 use crate::protocol::Limits;
-use crate::route::{Pack, Route};
+use crate::route::{Pack, Route, Routes};
 use crate::salt::Secret;
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
@@ -62,6 +63,11 @@ pub struct Config {
     pub log: LogShares,
     /// Where failed events go.
     pub failed: Stream,
+    /// The routes at the top, which tenants inherit, and which take what was stored for a tenant
+    /// that there is no more.
+    pub routes: Routes,
+    /// The streams that the operator has renamed: from which, and to which.
+    pub renamed_streams: Vec<(Stream, Stream)>,
     /// Where the snippet and the beacons are.
     pub addresses: Addresses,
     /// Where and as whom to call.
@@ -158,6 +164,8 @@ impl Config {
                 policy: rules.policy,
                 log: rules.log,
                 failed: rules.failed,
+                routes: rules.routes,
+                renamed_streams: rules.renamed_streams,
                 addresses: rules.addresses,
                 aws,
             }),
@@ -200,6 +208,18 @@ impl Config {
             }
         }
         streams
+    }
+}
+
+impl Config {
+    /// Whether a route, or `failed`, names `stream`: then new records may still go there.
+    pub fn names(&self, stream: &Stream) -> bool {
+        self.streams().contains(&stream) || self.routes.streams().any(|routed| routed == stream)
+    }
+
+    /// The stream that the operator says `stream` is called now.
+    pub fn renamed(&self, stream: &Stream) -> Option<&Stream> {
+        self.renamed_streams.iter().find(|(from, _)| from == stream).map(|(_, to)| to)
     }
 }
 
@@ -397,7 +417,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, log, snippet, endpoint";
+        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, renamed_streams, log, snippet, endpoint";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
         let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";

@@ -53,15 +53,28 @@ pub struct Condition {
     pub metadata: Map<String, Value>,
 }
 
-/// What routes look at.
+/// What routes look at: all of it is in an event's record too, so that a stored record can be
+/// routed again.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// The event.
-    pub event: &'a Event,
+    /// The event's level.
+    pub level: Option<Level>,
+    /// The event's name.
+    pub name: &'a str,
+    /// The event's metadata.
+    pub metadata: Option<&'a Map<String, Value>>,
     /// Whose it is.
     pub tenant: &'a str,
     /// Whether a bot made it.
     pub bot: bool,
+}
+
+impl<'a> Subject<'a> {
+    /// What routes look at of `event`.
+    pub fn of_event(event: &'a Event, tenant: &'a str, bot: bool) -> Self {
+        let metadata = event.metadata.as_ref();
+        Self { level: event.level, name: event.name.as_str(), metadata, tenant, bot }
+    }
 }
 
 impl Routes {
@@ -89,13 +102,13 @@ impl Routes {
 
 impl Condition {
     fn holds(&self, subject: Subject<'_>) -> bool {
-        let Subject { event, tenant, bot } = subject;
+        let Subject { level, name, metadata, tenant, bot } = subject;
         let in_metadata = |(key, wanted): (&String, &Value)| {
-            let found = event.metadata.as_ref().and_then(|metadata| metadata.get(key));
+            let found = metadata.and_then(|metadata| metadata.get(key));
             found.is_some_and(|found| is_same(found, wanted))
         };
-        self.level.is_none_or(|level| event.level == Some(level))
-            && self.name.as_ref().is_none_or(|pattern| pattern.matches(event.name.as_str()))
+        self.level.is_none_or(|wanted| level == Some(wanted))
+            && self.name.as_ref().is_none_or(|pattern| pattern.matches(name))
             && self.tenant.as_deref().is_none_or(|wanted| wanted == tenant)
             && self.bot.is_none_or(|wanted| wanted == bot)
             && self.metadata.iter().all(in_metadata)
@@ -300,7 +313,7 @@ mod tests {
         ] {
             let event = event(fields.clone());
             assert_eq!(
-                routes.route(Subject { event: &event, tenant, bot }),
+                routes.route(Subject::of_event(&event, tenant, bot)),
                 &to(stream),
                 "{fields}"
             );

@@ -43,6 +43,17 @@ impl Tenants {
         }
     }
 
+    /// The tenant called `name`; of several keys of it, that of the first key.
+    pub fn named(&self, name: &str) -> Option<&Tenant> {
+        match self {
+            Self::One(tenant) => (tenant.name == name).then_some(tenant.as_ref()),
+            Self::ByKey(tenants) => {
+                let of_it = tenants.iter().filter(|(_, tenant)| tenant.name == name);
+                of_it.min_by_key(|(key, _)| *key).map(|(_, tenant)| tenant)
+            }
+        }
+    }
+
     /// Every tenant.
     pub fn all(&self) -> Box<dyn Iterator<Item = &Tenant> + '_> {
         match self {

@@ -6,10 +6,11 @@ use serde_json::Value;
 use super::privacy::HasSecret;
 use super::shards::{self, Mode};
 use super::table::Table;
-use super::{Addresses, ConfigError, addresses, clean, routes, tenants};
+use super::{Addresses, ConfigError, addresses, clean, renamed, routes, tenants};
 use crate::clean::Cleaning;
 use crate::enrich::{Bots, Enrichment};
 use crate::protocol::{self, Limits};
+use crate::route::Routes;
 use crate::salt::Secret;
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
@@ -38,6 +39,10 @@ pub struct Rules {
     pub policy: Policy,
     /// Where failed events go.
     pub failed: Stream,
+    /// The routes that stand at the top.
+    pub routes: Routes,
+    /// The streams that were renamed: from which, and to which.
+    pub renamed_streams: Vec<(Stream, Stream)>,
     /// Which requests are logged.
     pub log: LogShares,
     /// Where the snippet and the beacons are.
@@ -74,7 +79,7 @@ impl Rules {
         let mut table = Table::new(ROOT.to_owned(), value, errors)?;
         let mode = shards::mode(&mut table);
         let has_secret = if secret.is_some() { HasSecret::Yes } else { HasSecret::No };
-        let tenants = tenants::tenants(&mut table, has_secret);
+        let (tenants, routes) = tenants::tenants(&mut table, has_secret).unzip();
         let limits = limits(&mut table);
         let unknown_events = table
             .choice(
@@ -98,6 +103,13 @@ impl Rules {
         {
             table.refuse("failed", "must be a stream that no route goes to");
         }
+        let named = |stream: &Stream| {
+            let routed = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
+            let mut routed = routed.chain(&routes).flat_map(Routes::streams);
+            failed.as_ref() == Some(stream) || routed.any(|routed| routed == stream)
+        };
+        let is_read = tenants.is_some() && failed.is_some();
+        let renamed_streams = renamed::renamed_streams(&mut table, is_read.then_some(&named));
         let log = log(&mut table);
         let addresses = addresses::addresses(&mut table);
         table.finish();
@@ -110,6 +122,8 @@ impl Rules {
             mode,
             policy,
             failed: failed?,
+            routes: routes?,
+            renamed_streams,
             log,
             addresses,
         })

@@ -7,19 +7,22 @@ use serde_json::Value;
 use super::privacy::{HasSecret, privacy};
 use super::table::Table;
 use super::{origins, routes};
+use crate::route::Routes;
 use crate::tenant::{self, Tenant, Tenants};
 
 const KEYS: &str = "must be a table of write keys, each with a table that has `tenant`";
 
-/// Reads `origins`, the privacy settings, `routes` and `keys`.
-pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<Tenants> {
+/// Reads `origins`, the privacy settings, `routes` and `keys`; beside the tenants come the routes
+/// that they inherit.
+pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<(Tenants, Routes)> {
     let origins = table.needed("origins", origins::origins);
     let privacy = privacy(table, &Default::default(), has_secret);
     let routes = table.needed("routes", routes::routes);
     let keys = table.optional("keys");
+    let inherited = routes.clone();
     let whole =
         Tenant { name: tenant::DEFAULT.to_owned(), origins: origins?, privacy, routes: routes? };
-    match keys {
+    let tenants = match keys {
         None if whole.routes.tenants().any(|name| name != tenant::DEFAULT) => {
             table.refuse("routes", "must name no tenant where there are no keys");
             None
@@ -46,7 +49,8 @@ pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<Tenants> 
             table.refuse("keys", KEYS);
             None
         }
-    }
+    };
+    tenants.zip(inherited)
 }
 
 fn one(

@@ -62,7 +62,7 @@ impl<'a> Intake<'a> {
         if bot && self.facts.enrichment.bots == Bots::Drop {
             return Err(Ended::Dropped(event.id, DropReason::Bot));
         }
-        let subject = Subject { event, tenant: &tenant.name, bot };
+        let subject = Subject::of_event(event, &tenant.name, bot);
         let route = tenant.routes.route(subject);
         match route.sample.is_none_or(|sample| sample.takes(event)) {
             true => Ok(route),

@@ -266,7 +266,7 @@ fn of_enriched<T>(bencher: Bencher<'_, '_>, sample: Sample, step: impl Fn(&Enric
 fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
     of_enriched(bencher, sample, |enriched| {
         let tenant = enriched.facts.tenant;
-        let subject = Subject { event: &enriched.event, tenant: &tenant.name, bot: false };
+        let subject = Subject::of_event(&enriched.event, &tenant.name, false);
         std::ptr::from_ref(tenant.routes.route(subject))
     });
 }
