@@ -13,7 +13,7 @@ use crate::inspect::filter::FilterError;
 use crate::privacy;
 use crate::protocol::ProtocolError;
 use crate::replay::ReplayError;
-use crate::shard::aside::NoSuchName;
+use crate::shard::aside::{NoSuchName, NoSuchStream};
 use crate::shard::placement::ShardNumber;
 
 /// The fate of one beacon.
@@ -165,6 +165,9 @@ pub enum Refusal {
     /// The operator's: a row of what is set aside that can't be.
     #[error(transparent)]
     Row(#[from] NoSuchName),
+    /// The operator's: a stream whose records can't be taken out.
+    #[error(transparent)]
+    Stream(#[from] NoSuchStream),
     /// Ours: a shard does not answer.
     #[error("shard {0} does not answer; ask again")]
     ShardAway(ShardNumber),
@@ -202,6 +205,7 @@ impl Refusal {
             | Self::BodyCutShort
             | Self::Filter(_)
             | Self::Row(_)
+            | Self::Stream(_)
             | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
             Self::Protocol(
                 ProtocolError::UnsupportedMediaType(_) | ProtocolError::UnsupportedEncoding(_),
@@ -232,6 +236,7 @@ impl Refusal {
             Self::Filter(_) => "bad_filter",
             Self::InspectorAway => "inspector_away",
             Self::Row(_) => "bad_row",
+            Self::Stream(_) => "bad_stream",
             Self::ShardAway(_) => "shard_away",
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
             Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
@@ -261,6 +266,7 @@ impl Refusal {
             | Self::InspectToken
             | Self::Filter(_)
             | Self::Row(_)
+            | Self::Stream(_)
             | Self::BodyCutShort => None,
         }
     }

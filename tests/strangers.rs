@@ -29,6 +29,10 @@ impl Storage for Nothing {
         Ok(())
     }
 
+    fn change(&self, _: Table, _: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     fn keys(&self, _: Table, _: &[u8], _: usize) -> Result<Vec<Vec<u8>>, StorageError> {
         Ok(Vec::new())
     }

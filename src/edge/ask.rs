@@ -39,6 +39,8 @@ pub enum Question {
     SetAside,
     /// To let go of a row of that.
     Forget,
+    /// To set aside what waits for a stream.
+    Withdraw,
 }
 
 impl Question {
@@ -50,6 +52,7 @@ impl Question {
             Self::Status => "/status",
             Self::SetAside => "/set-aside",
             Self::Forget => "/forget",
+            Self::Withdraw => "/withdraw",
         }
     }
 }

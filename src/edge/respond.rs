@@ -3,12 +3,12 @@
 use serde::Serialize;
 use worker::{Response, ResponseBuilder};
 
+use super::aside::Told;
 use crate::config::{Config, Origins};
 use crate::context::RequestContext;
 use crate::outcome::{Answer, Refusal};
 use crate::pipeline;
 use crate::protocol::pixel;
-use crate::shard::aside::RowName;
 
 /// The page that asks, where it may read the answer.
 #[derive(Clone, Copy)]
@@ -124,12 +124,13 @@ pub fn pixel(answer: &Result<Answer, Refusal>) -> worker::Result<Response> {
     Ok(builder.fixed(pixel::GIF.to_vec()))
 }
 
-/// A row of what is set aside, or that there is none.
-pub fn row(row: Option<(RowName, Vec<u8>)>) -> worker::Result<Response> {
+/// A row of what is set aside, or that there is none, or 202: more waits to be set aside.
+pub fn row(told: Told) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_header("cache-control", "no-store")?;
-    match row {
-        None => Ok(builder.with_status(204).empty()),
-        Some((name, lines)) => Ok(builder
+    match told {
+        Told::Nothing => Ok(builder.with_status(204).empty()),
+        Told::More => Ok(builder.with_status(202).empty()),
+        Told::Row(name, lines) => Ok(builder
             .with_header("content-type", "application/x-ndjson")?
             .with_header("x-headwater-row", &name.to_string())?
             .with_header("x-headwater-row-bytes", &lines.len().to_string())?

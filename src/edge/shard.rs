@@ -30,6 +30,7 @@ use crate::shard::pace::{Due, GAP_MS};
 use crate::shard::parcel::{self, Item};
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
+use crate::sink::Stream;
 use crate::sink::delivery::Report;
 use crate::tally::Sending;
 
@@ -42,6 +43,9 @@ const ALARM_AGAIN_MS: u64 = 10_000;
 
 /// How long another shard may take to say what it knows of a device, in milliseconds.
 const HANDOVER_MS: u64 = 2_000;
+
+/// After how many bytes of what waits for a stream the rest is set aside by the next question.
+const WITHDRAWN_BYTES: u64 = 4_194_304;
 
 /// How a batch ended, once that is known.
 type Ended = Shared<LocalBoxFuture<'static, Rc<End>>>;
@@ -109,6 +113,7 @@ impl DurableObject for Shard {
             path if path == Question::Status.path() => inner.status(),
             path if path == Question::SetAside.path() => inner.set_aside(&body),
             path if path == Question::Forget.path() => inner.forget(&body),
+            path if path == Question::Withdraw.path() => inner.withdraw(&body),
             _ => Err("no such question".to_owned()),
         };
         match answer {
@@ -413,8 +418,9 @@ impl Inner {
 
     /// The next row of what is set aside.
     fn set_aside(&self, after: &[u8]) -> Result<Vec<u8>, String> {
-        let (_, storage) = self.load()?;
-        let row = self.with(|shard| shard.spill().set_aside_after(&storage, after))?;
+        let (config, storage) = self.load()?;
+        let is_named = |stream: &Stream| config.names(stream);
+        let row = self.with(|shard| shard.spill().set_aside_after(&storage, after, is_named))?;
         row.map(aside::Row::encode).map_err(|error| error.to_string())
     }
 
@@ -423,6 +429,22 @@ impl Inner {
         let (_, storage) = self.load()?;
         let forgotten = self.with(|shard| shard.spill().forget(&storage, key))?;
         forgotten.map(|_| Vec::new()).map_err(|error| error.to_string())
+    }
+}
+
+impl Inner {
+    /// Sets aside some of what waits for a stream; says whether more does.
+    fn withdraw(&self, stream: &[u8]) -> Result<Vec<u8>, String> {
+        let (_, storage) = self.load()?;
+        let stream = Stream::parse(&String::from_utf8_lossy(stream));
+        let stream = stream.map_err(|error| format!("its stream {error}"))?;
+        let withdraw = |shard: &mut shard::Shard| {
+            shard.spill().withdraw(&storage, &stream, WITHDRAWN_BYTES, now_ms())
+        };
+        match self.with(withdraw)?.map_err(|error| error.to_string())? {
+            Some((_, more)) => Ok(vec![u8::from(more)]),
+            None => Err(format!("what waits for {stream} is being tried")),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 // A shard's storage, one crossing a row. What SQLite throws is caught in Rust.
 
-/** @typedef {{ sql: { exec(query: string, ...bindings: unknown[]): { raw(): Iterable<unknown[]> } }, setAlarm(at: number): Promise<void>, deleteAlarm(): Promise<void> }} Storage */
+/** @typedef {{ sql: { exec(query: string, ...bindings: unknown[]): { raw(): Iterable<unknown[]> } }, transactionSync(act: () => void): void, setAlarm(at: number): Promise<void>, deleteAlarm(): Promise<void> }} Storage */
 
 /**
  * Makes the tables that are not there yet. Without a rowid a row is written once, and billed once.
@@ -42,6 +42,27 @@ export function put(storage, table, key, value) {
  */
 export function remove(storage, table, key) {
   storage.sql.exec(`DELETE FROM ${table} WHERE key = ?`, key);
+}
+
+/**
+ * Makes all of these changes, or none.
+ *
+ * @param {Storage} storage
+ * @param {string} table
+ * @param {Uint8Array[]} keys
+ * @param {(Uint8Array | undefined)[]} values of the keys; where there is none, the row is removed
+ */
+export function change(storage, table, keys, values) {
+  storage.transactionSync(() => {
+    keys.forEach((key, index) => {
+      const value = values[index];
+      if (value) {
+        put(storage, table, key, value);
+      } else {
+        remove(storage, table, key);
+      }
+    });
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 //! A shard's storage: SQLite, inside of its object.
 
-use js_sys::Uint8Array;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
@@ -17,6 +17,8 @@ extern "C" {
     fn put(storage: &JsValue, table: &str, key: &[u8], value: &[u8]) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
     fn remove(storage: &JsValue, table: &str, key: &[u8]) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn change(storage: &JsValue, table: &str, keys: Array, values: Array) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
     fn keys(storage: &JsValue, table: &str, after: &[u8], most: f64) -> Result<String, JsValue>;
     #[wasm_bindgen(catch)]
@@ -66,6 +68,20 @@ impl Storage for Sqlite {
 
     fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError> {
         remove(&self.storage, table.name(), key).map_err(error)
+    }
+
+    fn change(
+        &self,
+        table: Table,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<(), StorageError> {
+        let (keys, values) = (Array::new(), Array::new());
+        for (key, value) in changes {
+            keys.push(&Uint8Array::from(key.as_slice()));
+            let value = value.as_deref().map(|value| Uint8Array::from(value).into());
+            values.push(&value.unwrap_or(JsValue::UNDEFINED));
+        }
+        change(&self.storage, table.name(), keys, values).map_err(error)
     }
 
     fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {

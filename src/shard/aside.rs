@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::placement::ShardNumber;
 use super::wire::{Garbled, Reader, Write};
+use crate::sink::{Stream, StreamError};
 
 /// The name of a row among those of all shards, a text that addresses and file names take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,32 @@ pub struct NoSuchName {
     pub parameter: &'static str,
     /// What it was.
     pub value: String,
+}
+
+/// The operator's: a stream whose records can't be taken out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSuchStream {
+    /// No stream is called that.
+    #[error("stream={value} {error}")]
+    Form {
+        /// What it was.
+        value: String,
+        /// Why it is none.
+        error: StreamError,
+    },
+    /// The configuration names it.
+    #[error(
+        "stream={0} is one of routes or failed, so what waits for it is delivered; only what waits for another can be taken out"
+    )]
+    InUse(Stream),
+}
+
+/// The stream that `stream` in a query names, where it is there.
+pub fn stream_of_query(query: &str) -> Result<Option<Stream>, NoSuchStream> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let Some((_, value)) = pairs.find(|(name, _)| name == "stream") else { return Ok(None) };
+    let form = |error| NoSuchStream::Form { value: value.clone().into_owned(), error };
+    Stream::parse(&value).map(Some).map_err(form)
 }
 
 impl RowName {
@@ -97,6 +124,19 @@ mod tests {
         for value in ["", "3", "3.0*", "-1.00", "x.00", "99999999999.00", "3.002", "3.ä"] {
             let refused = NoSuchName { parameter: "row", value: value.to_owned() };
             assert_eq!(RowName::of_query(&format!("row={value}"), "row"), Err(refused));
+        }
+    }
+
+    #[test]
+    fn a_stream_in_a_query_is_one_or_says_why_not() {
+        let old = Stream::parse("firehose:old").unwrap();
+        assert_eq!(stream_of_query("after=0.&stream=firehose%3Aold"), Ok(Some(old)));
+        assert_eq!(stream_of_query("after=0."), Ok(None));
+        for (value, why) in [
+            ("", "stream= must be firehose:NAME or kinesis:NAME, not \"\""),
+            ("old", "stream=old must be firehose:NAME or kinesis:NAME, not \"old\""),
+        ] {
+            assert_eq!(stream_of_query(&format!("stream={value}")).unwrap_err().to_string(), why);
         }
     }
 

@@ -16,13 +16,15 @@
 //! `key` names a device and `placement` its shard, `parcel` and `answer` are what the edge and a
 //! shard say to each other and `handover` what shards do, `wire` writes that and what is stored,
 //! `storage` is what it is stored in, `devices` remembers sessions, `batches` holds what is
-//! in memory and `spill` what is not; `pace` says when what is remembered is written.
+//! in memory and `spill` what is not; `pace` says when what is remembered is written, and `home`
+//! where a spilled record goes when no route names its stream any more.
 
 pub mod answer;
 pub mod aside;
 pub mod batches;
 pub mod devices;
 pub mod handover;
+pub mod home;
 pub mod key;
 pub mod pace;
 pub mod parcel;

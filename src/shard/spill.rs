@@ -20,6 +20,7 @@
 mod aside;
 mod backlog;
 mod depth;
+mod moves;
 mod place;
 mod row;
 
@@ -31,6 +32,7 @@ use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::Record;
 use backlog::{Backlog, Progressed, Tally};
 pub use depth::{Depth, Fill};
+pub use moves::Moved;
 use place::Place;
 use row::{Row, Shelf};
 

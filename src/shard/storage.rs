@@ -51,6 +51,14 @@ pub trait Storage {
     /// Takes the row at `key` away, if there is one.
     fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError>;
 
+    /// Makes all of these changes together, or none: a value is written in place of what was at its
+    /// key, and where there is none the row is taken away.
+    fn change(
+        &self,
+        table: Table,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<(), StorageError>;
+
     /// The keys that come after `after`, the first `most` of them. Every key comes after the
     /// empty one.
     fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError>;
@@ -73,6 +81,8 @@ pub(crate) mod tests {
         committed: RefCell<Rows>,
         /// While it is set, no write succeeds.
         pub(crate) full: Cell<bool>,
+        /// From that many writes on, none succeeds.
+        pub(crate) fails_from: Cell<Option<usize>>,
         /// Rows written or deleted so far.
         pub(crate) writes: Cell<usize>,
     }
@@ -95,7 +105,8 @@ pub(crate) mod tests {
 
         fn write(&self) -> Result<(), StorageError> {
             self.writes.set(self.writes.get() + 1);
-            match self.full.get() {
+            let is_past = self.fails_from.get().is_some_and(|most| self.writes.get() > most);
+            match self.full.get() || is_past {
                 true => Err(StorageError("full".to_owned())),
                 false => Ok(()),
             }
@@ -118,6 +129,23 @@ pub(crate) mod tests {
             self.write()?;
             self.rows.borrow_mut().remove(&(table, key.to_vec()));
             Ok(())
+        }
+
+        fn change(
+            &self,
+            table: Table,
+            changes: &[(Vec<u8>, Option<Vec<u8>>)],
+        ) -> Result<(), StorageError> {
+            let before = self.rows.borrow().clone();
+            let change = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| match value {
+                Some(value) => self.put(table, key, value),
+                None => self.delete(table, key),
+            };
+            let changed = changes.iter().try_for_each(change);
+            if changed.is_err() {
+                *self.rows.borrow_mut() = before;
+            }
+            changed
         }
 
         fn keys(

@@ -98,6 +98,14 @@ impl Storage for Unread {
         self.memory.delete(table, key)
     }
 
+    fn change(
+        &self,
+        table: Table,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<(), StorageError> {
+        self.memory.change(table, changes)
+    }
+
     fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
         self.read()?.keys(table, after, most)
     }

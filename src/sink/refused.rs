@@ -40,7 +40,8 @@ const COLUMNS: [&str; 20] = [
 
 impl Record {
     /// The records of the failed event that `record` becomes when `stream` refuses it for
-    /// itself, with this code: one, or as many as its bytes need.
+    /// itself, with this code: one, or as many as its bytes need. A failed event stays what it is:
+    /// it was refused by a stream that was for failed events once.
     pub fn of_refused(
         record: &Self,
         stream: &Stream,
@@ -48,6 +49,9 @@ impl Record {
     ) -> Result<Vec<Self>, RecordError> {
         let line = std::str::from_utf8(record.bytes()).unwrap_or_default();
         let columns = serde_json::from_str(line).unwrap_or(Fields(Vec::new()));
+        if is_of_failed_event(&columns) {
+            return Ok(vec![record.clone()]);
+        }
         let text = |column| serde_json::from_str::<String>(columns.get(column)?.get()).ok();
         let event_id = text("event_id").and_then(|id| EventId::parse(&id));
         let key = event_id.map_or_else(|| record.key().clone(), PartitionKey::of_id);
@@ -69,6 +73,11 @@ impl Record {
         };
         parts(&original.bytes).map(of_part).collect()
     }
+}
+
+/// Whether these are the columns of a failed event: each has both of these, and no event has either.
+pub fn is_of_failed_event(columns: &Fields<'_>) -> bool {
+    columns.get("stage").is_some() && columns.get("violations").is_some()
 }
 
 /// What is said of a record that `stream` refuses for itself, with this code. The service's own words, which
@@ -110,6 +119,13 @@ mod tests {
         ));
         assert_eq!(key, "01939b70-6d2a-7c3e-8f00-000000000001");
         assert_snapshot!(line, @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","name":"page_view","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","stripped":"gpc","schema_id":"/schemas/page_view.json","schema_version":"0.9.0","stage":"delivery","code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException","violations":[{"code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException"}],"original_form":"record","original_bytes":351,"original":"{\"v\":1,\"event_id\":\"01939b70-6d2a-7c3e-8f00-000000000001\",\"tenant\":\"a\",\"name\":\"page_view\",\"level\":\"low\",\"schema_version\":\"0.9.0\",\"received_at\":\"2026-11-18T11:06:40.123Z\",\"date\":\"2026-11-18\",\"hour\":11,\"country\":\"CH\",\"sent_at\":\"2026-11-18T11:06:40.100Z\",\"device_id\":\"d \\\"1\\\"\",\"stripped\":\"gpc\",\"props\":{\"$serde_json::private::Number\":\"x\"},\"metadata_a\":1}\n"}"#);
+    }
+
+    #[test]
+    fn a_failed_event_that_is_refused_stays_as_it_is() {
+        let [failed] = refused(b"{\"event_id\":\"x\",\"name\":\"a\"}\n").try_into().unwrap();
+        let [again] = refused(failed.bytes()).try_into().unwrap();
+        assert_eq!(again.bytes(), failed.bytes());
     }
 
     #[test]

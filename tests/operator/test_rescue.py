@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from firehose_peer import FirehosePeer
+from firehose_peer import Fail, FirehosePeer
 from local import LocalAws
 from mending import AFTER, BEFORE, quiz
 from programs import LAKE, REPLAY_KEY, replay
@@ -41,10 +41,15 @@ def worker(peer: FirehosePeer) -> Iterator[Worker]:
 
 
 def rescue(
-    port: int, directory: Path, key: str = REPLAY_KEY, most_bytes: int = -1
+    port: int,
+    directory: Path,
+    key: str = REPLAY_KEY,
+    most_bytes: int = -1,
+    stream: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """scripts/rescue, to its end, with `most_bytes` in a file."""
     command = [sys.executable, str(LAKE / "rescue.py"), str(directory)]
+    command += ["--stream", stream] if stream else []
     limits = (most_bytes, most_bytes)
     return subprocess.run(
         [*command, "--worker", f"http://127.0.0.1:{port}"],
@@ -146,6 +151,44 @@ def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
     (kept,) = tmp_path.glob("*.jsonl")
     assert kept.read_bytes() == row
     assert json.loads(row)["errorCode"] == "set_aside"
+
+
+def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
+    worker: Worker, peer: FirehosePeer, own_aws: LocalAws, tmp_path: Path
+) -> None:
+    old, today = "firehose:events-mdi", worker.settings
+    worker.kill()
+    worker.settings = {**BEFORE, "deadline_ms": 300, "routes": [{"to": old}]}
+    worker.restart()
+    peer.always(Fail(500, "InternalFailure"), "events-mdi")
+    beacons = [{"name": "page_view", "device_id": each} for each in ("ada", "bob")]
+    answer = worker.post(beacons, query="?verdicts=1")
+    ids = [verdict["event_id"] for verdict in answer.verdicts]
+    directory = tmp_path / "kept"
+
+    in_use = rescue(worker.port, directory, stream=old)
+    assert in_use.returncode == 2
+    assert f"stream={old} is one of routes or failed" in in_use.stdout
+    worker.kill()
+    worker.settings = today
+    worker.restart()
+    # Without its name nothing of it is taken out.
+    assert rescue(worker.port, directory).stdout == "nothing is set aside\n"
+    ended = rescue(worker.port, directory, stream=old)
+    files = list(directory.iterdir())
+    assert (ended.returncode, ended.stdout) == (
+        0,
+        f"2 records in {len(files)} files of {directory}\n",
+    )
+    assert old not in spills(worker)
+    again = rescue(worker.port, directory, stream=old)
+    assert again.stdout == f"nothing is set aside of {old}\n"
+
+    peer.behave()
+    replayed = replay(own_aws, worker, str(directory))
+    assert replayed.report == {("accepted", ""): 2}, replayed.printed
+    assert data(peer).keys() >= set(ids)
+    assert not peer.events("events-mdi")
 
 
 def test_a_worker_that_can_not_answer_says_so_at_once(peer: FirehosePeer) -> None:

@@ -1,6 +1,9 @@
 //! Delivers what is in the spill, each time that the alarm goes off.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use worker::{Delay, console_log};
 
 use super::Inner;
 use crate::clock::Milliseconds;
@@ -10,9 +13,11 @@ use crate::edge::log::{self, Part};
 use crate::edge::storage::Sqlite;
 use crate::edge::{deliver, metrics};
 use crate::shard;
-use crate::shard::spill::Depth;
+use crate::shard::home;
+use crate::shard::spill::{Depth, Moved};
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
+use crate::sink::record::Record;
 
 /// How long a delivery out of the spill may take, in milliseconds: nobody waits for it.
 const DRAIN_DEADLINE_MS: u64 = 10_000;
@@ -66,7 +71,15 @@ impl Inner {
         storage: &Sqlite,
     ) -> Result<(), String> {
         let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.policy_of(stream) };
-        while now_ms() < until && self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
+        while now_ms() < until {
+            if self.move_on(stream, config, storage)? {
+                // Others of the object's requests come in between.
+                Delay::from(Duration::ZERO).await;
+                continue;
+            }
+            if !self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
+                break;
+            }
             let take = |shard: &mut shard::Shard| {
                 shard.spill().take(storage, stream, DRAIN_BYTES, now_ms())
             };
@@ -92,5 +105,36 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Moves some of what waits for `stream` to where it goes today, if it has to move; whether
+    /// anything was moved.
+    fn move_on(&self, stream: &Stream, config: &Config, storage: &Sqlite) -> Result<bool, String> {
+        let moves = |shard: &mut shard::Shard| {
+            let now = now_ms();
+            let depths = shard.spill().depth(now);
+            let mut depths = depths.iter().filter(|depth| depth.stream == *stream);
+            if !depths.any(|depth| home::has_to_move(depth, config)) {
+                return Ok(Moved::default());
+            }
+            let home = |record: &Record| home::home(record, stream, config);
+            shard.spill().move_oldest(storage, stream, DRAIN_BYTES, home, now)
+        };
+        match self.with(moves)? {
+            Ok(moved) if moved.is_empty() => Ok(false),
+            Ok(Moved { records, set_aside }) => {
+                console_log!(
+                    "{{\"stream\":\"{stream}\",\"moved\":{records},\"set_aside\":{set_aside}}}"
+                );
+                Ok(true)
+            }
+            Err(error) => {
+                log::error(
+                    Part::Shard,
+                    format_args!("what waits for {stream} was not moved: {error}"),
+                );
+                Ok(false)
+            }
+        }
     }
 }

@@ -66,6 +66,15 @@ impl Storage for Flaky {
         self.memory.delete(table, key)
     }
 
+    fn change(
+        &self,
+        table: Table,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<(), StorageError> {
+        self.spend()?;
+        self.memory.change(table, changes)
+    }
+
     fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
         self.memory.keys(table, after, most)
     }

@@ -6,6 +6,7 @@ use super::row::{Row, Shelf};
 use super::{Spill, StorageError};
 use crate::shard::aside;
 use crate::shard::storage::{Storage, Table};
+use crate::sink::Stream;
 use crate::sink::record::Record;
 
 /// A record in the form in which Firehose writes what it could not deliver, so that one reader
@@ -23,11 +24,18 @@ struct Line {
 }
 
 impl Spill {
-    /// The first row of what is set aside whose key comes after `after`.
+    /// What comes before the keys of all that is set aside of `stream`, with which they begin.
+    pub fn set_aside_of(stream: &Stream) -> Vec<u8> {
+        Row::prefix(Shelf::SetAside, stream)
+    }
+
+    /// The first row of what is set aside whose key comes after `after`. What `is_named` says of
+    /// its stream tells why it is there.
     pub fn set_aside_after(
         &self,
         storage: &dyn Storage,
         after: &[u8],
+        is_named: impl Fn(&Stream) -> bool,
     ) -> Result<Option<aside::Row>, StorageError> {
         let first = [Shelf::SetAside.version()];
         let mut after = after.max(&first).to_vec();
@@ -39,7 +47,10 @@ impl Spill {
             if let Ok(row) = Row::read(&key)
                 && let Some(value) = storage.get(Table::Spill, &key)?
             {
-                return Ok(Some(aside::Row { lines: lines(&row, &value), key }));
+                return Ok(Some(aside::Row {
+                    lines: lines(&row, &value, is_named(&row.stream)),
+                    key,
+                }));
             }
             after = key;
         }
@@ -58,12 +69,14 @@ impl Spill {
 }
 
 /// The records of a row, a line each. One that is garbled is a line of its own.
-fn lines(row: &Row, value: &[u8]) -> Vec<u8> {
+fn lines(row: &Row, value: &[u8], is_named: bool) -> Vec<u8> {
     let Row { stream, spilled_at, .. } = row;
     let (error_code, error_message, datas) = match row.records(value) {
         Ok(records) => {
             let datas = records.iter().map(Record::bytes).map(<[u8]>::to_vec).collect();
-            ("set_aside", format!("{stream} refuses it for good"), datas)
+            let why =
+                if is_named { "refuses it for good" } else { "is named by no route any more" };
+            ("set_aside", format!("{stream} {why}"), datas)
         }
         Err(garbled) => ("garbled", format!("of {stream}: {garbled}"), vec![value.to_vec()]),
     };

@@ -59,20 +59,28 @@ impl Place {
 
     /// Reads that of `stream`; the oldest row where none is stored that can be read.
     pub fn load(storage: &dyn Storage, stream: &Stream) -> Result<Self, StorageError> {
-        let value = storage.get(Table::Spill, &key(stream))?;
+        let value = storage.get(Table::Spill, &Self::key(stream))?;
         Ok(value.and_then(|value| Self::read(&value).ok()).unwrap_or(Self::OLDEST))
     }
 
     /// Stores it as that of `stream`.
     pub fn store(self, storage: &dyn Storage, stream: &Stream) -> Result<(), StorageError> {
         if self == Self::OLDEST {
-            return storage.delete(Table::Spill, &key(stream));
+            return storage.delete(Table::Spill, &Self::key(stream));
         }
         let mut value = Vec::new();
         value.put_u64(self.sequence);
         value.put_u64(self.end);
         value.put_u32(self.rounds);
-        storage.put(Table::Spill, &key(stream), &value)
+        storage.put(Table::Spill, &Self::key(stream), &value)
+    }
+
+    /// The key of that of `stream`.
+    pub fn key(stream: &Stream) -> Vec<u8> {
+        let mut key = Vec::new();
+        key.put_u8(VERSION);
+        key.put_bytes(stream.to_string().as_bytes());
+        key
     }
 
     fn read(value: &[u8]) -> Result<Self, Garbled> {
@@ -80,13 +88,6 @@ impl Place {
         let place = Self { sequence: reader.u64()?, end: reader.u64()?, rounds: reader.u32()? };
         reader.end().map(|()| place)
     }
-}
-
-fn key(stream: &Stream) -> Vec<u8> {
-    let mut key = Vec::new();
-    key.put_u8(VERSION);
-    key.put_bytes(stream.to_string().as_bytes());
-    key
 }
 
 #[cfg(test)]
@@ -124,7 +125,7 @@ mod tests {
         let place = Place::OLDEST.next_round().behind(&row(7), 9);
         place.store(&storage, &stream()).unwrap();
         assert_eq!(load(), place);
-        storage.put(Table::Spill, &key(&stream()), &[0; 7]).unwrap();
+        storage.put(Table::Spill, &Place::key(&stream()), &[0; 7]).unwrap();
         assert_eq!(load(), Place::OLDEST);
         Place::OLDEST.store(&storage, &stream()).unwrap();
         assert_eq!(storage.count(Table::Spill), 0);

@@ -2,6 +2,7 @@
 
 mod aside;
 mod laws;
+mod moves;
 
 use super::*;
 use crate::shard::storage::tests::Memory;

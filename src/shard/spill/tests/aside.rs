@@ -7,7 +7,7 @@ use crate::shard::aside;
 fn rows(spill: &Spill, storage: &Memory) -> Vec<aside::Row> {
     let mut after = Vec::new();
     let next = || {
-        let row = spill.set_aside_after(storage, &after).unwrap()?;
+        let row = spill.set_aside_after(storage, &after, |stream| *stream == failed()).unwrap()?;
         after.clone_from(&row.key);
         Some(row)
     };

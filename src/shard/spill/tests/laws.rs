@@ -42,6 +42,8 @@ enum Deed {
     Push { stream: usize, count: usize, padding: usize, kept: Kept },
     /// What is due is tried.
     Drain { faults: Vec<Fault>, pushed: usize, kept: Kept },
+    /// What waits for the stream that nothing names any more moves; where a write `fails`, not.
+    Move { most_bytes: usize, fails: Option<usize>, kept: Kept },
     /// Time goes by, as far as the next alarm.
     Sleep,
     /// The object is lost.
@@ -70,10 +72,12 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let kept = || prop_oneof![5 => Just(Kept::Yes), 1 => Just(Kept::No)];
     let padding = prop_oneof![6 => Just(0_usize), 3 => 0_usize..9_000, 1 => Just(60_000)];
     let deed = prop_oneof![
-        4 => (0_usize..3, 1_usize..40, padding, kept())
+        4 => (0_usize..4, 1_usize..40, padding, kept())
             .prop_map(|(stream, count, padding, kept)| Deed::Push { stream, count, padding, kept }),
         4 => (proptest::collection::vec(fault, 0..8), 0_usize..4, kept())
             .prop_map(|(faults, pushed, kept)| Deed::Drain { faults, pushed, kept }),
+        3 => (1_usize..200_000, proptest::option::weighted(0.3, 0_usize..6), kept())
+            .prop_map(|(most_bytes, fails, kept)| Deed::Move { most_bytes, fails, kept }),
         2 => Just(Deed::Sleep),
         1 => Just(Deed::Crash),
     ];
@@ -83,16 +87,16 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 /// What ought to wait, stream by stream, what ought to be set aside, and how tries went.
 #[derive(Debug, Clone, Default)]
 struct Waiting {
-    queues: [VecDeque<usize>; 3],
+    queues: [VecDeque<usize>; 4],
     set_aside: Vec<usize>,
     /// Whether a stream's last tries got rid of nothing, and one was refused for its bytes.
-    in_vain: [bool; 3],
+    in_vain: [bool; 4],
 }
 
 struct World {
     storage: Memory,
     spill: Spill,
-    health: [Health; 3],
+    health: [Health; 4],
     now: Milliseconds,
     waiting: Waiting,
     /// What is durable of it.
@@ -107,8 +111,15 @@ struct World {
     made: usize,
 }
 
-const STREAMS: [&str; 3] = ["firehose:events", "kinesis:orders", "firehose:failed"];
+const STREAMS: [&str; 4] = ["firehose:events", "kinesis:orders", "firehose:failed", "firehose:old"];
 const FAILED: usize = 2;
+/// The one that nothing names any more.
+const OLD: usize = 3;
+
+/// Where a record of that one goes today.
+const fn home(number: usize) -> usize {
+    number % 2
+}
 
 fn is_poison(stream: usize, number: usize) -> bool {
     number % 13 == 5 && (stream != FAILED || number.is_multiple_of(2))
@@ -167,10 +178,41 @@ impl World {
                 }
             }
             Deed::Drain { faults, pushed, kept } => self.drain(faults, *pushed, *kept)?,
+            Deed::Move { most_bytes, fails, kept } => {
+                self.move_oldest(*most_bytes, *fails, *kept)?
+            }
             Deed::Sleep => self.now = self.spill.wake_at().unwrap_or(self.now).max(self.now),
             Deed::Crash => self.crash(),
         }
         self.check()
+    }
+
+    /// Moves what waits for the stream that nothing names any more.
+    fn move_oldest(
+        &mut self,
+        most_bytes: usize,
+        fails: Option<usize>,
+        kept: Kept,
+    ) -> Result<(), TestCaseError> {
+        let from = stream(STREAMS[OLD]);
+        let to = |record: &Record| Some(stream(STREAMS[home(number(record))]));
+        self.storage.fails_from.set(fails.map(|most| self.storage.writes.get() + most));
+        let moved = self.spill.move_oldest(&self.storage, &from, most_bytes, to, self.now);
+        self.storage.fails_from.set(None);
+        if let Ok(moved) = moved {
+            prop_assert_eq!(moved.records == 0, self.waiting.queues[OLD].is_empty());
+            for _ in 0..moved.records {
+                let number = self.waiting.queues[OLD].pop_front().unwrap();
+                let queue = &mut self.waiting.queues[home(number)];
+                let place = queue.iter().position(|later| *later > number).unwrap_or(queue.len());
+                queue.insert(place, number);
+            }
+        }
+        match kept {
+            Kept::Yes => self.commit(),
+            Kept::No => self.crash(),
+        }
+        Ok(())
     }
 
     /// Tries what is due, each stream once. Meanwhile `pushed` more records come.
@@ -401,13 +443,20 @@ proptest! {
             if is_poison(place, *number) {
                 prop_assert!(world.waiting.set_aside.contains(number));
             } else {
-                let taken = world.taken.get(&(place, *number)).copied().unwrap_or_default();
-                let untold = world.untold.get(&(place, *number)).copied().unwrap_or_default();
+                let mut places = vec![place];
+                places.extend((place == OLD).then(|| home(*number)));
+                let sum = |of: &BTreeMap<(usize, usize), u32>| -> u32 {
+                    places.iter().filter_map(|place| of.get(&(*place, *number))).sum()
+                };
+                let (taken, untold) = (sum(&world.taken), sum(&world.untold));
                 prop_assert_eq!(taken, 1 + untold, "{} of {}", number, index);
             }
         }
         let known = |(index, number): &(usize, usize)| {
-            world.told.iter().any(|(from, told)| told == number && (from == index || *index == FAILED))
+            let may_come = |from: usize| {
+                from == *index || *index == FAILED || (from == OLD && *index == home(*number))
+            };
+            world.told.iter().any(|(from, told)| told == number && may_come(*from))
         };
         prop_assert!(world.taken.keys().all(known), "nothing comes that was not kept");
     }

@@ -1,0 +1,179 @@
+//! Moves rows: to the streams to which their records go today, or out of the way for their
+//! operator to take out.
+//!
+//! Each move is one change of the storage: a record is in its old place or in its new one, and
+//! never in both or in neither.
+
+use super::backlog::Backlog;
+use super::place::Place;
+use super::row::{self, Row, Shelf};
+use super::{Spill, refs};
+use crate::clock::Milliseconds;
+use crate::shard::storage::{Storage, StorageError, Table};
+use crate::sink::Stream;
+use crate::sink::record::Record;
+
+/// What came of a move.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Records that wait for another stream now.
+    pub records: u64,
+    /// Records that are set aside now.
+    pub set_aside: u64,
+}
+
+impl Moved {
+    /// Whether nothing was moved.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl Spill {
+    /// Moves the oldest records that wait for `stream`, of one row and of as many more as stay
+    /// within `most_bytes`, to the stream that `home` names. A record without one is set aside.
+    /// Nothing moves while a try of it is under way. They keep their age and their order.
+    pub fn move_oldest(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        most_bytes: usize,
+        home: impl Fn(&Record) -> Option<Stream>,
+        now: Milliseconds,
+    ) -> Result<Moved, StorageError> {
+        if self.is_under_way(stream, now) {
+            return Ok(Moved::default());
+        }
+        let (rows, records) = self.oldest(storage, stream, Place::OLDEST, most_bytes)?;
+        let (mut moved, mut records) = (Moved::default(), records.into_iter());
+        let (mut gone, mut made): (Vec<Row>, Vec<(Row, Vec<u8>)>) = (Vec::new(), Vec::new());
+        for row in rows {
+            let mut homes: Vec<(Option<Stream>, Vec<Record>)> = Vec::new();
+            for record in records.by_ref().take(row.records as usize) {
+                let home = home(&record);
+                match homes.iter_mut().find(|(known, _)| *known == home) {
+                    Some((_, records)) => records.push(record),
+                    None => homes.push((home, vec![record])),
+                }
+            }
+            if homes.iter().any(|(home, _)| home.as_ref() == Some(stream)) {
+                continue;
+            }
+            for (home, records) in homes {
+                let count = records.len() as u64;
+                let (shelf, to) = match home {
+                    Some(to) => (Shelf::Waiting, to),
+                    None => (Shelf::SetAside, stream.clone()),
+                };
+                let tally = match shelf {
+                    Shelf::Waiting => &mut moved.records,
+                    Shelf::SetAside => &mut moved.set_aside,
+                };
+                *tally = tally.saturating_add(count);
+                let value = row::value(&refs(&records));
+                let (records, bytes) = (row::count(records.len()), row::count(value.len()));
+                let row = Row { shelf, stream: to, records, bytes, ..row.clone() };
+                made.push((self.in_a_free_place(storage, row)?, value));
+            }
+            gone.push(row);
+        }
+        self.replace(storage, gone, made, now)?;
+        Ok(moved)
+    }
+
+    /// Sets aside what waits for `stream`, the oldest rows first, until `most_bytes` are: how many
+    /// records are, and whether more waits. None while a try of it is under way.
+    pub fn withdraw(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        most_bytes: u64,
+        now: Milliseconds,
+    ) -> Result<Option<(u64, bool)>, StorageError> {
+        const PAGE: usize = 16;
+        let (mut records, mut bytes) = (0_u64, 0_u64);
+        if self.is_under_way(stream, now) {
+            return Ok(None);
+        }
+        let prefix = Row::prefix(Shelf::Waiting, stream);
+        loop {
+            let keys = storage.keys(Table::Spill, &prefix, PAGE)?;
+            let rows = keys.iter().filter(|key| key.starts_with(&prefix));
+            let rows: Vec<Row> = rows.filter_map(|key| Row::read(key).ok()).collect();
+            if rows.is_empty() {
+                return Ok(Some((records, false)));
+            }
+            for row in rows {
+                if bytes >= most_bytes {
+                    return Ok(Some((records, true)));
+                }
+                records = records.saturating_add(row.records.into());
+                bytes = bytes.saturating_add(row.bytes.into());
+                let value = storage.get(Table::Spill, &row.key())?.unwrap_or_default();
+                let aside = Row { shelf: Shelf::SetAside, ..row.clone() };
+                let aside = self.in_a_free_place(storage, aside)?;
+                self.replace(storage, vec![row], vec![(aside, value)], now)?;
+            }
+        }
+    }
+
+    fn is_under_way(&mut self, stream: &Stream, now: Milliseconds) -> bool {
+        self.waiting(stream).is_some_and(|backlog| backlog.is_under_way(now))
+    }
+
+    /// The row, with a sequence of its own if another one has its key: two halves of a row that was
+    /// parted may meet again.
+    fn in_a_free_place(&mut self, storage: &dyn Storage, row: Row) -> Result<Row, StorageError> {
+        if storage.get(Table::Spill, &row.key())?.is_none() {
+            return Ok(row);
+        }
+        let sequence = self.next_sequence;
+        self.next_sequence = sequence.saturating_add(1);
+        Ok(Row { sequence, ..row })
+    }
+
+    /// Puts the rows `made` in the place of those that are `gone`, all of them or none.
+    fn replace(
+        &mut self,
+        storage: &dyn Storage,
+        gone: Vec<Row>,
+        made: Vec<(Row, Vec<u8>)>,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        let mut changes = Vec::with_capacity(gone.len().saturating_add(made.len()));
+        let mut streams: Vec<Stream> = Vec::new();
+        changes.extend(gone.iter().map(|row| (row.key(), None)));
+        if let Some(from) = gone.first()
+            && let Some(backlog) = self.waiting(&from.stream)
+            && backlog.place != Place::OLDEST
+        {
+            backlog.place = Place::OLDEST;
+            changes.push((Place::key(&from.stream), None));
+        }
+        for (row, value) in made {
+            changes.push((row.key(), Some(value)));
+            streams.push(row.stream.clone());
+            self.count(&row, now);
+        }
+        if let Err(error) = storage.change(Table::Spill, &changes) {
+            // Nothing has changed, so what was counted is not there.
+            let made = changes.iter().filter(|(_, value)| value.is_some());
+            made.filter_map(|(key, _)| Row::read(key).ok()).for_each(|row| self.uncount(&row));
+            return Err(error);
+        }
+        for row in gone {
+            self.uncount(&row);
+            streams.push(row.stream);
+        }
+        streams.iter().try_for_each(|stream| self.find_oldest(storage, stream))
+    }
+
+    fn uncount(&mut self, row: &Row) {
+        self.backlogs.retain_mut(|backlog: &mut Backlog| {
+            if backlog.stream == row.stream {
+                backlog.subtract(row);
+            }
+            !backlog.is_empty()
+        });
+    }
+}

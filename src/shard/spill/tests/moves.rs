@@ -1,0 +1,169 @@
+//! What waits for a stream moves, row by row, and never is in two places or in none.
+
+use super::*;
+
+fn old() -> Stream {
+    stream("firehose:old")
+}
+
+/// Odd numbers go to the events, multiples of four nowhere, and the rest to the failed events.
+fn home(record: &Record) -> Option<Stream> {
+    match number(record) % 4 {
+        0 => None,
+        2 => Some(failed()),
+        _ => Some(events()),
+    }
+}
+
+fn move_oldest(spill: &mut Spill, storage: &Memory, most_bytes: usize) -> Moved {
+    spill.move_oldest(storage, &old(), most_bytes, home, 0).unwrap()
+}
+
+/// What waits for `stream`, in the order in which it would be sent.
+fn waiting(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Vec<usize> {
+    let (_, records) = spill.oldest(storage, stream, Place::OLDEST, MIB).unwrap();
+    numbers(&records)
+}
+
+/// All that is stored: the numbers by their shelf and stream.
+fn stored(storage: &Memory) -> Vec<(u8, String, usize)> {
+    let mut stored = Vec::new();
+    for key in storage.keys(Table::Spill, &[], 999).unwrap() {
+        let Ok(row) = Row::read(&key) else { continue };
+        let value = storage.get(Table::Spill, &key).unwrap().unwrap();
+        let records = row.records(&value).unwrap();
+        let of = |record| (row.shelf.version(), row.stream.to_string(), number(record));
+        stored.extend(records.iter().map(of));
+    }
+    stored.sort_by_key(|(_, _, number)| *number);
+    stored
+}
+
+#[test]
+fn each_record_moves_to_its_home_with_its_age_and_in_order() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &old(), 0..4);
+    push(&mut spill, &storage, &events(), 20..22);
+    push(&mut spill, &storage, &old(), 4..8);
+    assert_eq!(move_oldest(&mut spill, &storage, MIB), Moved { records: 6, set_aside: 2 });
+    assert_eq!(move_oldest(&mut spill, &storage, MIB), Moved::default());
+    assert_eq!(waiting(&mut spill, &storage, &events()), [1, 3, 20, 21, 5, 7]);
+    assert_eq!(waiting(&mut spill, &storage, &failed()), [2, 6]);
+    assert_eq!((depth(&spill, &old()), spill.due(0)), ((0, 2), vec![failed()]));
+    let loaded = Spill::load(&storage, Policy::default(), 0).unwrap();
+    for stream in [old(), events(), failed()] {
+        assert_eq!(depth(&loaded, &stream), depth(&spill, &stream), "{stream}");
+    }
+    assert_eq!(loaded.bytes(), spill.bytes());
+    let oldest = |spill: &Spill| -> Vec<u64> {
+        let mut oldest: Vec<u64> = spill.depth(9_000).iter().map(|depth| depth.oldest_ms).collect();
+        oldest.sort_unstable();
+        oldest
+    };
+    assert_eq!(oldest(&loaded), oldest(&spill));
+}
+
+#[test]
+fn a_move_takes_a_row_at_least_and_no_more_bytes_than_it_may() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    for first in 0..4 {
+        push(&mut spill, &storage, &old(), 10 * first..10 * first + 10);
+    }
+    assert_eq!(move_oldest(&mut spill, &storage, 1), Moved { records: 7, set_aside: 3 });
+    assert_eq!(depth(&spill, &old()), (30, 3));
+    while !move_oldest(&mut spill, &storage, 1).is_empty() {}
+    assert_eq!((depth(&spill, &old()), depth(&spill, &events())), ((0, 10), (20, 0)));
+}
+
+#[test]
+fn nothing_moves_while_a_try_of_it_is_under_way() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &old(), 0..3);
+    let batch = take(&mut spill, &storage, &old());
+    assert_eq!(move_oldest(&mut spill, &storage, MIB), Moved::default());
+    assert_eq!(spill.withdraw(&storage, &old(), 1, 0), Ok(None));
+    settle(
+        &mut spill,
+        &storage,
+        batch,
+        |number| if number == 0 { Fate::Accepted } else { Fate::Pending },
+    );
+    assert_eq!(move_oldest(&mut spill, &storage, MIB), Moved { records: 2, set_aside: 0 });
+}
+
+#[test]
+fn a_move_that_breaks_off_at_any_write_changes_nothing() {
+    let whole = |fails_at: usize| {
+        let storage = Memory::default();
+        let mut spill = spill(&storage);
+        push(&mut spill, &storage, &old(), 0..6);
+        push(&mut spill, &storage, &old(), 6..9);
+        let (before, depths) = (stored(&storage), (depth(&spill, &old()), spill.bytes()));
+        storage.fails_from.set(Some(storage.writes.get() + fails_at));
+        let moved = spill.move_oldest(&storage, &old(), MIB, home, 0);
+        storage.fails_from.set(None);
+        if moved.is_err() {
+            assert_eq!(stored(&storage), before, "{fails_at}");
+            assert_eq!((depth(&spill, &old()), spill.bytes()), depths, "{fails_at}");
+            assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((0, 0), (0, 0)));
+            move_oldest(&mut spill, &storage, MIB);
+        }
+        let after = stored(&storage);
+        assert!(after.iter().map(|(_, _, number)| *number).eq(0..9), "{fails_at}: {after:?}");
+        let loaded = Spill::load(&storage, Policy::default(), 0).unwrap();
+        assert_eq!(depth(&loaded, &events()), depth(&spill, &events()), "{fails_at}");
+        moved.is_ok()
+    };
+    let outcomes: Vec<bool> = (0..12).map(whole).collect();
+    assert!(!outcomes[0] && !outcomes[7] && outcomes[11], "{outcomes:?}");
+}
+
+#[test]
+fn two_parts_of_a_row_that_meet_again_are_both_there() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    let (left, right) = (stream("firehose:left"), stream("firehose:right"));
+    push(&mut spill, &storage, &old(), 10..12);
+    let part =
+        |record: &Record| Some(if number(record) == 10 { left.clone() } else { right.clone() });
+    spill.move_oldest(&storage, &old(), MIB, part, 0).unwrap();
+    for from in [&left, &right] {
+        spill.move_oldest(&storage, from, MIB, |_| Some(events()), 0).unwrap();
+    }
+    assert_eq!(waiting(&mut spill, &storage, &events()), [10, 11]);
+    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    assert_eq!((again.depth(0).len(), depth(&again, &events())), (1, (2, 0)));
+}
+
+#[test]
+fn a_record_whose_home_is_where_it_waits_stays() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &old(), 0..2);
+    let moved = spill.move_oldest(&storage, &old(), MIB, |_| Some(old()), 0);
+    assert_eq!((moved, depth(&spill, &old())), (Ok(Moved::default()), (2, 0)));
+}
+
+#[test]
+fn what_is_withdrawn_is_set_aside_row_by_row_and_only_that() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 20..22);
+    for first in [0, 2, 4] {
+        push(&mut spill, &storage, &old(), first..first + 2);
+    }
+    assert_eq!(spill.withdraw(&storage, &old(), 1, 0), Ok(Some((2, true))));
+    assert_eq!((depth(&spill, &old()), depth(&spill, &events())), ((4, 2), (2, 0)));
+    storage.fails_from.set(Some(storage.writes.get() + 1));
+    spill.withdraw(&storage, &old(), 999, 0).unwrap_err();
+    storage.fails_from.set(None);
+    assert_eq!(depth(&spill, &old()), (4, 2));
+    assert_eq!(spill.withdraw(&storage, &old(), 999_999, 0), Ok(Some((4, false))));
+    assert_eq!(spill.withdraw(&storage, &old(), 999_999, 0), Ok(Some((0, false))));
+    assert_eq!((depth(&spill, &old()), spill.due(0)), ((0, 6), vec![]));
+    let aside = stored(&storage).into_iter().filter(|(shelf, ..)| *shelf == 2);
+    assert!(aside.map(|(.., number)| number).eq(0..6));
+}
