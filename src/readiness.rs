@@ -19,7 +19,7 @@ use crate::config::{Config, Mode};
 use cause::Party;
 use findings::Findings;
 use shard::ShardView;
-use stream::StreamState;
+use stream::{State, StreamState};
 use wording::Moment;
 
 /// The body of the answer.
@@ -171,18 +171,34 @@ impl Readiness {
     ) -> Self {
         let by_isolate = |stream: StreamState| stream.seen_by("this isolate".to_owned());
         let streams: Vec<StreamState> = streams.into_iter().map(by_isolate).collect();
+        let views = shards.iter().filter_map(ShardView::state).flat_map(|state| &state.streams);
+        let views: Vec<&StreamState> = streams.iter().chain(views).collect();
+        let fails = |stream: &String| {
+            views.iter().any(|view| view.stream == *stream && view.state == State::Failing)
+        };
+        let mut working: Vec<String> = Vec::new();
+        for StreamState { stream, .. } in views.iter().filter(|view| view.state == State::Good) {
+            if !working.contains(stream) && !fails(stream) {
+                working.push(stream.clone());
+            }
+        }
+        let working: Vec<&str> = working.iter().map(String::as_str).collect();
+        let streams: Vec<StreamState> =
+            streams.into_iter().map(|stream| stream.advised(&working)).collect();
+        let shards: Vec<ShardView> =
+            shards.into_iter().map(|shard| shard.advised(&working)).collect();
         let shards = match config.mode {
             Mode::Direct(_) => None,
             Mode::Sharded(_) => Some(shards),
         };
-        let findings = Findings::of(&streams, shards.as_deref());
+        let findings = Findings::of(&streams, shards.as_deref(), config);
         let delivery =
             |delivery| Delivery { delivery, tenants: config.tenants.all().count(), streams };
         Self {
             summary: summary::summary(&findings, circumstances.now),
             ready: findings.is_ready(),
-            blame: findings.failing.first().map(|failing| failing.cause.blame()),
-            advice: findings.advice(),
+            blame: findings.blame(),
+            advice: findings.advice(&working),
             circumstances,
             details: match shards {
                 None => Details::Direct(delivery("direct")),

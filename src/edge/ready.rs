@@ -12,13 +12,21 @@ use crate::readiness::stream::StreamState;
 use crate::readiness::wording::Moment;
 use crate::readiness::{Circumstances, Present, Readiness, Version};
 use crate::shard::Status;
+use crate::shard::spill::Depth;
 
 /// How long a shard may take to say how it is, in milliseconds.
 const PATIENCE_MS: u64 = 3_000;
 
 /// How the shard is whose status this is, and the streams as its isolate finds them.
 pub fn of_shard(status: Status, config: &Config) -> ShardState {
-    ShardState::of(status, streams(config), now_ms())
+    let mut known = streams(config);
+    // What waits for a stream of routes that only take what is left of a tenant, too.
+    for Depth { stream, .. } in &status.spill {
+        if config.names(stream) && !config.streams().contains(&stream) {
+            known.push(StreamState::of(stream, &deliver::health(stream).borrow()));
+        }
+    }
+    ShardState::of(status, known, now_ms())
 }
 
 /// The streams as this isolate finds them.

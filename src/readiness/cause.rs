@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sink::answer::{Blame, Refusal};
 use crate::sink::health::Problem;
+use crate::sink::service::Service;
 
 /// What is wrong with a stream, as far as an operator has to tell one thing from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,17 +188,39 @@ impl Cause {
         }
     }
 
-    /// What to do now.
-    pub const fn advice(self) -> &'static str {
+    /// What to do now about `stream`, if `working` are the streams that do take records.
+    pub fn advice(self, stream: &str, working: &[&str]) -> String {
+        let is_kinesis = stream.starts_with(Service::Kinesis.name());
         match self {
-            Self::NoSuchStream => {
-                "create the stream in AWS_REGION, as scripts/deploy does, or correct its name in HEADWATER.routes or HEADWATER.failed; one that was just created has to become active first"
+            Self::NoSuchStream => format!(
+                "{} If it is right, create the stream in AWS_REGION, as scripts/deploy does; one that was just created has to become active first",
+                is_the_name_right(working)
+            ),
+            Self::AccessDenied => {
+                let (action, how) = match is_kinesis {
+                    true => {
+                        ("kinesis:PutRecords", "scripts/deploy --parameter KinesisStream=NAME does")
+                    }
+                    false => (
+                        "firehose:PutRecordBatch",
+                        "scripts/deploy does for the streams that it makes",
+                    ),
+                };
+                format!(
+                    "{} If it is right, allow the worker's user {action} on this stream: {how}",
+                    is_the_name_right(working)
+                )
             }
+            other => other.usual_advice().to_owned(),
+        }
+    }
+
+    const fn usual_advice(self) -> &'static str {
+        match self {
+            // Not reached: these two have advice of their own.
+            Self::NoSuchStream | Self::AccessDenied => "",
             Self::NotActive => {
                 "look at the stream's status in AWS: it takes records again when it is ACTIVE"
-            }
-            Self::AccessDenied => {
-                "allow the worker's user firehose:PutRecordBatch or kinesis:PutRecords on this stream; scripts/deploy does for the streams that it makes, KinesisStream=NAME for another"
             }
             Self::WrongKey => {
                 "AWS does not know AWS_ACCESS_KEY_ID, or AWS_SESSION_TOKEN is not of it: see in IAM whether the key is there and active, and make a new one with scripts/deploy --rotate"
@@ -258,6 +281,17 @@ impl Cause {
             }
         }
     }
+}
+
+/// What to ask first if AWS knows no stream of a name, or lets the worker write to none. AWS also
+/// denies access to a stream that is not there.
+fn is_the_name_right(working: &[&str]) -> String {
+    let known = match working {
+        [] => "no stream has taken a record yet".to_owned(),
+        [one] => format!("{one} works"),
+        several => format!("{} work", several.join(", ")),
+    };
+    format!("is the name right? {known}; correct it in HEADWATER.routes or HEADWATER.failed.")
 }
 
 #[cfg(test)]

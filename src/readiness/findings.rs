@@ -1,10 +1,12 @@
 //! What of all that is known an operator has to know first.
 
-use super::cause::Cause;
+use super::cause::{Cause, Party};
 use super::shard::{ShardState, ShardView};
 use super::stream::{State, StreamState};
-use super::wording::Moment;
+use super::wording::{Moment, count, span};
+use crate::config::Config;
 use crate::shard::placement::ShardNumber;
+use crate::sink::Stream;
 
 /// What the views of the isolate and of all shards come to.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Findings {
     pub silent: Vec<ShardNumber>,
     /// What is spilled, where there are shards.
     pub spilled: Option<Spilled>,
+    /// The streams for which records wait and which no route names any more.
+    pub stranded: Vec<Waiting>,
     /// What to do about single shards.
     shards_advice: Vec<String>,
 }
@@ -40,6 +44,50 @@ pub struct Failing {
     pub operator: bool,
 }
 
+/// What waits for one stream, in all shards that say so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which stream.
+    pub stream: String,
+    /// How many records.
+    pub records: u64,
+    /// How long the oldest has waited.
+    pub oldest_s: u64,
+}
+
+impl Waiting {
+    /// What waits for each stream, the oldest first.
+    fn of(shards: &[ShardView]) -> Vec<Self> {
+        let mut waiting: Vec<Self> = Vec::new();
+        let spills = shards.iter().filter_map(ShardView::state).flat_map(|state| &state.spill);
+        for spill in spills.filter(|spill| spill.records > 0) {
+            match waiting.iter_mut().find(|known| known.stream == spill.stream) {
+                Some(known) => {
+                    known.records = known.records.saturating_add(spill.records);
+                    known.oldest_s = known.oldest_s.max(spill.oldest_age_s);
+                }
+                None => waiting.push(Self {
+                    stream: spill.stream.clone(),
+                    records: spill.records,
+                    oldest_s: spill.oldest_age_s,
+                }),
+            }
+        }
+        waiting.sort_by_key(|waiting| std::cmp::Reverse(waiting.oldest_s));
+        waiting
+    }
+
+    /// What to do if no route names the stream any more.
+    fn advice(&self) -> String {
+        let Self { stream, records, oldest_s } = self;
+        let (records, oldest) = (count(*records, "record"), span(*oldest_s));
+        let wait = if self.records == 1 { "waits" } else { "wait" };
+        format!(
+            "{stream}: no route names it, and {records} {wait} for it, the oldest for {oldest}: they are routed again as soon as it refuses them for good, as a stream does that is not there; to move them at once, set HEADWATER.renamed_streams = {{ \"{stream}\" = \"firehose:NEW\" }} and deploy, or take them out with scripts/rescue DIR --worker https://YOUR_WORKER --stream {stream}"
+        )
+    }
+}
+
 /// What is spilled, in all shards that say so.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Spilled {
@@ -47,8 +95,8 @@ pub struct Spilled {
     pub records: u64,
     /// The shards in which some do.
     pub shards: u64,
-    /// How long the oldest has.
-    pub oldest_s: u64,
+    /// The same by stream, those that have waited for the longest first.
+    pub waiting: Vec<Waiting>,
     /// When some of them last went out.
     pub last_drained_at: Option<Moment>,
     /// When the first of the shards will be full, if it can be told.
@@ -66,7 +114,7 @@ pub struct Spilled {
 impl Findings {
     /// What there is to know of `streams`, as one isolate finds them, and of the shards, if
     /// there are any.
-    pub fn of(streams: &[StreamState], shards: Option<&[ShardView]>) -> Self {
+    pub fn of(streams: &[StreamState], shards: Option<&[ShardView]>, config: &Config) -> Self {
         let states = || shards.into_iter().flatten().filter_map(ShardView::state);
         let views = || states().flat_map(|state| &state.streams).chain(streams);
         let is_unknown = |stream: &&StreamState| {
@@ -82,12 +130,19 @@ impl Findings {
         }
         failing.sort_unstable_by_key(|failing| (!failing.operator, failing.since));
         let is_silent = |shard: &&ShardView| shard.state().is_none();
+        let spilled = shards.map(Spilled::of);
+        let is_named = |waiting: &&Waiting| {
+            Stream::parse(&waiting.stream).is_ok_and(|stream| config.names(&stream))
+        };
+        let waiting = spilled.iter().flat_map(|spilled| &spilled.waiting);
+        let stranded = waiting.filter(|waiting| !is_named(waiting)).cloned().collect();
         Self {
             streams: streams.len(),
             unknown: streams.iter().filter(is_unknown).count(),
             failing,
             silent: shards.into_iter().flatten().filter(is_silent).map(|it| it.shard).collect(),
-            spilled: shards.map(Spilled::of),
+            spilled,
+            stranded,
             shards_advice: shards.into_iter().flatten().flat_map(ShardView::advice).collect(),
         }
     }
@@ -95,21 +150,40 @@ impl Findings {
     /// Whether there is nothing that somebody has to mend.
     pub fn is_ready(&self) -> bool {
         let full = self.spilled.as_ref().is_some_and(|spilled| !spilled.full.is_empty());
-        !full && self.silent.is_empty() && !self.failing.iter().any(|failing| failing.operator)
+        !full
+            && self.silent.is_empty()
+            && self.stranded.is_empty()
+            && !self.failing.iter().any(|failing| failing.operator)
     }
 
-    /// What to do now, the most urgent first, each thing once.
-    pub fn advice(&self) -> Vec<String> {
+    /// Who has to act first.
+    pub fn blame(&self) -> Option<Party> {
+        match self.failing.first() {
+            Some(failing) if failing.operator || self.stranded.is_empty() => {
+                Some(failing.cause.blame())
+            }
+            _ => (!self.stranded.is_empty()).then_some(Party::Operator),
+        }
+    }
+
+    /// What to do now, the most urgent first, each thing once, if `working` are the streams that
+    /// take records.
+    pub fn advice(&self, working: &[&str]) -> Vec<String> {
         let mut advice: Vec<String> = Vec::new();
-        for (index, Failing { cause, .. }) in self.failing.iter().enumerate() {
-            let of_cause = |failing: &&Failing| failing.cause == *cause;
-            if self.failing.iter().take(index).any(|failing| failing.cause == *cause) {
+        let advised: Vec<(&str, String)> = self
+            .failing
+            .iter()
+            .map(|Failing { stream, cause, .. }| (stream.as_str(), cause.advice(stream, working)))
+            .collect();
+        for (index, (_, what)) in advised.iter().enumerate() {
+            if advised.iter().take(index).any(|(_, before)| before == what) {
                 continue;
             }
-            let names: Vec<&str> =
-                self.failing.iter().filter(of_cause).map(|it| it.stream.as_str()).collect();
-            advice.push(format!("{}: {}", names.join(", "), cause.advice()));
+            let alike = advised.iter().filter(|(_, other)| other == what);
+            let names: Vec<&str> = alike.map(|(stream, _)| *stream).collect();
+            advice.push(format!("{}: {what}", names.join(", ")));
         }
+        advice.extend(self.stranded.iter().map(Waiting::advice));
         advice.extend(self.shards_advice.iter().cloned());
         advice
     }
@@ -148,7 +222,7 @@ impl Spilled {
         Self {
             records: told().map(|(_, state)| state.waiting()).fold(0, u64::saturating_add),
             shards: told().filter(waiting).count() as u64,
-            oldest_s: spills().map(|spill| spill.oldest_age_s).max().unwrap_or_default(),
+            waiting: Waiting::of(shards),
             last_drained_at: spills().filter_map(|spill| spill.last_drained_at).max(),
             full_in_s: told().filter_map(|(_, state)| state.room.full_in_s).min(),
             used_percent: told()

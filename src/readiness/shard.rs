@@ -202,6 +202,18 @@ impl ShardView {
         Self { shard, advice: advice(&answer), answer }
     }
 
+    /// The same, with what to do about its streams if `working` are those that take records.
+    pub fn advised(self, working: &[&str]) -> Self {
+        let answer = match self.answer {
+            ShardAnswer::Told(state) => {
+                let streams = state.streams.into_iter().map(|stream| stream.advised(working));
+                ShardAnswer::Told(ShardState { streams: streams.collect(), ..state })
+            }
+            silent @ ShardAnswer::Silent { .. } => silent,
+        };
+        Self { answer, ..self }
+    }
+
     /// What it says, if it does.
     pub const fn state(&self) -> Option<&ShardState> {
         match &self.answer {

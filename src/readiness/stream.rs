@@ -48,7 +48,7 @@ pub struct StreamState {
     pub left_alone_until: Option<Moment>,
     /// What to do.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    pub advice: Option<&'static str>,
+    pub advice: Option<String>,
 }
 
 /// How a stream is.
@@ -102,9 +102,14 @@ impl StreamState {
             },
             blame: self.cause.map(Cause::blame),
             left_alone: self.left_alone_until.is_some(),
-            advice: self.cause.map(Cause::advice),
             ..self
         }
+    }
+
+    /// The same with what to do, if `working` are the streams that take records.
+    pub fn advised(self, working: &[&str]) -> Self {
+        let advice = self.cause.map(|cause| cause.advice(&self.stream, working));
+        Self { advice, ..self }
     }
 }
 
@@ -124,9 +129,10 @@ mod tests {
     fn state(health: &Health) -> String {
         let stream = Stream::parse("firehose:events").unwrap();
         let state = StreamState::of(&stream, health).seen_by("shard 3".to_owned());
+        let state = state.advised(&["firehose:b"]);
         let json = serde_json::to_string_pretty(&state).unwrap();
         let told = serde_json::from_str::<StreamState>(&json).unwrap();
-        assert_eq!(told.seen_by("shard 3".to_owned()), state);
+        assert_eq!(told.seen_by("shard 3".to_owned()).advised(&["firehose:b"]), state);
         json
     }
 
@@ -178,7 +184,7 @@ mod tests {
           "last_taken_at": "2026-11-22T03:26:40.000Z",
           "left_alone": true,
           "left_alone_until": "2026-11-22T03:32:23.000Z",
-          "advice": "allow the worker's user firehose:PutRecordBatch or kinesis:PutRecords on this stream; scripts/deploy does for the streams that it makes, KinesisStream=NAME for another"
+          "advice": "is the name right? firehose:b works; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
         }
         "#);
     }

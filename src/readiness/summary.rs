@@ -1,12 +1,15 @@
 //! The sentence that sums all up: whether events can be delivered, what is in the way, since
 //! when, and what waits for how long still. It says only what is known.
 
-use super::findings::{Failing, Findings, Spilled};
+use super::findings::{Failing, Findings, Spilled, Waiting};
 use super::wording::{Moment, count, span};
 use crate::shard::placement::ShardNumber;
 
 /// How long nobody has to have tried a stream before that is said, in seconds.
 const STALE_S: u64 = 300;
+
+/// How near the end of the room has to be before that is said, in seconds.
+const NEAR_S: u64 = 604_800;
 
 /// From which share on it is said how full a spill is, in per cent.
 const NOTEWORTHY_PERCENT: u64 = 50;
@@ -64,6 +67,16 @@ fn obstacles(findings: &Findings, now: Moment) -> Vec<String> {
             obstacles.push(format!("other trouble with {otherwise}"));
         }
     }
+    if let [Waiting { stream, records, .. }, others @ ..] = findings.stranded.as_slice() {
+        let wait = if *records == 1 { "waits" } else { "wait" };
+        let mut stranded =
+            format!("{} {wait} for {stream}, which no route names", count(*records, "record"));
+        if !others.is_empty() {
+            let others = count(others.len() as u64, "more such stream");
+            stranded.push_str(&format!(", and there are records for {others}"));
+        }
+        obstacles.push(stranded);
+    }
     if !findings.silent.is_empty() {
         let answer = if findings.silent.len() == 1 { "does not answer" } else { "do not answer" };
         let silent = named(&findings.silent);
@@ -92,14 +105,12 @@ fn waiting(spilled: &Spilled, findings: &Findings, now: Moment) -> String {
     if spilled.records > 0 {
         let wait = if spilled.records == 1 { "waits" } else { "wait" };
         let (records, shards) = (count(spilled.records, "record"), count(spilled.shards, "shard"));
-        parts.push(format!(
-            "{records} {wait} in {shards}, the oldest for {}",
-            span(spilled.oldest_s)
-        ));
+        parts.push(format!("{records} {wait} in {shards} {}", by_stream(&spilled.waiting)));
         if let Some(at) = spilled.last_drained_at {
             parts.push(format!("the last left at {}", at.shown(now)));
         }
-        if let Some(seconds) = spilled.full_in_s.filter(|_| spilled.full.is_empty()) {
+        let is_near = |seconds: &u64| *seconds < NEAR_S && spilled.full.is_empty();
+        if let Some(seconds) = spilled.full_in_s.filter(is_near) {
             parts.push(format!("room for about {} more", span(seconds)));
         } else if spilled.used_percent >= NOTEWORTHY_PERCENT {
             parts.push(format!("the fullest spill is {} % full", spilled.used_percent));
@@ -115,6 +126,27 @@ fn waiting(spilled: &Spilled, findings: &Findings, now: Moment) -> String {
         parts.push(format!("{} unreadable to this version", count(spilled.unreadable, "row")));
     }
     parts.join("; ")
+}
+
+/// For which streams records wait, and how long the oldest of each has: one stream's age says
+/// nothing about another's.
+fn by_stream(waiting: &[Waiting]) -> String {
+    const NAMED: usize = 2;
+    let of = |waiting: &Waiting| {
+        format!("for {}, the oldest for {}", waiting.stream, span(waiting.oldest_s))
+    };
+    match waiting {
+        [one] => of(one),
+        several => {
+            let named = several.iter().take(NAMED);
+            let mut named: Vec<String> =
+                named.map(|it| format!("{} {}", count(it.records, "record"), of(it))).collect();
+            if let Some(more) = several.len().checked_sub(NAMED).filter(|more| *more > 0) {
+                named.push(format!("the rest for {}", count(more as u64, "more stream")));
+            }
+            format!("({})", named.join("; "))
+        }
+    }
 }
 
 /// Shards by their numbers, where there are few.

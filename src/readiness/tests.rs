@@ -139,7 +139,7 @@ fn one_sentence_says_it_all() {
                 ]),
             ),
             503,
-            "not ready: firehose:a refuses the worker's credentials since 03:12:09 (UnrecognizedClientException); 12,408 records wait in 2 shards, the oldest for 14 min; room for about 9 hours more",
+            "not ready: firehose:a refuses the worker's credentials since 03:12:09 (UnrecognizedClientException); 12,408 records wait in 2 shards for firehose:events, the oldest for 14 min; room for about 9 hours more",
         ),
         (
             sharded(
@@ -147,7 +147,7 @@ fn one_sentence_says_it_all() {
                 shards(vec![vec![depth(1, 600_000, 10)]]),
             ),
             200,
-            "ready, but firehose:a does not answer in time since 2026-11-21 22:26:09 (timed_out); 1 record waits in 1 shard, the oldest for 1 s; the fullest spill is 60 % full",
+            "ready, but firehose:a does not answer in time since 2026-11-21 22:26:09 (timed_out); 1 record waits in 1 shard for firehose:events, the oldest for 1 s; the fullest spill is 60 % full",
         ),
         (
             sharded(
@@ -164,7 +164,7 @@ fn one_sentence_says_it_all() {
         (
             sharded(vec![good("a")], shards(vec![vec![draining]])),
             200,
-            "ready: 1 stream; 300 records wait in 1 shard, the oldest for 14 min; the last left at 03:26:07",
+            "ready: 1 stream; 300 records wait in 1 shard for firehose:events, the oldest for 14 min; the last left at 03:26:07",
         ),
         (
             sharded(
@@ -172,7 +172,7 @@ fn one_sentence_says_it_all() {
                 vec![silent(0), view(1, status(vec![depth(2, 9, 9)]), vec![])],
             ),
             503,
-            "not ready: shard 0 does not answer, so that what waits there is not known; 2 records wait in 1 shard, the oldest for 1 s",
+            "not ready: shard 0 does not answer, so that what waits there is not known; 2 records wait in 1 shard for firehose:events, the oldest for 1 s",
         ),
         (
             sharded(vec![good("a")], vec![silent(0), silent(1)]),
@@ -187,7 +187,7 @@ fn one_sentence_says_it_all() {
         (
             sharded(vec![failing("a", throttled(), 30)], vec![full()]),
             503,
-            "not ready: firehose:a throttles since 02:56:09 (ThrottlingException); there is no room in the spill of shard 0; 9 records wait in 1 shard, the oldest for 30 min; the fullest spill is 99 % full",
+            "not ready: firehose:a throttles since 02:56:09 (ThrottlingException); there is no room in the spill of shard 0; 9 records wait in 1 shard for firehose:events, the oldest for 30 min; the fullest spill is 99 % full",
         ),
         (
             sharded(vec![good("a")], shards(vec![vec![aside]])),
@@ -297,16 +297,19 @@ fn each_cause_has_its_sentence_and_its_advice() {
         let (sentence, _) = readiness.summary.split_once(" since ").unwrap();
         let [advice] = readiness.advice.as_slice() else { panic!("{:?}", readiness.advice) };
         let advice = advice.strip_prefix("firehose:a: ").unwrap();
-        assert_eq!((readiness.blame, advice), (Some(cause.blame()), cause.advice()));
+        assert_eq!(
+            (readiness.blame, advice),
+            (Some(cause.blame()), cause.advice("firehose:a", &[]).as_str())
+        );
         format!("{sentence}\n    {:?}: {advice}\n", cause.blame())
     });
     assert_snapshot!(told.collect::<String>(), @r#"
     not ready: firehose:a is not there, or not active,
-        Operator: create the stream in AWS_REGION, as scripts/deploy does, or correct its name in HEADWATER.routes or HEADWATER.failed; one that was just created has to become active first
+        Operator: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, create the stream in AWS_REGION, as scripts/deploy does; one that was just created has to become active first
     not ready: firehose:a is not active
         Operator: look at the stream's status in AWS: it takes records again when it is ACTIVE
     not ready: firehose:a denies the worker's user access
-        Operator: allow the worker's user firehose:PutRecordBatch or kinesis:PutRecords on this stream; scripts/deploy does for the streams that it makes, KinesisStream=NAME for another
+        Operator: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes
     not ready: firehose:a refuses the worker's credentials
         Operator: AWS does not know AWS_ACCESS_KEY_ID, or AWS_SESSION_TOKEN is not of it: see in IAM whether the key is there and active, and make a new one with scripts/deploy --rotate
     not ready: firehose:a refuses the worker's signature
@@ -384,11 +387,11 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
     let shards = vec![view(0, status(vec![depth(3, 500, 61_000)]), vec![good("a")]), silent(1)];
     assert_snapshot!(serde_json::to_string_pretty(&sharded(streams, shards)).unwrap(), @r#"
     {
-      "summary": "not ready: firehose:a denies the worker's user access since 03:12:09 (AccessDeniedException); shard 1 does not answer, so that what waits there is not known; 3 records wait in 1 shard, the oldest for 61 s; room for about 33 hours more",
+      "summary": "not ready: firehose:a denies the worker's user access since 03:12:09 (AccessDeniedException); shard 1 does not answer, so that what waits there is not known; 3 records wait in 1 shard for firehose:events, the oldest for 61 s; room for about 33 hours more",
       "ready": false,
       "blame": "operator",
       "advice": [
-        "firehose:a: allow the worker's user firehose:PutRecordBatch or kinesis:PutRecords on this stream; scripts/deploy does for the streams that it makes, KinesisStream=NAME for another",
+        "firehose:a: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes",
         "shard 1: its requests are delivered without it, and what is stored in it waits: look in the log for what it said, and at Cloudflare's status page for Durable Objects; where it began with a deployment, take that back with npx wrangler rollback"
       ],
       "now": "2026-11-22T03:26:09.000Z",
@@ -419,7 +422,7 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
           "failing_since": "2026-11-22T03:12:09.000Z",
           "last_failed_at": "2026-11-22T03:26:09.000Z",
           "left_alone": false,
-          "advice": "allow the worker's user firehose:PutRecordBatch or kinesis:PutRecords on this stream; scripts/deploy does for the streams that it makes, KinesisStream=NAME for another"
+          "advice": "is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
         }
       ],
       "spill": {
@@ -495,4 +498,83 @@ fn what_the_contract_has_stays_where_it_is() {
     assert_eq!(sharded["shards"][0]["shard"], 0);
     assert!(sharded["streams"][0].get("problem").is_none());
     assert!(sharded["streams"][0].get("operator").is_none());
+}
+
+#[test]
+fn records_of_a_stream_that_no_route_names_make_it_not_ready() {
+    let lost = |name, records, minutes| Depth {
+        stream: stream(name),
+        problem: None,
+        ..depth(records, 900, minutes * MINUTE)
+    };
+    let one = sharded(
+        vec![good("events")],
+        shards(vec![vec![lost("mdi", 3, 21)], vec![lost("mdi", 1, 2)]]),
+    );
+    assert_eq!(
+        one.summary,
+        "not ready: 4 records wait for firehose:mdi, which no route names; 4 records wait in 2 shards for firehose:mdi, the oldest for 21 min; room for about 37 hours more"
+    );
+    assert_eq!((one.status(), one.blame), (503, Some(Party::Operator)));
+    let [advice] = one.advice.as_slice() else { panic!("{:?}", one.advice) };
+    for part in [
+        "firehose:mdi: no route names it, and 4 records wait for it, the oldest for 21 min: ",
+        "HEADWATER.renamed_streams = { \"firehose:mdi\" = \"firehose:NEW\" }",
+        "scripts/rescue DIR --worker https://YOUR_WORKER --stream firehose:mdi",
+    ] {
+        assert!(advice.contains(part), "{advice}");
+    }
+    let several = sharded(
+        vec![failing("events", throttled(), 3)],
+        shards(vec![vec![
+            lost("a", 1, 1),
+            lost("b", 2, 2),
+            depth(5, 900, 3 * MINUTE),
+            lost("c", 1, 1),
+        ]]),
+    );
+    assert_eq!(
+        several.summary,
+        "not ready: firehose:events throttles since 03:23:09 (ThrottlingException); 2 records wait for firehose:b, which no route names, and there are records for 2 more such streams; 9 records wait in 1 shard (5 records for firehose:events, the oldest for 3 min; 2 records for firehose:b, the oldest for 2 min; the rest for 2 more streams); room for about 6 hours more"
+    );
+    assert_eq!((several.blame, several.advice.len()), (Some(Party::Operator), 4));
+    let aside = Depth { set_aside: 2, ..Depth::none(stream("mdi")) };
+    assert!(sharded(vec![good("a")], shards(vec![vec![aside]])).ready, "nothing of it waits");
+}
+
+#[test]
+fn a_full_spill_far_off_is_not_mentioned() {
+    for (bytes, mentioned) in [(10_000, true), (1, false)] {
+        let summary =
+            sharded(vec![good("a")], shards(vec![vec![depth(1, bytes, 15 * MINUTE)]])).summary;
+        assert_eq!(summary.contains("room for about"), mentioned, "{summary}");
+    }
+}
+
+#[test]
+fn advice_on_a_name_lists_those_that_work_and_one_service() {
+    let denied_kinesis = {
+        let mut health = Health::default();
+        health.fails(denied(), NOW);
+        StreamState::of(&Stream::parse("kinesis:a").unwrap(), &health)
+    };
+    let streams =
+        || vec![failing("mdi", denied(), 1), denied_kinesis.clone(), good("low"), unknown("x")];
+    let shard = view(0, status(vec![]), vec![good("high"), good("mdi")]);
+    let readiness = sharded(streams(), vec![shard]);
+    let allow = |name: &str, action: &str, how: &str| {
+        format!(
+            "{name}: is the name right? firehose:low, firehose:high work; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user {action} on this stream: scripts/deploy {how}"
+        )
+    };
+    assert_eq!(
+        readiness.advice,
+        [
+            allow("firehose:mdi", "firehose:PutRecordBatch", "does for the streams that it makes"),
+            allow("kinesis:a", "kinesis:PutRecords", "--parameter KinesisStream=NAME does"),
+        ]
+    );
+    let value = serde_json::to_value(&readiness).unwrap();
+    let advice = value["streams"][0]["advice"].as_str().unwrap();
+    assert_eq!(format!("firehose:mdi: {advice}"), readiness.advice[0]);
 }

@@ -218,7 +218,7 @@ def test_a_stream_that_is_not_there_is_named_with_what_to_do() -> None:
     assert told["summary"].startswith("not ready: firehose:events-mid is not there")
     assert "(ResourceNotFoundException)" in told["summary"]
     (advice,) = told["advice"]
-    assert advice.startswith("firehose:events-mid: create the stream")
+    assert advice.startswith("firehose:events-mid: is the name right? firehose:events-low works")
     assert of(told, "firehose:events-low")["state"] == "good"
 
 
@@ -259,7 +259,8 @@ def test_in_an_outage_it_tells_what_waits_and_whose_fault_it_is(outage: Outage) 
 
     assert re.fullmatch(
         r"ready, but firehose:events-mid throttles since \d\d:\d\d:\d\d "
-        r"\(ThrottlingException\); 3 records wait in 1 shard, the oldest for \d+ s",
+        r"\(ThrottlingException\); 3 records wait in 1 shard "
+        r"for firehose:events-mid, the oldest for \d+ s",
         first["summary"],
     )
     assert (first["ready"], first["blame"]) == (True, "stream")
