@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 import botocore.exceptions
 
+from dropped import NotToldError, dropped, warning
 from marked_event import MarkedEvent, MarkedEventError, Place
 from stack import TEMPLATE, Stack, StackError
 from worker_key import NAMES, WorkerKeyError, WorkerKeys
@@ -96,6 +97,7 @@ class Deployment:
         outputs = self.stack.outputs()
         if outputs:
             self.check_streams(outputs)
+        self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy --dry-run")
         self.wrangler.try_deploy()
         try:
@@ -115,9 +117,13 @@ class Deployment:
         say(f"the stack is up to date, {len(changes)} changes")
         outputs = self.stack.outputs()
         self.check_streams(outputs)
+        if self.arguments.url:
+            self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy")
         told = self.wrangler.deploy()
         url = self.arguments.url or address(told)
+        if not self.arguments.url:
+            self.warn_of_dropped(url)
         keys = WorkerKeys(self.client("iam"), outputs["WorkerUserName"])
         minted = self.store_secrets(outputs, keys)
         self.prove(url, outputs)
@@ -145,6 +151,18 @@ class Deployment:
                 f"wrangler.toml sends events to {', '.join(sorted(strange))}, which is not of"
                 f" the stack {self.stack.name}: mend HEADWATER.routes or HEADWATER.failed"
             )
+
+    def warn_of_dropped(self, url: str | None) -> None:
+        """Say for which streams records wait that are not named any more, or why nobody knows."""
+        try:
+            if not url:
+                raise NotToldError("name the worker's address with --url")
+            waiting = dropped(url, self.settings.streams)
+        except NotToldError as error:
+            say(f"whether records wait for streams that are not named any more is not known: {error}")  # fmt: skip
+            return
+        if waiting:
+            say(warning(waiting))
 
     def missing_secrets(self, outputs: dict[str, str]) -> list[str]:
         """The names of the secrets that have to be made, or are given and not stored yet.

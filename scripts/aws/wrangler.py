@@ -23,6 +23,7 @@ COMMAND = "HEADWATER_WRANGLER"
 NO_WORKER = re.compile(r'Worker "[^"]*" not found')
 STREAM = re.compile(r'"((?:firehose|kinesis):[a-zA-Z0-9_.-]+)"')
 DEFAULT_TENANT = "default"
+RENAMED = "renamed_streams"
 
 
 class WranglerError(Exception):
@@ -132,5 +133,6 @@ class WorkerSettings:
 
     @property
     def streams(self) -> set[str]:
-        """The streams that it writes to, as routes name them."""
-        return set(re.findall(STREAM, json.dumps(self._table)))
+        """The streams that it writes to, as routes name them; not those that were renamed."""
+        named = {key: value for key, value in self._table.items() if key != RENAMED}
+        return set(re.findall(STREAM, json.dumps(named)))

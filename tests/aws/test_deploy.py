@@ -284,6 +284,7 @@ def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
         origins = ["*"]
         failed = "firehose:f"
         routes = [{ bot = true, to = "kinesis:k" }, { to = "firehose:e" }]
+        renamed_streams = { "firehose:old" = "firehose:e" }
         [env.shop.vars.HEADWATER.keys.pk_acme]
         tenant = "acme"
         origins = ["https://acme.example"]
