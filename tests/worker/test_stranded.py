@@ -1,0 +1,223 @@
+"""Records that wait for a stream that no route names any more, in the built worker.
+
+A route's name is misspelt, events are acknowledged and spilled, the name is corrected, or the tenant,
+the route or the prefix goes: what was acknowledged is seen, and comes to a stream that is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from firehose_peer import Fail, FirehosePeer
+from peer_client import until
+from sharded import BEARER, KEY, SET_ASIDE, SHARDED, rows, spills, wait_until_drained
+from streams import FAILED, kept
+from worker import Answer, Worker
+
+OLD = "firehose:events-mdi"
+NAME = OLD.partition(":")[2]
+SETTINGS: dict[str, Any] = {
+    **SHARDED,
+    "linger_ms": 10,
+    "deadline_ms": 300,
+    "failed": f"firehose:{FAILED}",
+}
+MISSPELT = {**SETTINGS, "routes": [{"to": OLD}]}
+TODAY = {
+    **SETTINGS,
+    "routes": [
+        {"level": "low", "to": "firehose:events-low"},
+        {"metadata": {"tag": "vip"}, "to": "firehose:events-vip"},
+        {"name": "order_*", "to": "firehose:events-orders"},
+        {"to": "firehose:events-mid"},
+    ],
+}
+BEACONS: list[dict[str, Any]] = [
+    {"name": "a", "level": "low"},
+    {"name": "b", "metadata": {"tag": "vip"}},
+    {"name": "order_c", "level": "high"},
+    {"name": "d"},
+]
+BAD = [{"name": "a", "seq": "x"}, {"name": "order_c", "level": 7}]
+# A stream that an operator has to see to is tried again after a minute at most.
+DRAIN_SECONDS = 120
+
+HOMES = ["events-low", "events-vip", "events-orders", "events-mid"]
+
+
+@pytest.fixture
+def peer() -> Iterator[FirehosePeer]:
+    with FirehosePeer() as peer:
+        yield peer
+
+
+@pytest.fixture
+def start(peer: FirehosePeer) -> Iterator[Callable[..., Worker]]:
+    """Starts a worker with these settings, which is ended with the test."""
+    workers: list[Worker] = []
+
+    def start(settings: dict[str, Any]) -> Worker:
+        environment = {**peer.environment(), "HEADWATER_REPLAY_KEY": KEY}
+        workers.append(Worker(environment, settings).__enter__())
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.__exit__(None, None, None)
+
+
+def send(worker: Worker, beacons: list[dict[str, Any]], query: str = "") -> list[str]:
+    """The ids of beacons that are acknowledged, each sent alone."""
+    ids = []
+    for beacon in beacons:
+        answer = worker.post([{**beacon, "device_id": "d"}], query=f"?verdicts=1{query}")
+        assert answer.status == 200, answer
+        (verdict,) = answer.verdicts
+        assert verdict["outcome"] == ("failed" if beacon in BAD else "accepted"), verdict
+        ids.append(verdict["event_id"])
+    return ids
+
+
+def again(worker: Worker, settings: dict[str, Any]) -> None:
+    """Starts the worker again with other settings, after a crash."""
+    worker.kill()
+    worker.settings = settings
+    worker.restart()
+
+
+def homes(peer: FirehosePeer, ids: list[str]) -> list[list[str]]:
+    """The streams that have each of these events, one entry a delivery."""
+    found: dict[str, list[str]] = {each: [] for each in ids}
+    for stream in (*HOMES, FAILED, NAME):
+        for event in peer.events(stream):
+            if event["event_id"] in found:
+                found[event["event_id"]].append(stream)
+    return [found[each] for each in ids]
+
+
+def arrive(peer: FirehosePeer, ids: list[str], expected: list[str]) -> None:
+    """Waits until each of these events is in its expected stream, once and nowhere else."""
+    until(lambda: all(homes(peer, ids)), DRAIN_SECONDS)
+    assert homes(peer, ids) == [[stream] for stream in expected]
+
+
+def deny(peer: FirehosePeer, stream: str = NAME) -> None:
+    """The answer of AWS to a worker that may write to other names only."""
+    peer.always(Fail(400, "AccessDeniedException"), stream)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
+def test_a_corrected_name_delivers_what_waited_for_the_wrong_one(
+    start: Callable[..., Worker], peer: FirehosePeer, code: str
+) -> None:
+    peer.always(Fail(400, code), NAME)
+    worker = start(MISSPELT)
+    ids = send(worker, BEACONS)
+    told = worker.get("/readyz", BEARER)
+    assert (told.status, told.json()["blame"]) == (503, "operator")
+
+    again(worker, TODAY)
+    arrive(peer, ids, HOMES)
+    wait_until_drained(worker)
+    told = worker.get("/readyz", BEARER).json()
+    assert (told["ready"], told["advice"]) == (True, [])
+    worker.wait_for_line(stream=OLD, set_aside=0)
+
+
+def test_failed_events_of_a_misspelt_stream_come_to_todays(
+    start: Callable[..., Worker], peer: FirehosePeer
+) -> None:
+    deny(peer)
+    worker = start({**TODAY, "failed": OLD})
+    ids = send(worker, BAD)
+
+    again(worker, TODAY)
+    arrive(peer, ids, [FAILED, FAILED])
+    assert all(kept(peer)[each]["stage"] == "validate" for each in ids)
+
+
+def test_what_waits_for_an_unnamed_stream_is_not_ready_until_it_moves(
+    start: Callable[..., Worker], peer: FirehosePeer
+) -> None:
+    # For this it is tried again there, for as long as it takes.
+    peer.always(Fail(500, "InternalFailure"), NAME)
+    worker = start(MISSPELT)
+    ids = send(worker, BEACONS)
+    assert worker.get("/readyz", BEARER).status == 200
+
+    again(worker, TODAY)
+    answer = worker.get("/readyz", BEARER)
+    told = answer.json()
+    assert (answer.status, told["blame"]) == (503, "operator")
+    assert f"4 records wait for {OLD}, which no route names" in told["summary"]
+    (advice,) = [each for each in told["advice"] if each.startswith(OLD)]
+    assert f"renamed_streams = {{ \"{OLD}\" = " in advice
+    assert f"--stream {OLD}" in advice
+    assert spills(worker)[OLD]["records"] == 4
+
+    deny(peer)
+    arrive(peer, ids, HOMES)
+    wait_until_drained(worker)
+    assert worker.get("/readyz", BEARER).status == 200
+
+
+def test_a_renamed_stream_takes_what_waited_at_once(
+    start: Callable[..., Worker], peer: FirehosePeer
+) -> None:
+    peer.always(Fail(500, "InternalFailure"), NAME)
+    worker = start({**MISSPELT, "failed": "firehose:faild"})
+    peer.always(Fail(500, "InternalFailure"), "faild")
+    ids = send(worker, [*BEACONS, BAD[0]])
+
+    renamed = {OLD: "firehose:events-vip", "firehose:faild": f"firehose:{FAILED}"}
+    again(worker, {**TODAY, "renamed_streams": renamed})
+    arrive(peer, ids, ["events-vip"] * 4 + [FAILED])
+
+
+def test_events_of_a_tenant_that_is_gone_go_by_the_routes_at_the_top(
+    start: Callable[..., Worker], peer: FirehosePeer
+) -> None:
+    deny(peer)
+    keys = {
+        "pk_gone": {"tenant": "gone", "routes": [{"to": OLD}]},
+        "pk_stays": {"tenant": "stays", "routes": [{"to": "firehose:events-vip"}]},
+    }
+    worker = start({**TODAY, "keys": keys})
+    ids = send(worker, BEACONS, "&key=pk_gone")
+
+    del keys["pk_gone"]
+    again(worker, {**TODAY, "keys": keys})
+    arrive(peer, ids, HOMES)
+
+
+def test_only_what_no_route_names_can_be_withdrawn(
+    start: Callable[..., Worker], peer: FirehosePeer
+) -> None:
+    peer.always(Fail(500, "InternalFailure"), NAME)
+    worker = start(MISSPELT)
+    send(worker, BEACONS)
+
+    def withdraw(stream: str, headers: dict[str, str] = BEARER) -> Answer:
+        path = f"{SET_ASIDE}?stream={stream}"
+        return worker.request("POST", path, None, headers)
+
+    assert (withdraw(OLD).status, withdraw(OLD).json()["code"]) == (400, "bad_stream")
+    assert OLD in withdraw(OLD).json()["message"]
+    again(worker, TODAY)
+    assert withdraw("x").json()["message"].startswith("stream=x must be firehose:NAME")
+    assert withdraw(OLD, {}).status == 403
+    assert withdraw("firehose:another").status == 204
+    assert spills(worker)[OLD]["records"] == 4
+    # It is refused while a try is under way.
+    until(lambda: withdraw(OLD).status == 204)
+    assert (spills(worker)[OLD]["records"], spills(worker)[OLD]["set_aside"]) == (0, 4)
+    other = worker.get(f"{SET_ASIDE}?stream=firehose:another", BEARER)
+    assert other.status == 204
+    found = list(rows(worker))
+    assert sum(answer.body.count(b"\n") for answer in found) == 4
+    (reason,) = {json.loads(line)["errorMessage"] for line in found[0].body.splitlines()}
+    assert reason == f"{OLD} is named by no route any more"
