@@ -100,7 +100,7 @@ class MinistackProcess:
         }
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
+                [sys.executable, "-P", str(Path(__file__).with_name("local_athena.py"))],
                 env=environment,
                 cwd=temporary,
                 stdin=subprocess.DEVNULL,

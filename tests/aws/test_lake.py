@@ -172,13 +172,40 @@ def test_failed_events_are_counted_by_reason(shop: LocalAws) -> None:
     ]
 
 
+def test_saved_queries_scale_what_a_share_was_taken_of(aws: LocalAws) -> None:
+    """A tenth of the devices, and of them a half of what is ordered: shares take the same first."""
+    aws.create_stack("sampled", {"StreamPrefix": "sampled", "Database": "sampled"})
+    once = event(1, "order_placed", 9, sample_rate=0.5, schema_version="1.0.0")
+    put(
+        aws,
+        "sampled-low",
+        event(1, "product_viewed", 1, sample_rate=0.1),
+        event(1, "cart_changed", 5, sample_rate=0.1),
+        *[once, once],
+        event(2, "product_viewed", 1),
+    )
+    assert ask(aws, saved_query(aws, "Sessions per day", "sampled"), "sampled") == [
+        ["2026-11-20", "3", "3", "23"]
+    ]
+    assert ask(aws, saved_query(aws, "Funnel", "sampled"), "sampled") == [
+        ["1", "product_viewed", "11"],
+        ["2", "cart_changed", "10"],
+        ["3", "order_placed", "10"],
+    ]
+    unknown = saved_query(aws, "Names without a schema", "sampled")
+    assert [row[:3] for row in ask(aws, unknown, "sampled")] == [
+        ["default", "product_viewed", "11"],
+        ["default", "cart_changed", "10"],
+    ]
+
+
 def test_queries_of_partitioned_tables_name_their_partitions(aws: LocalAws) -> None:
     """Athena refuses a query that names no value of an injected partition."""
     parameters = {"PartitionByTenant": "true", "PartitionByKey": "tag"}
     aws.create_stack(
         "queries", {"StreamPrefix": "queries", "Database": "queries"} | parameters
     )
-    for name in ("Sessions per day", "Funnel"):
+    for name in ("Sessions per day", "Funnel", "Names without a schema"):
         query = saved_query(aws, name, "queries")
         assert "AND by_tenant IN ('default')" in query
         assert "AND by_key IN ('none')" in query
