@@ -6,6 +6,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +31,19 @@ class Damaged(LakeError):
     """Why one object, or one line of it, can't be read; the others can."""
 
 
+class Gone(LakeError):
+    """An object that was listed is no longer there."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as a listing has it; `version` changes with its content."""
+
+    name: str
+    version: str
+    size: int
+
+
 class Objects(Protocol):
     """Objects that can be listed and read, by names that sort as their prefixes do."""
 
@@ -46,20 +60,59 @@ class Bucket:
     def __init__(self, bucket: str, prefix: str, s3: Any) -> None:
         self.bucket, self.prefix, self._s3 = bucket, prefix, s3
 
+    @property
+    def place(self) -> str:
+        """What no other place is called."""
+        return f"{self._s3.meta.endpoint_url} {self.bucket}/{self.prefix}"
+
     def names(self) -> Iterator[str]:
-        pages = self._s3.get_paginator("list_objects_v2")
-        try:
-            for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix):
+        for page in self._pages(self.prefix):
+            for each in page.get("Contents", []):
+                yield each["Key"]
+
+    def stored(self, since: date | None) -> Iterator[Stored]:
+        """The objects of partitions from the day `since` on, and those of no partition."""
+        for prefix, after in self._listings(since):
+            for page in self._pages(prefix, StartAfter=after):
                 for each in page.get("Contents", []):
-                    yield each["Key"]
-        except (BotoCoreError, ClientError) as error:
-            raise LakeError(f"s3://{self.bucket} can't be listed: {error}") from None
+                    yield Stored(each["Key"], f"{each['ETag']} {each['Size']}", each["Size"])  # fmt: skip
 
     def read(self, name: str) -> bytes:
         try:
             return self._s3.get_object(Bucket=self.bucket, Key=name)["Body"].read()
+        except self._s3.exceptions.NoSuchKey:
+            raise Gone(f"{name} is no longer in s3://{self.bucket}") from None
         except (BotoCoreError, ClientError) as error:
             raise LakeError(f"{name} can't be read: {error}") from None
+
+    def _listings(self, since: date | None) -> Iterator[tuple[str, str]]:
+        """The prefixes to list, each with the name to begin after: days before `since` are
+        not even listed, wherever below the bucket they are stored.
+        """
+        if since is None or day_of(f"{self.prefix}/"):
+            yield self.prefix, ""
+            return
+        pending = [self.prefix]
+        while pending:
+            prefix = pending.pop()
+            folders = [
+                each["Prefix"]
+                for page in self._pages(prefix, Delimiter="/")
+                for each in page.get("CommonPrefixes", [])
+            ]
+            days = [each for each in folders if each.split("/")[-2].startswith("day=")]
+            if days or not folders:
+                above = days[0].rpartition("day=")[0] if days else ""
+                yield prefix, f"{above}day={since}" if days else ""
+            pending += [each for each in folders if each not in days]
+
+    def _pages(self, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
+        pages = self._s3.get_paginator("list_objects_v2")
+        more = {key: value for key, value in more.items() if value}
+        try:
+            yield from pages.paginate(Bucket=self.bucket, Prefix=prefix, **more)
+        except (BotoCoreError, ClientError) as error:
+            raise LakeError(f"s3://{self.bucket} can't be listed: {error}") from None
 
 
 class Directory:
@@ -76,8 +129,29 @@ class Directory:
             if not path.name.startswith("."):
                 yield path.relative_to(self.path).as_posix()
 
+    @property
+    def place(self) -> str:
+        """What no other place is called."""
+        return f"{self.path.resolve()}/"
+
+    def stored(self, since: date | None) -> Iterator[Stored]:
+        """The files of partitions from the day `since` on, and those of no partition."""
+        for name in self.names():
+            day = day_of(name)
+            if since and day and day < since:
+                continue
+            try:
+                known = (self.path / name).stat()
+            except FileNotFoundError:
+                continue
+            version = f"{known.st_mtime_ns} {known.st_ctime_ns} {known.st_size}"
+            yield Stored(name, version, known.st_size)
+
     def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            raise Gone(f"{name} is no longer in {self.path}") from None
 
 
 def objects(

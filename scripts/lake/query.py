@@ -1,14 +1,18 @@
 """Answers a question about what lies in S3, or in a copy of it: a saved one by its name, or SQL.
 
-The tables are `events` and `failed`: each event once, and each failed event as it failed last.
+The tables are `events`, each event once; `counted`, those of them that saved queries count, which
+leaves programs out unless --bots is given; and `failed`, each failed event as it failed last. A
+column `weight` says for how many events one stands, as its route takes a share (`sample_rate`).
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +20,12 @@ import duckdb
 import times
 from chart import Chart
 from objects import LakeError
-from tables import CACHE, connect
+from tables import CACHE, TENANT, Question, connect, forget
 
 QUERIES = Path(__file__).with_name("queries")
 MOST_ROWS = 1_000
+MOST_TENANTS = 5
+LIMIT_GIB = 20.0
 WIDEST = 10_000
 
 
@@ -30,6 +36,7 @@ class Query:
     title: str
     sql: str
     chart: Chart | None
+    is_saved: bool = True
 
     @classmethod
     def saved(cls, name: str) -> Query:
@@ -76,16 +83,39 @@ def _list() -> None:
 
 def _answer(arguments: argparse.Namespace) -> None:
     query = (
-        Query("", arguments.sql, None) if arguments.sql else Query.saved(arguments.name)
+        Query("", arguments.sql, None, is_saved=False) if arguments.sql else Query.saved(arguments.name)
     )
     chart = Chart.parse(arguments.chart) if arguments.chart else query.chart
     if arguments.plot and chart is None:
         raise LakeError('say how to draw it: --chart "bar X Y [COLOR]"')
     if not arguments.source:
         raise LakeError("name at least one --source")
-    with connect(
-        arguments.source, arguments.since, arguments.until, arguments.cache
-    ) as database:
+    question = Question(
+        arguments.source,
+        arguments.since,
+        arguments.until,
+        frozenset(arguments.tenant),
+        arguments.bots,
+        None if arguments.no_cache else arguments.cache.resolve(),
+        arguments.cache_limit,
+    )
+    try:
+        _print(arguments, query, chart, question)
+    except duckdb.Error as error:
+        if not question.cache or str(question.cache) not in str(error):
+            raise
+        print("query: a file of the cache is damaged; all is read again", file=sys.stderr)  # fmt: skip
+        forget(question)
+        _print(arguments, query, chart, question)
+
+
+def _print(
+    arguments: argparse.Namespace,
+    query: Query,
+    chart: Chart | None,
+    question: Question,
+) -> None:
+    with connect(question) as database:
         # Who reads may leave off, as `head` does; nothing is asked of S3 any more.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         answer = database.sql(query.sql)
@@ -103,6 +133,40 @@ def _answer(arguments: argparse.Namespace) -> None:
             # Columns are left out for want of room only where somebody looks.
             wide = {} if sys.stdout.isatty() else {"max_width": WIDEST}
             answer.show(max_rows=MOST_ROWS, **wide)
+        sys.stdout.flush()
+        for line in _remarks(database, query, question):
+            print(f"query: {line}", file=sys.stderr)
+
+
+def _remarks(
+    database: duckdb.DuckDBPyConnection, query: Query, question: Question
+) -> Iterator[str]:
+    """What the answer does not show of what it counts."""
+    leaves_bots_out = not question.with_bots and _names(query, "counted")
+    counts = f"""SELECT {TENANT}, round(sum(weight) FILTER (bot))::BIGINT FROM events
+                 GROUP BY ALL ORDER BY ALL"""
+    failed = f"SELECT DISTINCT {TENANT} FROM failed"
+    bots, tenants = 0, set[str]()
+    if _names(query, "counted") or _names(query, "events"):
+        for tenant, count in database.sql(counts).fetchall():
+            tenants.add(tenant)
+            bots += count or 0
+    if _names(query, "failed"):
+        tenants.update(tenant for (tenant,) in database.sql(failed).fetchall())
+    if question.tenants and not tenants:
+        yield f"there is nothing of tenant {', '.join(sorted(question.tenants))}"
+    # Who names the column knows of them.
+    if len(tenants) > 1 and (query.is_saved or not _names(query, "tenant")):
+        names = ", ".join(sorted(tenants)[:MOST_TENANTS])
+        more = ", …" if len(tenants) > MOST_TENANTS else ""
+        yield f"{len(tenants)} tenants are counted together ({names}{more}); --tenant NAME asks about one"
+    if leaves_bots_out and bots:
+        yield f"{bots:,} event{'s' * (bots != 1)} of programs {'are' if bots != 1 else 'is'} left out; --bots includes them"
+
+
+def _names(query: Query, word: str) -> bool:
+    """Whether a query names a table or a column."""
+    return bool(re.search(rf"\b{word}\b", query.sql, re.IGNORECASE))
 
 
 def _print_csv(answer: duckdb.DuckDBPyRelation) -> None:
@@ -125,13 +189,24 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument("name", nargs="?", help="a saved query")
     asked.add_argument("--sql", help="a query of your own, in DuckDB's SQL")
     parser.add_argument("--source", action="append", default=[], metavar="PLACE", help="s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named; `local` is both of scripts/dev")  # fmt: skip
-    parser.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
-    parser.add_argument("--until", type=times.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
+    parser.add_argument("--since", type=times.argument, metavar="TIME", help="events that occurred, and failed events that were received, at or after this time (UTC)")  # fmt: skip
+    parser.add_argument("--until", type=times.argument, metavar="TIME", help="those before this time (UTC)")  # fmt: skip
+    parser.add_argument("--tenant", action="append", default=[], metavar="NAME", help="only this tenant's; several times for several")  # fmt: skip
+    parser.add_argument("--bots", action="store_true", help="count programs too, which saved queries leave out")  # fmt: skip
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: a .png, or an .html that needs no network")  # fmt: skip
     parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="what to draw of your own query: bar or line")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="CSV in place of a table")
-    parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="where copies of a bucket's objects are kept; by default .wrangler/lake")  # fmt: skip
+    parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="where what was read is kept, as Parquet, so that it is read once; by default .wrangler/lake")  # fmt: skip
+    parser.add_argument("--cache-limit", type=_gib, default=LIMIT_GIB, metavar="GIB", help=f"delete from it what was used longest ago until it has this size; by default {LIMIT_GIB}")  # fmt: skip
+    parser.add_argument("--no-cache", action="store_true", help="keep nothing: read all of it, and delete it at the end")  # fmt: skip
     return parser.parse_args()
+
+
+def _gib(text: str) -> float:
+    size = float(text)
+    if not 0 < size < 1e6:
+        raise argparse.ArgumentTypeError("must be a size in GiB, above 0")
+    return size
 
 
 if __name__ == "__main__":

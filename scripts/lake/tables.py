@@ -1,158 +1,163 @@
-"""The tables `events` and `failed` in DuckDB, over what lies in buckets or directories.
+"""The views `events`, `counted`, `failed` and `delivered` in DuckDB, over buckets or directories.
 
-Each event is in its table once, however often it was delivered, and each failed event as
-it failed last. Objects of a bucket are copied into a cache first, each once: Firehose
-never changes one.
+Each event is in them once, however often it was delivered, and each failed event as it failed
+last. They read the parts of the cache (cache.py) column by column as a query asks; only which
+rows are repeats is computed before, and kept for as long as the parts are the same.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import columns
 import duckdb
-from objects import GZIP_MAGIC, Bucket, Directory, may_hold, objects
-from tqdm import tqdm
+from cache import Cache
+from objects import Bucket, Directory, objects
 
 CACHE = Path(__file__).parents[2] / ".wrangler" / "lake"
-AT_ONCE = 16
-PARQUET_MAGIC = b"PAR1"
+GIB = 1 << 30
 
-# The columns of which something is known, so that each question has an answer where nothing of
-# it was delivered; any other is a text. What a client nests stays JSON: no type holds all of it.
-COLUMNS = {
-    "VARCHAR": "event_id tenant name level device_id session_id ip url url_host url_path country "
-    "browser os referrer_medium referrer_source utm_source utm_medium utm_campaign "
-    "bot_reason bot_name stage code pointer message schema_id",
-    "TIMESTAMP": "occurred_at received_at replayed_at session_started_at client_time sent_at",
-    "BIGINT": "v hour part parts original_bytes asn clock_skew_ms utc_offset_minutes local_hour "
-    "event_index seq session_index screen_width screen_height viewport_width viewport_height",
-    "DOUBLE": "sample_rate",
-    "BOOLEAN": "bot new_visitor original_withheld",
-    "DATE": "date",
-    "JSON": "props metadata repairs violations",
-}
-TYPES = {name: kind for kind, names in COLUMNS.items() for name in names.split()}
-
-OPTIONS = "format = 'newline_delimited', maximum_object_size = 4194304"
-# All is read as texts, and Parquet has times and what is nested as such; what is no value of its
-# column's type is nothing, so that it spoils no other.
-TYPED = ", ".join(f"TRY_CAST({name} AS {kind}) AS {name}" for name, kind in TYPES.items())  # fmt: skip
-NOTHING = ", ".join(f"NULL::VARCHAR AS {name}" for name in TYPES)
+# An event is delivered after it occurred, by the edge's clock; a client's may be ahead of it by
+# `clock_skew_s`, a day at most. An object has the day of its first record, and waits for others
+# for 15 minutes at most.
+EARLIEST_RECEIPT = timedelta(days=1, minutes=15)
 
 # A long failed event has several records of one failure, of which the first stands for all.
-LAST = "ORDER BY coalesce(replayed_at, received_at) DESC, part"
+ORDER = {
+    "events": "received_at",
+    "failed": "coalesce(replayed_at, received_at) DESC, part",
+}
+# A share that is none, or more than all, can't be scaled by.
+WEIGHT = "CASE WHEN sample_rate > 0 AND sample_rate < 1 THEN 1 / sample_rate ELSE 1 END"
+OWN = "_key, _at, _part, file_row_number"
+TENANT = "coalesce(tenant, 'default')"
 
 
-def connect(
-    sources: Iterable[str], since: datetime | None, until: datetime | None, cache: Path
-) -> duckdb.DuckDBPyConnection:
-    """A database with the two tables, of what was received within a time."""
-    files: dict[str, list[Path]] = {"events": [], "failed": []}
-    for source in sources:
-        found = False
-        for place in objects(source, (("data", ""), ("failed", ""))):
-            for table, path in _files(place, since, cache):
-                files[table].append(path)
-                found = True
-        if not found:
-            asked = f", from {since:%Y-%m-%d} on" if since else ""
-            print(f"query: nothing of {source} is under a day=YYYY-MM-DD/{asked}", file=sys.stderr)  # fmt: skip
-    database = duckdb.connect(config={"autoinstall_known_extensions": False})
-    database.execute("SET TimeZone = 'UTC'")
-    for table, paths in files.items():
-        order = LAST if table == "failed" else "ORDER BY received_at"
-        database.execute(f"CREATE TABLE known AS SELECT {NOTHING} WHERE false")
-        database.execute(
-            f"""CREATE TABLE {table} AS
-                WITH delivered AS (FROM known UNION ALL BY NAME {_all(database, paths)}),
-                     typed AS (SELECT * REPLACE ({TYPED}) FROM delivered)
-                FROM typed
-                -- Two plain comparisons of a text that is cast are an internal error of DuckDB's.
-                WHERE coalesce(received_at >= $since, $since IS NULL)
-                  AND coalesce(received_at < $until, $until IS NULL)
-                QUALIFY row_number() OVER (PARTITION BY tenant, event_id {order}) = 1""",
-            {
-                "since": since and since.replace(tzinfo=None),
-                "until": until and until.replace(tzinfo=None),
-            },
+@dataclass(frozen=True)
+class Question:
+    """Of which events, and where these are."""
+
+    sources: Sequence[str]
+    since: datetime | None
+    until: datetime | None
+    tenants: frozenset[str]
+    with_bots: bool
+    cache: Path | None
+    cache_limit_gib: float
+
+
+@contextlib.contextmanager
+def connect(question: Question) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with the views."""
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-")))
+        cache = Cache(question.cache or scratch / "cache", int(question.cache_limit_gib * GIB))
+        places = _places(question)
+        since = question.since and question.since - EARLIEST_RECEIPT
+        held = cache.hold([each for its in places.values() for each in its], since)
+        stack.callback(held.close)
+        for source, its in places.items():
+            if not held.places.intersection(each.place for each in its):
+                asked = f", from {question.since:%Y-%m-%d} on" if question.since else ""
+                print(f"query: nothing of {source} is under a day=YYYY-MM-DD/{asked}", file=sys.stderr)  # fmt: skip
+        database = stack.enter_context(
+            duckdb.connect(config={"autoinstall_known_extensions": False})
         )
-        database.execute("DROP TABLE known")
-    return database
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute("SET preserve_insertion_order = false")
+        database.execute(f"SET temp_directory = {_text(scratch / 'spill')}")
+        for table in ("events", "failed"):
+            parts = held.of(table)
+            _create_deliveries(database, table, parts)
+            _create_repeats(database, table, parts, cache)
+            _create_view(database, table, question)
+        bots = "" if question.with_bots else "WHERE bot IS NULL"
+        database.execute(f"CREATE VIEW counted AS FROM events {bots}")
+        database.execute(f"CREATE VIEW delivered AS SELECT * EXCLUDE ({OWN}) FROM _events")
+        yield database
 
 
-def _all(database: duckdb.DuckDBPyConnection, paths: list[Path]) -> str:
-    """What reads all of these files, whichever of the two forms each has."""
-    parquet, lines = [], []
-    for path in paths:
-        with path.open("rb") as file:
-            is_parquet = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
-        quoted = "'" + str(path).replace("'", "''") + "'"
-        (parquet if is_parquet else lines).append(quoted)
-    reads = []
-    if parquet:
-        reads.append(f"FROM read_parquet([{', '.join(parquet)}], union_by_name = true)")
-    if lines:
-        reads.append(_read_lines(database, f"[{', '.join(lines)}], {OPTIONS}"))
-    return " UNION ALL BY NAME ".join(reads or ["FROM known"])
+def forget(question: Question) -> None:
+    """Takes what the cache has of the sources out of it: it can't be read."""
+    if question.cache:
+        its = [each for places in _places(question).values() for each in places]
+        Cache(question.cache, 0).clear(its)
 
 
-def _read_lines(database: duckdb.DuckDBPyConnection, files: str) -> str:
-    """What reads lines of JSON by the names that are in them."""
-    told = database.sql(
-        f"""FROM read_json({files}, union_by_name = true, sample_size = -1,
-        maximum_depth = 1, hive_partitioning = false)"""
-    ).columns
-    types = dict.fromkeys(told, "VARCHAR")
-    return f"FROM read_json({files}, columns = {types})"
+def _places(question: Question) -> dict[str, list[Bucket] | list[Directory]]:
+    """The buckets and directories of each source."""
+    local = (("data", ""), ("failed", ""))
+    return {each: objects(each, local) for each in question.sources}
 
 
-def _table(name: str) -> str | None:
-    """The table that an object belongs to, by the prefixes of the template."""
-    keys = {part.partition("=")[0] for part in name.split("/") if "=" in part}
-    # Firehose's errors lie by their type.
-    if "day" not in keys or "type" in keys:
-        return None
-    return "events" if "stream" in keys else "failed"
+def _create_deliveries(
+    database: duckdb.DuckDBPyConnection, table: str, parts: list[Path]
+) -> None:
+    """The view of all rows, repeats included, each with its place."""
+    types = columns.duckdb(columns.TABLES[table])
+    if table == "events":
+        types |= dict.fromkeys(columns.lifted(), "VARCHAR")
+    source, given = "(SELECT 1) WHERE false", set[str]()
+    if parts:
+        files = f"[{', '.join(_text(path) for path in parts)}]"
+        source = f"""read_parquet({files}, union_by_name = true, hive_partitioning = false,
+            filename = '_part', file_row_number = true)"""
+        given = {each.lower() for each in database.sql(f"FROM {source}").columns}
+    else:
+        types |= {"_key": "UBIGINT", "_at": "TIMESTAMP", "_part": "VARCHAR", "file_row_number": "BIGINT"}  # fmt: skip
+    more = [f'NULL::{kind} AS "{name}"' for name, kind in types.items() if name.lower() not in given]  # fmt: skip
+    selected = ", ".join([*(["*"] if parts else []), *more])
+    database.execute(f"CREATE VIEW _{table} AS SELECT {selected} FROM {source}")
 
 
-def _files(
-    source: Bucket | Directory, since: datetime | None, cache: Path
-) -> Iterator[tuple[str, Path]]:
-    """The objects of a source that can hold what is asked for, as files, each with its table."""
-    root = f"{source.path.resolve()}/" if isinstance(source, Directory) else ""
-    tables = {
-        name: table
-        for name in source.names()
-        if may_hold(name, since) and (table := _table(root + name))
-    }
-    if isinstance(source, Directory):
-        yield from ((table, Path(root + name)) for name, table in tables.items())
-        return
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        copies = pool.map(lambda name: _copied(source, name, cache), tables)
-        yield from zip(
-            tables.values(),
-            tqdm(copies, "copying", len(tables), unit=" objects", disable=None),
-            strict=True,
-        )
+def _create_repeats(
+    database: duckdb.DuckDBPyConnection, table: str, parts: list[Path], cache: Cache
+) -> None:
+    """The places of the rows in whose stead another row of the same event is counted.
+
+    Finding them takes a look at the ids of all rows. Parts never change, so that what was
+    found of the same parts before is right.
+    """
+    known = cache.repeats(table, parts)
+    if known.exists():
+        with contextlib.suppress(duckdb.Error):
+            database.execute(f"CREATE TEMP TABLE {table}_repeats AS FROM {_text(known)}")  # fmt: skip
+            return
+    database.execute(
+        f"""CREATE TEMP TABLE {table}_repeats AS
+            WITH several AS (SELECT _key FROM _{table} GROUP BY _key HAVING count(*) > 1)
+            SELECT _part, file_row_number FROM _{table} SEMI JOIN several USING (_key)
+            QUALIFY row_number() OVER (PARTITION BY tenant, event_id ORDER BY {ORDER[table]}) > 1"""
+    )
+    cache.write(database, f"{table}_repeats", known)
 
 
-def _copied(bucket: Bucket, name: str, cache: Path) -> Path:
-    """The copy of an object, which is whole if it is there."""
-    path = cache / bucket.bucket / name
-    zipped = path.with_name(path.name.removesuffix(".gz") + ".gz")
-    for known in (zipped, path):
-        if known.exists():
-            return known
-    body = bucket.read(name)
-    to = zipped if body.startswith(GZIP_MAGIC) else path
-    to.parent.mkdir(parents=True, exist_ok=True)
-    begun = to.with_name(f"{to.name}.{os.getpid()}")
-    begun.write_bytes(body)
-    begun.replace(to)
-    return to
+def _create_view(
+    database: duckdb.DuckDBPyConnection, table: str, question: Question
+) -> None:
+    """The view of what was asked of, each event once."""
+    weight = f", {WEIGHT} AS weight" if table == "events" else ""
+    conditions = ["true"]
+    for time, sign in ((question.since, ">="), (question.until, "<")):
+        if time:
+            conditions.append(f"_at {sign} TIMESTAMP {_text(time.replace(tzinfo=None))}")
+    if question.tenants:
+        tenants = ", ".join(_text(each) for each in sorted(question.tenants))
+        conditions.append(f"{TENANT} IN ({tenants})")
+    (repeats,) = database.sql(f"SELECT count(*) FROM {table}_repeats").fetchall()[0]
+    once = f"ANTI JOIN {table}_repeats USING (_part, file_row_number)" if repeats else ""
+    database.execute(
+        f"""CREATE VIEW {table} AS
+            SELECT * EXCLUDE ({OWN}){weight}
+            FROM _{table} {once} WHERE {" AND ".join(conditions)}"""
+    )
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

@@ -1,15 +1,19 @@
 -- Campaigns by the sessions that they brought, and by how many of these ordered.
 -- chart: bar campaign sessions source
 WITH arrivals AS (
-    SELECT session_id, utm_campaign AS campaign, utm_source AS source, utm_medium AS medium
-    FROM events
-    WHERE utm_campaign IS NOT NULL AND session_id IS NOT NULL AND bot IS NULL
-    QUALIFY row_number() OVER (PARTITION BY session_id ORDER BY occurred_at, event_id) = 1
+    SELECT tenant, session_id, min(weight) AS weight,
+           arg_min({'campaign': utm_campaign, 'source': utm_source, 'medium': utm_medium}, (occurred_at, event_id)) AS first
+    FROM counted
+    WHERE utm_campaign IS NOT NULL AND session_id IS NOT NULL
+    GROUP BY ALL
 ), orders AS (
-    SELECT DISTINCT session_id FROM events WHERE name = 'order_placed'
+    SELECT tenant, session_id, min(weight) AS weight FROM counted WHERE name = 'order_placed' GROUP BY ALL
 )
-SELECT campaign, source, medium, count(*) AS sessions,
-       count(*) FILTER (session_id IN (SELECT session_id FROM orders)) AS with_order
-FROM arrivals
+SELECT first.campaign AS campaign, first.source AS source, first.medium AS medium,
+       round(sum(arrivals.weight))::BIGINT AS sessions,
+       -- Both were seen only of devices that both routes take: those of the smaller share.
+       coalesce(round(sum(greatest(arrivals.weight, orders.weight)) FILTER (orders.session_id IS NOT NULL)), 0)::BIGINT AS with_order
+FROM arrivals LEFT JOIN orders
+    ON orders.session_id = arrivals.session_id AND orders.tenant IS NOT DISTINCT FROM arrivals.tenant
 GROUP BY ALL
 ORDER BY sessions DESC, campaign, source, medium

@@ -1,6 +1,6 @@
--- Events of each day by name.
+-- Events of each day by name, programs left out.
 -- chart: bar day events name
-SELECT occurred_at::DATE AS day, name, count(*) AS events
-FROM events
+SELECT occurred_at::DATE AS day, name, round(sum(weight))::BIGINT AS events
+FROM counted
 GROUP BY ALL
 ORDER BY day, events DESC, name

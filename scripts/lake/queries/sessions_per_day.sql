@@ -1,10 +1,19 @@
 -- Sessions, devices and events of each day, programs left out.
 -- chart: line day sessions
-SELECT session_started_at::DATE AS day,
-       count(DISTINCT (device_id, session_id)) AS sessions,
-       count(DISTINCT device_id) AS devices,
-       count(*) AS events
-FROM events
-WHERE session_id IS NOT NULL AND bot IS NULL
+WITH sessions AS (
+    SELECT session_started_at::DATE AS day, tenant, device_id, session_id, min(weight) AS weight, sum(weight) AS events
+    FROM counted
+    WHERE session_id IS NOT NULL
+    GROUP BY ALL
+), devices AS (
+    SELECT day, tenant, device_id, min(weight) AS weight, sum(weight) AS sessions, sum(events) AS events
+    FROM sessions
+    GROUP BY ALL
+)
+SELECT day,
+       round(sum(sessions))::BIGINT AS sessions,
+       coalesce(round(sum(weight) FILTER (device_id IS NOT NULL)), 0)::BIGINT AS devices,
+       round(sum(events))::BIGINT AS events
+FROM devices
 GROUP BY ALL
 ORDER BY day

@@ -1,0 +1,52 @@
+"""One list of columns is the source of scripts/query's tables, of Glue's and of the README's."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import cfnlint.decode
+import pytest
+
+from programs import LAKE
+
+sys.path.append(str(LAKE))
+
+import columns  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("table", "resource"), [("events", "EventsTable"), ("failed", "FailedEventsTable")]
+)
+def test_glue_tables_have_the_columns_of_the_list(table: str, resource: str) -> None:
+    template, _ = cfnlint.decode.decode(str(ROOT / "scripts/aws/headwater.yaml"))
+    properties = template["Resources"][resource]["Properties"]["TableInput"]
+    stored = properties["StorageDescriptor"]["Columns"]
+    in_template = {each["Name"]: each["Type"] for each in stored}
+
+    assert len(stored) == len(in_template)
+    assert in_template == columns.glue(columns.TABLES[table])
+    assert list(in_template) == list(columns.TABLES[table])
+
+
+def test_the_readme_lists_the_columns_of_events() -> None:
+    text = (ROOT / "README.md").read_text()
+    section = text.split("## The record\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+    assert listed - {"metadata_KEY"} <= set(columns.TABLES["events"])
+    assert set(columns.TABLES["events"]) <= set(re.findall(r"`(\w+)`", section))
+
+
+def test_lifted_columns_are_those_of_the_schemas(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"x-partition": ["team", "tag"]}')
+    (tmp_path / "b.json").write_text('{"x-partition": ["tag"]}')
+    (tmp_path / "c.json").write_text("{}")
+
+    assert columns.lifted(tmp_path) == ["metadata_tag", "metadata_team"]
+    assert columns.lifted(tmp_path / "nowhere") == []
+    assert "metadata_tag" in columns.lifted()
