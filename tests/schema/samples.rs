@@ -110,6 +110,21 @@ fn what_the_build_wrote_down_is_what_the_compiler_made() {
 }
 
 #[test]
+fn schemas_of_the_readme_compile_as_events() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks = readme.split("```json\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+    let schemas: Vec<&str> = blocks.filter(|block| block.contains("\"$schema\"")).collect();
+    assert!(!schemas.is_empty());
+    for content in schemas {
+        let schema: Value = serde_json::from_str(content).unwrap();
+        let name = schema["$id"].as_str().unwrap().strip_prefix("/schemas/").unwrap();
+        if let Err(error) = compile::event::compile(name, content) {
+            panic!("README.md, {name}: {error}");
+        }
+    }
+}
+
+#[test]
 fn the_events_say_what_they_are_for() {
     use headwater::event::Level::{High, Low, Mid};
     let of_level = |level| -> Vec<&str> {

@@ -1,0 +1,476 @@
+"""Each example of README.md is true: it is run, or held to what it is an example of.
+
+An example is a fenced block, or one that is indented by four spaces after an empty line. A rule
+covers it by its language and content, never by its place; one that no rule covers fails, with its
+line. The rules, for who writes an example:
+
+- `console`: commands begin with `$ `, what they print follows. The blocks are run in their order by
+  bash, against the built worker and the local AWS: `http://127.0.0.1:8787`, `https://YOUR_WORKER` and
+  `https://staging.example` are the worker, `DATA_BUCKET` and `FAILED_BUCKET` the buckets, `a-copy` a
+  copy of the first. Commands are curl (as an iPhone), jq, export, functions of the block,
+  `npx playwright test` (which posts an `order_placed`), `scripts/query`, `scripts/replay` and
+  `scripts/dev records`; each must end with 0. Of other scripts the options must exist. Output that is
+  JSON has the keys that are shown and, but for ids, times and places, the values; `…` stands for more.
+- `console` without a command: lines of the log, whose keys are those that the worker writes.
+- `toml`: of `[vars.HEADWATER]`, with or without that line: the worker takes it, and delivers an event to
+  the streams that it names, which are those of the template. Or wrangler's `routes`.
+- `json` with `$schema`: a schema that the build compiles (tests/schema/samples.rs).
+- `sql`: of DuckDB, with `events` as scripts/query has them or as files below `data/`; or of Analytics
+  Engine, `FROM headwater`.
+- `html`, `js` or text that begins like them: attributes and calls that the snippet knows.
+- Text: a diagram (with ▶); names of variables that the worker reads; commands, a line each, of `scripts/`
+  or wrangler; a sentence that begins with `HEADWATER.` and is the answer to a mistake.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from lakes import deliver, event
+from local import BUCKET_OUTPUTS, LocalAws
+from programs import REPLAY_KEY, environment
+from readme import README, ROOT, Block, blocks, commands
+from worker import Worker
+
+EXAMPLES = blocks(README.read_text(encoding="utf-8"))
+TOKEN = "the-inspect-token-of-the-readme-123"
+SECRETS = {
+    "HEADWATER_SECRET": "the-secret-of-the-readme-12345678901",
+    "HEADWATER_REPLAY_KEY": REPLAY_KEY,
+    "HEADWATER_INSPECT_TOKEN": TOKEN,
+}
+PATIENT: dict[str, Any] = {"linger_ms": 10, "deadline_ms": 30_000}
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
+HOSTS = ("http://127.0.0.1:8787", "https://YOUR_WORKER", "https://staging.example")
+STREAMS = {"low", "mid", "high", "failed"}
+# What is another one each time, or at each place.
+VOLATILE = re.compile(r"(_id|_at|_time|_ms|^ip|^city|^country|^timezone|^day_part|^v|^seq|^at)$")
+RUN = ("curl", "jq", "export", "npx playwright test", "scripts/query", "scripts/replay", "scripts/dev records")  # fmt: skip
+SCRIPT = re.compile(r"(?:^|[ `(])(scripts/[\w-]+)")
+
+
+def rule_of(block: Block) -> str | None:
+    """The rule that covers an example, by its language and content."""
+    text, first = block.text, block.first.strip()
+    if block.language == "console":
+        has_commands = any(line.startswith("$ ") for line in text.splitlines())
+        return "console" if has_commands else "log" if first.startswith("{") else None
+    if block.language == "toml":
+        return "wrangler routes" if "zone_name" in text else "configuration"
+    if block.language == "json":
+        return "schema" if '"$schema"' in text else None
+    if block.language == "sql" or first.startswith("SELECT "):
+        return "analytics" if "FROM headwater" in text else "sql"
+    if block.language == "html" or first.startswith("<script"):
+        return "html"
+    if block.language in ("js", "javascript") or first.startswith("headwater("):
+        return "calls"
+    if block.language != "indented":
+        return None
+    if "▶" in text:
+        return "diagram"
+    if first.startswith("HEADWATER."):
+        return "mistake"
+    lines = [line for line in text.splitlines() if line.strip()]
+    if all(re.match(r"(scripts/|npx wrangler )", line) for line in lines):
+        return "scripts"
+    if all(re.match(r"[A-Z][A-Z0-9_]+\b", line) for line in lines):
+        return "variables"
+    return None
+
+
+def of(*rules: str) -> list[Any]:
+    """The examples that these rules cover, as parameters."""
+    its = [block for block in EXAMPLES if rule_of(block) in rules]
+    return [pytest.param(each, id=f"line {each.line}") for each in its]
+
+
+def test_each_example_is_covered() -> None:
+    uncovered = [
+        f"README.md:{block.line}: no rule covers this {block.language or 'unnamed'} example, see {Path(__file__).name}: {block.first}"
+        for block in EXAMPLES
+        if rule_of(block) is None
+    ]
+    assert not uncovered, "\n".join(uncovered)
+    # Each of the rules has something to look at.
+    assert {"console", "log", "configuration", "schema", "sql", "analytics", "html"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where the examples are run, and what they are run against."""
+
+    directory: Path
+    aws: LocalAws
+    worker: Worker
+
+    def run(self, block: Block) -> list[tuple[str, str, str]]:
+        """Runs the commands of a console; gives each with what is shown and what it printed."""
+        told = commands(block.text)
+        mark = "\x1e"
+        script = "".join(
+            f"{self._as_here(each.text)}\nprintf '%s%s%s' '{mark}' $? '{mark}'\n"
+            for each in told
+        )
+        ended = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.directory,
+            env={
+                **environment(self.aws),
+                "PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}",
+                "HOME": os.environ.get("HOME", "/"),
+                "CURL_HOME": str(self.directory),
+                "HEADWATER_INSPECT_TOKEN": TOKEN,
+                "WORKER": f"http://127.0.0.1:{self.worker.port}",
+            },
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        parts = ended.stdout.split(mark)
+        where = f"README.md:{block.line}"
+        assert len(parts) == 2 * len(told) + 1, f"{where}: {ended.stderr}{ended.stdout}"
+        for each, code in zip(told, parts[1::2], strict=True):
+            assert code == "0", f"{where}: {each.text!r} ended with {code}: {ended.stderr}{ended.stdout}"  # fmt: skip
+        return [
+            (each.text, each.output, printed)
+            for each, printed in zip(told, parts[::2], strict=False)
+        ]
+
+    def _as_here(self, command: str) -> str:
+        for host in HOSTS:
+            command = command.replace(host, f"http://127.0.0.1:{self.worker.port}")
+        for kind, name in (("data", "DATA_BUCKET"), ("failed", "FAILED_BUCKET")):
+            command = command.replace(name, self.aws.outputs[BUCKET_OUTPUTS[kind]])
+        command = command.replace("HEADWATER_REPLAY_KEY=…", f"HEADWATER_REPLAY_KEY={REPLAY_KEY}")  # fmt: skip
+        records = f"{sys.executable} {ROOT}/scripts/aws/local.py records --dir {self.aws.directory}"
+        command = command.replace("scripts/dev records", records)
+        return re.sub(r"(?<![\w/])scripts/(query|replay)\b", rf"{ROOT}/scripts/\1", command)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def desk(
+    own_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
+    directory = tmp_path_factory.mktemp("desk")
+    (directory / ".curlrc").write_text(f'user-agent = "{IPHONE}"\nsilent\n')
+    (directory / "bin").mkdir()
+    for name, text in (("jq", JQ.format(sys.executable)), ("npx", NPX)):
+        (directory / "bin" / name).write_text(text)
+        (directory / "bin" / name).chmod(0o755)
+    own_aws.clear()
+    settings = {**PATIENT, "delivery": "sharded", "shards": 1}
+    with Worker({**own_aws.environment(), **SECRETS}, settings) as worker:
+        yield Desk(directory, own_aws, worker)
+
+
+# The package that the partitions' tests have: no program of that name is a prerequisite.
+JQ = """#!{}
+import json, sys, jq
+flags = "".join(word for word in sys.argv[1:] if word.startswith("-"))
+(program,) = (word for word in sys.argv[1:] if not word.startswith("-"))
+told = jq.compile(program).input_text(sys.stdin.read()).all()
+for each in told:
+    print(each if "r" in flags and isinstance(each, str) else json.dumps(each))
+sys.exit("e" in flags and (not told or told[-1] in (None, False)))
+"""
+NPX = """#!/bin/sh
+[ "$*" = "playwright test" ] || { echo "npx $*: no test runs this" >&2; exit 1; }
+curl -f "$WORKER/v1/events" -H 'content-type: text/plain' \\
+  -d '{"name":"order_placed","device_id":"ci","props":{"total":19.9,"currency":"CHF"}}'
+"""
+
+
+def test_consoles_print_what_is_shown(desk: Desk) -> None:
+    """In the order of the README, since one reads what another has sent."""
+    consoles = [block for block in EXAMPLES if rule_of(block) == "console"]
+    for block in consoles:
+        for command in commands(block.text):
+            check_words(block, command.text)
+        if "a-copy" in block.text:
+            copy(desk.aws, desk.directory / "a-copy")
+        for command, shown, printed in desk.run(block):
+            where = f"README.md:{block.line}: {command!r}"
+            if shown:
+                assert printed.strip(), f"{where} prints nothing"
+            if shown.startswith("{"):
+                check_shape(shown, printed, where)
+
+
+def check_words(block: Block, command: str) -> None:
+    """The command is one that is run here, or its options exist."""
+    functions = set(re.findall(r"^\$ (\w+)\(\)", block.text, re.MULTILINE))
+    known = command.startswith(RUN) or re.match(r"\w+", command)[0] in functions  # type: ignore[index]
+    assert known, f"README.md:{block.line}: {command!r} is not run by any rule"
+    for script in SCRIPT.findall(command):
+        check_options(block, script, command)
+
+
+def check_options(block: Block, script: str, command: str) -> None:
+    """The script is there, and knows the options."""
+    path = ROOT / script
+    assert os.access(path, os.X_OK), f"README.md:{block.line}: {script} is no script"
+    sources = [path, *(ROOT / "scripts").glob("*/*.py")]
+    text = "".join(each.read_text(encoding="utf-8") for each in sources)
+    for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", command.split("#")[0]):
+        assert option in text, f"README.md:{block.line}: {script} knows no {option}"
+
+
+def copy(aws: LocalAws, to: Path) -> None:
+    """Copies the bucket of events."""
+    s3, bucket = aws.client("s3"), aws.outputs[BUCKET_OUTPUTS["data"]]
+    for each in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        path = to / each["Key"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read())
+
+
+def check_shape(shown: str, printed: str, where: str) -> None:
+    """What is shown of JSON is in what was printed: as a whole or, with `…`, key by key."""
+    told = [json.loads(line) for line in printed.splitlines() if line.strip()]
+    if "…" not in shown:
+        pairs = [(json.loads(shown), told[-1] if len(told) == 1 else told)]
+        for expected, actual in pairs:
+            assert shape(expected) == shape(actual), where
+        return
+    # Of each line that is shown there is one like it; the newest comes last.
+    documents = re.split(r"\n(?=\{\"v\")", shown)
+    for document, actual in zip(documents, told[-len(documents) :], strict=True):
+        values = list(pairs_of(actual))
+        for name, text in re.findall(r'"(\w+)":("(?:[^"\\]|\\.)*"|-?[\d.]+|true|false)', document):  # fmt: skip
+            expected = json.loads(text)
+            alike = [value for key, value in values if key == name]
+            assert alike, f"{where}: {name} is not in {actual}"
+            if not VOLATILE.search(name):
+                assert expected in alike, f"{where}: {name} is {alike}, not {expected!r}"
+
+
+def pairs_of(value: Any) -> Iterator[tuple[str, Any]]:
+    """The keys at any depth, with their values."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key, each
+            yield from pairs_of(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from pairs_of(each)
+
+
+def shape(value: Any, key: str = "") -> Any:
+    """The value, with the types in place of what is another each time."""
+    if isinstance(value, dict):
+        return {name: shape(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [shape(each, key) for each in value]
+    return type(value).__name__ if VOLATILE.search(key) else value
+
+
+def test_lines_of_the_log_have_the_keys_that_are_shown(desk: Desk) -> None:
+    answer = desk.worker.post([{"name": "page_view"}, {"name": "Page View"}])
+    assert answer.status == 200
+    line = desk.worker.wait_for_line(request="post", accepted=1, failed=1)
+    shown = [block for block in EXAMPLES if rule_of(block) == "log"]
+    for block in shown:
+        for text in block.text.splitlines():
+            assert list(json.loads(text)) == list(line), f"README.md:{block.line}"
+
+
+@pytest.mark.parametrize("block", of("configuration"))
+def test_configurations_are_taken_and_deliver(own_aws: LocalAws, block: Block) -> None:
+    table = tomllib.loads(block.text)
+    settings: dict[str, Any] = table.get("vars", {}).get("HEADWATER", table)
+    streams = set(re.findall(r'"((?:firehose|kinesis):[\w.-]+)"', block.text))
+    for kind, _, name in (each.partition(":") for each in sorted(streams)):
+        where = f"README.md:{block.line}: {kind}:{name}"
+        if kind == "firehose":
+            assert name.removeprefix("events-") in STREAMS, f"{where} is not of the template"  # fmt: skip
+        else:
+            made = f"KinesisStream={name}"
+            assert made in block.after, f"{where}: the text after it does not say how it is made ({made})"  # fmt: skip
+
+    origins = settings.get("origins", ["*"])
+    headers = {"origin": origins[0].replace("*", "www")} if origins != ["*"] else {}
+    # A small machine has no room for many shards, and a busy one is slow.
+    small = {**PATIENT, "shards": 1}
+    with Worker({**own_aws.environment(), **SECRETS}, {**settings, **small}) as worker:
+        keys = settings.get("keys", {"": {}})
+        for key, own in keys.items():
+            its = [each.replace("*", "www") for each in own.get("origins", [])]
+            more = {"origin": its[0]} if its else headers
+            told = worker.post({"name": "order_placed", "props": {"total": 1, "currency": "CHF"}}, more, f"?verdicts=1&key={key}")  # fmt: skip
+            assert told.status == 200, f"README.md:{block.line}: {told}"
+            assert told.verdicts[0]["outcome"] in ("accepted", "dropped"), told
+        assert worker.get("/readyz").status == 200, f"README.md:{block.line}"
+
+
+@pytest.mark.parametrize("block", of("wrangler routes"))
+def test_routes_of_wrangler_are_of_addresses_that_it_has(block: Block) -> None:
+    for route in tomllib.loads(block.text)["routes"]:
+        assert set(route) <= {"pattern", "zone_name", "zone_id", "custom_domain"}
+        host = route["pattern"].split("/")[0]
+        assert host == route["zone_name"] or host.endswith(f".{route['zone_name']}")
+
+
+@pytest.mark.parametrize("block", of("mistake"))
+def test_a_mistake_is_answered_in_these_words(own_aws: LocalAws, block: Block) -> None:
+    """Each sentence here has a configuration that is answered with it."""
+    mistaken = re.fullmatch(r'HEADWATER\.routes\[0\]\.level must be .*, not "(\w+)"', block.text)  # fmt: skip
+    assert mistaken, f"README.md:{block.line}: no rule makes this mistake"
+    routes = [{"level": mistaken[1], "to": "firehose:events-low"}, {"to": "firehose:events-mid"}]  # fmt: skip
+    with Worker(own_aws.environment(), {"routes": routes}) as worker:
+        answer = worker.post({"name": "page_view"})
+        assert answer.status == 503
+        assert block.text in json.dumps(json.loads(answer.body), ensure_ascii=False).replace('\\"', '"')  # fmt: skip
+
+
+@pytest.mark.parametrize("block", of("schema"))
+def test_schemas_are_those_of_events(block: Block) -> None:
+    """That the build compiles them is held by tests/schema/samples.rs."""
+    schema = json.loads(block.text)
+    assert re.fullmatch(r"/schemas/[a-z][a-z0-9_.]*\.json", schema["$id"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", schema["x-version"])
+
+
+@pytest.mark.parametrize("block", of("sql"))
+def test_queries_answer_over_a_small_lake(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pointer = {"v": 1, "deltas": [0, 10, 20, 16, 5, -5]}
+    lake = deliver(
+        tmp_path / "data",
+        event(1, country="CH", props={"total": 19.9}, metadata={}),
+        event(2, "pointer", country="CH", url="https://shop.example/", props=pointer, metadata={}),
+        name="1.json",
+    )  # fmt: skip
+    for path in list(lake.rglob("*.json")):
+        path.with_name("1.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    monkeypatch.chdir(tmp_path)
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute(
+            """CREATE VIEW events AS FROM read_json('data/stream=*/**/*.gz', format = 'newline_delimited',
+               hive_partitioning = true, union_by_name = true, map_inference_threshold = -1)"""
+        )
+        for statement in filter(str.strip, re.split(r";\s*\n|\n\n(?=--|SELECT)", block.text)):  # fmt: skip
+            rows = database.execute(statement).fetchall()
+            assert rows, f"README.md:{block.line}: no rows of {statement}"
+
+
+@pytest.mark.parametrize("block", of("analytics"))
+def test_queries_of_analytics_engine_answer_over_points(block: Block) -> None:
+    """Its dialect is ClickHouse's, of which the functions are put into DuckDB's words here."""
+    blobs = [f"'{text}'" for text in ("request", "default", "post", "503", "no_room")]
+    spilled = [f"'{text}'" for text in ("spill", "firehose:events-low", "0", "", "")]
+    with duckdb.connect() as database:
+        for number, texts in enumerate((blobs, spilled)):
+            columns = [f"{text} AS blob{place}" for place, text in enumerate(texts, 1)]
+            columns += [f"{place}.0 AS double{place}" for place in range(1, 16)]
+            point = f"SELECT now() AS timestamp, 1 AS _sample_interval, {', '.join(columns)}"
+            how = "CREATE TABLE headwater AS" if number == 0 else "INSERT INTO headwater"
+            database.execute(f"{how} {point}")
+        for statement in filter(str.strip, block.text.split("\n\n")):
+            text = re.sub(r"quantileExactWeighted\(([\d.]+)\)\((\w+), \w+\)", r"quantile_disc(\2, \1)", statement)  # fmt: skip
+            text = re.sub(r"toStartOfInterval\((\w+), (INTERVAL '\d+' \w+)\)", r"time_bucket(\2, \1)", text)  # fmt: skip
+            text = re.sub(r"\bat\b", '"at"', text)
+            assert database.execute(text).fetchall(), f"README.md:{block.line}: {statement}"
+
+
+class _Tags(HTMLParser):
+    """The scripts of a page: the attributes of each and its own text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.scripts: list[dict[str, str | None]] = []
+        self.inline: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag == "script", f"<{tag}> is no tag of the snippet"
+        self.scripts.append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.inline.append(data)
+
+
+@pytest.mark.parametrize("block", of("html"))
+def test_tags_have_what_the_snippet_reads(block: Block, tmp_path: Path) -> None:
+    tags = _Tags(block.text)
+    sources = "".join(path.read_text() for path in sorted((ROOT / "www/src").rglob("*.js")))  # fmt: skip
+    for attributes in tags.scripts:
+        for name, value in attributes.items():
+            if name.startswith("data-"):
+                for word in [name.removeprefix("data-"), *re.findall(r"[a-z]{5,}", value if name in ("data-auto", "data-chunks") and value else "")]:  # fmt: skip
+                    assert re.search(rf"\b{word}\b", sources), f"README.md:{block.line}: {word}"  # fmt: skip
+        if source := attributes.get("src"):
+            assert re.search(r"/t(\.[0-9a-f]{8})?\.js$", source) and "async" in attributes
+    for text in tags.inline:
+        check_syntax(text, tmp_path)
+
+
+@pytest.mark.parametrize("block", of("calls"))
+def test_calls_are_those_that_the_snippet_takes(block: Block, tmp_path: Path) -> None:
+    check_syntax(block.text, tmp_path)
+    types = (ROOT / "www/t.d.mts").read_text()
+    for name in re.findall(r'headwater\("(\w+)"', block.text):
+        assert re.search(rf"\b{name}\b", types), f"README.md:{block.line}: {name}"
+
+
+def check_syntax(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "example.js"
+    file.write_text(text)
+    subprocess.run(["node", "--check", file], check=True)
+
+
+@pytest.mark.parametrize("block", of("scripts"))
+def test_scripts_are_there_with_their_options(block: Block) -> None:
+    for line in block.text.splitlines():
+        command = re.split(r" {3,}|\s#", line)[0]
+        if command.startswith("scripts/"):
+            check_options(block, shlex.split(command)[0], command)
+        elif command:
+            words = shlex.split(command)[2:3]
+            assert words[0] in ("login", "dev", "deploy", "secret", "tail"), command
+
+
+@pytest.mark.parametrize("block", of("variables"))
+def test_variables_are_those_that_the_worker_reads(block: Block) -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    for name in re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", block.text):
+        assert f'"{name}"' in sources, f"README.md:{block.line}: {name} is read nowhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("```console\n$ frobnicate\n```", "console"),
+        ("```yaml\na: 1\n```", None),
+        ("```\nplain\n```", None),
+        ('```json\n{"a": 1}\n```', None),
+        ("text\n\n    some words\n", None),
+        ("text\n\n    SELECT 1\n", "sql"),
+        ("- a list\n    that goes on\n", "no example"),
+    ],
+)
+def test_an_example_without_a_rule_is_noticed(text: str, rule: str | None) -> None:
+    found = [rule_of(block) for block in blocks(text)]
+    assert found == ([] if rule == "no example" else [rule])
+    for block in blocks(text) if rule == "console" else []:
+        with pytest.raises(AssertionError, match="README.md:1: 'frobnicate' is not run"):
+            check_words(block, commands(block.text)[0].text)
