@@ -14,10 +14,15 @@ pub struct Addresses {
 impl Addresses {
     /// What `path` is for, by the operator's word.
     pub fn find<'a>(&self, path: &'a str) -> Option<Address<'a>> {
-        match path == self.endpoint {
-            true => Some(Address::Events),
-            false => self.snippet.asked(path).map(Address::Script),
+        match self.endpoint(path) {
+            Some(events) => Some(events),
+            None => self.snippet.asked(path).map(Address::Script),
         }
+    }
+
+    /// Where beacons go, if it is `path`.
+    pub fn endpoint(&self, path: &str) -> Option<Address<'static>> {
+        (path == self.endpoint).then_some(Address::Events)
     }
 }
 

@@ -18,6 +18,8 @@ export function circumstances(request) {
     content_type: header("content-type"),
     content_encoding: header("content-encoding"),
     content_length: header("content-length"),
+    asked_headers:
+      request.method === "OPTIONS" ? header("access-control-request-headers") : undefined,
     write_key: header("x-write-key"),
     authorization: header("authorization"),
     replay: header("x-headwater-replay"),

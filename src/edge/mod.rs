@@ -27,7 +27,7 @@ mod transport;
 
 use worker::{Context, Env, Request, Response, event};
 
-use crate::address::Address;
+use crate::address::{Address, plain};
 use crate::outcome::Refusal;
 use request::Method;
 use respond::Readers;
@@ -43,11 +43,13 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
     match (address, head.method) {
         (Address::Events, Method::Post) => beacons::post(request, &head, &context, &env).await,
         (Address::Events, Method::Options) => {
-            respond::preflight(environment::config(&env).as_deref().ok(), &context)
+            let asked = head.asked_headers.as_deref();
+            respond::preflight(environment::config(&env).as_deref().ok(), &context, asked)
         }
         (Address::Events, _) => refused(Refusal::MethodNotAllowed("POST, OPTIONS")),
         (Address::Pixel, Method::Get) => beacons::pixel(&head, &context, &env).await,
-        (Address::Pixel, _) => refused(Refusal::MethodNotAllowed("GET")),
+        (Address::Pixel, Method::Head) => respond::pixel_only(),
+        (Address::Pixel, _) => refused(Refusal::MethodNotAllowed("GET, HEAD")),
         (Address::Health, Method::Get | Method::Head) => respond::alive(),
         (Address::Ready, Method::Get | Method::Head) => ready::answer(&env).await,
         (Address::Script(asked), Method::Get | Method::Head) => {
@@ -72,8 +74,11 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
 
 /// What `path` is for. Where the operator's own addresses can't be read, it may be one of them.
 fn address<'a>(path: &'a str, env: &Env) -> Result<Address<'a>, Refusal> {
-    match Address::usual(path) {
-        Some(usual) => Ok(usual),
-        None => environment::config(env)?.addresses.find(path).ok_or(Refusal::NotFound),
+    if let Some(usual) = Address::usual(path) {
+        return Ok(usual);
     }
+    let plain = plain(path);
+    let config = environment::config(env)?;
+    let own = config.addresses.find(path).or_else(|| config.addresses.endpoint(&plain?));
+    own.ok_or(Refusal::NotFound)
 }

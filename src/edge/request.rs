@@ -30,6 +30,7 @@ struct Circumstances {
     content_type: Option<String>,
     content_encoding: Option<String>,
     content_length: Option<String>,
+    asked_headers: Option<String>,
     write_key: Option<String>,
     authorization: Option<String>,
     replay: Option<String>,
@@ -57,6 +58,8 @@ pub struct Head {
     pub content_encoding: Option<String>,
     /// The `Content-Length` header, in bytes.
     pub content_length: Option<usize>,
+    /// The headers that a preflight asks for.
+    pub asked_headers: Option<String>,
     /// What `Authorization` bears.
     pub bearer: Option<String>,
     /// What it says of a replay, where it says to be one.
@@ -107,6 +110,7 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
         query: query.to_owned(),
         content_type: told.content_type,
         content_encoding: told.content_encoding,
+        asked_headers: told.asked_headers,
         content_length: told.content_length.and_then(|length| length.parse().ok()),
     };
     let context = RequestContext {

@@ -74,9 +74,13 @@ fn retry_after(builder: ResponseBuilder, seconds: Option<u64>) -> worker::Result
     }
 }
 
-/// The answer to a browser that asks before it sends. It can't name a key in a header yet,
+/// The answer to a browser that asks before it sends, with the headers that it `asked` for. It can't name a key in a header yet,
 /// so a key that is missing here is missed only when the beacon comes.
-pub fn preflight(config: Option<&Config>, context: &RequestContext) -> worker::Result<Response> {
+pub fn preflight(
+    config: Option<&Config>,
+    context: &RequestContext,
+    asked: Option<&str>,
+) -> worker::Result<Response> {
     let readers = Readers::of(config, context);
     match config.map_or(Ok(()), |config| pipeline::admit(context, config).map(drop)) {
         Ok(()) | Err(Refusal::UnknownKey(_)) => {}
@@ -84,23 +88,50 @@ pub fn preflight(config: Option<&Config>, context: &RequestContext) -> worker::R
     }
     let builder = cors(ResponseBuilder::new().with_status(204), readers)?
         .with_header("access-control-allow-methods", "POST")?
-        .with_header("access-control-allow-headers", "content-type, content-encoding, x-write-key")?
+        .with_header("access-control-allow-headers", &allowed_headers(asked))?
         .with_header("access-control-max-age", "86400")?;
     Ok(builder.empty())
 }
 
-/// Lets the page of an allowed origin read the answer; never with its cookies.
+/// The headers that a page may send: those that mean something here, and those it `asked` for,
+/// as tools of observability add theirs to each request. Names only: `*` holds for no request
+/// with credentials.
+fn allowed_headers(asked: Option<&str>) -> String {
+    /// More than any page sends.
+    const MAX_BYTES: usize = 4_096;
+    let mut allowed = "content-type, content-encoding, x-write-key".to_owned();
+    for name in asked.unwrap_or_default().split(',') {
+        let name = name.trim().to_ascii_lowercase();
+        // https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+        let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte);
+        let is_new = !name.is_empty() && !allowed.split(", ").any(|known| known == name);
+        if is_new
+            && name.bytes().all(of_name)
+            && allowed.len().saturating_add(name.len()) < MAX_BYTES
+        {
+            allowed.push_str(", ");
+            allowed.push_str(&name);
+        }
+    }
+    allowed
+}
+
+/// Lets the page of an allowed origin read the answer. `sendBeacon` always sends with
+/// credentials, which needs the origin by name; none is ever read, and so none is told.
 fn cors(builder: ResponseBuilder, readers: Readers<'_>) -> worker::Result<ResponseBuilder> {
     let Some(origin) = readers.origin else {
         return Ok(builder);
     };
-    let builder = embeddable(builder)?;
-    let builder = match readers.allowed {
-        Origins::Any => builder.with_header("access-control-allow-origin", "*")?,
-        origins if origins.allow(Some(origin)) => builder
+    let builder = embeddable(builder)?.with_header("vary", "origin")?;
+    if !readers.allowed.allow(Some(origin)) {
+        return Ok(builder);
+    }
+    let builder = match origin.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => builder
             .with_header("access-control-allow-origin", origin)?
-            .with_header("vary", "origin")?,
-        _ => return builder.with_header("vary", "origin"),
+            .with_header("access-control-allow-credentials", "true")?,
+        // No browser's, and nothing that a header can hold.
+        false => builder.with_header("access-control-allow-origin", "*")?,
     };
     builder.with_header("access-control-expose-headers", "retry-after, server-timing")
 }
@@ -109,6 +140,11 @@ fn cors(builder: ResponseBuilder, readers: Readers<'_>) -> worker::Result<Respon
 /// browser reports an image, a script or even a beacon, whose answer nobody reads, as blocked.
 pub fn embeddable(builder: ResponseBuilder) -> worker::Result<ResponseBuilder> {
     builder.with_header("cross-origin-resource-policy", "cross-origin")
+}
+
+/// The GIF as it is looked at, without an event.
+pub fn pixel_only() -> worker::Result<Response> {
+    pixel(&Ok(Answer { status: 200, retry_after_s: None, body: None }))
 }
 
 /// The GIF, with the status that the beacon's fate has.

@@ -38,9 +38,11 @@ def two_sites(peer: FirehosePeer) -> Iterator[Worker]:
         yield worker
 
 
-def assert_no_credentials(answer: Answer) -> None:
-    """`*` with credentials would hand a visitor's cookies to any page."""
-    assert "access-control-allow-credentials" not in answer.headers
+def assert_readable(answer: Answer, origin: str) -> None:
+    """`sendBeacon` always sends with credentials, and `*` holds for no such request."""
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["vary"].lower() == "origin"
 
 
 @pytest.mark.parametrize("origin", [*SITES, "HTTPS://Shop.Example"])
@@ -49,11 +51,9 @@ def test_a_listed_site_may_send_and_read(two_sites: Worker, origin: str) -> None
         answer = two_sites.post(body, {"origin": origin})
 
         assert answer.status == status
-        assert answer.headers["access-control-allow-origin"] == origin
-        assert answer.headers["vary"].lower() == "origin"
+        assert_readable(answer, origin)
         assert "retry-after" in answer.headers["access-control-expose-headers"]
         assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
-        assert_no_credentials(answer)
 
 
 @pytest.mark.parametrize("origin", OTHERS, ids=repr)
@@ -70,6 +70,7 @@ def test_another_site_may_not(
     shown = origin if isinstance(origin, str) else origin.decode(errors="replace")
     assert told["message"] == f'origin "{shown}" is not one of HEADWATER.origins'
     assert "access-control-allow-origin" not in answer.headers
+    assert "access-control-allow-credentials" not in answer.headers
     assert answer.headers["vary"].lower() == "origin"
     assert event_id not in data(peer)
 
@@ -81,11 +82,16 @@ def test_a_program_names_no_origin_and_may_send(two_sites: Worker) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-def preflight(worker: Worker, origin: str) -> Answer:
+def preflight(
+    worker: Worker,
+    origin: str,
+    asked: str = "content-encoding,content-type",
+    method: str = "POST",
+) -> Answer:
     headers = {
         "origin": origin,
-        "access-control-request-method": "POST",
-        "access-control-request-headers": "content-encoding,content-type",
+        "access-control-request-method": method,
+        "access-control-request-headers": asked,
     }
     return worker.request("OPTIONS", "/v1/events", None, headers)
 
@@ -94,13 +100,67 @@ def test_a_listed_site_may_ask_first(two_sites: Worker) -> None:
     answer = preflight(two_sites, SHOP)
 
     assert (answer.status, answer.body) == (204, b"")
-    assert answer.headers["access-control-allow-origin"] == SHOP
-    assert answer.headers["vary"].lower() == "origin"
+    assert_readable(answer, SHOP)
     assert "POST" in answer.headers["access-control-allow-methods"]
     allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
     assert set(allowed) == {"content-type", "content-encoding", "x-write-key"}
     assert int(answer.headers["access-control-max-age"]) > 0
-    assert_no_credentials(answer)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "traceparent,tracestate,baggage",
+        "sentry-trace, newrelic",
+        "X-Datadog-Trace-Id,x-datadog-parent-id",
+        "Content-Type,anything-else_1",
+    ],
+)
+def test_the_headers_that_a_page_asks_for_are_allowed_by_name(
+    two_sites: Worker, asked: str
+) -> None:
+    answer = preflight(two_sites, SHOP, asked)
+
+    assert answer.status == 204
+    allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
+    assert len(set(allowed)) == len(allowed)
+    wanted = {name.strip().lower() for name in asked.split(",")}
+    assert set(allowed) == {"content-type", "content-encoding", "x-write-key"} | wanted
+
+
+def test_what_is_no_header_is_not_allowed(two_sites: Worker) -> None:
+    names = ["*", "a b", "x:y", "", "ok", *(f"x-{n:0100}" for n in range(60))]
+
+    answer = preflight(two_sites, SHOP, ",".join(names))
+
+    assert answer.status == 204
+    allowed = answer.headers["access-control-allow-headers"]
+    assert "ok" in allowed.split(", ")
+    assert "*" not in allowed
+    assert " b" not in allowed
+    assert ":" not in allowed
+    assert len(allowed) <= 4_096
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PURGE"])
+def test_a_method_that_is_asked_for_is_not_allowed_for_that(
+    two_sites: Worker, method: str
+) -> None:
+    answer = preflight(two_sites, SHOP, method=method)
+
+    assert answer.status == 204
+    assert answer.headers["access-control-allow-methods"] == "POST"
+
+
+def test_a_refusal_can_be_read_by_the_page(any_site: Worker) -> None:
+    for method, path, body, status in [
+        ("POST", "/v1/events", b"{", 400),
+        ("POST", "/v1/nothing", b"{}", 404),
+        ("PUT", "/v1/events", b"{}", 405),
+    ]:
+        answer = any_site.request(method, path, body, {"origin": EVIL})
+        assert answer.status == status
+        assert_readable(answer, EVIL)
 
 
 def test_another_site_asks_in_vain(two_sites: Worker) -> None:
@@ -118,8 +178,7 @@ def test_any_site_may_send_where_all_may(any_site: Worker, origin: str) -> None:
 
     assert (asked.status, sent.status) == (204, 204)
     for answer in (asked, sent):
-        assert answer.headers["access-control-allow-origin"] == "*"
-        assert_no_credentials(answer)
+        assert_readable(answer, origin)
 
 
 def test_another_sites_script_may_not_use_the_pixel_either(
