@@ -208,7 +208,9 @@ impl Refusal {
             | Self::Stream(_)
             | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
             Self::Protocol(
-                ProtocolError::UnsupportedMediaType(_) | ProtocolError::UnsupportedEncoding(_),
+                ProtocolError::UnsupportedMediaType(_)
+                | ProtocolError::UnsupportedEncoding(_)
+                | ProtocolError::UnsupportedCharset(_),
             ) => 415,
             Self::Protocol(
                 ProtocolError::BodyTooLarge { .. }
@@ -241,6 +243,7 @@ impl Refusal {
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
             Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
             Self::Protocol(ProtocolError::UnsupportedEncoding(_)) => "unsupported_encoding",
+            Self::Protocol(ProtocolError::UnsupportedCharset(_)) => "unsupported_charset",
             Self::Protocol(ProtocolError::BodyTooLarge { .. }) => "body_too_large",
             Self::Protocol(ProtocolError::InflatedTooLarge { .. }) => "inflated_too_large",
             Self::Protocol(ProtocolError::TooManyBeacons { .. }) => "too_many_beacons",

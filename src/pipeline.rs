@@ -42,8 +42,10 @@ fn accept<'a>(
     let (mut fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &validate::coerce);
     // A rule may have brought to light what the person wants.
     let stripped = intake.heed(&mut fields, ids)?.or(stripped);
-    let unknown_events = intake.config.unknown_events;
-    let mut event = match validate::event(fields, &intake.envelope, unknown_events, ids) {
+    clean::absent::note(&mut fields, &intake.envelope, &mut repairs);
+    repairs.scrub(intake.facts.tenant.privacy.scrub);
+    let (envelope, unknown_events) = (&intake.envelope, intake.config.unknown_events);
+    let mut event = match validate::event(fields, envelope, unknown_events, ids, &mut repairs) {
         Ok(event) => event,
         Err(invalid) => return Err(Rejection::of_invalid(*invalid, repairs, stripped).into()),
     };

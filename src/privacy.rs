@@ -139,7 +139,12 @@ impl Privacy {
 /// as withheld; its form is judged later.
 pub fn consent(fields: &Map<String, Value>) -> Option<Consent> {
     let said = fields.get("consent").filter(|said| !said.is_null())?;
-    let granted = said.as_str().is_some_and(|said| said.trim().eq_ignore_ascii_case("granted"));
+    let text = said.as_str().map(str::trim);
+    if text == Some("") {
+        return None;
+    }
+    let means = |text: &str| ["granted", "true"].iter().any(|it| text.eq_ignore_ascii_case(it));
+    let granted = *said == Value::Bool(true) || text.is_some_and(means);
     Some(if granted { Consent::Granted } else { Consent::Denied })
 }
 
@@ -182,7 +187,14 @@ mod tests {
             (r#"{"consent":"denied"}"#, Some(Consent::Denied)),
             (r#"{"consent":"no"}"#, Some(Consent::Denied)),
             (r#"{"consent":0}"#, Some(Consent::Denied)),
+            (r#"{"consent":true}"#, Some(Consent::Granted)),
+            (r#"{"consent":"TRUE"}"#, Some(Consent::Granted)),
+            (r#"{"consent":false}"#, Some(Consent::Denied)),
+            (r#"{"consent":"False"}"#, Some(Consent::Denied)),
+            (r#"{"consent":1}"#, Some(Consent::Denied)),
+            (r#"{"consent":[true]}"#, Some(Consent::Denied)),
             (r#"{"consent":null}"#, None),
+            (r#"{"consent":" "}"#, None),
             ("{}", None),
         ] {
             let Ok(Value::Object(fields)) = serde_json::from_str(said) else { panic!() };

@@ -44,6 +44,20 @@ pub fn beacon(
     (left != *fields).then_some(left)
 }
 
+/// Whether there is something to take out of the parameters that a pixel's beacon was made
+/// without, their names included.
+pub fn concerns_left_out(
+    parameters: &Map<String, Value>,
+    privacy: &Privacy,
+    stripped: Option<Reason>,
+) -> bool {
+    let is_named = |name: &String| matches!(scrub::text(name, privacy.scrub).text, Cow::Owned(_));
+    !parameters.is_empty()
+        && (beacon(parameters, privacy, stripped).is_some()
+            || parameters.keys().any(is_named)
+            || parameters.values().any(|value| concerns(value, privacy)))
+}
+
 /// What is told of the rules that a beacon broke: a member may bear a person's name.
 pub fn violations(mut violations: Violations, privacy: &Privacy) -> Violations {
     for violation in violations.iter_mut() {

@@ -94,6 +94,7 @@ impl Replay {
             envelope: Envelope {
                 sent_at: told.sent_at.as_deref().and_then(time),
                 device_id: told.device_id.and_then(DeviceId::parse),
+                no_device: false,
             },
             ip: told.ip,
             user_agent: told.user_agent,

@@ -256,7 +256,9 @@ mod tests {
     fn event(fields: Value) -> Event {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        crate::validate::event(fields, &Envelope::default(), Default::default(), &mut ids).unwrap()
+        let (envelope, unknown) = (Envelope::default(), Default::default());
+        let mut repairs = crate::clean::Repairs::default();
+        crate::validate::event(fields, &envelope, unknown, &mut ids, &mut repairs).unwrap()
     }
 
     fn to(name: &str) -> Route {

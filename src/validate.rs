@@ -1,14 +1,17 @@
 //! From a beacon to an event: the native protocol's fields, their types and limits.
 //!
 //! Every rule that a beacon breaks is reported, up to ten, each with a code, a JSON
-//! Pointer and a sentence. `null` and, in an optional text, the empty string stand for
-//! an absent field, as browsers send them. Nothing is repaired here; `clean` does.
+//! Pointer and a sentence. `null` and, but for the name, the empty string stand for an absent
+//! field, as browsers send them. Nothing is repaired here but what only the event's schema can
+//! say; `clean` does the rest.
 
 mod check;
 mod fields;
+pub mod hint;
 
 use serde_json::{Map, Value};
 
+use crate::clean::Repairs;
 use crate::event::{Event, EventId, EventIds, EventName};
 use crate::failed::{Code, Violation, Violations};
 use crate::protocol::{Envelope, utc_offset_minutes};
@@ -18,12 +21,16 @@ pub use check::MAX_SAFE_INTEGER;
 use fields::{Fields, present};
 
 /// The most characters of a text field.
-mod max_chars {
+pub mod max_chars {
+    /// `session_id` and `user_id`.
     pub const ID: usize = 128;
+    /// `build`.
     pub const BUILD: usize = 64;
+    /// `language`.
     pub const LANGUAGE: usize = 64;
+    /// `title`.
     pub const TITLE: usize = 1_024;
-    /// What browsers and proxies take as an address.
+    /// `url` and `referrer`: what browsers and proxies take as an address.
     pub const URL: usize = 8_192;
 }
 
@@ -50,20 +57,29 @@ pub enum UnknownEvents {
     Fail,
 }
 
-/// Checks every field of a beacon; the envelope's device stands in for an absent one.
+/// Checks every field of a beacon; the envelope's device stands in for an absent one. What does
+/// not fit the event's schema and has one sensible reading that does is repaired first, and added
+/// to `repairs`.
 pub fn event(
     fields: Map<String, Value>,
     envelope: &Envelope,
     unknown_events: UnknownEvents,
     ids: &mut EventIds,
+    repairs: &mut Repairs,
 ) -> Result<Event, Box<Invalid>> {
     let schema = schema(&fields);
-    let fields = present(fields, envelope);
-    let mut off_schema = schema.map(|schema| schema.check(&fields)).unwrap_or_default();
+    let mut fields = present(fields, envelope);
+    let mut off_schema = Vec::new();
+    if let Some(schema) = schema {
+        off_schema = schema.check(&fields);
+        if !off_schema.is_empty() && fit(schema, &mut fields, repairs) {
+            off_schema = schema.check(&fields);
+        }
+    }
     let client_utc_offset_minutes = fields.get("time").and_then(utc_offset_minutes);
     let fields = Fields::of(fields);
     let mut check = Check::default();
-    let name = check.name(fields.name);
+    let name = check.name(fields.name, &fields.unknown);
     let id = check.event_id(fields.id).unwrap_or_else(|| ids.next_id());
     let device_id = check.device_id(fields.device_id);
     let client_time = check.time(fields.time);
@@ -124,6 +140,16 @@ pub fn event(
     })
 }
 
+/// Fits a beacon to its schema; whether anything was repaired.
+fn fit(schema: &Schema, fields: &mut Map<String, Value>, repairs: &mut Repairs) -> bool {
+    let mut is_changed = false;
+    schema.fit(fields, &mut |rule, pointer, original| {
+        is_changed = true;
+        repairs.add(rule, || pointer, Some(original));
+    });
+    is_changed
+}
+
 /// The schema of the event that a beacon names.
 fn schema(fields: &Map<String, Value>) -> Option<&'static Schema> {
     schema::find(fields.get("name")?.as_str()?)
@@ -148,7 +174,8 @@ mod tests {
     fn check(fields: Value) -> Result<Event, Box<Invalid>> {
         let Value::Object(fields) = fields else { panic!("not an object") };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-        event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids)
+        let mut repairs = Repairs::default();
+        event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids, &mut repairs)
     }
 
     fn refused(fields: Value) -> Vec<(Code, String, String)> {
@@ -186,11 +213,21 @@ mod tests {
             (event.device_id, event.referrer, event.screen, event.props),
             (None, None, None, None)
         );
+        let event = check(json!({
+            "name": "a", "id": "", "device_id": "", "time": "", "seq": "", "level": "",
+            "consent": "", "viewport": "", "props": "", "metadata": "",
+        }))
+        .unwrap();
+        assert_eq!(
+            (event.device_id, event.referrer, event.screen, event.props),
+            (None, None, None, None)
+        );
     }
 
     #[test]
     fn the_envelopes_device_stands_in_for_an_absent_one_only() {
-        let envelope = Envelope { sent_at: None, device_id: DeviceId::parse("outer".to_owned()) };
+        let envelope =
+            Envelope { device_id: DeviceId::parse("outer".to_owned()), ..Envelope::default() };
         for (fields, expected) in [
             (json!({"name": "a"}), "outer"),
             (json!({"name": "a", "device_id": null}), "outer"),
@@ -198,7 +235,9 @@ mod tests {
         ] {
             let Value::Object(fields) = fields else { panic!("not an object") };
             let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-            let event = event(fields, &envelope, UnknownEvents::Accept, &mut ids).unwrap();
+            let event =
+                event(fields, &envelope, UnknownEvents::Accept, &mut ids, &mut Repairs::default())
+                    .unwrap();
             assert_eq!(event.device_id, DeviceId::parse(expected.to_owned()));
         }
     }
@@ -220,9 +259,22 @@ mod tests {
             ("device_id", json!({}), Code::WrongType, "device_id must be a string, not an object"),
             (
                 "device_id",
-                json!(""),
+                json!("a\u{7}"),
                 Code::BadFormat,
                 "device_id must not be empty or hold control characters",
+            ),
+            ("name", json!(""), Code::BadFormat, "name must match [a-z][a-z0-9_.]{0,63}"),
+            (
+                "timestamp",
+                json!(1),
+                Code::UnknownField,
+                "timestamp is not a field of a beacon; did you mean time?",
+            ),
+            (
+                "sentAt",
+                json!(1),
+                Code::UnknownField,
+                "sentAt is not a field of a beacon; sent_at stands beside events",
             ),
             ("device_id", json!(long), Code::TooLong, "device_id has 9000 characters, limit 128"),
             ("time", json!([]), Code::WrongType, "time must be a string or a number, not an array"),
@@ -301,6 +353,38 @@ mod tests {
             let mut beacon = json!({"name": "a"});
             beacon[field] = value;
             assert_eq!(refused(beacon), [(code, format!("/{field}"), message.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_missing_name_is_looked_for_among_the_others() {
+        for (sent, message) in [
+            (json!({}), "name is missing"),
+            (json!({"price": 1}), "name is missing"),
+            (json!({"event": "a"}), "name is missing; did you mean name by event?"),
+            (json!({"batch": [], "Name": "a"}), "name is missing; did you mean name by Name?"),
+            (json!({"batch": []}), "name is missing; did you mean events by batch?"),
+        ] {
+            assert_eq!(refused(sent)[0].2, message);
+        }
+    }
+
+    #[test]
+    fn an_integer_is_one_however_it_is_written() {
+        for (text, seq) in [
+            ("7.0", 7),
+            ("1e3", 1_000),
+            ("70e-1", 7),
+            ("0.7E+1", 7),
+            ("-0.0", 0),
+            ("9007199254740991.000", 9_007_199_254_740_991),
+        ] {
+            let beacon = serde_json::from_str(&format!(r#"{{"name":"a","seq":{text}}}"#)).unwrap();
+            assert_eq!(check(beacon).unwrap().seq, Some(seq), "{text}");
+        }
+        for text in ["7.5", "75e-1", "-1.0", "9007199254740992.0", "1e300", "1e16"] {
+            let beacon = serde_json::from_str(&format!(r#"{{"name":"a","seq":{text}}}"#)).unwrap();
+            assert_eq!(refused(beacon)[0].0, Code::OutOfRange, "{text}");
         }
     }
 

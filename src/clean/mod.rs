@@ -6,9 +6,11 @@
 //! coercion. Cleaning is idempotent: what was cleaned needs no repair, whatever the rules
 //! are, because [`order`] refuses at start a list for which that could not hold.
 
+pub mod absent;
 pub mod builtin;
 pub mod condition;
 pub mod decimal;
+mod instant;
 pub mod order;
 pub mod path;
 pub mod rule;
@@ -24,6 +26,7 @@ use serde_json::{Map, Value};
 
 use crate::event::Event;
 use crate::protocol::Beacon;
+use crate::scrub::{self, What};
 use path::Path;
 use rule::{Action, Rule};
 
@@ -55,6 +58,9 @@ pub struct Repair {
     pub rule: Cow<'static, str>,
     /// JSON Pointer (RFC 6901) into the beacon to what was repaired.
     pub pointer: String,
+    /// How many characters a text had that was cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
     /// What was there, when that is to be kept; written as its JSON text, so that a column
     /// of them has one type.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
@@ -110,17 +116,34 @@ impl Repairs {
     }
 
     /// Notes a repair of what is at `pointer`.
-    fn add(
+    pub fn add(
         &mut self,
         rule: impl Into<Cow<'static, str>>,
         pointer: impl FnOnce() -> String,
         original: Option<Value>,
     ) {
+        let repair = || Repair { rule: rule.into(), pointer: pointer(), length: None, original };
+        self.push(repair);
+    }
+
+    /// Notes that the text at `pointer`, which had `length` characters, was cut.
+    fn cut(&mut self, pointer: impl FnOnce() -> String, length: usize, original: Value) {
+        self.push(|| Repair {
+            rule: TOO_LONG.into(),
+            pointer: pointer(),
+            length: Some(length),
+            original: Some(original),
+        });
+    }
+
+    fn push(&mut self, repair: impl FnOnce() -> Repair) {
         if self.list.len() < Self::MAX {
-            let original = original.filter(|_| self.originals == Originals::Keep);
-            self.list.push(Repair { rule: rule.into(), pointer: pointer(), original });
+            let mut repair = repair();
+            repair.original = repair.original.filter(|_| self.originals == Originals::Keep);
+            self.list.push(repair);
         } else if let Some(last) = self.list.last_mut() {
-            *last = Repair { rule: Self::MORE.into(), pointer: String::new(), original: None };
+            let (rule, pointer) = (Self::MORE.into(), String::new());
+            *last = Repair { rule, pointer, length: None, original: None };
         }
     }
 
@@ -133,10 +156,20 @@ impl Repairs {
         places.iter().for_each(|place| self.forget_at(place));
     }
 
-    fn append(&mut self, others: Self) {
-        for Repair { rule, pointer, original } in others.list {
-            self.add(rule, || pointer, original);
+    /// Takes out of the pointers what `what` wants out of texts: a key may be personal.
+    pub fn scrub(&mut self, what: What) {
+        if what == What::default() {
+            return;
         }
+        for repair in &mut self.list {
+            if let Cow::Owned(rid) = scrub::text(&repair.pointer, what).text {
+                repair.pointer = rid;
+            }
+        }
+    }
+
+    fn append(&mut self, others: Self) {
+        others.list.into_iter().for_each(|repair| self.push(|| repair));
     }
 
     /// Forgets the originals of what is at `path`, of what it holds and of what holds it.
@@ -167,6 +200,9 @@ pub const COERCE: &str = "coerce";
 /// each by itself.
 pub type Coerce<'a> = dyn Fn(&mut Map<String, Value>, &mut dyn FnMut(String, Value)) + 'a;
 
+/// A text was longer than its field takes, and was cut.
+pub const TOO_LONG: &str = "too_long";
+
 /// The name of the decoder's own repair: half of a surrogate pair became U+FFFD.
 pub const SURROGATE: &str = "surrogate";
 
@@ -177,10 +213,10 @@ pub fn beacon(
     platform: Option<&str>,
     coerce: &Coerce<'_>,
 ) -> (Map<String, Value>, Repairs) {
-    let Beacon { mut fields, mended } = beacon;
+    let Beacon { mut fields, mended, left_out: _ } = beacon;
     let mut repairs = Repairs::new(cleaning.originals);
-    for pointer in mended {
-        repairs.add(SURROGATE, || pointer, None);
+    for (rule, pointer) in mended {
+        repairs.add(rule, || pointer, None);
     }
     repairs.append(before(&mut fields, cleaning, platform, coerce));
     (fields, repairs)

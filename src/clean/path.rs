@@ -159,8 +159,10 @@ mod tests {
         let ids = || crate::event::EventIds::new(chrono::DateTime::UNIX_EPOCH, [0; 10]);
         for field in FIELDS {
             let beacon = fields(json!({field: []}));
+            let (envelope, unknown) = (Default::default(), Default::default());
+            let mut repairs = crate::clean::Repairs::default();
             let refused =
-                crate::validate::event(beacon, &Default::default(), Default::default(), &mut ids());
+                crate::validate::event(beacon, &envelope, unknown, &mut ids(), &mut repairs);
             let violations = refused.unwrap_err().violations;
             assert!(violations.iter().all(|it| !it.message.contains("is not a field")), "{field}");
         }

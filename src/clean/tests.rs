@@ -248,8 +248,9 @@ fn the_later_stage_sees_an_events_props_and_metadata() {
 
 fn event(fields: Value) -> Event {
     let mut ids = crate::event::EventIds::new(chrono::DateTime::UNIX_EPOCH, [0; 10]);
-    crate::validate::event(object(fields), &Default::default(), Default::default(), &mut ids)
-        .unwrap()
+    let (envelope, unknown) = (Default::default(), Default::default());
+    let mut repairs = Repairs::default();
+    crate::validate::event(object(fields), &envelope, unknown, &mut ids, &mut repairs).unwrap()
 }
 
 fn a_text() -> impl Strategy<Value = Value> + Clone {
@@ -284,6 +285,12 @@ fn a_text() -> impl Strategy<Value = Value> + Clone {
         "https://A.example:443/#a",
         "HTTP://x #",
         "1795000000",
+        "2026-11-18 12:06:40+01",
+        "2026-11-17t23:59:60z",
+        "Granted",
+        "true",
+        "1920.5 X 1080",
+        "12x7",
         "ŉ",
         "İ",
         "ΑΣ",
@@ -320,7 +327,9 @@ fn an_inner_path() -> impl Strategy<Value = Value> + Clone {
 fn a_path() -> impl Strategy<Value = Value> + Clone {
     prop_oneof![
         3 => an_inner_path(),
-        1 => prop::sample::select(vec!["name", "build", "level", "url", "title", "user_id", "seq", "time"])
+        1 => prop::sample::select(vec![
+            "name", "build", "level", "url", "title", "user_id", "seq", "time", "consent", "screen",
+        ])
             .prop_map(|path| json!(path)),
     ]
 }
@@ -414,8 +423,9 @@ fn an_object(keys: [&'static str; 3]) -> impl Strategy<Value = Value> + Clone {
 }
 
 fn a_beacon() -> impl Strategy<Value = Map<String, Value>> {
-    let fields =
-        prop::sample::select(vec!["build", "level", "url", "title", "user_id", "seq", "time"]);
+    let fields = prop::sample::select(vec![
+        "build", "level", "url", "title", "user_id", "seq", "time", "consent", "screen",
+    ]);
     (
         prop::sample::select(vec!["a", "b", "x", "X", " a"]),
         prop::collection::btree_map(fields, a_scalar(), 0..4),

@@ -145,7 +145,12 @@ impl<'a> Plan<'a> {
 
     /// A beacon's text without what is to be left out, if there is any of that in it.
     fn redacted(&self, beacon: &Beacon, stripped: Option<privacy::Reason>) -> Option<Original> {
-        let left = redact::beacon(&beacon.fields, &self.intake.facts.tenant.privacy, stripped)?;
+        let privacy = &self.intake.facts.tenant.privacy;
+        let left = redact::beacon(&beacon.fields, privacy, stripped).or_else(|| {
+            // What is no part of the beacon goes with the form that holds it.
+            let concerned = redact::concerns_left_out(&beacon.left_out, privacy, stripped);
+            concerned.then(|| beacon.fields.clone())
+        })?;
         Some(Original::new(serde_json::to_vec(&left).ok()?, Form::Beacon))
     }
 

@@ -7,6 +7,7 @@ use std::io::Read;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::charset::Charset;
 use super::{Limits, ProtocolError};
 use crate::failed::{Code, Form, Violation};
 
@@ -31,52 +32,69 @@ pub enum Framing {
     Lines,
     /// The sender does not say; the text tells.
     Unstated,
+    /// The sender says that it is a form, as curl does of any text: taken where it is JSON.
+    Form,
 }
+
+/// The type of a form, which curl states where it is not given another.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The types of a beacon a line.
+const LINES: [&str; 7] = [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+    "application/json-lines",
+];
 
 impl<'a> Body<'a> {
     /// How the sender says that the beacons are set apart.
     pub fn framing(&self) -> Result<Framing, ProtocolError> {
         let stated = self.content_type.unwrap_or_default();
-        let media_type = stated.split(';').next().unwrap_or_default().trim();
-        if media_type.eq_ignore_ascii_case("application/x-ndjson") {
-            Ok(Framing::Lines)
-        } else if ["", "text/plain", "application/json"]
-            .iter()
-            .any(|taken| media_type.eq_ignore_ascii_case(taken))
-        {
-            Ok(Framing::Unstated)
-        } else {
-            Err(ProtocolError::UnsupportedMediaType(crate::failed::shown(stated)))
+        let media_type = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match media_type.as_str() {
+            "" | "text/plain" | "application/json" | "text/json" | "application/x-json" => {
+                Ok(Framing::Unstated)
+            }
+            FORM => Ok(Framing::Form),
+            lines if LINES.contains(&lines) => Ok(Framing::Lines),
+            // Structured syntax, RFC 6839.
+            json if json.ends_with("+json") && json.contains('/') => Ok(Framing::Unstated),
+            _ => Err(ProtocolError::UnsupportedMediaType(crate::failed::shown(stated))),
         }
     }
 
     /// What the bytes are. A browser can't name the compression of a beacon without a
     /// preflight, so gzip is known by its first bytes too.
     pub fn form(&self) -> Result<Form, ProtocolError> {
-        match self.content_encoding.unwrap_or_default().trim() {
-            "" | "identity" if self.bytes.starts_with(&GZIP_MAGIC) => Ok(Form::GzipBody),
-            "" | "identity" => Ok(Form::Body),
-            stated if stated.eq_ignore_ascii_case("gzip") => Ok(Form::GzipBody),
-            stated => Err(ProtocolError::UnsupportedEncoding(crate::failed::shown(stated))),
+        let stated = self.content_encoding.unwrap_or_default().trim();
+        let is = |coding: &str, name| coding.eq_ignore_ascii_case(name);
+        let codings = stated.split(',').map(str::trim);
+        let mut codings = codings.filter(|it| !it.is_empty() && !is(it, "identity"));
+        match (codings.next(), codings.next()) {
+            (None, _) if self.bytes.starts_with(&GZIP_MAGIC) => Ok(Form::GzipBody),
+            (None, _) => Ok(Form::Body),
+            (Some(coding), None) if is(coding, "gzip") || is(coding, "x-gzip") => {
+                Ok(Form::GzipBody)
+            }
+            _ => Err(ProtocolError::UnsupportedEncoding(crate::failed::shown(stated))),
         }
     }
 
-    /// The text, inflated when it was compressed.
+    /// The text, inflated when it was compressed, and decoded as its charset wants it.
     pub fn text(&self, limits: &Limits) -> Result<Cow<'a, str>, ProtocolError> {
         if self.bytes.len() > limits.body_bytes {
             return Err(ProtocolError::BodyTooLarge { limit: limits.body_bytes });
         }
-        let text = match self.form()? {
-            Form::GzipBody => {
-                let inflated = inflate(self.bytes, limits.inflated_bytes)?;
-                String::from_utf8(inflated).map(Cow::Owned).map_err(|error| error.utf8_error())
-            }
-            _ => std::str::from_utf8(self.bytes).map(Cow::Borrowed),
+        let charset = Charset::stated(self.content_type.unwrap_or_default())?;
+        let bytes = match self.form()? {
+            Form::GzipBody => Cow::Owned(inflate(self.bytes, limits.inflated_bytes)?),
+            _ => Cow::Borrowed(self.bytes),
         };
-        text.map_err(|error| {
-            let message = format!("body is not UTF-8 from byte {} on", error.valid_up_to());
-            ProtocolError::Undecodable(Violation::whole(Code::BadUtf8, message))
-        })
+        charset.decode(bytes).map_err(ProtocolError::Undecodable)
     }
 }
 
@@ -124,14 +142,31 @@ mod tests {
     }
 
     #[test]
-    fn three_types_and_none_are_taken() {
+    fn types_of_json_and_none_are_taken() {
         let framing = |content_type| body(content_type, None, b"").framing();
-        for unstated in [None, Some(""), Some("text/plain;charset=UTF-8"), Some("Application/JSON")]
-        {
-            assert_eq!(framing(unstated), Ok(Framing::Unstated));
+        for unstated in [
+            "",
+            "text/plain;charset=UTF-8",
+            "Application/JSON",
+            "text/json",
+            "application/vnd.api+json",
+            "application/ld+json; profile=\"x\"",
+            "application/cloudevents+JSON",
+        ] {
+            assert_eq!(framing(Some(unstated)), Ok(Framing::Unstated), "{unstated}");
         }
-        assert_eq!(framing(Some("application/x-ndjson; charset=utf-8")), Ok(Framing::Lines));
-        for refused in ["text/html", "application/x-www-form-urlencoded", "text/plain2", "json"] {
+        assert_eq!(framing(None), Ok(Framing::Unstated));
+        for lines in [
+            "application/x-ndjson; charset=utf-8",
+            "application/ndjson",
+            "application/jsonl",
+            "Application/JSONLines",
+            "application/x-jsonlines",
+        ] {
+            assert_eq!(framing(Some(lines)), Ok(Framing::Lines), "{lines}");
+        }
+        assert_eq!(framing(Some("application/x-www-form-urlencoded")), Ok(Framing::Form));
+        for refused in ["text/html", "multipart/form-data", "text/plain2", "json", "+json"] {
             assert_eq!(
                 framing(Some(refused)),
                 Err(ProtocolError::UnsupportedMediaType(refused.to_owned()))
@@ -140,15 +175,45 @@ mod tests {
     }
 
     #[test]
+    fn a_charset_is_read_of_inflated_bytes_too() {
+        let limits = Limits::default();
+        let utf_16: Vec<u8> = "[\"ü\"]".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (charset, plain) in [("latin1", &b"[\"\xfc\"]"[..]), ("utf-16", &utf_16)] {
+            let content_type = format!("application/json; charset={charset}");
+            let packed = gzip(plain);
+            for (encoding, bytes) in [(None, plain), (Some("gzip"), &packed), (None, &packed)] {
+                let read = body(Some(&content_type), encoding, bytes).text(&limits);
+                assert_eq!(read.as_deref(), Ok("[\"ü\"]"), "{charset} {encoding:?}");
+            }
+        }
+        let unknown = body(Some("text/plain; charset=koi8-r"), None, b"{}").text(&limits);
+        assert_eq!(unknown, Err(ProtocolError::UnsupportedCharset("koi8-r".to_owned())));
+    }
+
+    #[test]
     fn gzip_is_inflated_whether_named_or_not() {
         let packed = gzip(b"{}");
-        for encoding in [Some("gzip"), Some("GZIP"), None, Some("identity")] {
-            assert_eq!(text(encoding, &packed).unwrap(), "{}");
+        for encoding in [
+            Some("gzip"),
+            Some("GZIP"),
+            Some("x-gzip"),
+            Some("X-GZip"),
+            Some("identity, gzip"),
+            Some(" gzip , Identity "),
+            None,
+            Some("identity"),
+            Some("Identity"),
+            Some("identity,identity"),
+            Some(","),
+        ] {
+            assert_eq!(text(encoding, &packed).as_deref(), Ok("{}"), "{encoding:?}");
         }
-        assert_eq!(
-            text(Some("br"), &packed),
-            Err(ProtocolError::UnsupportedEncoding("br".to_owned()))
-        );
+        for refused in ["br", "gzip, gzip", "x-gzip,gzip", "deflate, gzip", "gzip2"] {
+            assert_eq!(
+                text(Some(refused), &packed),
+                Err(ProtocolError::UnsupportedEncoding(refused.to_owned()))
+            );
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod quick;
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
@@ -19,8 +19,8 @@ use crate::failed::{Code, Violation, pointer_step, shown};
 pub struct Reader {
     /// Levels of objects and arrays, the beacon itself included.
     pub max_depth: usize,
-    /// The pointers of the first texts, up to [`Self::MAX_MENDED`], that held half of a
-    /// surrogate pair; it is U+FFFD now.
+    /// The pointers of the first texts and keys, up to [`Self::MAX_MENDED`], that held half of
+    /// a surrogate pair; it is U+FFFD now.
     pub mended: Vec<String>,
 }
 
@@ -58,7 +58,11 @@ impl Reader {
         let Fields(fields) = serde_json::from_str(text).map_err(not_json)?;
         let mut object = Map::new();
         for (key, raw) in fields {
+            let Key { name: key, is_mended } = key;
             let inner = place.inner(Step::Key(&key));
+            if is_mended {
+                self.note(inner);
+            }
             let value = self.value(raw, inner)?;
             if object.contains_key(&key) {
                 return Err(comes_twice(&key, inner.pointer()));
@@ -99,10 +103,19 @@ impl Reader {
             return Ok(Value::String(whole));
         }
         let Wtf8(bytes) = serde_json::from_str(text).map_err(not_json)?;
-        if self.mended.len() < Self::MAX_MENDED {
-            self.mended.push(place.pointer());
-        }
+        self.note(place);
         Ok(Value::String(without_lone_surrogates(bytes)))
+    }
+
+    /// Notes that the text or the key at `place` was repaired.
+    fn note(&mut self, place: Place<'_>) {
+        if self.mended.len() < Self::MAX_MENDED {
+            let pointer = place.pointer();
+            // Of a key and its value, one notice does.
+            if self.mended.last() != Some(&pointer) {
+                self.mended.push(pointer);
+            }
+        }
     }
 
     fn check(&self, place: Place<'_>) -> Result<(), Violation> {
@@ -168,22 +181,42 @@ fn without_lone_surrogates(bytes: Vec<u8>) -> String {
 }
 
 /// Every field of an object in the order of its text, repeats included.
-pub struct Fields<'a>(pub Vec<(String, &'a RawValue)>);
+#[derive(Default)]
+pub struct Fields<'a>(Vec<(Key, &'a RawValue)>);
+
+/// The key of a member, in which half of a surrogate pair is U+FFFD.
+#[derive(Debug)]
+pub struct Key {
+    name: String,
+    is_mended: bool,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Its text is whole as far as JSON goes, so only half of a pair can still be wrong.
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        if let Ok(name) = serde_json::from_str(text) {
+            return Ok(Self { name, is_mended: false });
+        }
+        let Wtf8(bytes) = serde_json::from_str(text).map_err(D::Error::custom)?;
+        Ok(Self { name: without_lone_surrogates(bytes), is_mended: true })
+    }
+}
 
 impl<'a> Fields<'a> {
     /// The first of the fields that are called `name`.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(field, _)| field == name).map(|(_, raw)| *raw)
+        self.0.iter().find(|(field, _)| field.name == name).map(|(_, raw)| *raw)
     }
 
     /// The fields, when none comes twice.
     pub fn each_once(self) -> Result<Vec<(String, &'a RawValue)>, Violation> {
-        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&str> = self.0.iter().map(|(key, _)| key.name.as_str()).collect();
         names.sort_unstable();
         match names.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first()))
         {
             Some(Some(name)) => Err(comes_twice(name, pointer_step(name))),
-            _ => Ok(self.0),
+            _ => Ok(self.0.into_iter().map(|(key, raw)| (key.name, raw)).collect()),
         }
     }
 }
@@ -283,6 +316,34 @@ mod tests {
         }
         assert_eq!(read(r#"{"props":{"x":["\ud83d"]}}"#).unwrap().1, ["/props/x/0"]);
         assert_eq!(read(r#"{"title":"\ud83d\ude00"}"#).unwrap().1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_key_is_repaired() {
+        for (text, value, pointer) in [
+            (r#"{"cut \ud83d":1}"#, json!({"cut \u{fffd}": 1}), "/cut \u{fffd}"),
+            (
+                r#"{"props":[{"\ude00/":{"a":2}}]}"#,
+                json!({"props": [{"\u{fffd}/": {"a": 2}}]}),
+                "/props/0/\u{fffd}~1",
+            ),
+            (
+                r#"{"a":{"\ud83d":1,"\ud83d\ud83d":2,"\ud83d\ude00":3}}"#,
+                json!({"a": {"\u{fffd}": 1, "\u{fffd}\u{fffd}": 2, "\u{1f600}": 3}}),
+                "/a/\u{fffd}",
+            ),
+        ] {
+            let (read, mended) = read(text).unwrap();
+            assert_eq!((read, mended.first().map(String::as_str)), (value, Some(pointer)));
+        }
+        for text in [r#"{"p":{"a\ud83d":1,"a\ud83e":2}}"#, r#"{"p":{"a\ud83d":1,"a\ufffd":2}}"#] {
+            let (code, pointer, message) = read(text).unwrap_err();
+            assert_eq!((code, pointer.as_str()), (Code::DuplicateField, "/p/a\u{fffd}"));
+            assert_eq!(message, "a\u{fffd} comes twice");
+        }
+        for text in ["{\"a\nb\":1}", r#"{"\x":1}"#, r#"{1:2}"#, r#"{"\ud83":1}"#] {
+            assert_eq!(read(text).unwrap_err().0, Code::BadJson, "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! beacon's fields; `validate` does.
 
 pub mod body;
+mod charset;
 mod json;
 pub mod native;
 pub mod pixel;
@@ -13,6 +14,7 @@ pub mod record;
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::{Map, Value};
 
+use crate::clean::SURROGATE;
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation};
 pub use json::Fields;
@@ -23,8 +25,10 @@ use json::Reader;
 pub struct Beacon {
     /// Its top-level fields, as sent.
     pub fields: Map<String, Value>,
-    /// The pointers of texts that held half of a surrogate pair, which is U+FFFD now.
-    pub mended: Vec<String>,
+    /// What had to be repaired to read it: the name of each repair, and the pointer to its place.
+    pub mended: Vec<(&'static str, String)>,
+    /// The parameters of a pixel's query that are no field, and so no part of the beacon.
+    pub left_out: Map<String, Value>,
 }
 
 /// What stands around the beacons of a request and holds for each of them.
@@ -34,6 +38,8 @@ pub struct Envelope {
     pub sent_at: Option<DateTime<Utc>>,
     /// The device that sent it, for beacons that don't say.
     pub device_id: Option<DeviceId>,
+    /// Whether a `device_id` was left out since it stood for none, such as `undefined`.
+    pub no_device: bool,
 }
 
 impl Envelope {
@@ -43,6 +49,7 @@ impl Envelope {
         Self {
             sent_at: self.sent_at.or(other.sent_at),
             device_id: self.device_id.or_else(|| other.device_id.clone()),
+            no_device: self.no_device,
         }
     }
 }
@@ -88,6 +95,9 @@ pub enum ProtocolError {
     /// The client's: a compression that we don't read.
     #[error("content encoding {0:?} is not taken; send gzip or none")]
     UnsupportedEncoding(String),
+    /// The client's: an encoding of texts that we don't read.
+    #[error("charset {0:?} is not taken; send utf-8, utf-16, iso-8859-1 or windows-1252")]
+    UnsupportedCharset(String),
     /// The client's: more bytes than the limit, as sent.
     #[error("body has more than {limit} bytes, the limit as sent")]
     BodyTooLarge {
@@ -127,7 +137,8 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
     }
     let mut reader = Reader { max_depth: limits.depth, mended: Vec::new() };
     let fields = reader.beacon(text)?;
-    Ok(Beacon { fields, mended: reader.mended })
+    let mended = reader.mended.into_iter().map(|pointer| (SURROGATE, pointer)).collect();
+    Ok(Beacon { fields, mended, left_out: Map::new() })
 }
 
 /// Reads the text of an object of which no key may come twice, at any depth.
@@ -172,7 +183,8 @@ pub fn utc_offset_minutes(value: &Value) -> Option<i32> {
 
 /// The query's write key.
 pub fn write_key(query: &str) -> Option<String> {
-    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == WRITE_KEY);
+    let mut named = form_urlencoded::parse(query.as_bytes());
+    let named = named.find(|(name, _)| pixel::without_amp(name) == WRITE_KEY);
     named.map(|(_, key)| key.into_owned())
 }
 

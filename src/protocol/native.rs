@@ -7,12 +7,14 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::body::Framing;
+use super::body::{FORM, Framing};
 use super::json::Fields;
 use super::{Envelope, Limits, ProtocolError, timestamp, type_name};
+use crate::clean::absent::is_placeholder;
 use crate::clean::{Repairs, builtin};
 use crate::event::DeviceId;
 use crate::failed::{Code, Violation, shown};
+use crate::validate::hint;
 
 /// A body cut into the texts of its beacons, none of them read yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,10 +34,9 @@ pub fn items<'a>(
     let text = text.trim_start_matches('\u{feff}').trim();
     let items = match (framing, text.chars().next()) {
         (Framing::Lines, _) => lines(text),
-        (Framing::Unstated, Some('[')) => {
-            Items { envelope: Envelope::default(), texts: array(text)? }
-        }
-        (Framing::Unstated, Some('{')) => objects(text)?,
+        (_, Some('[')) => Items { envelope: Envelope::default(), texts: array(text)? },
+        (_, Some('{')) => objects(text)?,
+        (Framing::Form, _) => return Err(ProtocolError::UnsupportedMediaType(FORM.to_owned())),
         (Framing::Unstated, Some(_)) => return Err(undecodable("body must start with { or [")),
         (Framing::Unstated, None) => return Err(undecodable("body is empty")),
     };
@@ -100,10 +101,18 @@ fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, 
                 envelope.sent_at = value(raw, "time")?.map(|it| sent_at(&it)).transpose()?
             }
             "device_id" => {
-                envelope.device_id = value(raw, "device_id")?.map(device_id).transpose()?;
+                let sent = value(raw, "device_id")?;
+                envelope.no_device = sent.as_ref().is_some_and(is_placeholder);
+                let sent = sent.filter(|_| !envelope.no_device);
+                envelope.device_id = sent.map(device_id).transpose()?;
             }
             _ => {
-                let message = format!("{} is not a field of an envelope", shown(&field));
+                let message = match hint::meant(&field) {
+                    Some(meant @ ("sent_at" | "device_id")) => {
+                        format!("{field} is not a field of an envelope; did you mean {meant}?")
+                    }
+                    _ => format!("{} is not a field of an envelope", shown(&field)),
+                };
                 return Err(undecodable_field(Code::UnknownField, &field, &message));
             }
         }
@@ -221,6 +230,14 @@ mod tests {
                 r#"{"events":[],"sent_at":"now"}"#,
                 "sent_at must be RFC 3339 or milliseconds since the epoch",
             ),
+            (
+                r#"{"events":[],"sentAt":1}"#,
+                "sentAt is not a field of an envelope; did you mean sent_at?",
+            ),
+            (
+                r#"{"events":[],"anonymousId":"d"}"#,
+                "anonymousId is not a field of an envelope; did you mean device_id?",
+            ),
             ("[1,2,3,4]", "body has 4 beacons, limit 3"),
         ];
         for (text, message) in refused {
@@ -244,6 +261,30 @@ mod tests {
         let text = r#"{"device_id":"","sent_at":"","events":[]}"#;
         let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
         assert_eq!(items.envelope, Envelope::default());
+    }
+
+    #[test]
+    fn a_form_is_taken_if_it_is_json() {
+        for text in [r#"{"name":"a"}"#, "\u{feff} [{}]", "{\"name\":\"a\"}\n{\"name\":\"b\"}"] {
+            assert_eq!(cut(Framing::Form, text), cut(Framing::Unstated, text), "{text}");
+        }
+        for text in ["name=a&time=1", "", "\"a\"", "%7B%7D"] {
+            let message = cut(Framing::Form, text).unwrap_err();
+            assert!(
+                message.contains("\"application/x-www-form-urlencoded\" is not taken"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_envelope_whose_device_stands_for_none_names_none() {
+        for device_id in [r#""undefined""#, r#"" NULL ""#, "0", r#""[object Object]""#] {
+            let text = format!(r#"{{"device_id":{device_id},"events":[]}}"#);
+            let Items { envelope, .. } =
+                items(&text, Framing::Unstated, &Limits::default()).unwrap();
+            assert_eq!(envelope, Envelope { no_device: true, ..Envelope::default() }, "{text}");
+        }
     }
 
     #[test]

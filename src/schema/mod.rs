@@ -8,6 +8,7 @@
 
 mod assert;
 mod coerce;
+pub mod fit;
 mod format;
 pub mod number;
 mod pattern;
@@ -82,6 +83,13 @@ impl Schema {
     /// be a string. A second call changes nothing.
     pub fn coerce(&self, beacon: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
         coerce::object(self, 0, beacon, &Path::Root, repaired);
+    }
+
+    /// Repairs what does not fit the schema below `props` and `metadata` and has one sensible
+    /// reading that does; hands the name of each repair, its place and the original value to
+    /// `repaired`.
+    pub fn fit(&self, beacon: &mut Map<String, Value>, repaired: &mut fit::Repaired<'_>) {
+        fit::beacon(self, beacon, repaired);
     }
 
     fn node(&self, id: NodeId) -> Node {

@@ -77,6 +77,24 @@ pub fn violations(schema: &Schema, value: View<'_>) -> Vec<Violation> {
     }
 }
 
+/// Verdicts on single values, which share the steps of one walk.
+pub struct Judge<'a> {
+    schema: &'a Schema,
+    left: Cell<u32>,
+}
+
+impl<'a> Judge<'a> {
+    pub fn of(schema: &'a Schema) -> Self {
+        Self { schema, left: Cell::new(MAX_STEPS) }
+    }
+
+    /// Whether `value` is valid against a node; said of every value once the steps are used up.
+    pub fn accepts(&self, id: NodeId, value: View<'_>) -> bool {
+        let findings = Findings::Verdict { valid: true };
+        Walk { schema: self.schema, left: &self.left, findings }.accepts(id, value)
+    }
+}
+
 /// The most steps of one walk, a node of the schema at a place of the document each: a large
 /// beacon takes some ten thousand, a schema whose alternatives hold themselves any number.
 const MAX_STEPS: u32 = 500_000;

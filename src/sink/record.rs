@@ -309,10 +309,13 @@ pub(crate) mod tests {
             "props": {"price": 19.90, "lines": [{"sku": "x"}]}, "metadata": {"tag": "t"},
         });
         let Value::Object(fields) = fields else { panic!("not an object") };
-        let envelope =
-            Envelope { sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(), device_id: None };
+        let envelope = Envelope {
+            sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(),
+            ..Envelope::default()
+        };
         let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-        let event = validate::event(fields, &envelope, Default::default(), &mut ids).unwrap();
+        let (unknown, repairs) = (Default::default(), &mut Repairs::default());
+        let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
         let record =
             Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
                 .unwrap();
@@ -334,8 +337,9 @@ pub(crate) mod tests {
                 panic!()
             };
             let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-            let event = validate::event(fields, &Envelope::default(), Default::default(), &mut ids)
-                .unwrap();
+            let (envelope, repairs) = (Envelope::default(), &mut Repairs::default());
+            let unknown = Default::default();
+            let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
             let record =
                 Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
                     .unwrap();

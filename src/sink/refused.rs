@@ -48,7 +48,7 @@ impl Record {
         code: &str,
     ) -> Result<Vec<Self>, RecordError> {
         let line = std::str::from_utf8(record.bytes()).unwrap_or_default();
-        let columns = serde_json::from_str(line).unwrap_or(Fields(Vec::new()));
+        let columns: Fields<'_> = serde_json::from_str(line).unwrap_or_default();
         if is_of_failed_event(&columns) {
             return Ok(vec![record.clone()]);
         }

@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::hint;
+use crate::clean::decimal::Decimal;
 use crate::event::{DeviceId, EventId, EventName, Level, Size};
-use crate::failed::{Code, Violation, shown};
+use crate::failed::{Code, Violation, Violations, shown};
 use crate::privacy::Consent;
 use crate::protocol::{timestamp, type_name};
 
@@ -18,10 +20,27 @@ pub struct Check {
 }
 
 impl Check {
-    pub fn name(&mut self, value: Option<Value>) -> Result<EventName, Violation> {
+    /// `unknown` are the fields that no beacon has: one of them may be meant as the name.
+    pub fn name(
+        &mut self,
+        value: Option<Value>,
+        unknown: &[String],
+    ) -> Result<EventName, Violation> {
         let refused = |code, message: &str| Violation::of_field(code, "name", message);
         match value {
-            None => Err(refused(Code::MissingField, "name is missing")),
+            None => {
+                /// More than a beacon has that is not made to be slow.
+                const MAX_FIELDS: usize = 50;
+                let hints: Vec<_> =
+                    unknown.iter().take(MAX_FIELDS).map(|it| (it, hint::meant(it))).collect();
+                let meant = |wanted: &str| {
+                    let (field, _) = hints.iter().find(|(_, meant)| *meant == Some(wanted))?;
+                    Some(format!("name is missing; did you mean {wanted} by {}?", shown(field)))
+                };
+                let message = meant("name").or_else(|| meant("events"));
+                let message = message.unwrap_or_else(|| "name is missing".to_owned());
+                Err(refused(Code::MissingField, &message))
+            }
             Some(Value::String(text)) => EventName::parse(text)
                 .ok_or_else(|| refused(Code::BadFormat, "name must match [a-z][a-z0-9_.]{0,63}")),
             Some(other) => {
@@ -74,7 +93,10 @@ impl Check {
     pub fn seq(&mut self, value: Option<Value>) -> Option<u64> {
         match value? {
             Value::Number(number) => {
-                number.as_u64().filter(|seq| *seq <= MAX_SAFE_INTEGER).or_else(|| {
+                // An integer however it is written, such as `7.0` and `70e-1`.
+                let written = || Decimal::parse(number.as_str()).filter(|it| it.is_integer());
+                let seq = number.as_u64().or_else(|| written()?.whole_part());
+                seq.filter(|seq| *seq <= MAX_SAFE_INTEGER).or_else(|| {
                     let message = format!("seq must be an integer from 0 to {MAX_SAFE_INTEGER}");
                     self.refuse(Code::OutOfRange, "seq", &message)
                 })
@@ -126,7 +148,19 @@ impl Check {
     /// What was not asked for is not a field of a beacon.
     pub fn finish(mut self, unknown: &[String]) -> Vec<Violation> {
         for field in unknown {
-            let message = format!("{} is not a field of a beacon; put it into props", shown(field));
+            let shown = shown(field);
+            // Of what is not listed anyway, no one needs a hint.
+            let is_listed = self.violations.len() < Violations::MAX;
+            let meant = if is_listed { hint::meant(field) } else { None };
+            let message = match meant {
+                Some("sent_at") => {
+                    format!("{shown} is not a field of a beacon; sent_at stands beside events")
+                }
+                Some(meant) => {
+                    format!("{shown} is not a field of a beacon; did you mean {meant}?")
+                }
+                None => format!("{shown} is not a field of a beacon; put it into props"),
+            };
             self.violations.push(Violation::of_field(Code::UnknownField, field, message));
         }
         self.violations

@@ -2,25 +2,18 @@
 
 use serde_json::{Map, Value};
 
+use crate::clean::path::FIELDS;
 use crate::protocol::Envelope;
 
 /// The fields that are there, as a schema sees them: without what stands for an absent one,
 /// and with the envelope's device where the beacon names none.
 pub fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, Value> {
-    const OPTIONAL_TEXTS: [&str; 9] = [
-        "session_id",
-        "build",
-        "user_id",
-        "url",
-        "title",
-        "referrer",
-        "screen",
-        "viewport",
-        "language",
-    ];
     let stands_for_absent = |field: &str, value: &Value| match value {
         Value::Null => true,
-        Value::String(text) => text.is_empty() && OPTIONAL_TEXTS.contains(&field),
+        Value::String(text) => {
+            let is_object = || matches!(field, "props" | "metadata");
+            text.is_empty() && field != "name" && (FIELDS.contains(&field) || is_object())
+        }
         _ => false,
     };
     // Most beacons have none: to look costs less than to go through with a mind to remove.

@@ -174,7 +174,8 @@ impl Steps {
 
     fn validate(&self, fields: Map<String, Value>, items: &Items<'_>) -> Event {
         let unknown = self.config.unknown_events;
-        validate::event(fields, &items.envelope, unknown, &mut ids()).unwrap()
+        let mut repairs = clean::Repairs::default();
+        validate::event(fields, &items.envelope, unknown, &mut ids(), &mut repairs).unwrap()
     }
 
     fn facts(&self) -> Facts<'_> {

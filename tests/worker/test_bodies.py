@@ -129,7 +129,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("viewport", [390, 844], "viewport must be a string, not an array"),
     ("language", 1, "language must be a string, not a number"),
     ("props", "[]", "props must be an object, not a string"),
-    ("metadata", [], "metadata must be an object, not an array"),
+    ("metadata", [1], "metadata must be an object, not an array"),
 ]
 
 
@@ -273,6 +273,53 @@ def test_half_of_a_surrogate_pair_is_mended_and_noted(
     assert record["repairs"] == [
         {"rule": "surrogate", "pointer": pointer} for pointer in ("/title", "/props/k")
     ]
+
+
+def test_half_of_a_surrogate_pair_in_a_key_is_repaired_and_noted(
+    worker: Worker, peer: FirehosePeer
+) -> None:
+    event_id = str(uuid4())
+    cut = f'{{"name":"a","id":"{event_id}","props":{{"x":[{{"tea \\ud83c":1}}]}}}}'
+
+    answer = worker.post(cut)
+
+    assert answer.status == 204
+    record = data(peer)[event_id]
+    assert record["props"] == {"x": [{"tea \ufffd": 1}]}
+    assert record["repairs"] == [
+        {"rule": "surrogate", "pointer": "/props/x/0/tea \ufffd"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("beacon", "seq"), [("7.0", 7), ("1e3", 1_000), ("70e-1", 7)]
+)
+def test_an_integer_is_one_however_it_is_written(
+    worker: Worker, peer: FirehosePeer, beacon: str, seq: int
+) -> None:
+    event_id = str(uuid4())
+
+    answer = worker.post(f'{{"name":"a","id":"{event_id}","seq":{beacon}}}')
+
+    assert answer.status == 204
+    assert data(peer)[event_id]["seq"] == seq
+
+
+@pytest.mark.parametrize(
+    ("beacon", "message"),
+    [
+        ({"event": "a"}, "name is missing; did you mean name by event?"),
+        ({"name": "a", "timestamp": 1}, "timestamp is not a field of a beacon; did you mean time?"),
+        ({"name": "a", "deviceId": "d"}, "deviceId is not a field of a beacon; did you mean device_id?"),
+        ({"batch": []}, "name is missing; did you mean events by batch?"),
+    ],
+)  # fmt: skip
+def test_the_field_that_was_meant_is_named(
+    worker: Worker, beacon: dict[str, Any], message: str
+) -> None:
+    answer = worker.post(beacon)
+
+    assert answer.verdicts[0]["message"] == message
 
 
 @pytest.mark.parametrize(

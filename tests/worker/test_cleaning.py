@@ -69,6 +69,10 @@ def record(
         ("level", "HIGH", "high", "lower_case"),
         ("props", '{"a": 1.50}', {"a": 1.50}, "json_text"),
         ("url", "HTTPS://Shop.Example:443/P", "https://shop.example/P", "url"),
+        ("url", "notaurl", "notaurl", "no_address"),
+        ("props", [], {}, "empty_array"),
+        ("consent", True, "granted", "consent"),
+        ("consent", "Granted", "granted", "lower_case"),
     ],
     ids=str,
 )
@@ -79,6 +83,81 @@ def test_what_clients_are_known_to_get_wrong_is_repaired(
 
     assert found[field] == told
     assert found["repairs"] == [{"rule": rule, "pointer": f"/{field}"}]
+
+
+@pytest.mark.parametrize("field", ["device_id", "user_id", "session_id"])
+@pytest.mark.parametrize(
+    "sent", ["00000000-0000-0000-0000-000000000000", "undefined", "[object Object]", "NaN"]
+)
+def test_an_id_that_stands_for_none_is_left_out(
+    worker: Worker, peer: FirehosePeer, field: str, sent: str
+) -> None:
+    found = record(worker, peer, {field: sent})
+
+    assert field not in found
+    assert "client_session_id" not in found
+    assert found["repairs"] == [{"rule": "placeholder_id", "pointer": f"/{field}"}]
+
+
+def test_what_is_too_long_is_cut(worker: Worker, peer: FirehosePeer) -> None:
+    url = "https://shop.example/map?state=" + "a" * 9_000
+
+    found = record(worker, peer, {"url": url, "title": "ä" * 1_100})
+
+    assert (found["url"], found["title"]) == ("https://shop.example/map", "ä" * 1_024)
+    assert found["repairs"] == [
+        {"rule": "too_long", "pointer": "/title", "length": 1_100},
+        {"rule": "too_long", "pointer": "/url", "length": len(url)},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [
+        ("2026-11-18T11:06:40+0000", "2026-11-18T11:06:40.000Z"),
+        ("2026-11-18T12:06:40,5+01", "2026-11-18T11:06:40.500Z"),
+        ("2026-11-18 11:06:40Z", "2026-11-18T11:06:40.000Z"),
+        ("2026-11-17T23:59:60Z", "2026-11-17T23:59:59.999Z"),
+    ],
+)
+def test_a_time_in_another_spelling_is_read(
+    worker: Worker, peer: FirehosePeer, time: str, told: str
+) -> None:
+    found = record(worker, peer, {"time": time})
+
+    assert found["client_time"] == told
+    assert found["repairs"] == [{"rule": "time", "pointer": "/time"}]
+
+
+def test_a_schema_says_what_else_is_meant(worker: Worker, peer: FirehosePeer) -> None:
+    line = {"sku": 40123, "quantity": 1, "price": 2}
+    props = {
+        "total": 19.9,
+        "currency": "chf",
+        "order": 1001,
+        "tax": None,
+        "coupon": "",
+        "lines": [line],
+    }
+    beacon = {"name": "order_placed", "props": props, "metadata": {"tag": 7}}
+
+    found = record(worker, peer, beacon)
+
+    assert found["props"] == {
+        "total": 19.9,
+        "currency": "CHF",
+        "order": "1001",
+        "lines": [{**line, "sku": "40123"}],
+    }
+    assert found["metadata"] == {"tag": "7"}
+    assert {(each["rule"], each["pointer"]) for each in found["repairs"]} == {
+        ("upper_case", "/props/currency"),
+        ("coerce", "/props/order"),
+        ("null", "/props/tax"),
+        ("empty", "/props/coupon"),
+        ("coerce", "/props/lines/0/sku"),
+        ("coerce", "/metadata/tag"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from uuid import uuid4
 
 import pytest
@@ -77,17 +79,14 @@ def test_events_are_posted_and_nothing_else(worker: Worker, method: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed"),
-    [("/v1/pixel.gif?name=a", "GET"), ("/healthz", "GET, HEAD"), ("/readyz", "GET, HEAD")],
+    "path", ["/v1/pixel.gif?name=a", "/healthz", "/readyz"]
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_what_is_read_is_not_written(
-    worker: Worker, method: str, path: str, allowed: str
-) -> None:
+def test_what_is_read_is_not_written(worker: Worker, method: str, path: str) -> None:
     answer = worker.request(method, path)
 
-    assert (answer.status, answer.headers["allow"]) == (405, allowed)
-    assert answer.json()["message"] == f"method not taken here; allowed: {allowed}"
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert answer.json()["message"] == "method not taken here; allowed: GET, HEAD"
 
 
 def test_a_look_at_the_pixel_records_nothing(worker: Worker, peer: FirehosePeer) -> None:
@@ -95,13 +94,36 @@ def test_a_look_at_the_pixel_records_nothing(worker: Worker, peer: FirehosePeer)
 
     answer = worker.request("HEAD", f"/v1/pixel.gif?name=a&id={event_id}")
 
-    assert (answer.status, answer.headers["allow"]) == (405, "GET")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["content-type"] == "image/gif"
+    assert answer.headers["cache-control"] == "no-store"
     assert event_id not in data(peer)
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1", "/v1/events/", "/v1/Events", "//v1/events", "/v2/events", "/%ff"]
+    "path", ["/v1/events/", "//v1/events", "/v1//events", "//v1/events//"]
 )
+def test_a_slash_too_many_is_ignored(
+    worker: Worker, peer: FirehosePeer, path: str
+) -> None:
+    event_id = str(uuid4())
+
+    answer = worker.request("POST", path, json.dumps({"name": "a", "id": event_id}).encode())
+
+    assert answer.status == 204
+    assert event_id in data(peer)
+
+
+def test_a_slash_too_many_hides_no_pixel(worker: Worker, peer: FirehosePeer) -> None:
+    event_id = str(uuid4())
+
+    answer = worker.get(f"//v1/pixel.gif/?name=a&id={event_id}")
+
+    assert (answer.status, answer.body) == (200, GIF)
+    assert event_id in data(peer)
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/Events", "/v2/events", "/%ff"])
 def test_another_path_is_404(worker: Worker, path: str) -> None:
     answer = worker.request("POST", path, b'{"name":"a"}')
 
@@ -122,11 +144,12 @@ TYPES = "send text/plain, application/json or application/x-ndjson"
         ({"content-type": "multipart/form-data; boundary=x"}, f'content type "multipart/form-data; boundary=x" is not taken; {TYPES}'),
         ({"content-type": b"text/\xe4"}, f'content type "text/\ufffd" is not taken; {TYPES}'),
         ({"content-type": "x" * 300}, f'content type "{"x" * 100}…" is not taken; {TYPES}'),
+        ({"content-type": "text/plain; charset=koi8-r"}, 'charset "koi8-r" is not taken; send utf-8, utf-16, iso-8859-1 or windows-1252'),
         ({"content-encoding": "br"}, 'content encoding "br" is not taken; send gzip or none'),
         ({"content-encoding": "gzip, gzip"}, 'content encoding "gzip, gzip" is not taken; send gzip or none'),
         ({"content-encoding": "bröt"}, 'content encoding "bröt" is not taken; send gzip or none'),
     ],
-    ids=["HTML", "a form", "not UTF-8", "long", "brotli", "twice gzip", "not ASCII"],
+    ids=["HTML", "a form", "not UTF-8", "long", "charset", "brotli", "twice gzip", "not ASCII"],
 )  # fmt: skip
 def test_a_type_or_compression_that_is_not_read_is_415(
     worker: Worker, headers: Headers, message: str
@@ -135,6 +158,71 @@ def test_a_type_or_compression_that_is_not_read_is_415(
 
     assert (answer.status, answer.json()["message"]) == (415, message)
     assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "application/vnd.api+json"},
+        {"content-type": "text/json; charset=utf-8"},
+        {"content-type": "application/ndjson"},
+        {"content-type": "application/jsonl"},
+        {"content-type": "application/jsonlines"},
+        {"content-encoding": "x-gzip"},
+        {"content-encoding": "Identity"},
+        {"content-encoding": "identity, GZIP"},
+    ],
+    ids=lambda headers: "; ".join(headers.values()),
+)
+def test_other_names_of_what_is_taken_are_taken(
+    worker: Worker, peer: FirehosePeer, headers: dict[str, str]
+) -> None:
+    event_id = str(uuid4())
+    body = json.dumps({"name": "a", "id": event_id}).encode()
+    if "gzip" in headers.get("content-encoding", "").lower():
+        body = gzip.compress(body)
+
+    answer = worker.post(body, headers)
+
+    assert answer.status == 204, answer
+    assert event_id in data(peer)
+
+
+def test_a_form_is_no_beacon(worker: Worker) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+
+    answer = worker.post(b"name=a&device_id=d", headers)
+
+    assert answer.status == 415
+    assert answer.json()["code"] == "unsupported_media_type"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [
+        ("iso-8859-1", "latin-1"),
+        ("Windows-1252", "cp1252"),
+        ("utf-16", "utf-16"),
+        ("utf-16", "utf-16-be"),
+        ("utf-16le", "utf-16-le"),
+        ('"UTF-8"', "utf-8"),
+    ],
+)
+def test_a_stated_charset_is_decoded(
+    worker: Worker, peer: FirehosePeer, charset: str, encoding: str, packed: bool
+) -> None:
+    title = "Zürich" if encoding == "latin-1" else "Zürich – 5 €"
+    event_id = str(uuid4())
+    beacon = {"name": "a", "id": event_id, "title": title}
+    body = json.dumps(beacon, ensure_ascii=False).encode(encoding)
+    headers = {"content-type": f"application/json; charset={charset}"}
+
+    answer = worker.post(gzip.compress(body) if packed else body, headers)
+
+    assert answer.status == 204, answer
+    assert data(peer)[event_id]["title"] == title
 
 
 @pytest.mark.parametrize(
@@ -182,9 +270,11 @@ def test_a_strange_header_is_no_obstacle(
     ("query", "outcome"),
     [
         ("name=a", "data"),
-        ("name=a&%ff=%zz&&==", "failed"),
+        ("name=a&%ff=%zz&&==", "data"),
+        ("name=a&amp;device_id=d&cb=1&cb=2", "data"),
         ("name=b&name=a", "failed"),
-        ("name=a&%ff=%zz&&==&props.=1", "failed"),
+        ("name=a&%ff=%zz&&==&props.=1", "data"),
+        ("name=a&amp;name=a", "failed"),
         ("name=A", "failed"),
         ("", "failed"),
     ],

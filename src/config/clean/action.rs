@@ -155,7 +155,7 @@ fn misfit(field: &Path, value: &Value) -> Option<String> {
         return Some(format!("can't be {value}, which needs the repair {} itself", repair.rule));
     }
     let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-    let refused =
-        validate::event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids).err()?;
+    let (envelope, unknown) = (Envelope::default(), UnknownEvents::Accept);
+    let refused = validate::event(fields, &envelope, unknown, &mut ids, &mut repairs).err()?;
     Some(format!("can't be {value}: {}", refused.violations.first.message))
 }
