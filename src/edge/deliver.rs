@@ -11,6 +11,7 @@ use worker::{Delay, Env};
 
 use super::ask::{self, NoAnswer, Question};
 use super::environment::{now_ms, random};
+use super::gate::{For, Gate, Slot};
 use super::log::{self, Part};
 use super::transport;
 use crate::clock::{Milliseconds, is_ahead};
@@ -28,8 +29,8 @@ use crate::sink::record::Record;
 use crate::tally::Sending;
 
 /// How much longer than its batches a shard may take before its records go directly: it may have
-/// to ask another one.
-const SHARD_SLACK_MS: u64 = 3_000;
+/// to ask another one, and its calls may have to wait for those of other streams.
+const SHARD_SLACK_MS: u64 = 5_000;
 
 /// How long a shard that could not be reached is not asked again, in milliseconds.
 const LEFT_ALONE_MS: u64 = 5_000;
@@ -148,9 +149,11 @@ async fn directly(
     config: &Config,
 ) -> Result<(), Refusal> {
     let began = now_ms();
+    let gate = Rc::new(Gate::default());
     let deliveries = by_stream(items).into_iter().map(async |it| {
         let policy = config.policy_of(&it.stream);
-        let report = one(&it.stream, it.records, config, policy).await;
+        let slot = gate.enter(For::Caller).await;
+        let report = one(&it.stream, it.records, config, policy, slot).await;
         (it.stream, it.owners, report)
     });
     let deliveries = join_all(deliveries).await;
@@ -163,8 +166,15 @@ async fn directly(
     Ok(())
 }
 
-/// Delivers `records` to `stream`, and tells the log what went wrong.
-pub async fn one(stream: &Stream, records: Vec<Record>, config: &Config, policy: Policy) -> Report {
+/// Delivers `records` to `stream`, and tells the log what went wrong. The time of the delivery
+/// begins now, and stands still while it waits for another `slot`.
+pub async fn one(
+    stream: &Stream,
+    records: Vec<Record>,
+    config: &Config,
+    policy: Policy,
+    mut slot: Slot,
+) -> Report {
     let health = health(stream);
     let mut delivery = Delivery::new(stream, records, policy, now_ms());
     loop {
@@ -176,7 +186,13 @@ pub async fn one(stream: &Stream, records: Vec<Record>, config: &Config, policy:
             }
             Next::Fail(why) => Reply::NotSent(why),
             Next::Wait { milliseconds } => {
-                Delay::from(Duration::from_millis(milliseconds)).await;
+                let wait = async {
+                    Delay::from(Duration::from_millis(milliseconds)).await;
+                    now_ms()
+                };
+                let (next_slot, waited_until) = slot.released_for(wait).await;
+                slot = next_slot;
+                delivery.queued(now_ms().saturating_sub(waited_until));
                 continue;
             }
             Next::Stop => break,
@@ -184,6 +200,7 @@ pub async fn one(stream: &Stream, records: Vec<Record>, config: &Config, policy:
         let jitter = u32::from_ne_bytes(random());
         delivery.reply(reply, now_ms(), jitter, &mut health.borrow_mut());
     }
+    drop(slot);
     let report = delivery.finish(now_ms(), &health.borrow());
     if let Some(problem) = &report.problem {
         log::error(Part::Delivery, format_args!("{stream} did not take every record: {problem}"));

@@ -1,7 +1,7 @@
 //! The only code that names the runtime: it translates and awaits, and decides nothing.
 //!
 //! `environment` reads the configuration, `request` makes plain data of a request, `beacons`
-//! takes what it brings, `deliver` drives deliveries, `ask` asks an object, `shard` is that around
+//! takes what it brings, `deliver` drives deliveries, `gate` bounds the calls under way, `ask` asks an object, `shard` is that around
 //! a shard and `storage` what it stores, `transport` sends one signed call, `respond` makes
 //! responses, `snippet` serves the snippet out of `assets`, `ready` tells operators how all is,
 //! `aside` gives them what is set aside, `metrics` counts, `log` tells what went wrong and
@@ -14,6 +14,7 @@ mod assets;
 mod beacons;
 mod deliver;
 mod environment;
+mod gate;
 mod inspect;
 mod log;
 mod metrics;

@@ -12,22 +12,25 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::{FutureExt, LocalBoxFuture, Shared, select};
+use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all, select};
 use js_sys::futures::spawn_local;
 use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, durable_object};
 
 use super::ask::{self, Question};
 use super::environment::{self, now_ms, random};
+use super::gate::{For, Gate, Slot};
 use super::log::{self, Part};
 use super::storage::Sqlite;
 use super::{deliver, ready};
 use crate::clock::Milliseconds;
 use crate::config::Config;
+use crate::shard::alarm::Alarm;
 use crate::shard::answer::{Answer, ItemFate};
 use crate::shard::aside;
 use crate::shard::batches::{BatchId, Closed, Place};
 use crate::shard::pace::{Due, GAP_MS};
 use crate::shard::parcel::{self, Item};
+use crate::shard::placement::ShardNumber;
 use crate::shard::storage::StorageError;
 use crate::shard::{self, BatchFate, Claim, Dispatch, Settled, Waits, handover};
 use crate::sink::Stream;
@@ -74,10 +77,10 @@ struct Inner {
     batches: RefCell<HashMap<BatchId, Batch>>,
     /// Whether a checkpoint waits for its time.
     checkpoint_waits: Cell<bool>,
-    /// When the alarm was last set for; none where it is not.
-    wakes_at: Cell<Option<Milliseconds>>,
-    /// The batches that have lingered and wait for one of their stream to end.
-    turns: RefCell<Vec<oneshot::Sender<()>>>,
+    /// What is known of the alarm.
+    alarm: RefCell<Alarm>,
+    /// For the calls of all requests of the object. Who has lingered waits here for its turn, too.
+    gate: Rc<Gate>,
 }
 
 /// A batch that has not ended.
@@ -97,8 +100,8 @@ impl DurableObject for Shard {
                 shard: RefCell::default(),
                 batches: RefCell::default(),
                 checkpoint_waits: Cell::default(),
-                wakes_at: Cell::default(),
-                turns: RefCell::default(),
+                alarm: RefCell::default(),
+                gate: Rc::default(),
             }),
         }
     }
@@ -125,6 +128,7 @@ impl DurableObject for Shard {
     /// Never fails: the runtime would try again a few times only.
     async fn alarm(&self) -> worker::Result<Response> {
         // Whatever comes of this one, there is a next one.
+        self.inner.alarm.borrow_mut().forget();
         self.inner.wake_at(now_ms().saturating_add(NEXT_ALARM_MS));
         if let Err(why) = self.inner.drain().await {
             log::error(Part::Shard, format_args!("the spill was not drained: {why}"));
@@ -145,9 +149,7 @@ impl Inner {
             let storage = self.storage();
             storage.open()?;
             let mut shard = shard::Shard::load(&storage, config.shards(), now_ms())?;
-            if let Some(at) = shard.spill().wake_at() {
-                self.wake_at(at);
-            }
+            self.wake_by(shard.spill().wake_at());
             Ok((shard, storage))
         };
         let (shard, storage) = load().map_err(|error: StorageError| error.to_string())?;
@@ -161,22 +163,29 @@ impl Inner {
         Sqlite::of(self.state.storage().as_raw().into())
     }
 
-    /// Sets the alarm, in place of any other.
+    /// Sees to it that the object is woken at `at`, if ever, or before.
+    fn wake_by(&self, at: Option<Milliseconds>) {
+        let at = at.and_then(|at| self.alarm.borrow_mut().by(at, now_ms()));
+        at.into_iter().for_each(|at| self.set_alarm(at));
+    }
+
+    /// Sees to it that the object is woken at `at`, and not before.
     fn wake_at(&self, at: Milliseconds) {
-        // Each time that it is set is a row written.
-        if self.wakes_at.get() == Some(at) {
-            return;
-        }
-        match self.storage().wake_at(at) {
-            Ok(()) => self.wakes_at.set(Some(at)),
-            Err(error) => log::error(Part::Shard, format_args!("the alarm was not set: {error}")),
+        let at = self.alarm.borrow_mut().at(at, now_ms());
+        at.into_iter().for_each(|at| self.set_alarm(at));
+    }
+
+    fn set_alarm(&self, at: Milliseconds) {
+        if let Err(error) = self.storage().wake_at(at) {
+            self.alarm.borrow_mut().forget();
+            log::error(Part::Shard, format_args!("the alarm was not set: {error}"));
         }
     }
 
     /// Takes the alarm back: an object with nothing to do may sleep.
     fn wake_never(&self) {
         match self.storage().wake_never() {
-            Ok(()) => self.wakes_at.set(None),
+            Ok(()) => self.alarm.borrow_mut().forget(),
             Err(error) => {
                 log::error(Part::Shard, format_args!("the alarm was not taken back: {error}"))
             }
@@ -196,8 +205,16 @@ impl Inner {
         // Held until the answer, it would take as much again as the records do.
         drop(body);
         self.adopt_strangers(&items, &config, &storage).await?;
-        let admitted =
-            self.with(|shard| shard.admit(items, &storage, &config, now_ms(), random))?;
+        let now = now_ms();
+        let is_sick = |stream: &Stream| deliver::health(stream).borrow().is_sick(now);
+        let admit = |shard: &mut shard::Shard| {
+            let admitted = shard.admit(items, &storage, &config, now, random, is_sick);
+            (admitted, shard.leaving(), shard.spill().wake_at())
+        };
+        let (admitted, leaving, wake_at) = self.with(admit)?;
+        // One that was lost is set again, whoever comes.
+        self.wake_by(wake_at);
+        self.end_lingering(leaving);
         let admitted = admitted.map_err(|error| error.to_string())?;
         self.start(admitted.waits, &config, &storage);
         // Where its batches are under way, they write what has changed.
@@ -252,13 +269,9 @@ impl Inner {
             let (inner, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
             let ended = async move {
                 select(Delay::from(Duration::from_millis(linger_ms)), is_full).await;
-                while inner.with(|shard| shard.has_to_wait(id)).unwrap_or_default() {
-                    let (turn, is_turn) = oneshot::channel();
-                    inner.turns.borrow_mut().push(turn);
-                    // It is somebody's turn as well when nobody is left to tell.
-                    let _ = is_turn.await;
-                }
-                let end = inner.run(id, &config, &storage).await;
+                // What comes until then joins the batch.
+                let slot = inner.turn(id).await;
+                let end = inner.run(id, slot, &config, &storage).await;
                 inner.batches.borrow_mut().remove(&id);
                 Rc::new(end)
             };
@@ -266,25 +279,66 @@ impl Inner {
             spawn_local(ended.clone().map(drop));
             self.batches.borrow_mut().insert(id, Batch { ended, full: Some(full) });
         }
-        for id in waits.full {
+        self.end_lingering(waits.full);
+    }
+
+    /// Ends the lingering of these batches, and for those that leave at once the waiting.
+    fn end_lingering(&self, batches: Vec<BatchId>) {
+        if batches.is_empty() {
+            return;
+        }
+        for id in batches {
             let full = self.batches.borrow_mut().get_mut(&id).and_then(|batch| batch.full.take());
             if let Some(full) = full {
                 // Whoever lingers no more need not be told.
                 let _ = full.send(());
             }
         }
+        self.gate.notify();
+    }
+
+    /// Waits until a batch may go, and gives its place for a call; none if it needs none.
+    async fn turn(&self, id: BatchId) -> Option<Slot> {
+        loop {
+            let taking_at = |stream: &Stream| deliver::health(stream).borrow().taking_at();
+            let (has_to_wait, is_spilled) = self
+                .with(|shard| (shard.has_to_wait(id), shard.goes_to_spill(id, taking_at)))
+                .unwrap_or_default();
+            if is_spilled {
+                return None;
+            }
+            let slot = if has_to_wait { None } else { self.gate.try_enter(For::Caller) };
+            if slot.is_some() {
+                return slot;
+            }
+            self.gate.changed().await;
+        }
     }
 
     /// Brings a batch to its end.
-    async fn run(self: &Rc<Self>, id: BatchId, config: &Rc<Config>, storage: &Sqlite) -> End {
+    async fn run(
+        self: &Rc<Self>,
+        id: BatchId,
+        slot: Option<Slot>,
+        config: &Rc<Config>,
+        storage: &Sqlite,
+    ) -> End {
         let began = now_ms();
-        let (stream, report) = match self.with(|shard| shard.close(id)) {
+        let taking_at = |stream: &Stream| deliver::health(stream).borrow().taking_at();
+        let (stream, report) = match self.with(|shard| shard.close(id, taking_at)) {
             Ok(Some(Dispatch::Deliver(Closed { stream, records }))) => {
                 let policy = config.policy_of(&stream);
-                let report = deliver::one(&stream, records, config, policy).await;
+                let slot = match slot {
+                    Some(slot) => slot,
+                    None => self.gate.enter(For::Caller).await,
+                };
+                let report = deliver::one(&stream, records, config, policy, slot).await;
                 (stream, report)
             }
-            Ok(Some(Dispatch::Spill(stream, report))) => (stream, report),
+            Ok(Some(Dispatch::Spill(stream, report))) => {
+                drop(slot);
+                (stream, report)
+            }
             Ok(None) | Err(_) => return End::default(),
         };
         let send_ms = now_ms().saturating_sub(began);
@@ -296,13 +350,11 @@ impl Inner {
         let Ok((Settled { fates, spilled, waits }, wake_at)) = self.with(settle) else {
             return End::default();
         };
-        for turn in self.turns.take() {
-            let _ = turn.send(());
-        }
+        self.gate.notify();
         if spilled > 0 {
             console_log!("{{\"stream\":\"{stream}\",\"spilled\":{spilled}}}");
-            wake_at.into_iter().for_each(|at| self.wake_at(at));
         }
+        self.wake_by(wake_at);
         self.start(waits, config, storage);
         self.checkpoint(storage);
         // As above: the places of all failed events before any of them is awaited.
@@ -369,8 +421,12 @@ impl Inner {
         let strangers = self.with(|shard| shard.strangers(items, storage))?;
         let strangers = strangers.map_err(|error| error.to_string())?;
         let question = |(number, keys): &(_, Vec<_>)| (*number, handover::encode_question(keys));
-        let asked = strangers.iter().map(question).collect();
-        let answers = ask::shards(asked, Question::Handover, HANDOVER_MS, &self.env, config).await;
+        let asked: Vec<(ShardNumber, Vec<u8>)> = strangers.iter().map(question).collect();
+        let answers = join_all(asked.iter().map(async |(number, body)| {
+            let _slot = self.gate.enter(For::Caller).await;
+            ask::shard(*number, Question::Handover, body, HANDOVER_MS, &self.env, config).await
+        }));
+        let answers = answers.await;
         for ((_, keys), answer) in strangers.into_iter().zip(answers) {
             let answer = answer.map_err(|error| error.to_string())?;
             let sessions = handover::decode_answer(&answer, keys.len()).unwrap_or_else(|error| {

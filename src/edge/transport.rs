@@ -38,8 +38,11 @@ pub async fn send(
     let exchange = exchange(&url, &headers, signed.body(), timeout_ms as f64);
     match JsFuture::from(exchange).await {
         Ok(answered) => Reply::Answered(answer(&answered.unchecked_into())),
-        Err(error) if text(&error, "name").as_deref() == Some("AbortError") => Reply::TimedOut,
-        Err(error) => Reply::Unreachable(text(&error, "message").unwrap_or_default()),
+        Err(error) => match text(&error, "name").as_deref() {
+            Some("AbortError") => Reply::TimedOut,
+            Some("Starved") => Reply::Starved,
+            _ => Reply::Unreachable(text(&error, "message").unwrap_or_default()),
+        },
     }
 }
 

@@ -49,6 +49,8 @@ pub enum Cause {
     UnknownAnswer,
     /// No answer in time.
     TimedOut,
+    /// The isolate had too much to do to wait for the answer.
+    Starved,
     /// No connection.
     Unreachable,
     /// No call could be made.
@@ -113,6 +115,7 @@ impl Cause {
             Problem::Refused(refusal) => Self::of_refusal(refusal),
             Problem::Unknown(_) => Self::UnknownAnswer,
             Problem::TimedOut => Self::TimedOut,
+            Problem::Starved => Self::Starved,
             Problem::Unreachable(_) => Self::Unreachable,
             Problem::NotSent(_) => Self::NotSent,
             Problem::BreakerOpen => Self::LeftAlone,
@@ -156,7 +159,7 @@ impl Cause {
             | Self::UnknownAnswer
             | Self::LeftAlone => Party::Stream,
             Self::TimedOut | Self::Unreachable => Party::Network,
-            Self::ClockSkew | Self::NotSent => Party::Ours,
+            Self::ClockSkew | Self::NotSent | Self::Starved => Party::Ours,
         }
     }
 
@@ -182,6 +185,7 @@ impl Cause {
             Self::ServiceFailure => "fails by itself",
             Self::UnknownAnswer => "answers what can't be understood",
             Self::TimedOut => "does not answer in time",
+            Self::Starved => "is not waited for in time",
             Self::Unreachable => "can't be reached",
             Self::NotSent => "is sent nothing",
             Self::LeftAlone => "is left alone after failures",
@@ -270,6 +274,9 @@ impl Cause {
             Self::TimedOut => {
                 "nothing, it is tried again, and records may come twice; where it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.deadline_ms is too short"
             }
+            Self::Starved => {
+                "nothing, it is tried again; if it goes on, the isolate has more to do than it can: raise HEADWATER.shards"
+            }
             Self::Unreachable => {
                 "it is tried again; where it was never reached, correct AWS_REGION or AWS_ENDPOINT_URL, else look at the status pages of AWS and Cloudflare"
             }
@@ -342,6 +349,7 @@ pub(crate) mod tests {
             (refused(502, ""), ServiceFailure, Stream),
             (Problem::Unknown(why()), UnknownAnswer, Stream),
             (Problem::TimedOut, TimedOut, Network),
+            (Problem::Starved, Starved, Ours),
             (Problem::Unreachable(why()), Unreachable, Network),
             (Problem::NotSent(why()), NotSent, Ours),
             (Problem::BreakerOpen, LeftAlone, Stream),

@@ -167,7 +167,7 @@ mod tests {
         let Permit::Call(pass) = health.breaker.permit(0, None) else { panic!() };
         for second in 0..u64::from(Breaker::FAILURES) {
             let now = 1_795_318_329_000 + second * 1_000;
-            health.breaker.failed(pass, now);
+            health.breaker.failed(pass, now, u32::MAX);
             health.fails(refused(400, "AccessDeniedException"), now);
         }
         assert_snapshot!(state(&health), @r#"
@@ -183,7 +183,7 @@ mod tests {
           "last_failed_at": "2026-11-22T03:32:13.000Z",
           "last_taken_at": "2026-11-22T03:26:40.000Z",
           "left_alone": true,
-          "left_alone_until": "2026-11-22T03:32:23.000Z",
+          "left_alone_until": "2026-11-22T03:32:13.400Z",
           "advice": "is the name right? firehose:b works; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
         }
         "#);

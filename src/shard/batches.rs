@@ -49,6 +49,16 @@ struct Open {
     seen_keys: Vec<Option<SeenKey>>,
     bytes: usize,
     bounds: Bounds,
+    leaves: Leaves,
+}
+
+/// When a batch that takes records is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    /// When it has lingered, and it is its turn.
+    InTurn,
+    /// Now, for the spill.
+    AtOnce,
 }
 
 impl Open {
@@ -125,6 +135,7 @@ impl Batches {
                 seen_keys: Vec::new(),
                 bytes: 0,
                 bounds: bounds(),
+                leaves: Leaves::InTurn,
             });
             self.open.len().saturating_sub(1)
         });
@@ -146,11 +157,39 @@ impl Batches {
         (place, room)
     }
 
+    /// The bytes of the records in memory that wait for a stream.
+    pub fn staying_bytes(&self) -> usize {
+        let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
+        let leaving = leaving.map(|open| open.bytes).fold(0, usize::saturating_add);
+        self.held_bytes.saturating_sub(leaving)
+    }
+
+    /// Has the open batches of those streams leave memory at once.
+    pub fn empty(&mut self, of: impl Fn(&Stream) -> bool) {
+        for open in self.open.iter_mut().filter(|open| of(&open.stream)) {
+            open.leaves = Leaves::AtOnce;
+        }
+    }
+
+    /// The open batches that leave memory at once.
+    pub fn leaving(&self) -> Vec<BatchId> {
+        let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
+        leaving.map(|open| open.id).collect()
+    }
+
+    /// The stream of an open batch.
+    pub fn stream_of(&self, id: BatchId) -> Option<&Stream> {
+        self.open.iter().find(|open| open.id == id).map(|open| &open.stream)
+    }
+
     /// Whether as many batches of the stream of this open one are under way as may be.
     pub fn has_to_wait(&self, id: BatchId) -> bool {
         let Some(open) = self.open.iter().find(|open| open.id == id) else {
             return false;
         };
+        if open.leaves == Leaves::AtOnce {
+            return false;
+        }
         let under_way = self.under_way.values().filter(|it| it.stream == open.stream);
         under_way.count() >= Self::MOST_UNDER_WAY
     }
@@ -217,6 +256,30 @@ mod tests {
         batches.end(first);
         assert!(!batches.has_to_wait(third));
         assert!(!batches.has_to_wait(99), "it is closed, or was never there");
+    }
+
+    #[test]
+    fn a_batch_that_leaves_at_once_waits_for_none_and_takes_no_room() {
+        let (mut batches, bounds) = (Batches::default(), Bounds { bytes: 1_000, records: 10 });
+        let open = |batches: &mut Batches, name| add(batches, name, 100, bounds).0.batch;
+        for _ in 0..2 {
+            let under_way = open(&mut batches, "firehose:sick");
+            batches.close(under_way);
+        }
+        let (sick, well) = (open(&mut batches, "firehose:sick"), open(&mut batches, "firehose:a"));
+        assert!(batches.has_to_wait(sick) && batches.leaving().is_empty());
+        assert_eq!(batches.staying_bytes(), 400);
+        batches.empty(|of| *of == stream("firehose:sick"));
+        assert!(!batches.has_to_wait(sick));
+        assert_eq!((batches.leaving(), batches.staying_bytes()), (vec![sick], 300));
+        batches.close(sick);
+        assert_eq!(
+            (batches.leaving(), batches.staying_bytes()),
+            (vec![], 400),
+            "it is settled next"
+        );
+        batches.end(sick);
+        assert_eq!((batches.held_bytes(), batches.close(well).is_some()), (300, true));
     }
 
     #[test]

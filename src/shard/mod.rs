@@ -16,9 +16,11 @@
 //! `key` names a device and `placement` its shard, `parcel` and `answer` are what the edge and a
 //! shard say to each other and `handover` what shards do, `wire` writes that and what is stored,
 //! `storage` is what it is stored in, `devices` remembers sessions, `batches` holds what is
-//! in memory and `spill` what is not; `pace` says when what is remembered is written, and `home`
-//! where a spilled record goes when no route names its stream any more.
+//! in memory and `spill` what is not; `alarm` wakes the object for that, `pace` says when what is
+//! remembered is written, and `home` where a spilled record goes when no route names its stream
+//! any more.
 
+pub mod alarm;
 pub mod answer;
 pub mod aside;
 pub mod batches;
@@ -133,9 +135,17 @@ pub struct Status {
 pub enum Dispatch {
     /// It is to be delivered, and its report handed to [`Shard::settle`].
     Deliver(Closed),
-    /// Older records of its stream wait in the spill, and it goes behind them: its report is to
-    /// be handed to [`Shard::settle`] as it is.
+    /// It goes into the spill, behind older records of its stream or for want of memory: its report
+    /// is to be handed to [`Shard::settle`] as it is.
     Spill(Stream, Report),
+}
+
+/// Whether a parcel finds room in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    HasRoom,
+    /// For that of its records whose streams are well.
+    IsFull,
 }
 
 /// Why a shard takes nothing now; the edge delivers by itself.
@@ -202,7 +212,9 @@ impl Shard {
         })
     }
 
-    /// Takes in a parcel. `random` is drawn anew for each session.
+    /// Takes in a parcel. `random` is drawn anew for each session. Where there is no room in memory,
+    /// the batches of the streams that are sick go into the spill: who calls such a stream directly
+    /// would have no more luck. They are [`Shard::leaving`], whatever this returns.
     pub fn admit(
         &mut self,
         items: Vec<Item>,
@@ -210,10 +222,12 @@ impl Shard {
         config: &Config,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
+        is_sick: impl Fn(&Stream) -> bool,
     ) -> Result<Admitted, Overloaded> {
-        if let Some(sharding) = config.sharding() {
-            self.check_room(&items, sharding.held_bytes)?;
-        }
+        let room = match config.sharding() {
+            Some(sharding) => self.check_room(&items, sharding.held_bytes, &is_sick)?,
+            None => Memory::HasRoom,
+        };
         // All sessions before any record waits: where one can't be read, nothing was taken.
         let tags = self.observe(&items, storage, now, random)?;
         let mut admitted = Admitted::default();
@@ -232,8 +246,16 @@ impl Shard {
             let place = admitted.waits.add(batches, &stream, record, seen_key, config);
             admitted.claims.push(Claim::Waits(place));
         }
+        if room == Memory::IsFull {
+            self.batches.empty(is_sick);
+        }
         admitted.tags = tags;
         Ok(admitted)
+    }
+
+    /// The open batches that the driver has to close now, for the spill.
+    pub fn leaving(&self) -> Vec<BatchId> {
+        self.batches.leaving()
     }
 
     /// The claim of an event that came before.
@@ -244,13 +266,31 @@ impl Shard {
         }
     }
 
-    fn check_room(&self, items: &[Item], limit: usize) -> Result<(), Overloaded> {
-        let parcel: usize = items.iter().map(|item| item.record.bytes().len()).sum();
-        let held = self.batches.held_bytes();
+    fn check_room(
+        &mut self,
+        items: &[Item],
+        limit: usize,
+        is_sick: impl Fn(&Stream) -> bool,
+    ) -> Result<Memory, Overloaded> {
+        let bytes = |item: &Item| item.record.bytes().len();
+        let parcel: usize = items.iter().map(bytes).sum();
+        let held = self.batches.staying_bytes();
         // What is past the limit by itself goes when nothing else is held.
-        match held > 0 && held.saturating_add(parcel) > limit {
-            true => Err(Overloaded::Full { held, limit }),
-            false => Ok(()),
+        let fits = |held: usize, parcel| held == 0 || held.saturating_add(parcel) <= limit;
+        if fits(held, parcel) {
+            return Ok(Memory::HasRoom);
+        }
+        let Fill { bytes: spilled, max_bytes, .. } = self.spill.fill();
+        let spilled_then = spilled.saturating_add(held.saturating_add(parcel) as u64);
+        if spilled_then > max_bytes {
+            return Err(Overloaded::Full { held, limit });
+        }
+        self.batches.empty(&is_sick);
+        let held = self.batches.staying_bytes();
+        let staying = items.iter().filter(|item| !is_sick(&item.stream)).map(bytes).sum();
+        match staying == 0 || fits(held, staying) {
+            true => Ok(Memory::IsFull),
+            false => Err(Overloaded::Full { held, limit }),
         }
     }
 
@@ -288,11 +328,29 @@ impl Shard {
         self.batches.has_to_wait(batch)
     }
 
-    /// Closes a batch, which is full or has lingered; none if it was closed before.
-    pub fn close(&mut self, batch: BatchId) -> Option<Dispatch> {
+    /// Whether an open batch goes into the spill when it is closed, if there is room; `taking_at` is
+    /// when a stream that may be called last took a record.
+    pub fn goes_to_spill(
+        &self,
+        batch: BatchId,
+        taking_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
+    ) -> bool {
+        let holds_back = |stream: &Stream| self.spill.holds_back(stream, taking_at(stream));
+        self.batches.leaving().contains(&batch)
+            || self.batches.stream_of(batch).is_some_and(holds_back)
+    }
+
+    /// Closes a batch, which is full or has lingered; none if it was closed before. `taking_at` is
+    /// as above.
+    pub fn close(
+        &mut self,
+        batch: BatchId,
+        taking_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
+    ) -> Option<Dispatch> {
+        let is_spilled = self.goes_to_spill(batch, taking_at);
         let Closed { stream, records } = self.batches.close(batch)?;
         // What finds no room behind them goes at once: else nothing might ever go again.
-        if !self.spill.holds_back(&stream) || !self.spill.has_room(&records) {
+        if !is_spilled || !self.spill.has_room(&records) {
             return Some(Dispatch::Deliver(Closed { stream, records }));
         }
         let records = records.into_iter().map(|record| (record, Fate::Pending)).collect();
@@ -330,6 +388,11 @@ impl Shard {
             false => self.spill.push(storage, stream, &pending, now),
         };
         settled.spilled = if spilled.is_ok() { pending.len() } else { 0 };
+        if report.records.iter().any(|(_, fate)| *fate == Fate::Accepted) {
+            self.spill.stream_takes(stream, now);
+        } else if report.problem.is_some() {
+            self.spill.stream_gives_up(stream, now);
+        }
         let of_pending = match &spilled {
             Ok(()) => BatchFate::Durable,
             Err(SpillError::Full { .. }) => not_durable("spill_full"),
@@ -441,7 +504,8 @@ impl Shard {
     }
 }
 
-fn bounds(stream: &Stream, config: &Config) -> Bounds {
+/// What goes to `stream` at once: about a call.
+pub fn bounds(stream: &Stream, config: &Config) -> Bounds {
     let policy = config.policy_of(stream);
     let limits = stream.service.limits();
     let packs = stream.service.packing(policy.packing, policy.call_bytes) != Packing::Off;

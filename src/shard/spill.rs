@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for stream in spill.due(now) {
-//!     let batch = spill.take(storage, stream, most_bytes, now);
+//!     let batch = spill.take(storage, stream, bounds, now);
 //!     let report = deliver(batch.stream, batch.records);
 //!     spill.settle(storage, batch.taken, report, failed_stream, now, random);
 //! }
@@ -24,13 +24,15 @@ mod moves;
 mod place;
 mod row;
 
+use super::batches::Bounds;
 use super::storage::{Storage, StorageError, Table};
 use super::wire::record_len;
 use crate::clock::Milliseconds;
 use crate::sink::Stream;
 use crate::sink::delivery::{Fate, Report};
 use crate::sink::record::Record;
-use backlog::{Backlog, Progressed, Tally};
+pub use backlog::LONGEST_MS;
+use backlog::{Backlog, Ended, Progressed, Tally};
 pub use depth::{Depth, Fill};
 pub use moves::Moved;
 use place::Place;
@@ -173,9 +175,25 @@ impl Spill {
         Ok(self.write(storage, &rows, now.saturating_add(backlog::BASE_MS))?)
     }
 
-    /// Whether records of `stream` wait behind which new ones have to.
-    pub fn holds_back(&self, stream: &Stream) -> bool {
-        self.backlogs.iter().any(|it| it.stream == *stream && it.holds_back())
+    /// Whether records of `stream` wait behind which new ones have to, where it took a record at
+    /// `taking_at`, the last time, and may be called.
+    pub fn holds_back(&self, stream: &Stream, taking_at: Option<Milliseconds>) -> bool {
+        self.backlogs.iter().any(|it| it.stream == *stream && it.holds_back(taking_at))
+    }
+
+    /// Takes in that `stream` took records at `now` which are none of those that wait: these are
+    /// to be tried.
+    pub fn stream_takes(&mut self, stream: &Stream, now: Milliseconds) {
+        if let Some(backlog) = self.waiting(stream) {
+            backlog.stream_takes(now);
+        }
+    }
+
+    /// Takes in that a delivery of new records to `stream` ended at `now` with none taken.
+    pub fn stream_gives_up(&mut self, stream: &Stream, now: Milliseconds) {
+        if let Some(backlog) = self.waiting(stream) {
+            backlog.stream_gives_up(now);
+        }
     }
 
     /// Whether there is room for `records`.
@@ -221,18 +239,18 @@ impl Spill {
         self.backlogs.iter().any(|it| it.stream == *stream && it.is_due(now))
     }
 
-    /// The records of `stream` to be tried at `now`, the oldest, or those [`Backlog::pace`] names:
-    /// those of one row, and of as many more as stay within `most_bytes` and what a call may
-    /// have. None where nothing waits, or a try is under way.
+    /// The records of `stream` to be tried at `now`, the oldest that no other try has, or those that
+    /// [`Backlog::pace`] names: those of one row, and of as many more as stay within `most`. None
+    /// if there are none, or if as many tries are under way as may be.
     pub fn take(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        most_bytes: usize,
+        most: Bounds,
         now: Milliseconds,
     ) -> Result<Option<Batch>, StorageError> {
-        let mut place = match self.waiting(stream) {
-            Some(backlog) if !backlog.is_under_way(now) => backlog.place,
+        let (mut place, leased) = match self.waiting(stream) {
+            Some(backlog) if backlog.may_begin(now) => (backlog.place, backlog.leased(now)),
             _ => return Ok(None),
         };
         let (ticket, next_sequence) = (self.next_ticket, self.next_sequence);
@@ -240,15 +258,19 @@ impl Spill {
         if place.is_past_the_end() {
             place = place.next_round();
         }
-        let mut oldest = self.oldest(storage, stream, place, most_bytes);
+        let mut oldest = self.oldest(storage, stream, place, &leased, most);
         if place.sequence > 0 && matches!(&oldest, Ok((rows, _)) if rows.is_empty()) {
             place = place.next_round();
-            oldest = self.oldest(storage, stream, place, most_bytes);
+            oldest = self.oldest(storage, stream, place, &leased, most);
         }
         let Some(backlog) = self.waiting(stream) else { return oldest.map(|_| None) };
         backlog.place = place;
         let (rows, mut records) = match oldest {
             Ok((rows, records)) if !records.is_empty() => (rows, records),
+            Ok(_) if !leased.is_empty() => {
+                backlog.all_is_leased();
+                return Ok(None);
+            }
             Ok(_) => {
                 // What was counted is not there: a write failed half-way.
                 backlog.waiting = Tally::default();
@@ -256,13 +278,12 @@ impl Spill {
                 return Ok(None);
             }
             Err(error) => {
-                // Nothing was tried, but the next time must not come at once.
-                let problem = backlog.problem.take();
-                backlog.pace(Progressed::No, place, problem, 0, now, u32::MAX);
+                backlog.is_unread(now);
                 return Err(error);
             }
         };
-        backlog.begin(ticket, records.len() as u64, now);
+        let sequence = |row: Option<&Row>| row.map_or(0, |row| row.sequence);
+        backlog.begin(ticket, (sequence(rows.first()), sequence(rows.last())), now);
         let rotation = place.rotation(records.len());
         records.rotate_left(rotation);
         let behind = rows.last().map_or(place, |row| place.behind(row, next_sequence));
@@ -284,17 +305,18 @@ impl Spill {
         random: u32,
     ) -> Result<Progress, StorageError> {
         let Taken { stream, ticket, rows, behind, rotation } = taken;
-        let ended = |backlog: &mut Backlog| backlog.end(ticket).then_some(backlog.place);
-        let Some(before) = self.waiting(&stream).and_then(ended) else {
+        let ended = |backlog: &mut Backlog| Some((backlog.end(ticket)?, backlog.place));
+        let Some((lease, before)) = self.waiting(&stream).and_then(ended) else {
             return Ok(Progress::default());
         };
         let Report { mut records, problem, left_alone_ms, .. } = report;
         let rotation = rotation.min(records.len());
         records.rotate_right(rotation);
         let settled = self.write_off(storage, &stream, &rows, records, failed_stream, now);
-        let progressed = Progressed::of(settled.as_ref().ok());
+        let progress = Progressed::of(settled.as_ref().ok());
+        let ended = Ended { progress, behind, problem, left_alone_ms };
         let after = self.waiting(&stream).map_or(Place::OLDEST, |backlog| {
-            backlog.pace(progressed, behind, problem, left_alone_ms, now, random);
+            backlog.pace(lease, ended, now, random);
             backlog.place
         });
         if after != before {
@@ -303,30 +325,39 @@ impl Spill {
         settled
     }
 
-    /// The oldest rows of `stream` from `place` on, and their records. What can't be read is set
-    /// aside.
+    /// The oldest rows of `stream` from `place` on that are not between those that are `leased`,
+    /// and their records. What can't be read is set aside.
     fn oldest(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
         place: Place,
-        most_bytes: usize,
+        leased: &[(u64, u64)],
+        most: Bounds,
     ) -> Result<(Vec<Row>, Vec<Record>), StorageError> {
         const PAGE: usize = 16;
         let prefix = Row::prefix(Shelf::Waiting, stream);
         let (mut rows, mut records, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
-        let most_bytes = u64::try_from(most_bytes).unwrap_or(u64::MAX);
+        let most_bytes = u64::try_from(most.bytes).unwrap_or(u64::MAX);
+        let lease_of = |sequence| {
+            let of_it = leased.iter().filter(|(first, last)| (*first..=*last).contains(&sequence));
+            of_it.map(|(_, last)| *last).max()
+        };
         let mut after = Row::place(Shelf::Waiting, stream, place.sequence);
-        loop {
+        'pages: loop {
             let keys = storage.keys(Table::Spill, &after, PAGE)?;
             for key in &keys {
                 if !key.starts_with(&prefix) {
                     return Ok((rows, records));
                 }
                 let Ok(row) = Row::read(key) else { continue };
+                if let Some(last) = lease_of(row.sequence) {
+                    after = Row::place(Shelf::Waiting, stream, last.saturating_add(1));
+                    continue 'pages;
+                }
                 bytes = bytes.saturating_add(row.bytes.into());
                 let count = records.len().saturating_add(row.records as usize);
-                if !rows.is_empty() && (bytes > most_bytes || count > row::MAX_RECORDS) {
+                if !rows.is_empty() && (bytes > most_bytes || count > most.records) {
                     return Ok((rows, records));
                 }
                 let Some(value) = storage.get(Table::Spill, key)? else { continue };

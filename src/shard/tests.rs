@@ -17,6 +17,7 @@ use crate::session::{Opening, Sighting};
 use crate::shard::storage::Table;
 use crate::shard::storage::tests::Memory;
 use crate::sink::answer::{Blame, Refusal};
+use crate::sink::health::Problem;
 
 const EVENTS: &str = "firehose:events";
 const ORDERS: &str = "kinesis:orders";
@@ -117,13 +118,15 @@ struct Bench {
     storage: Unread,
     config: Config,
     sessions: Cell<u8>,
+    /// The streams that have trouble.
+    sick: Vec<Stream>,
 }
 
 impl Bench {
     fn new(sharding: Sharding) -> Self {
         let storage = Unread::default();
         let shard = Shard::load(&storage, &sharding, 0).unwrap();
-        Self { shard, storage, config: config(sharding), sessions: Cell::new(0) }
+        Self { shard, storage, config: config(sharding), sessions: Cell::new(0), sick: Vec::new() }
     }
 
     fn try_admit(&mut self, items: Vec<Item>) -> Result<Admitted, Overloaded> {
@@ -131,7 +134,9 @@ impl Bench {
             self.sessions.set(self.sessions.get() + 1);
             [self.sessions.get(); 10]
         };
-        self.shard.admit(items, &self.storage, &self.config, 0, random)
+        let sick = self.sick.clone();
+        let is_sick = |of: &Stream| sick.contains(of);
+        self.shard.admit(items, &self.storage, &self.config, 0, random, is_sick)
     }
 
     fn admit(&mut self, items: Vec<Item>) -> Admitted {
@@ -144,7 +149,7 @@ impl Bench {
 
     /// What is in a batch, which is then under way.
     fn close(&mut self, batch: BatchId) -> Closed {
-        match self.shard.close(batch) {
+        match self.shard.close(batch, |_| None) {
             Some(Dispatch::Deliver(closed)) => closed,
             other => panic!("{other:?}"),
         }
@@ -320,7 +325,7 @@ fn a_batch_closes_once_and_settles_once() {
     let mut bench = Bench::new(Sharding::default());
     bench.admit(vec![event(1, 1, 0)]);
     let closed = bench.close(1);
-    assert!(bench.shard.close(1).is_none() && bench.shard.close(2).is_none());
+    assert!(bench.shard.close(1, |_| None).is_none() && bench.shard.close(2, |_| None).is_none());
     let again = Closed { stream: closed.stream.clone(), records: closed.records.clone() };
     assert_eq!(bench.settle(1, closed, Fate::Pending).fates, [BatchFate::Durable]);
     assert_eq!(bench.settle(1, again, Fate::Pending), Settled::default());
@@ -334,12 +339,15 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
     bench.end(1, Fate::Pending);
     bench.admit(vec![event(1, 2, 0), Item { stream: stream(ORDERS), ..event(1, 3, 0) }]);
     assert_eq!(bench.close(3).stream, stream(ORDERS), "it has none");
-    let Some(Dispatch::Spill(to, report)) = bench.shard.close(2) else { panic!("not spilled") };
+    let Some(Dispatch::Spill(to, report)) = bench.shard.close(2, |_| None) else {
+        panic!("not spilled")
+    };
     assert_eq!(to, stream(EVENTS));
     let settled = bench.shard.settle(2, &to, report, &bench.storage, &bench.config, 0);
     assert_eq!((settled.fates, settled.spilled), (vec![BatchFate::Durable], 1));
     assert_eq!(bench.claims(vec![event(1, 2, 0)]), [Claim::Seen]);
-    let taken = bench.shard.spill().take(&bench.storage, &to, 1_000_000, 9_000).unwrap().unwrap();
+    let most = Bounds { bytes: 1_000_000, records: 500 };
+    let taken = bench.shard.spill().take(&bench.storage, &to, most, 9_000).unwrap().unwrap();
     let spilled: Vec<Value> =
         taken.records.iter().map(|record| columns(record)["event"].clone()).collect();
     assert_eq!(spilled, [1, 2]);
@@ -443,6 +451,74 @@ fn a_parcel_past_what_may_be_held_is_refused_unless_nothing_is() {
     assert!(bench.try_admit(vec![filler(), filler(), filler()]).is_err());
     bench.admit(vec![filler(), filler()]);
     assert_eq!(bench.shard.status(0).held_bytes, limit);
+}
+
+#[test]
+fn a_full_shard_spills_what_waits_for_a_sick_stream() {
+    let limit = event(1, 1, 0).record.bytes().len() * 3;
+    let mut bench = Bench::new(Sharding { held_bytes: limit, ..Sharding::default() });
+    let orders = |number| Item { stream: stream(ORDERS), ..event(1, number, 0) };
+    let events = |from, to| (from..to).map(|number| event(1, number, 0)).collect();
+    bench.admit(events(1, 4));
+    assert!(bench.try_admit(events(4, 5)).is_err(), "nothing is known to be wrong");
+    assert!(bench.try_admit(vec![orders(5)]).is_err() && bench.shard.leaving().is_empty());
+    bench.sick = vec![stream(EVENTS)];
+    bench.admit(vec![event(1, 4, 0), orders(5)]);
+    assert_eq!(bench.shard.leaving(), [1]);
+    assert!(!bench.shard.has_to_wait(1) && bench.shard.goes_to_spill(1, |_| Some(9)));
+    let Some(Dispatch::Spill(to, report)) = bench.shard.close(1, |_| Some(9)) else { panic!() };
+    let settled = bench.shard.settle(1, &to, report, &bench.storage, &bench.config, 0);
+    assert_eq!((settled.fates.len(), settled.spilled, bench.spilled(EVENTS)), (4, 4, 4));
+    assert_eq!(bench.close(2).stream, stream(ORDERS));
+}
+
+#[test]
+fn a_sick_stream_takes_no_memory_from_its_neighbours_for_long() {
+    let limit = event(1, 1, 0).record.bytes().len() * 3;
+    let mut bench = Bench::new(Sharding { held_bytes: limit, ..Sharding::default() });
+    bench.sick = vec![stream(EVENTS)];
+    let parcel = |number| vec![Item { stream: stream(ORDERS), ..event(1, number, 0) }];
+    bench.admit((1..=3).map(|number| event(1, number, 0)).collect());
+    bench.close(1);
+    assert!(bench.try_admit(parcel(4)).is_err(), "what is under way stays");
+    bench.admit(vec![event(1, 5, 0)]);
+    assert_eq!(bench.shard.leaving(), [2], "and what comes for it does not");
+}
+
+#[test]
+fn a_full_shard_whose_spill_is_full_refuses() {
+    let bytes = event(1, 1, 0).record.bytes().len();
+    let spill = spill::Policy { max_bytes: bytes as u64 };
+    let mut bench = Bench::new(Sharding { held_bytes: bytes, spill, ..Sharding::default() });
+    bench.sick = vec![stream(EVENTS)];
+    bench.admit(vec![event(1, 1, 0)]);
+    assert!(bench.try_admit(vec![event(1, 2, 0)]).is_err());
+    assert!(bench.shard.leaving().is_empty());
+}
+
+#[test]
+fn new_records_pass_by_the_spill_of_a_stream_that_takes_them() {
+    let mut bench = Bench::new(Sharding::default());
+    bench.admit(vec![event(1, 1, 0), event(1, 2, 0)]);
+    let Closed { stream, records } = bench.close(1);
+    let fates = [Fate::Accepted, Fate::Pending];
+    let report = Report {
+        records: records.into_iter().zip(fates).collect(),
+        problem: Some(Problem::TimedOut),
+        ..Report::default()
+    };
+    bench.shard.settle(1, &stream, report, &bench.storage, &bench.config, 50);
+    assert_eq!((bench.spilled(EVENTS), bench.shard.spill().due(50).len()), (1, 1), "at once");
+    bench.admit(vec![event(1, 3, 0), event(1, 4, 0)]);
+    assert!(bench.shard.goes_to_spill(2, |_| None), "its breaker is open");
+    assert!(!bench.shard.goes_to_spill(2, |_| Some(49)));
+    let Some(Dispatch::Deliver(closed)) = bench.shard.close(2, |_| Some(49)) else { panic!() };
+    let records = closed.records.into_iter().map(|record| (record, Fate::Pending)).collect();
+    let report = Report { records, problem: Some(Problem::TimedOut), ..Report::default() };
+    bench.shard.settle(2, &stream, report, &bench.storage, &bench.config, 60);
+    bench.admit(vec![event(1, 5, 0)]);
+    assert!(bench.shard.goes_to_spill(3, |_| Some(49)), "it takes nothing since");
+    assert!(!bench.shard.goes_to_spill(3, |_| Some(61)));
 }
 
 #[test]

@@ -15,6 +15,9 @@ pub enum Reply {
     Answered(HttpAnswer),
     /// No answer inside the time that the call was given; its effect is unknown.
     TimedOut,
+    /// The time was over while nothing of ours ran: its effect is unknown, and the service is not
+    /// to blame.
+    Starved,
     /// The connection failed, so the effect is unknown; says how.
     Unreachable(String),
     /// The call was never sent, for a reason of ours or the operator's.

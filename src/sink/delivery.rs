@@ -23,6 +23,7 @@ use super::Stream;
 use super::answer::{Answer, Blame, Refusal, Reply};
 use super::batch::{self, CallLimits};
 use super::health::{Health, Pass, Permit, Problem, RetryCost};
+use super::limiter::Ticket;
 use super::pack::{self, Line, Pack, Packed, Packing};
 use super::record::Record;
 use super::service::Service;
@@ -43,7 +44,14 @@ pub struct Policy {
 impl Policy {
     const BASE_MS: u64 = 50;
     const THROTTLED_BASE_MS: u64 = 500;
+    const PARTIAL_BASE_MS: u64 = 100;
     const CAP_MS: u64 = 1_000;
+    /// The share of what is left of the deadline that one wait may take: so that several tries are.
+    const WAIT_SHARE: u64 = 3;
+    /// What a call that is made again has to have at least: a shorter one proves nothing.
+    const LEAST_CALL_MS: u64 = 100;
+    /// When to ask again for room under the limit of calls.
+    const NO_ROOM_MS: u64 = 20;
     /// The longest wait that a service may ask for, and that is handed on to clients.
     const MAX_ASKED_MS: u64 = 60_000;
     /// The records refused alone, with none taken, after which the stream is to blame.
@@ -108,6 +116,8 @@ pub struct Delivery {
     /// The time when it was last driven.
     seen: Milliseconds,
     deadline: Milliseconds,
+    /// By how much the deadline may still be put off.
+    grace_ms: u64,
     /// Not before this time.
     resume_at: Milliseconds,
     /// Failures since a record was last accepted.
@@ -115,6 +125,10 @@ pub struct Delivery {
     /// What the next call was paid for as a retry.
     paid: Option<RetryCost>,
     retries: u32,
+    /// The call that is under way.
+    ticket: Option<Ticket>,
+    /// Whether the last call was refused as too much, in part or whole.
+    load: Load,
     clock: ClockTrust,
     /// Under which the last call went.
     pass: Option<Pass>,
@@ -123,6 +137,15 @@ pub struct Delivery {
     /// Refused alone for their bytes, while no record is known to be taken.
     suspects: Vec<(Pack, Refusal)>,
     gave_up: Option<Problem>,
+}
+
+/// What the last call says of how much the stream takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Load {
+    /// Nothing.
+    Unknown,
+    /// That this is too much.
+    TooMuch,
 }
 
 /// Whether a signature was already refused for its time in this delivery.
@@ -170,10 +193,13 @@ impl Delivery {
             in_flight: Call::new(),
             seen: now,
             deadline: now.saturating_add(policy.deadline_ms),
+            grace_ms: policy.deadline_ms,
             resume_at: now,
             failures: 0,
             paid: None,
             retries: 0,
+            ticket: None,
+            load: Load::Unknown,
             clock: ClockTrust::Untried,
             pass: None,
             asked: now,
@@ -190,6 +216,7 @@ impl Delivery {
         if !self.in_flight.is_empty() {
             self.calls.push_front(std::mem::take(&mut self.in_flight));
         }
+        self.end_call(health);
         if self.gave_up.is_some() {
             return Step::Spill;
         }
@@ -205,13 +232,27 @@ impl Delivery {
             return Step::Wait { milliseconds: self.resume_at.saturating_sub(now) };
         }
         if now >= self.deadline {
-            return self.give_up(health.problem().cloned().unwrap_or(Problem::TimedOut));
+            return self.give_up_late(now, health);
         }
+        let timeout_ms = self.deadline.saturating_sub(now);
+        // Before the breaker: its probe is for who can make it.
+        let Some(ticket) = health.limiter.begin(now, timeout_ms) else {
+            return Step::Wait { milliseconds: Policy::NO_ROOM_MS.min(timeout_ms) };
+        };
         let (pass, most) = match health.breaker.permit(now, self.pass) {
             Permit::Call(pass) => (pass, usize::MAX),
             Permit::Probe(pass) => (pass, Policy::PROBE_RECORDS),
-            Permit::NotBefore(_) => return self.give_up(Problem::BreakerOpen),
+            Permit::NotBefore(at) => {
+                health.limiter.end(ticket);
+                // Whose door opens in time is waited for.
+                if at.saturating_add(Policy::LEAST_CALL_MS) >= self.deadline {
+                    return self.give_up(Problem::BreakerOpen);
+                }
+                let milliseconds = at.saturating_sub(now).clamp(1, Policy::CAP_MS);
+                return Step::Wait { milliseconds };
+            }
         };
+        self.ticket = Some(ticket);
         let Some(mut call) = self.calls.pop_front() else {
             return Step::Done;
         };
@@ -223,33 +264,42 @@ impl Delivery {
         self.retries = self.retries.saturating_add(u32::from(self.paid.is_some()));
         self.in_flight = call;
         let records = self.in_flight.iter().filter_map(|pack| self.packed(pack)).collect();
-        Step::Send { records, timeout_ms: self.deadline.saturating_sub(now) }
+        Step::Send { records, timeout_ms }
     }
 
     /// Takes in what came of the call that the last [`Step::Send`] asked for. `random` is
     /// drawn evenly from all of `u32`; it spreads the wait before a retry.
     pub fn reply(&mut self, reply: Reply, now: Milliseconds, random: u32, health: &mut Health) {
         self.follow_clock(now);
+        self.end_call(health);
         let call = std::mem::take(&mut self.in_flight);
-        let paid = self.paid.take();
+        self.paid = None;
+        self.load = Load::Unknown;
         let retry = match reply {
             Reply::Answered(http) => {
                 let asked_ms = http.retry_after_ms.unwrap_or(0).min(Policy::MAX_ASKED_MS);
                 self.asked = now.saturating_add(asked_ms);
                 match self.service.answer(&http, call.len()) {
-                    Answer::PerRecord(answers) => {
-                        self.tell_breaker(&call, &answers, now, health);
-                        self.pair(call, answers, paid, health)
-                    }
-                    Answer::Refused(refusal) => self.refused(call, refusal, now, health),
+                    Answer::PerRecord(answers) => self.pair(call, answers, random, health),
+                    Answer::Refused(refusal) => self.refused(call, refusal, random, health),
                     Answer::Unknown(why) => {
-                        Some(self.failed(call, Problem::Unknown(why), now, health))
+                        Some(self.failed(call, Problem::Unknown(why), random, health))
                     }
                 }
             }
-            Reply::TimedOut => Some(self.failed(call, Problem::TimedOut, now, health)),
+            Reply::TimedOut => Some(self.failed(call, Problem::TimedOut, random, health)),
+            Reply::Starved => {
+                self.calls.push_front(call);
+                if let Some(pass) = self.pass {
+                    health.breaker.forget(pass, now);
+                }
+                if now >= self.deadline {
+                    self.give_up(Problem::Starved);
+                }
+                None
+            }
             Reply::Unreachable(how) => {
-                Some(self.failed(call, Problem::Unreachable(how), now, health))
+                Some(self.failed(call, Problem::Unreachable(how), random, health))
             }
             Reply::NotSent(why) => {
                 self.calls.push_front(call);
@@ -285,22 +335,17 @@ impl Delivery {
         }
     }
 
-    /// Tells the breaker how many records were refused, but for those that are wrong
-    /// themselves: about the service they say nothing.
-    fn tell_breaker(
-        &self,
-        call: &Call,
-        answers: &[Result<(), Refusal>],
-        now: Milliseconds,
-        health: &mut Health,
-    ) {
-        let of_service = |answer: &Result<(), Refusal>| {
-            answer.as_ref().is_err_and(|refusal| refusal.blame != Blame::Request)
-        };
-        let refused = call.iter().zip(answers).filter(|(_, answer)| of_service(answer));
-        let refused = refused.map(|(pack, _)| pack.len()).sum();
-        if let Some(pass) = self.pass {
-            health.breaker.answered(pass, now, call.iter().map(Vec::len).sum(), refused);
+    /// Puts the deadline off, by as long as the delivery waited for a connection of ours: its time
+    /// is the stream's. In all by as much again as it had, since a caller waits.
+    pub fn queued(&mut self, milliseconds: u64) {
+        let more = milliseconds.min(self.grace_ms);
+        self.grace_ms = self.grace_ms.saturating_sub(more);
+        self.deadline = self.deadline.saturating_add(more);
+    }
+
+    fn end_call(&mut self, health: &mut Health) {
+        if let Some(ticket) = self.ticket.take() {
+            health.limiter.end(ticket);
         }
     }
 
@@ -309,16 +354,16 @@ impl Delivery {
         &mut self,
         call: Call,
         answers: Vec<Result<(), Refusal>>,
-        paid: Option<RetryCost>,
+        random: u32,
         health: &mut Health,
     ) -> Option<RetryCost> {
         let mut again = Call::new();
-        let mut accepted = 0_usize;
+        let (mut accepted, mut refused) = (0_usize, 0_usize);
         let mut refusals = Vec::new();
         for (pack, answer) in call.into_iter().zip(answers) {
             match answer {
                 Ok(()) => {
-                    accepted = accepted.saturating_add(1);
+                    accepted = accepted.saturating_add(pack.len());
                     self.settle(pack, &Fate::Accepted);
                 }
                 Err(refusal) if refusal.blame == Blame::Request => match pack::halves(pack) {
@@ -326,6 +371,7 @@ impl Delivery {
                     Err(alone) => self.settle(alone, &Fate::Poisoned(refusal)),
                 },
                 Err(refusal) => {
+                    refused = refused.saturating_add(pack.len());
                     again.push(pack);
                     refusals.push(refusal);
                 }
@@ -334,7 +380,13 @@ impl Delivery {
         if accepted > 0 {
             health.last_taken_at = Some(self.seen);
             self.failures = 0;
-            health.budget.refund(paid);
+            health.budget.earn();
+            health.limiter.raise();
+        }
+        // What is refused for itself alone says that the service works.
+        match accepted > 0 || refusals.is_empty() {
+            true => self.works(random, health),
+            false => self.brings_nothing(random, health),
         }
         self.send_next(again);
         if refusals.is_empty() {
@@ -346,8 +398,13 @@ impl Delivery {
             self.fail_for_good(Problem::Refused(refusal), health);
             return None;
         }
+        self.load = Load::TooMuch;
         let throttled = first_of(Blame::Throttle);
-        let cost = if throttled.is_some() { RetryCost::Throttle } else { RetryCost::Failure };
+        let cost = match throttled {
+            Some(_) if accepted >= refused => RetryCost::Partial,
+            Some(_) => RetryCost::Throttle,
+            None => RetryCost::Failure,
+        };
         if let Some(refusal) = throttled.or_else(|| refusals.into_iter().next()) {
             health.fails(Problem::Refused(refusal), self.seen);
         }
@@ -359,13 +416,13 @@ impl Delivery {
         &mut self,
         mut call: Call,
         refusal: Refusal,
-        now: Milliseconds,
+        random: u32,
         health: &mut Health,
     ) -> Option<RetryCost> {
         match refusal.blame {
             Blame::Request => {
                 // The service works; it is the bytes.
-                self.tell_breaker(&call, &[], now, health);
+                self.works(random, health);
                 if call.len() > 1 {
                     let second_half = call.split_off(call.len() / 2);
                     self.calls.push_front(second_half);
@@ -389,15 +446,17 @@ impl Delivery {
                 None
             }
             Blame::Clock | Blame::Operator => {
-                self.call_failed(call, now, health);
+                self.calls.push_front(call);
+                self.brings_nothing(random, health);
                 self.fail_for_good(Problem::Refused(refusal), health);
                 None
             }
             Blame::Throttle => {
-                self.failed(call, Problem::Refused(refusal), now, health);
+                self.failed(call, Problem::Refused(refusal), random, health);
+                self.load = Load::TooMuch;
                 Some(RetryCost::Throttle)
             }
-            Blame::Service => Some(self.failed(call, Problem::Refused(refusal), now, health)),
+            Blame::Service => Some(self.failed(call, Problem::Refused(refusal), random, health)),
         }
     }
 
@@ -406,31 +465,48 @@ impl Delivery {
         &mut self,
         call: Call,
         problem: Problem,
-        now: Milliseconds,
+        random: u32,
         health: &mut Health,
     ) -> RetryCost {
-        self.call_failed(call, now, health);
-        health.fails(problem, now);
+        self.calls.push_front(call);
+        self.brings_nothing(random, health);
+        health.fails(problem, self.seen);
         RetryCost::Failure
     }
 
-    fn call_failed(&mut self, call: Call, now: Milliseconds, health: &mut Health) {
-        self.calls.push_front(call);
+    fn works(&self, random: u32, health: &mut Health) {
         if let Some(pass) = self.pass {
-            health.breaker.failed(pass, now);
+            health.breaker.brought(pass, self.seen, random);
+        }
+    }
+
+    fn brings_nothing(&self, random: u32, health: &mut Health) {
+        if let Some(pass) = self.pass {
+            health.breaker.failed(pass, self.seen, random);
         }
     }
 
     /// Sets the time of the next try, or gives up where there is no time or budget for it.
     fn schedule(&mut self, cost: RetryCost, now: Milliseconds, random: u32, health: &mut Health) {
-        let wait = backoff_ms(cost, self.failures, random);
+        let left_ms = self.deadline.saturating_sub(now);
+        let longest_ms = left_ms.saturating_div(Policy::WAIT_SHARE);
+        let wait = backoff_ms(cost, self.failures, random, longest_ms);
         self.failures = self.failures.saturating_add(1);
         self.resume_at = now.saturating_add(wait).max(self.asked);
-        if self.resume_at >= self.deadline || !health.budget.spend(cost) {
-            self.give_up(health.problem().cloned().unwrap_or(Problem::TimedOut));
+        let is_too_late = self.resume_at.saturating_add(Policy::LEAST_CALL_MS) >= self.deadline;
+        if is_too_late || !health.budget.spend(cost) {
+            self.give_up_late(now, health);
         } else {
             self.paid = Some(cost);
         }
+    }
+
+    /// Gives up for want of time, or of a budget.
+    fn give_up_late(&mut self, now: Milliseconds, health: &mut Health) -> Step<'static> {
+        if self.load == Load::TooMuch {
+            health.limiter.lower(now);
+        }
+        self.give_up(health.problem().cloned().unwrap_or(Problem::TimedOut))
     }
 
     /// A record is poison only beside one that the stream takes; where it takes none, it is
@@ -480,13 +556,14 @@ impl Delivery {
     }
 }
 
-/// Full jitter: evenly from 0 to `min(cap, base * 2^failures)` milliseconds.
-fn backoff_ms(cost: RetryCost, failures: u32, random: u32) -> u64 {
+/// Full jitter: evenly from 0 to `min(cap, base * 2^failures, longest)` milliseconds.
+fn backoff_ms(cost: RetryCost, failures: u32, random: u32, longest_ms: u64) -> u64 {
     let base = match cost {
         RetryCost::Failure => Policy::BASE_MS,
         RetryCost::Throttle => Policy::THROTTLED_BASE_MS,
+        RetryCost::Partial => Policy::PARTIAL_BASE_MS,
     };
-    let most = base.saturating_mul(1 << failures.min(16)).min(Policy::CAP_MS);
+    let most = base.saturating_mul(1 << failures.min(16)).min(Policy::CAP_MS).min(longest_ms);
     most.saturating_add(1).saturating_mul(u64::from(random)) >> u32::BITS
 }
 

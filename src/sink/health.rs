@@ -1,11 +1,13 @@
-//! How a stream has been of late: whether to call it at all, and whether to retry.
+//! How a stream does: whether to call it at all, how many calls at once, and whether to retry.
 //!
-//! The budget keeps retries from outnumbering successes; the breaker leaves a stream
-//! that fails alone for a while, then sends one small real call to see. Both are
-//! shared by all requests to a stream in one isolate, and both only ever delay: what
-//! they hold back is answered 503 or spilled, never dropped.
+//! The budget keeps retries from outnumbering successes. The breaker closes the door to a stream
+//! that takes nothing at all, then sends one small real call to see; a stream that takes some
+//! records is called on, by fewer at once if need be. All are shared by all requests to a stream
+//! in one isolate, and all only ever delay: what they hold back is answered 503 or spilled, never
+//! dropped.
 
 use super::answer::Refusal;
+use super::limiter::Limiter;
 use crate::clock::{Milliseconds, is_ahead};
 
 /// The state of one stream.
@@ -15,6 +17,8 @@ pub struct Health {
     pub budget: RetryBudget,
     /// Decides whether to call.
     pub breaker: Breaker,
+    /// Decides how many call at once.
+    pub limiter: Limiter,
     /// What goes wrong, until all is well again; for operators.
     pub trouble: Option<Trouble>,
     /// When the stream last took a record, if it ever did. Until it has, a refusal of bytes may
@@ -50,6 +54,20 @@ impl Health {
     pub fn recovers(&mut self) {
         self.trouble = None;
     }
+
+    /// When the stream last took a record, unless the breaker has closed its door since.
+    pub fn taking_at(&self) -> Option<Milliseconds> {
+        self.last_taken_at.filter(|_| self.breaker.open_until().is_none())
+    }
+
+    /// Whether more calls would only wait at `now`: the last one had trouble, or one is under way
+    /// for longer than a stream that is well takes.
+    pub fn is_sick(&self, now: Milliseconds) -> bool {
+        const SLOW_MS: u64 = 1_000;
+        self.trouble.is_some()
+            || self.breaker.open_until().is_some()
+            || self.limiter.oldest_ms(now) > SLOW_MS
+    }
 }
 
 /// Why records were not taken.
@@ -64,6 +82,9 @@ pub enum Problem {
     /// No answer in time.
     #[error("no answer within the deadline")]
     TimedOut,
+    /// The time was over while nothing of ours ran, so nobody knows whether the answer was late.
+    #[error("not waited for in time: the isolate had too much to do")]
+    Starved,
     /// No connection.
     #[error("connection failed: {0}")]
     Unreachable(String),
@@ -82,6 +103,7 @@ impl Problem {
             Self::Refused(refusal) => &refusal.code,
             Self::Unknown(_) => "unknown_answer",
             Self::TimedOut => "timed_out",
+            Self::Starved => "starved",
             Self::Unreachable(_) => "unreachable",
             Self::NotSent(_) => "not_sent",
             Self::BreakerOpen => "breaker_open",
@@ -96,20 +118,22 @@ pub struct RetryBudget {
     tokens: u32,
 }
 
-/// What a retry costs.
+/// After what a retry comes, and so what it costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryCost {
-    /// After a failure.
+    /// A failure.
     Failure,
-    /// After a throttle.
+    /// A throttle.
     Throttle,
+    /// A throttle of half of a call's records or fewer.
+    Partial,
 }
 
 impl RetryCost {
     const fn tokens(self) -> u32 {
         match self {
             Self::Failure => 14,
-            Self::Throttle => 5,
+            Self::Throttle | Self::Partial => 5,
         }
     }
 }
@@ -129,10 +153,10 @@ impl RetryBudget {
         }
     }
 
-    /// Gives back what a successful call paid for being a retry; a token when it was none.
-    pub fn refund(&mut self, paid: Option<RetryCost>) {
-        let tokens = paid.map_or(1, RetryCost::tokens);
-        self.tokens = self.tokens.saturating_add(tokens).min(Self::CAPACITY);
+    /// Takes in that a call brought records: that pays for a retry, whatever that follows. AWS's
+    /// SDKs give a token, so that a stream which fails three calls of ten would have no retries.
+    pub fn earn(&mut self) {
+        self.tokens = self.tokens.saturating_add(RetryCost::Failure.tokens()).min(Self::CAPACITY);
     }
 }
 
@@ -158,16 +182,21 @@ pub enum Permit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pass(u64);
 
-/// Opens after [`Breaker::FAILURES`] whole calls failed in a row, or when half of the
-/// records of the last [`Breaker::CALLS`] calls were refused.
+/// Opens when [`Breaker::FAILURES`] calls in a row have brought nothing, no record at all, for
+/// [`Breaker::BARREN_MS`], or [`Breaker::MANY_FAILURES`] have in a shorter time. Its first probe
+/// comes after 200 to 400 ms, and each that brings nothing doubles the rest, up to
+/// [`Breaker::LONGEST_REST_MS`]. After one that brings records all may call, and of the first
+/// [`Breaker::TRIAL_CALLS`] half have to bring some.
 #[derive(Debug, Clone)]
 pub struct Breaker {
     state: State,
     /// The pass of this state; each change of state makes a new one.
     pass: Pass,
-    failures_in_a_row: u32,
-    recent: Tally,
-    /// How long the next opening lasts.
+    /// Calls in a row that brought nothing.
+    barren: u32,
+    /// When the first of them ended.
+    barren_since: Milliseconds,
+    /// The most that the next opening lasts, and half of it the least.
     rest_ms: u64,
 }
 
@@ -183,87 +212,117 @@ enum State {
     Probing {
         until: Milliseconds,
     },
-}
-
-/// The records of the calls since the tally was last judged.
-#[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    calls: u32,
-    records: usize,
-    refused: usize,
+    /// A probe has brought records, and all may call; counts their calls and those that do.
+    Trial {
+        calls: u32,
+        brought: u32,
+    },
 }
 
 impl Breaker {
-    /// Whole calls that fail in a row before it opens.
+    /// Calls in a row that bring nothing before it opens.
     pub const FAILURES: u32 = 5;
-    /// Calls over which refused records are counted.
-    pub const CALLS: u32 = 10;
-    /// The first opening, and how far its doubling goes.
-    const REST_MS: u64 = 10_000;
-    const MAX_REST_MS: u64 = 60_000;
+    /// How long they have to, in milliseconds: five in a row come by chance.
+    pub const BARREN_MS: u64 = 1_000;
+    /// As many are no chance.
+    pub const MANY_FAILURES: u32 = 20;
+    /// The longest rest, in milliseconds.
+    pub const LONGEST_REST_MS: u64 = 10_000;
+    /// The calls after a probe, which is the first of them, that decide whether all is well.
+    pub const TRIAL_CALLS: u32 = 4;
+    /// The first rest, in milliseconds.
+    const REST_MS: u64 = 400;
+    /// The longest rest that is short to wait for, and for the probe behind it, in milliseconds.
+    const SHORT_REST_MS: u64 = 800;
+    /// When to ask again while a probe is under way, in milliseconds.
+    const ASK_AGAIN_MS: u64 = 50;
+    /// How long a probe may be under way, in milliseconds.
+    const PROBE_MS: u64 = 10_000;
 
     /// Whether a call may be made at `now` by who holds the pass `held`.
     pub fn permit(&mut self, now: Milliseconds, held: Option<Pass>) -> Permit {
         match self.state {
-            State::Closed => Permit::Call(self.pass),
+            State::Closed | State::Trial { .. } => Permit::Call(self.pass),
             State::Probing { .. } if held == Some(self.pass) => Permit::Probe(self.pass),
-            State::Open { until } | State::Probing { until } if waits(now, until) => {
-                Permit::NotBefore(until)
+            State::Probing { until } if waits(now, until) => {
+                // The rest before this probe was half of the next one.
+                let was_short = self.rest_ms <= Self::SHORT_REST_MS.saturating_mul(2);
+                let again = now.saturating_add(Self::ASK_AGAIN_MS);
+                Permit::NotBefore(if was_short { again.min(until) } else { until })
             }
+            State::Open { until } if waits(now, until) => Permit::NotBefore(until),
             State::Open { .. } | State::Probing { .. } => {
-                self.turn(State::Probing { until: now.saturating_add(Self::REST_MS) });
+                self.turn(State::Probing { until: now.saturating_add(Self::PROBE_MS) });
                 Permit::Probe(self.pass)
             }
         }
     }
 
-    /// A call of `records` under `pass` was answered and `refused` of them were not taken.
-    pub fn answered(&mut self, pass: Pass, now: Milliseconds, records: usize, refused: usize) {
+    /// A call under `pass` brought records, or shows in another way that the stream works. `random`
+    /// is drawn evenly from all of `u32`, here and below; it spreads the rests.
+    pub fn brought(&mut self, pass: Pass, now: Milliseconds, random: u32) {
         if pass != self.pass {
             return;
         }
-        self.failures_in_a_row = 0;
+        self.barren = 0;
         match self.state {
-            State::Open { .. } => {}
-            State::Probing { .. } if half(refused, records) => self.open(now),
-            State::Probing { .. } => {
-                self.turn(State::Closed);
-                self.recent = Tally::default();
-                self.rest_ms = Self::REST_MS;
-            }
-            State::Closed => {
-                self.recent.calls = self.recent.calls.saturating_add(1);
-                self.recent.records = self.recent.records.saturating_add(records);
-                self.recent.refused = self.recent.refused.saturating_add(refused);
-                if self.recent.calls >= Self::CALLS {
-                    let tally = std::mem::take(&mut self.recent);
-                    if half(tally.refused, tally.records) {
-                        self.open(now);
-                    }
-                }
+            State::Open { .. } | State::Closed => {}
+            State::Probing { .. } => self.turn(State::Trial { calls: 1, brought: 1 }),
+            State::Trial { calls, brought } => {
+                self.judge(calls.saturating_add(1), brought.saturating_add(1), now, random);
             }
         }
     }
 
-    /// A whole call under `pass` failed.
-    pub fn failed(&mut self, pass: Pass, now: Milliseconds) {
+    /// A call under `pass` brought nothing.
+    pub fn failed(&mut self, pass: Pass, now: Milliseconds, random: u32) {
         if pass != self.pass {
             return;
         }
-        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        if self.barren == 0 || now < self.barren_since {
+            self.barren_since = now;
+        }
+        self.barren = self.barren.saturating_add(1);
+        let barren_ms = now.saturating_sub(self.barren_since);
+        let is_dead = self.barren >= Self::MANY_FAILURES
+            || (self.barren >= Self::FAILURES && barren_ms >= Self::BARREN_MS);
         match self.state {
             State::Open { .. } => {}
-            State::Probing { .. } => self.open(now),
-            State::Closed if self.failures_in_a_row >= Self::FAILURES => self.open(now),
+            State::Probing { .. } => self.open(now, random),
+            State::Trial { calls, brought } => {
+                self.judge(calls.saturating_add(1), brought, now, random);
+            }
+            State::Closed if is_dead => self.open(now, random),
             State::Closed => {}
+        }
+    }
+
+    /// What came of a call under `pass` says nothing of the stream: another may go in its place.
+    pub fn forget(&mut self, pass: Pass, now: Milliseconds) {
+        if pass == self.pass && matches!(self.state, State::Probing { .. }) {
+            self.turn(State::Open { until: now });
         }
     }
 
     /// When it is open, the time before which no call is made.
     pub fn open_until(&self) -> Option<Milliseconds> {
         match self.state {
-            State::Closed => None,
+            State::Closed | State::Trial { .. } => None,
             State::Open { until } | State::Probing { until } => Some(until),
+        }
+    }
+
+    /// Closes by the share of the calls that brought records, once there are enough.
+    fn judge(&mut self, calls: u32, brought: u32, now: Milliseconds, random: u32) {
+        self.state = State::Trial { calls, brought };
+        if calls < Self::TRIAL_CALLS {
+            return;
+        }
+        if brought.saturating_mul(2) < calls {
+            self.open(now, random);
+        } else {
+            self.turn(State::Closed);
+            self.rest_ms = Self::REST_MS;
         }
     }
 
@@ -272,21 +331,19 @@ impl Breaker {
         self.pass = Pass(self.pass.0.wrapping_add(1));
     }
 
-    fn open(&mut self, now: Milliseconds) {
-        self.turn(State::Open { until: now.saturating_add(self.rest_ms) });
-        self.rest_ms = self.rest_ms.saturating_mul(2).min(Self::MAX_REST_MS);
-        self.failures_in_a_row = 0;
-        self.recent = Tally::default();
+    fn open(&mut self, now: Milliseconds, random: u32) {
+        // Isolates that have seen the same must not all call again at the same time.
+        let least = self.rest_ms / 2;
+        let jitter = least.saturating_add(1).saturating_mul(random.into()) >> u32::BITS;
+        self.turn(State::Open { until: now.saturating_add(least).saturating_add(jitter) });
+        self.rest_ms = self.rest_ms.saturating_mul(2).min(Self::LONGEST_REST_MS);
+        self.barren = 0;
     }
 }
 
 /// Whether `until` is still to come; no rest is longer than the longest.
 const fn waits(now: Milliseconds, until: Milliseconds) -> bool {
-    is_ahead(until, now, Breaker::MAX_REST_MS)
-}
-
-const fn half(refused: usize, records: usize) -> bool {
-    records > 0 && refused.saturating_mul(2) >= records
+    is_ahead(until, now, Breaker::LONGEST_REST_MS)
 }
 
 impl Default for Breaker {
@@ -294,8 +351,8 @@ impl Default for Breaker {
         Self {
             state: State::Closed,
             pass: Pass(0),
-            failures_in_a_row: 0,
-            recent: Tally::default(),
+            barren: 0,
+            barren_since: 0,
             rest_ms: Self::REST_MS,
         }
     }
@@ -304,6 +361,9 @@ impl Default for Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Draws the longest rests.
+    const MOST: u32 = u32::MAX;
 
     #[test]
     fn a_stream_fails_since_its_first_failure_and_until_all_is_well() {
@@ -321,23 +381,39 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_is_sick_while_it_fails_or_does_not_answer() {
+        let mut health = Health::default();
+        let call = health.limiter.begin(0, 2_000).unwrap();
+        assert!(!health.is_sick(1_000) && health.is_sick(1_001));
+        health.limiter.end(call);
+        assert!(!health.is_sick(1_001));
+        health.fails(Problem::TimedOut, 1_002);
+        assert!(health.is_sick(1_003));
+        health.recovers();
+        assert!(!health.is_sick(1_003));
+    }
+
+    #[test]
     fn the_budget_stops_retries_until_successes_pay_for_them() {
         let mut budget = RetryBudget::default();
         let retries = (0..1_000).take_while(|_| budget.spend(RetryCost::Failure)).count();
         assert_eq!(retries, 35);
         assert!(budget.spend(RetryCost::Throttle), "ten tokens are left");
-        assert!(budget.spend(RetryCost::Throttle));
+        assert!(budget.spend(RetryCost::Partial));
         assert!(!budget.spend(RetryCost::Throttle));
-        budget.refund(Some(RetryCost::Throttle));
-        assert!(budget.spend(RetryCost::Throttle));
-        (0..10_000).for_each(|_| budget.refund(None));
+        budget.earn();
+        assert!(budget.spend(RetryCost::Failure), "a success pays for a retry");
+        assert!(!budget.spend(RetryCost::Throttle));
+        (0..10_000).for_each(|_| budget.earn());
         assert_eq!(budget.tokens, RetryBudget::CAPACITY);
     }
 
-    /// A breaker that has opened at 0.
+    /// A breaker that has opened at 1,000.
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
-        (0..5).for_each(|_| breaker.failed(breaker.pass, 0));
+        (0..4).for_each(|_| breaker.failed(breaker.pass, 0, MOST));
+        breaker.failed(breaker.pass, 1_000, MOST);
+        assert_eq!(breaker.open_until(), Some(1_400));
         breaker
     }
 
@@ -348,79 +424,130 @@ mod tests {
         }
     }
 
-    #[test]
-    fn five_failed_calls_in_a_row_open_it_and_an_answer_starts_the_count_again() {
-        let mut breaker = Breaker::default();
-        let Permit::Call(pass) = breaker.permit(0, None) else { panic!() };
-        (0..4).for_each(|_| breaker.failed(pass, 0));
-        breaker.answered(pass, 0, 1, 0);
-        (0..4).for_each(|_| breaker.failed(pass, 0));
-        assert_eq!(breaker.permit(0, None), Permit::Call(pass));
-        breaker.failed(pass, 0);
-        assert_eq!(breaker.permit(9_999, None), Permit::NotBefore(10_000));
-        probe(&mut breaker, 10_000);
+    fn is_closed(breaker: &mut Breaker, now: Milliseconds) -> bool {
+        matches!(breaker.permit(now, None), Permit::Call(_))
     }
 
     #[test]
-    fn half_of_the_records_refused_over_ten_calls_open_it() {
-        for (refused, opens) in [(4, false), (5, true)] {
+    fn calls_that_bring_nothing_open_it_when_they_are_no_chance() {
+        for (ends, opens) in [
+            (vec![0; 19], false),
+            (vec![0; 20], true),
+            (vec![0, 0, 0, 1_000], false),
+            (vec![0, 0, 0, 0, 999], false),
+            (vec![0, 0, 0, 0, 1_000], true),
+            (vec![5_000, 5_000, 5_000, 5_000, 1_000], false),
+        ] {
             let mut breaker = Breaker::default();
-            (0..10).for_each(|_| breaker.answered(breaker.pass, 0, 10, refused));
-            assert_eq!(breaker.open_until().is_some(), opens);
+            ends.iter().for_each(|now| breaker.failed(breaker.pass, *now, MOST));
+            assert_eq!(breaker.open_until().is_some(), opens, "{ends:?}");
+            let mut breaker = Breaker::default();
+            for now in ends {
+                breaker.brought(breaker.pass, now, MOST);
+                breaker.failed(breaker.pass, now, MOST);
+            }
+            assert_eq!(breaker.open_until(), None, "each second call brings records");
         }
     }
 
     #[test]
     fn one_probe_goes_at_a_time_and_its_end_decides() {
         let before = Breaker::default().pass;
-        let (mut breaker, mut now) = (opened(), 0);
-        for rest in [10_000, 20_000, 40_000, 60_000, 60_000] {
-            breaker.failed(before, now);
+        let (mut breaker, mut now) = (opened(), 1_000);
+        for rest in [400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] {
+            breaker.failed(before, now, MOST);
             assert_eq!(breaker.open_until(), Some(now + rest), "late ends don't lengthen it");
             now += rest;
             let pass = probe(&mut breaker, now);
-            assert_eq!(breaker.permit(now + 9_999, None), Permit::NotBefore(now + 10_000));
-            breaker.failed(pass, now);
+            let again = if rest <= 800 { now + 50 } else { now + 10_000 };
+            assert_eq!(breaker.permit(now, None), Permit::NotBefore(again), "{rest}");
+            breaker.failed(pass, now, MOST);
         }
-        now += 60_000;
-        let pass = probe(&mut breaker, now);
-        breaker.answered(pass, now, 5, 0);
-        assert!(matches!(breaker.permit(now, None), Permit::Call(_)));
-        (0..5).for_each(|_| breaker.failed(breaker.pass, now));
-        assert_eq!(breaker.open_until(), Some(now + 10_000), "it starts from the first rest again");
+        let pass = probe(&mut breaker, now + 10_000);
+        breaker.brought(pass, now, MOST);
+        assert!(is_closed(&mut breaker, now));
+    }
+
+    #[test]
+    fn a_rest_is_spread_over_its_second_half() {
+        for (random, until) in [(0, 1_200), (1 << 31, 1_300), (MOST, 1_400)] {
+            let mut breaker = Breaker::default();
+            (0..4).for_each(|_| breaker.failed(breaker.pass, 0, random));
+            breaker.failed(breaker.pass, 1_000, random);
+            assert_eq!(breaker.open_until(), Some(until));
+        }
+    }
+
+    #[test]
+    fn the_share_of_calls_that_bring_records_closes_it() {
+        for (later, opens) in [
+            ([true, true, true], false),
+            ([false, true, false], false),
+            ([false, false, false], true),
+        ] {
+            let mut breaker = opened();
+            let pass = probe(&mut breaker, 1_400);
+            breaker.brought(pass, 1_400, MOST);
+            for brings in later {
+                assert_eq!(breaker.open_until(), None, "{later:?}");
+                match brings {
+                    true => breaker.brought(breaker.pass, 1_400, MOST),
+                    false => breaker.failed(breaker.pass, 1_400, MOST),
+                }
+            }
+            let rest = opens.then_some(1_400 + 800);
+            assert_eq!(breaker.open_until(), rest, "{later:?}");
+        }
+        let mut breaker = opened();
+        let pass = probe(&mut breaker, 1_400);
+        (0..4).for_each(|_| breaker.brought(breaker.pass, 1_400, MOST));
+        assert_ne!(breaker.pass, pass);
+        (0..20).for_each(|_| breaker.failed(breaker.pass, 2_000, MOST));
+        assert_eq!(breaker.open_until(), Some(2_400), "it starts from the first rest again");
     }
 
     #[test]
     fn only_the_probe_ends_the_probing() {
         let before = Breaker::default().pass;
         let mut breaker = opened();
-        let pass = probe(&mut breaker, 10_000);
-        breaker.failed(before, 10_001);
-        breaker.answered(before, 10_001, 5, 5);
-        breaker.answered(before, 10_001, 5, 0);
-        assert_eq!(breaker.permit(10_001, None), Permit::NotBefore(20_000));
-        assert_eq!(breaker.permit(10_001, Some(pass)), Permit::Probe(pass), "its holder may go on");
-        breaker.answered(pass, 10_002, 5, 0);
-        assert!(matches!(breaker.permit(10_002, None), Permit::Call(_)));
-        breaker.failed(pass, 10_003);
-        assert_eq!(breaker.failures_in_a_row, 0);
+        let pass = probe(&mut breaker, 1_400);
+        breaker.failed(before, 1_401, MOST);
+        breaker.brought(before, 1_401, MOST);
+        assert_eq!(breaker.permit(1_401, None), Permit::NotBefore(1_451));
+        assert_eq!(breaker.permit(1_401, Some(pass)), Permit::Probe(pass), "its holder may go on");
+        breaker.brought(pass, 1_402, MOST);
+        assert!(is_closed(&mut breaker, 1_402));
+        breaker.failed(pass, 1_403, MOST);
+        assert_eq!(breaker.barren, 0);
     }
 
     #[test]
     fn a_probe_that_is_never_heard_of_does_not_hold_the_stream_shut() {
         let mut breaker = opened();
-        let lost = probe(&mut breaker, 10_000);
-        let pass = probe(&mut breaker, 20_000);
-        assert_eq!(breaker.permit(20_001, Some(lost)), Permit::NotBefore(30_000));
-        breaker.failed(lost, 20_002);
-        breaker.answered(pass, 20_003, 1, 0);
+        let lost = probe(&mut breaker, 1_400);
+        let pass = probe(&mut breaker, 11_400);
+        assert_eq!(breaker.permit(11_401, Some(lost)), Permit::NotBefore(11_451));
+        breaker.failed(lost, 11_402, MOST);
+        breaker.forget(lost, 11_402);
+        breaker.brought(pass, 11_403, MOST);
         assert_eq!(breaker.open_until(), None);
+    }
+
+    #[test]
+    fn another_probe_goes_in_place_of_one_that_says_nothing() {
+        let mut breaker = opened();
+        let pass = probe(&mut breaker, 1_400);
+        breaker.forget(pass, 1_500);
+        assert_ne!(probe(&mut breaker, 1_500), pass);
+        let mut closed = Breaker::default();
+        closed.forget(closed.pass, 0);
+        assert!(is_closed(&mut closed, 0));
     }
 
     #[test]
     fn a_clock_that_was_set_back_does_not_hold_the_stream_shut() {
         let mut breaker = Breaker::default();
-        (0..5).for_each(|_| breaker.failed(breaker.pass, 3_600_000));
+        (0..20).for_each(|_| breaker.failed(breaker.pass, 3_600_000, MOST));
         assert!(matches!(breaker.permit(3_600_000, None), Permit::NotBefore(_)));
         probe(&mut breaker, 1_000);
     }

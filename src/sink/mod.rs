@@ -3,7 +3,8 @@
 //! `record` makes the `line` of an event from its `columns`, and `refused` that of a record that
 //! its stream will never take; `pack` puts several into what a stream takes as one, `batch` groups those into calls, `service` tells the services apart, of
 //! which `firehose` and `kinesis` speak the protocols, `sigv4` signs, `delivery` decides what is
-//! sent, retried or given back, and `health` remembers how a stream has been of late.
+//! sent, retried or given back, `health` remembers how a stream does, and `limiter` how many calls
+//! it may have at once.
 
 pub mod answer;
 pub mod batch;
@@ -12,6 +13,7 @@ pub mod delivery;
 pub mod firehose;
 pub mod health;
 pub mod kinesis;
+pub mod limiter;
 mod line;
 pub mod pack;
 pub mod record;

@@ -29,7 +29,7 @@ SET_ASIDE = "/_/set-aside"
 KEY = "the-key-of-the-operator-for-tests-12345"
 BEARER = {"authorization": f"Bearer {KEY}"}
 
-# A breaker that is open may stay so for 10 s.
+# A breaker that is open may stay so for 10 s, and so may a backlog.
 DRAIN_SECONDS = 30
 # What the operator has to mend, and was tried once more before he did, is left alone for that long.
 OPERATORS_SECONDS = 60

@@ -32,7 +32,7 @@ from worker import HOST, Answer
 DEADLINE_SECONDS = 2.0  # the default of HEADWATER.deadline_ms
 SLACK_SECONDS = 1.5
 SOON_SECONDS = 5  # long before the deadline of those streams that are patient
-REST_SECONDS = 10  # how long a stream that fails is left alone, at first
+REST_SECONDS = 10  # how long a stream that takes nothing is left alone, at most
 THROTTLED = Fail(503, "ServiceUnavailableException", "Slow down.")
 
 
@@ -224,33 +224,43 @@ def test_what_the_operator_must_mend_is_not_tried_again(
     assert stream.worker.get("/readyz").status == 200
 
 
-def test_a_stream_that_fails_is_left_alone_and_then_probed(
-    stream: Stream, peer: FirehosePeer
+def test_a_stream_that_takes_nothing_is_left_alone_and_then_probed(
+    hasty_stream: Stream, peer: FirehosePeer
 ) -> None:
+    stream = hasty_stream
     peer.always(Fail(500, "InternalFailure"))
-    began = time.monotonic()
-    while len(stream.calls) < 5:
-        stream.post(stream.beacons(1))
+    deadline = time.monotonic() + 60
+    while not stream.state()["left_alone"]:
+        assert time.monotonic() < deadline, "its door is never closed"
+        assert stream.post(stream.beacons(1)).status == 503
 
-    answers = [stream.post(stream.beacons(1)) for _ in range(20)]
+    began, calls = time.monotonic(), len(stream.calls)
+    answers = [stream.post(stream.beacons(1)) for _ in range(10)]
 
-    rested_for_at_most = time.monotonic() - began
-    assert len(stream.calls) == 5
-    assert all(answer.seconds < SOON_SECONDS for answer in answers)
-    waits = [answer.retry_after for answer in answers]
-    assert waits == sorted(waits, reverse=True)
-    assert REST_SECONDS - rested_for_at_most <= waits[-1] <= waits[0] <= REST_SECONDS
-    assert stream.state()["left_alone"] is True
+    # A probe after each rest: six whose rests double up to the longest, and then one in each.
+    probes = 6 + (time.monotonic() - began) / (REST_SECONDS / 2)
+    assert len(stream.calls) - calls <= probes
+    assert {answer.status for answer in answers} == {503}
+    assert all(1 <= answer.retry_after <= REST_SECONDS for answer in answers)
 
+    calls = len(stream.calls)
     peer.behave()
-    time.sleep(answers[-1].retry_after)
-    beacons = stream.beacons(60)
-    assert stream.post(beacons).status == 204
-    # Not sooner, and without a second rest, which would be twice as long.
-    rested_s = (stream.calls[5].arrived - stream.calls[4].arrived).total_seconds()
-    assert REST_SECONDS - 0.1 <= rested_s < 2 * REST_SECONDS
-    assert len(stream.sent()[5]) <= 25
-    assert Counter(stream.ids()) == Counter(ids(beacons))
+    while stream.post(stream.beacons(60)).status == 503:
+        assert time.monotonic() < deadline + 60, "it is never probed"
+        time.sleep(0.1)
+    assert len(stream.sent()[calls]) <= 25
+    until(lambda: stream.state()["left_alone"] is False)
+
+
+@pytest.mark.parametrize("fault", [Refuse({0}), THROTTLED], ids=str)
+def test_a_stream_that_takes_two_calls_of_three_is_never_left_alone(
+    stream: Stream, peer: FirehosePeer, fault: Behaviour
+) -> None:
+    for _ in range(40):
+        peer.script(fault)
+        assert stream.post(stream.beacons(1)).status == 204
+        assert stream.post(stream.beacons(1)).status == 204
+    assert len(stream.calls) == 120
     assert stream.state()["left_alone"] is False
 
 

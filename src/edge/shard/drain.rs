@@ -1,20 +1,23 @@
 //! Delivers what is in the spill, each time that the alarm goes off.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
 use worker::{Delay, console_log};
 
 use super::Inner;
-use crate::clock::Milliseconds;
 use crate::config::Config;
 use crate::edge::environment::{now_ms, random};
+use crate::edge::gate::{For, Slot};
 use crate::edge::log::{self, Part};
 use crate::edge::storage::Sqlite;
 use crate::edge::{deliver, metrics};
 use crate::shard;
 use crate::shard::home;
-use crate::shard::spill::{Depth, Moved};
+use crate::shard::spill::{Batch, Depth, Moved};
 use crate::sink::Stream;
 use crate::sink::delivery::Policy;
 use crate::sink::record::Record;
@@ -25,8 +28,12 @@ const DRAIN_DEADLINE_MS: u64 = 10_000;
 /// How long one alarm goes on, in milliseconds; what is then left has the next.
 const ALARM_MS: u64 = 30_000;
 
-/// The most bytes that are read out of the spill for one delivery.
-const DRAIN_BYTES: usize = 786_432;
+/// The most bytes that are moved at once.
+const MOVED_BYTES: usize = 786_432;
+
+/// How soon another stream that has become due is seen, in milliseconds, while deliveries are
+/// under way.
+const LOOK_AGAIN_MS: u64 = 500;
 
 impl Inner {
     /// Delivers what is in the spill, as far as its streams take it, counts what was there and
@@ -49,60 +56,85 @@ impl Inner {
         drained
     }
 
-    /// Delivers what is due, each stream by itself: a slow one holds up no other.
-    async fn drain_due(&self, config: &Config, storage: &Sqlite) -> Result<(), String> {
+    /// Delivers what is due, several batches at once: a slow stream holds up no other.
+    async fn drain_due(&self, config: &Rc<Config>, storage: &Sqlite) -> Result<(), String> {
         let until = now_ms().saturating_add(ALARM_MS);
+        let mut under_way = FuturesUnordered::new();
+        let mut ended = Ok(());
         loop {
-            let due = self.with(|shard| shard.spill().due(now_ms()))?;
-            if due.is_empty() || now_ms() >= until {
-                return Ok(());
+            let mut have_moved = false;
+            if now_ms() < until {
+                for stream in self.with(|shard| shard.spill().due(now_ms()))? {
+                    if self.move_on(&stream, config, storage)? {
+                        have_moved = true;
+                        continue;
+                    }
+                    while let Some((batch, slot)) = self.take(&stream, config, storage)? {
+                        under_way.push(self.deliver(batch, slot, config, storage));
+                    }
+                }
             }
-            let drains = due.iter().map(|stream| self.drain_stream(stream, until, config, storage));
-            join_all(drains).await.into_iter().collect::<Result<(), String>>()?;
+            // Others of the object's requests come in between.
+            let look_again_ms = if have_moved { 0 } else { LOOK_AGAIN_MS };
+            let again = Delay::from(Duration::from_millis(look_again_ms));
+            if !under_way.is_empty() {
+                if let Either::Left((Some(Err(why)), _)) = select(under_way.next(), again).await {
+                    ended = Err(why);
+                }
+                continue;
+            }
+            if have_moved {
+                again.await;
+                continue;
+            }
+            let is_due = self.with(|shard| !shard.spill().due(now_ms()).is_empty())?;
+            if !is_due || now_ms() >= until {
+                return ended;
+            }
+            // What is due has no place for a call.
+            drop(self.gate.enter(For::Spill).await);
         }
     }
 
-    /// Delivers what is there of `stream`, batch by batch, for as long as it is due.
-    async fn drain_stream(
+    /// The next batch of `stream`, with a place for its call; none where nothing is due, or there is
+    /// no place.
+    fn take(
         &self,
         stream: &Stream,
-        until: Milliseconds,
+        config: &Config,
+        storage: &Sqlite,
+    ) -> Result<Option<(Batch, Slot)>, String> {
+        if !self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
+            return Ok(None);
+        }
+        let Some(slot) = self.gate.try_enter(For::Spill) else { return Ok(None) };
+        let most = shard::bounds(stream, config);
+        let take = |shard: &mut shard::Shard| shard.spill().take(storage, stream, most, now_ms());
+        let batch = self.with(take)?.unwrap_or_else(|error| {
+            log::error(Part::Shard, format_args!("the spill of {stream} can't be read: {error}"));
+            None
+        });
+        Ok(batch.map(|batch| (batch, slot)))
+    }
+
+    /// Delivers a batch, and takes in what came of it.
+    async fn deliver(
+        &self,
+        batch: Batch,
+        slot: Slot,
         config: &Config,
         storage: &Sqlite,
     ) -> Result<(), String> {
-        let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.policy_of(stream) };
-        while now_ms() < until {
-            if self.move_on(stream, config, storage)? {
-                // Others of the object's requests come in between.
-                Delay::from(Duration::ZERO).await;
-                continue;
-            }
-            if !self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
-                break;
-            }
-            let take = |shard: &mut shard::Shard| {
-                shard.spill().take(storage, stream, DRAIN_BYTES, now_ms())
-            };
-            let batch = self.with(take)?.unwrap_or_else(|error| {
-                log::error(
-                    Part::Shard,
-                    format_args!("the spill of {stream} can't be read: {error}"),
-                );
-                None
-            });
-            let Some(batch) = batch else { return Ok(()) };
-            let report = deliver::one(stream, batch.records, config, policy).await;
-            let random = u32::from_ne_bytes(random());
-            let settle = |shard: &mut shard::Shard| {
-                shard.spill().settle(storage, batch.taken, report, &config.failed, now_ms(), random)
-            };
-            // Whose turn has failed comes again later.
-            if let Err(error) = self.with(settle)? {
-                log::error(
-                    Part::Shard,
-                    format_args!("the spill of {stream} was not drained: {error}"),
-                );
-            }
+        let Batch { stream, records, taken } = batch;
+        let policy = Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.policy_of(&stream) };
+        let report = deliver::one(&stream, records, config, policy, slot).await;
+        let random = u32::from_ne_bytes(random());
+        let settle = |shard: &mut shard::Shard| {
+            shard.spill().settle(storage, taken, report, &config.failed, now_ms(), random)
+        };
+        // Whose turn has failed comes again later.
+        if let Err(error) = self.with(settle)? {
+            log::error(Part::Shard, format_args!("the spill of {stream} was not drained: {error}"));
         }
         Ok(())
     }
@@ -118,7 +150,7 @@ impl Inner {
                 return Ok(Moved::default());
             }
             let home = |record: &Record| home::home(record, stream, config);
-            shard.spill().move_oldest(storage, stream, DRAIN_BYTES, home, now)
+            shard.spill().move_oldest(storage, stream, MOVED_BYTES, home, now)
         };
         match self.with(moves)? {
             Ok(moved) if moved.is_empty() => Ok(false),

@@ -1,8 +1,11 @@
 //! What of one stream is in the spill, and when it is tried again.
 //!
 //! Full jitter: a try without progress is followed by a wait of `random(0, min(cap, base *
-//! 2^n))`, any progress sets `n` to 0, and what only the operator can mend is tried slowly.
-//! Nothing here gives up.
+//! 2^n))`, any progress sets `n` to 0, and what only the operator can mend is tried slowly. No
+//! wait is longer than [`LONGEST_MS`], and nothing here gives up.
+//!
+//! One try at a time is under way until one has made progress, or the stream is known to take
+//! other records; then several are, and new records need not wait behind those that are here.
 //!
 //! Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 
@@ -14,13 +17,17 @@ use crate::sink::Stream;
 use crate::sink::answer::{Blame, Refusal};
 use crate::sink::health::Problem;
 
-/// The first wait, and the longest.
+/// The first wait, and the longest after a failure that may pass.
 pub const BASE_MS: u64 = 1_000;
-const CAP_MS: u64 = 60_000;
+const CAP_MS: u64 = 10_000;
+/// The longest wait of all: for the operator, or as the service has asked.
+pub const LONGEST_MS: u64 = 60_000;
 /// The shortest wait after a try without progress.
 const FLOOR_MS: u64 = 100;
 /// How long a try may take before it counts as lost.
 const LEASE_MS: u64 = 60_000;
+/// The most tries of a stream that makes progress that are under way at once.
+const MOST_TRIES: usize = 3;
 
 /// Rows together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,16 +59,24 @@ pub struct Backlog {
     tries: u32,
     /// Not before this time.
     resume_at: Milliseconds,
-    lease: Option<Lease>,
+    /// The tries that are under way.
+    leases: Vec<Lease>,
+    /// Whether all rows are, as far as the last search went.
+    all_leased: bool,
+    /// When the stream last gave nothing but refusals, where no record was taken since.
+    gave_up_at: Option<Milliseconds>,
+    /// When a try last ended so, where none has made progress since.
+    failed_at: Option<Milliseconds>,
 }
 
-/// The right to end the try that is under way.
-#[derive(Debug, Clone, Copy)]
-struct Lease {
+/// The right to end a try that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
     ticket: u64,
-    /// How many records it is of.
-    records: u64,
-    /// If its end is never heard of, another may begin then.
+    /// The sequences of its first row and its last. No other try has a row between them.
+    rows: (u64, u64),
+    since: Milliseconds,
+    /// If its end is never heard of, others may take its rows then.
     until: Milliseconds,
 }
 
@@ -78,7 +93,10 @@ impl Backlog {
             place: Place::OLDEST,
             tries: 0,
             resume_at: 0,
-            lease: None,
+            leases: Vec::new(),
+            all_leased: false,
+            gave_up_at: None,
+            failed_at: None,
         }
     }
 
@@ -91,10 +109,13 @@ impl Backlog {
     pub fn add(&mut self, row: &Row, try_at: Milliseconds) {
         if row.shelf == Shelf::Waiting && self.waiting.records == 0 {
             (self.oldest_at, self.resume_at) = (row.spilled_at, try_at);
-            (self.problem, self.tries, self.lease) = (None, 0, None);
+            (self.problem, self.tries, self.failed_at) = (None, 0, None);
+            self.leases.clear();
             self.place = Place::OLDEST;
             self.last_drained_at = None;
+            self.gave_up_at = Some(row.spilled_at);
         }
+        self.all_leased = false;
         let tally = self.tally(row.shelf);
         tally.records = tally.records.saturating_add(row.records.into());
         tally.bytes = tally.bytes.saturating_add(row.bytes.into());
@@ -114,73 +135,136 @@ impl Backlog {
         }
     }
 
-    /// When it is to be tried; never where nothing waits.
+    /// When it is to be tried; never where nothing waits. While tries are under way, when the first
+    /// of them counts as lost.
     pub fn try_at(&self) -> Option<Milliseconds> {
-        let at = self.lease.map_or(self.resume_at, |lease| lease.until);
+        let at = self.leases.iter().map(|lease| lease.until).min().unwrap_or(self.resume_at);
         (self.waiting.records > 0).then_some(at)
     }
 
-    /// Whether it is to be tried at `now`.
+    /// Whether another try may begin at `now`.
     pub fn is_due(&self, now: Milliseconds) -> bool {
-        self.try_at().is_some_and(|at| !waits(now, at))
+        let one_is_lost = self.leases.iter().any(|lease| !lease.is_alive(now));
+        let is_time = one_is_lost || (!self.all_leased && !waits(now, self.resume_at));
+        self.waiting.records > 0 && is_time && self.may_begin(now)
     }
 
     /// Whether a try is under way at `now`.
     pub fn is_under_way(&self, now: Milliseconds) -> bool {
-        self.lease.is_some_and(|lease| waits(now, lease.until))
+        self.leases.iter().any(|lease| lease.is_alive(now))
     }
 
-    /// Whether new records have to wait behind it. While a try of all that waits is under way,
-    /// and the one before did not fail, they need not: else a stream whose records come faster
+    /// Whether fewer tries are under way at `now` than may be.
+    pub fn may_begin(&self, now: Milliseconds) -> bool {
+        let most = if self.gave_up_at.is_none() { MOST_TRIES } else { 1 };
+        self.leases.iter().filter(|lease| lease.is_alive(now)).count() < most
+    }
+
+    /// Whether new records have to wait behind it, where the stream took other records at
+    /// `taking_at`. While it takes some they need not: else a stream whose records come faster
     /// than a try ends would never get rid of it.
-    pub fn holds_back(&self) -> bool {
-        let under_way = self.lease.filter(|_| self.tries == 0).map_or(0, |lease| lease.records);
-        self.waiting.records > under_way
+    pub fn holds_back(&self, taking_at: Option<Milliseconds>) -> bool {
+        let takes = |at: Milliseconds| self.gave_up_at.is_none_or(|gave_up_at| at > gave_up_at);
+        self.waiting.records > 0 && !taking_at.is_some_and(takes)
     }
 
-    /// Begins a try of that many `records` at `now`.
-    pub const fn begin(&mut self, ticket: u64, records: u64, now: Milliseconds) {
-        self.lease = Some(Lease { ticket, records, until: now.saturating_add(LEASE_MS) });
+    /// Takes in that at `now` the stream took records that are none of these: it is to be tried.
+    pub fn stream_takes(&mut self, now: Milliseconds) {
+        (self.gave_up_at, self.failed_at, self.tries) = (None, None, 0);
+        self.resume_at = self.resume_at.min(now);
     }
 
-    /// Ends the try that began with `ticket`, unless another has begun since.
-    pub fn end(&mut self, ticket: u64) -> bool {
-        self.lease.take_if(|lease| lease.ticket == ticket).is_some()
+    /// Takes in that at `now` the stream gave nothing but refusals.
+    pub const fn stream_gives_up(&mut self, now: Milliseconds) {
+        self.gave_up_at = Some(now);
     }
 
-    /// Sets when the next try is, after one that ended at `now` with or without `progress`,
-    /// and after which the stream is to be left alone for `left_alone_ms`; and where it begins.
-    /// Where the one that ended, before `behind`, was refused for its bytes and nobody knows that
-    /// the stream takes any, so that it may be the stream, the next is of what comes behind: else
+    /// Forgets the tries that are lost, and gives the first and the last rows of the others.
+    pub fn leased(&mut self, now: Milliseconds) -> Vec<(u64, u64)> {
+        self.leases.retain(|lease| lease.is_alive(now));
+        self.leases.iter().map(|lease| lease.rows).collect()
+    }
+
+    /// Takes in that every row there is belongs to a try that is under way.
+    pub const fn all_is_leased(&mut self) {
+        self.all_leased = true;
+    }
+
+    /// Begins a try of the rows from the first of these sequences to the second at `now`.
+    pub fn begin(&mut self, ticket: u64, rows: (u64, u64), now: Milliseconds) {
+        let until = now.saturating_add(LEASE_MS);
+        self.leases.push(Lease { ticket, rows, since: now, until });
+    }
+
+    /// Ends the try that began with `ticket`; none if it counted as lost.
+    pub fn end(&mut self, ticket: u64) -> Option<Lease> {
+        let position = self.leases.iter().position(|lease| lease.ticket == ticket)?;
+        self.all_leased = false;
+        Some(self.leases.swap_remove(position))
+    }
+
+    /// Sets when the next try is, after one of `lease` that ended at `now` with or without
+    /// `progress`, and after which the stream is to be left alone for `left_alone_ms`; and where it
+    /// begins. Where the one that ended, before `behind`, was refused for its bytes and nobody knows
+    /// that the stream takes any, so that it may be the stream, the next is of what comes behind: else
     /// a few records that the stream never takes would hold back all others.
-    pub fn pace(
-        &mut self,
-        progress: Progressed,
-        behind: Place,
-        problem: Option<Problem>,
-        left_alone_ms: u64,
-        now: Milliseconds,
-        random: u32,
-    ) {
-        let wait_ms = match progress {
-            Progressed::Yes => 0,
-            Progressed::No => wait_ms(self.tries, problem.as_ref(), random),
-        };
-        self.tries = match progress {
-            Progressed::Yes => 0,
-            Progressed::No => self.tries.saturating_add(1),
-        };
-        self.place = match progress {
-            Progressed::Yes => Place::OLDEST,
-            Progressed::No if problem.as_ref().is_some_and(is_of_bytes) => behind,
-            Progressed::No => self.place,
-        };
-        self.resume_at = now.saturating_add(wait_ms.max(left_alone_ms));
-        self.problem = problem;
-        if progress == Progressed::Yes {
-            self.last_drained_at = Some(now);
+    pub fn pace(&mut self, lease: Lease, ended: Ended, now: Milliseconds, random: u32) {
+        let Ended { progress, behind, problem, left_alone_ms } = ended;
+        let left_alone_ms = left_alone_ms.min(LONGEST_MS);
+        match progress {
+            Progressed::Yes => {
+                (self.gave_up_at, self.failed_at) = (None, None);
+                (self.tries, self.place) = (0, Place::OLDEST);
+                self.resume_at = now.saturating_add(left_alone_ms);
+                self.last_drained_at = Some(now);
+            }
+            Progressed::No => {
+                // Tries that were under way together and failed together are one.
+                let is_known = self.failed_at.is_some_and(|at| lease.since < at && at <= now);
+                let is_counted = !is_known && problem != Some(Problem::BreakerOpen);
+                let wait_ms = match problem == Some(Problem::BreakerOpen) {
+                    // The breaker knows when, and nothing was tried.
+                    true => FLOOR_MS,
+                    false => wait_ms(self.tries, problem.as_ref(), random),
+                };
+                let resume_at = now.saturating_add(wait_ms.max(left_alone_ms));
+                self.resume_at = if is_known { self.resume_at.min(resume_at) } else { resume_at };
+                self.tries = self.tries.saturating_add(is_counted.into());
+                (self.gave_up_at, self.failed_at) = (Some(now), Some(now));
+                if problem.as_ref().is_some_and(is_of_bytes) {
+                    self.place = behind;
+                }
+            }
         }
+        self.problem = problem;
     }
+
+    /// Takes in that at `now` it could not be read: nothing was tried, but the next time must not
+    /// come at once.
+    pub fn is_unread(&mut self, now: Milliseconds) {
+        let wait_ms = wait_ms(self.tries, self.problem.as_ref(), u32::MAX);
+        self.resume_at = now.saturating_add(wait_ms);
+        self.tries = self.tries.saturating_add(1);
+    }
+}
+
+impl Lease {
+    const fn is_alive(&self, now: Milliseconds) -> bool {
+        waits(now, self.until)
+    }
+}
+
+/// How a try ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Whether it made the backlog smaller.
+    pub progress: Progressed,
+    /// Behind its last row.
+    pub behind: Place,
+    /// Why the stream did not take all, if it did not.
+    pub problem: Option<Problem>,
+    /// How long the stream is to be left alone, in milliseconds.
+    pub left_alone_ms: u64,
 }
 
 /// Whether a try has made the backlog smaller.
@@ -204,13 +288,13 @@ impl Progressed {
 
 /// Whether `at` is to come; no wait is longer than the longest.
 const fn waits(now: Milliseconds, at: Milliseconds) -> bool {
-    is_ahead(at, now, CAP_MS)
+    is_ahead(at, now, LONGEST_MS)
 }
 
 /// The wait after `tries` tries and one more, all without progress.
 fn wait_ms(tries: u32, problem: Option<&Problem>, random: u32) -> u64 {
     let (least, most) = match problem {
-        Some(problem) if is_operators(problem) => (CAP_MS / 2, CAP_MS),
+        Some(problem) if is_operators(problem) => (LONGEST_MS / 2, LONGEST_MS),
         _ => (0, BASE_MS.saturating_mul(1 << tries.min(16)).min(CAP_MS)),
     };
     let span = most.saturating_sub(least).saturating_add(1);
@@ -225,6 +309,7 @@ fn is_operators(problem: &Problem) -> bool {
         Problem::NotSent(_) => true,
         Problem::Unknown(_)
         | Problem::TimedOut
+        | Problem::Starved
         | Problem::Unreachable(_)
         | Problem::BreakerOpen => false,
     }
@@ -259,9 +344,9 @@ mod tests {
             (0, None, 100, 500, 1_000),
             (0, throttled(), 100, 500, 1_000),
             (1, throttled(), 100, 1_000, 2_000),
-            (5, Some(Problem::TimedOut), 100, 16_000, 32_000),
-            (6, Some(Problem::BreakerOpen), 100, 30_000, 60_000),
-            (u32::MAX, throttled(), 100, 30_000, 60_000),
+            (3, Some(Problem::TimedOut), 100, 4_000, 8_000),
+            (4, Some(Problem::Starved), 100, 5_000, 10_000),
+            (u32::MAX, throttled(), 100, 5_000, 10_000),
             (0, denied(), 30_000, 45_000, 60_000),
             (9, denied(), 30_000, 45_000, 60_000),
             (0, Some(Problem::NotSent("no key".to_owned())), 30_000, 45_000, 60_000),
@@ -276,70 +361,117 @@ mod tests {
         }
     }
 
+    /// Has a try of some row end so, which began at `now` as well.
+    fn ends(
+        backlog: &mut Backlog,
+        progress: Progressed,
+        problem: Problem,
+        rest_ms: u64,
+        now: Milliseconds,
+    ) {
+        backlog.begin(77, (1, 1), now);
+        let lease = backlog.end(77).unwrap();
+        let (behind, problem) = (Place::OLDEST, Some(problem));
+        let ended = Ended { progress, behind, problem, left_alone_ms: rest_ms };
+        backlog.pace(lease, ended, now, u32::MAX);
+    }
+
     #[test]
     fn any_progress_is_followed_by_the_next_try_at_once_unless_the_stream_is_left_alone() {
+        use Progressed::{No, Yes};
         let mut backlog = backlog();
         for tries in 0..3 {
-            backlog.pace(Progressed::No, Place::OLDEST, Some(Problem::TimedOut), 0, 10, u32::MAX);
+            ends(&mut backlog, No, Problem::TimedOut, 0, 10);
             assert_eq!(backlog.try_at(), Some(10 + (1_000 << tries)));
         }
-        backlog.pace(Progressed::Yes, Place::OLDEST, Some(Problem::TimedOut), 0, 10, u32::MAX);
+        ends(&mut backlog, Yes, Problem::TimedOut, 0, 10);
         assert!(backlog.is_due(10));
-        backlog.pace(Progressed::No, Place::OLDEST, Some(Problem::TimedOut), 0, 10, u32::MAX);
+        ends(&mut backlog, No, Problem::TimedOut, 0, 10);
         assert_eq!(backlog.try_at(), Some(1_010), "as after the first");
-        backlog.pace(Progressed::Yes, Place::OLDEST, Some(Problem::BreakerOpen), 7_000, 10, 0);
+        ends(&mut backlog, Yes, Problem::BreakerOpen, 7_000, 10);
         assert_eq!(backlog.try_at(), Some(7_010));
-        backlog.pace(Progressed::No, Place::OLDEST, Some(Problem::TimedOut), 7_000, 10, 0);
+        ends(&mut backlog, No, Problem::TimedOut, 7_000, 10);
         assert_eq!(backlog.try_at(), Some(7_010));
+        ends(&mut backlog, No, Problem::TimedOut, u64::MAX, 10);
+        assert_eq!(backlog.try_at(), Some(10 + LONGEST_MS), "whatever was asked for");
     }
 
     #[test]
-    fn one_try_is_under_way_at_a_time_and_one_that_is_lost_holds_nothing_up() {
+    fn a_try_that_an_open_breaker_ends_doubles_no_wait() {
         let mut backlog = backlog();
-        backlog.begin(1, 1, 0);
-        assert!(backlog.is_under_way(59_999) && !backlog.is_under_way(60_000));
-        assert!(!backlog.is_due(59_999) && backlog.is_due(60_000));
-        backlog.begin(3, 1, 60_000);
-        assert!(!backlog.end(1), "its place was taken");
-        assert!(backlog.end(3) && !backlog.end(3));
+        for _ in 0..9 {
+            ends(&mut backlog, Progressed::No, Problem::BreakerOpen, 300, 10);
+            assert_eq!(backlog.try_at(), Some(310));
+        }
+        ends(&mut backlog, Progressed::No, Problem::TimedOut, 0, 10);
+        assert_eq!(backlog.try_at(), Some(1_010));
     }
 
     #[test]
-    fn new_records_wait_until_all_that_is_left_of_a_backlog_that_shrinks_is_under_way() {
+    fn tries_that_fail_together_are_one() {
         let mut backlog = backlog();
-        backlog.waiting.records = 3;
-        backlog.pace(Progressed::No, Place::OLDEST, Some(Problem::TimedOut), 0, 10, 0);
-        assert!(backlog.holds_back());
-        backlog.begin(1, 3, 10);
-        assert!(backlog.holds_back(), "the try before failed");
-        assert!(backlog.end(1));
-        backlog.waiting.records = 2;
-        backlog.pace(Progressed::Yes, Place::OLDEST, None, 0, 10, 0);
-        assert!(backlog.holds_back());
-        backlog.begin(2, 1, 10);
-        assert!(backlog.holds_back(), "one is left behind");
-        assert!(backlog.end(2));
-        backlog.begin(3, 2, 10);
-        assert!(!backlog.holds_back());
-        backlog.waiting.records = 3;
-        assert!(backlog.holds_back(), "one came since");
-        assert!(backlog.end(3));
-        assert!(backlog.holds_back());
+        backlog.stream_takes(0);
+        for ticket in 1..=3 {
+            assert!(backlog.is_due(0));
+            backlog.begin(ticket, (ticket, ticket), 0);
+        }
+        for (ticket, now) in [(2, 5_000), (1, 5_001), (3, 5_002)] {
+            let lease = backlog.end(ticket).unwrap();
+            let (progress, behind) = (Progressed::No, Place::OLDEST);
+            let problem = Some(Problem::TimedOut);
+            let ended = Ended { progress, behind, problem, left_alone_ms: 0 };
+            backlog.pace(lease, ended, now, u32::MAX);
+        }
+        assert_eq!(backlog.try_at(), Some(6_000));
+        ends(&mut backlog, Progressed::No, Problem::TimedOut, 0, 6_000);
+        assert_eq!(backlog.try_at(), Some(8_000), "the second wait");
+    }
+
+    #[test]
+    fn one_try_is_under_way_until_the_stream_takes_records_and_then_three() {
+        let mut backlog = backlog();
+        backlog.stream_gives_up(0);
+        backlog.begin(1, (1, 1), 0);
+        assert!(!backlog.is_due(0) && !backlog.is_due(59_999) && backlog.is_due(60_000));
+        backlog.stream_takes(1);
+        for ticket in 2..=3 {
+            assert!(backlog.is_due(1), "{ticket}");
+            backlog.begin(ticket, (ticket, ticket), 1);
+        }
+        assert!(!backlog.is_due(1));
+        assert_eq!(backlog.leased(60_000), [(2, 2), (3, 3)], "the first is lost");
+        assert!(backlog.end(1).is_none() && backlog.end(3).is_some() && backlog.end(3).is_none());
+        backlog.all_is_leased();
+        assert!(!backlog.is_due(60_000), "until one of them ends");
+        assert!(backlog.end(2).is_some() && backlog.is_due(60_000));
+    }
+
+    #[test]
+    fn new_records_wait_behind_those_of_a_stream_that_takes_none() {
+        let mut backlog = backlog();
+        backlog.stream_gives_up(100);
+        for (taking_at, holds_back) in
+            [(None, true), (Some(99), true), (Some(100), true), (Some(101), false)]
+        {
+            assert_eq!(backlog.holds_back(taking_at), holds_back, "{taking_at:?}");
+        }
+        backlog.stream_takes(200);
+        assert!(!backlog.holds_back(Some(50)));
+        assert!(backlog.holds_back(None), "its breaker is open");
+        ends(&mut backlog, Progressed::No, Problem::TimedOut, 0, 300);
+        assert!(backlog.holds_back(Some(250)));
+        ends(&mut backlog, Progressed::Yes, Problem::TimedOut, 0, 400);
+        assert!(!backlog.holds_back(Some(400)));
+        backlog.waiting.records = 0;
+        assert!(!backlog.holds_back(None));
     }
 
     #[test]
     fn a_clock_that_was_set_back_holds_nothing_up() {
         let mut backlog = backlog();
-        backlog.pace(
-            Progressed::No,
-            Place::OLDEST,
-            Some(Problem::TimedOut),
-            0,
-            3_600_000,
-            u32::MAX,
-        );
+        ends(&mut backlog, Progressed::No, Problem::TimedOut, 0, 3_600_000);
         assert!(!backlog.is_due(3_600_000) && backlog.is_due(1_000));
-        backlog.begin(1, 1, 3_600_000);
-        assert!(!backlog.is_under_way(1_000));
+        backlog.begin(1, (1, 1), 3_600_000);
+        assert!(backlog.may_begin(1_000));
     }
 }

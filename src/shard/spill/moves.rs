@@ -9,6 +9,7 @@ use super::place::Place;
 use super::row::{self, Row, Shelf};
 use super::{Spill, refs};
 use crate::clock::Milliseconds;
+use crate::shard::batches::Bounds;
 use crate::shard::storage::{Storage, StorageError, Table};
 use crate::sink::Stream;
 use crate::sink::record::Record;
@@ -44,7 +45,8 @@ impl Spill {
         if self.is_under_way(stream, now) {
             return Ok(Moved::default());
         }
-        let (rows, records) = self.oldest(storage, stream, Place::OLDEST, most_bytes)?;
+        let most = Bounds { bytes: most_bytes, records: row::MAX_RECORDS };
+        let (rows, records) = self.oldest(storage, stream, Place::OLDEST, &[], most)?;
         let (mut moved, mut records) = (Moved::default(), records.into_iter());
         let (mut gone, mut made): (Vec<Row>, Vec<(Row, Vec<u8>)>) = (Vec::new(), Vec::new());
         for row in rows {

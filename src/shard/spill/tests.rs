@@ -11,7 +11,7 @@ use crate::sink::delivery::{self, Delivery, Step};
 use crate::sink::health::{Health, Problem};
 use crate::sink::pack::Packed;
 
-const MIB: usize = 1_048_576;
+const MIB: Bounds = Bounds { bytes: 1_048_576, records: 500 };
 
 fn stream(name: &str) -> Stream {
     Stream::parse(name).unwrap()
@@ -127,7 +127,7 @@ fn the_oldest_rows_come_first_and_as_many_as_fit() {
         assert_eq!(numbers(&batch.records), (from..to).collect::<Vec<_>>());
         settle(&mut spill, &storage, batch, |_| Fate::Accepted);
     }
-    assert!(!spill.holds_back(&events()) && spill.wake_at().is_none());
+    assert!(!spill.holds_back(&events(), None) && spill.wake_at().is_none());
     assert_eq!(storage.count(Table::Spill), 0);
 }
 
@@ -165,7 +165,10 @@ fn past_the_limit_nothing_is_written() {
         let pushed = spill.push(&storage, &events(), &refs(&records), 0);
         let full = Err(SpillError::Full { limit: max_bytes });
         assert_eq!(pushed, if fits { Ok(()) } else { full });
-        assert_eq!((spill.holds_back(&events()), storage.count(Table::Spill)), (fits, fits.into()));
+        assert_eq!(
+            (spill.holds_back(&events(), None), storage.count(Table::Spill)),
+            (fits, fits.into())
+        );
     }
     let mut spill = Spill::load(&storage, Policy { max_bytes: limit }, 0).unwrap();
     spill.push(&storage, &events(), &refs(&records), 0).unwrap();
@@ -218,7 +221,7 @@ fn a_storage_that_fails_loses_nothing() {
     let record = numbered(9, 0);
     storage.full.set(true);
     let pushed = spill.push(&storage, &events(), &[&record], 0);
-    assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.holds_back(&events()));
+    assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.holds_back(&events(), None));
     storage.full.set(false);
     push(&mut spill, &storage, &events(), 0..2);
     let batch = take(&mut spill, &storage, &events());
@@ -286,7 +289,7 @@ fn what_is_counted_and_not_there_holds_nothing_up() {
     let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
     storage.delete(Table::Spill, &key).unwrap();
     assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
-    assert!(!spill.holds_back(&events()) && spill.depth(0).is_empty());
+    assert!(!spill.holds_back(&events(), None) && spill.depth(0).is_empty());
 }
 
 #[test]
@@ -298,7 +301,7 @@ fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside()
     let second = |number| if number == 1 { poisoned() } else { Fate::Accepted };
     let progress = settle(&mut spill, &storage, batch, second);
     assert_eq!(progress, Progress { accepted: 2, failed: 1, ..Progress::default() });
-    assert_eq!((spill.holds_back(&events()), spill.due(0)), (false, vec![failed()]));
+    assert_eq!((spill.holds_back(&events(), None), spill.due(0)), (false, vec![failed()]));
     push(&mut spill, &storage, &failed(), 7..8);
     let batch = take(&mut spill, &storage, &failed());
     assert_eq!(numbers(&batch.records), [1, 7]);
@@ -369,6 +372,50 @@ fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
     assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 1);
 }
 
+#[test]
+fn tries_of_a_stream_that_takes_records_have_different_rows() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    for first in (0..50).step_by(10) {
+        push(&mut spill, &storage, &events(), first..first + 10);
+    }
+    let most = Bounds { records: 10, ..MIB };
+    let take = |spill: &mut Spill| spill.take(&storage, &events(), most, 0).unwrap();
+    let first = take(&mut spill).unwrap();
+    assert!(take(&mut spill).is_none(), "one, until it takes something");
+    let but_nine = |number| if number == 9 { Fate::Pending } else { Fate::Accepted };
+    settle(&mut spill, &storage, first, but_nine);
+    let tries: Vec<Batch> = (0..3).map(|_| take(&mut spill).unwrap()).collect();
+    assert!(take(&mut spill).is_none());
+    let taken: Vec<Vec<usize>> = tries.iter().map(|batch| numbers(&batch.records)).collect();
+    let rows = [vec![9], (10..20).collect(), (20..30).collect()];
+    assert_eq!(taken, rows);
+    let mut tries = tries.into_iter();
+    settle(&mut spill, &storage, tries.next().unwrap(), |_| Fate::Pending);
+    settle(&mut spill, &storage, tries.next().unwrap(), |_| Fate::Accepted);
+    let again: Vec<usize> = take(&mut spill).map(|batch| numbers(&batch.records)).unwrap();
+    assert_eq!(again, [9], "the oldest first");
+    let last = take(&mut spill).unwrap();
+    assert_eq!(numbers(&last.records), (30..40).collect::<Vec<_>>(), "past those under way");
+    assert_eq!(depth(&spill, &events()), (31, 0));
+}
+
+#[test]
+fn all_rows_that_are_under_way_leave_nothing_to_try() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..2);
+    spill.stream_takes(&events(), 0);
+    let only = take(&mut spill, &storage, &events());
+    assert_eq!(spill.due(0), [events()]);
+    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert!(spill.due(0).is_empty(), "until one ends, or more comes");
+    push(&mut spill, &storage, &events(), 2..3);
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [2]);
+    settle(&mut spill, &storage, only, |_| Fate::Accepted);
+    assert_eq!(depth(&spill, &events()), (1, 0));
+}
+
 /// Whether the object outlasts the wait before a try.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Object {
@@ -381,7 +428,7 @@ enum Object {
 /// row that it refuses; after a restart all may begin with such.
 #[test]
 fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
-    for (row, most_bytes) in [(40, MIB), (10, MIB), (10, 1), (1, 1)] {
+    for (row, most_bytes) in [(40, MIB.bytes), (10, MIB.bytes), (10, 1), (1, 1)] {
         for object in [Object::Stays, Object::IsLost] {
             let storage = Memory::default();
             let mut spill = spill(&storage);
@@ -413,7 +460,8 @@ fn drain_past_poison(
             *spill = Spill::load(storage, Policy::default(), now).unwrap();
         }
         now = now.max(spill.wake_at().unwrap_or(now));
-        let Some(batch) = spill.take(storage, &events(), most_bytes, now).unwrap() else { break };
+        let most = Bounds { bytes: most_bytes, ..MIB };
+        let Some(batch) = spill.take(storage, &events(), most, now).unwrap() else { break };
         let policy = delivery::Policy::default();
         let mut delivery = Delivery::new(&batch.stream, batch.records, policy, now);
         while let Step::Send { records, .. } = delivery.step(now, &mut health) {

@@ -207,7 +207,9 @@ impl World {
             let [.., a, b] = self.sessions.get().to_be_bytes();
             [0, 0, 0, 0, 0, 0, 0, 0, a, b]
         };
-        let admitted = self.shard.admit(items, &self.storage, &self.config, self.now, random);
+        let (health, now) = (&self.health, self.now);
+        let is_sick = |stream: &Stream| health[index(stream)].is_sick(now);
+        let admitted = self.shard.admit(items, &self.storage, &self.config, now, random, is_sick);
         let Ok(Admitted { claims, waits, .. }) = admitted else {
             self.again.push(parcel);
             return Ok(());
@@ -231,7 +233,8 @@ impl World {
     }
 
     fn close(&mut self, batch: BatchId) -> Checked {
-        match self.shard.close(batch) {
+        let taking_at = |stream: &Stream| self.health[index(stream)].taking_at();
+        match self.shard.close(batch, taking_at) {
             Some(Dispatch::Deliver(Closed { stream, records })) => {
                 let policy = self.config.policy_of(&stream);
                 let delivery = Delivery::new(&stream, records, policy, self.now);
@@ -245,14 +248,16 @@ impl World {
     }
 
     fn drain(&mut self) {
+        let most = Bounds { bytes: 786_432, records: 500 };
         for stream in self.shard.spill().due(self.now) {
-            let (spill, most) = (self.shard.spill(), 786_432);
             // Where the storage is full, what can't be read is not set aside: there is none.
-            let batch = spill.take(&self.storage, &stream, most, self.now).unwrap().unwrap();
-            let policy = Policy { deadline_ms: 10_000, ..self.config.policy_of(&stream) };
-            let delivery = Delivery::new(&stream, batch.records, policy, self.now);
-            let (stream, from) = (index(&stream), From::Spill(batch.taken));
-            self.running.push(Running { stream, delivery, from, told: Vec::new() });
+            let take = |spill: &mut Spill| spill.take(&self.storage, &stream, most, self.now);
+            while let Some(batch) = take(self.shard.spill()).unwrap() {
+                let policy = Policy { deadline_ms: 10_000, ..self.config.policy_of(&stream) };
+                let delivery = Delivery::new(&stream, batch.records, policy, self.now);
+                let (stream, from) = (index(&stream), From::Spill(batch.taken));
+                self.running.push(Running { stream, delivery, from, told: Vec::new() });
+            }
         }
     }
 

@@ -5,7 +5,6 @@ mod packs;
 
 use super::*;
 use crate::sink::answer::HttpAnswer;
-use crate::sink::health::Breaker;
 use crate::sink::record::tests::record;
 
 const NO_WAIT: u32 = 0;
@@ -221,14 +220,16 @@ fn a_record_refused_alone_is_poison_once_the_stream_has_taken_another() {
 
 #[test]
 fn the_wait_is_full_jitter_from_the_documented_bases() {
-    let longest = |cost, failures| backoff_ms(cost, failures, LONGEST_WAIT);
+    let longest = |cost, failures| backoff_ms(cost, failures, LONGEST_WAIT, 2_000);
     let failure: Vec<u64> = (0..7).map(|failures| longest(RetryCost::Failure, failures)).collect();
     assert_eq!(failure, [50, 100, 200, 400, 800, 1_000, 1_000]);
     let throttle: Vec<u64> =
         (0..3).map(|failures| longest(RetryCost::Throttle, failures)).collect();
     assert_eq!(throttle, [500, 1_000, 1_000]);
-    assert_eq!(backoff_ms(RetryCost::Failure, 3, NO_WAIT), 0);
-    assert_eq!(backoff_ms(RetryCost::Failure, 3, u32::MAX / 2), 200);
+    assert_eq!(longest(RetryCost::Partial, 0), 100);
+    assert_eq!(backoff_ms(RetryCost::Failure, 3, NO_WAIT, 2_000), 0);
+    assert_eq!(backoff_ms(RetryCost::Failure, 3, u32::MAX / 2, 2_000), 200);
+    assert_eq!(backoff_ms(RetryCost::Throttle, 3, LONGEST_WAIT, 300), 300, "of what is left");
     assert_eq!(longest(RetryCost::Failure, u32::MAX), 1_000);
 }
 
@@ -293,38 +294,154 @@ fn the_last_answer_in_time_counts_and_no_call_starts_after_the_deadline() {
     assert_eq!((accepted, report.problem), (500, Some(Problem::TimedOut)));
 }
 
-#[test]
-fn a_stream_that_fails_is_left_alone_then_probed_with_a_small_call() {
-    let mut health = Health::default();
-    for _ in 0..Breaker::FAILURES {
-        let mut delivery = delivery(1);
-        sent(&mut delivery, 0, &mut health);
-        delivery.reply(Reply::TimedOut, 0, NO_WAIT, &mut health);
+/// Has the breaker open at 1,000, for 400 ms.
+pub(super) fn open(health: &mut Health) {
+    for now in [0, 0, 0, 0, 1_000] {
+        let mut delivery = Delivery::new(&stream(), records(1), unpacked(), now);
+        sent(&mut delivery, now, health);
+        delivery.reply(Reply::TimedOut, now, LONGEST_WAIT, health);
     }
-    let mut early = delivery(1);
-    assert_eq!(early.step(100, &mut health), Step::Spill);
-    let report = early.finish(100, &health);
-    assert_eq!((report.problem, report.retry_after_s), (Some(Problem::BreakerOpen), 10));
-    let mut probing = Delivery::new(&stream(), records(100), unpacked(), 10_000);
-    assert_eq!(sent(&mut probing, 10_000, &mut health).len(), 25);
-    probing.reply(entries(&[None; 25]), 10_000, NO_WAIT, &mut health);
-    assert_eq!(sent(&mut probing, 10_000, &mut health).len(), 75);
+    assert_eq!(health.breaker.open_until(), Some(1_400));
+}
+
+#[test]
+fn a_stream_that_takes_nothing_is_left_alone_then_probed_with_a_small_call() {
+    let mut health = Health::default();
+    open(&mut health);
+    let hasty = Policy { deadline_ms: 400, ..unpacked() };
+    let mut early = Delivery::new(&stream(), records(1), hasty, 1_050);
+    assert_eq!(early.step(1_050, &mut health), Step::Spill);
+    let report = early.finish(1_050, &health);
+    assert_eq!((report.problem, report.retry_after_s), (Some(Problem::BreakerOpen), 1));
+    let mut probing = Delivery::new(&stream(), records(100), unpacked(), 1_050);
+    assert_eq!(probing.step(1_050, &mut health), Step::Wait { milliseconds: 350 });
+    assert_eq!(sent(&mut probing, 1_400, &mut health).len(), 25);
+    let mut other = Delivery::new(&stream(), records(1), unpacked(), 1_400);
+    assert_eq!(other.step(1_400, &mut health), Step::Wait { milliseconds: 50 }, "for its end");
+    probing.reply(entries(&[None; 25]), 1_420, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut probing, 1_420, &mut health).len(), 75);
+    assert_eq!(sent(&mut other, 1_450, &mut health), [0]);
 }
 
 #[test]
 fn a_probe_refused_for_its_time_is_signed_again() {
     let mut health = Health::default();
-    for _ in 0..Breaker::FAILURES {
-        let mut delivery = delivery(1);
-        sent(&mut delivery, 0, &mut health);
-        delivery.reply(Reply::TimedOut, 0, NO_WAIT, &mut health);
-    }
-    let mut probing = Delivery::new(&stream(), records(1), unpacked(), 10_000);
-    sent(&mut probing, 10_000, &mut health);
-    probing.reply(answered(403, r#"{"__type":"RequestExpired"}"#), 10_000, NO_WAIT, &mut health);
-    assert_eq!(sent(&mut probing, 10_000, &mut health), [0]);
-    probing.reply(entries(&[None]), 10_000, NO_WAIT, &mut health);
+    open(&mut health);
+    let mut probing = Delivery::new(&stream(), records(1), unpacked(), 1_400);
+    sent(&mut probing, 1_400, &mut health);
+    probing.reply(answered(403, r#"{"__type":"RequestExpired"}"#), 1_400, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut probing, 1_400, &mut health), [0]);
+    probing.reply(entries(&[None]), 1_400, NO_WAIT, &mut health);
     assert_eq!(health.breaker.open_until(), None);
+}
+
+#[test]
+fn a_timer_of_ours_that_was_late_is_not_the_streams_failure() {
+    let mut health = Health::default();
+    for now in (0..60_000).step_by(1_000) {
+        let mut delivery = Delivery::new(&stream(), records(2), unpacked(), now);
+        sent(&mut delivery, now, &mut health);
+        delivery.reply(Reply::Starved, now + 1_900, NO_WAIT, &mut health);
+        assert_eq!(sent(&mut delivery, now + 1_900, &mut health), [0, 1], "it is sent again");
+        delivery.reply(Reply::Starved, now + 9_000, NO_WAIT, &mut health);
+        assert_eq!(delivery.step(now + 9_000, &mut health), Step::Spill);
+        let report = delivery.finish(now + 9_000, &health);
+        assert_eq!(report.problem, Some(Problem::Starved));
+    }
+    assert_eq!((health.problem(), health.breaker.open_until()), (None, None));
+    assert!(health.budget.spend(RetryCost::Failure));
+}
+
+#[test]
+fn waiting_for_a_connection_takes_nothing_from_a_calls_time() {
+    let mut health = Health::default();
+    let mut delivery = delivery(1);
+    sent(&mut delivery, 0, &mut health);
+    delivery.reply(Reply::Unreachable(String::new()), 0, LONGEST_WAIT, &mut health);
+    delivery.queued(1_500);
+    match delivery.step(1_550, &mut health) {
+        Step::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1_950),
+        other => panic!("{other:?}"),
+    }
+    delivery.queued(60_000);
+    match delivery.step(1_550, &mut health) {
+        Step::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 2_450, "and no more"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn deliveries_that_come_to_their_end_refused_lower_the_calls_at_once() {
+    let mut health = Health::default();
+    let mut running: Vec<Delivery> = (0..8).map(|_| delivery(1)).collect();
+    for delivery in &mut running {
+        sent(delivery, 0, &mut health);
+    }
+    for delivery in &mut running {
+        delivery.reply(entries(&[THROTTLED]), 1_950, NO_WAIT, &mut health);
+        assert_eq!(delivery.step(1_950, &mut health), Step::Spill);
+    }
+    let mut next: Vec<Delivery> =
+        (0..9).map(|_| Delivery::new(&stream(), records(1), unpacked(), 2_000)).collect();
+    let steps: Vec<bool> = next
+        .iter_mut()
+        .map(|delivery| matches!(delivery.step(2_000, &mut health), Step::Send { .. }))
+        .collect();
+    assert_eq!(steps.iter().filter(|sends| **sends).count(), 4, "half of the eight");
+    next[0].reply(entries(&[None]), 2_010, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut next[8], 2_020, &mut health), [0], "in its place");
+}
+
+/// One request after the other, each as the edge drives it; how many of them all was taken of.
+fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> Reply) -> usize {
+    let (mut health, mut now, mut seed) = (Health::default(), 0, 1_u64);
+    let mut random = move || {
+        // Source: <https://en.wikipedia.org/wiki/Linear_congruential_generator>
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 32) as u32
+    };
+    let mut taken = 0;
+    for _ in 0..requests {
+        let mut delivery = Delivery::new(&stream(), records(3), unpacked(), now);
+        loop {
+            match delivery.step(now, &mut health) {
+                Step::Send { records, .. } => {
+                    let count = records.len();
+                    let reply = reply(count, random());
+                    now += 20;
+                    delivery.reply(reply, now, random(), &mut health);
+                }
+                Step::Wait { milliseconds } => now += milliseconds,
+                Step::Spill => break,
+                Step::Done => {
+                    taken += 1;
+                    break;
+                }
+            }
+        }
+    }
+    taken
+}
+
+#[test]
+fn a_stream_that_refuses_three_records_of_ten_is_served_on() {
+    let taken = served(3_000, |count, random| {
+        let refused = |index: usize| random.rotate_left(index as u32 * 9) % 10 < 3;
+        let errors: Vec<_> = (0..count).map(|index| THROTTLED.filter(|_| refused(index))).collect();
+        entries(&errors)
+    });
+    assert!(taken >= 2_970, "{taken} of 3,000");
+}
+
+#[test]
+fn a_stream_that_fails_three_calls_of_ten_is_served_on() {
+    let taken = served(3_000, |count, random| match random % 10 {
+        0 => answered(500, r#"{"__type":"InternalFailure"}"#),
+        1 => answered(400, r#"{"__type":"ThrottlingException"}"#),
+        2 => Reply::Unreachable("cut".to_owned()),
+        _ => entries(&vec![None; count]),
+    });
+    assert!(taken >= 2_970, "{taken} of 3,000");
 }
 
 #[test]
@@ -352,10 +469,10 @@ fn retries_stop_when_the_budget_is_spent() {
 }
 
 #[test]
-fn a_retry_that_succeeds_is_paid_back() {
+fn a_call_that_brings_records_pays_for_a_retry() {
     let mut health = Health::default();
     while health.budget.spend(RetryCost::Throttle) {}
-    health.budget.refund(Some(RetryCost::Throttle));
+    health.budget.earn();
     for _ in 0..3 {
         let mut delivery = delivery(1);
         sent(&mut delivery, 0, &mut health);

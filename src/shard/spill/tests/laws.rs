@@ -393,7 +393,7 @@ impl World {
             let (records, bytes, _, set_aside) = depths.get(*name).copied().unwrap_or_default();
             prop_assert_eq!(records, self.waiting.queues[index].len() as u64);
             prop_assert_eq!(records > 0, bytes > 0);
-            prop_assert_eq!(records > 0, self.spill.holds_back(&stream(name)));
+            prop_assert_eq!(records > 0, self.spill.holds_back(&stream(name), None));
             let aside = if index == FAILED { self.waiting.set_aside.len() as u64 } else { 0 };
             prop_assert_eq!(set_aside, aside);
         }

@@ -21,7 +21,7 @@ fn move_oldest(spill: &mut Spill, storage: &Memory, most_bytes: usize) -> Moved 
 
 /// What waits for `stream`, in the order in which it would be sent.
 fn waiting(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Vec<usize> {
-    let (_, records) = spill.oldest(storage, stream, Place::OLDEST, MIB).unwrap();
+    let (_, records) = spill.oldest(storage, stream, Place::OLDEST, &[], MIB).unwrap();
     numbers(&records)
 }
 
@@ -46,8 +46,8 @@ fn each_record_moves_to_its_home_with_its_age_and_in_order() {
     push(&mut spill, &storage, &old(), 0..4);
     push(&mut spill, &storage, &events(), 20..22);
     push(&mut spill, &storage, &old(), 4..8);
-    assert_eq!(move_oldest(&mut spill, &storage, MIB), Moved { records: 6, set_aside: 2 });
-    assert_eq!(move_oldest(&mut spill, &storage, MIB), Moved::default());
+    assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 6, set_aside: 2 });
+    assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved::default());
     assert_eq!(waiting(&mut spill, &storage, &events()), [1, 3, 20, 21, 5, 7]);
     assert_eq!(waiting(&mut spill, &storage, &failed()), [2, 6]);
     assert_eq!((depth(&spill, &old()), spill.due(0)), ((0, 2), vec![failed()]));
@@ -83,7 +83,7 @@ fn nothing_moves_while_a_try_of_it_is_under_way() {
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &old(), 0..3);
     let batch = take(&mut spill, &storage, &old());
-    assert_eq!(move_oldest(&mut spill, &storage, MIB), Moved::default());
+    assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved::default());
     assert_eq!(spill.withdraw(&storage, &old(), 1, 0), Ok(None));
     settle(
         &mut spill,
@@ -91,7 +91,7 @@ fn nothing_moves_while_a_try_of_it_is_under_way() {
         batch,
         |number| if number == 0 { Fate::Accepted } else { Fate::Pending },
     );
-    assert_eq!(move_oldest(&mut spill, &storage, MIB), Moved { records: 2, set_aside: 0 });
+    assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 2, set_aside: 0 });
 }
 
 #[test]
@@ -103,13 +103,13 @@ fn a_move_that_breaks_off_at_any_write_changes_nothing() {
         push(&mut spill, &storage, &old(), 6..9);
         let (before, depths) = (stored(&storage), (depth(&spill, &old()), spill.bytes()));
         storage.fails_from.set(Some(storage.writes.get() + fails_at));
-        let moved = spill.move_oldest(&storage, &old(), MIB, home, 0);
+        let moved = spill.move_oldest(&storage, &old(), MIB.bytes, home, 0);
         storage.fails_from.set(None);
         if moved.is_err() {
             assert_eq!(stored(&storage), before, "{fails_at}");
             assert_eq!((depth(&spill, &old()), spill.bytes()), depths, "{fails_at}");
             assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((0, 0), (0, 0)));
-            move_oldest(&mut spill, &storage, MIB);
+            move_oldest(&mut spill, &storage, MIB.bytes);
         }
         let after = stored(&storage);
         assert!(after.iter().map(|(_, _, number)| *number).eq(0..9), "{fails_at}: {after:?}");
@@ -129,9 +129,9 @@ fn two_parts_of_a_row_that_meet_again_are_both_there() {
     push(&mut spill, &storage, &old(), 10..12);
     let part =
         |record: &Record| Some(if number(record) == 10 { left.clone() } else { right.clone() });
-    spill.move_oldest(&storage, &old(), MIB, part, 0).unwrap();
+    spill.move_oldest(&storage, &old(), MIB.bytes, part, 0).unwrap();
     for from in [&left, &right] {
-        spill.move_oldest(&storage, from, MIB, |_| Some(events()), 0).unwrap();
+        spill.move_oldest(&storage, from, MIB.bytes, |_| Some(events()), 0).unwrap();
     }
     assert_eq!(waiting(&mut spill, &storage, &events()), [10, 11]);
     let again = Spill::load(&storage, Policy::default(), 0).unwrap();
@@ -143,7 +143,7 @@ fn a_record_whose_home_is_where_it_waits_stays() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &old(), 0..2);
-    let moved = spill.move_oldest(&storage, &old(), MIB, |_| Some(old()), 0);
+    let moved = spill.move_oldest(&storage, &old(), MIB.bytes, |_| Some(old()), 0);
     assert_eq!((moved, depth(&spill, &old())), (Ok(Moved::default()), (2, 0)));
 }
 

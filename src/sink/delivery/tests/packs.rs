@@ -1,6 +1,7 @@
 //! Packs: sent and retried whole, opened when one of their lines is poison.
 
 use super::*;
+use crate::sink::health::Breaker;
 use crate::sink::pack::PackBytes;
 
 fn delivery(count: usize) -> Delivery {
@@ -110,7 +111,7 @@ fn a_stream_that_refuses_every_pack_is_to_blame_and_soon() {
 #[test]
 fn poison_does_not_tell_the_breaker_that_the_stream_is_ill() {
     let mut health = Health::default();
-    for _ in 0..2 * Breaker::CALLS {
+    for _ in 0..2 * Breaker::MANY_FAILURES {
         let mut delivery = delivery(1);
         sent_packs(&mut delivery, &mut health);
         delivery.reply(entries(&[Some("ValidationException")]), 0, NO_WAIT, &mut health);
@@ -119,28 +120,13 @@ fn poison_does_not_tell_the_breaker_that_the_stream_is_ill() {
 }
 
 #[test]
-fn the_breaker_counts_events_and_not_packs() {
-    let mut health = Health::default();
-    for _ in 0..Breaker::CALLS {
-        let mut delivery = delivery(501);
-        assert_eq!(sent_packs(&mut delivery, &mut health).len(), 2);
-        delivery.reply(entries(&[None, THROTTLED]), 0, NO_WAIT, &mut health);
-    }
-    assert_eq!(health.breaker.open_until(), None, "one of 501 events is not half of them");
-}
-
-#[test]
 fn a_probe_is_taken_out_of_its_pack() {
     let mut health = Health::default();
-    for _ in 0..Breaker::FAILURES {
-        let mut delivery = delivery(1);
-        sent_packs(&mut delivery, &mut health);
-        delivery.reply(Reply::TimedOut, 0, NO_WAIT, &mut health);
-    }
-    let mut probing = Delivery::new(&stream(), records(60), Policy::default(), 10_000);
-    assert_eq!(sent(&mut probing, 10_000, &mut health), (0..25).collect::<Vec<_>>());
-    probing.reply(entries(&[None]), 10_000, NO_WAIT, &mut health);
-    assert_eq!(sent(&mut probing, 10_000, &mut health), (25..60).collect::<Vec<_>>());
+    open(&mut health);
+    let mut probing = Delivery::new(&stream(), records(60), Policy::default(), 1_400);
+    assert_eq!(sent(&mut probing, 1_400, &mut health), (0..25).collect::<Vec<_>>());
+    probing.reply(entries(&[None]), 1_400, NO_WAIT, &mut health);
+    assert_eq!(sent(&mut probing, 1_400, &mut health), (25..60).collect::<Vec<_>>());
 }
 
 #[test]
@@ -167,8 +153,12 @@ fn each_event_for_kinesis_is_a_record_under_its_own_key() {
         {"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded"},
         {"SequenceNumber":"2","ShardId":"s"}]}"#;
     delivery.reply(answered(200, body), 0, LONGEST_WAIT, &mut health);
-    assert_eq!(delivery.step(0, &mut health), Step::Wait { milliseconds: 500 }, "as a throttle");
-    assert_eq!(sent(&mut delivery, 500, &mut health), [1]);
+    assert_eq!(
+        delivery.step(0, &mut health),
+        Step::Wait { milliseconds: 100 },
+        "a throttle in part"
+    );
+    assert_eq!(sent(&mut delivery, 100, &mut health), [1]);
 }
 
 #[test]

@@ -1,0 +1,301 @@
+//! The object's one alarm: when it has to be set, and for when.
+//!
+//! Setting it costs a row, so it is not set again for the time that it is set for. A time that
+//! is over is another matter: an alarm may be lost, as when its object can't be started, and what
+//! waits must not rest on it for ever.
+
+use crate::clock::{Milliseconds, is_ahead};
+
+/// What is known of the alarm.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alarm {
+    /// When it goes off, if it is set.
+    at: Option<Milliseconds>,
+}
+
+impl Alarm {
+    /// How late an alarm may be before it counts as lost, in milliseconds.
+    pub const LATE_MS: u64 = 10_000;
+    /// The furthest that an alarm is set ahead, in milliseconds.
+    const FURTHEST_MS: u64 = 3_600_000;
+
+    /// Asks to be woken at `at` or before; gives the time to set the alarm for, if it has to be
+    /// set. One that goes off before stays.
+    pub fn by(&mut self, at: Milliseconds, now: Milliseconds) -> Option<Milliseconds> {
+        let stays = self.at.is_some_and(|set| set <= at.max(now) && Self::is_to_come(set, now));
+        if stays { None } else { self.set(at, now) }
+    }
+
+    /// Asks to be woken at `at`, in place of any other time; gives the time to set the alarm for,
+    /// if it has to be set.
+    pub fn at(&mut self, at: Milliseconds, now: Milliseconds) -> Option<Milliseconds> {
+        let is_set = self.at == Some(at) && Self::is_to_come(at, now);
+        if is_set { None } else { self.set(at, now) }
+    }
+
+    /// Takes in that it is not set: it went off, was taken back, or could not be set.
+    pub const fn forget(&mut self) {
+        self.at = None;
+    }
+
+    const fn set(&mut self, at: Milliseconds, now: Milliseconds) -> Option<Milliseconds> {
+        let at = if at < now { now } else { at };
+        self.at = Some(at);
+        self.at
+    }
+
+    /// Whether an alarm for `at` may still go off.
+    const fn is_to_come(at: Milliseconds, now: Milliseconds) -> bool {
+        is_ahead(at.saturating_add(Self::LATE_MS), now, Self::FURTHEST_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::shard::batches::Bounds;
+    use crate::shard::spill::{LONGEST_MS, Policy, Spill};
+    use crate::shard::storage::tests::Memory;
+    use crate::sink::Stream;
+    use crate::sink::answer::{Blame, Refusal};
+    use crate::sink::delivery::{Fate, Report};
+    use crate::sink::health::Problem;
+    use crate::sink::record::{Record, tests::record};
+
+    #[test]
+    fn an_alarm_is_set_again_when_it_is_sooner_or_was_lost() {
+        let mut alarm = Alarm::default();
+        for (at, now, set) in [
+            (500, 0, Some(500)),
+            (500, 0, None),
+            (900, 0, None),
+            (400, 0, Some(400)),
+            (100, 450, None),
+            (100, 10_399, None),
+            (100, 10_400, Some(10_400)),
+            (100, 10_401, None),
+        ] {
+            assert_eq!(alarm.by(at, now), set, "by {at} at {now}");
+        }
+        assert_eq!(alarm.at(10_400, 10_402), None);
+        assert_eq!(alarm.at(30_000, 10_402), Some(30_000), "later, too");
+        alarm.forget();
+        assert_eq!(alarm.by(30_000, 10_403), Some(30_000));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_no_alarm() {
+        let mut alarm = Alarm::default();
+        alarm.at(7_200_000, 7_100_000);
+        assert_eq!(alarm.by(60_000, 0), Some(60_000));
+    }
+
+    /// How a try ends.
+    #[derive(Debug, Clone, Copy)]
+    enum Ends {
+        Taken,
+        Half,
+        Refused,
+        BreakerOpen {
+            rest_ms: u64,
+        },
+        Denied,
+        Asked {
+            rest_ms: u64,
+        },
+        /// The object is lost before.
+        Lost,
+    }
+
+    #[derive(Debug, Clone)]
+    enum Act {
+        /// A delivery of new records gives up; so many are spilled.
+        Spill { records: usize, taken: bool },
+        /// Time goes by, and the alarm goes off if it is set for then.
+        Wait(u64),
+        /// The next try ends so, after some time.
+        End { ends: Ends, took_ms: u64, random: u32 },
+        /// A parcel comes.
+        Parcel,
+        /// The alarm is lost, however it was set.
+        LoseAlarm,
+    }
+
+    fn ends() -> impl Strategy<Value = Ends> {
+        prop_oneof![
+            Just(Ends::Taken),
+            Just(Ends::Half),
+            Just(Ends::Refused),
+            (0_u64..=10_000).prop_map(|rest_ms| Ends::BreakerOpen { rest_ms }),
+            Just(Ends::Denied),
+            (0_u64..=600_000).prop_map(|rest_ms| Ends::Asked { rest_ms }),
+            Just(Ends::Lost),
+        ]
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let records = (1_usize..20, any::<bool>());
+        prop_oneof![
+            records.prop_map(|(records, taken)| Act::Spill { records, taken }),
+            (1_u64..70_000).prop_map(Act::Wait),
+            (ends(), 0_u64..10_000, any::<u32>()).prop_map(|(ends, took_ms, random)| Act::End {
+                ends,
+                took_ms,
+                random
+            }),
+            Just(Act::Parcel),
+            Just(Act::LoseAlarm),
+        ]
+    }
+
+    /// An object, as the edge drives it, and the runtime's alarm.
+    struct Object {
+        storage: Memory,
+        spill: Spill,
+        alarm: Alarm,
+        /// What the runtime has.
+        rings_at: Option<Milliseconds>,
+        now: Milliseconds,
+        tries: Vec<(Ends, u64, u32)>,
+        stream: Stream,
+    }
+
+    impl Object {
+        fn wake_by(&mut self, at: Option<Milliseconds>) {
+            if let Some(set) = at.and_then(|at| self.alarm.by(at, self.now)) {
+                self.rings_at = Some(set);
+            }
+        }
+
+        fn load(&mut self) {
+            self.spill = Spill::load(&self.storage, Policy::default(), self.now).unwrap();
+            self.alarm = Alarm::default();
+            self.wake_by(self.spill.wake_at());
+        }
+
+        /// Goes on to `until`, with every alarm on the way.
+        fn wait_until(&mut self, until: Milliseconds) {
+            while let Some(at) = self.rings_at.filter(|at| *at <= until) {
+                self.now = self.now.max(at);
+                self.rings_at = None;
+                self.ring();
+            }
+            self.now = self.now.max(until);
+        }
+
+        fn ring(&mut self) {
+            self.alarm.forget();
+            self.rings_at = self.alarm.at(self.now + 15_000, self.now);
+            // Ends that were drawn, and then one that is the longest.
+            while self.spill.is_due(&self.stream, self.now) {
+                let most = Bounds { bytes: 40, records: 500 };
+                let Some(batch) =
+                    self.spill.take(&self.storage, &self.stream, most, self.now).unwrap()
+                else {
+                    break;
+                };
+                let (ends, took_ms, random) =
+                    self.tries.pop().unwrap_or((Ends::Denied, 0, u32::MAX));
+                self.now += took_ms;
+                if let Ends::Lost = ends {
+                    return self.load();
+                }
+                let report = report(batch.records, ends);
+                let failed = Stream::parse("firehose:failed").unwrap();
+                let settled = self.spill.settle(
+                    &self.storage,
+                    batch.taken,
+                    report,
+                    &failed,
+                    self.now,
+                    random,
+                );
+                settled.unwrap();
+            }
+            match self.spill.wake_at() {
+                Some(at) => {
+                    if let Some(set) = self.alarm.at(at, self.now) {
+                        self.rings_at = Some(set);
+                    }
+                }
+                None => {
+                    self.alarm.forget();
+                    self.rings_at = None;
+                }
+            }
+        }
+    }
+
+    fn report(records: Vec<Record>, ends: Ends) -> Report {
+        let refused = |blame| {
+            let (code, message) = ("ThrottlingException".to_owned(), String::new());
+            Some(Problem::Refused(Refusal { blame, code, message }))
+        };
+        let (taken, problem, left_alone_ms) = match ends {
+            Ends::Taken => (records.len(), None, 0),
+            Ends::Half => (records.len().div_ceil(2), refused(Blame::Throttle), 0),
+            Ends::Refused | Ends::Lost => (0, refused(Blame::Throttle), 0),
+            Ends::BreakerOpen { rest_ms } => (0, Some(Problem::BreakerOpen), rest_ms),
+            Ends::Denied => (0, refused(Blame::Operator), 0),
+            Ends::Asked { rest_ms } => (0, refused(Blame::Throttle), rest_ms),
+        };
+        let fate = |index| if index < taken { Fate::Accepted } else { Fate::Pending };
+        let records = records.into_iter().enumerate();
+        let records = records.map(|(index, record)| (record, fate(index))).collect();
+        Report { records, problem, left_alone_ms, ..Report::default() }
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_try_is_never_further_away_than_the_longest_wait(
+            acts in proptest::collection::vec(act(), 1..60),
+        ) {
+            let storage = Memory::default();
+            let stream = Stream::parse("firehose:events").unwrap();
+            let now = 1_000_000;
+            let spill = Spill::load(&storage, Policy::default(), now).unwrap();
+            let (alarm, rings_at, tries) = (Alarm::default(), None, Vec::new());
+            let mut object = Object { storage, spill, alarm, rings_at, now, tries, stream };
+            let mut is_lost_since = None;
+            for act in acts {
+                match act {
+                    Act::Spill { records, taken } => {
+                        let records: Vec<Record> = (0..records).map(|n| record(&n.to_string())).collect();
+                        let refs: Vec<&Record> = records.iter().collect();
+                        let Object { spill, storage, stream, now, .. } = &mut object;
+                        spill.push(storage, stream, &refs, *now).unwrap();
+                        match taken {
+                            true => spill.stream_takes(stream, *now),
+                            false => spill.stream_gives_up(stream, *now),
+                        }
+                        object.wake_by(object.spill.wake_at());
+                    }
+                    Act::Wait(milliseconds) => object.wait_until(object.now + milliseconds),
+                    Act::End { ends, took_ms, random } => object.tries.push((ends, took_ms, random)),
+                    Act::Parcel => object.wake_by(object.spill.wake_at()),
+                    Act::LoseAlarm => {
+                        object.rings_at = None;
+                        is_lost_since.get_or_insert(object.now);
+                    }
+                }
+                let Some(at) = object.spill.wake_at() else { continue };
+                prop_assert!(at <= object.now + LONGEST_MS, "due in {}", at - object.now);
+                match object.rings_at {
+                    Some(rings_at) => {
+                        prop_assert!(rings_at <= object.now + LONGEST_MS);
+                        is_lost_since = None;
+                    }
+                    // Whoever asks the object sets it again, once it is so late that it was lost.
+                    None => prop_assert!(is_lost_since.is_some()),
+                }
+            }
+            if object.spill.wake_at().is_some() {
+                object.now += LONGEST_MS + Alarm::LATE_MS;
+                object.wake_by(object.spill.wake_at());
+                prop_assert!(object.rings_at.is_some_and(|at| at <= object.now));
+            }
+        }
+    }
+}
