@@ -151,16 +151,16 @@ class Soak:
 
     def _has_spilled(self, worker: Worker, result: Result) -> bool:
         """Whether the spill holds something now, where there is one; notes how much."""
-        records = _spill(worker, self._setting.delivery)["records"]
+        records = spill(worker, self._setting.delivery)["records"]
         result.most_spilled = max(result.most_spilled, records)
         return records > 0 or self._setting.delivery == "direct"
 
     def _drain(self, worker: Worker, proxy: FirehoseProxy) -> None:
         """Waits until the spill is empty, as the worker tells itself."""
         started = time.monotonic()
-        while any((spill := _spill(worker, self._setting.delivery)).values()):
+        while any((left := spill(worker, self._setting.delivery)).values()):
             seconds = time.monotonic() - started
-            assert seconds < DRAIN_SECONDS, f"the spill is not empty after all: {spill}"
+            assert seconds < DRAIN_SECONDS, f"the spill is not empty after all: {left}"
             if seconds > self._setting.aftermath_seconds:
                 proxy.plan = healthy
             time.sleep(SAMPLE_SECONDS)
@@ -171,7 +171,7 @@ class Soak:
         return self._setting.delivery == "direct" or scenario.trouble is kill
 
 
-def _spill(worker: Worker, delivery: str) -> dict[str, int]:
+def spill(worker: Worker, delivery: str) -> dict[str, int]:
     """How many records `/readyz` tells to be in the spill, which `direct` has none of, and how
     many shards don't answer, which may have some."""
     if delivery == "direct":

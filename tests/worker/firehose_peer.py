@@ -21,7 +21,7 @@ import itertools
 import json
 import threading
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from botocore.credentials import Credentials
@@ -64,6 +64,7 @@ class FirehosePeer:
 
     `session_token` is the one that each call has to carry; without it, none may.
     `streams` are those that exist; without it, every well-formed name does.
+    `plan`, where there is one, says how each call goes, by the number of its records.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class FirehosePeer:
         self.region = region
         self.port = port
         self.poison: Predicate | None = None
+        self.plan: Callable[[int], Behaviour] | None = None
         self._streams = streams
         self._lock = threading.Lock()
         self._calls: list[Call] = []
@@ -208,6 +210,8 @@ class FirehosePeer:
             raise AwsError("InvalidArgumentException", "A record is not acceptable.")
         with self._lock:
             usual = self._by_stream.get(put.stream, self._fallback)
+            if self.plan:
+                usual = self.plan(len(put.records))
             behaviour = self._script.popleft() if self._script else usual
         return self._behave(behaviour, service, put)
 
