@@ -142,10 +142,12 @@ class Cache:
         used = {path: _used_at(path) for path in self.root.iterdir() if path.name != REPEATS}
         size = sum(_size(path) for path in used)
         for path in sorted(used.keys() - mine, key=lambda path: used[path]):
-            old = time.time() - used[path] > UNUSED_DAYS * 86_400
-            if old or size > self.limit_bytes or _is_orphan(path):
+            if _is_old(used[path]) or size > self.limit_bytes or _is_orphan(path):
                 own = _size(path)
                 size -= own if _deleted(path) else 0
+        for path in self.root.parent.glob("*-duckdb-*"):
+            if path != self.root and _is_old(max(map(_used_at, [path, *path.iterdir()]))):  # fmt: skip
+                shutil.rmtree(path, ignore_errors=True)
         if size > self.limit_bytes:
             print(f"query: the cache needs {size / 2**30:.1f} GiB for this; --cache-limit is {self.limit_bytes / 2**30:.1f}", file=sys.stderr)  # fmt: skip
 
@@ -483,6 +485,10 @@ def _used_at(directory: Path) -> float:
     with contextlib.suppress(OSError):
         return directory.stat().st_mtime
     return 0.0
+
+
+def _is_old(used_at: float) -> bool:
+    return time.time() - used_at > UNUSED_DAYS * 86_400
 
 
 def _deleted(directory: Path) -> bool:

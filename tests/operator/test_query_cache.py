@@ -178,6 +178,21 @@ def test_what_was_used_longest_ago_is_deleted_past_the_limit(
     assert len(parts(ask)) == 1
 
 
+def test_what_was_not_used_for_long_is_deleted(ask: Asking, tmp_path: Path) -> None:
+    first, second = (
+        deliver(tmp_path / name, event(number)) for number, name in enumerate("ab")
+    )
+    ask(first, *IDS)
+    (part,) = parts(ask)
+    old = ask.cache / "0-duckdb-1.0.0"
+    (old / "source").mkdir(parents=True)
+    for path in (part.parent, old / "source", old):
+        os.utime(path, (0, 0))
+    ask(second, *IDS)
+    assert not part.exists() and not old.exists()
+    assert len(parts(ask)) == 1
+
+
 def test_days_before_the_time_asked_about_are_not_read(
     ask: Asking, tmp_path: Path, read: list[str]
 ) -> None:
