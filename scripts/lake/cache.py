@@ -40,6 +40,7 @@ REPEATS = "repeats"
 MOST_REPEATS = 64
 UNUSED_DAYS = 30
 AT_ONCE = 16
+TRIES = 20
 # Objects become a part together up to this size, as stored; it bounds what is on the disk twice.
 PART_BYTES = 256 << 20
 # A day with more parts than this has them made into one.
@@ -99,8 +100,11 @@ class Cache:
             with _private():
                 for source in sources:
                     directory = self._directory(source)
-                    while not _Source(source, directory, since).hold(held, self.limit_bytes):
-                        pass
+                    for _ in range(TRIES):
+                        if _Source(source, directory, since).hold(held, self.limit_bytes):
+                            break
+                    else:
+                        raise LakeError(f"{directory} can't be written to; name another --cache, or --no-cache")  # fmt: skip
                 self._forget(held)
         except BaseException:
             held.close()
@@ -348,7 +352,7 @@ class _Source:
 def table_of(name: str) -> str | None:
     """The table that an object belongs to, by the prefixes of the template."""
     keys = {part.partition("=")[0] for part in name.split("/") if "=" in part}
-    # Firehose's errors lie by their type.
+    # Firehose's own errors are stored by their type.
     if "day" not in keys or "type" in keys:
         return None
     return "events" if "stream" in keys else "failed"

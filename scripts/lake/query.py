@@ -1,4 +1,4 @@
-"""Answers a question about what lies in S3, or in a copy of it: a saved one by its name, or SQL.
+"""Answers a question about what is stored in S3, or in a copy of it: a saved one by its name, or SQL.
 
 The tables are `events`, each event once; `counted`, those of them that saved queries count, which
 leaves programs out unless --bots is given; and `failed`, each failed event as it failed last. A

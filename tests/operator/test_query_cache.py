@@ -243,3 +243,15 @@ def test_a_bucket_is_listed_from_the_day_asked_about(
     s3.delete_object(Bucket=bucket, Key="stream=low/day=2026-11-20/hr=08/1")
     assert numbers(ask, place(own_aws, "data")) == [0, 2, 3]  # type: ignore[arg-type]
     own_aws.clear()
+
+
+def test_a_cache_that_cannot_be_written_to_is_named(
+    ask: Asking, tmp_path: Path
+) -> None:
+    lake = deliver(tmp_path / "lake", event(1))
+    assert numbers(ask, lake) == [1]
+    (lock,) = ask.cache.rglob("write.lock")
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(AssertionError, match="can't be written to; name another"):
+        ask(lake, *IDS)

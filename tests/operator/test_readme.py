@@ -1,4 +1,4 @@
-"""Each example of README.md is true: it is run, or held to what it is an example of.
+"""Each example of README.md is true: it is run, or compared with what it shows.
 
 An example is a fenced block, or one that is indented by four spaces after an empty line. A rule
 covers it by its language and content, never by its place; one that no rule covers fails, with its

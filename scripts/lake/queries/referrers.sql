@@ -1,4 +1,4 @@
--- Where sessions came from, by their first event; `direct` tells no other place.
+-- Where sessions came from, by their first event; `direct` names no other place.
 -- chart: bar medium sessions source
 WITH firsts AS (
     SELECT tenant, session_id, min(weight) AS weight,

@@ -3,7 +3,7 @@
 WITH measured AS (
     SELECT url_host || url_path AS page, props::JSON AS props, weight FROM counted
     WHERE name = 'web_vitals'
-    -- What a page tells again when it is hidden again stands for all it told before.
+    -- What a page sends when it is hidden again stands for all that it sent before.
     QUALIFY row_number() OVER (
         PARTITION BY tenant, device_id, session_id, url ORDER BY occurred_at DESC, event_id DESC) = 1
 ), visits AS (
