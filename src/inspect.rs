@@ -3,19 +3,23 @@
 //!
 //! A request's [`Watch`] remembers what came and what was sent, and makes a [`story`] of each
 //! beacon; the [`ring`], in an object of its own, keeps the last of them and answers who asks,
-//! within a [`filter`]. A story holds no more than what is delivered: what privacy leaves out of
+//! within a [`filter`]; its [`rows`] outlast the object. What it knows began with an epoch, which
+//! each answer names: who asks about one gets an answer about that one, or none. A story holds no more than what is delivered: what privacy leaves out of
 //! an event and of a failed event is left out of it, too.
 
 pub mod filter;
 pub mod ring;
+pub mod rows;
 pub mod story;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::clock::Milliseconds;
 use crate::outcome::Outcome;
 pub use filter::Filter;
 pub use ring::Ring;
+pub use rows::Rows;
 pub use story::{About, Watch};
 
 /// Below this is all that the inspector serves.
@@ -43,7 +47,7 @@ pub enum Api {
     Bad,
     /// All that is new, and how many there were in each of the last seconds.
     Live,
-    /// Forgets everything.
+    /// Forgets everything, and begins an epoch.
     Reset,
 }
 
@@ -95,6 +99,63 @@ pub struct Told {
     pub counts: Vec<Count>,
     /// The stories of the first of them, each a JSON object.
     pub stories: Vec<Box<RawValue>>,
+    /// The requests before it that the inspector may know nothing of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Untold>,
+}
+
+/// Requests that the inspector may know nothing of, since it did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Untold {
+    /// How many.
+    pub requests: u64,
+    /// When the last of them came.
+    pub last_at: Milliseconds,
+}
+
+/// The client's: a question about an epoch that can't be answered with certainty. What is
+/// answered all the same would let a check pass that has seen nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct Unproven {
+    /// The reason in one word.
+    pub doubt: Doubt,
+    message: String,
+}
+
+/// Why a question about an epoch can't be answered with certainty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// Another one has begun since.
+    EpochGone,
+    /// No beacon came since it began.
+    NothingCame,
+    /// Some of its stories are not kept.
+    StoriesMissing,
+}
+
+impl Doubt {
+    /// The doubt in one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EpochGone => "epoch_gone",
+            Self::NothingCame => "nothing_came",
+            Self::StoriesMissing => "stories_missing",
+        }
+    }
+}
+
+/// What the inspector's object answers, before its JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Preface {
+    /// The epoch that it has.
+    pub epoch: String,
+    /// How many stories of the kinds that were asked for are not kept.
+    pub missing: u64,
+    /// Why it answers nothing else, where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<Unproven>,
 }
 
 /// How many beacons ended in one way.

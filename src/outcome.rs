@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::ConfigError;
 use crate::event::EventId;
 use crate::failed::{Code, Violation};
+use crate::inspect::Unproven;
 use crate::inspect::filter::FilterError;
 use crate::privacy;
 use crate::protocol::ProtocolError;
@@ -159,6 +160,9 @@ pub enum Refusal {
     /// The client's: a filter of the inspector.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// The client's: an epoch of the inspector about which nothing is certain.
+    #[error(transparent)]
+    Unproven(Unproven),
     /// Ours: the inspector does not answer.
     #[error("the inspector does not answer; ask again")]
     InspectorAway,
@@ -207,6 +211,7 @@ impl Refusal {
             | Self::Row(_)
             | Self::Stream(_)
             | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
+            Self::Unproven(_) => 409,
             Self::Protocol(
                 ProtocolError::UnsupportedMediaType(_)
                 | ProtocolError::UnsupportedEncoding(_)
@@ -236,6 +241,7 @@ impl Refusal {
             Self::BodyCutShort => "body_cut_short",
             Self::InspectToken => "inspect_token",
             Self::Filter(_) => "bad_filter",
+            Self::Unproven(unproven) => unproven.doubt.as_str(),
             Self::InspectorAway => "inspector_away",
             Self::Row(_) => "bad_row",
             Self::Stream(_) => "bad_stream",
@@ -268,6 +274,7 @@ impl Refusal {
             | Self::Protocol(_)
             | Self::InspectToken
             | Self::Filter(_)
+            | Self::Unproven(_)
             | Self::Row(_)
             | Self::Stream(_)
             | Self::BodyCutShort => None,

@@ -1,4 +1,4 @@
-//! A shard's storage: SQLite, inside of its object.
+//! A shard's storage, and the inspector's: SQLite, inside of its object.
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -53,6 +53,11 @@ impl Sqlite {
     /// Takes the alarm back.
     pub fn wake_never(&self) -> Result<(), StorageError> {
         disarm(&self.storage).map_err(error)
+    }
+
+    /// Makes a table of another object than a shard, if it is not there yet.
+    pub fn open_table(&self, table: Table) -> Result<(), StorageError> {
+        open(&self.storage, table.name()).map_err(error)
     }
 }
 

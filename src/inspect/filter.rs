@@ -8,6 +8,8 @@ use crate::failed::shown;
 /// Which stories are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The epoch that the asker knows: the answer is to prove something about it.
+    pub epoch: Option<String>,
     /// Only those told after this one.
     pub after: u64,
     /// The most of them, the newest.
@@ -27,9 +29,12 @@ pub struct Filter {
 pub enum FilterError {
     /// There is no such parameter.
     #[error(
-        "{0} is no filter; there are outcome, code, tenant, name, stream, event_id, text, after, limit"
+        "{0} is no filter; there are outcome, code, tenant, name, stream, event_id, text, epoch, after, limit"
     )]
     Unknown(String),
+    /// It names no epoch.
+    #[error("epoch is empty; name the one that POST /_/inspect/reset has answered")]
+    NoEpoch,
     /// Its value is no number.
     #[error("{key} must be a whole number, not {value:?}")]
     NotANumber {
@@ -43,6 +48,9 @@ pub enum FilterError {
 /// What of a story it can be found by.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Head {
+    /// Its number, once it has one.
+    #[serde(default)]
+    pub seq: u64,
     /// How it ended.
     pub outcome: Ending,
     code: Option<String>,
@@ -69,6 +77,9 @@ impl Filter {
                 "stream" => &mut filter.stream,
                 "event_id" => &mut filter.event_id,
                 "text" => &mut filter.text,
+                // Were it left out, a check would pass that was never made.
+                "epoch" if value.is_empty() => return Err(FilterError::NoEpoch),
+                "epoch" => &mut filter.epoch,
                 "after" => {
                     filter.after = number()?;
                     continue;
@@ -85,12 +96,12 @@ impl Filter {
         Ok(filter)
     }
 
-    /// Whether the story `json`, the `seq`-th, is wanted.
-    pub fn takes(&self, seq: u64, head: &Head, json: &str) -> bool {
+    /// Whether the story `json` is wanted, which begins with `head`.
+    pub fn takes(&self, head: &Head, json: &str) -> bool {
         let is = |wanted: &Option<String>, value: Option<&str>| {
             wanted.as_ref().is_none_or(|wanted| value == Some(wanted))
         };
-        seq > self.after
+        head.seq > self.after
             && is(&self.outcome, Some(head.outcome.as_str()))
             && is(&self.code, head.code.as_deref())
             && is(&self.tenant, head.tenant.as_deref())
@@ -105,11 +116,11 @@ impl Filter {
 mod tests {
     use super::*;
 
-    const STORY: &str = r#"{"outcome":"failed","code":"wrong_type","tenant":"shop","name":"order_placed","stream":"firehose:f","event_id":"e1","record":{"title":"Große Hüte"}}"#;
+    const STORY: &str = r#"{"seq":7,"outcome":"failed","code":"wrong_type","tenant":"shop","name":"order_placed","stream":"firehose:f","event_id":"e1","record":{"title":"Große Hüte"}}"#;
 
     fn takes(query: &str) -> bool {
         let head: Head = serde_json::from_str(STORY).unwrap();
-        Filter::parse(query).unwrap().takes(7, &head, STORY)
+        Filter::parse(query).unwrap().takes(&head, STORY)
     }
 
     #[test]
@@ -142,7 +153,11 @@ mod tests {
         let mistake = |query| Filter::parse(query).unwrap_err().to_string();
         assert_eq!(
             mistake("user=1"),
-            "user is no filter; there are outcome, code, tenant, name, stream, event_id, text, after, limit"
+            "user is no filter; there are outcome, code, tenant, name, stream, event_id, text, epoch, after, limit"
+        );
+        assert_eq!(
+            mistake("name=a&epoch="),
+            "epoch is empty; name the one that POST /_/inspect/reset has answered"
         );
         assert_eq!(mistake("limit=-1"), "limit must be a whole number, not \"-1\"");
     }

@@ -10,6 +10,8 @@ pub const MAX_ROW_BYTES: usize = 2_000_000;
 /// What is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
+    /// What the inspector was told, in an object of its own: a row a request, as a rule.
+    Stories,
     /// The sessions of devices that are quiet: a row a device.
     Devices,
     /// What changed in the sessions of devices that are not: a row a checkpoint.
@@ -27,6 +29,7 @@ impl Table {
     /// What it is called in the database.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Stories => "stories",
             Self::Devices => "devices",
             Self::Journal => "journal",
             Self::Seen => "seen",

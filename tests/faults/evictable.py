@@ -9,13 +9,15 @@ from pathlib import Path
 from worker import HOST, PROGRAMS, Worker
 
 HARNESS = Path(__file__).with_name("harness.mjs")
-CLASS = "Shard"
 CONTROL = re.compile(rf"Control on http://{re.escape(HOST)}:(\d+)")
 EVICTION_SECONDS = 60
 
 
 class EvictableWorker(Worker):
     """The same worker, served by wrangler's own modules."""
+
+    # The class of the objects that are evicted.
+    evicted = "Shard"
 
     def evict(self) -> int:
         """Takes every object out of memory, once it waits for nothing; says how many."""
@@ -34,4 +36,4 @@ class EvictableWorker(Worker):
         return int(body)
 
     def _command(self) -> list[str]:
-        return [str(PROGRAMS / "node"), str(HARNESS), "wrangler.json", CLASS]
+        return [str(PROGRAMS / "node"), str(HARNESS), "wrangler.json", self.evicted]

@@ -70,6 +70,8 @@ def rule_of(block: Block) -> str | None:
     if block.language == "console":
         has_commands = any(line.startswith("$ ") for line in text.splitlines())
         return "console" if has_commands else "log" if first.startswith("{") else None
+    if block.language == "bash":
+        return "check" if "/_/inspect/" in text else None
     if block.language == "toml":
         return "wrangler routes" if "zone_name" in text else "configuration"
     if block.language == "json":
@@ -119,6 +121,17 @@ class Desk:
     aws: LocalAws
     worker: Worker
 
+    def check(self, block: Block) -> subprocess.CompletedProcess[str]:
+        """Runs a script to its end."""
+        return subprocess.run(
+            ["bash", "-c", self._as_here(block.text)],
+            cwd=self.directory,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+
     def run(self, block: Block) -> list[tuple[str, str, str]]:
         """Runs the commands of a console; gives each with what is shown and what it printed."""
         told = commands(block.text)
@@ -130,14 +143,7 @@ class Desk:
         ended = subprocess.run(
             ["bash", "-c", script],
             cwd=self.directory,
-            env={
-                **environment(self.aws),
-                "PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}",
-                "HOME": os.environ.get("HOME", "/"),
-                "CURL_HOME": str(self.directory),
-                "HEADWATER_INSPECT_TOKEN": TOKEN,
-                "WORKER": f"http://127.0.0.1:{self.worker.port}",
-            },
+            env=self._environment(),
             capture_output=True,
             text=True,
             timeout=600,
@@ -151,6 +157,16 @@ class Desk:
             (each.text, each.output, printed)
             for each, printed in zip(told, parts[::2], strict=False)
         ]
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **environment(self.aws),
+            "PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}",
+            "HOME": os.environ.get("HOME", "/"),
+            "CURL_HOME": str(self.directory),
+            "HEADWATER_INSPECT_TOKEN": TOKEN,
+            "WORKER": f"http://127.0.0.1:{self.worker.port}",
+        }
 
     def _as_here(self, command: str) -> str:
         for host in HOSTS:
@@ -210,6 +226,13 @@ def test_consoles_print_what_is_shown(desk: Desk) -> None:
                 assert printed.strip(), f"{where} prints nothing"
             if shown.startswith("{"):
                 check_shape(shown, printed, where)
+
+
+@pytest.mark.parametrize("block", of("check"))
+def test_checks_of_ci_pass(desk: Desk, block: Block) -> None:
+    """What makes them fail is shown by tests/worker/test_inspect_epochs.py."""
+    ended = desk.check(block)
+    assert ended.returncode == 0, ended.stderr + ended.stdout
 
 
 def check_words(block: Block, command: str) -> None:

@@ -13,13 +13,13 @@ import { exact } from "./json.js";
  * What is known of one beacon, or of a request that was refused.
  * @typedef {{
  *   seq: number, at: string, outcome: string, code?: string, pointer?: string, message?: string,
- *   tenant?: string, name?: string, event_id?: string,
+ *   tenant?: string, name?: string, schema?: null, event_id?: string,
  *   request?: { kind?: string, status?: number, index?: number, beacons?: number, bytes?: number, content_type?: string, content_encoding?: string },
  *   received?: { form?: string, bytes?: number, text?: string, base64?: string, cut?: boolean },
  *   stream?: string, record?: Record<string, unknown>, timing?: Record<string, number>,
  * }} Story
  */
-/** @typedef {{ now: string, since: string, last: number, counts: Record<string, number>, seconds: Second[], stories: Story[] }} Live */
+/** @typedef {{ now: string, epoch: string, since: string, last: number, untold: number, counts: Record<string, number>, seconds: Second[], stories: Story[] }} Live */
 
 const ANSWER_MS = 10_000;
 

@@ -14,8 +14,8 @@ const MOST_BACKOFF_MS = 30_000;
 const input = /** @type {HTMLInputElement} */ (at("token"));
 /** The last story that the page has seen; 0 begins anew, and what is shown stays until the answer. */
 let seen = 0;
-/** When what the worker remembers began. */
-let began = "";
+/** Names what the worker remembers, since it began to. */
+let epoch = "";
 let paused = false;
 /** Questions that were not answered, in a row. */
 let failures = 0;
@@ -48,7 +48,7 @@ function askForToken(state, word) {
 }
 
 /** @param {import("./api.js").Live} answer */
-function show({ now, last, counts, seconds, stories }) {
+function show({ now, since, last, counts, seconds, stories }) {
   for (const [outcome, count] of Object.entries(counts)) {
     const shown = document.getElementById(`count-${outcome}`);
     if (shown) shown.textContent = String(count);
@@ -57,8 +57,11 @@ function show({ now, last, counts, seconds, stories }) {
   if (!seen) empty();
   seen = last;
   add(stories);
-  at("none").hidden = !isEmpty() || !filters().size;
-  at("empty").hidden = !isEmpty() || filters().size > 0;
+  const began = new Date(since);
+  at("since").textContent = `${began.toDateString() === new Date(now).toDateString() ? "" : `${began.toLocaleDateString()}, `}${began.toTimeString().slice(0, 8)}`;
+  const cameNone = counts.total === 0;
+  at("none").hidden = !isEmpty() || cameNone;
+  at("empty").hidden = !isEmpty() || !cameNone;
 }
 
 /** Asks, and asks again after a second, for as long as the page is live and in sight. */
@@ -70,9 +73,9 @@ async function ask() {
   try {
     let answer = await live(token(), seen, filters());
     if (own !== question) return;
-    // The worker was cleared, or is a new one: what it has now is all there is.
-    const isAnew = answer.since !== began;
-    began = answer.since;
+    // The worker was cleared, or lost what it had: what it has now is all there is.
+    const isAnew = answer.epoch !== epoch;
+    epoch = answer.epoch;
     if (isAnew && seen) {
       seen = 0;
       answer = await live(token(), 0, filters());
@@ -81,7 +84,9 @@ async function ask() {
     failures = 0;
     unlocked(true);
     show(answer);
-    say(paused ? "paused" : "live", paused ? "Paused" : "Live");
+    const { untold } = answer;
+    const missing = untold ? `${untold} ${untold === 1 ? "request is" : "requests are"} missing here: the inspector did not answer when told of them` : "";
+    say(paused ? "paused" : "live", paused ? "Paused" : "Live", missing);
   } catch (error) {
     if (own !== question) return;
     if (error instanceof Unauthorized) {
