@@ -210,7 +210,7 @@ impl Ending {
 impl From<&Outcome> for Ending {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Accepted => Self::Accepted,
+            Outcome::Accepted(_) => Self::Accepted,
             Outcome::Failed(_) => Self::Failed,
             Outcome::Duplicate => Self::Duplicate,
             Outcome::Dropped(_) => Self::Dropped,

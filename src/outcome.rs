@@ -21,13 +21,22 @@ use crate::shard::placement::ShardNumber;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Its record is in its stream.
-    Accepted,
+    Accepted(Catalogued),
     /// It is in the stream of failed events, for this reason.
     Failed(Violation),
     /// Its event came before, and is durable.
     Duplicate,
     /// It is in no stream, for this reason.
     Dropped(DropReason),
+}
+
+/// Whether the catalogue has an event's name, so that the event was held to a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Catalogued {
+    /// It was.
+    Yes,
+    /// There is none.
+    No,
 }
 
 /// Why a beacon was dropped.
@@ -88,6 +97,9 @@ pub struct Verdict<'a> {
     pub event_id: EventId,
     /// `accepted`, `failed`, `duplicate` or `dropped`.
     pub outcome: &'static str,
+    /// `null` of an accepted event whose name has no schema: it may be misspelt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<()>,
     /// The first rule that it broke, or why it was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Cause>,
@@ -106,17 +118,20 @@ impl Outcome {
             index,
             event_id,
             outcome,
+            schema: None,
             code: None,
             pointer: None,
             message: None,
         };
         match self {
-            Self::Accepted => plain("accepted"),
+            Self::Accepted(Catalogued::Yes) => plain("accepted"),
+            Self::Accepted(Catalogued::No) => Verdict { schema: Some(()), ..plain("accepted") },
             Self::Duplicate => plain("duplicate"),
             Self::Failed(violation) => Verdict {
                 index,
                 event_id,
                 outcome: "failed",
+                schema: None,
                 code: Some(Cause::Rule(violation.code)),
                 pointer: Some(&violation.pointer),
                 message: Some(&violation.message),
@@ -125,6 +140,7 @@ impl Outcome {
                 index,
                 event_id,
                 outcome: "dropped",
+                schema: None,
                 code: Some(Cause::Dropped(*reason)),
                 pointer: None,
                 message: Some(reason.message()),
@@ -326,7 +342,7 @@ impl Answer {
         if telling == Telling::Never {
             return Self { status: 200, retry_after_s: None, body: None };
         }
-        let is_accepted = |outcome| matches!(outcome, &Outcome::Accepted | &Outcome::Duplicate);
+        let is_accepted = |outcome| matches!(outcome, &Outcome::Accepted(_) | &Outcome::Duplicate);
         let all_accepted = outcomes.iter().all(|(_, outcome)| is_accepted(outcome));
         if all_accepted && telling == Telling::Exceptions {
             return Self { status: 204, retry_after_s: None, body: None };

@@ -15,7 +15,7 @@ use crate::context::RequestContext;
 use crate::enrich;
 use crate::event::{EventId, EventIds};
 use crate::failed::{Form, Original, shown};
-use crate::outcome::{DropReason, Refusal};
+use crate::outcome::{Catalogued, DropReason, Refusal};
 use crate::privacy::Reason;
 use crate::protocol::body::Body;
 use crate::protocol::{self, Beacon, ProtocolError, native, pixel, record};
@@ -57,7 +57,11 @@ fn accept<'a>(
             let sharding = intake.config.sharding();
             let observed = sharding.map(|it| Observed::of(&enriched, &it.opening_events));
             let (event_id, stripped) = (enriched.event.id, enriched.stripped);
-            Ok(Accepted { event_id, stream: &route.to, record, observed, stripped })
+            let catalogued = match enriched.event.schema {
+                Some(_) => Catalogued::Yes,
+                None => Catalogued::No,
+            };
+            Ok(Accepted { event_id, catalogued, stream: &route.to, record, observed, stripped })
         }
         Err(error) => Err(Rejection::of_record(error, enriched).into()),
     }
@@ -66,6 +70,7 @@ fn accept<'a>(
 /// An event that became a record.
 struct Accepted<'a> {
     event_id: EventId,
+    catalogued: Catalogued,
     stream: &'a Stream,
     record: Record,
     /// What its shard needs to know of it, where there are shards.

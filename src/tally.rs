@@ -92,7 +92,7 @@ impl Counts {
         let mut counts = Self::default();
         for outcome in outcomes {
             let count = match outcome {
-                Outcome::Accepted => &mut counts.accepted,
+                Outcome::Accepted(_) => &mut counts.accepted,
                 Outcome::Failed(_) => &mut counts.failed,
                 Outcome::Duplicate => &mut counts.duplicate,
                 Outcome::Dropped(reason) => counts.dropped.entry(*reason).or_default(),
@@ -242,11 +242,12 @@ impl LogShares {
 mod tests {
     use super::*;
     use crate::failed::{Code, Violation};
+    use crate::outcome::Catalogued;
 
     fn outcomes() -> [Outcome; 5] {
         [
-            Outcome::Accepted,
-            Outcome::Accepted,
+            Outcome::Accepted(Catalogued::Yes),
+            Outcome::Accepted(Catalogued::No),
             Outcome::Failed(Violation::whole(Code::BadJson, "no")),
             Outcome::Duplicate,
             Outcome::Dropped(DropReason::Gpc),

@@ -65,6 +65,9 @@ struct Story<'a> {
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// `null` where the name of an accepted event has no schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<()>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
     request: Request,
@@ -209,6 +212,7 @@ impl<'a> Story<'a> {
             message: refusal.map(ToString::to_string),
             tenant,
             name: None,
+            schema: None,
             event_id: None,
             request: Request {
                 kind,
@@ -249,6 +253,7 @@ impl<'a> Story<'a> {
             return story;
         }
         story.outcome = ending;
+        story.schema = verdict.schema;
         story.code = verdict.code.map(Reason::Beacon);
         story.pointer = verdict.pointer;
         story.message = verdict.message.map(str::to_owned);

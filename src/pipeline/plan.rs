@@ -64,13 +64,13 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, stream, record, observed, stripped }) => {
+            Ok(Accepted { event_id, catalogued, stream, record, observed, stripped }) => {
                 if self.watch.is_some()
                     && let Ok((original, _)) = self.kept(original(), stripped)
                 {
                     self.received(index, &original);
                 }
-                self.outcomes.push((event_id, Outcome::Accepted));
+                self.outcomes.push((event_id, Outcome::Accepted(catalogued)));
                 self.items.push(Item { owner: index, stream, record, observed });
                 Ok(())
             }

@@ -54,7 +54,8 @@ export const EVENTS = [
   {
     claim: "an event of a batch, compressed",
     send: () => post(gzipSync(JSON.stringify([{ name: "scroll", props: { depth: 50 } }, { name: "quiz_answered", props: { points: 3 } }])), { "content-encoding": "gzip" }),
-    line: ["✓ accepted", "quiz_answered", "firehose:events-mid"],
+    line: ["✓ accepted", "quiz_answered", "no schema", "firehose:events-mid"],
+    shows: ["The catalogue has no event quiz_answered, so that no schema was applied."],
     parts: { Received: ["post, text/plain, gzip", "2 of 2"], Repairs: ["None."], "As it was sent": ["props.points 3"] },
   },
   {
@@ -183,6 +184,8 @@ export const ACTIONS = [
     claim: "the page tells how to send an event, and that works",
     async does(page) {
       await page.locator("#empty:visible").waitFor();
+      const since = new Date((await ask("all")).since).toTimeString().slice(0, 8);
+      assert.ok((await page.locator("#empty").innerText()).startsWith(`Nothing came since ${since}, when this was cleared or began.`));
       const command = await page.locator("#curl").innerText();
       execFileSync("sh", ["-c", `${command} --silent --fail`]);
       await has(1)(page);

@@ -33,7 +33,7 @@ def test_verdicts_are_told_in_order_when_asked_for(
 
     assert answer.status == 200
     assert answer.verdicts == [
-        {"index": index, "event_id": event_id, "outcome": "accepted"}
+        {"index": index, "event_id": event_id, "outcome": "accepted", "schema": None}
         for index, event_id in enumerate(ids)
     ]
     assert data(peer).keys() >= set(ids)

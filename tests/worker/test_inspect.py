@@ -97,6 +97,7 @@ def test_the_story_of_a_good_event_is_all_that_became_of_it(
         "outcome": "accepted",
         "tenant": "default",
         "name": "seen",
+        "schema": None,
         "event_id": beacon["id"],
         "request": {
             "kind": "post",
@@ -171,6 +172,24 @@ def test_headers_are_told_cut(inspected: Inspected) -> None:
     inspected.post("{}", {"content-type": f"text/plain;{'x' * 5_000}"})
     (story,) = inspected.ask("bad")
     assert len(story["request"]["content_type"]) == 101
+
+
+def test_a_name_without_a_schema_is_marked(inspected: Inspected) -> None:
+    props = {"order": "A-1", "total": 19.9, "currency": "CHF"}
+    known = event(name="order_placed", props=props)
+    misspelt = event(name="oder_placed", props=props)
+    repeat = {**misspelt, "device_id": str(uuid4())}
+    answer = inspected.post([known, misspelt, event(seq="x"), repeat])
+    inspected.post(repeat)
+
+    marked = [verdict for verdict in answer.verdicts if "schema" in verdict]
+    assert [(verdict["index"], verdict["schema"]) for verdict in marked] == [
+        (1, None),
+        (3, None),
+    ]
+    stories = inspected.ask("good") + inspected.ask("bad")
+    names = [story["name"] for story in stories if "schema" in story]
+    assert names == ["oder_placed", "oder_placed"]
 
 
 FATES: list[tuple[str, Any, dict[str, str], dict[str, int], dict[str, Any]]] = [

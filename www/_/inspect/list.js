@@ -22,7 +22,7 @@ function clock(instant) {
 
 /** @param {Story} story */
 function line(story) {
-  const { at: instant, outcome, name, code, stream, request } = story;
+  const { at: instant, outcome, name, schema, code, stream, request } = story;
   const kind = [request?.kind, request?.status].filter((part) => part !== undefined).join(" ");
   const head = element(
     "summary",
@@ -30,7 +30,7 @@ function line(story) {
     element("time", { class: "mono", datetime: instant, title: instant }, clock(instant)),
     element("span", { class: "fate", "data-fate": outcome }, `${SIGNS[outcome] ?? ""} ${outcome}`),
     name ? element("b", {}, name) : element("span", { class: "muted" }, kind || "no name"),
-    element("span", {}, code ? element("code", { class: "tag" }, code) : ""),
+    element("span", {}, code ? element("code", { class: "tag" }, code) : schema === null ? element("span", { class: "tag" }, "no schema") : ""),
     element("span", { class: "mono stream" }, stream ?? ""),
   );
   const details = element("details", {}, head);

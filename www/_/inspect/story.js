@@ -127,7 +127,7 @@ function copyButton(story) {
 
 /** @param {Story} story */
 export function storyBody(story) {
-  const { code, pointer, message, record, timing = {} } = story;
+  const { name, schema, code, pointer, message, record, timing = {} } = story;
   /** @type {Violation[]} */
   const violations = list(record?.violations);
   /** @type {Repair[]} */
@@ -135,7 +135,7 @@ export function storyBody(story) {
   const pointers = [pointer, ...violations.map((violation) => violation.pointer)].filter((one) => one !== undefined);
   const why = element("p", { class: "why" });
   for (const tag of [code, pointer]) if (tag) why.append(element("code", { class: "tag" }, tag), " ");
-  why.append(message ?? "");
+  why.append(schema === null ? `The catalogue has no event ${name}, so that no schema was applied. Is the name right?` : (message ?? ""));
 
   const came = [receivedPart(story, pointers)];
   if (violations.length > 1) came.push(part("Violations", violations.map((one) => [one.pointer || one.code, `${one.code}: ${one.message}`])));
