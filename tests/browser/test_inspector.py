@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests" / "worker"))
 
 from worker import HOST, PROGRAMS, Worker  # noqa: E402
 
-BROWSER_SECONDS = 300
+BROWSER_SECONDS = 1_200
 TOKEN = "a-token/of+the_tests=32.characters"
 # Beacons that ask for it are dropped, or lose their identifiers, so that the page has such stories to show.
 SETTINGS = {"delivery": "sharded", "shards": 1, "gpc": "refuse", "dnt": "strip"}
