@@ -18,8 +18,12 @@ BEFORE: dict[str, Any] = {
     "deadline_ms": 30_000,
     "unknown_events": "fail",
 }
-UPPER = {"name": "order_placed", "field": "props.currency", "upper": True}
-AFTER: dict[str, Any] = {**BEFORE, "unknown_events": "accept", "clean": [UPPER]}
+CODES = {
+    "name": "order_placed",
+    "field": "props.currency",
+    "map": {"francs": "CHF", "euro": "EUR"},
+}
+AFTER: dict[str, Any] = {**BEFORE, "unknown_events": "accept", "clean": [CODES]}
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
 HEADERS = {"user-agent": AGENT, "cf-connecting-ip": "203.0.113.77"}

@@ -36,7 +36,7 @@ def test_what_failed_is_found_mended_and_in_the_lake_once(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     own_id = str(uuid4())
-    mended = [quiz(), quiz(id=own_id, time=A_DAY_AGO), order("chf"), order("eur")]
+    mended = [quiz(), quiz(id=own_id, time=A_DAY_AGO), order("francs"), order("euro")]
     broken = {"name": "Order Placed"}
     answered = worker.post([order("CHF"), *mended, broken], HEADERS)
     good, *failed, hopeless = [each["event_id"] for each in answered.verdicts]

@@ -15,6 +15,8 @@ NAMES = sorted(path.stem for path in SCHEMAS.glob("*.json"))
 MENDED = {
     ("page_view", "/url", "minLength"),
     ("product_viewed", "/props/price", "type"),
+    ("video_ad", "/props/ad_id", "minLength"),
+    ("video_pause", "/props/video_id", "type"),
 }
 # ... and has a rule of its own for these, which goes first.
 BY_THE_PROTOCOL = {("download", "/props", "type"), ("page_view", "/url", "type")}

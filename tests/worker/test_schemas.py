@@ -80,7 +80,7 @@ def test_a_violation_tells_its_place_the_limit_and_what_was_found(
     worker: Worker, peer: FirehosePeer
 ) -> None:
     lines = [{"sku": "tea", "quantity": 0, "price": "free"}]
-    props = {"total": 1, "currency": "chf", "lines": lines}
+    props = {"total": 1, "currency": "euro", "lines": lines}
 
     answer = worker.post({"name": "order_placed", "props": props})
 
