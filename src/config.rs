@@ -72,6 +72,8 @@ pub struct Config {
     pub addresses: Addresses,
     /// Where and as whom to call.
     pub aws: Aws,
+    /// What is wrong with it, and costs no event.
+    pub warnings: Vec<ConfigError>,
 }
 
 /// The configuration as the runtime hands it over; a `None` was not set.
@@ -125,6 +127,15 @@ pub struct ConfigError {
     pub problem: String,
 }
 
+/// All that is wrong with a configuration that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes {
+    /// Those for which no event can be collected.
+    pub errors: Vec<ConfigError>,
+    /// Those that turn off a part, or do nothing.
+    pub warnings: Vec<ConfigError>,
+}
+
 impl ConfigError {
     fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { key: key.into(), problem: problem.into() }
@@ -132,23 +143,33 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads all settings, or tells all mistakes.
+    /// Reads all settings, or returns all mistakes.
     pub fn parse(settings: Settings) -> Result<Self, Vec<ConfigError>> {
-        let mut errors = Vec::new();
+        Self::read(settings).map_err(|Mistakes { errors, .. }| errors)
+    }
+
+    /// Reads all settings, or returns all mistakes, those included that would cost no event.
+    pub fn read(settings: Settings) -> Result<Self, Mistakes> {
+        let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         let aws = Aws::parse(&settings, &mut errors);
-        let replay_key = secret("HEADWATER_REPLAY_KEY", settings.replay_key, &mut errors);
-        let inspect_token = secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, &mut errors);
-        let secret = secret("HEADWATER_SECRET", settings.secret, &mut errors);
-        let rules = Rules::parse(settings.headwater, &secret, &mut errors);
+        let mut secret = |name, text, instead| secret(name, text, instead, &mut warnings);
+        let replay_key =
+            secret("HEADWATER_REPLAY_KEY", settings.replay_key, "no event can be replayed");
+        let inspect_token =
+            secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, "there is no inspector");
+        // What asks for a hash is a mistake without it: nothing is collected unhashed instead.
+        let secret = secret("HEADWATER_SECRET", settings.secret, "nothing is hashed with it");
+        let rules = Rules::parse(settings.headwater, &secret, &mut errors, &mut warnings);
         if let (Some(Rules { mode: Mode::Sharded(_), .. }), Binding::Absent) =
             (&rules, settings.shard)
         {
             let problem = "is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"";
             errors.push(ConfigError::new("SHARD", problem));
         }
-        if let (Some(_), Binding::Absent) = (&inspect_token, settings.inspector) {
-            let problem = "is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away";
-            errors.push(ConfigError::new("INSPECTOR", problem));
+        let has_inspector = settings.inspector == Binding::Present;
+        if inspect_token.is_some() && !has_inspector {
+            let problem = "is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away; until then there is no inspector";
+            warnings.push(ConfigError::new("INSPECTOR", problem));
         }
         match (aws, rules) {
             (Some(aws), Some(rules)) if errors.is_empty() => Ok(Self {
@@ -160,7 +181,7 @@ impl Config {
                 mode: rules.mode,
                 secret,
                 replay_key,
-                inspect_token,
+                inspect_token: inspect_token.filter(|_| has_inspector),
                 policy: rules.policy,
                 log: rules.log,
                 failed: rules.failed,
@@ -168,8 +189,9 @@ impl Config {
                 renamed_streams: rules.renamed_streams,
                 addresses: rules.addresses,
                 aws,
+                warnings,
             }),
-            _ => Err(errors),
+            _ => Err(Mistakes { errors, warnings }),
         }
     }
 
@@ -223,11 +245,17 @@ impl Config {
     }
 }
 
-fn secret(name: &str, text: Option<String>, errors: &mut Vec<ConfigError>) -> Option<Secret> {
+/// A secret, if it is set and long enough; if it is too short, a warning says what holds `instead`.
+fn secret(
+    name: &str,
+    text: Option<String>,
+    instead: &str,
+    warnings: &mut Vec<ConfigError>,
+) -> Option<Secret> {
     let secret = Secret::parse(text?);
     if secret.is_none() {
-        let problem = format!("must have at least {} characters", Secret::MIN_CHARS);
-        errors.push(ConfigError::new(name, problem));
+        let wanted = format!("must have at least {} characters", Secret::MIN_CHARS);
+        warnings.push(ConfigError::new(name, format!("{wanted}; until then {instead}")));
     }
     secret
 }
@@ -260,6 +288,14 @@ pub(crate) mod tests {
 
     pub(crate) fn mistakes(settings: Settings) -> Vec<String> {
         Config::parse(settings).unwrap_err().iter().map(ConfigError::to_string).collect()
+    }
+
+    pub(crate) fn warnings(settings: Settings) -> Vec<String> {
+        of(&Config::parse(settings).unwrap().warnings)
+    }
+
+    fn of(sentences: &[ConfigError]) -> Vec<String> {
+        sentences.iter().map(ConfigError::to_string).collect()
     }
 
     #[test]
@@ -317,32 +353,124 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_secret_is_long_and_never_told() {
-        let told = mistakes(Settings { secret: Some("short".to_owned()), ..settings() });
-        assert_eq!(told, ["HEADWATER_SECRET must have at least 32 characters"]);
-        let told = mistakes(Settings { replay_key: Some("short".to_owned()), ..settings() });
-        assert_eq!(told, ["HEADWATER_REPLAY_KEY must have at least 32 characters"]);
+    fn a_short_secret_turns_off_its_part_only() {
+        let short = Some("short".to_owned());
+        let config = Config::parse(Settings {
+            secret: short.clone(),
+            replay_key: short.clone(),
+            inspect_token: short.clone(),
+            inspector: Binding::Present,
+            ..settings()
+        })
+        .unwrap();
+        assert_eq!(
+            of(&config.warnings),
+            [
+                "HEADWATER_REPLAY_KEY must have at least 32 characters; until then no event can be replayed",
+                "HEADWATER_INSPECT_TOKEN must have at least 32 characters; until then there is no inspector",
+                "HEADWATER_SECRET must have at least 32 characters; until then nothing is hashed with it",
+            ]
+        );
+        assert_eq!((config.secret, config.replay_key, config.inspect_token), (None, None, None));
     }
 
     #[test]
-    fn an_inspector_needs_a_long_token_and_its_object() {
-        let with = |token: &str, inspector| Settings {
-            inspect_token: Some(token.to_owned()),
-            inspector,
-            ..settings()
-        };
-        let told = mistakes(with("short", Binding::Present));
-        assert_eq!(told, ["HEADWATER_INSPECT_TOKEN must have at least 32 characters"]);
-        let long = "t".repeat(32);
-        let told = mistakes(with(&long, Binding::Absent));
+    fn a_short_secret_hashes_nothing_and_lets_nothing_by_unhashed() {
+        for (key, value) in [("ip", json!("hash")), ("cookieless", json!(true))] {
+            let mut table = headwater();
+            table[key] = value;
+            let secret = Some("short".to_owned());
+            let found = mistakes(Settings { headwater: Some(table), secret, ..settings() });
+            assert!(
+                matches!(found.as_slice(), [one] if one.contains(key) && one.contains("HEADWATER_SECRET")),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_inspector_needs_its_object() {
+        let with =
+            |inspector| Settings { inspect_token: Some("t".repeat(32)), inspector, ..settings() };
+        let config = Config::parse(with(Binding::Absent)).unwrap();
+        assert_eq!(config.inspect_token, None);
         assert_eq!(
-            told,
+            of(&config.warnings),
             [
-                "INSPECTOR is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away"
+                "INSPECTOR is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away; until then there is no inspector"
             ]
         );
-        assert!(Config::parse(with(&long, Binding::Present)).unwrap().inspect_token.is_some());
+        let config = Config::parse(with(Binding::Present)).unwrap();
+        assert!(config.inspect_token.is_some() && config.warnings.is_empty());
         assert!(Config::parse(settings()).unwrap().inspect_token.is_none());
+    }
+
+    #[test]
+    fn a_part_that_is_wrong_is_off_and_events_are_taken() {
+        let default = Config::parse(settings()).unwrap();
+        for (key, value, sentence) in [
+            (
+                "snippet",
+                json!("/shop"),
+                "HEADWATER.snippet must be a path such as \"/js/shop.js\", its parts of A-Z a-z 0-9 . _ - and with no dot in front, not \"/shop\"; until then only the usual address is served",
+            ),
+            (
+                "endpoint",
+                json!("/readyz"),
+                "HEADWATER.endpoint must not be \"/readyz\", which the worker has for itself; until then only the usual address is served",
+            ),
+            (
+                "log",
+                json!({"share": 2}),
+                "HEADWATER.log.share must be a share from 0 to 1, not 2; until then the default is used",
+            ),
+            (
+                "log",
+                json!({"shares": 1}),
+                "HEADWATER.log.shares is no setting of this version; there are share, exceptions; until then the default is used",
+            ),
+            (
+                "clock_skew_s",
+                json!(0),
+                "HEADWATER.clock_skew_s must be an integer from 1 to 86400, not 0; until then the default is used",
+            ),
+            (
+                "bots",
+                json!(true),
+                "HEADWATER.bots must be one of \"label\", \"drop\", not true; until then the default is used",
+            ),
+            (
+                "internal_domains",
+                json!(["https://shop.example"]),
+                "HEADWATER.internal_domains must list domains such as \"shop.example\"; until then the default is used",
+            ),
+        ] {
+            let mut table = headwater();
+            table[key] = value;
+            let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+            assert_eq!(of(&config.warnings), [sentence]);
+            assert_eq!(config.addresses, default.addresses);
+            assert_eq!(format!("{:?}", config.enrichment), format!("{:?}", default.enrichment));
+            assert_eq!(format!("{:?}", config.log), format!("{:?}", default.log));
+        }
+    }
+
+    #[test]
+    fn routes_that_no_key_uses_are_named() {
+        let routes = json!([{"to": "firehose:acme"}]);
+        let with = |keys: Value| {
+            let mut table = headwater();
+            table["keys"] = keys;
+            warnings(Settings { headwater: Some(table), ..settings() })
+        };
+        assert_eq!(
+            with(json!({"pk": {"tenant": "acme", "routes": routes}})),
+            [
+                "HEADWATER.routes is used by no write key, since each has routes of its own, and events without a write key are refused; let a key have none, if that is not meant"
+            ]
+        );
+        let some = json!({"pk": {"tenant": "acme", "routes": routes}, "pk_b": {"tenant": "b"}});
+        assert_eq!(with(some), [""; 0]);
     }
 
     #[test]
@@ -451,10 +579,6 @@ pub(crate) mod tests {
             ("keys", json!({"pk": {"tenant": "a", "routes": []}}), last.replace("HEADWATER.", "HEADWATER.keys.pk.")),
             ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is no setting of this version; there are tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, routes".to_owned()),
             ("unknown_events", json!("drop"), "HEADWATER.unknown_events must be one of \"accept\", \"fail\", not \"drop\"".to_owned()),
-            ("clock_skew_s", json!(0), "HEADWATER.clock_skew_s must be an integer from 1 to 86400, not 0".to_owned()),
-            ("bots", json!(true), "HEADWATER.bots must be one of \"label\", \"drop\", not true".to_owned()),
-            ("internal_domains", json!("a"), "HEADWATER.internal_domains must be a list of texts".to_owned()),
-            ("internal_domains", json!(["https://shop.example"]), "HEADWATER.internal_domains must list domains such as \"shop.example\"".to_owned()),
             ("failed", json!("firehose:events-low"), "HEADWATER.failed must be a stream that no route goes to".to_owned()),
             ("deadline_ms", json!(0), "HEADWATER.deadline_ms must be an integer from 100 to 30000, not 0".to_owned()),
             ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),

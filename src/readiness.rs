@@ -36,6 +36,9 @@ pub struct Readiness {
     pub blame: Option<Party>,
     /// What to do now, the most urgent first.
     pub advice: Vec<String>,
+    /// What is wrong with the configuration and costs no event, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What is known besides, of the worker.
     #[serde(flatten)]
     pub circumstances: Circumstances,
@@ -156,6 +159,7 @@ impl Readiness {
             ready: false,
             blame: Some(Party::Operator),
             advice: vec![advice.to_owned()],
+            warnings: Vec::new(),
             circumstances,
             details: Details::Misconfigured { problems },
         }
@@ -199,6 +203,7 @@ impl Readiness {
             ready: findings.is_ready(),
             blame: findings.blame(),
             advice: findings.advice(&working),
+            warnings: config.warnings.iter().map(ToString::to_string).collect(),
             circumstances,
             details: match shards {
                 None => Details::Direct(delivery("direct")),

@@ -36,11 +36,12 @@ pub fn addresses(table: &mut Table<'_>) -> Addresses {
     let snippet = snippet.unwrap_or(Place::DEFAULT);
     let endpoint =
         path(table, "endpoint", "/collect", Address::Events, |path| Some(path.to_owned()));
-    let endpoint = endpoint.unwrap_or_else(|| EVENTS.to_owned());
-    if snippet.asked(&endpoint).is_some() {
+    let is_taken = |endpoint: &String| snippet.asked(endpoint).is_some();
+    if endpoint.as_ref().is_some_and(is_taken) {
         table.refuse("endpoint", "must not be an address of HEADWATER.snippet");
     }
-    Addresses { snippet, endpoint }
+    let endpoint = endpoint.filter(|endpoint| !is_taken(endpoint));
+    Addresses { snippet, endpoint: endpoint.unwrap_or_else(|| EVENTS.to_owned()) }
 }
 
 /// What `read` makes of a path, if the key is there. It is compared with what browsers make of
@@ -77,9 +78,11 @@ fn is_plain(path: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::tests::{mistakes, settings};
+    use super::super::tests::{settings, warnings};
     use super::super::{Config, Settings};
     use super::*;
+
+    const USUAL: &str = "; until then only the usual address is served";
 
     fn with(key: &str, value: serde_json::Value) -> Settings {
         let mut settings = settings();
@@ -137,16 +140,17 @@ mod tests {
             "https://c.example/t.js",
         ] {
             let expected =
-                format!("HEADWATER.snippet must be {}, not {path:?}", form("/js/shop.js"));
-            assert_eq!(mistakes(with("snippet", json!(path))), [expected]);
+                format!("HEADWATER.snippet must be {}, not {path:?}{USUAL}", form("/js/shop.js"));
+            assert_eq!(warnings(with("snippet", json!(path))), [expected]);
         }
         for path in ["e", "/", "/e/", "//e", "/..", "/e?key=1", "/e#", "/\u{fc}"] {
-            let expected = format!("HEADWATER.endpoint must be {}, not {path:?}", form("/collect"));
-            assert_eq!(mistakes(with("endpoint", json!(path))), [expected]);
+            let expected =
+                format!("HEADWATER.endpoint must be {}, not {path:?}{USUAL}", form("/collect"));
+            assert_eq!(warnings(with("endpoint", json!(path))), [expected]);
         }
         assert_eq!(
-            mistakes(with("endpoint", json!(["/e"]))),
-            ["HEADWATER.endpoint must be a text, not [\"/e\"]"]
+            warnings(with("endpoint", json!(["/e"]))),
+            [format!("HEADWATER.endpoint must be a text, not [\"/e\"]{USUAL}")]
         );
     }
 
@@ -165,16 +169,17 @@ mod tests {
             ("snippet", "/schemas/t.js"),
             ("snippet", "/_/t.js"),
         ] {
-            let expected =
-                format!("HEADWATER.{key} must not be {path:?}, which the worker has for itself");
-            assert_eq!(mistakes(with(key, json!(path))), [expected]);
+            let expected = format!(
+                "HEADWATER.{key} must not be {path:?}, which the worker has for itself{USUAL}"
+            );
+            assert_eq!(warnings(with(key, json!(path))), [expected]);
         }
         for endpoint in ["/js/shop.js", "/js/shop.0123cdef.js", "/js/shop.video.0123cdef.js"] {
             let mut settings = with("snippet", json!("/js/shop.js"));
             settings.headwater.as_mut().unwrap()["endpoint"] = json!(endpoint);
             assert_eq!(
-                mistakes(settings),
-                ["HEADWATER.endpoint must not be an address of HEADWATER.snippet"]
+                warnings(settings),
+                [format!("HEADWATER.endpoint must not be an address of HEADWATER.snippet{USUAL}")]
             );
         }
     }

@@ -73,16 +73,25 @@ fn region(region: Option<&str>, errors: &mut Vec<ConfigError>) -> Option<String>
         Some(_) => {
             errors.push(ConfigError::new(
                 "AWS_REGION",
-                "must be a region such as eu-west-1: lower case letters, digits and hyphens",
+                "must be the name of a region, such as eu-west-1 or us-gov-east-1",
             ));
         }
     }
     None
 }
 
+/// A partition's or a country's letters, words, and a number, with hyphens between them.
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
 fn is_region(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    let is_word = |part: &&str| {
+        (2..=12).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    let is_number =
+        |part: &&str| (1..=2).contains(&part.len()) && part.bytes().all(|it| it.is_ascii_digit());
+    let mut parts = text.rsplit('-');
+    parts.next().filter(is_number).is_some()
+        && parts.clone().all(|part| is_word(&part))
+        && (2..=4).contains(&parts.count())
 }
 
 fn credentials(settings: &Settings, errors: &mut Vec<ConfigError>) -> Option<Credentials> {
@@ -155,6 +164,47 @@ mod tests {
         let aws = china.unwrap().aws;
         let firehose = aws.endpoint(Service::Firehose);
         assert_eq!(firehose, "https://firehose.cn-north-1.amazonaws.com.cn/");
+    }
+
+    #[test]
+    fn a_region_has_the_form_of_one() {
+        for region in [
+            "eu-west-1",
+            "us-east-2",
+            "us-gov-east-1",
+            "us-isob-east-1",
+            "cn-northwest-1",
+            "ap-southeast-7",
+            "eusc-de-east-1",
+            "mx-central-1",
+            "il-central-1",
+            "xy-north-12",
+        ] {
+            let read = Config::parse(Settings { region: Some(region.to_owned()), ..settings() });
+            assert_eq!(read.unwrap().aws.region, region);
+        }
+        for none in [
+            "europe",
+            "eu-west",
+            "eu_west_1",
+            "EU-WEST-1",
+            "eu-west-1a",
+            "eu-west-1 ",
+            "-1",
+            "1",
+            "eu--1",
+            "eu-west-123",
+            "eu-west-1-2",
+            "euwest1",
+            "eu-1-west",
+            "eu-west-1-x",
+        ] {
+            assert_eq!(
+                mistakes(Settings { region: Some(none.to_owned()), ..settings() }),
+                ["AWS_REGION must be the name of a region, such as eu-west-1 or us-gov-east-1"],
+                "{none}"
+            );
+        }
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Rules {
         headwater: Option<Value>,
         secret: &Option<Secret>,
         errors: &mut Vec<ConfigError>,
+        warnings: &mut Vec<ConfigError>,
     ) -> Option<Self> {
         let Some(value) = headwater else {
             errors.push(ConfigError::new(
@@ -76,7 +77,7 @@ impl Rules {
             },
             other => other,
         };
-        let mut table = Table::new(ROOT.to_owned(), value, errors)?;
+        let mut table = Table::new(ROOT.to_owned(), value, errors, warnings)?;
         let mode = shards::mode(&mut table);
         let has_secret = if secret.is_some() { HasSecret::Yes } else { HasSecret::No };
         let (tenants, routes) = tenants::tenants(&mut table, has_secret).unzip();
@@ -88,7 +89,7 @@ impl Rules {
             )
             .unwrap_or_default();
         let cleaning = clean::cleaning(&mut table);
-        let enrichment = enrichment(&mut table);
+        let enrichment = table.part("the default is used", enrichment);
         let policy = Policy {
             deadline_ms: table
                 .number("deadline_ms", 100, 30_000)
@@ -110,8 +111,8 @@ impl Rules {
         };
         let is_read = tenants.is_some() && failed.is_some();
         let renamed_streams = renamed::renamed_streams(&mut table, is_read.then_some(&named));
-        let log = log(&mut table);
-        let addresses = addresses::addresses(&mut table);
+        let log = table.part("the default is used", log);
+        let addresses = table.part("only the usual address is served", addresses::addresses);
         table.finish();
         Some(Self {
             tenants: tenants?,
@@ -141,8 +142,9 @@ fn enrichment(table: &mut Table<'_>) -> Enrichment {
         let of_domain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
         if domains.iter().any(|domain| domain.is_empty() || !domain.bytes().all(of_domain)) {
             table.refuse("internal_domains", "must list domains such as \"shop.example\"");
+        } else {
+            enrichment.internal_domains = domains;
         }
-        enrichment.internal_domains = domains;
     }
     enrichment
 }

@@ -10,13 +10,21 @@ pub struct Table<'a> {
     fields: Map<String, Value>,
     known: Vec<String>,
     errors: &'a mut Vec<ConfigError>,
+    warnings: &'a mut Vec<ConfigError>,
 }
 
 impl<'a> Table<'a> {
     /// The table `value` that stands at `path`.
-    pub fn new(path: String, value: Value, errors: &'a mut Vec<ConfigError>) -> Option<Self> {
+    pub fn new(
+        path: String,
+        value: Value,
+        errors: &'a mut Vec<ConfigError>,
+        warnings: &'a mut Vec<ConfigError>,
+    ) -> Option<Self> {
         match value {
-            Value::Object(fields) => Some(Self { path, fields, known: Vec::new(), errors }),
+            Value::Object(fields) => {
+                Some(Self { path, fields, known: Vec::new(), errors, warnings })
+            }
             _ => {
                 errors.push(ConfigError::new(path, "must be a table"));
                 None
@@ -28,6 +36,11 @@ impl<'a> Table<'a> {
     pub fn optional(&mut self, key: &str) -> Option<Value> {
         self.known.push(key.to_owned());
         self.fields.remove(key)
+    }
+
+    /// The value at `key`, which stays to be read.
+    pub fn peek(&self, key: &str) -> Option<&Value> {
+        self.fields.get(key)
     }
 
     /// The value at `key`; its absence is a mistake.
@@ -134,7 +147,8 @@ impl<'a> Table<'a> {
         value: Value,
         read: impl FnOnce(&mut Table<'_>) -> T,
     ) -> Option<T> {
-        let mut table = Table::new(format!("{}.{key}", self.path), value, self.errors)?;
+        let path = format!("{}.{key}", self.path);
+        let mut table = Table::new(path, value, self.errors, self.warnings)?;
         let read = read(&mut table);
         table.finish();
         Some(read)
@@ -143,6 +157,23 @@ impl<'a> Table<'a> {
     /// Notes a mistake in the value of `key`.
     pub fn refuse(&mut self, key: &str, problem: impl Into<String>) {
         self.errors.push(ConfigError::new(format!("{}.{key}", self.path), problem));
+    }
+
+    /// Notes something about `key` that works, but hardly as it was meant.
+    pub fn warn(&mut self, key: &str, problem: impl Into<String>) {
+        self.warnings.push(ConfigError::new(format!("{}.{key}", self.path), problem));
+    }
+
+    /// Reads a part that the collection of events does not depend on. A mistake in it is a
+    /// warning, which says what holds `instead`.
+    pub fn part<T>(&mut self, instead: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.errors.len();
+        let read = read(self);
+        let mistakes = self.errors.split_off(before.min(self.errors.len()));
+        self.warnings.extend(mistakes.into_iter().map(|ConfigError { key, problem }| {
+            ConfigError::new(key, format!("{problem}; until then {instead}"))
+        }));
+        read
     }
 
     /// How many mistakes were noted so far.

@@ -18,6 +18,11 @@ pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<(Tenants,
     let origins = table.needed("origins", origins::origins);
     let privacy = privacy(table, &Default::default(), has_secret);
     let routes = table.needed("routes", routes::routes);
+    if routes.is_some() && each_key_has(table, "routes") {
+        let problem = "is used by no write key, since each has routes of its own, and events \
+                       without a write key are refused; let a key have none, if that is not meant";
+        table.warn("routes", problem);
+    }
     let keys = table.optional("keys");
     let inherited = routes.clone();
     let whole =
@@ -51,6 +56,12 @@ pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<(Tenants,
         }
     };
     tenants.zip(inherited)
+}
+
+/// Whether each write key says `field` for itself.
+fn each_key_has(table: &Table<'_>, field: &str) -> bool {
+    let keys = table.peek("keys").and_then(Value::as_object);
+    keys.is_some_and(|keys| !keys.is_empty() && keys.values().all(|key| key.get(field).is_some()))
 }
 
 fn one(

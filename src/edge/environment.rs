@@ -44,8 +44,11 @@ pub fn bound(env: &Env) -> Rc<Bound> {
             takes_points: get(env, "METRICS").is_object(),
             scripts: RefCell::default(),
         });
-        if let Err(errors) = &bound.config {
-            errors.iter().for_each(|error| log::error(Part::Configuration, error));
+        match &bound.config {
+            Ok(config) => {
+                config.warnings.iter().for_each(|what| log::warning(Part::Configuration, what));
+            }
+            Err(errors) => errors.iter().for_each(|error| log::error(Part::Configuration, error)),
         }
         BOUND.replace(Some(Rc::clone(&bound)));
         bound

@@ -4,8 +4,8 @@
 
 use std::fmt::Display;
 
-use serde_json::json;
-use worker::console_error;
+use serde_json::{Value, json};
+use worker::{console_error, console_warn};
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,14 @@ impl Part {
 
 /// Logs what went wrong.
 pub fn error(part: Part, message: impl Display) {
-    let line = json!({ "level": "error", "part": part.as_str(), "message": message.to_string() });
-    console_error!("{line}");
+    console_error!("{}", line("error", part, &message));
+}
+
+/// Logs what is wrong and costs no event.
+pub fn warning(part: Part, message: impl Display) {
+    console_warn!("{}", line("warn", part, &message));
+}
+
+fn line(level: &str, part: Part, message: &dyn Display) -> Value {
+    json!({ "level": level, "part": part.as_str(), "message": message.to_string() })
 }

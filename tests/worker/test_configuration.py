@@ -92,7 +92,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "orgins": ["*"],
         },
         [
-            "AWS_REGION must be a region such as eu-west-1: lower case letters, digits and hyphens",
+            "AWS_REGION must be the name of a region, such as eu-west-1 or us-gov-east-1",
             "AWS_SESSION_TOKEN can't be used: the session token must be visible ASCII characters, with no space or line break",
             "AWS_ENDPOINT_URL must be an address such as http://127.0.0.1:4566",
             'HEADWATER.delivery must be one of "sharded", "direct", not "somewhere"',
@@ -109,7 +109,6 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "HEADWATER.limits.bytes is no setting of this version; there are body_bytes, inflated_bytes, beacons, beacon_bytes, depth",
             'HEADWATER.unknown_events must be one of "accept", "fail", not "drop"',
             "HEADWATER.clean[0] needs exactly one action, not lower and drop",
-            'HEADWATER.bots must be one of "label", "drop", not "block"',
             'HEADWATER.deadline_ms must be an integer from 100 to 30000, not "2000"',
             "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000",
             'HEADWATER.failed must be firehose:NAME or kinesis:NAME, not "events-failed"',
@@ -128,7 +127,6 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             },
         },
         [
-            "HEADWATER_SECRET must have at least 32 characters",
             "HEADWATER.keys.a key is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -",
             "HEADWATER.keys.pk_b.tenant must be a name of 1 to 64 of a-z 0-9 _ -",
             "HEADWATER.keys.pk_b.cookieless needs the secret HEADWATER_SECRET, a random text of at least 32 characters",

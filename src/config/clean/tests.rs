@@ -11,8 +11,8 @@ pub(crate) fn parsed(clean: Value) -> Result<Cleaning, Vec<String>> {
 }
 
 fn table(value: Value) -> Result<Cleaning, Vec<String>> {
-    let mut errors = Vec::new();
-    let mut table = Table::new("HEADWATER".to_owned(), value, &mut errors).unwrap();
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    let mut table = Table::new("HEADWATER".to_owned(), value, &mut errors, &mut warnings).unwrap();
     let read = cleaning(&mut table);
     table.finish();
     assert_eq!(read.is_some(), errors.is_empty());
