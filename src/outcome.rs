@@ -159,7 +159,7 @@ pub enum Refusal {
     #[error("method not taken here; allowed: {0}")]
     MethodNotAllowed(&'static str),
     /// The client's: a write key that is nobody's, or none.
-    #[error("write key {0:?} is not one of HEADWATER.keys; name one in ?key= or X-Write-Key")]
+    #[error("{} of HEADWATER.keys; name one in ?key= or X-Write-Key", which_key(.0))]
     UnknownKey(String),
     /// The client's: a site that may not send here.
     #[error("origin {0:?} is not one of HEADWATER.origins")]
@@ -207,6 +207,13 @@ pub enum Refusal {
         /// When to try again.
         retry_after_s: u64,
     },
+}
+
+fn which_key(key: &str) -> String {
+    match key {
+        "" => "no write key; the request needs one".to_owned(),
+        key => format!("write key {key:?} is not one"),
+    }
 }
 
 fn sentences(errors: &[ConfigError]) -> String {
