@@ -8,6 +8,8 @@
 
 mod assert;
 mod coerce;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod compile;
 pub mod fit;
 mod format;
 pub mod number;

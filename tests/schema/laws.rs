@@ -149,7 +149,7 @@ fn the_crate_says_the_same_of_any_schema_and_document() {
     let (valid, invalid) = (Cell::new(0), Cell::new(0));
     let cases = (whole(), prop::collection::vec(document(), 12));
     let result = TestRunner::new(config()).run(&cases, |(schema, documents)| {
-        let pair = Pair::new(&schema).unwrap_or_else(|error| panic!("{schema}: {error}"));
+        let pair = Pair::new(&schema).unwrap_or_else(|error| panic!("{schema}: {error:?}"));
         for document in documents {
             match pair.verdict(&document) {
                 Ok(true) => valid.set(valid.get() + 1),

@@ -11,9 +11,4 @@ mod refusals;
 mod samples;
 mod suite;
 
-#[path = "../../src/schema/compile/mod.rs"]
-#[allow(dead_code, reason = "the build writes down what the tests only walk")]
-mod compile;
-
-// What the compiler expects beside it.
-use headwater::schema::{number, rule};
+use headwater::schema::compile;

@@ -20,7 +20,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub fn new(schema: &Value) -> Result<Self, compile::Error> {
+    pub fn new(schema: &Value) -> Result<Self, Vec<compile::Error>> {
         let theirs = jsonschema::draft202012::options()
             .should_validate_formats(true)
             .build(schema)
@@ -48,7 +48,7 @@ impl Pair {
 }
 
 /// `schema` as the catalogue would have it.
-pub fn ours(schema: &Value) -> Result<Schema, compile::Error> {
+pub fn ours(schema: &Value) -> Result<Schema, Vec<compile::Error>> {
     let nodes = compile::schema(schema)?;
     Ok(Schema {
         name: "tested",

@@ -66,8 +66,10 @@ fn a_mistake_is_told_with_its_place_and_keyword() {
         ("3", "", "schema"),
     ] {
         let schema: Value = serde_json::from_str(schema).unwrap();
-        let error = compile::schema(&schema).map(|_| ()).expect_err(&schema.to_string());
-        assert_eq!((&*error.pointer, &*error.keyword), (place, keyword), "{schema}: {error}");
+        let errors = compile::schema(&schema).map(|_| ()).expect_err(&schema.to_string());
+        let found: Vec<(&str, &str)> =
+            errors.iter().map(|error| (&*error.pointer, &*error.keyword)).collect();
+        assert_eq!(found, [(place, keyword)], "{schema}");
     }
 }
 
@@ -126,17 +128,61 @@ fn an_event_must_say_what_it_is() {
         ("x-else", json!(1)),
         ("type", json!("text")),
     ] {
-        let error = event(&|schema| schema[keyword] = value.clone()).unwrap_err();
-        assert_eq!(error.keyword, keyword, "{error}");
+        let errors = event(&|schema| schema[keyword] = value.clone()).unwrap_err();
+        assert!(matches!(&*errors, [one] if one.keyword == keyword), "{errors:?}");
     }
     for name in ["A.json", "a b.json", "a.txt", ".json", "1.json"] {
-        assert_eq!(compile::event::compile(name, "{}").unwrap_err().keyword, "file name");
+        assert_eq!(compile::event::compile(name, "{}").unwrap_err()[0].keyword, "file name");
     }
-    assert_eq!(compile::event::compile("a.json", "{").unwrap_err().keyword, "file");
+    assert_eq!(compile::event::compile("a.json", "{").unwrap_err()[0].keyword, "file");
 }
 
 #[test]
 fn a_mistake_reads_as_one_sentence() {
-    let error = compile::schema(&json!({"properties": {"a": {"minimun": 1}}})).unwrap_err();
-    assert_eq!(error.to_string(), "#/properties/a: minimun is not supported");
+    let errors = compile::schema(&json!({"properties": {"a": {"minimun": 1}}})).unwrap_err();
+    assert_eq!(errors[0].to_string(), "/properties/a: minimun is not supported");
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_returned_at_once() {
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "/schemas/b.json",
+        "title": 1, "x-level": "urgent", "x-partition": ["A"], "minimun": 1, "maximun": 2,
+        "properties": {
+            "a": {"type": "text", "minLength": -1, "pattern": "(", "format": "hostname"},
+            "b": {"items": [1], "required": ["c", "c"], "$ref": "#/nowhere"},
+            "c": {"anyOf": [{"multipleOf": 0}, 3], "dependentRequired": {"d": 1, "e": 2}},
+        },
+        "patternProperties": {"(": {"oneOf": []}, "[": true},
+    });
+    let errors = compile::event::compile("a.json", &schema.to_string()).unwrap_err();
+    let found: Vec<(&str, &str)> =
+        errors.iter().map(|error| (&*error.pointer, &*error.keyword)).collect();
+    assert_eq!(
+        found,
+        [
+            ("", "$id"),
+            ("", "title"),
+            ("", "description"),
+            ("", "x-version"),
+            ("", "x-level"),
+            ("", "x-partition"),
+            ("", "maximun"),
+            ("", "minimun"),
+            ("/properties/a", "type"),
+            ("/properties/a", "minLength"),
+            ("/properties/a", "pattern"),
+            ("/properties/a", "format"),
+            ("/properties/b", "required"),
+            ("/properties/b/items", "schema"),
+            ("/properties/b", "$ref"),
+            ("/properties/c", "dependentRequired"),
+            ("/properties/c", "dependentRequired"),
+            ("/properties/c/anyOf/0", "multipleOf"),
+            ("/properties/c/anyOf/1", "schema"),
+            ("/patternProperties/(", "oneOf"),
+            ("", "patternProperties"),
+            ("", "patternProperties"),
+        ]
+    );
 }

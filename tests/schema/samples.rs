@@ -51,7 +51,7 @@ pub fn pair(event: &str) -> Pair {
     let written: Value = read(&root().join(format!("www/schemas/{event}.json")));
     let mut plain = written.clone();
     plain.as_object_mut().unwrap().retain(|keyword, _| !keyword.starts_with("x-"));
-    Pair::new(&plain).unwrap_or_else(|error| panic!("{event}{error}"))
+    Pair::new(&plain).unwrap_or_else(|error| panic!("{event}: {error:?}"))
 }
 
 #[test]

@@ -36,8 +36,8 @@ fn the_official_suite_passes_and_the_crate_says_the_same() {
             let place = format!("{file}: {}", group.description);
             let pair = match Pair::new(&group.schema) {
                 Ok(pair) => pair,
-                Err(error) => {
-                    *refused.entry(error.keyword).or_default() += group.tests.len();
+                Err(errors) => {
+                    *refused.entry(errors[0].keyword.clone()).or_default() += group.tests.len();
                     continue;
                 }
             };

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::rule::Node;
+use super::keyword::DRAFT;
 use super::{Error, schema};
 
 /// One event, ready to be written down.
@@ -35,39 +36,47 @@ pub enum Level {
     High,
 }
 
-/// Compiles the file `file_name`, whose content is `content`.
-pub fn compile(file_name: &str, content: &str) -> Result<Event, Error> {
+/// Compiles the file `file_name`, whose content is `content`; or returns every mistake in it.
+pub fn compile(file_name: &str, content: &str) -> Result<Event, Vec<Error>> {
     let name = file_name
         .strip_suffix(".json")
         .filter(|name| is_name(name))
-        .ok_or_else(|| error("file name", "must be [a-z][a-z0-9_.]{0,63} and .json"))?;
+        .ok_or_else(|| vec![error("file name", "must be [a-z][a-z0-9_.]{0,63} and .json")])?;
     let document: Value = serde_json::from_str(content)
-        .map_err(|problem| error("file", format!("is no JSON: {problem}")))?;
+        .map_err(|problem| vec![error("file", format!("is no JSON: {problem}"))])?;
     let Value::Object(mut keywords) = document else {
-        return Err(error("file", "must be an object"));
+        return Err(vec![error("file", "must be an object")]);
     };
+    let mut errors = Vec::new();
     for (keyword, wanted) in [
-        ("$schema", Some("https://json-schema.org/draft/2020-12/schema".to_owned())),
+        ("$schema", Some(DRAFT.to_owned())),
         ("$id", Some(format!("/schemas/{name}.json"))),
         ("title", None),
         ("description", None),
     ] {
-        match (keywords.get(keyword), wanted) {
-            (Some(Value::String(found)), Some(wanted)) if *found == wanted => {}
-            (_, Some(wanted)) => return Err(error(keyword, format!("must be {wanted:?}"))),
+        // What is wrong here is not said again by the schema's own rules.
+        match (keywords.remove(keyword), wanted) {
+            (Some(Value::String(found)), Some(wanted)) if found == wanted => {}
+            (_, Some(wanted)) => errors.push(error(keyword, format!("must be {wanted:?}"))),
             (Some(Value::String(found)), None) if !found.is_empty() => {}
-            (_, None) => return Err(error(keyword, "must be a text")),
+            (_, None) => errors.push(error(keyword, "must be a text")),
         }
     }
-    Ok(Event {
-        name: name.to_owned(),
-        id: format!("/schemas/{name}.json"),
-        version: version(&mut keywords)?,
-        level: level(&mut keywords)?,
-        opens_session: opening(&mut keywords)?,
-        partition: partition(&mut keywords)?,
-        nodes: schema(&Value::Object(keywords))?,
-    })
+    let mut note = |error| errors.push(error);
+    let version = version(&mut keywords).map_err(&mut note);
+    let level = level(&mut keywords).map_err(&mut note);
+    let opens_session = opening(&mut keywords).map_err(&mut note);
+    let partition = partition(&mut keywords).map_err(&mut note);
+    let nodes = schema(&Value::Object(keywords)).map_err(|found| errors.extend(found));
+    match (version, level, opens_session, partition, nodes) {
+        (Ok(version), Ok(level), Ok(opens_session), Ok(partition), Ok(nodes))
+            if errors.is_empty() =>
+        {
+            let (name, id) = (name.to_owned(), format!("/schemas/{name}.json"));
+            Ok(Event { name, id, version, level, opens_session, partition, nodes })
+        }
+        _ => Err(errors),
+    }
 }
 
 fn error(keyword: &str, problem: impl Into<String>) -> Error {

@@ -6,7 +6,8 @@ use super::super::number::Decimal;
 use super::super::rule::{Format, Json, NodeId, Others, Pattern, Rule, Types};
 use super::{Compiler, Error, below, list, pattern, reference, text};
 
-const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// The dialect.
+pub const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Every keyword that is taken; those of the last two lines assert nothing.
 const KNOWN: &[&str] = &[
@@ -73,45 +74,63 @@ pub struct Keywords<'k, 'c, 'a> {
 }
 
 impl<'a> Keywords<'_, '_, 'a> {
-    /// Their rules, the cheap and telling ones first.
-    pub fn rules(mut self) -> Result<Vec<Rule>, Error> {
-        self.annotations()?;
-        self.definitions()?;
+    /// Their rules, the cheap and telling ones first; what is wrong with one is noted.
+    pub fn rules(mut self) -> Vec<Rule> {
+        self.annotations();
+        self.named_children("$defs");
         let mut rules = Vec::new();
-        rules.extend(self.types()?.map(Rule::Type));
+        let types = self.types();
+        rules.extend(self.noted(types).map(Rule::Type));
         rules.extend(self.get("const").map(|value| Rule::Const(constant(value))));
-        rules.extend(self.choices()?.map(Rule::Enum));
-        rules.extend(self.limit("minLength")?.map(Rule::MinLength));
-        rules.extend(self.limit("maxLength")?.map(Rule::MaxLength));
-        rules.extend(self.pattern()?.map(Rule::Pattern));
-        rules.extend(self.format()?.map(Rule::Format));
-        rules.extend(self.number("minimum")?.map(Rule::Minimum));
-        rules.extend(self.number("maximum")?.map(Rule::Maximum));
-        rules.extend(self.number("exclusiveMinimum")?.map(Rule::ExclusiveMinimum));
-        rules.extend(self.number("exclusiveMaximum")?.map(Rule::ExclusiveMaximum));
-        rules.extend(self.step()?.map(Rule::MultipleOf));
-        rules.extend(self.limit("minItems")?.map(Rule::MinItems));
-        rules.extend(self.limit("maxItems")?.map(Rule::MaxItems));
-        rules.extend(self.boolean("uniqueItems")?.filter(|on| *on).map(|_| Rule::UniqueItems));
-        rules.extend(self.limit("minProperties")?.map(Rule::MinProperties));
-        rules.extend(self.limit("maxProperties")?.map(Rule::MaxProperties));
+        let choices = self.choices();
+        rules.extend(self.noted(choices).map(Rule::Enum));
+        rules.extend(self.limit("minLength").map(Rule::MinLength));
+        rules.extend(self.limit("maxLength").map(Rule::MaxLength));
+        let pattern = self.pattern();
+        rules.extend(self.noted(pattern).map(Rule::Pattern));
+        let format = self.format();
+        rules.extend(self.noted(format).map(Rule::Format));
+        rules.extend(self.number("minimum").map(Rule::Minimum));
+        rules.extend(self.number("maximum").map(Rule::Maximum));
+        rules.extend(self.number("exclusiveMinimum").map(Rule::ExclusiveMinimum));
+        rules.extend(self.number("exclusiveMaximum").map(Rule::ExclusiveMaximum));
+        rules.extend(self.step().map(Rule::MultipleOf));
+        rules.extend(self.limit("minItems").map(Rule::MinItems));
+        rules.extend(self.limit("maxItems").map(Rule::MaxItems));
+        rules.extend(self.boolean("uniqueItems").filter(|on| *on).map(|_| Rule::UniqueItems));
+        rules.extend(self.limit("minProperties").map(Rule::MinProperties));
+        rules.extend(self.limit("maxProperties").map(Rule::MaxProperties));
         if let Some(value) = self.get("required") {
-            rules.push(Rule::Required(self.names("required", value)?));
+            rules.extend(self.names("required", value).map(Rule::Required));
         }
-        rules.extend(self.dependent_required()?);
-        rules.extend(self.items()?);
-        rules.extend(self.contains()?);
-        rules.extend(self.child("propertyNames")?.map(Rule::PropertyNames));
-        rules.extend(self.members()?);
-        rules.extend(self.reference()?);
-        rules.extend(self.children("allOf")?.map(Rule::AllOf));
-        rules.extend(self.children("anyOf")?.map(Rule::AnyOf));
-        rules.extend(self.children("oneOf")?.map(Rule::OneOf));
-        rules.extend(self.child("not")?.map(Rule::Not));
-        rules.extend(self.condition()?);
-        let dependents = self.named_children("dependentSchemas")?;
+        rules.extend(self.dependent_required());
+        rules.extend(self.items());
+        rules.extend(self.contains());
+        rules.extend(self.child("propertyNames").map(Rule::PropertyNames));
+        rules.extend(self.members());
+        let reference = self.reference();
+        rules.extend(self.noted(reference));
+        rules.extend(self.children("allOf").map(Rule::AllOf));
+        rules.extend(self.children("anyOf").map(Rule::AnyOf));
+        rules.extend(self.children("oneOf").map(Rule::OneOf));
+        rules.extend(self.child("not").map(Rule::Not));
+        rules.extend(self.condition());
+        let dependents = self.named_children("dependentSchemas");
         rules.extend(dependents.map(|named| Rule::DependentSchemas(list(named))));
-        Ok(rules)
+        rules
+    }
+
+    /// What was read, if there is no mistake in it, which is noted.
+    fn noted<T>(&mut self, read: Result<Option<T>, Error>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            self.compiler.errors.push(error);
+            None
+        })
+    }
+
+    fn note(&mut self, keyword: &str, problem: impl Into<String>) {
+        let error = self.refuse(keyword, problem);
+        self.compiler.errors.push(error);
     }
 
     fn get(&self, keyword: &str) -> Option<&'a Value> {
@@ -122,31 +141,27 @@ impl<'a> Keywords<'_, '_, 'a> {
         Error { pointer: self.at.to_owned(), keyword: keyword.to_owned(), problem: problem.into() }
     }
 
-    fn annotations(&self) -> Result<(), Error> {
+    fn annotations(&mut self) {
         for keyword in ["$comment", "title", "description"] {
             if self.get(keyword).is_some_and(|value| !value.is_string()) {
-                return Err(self.refuse(keyword, "must be a string"));
+                self.note(keyword, "must be a string");
             }
         }
         for keyword in ["deprecated", "readOnly", "writeOnly"] {
-            self.boolean(keyword)?;
+            self.boolean(keyword);
         }
         if self.get("examples").is_some_and(|value| !value.is_array()) {
-            return Err(self.refuse("examples", "must be an array"));
+            self.note("examples", "must be an array");
         }
         if self.get("$schema").is_some_and(|value| value != DRAFT) {
-            return Err(self.refuse("$schema", format!("must be {DRAFT:?}")));
+            self.note("$schema", format!("must be {DRAFT:?}"));
         }
         match self.get("$id") {
-            Some(Value::String(_)) if self.at.is_empty() => Ok(()),
-            Some(_) if self.at.is_empty() => Err(self.refuse("$id", "must be a string")),
-            Some(_) => Err(self.refuse("$id", "is supported at the root only")),
-            None => Ok(()),
+            Some(Value::String(_)) if self.at.is_empty() => {}
+            Some(_) if self.at.is_empty() => self.note("$id", "must be a string"),
+            Some(_) => self.note("$id", "is supported at the root only"),
+            None => {}
         }
-    }
-
-    fn definitions(&mut self) -> Result<(), Error> {
-        self.named_children("$defs").map(drop)
     }
 
     fn types(&self) -> Result<Option<Types>, Error> {
@@ -177,42 +192,46 @@ impl<'a> Keywords<'_, '_, 'a> {
         }
     }
 
-    fn limit(&self, keyword: &str) -> Result<Option<u64>, Error> {
+    fn limit(&mut self, keyword: &str) -> Option<u64> {
         const MOST: u64 = 1 << 53;
-        let Some(value) = self.get(keyword) else { return Ok(None) };
+        let value = self.get(keyword)?;
         let whole = |number: &f64| number.fract() == 0.0 && (0.0..=MOST as f64).contains(number);
         match value.as_u64().or_else(|| value.as_f64().filter(whole).map(|number| number as u64)) {
-            Some(limit) if limit <= MOST => Ok(Some(limit)),
-            _ => Err(self.refuse(keyword, "must be an integer from 0 to 2^53")),
-        }
-    }
-
-    fn number(&self, keyword: &str) -> Result<Option<&'static str>, Error> {
-        match self.get(keyword) {
-            None => Ok(None),
-            Some(Value::Number(number)) => Ok(Some(text(number.as_str()))),
-            Some(_) => Err(self.refuse(keyword, "must be a number")),
-        }
-    }
-
-    fn step(&self) -> Result<Option<&'static str>, Error> {
-        match self.number("multipleOf")? {
-            Some(step) if !Decimal::read(step).is_positive() => {
-                Err(self.refuse("multipleOf", "must be more than 0"))
+            Some(limit) if limit <= MOST => Some(limit),
+            _ => {
+                self.note(keyword, "must be an integer from 0 to 2^53");
+                None
             }
-            Some(step) if !Decimal::read(step).is_short() => {
-                Err(self.refuse("multipleOf", "must not have more digits than fit 32 bits"))
-            }
-            step => Ok(step),
         }
     }
 
-    fn boolean(&self, keyword: &str) -> Result<Option<bool>, Error> {
-        match self.get(keyword) {
-            None => Ok(None),
-            Some(Value::Bool(on)) => Ok(Some(*on)),
-            Some(_) => Err(self.refuse(keyword, "must be true or false")),
+    fn number(&mut self, keyword: &str) -> Option<&'static str> {
+        match self.get(keyword)? {
+            Value::Number(number) => Some(text(number.as_str())),
+            _ => {
+                self.note(keyword, "must be a number");
+                None
+            }
         }
+    }
+
+    fn step(&mut self) -> Option<&'static str> {
+        let step = self.number("multipleOf")?;
+        let decimal = Decimal::read(step);
+        if !decimal.is_positive() {
+            self.note("multipleOf", "must be more than 0");
+        } else if !decimal.is_short() {
+            self.note("multipleOf", "must not have more digits than fit 32 bits");
+        }
+        Some(step)
+    }
+
+    fn boolean(&mut self, keyword: &str) -> Option<bool> {
+        let value = self.get(keyword)?;
+        if !value.is_boolean() {
+            self.note(keyword, "must be true or false");
+        }
+        value.as_bool()
     }
 
     fn pattern(&mut self) -> Result<Option<&'static Pattern>, Error> {
@@ -245,117 +264,122 @@ impl<'a> Keywords<'_, '_, 'a> {
         }
     }
 
-    fn names(&self, keyword: &str, value: &Value) -> Result<&'static [&'static str], Error> {
+    fn names(&mut self, keyword: &str, value: &Value) -> Option<&'static [&'static str]> {
         let names: Option<Vec<&str>> = value
             .as_array()
             .and_then(|names| names.iter().map(|name| name.as_str().map(text)).collect());
-        let mut names = names.ok_or_else(|| self.refuse(keyword, "must be a list of names"))?;
+        let Some(mut names) = names else {
+            self.note(keyword, "must be a list of names");
+            return None;
+        };
         let count = names.len();
         names.sort_unstable();
         names.dedup();
         if names.len() < count {
-            return Err(self.refuse(keyword, "has a name twice"));
+            self.note(keyword, "has a name twice");
         }
-        Ok(list(names.into_iter().map(text).collect()))
+        Some(list(names.into_iter().map(text).collect()))
     }
 
-    fn object(&self, keyword: &str) -> Result<Option<&'a Map<String, Value>>, Error> {
-        match self.get(keyword) {
-            None => Ok(None),
-            Some(Value::Object(members)) => Ok(Some(members)),
-            Some(_) => Err(self.refuse(keyword, "must be an object")),
+    fn object(&mut self, keyword: &str) -> Option<&'a Map<String, Value>> {
+        match self.get(keyword)? {
+            Value::Object(members) => Some(members),
+            _ => {
+                self.note(keyword, "must be an object");
+                None
+            }
         }
     }
 
-    fn dependent_required(&self) -> Result<Option<Rule>, Error> {
-        let Some(members) = self.object("dependentRequired")? else { return Ok(None) };
+    fn dependent_required(&mut self) -> Option<Rule> {
         let mut dependents = Vec::new();
-        for (name, names) in members {
-            dependents.push((text(name), self.names("dependentRequired", names)?));
+        for (name, names) in self.object("dependentRequired")? {
+            dependents
+                .extend(self.names("dependentRequired", names).map(|names| (text(name), names)));
         }
-        Ok(Some(Rule::DependentRequired(list(dependents))))
+        Some(Rule::DependentRequired(list(dependents)))
     }
 
-    fn child(&mut self, keyword: &str) -> Result<Option<NodeId>, Error> {
-        let Some(schema) = self.get(keyword) else { return Ok(None) };
-        self.compiler.subschema(&below(self.at, keyword), schema).map(Some)
+    fn child(&mut self, keyword: &str) -> Option<NodeId> {
+        let schema = self.get(keyword)?;
+        Some(self.compiler.subschema(&below(self.at, keyword), schema))
     }
 
-    fn children(&mut self, keyword: &str) -> Result<Option<&'static [NodeId]>, Error> {
-        let schemas = match self.get(keyword) {
-            None => return Ok(None),
-            Some(Value::Array(schemas)) if !schemas.is_empty() => schemas,
-            Some(_) => return Err(self.refuse(keyword, "must be a list of at least one schema")),
+    fn children(&mut self, keyword: &str) -> Option<&'static [NodeId]> {
+        let schemas = match self.get(keyword)? {
+            Value::Array(schemas) if !schemas.is_empty() => schemas,
+            _ => {
+                self.note(keyword, "must be a list of at least one schema");
+                return None;
+            }
         };
         let at = below(self.at, keyword);
         let mut ids = Vec::new();
         for (index, schema) in schemas.iter().enumerate() {
-            ids.push(self.compiler.subschema(&below(&at, &index.to_string()), schema)?);
+            ids.push(self.compiler.subschema(&below(&at, &index.to_string()), schema));
         }
-        Ok(Some(list(ids)))
+        Some(list(ids))
     }
 
     /// Sorted by name, as serde_json's maps are.
-    fn named_children(
-        &mut self,
-        keyword: &str,
-    ) -> Result<Option<Vec<(&'static str, NodeId)>>, Error> {
-        let Some(schemas) = self.object(keyword)? else { return Ok(None) };
+    fn named_children(&mut self, keyword: &str) -> Option<Vec<(&'static str, NodeId)>> {
+        let schemas = self.object(keyword)?;
         let at = below(self.at, keyword);
         let mut named = Vec::new();
         for (name, schema) in schemas {
-            named.push((text(name), self.compiler.subschema(&below(&at, name), schema)?));
+            named.push((text(name), self.compiler.subschema(&below(&at, name), schema)));
         }
         named.sort_unstable();
-        Ok(Some(named))
+        Some(named)
     }
 
-    fn others(&mut self, keyword: &str) -> Result<Option<Others>, Error> {
-        let id = self.child(keyword)?;
-        Ok(match (self.get(keyword), id) {
+    fn others(&mut self, keyword: &str) -> Option<Others> {
+        let id = self.child(keyword);
+        match (self.get(keyword), id) {
             (Some(Value::Bool(true)), _) => Some(Others::Any),
             (Some(Value::Bool(false)), _) => Some(Others::None),
             (_, id) => id.map(Others::Each),
-        })
+        }
     }
 
-    fn members(&mut self) -> Result<Option<Rule>, Error> {
-        let named = self.named_children("properties")?;
-        let patterns = self.named_children("patternProperties")?;
-        let others = self.others("additionalProperties")?;
+    fn members(&mut self) -> Option<Rule> {
+        let named = self.named_children("properties");
+        let patterns = self.named_children("patternProperties");
+        let others = self.others("additionalProperties");
         if named.is_none() && patterns.is_none() && others.is_none() {
-            return Ok(None);
+            return None;
         }
         let mut compiled = Vec::new();
         for (source, id) in patterns.unwrap_or_default() {
-            compiled.push((self.compiled("patternProperties", source)?, id));
+            let pattern = self.compiled("patternProperties", source).map(Some);
+            compiled.extend(self.noted(pattern).map(|pattern| (pattern, id)));
         }
-        Ok(Some(Rule::Members {
+        Some(Rule::Members {
             named: list(named.unwrap_or_default()),
             patterns: list(compiled),
             others: others.unwrap_or(Others::Any),
-        }))
+        })
     }
 
-    fn items(&mut self) -> Result<Option<Rule>, Error> {
-        let prefix = self.children("prefixItems")?;
-        let others = self.others("items")?;
-        Ok((prefix.is_some() || others.is_some()).then(|| Rule::Items {
+    fn items(&mut self) -> Option<Rule> {
+        let prefix = self.children("prefixItems");
+        let others = self.others("items");
+        (prefix.is_some() || others.is_some()).then(|| Rule::Items {
             prefix: prefix.unwrap_or_default(),
             others: others.unwrap_or(Others::Any),
-        }))
+        })
     }
 
-    fn contains(&mut self) -> Result<Option<Rule>, Error> {
-        let least = self.limit("minContains")?.unwrap_or(1);
-        let most = self.limit("maxContains")?;
-        Ok(self.child("contains")?.map(|node| Rule::Contains { node, least, most }))
+    fn contains(&mut self) -> Option<Rule> {
+        let least = self.limit("minContains").unwrap_or(1);
+        let most = self.limit("maxContains");
+        self.child("contains").map(|node| Rule::Contains { node, least, most })
     }
 
-    fn condition(&mut self) -> Result<Option<Rule>, Error> {
-        let met = self.child("then")?;
-        let unmet = self.child("else")?;
-        Ok(self.child("if")?.map(|condition| Rule::If { condition, met, unmet }))
+    fn condition(&mut self) -> Option<Rule> {
+        let met = self.child("then");
+        let unmet = self.child("else");
+        self.child("if").map(|condition| Rule::If { condition, met, unmet })
     }
 
     fn reference(&mut self) -> Result<Option<Rule>, Error> {
@@ -369,7 +393,7 @@ impl<'a> Keywords<'_, '_, 'a> {
                 self.refuse("$ref", format!("refers to #{target}, where nothing is"))
             })?;
         self.compiler.references.push((self.at.to_owned(), target.clone()));
-        self.compiler.node(&target, schema).map(|id| Some(Rule::Ref(id)))
+        Ok(Some(Rule::Ref(self.compiler.node(&target, schema))))
     }
 }
 

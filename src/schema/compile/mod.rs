@@ -1,14 +1,22 @@
 //! Compiles JSON Schemas (draft 2020-12) to the rules that `rule` defines.
 //!
-//! `build.rs` and the tests include this; the worker does not have it. It takes a keyword
+//! It runs where the worker is built, never in the worker. It takes a keyword
 //! with its exact meaning or refuses it: what is not supported, misspelt, of the wrong type
-//! or would never end is an error that names the place. Everything it returns is leaked,
-//! since constants are what it makes.
+//! or would never end is an error that names the place, and all are returned at once.
+//! Everything it returns is leaked, since constants are what it makes.
 //! Sources: <https://json-schema.org/draft/2020-12/json-schema-core>,
 //! <https://json-schema.org/draft/2020-12/json-schema-validation>.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    reason = "it never runs where a panic would reset an isolate"
+)]
+
 pub mod emit;
 pub mod event;
+pub mod folder;
 mod keyword;
 mod pattern;
 mod reference;
@@ -35,12 +43,13 @@ pub struct Error {
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pointer, keyword, problem } = self;
-        write!(formatter, "#{pointer}: {keyword} {problem}")
+        let colon = if pointer.is_empty() { "" } else { ": " };
+        write!(formatter, "{pointer}{colon}{keyword} {problem}")
     }
 }
 
-/// The nodes of a schema, the schema itself first.
-pub fn schema(root: &Value) -> Result<&'static [Node], Error> {
+/// The nodes of a schema, the schema itself first; or every mistake in it.
+pub fn schema(root: &Value) -> Result<&'static [Node], Vec<Error>> {
     let mut compiler = Compiler {
         root,
         nodes: Vec::new(),
@@ -49,10 +58,15 @@ pub fn schema(root: &Value) -> Result<&'static [Node], Error> {
         written: BTreeSet::new(),
         references: Vec::new(),
         patterns: BTreeMap::new(),
+        errors: Vec::new(),
     };
-    compiler.subschema("", root)?;
-    reference::check(&compiler)?;
-    Ok(list(compiler.nodes))
+    compiler.subschema("", root);
+    let of_references = reference::check(&compiler);
+    compiler.errors.extend(of_references);
+    match compiler.errors.is_empty() {
+        true => Ok(list(compiler.nodes)),
+        false => Err(compiler.errors),
+    }
 }
 
 struct Compiler<'a> {
@@ -66,26 +80,30 @@ struct Compiler<'a> {
     /// Who refers to where.
     references: Vec<(String, String)>,
     patterns: BTreeMap<String, &'static Pattern>,
+    errors: Vec<Error>,
 }
 
 impl Compiler<'_> {
     /// A schema that stands at `at`, as the keyword around it says.
-    fn subschema(&mut self, at: &str, schema: &Value) -> Result<NodeId, Error> {
+    fn subschema(&mut self, at: &str, schema: &Value) -> NodeId {
         self.written.insert(at.to_owned());
         self.node(at, schema)
     }
 
-    fn node(&mut self, at: &str, schema: &Value) -> Result<NodeId, Error> {
+    /// A schema whose mistakes, if it has some, are noted.
+    fn node(&mut self, at: &str, schema: &Value) -> NodeId {
         if let Some(id) = self.ids.get(at) {
-            return Ok(*id);
+            return *id;
         }
         let refuse = |problem: &str| Error {
             pointer: at.to_owned(),
             keyword: "schema".to_owned(),
             problem: problem.to_owned(),
         };
-        let id =
-            NodeId::try_from(self.nodes.len()).map_err(|_| refuse("has too many subschemas"))?;
+        let Ok(id) = NodeId::try_from(self.nodes.len()) else {
+            self.errors.push(refuse("is one subschema too many"));
+            return 0;
+        };
         // Taken before its rules are read, since they may refer to it.
         self.nodes.push(&[]);
         self.pointers.push(at.to_owned());
@@ -93,21 +111,25 @@ impl Compiler<'_> {
         let rules = match schema {
             Value::Bool(true) => Vec::new(),
             Value::Bool(false) => vec![Rule::Never],
-            Value::Object(keywords) => self.rules(at, keywords)?,
-            _ => return Err(refuse("must be an object or a boolean")),
+            Value::Object(keywords) => self.rules(at, keywords),
+            _ => {
+                self.errors.push(refuse("must be an object or a boolean"));
+                Vec::new()
+            }
         };
-        self.nodes[usize::from(id)] = list(rules);
-        Ok(id)
+        if let Some(node) = self.nodes.get_mut(usize::from(id)) {
+            *node = list(rules);
+        }
+        id
     }
 
-    fn rules(&mut self, at: &str, keywords: &Map<String, Value>) -> Result<Vec<Rule>, Error> {
-        if let Some(unknown) = keywords.keys().find(|key| !keyword::is_known(key)) {
-            return Err(Error {
-                pointer: at.to_owned(),
-                keyword: unknown.clone(),
-                problem: "is not supported".to_owned(),
-            });
-        }
+    fn rules(&mut self, at: &str, keywords: &Map<String, Value>) -> Vec<Rule> {
+        let unknown = keywords.keys().filter(|key| !keyword::is_known(key));
+        self.errors.extend(unknown.map(|unknown| Error {
+            pointer: at.to_owned(),
+            keyword: unknown.clone(),
+            problem: "is not supported".to_owned(),
+        }));
         keyword::Keywords { compiler: self, at, keywords }.rules()
     }
 }

@@ -29,33 +29,36 @@ fn decoded(fragment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Refuses references to what is no schema, and those that lead back without taking a step
+/// References to what is no schema; if there are none, one that leads back without taking a step
 /// in the document.
-pub fn check(compiler: &Compiler<'_>) -> Result<(), Error> {
+pub fn check(compiler: &Compiler<'_>) -> Vec<Error> {
     let refuse = |pointer: &str, problem: String| Error {
         pointer: pointer.to_owned(),
         keyword: "$ref".to_owned(),
         problem,
     };
-    for (from, target) in &compiler.references {
-        if !compiler.written.contains(target) {
-            return Err(refuse(from, format!("refers to #{target}, which is no schema")));
-        }
+    let astray =
+        compiler.references.iter().filter(|(_, target)| !compiler.written.contains(target));
+    let astray: Vec<Error> = astray
+        .map(|(from, target)| refuse(from, format!("refers to #{target}, which is no schema")))
+        .collect();
+    if !astray.is_empty() {
+        return astray;
     }
     let mut depths = vec![Depth::Unknown; compiler.nodes.len()];
     for id in 0..compiler.nodes.len() {
         match depth(compiler, &mut depths, id) {
             Some(depth) if depth > MAX_STEPS_IN_PLACE => {
                 let problem = format!("and its like go {depth} deep, limit {MAX_STEPS_IN_PLACE}");
-                return Err(refuse(&compiler.pointers[id], problem));
+                return vec![refuse(&compiler.pointers[id], problem)];
             }
             Some(_) => {}
             None => {
-                return Err(refuse(&compiler.pointers[id], "leads back to itself".to_owned()));
+                return vec![refuse(&compiler.pointers[id], "leads back to itself".to_owned())];
             }
         }
     }
-    Ok(())
+    Vec::new()
 }
 
 #[derive(Clone, Copy)]

@@ -1,0 +1,31 @@
+//! Reads a folder of schemas.
+
+use std::path::Path;
+use std::{fs, io};
+
+use super::event::{self, Event};
+
+/// The events of `folder`, sorted by the names of their files; or every mistake in all files, a
+/// line each that begins with the file's path, which is that of `shown` and its name.
+pub fn events(folder: &Path, shown: &str) -> Result<Vec<Event>, Vec<String>> {
+    let unread = |path: &str, error: io::Error| format!("{path}: {error}");
+    let entries = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
+    let mut paths = entries.map_err(|error| vec![unread(shown, error)])?;
+    paths.sort();
+    let (mut events, mut problems) = (Vec::new(), Vec::new());
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = format!("{shown}/{name}");
+        match fs::read_to_string(&path) {
+            Err(error) => problems.push(unread(&file, error)),
+            Ok(content) => match event::compile(&name, &content) {
+                Ok(event) => events.push(event),
+                Err(errors) => {
+                    problems.extend(errors.iter().map(|error| format!("{file}: {error}")));
+                }
+            },
+        }
+    }
+    if problems.is_empty() { Ok(events) } else { Err(problems) }
+}
