@@ -57,3 +57,18 @@ debian_rust() {
 rustup_has_wasm() {
   [ -d "$(rustc --print target-libdir --target wasm32-unknown-unknown)" ]
 }
+
+# The native program that reads the configuration and the schemas.
+check=$PWD/target/debug/headwater-check
+
+# Compiles it if it is older than its sources.
+build_check() {
+  if [ -x "$check" ]; then
+    [ -n "$(find src build.rs Cargo.toml Cargo.lock -newer "$check" -print -quit)" ] || return 0
+  else
+    echo "${0##*/}: compiling what checks the configuration and the schemas; takes a minute or so, once" >&2
+  fi
+  cargo build --quiet --locked --bin headwater-check
+  # What cargo finds unchanged it leaves as old as it was.
+  touch "$check"
+}

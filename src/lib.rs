@@ -41,6 +41,8 @@
 )]
 
 pub mod address;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod check;
 pub mod clean;
 pub mod clock;
 pub mod config;

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ from dropped import NotToldError, dropped, warning
 from marked_event import MarkedEvent, MarkedEventError, Place
 from stack import TEMPLATE, Stack, StackError
 from worker_key import NAMES, WorkerKeyError, WorkerKeys
-from wrangler import WorkerSettings, Wrangler, WranglerError
+from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
 
 SALT = "HEADWATER_SECRET"
 SALT_BYTES = 32
@@ -46,8 +47,20 @@ PROBLEMS = (
 )
 
 
+AWS_PROBLEMS = (
+    StackError,
+    WorkerKeyError,
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+)
+NO_CREDENTIALS = (
+    botocore.exceptions.NoCredentialsError,
+    botocore.exceptions.PartialCredentialsError,
+)
+
+
 class DeployError(Exception):
-    """What has to be mended first, in one sentence."""
+    """What has to be corrected first, in one sentence."""
 
 
 class Deployment:
@@ -86,15 +99,20 @@ class Deployment:
         )
 
     def plan(self) -> None:
-        """Show what `run` would do."""
-        changes = self.stack.plan(self.template, self.parameters)
-        say(
-            f"the stack {self.stack.name} in {self.settings.region}: {len(changes)} changes"
-        )
-        for change in changes:
-            replaced = " (replaced)" if change.replaces else ""
-            print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
-        outputs = self.stack.outputs()
+        """Show what `run` would do, as far as AWS and Cloudflare answer; raise if one did not."""
+        unknown = []
+        outputs: dict[str, str] = {}
+        try:
+            changes = self.stack.plan(self.template, self.parameters)
+            say(
+                f"the stack {self.stack.name} in {self.settings.region}: {len(changes)} changes"
+            )
+            for change in changes:
+                replaced = " (replaced)" if change.replaces else ""
+                print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
+            outputs = self.stack.outputs()
+        except AWS_PROBLEMS as error:
+            unknown.append(f"the stack: {sentence(error)}")
         if outputs:
             self.check_streams(outputs)
         self.warn_of_dropped(self.arguments.url)
@@ -103,10 +121,15 @@ class Deployment:
         try:
             missing = self.missing_secrets(outputs)
             say(f"secrets to be made and stored: {', '.join(missing) or 'none'}")
-        except WranglerError as error:
-            say(f"what secrets are missing can't be told: {error}")
+        except (WranglerError, *AWS_PROBLEMS) as error:
+            unknown.append(f"the secrets: {sentence(error)}")
         say(f"last, an event would be sent to {self.arguments.url or 'the worker'} and looked for in S3")  # fmt: skip
         say("this was a dry run: nothing is changed")
+        if unknown:
+            raise DeployError(
+                "the dry run is not complete, since not all could be asked: "
+                + "; ".join(unknown)
+            )
 
     def run(self) -> None:
         """Do all of it."""
@@ -216,6 +239,24 @@ class Deployment:
         say(f"event {event.id}: lies in {found}")
 
 
+def check(environment: str | None) -> None:
+    """Have the worker's own readers look at wrangler.toml and the schemas."""
+    place = ["--env", environment] if environment else ["--top"]
+    sys.stdout.flush()
+    if subprocess.run([ROOT / "scripts" / "check", *place]).returncode != 0:
+        raise DeployError("correct what is named above; nothing is deployed")
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, and what to set if that is it."""
+    if isinstance(error, NO_CREDENTIALS):
+        return (
+            "AWS can't be asked without credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY"
+        )
+    return str(error)
+
+
 def address(targets: list[str]) -> str:
     """The first of the worker's addresses that can be called as it is."""
     for target in targets:
@@ -240,7 +281,7 @@ def parameter(text: str) -> tuple[str, str]:
 
 
 def main() -> int:
-    """The command; 1 and one sentence when something has to be mended."""
+    """The command; 1 and one sentence when something has to be corrected."""
     parser = argparse.ArgumentParser(
         prog="scripts/deploy",
         description="Deploy the stack, the worker and its secrets, and prove it with an event.",
@@ -280,13 +321,14 @@ def main() -> int:
     add("--poll", type=float, default=3, help=argparse.SUPPRESS)  # fmt: skip
     arguments = parser.parse_args()
     try:
+        check(arguments.env)
         deployment = Deployment(arguments)
         if arguments.dry_run:
             deployment.plan()
         else:
             deployment.run()
     except (DeployError, *PROBLEMS) as error:
-        print(f"deploy: {error}", file=sys.stderr)
+        print(f"deploy: {sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("deploy: stopped; run it again to go on", file=sys.stderr)

@@ -21,6 +21,13 @@ ROOT = Path(__file__).parents[2]
 COMMAND = "HEADWATER_WRANGLER"
 # There is no worker of this name yet, so that it has no secrets.
 NO_WORKER = re.compile(r'Worker "[^"]*" not found')
+# What a terminal takes for colours: wrangler writes them wherever it is.
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# It has no account: neither a token nor a login.
+NO_LOGIN = re.compile(
+    r"CLOUDFLARE_API_TOKEN|not logged in|Failed to fetch auth token", re.IGNORECASE
+)
+LOG_IN = "set CLOUDFLARE_API_TOKEN, or run npx wrangler login"
 STREAM = re.compile(r'"((?:firehose|kinesis):[a-zA-Z0-9_.-]+)"')
 DEFAULT_TENANT = "default"
 RENAMED = "renamed_streams"
@@ -92,16 +99,22 @@ class Wrangler:
             assert process.stdout
             lines = []
             for line in process.stdout:
-                print(f"  {line}", end="", flush=True)
-                lines.append(line)
+                lines.append(plain(line))
+                print(f"  {lines[-1]}", end="", flush=True)
             output, complaint = "".join(lines), ""
         else:
-            output, complaint = process.communicate(given)
+            output, complaint = map(plain, process.communicate(given))
         if process.wait() != 0:
             words = " ".join((complaint or output).split())[-1_000:]
             name = " ".join(["wrangler", *arguments])
-            raise WranglerError(f"{name} failed: {words or 'it told no reason'}")
+            hint = f"; {LOG_IN}" if NO_LOGIN.search(words) else ""
+            raise WranglerError(f"{name} failed: {words or 'it gave no reason'}{hint}")
         return output
+
+
+def plain(text: str) -> str:
+    """`text` without colours."""
+    return ESCAPE.sub("", text)
 
 
 class WorkerSettings:

@@ -63,6 +63,51 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(clouds: Clouds) -> None:
     assert all(call.startswith("GET ") for call in clouds.cloudflare.calls)
 
 
+def test_a_dry_run_that_cloudflare_does_not_answer_fails(clouds: Clouds) -> None:
+    clouds.cloudflare.refuses = "/secrets"
+    result = clouds.deploy("--dry-run")
+    clouds.cloudflare.refuses = None
+    assert result.returncode == 1
+    assert result.stdout.endswith("this was a dry run: nothing is changed\n")
+    assert result.stderr.startswith(
+        "deploy: the dry run is not complete, since not all could be asked: the secrets: "
+    )
+    assert "Somebody is at work here." in result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "[31m" not in result.stderr
+
+
+def test_a_dry_run_without_a_login_names_what_to_set(clouds: Clouds) -> None:
+    result = clouds.deploy("--dry-run", CLOUDFLARE_API_TOKEN="")
+    assert result.returncode == 1
+    assert result.stderr.endswith(
+        "; set CLOUDFLARE_API_TOKEN, or run npx wrangler login\n"
+    )
+    assert "[31m" not in result.stderr
+
+
+def test_a_run_without_credentials_names_what_to_set(clouds: Clouds) -> None:
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    wanted = (
+        "AWS can't be asked without credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
+        " AWS_SECRET_ACCESS_KEY\n"
+    )
+    dry, run = clouds.deploy("--dry-run", **nobody), clouds.deploy(**nobody)
+    assert (dry.returncode, run.returncode) == (1, 1)
+    assert run.stderr == f"deploy: {wanted}"
+    assert dry.stderr.endswith(f"the stack: {wanted}")
+    assert "wrangler deploy --dry-run" in dry.stdout, "the rest is looked at all the same"
+
+
+def test_a_wrong_configuration_is_not_deployed(clouds: Clouds) -> None:
+    result = clouds.deploy("--dry-run", "--env", "nowhere")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "wrangler.toml: there is no [env.nowhere]; there are no environments\n"
+        "deploy: correct what is named above; nothing is deployed\n"
+    )
+
+
 def test_what_can_not_be_stored_is_not_kept(clouds: Clouds) -> None:
     clouds.cloudflare.refuses = "secrets-bulk"
     result = clouds.deploy()

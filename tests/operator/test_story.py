@@ -115,6 +115,11 @@ class Operator(Clouds):
         lock = (ROOT / "package-lock.json").read_bytes()
         assert lock == installed.read_bytes(), "run scripts/setup"
         (path / "node_modules").symlink_to(ROOT / "node_modules")
+        # Younger than the sources, which were copied with their times.
+        check = Path("target", "debug", "headwater-check")
+        if (ROOT / check).exists():
+            (path / check.parent).mkdir(parents=True)
+            shutil.copy(ROOT / check, path / check)
         file = path / "wrangler.toml"
         # What is built already need not be built again with each deployment.
         common, _, _ = file.read_text().partition("[vars.HEADWATER]")
@@ -166,7 +171,7 @@ class Operator(Clouds):
     def build(self, checkout: Path) -> subprocess.Popen[str]:
         """scripts/build, under way; what others have compiled is at hand, as in any checkout."""
         compiled = ROOT / "target" / "wasm"
-        (checkout / "target").mkdir()
+        (checkout / "target").mkdir(exist_ok=True)
         line = '[ ! -d "$0" ] || cp -aH "$0" target; exec scripts/build'
         return self.start("bash", "-c", line, compiled, cwd=checkout)
 

@@ -1,0 +1,100 @@
+//! Checks the configuration and the event schemas of a checkout, with the worker's own readers.
+//!
+//! scripts/check builds and calls it. Each mistake and each warning is a line on standard error;
+//! the exit code is 1 if there is a mistake, and 2 if the arguments are wrong.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use headwater::check::{self, Finding, Report, Scope};
+use headwater::schema::compile::folder;
+
+const USAGE: &str = "usage: headwater-check [--root DIR] [--top | --env NAME] [--dev] [--quiet]";
+
+const SCHEMAS: &str = "www/schemas";
+
+/// What is asked for.
+struct Arguments {
+    /// The checkout.
+    root: PathBuf,
+    top: bool,
+    environment: Option<String>,
+    /// With the variables of .dev.vars.
+    dev: bool,
+    /// Without a word if all is well.
+    quiet: bool,
+}
+
+fn main() -> ExitCode {
+    let Some(arguments) = arguments(env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let events = folder::events(&arguments.root.join(SCHEMAS), SCHEMAS);
+    let count = events.as_ref().map_or(0, Vec::len);
+    let report = configuration(&arguments);
+    let of_schemas = events.err().unwrap_or_default().into_iter().map(Finding::mistake);
+    let is_good = report.is_good() && of_schemas.len() == 0;
+    of_schemas.chain(report.findings).for_each(|finding| eprintln!("{finding}"));
+    if is_good && !arguments.quiet {
+        println!("check: {count} schemas and {} have no mistake", places(&report.places));
+    }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
+    let mut arguments = Arguments {
+        root: PathBuf::from("."),
+        top: false,
+        environment: None,
+        dev: false,
+        quiet: false,
+    };
+    while let Some(argument) = given.next() {
+        match argument.as_str() {
+            "--root" => arguments.root = PathBuf::from(given.next()?),
+            "--env" => arguments.environment = Some(given.next()?),
+            "--top" => arguments.top = true,
+            "--dev" => arguments.dev = true,
+            "--quiet" => arguments.quiet = true,
+            _ => return None,
+        }
+    }
+    (arguments.environment.is_none() || !arguments.top).then_some(arguments)
+}
+
+fn configuration(arguments: &Arguments) -> Report {
+    let scope = match &arguments.environment {
+        Some(name) => Scope::Environment(name),
+        None if arguments.top => Scope::Top,
+        None => Scope::All,
+    };
+    let local = match arguments.dev {
+        true => fs::read_to_string(arguments.root.join(".dev.vars")).unwrap_or_default(),
+        false => String::new(),
+    };
+    let local = check::dev_vars(&local);
+    read(&arguments.root.join("wrangler.toml"), scope, &local)
+}
+
+fn read(path: &Path, scope: Scope<'_>, local: &BTreeMap<String, String>) -> Report {
+    match fs::read_to_string(path) {
+        Ok(text) => check::wrangler(&text, scope, local),
+        Err(error) => Report {
+            findings: vec![Finding::mistake(format!("wrangler.toml: {error}"))],
+            places: Vec::new(),
+        },
+    }
+}
+
+/// The places in words.
+fn places(places: &[String]) -> String {
+    let shown = |place: &String| match place.as_str() {
+        "" => "wrangler.toml".to_owned(),
+        name => format!("[env.{name}]"),
+    };
+    places.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
