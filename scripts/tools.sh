@@ -64,7 +64,7 @@ check=$PWD/target/debug/headwater-check
 # Compiles it if it is older than its sources.
 build_check() {
   if [ -x "$check" ]; then
-    [ -n "$(find src build.rs Cargo.toml Cargo.lock -newer "$check" -print -quit)" ] || return 0
+    [ -n "$(find src Cargo.toml Cargo.lock -newer "$check" -print -quit)" ] || return 0
   else
     echo "${0##*/}: compiling what checks the configuration and the schemas; takes a minute or so, once" >&2
   fi

@@ -1,20 +1,19 @@
-//! Checks the configuration and the event schemas of a checkout, with the worker's own readers.
+//! Checks the configuration and the event schemas of a checkout with the worker's own readers, and
+//! writes the schemas down as the catalogue that the worker loads.
 //!
-//! scripts/check builds and calls it. Each mistake and each warning is a line on standard error;
+//! scripts/check and scripts/build compile and call it. Each mistake and each warning is a line on standard error;
 //! the exit code is 1 if there is a mistake, and 2 if the arguments are wrong.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{env, fs, io, process};
 
 use headwater::check::{self, Finding, Report, Scope};
-use headwater::schema::compile::folder;
+use headwater::schema::compile::{emit, folder};
 
-const USAGE: &str = "usage: headwater-check [--root DIR] [--top | --env NAME] [--dev] [--quiet]";
-
-const SCHEMAS: &str = "www/schemas";
+const USAGE: &str =
+    "usage: headwater-check [--root DIR] [--top | --env NAME] [--dev] [--quiet] [--catalogue FILE]";
 
 /// What is asked for.
 struct Arguments {
@@ -26,6 +25,8 @@ struct Arguments {
     dev: bool,
     /// Without a word if all is well.
     quiet: bool,
+    /// Where the catalogue goes, if the schemas have no mistake.
+    catalogue: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -33,10 +34,18 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let events = folder::events(&arguments.root.join(SCHEMAS), SCHEMAS);
+    let events = folder::events(&arguments.root.join(folder::SCHEMAS), folder::SCHEMAS);
     let count = events.as_ref().map_or(0, Vec::len);
+    let problems = match (events, &arguments.catalogue) {
+        (Err(problems), _) => problems,
+        (Ok(_), None) => Vec::new(),
+        (Ok(events), Some(file)) => match write(file, &emit::catalogue(&events)) {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![format!("{}: {error}", file.display())],
+        },
+    };
     let report = configuration(&arguments);
-    let of_schemas = events.err().unwrap_or_default().into_iter().map(Finding::mistake);
+    let of_schemas = problems.into_iter().map(Finding::mistake);
     let is_good = report.is_good() && of_schemas.len() == 0;
     of_schemas.chain(report.findings).for_each(|finding| eprintln!("{finding}"));
     if is_good && !arguments.quiet {
@@ -52,6 +61,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
         environment: None,
         dev: false,
         quiet: false,
+        catalogue: None,
     };
     while let Some(argument) = given.next() {
         match argument.as_str() {
@@ -60,10 +70,24 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
             "--top" => arguments.top = true,
             "--dev" => arguments.dev = true,
             "--quiet" => arguments.quiet = true,
+            "--catalogue" => arguments.catalogue = Some(PathBuf::from(given.next()?)),
             _ => return None,
         }
     }
     (arguments.environment.is_none() || !arguments.top).then_some(arguments)
+}
+
+/// Writes `bytes` to `file` at once, if it does not hold them.
+fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::read(file).is_ok_and(|known| known == bytes) {
+        return Ok(());
+    }
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let whole = file.with_extension(format!("{}.tmp", process::id()));
+    fs::write(&whole, bytes)?;
+    fs::rename(&whole, file)
 }
 
 fn configuration(arguments: &Arguments) -> Report {

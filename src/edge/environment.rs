@@ -13,7 +13,13 @@ use worker::wasm_bindgen::JsValue;
 use super::log::{self, Part};
 use crate::config::{Binding, Config, ConfigError, Settings};
 use crate::outcome::Refusal;
+use crate::schema;
 use crate::snippet::{Built, Script};
+
+#[wasm_bindgen(module = "/src/edge/catalogue.js")]
+extern "C" {
+    fn catalogue() -> Vec<u8>;
+}
 
 #[wasm_bindgen(module = "/src/edge/environment.js")]
 extern "C" {
@@ -40,7 +46,7 @@ pub fn bound(env: &Env) -> Rc<Bound> {
     let known = BOUND.with_borrow(|known| known.as_ref().filter(|_| !is_another).cloned());
     known.unwrap_or_else(|| {
         let bound = Rc::new(Bound {
-            config: Config::parse(settings(env)).map(Rc::new),
+            config: loaded().and_then(|()| Config::parse(settings(env)).map(Rc::new)),
             takes_points: get(env, "METRICS").is_object(),
             scripts: RefCell::default(),
         });
@@ -52,6 +58,13 @@ pub fn bound(env: &Env) -> Rc<Bound> {
         }
         BOUND.replace(Some(Rc::clone(&bound)));
         bound
+    })
+}
+
+/// Loads the catalogue of events, without which none can be judged.
+fn loaded() -> Result<(), Vec<ConfigError>> {
+    schema::load(catalogue).map_err(|error| {
+        vec![ConfigError { key: "build/catalogue.bin".to_owned(), problem: error.to_string() }]
     })
 }
 

@@ -1,12 +1,14 @@
 //! The catalogue of events: what each beacon must be, by the JSON Schemas of `www/schemas`.
 //!
-//! The build compiles the schemas to constant tables, so that nothing is parsed at start
-//! and a mistake in a schema is a build error; adding an event is adding a file. The walk
-//! is JSON Schema 2020-12 for the keywords that the build takes, and the build refuses all
-//! others. Numbers are exact, `format` is asserted, and no sentence echoes a value.
+//! The schemas are compiled to tables where the worker is built, and it loads these from one
+//! file, so that no JSON is parsed at start and a mistake in a schema is found before; adding an
+//! event is adding a file. The walk is JSON Schema 2020-12 for the keywords that the compiler
+//! takes, and it refuses all others. Numbers are exact, `format` is asserted, and no sentence
+//! echoes a value.
 //! Nothing here knows what a beacon is beyond its being an object.
 
 mod assert;
+pub mod catalogue;
 mod coerce;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod compile;
@@ -18,17 +20,19 @@ pub mod rule;
 mod view;
 mod walk;
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 use crate::event::Level;
 use crate::failed::Violation;
+use catalogue::CatalogueError;
 use rule::{Node, NodeId};
 use view::View;
 use walk::Path;
 
-mod catalogue {
-    include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
-}
+/// The schemas, once they are loaded.
+static CATALOGUE: OnceLock<&'static [Schema]> = OnceLock::new();
 
 /// One event of the catalogue.
 #[derive(Debug)]
@@ -62,9 +66,25 @@ pub fn find(name: &str) -> Option<&'static Schema> {
     schemas.binary_search_by(|schema| schema.name.cmp(name)).ok().and_then(|at| schemas.get(at))
 }
 
-/// Every schema, sorted by name.
+/// Loads the catalogue from the bytes that `read` gives, unless it is loaded.
+pub fn load(read: impl FnOnce() -> Vec<u8>) -> Result<(), CatalogueError> {
+    if CATALOGUE.get().is_none() {
+        let schemas = catalogue::decode(read().leak())?;
+        CATALOGUE.get_or_init(|| schemas);
+    }
+    Ok(())
+}
+
+/// Every schema, sorted by name; none before they are loaded.
+#[cfg(target_arch = "wasm32")]
 pub fn all() -> &'static [Schema] {
-    &catalogue::SCHEMAS
+    CATALOGUE.get().copied().unwrap_or_default()
+}
+
+/// Every schema, sorted by name: those of this checkout, unless others are loaded.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn all() -> &'static [Schema] {
+    CATALOGUE.get_or_init(|| compile::load(&compile::folder::shipped()))
 }
 
 impl Schema {

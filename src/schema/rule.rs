@@ -1,8 +1,8 @@
-//! The compiled form of a JSON Schema: constant data, made at build time, walked at run time.
+//! The compiled form of a JSON Schema: data that is made once, and walked at run time.
 //!
 //! A schema is a list of nodes, one for each subschema, and a node is the list of rules
 //! that must all hold. Rules name other nodes by their index, so that a schema may refer
-//! to itself. `build.rs` shares this file; there is nothing here but data.
+//! to itself. There is nothing here but data.
 
 /// Index of a node among its schema's nodes; node 0 is the schema itself.
 pub type NodeId = u16;

@@ -22,7 +22,8 @@ STOP_SECONDS = 20
 # The modules of the built worker, as workerd's configuration names them.
 BUILT = (
     '(name = "index.js", esModule = embed "index.js"),'
-    '(name = "index_bg.wasm", wasm = embed "index_bg.wasm")'
+    '(name = "index_bg.wasm", wasm = embed "index_bg.wasm"),'
+    '(name = "catalogue.bin", data = embed "catalogue.bin")'
 )
 # The object of the built worker, stored beside it on disk.
 SHARDS = """
@@ -79,7 +80,7 @@ def serving(
     port = _free_port()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        for file in BUILD.glob("index*"):
+        for file in [*BUILD.glob("index*"), BUILD / "catalogue.bin"]:
             (directory / file.name).write_bytes(file.read_bytes())
         (directory / "storage").mkdir()
         config = directory / "config.capnp"

@@ -98,7 +98,7 @@ fn the_catalogue_is_the_folder() {
 }
 
 #[test]
-fn what_the_build_wrote_down_is_what_the_compiler_made() {
+fn what_the_worker_loads_is_what_the_compiler_made() {
     for schema in schema::all() {
         let path = root().join("www/schemas").join(format!("{}.json", schema.name));
         let content = fs::read_to_string(path).unwrap();
@@ -118,8 +118,8 @@ fn schemas_of_the_readme_compile_as_events() {
     for content in schemas {
         let schema: Value = serde_json::from_str(content).unwrap();
         let name = schema["$id"].as_str().unwrap().strip_prefix("/schemas/").unwrap();
-        if let Err(error) = compile::event::compile(name, content) {
-            panic!("README.md, {name}: {error}");
+        if let Err(errors) = compile::event::compile(name, content) {
+            panic!("README.md, {name}: {errors:?}");
         }
     }
 }

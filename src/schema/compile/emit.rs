@@ -1,135 +1,239 @@
-//! Writes the catalogue down as Rust constants.
+//! Writes the catalogue down as the bytes that [`catalogue`](super::super::catalogue) reads.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
-use super::super::rule::{Json, Others, Pattern, Rule};
+use super::super::catalogue::{MAGIC, digest, tag};
+use super::super::rule::{Format, Json, NodeId, Others, Pattern, Rule};
 use super::event::Event;
-
-/// The source of a module with `SCHEMAS`, sorted by name, for `crate::schema`.
-pub fn catalogue(mut events: Vec<Event>) -> String {
-    events.sort_by(|left, right| left.name.cmp(&right.name));
-    let mut source = "use super::Schema;
-#[allow(unused_imports, reason = \"which are used depends on the schemas\")]
-use super::rule::{Format, Json, Others, Pattern, Rule, Types};
 use crate::event::Level;
 
-"
-    .to_owned();
+/// The file for the worker.
+pub fn catalogue(events: &[Event]) -> Vec<u8> {
+    let mut events: Vec<&Event> = events.iter().collect();
+    events.sort_by(|left, right| left.name.cmp(&right.name));
     let mut patterns = Patterns::default();
-    let schemas: String = events.iter().map(|event| schema(event, &mut patterns)).collect();
-    source.push_str(&patterns.source);
-    let _ = write!(source, "pub static SCHEMAS: [Schema; {}] = [\n{schemas}];\n", events.len());
-    source
-}
-
-fn schema(event: &Event, patterns: &mut Patterns) -> String {
-    let Event { name, id, version, level, opens_session, partition, nodes } = event;
-    let level = level.map_or("None".to_owned(), |level| format!("Some(Level::{level:?})"));
-    let mut source = format!(
-        "    Schema {{\n        name: {name:?},\n        id: {id:?},\n        version: {version:?},\n        \
-         level: {level},\n        opens_session: {opens_session},\n        partition: &{partition:?},\n        nodes: &[\n"
-    );
-    for node in *nodes {
-        let _ = writeln!(source, "            {},", slice(node, |rule| patterns.rule(rule)));
-    }
-    source.push_str("        ],\n    },\n");
-    source
+    let mut schemas = Writer::default();
+    schemas.list(&events, |writer, event| writer.event(event, &mut patterns));
+    let mut body = Writer::default();
+    body.list(&patterns.found, |writer, pattern| writer.pattern(pattern));
+    body.0.extend(schemas.0);
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(digest(&body.0).to_le_bytes());
+    bytes.extend(body.0);
+    bytes
 }
 
 /// Each pattern is written once, however many schemas have it.
 #[derive(Default)]
 struct Patterns {
-    names: BTreeMap<&'static str, String>,
-    source: String,
+    indexes: BTreeMap<&'static str, usize>,
+    found: Vec<&'static Pattern>,
 }
 
 impl Patterns {
-    fn name(&mut self, pattern: &Pattern) -> String {
-        if let Some(name) = self.names.get(pattern.source) {
-            return name.clone();
-        }
-        let name = format!("PATTERN_{}", self.names.len());
-        let Pattern { source, classes, stride, start, next, ends } = pattern;
-        let _ = writeln!(
-            self.source,
-            "static {name}: Pattern = Pattern {{ source: {source:?}, classes: &{classes:?}, \
-             stride: {stride}, start: {start}, next: &{next:?}, ends: &{ends:?} }};"
-        );
-        self.names.insert(source, name.clone());
-        name
+    fn index(&mut self, pattern: &'static Pattern) -> usize {
+        *self.indexes.entry(pattern.source).or_insert_with(|| {
+            self.found.push(pattern);
+            self.found.len() - 1
+        })
+    }
+}
+
+#[derive(Default)]
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn event(&mut self, event: &Event, patterns: &mut Patterns) {
+        let Event { name, id, version, level, opens_session, partition, nodes } = event;
+        [name, id, version].into_iter().for_each(|text| self.text(text));
+        self.0.push(match level {
+            None => 0,
+            Some(Level::Low) => 1,
+            Some(Level::Mid) => 2,
+            Some(Level::High) => 3,
+        });
+        self.0.push((*opens_session).into());
+        self.list(partition, |writer, name| writer.text(name));
+        self.list(nodes, |writer, node| {
+            writer.list(node, |writer, rule| writer.rule(rule, patterns));
+        });
     }
 
-    fn rule(&mut self, rule: &Rule) -> String {
+    fn rule(&mut self, rule: &Rule, patterns: &mut Patterns) {
+        let tag = match rule {
+            Rule::Never => tag::NEVER,
+            Rule::Type(_) => tag::TYPE,
+            Rule::Const(_) => tag::CONST,
+            Rule::Enum(_) => tag::ENUM,
+            Rule::MinLength(_) => tag::MIN_LENGTH,
+            Rule::MaxLength(_) => tag::MAX_LENGTH,
+            Rule::Pattern(_) => tag::PATTERN,
+            Rule::Format(_) => tag::FORMAT,
+            Rule::Minimum(_) => tag::MINIMUM,
+            Rule::Maximum(_) => tag::MAXIMUM,
+            Rule::ExclusiveMinimum(_) => tag::EXCLUSIVE_MINIMUM,
+            Rule::ExclusiveMaximum(_) => tag::EXCLUSIVE_MAXIMUM,
+            Rule::MultipleOf(_) => tag::MULTIPLE_OF,
+            Rule::MinItems(_) => tag::MIN_ITEMS,
+            Rule::MaxItems(_) => tag::MAX_ITEMS,
+            Rule::UniqueItems => tag::UNIQUE_ITEMS,
+            Rule::MinProperties(_) => tag::MIN_PROPERTIES,
+            Rule::MaxProperties(_) => tag::MAX_PROPERTIES,
+            Rule::Required(_) => tag::REQUIRED,
+            Rule::DependentRequired(_) => tag::DEPENDENT_REQUIRED,
+            Rule::Members { .. } => tag::MEMBERS,
+            Rule::PropertyNames(_) => tag::PROPERTY_NAMES,
+            Rule::Items { .. } => tag::ITEMS,
+            Rule::Contains { .. } => tag::CONTAINS,
+            Rule::Ref(_) => tag::REF,
+            Rule::AllOf(_) => tag::ALL_OF,
+            Rule::AnyOf(_) => tag::ANY_OF,
+            Rule::OneOf(_) => tag::ONE_OF,
+            Rule::Not(_) => tag::NOT,
+            Rule::If { .. } => tag::IF,
+            Rule::DependentSchemas(_) => tag::DEPENDENT_SCHEMAS,
+        };
+        self.0.push(tag);
         match rule {
-            Rule::Const(value) => format!("Rule::Const({})", json(value)),
-            Rule::Enum(values) => format!("Rule::Enum({})", slice(values, json)),
-            Rule::Type(types) => format!("Rule::Type(Types({}))", types.0),
-            Rule::Pattern(pattern) => format!("Rule::Pattern(&{})", self.name(pattern)),
-            Rule::Format(format) => format!("Rule::Format(Format::{format:?})"),
-            Rule::Required(names) => format!("Rule::Required(&{names:?})"),
-            Rule::DependentRequired(dependents) => {
-                let dependents =
-                    slice(dependents, |(name, names)| format!("({name:?}, &{names:?})"));
-                format!("Rule::DependentRequired({dependents})")
+            Rule::Never | Rule::UniqueItems => {}
+            Rule::Type(types) => self.0.push(types.0),
+            Rule::Const(value) => self.json(value),
+            Rule::Enum(values) => self.list(values, Self::json),
+            Rule::MinLength(limit)
+            | Rule::MaxLength(limit)
+            | Rule::MinItems(limit)
+            | Rule::MaxItems(limit)
+            | Rule::MinProperties(limit)
+            | Rule::MaxProperties(limit) => self.number(*limit),
+            Rule::Pattern(pattern) => self.size(patterns.index(pattern)),
+            Rule::Format(format) => {
+                let index = Format::NAMES.iter().position(|(_, known)| known == format);
+                self.0.push(u8::try_from(index.expect("each has a name")).expect("there are few"));
             }
-            Rule::DependentSchemas(dependents) => {
-                format!("Rule::DependentSchemas(&{dependents:?})")
-            }
-            Rule::Members { named, patterns, others } => {
-                let patterns =
-                    slice(patterns, |(pattern, id)| format!("(&{}, {id})", self.name(pattern)));
-                let others = self::others(others);
-                format!(
-                    "Rule::Members {{ named: &{named:?}, patterns: {patterns}, others: {others} }}"
-                )
+            Rule::Minimum(text)
+            | Rule::Maximum(text)
+            | Rule::ExclusiveMinimum(text)
+            | Rule::ExclusiveMaximum(text)
+            | Rule::MultipleOf(text) => self.text(text),
+            Rule::Required(names) => self.list(names, |writer, name| writer.text(name)),
+            Rule::DependentRequired(dependents) => self.list(dependents, |writer, it| {
+                writer.text(it.0);
+                writer.list(it.1, |writer, name| writer.text(name));
+            }),
+            Rule::DependentSchemas(named) => self.named(named),
+            Rule::Members { named, patterns: by_pattern, others } => {
+                self.named(named);
+                self.list(by_pattern, |writer, (pattern, id)| {
+                    writer.size(patterns.index(pattern));
+                    writer.id(id);
+                });
+                self.others(*others);
             }
             Rule::Items { prefix, others } => {
-                format!("Rule::Items {{ prefix: &{prefix:?}, others: {} }}", self::others(others))
+                self.list(prefix, Self::id);
+                self.others(*others);
             }
-            Rule::AllOf(ids) => format!("Rule::AllOf(&{ids:?})"),
-            Rule::AnyOf(ids) => format!("Rule::AnyOf(&{ids:?})"),
-            Rule::OneOf(ids) => format!("Rule::OneOf(&{ids:?})"),
-            // A name, a number, a text, or fields of these: as Rust shows them, so it reads them.
-            Rule::Never
-            | Rule::UniqueItems
-            | Rule::MinLength(_)
-            | Rule::MaxLength(_)
-            | Rule::Minimum(_)
-            | Rule::Maximum(_)
-            | Rule::ExclusiveMinimum(_)
-            | Rule::ExclusiveMaximum(_)
-            | Rule::MultipleOf(_)
-            | Rule::MinItems(_)
-            | Rule::MaxItems(_)
-            | Rule::MinProperties(_)
-            | Rule::MaxProperties(_)
-            | Rule::PropertyNames(_)
-            | Rule::Contains { .. }
-            | Rule::Ref(_)
-            | Rule::Not(_)
-            | Rule::If { .. } => format!("Rule::{rule:?}"),
+            Rule::Contains { node, least, most } => {
+                self.id(node);
+                self.number(*least);
+                self.optional(most.as_ref(), |writer, most| writer.number(*most));
+            }
+            Rule::PropertyNames(id) | Rule::Ref(id) | Rule::Not(id) => self.id(id),
+            Rule::AllOf(ids) | Rule::AnyOf(ids) | Rule::OneOf(ids) => self.list(ids, Self::id),
+            Rule::If { condition, met, unmet } => {
+                self.id(condition);
+                self.optional(met.as_ref(), Self::id);
+                self.optional(unmet.as_ref(), Self::id);
+            }
         }
     }
-}
 
-fn others(others: &Others) -> String {
-    format!("Others::{others:?}")
-}
-
-fn json(value: &Json) -> String {
-    match value {
-        Json::Array(items) => format!("Json::Array({})", slice(items, json)),
-        Json::Object(members) => {
-            let members = slice(members, |(name, value)| format!("({name:?}, {})", json(value)));
-            format!("Json::Object({members})")
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-            format!("Json::{value:?}")
+    fn others(&mut self, others: Others) {
+        match others {
+            Others::Any => self.0.push(0),
+            Others::None => self.0.push(1),
+            Others::Each(id) => {
+                self.0.push(2);
+                self.id(&id);
+            }
         }
     }
-}
 
-fn slice<T>(items: &[T], write: impl FnMut(&T) -> String) -> String {
-    format!("&[{}]", items.iter().map(write).collect::<Vec<_>>().join(", "))
+    fn json(&mut self, value: &Json) {
+        match value {
+            Json::Null => self.0.push(0),
+            Json::Bool(false) => self.0.push(1),
+            Json::Bool(true) => self.0.push(2),
+            Json::Number(text) => {
+                self.0.push(3);
+                self.text(text);
+            }
+            Json::String(text) => {
+                self.0.push(4);
+                self.text(text);
+            }
+            Json::Array(items) => {
+                self.0.push(5);
+                self.list(items, Self::json);
+            }
+            Json::Object(members) => {
+                self.0.push(6);
+                self.list(members, |writer, (name, value)| {
+                    writer.text(name);
+                    writer.json(value);
+                });
+            }
+        }
+    }
+
+    fn pattern(&mut self, pattern: &Pattern) {
+        let Pattern { source, classes, stride, start, next, ends } = pattern;
+        self.text(source);
+        self.0.extend(*classes);
+        self.size(*stride);
+        self.id(start);
+        self.size(ends.len());
+        next.iter().for_each(|cell| self.0.extend(cell.to_le_bytes()));
+        self.0.extend(ends.iter().map(|ends| u8::from(*ends)));
+    }
+
+    fn named(&mut self, named: &[(&'static str, NodeId)]) {
+        self.list(named, |writer, (name, id)| {
+            writer.text(name);
+            writer.id(id);
+        });
+    }
+
+    fn id(&mut self, id: &NodeId) {
+        self.number((*id).into());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.size(text.len());
+        self.0.extend(text.as_bytes());
+    }
+
+    fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
+        self.size(items.len());
+        items.iter().for_each(|item| write(self, item));
+    }
+
+    fn optional<T>(&mut self, item: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+        self.0.push(item.is_some().into());
+        if let Some(item) = item {
+            write(self, item);
+        }
+    }
+
+    fn size(&mut self, size: usize) {
+        self.number(u64::try_from(size).expect("a size fits 64 bits"));
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::super::rule::Node;
 use super::keyword::DRAFT;
 use super::{Error, schema};
+use crate::event::Level;
 
 /// One event, ready to be written down.
 #[derive(Debug)]
@@ -23,17 +24,6 @@ pub struct Event {
     pub partition: Vec<String>,
     /// The compiled schema.
     pub nodes: &'static [Node],
-}
-
-/// `x-level`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// `low`.
-    Low,
-    /// `mid`.
-    Mid,
-    /// `high`.
-    High,
 }
 
 /// Compiles the file `file_name`, whose content is `content`; or returns every mistake in it.

@@ -5,6 +5,9 @@ use std::{fs, io};
 
 use super::event::{self, Event};
 
+/// Where the schemas are in a checkout.
+pub const SCHEMAS: &str = "www/schemas";
+
 /// The events of `folder`, sorted by the names of their files; or every mistake in all files, a
 /// line each that begins with the file's path, which is that of `shown` and its name.
 pub fn events(folder: &Path, shown: &str) -> Result<Vec<Event>, Vec<String>> {
@@ -28,4 +31,10 @@ pub fn events(folder: &Path, shown: &str) -> Result<Vec<Event>, Vec<String>> {
         }
     }
     if problems.is_empty() { Ok(events) } else { Err(problems) }
+}
+
+/// The events of this checkout, which have no mistake.
+pub fn shipped() -> Vec<Event> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCHEMAS);
+    events(&folder, SCHEMAS).unwrap_or_else(|problems| panic!("{}", problems.join("\n")))
 }

@@ -3,7 +3,7 @@
 //! It runs where the worker is built, never in the worker. It takes a keyword
 //! with its exact meaning or refuses it: what is not supported, misspelt, of the wrong type
 //! or would never end is an error that names the place, and all are returned at once.
-//! Everything it returns is leaked, since constants are what it makes.
+//! Everything it returns is leaked, as everything that is loaded is.
 //! Sources: <https://json-schema.org/draft/2020-12/json-schema-core>,
 //! <https://json-schema.org/draft/2020-12/json-schema-validation>.
 
@@ -11,6 +11,7 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::expect_used,
+    clippy::panic,
     reason = "it never runs where a panic would reset an isolate"
 )]
 
@@ -28,6 +29,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::rule::{Node, NodeId, Pattern, Rule};
+use super::{Schema, catalogue};
 
 /// A mistake in a schema.
 #[derive(Debug, PartialEq, Eq)]
@@ -132,6 +134,11 @@ impl Compiler<'_> {
         }));
         keyword::Keywords { compiler: self, at, keywords }.rules()
     }
+}
+
+/// The schemas of `events`, as the worker would load them.
+pub fn load(events: &[event::Event]) -> &'static [Schema] {
+    catalogue::decode(emit::catalogue(events).leak()).expect("what is written can be read")
 }
 
 fn text(text: &str) -> &'static str {
