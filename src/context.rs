@@ -31,10 +31,29 @@ pub struct RequestContext {
     pub signals: Signals,
     /// Where the CDN says that the client is.
     pub geo: Geo,
-    /// How far the clocks of the client's time zone are ahead of UTC, in minutes.
+    /// How far the clocks of the client's time zone are ahead of UTC on receipt, in minutes.
     pub utc_offset_minutes: Option<i32>,
+    /// The changes of that zone in the year before, ascending.
+    pub utc_offset_changes: Vec<OffsetChange>,
     /// Set where the operator sends a failed event again: the rest is then of its first request.
     pub replayed: Option<Replayed>,
+}
+
+/// A change of a time zone's clocks, from `[milliseconds, minutes]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(from = "(i64, i32)")]
+pub struct OffsetChange {
+    /// When the clocks were changed.
+    pub at: DateTime<Utc>,
+    /// How far they were ahead of UTC before, in minutes.
+    pub minutes_before: i32,
+}
+
+impl From<(i64, i32)> for OffsetChange {
+    fn from((milliseconds, minutes_before): (i64, i32)) -> Self {
+        let at = DateTime::from_timestamp_millis(milliseconds).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        Self { at, minutes_before }
+    }
 }
 
 /// What Chromium tells of itself beside the user agent, each header as sent.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use crate::context::{Geo, RequestContext, Signals};
+use crate::context::{Geo, OffsetChange, RequestContext, Signals};
 use crate::event::{DeviceId, EventId, EventIds};
 use crate::failed::Form;
 use crate::privacy::Reason;
@@ -53,6 +53,7 @@ pub struct Replay {
     user_agent: Option<String>,
     geo: Geo,
     utc_offset_minutes: Option<i32>,
+    utc_offset_changes: Vec<OffsetChange>,
     stripped: Option<Reason>,
 }
 
@@ -70,6 +71,8 @@ struct Told {
     #[serde(default)]
     geo: Geo,
     utc_offset_minutes: Option<i32>,
+    #[serde(default)]
+    utc_offset_changes: Vec<OffsetChange>,
     stripped: Option<Reason>,
 }
 
@@ -100,6 +103,7 @@ impl Replay {
             user_agent: told.user_agent,
             geo: told.geo,
             utc_offset_minutes: told.utc_offset_minutes,
+            utc_offset_changes: told.utc_offset_changes,
             stripped: told.stripped,
         })
     }
@@ -117,6 +121,7 @@ impl Replay {
             },
             geo: self.geo.clone(),
             utc_offset_minutes: self.utc_offset_minutes,
+            utc_offset_changes: self.utc_offset_changes.clone(),
             replayed: Some(Replayed { at: context.received_at, of: self }),
             ..RequestContext::default()
         }

@@ -13,7 +13,7 @@ use std::{fs, iter};
 
 use flate2::{Compression, write::GzEncoder};
 use headwater::config::{Config, Settings};
-use headwater::context::{ClientHints, Geo, RequestContext, Signals};
+use headwater::context::{ClientHints, Geo, OffsetChange, RequestContext, Signals};
 use headwater::event::EventIds;
 use headwater::outcome::{Answer, Refusal, Telling};
 use headwater::pipeline::{self, Plan};
@@ -56,6 +56,7 @@ struct Request {
     accept_language: Option<String>,
     geo: Map<String, Value>,
     utc_offset_minutes: Option<i32>,
+    utc_offset_changes: Vec<OffsetChange>,
     origin: Option<String>,
     /// The `X-Write-Key` header.
     key: Option<String>,
@@ -90,6 +91,7 @@ impl Default for Request {
             accept_language: None,
             geo: Map::new(),
             utc_offset_minutes: None,
+            utc_offset_changes: Vec::new(),
             origin: Some("https://shop.example".to_owned()),
             key: None,
             gpc: false,
@@ -148,6 +150,7 @@ impl Request {
             signals: Signals { gpc: self.gpc, dnt: self.dnt },
             geo: serde_json::from_value::<Geo>(Value::Object(self.geo.clone())).unwrap(),
             utc_offset_minutes: self.utc_offset_minutes,
+            utc_offset_changes: self.utc_offset_changes.clone(),
             replayed: None,
         }
     }

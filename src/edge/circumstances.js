@@ -46,7 +46,7 @@ export function circumstances(request) {
       asn: typeof cf.asn === "number" && cf.asn === cf.asn >>> 0 ? cf.asn : undefined,
       as_organization: text(cf.asOrganization),
     },
-    utc_offset_minutes: utcOffsetMinutes(text(cf.timezone)),
+    ...utcOffsets(text(cf.timezone)),
   });
 }
 
@@ -56,37 +56,102 @@ function text(/** @type {unknown} */ value) {
 }
 
 /**
- * What each zone was last found to be. Zones change on quarters of an hour only.
+ * How far the clocks of a zone are ahead of UTC, and how far they were before each change of
+ * the last year: `[milliseconds, minutes]`, ascending.
  *
- * @type {Map<string, { minutes: number | undefined, quarter: number }>}
+ * @typedef {{ utc_offset_minutes?: number, utc_offset_changes?: [number, number][] }} Offsets
  */
-const offsets = new Map();
 
 /**
- * How far the clocks of `zone` are ahead of UTC now, if there is such a zone.
+ * What each zone was last found to be. Zones change on quarters of an hour only.
+ *
+ * @type {Map<string, { offsets: Offsets, quarter: number }>}
+ */
+const zones = new Map();
+
+const QUARTERS_OF_A_DAY = 96;
+
+/** No zone changes twice within so many days: Morocco's winter time in Ramadan takes five weeks. */
+const STEP_DAYS = 28;
+
+/** Older events count as of their receipt. */
+const STEPS = 14;
+
+/**
+ * The offsets of `zone`, if there is such a zone.
  *
  * @param {string | undefined} zone an IANA name
+ * @returns {Offsets}
  */
-function utcOffsetMinutes(zone) {
-  if (zone === undefined) return undefined;
+function utcOffsets(zone) {
+  if (zone === undefined) return {};
   const quarter = Math.floor(Date.now() / 900_000);
-  const known = offsets.get(zone);
-  if (known?.quarter === quarter) return known.minutes;
-  const minutes = offsetNow(zone);
+  const known = zones.get(zone);
+  if (known?.quarter === quarter) return known.offsets;
+  const offsets = offsetsNow(zone, quarter, known);
   // There are some 600 names; the rest would be somebody's invention.
-  if (offsets.size > 1_000) offsets.clear();
-  offsets.set(zone, { minutes, quarter });
-  return minutes;
+  if (zones.size > 1_000) zones.clear();
+  zones.set(zone, { offsets, quarter });
+  return offsets;
 }
 
-function offsetNow(/** @type {string} */ zone) {
+/**
+ * @param {string} zone
+ * @param {number} quarter
+ * @param {{ offsets: Offsets, quarter: number } | undefined} known
+ * @returns {Offsets}
+ */
+function offsetsNow(zone, quarter, known) {
   try {
     const format = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
-    const named = format.formatToParts().find((part) => part.type === "timeZoneName")?.value ?? "";
-    const [, sign, hours, minutes] = /^GMT(?:([+-])(\d\d):(\d\d))?/.exec(named) ?? [];
-    const offset = Number(hours ?? 0) * 60 + Number(minutes ?? 0);
-    return sign === "-" ? -offset : offset;
+    const minutes = offsetAt(format, quarter * 15);
+    const day = (/** @type {number} */ quarter) => Math.floor(quarter / QUARTERS_OF_A_DAY);
+    // To look for changes costs some 50 times as much as to ask for today's offset.
+    const isToday = known !== undefined && day(known.quarter) === day(quarter);
+    if (isToday && known.offsets.utc_offset_minutes === minutes) return known.offsets;
+    return { utc_offset_minutes: minutes, utc_offset_changes: changesBefore(format, quarter * 15) };
   } catch {
-    return undefined;
+    return {};
   }
+}
+
+/**
+ * The changes of the zone of `format` in the year before `now`.
+ *
+ * @param {Intl.DateTimeFormat} format
+ * @param {number} now in minutes since the epoch
+ */
+function changesBefore(format, now) {
+  const changes = /** @type {[number, number][]} */ ([]);
+  let later = now;
+  let laterOffset = offsetAt(format, now);
+  for (let step = 0; step < STEPS; step += 1) {
+    const earlier = later - STEP_DAYS * 1_440;
+    const offset = offsetAt(format, earlier);
+    if (offset !== laterOffset) {
+      let [before, after] = [earlier, later];
+      while (after - before > 1) {
+        const middle = Math.floor((before + after) / 2);
+        if (offsetAt(format, middle) === offset) before = middle;
+        else after = middle;
+      }
+      changes.unshift([after * 60_000, offset]);
+    }
+    [later, laterOffset] = [earlier, offset];
+  }
+  return changes;
+}
+
+/**
+ * How far the clocks of the zone of `format` are ahead of UTC, in minutes.
+ *
+ * @param {Intl.DateTimeFormat} format
+ * @param {number} at in minutes since the epoch
+ */
+function offsetAt(format, at) {
+  const parts = format.formatToParts(at * 60_000);
+  const named = parts.find((part) => part.type === "timeZoneName")?.value ?? "";
+  const [, sign, hours, minutes] = /^GMT(?:([+-])(\d\d):(\d\d))?/.exec(named) ?? [];
+  const offset = Number(hours ?? 0) * 60 + Number(minutes ?? 0);
+  return sign === "-" ? -offset : offset;
 }

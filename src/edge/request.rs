@@ -9,7 +9,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{ByteStream, Request};
 
 use super::environment;
-use crate::context::{ClientHints, Geo, RequestContext, Signals};
+use crate::context::{ClientHints, Geo, OffsetChange, RequestContext, Signals};
 use crate::outcome::Refusal;
 use crate::protocol::{self, ProtocolError};
 use crate::replay::Claim;
@@ -42,6 +42,8 @@ struct Circumstances {
     client_hints: ClientHints,
     geo: Geo,
     utc_offset_minutes: Option<i32>,
+    #[serde(default)]
+    utc_offset_changes: Vec<OffsetChange>,
 }
 
 /// What tells where a request goes and how its body is to be read.
@@ -127,6 +129,7 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
         signals: Signals { gpc: told.gpc, dnt: told.dnt },
         geo: told.geo,
         utc_offset_minutes: told.utc_offset_minutes,
+        utc_offset_changes: told.utc_offset_changes,
         replayed: None,
     };
     (head, context)

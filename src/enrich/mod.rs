@@ -21,7 +21,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clean::Repairs;
 use crate::config::Config;
-use crate::context::{Geo, RequestContext, Signals};
+use crate::context::{Geo, OffsetChange, RequestContext, Signals};
 use crate::event::{DeviceId, Event};
 use crate::privacy::{DeviceIds, Reason};
 use crate::replay::Arrival;
@@ -123,8 +123,10 @@ pub struct Facts<'a> {
     pub geo: Geo,
     /// The language that the browser prefers.
     pub language: Option<String>,
-    /// How far the clocks of the client's time zone are ahead of UTC, in minutes.
+    /// How far the clocks of the client's time zone are ahead of UTC on receipt, in minutes.
     pub utc_offset_minutes: Option<i32>,
+    /// The changes of that zone in the year before, ascending.
+    pub utc_offset_changes: Vec<OffsetChange>,
     /// What the browser asks for on its user's behalf.
     pub signals: Signals,
     /// The host of the page that sent the request, where the browser tells.
@@ -133,6 +135,13 @@ pub struct Facts<'a> {
     pub visitor: Option<Visitor>,
     /// The visit of the event before.
     pub last_visit: visit::Last,
+}
+
+/// How far the clocks of a time zone were ahead of UTC at `at`, which are `now` ahead on
+/// receipt, in minutes.
+fn utc_offset_at(at: DateTime<Utc>, now: Option<i32>, changes: &[OffsetChange]) -> Option<i32> {
+    let change = changes.iter().find(|change| at < change.at);
+    change.map(|change| change.minutes_before).or(now)
 }
 
 /// The facts of a request.
@@ -174,6 +183,7 @@ pub fn facts<'a>(context: &RequestContext, tenant: &'a Tenant, config: &'a Confi
         geo: context.geo.clone(),
         language: context.accept_language.as_deref().and_then(preferred_language),
         utc_offset_minutes: context.utc_offset_minutes,
+        utc_offset_changes: context.utc_offset_changes.clone(),
         signals: context.signals,
         origin_host: context
             .origin
@@ -193,11 +203,48 @@ fn cut(agent: &str) -> String {
     }
 }
 
-/// The first language of an `Accept-Language` header, in the form of a BCP 47 tag.
+/// The language of an `Accept-Language` header that has the greatest weight, the first of
+/// several, in the form of a BCP 47 tag.
+///
+/// Source: <https://www.rfc-editor.org/rfc/rfc9110#section-12.5.4>
 fn preferred_language(header: &str) -> Option<String> {
-    let first = header.split([',', ';']).next().unwrap_or_default().trim();
+    let mut best: Option<(&str, u16)> = None;
+    for range in header.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let tag = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("q").then(|| weight(value.trim()))
+        });
+        // A weight that is none says nothing.
+        let weight = weight.flatten().unwrap_or(1_000);
+        if is_language(tag) && weight > best.map_or(0, |(_, weight)| weight) {
+            best = Some((tag, weight));
+        }
+    }
+    best.map(|(tag, _)| tag.to_owned())
+}
+
+fn is_language(tag: &str) -> bool {
     let of_tag = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    ((1..=35).contains(&first.len()) && first.bytes().all(of_tag)).then(|| first.to_owned())
+    (1..=35).contains(&tag.len()) && tag.bytes().all(of_tag)
+}
+
+/// A quality value, in thousandths.
+///
+/// Source: <https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2>
+fn weight(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(3);
+    let is_fraction = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    match whole {
+        _ if !is_fraction => None,
+        "0" | "" if !text.is_empty() => Some(digits.fold(0_u16, |sum, digit| {
+            sum.saturating_mul(10).saturating_add(u16::from(digit.saturating_sub(b'0')))
+        })),
+        "1" if fraction.bytes().all(|byte| byte == b'0') => Some(1_000),
+        _ => None,
+    }
 }
 
 /// Adds to one event, the one at `event_index`, what its request and its own fields tell.
@@ -214,7 +261,9 @@ pub fn event<'a>(
         event.sent_at,
         facts.enrichment.clock_threshold,
     );
-    let utc_offset_minutes = event.client_utc_offset_minutes.or(facts.utc_offset_minutes);
+    let utc_offset_minutes = event.client_utc_offset_minutes.or_else(|| {
+        utc_offset_at(occurred.at, facts.utc_offset_minutes, &facts.utc_offset_changes)
+    });
     let visit = visit::visit(&mut event, facts, stripped, &mut repairs);
     let mut previous_device_id = None;
     match (facts.tenant.privacy.device_ids, &facts.visitor, stripped) {
@@ -256,12 +305,63 @@ fn new_visitor(event: &Event, facts: &Facts<'_>) -> Option<bool> {
 mod tests {
     use super::*;
 
+    /// The wall clock of events that happened at `times`, in minutes ahead of UTC.
+    fn offsets(now: i32, changes: &[(&str, i32)], times: &[&str]) -> Vec<Option<i32>> {
+        let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let change =
+            |(at, before): &(&str, i32)| OffsetChange { at: time(at), minutes_before: *before };
+        let changes: Vec<OffsetChange> = changes.iter().map(change).collect();
+        times.iter().map(|at| utc_offset_at(time(at), Some(now), &changes)).collect()
+    }
+
     #[test]
-    fn the_preferred_language_is_the_first_that_is_a_tag() {
+    fn events_of_one_request_keep_the_clocks_of_their_time() {
+        let chicago = [("2026-03-08T08:00:00Z", -360), ("2026-11-01T07:00:00Z", -300)];
+        assert_eq!(
+            offsets(
+                -360,
+                &chicago,
+                &[
+                    "2026-01-02T00:00:00Z",
+                    "2026-03-08T07:59:59.999Z",
+                    "2026-03-08T08:00:00Z",
+                    "2026-10-31T18:30:00Z",
+                    "2026-11-01T06:59:59Z",
+                    "2026-11-01T07:00:00Z",
+                    "2026-11-28T12:00:30Z",
+                ]
+            ),
+            [-360, -360, -300, -300, -300, -360, -360].map(Some)
+        );
+        let lord_howe = [("2026-04-04T15:00:00Z", 660), ("2026-10-03T15:30:00Z", 630)];
+        assert_eq!(
+            offsets(
+                660,
+                &lord_howe,
+                &["2026-03-01T00:00:00Z", "2026-07-01T00:00:00Z", "2026-11-27T00:00:00Z"]
+            ),
+            [660, 630, 660].map(Some)
+        );
+        assert_eq!(offsets(330, &[], &["2026-07-01T00:00:00Z"]), [Some(330)]);
+    }
+
+    #[test]
+    fn the_preferred_language_has_the_greatest_weight() {
         for (header, language) in [
             ("de-CH,de;q=0.9,en;q=0.8", Some("de-CH")),
             ("en", Some("en")),
             (" fr ;q=1", Some("fr")),
+            ("en;q=0.5, fr-CH, de;q=0.9", Some("fr-CH")),
+            ("en;q=0.5,de;q=0.9,it;q=0.9", Some("de")),
+            ("en;q=0.001,de;q=0", Some("en")),
+            ("en;q=0", None),
+            ("*;q=1, de;q=0.2", Some("de")),
+            ("*, en;q=0.1", Some("en")),
+            ("en; Q=0.2 , de; q=0.30", Some("de")),
+            ("en;q=1.000,de", Some("en")),
+            ("en;q=high,de;q=0.9", Some("en")),
+            ("en;level=1;q=0.4,de;q=.5", Some("de")),
+            (",,de", Some("de")),
             ("*", None),
             ("", None),
             ("<script>", None),

@@ -140,6 +140,7 @@ fn context() -> RequestContext {
             as_organization: text("Swisscom (Schweiz) AG"),
         },
         utc_offset_minutes: Some(60),
+        utc_offset_changes: Vec::new(),
         ..RequestContext::default()
     }
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -183,6 +185,38 @@ def test_the_wall_clock_is_that_of_the_clients_zone(
 ) -> None:
     take_occurrence(record(worker, peer), minutes_ahead("Europe/Zurich"))
     take_occurrence(record(at_home, peer, {"user-agent": CHROME}), 345)
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "America/Chicago",
+        "America/Santiago",
+        "Australia/Lord_Howe",
+        "Africa/Casablanca",
+        "Asia/Kolkata",
+    ],
+)
+def test_each_event_has_the_wall_clock_of_its_own_day(
+    peer: FirehosePeer, zone: str
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    days = [now - timedelta(days=days) for days in range(0, 360, 15)]
+    offsets = [at.astimezone(ZoneInfo(zone)).utcoffset() for at in days]
+    changed = [at for at, old, new in zip(days[1:], offsets[1:], offsets) if old != new]
+    ids = {str(uuid4()): at for at in [now, *changed, days[-1]]}
+    events = [
+        {"name": "page_view", "id": id_, "time": at.isoformat().replace("+00:00", "Z")}
+        for id_, at in ids.items()
+    ]
+    with Worker(peer.environment(), cf={"timezone": zone}) as worker:
+        answer = worker.post({"device_id": "d", "sent_at": now_ms(), "events": events})
+        assert answer.status == 204, answer
+        told = data(peer)
+
+    for id_, at in ids.items():
+        offset = at.astimezone(ZoneInfo(zone)).utcoffset()
+        assert told[id_]["utc_offset_minutes"] == offset.total_seconds() // 60, at
 
 
 def test_the_clients_own_offset_goes_before_the_cdns(
