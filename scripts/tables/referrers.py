@@ -109,6 +109,148 @@ ADDED: dict[str, dict[str, list[str]]] = {
     },
 }  # fmt: skip
 
+# Hosts of Matomo's list, in the public domain (CC0 1.0), of 2026-07-15, that the package lacks: the parameters
+# that carry the term, and the hosts. A last label `*` stands for any country's domain.
+MATOMO: dict[str, dict[str, tuple[str, str]]] = {
+    "ai": {
+        "Chat+": ("", "chatplus.com"),
+        "ChatGPT": ("", "labs.openai.com"),
+        "Jasper": ("", "app.jasper.ai"),
+        "Writesonic": ("", "app.writesonic.com"),
+    },
+    "email": {
+        "Yandex": ("", "mail.yandex.*"),
+    },
+    "paid": {
+        "Yandex.Direct": ("", "yabs.yandex.*"),
+        "Yandex.Market": ("", "market.yandex.*"),
+    },
+    "unknown": {
+        "Yandex Maps": ("text", "maps.yandex.*"),
+    },
+    "search": {
+        "118 700": ("q", "118700.se"),
+        "123people": ("search_term", "123people.*"),
+        "360search": ("q", "sou.com"),
+        "ABCsøk": ("q", "abcsok.no"),
+        "Aguea": ("q", "chercherfr.aguea.com"),
+        "Allaverksamheter": ("What", "allaverksamheter.se"),
+        "Allesklar": ("words", "allesklar.at allesklar.ch allesklar.de"),
+        "AllTheInternet": ("q", "alltheinternet.com"),
+        "AlohaFind": ("q", "alohafind.com"),
+        "AOL": ("query q", "o2suche.aol.de"),
+        "Ask": ("ask q searchfor", "searchqu.com"),
+        "auone": ("q", "search.auone.jp sp-search.auone.jp"),
+        "auone Images": ("q", "sp-image.search.auone.jp"),
+        "Austronaut": ("q", "www1.austronaut.at"),
+        "Avira SafeSearch": ("ask q searchfor", "safesearch.avira.com search.avira.com search.avira.net"),
+        "Baidu": ("wd word kw", "baidu.*"),
+        "Biglobe Images": ("q", "images.search.biglobe.ne.jp"),
+        "Bing": ("q Q", "enciclopedia.it.msn.com"),
+        "Centrum": ("q", "search.centrum.cz"),
+        "Claro Search": ("q", "claro-search.com"),
+        "dir.com": ("req", "fr.dir.com"),
+        "DisconnectSearch": ("", "search.disconnect.me"),
+        "Entireweb": ("q", "entireweb.com"),
+        "EpicSearch.in": ("q", "epicsearch.in"),
+        "Excite": ("q", "search.excite.es"),
+        "Findhurtig": ("q", "findhurtig.dk"),
+        "Fireball": ("q", "fireball.com"),
+        "Fooooo": ("q", "search.fooooo.com"),
+        "Freespoke": ("q", "freespoke.com"),
+        "Frontier": ("q", "search.frontier.com"),
+        "Gibiru": ("q", "gibiru.com"),
+        "Haosou": ("q", "haosou.com"),
+        "iMesh": ("q si", "search.imesh.com"),
+        "info.com": ("q", "info.com"),
+        "Isodelen": ("Keywords", "isodelen.se"),
+        "Junior Safe Search": ("q", "juniorsafesearch.com"),
+        "K9 Safe Search": ("q", "k9safesearch.com"),
+        "KARMA": ("q", "karmasearch.org"),
+        "Kensaq": ("q", "kensaq.com"),
+        "Laban": ("q", "laban.vn"),
+        "Local Moxie": ("q", "localmoxie.com"),
+        "LookAny": ("", "lookany.com"),
+        "Lookseek": ("q", "search.lookseek.com"),
+        "Lycos": ("query", "lycos.*"),
+        "MyPrivateSearch": ("q", "myprivatesearch.com"),
+        "Nifty": ("q Text", "search.azby.fmworld.net"),
+        "Nifty Videos": ("kw", "videosearch.nifty.com"),
+        "OceanHero": ("q", "oceanhero.today"),
+        "OnlySearch": ("q", "only-search.com"),
+        "Orange": ("kw", "lemoteur.ke.voila.fr"),
+        "PeopleCheck": ("q", "extern.peoplecheck.de"),
+        "PlusNetwork": ("q", "plusnetwork.com"),
+        "PrivacyWall": ("q", "privacywall.org"),
+        "Quendu": ("q", "quendu.com"),
+        "Riksdelen": ("What", "riksdelen.se"),
+        "Scour.com": ("", "scour.com"),
+        "SearchLock": ("q", "searchlock.com"),
+        "SeeSaa": ("", "search.seesaa.jp"),
+        "Setooz": ("query", "setooz.com"),
+        "Seznam Videa": ("q", "videa.seznam.cz"),
+        "sm.de": ("q", "sm.de"),
+        "SmartAddressbar": ("s", "search.smartaddressbar.com"),
+        "SmartShopping": ("kwd keywords", "search.smartshopping.com"),
+        "Snap.do": ("q", "search.snap.do"),
+        "So-net": ("query", "so-net.ne.jp"),
+        "So-net Videos": ("kw", "video.so-net.ne.jp"),
+        "Sogou": ("query", "sogou.com"),
+        "Sputnik": ("q", "sputnik.ru"),
+        "Stract": ("q", "stract.com"),
+        "Surf Canyon": ("q", "surfcanyon.com"),
+        "Swiggle": ("q", "swiggle.org.uk"),
+        "talimba": ("search", "talimba.com"),
+        "Tarmot": ("q", "tarmot.com"),
+        "Torry": ("q", "torry.io"),
+        "Trusted Search": ("w", "trusted-search.com"),
+        "Trustnav": ("q", "search.trustnav.com"),
+        "TUSK Search": ("q", "tusksearch.com"),
+        "Vuhuv": ("q", "vuhuv.com"),
+        "weborama": ("QUERY", "weborama.fr"),
+        "Wedoo": ("keyword", "en.wedoo.com es.wedoo.com fr.wedoo.com"),
+        "Woopie": ("kw", "woopie.jp"),
+        "Yahoo!": ("q", "benefind.de"),
+        "Yahoo! Japan": ("query", "home.kingsoft.jp jp.hao123.com jwsearch.jword.jp"),
+        "Yandex": ("text query", "yandex.* ya.ru"),
+        "Yandex Images": ("text", "images.yandex.*"),
+        "Yep": ("q", "yep.com"),
+        "Yongzin": ("word", "yongzin.com"),
+        "ZapMeta": ("q query", "zapmeta.* zapmetasearch.*"),
+        "Zoznam": ("s", "zoznam.sk"),
+        "Zxuso": ("wd", "zxuso.com"),
+        "묻지마 검색": ("search", "kwzf.net"),
+    },
+    "social": {
+        "bilibili": ("", "bilibili.com"),
+        "Bluesky": ("", "skyfeed.app"),
+        "Discord": ("", "discord.gg"),
+        "Douyin": ("", "douyin.com"),
+        "Douyu": ("", "douyu.com"),
+        "Dribbble": ("", "dribbble.com"),
+        "Fetlife": ("", "fetlife.com"),
+        "Google+": ("", "com.google.android.apps.plus"),
+        "gree": ("", "gree.jp"),
+        "Huya": ("", "huya.com"),
+        "lang-8": ("", "lang-8.com"),
+        "Last.fm": ("", "last.fm lastfm.com.br lastfm.com.tr lastfm.de lastfm.es lastfm.fr lastfm.it lastfm.jp lastfm.pl lastfm.se"),
+        "LinkedIn": ("", "linkedin.android"),
+        "LiveJournal": ("", "livejournal.com"),
+        "Mastodon": ("", "bitcoinhackers.org botsin.space c.im chaos.social cybre.space friends.nico front-end.social graphics.social indieweb.social knzk.me mamot.fr masto.ai mastodon.art mastodon.at mastodon.cloud mastodon.eus mastodon.jalgi.eus mastodon.nz mastodon.scot mastodon.technology mastodon.world mastodon.xyz mastodonapp.uk mastodont.cat mstdn.io mstdn.jp mstdn.party newsie.social ohai.social org.joinmastodon.android pawoo.net quey.org ro-mastodon.puyo.jp sfba.social social.tchncs.de social.vivaldi.net tkm.eus toot.community typo.social universeodon.com vis.social"),
+        "MeinVZ": ("", "meinvz.net"),
+        "MissEvan": ("", "missevan.com"),
+        "Niconico": ("", "nicovideo.jp"),
+        "Peepeth": ("", "peepeth.com"),
+        "Pinterest": ("", "pinterest.info"),
+        "Pixelfed": ("", "metapixl.com pix.toot.wales pixelfed.de pixelfed.social pixelfed.uno pixey.org pxlmo.com"),
+        "SoundCloud": ("", "gate.sc soundcloud.com"),
+        "Twitcast": ("", "twitcasting.tv"),
+        "V2EX": ("", "v2ex.com"),
+        "WeChat": ("", "channels.weixin.qq.com mp.weixin.qq.com open.weixin.qq.com wechat.com"),
+        "Workplace": ("", "workplace.com"),
+    },
+}  # fmt: skip
+
 # Where the term stands, for the engines that are added here.
 TERM = ("q", "query")
 
@@ -171,6 +313,15 @@ def added() -> Iterator[tuple[Source, str]]:
                 yield Source(medium, name, TERM if medium in ("search", "ai") else ()), domain
 
 
+def of_matomo(known: dict[tuple[str, str], tuple[str, ...]]) -> Iterator[tuple[Source, str]]:
+    """What Matomo's list has besides; whoever is known already keeps the parameters."""
+    for medium, sources in MATOMO.items():
+        for name, (parameters, domains) in sources.items():
+            own = known.get((medium, name), tuple(parameters.split()))
+            for domain in domains.split():
+                yield Source(medium, name, own), domain
+
+
 def country_form(host: str) -> str | None:
     """`google.*` for `google.co.uk`: what remains when a country's domain is taken off."""
     match = re.fullmatch(r"(.+?)\.((?:com|co|org|net|ne|or|it|edu)\.)?(?:com|cat|[a-z]{2})", host)
@@ -220,12 +371,13 @@ def main() -> None:
     text = package(sys.argv[1] if len(sys.argv) > 1 else None).decode()
     hosts: dict[str, Source] = {}
     paths: dict[tuple[str, str], Source] = {}
-    for source, domain in itertools.chain(listed(text), added()):
+    known = {(source.medium, source.name): source.parameters for source, _ in listed(text)}
+    for source, domain in itertools.chain(listed(text), added(), of_matomo(known)):
         host, slash, path = domain.lower().removeprefix("www.").partition("/")
         if slash:
             host = "google.*" if country_form(host) == "google.*" else host
             paths[host, slash + path] = source
-        elif "." in host and re.fullmatch(r"[a-z0-9.-]+", host):
+        elif "." in host and re.fullmatch(r"[a-z0-9.-]+(\.\*)?", host):
             own = hosts.get(host)
             # The list names some hosts twice; what is added has the last word.
             if own is None or source.medium != own.medium or source.name == own.name:
@@ -240,7 +392,8 @@ def main() -> None:
         "//!",
         f"//! Facts from the package {PACKAGE} {VERSION} (PyPI, {RELEASED}, MIT), which brings the",
         "//! list of Snowplow's referer-parser; that one grew out of Matomo's list, which is in the",
-        "//! public domain today (CC0 1.0). AI assistants and newer sites are our own.",
+        "//! public domain today (CC0 1.0), and what Matomo's has besides. AI assistants and newer sites",
+        "//! are our own.",
         "",
         "use super::Medium::{Ai, Email, Paid, Search, Social, Unknown};",
         "use super::Source;",
