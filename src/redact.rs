@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::clean::path::FIELDS;
 use crate::enrich::campaign;
-use crate::enrich::page::{self, SensitiveNames};
+use crate::enrich::page::{self, Secrets, SensitiveNames};
 use crate::enrich::visit::without_in;
 use crate::failed::Violations;
 use crate::privacy::{self, DeviceIds, Privacy, Reason};
@@ -72,8 +72,11 @@ pub fn violations(mut violations: Violations, privacy: &Privacy) -> Violations {
 
 /// Whether `privacy` wants something of `value` left out, wherever in a beacon it stood.
 pub fn concerns(value: &Value, privacy: &Privacy) -> bool {
-    let is_address =
-        |text: &str| matches!(page::without_sensitive(text, &privacy.sensitive).url, Cow::Owned(_));
+    let is_address = |text: &str| {
+        matches!(page::without_sensitive(text, &privacy.sensitive).url, Cow::Owned(_))
+            || privacy.sensitive.secrets == Secrets::Remove
+                && matches!(page::without_tokens(text, page::REMOVED), Cow::Owned(_))
+    };
     let mut found = value.as_str().is_some_and(is_address);
     if privacy.scrub != What::default() {
         scrub::value(&mut value.clone(), privacy.scrub, &mut |_, _| found = true);

@@ -62,7 +62,7 @@ pub const EPOCH_MICROSECONDS: &str = "epoch_microseconds";
 pub const EPOCH_NANOSECONDS: &str = "epoch_nanoseconds";
 
 /// The names in a list of repairs that no declared rule may have.
-pub const NAMES: [&str; 30] = [
+pub const NAMES: [&str; 31] = [
     text::TRIM,
     text::CONTROL_CHARACTERS,
     text::HEX_QUOTE,
@@ -90,6 +90,7 @@ pub const NAMES: [&str; 30] = [
     pixel::AMPERSAND,
     Repairs::MORE,
     "sensitive_parameter",
+    "secret",
     "identifier",
     "scrub_email",
     "scrub_card",

@@ -1,9 +1,9 @@
-//! What may be told of people: `ip`, `gpc`, `dnt`, `consent`, `cookieless`, `scrub` and
-//! `sensitive_params`.
+//! What may be told of people: `ip`, `gpc`, `dnt`, `consent`, `cookieless`, `scrub`,
+//! `sensitive_params`, `sensitive_paths` and `secrets`.
 
 use super::table::Table;
 use crate::enrich::ip::IpPolicy;
-use crate::enrich::page::SensitiveNames;
+use crate::enrich::page::Secrets;
 use crate::privacy::{DeviceIds, Privacy, Wish};
 use crate::scrub::What;
 
@@ -62,11 +62,18 @@ pub fn privacy(table: &mut Table<'_>, base: &Privacy, has_secret: HasSecret) -> 
             table.refuse("scrub", "must list some of \"emails\", \"cards\"");
         }
     }
-    if let Some(names) = table.texts("sensitive_params") {
-        match SensitiveNames::parse(&names) {
-            Ok(names) => privacy.sensitive = names,
-            Err(error) => table.refuse("sensitive_params", error.to_string()),
-        }
+    if let Some(names) = table.texts("sensitive_params")
+        && let Err(error) = privacy.sensitive.replace_names(&names)
+    {
+        table.refuse("sensitive_params", error.to_string());
     }
+    if let Some(paths) = table.texts("sensitive_paths")
+        && let Err(error) = privacy.sensitive.replace_paths(&paths)
+    {
+        table.refuse("sensitive_paths", error.to_string());
+    }
+    let secrets = [("remove", Secrets::Remove), ("keep", Secrets::Keep)];
+    privacy.sensitive.secrets =
+        table.choice("secrets", &secrets).unwrap_or(privacy.sensitive.secrets);
     privacy
 }

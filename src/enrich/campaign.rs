@@ -2,8 +2,8 @@
 //! advertising networks, read from the query in one pass.
 //!
 //! Values are kept as they were sent, decoded and trimmed. Left out on purpose: parameters
-//! that name a person rather than a click (`mc_eid`, `_kx`), and those that only qualify
-//! another (`gclsrc`, `gad_source`).
+//! that name a person rather than a click (`mc_eid`, `_kx`), those that only qualify another
+//! (`gclsrc`, `gad_source`), and those of unpaid results (`srsltid`, `ysclid`).
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -65,50 +65,67 @@ const CLICK_IDS: &[(&str, &str)] = &[
     ("yclid", "yandex"),
     ("qclid", "quora"),
     ("irclickid", "impact"),
+    ("irclid", "impact"),
+    ("ndclid", "nextdoor"),
     ("awc", "awin"),
     ("cjevent", "cj"),
     ("tblci", "taboola"),
     ("dicbo", "outbrain"),
 ];
 
-/// Further parameters that tell one person from another: those of mailings, and those that
-/// hand a visitor from one site to the next.
-const PERSONS: [&str; 18] = [
-    "_ga",
-    "_gl",
-    "_hsenc",
-    "_hsmi",
-    "_ke",
-    "_kx",
-    "ck_subscriber_id",
-    "hsctatracking",
-    "igshid",
-    "mc_eid",
-    "mkt_tok",
-    "ml_subscriber",
-    "ml_subscriber_hash",
-    "oly_anon_id",
-    "oly_enc_id",
-    "rb_clickid",
-    "vero_id",
-    "wickedid",
+/// Further parameters that tell one person, or one click, from another: those of mailings and
+/// of unpaid results, and those that hand a visitor from one site to the next.
+///
+/// The names are those that Brave's and Firefox's lists of parameters to strip have, and
+/// more of the same makers'.
+#[rustfmt::skip]
+const PERSONS: &[&str] = &[
+    "__hsfp", "__hssc", "__hstc", "_bhlid", "_branch_match_id", "_branch_referrer", "_fbc", "_fbp", "_hsenc", "_hsmi",
+    "_openstat", "adobe_mc", "at_recipient_id", "at_recipient_list", "bbeml", "bsft_aaid", "bsft_clkid", "bsft_eid",
+    "bsft_ek", "bsft_mid", "bsft_uid", "ck_subscriber_id", "elqtrackid", "et_rid", "fb_action_ids", "fb_comment_id",
+    "gclsrc", "guce_referrer", "guce_referrer_sig", "hsctatracking", "igsh", "igshid", "mc_eid", "mkt_tok",
+    "ml_subscriber", "ml_subscriber_hash", "mtm_cid", "oft_ck", "oft_id", "oft_ids", "oft_lk", "oft_sk", "oly_anon_id",
+    "oly_enc_id", "pk_cid", "rb_clickid", "sc_customer", "sfmc_sub", "sms_click", "sms_source", "sms_uph", "srsltid",
+    "ss_email_id", "syclid", "trk_contact", "trk_msg", "trk_sid", "unicorn_click_id", "vero_conv", "vero_id", "vgo_ee",
+    "wickedid", "ymclid", "ysclid",
+];
+
+/// Such names that are words, or others' names, without their `_`: these count as written.
+#[rustfmt::skip]
+const PERSONS_EXACTLY: &[&str] = &[
+    "__s", "_ga", "_gl", "_ke", "_kx", "dm_i", "oft_c", "oft_d", "oft_k", "s_cid", "sc_eh", "sc_uid",
 ];
 
 /// The names of the parameters that hold a click's id or another that tells one person from
 /// another.
 pub fn identifying_names() -> &'static SensitiveNames {
     static NAMES: LazyLock<SensitiveNames> = LazyLock::new(|| {
-        SensitiveNames::of(CLICK_IDS.iter().map(|(name, _)| *name).chain(PERSONS))
+        let names = CLICK_IDS.iter().map(|(name, _)| *name).chain(PERSONS.iter().copied());
+        SensitiveNames::of(names, PERSONS_EXACTLY)
     });
     &NAMES
 }
 
-/// Reads a query, without its question mark. Names are read without regard to case; of
+/// Whether `fragment` tells of a campaign or a click.
+pub fn stands_in(fragment: &str) -> bool {
+    parameters(fragment).is_some_and(|query| campaign([query]) != Campaign::default())
+}
+
+/// The parameters of a fragment: of a route (`/sale?utm_source=x`), or all of it.
+pub fn parameters(fragment: &str) -> Option<&str> {
+    let query = fragment.split_once('?').map_or(fragment, |(_, query)| query);
+    query.contains('=').then_some(query)
+}
+
+/// Reads queries, without their question marks. Names are read without regard to case; of
 /// several values the first that is not blank counts.
-pub fn campaign(query: &str) -> Campaign {
+pub fn campaign<'a>(queries: impl IntoIterator<Item = &'a str>) -> Campaign {
     let mut campaign = Campaign::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    let pairs = queries.into_iter().flat_map(|query| form_urlencoded::parse(query.as_bytes()));
+    for (name, value) in pairs {
         let name = lower(name);
+        // Mails and editors leave `&amp;` in links.
+        let name = name.trim_start_matches("amp;");
         if let Some(utm) = name.strip_prefix("utm_") {
             let slot = match utm {
                 "source" => &mut campaign.source,
@@ -169,7 +186,7 @@ mod tests {
             id: text("7"),
             click_id: Some(ClickId { value: "Cj0".to_owned(), network: "google" }),
         };
-        assert_eq!(campaign(query), expected);
+        assert_eq!(campaign([query]), expected);
     }
 
     #[test]
@@ -186,9 +203,11 @@ mod tests {
             ("utm_source=%ff%zz", text("\u{fffd}%zz")),
             ("xutm_source=a&utm_sourcex=b&utm=c", None),
             ("&&=&a&utm_source=a", text("a")),
+            ("x=1&amp;utm_source=a", text("a")),
+            ("x=1&amp;amp;UTM_Source=a", text("a")),
         ];
         for (query, source) in cases {
-            assert_eq!(campaign(query).source, source, "{query}");
+            assert_eq!(campaign([query]).source, source, "{query}");
         }
     }
 
@@ -201,13 +220,45 @@ mod tests {
             ("gclid=&msclkid=b", Some(("b", "microsoft"))),
             ("ScCid=a", Some(("a", "snapchat"))),
             ("li_fat_id=a", Some(("a", "linkedin"))),
+            ("irclid=a", Some(("a", "impact"))),
+            ("utm_source=x&amp;gclid=a", Some(("a", "google"))),
+            ("srsltid=a&ysclid=b&igsh=c", None),
             ("mc_eid=a&_kx=b&gclsrc=aw.ds", None),
             ("mygclid=a", None),
         ];
         for (query, expected) in cases {
-            let click_id = campaign(query).click_id;
+            let click_id = campaign([query]).click_id;
             let told = click_id.as_ref().map(|click| (&*click.value, click.network));
             assert_eq!(told, expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_may_tell_of_a_campaign() {
+        for (fragment, source) in [
+            ("utm_source=x", text("x")),
+            ("?utm_source=x", text("x")),
+            ("/sale?utm_source=x&utm_medium=y", text("x")),
+            ("!/sale?a=b&utm_source=x", text("x")),
+            ("top", None),
+            ("/sale", None),
+            ("utm_source", None),
+        ] {
+            assert_eq!(stands_in(fragment), source.is_some(), "{fragment}");
+            assert_eq!(campaign(parameters(fragment)).source, source, "{fragment}");
+        }
+        assert!(stands_in("gclid=x"));
+        assert_eq!(campaign(["utm_source=a", "utm_source=b&utm_id=c"]).id, text("c"));
+    }
+
+    #[test]
+    fn ids_of_persons_are_identifying_and_words_are_not() {
+        let names = identifying_names();
+        for name in PERSONS.iter().chain(PERSONS_EXACTLY) {
+            assert!(names.names(name) && names.names(&name.to_uppercase()), "{name}");
+        }
+        for name in ["s", "ga", "gl", "ke", "scid", "q", "utm_source", "page", "id", "fbx"] {
+            assert!(!names.names(name), "{name}");
         }
     }
 
@@ -216,7 +267,7 @@ mod tests {
         fn any_query_is_read_within_the_limits(
             query in "((utm_source|utm_term|gclid|x)=.{0,600}&?){0,3}|.{0,80}"
         ) {
-            let Campaign { source, medium, campaign, term, content, id, click_id } = campaign(&query);
+            let Campaign { source, medium, campaign, term, content, id, click_id } = campaign([&*query]);
             for value in [source, medium, campaign, term, content, id].into_iter().flatten() {
                 prop_assert!((1..=MAX_CHARS).contains(&value.chars().count()));
             }

@@ -1,16 +1,23 @@
 //! The address of a page, cut into its parts.
 //!
 //! A reader for what browsers and apps put into `url` and `referrer`, not a validator: it
-//! borrows, decodes nothing and knows no table of Unicode. What it can't read has no parts;
+//! borrows and decodes nothing. What it can't read has no parts;
 //! it never panics and never refuses an event.
 
+mod ascii;
 mod normalized;
+mod paths;
+mod secret;
 mod sensitive;
 
 use std::borrow::Cow;
 
-pub use normalized::normalized;
-pub use sensitive::{REMOVED, SensitiveNames, SensitiveNamesError, Stripped, without_sensitive};
+pub use ascii::ascii;
+pub use normalized::{normalized, without_anchor};
+pub use secret::{is_secret, without_tokens};
+pub use sensitive::{
+    REMOVED, Secrets, SensitiveNames, SensitiveNamesError, Stripped, without_sensitive,
+};
 
 /// The longest host name, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
 const MAX_HOST_BYTES: usize = 253;
@@ -20,7 +27,7 @@ const MAX_HOST_BYTES: usize = 253;
 pub struct Page<'a> {
     /// In lower case, without the colon.
     pub scheme: Cow<'a, str>,
-    /// In lower case, as far as ASCII goes, without a final dot; IPv6 in brackets.
+    /// In lower case and Punycode, without a final dot; IPv6 in brackets.
     pub host: Cow<'a, str>,
     /// Only where it is written out.
     pub port: Option<u16>,
@@ -45,7 +52,8 @@ pub fn parse(url: &str) -> Option<Page<'_>> {
         None | Some("") => None,
         Some(digits) => Some(digits.parse().ok()?),
     };
-    Some(Page { scheme: lower(scheme), host: lower(host), port, path, query, fragment })
+    let host = Some(ascii(host)).filter(|host| host.len() <= MAX_HOST_BYTES)?;
+    Some(Page { scheme: lower(scheme), host, port, path, query, fragment })
 }
 
 /// The parts as they are written.
@@ -156,7 +164,7 @@ mod tests {
             ("https://good.example?@evil.example", Some("good.example")),
             ("http://[2001:DB8::1]:80/", Some("[2001:db8::1]")),
             ("http://127.0.0.1/", Some("127.0.0.1")),
-            ("https://Bücher.example/", Some("bücher.example")),
+            ("https://Bücher.example/", Some("xn--bcher-kva.example")),
             ("android-app://com.google.android.gm/", Some("com.google.android.gm")),
             ("app://localhost", Some("localhost")),
             ("", None),

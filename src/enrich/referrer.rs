@@ -30,8 +30,8 @@ pub struct Referrer {
     pub source: Option<&'static str>,
     /// What was searched for, up to 255 characters; most engines keep it to themselves.
     pub term: Option<String>,
-    /// The site's host in lower case, or an app's id.
-    pub host: String,
+    /// The site's host in lower case, or an app's id; none where only the campaign tells.
+    pub host: Option<String>,
 }
 
 /// The kind of site that a visitor came from.
@@ -73,7 +73,7 @@ pub fn referrer(
     let page = page::parse(referrer?)?;
     let host = &*page.host;
     let own = page_host.is_some_and(|own| is_within(host, own) || is_within(own, host))
-        || internal.iter().any(|domain| is_within(host, domain));
+        || internal.iter().any(|domain| is_within(host, &page::ascii(domain)));
     let known = match own {
         true => None,
         false => source(&page),
@@ -87,9 +87,62 @@ pub fn referrer(
         medium,
         source: known.map(|source| source.name),
         term: known.and_then(|source| term(source.parameters, &page)),
-        host: page.host.into_owned(),
+        host: Some(page.host.into_owned()),
     })
 }
+
+/// What the campaign tells of a visitor without a referrer: assistants put their host or their
+/// name into `utm_source`. Whoever pays for a link, or mails it, may use such a name, too.
+pub fn of_campaign(source: Option<&str>, medium: Option<&str>) -> Option<Referrer> {
+    const PAID: [&str; 11] = [
+        "affiliate",
+        "banner",
+        "cpc",
+        "cpm",
+        "display",
+        "email",
+        "e-mail",
+        "influencer",
+        "newsletter",
+        "ppc",
+        "sms",
+    ];
+    let medium = medium.unwrap_or_default().trim().to_ascii_lowercase();
+    if PAID.contains(&&*medium) || medium.starts_with("paid") {
+        return None;
+    }
+    let text = source?.trim().to_ascii_lowercase();
+    let text = text.split_once("://").map_or(&*text, |(_, rest)| rest);
+    let text = text.trim_end_matches('/');
+    let (host, path) =
+        text.find('/').and_then(|at| text.split_at_checked(at)).unwrap_or((text, ""));
+    let host = bare(host);
+    let letters = |text: &str| -> String {
+        text.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let of_ai = |source: &&'static Source| source.medium == Medium::Ai;
+    let by_host = || SOURCES.get(usize::from(suffixes(host).find_map(|host| row(host, path))?));
+    let by_name = || {
+        let alias = AI_ALIASES.iter().find(|(alias, _)| *alias == host);
+        let wanted = letters(alias.map_or(host, |(_, name)| name));
+        SOURCES.iter().find(|source| of_ai(source) && letters(source.name) == wanted)
+    };
+    let known = by_host().filter(of_ai).or_else(by_name)?;
+    Some(Referrer { medium: Medium::Ai, source: Some(known.name), term: None, host: None })
+}
+
+/// What assistants call themselves, or what others call them, and their names in the table.
+const AI_ALIASES: [(&str, &str); 9] = [
+    ("chat-gpt", "ChatGPT"),
+    ("openai", "ChatGPT"),
+    ("openai.com", "ChatGPT"),
+    ("copilot.com", "Copilot"),
+    ("bing-copilot", "Copilot"),
+    ("microsoft-copilot", "Copilot"),
+    ("mistral", "Le Chat"),
+    ("mistral.ai", "Le Chat"),
+    ("google-gemini", "Gemini"),
+];
 
 /// Whether `host` is `domain` or below it; case, `www.` and a final dot don't count.
 fn is_within(host: &str, domain: &str) -> bool {
@@ -206,6 +259,25 @@ mod tests {
         use Medium::*;
         let cases = [
             ("https://www.google.com/", Search, Some("Google"), None),
+            ("https://ya.ru/", Search, Some("Yandex"), None),
+            ("https://yandex.com.tr/search/?text=x", Search, Some("Yandex"), Some("x")),
+            ("https://yandex.kz/", Search, Some("Yandex"), None),
+            ("https://m.yandex.uz/", Search, Some("Yandex"), None),
+            ("https://www.yandex.com/", Search, Some("Yandex"), None),
+            ("https://yandex.co.il/images", Search, Some("Yandex"), None),
+            ("https://images.yandex.fr/", Search, Some("Yandex Images"), None),
+            ("https://mail.yandex.uz/", Email, Some("Yandex"), None),
+            ("https://maps.yandex.uz/", Unknown, Some("Yandex Maps"), None),
+            ("https://www.sogou.com/web?query=x", Search, Some("Sogou"), Some("x")),
+            ("https://m.sogou.com/", Search, Some("Sogou"), None),
+            ("https://www.baidu.co.th/", Search, Some("Baidu"), None),
+            ("https://www.baidu.jp/s?wd=x", Search, Some("Baidu"), Some("x")),
+            ("https://yep.com/web?q=x", Search, Some("Yep"), Some("x")),
+            ("https://www.bilibili.com/video/x", Social, Some("bilibili"), None),
+            ("https://discord.gg/x", Social, Some("Discord"), None),
+            ("https://soundcloud.com/x", Social, Some("SoundCloud"), None),
+            ("https://mp.weixin.qq.com/s/x", Social, Some("WeChat"), None),
+            ("https://chaos.social/@x", Social, Some("Mastodon"), None),
             (
                 "https://www.google.ch/search?q=blue+shoes",
                 Search,
@@ -261,6 +333,9 @@ mod tests {
             ("http://localhost:3000/", "localhost", Medium::Internal),
             ("https://example/", "shop.example", Medium::Unknown),
             ("https://a.co.uk/", "b.co.uk", Medium::Unknown),
+            ("https://xn--bcher-kva.example/", "xn--bcher-kva.example", Medium::Internal),
+            ("https://BÜCHER.example/", "xn--bcher-kva.example", Medium::Internal),
+            ("https://laden.bücher.example/", "xn--bcher-kva.example", Medium::Internal),
             ("https://www.google.com/", "mail.google.com", Medium::Internal),
         ];
         for (from, page, expected) in cases {
@@ -268,6 +343,56 @@ mod tests {
         }
         let all = referrer(Some("https://a.example/"), None, &[String::new(), "www.".to_owned()]);
         assert_eq!(all.unwrap().medium, Medium::Unknown);
+    }
+
+    #[test]
+    fn an_assistant_names_itself_as_the_campaigns_source() {
+        let told = |source: &str, medium: &str| {
+            let medium = Some(medium).filter(|medium| !medium.is_empty());
+            of_campaign(Some(source), medium).map(|told| (told.medium, told.source.unwrap()))
+        };
+        for (source, name) in [
+            ("chatgpt.com", "ChatGPT"),
+            ("ChatGPT", "ChatGPT"),
+            ("chat.openai.com", "ChatGPT"),
+            ("https://chatgpt.com/", "ChatGPT"),
+            ("openai", "ChatGPT"),
+            ("perplexity", "Perplexity"),
+            ("perplexity.ai", "Perplexity"),
+            ("www.perplexity.ai", "Perplexity"),
+            ("copilot.com", "Copilot"),
+            ("copilot", "Copilot"),
+            ("gemini", "Gemini"),
+            ("gemini.google.com", "Gemini"),
+            ("claude.ai", "Claude"),
+            ("Claude", "Claude"),
+            ("deepseek", "DeepSeek"),
+            ("grok.com", "Grok"),
+            ("le_chat", "Le Chat"),
+            ("meta.ai", "Meta AI"),
+            ("you.com", "You.com"),
+        ] {
+            for medium in ["", "referral", "ai"] {
+                assert_eq!(told(source, medium), Some((Medium::Ai, name)), "{source} {medium}");
+            }
+            for medium in ["cpc", "Email", "paid_social", "newsletter"] {
+                assert_eq!(told(source, medium), None, "{source} {medium}");
+            }
+        }
+        for source in [
+            "",
+            "google",
+            "google.com",
+            "news",
+            "facebook.com",
+            "chatgpt.evil",
+            "notchatgpt",
+            "ai",
+            "/",
+        ] {
+            assert_eq!(told(source, ""), None, "{source}");
+        }
+        assert_eq!(of_campaign(None, None), None);
     }
 
     #[test]

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::Facts;
 use super::campaign::{self, Campaign};
-use super::page::{self, SensitiveNames};
+use super::page::{self, Secrets, SensitiveNames};
 use super::referrer::{self, Referrer};
-use crate::clean::Repairs;
+use crate::clean::{Repairs, builtin};
 use crate::event::Event;
 use crate::failed::pointer_step;
 use crate::privacy::Reason;
@@ -50,8 +50,14 @@ struct Sent {
     stripped: Option<Reason>,
 }
 
+/// An address of the protocol is no longer; longer paths are bytes of something else.
+const MAX_ADDRESS_BYTES: usize = 8_192;
+
 /// The name of the repair that took out the value of a sensitive parameter.
 const SENSITIVE: &str = "sensitive_parameter";
+
+/// The name of the repair that took out what is a secret by its look or its place.
+const SECRET: &str = "secret";
 
 /// The name of the repair that took out an identifier that was to be left out.
 const IDENTIFIER: &str = "identifier";
@@ -68,7 +74,10 @@ pub fn visit(
     let sent = Sent { url: event.url.take(), referrer: event.referrer.take(), stripped };
     let visit = facts.last_visit.or_read(sent, facts);
     for (rule, pointer) in &visit.removed {
-        repairs.note(rule, pointer);
+        let is_noted = repairs.iter().any(|it| it.rule == *rule && it.pointer == *pointer);
+        if !(*rule == builtin::URL && is_noted) {
+            repairs.note(rule, pointer);
+        }
     }
     without_in_members(event, &privacy.sensitive, SENSITIVE, repairs);
     scrub_rest(event, privacy.scrub, repairs);
@@ -100,11 +109,23 @@ impl Visit {
         let privacy = &facts.tenant.privacy;
         let mut visit =
             Self { url: sent.url.clone(), referrer_url: sent.referrer.clone(), ..Self::default() };
+        let mut anchors = Vec::new();
         visit.without(&privacy.sensitive, SENSITIVE);
         visit.scrub(privacy.scrub);
-        if let Some(query) = visit.url.as_deref().and_then(query_of) {
-            visit.campaign = campaign::campaign(query);
+        if let Some(url) = visit.url.as_deref() {
+            let (address, fragment) = url.split_once('#').unwrap_or((url, ""));
+            let query = address.split_once('?').map(|(_, query)| query);
+            visit.campaign =
+                campaign::campaign(query.into_iter().chain(campaign::parameters(fragment)));
         }
+        // Cleaning left it, for what it tells of the campaign.
+        for (url, pointer) in visit.addresses() {
+            if let Cow::Owned(rid) = page::without_anchor(url) {
+                *url = rid;
+                anchors.push((builtin::URL, pointer));
+            }
+        }
+        visit.removed.append(&mut anchors);
         if sent.stripped.is_some() {
             visit.without(campaign::identifying_names(), IDENTIFIER);
             visit.campaign.click_id = None;
@@ -114,7 +135,12 @@ impl Visit {
         let internal = &facts.enrichment.internal_domains;
         visit.path = page.map(|page| page.path.to_owned());
         visit.referrer =
-            referrer::referrer(visit.referrer_url.as_deref(), host.as_deref(), internal);
+            referrer::referrer(visit.referrer_url.as_deref(), host.as_deref(), internal).or_else(
+                || {
+                    let Campaign { source, medium, .. } = &visit.campaign;
+                    referrer::of_campaign(source.as_deref(), medium.as_deref())
+                },
+            );
         visit.host = host;
         scrub_decoded(&mut visit, privacy.scrub);
         visit
@@ -130,9 +156,12 @@ impl Visit {
     fn without(&mut self, names: &SensitiveNames, rule: &'static str) {
         let mut removed = Vec::new();
         for (url, pointer) in self.addresses() {
-            if let Cow::Owned(rid) = page::without_sensitive(url, names).url {
+            let found = page::without_sensitive(url, names);
+            let (secrets, all) = (found.secrets, found.removed.len());
+            if let Cow::Owned(rid) = found.url {
                 *url = rid;
-                removed.push((rule, pointer));
+                removed.extend((all > secrets).then_some((rule, pointer)));
+                removed.extend((secrets > 0).then_some((SECRET, pointer)));
             }
         }
         self.removed.append(&mut removed);
@@ -170,13 +199,8 @@ fn scrub_decoded(visit: &mut Visit, what: What) {
     }
 }
 
-fn query_of(url: &str) -> Option<&str> {
-    let (_, query) = url.split('#').next()?.split_once('?')?;
-    Some(query)
-}
-
-/// Takes the values of the parameters that `names` names out of the addresses in an event's
-/// objects.
+/// Takes the values of the parameters that `names` names, and secrets, out of the addresses in
+/// an event's objects, and JSON Web Tokens out of all texts in them.
 fn without_in_members(
     event: &mut Event,
     names: &SensitiveNames,
@@ -184,28 +208,72 @@ fn without_in_members(
     repairs: &mut Repairs,
 ) {
     for (key, value, root) in members(event) {
-        if without_in(value, names) {
-            repairs.note(rule, &format!("{root}{}", pointer_step(key)));
+        let found = without_in(value, names);
+        for (rule, is_there) in [(rule, found.parameters), (SECRET, found.secrets)] {
+            if is_there {
+                repairs.note(rule, &format!("{root}{}", pointer_step(key)));
+            }
         }
     }
 }
 
-/// Takes the values of such parameters out of every address in `value`; whether there were any.
-pub fn without_in(value: &mut Value, names: &SensitiveNames) -> bool {
+/// What was taken out of a value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Values of parameters that are sensitive by their names.
+    parameters: bool,
+    /// What is a secret by its look or its place.
+    secrets: bool,
+}
+
+/// Takes such parameters and secrets out of every text in `value`.
+pub fn without_in(value: &mut Value, names: &SensitiveNames) -> Found {
+    let mut found = Found::default();
+    walk(value, names, &mut found);
+    found
+}
+
+fn walk(value: &mut Value, names: &SensitiveNames, found: &mut Found) {
     match value {
-        Value::String(text) if text.contains("://") => {
-            let Cow::Owned(rid) = page::without_sensitive(text, names).url else { return false };
-            *text = rid;
-            true
+        Value::String(text) => {
+            if is_address(text) {
+                let stripped = page::without_sensitive(text, names);
+                found.parameters |= stripped.removed.len() > stripped.secrets;
+                found.secrets |= stripped.secrets > 0;
+                if let Cow::Owned(rid) = stripped.url {
+                    *text = rid;
+                }
+            }
+            if names.secrets == Secrets::Remove
+                && let Cow::Owned(rid) = page::without_tokens(text, page::REMOVED)
+            {
+                found.secrets = true;
+                *text = rid;
+            }
         }
-        Value::Array(items) => {
-            items.iter_mut().fold(false, |found, item| without_in(item, names) | found)
-        }
-        Value::Object(fields) => {
-            fields.values_mut().fold(false, |found, field| without_in(field, names) | found)
-        }
-        _ => false,
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, names, found)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| walk(field, names, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Whether `text` may be an address, or hold one: an absolute one, a path, a query, or a file
+/// with one. The bytes of a picture (`data:`, or base64 of a JPEG, which starts with `/9j/`)
+/// are none.
+fn is_address(text: &str) -> bool {
+    let text = text.trim();
+    if text.contains("://") {
+        return true;
+    }
+    let is_picture = text.starts_with("/9j/")
+        || text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:"));
+    !is_picture
+        && (text.starts_with(['/', '?', '#', '&']) && text.len() <= MAX_ADDRESS_BYTES
+            || text.starts_with("./")
+            || text.starts_with("../")
+            || (text.contains('=')
+                && text.contains(['?', '#', '&', ';'])
+                && !text.contains(char::is_whitespace)))
 }
 
 /// The members of the event's objects, each with its key and what that stands in.
@@ -236,12 +304,16 @@ fn scrub_rest(event: &mut Event, what: What, repairs: &mut Repairs) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clean::builtin;
 
     #[test]
     fn no_rule_can_take_the_name_of_what_is_noted_here() {
-        let noted =
-            [SENSITIVE, IDENTIFIER, scrub::Kind::Email.repair(), scrub::Kind::Card.repair()];
+        let noted = [
+            SENSITIVE,
+            SECRET,
+            IDENTIFIER,
+            scrub::Kind::Email.repair(),
+            scrub::Kind::Card.repair(),
+        ];
         assert!(noted.iter().all(|name| builtin::NAMES.contains(name)));
     }
 }

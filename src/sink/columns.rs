@@ -59,7 +59,7 @@ pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> L
     line.text("url_path", visit.path.as_deref());
     line.text("title", event.title.as_deref());
     line.text("referrer", visit.referrer_url.as_deref());
-    line.text("referrer_host", referrer.map(|referrer| referrer.host.as_str()));
+    line.text("referrer_host", referrer.and_then(|referrer| referrer.host.as_deref()));
     line.json("referrer_medium", referrer.map(|referrer| referrer.medium));
     line.text("referrer_source", referrer.and_then(|referrer| referrer.source));
     line.text("referrer_term", referrer.and_then(|referrer| referrer.term.as_deref()));

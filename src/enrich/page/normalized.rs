@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use super::{Raw, lower, raw, split_authority, trim};
+use crate::enrich::campaign::stands_in;
 
 /// `url` with scheme and host in lower case, without the scheme's own port (`:80`, `:443`)
-/// and without a fragment, unless that is a route of a single-page app (`#/…`, `#!…`).
+/// and without a fragment, unless that is a route of a single-page app (`#/…`, `#!…`) or
+/// tells of a campaign (`#utm_source=x`), which is read later.
 ///
 /// What is no address of the web keeps its spelling. Path and query do too: their case and
 /// order can matter. Applied twice it changes nothing more.
@@ -44,7 +46,7 @@ fn once(url: &str) -> Cow<'_, str> {
         return Cow::Borrowed(url);
     }
     let port = port.filter(|port| !is_own_port(&scheme, port));
-    let fragment = fragment.filter(|fragment| fragment.starts_with(['/', '!']));
+    let fragment = fragment.filter(|fragment| is_route(fragment) || stands_in(fragment));
 
     let mut normal = String::with_capacity(url.len());
     normal.push_str(&scheme);
@@ -70,6 +72,22 @@ fn once(url: &str) -> Cow<'_, str> {
         true => Cow::Borrowed(url),
         false => Cow::Owned(normal),
     }
+}
+
+/// An address of the web without a fragment that is no route.
+pub fn without_anchor(url: &str) -> Cow<'_, str> {
+    let is_of_web =
+        |url| raw(url).is_some_and(|raw| matches!(&*lower(raw.scheme), "http" | "https"));
+    match url.split_once('#') {
+        Some((address, fragment)) if !is_route(fragment) && is_of_web(url) => {
+            Cow::Owned(trim(address).to_owned())
+        }
+        _ => Cow::Borrowed(url),
+    }
+}
+
+fn is_route(fragment: &str) -> bool {
+    fragment.starts_with(['/', '!'])
 }
 
 fn is_own_port(scheme: &str, port: &str) -> bool {
@@ -101,6 +119,9 @@ mod tests {
             ("https://shop.example/a#", "https://shop.example/a"),
             ("https://shop.example/#/cart", "https://shop.example/#/cart"),
             ("https://shop.example/#!cart", "https://shop.example/#!cart"),
+            ("https://shop.example/#utm_source=x", "https://shop.example/#utm_source=x"),
+            ("https://shop.example/#gclid=x", "https://shop.example/#gclid=x"),
+            ("https://shop.example/#source=x", "https://shop.example/"),
             ("https://Me:Pw@shop.example/", "https://Me:Pw@shop.example/"),
             (" https://shop.example/ ", "https://shop.example/"),
             ("Android-App://com.Example/x", "Android-App://com.Example/x"),

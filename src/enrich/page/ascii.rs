@@ -1,0 +1,141 @@
+//! Hosts as the DNS knows them: international names in Punycode.
+//!
+//! Browsers write `xn--bcher-kva.example` where apps and servers write `bücher.example`. Of
+//! UTS 46 this does what such hosts need: lower case, full-width letters and digits, the full
+//! stops of East Asia, and what is not seen. It does not compose letters that are written
+//! with a combining mark, and refuses no letter.
+
+use std::borrow::Cow;
+
+/// `host` in lower case and ASCII. A label that Punycode can't hold stays as it is.
+pub fn ascii(host: &str) -> Cow<'_, str> {
+    if host.is_ascii() {
+        return super::lower(host);
+    }
+    let mapped: String = host.chars().filter_map(mapped).flat_map(char::to_lowercase).collect();
+    let labels = mapped.split('.').map(|label| match label.is_ascii() {
+        true => label.to_owned(),
+        false => punycode(label).map_or_else(|| label.to_owned(), |code| format!("xn--{code}")),
+    });
+    Cow::Owned(labels.collect::<Vec<_>>().join("."))
+}
+
+/// The character that stands for `c` in a host, if it is not left out.
+fn mapped(c: char) -> Option<char> {
+    Some(match c {
+        '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' => return None,
+        '\u{3002}' | '\u{ff0e}' | '\u{ff61}' => '.',
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c).saturating_sub(0xfee0)).unwrap_or(c),
+        'ẞ' => 'ß',
+        _ => c,
+    })
+}
+
+/// The code of `label`, none when it is too long for a host.
+///
+/// Source: <https://www.rfc-editor.org/rfc/rfc3492#section-6.3>
+fn punycode(label: &str) -> Option<String> {
+    const MAX_CHARS: usize = 63;
+    let chars: Vec<u32> = label.chars().map(u32::from).collect();
+    if chars.len() > MAX_CHARS {
+        return None;
+    }
+    let mut code: String = label.chars().filter(char::is_ascii).collect();
+    let basic = u32::try_from(code.len()).ok()?;
+    if basic > 0 {
+        code.push('-');
+    }
+    let (mut n, mut delta, mut bias, mut done) = (128_u32, 0_u32, 72_u32, basic);
+    while usize::try_from(done).ok()? < chars.len() {
+        let next = chars.iter().copied().filter(|c| *c >= n).min()?;
+        delta = delta.checked_add(next.checked_sub(n)?.checked_mul(done.checked_add(1)?)?)?;
+        n = next;
+        for c in &chars {
+            if *c < n {
+                delta = delta.checked_add(1)?;
+            }
+            if *c == n {
+                number(&mut code, delta, bias)?;
+                let damp = if done == basic { DAMP } else { 2 };
+                bias = adapted(delta, done.checked_add(1)?, damp)?;
+                delta = 0;
+                done = done.checked_add(1)?;
+            }
+        }
+        delta = delta.checked_add(1)?;
+        n = n.checked_add(1)?;
+    }
+    Some(code)
+}
+
+const BASE: u32 = 36;
+const T_MIN: u32 = 1;
+const T_MAX: u32 = 26;
+const DAMP: u32 = 700;
+
+/// Writes `delta` as a number of variable length.
+fn number(code: &mut String, delta: u32, bias: u32) -> Option<()> {
+    let mut rest = delta;
+    let mut k = BASE;
+    loop {
+        let threshold = k.saturating_sub(bias).clamp(T_MIN, T_MAX);
+        if rest < threshold {
+            code.push(digit(rest)?);
+            return Some(());
+        }
+        let span = BASE.checked_sub(threshold)?;
+        let over = rest.checked_sub(threshold)?;
+        code.push(digit(threshold.checked_add(over.checked_rem(span)?)?)?);
+        rest = over.checked_div(span)?;
+        k = k.checked_add(BASE)?;
+    }
+}
+
+fn digit(value: u32) -> Option<char> {
+    char::from_digit(value.checked_sub(26).unwrap_or(value), 10)
+        .filter(|_| value >= 26)
+        .or_else(|| char::from_u32(value.checked_add(u32::from('a'))?))
+}
+
+/// Source: <https://www.rfc-editor.org/rfc/rfc3492#section-6.1>
+fn adapted(delta: u32, points: u32, damp: u32) -> Option<u32> {
+    const SKEW: u32 = 38;
+    let mut delta = delta.checked_div(damp)?;
+    delta = delta.checked_add(delta.checked_div(points)?)?;
+    let mut k = 0_u32;
+    while delta > 455 {
+        delta = delta.checked_div(BASE.checked_sub(T_MIN)?)?;
+        k = k.checked_add(BASE)?;
+    }
+    let part = delta.checked_mul(BASE)?.checked_div(delta.checked_add(SKEW)?)?;
+    k.checked_add(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_in_unicode_and_its_punycode_are_one() {
+        for (host, expected) in [
+            ("shop.example", "shop.example"),
+            ("SHOP.Example", "shop.example"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("BÜCHER.example", "xn--bcher-kva.example"),
+            ("XN--BCHER-KVA.example", "xn--bcher-kva.example"),
+            ("www.münchen-ost.example", "www.xn--mnchen-ost-9db.example"),
+            ("faß.example", "xn--fa-hia.example"),
+            ("пример.испытание", "xn--e1afmkfd.xn--80akhbyknj4f"),
+            ("ПРИМЕР.example", "xn--e1afmkfd.example"),
+            ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+            ("ｅｘａｍｐｌｅ.com", "example.com"),
+            ("παράδειγμα.example", "xn--hxajbheg2az3al.example"),
+            ("उदाहरण.example", "xn--p1b6ci4b4b3a.example"),
+            ("☃.example", "xn--n3h.example"),
+        ] {
+            assert_eq!(ascii(host), expected, "{host}");
+        }
+        let long = "ü".repeat(64);
+        assert_eq!(ascii(&long), long);
+    }
+}
