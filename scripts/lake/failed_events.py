@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -82,17 +83,45 @@ class FailedEvent:
         offset = self.columns.get("utc_offset_minutes", self._zone_offset())
         if offset is not None:
             told["utc_offset_minutes"] = offset
+            told["utc_offset_changes"] = self._zone_changes()
         return json.dumps({**told, "original_form": self.original_form})
 
     def _zone_offset(self) -> int | None:
         """How far its time zone was ahead of UTC when it came, in minutes."""
         try:
-            offset = self.received_at.astimezone(
-                ZoneInfo(self.columns["timezone"])
-            ).utcoffset()
+            return _offset(ZoneInfo(self.columns["timezone"]), self.received_at)
         except (KeyError, ValueError, ZoneInfoNotFoundError):
             return None
-        return None if offset is None else int(offset.total_seconds() // 60)
+
+    def _zone_changes(self) -> list[tuple[int, int]]:
+        """The changes of its zone in the year before it came, as src/context.rs reads them."""
+        try:
+            return _changes(self.columns["timezone"], self.received_at.date())
+        except (KeyError, ValueError, ZoneInfoNotFoundError):
+            return []
+
+
+def _offset(zone: ZoneInfo, at: datetime) -> int | None:
+    offset = at.astimezone(zone).utcoffset()
+    return None if offset is None else int(offset.total_seconds() // 60)
+
+
+@lru_cache(maxsize=1024)
+def _changes(name: str, day: date) -> list[tuple[int, int]]:
+    """When a zone's clocks were changed in the year before the end of a day, in milliseconds,
+    and how far they were ahead before, in minutes. No zone changes twice within four weeks."""
+    zone, step, changes = ZoneInfo(name), timedelta(days=28), []
+    later = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    for _ in range(14):
+        low, high = later - step, later
+        before = _offset(zone, low)
+        if before is not None and before != _offset(zone, high):
+            while high - low > timedelta(minutes=1):
+                middle = low + timedelta(minutes=(high - low) // timedelta(minutes=2))
+                low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
+            changes.insert(0, (int(high.timestamp() * 1000), before))
+        later -= step
+    return changes
 
 
 def parse(line: bytes, where: str) -> list[FailedEvent]:

@@ -1,0 +1,38 @@
+"""What the header of a replay says of the clocks where an event failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from lakes import LAKE
+
+sys.path.append(str(LAKE))
+
+from failed_events import FailedEvent  # noqa: E402 (its folder is on the path since just now)
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "America/Chicago",
+        "America/Santiago",
+        "Australia/Lord_Howe",
+        "Africa/Casablanca",
+        "Asia/Kolkata",
+    ],
+)
+def test_a_header_names_the_changes_of_the_clocks(zone: str) -> None:
+    received = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    columns = {"received_at": received.isoformat(), "timezone": zone}
+    told = json.loads(FailedEvent(columns, "", "beacon", b"").header())
+
+    for days in range(0, 365, 5):
+        at = received - timedelta(days=days)
+        later = [minutes for ms, minutes in told["utc_offset_changes"] if at.timestamp() * 1000 < ms]
+        offset = (later or [told["utc_offset_minutes"]])[0]
+        assert offset * 60 == at.astimezone(ZoneInfo(zone)).utcoffset().total_seconds(), at
