@@ -17,6 +17,8 @@ mod shards;
 mod table;
 mod tenants;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::clean::Cleaning;
@@ -28,7 +30,7 @@ use crate::sink::Stream;
 use crate::sink::delivery::Policy;
 use crate::sink::pack::Packing;
 use crate::tally::LogShares;
-use crate::tenant::Tenants;
+use crate::tenant::{Tenant, Tenants};
 use crate::validate::UnknownEvents;
 pub use addresses::Addresses;
 pub use aws::Aws;
@@ -237,6 +239,17 @@ impl Config {
     /// Whether a route, or `failed`, names `stream`: then new records may still go there.
     pub fn names(&self, stream: &Stream) -> bool {
         self.streams().contains(&stream) || self.routes.streams().any(|routed| routed == stream)
+    }
+
+    /// The tenants whose stream this is alone, by name: neither `failed` nor a route at the top names
+    /// it.
+    pub fn owners(&self, stream: &Stream) -> Vec<String> {
+        if *stream == self.failed || self.routes.streams().any(|routed| routed == stream) {
+            return Vec::new();
+        }
+        let sends = |tenant: &&Tenant| tenant.routes.streams().any(|routed| routed == stream);
+        let owners = self.tenants.all().filter(sends).map(|tenant| tenant.name.clone());
+        owners.collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     /// The stream that the operator says `stream` is called now.

@@ -1,13 +1,16 @@
 //! What `/readyz` says: whether events can be delivered, as far as is known without sending one,
 //! and what an operator who was woken has to know to act.
 //!
-//! Anyone may ask. So nothing here tells of the account: no secret, no address, no message of
-//! AWS's, only codes. [`cause`] tells what is wrong with a stream and what to do, `stream` and
-//! [`shard`] how each is, `findings` what matters of all that, and `summary` says it in a
-//! sentence.
+//! Anyone may ask, and gets the [`Summary`]: it names no stream, no tenant and no shard. The details
+//! are for who has the operator's key. Nothing here is of the account: no secret, no address, no
+//! message of AWS's, only codes. [`cause`] tells what is wrong with a stream and what to do,
+//! `stream` and [`shard`] how each is, `findings` what matters of all that, and `summary` says it in
+//! a sentence. Shards that are in trouble [`report`] it to one place, so that the summary takes one
+//! question however many shards there are.
 
 pub mod cause;
 mod findings;
+pub mod report;
 pub mod shard;
 pub mod stream;
 mod summary;
@@ -16,10 +19,12 @@ pub mod wording;
 use serde::Serialize;
 
 use crate::config::{Config, Mode};
+use crate::sink::Stream;
 use cause::Party;
 use findings::Findings;
 use shard::ShardView;
 use stream::{State, StreamState};
+use summary::Names;
 use wording::Moment;
 
 /// The body of the answer.
@@ -39,6 +44,9 @@ pub struct Readiness {
     /// What is wrong with the configuration and costs no event, a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The same sentence for anyone.
+    #[serde(skip)]
+    anonymous: String,
     /// What is known besides, of the worker.
     #[serde(flatten)]
     pub circumstances: Circumstances,
@@ -46,6 +54,24 @@ pub struct Readiness {
     #[serde(flatten)]
     pub details: Details,
 }
+
+/// What anyone reads.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// All of it in a sentence that names nothing.
+    pub summary: String,
+    /// As in [`Readiness`].
+    pub ready: bool,
+    /// As in [`Readiness`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Party>,
+    /// How to read more.
+    pub details: &'static str,
+}
+
+/// How an operator reads more than the summary.
+const HOW_TO_READ_MORE: &str =
+    "send the secret HEADWATER_REPLAY_KEY: Authorization: Bearer HEADWATER_REPLAY_KEY";
 
 /// What is known of the worker, whatever its configuration.
 #[derive(Debug, Serialize)]
@@ -156,6 +182,7 @@ impl Readiness {
         let advice = "correct what the problems name, in wrangler.toml or with npx wrangler secret put, and deploy; until then clients are answered 503 and keep their events";
         Self {
             summary: summary::of_mistakes(&problems),
+            anonymous: summary::of_mistakes(&problems),
             ready: false,
             blame: Some(Party::Operator),
             advice: vec![advice.to_owned()],
@@ -165,15 +192,20 @@ impl Readiness {
         }
     }
 
-    /// That of a worker whose streams, as one isolate finds them, and shards, if its
-    /// configuration wants some, are like this.
+    /// That of a worker whose streams, as one isolate finds them, and shards, if there are some, are
+    /// like this. With a `tenant` that one's own streams count as everybody's do.
     pub fn of(
         config: &Config,
         streams: Vec<StreamState>,
         shards: Vec<ShardView>,
+        tenant: Option<&str>,
         circumstances: Circumstances,
     ) -> Self {
-        let by_isolate = |stream: StreamState| stream.seen_by("this isolate".to_owned());
+        let by_isolate = |stream: StreamState| {
+            let tenants = Stream::parse(&stream.stream).map(|named| config.owners(&named));
+            let tenants = tenants.unwrap_or_default();
+            StreamState { tenants, ..stream.seen_by("this isolate".to_owned()) }
+        };
         let streams: Vec<StreamState> = streams.into_iter().map(by_isolate).collect();
         let views = shards.iter().filter_map(ShardView::state).flat_map(|state| &state.streams);
         let views: Vec<&StreamState> = streams.iter().chain(views).collect();
@@ -192,14 +224,16 @@ impl Readiness {
         let shards: Vec<ShardView> =
             shards.into_iter().map(|shard| shard.advised(&working)).collect();
         let shards = match config.mode {
-            Mode::Direct(_) => None,
-            Mode::Sharded(_) => Some(shards),
+            // In direct delivery too shards may still have what was spilled before.
+            Mode::Direct(_) if shards.is_empty() => None,
+            Mode::Direct(_) | Mode::Sharded(_) => Some(shards),
         };
-        let findings = Findings::of(&streams, shards.as_deref(), config);
+        let findings = Findings::of(&streams, shards.as_deref(), tenant, config);
         let delivery =
             |delivery| Delivery { delivery, tenants: config.tenants.all().count(), streams };
         Self {
-            summary: summary::summary(&findings, circumstances.now),
+            summary: summary::summary(&findings, Names::Shown, circumstances.now),
+            anonymous: summary::summary(&findings, Names::Withheld, circumstances.now),
             ready: findings.is_ready(),
             blame: findings.blame(),
             advice: findings.advice(&working),
@@ -208,12 +242,31 @@ impl Readiness {
             details: match shards {
                 None => Details::Direct(delivery("direct")),
                 Some(shards) => Details::Sharded {
-                    delivery: delivery("sharded"),
+                    delivery: delivery(match config.mode {
+                        Mode::Direct(_) => "direct",
+                        Mode::Sharded(_) => "sharded",
+                    }),
                     spill: Total::of(&shards),
                     shards,
                 },
             },
         }
+    }
+
+    /// What anyone may read of it. Mistakes in the configuration are nobody's secret: they are in each
+    /// 503 as well.
+    pub fn for_anyone(&self) -> Summary {
+        Summary {
+            summary: self.anonymous.clone(),
+            ready: self.ready,
+            blame: self.blame,
+            details: HOW_TO_READ_MORE,
+        }
+    }
+
+    /// Whether no event can be taken, since the configuration is wrong.
+    pub const fn is_misconfigured(&self) -> bool {
+        matches!(self.details, Details::Misconfigured { .. })
     }
 
     /// The HTTP status.

@@ -46,14 +46,16 @@ def warning(waiting: dict[str, int]) -> str:
     )
 
 
+def operators_key(url: str) -> dict[str, str]:
+    """The header with the operator's key, where there is one and nobody on the way can read it."""
+    address, key = urlsplit(url), os.environ.get(REPLAY_KEY)
+    is_safe = address.scheme == "https" or address.hostname in HERE
+    return {"authorization": f"Bearer {key}"} if key and is_safe else {}
+
+
 def _details(url: str) -> list[dict[str, Any]]:
     """The shards as /readyz shows them to who has the operator's key."""
-    address = urlsplit(url)
-    headers = {}
-    # Nobody on the way may read the key.
-    if address.scheme == "https" or address.hostname in HERE:
-        headers = {"authorization": f"Bearer {os.environ.get(REPLAY_KEY, '')}"}
-    request = urllib.request.Request(f"{url.rstrip('/')}/readyz", headers=headers)
+    request = urllib.request.Request(f"{url.rstrip('/')}/readyz", headers=operators_key(url))
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             told = json.load(answer)

@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import duckdb
 
+from dropped import operators_key
 from wrangler import WorkerSettings
 
 NAME = "headwater_deployed"
@@ -181,7 +182,8 @@ class MarkedEvent:
         return _ask(f"{self._url}/v1/events?verdicts=1", headers, json.dumps(beacon))
 
     def _readiness(self) -> str:
-        status, body = _ask(f"{self._url}/readyz", {"user-agent": USER_AGENT})
+        headers = {"user-agent": USER_AGENT, **operators_key(self._url)}
+        status, body = _ask(f"{self._url}/readyz", headers)
         return f"/readyz answers {status}, {body[:1_000]}"
 
 

@@ -41,6 +41,10 @@ pub enum Question {
     Forget,
     /// To set aside what waits for a stream.
     Withdraw,
+    /// To store what a shard reports, of the object that keeps that.
+    Report,
+    /// All reports, of the same.
+    Reports,
 }
 
 impl Question {
@@ -53,6 +57,8 @@ impl Question {
             Self::SetAside => "/set-aside",
             Self::Forget => "/forget",
             Self::Withdraw => "/withdraw",
+            Self::Report => "/report",
+            Self::Reports => "/reports",
         }
     }
 }
@@ -100,6 +106,18 @@ pub async fn shard(
     let name = format!("shard-{number}");
     let hint = location_hint(&config.aws.region);
     object("SHARD", &name, hint, question.path(), body, milliseconds, env).await
+}
+
+/// The answer of the object that keeps what shards report: one of their class, which is no shard.
+pub async fn reports(
+    question: Question,
+    body: &[u8],
+    milliseconds: u64,
+    env: &Env,
+    config: &Config,
+) -> Result<Vec<u8>, NoAnswer> {
+    let hint = location_hint(&config.aws.region);
+    object("SHARD", "reports", hint, question.path(), body, milliseconds, env).await
 }
 
 /// The answer of the object `name` of those that are bound to `binding`.

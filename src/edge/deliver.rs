@@ -13,7 +13,7 @@ use super::ask::{self, NoAnswer, Question};
 use super::environment::{now_ms, random};
 use super::gate::{For, Gate, Slot};
 use super::log::{self, Part};
-use super::transport;
+use super::{ready, transport};
 use crate::clock::{Milliseconds, is_ahead};
 use crate::config::{Config, Sharding};
 use crate::outcome::Refusal;
@@ -129,6 +129,7 @@ async fn in_shards<'a>(
                 if let NoAnswer::Unreachable(_) = why {
                     leave_alone(number);
                 }
+                ready::silent(number, env);
                 direct.extend(items.into_iter().map(marked));
             }
         }

@@ -52,7 +52,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
         (Address::Pixel, Method::Head) => respond::pixel_only(),
         (Address::Pixel, _) => refused(Refusal::MethodNotAllowed("GET, HEAD")),
         (Address::Health, Method::Get | Method::Head) => respond::alive(),
-        (Address::Ready, Method::Get | Method::Head) => ready::answer(&env).await,
+        (Address::Ready, Method::Get | Method::Head) => ready::answer(&head, &env).await,
         (Address::Script(asked), Method::Get | Method::Head) => {
             match snippet::built(asked.script, &env).await {
                 Ok(built) => snippet::answer(&built, asked.version, &request),

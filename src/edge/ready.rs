@@ -1,21 +1,42 @@
-//! `/readyz`: asks the isolate and the shards, and has [`crate::readiness`] say what that means.
+//! `/readyz`: asks the isolate, and the shards or what they have reported, and has
+//! [`crate::readiness`] say what that means.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use js_sys::futures::spawn_local;
+use serde_json::json;
 use worker::{Env, Response};
 
 use super::ask::{self, Question};
 use super::environment::{get, now_ms, text};
+use super::log::{self, Part};
+use super::request::Head;
 use super::{deliver, environment, respond};
+use crate::clock::{Milliseconds, is_ahead};
 use crate::config::Config;
+use crate::failed::shown;
 use crate::outcome::Refusal;
+use crate::readiness::report::{self, How, Report};
 use crate::readiness::shard::{ShardState, ShardView};
 use crate::readiness::stream::StreamState;
 use crate::readiness::wording::Moment;
 use crate::readiness::{Circumstances, Present, Readiness, Version};
 use crate::shard::Status;
+use crate::shard::placement::ShardNumber;
 use crate::shard::spill::Depth;
 
 /// How long a shard may take to say how it is, in milliseconds.
 const PATIENCE_MS: u64 = 3_000;
+
+/// The same of the object that keeps what shards report.
+const REPORTS_PATIENCE_MS: u64 = 2_000;
+
+/// For how long anyone is answered the same, in milliseconds.
+const CACHED_MS: u64 = 5_000;
+
+/// For how long something else does if nothing newer can be read, in milliseconds.
+const STALE_MS: u64 = 60_000;
 
 /// How the shard is whose status this is, and the streams as its isolate finds them.
 pub fn of_shard(status: Status, config: &Config) -> ShardState {
@@ -35,35 +56,163 @@ fn streams(config: &Config) -> Vec<StreamState> {
     config.streams().into_iter().map(state).collect()
 }
 
-/// The answer to `/readyz`.
-pub async fn answer(env: &Env) -> worker::Result<Response> {
-    let readiness = readiness(env).await;
-    respond::json(readiness.status(), &readiness)
+thread_local! {
+    /// What anyone was last answered, in this isolate.
+    static ANSWERED: RefCell<Option<Answered>> = const { RefCell::new(None) };
+    /// The reports that were last read.
+    static KNOWN: RefCell<Option<(Milliseconds, Vec<u8>)>> = const { RefCell::new(None) };
+    /// When which shards were last reported not to answer.
+    static SILENT: RefCell<BTreeMap<ShardNumber, Milliseconds>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-async fn readiness(env: &Env) -> Readiness {
+/// An answer for anyone.
+#[derive(Clone)]
+struct Answered {
+    at: Milliseconds,
+    /// Whether a newer one is on its way.
+    renewed: bool,
+    status: u16,
+    body: Vec<u8>,
+}
+
+/// The answer to `/readyz`: the details for who has the operator's key, and for anyone else a summary
+/// that costs one question every [`CACHED_MS`] at most.
+pub async fn answer(head: &Head, env: &Env) -> worker::Result<Response> {
     let config = match environment::config(env) {
         Ok(config) => config,
-        Err(Refusal::NotConfigured(errors)) => {
-            let problems = errors.iter().map(ToString::to_string).collect();
-            return Readiness::misconfigured(problems, circumstances(env));
-        }
         Err(refusal) => {
-            return Readiness::misconfigured(vec![refusal.to_string()], circumstances(env));
+            let problems = match refusal {
+                Refusal::NotConfigured(errors) => errors.iter().map(ToString::to_string).collect(),
+                other => vec![other.to_string()],
+            };
+            let readiness = Readiness::misconfigured(problems, circumstances(env));
+            return respond::json(readiness.status(), &readiness);
         }
     };
-    let shards = match config.sharding() {
+    let is_operator = match (&config.replay_key, &head.bearer) {
+        (Some(key), Some(sent)) => key.is(sent),
+        _ => false,
+    };
+    if is_operator {
+        let tenant = form_urlencoded::parse(head.query.as_bytes())
+            .find_map(|(name, value)| (name == "tenant").then(|| value.into_owned()));
+        if let Some(unknown) = tenant.as_ref().filter(|name| config.tenants.named(name).is_none()) {
+            let body = json!({ "code": "unknown_tenant", "message": format!("there is no tenant {}", shown(unknown)) });
+            return respond::json(404, &body);
+        }
+        let readiness = details(&config, tenant.as_deref(), env).await;
+        return respond::json(readiness.status(), &readiness);
+    }
+    let Answered { status, body, .. } = summary(&config, env).await;
+    respond::json_text(status, body)
+}
+
+/// What anyone is answered.
+async fn summary(config: &Config, env: &Env) -> Answered {
+    let now = now_ms();
+    let known = ANSWERED.with_borrow_mut(|known| {
+        let answered = known.as_mut()?;
+        let is_fresh = is_ahead(answered.at.saturating_add(CACHED_MS), now, CACHED_MS);
+        let holds = is_ahead(answered.at.saturating_add(STALE_MS), now, STALE_MS);
+        // One question at a time renews it, whatever number asks meanwhile.
+        let was_renewed = std::mem::replace(&mut answered.renewed, true);
+        (is_fresh || (holds && was_renewed)).then(|| {
+            answered.renewed = was_renewed;
+            answered.clone()
+        })
+    });
+    if let Some(answered) = known {
+        return answered;
+    }
+    let views = report::views(reports(config, env).await, now_ms());
+    let readiness = Readiness::of(config, streams(config), views, None, circumstances(env));
+    let answered = Answered {
+        at: now_ms(),
+        renewed: false,
+        status: readiness.status(),
+        body: serde_json::to_vec(&readiness.for_anyone()).unwrap_or_default(),
+    };
+    ANSWERED.set(Some(answered.clone()));
+    answered
+}
+
+/// What the operator is answered: each shard is asked.
+async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness {
+    let mut shards: Vec<ShardView> = match config.sharding() {
         None => Vec::new(),
         Some(sharding) => {
             let asked = sharding.numbers().map(|number| (number, Vec::new())).collect();
-            let answers = ask::shards(asked, Question::Status, PATIENCE_MS, env, &config).await;
+            let answers = ask::shards(asked, Question::Status, PATIENCE_MS, env, config).await;
             let view = |(number, answer): (_, Result<_, ask::NoAnswer>)| {
                 ShardView::of(number, answer.map_err(|why| why.to_string()))
             };
             sharding.numbers().zip(answers).map(view).collect()
         }
     };
-    Readiness::of(&config, streams(&config), shards, circumstances(env))
+    // Those that are asked no more, since they are fewer now or delivery is direct.
+    for view in report::views(reports(config, env).await, now_ms()) {
+        if shards.iter().all(|known| known.shard != view.shard) {
+            shards.push(view);
+        }
+    }
+    Readiness::of(config, streams(config), shards, tenant, circumstances(env))
+}
+
+/// What shards have reported; what was last read if that can't be asked.
+async fn reports(config: &Config, env: &Env) -> Vec<Report> {
+    if !get(env, "SHARD").is_object() {
+        return Vec::new();
+    }
+    let answer = ask::reports(Question::Reports, &[], REPORTS_PATIENCE_MS, env, config).await;
+    let read = answer.map_err(|why| why.to_string()).and_then(|bytes| {
+        let reports = Report::decode_list(&bytes).ok_or("the answer can't be read")?;
+        KNOWN.set(Some((now_ms(), bytes)));
+        Ok(reports)
+    });
+    read.unwrap_or_else(|why| {
+        log::error(Part::Shard, format_args!("what shards report is not known: {why}"));
+        KNOWN
+            .with_borrow(|known| {
+                let (at, bytes) = known.as_ref()?;
+                let holds = is_ahead(at.saturating_add(STALE_MS), now_ms(), STALE_MS);
+                holds.then(|| Report::decode_list(bytes)).flatten()
+            })
+            .unwrap_or_default()
+    })
+}
+
+/// Reports, at most every [`report::AGAIN_MS`], that a shard which took no parcel does not say either
+/// how it is: one that is only full does. Nobody waits for it.
+pub fn silent(shard: ShardNumber, env: &Env) {
+    let now = now_ms();
+    let is_known = SILENT.with_borrow_mut(|silent| {
+        let before = silent.insert(shard, now);
+        let is_known = before
+            .is_some_and(|at| is_ahead(at.saturating_add(report::AGAIN_MS), now, report::AGAIN_MS));
+        if let Some(at) = before.filter(|_| is_known) {
+            silent.insert(shard, at);
+        }
+        is_known
+    });
+    if is_known {
+        return;
+    }
+    let env = env.clone();
+    spawn_local(async move {
+        let Ok(config) = environment::config(&env) else { return };
+        let status = ask::shard(shard, Question::Status, &[], PATIENCE_MS, &env, &config).await;
+        if status.is_ok() {
+            return;
+        }
+        let body = Report { shard, at: now, how: How::Silent }.encode();
+        let told = ask::reports(Question::Report, &body, REPORTS_PATIENCE_MS, &env, &config).await;
+        if let Err(why) = told {
+            log::error(
+                Part::Shard,
+                format_args!("that {shard} does not answer was not reported: {why}"),
+            );
+        }
+    });
 }
 
 fn circumstances(env: &Env) -> Circumstances {

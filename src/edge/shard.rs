@@ -5,6 +5,7 @@
 //! across an await: other requests of the object run in between.
 
 mod drain;
+mod report;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use super::storage::Sqlite;
 use super::{deliver, ready};
 use crate::clock::Milliseconds;
 use crate::config::Config;
+use crate::readiness::report::Reporter;
 use crate::shard::alarm::Alarm;
 use crate::shard::answer::{Answer, ItemFate};
 use crate::shard::aside;
@@ -81,6 +83,10 @@ struct Inner {
     alarm: RefCell<Alarm>,
     /// For the calls of all requests of the object. Who has lingered waits here for its turn, too.
     gate: Rc<Gate>,
+    /// What it has reported of itself.
+    reporter: RefCell<Reporter>,
+    /// Whether a report is under way.
+    reports: Cell<bool>,
 }
 
 /// A batch that has not ended.
@@ -102,6 +108,8 @@ impl DurableObject for Shard {
                 checkpoint_waits: Cell::default(),
                 alarm: RefCell::default(),
                 gate: Rc::default(),
+                reporter: RefCell::default(),
+                reports: Cell::new(false),
             }),
         }
     }
@@ -117,6 +125,8 @@ impl DurableObject for Shard {
             path if path == Question::SetAside.path() => inner.set_aside(&body),
             path if path == Question::Forget.path() => inner.forget(&body),
             path if path == Question::Withdraw.path() => inner.withdraw(&body),
+            path if path == Question::Report.path() => inner.store_report(&body),
+            path if path == Question::Reports.path() => inner.stored_reports(),
             _ => Err("no such question".to_owned()),
         };
         match answer {
@@ -149,7 +159,10 @@ impl Inner {
             let storage = self.storage();
             storage.open()?;
             let mut shard = shard::Shard::load(&storage, config.shards(), now_ms())?;
-            self.wake_by(shard.spill().wake_at());
+            let was_troubled = report::was_troubled(&storage)?;
+            *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);
+            // An alarm reports what has changed since, too.
+            self.wake_by(shard.spill().wake_at().or(was_troubled.then(now_ms)));
             Ok((shard, storage))
         };
         let (shard, storage) = load().map_err(|error: StorageError| error.to_string())?;
@@ -481,22 +494,24 @@ impl Inner {
     }
 
     /// Lets go of a row of what is set aside.
-    fn forget(&self, key: &[u8]) -> Result<Vec<u8>, String> {
+    fn forget(self: &Rc<Self>, key: &[u8]) -> Result<Vec<u8>, String> {
         let (_, storage) = self.load()?;
         let forgotten = self.with(|shard| shard.spill().forget(&storage, key))?;
+        self.report_soon();
         forgotten.map(|_| Vec::new()).map_err(|error| error.to_string())
     }
 }
 
 impl Inner {
     /// Sets aside some of what waits for a stream; says whether more does.
-    fn withdraw(&self, stream: &[u8]) -> Result<Vec<u8>, String> {
+    fn withdraw(self: &Rc<Self>, stream: &[u8]) -> Result<Vec<u8>, String> {
         let (_, storage) = self.load()?;
         let stream = Stream::parse(&String::from_utf8_lossy(stream));
         let stream = stream.map_err(|error| format!("its stream {error}"))?;
         let withdraw = |shard: &mut shard::Shard| {
             shard.spill().withdraw(&storage, &stream, WITHDRAWN_BYTES, now_ms())
         };
+        self.report_soon();
         match self.with(withdraw)?.map_err(|error| error.to_string())? {
             Some((_, more)) => Ok(vec![u8::from(more)]),
             None => Err(format!("what waits for {stream} is being tried")),

@@ -163,6 +163,19 @@ impl Cause {
         }
     }
 
+    /// Whether it holds for all streams of the account, whichever it was seen at.
+    pub const fn is_of_the_account(self) -> bool {
+        matches!(
+            self,
+            Self::WrongKey
+                | Self::WrongSignature
+                | Self::ExpiredToken
+                | Self::NotSubscribed
+                | Self::ClockSkew
+                | Self::NotTheService
+        )
+    }
+
     /// What the stream does, as a sentence goes on that begins with its name.
     pub const fn does(self) -> &'static str {
         match self {

@@ -23,6 +23,8 @@ pub struct Findings {
     pub spilled: Option<Spilled>,
     /// The streams for which records wait and which no route names any more.
     pub stranded: Vec<Waiting>,
+    /// Whether there is a stream that events go to and that is not known to refuse them.
+    any_open: bool,
     /// What to do about single shards.
     shards_advice: Vec<String>,
 }
@@ -42,6 +44,11 @@ pub struct Failing {
     pub last_at: Moment,
     /// Whether an operator has to mend it.
     pub operator: bool,
+    /// The tenants whose it is alone; none if it is everybody's, or if what is wrong is not of this
+    /// stream alone.
+    pub tenants: Vec<String>,
+    /// Whether one of them is the one whose streams are asked for.
+    pub is_asked_for: bool,
 }
 
 /// What waits for one stream, in all shards that say so.
@@ -114,7 +121,12 @@ pub struct Spilled {
 impl Findings {
     /// What there is to know of `streams`, as one isolate finds them, and of the shards, if
     /// there are any.
-    pub fn of(streams: &[StreamState], shards: Option<&[ShardView]>, config: &Config) -> Self {
+    pub fn of(
+        streams: &[StreamState],
+        shards: Option<&[ShardView]>,
+        tenant: Option<&str>,
+        config: &Config,
+    ) -> Self {
         let states = || shards.into_iter().flatten().filter_map(ShardView::state);
         let views = || states().flat_map(|state| &state.streams).chain(streams);
         let is_unknown = |stream: &&StreamState| {
@@ -128,7 +140,20 @@ impl Findings {
                 None => failing.push(found),
             }
         }
-        failing.sort_unstable_by_key(|failing| (!failing.operator, failing.since));
+        for failing in &mut failing {
+            if !failing.cause.is_of_the_account() {
+                failing.tenants = owners(&failing.stream, config);
+                failing.is_asked_for =
+                    tenant.is_some_and(|name| failing.tenants.iter().any(|it| it == name));
+            }
+        }
+        failing.sort_unstable_by_key(|failing| {
+            (!failing.operator, failing.is_of_others(), failing.since)
+        });
+        let refuses = |name: &str| failing.iter().any(|it| it.operator && it.stream == name);
+        let failed = config.failed.to_string();
+        let mut events = streams.iter().filter(|stream| stream.stream != failed);
+        let any_open = events.any(|stream| !refuses(&stream.stream));
         let is_silent = |shard: &&ShardView| shard.state().is_none();
         let spilled = shards.map(Spilled::of);
         let is_named = |waiting: &&Waiting| {
@@ -143,6 +168,7 @@ impl Findings {
             silent: shards.into_iter().flatten().filter(is_silent).map(|it| it.shard).collect(),
             spilled,
             stranded,
+            any_open,
             shards_advice: shards.into_iter().flatten().flat_map(ShardView::advice).collect(),
         }
     }
@@ -153,7 +179,8 @@ impl Findings {
         !full
             && self.silent.is_empty()
             && self.stranded.is_empty()
-            && !self.failing.iter().any(|failing| failing.operator)
+            && self.any_open
+            && !self.failing.iter().any(|failing| failing.operator && !failing.is_of_others())
     }
 
     /// Who has to act first.
@@ -189,6 +216,11 @@ impl Findings {
     }
 }
 
+/// The tenants whose stream this is alone: neither `failed` nor a route at the top names it.
+fn owners(stream: &str, config: &Config) -> Vec<String> {
+    Stream::parse(stream).map(|stream| config.owners(&stream)).unwrap_or_default()
+}
+
 impl Failing {
     /// A stream that fails by this view.
     fn of(view: &StreamState) -> Option<Self> {
@@ -199,7 +231,14 @@ impl Failing {
             since: view.failing_since?,
             last_at: view.last_failed_at?,
             operator: view.operator,
+            tenants: Vec::new(),
+            is_asked_for: false,
         })
+    }
+
+    /// Whether it is no trouble of the worker's as a whole, but of some tenants'.
+    pub const fn is_of_others(&self) -> bool {
+        !self.tenants.is_empty() && !self.is_asked_for
     }
 
     /// Takes in how somebody else sees it: what an operator has to mend outdoes what passes by

@@ -186,14 +186,18 @@ pub enum ShardAnswer {
 impl ShardView {
     /// That of a shard that gave this `answer`, or none for this reason.
     pub fn of(shard: ShardNumber, answer: Result<Vec<u8>, String>) -> Self {
-        let answer = match answer
-            .map(|bytes| serde_json::from_str::<ShardState>(&String::from_utf8_lossy(&bytes)))
-        {
+        let state = answer.and_then(|bytes| {
+            let state = serde_json::from_str::<ShardState>(&String::from_utf8_lossy(&bytes));
+            state.map_err(|error| format!("its answer is no status: {error}"))
+        });
+        Self::of_state(shard, state)
+    }
+
+    /// That of a shard that is like this, or says nothing for this reason.
+    pub fn of_state(shard: ShardNumber, state: Result<ShardState, String>) -> Self {
+        let answer = match state {
             Err(problem) => ShardAnswer::Silent { problem },
-            Ok(Err(error)) => {
-                ShardAnswer::Silent { problem: format!("its answer is no status: {error}") }
-            }
-            Ok(Ok(mut state)) => {
+            Ok(mut state) => {
                 let seen_by_it = |stream: StreamState| stream.seen_by(format!("shard {shard}"));
                 state.streams = state.streams.into_iter().map(seen_by_it).collect();
                 ShardAnswer::Told(state)

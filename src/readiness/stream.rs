@@ -16,6 +16,9 @@ pub struct StreamState {
     /// Whose view it is: `this isolate`, or a shard's, which is that of the shard's isolate.
     #[serde(skip_deserializing)]
     pub seen_by: String,
+    /// The tenants whose stream it is alone, where it is not everybody's.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<String>,
     /// How it is.
     #[serde(skip_deserializing)]
     pub state: State,
@@ -77,6 +80,7 @@ impl StreamState {
         Self {
             stream: stream.to_string(),
             seen_by: String::new(),
+            tenants: Vec::new(),
             state: State::Unknown,
             problem: trouble.map(|trouble| trouble.problem.code().to_owned()),
             cause,

@@ -14,9 +14,18 @@ const NEAR_S: u64 = 604_800;
 /// From which share on it is said how full a spill is, in per cent.
 const NOTEWORTHY_PERCENT: u64 = 50;
 
+/// Whether streams, tenants and shards are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// They are: for the operator.
+    Shown,
+    /// They are not: for anyone.
+    Withheld,
+}
+
 /// What `findings` come to at `now`.
-pub fn summary(findings: &Findings, now: Moment) -> String {
-    let obstacles = obstacles(findings, now);
+pub fn summary(findings: &Findings, names: Names, now: Moment) -> String {
+    let obstacles = obstacles(findings, names, now);
     let verdict = match (findings.is_ready(), obstacles.is_empty()) {
         (true, true) => format!("ready: {}", streams(findings)),
         (true, false) => format!("ready, but {}", obstacles.join("; ")),
@@ -25,7 +34,7 @@ pub fn summary(findings: &Findings, now: Moment) -> String {
     match &findings.spilled {
         None if findings.failing.is_empty() => verdict,
         None => format!("{verdict}; what it does not take is answered 503, and clients keep it"),
-        Some(spilled) => verdict + &waiting(spilled, findings, now),
+        Some(spilled) => verdict + &waiting(spilled, findings, names, now),
     }
 }
 
@@ -52,12 +61,12 @@ fn streams(findings: &Findings) -> String {
 }
 
 /// What is in the way, the worst first.
-fn obstacles(findings: &Findings, now: Moment) -> Vec<String> {
+fn obstacles(findings: &Findings, names: Names, now: Moment) -> Vec<String> {
     let mut obstacles = Vec::new();
     if let Some((first, others)) = findings.failing.split_first() {
         let alike = others.iter().filter(|other| other.cause == first.cause).count();
         let otherwise = others.len().saturating_sub(alike);
-        let mut told = failing(first, now);
+        let mut told = failing(first, names, now);
         if alike > 0 {
             told.push_str(&format!(", the same with {}", count(alike as u64, "more stream")));
         }
@@ -69,6 +78,10 @@ fn obstacles(findings: &Findings, now: Moment) -> Vec<String> {
     }
     if let [Waiting { stream, records, .. }, others @ ..] = findings.stranded.as_slice() {
         let wait = if *records == 1 { "waits" } else { "wait" };
+        let stream = match names {
+            Names::Shown => stream.as_str(),
+            Names::Withheld => "a stream",
+        };
         let mut stranded =
             format!("{} {wait} for {stream}, which no route names", count(*records, "record"));
         if !others.is_empty() {
@@ -79,18 +92,26 @@ fn obstacles(findings: &Findings, now: Moment) -> Vec<String> {
     }
     if !findings.silent.is_empty() {
         let answer = if findings.silent.len() == 1 { "does not answer" } else { "do not answer" };
-        let silent = named(&findings.silent);
+        let silent = named(&findings.silent, names);
         obstacles.push(format!("{silent} {answer}, so that what waits there is not known"));
     }
     let full = findings.spilled.as_ref().map(|spilled| spilled.full.as_slice());
     if let Some(full) = full.filter(|full| !full.is_empty()) {
-        obstacles.push(format!("there is no room in the spill of {}", named(full)));
+        obstacles.push(format!("there is no room in the spill of {}", named(full, names)));
     }
     obstacles
 }
 
 /// Which stream fails, how and since when.
-fn failing(Failing { stream, cause, code, since, last_at, .. }: &Failing, now: Moment) -> String {
+fn failing(failing: &Failing, names: Names, now: Moment) -> String {
+    let Failing { stream, cause, code, since, last_at, tenants, .. } = failing;
+    let stream = match (names, tenants.as_slice()) {
+        (Names::Shown, []) => stream.clone(),
+        (Names::Shown, [one]) => format!("{stream} of the tenant {one}"),
+        (Names::Shown, several) => format!("{stream} of {}", count(several.len() as u64, "tenant")),
+        (Names::Withheld, []) => "a stream".to_owned(),
+        (Names::Withheld, _) => "a tenant's stream".to_owned(),
+    };
     let since = since.shown(now);
     let stale = match last_at.seconds_to(now) {
         ago if ago < STALE_S => String::new(),
@@ -100,12 +121,15 @@ fn failing(Failing { stream, cause, code, since, last_at, .. }: &Failing, now: M
 }
 
 /// What is spilled, as the sentence goes on.
-fn waiting(spilled: &Spilled, findings: &Findings, now: Moment) -> String {
+fn waiting(spilled: &Spilled, findings: &Findings, names: Names, now: Moment) -> String {
     let mut parts = vec![String::new()];
     if spilled.records > 0 {
         let wait = if spilled.records == 1 { "waits" } else { "wait" };
         let (records, shards) = (count(spilled.records, "record"), count(spilled.shards, "shard"));
-        parts.push(format!("{records} {wait} in {shards} {}", by_stream(&spilled.waiting)));
+        parts.push(match names {
+            Names::Shown => format!("{records} {wait} in {shards} {}", by_stream(&spilled.waiting)),
+            Names::Withheld => format!("{records} {wait}{}", of_streams(&spilled.waiting)),
+        });
         if let Some(at) = spilled.last_drained_at {
             parts.push(format!("the last left at {}", at.shown(now)));
         }
@@ -149,9 +173,19 @@ fn by_stream(waiting: &[Waiting]) -> String {
     }
 }
 
+/// The same without names.
+fn of_streams(waiting: &[Waiting]) -> String {
+    match waiting {
+        [one] => format!(", the oldest for {}", span(one.oldest_s)),
+        several => format!(" for {}", count(several.len() as u64, "stream")),
+    }
+}
+
 /// Shards by their numbers, where there are few.
-fn named(shards: &[ShardNumber]) -> String {
+fn named(shards: &[ShardNumber], names: Names) -> String {
     match shards {
+        [_] if names == Names::Withheld => "a shard".to_owned(),
+        many if names == Names::Withheld => count(many.len() as u64, "shard"),
         [one] => format!("shard {one}"),
         [one, other] => format!("shards {one} and {other}"),
         many => count(many.len() as u64, "shard"),

@@ -66,11 +66,11 @@ fn config(delivery: &str) -> Config {
 }
 
 fn direct(streams: Vec<StreamState>) -> Readiness {
-    Readiness::of(&config("direct"), streams, Vec::new(), circumstances())
+    Readiness::of(&config("direct"), streams, Vec::new(), None, circumstances())
 }
 
 fn sharded(streams: Vec<StreamState>, shards: Vec<ShardView>) -> Readiness {
-    Readiness::of(&config("sharded"), streams, shards, circumstances())
+    Readiness::of(&config("sharded"), streams, shards, None, circumstances())
 }
 
 /// Shards in which this is spilled, whose isolates know nothing of the streams.
@@ -577,4 +577,152 @@ fn advice_on_a_name_lists_those_that_work_and_one_service() {
     let value = serde_json::to_value(&readiness).unwrap();
     let advice = value["streams"][0]["advice"].as_str().unwrap();
     assert_eq!(format!("firehose:mdi: {advice}"), readiness.advice[0]);
+}
+
+/// Tenants a and b with streams of their own, and c with those at the top.
+fn with_tenants(delivery: &str) -> Config {
+    let mut settings = Settings { shard: Binding::Present, ..settings() };
+    let table = settings.headwater.as_mut().unwrap();
+    table["delivery"] = json!(delivery);
+    table["keys"] = json!({
+        "pk_a": {"tenant": "a", "routes": [{"to": "firehose:of-a"}]},
+        "pk_b": {"tenant": "b", "routes": [{"to": "firehose:of-a"}]},
+        "pk_c": {"tenant": "c"},
+    });
+    Config::parse(settings).unwrap()
+}
+
+#[test]
+fn a_stream_of_tenants_alone_does_not_make_all_not_ready() {
+    let key = || refused(403, "UnrecognizedClientException");
+    for (streams, tenant, ready, start) in [
+        (
+            vec![failing("of-a", denied(), 1), good("events")],
+            None,
+            true,
+            "ready, but firehose:of-a of 2 tenants denies",
+        ),
+        (
+            vec![failing("of-a", denied(), 1), good("events")],
+            Some("c"),
+            true,
+            "ready, but firehose:of-a of 2 tenants",
+        ),
+        (
+            vec![failing("of-a", denied(), 1), good("events")],
+            Some("b"),
+            false,
+            "not ready: firehose:of-a of 2 tenants",
+        ),
+        (
+            vec![
+                failing("of-a", denied(), 9),
+                failing("events", denied(), 1),
+                unknown("events-low"),
+            ],
+            None,
+            false,
+            "not ready: firehose:events denies",
+        ),
+        (
+            vec![good("of-a"), good("events"), failing("events-failed", denied(), 1)],
+            None,
+            false,
+            "not ready: firehose:events-failed",
+        ),
+        (
+            vec![failing("of-a", key(), 1), good("events")],
+            None,
+            false,
+            "not ready: firehose:of-a refuses",
+        ),
+        (
+            vec![failing("of-a", denied(), 1), unknown("events-failed")],
+            None,
+            false,
+            "not ready: firehose:of-a of 2 tenants",
+        ),
+        (
+            vec![failing("of-a", throttled(), 1), unknown("events-failed")],
+            None,
+            true,
+            "ready, but firehose:of-a of 2 tenants throttles",
+        ),
+    ] {
+        let readiness =
+            Readiness::of(&with_tenants("direct"), streams, Vec::new(), tenant, circumstances());
+        assert_eq!(readiness.ready, ready, "{}", readiness.summary);
+        assert!(readiness.summary.starts_with(start), "{}", readiness.summary);
+    }
+    let streams = vec![good("of-a"), good("events")];
+    let readiness =
+        Readiness::of(&with_tenants("direct"), streams, Vec::new(), None, circumstances());
+    let body = serde_json::to_value(&readiness).unwrap();
+    assert_eq!(body["streams"][0]["tenants"], json!(["a", "b"]));
+    assert_eq!(body["streams"][1].get("tenants"), None);
+}
+
+#[test]
+fn anyone_is_answered_without_a_name() {
+    let shards = || {
+        vec![
+            view(
+                0,
+                status(vec![
+                    depth(2, 9, 9_000),
+                    Depth { stream: stream("gone"), ..depth(1, 9, 9) },
+                ]),
+                vec![failing("events", denied(), 2)],
+            ),
+            silent(1),
+        ]
+    };
+    let readiness = Readiness::of(
+        &with_tenants("sharded"),
+        vec![failing("of-a", throttled(), 1)],
+        shards(),
+        None,
+        circumstances(),
+    );
+    assert!(readiness.summary.contains("firehose:"));
+    let anyone = serde_json::to_value(readiness.for_anyone()).unwrap();
+    assert_eq!(
+        anyone,
+        json!({
+            "summary": "not ready: a stream denies the worker's user access since 03:24:09 (AccessDeniedException); other trouble with 1 more stream; 1 record waits for a stream, which no route names; a shard does not answer, so that what waits there is not known; 3 records wait for 2 streams",
+            "ready": false,
+            "blame": "operator",
+            "details": HOW_TO_READ_MORE,
+        })
+    );
+    for (streams, spill, summary) in [
+        (vec![good("events")], vec![], "ready: 1 stream, nothing waits"),
+        (
+            vec![failing("of-a", denied(), 1), good("events")],
+            vec![],
+            "ready, but a tenant's stream denies the worker's user access since 03:25:09 (AccessDeniedException); nothing waits",
+        ),
+        (
+            vec![good("events")],
+            vec![depth(2, 9, 90_000)],
+            "ready: 1 stream; 2 records wait, the oldest for 90 s",
+        ),
+    ] {
+        let shards = vec![view(0, status(spill), vec![])];
+        let readiness =
+            Readiness::of(&with_tenants("sharded"), streams, shards, None, circumstances());
+        assert_eq!(readiness.for_anyone().summary, summary);
+    }
+    let misconfigured = Readiness::misconfigured(vec!["A is missing".to_owned()], circumstances());
+    assert_eq!(misconfigured.for_anyone().summary, "not ready: A is missing");
+}
+
+#[test]
+fn in_direct_delivery_what_shards_still_have_is_shown() {
+    let shards = vec![view(0, status(vec![depth(2, 9, 9_000)]), vec![])];
+    let readiness =
+        Readiness::of(&config("direct"), vec![good("events")], shards, None, circumstances());
+    let body = serde_json::to_value(&readiness).unwrap();
+    assert_eq!((&body["delivery"], &body["spill"]["records"]), (&json!("direct"), &json!(2)));
+    assert!(readiness.summary.contains("2 records wait in 1 shard"), "{}", readiness.summary);
 }

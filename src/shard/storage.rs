@@ -20,11 +20,14 @@ pub enum Table {
     Seen,
     /// Records that their stream did not take.
     Spill,
+    /// What shards have reported of their trouble, and whether this one has.
+    Reports,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 4] = [Self::Devices, Self::Journal, Self::Seen, Self::Spill];
+    pub const ALL: [Self; 5] =
+        [Self::Devices, Self::Journal, Self::Seen, Self::Spill, Self::Reports];
 
     /// What it is called in the database.
     pub const fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Table {
             Self::Journal => "journal",
             Self::Seen => "seen",
             Self::Spill => "spill",
+            Self::Reports => "reports",
         }
     }
 }

@@ -302,7 +302,19 @@ export const ACTIONS = [
 
 export const STREAMS = '{"ready":true,"streams":[{"stream":"firehose:events","problem":"timed_out","left_alone":true}]}';
 export const READINESS = [
-  ["the worker's own answer", null, "ready", ["Ready", "firehose:"]],
+  ["the worker's own answer", null, "ready", ["Ready"]],
+  [
+    "trouble in one sentence",
+    answer(200, '{"summary":"ready, but a stream throttles since 03:12:09","ready":true,"blame":"stream","details":"ask"}'),
+    "troubled",
+    ["Ready, with trouble", "ready, but a stream throttles since 03:12:09"],
+  ],
+  [
+    "in one sentence why it is not ready",
+    answer(503, '{"summary":"not ready: a shard does not answer","ready":false,"details":"ask"}'),
+    "not-ready",
+    ["Not ready", "a shard does not answer"],
+  ],
   ["a stream in trouble", answer(200, STREAMS), "troubled", ["Ready, with trouble", "firehose:events: timed_out, left alone"]],
   [
     "what is missing",

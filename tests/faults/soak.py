@@ -176,7 +176,7 @@ def spill(worker: Worker, delivery: str) -> dict[str, int]:
     many shards don't answer, which may have some."""
     if delivery == "direct":
         return {"records": 0, "silent": 0}
-    told = worker.get("/readyz").json()
+    told = worker.ready().json()
     silent = sum("problem" in shard for shard in told["shards"])
     return {"records": told["spill"]["records"], "silent": silent}
 

@@ -165,6 +165,7 @@ class Desk:
             "HOME": os.environ.get("HOME", "/"),
             "CURL_HOME": str(self.directory),
             "HEADWATER_INSPECT_TOKEN": TOKEN,
+            "HEADWATER_REPLAY_KEY": REPLAY_KEY,
             "WORKER": f"http://127.0.0.1:{self.worker.port}",
         }
 
@@ -318,6 +319,8 @@ def test_configurations_are_taken_and_deliver(own_aws: LocalAws, block: Block) -
     table = tomllib.loads(block.text)
     settings: dict[str, Any] = table.get("vars", {}).get("HEADWATER", table)
     streams = set(re.findall(r'"((?:firehose|kinesis):[\w.-]+)"', block.text))
+    # Those that were renamed need not be there any more.
+    streams -= settings.get("renamed_streams", {}).keys()
     for kind, _, name in (each.partition(":") for each in sorted(streams)):
         where = f"README.md:{block.line}: {kind}:{name}"
         if kind == "firehose":

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from firehose_peer import Accept, Fail, FirehosePeer
 from streams import FAILED, Stream
-from worker import Answer, Worker
+from worker import KEY, Answer, Worker
 
 # One shard, with what the tests of it know by heart.
 SHARDED: dict[str, Any] = {
@@ -26,7 +26,6 @@ SHARDED: dict[str, Any] = {
 VERDICTS = "?verdicts=1"
 
 SET_ASIDE = "/_/set-aside"
-KEY = "the-key-of-the-operator-for-tests-12345"
 BEARER = {"authorization": f"Bearer {KEY}"}
 
 # A breaker that is open may stay so for 10 s, and so may a backlog.
@@ -60,7 +59,7 @@ def outcomes(answer: Answer) -> list[str]:
 
 def spills(worker: Worker) -> dict[str, dict[str, Any]]:
     """What /readyz tells of the spill of each stream, of one shard."""
-    (shard,) = worker.get("/readyz").json()["shards"]
+    (shard,) = worker.ready().json()["shards"]
     return {each["stream"]: each for each in shard["spill"]}
 
 
@@ -112,7 +111,7 @@ def wait_until_drained(worker: Worker, stream: Stream | None = None) -> None:
 
 def _waiting(worker: Worker, stream: Stream | None) -> list[Any]:
     """What /readyz tells of the spills, and the shards that have nothing to tell."""
-    shards = worker.get("/readyz").json()["shards"]
+    shards = worker.ready().json()["shards"]
     waiting = [shard for shard in shards if "problem" in shard]
     for shard in shards:
         spill = shard.get("spill", [])

@@ -97,7 +97,7 @@ class Stream:
         """What /readyz tells of it."""
         (state,) = [
             each
-            for each in self.worker.get("/readyz").json()["streams"]
+            for each in self.worker.ready().json()["streams"]
             if each["stream"] == self.to
         ]
         return state

@@ -252,7 +252,7 @@ def test_two_rules_that_could_keep_each_other_busy_are_a_mistake(
         {"field": "props.a", "map": {"y": "x"}},
     ]
     with Worker(peer.environment(), {"clean": rules}) as worker:
-        ready = worker.get("/readyz")
+        ready = worker.ready()
         assert ready.status == 503
         (problem,) = ready.json()["problems"]
         assert problem.startswith(

@@ -26,7 +26,7 @@ def assert_told_everywhere(
 ) -> None:
     """A worker so configured tells these problems, and no others, in all that it says."""
     with Worker(env, settings) as worker:
-        ready = worker.get("/readyz")
+        ready = worker.ready()
         assert ready.status == 503
         told = ready.json()
         assert (told["ready"], told["problems"]) == (False, problems)
@@ -162,7 +162,7 @@ def test_the_table_may_be_a_text_as_a_dashboard_sets_it() -> None:
     with FirehosePeer() as peer:
         table = '{"delivery":"direct","origins":["*"],"failed":"firehose:f","routes":[{"to":"firehose:e"}]}'
         with Worker(peer.environment(), table) as worker:
-            assert worker.get("/readyz").status == 200
+            assert worker.ready().status == 200
             assert worker.post([{"name": "a"}, {}]).status == 200
         assert (len(peer.accepted("e")), len(peer.accepted("f"))) == (1, 1)
 
@@ -186,7 +186,7 @@ def test_a_table_of_5_kb_may_be_a_text() -> None:
     assert 4_000 < len(table) <= 5_000
     with FirehosePeer() as peer:
         with Worker(peer.environment(), table) as worker:
-            assert worker.get("/readyz").status == 200
+            assert worker.ready().status == 200
             beacon = {"name": "a", "props": {"field_00": "x", "field_29": "x"}}
             assert worker.post(beacon, query="?key=pk_39").status == 204
             assert worker.post(beacon, query="?key=pk_40").status == 401
@@ -223,7 +223,7 @@ def test_a_wrong_secret_is_told_after_the_first_beacon(aws: LocalAws) -> None:
         assert answer.status == 503
         assert answer.seconds < 10, "it waited for the deadline"
         assert answer.retry_after >= 1
-        ready = worker.get("/readyz")
+        ready = worker.ready()
         assert (ready.status, ready.json()["ready"]) == (503, False)
         (state,) = [each for each in ready.json()["streams"] if "problem" in each]
         assert state["stream"] == "firehose:events-mid"
@@ -241,7 +241,7 @@ def test_a_stream_that_is_not_there_is_named(aws: LocalAws) -> None:
 
         assert answer.status == 503
         assert "firehose:no-such-stream" in answer.json()["message"]
-        ready = worker.get("/readyz")
+        ready = worker.ready()
         assert ready.status == 503
         (state,) = [each for each in ready.json()["streams"] if "problem" in each]
         assert state["stream"] == "firehose:no-such-stream"

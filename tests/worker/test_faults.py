@@ -215,13 +215,13 @@ def test_what_the_operator_must_mend_is_not_tried_again(
     assert answer.seconds < SOON_SECONDS
     assert code in answer.json()["message"]
     assert b"secret ARN" not in answer.body
-    ready = stream.worker.get("/readyz")
+    ready = stream.worker.ready()
     assert (ready.status, ready.json()["ready"]) == (503, False)
     assert stream.state()["problem"] == code
 
     assert stream.post(beacons).status == 204
     assert "problem" not in stream.state()
-    assert stream.worker.get("/readyz").status == 200
+    assert stream.worker.ready().status == 200
 
 
 def test_a_stream_that_takes_nothing_is_left_alone_and_then_probed(

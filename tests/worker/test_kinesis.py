@@ -89,7 +89,7 @@ def test_what_the_operator_must_mend_is_not_tried_again(
     assert answer.json()["message"] == (
         f"{kinesis_stream.to} did not take every record ({code}); send again"
     )
-    assert kinesis_stream.worker.get("/readyz").status == 503
+    assert kinesis_stream.worker.ready().status == 503
     assert kinesis_stream.post(kinesis_stream.beacons(1)).status == 204
 
 
@@ -129,7 +129,7 @@ def test_a_stream_that_is_not_there_is_503_and_named() -> None:
                 "kinesis:lost did not take every record (ResourceNotFoundException);"
                 " send again"
             )
-            assert worker.get("/readyz").status == 503
+            assert worker.ready().status == 503
             assert worker.post([{"name": "found"}, {}]).status == 200
         assert len(peer.events("kinesis:orders")) == 1
         (failed,) = peer.events("kinesis:failed")

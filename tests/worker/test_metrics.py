@@ -235,7 +235,7 @@ def test_a_preflight_or_another_address_is_no_point(
     metered: Metered, count: int
 ) -> None:
     metered.request("OPTIONS", "/v1/events", None, {"origin": "https://shop.example"})
-    metered.get("/readyz")
+    metered.ready()
     metered.get("/nowhere")
     assert metered.post(event()).status == 204
     metered.point(count + 1)

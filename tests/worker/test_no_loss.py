@@ -144,7 +144,7 @@ def test_what_shards_answered_2xx_is_in_a_stream_after_a_crash(
         chance = random.Random(seed)
         runs.append(post_at_random(chance, [next(spilling) for _ in range(12)]))
         worker = runs[0][0][0][0].worker
-        spill = worker.get("/readyz").json()["spill"]
+        spill = worker.ready().json()["spill"]
         most_spilled = max(most_spilled, spill["records"])
     worker.kill()
     worker.restart()

@@ -275,7 +275,7 @@ def test_a_secret_that_is_missing_is_told_before_any_event_is_taken(
 ) -> None:
     needs = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters"
     with Worker({**peer.environment(), **secret}, settings) as worker:
-        ready = worker.get("/readyz")
+        ready = worker.ready()
         assert (ready.status, ready.json()["ready"]) == (503, False)
         assert problem.format(needs) in ready.json()["problems"]
         assert worker.post({"name": "a"}).status == 503

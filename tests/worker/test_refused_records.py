@@ -81,12 +81,12 @@ def test_a_stream_that_takes_nothing_is_to_blame_and_not_the_records(
 
     assert stream.ids() == []
     assert len(stream.calls) < 25
-    ready = stream.worker.get("/readyz")
+    ready = stream.worker.ready()
     assert (ready.status, ready.json()["ready"]) == (503, False)
 
     peer.poison = lambda record: False
     assert stream.post(stream.beacons(1)).status == 204
-    assert stream.worker.get("/readyz").status == 200
+    assert stream.worker.ready().status == 200
 
 
 def test_a_record_that_is_refused_in_an_entry_is_kept_at_once(
@@ -115,7 +115,7 @@ def test_a_stream_that_refused_a_record_is_as_healthy_as_before(
         assert stream.post([{**beacon, "title": "poison"}]).status == 200
 
     assert stream.state()["left_alone"] is False
-    assert stream.worker.get("/readyz").status == 200
+    assert stream.worker.ready().status == 200
     assert stream.post(stream.beacons(3)).status == 204
 
 

@@ -170,7 +170,7 @@ def test_only_what_was_refused_is_sent_again(sharded_stream: Stream) -> None:
 
 def held_bytes(worker: Worker) -> int:
     """How much its only shard holds in batches that are under way."""
-    (shard,) = worker.get("/readyz").json()["shards"]
+    (shard,) = worker.ready().json()["shards"]
     return shard["held_bytes"]
 
 

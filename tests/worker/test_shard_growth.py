@@ -96,7 +96,7 @@ def growth(peer: FirehosePeer) -> Iterator[Growth]:
         for each in (later, last):
             assert worker.post(each).status == 204
         wait_until_drained(worker)
-        ready = worker.get("/readyz")
+        ready = worker.ready()
 
         worker.kill()
         for database in worker.databases()[:BROKEN]:
@@ -107,7 +107,7 @@ def growth(peer: FirehosePeer) -> Iterator[Growth]:
         yield Growth(
             peer,
             *(before, spilled, after, later, last, broken),
-            *(union, ready, worker.get("/readyz")),
+            *(union, ready, worker.ready()),
         )
 
 

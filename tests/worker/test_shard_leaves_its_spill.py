@@ -47,7 +47,7 @@ def test_a_shard_stops_spilling_while_events_keep_coming(peer: FirehosePeer) -> 
             is_over.set()
             for thread in threads:
                 thread.join()
-        (shard,) = worker.get("/readyz").json()["shards"]
+        (shard,) = worker.ready().json()["shards"]
         assert shard["spill"] == []
     delivered = [event["event_id"] for event in peer.events("events")]
     assert set(delivered) >= set(acknowledged)

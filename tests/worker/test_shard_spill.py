@@ -172,7 +172,7 @@ def outage(unused: Iterator[Stream]) -> Outage:
     # Each was tried once more by the alarm, and knows why that did not work.
     tried = [outage.streams[way].to for way in OPERATORS]
     until(lambda: all(spills(worker)[stream].get("problem") for stream in tried))
-    outage.ready, outage.log = worker.get("/readyz"), worker.log
+    outage.ready, outage.log = worker.ready(), worker.log
 
     worker.kill()
     peer.behave()
@@ -185,7 +185,7 @@ def outage(unused: Iterator[Stream]) -> Outage:
     for way, stream in outage.streams.items():
         assert worker.post(outage.new[way]).status == 204
     wait_until_drained(worker)
-    outage.ready_again = worker.get("/readyz")
+    outage.ready_again = worker.ready()
     return outage
 
 

@@ -71,6 +71,6 @@ def test_the_peer_refuses_another_key(signer: tuple[Worker, FirehosePeer]) -> No
     assert (answer.status, len(peer.signature_errors)) == (503, 1)
     assert "InvalidSignatureException" in answer.json()["message"]
     assert len(data(peer)) == before
-    ready = worker.get("/readyz")
+    ready = worker.ready()
     assert (ready.status, ready.json()["ready"]) == (503, False)
     assert worker.post({"name": "a"}).status == 204

@@ -117,13 +117,13 @@ def test_a_corrected_name_delivers_what_waited_for_the_wrong_one(
     peer.always(Fail(400, code), NAME)
     worker = start(MISSPELT)
     ids = send(worker, BEACONS)
-    told = worker.get("/readyz", BEARER)
+    told = worker.ready()
     assert (told.status, told.json()["blame"]) == (503, "operator")
 
     again(worker, TODAY)
     arrive(peer, ids, HOMES)
     wait_until_drained(worker)
-    told = worker.get("/readyz", BEARER).json()
+    told = worker.ready().json()
     assert (told["ready"], told["advice"]) == (True, [])
     worker.wait_for_line(stream=OLD, set_aside=0)
 
@@ -147,10 +147,10 @@ def test_what_waits_for_an_unnamed_stream_is_not_ready_until_it_moves(
     peer.always(Fail(500, "InternalFailure"), NAME)
     worker = start(MISSPELT)
     ids = send(worker, BEACONS)
-    assert worker.get("/readyz", BEARER).status == 200
+    assert worker.ready().status == 200
 
     again(worker, TODAY)
-    answer = worker.get("/readyz", BEARER)
+    answer = worker.ready()
     told = answer.json()
     assert (answer.status, told["blame"]) == (503, "operator")
     assert f"4 records wait for {OLD}, which no route names" in told["summary"]
@@ -162,7 +162,7 @@ def test_what_waits_for_an_unnamed_stream_is_not_ready_until_it_moves(
     deny(peer)
     arrive(peer, ids, HOMES)
     wait_until_drained(worker)
-    assert worker.get("/readyz", BEARER).status == 200
+    assert worker.ready().status == 200
 
 
 def test_a_renamed_stream_takes_what_waited_at_once(

@@ -180,7 +180,7 @@ def test_a_tenant_has_its_own_routes_and_rules_of_privacy(
 
 
 def test_each_stream_of_each_tenant_is_watched(tenants: Worker) -> None:
-    told = tenants.get("/readyz").json()["streams"]
+    told = tenants.ready().json()["streams"]
 
     streams = [each["stream"].removeprefix("firehose:") for each in told]
     assert len(streams) == len(set(streams))

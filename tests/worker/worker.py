@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -49,6 +50,8 @@ SECRETS = (
     "HEADWATER_REPLAY_KEY",
     "HEADWATER_INSPECT_TOKEN",
 )
+# The operator's key, unless a test has its own; an empty one stands for none.
+KEY = "the-key-of-the-operator-for-tests-12345"
 LINE = re.compile(r"\{\".*\}")
 READY = re.compile(rf"Ready on http://{re.escape(HOST)}:(\d+)")
 FORBIDDEN_IN_LOG = (
@@ -120,7 +123,7 @@ class Answer:
 class Worker:
     """A worker of its own; a context manager that serves while it is open.
 
-    `env` is what .dev.vars holds. `settings` replaces keys of [vars.HEADWATER]; a None
+    `env` is what .dev.vars holds beside the operator's KEY. `settings` replaces keys of [vars.HEADWATER]; a None
     leaves its key out. A text or None in place of the table stands for the whole of it.
     `cf` replaces what the CDN knows of each request. `root` is the checkout whose build and
     configuration it has; it may be another one after a kill.
@@ -132,7 +135,7 @@ class Worker:
         settings: Mapping[str, Any] | str | None = {},  # noqa: B006 (never changed)
         cf: Mapping[str, Any] = {},  # noqa: B006 (never changed)
     ) -> None:
-        self.env = dict(env)
+        self.env = {"HEADWATER_REPLAY_KEY": KEY, **env}
         self.settings = settings
         self.cf = {**CF, **cf}
         self.root = ROOT
@@ -175,7 +178,7 @@ class Worker:
     def databases(self) -> list[Path]:
         """What the shards that were ever asked are stored in, a file each."""
         files = self._directory.glob(".wrangler/state/v3/do/*/*.sqlite")
-        return sorted(file for file in files if file.stem != "metadata")
+        return sorted(file for file in files if _is_of_a_shard(file))
 
     @property
     def log(self) -> str:
@@ -220,6 +223,11 @@ class Worker:
     def get(self, path: str, headers: Headers = {}) -> Answer:
         """Asks for a path."""
         return self.request("GET", path, None, headers)
+
+    def ready(self, query: str = "") -> Answer:
+        """What /readyz shows to the operator: each stream and each shard."""
+        key = self.env["HEADWATER_REPLAY_KEY"]
+        return self.get("/readyz" + query, {"authorization": f"Bearer {key}"})
 
     def request(
         self,
@@ -366,6 +374,13 @@ class Worker:
         for name in SECRETS:
             secret = self.env.get(name)
             assert not secret or secret not in text, f"{name} is in {where}"
+
+
+def _is_of_a_shard(database: Path) -> bool:
+    """Whether the sessions of a shard are in it, and not what shards report."""
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        found = opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'devices'")
+        return found.fetchone()[0] > 0
 
 
 def _end_group(leader: subprocess.Popen[bytes]) -> None:

@@ -29,9 +29,12 @@ export async function readiness() {
     return { stream: shown(name) || "unnamed", problem: parts.join(", ") };
   });
   const told = Array.isArray(body.problems) ? body.problems : body.advice;
-  const sentences = Array.isArray(told) ? told.map(shown).filter(Boolean) : [];
+  const isTroubled = body.ready !== true || Boolean(body.blame);
+  // Anyone is told no more than one sentence.
+  const sentence = isTroubled && !Array.isArray(told) ? [shown(body.summary)] : [];
+  const sentences = (Array.isArray(told) ? told.map(shown) : sentence).filter(Boolean);
   if (body.ready === true) {
-    const troubled = streams.some(({ problem }) => problem);
+    const troubled = isTroubled || streams.some(({ problem }) => problem);
     return { state: troubled ? "troubled" : "ready", word: troubled ? "Ready, with trouble" : "Ready", streams, sentences };
   }
   const isTold = sentences.length > 0 || streams.some(({ problem }) => problem);

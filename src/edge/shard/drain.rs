@@ -48,8 +48,10 @@ impl Inner {
         let gone: Vec<Depth> = gone.map(|depth| Depth::none(depth.stream.clone())).collect();
         let name = self.state.id().name().unwrap_or_default();
         metrics::spill(&self.env, &name, &[gone, after].concat());
+        let report_at = self.report().await;
         // What failed has to be tried again too.
-        match self.with(|shard| shard.spill().wake_at())? {
+        let try_at = self.with(|shard| shard.spill().wake_at())?;
+        match try_at.into_iter().chain(report_at).min() {
             Some(at) => self.wake_at(at),
             None => self.wake_never(),
         }
@@ -135,6 +137,10 @@ impl Inner {
         // Whose turn has failed comes again later.
         if let Err(error) = self.with(settle)? {
             log::error(Part::Shard, format_args!("the spill of {stream} was not drained: {error}"));
+        }
+        // What it refused for good goes elsewhere at once, not when it would be tried again.
+        while self.move_on(&stream, config, storage)? {
+            Delay::from(Duration::ZERO).await;
         }
         Ok(())
     }
