@@ -1,5 +1,7 @@
 """Measures scripts/query over a lake of many events: reading it for the first time, and each saved query after.
 
+Processor time is what compares: a machine that others use makes the other one longer.
+
     scripts/bench lake [EVENTS [DIRECTORY]]
 
 The lake is written first (10,000,000 events, unless another number is given), into DIRECTORY if it is not there.
@@ -7,6 +9,7 @@ The lake is written first (10,000,000 events, unless another number is given), i
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,14 +45,16 @@ def main() -> None:
 
 def _measure(what: str, lake: Path, cache: Path, *words: str) -> None:
     asked = ["--source", str(lake), "--cache", str(cache), "--csv"]
-    started = time.monotonic()
+    started, before = time.monotonic(), os.times()
     subprocess.run(
         [sys.executable, str(LAKE / "query.py"), *words, *asked],
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    print(f"{time.monotonic() - started:7.1f} s  {what}", flush=True)
+    after = os.times()
+    used = sum(after[2:4]) - sum(before[2:4])
+    print(f"{time.monotonic() - started:7.1f} s, {used:.1f} s of processor time  {what}", flush=True)
 
 
 if __name__ == "__main__":
