@@ -112,7 +112,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             'HEADWATER.deadline_ms must be an integer from 100 to 30000, not "2000"',
             "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000",
             'HEADWATER.failed must be firehose:NAME or kinesis:NAME, not "events-failed"',
-            "HEADWATER.orgins is no setting of this version; there are delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, log, snippet, endpoint",
+            "HEADWATER.orgins is no setting of this version; there are delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, renamed_streams, log, snippet, endpoint",
         ],
     ),
     (
