@@ -288,7 +288,9 @@ export const ACTIONS = [
     ["verdicts that are no list", answer(200, '{"verdicts":"all good"}'), "", ["200", "not an answer"]],
     ["verdicts that are no objects", answer(200, '{"verdicts":[null,7,{"outcome":{}}]}'), "", ["200", "unknown"]],
     ["a beacon that was dropped", answer(200, DROPPED), "refused", ["✕ dropped", "gpc", "as Sec-GPC asks"]],
-    ["an outcome of a later version", answer(200, '{"verdicts":[{"outcome":"duplicate","event_id":"x"}]}'), "", ["duplicate"]],
+    ["an outcome of a later version", answer(200, '{"verdicts":[{"outcome":"postponed","event_id":"x"}]}'), "", ["postponed"]],
+    ["a duplicate", answer(200, '{"verdicts":[{"outcome":"duplicate","event_id":"x"}]}'), "", ["✓ duplicate"]],
+    ["a missing key", answer(401, '{"code":"unknown_key","message":"no such key"}'), "refused", ["401", "no such key", "/beacons?key="]],
     ["no verdicts at all", answer(200, '{"verdicts":[]}'), "", ["No beacons in it"]],
   ].map(([what, stub, fate, shows]) => ({
     claim: `${what} is told, and counted as ${fate || "nothing"}`,
@@ -314,6 +316,12 @@ export const READINESS = [
     answer(503, '{"summary":"not ready: a shard does not answer","ready":false,"details":"ask"}'),
     "not-ready",
     ["Not ready", "a shard does not answer"],
+  ],
+  [
+    "how each stream is",
+    answer(200, '{"ready":true,"streams":[{"stream":"a","state":"good"},{"stream":"b","state":"unknown"},{"stream":"c","state":"failing"}]}'),
+    "troubled",
+    ["a ✓", "b not tried yet", "c failing"],
   ],
   ["a stream in trouble", answer(200, STREAMS), "troubled", ["Ready, with trouble", "firehose:events: timed_out, left alone"]],
   [

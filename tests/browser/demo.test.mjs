@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 
 import { ACTIONS, CHECKS, NOT_DURABLE, TAGS, chain, press } from "./demo.actions.mjs";
-import { BASE, DESKTOP, PHONE, SMALL, faint, launch, missing, stand, visit as open } from "./pages.mjs";
+import { BASE, DESKTOP, PHONE, SMALL, answer, faint, launch, missing, stand, visit as open } from "./pages.mjs";
 
 const RECORDS = process.env.HEADWATER_RECORDS;
 /** What the chunks tell by themselves, as the mouse moves and pages are left; their own tests hold them to it. */
@@ -86,6 +86,40 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
       });
     });
   }
+
+  test("the tag has the write key that is typed, quoted", async () => {
+    await visit({}, async (page) => {
+      await page.getByLabel("Write key").fill('a&"b ');
+      await page.locator("#tag", { hasText: 'data-key="a&amp;&quot;b"' }).waitFor();
+      await page.getByLabel("Write key").fill(" ");
+      await page.locator("#tag", { hasNotText: "data-key" }).waitFor();
+    });
+  });
+
+  test("the tally counts each event once, by what became of it", async () => {
+    const outcome = ({ name }) => ({ sample_asked: "duplicate", order_placed: "failed" })[name] ?? "accepted";
+    const prepare = (page) =>
+      page.route("**/v1/events*", (route) => {
+        const { events } = JSON.parse(route.request().postData());
+        return stand(route, answer(200, JSON.stringify({ verdicts: events.map((event) => ({ event_id: event.id, outcome: outcome(event) })) })));
+      });
+    await visit({ prepare }, async (page) => {
+      await page.locator(".request[data-fate=accepted]").waitFor();
+      for (let times = 0; times < 3; times++) await press("Ask for a sample")(page);
+      await press("Order in “francs”")(page);
+      await page.waitForFunction(() => /^\d+ accepted · 3 duplicates · 1 failed$/.test(document.getElementById("tally").textContent));
+    });
+  });
+
+  test("the tally counts what is not durable until it is", async () => {
+    let broken = true;
+    const prepare = (page) => page.route("**/v1/events*", (route) => (broken ? stand(route, NOT_DURABLE) : route.continue()));
+    await visit({ prepare }, async (page) => {
+      await page.locator("#tally", { hasText: "1 not durable" }).waitFor();
+      broken = false;
+      await page.locator("#tally", { hasText: /^\d+ accepted$/ }).waitFor();
+    });
+  });
 
   test("the tag can be copied", async () => {
     await visit({ options: { permissions: ["clipboard-read", "clipboard-write"] } }, async (page) => {

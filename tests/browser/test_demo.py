@@ -15,9 +15,11 @@ from local import LocalAws
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "worker"))
 
+from firehose_peer import FirehosePeer  # noqa: E402
 from worker import HOST, PROGRAMS, Worker  # noqa: E402
 
 BROWSER_SECONDS = 300
+KEY = "pk_shop-2"
 
 
 @pytest.mark.skipif(
@@ -41,5 +43,27 @@ def test_the_page_does_what_its_table_says(aws: LocalAws, page: str) -> None:
             timeout=BROWSER_SECONDS,
         )
         serving.shutdown()
+    assert result.returncode == 0, result.stdout[-20_000:] + result.stderr
+    assert "ℹ skipped 0" in result.stdout, result.stdout[-2_000:]
+
+
+@pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
+)
+def test_both_pages_take_a_write_key() -> None:
+    settings = {"keys": {KEY: {"tenant": "shop"}}}
+    with FirehosePeer() as peer, Worker(peer.environment(), settings) as worker:
+        result = subprocess.run(
+            [PROGRAMS / "node", "--test", "--test-reporter=spec", "tests/browser/key.test.mjs"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "HEADWATER_URL": f"http://{HOST}:{worker.port}/",
+                "HEADWATER_KEY": KEY,
+            },
+            capture_output=True,
+            text=True,
+            timeout=BROWSER_SECONDS,
+        )
     assert result.returncode == 0, result.stdout[-20_000:] + result.stderr
     assert "ℹ skipped 0" in result.stdout, result.stdout[-2_000:]

@@ -8,7 +8,12 @@ const READY_ANSWER_MS = 5_000;
 const RECHECK_READY_MS = 10_000;
 const RECHECK_TROUBLED_MS = 3_000;
 
-/** @typedef {{ state: string, word: string, streams: { stream: string, problem: string }[], sentences: string[] }} Readiness */
+/** How a stream is: `unknown` before its first call. @typedef {{ stream: string, state: "good" | "unknown" | "failing", problem: string }} StreamState */
+/** @typedef {{ state: string, word: string, streams: StreamState[], sentences: string[] }} Readiness */
+
+const STATES = /** @type {const} */ (["good", "unknown", "failing"]);
+/** What a stream's tag says besides its name. */
+const SAYS = { good: "✓", unknown: "not tried yet", failing: "failing" };
 
 /** @returns {Promise<Readiness>} */
 export async function readiness() {
@@ -24,9 +29,10 @@ export async function readiness() {
   }
   const body = fields(parsed(text));
   const streams = (Array.isArray(body.streams) ? body.streams : []).map((stream) => {
-    const { stream: name, problem, left_alone: leftAlone } = fields(stream);
+    const { stream: name, state, problem, left_alone: leftAlone } = fields(stream);
     const parts = [shown(problem), leftAlone === true ? "left alone for now" : ""].filter(Boolean);
-    return { stream: shown(name) || "unnamed", problem: parts.join(", ") };
+    const known = STATES.find((one) => one === state) ?? "unknown";
+    return { stream: shown(name) || "unnamed", state: parts.length ? "failing" : known, problem: parts.join(", ") };
   });
   const told = Array.isArray(body.problems) ? body.problems : body.advice;
   const isTroubled = body.ready !== true || Boolean(body.blame);
@@ -34,7 +40,7 @@ export async function readiness() {
   const sentence = isTroubled && !Array.isArray(told) ? [shown(body.summary)] : [];
   const sentences = (Array.isArray(told) ? told.map(shown) : sentence).filter(Boolean);
   if (body.ready === true) {
-    const troubled = isTroubled || streams.some(({ problem }) => problem);
+    const troubled = isTroubled || streams.some(({ state }) => state === "failing");
     return { state: troubled ? "troubled" : "ready", word: troubled ? "Ready, with trouble" : "Ready", streams, sentences };
   }
   const isTold = sentences.length > 0 || streams.some(({ problem }) => problem);
@@ -58,9 +64,10 @@ export async function checkReady() {
     at("status").dataset.state = now.state;
     at("status-word").textContent = now.word;
     at("status-streams").replaceChildren(
-      ...now.streams.map(({ stream, problem }) =>
-        element("li", { class: problem ? "tag problem" : "tag" }, problem ? `${stream}: ${problem}` : stream),
-      ),
+      ...now.streams.map(({ stream, state, problem }) => {
+        const says = problem ? `${stream}: ${problem}` : `${stream} ${SAYS[state]}`;
+        return element("li", { class: state === "failing" ? "tag problem" : "tag", "data-state": state }, says);
+      }),
     );
     at("status-sentences").hidden = now.sentences.length === 0;
     at("status-sentences").replaceChildren(...now.sentences.map((sentence) => element("li", {}, sentence)));

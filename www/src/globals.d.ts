@@ -8,3 +8,8 @@ declare var headwater: any;
 interface Navigator {
   readonly globalPrivacyControl?: boolean;
 }
+
+interface Window {
+  /** The write key of the demo's tab, which www/demo/key.js reads. */
+  readonly writeKey: string;
+}

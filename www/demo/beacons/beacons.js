@@ -5,7 +5,9 @@
  * @typedef {{ title: string, beacons: number, type: string, body: string, bytes: Uint8Array<ArrayBuffer> | null, pixel: string }} Sending
  */
 
-export const EVENTS = "/v1/events?verdicts=1";
+/** Empty if the worker has no tenants. */
+const KEY = window.writeKey;
+export const EVENTS = `/v1/events?verdicts=1${KEY && `&key=${encodeURIComponent(KEY)}`}`;
 export const PIXEL = "/v1/pixel.gif";
 
 /** `crypto.randomUUID` is absent where the page came over plain HTTP from another machine. */
@@ -92,6 +94,7 @@ function pixelAddress() {
   const query = new URLSearchParams();
   for (const [field, value] of Object.entries(beacon("mail_open", { level: "low" }))) query.set(field, String(value));
   query.set("props.list", "autumn letter");
+  if (KEY) query.set("key", KEY);
   return `${PIXEL}?${query}`;
 }
 

@@ -56,11 +56,12 @@ function sentFold({ bytes, body, type, pixel }) {
 
 /** @param {Verdict} told */
 function verdictRow({ outcome, event_id, code, pointer, message }) {
-  const sign = outcome === "accepted" ? "✓ " : outcome === "failed" || outcome === "dropped" ? "✕ " : "";
+  const isDurable = outcome === "accepted" || outcome === "duplicate";
+  const sign = isDurable ? "✓ " : outcome === "failed" || outcome === "dropped" ? "✕ " : "";
   const row = element(
     "li",
     { class: "verdict" },
-    element("span", { class: "fate", "data-fate": outcome }, `${sign}${outcome}`),
+    element("span", { class: "fate", "data-fate": isDurable ? "accepted" : outcome }, `${sign}${outcome}`),
     element("span", { class: "mono" }, event_id),
   );
   if (code || pointer || message) {

@@ -12,6 +12,10 @@ const digest = async (bytes, algorithm) => new Uint8Array(await crypto.subtle.di
 /** @param {string} option */
 const chosen = (option) => /** @type {HTMLInputElement} */ (at(`option-${option}`)).checked;
 
+const key = /** @type {HTMLInputElement} */ (at("option-key"));
+/** @param {string} value */
+const quoted = (value) => `"${value.replaceAll("&", "&amp;").replaceAll('"', "&quot;")}"`;
+
 /** The script's address by its content, and what a browser holds it to. */
 async function pinned() {
   const bytes = await (await fetch(script.src)).arrayBuffer();
@@ -24,6 +28,7 @@ async function show() {
   const attributes = [
     "<script async",
     ...(chosen("pinned") ? await pinned() : [`src="${script.src}"`]),
+    ...(key.value.trim() ? [`data-key=${quoted(key.value.trim())}`] : []),
     ...(chosen("auto") ? [`data-auto="${script.dataset.auto}"`] : []),
     ...(chosen("chunks") ? [`data-chunks="${script.dataset.chunks}"`] : []),
     ...(chosen("consent") ? ['data-consent="required"'] : []),
@@ -33,7 +38,8 @@ async function show() {
   at("grant").hidden = !chosen("consent");
 }
 
-for (const box of at("options").querySelectorAll("input")) box.addEventListener("change", show);
+key.value = window.writeKey;
+at("options").addEventListener("input", show);
 // Browsers hash only where the page is secure.
 /** @type {HTMLInputElement} */ (at("option-pinned")).disabled = !crypto.subtle;
 at("policy").textContent = `script-src ${location.origin} ${at("policy").dataset.stub}; connect-src ${location.origin}`;

@@ -2,7 +2,7 @@
 
 import { at, element } from "../dom.js";
 import { checkReady } from "../readiness.js";
-import { fields, read, shown, summary } from "../reading.js";
+import { fields, plural, read, shown, summary } from "../reading.js";
 import { gist, table } from "./comparison.js";
 import { look } from "./records.js";
 import { onRequest } from "./requests.js";
@@ -18,9 +18,19 @@ const TELL_MS = 3_000;
 const QUIET = new Set(["pointer", "page_leave", "web_vitals", "scroll"]);
 
 const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕" });
-const total = { sent: 0, accepted: 0 };
-/** @type {Set<unknown>} the ids of events that were sent before */
-const known = new Set();
+/** How the tally names what events are, in its order. @type {Record<string, (count: number) => string>} */
+const TALLY = {
+  accepted: (count) => `${count} accepted`,
+  duplicate: (count) => plural(count, "duplicate"),
+  failed: (count) => `${count} failed`,
+  dropped: (count) => `${count} dropped`,
+  refused: (count) => `${count} refused`,
+  held: (count) => `${count} not durable`,
+  waiting: (count) => `${count} on the way`,
+  "": (count) => `${count} without an answer`,
+};
+/** What each event is, by its id. @type {Map<unknown, string>} */
+const outcomes = new Map();
 
 /** An event in a few words: what it is about. @param {Record<string, unknown>} event */
 function digest({ name, url, props }) {
@@ -60,8 +70,8 @@ function row(event) {
 /** @param {Request} request */
 function show({ via, body, events, began, reply }) {
   const rows = events.map(row);
-  const again = events.some(({ id }) => known.has(id));
-  for (const { id } of events) known.add(id);
+  const again = events.some(({ id }) => outcomes.has(id));
+  for (const { id } of events) if (!outcomes.has(id)) outcomes.set(id, "waiting");
   const bytes = new TextEncoder().encode(body).length;
   const what = `${events.length} ${events.length === 1 ? "event" : "events"}${again ? ", again" : ""} · ${bytes} bytes · ${via}`;
   const answer = element("span", { class: "answer" }, "waiting");
@@ -71,7 +81,6 @@ function show({ via, body, events, began, reply }) {
   at("empty").hidden = true;
   at("requests").prepend(entry);
   while (at("requests").children.length > REQUESTS_SHOWN) at("requests").lastElementChild?.remove();
-  total.sent += events.length;
   bar(events, "", "…");
 
   reply.then((came) => {
@@ -83,11 +92,16 @@ function show({ via, body, events, began, reply }) {
       saying.textContent = reading.says;
       saying.hidden = !reading.says || reading.answer === "204";
       rows.forEach((one, index) => one.judge(reading.verdicts[index], reading));
-      total.accepted += reading.count.accepted;
+      events.forEach(({ id }, index) => {
+        const outcome = reading.verdicts[index]?.outcome ?? reading.fate;
+        // What this page saw accepted stays so.
+        if (outcomes.get(id) !== "accepted") outcomes.set(id, outcome in TALLY ? outcome : "");
+      });
       bar(events, reading.fate, summary(reading));
       if (reading.fate === "held") checkReady();
     } else {
       entry.dataset.fate = "";
+      for (const { id } of events) if (outcomes.get(id) === "waiting") outcomes.set(id, "");
       answer.textContent = "no page is told";
       bar(events, "", "sent");
     }
@@ -104,7 +118,9 @@ async function records(events, rows) {
 
 /** The last thing in one line, for the phone's bar and for screen readers. @param {Record<string, unknown>[]} events @param {string} fate @param {string} said */
 function bar(events, fate, said) {
-  at("tally").textContent = `${total.sent} sent, ${total.accepted} accepted`;
+  const all = [...outcomes.values()];
+  const counts = Object.entries(TALLY).map(([outcome, say]) => [all.filter((each) => each === outcome).length, say]);
+  at("tally").textContent = counts.map(([count, say]) => count && say(count)).filter(Boolean).join(" · ");
   const loud = events.filter(({ name }) => !QUIET.has(shown(name)));
   if (!loud.length) return;
   const name = shown(loud[loud.length - 1].name);
