@@ -1,10 +1,11 @@
 // Builds the snippet out of www/src into www: the script for a tag, its chunks, and a module for those who bundle.
+// Lists the schemas in www/schemas.json, outside of their folder, where it would be the schema of an event.
 //
 //   node scripts/snippet.mjs           writes the files, and says how large they are and what the tag needs
 //   node scripts/snippet.mjs --check   writes nothing, and fails where what is written is not what would be
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
@@ -68,12 +69,32 @@ const define = { CHUNKS: JSON.stringify(short([...files.values()].join(""))) };
 files.set("t.js", (await bundle("t.js", define)).replace(/^var (.*)\n$/s, "{let $1}"));
 files.set("t.mjs", await bundle("module.js", define));
 
-for (const [name, code] of files) {
+/** What can be read of each schema; the schemas' own check reports those that can't be. */
+function catalogue() {
+  const names = readdirSync("www/schemas").filter((file) => file.endsWith(".json")).map((file) => file.slice(0, -".json".length));
+  const schemas = names.sort().flatMap((name) => {
+    const schema = `/schemas/${name}.json`;
+    try {
+      const { "x-version": version, "x-level": level } = JSON.parse(readFileSync(`www${schema}`, "utf8"));
+      return [{ name, version, level, schema }];
+    } catch {
+      return [];
+    }
+  });
+  return `${JSON.stringify({ schemas }, null, 1)}\n`;
+}
+
+function write(name, text) {
   // What is the same is let alone: `wrangler dev` would load it again.
-  if (!existsSync(`www/${name}`) || readFileSync(`www/${name}`, "utf8") != code) {
-    if (process.argv.includes("--check")) throw new Error(`www/${name} is not what www/src makes: run scripts/build`);
-    writeFileSync(`www/${name}`, code);
+  if (!existsSync(`www/${name}`) || readFileSync(`www/${name}`, "utf8") != text) {
+    if (process.argv.includes("--check")) throw new Error(`www/${name} is not what its sources make: run scripts/build`);
+    writeFileSync(`www/${name}`, text);
   }
+}
+
+write("schemas.json", catalogue());
+for (const [name, code] of files) {
+  write(name, code);
   console.log(`snippet: www/${name} ${Buffer.byteLength(code)} bytes, ${gzipSync(code, { level: 9 }).length} gzip, ${brotli(code)} brotli`);
 }
 const core = files.get("t.js");

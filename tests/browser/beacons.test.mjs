@@ -93,6 +93,7 @@ describe("the page that sends beacons", { skip: missing, concurrency: 2 }, () =>
 
   test("the catalogue links to each schema that there is", async () => {
     await visit({}, async (page) => {
+      await page.locator("#schemas a").first().waitFor();
       const links = await page.locator("#schemas a").evaluateAll((all) => all.map((link) => [link.textContent, link.href]));
       assert.deepEqual(
         links.map(([name]) => name),
@@ -100,6 +101,20 @@ describe("the page that sends beacons", { skip: missing, concurrency: 2 }, () =>
       );
       for (const [name, href] of links) assert.deepEqual(await (await fetch(href)).json(), SCHEMAS.get(name));
     });
+  });
+
+  test("the catalogue shows a schema that was added", async () => {
+    const listed = '{"schemas":[{"name":"quiz_answered","version":"1.0.0","schema":"/schemas/quiz_answered.json"},{"name":"<b>"}]}';
+    const prepare = (page) => page.route("**/schemas.json", (route) => stand(route, answer(200, listed)));
+    await visit({ prepare }, async (page) => {
+      await page.locator("#schemas a", { hasText: "quiz_answered" }).waitFor();
+      assert.deepEqual(await page.locator("#schemas a").allInnerTexts(), ["quiz_answered", "<b>"]);
+    });
+  });
+
+  test("the catalogue says if its list does not come", async () => {
+    const prepare = (page) => page.route("**/schemas.json", (route) => stand(route, answer(502, "<p>no")));
+    await visit({ prepare }, (page) => page.getByText("The list did not come").waitFor());
   });
 
   test("the newest comes first", async () => {

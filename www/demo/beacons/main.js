@@ -6,6 +6,7 @@ import "../readiness.js";
 import { fields, parsed } from "../reading.js";
 import { ACTIONS, EVENTS, device, post } from "./beacons.js";
 import { dispatch } from "./log.js";
+import "./schemas.js";
 
 for (const { title, name, what, make } of ACTIONS) {
   const fateHere = element("span", { class: "fate", "aria-hidden": "true" });
