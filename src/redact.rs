@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::clean::path::FIELDS;
+use crate::clean::payload;
 use crate::enrich::campaign;
 use crate::enrich::page::{self, Secrets, SensitiveNames};
 use crate::enrich::visit::without_in;
@@ -28,6 +29,7 @@ pub fn beacon(
     stripped: Option<Reason>,
 ) -> Option<Map<String, Value>> {
     let mut left = fields.clone();
+    payload::without(&mut left, &mut |_| {});
     if stripped.is_some() {
         privacy::strip(&mut left);
         without(&mut left, campaign::identifying_names());
@@ -121,6 +123,10 @@ mod tests {
                 json!({"url": "https://a.example/?token=[removed]&b=1"}),
             ),
             (json!({"referrer": "//me:pw@a.example"}), json!({"referrer": "//a.example"})),
+            (
+                json!({"seq": -1, "props": {"href": "data:text/csv,Jane"}}),
+                json!({"seq": -1, "props": {"href": "data:text/csv"}}),
+            ),
             (json!({"title": mail, "seq": -1.0}), json!({"title": "[email]", "seq": -1.0})),
             (json!({"props": [{"a": mail}]}), json!({"props": [{"a": "[email]"}]})),
             (json!({"mail": mail}), json!({"mail": "[email]"})),

@@ -62,7 +62,7 @@ pub const EPOCH_MICROSECONDS: &str = "epoch_microseconds";
 pub const EPOCH_NANOSECONDS: &str = "epoch_nanoseconds";
 
 /// The names in a list of repairs that no declared rule may have.
-pub const NAMES: [&str; 31] = [
+pub const NAMES: [&str; 32] = [
     text::TRIM,
     text::CONTROL_CHARACTERS,
     text::HEX_QUOTE,
@@ -88,6 +88,7 @@ pub const NAMES: [&str; 31] = [
     fit::UPPER_CASE,
     pixel::UNKNOWN_PARAMETER,
     pixel::AMPERSAND,
+    super::payload::PAYLOAD,
     Repairs::MORE,
     "sensitive_parameter",
     "secret",

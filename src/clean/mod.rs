@@ -13,6 +13,7 @@ pub mod decimal;
 mod instant;
 pub mod order;
 pub mod path;
+pub mod payload;
 pub mod rule;
 pub mod text;
 
@@ -231,6 +232,7 @@ fn before(
 ) -> Repairs {
     let builtin = |fields: &mut Map<String, Value>, repairs: &mut Repairs| {
         builtin::beacon(fields, repairs);
+        payload::beacon(fields, repairs);
         coerce(fields, &mut |pointer, original| repairs.add(COERCE, || pointer, Some(original)));
     };
     let mut repairs = Repairs::new(cleaning.originals);
