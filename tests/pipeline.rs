@@ -153,7 +153,7 @@ fn answers_are_as_the_contract_says() {
     let accepted = br#"{"name":"a","id":"01939b70-6d2a-7c3e-8f00-000000000001"}"#;
     assert_snapshot!(answer(accepted, Telling::Exceptions), @"204 None -");
     assert_snapshot!(answer(b"[]", Telling::Exceptions), @"204 None -");
-    assert_snapshot!(answer(accepted, Telling::Always), @r#"200 None {"verdicts":[{"index":0,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","outcome":"accepted"}]}"#);
+    assert_snapshot!(answer(accepted, Telling::Always), @r#"200 None {"verdicts":[{"index":0,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","outcome":"accepted","schema":null}]}"#);
     assert_snapshot!(answer(br#"{"name":"a","seq":-1,"x":1}"#, Telling::Exceptions), @r#"200 None {"verdicts":[{"index":0,"event_id":"01a1ee56-5e7b-7101-8101-010101010101","outcome":"failed","code":"out_of_range","pointer":"/seq","message":"seq must be an integer from 0 to 9007199254740991"}]}"#);
     assert_snapshot!(answer(b"{", Telling::Exceptions), @r#"400 None {"code":"bad_json","pointer":"","message":"body is not JSON: EOF while parsing an object at line 1 column 1","event_id":"01a1ee56-5e7b-7101-8101-010101010101"}"#);
 }
