@@ -353,12 +353,18 @@ def test_a_run_can_be_stopped() -> None:
         endpoint = f"http://{HOST}:{silent.getsockname()[1]}"
         process = subprocess.Popen(
             [sys.executable, DEPLOY],
-            env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": endpoint, **key},
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ["HOME"],
+                "AWS_ENDPOINT_URL": endpoint,
+                **key,
+            },
             # Whoever runs the tests in the background may ignore it, and that is inherited.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stderr=subprocess.PIPE,
             text=True,
         )
+        silent.settimeout(120)
         connection, _ = silent.accept()
         with connection:
             # It waits for an answer; on its way there, Python may hear of a signal only after that wait.

@@ -38,6 +38,10 @@ class Checkout:
         (path / "node_modules").symlink_to(ROOT / "node_modules")
         for script in ("setup", "build"):
             (path / "scripts" / script).write_text(DONE)
+        # What checks the configuration is that of this checkout, which scripts/build compiled.
+        (path / "target").symlink_to(ROOT / "target")
+        with (path / "scripts" / "tools.sh").open("a") as tools:
+            tools.write("build_check() { :; }\n")
         self.port, _, self.aws_port = sorted(free_port() for _ in range(3))
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:

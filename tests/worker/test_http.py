@@ -56,6 +56,11 @@ def test_health_and_readiness_are_told_and_not_cached(
     if path == "/healthz":
         assert told == {"alive": True}
     else:
+        assert told["ready"] is True
+        assert set(told) == {"summary", "ready", "details"}
+        shown = worker.ready()
+        assert shown.headers["cache-control"] == "no-store"
+        told = shown.json()
         assert (told["ready"], told["delivery"]) == (True, "direct")
         assert [each["stream"] for each in told["streams"]] == [
             "firehose:events-low",

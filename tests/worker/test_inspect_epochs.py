@@ -113,7 +113,7 @@ def test_a_crash_and_an_upgrade_keep_the_stories(environment: dict[str, str]) ->
 
         # What an object has stored that never had the table.
         worker.kill()
-        for database in worker.databases():
+        for database in worker.all_databases():
             with closing(sqlite3.connect(database)) as connection, connection:
                 connection.execute("DROP TABLE IF EXISTS stories")
         worker.restart()
@@ -123,7 +123,7 @@ def test_a_crash_and_an_upgrade_keep_the_stories(environment: dict[str, str]) ->
 
         # What another version has stored.
         worker.kill()
-        for database in worker.databases():
+        for database in worker.all_databases():
             with closing(sqlite3.connect(database)) as connection, connection:
                 tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
                 if ("stories",) in tables:

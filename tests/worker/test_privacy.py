@@ -264,8 +264,8 @@ def test_what_should_not_be_in_a_text_is_taken_out(
         ),
         (
             {"HEADWATER_SECRET": "too short"},
-            {},
-            "HEADWATER_SECRET must have at least 32 characters",
+            {"cookieless": True},
+            "HEADWATER.cookieless {}",
         ),
     ],
     ids=["a hash", "cookieless", "a tenant's", "a short one"],

@@ -191,7 +191,7 @@ def test_the_core_names_chunks_that_are_served_for_ever(worker: Worker) -> None:
         assert worker.get(path).headers["cache-control"] == FOR_EVER
 
 
-@pytest.mark.parametrize("path", ["/v1/events", "/collect"])
+@pytest.mark.parametrize("path", ["/v1/events", "/collect", "/collect/"])
 def test_beacons_go_to_the_operators_address_as_to_the_usual_one(
     elsewhere: Worker, peer: FirehosePeer, path: str
 ) -> None:
@@ -209,7 +209,7 @@ def test_beacons_go_to_the_operators_address_as_to_the_usual_one(
     assert event_id in data(peer)
 
 
-@pytest.mark.parametrize("path", ["/collect/", "/Collect", "/v1/collect", "/js/shop.mjs"])
+@pytest.mark.parametrize("path", ["/collects", "/Collect", "/v1/collect", "/js/shop.mjs"])
 def test_an_address_beside_the_operators_is_404(elsewhere: Worker, path: str) -> None:
     answer = elsewhere.request("POST", path, '{"name":"a"}')
 

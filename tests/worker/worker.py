@@ -177,8 +177,11 @@ class Worker:
 
     def databases(self) -> list[Path]:
         """What the shards that were ever asked are stored in, a file each."""
-        files = self._directory.glob(".wrangler/state/v3/do/*/*.sqlite")
-        return sorted(file for file in files if _is_of_a_shard(file))
+        return [file for file in self.all_databases() if _is_of_a_shard(file)]
+
+    def all_databases(self) -> list[Path]:
+        """What all objects that were ever asked are stored in, a file each."""
+        return sorted(self._directory.glob(".wrangler/state/v3/do/*/*.sqlite"))
 
     @property
     def log(self) -> str:
