@@ -48,8 +48,9 @@ class Dev:
         self.log = checkout / "log"
 
     def start(self) -> None:
-        port = free_port()
-        environment = {"PORT": str(port), "AWS_PORT": str(free_port())}
+        # The demo page's records take the port after the worker's.
+        port, _, aws_port = sorted(free_port() for _ in range(3))
+        environment = {"PORT": str(port), "AWS_PORT": str(aws_port)}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [self.checkout / "scripts" / "dev"],
