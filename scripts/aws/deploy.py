@@ -99,7 +99,7 @@ class Deployment:
         )
 
     def plan(self) -> None:
-        """Show what `run` would do, as far as AWS and Cloudflare answer; raise if one did not."""
+        """Show what `run` would do; raise if AWS or Cloudflare did not answer."""
         unknown = []
         outputs: dict[str, str] = {}
         try:
@@ -176,7 +176,7 @@ class Deployment:
             )
 
     def warn_of_dropped(self, url: str | None) -> None:
-        """Say for which streams records wait that are not named any more, or why nobody knows."""
+        """Warn of records that wait for dropped streams, or say why the worker could not be asked."""
         try:
             if not url:
                 raise NotToldError("name the worker's address with --url")

@@ -47,7 +47,7 @@ def warning(waiting: dict[str, int]) -> str:
 
 
 def operators_key(url: str) -> dict[str, str]:
-    """The header with the operator's key, where there is one and nobody on the way can read it."""
+    """Returns the header with the operator's key, if there is a key and the connection is private."""
     address, key = urlsplit(url), os.environ.get(REPLAY_KEY)
     is_safe = address.scheme == "https" or address.hostname in HERE
     return {"authorization": f"Bearer {key}"} if key and is_safe else {}

@@ -54,7 +54,7 @@ def _rescue(arguments: argparse.Namespace) -> int:
 
 
 def _withdraw(client: WorkerClient, stream: str) -> bool:
-    """Has the shards set aside some of what waits for a stream; whether more of it does."""
+    """Asks the shards to quarantine waiting records of a stream; returns whether more wait."""
     answer = client.ask("POST", _address(stream=stream))
     if answer.status == 400:
         raise WorkerError(told(answer).get("message", "the worker knows no such stream"))
@@ -64,7 +64,7 @@ def _withdraw(client: WorkerClient, stream: str) -> bool:
 
 
 def _address(**query: str | None) -> str:
-    """Where what is set aside is, with what is asked about it."""
+    """Returns the path of the quarantine with this query."""
     given = {key: value for key, value in query.items() if value}
     return f"{SET_ASIDE}?{urlencode(given)}" if given else SET_ASIDE
 

@@ -314,7 +314,7 @@ def added() -> Iterator[tuple[Source, str]]:
 
 
 def of_matomo(known: dict[tuple[str, str], tuple[str, ...]]) -> Iterator[tuple[Source, str]]:
-    """What Matomo's list has besides; whoever is known already keeps the parameters."""
+    """Yields the hosts that Matomo's list adds; a known source keeps its search parameters."""
     for medium, sources in MATOMO.items():
         for name, (parameters, domains) in sources.items():
             own = known.get((medium, name), tuple(parameters.split()))

@@ -217,9 +217,9 @@ fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     }
 }
 
-/// Brings another spelling to RFC 3339, and a count of seconds, microseconds or nanoseconds
-/// since the epoch to milliseconds, told by the digits before its point: 10, 16 and 19 of them, and 13 for milliseconds.
-/// So every time from 2001-09-09 to 2286-11-20 is told without doubt.
+/// Brings another spelling to RFC 3339, and a count since the epoch to milliseconds. The digits
+/// before its point give the unit: 10 are seconds, 13 milliseconds, 16 microseconds, 19
+/// nanoseconds. That is unambiguous from 2001-09-09 to 2286-11-20.
 fn time(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let (text, is_number) = match &*value {
         Value::Number(number) => (number.as_str(), true),
