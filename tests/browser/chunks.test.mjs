@@ -15,6 +15,8 @@ const WORKER = process.env.HEADWATER_URL;
 /** How long an event may take to come, and how long one that must not come is waited for, in milliseconds. */
 const PATIENCE = 3_000;
 const QUIET = 300;
+/** How long a row may take, so that one that waits for ever is named. */
+const ROW = 90_000;
 
 const missing = !WORKER
   ? "HEADWATER_URL is not set: give it the address of a running worker"
@@ -79,7 +81,7 @@ describe("the chunks", { skip: missing, concurrency: 2 }, () => {
   });
 
   for (const { claim, path, touch, does, sees, but } of ACTIONS) {
-    test(claim, async () => {
+    test(claim, { timeout: ROW }, async () => {
       const context = await browser.newContext({ hasTouch: touch, viewport: { width: 800, height: 600 } });
       try {
         const page = await context.newPage();

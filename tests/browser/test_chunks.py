@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests" / "worker"))
 from firehose_peer import FirehosePeer  # noqa: E402
 from worker import HOST, PROGRAMS, Worker  # noqa: E402
 
-BROWSER_SECONDS = 300
+BROWSER_SECONDS = 900
 
 # Where the table's row "a path can be drawn again" moves the pointer.
 ROUTE = [(40, 50), (400, 120), (380, 500), (10, 15)]
