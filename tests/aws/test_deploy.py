@@ -359,8 +359,6 @@ def test_a_run_can_be_stopped() -> None:
                 "AWS_ENDPOINT_URL": endpoint,
                 **key,
             },
-            # Whoever runs the tests in the background may ignore it, and that is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stderr=subprocess.PIPE,
             text=True,
         )
