@@ -1,28 +1,41 @@
-//! Headwater: an event collector at the CDN edge that writes straight to AWS streams.
+//! Headwater ingests analytics beacons at the edge and delivers them to Amazon Data Firehose and Kinesis.
 //!
-//! # The way of a beacon
+//! # Path of a beacon
 //!
-//! Bytes come in at [`edge`], which knows the request's circumstances ([`context`]) and
-//! the operator's wishes ([`config`]). The write key tells whose they are ([`tenant`]).
-//! [`protocol`] cuts them into beacons; [`privacy`] says what of each may be told at all;
-//! [`clean`] repairs what is known to be bad; [`validate`] holds it to the protocol and to
-//! its [`schema`], and makes it an [`event`] or a [`failed`] event; [`enrich`] adds what the
-//! edge knows; [`scrub`], [`redact`] and [`salt`] take out what nobody should keep; [`route`]
-//! names its stream, and [`sink`] delivers it as a record. [`pipeline`] is that recipe;
-//! [`outcome`] is how it ends, for each beacon exactly once, [`tally`] counts that for operators
-//! and [`inspect`] shows it to developers. Pages send theirs with the
-//! [`snippet`], which the worker serves as well. What failed can be sent again as it came
-//! ([`replay`]). [`readiness`] is what operators are told.
+//! 1. [`runtime`] receives the request, and [`ingest`] resolves its tenant.
+//! 2. [`pipeline`] runs for each beacon: decode, clean, validate, privacy, enrich, route, encode. What
+//!    fails becomes a failed event with its reason.
+//! 3. [`ingest`] groups the records by shard and sends each group to a Durable Object. In direct delivery it
+//!    groups them by stream, and step 4 is left out.
+//! 4. [`shard`] deduplicates, assigns the session and batches for up to `linger_ms`.
+//! 5. [`delivery`] signs and sends a batch, retries, and reports on each record. Records that the stream does
+//!    not accept in time are spilled to the shard's storage.
+//! 6. The shard answers when each record is delivered or spilled, and the worker answers 204, 200 or 503.
 //!
-//! Sessions and deduplication come between `enrich` and `route`.
+//! # Layers
+//!
+//! A module imports only from its own layer and from those before it. `tests/layering.rs` holds this.
+//!
+//! | layer | what it has |
+//! |---|---|
+//! | [`base`] | JSON, addresses, times, secrets, bytes; no domain knowledge |
+//! | [`model`] | events, records, streams, violations: data and invariants |
+//! | [`schema`] | JSON Schema 2020-12, compiled ahead into one catalogue |
+//! | [`pipeline`] | the stages of a beacon |
+//! | [`delivery`] | getting records into AWS, as a state machine without I/O |
+//! | [`shard`] | the stateful core of the Durable Object, still pure |
+//! | [`config`] | the `HEADWATER` table as typed configuration |
+//! | [`ingest`] | one request from its body to its answer |
+//! | [`ops`] | health, the inspector, the check of a configuration |
+//! | [`runtime`] | everything that names Cloudflare |
 //!
 //! # Invariants
 //!
-//! - A success is answered only when every record, failed events included, was accepted
-//!   by its stream.
-//! - Only `edge` names the runtime. Everything else is a function of its arguments: no
-//!   clock, no randomness, no environment, no network, no async.
-//! - No panic is reachable from input.
+//! - A 2xx is sent only if every record, those of failed events included, is in its stream or in the storage
+//!   of a shard.
+//! - Only `runtime` names the platform. Everything else is a function of its arguments: no clock, no
+//!   randomness, no environment, no network, no async.
+//! - No input can panic; lints deny what could.
 
 #![cfg_attr(
     not(test),
@@ -40,35 +53,13 @@
     )
 )]
 
-pub mod address;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod check;
-pub mod clean;
-pub mod clock;
+pub mod base;
 pub mod config;
-pub mod context;
-pub mod dedupe;
-pub mod edge;
-pub mod enrich;
-pub mod event;
-pub mod failed;
-pub mod inspect;
-pub mod outcome;
+pub mod delivery;
+pub mod ingest;
+pub mod model;
+pub mod ops;
 pub mod pipeline;
-pub mod privacy;
-pub mod protocol;
-pub mod readiness;
-pub mod redact;
-pub mod replay;
-pub mod route;
-pub mod salt;
+pub mod runtime;
 pub mod schema;
-pub mod scrub;
-pub mod session;
 pub mod shard;
-pub mod sink;
-pub mod snippet;
-pub mod tally;
-pub mod tenant;
-pub mod validate;
-mod verbatim;

@@ -13,15 +13,20 @@ use std::{fs, iter};
 
 use flate2::{Compression, write::GzEncoder};
 use headwater::config::{Config, Settings};
-use headwater::context::{ClientHints, Geo, OffsetChange, RequestContext, Signals};
-use headwater::event::EventIds;
-use headwater::outcome::{Answer, Refusal, Telling};
-use headwater::pipeline::{self, Plan};
-use headwater::protocol::{self, body::Body};
+use headwater::delivery::response::{Blame, Refusal as StreamRefusal};
+use headwater::delivery::stream_delivery::{Fate, Report};
+use headwater::ingest;
+use headwater::ingest::Plan;
+use headwater::ingest::error::IngestError;
+use headwater::ingest::response::{IngestResponse, VerdictMode};
+use headwater::model::consent::Signals;
+use headwater::model::event::EventIds;
+use headwater::model::geo::{Geo, OffsetChange};
+use headwater::model::record::Record;
+use headwater::model::request::{ClientHints, RequestContext};
+use headwater::pipeline::decode;
+use headwater::pipeline::decode::body::Body;
 use headwater::schema;
-use headwater::sink::answer::{Blame, Refusal as StreamRefusal};
-use headwater::sink::delivery::{Fate, Report};
-use headwater::sink::record::Record;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -138,7 +143,7 @@ impl Request {
     }
 
     fn context(&self) -> RequestContext {
-        let in_query = self.query.as_deref().and_then(protocol::write_key);
+        let in_query = self.query.as_deref().and_then(decode::write_key);
         RequestContext {
             received_at: self.at.parse().unwrap(),
             write_key: self.key.clone().or(in_query),
@@ -160,12 +165,12 @@ impl Request {
         self.text.as_deref().or(self.body.as_deref().map(RawValue::get))
     }
 
-    fn plan<'a>(&self, config: &'a Config) -> Result<Plan<'a>, Refusal> {
+    fn plan<'a>(&self, config: &'a Config) -> Result<Plan<'a>, IngestError> {
         let context = self.context();
         let mut ids = EventIds::new(context.received_at, [1; 10]);
         let Some(text) = self.posted() else {
             let query = self.query.as_deref().unwrap_or_default();
-            return pipeline::pixel(query, &context, config, &mut ids);
+            return ingest::pixel(query, &context, config, &mut ids);
         };
         let bytes = match self.gzip {
             true => {
@@ -180,15 +185,15 @@ impl Request {
             content_encoding: self.content_encoding.as_deref(),
             bytes: &bytes,
         };
-        pipeline::post(&body, &context, config, &mut ids)
+        ingest::post(&body, &context, config, &mut ids)
     }
 
     /// What it comes to: the answer, and each record with its beacon and its stream.
-    fn run(&self) -> (Answer, Vec<(usize, String, Record)>) {
+    fn run(&self) -> (IngestResponse, Vec<(usize, String, Record)>) {
         let config = self.config();
         let mut plan = match self.plan(&config) {
             Ok(plan) => plan,
-            Err(refusal) => return (Answer::of_refusal(&refusal, None), Vec::new()),
+            Err(refusal) => return (IngestResponse::of_error(&refusal, None), Vec::new()),
         };
         let mut taken = Vec::new();
         loop {
@@ -198,7 +203,7 @@ impl Request {
             }
             for consignment in consignments {
                 let stream = consignment.stream.to_string();
-                let fate = match self.poisoned && consignment.stream != config.failed {
+                let fate = match self.poisoned && consignment.stream != config.destinations.failed {
                     false => Fate::Accepted,
                     true => Fate::Poisoned(StreamRefusal {
                         blame: Blame::Request,
@@ -218,7 +223,7 @@ impl Request {
             }
         }
         taken.sort_by_key(|(owner, _, _)| *owner);
-        (plan.answer(Telling::Always), taken)
+        (plan.answer(VerdictMode::Always), taken)
     }
 
     /// The request and all that it came to, as text.
@@ -414,6 +419,10 @@ fn every_event_of_the_catalogue_is_among_the_requests() {
         .filter_map(|request| request.posted().map(str::to_owned))
         .collect();
     for schema in schema::all() {
-        assert!(all.contains(&format!("\"name\": \"{}\"", schema.name)), "{}", schema.name);
+        assert!(
+            all.contains(&format!("\"name\": \"{}\"", schema.info.name)),
+            "{}",
+            schema.info.name
+        );
     }
 }

@@ -6,15 +6,18 @@ use std::net::IpAddr;
 use chrono::DateTime;
 use flate2::{Compression, write::GzEncoder};
 use headwater::config::{Config, Settings};
-use headwater::context::{RequestContext, Signals};
-use headwater::event::EventIds;
-use headwater::outcome::{Answer, Refusal, Telling};
-use headwater::pipeline::{self, Plan};
-use headwater::protocol::body::Body;
-use headwater::sink::answer::{Blame, Refusal as StreamRefusal};
-use headwater::sink::delivery::{Fate, Report};
-use headwater::sink::health::Problem;
-use headwater::sink::record::Record;
+use headwater::delivery::health::Problem;
+use headwater::delivery::response::{Blame, Refusal as StreamRefusal};
+use headwater::delivery::stream_delivery::{Fate, Report};
+use headwater::ingest;
+use headwater::ingest::Plan;
+use headwater::ingest::error::{HttpError, IngestError};
+use headwater::ingest::response::{IngestResponse, VerdictMode};
+use headwater::model::consent::Signals;
+use headwater::model::event::EventIds;
+use headwater::model::record::Record;
+use headwater::model::request::RequestContext;
+use headwater::pipeline::decode::body::Body;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -50,10 +53,10 @@ fn context() -> RequestContext {
     }
 }
 
-fn post<'a>(config: &'a Config, bytes: &[u8]) -> Result<Plan<'a>, Refusal> {
+fn post<'a>(config: &'a Config, bytes: &[u8]) -> Result<Plan<'a>, IngestError> {
     let body = Body { content_type: None, content_encoding: None, bytes };
     let context = context();
-    pipeline::post(&body, &context, config, &mut EventIds::new(context.received_at, [1; 10]))
+    ingest::post(&body, &context, config, &mut EventIds::new(context.received_at, [1; 10]))
 }
 
 /// Ends every delivery of `plan` with the fate that `fate` gives each record, as the edge
@@ -61,7 +64,7 @@ fn post<'a>(config: &'a Config, bytes: &[u8]) -> Result<Plan<'a>, Refusal> {
 fn deliver(
     plan: &mut Plan<'_>,
     fate: impl Fn(&str, &Value) -> Fate,
-) -> Result<Vec<(String, Value)>, Refusal> {
+) -> Result<Vec<(String, Value)>, IngestError> {
     let mut taken = Vec::new();
     for _ in 0..3 {
         for consignment in plan.take_consignments() {
@@ -101,7 +104,7 @@ fn poisoned() -> Fate {
     })
 }
 
-fn shown(answer: &Answer) -> String {
+fn shown(answer: &IngestResponse) -> String {
     format!(
         "{} {:?} {}",
         answer.status,
@@ -117,7 +120,7 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
     let mut plan = post(&config, body).unwrap();
     assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
     assert_eq!(
-        plan.answer(Telling::Exceptions).status,
+        plan.answer(VerdictMode::OnFailure).status,
         400,
         "no item of broken JSON can be told apart"
     );
@@ -130,7 +133,7 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
         streams,
         ["firehose:low", "firehose:failed", "firehose:failed", "firehose:failed", "firehose:rest"]
     );
-    let answer = plan.answer(Telling::Exceptions);
+    let answer = plan.answer(VerdictMode::OnFailure);
     assert_eq!(answer.status, 200);
     let told: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
     let outcomes: Vec<&str> = told["verdicts"]
@@ -151,11 +154,11 @@ fn answers_are_as_the_contract_says() {
         shown(&plan.answer(telling))
     };
     let accepted = br#"{"name":"a","id":"01939b70-6d2a-7c3e-8f00-000000000001"}"#;
-    assert_snapshot!(answer(accepted, Telling::Exceptions), @"204 None -");
-    assert_snapshot!(answer(b"[]", Telling::Exceptions), @"204 None -");
-    assert_snapshot!(answer(accepted, Telling::Always), @r#"200 None {"verdicts":[{"index":0,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","outcome":"accepted","schema":null}]}"#);
-    assert_snapshot!(answer(br#"{"name":"a","seq":-1,"x":1}"#, Telling::Exceptions), @r#"200 None {"verdicts":[{"index":0,"event_id":"01a1ee56-5e7b-7101-8101-010101010101","outcome":"failed","code":"out_of_range","pointer":"/seq","message":"seq must be an integer from 0 to 9007199254740991"}]}"#);
-    assert_snapshot!(answer(b"{", Telling::Exceptions), @r#"400 None {"code":"bad_json","pointer":"","message":"body is not JSON: EOF while parsing an object at line 1 column 1","event_id":"01a1ee56-5e7b-7101-8101-010101010101"}"#);
+    assert_snapshot!(answer(accepted, VerdictMode::OnFailure), @"204 None -");
+    assert_snapshot!(answer(b"[]", VerdictMode::OnFailure), @"204 None -");
+    assert_snapshot!(answer(accepted, VerdictMode::Always), @r#"200 None {"verdicts":[{"index":0,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","outcome":"accepted","schema":null}]}"#);
+    assert_snapshot!(answer(br#"{"name":"a","seq":-1,"x":1}"#, VerdictMode::OnFailure), @r#"200 None {"verdicts":[{"index":0,"event_id":"01a1ee56-5e7b-7101-8101-010101010101","outcome":"failed","code":"out_of_range","pointer":"/seq","message":"seq must be an integer from 0 to 9007199254740991"}]}"#);
+    assert_snapshot!(answer(b"{", VerdictMode::OnFailure), @r#"400 None {"code":"bad_json","pointer":"","message":"body is not JSON: EOF while parsing an object at line 1 column 1","event_id":"01a1ee56-5e7b-7101-8101-010101010101"}"#);
 }
 
 #[test]
@@ -168,7 +171,7 @@ fn what_is_not_durable_is_not_answered_as_a_success() {
             if stream == pending { Fate::Pending } else { Fate::Accepted }
         };
         let refusal = deliver(&mut plan, fate).unwrap_err();
-        let answer = shown(&Answer::of_refusal(&refusal, None));
+        let answer = shown(&IngestResponse::of_error(&refusal, None));
         let expected = format!(
             r#"503 Some(7) {{"code":"not_durable","message":"{pending} did not take every record (timed_out); send again"}}"#
         );
@@ -196,7 +199,7 @@ fn a_record_that_its_stream_refuses_for_itself_is_kept_as_a_failed_event() {
     assert_eq!((record["name"].as_str(), &record["event_id"]), (Some("a"), &kept["event_id"]));
     assert!(!kept.to_string().contains("arn:"), "the service's own words may tell of the account");
     let told: Value =
-        serde_json::from_str(&plan.answer(Telling::Exceptions).body.unwrap()).unwrap();
+        serde_json::from_str(&plan.answer(VerdictMode::OnFailure).body.unwrap()).unwrap();
     assert_eq!(told["verdicts"][0]["outcome"], "failed");
     assert_eq!(told["verdicts"][0]["event_id"], kept["event_id"]);
     assert_eq!(told["verdicts"][1]["outcome"], "accepted");
@@ -214,7 +217,7 @@ fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
         br#"{"device_id":"secret-envelope","events":[{"name":"a","device_id":"secret-device"}]}"#;
     let body = Body { content_type: None, content_encoding: None, bytes: text };
     let mut ids = EventIds::new(context.received_at, [1; 10]);
-    let mut plan = pipeline::post(&body, &context, &config, &mut ids).unwrap();
+    let mut plan = ingest::post(&body, &context, &config, &mut ids).unwrap();
     let fate = |stream: &str, _: &Value| match stream {
         "firehose:failed" => Fate::Accepted,
         _ => poisoned(),
@@ -235,7 +238,7 @@ fn a_members_name_is_scrubbed_in_what_is_told_of_it() {
     let taken = deliver(&mut plan, all_accepted).unwrap();
     let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
     assert_eq!(kept["pointer"], "/[email]");
-    let told = plan.answer(Telling::Always).body.unwrap();
+    let told = plan.answer(VerdictMode::Always).body.unwrap();
     assert!(!told.contains("anna@"), "{told}");
 }
 
@@ -330,9 +333,9 @@ proptest! {
         };
         let context = context();
         let mut plan =
-            pipeline::post(&body, &context, &config, &mut EventIds::new(context.received_at, [1; 10])).unwrap();
+            ingest::post(&body, &context, &config, &mut EventIds::new(context.received_at, [1; 10])).unwrap();
         let taken = deliver(&mut plan, all_accepted).unwrap();
-        let answer = plan.answer(Telling::Always);
+        let answer = plan.answer(VerdictMode::Always);
         let told: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
         let verdicts = told["verdicts"].as_array().unwrap();
         prop_assert_eq!(verdicts.len(), beacons.len());
@@ -366,9 +369,9 @@ proptest! {
         let context = context();
         let body = Body { content_type, content_encoding, bytes: &bytes };
         let mut plan =
-            pipeline::post(&body, &context, &config, &mut EventIds::new(context.received_at, [1; 10])).unwrap();
+            ingest::post(&body, &context, &config, &mut EventIds::new(context.received_at, [1; 10])).unwrap();
         let taken = deliver(&mut plan, all_accepted).unwrap();
-        let answer = plan.answer(Telling::Exceptions);
+        let answer = plan.answer(VerdictMode::OnFailure);
         prop_assert!([200, 204, 400].contains(&answer.status));
         if answer.status == 400 {
             let [(_, columns)] = taken.as_slice() else { panic!("kept once") };
@@ -385,7 +388,7 @@ proptest! {
         let config = config();
         let context = context();
         let mut ids = EventIds::new(context.received_at, [1; 10]);
-        let mut plan = pipeline::pixel(&query, &context, &config, &mut ids).unwrap();
+        let mut plan = ingest::pixel(&query, &context, &config, &mut ids).unwrap();
         prop_assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
     }
 }

@@ -4,7 +4,7 @@
 //! online shop's search, a forum), so that the rates are floors, just under what was measured:
 //! a table that gets worse fails. `cargo test --test referrers -- --nocapture` lists the misses.
 
-use headwater::enrich::referrer::{Referrer, referrer};
+use headwater::pipeline::enrich::referrer::{Referrer, referrer};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -5,13 +5,15 @@
 use std::net::IpAddr;
 
 use chrono::DateTime;
+use headwater::base::secret::Secret;
 use headwater::config::{Config, Settings};
-use headwater::context::{Geo, RequestContext};
-use headwater::event::EventIds;
-use headwater::pipeline::{self, Plan};
-use headwater::protocol::body::Body;
-use headwater::replay::{Claim, Replay};
-use headwater::salt::Secret;
+use headwater::ingest;
+use headwater::ingest::Plan;
+use headwater::model::event::EventIds;
+use headwater::model::geo::Geo;
+use headwater::model::replay::{Claim, Replay};
+use headwater::model::request::RequestContext;
+use headwater::pipeline::decode::body::Body;
 use serde_json::{Value, json};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -60,7 +62,7 @@ fn records(mut plan: Plan<'_>) -> Vec<Value> {
 fn post(config: &Config, body: &[u8], content_type: Option<&str>) -> Vec<Value> {
     let body = Body { content_type, content_encoding: None, bytes: body };
     let mut ids = EventIds::new(visitor().received_at, [9; 10]);
-    records(pipeline::post(&body, &visitor(), config, &mut ids).unwrap())
+    records(ingest::post(&body, &visitor(), config, &mut ids).unwrap())
 }
 
 /// Sends `failed` again, as scripts/replay does.
@@ -78,7 +80,7 @@ fn replay(config: &Config, failed: &Value) -> Vec<Value> {
     let replay = Replay::parse(&claim, key.as_ref()).unwrap();
     let bytes = failed["original"].as_str().unwrap().as_bytes();
     let body = Body { content_type: None, content_encoding: None, bytes };
-    records(pipeline::replay(&body, replay, &operator(), config).unwrap())
+    records(ingest::replay(&body, replay, &operator(), config).unwrap())
 }
 
 #[test]

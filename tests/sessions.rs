@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, SecondsFormat};
-use headwater::event::EventId;
-use headwater::session::{Opening, Policy, SessionId, Sessions, Sighting, Tag};
+use headwater::model::event::EventId;
+use headwater::model::session::{SessionId, Tag};
+use headwater::shard::sessions::{Opening, Policy, Sessions, Sighting};
 
 const TABLE: &str = include_str!("fixtures/sessions.txt");
 

@@ -13,7 +13,8 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use chrono::{DateTime, Utc};
-use headwater::sink::sigv4::{self, Credentials, Scope};
+use headwater::delivery::aws::sigv4;
+use headwater::delivery::aws::sigv4::{Credentials, Scope};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::Value;
 

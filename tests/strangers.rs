@@ -2,16 +2,16 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use headwater::config::Sharding;
-use headwater::event::EventId;
-use headwater::replay::Arrival;
-use headwater::session::{Opening, Sighting};
+use headwater::model::device_key::DeviceKey;
+use headwater::model::event::EventId;
+use headwater::model::record::Record;
+use headwater::model::replay::Arrival;
+use headwater::model::stream::Stream;
 use headwater::shard::Shard;
-use headwater::shard::key::DeviceKey;
-use headwater::shard::parcel::{Device, Item, Observation};
+use headwater::shard::config::ShardConfig;
+use headwater::shard::protocol::batch_request::{Device, Item, Observation};
+use headwater::shard::sessions::{Opening, Sighting};
 use headwater::shard::storage::{Storage, StorageError, Table};
-use headwater::sink::Stream;
-use headwater::sink::record::Record;
 
 /// A storage in which nothing is.
 struct Nothing;
@@ -60,7 +60,7 @@ fn item(of: u8, before: Option<u8>, former: Option<u32>) -> Item {
 
 #[test]
 fn who_moved_is_asked_for_by_both_ids_of_midnight() {
-    let shard = Shard::load(&Nothing, &Sharding::default(), 0).unwrap();
+    let shard = Shard::load(&Nothing, &ShardConfig::default(), 0).unwrap();
     let items = [
         item(1, None, Some(0)),
         item(2, Some(3), Some(0)),

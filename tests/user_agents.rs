@@ -9,9 +9,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use headwater::context::ClientHints;
-use headwater::enrich::bot::bot;
-use headwater::enrich::user_agent::agent;
+use headwater::model::request::ClientHints;
+use headwater::pipeline::enrich::bot::bot;
+use headwater::pipeline::enrich::user_agent::agent;
 
 /// One line of a file of cases; an empty field was not asked about.
 struct Case {

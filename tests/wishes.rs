@@ -11,14 +11,16 @@ use std::net::IpAddr;
 use chrono::DateTime;
 use flate2::{Compression, write::GzEncoder};
 use headwater::config::{Config, Settings};
-use headwater::context::{RequestContext, Signals};
-use headwater::event::EventIds;
-use headwater::outcome::Telling;
-use headwater::pipeline::{self, Plan};
-use headwater::protocol::body::Body;
-use headwater::sink::answer::{Blame, Refusal as StreamRefusal};
-use headwater::sink::delivery::{Fate, Report};
-use headwater::sink::record::Record;
+use headwater::delivery::response::{Blame, Refusal as StreamRefusal};
+use headwater::delivery::stream_delivery::{Fate, Report};
+use headwater::ingest;
+use headwater::ingest::Plan;
+use headwater::ingest::response::VerdictMode;
+use headwater::model::consent::Signals;
+use headwater::model::event::EventIds;
+use headwater::model::record::Record;
+use headwater::model::request::RequestContext;
+use headwater::pipeline::decode::body::Body;
 use proptest::collection::{hash_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -245,9 +247,9 @@ fn send(
     let body = Body { content_type, content_encoding: None, bytes };
     let context = context(signals);
     let mut ids = EventIds::new(context.received_at, [1; 10]);
-    let mut plan = pipeline::post(&body, &context, config, &mut ids).unwrap();
+    let mut plan = ingest::post(&body, &context, config, &mut ids).unwrap();
     let taken = deliver(&mut plan, streams);
-    let answer = plan.answer(Telling::Always);
+    let answer = plan.answer(VerdictMode::Always);
     let told: Value = serde_json::from_str(&answer.body.unwrap_or_default()).unwrap_or_default();
     let verdicts = told["verdicts"].as_array().cloned().unwrap_or_default();
     (answer.status, verdicts, taken)
@@ -323,7 +325,7 @@ proptest! {
         let config = config(&wished(table, ["strip", "accept", "accept", "accept"]));
         let context = context(Signals { gpc: true, dnt: false });
         let mut ids = EventIds::new(context.received_at, [1; 10]);
-        let mut plan = pipeline::pixel(&query(&beacon), &context, &config, &mut ids).unwrap();
+        let mut plan = ingest::pixel(&query(&beacon), &context, &config, &mut ids).unwrap();
         prop_assert_eq!(leaks(&deliver(&mut plan, streams)), Vec::<String>::new());
     }
 
@@ -493,7 +495,7 @@ proptest! {
         let bytes = Form::Array.body(&beacons);
         let body = Body { content_type: None, content_encoding: None, bytes: &bytes };
         let mut ids = EventIds::new(context.received_at, [1; 10]);
-        let mut plan = pipeline::post(&body, &context, &config, &mut ids).unwrap();
+        let mut plan = ingest::post(&body, &context, &config, &mut ids).unwrap();
         let taken = deliver(&mut plan, Streams::Take);
         prop_assert_eq!(taken.len(), beacons.len());
         for (_, stream, record) in &taken {

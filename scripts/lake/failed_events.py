@@ -1,7 +1,7 @@
 """Failed events as they lie in S3: the worker's own, and those of Firehose's error output.
 
 The worker's are records of the stream of failed events, with the original inside
-(src/failed.rs). Firehose writes what it could not deliver as JSON with the record in
+(src/model/failed_event.rs). Firehose writes what it could not deliver as JSON with the record in
 `rawData`, in base64, which holds a line an event where the worker has packed several:
 https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion-error-handling.html
 """
@@ -77,7 +77,7 @@ class FailedEvent:
         return bool(self.columns.get("original_withheld"))
 
     def header(self) -> str:
-        """What X-Headwater-Replay tells the worker of it (src/replay.rs), in ASCII."""
+        """What X-Headwater-Replay tells the worker of it (src/model/replay.rs), in ASCII."""
         told = {name: self.columns[name] for name in TOLD if name in self.columns}
         told["geo"] = {name: self.columns[name] for name in GEO if name in self.columns}
         offset = self.columns.get("utc_offset_minutes", self._zone_offset())
@@ -94,7 +94,7 @@ class FailedEvent:
             return None
 
     def _zone_changes(self) -> list[tuple[int, int]]:
-        """The changes of its zone in the year before it came, as src/context.rs reads them."""
+        """The changes of its zone in the year before it came, as src/model/request.rs reads them."""
         try:
             return _changes(self.columns["timezone"], self.received_at.date())
         except (KeyError, ValueError, ZoneInfoNotFoundError):

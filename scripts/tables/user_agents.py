@@ -22,7 +22,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ROOT / "src/enrich/tables"
+TABLES = ROOT / "src/pipeline/enrich/tables"
 VECTORS = ROOT / "tests/vectors/user-agents"
 
 # name, version, registry, licence
@@ -165,7 +165,7 @@ PROGRAMS = {
     "SearchEngine": ["Daum 4", "Mnogosearch"],
 }
 
-# What gives a crawler away without a table; src/enrich/bot.rs looks for the same.
+# What gives a crawler away without a table; src/pipeline/enrich/bot.rs looks for the same.
 GIVEN_AWAY = re.compile(r"https?://|bots?(?![a-z0-9])|crawl|checker(?![a-z0-9])|fetcher(?![a-z0-9])|spider|scrape", re.I)
 
 
@@ -695,7 +695,7 @@ def main():
         "Names that programs bear, a slice for each of 0 to 9 and a to z, sorted whatever their case; none is the start of another.",
         CRAWLERS,
         licence,
-        "use crate::enrich::bot::{Mark, Reason};",
+        "use super::entry::{Mark, Reason};",
         "pub static MARKS: &[&[Mark]]",
         by_first_letter(marks),
     )
@@ -704,7 +704,7 @@ def main():
         "Product tokens and the browsers that bear them, sorted by token.",
         UAP_CORE,
         packages["uap-core"]["LICENSE"].decode(),
-        "use crate::enrich::user_agent::Product;",
+        "use super::entry::Product;",
         "pub static PRODUCTS: &[Product]",
         [
             f"    Product {{ token: {quoted(token)}, name: {quoted(name)}, rank: {rank} }},\n"

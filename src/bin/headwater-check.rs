@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io, process};
 
-use headwater::check::{self, Finding, Report, Scope};
+use headwater::ops::check;
+use headwater::ops::check::{Finding, Report, Scope};
 use headwater::schema::compile::{emit, folder};
 
 const USAGE: &str =

@@ -3,8 +3,8 @@
 use http::Uri;
 
 use super::{ConfigError, Settings};
-use crate::sink::service::Service;
-use crate::sink::sigv4::{Credentials, SigningError};
+use crate::delivery::aws::sigv4::{Credentials, SigningError};
+use crate::model::stream::Service;
 
 /// Where and as whom to call AWS.
 #[derive(Debug, Clone)]

@@ -2,10 +2,10 @@
 //! `sensitive_params`, `sensitive_paths` and `secrets`.
 
 use super::table::Table;
-use crate::enrich::ip::IpPolicy;
-use crate::enrich::page::Secrets;
-use crate::privacy::{DeviceIds, Privacy, Wish};
-use crate::scrub::What;
+use crate::pipeline::privacy::ip::IpPolicy;
+use crate::pipeline::privacy::scrub::What;
+use crate::pipeline::privacy::url_params::Secrets;
+use crate::pipeline::privacy::{DeviceIds, Privacy, Wish};
 
 /// Whether the operator's secret is set, which hashes need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::table::Table;
-use crate::event::Level;
-use crate::route::{Condition, NamePattern, Pack, Route, Routes, SampleRate};
-use crate::sink::Stream;
+use crate::model::level::Level;
+use crate::model::name_pattern::NamePattern;
+use crate::model::sampling::SampleRate;
+use crate::model::stream::Stream;
+use crate::pipeline::route::{Condition, Pack, Route, Routes};
 
 /// A stream, where `value` at `key` names one.
 pub fn stream(table: &mut Table<'_>, key: &str, value: Value) -> Option<Stream> {

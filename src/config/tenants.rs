@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::privacy::{HasSecret, privacy};
 use super::table::Table;
 use super::{origins, routes};
-use crate::route::Routes;
-use crate::tenant::{self, Tenant, Tenants};
+use crate::config::tenant;
+use crate::config::tenant::{Tenant, Tenants};
+use crate::pipeline::route::Routes;
 
 const KEYS: &str = "must be a table of write keys, each with a table that has `tenant`";
 

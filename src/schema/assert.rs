@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use super::number::Decimal;
 use super::rule::{Json, Rule, Types};
 use super::view::{View, all_differ};
-use crate::failed::{Code, shown};
+use crate::base::text::shown;
+use crate::model::violation::Code;
 
 /// Whether `value` keeps `rule`; rules that look further than at one value count as kept.
 pub fn keeps(rule: &Rule, value: View<'_>) -> bool {

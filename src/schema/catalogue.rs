@@ -8,7 +8,8 @@
 
 use super::Schema;
 use super::rule::{Format, Json, Node, NodeId, Others, Pattern, Rule, Types};
-use crate::event::Level;
+use crate::model::level::Level;
+use crate::model::schema_info::SchemaInfo;
 
 /// What a file begins with; the last byte is the version of the format.
 pub(super) const MAGIC: [u8; 4] = *b"HWC\x01";
@@ -37,7 +38,7 @@ pub fn decode(bytes: &'static [u8]) -> Result<&'static [Schema], CatalogueError>
     let mut reader = Reader { rest: body, patterns: &[] };
     let read = reader.catalogue().filter(|_| reader.rest.is_empty());
     let is_sorted =
-        |schemas: &&[Schema]| schemas.is_sorted_by(|left, right| left.name < right.name);
+        |schemas: &&[Schema]| schemas.is_sorted_by(|left, right| left.info.name < right.info.name);
     read.filter(is_sorted).ok_or(CatalogueError::Damaged)
 }
 
@@ -105,18 +106,20 @@ impl Reader {
 
     fn schema(&mut self) -> Option<Schema> {
         Some(Schema {
-            name: self.text()?,
-            id: self.text()?,
-            version: self.text()?,
-            level: match self.byte()? {
-                0 => None,
-                1 => Some(Level::Low),
-                2 => Some(Level::Mid),
-                3 => Some(Level::High),
-                _ => return None,
+            info: SchemaInfo {
+                name: self.text()?,
+                id: self.text()?,
+                version: self.text()?,
+                level: match self.byte()? {
+                    0 => None,
+                    1 => Some(Level::Low),
+                    2 => Some(Level::Mid),
+                    3 => Some(Level::High),
+                    _ => return None,
+                },
+                opens_session: self.boolean()?,
+                partition: self.texts()?,
             },
-            opens_session: self.boolean()?,
-            partition: self.texts()?,
             nodes: self.list(Self::node)?,
         })
     }

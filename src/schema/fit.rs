@@ -17,8 +17,8 @@ use super::Schema;
 use super::rule::{NodeId, Others, Rule, Types};
 use super::view::View;
 use super::walk::{Judge, Path};
-use crate::clean::COERCE;
-use crate::clean::builtin::EMPTY_ARRAY;
+use crate::model::repairs::COERCE;
+use crate::model::repairs::EMPTY_ARRAY;
 
 /// A `null` was dropped.
 pub const NULL: &str = "null";

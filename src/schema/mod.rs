@@ -7,25 +7,25 @@
 //! echoes a value.
 //! Nothing here knows what a beacon is beyond its being an object.
 
-mod assert;
+pub mod assert;
 pub mod catalogue;
-mod coerce;
+pub mod coerce;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod compile;
 pub mod fit;
-mod format;
+pub mod format;
 pub mod number;
-mod pattern;
+pub mod pattern;
 pub mod rule;
-mod view;
-mod walk;
+pub mod view;
+pub mod walk;
 
+use crate::model::schema_info::SchemaInfo;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use crate::event::Level;
-use crate::failed::Violation;
+use crate::model::violation::Violation;
 use catalogue::CatalogueError;
 use rule::{Node, NodeId};
 use view::View;
@@ -34,21 +34,11 @@ use walk::Path;
 /// The schemas, once they are loaded.
 static CATALOGUE: OnceLock<&'static [Schema]> = OnceLock::new();
 
-/// One event of the catalogue.
+/// The schema of one event.
 #[derive(Debug)]
 pub struct Schema {
-    /// The event's name, and the file's.
-    pub name: &'static str,
-    /// Where the worker publishes the schema.
-    pub id: &'static str,
-    /// `x-version`, a semantic version.
-    pub version: &'static str,
-    /// `x-level`: how much the event matters where a beacon does not say.
-    pub level: Option<Level>,
-    /// `x-opening`: whether the event opens a session.
-    pub opens_session: bool,
-    /// `x-partition`: the members of `metadata` that become columns.
-    pub partition: &'static [&'static str],
+    /// What the rest of the pipeline needs to know of it.
+    pub info: SchemaInfo,
     /// What a beacon must be; the first node is the whole.
     pub nodes: &'static [Node],
 }
@@ -63,7 +53,10 @@ impl PartialEq for Schema {
 /// The schema of the event `name`.
 pub fn find(name: &str) -> Option<&'static Schema> {
     let schemas = all();
-    schemas.binary_search_by(|schema| schema.name.cmp(name)).ok().and_then(|at| schemas.get(at))
+    schemas
+        .binary_search_by(|schema| schema.info.name.cmp(name))
+        .ok()
+        .and_then(|at| schemas.get(at))
 }
 
 /// Loads the catalogue from the bytes that `read` gives, unless it is loaded.
@@ -88,7 +81,7 @@ pub fn all() -> &'static [Schema] {
 }
 
 impl Schema {
-    /// Every violation in `beacon`, up to [`Violations::MAX`](crate::failed::Violations::MAX).
+    /// Every violation in `beacon`, up to [`Violations::MAX`](crate::model::violation::Violations::MAX).
     pub fn check(&self, beacon: &Map<String, Value>) -> Vec<Violation> {
         walk::violations(self, View::Object(beacon))
     }

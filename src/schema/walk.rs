@@ -4,6 +4,7 @@
 //! which the build limits. Whether a document is valid and what is wrong with it are found
 //! by the same code; a mere verdict stops at the first fault and makes no sentences.
 
+use crate::model::schema_info::SchemaInfo;
 use std::cell::Cell;
 use std::fmt;
 
@@ -13,7 +14,8 @@ use super::Schema;
 use super::assert::{self, count};
 use super::rule::{NodeId, Others, Rule};
 use super::view::View;
-use crate::failed::{Code, Violation, Violations, shown};
+use crate::base::text::shown;
+use crate::model::violation::{Code, Violation, Violations};
 
 /// Where the walk stands in the document: a chain of steps back to the root.
 #[derive(Clone, Copy)]
@@ -305,7 +307,7 @@ impl Walk<'_> {
         keyword: &'static str,
         sentence: fmt::Arguments<'_>,
     ) {
-        let Schema { name, version, .. } = self.schema;
+        let SchemaInfo { name, version, .. } = self.schema.info;
         match &mut self.findings {
             Findings::Verdict { valid } => *valid = false,
             Findings::Faults(faults) if faults.len() < Violations::MAX => {

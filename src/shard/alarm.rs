@@ -4,7 +4,7 @@
 //! is over is another matter: an alarm may be lost, as when its object can't be started, and what
 //! waits must not rest on it for ever.
 
-use crate::clock::{Milliseconds, is_ahead};
+use crate::base::clock::{Milliseconds, is_ahead};
 
 /// What is known of the alarm.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,14 +55,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::shard::batches::Bounds;
+    use crate::delivery::health::Problem;
+    use crate::delivery::response::{Blame, Refusal};
+    use crate::delivery::stream_delivery::{Fate, Report};
+    use crate::model::record::Record;
+    use crate::model::record::tests::record;
+    use crate::model::stream::Stream;
+    use crate::shard::batcher::Bounds;
     use crate::shard::spill::{LONGEST_MS, Policy, Spill};
     use crate::shard::storage::tests::Memory;
-    use crate::sink::Stream;
-    use crate::sink::answer::{Blame, Refusal};
-    use crate::sink::delivery::{Fate, Report};
-    use crate::sink::health::Problem;
-    use crate::sink::record::{Record, tests::record};
 
     #[test]
     fn an_alarm_is_set_again_when_it_is_sooner_or_was_lost() {

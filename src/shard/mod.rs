@@ -21,34 +21,31 @@
 //! any more.
 
 pub mod alarm;
-pub mod answer;
-pub mod aside;
-pub mod batches;
-pub mod devices;
-pub mod handover;
-pub mod home;
-pub mod key;
+pub mod batcher;
+pub mod config;
+pub mod dedup;
+pub mod device_store;
 pub mod pace;
-pub mod parcel;
-pub mod placement;
+pub mod protocol;
+pub mod sessions;
 pub mod spill;
 pub mod storage;
-pub mod wire;
 
-use crate::clock::Milliseconds;
-use crate::config::{Config, Sharding};
-use crate::dedupe::{SeenKey, Window};
-use crate::session::Tag;
-use crate::sink::Stream;
-use crate::sink::delivery::{Fate, Report};
-use crate::sink::pack::Packing;
-use crate::sink::record::Record;
-use batches::{BatchId, Batches, Bounds, Closed, Place, Room};
-use devices::Devices;
-use key::DeviceKey;
+use crate::base::clock::Milliseconds;
+use crate::delivery::aggregate::Packing;
+use crate::delivery::destinations::Destinations;
+use crate::delivery::stream_delivery::{Fate, Report};
+use crate::model::device_key::DeviceKey;
+use crate::model::placement::ShardNumber;
+use crate::model::record::Record;
+use crate::model::session::Tag;
+use crate::model::stream::Stream;
+use crate::shard::dedup::{SeenKey, Window};
+use batcher::{BatchId, Batches, Bounds, Closed, Place, Room};
+use config::ShardConfig;
+use device_store::Devices;
 use pace::{Due, Pace};
-use parcel::{Device, Item, Observation};
-use placement::ShardNumber;
+use protocol::batch_request::{Device, Item, Observation};
 use spill::{Depth, Fill, Spill, SpillError};
 use storage::{Storage, StorageError};
 
@@ -60,6 +57,8 @@ pub struct Shard {
     batches: Batches,
     spill: Spill,
     pace: Pace,
+    /// The most bytes of records that wait in memory.
+    max_held_bytes: usize,
 }
 
 /// What becomes of an item for now.
@@ -100,9 +99,9 @@ impl Waits {
         stream: &Stream,
         record: Record,
         seen_key: Option<SeenKey>,
-        config: &Config,
+        destinations: &Destinations,
     ) -> Place {
-        let (place, room) = batches.add(stream, record, seen_key, || bounds(stream, config));
+        let (place, room) = batches.add(stream, record, seen_key, || bounds(stream, destinations));
         if place.index == 0 {
             self.opened.push(place.batch);
         }
@@ -200,7 +199,7 @@ impl Shard {
     /// What the shard knew when it was last here.
     pub fn load(
         storage: &impl Storage,
-        sharding: &Sharding,
+        sharding: &ShardConfig,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         Ok(Self {
@@ -209,6 +208,7 @@ impl Shard {
             batches: Batches::default(),
             spill: Spill::load(storage, sharding.spill, now)?,
             pace: Pace::default(),
+            max_held_bytes: sharding.held_bytes,
         })
     }
 
@@ -219,15 +219,12 @@ impl Shard {
         &mut self,
         items: Vec<Item>,
         storage: &impl Storage,
-        config: &Config,
+        destinations: &Destinations,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
         is_sick: impl Fn(&Stream) -> bool,
     ) -> Result<Admitted, Overloaded> {
-        let room = match config.sharding() {
-            Some(sharding) => self.check_room(&items, sharding.held_bytes, &is_sick)?,
-            None => Memory::HasRoom,
-        };
+        let room = self.check_room(&items, self.max_held_bytes, &is_sick)?;
         // All sessions before any record waits: where one can't be read, nothing was taken.
         let tags = self.observe(&items, storage, now, random)?;
         let mut admitted = Admitted::default();
@@ -243,7 +240,7 @@ impl Shard {
                 None => record,
             };
             let batches = &mut self.batches;
-            let place = admitted.waits.add(batches, &stream, record, seen_key, config);
+            let place = admitted.waits.add(batches, &stream, record, seen_key, destinations);
             admitted.claims.push(Claim::Waits(place));
         }
         if room == Memory::IsFull {
@@ -367,7 +364,7 @@ impl Shard {
         stream: &Stream,
         report: Report,
         storage: &impl Storage,
-        config: &Config,
+        destinations: &Destinations,
         now: Milliseconds,
     ) -> Settled {
         let mut settled = Settled::default();
@@ -402,13 +399,21 @@ impl Shard {
             let fate = match fate {
                 Fate::Accepted => BatchFate::Durable,
                 Fate::Pending => of_pending.clone(),
-                Fate::Poisoned(refusal) if *stream == config.failed => not_durable(&refusal.code),
+                Fate::Poisoned(refusal) if *stream == destinations.failed => {
+                    not_durable(&refusal.code)
+                }
                 Fate::Poisoned(refusal) => match Record::of_refused(&record, stream, &refusal.code)
                 {
                     Err(_) => not_durable(&refusal.code),
                     Ok(parts) => {
                         let add = |part| {
-                            settled.waits.add(&mut self.batches, &config.failed, part, None, config)
+                            settled.waits.add(
+                                &mut self.batches,
+                                &destinations.failed,
+                                part,
+                                None,
+                                destinations,
+                            )
                         };
                         let failed = parts.into_iter().map(add).collect();
                         BatchFate::Refused { code: refusal.code, failed }
@@ -505,8 +510,8 @@ impl Shard {
 }
 
 /// What goes to `stream` at once: about a call.
-pub fn bounds(stream: &Stream, config: &Config) -> Bounds {
-    let policy = config.policy_of(stream);
+pub fn bounds(stream: &Stream, destinations: &Destinations) -> Bounds {
+    let policy = destinations.policy_of(stream);
     let limits = stream.service.limits();
     let packs = stream.service.packing(policy.packing, policy.call_bytes) != Packing::Off;
     Bounds {

@@ -5,7 +5,7 @@
 //! Where that would be more than one a second for a minute, it is one a second; then the next
 //! request is near, and the object awake anyhow.
 
-use crate::clock::Milliseconds;
+use crate::base::clock::Milliseconds;
 
 /// How often a checkpoint is written in the long run, in milliseconds.
 pub const GAP_MS: u64 = 1_000;

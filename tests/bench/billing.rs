@@ -8,11 +8,13 @@ use std::net::IpAddr;
 
 use chrono::DateTime;
 use headwater::config::{Config, Settings};
-use headwater::context::{Geo, RequestContext};
-use headwater::event::EventIds;
-use headwater::pipeline;
-use headwater::protocol::body::Body;
-use headwater::sink::pack::{self, BILLED_UNIT, Line, PackBytes, Packing};
+use headwater::delivery::aggregate;
+use headwater::delivery::aggregate::{BILLED_UNIT, Line, PackBytes, Packing};
+use headwater::ingest;
+use headwater::model::event::EventIds;
+use headwater::model::geo::Geo;
+use headwater::model::request::RequestContext;
+use headwater::pipeline::decode::body::Body;
 use serde_json::{Value, json};
 
 const EVENTS_A_BATCH: [usize; 7] = [1, 5, 10, 20, 50, 100, 500];
@@ -160,7 +162,7 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
     };
     let body = Body { content_type: None, content_encoding: None, bytes: &bytes };
     let mut ids = EventIds::new(context.received_at, [1; 10]);
-    let mut plan = pipeline::post(&body, &context, config, &mut ids).expect("beacons are good");
+    let mut plan = ingest::post(&body, &context, config, &mut ids).expect("beacons are good");
     let consignments = plan.take_consignments();
     let [consignment] = consignments.as_slice() else { panic!("every beacon goes to one stream") };
     assert_eq!(consignment.records.len(), count);
@@ -170,8 +172,8 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
 /// What `lines` are billed for, in bytes.
 fn billed(lines: &[usize], packing: Packing) -> usize {
     let packs =
-        pack::packs(lines.iter().map(|bytes| Line { bytes: *bytes, partition: "" }), packing);
-    let bytes = |pack: &pack::Pack| pack.iter().map(|index| lines[*index]).sum::<usize>();
+        aggregate::packs(lines.iter().map(|bytes| Line { bytes: *bytes, partition: "" }), packing);
+    let bytes = |pack: &aggregate::Pack| pack.iter().map(|index| lines[*index]).sum::<usize>();
     packs.iter().map(|pack| bytes(pack).next_multiple_of(BILLED_UNIT)).sum()
 }
 

@@ -13,16 +13,22 @@ use std::{fmt, fs};
 use chrono::DateTime;
 use divan::Bencher;
 use headwater::config::{Config, Settings};
-use headwater::context::{ClientHints, Geo, RequestContext};
-use headwater::enrich::{self, Enriched, Facts};
-use headwater::event::{Event, EventIds};
-use headwater::pipeline::{self, Consignment};
-use headwater::protocol::body::{Body, Framing};
-use headwater::protocol::native::{self, Items};
-use headwater::protocol::{self, Beacon};
-use headwater::route::Subject;
-use headwater::sink::record::Record;
-use headwater::{clean, validate};
+use headwater::ingest;
+use headwater::ingest::Consignment;
+use headwater::model::beacon::Beacon;
+use headwater::model::event::{Event, EventIds};
+use headwater::model::geo::Geo;
+use headwater::model::record::Record;
+use headwater::model::repairs::Repairs;
+use headwater::model::request::{ClientHints, RequestContext};
+use headwater::pipeline::decode;
+use headwater::pipeline::decode::body::{Body, Framing};
+use headwater::pipeline::decode::native;
+use headwater::pipeline::decode::native::Items;
+use headwater::pipeline::enrich;
+use headwater::pipeline::enrich::{Enriched, Facts};
+use headwater::pipeline::route::Subject;
+use headwater::pipeline::{clean, validate};
 use serde_json::{Map, Value, json};
 
 fn main() {
@@ -57,8 +63,10 @@ impl Sample {
             Self::PageView => beacon("page_view", 0, 0).to_string(),
             Self::OrderPlaced => beacon("order_placed", 1, 0).to_string(),
             Self::TwentyMixed => {
-                let names: Vec<String> =
-                    headwater::schema::all().iter().map(|schema| schema.name.to_owned()).collect();
+                let names: Vec<String> = headwater::schema::all()
+                    .iter()
+                    .map(|schema| schema.info.name.to_owned())
+                    .collect();
                 let events: Vec<Value> = (0..20)
                     .map(|seq| beacon(&names[seq % names.len()], seq / names.len(), seq))
                     .collect();
@@ -166,31 +174,32 @@ impl Steps {
 
     fn decode(&self, body: &str) -> Vec<Beacon> {
         let texts = self.items(body).texts;
-        texts.iter().map(|text| protocol::beacon(text, &self.config.limits).unwrap()).collect()
+        texts.iter().map(|text| decode::beacon(text, &self.config.limits).unwrap()).collect()
     }
 
-    fn clean(&self, beacon: Beacon) -> (Map<String, Value>, clean::Repairs) {
+    fn clean(&self, beacon: Beacon) -> (Map<String, Value>, Repairs) {
         clean::beacon(beacon, &self.config.cleaning, Some("windows"), &validate::coerce)
     }
 
     fn validate(&self, fields: Map<String, Value>, items: &Items<'_>) -> Event {
         let unknown = self.config.unknown_events;
-        let mut repairs = clean::Repairs::default();
+        let mut repairs = Repairs::default();
         validate::event(fields, &items.envelope, unknown, &mut ids(), &mut repairs).unwrap()
     }
 
     fn facts(&self) -> Facts<'_> {
-        let tenant = pipeline::admit(&self.context, &self.config).unwrap();
-        enrich::facts(&self.context, tenant, &self.config)
+        let tenant = ingest::admit(&self.context, &self.config).unwrap();
+        let (privacy, enrichment) = (&tenant.privacy, &self.config.enrichment);
+        enrich::facts(&self.context, &tenant.name, privacy, enrichment, self.config.secret.as_ref())
     }
 
     fn enrich<'a>(&self, event: Event, facts: &'a Facts<'a>) -> Enriched<'a> {
-        enrich::event(event, 0, facts, clean::Repairs::default(), None)
+        enrich::event(event, 0, facts, Repairs::default(), None)
     }
 
     fn whole(&self, body: &str, ids: &mut EventIds) -> Vec<Consignment> {
         let body = Body { content_type: None, content_encoding: None, bytes: body.as_bytes() };
-        pipeline::post(&body, &self.context, &self.config, ids).unwrap().take_consignments()
+        ingest::post(&body, &self.context, &self.config, ids).unwrap().take_consignments()
     }
 }
 
@@ -266,10 +275,11 @@ fn of_enriched<T>(bencher: Bencher<'_, '_>, sample: Sample, step: impl Fn(&Enric
 
 #[divan::bench(args = SAMPLES)]
 fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
+    let steps = Steps::new();
+    let routes = &ingest::admit(&steps.context, &steps.config).unwrap().routes;
     of_enriched(bencher, sample, |enriched| {
-        let tenant = enriched.facts.tenant;
-        let subject = Subject::of_event(&enriched.event, &tenant.name, false);
-        std::ptr::from_ref(tenant.routes.route(subject))
+        let subject = Subject::of_event(&enriched.event, enriched.facts.tenant, false);
+        std::ptr::from_ref(routes.route(subject))
     });
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use headwater::failed::{Violation, Violations};
+use headwater::model::schema_info::SchemaInfo;
+use headwater::model::violation::{Violation, Violations};
 use headwater::schema::Schema;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
@@ -51,12 +52,14 @@ impl Pair {
 pub fn ours(schema: &Value) -> Result<Schema, Vec<compile::Error>> {
     let nodes = compile::schema(schema)?;
     Ok(Schema {
-        name: "tested",
-        id: "/schemas/tested.json",
-        version: "1.0.0",
-        level: None,
-        opens_session: false,
-        partition: &[],
+        info: SchemaInfo {
+            name: "tested",
+            id: "/schemas/tested.json",
+            version: "1.0.0",
+            level: None,
+            opens_session: false,
+            partition: &[],
+        },
         nodes,
     })
 }

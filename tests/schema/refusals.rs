@@ -1,6 +1,6 @@
 //! What the compiler refuses, and where it says that the mistake is.
 
-use headwater::failed::Code;
+use headwater::model::violation::Code;
 use serde_json::{Value, json};
 
 use crate::compile;

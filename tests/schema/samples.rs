@@ -57,14 +57,14 @@ pub fn pair(event: &str) -> Pair {
 #[test]
 fn every_event_has_samples_that_are_judged_as_they_say() {
     for schema in schema::all() {
-        let Samples { valid, invalid } = samples(schema.name);
-        assert!(valid.len() >= 2 && invalid.len() >= 3, "{}: too few samples", schema.name);
+        let Samples { valid, invalid } = samples(schema.info.name);
+        assert!(valid.len() >= 2 && invalid.len() >= 3, "{}: too few samples", schema.info.name);
         for beacon in valid {
-            assert_eq!(beacon["name"], schema.name);
+            assert_eq!(beacon["name"], schema.info.name);
             assert_eq!(schema.check(&beacon), [], "{beacon:?}");
         }
         for Invalid { beacon, mut violations } in invalid {
-            assert_eq!(beacon["name"], schema.name);
+            assert_eq!(beacon["name"], schema.info.name);
             let mut found: Vec<Expected> = schema
                 .check(&beacon)
                 .into_iter()
@@ -90,22 +90,25 @@ fn the_catalogue_is_the_folder() {
             .collect()
     };
     let known: BTreeSet<String> =
-        schema::all().iter().map(|schema| schema.name.to_owned()).collect();
+        schema::all().iter().map(|schema| schema.info.name.to_owned()).collect();
     assert_eq!(known, names("www/schemas"));
     assert_eq!(known, names("tests/fixtures/schemas"));
-    assert!(known.iter().all(|name| schema::find(name).is_some_and(|found| found.name == *name)));
+    assert!(
+        known.iter().all(|name| schema::find(name).is_some_and(|found| found.info.name == *name))
+    );
     assert!(schema::find("no_such_event").is_none());
 }
 
 #[test]
 fn what_the_worker_loads_is_what_the_compiler_made() {
     for schema in schema::all() {
-        let path = root().join("www/schemas").join(format!("{}.json", schema.name));
+        let path = root().join("www/schemas").join(format!("{}.json", schema.info.name));
         let content = fs::read_to_string(path).unwrap();
-        let event = compile::event::compile(&format!("{}.json", schema.name), &content).unwrap();
-        assert_eq!(schema.nodes, event.nodes, "{}", schema.name);
-        assert_eq!(schema.partition, event.partition);
-        assert_eq!((schema.id, schema.version), (&*event.id, &*event.version));
+        let event =
+            compile::event::compile(&format!("{}.json", schema.info.name), &content).unwrap();
+        assert_eq!(schema.nodes, event.nodes, "{}", schema.info.name);
+        assert_eq!(schema.info.partition, event.partition);
+        assert_eq!((schema.info.id, schema.info.version), (&*event.id, &*event.version));
     }
 }
 
@@ -126,10 +129,10 @@ fn schemas_of_the_readme_compile_as_events() {
 
 #[test]
 fn the_events_say_what_they_are_for() {
-    use headwater::event::Level::{High, Low, Mid};
+    use headwater::model::level::Level::{High, Low, Mid};
     let of_level = |level| -> Vec<&str> {
-        let schemas = schema::all().iter().filter(|schema| schema.level == Some(level));
-        schemas.map(|schema| schema.name).collect()
+        let schemas = schema::all().iter().filter(|schema| schema.info.level == Some(level));
+        schemas.map(|schema| schema.info.name).collect()
     };
     assert_eq!(
         of_level(Low),
@@ -161,9 +164,12 @@ fn the_events_say_what_they_are_for() {
             "product_viewed"
         ]
     );
-    let opening = schema::all().iter().filter(|schema| schema.opens_session);
-    assert_eq!(opening.map(|schema| schema.name).collect::<Vec<_>>(), ["app_open", "app_start"]);
-    assert_eq!(schema::find("order_placed").unwrap().partition, ["tag"]);
+    let opening = schema::all().iter().filter(|schema| schema.info.opens_session);
+    assert_eq!(
+        opening.map(|schema| schema.info.name).collect::<Vec<_>>(),
+        ["app_open", "app_start"]
+    );
+    assert_eq!(schema::find("order_placed").unwrap().info.partition, ["tag"]);
 }
 
 /// Something else in place of one value of `document`, or one member or item less.
@@ -254,8 +260,8 @@ fn change() -> impl Strategy<Value = Change> {
 fn the_crate_says_the_same_of_changed_samples() {
     let (mut valid, mut invalid) = (0, 0);
     for schema in schema::all() {
-        let pair = pair(schema.name);
-        let samples = samples(schema.name);
+        let pair = pair(schema.info.name);
+        let samples = samples(schema.info.name);
         let mut runner = proptest::test_runner::TestRunner::default();
         let beacons = samples.valid;
         let changes = prop::collection::vec((0_usize..30, change()), 0..4);
@@ -267,7 +273,7 @@ fn the_crate_says_the_same_of_changed_samples() {
             match pair.verdict(&document) {
                 Ok(true) => valid += 1,
                 Ok(false) => invalid += 1,
-                Err(difference) => panic!("{}: {difference}", schema.name),
+                Err(difference) => panic!("{}: {difference}", schema.info.name),
             }
         }
     }

@@ -4,16 +4,18 @@
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
-use super::super::table::Table;
 use super::{Stage, never_found, path};
-use crate::clean::builtin;
-use crate::clean::decimal::Decimal;
-use crate::clean::path::Path;
-use crate::clean::rule::{Action, Type, text_of};
-use crate::clean::{Originals, Repairs};
-use crate::event::EventIds;
-use crate::protocol::Envelope;
-use crate::validate::{self, UnknownEvents};
+use crate::base::decimal::Decimal;
+use crate::config::table::Table;
+use crate::model::beacon::Envelope;
+use crate::model::event::EventIds;
+use crate::model::repairs::{Originals, Repairs};
+use crate::pipeline::clean::builtin;
+use crate::pipeline::clean::path::Path;
+use crate::pipeline::clean::rule::{Action, Type};
+use crate::pipeline::clean::value::text_of;
+use crate::pipeline::validate;
+use crate::pipeline::validate::UnknownEvents;
 
 /// The keys of the actions, of which a rule has one.
 pub(super) const ACTIONS: [&str; 9] =

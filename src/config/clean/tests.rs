@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::super::ConfigError;
 use super::*;
+use crate::config::ConfigError;
 
 /// The rules, or the mistakes in them as sentences.
 pub(crate) fn parsed(clean: Value) -> Result<Cleaning, Vec<String>> {

@@ -1,11 +1,11 @@
-//! Writes the catalogue down as the bytes that [`catalogue`](super::super::catalogue) reads.
+//! Writes the catalogue down as the bytes that [`catalogue`](crate::schema::catalogue) reads.
 
 use std::collections::BTreeMap;
 
-use super::super::catalogue::{MAGIC, digest, tag};
-use super::super::rule::{Format, Json, NodeId, Others, Pattern, Rule};
 use super::event::Event;
-use crate::event::Level;
+use crate::model::level::Level;
+use crate::schema::catalogue::{MAGIC, digest, tag};
+use crate::schema::rule::{Format, Json, NodeId, Others, Pattern, Rule};
 
 /// The file for the worker.
 pub fn catalogue(events: &[Event]) -> Vec<u8> {

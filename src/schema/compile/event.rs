@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::super::rule::Node;
 use super::keyword::DRAFT;
 use super::{Error, schema};
-use crate::event::Level;
+use crate::model::level::Level;
+use crate::schema::rule::Node;
 
 /// One event, ready to be written down.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::super::number::Decimal;
-use super::super::rule::{Format, Json, NodeId, Others, Pattern, Rule, Types};
 use super::{Compiler, Error, below, list, pattern, reference, text};
+use crate::schema::number::Decimal;
+use crate::schema::rule::{Format, Json, NodeId, Others, Pattern, Rule, Types};
 
 /// The dialect.
 pub const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";

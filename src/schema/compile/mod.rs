@@ -18,10 +18,10 @@
 pub mod emit;
 pub mod event;
 pub mod folder;
-mod keyword;
-mod pattern;
-mod reference;
-mod regex;
+pub mod keyword;
+pub mod pattern;
+pub mod reference;
+pub mod regex;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -71,7 +71,7 @@ pub fn schema(root: &Value) -> Result<&'static [Node], Vec<Error>> {
     }
 }
 
-struct Compiler<'a> {
+pub struct Compiler<'a> {
     root: &'a Value,
     nodes: Vec<Node>,
     /// Where each node stands.

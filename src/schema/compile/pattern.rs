@@ -7,8 +7,8 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::{Input, MatchKind};
 
-use super::super::rule::Pattern;
 use super::{list, regex, text};
+use crate::schema::rule::Pattern;
 
 /// The most states of a table; what needs more is a mistake, or needs another form.
 const MAX_STATES: usize = 2_000;

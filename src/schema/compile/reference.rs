@@ -1,7 +1,7 @@
 //! `$ref`: that each leads to a schema, and that no document can send the walk in circles.
 
-use super::super::rule::{NodeId, Rule};
 use super::{Compiler, Error};
+use crate::schema::rule::{NodeId, Rule};
 
 /// The most steps that a walk may take at one place of a document.
 const MAX_STEPS_IN_PLACE: usize = 32;

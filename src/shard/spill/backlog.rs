@@ -10,12 +10,12 @@
 //! Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 
 use super::Progress;
-use super::place::Place;
+use super::cursor::Place;
 use super::row::{Row, Shelf};
-use crate::clock::{Milliseconds, is_ahead};
-use crate::sink::Stream;
-use crate::sink::answer::{Blame, Refusal};
-use crate::sink::health::Problem;
+use crate::base::clock::{Milliseconds, is_ahead};
+use crate::delivery::health::Problem;
+use crate::delivery::response::{Blame, Refusal};
+use crate::model::stream::Stream;
 
 /// The first wait, and the longest after a failure that may pass.
 pub const BASE_MS: u64 = 1_000;

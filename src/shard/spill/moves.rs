@@ -5,14 +5,14 @@
 //! never in both or in neither.
 
 use super::backlog::Backlog;
-use super::place::Place;
+use super::cursor::Place;
 use super::row::{self, Row, Shelf};
 use super::{Spill, refs};
-use crate::clock::Milliseconds;
-use crate::shard::batches::Bounds;
+use crate::base::clock::Milliseconds;
+use crate::model::record::Record;
+use crate::model::stream::Stream;
+use crate::shard::batcher::Bounds;
 use crate::shard::storage::{Storage, StorageError, Table};
-use crate::sink::Stream;
-use crate::sink::record::Record;
 
 /// What came of a move.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,10 +4,11 @@
 //! never taken for another. Then come the stream and the sequence: the rows of a stream lie
 //! together, the oldest first, however long the backlogs beside them are.
 
-use crate::clock::Milliseconds;
-use crate::shard::wire::{Garbled, Reader, Write, record_len};
-use crate::sink::Stream;
-use crate::sink::record::Record;
+use crate::base::clock::Milliseconds;
+use crate::base::codec::{Garbled, Reader, Write};
+use crate::model::record::Record;
+use crate::model::record::codec::{ReadRecord, WriteRecord, record_len};
+use crate::model::stream::Stream;
 
 /// The most records of a row.
 pub const MAX_RECORDS: usize = 500;

@@ -56,7 +56,7 @@ proptest! {
         refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
     ) {
         let spill = spill::Policy { max_bytes };
-        let sharding = Sharding { spill, held_bytes, ..Sharding::default() };
+        let sharding = ShardConfig { spill, held_bytes, ..ShardConfig::default() };
         let mut world = World::new(sharding, call_bytes, refuses);
         for act in &acts {
             world.act(act)?;
@@ -113,7 +113,8 @@ proptest! {
 #[test]
 fn a_spill_without_room_for_more_still_gets_rid_of_its_only_record() {
     let spill = spill::Policy { max_bytes: 300 };
-    let mut world = World::new(Sharding { spill, ..Sharding::default() }, 1_048_576, Refuses::Call);
+    let mut world =
+        World::new(ShardConfig { spill, ..ShardConfig::default() }, 1_048_576, Refuses::Call);
     let poison = 18;
     let close = Act::Close { which: 0, kept: Kept::Yes };
     // The call, and what comes of it.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{EVENTS, FAILED, ORDERS, columns};
-use crate::sink::answer::{HttpAnswer, Reply};
-use crate::sink::pack::Packed;
+use crate::delivery::aggregate::Packed;
+use crate::delivery::response::{HttpAnswer, Reply};
 
 /// How a call ends.
 #[derive(Debug, Clone, Copy)]

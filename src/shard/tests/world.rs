@@ -11,11 +11,11 @@ use super::service::{
     Fault, NO_EVENT, Refuses, STREAMS, Service, TO_FAILED, Where, event_of, is_poison, number,
 };
 use super::*;
-use crate::replay::Arrival;
-use crate::shard::answer::ItemFate;
+use crate::delivery::health::Health;
+use crate::delivery::stream_delivery::{Delivery, Policy, Step};
+use crate::model::replay::Arrival;
+use crate::shard::protocol::batch_response::ItemFate;
 use crate::shard::spill::{Progress, Taken};
-use crate::sink::delivery::{Delivery, Policy, Step};
-use crate::sink::health::Health;
 
 type Checked<T = ()> = Result<T, TestCaseError>;
 
@@ -129,9 +129,9 @@ fn item(number: u64) -> Item {
 }
 
 impl World {
-    pub fn new(sharding: Sharding, call_bytes: usize, refuses: Refuses) -> Self {
+    pub fn new(sharding: ShardConfig, call_bytes: usize, refuses: Refuses) -> Self {
         let mut config = config(sharding.clone());
-        config.policy = Policy { call_bytes, ..config.policy };
+        config.destinations.policy = Policy { call_bytes, ..config.destinations.policy };
         let (storage, now) = (Memory::default(), 1_795_000_000_000);
         Self {
             shard: Shard::load(&storage, &sharding, now).unwrap(),
@@ -209,7 +209,8 @@ impl World {
         };
         let (health, now) = (&self.health, self.now);
         let is_sick = |stream: &Stream| health[index(stream)].is_sick(now);
-        let admitted = self.shard.admit(items, &self.storage, &self.config, now, random, is_sick);
+        let admitted =
+            self.shard.admit(items, &self.storage, &self.config.destinations, now, random, is_sick);
         let Ok(Admitted { claims, waits, .. }) = admitted else {
             self.again.push(parcel);
             return Ok(());
@@ -236,7 +237,7 @@ impl World {
         let taking_at = |stream: &Stream| self.health[index(stream)].taking_at();
         match self.shard.close(batch, taking_at) {
             Some(Dispatch::Deliver(Closed { stream, records })) => {
-                let policy = self.config.policy_of(&stream);
+                let policy = self.config.destinations.policy_of(&stream);
                 let delivery = Delivery::new(&stream, records, policy, self.now);
                 let (stream, from) = (index(&stream), From::Batch(batch));
                 self.running.push(Running { stream, delivery, from, told: Vec::new() });
@@ -253,7 +254,8 @@ impl World {
             // Where the storage is full, what can't be read is not set aside: there is none.
             let take = |spill: &mut Spill| spill.take(&self.storage, &stream, most, self.now);
             while let Some(batch) = take(self.shard.spill()).unwrap() {
-                let policy = Policy { deadline_ms: 10_000, ..self.config.policy_of(&stream) };
+                let policy =
+                    Policy { deadline_ms: 10_000, ..self.config.destinations.policy_of(&stream) };
                 let delivery = Delivery::new(&stream, batch.records, policy, self.now);
                 let (stream, from) = (index(&stream), From::Spill(batch.taken));
                 self.running.push(Running { stream, delivery, from, told: Vec::new() });
@@ -294,7 +296,7 @@ impl World {
             From::Batch(batch) => return self.settle(batch, &stream(STREAMS[index]), report),
             From::Spill(taken) => taken,
         };
-        let (failed, now) = (&self.config.failed, self.now);
+        let (failed, now) = (&self.config.destinations.failed, self.now);
         let settled = self.shard.spill().settle(&self.storage, taken, report, failed, now, 1 << 30);
         match settled {
             // Another try has begun meanwhile.
@@ -311,7 +313,7 @@ impl World {
     fn settle(&mut self, batch: BatchId, stream: &Stream, report: Report) -> Checked {
         let Self { storage, config, now, .. } = self;
         let count = report.records.len();
-        let settled = self.shard.settle(batch, stream, report, storage, config, *now);
+        let settled = self.shard.settle(batch, stream, report, storage, &config.destinations, *now);
         prop_assert_eq!(settled.fates.len(), count);
         prop_assert!(self.ended.insert(batch, settled.fates).is_none());
         self.wait(settled.waits)

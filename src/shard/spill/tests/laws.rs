@@ -288,7 +288,7 @@ impl World {
         faults: &mut std::slice::Iter<'_, Fault>,
     ) -> (Report, Vec<usize>) {
         let stream = stream(STREAMS[index]);
-        let policy = delivery::Policy::default();
+        let policy = stream_delivery::Policy::default();
         let mut delivery = Delivery::new(&stream, records, policy, self.now);
         let mut told = Vec::new();
         loop {

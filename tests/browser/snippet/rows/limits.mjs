@@ -5,9 +5,9 @@ import { readFileSync, readdirSync } from "node:fs";
 
 import { begun } from "../calls.mjs";
 
-/** The most characters of the protocol's texts, as src/validate.rs names them. */
+/** The most characters of the protocol's texts, as src/model/beacon.rs names them. */
 const PROTOCOL = Object.fromEntries(
-  [...readFileSync("src/validate.rs", "utf8").matchAll(/pub const (\w+): usize = ([\d_]+);/g)].map(([, name, most]) => [name, +most.replaceAll("_", "")]),
+  [...readFileSync("src/model/beacon.rs", "utf8").matchAll(/pub const (\w+): usize = ([\d_]+);/g)].map(([, name, most]) => [name, +most.replaceAll("_", "")]),
 );
 const FIELDS = { url: "URL", referrer: "URL", title: "TITLE", build: "BUILD", user_id: "ID", device_id: "ID", session_id: "ID" };
 const PROPS = Object.fromEntries(

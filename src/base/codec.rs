@@ -1,0 +1,158 @@
+//! Numbers, texts and bytes as a shard reads and writes them: big-endian, lengths first.
+//!
+//! What is written here outlives the version that wrote it, in storage and while a new one
+//! is rolled out. So each whole begins with a version of its own, and reading never trusts:
+//! what is cut short or too long is an error, never a panic.
+
+/// Bytes that are not what they should be: another version's, or cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("bytes are not {0}")]
+pub struct Garbled(pub &'static str);
+
+/// Reads from the front of some bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    /// What is read, for errors.
+    what: &'static str,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads `bytes`, which should be `what`.
+    pub const fn new(bytes: &'a [u8], what: &'static str) -> Self {
+        Self { bytes, what }
+    }
+
+    /// The error that these bytes are not what they should be.
+    pub const fn garbled(&self) -> Garbled {
+        Garbled(self.what)
+    }
+
+    /// Whether all was read.
+    pub const fn is_at_end(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Checks that all was read.
+    pub fn end(self) -> Result<(), Garbled> {
+        if self.is_at_end() { Ok(()) } else { Err(self.garbled()) }
+    }
+
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Garbled> {
+        let (array, rest) = self.bytes.split_first_chunk().ok_or(self.garbled())?;
+        self.bytes = rest;
+        Ok(*array)
+    }
+
+    /// A byte.
+    pub fn u8(&mut self) -> Result<u8, Garbled> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    /// A number of four bytes.
+    pub fn u32(&mut self) -> Result<u32, Garbled> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    /// A number of eight bytes.
+    pub fn u64(&mut self) -> Result<u64, Garbled> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// A number of eight bytes with a sign.
+    pub fn i64(&mut self) -> Result<i64, Garbled> {
+        self.array().map(i64::from_be_bytes)
+    }
+
+    /// Bytes of a length that is told before them.
+    pub fn bytes(&mut self) -> Result<&'a [u8], Garbled> {
+        let length = usize::try_from(self.u32()?).map_err(|_| self.garbled())?;
+        let (bytes, rest) = self.bytes.split_at_checked(length).ok_or(self.garbled())?;
+        self.bytes = rest;
+        Ok(bytes)
+    }
+
+    /// A text.
+    pub fn text(&mut self) -> Result<&'a str, Garbled> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| self.garbled())
+    }
+}
+
+/// Writes at the end of some bytes.
+pub trait Write {
+    /// Bytes as they are.
+    fn put(&mut self, bytes: &[u8]);
+
+    /// A byte.
+    fn put_u8(&mut self, number: u8) {
+        self.put(&[number]);
+    }
+
+    /// A number in four bytes.
+    fn put_u32(&mut self, number: u32) {
+        self.put(&number.to_be_bytes());
+    }
+
+    /// A number in eight bytes.
+    fn put_u64(&mut self, number: u64) {
+        self.put(&number.to_be_bytes());
+    }
+
+    /// A number in eight bytes, with its sign.
+    fn put_i64(&mut self, number: i64) {
+        self.put(&number.to_be_bytes());
+    }
+
+    /// Bytes, and their length before them. What we write is far below what a length can tell.
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.put(bytes);
+    }
+}
+
+impl Write for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut bytes = Vec::new();
+        bytes.put_u8(7);
+        bytes.put_u32(70_000);
+        bytes.put_u64(u64::MAX);
+        bytes.put_i64(-1);
+        bytes.put_bytes("ä".as_bytes());
+        let mut reader = Reader::new(&bytes, "a test");
+        assert_eq!(reader.u8(), Ok(7));
+        assert_eq!(reader.u32(), Ok(70_000));
+        assert_eq!(reader.u64(), Ok(u64::MAX));
+        assert_eq!(reader.i64(), Ok(-1));
+        assert_eq!(reader.text(), Ok("ä"));
+        assert_eq!(reader.end(), Ok(()));
+        assert_eq!(
+            Reader::new(&bytes, "a test").end().unwrap_err().to_string(),
+            "bytes are not a test"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut reader = Reader::new(&bytes, "a test");
+            while !reader.is_at_end() {
+                if reader.bytes().is_err() && reader.u8().is_err() {
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The address of a page, cut into its parts.
+//!
+//! A reader for what browsers and apps put into `url` and `referrer`, not a validator: it
+//! borrows and decodes nothing. What it can't read has no parts;
+//! it never panics and never refuses an event.
+
+pub mod ascii;
+
+use std::borrow::Cow;
+
+pub use ascii::ascii;
+
+/// The longest host name, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
+const MAX_HOST_BYTES: usize = 253;
+
+/// The parts of an address of the form `SCHEME://HOST…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<'a> {
+    /// In lower case, without the colon.
+    pub scheme: Cow<'a, str>,
+    /// In lower case and Punycode, without a final dot; IPv6 in brackets.
+    pub host: Cow<'a, str>,
+    /// Only where it is written out.
+    pub port: Option<u16>,
+    /// With its slash; empty when there is none.
+    pub path: &'a str,
+    /// Without the question mark.
+    pub query: Option<&'a str>,
+    /// Without the hash.
+    pub fragment: Option<&'a str>,
+}
+
+/// Reads an absolute address that names a host, be it a site's or an app's
+/// (`android-app://com.example`). Anything else has no parts.
+pub fn parse(url: &str) -> Option<Page<'_>> {
+    let Raw { scheme, authority, path, query, fragment } = raw(url)?;
+    let (_, host, port) = split_authority(authority);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if !is_host(host) {
+        return None;
+    }
+    let port = match port {
+        None | Some("") => None,
+        Some(digits) => Some(digits.parse().ok()?),
+    };
+    let host = Some(ascii(host)).filter(|host| host.len() <= MAX_HOST_BYTES)?;
+    Some(Page { scheme: lower(scheme), host, port, path, query, fragment })
+}
+
+/// The parts as they are written.
+pub struct Raw<'a> {
+    pub scheme: &'a str,
+    pub authority: &'a str,
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    pub fragment: Option<&'a str>,
+}
+
+pub fn raw(url: &str) -> Option<Raw<'_>> {
+    let url = trim(url);
+    let (scheme, rest) = url.split_once(':')?;
+    let rest = rest.strip_prefix("//")?;
+    let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        || !scheme.bytes().all(of_scheme)
+    {
+        return None;
+    }
+    let (rest, fragment) = cut(rest, '#');
+    let (rest, query) = cut(rest, '?');
+    // Browsers take a backslash for a slash, so that a host can't hide behind one:
+    // https://url.spec.whatwg.org/#relative-slash-state
+    let slash = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\'));
+    let (authority, path) = match slash {
+        Some(slash) => rest.split_at_checked(slash)?,
+        None => (rest, ""),
+    };
+    Some(Raw { scheme, authority, path, query, fragment })
+}
+
+/// `authority` as its user, its host and its port, the last without the colon.
+pub fn split_authority(authority: &str) -> (Option<&str>, &str, Option<&str>) {
+    let (user, rest) = match authority.rsplit_once('@') {
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, authority),
+    };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match rest.rsplit_once(':') {
+        Some((host, port)) if digits(port) => (user, host, Some(port)),
+        _ => (user, rest, None),
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match bracketed {
+        Some(address) => {
+            address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+        }
+        None => {
+            let of_host = |byte: u8| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') || byte >= 0x80
+            };
+            !host.starts_with('.')
+                && (1..=MAX_HOST_BYTES).contains(&host.len())
+                && host.bytes().all(of_host)
+        }
+    }
+}
+
+/// Without the blanks and control characters around it, as browsers read an address.
+pub fn trim(url: &str) -> &str {
+    url.trim_matches(|edge: char| edge <= ' ')
+}
+
+/// What stands before the first `mark`, and what after it.
+pub fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
+    match text.split_once(mark) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    }
+}
+
+pub fn lower(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_cut_into_its_parts() {
+        let page = parse(" HTTPS://me:pw@Shop.Example.:8443/a/b;c=1?x=1&y=/?z#/top?w ").unwrap();
+        assert_eq!((&*page.scheme, &*page.host, page.port), ("https", "shop.example", Some(8443)));
+        assert_eq!(page.path, "/a/b;c=1");
+        assert_eq!((page.query, page.fragment), (Some("x=1&y=/?z"), Some("/top?w")));
+    }
+
+    #[test]
+    fn hosts_are_read_as_browsers_read_them() {
+        let cases = [
+            ("https://a.example", Some("a.example")),
+            ("https://a.example?x", Some("a.example")),
+            ("https://a.example#x", Some("a.example")),
+            ("https://a.example:", Some("a.example")),
+            ("https://a@b@c.example/", Some("c.example")),
+            ("https://evil.example\\@good.example/", Some("evil.example")),
+            ("https://good.example/@evil.example", Some("good.example")),
+            ("https://good.example?@evil.example", Some("good.example")),
+            ("http://[2001:DB8::1]:80/", Some("[2001:db8::1]")),
+            ("http://127.0.0.1/", Some("127.0.0.1")),
+            ("https://Bücher.example/", Some("xn--bcher-kva.example")),
+            ("android-app://com.google.android.gm/", Some("com.google.android.gm")),
+            ("app://localhost", Some("localhost")),
+            ("", None),
+            ("/only/a/path", None),
+            ("a.example/", None),
+            ("//a.example/", None),
+            ("about:blank", None),
+            ("data:text/html,x://y", None),
+            ("file:///etc/passwd", None),
+            ("https://", None),
+            ("https://.", None),
+            ("https://.example", None),
+            ("https://a b.example/", None),
+            ("https://a%2eexample/", None),
+            ("https://a.example:99999/", None),
+            ("https://a.example:8x/", None),
+            ("://a.example", None),
+            ("1http://a.example", None),
+        ];
+        for (url, host) in cases {
+            assert_eq!(parse(url).map(|page| page.host).as_deref(), host, "{url}");
+        }
+        assert_eq!(parse(&format!("https://{}/", "a".repeat(254))), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_has_no_parts(url in "(https?://)?[a-zA-Z@:\\[\\]/\\\\?#.%ä ]{0,40}|.{0,60}") {
+            if let Some(page) = parse(&url) {
+                prop_assert!(!page.host.is_empty() && page.host.len() <= MAX_HOST_BYTES);
+                prop_assert!(page.path.is_empty() || page.path.starts_with(['/', '\\']));
+            }
+        }
+    }
+}

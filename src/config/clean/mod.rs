@@ -1,0 +1,264 @@
+//! Reads the declared repairs: `clean`, a list of rules, and `keep_originals`.
+//!
+//! A rule that could never apply, one whose result would need a repair itself, and a list of
+//! rules that could keep each other busy are mistakes like any other.
+
+pub mod action;
+
+use serde_json::Value;
+
+use super::table::Table;
+use crate::model::name_pattern::NamePattern;
+use crate::model::repairs::Originals;
+use crate::pipeline::clean::Cleaning;
+use crate::pipeline::clean::builtin;
+use crate::pipeline::clean::condition::{Build, BuildRange, Condition, Expected, Test};
+use crate::pipeline::clean::path::Path;
+use crate::pipeline::clean::rule::Rule;
+use crate::pipeline::clean::stability;
+use crate::pipeline::clean::text;
+use crate::pipeline::clean::value::text_of;
+use action::{ACTIONS, action};
+
+/// When a rule runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Stage {
+    #[default]
+    Before,
+    After,
+}
+
+/// Reads `clean` and `keep_originals`; none when there is a mistake in them.
+pub fn cleaning(table: &mut Table<'_>) -> Option<Cleaning> {
+    let mistakes = table.mistakes();
+    let originals = match table.boolean("keep_originals") {
+        Some(true) => Originals::Keep,
+        Some(false) | None => Originals::Forget,
+    };
+    let mut cleaning = Cleaning { originals, ..Cleaning::default() };
+    let list = match table.optional("clean") {
+        None => Vec::new(),
+        Some(Value::Array(list)) => list,
+        Some(_) => {
+            table.refuse("clean", "must be a list of rules, which are tables");
+            return None;
+        }
+    };
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for (index, value) in list.into_iter().enumerate() {
+        let key = format!("clean[{index}]");
+        let read = table.nested(&key, value, |table| rule(table, &key));
+        match read {
+            Some(Ok((stage, rule))) => {
+                let taken = |other: &Rule| other.id == rule.id;
+                if cleaning.before.iter().chain(&cleaning.after).any(taken) {
+                    table.refuse(&key, format!("has the id {:?} of an earlier rule", rule.id));
+                }
+                let (rules, indexes) = match stage {
+                    Stage::Before => (&mut cleaning.before, &mut before),
+                    Stage::After => (&mut cleaning.after, &mut after),
+                };
+                rules.push(rule);
+                indexes.push(index);
+            }
+            Some(Err(Some(problem))) => table.refuse(&key, problem),
+            Some(Err(None)) | None => {}
+        }
+    }
+    // What is said of the order is of use only once each rule is right.
+    if table.mistakes() == mistakes {
+        conflict(table, &cleaning.before, &before);
+        conflict(table, &cleaning.after, &after);
+    }
+    (table.mistakes() == mistakes).then_some(cleaning)
+}
+
+/// Tells of rules that could keep each other busy; `indexes` are their places in `clean`.
+fn conflict(table: &mut Table<'_>, rules: &[Rule], indexes: &[usize]) {
+    let Some(stability::Conflict { earlier, later, path }) = stability::conflict(rules) else {
+        return;
+    };
+    let (Some(earlier), Some(later)) = (indexes.get(earlier), indexes.get(later)) else { return };
+    let problem = if path.is_field("name") {
+        format!("writes name, on which clean[{earlier}] depends; put it first")
+    } else {
+        format!(
+            "writes {path}, which clean[{earlier}] uses; put it first, or give the two conditions \
+             that exclude each other"
+        )
+    };
+    table.refuse(&format!("clean[{later}]"), problem);
+}
+
+/// Reads one rule; an error may hold what is wrong with the rule as a whole.
+fn rule(table: &mut Table<'_>, key: &str) -> Result<(Stage, Rule), Option<String>> {
+    let mistakes = table.mistakes();
+    let id = id(table).unwrap_or_else(|| key.to_owned());
+    let stage = table.choice("stage", &[("before", Stage::Before), ("after", Stage::After)]);
+    let stage = stage.unwrap_or_default();
+    let condition = condition(table, stage);
+    let field = table.required("field").and_then(|value| path(table, "field", &value, stage));
+    let to = table.optional("to");
+    let mut actions: Vec<(&str, Value)> =
+        ACTIONS.iter().filter_map(|key| table.optional(key).map(|value| (*key, value))).collect();
+    let one = "needs exactly one action";
+    let (name, value) = match (actions.pop(), actions.is_empty()) {
+        (Some(action), true) => action,
+        (None, _) => return Err(Some(format!("{one} of {}", ACTIONS.join(", ")))),
+        (Some((last, _)), false) => {
+            let mut names: Vec<&str> = actions.iter().map(|(name, _)| *name).collect();
+            names.push(last);
+            return Err(Some(format!("{one}, not {}", names.join(" and "))));
+        }
+    };
+    let field = field.ok_or(None)?;
+    if to.is_some() && name != "scale" {
+        table.refuse("to", format!("goes with scale, not with {name}"));
+    }
+    let action = action(table, name, value, to, &field, stage);
+    let rule = Rule { id, condition, field, action: action.ok_or(None)? };
+    match table.mistakes() == mistakes {
+        true if rule.can_apply() => Ok((stage, rule)),
+        true => Err(Some(format!("can never apply: no value that `when` lets pass needs {name}"))),
+        false => Err(None),
+    }
+}
+
+fn id(table: &mut Table<'_>) -> Option<String> {
+    let fits = |id: &str| {
+        let of_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        (1..=64).contains(&id.len()) && id.bytes().all(of_id)
+    };
+    match table.optional("id")? {
+        Value::String(id) if builtin::NAMES.contains(&id.as_str()) => {
+            table.refuse("id", format!("must not be {id:?}, the name of a built-in repair"));
+            None
+        }
+        Value::String(id) if fits(&id) => Some(id),
+        _ => {
+            table.refuse("id", "must be 1 to 64 letters, digits, dots, hyphens and underscores");
+            None
+        }
+    }
+}
+
+fn condition(table: &mut Table<'_>, stage: Stage) -> Condition {
+    let name = table.optional("name").and_then(|value| {
+        let pattern = value.as_str().and_then(NamePattern::parse);
+        if pattern.is_none() {
+            table.refuse("name", "must be an event's name, in which a * stands for any characters");
+        }
+        pattern
+    });
+    let build = table.optional("build").and_then(|value| table.nested("build", value, range));
+    let platforms = table.optional("platform").and_then(|value| platforms(table, value));
+    let tests = match table.optional("when") {
+        None => Vec::new(),
+        Some(Value::Array(list)) if !list.is_empty() => {
+            let list = list.into_iter().enumerate();
+            let read = list.map(|(index, value)| {
+                table.nested(&format!("when[{index}]"), value, |table| test(table, stage))
+            });
+            read.flatten().flatten().collect()
+        }
+        Some(value) => {
+            let read = table.nested("when", value, |table| test(table, stage));
+            read.flatten().into_iter().collect()
+        }
+    };
+    let all = Condition { tests, ..Condition::default() };
+    if all.excludes(&all, |_| true) {
+        table.refuse("when", "can never hold: one of its tests excludes another");
+    }
+    Condition { name, build: build.flatten(), platforms, ..all }
+}
+
+fn range(table: &mut Table<'_>) -> Option<BuildRange> {
+    let mut end = |key: &str| {
+        let value = table.optional(key)?;
+        let build = value.as_str().and_then(Build::parse);
+        if build.is_none() {
+            table.refuse(key, format!("must be a text of numbers such as \"1.4.2\", not {value}"));
+        }
+        build
+    };
+    let range = BuildRange { from: end("from"), to: end("to") };
+    if range.from.is_none() && range.to.is_none() {
+        table.refuse("from", "or to must be given");
+    } else if range.is_empty() {
+        table.refuse("to", "must not be before from");
+    }
+    Some(range)
+}
+
+fn platforms(table: &mut Table<'_>, value: Value) -> Option<Vec<String>> {
+    let list = match value {
+        Value::Array(list) => list,
+        one => vec![one],
+    };
+    let names: Option<Vec<String>> = list
+        .iter()
+        .map(|name| name.as_str().filter(|it| !it.is_empty() && it.to_lowercase() == **it))
+        .map(|name| name.map(str::to_owned))
+        .collect();
+    let names = names.filter(|names| !names.is_empty());
+    if names.is_none() {
+        table.refuse("platform", "must be a platform such as \"ios\" in lower case, or a list");
+    }
+    names
+}
+
+fn test(table: &mut Table<'_>, stage: Stage) -> Option<Test> {
+    let field = table.required("field").and_then(|value| path(table, "field", &value, stage));
+    let expected = match (table.optional("is"), table.optional("exists")) {
+        (Some(value), None) => one_of(table, value).map(Expected::OneOf),
+        (None, Some(Value::Bool(true))) => Some(Expected::Present),
+        (None, Some(Value::Bool(false))) => Some(Expected::Absent),
+        (None, Some(other)) => {
+            table.refuse("exists", format!("must be true or false, not {other}"));
+            None
+        }
+        _ => {
+            table.refuse("is", "or exists must be given, and not both");
+            None
+        }
+    };
+    Some(Test { field: field?, expected: expected? })
+}
+
+fn one_of(table: &mut Table<'_>, value: Value) -> Option<Vec<Value>> {
+    let values = match value {
+        Value::Array(list) => list,
+        one => vec![one],
+    };
+    let problem = match values.iter().find_map(never_found) {
+        Some(problem) => problem,
+        None if values.is_empty() => "must not be an empty list".to_owned(),
+        None => return Some(values),
+    };
+    table.refuse("is", problem);
+    None
+}
+
+/// Why `value` is never found in a beacon whose texts were cleaned.
+fn never_found(value: &Value) -> Option<String> {
+    match text_of(value) {
+        None => Some(format!("must be texts, numbers or booleans, not {value}")),
+        Some(found) => text::cleaned(found)
+            .map(|cleaned| format!("can't be {found:?}, which is {:?} once cleaned", cleaned.text)),
+    }
+}
+
+fn path(table: &mut Table<'_>, key: &str, value: &Value, stage: Stage) -> Option<Path> {
+    let read = match value.as_str().map(Path::parse) {
+        None => Err(format!("must be a path such as \"props.price\", not {value}")),
+        Some(Ok(path)) if stage == Stage::After && !path.is_inner() => {
+            Err("must go below props or metadata in the stage \"after\"".to_owned())
+        }
+        Some(read) => read,
+    };
+    read.map_err(|problem| table.refuse(key, problem)).ok()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

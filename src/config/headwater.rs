@@ -1,0 +1,207 @@
+//! The variable `HEADWATER`: its keys, but for those that files beside this one read.
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use super::privacy::HasSecret;
+use super::shard;
+use super::shard::Mode;
+use super::table::Table;
+use super::{Addresses, ConfigError, clean, custom_paths, renamed_streams, routes, tenants};
+use crate::base::secret::Secret;
+use crate::config::log_sampling::LogShares;
+use crate::config::tenant::Tenants;
+use crate::delivery::aggregate;
+use crate::delivery::aggregate::{PackBytes, Packing};
+use crate::delivery::stream_delivery::Policy;
+use crate::model::beacon::Limits;
+use crate::model::stream::Stream;
+use crate::pipeline::clean::Cleaning;
+use crate::pipeline::decode;
+use crate::pipeline::enrich::{Bots, Enrichment};
+use crate::pipeline::route::Routes;
+use crate::pipeline::validate::UnknownEvents;
+
+const ROOT: &str = "HEADWATER";
+
+/// What `HEADWATER` says.
+pub struct Rules {
+    /// Whose beacons are taken, from where, and where they go.
+    pub tenants: Tenants,
+    /// What a request may hold.
+    pub limits: Limits,
+    /// What becomes of events that the catalogue does not have.
+    pub unknown_events: UnknownEvents,
+    /// How beacons are repaired.
+    pub cleaning: Cleaning,
+    /// How events are enriched.
+    pub enrichment: Enrichment,
+    /// Where events are sessionized, deduplicated and batched.
+    pub mode: Mode,
+    /// How a delivery waits.
+    pub policy: Policy,
+    /// Where failed events go.
+    pub failed: Stream,
+    /// The routes that stand at the top.
+    pub routes: Routes,
+    /// The streams that were renamed: from which, and to which.
+    pub renamed_streams: Vec<(Stream, Stream)>,
+    /// Which requests are logged.
+    pub log: LogShares,
+    /// Where the snippet and the beacons are.
+    pub addresses: Addresses,
+}
+
+impl Rules {
+    /// Reads the table, and notes every mistake.
+    pub fn parse(
+        headwater: Option<Value>,
+        secret: &Option<Secret>,
+        errors: &mut Vec<ConfigError>,
+        warnings: &mut Vec<ConfigError>,
+    ) -> Option<Self> {
+        let Some(value) = headwater else {
+            errors.push(ConfigError::new(
+                ROOT,
+                "is missing; set it under [vars.HEADWATER] in wrangler.toml",
+            ));
+            return None;
+        };
+        // A dashboard or a command line can only set texts.
+        let value = match value {
+            Value::String(text) => match decode::object(&text) {
+                Ok(table) => Value::Object(table),
+                Err(violation) => {
+                    let why = violation.message.trim_start_matches("beacon is not JSON: ");
+                    let problem = format!("must be a table, or its JSON text: {why}");
+                    errors.push(ConfigError::new(ROOT, problem));
+                    return None;
+                }
+            },
+            other => other,
+        };
+        let mut table = Table::new(ROOT.to_owned(), value, errors, warnings)?;
+        let mode = shard::mode(&mut table);
+        let has_secret = if secret.is_some() { HasSecret::Yes } else { HasSecret::No };
+        let (tenants, routes) = tenants::tenants(&mut table, has_secret).unzip();
+        let limits = limits(&mut table);
+        let unknown_events = table
+            .choice(
+                "unknown_events",
+                &[("accept", UnknownEvents::Accept), ("fail", UnknownEvents::Fail)],
+            )
+            .unwrap_or_default();
+        let cleaning = clean::cleaning(&mut table);
+        let enrichment = table.part("the default is used", enrichment);
+        let policy = Policy {
+            deadline_ms: table
+                .number("deadline_ms", 100, 30_000)
+                .unwrap_or(Policy::default().deadline_ms),
+            packing: packing(&mut table),
+            ..Policy::default()
+        };
+        let failed =
+            table.required("failed").and_then(|value| routes::stream(&mut table, "failed", value));
+        if let (Some(tenants), Some(failed)) = (&tenants, &failed)
+            && tenants.all().any(|tenant| tenant.routes.streams().any(|stream| stream == failed))
+        {
+            table.refuse("failed", "must be a stream that no route goes to");
+        }
+        let named = |stream: &Stream| {
+            let routed = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
+            let mut routed = routed.chain(&routes).flat_map(Routes::streams);
+            failed.as_ref() == Some(stream) || routed.any(|routed| routed == stream)
+        };
+        let is_read = tenants.is_some() && failed.is_some();
+        let renamed_streams =
+            renamed_streams::renamed_streams(&mut table, is_read.then_some(&named));
+        let log = table.part("the default is used", log);
+        let addresses = table.part("only the usual address is served", custom_paths::addresses);
+        table.finish();
+        Some(Self {
+            tenants: tenants?,
+            limits,
+            unknown_events,
+            cleaning: cleaning?,
+            enrichment,
+            mode,
+            policy,
+            failed: failed?,
+            routes: routes?,
+            renamed_streams,
+            log,
+            addresses,
+        })
+    }
+}
+
+fn enrichment(table: &mut Table<'_>) -> Enrichment {
+    let mut enrichment = Enrichment::default();
+    if let Some(seconds) = table.number("clock_skew_s", 1, 86_400) {
+        enrichment.clock_threshold = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0));
+    }
+    enrichment.bots =
+        table.choice("bots", &[("label", Bots::Label), ("drop", Bots::Drop)]).unwrap_or_default();
+    if let Some(domains) = table.texts("internal_domains") {
+        let of_domain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+        if domains.iter().any(|domain| domain.is_empty() || !domain.bytes().all(of_domain)) {
+            table.refuse("internal_domains", "must list domains such as \"shop.example\"");
+        } else {
+            enrichment.internal_domains = domains;
+        }
+    }
+    enrichment
+}
+
+/// `pack_bytes`: a size, or 0 or false for none.
+fn packing(table: &mut Table<'_>) -> Packing {
+    let Some(value) = table.optional("pack_bytes") else {
+        return Packing::default();
+    };
+    let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
+    match (&value, bytes) {
+        (Value::Bool(false), _) | (_, Some(0)) => Packing::Off,
+        (_, bytes) => bytes.and_then(PackBytes::parse).map(Packing::UpTo).unwrap_or_else(|| {
+            let (unit, most) = (aggregate::BILLED_UNIT, PackBytes::MAX);
+            let wanted = format!("must be a multiple of {unit} from {unit} to {most}, or false");
+            table.refuse("pack_bytes", format!("{wanted}, not {value}"));
+            Packing::default()
+        }),
+    }
+}
+
+fn log(table: &mut Table<'_>) -> LogShares {
+    let mut shares = LogShares::default();
+    if let Some(value) = table.optional("log") {
+        table.nested("log", value, |table| {
+            for (key, slot) in
+                [("share", &mut shares.usual), ("exceptions", &mut shares.exceptions)]
+            {
+                *slot = table.share(key).unwrap_or(*slot);
+            }
+        });
+    }
+    shares
+}
+
+/// The ceilings keep a request inside of an isolate's memory, and a beacon's record
+/// inside of what a stream takes.
+fn limits(table: &mut Table<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(value) = table.optional("limits") else {
+        return limits;
+    };
+    table.nested("limits", value, |table| {
+        let mut set = |key, slot: &mut usize, most| {
+            if let Some(number) = table.number(key, 1, most) {
+                *slot = usize::try_from(number).unwrap_or(*slot);
+            }
+        };
+        set("body_bytes", &mut limits.body_bytes, 8_388_608);
+        set("inflated_bytes", &mut limits.inflated_bytes, 16_777_216);
+        set("beacons", &mut limits.beacons, 10_000);
+        set("beacon_bytes", &mut limits.beacon_bytes, 524_288);
+        set("depth", &mut limits.depth, 100);
+    });
+    limits
+}

@@ -1,0 +1,629 @@
+//! The configuration: parsed once into a type that can't be wrong.
+//!
+//! Deployment facts have the names that the AWS SDKs use; the rest is one structured
+//! variable, `HEADWATER`. Every mistake is one sentence that names its key, and all are
+//! told at once; nothing is defaulted in silence where a guess could lose or misplace
+//! an event. No sentence ever holds a secret.
+
+pub mod aws;
+pub mod clean;
+pub mod custom_paths;
+pub mod headwater;
+pub mod log_sampling;
+pub mod origins;
+pub mod privacy;
+pub mod renamed_streams;
+pub mod routes;
+pub mod shard;
+pub mod table;
+pub mod tenant;
+pub mod tenants;
+
+use crate::delivery::destinations::Destinations;
+use crate::shard::config::ShardConfig;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::base::secret::Secret;
+use crate::config::log_sampling::LogShares;
+use crate::config::tenant::{Tenant, Tenants};
+use crate::model::beacon::Limits;
+use crate::model::stream::Stream;
+use crate::pipeline::clean::Cleaning;
+use crate::pipeline::enrich::Enrichment;
+use crate::pipeline::route::{Pack, Routes};
+use crate::pipeline::validate::UnknownEvents;
+pub use aws::Aws;
+pub use custom_paths::Addresses;
+use headwater::Rules;
+pub use origins::Origins;
+pub use shard::Mode;
+
+/// What the worker needs to know to deliver events.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Whose beacons are taken, from where, and where they go.
+    pub tenants: Tenants,
+    /// What a request may hold.
+    pub limits: Limits,
+    /// What becomes of events that the catalogue does not have.
+    pub unknown_events: UnknownEvents,
+    /// How beacons are repaired.
+    pub cleaning: Cleaning,
+    /// How events are enriched.
+    pub enrichment: Enrichment,
+    /// Salts what is hashed.
+    pub secret: Option<Secret>,
+    /// Who bears it may send failed events again.
+    pub replay_key: Option<Secret>,
+    /// Who bears it may use the inspector; without it there is none.
+    pub inspect_token: Option<Secret>,
+    /// Where events are sessionized, deduplicated and batched.
+    pub mode: Mode,
+    /// Which requests are logged.
+    pub log: LogShares,
+    /// How records are delivered to each of the streams.
+    pub destinations: Destinations,
+    /// The routes at the top, which tenants inherit, and which take what was stored for a tenant
+    /// that there is no more.
+    pub routes: Routes,
+    /// The streams that the operator has renamed: from which, and to which.
+    pub renamed_streams: Vec<(Stream, Stream)>,
+    /// Where the snippet and the beacons are.
+    pub addresses: Addresses,
+    /// Where and as whom to call.
+    pub aws: Aws,
+    /// What is wrong with it, and costs no event.
+    pub warnings: Vec<ConfigError>,
+}
+
+/// The configuration as the runtime hands it over; a `None` was not set.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// The variable `HEADWATER`.
+    pub headwater: Option<Value>,
+    /// `AWS_REGION`.
+    pub region: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: Option<String>,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: Option<String>,
+    /// `HEADWATER_SECRET`.
+    pub secret: Option<String>,
+    /// `HEADWATER_REPLAY_KEY`.
+    pub replay_key: Option<String>,
+    /// `HEADWATER_INSPECT_TOKEN`.
+    pub inspect_token: Option<String>,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: Option<String>,
+    /// `AWS_ENDPOINT_URL`.
+    pub endpoint_url: Option<String>,
+    /// `AWS_ENDPOINT_URL_FIREHOSE`.
+    pub endpoint_url_firehose: Option<String>,
+    /// `AWS_ENDPOINT_URL_KINESIS`.
+    pub endpoint_url_kinesis: Option<String>,
+    /// Whether `SHARD` is bound.
+    pub shard: Binding,
+    /// Whether `INSPECTOR` is bound.
+    pub inspector: Binding,
+}
+
+/// Whether something is bound to the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Binding {
+    /// Nothing is.
+    #[default]
+    Absent,
+    /// It is.
+    Present,
+}
+
+/// The operator's: a mistake in the configuration, as a sentence that names the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} {problem}")]
+pub struct ConfigError {
+    /// The key, with its path.
+    pub key: String,
+    /// What is wrong with its value.
+    pub problem: String,
+}
+
+/// All that is wrong with a configuration that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes {
+    /// Those for which no event can be collected.
+    pub errors: Vec<ConfigError>,
+    /// Those that turn off a part, or do nothing.
+    pub warnings: Vec<ConfigError>,
+}
+
+impl ConfigError {
+    fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { key: key.into(), problem: problem.into() }
+    }
+}
+
+impl Config {
+    /// Reads all settings, or returns all mistakes.
+    pub fn parse(settings: Settings) -> Result<Self, Vec<ConfigError>> {
+        Self::read(settings).map_err(|Mistakes { errors, .. }| errors)
+    }
+
+    /// Reads all settings, or returns all mistakes, those included that would cost no event.
+    pub fn read(settings: Settings) -> Result<Self, Mistakes> {
+        let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+        let aws = Aws::parse(&settings, &mut errors);
+        let mut secret = |name, text, instead| secret(name, text, instead, &mut warnings);
+        let replay_key =
+            secret("HEADWATER_REPLAY_KEY", settings.replay_key, "no event can be replayed");
+        let inspect_token =
+            secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, "there is no inspector");
+        // What asks for a hash is a mistake without it: nothing is collected unhashed instead.
+        let secret = secret("HEADWATER_SECRET", settings.secret, "nothing is hashed with it");
+        let rules = Rules::parse(settings.headwater, &secret, &mut errors, &mut warnings);
+        if let (Some(Rules { mode: Mode::Sharded(_), .. }), Binding::Absent) =
+            (&rules, settings.shard)
+        {
+            let problem = "is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"";
+            errors.push(ConfigError::new("SHARD", problem));
+        }
+        let has_inspector = settings.inspector == Binding::Present;
+        if inspect_token.is_some() && !has_inspector {
+            let problem = "is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away; until then there is no inspector";
+            warnings.push(ConfigError::new("INSPECTOR", problem));
+        }
+        match (aws, rules) {
+            (Some(aws), Some(rules)) if errors.is_empty() => Ok(Self {
+                destinations: Destinations {
+                    unpacked: unpacked(&rules.tenants),
+                    failed: rules.failed,
+                    policy: rules.policy,
+                },
+                tenants: rules.tenants,
+                limits: rules.limits,
+                unknown_events: rules.unknown_events,
+                cleaning: rules.cleaning,
+                enrichment: rules.enrichment,
+                mode: rules.mode,
+                secret,
+                replay_key,
+                inspect_token: inspect_token.filter(|_| has_inspector),
+                log: rules.log,
+                routes: rules.routes,
+                renamed_streams: rules.renamed_streams,
+                addresses: rules.addresses,
+                aws,
+                warnings,
+            }),
+            _ => Err(Mistakes { errors, warnings }),
+        }
+    }
+
+    /// The shards, where events go through them.
+    pub const fn sharding(&self) -> Option<&ShardConfig> {
+        match &self.mode {
+            Mode::Direct(_) => None,
+            Mode::Sharded(sharding) => Some(sharding),
+        }
+    }
+
+    /// The shards, also where events go past them.
+    pub const fn shards(&self) -> &ShardConfig {
+        match &self.mode {
+            Mode::Direct(sharding) | Mode::Sharded(sharding) => sharding,
+        }
+    }
+
+    /// Every stream that a record can go to, each once.
+    pub fn streams(&self) -> Vec<&Stream> {
+        let mut streams: Vec<&Stream> = Vec::new();
+        let routed = self.tenants.all().flat_map(|tenant| tenant.routes.streams());
+        for stream in routed.chain([&self.destinations.failed]) {
+            if !streams.contains(&stream) {
+                streams.push(stream);
+            }
+        }
+        streams
+    }
+}
+
+impl Config {
+    /// Whether a route, or `failed`, names `stream`: then new records may still go there.
+    pub fn names(&self, stream: &Stream) -> bool {
+        self.streams().contains(&stream) || self.routes.streams().any(|routed| routed == stream)
+    }
+
+    /// The tenants whose stream this is alone, by name: neither `failed` nor a route at the top names
+    /// it.
+    pub fn owners(&self, stream: &Stream) -> Vec<String> {
+        if *stream == self.destinations.failed
+            || self.routes.streams().any(|routed| routed == stream)
+        {
+            return Vec::new();
+        }
+        let sends = |tenant: &&Tenant| tenant.routes.streams().any(|routed| routed == stream);
+        let owners = self.tenants.all().filter(sends).map(|tenant| tenant.name.clone());
+        owners.collect::<BTreeSet<String>>().into_iter().collect()
+    }
+
+    /// The stream that the operator says `stream` is called now.
+    pub fn renamed(&self, stream: &Stream) -> Option<&Stream> {
+        self.renamed_streams.iter().find(|(from, _)| from == stream).map(|(_, to)| to)
+    }
+}
+
+/// The streams for which a route of any tenant wants each record alone.
+fn unpacked(tenants: &Tenants) -> Vec<Stream> {
+    let routes = tenants.all().flat_map(|tenant| tenant.routes.all());
+    routes.filter(|route| route.pack == Pack::Never).map(|route| route.to.clone()).collect()
+}
+
+/// A secret, if it is set and long enough; if it is too short, a warning says what holds `instead`.
+fn secret(
+    name: &str,
+    text: Option<String>,
+    instead: &str,
+    warnings: &mut Vec<ConfigError>,
+) -> Option<Secret> {
+    let secret = Secret::parse(text?);
+    if secret.is_none() {
+        let wanted = format!("must have at least {} characters", Secret::MIN_CHARS);
+        warnings.push(ConfigError::new(name, format!("{wanted}; until then {instead}")));
+    }
+    secret
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::delivery::aggregate::{PackBytes, Packing};
+    use crate::pipeline::privacy::ip::IpPolicy;
+    use crate::pipeline::privacy::{DeviceIds, Wish};
+
+    fn headwater() -> Value {
+        json!({
+            "delivery": "direct", "origins": ["https://shop.example"], "failed": "firehose:events-failed",
+            "routes": [{"level": "low", "to": "firehose:events-low"}, {"to": "firehose:events"}],
+        })
+    }
+
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            headwater: Some(headwater()),
+            region: Some("eu-west-1".to_owned()),
+            access_key_id: Some("AKIDEXAMPLE".to_owned()),
+            secret_access_key: Some("wJalrXUtnFEMI".to_owned()),
+            ..Settings::default()
+        }
+    }
+
+    pub(crate) fn mistakes(settings: Settings) -> Vec<String> {
+        Config::parse(settings).unwrap_err().iter().map(ConfigError::to_string).collect()
+    }
+
+    pub(crate) fn warnings(settings: Settings) -> Vec<String> {
+        of(&Config::parse(settings).unwrap().warnings)
+    }
+
+    fn of(sentences: &[ConfigError]) -> Vec<String> {
+        sentences.iter().map(ConfigError::to_string).collect()
+    }
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let mut settings = settings();
+        let table = settings.headwater.as_mut().unwrap();
+        table["ip"] = json!("drop");
+        table["deadline_ms"] = json!(500);
+        table["limits"] = json!({"beacons": 7});
+        let config = Config::parse(settings).unwrap();
+        assert_eq!(config.tenants.find(None).unwrap().privacy.ip, IpPolicy::Drop);
+        assert_eq!((config.destinations.policy.deadline_ms, config.limits.beacons), (500, 7));
+        assert_eq!(config.limits.depth, Limits::default().depth);
+        assert_eq!(config.destinations.policy.packing, Packing::default());
+        let streams: Vec<String> =
+            config.streams().iter().map(|stream| stream.to_string()).collect();
+        assert_eq!(streams, ["firehose:events-low", "firehose:events", "firehose:events-failed"]);
+    }
+
+    #[test]
+    fn a_tenant_inherits_what_it_does_not_say() {
+        let mut settings = settings();
+        settings.secret = Some("s".repeat(32));
+        let table = settings.headwater.as_mut().unwrap();
+        table["ip"] = json!("drop");
+        table["consent"] = json!({"denied": "refuse"});
+        table["keys"] = json!({
+            "pk_a": {"tenant": "a"},
+            "pk_b": {"tenant": "b", "origins": ["*"], "cookieless": true, "consent": {"unknown": "strip"},
+                "routes": [{"to": "firehose:b"}]},
+        });
+        let config = Config::parse(settings).unwrap();
+        let [a, b] = ["pk_a", "pk_b"].map(|key| config.tenants.find(Some(key)).unwrap());
+        assert_eq!((a.name.as_str(), b.name.as_str()), ("a", "b"));
+        assert_eq!(
+            (&a.origins, &b.origins),
+            (&Origins::Only(vec!["https://shop.example".to_owned()]), &Origins::Any)
+        );
+        assert_eq!((a.privacy.ip, b.privacy.ip), (IpPolicy::Drop, IpPolicy::Drop));
+        assert_eq!(
+            (a.privacy.consent_unknown, b.privacy.consent_unknown),
+            (Wish::Accept, Wish::Strip)
+        );
+        assert_eq!(
+            (a.privacy.consent_denied, b.privacy.consent_denied),
+            (Wish::Refuse, Wish::Refuse)
+        );
+        assert_eq!(
+            (a.privacy.device_ids, b.privacy.device_ids),
+            (DeviceIds::Sent, DeviceIds::Cookieless)
+        );
+        assert_eq!((a.routes.streams().count(), b.routes.streams().count()), (2, 1));
+        assert!(config.tenants.find(None).is_none() && config.tenants.find(Some("pk_c")).is_none());
+        assert_eq!(config.streams().len(), 4);
+    }
+
+    #[test]
+    fn a_short_secret_turns_off_its_part_only() {
+        let short = Some("short".to_owned());
+        let config = Config::parse(Settings {
+            secret: short.clone(),
+            replay_key: short.clone(),
+            inspect_token: short.clone(),
+            inspector: Binding::Present,
+            ..settings()
+        })
+        .unwrap();
+        assert_eq!(
+            of(&config.warnings),
+            [
+                "HEADWATER_REPLAY_KEY must have at least 32 characters; until then no event can be replayed",
+                "HEADWATER_INSPECT_TOKEN must have at least 32 characters; until then there is no inspector",
+                "HEADWATER_SECRET must have at least 32 characters; until then nothing is hashed with it",
+            ]
+        );
+        assert_eq!((config.secret, config.replay_key, config.inspect_token), (None, None, None));
+    }
+
+    #[test]
+    fn a_short_secret_hashes_nothing_and_lets_nothing_by_unhashed() {
+        for (key, value) in [("ip", json!("hash")), ("cookieless", json!(true))] {
+            let mut table = headwater();
+            table[key] = value;
+            let secret = Some("short".to_owned());
+            let found = mistakes(Settings { headwater: Some(table), secret, ..settings() });
+            assert!(
+                matches!(found.as_slice(), [one] if one.contains(key) && one.contains("HEADWATER_SECRET")),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_inspector_needs_its_object() {
+        let with =
+            |inspector| Settings { inspect_token: Some("t".repeat(32)), inspector, ..settings() };
+        let config = Config::parse(with(Binding::Absent)).unwrap();
+        assert_eq!(config.inspect_token, None);
+        assert_eq!(
+            of(&config.warnings),
+            [
+                "INSPECTOR is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away; until then there is no inspector"
+            ]
+        );
+        let config = Config::parse(with(Binding::Present)).unwrap();
+        assert!(config.inspect_token.is_some() && config.warnings.is_empty());
+        assert!(Config::parse(settings()).unwrap().inspect_token.is_none());
+    }
+
+    #[test]
+    fn a_part_that_is_wrong_is_off_and_events_are_taken() {
+        let default = Config::parse(settings()).unwrap();
+        for (key, value, sentence) in [
+            (
+                "snippet",
+                json!("/shop"),
+                "HEADWATER.snippet must be a path such as \"/js/shop.js\", its parts of A-Z a-z 0-9 . _ - and with no dot in front, not \"/shop\"; until then only the usual address is served",
+            ),
+            (
+                "endpoint",
+                json!("/readyz"),
+                "HEADWATER.endpoint must not be \"/readyz\", which the worker has for itself; until then only the usual address is served",
+            ),
+            (
+                "log",
+                json!({"share": 2}),
+                "HEADWATER.log.share must be a share from 0 to 1, not 2; until then the default is used",
+            ),
+            (
+                "log",
+                json!({"shares": 1}),
+                "HEADWATER.log.shares is no setting of this version; there are share, exceptions; until then the default is used",
+            ),
+            (
+                "clock_skew_s",
+                json!(0),
+                "HEADWATER.clock_skew_s must be an integer from 1 to 86400, not 0; until then the default is used",
+            ),
+            (
+                "bots",
+                json!(true),
+                "HEADWATER.bots must be one of \"label\", \"drop\", not true; until then the default is used",
+            ),
+            (
+                "internal_domains",
+                json!(["https://shop.example"]),
+                "HEADWATER.internal_domains must list domains such as \"shop.example\"; until then the default is used",
+            ),
+        ] {
+            let mut table = headwater();
+            table[key] = value;
+            let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+            assert_eq!(of(&config.warnings), [sentence]);
+            assert_eq!(config.addresses, default.addresses);
+            assert_eq!(format!("{:?}", config.enrichment), format!("{:?}", default.enrichment));
+            assert_eq!(format!("{:?}", config.log), format!("{:?}", default.log));
+        }
+    }
+
+    #[test]
+    fn routes_that_no_key_uses_are_named() {
+        let routes = json!([{"to": "firehose:acme"}]);
+        let with = |keys: Value| {
+            let mut table = headwater();
+            table["keys"] = keys;
+            warnings(Settings { headwater: Some(table), ..settings() })
+        };
+        assert_eq!(
+            with(json!({"pk": {"tenant": "acme", "routes": routes}})),
+            [
+                "HEADWATER.routes is used by no write key, since each has routes of its own, and events without a write key are refused; let a key have none, if that is not meant"
+            ]
+        );
+        let some = json!({"pk": {"tenant": "acme", "routes": routes}, "pk_b": {"tenant": "b"}});
+        assert_eq!(with(some), [""; 0]);
+    }
+
+    #[test]
+    fn a_stream_is_not_packed_where_one_route_forbids_it() {
+        let mut table = headwater();
+        table["routes"] = json!([
+            {"level": "low", "to": "firehose:a"},
+            {"level": "high", "to": "firehose:a", "pack": false},
+            {"to": "firehose:b"},
+        ]);
+        let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+        let packing = |text| config.destinations.policy_of(&Stream::parse(text).unwrap()).packing;
+        assert_eq!(
+            [packing("firehose:a"), packing("firehose:b")],
+            [Packing::Off, Packing::default()]
+        );
+    }
+
+    #[test]
+    fn packs_have_a_size_or_are_off() {
+        for (value, packing) in [
+            (json!(false), Some(Packing::Off)),
+            (json!(0), Some(Packing::Off)),
+            (json!(10_240), PackBytes::parse(10_240).map(Packing::UpTo)),
+            (json!(1_003_520), PackBytes::parse(1_003_520).map(Packing::UpTo)),
+        ] {
+            let mut table = headwater();
+            table["pack_bytes"] = value;
+            let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+            assert_eq!(Some(config.destinations.policy.packing), packing);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_table_says_why() {
+        for (text, why) in [
+            ("{\"delivery\":\"direct\",}", "trailing comma at line 1 column 22"),
+            ("{\"ip\":\"drop\",\"ip\":\"full\"}", "ip comes twice"),
+        ] {
+            let headwater = Some(Value::String(text.to_owned()));
+            let expected = format!("HEADWATER must be a table, or its JSON text: {why}");
+            assert_eq!(mistakes(Settings { headwater, ..settings() }), [expected]);
+        }
+    }
+
+    #[test]
+    fn the_table_may_come_as_a_text() {
+        let text = Value::String(headwater().to_string());
+        assert!(Config::parse(Settings { headwater: Some(text), ..settings() }).is_ok());
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_told_at_once() {
+        assert_eq!(
+            mistakes(Settings::default()),
+            [
+                "AWS_REGION is missing; set it to the region of your streams",
+                "AWS_ACCESS_KEY_ID is missing; without it no event can be delivered",
+                "AWS_SECRET_ACCESS_KEY is missing; without it no event can be delivered",
+                "HEADWATER is missing; set it under [vars.HEADWATER] in wrangler.toml",
+            ]
+        );
+        assert_eq!(
+            mistakes(Settings { headwater: Some(json!({})), ..settings() }),
+            [
+                "HEADWATER.origins is missing",
+                "HEADWATER.routes is missing",
+                "HEADWATER.failed is missing",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_a_sentence_that_names_its_key() {
+        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, renamed_streams, log, snippet, endpoint";
+        let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
+        let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
+        let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
+        let cases = [
+            ("origins", json!("*"), sites.to_owned()),
+            ("origins", json!([]), sites.to_owned()),
+            ("origins", json!(["shop.example"]), sites.to_owned()),
+            ("origins", json!(["https://shop.example/"]), sites.to_owned()),
+            ("origins", json!(["https://*.shop.example"]), sites.to_owned()),
+            ("origins", json!(["https://shop.example:443"]), sites.to_owned()),
+            ("origins", json!(["https://Shop.example"]), sites.to_owned()),
+            ("origins", json!(["https://shop.example", "*"]), sites.to_owned()),
+            ("ip", json!("none"), "HEADWATER.ip must be one of \"truncate\", \"drop\", \"hash\", \"full\", not \"none\"".to_owned()),
+            ("ip", json!("hash"), format!("HEADWATER.ip = \"hash\" {unsecret}")),
+            ("cookieless", json!(true), format!("HEADWATER.cookieless {unsecret}")),
+            ("cookieless", json!("yes"), "HEADWATER.cookieless must be true or false, not \"yes\"".to_owned()),
+            ("gpc", json!("obey"), "HEADWATER.gpc must be one of \"accept\", \"strip\", \"refuse\", not \"obey\"".to_owned()),
+            ("consent", json!({"denied": "no"}), "HEADWATER.consent.denied must be one of \"accept\", \"strip\", \"refuse\", not \"no\"".to_owned()),
+            ("consent", json!({"given": "accept"}), "HEADWATER.consent.given is no setting of this version; there are denied, unknown".to_owned()),
+            ("scrub", json!(["phones"]), "HEADWATER.scrub must list some of \"emails\", \"cards\"".to_owned()),
+            ("sensitive_params", json!("token"), "HEADWATER.sensitive_params must be a list of texts".to_owned()),
+            ("sensitive_params", json!(["a b"]), "HEADWATER.sensitive_params must list names of 1 to 64 characters of [A-Za-z0-9_.-], not \"a b\"".to_owned()),
+            ("sensitive_paths", json!(["/reset"]), "HEADWATER.sensitive_paths must list paths of up to 256 bytes that begin with / and have a segment like :token, such as \"/reset/:token\", not \"/reset\"".to_owned()),
+            ("sensitive_paths", json!("/reset/:token"), "HEADWATER.sensitive_paths must be a list of texts".to_owned()),
+            ("secrets", json!("drop"), "HEADWATER.secrets must be one of \"remove\", \"keep\", not \"drop\"".to_owned()),
+            ("keys", json!([]), "HEADWATER.keys must be a table of write keys, each with a table that has `tenant`".to_owned()),
+            ("keys", json!({"pk": {"tenant": "a", "routes": [{"tenant": "b", "to": "firehose:b"}, {"to": "firehose:a"}]}}), "HEADWATER.keys must have a key for the tenant \"b\" of a route".to_owned()),
+            ("routes", json!([{"tenant": "b", "to": "firehose:b"}, {"to": "firehose:a"}]), "HEADWATER.routes must name no tenant where there are no keys".to_owned()),
+            ("routes", json!([{"metadata": {"tag": null}, "to": "firehose:b"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
+            ("keys", json!({"a b": {"tenant": "a"}}), "HEADWATER.keys.a b is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -".to_owned()),
+            ("keys", json!({"pk": {}}), "HEADWATER.keys.pk.tenant is missing".to_owned()),
+            ("keys", json!({"pk": {"tenant": "A"}}), "HEADWATER.keys.pk.tenant must be a name of 1 to 64 of a-z 0-9 _ -".to_owned()),
+            ("keys", json!({"pk": {"tenant": "a", "ip": "hash"}}), format!("HEADWATER.keys.pk.ip = \"hash\" {unsecret}")),
+            ("keys", json!({"pk": {"tenant": "a", "routes": []}}), last.replace("HEADWATER.", "HEADWATER.keys.pk.")),
+            ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is no setting of this version; there are tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes".to_owned()),
+            ("unknown_events", json!("drop"), "HEADWATER.unknown_events must be one of \"accept\", \"fail\", not \"drop\"".to_owned()),
+            ("failed", json!("firehose:events-low"), "HEADWATER.failed must be a stream that no route goes to".to_owned()),
+            ("deadline_ms", json!(0), "HEADWATER.deadline_ms must be an integer from 100 to 30000, not 0".to_owned()),
+            ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),
+            ("limits", json!({"depth": 101}), "HEADWATER.limits.depth must be an integer from 1 to 100, not 101".to_owned()),
+            ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is no setting of this version; there are body_bytes, inflated_bytes, beacons, beacon_bytes, depth".to_owned()),
+            ("failed", json!("events-failed"), "HEADWATER.failed must be firehose:NAME or kinesis:NAME, not \"events-failed\"".to_owned()),
+            ("failed", json!(1), "HEADWATER.failed must be a text of the form firehose:NAME or kinesis:NAME".to_owned()),
+            ("routes", json!({}), "HEADWATER.routes must be a list of tables with conditions and `to`".to_owned()),
+            ("routes", json!([]), last.to_owned()),
+            ("routes", json!([{"level": "low", "to": "firehose:a"}]), last.to_owned()),
+            ("routes", json!([{"level": "urgent", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].level must be one of \"low\", \"mid\", \"high\", not \"urgent\"".to_owned()),
+            ("routes", json!([{"name": "X*", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].name must be an event's name, in which a * stands for any characters".to_owned()),
+            ("routes", json!([{"to": "firehose:a"}, {"to": "firehose:b"}]), "HEADWATER.routes[0] has no condition, so no event comes to the routes after it".to_owned()),
+            ("routes", json!([{"bot": 1, "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].bot must be true or false, not 1".to_owned()),
+            ("routes", json!([{"tenant": "", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].tenant must be a text, not \"\"".to_owned()),
+            ("routes", json!([{"metadata": {"tag": []}, "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "sample": 1}]), "HEADWATER.routes[0].sample must be a share above 0 and below 1, not 1".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "pack": 0}]), "HEADWATER.routes[0].pack must be true or false, not 0".to_owned()),
+            ("routes", json!([{"to": "s3:a"}]), "HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not \"s3:a\"".to_owned()),
+            ("pack_bytes", json!(5_000), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000".to_owned()),
+            ("pack_bytes", json!(true), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is no setting of this version; there are level, name, tenant, bot, metadata, sample, pack, to".to_owned()),
+            ("linger", json!(1), format!("HEADWATER.linger is no setting of this version; there are {known}")),
+        ];
+        for (key, value, sentence) in cases {
+            let mut table = headwater();
+            table[key] = value;
+            assert_eq!(mistakes(Settings { headwater: Some(table), ..settings() }), [sentence]);
+        }
+    }
+}

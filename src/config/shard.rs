@@ -1,0 +1,196 @@
+//! How the lower half of the way is done: in the request, or in shards.
+
+use crate::shard::config::ShardConfig;
+
+use serde_json::Value;
+
+use super::table::Table;
+use crate::model::event::EventName;
+use crate::model::placement::ShardNumber;
+
+/// Where events are sessionized, deduplicated and batched, if they are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mode {
+    /// Nowhere: each request delivers its own records. The shards keep what they have.
+    Direct(ShardConfig),
+    /// In shards.
+    Sharded(ShardConfig),
+}
+
+/// The most shards: a request may have an event for each of them.
+const MOST_SHARDS: u64 = 256;
+
+/// Reads `delivery`, and what the shards do. That is read in direct delivery too, so that one
+/// word turns from one to the other.
+pub fn mode(table: &mut Table<'_>) -> Mode {
+    let mut sharding = ShardConfig::default();
+    let in_shards = table.choice("delivery", &[("sharded", true), ("direct", false)]);
+    if let Some(count) = count(table, "shards") {
+        sharding.count = count;
+    }
+    if let Some(former) = count(table, "former_shards") {
+        sharding.former_count = Some(former).filter(|former| *former != sharding.count);
+    }
+    if let Some(linger_ms) = table.number("linger_ms", 1, 1_000) {
+        sharding.linger_ms = linger_ms;
+    }
+    if let Some(bytes) = table.number("held_bytes", 65_536, 67_108_864) {
+        sharding.held_bytes = usize::try_from(bytes).unwrap_or(sharding.held_bytes);
+    }
+    session(table, &mut sharding);
+    if let Some(value) = table.optional("dedupe") {
+        table.nested("dedupe", value, |table| {
+            if let Some(seconds) = table.number("window_s", 60, 604_800) {
+                sharding.dedupe.window_ms = seconds.saturating_mul(1_000);
+            }
+            if let Some(most) = table.number("max_ids", 1_000, 4_000_000) {
+                sharding.dedupe.max_ids = usize::try_from(most).unwrap_or(usize::MAX);
+            }
+        });
+    }
+    if let Some(value) = table.optional("spill") {
+        table.nested("spill", value, |table| {
+            if let Some(bytes) = table.number("max_bytes", 0, 8_589_934_592) {
+                sharding.spill.max_bytes = bytes;
+            }
+        });
+    }
+    match in_shards {
+        Some(false) => Mode::Direct(sharding),
+        Some(true) | None => Mode::Sharded(sharding),
+    }
+}
+
+fn count(table: &mut Table<'_>, key: &str) -> Option<ShardNumber> {
+    ShardNumber::try_from(table.number(key, 1, MOST_SHARDS)?).ok()
+}
+
+fn session(table: &mut Table<'_>, sharding: &mut ShardConfig) {
+    let Some(value) = table.optional("session") else { return };
+    table.nested("session", value, |table| {
+        if let Some(seconds) = table.number("timeout_s", 1, 86_400) {
+            sharding.session.timeout_ms = seconds.saturating_mul(1_000);
+        }
+        if let Some(names) = table.texts("opening_events") {
+            if let Some(bad) = names.iter().find(|name| EventName::parse((*name).clone()).is_none())
+            {
+                let bad = Value::from(bad.as_str());
+                table.refuse("opening_events", format!("must list names of events, not {bad}"));
+            }
+            sharding.opening_events = names;
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::{mistakes, settings};
+    use super::super::{Binding, Config, Settings};
+    use super::*;
+    use crate::shard::{dedup, sessions, spill};
+
+    /// Settings with a binding and these keys of `HEADWATER`; a null leaves its key out.
+    fn with(keys: Value) -> Settings {
+        let mut settings = Settings { shard: Binding::Present, ..settings() };
+        let table = settings.headwater.as_mut().and_then(Value::as_object_mut).unwrap();
+        let Value::Object(keys) = keys else { panic!("not a table") };
+        table.extend(keys);
+        table.retain(|_, value| !value.is_null());
+        settings
+    }
+
+    #[test]
+    fn delivery_is_in_shards_unless_it_is_direct() {
+        for delivery in [Value::Null, json!("sharded")] {
+            let config = Config::parse(with(json!({"delivery": delivery}))).unwrap();
+            assert_eq!(config.mode, Mode::Sharded(ShardConfig::default()));
+            let unbound =
+                Settings { shard: Binding::Absent, ..with(json!({"delivery": delivery})) };
+            assert_eq!(
+                mistakes(unbound),
+                [
+                    "SHARD is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\""
+                ]
+            );
+        }
+        let direct = Settings { shard: Binding::Absent, ..with(json!({"shards": 4})) };
+        let sharding = ShardConfig { count: 4, ..ShardConfig::default() };
+        assert_eq!(Config::parse(direct).unwrap().mode, Mode::Direct(sharding));
+    }
+
+    #[test]
+    fn what_the_shards_do_is_read() {
+        let config = Config::parse(with(json!({
+            "delivery": "sharded", "shards": 16, "former_shards": 8, "linger_ms": 20, "held_bytes": 1_000_000,
+            "session": {"timeout_s": 60, "opening_events": ["app_open"]},
+            "dedupe": {"window_s": 3_600, "max_ids": 5_000}, "spill": {"max_bytes": 1_000_000},
+        })))
+        .unwrap();
+        let expected = ShardConfig {
+            count: 16,
+            former_count: Some(8),
+            linger_ms: 20,
+            held_bytes: 1_000_000,
+            session: sessions::Policy { timeout_ms: 60_000 },
+            opening_events: vec!["app_open".to_owned()],
+            dedupe: dedup::Policy { window_ms: 3_600_000, max_ids: 5_000 },
+            spill: spill::Policy { max_bytes: 1_000_000 },
+        };
+        assert_eq!(config.mode, Mode::Sharded(expected));
+        let as_many = json!({"delivery": "sharded", "shards": 8, "former_shards": 8});
+        assert_eq!(
+            Config::parse(with(as_many)).unwrap().mode,
+            Mode::Sharded(ShardConfig::default())
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_a_sentence_that_names_its_key() {
+        for (keys, sentence) in [
+            (json!({"delivery": 1}), "delivery must be one of \"sharded\", \"direct\", not 1"),
+            (json!({"shards": 0}), "shards must be an integer from 1 to 256, not 0"),
+            (
+                json!({"former_shards": 257}),
+                "former_shards must be an integer from 1 to 256, not 257",
+            ),
+            (json!({"linger_ms": 0}), "linger_ms must be an integer from 1 to 1000, not 0"),
+            (
+                json!({"held_bytes": 1}),
+                "held_bytes must be an integer from 65536 to 67108864, not 1",
+            ),
+            (json!({"session": 1}), "session must be a table"),
+            (
+                json!({"session": {"timeout_s": 0}}),
+                "session.timeout_s must be an integer from 1 to 86400, not 0",
+            ),
+            (
+                json!({"session": {"opening_events": "a"}}),
+                "session.opening_events must be a list of texts",
+            ),
+            (
+                json!({"session": {"opening_events": ["A"]}}),
+                "session.opening_events must list names of events, not \"A\"",
+            ),
+            (
+                json!({"session": {"timeout": 1}}),
+                "session.timeout is no setting of this version; there are timeout_s, opening_events",
+            ),
+            (
+                json!({"dedupe": {"window_s": 1}}),
+                "dedupe.window_s must be an integer from 60 to 604800, not 1",
+            ),
+            (
+                json!({"dedupe": {"max_ids": 1}}),
+                "dedupe.max_ids must be an integer from 1000 to 4000000, not 1",
+            ),
+            (
+                json!({"spill": {"max_bytes": -1}}),
+                "spill.max_bytes must be an integer from 0 to 8589934592, not -1",
+            ),
+        ] {
+            assert_eq!(mistakes(with(keys)), [format!("HEADWATER.{sentence}")]);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Packs lines into the records that a stream is billed for.
+//!
+//! Firehose bills each record rounded up to 5 KiB, so that a 600-byte event that goes
+//! alone costs eight times its size. Lines of one partition are put into one record, in
+//! their order, as long as it stays within a whole number of those units; rounding up
+//! once never costs more than rounding up twice. A pack must stay small enough to be
+//! sent again, and to be opened when its stream refuses it for one of its lines.
+
+use crate::model::record::{PartitionKey, Record};
+
+/// The bytes that a record is billed in, rounded up.
+/// Source: <https://aws.amazon.com/firehose/pricing/>
+pub const BILLED_UNIT: usize = 5_120;
+
+/// The most lines of a pack: more can't be taken apart by dynamic partitioning.
+/// Source: <https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-multirecord-deaggergation.html>
+pub const MAX_LINES: usize = 500;
+
+/// Whether events share records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Each event is a record of its own.
+    Off,
+    /// As many as fit.
+    UpTo(PackBytes),
+}
+
+impl Packing {
+    /// The same, with packs of at most `bytes`; off where not even one unit fits.
+    #[must_use]
+    pub fn within(self, bytes: usize) -> Self {
+        let units = |most: usize| most.min(bytes).saturating_div(BILLED_UNIT);
+        match self {
+            Self::Off => Self::Off,
+            Self::UpTo(PackBytes(most)) => {
+                PackBytes::parse(units(most).saturating_mul(BILLED_UNIT))
+                    .map_or(Self::Off, Self::UpTo)
+            }
+        }
+    }
+}
+
+impl Default for Packing {
+    fn default() -> Self {
+        Self::UpTo(PackBytes::DEFAULT)
+    }
+}
+
+/// The most bytes of a pack: a multiple of [`BILLED_UNIT`] that a stream takes as one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackBytes(usize);
+
+impl PackBytes {
+    /// The largest, with room to spare under [`crate::model::record::MAX_BYTES`].
+    pub const MAX: usize = 196 * BILLED_UNIT;
+    /// Ten units: `tests/bench/billing.rs` shows what others cost.
+    const DEFAULT: Self = Self(10 * BILLED_UNIT);
+
+    /// Takes a multiple of [`BILLED_UNIT`] from one to [`Self::MAX`].
+    pub fn parse(bytes: usize) -> Option<Self> {
+        let fits = (1..=Self::MAX).contains(&bytes) && bytes.is_multiple_of(BILLED_UNIT);
+        fits.then_some(Self(bytes))
+    }
+}
+
+/// What packing needs to know of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its bytes, the newline included.
+    pub bytes: usize,
+    /// Lines share a pack only where this is the same; empty where a stream has no partitions.
+    pub partition: &'a str,
+}
+
+/// The indices of the lines that go as one record, ascending; at least one.
+pub type Pack = Vec<usize>;
+
+/// Puts `lines` into packs, which are in the order of their first lines. A line that is
+/// longer than a pack may be goes alone.
+pub fn packs<'a>(lines: impl IntoIterator<Item = Line<'a>>, packing: Packing) -> Vec<Pack> {
+    let most_bytes = match packing {
+        Packing::Off => 0,
+        Packing::UpTo(PackBytes(bytes)) => bytes,
+    };
+    let mut packs: Vec<Pack> = Vec::new();
+    let mut open: Vec<Open<'a>> = Vec::new();
+    for (index, line) in lines.into_iter().enumerate() {
+        let position = open.iter().position(|open| open.partition == line.partition);
+        let fitting = position.and_then(|position| open.get_mut(position)).and_then(|open| {
+            let bytes = open.bytes.saturating_add(line.bytes);
+            let pack = packs.get_mut(open.pack)?;
+            (bytes <= most_bytes && pack.len() < MAX_LINES).then_some((open, bytes, pack))
+        });
+        match (fitting, position) {
+            (Some((open, bytes, pack)), _) => {
+                open.bytes = bytes;
+                pack.push(index);
+            }
+            (None, position) => {
+                let next = Open { partition: line.partition, pack: packs.len(), bytes: line.bytes };
+                match position.and_then(|position| open.get_mut(position)) {
+                    Some(full) => *full = next,
+                    None => open.push(next),
+                }
+                packs.push(vec![index]);
+            }
+        }
+    }
+    packs
+}
+
+/// The last pack of a partition, which may still take lines.
+struct Open<'a> {
+    partition: &'a str,
+    pack: usize,
+    bytes: usize,
+}
+
+/// The two halves of a pack; none of a pack of one line.
+pub fn halves(mut pack: Pack) -> Result<[Pack; 2], Pack> {
+    match pack.len() {
+        0 | 1 => Err(pack),
+        lines => {
+            let second = pack.split_off(lines / 2);
+            Ok([pack, second])
+        }
+    }
+}
+
+/// Cuts `call` after its first `lines` lines, through a pack if need be; gives the rest.
+pub fn split_off(call: &mut Vec<Pack>, lines: usize) -> Vec<Pack> {
+    let mut left = lines;
+    let mut rest = Vec::new();
+    for mut pack in std::mem::take(call) {
+        let tail = pack.split_off(left.min(pack.len()));
+        left = left.saturating_sub(pack.len());
+        call.extend((!pack.is_empty()).then_some(pack));
+        rest.extend((!tail.is_empty()).then_some(tail));
+    }
+    rest
+}
+
+/// What goes as one record of a stream: one line, or those of a pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed<'a> {
+    first: &'a Record,
+    rest: Vec<&'a Record>,
+}
+
+impl<'a> Packed<'a> {
+    /// These lines in their order; none where there is none.
+    pub fn new(lines: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
+        let mut lines = lines.into_iter();
+        Some(Self { first: lines.next()?, rest: lines.collect() })
+    }
+
+    /// Its lines.
+    pub fn lines(&self) -> impl Iterator<Item = &'a Record> {
+        std::iter::once(self.first).chain(self.rest.iter().copied())
+    }
+
+    /// Its bytes before base64.
+    pub fn bytes_len(&self) -> usize {
+        self.lines().map(|line| line.bytes().len()).sum()
+    }
+
+    /// The key of its first line.
+    pub fn key(&self) -> &'a PartitionKey {
+        self.first.key()
+    }
+
+    /// Appends its bytes as base64.
+    pub fn encode_append(&self, body: &mut Vec<u8>) {
+        if self.rest.is_empty() {
+            base64_simd::STANDARD.encode_append(self.first.bytes(), body);
+        } else {
+            let mut bytes = Vec::with_capacity(self.bytes_len());
+            self.lines().for_each(|line| bytes.extend_from_slice(line.bytes()));
+            base64_simd::STANDARD.encode_append(&bytes, body);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::record;
+
+    type Lines = &'static [(usize, &'static str)];
+    type Packs = &'static [&'static [usize]];
+
+    fn up_to(bytes: usize) -> Packing {
+        Packing::UpTo(PackBytes::parse(bytes).unwrap())
+    }
+
+    /// What these packs are billed for.
+    fn billed(packs: &[Pack], bytes: &[usize]) -> usize {
+        let of_pack = |pack: &Pack| pack.iter().map(|index| bytes[*index]).sum::<usize>();
+        packs.iter().map(|pack| of_pack(pack).next_multiple_of(BILLED_UNIT)).sum()
+    }
+
+    #[test]
+    fn the_bytes_of_a_pack_are_whole_units_that_a_stream_takes() {
+        const { assert!(PackBytes::MAX <= record::MAX_BYTES) };
+        for (bytes, fits) in [
+            (0, false),
+            (1, false),
+            (5_119, false),
+            (5_120, true),
+            (5_121, false),
+            (102_400, true),
+            (1_003_520, true),
+            (1_008_640, false),
+        ] {
+            assert_eq!(PackBytes::parse(bytes).is_some(), fits, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_pack_shrinks_to_the_call_that_carries_it() {
+        for (asked, bytes, packing) in [
+            (51_200, 1_000_000, up_to(51_200)),
+            (51_200, 51_199, up_to(46_080)),
+            (51_200, 5_120, up_to(5_120)),
+            (51_200, 5_119, Packing::Off),
+        ] {
+            assert_eq!(up_to(asked).within(bytes), packing, "{bytes}");
+        }
+        assert_eq!(Packing::Off.within(usize::MAX), Packing::Off);
+    }
+
+    #[test]
+    fn a_pack_closes_when_the_next_line_would_not_fit() {
+        let cases: [(Packing, Lines, Packs); 8] = [
+            (up_to(5_120), &[], &[]),
+            (up_to(5_120), &[(5_000, ""), (120, ""), (1, "")], &[&[0, 1], &[2]]),
+            (up_to(5_120), &[(5_000, ""), (121, "")], &[&[0], &[1]]),
+            (up_to(5_120), &[(9, ""), (6_000, ""), (9, "")], &[&[0], &[1], &[2]]),
+            (up_to(10_240), &[(6_000, ""), (4_240, "")], &[&[0, 1]]),
+            (up_to(5_120), &[(9, "a"), (9, "b"), (9, "a"), (9, "b")], &[&[0, 2], &[1, 3]]),
+            (up_to(5_120), &[(9, "a"), (5_120, "a"), (9, "b")], &[&[0], &[1], &[2]]),
+            (Packing::Off, &[(9, ""), (9, "")], &[&[0], &[1]]),
+        ];
+        for (packing, lines, expected) in cases {
+            let of_line =
+                |(bytes, partition): &(usize, &'static str)| Line { bytes: *bytes, partition };
+            let packed = packs(lines.iter().map(of_line), packing);
+            assert_eq!(packed, expected, "{packing:?} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_cut_after_a_line_and_through_a_pack() {
+        let call = || vec![vec![0, 1], vec![2], vec![3, 4, 5]];
+        let cases: [(usize, Packs, Packs); 5] = [
+            (0, &[], &[&[0, 1], &[2], &[3, 4, 5]]),
+            (1, &[&[0]], &[&[1], &[2], &[3, 4, 5]]),
+            (3, &[&[0, 1], &[2]], &[&[3, 4, 5]]),
+            (5, &[&[0, 1], &[2], &[3, 4]], &[&[5]]),
+            (9, &[&[0, 1], &[2], &[3, 4, 5]], &[]),
+        ];
+        for (lines, first, rest) in cases {
+            let mut cut = call();
+            assert_eq!(split_off(&mut cut, lines), rest, "{lines}");
+            assert_eq!(cut, first, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_pack_is_halved_down_to_one_line() {
+        assert_eq!(halves(vec![1, 2, 3]), Ok([vec![1], vec![2, 3]]));
+        assert_eq!(halves(vec![1]), Err(vec![1]));
+    }
+
+    #[test]
+    fn a_pack_is_encoded_as_its_lines_one_after_the_other() {
+        let lines: Vec<Record> =
+            ["a", "bc", "def"].iter().map(|text| record::tests::record(text)).collect();
+        for count in 1..=3 {
+            let packed = Packed::new(&lines[..count]).unwrap();
+            let mut body = Vec::new();
+            packed.encode_append(&mut body);
+            let whole = lines[..count].iter().map(|line| line.bytes()).collect::<Vec<_>>().concat();
+            assert_eq!(packed.bytes_len(), whole.len());
+            assert_eq!(base64_simd::STANDARD.decode_to_vec(&body).unwrap(), whole);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn packs_hold_every_line_once_in_order_within_the_limits_and_never_cost_more(
+            lines in proptest::collection::vec((prop_oneof![8 => 1_usize..2_000, 1 => 1_usize..30_000], 0_usize..3), 0..1_500),
+            units in 1_usize..=196,
+        ) {
+            const PARTITIONS: [&str; 3] = ["", "a", "b"];
+            let of_line = |(bytes, partition): &(usize, usize)| Line { bytes: *bytes, partition: PARTITIONS[*partition] };
+            let most = units * BILLED_UNIT;
+            let packed = packs(lines.iter().map(of_line), up_to(most));
+            for pack in &packed {
+                let bytes: usize = pack.iter().map(|index| lines[*index].0).sum();
+                prop_assert!(bytes <= most || pack.len() == 1);
+                prop_assert!((1..=MAX_LINES).contains(&pack.len()));
+                prop_assert!(pack.iter().all(|index| lines[*index].1 == lines[pack[0]].1));
+            }
+            prop_assert!(packed.is_sorted_by(|before, after| before[0] < after[0]));
+            for partition in 0..PARTITIONS.len() {
+                let there = |index: &usize| lines[*index].1 == partition;
+                let packed: Vec<usize> = packed.iter().flatten().copied().filter(there).collect();
+                let came: Vec<usize> = (0..lines.len()).filter(there).collect();
+                prop_assert_eq!(packed, came);
+            }
+            let bytes: Vec<usize> = lines.iter().map(|(bytes, _)| *bytes).collect();
+            let alone = packs(lines.iter().map(of_line), Packing::Off);
+            prop_assert_eq!(alone.len(), lines.len());
+            prop_assert!(billed(&packed, &bytes) <= billed(&alone, &bytes));
+        }
+    }
+}

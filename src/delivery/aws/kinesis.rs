@@ -1,0 +1,126 @@
+//! Amazon Kinesis Data Streams: the limits and parts of a call, and what its answer says of
+//! each record.
+//!
+//! Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::delivery::aggregate::Packed;
+use crate::delivery::request::CallLimits;
+use crate::delivery::response::{Answer, Entry, HttpAnswer};
+use crate::model::record;
+
+/// The most records and bytes of a call. AWS counts data and keys, once 5 MiB of them and
+/// now 10; the smaller limit holds everywhere, and what is held to it is the whole body.
+pub const LIMITS: CallLimits = CallLimits { records: 500, bytes: 5 * 1_024 * 1_024 };
+
+// A record and its key have at most 1 MiB, unless the stream was told to take more.
+const _: () = assert!(record::MAX_BYTES + record::MAX_KEY_BYTES <= 1_024 * 1_024);
+
+/// The operation.
+pub const TARGET: &str = "Kinesis_20131202.PutRecords";
+
+/// The field of a call that names its stream.
+pub const STREAM_NAME: &str = "StreamName";
+
+const BEFORE_DATA: &str = r#"{"Data":""#;
+const BEFORE_KEY: &str = r#"","PartitionKey":"#;
+const AFTER_KEY: &str = "}";
+
+/// The bytes that `record` takes in a call's body, the comma after it included.
+pub fn encoded_len(record: &Packed<'_>) -> usize {
+    let base64 = base64_simd::STANDARD.encoded_length(record.bytes_len());
+    let key = key(record).len();
+    [BEFORE_DATA.len(), base64, BEFORE_KEY.len(), key, AFTER_KEY.len(), ",".len()].iter().sum()
+}
+
+/// Appends `record` to a call's body.
+pub fn encode_append(record: &Packed<'_>, body: &mut Vec<u8>) {
+    body.extend_from_slice(BEFORE_DATA.as_bytes());
+    record.encode_append(body);
+    body.extend_from_slice(BEFORE_KEY.as_bytes());
+    body.extend_from_slice(key(record).as_bytes());
+    body.extend_from_slice(AFTER_KEY.as_bytes());
+}
+
+/// The key as JSON: a device may have quotes in its id.
+fn key(record: &Packed<'_>) -> String {
+    Value::from(record.key().as_str()).to_string()
+}
+
+#[derive(Deserialize)]
+struct PutRecordsOutput {
+    #[serde(rename = "FailedRecordCount")]
+    failed: Option<usize>,
+    #[serde(rename = "Records")]
+    records: Vec<PutRecordsResultEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecordsResultEntry {
+    sequence_number: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+/// What `answer` says of each of the call's `count` records, in their order.
+pub fn answer(answer: &HttpAnswer, count: usize) -> Answer {
+    Answer::read(answer, "PutRecords", count, |PutRecordsOutput { failed, records }| {
+        (records.into_iter().map(Entry::from).collect(), failed)
+    })
+}
+
+impl From<PutRecordsResultEntry> for Entry {
+    fn from(entry: PutRecordsResultEntry) -> Self {
+        let PutRecordsResultEntry { sequence_number: id, error_code, error_message } = entry;
+        Self { id, error_code, error_message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::response::{Blame, Refusal};
+
+    fn said(status: u16, body: &str, count: usize) -> Answer {
+        answer(&HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() }, count)
+    }
+
+    #[test]
+    fn each_entry_is_paired_with_its_own_record() {
+        let body = r#"{"EncryptionType":"KMS","FailedRecordCount":1,"Records":[
+            {"SequenceNumber":"49","ShardId":"shardId-000000000000"},
+            {"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded for shard"},
+            {"ErrorCode":null,"SequenceNumber":"50","ShardId":"shardId-000000000001"}]}"#;
+        let refusal = Refusal {
+            blame: Blame::Throttle,
+            code: "ProvisionedThroughputExceededException".to_owned(),
+            message: "Rate exceeded for shard".to_owned(),
+        };
+        assert_eq!(said(200, body, 3), Answer::PerRecord(vec![Ok(()), Err(refusal), Ok(())]));
+    }
+
+    #[test]
+    fn a_shard_without_a_sequence_number_is_no_proof() {
+        for entry in [r#"{"ShardId":"shardId-000000000000"}"#, r#"{"SequenceNumber":""}"#, "{}"] {
+            let body = format!(r#"{{"FailedRecordCount":0,"Records":[{entry}]}}"#);
+            let Answer::PerRecord(fates) = said(200, &body, 1) else { panic!("{entry}") };
+            assert_eq!(fates.first().unwrap().as_ref().unwrap_err().blame, Blame::Service);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_its_call_proves_nothing() {
+        let short = r#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1"}]}"#;
+        let of_firehose = r#"{"FailedPutCount":0,"RequestResponses":[{"RecordId":"a"}]}"#;
+        let contradiction = r#"{"FailedRecordCount":1,"Records":[{"SequenceNumber":"1"}]}"#;
+        for (body, count) in
+            [(short, 2), (short, 0), (of_firehose, 1), (contradiction, 1), ("{}", 1), ("", 1)]
+        {
+            assert!(matches!(said(200, body, count), Answer::Unknown(_)), "{body}");
+        }
+        assert!(matches!(said(500, "", 1), Answer::Refused(_)));
+    }
+}

@@ -1,0 +1,161 @@
+//! How many calls to one stream may be under way at once.
+//!
+//! No number is set until a delivery comes to its deadline with records that the stream still
+//! refuses, since there is too much at once. Then it is halved, at most once a second, and each
+//! call that brings records raises it by its own fraction: additive increase, multiplicative
+//! decrease. A refusal that a second try mends changes nothing.
+//!
+//! Source: <https://www.rfc-editor.org/rfc/rfc5681#section-3.1>
+
+use crate::base::clock::{Milliseconds, is_ahead};
+
+/// The calls to one stream that are under way, and how many may be.
+#[derive(Debug, Clone, Default)]
+pub struct Limiter {
+    /// In thousandths of a call; none while there is no limit.
+    limit: Option<u64>,
+    under_way: Vec<UnderWay>,
+    next_ticket: u64,
+    lowered_at: Option<Milliseconds>,
+}
+
+/// Names a call that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    ticket: Ticket,
+    since: Milliseconds,
+    timeout_ms: u64,
+}
+
+impl Limiter {
+    /// One call.
+    const ONE: u64 = 1_000;
+    /// A limit past this is none.
+    const MOST: u64 = 64 * Self::ONE;
+    /// How long a limit that was lowered stays as it is at least, in milliseconds: the calls that
+    /// were under way then say nothing of it.
+    const REST_MS: u64 = 1_000;
+    /// How long past its time a call counts as under way, in milliseconds. The end of one whose
+    /// request was lost is never reported.
+    const LOST_MS: u64 = 5_000;
+
+    /// Begins a call that may take `timeout_ms`; none if as many are under way as may be.
+    pub fn begin(&mut self, now: Milliseconds, timeout_ms: u64) -> Option<Ticket> {
+        self.under_way.retain(|call| call.is_alive(now));
+        let count = (self.under_way.len() as u64).saturating_mul(Self::ONE);
+        if self.limit.is_some_and(|limit| count.saturating_add(Self::ONE) > limit) {
+            return None;
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        self.under_way.push(UnderWay { ticket, since: now, timeout_ms });
+        Some(ticket)
+    }
+
+    /// Ends a call.
+    pub fn end(&mut self, ticket: Ticket) {
+        self.under_way.retain(|call| call.ticket != ticket);
+    }
+
+    /// Raises the limit, after a call that brought records.
+    pub fn raise(&mut self) {
+        let raised = self.limit.map(|limit| {
+            let more = (Self::ONE * Self::ONE).checked_div(limit).unwrap_or(Self::ONE);
+            limit.saturating_add(more)
+        });
+        self.limit = raised.filter(|limit| *limit <= Self::MOST);
+    }
+
+    /// Halves the limit, after a delivery that came to its deadline with refused records.
+    pub fn lower(&mut self, now: Milliseconds) {
+        let rests =
+            |at: Milliseconds| is_ahead(at.saturating_add(Self::REST_MS), now, Self::REST_MS);
+        if self.lowered_at.is_some_and(rests) {
+            return;
+        }
+        self.lowered_at = Some(now);
+        // The call that came last has ended already.
+        let used = (self.under_way.len() as u64).saturating_add(1).saturating_mul(Self::ONE);
+        let limit = self.limit.unwrap_or(used).min(used);
+        self.limit = Some((limit / 2).max(Self::ONE));
+    }
+
+    /// How long the oldest call that is under way has been so at `now`, in milliseconds.
+    pub fn oldest_ms(&self, now: Milliseconds) -> u64 {
+        let alive = self.under_way.iter().filter(|call| call.is_alive(now));
+        alive.map(|call| now.saturating_sub(call.since)).max().unwrap_or_default()
+    }
+}
+
+impl UnderWay {
+    const fn is_alive(&self, now: Milliseconds) -> bool {
+        let longest_ms = self.timeout_ms.saturating_add(Limiter::LOST_MS);
+        is_ahead(self.since.saturating_add(longest_ms), now, longest_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many calls may begin at `now` besides those that are under way.
+    fn room(limiter: &Limiter, now: Milliseconds) -> usize {
+        let mut limiter = limiter.clone();
+        (0..1_000).take_while(|_| limiter.begin(now, 2_000).is_some()).count()
+    }
+
+    fn with_calls(count: usize) -> (Limiter, Vec<Ticket>) {
+        let mut limiter = Limiter::default();
+        let tickets = (0..count).map(|_| limiter.begin(0, 2_000).unwrap()).collect();
+        (limiter, tickets)
+    }
+
+    #[test]
+    fn a_stream_has_no_limit_until_a_delivery_fails() {
+        let (mut limiter, tickets) = with_calls(31);
+        assert_eq!(room(&limiter, 0), 1_000);
+        limiter.lower(0);
+        tickets.into_iter().for_each(|ticket| limiter.end(ticket));
+        assert_eq!(room(&limiter, 0), 16, "half of the 32 that were used");
+    }
+
+    #[test]
+    fn a_limit_falls_once_a_second_and_to_one_call_at_least() {
+        let (mut limiter, _) = with_calls(15);
+        for (now, limit) in [(0, 8), (999, 8), (1_000, 4), (2_000, 2), (3_000, 1), (9_000, 1)] {
+            limiter.lower(now);
+            assert_eq!(limiter.limit, Some(limit * 1_000), "{now}");
+        }
+    }
+
+    #[test]
+    fn as_many_calls_as_the_limit_has_raise_it_by_one() {
+        let (mut limiter, _) = with_calls(7);
+        limiter.lower(0);
+        let before = limiter.limit.unwrap();
+        (0..4).for_each(|_| limiter.raise());
+        let raised = limiter.limit.unwrap() - before;
+        assert!((850..=1_000).contains(&raised), "{raised}");
+        (0..10_000).for_each(|_| limiter.raise());
+        assert_eq!(limiter.limit, None, "at last there is no limit");
+    }
+
+    #[test]
+    fn a_call_whose_end_is_never_reported_takes_no_place_for_ever() {
+        let (mut limiter, _) = with_calls(3);
+        limiter.lower(0);
+        assert_eq!((room(&limiter, 6_999), room(&limiter, 7_000)), (0, 2));
+        assert_eq!((limiter.oldest_ms(6_000), limiter.oldest_ms(7_000)), (6_000, 0));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_no_limit_low() {
+        let (mut limiter, _) = with_calls(1);
+        limiter.lower(3_600_000);
+        limiter.lower(1_000);
+        assert_eq!(limiter.lowered_at, Some(1_000));
+    }
+}

@@ -1,0 +1,157 @@
+//! The failed event of a record that its stream refuses for itself, and always will.
+//!
+//! It is made from the record's own line alone, since nobody else may be there by then: what
+//! the privacy rules left out of the line stays out. What can't be read of a line is left out,
+//! never the line itself, which it carries whole.
+
+use crate::base::json::Fields;
+use crate::model::event::EventId;
+use crate::model::failed_event::{Form, Original, Stage};
+use crate::model::record::failed::{failure, parts};
+use crate::model::record::line::Line;
+use crate::model::record::{PartitionKey, Record, RecordError, VERSION};
+use crate::model::repairs::Repairs;
+use crate::model::stream::Stream;
+use crate::model::violation::{Code, Violation};
+use crate::schema;
+
+/// The columns that come from the record's line as they are, in the order in which failed
+/// events have them.
+const COLUMNS: [&str; 20] = [
+    "event_id",
+    "tenant",
+    "name",
+    "received_at",
+    "replayed_at",
+    "date",
+    "hour",
+    "ip",
+    "user_agent",
+    "country",
+    "region",
+    "city",
+    "continent",
+    "timezone",
+    "colo",
+    "asn",
+    "as_organization",
+    "sent_at",
+    "device_id",
+    "stripped",
+];
+
+impl Record {
+    /// The records of the failed event that `record` becomes when `stream` refuses it for
+    /// itself, with this code: one, or as many as its bytes need. A failed event stays what it is:
+    /// it was refused by a stream that was for failed events once.
+    pub fn of_refused(
+        record: &Self,
+        stream: &Stream,
+        code: &str,
+    ) -> Result<Vec<Self>, RecordError> {
+        let line = std::str::from_utf8(record.bytes()).unwrap_or_default();
+        let columns: Fields<'_> = serde_json::from_str(line).unwrap_or_default();
+        if is_of_failed_event(&columns) {
+            return Ok(vec![record.clone()]);
+        }
+        let text = |column| serde_json::from_str::<String>(columns.get(column)?.get()).ok();
+        let event_id = text("event_id").and_then(|id| EventId::parse(&id));
+        let key = event_id.map_or_else(|| record.key().clone(), PartitionKey::of_id);
+        let schema = text("name").and_then(|name| schema::find(&name));
+        let schema = schema.filter(|_| columns.get("schema_version").is_some());
+        let original = Original::new(record.bytes(), Form::Record);
+        let violations = violation(stream, code).into();
+        let of_part = |part| {
+            let mut line = Line::new();
+            line.json("v", Some(VERSION));
+            for column in COLUMNS {
+                line.json(column, columns.get(column));
+            }
+            line.text("schema_id", schema.map(|schema| schema.info.id));
+            line.json("schema_version", columns.get("schema_version"));
+            let repairs = Repairs::default();
+            failure(&mut line, Stage::Delivery, &violations, &repairs, &original, &part);
+            Self::of_line(key.clone(), line)
+        };
+        parts(&original.bytes).map(of_part).collect()
+    }
+}
+
+/// Whether these are the columns of a failed event: each has both of these, and no event has either.
+pub fn is_of_failed_event(columns: &Fields<'_>) -> bool {
+    columns.get("stage").is_some() && columns.get("violations").is_some()
+}
+
+/// What is said of a record that `stream` refuses for itself, with this code. The service's own words, which
+/// may tell of the account, are no part of it.
+pub fn violation(stream: &Stream, code: &str) -> Violation {
+    Violation::whole(Code::RefusedByStream, format!("{stream} refuses the record: {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::record::MAX_BYTES;
+
+    fn refused(line: &[u8]) -> Vec<Record> {
+        let record = Record::restore("a key", "", line).unwrap();
+        let stream = Stream::parse("kinesis:events").unwrap();
+        Record::of_refused(&record, &stream, "ValidationException").unwrap()
+    }
+
+    fn one(line: &str) -> (String, String) {
+        let records = refused(line.as_bytes());
+        let [record] = records.as_slice() else { panic!("{} records", records.len()) };
+        let text = std::str::from_utf8(record.bytes()).unwrap();
+        (record.key().as_str().to_owned(), text.trim_end().to_owned())
+    }
+
+    #[test]
+    fn what_events_and_failed_events_share_is_taken_from_the_line() {
+        let (key, line) = one(concat!(
+            r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","#,
+            r#""name":"page_view","level":"low","schema_version":"0.9.0","#,
+            r#""received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"#,
+            r#""country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","#,
+            r#""stripped":"gpc","props":{"$serde_json::private::Number":"x"},"metadata_a":1}"#,
+            "\n"
+        ));
+        assert_eq!(key, "01939b70-6d2a-7c3e-8f00-000000000001");
+        assert_snapshot!(line, @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","name":"page_view","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","stripped":"gpc","schema_id":"/schemas/page_view.json","schema_version":"0.9.0","stage":"delivery","code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException","violations":[{"code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException"}],"original_form":"record","original_bytes":351,"original":"{\"v\":1,\"event_id\":\"01939b70-6d2a-7c3e-8f00-000000000001\",\"tenant\":\"a\",\"name\":\"page_view\",\"level\":\"low\",\"schema_version\":\"0.9.0\",\"received_at\":\"2026-11-18T11:06:40.123Z\",\"date\":\"2026-11-18\",\"hour\":11,\"country\":\"CH\",\"sent_at\":\"2026-11-18T11:06:40.100Z\",\"device_id\":\"d \\\"1\\\"\",\"stripped\":\"gpc\",\"props\":{\"$serde_json::private::Number\":\"x\"},\"metadata_a\":1}\n"}"#);
+    }
+
+    #[test]
+    fn a_failed_event_that_is_refused_stays_as_it_is() {
+        let [failed] = refused(b"{\"event_id\":\"x\",\"name\":\"a\"}\n").try_into().unwrap();
+        let [again] = refused(failed.bytes()).try_into().unwrap();
+        assert_eq!(again.bytes(), failed.bytes());
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_kept_whole_under_its_own_key() {
+        for line in ["{\"v\":1,\"event_id\":", "[]\n", "", "{\"event_id\":7}\n"] {
+            let (key, text) = one(line);
+            let columns: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!((key.as_str(), columns["original"].as_str()), ("a key", Some(line)));
+            assert_eq!(columns["code"], "refused_by_stream");
+        }
+        let [record] = refused(&[0xff]).try_into().unwrap();
+        let columns: Value = serde_json::from_slice(record.bytes()).unwrap();
+        assert_eq!(columns["original_base64"], "/w==");
+    }
+
+    #[test]
+    fn the_longest_line_comes_back_from_its_parts() {
+        let line: Vec<u8> = (0..MAX_BYTES).map(|index| (index % 251) as u8).collect();
+        let mut restored = Vec::new();
+        for record in refused(&line) {
+            let columns: Value = serde_json::from_slice(record.bytes()).unwrap();
+            let part = columns["original_base64"].as_str().unwrap();
+            restored.extend(base64_simd::STANDARD.decode_to_vec(part).unwrap());
+        }
+        assert!(restored == line);
+    }
+}

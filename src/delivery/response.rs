@@ -1,0 +1,425 @@
+//! What a service answered, and whose fault a refusal is.
+//!
+//! The error code decides, not the HTTP status; the status speaks only where there is
+//! no code that we know.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::base::text::shown;
+
+/// What came of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The service answered.
+    Answered(HttpAnswer),
+    /// No answer inside the time that the call was given; its effect is unknown.
+    TimedOut,
+    /// The time was over while nothing of ours ran: its effect is unknown, and the service is not
+    /// to blame.
+    Starved,
+    /// The connection failed, so the effect is unknown; says how.
+    Unreachable(String),
+    /// The call was never sent, for a reason of ours or the operator's.
+    NotSent(String),
+}
+
+/// An HTTP answer, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// `x-amz-retry-after` or `Retry-After`, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What an answer says of each record of its call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// One verdict a record, in their order.
+    PerRecord(Vec<Result<(), Refusal>>),
+    /// The service took none of them.
+    Refused(Refusal),
+    /// The answer proves nothing of any record; says why.
+    Unknown(String),
+}
+
+/// What a service's answer has for one record, before it is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The id that the service gave the record.
+    pub id: Option<String>,
+    /// The error that kept it out.
+    pub error_code: Option<String>,
+    /// The same in words.
+    pub error_message: Option<String>,
+}
+
+impl Answer {
+    /// What `answer` says of each of the `count` records of a call of `operation`, in their
+    /// order. `entries` takes its output apart: an entry a record, and how many records the
+    /// service says were not taken.
+    pub fn read<T: DeserializeOwned>(
+        answer: &HttpAnswer,
+        operation: &str,
+        count: usize,
+        entries: impl FnOnce(T) -> (Vec<Entry>, Option<usize>),
+    ) -> Self {
+        if !(200..300).contains(&answer.status) {
+            return Self::Refused(Refusal::of_http(answer));
+        }
+        // Read as text, as all JSON is: a second reader, of bytes, would be 4 kB of the Wasm.
+        match serde_json::from_str(&String::from_utf8_lossy(&answer.body)) {
+            Err(error) => Self::Unknown(format!("answer is not that of {operation}: {error}")),
+            Ok(output) => {
+                let (entries, failed) = entries(output);
+                Self::of_entries(entries, failed, count)
+            }
+        }
+    }
+
+    /// What `entries` say of a call's `count` records, of which the service says that
+    /// `failed` were not taken. A record is taken only when its own entry has an id and no
+    /// error; entries that don't fit their call, or their own count, prove nothing.
+    fn of_entries(entries: Vec<Entry>, failed: Option<usize>, count: usize) -> Self {
+        if entries.len() != count {
+            let entries = entries.len();
+            return Self::Unknown(format!("answer has {entries} entries for {count} records"));
+        }
+        let errors = entries.iter().filter(|entry| entry.error_code.is_some()).count();
+        if failed.is_some_and(|failed| failed != errors) {
+            return Self::Unknown(format!("answer has {errors} errors and counts {failed:?}"));
+        }
+        let fate = |entry: Entry| match entry {
+            Entry { error_code: Some(code), error_message, .. } => {
+                Err(Refusal::of_record(code, error_message.unwrap_or_default()))
+            }
+            Entry { id: Some(id), .. } if !id.is_empty() => Ok(()),
+            _ => Err(Refusal::of_record(
+                "NoRecordId".to_owned(),
+                "entry has neither an id nor an error".to_owned(),
+            )),
+        };
+        Self::PerRecord(entries.into_iter().map(fate).collect())
+    }
+}
+
+/// Why a call or a record was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whose fault it is, and so what to do.
+    pub blame: Blame,
+    /// The service's error code, without its namespace.
+    pub code: String,
+    /// The service's message.
+    pub message: String,
+}
+
+/// Whose fault a refusal is, and so what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The service's, for now: try again.
+    Service,
+    /// Too much at once: try again, later.
+    Throttle,
+    /// The clocks differ: sign again, once.
+    Clock,
+    /// The operator's: credentials, policy, a stream that is not there; keep the data.
+    Operator,
+    /// Ours: these bytes would be refused again.
+    Request,
+}
+
+impl Refusal {
+    /// Reads the error of an answer that is not a success: JSON, or XML as some services
+    /// and stand-ins send.
+    pub fn of_http(answer: &HttpAnswer) -> Self {
+        let text = String::from_utf8_lossy(&answer.body);
+        let json: Option<Value> = serde_json::from_str(&text).ok();
+        let field = |names: [&str; 2]| {
+            let value = json
+                .as_ref()
+                .and_then(|json| names.iter().find_map(|name| json.get(name)?.as_str()));
+            value.map(str::to_owned)
+        };
+        let code = field(["__type", "code"]).or_else(|| element(&text, "Code")).unwrap_or_default();
+        let code =
+            code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default();
+        let message =
+            field(["message", "Message"]).or_else(|| element(&text, "Message")).unwrap_or_default();
+        let blame = blame(code, &message).unwrap_or(match answer.status {
+            429 => Blame::Throttle,
+            413 => Blame::Request,
+            400..=499 => Blame::Operator,
+            _ => Blame::Service,
+        });
+        let code = plain_code(code).unwrap_or_else(|| format!("HTTP {}", answer.status));
+        Self { blame, message: plain_message(&code, &message), code }
+    }
+
+    /// The error of one record inside of a success.
+    pub fn of_record(code: String, message: String) -> Self {
+        let blame = blame(&code, &message).unwrap_or(Blame::Service);
+        let code = plain_code(&code).unwrap_or_else(|| "UnknownError".to_owned());
+        Self { blame, message: plain_message(&code, &message), code }
+    }
+}
+
+/// A code that can be told to anyone: one word.
+fn plain_code(code: &str) -> Option<String> {
+    let of_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let fits = (1..=64).contains(&code.len()) && code.bytes().all(of_word);
+    fits.then(|| code.to_owned())
+}
+
+/// A message that can stand in a log: its first line, cut. That of a wrong signature quotes
+/// the request that was signed, session token included, and is left out.
+fn plain_message(code: &str, message: &str) -> String {
+    if SIGNATURE.iter().any(|prefix| code.starts_with(prefix)) {
+        return String::new();
+    }
+    shown(message.lines().next().unwrap_or_default())
+}
+
+/// The codes of a signature that is not what the service computes.
+const SIGNATURE: &[&str] = &["InvalidSignature", "SignatureDoesNotMatch"];
+
+/// The blame of a code that we know.
+///
+/// Sources: <https://docs.aws.amazon.com/firehose/latest/APIReference/CommonErrors.html>,
+/// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>,
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
+fn blame(code: &str, message: &str) -> Option<Blame> {
+    const CLOCK: &[&str] = &["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
+    // Firehose says that it is unavailable when it means "slow down".
+    const THROTTLE: &[&str] = &[
+        "Throttl",
+        "ServiceUnavailable",
+        "LimitExceeded",
+        "RequestLimitExceeded",
+        "TooManyRequests",
+        "ProvisionedThroughputExceeded",
+        "SlowDown",
+        "KMSThrottling",
+    ];
+    const SERVICE: &[&str] =
+        &["InternalFailure", "InternalServer", "InternalError", "RequestTimeout"];
+    const OPERATOR: &[&str] = &[
+        "ResourceNotFound",
+        "AccessDenied",
+        "UnrecognizedClient",
+        "ExpiredToken",
+        "InvalidKMSResource",
+        "KMS",
+        "InvalidClientTokenId",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "IncompleteSignature",
+        "NotAuthorized",
+        "OptInRequired",
+        "UnknownOperation",
+    ];
+    const REQUEST: &[&str] =
+        &["InvalidArgument", "Validation", "Serialization", "RequestEntityTooLarge"];
+    let is = |codes: &[&str]| codes.iter().any(|prefix| code.starts_with(prefix));
+    let of_time = || message.contains("expired") || message.contains("not yet current");
+    match () {
+        () if is(CLOCK) || (is(SIGNATURE) && of_time()) => Some(Blame::Clock),
+        () if is(THROTTLE) => Some(Blame::Throttle),
+        () if is(SIGNATURE) || is(OPERATOR) => Some(Blame::Operator),
+        () if is(SERVICE) => Some(Blame::Service),
+        () if is(REQUEST) => Some(Blame::Request),
+        () => None,
+    }
+}
+
+/// The text of the first XML element of that name.
+fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, after) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = after.split_once(&format!("</{name}>"))?;
+    Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, body: &str) -> (Blame, String, String) {
+        let answer = HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() };
+        let Refusal { blame, code, message } = Refusal::of_http(&answer);
+        (blame, code, message)
+    }
+
+    #[test]
+    fn the_code_decides_and_the_status_only_where_there_is_none() {
+        let cases = [
+            (
+                400,
+                r#"{"__type":"com.amazonaws.firehose#ResourceNotFoundException","message":"no stream"}"#,
+                Blame::Operator,
+                "ResourceNotFoundException",
+                "no stream",
+            ),
+            (
+                400,
+                r#"{"__type":"ValidationException:http://internal/","Message":"bad"}"#,
+                Blame::Request,
+                "ValidationException",
+                "bad",
+            ),
+            (
+                400,
+                r#"{"__type":"InvalidArgumentException"}"#,
+                Blame::Request,
+                "InvalidArgumentException",
+                "",
+            ),
+            (
+                400,
+                r#"{"__type":"SerializationException"}"#,
+                Blame::Request,
+                "SerializationException",
+                "",
+            ),
+            (
+                400,
+                r#"{"__type":"ThrottlingException"}"#,
+                Blame::Throttle,
+                "ThrottlingException",
+                "",
+            ),
+            (
+                400,
+                r#"{"__type":"LimitExceededException"}"#,
+                Blame::Throttle,
+                "LimitExceededException",
+                "",
+            ),
+            (
+                503,
+                r#"{"__type":"ServiceUnavailableException"}"#,
+                Blame::Throttle,
+                "ServiceUnavailableException",
+                "",
+            ),
+            (500, r#"{"__type":"InternalFailure"}"#, Blame::Service, "InternalFailure", ""),
+            (
+                400,
+                r#"{"__type":"UnrecognizedClientException"}"#,
+                Blame::Operator,
+                "UnrecognizedClientException",
+                "",
+            ),
+            (
+                400,
+                r#"{"__type":"ExpiredTokenException"}"#,
+                Blame::Operator,
+                "ExpiredTokenException",
+                "",
+            ),
+            (
+                400,
+                r#"{"__type":"AccessDeniedException"}"#,
+                Blame::Operator,
+                "AccessDeniedException",
+                "",
+            ),
+            (
+                400,
+                r#"{"__type":"InvalidKMSResourceException"}"#,
+                Blame::Operator,
+                "InvalidKMSResourceException",
+                "",
+            ),
+            (
+                403,
+                r#"{"__type":"InvalidSignatureException","message":"Signature expired: 20260101T000000Z is now earlier than"}"#,
+                Blame::Clock,
+                "InvalidSignatureException",
+                "",
+            ),
+            (
+                403,
+                r#"{"__type":"InvalidSignatureException","message":"Signature not yet current"}"#,
+                Blame::Clock,
+                "InvalidSignatureException",
+                "",
+            ),
+            (
+                403,
+                r#"{"__type":"InvalidSignatureException","message":"does not match"}"#,
+                Blame::Operator,
+                "InvalidSignatureException",
+                "",
+            ),
+            (
+                403,
+                "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error></ErrorResponse>",
+                Blame::Operator,
+                "SignatureDoesNotMatch",
+                "",
+            ),
+            (500, "oops", Blame::Service, "HTTP 500", ""),
+            (502, "", Blame::Service, "HTTP 502", ""),
+            (429, "", Blame::Throttle, "HTTP 429", ""),
+            (413, "", Blame::Request, "HTTP 413", ""),
+            (404, "", Blame::Operator, "HTTP 404", ""),
+            (301, "", Blame::Service, "HTTP 301", ""),
+            (418, r#"{"__type":"Teapot"}"#, Blame::Operator, "Teapot", ""),
+        ];
+        for (status, body, blame, code, message) in cases {
+            assert_eq!(
+                refusal(status, body),
+                (blame, code.to_owned(), message.to_owned()),
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_told_on_holds_neither_the_signed_request_nor_pages_of_prose() {
+        let body = r#"{"__type":"InvalidSignatureException",
+            "message":"The Canonical String should have been\nx-amz-security-token:t0ken"}"#;
+        assert_eq!(refusal(403, body).2, "");
+        let (blame, code, message) = refusal(400, r#"{"__type":"X Y","message":"a\nb"}"#);
+        assert_eq!((blame, code.as_str(), message.as_str()), (Blame::Operator, "HTTP 400", "a"));
+        let long = format!(r#"{{"__type":"{}"}}"#, "x".repeat(200_000));
+        assert_eq!(refusal(500, &long).1, "HTTP 500");
+        let record = Refusal::of_record("arn:aws:x y".to_owned(), "m".repeat(300));
+        assert_eq!((record.code.as_str(), record.message.chars().count()), ("UnknownError", 101));
+    }
+
+    #[test]
+    fn an_unknown_error_of_one_record_is_tried_again() {
+        let blame = |code: &str| Refusal::of_record(code.to_owned(), String::new()).blame;
+        assert_eq!(blame("ServiceUnavailableException"), Blame::Throttle);
+        assert_eq!(blame("InternalFailure"), Blame::Service);
+        assert_eq!(blame("Mystery"), Blame::Service);
+    }
+
+    #[test]
+    fn the_errors_of_kinesis_are_blamed_as_those_of_firehose_are() {
+        for (code, blame) in [
+            ("ProvisionedThroughputExceededException", Blame::Throttle),
+            ("KMSThrottlingException", Blame::Throttle),
+            ("InternalFailure", Blame::Service),
+            ("InternalFailureException", Blame::Service),
+            ("ResourceNotFoundException", Blame::Operator),
+            ("AccessDeniedException", Blame::Operator),
+            ("KMSAccessDeniedException", Blame::Operator),
+            ("KMSDisabledException", Blame::Operator),
+            ("KMSInvalidStateException", Blame::Operator),
+            ("KMSNotFoundException", Blame::Operator),
+            ("KMSOptInRequired", Blame::Operator),
+            ("InvalidArgumentException", Blame::Request),
+            ("ValidationException", Blame::Request),
+        ] {
+            let body = format!(r#"{{"__type":"{code}"}}"#);
+            assert_eq!(refusal(400, &body).0, blame, "{code}");
+            assert_eq!(Refusal::of_record(code.to_owned(), String::new()).blame, blame, "{code}");
+        }
+    }
+}

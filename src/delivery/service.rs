@@ -1,0 +1,144 @@
+//! What differs between the services that a stream can be of, in one place.
+//!
+//! Everything else in `sink`, and the edge, asks here and names none of them.
+
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Uri};
+
+use super::aggregate::{Packed, Packing};
+use super::aws::{firehose, kinesis};
+use super::request::CallLimits;
+use super::response::{Answer, HttpAnswer};
+use crate::model::stream::{Service, StreamName};
+
+impl Service {
+    /// What one call may hold, the bytes around its records included.
+    pub const fn limits(self) -> CallLimits {
+        match self {
+            Self::Firehose => firehose::LIMITS,
+            Self::Kinesis => kinesis::LIMITS,
+        }
+    }
+
+    /// How events share records in calls of `call_bytes`, where `packing` asks for it.
+    /// A shard is chosen, and a consumer counts, by the record, and Kinesis does not round
+    /// records up as much; so there each event stays alone.
+    pub fn packing(self, packing: Packing, call_bytes: usize) -> Packing {
+        match self {
+            Self::Firehose => packing.within(firehose::most_bytes(call_bytes)),
+            Self::Kinesis => Packing::Off,
+        }
+    }
+
+    /// The bytes of a call's body around its records.
+    pub fn envelope_len(self, stream: &StreamName) -> usize {
+        self.before_records(stream).len().saturating_add(AFTER_RECORDS.len())
+    }
+
+    /// The bytes that `record` takes in a call's body, the comma after it included.
+    pub fn encoded_len(self, record: &Packed<'_>) -> usize {
+        match self {
+            Self::Firehose => firehose::encoded_len(record),
+            Self::Kinesis => kinesis::encoded_len(record),
+        }
+    }
+
+    /// A call that puts `records`; not signed yet.
+    pub fn call(
+        self,
+        endpoint: &Uri,
+        stream: &StreamName,
+        records: &[Packed<'_>],
+    ) -> Result<Request<Vec<u8>>, http::Error> {
+        let target = match self {
+            Self::Firehose => firehose::TARGET,
+            Self::Kinesis => kinesis::TARGET,
+        };
+        Request::builder()
+            .method(Method::POST)
+            .uri(endpoint)
+            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header("x-amz-target", target)
+            .body(self.body(stream, records))
+    }
+
+    fn body(self, stream: &StreamName, records: &[Packed<'_>]) -> Vec<u8> {
+        let encoded = records.iter().map(|record| self.encoded_len(record));
+        let mut body = Vec::with_capacity(encoded.chain([self.envelope_len(stream)]).sum());
+        body.extend_from_slice(self.before_records(stream).as_bytes());
+        for (index, record) in records.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            match self {
+                Self::Firehose => firehose::encode_append(record, &mut body),
+                Self::Kinesis => kinesis::encode_append(record, &mut body),
+            }
+        }
+        body.extend_from_slice(AFTER_RECORDS.as_bytes());
+        body
+    }
+
+    fn before_records(self, stream: &StreamName) -> String {
+        // A stream's name holds nothing that JSON escapes.
+        let key = match self {
+            Self::Firehose => firehose::STREAM_NAME,
+            Self::Kinesis => kinesis::STREAM_NAME,
+        };
+        format!(r#"{{"{key}":"{}","Records":["#, stream.as_str())
+    }
+
+    /// What `answer` says of each of the call's `count` records, in their order.
+    pub fn answer(self, answer: &HttpAnswer, count: usize) -> Answer {
+        match self {
+            Self::Firehose => firehose::answer(answer, count),
+            Self::Kinesis => kinesis::answer(answer, count),
+        }
+    }
+}
+
+const AFTER_RECORDS: &str = "]}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::record::Record;
+    use crate::model::record::tests::record;
+    use crate::model::stream::Stream;
+
+    #[test]
+    fn a_call_is_what_the_api_takes_and_its_length_is_known_before() {
+        for (text, target, name_key) in [
+            ("firehose:events", "Firehose_20150804.PutRecordBatch", "DeliveryStreamName"),
+            ("kinesis:events", "Kinesis_20131202.PutRecords", "StreamName"),
+        ] {
+            let Stream { service, name } = Stream::parse(text).unwrap();
+            let texts = ["x", "", "a \"quoted\" \\ key", "ä🍵"];
+            let lines: Vec<Record> = texts.iter().map(|text| record(text)).collect();
+            for count in 1..=lines.len() {
+                let records: Vec<Packed<'_>> =
+                    lines.iter().take(count).filter_map(|line| Packed::new([line])).collect();
+                let endpoint = Uri::from_static("https://a.example/");
+                let request = service.call(&endpoint, &name, &records).unwrap();
+                assert_eq!(request.headers().get("x-amz-target").unwrap(), target);
+                assert_eq!(
+                    request.headers().get(CONTENT_TYPE).unwrap(),
+                    "application/x-amz-json-1.1"
+                );
+                let encoded: usize = records.iter().map(|record| service.encoded_len(record)).sum();
+                // The last record has no comma after it.
+                assert_eq!(request.body().len(), service.envelope_len(&name) + encoded - 1);
+                let json: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+                assert_eq!(json[name_key], "events");
+                assert_eq!(json["Records"].as_array().unwrap().len(), count);
+                for (index, (line, text)) in lines.iter().zip(texts).take(count).enumerate() {
+                    let record = &json["Records"][index];
+                    let data = record["Data"].as_str().unwrap();
+                    assert_eq!(base64_simd::STANDARD.decode_to_vec(data).unwrap(), line.bytes());
+                    let key = (service == Service::Kinesis).then_some(text);
+                    assert_eq!(record["PartitionKey"].as_str(), key);
+                }
+            }
+        }
+    }
+}

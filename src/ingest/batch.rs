@@ -1,0 +1,347 @@
+//! What a request comes to: the outcome that each beacon will have once its record is
+//! durable, and the records that are still to be delivered.
+
+use super::context::Intake;
+use super::pending::{Consignment, Item, by_stream};
+use super::rejection::Rejection;
+use super::trace::Watch;
+use super::{Accepted, Ended, accept};
+use crate::config::Config;
+use crate::config::tenant::Tenant;
+use crate::delivery::rejected;
+use crate::delivery::stream_delivery::{Fate, Report};
+use crate::ingest::error::IngestError;
+use crate::ingest::response::{IngestResponse, VerdictMode};
+use crate::ingest::summary::Counts;
+use crate::model::beacon::{Beacon, Envelope};
+use crate::model::event::{EventId, EventIds};
+use crate::model::failed_event::{FailedEvent, Form, Original};
+use crate::model::outcome::Outcome;
+use crate::model::record::{Record, RecordError};
+use crate::model::request::RequestContext;
+use crate::model::stream::Stream;
+use crate::model::violation::Violation;
+use crate::pipeline::decode;
+use crate::pipeline::decode::ProtocolError;
+use crate::pipeline::enrich;
+use crate::pipeline::privacy;
+use crate::pipeline::privacy::Standing;
+use crate::pipeline::privacy::redact;
+use crate::shard::protocol::batch_response as shard;
+use crate::shard::protocol::batch_response::ItemFate;
+
+/// What a request comes to, once its records are durable.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    pub(super) intake: Intake<'a>,
+    outcomes: Vec<(EventId, Outcome)>,
+    items: Vec<Item<'a>>,
+    /// The bytes of all records so far.
+    bytes: usize,
+    /// Remembers what an inspector is told, where there is one.
+    watch: Option<Watch>,
+    /// Set when the body as a whole could not be read: kept, and then refused.
+    undecodable: Option<IngestError>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(context: &RequestContext, config: &'a Config, tenant: &'a Tenant) -> Self {
+        let facts = enrich::facts(
+            context,
+            &tenant.name,
+            &tenant.privacy,
+            &config.enrichment,
+            config.secret.as_ref(),
+        );
+        let replayed = context.replayed.as_ref();
+        let envelope = replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone());
+        Self {
+            intake: Intake { config, tenant, facts, envelope },
+            outcomes: Vec::new(),
+            items: Vec::new(),
+            bytes: 0,
+            watch: config.inspect_token.as_ref().map(|_| Watch::default()),
+            undecodable: None,
+        }
+    }
+
+    /// Takes in what was read of one item.
+    pub(super) fn take(
+        &mut self,
+        beacon: Result<Beacon, Violation>,
+        original: impl Fn() -> Original,
+        ids: &mut EventIds,
+    ) -> Result<(), IngestError> {
+        let index = self.outcomes.len();
+        let ended = match beacon {
+            Err(violation) => Err(violation.into()),
+            Ok(beacon) => accept(beacon, index, &self.intake, ids),
+        };
+        match ended {
+            Ok(Accepted { event_id, catalogued, stream, record, observed, stripped }) => {
+                if self.watch.is_some()
+                    && let Ok((original, _)) = self.kept(original(), stripped)
+                {
+                    self.received(index, &original);
+                }
+                self.outcomes.push((event_id, Outcome::Accepted(catalogued)));
+                self.items.push(Item { owner: index, stream, record, observed });
+                Ok(())
+            }
+            Err(Ended::Rejected(rejection)) => self.reject(*rejection, original(), ids),
+            Err(Ended::Dropped(event_id, reason)) => {
+                self.outcomes.push((event_id, Outcome::Dropped(reason)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps a refused beacon as a failed event, as far as the person's wishes let it be kept.
+    fn reject(
+        &mut self,
+        rejection: Rejection,
+        original: Original,
+        ids: &mut EventIds,
+    ) -> Result<(), IngestError> {
+        let owner = self.outcomes.len();
+        let Rejection { stage, event_id, name, schema, repairs, stripped, violations } = rejection;
+        let event_id = event_id.unwrap_or_else(|| ids.next_id());
+        let (original, stripped) = match self.kept(original, stripped) {
+            Ok(kept) => kept,
+            Err(reason) => {
+                self.outcomes.push((event_id, Outcome::Dropped(reason.into())));
+                return Ok(());
+            }
+        };
+        self.received(owner, &original);
+        let violations = redact::violations(violations, &self.intake.tenant.privacy);
+        self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
+        let (tenant, envelope) = self.intake.stamps();
+        let failed = FailedEvent {
+            event_id,
+            tenant,
+            name,
+            schema,
+            stage,
+            violations,
+            envelope,
+            repairs: repairs.without_originals(),
+            stripped,
+            original,
+        };
+        self.keep(Record::of_failed_event(&failed, &self.intake.facts), owner)
+    }
+
+    /// The bytes of a beacon as far as the person's wishes let them be kept, and why identifiers
+    /// are left out of them, where they are.
+    fn kept(
+        &self,
+        original: Original,
+        stripped: Option<crate::model::consent::Reason>,
+    ) -> Result<(Original, Option<crate::model::consent::Reason>), crate::model::consent::Reason>
+    {
+        let beacon = decode::original(&original, &self.intake.config.limits);
+        let consent = match &beacon {
+            Some(beacon) => privacy::consent(&beacon.fields),
+            None => privacy::consent_in(&original.bytes),
+        };
+        let stripped = match self.intake.standing(consent) {
+            Standing::Refused(reason) => return Err(reason),
+            Standing::Stripped(reason) => Some(reason),
+            Standing::Free => stripped,
+        };
+        let original = match (beacon, stripped) {
+            (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
+            (None, Some(_)) => original.withheld(),
+            (None, None) => original,
+        };
+        Ok((original, stripped))
+    }
+
+    /// A beacon's text without what is to be left out, if there is any of that in it.
+    fn redacted(
+        &self,
+        beacon: &Beacon,
+        stripped: Option<crate::model::consent::Reason>,
+    ) -> Option<Original> {
+        let privacy = &self.intake.tenant.privacy;
+        let left = redact::beacon(&beacon.fields, privacy, stripped).or_else(|| {
+            // What is no part of the beacon goes with the form that holds it.
+            let concerned = redact::concerns_left_out(&beacon.left_out, privacy, stripped);
+            concerned.then(|| beacon.fields.clone())
+        })?;
+        Some(Original::new(serde_json::to_vec(&left).ok()?, Form::Beacon))
+    }
+
+    /// Keeps a whole body as one failed event.
+    pub(super) fn undecodable(
+        mut self,
+        violation: Violation,
+        bytes: &[u8],
+        form: Form,
+        ids: &mut EventIds,
+    ) -> Result<Self, IngestError> {
+        self.reject(violation.clone().into(), Original::new(bytes, form), ids)?;
+        self.undecodable = Some(ProtocolError::Undecodable(violation).into());
+        Ok(self)
+    }
+
+    /// Sends the records of a failed event to their stream.
+    fn keep(
+        &mut self,
+        records: Result<Vec<Record>, RecordError>,
+        owner: usize,
+    ) -> Result<(), IngestError> {
+        let stream = &self.intake.config.destinations.failed;
+        let records = records.map_err(|error| IngestError::NotDurable {
+            stream: stream.to_string(),
+            code: error.to_string(),
+            retry_after_s: Report::RETRY_AFTER_S,
+        })?;
+        let items =
+            records.into_iter().map(|record| Item { owner, stream, record, observed: None });
+        self.items.extend(items);
+        Ok(())
+    }
+
+    /// What is still to be delivered; empty when the plan is done.
+    pub fn take_items(&mut self) -> Vec<Item<'a>> {
+        let items = std::mem::take(&mut self.items);
+        let bytes = items.iter().map(|item| item.record.bytes().len());
+        self.bytes = self.bytes.saturating_add(bytes.sum());
+        self.sent(&items);
+        items
+    }
+
+    /// Remembers for an inspector, where there is one, that the beacon at `index` came as
+    /// `original`.
+    fn received(&mut self, index: usize, original: &Original) {
+        if let Some(watch) = &mut self.watch {
+            watch.received(index, original.clone());
+        }
+    }
+
+    /// Remembers for an inspector, where there is one, that `items` are sent as they are now.
+    pub fn sent(&mut self, items: &[Item<'_>]) {
+        if let Some(watch) = &mut self.watch {
+            watch.sent(items);
+        }
+    }
+
+    /// The same by stream, for who delivers it himself.
+    pub fn take_consignments(&mut self) -> Vec<Consignment> {
+        by_stream(self.take_items())
+    }
+
+    /// Takes in what a shard says became of `items`, each in its place.
+    pub fn settle_parcel(
+        &mut self,
+        items: &[Item<'_>],
+        answer: shard::Answer,
+    ) -> Result<(), IngestError> {
+        if let Some(watch) = &mut self.watch {
+            watch.in_sessions(items, &answer.tags);
+        }
+        for (item, fate) in items.iter().zip(answer.fates) {
+            let outcome = match fate {
+                ItemFate::Durable => continue,
+                ItemFate::Duplicate => Outcome::Duplicate,
+                ItemFate::Refused(code) => {
+                    if let Some(watch) = &mut self.watch {
+                        watch.refused(
+                            item.owner,
+                            item.stream,
+                            &code,
+                            &self.intake.config.destinations.failed,
+                        );
+                    }
+                    Outcome::Failed(rejected::violation(item.stream, &code))
+                }
+                ItemFate::NotDurable { code, retry_after_s } => {
+                    let stream = item.stream.to_string();
+                    return Err(IngestError::NotDurable { stream, code, retry_after_s });
+                }
+            };
+            if let Some((_, slot)) = self.outcomes.get_mut(item.owner) {
+                *slot = outcome;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in how the delivery of one consignment ended. A record that its stream refuses
+    /// for itself becomes a failed event, which is a further consignment.
+    pub fn settle(
+        &mut self,
+        stream: &Stream,
+        owners: &[usize],
+        report: Report,
+    ) -> Result<(), IngestError> {
+        let not_durable = |code: &str| IngestError::NotDurable {
+            stream: stream.to_string(),
+            code: code.to_owned(),
+            retry_after_s: report.retry_after_s,
+        };
+        if let Some(problem) = &report.problem {
+            return Err(not_durable(problem.code()));
+        }
+        for ((record, fate), owner) in report.records.into_iter().zip(owners) {
+            match fate {
+                Fate::Accepted => {}
+                Fate::Pending => return Err(not_durable("pending")),
+                Fate::Poisoned(refusal) if *stream == self.intake.config.destinations.failed => {
+                    return Err(not_durable(&refusal.code));
+                }
+                Fate::Poisoned(refusal) => {
+                    self.fail_delivered(*owner, &record, stream, &refusal.code)?
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fail_delivered(
+        &mut self,
+        owner: usize,
+        record: &Record,
+        stream: &Stream,
+        code: &str,
+    ) -> Result<(), IngestError> {
+        if let Some((_, outcome)) = self.outcomes.get_mut(owner) {
+            *outcome = Outcome::Failed(rejected::violation(stream, code));
+        }
+        self.keep(Record::of_refused(record, stream, code), owner)
+    }
+
+    /// The bytes of all records that were taken out of it.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What an inspector wants to know of the beacons, if there is one.
+    pub const fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
+    }
+
+    /// The outcome of each beacon once its record is durable, in their order.
+    pub fn outcomes(&self) -> &[(EventId, Outcome)] {
+        &self.outcomes
+    }
+
+    /// How many beacons ended in which way, once every consignment was settled.
+    pub fn counts(&self) -> Counts {
+        Counts::of(self.outcomes.iter().map(|(_, outcome)| outcome))
+    }
+
+    /// The answer, once every consignment was settled.
+    pub fn answer(&self, telling: VerdictMode) -> IngestResponse {
+        match &self.undecodable {
+            Some(refusal) => {
+                let kept =
+                    self.outcomes.iter().find(|(_, fate)| matches!(fate, Outcome::Failed(_)));
+                IngestResponse::of_error(refusal, kept.map(|(event_id, _)| *event_id))
+            }
+            None => IngestResponse::of_outcomes(&self.outcomes, telling),
+        }
+    }
+}

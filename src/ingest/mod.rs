@@ -1,0 +1,186 @@
+//! The recipe: from a request to records for streams, and from their fates to an answer.
+//!
+//! Read [`accept`] first: it is the way of one beacon. A request becomes a [`Plan`]: the
+//! outcome each beacon will have once its record is durable, and the records to deliver.
+//! The edge delivers them and hands each report back; only then is there an answer.
+
+pub mod batch;
+pub mod context;
+pub mod error;
+pub mod pending;
+pub mod rejection;
+pub mod reroute;
+pub mod response;
+pub mod summary;
+pub mod trace;
+
+use crate::base::text::shown;
+use crate::config::Config;
+use crate::config::tenant::Tenant;
+use crate::ingest::error::IngestError;
+use crate::model::beacon::Beacon;
+use crate::model::consent::Reason;
+use crate::model::event::{EventId, EventIds};
+use crate::model::failed_event::{Form, Original};
+use crate::model::outcome::{Catalogued, DropReason};
+use crate::model::record::Record;
+use crate::model::replay::Replay;
+use crate::model::request::RequestContext;
+use crate::model::stream::Stream;
+use crate::pipeline::clean;
+use crate::pipeline::decode;
+use crate::pipeline::decode::body::Body;
+use crate::pipeline::decode::{ProtocolError, native, pixel, record};
+use crate::pipeline::enrich;
+use crate::pipeline::validate;
+pub use batch::Plan;
+use context::Intake;
+pub use pending::{Consignment, Item, Observed, by_shard, by_stream};
+use rejection::Rejection;
+
+/// The way of one beacon, the one at `index`: each line adds to it, or ends it with the
+/// reason.
+fn accept<'a>(
+    mut beacon: Beacon,
+    index: usize,
+    intake: &Intake<'a>,
+    ids: &mut EventIds,
+) -> Result<Accepted<'a>, Ended> {
+    let (cleaning, platform) = (&intake.config.cleaning, intake.facts.platform.as_deref());
+    let stripped = intake.heed(&mut beacon.fields, ids)?;
+    let (mut fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &validate::coerce);
+    // A rule may have brought to light what the person wants.
+    let stripped = intake.heed(&mut fields, ids)?.or(stripped);
+    clean::absent::note(&mut fields, &intake.envelope, &mut repairs);
+    repairs.scrub(intake.tenant.privacy.scrub);
+    let (envelope, unknown_events) = (&intake.envelope, intake.config.unknown_events);
+    let mut event = match validate::event(fields, envelope, unknown_events, ids, &mut repairs) {
+        Ok(event) => event,
+        Err(invalid) => return Err(Rejection::of_invalid(*invalid, repairs, stripped).into()),
+    };
+    clean::after(&mut event, cleaning, platform, &mut repairs);
+    let enriched = enrich::event(event, index, &intake.facts, repairs, stripped);
+    let route = intake.route(&enriched)?;
+    match Record::of_event(&enriched, route.sample) {
+        Ok(record) => {
+            let sharding = intake.config.sharding();
+            let observed = sharding.map(|it| Observed::of(&enriched, &it.opening_events));
+            let (event_id, stripped) = (enriched.event.id, enriched.stripped);
+            let catalogued = match enriched.event.schema {
+                Some(_) => Catalogued::Yes,
+                None => Catalogued::No,
+            };
+            Ok(Accepted { event_id, catalogued, stream: &route.to, record, observed, stripped })
+        }
+        Err(error) => Err(Rejection::of_record(error, enriched).into()),
+    }
+}
+
+/// An event that became a record.
+struct Accepted<'a> {
+    event_id: EventId,
+    catalogued: Catalogued,
+    stream: &'a Stream,
+    record: Record,
+    /// What its shard needs to know of it, where there are shards.
+    observed: Option<Observed>,
+    /// Why identifiers are left out, where they are.
+    stripped: Option<Reason>,
+}
+
+/// How a beacon ended that did not become a record.
+enum Ended {
+    /// Kept as a failed event.
+    Rejected(Box<Rejection>),
+    /// Kept nowhere.
+    Dropped(EventId, DropReason),
+}
+
+impl<T: Into<Rejection>> From<T> for Ended {
+    fn from(rejection: T) -> Self {
+        Self::Rejected(Box::new(rejection.into()))
+    }
+}
+
+/// Lets in who may send, as the tenant whose write key the request names.
+pub fn admit<'a>(context: &RequestContext, config: &'a Config) -> Result<&'a Tenant, IngestError> {
+    let key = context.write_key.as_deref();
+    let tenant = config
+        .tenants
+        .find(key)
+        .ok_or_else(|| IngestError::UnknownKey(shown(key.unwrap_or_default())))?;
+    match tenant.origins.allow(context.origin.as_deref()) {
+        true => Ok(tenant),
+        false => {
+            let origin = context.origin.as_deref().unwrap_or_default();
+            Err(IngestError::OriginNotAllowed(shown(origin)))
+        }
+    }
+}
+
+/// Plans a request with a body.
+pub fn post<'a>(
+    body: &Body<'_>,
+    context: &RequestContext,
+    config: &'a Config,
+    ids: &mut EventIds,
+) -> Result<Plan<'a>, IngestError> {
+    let tenant = admit(context, config)?;
+    let framing = body.framing()?;
+    let form = body.form()?;
+    let mut plan = Plan::new(context, config, tenant);
+    let text = match body.text(&config.limits) {
+        Err(ProtocolError::Undecodable(violation)) => {
+            return plan.undecodable(violation, body.bytes, form, ids);
+        }
+        text => text?,
+    };
+    let items = match native::items(&text, framing, &config.limits) {
+        Err(ProtocolError::Undecodable(violation)) => {
+            return plan.undecodable(violation, body.bytes, form, ids);
+        }
+        items => items?,
+    };
+    plan.intake.envelope = items.envelope.or(&plan.intake.envelope);
+    for text in items.texts {
+        let original = || Original::new(text, Form::Beacon);
+        plan.take(decode::beacon(text, &config.limits), original, ids)?;
+    }
+    Ok(plan)
+}
+
+/// Plans the replay of a failed event, whose bytes are the body, in the circumstances of its
+/// first request; `context` is that of the replay.
+pub fn replay<'a>(
+    body: &Body<'_>,
+    replay: Replay,
+    context: &RequestContext,
+    config: &'a Config,
+) -> Result<Plan<'a>, IngestError> {
+    let (mut ids, form) = (replay.ids(), replay.form);
+    let context = &replay.context(context);
+    let text = String::from_utf8_lossy(body.bytes);
+    let beacon = match form {
+        Form::Beacon => decode::beacon(&text, &config.limits),
+        Form::Query => pixel::beacon(&text),
+        Form::Record => record::beacon(&text, &config.limits),
+        Form::Body | Form::GzipBody => return post(body, context, config, &mut ids),
+    };
+    let mut plan = Plan::new(context, config, admit(context, config)?);
+    plan.take(beacon, || Original::new(body.bytes, form), &mut ids)?;
+    Ok(plan)
+}
+
+/// Plans a pixel request from its query.
+pub fn pixel<'a>(
+    query: &str,
+    context: &RequestContext,
+    config: &'a Config,
+    ids: &mut EventIds,
+) -> Result<Plan<'a>, IngestError> {
+    let tenant = admit(context, config)?;
+    let mut plan = Plan::new(context, config, tenant);
+    let original = || Original::new(query, Form::Query);
+    plan.take(pixel::beacon(query), original, ids)?;
+    Ok(plan)
+}

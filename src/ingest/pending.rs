@@ -1,0 +1,126 @@
+//! A record that is still to be delivered, and how records are grouped on their way: by
+//! their shard, or by their stream.
+
+use crate::model::device_key::DeviceKey;
+use crate::model::placement::{ShardNumber, shard_of};
+use crate::model::record::Record;
+use crate::model::stream::Stream;
+use crate::pipeline::enrich::Enriched;
+use crate::pipeline::privacy::visitor::Visitor;
+use crate::shard::config::ShardConfig;
+use crate::shard::protocol::batch_request::{Device, Observation};
+use crate::shard::sessions::{Opening, Sighting};
+
+/// A record of a beacon, and where it is to go.
+#[derive(Debug)]
+pub struct Item<'a> {
+    /// The index of the beacon that it came from.
+    pub owner: usize,
+    /// Where to.
+    pub stream: &'a Stream,
+    /// What.
+    pub record: Record,
+    /// What a shard needs to know of its event, where there are shards; a failed event has
+    /// no session.
+    pub observed: Option<Observed>,
+}
+
+/// What a shard needs to know of an event, and which shard.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed {
+    /// Decides which shard it is.
+    place: u64,
+    /// What it needs to know.
+    pub observation: Observation,
+}
+
+impl Observed {
+    /// What a shard needs to know of `enriched`, which may be one of the `opening_events`.
+    pub(super) fn of(enriched: &Enriched<'_>, opening_events: &[String]) -> Self {
+        let observation = observation(enriched, opening_events);
+        Self {
+            place: observation.place(enriched.facts.visitor.as_ref().map(Visitor::key)),
+            observation,
+        }
+    }
+
+    /// The shard that its device had before there were more of them, if it was another.
+    pub fn former(&self, sharding: &ShardConfig) -> Option<ShardNumber> {
+        let former = shard_of(self.place, sharding.former_count?);
+        (former != shard_of(self.place, sharding.count)).then_some(former)
+    }
+}
+
+/// What a shard needs to know of `enriched`, which may be one of the `opening_events`.
+fn observation(enriched: &Enriched<'_>, opening_events: &[String]) -> Observation {
+    let (event, facts) = (&enriched.event, enriched.facts);
+    let tenant = facts.tenant;
+    let named = || opening_events.iter().any(|name| name == event.name.as_str());
+    let opens = event.schema.is_some_and(|schema| schema.opens_session) || named();
+    let of_device = |device_id| DeviceKey::of_device(tenant, device_id);
+    let previous = enriched.previous_device_id.as_ref().map(of_device);
+    let (key, device) = match &event.device_id {
+        Some(device_id) => (of_device(device_id), Device::Known { previous }),
+        None => (DeviceKey::of_event(tenant, event.id), Device::Unknown),
+    };
+    Observation {
+        key,
+        device,
+        arrival: facts.arrival,
+        sighting: Sighting {
+            at: enriched.occurred.at.timestamp_millis(),
+            event_id: event.id,
+            opening: if opens { Opening::Yes } else { Opening::No },
+        },
+    }
+}
+
+/// Parts `items` by their shard. What belongs to no device goes with the rest of its
+/// request, or where chance, `random`, sends it.
+pub fn by_shard<'a>(
+    items: Vec<Item<'a>>,
+    sharding: &ShardConfig,
+    random: u64,
+) -> Vec<(ShardNumber, Vec<Item<'a>>)> {
+    let of_item = |item: &Item<'_>| Some(shard_of(item.observed?.place, sharding.count));
+    let any = items.iter().find_map(of_item).unwrap_or_else(|| shard_of(random, sharding.count));
+    let mut shards: Vec<(ShardNumber, Vec<Item<'a>>)> = Vec::new();
+    for item in items {
+        let shard = of_item(&item).unwrap_or(any);
+        match shards.iter_mut().find(|(number, _)| *number == shard) {
+            Some((_, items)) => items.push(item),
+            None => shards.push((shard, vec![item])),
+        }
+    }
+    shards
+}
+
+/// Records for one stream, each with the index of the beacon that it came from.
+#[derive(Debug)]
+pub struct Consignment {
+    /// Where to.
+    pub stream: Stream,
+    /// What.
+    pub records: Vec<Record>,
+    /// Whose: the beacon of each record, in their order.
+    pub owners: Vec<usize>,
+}
+
+/// Parts `items` by their stream.
+pub fn by_stream(items: Vec<Item<'_>>) -> Vec<Consignment> {
+    let mut consignments: Vec<Consignment> = Vec::new();
+    for Item { owner, stream, record, .. } in items {
+        match consignments.iter_mut().find(|consignment| consignment.stream == *stream) {
+            Some(consignment) => {
+                consignment.records.push(record);
+                consignment.owners.push(owner);
+            }
+            None => consignments.push(Consignment {
+                stream: stream.clone(),
+                records: vec![record],
+                owners: vec![owner],
+            }),
+        }
+    }
+    consignments
+}

@@ -1,0 +1,201 @@
+//! Where a stored record belongs by today's configuration, when no route names its stream any more.
+//!
+//! All that this takes is in the record's own line: it was made for its stream, and nothing else
+//! of its event is left. A failed event goes to today's stream of failed events, and an event
+//! never does. An event goes where its stream was renamed to, or else by today's routes: those of
+//! its tenant, or those at the top if that tenant is gone. No route's `sample` applies: the
+//! event was acknowledged.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::base::json::Fields;
+use crate::config::Config;
+use crate::delivery::health::Problem;
+use crate::delivery::rejected::is_of_failed_event;
+use crate::delivery::response::Blame;
+use crate::model::level::Level;
+use crate::model::record::Record;
+use crate::model::stream::Stream;
+use crate::pipeline::route::Subject;
+use crate::shard::spill::Depth;
+
+/// Whether the records that wait for this stream are to be moved: no route names it any more, and
+/// the operator has renamed it, or it has refused them for what only an operator can change.
+pub fn has_to_move(depth: &Depth, config: &Config) -> bool {
+    let is_refused = || matches!(&depth.problem, Some(Problem::Refused(refusal)) if refusal.blame == Blame::Operator);
+    let stream = &depth.stream;
+    depth.records > 0 && !config.names(stream) && (config.renamed(stream).is_some() || is_refused())
+}
+
+/// The stream to which `record`, which waits for `from`, goes today; none if its line does not
+/// say what it is.
+pub fn home(record: &Record, from: &Stream, config: &Config) -> Option<Stream> {
+    let line = std::str::from_utf8(record.bytes()).ok()?;
+    let columns: Fields<'_> = serde_json::from_str(line).ok()?;
+    if is_of_failed_event(&columns) {
+        return Some(config.destinations.failed.clone());
+    }
+    columns.get("occurred_at")?;
+    match config.renamed(from).filter(|to| **to != config.destinations.failed) {
+        Some(renamed) => Some(renamed.clone()),
+        None => Some(routed(&columns, config)),
+    }
+}
+
+fn routed(columns: &Fields<'_>, config: &Config) -> Stream {
+    let (tenant, name): (String, String) =
+        (read(columns, "tenant").unwrap_or_default(), read(columns, "name").unwrap_or_default());
+    let level: Option<String> = read(columns, "level");
+    let metadata: Option<Map<String, Value>> = read(columns, "metadata");
+    let subject = Subject {
+        level: level.as_deref().and_then(Level::parse),
+        name: &name,
+        metadata: metadata.as_ref(),
+        tenant: &tenant,
+        bot: read(columns, "bot").unwrap_or_default(),
+    };
+    let routes = config.tenants.named(&tenant).map_or(&config.routes, |tenant| &tenant.routes);
+    routes.route(subject).to.clone()
+}
+
+fn read<T: DeserializeOwned>(columns: &Fields<'_>, column: &str) -> Option<T> {
+    serde_json::from_str(columns.get(column)?.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::config::tests::settings;
+    use crate::delivery::response::Refusal;
+
+    fn stream(text: &str) -> Stream {
+        Stream::parse(text).unwrap()
+    }
+
+    fn config(table: Value) -> Config {
+        let Value::Object(keys) = table else { panic!("not a table") };
+        let mut settings = settings();
+        settings.headwater.as_mut().unwrap().as_object_mut().unwrap().extend(keys);
+        Config::parse(Settings { ..settings }).unwrap()
+    }
+
+    fn record(line: &Value) -> Record {
+        Record::restore("key", "", format!("{line}\n").as_bytes()).unwrap()
+    }
+
+    /// The column of an event's record, beside those that all have.
+    fn event(columns: Value) -> Value {
+        let mut line = json!({
+            "v": 1, "event_id": "01939b70-6d2a-7c3e-8f00-000000000001", "tenant": "default",
+            "name": "page_view", "occurred_at": "2026-11-18T11:06:40.123Z", "event_index": 0,
+        });
+        let Value::Object(columns) = columns else { panic!("not an object") };
+        line.as_object_mut().unwrap().extend(columns);
+        line
+    }
+
+    #[test]
+    fn an_event_goes_by_all_that_todays_routes_look_at() {
+        let config = config(json!({
+            "routes": [
+                {"bot": true, "to": "firehose:bots"},
+                {"level": "low", "sample": 0.000_001, "to": "firehose:low"},
+                {"metadata": {"tag": "vip", "n": 1}, "to": "firehose:vip"},
+                {"name": "order_*", "to": "kinesis:orders"},
+                {"to": "firehose:rest"},
+            ],
+        }));
+        for (columns, to) in [
+            (json!({"bot": true, "level": "low"}), "firehose:bots"),
+            (json!({"level": "low"}), "firehose:low"),
+            (json!({"level": "high", "metadata": {"tag": "vip", "n": 1.0}}), "firehose:vip"),
+            (json!({"metadata": {"tag": "vip"}}), "firehose:rest"),
+            (
+                json!({"name": "order_placed", "props": {"stage": 1, "violations": []}}),
+                "kinesis:orders",
+            ),
+            (json!({"name": null, "level": 7, "bot": "x", "metadata": []}), "firehose:rest"),
+            (json!({}), "firehose:rest"),
+        ] {
+            let home = home(&record(&event(columns.clone())), &stream("firehose:old"), &config);
+            assert_eq!(home, Some(stream(to)), "{columns}");
+        }
+    }
+
+    #[test]
+    fn an_event_goes_by_its_tenants_routes_or_those_at_the_top() {
+        let config = config(json!({
+            "keys": {
+                "pk_z": {"tenant": "a", "routes": [{"to": "firehose:z"}]},
+                "pk_b": {"tenant": "a", "routes": [{"to": "firehose:a"}]},
+                "pk_c": {"tenant": "c"},
+            },
+            "routes": [{"tenant": "c", "to": "firehose:of-c"}, {"to": "firehose:top"}],
+        }));
+        for (tenant, to) in [("a", "firehose:a"), ("c", "firehose:of-c"), ("gone", "firehose:top")]
+        {
+            let line = event(json!({"tenant": tenant}));
+            let home = home(&record(&line), &stream("firehose:old"), &config);
+            assert_eq!(home, Some(stream(to)), "{tenant}");
+        }
+    }
+
+    #[test]
+    fn a_failed_event_goes_to_todays_failed_stream_and_an_event_never() {
+        let config = config(json!({"renamed_streams": {
+            "firehose:old": "firehose:events-low", "firehose:old-failed": "firehose:events-failed",
+        }}));
+        let failed = json!({
+            "v": 1, "event_id": "x", "tenant": "default", "name": "order_placed", "stage": "validate",
+            "code": "wrong_type", "violations": [], "original": "{}",
+        });
+        for (line, from, to) in [
+            (&failed, "firehose:old", "firehose:events-failed"),
+            (&failed, "firehose:old-failed", "firehose:events-failed"),
+            (&failed, "firehose:other", "firehose:events-failed"),
+            (&event(json!({})), "firehose:old", "firehose:events-low"),
+            (&event(json!({})), "firehose:old-failed", "firehose:events"),
+            (&event(json!({})), "firehose:other", "firehose:events"),
+        ] {
+            let home = home(&record(line), &stream(from), &config);
+            assert_eq!(home, Some(stream(to)), "{line} from {from}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_does_not_say_what_it_is_has_no_home() {
+        for line in ["", "{", "[]\n", "7", "{}\n", "{\"stage\":1}\n", "{\"violations\":[]}\n"] {
+            let record = Record::restore("key", "", line.as_bytes()).unwrap();
+            assert_eq!(home(&record, &stream("firehose:old"), &config(json!({}))), None, "{line}");
+        }
+        let record = Record::restore("key", "", &[0xff]).unwrap();
+        assert_eq!(home(&record, &stream("firehose:old"), &config(json!({}))), None);
+    }
+
+    #[test]
+    fn records_move_if_nothing_names_their_stream_and_it_refuses_or_is_renamed() {
+        let config = config(json!({"renamed_streams": {"firehose:renamed": "firehose:events"}}));
+        let refused = |blame| {
+            let code = "AccessDeniedException".to_owned();
+            Some(Problem::Refused(Refusal { blame, code, message: String::new() }))
+        };
+        for (name, records, problem, moves) in [
+            ("firehose:old", 1, refused(Blame::Operator), true),
+            ("firehose:old", 0, refused(Blame::Operator), false),
+            ("firehose:old", 1, refused(Blame::Throttle), false),
+            ("firehose:old", 1, Some(Problem::TimedOut), false),
+            ("firehose:old", 1, None, false),
+            ("firehose:renamed", 1, None, true),
+            ("firehose:renamed", 0, None, false),
+            ("firehose:events", 1, refused(Blame::Operator), false),
+            ("firehose:events-failed", 1, refused(Blame::Operator), false),
+        ] {
+            let depth = Depth { records, problem, ..Depth::none(stream(name)) };
+            assert_eq!(has_to_move(&depth, &config), moves, "{depth:?}");
+        }
+    }
+}

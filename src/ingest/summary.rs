@@ -1,0 +1,276 @@
+//! What one request came to, counted and timed. A point of Analytics Engine, a line of the log
+//! and the `Server-Timing` of the answer are made of it.
+//!
+//! It must hold nothing of a person: no address, id or value that was sent.
+
+use crate::config::log_sampling::LogShares;
+use crate::delivery::stats::{Sending, is_zero};
+use crate::ingest::error::HttpError;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::ingest::error::IngestError;
+use crate::model::outcome::{DropReason, Outcome};
+
+/// What one request came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tally<'a> {
+    /// How its beacons came.
+    #[serde(rename = "request")]
+    pub kind: Kind,
+    /// Whose they are, where the write key is somebody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<&'a str>,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// Why the request was refused as a whole, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// How its beacons ended.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The bytes of its body as it was sent, or of its query.
+    pub bytes_in: usize,
+    /// The bytes of the records that it became.
+    pub bytes_out: usize,
+    /// Until its body was there, in milliseconds.
+    pub read_ms: u64,
+    /// How its records were delivered.
+    #[serde(flatten)]
+    pub sending: Sending,
+    /// From its body to the last fate, in milliseconds, all of `sending` included.
+    pub deliver_ms: u64,
+    /// All of it, in milliseconds.
+    pub total_ms: u64,
+}
+
+/// How beacons come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// In a body.
+    #[default]
+    Post,
+    /// In the query of an image.
+    Pixel,
+    /// Once more, out of the failed events.
+    Replay,
+}
+
+impl Kind {
+    /// The kind in one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Pixel => "pixel",
+            Self::Replay => "replay",
+        }
+    }
+}
+
+/// How many beacons ended in which way. Each is counted once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// In their streams, or in the storage of a shard.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub accepted: usize,
+    /// Kept as failed events.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub failed: usize,
+    /// Those that came before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub duplicate: usize,
+    /// Those that were dropped, by reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<DropReason, usize>,
+    /// Not known to be durable, so that the client keeps them; none where a request was refused
+    /// before its beacons were counted.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refused: usize,
+}
+
+impl Counts {
+    /// Counts `outcomes`.
+    pub fn of<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Self {
+        let mut counts = Self::default();
+        for outcome in outcomes {
+            let count = match outcome {
+                Outcome::Accepted(_) => &mut counts.accepted,
+                Outcome::Failed(_) => &mut counts.failed,
+                Outcome::Duplicate => &mut counts.duplicate,
+                Outcome::Dropped(reason) => counts.dropped.entry(*reason).or_default(),
+            };
+            *count = count.saturating_add(1);
+        }
+        counts
+    }
+
+    /// The same beacons when none of them is known to be durable.
+    #[must_use]
+    pub fn refused(&self) -> Self {
+        Self { refused: self.beacons(), ..Self::default() }
+    }
+
+    /// All of them.
+    pub fn beacons(&self) -> usize {
+        let Self { accepted, failed, duplicate, refused, .. } = *self;
+        [accepted, failed, duplicate, self.dropped(), refused].into_iter().sum()
+    }
+
+    /// Those that were dropped, for whatever reason.
+    pub fn dropped(&self) -> usize {
+        self.dropped.values().sum()
+    }
+}
+
+impl Tally<'_> {
+    /// The request was refused as a whole.
+    pub fn refuse(&mut self, refusal: &IngestError) {
+        self.code = Some(refusal.code());
+        self.counts = self.counts.refused();
+    }
+
+    /// Whether something of it did not go its usual way.
+    pub fn is_exceptional(&self) -> bool {
+        self.status >= 400 || self.counts.accepted < self.counts.beacons()
+    }
+
+    /// The texts of its point: what it is, whose, how it came, its status and its refusal's code.
+    pub fn texts(&self) -> [String; 5] {
+        let Self { kind, tenant, status, code, .. } = self;
+        let status = status.to_string();
+        ["request", tenant.unwrap_or_default(), kind.as_str(), &status, code.unwrap_or_default()]
+            .map(str::to_owned)
+    }
+
+    /// The numbers of its point.
+    pub fn numbers(&self) -> [f64; 15] {
+        let Self { counts, sending, .. } = self;
+        [
+            counts.beacons() as f64,
+            counts.accepted as f64,
+            counts.failed as f64,
+            counts.duplicate as f64,
+            counts.dropped() as f64,
+            counts.refused as f64,
+            self.bytes_in as f64,
+            self.bytes_out as f64,
+            self.read_ms as f64,
+            sending.wait_ms as f64,
+            sending.send_ms as f64,
+            self.deliver_ms as f64,
+            self.total_ms as f64,
+            f64::from(sending.retries),
+            sending.spill_depth as f64,
+        ]
+    }
+
+    /// The value of `Server-Timing`. Source: <https://www.w3.org/TR/server-timing/>
+    pub fn server_timing(&self) -> String {
+        let Self { read_ms, sending, deliver_ms, total_ms, .. } = self;
+        let Sending { wait_ms, send_ms, .. } = sending;
+        format!(
+            "read;dur={read_ms}, wait;dur={wait_ms}, send;dur={send_ms}, deliver;dur={deliver_ms}, total;dur={total_ms}"
+        )
+    }
+}
+
+impl LogShares {
+    /// Whether `tally` is logged, by `chance`, which is drawn evenly from 0 to 1, 1 excluded.
+    pub fn take(&self, tally: &Tally<'_>, chance: impl FnOnce() -> f64) -> bool {
+        let share = if tally.is_exceptional() { self.exceptions } else { self.usual };
+        share >= 1.0 || (share > 0.0 && chance() < share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outcome::Catalogued;
+    use crate::model::violation::{Code, Violation};
+
+    fn outcomes() -> [Outcome; 5] {
+        [
+            Outcome::Accepted(Catalogued::Yes),
+            Outcome::Accepted(Catalogued::No),
+            Outcome::Failed(Violation::whole(Code::BadJson, "no")),
+            Outcome::Duplicate,
+            Outcome::Dropped(DropReason::Gpc),
+        ]
+    }
+
+    fn tally() -> Tally<'static> {
+        Tally {
+            tenant: Some("shop"),
+            status: 200,
+            counts: Counts::of(outcomes().iter()),
+            bytes_in: 700,
+            bytes_out: 4_000,
+            read_ms: 3,
+            sending: Sending { wait_ms: 100, send_ms: 20, retries: 1, spill_depth: 7 },
+            deliver_ms: 125,
+            total_ms: 128,
+            ..Tally::default()
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_log_tells_what_there_is() {
+        assert_eq!(
+            serde_json::to_string(&tally()).unwrap(),
+            r#"{"request":"post","tenant":"shop","status":200,"accepted":2,"failed":1,"duplicate":1,"dropped":{"gpc":1},"bytes_in":700,"bytes_out":4000,"read_ms":3,"wait_ms":100,"send_ms":20,"retries":1,"spill_depth":7,"deliver_ms":125,"total_ms":128}"#
+        );
+    }
+
+    #[test]
+    fn a_point_has_its_numbers_in_their_places() {
+        let told = tally();
+        assert_eq!(told.texts(), ["request", "shop", "post", "200", ""]);
+        assert_eq!(
+            told.numbers(),
+            [5, 2, 1, 1, 1, 0, 700, 4_000, 3, 100, 20, 125, 128, 1, 7].map(f64::from)
+        );
+    }
+
+    #[test]
+    fn server_timing_tells_the_stages() {
+        assert_eq!(
+            tally().server_timing(),
+            "read;dur=3, wait;dur=100, send;dur=20, deliver;dur=125, total;dur=128"
+        );
+    }
+
+    #[test]
+    fn what_is_not_durable_was_refused_whatever_it_would_have_been() {
+        let mut told = tally();
+        let code = "timed_out".to_owned();
+        let stream = "firehose:events".to_owned();
+        told.refuse(&IngestError::NotDurable { stream, code, retry_after_s: 5 });
+        assert_eq!(told.counts, Counts { refused: 5, ..Counts::default() });
+        assert_eq!(told.code, Some("not_durable"));
+    }
+
+    #[test]
+    fn exceptions_are_logged_more_often() {
+        let shares = LogShares { usual: 0.25, exceptions: 1.0 };
+        let usual = Tally {
+            status: 204,
+            counts: Counts { accepted: 2, ..Counts::default() },
+            ..Tally::default()
+        };
+        assert!(shares.take(&usual, || 0.24) && !shares.take(&usual, || 0.25));
+        assert!(shares.take(&tally(), || 0.99));
+        assert!(shares.take(&Tally { status: 401, ..Tally::default() }, || 0.99));
+        assert!(!LogShares { usual: 0.0, exceptions: 0.0 }.take(&usual, || 0.0));
+    }
+
+    #[test]
+    fn what_is_sent_at_once_takes_as_long_as_the_longest_and_else_as_all() {
+        let one = Sending { wait_ms: 1, send_ms: 9, retries: 1, spill_depth: 5 };
+        let other = Sending { wait_ms: 3, send_ms: 4, retries: 2, spill_depth: 8 };
+        let both = Sending { wait_ms: 3, send_ms: 9, retries: 3, spill_depth: 8 };
+        assert_eq!(one.beside(other), both);
+        assert_eq!(one.then(other), Sending { wait_ms: 4, send_ms: 13, ..both });
+    }
+}

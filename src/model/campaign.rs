@@ -1,0 +1,232 @@
+//! Which campaign brought a visitor: the `utm_` parameters and the click ids of the big
+//! advertising networks, read from the query in one pass.
+//!
+//! Values are kept as they were sent, decoded and trimmed. Left out on purpose: parameters
+//! that name a person rather than a click (`mc_eid`, `_kx`), those that only qualify another
+//! (`gclsrc`, `gad_source`), and those of unpaid results (`srsltid`, `ysclid`).
+
+use std::borrow::Cow;
+
+/// The most characters of a `utm_` value; longer ones are cut.
+const MAX_CHARS: usize = 255;
+
+/// The most characters of a click id; longer ones are cut.
+const MAX_CLICK_ID_CHARS: usize = 512;
+
+/// What a query tells of the campaign.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Campaign {
+    /// `utm_source`: who sent the visitor.
+    pub source: Option<String>,
+    /// `utm_medium`: by what, such as `cpc` or `email`.
+    pub medium: Option<String>,
+    /// `utm_campaign`: in which campaign.
+    pub campaign: Option<String>,
+    /// `utm_term`: for which keyword.
+    pub term: Option<String>,
+    /// `utm_content`: by which of several links.
+    pub content: Option<String>,
+    /// `utm_id`: the campaign's id.
+    pub id: Option<String>,
+    /// The first click id in the query.
+    pub click_id: Option<ClickId>,
+}
+
+/// What an advertising network calls a click.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClickId {
+    /// The id, up to 512 characters.
+    pub value: String,
+    /// The network: `google`, `meta`, `microsoft` and so on.
+    pub network: &'static str,
+}
+
+/// The parameters in which networks hand over a click's id, in lower case.
+///
+/// Google: <https://support.google.com/google-ads/answer/9744275>; Meta:
+/// <https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc>.
+/// Meta adds its own to links that nobody paid for, too.
+pub const CLICK_IDS: &[(&str, &str)] = &[
+    ("gclid", "google"),
+    ("gbraid", "google"),
+    ("wbraid", "google"),
+    ("dclid", "google"),
+    ("fbclid", "meta"),
+    ("msclkid", "microsoft"),
+    ("ttclid", "tiktok"),
+    ("twclid", "x"),
+    ("li_fat_id", "linkedin"),
+    ("sccid", "snapchat"),
+    ("epik", "pinterest"),
+    ("rdt_cid", "reddit"),
+    ("yclid", "yandex"),
+    ("qclid", "quora"),
+    ("irclickid", "impact"),
+    ("irclid", "impact"),
+    ("ndclid", "nextdoor"),
+    ("awc", "awin"),
+    ("cjevent", "cj"),
+    ("tblci", "taboola"),
+    ("dicbo", "outbrain"),
+];
+
+/// Whether `fragment` tells of a campaign or a click.
+pub fn stands_in(fragment: &str) -> bool {
+    parameters(fragment).is_some_and(|query| campaign([query]) != Campaign::default())
+}
+
+/// The parameters of a fragment: of a route (`/sale?utm_source=x`), or all of it.
+pub fn parameters(fragment: &str) -> Option<&str> {
+    let query = fragment.split_once('?').map_or(fragment, |(_, query)| query);
+    query.contains('=').then_some(query)
+}
+
+/// Reads queries, without their question marks. Names are read without regard to case; of
+/// several values the first that is not blank counts.
+pub fn campaign<'a>(queries: impl IntoIterator<Item = &'a str>) -> Campaign {
+    let mut campaign = Campaign::default();
+    let pairs = queries.into_iter().flat_map(|query| form_urlencoded::parse(query.as_bytes()));
+    for (name, value) in pairs {
+        let name = lower(name);
+        // Mails and editors leave `&amp;` in links.
+        let name = name.trim_start_matches("amp;");
+        if let Some(utm) = name.strip_prefix("utm_") {
+            let slot = match utm {
+                "source" => &mut campaign.source,
+                "medium" => &mut campaign.medium,
+                "campaign" => &mut campaign.campaign,
+                "term" => &mut campaign.term,
+                "content" => &mut campaign.content,
+                "id" => &mut campaign.id,
+                _ => continue,
+            };
+            if slot.is_none() {
+                *slot = kept(&value, MAX_CHARS);
+            }
+        } else if campaign.click_id.is_none()
+            && let Some((_, network)) = CLICK_IDS.iter().find(|(known, _)| *known == name)
+        {
+            campaign.click_id =
+                kept(&value, MAX_CLICK_ID_CHARS).map(|value| ClickId { value, network });
+        }
+    }
+    campaign
+}
+
+fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => name,
+    }
+}
+
+/// `value` without the blanks around it, if anything is left.
+fn kept(value: &str, max_chars: usize) -> Option<String> {
+    let value = value.trim();
+    let end = value.char_indices().nth(max_chars).map_or(value.len(), |(end, _)| end);
+    value.get(..end).filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn a_full_query_is_read() {
+        let query = "utm_source=news&utm_medium=email&utm_campaign=Black+Friday&utm_term=a%26b\
+                     &utm_content=%C3%A4&utm_id=7&utm_other=x&gclid=Cj0&fbclid=Iw";
+        let expected = Campaign {
+            source: text("news"),
+            medium: text("email"),
+            campaign: text("Black Friday"),
+            term: text("a&b"),
+            content: text("ä"),
+            id: text("7"),
+            click_id: Some(ClickId { value: "Cj0".to_owned(), network: "google" }),
+        };
+        assert_eq!(campaign([query]), expected);
+    }
+
+    #[test]
+    fn odd_queries_tell_what_they_can() {
+        let cases = [
+            ("", None),
+            ("utm_source", None),
+            ("utm_source=", None),
+            ("utm_source=+%20", None),
+            ("utm_source=&utm_source=b", text("b")),
+            ("utm_source=a&utm_source=b", text("a")),
+            ("UTM_Source=News", text("News")),
+            ("utm%5Fsource=%20a%20", text("a")),
+            ("utm_source=%ff%zz", text("\u{fffd}%zz")),
+            ("xutm_source=a&utm_sourcex=b&utm=c", None),
+            ("&&=&a&utm_source=a", text("a")),
+            ("x=1&amp;utm_source=a", text("a")),
+            ("x=1&amp;amp;UTM_Source=a", text("a")),
+        ];
+        for (query, source) in cases {
+            assert_eq!(campaign([query]).source, source, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_first_click_id_counts_and_its_network_is_named() {
+        let cases = [
+            ("gclid=a", Some(("a", "google"))),
+            ("wbraid=a", Some(("a", "google"))),
+            ("x=1&fbclid=a&gclid=b", Some(("a", "meta"))),
+            ("gclid=&msclkid=b", Some(("b", "microsoft"))),
+            ("ScCid=a", Some(("a", "snapchat"))),
+            ("li_fat_id=a", Some(("a", "linkedin"))),
+            ("irclid=a", Some(("a", "impact"))),
+            ("utm_source=x&amp;gclid=a", Some(("a", "google"))),
+            ("srsltid=a&ysclid=b&igsh=c", None),
+            ("mc_eid=a&_kx=b&gclsrc=aw.ds", None),
+            ("mygclid=a", None),
+        ];
+        for (query, expected) in cases {
+            let click_id = campaign([query]).click_id;
+            let told = click_id.as_ref().map(|click| (&*click.value, click.network));
+            assert_eq!(told, expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_may_tell_of_a_campaign() {
+        for (fragment, source) in [
+            ("utm_source=x", text("x")),
+            ("?utm_source=x", text("x")),
+            ("/sale?utm_source=x&utm_medium=y", text("x")),
+            ("!/sale?a=b&utm_source=x", text("x")),
+            ("top", None),
+            ("/sale", None),
+            ("utm_source", None),
+        ] {
+            assert_eq!(stands_in(fragment), source.is_some(), "{fragment}");
+            assert_eq!(campaign(parameters(fragment)).source, source, "{fragment}");
+        }
+        assert!(stands_in("gclid=x"));
+        assert_eq!(campaign(["utm_source=a", "utm_source=b&utm_id=c"]).id, text("c"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_is_read_within_the_limits(
+            query in "((utm_source|utm_term|gclid|x)=.{0,600}&?){0,3}|.{0,80}"
+        ) {
+            let Campaign { source, medium, campaign, term, content, id, click_id } = campaign([&*query]);
+            for value in [source, medium, campaign, term, content, id].into_iter().flatten() {
+                prop_assert!((1..=MAX_CHARS).contains(&value.chars().count()));
+            }
+            if let Some(click_id) = click_id {
+                prop_assert!((1..=MAX_CLICK_ID_CHARS).contains(&click_id.value.chars().count()));
+            }
+        }
+    }
+}

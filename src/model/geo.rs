@@ -1,0 +1,44 @@
+//! Where a client is.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// A change of a time zone's clocks, from `[milliseconds, minutes]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(from = "(i64, i32)")]
+pub struct OffsetChange {
+    /// When the clocks were changed.
+    pub at: DateTime<Utc>,
+    /// How far they were ahead of UTC before, in minutes.
+    pub minutes_before: i32,
+}
+
+impl From<(i64, i32)> for OffsetChange {
+    fn from((milliseconds, minutes_before): (i64, i32)) -> Self {
+        let at = DateTime::from_timestamp_millis(milliseconds).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        Self { at, minutes_before }
+    }
+}
+
+/// The CDN's facts about a client; each is absent where the CDN does not know it.
+///
+/// Source: <https://developers.cloudflare.com/workers/runtime-apis/request/#incomingrequestcfproperties>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Geo {
+    /// ISO 3166-1 alpha-2 code.
+    pub country: Option<String>,
+    /// First-level division, by name.
+    pub region: Option<String>,
+    /// City, by name.
+    pub city: Option<String>,
+    /// Two-letter continent code.
+    pub continent: Option<String>,
+    /// IANA time zone.
+    pub timezone: Option<String>,
+    /// IATA code of the data centre that took the request.
+    pub colo: Option<String>,
+    /// Number of the client's autonomous system.
+    pub asn: Option<u32>,
+    /// Name of the organization that runs that system.
+    pub as_organization: Option<String>,
+}

@@ -1,0 +1,138 @@
+//! The outcome of a beacon, and the verdict that reports it. Each beacon has exactly one.
+
+use serde::Serialize;
+
+use crate::model::event::EventId;
+use crate::model::violation::{Code, Violation};
+
+/// The fate of one beacon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its record is in its stream, or in the storage of a shard.
+    Accepted(Catalogued),
+    /// It is in the stream of failed events, for this reason.
+    Failed(Violation),
+    /// Its event came before, and is durable.
+    Duplicate,
+    /// It is in no stream, for this reason.
+    Dropped(DropReason),
+}
+
+/// Whether the catalogue has an event's name, so that the event was held to a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Catalogued {
+    /// It was.
+    Yes,
+    /// There is none.
+    No,
+}
+
+/// Why a beacon was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// Global Privacy Control asks for it, and the operator obeys.
+    Gpc,
+    /// Do Not Track asks for it, and the operator obeys.
+    Dnt,
+    /// There is no consent.
+    Consent,
+    /// A bot made it, and the operator wants none.
+    Bot,
+    /// Its device is not in the share that its route takes.
+    Sampled,
+}
+
+impl From<crate::model::consent::Reason> for DropReason {
+    fn from(reason: crate::model::consent::Reason) -> Self {
+        match reason {
+            crate::model::consent::Reason::Gpc => Self::Gpc,
+            crate::model::consent::Reason::Dnt => Self::Dnt,
+            crate::model::consent::Reason::Consent => Self::Consent,
+        }
+    }
+}
+
+impl DropReason {
+    /// The reason in words.
+    fn message(self) -> &'static str {
+        match self {
+            Self::Gpc => "dropped, as Sec-GPC asks",
+            Self::Dnt => "dropped, as DNT asks",
+            Self::Consent => "dropped, for want of consent",
+            Self::Bot => "dropped, since a bot made it",
+            Self::Sampled => "dropped, since its device is not in the route's sample",
+        }
+    }
+}
+
+/// Why a beacon was not accepted, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Cause {
+    /// The rule that it broke.
+    Rule(Code),
+    /// Why it was dropped.
+    Dropped(DropReason),
+}
+
+/// What is told of one beacon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict<'a> {
+    /// Its place in the request.
+    pub index: usize,
+    /// The id that it is known by.
+    pub event_id: EventId,
+    /// `accepted`, `failed`, `duplicate` or `dropped`.
+    pub outcome: &'static str,
+    /// `null` of an accepted event whose name has no schema: it may be misspelt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<()>,
+    /// The first rule that it broke, or why it was dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Cause>,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<&'a str>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'a str>,
+}
+
+impl Outcome {
+    /// The verdict on the beacon at `index`.
+    pub fn verdict(&self, index: usize, event_id: EventId) -> Verdict<'_> {
+        let plain = |outcome| Verdict {
+            index,
+            event_id,
+            outcome,
+            schema: None,
+            code: None,
+            pointer: None,
+            message: None,
+        };
+        match self {
+            Self::Accepted(Catalogued::Yes) => plain("accepted"),
+            Self::Accepted(Catalogued::No) => Verdict { schema: Some(()), ..plain("accepted") },
+            Self::Duplicate => plain("duplicate"),
+            Self::Failed(violation) => Verdict {
+                index,
+                event_id,
+                outcome: "failed",
+                schema: None,
+                code: Some(Cause::Rule(violation.code)),
+                pointer: Some(&violation.pointer),
+                message: Some(&violation.message),
+            },
+            Self::Dropped(reason) => Verdict {
+                index,
+                event_id,
+                outcome: "dropped",
+                schema: None,
+                code: Some(Cause::Dropped(*reason)),
+                pointer: None,
+                message: Some(reason.message()),
+            },
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The columns of a failure, and the parts of an original that is too long for one record.
+
+use super::line::Line;
+use crate::model::failed_event::{Original, Stage};
+use crate::model::repairs::Repairs;
+use crate::model::violation::Violations;
+
+/// The most original bytes that one failed record carries; more go on in a further part.
+/// Under it base64, or a text whose quotes are all escaped, stays within [`MAX_BYTES`](super::MAX_BYTES).
+const MAX_ORIGINAL_BYTES: usize = 262_144;
+
+/// A part of the original bytes of a failed event.
+pub struct Part<'a> {
+    bytes: &'a [u8],
+    /// Its place among the parts, from 1, and their number; none where it is the whole.
+    place: Option<(usize, usize)>,
+}
+
+/// Original bytes in as many parts as they need; at least one.
+pub fn parts(bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    let count = bytes.len().div_ceil(MAX_ORIGINAL_BYTES).max(1);
+    let chunks = bytes.chunks(MAX_ORIGINAL_BYTES).chain(bytes.is_empty().then_some(bytes));
+    let place = move |part| (count > 1).then_some((part, count));
+    chunks.zip(1_usize..).map(move |(bytes, part)| Part { bytes, place: place(part) })
+}
+
+/// The columns of why an event failed, and of a `part` of what was refused.
+pub fn failure(
+    line: &mut Line,
+    stage: Stage,
+    violations: &Violations,
+    repairs: &Repairs,
+    original: &Original,
+    part: &Part<'_>,
+) {
+    let Part { bytes, place } = *part;
+    let text = if place.is_none() { printable(bytes) } else { None };
+    line.json("stage", Some(stage));
+    line.json("code", Some(violations.first.code));
+    line.text("pointer", Some(&violations.first.pointer));
+    line.text("message", Some(&violations.first.message));
+    line.json("violations", Some(violations));
+    line.json("repairs", Some(repairs).filter(|repairs| !repairs.is_empty()));
+    line.json("original_form", Some(original.form));
+    line.json("original_bytes", Some(original.bytes.len().max(original.withheld)));
+    line.json("original_withheld", (original.withheld > 0).then_some(true));
+    line.text("original", text.filter(|_| original.withheld == 0));
+    line.text("original_base64", text.is_none().then(|| base64(bytes)).as_deref());
+    line.json("part", place.map(|(part, _)| part));
+    line.json("parts", place.map(|(_, parts)| parts));
+}
+
+/// The text of original bytes, when it can stand in a JSON string at less cost than base64.
+fn printable(bytes: &[u8]) -> Option<&str> {
+    let escaped_long =
+        |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+    std::str::from_utf8(bytes).ok().filter(|text| !text.contains(escaped_long))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
+}

@@ -1,0 +1,201 @@
+//! Writes a record's line: one JSON object, column by column, each absent value left out.
+//!
+//! The bytes are those that serde_json would write; the usual ones, texts and times, are
+//! written without its detours.
+
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+use serde::Serialize;
+
+use crate::base::json::scan::verbatim;
+
+/// Most lines have less, so that few move while they grow.
+const USUAL_BYTES: usize = 2_048;
+
+/// Ends the object and the line.
+const END: &[u8] = b"}\n";
+
+/// A line that is being written.
+#[derive(Debug)]
+pub struct Line {
+    bytes: Vec<u8>,
+    problem: Option<serde_json::Error>,
+}
+
+impl Default for Line {
+    /// A line without a column.
+    fn default() -> Self {
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.push(b'{');
+        Self { bytes, problem: None }
+    }
+}
+
+impl Line {
+    /// A line without a column.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The line that ended as `bytes`, to which columns can be added again.
+    pub fn reopened(mut bytes: Vec<u8>) -> Self {
+        let end = if bytes.ends_with(END) { END.len() } else { 0 };
+        bytes.truncate(bytes.len().saturating_sub(end));
+        Self { bytes, problem: None }
+    }
+
+    /// The line with its end; or why a column could not be written.
+    pub fn end(mut self) -> Result<Vec<u8>, serde_json::Error> {
+        self.bytes.extend_from_slice(END);
+        match self.problem {
+            None => Ok(self.bytes),
+            Some(problem) => Err(problem),
+        }
+    }
+
+    /// A text.
+    pub fn text(&mut self, column: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.open(column);
+            if verbatim(text.as_bytes()) == text.len() {
+                self.quoted(text.as_bytes());
+            } else {
+                self.value(text);
+            }
+        }
+    }
+
+    /// A time, in RFC 3339 and UTC with milliseconds.
+    pub fn time(&mut self, column: &str, at: Option<DateTime<Utc>>) {
+        if let Some(at) = at {
+            self.open(column);
+            match rfc3339(at) {
+                Some(text) => self.quoted(&text),
+                None => self.value(&at.to_rfc3339_opts(SecondsFormat::Millis, true)),
+            }
+        }
+    }
+
+    /// The day of a time, in UTC.
+    pub fn date(&mut self, column: &str, at: DateTime<Utc>) {
+        self.open(column);
+        match rfc3339(at).as_ref().and_then(|text| text.get(..10)) {
+            Some(text) => self.quoted(text),
+            None => self.value(&at.date_naive().to_string()),
+        }
+    }
+
+    /// Any other value.
+    pub fn json(&mut self, column: &str, value: Option<impl Serialize>) {
+        if let Some(value) = value {
+            self.open(column);
+            self.value(&value);
+        }
+    }
+
+    /// A column's name, which holds nothing that JSON escapes.
+    fn open(&mut self, column: &str) {
+        if self.bytes.len() > 1 {
+            self.bytes.push(b',');
+        }
+        self.quoted(column.as_bytes());
+        self.bytes.push(b':');
+    }
+
+    fn quoted(&mut self, text: &[u8]) {
+        self.bytes.push(b'"');
+        self.bytes.extend_from_slice(text);
+        self.bytes.push(b'"');
+    }
+
+    fn value(&mut self, value: &(impl Serialize + ?Sized)) {
+        if let Err(problem) = serde_json::to_writer(&mut self.bytes, value) {
+            self.problem.get_or_insert(problem);
+        }
+    }
+}
+
+/// The usual form of a time; none in years that have more or less than four digits, or in a
+/// leap second.
+fn rfc3339(at: DateTime<Utc>) -> Option<[u8; 24]> {
+    let (date, time) = (at.date_naive(), at.time());
+    let (year, ms) = (u32::try_from(date.year()).ok()?, at.timestamp_subsec_millis());
+    if year > 9_999 || ms > 999 {
+        return None;
+    }
+    let digit = |number: u32| b'0' | (number % 10) as u8;
+    let two = |number: u32| [digit(number / 10), digit(number)];
+    let ([y1, y2], [y3, y4]) = (two(year / 100), two(year));
+    let ([m1, m2], [d1, d2]) = (two(date.month()), two(date.day()));
+    let ([h1, h2], [n1, n2], [s1, s2]) = (two(time.hour()), two(time.minute()), two(time.second()));
+    let (f1, [f2, f3]) = (digit(ms / 100), two(ms));
+    Some([
+        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.',
+        f1, f2, f3, b'Z',
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Line)) -> String {
+        let mut line = Line::new();
+        write(&mut line);
+        String::from_utf8(line.end().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn absent_values_are_left_out() {
+        let line = written(|line| {
+            line.text("a", None);
+            line.time("b", None);
+            line.json("c", None::<bool>);
+            line.json("d", Some(-7));
+            line.json("e", None::<u64>);
+            line.json("f", Some(json!({"x": [0.5]})));
+            line.date("g", DateTime::UNIX_EPOCH);
+        });
+        assert_eq!(line, "{\"d\":-7,\"f\":{\"x\":[0.5]},\"g\":\"1970-01-01\"}\n");
+        assert_eq!(written(|_| {}), "{}\n");
+    }
+
+    #[test]
+    fn a_line_that_ended_takes_more_columns() {
+        for (before, after) in [("{}\n", "{\"b\":1}\n"), ("{\"a\":0}\n", "{\"a\":0,\"b\":1}\n")] {
+            let mut line = Line::reopened(before.as_bytes().to_vec());
+            line.json("b", Some(1));
+            assert_eq!(String::from_utf8(line.end().unwrap()).unwrap(), after);
+        }
+    }
+
+    #[test]
+    fn a_value_that_json_cannot_hold_is_told() {
+        let mut line = Line::new();
+        line.json("a", Some(std::collections::HashMap::from([([1], 2)])));
+        assert!(line.end().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_written_as_serde_json_writes_it(text in "[ -~é😀\"\\\\\x00\x1f\x7f\u{2028}]{0,40}") {
+            let line = written(|line| line.text("a", Some(&text)));
+            prop_assert_eq!(line, json!({"a": text}).to_string() + "\n");
+        }
+
+        #[test]
+        fn a_time_is_written_as_chrono_writes_it(
+            ms in prop_oneof![-62_000_000_000_000..253_500_000_000_000_i64, -8_000_000_000_000_000..8_000_000_000_000_000_i64],
+        ) {
+            let at = DateTime::from_timestamp_millis(ms).unwrap();
+            let line = written(|line| {
+                line.time("a", Some(at));
+                line.date("b", at);
+            });
+            let (time, date) = (at.to_rfc3339_opts(SecondsFormat::Millis, true), at.date_naive());
+            prop_assert_eq!(line, format!("{{\"a\":\"{time}\",\"b\":\"{date}\"}}\n"));
+        }
+    }
+}

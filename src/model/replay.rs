@@ -1,0 +1,208 @@
+//! A failed event that its operator sends again, as it came: the circumstances of its first
+//! request, told in a header by who holds the operator's replay key.
+//!
+//! The event keeps its id and its times, and the client's address, country and browser are
+//! those of its person, not those of whoever replays. Nobody else may say such things of a
+//! request: without the key the header is a refusal, never ignored.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use crate::base::secret::Secret;
+use crate::model::beacon::Envelope;
+use crate::model::consent::Reason;
+use crate::model::event::{DeviceId, EventId, EventIds};
+use crate::model::failed_event::Form;
+use crate::model::geo::{Geo, OffsetChange};
+
+/// What is said of a replay by the request that is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// `X-Headwater-Replay`: what is told of the first request, in JSON.
+    pub told: String,
+    /// The key that `Authorization` bears.
+    pub key: Option<String>,
+}
+
+/// Why a replay is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// The client's: it does not bear the operator's key, or the operator has none.
+    #[error("this needs HEADWATER_REPLAY_KEY, which must be set, in Authorization")]
+    NotAllowed,
+    /// The client's: the header.
+    #[error("X-Headwater-Replay does not tell of a failed event")]
+    Unreadable,
+}
+
+/// The first request of a failed event, as far as the failed event tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// The failed event's id, which is also that of its beacon where that has none.
+    pub event_id: EventId,
+    /// What the bytes are that are sent again.
+    pub form: Form,
+    /// The edge's clock when it came first.
+    pub received_at: DateTime<Utc>,
+    /// What stood around it.
+    pub envelope: Envelope,
+    /// The client's address as the operator let it be told.
+    pub ip: Option<String>,
+    pub(super) user_agent: Option<String>,
+    pub(super) geo: Geo,
+    pub(super) utc_offset_minutes: Option<i32>,
+    pub(super) utc_offset_changes: Vec<OffsetChange>,
+    pub(super) stripped: Option<Reason>,
+}
+
+/// The header; the names are those of a failed event's columns.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    event_id: String,
+    original_form: Form,
+    received_at: String,
+    sent_at: Option<String>,
+    device_id: Option<String>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    #[serde(default)]
+    geo: Geo,
+    utc_offset_minutes: Option<i32>,
+    #[serde(default)]
+    utc_offset_changes: Vec<OffsetChange>,
+    stripped: Option<Reason>,
+}
+
+impl Replay {
+    /// Takes the claim of who bears `key`.
+    pub fn parse(claim: &Claim, key: Option<&Secret>) -> Result<Self, ReplayError> {
+        match (key, &claim.key) {
+            (Some(key), Some(borne)) if key.is(borne) => {
+                Self::of_header(&claim.told).ok_or(ReplayError::Unreadable)
+            }
+            _ => Err(ReplayError::NotAllowed),
+        }
+    }
+
+    fn of_header(told: &str) -> Option<Self> {
+        let told: Told = serde_json::from_str(told).ok()?;
+        let time = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
+        Some(Self {
+            event_id: EventId::parse(&told.event_id)?,
+            form: told.original_form,
+            received_at: time(&told.received_at)?,
+            envelope: Envelope {
+                sent_at: told.sent_at.as_deref().and_then(time),
+                device_id: told.device_id.and_then(DeviceId::parse),
+                no_device: false,
+            },
+            ip: told.ip,
+            user_agent: told.user_agent,
+            geo: told.geo,
+            utc_offset_minutes: told.utc_offset_minutes,
+            utc_offset_changes: told.utc_offset_changes,
+            stripped: told.stripped,
+        })
+    }
+
+    /// The ids that its beacons are given where they have none: the failed event's, and those
+    /// that follow it. So a beacon has the same id each time.
+    pub fn ids(&self) -> EventIds {
+        EventIds::from(self.event_id)
+    }
+
+    /// Whether a shard may know its event's id without its stream's having the event.
+    pub const fn arrival(&self) -> Arrival {
+        match self.form {
+            Form::Record => Arrival::Lost,
+            Form::Beacon | Form::Query | Form::Body | Form::GzipBody => Arrival::Usual,
+        }
+    }
+}
+
+/// A replay, and when it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// The edge's clock.
+    pub at: DateTime<Utc>,
+    /// What is sent again.
+    pub of: Replay,
+}
+
+impl Replayed {
+    /// The client's address where what was kept of it is one, and else the text that was.
+    pub fn address(&self) -> Option<Result<IpAddr, &str>> {
+        let text = self.of.ip.as_deref()?;
+        Some(text.parse().map_err(|_| text))
+    }
+}
+
+/// How an event comes to its shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arrival {
+    /// As all do.
+    #[default]
+    Usual,
+    /// Once more, since its record was taken and yet is not where it should be: refused for
+    /// itself later, or not written by its stream. Only another such replay is a repeat of it.
+    Lost,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::request::RequestContext;
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    const TOLD: &str = r#"{"event_id":"01939b70-6d2a-7c3e-8f00-000000000001",
+        "original_form":"beacon","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0",
+        "geo":{"country":"CH"},"stripped":"gpc"}"#;
+
+    fn parse(told: &str, borne: Option<&str>, key: Option<&str>) -> Result<Replay, ReplayError> {
+        let claim = Claim { told: told.to_owned(), key: borne.map(str::to_owned) };
+        let key = key.and_then(|key| Secret::parse(key.to_owned()));
+        Replay::parse(&claim, key.as_ref())
+    }
+
+    #[test]
+    fn only_who_holds_the_key_may_replay() {
+        assert!(parse(TOLD, Some(KEY), Some(KEY)).is_ok());
+        for (borne, key) in
+            [(None, Some(KEY)), (Some(KEY), None), (None, None), (Some("0123"), Some(KEY))]
+        {
+            assert_eq!(parse(TOLD, borne, key), Err(ReplayError::NotAllowed), "{borne:?} {key:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_tells_less_or_other_things_is_refused() {
+        for told in ["", "{}", &TOLD.replace("beacon", "letter"), &TOLD.replace("ip", "address")] {
+            assert_eq!(parse(told, Some(KEY), Some(KEY)), Err(ReplayError::Unreadable), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_replay_is_in_the_circumstances_of_the_first_request() {
+        let now = DateTime::from_timestamp_millis(1_795_100_000_000).unwrap();
+        let own = RequestContext {
+            received_at: now,
+            write_key: Some("pk".to_owned()),
+            user_agent: Some("replay".to_owned()),
+            ip: Some(IpAddr::from([192, 0, 2, 1])),
+            ..RequestContext::default()
+        };
+        let replay = parse(TOLD, Some(KEY), Some(KEY)).unwrap();
+        let context = replay.context(&own);
+        assert_eq!(context.received_at.timestamp_millis(), 1_795_000_000_123);
+        assert_eq!(context.write_key.as_deref(), Some("pk"));
+        assert_eq!((context.ip, context.user_agent), (None, None));
+        assert_eq!(context.geo.country.as_deref(), Some("CH"));
+        assert!(context.signals.gpc && !context.signals.dnt);
+        let replayed = context.replayed.unwrap();
+        assert_eq!(replayed.at, now);
+        assert_eq!(replayed.address(), Some(Ok(IpAddr::from([203, 0, 113, 0]))));
+    }
+}

@@ -1,0 +1,109 @@
+//! Sessions as records and messages name them.
+
+use crate::base::codec::{Garbled, Reader, Write};
+use serde::{Serialize, Serializer};
+use std::fmt;
+use uuid::Uuid;
+
+/// The id of a session: a UUID of version 7 that carries its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// The id of a session that starts at `started_at`, or at the epoch where that is before it.
+    pub fn new(started_at: i64, random: [u8; 10]) -> Self {
+        let milliseconds = u64::try_from(started_at).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
+    }
+
+    /// The id that has these bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// Its sixteen bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+/// Why a session was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenedBy {
+    /// The device was not known before.
+    First,
+    /// The gap before it was longer than the timeout.
+    Timeout,
+    /// Its first event was an opening one.
+    Opening,
+    /// Its first event was late and near to no session.
+    Late,
+}
+
+impl OpenedBy {
+    const fn to_byte(self) -> u8 {
+        match self {
+            Self::First => 0,
+            Self::Timeout => 1,
+            Self::Opening => 2,
+            Self::Late => 3,
+        }
+    }
+
+    const fn of_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::First),
+            1 => Some(Self::Timeout),
+            2 => Some(Self::Opening),
+            3 => Some(Self::Late),
+            _ => None,
+        }
+    }
+}
+
+/// What an event's record tells of its session: the same for all events of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// The session's id.
+    pub id: SessionId,
+    /// The how-manieth session of the device it is, from 1, in the order of opening.
+    pub index: u32,
+    /// When the event occurred that opened it, in milliseconds since the epoch.
+    pub started_at: i64,
+    /// Why it was opened.
+    pub opened_by: OpenedBy,
+}
+
+impl Tag {
+    /// Appends the bytes from which [`Tag::decode`] makes the same again.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let Self { id, index, started_at, opened_by } = self;
+        bytes.put(id.as_bytes());
+        bytes.put_u32(*index);
+        bytes.put_i64(*started_at);
+        bytes.put_u8(opened_by.to_byte());
+    }
+
+    /// Reads what [`Tag::encode`] wrote, and no byte after it.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Garbled> {
+        Ok(Self {
+            id: SessionId::from_bytes(reader.array()?),
+            index: reader.u32()?,
+            started_at: reader.i64()?,
+            opened_by: OpenedBy::of_byte(reader.u8()?).ok_or(reader.garbled())?,
+        })
+    }
+}

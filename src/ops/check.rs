@@ -1,0 +1,546 @@
+//! Reads wrangler.toml as wrangler would, and has [`Config`] find what is wrong with it.
+//!
+//! This is for the operator's machine: the worker never has it. wrangler hands an environment
+//! none of the top level's variables and bindings; what has migrations only at the top level has
+//! them in each environment.
+//! Source: <https://developers.cloudflare.com/workers/wrangler/configuration/>.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Number, Value, json};
+use toml::Table;
+
+use crate::base::secret::Secret;
+use crate::config::{Binding, Config, ConfigError, Mistakes, Settings};
+use crate::model::stream::Stream;
+
+/// The secrets, which wrangler.toml does not hold.
+const SECRETS: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "HEADWATER_SECRET",
+    "HEADWATER_REPLAY_KEY",
+    "HEADWATER_INSPECT_TOKEN",
+];
+
+/// The other variables.
+const VARIABLES: [&str; 5] = [
+    "AWS_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_FIREHOSE",
+    "AWS_ENDPOINT_URL_KINESIS",
+    "HEADWATER",
+];
+
+/// The classes of Durable Objects, each with the name that it is bound to.
+const CLASSES: [(&str, &str); 2] = [("SHARD", "Shard"), ("INSPECTOR", "Inspector")];
+
+/// The streams that scripts/aws/headwater.yaml makes are named by this, unless its parameter
+/// StreamPrefix says otherwise.
+pub const STREAM_PREFIX: &str = "events";
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Nothing can be built or deployed with it.
+    Mistake,
+    /// It works, but hardly as it was meant.
+    Warning,
+}
+
+/// Something that is wrong, as a sentence that names its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub weight: Weight,
+    /// The place and the sentence.
+    pub sentence: String,
+}
+
+impl Finding {
+    /// What a build can't go on with.
+    pub fn mistake(sentence: impl Into<String>) -> Self {
+        Self { weight: Weight::Mistake, sentence: sentence.into() }
+    }
+
+    fn warning(sentence: impl Into<String>) -> Self {
+        Self { weight: Weight::Warning, sentence: sentence.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.weight {
+            Weight::Mistake => formatter.write_str(&self.sentence),
+            Weight::Warning => write!(formatter, "warning: {}", self.sentence),
+        }
+    }
+}
+
+/// What was read of wrangler.toml.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What is wrong, in the order of the places.
+    pub findings: Vec<Finding>,
+    /// The places that were read: the top level is the empty name, the others are environments.
+    pub places: Vec<String>,
+}
+
+/// Which of wrangler.toml's configurations are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Each that can be deployed.
+    All,
+    /// The top level.
+    Top,
+    /// One environment.
+    Environment(&'a str),
+}
+
+/// Reads `text`, the content of wrangler.toml. `local` are the variables of .dev.vars, which go
+/// before those of the file; secrets that neither has count as stored with the worker.
+pub fn wrangler(text: &str, scope: Scope<'_>, local: &BTreeMap<String, String>) -> Report {
+    let mut report = Report { findings: Vec::new(), places: Vec::new() };
+    let top: Table = match text.parse() {
+        Ok(top) => top,
+        Err(error) => {
+            report
+                .findings
+                .push(Finding::mistake(format!("wrangler.toml: {}", told(&error, text))));
+            return report;
+        }
+    };
+    let environments = table(&top, "env").unwrap_or_default();
+    let has_environments = environments.values().any(|environment| of_vars(environment).is_some());
+    match scope {
+        Scope::Environment(name) => match environments.get(name) {
+            Some(environment) => report.read(name, environment, &top, local),
+            None => {
+                let names: Vec<&str> = environments.keys().map(String::as_str).collect();
+                let there_are = match names.as_slice() {
+                    [] => "no environments".to_owned(),
+                    names => names.join(", "),
+                };
+                let problem =
+                    format!("wrangler.toml: there is no [env.{name}]; there are {there_are}");
+                report.findings.push(Finding::mistake(problem));
+            }
+        },
+        Scope::All if has_environments && !has_headwater(&top) => {
+            let problem = "wrangler.toml: HEADWATER is missing at the top level, so only the environments can be deployed: --env NAME";
+            report.findings.push(Finding::warning(problem));
+        }
+        Scope::All | Scope::Top => report.read("", &toml::Value::Table(top.clone()), &top, local),
+    }
+    if scope == Scope::All {
+        for (name, environment) in &environments {
+            report.read(name, environment, &top, local);
+        }
+    }
+    report
+}
+
+impl Report {
+    /// Whether nothing stands against a build.
+    pub fn is_good(&self) -> bool {
+        self.findings.iter().all(|finding| finding.weight == Weight::Warning)
+    }
+
+    /// Reads `own`, the configuration called `name`.
+    fn read(
+        &mut self,
+        name: &str,
+        own: &toml::Value,
+        top: &Table,
+        local: &BTreeMap<String, String>,
+    ) {
+        self.places.push(name.to_owned());
+        let place = match name {
+            "" => "wrangler.toml:".to_owned(),
+            name => format!("wrangler.toml: [env.{name}]"),
+        };
+        // Where a variable has its value from.
+        let placed = |problem: String| {
+            let key = problem.split([' ', '.']).next().unwrap_or_default();
+            let place = if local.contains_key(key) { ".dev.vars:" } else { place.as_str() };
+            format!("{place} {problem}")
+        };
+        let mut mistake = |problem: String| self.findings.push(Finding::mistake(placed(problem)));
+        let Some(own) = own.as_table() else {
+            return mistake("must be a table".to_owned());
+        };
+        let vars = table(own, "vars").unwrap_or_default();
+        for (key, value) in &vars {
+            let is_text = value.is_str() || key == "HEADWATER";
+            if (SECRETS.contains(&key.as_str()) || VARIABLES.contains(&key.as_str())) && !is_text {
+                mistake(format!("{key} must be a text, not {}", to_json(value)));
+            }
+        }
+        let bound = CLASSES.map(|(binding, class)| {
+            let bound = bound(own, binding);
+            if let Some(other) = bound.as_deref().filter(|bound| *bound != class) {
+                mistake(format!("{binding} must be bound to the class {class}, not {other}"));
+            }
+            if bound.as_deref() == Some(class) && !is_made(own, top, class) {
+                mistake(format!(
+                    "migrations must name the class {class} in new_sqlite_classes, since {binding} is bound to it"
+                ));
+            }
+            bound.map_or(Binding::Absent, |_| Binding::Present)
+        });
+        let read = Config::read(settings(&vars, local, bound));
+        let mut warnings: Vec<String> = Vec::new();
+        let found = match &read {
+            Ok(config) => {
+                warnings.extend(strangers(config));
+                &config.warnings
+            }
+            Err(Mistakes { errors, warnings }) => {
+                errors.iter().for_each(|error| mistake(shown(error, name)));
+                warnings
+            }
+        };
+        warnings.extend(found.iter().map(ToString::to_string));
+        warnings.extend(vars.keys().filter_map(|key| doubtful(key)));
+        warnings.sort_unstable_by_key(|warning| !warning.starts_with("HEADWATER."));
+        let shown = warnings.into_iter().map(|warning| Finding::warning(placed(warning)));
+        self.findings.extend(shown);
+    }
+}
+
+/// The sentence of `error`; what is missing in an environment may well be at the top level.
+fn shown(error: &ConfigError, environment: &str) -> String {
+    let is_missing = error.problem.starts_with("is missing");
+    match is_missing && !environment.is_empty() && !error.key.contains('.') {
+        true => format!("{error}; an environment inherits no variables and no bindings"),
+        false => error.to_string(),
+    }
+}
+
+/// The settings as the worker would find them in its environment.
+fn settings(
+    vars: &Table,
+    local: &BTreeMap<String, String>,
+    [shard, inspector]: [Binding; 2],
+) -> Settings {
+    let text = |key: &str| {
+        let of_file = || vars.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        local.get(key).cloned().or_else(of_file).filter(|text| !text.is_empty())
+    };
+    // Stored with the worker, where only wrangler can look.
+    let stored = |key: &str| Some(text(key).unwrap_or_else(|| "x".repeat(Secret::MIN_CHARS)));
+    let headwater = local.get("HEADWATER").map(|text| Value::String(text.clone()));
+    Settings {
+        headwater: headwater.or_else(|| vars.get("HEADWATER").map(to_json)),
+        region: text("AWS_REGION"),
+        access_key_id: stored("AWS_ACCESS_KEY_ID"),
+        secret_access_key: stored("AWS_SECRET_ACCESS_KEY"),
+        secret: stored("HEADWATER_SECRET"),
+        replay_key: text("HEADWATER_REPLAY_KEY"),
+        inspect_token: text("HEADWATER_INSPECT_TOKEN"),
+        session_token: text("AWS_SESSION_TOKEN"),
+        endpoint_url: text("AWS_ENDPOINT_URL"),
+        endpoint_url_firehose: text("AWS_ENDPOINT_URL_FIREHOSE"),
+        endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
+        shard,
+        inspector,
+    }
+}
+
+/// What is doubtful about a variable of this name.
+fn doubtful(key: &str) -> Option<String> {
+    if SECRETS.contains(&key) {
+        return Some(format!(
+            "{key} is a secret and stands in wrangler.toml; remove it there, and npx wrangler secret put {key}"
+        ));
+    }
+    let is_like_ours = key.starts_with("HEADWATER") || key.starts_with("AWS_");
+    (is_like_ours && !VARIABLES.contains(&key)).then(|| {
+        let known = [VARIABLES.as_slice(), SECRETS.as_slice()].concat().join(", ");
+        format!("{key} is no variable of this version; there are {known}")
+    })
+}
+
+/// Names the streams that scripts/deploy does not make. The prefix of those that it does is seen
+/// from the stream of failed events.
+fn strangers(config: &Config) -> Option<String> {
+    let failed = config.destinations.failed.to_string();
+    let failed = failed.strip_prefix("firehose:").and_then(|name| name.strip_suffix("-failed"));
+    let prefix = failed.unwrap_or(STREAM_PREFIX);
+    let made = ["low", "mid", "high", "failed"].map(|kind| format!("firehose:{prefix}-{kind}"));
+    let is_strange = |stream: &&Stream| {
+        let name = stream.to_string();
+        name.starts_with("firehose:") && !made.contains(&name)
+    };
+    let strange: Vec<String> =
+        config.streams().into_iter().filter(is_strange).map(ToString::to_string).collect();
+    (!strange.is_empty()).then(|| {
+        format!(
+            "HEADWATER sends to {}, which scripts/deploy does not make (it makes {}); create what is missing, and let the worker's user write to it",
+            strange.join(", "),
+            made.join(", ")
+        )
+    })
+}
+
+fn table(of: &Table, key: &str) -> Option<Table> {
+    of.get(key)?.as_table().cloned()
+}
+
+fn of_vars(of: &toml::Value) -> Option<&toml::Value> {
+    of.get("vars")?.get("HEADWATER")
+}
+
+fn has_headwater(top: &Table) -> bool {
+    top.get("vars").is_some_and(|vars| vars.get("HEADWATER").is_some())
+}
+
+/// The class that is bound to `binding`.
+fn bound(own: &Table, binding: &str) -> Option<String> {
+    let bindings = own.get("durable_objects")?.get("bindings")?.as_array()?;
+    let text = |of: &toml::Value, key| Some(of.get(key)?.as_str()?.to_owned());
+    let found = bindings.iter().find(|it| text(it, "name").as_deref() == Some(binding))?;
+    text(found, "class_name")
+}
+
+/// Whether a migration makes `class`, with SQLite in it.
+fn is_made(own: &Table, top: &Table, class: &str) -> bool {
+    let migrations = own.get("migrations").or_else(|| top.get("migrations"));
+    let migrations = migrations.and_then(toml::Value::as_array).into_iter().flatten();
+    let made = migrations.filter_map(|it| it.get("new_sqlite_classes")?.as_array()).flatten();
+    made.into_iter().any(|name| name.as_str() == Some(class))
+}
+
+/// As wrangler would write it: JavaScript has one kind of number.
+fn to_json(value: &toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => json!(text),
+        toml::Value::Integer(number) => json!(number),
+        toml::Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            json!(*number as i64)
+        }
+        toml::Value::Float(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        toml::Value::Boolean(is_so) => json!(is_so),
+        toml::Value::Datetime(moment) => json!(moment.to_string()),
+        toml::Value::Array(items) => items.iter().map(to_json).collect(),
+        toml::Value::Table(members) => {
+            let members = members.iter().map(|(key, value)| (key.clone(), to_json(value)));
+            Value::Object(members.collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// What is wrong with the text, in one line that says where.
+fn told(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
+    let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("line {line}, column {column}: {message}")
+}
+
+/// The variables of `text`, the content of .dev.vars.
+pub fn dev_vars(text: &str) -> BTreeMap<String, String> {
+    let variable = |line: &str| {
+        let line = line.trim().strip_prefix("export ").unwrap_or(line.trim());
+        let (name, value) = line.split_once('=')?;
+        let (name, value) = (name.trim(), value.trim());
+        if name.starts_with('#') {
+            return None;
+        }
+        let quoted = ['\'', '"', '`'].into_iter().find_map(|quote| {
+            let (inner, _) = value.strip_prefix(quote)?.rsplit_once(quote)?;
+            Some(inner)
+        });
+        let plain = || value.split_once('#').map_or(value, |(value, _)| value).trim();
+        Some((name.to_owned(), quoted.unwrap_or_else(plain).to_owned()))
+    };
+    text.lines().filter_map(variable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        [[durable_objects.bindings]]
+        name = "SHARD"
+        class_name = "Shard"
+        [[migrations]]
+        tag = "v1"
+        new_sqlite_classes = ["Shard", "Inspector"]
+        [vars]
+        AWS_REGION = "eu-west-1"
+        [vars.HEADWATER]
+        origins = ["*"]
+        failed = "firehose:events-failed"
+        routes = [{ to = "firehose:events-mid" }]
+    "#;
+    const STAGING: &str = r#"
+        [env.staging.vars]
+        AWS_REGION = "eu-west-1"
+        [env.staging.vars.HEADWATER]
+        origins = ["*"]
+        failed = "firehose:staging-failed"
+        routes = [{ to = "firehose:staging-mid" }]
+    "#;
+
+    fn sentences(text: &str, scope: Scope<'_>) -> Vec<String> {
+        let report = wrangler(text, scope, &BTreeMap::new());
+        report.findings.iter().map(ToString::to_string).collect()
+    }
+
+    fn all(text: &str) -> Vec<String> {
+        sentences(text, Scope::All)
+    }
+
+    #[test]
+    fn a_good_file_has_no_findings() {
+        assert_eq!(all(GOOD), [""; 0]);
+        let report = wrangler(GOOD, Scope::Top, &BTreeMap::new());
+        assert!(report.is_good() && report.places == [""]);
+    }
+
+    #[test]
+    fn the_shipped_file_has_no_findings() {
+        assert_eq!(all(include_str!("../../wrangler.toml")), [""; 0]);
+    }
+
+    #[test]
+    fn each_mistake_names_its_key() {
+        for (from, to, expected) in [
+            (
+                "to = \"firehose:events-mid\"",
+                "level = \"urgent\", to = \"firehose:events-mid\"",
+                "wrangler.toml: HEADWATER.routes[0].level must be one of \"low\", \"mid\", \"high\", not \"urgent\"",
+            ),
+            (
+                "AWS_REGION = \"eu-west-1\"",
+                "AWS_REGION = \"europe\"",
+                "wrangler.toml: AWS_REGION must be the name of a region, such as eu-west-1 or us-gov-east-1",
+            ),
+            (
+                "class_name = \"Shard\"",
+                "class_name = \"Shards\"",
+                "wrangler.toml: SHARD must be bound to the class Shard, not Shards",
+            ),
+            (
+                "[\"Shard\", \"Inspector\"]",
+                "[\"Inspector\"]",
+                "wrangler.toml: migrations must name the class Shard in new_sqlite_classes, since SHARD is bound to it",
+            ),
+            (
+                "new_sqlite_classes",
+                "new_classes",
+                "wrangler.toml: migrations must name the class Shard in new_sqlite_classes, since SHARD is bound to it",
+            ),
+            (
+                "firehose:events-mid",
+                "firehose:acme",
+                "warning: wrangler.toml: HEADWATER sends to firehose:acme, which scripts/deploy does not make (it makes firehose:events-low, firehose:events-mid, firehose:events-high, firehose:events-failed); create what is missing, and let the worker's user write to it",
+            ),
+            (
+                "AWS_REGION = \"eu-west-1\"",
+                "AWS_REGION = \"eu-west-1\"\nAWS_REGOIN = \"eu-west-1\"",
+                "warning: wrangler.toml: AWS_REGOIN is no variable of this version; there are AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_FIREHOSE, AWS_ENDPOINT_URL_KINESIS, HEADWATER, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, HEADWATER_SECRET, HEADWATER_REPLAY_KEY, HEADWATER_INSPECT_TOKEN",
+            ),
+            (
+                "AWS_REGION = \"eu-west-1\"",
+                "AWS_REGION = \"eu-west-1\"\nHEADWATER_REPLAY_KEY = \"0123456789abcdef0123456789abcdef\"",
+                "warning: wrangler.toml: HEADWATER_REPLAY_KEY is a secret and stands in wrangler.toml; remove it there, and npx wrangler secret put HEADWATER_REPLAY_KEY",
+            ),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            assert_eq!(all(&GOOD.replacen(from, to, 1)), [expected], "{to}");
+        }
+        assert_eq!(
+            all(&GOOD.replace("\"eu-west-1\"", "1")),
+            [
+                "wrangler.toml: AWS_REGION must be a text, not 1",
+                "wrangler.toml: AWS_REGION is missing; set it to the region of your streams",
+            ]
+        );
+    }
+
+    #[test]
+    fn no_toml_is_one_line_with_its_place() {
+        for (text, start) in [
+            ("[vars\n", "wrangler.toml: line 1, column "),
+            ("name = 1\nname = 2\n", "wrangler.toml: line 2, column 1: duplicate key"),
+            ("[vars]\nAWS_REGION = eu\n", "wrangler.toml: line 2, column "),
+        ] {
+            let found = all(text);
+            assert!(
+                matches!(found.as_slice(), [one] if one.starts_with(start) && !one.contains('\n')),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_environment_inherits_no_variables_and_no_bindings() {
+        let bound =
+            "[[env.staging.durable_objects.bindings]]\nname = \"SHARD\"\nclass_name = \"Shard\"\n";
+        assert_eq!(all(&format!("{GOOD}{STAGING}{bound}")), [""; 0]);
+        assert_eq!(
+            all(&format!("{GOOD}{STAGING}")),
+            [
+                "wrangler.toml: [env.staging] SHARD is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"; an environment inherits no variables and no bindings"
+            ]
+        );
+        assert_eq!(
+            all(&format!("{GOOD}[env.staging]\nname = \"a\"\n")),
+            [
+                "wrangler.toml: [env.staging] AWS_REGION is missing; set it to the region of your streams; an environment inherits no variables and no bindings",
+                "wrangler.toml: [env.staging] HEADWATER is missing; set it under [vars.HEADWATER] in wrangler.toml; an environment inherits no variables and no bindings",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_top_level_that_is_only_shared_is_a_warning() {
+        let direct = STAGING.replace("origins", "delivery = \"direct\"\norigins");
+        assert_eq!(
+            all(&direct),
+            [
+                "warning: wrangler.toml: HEADWATER is missing at the top level, so only the environments can be deployed: --env NAME"
+            ]
+        );
+        assert_eq!(sentences(&direct, Scope::Environment("staging")), [""; 0]);
+        assert_eq!(sentences(&direct, Scope::Top).len(), 2);
+        assert_eq!(
+            sentences(&direct, Scope::Environment("prod")),
+            ["wrangler.toml: there is no [env.prod]; there are staging"]
+        );
+    }
+
+    #[test]
+    fn a_local_variable_goes_before_that_of_the_file() {
+        let local = dev_vars(
+            "# a comment\nexport AWS_REGION='us-east-1' \nHEADWATER_REPLAY_KEY=\"short\" # why\nB=c # d\n\n",
+        );
+        assert_eq!(local["AWS_REGION"], "us-east-1");
+        assert_eq!((&*local["HEADWATER_REPLAY_KEY"], &*local["B"], local.len()), ("short", "c", 3));
+        let report = wrangler(&GOOD.replace("eu-west-1", "europe"), Scope::Top, &local);
+        let sentences: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            sentences,
+            [
+                "warning: .dev.vars: HEADWATER_REPLAY_KEY must have at least 32 characters; until then no event can be replayed"
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_are_those_of_javascript() {
+        let text = GOOD.replace("origins = ", "shards = 16.0\ndeadline_ms = 1e3\norigins = ");
+        assert_eq!(all(&text), [""; 0]);
+        let text = GOOD.replace("origins = ", "shards = 1.5\norigins = ");
+        assert_eq!(
+            all(&text),
+            ["wrangler.toml: HEADWATER.shards must be an integer from 1 to 256, not 1.5"]
+        );
+    }
+}

@@ -1,0 +1,385 @@
+//! What is wrong with a stream: whose it is to mend, and what to do, a sentence for each.
+//!
+//! The sentences name settings, scripts and codes, and never a value, an account or a message
+//! of AWS's: anyone may read them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::health::Problem;
+use crate::delivery::response::{Blame, Refusal};
+use crate::model::stream::Service;
+
+/// What is wrong with a stream, as far as an operator has to tell one thing from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// AWS has no stream of that name there, or none that is active.
+    NoSuchStream,
+    /// The stream is there and not active.
+    NotActive,
+    /// The worker's user may not put records.
+    AccessDenied,
+    /// AWS does not know the access key.
+    WrongKey,
+    /// AWS computes another signature.
+    WrongSignature,
+    /// The session token is over.
+    ExpiredToken,
+    /// The account may not use the service.
+    NotSubscribed,
+    /// The clocks of both sides differ.
+    ClockSkew,
+    /// The stream's key in KMS can't be used.
+    KmsKey,
+    /// KMS is asked too often.
+    KmsThrottled,
+    /// More comes than the stream takes.
+    Throttled,
+    /// A quota of the account is used up.
+    QuotaExceeded,
+    /// The stream reads from elsewhere.
+    NoDirectPuts,
+    /// The stream takes no record, whatever its bytes.
+    RefusesAll,
+    /// What answers is not the service.
+    NotTheService,
+    /// A failure inside of the service.
+    ServiceFailure,
+    /// An answer that proves nothing.
+    UnknownAnswer,
+    /// No answer in time.
+    TimedOut,
+    /// The isolate had too much to do to wait for the answer.
+    Starved,
+    /// No connection.
+    Unreachable,
+    /// No call could be made.
+    NotSent,
+    /// Not tried, after failures.
+    LeftAlone,
+    /// Refused, with a code that is not known here; and whatever a shard of a later version says.
+    #[serde(other)]
+    OtherRefusal,
+}
+
+/// Who has to mend it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// Headwater, or the edge that it runs on.
+    Ours,
+    /// Whoever keeps the configuration, the credentials and the streams.
+    Operator,
+    /// The service.
+    Stream,
+    /// What lies between.
+    Network,
+}
+
+/// What the operator's codes begin with.
+///
+/// Sources: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>,
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>,
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/CommonErrors.html>
+const OPERATORS: &[(&str, Cause)] = &[
+    ("ResourceNotFound", Cause::NoSuchStream),
+    ("ResourceInUse", Cause::NotActive),
+    ("AccessDenied", Cause::AccessDenied),
+    ("NotAuthorized", Cause::AccessDenied),
+    ("UnrecognizedClient", Cause::WrongKey),
+    ("InvalidClientTokenId", Cause::WrongKey),
+    ("InvalidAccessKeyId", Cause::WrongKey),
+    ("InvalidSignature", Cause::WrongSignature),
+    ("SignatureDoesNotMatch", Cause::WrongSignature),
+    ("IncompleteSignature", Cause::WrongSignature),
+    ("MissingAuthenticationToken", Cause::WrongSignature),
+    ("ExpiredToken", Cause::ExpiredToken),
+    ("InvalidToken", Cause::ExpiredToken),
+    ("InvalidKMSResource", Cause::KmsKey),
+    ("KMS", Cause::KmsKey),
+    ("OptInRequired", Cause::NotSubscribed),
+    ("InvalidSource", Cause::NoDirectPuts),
+    ("InvalidArgument", Cause::RefusesAll),
+    ("Validation", Cause::RefusesAll),
+    ("Serialization", Cause::RefusesAll),
+    ("RequestEntityTooLarge", Cause::RefusesAll),
+    ("UnknownOperation", Cause::NotTheService),
+    // An answer without a code.
+    ("HTTP ", Cause::NotTheService),
+];
+
+impl Cause {
+    /// The cause of `problem`.
+    pub fn of(problem: &Problem) -> Self {
+        match problem {
+            Problem::Refused(refusal) => Self::of_refusal(refusal),
+            Problem::Unknown(_) => Self::UnknownAnswer,
+            Problem::TimedOut => Self::TimedOut,
+            Problem::Starved => Self::Starved,
+            Problem::Unreachable(_) => Self::Unreachable,
+            Problem::NotSent(_) => Self::NotSent,
+            Problem::BreakerOpen => Self::LeftAlone,
+        }
+    }
+
+    fn of_refusal(Refusal { blame, code, .. }: &Refusal) -> Self {
+        match blame {
+            Blame::Clock => Self::ClockSkew,
+            Blame::Throttle if code.starts_with("KMS") => Self::KmsThrottled,
+            Blame::Throttle if code.starts_with("LimitExceeded") => Self::QuotaExceeded,
+            Blame::Throttle => Self::Throttled,
+            Blame::Service => Self::ServiceFailure,
+            Blame::Request => Self::RefusesAll,
+            Blame::Operator => {
+                let known = OPERATORS.iter().find(|(prefix, _)| code.starts_with(prefix));
+                known.map_or(Self::OtherRefusal, |(_, cause)| *cause)
+            }
+        }
+    }
+
+    /// Who has to mend it.
+    pub const fn blame(self) -> Party {
+        match self {
+            Self::NoSuchStream
+            | Self::NotActive
+            | Self::AccessDenied
+            | Self::WrongKey
+            | Self::WrongSignature
+            | Self::ExpiredToken
+            | Self::NotSubscribed
+            | Self::KmsKey
+            | Self::NoDirectPuts
+            | Self::RefusesAll
+            | Self::NotTheService
+            | Self::OtherRefusal => Party::Operator,
+            Self::KmsThrottled
+            | Self::Throttled
+            | Self::QuotaExceeded
+            | Self::ServiceFailure
+            | Self::UnknownAnswer
+            | Self::LeftAlone => Party::Stream,
+            Self::TimedOut | Self::Unreachable => Party::Network,
+            Self::ClockSkew | Self::NotSent | Self::Starved => Party::Ours,
+        }
+    }
+
+    /// Whether it holds for all streams of the account, whichever it was seen at.
+    pub const fn is_of_the_account(self) -> bool {
+        matches!(
+            self,
+            Self::WrongKey
+                | Self::WrongSignature
+                | Self::ExpiredToken
+                | Self::NotSubscribed
+                | Self::ClockSkew
+                | Self::NotTheService
+        )
+    }
+
+    /// What the stream does, as a sentence goes on that begins with its name.
+    pub const fn does(self) -> &'static str {
+        match self {
+            Self::NoSuchStream => "is not there, or not active,",
+            Self::NotActive => "is not active",
+            Self::AccessDenied => "denies the worker's user access",
+            Self::WrongKey => "refuses the worker's credentials",
+            Self::WrongSignature => "refuses the worker's signature",
+            Self::ExpiredToken => "refuses the worker's session token",
+            Self::NotSubscribed => "refuses the worker's account",
+            Self::ClockSkew => "finds the worker's clock wrong",
+            Self::KmsKey => "can't use its KMS key",
+            Self::KmsThrottled => "is throttled by KMS",
+            Self::Throttled => "throttles",
+            Self::QuotaExceeded => "is over a quota",
+            Self::NoDirectPuts => "takes no direct puts",
+            Self::RefusesAll => "refuses every record",
+            Self::NotTheService => "is not answered for by its service",
+            Self::OtherRefusal => "refuses",
+            Self::ServiceFailure => "fails by itself",
+            Self::UnknownAnswer => "answers what can't be understood",
+            Self::TimedOut => "does not answer in time",
+            Self::Starved => "is not waited for in time",
+            Self::Unreachable => "can't be reached",
+            Self::NotSent => "is sent nothing",
+            Self::LeftAlone => "is left alone after failures",
+        }
+    }
+
+    /// What to do now about `stream`, if `working` are the streams that do take records.
+    pub fn advice(self, stream: &str, working: &[&str]) -> String {
+        let is_kinesis = stream.starts_with(Service::Kinesis.name());
+        match self {
+            Self::NoSuchStream => format!(
+                "{} If it is right, create the stream in AWS_REGION, as scripts/deploy does; one that was just created has to become active first",
+                is_the_name_right(working)
+            ),
+            Self::AccessDenied => {
+                let (action, how) = match is_kinesis {
+                    true => {
+                        ("kinesis:PutRecords", "scripts/deploy --parameter KinesisStream=NAME does")
+                    }
+                    false => (
+                        "firehose:PutRecordBatch",
+                        "scripts/deploy does for the streams that it makes",
+                    ),
+                };
+                format!(
+                    "{} If it is right, allow the worker's user {action} on this stream: {how}",
+                    is_the_name_right(working)
+                )
+            }
+            other => other.usual_advice().to_owned(),
+        }
+    }
+
+    const fn usual_advice(self) -> &'static str {
+        match self {
+            // Not reached: these two have advice of their own.
+            Self::NoSuchStream | Self::AccessDenied => "",
+            Self::NotActive => {
+                "look at the stream's status in AWS: it takes records again when it is ACTIVE"
+            }
+            Self::WrongKey => {
+                "AWS does not know AWS_ACCESS_KEY_ID, or AWS_SESSION_TOKEN is not of it: see in IAM whether the key is there and active, and make a new one with scripts/deploy --rotate"
+            }
+            Self::WrongSignature => {
+                "AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID: store both again with npx wrangler secret put, or make new ones with scripts/deploy --rotate"
+            }
+            Self::ExpiredToken => {
+                "temporary credentials are over: store AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew with npx wrangler secret put, or make a lasting key with scripts/deploy --rotate"
+            }
+            Self::NotSubscribed => {
+                "the AWS account may not use this service in AWS_REGION: look for a notice of AWS's on billing, sign-up or the region"
+            }
+            Self::ClockSkew => {
+                "compare `now` with a clock that you trust: the edge's and the service's are minutes apart, which no setting mends; look at the status pages of Cloudflare and AWS"
+            }
+            Self::KmsKey => {
+                "see in KMS whether the stream's key is enabled and whether its policy lets the stream and the worker's user use it"
+            }
+            Self::KmsThrottled => {
+                "nothing at once, it is tried again; where it goes on, ask AWS for a higher request quota of KMS"
+            }
+            Self::Throttled => {
+                "nothing at once, it is tried again; where it goes on, ask AWS for a higher quota of a Firehose stream, or give a Kinesis stream more shards"
+            }
+            Self::QuotaExceeded => {
+                "it is tried again; see in AWS's Service Quotas which one is used up, and ask for a higher one"
+            }
+            Self::NoDirectPuts => {
+                "route to a Firehose stream whose source is Direct PUT, or to the Kinesis stream that this one reads from; a source can't be changed"
+            }
+            Self::RefusesAll => {
+                "it has taken no record yet and refuses all: see in AWS whether its source is Direct PUT, and in the log what it says"
+            }
+            Self::NotTheService => {
+                "what answers is not the service: correct AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_FIREHOSE or AWS_ENDPOINT_URL_KINESIS, or leave them out"
+            }
+            Self::OtherRefusal => {
+                "look the code up in AWS's API reference; what AWS says beside it is in the log"
+            }
+            Self::ServiceFailure => {
+                "nothing, it is tried again; look at AWS's Health Dashboard for AWS_REGION"
+            }
+            Self::UnknownAnswer => {
+                "it is tried again, and records may come twice; see in the log what is wrong with the answer, and where AWS_ENDPOINT_URL is set, what answers there"
+            }
+            Self::TimedOut => {
+                "nothing, it is tried again, and records may come twice; where it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.deadline_ms is too short"
+            }
+            Self::Starved => {
+                "nothing, it is tried again; if it goes on, the isolate has more to do than it can: raise HEADWATER.shards"
+            }
+            Self::Unreachable => {
+                "it is tried again; where it was never reached, correct AWS_REGION or AWS_ENDPOINT_URL, else look at the status pages of AWS and Cloudflare"
+            }
+            Self::NotSent => {
+                "the worker could not make the call: see in the log why, and report it as a mistake of Headwater's"
+            }
+            Self::LeftAlone => {
+                "nothing, it is tried again when its rest is over; what failed before is in the log"
+            }
+        }
+    }
+}
+
+/// What to ask first if AWS knows no stream of a name, or lets the worker write to none. AWS also
+/// denies access to a stream that is not there.
+fn is_the_name_right(working: &[&str]) -> String {
+    let known = match working {
+        [] => "no stream has taken a record yet".to_owned(),
+        [one] => format!("{one} works"),
+        several => format!("{} work", several.join(", ")),
+    };
+    format!("is the name right? {known}; correct it in HEADWATER.routes or HEADWATER.failed.")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::delivery::response::HttpAnswer;
+
+    /// How an answer with this status and code is refused.
+    pub(crate) fn refused(status: u16, code: &str) -> Problem {
+        let body = format!(r#"{{"__type":"{code}","message":"arn:aws:iam::111122223333:user/x"}}"#);
+        let answer = HttpAnswer { status, retry_after_ms: None, body: body.into_bytes() };
+        Problem::Refused(Refusal::of_http(&answer))
+    }
+
+    fn why() -> String {
+        "dns of 10.0.0.1".to_owned()
+    }
+
+    #[test]
+    fn each_problem_has_a_cause_and_somebody_to_mend_it() {
+        use Cause::*;
+        use Party::*;
+        let table = [
+            (refused(400, "ResourceNotFoundException"), NoSuchStream, Operator),
+            (refused(400, "ResourceInUseException"), NotActive, Operator),
+            (refused(400, "AccessDeniedException"), AccessDenied, Operator),
+            (refused(400, "NotAuthorized"), AccessDenied, Operator),
+            (refused(403, "UnrecognizedClientException"), WrongKey, Operator),
+            (refused(403, "InvalidClientTokenId"), WrongKey, Operator),
+            (refused(403, "InvalidSignatureException"), WrongSignature, Operator),
+            (refused(403, "MissingAuthenticationTokenException"), WrongSignature, Operator),
+            (refused(403, "ExpiredTokenException"), ExpiredToken, Operator),
+            (refused(403, "OptInRequired"), NotSubscribed, Operator),
+            (refused(403, "RequestExpired"), ClockSkew, Ours),
+            (refused(400, "KMSDisabledException"), KmsKey, Operator),
+            (refused(400, "InvalidKMSResourceException"), KmsKey, Operator),
+            (refused(400, "KMSThrottlingException"), KmsThrottled, Stream),
+            (refused(400, "ThrottlingException"), Throttled, Stream),
+            (refused(503, "ServiceUnavailableException"), Throttled, Stream),
+            (refused(400, "ProvisionedThroughputExceededException"), Throttled, Stream),
+            (refused(400, "LimitExceededException"), QuotaExceeded, Stream),
+            (refused(400, "InvalidSourceException"), NoDirectPuts, Operator),
+            (refused(400, "InvalidArgumentException"), RefusesAll, Operator),
+            (refused(404, "UnknownOperationException"), NotTheService, Operator),
+            (refused(404, ""), NotTheService, Operator),
+            (refused(400, "SomethingNewException"), OtherRefusal, Operator),
+            (refused(500, "InternalFailure"), ServiceFailure, Stream),
+            (refused(502, ""), ServiceFailure, Stream),
+            (Problem::Unknown(why()), UnknownAnswer, Stream),
+            (Problem::TimedOut, TimedOut, Network),
+            (Problem::Starved, Starved, Ours),
+            (Problem::Unreachable(why()), Unreachable, Network),
+            (Problem::NotSent(why()), NotSent, Ours),
+            (Problem::BreakerOpen, LeftAlone, Stream),
+        ];
+        for (problem, cause, blame) in table {
+            let found = Cause::of(&problem);
+            assert_eq!((found, found.blame()), (cause, blame), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_for_its_bytes_by_a_stream_that_takes_none_is_the_operators() {
+        let refusal = Refusal {
+            blame: Blame::Operator,
+            code: "ValidationException".to_owned(),
+            message: String::new(),
+        };
+        assert_eq!(Cause::of(&Problem::Refused(refusal)), Cause::RefusesAll);
+    }
+}

@@ -1,0 +1,115 @@
+//! How numbers and times read in a sentence, and times in JSON.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, SecondsFormat, Timelike, Utc};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::base::clock::Milliseconds;
+
+/// A point in time; in JSON as RFC 3339 has it, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub Milliseconds);
+
+impl Moment {
+    fn date_time(self) -> DateTime<Utc> {
+        let milliseconds = i64::try_from(self.0).ok();
+        milliseconds.and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
+    /// The time of the day, with the day where it is not that of `now`; in UTC.
+    pub fn shown(self, now: Self) -> String {
+        let (at, now) = (self.date_time(), now.date_time());
+        let time = format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second());
+        match at.date_naive() == now.date_naive() {
+            true => time,
+            false => format!("{} {time}", at.date_naive()),
+        }
+    }
+
+    /// Seconds from here to `later`.
+    pub const fn seconds_to(self, later: Self) -> u64 {
+        later.0.saturating_sub(self.0) / 1_000
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.date_time().to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let at = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?;
+        Ok(Self(u64::try_from(at.timestamp_millis()).unwrap_or_default()))
+    }
+}
+
+/// A number of things: `12,408 records`, `1 record`.
+pub fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(number))
+}
+
+/// The digits of a number in groups of three.
+fn grouped(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1_000), number % 1_000),
+    }
+}
+
+/// A span of time in its largest unit of which there are two or more, rounded down.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} hours", seconds / 3_600),
+        _ => count(seconds / 86_400, "day"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_spans_are_read_at_a_glance() {
+        for (number, text) in [
+            (0, "0 records"),
+            (1, "1 record"),
+            (999, "999 records"),
+            (1_000, "1,000 records"),
+            (12_408, "12,408 records"),
+            (1_000_007, "1,000,007 records"),
+        ] {
+            assert_eq!(count(number, "record"), text);
+        }
+        for (seconds, text) in [
+            (0, "0 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7_199, "119 min"),
+            (7_200, "2 hours"),
+            (34_000, "9 hours"),
+            (172_800, "2 days"),
+            (950_400_000, "11,000 days"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_moment_of_another_day_has_its_day() {
+        let now = Moment(1_795_318_329_123);
+        assert_eq!(serde_json::to_string(&now).unwrap(), r#""2026-11-22T03:32:09.123Z""#);
+        assert_eq!(serde_json::from_str::<Moment>(r#""2026-11-22T03:32:09.123Z""#).unwrap(), now);
+        assert!(serde_json::from_str::<Moment>(r#""03:32""#).is_err());
+        assert_eq!(now.shown(now), "03:32:09");
+        assert_eq!(Moment(now.0 - 14_400_000).shown(now), "2026-11-21 23:32:09");
+        assert_eq!((Moment(0).seconds_to(now), now.seconds_to(Moment(0))), (1_795_318_329, 0));
+    }
+}

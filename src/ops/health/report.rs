@@ -1,0 +1,269 @@
+//! What shards report of their trouble to the one object that the summary is read from.
+//!
+//! A shard reports when its trouble begins, changes or ends, and while it lasts every
+//! [`AGAIN_MS`]. A shard that is well, and was well when it last reported, says nothing: in good times
+//! no report is made. The reports are stored, and so is with each shard that it has reported
+//! trouble: whoever is gone in between must still report its end.
+
+use serde::{Deserialize, Serialize};
+
+use super::shard::{ShardState, ShardView, SpillState};
+use crate::base::clock::Milliseconds;
+use crate::model::placement::ShardNumber;
+
+/// After how long trouble that lasts is reported again, in milliseconds.
+pub const AGAIN_MS: u64 = 30_000;
+
+/// For how long it holds that a shard did not answer, in milliseconds: whoever asks it again, and
+/// gets no answer, reports it again.
+const SILENT_MS: u64 = 90_000;
+
+/// What is reported of one shard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Which shard.
+    pub shard: ShardNumber,
+    /// When.
+    pub at: Milliseconds,
+    /// How it is.
+    pub how: How,
+}
+
+/// How a shard is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// Nothing waits in it.
+    Well,
+    /// Like this.
+    Troubled(ShardState),
+    /// It did not answer.
+    Silent,
+}
+
+impl Report {
+    /// The report as it is sent and stored.
+    pub fn encode(&self) -> Vec<u8> {
+        // Texts and numbers, which JSON always takes.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The inverse.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()
+    }
+
+    /// The key under which it is stored, in place of an earlier one.
+    pub fn key(&self) -> Vec<u8> {
+        let kind = if self.how == How::Silent { 2 } else { 1 };
+        [&[kind][..], &self.shard.to_be_bytes()].concat()
+    }
+
+    /// Whether it says no more than that an earlier one is over.
+    pub fn is_of_the_end(&self) -> bool {
+        self.how == How::Well
+    }
+
+    /// All that are stored, as the object answers with them, from their encoded forms.
+    pub fn list(reports: &[Vec<u8>]) -> Vec<u8> {
+        [b"[".as_slice(), &reports.join(b",".as_slice()), b"]"].concat()
+    }
+
+    /// The inverse; a report that can't be read, as one of a later version, is left out.
+    pub fn decode_list(bytes: &[u8]) -> Option<Vec<Self>> {
+        let reports: Vec<&serde_json::value::RawValue> =
+            serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+        Some(reports.iter().filter_map(|report| Self::decode(report.get().as_bytes())).collect())
+    }
+}
+
+/// The shards in trouble at `now`, by what was reported.
+pub fn views(reports: Vec<Report>, now: Milliseconds) -> Vec<ShardView> {
+    let mut views: Vec<ShardView> = Vec::new();
+    for Report { shard, at, how } in reports {
+        let age_ms = now.saturating_sub(at);
+        let view = match how {
+            How::Well => continue,
+            How::Silent if age_ms >= SILENT_MS => continue,
+            How::Silent => ShardView::of_state(shard, Err("no answer".to_owned())),
+            How::Troubled(state) => {
+                let older = |spill: SpillState| SpillState {
+                    oldest_age_s: match spill.records {
+                        0 => 0,
+                        _ => spill.oldest_age_s.saturating_add(age_ms / 1_000),
+                    },
+                    ..spill
+                };
+                let spill = state.spill.into_iter().map(older).collect();
+                ShardView::of_state(shard, Ok(ShardState { spill, ..state }))
+            }
+        };
+        match views.iter_mut().find(|known| known.shard == shard) {
+            // What it once said is no more than that if it says nothing now.
+            Some(known) if view.state().is_none() => *known = view,
+            Some(_) => {}
+            None => views.push(view),
+        }
+    }
+    views
+}
+
+/// What a shard has reported so far.
+#[derive(Debug, Default)]
+pub struct Reporter {
+    /// The trouble that it last reported, and when; none if it last was well.
+    last: Option<(Trouble, Milliseconds)>,
+}
+
+/// What has to change for trouble to be another one: how much waits does not.
+type Trouble = Vec<String>;
+
+impl Reporter {
+    /// That of a shard which has, or has not, reported trouble before it was last gone.
+    pub fn resumed(was_troubled: bool) -> Self {
+        Self { last: was_troubled.then(Default::default) }
+    }
+
+    /// What is to be reported at `now` of a shard that is like this, if anything.
+    pub fn due(&self, state: &ShardState, now: Milliseconds) -> Option<How> {
+        let trouble = trouble(state);
+        match &self.last {
+            None if trouble.is_empty() => None,
+            Some(_) if trouble.is_empty() => Some(How::Well),
+            Some((known, at)) if *known == trouble && now.saturating_sub(*at) < AGAIN_MS => None,
+            _ => {
+                let spill = state.spill.clone();
+                // The streams that do well are no news.
+                let failing = state.streams.iter().filter(|stream| stream.cause.is_some());
+                let streams = failing.cloned().collect();
+                Some(How::Troubled(ShardState { spill, streams, ..state.clone() }))
+            }
+        }
+    }
+
+    /// Takes in that what was due of this `state` is stored.
+    pub fn reported(&mut self, state: &ShardState, now: Milliseconds) {
+        let trouble = trouble(state);
+        self.last = (!trouble.is_empty()).then_some((trouble, now));
+    }
+}
+
+fn trouble(state: &ShardState) -> Trouble {
+    let of = |spill: &SpillState| {
+        let SpillState { stream, records, set_aside, blame, .. } = spill;
+        format!("{stream} {} {} {blame:?}", *records > 0, *set_aside > 0)
+    };
+    let mut trouble: Trouble = state.spill.iter().map(of).collect();
+    trouble.extend(state.room.full_at.map(|_| "full".to_owned()));
+    trouble.extend((state.unreadable > 0).then(|| "unreadable".to_owned()));
+    trouble
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cause::Party;
+    use super::super::shard::tests::{depth, status};
+    use super::super::stream::StreamState;
+    use super::*;
+    use crate::delivery::health::{Health, Problem};
+    use crate::model::stream::Stream;
+    use crate::shard::spill::Depth;
+
+    fn state(spill: Vec<Depth>) -> ShardState {
+        let stream =
+            |name: &str, health: &Health| StreamState::of(&Stream::parse(name).unwrap(), health);
+        let mut failing = Health::default();
+        failing.fails(Problem::TimedOut, 7);
+        let streams =
+            vec![stream("firehose:good", &Health::default()), stream("firehose:events", &failing)];
+        ShardState::of(status(spill), streams, 0)
+    }
+
+    /// What is due at `now` of a shard in which this waits, and is stored.
+    fn report(reporter: &mut Reporter, spill: Vec<Depth>, now: Milliseconds) -> Option<How> {
+        let state = state(spill);
+        let due = reporter.due(&state, now);
+        if due.is_some() {
+            reporter.reported(&state, now);
+        }
+        due
+    }
+
+    #[test]
+    fn trouble_is_reported_when_it_begins_changes_lasts_or_ends() {
+        let mut reporter = Reporter::default();
+        let aside = || Depth { set_aside: 1, ..depth(9, 9, 9) };
+        for (spill, now, due) in [
+            (vec![], 0, "nothing"),
+            (vec![depth(1, 1, 1)], 1_000, "trouble"),
+            (vec![depth(500, 900, 9_000)], 30_999, "nothing"),
+            (vec![depth(500, 900, 9_000)], 31_000, "trouble"),
+            (vec![aside()], 31_001, "trouble"),
+            (vec![Depth { problem: None, ..aside() }], 31_002, "trouble"),
+            (vec![Depth { records: 0, problem: None, ..aside() }], 31_003, "trouble"),
+            (vec![], 31_004, "end"),
+            (vec![], 900_000, "nothing"),
+        ] {
+            let found = match report(&mut reporter, spill, now) {
+                None => "nothing",
+                Some(How::Troubled(_)) => "trouble",
+                Some(How::Well) => "end",
+                Some(How::Silent) => "silent",
+            };
+            assert_eq!(found, due, "at {now}");
+        }
+    }
+
+    #[test]
+    fn a_shard_that_was_gone_reports_the_end_of_what_it_has_reported() {
+        assert_eq!(report(&mut Reporter::resumed(true), vec![], 0), Some(How::Well));
+        assert_eq!(report(&mut Reporter::resumed(false), vec![], 0), None);
+        let unstored = Reporter::resumed(true);
+        for now in [0, 1] {
+            assert_eq!(unstored.due(&state(vec![]), now), Some(How::Well));
+        }
+    }
+
+    #[test]
+    fn a_full_or_unreadable_spill_is_trouble() {
+        let mut full = state(vec![]);
+        full.room.full_at = Some(super::super::Moment(1));
+        let unreadable = ShardState { unreadable: 1, ..state(vec![]) };
+        for state in [full, unreadable] {
+            assert!(matches!(Reporter::default().due(&state, 0), Some(How::Troubled(_))));
+        }
+    }
+
+    #[test]
+    fn what_was_reported_comes_back_older_and_without_streams_that_do_well() {
+        let how = Reporter::default().due(&state(vec![depth(3, 9, 5_000)]), 0).unwrap();
+        let stored = Report { shard: 3, at: 10_000, how }.encode();
+        let other = Report { shard: 4, at: 10_000, how: How::Silent };
+        let list =
+            Report::list(&[stored, br#"{"shard":5,"how":"later"}"#.to_vec(), other.encode()]);
+        let reports = Report::decode_list(&list).unwrap();
+        assert_eq!(Report::decode_list(b"{"), None);
+        let views = views(reports, 71_000);
+        let [troubled, silent] = views.as_slice() else { panic!("{views:?}") };
+        let state = troubled.state().unwrap();
+        assert_eq!((troubled.shard, state.spill[0].oldest_age_s), (3, 66));
+        assert_eq!(state.spill[0].blame, Some(Party::Stream));
+        let streams: Vec<&str> = state.streams.iter().map(|it| it.stream.as_str()).collect();
+        assert_eq!(streams, ["firehose:events"]);
+        assert!(silent.shard == 4 && silent.state().is_none());
+    }
+
+    #[test]
+    fn silence_holds_for_a_while_and_outdoes_what_was_said_before() {
+        let report = |how, at| Report { shard: 1, at, how };
+        let troubled = || How::Troubled(state(vec![depth(1, 1, 1)]));
+        assert_ne!(report(How::Silent, 0).key(), report(troubled(), 0).key());
+        assert_eq!(report(How::Well, 0).key(), report(troubled(), 0).key());
+        for (silent_at, is_silent) in [(10_000, true), (9_999, false)] {
+            let reports = vec![report(troubled(), 0), report(How::Silent, silent_at)];
+            let views = views(reports, 99_999);
+            let [view] = views.as_slice() else { panic!("{views:?}") };
+            assert_eq!(view.state().is_none(), is_silent, "{silent_at}");
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! How a shard is: what waits in it, for how long still, and its streams as it finds them.
+//!
+//! The shard says it as JSON, and the edge hands it on.
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::{Cause, Party};
+use super::format::{Moment, count};
+use super::stream::StreamState;
+use crate::base::clock::Milliseconds;
+use crate::model::placement::ShardNumber;
+use crate::shard::Status;
+use crate::shard::spill::{Depth, Fill};
+
+/// How a shard is, as it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardState {
+    /// The bytes of records that wait in memory, in batches that are not full yet.
+    pub held_bytes: usize,
+    /// The devices in memory.
+    pub devices: usize,
+    /// The ids of events that it knows.
+    pub seen: usize,
+    /// What of each stream is spilled.
+    pub spill: Vec<SpillState>,
+    /// How much of what may be spilled is.
+    #[serde(default)]
+    pub room: Room,
+    /// Rows of its storage that this version can't read.
+    pub unreadable: u64,
+    /// The streams as it finds them.
+    pub streams: Vec<StreamState>,
+}
+
+/// What of a stream is spilled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpillState {
+    /// Which stream.
+    pub stream: String,
+    /// How many records wait.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How long the oldest has waited.
+    pub oldest_age_s: u64,
+    /// Refused for good even as failed events, or garbled: kept, and not tried again.
+    pub set_aside: u64,
+    /// Why the last try did not take all, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Who has to mend that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Party>,
+    /// When some of it last went out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_drained_at: Option<Moment>,
+    /// When it is tried next; while a try is under way, when another one may begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Moment>,
+}
+
+/// How much of what may be spilled is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// The bytes that there are, what is set aside included.
+    pub used_bytes: u64,
+    /// The most that there may be: `HEADWATER.spill.max_bytes`.
+    pub limit_bytes: u64,
+    /// The one as a share of the other, in per cent.
+    pub used_percent: u64,
+    /// When it will be full, if it goes on growing as it has; where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_in_s: Option<u64>,
+    /// When records found no room, if that is so still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_at: Option<Moment>,
+}
+
+impl ShardState {
+    /// How the shard is whose `status` at `now` this is.
+    pub fn of(status: Status, streams: Vec<StreamState>, now: Milliseconds) -> Self {
+        Self {
+            held_bytes: status.held_bytes,
+            devices: status.devices,
+            seen: status.seen,
+            room: Room::of(status.fill, &status.spill, now),
+            spill: status.spill.into_iter().map(SpillState::from).collect(),
+            unreadable: status.unreadable,
+            streams,
+        }
+    }
+
+    /// How many records are kept and not tried again.
+    pub fn set_aside(&self) -> u64 {
+        self.spill.iter().map(|spill| spill.set_aside).fold(0, u64::saturating_add)
+    }
+
+    /// How many records wait.
+    pub fn waiting(&self) -> u64 {
+        self.spill.iter().map(|spill| spill.records).fold(0, u64::saturating_add)
+    }
+}
+
+impl From<Depth> for SpillState {
+    fn from(depth: Depth) -> Self {
+        let problem = depth.problem.as_ref();
+        Self {
+            stream: depth.stream.to_string(),
+            records: depth.records,
+            bytes: depth.bytes,
+            oldest_age_s: depth.oldest_ms.div_ceil(1_000),
+            set_aside: depth.set_aside,
+            problem: problem.map(|problem| problem.code().to_owned()),
+            blame: problem.map(|problem| Cause::of(problem).blame()),
+            last_drained_at: depth.last_drained_at.map(Moment),
+            next_try_at: depth.next_try_at.map(Moment),
+        }
+    }
+}
+
+impl Room {
+    /// For how long records that found no room are told of where nothing waits that had to go
+    /// before there is some, in milliseconds.
+    const FULL_MS: u64 = 60_000;
+    /// How long something has to have waited before it says how fast it grows, in milliseconds.
+    const GROWN_MS: u64 = 60_000;
+
+    fn of(fill: Fill, depths: &[Depth], now: Milliseconds) -> Self {
+        let Fill { bytes, max_bytes, refused_at } = fill;
+        let is_late = |at: &Milliseconds| now.saturating_sub(*at) < Self::FULL_MS;
+        let waits = depths.iter().any(|depth| depth.records > 0);
+        Self {
+            used_bytes: bytes,
+            limit_bytes: max_bytes,
+            used_percent: percent(bytes, max_bytes),
+            full_in_s: full_in_s(max_bytes.saturating_sub(bytes), depths),
+            full_at: refused_at.filter(|at| waits || is_late(at)).map(Moment),
+        }
+    }
+}
+
+/// A share in whole per cent; none of nothing.
+fn percent(part: u64, whole: u64) -> u64 {
+    part.saturating_mul(100).checked_div(whole).unwrap_or_default()
+}
+
+/// How many seconds until `left` bytes more wait. What waits has come since the oldest of it did,
+/// and so fast more will; but where some went out meanwhile, nobody knows how much will again.
+fn full_in_s(left: u64, depths: &[Depth]) -> Option<u64> {
+    let grows = depths.iter().filter(|depth| depth.records > 0);
+    let mut bytes_a_second = 0.0;
+    for Depth { bytes, oldest_ms, last_drained_at, .. } in grows {
+        if *oldest_ms < Room::GROWN_MS || last_drained_at.is_some() {
+            return None;
+        }
+        bytes_a_second += *bytes as f64 * 1_000.0 / *oldest_ms as f64;
+    }
+    (bytes_a_second > 0.0).then(|| (left as f64 / bytes_a_second) as u64)
+}
+
+/// A shard, and how it is.
+#[derive(Debug, Serialize)]
+pub struct ShardView {
+    /// Its number.
+    pub shard: ShardNumber,
+    /// What to do about it.
+    advice: Vec<String>,
+    /// What it says.
+    #[serde(flatten)]
+    pub answer: ShardAnswer,
+}
+
+/// What a shard says of itself.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum ShardAnswer {
+    /// Nothing, or that it can't; and why.
+    Silent {
+        /// In the runtime's words.
+        problem: String,
+    },
+    /// How it is.
+    Told(ShardState),
+}
+
+impl ShardView {
+    /// That of a shard that gave this `answer`, or none for this reason.
+    pub fn of(shard: ShardNumber, answer: Result<Vec<u8>, String>) -> Self {
+        let state = answer.and_then(|bytes| {
+            let state = serde_json::from_str::<ShardState>(&String::from_utf8_lossy(&bytes));
+            state.map_err(|error| format!("its answer is no status: {error}"))
+        });
+        Self::of_state(shard, state)
+    }
+
+    /// That of a shard that is like this, or says nothing for this reason.
+    pub fn of_state(shard: ShardNumber, state: Result<ShardState, String>) -> Self {
+        let answer = match state {
+            Err(problem) => ShardAnswer::Silent { problem },
+            Ok(mut state) => {
+                let seen_by_it = |stream: StreamState| stream.seen_by(format!("shard {shard}"));
+                state.streams = state.streams.into_iter().map(seen_by_it).collect();
+                ShardAnswer::Told(state)
+            }
+        };
+        Self { shard, advice: advice(&answer), answer }
+    }
+
+    /// The same, with what to do about its streams if `working` are those that take records.
+    pub fn advised(self, working: &[&str]) -> Self {
+        let answer = match self.answer {
+            ShardAnswer::Told(state) => {
+                let streams = state.streams.into_iter().map(|stream| stream.advised(working));
+                ShardAnswer::Told(ShardState { streams: streams.collect(), ..state })
+            }
+            silent @ ShardAnswer::Silent { .. } => silent,
+        };
+        Self { answer, ..self }
+    }
+
+    /// What it says, if it does.
+    pub const fn state(&self) -> Option<&ShardState> {
+        match &self.answer {
+            ShardAnswer::Silent { .. } => None,
+            ShardAnswer::Told(state) => Some(state),
+        }
+    }
+
+    /// What to do about it; that of its streams they have themselves.
+    pub fn advice(&self) -> impl Iterator<Item = String> + '_ {
+        self.advice.iter().map(|advice| format!("shard {}: {advice}", self.shard))
+    }
+}
+
+/// What to do about a shard that answers so.
+fn advice(answer: &ShardAnswer) -> Vec<String> {
+    let state = match answer {
+        ShardAnswer::Silent { .. } => {
+            return vec![
+                "its requests are delivered without it, and what is stored in it waits: look in the log for what it said, and at Cloudflare's status page for Durable Objects; where it began with a deployment, take that back with npx wrangler rollback".to_owned(),
+            ];
+        }
+        ShardAnswer::Told(state) => state,
+    };
+    let mut advice = Vec::new();
+    if state.room.full_at.is_some() {
+        advice.push("clients are answered 503 and keep their events: mend what keeps the stream from taking them, or make room with a larger HEADWATER.spill.max_bytes, and deploy".to_owned());
+    }
+    if state.set_aside() > 0 {
+        let records = count(state.set_aside(), "record");
+        advice.push(format!("{records} set aside, which the stream of failed events refuses for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/rescue; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's"));
+    }
+    if state.unreadable > 0 {
+        let rows = count(state.unreadable, "row");
+        advice.push(format!("{rows} in the spill of another version, kept as they are: deploy the version that wrote them, and it delivers them"));
+    }
+    advice
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::cause::tests::refused;
+    use super::*;
+    use crate::model::stream::Stream;
+
+    /// A depth of a stream that has failed.
+    pub(crate) fn depth(records: u64, bytes: u64, oldest_ms: u64) -> Depth {
+        let stream = Stream::parse("firehose:events").unwrap();
+        let problem = Some(refused(400, "ThrottlingException"));
+        Depth { records, bytes, oldest_ms, problem, ..Depth::none(stream) }
+    }
+
+    /// The status of a shard in whose spill there is this, which may have a million bytes.
+    pub(crate) fn status(spill: Vec<Depth>) -> Status {
+        let bytes = spill.iter().map(|depth| depth.bytes).sum();
+        let fill = Fill { bytes, max_bytes: 1_000_000, refused_at: None };
+        Status { held_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0 }
+    }
+
+    pub(crate) fn view(shard: ShardNumber, status: Status, streams: Vec<StreamState>) -> ShardView {
+        let state = ShardState::of(status, streams, 1_000_000);
+        ShardView::of(shard, Ok(serde_json::to_vec(&state).unwrap()))
+    }
+
+    #[test]
+    fn room_lasts_for_as_long_as_it_filled_at_this_pace() {
+        let drained = Depth { last_drained_at: Some(1), ..depth(9, 1_000, 100_000) };
+        for (depths, full_in_s) in [
+            (vec![], None),
+            (vec![depth(0, 0, 0)], None),
+            (vec![depth(1, 1_000, 59_999)], None),
+            (vec![depth(1, 1_000, 100_000)], Some(99_900)),
+            (vec![depth(1, 1_000, 100_000), depth(0, 0, 0)], Some(99_900)),
+            (vec![depth(5, 1_000, 100_000), depth(5, 4_000, 100_000)], Some(19_900)),
+            (vec![depth(5, 999_500, 100_000)], Some(0)),
+            (vec![depth(5, 1_000, 100_000), depth(1, 1, 10)], None),
+            (vec![depth(5, 1_000, 100_000), drained], None),
+        ] {
+            let Status { fill, .. } = status(depths.clone());
+            assert_eq!(Room::of(fill, &depths, 0).full_in_s, full_in_s, "{depths:?}");
+        }
+    }
+
+    #[test]
+    fn a_spill_is_full_while_what_fills_it_waits_or_a_minute() {
+        let is_full = |depths: &[Depth], now| {
+            let fill = Fill { bytes: 0, max_bytes: 0, refused_at: Some(100_000) };
+            Room::of(fill, depths, now).full_at.is_some()
+        };
+        assert!(is_full(&[], 159_999) && !is_full(&[], 160_000));
+        assert!(is_full(&[depth(1, 1, 1)], 160_000));
+        assert!(!is_full(&[depth(0, 0, 0)], 160_000), "what is set aside stays for ever");
+    }
+
+    #[test]
+    fn a_share_is_in_whole_per_cent() {
+        for (part, whole, share) in [(0, 0, 0), (0, 9, 0), (1, 3, 33), (2, 3, 66), (3, 3, 100)] {
+            assert_eq!(percent(part, whole), share, "{part} of {whole}");
+        }
+    }
+
+    #[test]
+    fn a_shard_that_says_nothing_readable_is_silent() {
+        for (answer, problem) in [
+            (Err("no answer in time".to_owned()), "no answer in time"),
+            (
+                Ok(b"{}".to_vec()),
+                "its answer is no status: missing field `held_bytes` at line 1 column 2",
+            ),
+        ] {
+            let ShardAnswer::Silent { problem: told } = ShardView::of(3, answer).answer else {
+                panic!()
+            };
+            assert_eq!(told, problem);
+        }
+    }
+
+    #[test]
+    fn a_shard_of_the_version_before_is_understood_while_a_deployment_goes_on() {
+        let status = r#"{"held_bytes":0,"devices":1,"seen":2,"spill":[{"stream":"firehose:a","records":3,
+            "bytes":4,"oldest_age_s":5,"set_aside":0}],"unreadable":0,
+            "streams":[{"stream":"firehose:a","left_alone":false}]}"#;
+        let view = ShardView::of(0, Ok(status.into()));
+        assert_eq!(view.state().map(ShardState::waiting), Some(3));
+    }
+
+    #[test]
+    fn a_shard_of_the_version_after_is_understood_too() {
+        let status = r#"{"held_bytes":0,"devices":1,"seen":2,"new":1,"spill":[],"unreadable":0,
+            "streams":[{"stream":"firehose:a","problem":"Paused","cause":"paused","later":{}}]}"#;
+        let view = ShardView::of(0, Ok(status.into()));
+        let [stream] = view.state().unwrap().streams.as_slice() else { panic!() };
+        assert_eq!(
+            (stream.cause, stream.problem.as_deref()),
+            (Some(Cause::OtherRefusal), Some("Paused"))
+        );
+    }
+
+    #[test]
+    fn what_a_shard_says_is_handed_on_with_its_number() {
+        let waiting =
+            Depth { next_try_at: Some(1_030_000), set_aside: 2, ..depth(3, 250_500, 61_001) };
+        let mut status = status(vec![waiting]);
+        status.fill.refused_at = Some(900_000);
+        status.unreadable = 1;
+        let view = view(3, status, Vec::new());
+        assert_snapshot!(serde_json::to_string_pretty(&view).unwrap(), @r#"
+        {
+          "shard": 3,
+          "advice": [
+            "clients are answered 503 and keep their events: mend what keeps the stream from taking them, or make room with a larger HEADWATER.spill.max_bytes, and deploy",
+            "2 records set aside, which the stream of failed events refuses for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/rescue; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's",
+            "1 row in the spill of another version, kept as they are: deploy the version that wrote them, and it delivers them"
+          ],
+          "held_bytes": 0,
+          "devices": 1,
+          "seen": 2,
+          "spill": [
+            {
+              "stream": "firehose:events",
+              "records": 3,
+              "bytes": 250500,
+              "oldest_age_s": 62,
+              "set_aside": 2,
+              "problem": "ThrottlingException",
+              "blame": "stream",
+              "next_try_at": "1970-01-01T00:17:10.000Z"
+            }
+          ],
+          "room": {
+            "used_bytes": 250500,
+            "limit_bytes": 1000000,
+            "used_percent": 25,
+            "full_in_s": 182,
+            "full_at": "1970-01-01T00:15:00.000Z"
+          },
+          "unreadable": 1,
+          "streams": []
+        }
+        "#);
+    }
+}

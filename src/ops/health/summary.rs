@@ -1,0 +1,193 @@
+//! The sentence that sums all up: whether events can be delivered, what is in the way, since
+//! when, and what waits for how long still. It says only what is known.
+
+use super::diagnosis::{Failing, Findings, Spilled, Waiting};
+use super::format::{Moment, count, span};
+use crate::model::placement::ShardNumber;
+
+/// How long nobody has to have tried a stream before that is said, in seconds.
+const STALE_S: u64 = 300;
+
+/// How near the end of the room has to be before that is said, in seconds.
+const NEAR_S: u64 = 604_800;
+
+/// From which share on it is said how full a spill is, in per cent.
+const NOTEWORTHY_PERCENT: u64 = 50;
+
+/// Whether streams, tenants and shards are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// They are: for the operator.
+    Shown,
+    /// They are not: for anyone.
+    Withheld,
+}
+
+/// What `findings` come to at `now`.
+pub fn summary(findings: &Findings, names: Names, now: Moment) -> String {
+    let obstacles = obstacles(findings, names, now);
+    let verdict = match (findings.is_ready(), obstacles.is_empty()) {
+        (true, true) => format!("ready: {}", streams(findings)),
+        (true, false) => format!("ready, but {}", obstacles.join("; ")),
+        (false, _) => format!("not ready: {}", obstacles.join("; ")),
+    };
+    match &findings.spilled {
+        None if findings.failing.is_empty() => verdict,
+        None => format!("{verdict}; what it does not take is answered 503, and clients keep it"),
+        Some(spilled) => verdict + &waiting(spilled, findings, names, now),
+    }
+}
+
+/// What an operator of a mistaken configuration reads.
+pub fn of_mistakes(problems: &[String]) -> String {
+    let mistake = problems.first().map_or("the configuration can't be read", String::as_str);
+    match problems.len() {
+        0 | 1 => format!("not ready: {mistake}"),
+        all => {
+            let more = count(all.saturating_sub(1) as u64, "more mistake");
+            format!("not ready: {mistake}; and {more} in the configuration")
+        }
+    }
+}
+
+/// How many streams there are, and of how many nothing is known.
+fn streams(findings: &Findings) -> String {
+    let streams = count(findings.streams as u64, "stream");
+    match findings.unknown {
+        0 => streams,
+        unknown if unknown == findings.streams => format!("{streams}, none tried yet"),
+        unknown => format!("{streams}, {unknown} of them not tried yet"),
+    }
+}
+
+/// What is in the way, the worst first.
+fn obstacles(findings: &Findings, names: Names, now: Moment) -> Vec<String> {
+    let mut obstacles = Vec::new();
+    if let Some((first, others)) = findings.failing.split_first() {
+        let alike = others.iter().filter(|other| other.cause == first.cause).count();
+        let otherwise = others.len().saturating_sub(alike);
+        let mut told = failing(first, names, now);
+        if alike > 0 {
+            told.push_str(&format!(", the same with {}", count(alike as u64, "more stream")));
+        }
+        obstacles.push(told);
+        if otherwise > 0 {
+            let otherwise = count(otherwise as u64, "more stream");
+            obstacles.push(format!("other trouble with {otherwise}"));
+        }
+    }
+    if let [Waiting { stream, records, .. }, others @ ..] = findings.stranded.as_slice() {
+        let wait = if *records == 1 { "waits" } else { "wait" };
+        let stream = match names {
+            Names::Shown => stream.as_str(),
+            Names::Withheld => "a stream",
+        };
+        let mut stranded =
+            format!("{} {wait} for {stream}, which no route names", count(*records, "record"));
+        if !others.is_empty() {
+            let others = count(others.len() as u64, "more such stream");
+            stranded.push_str(&format!(", and there are records for {others}"));
+        }
+        obstacles.push(stranded);
+    }
+    if !findings.silent.is_empty() {
+        let answer = if findings.silent.len() == 1 { "does not answer" } else { "do not answer" };
+        let silent = named(&findings.silent, names);
+        obstacles.push(format!("{silent} {answer}, so that what waits there is not known"));
+    }
+    let full = findings.spilled.as_ref().map(|spilled| spilled.full.as_slice());
+    if let Some(full) = full.filter(|full| !full.is_empty()) {
+        obstacles.push(format!("there is no room in the spill of {}", named(full, names)));
+    }
+    obstacles
+}
+
+/// Which stream fails, how and since when.
+fn failing(failing: &Failing, names: Names, now: Moment) -> String {
+    let Failing { stream, cause, code, since, last_at, tenants, .. } = failing;
+    let stream = match (names, tenants.as_slice()) {
+        (Names::Shown, []) => stream.clone(),
+        (Names::Shown, [one]) => format!("{stream} of the tenant {one}"),
+        (Names::Shown, several) => format!("{stream} of {}", count(several.len() as u64, "tenant")),
+        (Names::Withheld, []) => "a stream".to_owned(),
+        (Names::Withheld, _) => "a tenant's stream".to_owned(),
+    };
+    let since = since.shown(now);
+    let stale = match last_at.seconds_to(now) {
+        ago if ago < STALE_S => String::new(),
+        ago => format!(", last tried {} ago", span(ago)),
+    };
+    format!("{stream} {} since {since} ({code}){stale}", cause.does())
+}
+
+/// What is spilled, as the sentence goes on.
+fn waiting(spilled: &Spilled, findings: &Findings, names: Names, now: Moment) -> String {
+    let mut parts = vec![String::new()];
+    if spilled.records > 0 {
+        let wait = if spilled.records == 1 { "waits" } else { "wait" };
+        let (records, shards) = (count(spilled.records, "record"), count(spilled.shards, "shard"));
+        parts.push(match names {
+            Names::Shown => format!("{records} {wait} in {shards} {}", by_stream(&spilled.waiting)),
+            Names::Withheld => format!("{records} {wait}{}", of_streams(&spilled.waiting)),
+        });
+        if let Some(at) = spilled.last_drained_at {
+            parts.push(format!("the last left at {}", at.shown(now)));
+        }
+        let is_near = |seconds: &u64| *seconds < NEAR_S && spilled.full.is_empty();
+        if let Some(seconds) = spilled.full_in_s.filter(is_near) {
+            parts.push(format!("room for about {} more", span(seconds)));
+        } else if spilled.used_percent >= NOTEWORTHY_PERCENT {
+            parts.push(format!("the fullest spill is {} % full", spilled.used_percent));
+        }
+    } else if findings.silent.is_empty() {
+        let mark = if findings.failing.is_empty() { "," } else { ";" };
+        parts = vec![format!("{mark} nothing waits")];
+    }
+    if spilled.set_aside > 0 {
+        parts.push(format!("{} set aside", count(spilled.set_aside, "record")));
+    }
+    if spilled.unreadable > 0 {
+        parts.push(format!("{} unreadable to this version", count(spilled.unreadable, "row")));
+    }
+    parts.join("; ")
+}
+
+/// For which streams records wait, and how long the oldest of each has: one stream's age says
+/// nothing about another's.
+fn by_stream(waiting: &[Waiting]) -> String {
+    const NAMED: usize = 2;
+    let of = |waiting: &Waiting| {
+        format!("for {}, the oldest for {}", waiting.stream, span(waiting.oldest_s))
+    };
+    match waiting {
+        [one] => of(one),
+        several => {
+            let named = several.iter().take(NAMED);
+            let mut named: Vec<String> =
+                named.map(|it| format!("{} {}", count(it.records, "record"), of(it))).collect();
+            if let Some(more) = several.len().checked_sub(NAMED).filter(|more| *more > 0) {
+                named.push(format!("the rest for {}", count(more as u64, "more stream")));
+            }
+            format!("({})", named.join("; "))
+        }
+    }
+}
+
+/// The same without names.
+fn of_streams(waiting: &[Waiting]) -> String {
+    match waiting {
+        [one] => format!(", the oldest for {}", span(one.oldest_s)),
+        several => format!(" for {}", count(several.len() as u64, "stream")),
+    }
+}
+
+/// Shards by their numbers, where there are few.
+fn named(shards: &[ShardNumber], names: Names) -> String {
+    match shards {
+        [_] if names == Names::Withheld => "a shard".to_owned(),
+        many if names == Names::Withheld => count(many.len() as u64, "shard"),
+        [one] => format!("shard {one}"),
+        [one, other] => format!("shards {one} and {other}"),
+        many => count(many.len() as u64, "shard"),
+    }
+}

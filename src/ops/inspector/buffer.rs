@@ -1,0 +1,535 @@
+//! What the inspector remembers: the last stories, and how many beacons there were.
+//!
+//! It is bounded: good stories never push out bad ones, and of each the oldest go first. What
+//! it no longer has, it counts, so that nobody takes an empty answer for a proof.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::filter::{Filter, Head};
+use super::{Count, Doubt, Ending, Unproven, Untold, add};
+use crate::base::clock::Milliseconds;
+use crate::model::endpoint::Api;
+
+/// The most stories of each kind.
+pub(super) const MOST_STORIES: usize = 500;
+
+/// The most bytes of the stories of each kind.
+pub(super) const MOST_BYTES: usize = 8_388_608;
+
+/// The seconds of which it is known what came in each.
+pub(super) const SECONDS: u64 = 60;
+
+/// The most stories that are told at once to who looks on.
+const MOST_LIVE: usize = 100;
+
+/// What the inspector remembers.
+#[derive(Debug, Default)]
+pub struct Ring {
+    pub(super) state: State,
+    good: Kept,
+    bad: Kept,
+    /// The last seconds in which something came, and what.
+    seconds: VecDeque<(u64, Vec<Count>)>,
+}
+
+/// What there was since it began, but for the stories.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Names what began then.
+    epoch: String,
+    /// When it began.
+    since: Milliseconds,
+    /// How many stories were told since it began.
+    pub(super) last: u64,
+    totals: Vec<Count>,
+    /// The requests that it may know nothing of.
+    untold: u64,
+}
+
+/// The last stories of a kind, the oldest first.
+#[derive(Debug, Default)]
+struct Kept {
+    stories: VecDeque<Story>,
+    bytes: usize,
+}
+
+/// A story that has its number.
+#[derive(Debug)]
+pub(super) struct Story {
+    head: Head,
+    json: Box<RawValue>,
+}
+
+/// How many beacons ended in which way.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    total: u64,
+    accepted: u64,
+    failed: u64,
+    duplicate: u64,
+    dropped: u64,
+    refused: u64,
+}
+
+/// How many there were since when.
+#[derive(Debug, Serialize)]
+pub struct All<'a> {
+    epoch: &'a str,
+    since: String,
+    #[serde(flatten)]
+    totals: Totals,
+    untold: u64,
+}
+
+/// What is told to who looks on.
+#[derive(Debug, Serialize)]
+pub struct Live<'a> {
+    now: String,
+    epoch: &'a str,
+    /// When it began; all before is forgotten.
+    since: String,
+    last: u64,
+    counts: Totals,
+    untold: u64,
+    seconds: Vec<Second<'a>>,
+    stories: Vec<&'a RawValue>,
+}
+
+/// How many beacons ended in one way in one second.
+#[derive(Debug, Serialize)]
+struct Second<'a> {
+    at: String,
+    #[serde(flatten)]
+    count: &'a Count,
+}
+
+impl Story {
+    /// The story `json`, which gets the number `seq` unless it has one; none if it can't be read.
+    fn parse(json: Box<RawValue>, seq: u64) -> Option<Self> {
+        let mut head: Head = serde_json::from_str(json.get()).ok()?;
+        if head.seq != 0 {
+            return Some(Self { head, json });
+        }
+        head.seq = seq;
+        Some(Self { head, json: numbered(seq, &json)? })
+    }
+
+    pub(super) const fn seq(&self) -> u64 {
+        self.head.seq
+    }
+
+    pub(super) const fn is_good(&self) -> bool {
+        self.head.outcome.is_good()
+    }
+
+    pub(super) fn json(&self) -> &RawValue {
+        &self.json
+    }
+}
+
+impl Kept {
+    fn push(&mut self, story: Story) {
+        self.bytes = self.bytes.saturating_add(story.json.get().len());
+        self.stories.push_back(story);
+        while self.stories.len() > MOST_STORIES || self.bytes > MOST_BYTES {
+            let Some(oldest) = self.stories.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(oldest.json.get().len());
+        }
+    }
+
+    /// Those that `filter` takes, the newest first.
+    fn found(&self, filter: &Filter) -> Vec<&Story> {
+        let newest_first = self.stories.iter().rev();
+        let taken = newest_first.filter(|it| filter.takes(&it.head, it.json.get()));
+        taken.take(filter.limit.unwrap_or(usize::MAX)).collect()
+    }
+
+    fn found_json(&self, filter: &Filter) -> Vec<&RawValue> {
+        self.found(filter).into_iter().map(|story| &*story.json).collect()
+    }
+}
+
+impl Ring {
+    /// One that begins at `now`, as the epoch of that name.
+    pub fn new(epoch: String, now: Milliseconds) -> Self {
+        Self::of(State { epoch, since: now, ..State::default() })
+    }
+
+    /// One that goes on from `state`, without the stories.
+    pub(super) fn of(state: State) -> Self {
+        Self { state, ..Self::default() }
+    }
+
+    /// Counts what is told at `now`.
+    pub(super) fn count(&mut self, counts: &[Count], untold: Option<Untold>, now: Milliseconds) {
+        self.count_second(counts, now);
+        for count in counts {
+            add(&mut self.state.totals, count);
+        }
+        // What came before it began is none of its own.
+        if let Some(untold) = untold.filter(|untold| untold.last_at >= self.state.since) {
+            self.state.untold = self.state.untold.saturating_add(untold.requests);
+        }
+    }
+
+    /// Counts what came at `now` in its second only.
+    pub(super) fn count_second(&mut self, counts: &[Count], now: Milliseconds) {
+        let second = now / 1_000;
+        self.seconds.retain(|(at, _)| at.saturating_add(SECONDS) > second);
+        if self.seconds.back().is_none_or(|(at, _)| *at != second) {
+            self.seconds.push_back((second, Vec::new()));
+        }
+        if let Some((_, of_second)) = self.seconds.back_mut() {
+            counts.iter().for_each(|count| add(of_second, count));
+        }
+    }
+
+    /// Gives stories that are told the next numbers, where they have none. One that can't be read
+    /// is only counted.
+    pub(super) fn number(&mut self, stories: Vec<Box<RawValue>>) -> Vec<Story> {
+        let mut numbered = Vec::with_capacity(stories.len());
+        for json in stories {
+            let next = self.state.last.saturating_add(1);
+            if let Some(story) = Story::parse(json, next) {
+                self.state.last = self.state.last.max(story.seq());
+                numbered.push(story);
+            }
+        }
+        numbered
+    }
+
+    /// Keeps a story, and lets the oldest of its kind go for it.
+    pub(super) fn keep(&mut self, story: Story) {
+        match story.is_good() {
+            true => self.good.push(story),
+            false => self.bad.push(story),
+        }
+    }
+
+    /// The number of the oldest story of a kind that is kept.
+    pub(super) fn oldest(&self, is_good: bool) -> Option<u64> {
+        let kept = if is_good { &self.good } else { &self.bad };
+        kept.stories.front().map(Story::seq)
+    }
+
+    /// Names what it has been counting since it began.
+    pub fn epoch(&self) -> &str {
+        &self.state.epoch
+    }
+
+    /// How many beacons ended in which way since it began.
+    fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for Count { outcome, count, .. } in &self.state.totals {
+            let of_its_kind = match outcome {
+                Ending::Accepted => &mut totals.accepted,
+                Ending::Failed => &mut totals.failed,
+                Ending::Duplicate => &mut totals.duplicate,
+                Ending::Dropped => &mut totals.dropped,
+                Ending::Refused => &mut totals.refused,
+            };
+            *of_its_kind = of_its_kind.saturating_add(*count);
+            totals.total = totals.total.saturating_add(*count);
+        }
+        totals
+    }
+
+    /// How many stories of those that `api` answers with are not kept: they were pushed out, were
+    /// too many of one request, or were never told.
+    pub fn missing(&self, api: Api) -> u64 {
+        let of_kind = |is_good, kept: &Kept| {
+            let counts = self.state.totals.iter().filter(|it| it.outcome.is_good() == is_good);
+            let told = counts.fold(0, |sum: u64, it| sum.saturating_add(it.count));
+            told.saturating_sub(u64::try_from(kept.stories.len()).unwrap_or(u64::MAX))
+        };
+        let (good, bad) = (of_kind(true, &self.good), of_kind(false, &self.bad));
+        let stories = match api {
+            Api::Good => good,
+            Api::Bad => bad,
+            Api::Live => good.saturating_add(bad),
+            Api::All | Api::Reset => 0,
+        };
+        stories.saturating_add(self.state.untold)
+    }
+
+    /// Whether what is answered about the epoch that `filter` names is certain.
+    pub fn prove(&self, api: Api, filter: &Filter) -> Result<(), Unproven> {
+        let Some(asked) = &filter.epoch else { return Ok(()) };
+        let State { epoch, since, .. } = &self.state;
+        let since = time(*since, SecondsFormat::Millis);
+        let unproven = |doubt, message| Err(Unproven { doubt, message });
+        if asked != epoch {
+            return unproven(
+                Doubt::EpochGone,
+                format!(
+                    "the epoch that was asked about is gone: the inspector began anew at {since}, as it was reset or what it kept was lost; reset it, send everything again and ask about the new epoch"
+                ),
+            );
+        }
+        let totals = self.totals();
+        let missing = self.missing(api);
+        match api {
+            Api::Bad if totals.total == 0 && missing == 0 => unproven(
+                Doubt::NothingCame,
+                format!(
+                    "no beacon came since the epoch began at {since}, so that none was bad proves nothing"
+                ),
+            ),
+            // What is found, is; and of good ones there may be many more than are kept.
+            Api::Good if missing == 0 || !self.good.found(filter).is_empty() => Ok(()),
+            Api::All | Api::Bad | Api::Good if missing > 0 => unproven(
+                Doubt::StoriesMissing,
+                format!(
+                    "{missing} of those that came since the epoch began at {since} are not kept (the inspector keeps the last {MOST_STORIES} good and {MOST_STORIES} bad ones, and 100 of a request), so that none was found proves nothing; without epoch= it answers with what there is, and /_/inspect/all has the counts"
+                ),
+            ),
+            Api::All | Api::Good | Api::Bad | Api::Live | Api::Reset => Ok(()),
+        }
+    }
+
+    /// How many beacons ended in which way since when.
+    pub fn all(&self) -> All<'_> {
+        let State { epoch, since, untold, .. } = &self.state;
+        let since = time(*since, SecondsFormat::Millis);
+        All { epoch, since, totals: self.totals(), untold: *untold }
+    }
+
+    /// Good stories, the newest first.
+    pub fn good(&self, filter: &Filter) -> Vec<&RawValue> {
+        self.good.found_json(filter)
+    }
+
+    /// Bad stories, the newest first.
+    pub fn bad(&self, filter: &Filter) -> Vec<&RawValue> {
+        self.bad.found_json(filter)
+    }
+
+    /// What is told at `now` to who looks on.
+    pub fn live(&self, filter: &Filter, now: Milliseconds) -> Live<'_> {
+        let mut stories = self.good.found(filter);
+        stories.extend(self.bad.found(filter));
+        stories.sort_unstable_by_key(|story| std::cmp::Reverse(story.seq()));
+        stories.truncate(filter.limit.unwrap_or(MOST_LIVE).min(MOST_LIVE));
+        let is_recent = |at: u64| at.saturating_add(SECONDS) > now / 1_000;
+        let recent = self.seconds.iter().filter(|(at, _)| is_recent(*at));
+        let counts = recent.flat_map(|(at, counts)| counts.iter().map(move |count| (at, count)));
+        let second = |(at, count): (&u64, _)| {
+            let at = time(at.saturating_mul(1_000), SecondsFormat::Secs);
+            Second { at, count }
+        };
+        let All { epoch, since, totals, untold } = self.all();
+        Live {
+            now: time(now, SecondsFormat::Millis),
+            epoch,
+            since,
+            last: self.state.last,
+            counts: totals,
+            untold,
+            seconds: counts.map(second).collect(),
+            stories: stories.into_iter().map(|story| &*story.json).collect(),
+        }
+    }
+}
+
+/// The story with its number.
+fn numbered(seq: u64, json: &RawValue) -> Option<Box<RawValue>> {
+    let rest = json.get().strip_prefix('{')?;
+    RawValue::from_string(format!("{{\"seq\":{seq},{rest}")).ok()
+}
+
+fn time(at: Milliseconds, format: SecondsFormat) -> String {
+    let at = i64::try_from(at).ok().and_then(DateTime::from_timestamp_millis);
+    at.unwrap_or_default().to_rfc3339_opts(format, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::ops::inspector::Told;
+
+    const STREAM: &str = "firehose:events";
+
+    fn told(outcome: &str, name: &str) -> Told {
+        let stream = (outcome == "accepted").then_some(STREAM);
+        let story = json!({ "outcome": outcome, "name": name, "tenant": "shop" });
+        let told = json!({
+            "counts": [{ "stream": stream, "outcome": outcome, "count": 1 }],
+            "stories": [story],
+        });
+        serde_json::from_str(&told.to_string()).unwrap()
+    }
+
+    impl Ring {
+        /// Takes in what is told at `now`, as its rows have it do.
+        fn take(&mut self, told: Told, now: Milliseconds) {
+            self.count(&told.counts, told.untold, now);
+            let stories = self.number(told.stories);
+            stories.into_iter().for_each(|story| self.keep(story));
+        }
+    }
+
+    fn names(stories: &[&RawValue]) -> Vec<(u64, String)> {
+        let name = |story: &&RawValue| {
+            let story: Value = serde_json::from_str(story.get()).unwrap();
+            (story["seq"].as_u64().unwrap(), story["name"].as_str().unwrap().to_owned())
+        };
+        stories.iter().map(name).collect()
+    }
+
+    fn empty() -> Ring {
+        Ring::new("e1".to_owned(), 0)
+    }
+
+    fn ring() -> Ring {
+        let mut ring = empty();
+        ring.take(told("accepted", "a"), 1_000);
+        ring.take(told("failed", "b"), 1_500);
+        ring.take(told("accepted", "c"), 2_100);
+        ring.take(told("refused", "d"), 2_200);
+        ring
+    }
+
+    fn filter(query: &str) -> Filter {
+        Filter::parse(query).unwrap()
+    }
+
+    fn doubt(ring: &Ring, api: Api, query: &str) -> Option<Doubt> {
+        ring.prove(api, &filter(query)).err().map(|unproven| unproven.doubt)
+    }
+
+    #[test]
+    fn the_good_are_told_from_the_bad_the_newest_first() {
+        let all = Filter::default();
+        assert_eq!(names(&ring().good(&all)), [(3, "c".to_owned()), (1, "a".to_owned())]);
+        assert_eq!(names(&ring().bad(&all)), [(4, "d".to_owned()), (2, "b".to_owned())]);
+        assert_eq!(names(&ring().good(&filter("name=a&limit=1"))), [(1, "a".to_owned())]);
+    }
+
+    #[test]
+    fn who_looks_on_is_told_what_is_new_and_each_second() {
+        let ring = ring();
+        let live = serde_json::to_value(ring.live(&filter("after=2"), 2_500));
+        let mut live = live.unwrap();
+        let stories = live.as_object_mut().unwrap().remove("stories").unwrap();
+        assert_eq!(stories.as_array().unwrap().len(), 2);
+        assert_eq!(
+            live,
+            json!({
+                "now": "1970-01-01T00:00:02.500Z", "epoch": "e1", "since": "1970-01-01T00:00:00.000Z", "last": 4,
+                "counts": {"total": 4, "accepted": 2, "failed": 1, "duplicate": 0, "dropped": 0, "refused": 1},
+                "untold": 0,
+                "seconds": [
+                    {"at": "1970-01-01T00:00:01Z", "stream": STREAM, "outcome": "accepted", "count": 1},
+                    {"at": "1970-01-01T00:00:01Z", "outcome": "failed", "count": 1},
+                    {"at": "1970-01-01T00:00:02Z", "stream": STREAM, "outcome": "accepted", "count": 1},
+                    {"at": "1970-01-01T00:00:02Z", "outcome": "refused", "count": 1},
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn a_second_is_forgotten_after_a_minute() {
+        let mut ring = ring();
+        assert_eq!(ring.live(&Filter::default(), 61_999).seconds.len(), 2);
+        assert_eq!(ring.live(&Filter::default(), 62_000).seconds.len(), 0);
+        ring.take(told("accepted", "e"), 62_000);
+        assert_eq!(ring.seconds.len(), 1);
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_never_the_bad_for_the_good() {
+        let mut ring = empty();
+        ring.take(told("failed", "kept"), 0);
+        for number in 0..=MOST_STORIES {
+            ring.take(told("accepted", &number.to_string()), 0);
+        }
+        let good = names(&ring.good(&Filter::default()));
+        assert_eq!((good.len(), good.last().unwrap().1.as_str()), (MOST_STORIES, "1"));
+        assert_eq!(ring.bad(&Filter::default()).len(), 1);
+        assert_eq!(ring.totals().total, 502);
+    }
+
+    #[test]
+    fn long_stories_are_fewer() {
+        let mut ring = empty();
+        let long = "x".repeat(MOST_BYTES / 4);
+        for _ in 0..5 {
+            ring.take(told("accepted", &long), 0);
+        }
+        assert_eq!(ring.good(&Filter::default()).len(), 3);
+        assert!(ring.good.bytes <= MOST_BYTES);
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_only_counted() {
+        let mut ring = empty();
+        let mut told = told("accepted", "a");
+        told.stories = vec![
+            RawValue::from_string("[]".to_owned()).unwrap(),
+            RawValue::from_string(" {\"outcome\":\"else\"}".to_owned()).unwrap(),
+        ];
+        ring.take(told, 0);
+        assert_eq!((ring.totals().total, ring.state.last), (1, 0));
+        assert_eq!(ring.missing(Api::Good), 1);
+    }
+
+    #[test]
+    fn a_question_about_another_epoch_is_never_answered() {
+        for api in [Api::All, Api::Good, Api::Bad, Api::Live, Api::Reset] {
+            assert_eq!(doubt(&ring(), api, "epoch=e0"), Some(Doubt::EpochGone), "{api:?}");
+            assert_eq!(doubt(&ring(), api, "epoch=e1"), None, "{api:?}");
+            assert_eq!(doubt(&empty(), api, ""), None, "{api:?}");
+        }
+    }
+
+    #[test]
+    fn no_bad_story_of_no_beacon_proves_nothing() {
+        assert_eq!(doubt(&empty(), Api::Bad, "epoch=e1"), Some(Doubt::NothingCame));
+        assert_eq!(doubt(&empty(), Api::Good, "epoch=e1"), None);
+        assert_eq!(doubt(&empty(), Api::All, "epoch=e1"), None);
+    }
+
+    #[test]
+    fn what_is_not_kept_proves_nothing() {
+        let mut ring = empty();
+        for _ in 0..=MOST_STORIES {
+            ring.take(told("accepted", "good"), 0);
+        }
+        assert_eq!(doubt(&ring, Api::Bad, "epoch=e1"), None, "none of the bad is missing");
+        assert_eq!(doubt(&ring, Api::Good, "epoch=e1&name=good"), None, "it was found");
+        assert_eq!(
+            doubt(&ring, Api::Good, "epoch=e1&name=other"),
+            Some(Doubt::StoriesMissing),
+            "it may have been pushed out"
+        );
+        // The bad one of a long request, past those of which there are stories.
+        let mut long = told("failed", "b");
+        long.stories.clear();
+        ring.take(long, 0);
+        assert_eq!(doubt(&ring, Api::Bad, "epoch=e1"), Some(Doubt::StoriesMissing));
+        assert_eq!(doubt(&ring, Api::All, "epoch=e1"), None, "it is counted");
+    }
+
+    #[test]
+    fn what_was_never_told_is_missing_in_all() {
+        let untold = |last_at| Told {
+            untold: Some(Untold { requests: 2, last_at }),
+            ..told("accepted", "a")
+        };
+        let mut ring = Ring::new("e1".to_owned(), 5_000);
+        ring.take(untold(4_999), 5_000);
+        assert_eq!(ring.missing(Api::All), 0, "it was of another epoch");
+        ring.take(untold(5_000), 5_001);
+        for api in [Api::All, Api::Bad] {
+            assert_eq!(doubt(&ring, api, "epoch=e1"), Some(Doubt::StoriesMissing), "{api:?}");
+        }
+        assert_eq!(serde_json::to_value(ring.all()).unwrap()["untold"], 2);
+    }
+}

@@ -1,0 +1,393 @@
+//! The rows that the [`Ring`] is stored in, so that it outlasts its object, which is evicted
+//! after ten seconds without a question.
+//!
+//! What is told of a request is a row, or one of its good and one of its bad stories, and more
+//! where they are long. The last row has also what there was since the epoch began. A row goes
+//! when the ring has none of its stories any more and its minute is over; so what is stored has
+//! at most some two times the bytes of the ring, and a request is one row written and one deleted.
+//! Where any row can't be read, all go, and another epoch begins: what is not known to be
+//! complete must not look so.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::buffer::{MOST_BYTES, Ring, SECONDS, State, Story};
+use super::{Count, Told};
+use crate::base::clock::Milliseconds;
+use crate::shard::storage::{Storage, StorageError, Table};
+
+/// The bytes of stories at which a row ends. One story has fewer than the rest of a row.
+const ROW_BYTES: usize = 524_288;
+
+/// The most rows of each kind that are kept for their minute's sake.
+const MOST_ROWS: usize = 1_000;
+
+/// Keys that are asked for at once.
+const PAGE: usize = 256;
+
+/// What every row says; one that does not was written by another version.
+const VERSION: u8 = 1;
+
+/// The ring, and where it is stored.
+#[derive(Debug)]
+pub struct Rows {
+    ring: Ring,
+    good: Chain,
+    bad: Chain,
+    /// The number of the next row.
+    next: u64,
+}
+
+/// The rows of one kind, the oldest first.
+#[derive(Debug, Default)]
+struct Chain {
+    rows: VecDeque<Stored>,
+    bytes: usize,
+}
+
+/// A row that is stored.
+#[derive(Debug)]
+struct Stored {
+    number: u64,
+    bytes: usize,
+    at: Milliseconds,
+    /// The number of its last story.
+    last: u64,
+}
+
+/// What a row has.
+#[derive(Deserialize)]
+struct Row {
+    version: u8,
+    at: Milliseconds,
+    counts: Vec<Count>,
+    stories: Vec<Box<RawValue>>,
+    state: Option<State>,
+}
+
+/// The same, to be written.
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u8,
+    at: Milliseconds,
+    counts: &'a [Count],
+    stories: Vec<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'a State>,
+}
+
+impl Chain {
+    fn push(&mut self, stored: Stored) {
+        self.bytes = self.bytes.saturating_add(stored.bytes);
+        self.rows.push_back(stored);
+    }
+
+    /// Takes out the oldest row, if the ring has none of its stories and nothing else needs it.
+    fn pop_gone(&mut self, oldest: Option<u64>, newest_row: u64, now: Milliseconds) -> Option<u64> {
+        let is_long = self.rows.len() > MOST_ROWS || self.bytes > MOST_BYTES.saturating_mul(2);
+        let gone = self.rows.pop_front_if(|row| {
+            let is_kept = oldest.is_some_and(|oldest| row.last >= oldest);
+            let is_recent = now.saturating_sub(row.at) <= SECONDS.saturating_mul(1_000);
+            row.number != newest_row && !is_kept && (!is_recent || is_long)
+        })?;
+        self.bytes = self.bytes.saturating_sub(gone.bytes);
+        Some(gone.number)
+    }
+}
+
+impl Rows {
+    /// What is stored; where nothing is, or not all of it can be read, an epoch of the name
+    /// `epoch` begins.
+    pub fn load(
+        storage: &impl Storage,
+        epoch: String,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        match Self::read(storage)? {
+            Some(rows) => Ok(rows),
+            None => Self::begin(storage, epoch, now),
+        }
+    }
+
+    /// Forgets everything, and begins an epoch of the name `epoch`.
+    pub fn begin(
+        storage: &impl Storage,
+        epoch: String,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        loop {
+            let keys = storage.keys(Table::Stories, &[], PAGE)?;
+            if keys.is_empty() {
+                break;
+            }
+            keys.iter().try_for_each(|key| storage.delete(Table::Stories, key))?;
+        }
+        let (good, bad) = Default::default();
+        let mut rows = Self { ring: Ring::new(epoch, now), good, bad, next: 1 };
+        rows.write(storage, &[], &[], true, now)?;
+        Ok(rows)
+    }
+
+    /// The ring.
+    pub const fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Takes in what is told at `now`. After an error what is here is not what is stored.
+    pub fn take(
+        &mut self,
+        storage: &impl Storage,
+        told: Told,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        let Told { mut counts, stories, untold } = told;
+        self.ring.count(&counts, untold, now);
+        let stories = self.ring.number(stories);
+        let (good, bad): (Vec<Story>, Vec<Story>) = stories.into_iter().partition(Story::is_good);
+        let mut parts: Vec<&[Story]> = parts(&bad).chain(parts(&good)).collect();
+        // What has no story is counted all the same.
+        if parts.is_empty() {
+            parts.push(&[]);
+        }
+        let last = parts.len().saturating_sub(1);
+        for (index, part) in parts.into_iter().enumerate() {
+            self.write(storage, &counts, part, index == last, now)?;
+            // They are counted once.
+            counts.clear();
+        }
+        bad.into_iter().chain(good).for_each(|story| self.ring.keep(story));
+        self.tidy(storage, now)
+    }
+
+    fn write(
+        &mut self,
+        storage: &impl Storage,
+        counts: &[Count],
+        stories: &[Story],
+        is_last: bool,
+        at: Milliseconds,
+    ) -> Result<(), StorageError> {
+        let state = is_last.then_some(&self.ring.state);
+        let last = stories.last().map_or(self.ring.state.last, Story::seq);
+        let is_good = stories.first().is_none_or(Story::is_good);
+        let stories = stories.iter().map(Story::json).collect();
+        let row = Written { version: VERSION, at, counts, stories, state };
+        let json = serde_json::to_vec(&row).map_err(|error| StorageError(error.to_string()))?;
+        storage.put(Table::Stories, &self.next.to_be_bytes(), &json)?;
+        let chain = if is_good { &mut self.good } else { &mut self.bad };
+        chain.push(Stored { number: self.next, bytes: json.len(), at, last });
+        self.next = self.next.saturating_add(1);
+        Ok(())
+    }
+
+    /// Deletes the rows that say nothing more.
+    fn tidy(&mut self, storage: &impl Storage, now: Milliseconds) -> Result<(), StorageError> {
+        let newest = self.next.saturating_sub(1);
+        for (chain, is_good) in [(&mut self.good, true), (&mut self.bad, false)] {
+            while let Some(gone) = chain.pop_gone(self.ring.oldest(is_good), newest, now) {
+                storage.delete(Table::Stories, &gone.to_be_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is stored, if that is whole.
+    fn read(storage: &impl Storage) -> Result<Option<Self>, StorageError> {
+        let (ring, good, bad) = Default::default();
+        let mut rows = Self { ring, good, bad, next: 1 };
+        let mut state = None;
+        let mut after = Vec::new();
+        loop {
+            let keys = storage.keys(Table::Stories, &after, PAGE)?;
+            let Some(last) = keys.last() else { break };
+            after.clone_from(last);
+            for key in keys {
+                let bytes = storage.get(Table::Stories, &key)?.unwrap_or_default();
+                let (Ok(number), Some(row)) = (key.try_into(), parse(&bytes)) else {
+                    return Ok(None);
+                };
+                // The last one counts, and only if it is whole.
+                state = row.state;
+                rows.ring.count_second(&row.counts, row.at);
+                let stories = rows.ring.number(row.stories);
+                let is_good = stories.first().is_none_or(Story::is_good);
+                let last = stories.last().map_or(rows.ring.state.last, Story::seq);
+                stories.into_iter().for_each(|story| rows.ring.keep(story));
+                let chain = if is_good { &mut rows.good } else { &mut rows.bad };
+                let number = u64::from_be_bytes(number);
+                chain.push(Stored { number, bytes: bytes.len(), at: row.at, last });
+                rows.next = number.saturating_add(1);
+            }
+        }
+        let Some(state) = state else { return Ok(None) };
+        rows.ring.state = state;
+        Ok(Some(rows))
+    }
+}
+
+/// The stories of one kind, row by row.
+fn parts(stories: &[Story]) -> impl Iterator<Item = &[Story]> {
+    let mut bytes = 0_usize;
+    stories.chunk_by(move |one, _| {
+        bytes = bytes.saturating_add(one.json().get().len());
+        let goes_on = bytes < ROW_BYTES;
+        if !goes_on {
+            bytes = 0;
+        }
+        goes_on
+    })
+}
+
+fn parse(bytes: &[u8]) -> Option<Row> {
+    let row: Row = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+    (row.version == VERSION).then_some(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::buffer::MOST_STORIES;
+    use super::*;
+    use crate::model::endpoint::Api;
+    use crate::ops::inspector::{Doubt, Filter, Untold};
+    use crate::shard::storage::tests::Memory;
+
+    fn told(outcomes: &[&str], text: &str) -> Told {
+        let counts: Vec<Value> =
+            outcomes.iter().map(|outcome| json!({ "outcome": outcome, "count": 1 })).collect();
+        let stories: Vec<Value> =
+            outcomes.iter().map(|outcome| json!({ "outcome": outcome, "text": text })).collect();
+        let told = json!({ "counts": counts, "stories": stories });
+        serde_json::from_str(&told.to_string()).unwrap()
+    }
+
+    fn load(storage: &Memory, now: Milliseconds) -> Rows {
+        Rows::load(storage, format!("begun-at-{now}"), now).unwrap()
+    }
+
+    /// All that it answers.
+    fn answers(rows: &Rows, now: Milliseconds) -> [Value; 4] {
+        let (ring, all) = (rows.ring(), Filter::default());
+        let good = serde_json::to_value(ring.good(&all)).unwrap();
+        let bad = serde_json::to_value(ring.bad(&all)).unwrap();
+        let totals = serde_json::to_value(ring.all()).unwrap();
+        [totals, good, bad, serde_json::to_value(ring.live(&all, now)).unwrap()]
+    }
+
+    #[test]
+    fn an_evicted_ring_answers_as_before() {
+        let storage = Memory::default();
+        let mut rows = load(&storage, 0);
+        let mut now = 0;
+        for number in 0..700 {
+            now += [3, 250, 900][number % 3];
+            let outcomes: &[&str] = match number % 7 {
+                0 => &["failed"],
+                1 => &["accepted", "refused", "duplicate", "failed"],
+                2 => &[],
+                _ => &["accepted"],
+            };
+            let untold = (number % 50 == 0).then_some(Untold { requests: 1, last_at: now });
+            let told = Told { untold, ..told(outcomes, &number.to_string()) };
+            rows.take(&storage, told, now).unwrap();
+            if number % 60 == 1 || number > 690 {
+                assert_eq!(answers(&load(&storage, now), now), answers(&rows, now), "{number}");
+            }
+        }
+        let [totals, good, bad, _] = answers(&load(&storage, now), now);
+        assert_eq!(good.as_array().unwrap().len(), MOST_STORIES);
+        assert_eq!(bad.as_array().unwrap().len(), 300);
+        assert_eq!((&totals["total"], &totals["untold"]), (&json!(900), &json!(14)));
+    }
+
+    #[test]
+    fn a_request_is_a_row_written_and_a_row_deleted() {
+        let storage = Memory::default();
+        let mut rows = load(&storage, 0);
+        rows.take(&storage, told(&["failed"], "the only bad one"), 0).unwrap();
+        for now in 0..3_000 {
+            rows.take(&storage, told(&["accepted"], ""), now * 1_000).unwrap();
+        }
+        let before = storage.writes.get();
+        for now in 3_000..3_100 {
+            rows.take(&storage, told(&["accepted"], ""), now * 1_000).unwrap();
+        }
+        assert_eq!(storage.writes.get() - before, 200);
+        assert_eq!(storage.count(Table::Stories), MOST_STORIES + 1);
+        assert_eq!(load(&storage, 0).ring().bad(&Filter::default()).len(), 1);
+    }
+
+    #[test]
+    fn a_busy_minute_keeps_a_bounded_number_of_rows() {
+        let storage = Memory::default();
+        let mut rows = load(&storage, 0);
+        for _ in 0..2_000 {
+            rows.take(&storage, told(&["accepted"], ""), 5).unwrap();
+        }
+        assert_eq!(storage.count(Table::Stories), MOST_ROWS);
+        let long = "x".repeat(200_000);
+        for _ in 0..200 {
+            rows.take(&storage, told(&["failed"], &long), 5).unwrap();
+        }
+        assert!(rows.bad.bytes <= 2 * MOST_BYTES + ROW_BYTES, "{}", rows.bad.bytes);
+    }
+
+    #[test]
+    fn a_long_request_is_cut_into_rows() {
+        let storage = Memory::default();
+        let mut rows = load(&storage, 0);
+        // As long as a story can be, and more of them than fit into a row.
+        let long = "x".repeat(600_000);
+        rows.take(&storage, told(&["accepted"; 10], &long), 0).unwrap();
+        rows.take(&storage, told(&["failed"; 100], "short"), 0).unwrap();
+        assert_eq!(storage.count(Table::Stories), 1 + 10 + 1);
+        assert_eq!(answers(&load(&storage, 0), 0), answers(&rows, 0));
+    }
+
+    #[test]
+    fn a_reset_begins_an_epoch_with_nothing_in_it() {
+        let storage = Memory::default();
+        let mut rows = load(&storage, 0);
+        for _ in 0..600 {
+            rows.take(&storage, told(&["failed"], ""), 1).unwrap();
+        }
+        rows = Rows::begin(&storage, "another".to_owned(), 2_000).unwrap();
+        assert_eq!(storage.count(Table::Stories), 1);
+        assert_eq!(answers(&load(&storage, 9), 9), answers(&rows, 9));
+        let about = Filter::parse("epoch=begun-at-0").unwrap();
+        let unproven = load(&storage, 9).ring().prove(Api::Bad, &about).unwrap_err();
+        assert_eq!(unproven.doubt, Doubt::EpochGone);
+        assert!(unproven.to_string().contains("began anew at 1970-01-01T00:00:02.000Z"));
+    }
+
+    #[test]
+    fn an_epoch_ends_with_what_can_not_be_read() {
+        let old = br#"{"at":0,"counts":[],"stories":[]}"#;
+        let newer = br#"{"version":2,"at":0,"counts":[],"stories":[],"state":null}"#;
+        let no_state = br#"{"version":1,"at":0,"counts":[],"stories":[],"state":null}"#;
+        for value in [b"" as &[u8], b"\xff", b"{}", old, newer, no_state] {
+            let storage = Memory::default();
+            load(&storage, 1).take(&storage, told(&["accepted"], ""), 1).unwrap();
+            storage.put(Table::Stories, &99_u64.to_be_bytes(), value).unwrap();
+            let rows = load(&storage, 2);
+            assert_eq!(rows.ring().epoch(), "begun-at-2", "{value:?}");
+            assert_eq!(storage.count(Table::Stories), 1);
+            assert_eq!(load(&storage, 3).ring().epoch(), "begun-at-2");
+        }
+    }
+
+    #[test]
+    fn a_full_storage_leaves_what_was_stored() {
+        let storage = Memory::default();
+        let mut rows = load(&storage, 0);
+        rows.take(&storage, told(&["accepted"], "a"), 0).unwrap();
+        let before = answers(&rows, 0);
+        storage.full.set(true);
+        rows.take(&storage, told(&["failed"], "b"), 0).unwrap_err();
+        storage.full.set(false);
+        assert_eq!(answers(&load(&storage, 0), 0), before);
+    }
+}

@@ -1,0 +1,264 @@
+//! What stands for nothing: ids that are no one's, and addresses that are none.
+//!
+//! It comes after all rules, which may look at such values or replace them. Ids are left out,
+//! addresses stay; both are noted. A second pass finds no id to leave out.
+
+use serde_json::{Map, Value};
+
+use crate::base::url;
+use crate::model::beacon::Envelope;
+use crate::model::repairs::Repairs;
+
+/// An id that stands for none was left out.
+pub const PLACEHOLDER_ID: &str = "placeholder_id";
+
+/// An address is none, and stays as it is.
+pub const NO_ADDRESS: &str = "no_address";
+
+/// The fields that hold an id of a person, a device or a session.
+const IDS: [&str; 3] = ["device_id", "session_id", "user_id"];
+
+/// What clients send where they have no id: the texts that their languages make of nothing, and
+/// the words that stand for anyone; in small letters. A `0` or `-1` is what a missing number
+/// becomes. As ids they would make one person of all these visitors.
+const PLACEHOLDERS: [&str; 27] = [
+    "undefined",
+    "null",
+    "nil",
+    "none",
+    "nan",
+    "infinity",
+    "-infinity",
+    "true",
+    "false",
+    "0",
+    "-1",
+    "n/a",
+    "na",
+    "(null)",
+    "(none)",
+    "(nil)",
+    "<null>",
+    "<nil>",
+    "(not set)",
+    "not set",
+    "not_set",
+    "unknown",
+    "anonymous",
+    "guest",
+    "not_authenticated",
+    "{}",
+    "[]",
+];
+
+/// Leaves out ids that stand for none and notes addresses that are none. A device that the
+/// `envelope` left out is noted of a beacon that names none itself.
+pub fn note(fields: &mut Map<String, Value>, envelope: &Envelope, repairs: &mut Repairs) {
+    if envelope.no_device && fields.get("device_id").is_none_or(Value::is_null) {
+        repairs.add(PLACEHOLDER_ID, || "/device_id".to_owned(), None);
+    }
+    for field in IDS {
+        if fields.get(field).is_some_and(is_placeholder) {
+            let original = fields.remove(field);
+            repairs.add(PLACEHOLDER_ID, || format!("/{field}"), original);
+        }
+    }
+    for field in ["url", "referrer"] {
+        if let Some(Value::String(text)) = fields.get(field)
+            && !text.is_empty()
+            && !is_address(text)
+        {
+            repairs.add(NO_ADDRESS, || format!("/{field}"), None);
+        }
+    }
+}
+
+/// Whether an id stands for none, in any case and in quotes as well.
+pub fn is_placeholder(id: &Value) -> bool {
+    /// No placeholder is longer, nor is a nil UUID in braces and behind `urn:uuid:`.
+    const MAX_BYTES: usize = 64;
+    let Some(text) = id.as_str().filter(|text| text.len() <= MAX_BYTES) else { return false };
+    let quoted = |it: char| matches!(it, '"' | '\'' | '`' | '\\') || it.is_whitespace();
+    let text = text.trim_matches(quoted).to_ascii_lowercase();
+    PLACEHOLDERS.contains(&text.as_str())
+        || text.starts_with("[object ")
+        || is_nil_uuid(&text)
+        || is_template(&text)
+}
+
+/// Whether `text` is a UUID of zeros only, as phones give it that withhold their advertising id.
+fn is_nil_uuid(text: &str) -> bool {
+    let digits = text.strip_prefix("urn:uuid:").unwrap_or(text).trim_matches(['{', '}']);
+    digits.bytes().filter(|byte| *byte == b'0').count() == 32
+        && digits.bytes().all(|byte| matches!(byte, b'0' | b'-'))
+}
+
+/// Whether `text` is the place for an id in a template that was never filled in.
+fn is_template(text: &str) -> bool {
+    [("{{", "}}"), ("${", "}"), ("*|", "|*"), ("%%", "%%"), ("<%", "%>")]
+        .iter()
+        .any(|(open, close)| text.len() > 4 && text.starts_with(open) && text.ends_with(close))
+}
+
+/// Whether `text` has the form of an address: one with a scheme, or one relative to a page.
+fn is_address(text: &str) -> bool {
+    if text.starts_with(['/', '?', '#']) {
+        return true;
+    }
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'-' | b'.'));
+    let is_web = || scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    is_scheme
+        && match rest.strip_prefix("//") {
+            Some(path) if scheme.eq_ignore_ascii_case("file") => !path.is_empty(),
+            Some(_) => url::parse(text).is_some(),
+            // Without a host, such as `about:blank`; `localhost:8080` names a port.
+            None => {
+                !is_web()
+                    && rest.starts_with(|first: char| !first.is_ascii_digit())
+                    && !rest.contains(char::is_whitespace)
+            }
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::repairs::Originals;
+
+    fn noted(fields: Value) -> (Value, Vec<String>) {
+        let Value::Object(mut fields) = fields else { panic!("not an object") };
+        let mut repairs = Repairs::new(Originals::Forget);
+        note(&mut fields, &Envelope::default(), &mut repairs);
+        let told = repairs.iter().map(|it| format!("{} {}", it.rule, it.pointer)).collect();
+        (Value::Object(fields), told)
+    }
+
+    #[test]
+    fn ids_that_stand_for_none_are_left_out() {
+        for id in [
+            "00000000-0000-0000-0000-000000000000",
+            "00000000000000000000000000000000",
+            "{00000000-0000-0000-0000-000000000000}",
+            "URN:UUID:00000000-0000-0000-0000-000000000000",
+            "undefined",
+            "Undefined",
+            "null",
+            "NULL",
+            "\"null\"",
+            "'undefined'",
+            "\\\"null\\\"",
+            "NaN",
+            "None",
+            "nil",
+            "(null)",
+            "<nil>",
+            "Infinity",
+            "-Infinity",
+            "[object Object]",
+            "[object Undefined]",
+            "0",
+            "-1",
+            "false",
+            "N/A",
+            "(not set)",
+            "Anonymous",
+            "guest",
+            "{{user_id}}",
+            "${deviceId}",
+            "*|UNIQID|*",
+        ] {
+            for field in IDS {
+                let (after, told) = noted(json!({"name": "a", field: id}));
+                assert_eq!(after, json!({"name": "a"}), "{id}");
+                assert_eq!(told, [format!("placeholder_id /{field}")], "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_that_the_envelope_left_out_is_noted() {
+        let envelope = Envelope { no_device: true, ..Envelope::default() };
+        for (device_id, count) in [(json!(null), 1), (json!("d"), 0), (json!("null"), 1)] {
+            let Value::Object(mut fields) = json!({"device_id": device_id}) else { panic!() };
+            let mut repairs = Repairs::default();
+            note(&mut fields, &envelope, &mut repairs);
+            assert_eq!(repairs.iter().count(), count, "{device_id}");
+        }
+    }
+
+    #[test]
+    fn ids_that_may_be_someones_stay() {
+        for id in [
+            json!("00000000-0000-0000-0000-000000000001"),
+            json!("10000000000000000000000000000000"),
+            json!("0000000000000000000000000000000"),
+            json!("1"),
+            json!("00"),
+            json!("undefined-7"),
+            json!("nullable"),
+            json!("nancy"),
+            json!("none@shop.example"),
+            json!("object"),
+            json!("{a}"),
+            json!("x".repeat(128)),
+            json!({}),
+            json!(false),
+        ] {
+            for field in IDS {
+                let sent = json!({field: id});
+                assert_eq!(noted(sent.clone()), (sent, Vec::new()));
+            }
+        }
+        let other = json!({"id": "null", "title": "undefined", "props": {"user_id": "null"}});
+        assert_eq!(noted(other.clone()), (other, Vec::new()));
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_noted_and_stay() {
+        for text in [
+            "notaurl",
+            "shop.example/cart",
+            "localhost:8080/cart",
+            "https://",
+            "https:///cart",
+            "http:cart",
+            "https://a b/",
+            "undefined",
+            "[object Object]",
+            "(direct)",
+            "Home: start",
+            "C:\\shop\\index.html",
+            ":",
+            "a:",
+        ] {
+            for field in ["url", "referrer"] {
+                let sent = json!({field: text});
+                assert_eq!(noted(sent.clone()), (sent, vec![format!("no_address /{field}")]));
+            }
+        }
+        for text in [
+            "",
+            "https://shop.example",
+            "HTTPS://shop.example:8443/a b?c#d",
+            "http://[::1]:8080/",
+            "android-app://com.example/",
+            "capacitor://localhost/cart",
+            "file:///C:/shop/index.html",
+            "about:blank",
+            "data:text/html,x",
+            "blob:https://shop.example/7",
+            "//shop.example/cart",
+            "/cart",
+            "?page=2",
+            "#/cart",
+        ] {
+            let sent = json!({"url": text, "referrer": text});
+            assert_eq!(noted(sent.clone()), (sent, Vec::new()));
+        }
+    }
+}

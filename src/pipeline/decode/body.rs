@@ -1,0 +1,263 @@
+//! A request's body: its type, its compression, its text.
+//!
+//! A body is inflated under a cap, so that a small one can't fill the isolate.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::ProtocolError;
+use super::charset::Charset;
+use crate::model::beacon::Limits;
+use crate::model::failed_event::Form;
+use crate::model::violation::{Code, Violation};
+
+/// The two bytes that open a gzip stream and no JSON text.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// A body as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<'a> {
+    /// The `Content-Type` header.
+    pub content_type: Option<&'a str>,
+    /// The `Content-Encoding` header.
+    pub content_encoding: Option<&'a str>,
+    /// The bytes as sent.
+    pub bytes: &'a [u8],
+}
+
+/// How the beacons of a body are set apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// The sender says: a beacon a line.
+    Lines,
+    /// The sender does not say; the text tells.
+    Unstated,
+    /// The sender says that it is a form, as curl does of any text: taken where it is JSON.
+    Form,
+}
+
+/// The type of a form, which curl states where it is not given another.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The types of a beacon a line.
+const LINES: [&str; 7] = [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+    "application/json-lines",
+];
+
+impl<'a> Body<'a> {
+    /// How the sender says that the beacons are set apart.
+    pub fn framing(&self) -> Result<Framing, ProtocolError> {
+        let stated = self.content_type.unwrap_or_default();
+        let media_type = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match media_type.as_str() {
+            "" | "text/plain" | "application/json" | "text/json" | "application/x-json" => {
+                Ok(Framing::Unstated)
+            }
+            FORM => Ok(Framing::Form),
+            lines if LINES.contains(&lines) => Ok(Framing::Lines),
+            // Structured syntax, RFC 6839.
+            json if json.ends_with("+json") && json.contains('/') => Ok(Framing::Unstated),
+            _ => Err(ProtocolError::UnsupportedMediaType(crate::base::text::shown(stated))),
+        }
+    }
+
+    /// What the bytes are. A browser can't name the compression of a beacon without a
+    /// preflight, so gzip is known by its first bytes too.
+    pub fn form(&self) -> Result<Form, ProtocolError> {
+        let stated = self.content_encoding.unwrap_or_default().trim();
+        let is = |coding: &str, name| coding.eq_ignore_ascii_case(name);
+        let codings = stated.split(',').map(str::trim);
+        let mut codings = codings.filter(|it| !it.is_empty() && !is(it, "identity"));
+        match (codings.next(), codings.next()) {
+            (None, _) if self.bytes.starts_with(&GZIP_MAGIC) => Ok(Form::GzipBody),
+            (None, _) => Ok(Form::Body),
+            (Some(coding), None) if is(coding, "gzip") || is(coding, "x-gzip") => {
+                Ok(Form::GzipBody)
+            }
+            _ => Err(ProtocolError::UnsupportedEncoding(crate::base::text::shown(stated))),
+        }
+    }
+
+    /// The text, inflated when it was compressed, and decoded as its charset wants it.
+    pub fn text(&self, limits: &Limits) -> Result<Cow<'a, str>, ProtocolError> {
+        if self.bytes.len() > limits.body_bytes {
+            return Err(ProtocolError::BodyTooLarge { limit: limits.body_bytes });
+        }
+        let charset = Charset::stated(self.content_type.unwrap_or_default())?;
+        let bytes = match self.form()? {
+            Form::GzipBody => Cow::Owned(inflate(self.bytes, limits.inflated_bytes)?),
+            _ => Cow::Borrowed(self.bytes),
+        };
+        charset.decode(bytes).map_err(ProtocolError::Undecodable)
+    }
+}
+
+fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
+    let mut inflated = Vec::with_capacity(bytes.len().saturating_mul(4).min(limit));
+    let one_past = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let read = MultiGzDecoder::new(bytes).take(one_past).read_to_end(&mut inflated);
+    if inflated.len() > limit {
+        return Err(ProtocolError::InflatedTooLarge { limit });
+    }
+    match read {
+        Ok(_) => Ok(inflated),
+        Err(error) => {
+            let message = format!("body is not whole gzip: {error}");
+            Err(ProtocolError::Undecodable(Violation::whole(Code::BadGzip, message)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn body<'a>(
+        content_type: Option<&'a str>,
+        content_encoding: Option<&'a str>,
+        bytes: &'a [u8],
+    ) -> Body<'a> {
+        Body { content_type, content_encoding, bytes }
+    }
+
+    fn text(encoding: Option<&str>, bytes: &[u8]) -> Result<String, ProtocolError> {
+        let limits = Limits { body_bytes: 1_000, inflated_bytes: 2_000, ..Limits::default() };
+        body(None, encoding, bytes).text(&limits).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn types_of_json_and_none_are_taken() {
+        let framing = |content_type| body(content_type, None, b"").framing();
+        for unstated in [
+            "",
+            "text/plain;charset=UTF-8",
+            "Application/JSON",
+            "text/json",
+            "application/vnd.api+json",
+            "application/ld+json; profile=\"x\"",
+            "application/cloudevents+JSON",
+        ] {
+            assert_eq!(framing(Some(unstated)), Ok(Framing::Unstated), "{unstated}");
+        }
+        assert_eq!(framing(None), Ok(Framing::Unstated));
+        for lines in [
+            "application/x-ndjson; charset=utf-8",
+            "application/ndjson",
+            "application/jsonl",
+            "Application/JSONLines",
+            "application/x-jsonlines",
+        ] {
+            assert_eq!(framing(Some(lines)), Ok(Framing::Lines), "{lines}");
+        }
+        assert_eq!(framing(Some("application/x-www-form-urlencoded")), Ok(Framing::Form));
+        for refused in ["text/html", "multipart/form-data", "text/plain2", "json", "+json"] {
+            assert_eq!(
+                framing(Some(refused)),
+                Err(ProtocolError::UnsupportedMediaType(refused.to_owned()))
+            );
+        }
+    }
+
+    #[test]
+    fn a_charset_is_read_of_inflated_bytes_too() {
+        let limits = Limits::default();
+        let utf_16: Vec<u8> = "[\"ü\"]".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (charset, plain) in [("latin1", &b"[\"\xfc\"]"[..]), ("utf-16", &utf_16)] {
+            let content_type = format!("application/json; charset={charset}");
+            let packed = gzip(plain);
+            for (encoding, bytes) in [(None, plain), (Some("gzip"), &packed), (None, &packed)] {
+                let read = body(Some(&content_type), encoding, bytes).text(&limits);
+                assert_eq!(read.as_deref(), Ok("[\"ü\"]"), "{charset} {encoding:?}");
+            }
+        }
+        let unknown = body(Some("text/plain; charset=koi8-r"), None, b"{}").text(&limits);
+        assert_eq!(unknown, Err(ProtocolError::UnsupportedCharset("koi8-r".to_owned())));
+    }
+
+    #[test]
+    fn gzip_is_inflated_whether_named_or_not() {
+        let packed = gzip(b"{}");
+        for encoding in [
+            Some("gzip"),
+            Some("GZIP"),
+            Some("x-gzip"),
+            Some("X-GZip"),
+            Some("identity, gzip"),
+            Some(" gzip , Identity "),
+            None,
+            Some("identity"),
+            Some("Identity"),
+            Some("identity,identity"),
+            Some(","),
+        ] {
+            assert_eq!(text(encoding, &packed).as_deref(), Ok("{}"), "{encoding:?}");
+        }
+        for refused in ["br", "gzip, gzip", "x-gzip,gzip", "deflate, gzip", "gzip2"] {
+            assert_eq!(
+                text(Some(refused), &packed),
+                Err(ProtocolError::UnsupportedEncoding(refused.to_owned()))
+            );
+        }
+    }
+
+    #[test]
+    fn a_stream_of_two_gzip_members_is_read_whole() {
+        let packed = [gzip(b"[1,"), gzip(b"2]")].concat();
+        assert_eq!(text(Some("gzip"), &packed).unwrap(), "[1,2]");
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_cap() {
+        let exact = gzip(&[b' '; 2_000]);
+        assert_eq!(text(Some("gzip"), &exact).unwrap().len(), 2_000);
+        let bomb = gzip(&[b' '; 2_001]);
+        assert_eq!(
+            text(Some("gzip"), &bomb),
+            Err(ProtocolError::InflatedTooLarge { limit: 2_000 })
+        );
+        assert_eq!(text(None, &[b' '; 1_001]), Err(ProtocolError::BodyTooLarge { limit: 1_000 }));
+    }
+
+    #[test]
+    fn what_is_not_whole_gzip_is_kept_as_undecodable() {
+        let packed = gzip(b"{\"name\":\"page_view\"}");
+        let cut = packed.get(..packed.len() - 3).unwrap();
+        let mut flipped = packed.clone();
+        flipped[14] ^= 0x40;
+        for broken in [cut, &flipped, b"{}", b""] {
+            let Err(ProtocolError::Undecodable(violation)) = text(Some("gzip"), broken) else {
+                panic!("{broken:?} was read");
+            };
+            assert_eq!(violation.code, Code::BadGzip);
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_kept_with_the_place() {
+        let Err(ProtocolError::Undecodable(violation)) = text(None, b"{\"name\":\"\xff\"}") else {
+            panic!("was read");
+        };
+        assert_eq!(
+            (violation.code, violation.message.as_str()),
+            (Code::BadUtf8, "body is not UTF-8 from byte 9 on")
+        );
+    }
+}

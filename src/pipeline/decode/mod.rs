@@ -1,0 +1,222 @@
+//! From bytes to beacons: what a request's body or query says it holds.
+//!
+//! A beacon that is broken by itself never hurts its neighbours: the body is cut
+//! into the beacons' own texts first, and each is read alone. Nothing here judges a
+//! beacon's fields; `validate` does.
+
+pub mod body;
+pub mod charset;
+pub mod hint;
+pub mod native;
+pub mod pixel;
+pub mod record;
+use crate::base::json::type_name;
+use crate::model::beacon::{Beacon, Limits};
+use crate::model::failed_event::{Form, Original};
+
+use chrono::{DateTime, Datelike, Utc};
+use serde_json::{Map, Value};
+
+pub use crate::base::json::Fields;
+use crate::base::json::Reader;
+use crate::model::repairs::SURROGATE;
+use crate::model::violation::{Code, Violation};
+
+/// The parameter of a query that is the write key.
+const WRITE_KEY: &str = "key";
+
+/// Why a request's body was not cut into beacons.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// The client's: a type that we don't read.
+    #[error(
+        "content type {0:?} is not taken; send text/plain, application/json or application/x-ndjson"
+    )]
+    UnsupportedMediaType(String),
+    /// The client's: a compression that we don't read.
+    #[error("content encoding {0:?} is not taken; send gzip or none")]
+    UnsupportedEncoding(String),
+    /// The client's: an encoding of texts that we don't read.
+    #[error("charset {0:?} is not taken; send utf-8, utf-16, iso-8859-1 or windows-1252")]
+    UnsupportedCharset(String),
+    /// The client's: more bytes than the limit, as sent.
+    #[error("body has more than {limit} bytes, the limit as sent")]
+    BodyTooLarge {
+        /// Bytes.
+        limit: usize,
+    },
+    /// The client's: more bytes than the limit, once inflated.
+    #[error("body inflates to more than {limit} bytes, the limit")]
+    InflatedTooLarge {
+        /// Bytes.
+        limit: usize,
+    },
+    /// The client's: more beacons than the limit.
+    #[error("body has {count} beacons, limit {limit}")]
+    TooManyBeacons {
+        /// Beacons sent.
+        count: usize,
+        /// Beacons allowed.
+        limit: usize,
+    },
+    /// The client's: not what it says it is; kept as one failed event.
+    #[error("{0}")]
+    Undecodable(Violation),
+}
+
+/// Reads one beacon's own text.
+pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
+    if text.len() > limits.beacon_bytes {
+        let message = format!("beacon has {} bytes, limit {}", text.len(), limits.beacon_bytes);
+        return Err(Violation::whole(Code::TooLarge, message));
+    }
+    let not_json = |error| Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"));
+    if !text.starts_with('{') {
+        let other: Value = serde_json::from_str(text).map_err(not_json)?;
+        let message = format!("a beacon must be an object, not {}", type_name(&other));
+        return Err(Violation::whole(Code::WrongType, message));
+    }
+    let mut reader = Reader { max_depth: limits.depth, mended: Vec::new() };
+    let fields = reader.beacon(text)?;
+    let mended = reader.mended.into_iter().map(|pointer| (SURROGATE, pointer)).collect();
+    Ok(Beacon { fields, mended, left_out: Map::new() })
+}
+
+/// Reads again what a failed event keeps, if that is one beacon.
+pub fn original(original: &Original, limits: &Limits) -> Option<Beacon> {
+    let text = std::str::from_utf8(&original.bytes).ok()?;
+    match original.form {
+        Form::Beacon => beacon(text, limits).ok(),
+        Form::Query => pixel::beacon(text).ok(),
+        Form::Record => record::beacon(text, limits).ok(),
+        Form::Body | Form::GzipBody => None,
+    }
+}
+
+/// Reads the text of an object of which no key may come twice, at any depth.
+pub fn object(text: &str) -> Result<Map<String, Value>, Violation> {
+    beacon(text, &Limits::default()).map(|beacon| beacon.fields)
+}
+
+/// Reads an RFC 3339 text or a count of milliseconds since the epoch, years 1 to 9999.
+pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
+    let time = match value {
+        Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
+        Value::Number(number) => number
+            .as_f64()
+            .filter(|milliseconds| milliseconds.abs() < 1e15)
+            .and_then(|milliseconds| DateTime::from_timestamp_millis(milliseconds as i64)),
+        _ => return Err((Code::WrongType, type_name(value))),
+    };
+    // A leap second has no place on the time line that readers know.
+    time.filter(|time| (1..=9_999).contains(&time.year()) && time.timestamp_subsec_millis() < 1_000)
+        .ok_or((Code::BadFormat, type_name(value)))
+}
+
+/// How far the wall clock of an RFC 3339 text is ahead of UTC, in minutes. A `Z` says
+/// nothing of the wall clock: scripts write it everywhere.
+pub fn utc_offset_minutes(value: &Value) -> Option<i32> {
+    let text = value.as_str().filter(|text| !text.ends_with(['Z', 'z']))?;
+    let offset = DateTime::parse_from_rfc3339(text).ok()?.offset().local_minus_utc();
+    offset.checked_div(60).filter(|minutes| *minutes != 0)
+}
+
+/// The query's write key.
+pub fn write_key(query: &str) -> Option<String> {
+    let mut named = form_urlencoded::parse(query.as_bytes());
+    let named = named.find(|(name, _)| pixel::without_amp(name) == WRITE_KEY);
+    named.map(|(_, key)| key.into_owned())
+}
+
+/// The origin of an address of the web, in the form of an `Origin` header.
+pub fn origin_of(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())?;
+    matches!(scheme, "http" | "https").then(|| format!("{scheme}://{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { beacon_bytes: 100, depth: 3, ..Limits::default() }
+    }
+
+    #[test]
+    fn a_beacon_is_an_object_within_the_limits() {
+        assert!(beacon(r#"{"name":"a","props":{"b":["[[[[{{"]}}"#, &limits()).is_ok());
+        let cases = [
+            (r#""name""#.to_owned(), Code::WrongType, "a beacon must be an object, not a string"),
+            (
+                r#"{"a":{"b":{"c":{}}}}"#.to_owned(),
+                Code::TooDeep,
+                "beacon is nested deeper than 3 levels",
+            ),
+            (
+                format!("{{\"a\":\"{}\"}}", "x".repeat(100)),
+                Code::TooLarge,
+                "beacon has 108 bytes, limit 100",
+            ),
+            (
+                "{\"a\":}".to_owned(),
+                Code::BadJson,
+                "beacon is not JSON: expected value at line 1 column 6",
+            ),
+        ];
+        for (text, code, message) in cases {
+            assert_eq!(beacon(&text, &limits()), Err(Violation::whole(code, message)));
+        }
+    }
+
+    #[test]
+    fn a_field_that_comes_twice_is_refused_by_name() {
+        let violation = beacon(r#"{"name":"a","seq":1,"seq":2}"#, &Limits::default()).unwrap_err();
+        assert_eq!(violation, Violation::of_field(Code::DuplicateField, "seq", "seq comes twice"));
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for (address, origin) in [
+            ("https://shop.example/a?b#c", Some("https://shop.example")),
+            ("http://shop.example:8080", Some("http://shop.example:8080")),
+            ("about:client", None),
+            ("android-app://com.example/", None),
+            ("https:///x", None),
+        ] {
+            assert_eq!(origin_of(address).as_deref(), origin, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_is_told_by_an_offset_other_than_none() {
+        for (text, minutes) in [
+            ("2026-11-18T12:06:40+01:00", Some(60)),
+            ("2026-11-18T12:06:40.5-03:30", Some(-210)),
+            ("2026-11-18T12:06:40Z", None),
+            ("2026-11-18T12:06:40+00:00", None),
+            ("now", None),
+        ] {
+            assert_eq!(utc_offset_minutes(&json!(text)), minutes, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339_or_milliseconds() {
+        let at = |value| timestamp(&value).map(|time| time.to_rfc3339());
+        assert_eq!(at(json!(1_795_000_000_123_i64)).unwrap(), "2026-11-18T11:06:40.123+00:00");
+        assert_eq!(
+            at(json!("2026-11-18T12:06:40.123+01:00")).unwrap(),
+            "2026-11-18T11:06:40.123+00:00"
+        );
+        assert_eq!(at(json!(1_795_000_000_123.75)).unwrap(), "2026-11-18T11:06:40.123+00:00");
+        assert_eq!(at(json!("yesterday")).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!("2026-11-18T12:06:60Z")).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!("0000-01-01T00:00:00Z")).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!(1e300)).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!(-9e14)).unwrap_err().0, Code::BadFormat);
+        assert_eq!(at(json!([])).unwrap_err().0, Code::WrongType);
+    }
+}

@@ -1,0 +1,324 @@
+//! The native protocol: one beacon, an array, an envelope, or a beacon a line.
+//!
+//! A body that states no framing is read by its first character: `[` opens an
+//! array, `{` a beacon or an envelope; when the first line is an object by itself and
+//! more follows, it is a beacon a line.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::body::{FORM, Framing};
+use super::{ProtocolError, timestamp};
+use crate::base::json::Fields;
+use crate::base::json::type_name;
+use crate::base::text::shown;
+use crate::model::beacon::{Envelope, Limits};
+use crate::model::event::DeviceId;
+use crate::model::repairs::Repairs;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::clean::absent::is_placeholder;
+use crate::pipeline::clean::builtin;
+use crate::pipeline::decode::hint;
+
+/// A body cut into the texts of its beacons, none of them read yet.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Items<'a> {
+    /// What holds for each beacon.
+    pub envelope: Envelope,
+    /// Each beacon's own text.
+    pub texts: Vec<&'a str>,
+}
+
+/// Cuts `text` into beacons.
+pub fn items<'a>(
+    text: &'a str,
+    framing: Framing,
+    limits: &Limits,
+) -> Result<Items<'a>, ProtocolError> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let items = match (framing, text.chars().next()) {
+        (Framing::Lines, _) => lines(text),
+        (_, Some('[')) => Items { envelope: Envelope::default(), texts: array(text)? },
+        (_, Some('{')) => objects(text)?,
+        (Framing::Form, _) => return Err(ProtocolError::UnsupportedMediaType(FORM.to_owned())),
+        (Framing::Unstated, Some(_)) => return Err(undecodable("body must start with { or [")),
+        (Framing::Unstated, None) => return Err(undecodable("body is empty")),
+    };
+    match items.texts.len() {
+        count if count > limits.beacons => {
+            Err(ProtocolError::TooManyBeacons { count, limit: limits.beacons })
+        }
+        _ => Ok(items),
+    }
+}
+
+fn lines(text: &str) -> Items<'_> {
+    let texts = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Items { envelope: Envelope::default(), texts }
+}
+
+fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
+    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
+    Ok(items.into_iter().map(RawValue::get).collect())
+}
+
+/// A text that opens with an object: that object alone, or the first line of several.
+fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
+    let may_be_envelope = text.contains("\"events\"");
+    if may_be_envelope
+        && let Ok(fields) = serde_json::from_str::<Fields<'_>>(text)
+        && let Some(events) = fields.get("events")
+    {
+        return enveloped(fields, events);
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let first = match values.next() {
+        Some(first) => first.map_err(not_json)?.get(),
+        None => return Err(undecodable("body is empty")),
+    };
+    let alone = values.byte_offset() >= text.len();
+    match alone {
+        true if may_be_envelope => {
+            // Its keys must be texts, as an envelope's are.
+            let _: Fields<'_> = serde_json::from_str(first).map_err(not_json)?;
+            Ok(Items { envelope: Envelope::default(), texts: vec![first] })
+        }
+        true => Ok(Items { envelope: Envelope::default(), texts: vec![first] }),
+        false if text.lines().next().is_some_and(|line| line.trim() == first) => Ok(lines(text)),
+        false => {
+            Err(undecodable("body goes on after its first JSON value, which does not end its line"))
+        }
+    }
+}
+
+/// The beacons of an envelope: an object that has `events` itself.
+fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, ProtocolError> {
+    let fields = fields.each_once().map_err(|error| ProtocolError::Undecodable(error.into()))?;
+    if !events.get().starts_with('[') {
+        return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
+    }
+    let mut envelope = Envelope::default();
+    // The beacons are read one by one, later: one that can't be read hurts no other.
+    for (field, raw) in fields.into_iter().filter(|(field, _)| field != "events") {
+        match field.as_str() {
+            "sent_at" => {
+                envelope.sent_at = value(raw, "time")?.map(|it| sent_at(&it)).transpose()?
+            }
+            "device_id" => {
+                let sent = value(raw, "device_id")?;
+                envelope.no_device = sent.as_ref().is_some_and(is_placeholder);
+                let sent = sent.filter(|_| !envelope.no_device);
+                envelope.device_id = sent.map(device_id).transpose()?;
+            }
+            _ => {
+                let message = match hint::meant(&field) {
+                    Some(meant @ ("sent_at" | "device_id")) => {
+                        format!("{field} is not a field of an envelope; did you mean {meant}?")
+                    }
+                    _ => format!("{} is not a field of an envelope", shown(&field)),
+                };
+                return Err(undecodable_field(Code::UnknownField, &field, &message));
+            }
+        }
+    }
+    Ok(Items { envelope, texts: array(events.get())? })
+}
+
+/// The value of a field of the envelope, cleaned as a beacon's own `field` is; none where it
+/// stands for an absent one.
+fn value(raw: &RawValue, field: &str) -> Result<Option<Value>, ProtocolError> {
+    let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
+    let mut fields = Map::from_iter([(field.to_owned(), value)]);
+    builtin::beacon(&mut fields, &mut Repairs::default());
+    Ok(fields.remove(field).filter(|value| !value.is_null() && value != ""))
+}
+
+fn sent_at(value: &Value) -> Result<chrono::DateTime<chrono::Utc>, ProtocolError> {
+    timestamp(value).map_err(|(code, _)| {
+        undecodable_field(
+            code,
+            "sent_at",
+            "sent_at must be RFC 3339 or milliseconds since the epoch",
+        )
+    })
+}
+
+fn device_id(value: Value) -> Result<DeviceId, ProtocolError> {
+    let Value::String(text) = value else {
+        let message = format!("device_id must be a string, not {}", type_name(&value));
+        return Err(undecodable_field(Code::WrongType, "device_id", &message));
+    };
+    DeviceId::parse(text).ok_or_else(|| {
+        let message =
+            format!("device_id must have 1 to {} printable characters", DeviceId::MAX_CHARS);
+        undecodable_field(Code::BadFormat, "device_id", &message)
+    })
+}
+
+fn undecodable(message: &str) -> ProtocolError {
+    ProtocolError::Undecodable(Violation::whole(Code::BadJson, message))
+}
+
+fn undecodable_field(code: Code, field: &str, message: &str) -> ProtocolError {
+    ProtocolError::Undecodable(Violation::of_field(code, field, message))
+}
+
+fn not_json(error: serde_json::Error) -> ProtocolError {
+    undecodable(&format!("body is not JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(framing: Framing, text: &str) -> Result<Vec<&str>, String> {
+        items(text, framing, &Limits { beacons: 3, ..Limits::default() })
+            .map(|items| items.texts)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_body_is_cut_into_the_texts_of_its_beacons() {
+        let unstated: [(&str, &[&str]); 11] = [
+            (r#"{"name":"a"}"#, &[r#"{"name":"a"}"#]),
+            ("\u{feff} {\"name\":\n\"a\"} ", &["{\"name\":\n\"a\"}"]),
+            (r#"[{"name":"a"}, {"name":"b"}]"#, &[r#"{"name":"a"}"#, r#"{"name":"b"}"#]),
+            ("[]", &[]),
+            (r#"[1,"x"]"#, &["1", r#""x""#]),
+            ("{\"name\":\"a\"}\n{\"name\":\"b\"}\n", &[r#"{"name":"a"}"#, r#"{"name":"b"}"#]),
+            ("{\"name\":\"a\"}\r\n\r\n{broken", &[r#"{"name":"a"}"#, "{broken"]),
+            (r#"{"events":[{"name":"a"}]}"#, &[r#"{"name":"a"}"#]),
+            (r#"{"events":[]}"#, &[]),
+            (r#"{"props":{"events":[1]}}"#, &[r#"{"props":{"events":[1]}}"#]),
+            (r#"{"props":"\"events\""}"#, &[r#"{"props":"\"events\""}"#]),
+        ];
+        for (text, texts) in unstated {
+            assert_eq!(cut(Framing::Unstated, text).unwrap(), texts, "{text}");
+        }
+        let lines: [(&str, &[&str]); 4] = [
+            ("{broken\n{\"name\":\"b\"}", &["{broken", r#"{"name":"b"}"#]),
+            ("[1]\n2", &["[1]", "2"]),
+            (r#"{"events":[]}"#, &[r#"{"events":[]}"#]),
+            ("\n \n", &[]),
+        ];
+        for (text, texts) in lines {
+            assert_eq!(cut(Framing::Lines, text).unwrap(), texts, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_cut_says_why() {
+        let refused = [
+            ("", "body is empty"),
+            (" \n", "body is empty"),
+            ("name=a", "body must start with { or ["),
+            ("{", "body is not JSON: EOF while parsing an object at line 1 column 1"),
+            (
+                "[{\"name\":\"a\"},",
+                "body is not JSON: EOF while parsing a value at line 1 column 14",
+            ),
+            (
+                "{\n\"a\":1}\n{}",
+                "body goes on after its first JSON value, which does not end its line",
+            ),
+            ("{} {}", "body goes on after its first JSON value, which does not end its line"),
+            (r#"{"events":{}}"#, "events must be an array"),
+            (r#"{"events":[{"name":"a"}],"events":[{"name":"b"}]}"#, "events comes twice"),
+            (r#"{"events":[],"batch":1}"#, "batch is not a field of an envelope"),
+            (r#"{"events":[],"device_id":true}"#, "device_id must be a string, not a boolean"),
+            (
+                r#"{"events":[],"device_id":"a\nb"}"#,
+                "device_id must have 1 to 128 printable characters",
+            ),
+            (
+                r#"{"events":[],"sent_at":"now"}"#,
+                "sent_at must be RFC 3339 or milliseconds since the epoch",
+            ),
+            (
+                r#"{"events":[],"sentAt":1}"#,
+                "sentAt is not a field of an envelope; did you mean sent_at?",
+            ),
+            (
+                r#"{"events":[],"anonymousId":"d"}"#,
+                "anonymousId is not a field of an envelope; did you mean device_id?",
+            ),
+            ("[1,2,3,4]", "body has 4 beacons, limit 3"),
+        ];
+        for (text, message) in refused {
+            assert_eq!(cut(Framing::Unstated, text).unwrap_err(), message, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_cleaned_as_its_beacons_are() {
+        for (device_id, sent_at) in [
+            (r#"" 4711\ufeff ""#, r#""1795000000123""#),
+            ("4711", "1795000000.123"),
+            (r#""4711""#, "1795000000123000"),
+        ] {
+            let text = format!(r#"{{"device_id":{device_id},"sent_at":{sent_at},"events":[]}}"#);
+            let Items { envelope, .. } =
+                items(&text, Framing::Unstated, &Limits::default()).unwrap();
+            assert_eq!(envelope.device_id, DeviceId::parse("4711".to_owned()), "{text}");
+            assert_eq!(envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123, "{text}");
+        }
+        let text = r#"{"device_id":"","sent_at":"","events":[]}"#;
+        let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
+        assert_eq!(items.envelope, Envelope::default());
+    }
+
+    #[test]
+    fn a_form_is_taken_if_it_is_json() {
+        for text in [r#"{"name":"a"}"#, "\u{feff} [{}]", "{\"name\":\"a\"}\n{\"name\":\"b\"}"] {
+            assert_eq!(cut(Framing::Form, text), cut(Framing::Unstated, text), "{text}");
+        }
+        for text in ["name=a&time=1", "", "\"a\"", "%7B%7D"] {
+            let message = cut(Framing::Form, text).unwrap_err();
+            assert!(
+                message.contains("\"application/x-www-form-urlencoded\" is not taken"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_envelope_whose_device_stands_for_none_names_none() {
+        for device_id in [r#""undefined""#, r#"" NULL ""#, "0", r#""[object Object]""#] {
+            let text = format!(r#"{{"device_id":{device_id},"events":[]}}"#);
+            let Items { envelope, .. } =
+                items(&text, Framing::Unstated, &Limits::default()).unwrap();
+            assert_eq!(envelope, Envelope { no_device: true, ..Envelope::default() }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_beacon_of_an_envelope_is_no_matter_of_its_neighbours() {
+        let odd = [r#"{"title":"cut \ud83d"}"#, r#"{"$serde_json::private::Number":"x"}"#];
+        let text = format!(r#"{{"events":[{{"name":"a"}},{}]}}"#, odd.join(","));
+        let items = items(&text, Framing::Unstated, &Limits::default()).unwrap();
+        assert_eq!(items.texts, [r#"{"name":"a"}"#, odd[0], odd[1]]);
+    }
+
+    #[test]
+    fn an_envelope_holds_for_its_beacons() {
+        let text = r#"{"sent_at":1795000000123,"device_id":"d","events":[{}]}"#;
+        let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
+        assert_eq!(items.envelope.device_id, DeviceId::parse("d".to_owned()));
+        assert_eq!(items.envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123);
+    }
+
+    #[test]
+    fn a_beacon_that_cannot_be_read_hurts_no_other_of_its_envelope() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        for odd in [r#"{"title":"cut \ud83d"}"#, &deep] {
+            let text = format!(r#"{{"events":[{odd},{{"name":"a"}}]}}"#);
+            assert_eq!(cut(Framing::Unstated, &text).unwrap(), [odd, r#"{"name":"a"}"#]);
+        }
+    }
+
+    #[test]
+    fn nesting_past_any_stack_is_cut_without_recursion() {
+        let deep = format!("[{}1{},{{\"name\":\"a\"}}]", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(cut(Framing::Unstated, &deep).unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,128 @@
+//! The columns of an event's record, in the order in which they are written.
+//!
+//! Flat snake_case; an absent value is left out. The README lists them for analysts: a
+//! column changes together with its line there.
+
+use chrono::Timelike;
+use serde_json::Value;
+
+use crate::model::consent::Reason;
+use crate::model::event::{DeviceId, Event};
+use crate::model::geo::Geo;
+use crate::model::record::VERSION;
+use crate::model::record::line::Line;
+use crate::model::sampling::SampleRate;
+use crate::pipeline::enrich::{Enriched, Facts};
+
+/// The columns of `enriched`, of which its route takes the share `sample`.
+pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> Line {
+    let Enriched { event, facts, occurred, local, visit, stripped, .. } = enriched;
+    let (agent, bot, campaign) = (&facts.agent, facts.bot.as_ref(), &visit.campaign);
+    let identifying = stripped.is_none();
+    let (referrer, click_id) = (visit.referrer.as_ref(), campaign.click_id.as_ref());
+    let mut line = Line::new();
+    line.json("v", Some(VERSION));
+    line.json("event_id", Some(event.id));
+    line.text("tenant", Some(facts.tenant));
+    line.text("name", Some(event.name.as_str()));
+    line.json("level", event.level);
+    line.text("schema_version", event.schema.map(|schema| schema.version));
+    line.time("occurred_at", Some(occurred.at));
+    received(&mut line, facts, *stripped);
+    line.time("client_time", event.client_time);
+    line.time("sent_at", event.sent_at);
+    line.json("clock_skew_ms", occurred.clock_skew_ms);
+    line.json("utc_offset_minutes", local.map(|local| local.utc_offset_minutes));
+    line.json("local_hour", local.map(|local| local.hour));
+    line.json("day_part", local.map(|local| local.day_part));
+    line.json("event_index", Some(enriched.event_index));
+    line.json("seq", event.seq.filter(|_| identifying));
+    line.text("device_id", event.device_id.as_ref().map(DeviceId::as_str));
+    line.text("previous_device_id", enriched.previous_device_id.as_ref().map(DeviceId::as_str));
+    line.json("new_visitor", enriched.new_visitor);
+    line.text("client_session_id", told(&event.client_session_id, *stripped));
+    line.text("user_id", told(&event.user_id, *stripped));
+    line.json("consent", event.consent);
+    line.json("stripped", *stripped);
+    line.text("browser", agent.browser.as_deref());
+    line.text("browser_version", version(&agent.browser_version, *stripped));
+    line.text("os", agent.os);
+    line.text("os_version", version(&agent.os_version, *stripped));
+    line.json("device_class", agent.device_class);
+    line.text("device_model", told(&agent.device_model, *stripped));
+    line.json("bot", bot.map(|_| true));
+    line.json("bot_reason", bot.map(|bot| bot.reason));
+    line.text("bot_name", bot.and_then(|bot| bot.name.as_deref()));
+    line.text("build", event.build.as_deref());
+    line.text("url", visit.url.as_deref());
+    line.text("url_host", visit.host.as_deref());
+    line.text("url_path", visit.path.as_deref());
+    line.text("title", event.title.as_deref());
+    line.text("referrer", visit.referrer_url.as_deref());
+    line.text("referrer_host", referrer.and_then(|referrer| referrer.host.as_deref()));
+    line.json("referrer_medium", referrer.map(|referrer| referrer.medium));
+    line.text("referrer_source", referrer.and_then(|referrer| referrer.source));
+    line.text("referrer_term", referrer.and_then(|referrer| referrer.term.as_deref()));
+    line.text("utm_source", campaign.source.as_deref());
+    line.text("utm_medium", campaign.medium.as_deref());
+    line.text("utm_campaign", campaign.campaign.as_deref());
+    line.text("utm_term", campaign.term.as_deref());
+    line.text("utm_content", campaign.content.as_deref());
+    line.text("utm_id", campaign.id.as_deref());
+    line.text("click_id", click_id.map(|click| click.value.as_str()));
+    line.text("click_id_network", click_id.map(|click| click.network));
+    let (screen, viewport) =
+        (event.screen.filter(|_| identifying), event.viewport.filter(|_| identifying));
+    line.json("screen_width", screen.map(|size| size.width));
+    line.json("screen_height", screen.map(|size| size.height));
+    line.json("viewport_width", viewport.map(|size| size.width));
+    line.json("viewport_height", viewport.map(|size| size.height));
+    line.text("language", event.language.as_deref());
+    line.json("repairs", Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()));
+    line.json("sample_rate", sample.map(SampleRate::share));
+    line.json("props", event.props.as_ref());
+    line.json("metadata", event.metadata.as_ref());
+    for (key, value) in lifted(event) {
+        line.json(&format!("metadata_{key}"), Some(value));
+    }
+    line
+}
+
+/// The columns of a request's facts, which events and failed events share, without what
+/// identifies where it is to be left out.
+pub(super) fn received(line: &mut Line, facts: &Facts<'_>, stripped: Option<Reason>) {
+    line.time("received_at", Some(facts.received_at));
+    line.time("replayed_at", facts.replayed_at);
+    line.date("date", facts.received_at);
+    line.json("hour", Some(facts.received_at.hour()));
+    line.text("ip", told(&facts.ip, stripped));
+    line.text("user_agent", told(&facts.user_agent, stripped));
+    let Geo { country, region, city, continent, timezone, colo, asn, as_organization } = &facts.geo;
+    line.text("country", country.as_deref());
+    line.text("region", told(region, stripped));
+    line.text("city", told(city, stripped));
+    line.text("continent", continent.as_deref());
+    line.text("timezone", told(timezone, stripped));
+    line.text("colo", told(colo, stripped));
+    line.json("asn", asn.filter(|_| stripped.is_none()));
+    line.text("as_organization", told(as_organization, stripped));
+}
+
+/// A text that identifies, unless such are to be left out.
+fn told(text: &Option<String>, stripped: Option<Reason>) -> Option<&str> {
+    text.as_deref().filter(|_| stripped.is_none())
+}
+
+/// A version, of which only the first number is told where identifiers are to be left out.
+fn version(version: &Option<String>, stripped: Option<Reason>) -> Option<&str> {
+    match stripped {
+        None => version.as_deref(),
+        Some(_) => version.as_deref()?.split('.').next(),
+    }
+}
+
+/// The members of an event's metadata that its schema lifts out.
+pub(super) fn lifted(event: &Event) -> impl Iterator<Item = (&'static str, &Value)> {
+    let keys = event.schema.map(|schema| schema.partition).unwrap_or_default();
+    keys.iter().filter_map(|key| Some((*key, event.metadata.as_ref()?.get(*key)?)))
+}

@@ -1,0 +1,220 @@
+//! Writes events and failed events as records.
+
+pub mod columns;
+
+use crate::model::event::{DeviceId, Event};
+use crate::model::failed_event::FailedEvent;
+use crate::model::record::failed::{failure, parts};
+use crate::model::record::line::Line;
+use crate::model::record::{LATER_BYTES, MAX_BYTES, PartitionKey, Record, RecordError, VERSION};
+use crate::model::sampling::SampleRate;
+use crate::pipeline::enrich::{Enriched, Facts};
+use columns::lifted;
+
+impl Record {
+    /// The record of an event, of which its route takes the share `sample`.
+    pub fn of_event(
+        enriched: &Enriched<'_>,
+        sample: Option<SampleRate>,
+    ) -> Result<Self, RecordError> {
+        let event = &enriched.event;
+        let line = columns::of_event(enriched, sample);
+        let record = Self::of_line(PartitionKey::of_event(event), line)?;
+        match record.bytes().len().saturating_add(LATER_BYTES) {
+            0..=MAX_BYTES => Ok(record.in_partition(partition(event))),
+            bytes => Err(RecordError::TooLarge { bytes }),
+        }
+    }
+
+    /// The records of a failed event: one, or as many as its original bytes need.
+    pub fn of_failed_event(
+        failed: &FailedEvent,
+        facts: &Facts<'_>,
+    ) -> Result<Vec<Self>, RecordError> {
+        let of_part = |part| {
+            let mut line = failed_columns(failed, facts);
+            let FailedEvent { stage, violations, repairs, original, .. } = failed;
+            failure(&mut line, *stage, violations, repairs, original, &part);
+            Self::of_line(PartitionKey::of_id(failed.event_id), line)
+        };
+        parts(&failed.original.bytes).map(of_part).collect()
+    }
+}
+
+/// The columns of a failed event that events have as well.
+fn failed_columns(failed: &FailedEvent, facts: &Facts<'_>) -> Line {
+    let FailedEvent { envelope, stripped, schema, .. } = failed;
+    let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
+    let mut line = Line::new();
+    line.json("v", Some(VERSION));
+    line.json("event_id", Some(failed.event_id));
+    line.text("tenant", Some(&failed.tenant));
+    line.text("name", failed.name.as_deref());
+    columns::received(&mut line, facts, *stripped);
+    line.time("sent_at", envelope.sent_at);
+    line.text("device_id", device_id.map(DeviceId::as_str));
+    line.json("stripped", *stripped);
+    line.text("schema_id", schema.map(|schema| schema.id));
+    line.text("schema_version", schema.map(|schema| schema.version));
+    line
+}
+
+fn partition(event: &Event) -> String {
+    lifted(event).map(|(key, value)| format!("{key}={value}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use chrono::DateTime;
+    use insta::assert_snapshot;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::model::beacon::Envelope;
+    use crate::model::event::EventIds;
+    use crate::model::failed_event::{Form, Original, Stage};
+    use crate::model::geo::Geo;
+    use crate::model::repairs::Repairs;
+    use crate::model::request::RequestContext;
+    use crate::model::violation::{Code, Violation};
+    use crate::pipeline::decode::timestamp;
+    use crate::pipeline::enrich;
+    use crate::pipeline::validate;
+
+    pub(crate) fn context() -> RequestContext {
+        RequestContext {
+            received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
+            ip: Some(IpAddr::from([203, 0, 113, 77])),
+            user_agent: Some("Mozilla/5.0".to_owned()),
+            geo: Geo { country: Some("CH".to_owned()), asn: Some(64_500), ..Geo::default() },
+            ..RequestContext::default()
+        }
+    }
+
+    fn config() -> Config {
+        Config::parse(crate::config::tests::settings()).unwrap()
+    }
+
+    fn facts(config: &Config) -> Facts<'_> {
+        let tenant = config.tenants.find(None).unwrap();
+        enrich::facts(&context(), &tenant.name, &tenant.privacy, &config.enrichment, None)
+    }
+
+    fn text(record: &Record) -> &str {
+        std::str::from_utf8(record.bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_flat_line() {
+        let config = config();
+        let facts = facts(&config);
+        let fields = json!({
+            "name": "order_sent", "id": "01939b70-6d2a-7c3e-8f00-000000000001", "device_id": "d-1",
+            "time": 1_795_000_000_000_i64, "level": "high", "title": "a\nb",
+            "props": {"price": 19.90, "lines": [{"sku": "x"}]}, "metadata": {"tag": "t"},
+        });
+        let Value::Object(fields) = fields else { panic!("not an object") };
+        let envelope = Envelope {
+            sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(),
+            ..Envelope::default()
+        };
+        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+        let (unknown, repairs) = (Default::default(), &mut Repairs::default());
+        let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
+        let record =
+            Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
+                .unwrap();
+        assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
+        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+    }
+
+    #[test]
+    fn a_record_goes_under_its_device_or_else_its_event() {
+        let config = config();
+        let facts = facts(&config);
+        let id = "01939b70-6d2a-7c3e-8f00-000000000001";
+        let longest = "ä".repeat(DeviceId::MAX_CHARS);
+        for (device_id, key) in
+            [(json!("d \"1\""), "d \"1\""), (Value::Null, id), (json!(longest), &longest)]
+        {
+            let Value::Object(fields) = json!({"name": "a", "id": id, "device_id": device_id})
+            else {
+                panic!()
+            };
+            let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+            let (envelope, repairs) = (Envelope::default(), &mut Repairs::default());
+            let unknown = Default::default();
+            let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
+            let record =
+                Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
+                    .unwrap();
+            assert_eq!(record.key().as_str(), key);
+        }
+        let failed = records(b"{");
+        assert_eq!(failed.first().unwrap().key().as_str(), "00000000-0000-7000-8000-000000000000");
+    }
+
+    fn failed(bytes: &[u8]) -> FailedEvent {
+        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+        FailedEvent {
+            event_id: ids.next_id(),
+            tenant: "default".to_owned(),
+            name: None,
+            schema: None,
+            stage: Stage::Protocol,
+            violations: Violation::whole(Code::BadJson, "beacon is not JSON").into(),
+            envelope: Envelope::default(),
+            stripped: None,
+            repairs: Repairs::default(),
+            original: Original::new(bytes, Form::Beacon),
+        }
+    }
+
+    fn records(bytes: &[u8]) -> Vec<Record> {
+        Record::of_failed_event(&failed(bytes), &facts(&config())).unwrap()
+    }
+
+    #[test]
+    fn a_failed_event_keeps_its_reason_and_its_text() {
+        let records = records(b"{\"name\":\"a\",\n}");
+        assert_eq!(records.len(), 1);
+        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":1,"event_id":"00000000-0000-7000-8000-000000000000","tenant":"default","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_form":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
+    }
+
+    #[test]
+    fn the_original_bytes_come_back_whatever_they_are() {
+        let cases: [Vec<u8>; 6] = [
+            Vec::new(),
+            b"{\"broken\"".to_vec(),
+            vec![0xff, 0xfe, 0],
+            vec![1; 262_144],
+            vec![b'"'; 262_144],
+            (0..1_048_576_u32).map(|index| (index % 251) as u8).collect(),
+        ];
+        for bytes in cases {
+            let mut restored = Vec::new();
+            let records = records(&bytes);
+            for (index, record) in records.iter().enumerate() {
+                let columns: Value = serde_json::from_slice(record.bytes()).unwrap();
+                match (columns["original"].as_str(), columns["original_base64"].as_str()) {
+                    (Some(text), None) => restored.extend_from_slice(text.as_bytes()),
+                    (None, Some(text)) => {
+                        restored.extend(base64_simd::STANDARD.decode_to_vec(text).unwrap())
+                    }
+                    other => panic!("{other:?}"),
+                }
+                if records.len() > 1 {
+                    assert_eq!(
+                        (&columns["part"], &columns["parts"]),
+                        (&json!(index + 1), &json!(records.len()))
+                    );
+                }
+                assert_eq!(columns["original_bytes"], json!(bytes.len()));
+            }
+            assert!(restored == bytes, "{} bytes", bytes.len());
+        }
+    }
+}

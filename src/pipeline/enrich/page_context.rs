@@ -1,0 +1,266 @@
+//! Where an event happened on the web and where its visitor came from, told of addresses
+//! that were first rid of what nobody should keep.
+
+use crate::pipeline::privacy::values::without_in;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::Facts;
+use super::referrer::{self, Referrer};
+use crate::base::text::pointer_step;
+use crate::base::url;
+use crate::model::campaign::{self, Campaign};
+use crate::model::consent::Reason;
+use crate::model::event::Event;
+use crate::model::repairs::Repairs;
+use crate::pipeline::clean::builtin;
+use crate::pipeline::privacy::redact;
+use crate::pipeline::privacy::scrub;
+use crate::pipeline::privacy::scrub::What;
+use crate::pipeline::privacy::url_params::SensitiveNames;
+
+/// What an event's addresses tell.
+#[derive(Debug, Default)]
+pub struct Visit {
+    /// The address of the page, rid of what nobody should keep.
+    pub url: Option<String>,
+    /// The address of the page before, the same.
+    pub referrer_url: Option<String>,
+    /// The host of the page, in lower case.
+    pub host: Option<String>,
+    /// The path of the page.
+    pub path: Option<String>,
+    /// What the page's address tells of a campaign.
+    pub campaign: Campaign,
+    /// What the referrer tells.
+    pub referrer: Option<Referrer>,
+    /// What was taken out of the two addresses, and of which.
+    removed: Vec<(&'static str, &'static str)>,
+}
+
+/// The visit that was read last. The events of a request mostly have one page and one way
+/// there, and to read addresses is what costs most of an event.
+#[derive(Debug, Default)]
+pub struct Last(RefCell<Option<(Sent, Rc<Visit>)>>);
+
+/// What a visit is read from, besides its request.
+#[derive(Debug, PartialEq)]
+struct Sent {
+    url: Option<String>,
+    referrer: Option<String>,
+    stripped: Option<Reason>,
+}
+
+/// The name of the repair that took out the value of a sensitive parameter.
+const SENSITIVE: &str = "sensitive_parameter";
+
+/// The name of the repair that took out what is a secret by its look or its place.
+const SECRET: &str = "secret";
+
+/// The name of the repair that took out an identifier that was to be left out.
+const IDENTIFIER: &str = "identifier";
+
+/// Rids `event` of what its tenant does not want to keep, and reads its addresses, which go
+/// from the event to the visit.
+pub fn visit(
+    event: &mut Event,
+    facts: &Facts<'_>,
+    stripped: Option<Reason>,
+    repairs: &mut Repairs,
+) -> Rc<Visit> {
+    let privacy = facts.privacy;
+    let sent = Sent { url: event.url.take(), referrer: event.referrer.take(), stripped };
+    let visit = facts.last_visit.or_read(sent, facts);
+    for (rule, pointer) in &visit.removed {
+        let is_noted = repairs.iter().any(|it| it.rule == *rule && it.pointer == *pointer);
+        if !(*rule == builtin::URL && is_noted) {
+            repairs.note(rule, pointer);
+        }
+    }
+    without_in_members(event, &privacy.sensitive, SENSITIVE, repairs);
+    scrub_rest(event, privacy.scrub, repairs);
+    if stripped.is_some() {
+        without_in_members(
+            event,
+            crate::pipeline::privacy::url_params::identifying_names(),
+            IDENTIFIER,
+            repairs,
+        );
+    }
+    // What was cut off, or replaced, is in no text any more but may be in what is told of it.
+    repairs.forget_where(|original| stripped.is_some() || redact::concerns(original, privacy));
+    visit
+}
+
+impl Last {
+    /// The last visit where it was read from the same, else a new one.
+    fn or_read(&self, sent: Sent, facts: &Facts<'_>) -> Rc<Visit> {
+        let mut last = self.0.borrow_mut();
+        match last.as_ref() {
+            Some((known, visit)) if *known == sent => Rc::clone(visit),
+            _ => {
+                let visit = Rc::new(Visit::read(&sent, facts));
+                *last = Some((sent, Rc::clone(&visit)));
+                visit
+            }
+        }
+    }
+}
+
+impl Visit {
+    fn read(sent: &Sent, facts: &Facts<'_>) -> Self {
+        let privacy = facts.privacy;
+        let mut visit =
+            Self { url: sent.url.clone(), referrer_url: sent.referrer.clone(), ..Self::default() };
+        let mut anchors = Vec::new();
+        visit.without(&privacy.sensitive, SENSITIVE);
+        visit.scrub(privacy.scrub);
+        if let Some(url) = visit.url.as_deref() {
+            let (address, fragment) = url.split_once('#').unwrap_or((url, ""));
+            let query = address.split_once('?').map(|(_, query)| query);
+            visit.campaign =
+                campaign::campaign(query.into_iter().chain(campaign::parameters(fragment)));
+        }
+        // Cleaning left it, for what it tells of the campaign.
+        for (url, pointer) in visit.addresses() {
+            if let Cow::Owned(rid) = crate::pipeline::clean::url::without_anchor(url) {
+                *url = rid;
+                anchors.push((builtin::URL, pointer));
+            }
+        }
+        visit.removed.append(&mut anchors);
+        if sent.stripped.is_some() {
+            visit.without(crate::pipeline::privacy::url_params::identifying_names(), IDENTIFIER);
+            visit.campaign.click_id = None;
+        }
+        let page = visit.url.as_deref().and_then(url::parse);
+        let host = page.as_ref().map(|page| page.host.clone().into_owned());
+        let internal = &facts.enrichment.internal_domains;
+        visit.path = page.map(|page| page.path.to_owned());
+        visit.referrer =
+            referrer::referrer(visit.referrer_url.as_deref(), host.as_deref(), internal).or_else(
+                || {
+                    let Campaign { source, medium, .. } = &visit.campaign;
+                    referrer::of_campaign(source.as_deref(), medium.as_deref())
+                },
+            );
+        visit.host = host;
+        scrub_decoded(&mut visit, privacy.scrub);
+        visit
+    }
+
+    /// The addresses that there are, each with its place in the beacon.
+    fn addresses(&mut self) -> impl Iterator<Item = (&mut String, &'static str)> {
+        let url = self.url.iter_mut().map(|url| (url, "/url"));
+        url.chain(self.referrer_url.iter_mut().map(|url| (url, "/referrer")))
+    }
+
+    /// Takes the values of the parameters that `names` names out of the addresses.
+    fn without(&mut self, names: &SensitiveNames, rule: &'static str) {
+        let mut removed = Vec::new();
+        for (url, pointer) in self.addresses() {
+            let found = crate::pipeline::privacy::url_params::without_sensitive(url, names);
+            let (secrets, all) = (found.secrets, found.removed.len());
+            if let Cow::Owned(rid) = found.url {
+                *url = rid;
+                removed.extend((all > secrets).then_some((rule, pointer)));
+                removed.extend((secrets > 0).then_some((SECRET, pointer)));
+            }
+        }
+        self.removed.append(&mut removed);
+    }
+
+    fn scrub(&mut self, what: What) {
+        let mut removed = Vec::new();
+        for (url, pointer) in self.addresses() {
+            scrub_text(url, what, &mut |rule| removed.push((rule, pointer)));
+        }
+        self.removed.append(&mut removed);
+    }
+}
+
+/// Takes out of `text` what looks like personal data, and tells the name of each repair.
+fn scrub_text(text: &mut String, what: What, removed: &mut dyn FnMut(&'static str)) {
+    let scrubbed = scrub::text(text, what);
+    let counts = [(scrubbed.emails, scrub::Kind::Email), (scrubbed.cards, scrub::Kind::Card)];
+    let Cow::Owned(rid) = scrubbed.text else { return };
+    *text = rid;
+    for (_, kind) in counts.iter().filter(|(count, _)| *count > 0) {
+        removed(kind.repair());
+    }
+}
+
+/// Scrubs again what was hidden by an encoding that reading the addresses has undone.
+fn scrub_decoded(visit: &mut Visit, what: What) {
+    let Campaign { source, medium, campaign, term, content, id, click_id: _ } = &mut visit.campaign;
+    let searched = visit.referrer.as_mut().and_then(|referrer| referrer.term.as_mut());
+    let texts = [source, medium, campaign, term, content, id].into_iter().flatten();
+    for text in texts.chain(searched).chain(&mut visit.path) {
+        if let Cow::Owned(rid) = scrub::text(text, what).text {
+            *text = rid;
+        }
+    }
+}
+
+/// Takes the values of the parameters that `names` names, and secrets, out of the addresses in
+/// an event's objects, and JSON Web Tokens out of all texts in them.
+fn without_in_members(
+    event: &mut Event,
+    names: &SensitiveNames,
+    rule: &'static str,
+    repairs: &mut Repairs,
+) {
+    for (key, value, root) in members(event) {
+        let found = without_in(value, names);
+        for (rule, is_there) in [(rule, found.parameters), (SECRET, found.secrets)] {
+            if is_there {
+                repairs.note(rule, &format!("{root}{}", pointer_step(key)));
+            }
+        }
+    }
+}
+
+/// The members of the event's objects, each with its key and what that stands in.
+fn members(event: &mut Event) -> impl Iterator<Item = (&String, &mut Value, &'static str)> {
+    [(&mut event.props, "/props"), (&mut event.metadata, "/metadata")].into_iter().flat_map(
+        |(object, root)| {
+            let members = object.iter_mut().flat_map(|object| object.iter_mut());
+            members.map(move |(key, value)| (key, value, root))
+        },
+    )
+}
+
+/// Takes what looks like personal data out of an event's title and objects.
+fn scrub_rest(event: &mut Event, what: What, repairs: &mut Repairs) {
+    if what == What::default() {
+        return;
+    }
+    if let Some(title) = &mut event.title {
+        scrub_text(title, what, &mut |rule| repairs.note(rule, "/title"));
+    }
+    for (key, value, root) in members(event) {
+        scrub::value(value, what, &mut |pointer, kind| {
+            repairs.note(kind.repair(), &format!("{root}{}{pointer}", pointer_step(key)));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_rule_can_take_the_name_of_what_is_noted_here() {
+        let noted = [
+            SENSITIVE,
+            SECRET,
+            IDENTIFIER,
+            scrub::Kind::Email.repair(),
+            scrub::Kind::Card.repair(),
+        ];
+        assert!(noted.iter().all(|name| builtin::NAMES.contains(name)));
+    }
+}

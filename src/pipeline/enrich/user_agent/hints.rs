@@ -1,0 +1,158 @@
+//! User agent client hints: what Chromium tells since it froze its `User-Agent`.
+//!
+//! Brands come with one that is made up, so that nobody relies on the list's order or
+//! length; it is passed over, and `Chromium` counts only where there is no other.
+//!
+//! Source: <https://wicg.github.io/ua-client-hints/>
+
+use std::borrow::Cow;
+
+use super::{DeviceClass, MAX_NAME_BYTES, cut, version};
+use crate::model::request::ClientHints;
+
+/// The most brands of a list that are read.
+const MAX_BRANDS: usize = 8;
+
+/// The hints, read.
+pub struct Hints<'a> {
+    sent: &'a ClientHints,
+    /// The system, under its name here.
+    pub platform: Option<&'static str>,
+}
+
+/// One entry of a brand list.
+pub struct Brand<'a> {
+    /// As sent, its escapes included.
+    pub name: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Hints<'a> {
+    /// Reads the platform; the rest is read when it is asked for.
+    pub fn parse(sent: &'a ClientHints) -> Self {
+        let platform = match unquoted(sent.platform.as_deref()) {
+            "Windows" => Some("Windows"),
+            "macOS" | "Mac OS X" => Some("macOS"),
+            "Android" => Some("Android"),
+            "Chrome OS" | "Chromium OS" | "ChromeOS" => Some("ChromeOS"),
+            "iOS" => Some("iOS"),
+            "Linux" => Some("Linux"),
+            "Fuchsia" => Some("Fuchsia"),
+            "HarmonyOS" | "OpenHarmony" => Some("HarmonyOS"),
+            _ => None,
+        };
+        Self { sent, platform }
+    }
+
+    /// The browser, unless the text, which named `found`, knows better: an app that shows
+    /// pages in Android's view puts its name there.
+    pub fn browser(&self, found: Option<&str>) -> Option<(Cow<'static, str>, Option<String>)> {
+        let full = self.sent.full_version_list.as_deref();
+        let best = best(full).or_else(|| best(self.sent.ua.as_deref()))?;
+        let version = version(best.version);
+        let name: Cow<'static, str> = match best.name {
+            "Google Chrome" | "HeadlessChrome" => "Chrome".into(),
+            "Microsoft Edge" => "Edge".into(),
+            "YaBrowser" | "Yandex" => "Yandex Browser".into(),
+            "Opera Mobile" | "OperaMobile" => "Opera".into(),
+            other => cut(other, MAX_NAME_BYTES).to_owned().into(),
+        };
+        let is_plain =
+            found.is_none_or(|found| matches!(found, "Chrome" | "Chromium" | "Android WebView"));
+        let says_little = matches!(&*name, "Chromium" | "Chrome" | "Android WebView");
+        match found {
+            Some("Chrome") if name == "Chromium" => Some(("Chrome".into(), version)),
+            _ if says_little && !is_plain => None,
+            _ => Some((name, version)),
+        }
+    }
+
+    /// The system's version; for Windows what it is sold as.
+    ///
+    /// Source: <https://learn.microsoft.com/en-us/microsoft-edge/web-platform/how-to-detect-win11>
+    pub fn platform_version(&self) -> Option<String> {
+        let text = unquoted(self.sent.platform_version.as_deref());
+        if self.platform != Some("Windows") {
+            return version(text);
+        }
+        let mut parts = text.split('.').map(str::parse::<u16>);
+        let sold = match (parts.next()?.ok()?, parts.next()) {
+            (13.., _) => "11",
+            (1..=12, _) => "10",
+            (0, Some(Ok(3))) => "8.1",
+            (0, Some(Ok(2))) => "8",
+            (0, Some(Ok(1))) => "7",
+            _ => return None,
+        };
+        Some(sold.to_owned())
+    }
+
+    /// The model.
+    pub fn model(&self) -> Option<String> {
+        let model = unquoted(self.sent.model.as_deref());
+        (!model.is_empty()).then(|| cut(model, MAX_NAME_BYTES).to_owned())
+    }
+
+    /// The class, where `found`, which the text tells, is not a more particular one.
+    pub fn class(&self, os: Option<&str>, found: Option<DeviceClass>) -> Option<DeviceClass> {
+        use DeviceClass::{Desktop, Mobile, Tablet};
+        if !matches!(found, None | Some(Desktop | Mobile | Tablet)) {
+            return None;
+        }
+        match (self.sent.mobile.as_deref()?.trim(), os?) {
+            ("?1", _) => Some(Mobile),
+            ("?0", "Android") => Some(Tablet),
+            ("?0", "Windows" | "macOS" | "Linux" | "ChromeOS") => Some(Desktop),
+            _ => None,
+        }
+    }
+}
+
+/// The brand that tells most: any before Chromium, none before one that is made up.
+fn best(list: Option<&str>) -> Option<Brand<'_>> {
+    let mut chromium = None;
+    for brand in brands(list) {
+        match brand.name {
+            "Chromium" => chromium = Some(brand),
+            name if name.trim().is_empty() || is_made_up(name) => {}
+            _ => return Some(brand),
+        }
+    }
+    chromium
+}
+
+/// The entries of a brand list, in their order.
+pub fn brands(list: Option<&str>) -> impl Iterator<Item = Brand<'_>> {
+    let mut rest = list.unwrap_or_default();
+    let entries = std::iter::from_fn(move || {
+        let (_, entry) = rest.split_once('"')?;
+        let (name, after) = quoted(entry)?;
+        let parameters = after.split_once(',').map_or(after, |(parameters, _)| parameters);
+        rest = after.get(parameters.len()..)?;
+        let version = parameters.split_once("v=\"").map_or("", |(_, version)| version);
+        Some(Brand { name, version })
+    });
+    entries.take(MAX_BRANDS)
+}
+
+/// A text up to its closing quote, past those that are escaped, and what follows.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })?;
+    Some((text.get(..end)?, text.get(end.saturating_add(1)..)?))
+}
+
+/// `Not/A)Brand` in any of its spellings.
+fn is_made_up(name: &str) -> bool {
+    let letters = name.bytes().filter(u8::is_ascii_alphabetic).map(|b| b.to_ascii_lowercase());
+    letters.eq(*b"notabrand")
+}
+
+/// The text between the quotes of a header's value.
+fn unquoted(value: Option<&str>) -> &str {
+    value.unwrap_or_default().trim().trim_matches('"').trim()
+}

@@ -1,0 +1,132 @@
+//! Browser, system and device behind a request, from its client hints and `User-Agent`.
+//!
+//! Hints go before the text: Chromium froze most of that (`Chrome/126.0.0.0`, `Android
+//! 10; K`). What a browser freezes is left out rather than told wrongly; the text itself
+//! stays in the record. Two things can't be told: an iPad that poses as a Macintosh,
+//! which is Safari's default there, and Windows 11 without a hint, which says 10.
+//!
+//! Names are folded as analysts count them: Chrome is Chrome on a phone, on iOS and on a
+//! desk, since `os` and `device_class` tell these apart. Ubuntu and the like are Linux.
+
+pub mod browser;
+pub(super) mod device;
+pub(super) mod hints;
+pub(super) mod os;
+pub(super) mod tokens;
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::model::request::ClientHints;
+use hints::Hints;
+
+/// A `User-Agent` is read up to here; real ones end long before.
+pub(super) const MAX_AGENT_BYTES: usize = 1_024;
+
+/// The most bytes of a version that is told.
+const MAX_VERSION_BYTES: usize = 32;
+
+/// The most bytes of a browser's or a model's name that is told.
+const MAX_NAME_BYTES: usize = 64;
+
+/// What could be told of a client; each is absent where it could not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Agent {
+    /// The browser, or the app that shows pages itself, up to 64 bytes.
+    pub browser: Option<Cow<'static, str>>,
+    /// Its version: digits and points, no `.0` at the end, up to 32 bytes.
+    pub browser_version: Option<String>,
+    /// The operating system.
+    pub os: Option<&'static str>,
+    /// Its version, in the same form; for Windows what it is sold as.
+    pub os_version: Option<String>,
+    /// The device's model, up to 64 bytes; `iPhone`, `iPad` and `iPod` tell no more.
+    pub device_model: Option<String>,
+    /// What kind of device.
+    pub device_class: Option<DeviceClass>,
+}
+
+/// The kinds of device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceClass {
+    /// A computer with a keyboard, notebooks included.
+    Desktop,
+    /// A phone.
+    Mobile,
+    /// A tablet or a reader.
+    Tablet,
+    /// A television, or a box that feeds one.
+    Tv,
+    /// A games console.
+    Console,
+    /// A watch.
+    Wearable,
+    /// Worn over the eyes.
+    Headset,
+    /// Built into a car.
+    Car,
+}
+
+impl DeviceClass {
+    /// The word that stands in a record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Desktop => "desktop",
+            Self::Mobile => "mobile",
+            Self::Tablet => "tablet",
+            Self::Tv => "tv",
+            Self::Console => "console",
+            Self::Wearable => "wearable",
+            Self::Headset => "headset",
+            Self::Car => "car",
+        }
+    }
+}
+
+/// What `user_agent` and `hints` tell. Only the first 1,024 bytes of the text are read.
+pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> Agent {
+    let text = cut(user_agent.unwrap_or_default(), MAX_AGENT_BYTES);
+    let hints = Hints::parse(hints);
+    let os = os::of(text);
+    let found = browser::of(text, os.name);
+    let class = device::class(text, os.name, found.name);
+    let (os_name, os_version) = match hints.platform {
+        // A television says Linux in the hint and its own name in the text.
+        Some("Linux") if os.name.is_some() => (os.name, os.version(text)),
+        Some(platform) if Some(platform) != os.name => (Some(platform), hints.platform_version()),
+        _ => (os.name, hints.platform_version().or_else(|| os.version(text))),
+    };
+    let (browser, browser_version) = match hints.browser(found.name) {
+        Some((name, version)) => (Some(name), version),
+        None => (found.name.map(Cow::Borrowed), found.version),
+    };
+    Agent {
+        browser,
+        browser_version,
+        os: os_name,
+        os_version,
+        device_model: hints.model().or_else(|| device::model(text, os.name)),
+        device_class: hints.class(os_name, class).or(class),
+    }
+}
+
+/// The version that `text` starts with, in the form that all versions have here.
+fn version(text: &str) -> Option<String> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_');
+    let digits = cut(text.get(..end.unwrap_or(text.len()))?, MAX_VERSION_BYTES);
+    let mut digits = digits.trim_matches(['.', '_']);
+    while let Some(start) = digits.strip_suffix(".0").or_else(|| digits.strip_suffix("_0")) {
+        digits = start;
+    }
+    digits.starts_with(|c: char| c.is_ascii_digit()).then(|| digits.replace('_', "."))
+}
+
+/// `text` up to `bytes` bytes, cut at a character.
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests;

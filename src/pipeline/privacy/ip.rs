@@ -1,0 +1,71 @@
+//! The client's address, as far as the operator wants it told.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::base::secret::Salt;
+
+/// What becomes of an address before anything else sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IpPolicy {
+    /// The network only: /24 of IPv4, /48 of IPv6.
+    #[default]
+    Truncate,
+    /// Nothing.
+    Drop,
+    /// A hash of it that lasts a day.
+    Hash,
+    /// All of it.
+    Full,
+}
+
+impl IpPolicy {
+    /// The text to tell, if any. An IPv4 address in IPv6's clothes counts as IPv4. Without
+    /// the day's salt, which is made only for a hash, there is none; no two tenants have the
+    /// same.
+    pub fn apply(
+        self,
+        address: IpAddr,
+        tenant: &str,
+        salt: impl FnOnce() -> Option<Salt>,
+    ) -> Option<String> {
+        let address = address.to_canonical();
+        match self {
+            Self::Drop => None,
+            Self::Hash => Some(salt()?.id(&["ip", tenant, &address.to_string()])),
+            Self::Full => Some(address.to_string()),
+            Self::Truncate => Some(network(address).to_string()),
+        }
+    }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & (u32::MAX << 8)).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 80)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_as_the_policy_says() {
+        let cases = [
+            (IpPolicy::Truncate, "203.0.113.77", Some("203.0.113.0")),
+            (IpPolicy::Truncate, "2001:db8:abcd:12:1:2:3:4", Some("2001:db8:abcd::")),
+            (IpPolicy::Truncate, "::ffff:203.0.113.77", Some("203.0.113.0")),
+            (IpPolicy::Full, "203.0.113.77", Some("203.0.113.77")),
+            (IpPolicy::Full, "2001:db8::1", Some("2001:db8::1")),
+            (IpPolicy::Drop, "203.0.113.77", None),
+            (IpPolicy::Hash, "203.0.113.77", None),
+        ];
+        for (policy, address, told) in cases {
+            assert_eq!(
+                policy.apply(address.parse().unwrap(), "shop", || None).as_deref(),
+                told,
+                "{policy:?} {address}"
+            );
+        }
+    }
+}

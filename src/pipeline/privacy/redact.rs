@@ -1,0 +1,182 @@
+//! Takes out of a refused beacon what the record of an event would not tell either.
+//!
+//! A failed event keeps the beacon as it was sent, so that it can be sent again; where the
+//! tenant or the person wants something left out, it is left out there too, and all else
+//! stays. Bytes that can't be read as a beacon are no business of this module: nobody can
+//! say where in them an identifier stands, so they are withheld where one is to be left out.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::model::beacon::FIELDS;
+use crate::model::consent::Reason;
+use crate::model::violation::Violations;
+use crate::pipeline::clean::payload;
+use crate::pipeline::privacy;
+use crate::pipeline::privacy::scrub;
+use crate::pipeline::privacy::scrub::What;
+use crate::pipeline::privacy::url_params::{Secrets, SensitiveNames};
+use crate::pipeline::privacy::values::without_in;
+use crate::pipeline::privacy::{DeviceIds, Privacy};
+
+/// The protocol's fields in which any text may stand, besides its objects; in the others
+/// nothing is scrubbed, nor is it in an event's.
+const FREE: [&str; 3] = ["url", "title", "referrer"];
+
+/// What is left of a beacon; none when there was nothing to take out.
+pub fn beacon(
+    fields: &Map<String, Value>,
+    privacy: &Privacy,
+    stripped: Option<Reason>,
+) -> Option<Map<String, Value>> {
+    let mut left = fields.clone();
+    payload::without(&mut left, &mut |_| {});
+    if stripped.is_some() {
+        privacy::strip(&mut left);
+        without(&mut left, crate::pipeline::privacy::url_params::identifying_names());
+    }
+    if privacy.device_ids == DeviceIds::Cookieless {
+        left.remove("device_id");
+    }
+    without(&mut left, &privacy.sensitive);
+    if privacy.scrub != What::default() {
+        let is_free = |field: &str| FREE.contains(&field) || !FIELDS.contains(&field);
+        let free = left.iter_mut().filter(|(field, _)| is_free(field.as_str()));
+        free.for_each(|(_, value)| scrub::value(value, privacy.scrub, &mut |_, _| {}));
+    }
+    (left != *fields).then_some(left)
+}
+
+/// Whether there is something to take out of the parameters that a pixel's beacon was made
+/// without, their names included.
+pub fn concerns_left_out(
+    parameters: &Map<String, Value>,
+    privacy: &Privacy,
+    stripped: Option<Reason>,
+) -> bool {
+    let is_named = |name: &String| matches!(scrub::text(name, privacy.scrub).text, Cow::Owned(_));
+    !parameters.is_empty()
+        && (beacon(parameters, privacy, stripped).is_some()
+            || parameters.keys().any(is_named)
+            || parameters.values().any(|value| concerns(value, privacy)))
+}
+
+/// What is told of the rules that a beacon broke: a member may bear a person's name.
+pub fn violations(mut violations: Violations, privacy: &Privacy) -> Violations {
+    for violation in violations.iter_mut() {
+        for told in [&mut violation.pointer, &mut violation.message] {
+            if let Cow::Owned(rid) = scrub::text(told, privacy.scrub).text {
+                *told = rid;
+            }
+        }
+    }
+    violations
+}
+
+/// Whether `privacy` wants something of `value` left out, wherever in a beacon it stood.
+pub fn concerns(value: &Value, privacy: &Privacy) -> bool {
+    let is_address = |text: &str| {
+        matches!(
+            crate::pipeline::privacy::url_params::without_sensitive(text, &privacy.sensitive).url,
+            Cow::Owned(_)
+        ) || privacy.sensitive.secrets == Secrets::Remove
+            && matches!(
+                crate::pipeline::privacy::token::without_tokens(
+                    text,
+                    crate::pipeline::privacy::url_params::REMOVED
+                ),
+                Cow::Owned(_)
+            )
+    };
+    let mut found = value.as_str().is_some_and(is_address);
+    if privacy.scrub != What::default() {
+        scrub::value(&mut value.clone(), privacy.scrub, &mut |_, _| found = true);
+    }
+    found
+}
+
+/// Takes the values of the parameters that `names` names out of a beacon's addresses.
+fn without(fields: &mut Map<String, Value>, names: &SensitiveNames) {
+    for field in ["url", "referrer"] {
+        if let Some(Value::String(address)) = fields.get_mut(field)
+            && let Cow::Owned(rid) =
+                crate::pipeline::privacy::url_params::without_sensitive(address, names).url
+        {
+            *address = rid;
+        }
+    }
+    let objects =
+        fields.iter_mut().filter(|(field, _)| matches!(field.as_str(), "props" | "metadata"));
+    for (_, object) in objects {
+        without_in(object, names);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn left(sent: Value, stripped: Option<Reason>) -> Option<Value> {
+        let Value::Object(fields) = sent else { panic!("not an object") };
+        let privacy = Privacy { scrub: What { emails: true, cards: true }, ..Privacy::default() };
+        beacon(&fields, &privacy, stripped).map(Value::Object)
+    }
+
+    #[test]
+    fn a_refused_beacon_is_rid_of_what_an_event_would_be_rid_of() {
+        let mail = "anna@mail.example";
+        let cases = [
+            (
+                json!({"url": "https://a.example/?token=x&b=1"}),
+                json!({"url": "https://a.example/?token=[removed]&b=1"}),
+            ),
+            (json!({"referrer": "//me:pw@a.example"}), json!({"referrer": "//a.example"})),
+            (
+                json!({"seq": -1, "props": {"href": "data:text/csv,Jane"}}),
+                json!({"seq": -1, "props": {"href": "data:text/csv"}}),
+            ),
+            (json!({"title": mail, "seq": -1.0}), json!({"title": "[email]", "seq": -1.0})),
+            (json!({"props": [{"a": mail}]}), json!({"props": [{"a": "[email]"}]})),
+            (json!({"mail": mail}), json!({"mail": "[email]"})),
+            (json!({"card": 4_242_424_242_424_242_u64}), json!({"card": "[card]"})),
+        ];
+        for (sent, expected) in cases {
+            assert_eq!(left(sent, None), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_a_record_would_tell_stays_as_it_was_sent() {
+        for sent in [
+            json!({"user_id": "anna@mail.example", "device_id": "d", "session_id": 7}),
+            json!({"seq": 4_242_424_242_424_242_u64, "url": "https://a.example/?gclid=x", "title": 1}),
+        ] {
+            assert_eq!(left(sent, None), None);
+        }
+    }
+
+    #[test]
+    fn no_device_is_told_where_there_are_no_cookies() {
+        let Value::Object(sent) = json!({"device_id": "d", "user_id": "u"}) else { panic!() };
+        let privacy = Privacy { device_ids: DeviceIds::Cookieless, ..Privacy::default() };
+        let left = beacon(&sent, &privacy, None).map(Value::Object);
+        assert_eq!(left, Some(json!({"user_id": "u"})));
+    }
+
+    #[test]
+    fn identifiers_and_clicks_go_where_they_are_to_be_left_out() {
+        let sent = json!({
+            "name": 7, "user_id": {}, "device_id": "d", "session_id": 7,
+            "url": "https://a.example/?gclid=x", "referrer": "https://b.example/#fbclid=y",
+        });
+        let expected = json!({
+            "name": 7, "url": "https://a.example/?gclid=[removed]",
+            "referrer": "https://b.example/#fbclid=[removed]",
+        });
+        assert_eq!(left(sent, Some(Reason::Gpc)), Some(expected));
+        assert_eq!(left(json!({"name": 7}), Some(Reason::Gpc)), None);
+    }
+}

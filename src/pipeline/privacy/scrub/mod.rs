@@ -1,0 +1,277 @@
+//! Scrubbing: e-mail addresses and card numbers out of texts that should hold none.
+//!
+//! A hand-written scanner, in time that grows with the text and nothing else. It takes out
+//! what has the form of an address or of a card, and so now and then something that is
+//! none; each rule says where it draws the line. It never reads names of fields: an
+//! operator who knows that a field holds an address should not send it.
+
+pub mod card;
+pub mod email;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::model::repairs::Repairs;
+
+/// What is taken out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct What {
+    /// E-mail addresses.
+    pub emails: bool,
+    /// Card numbers.
+    pub cards: bool,
+}
+
+/// What was taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An e-mail address.
+    Email,
+    /// A card number.
+    Card,
+}
+
+impl Kind {
+    /// What stands in its place.
+    pub fn placeholder(self) -> &'static str {
+        match self {
+            Self::Email => "[email]",
+            Self::Card => "[card]",
+        }
+    }
+
+    /// The name of the repair that took it out.
+    pub fn repair(self) -> &'static str {
+        match self {
+            Self::Email => "scrub_email",
+            Self::Card => "scrub_card",
+        }
+    }
+}
+
+/// A text and how much was taken out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scrubbed<'a> {
+    /// Borrowed when nothing was taken out.
+    pub text: Cow<'a, str>,
+    /// How many e-mail addresses were taken out.
+    pub emails: usize,
+    /// How many card numbers were taken out.
+    pub cards: usize,
+}
+
+/// Takes out of `text` what is wanted. Applied twice it changes nothing more.
+pub fn text(text: &str, what: What) -> Scrubbed<'_> {
+    let emails = match what.emails {
+        true => email::find(text),
+        false => Vec::new(),
+    };
+    let text = replaced(Cow::Borrowed(text), &emails, Kind::Email);
+    let cards = match what.cards {
+        true => card::find(&text),
+        false => Vec::new(),
+    };
+    let text = replaced(text, &cards, Kind::Card);
+    Scrubbed { text, emails: emails.len(), cards: cards.len() }
+}
+
+/// Takes out of every text in `value` what is wanted, and puts the text `[card]` in the place
+/// of a number that is a card's. The keys of objects stay. Tells `scrubbed` the JSON Pointer
+/// (RFC 6901) of each value that it changes, once for each kind.
+pub fn value(value: &mut Value, what: What, scrubbed: &mut dyn FnMut(&str, Kind)) {
+    walk(value, what, &Place { above: None, step: Step::Root }, scrubbed);
+}
+
+fn walk(value: &mut Value, what: What, place: &Place<'_>, scrubbed: &mut dyn FnMut(&str, Kind)) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::Number(number) => {
+            if what.cards && number.as_u64().is_some_and(card::is_card) {
+                *value = Value::String(Kind::Card.placeholder().to_owned());
+                scrubbed(&place.pointer(), Kind::Card);
+            }
+        }
+        Value::String(content) => {
+            let Scrubbed { text, emails, cards } = text(content, what);
+            let Cow::Owned(text) = text else {
+                return;
+            };
+            *content = text;
+            for (count, kind) in [(emails, Kind::Email), (cards, Kind::Card)] {
+                if count > 0 {
+                    scrubbed(&place.pointer(), kind);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                let place = Place { above: Some(place), step: Step::Index(index) };
+                walk(item, what, &place, scrubbed);
+            }
+        }
+        Value::Object(fields) => {
+            for (key, field) in fields.iter_mut() {
+                let place = Place { above: Some(place), step: Step::Key(key) };
+                walk(field, what, &place, scrubbed);
+            }
+        }
+    }
+}
+
+/// Where a value stands; a pointer is written only when somebody is told.
+struct Place<'a> {
+    above: Option<&'a Place<'a>>,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    Root,
+    Key(&'a str),
+    Index(usize),
+}
+
+impl Place<'_> {
+    fn pointer(&self) -> String {
+        let mut pointer = self.above.map(Place::pointer).unwrap_or_default();
+        match self.step {
+            Step::Root => {}
+            Step::Key(key) => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Step::Index(index) => {
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
+            }
+        }
+        pointer
+    }
+}
+
+fn replaced<'a>(text: Cow<'a, str>, found: &[Range<usize>], kind: Kind) -> Cow<'a, str> {
+    if found.is_empty() {
+        return text;
+    }
+    let mut scrubbed = String::with_capacity(text.len());
+    let mut from = 0;
+    for range in found {
+        scrubbed.push_str(text.get(from..range.start).unwrap_or_default());
+        scrubbed.push_str(kind.placeholder());
+        from = range.end;
+    }
+    scrubbed.push_str(text.get(from..).unwrap_or_default());
+    Cow::Owned(scrubbed)
+}
+
+/// The byte that a percent-encoding at `position` stands for.
+fn escape(bytes: &[u8], position: usize) -> Option<u8> {
+    let [b'%', high, low] = bytes.get(position..position.saturating_add(3))? else {
+        return None;
+    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(*high)? << 4 | digit(*low)?)
+}
+
+impl Repairs {
+    /// Takes out of the pointers what `what` wants out of texts: a key may be personal.
+    pub fn scrub(&mut self, what: What) {
+        if what == What::default() {
+            return;
+        }
+        for pointer in self.pointers_mut() {
+            if let Cow::Owned(scrubbed) = text(pointer, what).text {
+                *pointer = scrubbed;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const ALL: What = What { emails: true, cards: true };
+
+    #[test]
+    fn both_kinds_are_taken_out_of_one_text_and_counted() {
+        let Scrubbed { text, emails, cards } =
+            text("bob@mail.example paid with 4111 1111 1111 1111, ann@mail.example not", ALL);
+        assert_eq!(text, "[email] paid with [card], [email] not");
+        assert_eq!((emails, cards), (2, 1));
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_taken_out() {
+        let both = "bob@mail.example 4111111111111111";
+        let cases = [
+            (What { emails: true, cards: false }, "[email] 4111111111111111"),
+            (What { emails: false, cards: true }, "bob@mail.example [card]"),
+            (What { emails: false, cards: false }, both),
+        ];
+        for (what, expected) in cases {
+            assert_eq!(text(both, what).text, expected);
+        }
+        assert!(matches!(text("nothing in here", ALL).text, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_value_is_scrubbed_at_every_depth_and_each_place_is_told() {
+        let mut props = json!({
+            "a/b~c": [{"to": "bob@mail.example and 4111111111111111"}, true, null],
+            "card": 4_111_111_111_111_111_u64,
+            "time": 1_795_000_000_123_u64,
+            "price": 41111111.11111111,
+            "bob@mail.example": "kept",
+        });
+        let mut told = Vec::new();
+        value(&mut props, ALL, &mut |pointer, kind| told.push((pointer.to_owned(), kind)));
+        let expected = json!({
+            "a/b~c": [{"to": "[email] and [card]"}, true, null],
+            "card": "[card]",
+            "time": 1_795_000_000_123_u64,
+            "price": 41111111.11111111,
+            "bob@mail.example": "kept",
+        });
+        assert_eq!(props, expected);
+        let expected = [
+            ("/a~1b~0c/0/to".to_owned(), Kind::Email),
+            ("/a~1b~0c/0/to".to_owned(), Kind::Card),
+            ("/card".to_owned(), Kind::Card),
+        ];
+        assert_eq!(told, expected);
+        value(&mut props, ALL, &mut |pointer, _| panic!("told {pointer} again"));
+    }
+
+    #[test]
+    fn a_bare_text_is_told_at_the_root() {
+        let mut told = Vec::new();
+        let mut bare = json!("bob@mail.example");
+        value(&mut bare, ALL, &mut |pointer, _| told.push(pointer.to_owned()));
+        assert_eq!((bare, told), (json!("[email]"), vec![String::new()]));
+    }
+
+    proptest! {
+        #[test]
+        fn twice_is_once(
+            content in "([a-zA-Z0-9@. %+_-]|%40|@|mail\\.example|bob|4111|1111|3782 822463 10005|\\[card\\]|ä){0,24}|.{0,60}"
+        ) {
+            let once = text(&content, ALL).text.into_owned();
+            let twice = text(&once, ALL);
+            prop_assert_eq!(&twice.text, &once);
+            prop_assert_eq!((twice.emails, twice.cards), (0, 0));
+        }
+
+        #[test]
+        fn a_plain_address_and_a_plain_card_never_survive(before in ".{0,20}", after in ".{0,20}") {
+            let content = format!("{before} bob@mail.example 5500005555555559 {after}");
+            let scrubbed = text(&content, ALL).text.into_owned();
+            prop_assert!(!scrubbed.contains("bob@mail"), "{}", scrubbed);
+            prop_assert!(!scrubbed.contains("5500005555555559"), "{}", scrubbed);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Values in an event's objects that hold what privacy keeps out.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::token::without_tokens;
+use super::url_params::{REMOVED, Secrets, SensitiveNames, without_sensitive};
+
+/// An address of the protocol is no longer; longer paths are bytes of something else.
+const MAX_ADDRESS_BYTES: usize = 8_192;
+
+/// What was taken out of a value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Values of parameters that are sensitive by their names.
+    pub parameters: bool,
+    /// What is a secret by its look or its place.
+    pub secrets: bool,
+}
+
+/// Takes such parameters and secrets out of every text in `value`.
+pub fn without_in(value: &mut Value, names: &SensitiveNames) -> Found {
+    let mut found = Found::default();
+    walk(value, names, &mut found);
+    found
+}
+
+fn walk(value: &mut Value, names: &SensitiveNames, found: &mut Found) {
+    match value {
+        Value::String(text) => {
+            if is_address(text) {
+                let stripped = without_sensitive(text, names);
+                found.parameters |= stripped.removed.len() > stripped.secrets;
+                found.secrets |= stripped.secrets > 0;
+                if let Cow::Owned(rid) = stripped.url {
+                    *text = rid;
+                }
+            }
+            if names.secrets == Secrets::Remove
+                && let Cow::Owned(rid) = without_tokens(text, REMOVED)
+            {
+                found.secrets = true;
+                *text = rid;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, names, found)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| walk(field, names, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Whether `text` may be an address, or hold one: an absolute one, a path, a query, or a file
+/// with one. The bytes of a picture (`data:`, or base64 of a JPEG, which starts with `/9j/`)
+/// are none.
+fn is_address(text: &str) -> bool {
+    let text = text.trim();
+    if text.contains("://") {
+        return true;
+    }
+    let is_picture = text.starts_with("/9j/")
+        || text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:"));
+    !is_picture
+        && (text.starts_with(['/', '?', '#', '&']) && text.len() <= MAX_ADDRESS_BYTES
+            || text.starts_with("./")
+            || text.starts_with("../")
+            || (text.contains('=')
+                && text.contains(['?', '#', '&', ';'])
+                && !text.contains(char::is_whitespace)))
+}

@@ -1,0 +1,301 @@
+//! From an event to its stream: the first route that matches.
+//!
+//! A route may take only a share of its devices, always the same ones; the share stands in
+//! each record, so that counts can be scaled up again.
+
+use crate::model::name_pattern::NamePattern;
+use crate::model::sampling::SampleRate;
+use serde_json::{Map, Value};
+
+use crate::model::event::Event;
+use crate::model::level::Level;
+use crate::model::stream::Stream;
+
+/// The routes in their order, and the one for what none of them matches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Routes {
+    /// Tried in order.
+    pub routes: Vec<(Condition, Route)>,
+    /// The last route, which has no condition.
+    pub otherwise: Route,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// The stream.
+    pub to: Stream,
+    /// The share of devices that it takes.
+    pub sample: Option<SampleRate>,
+    /// Whether its events share records; no event of a stream does where one route forbids it.
+    pub pack: Pack,
+}
+
+/// Whether events share records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pack {
+    /// As the whole configuration says.
+    #[default]
+    AsConfigured,
+    /// Each is a record of its own, as some consumers need it.
+    Never,
+}
+
+/// What an event must be like; every part that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Condition {
+    /// The level that it must have.
+    pub level: Option<Level>,
+    /// The names that it may have.
+    pub name: Option<NamePattern>,
+    /// The tenant that it must be of.
+    pub tenant: Option<String>,
+    /// Whether it must be a bot's.
+    pub bot: Option<bool>,
+    /// The values that its metadata must have.
+    pub metadata: Map<String, Value>,
+}
+
+/// What routes look at: all of it is in an event's record too, so that a stored record can be
+/// routed again.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The event's level.
+    pub level: Option<Level>,
+    /// The event's name.
+    pub name: &'a str,
+    /// The event's metadata.
+    pub metadata: Option<&'a Map<String, Value>>,
+    /// Whose it is.
+    pub tenant: &'a str,
+    /// Whether a bot made it.
+    pub bot: bool,
+}
+
+impl<'a> Subject<'a> {
+    /// What routes look at of `event`.
+    pub fn of_event(event: &'a Event, tenant: &'a str, bot: bool) -> Self {
+        let metadata = event.metadata.as_ref();
+        Self { level: event.level, name: event.name.as_str(), metadata, tenant, bot }
+    }
+}
+
+impl Routes {
+    /// The route for `subject`.
+    pub fn route(&self, subject: Subject<'_>) -> &Route {
+        let matching = self.routes.iter().find(|(condition, _)| condition.holds(subject));
+        matching.map_or(&self.otherwise, |(_, route)| route)
+    }
+
+    /// Every route, in order.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().map(|(_, route)| route).chain([&self.otherwise])
+    }
+
+    /// Every tenant that a route names.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().filter_map(|(condition, _)| condition.tenant.as_deref())
+    }
+
+    /// Every stream that an event can go to.
+    pub fn streams(&self) -> impl Iterator<Item = &Stream> {
+        self.all().map(|route| &route.to)
+    }
+}
+
+impl Condition {
+    fn holds(&self, subject: Subject<'_>) -> bool {
+        let Subject { level, name, metadata, tenant, bot } = subject;
+        let in_metadata = |(key, wanted): (&String, &Value)| {
+            let found = metadata.and_then(|metadata| metadata.get(key));
+            found.is_some_and(|found| is_same(found, wanted))
+        };
+        self.level.is_none_or(|wanted| level == Some(wanted))
+            && self.name.as_ref().is_none_or(|pattern| pattern.matches(name))
+            && self.tenant.as_deref().is_none_or(|wanted| wanted == tenant)
+            && self.bot.is_none_or(|wanted| wanted == bot)
+            && self.metadata.iter().all(in_metadata)
+    }
+}
+
+/// Whether two values are the same; numbers are by what they count, however written.
+fn is_same(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Number(found), Value::Number(wanted)) => {
+            found == wanted || (found.as_f64().is_some() && found.as_f64() == wanted.as_f64())
+        }
+        _ => found == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::beacon::Envelope;
+    use crate::model::event::EventIds;
+
+    fn event(fields: Value) -> Event {
+        let Value::Object(fields) = fields else { panic!("not an object") };
+        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+        let (envelope, unknown) = (Envelope::default(), Default::default());
+        let mut repairs = crate::model::repairs::Repairs::default();
+        crate::pipeline::validate::event(fields, &envelope, unknown, &mut ids, &mut repairs)
+            .unwrap()
+    }
+
+    fn to(name: &str) -> Route {
+        let to = Stream::parse(&format!("firehose:{name}")).unwrap();
+        Route { to, sample: None, pack: Pack::default() }
+    }
+
+    fn pattern(text: &str) -> Option<NamePattern> {
+        Some(NamePattern::parse(text).unwrap())
+    }
+
+    #[test]
+    fn the_first_route_whose_every_condition_holds_wins() {
+        let any = Condition::default;
+        let Value::Object(vip) = json!({"tag": "vip", "n": 1}) else { panic!() };
+        let routes = Routes {
+            routes: vec![
+                (Condition { bot: Some(true), ..any() }, to("bots")),
+                (Condition { level: Some(Level::Low), ..any() }, to("low")),
+                (Condition { metadata: vip, ..any() }, to("vip")),
+                (
+                    Condition { name: pattern("order_*"), tenant: Some("b".to_owned()), ..any() },
+                    to("orders"),
+                ),
+                (
+                    Condition {
+                        level: Some(Level::High),
+                        name: pattern("sign_up"),
+                        bot: Some(false),
+                        ..any()
+                    },
+                    to("people"),
+                ),
+            ],
+            otherwise: to("rest"),
+        };
+        for (fields, tenant, bot, stream) in [
+            (json!({"name": "order_sent", "level": "low"}), "b", true, "bots"),
+            (json!({"name": "order_sent", "level": "low"}), "b", false, "low"),
+            (json!({"name": "order_sent", "level": "high"}), "b", false, "orders"),
+            (json!({"name": "order_sent", "level": "high"}), "a", false, "rest"),
+            (json!({"name": "order_", "metadata": {"tag": "vip", "n": 1.0}}), "b", false, "vip"),
+            (
+                json!({"name": "order_", "metadata": {"tag": "vip", "n": 1, "x": 2}}),
+                "b",
+                false,
+                "vip",
+            ),
+            (json!({"name": "order_", "metadata": {"tag": "vip", "n": "1"}}), "b", false, "orders"),
+            (json!({"name": "order_", "metadata": {"tag": "vip"}}), "a", false, "rest"),
+            (json!({"name": "sign_up", "level": "high"}), "a", false, "people"),
+            (json!({"name": "sign_up2", "level": "high"}), "a", false, "rest"),
+            (json!({"name": "sign_up"}), "a", false, "rest"),
+        ] {
+            let event = event(fields.clone());
+            assert_eq!(
+                routes.route(Subject::of_event(&event, tenant, bot)),
+                &to(stream),
+                "{fields}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_a_name_with_stars() {
+        for good in ["order_placed", "order_*", "a*", "*", "*_placed", "a*b", "app_*_v*"] {
+            assert!(NamePattern::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "Order*", "a**", "a b", "order-*"] {
+            assert!(NamePattern::parse(bad).is_none(), "{bad}");
+        }
+        for (text, name, matches) in [
+            ("order_*", "order_placed", true),
+            ("order_*", "order_", true),
+            ("order_*", "reorder_x", false),
+            ("*_placed", "order_placed", true),
+            ("*_placed", "order_placed2", false),
+            ("a*b", "ab", true),
+            ("ab*ba", "aba", false),
+            ("ab*ba", "abba", true),
+            ("a*b*c", "a1b2b3c", true),
+            ("a*b*c", "a1c2c", false),
+            ("*", "x", true),
+        ] {
+            assert_eq!(pattern(text).unwrap().matches(name), matches, "{text} {name}");
+        }
+    }
+
+    #[test]
+    fn two_patterns_meet_where_a_name_matches_both() {
+        for (a, b, meet) in [
+            ("order_*", "order_placed", true),
+            ("order_*", "*", true),
+            ("order_*", "order_p*", true),
+            ("order_*", "page_*", false),
+            ("order_placed", "order_p", false),
+            ("a*b", "ab", true),
+            ("a*c", "ab*", true),
+            ("a*c", "ab", false),
+            ("*_placed", "order_*", true),
+            ("*x*", "ab*", true),
+            ("a*b", "a*c", false),
+            ("a*b*c", "*b", false),
+            ("aa*", "a", false),
+        ] {
+            let meets = |a: &str, b: &str| pattern(a).unwrap().meets(&pattern(b).unwrap());
+            assert_eq!((meets(a, b), meets(b, a)), (meet, meet), "{a} {b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_just_what_its_stars_can_stand_for(
+            parts in proptest::collection::vec("[ab_]{0,3}", 1..4), fills in proptest::collection::vec("[ab_.]{0,3}", 3),
+        ) {
+            let text = format!("a{}", parts.join("*"));
+            let mut name = format!("a{}", parts.first().unwrap());
+            for (part, fill) in parts.iter().skip(1).zip(&fills) {
+                name.push_str(fill);
+                name.push_str(part);
+            }
+            if let Some(pattern) = NamePattern::parse(&text) {
+                prop_assert!(pattern.matches(&name) && pattern.meets(&NamePattern::parse(&name).unwrap()));
+            }
+        }
+
+        #[test]
+        fn a_larger_share_takes_every_device_that_a_smaller_one_takes(
+            device in "[a-z0-9-]{1,40}", less in 0.001_f64..0.999, more in 0.001_f64..0.999,
+        ) {
+            let event = event(json!({"name": "a", "device_id": device}));
+            let takes = |share| SampleRate::parse(share).unwrap().takes(&event);
+            prop_assert!(!takes(less.min(more)) || takes(less.max(more)));
+        }
+    }
+
+    #[test]
+    fn a_share_takes_about_its_share_of_devices_and_always_the_same() {
+        let taken = |share: f64, prefix: &str| {
+            let rate = SampleRate::parse(share).unwrap();
+            let device =
+                |index| event(json!({"name": "a", "device_id": format!("{prefix}{index}")}));
+            (0..10_000).filter(|index| rate.takes(&device(*index))).count()
+        };
+        for prefix in ["", "01939b70-6d2a-7c3e-8f00-00000000", "ä"] {
+            assert!((taken(0.1, prefix) as i64 - 1_000).abs() < 120, "{}", taken(0.1, prefix));
+            assert!((taken(0.75, prefix) as i64 - 7_500).abs() < 180);
+        }
+        let rate = SampleRate::parse(0.5).unwrap();
+        let taken = ["a", "b", "c", "d", "e", "f", "g", "h"]
+            .map(|device| rate.takes(&event(json!({"name": "a", "device_id": device}))));
+        assert_eq!(taken, [true, true, true, true, false, false, true, false]);
+    }
+}

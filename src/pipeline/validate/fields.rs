@@ -1,0 +1,88 @@
+//! The fields of a beacon, each in its place.
+
+use serde_json::{Map, Value};
+
+use crate::model::beacon::Envelope;
+use crate::model::beacon::FIELDS;
+
+/// The fields that are there, as a schema sees them: without what stands for an absent one,
+/// and with the envelope's device where the beacon names none.
+pub fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, Value> {
+    let stands_for_absent = |field: &str, value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => {
+            let is_object = || matches!(field, "props" | "metadata");
+            text.is_empty() && field != "name" && (FIELDS.contains(&field) || is_object())
+        }
+        _ => false,
+    };
+    // Most beacons have none: to look costs less than to go through with a mind to remove.
+    if fields.iter().any(|(field, value)| stands_for_absent(field, value)) {
+        fields.retain(|field, value| !stands_for_absent(field, value));
+    }
+    if let Some(device_id) = &envelope.device_id {
+        let absent = || Value::String(device_id.as_str().to_owned());
+        fields.entry("device_id").or_insert_with(absent);
+    }
+    fields
+}
+
+/// The fields of a beacon, each in its place.
+#[derive(Default)]
+pub struct Fields {
+    pub name: Option<Value>,
+    pub id: Option<Value>,
+    pub device_id: Option<Value>,
+    pub time: Option<Value>,
+    pub seq: Option<Value>,
+    pub session_id: Option<Value>,
+    pub level: Option<Value>,
+    pub build: Option<Value>,
+    pub user_id: Option<Value>,
+    pub url: Option<Value>,
+    pub title: Option<Value>,
+    pub referrer: Option<Value>,
+    pub screen: Option<Value>,
+    pub viewport: Option<Value>,
+    pub language: Option<Value>,
+    pub consent: Option<Value>,
+    pub props: Option<Value>,
+    pub metadata: Option<Value>,
+    /// The names of those that no beacon has, sorted.
+    pub unknown: Vec<String>,
+}
+
+impl Fields {
+    /// Puts each field into its place.
+    pub fn of(fields: Map<String, Value>) -> Self {
+        let mut of = Self::default();
+        for (field, value) in fields {
+            let place = match field.as_str() {
+                "name" => &mut of.name,
+                "id" => &mut of.id,
+                "device_id" => &mut of.device_id,
+                "time" => &mut of.time,
+                "seq" => &mut of.seq,
+                "session_id" => &mut of.session_id,
+                "level" => &mut of.level,
+                "build" => &mut of.build,
+                "user_id" => &mut of.user_id,
+                "url" => &mut of.url,
+                "title" => &mut of.title,
+                "referrer" => &mut of.referrer,
+                "screen" => &mut of.screen,
+                "viewport" => &mut of.viewport,
+                "language" => &mut of.language,
+                "consent" => &mut of.consent,
+                "props" => &mut of.props,
+                "metadata" => &mut of.metadata,
+                _ => {
+                    of.unknown.push(field);
+                    continue;
+                }
+            };
+            *place = Some(value);
+        }
+        of
+    }
+}

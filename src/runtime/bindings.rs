@@ -1,0 +1,140 @@
+//! The isolate's surroundings: the configuration, the clock, randomness.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
+use worker::wasm_bindgen::JsValue;
+
+use super::log::{self, Part};
+use crate::config::{Binding, Config, ConfigError, Settings};
+use crate::ingest::error::IngestError;
+use crate::model::tracker_path::{Built, Script};
+use crate::schema;
+
+#[wasm_bindgen(module = "/src/runtime/js/catalogue.js")]
+extern "C" {
+    fn catalogue() -> Vec<u8>;
+}
+
+#[wasm_bindgen(module = "/src/runtime/js/bindings.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = isAnother)]
+    fn is_another(env: &JsValue) -> bool;
+}
+
+thread_local! {
+    static BOUND: RefCell<Option<Rc<Bound>>> = const { RefCell::new(None) };
+}
+
+/// What is known of what is bound to the worker, read once for all requests to which it is.
+pub struct Bound {
+    config: Result<Rc<Config>, Vec<ConfigError>>,
+    /// Whether there is where points of Analytics Engine go.
+    pub takes_points: bool,
+    /// The scripts that were read out of `ASSETS` so far.
+    pub scripts: RefCell<BTreeMap<Script, Rc<Built>>>,
+}
+
+/// What is known of what is bound in `env`.
+pub fn bound(env: &Env) -> Rc<Bound> {
+    let is_another = is_another(env);
+    let known = BOUND.with_borrow(|known| known.as_ref().filter(|_| !is_another).cloned());
+    known.unwrap_or_else(|| {
+        let bound = Rc::new(Bound {
+            config: loaded().and_then(|()| Config::parse(settings(env)).map(Rc::new)),
+            takes_points: get(env, "METRICS").is_object(),
+            scripts: RefCell::default(),
+        });
+        match &bound.config {
+            Ok(config) => {
+                config.warnings.iter().for_each(|what| log::warning(Part::Configuration, what));
+            }
+            Err(errors) => errors.iter().for_each(|error| log::error(Part::Configuration, error)),
+        }
+        BOUND.replace(Some(Rc::clone(&bound)));
+        bound
+    })
+}
+
+/// Loads the catalogue of events, without which none can be judged.
+fn loaded() -> Result<(), Vec<ConfigError>> {
+    schema::load(catalogue).map_err(|error| {
+        vec![ConfigError { key: "build/catalogue.bin".to_owned(), problem: error.to_string() }]
+    })
+}
+
+/// The configuration, or the mistakes in it, which are logged when first met.
+pub fn config(env: &Env) -> Result<Rc<Config>, IngestError> {
+    bound(env).config.clone().map_err(IngestError::NotConfigured)
+}
+
+/// What `object` has at `key`; undefined where that is nothing.
+pub fn get(object: &JsValue, key: &str) -> JsValue {
+    js_sys::Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// The text that `object` has at `key`. A secret that is set to nothing is not set.
+pub fn text(object: &JsValue, key: &str) -> Option<String> {
+    get(object, key).as_string().filter(|text| !text.is_empty())
+}
+
+fn settings(env: &Env) -> Settings {
+    let get = |key| get(env, key);
+    let text = |key| text(env, key);
+    Settings {
+        headwater: json(&get("HEADWATER")),
+        secret: text("HEADWATER_SECRET"),
+        replay_key: text("HEADWATER_REPLAY_KEY"),
+        inspect_token: text("HEADWATER_INSPECT_TOKEN"),
+        region: text("AWS_REGION"),
+        access_key_id: text("AWS_ACCESS_KEY_ID"),
+        secret_access_key: text("AWS_SECRET_ACCESS_KEY"),
+        session_token: text("AWS_SESSION_TOKEN"),
+        endpoint_url: text("AWS_ENDPOINT_URL"),
+        endpoint_url_firehose: text("AWS_ENDPOINT_URL_FIREHOSE"),
+        endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
+        shard: binding(&get("SHARD")),
+        inspector: binding(&get("INSPECTOR")),
+    }
+}
+
+fn binding(value: &JsValue) -> Binding {
+    match value.is_object() {
+        true => Binding::Present,
+        false => Binding::Absent,
+    }
+}
+
+fn json(value: &JsValue) -> Option<Value> {
+    if value.is_undefined() {
+        return None;
+    }
+    let text = js_sys::JSON::stringify(value).ok()?.as_string()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// The edge's clock, in whole milliseconds. It stands still between two awaits.
+pub fn now() -> DateTime<Utc> {
+    let milliseconds = js_sys::Date::now() as i64;
+    DateTime::from_timestamp_millis(milliseconds).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// The same, as the state machines count it.
+pub fn now_ms() -> u64 {
+    js_sys::Date::now() as u64
+}
+
+/// Random bytes from the runtime's cryptographic source.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // The runtime always has this source; without it ids would still differ by their time.
+    if getrandom::fill(&mut bytes).is_err() {
+        log::error(Part::Runtime, "no random bytes were given");
+    }
+    bytes
+}

@@ -1,0 +1,232 @@
+//! Drives the deliveries of a request to their end: through its shards, all at once, or
+//! directly to its streams, all at once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use worker::{Delay, Env};
+
+use super::bindings::{now_ms, random};
+use super::gate::{For, Gate, Slot};
+use super::log::{self, Part};
+use super::shard_client;
+use super::shard_client::{NoAnswer, Question};
+use super::{aws_http, health, stream_health};
+use crate::base::clock::{Milliseconds, is_ahead};
+use crate::config::Config;
+use crate::delivery::health::Health;
+use crate::delivery::response::Reply;
+use crate::delivery::stats::Sending;
+use crate::delivery::stream_delivery::{Delivery, Fate, Policy, Report, Step};
+use crate::ingest::error::IngestError;
+use crate::ingest::{Item, Plan, by_shard, by_stream};
+use crate::model::placement::ShardNumber;
+use crate::model::record::Record;
+use crate::model::stream::Stream;
+use crate::shard::config::ShardConfig;
+use crate::shard::protocol::batch_request;
+use crate::shard::protocol::batch_request::View;
+use crate::shard::protocol::batch_response::Answer;
+
+/// How much longer than its batches a shard may take before its records go directly: it may have
+/// to ask another one, and its calls may have to wait for those of other streams.
+const SHARD_SLACK_MS: u64 = 5_000;
+
+/// How long a shard that could not be reached is not asked again, in milliseconds.
+const LEFT_ALONE_MS: u64 = 5_000;
+
+thread_local! {
+    /// Until when a shard is not asked, for all requests of this isolate.
+    static LEFT_ALONE: RefCell<HashMap<ShardNumber, Milliseconds>> = RefCell::default();
+}
+
+/// Whether a shard could not be reached a moment ago. It is not asked again for a while, so that not
+/// every request waits for one that is lost.
+fn is_left_alone(number: ShardNumber) -> bool {
+    let until = LEFT_ALONE.with_borrow(|shards| shards.get(&number).copied().unwrap_or(0));
+    is_ahead(until, now_ms(), LEFT_ALONE_MS)
+}
+
+fn leave_alone(number: ShardNumber) {
+    let until = now_ms().saturating_add(LEFT_ALONE_MS);
+    LEFT_ALONE.with_borrow_mut(|shards| shards.insert(number, until));
+}
+
+/// Delivers what `plan` asks for, and adds to `sending` how. What a stream refuses for itself
+/// comes back as a failed event and goes out in a further round.
+pub async fn all(
+    plan: &mut Plan<'_>,
+    sending: &mut Sending,
+    config: &Config,
+    env: &Env,
+) -> Result<(), IngestError> {
+    loop {
+        let items = plan.take_items();
+        if items.is_empty() {
+            return Ok(());
+        }
+        let direct = match config.sharding() {
+            None => items,
+            Some(sharding) => in_shards(plan, sending, items, sharding, config, env).await?,
+        };
+        directly(plan, sending, direct, config).await?;
+    }
+}
+
+/// Gives `items` to their shards; gives back those whose shard did not take them.
+async fn in_shards<'a>(
+    plan: &mut Plan<'_>,
+    sending: &mut Sending,
+    items: Vec<Item<'a>>,
+    sharding: &ShardConfig,
+    config: &Config,
+    env: &Env,
+) -> Result<Vec<Item<'a>>, IngestError> {
+    let parcels = by_shard(items, sharding, u64::from_ne_bytes(random()));
+    let is_left_alone = |(number, _): &(ShardNumber, _)| is_left_alone(*number);
+    let (left_alone, parcels): (Vec<_>, Vec<_>) = parcels.into_iter().partition(is_left_alone);
+    let marked = |item: Item<'a>| Item { record: item.record.past_its_shard(), ..item };
+    let mut direct: Vec<Item<'a>> =
+        left_alone.into_iter().flat_map(|(_, items)| items).map(marked).collect();
+    let parcel = |items: &[Item<'_>]| {
+        batch_request::encode(items.iter().map(|item| View {
+            stream: item.stream,
+            record: &item.record,
+            observation: item.observed.as_ref().map(|it| &it.observation),
+            former: item.observed.and_then(|it| it.former(sharding)),
+        }))
+    };
+    let asked = parcels.iter().map(|(number, items)| (*number, parcel(items))).collect();
+    // What a stream refuses for itself takes a second round.
+    let round_ms = config.destinations.policy.deadline_ms.saturating_add(sharding.linger_ms);
+    let patience_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
+    let answers = shard_client::shards(asked, Question::Parcel, patience_ms, env, config).await;
+    let mut at_once = Sending::default();
+    let mut answered = Vec::new();
+    for ((number, items), answer) in parcels.into_iter().zip(answers) {
+        let answer = answer.and_then(|bytes| {
+            Answer::decode(&bytes, items.len())
+                .map_err(|error| NoAnswer::Refused(error.to_string()))
+        });
+        match answer {
+            Ok(answer) => {
+                at_once = at_once.beside(answer.sending);
+                answered.push((items, answer));
+            }
+            Err(why) => {
+                log::error(
+                    Part::Delivery,
+                    format_args!("shard {number} did not take a parcel: {why}"),
+                );
+                if let NoAnswer::Unreachable(_) = why {
+                    leave_alone(number);
+                }
+                health::silent(number, env);
+                direct.extend(items.into_iter().map(marked));
+            }
+        }
+    }
+    *sending = sending.then(at_once);
+    for (items, answer) in answered {
+        plan.settle_parcel(&items, answer)?;
+    }
+    plan.sent(&direct);
+    Ok(direct)
+}
+
+/// Delivers `items` in this request.
+async fn directly(
+    plan: &mut Plan<'_>,
+    sending: &mut Sending,
+    items: Vec<Item<'_>>,
+    config: &Config,
+) -> Result<(), IngestError> {
+    let began = now_ms();
+    let gate = Rc::new(Gate::default());
+    let deliveries = by_stream(items).into_iter().map(async |it| {
+        let policy = config.destinations.policy_of(&it.stream);
+        let slot = gate.enter(For::Caller).await;
+        let report = one(&it.stream, it.records, config, policy, slot).await;
+        (it.stream, it.owners, report)
+    });
+    let deliveries = join_all(deliveries).await;
+    let retries = deliveries.iter().map(|(_, _, report)| report.retries);
+    let send_ms = now_ms().saturating_sub(began);
+    *sending = sending.then(Sending { send_ms, retries: retries.sum(), ..Sending::default() });
+    for (stream, owners, report) in deliveries {
+        plan.settle(&stream, &owners, report)?;
+    }
+    Ok(())
+}
+
+/// Delivers `records` to `stream`, and tells the log what went wrong. The time of the delivery
+/// begins now, and stands still while it waits for another `slot`.
+pub async fn one(
+    stream: &Stream,
+    records: Vec<Record>,
+    config: &Config,
+    policy: Policy,
+    mut slot: Slot,
+) -> Report {
+    let health = stream_health::of(stream);
+    let mut delivery = Delivery::new(stream, records, policy, now_ms());
+    loop {
+        // Borrowed for this line only: other requests share the health while this one waits.
+        let next = next(&mut delivery, &mut health.borrow_mut(), stream, config);
+        let reply = match next {
+            Next::Call { call, timeout_ms } => {
+                aws_http::send(*call, &config.aws, stream.service, timeout_ms).await
+            }
+            Next::Fail(why) => Reply::NotSent(why),
+            Next::Wait { milliseconds } => {
+                let wait = async {
+                    Delay::from(Duration::from_millis(milliseconds)).await;
+                    now_ms()
+                };
+                let (next_slot, waited_until) = slot.released_for(wait).await;
+                slot = next_slot;
+                delivery.queued(now_ms().saturating_sub(waited_until));
+                continue;
+            }
+            Next::Stop => break,
+        };
+        let jitter = u32::from_ne_bytes(random());
+        delivery.reply(reply, now_ms(), jitter, &mut health.borrow_mut());
+    }
+    drop(slot);
+    let report = delivery.finish(now_ms(), &health.borrow());
+    if let Some(problem) = &report.problem {
+        log::error(Part::Delivery, format_args!("{stream} did not take every record: {problem}"));
+    }
+    for (_, fate) in &report.records {
+        if let Fate::Poisoned(refusal) = fate {
+            log::error(Part::Delivery, format_args!("{stream} refuses a record: {}", refusal.code));
+        }
+    }
+    report
+}
+
+/// A step with its records encoded, so that it borrows nothing.
+enum Next {
+    Call { call: Box<http::Request<Vec<u8>>>, timeout_ms: u64 },
+    Fail(String),
+    Wait { milliseconds: u64 },
+    Stop,
+}
+
+fn next(delivery: &mut Delivery, health: &mut Health, stream: &Stream, config: &Config) -> Next {
+    match delivery.step(now_ms(), health) {
+        Step::Send { records, timeout_ms } => {
+            let Stream { service, name } = stream;
+            match service.call(config.aws.endpoint(*service), name, &records) {
+                Ok(call) => Next::Call { call: Box::new(call), timeout_ms },
+                Err(error) => Next::Fail(error.to_string()),
+            }
+        }
+        Step::Wait { milliseconds } => Next::Wait { milliseconds },
+        Step::Spill | Step::Done => Next::Stop,
+    }
+}

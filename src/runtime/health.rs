@@ -1,0 +1,245 @@
+//! `/readyz`: asks the isolate, and the shards or what they have reported, and has
+//! [`crate::ops::health`] say what that means.
+
+use super::stream_health;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use js_sys::futures::spawn_local;
+use serde_json::json;
+use worker::{Env, Response};
+
+use super::bindings::{get, now_ms, text};
+use super::log::{self, Part};
+use super::request::Head;
+use super::shard_client;
+use super::shard_client::Question;
+use super::{bindings, respond};
+use crate::base::clock::{Milliseconds, is_ahead};
+use crate::base::text::shown;
+use crate::config::Config;
+use crate::ingest::error::IngestError;
+use crate::model::placement::ShardNumber;
+use crate::ops::health::format::Moment;
+use crate::ops::health::report;
+use crate::ops::health::report::{How, Report};
+use crate::ops::health::shard::{ShardState, ShardView};
+use crate::ops::health::stream::StreamState;
+use crate::ops::health::{Circumstances, Present, Readiness, Version};
+use crate::shard::Status;
+use crate::shard::spill::Depth;
+
+/// How long a shard may take to say how it is, in milliseconds.
+const PATIENCE_MS: u64 = 3_000;
+
+/// The same of the object that keeps what shards report.
+const REPORTS_PATIENCE_MS: u64 = 2_000;
+
+/// For how long anyone is answered the same, in milliseconds.
+const CACHED_MS: u64 = 5_000;
+
+/// For how long something else does if nothing newer can be read, in milliseconds.
+const STALE_MS: u64 = 60_000;
+
+/// How the shard is whose status this is, and the streams as its isolate finds them.
+pub fn of_shard(status: Status, config: &Config) -> ShardState {
+    let mut known = streams(config);
+    // What waits for a stream of routes that only take what is left of a tenant, too.
+    for Depth { stream, .. } in &status.spill {
+        if config.names(stream) && !config.streams().contains(&stream) {
+            known.push(StreamState::of(stream, &stream_health::of(stream).borrow()));
+        }
+    }
+    ShardState::of(status, known, now_ms())
+}
+
+/// The streams as this isolate finds them.
+fn streams(config: &Config) -> Vec<StreamState> {
+    let state = |stream| StreamState::of(stream, &stream_health::of(stream).borrow());
+    config.streams().into_iter().map(state).collect()
+}
+
+thread_local! {
+    /// What anyone was last answered, in this isolate.
+    static ANSWERED: RefCell<Option<Answered>> = const { RefCell::new(None) };
+    /// The reports that were last read.
+    static KNOWN: RefCell<Option<(Milliseconds, Vec<u8>)>> = const { RefCell::new(None) };
+    /// When which shards were last reported not to answer.
+    static SILENT: RefCell<BTreeMap<ShardNumber, Milliseconds>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// An answer for anyone.
+#[derive(Clone)]
+struct Answered {
+    at: Milliseconds,
+    /// Whether a newer one is on its way.
+    renewed: bool,
+    status: u16,
+    body: Vec<u8>,
+}
+
+/// The answer to `/readyz`: the details for who has the operator's key, and for anyone else a summary
+/// that costs one question every [`CACHED_MS`] at most.
+pub async fn answer(head: &Head, env: &Env) -> worker::Result<Response> {
+    let config = match bindings::config(env) {
+        Ok(config) => config,
+        Err(refusal) => {
+            let problems = match refusal {
+                IngestError::NotConfigured(errors) => {
+                    errors.iter().map(ToString::to_string).collect()
+                }
+                other => vec![other.to_string()],
+            };
+            let readiness = Readiness::misconfigured(problems, circumstances(env));
+            return respond::json(readiness.status(), &readiness);
+        }
+    };
+    let is_operator = match (&config.replay_key, &head.bearer) {
+        (Some(key), Some(sent)) => key.is(sent),
+        _ => false,
+    };
+    if is_operator {
+        let tenant = form_urlencoded::parse(head.query.as_bytes())
+            .find_map(|(name, value)| (name == "tenant").then(|| value.into_owned()));
+        if let Some(unknown) = tenant.as_ref().filter(|name| config.tenants.named(name).is_none()) {
+            let body = json!({ "code": "unknown_tenant", "message": format!("there is no tenant {}", shown(unknown)) });
+            return respond::json(404, &body);
+        }
+        let readiness = details(&config, tenant.as_deref(), env).await;
+        return respond::json(readiness.status(), &readiness);
+    }
+    let Answered { status, body, .. } = summary(&config, env).await;
+    respond::json_text(status, body)
+}
+
+/// What anyone is answered.
+async fn summary(config: &Config, env: &Env) -> Answered {
+    let now = now_ms();
+    let known = ANSWERED.with_borrow_mut(|known| {
+        let answered = known.as_mut()?;
+        let is_fresh = is_ahead(answered.at.saturating_add(CACHED_MS), now, CACHED_MS);
+        let holds = is_ahead(answered.at.saturating_add(STALE_MS), now, STALE_MS);
+        // One question at a time renews it, whatever number asks meanwhile.
+        let was_renewed = std::mem::replace(&mut answered.renewed, true);
+        (is_fresh || (holds && was_renewed)).then(|| {
+            answered.renewed = was_renewed;
+            answered.clone()
+        })
+    });
+    if let Some(answered) = known {
+        return answered;
+    }
+    let views = report::views(reports(config, env).await, now_ms());
+    let readiness = Readiness::of(config, streams(config), views, None, circumstances(env));
+    let answered = Answered {
+        at: now_ms(),
+        renewed: false,
+        status: readiness.status(),
+        body: serde_json::to_vec(&readiness.for_anyone()).unwrap_or_default(),
+    };
+    ANSWERED.set(Some(answered.clone()));
+    answered
+}
+
+/// What the operator is answered: each shard is asked.
+async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness {
+    let mut shards: Vec<ShardView> = match config.sharding() {
+        None => Vec::new(),
+        Some(sharding) => {
+            let asked = sharding.numbers().map(|number| (number, Vec::new())).collect();
+            let answers =
+                shard_client::shards(asked, Question::Status, PATIENCE_MS, env, config).await;
+            let view = |(number, answer): (_, Result<_, shard_client::NoAnswer>)| {
+                ShardView::of(number, answer.map_err(|why| why.to_string()))
+            };
+            sharding.numbers().zip(answers).map(view).collect()
+        }
+    };
+    // Those that are asked no more, since they are fewer now or delivery is direct.
+    for view in report::views(reports(config, env).await, now_ms()) {
+        if shards.iter().all(|known| known.shard != view.shard) {
+            shards.push(view);
+        }
+    }
+    Readiness::of(config, streams(config), shards, tenant, circumstances(env))
+}
+
+/// What shards have reported; what was last read if that can't be asked.
+async fn reports(config: &Config, env: &Env) -> Vec<Report> {
+    if !get(env, "SHARD").is_object() {
+        return Vec::new();
+    }
+    let answer =
+        shard_client::reports(Question::Reports, &[], REPORTS_PATIENCE_MS, env, config).await;
+    let read = answer.map_err(|why| why.to_string()).and_then(|bytes| {
+        let reports = Report::decode_list(&bytes).ok_or("the answer can't be read")?;
+        KNOWN.set(Some((now_ms(), bytes)));
+        Ok(reports)
+    });
+    read.unwrap_or_else(|why| {
+        log::error(Part::Shard, format_args!("what shards report is not known: {why}"));
+        KNOWN
+            .with_borrow(|known| {
+                let (at, bytes) = known.as_ref()?;
+                let holds = is_ahead(at.saturating_add(STALE_MS), now_ms(), STALE_MS);
+                holds.then(|| Report::decode_list(bytes)).flatten()
+            })
+            .unwrap_or_default()
+    })
+}
+
+/// Reports, at most every [`report::AGAIN_MS`], that a shard which took no parcel does not say either
+/// how it is: one that is only full does. Nobody waits for it.
+pub fn silent(shard: ShardNumber, env: &Env) {
+    let now = now_ms();
+    let is_known = SILENT.with_borrow_mut(|silent| {
+        let before = silent.insert(shard, now);
+        let is_known = before
+            .is_some_and(|at| is_ahead(at.saturating_add(report::AGAIN_MS), now, report::AGAIN_MS));
+        if let Some(at) = before.filter(|_| is_known) {
+            silent.insert(shard, at);
+        }
+        is_known
+    });
+    if is_known {
+        return;
+    }
+    let env = env.clone();
+    spawn_local(async move {
+        let Ok(config) = bindings::config(&env) else { return };
+        let status =
+            shard_client::shard(shard, Question::Status, &[], PATIENCE_MS, &env, &config).await;
+        if status.is_ok() {
+            return;
+        }
+        let body = Report { shard, at: now, how: How::Silent }.encode();
+        let told =
+            shard_client::reports(Question::Report, &body, REPORTS_PATIENCE_MS, &env, &config)
+                .await;
+        if let Err(why) = told {
+            log::error(
+                Part::Shard,
+                format_args!("that {shard} does not answer was not reported: {why}"),
+            );
+        }
+    });
+}
+
+fn circumstances(env: &Env) -> Circumstances {
+    let version = get(env, "CF_VERSION_METADATA");
+    let is_bound = |name| get(env, name).is_object();
+    let is_set = |name| text(env, name).is_some();
+    Circumstances {
+        now: Moment(now_ms()),
+        version: Version::of(text(&version, "id"), text(&version, "timestamp")),
+        present: Present {
+            shard: is_bound("SHARD"),
+            metrics: is_bound("METRICS"),
+            assets: is_bound("ASSETS"),
+            aws_session_token: is_set("AWS_SESSION_TOKEN"),
+            headwater_secret: is_set("HEADWATER_SECRET"),
+            headwater_replay_key: is_set("HEADWATER_REPLAY_KEY"),
+            headwater_inspect_token: is_set("HEADWATER_INSPECT_TOKEN"),
+        },
+    }
+}

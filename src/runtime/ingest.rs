@@ -1,0 +1,184 @@
+//! Takes beacons, in a body or in the query of an image, and tells of the request once it is
+//! answered: to Analytics Engine, to the log, and to the inspector where there is one.
+
+use crate::ingest::error::HttpError;
+use worker::{Env, Request, Response};
+
+use super::bindings::now_ms;
+use super::request::{self, Head};
+use super::respond::{self, Readers};
+use super::{bindings, deliver, inspector_object, metrics};
+use crate::config::Config;
+use crate::config::log_sampling::LogShares;
+use crate::ingest;
+use crate::ingest::Plan;
+use crate::ingest::error::IngestError;
+use crate::ingest::response::{IngestResponse, VerdictMode};
+use crate::ingest::summary::{Kind, Tally};
+use crate::model::event::EventIds;
+use crate::model::record::MAX_BYTES;
+use crate::model::replay::Replay;
+use crate::model::request::RequestContext;
+use crate::ops::inspector::{About, Told};
+use crate::pipeline::decode::body::Body;
+
+/// A request that brings beacons, and what it came to so far.
+struct Taking<'a> {
+    head: &'a Head,
+    context: &'a RequestContext,
+    config: &'a Config,
+    env: &'a Env,
+    tally: Tally<'a>,
+}
+
+/// Takes the beacons in a body.
+pub async fn post(
+    mut request: Request,
+    head: &Head,
+    context: &RequestContext,
+    env: &Env,
+) -> worker::Result<Response> {
+    let kind = if head.claim.is_some() { Kind::Replay } else { Kind::Post };
+    let config = match bindings::config(env) {
+        Ok(config) => config,
+        Err(refusal) => {
+            not_configured(kind, &refusal, env);
+            return respond::refused(&refusal.into(), Readers::of(None, context));
+        }
+    };
+    let mut taking = Taking::new(kind, head, context, &config, env);
+    let planned = taking.body(&mut request).await;
+    let answer = taking.end(planned, VerdictMode::of_query(&head.query)).await;
+    let timing = asks_for_timing(&head.query).then(|| taking.tally.server_timing());
+    respond::told(answer, Readers::of(Some(&config), context), timing.as_deref())
+}
+
+/// Takes the beacon in the query of an image. A page that shows it must not show a broken one, so
+/// each answer is the GIF.
+pub async fn pixel(head: &Head, context: &RequestContext, env: &Env) -> worker::Result<Response> {
+    let answer = match bindings::config(env) {
+        Ok(config) => {
+            let mut taking = Taking::new(Kind::Pixel, head, context, &config, env);
+            let planned = taking.query();
+            taking.end(planned, VerdictMode::Never).await
+        }
+        Err(refusal) => {
+            not_configured(Kind::Pixel, &refusal, env);
+            Err(refusal)
+        }
+    };
+    respond::pixel(&answer)
+}
+
+/// Tells of a request whose beacons nobody can take, nor say whose they are.
+fn not_configured(kind: Kind, refusal: &IngestError, env: &Env) {
+    let mut tally = Tally { kind, status: refusal.status(), ..Tally::default() };
+    tally.refuse(refusal);
+    metrics::request(env, &tally, &LogShares::default());
+}
+
+/// Whether `Server-Timing` is wanted, as `?timing=1` asks.
+fn asks_for_timing(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "timing=1")
+}
+
+impl<'a> Taking<'a> {
+    fn new(
+        kind: Kind,
+        head: &'a Head,
+        context: &'a RequestContext,
+        config: &'a Config,
+        env: &'a Env,
+    ) -> Self {
+        let tenant = config.tenants.find(context.write_key.as_deref());
+        let tenant = tenant.map(|tenant| tenant.name.as_str());
+        Self { head, context, config, env, tally: Tally { kind, tenant, ..Tally::default() } }
+    }
+
+    /// Since the request came, in milliseconds.
+    fn elapsed_ms(&self) -> u64 {
+        let came = self.context.received_at.timestamp_millis();
+        now_ms().saturating_sub(u64::try_from(came).unwrap_or_default())
+    }
+
+    /// Plans what to do with the body.
+    async fn body(&mut self, request: &mut Request) -> Result<Plan<'a>, IngestError> {
+        let Self { head, context, config, .. } = *self;
+        let replay_key = config.replay_key.as_ref();
+        let claim = head.claim.as_ref();
+        let replay = claim.map(|claim| Replay::parse(claim, replay_key)).transpose()?;
+        ingest::admit(context, config)?;
+        let limit = config.limits.body_bytes;
+        // A replay may send a record, which has more than its beacon had.
+        let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
+        let bytes = request::body(request, head, limit).await;
+        self.tally.read_ms = self.elapsed_ms();
+        let bytes = bytes?;
+        self.tally.bytes_in = bytes.len();
+        let body = Body {
+            content_type: head.content_type.as_deref(),
+            content_encoding: head.content_encoding.as_deref(),
+            bytes: &bytes,
+        };
+        match replay {
+            Some(replay) => ingest::replay(&body, replay, context, config),
+            None => {
+                let mut ids = EventIds::new(context.received_at, bindings::random());
+                ingest::post(&body, context, config, &mut ids)
+            }
+        }
+    }
+
+    /// Plans what to do with the query.
+    fn query(&mut self) -> Result<Plan<'a>, IngestError> {
+        let Self { head, context, config, .. } = *self;
+        self.tally.bytes_in = head.query.len();
+        let mut ids = EventIds::new(context.received_at, bindings::random());
+        ingest::pixel(&head.query, context, config, &mut ids)
+    }
+
+    /// Delivers what was planned, answers, and tells of it.
+    async fn end(
+        &mut self,
+        planned: Result<Plan<'a>, IngestError>,
+        telling: VerdictMode,
+    ) -> Result<IngestResponse, IngestError> {
+        let (plan, answer) = match planned {
+            Err(refusal) => (None, Err(refusal)),
+            Ok(mut plan) => {
+                let delivered =
+                    deliver::all(&mut plan, &mut self.tally.sending, self.config, self.env).await;
+                self.tally.counts = plan.counts();
+                self.tally.bytes_out = plan.bytes();
+                let answer = delivered.map(|()| plan.answer(telling));
+                (Some(plan), answer)
+            }
+        };
+        self.tally.status = match &answer {
+            Ok(answer) => answer.status,
+            Err(refusal) => {
+                self.tally.refuse(refusal);
+                refusal.status()
+            }
+        };
+        self.tally.total_ms = self.elapsed_ms();
+        self.tally.deliver_ms = self.tally.total_ms.saturating_sub(self.tally.read_ms);
+        metrics::request(self.env, &self.tally, &self.config.log);
+        if self.config.inspect_token.is_some() {
+            inspector_object::tell(self.env, self.told(plan.as_ref(), answer.as_ref().err())).await;
+        }
+        answer
+    }
+
+    /// What the inspector is told.
+    fn told(&self, plan: Option<&Plan<'_>>, refusal: Option<&IngestError>) -> Told {
+        let about = About {
+            tally: &self.tally,
+            refusal,
+            received_at: self.context.received_at,
+            content_type: self.head.content_type.as_deref(),
+            content_encoding: self.head.content_encoding.as_deref(),
+        };
+        plan.and_then(|plan| Told::of_plan(plan, about)).unwrap_or_else(|| Told::of_request(about))
+    }
+}

@@ -1,0 +1,245 @@
+//! Serves the inspector's page and asks the object that remembers; and that object.
+
+use super::error::ApiError;
+use std::cell::{Cell, RefCell};
+
+use serde::Serialize;
+use worker::{DurableObject, Env, Request, Response, ResponseBuilder, State, durable_object};
+
+use super::bindings;
+use super::bindings::{now, now_ms, random};
+use super::log::{self, Part};
+use super::request::{Head, Method};
+use super::shard_client;
+use super::shard_client::NoAnswer;
+use super::storage::Sqlite;
+use super::{assets, respond};
+use crate::base::clock::{Milliseconds, is_ahead};
+use crate::model::endpoint::{Api, InspectorRoute as Asked, ROOT};
+use crate::model::event::EventIds;
+use crate::ops::inspector::{Filter, Preface, Rows, Told, Untold};
+use crate::shard::storage::{StorageError, Table};
+
+/// How long the object may take, in milliseconds; beacons wait for it.
+const PATIENCE_MS: u64 = 500;
+
+/// How long an object that did not answer is not told anything, in milliseconds.
+const LEFT_ALONE_MS: u64 = 5_000;
+
+/// Where the object is told of a request.
+const TELL: &str = "/tell";
+
+/// What the page may do: run its own files, and ask this worker.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+thread_local! {
+    /// Until when the object is not told anything, for all requests of this isolate.
+    static LEFT_ALONE: Cell<Milliseconds> = const { Cell::new(0) };
+    /// What the object may know nothing of, of all requests of this isolate.
+    static UNTOLD: Cell<Option<Untold>> = const { Cell::new(None) };
+}
+
+/// Remembers requests that the object may know nothing of.
+fn remember(untold: Untold) {
+    UNTOLD.set(Some(match UNTOLD.take() {
+        None => untold,
+        Some(Untold { requests, last_at }) => Untold {
+            requests: requests.saturating_add(untold.requests),
+            last_at: last_at.max(untold.last_at),
+        },
+    }));
+}
+
+/// Tells the object of a request. It is told before the answer, so that who was answered finds
+/// the stories of what they sent. What it was not told, it learns with the next request that it
+/// is told of, or question.
+pub async fn tell(env: &Env, mut told: Told) {
+    let this = Untold { requests: 1, last_at: now_ms() };
+    if is_ahead(LEFT_ALONE.get(), now_ms(), LEFT_ALONE_MS) {
+        return remember(this);
+    }
+    told.untold = UNTOLD.take();
+    if let Err(why) = send(&told, env).await {
+        remember(this);
+        told.untold.into_iter().for_each(remember);
+        LEFT_ALONE.set(now_ms().saturating_add(LEFT_ALONE_MS));
+        log::error(Part::Inspector, format_args!("it was not told of requests: {why}"));
+    }
+}
+
+async fn send(told: &Told, env: &Env) -> Result<Vec<u8>, NoAnswer> {
+    object(TELL, &json(told), env).await
+}
+
+/// The answer to what is `asked` of the inspector, where there is one.
+pub async fn answer(asked: Asked<'_>, head: &Head, env: &Env) -> Result<Response, ApiError> {
+    let config = bindings::config(env)?;
+    let token = config.inspect_token.as_ref().ok_or(ApiError::NotFound)?;
+    match (asked, head.method) {
+        (Asked::Api(Api::Reset), Method::Post) => {}
+        (Asked::Api(Api::Reset), _) => return Err(ApiError::MethodNotAllowed("POST")),
+        (_, Method::Get | Method::Head) => {}
+        (_, _) => return Err(ApiError::MethodNotAllowed("GET, HEAD")),
+    }
+    match asked {
+        // They hold nothing: what the page shows, it asks for with the token.
+        Asked::Page => file("", "text/html; charset=utf-8", env).await,
+        Asked::File(name) if name.ends_with(".css") => file(name, "text/css", env).await,
+        Asked::File(name) => file(name, "text/javascript", env).await,
+        Asked::Api(_) if !head.bearer.as_deref().is_some_and(|bearer| token.is(bearer)) => {
+            Err(ApiError::InspectorUnauthorized)
+        }
+        Asked::Api(api) => {
+            // The object is asked only what it can answer.
+            Filter::parse(&head.query)?;
+            let away = |why: NoAnswer| {
+                log::error(Part::Inspector, format_args!("it did not answer: {why}"));
+                ApiError::InspectorUnavailable
+            };
+            if let Some(untold) = UNTOLD.take() {
+                let told = Told { untold: Some(untold), ..Told::default() };
+                if let Err(why) = send(&told, env).await {
+                    remember(untold);
+                    return Err(away(why));
+                }
+            }
+            let path = format!("/{}", api.name());
+            let answer = object(&path, head.query.as_bytes(), env).await.map_err(away)?;
+            inspected(&answer)
+        }
+    }
+}
+
+/// The answer of the object: a preface, the end of a line, and what there is in JSON.
+fn inspected(answer: &[u8]) -> Result<Response, ApiError> {
+    let answer = String::from_utf8_lossy(answer);
+    let (preface, json) = answer.split_once('\n').ok_or(ApiError::InspectorUnavailable)?;
+    let preface =
+        serde_json::from_str::<Preface>(preface).map_err(|_| ApiError::InspectorUnavailable)?;
+    if let Some(unproven) = preface.unproven {
+        return Err(ApiError::Unproven(unproven));
+    }
+    let mut response = respond::json_text(200, json.as_bytes().to_vec()).map_err(away)?;
+    let headers = response.headers_mut();
+    headers.set("x-headwater-epoch", &preface.epoch).map_err(away)?;
+    headers.set("x-headwater-missing", &preface.missing.to_string()).map_err(away)?;
+    Ok(response)
+}
+
+/// A file of the page.
+async fn file(name: &str, kind: &str, env: &Env) -> Result<Response, ApiError> {
+    let bytes = assets::read(&format!("{ROOT}/{name}"), env).await;
+    let bytes = bytes.map_err(|_| ApiError::NotFound)?;
+    let headers = [
+        ("content-type", kind),
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ];
+    let builder = headers.into_iter().try_fold(ResponseBuilder::new(), |builder, (name, value)| {
+        builder.with_header(name, value)
+    });
+    Ok(builder.map_err(away)?.fixed(bytes))
+}
+
+/// Not reached: these headers are such as the runtime takes.
+fn away(_: worker::Error) -> ApiError {
+    ApiError::InspectorUnavailable
+}
+
+async fn object(path: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, NoAnswer> {
+    shard_client::object("INSPECTOR", "inspector", None, path, body, PATIENCE_MS, env).await
+}
+
+/// The object that remembers. It is evicted at any time, and goes on with what it stored.
+#[durable_object(fetch)]
+pub struct Inspector {
+    state: State,
+    /// Loaded when they are first needed.
+    rows: RefCell<Option<Rows>>,
+}
+
+impl DurableObject for Inspector {
+    fn new(state: State, _env: Env) -> Self {
+        Self { state, rows: RefCell::default() }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let (path, body) = (request.path(), request.bytes().await?);
+        let body = String::from_utf8_lossy(&body);
+        let answer = match path.as_str() {
+            TELL => self.take(&body),
+            path => self.answer(path, &body),
+        };
+        match answer {
+            Ok(bytes) => Response::from_bytes(bytes),
+            Err(why) => Response::error(why, 500),
+        }
+    }
+}
+
+impl Inspector {
+    /// Does something with what is stored. After an error it is read anew.
+    fn with<T>(
+        &self,
+        act: impl FnOnce(&mut Rows, &Sqlite) -> Result<T, StorageError>,
+    ) -> Result<T, String> {
+        let storage = Sqlite::of(self.state.storage().as_raw().into());
+        let load = || {
+            storage.open_table(Table::Stories)?;
+            Rows::load(&storage, new_epoch(), now_ms())
+        };
+        let mut kept = self.rows.borrow_mut();
+        let done = kept.take().map_or_else(load, Ok).and_then(|mut rows| {
+            let done = act(&mut rows, &storage)?;
+            *kept = Some(rows);
+            Ok(done)
+        });
+        done.map_err(|error| error.to_string())
+    }
+
+    /// Takes in what is told.
+    fn take(&self, body: &str) -> Result<Vec<u8>, String> {
+        let told: Told = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        self.with(|rows, storage| rows.take(storage, told, now_ms()))?;
+        Ok(Vec::new())
+    }
+
+    /// The answer to a question, after its preface.
+    fn answer(&self, path: &str, query: &str) -> Result<Vec<u8>, String> {
+        let api = path.strip_prefix('/').and_then(Api::of).ok_or("no such question")?;
+        let filter = Filter::parse(query).map_err(|error| error.to_string())?;
+        self.with(|rows, storage| {
+            let now = now_ms();
+            let unproven = rows.ring().prove(api, &filter).err();
+            let is_proven = unproven.is_none();
+            if is_proven && api == Api::Reset {
+                *rows = Rows::begin(storage, new_epoch(), now)?;
+            }
+            let ring = rows.ring();
+            let (epoch, missing) = (ring.epoch().to_owned(), ring.missing(api));
+            let mut answer = json(&Preface { epoch, missing, unproven });
+            answer.push(b'\n');
+            if is_proven {
+                answer.extend(match api {
+                    Api::All | Api::Reset => json(&ring.all()),
+                    Api::Good => json(&ring.good(&filter)),
+                    Api::Bad => json(&ring.bad(&filter)),
+                    Api::Live => json(&ring.live(&filter, now)),
+                });
+            }
+            Ok(answer)
+        })
+    }
+}
+
+/// A name that no epoch has.
+fn new_epoch() -> String {
+    EventIds::new(now(), random()).next_id().to_string()
+}
+
+/// Texts and numbers, which JSON always takes.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}

@@ -1,0 +1,57 @@
+//! Points of Analytics Engine, and the lines of the log that tell of requests.
+
+use js_sys::Math;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::JsValue;
+use worker::{Env, console_log};
+
+use super::bindings::bound;
+use super::log::{self, Part};
+use crate::config::log_sampling::LogShares;
+use crate::ingest::summary::Tally;
+use crate::shard::spill::Depth;
+
+#[wasm_bindgen(module = "/src/runtime/js/metrics.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = writePoint)]
+    fn write_point(env: &JsValue, index: &str, texts: &str, numbers: &[f64])
+    -> Result<(), JsValue>;
+}
+
+/// The bytes of an index. Source: <https://developers.cloudflare.com/analytics/analytics-engine/limits/>
+const MOST_INDEX_BYTES: usize = 96;
+
+/// Tells of a request.
+pub fn request(env: &Env, tally: &Tally<'_>, shares: &LogShares) {
+    if bound(env).takes_points {
+        point(env, tally.tenant.unwrap_or_default(), &tally.texts(), &tally.numbers());
+    }
+    if shares.take(tally, Math::random)
+        && let Ok(line) = serde_json::to_string(tally)
+    {
+        console_log!("{line}");
+    }
+}
+
+/// Tells how much of each stream waits in the spill of `shard`.
+pub fn spill(env: &Env, shard: &str, depths: &[Depth]) {
+    if !bound(env).takes_points {
+        return;
+    }
+    for Depth { stream, records, bytes, oldest_ms, set_aside, .. } in depths {
+        let stream = stream.to_string();
+        let age_s = *oldest_ms as f64 / 1_000.0;
+        let numbers = [*records as f64, *bytes as f64, age_s, *set_aside as f64];
+        // A stream of Kinesis may have a longer name.
+        let index = stream.get(..MOST_INDEX_BYTES).unwrap_or(&stream);
+        point(env, index, &["spill", &stream, shard], &numbers);
+    }
+}
+
+/// Writes a point; no text has a line break in it.
+fn point(env: &Env, index: &str, texts: &[impl AsRef<str>], numbers: &[f64]) {
+    let texts = texts.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("\n");
+    if write_point(env, index, &texts, numbers).is_err() {
+        log::error(Part::Metrics, "a point was not written");
+    }
+}

@@ -1,0 +1,92 @@
+//! Everything that names Cloudflare. It translates and awaits, and decides nothing.
+//!
+//! - Requests: `request` reads one, `ingest` handles those that bring beacons, `respond` writes answers and
+//!   `error` is why one was refused. `tracker` serves the snippet out of `assets`, `health` answers
+//!   `/readyz`, `quarantine` and `inspector_object` serve what operators and developers ask for.
+//! - Delivery: `deliver` drives deliveries, `gate` bounds the calls under way, `stream_health` keeps how each
+//!   stream is, `aws_http` sends one signed call, `shard_client` calls a Durable Object.
+//! - The shard: `shard_object` is the Durable Object around [`crate::shard`], and `storage` its SQLite tables.
+//! - The isolate: `bindings` reads the configuration, the clock and randomness; `metrics` and `log` report.
+//!
+//! An uncaught panic or throw would reset the isolate, and with it other people's requests. So every error
+//! here ends as an answer.
+
+pub mod assets;
+pub mod aws_http;
+pub mod bindings;
+pub mod deliver;
+pub mod error;
+pub mod gate;
+pub mod health;
+pub mod ingest;
+pub mod inspector_object;
+pub mod log;
+pub mod metrics;
+pub mod quarantine;
+pub mod request;
+pub mod respond;
+pub mod shard_client;
+pub mod shard_object;
+pub mod storage;
+pub mod stream_health;
+pub mod tracker;
+
+use error::ApiError;
+use worker::{Context, Env, Request, Response, event};
+
+use crate::model::endpoint::{Address, plain};
+use request::Method;
+use respond::Readers;
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
+    let (head, context) = request::read(&request);
+    let refused = |refusal: ApiError| respond::refused(&refusal, Readers::of(None, &context));
+    let address = match address(&head.path, &env) {
+        Ok(address) => address,
+        Err(refusal) => return refused(refusal),
+    };
+    match (address, head.method) {
+        (Address::Events, Method::Post) => ingest::post(request, &head, &context, &env).await,
+        (Address::Events, Method::Options) => {
+            let asked = head.asked_headers.as_deref();
+            respond::preflight(bindings::config(&env).as_deref().ok(), &context, asked)
+        }
+        (Address::Events, _) => refused(ApiError::MethodNotAllowed("POST, OPTIONS")),
+        (Address::Pixel, Method::Get) => ingest::pixel(&head, &context, &env).await,
+        (Address::Pixel, Method::Head) => respond::pixel_only(),
+        (Address::Pixel, _) => refused(ApiError::MethodNotAllowed("GET, HEAD")),
+        (Address::Health, Method::Get | Method::Head) => respond::alive(),
+        (Address::Ready, Method::Get | Method::Head) => health::answer(&head, &env).await,
+        (Address::Script(asked), Method::Get | Method::Head) => {
+            match tracker::built(asked.script, &env).await {
+                Ok(built) => tracker::answer(&built, asked.version, &request),
+                Err(refusal) => refused(refusal),
+            }
+        }
+        (Address::Inspector(asked), _) => {
+            match inspector_object::answer(asked, &head, &env).await {
+                Ok(response) => Ok(response),
+                Err(refusal) => refused(refusal),
+            }
+        }
+        (Address::SetAside, _) => match quarantine::told(&head, &env).await {
+            Ok(row) => respond::row(row),
+            Err(refusal) => refused(refusal),
+        },
+        (Address::Health | Address::Ready | Address::Script(_), _) => {
+            refused(ApiError::MethodNotAllowed("GET, HEAD"))
+        }
+    }
+}
+
+/// What `path` is for. Where the operator's own addresses can't be read, it may be one of them.
+fn address<'a>(path: &'a str, env: &Env) -> Result<Address<'a>, ApiError> {
+    if let Some(usual) = Address::usual(path) {
+        return Ok(usual);
+    }
+    let plain = plain(path);
+    let config = bindings::config(env)?;
+    let own = config.addresses.find(path).or_else(|| config.addresses.endpoint(&plain?));
+    own.ok_or(ApiError::NotFound)
+}

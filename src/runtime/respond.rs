@@ -1,0 +1,199 @@
+//! Responses: an answer and the headers that browsers need.
+
+use super::error::ApiError;
+use crate::ingest::error::HttpError;
+use serde::Serialize;
+use worker::{Response, ResponseBuilder};
+
+use super::quarantine::Told;
+use crate::config::{Config, Origins};
+use crate::ingest;
+use crate::ingest::error::IngestError;
+use crate::ingest::response::IngestResponse;
+use crate::model::request::RequestContext;
+use crate::pipeline::decode::pixel;
+
+/// The page that asks, where it may read the answer.
+#[derive(Clone, Copy)]
+pub struct Readers<'a> {
+    origin: Option<&'a str>,
+    allowed: &'a Origins,
+}
+
+impl<'a> Readers<'a> {
+    /// Who may read the answer to a request. Without a configuration, or of a key that is
+    /// nobody's, no origin is known, and so any may read why.
+    pub fn of(config: Option<&'a Config>, context: &'a RequestContext) -> Self {
+        let key = context.write_key.as_deref();
+        let tenant = config.and_then(|config| config.tenants.find(key));
+        Self {
+            origin: context.origin.as_deref(),
+            allowed: tenant.map_or(&Origins::Any, |tenant| &tenant.origins),
+        }
+    }
+}
+
+/// An answer, or a refusal of the whole request; `timing` is its `Server-Timing`.
+pub fn told(
+    answer: Result<IngestResponse, IngestError>,
+    readers: Readers<'_>,
+    timing: Option<&str>,
+) -> worker::Result<Response> {
+    let mut response = match answer {
+        Ok(answer) => answered(answer, readers),
+        Err(refusal) => refused(&refusal.into(), readers),
+    }?;
+    if let Some(timing) = timing {
+        response.headers_mut().set("server-timing", timing)?;
+    }
+    Ok(response)
+}
+
+/// An answer, which the page of an allowed origin may read.
+fn answered(answer: IngestResponse, readers: Readers<'_>) -> worker::Result<Response> {
+    let builder = ResponseBuilder::new().with_status(answer.status);
+    let builder = cors(retry_after(builder, answer.retry_after_s)?, readers)?;
+    match answer.body {
+        None => Ok(builder.empty()),
+        Some(json) => {
+            Ok(builder.with_header("content-type", "application/json")?.fixed(json.into_bytes()))
+        }
+    }
+}
+
+/// A refusal of the whole request.
+pub fn refused(refusal: &ApiError, readers: Readers<'_>) -> worker::Result<Response> {
+    let mut response = answered(IngestResponse::of_error(refusal, None), readers)?;
+    if let ApiError::MethodNotAllowed(allowed) = refusal {
+        response.headers_mut().set("allow", allowed)?;
+    }
+    Ok(response)
+}
+
+fn retry_after(builder: ResponseBuilder, seconds: Option<u64>) -> worker::Result<ResponseBuilder> {
+    match seconds {
+        None => Ok(builder),
+        Some(seconds) => builder.with_header("retry-after", &seconds.to_string()),
+    }
+}
+
+/// The answer to a browser that asks before it sends, with the headers that it `asked` for. It can't name a key in a header yet,
+/// so a key that is missing here is missed only when the beacon comes.
+pub fn preflight(
+    config: Option<&Config>,
+    context: &RequestContext,
+    asked: Option<&str>,
+) -> worker::Result<Response> {
+    let readers = Readers::of(config, context);
+    match config.map_or(Ok(()), |config| ingest::admit(context, config).map(drop)) {
+        Ok(()) | Err(IngestError::UnknownKey(_)) => {}
+        Err(refusal) => return refused(&refusal.into(), readers),
+    }
+    let builder = cors(ResponseBuilder::new().with_status(204), readers)?
+        .with_header("access-control-allow-methods", "POST")?
+        .with_header("access-control-allow-headers", &allowed_headers(asked))?
+        .with_header("access-control-max-age", "86400")?;
+    Ok(builder.empty())
+}
+
+/// The headers that a page may send: those that mean something here, and those it `asked` for,
+/// as tools of observability add theirs to each request. Names only: `*` holds for no request
+/// with credentials.
+fn allowed_headers(asked: Option<&str>) -> String {
+    /// More than any page sends.
+    const MAX_BYTES: usize = 4_096;
+    let mut allowed = "content-type, content-encoding, x-write-key".to_owned();
+    for name in asked.unwrap_or_default().split(',') {
+        let name = name.trim().to_ascii_lowercase();
+        // https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+        let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte);
+        let is_new = !name.is_empty() && !allowed.split(", ").any(|known| known == name);
+        if is_new
+            && name.bytes().all(of_name)
+            && allowed.len().saturating_add(name.len()) < MAX_BYTES
+        {
+            allowed.push_str(", ");
+            allowed.push_str(&name);
+        }
+    }
+    allowed
+}
+
+/// Lets the page of an allowed origin read the answer. `sendBeacon` always sends with
+/// credentials, which needs the origin by name; none is ever read, and so none is told.
+fn cors(builder: ResponseBuilder, readers: Readers<'_>) -> worker::Result<ResponseBuilder> {
+    let Some(origin) = readers.origin else {
+        return Ok(builder);
+    };
+    let builder = embeddable(builder)?.with_header("vary", "origin")?;
+    if !readers.allowed.allow(Some(origin)) {
+        return Ok(builder);
+    }
+    let builder = match origin.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => builder
+            .with_header("access-control-allow-origin", origin)?
+            .with_header("access-control-allow-credentials", "true")?,
+        // No browser's, and nothing that a header can hold.
+        false => builder.with_header("access-control-allow-origin", "*")?,
+    };
+    builder.with_header("access-control-expose-headers", "retry-after, server-timing")
+}
+
+/// Lets a page take the answer that isolates itself (`Cross-Origin-Embedder-Policy`): else its
+/// browser reports an image, a script or even a beacon, whose answer nobody reads, as blocked.
+pub fn embeddable(builder: ResponseBuilder) -> worker::Result<ResponseBuilder> {
+    builder.with_header("cross-origin-resource-policy", "cross-origin")
+}
+
+/// The GIF as it is looked at, without an event.
+pub fn pixel_only() -> worker::Result<Response> {
+    pixel(&Ok(IngestResponse { status: 200, retry_after_s: None, body: None }))
+}
+
+/// The GIF, with the status that the beacon's fate has.
+pub fn pixel(answer: &Result<IngestResponse, IngestError>) -> worker::Result<Response> {
+    let (status, retry_after_s) = match answer {
+        Ok(answer) => (answer.status, answer.retry_after_s),
+        Err(refusal) => (refusal.status(), refusal.retry_after_s()),
+    };
+    let builder = retry_after(ResponseBuilder::new().with_status(status), retry_after_s)?;
+    let builder = embeddable(builder)?
+        .with_header("content-type", "image/gif")?
+        .with_header("cache-control", "no-store")?;
+    Ok(builder.fixed(pixel::GIF.to_vec()))
+}
+
+/// A row of what is set aside, or that there is none, or 202: more waits to be set aside.
+pub fn row(told: Told) -> worker::Result<Response> {
+    let builder = ResponseBuilder::new().with_header("cache-control", "no-store")?;
+    match told {
+        Told::Nothing => Ok(builder.with_status(204).empty()),
+        Told::More => Ok(builder.with_status(202).empty()),
+        Told::Row(name, lines) => Ok(builder
+            .with_header("content-type", "application/x-ndjson")?
+            .with_header("x-headwater-row", &name.to_string())?
+            .with_header("x-headwater-row-bytes", &lines.len().to_string())?
+            .fixed(lines)),
+    }
+}
+
+/// The worker runs.
+pub fn alive() -> worker::Result<Response> {
+    json(200, &serde_json::json!({ "alive": true }))
+}
+
+/// An answer in JSON, which nobody may keep.
+pub fn json(status: u16, body: &impl Serialize) -> worker::Result<Response> {
+    let builder =
+        ResponseBuilder::new().with_status(status).with_header("cache-control", "no-store")?;
+    builder.from_json(body)
+}
+
+/// The same, of a text that is JSON already.
+pub fn json_text(status: u16, text: Vec<u8>) -> worker::Result<Response> {
+    let builder = ResponseBuilder::new()
+        .with_status(status)
+        .with_header("cache-control", "no-store")?
+        .with_header("content-type", "application/json")?;
+    Ok(builder.fixed(text))
+}

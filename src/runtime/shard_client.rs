@@ -1,0 +1,148 @@
+//! Asks objects: shards, from the edge or from another shard, and the inspector.
+
+use std::fmt;
+
+use futures_util::future::join_all;
+use js_sys::futures::JsFuture;
+use js_sys::{Array, Promise, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use super::bindings;
+use crate::config::Config;
+use crate::model::placement::{ShardNumber, location_hint};
+
+#[wasm_bindgen(module = "/src/runtime/js/durable_object.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn ask(
+        namespace: &JsValue,
+        name: &str,
+        location_hint: Option<&str>,
+        path: &str,
+        body: &[u8],
+        milliseconds: f64,
+    ) -> Result<Promise, JsValue>;
+}
+
+/// What a shard can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// To take a parcel.
+    Parcel,
+    /// What it knows of devices that are another's now.
+    Handover,
+    /// How it is.
+    Status,
+    /// The next row of what it has set aside.
+    SetAside,
+    /// To let go of a row of that.
+    Forget,
+    /// To set aside what waits for a stream.
+    Withdraw,
+    /// To store what a shard reports, of the object that keeps that.
+    Report,
+    /// All reports, of the same.
+    Reports,
+}
+
+impl Question {
+    /// The address of the question in a shard.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Parcel => "/parcel",
+            Self::Handover => "/handover",
+            Self::Status => "/status",
+            Self::SetAside => "/set-aside",
+            Self::Forget => "/forget",
+            Self::Withdraw => "/withdraw",
+            Self::Report => "/report",
+            Self::Reports => "/reports",
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum NoAnswer {
+    /// The shard can't do it now; says why.
+    Refused(String),
+    /// The shard can't be reached; says why.
+    Unreachable(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Refused(why) | Self::Unreachable(why)) = self;
+        formatter.write_str(why)
+    }
+}
+
+/// The answers of shards that are asked at once, in their order, each of them or why there is
+/// none.
+pub async fn shards(
+    asked: Vec<(ShardNumber, Vec<u8>)>,
+    question: Question,
+    milliseconds: u64,
+    env: &Env,
+    config: &Config,
+) -> Vec<Result<Vec<u8>, NoAnswer>> {
+    join_all(asked.into_iter().map(async |(number, body)| {
+        shard(number, question, &body, milliseconds, env, config).await
+    }))
+    .await
+}
+
+/// The answer of a shard.
+pub async fn shard(
+    number: ShardNumber,
+    question: Question,
+    body: &[u8],
+    milliseconds: u64,
+    env: &Env,
+    config: &Config,
+) -> Result<Vec<u8>, NoAnswer> {
+    let name = format!("shard-{number}");
+    let hint = location_hint(&config.aws.region);
+    object("SHARD", &name, hint, question.path(), body, milliseconds, env).await
+}
+
+/// The answer of the object that keeps what shards report: one of their class, which is no shard.
+pub async fn reports(
+    question: Question,
+    body: &[u8],
+    milliseconds: u64,
+    env: &Env,
+    config: &Config,
+) -> Result<Vec<u8>, NoAnswer> {
+    let hint = location_hint(&config.aws.region);
+    object("SHARD", "reports", hint, question.path(), body, milliseconds, env).await
+}
+
+/// The answer of the object `name` of those that are bound to `binding`.
+pub async fn object(
+    binding: &str,
+    name: &str,
+    location_hint: Option<&str>,
+    path: &str,
+    body: &[u8],
+    milliseconds: u64,
+    env: &Env,
+) -> Result<Vec<u8>, NoAnswer> {
+    let namespace = bindings::get(env, binding);
+    let answer = ask(&namespace, name, location_hint, path, body, milliseconds as f64);
+    let answered: Array =
+        JsFuture::from(answer.map_err(thrown)?).await.map_err(thrown)?.unchecked_into();
+    let body = answered.get(1).dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
+    match answered.get(0).as_f64() {
+        Some(200.0) => Ok(body),
+        _ => Err(NoAnswer::Refused(String::from_utf8_lossy(&body).into_owned())),
+    }
+}
+
+/// What was thrown, in words.
+fn thrown(error: JsValue) -> NoAnswer {
+    let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+    NoAnswer::Unreachable(message.unwrap_or_else(|| "no answer in time".to_owned()))
+}

@@ -1,0 +1,187 @@
+//! Delivers what is in the spill, each time that the alarm goes off.
+
+use crate::ingest::reroute;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
+use worker::{Delay, console_log};
+
+use super::Inner;
+use crate::config::Config;
+use crate::delivery::stream_delivery::Policy;
+use crate::model::record::Record;
+use crate::model::stream::Stream;
+use crate::runtime::bindings::{now_ms, random};
+use crate::runtime::gate::{For, Slot};
+use crate::runtime::log;
+use crate::runtime::log::Part;
+use crate::runtime::storage::Sqlite;
+use crate::runtime::{deliver, metrics};
+use crate::shard;
+use crate::shard::spill::{Batch, Depth, Moved};
+
+/// How long a delivery out of the spill may take, in milliseconds: nobody waits for it.
+const DRAIN_DEADLINE_MS: u64 = 10_000;
+
+/// How long one alarm goes on, in milliseconds; what is then left has the next.
+const ALARM_MS: u64 = 30_000;
+
+/// The most bytes that are moved at once.
+const MOVED_BYTES: usize = 786_432;
+
+/// How soon another stream that has become due is seen, in milliseconds, while deliveries are
+/// under way.
+const LOOK_AGAIN_MS: u64 = 500;
+
+impl Inner {
+    /// Delivers what is in the spill, as far as its streams take it, counts what was there and
+    /// what is left, and sets the next alarm.
+    pub(super) async fn drain(&self) -> Result<(), String> {
+        let (config, storage) = self.load()?;
+        let before = self.with(|shard| shard.spill().depth(now_ms()))?;
+        let drained = self.drain_due(&config, &storage).await;
+        let after = self.with(|shard| shard.spill().depth(now_ms()))?;
+        let is_left = |gone: &Depth| after.iter().any(|depth| depth.stream == gone.stream);
+        let gone = before.iter().filter(|depth| !is_left(depth));
+        let gone: Vec<Depth> = gone.map(|depth| Depth::none(depth.stream.clone())).collect();
+        let name = self.state.id().name().unwrap_or_default();
+        metrics::spill(&self.env, &name, &[gone, after].concat());
+        let report_at = self.report().await;
+        // What failed has to be tried again too.
+        let try_at = self.with(|shard| shard.spill().wake_at())?;
+        match try_at.into_iter().chain(report_at).min() {
+            Some(at) => self.wake_at(at),
+            None => self.wake_never(),
+        }
+        drained
+    }
+
+    /// Delivers what is due, several batches at once: a slow stream holds up no other.
+    async fn drain_due(&self, config: &Rc<Config>, storage: &Sqlite) -> Result<(), String> {
+        let until = now_ms().saturating_add(ALARM_MS);
+        let mut under_way = FuturesUnordered::new();
+        let mut ended = Ok(());
+        loop {
+            let mut have_moved = false;
+            if now_ms() < until {
+                for stream in self.with(|shard| shard.spill().due(now_ms()))? {
+                    if self.move_on(&stream, config, storage)? {
+                        have_moved = true;
+                        continue;
+                    }
+                    while let Some((batch, slot)) = self.take(&stream, config, storage)? {
+                        under_way.push(self.deliver(batch, slot, config, storage));
+                    }
+                }
+            }
+            // Others of the object's requests come in between.
+            let look_again_ms = if have_moved { 0 } else { LOOK_AGAIN_MS };
+            let again = Delay::from(Duration::from_millis(look_again_ms));
+            if !under_way.is_empty() {
+                if let Either::Left((Some(Err(why)), _)) = select(under_way.next(), again).await {
+                    ended = Err(why);
+                }
+                continue;
+            }
+            if have_moved {
+                again.await;
+                continue;
+            }
+            let is_due = self.with(|shard| !shard.spill().due(now_ms()).is_empty())?;
+            if !is_due || now_ms() >= until {
+                return ended;
+            }
+            // What is due has no place for a call.
+            drop(self.gate.enter(For::Spill).await);
+        }
+    }
+
+    /// The next batch of `stream`, with a place for its call; none where nothing is due, or there is
+    /// no place.
+    fn take(
+        &self,
+        stream: &Stream,
+        config: &Config,
+        storage: &Sqlite,
+    ) -> Result<Option<(Batch, Slot)>, String> {
+        if !self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
+            return Ok(None);
+        }
+        let Some(slot) = self.gate.try_enter(For::Spill) else { return Ok(None) };
+        let most = shard::bounds(stream, &config.destinations);
+        let take = |shard: &mut shard::Shard| shard.spill().take(storage, stream, most, now_ms());
+        let batch = self.with(take)?.unwrap_or_else(|error| {
+            log::error(Part::Shard, format_args!("the spill of {stream} can't be read: {error}"));
+            None
+        });
+        Ok(batch.map(|batch| (batch, slot)))
+    }
+
+    /// Delivers a batch, and takes in what came of it.
+    async fn deliver(
+        &self,
+        batch: Batch,
+        slot: Slot,
+        config: &Config,
+        storage: &Sqlite,
+    ) -> Result<(), String> {
+        let Batch { stream, records, taken } = batch;
+        let policy =
+            Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.destinations.policy_of(&stream) };
+        let report = deliver::one(&stream, records, config, policy, slot).await;
+        let random = u32::from_ne_bytes(random());
+        let settle = |shard: &mut shard::Shard| {
+            shard.spill().settle(
+                storage,
+                taken,
+                report,
+                &config.destinations.failed,
+                now_ms(),
+                random,
+            )
+        };
+        // Whose turn has failed comes again later.
+        if let Err(error) = self.with(settle)? {
+            log::error(Part::Shard, format_args!("the spill of {stream} was not drained: {error}"));
+        }
+        // What it refused for good goes elsewhere at once, not when it would be tried again.
+        while self.move_on(&stream, config, storage)? {
+            Delay::from(Duration::ZERO).await;
+        }
+        Ok(())
+    }
+
+    /// Moves some of what waits for `stream` to where it goes today, if it has to move; whether
+    /// anything was moved.
+    fn move_on(&self, stream: &Stream, config: &Config, storage: &Sqlite) -> Result<bool, String> {
+        let moves = |shard: &mut shard::Shard| {
+            let now = now_ms();
+            let depths = shard.spill().depth(now);
+            let mut depths = depths.iter().filter(|depth| depth.stream == *stream);
+            if !depths.any(|depth| reroute::has_to_move(depth, config)) {
+                return Ok(Moved::default());
+            }
+            let home = |record: &Record| reroute::home(record, stream, config);
+            shard.spill().move_oldest(storage, stream, MOVED_BYTES, home, now)
+        };
+        match self.with(moves)? {
+            Ok(moved) if moved.is_empty() => Ok(false),
+            Ok(Moved { records, set_aside }) => {
+                console_log!(
+                    "{{\"stream\":\"{stream}\",\"moved\":{records},\"set_aside\":{set_aside}}}"
+                );
+                Ok(true)
+            }
+            Err(error) => {
+                log::error(
+                    Part::Shard,
+                    format_args!("what waits for {stream} was not moved: {error}"),
+                );
+                Ok(false)
+            }
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! The object around a shard: its requests, its batches' timers, its alarm.
+//!
+//! Callers are held open until their batches have ended. A batch is driven by a task of its
+//! own, so that a caller who goes away takes nobody's records along. Nothing here is borrowed
+//! across an await: other requests of the object run in between.
+
+pub mod drain;
+pub mod report;
+
+use super::stream_health;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all, select};
+use js_sys::futures::spawn_local;
+use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, durable_object};
+
+use super::bindings;
+use super::bindings::{now_ms, random};
+use super::gate::{For, Gate, Slot};
+use super::log::{self, Part};
+use super::shard_client;
+use super::shard_client::Question;
+use super::storage::Sqlite;
+use super::{deliver, health};
+use crate::base::clock::Milliseconds;
+use crate::config::Config;
+use crate::delivery::stats::Sending;
+use crate::delivery::stream_delivery::Report;
+use crate::model::placement::ShardNumber;
+use crate::model::stream::Stream;
+use crate::ops::health::report::Reporter;
+use crate::shard;
+use crate::shard::alarm::Alarm;
+use crate::shard::batcher::{BatchId, Closed, Place};
+use crate::shard::pace::{Due, GAP_MS};
+use crate::shard::protocol::batch_request;
+use crate::shard::protocol::batch_request::Item;
+use crate::shard::protocol::batch_response::{Answer, ItemFate};
+use crate::shard::protocol::quarantine;
+use crate::shard::protocol::session_transfer;
+use crate::shard::storage::StorageError;
+use crate::shard::{BatchFate, Claim, Dispatch, Settled, Waits};
+
+/// When the next alarm is, should this one come to no end, in milliseconds from its beginning. One
+/// whose time comes while this one goes on waits for its end.
+const NEXT_ALARM_MS: u64 = 15_000;
+
+/// When the next alarm comes after one that could do nothing, in milliseconds.
+const ALARM_AGAIN_MS: u64 = 10_000;
+
+/// How long another shard may take to say what it knows of a device, in milliseconds.
+const HANDOVER_MS: u64 = 2_000;
+
+/// After how many bytes of what waits for a stream the rest is set aside by the next question.
+const WITHDRAWN_BYTES: u64 = 4_194_304;
+
+/// How a batch ended, once that is known.
+type Ended = Shared<LocalBoxFuture<'static, Rc<End>>>;
+
+/// How a batch ended.
+#[derive(Default)]
+struct End {
+    /// The fates of its records, in their order.
+    fates: Vec<ItemFate>,
+    /// How they were sent.
+    sending: Sending,
+}
+
+/// The object.
+#[durable_object(alarm)]
+pub struct Shard {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    /// Loaded when it is first needed.
+    loaded: RefCell<Option<(Rc<Config>, Sqlite)>>,
+    shard: RefCell<Option<shard::Shard>>,
+    batches: RefCell<HashMap<BatchId, Batch>>,
+    /// Whether a checkpoint waits for its time.
+    checkpoint_waits: Cell<bool>,
+    /// What is known of the alarm.
+    alarm: RefCell<Alarm>,
+    /// For the calls of all requests of the object. Who has lingered waits here for its turn, too.
+    gate: Rc<Gate>,
+    /// What it has reported of itself.
+    reporter: RefCell<Reporter>,
+    /// Whether a report is under way.
+    reports: Cell<bool>,
+}
+
+/// A batch that has not ended.
+struct Batch {
+    ended: Ended,
+    /// Ends its lingering.
+    full: Option<oneshot::Sender<()>>,
+}
+
+impl DurableObject for Shard {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            inner: Rc::new(Inner {
+                state,
+                env,
+                loaded: RefCell::default(),
+                shard: RefCell::default(),
+                batches: RefCell::default(),
+                checkpoint_waits: Cell::default(),
+                alarm: RefCell::default(),
+                gate: Rc::default(),
+                reporter: RefCell::default(),
+                reports: Cell::new(false),
+            }),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let path = request.path();
+        let body = request.bytes().await?;
+        let inner = &self.inner;
+        let answer = match path.as_str() {
+            path if path == Question::Parcel.path() => inner.parcel(body).await,
+            path if path == Question::Handover.path() => inner.handover(&body),
+            path if path == Question::Status.path() => inner.status(),
+            path if path == Question::SetAside.path() => inner.set_aside(&body),
+            path if path == Question::Forget.path() => inner.forget(&body),
+            path if path == Question::Withdraw.path() => inner.withdraw(&body),
+            path if path == Question::Report.path() => inner.store_report(&body),
+            path if path == Question::Reports.path() => inner.stored_reports(),
+            _ => Err("no such question".to_owned()),
+        };
+        match answer {
+            Ok(bytes) => Response::from_bytes(bytes),
+            Err(why) => Response::error(why, 503),
+        }
+    }
+
+    /// Never fails: the runtime would try again a few times only.
+    async fn alarm(&self) -> worker::Result<Response> {
+        // Whatever comes of this one, there is a next one.
+        self.inner.alarm.borrow_mut().forget();
+        self.inner.wake_at(now_ms().saturating_add(NEXT_ALARM_MS));
+        if let Err(why) = self.inner.drain().await {
+            log::error(Part::Shard, format_args!("the spill was not drained: {why}"));
+            self.inner.wake_at(now_ms().saturating_add(ALARM_AGAIN_MS));
+        }
+        Response::empty()
+    }
+}
+
+impl Inner {
+    /// The configuration and the storage, once what was stored is loaded.
+    fn load(&self) -> Result<(Rc<Config>, Sqlite), String> {
+        if let Some((config, storage)) = &*self.loaded.borrow() {
+            return Ok((Rc::clone(config), storage.clone()));
+        }
+        let config = bindings::config(&self.env).map_err(|refusal| refusal.to_string())?;
+        let load = || {
+            let storage = self.storage();
+            storage.open()?;
+            let mut shard = shard::Shard::load(&storage, config.shards(), now_ms())?;
+            let was_troubled = report::was_troubled(&storage)?;
+            *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);
+            // An alarm reports what has changed since, too.
+            self.wake_by(shard.spill().wake_at().or(was_troubled.then(now_ms)));
+            Ok((shard, storage))
+        };
+        let (shard, storage) = load().map_err(|error: StorageError| error.to_string())?;
+        *self.shard.borrow_mut() = Some(shard);
+        *self.loaded.borrow_mut() = Some((Rc::clone(&config), storage.clone()));
+        Ok((config, storage))
+    }
+
+    /// The storage, whether or not anything can be read from it.
+    fn storage(&self) -> Sqlite {
+        Sqlite::of(self.state.storage().as_raw().into())
+    }
+
+    /// Sees to it that the object is woken at `at`, if ever, or before.
+    fn wake_by(&self, at: Option<Milliseconds>) {
+        let at = at.and_then(|at| self.alarm.borrow_mut().by(at, now_ms()));
+        at.into_iter().for_each(|at| self.set_alarm(at));
+    }
+
+    /// Sees to it that the object is woken at `at`, and not before.
+    fn wake_at(&self, at: Milliseconds) {
+        let at = self.alarm.borrow_mut().at(at, now_ms());
+        at.into_iter().for_each(|at| self.set_alarm(at));
+    }
+
+    fn set_alarm(&self, at: Milliseconds) {
+        if let Err(error) = self.storage().wake_at(at) {
+            self.alarm.borrow_mut().forget();
+            log::error(Part::Shard, format_args!("the alarm was not set: {error}"));
+        }
+    }
+
+    /// Takes the alarm back: an object with nothing to do may sleep.
+    fn wake_never(&self) {
+        match self.storage().wake_never() {
+            Ok(()) => self.alarm.borrow_mut().forget(),
+            Err(error) => {
+                log::error(Part::Shard, format_args!("the alarm was not taken back: {error}"))
+            }
+        }
+    }
+
+    /// Does something with the shard, which [`Inner::load`] has loaded.
+    fn with<T>(&self, act: impl FnOnce(&mut shard::Shard) -> T) -> Result<T, String> {
+        self.shard.borrow_mut().as_mut().map(act).ok_or_else(|| "shard is not loaded".to_owned())
+    }
+
+    /// Takes a parcel, and answers when the fate of each of its items is known.
+    async fn parcel(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, String> {
+        let began = now_ms();
+        let (config, storage) = self.load()?;
+        let items = batch_request::decode(&body).map_err(|error| error.to_string())?;
+        // Held until the answer, it would take as much again as the records do.
+        drop(body);
+        self.adopt_strangers(&items, &config, &storage).await?;
+        let now = now_ms();
+        let is_sick = |stream: &Stream| stream_health::of(stream).borrow().is_sick(now);
+        let admit = |shard: &mut shard::Shard| {
+            let admitted = shard.admit(items, &storage, &config.destinations, now, random, is_sick);
+            (admitted, shard.leaving(), shard.spill().wake_at())
+        };
+        let (admitted, leaving, wake_at) = self.with(admit)?;
+        // One that was lost is set again, whoever comes.
+        self.wake_by(wake_at);
+        self.end_lingering(leaving);
+        let admitted = admitted.map_err(|error| error.to_string())?;
+        self.start(admitted.waits, &config, &storage);
+        // Where its batches are under way, they write what has changed.
+        if self.batches.borrow().is_empty() {
+            self.checkpoint(&storage);
+        }
+        let fates = admitted.claims.into_iter().map(|claim| match claim {
+            Claim::Seen => (None, ItemFate::Duplicate),
+            Claim::Waits(place) => (Some(self.waiting(place)), ItemFate::Durable),
+            Claim::Repeats(place) => (Some(self.waiting(place)), ItemFate::Duplicate),
+        });
+        // Before any of them is awaited: a batch that has ended is let go of.
+        let places: Vec<_> = fates.collect();
+        let mut answer = Answer::default();
+        let mut ends: Vec<Rc<End>> = Vec::new();
+        for (place, durable) in places {
+            let fate = match place {
+                None => durable,
+                Some(place) => {
+                    let (fate, end) = landed(place).await;
+                    if !ends.iter().any(|known| Rc::ptr_eq(known, &end)) {
+                        ends.push(end);
+                    }
+                    if fate == ItemFate::Durable { durable } else { fate }
+                }
+            };
+            answer.fates.push(fate);
+        }
+        answer.sending =
+            ends.iter().map(|end| end.sending).fold(Sending::default(), Sending::beside);
+        let took_ms = now_ms().saturating_sub(began);
+        answer.sending.wait_ms = took_ms.saturating_sub(answer.sending.send_ms);
+        // What is only told must not make an error of fates that are known.
+        answer.sending.spill_depth = self.with(|shard| shard.spill_depth()).unwrap_or_default();
+        if config.inspect_token.is_some() {
+            answer.tags = admitted.tags;
+        }
+        Ok(answer.encode())
+    }
+
+    /// The end of a place's batch, if it has not ended, and the record's index there.
+    fn waiting(&self, place: Place) -> (Option<Ended>, usize) {
+        let ended = self.batches.borrow().get(&place.batch).map(|batch| batch.ended.clone());
+        (ended, place.index)
+    }
+
+    /// Starts the task of each new batch, and ends the lingering of those that are full.
+    fn start(self: &Rc<Self>, waits: Waits, config: &Rc<Config>, storage: &Sqlite) {
+        let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
+        for id in waits.opened {
+            let (full, is_full) = oneshot::channel();
+            let (inner, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
+            let ended = async move {
+                select(Delay::from(Duration::from_millis(linger_ms)), is_full).await;
+                // What comes until then joins the batch.
+                let slot = inner.turn(id).await;
+                let end = inner.run(id, slot, &config, &storage).await;
+                inner.batches.borrow_mut().remove(&id);
+                Rc::new(end)
+            };
+            let ended = ended.boxed_local().shared();
+            spawn_local(ended.clone().map(drop));
+            self.batches.borrow_mut().insert(id, Batch { ended, full: Some(full) });
+        }
+        self.end_lingering(waits.full);
+    }
+
+    /// Ends the lingering of these batches, and for those that leave at once the waiting.
+    fn end_lingering(&self, batches: Vec<BatchId>) {
+        if batches.is_empty() {
+            return;
+        }
+        for id in batches {
+            let full = self.batches.borrow_mut().get_mut(&id).and_then(|batch| batch.full.take());
+            if let Some(full) = full {
+                // Whoever lingers no more need not be told.
+                let _ = full.send(());
+            }
+        }
+        self.gate.notify();
+    }
+
+    /// Waits until a batch may go, and gives its place for a call; none if it needs none.
+    async fn turn(&self, id: BatchId) -> Option<Slot> {
+        loop {
+            let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
+            let (has_to_wait, is_spilled) = self
+                .with(|shard| (shard.has_to_wait(id), shard.goes_to_spill(id, taking_at)))
+                .unwrap_or_default();
+            if is_spilled {
+                return None;
+            }
+            let slot = if has_to_wait { None } else { self.gate.try_enter(For::Caller) };
+            if slot.is_some() {
+                return slot;
+            }
+            self.gate.changed().await;
+        }
+    }
+
+    /// Brings a batch to its end.
+    async fn run(
+        self: &Rc<Self>,
+        id: BatchId,
+        slot: Option<Slot>,
+        config: &Rc<Config>,
+        storage: &Sqlite,
+    ) -> End {
+        let began = now_ms();
+        let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
+        let (stream, report) = match self.with(|shard| shard.close(id, taking_at)) {
+            Ok(Some(Dispatch::Deliver(Closed { stream, records }))) => {
+                let policy = config.destinations.policy_of(&stream);
+                let slot = match slot {
+                    Some(slot) => slot,
+                    None => self.gate.enter(For::Caller).await,
+                };
+                let report = deliver::one(&stream, records, config, policy, slot).await;
+                (stream, report)
+            }
+            Ok(Some(Dispatch::Spill(stream, report))) => {
+                drop(slot);
+                (stream, report)
+            }
+            Ok(None) | Err(_) => return End::default(),
+        };
+        let send_ms = now_ms().saturating_sub(began);
+        let sending = Sending { send_ms, retries: report.retries, ..Sending::default() };
+        let settle = |shard: &mut shard::Shard| {
+            let settled =
+                shard.settle(id, &stream, report, storage, &config.destinations, now_ms());
+            (settled, shard.spill().wake_at())
+        };
+        let Ok((Settled { fates, spilled, waits }, wake_at)) = self.with(settle) else {
+            return End::default();
+        };
+        self.gate.notify();
+        if spilled > 0 {
+            console_log!("{{\"stream\":\"{stream}\",\"spilled\":{spilled}}}");
+        }
+        self.wake_by(wake_at);
+        self.start(waits, config, storage);
+        self.checkpoint(storage);
+        // As above: the places of all failed events before any of them is awaited.
+        let fates = fates.into_iter().map(|fate| match fate {
+            BatchFate::Durable => (ItemFate::Durable, Vec::new()),
+            BatchFate::NotDurable { code, retry_after_s } => {
+                (ItemFate::NotDurable { code, retry_after_s }, Vec::new())
+            }
+            BatchFate::Refused { code, failed } => {
+                let failed = failed.into_iter().map(|place| self.waiting(place));
+                (ItemFate::Refused(code), failed.collect())
+            }
+        });
+        let fates: Vec<(ItemFate, Vec<_>)> = fates.collect();
+        let mut end = End { fates: Vec::with_capacity(fates.len()), sending };
+        for (mut fate, failed) in fates {
+            for place in failed {
+                if let (ItemFate::NotDurable { retry_after_s, .. }, _) = landed(place).await {
+                    let code = "failed_event_not_durable".to_owned();
+                    fate = ItemFate::NotDurable { code, retry_after_s };
+                }
+            }
+            end.fates.push(fate);
+        }
+        end
+    }
+
+    /// Writes what has changed, if it is time.
+    fn checkpoint(self: &Rc<Self>, storage: &Sqlite) {
+        let now = now_ms();
+        match self.with(|shard| shard.checkpoint_due(now)).unwrap_or(Due::No) {
+            Due::No => {}
+            Due::Now => {
+                let written = self.with(|shard| shard.checkpoint(storage, now));
+                if let Ok(Err(error)) = written {
+                    log::error(Part::Shard, format_args!("no checkpoint was written: {error}"));
+                    self.checkpoint_in(GAP_MS, storage);
+                }
+            }
+            Due::In(wait_ms) => self.checkpoint_in(wait_ms, storage),
+        }
+    }
+
+    /// Writes what has changed a little later.
+    fn checkpoint_in(self: &Rc<Self>, wait_ms: u64, storage: &Sqlite) {
+        if self.checkpoint_waits.replace(true) {
+            return;
+        }
+        let (inner, storage) = (Rc::clone(self), storage.clone());
+        spawn_local(async move {
+            Delay::from(Duration::from_millis(wait_ms)).await;
+            inner.checkpoint_waits.set(false);
+            inner.checkpoint(&storage);
+        });
+    }
+
+    /// Asks the shards that `items`' devices had before for what they know of them.
+    async fn adopt_strangers(
+        &self,
+        items: &[Item],
+        config: &Config,
+        storage: &Sqlite,
+    ) -> Result<(), String> {
+        let strangers = self.with(|shard| shard.strangers(items, storage))?;
+        let strangers = strangers.map_err(|error| error.to_string())?;
+        let question =
+            |(number, keys): &(_, Vec<_>)| (*number, session_transfer::encode_question(keys));
+        let asked: Vec<(ShardNumber, Vec<u8>)> = strangers.iter().map(question).collect();
+        let answers = join_all(asked.iter().map(async |(number, body)| {
+            let _slot = self.gate.enter(For::Caller).await;
+            shard_client::shard(*number, Question::Handover, body, HANDOVER_MS, &self.env, config)
+                .await
+        }));
+        let answers = answers.await;
+        for ((_, keys), answer) in strangers.into_iter().zip(answers) {
+            let answer = answer.map_err(|error| error.to_string())?;
+            let sessions =
+                session_transfer::decode_answer(&answer, keys.len()).unwrap_or_else(|error| {
+                    log::error(
+                        Part::Shard,
+                        format_args!("what another one knows can't be read: {error}"),
+                    );
+                    Vec::new()
+                });
+            for (key, sessions) in keys.into_iter().zip(sessions) {
+                // Whom neither knows is new.
+                let Some(sessions) = sessions else { continue };
+                let adopt = |shard: &mut shard::Shard| {
+                    shard.devices().adopt(storage, key, &sessions, now_ms())
+                };
+                if let Err(error) = self.with(adopt)? {
+                    log::error(
+                        Part::Shard,
+                        format_args!("a device's sessions were not taken over: {error}"),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what is known of devices that are another shard's now.
+    fn handover(&self, body: &[u8]) -> Result<Vec<u8>, String> {
+        let (_, storage) = self.load()?;
+        let keys = session_transfer::decode_question(body).map_err(|error| error.to_string())?;
+        let copies = self.with(|shard| {
+            keys.iter()
+                .map(|key| shard.devices().copy_of(&storage, key))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(session_transfer::encode_answer(&copies.map_err(|error| error.to_string())?))
+    }
+
+    /// Says how the shard is, as JSON.
+    fn status(&self) -> Result<Vec<u8>, String> {
+        let (config, _) = self.load()?;
+        let status = self.with(|shard| shard.status(now_ms()))?;
+        serde_json::to_vec(&health::of_shard(status, &config)).map_err(|error| error.to_string())
+    }
+
+    /// The next row of what is set aside.
+    fn set_aside(&self, after: &[u8]) -> Result<Vec<u8>, String> {
+        let (config, storage) = self.load()?;
+        let is_named = |stream: &Stream| config.names(stream);
+        let row = self.with(|shard| shard.spill().set_aside_after(&storage, after, is_named))?;
+        row.map(quarantine::Row::encode).map_err(|error| error.to_string())
+    }
+
+    /// Lets go of a row of what is set aside.
+    fn forget(self: &Rc<Self>, key: &[u8]) -> Result<Vec<u8>, String> {
+        let (_, storage) = self.load()?;
+        let forgotten = self.with(|shard| shard.spill().forget(&storage, key))?;
+        self.report_soon();
+        forgotten.map(|_| Vec::new()).map_err(|error| error.to_string())
+    }
+}
+
+impl Inner {
+    /// Sets aside some of what waits for a stream; says whether more does.
+    fn withdraw(self: &Rc<Self>, stream: &[u8]) -> Result<Vec<u8>, String> {
+        let (_, storage) = self.load()?;
+        let stream = Stream::parse(&String::from_utf8_lossy(stream));
+        let stream = stream.map_err(|error| format!("its stream {error}"))?;
+        let withdraw = |shard: &mut shard::Shard| {
+            shard.spill().withdraw(&storage, &stream, WITHDRAWN_BYTES, now_ms())
+        };
+        self.report_soon();
+        match self.with(withdraw)?.map_err(|error| error.to_string())? {
+            Some((_, more)) => Ok(vec![u8::from(more)]),
+            None => Err(format!("what waits for {stream} is being tried")),
+        }
+    }
+}
+
+/// The fate of a record once its batch has ended, and that end.
+async fn landed((ended, index): (Option<Ended>, usize)) -> (ItemFate, Rc<End>) {
+    let end = match ended {
+        Some(ended) => ended.await,
+        None => Rc::default(),
+    };
+    // Not reached but by a mistake of ours: what is not known to be durable is not.
+    let lost =
+        || ItemFate::NotDurable { code: "lost".to_owned(), retry_after_s: Report::RETRY_AFTER_S };
+    (end.fates.get(index).cloned().unwrap_or_else(lost), end)
+}

@@ -1,0 +1,110 @@
+//! Reports the shard's trouble to the object that keeps such reports; and that object, which is one
+//! of the same class.
+
+use std::rc::Rc;
+
+use js_sys::futures::spawn_local;
+
+use super::Inner;
+use crate::base::clock::Milliseconds;
+use crate::ops::health::report::Report;
+use crate::runtime::bindings::now_ms;
+use crate::runtime::health;
+use crate::runtime::log;
+use crate::runtime::log::Part;
+use crate::runtime::shard_client;
+use crate::runtime::shard_client::Question;
+use crate::runtime::storage::Sqlite;
+use crate::shard::storage::{Storage, StorageError, Table};
+
+/// How long the object may take to store a report, in milliseconds.
+const PATIENCE_MS: u64 = 2_000;
+
+/// After how long a report that was not stored is made again, in milliseconds.
+const RETRY_MS: u64 = 10_000;
+
+/// Where a shard remembers that it has reported trouble.
+const TROUBLED: &[u8] = &[0];
+
+/// Whether the shard of this storage has reported trouble, and not its end.
+pub fn was_troubled(storage: &Sqlite) -> Result<bool, StorageError> {
+    Ok(storage.get(Table::Reports, TROUBLED)?.is_some())
+}
+
+impl Inner {
+    /// Reports what is due, a little later.
+    pub(super) fn report_soon(self: &Rc<Self>) {
+        let inner = Rc::clone(self);
+        spawn_local(async move {
+            let again_at = inner.report().await;
+            inner.wake_by(again_at);
+        });
+    }
+
+    /// Reports what is due; when to try again, if that failed.
+    pub(super) async fn report(&self) -> Option<Milliseconds> {
+        if self.reports.replace(true) {
+            return None;
+        }
+        let reported = self.report_due().await;
+        self.reports.set(false);
+        match reported {
+            Ok(()) => None,
+            Err(why) => {
+                log::error(Part::Shard, format_args!("its state was not reported: {why}"));
+                Some(now_ms().saturating_add(RETRY_MS))
+            }
+        }
+    }
+
+    async fn report_due(&self) -> Result<(), String> {
+        let (config, storage) = self.load()?;
+        let now = now_ms();
+        let status = self.with(|shard| shard.status(now))?;
+        let state = health::of_shard(status, &config);
+        let Some(how) = self.reporter.borrow().due(&state, now) else { return Ok(()) };
+        let name = self.state.id().name().unwrap_or_default();
+        let number = name.strip_prefix("shard-").and_then(|number| number.parse().ok());
+        let report = Report { shard: number.ok_or("it has no number")?, at: now, how };
+        let stored = |result: Result<(), StorageError>| result.map_err(|error| error.to_string());
+        if !report.is_of_the_end() {
+            // Before it leaves: whoever is lost in between has to report the end.
+            stored(storage.put(Table::Reports, TROUBLED, &[1]))?;
+        }
+        let body = report.encode();
+        let answer =
+            shard_client::reports(Question::Report, &body, PATIENCE_MS, &self.env, &config).await;
+        answer.map_err(|why| why.to_string())?;
+        self.reporter.borrow_mut().reported(&state, now);
+        if report.is_of_the_end() {
+            stored(storage.delete(Table::Reports, TROUBLED))?;
+        }
+        Ok(())
+    }
+
+    /// Stores a report in place of an earlier one of the same shard.
+    pub(super) fn store_report(&self, body: &[u8]) -> Result<Vec<u8>, String> {
+        let report = Report::decode(body).ok_or("this is no report")?;
+        let storage = self.storage();
+        storage.open_table(Table::Reports).map_err(|error| error.to_string())?;
+        let stored = match report.is_of_the_end() {
+            true => storage.delete(Table::Reports, &report.key()),
+            false => storage.put(Table::Reports, &report.key(), body),
+        };
+        stored.map(|()| Vec::new()).map_err(|error| error.to_string())
+    }
+
+    /// All reports.
+    pub(super) fn stored_reports(&self) -> Result<Vec<u8>, String> {
+        /// More than there can be: two for each shard.
+        const MOST: usize = 1_000;
+        let storage = self.storage();
+        let read = || {
+            storage.open_table(Table::Reports)?;
+            let keys = storage.keys(Table::Reports, &[], MOST)?;
+            let reports = keys.iter().map(|key| storage.get(Table::Reports, key));
+            reports.filter_map(Result::transpose).collect::<Result<Vec<_>, StorageError>>()
+        };
+        read().map(|reports| Report::list(&reports)).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,109 @@
+//! A shard's storage, and the inspector's: SQLite, inside of its object.
+
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use crate::base::clock::Milliseconds;
+use crate::shard::storage::{Storage, StorageError, Table};
+
+#[wasm_bindgen(module = "/src/runtime/js/storage.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn open(storage: &JsValue, tables: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn get(storage: &JsValue, table: &str, key: &[u8]) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn put(storage: &JsValue, table: &str, key: &[u8], value: &[u8]) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn remove(storage: &JsValue, table: &str, key: &[u8]) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn change(storage: &JsValue, table: &str, keys: Array, values: Array) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn keys(storage: &JsValue, table: &str, after: &[u8], most: f64) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn arm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch)]
+    fn disarm(storage: &JsValue) -> Result<(), JsValue>;
+}
+
+/// The storage of an object.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    storage: JsValue,
+}
+
+impl Sqlite {
+    /// The storage of an object, as the runtime has it.
+    pub const fn of(storage: JsValue) -> Self {
+        Self { storage }
+    }
+
+    /// Makes the tables that are not there yet.
+    pub fn open(&self) -> Result<(), StorageError> {
+        let names = Table::ALL.map(Table::name).join(" ");
+        open(&self.storage, &names).map_err(error)
+    }
+
+    /// Has the object woken at that time, in place of any other.
+    pub fn wake_at(&self, at: Milliseconds) -> Result<(), StorageError> {
+        arm(&self.storage, at as f64).map_err(error)
+    }
+
+    /// Takes the alarm back.
+    pub fn wake_never(&self) -> Result<(), StorageError> {
+        disarm(&self.storage).map_err(error)
+    }
+
+    /// Makes a table of another object than a shard, if it is not there yet.
+    pub fn open_table(&self, table: Table) -> Result<(), StorageError> {
+        open(&self.storage, table.name()).map_err(error)
+    }
+}
+
+impl Storage for Sqlite {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let value = get(&self.storage, table.name(), key).map_err(error)?;
+        Ok(value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec))
+    }
+
+    fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        put(&self.storage, table.name(), key, value).map_err(error)
+    }
+
+    fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError> {
+        remove(&self.storage, table.name(), key).map_err(error)
+    }
+
+    fn change(
+        &self,
+        table: Table,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<(), StorageError> {
+        let (keys, values) = (Array::new(), Array::new());
+        for (key, value) in changes {
+            keys.push(&Uint8Array::from(key.as_slice()));
+            let value = value.as_deref().map(|value| Uint8Array::from(value).into());
+            values.push(&value.unwrap_or(JsValue::UNDEFINED));
+        }
+        change(&self.storage, table.name(), keys, values).map_err(error)
+    }
+
+    fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        let keys = keys(&self.storage, table.name(), after, most as f64).map_err(error)?;
+        Ok(keys.split_whitespace().map(bytes).collect())
+    }
+}
+
+/// The bytes of a hexadecimal text.
+fn bytes(hexadecimal: &str) -> Vec<u8> {
+    let digits = hexadecimal.bytes().map(|digit| (digit as char).to_digit(16).unwrap_or_default());
+    let digits: Vec<u8> = digits.map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit)).collect()
+}
+
+/// What was thrown, in words.
+fn error(thrown: JsValue) -> StorageError {
+    let message = thrown.dyn_ref::<js_sys::Error>().map(|error| error.message().into());
+    StorageError(message.unwrap_or_else(|| "unknown".to_owned()))
+}

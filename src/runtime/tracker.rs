@@ -1,0 +1,57 @@
+//! Serves the snippet out of `www`, with the headers that let a page of any site run it.
+
+use super::error::ApiError;
+use crate::ingest::error::IngestError;
+use std::rc::Rc;
+
+use futures_util::future::try_join_all;
+use worker::{Env, Request, Response, ResponseBuilder};
+
+use super::log::{self, Part};
+use super::{assets, bindings, respond};
+use crate::config::ConfigError;
+use crate::model::tracker_path::{Built, Script, Version};
+
+/// The answer to a `GET` or `HEAD`; the runtime leaves the body of a `HEAD` out.
+pub fn answer(built: &Built, version: Version<'_>, request: &Request) -> worker::Result<Response> {
+    let builder = respond::embeddable(ResponseBuilder::new())?
+        .with_header("cache-control", built.cache_control(version))?
+        .with_header("etag", &built.etag())?
+        .with_header("access-control-allow-origin", "*")?
+        .with_header("timing-allow-origin", "*")?
+        .with_header("x-content-type-options", "nosniff")?
+        .with_header("content-type", "text/javascript; charset=utf-8")?;
+    match request.headers().get("if-none-match")? {
+        Some(tags) if built.is_one_of(&tags) => Ok(builder.with_status(304).empty()),
+        _ => Ok(builder.fixed(built.bytes.clone())),
+    }
+}
+
+/// A script as it is now. Chunks are read together, since their hash is one.
+pub async fn built(script: Script, env: &Env) -> Result<Rc<Built>, ApiError> {
+    let bound = bindings::bound(env);
+    let known = || bound.scripts.borrow().get(&script).cloned();
+    if let Some(built) = known() {
+        return Ok(built);
+    }
+    let read: Vec<(Script, Built)> = if script == Script::Core {
+        vec![(script, Built::core(bytes(script, env).await?))]
+    } else {
+        let all = try_join_all(Script::CHUNKS.map(|chunk| bytes(chunk, env))).await?;
+        Script::CHUNKS.into_iter().zip(Built::chunks(all)).collect()
+    };
+    let read = read.into_iter().map(|(script, built)| (script, Rc::new(built)));
+    bound.scripts.borrow_mut().extend(read);
+    known().ok_or(ApiError::NotFound)
+}
+
+async fn bytes(script: Script, env: &Env) -> Result<Vec<u8>, ApiError> {
+    assets::read(script.file(), env).await.map_err(|error| {
+        log::error(Part::Assets, format_args!("{} can't be read: {error:?}", script.file()));
+        let problem = "must be www in wrangler.toml, with the snippet that scripts/build makes";
+        ApiError::Ingest(IngestError::NotConfigured(vec![ConfigError {
+            key: "ASSETS".to_owned(),
+            problem: problem.to_owned(),
+        }]))
+    })
+}

@@ -1,0 +1,347 @@
+//! Batches: the records that wait in memory, those that linger and those that are under way.
+//!
+//! One batch a stream is open and takes records; closed ones are with their stream. What is
+//! here is promised to nobody yet: it rests on memory alone.
+
+use std::collections::HashMap;
+
+use crate::model::record::Record;
+use crate::model::stream::Stream;
+use crate::shard::dedup::SeenKey;
+
+/// Names a batch of a shard, until the object is gone.
+pub type BatchId = u64;
+
+/// Where a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its batch.
+    pub batch: BatchId,
+    /// Its index there. The first one has opened the batch, which has to be sent when it has
+    /// lingered.
+    pub index: usize,
+}
+
+/// What a batch holds at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of records at which it is full.
+    pub bytes: usize,
+    /// Records at which it is full.
+    pub records: usize,
+}
+
+/// Whether a record has filled its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It has not, or another did before.
+    Left,
+    /// It has: the batch is to be sent now.
+    Full,
+}
+
+/// A batch that takes records.
+#[derive(Debug)]
+struct Open {
+    id: BatchId,
+    stream: Stream,
+    records: Vec<Record>,
+    seen_keys: Vec<Option<SeenKey>>,
+    bytes: usize,
+    bounds: Bounds,
+    leaves: Leaves,
+}
+
+/// When a batch that takes records is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    /// When it has lingered, and it is its turn.
+    InTurn,
+    /// Now, for the spill.
+    AtOnce,
+}
+
+impl Open {
+    const fn is_full(&self) -> bool {
+        self.bytes >= self.bounds.bytes || self.records.len() >= self.bounds.records
+    }
+}
+
+/// A batch that takes no more.
+#[derive(Debug)]
+pub struct Closed {
+    /// Where to.
+    pub stream: Stream,
+    /// What.
+    pub records: Vec<Record>,
+}
+
+/// What is known of a batch that is under way.
+#[derive(Debug)]
+pub struct UnderWay {
+    /// The events of its records, where they are events.
+    pub seen_keys: Vec<Option<SeenKey>>,
+    stream: Stream,
+    bytes: usize,
+}
+
+/// The records in memory.
+#[derive(Debug, Default)]
+pub struct Batches {
+    next: BatchId,
+    open: Vec<Open>,
+    under_way: HashMap<BatchId, UnderWay>,
+    /// Where the events are that are not durable yet.
+    places: HashMap<SeenKey, Place>,
+    held_bytes: usize,
+}
+
+impl Batches {
+    /// The most batches of a stream that are under way at once. An object may have few calls
+    /// open, and a stream that does not answer must leave some to the others.
+    /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
+    const MOST_UNDER_WAY: usize = 2;
+
+    /// Where the event is, when it is in memory.
+    pub fn find(&self, seen_key: &SeenKey) -> Option<Place> {
+        self.places.get(seen_key).copied()
+    }
+
+    /// The bytes of all records in memory.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Whether no batch is open or under way.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.under_way.is_empty()
+    }
+
+    /// Puts a record into its stream's open batch.
+    pub fn add(
+        &mut self,
+        stream: &Stream,
+        record: Record,
+        seen_key: Option<SeenKey>,
+        bounds: impl FnOnce() -> Bounds,
+    ) -> (Place, Room) {
+        let position = self.open.iter().position(|open| open.stream == *stream);
+        let position = position.unwrap_or_else(|| {
+            self.next = self.next.wrapping_add(1);
+            self.open.push(Open {
+                id: self.next,
+                stream: stream.clone(),
+                records: Vec::new(),
+                seen_keys: Vec::new(),
+                bytes: 0,
+                bounds: bounds(),
+                leaves: Leaves::InTurn,
+            });
+            self.open.len().saturating_sub(1)
+        });
+        let Some(open) = self.open.get_mut(position) else {
+            // Not reached: the position was found, or made, just now.
+            return (Place { batch: 0, index: 0 }, Room::Left);
+        };
+        let was_full = open.is_full();
+        let place = Place { batch: open.id, index: open.records.len() };
+        let bytes = record.bytes().len();
+        open.bytes = open.bytes.saturating_add(bytes);
+        open.records.push(record);
+        open.seen_keys.push(seen_key);
+        self.held_bytes = self.held_bytes.saturating_add(bytes);
+        if let Some(seen_key) = seen_key {
+            self.places.insert(seen_key, place);
+        }
+        let room = if open.is_full() && !was_full { Room::Full } else { Room::Left };
+        (place, room)
+    }
+
+    /// The bytes of the records in memory that wait for a stream.
+    pub fn staying_bytes(&self) -> usize {
+        let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
+        let leaving = leaving.map(|open| open.bytes).fold(0, usize::saturating_add);
+        self.held_bytes.saturating_sub(leaving)
+    }
+
+    /// Has the open batches of those streams leave memory at once.
+    pub fn empty(&mut self, of: impl Fn(&Stream) -> bool) {
+        for open in self.open.iter_mut().filter(|open| of(&open.stream)) {
+            open.leaves = Leaves::AtOnce;
+        }
+    }
+
+    /// The open batches that leave memory at once.
+    pub fn leaving(&self) -> Vec<BatchId> {
+        let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
+        leaving.map(|open| open.id).collect()
+    }
+
+    /// The stream of an open batch.
+    pub fn stream_of(&self, id: BatchId) -> Option<&Stream> {
+        self.open.iter().find(|open| open.id == id).map(|open| &open.stream)
+    }
+
+    /// Whether as many batches of the stream of this open one are under way as may be.
+    pub fn has_to_wait(&self, id: BatchId) -> bool {
+        let Some(open) = self.open.iter().find(|open| open.id == id) else {
+            return false;
+        };
+        if open.leaves == Leaves::AtOnce {
+            return false;
+        }
+        let under_way = self.under_way.values().filter(|it| it.stream == open.stream);
+        under_way.count() >= Self::MOST_UNDER_WAY
+    }
+
+    /// Closes a batch; none if it was closed before.
+    pub fn close(&mut self, id: BatchId) -> Option<Closed> {
+        let position = self.open.iter().position(|open| open.id == id)?;
+        let Open { stream, records, seen_keys, bytes, .. } = self.open.swap_remove(position);
+        self.under_way.insert(id, UnderWay { seen_keys, stream: stream.clone(), bytes });
+        Some(Closed { stream, records })
+    }
+
+    /// Lets go of a batch that has come to its end.
+    pub fn end(&mut self, id: BatchId) -> Option<UnderWay> {
+        let ended = self.under_way.remove(&id)?;
+        self.held_bytes = self.held_bytes.saturating_sub(ended.bytes);
+        for seen_key in ended.seen_keys.iter().flatten() {
+            self.places.remove(seen_key);
+        }
+        Some(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::device_key::DeviceKey;
+    use crate::model::event::EventId;
+    use crate::model::record;
+
+    /// A record of this many bytes.
+    fn sized(bytes: usize) -> Record {
+        let record = record::tests::record(&"x".repeat(bytes - 3));
+        assert_eq!(record.bytes().len(), bytes);
+        record
+    }
+
+    fn stream(name: &str) -> Stream {
+        Stream::parse(name).unwrap()
+    }
+
+    fn seen_key(last: u8) -> SeenKey {
+        let event_id = EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-0000000000{last:02x}"));
+        SeenKey::of(&DeviceKey::from_bytes([1; 16]), event_id.unwrap())
+    }
+
+    fn add(batches: &mut Batches, name: &str, bytes: usize, bounds: Bounds) -> (Place, Room) {
+        batches.add(&stream(name), sized(bytes), None, || bounds)
+    }
+
+    #[test]
+    fn a_third_batch_of_a_stream_waits_until_one_has_ended() {
+        let (mut batches, bounds) = (Batches::default(), Bounds { bytes: 1_000, records: 10 });
+        let open = |batches: &mut Batches, name| add(batches, name, 100, bounds).0.batch;
+        let (events, others) = ("firehose:events", "firehose:others");
+        let (first, other) = (open(&mut batches, events), open(&mut batches, others));
+        assert!(!batches.has_to_wait(first));
+        batches.close(first);
+        let second = open(&mut batches, events);
+        assert!(!batches.has_to_wait(second));
+        batches.close(second);
+        let third = open(&mut batches, events);
+        assert!(batches.has_to_wait(third) && !batches.has_to_wait(other));
+        batches.end(first);
+        assert!(!batches.has_to_wait(third));
+        assert!(!batches.has_to_wait(99), "it is closed, or was never there");
+    }
+
+    #[test]
+    fn a_batch_that_leaves_at_once_waits_for_none_and_takes_no_room() {
+        let (mut batches, bounds) = (Batches::default(), Bounds { bytes: 1_000, records: 10 });
+        let open = |batches: &mut Batches, name| add(batches, name, 100, bounds).0.batch;
+        for _ in 0..2 {
+            let under_way = open(&mut batches, "firehose:sick");
+            batches.close(under_way);
+        }
+        let (sick, well) = (open(&mut batches, "firehose:sick"), open(&mut batches, "firehose:a"));
+        assert!(batches.has_to_wait(sick) && batches.leaving().is_empty());
+        assert_eq!(batches.staying_bytes(), 400);
+        batches.empty(|of| *of == stream("firehose:sick"));
+        assert!(!batches.has_to_wait(sick));
+        assert_eq!((batches.leaving(), batches.staying_bytes()), (vec![sick], 300));
+        batches.close(sick);
+        assert_eq!(
+            (batches.leaving(), batches.staying_bytes()),
+            (vec![], 400),
+            "it is settled next"
+        );
+        batches.end(sick);
+        assert_eq!((batches.held_bytes(), batches.close(well).is_some()), (300, true));
+    }
+
+    #[test]
+    fn a_batch_is_told_to_be_full_once_and_by_the_record_that_fills_it() {
+        use Room::{Full, Left};
+        for (bounds, sizes, rooms) in [
+            (Bounds { bytes: 30, records: 9 }, vec![10, 10, 9, 9], vec![Left, Left, Left, Full]),
+            (Bounds { bytes: 30, records: 9 }, vec![10, 10, 10, 9], vec![Left, Left, Full, Left]),
+            (Bounds { bytes: 30, records: 2 }, vec![10, 10, 9, 9], vec![Left, Full, Left, Left]),
+            (Bounds { bytes: 30, records: 9 }, vec![30, 30], vec![Full, Left]),
+            (Bounds { bytes: 30, records: 9 }, vec![29, 500], vec![Left, Full]),
+        ] {
+            let mut batches = Batches::default();
+            let added = sizes.iter().map(|size| add(&mut batches, "firehose:a", *size, bounds));
+            let (places, told): (Vec<Place>, Vec<Room>) = added.unzip();
+            assert_eq!(told, rooms, "{sizes:?}");
+            let in_order = (0..sizes.len()).map(|index| Place { batch: 1, index });
+            assert!(places.into_iter().eq(in_order), "all in the one that is open");
+        }
+    }
+
+    #[test]
+    fn one_batch_a_stream_is_open_and_it_closes_once_with_its_records_in_order() {
+        let bounds = Bounds { bytes: 1_000, records: 9 };
+        let mut batches = Batches::default();
+        let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
+        assert_eq!(place("firehose:a", 11), Place { batch: 1, index: 0 });
+        assert_eq!(place("kinesis:a", 12), Place { batch: 2, index: 0 });
+        assert_eq!(place("firehose:b", 13), Place { batch: 3, index: 0 });
+        assert_eq!(place("firehose:a", 14), Place { batch: 1, index: 1 });
+        let closed = batches.close(1).unwrap();
+        assert_eq!(closed.stream, stream("firehose:a"));
+        assert_eq!(closed.records, [sized(11), sized(14)]);
+        assert!(batches.close(1).is_none() && batches.close(9).is_none());
+        let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
+        assert_eq!(place("firehose:a", 15), Place { batch: 4, index: 0 });
+        assert_eq!(place("firehose:b", 16), Place { batch: 3, index: 1 });
+        assert_eq!(batches.close(3).unwrap().records, [sized(13), sized(16)]);
+        assert_eq!(batches.close(2).unwrap().stream, stream("kinesis:a"));
+    }
+
+    #[test]
+    fn an_event_is_found_and_its_bytes_are_held_until_its_batch_has_ended() {
+        let bounds = || Bounds { bytes: 1_000, records: 9 };
+        let mut batches = Batches::default();
+        for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
+            batches.add(&stream(name), sized(10), Some(seen_key(key)), bounds);
+        }
+        batches.add(&stream("firehose:a"), sized(100), None, bounds);
+        let found = |batches: &Batches| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
+        let place = |batch, index| Some(Place { batch, index });
+        let all = [place(1, 0), place(1, 1), place(2, 0)];
+        assert_eq!((found(&batches), batches.held_bytes()), (all, 130));
+        assert!(batches.end(1).is_none(), "it is open");
+        batches.close(1).unwrap();
+        assert_eq!((found(&batches), batches.held_bytes()), (all, 130));
+        let ended = batches.end(1).unwrap();
+        assert_eq!(ended.seen_keys, [Some(seen_key(1)), Some(seen_key(2)), None]);
+        assert_eq!((found(&batches), batches.held_bytes()), ([None, None, place(2, 0)], 10));
+        assert!(batches.end(1).is_none());
+        batches.close(2).unwrap();
+        batches.end(2).unwrap();
+        assert_eq!((found(&batches), batches.held_bytes()), ([None; 3], 0));
+    }
+}

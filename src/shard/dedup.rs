@@ -1,0 +1,499 @@
+//! Which events a shard has seen: a window of their ids.
+//!
+//! Ids lie in chunks, in the order in which they came. The newest chunk is open and takes
+//! more; it is closed when it is full, or once it spans a 24th of the window, and from then on
+//! it does not change. A chunk leaves as a whole, when its newest id is out of the window. So
+//! an id counts as seen for the whole window, for a 24th of it longer at most (24 to 25 hours),
+//! and never after that.
+//!
+//! The bound on their number goes before the window: past it the oldest chunk leaves. An id
+//! takes 16 bytes, in memory as in storage: 4 MiB for the default of 262,144, of which the last
+//! 15/16 at least are held. They last for the default of 24 hours where a shard gets up to 2.8
+//! new events a second, for 41 minutes at 100, for 4 at 1,000; a repeat that comes later is sent
+//! again. What came after the last checkpoint is forgotten with the object, with the same effect.
+//!
+//! A chunk is a sorted array, so that nobody can choose ids that make the search slow. Where
+//! the clock was set back, times that lie ahead of it become its own. It must never call an
+//! id seen that was not inserted: that event would be lost.
+
+use crate::base::clock::Milliseconds;
+use crate::base::codec::{Garbled, Reader, Write};
+use crate::model::device_key::DeviceKey;
+use crate::model::event::EventId;
+use crate::shard::storage::{Storage, StorageError, Table};
+
+/// How long an id counts as seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Milliseconds after which the same id is a new event's.
+    pub window_ms: u64,
+    /// The most ids of a shard, which goes before the window.
+    pub max_ids: usize,
+}
+
+impl Policy {
+    /// The ids of a full chunk: a row of 128 KiB.
+    const CHUNK_IDS: usize = 8_192;
+    /// Chunks into which the bound cuts the ids, at least.
+    const CHUNKS: usize = 32;
+    /// Chunks into which time cuts the window.
+    const SPANS: u64 = 24;
+
+    fn chunk_ids(self) -> usize {
+        (self.max_ids / Self::CHUNKS).clamp(1, Self::CHUNK_IDS)
+    }
+
+    const fn span_ms(self) -> u64 {
+        self.window_ms / Self::SPANS
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { window_ms: 86_400_000, max_ids: 262_144 }
+    }
+}
+
+/// An event of a device: its id, mixed with the device's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeenKey(u128);
+
+impl SeenKey {
+    const BYTES: usize = 16;
+
+    /// The key of this event of this device.
+    pub fn of(device: &DeviceKey, event_id: EventId) -> Self {
+        let number = |bytes: &[u8; Self::BYTES]| u128::from_be_bytes(*bytes);
+        Self(number(device.as_bytes()) ^ number(event_id.as_bytes()))
+    }
+
+    /// The key of the same event when it comes once more since it was lost.
+    #[must_use]
+    pub const fn of_lost(self) -> Self {
+        Self(!self.0)
+    }
+}
+
+/// The ids that a shard has seen.
+#[derive(Debug)]
+pub struct Window {
+    policy: Policy,
+    /// In the order of their numbers; the last one may be open.
+    chunks: Vec<Chunk>,
+    /// Ids in all chunks.
+    len: usize,
+    /// The number of the next chunk.
+    next: u64,
+    /// Keys of rows that are to be deleted.
+    gone: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    number: u64,
+    /// When its first and its last id came.
+    oldest: Milliseconds,
+    newest: Milliseconds,
+    /// Ascending.
+    ids: Vec<SeenKey>,
+    row: Row,
+}
+
+/// Whether a chunk's row says what the chunk does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Row {
+    Current,
+    Behind,
+}
+
+impl Window {
+    /// Keys that are asked for at once.
+    const PAGE: usize = 256;
+
+    /// The window as the last checkpoint left it. Rows that can't be read are left out, and
+    /// deleted by the next checkpoint.
+    pub fn load(
+        storage: &impl Storage,
+        policy: Policy,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        let mut window = Self { policy, chunks: Vec::new(), len: 0, next: 0, gone: Vec::new() };
+        let mut after = Vec::new();
+        loop {
+            let keys = storage.keys(Table::Seen, &after, Self::PAGE)?;
+            let Some(last) = keys.last() else { break };
+            after.clone_from(last);
+            for key in keys {
+                let value = storage.get(Table::Seen, &key)?.unwrap_or_default();
+                window.restore(key, &value);
+            }
+        }
+        window.make_room(0);
+        window.follow_clock(now);
+        Ok(window)
+    }
+
+    fn restore(&mut self, key: Vec<u8>, value: &[u8]) {
+        let mut reader = Reader::new(&key, "the key of a chunk of ids");
+        let Ok(number) = reader.u64() else { return self.gone.push(key) };
+        self.next = self.next.max(number.saturating_add(1));
+        match Chunk::read(number, value) {
+            Ok(chunk) => {
+                self.len = self.len.saturating_add(chunk.ids.len());
+                self.chunks.push(chunk);
+            }
+            Err(Garbled(_)) => self.gone.push(key),
+        }
+    }
+
+    /// Whether `key` counts as seen at `now`.
+    pub fn contains(&self, key: &SeenKey, now: Milliseconds) -> bool {
+        let window_ms = self.policy.window_ms;
+        let held = self.chunks.iter().rev().filter(|chunk| chunk.is_within(window_ms, now));
+        held.into_iter().any(|chunk| chunk.ids.binary_search(key).is_ok())
+    }
+
+    /// Counts `key` as seen at `now`. It is durable after the next checkpoint.
+    pub fn insert(&mut self, key: SeenKey, now: Milliseconds) {
+        let (chunk_ids, span_ms) = (self.policy.chunk_ids(), self.policy.span_ms());
+        let is_open = |chunk: &Chunk| {
+            chunk.ids.len() < chunk_ids && now.saturating_sub(chunk.oldest) <= span_ms
+        };
+        if !self.chunks.last().is_some_and(is_open) {
+            self.make_room(chunk_ids);
+            if let Some(closed) = self.chunks.last_mut() {
+                closed.ids.shrink_to_fit();
+            }
+            self.chunks.push(Chunk::new(self.next, now));
+            self.next = self.next.saturating_add(1);
+        }
+        if let Some(open) = self.chunks.last_mut() {
+            open.oldest = open.oldest.min(now);
+            open.newest = now;
+            open.row = Row::Behind;
+            if let Err(position) = open.ids.binary_search(&key) {
+                open.ids.insert(position, key);
+                self.len = self.len.saturating_add(1);
+            }
+        }
+    }
+
+    /// Writes the chunks that changed, a row each (one, and those that were closed since the last
+    /// checkpoint), and deletes those that left. What a failed one left undone, the next one does.
+    pub fn checkpoint(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        self.follow_clock(now);
+        while let Some(key) = self.gone.last() {
+            storage.delete(Table::Seen, key)?;
+            self.gone.pop();
+        }
+        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.row == Row::Behind) {
+            storage.put(Table::Seen, &chunk.number.to_be_bytes(), &chunk.write())?;
+            chunk.row = Row::Current;
+        }
+        Ok(())
+    }
+
+    /// Whether a checkpoint would write anything.
+    pub fn has_changed(&self) -> bool {
+        !self.gone.is_empty() || self.chunks.iter().any(|chunk| chunk.row == Row::Behind)
+    }
+
+    /// How many ids are held.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Lets the oldest chunks go until `ids` more fit.
+    fn make_room(&mut self, ids: usize) {
+        while self.len.saturating_add(ids) > self.policy.max_ids && !self.chunks.is_empty() {
+            let oldest = self.chunks.remove(0);
+            self.len = self.len.saturating_sub(oldest.ids.len());
+            self.gone.push(oldest.number.to_be_bytes().to_vec());
+        }
+    }
+
+    /// Lets go what is out of the window at `now`, and pulls back what lies ahead of it.
+    fn follow_clock(&mut self, now: Milliseconds) {
+        let Self { policy, chunks, len, gone, .. } = self;
+        chunks.retain_mut(|chunk| {
+            if !chunk.is_within(policy.window_ms, now) {
+                *len = len.saturating_sub(chunk.ids.len());
+                gone.push(chunk.number.to_be_bytes().to_vec());
+                return false;
+            }
+            if chunk.newest > now {
+                chunk.newest = now;
+                chunk.oldest = chunk.oldest.min(now);
+                chunk.row = Row::Behind;
+            }
+            true
+        });
+    }
+}
+
+impl Chunk {
+    /// What its row begins with: what comes after it is other in another version.
+    const VERSION: u8 = 1;
+    /// The version and two times.
+    const HEAD_BYTES: usize = 17;
+
+    const fn new(number: u64, now: Milliseconds) -> Self {
+        Self { number, oldest: now, newest: now, ids: Vec::new(), row: Row::Behind }
+    }
+
+    const fn is_within(&self, window_ms: u64, now: Milliseconds) -> bool {
+        now.saturating_sub(self.newest) <= window_ms
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let ids_bytes = self.ids.len().saturating_mul(SeenKey::BYTES);
+        let mut bytes = Vec::with_capacity(Self::HEAD_BYTES.saturating_add(ids_bytes));
+        bytes.put_u8(Self::VERSION);
+        bytes.put_u64(self.oldest);
+        bytes.put_u64(self.newest);
+        self.ids.iter().for_each(|id| bytes.put(&id.0.to_be_bytes()));
+        bytes
+    }
+
+    fn read(number: u64, bytes: &[u8]) -> Result<Self, Garbled> {
+        let mut reader = Reader::new(bytes, "a chunk of ids");
+        if reader.u8()? != Self::VERSION {
+            return Err(reader.garbled());
+        }
+        let (oldest, newest) = (reader.u64()?, reader.u64()?);
+        let mut ids = Vec::with_capacity(bytes.len() / SeenKey::BYTES);
+        while !reader.is_at_end() {
+            ids.push(SeenKey(u128::from_be_bytes(reader.array()?)));
+        }
+        if !ids.is_sorted_by(|before, after| before < after) {
+            return Err(reader.garbled());
+        }
+        Ok(Self { number, oldest, newest, ids, row: Row::Current })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::shard::storage::tests::Memory;
+
+    const POLICY: Policy = Policy { window_ms: 2_400, max_ids: 64 };
+
+    fn load(storage: &Memory, now: Milliseconds) -> Window {
+        Window::load(storage, POLICY, now).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_of_one_event_of_one_device() {
+        let device = |byte: u8| DeviceKey::from_bytes([byte; 16]);
+        let event =
+            |last: u8| EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-0000000000{last:02x}"));
+        let key = |of: u8, last: u8| SeenKey::of(&device(of), event(last).unwrap());
+        assert_eq!(key(1, 1), key(1, 1));
+        assert_ne!(key(1, 1), key(1, 2));
+        assert_ne!(key(1, 1), key(2, 1));
+    }
+
+    #[test]
+    fn an_id_counts_for_the_window_and_a_24th_of_it_longer_at_most() {
+        let mut window = load(&Memory::default(), 0);
+        window.insert(SeenKey(1), 1_000);
+        window.insert(SeenKey(2), 1_100);
+        window.insert(SeenKey(3), 1_101);
+        for (key, last) in [(1, 3_500), (2, 3_500), (3, 3_501)] {
+            assert!(window.contains(&SeenKey(key), last), "{key}");
+            assert!(!window.contains(&SeenKey(key), last + 1), "{key}");
+        }
+        assert!(!window.contains(&SeenKey(4), 1_101));
+    }
+
+    #[test]
+    fn past_the_bound_the_oldest_leave_first() {
+        let mut window = load(&Memory::default(), 0);
+        for key in 0..1_000 {
+            window.insert(SeenKey(key), 0);
+            assert!(window.len() <= POLICY.max_ids);
+            let held = (0..=key).filter(|key| window.contains(&SeenKey(*key), 0)).count();
+            assert_eq!(held, window.len());
+            for recent in key.saturating_sub(59)..=key {
+                assert!(window.contains(&SeenKey(recent), 0), "{recent} of {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_shard_that_restarts_often_goes_on_with_its_open_chunk() {
+        let storage = Memory::default();
+        for now in 0..1_000 {
+            let mut window = load(&storage, now);
+            window.insert(SeenKey(u128::from(now / 100)), now);
+            window.checkpoint(&storage, now).unwrap();
+            assert!(!window.has_changed());
+            assert!(storage.count(Table::Seen) <= 10);
+        }
+        assert_eq!(storage.writes.get(), 1_000);
+    }
+
+    #[test]
+    fn a_chunk_that_is_full_is_written_once_more_and_then_never() {
+        let storage = Memory::default();
+        let mut window = load(&storage, 0);
+        for key in 0..64 {
+            window.insert(SeenKey(key), 0);
+            window.checkpoint(&storage, 0).unwrap();
+            assert_eq!(storage.writes.replace(0), 1);
+        }
+        assert_eq!(storage.count(Table::Seen), 32);
+        window.checkpoint(&storage, 2_401).unwrap();
+        assert_eq!((storage.count(Table::Seen), window.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_failed_checkpoint_is_made_up_for_by_the_next() {
+        let storage = Memory::default();
+        let mut window = load(&storage, 0);
+        window.insert(SeenKey(1), 0);
+        window.checkpoint(&storage, 0).unwrap();
+        window.insert(SeenKey(2), 3_000);
+        storage.full.set(true);
+        assert!(window.checkpoint(&storage, 3_000).is_err());
+        assert!(window.has_changed());
+        storage.full.set(false);
+        window.checkpoint(&storage, 3_000).unwrap();
+        let window = load(&storage, 3_000);
+        assert!(window.contains(&SeenKey(2), 3_000));
+        assert_eq!((window.len(), storage.count(Table::Seen)), (1, 1));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_neither_forgets_nor_remembers_for_ever() {
+        for goes_on in [false, true] {
+            let storage = Memory::default();
+            let mut window = load(&storage, 0);
+            window.insert(SeenKey(1), 1_000_000);
+            window.checkpoint(&storage, 1_000_000).unwrap();
+            assert!(window.contains(&SeenKey(1), 5_000));
+            let mut window = load(&storage, 5_000);
+            assert!(window.contains(&SeenKey(1), 5_000));
+            if goes_on {
+                window.insert(SeenKey(2), 5_000);
+            }
+            assert!(window.has_changed());
+            window.checkpoint(&storage, 5_000).unwrap();
+            let window = load(&storage, 5_050);
+            for (key, is_in) in [(1, true), (2, goes_on)] {
+                assert_eq!(window.contains(&SeenKey(key), 7_400), is_in);
+                assert!(!window.contains(&SeenKey(key), 7_501));
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_left_out_and_deleted() {
+        let storage = Memory::default();
+        let mut window = load(&storage, 0);
+        window.insert(SeenKey(7), 0);
+        window.checkpoint(&storage, 0).unwrap();
+        let good = storage.get(Table::Seen, &[0; 8]).unwrap().unwrap();
+        let another = [&[2], &good[1..]].concat();
+        let unsorted = [&good[..], &good[17..]].concat();
+        let garbled = [&another[..], &good[..20], &unsorted[..], &[]];
+        for (number, value) in (1_u64..).zip(garbled) {
+            storage.put(Table::Seen, &number.to_be_bytes(), value).unwrap();
+        }
+        storage.put(Table::Seen, b"key", &good).unwrap();
+        let mut window = load(&storage, 0);
+        assert!(window.has_changed());
+        assert_eq!(window.len(), 1);
+        window.insert(SeenKey(8), 0);
+        window.checkpoint(&storage, 0).unwrap();
+        assert_eq!(storage.count(Table::Seen), 1);
+        let window = load(&storage, 0);
+        assert!(window.contains(&SeenKey(7), 0) && window.contains(&SeenKey(8), 0));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Act {
+        Insert(u8),
+        Wait(u64),
+        Checkpoint,
+        Crash,
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            8 => any::<u8>().prop_map(Act::Insert),
+            3 => (0_u64..300).prop_map(Act::Wait),
+            2 => Just(Act::Checkpoint),
+            1 => Just(Act::Crash),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_set_of_the_ids_of_the_window(
+            acts in proptest::collection::vec(act(), 0..200), max_ids in prop_oneof![Just(64), Just(100_000)],
+        ) {
+            let policy = Policy { max_ids, ..POLICY };
+            let storage = Memory::default();
+            let mut window = Window::load(&storage, policy, 0).unwrap();
+            let mut now = 0;
+            // When each id came last, and how many came before it; what of that is durable.
+            let mut seen = BTreeMap::<u8, (Milliseconds, usize)>::new();
+            let (mut inserted, mut durable) = (0, seen.clone());
+            for act in acts {
+                let inserting = matches!(act, Act::Insert(_));
+                match act {
+                    Act::Insert(key) => {
+                        window.insert(SeenKey(key.into()), now);
+                        inserted += 1;
+                        seen.insert(key, (now, inserted));
+                        prop_assert!(window.has_changed());
+                    }
+                    Act::Wait(milliseconds) => now += milliseconds,
+                    Act::Checkpoint => {
+                        window.checkpoint(&storage, now).unwrap();
+                        storage.commit();
+                        durable.clone_from(&seen);
+                        prop_assert!(!window.has_changed());
+                        prop_assert_eq!(storage.count(Table::Seen), window.chunks.len());
+                    }
+                    Act::Crash => {
+                        storage.crash();
+                        window = Window::load(&storage, policy, now).unwrap();
+                        seen.clone_from(&durable);
+                    }
+                }
+                prop_assert!(window.len() <= max_ids);
+                prop_assert_eq!(window.len(), window.chunks.iter().map(|chunk| chunk.ids.len()).sum::<usize>());
+                if inserting {
+                    continue;
+                }
+                for key in 0..=u8::MAX {
+                    let contains = window.contains(&SeenKey(key.into()), now);
+                    match seen.get(&key) {
+                        None => prop_assert!(!contains),
+                        Some((at, _)) if now - at > 2_500 => prop_assert!(!contains),
+                        Some((at, number)) if now - at <= 2_400 && inserted - number < 60 => {
+                            prop_assert!(contains);
+                        }
+                        Some(_) => {}
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The journal: what changed in the sessions of devices that are not quiet.
+//!
+//! Entries go to the end of the last row, which every checkpoint writes anew until it is large
+//! enough; so a checkpoint writes a row, and the journal has few. Replayed in order, the later
+//! entry of a device wins. Once most of it says nothing more, what still counts is written
+//! again behind it, and then what came before is deleted, the oldest first: whatever is left
+//! of it after a failure never has a device's past without its present.
+
+use crate::base::clock::Milliseconds;
+use crate::base::codec::{Garbled, Reader, Write};
+use crate::model::device_key::DeviceKey;
+use crate::shard::storage::{MAX_ROW_BYTES, Storage, StorageError, Table};
+
+/// What the journal says of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry<'a> {
+    /// It was last seen then, and these are its sessions as they encode themselves.
+    Active { key: DeviceKey, seen: Milliseconds, sessions: &'a [u8] },
+    /// It has a row of its own, which says all.
+    Left { key: DeviceKey },
+}
+
+impl Entry<'_> {
+    const ACTIVE: u8 = 1;
+    const LEFT: u8 = 2;
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Active { key, seen, sessions } => {
+                bytes.put_u8(Self::ACTIVE);
+                bytes.put(key.as_bytes());
+                bytes.put_u64(*seen);
+                bytes.put_bytes(sessions);
+            }
+            Self::Left { key } => {
+                bytes.put_u8(Self::LEFT);
+                bytes.put(key.as_bytes());
+            }
+        }
+    }
+
+    fn read<'a>(reader: &mut Reader<'a>) -> Result<Entry<'a>, Garbled> {
+        let (kind, key) = (reader.u8()?, DeviceKey::from_bytes(reader.array()?));
+        match kind {
+            Self::ACTIVE => {
+                Ok(Entry::Active { key, seen: reader.u64()?, sessions: reader.bytes()? })
+            }
+            Self::LEFT => Ok(Entry::Left { key }),
+            _ => Err(reader.garbled()),
+        }
+    }
+
+    /// The bytes that it takes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Active { sessions, .. } => sessions.len().saturating_add(29),
+            Self::Left { .. } => 17,
+        }
+    }
+}
+
+/// How far the journal may grow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Bytes at which a checkpoint leaves a row alone and begins the next.
+    pub(super) row_bytes: usize,
+    /// The most bytes of a row.
+    pub(super) most_row_bytes: usize,
+    /// Bytes of the journal that may say nothing more.
+    pub(super) stale_bytes: usize,
+}
+
+impl Bounds {
+    const KEY_BYTES: usize = 8;
+
+    pub(super) const DEFAULT: Self = Self {
+        row_bytes: 32_768,
+        most_row_bytes: MAX_ROW_BYTES - Self::KEY_BYTES,
+        stale_bytes: 4_194_304,
+    };
+}
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    bounds: Bounds,
+    /// The rows before the last, in their order.
+    before: Vec<Row>,
+    /// The number and the bytes of the last row.
+    number: u64,
+    last: Vec<u8>,
+    /// Whether the last row is stored as it is here.
+    standing: Standing,
+    /// What it took to say everything, when that was last done.
+    snapshot_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    number: u64,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Stored,
+    Behind,
+}
+
+impl Journal {
+    /// What a row begins with: what comes after it is other in another version.
+    const VERSION: u8 = 1;
+    /// Keys that are asked for at once.
+    const PAGE: usize = 256;
+
+    /// Replays what is stored. Of a row that can't be read, what comes before the garbled
+    /// entry counts.
+    pub(super) fn load(
+        storage: &impl Storage,
+        bounds: Bounds,
+        mut replay: impl FnMut(Entry<'_>),
+    ) -> Result<Self, StorageError> {
+        let mut journal = Self {
+            bounds,
+            before: Vec::new(),
+            number: 0,
+            last: vec![Self::VERSION],
+            standing: Standing::Stored,
+            snapshot_bytes: 0,
+        };
+        let mut last = None;
+        let mut after = Vec::new();
+        loop {
+            let keys = storage.keys(Table::Journal, &after, Self::PAGE)?;
+            let Some(last_key) = keys.last() else { break };
+            after.clone_from(last_key);
+            for key in keys {
+                let Ok(number) = Reader::new(&key, "the key of a journal's row").u64() else {
+                    continue;
+                };
+                let value = storage.get(Table::Journal, &key)?.unwrap_or_default();
+                let is_whole = replay_row(&value, &mut replay).is_ok();
+                journal.before.push(Row { number, bytes: value.len() });
+                journal.number = number.saturating_add(1);
+                last = (is_whole && value.len() < bounds.row_bytes).then_some((number, value));
+            }
+        }
+        if let Some((number, value)) = last {
+            journal.before.pop();
+            journal.number = number;
+            journal.last = value;
+        }
+        Ok(journal)
+    }
+
+    /// Adds an entry, which is durable after the next flush. A row that it would make too long
+    /// is written before.
+    pub(super) fn append(
+        &mut self,
+        storage: &impl Storage,
+        entry: Entry<'_>,
+    ) -> Result<(), StorageError> {
+        if self.last.len().saturating_add(entry.len()) > self.bounds.most_row_bytes {
+            self.flush(storage)?;
+            self.begin_row();
+        }
+        entry.write(&mut self.last);
+        self.standing = Standing::Behind;
+        Ok(())
+    }
+
+    /// Writes what was added.
+    pub(super) fn flush(&mut self, storage: &impl Storage) -> Result<(), StorageError> {
+        if self.standing == Standing::Behind {
+            storage.put(Table::Journal, &self.number.to_be_bytes(), &self.last)?;
+            self.standing = Standing::Stored;
+        }
+        if self.last.len() >= self.bounds.row_bytes {
+            self.begin_row();
+        }
+        Ok(())
+    }
+
+    /// Leaves the last row alone, unless nothing is in it.
+    fn begin_row(&mut self) {
+        if self.last == [Self::VERSION] {
+            return;
+        }
+        self.before.push(Row { number: self.number, bytes: self.last.len() });
+        self.number = self.number.saturating_add(1);
+        self.last = vec![Self::VERSION];
+    }
+
+    /// Whether there is anything to flush.
+    pub(super) fn is_behind(&self) -> bool {
+        self.standing == Standing::Behind
+    }
+
+    /// Whether too much of it says nothing more.
+    pub(super) fn is_stale(&self) -> bool {
+        let fresh = self.snapshot_bytes.saturating_add(self.bounds.stale_bytes);
+        self.bytes() > fresh
+    }
+
+    fn bytes(&self) -> usize {
+        let before = self.before.iter().map(|row| row.bytes);
+        before.fold(self.last.len(), usize::saturating_add)
+    }
+
+    /// Tells that all that still counts takes this many bytes.
+    pub(super) fn set_snapshot_bytes(&mut self, bytes: usize) {
+        self.snapshot_bytes = bytes;
+    }
+
+    /// Says anew, in rows of its own, all that counts, and deletes what came before.
+    /// `say` appends it. To be called when all was flushed.
+    pub(super) fn rewrite<S: Storage>(
+        &mut self,
+        storage: &S,
+        say: impl FnOnce(&mut Self) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        self.begin_row();
+        let (rows, bytes) = (self.before.len(), self.bytes());
+        say(self)?;
+        self.flush(storage)?;
+        self.snapshot_bytes = self.bytes().saturating_sub(bytes);
+        for _ in 0..rows {
+            if let Some(row) = self.before.first() {
+                storage.delete(Table::Journal, &row.number.to_be_bytes())?;
+                self.before.remove(0);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn replay_row(value: &[u8], replay: &mut impl FnMut(Entry<'_>)) -> Result<(), Garbled> {
+    let mut reader = Reader::new(value, "a row of the journal");
+    if reader.u8()? != Journal::VERSION {
+        return Err(reader.garbled());
+    }
+    while !reader.is_at_end() {
+        replay(Entry::read(&mut reader)?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::storage::tests::Memory;
+
+    const BOUNDS: Bounds = Bounds { row_bytes: 100, most_row_bytes: 200, stale_bytes: 500 };
+
+    fn active(number: u8, sessions: &[u8]) -> Entry<'_> {
+        Entry::Active { key: DeviceKey::from_bytes([number; 16]), seen: 7, sessions }
+    }
+
+    /// What is replayed, as bytes.
+    fn replayed(storage: &Memory) -> (Journal, Vec<Vec<u8>>) {
+        let mut entries = Vec::new();
+        let journal = Journal::load(storage, BOUNDS, |entry| {
+            let mut bytes = Vec::new();
+            entry.write(&mut bytes);
+            assert_eq!(bytes.len(), entry.len());
+            entries.push(bytes);
+        });
+        (journal.unwrap(), entries)
+    }
+
+    fn bytes_of(entries: &[Entry<'_>]) -> Vec<Vec<u8>> {
+        let write = |entry: &Entry<'_>| {
+            let mut bytes = Vec::new();
+            entry.write(&mut bytes);
+            bytes
+        };
+        entries.iter().map(write).collect()
+    }
+
+    #[test]
+    fn what_was_flushed_is_replayed_in_its_order_and_rows_stay_within_their_bounds() {
+        let storage = Memory::default();
+        let sessions = [0; 60];
+        let left = Entry::Left { key: DeviceKey::from_bytes([1; 16]) };
+        let entries = [active(1, &sessions), left, active(1, b"a"), active(2, &sessions)];
+        let (mut journal, mut expected) = replayed(&storage);
+        for round in 1..=10 {
+            for entry in entries {
+                journal.append(&storage, entry).unwrap();
+            }
+            assert!(journal.is_behind());
+            journal.flush(&storage).unwrap();
+            assert!(!journal.is_behind());
+            expected.extend(bytes_of(&entries));
+            let (reloaded, entries) = replayed(&storage);
+            assert_eq!(entries, expected);
+            assert_eq!((reloaded.number, reloaded.bytes()), (journal.number, journal.bytes()));
+            assert!(storage.count(Table::Journal) <= 2 * round);
+            journal = reloaded;
+        }
+        assert!(journal.before.iter().all(|row| (100..=200).contains(&row.bytes)));
+    }
+
+    #[test]
+    fn a_small_row_is_gone_on_with_after_a_restart() {
+        let storage = Memory::default();
+        for _ in 0..4 {
+            let (mut journal, _) = replayed(&storage);
+            journal.append(&storage, Entry::Left { key: DeviceKey::from_bytes([0; 16]) }).unwrap();
+            journal.flush(&storage).unwrap();
+        }
+        assert_eq!((storage.count(Table::Journal), replayed(&storage).1.len()), (1, 4));
+    }
+
+    #[test]
+    fn a_rewritten_journal_holds_what_was_said_anew_and_is_stale_only_much_later() {
+        let storage = Memory::default();
+        let (mut journal, _) = replayed(&storage);
+        let mut rewritten = 0;
+        for number in 0..100 {
+            journal.append(&storage, active(number, &[0; 60])).unwrap();
+            journal.flush(&storage).unwrap();
+            if journal.is_stale() {
+                rewritten += 1;
+                let said = [active(number, &[1; 60]), active(number, &[2; 60])];
+                let say = |journal: &mut Journal| {
+                    said.into_iter().try_for_each(|entry| journal.append(&storage, entry))
+                };
+                journal.rewrite(&storage, say).unwrap();
+                assert_eq!(replayed(&storage).1, bytes_of(&said));
+                assert_eq!(storage.count(Table::Journal), 1);
+            }
+        }
+        assert!((15..=20).contains(&rewritten), "{rewritten}");
+    }
+
+    #[test]
+    fn of_garbled_rows_what_can_be_read_counts_and_new_entries_go_elsewhere() {
+        let storage = Memory::default();
+        let [good] = &bytes_of(&[active(1, b"a")])[..] else { panic!() };
+        let rows = [
+            [&[1], &good[..]].concat(),
+            [&[2], &good[..]].concat(),
+            vec![],
+            [&[1], &good[..], &[9; 40]].concat(),
+            [&[1], &good[..], &good[..20]].concat(),
+        ];
+        for (number, row) in (0_u64..).zip(&rows) {
+            storage.put(Table::Journal, &number.to_be_bytes(), row).unwrap();
+        }
+        let (mut journal, entries) = replayed(&storage);
+        assert_eq!(entries, [good.as_slice(); 3]);
+        journal.append(&storage, active(2, b"b")).unwrap();
+        journal.flush(&storage).unwrap();
+        assert_eq!(storage.count(Table::Journal), 6);
+        assert_eq!(replayed(&storage).1.last(), bytes_of(&[active(2, b"b")]).last());
+    }
+}

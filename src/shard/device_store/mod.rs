@@ -1,0 +1,375 @@
+//! The sessions of a shard's devices, in bounded memory, kept through the loss of the object.
+//!
+//! A device that was active lately is in memory, and in the journal as of the last checkpoint.
+//! One that fell quiet, or is the least recently seen of too many, gets a row of its own,
+//! leaves both, and is read from its row when it comes back. So a checkpoint writes one row of
+//! the journal, and one for each device that leaves. With the object goes only what came after
+//! the last checkpoint: its events may be given to other sessions than they would have been.
+//!
+//! Where a device is in memory, that counts, and never its row. What can't be read (another
+//! version's, or garbled) counts as a device that was never seen; it is never an error.
+
+pub mod journal;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use self::journal::{Entry, Journal};
+use super::storage::{Storage, StorageError, Table};
+use crate::base::clock::Milliseconds;
+use crate::base::codec::{Garbled, Reader, Write};
+use crate::model::device_key::DeviceKey;
+use crate::model::session::Tag;
+use crate::shard::sessions;
+use crate::shard::sessions::{Sessions, Sighting};
+
+/// The most devices that a checkpoint leaves in memory; up to a quarter more come in between.
+/// One with a single session takes some 270 bytes there, so that all take 5 to 7 MB, and 96 in
+/// the journal, which is at most 4 MiB longer than what it has to say.
+pub const MAX_DEVICES: usize = 20_000;
+
+/// Days after which a device that was not seen is forgotten.
+pub const RETENTION_DAYS: u64 = 395;
+
+/// What a shard holds at most, and when it looks.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Devices in memory after a checkpoint.
+    devices: usize,
+    /// How often quiet devices are looked for, and old rows.
+    round_ms: u64,
+    /// Quiet devices that leave in one checkpoint.
+    leaving: usize,
+    /// Rows that are looked at in a round.
+    swept: usize,
+    journal: journal::Bounds,
+}
+
+impl Bounds {
+    const DEFAULT: Self = Self {
+        devices: MAX_DEVICES,
+        round_ms: 60_000,
+        leaving: 1_000,
+        swept: 32,
+        journal: journal::Bounds::DEFAULT,
+    };
+
+    const fn most_devices(self) -> usize {
+        self.devices.saturating_add(self.devices / 4)
+    }
+}
+
+/// The devices of a shard.
+#[derive(Debug)]
+pub struct Devices {
+    policy: sessions::Policy,
+    bounds: Bounds,
+    /// Those in memory.
+    active: BTreeMap<DeviceKey, Device>,
+    /// Those of them that the journal is behind of; some may have left since.
+    behind: Vec<DeviceKey>,
+    journal: Journal,
+    /// The round that was last finished.
+    round: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Device {
+    sessions: Sessions,
+    /// The shard's clock when it was last observed.
+    seen: Milliseconds,
+    standing: Standing,
+}
+
+/// Whether the journal says what memory does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Standing {
+    #[default]
+    Journaled,
+    Behind,
+}
+
+/// Why sessions of another shard were not taken over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdoptError {
+    /// They are another version's, or cut short.
+    #[error(transparent)]
+    Garbled(#[from] Garbled),
+    /// Whether the device is known could not be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Devices {
+    /// The devices as the last checkpoint left them.
+    pub fn load(
+        storage: &impl Storage,
+        policy: sessions::Policy,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        Self::load_within(storage, policy, Bounds::DEFAULT, now)
+    }
+
+    fn load_within(
+        storage: &impl Storage,
+        policy: sessions::Policy,
+        bounds: Bounds,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        let mut active = BTreeMap::new();
+        let mut journal = Journal::load(storage, bounds.journal, |entry| match entry {
+            Entry::Active { key, seen, sessions } => {
+                if let Ok(sessions) = decode(sessions) {
+                    let (seen, standing) = (seen.min(now), Standing::Journaled);
+                    active.insert(key, Device { sessions, seen, standing });
+                }
+            }
+            Entry::Left { key } => {
+                active.remove(&key);
+            }
+        })?;
+        let lengths = active.iter().map(|(key, device)| device.entry(*key, &mut Vec::new()).len());
+        journal.set_snapshot_bytes(lengths.fold(0, usize::saturating_add));
+        Ok(Self { policy, bounds, active, behind: Vec::new(), journal, round: None })
+    }
+
+    /// Gives an event of `key` its session. It is durable after the next checkpoint.
+    ///
+    /// `previous` is the id that the device had the day before, where ids change daily: a
+    /// device that is not known goes on with a copy of the sessions of `previous`, unless they
+    /// had ended before this event.
+    pub fn observe(
+        &mut self,
+        storage: &impl Storage,
+        key: DeviceKey,
+        previous: Option<DeviceKey>,
+        sighting: &Sighting,
+        random: impl FnOnce() -> [u8; 10],
+        now: Milliseconds,
+    ) -> Result<Tag, StorageError> {
+        if !self.active.contains_key(&key) {
+            let sessions = match (read_row(storage, &key)?, previous) {
+                (Some(sessions), _) => sessions,
+                (None, None) => Sessions::default(),
+                (None, Some(previous)) => self.ongoing(storage, &previous, sighting)?,
+            };
+            self.insert(storage, key, sessions, now)?;
+        }
+        let device = self.active.entry(key).or_default();
+        if device.standing == Standing::Journaled {
+            device.standing = Standing::Behind;
+            self.behind.push(key);
+        }
+        device.seen = now;
+        Ok(device.sessions.observe(sighting, self.policy, random))
+    }
+
+    /// The sessions of `key` that had not ended before `sighting`.
+    fn ongoing(
+        &self,
+        storage: &impl Storage,
+        key: &DeviceKey,
+        sighting: &Sighting,
+    ) -> Result<Sessions, StorageError> {
+        let sessions = match self.active.get(key) {
+            Some(device) => Some(device.sessions.clone()),
+            None => read_row(storage, key)?,
+        };
+        let timeout_ms = self.policy.timeout_ms;
+        let goes_on = |sessions: &Sessions| {
+            let last_at = sessions.last_at();
+            last_at.is_some_and(|last| last >= sighting.at.saturating_sub_unsigned(timeout_ms))
+        };
+        Ok(sessions.filter(goes_on).unwrap_or_default())
+    }
+
+    /// Whether this shard has sessions of `key`.
+    pub fn knows(&self, storage: &impl Storage, key: &DeviceKey) -> Result<bool, StorageError> {
+        Ok(self.active.contains_key(key) || read_row(storage, key)?.is_some())
+    }
+
+    /// The sessions of `key` for another shard to [`Self::adopt`], where there are any.
+    pub fn copy_of(
+        &self,
+        storage: &impl Storage,
+        key: &DeviceKey,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        if let Some(device) = self.active.get(key) {
+            return Ok(Some(encode(&device.sessions)));
+        }
+        Ok(read_row(storage, key)?.as_ref().map(encode))
+    }
+
+    /// Takes over the sessions that `key` had at another shard, unless this one knows it by now.
+    pub fn adopt(
+        &mut self,
+        storage: &impl Storage,
+        key: DeviceKey,
+        bytes: &[u8],
+        now: Milliseconds,
+    ) -> Result<(), AdoptError> {
+        let sessions = decode(bytes)?;
+        if !self.knows(storage, &key)? {
+            self.insert(storage, key, sessions, now)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a device into memory, where there is room after a checkpoint at the latest.
+    fn insert(
+        &mut self,
+        storage: &impl Storage,
+        key: DeviceKey,
+        sessions: Sessions,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        if self.active.len() >= self.bounds.most_devices() {
+            self.checkpoint(storage, now)?;
+        }
+        self.active.insert(key, Device { sessions, seen: now, standing: Standing::Behind });
+        self.behind.push(key);
+        Ok(())
+    }
+
+    /// Makes durable what changed, lets devices leave memory, and tidies up. What a failed one
+    /// left undone, the next one does.
+    pub fn checkpoint(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        let round = now.checked_div(self.bounds.round_ms);
+        if round != self.round || self.active.len() > self.bounds.devices {
+            let quiet_left = self.retire(storage, now)?;
+            if round != self.round && quiet_left == 0 {
+                sweep(storage, self.bounds.swept, round.unwrap_or_default(), now)?;
+                self.round = round;
+            }
+        }
+        let Self { active, behind, journal, .. } = self;
+        while let Some(key) = behind.last() {
+            let device = active.get_mut(key);
+            if let Some(device) = device.filter(|device| device.standing == Standing::Behind) {
+                journal.append(storage, device.entry(*key, &mut Vec::new()))?;
+                device.standing = Standing::Journaled;
+            }
+            behind.pop();
+        }
+        journal.flush(storage)?;
+        if journal.is_stale() {
+            journal.rewrite(storage, |journal| {
+                let mut devices = active.iter();
+                devices.try_for_each(|(key, device)| {
+                    journal.append(storage, device.entry(*key, &mut Vec::new()))
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Gives rows to the devices that are quiet, up to a bound, and to those that are too many,
+    /// the least recently seen first. Says how many quiet ones are left.
+    fn retire(&mut self, storage: &impl Storage, now: Milliseconds) -> Result<usize, StorageError> {
+        let mut by_age = BinaryHeap::with_capacity(self.active.len());
+        let mut quiet = 0_usize;
+        for (key, device) in &mut self.active {
+            // Where the clock was set back, a device would otherwise stay until it caught up.
+            device.seen = device.seen.min(now);
+            let is_quiet = now.saturating_sub(device.seen) > self.policy.timeout_ms;
+            quiet = quiet.saturating_add(usize::from(is_quiet));
+            by_age.push(Reverse((device.seen, *key)));
+        }
+        let too_many = self.active.len().saturating_sub(self.bounds.devices);
+        let leaving = quiet.min(self.bounds.leaving).max(too_many);
+        for _ in 0..leaving {
+            let Some(Reverse((_, key))) = by_age.pop() else { break };
+            let Some(device) = self.active.get(&key) else { continue };
+            storage.put(Table::Devices, key.as_bytes(), &device.row())?;
+            self.journal.append(storage, Entry::Left { key })?;
+            self.active.remove(&key);
+        }
+        Ok(quiet.saturating_sub(leaving))
+    }
+
+    /// Whether something is not durable yet.
+    pub fn has_changed(&self) -> bool {
+        !self.behind.is_empty() || self.journal.is_behind()
+    }
+
+    /// How many devices are in memory.
+    pub fn len(&self) -> usize {
+        self.active.len()
+    }
+
+    /// Whether none is in memory.
+    pub fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+}
+
+impl Device {
+    fn entry<'a>(&self, key: DeviceKey, sessions: &'a mut Vec<u8>) -> Entry<'a> {
+        self.sessions.encode(sessions);
+        Entry::Active { key, seen: self.seen, sessions }
+    }
+
+    fn row(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.put_u8(ROW_VERSION);
+        bytes.put_u64(self.seen);
+        self.sessions.encode(&mut bytes);
+        bytes
+    }
+}
+
+/// What a device's row begins with. In every version the time when it was last seen comes
+/// next; the rest is other in another version.
+const ROW_VERSION: u8 = 1;
+
+/// The sessions in the row of `key`; none where there is no row, or one that can't be read.
+fn read_row(storage: &impl Storage, key: &DeviceKey) -> Result<Option<Sessions>, StorageError> {
+    let row = storage.get(Table::Devices, key.as_bytes())?;
+    Ok(row.and_then(|row| match row.split_first_chunk() {
+        Some(([ROW_VERSION, _, _, _, _, _, _, _, _], sessions)) => decode(sessions).ok(),
+        _ => None,
+    }))
+}
+
+fn encode(sessions: &Sessions) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    sessions.encode(&mut bytes);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Sessions, Garbled> {
+    let mut reader = Reader::new(bytes, "the sessions of a device");
+    let sessions = Sessions::decode(&mut reader)?;
+    reader.end()?;
+    Ok(sessions)
+}
+
+/// Looks at the rows that come after a place in the keys, and deletes those of devices that
+/// were not seen for too long. The places of the rounds are a golden section apart, so that
+/// any run of rounds covers the keys evenly, and nobody need remember where the last one ended.
+fn sweep(
+    storage: &impl Storage,
+    rows: usize,
+    round: u64,
+    now: Milliseconds,
+) -> Result<(), StorageError> {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    const RETENTION_MS: u64 = RETENTION_DAYS * 86_400_000;
+    let place = round.wrapping_mul(GOLDEN).to_be_bytes();
+    for key in storage.keys(Table::Devices, &place, rows)? {
+        let row = storage.get(Table::Devices, &key)?.unwrap_or_default();
+        let mut reader = Reader::new(&row, "the row of a device");
+        let seen = reader.u8().and_then(|_| reader.u64()).unwrap_or_default();
+        if now.saturating_sub(seen) > RETENTION_MS {
+            storage.delete(Table::Devices, &key)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

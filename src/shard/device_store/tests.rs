@@ -1,0 +1,427 @@
+//! A shard's devices beside a plain map of sessions that forgets nothing.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::event::{EventId, EventIds};
+use crate::model::session::OpenedBy;
+use crate::shard::sessions::{Opening, Policy};
+use crate::shard::storage::tests::Memory;
+
+const POLICY: Policy = Policy { timeout_ms: 1_000 };
+
+const TINY: Bounds = Bounds {
+    devices: 4,
+    round_ms: 100,
+    leaving: 2,
+    swept: 4,
+    journal: journal::Bounds { row_bytes: 300, most_row_bytes: 5_000, stale_bytes: 2_000 },
+};
+
+/// A memory whose writes fail after some.
+struct Flaky {
+    memory: Memory,
+    writes_left: Cell<usize>,
+}
+
+impl Default for Flaky {
+    fn default() -> Self {
+        Self { memory: Memory::default(), writes_left: Cell::new(usize::MAX) }
+    }
+}
+
+impl Flaky {
+    fn spend(&self) -> Result<(), StorageError> {
+        let left = self.writes_left.get().checked_sub(1).ok_or(StorageError("full".to_owned()))?;
+        self.writes_left.set(left);
+        Ok(())
+    }
+
+    /// The key of the journal's first row, which only a rewriting changes.
+    fn first_row(&self) -> Option<Vec<u8>> {
+        self.keys(Table::Journal, &[], 1).unwrap().pop()
+    }
+
+    fn journal_bytes(&self) -> usize {
+        let keys = self.keys(Table::Journal, &[], usize::MAX).unwrap();
+        keys.iter().map(|key| self.get(Table::Journal, key).unwrap().unwrap().len()).sum()
+    }
+}
+
+impl Storage for Flaky {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.memory.get(table, key)
+    }
+
+    fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        self.spend()?;
+        self.memory.put(table, key, value)
+    }
+
+    fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError> {
+        self.spend()?;
+        self.memory.delete(table, key)
+    }
+
+    fn change(
+        &self,
+        table: Table,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<(), StorageError> {
+        self.spend()?;
+        self.memory.change(table, changes)
+    }
+
+    fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        self.memory.keys(table, after, most)
+    }
+}
+
+fn load(storage: &impl Storage, now: Milliseconds) -> Devices {
+    Devices::load_within(storage, POLICY, TINY, now).unwrap()
+}
+
+fn key(number: u8) -> DeviceKey {
+    DeviceKey::from_bytes([number; 16])
+}
+
+fn event_id(number: u8) -> EventId {
+    EventIds::new(DateTime::UNIX_EPOCH, [number; 10]).next_id()
+}
+
+fn random_of(number: u64) -> [u8; 10] {
+    let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+    [0, 0, 0, a, b, c, d, e, f, g ^ h]
+}
+
+fn sighting(at: Milliseconds) -> Sighting {
+    let event_id = EventIds::new(DateTime::UNIX_EPOCH, random_of(at)).next_id();
+    Sighting { at: at.cast_signed(), event_id, opening: Opening::No }
+}
+
+fn observe(devices: &mut Devices, storage: &impl Storage, number: u8, now: Milliseconds) -> Tag {
+    let random = || [number; 10];
+    devices.observe(storage, key(number), None, &sighting(now), random, now).unwrap()
+}
+
+#[test]
+fn a_device_that_returns_inside_its_timeout_after_the_object_was_lost_keeps_its_session() {
+    let storage = Memory::default();
+    let mut devices = load(&storage, 0);
+    let first = observe(&mut devices, &storage, 1, 0);
+    devices.checkpoint(&storage, 0).unwrap();
+    storage.commit();
+    assert!(!devices.has_changed());
+    observe(&mut devices, &storage, 2, 0);
+    assert!(devices.has_changed());
+    storage.crash();
+    let mut devices = load(&storage, 1_000);
+    assert_eq!(devices.len(), 1);
+    assert_eq!(observe(&mut devices, &storage, 1, 1_000), first);
+    assert_eq!(observe(&mut devices, &storage, 1, 2_001).opened_by, OpenedBy::Timeout);
+}
+
+#[test]
+fn a_quiet_device_leaves_memory_for_its_row_and_comes_back_from_it() {
+    let storage = Memory::default();
+    let mut devices = load(&storage, 0);
+    let first = observe(&mut devices, &storage, 1, 0);
+    devices.checkpoint(&storage, 1_000).unwrap();
+    assert_eq!((devices.len(), storage.count(Table::Devices)), (1, 0));
+    devices.checkpoint(&storage, 1_100).unwrap();
+    assert_eq!((devices.len(), storage.count(Table::Devices)), (0, 1));
+    assert!(devices.knows(&storage, &key(1)).unwrap());
+    assert!(!devices.knows(&storage, &key(2)).unwrap());
+    for devices in [&mut devices, &mut load(&storage, 1_100)] {
+        assert_eq!(devices.len(), 0);
+        assert_eq!(observe(devices, &storage, 1, 900), first);
+        assert_eq!(observe(devices, &storage, 1, 9_000).index, 2);
+    }
+}
+
+#[test]
+fn of_too_many_devices_the_least_recently_seen_leave() {
+    let storage = Memory::default();
+    let mut devices = load(&storage, 0);
+    for number in [1, 2, 3, 4, 1] {
+        observe(&mut devices, &storage, number, 0);
+    }
+    for (now, number) in (1..).zip([5, 2, 6]) {
+        observe(&mut devices, &storage, number, now);
+        assert!(devices.len() <= 5);
+    }
+    devices.checkpoint(&storage, 4).unwrap();
+    let in_memory: Vec<_> = devices.active.keys().copied().collect();
+    assert_eq!(in_memory, [key(2), key(4), key(5), key(6)]);
+}
+
+#[test]
+fn a_device_whose_id_changed_at_midnight_goes_on_unless_its_session_had_ended() {
+    for (now, previous, index, opened_by) in [
+        (5_000, Some(key(1)), 2, None),
+        (5_001, Some(key(1)), 1, Some(OpenedBy::First)),
+        (5_000, None, 1, Some(OpenedBy::First)),
+        (5_000, Some(key(9)), 1, Some(OpenedBy::First)),
+    ] {
+        for forget in [false, true] {
+            let storage = Memory::default();
+            let mut devices = load(&storage, 0);
+            observe(&mut devices, &storage, 1, 0);
+            let before = observe(&mut devices, &storage, 1, 4_000);
+            if forget {
+                devices.checkpoint(&storage, 9_000).unwrap();
+                assert_eq!(devices.len(), 0);
+            }
+            let random = || [2; 10];
+            let mut observe = |key, previous, at| {
+                devices.observe(&storage, key, previous, &sighting(at), random, at).unwrap()
+            };
+            let tag = observe(key(2), previous, now);
+            assert_eq!(tag.index, index);
+            assert_eq!(tag.opened_by, opened_by.unwrap_or(before.opened_by));
+            assert_eq!(tag.id == before.id, opened_by.is_none());
+            assert_eq!(observe(key(2), Some(key(1)), now), tag, "it is known by now");
+            assert_eq!(observe(key(1), None, 4_000), before, "it was a copy");
+        }
+    }
+}
+
+#[test]
+fn sessions_move_to_another_shard_that_does_not_know_the_device() {
+    let (here, there) = (Memory::default(), Memory::default());
+    let mut devices = load(&here, 0);
+    let tag = observe(&mut devices, &here, 1, 0);
+    observe(&mut devices, &here, 2, 0);
+    let copies: Vec<_> =
+        [1, 2, 3].map(|number| devices.copy_of(&here, &key(number)).unwrap()).into_iter().collect();
+    assert!(copies[0].is_some() && copies[1].is_some() && copies[2].is_none());
+
+    let mut others = load(&there, 0);
+    let own = observe(&mut others, &there, 2, 5_000);
+    for (number, copy) in [(1, &copies[0]), (2, &copies[1])] {
+        others.adopt(&there, key(number), copy.as_ref().unwrap(), 5_000).unwrap();
+    }
+    let garbled = others.adopt(&there, key(3), b"?", 5_000);
+    assert!(matches!(garbled, Err(AdoptError::Garbled(_))));
+    assert!(!others.knows(&there, &key(3)).unwrap());
+    others.checkpoint(&there, 5_000).unwrap();
+    let mut others = load(&there, 5_000);
+    assert_eq!(observe(&mut others, &there, 1, 900), tag);
+    assert_eq!(observe(&mut others, &there, 2, 5_000), own);
+
+    devices.checkpoint(&here, 9_000).unwrap();
+    assert_eq!(devices.len(), 0);
+    assert_eq!(devices.copy_of(&here, &key(1)).unwrap(), copies[0], "from its row");
+}
+
+#[test]
+fn what_cannot_be_read_is_a_device_never_seen() {
+    let storage = Memory::default();
+    for (number, row) in [(1, &[][..]), (2, &[9; 40]), (3, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 99])] {
+        storage.put(Table::Devices, key(number).as_bytes(), row).unwrap();
+        let mut devices = load(&storage, 0);
+        assert!(!devices.knows(&storage, &key(number)).unwrap());
+        assert_eq!(devices.copy_of(&storage, &key(number)).unwrap(), None);
+        assert_eq!(observe(&mut devices, &storage, number, 0).opened_by, OpenedBy::First);
+        devices.checkpoint(&storage, 9_000).unwrap();
+        assert!(load(&storage, 0).knows(&storage, &key(number)).unwrap());
+    }
+}
+
+/// Checkpoints of four devices that change each time, of `writes` each, until the journal was
+/// rewritten or one failed. Tells whether one failed.
+fn rewrite_with(writes: usize) -> bool {
+    let storage = Flaky::default();
+    let mut devices = load(&storage, 0);
+    let states =
+        |devices: &Devices| [1, 2, 3, 4].map(|n| devices.copy_of(&storage, &key(n)).unwrap());
+    for now in 1..1_000 {
+        let durable = states(&load(&storage, 0));
+        (1..=4).for_each(|number| _ = observe(&mut devices, &storage, number, now));
+        let (states_now, first_row) = (states(&devices), storage.first_row());
+        storage.writes_left.set(writes);
+        let done = devices.checkpoint(&storage, now);
+        let loaded = states(&load(&storage, now));
+        for (loaded, may_be) in loaded.iter().zip(durable.iter().zip(&states_now)) {
+            assert!(loaded == may_be.0 || loaded == may_be.1, "{writes} writes, at {now}");
+        }
+        storage.writes_left.set(usize::MAX);
+        devices.checkpoint(&storage, now).unwrap();
+        assert_eq!(states(&load(&storage, now)), states_now);
+        if done.is_err() || (now > 1 && storage.first_row() != first_row) {
+            return done.is_err();
+        }
+    }
+    panic!("the journal was never rewritten");
+}
+
+#[test]
+fn a_checkpoint_that_fails_at_any_write_loses_nothing_that_was_durable() {
+    let most = (0..100).find(|writes| !rewrite_with(*writes));
+    assert!(most.is_some_and(|most| most > 5), "{most:?}");
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_no_device_in_memory() {
+    let storage = Memory::default();
+    let mut devices = load(&storage, 0);
+    observe(&mut devices, &storage, 1, 1_000_000);
+    devices.checkpoint(&storage, 1_000_000).unwrap();
+    let mut devices = load(&storage, 500);
+    devices.checkpoint(&storage, 500).unwrap();
+    assert_eq!(devices.len(), 1);
+    devices.checkpoint(&storage, 1_501).unwrap();
+    assert_eq!(devices.len(), 0);
+}
+
+#[test]
+fn every_row_is_swept_in_time_and_only_the_old_ones_go() {
+    const DAY: u64 = 86_400_000;
+    let storage = Memory::default();
+    let hash = |number: u64| DeviceKey::of_event("t", event_id(u8::try_from(number).unwrap()));
+    let now = 400 * DAY;
+    let row = |seen: u64| [&[7], &seen.to_be_bytes()[..], b"another version's"].concat();
+    for number in 0..200 {
+        let seen = if number % 2 == 0 { now - 394 * DAY } else { now - 396 * DAY };
+        storage.put(Table::Devices, hash(number).as_bytes(), &row(seen)).unwrap();
+    }
+    // A shard that is up for a moment each hour, and holds 50 times what it looks at.
+    for hour in 0..150 {
+        let now = now + hour * DAY / 24 / 10;
+        load(&storage, now).checkpoint(&storage, now).unwrap();
+    }
+    for number in 0..200 {
+        let row = storage.get(Table::Devices, hash(number).as_bytes()).unwrap();
+        assert_eq!(row.is_some(), number % 2 == 0, "{number}");
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Observe { device: u8, previous: Option<u8>, late_ms: u64, opening: Opening },
+    Adopt { device: u8, from: u8 },
+    Wait(u64),
+    Checkpoint,
+    FailingCheckpoint { writes: usize },
+    Crash,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let late_ms = prop_oneof![3 => Just(0), 1 => 0_u64..3_000];
+    let opening = prop_oneof![5 => Just(Opening::No), 1 => Just(Opening::Yes)];
+    let observe = (0_u8..12, proptest::option::weighted(0.2, 0_u8..12), late_ms, opening);
+    prop_oneof![
+        20 => observe.prop_map(|(device, previous, late_ms, opening)| {
+            Act::Observe { device, previous, late_ms, opening }
+        }),
+        1 => (0_u8..12, 0_u8..12).prop_map(|(device, from)| Act::Adopt { device, from }),
+        4 => (0_u64..1_500).prop_map(Act::Wait),
+        4 => Just(Act::Checkpoint),
+        1 => (0_usize..6).prop_map(|writes| Act::FailingCheckpoint { writes }),
+        1 => Just(Act::Crash),
+    ]
+}
+
+/// Four devices that remember as many sessions as a device may.
+const MOST_FRESH_BYTES: usize = 4 * 600;
+
+type Model = BTreeMap<u8, Sessions>;
+
+fn state(model: &Model, device: u8) -> Option<Vec<u8>> {
+    model.get(&device).map(encode)
+}
+
+proptest! {
+    #[test]
+    fn they_are_a_map_of_sessions_that_goes_back_to_the_last_checkpoint_in_a_crash(
+        acts in proptest::collection::vec(act(), 0..300),
+    ) {
+        let storage = Flaky::default();
+        let mut devices = load(&storage, 10_000);
+        let (mut model, mut now) = (Model::new(), 10_000);
+        // What each device may be after a crash: more than one after a failed checkpoint.
+        let mut durable: Vec<Model> = vec![model.clone()];
+        for (number, act) in (1..).zip(acts) {
+            storage.memory.writes.set(0);
+            let before = model.clone();
+            let is_of_event = matches!(act, Act::Observe { .. } | Act::Adopt { .. });
+            match act {
+                Act::Observe { device, previous, late_ms, opening } => {
+                    let id = u8::try_from(number % 100).unwrap();
+                    let at = (now - late_ms).cast_signed();
+                    let sighting = Sighting { at, event_id: event_id(id), opening };
+                    let earlier = previous.and_then(|previous| model.get(&previous)).cloned();
+                    let goes_on = |sessions: &Sessions| sessions.last_at().unwrap() >= at - 1_000;
+                    if let (None, Some(sessions)) = (model.get(&device), earlier.filter(goes_on)) {
+                        model.insert(device, sessions);
+                    }
+                    let random = || random_of(number);
+                    let sessions = model.entry(device).or_default();
+                    let expected = sessions.observe(&sighting, POLICY, random);
+                    let previous = previous.map(key);
+                    let tag = devices.observe(&storage, key(device), previous, &sighting, random, now);
+                    prop_assert_eq!(tag.unwrap(), expected);
+                    prop_assert!(devices.has_changed());
+                }
+                Act::Adopt { device, from } => {
+                    if let Some(copy) = devices.copy_of(&storage, &key(from)).unwrap() {
+                        devices.adopt(&storage, key(device), &copy, now).unwrap();
+                        let sessions = model[&from].clone();
+                        model.entry(device).or_insert(sessions);
+                    }
+                }
+                Act::Wait(milliseconds) => now += milliseconds,
+                Act::Checkpoint => {
+                    let (len, first_row) = (devices.len(), storage.first_row());
+                    let rows = storage.memory.count(Table::Journal);
+                    devices.checkpoint(&storage, now).unwrap();
+                    prop_assert!(!devices.has_changed());
+                    prop_assert!(devices.len() <= TINY.devices);
+                    let left = len - devices.len();
+                    let is_rewritten = storage.first_row() != first_row;
+                    // What is long takes more rows than one, and a row that is rewritten goes.
+                    let after = storage.memory.count(Table::Journal);
+                    let journaled = if is_rewritten { rows + after + 4 } else { 1 + after - rows };
+                    prop_assert!(storage.memory.writes.get() <= left + journaled);
+                    prop_assert!(storage.journal_bytes() <= TINY.journal.stale_bytes + MOST_FRESH_BYTES);
+                    durable = vec![model.clone()];
+                }
+                Act::FailingCheckpoint { writes } => {
+                    storage.writes_left.set(writes);
+                    let done = devices.checkpoint(&storage, now);
+                    storage.writes_left.set(usize::MAX);
+                    if done.is_ok() {
+                        durable.clear();
+                    }
+                    durable.push(model.clone());
+                }
+                Act::Crash => {
+                    storage.memory.crash();
+                    devices = load(&storage, now);
+                    for device in 0..12 {
+                        let loaded = devices.copy_of(&storage, &key(device)).unwrap();
+                        prop_assert!(durable.iter().any(|model| state(model, device) == loaded));
+                        match loaded {
+                            Some(bytes) => model.insert(device, decode(&bytes).unwrap()),
+                            None => model.remove(&device),
+                        };
+                    }
+                    durable = vec![model.clone()];
+                }
+            }
+            // There was no room in memory, and a checkpoint before the act was done.
+            if is_of_event && storage.memory.writes.get() > 0 {
+                durable = vec![before];
+            }
+            storage.memory.commit();
+            prop_assert!(devices.len() <= TINY.most_devices());
+            for device in 0..12 {
+                prop_assert_eq!(devices.copy_of(&storage, &key(device)).unwrap(), state(&model, device));
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What the edge gives a shard: a parcel of records, and what it needs to know of each.
+//!
+//! The two may be of different versions while one is rolled out: a shard that does not know
+//! a parcel's version refuses it, and the edge then delivers by itself.
+
+use crate::base::codec::{Garbled, Reader, Write};
+use crate::model::device_key::DeviceKey;
+use crate::model::event::EventId;
+use crate::model::placement::ShardNumber;
+use crate::model::record::Record;
+use crate::model::record::codec::{ReadRecord, WriteRecord};
+use crate::model::replay::Arrival;
+use crate::model::stream::Stream;
+use crate::shard::dedup::SeenKey;
+use crate::shard::sessions::{Opening, Sighting};
+
+/// The version of a parcel, and of what answers it: a shard whose answer the edge could not read
+/// has to refuse the parcel, or the edge would deliver it once more.
+pub(super) const VERSION: u8 = 2;
+
+/// Set in the kind of what comes once more since it was lost.
+const LOST: u8 = 4;
+
+/// What a shard needs to know of an event besides its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
+    /// The device, or the event itself where it has none.
+    pub key: DeviceKey,
+    /// What the device's sessions see of it.
+    pub sighting: Sighting,
+    /// Whether it has a device, and so a session.
+    pub device: Device,
+    /// How it comes.
+    pub arrival: Arrival,
+}
+
+/// Whether an event has a device, and so a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// It has none.
+    Unknown,
+    /// It has one; just after midnight with the key that it had on the day before.
+    Known {
+        /// The key of the day before.
+        previous: Option<DeviceKey>,
+    },
+}
+
+impl Observation {
+    /// Where its device is among all, which decides on its shard. `visitor` is the key of a visitor
+    /// whose id changes daily: it is the same tomorrow.
+    pub fn place(&self, visitor: Option<DeviceKey>) -> u64 {
+        match (visitor, self.device) {
+            (Some(visitor), Device::Known { .. }) => visitor.place(),
+            _ => self.key.place(),
+        }
+    }
+
+    /// The key by which a repeat of the event is known.
+    pub fn seen_key(&self) -> SeenKey {
+        let key = SeenKey::of(&self.key, self.sighting.event_id);
+        match self.arrival {
+            Arrival::Usual => key,
+            Arrival::Lost => key.of_lost(),
+        }
+    }
+}
+
+/// A record on its way to a shard.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Where to.
+    pub stream: &'a Stream,
+    /// What.
+    pub record: &'a Record,
+    /// Of which event; a failed event has no session, and may come again.
+    pub observation: Option<&'a Observation>,
+    /// The shard that its device had before there were more of them, if it was another.
+    pub former: Option<ShardNumber>,
+}
+
+/// The same in a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Where to.
+    pub stream: Stream,
+    /// What.
+    pub record: Record,
+    /// Of which event; a failed event has no session, and may come again.
+    pub observation: Option<Observation>,
+    /// The shard that its device had before there were more of them, if it was another.
+    pub former: Option<ShardNumber>,
+}
+
+/// The bytes of a parcel.
+pub fn encode<'a>(items: impl Iterator<Item = View<'a>>) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for View { stream, record, observation, former } in items {
+        bytes.put_bytes(stream.to_string().as_bytes());
+        bytes.put_record(record);
+        bytes.put_u32(former.unwrap_or(ShardNumber::MAX));
+        let Some(Observation { key, sighting, device, arrival }) = observation else {
+            bytes.put_u8(0);
+            continue;
+        };
+        let (kind, previous) = match device {
+            Device::Unknown => (1, None),
+            Device::Known { previous: None } => (2, None),
+            Device::Known { previous: Some(previous) } => (3, Some(previous)),
+        };
+        bytes.put_u8(match arrival {
+            Arrival::Usual => kind,
+            Arrival::Lost => kind | LOST,
+        });
+        bytes.put(key.as_bytes());
+        if let Some(previous) = previous {
+            bytes.put(previous.as_bytes());
+        }
+        bytes.put_i64(sighting.at);
+        bytes.put(sighting.event_id.as_bytes());
+        bytes.put_u8(match sighting.opening {
+            Opening::No => 0,
+            Opening::Yes => 1,
+        });
+    }
+    bytes
+}
+
+/// The items of a parcel.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, Garbled> {
+    let mut reader = Reader::new(bytes, "a parcel of this version");
+    if reader.u8()? != VERSION {
+        return Err(reader.garbled());
+    }
+    let mut items = Vec::new();
+    while !reader.is_at_end() {
+        items.push(item(&mut reader)?);
+    }
+    Ok(items)
+}
+
+fn item(reader: &mut Reader<'_>) -> Result<Item, Garbled> {
+    let garbled = reader.garbled();
+    let stream = Stream::parse(reader.text()?).map_err(|_| garbled)?;
+    let record = reader.record()?;
+    let former = Some(reader.u32()?).filter(|former| *former != ShardNumber::MAX);
+    let kind = reader.u8()?;
+    if kind == 0 {
+        return Ok(Item { stream, record, observation: None, former });
+    }
+    let key = DeviceKey::from_bytes(reader.array()?);
+    let arrival = if kind & LOST == 0 { Arrival::Usual } else { Arrival::Lost };
+    let device = match kind & !LOST {
+        1 => Device::Unknown,
+        2 => Device::Known { previous: None },
+        3 => Device::Known { previous: Some(DeviceKey::from_bytes(reader.array()?)) },
+        _ => return Err(garbled),
+    };
+    let sighting = Sighting {
+        at: reader.i64()?,
+        event_id: EventId::from_bytes(reader.array()?).ok_or(garbled)?,
+        opening: match reader.u8()? {
+            0 => Opening::No,
+            1 => Opening::Yes,
+            _ => return Err(garbled),
+        },
+    };
+    let observation = Some(Observation { key, sighting, device, arrival });
+    Ok(Item { stream, record, observation, former })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::record;
+
+    fn items() -> Vec<Item> {
+        let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+        let key = DeviceKey::of_event("a", event_id);
+        let item = |text: &str, observation, former| Item {
+            stream: Stream::parse("kinesis:orders").unwrap(),
+            record: record::tests::record(text),
+            observation,
+            former,
+        };
+        let observation = |device, opening, arrival| {
+            let sighting = Sighting { at: -5, event_id, opening };
+            Some(Observation { key, sighting, device, arrival })
+        };
+        let previous = Some(DeviceKey::from_bytes([7; 16]));
+        vec![
+            item("failed", None, None),
+            item("a", observation(Device::Unknown, Opening::No, Arrival::Usual), Some(0)),
+            item(
+                "b",
+                observation(Device::Known { previous: None }, Opening::Yes, Arrival::Lost),
+                None,
+            ),
+            item(
+                "c",
+                observation(Device::Known { previous }, Opening::No, Arrival::Usual),
+                Some(7),
+            ),
+        ]
+    }
+
+    fn bytes() -> Vec<u8> {
+        encode(items().iter().map(|item| View {
+            stream: &item.stream,
+            record: &item.record,
+            observation: item.observation.as_ref(),
+            former: item.former,
+        }))
+    }
+
+    #[test]
+    fn a_parcel_comes_as_it_was_sent() {
+        assert_eq!(decode(&bytes()), Ok(items()));
+    }
+
+    #[test]
+    fn what_is_cut_short_or_of_another_version_is_refused() {
+        let whole = bytes();
+        // Cut between two items it is a parcel of fewer, whose fates are then too few.
+        let read: Vec<usize> =
+            (0..whole.len()).filter_map(|end| Some(decode(&whole[..end]).ok()?.len())).collect();
+        assert_eq!(read, [0, 1, 2, 3]);
+        let mut newer = whole;
+        newer[0] = VERSION + 1;
+        assert_eq!(
+            decode(&newer).unwrap_err().to_string(),
+            "bytes are not a parcel of this version"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..400, byte: u8) {
+            let _ = decode(&bytes);
+            let mut changed = super::tests::bytes();
+            let at = at % changed.len();
+            changed[at] = byte;
+            let _ = decode(&changed);
+        }
+    }
+}

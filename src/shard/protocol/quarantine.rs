@@ -1,0 +1,151 @@
+//! What the shards have set aside, row by row, as the operator takes it out of them.
+
+use std::fmt;
+
+use crate::base::codec::{Garbled, Reader, Write};
+use crate::model::placement::ShardNumber;
+use crate::model::stream::{Stream, StreamError};
+
+/// The name of a row among those of all shards, a text that addresses and file names take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowName {
+    /// Whose it is.
+    pub shard: ShardNumber,
+    /// Its key there; where it is empty, the name stands before all of the shard's rows.
+    pub key: Vec<u8>,
+}
+
+/// The operator's: a text that names no row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{parameter}={value} names no row; it takes what X-Headwater-Row told")]
+pub struct NoSuchName {
+    /// The parameter.
+    pub parameter: &'static str,
+    /// What it was.
+    pub value: String,
+}
+
+/// The operator's: a stream whose records can't be taken out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSuchStream {
+    /// No stream is called that.
+    #[error("stream={value} {error}")]
+    Form {
+        /// What it was.
+        value: String,
+        /// Why it is none.
+        error: StreamError,
+    },
+    /// The configuration names it.
+    #[error(
+        "stream={0} is one of routes or failed, so what waits for it is delivered; only what waits for another can be taken out"
+    )]
+    InUse(Stream),
+}
+
+/// The stream that `stream` in a query names, where it is there.
+pub fn stream_of_query(query: &str) -> Result<Option<Stream>, NoSuchStream> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let Some((_, value)) = pairs.find(|(name, _)| name == "stream") else { return Ok(None) };
+    let form = |error| NoSuchStream::Form { value: value.clone().into_owned(), error };
+    Stream::parse(&value).map(Some).map_err(form)
+}
+
+impl RowName {
+    /// The row that `parameter` of a query names, where it is there.
+    pub fn of_query(query: &str, parameter: &'static str) -> Result<Option<Self>, NoSuchName> {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let Some((_, value)) = pairs.find(|(name, _)| name == parameter) else { return Ok(None) };
+        let name = Self::parse(&value);
+        name.map(Some).ok_or_else(|| NoSuchName { parameter, value: value.into_owned() })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (shard, key) = text.split_once('.')?;
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+        let byte = |pair: &[u8]| match *pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        };
+        let key = key.as_bytes().chunks(2).map(byte).collect::<Option<_>>()?;
+        Some(Self { shard: shard.parse().ok()?, key })
+    }
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.", self.shard)?;
+        self.key.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+/// A row of one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its records, a line of JSON each, in the form of Firehose's error output.
+    pub lines: Vec<u8>,
+}
+
+impl Row {
+    /// A row, or that there is none, as a shard tells it.
+    pub fn encode(row: Option<Self>) -> Vec<u8> {
+        let Some(Self { key, lines }) = row else { return Vec::new() };
+        let mut bytes = Vec::new();
+        bytes.put_bytes(&key);
+        bytes.put_bytes(&lines);
+        bytes
+    }
+
+    /// The inverse.
+    pub fn decode(bytes: &[u8]) -> Result<Option<Self>, Garbled> {
+        let mut reader = Reader::new(bytes, "a row of what is set aside");
+        if reader.is_at_end() {
+            return Ok(None);
+        }
+        let row = Self { key: reader.bytes()?.to_vec(), lines: reader.bytes()?.to_vec() };
+        reader.end().map(|()| Some(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_was_written() {
+        let name = RowName { shard: 3, key: vec![2, 0, 255, 62] };
+        let query = format!("a=b&after={name}");
+        assert_eq!(query, "a=b&after=3.0200ff3e");
+        assert_eq!(RowName::of_query(&query, "after"), Ok(Some(name)));
+        assert_eq!(RowName::of_query(&query, "row"), Ok(None));
+        assert_eq!(RowName::of_query("row=0.", "row"), Ok(Some(RowName::default())));
+        for value in ["", "3", "3.0*", "-1.00", "x.00", "99999999999.00", "3.002", "3.ä"] {
+            let refused = NoSuchName { parameter: "row", value: value.to_owned() };
+            assert_eq!(RowName::of_query(&format!("row={value}"), "row"), Err(refused));
+        }
+    }
+
+    #[test]
+    fn a_stream_in_a_query_is_one_or_says_why_not() {
+        let old = Stream::parse("firehose:old").unwrap();
+        assert_eq!(stream_of_query("after=0.&stream=firehose%3Aold"), Ok(Some(old)));
+        assert_eq!(stream_of_query("after=0."), Ok(None));
+        for (value, why) in [
+            ("", "stream= must be firehose:NAME or kinesis:NAME, not \"\""),
+            ("old", "stream=old must be firehose:NAME or kinesis:NAME, not \"old\""),
+        ] {
+            assert_eq!(stream_of_query(&format!("stream={value}")).unwrap_err().to_string(), why);
+        }
+    }
+
+    #[test]
+    fn a_row_or_none_comes_through() {
+        let row = Row { key: vec![2, 7], lines: b"{}\n{}\n".to_vec() };
+        for row in [Some(row), None] {
+            assert_eq!(Row::decode(&Row::encode(row.clone())), Ok(row));
+        }
+        assert_eq!(Row::decode(&[0, 0, 0, 9, 1]), Err(Garbled("a row of what is set aside")));
+    }
+}

@@ -1,0 +1,424 @@
+//! The edges of the rule, and its laws against a model that remembers everything.
+
+use uuid::Uuid;
+
+use std::collections::HashMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const POLICY: Policy = Policy { timeout_ms: 10 };
+
+fn event_id(number: u64) -> EventId {
+    EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-{number:012x}")).unwrap()
+}
+
+fn sighting(number: u64, at: i64) -> Sighting {
+    Sighting { at, event_id: event_id(number), opening: Opening::No }
+}
+
+fn opening(number: u64, at: i64) -> Sighting {
+    Sighting { opening: Opening::Yes, ..sighting(number, at) }
+}
+
+/// A device whose sessions' ids count on from its first.
+#[derive(Default)]
+struct Device {
+    sessions: Sessions,
+    drawn: u64,
+}
+
+impl Device {
+    fn observe(&mut self, sighting: &Sighting, policy: Policy) -> Tag {
+        let drawn = &mut self.drawn;
+        self.sessions.observe(sighting, policy, || {
+            *drawn += 1;
+            let mut random = [0; 10];
+            random[2..].copy_from_slice(&drawn.to_be_bytes());
+            random
+        })
+    }
+
+    /// The index and the reason of the sessions of each of `sightings`.
+    fn told(&mut self, sightings: &[Sighting]) -> Vec<(u32, OpenedBy)> {
+        let tags = sightings.iter().map(|sighting| self.observe(sighting, POLICY));
+        tags.map(|tag| (tag.index, tag.opened_by)).collect()
+    }
+}
+
+/// A device with the sessions 1, 2, … at 0, 100, ….
+fn with_sessions(count: u64) -> Device {
+    let mut device = Device::default();
+    for number in 0..count {
+        device.observe(&sighting(number, number as i64 * 100), POLICY);
+    }
+    assert_eq!(u64::from(device.sessions.opened), count);
+    device
+}
+
+fn restored(sessions: &Sessions) -> Sessions {
+    let mut bytes = Vec::new();
+    sessions.encode(&mut bytes);
+    let mut reader = Reader::new(&bytes, "sessions");
+    let decoded = Sessions::decode(&mut reader).unwrap();
+    reader.end().unwrap();
+    decoded
+}
+
+#[test]
+fn a_session_carries_its_start_in_an_id_of_version_7() {
+    for (at, carried) in [(0, 0), (1_795_000_000_123, 1_795_000_000_123), (-5, 0)] {
+        let tag = Device::default().observe(&sighting(1, at), POLICY);
+        assert_eq!(tag.started_at, at);
+        let uuid = Uuid::from_bytes(*tag.id.as_bytes());
+        assert_eq!((uuid.get_version_num(), uuid.get_variant()), (7, uuid::Variant::RFC4122));
+        let (seconds, nanoseconds) = uuid.get_timestamp().unwrap().to_unix();
+        assert_eq!(seconds * 1_000 + u64::from(nanoseconds) / 1_000_000, carried);
+        assert_eq!(SessionId::from_bytes(*tag.id.as_bytes()), tag.id);
+        let written = serde_json::to_value((tag.id, tag.opened_by)).unwrap();
+        assert_eq!(written, serde_json::json!([tag.id.to_string(), "first"]));
+    }
+}
+
+#[test]
+fn the_first_reason_that_holds_is_told() {
+    let events = [opening(0, 0), opening(1, 10), opening(2, 21), sighting(3, 32)];
+    let told = Device::default().told(&events);
+    let reasons = [OpenedBy::First, OpenedBy::Opening, OpenedBy::Timeout, OpenedBy::Timeout];
+    assert_eq!(told, [1, 2, 3, 4].into_iter().zip(reasons).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_late_event_joins_the_nearest_session_within_the_timeout() {
+    use OpenedBy::{First, Late, Timeout};
+    // Sessions of one moment each, at 0, 16 and 100.
+    for (at, expected) in [
+        (-11, (4, Late)),
+        (-10, (1, First)),
+        (7, (1, First)),
+        (8, (2, Timeout)),
+        (9, (2, Timeout)),
+        (26, (2, Timeout)),
+        (27, (4, Late)),
+        (89, (4, Late)),
+        (90, (3, Timeout)),
+        (99, (3, Timeout)),
+        (100, (3, Timeout)),
+    ] {
+        let mut device = Device::default();
+        device.told(&[sighting(0, 0), sighting(1, 16), sighting(2, 100)]);
+        assert_eq!(device.told(&[sighting(3, at)]), [expected], "{at}");
+        assert_eq!(device.sessions.last_at(), Some(100), "{at}");
+    }
+}
+
+#[test]
+fn a_late_event_widens_the_span_but_not_the_start() {
+    let mut device = with_sessions(2);
+    let start = device.observe(&sighting(2, 92), POLICY);
+    assert_eq!((start.index, start.started_at), (2, 100));
+    assert_eq!(device.observe(&sighting(3, 83), POLICY), start, "it is near to the one before");
+    assert_eq!(device.told(&[sighting(4, 72)]), [(3, OpenedBy::Late)]);
+}
+
+#[test]
+fn a_late_opening_event_joins() {
+    let mut device = Device::default();
+    let told = device.told(&[sighting(0, 0), sighting(1, 9), opening(2, 5), sighting(3, 10)]);
+    assert_eq!(told, [(1, OpenedBy::First); 4]);
+}
+
+#[test]
+fn the_event_that_opened_a_session_finds_it_again_whatever_its_time() {
+    for at in [i64::MIN, 0, 100, 105, 205, 1_000] {
+        let mut device = with_sessions(3);
+        assert_eq!(device.told(&[opening(1, at)]), [(2, OpenedBy::Timeout)], "{at}");
+        assert_eq!(device.sessions, with_sessions(3).sessions, "{at}");
+    }
+    let mut device = with_sessions(3);
+    assert_eq!(device.told(&[sighting(2, 250)]), [(3, OpenedBy::Timeout)]);
+    assert_eq!(device.told(&[sighting(3, 260)]), [(3, OpenedBy::Timeout)], "the session went on");
+}
+
+#[test]
+fn the_sessions_that_ended_first_are_forgotten() {
+    let mut device = with_sessions(9);
+    assert_eq!(device.sessions.earlier.len() + 1, Sessions::REMEMBERED);
+    assert_eq!(device.told(&[sighting(20, 105)]), [(2, OpenedBy::Timeout)], "eight are remembered");
+    assert_eq!(device.told(&[sighting(21, 5)]), [(10, OpenedBy::Late)], "the ninth is not");
+    assert_eq!(device.told(&[sighting(22, 6)]), [(10, OpenedBy::Late)], "the newest always is");
+    assert_eq!(device.told(&[sighting(23, 106)]), [(11, OpenedBy::Late)]);
+    assert_eq!(device.told(&[sighting(25, 205)]), [(3, OpenedBy::Timeout)], "opened before");
+    assert_eq!(device.told(&[sighting(26, 7)]), [(12, OpenedBy::Late)], "the tenth ended first");
+    assert_eq!(device.told(&[sighting(24, 810)]), [(9, OpenedBy::Timeout)], "but the current");
+    assert_eq!(device.sessions.earlier.len() + 1, Sessions::REMEMBERED);
+}
+
+#[test]
+fn the_ends_of_time_are_times_like_others() {
+    let mut device = Device::default();
+    let (least, most) = (i64::MIN, i64::MAX);
+    let events = [(0, 0), (1, most), (2, least), (3, most), (4, least), (5, least + 11), (6, -1)];
+    let told = device.told(&events.map(|(number, at)| sighting(number, at)));
+    let indices: Vec<_> = told.into_iter().map(|(index, _)| index).collect();
+    assert_eq!(indices, [1, 2, 3, 2, 3, 4, 1]);
+    let endless = Policy { timeout_ms: u64::MAX };
+    assert_eq!(device.observe(&sighting(7, 5_000), endless).index, 1);
+    device.sessions.opened = u32::MAX;
+    assert_eq!(device.told(&[opening(8, most)]), [(u32::MAX, OpenedBy::Opening)]);
+}
+
+#[test]
+fn a_device_takes_the_bytes_that_are_told() {
+    assert_eq!(size_of::<Span>(), 64);
+    #[cfg(target_pointer_width = "64")]
+    assert_eq!(size_of::<Sessions>(), 96);
+    for count in 0..=10 {
+        let device = with_sessions(count);
+        let remembered = usize::try_from(count).unwrap().min(Sessions::REMEMBERED);
+        assert_eq!(device.sessions.is_empty(), remembered == 0);
+        assert_eq!(device.sessions.earlier.capacity(), remembered.saturating_sub(1));
+        let mut bytes = Vec::new();
+        device.sessions.encode(&mut bytes);
+        assert_eq!(bytes.len(), 6 + 61 * remembered);
+    }
+}
+
+#[test]
+fn bytes_that_are_not_sessions_are_refused() {
+    let mut bytes = Vec::new();
+    with_sessions(2).sessions.encode(&mut bytes);
+    let decode = |bytes: &[u8]| Sessions::decode(&mut Reader::new(bytes, "sessions"));
+    for length in 0..bytes.len() {
+        assert_eq!(decode(&bytes[..length]), Err(Garbled("sessions")), "{length}");
+    }
+    assert!(decode(&bytes).is_ok());
+    let (version, count, opened_by, first) = (0, 5, 6 + 28, 6 + 45);
+    for (index, byte) in [(version, 2), (count, 9), (opened_by, 4), (first, 1)] {
+        let mut bytes = [bytes.as_slice(), &[0; 600]].concat();
+        bytes[index] = byte;
+        assert_eq!(decode(&bytes), Err(Garbled("sessions")), "{index}");
+    }
+}
+
+/// A session of the model: all of its events.
+struct Whole {
+    opener: EventId,
+    started_at: i64,
+    opened_by: OpenedBy,
+    times: Vec<i64>,
+}
+
+impl Whole {
+    fn opened(sighting: &Sighting, opened_by: OpenedBy) -> Self {
+        let Sighting { at, event_id, .. } = *sighting;
+        Self { opener: event_id, started_at: at, opened_by, times: vec![at] }
+    }
+}
+
+/// Sorts all events of a device and cuts where a gap is too long or an event opens: the index,
+/// the start and the reason of each event's session, in the order of time.
+fn cut(mut sightings: Vec<Sighting>, policy: Policy) -> Vec<(u32, i64, OpenedBy)> {
+    sightings.sort_by_key(|sighting| sighting.at);
+    let mut told: Vec<(u32, i64, OpenedBy)> = Vec::new();
+    for (place, sighting) in sightings.iter().enumerate() {
+        let before = place.checked_sub(1).map(|before| (sightings[before].at, told[before]));
+        let opened = |index: u32, by| (index + 1, sighting.at, by);
+        told.push(match before {
+            None => opened(0, OpenedBy::First),
+            Some((at, (index, ..))) if sighting.at - at > policy.timeout_ms as i64 => {
+                opened(index, OpenedBy::Timeout)
+            }
+            Some((_, (index, ..))) if sighting.opening == Opening::Yes => {
+                opened(index, OpenedBy::Opening)
+            }
+            Some((_, session)) => session,
+        });
+    }
+    told
+}
+
+/// The rule word by word, with every event of every session remembered.
+fn place(sessions: &mut Vec<Whole>, sighting: &Sighting, policy: Policy) -> usize {
+    let at = sighting.at;
+    let latest = |whole: &Whole| *whole.times.iter().max().unwrap();
+    let current = (0..sessions.len()).max_by_key(|index| (latest(&sessions[*index]), *index));
+    if let Some(opened) = sessions.iter().position(|whole| whole.opener == sighting.event_id) {
+        if Some(opened) == current && at > latest(&sessions[opened]) {
+            sessions[opened].times.push(at);
+        }
+        return opened;
+    }
+    let opened_by = match current {
+        None => OpenedBy::First,
+        Some(current) if latest(&sessions[current]) <= at => {
+            if at - latest(&sessions[current]) > policy.timeout_ms as i64 {
+                OpenedBy::Timeout
+            } else if sighting.opening == Opening::Yes {
+                OpenedBy::Opening
+            } else {
+                sessions[current].times.push(at);
+                return current;
+            }
+        }
+        Some(_) => {
+            let away = |whole: &Whole| match whole.times.iter().any(|time| *time <= at) {
+                true if whole.times.iter().any(|time| *time >= at) => 0,
+                _ => whole.times.iter().map(|time| (time - at).unsigned_abs()).min().unwrap(),
+            };
+            let within = (0..sessions.len())
+                .rev()
+                .filter(|index| away(&sessions[*index]) <= policy.timeout_ms);
+            // Of equal ones `min_by_key` takes the first, which here is the one opened last.
+            if let Some(nearest) = within.min_by_key(|index| away(&sessions[*index])) {
+                sessions[nearest].times.push(at);
+                return nearest;
+            }
+            OpenedBy::Late
+        }
+    };
+    sessions.push(Whole::opened(sighting, opened_by));
+    sessions.len() - 1
+}
+
+fn sightings(
+    times: impl Strategy<Value = i64>,
+    events: u64,
+) -> impl Strategy<Value = Vec<Sighting>> {
+    let event = (0..events, times, prop::bool::weighted(0.2));
+    vec(event, 0..40).prop_map(|events| {
+        let sighting = |(number, at, opens)| match opens {
+            true => opening(number, at),
+            false => sighting(number, at),
+        };
+        events.into_iter().map(sighting).collect()
+    })
+}
+
+/// Events that come again whole: with the time and the kind that they had.
+fn with_repeats() -> impl Strategy<Value = Vec<Sighting>> {
+    let kinds = vec((0..12_i64, prop::bool::weighted(0.2)), 1..30);
+    (kinds, vec(any::<prop::sample::Index>(), 0..60)).prop_map(|(kinds, picks)| {
+        let pick = |pick: prop::sample::Index| {
+            let number = pick.index(kinds.len());
+            let (at, opens) = kinds[number];
+            // No two events occur at once: which of them comes first would decide.
+            let at = at * 30 + number as i64;
+            if opens { opening(number as u64, at) } else { sighting(number as u64, at) }
+        };
+        picks.into_iter().map(pick).collect()
+    })
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (0_u64..40).prop_map(|timeout_ms| Policy { timeout_ms })
+}
+
+proptest! {
+    #[test]
+    fn events_in_order_are_cut_as_if_all_were_known(
+        gaps in vec((0_i64..30, prop::bool::weighted(0.2)), 0..60),
+        policy in policy(),
+    ) {
+        let mut at = -100;
+        let events: Vec<_> = gaps.iter().enumerate().map(|(number, (gap, opens))| {
+            at += gap;
+            if *opens { opening(number as u64, at) } else { sighting(number as u64, at) }
+        }).collect();
+        let mut device = Device::default();
+        let tags: Vec<_> = events.iter().map(|event| device.observe(event, policy)).collect();
+        let told: Vec<_> =
+            tags.iter().map(|tag| (tag.index, tag.started_at, tag.opened_by)).collect();
+        prop_assert_eq!(&told, &cut(events, policy));
+        for (one, other) in tags.iter().zip(tags.iter().skip(1)) {
+            prop_assert_eq!(one.id == other.id, one.index == other.index);
+        }
+        prop_assert_eq!(device.drawn, u64::from(device.sessions.opened));
+    }
+
+    #[test]
+    fn events_in_any_order_go_by_the_rule_while_no_session_is_forgotten(
+        events in sightings(0_i64..200, 60),
+        policy in policy(),
+    ) {
+        let (mut device, mut wholes) = (Device::default(), Vec::new());
+        for event in &events {
+            let index = place(&mut wholes, event, policy);
+            if wholes.len() > Sessions::REMEMBERED {
+                break;
+            }
+            let tag = device.observe(event, policy);
+            let whole = &wholes[index];
+            prop_assert_eq!(tag.index as usize, index + 1);
+            prop_assert_eq!((tag.started_at, tag.opened_by), (whole.started_at, whole.opened_by));
+            let latest = wholes.iter().flat_map(|whole| &whole.times).max();
+            prop_assert_eq!(device.sessions.last_at(), latest.copied());
+        }
+    }
+
+    #[test]
+    fn a_session_stays_what_it_was_told_to_be_and_holds_its_events(
+        events in sightings(prop_oneof![0_i64..2_000, any::<i64>()], u64::MAX >> 20),
+        policy in policy(),
+    ) {
+        let (mut device, mut told) = (Device::default(), HashMap::new());
+        for event in &events {
+            let tag = device.observe(event, policy);
+            let (first, earliest, latest) = told.entry(tag.id).or_insert((tag, event.at, event.at));
+            prop_assert_eq!(tag, *first);
+            let within = |from: i64, to: i64| to.saturating_sub(from) <= policy.timeout_ms as i64;
+            prop_assert!(within(event.at, *earliest) && within(*latest, event.at));
+            (*earliest, *latest) = (event.at.min(*earliest), event.at.max(*latest));
+            prop_assert!(device.sessions.earlier.len() < Sessions::REMEMBERED);
+        }
+        let mut indices: Vec<_> = told.values().map(|(tag, ..)| tag.index).collect();
+        indices.sort_unstable();
+        prop_assert!(indices.into_iter().eq(1..=told.len() as u32));
+    }
+
+    #[test]
+    fn a_repeat_has_the_session_of_its_first(events in with_repeats(), policy in policy()) {
+        let (mut device, mut told) = (Device::default(), HashMap::new());
+        for event in &events {
+            let tag = device.observe(event, policy);
+            prop_assert_eq!(device.observe(event, policy), tag, "at once");
+            if device.sessions.opened as usize > Sessions::REMEMBERED {
+                told.clear();
+            }
+            prop_assert_eq!(*told.entry(event.event_id).or_insert(tag), tag, "later");
+        }
+    }
+
+    #[test]
+    fn what_is_written_and_read_again_goes_on_the_same(
+        events in sightings(prop_oneof![0_i64..1_000, any::<i64>()], 60),
+        policy in policy(),
+    ) {
+        let (mut kept, mut stored) = (Device::default(), Device::default());
+        for event in &events {
+            stored.sessions = restored(&stored.sessions);
+            prop_assert_eq!(kept.observe(event, policy), stored.observe(event, policy));
+            prop_assert_eq!(&kept.sessions, &stored.sessions);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        mut bytes in vec(any::<u8>(), 0..600),
+        count in 0_u8..10,
+        event in sightings(any::<i64>(), 60),
+    ) {
+        if let Some(head) = bytes.first_chunk_mut::<6>() {
+            (head[0], head[5]) = (Sessions::VERSION, count);
+        }
+        let mut reader = Reader::new(&bytes, "sessions");
+        if let Ok(sessions) = Sessions::decode(&mut reader) {
+            let mut device = Device { sessions, drawn: 0 };
+            event.iter().for_each(|event| {
+                device.observe(event, POLICY);
+            });
+        }
+    }
+}

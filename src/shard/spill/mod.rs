@@ -1,0 +1,532 @@
+//! The spill: records that a stream would not take, kept in storage until it does.
+//!
+//! ```text
+//! for stream in spill.due(now) {
+//!     let batch = spill.take(storage, stream, bounds, now);
+//!     let report = deliver(batch.stream, batch.records);
+//!     spill.settle(storage, batch.taken, report, failed_stream, now, random);
+//! }
+//! ```
+//!
+//! A record leaves only when its stream has it, or in the same turn in which it becomes a
+//! failed event, because its stream refuses it for itself. One that comes back between
+//! `take` and `settle`, since the object was lost there, was never gone: it is sent again.
+//! What can be neither sent nor read, a failed event that the stream of failed events refuses
+//! for itself or a row that is not what its key says, is set aside: kept, counted, and in
+//! nobody's way. A row of a version that is not known is left as it is.
+//!
+//! In memory there are sums by stream, never a list of rows.
+
+pub mod backlog;
+pub mod cursor;
+pub mod moves;
+pub mod quarantine;
+pub mod row;
+pub mod stats;
+
+use super::batcher::Bounds;
+use super::storage::{Storage, StorageError, Table};
+use crate::base::clock::Milliseconds;
+use crate::delivery::stream_delivery::{Fate, Report};
+use crate::model::record::Record;
+use crate::model::record::codec::record_len;
+use crate::model::stream::Stream;
+pub use backlog::LONGEST_MS;
+use backlog::{Backlog, Ended, Progressed, Tally};
+use cursor::Place;
+pub use moves::Moved;
+use row::{Row, Shelf};
+pub use stats::{Depth, Fill};
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// The most bytes of records, what is set aside included.
+    pub max_bytes: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30 }
+    }
+}
+
+/// Why records were not spilled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpillError {
+    /// The streams' and the operator's: too much waits already.
+    #[error("spill is full, limit {limit} bytes")]
+    Full {
+        /// The most bytes that it may have.
+        limit: u64,
+    },
+    /// The storage's.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What is spilled, by stream.
+#[derive(Debug)]
+pub struct Spill {
+    policy: Policy,
+    backlogs: Vec<Backlog>,
+    next_sequence: u64,
+    next_ticket: u64,
+    unreadable: u64,
+    /// When records last found no room, where none was made since.
+    refused_at: Option<Milliseconds>,
+}
+
+/// The records of a stream to try next.
+#[derive(Debug)]
+pub struct Batch {
+    /// Where to.
+    pub stream: Stream,
+    /// What, in the order of [`Report::records`].
+    pub records: Vec<Record>,
+    /// Where they lie, for [`Spill::settle`].
+    pub taken: Taken,
+}
+
+/// The rows of a [`Batch`].
+#[derive(Debug)]
+pub struct Taken {
+    stream: Stream,
+    ticket: u64,
+    rows: Vec<Row>,
+    /// Behind them.
+    behind: Place,
+    /// By how much their records were turned round.
+    rotation: usize,
+}
+
+/// What came of the records of a [`Batch`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Their stream has them.
+    pub accepted: usize,
+    /// They became failed events, which wait for their own stream.
+    pub failed: usize,
+    /// They are kept, and not tried again.
+    pub set_aside: usize,
+    /// They wait as before.
+    pub left: usize,
+}
+
+impl Spill {
+    /// The keys that are read at once.
+    const PAGE: usize = 1_000;
+
+    /// What is in `storage`, by the keys of its rows. All of it is due at `now`.
+    pub fn load(
+        storage: &dyn Storage,
+        policy: Policy,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        let mut after = Vec::new();
+        let mut spill = Self {
+            policy,
+            backlogs: Vec::new(),
+            next_sequence: 0,
+            next_ticket: 0,
+            unreadable: 0,
+            refused_at: None,
+        };
+        loop {
+            let keys = storage.keys(Table::Spill, &after, Self::PAGE)?;
+            for key in &keys {
+                match Row::read(key) {
+                    Ok(row) => {
+                        let next = row.sequence.saturating_add(1);
+                        spill.next_sequence = spill.next_sequence.max(next);
+                        spill.count(&row, now);
+                    }
+                    Err(_) if Place::is_key(key) => {}
+                    Err(_) => spill.unreadable = spill.unreadable.saturating_add(1),
+                }
+            }
+            match keys.into_iter().next_back() {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        for backlog in &mut spill.backlogs {
+            backlog.place = Place::load(storage, &backlog.stream)?;
+        }
+        Ok(spill)
+    }
+
+    /// Keeps `records`, which `stream` would not take at `now`: all of them, or none.
+    pub fn push(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        records: &[&Record],
+        now: Milliseconds,
+    ) -> Result<(), SpillError> {
+        let rows = self.rows(Shelf::Waiting, stream, records, now);
+        let limit = self.policy.max_bytes;
+        let more = rows.iter().map(|(row, _)| u64::from(row.bytes));
+        if more.fold(self.bytes(), u64::saturating_add) > limit {
+            self.refused_at = Some(now);
+            return Err(SpillError::Full { limit });
+        }
+        self.refused_at = None;
+        Ok(self.write(storage, &rows, now.saturating_add(backlog::BASE_MS))?)
+    }
+
+    /// Whether records of `stream` wait behind which new ones have to, where it took a record at
+    /// `taking_at`, the last time, and may be called.
+    pub fn holds_back(&self, stream: &Stream, taking_at: Option<Milliseconds>) -> bool {
+        self.backlogs.iter().any(|it| it.stream == *stream && it.holds_back(taking_at))
+    }
+
+    /// Takes in that `stream` took records at `now` which are none of those that wait: these are
+    /// to be tried.
+    pub fn stream_takes(&mut self, stream: &Stream, now: Milliseconds) {
+        if let Some(backlog) = self.waiting(stream) {
+            backlog.stream_takes(now);
+        }
+    }
+
+    /// Takes in that a delivery of new records to `stream` ended at `now` with none taken.
+    pub fn stream_gives_up(&mut self, stream: &Stream, now: Milliseconds) {
+        if let Some(backlog) = self.waiting(stream) {
+            backlog.stream_gives_up(now);
+        }
+    }
+
+    /// Whether there is room for `records`.
+    pub fn has_room(&self, records: &[Record]) -> bool {
+        let more = records.iter().map(|record| record_len(record) as u64);
+        more.fold(self.bytes(), u64::saturating_add) <= self.policy.max_bytes
+    }
+
+    /// How much there is at `now` of each stream of which there is something.
+    pub fn depth(&self, now: Milliseconds) -> Vec<Depth> {
+        self.backlogs.iter().map(|backlog| Depth::of(backlog, now)).collect()
+    }
+
+    /// How much of what may be kept is.
+    pub fn fill(&self) -> Fill {
+        let Self { policy: Policy { max_bytes }, refused_at, .. } = *self;
+        Fill { bytes: self.bytes(), max_bytes, refused_at }
+    }
+
+    /// How many records wait, of all streams.
+    pub fn records(&self) -> u64 {
+        self.backlogs.iter().map(|backlog| backlog.waiting.records).fold(0, u64::saturating_add)
+    }
+
+    /// The rows of versions that are not known, which are left as they are.
+    pub const fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// When the next stream is due; none where nothing waits.
+    pub fn wake_at(&self) -> Option<Milliseconds> {
+        self.backlogs.iter().filter_map(Backlog::try_at).min()
+    }
+
+    /// The streams to try at `now`.
+    pub fn due(&self, now: Milliseconds) -> Vec<Stream> {
+        let due = self.backlogs.iter().filter(|backlog| backlog.is_due(now));
+        due.map(|backlog| backlog.stream.clone()).collect()
+    }
+
+    /// Whether `stream` is to be tried at `now`.
+    pub fn is_due(&self, stream: &Stream, now: Milliseconds) -> bool {
+        self.backlogs.iter().any(|it| it.stream == *stream && it.is_due(now))
+    }
+
+    /// The records of `stream` to be tried at `now`, the oldest that no other try has, or those that
+    /// [`Backlog::pace`] names: those of one row, and of as many more as stay within `most`. None
+    /// if there are none, or if as many tries are under way as may be.
+    pub fn take(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        most: Bounds,
+        now: Milliseconds,
+    ) -> Result<Option<Batch>, StorageError> {
+        let (mut place, leased) = match self.waiting(stream) {
+            Some(backlog) if backlog.may_begin(now) => (backlog.place, backlog.leased(now)),
+            _ => return Ok(None),
+        };
+        let (ticket, next_sequence) = (self.next_ticket, self.next_sequence);
+        self.next_ticket = ticket.wrapping_add(1);
+        if place.is_past_the_end() {
+            place = place.next_round();
+        }
+        let mut oldest = self.oldest(storage, stream, place, &leased, most);
+        if place.sequence > 0 && matches!(&oldest, Ok((rows, _)) if rows.is_empty()) {
+            place = place.next_round();
+            oldest = self.oldest(storage, stream, place, &leased, most);
+        }
+        let Some(backlog) = self.waiting(stream) else { return oldest.map(|_| None) };
+        backlog.place = place;
+        let (rows, mut records) = match oldest {
+            Ok((rows, records)) if !records.is_empty() => (rows, records),
+            Ok(_) if !leased.is_empty() => {
+                backlog.all_is_leased();
+                return Ok(None);
+            }
+            Ok(_) => {
+                // What was counted is not there: a write failed half-way.
+                backlog.waiting = Tally::default();
+                self.backlogs.retain(|backlog| !backlog.is_empty());
+                return Ok(None);
+            }
+            Err(error) => {
+                backlog.is_unread(now);
+                return Err(error);
+            }
+        };
+        let sequence = |row: Option<&Row>| row.map_or(0, |row| row.sequence);
+        backlog.begin(ticket, (sequence(rows.first()), sequence(rows.last())), now);
+        let rotation = place.rotation(records.len());
+        records.rotate_left(rotation);
+        let behind = rows.last().map_or(place, |row| place.behind(row, next_sequence));
+        let taken = Taken { stream: stream.clone(), ticket, rows, behind, rotation };
+        Ok(Some(Batch { stream: stream.clone(), records, taken }))
+    }
+
+    /// Takes in what came of a batch: `report` is of its records, in their order. What
+    /// `random`, drawn evenly from all of `u32`, spreads is the wait before the next try. Of a
+    /// batch that took so long that another try has begun, and of a report of other records,
+    /// nothing is taken in.
+    pub fn settle(
+        &mut self,
+        storage: &dyn Storage,
+        taken: Taken,
+        report: Report,
+        failed_stream: &Stream,
+        now: Milliseconds,
+        random: u32,
+    ) -> Result<Progress, StorageError> {
+        let Taken { stream, ticket, rows, behind, rotation } = taken;
+        let ended = |backlog: &mut Backlog| Some((backlog.end(ticket)?, backlog.place));
+        let Some((lease, before)) = self.waiting(&stream).and_then(ended) else {
+            return Ok(Progress::default());
+        };
+        let Report { mut records, problem, left_alone_ms, .. } = report;
+        let rotation = rotation.min(records.len());
+        records.rotate_right(rotation);
+        let settled = self.write_off(storage, &stream, &rows, records, failed_stream, now);
+        let progress = Progressed::of(settled.as_ref().ok());
+        let ended = Ended { progress, behind, problem, left_alone_ms };
+        let after = self.waiting(&stream).map_or(Place::OLDEST, |backlog| {
+            backlog.pace(lease, ended, now, random);
+            backlog.place
+        });
+        if after != before {
+            after.store(storage, &stream)?;
+        }
+        settled
+    }
+
+    /// The oldest rows of `stream` from `place` on that are not between those that are `leased`,
+    /// and their records. What can't be read is set aside.
+    fn oldest(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        place: Place,
+        leased: &[(u64, u64)],
+        most: Bounds,
+    ) -> Result<(Vec<Row>, Vec<Record>), StorageError> {
+        const PAGE: usize = 16;
+        let prefix = Row::prefix(Shelf::Waiting, stream);
+        let (mut rows, mut records, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
+        let most_bytes = u64::try_from(most.bytes).unwrap_or(u64::MAX);
+        let lease_of = |sequence| {
+            let of_it = leased.iter().filter(|(first, last)| (*first..=*last).contains(&sequence));
+            of_it.map(|(_, last)| *last).max()
+        };
+        let mut after = Row::place(Shelf::Waiting, stream, place.sequence);
+        'pages: loop {
+            let keys = storage.keys(Table::Spill, &after, PAGE)?;
+            for key in &keys {
+                if !key.starts_with(&prefix) {
+                    return Ok((rows, records));
+                }
+                let Ok(row) = Row::read(key) else { continue };
+                if let Some(last) = lease_of(row.sequence) {
+                    after = Row::place(Shelf::Waiting, stream, last.saturating_add(1));
+                    continue 'pages;
+                }
+                bytes = bytes.saturating_add(row.bytes.into());
+                let count = records.len().saturating_add(row.records as usize);
+                if !rows.is_empty() && (bytes > most_bytes || count > most.records) {
+                    return Ok((rows, records));
+                }
+                let Some(value) = storage.get(Table::Spill, key)? else { continue };
+                match row.records(&value) {
+                    Ok(more) => {
+                        records.extend(more);
+                        rows.push(row);
+                    }
+                    Err(_) => {
+                        let aside = Row { shelf: Shelf::SetAside, ..row.clone() };
+                        self.write(storage, &[(aside, value)], 0)?;
+                        self.delete(storage, &row)?;
+                    }
+                }
+            }
+            match keys.into_iter().next_back() {
+                Some(last) => after = last,
+                None => return Ok((rows, records)),
+            }
+        }
+    }
+
+    /// Leaves of `rows` only the records that are still pending. All is written before
+    /// anything is deleted, so that what fails between the two is doubled and not lost.
+    fn write_off(
+        &mut self,
+        storage: &dyn Storage,
+        stream: &Stream,
+        rows: &[Row],
+        records: Vec<(Record, Fate)>,
+        failed_stream: &Stream,
+        now: Milliseconds,
+    ) -> Result<Progress, StorageError> {
+        let mut progress = Progress::default();
+        let expected = rows.iter().map(|row| row.records as usize).sum();
+        if records.len() != expected {
+            return Ok(Progress { left: expected, ..progress });
+        }
+        let (mut failed, mut set_aside) = (Vec::new(), Vec::new());
+        let (mut kept, mut gone) = (Vec::new(), Vec::new());
+        let mut records = records.into_iter();
+        for row in rows {
+            let mut left = Vec::new();
+            for (record, fate) in records.by_ref().take(row.records as usize) {
+                match fate {
+                    Fate::Accepted => progress.accepted = progress.accepted.saturating_add(1),
+                    Fate::Pending => left.push(record),
+                    Fate::Poisoned(_) if stream == failed_stream => set_aside.push(record),
+                    Fate::Poisoned(refusal) => {
+                        match Record::of_refused(&record, stream, &refusal.code) {
+                            Ok(parts) => {
+                                failed.extend(parts);
+                                progress.failed = progress.failed.saturating_add(1);
+                            }
+                            Err(_) => set_aside.push(record),
+                        }
+                    }
+                }
+            }
+            progress.left = progress.left.saturating_add(left.len());
+            if row::count(left.len()) == row.records {
+                continue;
+            }
+            gone.push(row);
+            if !left.is_empty() {
+                let value = row::value(&refs(&left));
+                let (records, bytes) = (row::count(left.len()), row::count(value.len()));
+                kept.push((Row { records, bytes, ..row.clone() }, value));
+            }
+        }
+        progress.set_aside = set_aside.len();
+        let (set_aside, failed) = (refs(&set_aside), refs(&failed));
+        kept.extend(self.rows(Shelf::SetAside, stream, &set_aside, now));
+        kept.extend(self.rows(Shelf::Waiting, failed_stream, &failed, now));
+        self.write(storage, &kept, now)?;
+        for row in gone {
+            self.delete(storage, row)?;
+        }
+        self.find_oldest(storage, stream)?;
+        Ok(progress)
+    }
+
+    /// The rows that `records` make.
+    fn rows(
+        &mut self,
+        shelf: Shelf,
+        stream: &Stream,
+        records: &[&Record],
+        now: Milliseconds,
+    ) -> Vec<(Row, Vec<u8>)> {
+        let of_part = |part: &[&Record]| {
+            let value = row::value(part);
+            let sequence = self.next_sequence;
+            self.next_sequence = sequence.saturating_add(1);
+            let (records, bytes) = (row::count(part.len()), row::count(value.len()));
+            let stream = stream.clone();
+            (Row { shelf, stream, sequence, spilled_at: now, records, bytes }, value)
+        };
+        row::cut(records).map(of_part).collect()
+    }
+
+    /// Writes `rows`, all or none. A stream of which nothing waited is first tried at `try_at`.
+    fn write(
+        &mut self,
+        storage: &dyn Storage,
+        rows: &[(Row, Vec<u8>)],
+        try_at: Milliseconds,
+    ) -> Result<(), StorageError> {
+        for (index, (row, value)) in rows.iter().enumerate() {
+            if let Err(error) = storage.put(Table::Spill, &row.key(), value) {
+                for (written, _) in rows.iter().take(index) {
+                    // What can't be taken back stays counted, and goes out.
+                    self.delete(storage, written).ok();
+                }
+                return Err(error);
+            }
+            self.count(row, try_at);
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, storage: &dyn Storage, row: &Row) -> Result<(), StorageError> {
+        storage.delete(Table::Spill, &row.key())?;
+        self.refused_at = None;
+        self.backlogs.retain_mut(|backlog| {
+            if backlog.stream == row.stream {
+                backlog.subtract(row);
+            }
+            !backlog.is_empty()
+        });
+        Ok(())
+    }
+
+    /// Looks up when the oldest row of `stream` came.
+    fn find_oldest(&mut self, storage: &dyn Storage, stream: &Stream) -> Result<(), StorageError> {
+        if let Some(backlog) = self.waiting(stream) {
+            let keys = storage.keys(Table::Spill, &Row::prefix(Shelf::Waiting, stream), 1)?;
+            let oldest = keys.first().and_then(|key| Row::read(key).ok());
+            backlog.oldest_at = oldest.map_or(backlog.oldest_at, |row| row.spilled_at);
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        let bytes = |backlog: &Backlog| [backlog.waiting.bytes, backlog.set_aside.bytes];
+        self.backlogs.iter().flat_map(bytes).fold(0, u64::saturating_add)
+    }
+
+    /// The backlog of `stream`, if any of it waits.
+    fn waiting(&mut self, stream: &Stream) -> Option<&mut Backlog> {
+        self.backlogs.iter_mut().find(|it| it.stream == *stream && it.waiting.records > 0)
+    }
+
+    /// Counts a row that is there. A stream of which nothing waited is first tried at `try_at`.
+    fn count(&mut self, row: &Row, try_at: Milliseconds) {
+        match self.backlogs.iter_mut().find(|backlog| backlog.stream == row.stream) {
+            Some(backlog) => backlog.add(row, try_at),
+            None => {
+                let mut backlog = Backlog::new(row.stream.clone());
+                backlog.add(row, try_at);
+                self.backlogs.push(backlog);
+            }
+        }
+    }
+}
+
+fn refs(records: &[Record]) -> Vec<&Record> {
+    records.iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

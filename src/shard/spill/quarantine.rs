@@ -1,0 +1,96 @@
+//! What is set aside, for its operator to take out.
+
+use serde::Serialize;
+
+use super::row::{Row, Shelf};
+use super::{Spill, StorageError};
+use crate::model::record::Record;
+use crate::model::stream::Stream;
+use crate::shard::protocol::quarantine;
+use crate::shard::storage::{Storage, Table};
+
+/// A record in the form in which Firehose writes what it could not deliver, so that one reader
+/// serves for both.
+/// Source: <https://docs.aws.amazon.com/firehose/latest/dev/retry.html#dd-s3-error>
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    error_code: &'static str,
+    error_message: String,
+    /// When it was set aside, or, garbled as it is, spilled; in milliseconds since the epoch.
+    arrival_timestamp: u64,
+    /// In base64.
+    raw_data: String,
+}
+
+impl Spill {
+    /// What comes before the keys of all that is set aside of `stream`, with which they begin.
+    pub fn set_aside_of(stream: &Stream) -> Vec<u8> {
+        Row::prefix(Shelf::SetAside, stream)
+    }
+
+    /// The first row of what is set aside whose key comes after `after`. What `is_named` says of
+    /// its stream tells why it is there.
+    pub fn set_aside_after(
+        &self,
+        storage: &dyn Storage,
+        after: &[u8],
+        is_named: impl Fn(&Stream) -> bool,
+    ) -> Result<Option<quarantine::Row>, StorageError> {
+        let first = [Shelf::SetAside.version()];
+        let mut after = after.max(&first).to_vec();
+        loop {
+            let keys = storage.keys(Table::Spill, &after, 1)?;
+            let Some(key) = keys.into_iter().next().filter(|key| key.starts_with(&first)) else {
+                return Ok(None);
+            };
+            if let Ok(row) = Row::read(&key)
+                && let Some(value) = storage.get(Table::Spill, &key)?
+            {
+                return Ok(Some(quarantine::Row {
+                    lines: lines(&row, &value, is_named(&row.stream)),
+                    key,
+                }));
+            }
+            after = key;
+        }
+    }
+
+    /// Lets go of the row with the `key` that was set aside; whether there was one.
+    pub fn forget(&mut self, storage: &dyn Storage, key: &[u8]) -> Result<bool, StorageError> {
+        let row = Row::read(key).ok().filter(|row| row.shelf == Shelf::SetAside);
+        match row {
+            Some(row) if storage.get(Table::Spill, key)?.is_some() => {
+                self.delete(storage, &row).map(|()| true)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+/// The records of a row, a line each. One that is garbled is a line of its own.
+fn lines(row: &Row, value: &[u8], is_named: bool) -> Vec<u8> {
+    let Row { stream, spilled_at, .. } = row;
+    let (error_code, error_message, datas) = match row.records(value) {
+        Ok(records) => {
+            let datas = records.iter().map(Record::bytes).map(<[u8]>::to_vec).collect();
+            let why =
+                if is_named { "refuses it for good" } else { "is named by no route any more" };
+            ("set_aside", format!("{stream} {why}"), datas)
+        }
+        Err(garbled) => ("garbled", format!("of {stream}: {garbled}"), vec![value.to_vec()]),
+    };
+    let line = |data: &Vec<u8>| Line {
+        error_code,
+        error_message: error_message.clone(),
+        arrival_timestamp: *spilled_at,
+        raw_data: base64_simd::STANDARD.encode_to_string(data),
+    };
+    let mut lines = Vec::new();
+    for data in &datas {
+        // Texts and numbers, which JSON always takes.
+        lines.extend(serde_json::to_vec(&line(data)).unwrap_or_default());
+        lines.push(b'\n');
+    }
+    lines
+}

@@ -1,0 +1,485 @@
+//! The spill case by case; `laws` holds it against a model while everything fails.
+
+pub mod laws;
+pub mod moves;
+pub mod quarantine;
+
+use super::*;
+use crate::delivery::aggregate::Packed;
+use crate::delivery::health::{Health, Problem};
+use crate::delivery::response::{Blame, HttpAnswer, Refusal, Reply};
+use crate::delivery::stream_delivery;
+use crate::delivery::stream_delivery::{Delivery, Step};
+use crate::shard::storage::tests::Memory;
+
+const MIB: Bounds = Bounds { bytes: 1_048_576, records: 500 };
+
+fn stream(name: &str) -> Stream {
+    Stream::parse(name).unwrap()
+}
+
+fn events() -> Stream {
+    stream("firehose:events")
+}
+
+fn failed() -> Stream {
+    stream("firehose:failed")
+}
+
+fn spill(storage: &Memory) -> Spill {
+    Spill::load(storage, Policy::default(), 0).unwrap()
+}
+
+/// A record that is known by its number, with `padding` more bytes.
+fn numbered(number: usize, padding: usize) -> Record {
+    let line = format!("\"{number}:{}\"\n", "x".repeat(padding));
+    Record::restore(&number.to_string(), "", line.as_bytes()).unwrap()
+}
+
+fn numbers(records: &[Record]) -> Vec<usize> {
+    records.iter().map(number).collect()
+}
+
+/// The number of a record, or of the one that became this failed event.
+fn number(record: &Record) -> usize {
+    let line: serde_json::Value = serde_json::from_slice(record.bytes()).unwrap();
+    let text = match line.get("original") {
+        Some(original) => serde_json::from_str(original.as_str().unwrap()).unwrap(),
+        None => line.as_str().unwrap().to_owned(),
+    };
+    text.split(':').next().unwrap().parse().unwrap()
+}
+
+fn push(spill: &mut Spill, storage: &Memory, stream: &Stream, numbers: std::ops::Range<usize>) {
+    let records: Vec<Record> = numbers.map(|number| numbered(number, 0)).collect();
+    spill.push(storage, stream, &refs(&records), 0).unwrap();
+}
+
+fn take(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Batch {
+    spill.take(storage, stream, MIB, 0).unwrap().unwrap()
+}
+
+fn report(records: Vec<Record>, fate: impl Fn(usize) -> Fate) -> Report {
+    let fated = records.into_iter().map(|record| (number(&record), record));
+    let records = fated.map(|(number, record)| (record, fate(number))).collect();
+    Report { records, ..Report::default() }
+}
+
+fn poisoned() -> Fate {
+    let code = "ValidationException".to_owned();
+    Fate::Poisoned(Refusal { blame: Blame::Request, code, message: String::new() })
+}
+
+fn settle(
+    spill: &mut Spill,
+    storage: &Memory,
+    batch: Batch,
+    fate: impl Fn(usize) -> Fate,
+) -> Progress {
+    let report = report(batch.records, fate);
+    spill.settle(storage, batch.taken, report, &failed(), 0, 0).unwrap()
+}
+
+/// What is spilled of a stream: what waits, and what is set aside.
+fn depth(spill: &Spill, stream: &Stream) -> (u64, u64) {
+    let depth = spill.depth(0).into_iter().find(|depth| depth.stream == *stream);
+    depth.map_or((0, 0), |depth| (depth.records, depth.set_aside))
+}
+
+#[test]
+fn a_row_is_described_by_its_key_and_only_by_one_of_its_version() {
+    let row = Row {
+        shelf: Shelf::Waiting,
+        stream: stream(&format!("kinesis:{}", "k".repeat(128))),
+        sequence: 7,
+        spilled_at: 1_795_000_000_123,
+        records: 500,
+        bytes: 1_048_576,
+    };
+    for row in [Row { shelf: Shelf::SetAside, ..row.clone() }, row] {
+        let key = row.key();
+        assert_eq!(Row::read(&key), Ok(row.clone()));
+        assert!(key.starts_with(&Row::prefix(row.shelf, &row.stream)));
+        for length in 0..key.len() {
+            assert!(Row::read(&key[..length]).is_err());
+        }
+        let longer = [key.as_slice(), &[0]].concat();
+        let mut other = key;
+        other[0] = 3;
+        assert!(Row::read(&longer).is_err() && Row::read(&other).is_err());
+    }
+}
+
+#[test]
+fn the_oldest_rows_come_first_and_as_many_as_fit() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    for (first, count, padding) in
+        [(0, 300, 0), (300, 200, 0), (500, 1, 0), (501, 2, 600_000), (503, 501, 0)]
+    {
+        let records: Vec<Record> =
+            (first..first + count).map(|number| numbered(number, padding)).collect();
+        spill.push(&storage, &events(), &refs(&records), 0).unwrap();
+    }
+    assert_eq!(storage.count(Table::Spill), 7, "a row a push, and more where it is too long");
+    assert_eq!(depth(&spill, &events()), (1_004, 0));
+    for (from, to) in [(0, 500), (500, 502), (502, 503), (503, 1_003), (1_003, 1_004)] {
+        let batch = take(&mut spill, &storage, &events());
+        assert_eq!(numbers(&batch.records), (from..to).collect::<Vec<_>>());
+        settle(&mut spill, &storage, batch, |_| Fate::Accepted);
+    }
+    assert!(!spill.holds_back(&events(), None) && spill.wake_at().is_none());
+    assert_eq!(storage.count(Table::Spill), 0);
+}
+
+#[test]
+fn what_is_pending_keeps_its_place_and_its_age() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..4);
+    let late = [numbered(4, 0)];
+    spill.push(&storage, &events(), &refs(&late), 50).unwrap();
+    let batch = take(&mut spill, &storage, &events());
+    let pending = |number| if number == 1 || number == 3 { Fate::Pending } else { Fate::Accepted };
+    let progress = settle(&mut spill, &storage, batch, pending);
+    assert_eq!(progress, Progress { accepted: 3, left: 2, ..Progress::default() });
+    push(&mut spill, &storage, &events(), 5..6);
+    let batch = take(&mut spill, &storage, &events());
+    assert_eq!(numbers(&batch.records), [1, 3, 5]);
+    assert_eq!(spill.depth(100)[0].oldest_ms, 100);
+    settle(&mut spill, &storage, batch, |number| match number {
+        5 => Fate::Pending,
+        _ => Fate::Accepted,
+    });
+    assert_eq!(spill.depth(100)[0].oldest_ms, 100, "of the row that is left");
+    assert_eq!(depth(&spill, &events()), (1, 0));
+}
+
+#[test]
+fn past_the_limit_nothing_is_written() {
+    let storage = Memory::default();
+    let records: Vec<Record> = (0..10).map(|number| numbered(number, 0)).collect();
+    let limit = row::value(&refs(&records)).len() as u64;
+    for (max_bytes, fits) in [(limit - 1, false), (limit, true)] {
+        let storage = Memory::default();
+        let mut spill = Spill::load(&storage, Policy { max_bytes }, 0).unwrap();
+        let pushed = spill.push(&storage, &events(), &refs(&records), 0);
+        let full = Err(SpillError::Full { limit: max_bytes });
+        assert_eq!(pushed, if fits { Ok(()) } else { full });
+        assert_eq!(
+            (spill.holds_back(&events(), None), storage.count(Table::Spill)),
+            (fits, fits.into())
+        );
+    }
+    let mut spill = Spill::load(&storage, Policy { max_bytes: limit }, 0).unwrap();
+    spill.push(&storage, &events(), &refs(&records), 0).unwrap();
+    let more = spill.push(&storage, &failed(), &refs(&records[..1]), 0);
+    assert_eq!(more, Err(SpillError::Full { limit }), "the limit is of all streams together");
+    let batch = take(&mut spill, &storage, &events());
+    assert_eq!(settle(&mut spill, &storage, batch, |_| poisoned()).failed, 10);
+    assert_eq!(depth(&spill, &failed()), (10, 0), "what becomes a failed event stays");
+}
+
+#[test]
+fn that_records_found_no_room_is_told_until_there_is_some() {
+    let storage = Memory::default();
+    let record = numbered(1, 0);
+    let max_bytes = row::value(&[&record]).len() as u64;
+    let mut spill = Spill::load(&storage, Policy { max_bytes }, 0).unwrap();
+    spill.push(&storage, &events(), &[&record], 0).unwrap();
+    assert_eq!(spill.fill(), Fill { bytes: max_bytes, max_bytes, refused_at: None });
+    for now in [5, 7] {
+        spill.push(&storage, &events(), &[&record], now).unwrap_err();
+        assert_eq!(spill.fill(), Fill { bytes: max_bytes, max_bytes, refused_at: Some(now) });
+    }
+    let batch = take(&mut spill, &storage, &events());
+    settle(&mut spill, &storage, batch, |_| Fate::Accepted);
+    assert_eq!(spill.fill(), Fill { bytes: 0, max_bytes, refused_at: None });
+}
+
+#[test]
+fn a_depth_tells_when_it_last_got_smaller_and_when_it_is_tried_next() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..3);
+    let mut step = |fate: &dyn Fn(usize) -> Fate, now| {
+        let batch = spill.take(&storage, &events(), MIB, now).unwrap().unwrap();
+        let report = report(batch.records, fate);
+        spill.settle(&storage, batch.taken, report, &failed(), now, u32::MAX).unwrap();
+        let depth = spill.depth(now).pop().unwrap();
+        (depth.last_drained_at, depth.next_try_at)
+    };
+    assert_eq!(step(&|_| Fate::Pending, 5_000), (None, Some(6_000)));
+    let but_the_first = |number| if number == 0 { Fate::Accepted } else { Fate::Pending };
+    assert_eq!(step(&but_the_first, 6_000), (Some(6_000), Some(6_000)));
+    assert_eq!(step(&|_| Fate::Pending, 7_000), (Some(6_000), Some(8_000)));
+}
+
+#[test]
+fn a_storage_that_fails_loses_nothing() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    let record = numbered(9, 0);
+    storage.full.set(true);
+    let pushed = spill.push(&storage, &events(), &[&record], 0);
+    assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.holds_back(&events(), None));
+    storage.full.set(false);
+    push(&mut spill, &storage, &events(), 0..2);
+    let batch = take(&mut spill, &storage, &events());
+    storage.full.set(true);
+    let report =
+        report(batch.records, |number| if number == 0 { Fate::Accepted } else { poisoned() });
+    spill.settle(&storage, batch.taken, report, &failed(), 0, u32::MAX).unwrap_err();
+    storage.full.set(false);
+    assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((2, 0), (0, 0)));
+    assert_eq!(spill.wake_at(), Some(1_000), "not at once");
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [0, 1]);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_kept_and_in_nobodys_way() {
+    let storage = Memory::default();
+    push(&mut spill(&storage), &storage, &events(), 0..2);
+    let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
+    storage.put(Table::Spill, &key, b"not a row").unwrap();
+    let unknown = [&[9], key.get(1..).unwrap()].concat();
+    let short = &key[..key.len() - 1];
+    for key in [&unknown, short] {
+        storage.put(Table::Spill, key, b"of another version").unwrap();
+    }
+    let mut spill = spill(&storage);
+    assert_eq!((spill.unreadable(), depth(&spill, &events())), (2, (2, 0)));
+    push(&mut spill, &storage, &events(), 2..3);
+    let batch = take(&mut spill, &storage, &events());
+    assert_eq!(numbers(&batch.records), [2]);
+    assert_eq!(depth(&spill, &events()), (1, 2));
+    settle(&mut spill, &storage, batch, |_| Fate::Accepted);
+    assert_eq!((depth(&spill, &events()), spill.wake_at()), ((0, 2), None));
+    assert_eq!(storage.count(Table::Spill), 3);
+    let aside = Row { shelf: Shelf::SetAside, ..Row::read(&key).unwrap() }.key();
+    assert_eq!(storage.get(Table::Spill, &aside).unwrap().unwrap(), b"not a row");
+    for key in [&unknown, short] {
+        assert_eq!(storage.get(Table::Spill, key).unwrap().unwrap(), b"of another version");
+    }
+}
+
+#[test]
+fn nothing_is_taken_where_all_that_waits_cannot_be_read() {
+    let storage = Memory::default();
+    push(&mut spill(&storage), &storage, &events(), 0..2);
+    let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
+    storage.put(Table::Spill, &key, &[]).unwrap();
+    let mut spill = spill(&storage);
+    storage.full.set(true);
+    for wait_ms in [1_000, 2_000, 4_000] {
+        spill.take(&storage, &events(), MIB, 0).unwrap_err();
+        assert_eq!((depth(&spill, &events()), spill.wake_at()), ((2, 0), Some(wait_ms)));
+    }
+    storage.full.set(false);
+    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert_eq!((depth(&spill, &events()), spill.due(0).len()), ((0, 2), 0));
+    push(&mut spill, &storage, &events(), 2..3);
+    assert_eq!(spill.due(1_000), [events()]);
+}
+
+#[test]
+fn what_is_counted_and_not_there_holds_nothing_up() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..2);
+    let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
+    storage.delete(Table::Spill, &key).unwrap();
+    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert!(!spill.holds_back(&events(), None) && spill.depth(0).is_empty());
+}
+
+#[test]
+fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..3);
+    let batch = take(&mut spill, &storage, &events());
+    let second = |number| if number == 1 { poisoned() } else { Fate::Accepted };
+    let progress = settle(&mut spill, &storage, batch, second);
+    assert_eq!(progress, Progress { accepted: 2, failed: 1, ..Progress::default() });
+    assert_eq!((spill.holds_back(&events(), None), spill.due(0)), (false, vec![failed()]));
+    push(&mut spill, &storage, &failed(), 7..8);
+    let batch = take(&mut spill, &storage, &failed());
+    assert_eq!(numbers(&batch.records), [1, 7]);
+    let progress = settle(&mut spill, &storage, batch, second);
+    assert_eq!(progress, Progress { accepted: 1, set_aside: 1, ..Progress::default() });
+    assert_eq!((depth(&spill, &failed()), spill.wake_at()), ((0, 1), None));
+    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    assert_eq!((depth(&again, &failed()), again.wake_at()), ((0, 1), None));
+}
+
+#[test]
+fn one_try_of_a_stream_is_under_way_at_a_time() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..2);
+    let lost = take(&mut spill, &storage, &events());
+    assert!(spill.take(&storage, &events(), MIB, 59_999).unwrap().is_none());
+    assert_eq!((spill.due(59_999), spill.wake_at()), (vec![], Some(60_000)));
+    assert_eq!(spill.due(60_000), [events()]);
+    let batch = spill.take(&storage, &events(), MIB, 60_000).unwrap().unwrap();
+    let late = settle(&mut spill, &storage, lost, |_| Fate::Accepted);
+    assert_eq!(late, Progress::default());
+    assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 2);
+}
+
+#[test]
+fn each_record_has_its_own_fate_also_where_another_came_first() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..3);
+    push(&mut spill, &storage, &events(), 3..6);
+    let batch = take(&mut spill, &storage, &events());
+    let Fate::Poisoned(refusal) = poisoned() else { panic!() };
+    let problem = Problem::Refused(Refusal { blame: Blame::Operator, ..refusal });
+    let report = Report { problem: Some(problem), ..report(batch.records, |_| Fate::Pending) };
+    spill.settle(&storage, batch.taken, report, &failed(), 0, 0).unwrap();
+    let batch = take(&mut spill, &storage, &events());
+    assert_eq!(numbers(&batch.records), [3, 4, 5, 0, 1, 2]);
+    let second = |number| if number < 3 { Fate::Pending } else { Fate::Accepted };
+    assert_eq!(settle(&mut spill, &storage, batch, second).accepted, 3);
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [0, 1, 2]);
+}
+
+#[test]
+fn a_report_of_other_records_takes_nothing_away() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..2);
+    let Batch { taken, .. } = take(&mut spill, &storage, &events());
+    let report = report(vec![numbered(0, 0)], |_| Fate::Accepted);
+    let progress = spill.settle(&storage, taken, report, &failed(), 0, 0).unwrap();
+    assert_eq!((progress.left, depth(&spill, &events())), (2, (2, 0)));
+}
+
+#[test]
+fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    for number in 0..2_500 {
+        push(&mut spill, &storage, &events(), number..number + 1);
+    }
+    push(&mut spill, &storage, &failed(), 7..8);
+    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    assert_eq!((depth(&again, &events()), depth(&again, &failed())), ((2_500, 0), (1, 0)));
+    assert_eq!(again.next_sequence, spill.next_sequence);
+    let batch = take(&mut spill, &storage, &failed());
+    assert_eq!(numbers(&batch.records), [7]);
+    assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 1);
+}
+
+#[test]
+fn tries_of_a_stream_that_takes_records_have_different_rows() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    for first in (0..50).step_by(10) {
+        push(&mut spill, &storage, &events(), first..first + 10);
+    }
+    let most = Bounds { records: 10, ..MIB };
+    let take = |spill: &mut Spill| spill.take(&storage, &events(), most, 0).unwrap();
+    let first = take(&mut spill).unwrap();
+    assert!(take(&mut spill).is_none(), "one, until it takes something");
+    let but_nine = |number| if number == 9 { Fate::Pending } else { Fate::Accepted };
+    settle(&mut spill, &storage, first, but_nine);
+    let tries: Vec<Batch> = (0..3).map(|_| take(&mut spill).unwrap()).collect();
+    assert!(take(&mut spill).is_none());
+    let taken: Vec<Vec<usize>> = tries.iter().map(|batch| numbers(&batch.records)).collect();
+    let rows = [vec![9], (10..20).collect(), (20..30).collect()];
+    assert_eq!(taken, rows);
+    let mut tries = tries.into_iter();
+    settle(&mut spill, &storage, tries.next().unwrap(), |_| Fate::Pending);
+    settle(&mut spill, &storage, tries.next().unwrap(), |_| Fate::Accepted);
+    let again: Vec<usize> = take(&mut spill).map(|batch| numbers(&batch.records)).unwrap();
+    assert_eq!(again, [9], "the oldest first");
+    let last = take(&mut spill).unwrap();
+    assert_eq!(numbers(&last.records), (30..40).collect::<Vec<_>>(), "past those under way");
+    assert_eq!(depth(&spill, &events()), (31, 0));
+}
+
+#[test]
+fn all_rows_that_are_under_way_leave_nothing_to_try() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &events(), 0..2);
+    spill.stream_takes(&events(), 0);
+    let only = take(&mut spill, &storage, &events());
+    assert_eq!(spill.due(0), [events()]);
+    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert!(spill.due(0).is_empty(), "until one ends, or more comes");
+    push(&mut spill, &storage, &events(), 2..3);
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [2]);
+    settle(&mut spill, &storage, only, |_| Fate::Accepted);
+    assert_eq!(depth(&spill, &events()), (1, 0));
+}
+
+/// Whether the object outlasts the wait before a try.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Object {
+    Stays,
+    /// Nobody asks it, and so it is lost, with all that it has in memory.
+    IsLost,
+}
+
+/// Where a stream is not known to take anything, a delivery blames it for three records in a
+/// row that it refuses; after a restart all may begin with such.
+#[test]
+fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
+    for (row, most_bytes) in [(40, MIB.bytes), (10, MIB.bytes), (10, 1), (1, 1)] {
+        for object in [Object::Stays, Object::IsLost] {
+            let storage = Memory::default();
+            let mut spill = spill(&storage);
+            for first in (0..40).step_by(row) {
+                push(&mut spill, &storage, &events(), first..first + row);
+            }
+            let what = format!("rows of {row}, {most_bytes} bytes at once, the object {object:?}");
+            drain_past_poison(&mut spill, &storage, most_bytes, object, &what);
+            let depths = (depth(&spill, &events()), depth(&spill, &failed()));
+            assert_eq!(depths, ((0, 0), (20, 0)), "{what}");
+            let is_place = |key: &Vec<u8>| Place::is_key(key);
+            assert!(!storage.keys(Table::Spill, &[], 99).unwrap().iter().any(is_place), "{what}");
+        }
+    }
+}
+
+/// Tries the events until none waits, where the stream takes those from 20 on and nothing else.
+fn drain_past_poison(
+    spill: &mut Spill,
+    storage: &Memory,
+    most_bytes: usize,
+    object: Object,
+    what: &str,
+) {
+    let (mut now, mut health, mut taken) = (0, Health::default(), 0);
+    for _ in 0..100 {
+        if object == Object::IsLost && !spill.is_due(&events(), now) {
+            health = Health::default();
+            *spill = Spill::load(storage, Policy::default(), now).unwrap();
+        }
+        now = now.max(spill.wake_at().unwrap_or(now));
+        let most = Bounds { bytes: most_bytes, ..MIB };
+        let Some(batch) = spill.take(storage, &events(), most, now).unwrap() else { break };
+        let policy = stream_delivery::Policy::default();
+        let mut delivery = Delivery::new(&batch.stream, batch.records, policy, now);
+        while let Step::Send { records, .. } = delivery.step(now, &mut health) {
+            let poison = |record: &Packed<'_>| record.lines().any(|line| number(line) < 20);
+            let (status, body) = match records.iter().any(poison) {
+                true => (400, r#"{"__type":"ValidationException"}"#.to_owned()),
+                false => {
+                    let entries = vec![r#"{"RecordId":"r"}"#; records.len()].join(",");
+                    (200, format!(r#"{{"FailedPutCount":0,"RequestResponses":[{entries}]}}"#))
+                }
+            };
+            let answer = HttpAnswer { status, retry_after_ms: None, body: body.into_bytes() };
+            delivery.reply(Reply::Answered(answer), now, 0, &mut health);
+        }
+        let report = delivery.finish(now, &health);
+        let settled = spill.settle(storage, batch.taken, report, &failed(), now, 0).unwrap();
+        taken += settled.accepted;
+    }
+    assert_eq!(taken, 20, "{what}");
+}

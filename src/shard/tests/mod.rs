@@ -1,0 +1,607 @@
+//! The shard case by case; `laws` holds it to what it promises while everything fails.
+
+pub mod laws;
+pub mod service;
+pub mod world;
+
+use crate::config::Config;
+use std::cell::Cell;
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::{Binding, Mode, Settings};
+use crate::delivery::health::Problem;
+use crate::delivery::response::{Blame, Refusal};
+use crate::model::event::{EventId, EventIds};
+use crate::model::replay::Arrival;
+use crate::shard::sessions::{Opening, Sighting};
+use crate::shard::storage::Table;
+use crate::shard::storage::tests::Memory;
+
+const EVENTS: &str = "firehose:events";
+const ORDERS: &str = "kinesis:orders";
+const FAILED: &str = "firehose:events-failed";
+
+fn stream(name: &str) -> Stream {
+    Stream::parse(name).unwrap()
+}
+
+fn config(sharding: ShardConfig) -> Config {
+    let mut settings = Settings { shard: Binding::Present, ..crate::config::tests::settings() };
+    let headwater = settings.headwater.as_mut().unwrap();
+    headwater["routes"] = json!([{"name": "order_*", "to": ORDERS}, {"to": EVENTS}]);
+    Config { mode: Mode::Sharded(sharding), ..Config::parse(settings).unwrap() }
+}
+
+fn key(device: u8) -> DeviceKey {
+    DeviceKey::from_bytes([device; 16])
+}
+
+fn event_id(event: u8) -> EventId {
+    EventIds::new(DateTime::UNIX_EPOCH, [event; 10]).next_id()
+}
+
+/// An event of a device, with its id and the time when it occurred.
+fn event(device: u8, event: u8, at: i64) -> Item {
+    let sighting = Sighting { at, event_id: event_id(event), opening: Opening::No };
+    let (key, known) = (key(device), Device::Known { previous: None });
+    let observation = Observation { key, sighting, device: known, arrival: Arrival::Usual };
+    let line = json!({"event_id": event_id(event), "event": event, "device": device});
+    Item { observation: Some(observation), ..failed(&line) }
+}
+
+fn failed(line: &Value) -> Item {
+    let record = Record::restore("key", "", format!("{line}\n").as_bytes()).unwrap();
+    Item { stream: stream(EVENTS), record, observation: None, former: None }
+}
+
+/// What a record says of its event.
+fn columns(record: &Record) -> Value {
+    serde_json::from_slice(record.bytes()).unwrap()
+}
+
+fn poisoned() -> Fate {
+    let code = "ValidationException".to_owned();
+    Fate::Poisoned(Refusal { blame: Blame::Request, code, message: String::new() })
+}
+
+fn not_durable(code: &str) -> BatchFate {
+    BatchFate::NotDurable { code: code.to_owned(), retry_after_s: 7 }
+}
+
+/// A storage that can be told to fail when it is read.
+#[derive(Default)]
+struct Unread {
+    memory: Memory,
+    reads_fail: Cell<bool>,
+}
+
+impl Unread {
+    fn read(&self) -> Result<&Memory, StorageError> {
+        match self.reads_fail.get() {
+            true => Err(StorageError("not read".to_owned())),
+            false => Ok(&self.memory),
+        }
+    }
+}
+
+impl Storage for Unread {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.read()?.get(table, key)
+    }
+
+    fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        self.memory.put(table, key, value)
+    }
+
+    fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError> {
+        self.memory.delete(table, key)
+    }
+
+    fn change(
+        &self,
+        table: Table,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<(), StorageError> {
+        self.memory.change(table, changes)
+    }
+
+    fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        self.read()?.keys(table, after, most)
+    }
+}
+
+/// A shard and what is around it.
+struct Bench {
+    shard: Shard,
+    storage: Unread,
+    config: Config,
+    sessions: Cell<u8>,
+    /// The streams that have trouble.
+    sick: Vec<Stream>,
+}
+
+impl Bench {
+    fn new(sharding: ShardConfig) -> Self {
+        let storage = Unread::default();
+        let shard = Shard::load(&storage, &sharding, 0).unwrap();
+        Self { shard, storage, config: config(sharding), sessions: Cell::new(0), sick: Vec::new() }
+    }
+
+    fn try_admit(&mut self, items: Vec<Item>) -> Result<Admitted, Overloaded> {
+        let random = || {
+            self.sessions.set(self.sessions.get() + 1);
+            [self.sessions.get(); 10]
+        };
+        let sick = self.sick.clone();
+        let is_sick = |of: &Stream| sick.contains(of);
+        self.shard.admit(items, &self.storage, &self.config.destinations, 0, random, is_sick)
+    }
+
+    fn admit(&mut self, items: Vec<Item>) -> Admitted {
+        self.try_admit(items).unwrap()
+    }
+
+    fn claims(&mut self, items: Vec<Item>) -> Vec<Claim> {
+        self.admit(items).claims
+    }
+
+    /// What is in a batch, which is then under way.
+    fn close(&mut self, batch: BatchId) -> Closed {
+        match self.shard.close(batch, |_| None) {
+            Some(Dispatch::Deliver(closed)) => closed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn settle(&mut self, batch: BatchId, closed: Closed, fate: Fate) -> Settled {
+        let records = closed.records.into_iter().map(|record| (record, fate.clone())).collect();
+        let report = Report { records, retry_after_s: 7, ..Report::default() };
+        self.shard.settle(
+            batch,
+            &closed.stream,
+            report,
+            &self.storage,
+            &self.config.destinations,
+            0,
+        )
+    }
+
+    /// Closes a batch, all of whose records then have this fate.
+    fn end(&mut self, batch: BatchId, fate: Fate) -> Settled {
+        let closed = self.close(batch);
+        self.settle(batch, closed, fate)
+    }
+
+    /// How many records of a stream wait in the spill.
+    fn spilled(&self, name: &str) -> u64 {
+        let depth = self.shard.status(0).spill.into_iter().find(|it| it.stream == stream(name));
+        depth.map_or(0, |depth| depth.records)
+    }
+}
+
+fn place(batch: BatchId, index: usize) -> Place {
+    Place { batch, index }
+}
+
+#[test]
+fn a_repeat_shares_the_fate_of_an_event_in_flight_and_is_seen_once_that_is_durable() {
+    for (fate, then) in [
+        (Fate::Accepted, Claim::Seen),
+        (Fate::Pending, Claim::Seen),
+        (poisoned(), Claim::Waits(place(3, 0))),
+    ] {
+        let mut bench = Bench::new(ShardConfig::default());
+        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Claim::Waits(place(1, 0))]);
+        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Claim::Repeats(place(1, 0))]);
+        let closed = bench.close(1);
+        assert_eq!(bench.claims(vec![event(1, 1, 5)]), [Claim::Repeats(place(1, 0))]);
+        bench.settle(1, closed, fate);
+        bench.admit(vec![Item { stream: stream(FAILED), ..failed(&json!({})) }]);
+        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [then]);
+    }
+}
+
+#[test]
+fn what_was_lost_comes_once_more_though_it_was_seen() {
+    let lost = || {
+        let mut item = event(1, 1, 0);
+        item.observation.as_mut().unwrap().arrival = Arrival::Lost;
+        item
+    };
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.claims(vec![event(1, 1, 0)]);
+    bench.end(1, Fate::Accepted);
+    let both = [Claim::Waits(place(2, 0)), Claim::Repeats(place(2, 0))];
+    assert_eq!(bench.claims(vec![lost(), lost()]), both);
+    bench.end(2, Fate::Accepted);
+    assert_eq!(bench.claims(vec![lost(), event(1, 1, 0)]), [Claim::Seen, Claim::Seen]);
+}
+
+#[test]
+fn what_is_a_repeat_within_a_parcel() {
+    let no_device = |number| {
+        let mut item = event(1, number, 0);
+        let observation = item.observation.as_mut().unwrap();
+        observation.key = DeviceKey::of_event("a", event_id(number));
+        observation.device = Device::Unknown;
+        item
+    };
+    let failed = || failed(&json!({"event_id": event_id(1)}));
+    let waits = |index| Claim::Waits(place(1, index));
+    for (items, claims) in [
+        (vec![event(1, 1, 0), event(1, 1, 0)], vec![waits(0), Claim::Repeats(place(1, 0))]),
+        (vec![event(1, 1, 0), event(1, 2, 0)], vec![waits(0), waits(1)]),
+        (vec![event(1, 1, 0), event(2, 1, 0)], vec![waits(0), waits(1)]),
+        (vec![no_device(1), no_device(1)], vec![waits(0), Claim::Repeats(place(1, 0))]),
+        (vec![no_device(1), event(1, 1, 0)], vec![waits(0), waits(1)]),
+        (vec![failed(), failed(), event(1, 1, 0)], vec![waits(0), waits(1), waits(2)]),
+    ] {
+        let mut bench = Bench::new(ShardConfig::default());
+        assert_eq!(bench.claims(items.clone()), claims);
+        let again = bench.claims(items.clone());
+        bench.end(1, Fate::Accepted);
+        let seen = bench.claims(items.clone());
+        for ((item, again), seen) in items.iter().zip(again).zip(seen) {
+            let is_event = item.observation.is_some();
+            assert_eq!(matches!(again, Claim::Repeats(_)), is_event);
+            assert_eq!(seen == Claim::Seen, is_event);
+        }
+    }
+}
+
+#[test]
+fn events_of_a_parcel_are_observed_in_the_order_of_their_times() {
+    let hour = 3_600_000;
+    let mut bench = Bench::new(ShardConfig::default());
+    let items = vec![event(1, 1, 2 * hour), event(2, 2, 0), event(1, 3, 0), event(1, 4, 1)];
+    bench.admit(items);
+    let lines: Vec<Value> = bench.close(1).records.iter().map(columns).collect();
+    let told = lines.iter().map(|line| {
+        let [index, started_at, opened_by] =
+            ["session_index", "session_started_at", "session_opened_by"].map(|name| &line[name]);
+        (index.as_u64().unwrap(), started_at.as_str().unwrap(), opened_by.as_str().unwrap())
+    });
+    let (epoch, later) = ("1970-01-01T00:00:00.000Z", "1970-01-01T02:00:00.000Z");
+    let expected =
+        [(2, later, "timeout"), (1, epoch, "first"), (1, epoch, "first"), (1, epoch, "first")];
+    assert!(told.eq(expected), "{lines:?}");
+    assert_eq!(lines[2]["session_id"], lines[3]["session_id"]);
+    for other in [0, 1] {
+        assert_ne!(lines[2]["session_id"], lines[other]["session_id"]);
+    }
+    assert_eq!(
+        lines.iter().map(|line| line["event"].as_u64()).collect::<Vec<_>>(),
+        [1, 2, 3, 4].map(Some)
+    );
+}
+
+#[test]
+fn a_repeat_keeps_no_session_going() {
+    let minute = 60_000;
+    for ends_first in [true, false] {
+        let mut bench = Bench::new(ShardConfig::default());
+        bench.admit(vec![event(1, 1, 0)]);
+        if ends_first {
+            bench.end(1, Fate::Accepted);
+        }
+        bench.admit(vec![event(1, 1, 20 * minute)]);
+        let admitted = bench.admit(vec![event(1, 2, 40 * minute)]);
+        let Some(Claim::Waits(place)) = admitted.claims.first() else { panic!("{admitted:?}") };
+        let line = columns(&bench.close(place.batch).records[place.index]);
+        assert_eq!(line["session_index"], 2);
+    }
+}
+
+#[test]
+fn only_an_event_of_a_device_gets_the_columns_of_a_session() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let mut no_device = event(1, 1, 0);
+    no_device.observation.as_mut().unwrap().device = Device::Unknown;
+    let failed = failed(&json!({"event_id": event_id(1)}));
+    bench.admit(vec![no_device.clone(), failed.clone()]);
+    assert_eq!(bench.close(1).records, [no_device.record, failed.record]);
+    assert_eq!(bench.shard.status(0).devices, 0);
+}
+
+#[test]
+fn a_batch_is_opened_once_and_told_once_that_it_is_full() {
+    let filler = |bytes: usize| failed(&json!({"x": "x".repeat(bytes)}));
+    let mebibyte = 1_048_576;
+    for (items, opened, full) in [
+        (vec![filler(1), filler(1)], vec![1], vec![]),
+        (vec![filler(mebibyte / 2), filler(mebibyte / 2), filler(1)], vec![1], vec![1]),
+        // One record alone may fill a batch: it is opened all the same.
+        (vec![filler(mebibyte * 7 / 8), filler(1)], vec![1], vec![1]),
+        (
+            (0..502).map(|_| Item { stream: stream(ORDERS), ..filler(1) }).collect(),
+            vec![1],
+            vec![1],
+        ),
+        ((0..502).map(|_| filler(1)).collect(), vec![1], vec![]),
+        (vec![filler(1), Item { stream: stream(ORDERS), ..filler(1) }], vec![1, 2], vec![]),
+    ] {
+        let mut bench = Bench::new(ShardConfig::default());
+        assert_eq!(bench.admit(items).waits, Waits { opened, full });
+    }
+}
+
+#[test]
+fn a_batch_closes_once_and_settles_once() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![event(1, 1, 0)]);
+    let closed = bench.close(1);
+    assert!(bench.shard.close(1, |_| None).is_none() && bench.shard.close(2, |_| None).is_none());
+    let again = Closed { stream: closed.stream.clone(), records: closed.records.clone() };
+    assert_eq!(bench.settle(1, closed, Fate::Pending).fates, [BatchFate::Durable]);
+    assert_eq!(bench.settle(1, again, Fate::Pending), Settled::default());
+    assert_eq!(bench.spilled(EVENTS), 1);
+}
+
+#[test]
+fn records_of_a_stream_with_a_spill_go_behind_it() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![event(1, 1, 0)]);
+    bench.end(1, Fate::Pending);
+    bench.admit(vec![event(1, 2, 0), Item { stream: stream(ORDERS), ..event(1, 3, 0) }]);
+    assert_eq!(bench.close(3).stream, stream(ORDERS), "it has none");
+    let Some(Dispatch::Spill(to, report)) = bench.shard.close(2, |_| None) else {
+        panic!("not spilled")
+    };
+    assert_eq!(to, stream(EVENTS));
+    let settled = bench.shard.settle(2, &to, report, &bench.storage, &bench.config.destinations, 0);
+    assert_eq!((settled.fates, settled.spilled), (vec![BatchFate::Durable], 1));
+    assert_eq!(bench.claims(vec![event(1, 2, 0)]), [Claim::Seen]);
+    let most = Bounds { bytes: 1_000_000, records: 500 };
+    let taken = bench.shard.spill().take(&bench.storage, &to, most, 9_000).unwrap().unwrap();
+    let spilled: Vec<Value> =
+        taken.records.iter().map(|record| columns(record)["event"].clone()).collect();
+    assert_eq!(spilled, [1, 2]);
+}
+
+#[test]
+fn what_is_spilled_is_durable_and_seen_and_what_cannot_be_is_neither() {
+    let tight = ShardConfig { spill: spill::Policy { max_bytes: 10 }, ..ShardConfig::default() };
+    for (sharding, storage_is_full, fate, claim) in [
+        (ShardConfig::default(), false, BatchFate::Durable, Claim::Seen),
+        (ShardConfig::default(), true, not_durable("storage"), Claim::Waits(place(2, 0))),
+        (tight, false, not_durable("spill_full"), Claim::Waits(place(2, 0))),
+    ] {
+        let mut bench = Bench::new(sharding);
+        bench.admit(vec![event(1, 1, 0)]);
+        let closed = bench.close(1);
+        bench.storage.memory.full.set(storage_is_full);
+        let settled = bench.settle(1, closed, Fate::Pending);
+        bench.storage.memory.full.set(false);
+        let spilled = u64::from(fate == BatchFate::Durable);
+        assert_eq!((settled.fates, settled.spilled as u64), (vec![fate], spilled));
+        assert_eq!(bench.spilled(EVENTS), spilled);
+        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [claim]);
+    }
+}
+
+#[test]
+fn each_record_of_a_batch_has_its_own_fate() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit((1..=4).map(|number| event(1, number, 0)).collect());
+    let Closed { stream, records } = bench.close(1);
+    let fates = [Fate::Accepted, poisoned(), Fate::Pending, Fate::Accepted];
+    let records = records.into_iter().zip(fates).collect();
+    let report = Report { records, retry_after_s: 7, ..Report::default() };
+    bench.storage.memory.full.set(true);
+    let settled =
+        bench.shard.settle(1, &stream, report, &bench.storage, &bench.config.destinations, 0);
+    let refused = || "ValidationException".to_owned();
+    let expected = [
+        BatchFate::Durable,
+        BatchFate::Refused { code: refused(), failed: vec![place(2, 0)] },
+        not_durable("storage"),
+        BatchFate::Durable,
+    ];
+    assert_eq!(settled.fates, expected);
+    assert_eq!((settled.spilled, settled.waits.opened), (0, vec![2]));
+    let claims = bench.claims((1..=4).map(|number| event(1, number, 0)).collect());
+    let waits = |index| Claim::Waits(place(3, index));
+    assert_eq!(claims, [Claim::Seen, waits(0), waits(1), Claim::Seen]);
+}
+
+#[test]
+fn poison_goes_as_a_failed_event_to_the_stream_of_those() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![event(1, 1, 0)]);
+    let settled = bench.end(1, poisoned());
+    let code = "ValidationException".to_owned();
+    assert_eq!(settled.fates, [BatchFate::Refused { code, failed: vec![place(2, 0)] }]);
+    assert_eq!(settled.waits, Waits { opened: vec![2], full: vec![] });
+    assert!(bench.shard.status(0).held_bytes > 0);
+    let closed = bench.close(2);
+    assert_eq!(closed.stream, bench.config.destinations.failed);
+    let line = columns(&closed.records[0]);
+    assert_eq!(line["event_id"], json!(event_id(1)));
+    assert!(line["original"].as_str().unwrap().contains("session_id"));
+    assert_eq!(bench.settle(2, closed, poisoned()).fates, [not_durable("ValidationException")]);
+    let status = bench.shard.status(0);
+    assert_eq!((status.held_bytes, status.seen, status.spill.len()), (0, 0, 0));
+}
+
+#[test]
+fn poison_of_many_parts_waits_for_all_of_them() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let item = failed(&json!({"event_id": event_id(1), "x": "x".repeat(600_000)}));
+    bench.admit(vec![item]);
+    let settled = bench.end(1, poisoned());
+    let places = (0..3).map(|index| place(2, index)).collect();
+    let code = "ValidationException".to_owned();
+    assert_eq!(settled.fates, [BatchFate::Refused { code, failed: places }]);
+    assert_eq!(bench.close(2).records.len(), 3);
+}
+
+#[test]
+fn a_parcel_past_what_may_be_held_is_refused_unless_nothing_is() {
+    let limit = event(1, 1, 0).record.bytes().len() * 3;
+    let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
+    let parcel = |first, count| (first..first + count).map(|number| event(1, number, 0)).collect();
+    bench.admit(parcel(1, 9));
+    let held = bench.shard.status(0).held_bytes;
+    assert!(held > limit);
+    let refused = bench.try_admit(parcel(10, 1));
+    assert_eq!(refused, Err(Overloaded::Full { held, limit }));
+    assert_eq!(bench.shard.status(0).held_bytes, held);
+    let closed = bench.close(1);
+    assert_eq!(bench.try_admit(parcel(10, 1)), Err(Overloaded::Full { held, limit }));
+    bench.settle(1, closed, Fate::Accepted);
+    assert_eq!(bench.shard.status(0).held_bytes, 0);
+    // As much as may be held, to the byte.
+    let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
+    let filler = || Item { observation: None, ..event(1, 1, 0) };
+    bench.admit(vec![filler()]);
+    assert!(bench.try_admit(vec![filler(), filler(), filler()]).is_err());
+    bench.admit(vec![filler(), filler()]);
+    assert_eq!(bench.shard.status(0).held_bytes, limit);
+}
+
+#[test]
+fn a_full_shard_spills_what_waits_for_a_sick_stream() {
+    let limit = event(1, 1, 0).record.bytes().len() * 3;
+    let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
+    let orders = |number| Item { stream: stream(ORDERS), ..event(1, number, 0) };
+    let events = |from, to| (from..to).map(|number| event(1, number, 0)).collect();
+    bench.admit(events(1, 4));
+    assert!(bench.try_admit(events(4, 5)).is_err(), "nothing is known to be wrong");
+    assert!(bench.try_admit(vec![orders(5)]).is_err() && bench.shard.leaving().is_empty());
+    bench.sick = vec![stream(EVENTS)];
+    bench.admit(vec![event(1, 4, 0), orders(5)]);
+    assert_eq!(bench.shard.leaving(), [1]);
+    assert!(!bench.shard.has_to_wait(1) && bench.shard.goes_to_spill(1, |_| Some(9)));
+    let Some(Dispatch::Spill(to, report)) = bench.shard.close(1, |_| Some(9)) else { panic!() };
+    let settled = bench.shard.settle(1, &to, report, &bench.storage, &bench.config.destinations, 0);
+    assert_eq!((settled.fates.len(), settled.spilled, bench.spilled(EVENTS)), (4, 4, 4));
+    assert_eq!(bench.close(2).stream, stream(ORDERS));
+}
+
+#[test]
+fn a_sick_stream_takes_no_memory_from_its_neighbours_for_long() {
+    let limit = event(1, 1, 0).record.bytes().len() * 3;
+    let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
+    bench.sick = vec![stream(EVENTS)];
+    let parcel = |number| vec![Item { stream: stream(ORDERS), ..event(1, number, 0) }];
+    bench.admit((1..=3).map(|number| event(1, number, 0)).collect());
+    bench.close(1);
+    assert!(bench.try_admit(parcel(4)).is_err(), "what is under way stays");
+    bench.admit(vec![event(1, 5, 0)]);
+    assert_eq!(bench.shard.leaving(), [2], "and what comes for it does not");
+}
+
+#[test]
+fn a_full_shard_whose_spill_is_full_refuses() {
+    let bytes = event(1, 1, 0).record.bytes().len();
+    let spill = spill::Policy { max_bytes: bytes as u64 };
+    let mut bench = Bench::new(ShardConfig { held_bytes: bytes, spill, ..ShardConfig::default() });
+    bench.sick = vec![stream(EVENTS)];
+    bench.admit(vec![event(1, 1, 0)]);
+    assert!(bench.try_admit(vec![event(1, 2, 0)]).is_err());
+    assert!(bench.shard.leaving().is_empty());
+}
+
+#[test]
+fn new_records_pass_by_the_spill_of_a_stream_that_takes_them() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![event(1, 1, 0), event(1, 2, 0)]);
+    let Closed { stream, records } = bench.close(1);
+    let fates = [Fate::Accepted, Fate::Pending];
+    let report = Report {
+        records: records.into_iter().zip(fates).collect(),
+        problem: Some(Problem::TimedOut),
+        ..Report::default()
+    };
+    bench.shard.settle(1, &stream, report, &bench.storage, &bench.config.destinations, 50);
+    assert_eq!((bench.spilled(EVENTS), bench.shard.spill().due(50).len()), (1, 1), "at once");
+    bench.admit(vec![event(1, 3, 0), event(1, 4, 0)]);
+    assert!(bench.shard.goes_to_spill(2, |_| None), "its breaker is open");
+    assert!(!bench.shard.goes_to_spill(2, |_| Some(49)));
+    let Some(Dispatch::Deliver(closed)) = bench.shard.close(2, |_| Some(49)) else { panic!() };
+    let records = closed.records.into_iter().map(|record| (record, Fate::Pending)).collect();
+    let report = Report { records, problem: Some(Problem::TimedOut), ..Report::default() };
+    bench.shard.settle(2, &stream, report, &bench.storage, &bench.config.destinations, 60);
+    bench.admit(vec![event(1, 5, 0)]);
+    assert!(bench.shard.goes_to_spill(3, |_| Some(49)), "it takes nothing since");
+    assert!(!bench.shard.goes_to_spill(3, |_| Some(61)));
+}
+
+#[test]
+fn where_a_session_cannot_be_read_nothing_of_the_parcel_waits() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let items = || vec![failed(&json!({})), event(1, 1, 0), event(2, 2, 0)];
+    bench.storage.reads_fail.set(true);
+    let unread = StorageError("not read".to_owned());
+    assert_eq!(bench.try_admit(items()), Err(Overloaded::Storage(unread.clone())));
+    let stranger = Item { former: Some(0), ..event(1, 1, 0) };
+    assert_eq!(bench.shard.strangers(&[stranger], &bench.storage), Err(unread));
+    assert_eq!(bench.shard.status(0).held_bytes, 0);
+    bench.storage.reads_fail.set(false);
+    let admitted = bench.admit(items());
+    assert_eq!(admitted.claims, [0, 1, 2].map(|index| Claim::Waits(place(1, index))));
+    assert_eq!(admitted.waits.opened, [1]);
+}
+
+#[test]
+fn strangers_are_the_unknown_devices_that_another_shard_had_each_once() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![event(1, 1, 0)]);
+    let from = |former, item: Item| Item { former: Some(former), ..item };
+    let mut no_device = event(7, 9, 0);
+    no_device.observation.as_mut().unwrap().device = Device::Unknown;
+    let items = [
+        from(4, event(1, 2, 0)),
+        event(2, 3, 0),
+        from(4, event(3, 4, 0)),
+        from(5, event(4, 5, 0)),
+        from(4, event(3, 6, 0)),
+        from(4, event(5, 4, 0)),
+        from(4, no_device),
+        from(4, failed(&json!({}))),
+    ];
+    let strangers = bench.shard.strangers(&items, &bench.storage).unwrap();
+    assert_eq!(strangers, [(4, vec![key(3), key(5)]), (5, vec![key(4)])]);
+}
+
+#[test]
+fn what_was_seen_and_spilled_and_whose_session_it_was_outlasts_the_object() {
+    let mut bench = Bench::new(ShardConfig::default());
+    assert!(!bench.shard.has_changed());
+    bench.admit(vec![event(1, 1, 0)]);
+    assert!(bench.shard.has_changed());
+    assert_eq!(bench.storage.memory.writes.get(), 0, "nothing is written on the good path");
+    let closed = bench.close(1);
+    let before = columns(&closed.records[0]);
+    bench.settle(1, closed, Fate::Accepted);
+    bench.admit(vec![event(1, 2, 0)]);
+    bench.end(2, Fate::Pending);
+    bench.shard.checkpoint(&bench.storage, 0).unwrap();
+    assert!(!bench.shard.has_changed());
+    bench.shard = Shard::load(&bench.storage, &ShardConfig::default(), 1).unwrap();
+    let status = bench.shard.status(1);
+    assert_eq!((status.devices, status.seen, status.held_bytes), (1, 2, 0));
+    assert_eq!(bench.spilled(EVENTS), 1);
+    let claims = bench.claims(vec![event(1, 1, 0), event(1, 2, 0)]);
+    assert_eq!(claims, [Claim::Seen; 2]);
+    bench.admit(vec![Item { stream: stream(ORDERS), ..event(1, 3, 1) }]);
+    let after = columns(&bench.close(1).records[0]);
+    assert_eq!(after["session_id"], before["session_id"]);
+}
+
+#[test]
+fn the_last_batch_under_way_writes_the_checkpoint() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let of_orders = Item { stream: stream(ORDERS), ..event(2, 2, 0) };
+    bench.admit(vec![event(1, 1, 0), of_orders]);
+    bench.end(1, Fate::Accepted);
+    assert_eq!(bench.shard.checkpoint_due(0), Due::No, "another batch is under way");
+    bench.end(2, Fate::Accepted);
+    assert_eq!(bench.shard.checkpoint_due(0), Due::Now);
+    bench.shard.checkpoint(&bench.storage, 0).unwrap();
+    assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Claim::Seen]);
+    assert_eq!(bench.shard.checkpoint_due(0), Due::No, "a repeat changes nothing");
+}
