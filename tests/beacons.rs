@@ -12,20 +12,20 @@ use std::path::Path;
 use std::{fs, iter};
 
 use flate2::{Compression, write::GzEncoder};
-use headwater::config::{Config, Settings};
-use headwater::delivery::response::{Blame, Refusal as StreamRefusal};
-use headwater::delivery::stream_delivery::{Fate, Report};
+use headwater::config::{Config, RawConfig};
+use headwater::delivery::response::{AwsError as StreamRefusal, ErrorClass};
+use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use headwater::ingest;
-use headwater::ingest::Plan;
+use headwater::ingest::IngestBatch;
 use headwater::ingest::error::IngestError;
 use headwater::ingest::response::{IngestResponse, VerdictMode};
-use headwater::model::consent::Signals;
-use headwater::model::event::EventIds;
+use headwater::model::consent::BrowserSignals;
+use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::{Geo, OffsetChange};
 use headwater::model::record::Record;
 use headwater::model::request::{ClientHints, RequestContext};
 use headwater::pipeline::decode;
-use headwater::pipeline::decode::body::Body;
+use headwater::pipeline::decode::body::RequestBody;
 use headwater::schema;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -131,13 +131,13 @@ impl Request {
         for (key, value) in &self.config {
             table[key] = value.clone();
         }
-        let settings = Settings {
+        let settings = RawConfig {
             headwater: Some(table),
             region: Some("eu-west-1".to_owned()),
             access_key_id: Some("AKIDEXAMPLE".to_owned()),
             secret_access_key: Some("secret".to_owned()),
             secret: Some("a secret of the operator's, long enough".to_owned()),
-            ..Settings::default()
+            ..RawConfig::default()
         };
         Config::parse(settings).unwrap_or_else(|errors| panic!("{}: {errors:?}", self.name))
     }
@@ -152,7 +152,7 @@ impl Request {
             user_agent: self.user_agent.clone(),
             client_hints: self.hints.clone(),
             accept_language: self.accept_language.clone(),
-            signals: Signals { gpc: self.gpc, dnt: self.dnt },
+            signals: BrowserSignals { gpc: self.gpc, dnt: self.dnt },
             geo: serde_json::from_value::<Geo>(Value::Object(self.geo.clone())).unwrap(),
             utc_offset_minutes: self.utc_offset_minutes,
             utc_offset_changes: self.utc_offset_changes.clone(),
@@ -165,9 +165,9 @@ impl Request {
         self.text.as_deref().or(self.body.as_deref().map(RawValue::get))
     }
 
-    fn plan<'a>(&self, config: &'a Config) -> Result<Plan<'a>, IngestError> {
+    fn plan<'a>(&self, config: &'a Config) -> Result<IngestBatch<'a>, IngestError> {
         let context = self.context();
-        let mut ids = EventIds::new(context.received_at, [1; 10]);
+        let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
         let Some(text) = self.posted() else {
             let query = self.query.as_deref().unwrap_or_default();
             return ingest::pixel(query, &context, config, &mut ids);
@@ -180,7 +180,7 @@ impl Request {
             }
             false => text.as_bytes().to_vec(),
         };
-        let body = Body {
+        let body = RequestBody {
             content_type: self.content_type.as_deref(),
             content_encoding: self.content_encoding.as_deref(),
             bytes: &bytes,
@@ -204,21 +204,21 @@ impl Request {
             for consignment in consignments {
                 let stream = consignment.stream.to_string();
                 let fate = match self.poisoned && consignment.stream != config.destinations.failed {
-                    false => Fate::Accepted,
-                    true => Fate::Poisoned(StreamRefusal {
-                        blame: Blame::Request,
+                    false => RecordStatus::Delivered,
+                    true => RecordStatus::Rejected(StreamRefusal {
+                        blame: ErrorClass::InvalidRecord,
                         code: "InvalidArgumentException".to_owned(),
                         message: String::new(),
                     }),
                 };
                 for (record, owner) in consignment.records.iter().zip(&consignment.owners) {
-                    if fate == Fate::Accepted {
+                    if fate == RecordStatus::Delivered {
                         taken.push((*owner, stream.clone(), record.clone()));
                     }
                 }
                 let fates = iter::repeat(fate);
                 let records = consignment.records.into_iter().zip(fates).collect();
-                let report = Report { records, ..Report::default() };
+                let report = DeliveryReport { records, ..DeliveryReport::default() };
                 plan.settle(&consignment.stream, &consignment.owners, report).unwrap();
             }
         }

@@ -256,3 +256,31 @@ fn no_two_files_import_each_other_in_a_circle() {
         .collect();
     assert!(circle.is_empty(), "\n{}", circle.join("\n"));
 }
+
+/// What tests define does not count: each may have a model, a world and a fault of its own.
+#[test]
+fn no_type_name_is_defined_twice() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        for (line, text) in source.code.lines().enumerate() {
+            let mut words = text.split_whitespace().skip_while(|word| word.starts_with("pub"));
+            if !matches!(words.next(), Some("struct" | "enum" | "trait" | "union")) {
+                continue;
+            }
+            let name: String = words
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take_while(|it| it.is_alphanumeric() || *it == '_')
+                .collect();
+            let place = format!("{}:{}", source.file.display(), line + 1);
+            places.entry(name).or_default().push(place);
+        }
+    }
+    let twice: Vec<String> = places
+        .iter()
+        .filter(|(_, places)| places.len() > 1)
+        .map(|(name, places)| format!("{name}: {}", places.join(", ")))
+        .collect();
+    assert!(places.len() > 300 && twice.is_empty(), "\n{}", twice.join("\n"));
+}

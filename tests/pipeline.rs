@@ -5,19 +5,19 @@ use std::net::IpAddr;
 
 use chrono::DateTime;
 use flate2::{Compression, write::GzEncoder};
-use headwater::config::{Config, Settings};
-use headwater::delivery::health::Problem;
-use headwater::delivery::response::{Blame, Refusal as StreamRefusal};
-use headwater::delivery::stream_delivery::{Fate, Report};
+use headwater::config::{Config, RawConfig};
+use headwater::delivery::health::DeliveryError;
+use headwater::delivery::response::{AwsError as StreamRefusal, ErrorClass};
+use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use headwater::ingest;
-use headwater::ingest::Plan;
+use headwater::ingest::IngestBatch;
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::ingest::response::{IngestResponse, VerdictMode};
-use headwater::model::consent::Signals;
-use headwater::model::event::EventIds;
+use headwater::model::consent::BrowserSignals;
+use headwater::model::event::EventIdGenerator;
 use headwater::model::record::Record;
 use headwater::model::request::RequestContext;
-use headwater::pipeline::decode::body::Body;
+use headwater::pipeline::decode::body::RequestBody;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -35,12 +35,12 @@ fn config() -> Config {
 }
 
 fn config_of(table: Value) -> Config {
-    Config::parse(Settings {
+    Config::parse(RawConfig {
         headwater: Some(table),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("secret".to_owned()),
-        ..Settings::default()
+        ..RawConfig::default()
     })
     .unwrap()
 }
@@ -53,37 +53,40 @@ fn context() -> RequestContext {
     }
 }
 
-fn post<'a>(config: &'a Config, bytes: &[u8]) -> Result<Plan<'a>, IngestError> {
-    let body = Body { content_type: None, content_encoding: None, bytes };
+fn post<'a>(config: &'a Config, bytes: &[u8]) -> Result<IngestBatch<'a>, IngestError> {
+    let body = RequestBody { content_type: None, content_encoding: None, bytes };
     let context = context();
-    ingest::post(&body, &context, config, &mut EventIds::new(context.received_at, [1; 10]))
+    ingest::post(&body, &context, config, &mut EventIdGenerator::new(context.received_at, [1; 10]))
 }
 
 /// Ends every delivery of `plan` with the fate that `fate` gives each record, as the edge
 /// does it; gives back what each stream took.
 fn deliver(
-    plan: &mut Plan<'_>,
-    fate: impl Fn(&str, &Value) -> Fate,
+    plan: &mut IngestBatch<'_>,
+    fate: impl Fn(&str, &Value) -> RecordStatus,
 ) -> Result<Vec<(String, Value)>, IngestError> {
     let mut taken = Vec::new();
     for _ in 0..3 {
         for consignment in plan.take_consignments() {
             let stream = consignment.stream.to_string();
-            let records: Vec<(Record, Fate)> = consignment
+            let records: Vec<(Record, RecordStatus)> = consignment
                 .records
                 .into_iter()
                 .map(|record| {
                     let columns = serde_json::from_slice(record.bytes()).unwrap();
                     let fate = fate(&stream, &columns);
-                    if fate == Fate::Accepted {
+                    if fate == RecordStatus::Delivered {
                         taken.push((stream.clone(), columns));
                     }
                     (record, fate)
                 })
                 .collect();
-            let problem =
-                records.iter().any(|(_, fate)| *fate == Fate::Pending).then_some(Problem::TimedOut);
-            let report = Report { records, problem, retry_after_s: 7, ..Report::default() };
+            let problem = records
+                .iter()
+                .any(|(_, fate)| *fate == RecordStatus::Pending)
+                .then_some(DeliveryError::TimedOut);
+            let report =
+                DeliveryReport { records, problem, retry_after_s: 7, ..DeliveryReport::default() };
             plan.settle(&consignment.stream, &consignment.owners, report)?;
         }
     }
@@ -91,14 +94,14 @@ fn deliver(
     Ok(taken)
 }
 
-fn all_accepted(_: &str, _: &Value) -> Fate {
-    Fate::Accepted
+fn all_accepted(_: &str, _: &Value) -> RecordStatus {
+    RecordStatus::Delivered
 }
 
-fn poisoned() -> Fate {
+fn poisoned() -> RecordStatus {
     let code = "InvalidArgumentException".to_owned();
-    Fate::Poisoned(StreamRefusal {
-        blame: Blame::Request,
+    RecordStatus::Rejected(StreamRefusal {
+        blame: ErrorClass::InvalidRecord,
         code,
         message: "arn:aws:secret".to_owned(),
     })
@@ -168,7 +171,7 @@ fn what_is_not_durable_is_not_answered_as_a_success() {
         let mut plan =
             post(&config, b"[{\"name\":\"a\",\"level\":\"low\"},{\"name\":\"b\"},{}]").unwrap();
         let fate = |stream: &str, _: &Value| {
-            if stream == pending { Fate::Pending } else { Fate::Accepted }
+            if stream == pending { RecordStatus::Pending } else { RecordStatus::Delivered }
         };
         let refusal = deliver(&mut plan, fate).unwrap_err();
         let answer = shown(&IngestResponse::of_error(&refusal, None));
@@ -185,7 +188,7 @@ fn a_record_that_its_stream_refuses_for_itself_is_kept_as_a_failed_event() {
     let mut plan = post(&config, b"[{\"name\":\"a\"},{\"name\":\"b\"}]").unwrap();
     let fate = |stream: &str, columns: &Value| match stream {
         "firehose:rest" if columns["name"] == "a" => poisoned(),
-        _ => Fate::Accepted,
+        _ => RecordStatus::Delivered,
     };
     let taken = deliver(&mut plan, fate).unwrap();
     let [(good, event), (failed, kept)] = taken.as_slice() else { panic!("{taken:?}") };
@@ -209,17 +212,17 @@ fn a_record_that_its_stream_refuses_for_itself_is_kept_as_a_failed_event() {
 fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
     let config = config();
     let context = RequestContext {
-        signals: Signals { gpc: true, dnt: false },
+        signals: BrowserSignals { gpc: true, dnt: false },
         user_agent: Some("Mozilla/5.0 (secretive)".to_owned()),
         ..context()
     };
     let text =
         br#"{"device_id":"secret-envelope","events":[{"name":"a","device_id":"secret-device"}]}"#;
-    let body = Body { content_type: None, content_encoding: None, bytes: text };
-    let mut ids = EventIds::new(context.received_at, [1; 10]);
+    let body = RequestBody { content_type: None, content_encoding: None, bytes: text };
+    let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
     let mut plan = ingest::post(&body, &context, &config, &mut ids).unwrap();
     let fate = |stream: &str, _: &Value| match stream {
-        "firehose:failed" => Fate::Accepted,
+        "firehose:failed" => RecordStatus::Delivered,
         _ => poisoned(),
     };
     let taken = deliver(&mut plan, fate).unwrap();
@@ -326,14 +329,14 @@ proptest! {
             2 => gzip(Value::from(beacons.clone()).to_string().as_bytes()),
             _ => lines.join("\n").into_bytes(),
         };
-        let body = Body {
+        let body = RequestBody {
             content_type: (form == 3).then_some("application/x-ndjson"),
             content_encoding: None,
             bytes: &bytes,
         };
         let context = context();
         let mut plan =
-            ingest::post(&body, &context, &config, &mut EventIds::new(context.received_at, [1; 10])).unwrap();
+            ingest::post(&body, &context, &config, &mut EventIdGenerator::new(context.received_at, [1; 10])).unwrap();
         let taken = deliver(&mut plan, all_accepted).unwrap();
         let answer = plan.answer(VerdictMode::Always);
         let told: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
@@ -367,9 +370,9 @@ proptest! {
     ) {
         let config = config();
         let context = context();
-        let body = Body { content_type, content_encoding, bytes: &bytes };
+        let body = RequestBody { content_type, content_encoding, bytes: &bytes };
         let mut plan =
-            ingest::post(&body, &context, &config, &mut EventIds::new(context.received_at, [1; 10])).unwrap();
+            ingest::post(&body, &context, &config, &mut EventIdGenerator::new(context.received_at, [1; 10])).unwrap();
         let taken = deliver(&mut plan, all_accepted).unwrap();
         let answer = plan.answer(VerdictMode::OnFailure);
         prop_assert!([200, 204, 400].contains(&answer.status));
@@ -387,7 +390,7 @@ proptest! {
     fn no_query_panics(query in any::<String>()) {
         let config = config();
         let context = context();
-        let mut ids = EventIds::new(context.received_at, [1; 10]);
+        let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
         let mut plan = ingest::pixel(&query, &context, &config, &mut ids).unwrap();
         prop_assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
     }

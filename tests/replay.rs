@@ -6,14 +6,14 @@ use std::net::IpAddr;
 
 use chrono::DateTime;
 use headwater::base::secret::Secret;
-use headwater::config::{Config, Settings};
+use headwater::config::{Config, RawConfig};
 use headwater::ingest;
-use headwater::ingest::Plan;
-use headwater::model::event::EventIds;
+use headwater::ingest::IngestBatch;
+use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::Geo;
-use headwater::model::replay::{Claim, Replay};
+use headwater::model::replay::{ReplayHeader, ReplaySource};
 use headwater::model::request::RequestContext;
-use headwater::pipeline::decode::body::Body;
+use headwater::pipeline::decode::body::RequestBody;
 use serde_json::{Value, json};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -23,14 +23,14 @@ fn config(unknown_events: &str, ip: &str) -> Config {
         "delivery": "direct", "origins": ["*"], "failed": "firehose:failed", "ip": ip,
         "routes": [{"to": "firehose:events"}], "unknown_events": unknown_events,
     });
-    Config::parse(Settings {
+    Config::parse(RawConfig {
         headwater: Some(headwater),
         secret: Some(KEY.to_owned()),
         replay_key: Some(KEY.to_owned()),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("secret".to_owned()),
-        ..Settings::default()
+        ..RawConfig::default()
     })
     .unwrap()
 }
@@ -54,14 +54,14 @@ fn operator() -> RequestContext {
     context(1_795_100_000_000, [192, 0, 2, 1], "replay", "US")
 }
 
-fn records(mut plan: Plan<'_>) -> Vec<Value> {
+fn records(mut plan: IngestBatch<'_>) -> Vec<Value> {
     let records = plan.take_items().into_iter();
     records.map(|item| serde_json::from_slice(item.record.bytes()).unwrap()).collect()
 }
 
 fn post(config: &Config, body: &[u8], content_type: Option<&str>) -> Vec<Value> {
-    let body = Body { content_type, content_encoding: None, bytes: body };
-    let mut ids = EventIds::new(visitor().received_at, [9; 10]);
+    let body = RequestBody { content_type, content_encoding: None, bytes: body };
+    let mut ids = EventIdGenerator::new(visitor().received_at, [9; 10]);
     records(ingest::post(&body, &visitor(), config, &mut ids).unwrap())
 }
 
@@ -75,11 +75,11 @@ fn replay(config: &Config, failed: &Value) -> Vec<Value> {
             told[column] = value.clone();
         }
     }
-    let claim = Claim { told: told.to_string(), key: Some(KEY.to_owned()) };
+    let claim = ReplayHeader { told: told.to_string(), key: Some(KEY.to_owned()) };
     let key = Secret::parse(KEY.to_owned());
-    let replay = Replay::parse(&claim, key.as_ref()).unwrap();
+    let replay = ReplaySource::parse(&claim, key.as_ref()).unwrap();
     let bytes = failed["original"].as_str().unwrap().as_bytes();
-    let body = Body { content_type: None, content_encoding: None, bytes };
+    let body = RequestBody { content_type: None, content_encoding: None, bytes };
     records(ingest::replay(&body, replay, &operator(), config).unwrap())
 }
 

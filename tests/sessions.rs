@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, SecondsFormat};
 use headwater::model::event::EventId;
-use headwater::model::session::{SessionId, Tag};
-use headwater::shard::sessions::{Opening, Policy, Sessions, Sighting};
+use headwater::model::session::{SessionId, SessionInfo};
+use headwater::shard::sessions::{DeviceSessions, Opening, SessionConfig, SessionEvent};
 
 const TABLE: &str = include_str!("fixtures/sessions.txt");
 
@@ -32,7 +32,7 @@ fn cases() -> BTreeMap<&'static str, Vec<&'static str>> {
 /// The devices of one case, and the names of what came up in it.
 #[derive(Default)]
 struct Case<'a> {
-    devices: HashMap<&'a str, Sessions>,
+    devices: HashMap<&'a str, DeviceSessions>,
     events: Vec<(&'a str, &'a str)>,
     sessions: Vec<SessionId>,
 }
@@ -43,15 +43,15 @@ impl<'a> Case<'a> {
         let mut columns = line.split_whitespace();
         let mut next = || columns.next().unwrap();
         let (time, device, event) = (next(), next(), next());
-        let sighting = Sighting {
+        let sighting = SessionEvent {
             at: DateTime::parse_from_rfc3339(time).unwrap().timestamp_millis(),
             event_id: self.event_id(device, event),
             opening: if event.starts_with("app_open") { Opening::Yes } else { Opening::No },
         };
         let random = || [u8::try_from(self.sessions.len()).unwrap(); 10];
         let sessions = self.devices.entry(device).or_default();
-        let tag = sessions.observe(&sighting, Policy::default(), random);
-        let Tag { id, index, started_at, opened_by } = tag;
+        let tag = sessions.observe(&sighting, SessionConfig::default(), random);
+        let SessionInfo { id, index, started_at, opened_by } = tag;
         let session = self.letter(id);
         let started_at = DateTime::from_timestamp_millis(started_at).unwrap();
         let started_at = started_at.to_rfc3339_opts(SecondsFormat::Millis, true);

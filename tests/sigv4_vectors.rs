@@ -14,7 +14,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use chrono::{DateTime, Utc};
 use headwater::delivery::aws::sigv4;
-use headwater::delivery::aws::sigv4::{Credentials, Scope};
+use headwater::delivery::aws::sigv4::{CredentialScope, Credentials};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::Value;
 
@@ -105,7 +105,8 @@ fn our_headers_are_those_of_botocore() {
             case.pointer("/session_token").map(|token| token.as_str().unwrap().to_owned()),
         )
         .unwrap();
-        let scope = Scope { region: text(case, "/region"), service: text(case, "/service") };
+        let scope =
+            CredentialScope { region: text(case, "/region"), service: text(case, "/service") };
         let request = Request::post(url)
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", text(case, "/target"))
@@ -270,7 +271,7 @@ fn sign(
 fn sha256(text: &str) -> String {
     let request = Request::post("https://h.example/").body(text.as_bytes().to_vec()).unwrap();
     let credentials = Credentials::new("AKIDEXAMPLE", SECRET, None).unwrap();
-    let scope = Scope { region: "us-east-1", service: "service" };
+    let scope = CredentialScope { region: "us-east-1", service: "service" };
     let signed = sigv4::sign(request, &credentials, scope, DateTime::UNIX_EPOCH).unwrap();
     let hash = signed.headers().get("x-amz-content-sha256").unwrap();
     hash.to_str().unwrap().to_owned()

@@ -5,12 +5,12 @@
 use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
 use headwater::model::record::Record;
-use headwater::model::replay::Arrival;
+use headwater::model::replay::Redelivery;
 use headwater::model::stream::Stream;
-use headwater::shard::Shard;
+use headwater::shard::ShardCore;
 use headwater::shard::config::ShardConfig;
-use headwater::shard::protocol::batch_request::{Device, Item, Observation};
-use headwater::shard::sessions::{Opening, Sighting};
+use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use headwater::shard::sessions::{Opening, SessionEvent};
 use headwater::shard::storage::{Storage, StorageError, Table};
 
 /// A storage in which nothing is.
@@ -43,16 +43,16 @@ fn key(byte: u8) -> DeviceKey {
 }
 
 /// An event of the device `of`, which had the id `before` on the day before.
-fn item(of: u8, before: Option<u8>, former: Option<u32>) -> Item {
+fn item(of: u8, before: Option<u8>, former: Option<u32>) -> ShardItem {
     let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
-    Item {
+    ShardItem {
         stream: Stream::parse("firehose:events").unwrap(),
         record: Record::restore("key", "", b"{}\n").unwrap(),
-        observation: Some(Observation {
+        observation: Some(EventIdentity {
             key: key(of),
-            sighting: Sighting { at: 0, event_id, opening: Opening::No },
-            device: Device::Known { previous: before.map(key) },
-            arrival: Arrival::Usual,
+            sighting: SessionEvent { at: 0, event_id, opening: Opening::No },
+            device: DeviceIdentity::Known { previous: before.map(key) },
+            arrival: Redelivery::No,
         }),
         former,
     }
@@ -60,7 +60,7 @@ fn item(of: u8, before: Option<u8>, former: Option<u32>) -> Item {
 
 #[test]
 fn who_moved_is_asked_for_by_both_ids_of_midnight() {
-    let shard = Shard::load(&Nothing, &ShardConfig::default(), 0).unwrap();
+    let shard = ShardCore::load(&Nothing, &ShardConfig::default(), 0).unwrap();
     let items = [
         item(1, None, Some(0)),
         item(2, Some(3), Some(0)),

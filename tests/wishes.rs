@@ -10,17 +10,17 @@ use std::net::IpAddr;
 
 use chrono::DateTime;
 use flate2::{Compression, write::GzEncoder};
-use headwater::config::{Config, Settings};
-use headwater::delivery::response::{Blame, Refusal as StreamRefusal};
-use headwater::delivery::stream_delivery::{Fate, Report};
+use headwater::config::{Config, RawConfig};
+use headwater::delivery::response::{AwsError as StreamRefusal, ErrorClass};
+use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use headwater::ingest;
-use headwater::ingest::Plan;
+use headwater::ingest::IngestBatch;
 use headwater::ingest::response::VerdictMode;
-use headwater::model::consent::Signals;
-use headwater::model::event::EventIds;
+use headwater::model::consent::BrowserSignals;
+use headwater::model::event::EventIdGenerator;
 use headwater::model::record::Record;
 use headwater::model::request::RequestContext;
-use headwater::pipeline::decode::body::Body;
+use headwater::pipeline::decode::body::RequestBody;
 use proptest::collection::{hash_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -36,13 +36,13 @@ const MARK: &str = "whosoever";
 const DIGITS: u64 = 4_815_162_342;
 
 fn config(table: &Value) -> Config {
-    let settings = Settings {
+    let settings = RawConfig {
         headwater: Some(table.clone()),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("secret".to_owned()),
         secret: Some("a secret of the operator's, long enough".to_owned()),
-        ..Settings::default()
+        ..RawConfig::default()
     };
     Config::parse(settings).unwrap_or_else(|errors| panic!("{table}: {errors:?}"))
 }
@@ -187,7 +187,7 @@ impl Form {
     }
 }
 
-fn context(signals: Signals) -> RequestContext {
+fn context(signals: BrowserSignals) -> RequestContext {
     RequestContext {
         received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
         ip: Some(IpAddr::from([203, 0, 113, 77])),
@@ -207,7 +207,7 @@ enum Streams {
 /// What was delivered: whose beacon, where, what.
 type Taken = Vec<(usize, String, Record)>;
 
-fn deliver(plan: &mut Plan<'_>, streams: Streams) -> Taken {
+fn deliver(plan: &mut IngestBatch<'_>, streams: Streams) -> Taken {
     let mut taken = Vec::new();
     loop {
         let consignments = plan.take_consignments();
@@ -217,19 +217,19 @@ fn deliver(plan: &mut Plan<'_>, streams: Streams) -> Taken {
         for consignment in consignments {
             let to = consignment.stream.to_string();
             let fate = match streams == Streams::Take || to == "firehose:failed" {
-                true => Fate::Accepted,
-                false => Fate::Poisoned(StreamRefusal {
-                    blame: Blame::Request,
+                true => RecordStatus::Delivered,
+                false => RecordStatus::Rejected(StreamRefusal {
+                    blame: ErrorClass::InvalidRecord,
                     code: "InvalidArgumentException".to_owned(),
                     message: String::new(),
                 }),
             };
-            if fate == Fate::Accepted {
+            if fate == RecordStatus::Delivered {
                 let owned = consignment.owners.iter().zip(&consignment.records);
                 taken.extend(owned.map(|(owner, record)| (*owner, to.clone(), record.clone())));
             }
             let fated = consignment.records.into_iter().map(|record| (record, fate.clone()));
-            let report = Report { records: fated.collect(), ..Report::default() };
+            let report = DeliveryReport { records: fated.collect(), ..DeliveryReport::default() };
             plan.settle(&consignment.stream, &consignment.owners, report).unwrap();
         }
     }
@@ -239,14 +239,14 @@ fn deliver(plan: &mut Plan<'_>, streams: Streams) -> Taken {
 fn send(
     bytes: &[u8],
     form: Form,
-    signals: Signals,
+    signals: BrowserSignals,
     config: &Config,
     streams: Streams,
 ) -> (u16, Vec<Value>, Taken) {
     let content_type = matches!(form, Form::Lines).then_some("application/x-ndjson");
-    let body = Body { content_type, content_encoding: None, bytes };
+    let body = RequestBody { content_type, content_encoding: None, bytes };
     let context = context(signals);
-    let mut ids = EventIds::new(context.received_at, [1; 10]);
+    let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
     let mut plan = ingest::post(&body, &context, config, &mut ids).unwrap();
     let taken = deliver(&mut plan, streams);
     let answer = plan.answer(VerdictMode::Always);
@@ -309,7 +309,7 @@ proptest! {
     ) {
         let [dnt, denied, unknown] = others;
         let config = config(&wished(table, ["strip", dnt, denied, unknown]));
-        let signals = Signals { gpc: true, dnt: true };
+        let signals = BrowserSignals { gpc: true, dnt: true };
         let (_, verdicts, taken) = send(&form.body(&beacons), form, signals, &config, streams);
         prop_assert_eq!(verdicts.len(), beacons.len());
         prop_assert_eq!(leaks(&taken), Vec::<String>::new());
@@ -323,8 +323,8 @@ proptest! {
         beacon in beacon(), table in table(), streams in streams(),
     ) {
         let config = config(&wished(table, ["strip", "accept", "accept", "accept"]));
-        let context = context(Signals { gpc: true, dnt: false });
-        let mut ids = EventIds::new(context.received_at, [1; 10]);
+        let context = context(BrowserSignals { gpc: true, dnt: false });
+        let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
         let mut plan = ingest::pixel(&query(&beacon), &context, &config, &mut ids).unwrap();
         prop_assert_eq!(leaks(&deliver(&mut plan, streams)), Vec::<String>::new());
     }
@@ -334,7 +334,7 @@ proptest! {
         beacons in vec(beacon(), 1..5), table in table(), form in form(), cut in 1..60_usize,
     ) {
         let config = config(&wished(table, ["strip", "accept", "accept", "accept"]));
-        let signals = Signals { gpc: true, dnt: false };
+        let signals = BrowserSignals { gpc: true, dnt: false };
         let body = form.body(&beacons);
         let cut = cut.min(body.len());
         for part in [&body[cut..], &body[..body.len() - cut]] {
@@ -351,7 +351,7 @@ proptest! {
     ) {
         let [dnt, denied, unknown] = others;
         let config = config(&wished(table, ["refuse", dnt, denied, unknown]));
-        let signals = Signals { gpc: true, dnt: false };
+        let signals = BrowserSignals { gpc: true, dnt: false };
         let body = form.body(&beacons);
         let (_, verdicts, taken) = send(&body, form, signals, &config, Streams::Take);
         prop_assert!(taken.is_empty());
@@ -372,7 +372,7 @@ proptest! {
     ) {
         let config = config(&wished(table, wishes));
         let body = form.body(&beacons);
-        let (status, verdicts, taken) = send(&body, form, Signals { gpc, dnt }, &config, streams);
+        let (status, verdicts, taken) = send(&body, form, BrowserSignals { gpc, dnt }, &config, streams);
         prop_assert_eq!((status, verdicts.len()), (200, beacons.len()));
         for (index, verdict) in verdicts.iter().enumerate() {
             prop_assert_eq!(&verdict["index"], &json!(index));
@@ -396,7 +396,7 @@ proptest! {
         beacons in vec(beacon(), 1..4), table in table(), wishes in [any_wish(), any_wish()],
     ) {
         let [gpc, dnt] = wishes;
-        let silent = Signals::default();
+        let silent = BrowserSignals::default();
         let body = Form::Array.body(&beacons);
         let told = |gpc, dnt| {
             let config = config(&wished(table.clone(), [gpc, dnt, "accept", "accept"]));
@@ -487,14 +487,14 @@ proptest! {
         }));
         let beacon = |(name, level, metadata)| json!({"name": name, "level": level, "metadata": metadata});
         let beacons: Vec<Value> = events.into_iter().map(beacon).collect();
-        let mut context = context(Signals::default());
+        let mut context = context(BrowserSignals::default());
         context.write_key = Some("pk_default".to_owned());
         if is_bot {
             context.user_agent = Some("curl/8.5.0".to_owned());
         }
         let bytes = Form::Array.body(&beacons);
-        let body = Body { content_type: None, content_encoding: None, bytes: &bytes };
-        let mut ids = EventIds::new(context.received_at, [1; 10]);
+        let body = RequestBody { content_type: None, content_encoding: None, bytes: &bytes };
+        let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
         let mut plan = ingest::post(&body, &context, &config, &mut ids).unwrap();
         let taken = deliver(&mut plan, Streams::Take);
         prop_assert_eq!(taken.len(), beacons.len());
@@ -518,7 +518,7 @@ proptest! {
             }));
             let beacons: Vec<Value> =
                 devices.iter().map(|id| json!({"name": name, "device_id": id})).collect();
-            let (body, quiet) = (Form::Array.body(&beacons), Signals::default());
+            let (body, quiet) = (Form::Array.body(&beacons), BrowserSignals::default());
             let (_, verdicts, taken) = send(&body, Form::Array, quiet, &config, Streams::Take);
             let told = taken.iter().all(|(_, _, it)| column(it, "sample_rate") == json!(share));
             assert!(told, "each record tells the share");

@@ -7,25 +7,25 @@
 /// Bytes that are not what they should be: another version's, or cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("bytes are not {0}")]
-pub struct Garbled(pub &'static str);
+pub struct DecodeError(pub &'static str);
 
 /// Reads from the front of some bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a> {
+pub struct ByteReader<'a> {
     bytes: &'a [u8],
     /// What is read, for errors.
     what: &'static str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     /// Reads `bytes`, which should be `what`.
     pub const fn new(bytes: &'a [u8], what: &'static str) -> Self {
         Self { bytes, what }
     }
 
     /// The error that these bytes are not what they should be.
-    pub const fn garbled(&self) -> Garbled {
-        Garbled(self.what)
+    pub const fn garbled(&self) -> DecodeError {
+        DecodeError(self.what)
     }
 
     /// Whether all was read.
@@ -34,39 +34,39 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks that all was read.
-    pub fn end(self) -> Result<(), Garbled> {
+    pub fn end(self) -> Result<(), DecodeError> {
         if self.is_at_end() { Ok(()) } else { Err(self.garbled()) }
     }
 
     /// The next `N` bytes.
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Garbled> {
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (array, rest) = self.bytes.split_first_chunk().ok_or(self.garbled())?;
         self.bytes = rest;
         Ok(*array)
     }
 
     /// A byte.
-    pub fn u8(&mut self) -> Result<u8, Garbled> {
+    pub fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array().map(u8::from_be_bytes)
     }
 
     /// A number of four bytes.
-    pub fn u32(&mut self) -> Result<u32, Garbled> {
+    pub fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
     /// A number of eight bytes.
-    pub fn u64(&mut self) -> Result<u64, Garbled> {
+    pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// A number of eight bytes with a sign.
-    pub fn i64(&mut self) -> Result<i64, Garbled> {
+    pub fn i64(&mut self) -> Result<i64, DecodeError> {
         self.array().map(i64::from_be_bytes)
     }
 
     /// Bytes of a length that is told before them.
-    pub fn bytes(&mut self) -> Result<&'a [u8], Garbled> {
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(self.u32()?).map_err(|_| self.garbled())?;
         let (bytes, rest) = self.bytes.split_at_checked(length).ok_or(self.garbled())?;
         self.bytes = rest;
@@ -74,13 +74,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A text.
-    pub fn text(&mut self) -> Result<&'a str, Garbled> {
+    pub fn text(&mut self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| self.garbled())
     }
 }
 
 /// Writes at the end of some bytes.
-pub trait Write {
+pub trait ByteWriter {
     /// Bytes as they are.
     fn put(&mut self, bytes: &[u8]);
 
@@ -111,7 +111,7 @@ pub trait Write {
     }
 }
 
-impl Write for Vec<u8> {
+impl ByteWriter for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -131,7 +131,7 @@ mod tests {
         bytes.put_u64(u64::MAX);
         bytes.put_i64(-1);
         bytes.put_bytes("ä".as_bytes());
-        let mut reader = Reader::new(&bytes, "a test");
+        let mut reader = ByteReader::new(&bytes, "a test");
         assert_eq!(reader.u8(), Ok(7));
         assert_eq!(reader.u32(), Ok(70_000));
         assert_eq!(reader.u64(), Ok(u64::MAX));
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(reader.text(), Ok("ä"));
         assert_eq!(reader.end(), Ok(()));
         assert_eq!(
-            Reader::new(&bytes, "a test").end().unwrap_err().to_string(),
+            ByteReader::new(&bytes, "a test").end().unwrap_err().to_string(),
             "bytes are not a test"
         );
     }
@@ -147,7 +147,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let mut reader = Reader::new(&bytes, "a test");
+            let mut reader = ByteReader::new(&bytes, "a test");
             while !reader.is_at_end() {
                 if reader.bytes().is_err() && reader.u8().is_err() {
                     break;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::{env, fs, io, process};
 
 use headwater::ops::check;
-use headwater::ops::check::{Finding, Report, Scope};
+use headwater::ops::check::{CheckReport, CheckScope, Finding};
 use headwater::schema::compile::{emit, folder};
 
 const USAGE: &str =
@@ -91,11 +91,11 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&whole, file)
 }
 
-fn configuration(arguments: &Arguments) -> Report {
+fn configuration(arguments: &Arguments) -> CheckReport {
     let scope = match &arguments.environment {
-        Some(name) => Scope::Environment(name),
-        None if arguments.top => Scope::Top,
-        None => Scope::All,
+        Some(name) => CheckScope::Environment(name),
+        None if arguments.top => CheckScope::Top,
+        None => CheckScope::All,
     };
     let local = match arguments.dev {
         true => fs::read_to_string(arguments.root.join(".dev.vars")).unwrap_or_default(),
@@ -105,10 +105,10 @@ fn configuration(arguments: &Arguments) -> Report {
     read(&arguments.root.join("wrangler.toml"), scope, &local)
 }
 
-fn read(path: &Path, scope: Scope<'_>, local: &BTreeMap<String, String>) -> Report {
+fn read(path: &Path, scope: CheckScope<'_>, local: &BTreeMap<String, String>) -> CheckReport {
     match fs::read_to_string(path) {
         Ok(text) => check::wrangler(&text, scope, local),
-        Err(error) => Report {
+        Err(error) => CheckReport {
             findings: vec![Finding::mistake(format!("wrangler.toml: {error}"))],
             places: Vec::new(),
         },

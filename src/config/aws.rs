@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use super::{ConfigError, Settings};
+use super::{ConfigError, RawConfig};
 use crate::delivery::aws::sigv4::{Credentials, SigningError};
 use crate::model::stream::Service;
 
@@ -19,7 +19,7 @@ pub struct Aws {
 
 impl Aws {
     /// Reads the deployment facts, and notes every mistake.
-    pub(super) fn parse(settings: &Settings, errors: &mut Vec<ConfigError>) -> Option<Self> {
+    pub(super) fn parse(settings: &RawConfig, errors: &mut Vec<ConfigError>) -> Option<Self> {
         let region = region(settings.region.as_deref(), errors);
         let credentials = credentials(settings, errors);
         let of_all = settings.endpoint_url.as_deref();
@@ -94,7 +94,7 @@ fn is_region(text: &str) -> bool {
         && (2..=4).contains(&parts.count())
 }
 
-fn credentials(settings: &Settings, errors: &mut Vec<ConfigError>) -> Option<Credentials> {
+fn credentials(settings: &RawConfig, errors: &mut Vec<ConfigError>) -> Option<Credentials> {
     let mut required = |key: &str, value: &Option<String>| {
         if value.is_none() {
             errors.push(ConfigError::new(key, "is missing; without it no event can be delivered"));
@@ -150,7 +150,7 @@ mod tests {
             (None, address(2), None, ["http://127.0.0.1:2/", kinesis]),
             (None, None, address(3), [firehose, "http://127.0.0.1:3/"]),
         ] {
-            let settings = Settings {
+            let settings = RawConfig {
                 endpoint_url: of_all,
                 endpoint_url_firehose: of_firehose,
                 endpoint_url_kinesis: of_kinesis,
@@ -160,7 +160,8 @@ mod tests {
             assert_eq!(aws.endpoint(Service::Firehose), expected[0]);
             assert_eq!(aws.endpoint(Service::Kinesis), expected[1]);
         }
-        let china = Config::parse(Settings { region: Some("cn-north-1".to_owned()), ..settings() });
+        let china =
+            Config::parse(RawConfig { region: Some("cn-north-1".to_owned()), ..settings() });
         let aws = china.unwrap().aws;
         let firehose = aws.endpoint(Service::Firehose);
         assert_eq!(firehose, "https://firehose.cn-north-1.amazonaws.com.cn/");
@@ -180,7 +181,7 @@ mod tests {
             "il-central-1",
             "xy-north-12",
         ] {
-            let read = Config::parse(Settings { region: Some(region.to_owned()), ..settings() });
+            let read = Config::parse(RawConfig { region: Some(region.to_owned()), ..settings() });
             assert_eq!(read.unwrap().aws.region, region);
         }
         for none in [
@@ -200,7 +201,7 @@ mod tests {
             "eu-west-1-x",
         ] {
             assert_eq!(
-                mistakes(Settings { region: Some(none.to_owned()), ..settings() }),
+                mistakes(RawConfig { region: Some(none.to_owned()), ..settings() }),
                 ["AWS_REGION must be the name of a region, such as eu-west-1 or us-gov-east-1"],
                 "{none}"
             );
@@ -212,9 +213,9 @@ mod tests {
         let bad = Some("127.0.0.1:4566".to_owned());
         let sentence = |key| format!("{key} must be an address such as http://127.0.0.1:4566");
         for (settings, keys) in [
-            (Settings { endpoint_url: bad.clone(), ..settings() }, vec!["AWS_ENDPOINT_URL"]),
+            (RawConfig { endpoint_url: bad.clone(), ..settings() }, vec!["AWS_ENDPOINT_URL"]),
             (
-                Settings {
+                RawConfig {
                     endpoint_url_firehose: bad.clone(),
                     endpoint_url_kinesis: bad.clone(),
                     ..settings()
@@ -230,15 +231,15 @@ mod tests {
     fn a_credential_that_cannot_be_one_is_named_and_not_shown() {
         for (settings, key) in [
             (
-                Settings { access_key_id: Some("AKID\n".to_owned()), ..settings() },
+                RawConfig { access_key_id: Some("AKID\n".to_owned()), ..settings() },
                 "AWS_ACCESS_KEY_ID",
             ),
             (
-                Settings { secret_access_key: Some("s3cr3t\n".to_owned()), ..settings() },
+                RawConfig { secret_access_key: Some("s3cr3t\n".to_owned()), ..settings() },
                 "AWS_SECRET_ACCESS_KEY",
             ),
             (
-                Settings { session_token: Some("s3cr3t s3cr3t".to_owned()), ..settings() },
+                RawConfig { session_token: Some("s3cr3t s3cr3t".to_owned()), ..settings() },
                 "AWS_SESSION_TOKEN",
             ),
         ] {
@@ -250,7 +251,7 @@ mod tests {
         }
         for (region, url) in [("eu west", "http://127.0.0.1"), ("eu-west-1", "127.0.0.1:4566")] {
             let (region, endpoint_url) = (Some(region.to_owned()), Some(url.to_owned()));
-            assert_eq!(mistakes(Settings { region, endpoint_url, ..settings() }).len(), 1);
+            assert_eq!(mistakes(RawConfig { region, endpoint_url, ..settings() }).len(), 1);
         }
     }
 }

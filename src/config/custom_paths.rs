@@ -1,28 +1,28 @@
 //! The addresses that an operator chooses beside the usual ones: `snippet` and `endpoint`.
 
-use super::table::Table;
-use crate::model::endpoint::{Address, EVENTS};
-use crate::model::tracker_path::{Asked, Place, Script, Version};
+use super::table::ConfigTable;
+use crate::model::endpoint::{EVENTS, Endpoint};
+use crate::model::tracker_path::{Script, ScriptVersion, TrackerPath, TrackerRequest};
 
 /// Where the snippet and the beacons are, besides the usual addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addresses {
-    snippet: Place,
+pub struct CustomPaths {
+    snippet: TrackerPath,
     endpoint: String,
 }
 
-impl Addresses {
+impl CustomPaths {
     /// What `path` is for, by the operator's word.
-    pub fn find<'a>(&self, path: &'a str) -> Option<Address<'a>> {
+    pub fn find<'a>(&self, path: &'a str) -> Option<Endpoint<'a>> {
         match self.endpoint(path) {
             Some(events) => Some(events),
-            None => self.snippet.asked(path).map(Address::Script),
+            None => self.snippet.asked(path).map(Endpoint::Script),
         }
     }
 
     /// Where beacons go, if it is `path`.
-    pub fn endpoint(&self, path: &str) -> Option<Address<'static>> {
-        (path == self.endpoint).then_some(Address::Events)
+    pub fn endpoint(&self, path: &str) -> Option<Endpoint<'static>> {
+        (path == self.endpoint).then_some(Endpoint::Events)
     }
 }
 
@@ -30,31 +30,32 @@ impl Addresses {
 const KEPT: [&str; 2] = ["/schemas/", "/_/"];
 
 /// Reads `snippet` and `endpoint`; where one is wrong there is the usual address only.
-pub fn addresses(table: &mut Table<'_>) -> Addresses {
-    let core = Address::Script(Asked { script: Script::Core, version: Version::Latest });
-    let snippet = path(table, "snippet", "/js/shop.js", core, Place::of_core);
-    let snippet = snippet.unwrap_or(Place::DEFAULT);
+pub fn addresses(table: &mut ConfigTable<'_>) -> CustomPaths {
+    let core =
+        Endpoint::Script(TrackerRequest { script: Script::Core, version: ScriptVersion::Latest });
+    let snippet = path(table, "snippet", "/js/shop.js", core, TrackerPath::of_core);
+    let snippet = snippet.unwrap_or(TrackerPath::DEFAULT);
     let endpoint =
-        path(table, "endpoint", "/collect", Address::Events, |path| Some(path.to_owned()));
+        path(table, "endpoint", "/collect", Endpoint::Events, |path| Some(path.to_owned()));
     let is_taken = |endpoint: &String| snippet.asked(endpoint).is_some();
     if endpoint.as_ref().is_some_and(is_taken) {
         table.refuse("endpoint", "must not be an address of HEADWATER.snippet");
     }
     let endpoint = endpoint.filter(|endpoint| !is_taken(endpoint));
-    Addresses { snippet, endpoint: endpoint.unwrap_or_else(|| EVENTS.to_owned()) }
+    CustomPaths { snippet, endpoint: endpoint.unwrap_or_else(|| EVENTS.to_owned()) }
 }
 
 /// What `read` makes of a path, if the key is there. It is compared with what browsers make of
 /// an address, so it has only what they leave as it is.
 fn path<T>(
-    table: &mut Table<'_>,
+    table: &mut ConfigTable<'_>,
     key: &str,
     example: &str,
-    usual: Address<'_>,
+    usual: Endpoint<'_>,
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Option<T> {
     let path = table.text(key)?;
-    let is_taken = Address::usual(&path).is_some_and(|address| address != usual);
+    let is_taken = Endpoint::usual(&path).is_some_and(|address| address != usual);
     if is_taken || KEPT.iter().any(|kept| path.starts_with(kept)) {
         table.refuse(key, format!("must not be {path:?}, which the worker has for itself"));
         return None;
@@ -79,12 +80,12 @@ mod tests {
     use serde_json::json;
 
     use super::super::tests::{settings, warnings};
-    use super::super::{Config, Settings};
+    use super::super::{Config, RawConfig};
     use super::*;
 
     const USUAL: &str = "; until then only the usual address is served";
 
-    fn with(key: &str, value: serde_json::Value) -> Settings {
+    fn with(key: &str, value: serde_json::Value) -> RawConfig {
         let mut settings = settings();
         settings.headwater.as_mut().unwrap()[key] = value;
         settings
@@ -94,7 +95,7 @@ mod tests {
     fn the_usual_addresses_need_no_word() {
         let addresses = Config::parse(settings()).unwrap().addresses;
         for path in ["/v1/events", "/t.js", "/t.0123cdef.js"] {
-            let usual = Address::usual(path);
+            let usual = Endpoint::usual(path);
             assert!(usual.is_some() && addresses.find(path) == usual, "{path}");
         }
     }
@@ -103,13 +104,16 @@ mod tests {
     fn an_address_of_ones_own_is_taken() {
         for path in ["/shop.js", "/js/shop.min.js", "/t.js", "/A-z_0/1.js"] {
             let addresses = Config::parse(with("snippet", json!(path))).unwrap().addresses;
-            let core = Address::Script(Asked { script: Script::Core, version: Version::Latest });
+            let core = Endpoint::Script(TrackerRequest {
+                script: Script::Core,
+                version: ScriptVersion::Latest,
+            });
             assert_eq!(addresses.find(path), Some(core));
-            assert_eq!(addresses.find("/v1/events"), Some(Address::Events));
+            assert_eq!(addresses.find("/v1/events"), Some(Endpoint::Events));
         }
         for path in ["/e", "/v1/events", "/v1/e", "/shop/collect.php", "/schemas"] {
             let addresses = Config::parse(with("endpoint", json!(path))).unwrap().addresses;
-            assert_eq!(addresses.find(path), Some(Address::Events));
+            assert_eq!(addresses.find(path), Some(Endpoint::Events));
             assert_eq!(addresses.find(&format!("{path}/")), None);
         }
     }

@@ -5,41 +5,41 @@ use serde_json::Value;
 
 use super::privacy::HasSecret;
 use super::shard;
-use super::shard::Mode;
-use super::table::Table;
-use super::{Addresses, ConfigError, clean, custom_paths, renamed_streams, routes, tenants};
+use super::shard::DeliveryMode;
+use super::table::ConfigTable;
+use super::{ConfigError, CustomPaths, clean, custom_paths, renamed_streams, routes, tenants};
 use crate::base::secret::Secret;
-use crate::config::log_sampling::LogShares;
+use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::Tenants;
 use crate::delivery::aggregate;
-use crate::delivery::aggregate::{PackBytes, Packing};
-use crate::delivery::stream_delivery::Policy;
+use crate::delivery::aggregate::{AggregateBytes, Aggregation};
+use crate::delivery::stream_delivery::DeliveryConfig;
 use crate::model::beacon::Limits;
 use crate::model::stream::Stream;
-use crate::pipeline::clean::Cleaning;
+use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::decode;
-use crate::pipeline::enrich::{Bots, Enrichment};
+use crate::pipeline::enrich::{BotPolicy, Enrichment};
 use crate::pipeline::route::Routes;
-use crate::pipeline::validate::UnknownEvents;
+use crate::pipeline::validate::UnknownEventPolicy;
 
 const ROOT: &str = "HEADWATER";
 
 /// What `HEADWATER` says.
-pub struct Rules {
+pub struct HeadwaterConfig {
     /// Whose beacons are taken, from where, and where they go.
     pub tenants: Tenants,
     /// What a request may hold.
     pub limits: Limits,
     /// What becomes of events that the catalogue does not have.
-    pub unknown_events: UnknownEvents,
+    pub unknown_events: UnknownEventPolicy,
     /// How beacons are repaired.
-    pub cleaning: Cleaning,
+    pub cleaning: CleanConfig,
     /// How events are enriched.
     pub enrichment: Enrichment,
     /// Where events are sessionized, deduplicated and batched.
-    pub mode: Mode,
+    pub mode: DeliveryMode,
     /// How a delivery waits.
-    pub policy: Policy,
+    pub policy: DeliveryConfig,
     /// Where failed events go.
     pub failed: Stream,
     /// The routes that stand at the top.
@@ -47,12 +47,12 @@ pub struct Rules {
     /// The streams that were renamed: from which, and to which.
     pub renamed_streams: Vec<(Stream, Stream)>,
     /// Which requests are logged.
-    pub log: LogShares,
+    pub log: LogSampling,
     /// Where the snippet and the beacons are.
-    pub addresses: Addresses,
+    pub addresses: CustomPaths,
 }
 
-impl Rules {
+impl HeadwaterConfig {
     /// Reads the table, and notes every mistake.
     pub fn parse(
         headwater: Option<Value>,
@@ -80,7 +80,7 @@ impl Rules {
             },
             other => other,
         };
-        let mut table = Table::new(ROOT.to_owned(), value, errors, warnings)?;
+        let mut table = ConfigTable::new(ROOT.to_owned(), value, errors, warnings)?;
         let mode = shard::mode(&mut table);
         let has_secret = if secret.is_some() { HasSecret::Yes } else { HasSecret::No };
         let (tenants, routes) = tenants::tenants(&mut table, has_secret).unzip();
@@ -88,17 +88,17 @@ impl Rules {
         let unknown_events = table
             .choice(
                 "unknown_events",
-                &[("accept", UnknownEvents::Accept), ("fail", UnknownEvents::Fail)],
+                &[("accept", UnknownEventPolicy::Accept), ("fail", UnknownEventPolicy::Fail)],
             )
             .unwrap_or_default();
         let cleaning = clean::cleaning(&mut table);
         let enrichment = table.part("the default is used", enrichment);
-        let policy = Policy {
+        let policy = DeliveryConfig {
             deadline_ms: table
                 .number("deadline_ms", 100, 30_000)
-                .unwrap_or(Policy::default().deadline_ms),
+                .unwrap_or(DeliveryConfig::default().deadline_ms),
             packing: packing(&mut table),
-            ..Policy::default()
+            ..DeliveryConfig::default()
         };
         let failed =
             table.required("failed").and_then(|value| routes::stream(&mut table, "failed", value));
@@ -135,13 +135,14 @@ impl Rules {
     }
 }
 
-fn enrichment(table: &mut Table<'_>) -> Enrichment {
+fn enrichment(table: &mut ConfigTable<'_>) -> Enrichment {
     let mut enrichment = Enrichment::default();
     if let Some(seconds) = table.number("clock_skew_s", 1, 86_400) {
         enrichment.clock_threshold = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0));
     }
-    enrichment.bots =
-        table.choice("bots", &[("label", Bots::Label), ("drop", Bots::Drop)]).unwrap_or_default();
+    enrichment.bots = table
+        .choice("bots", &[("label", BotPolicy::Label), ("drop", BotPolicy::Drop)])
+        .unwrap_or_default();
     if let Some(domains) = table.texts("internal_domains") {
         let of_domain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
         if domains.iter().any(|domain| domain.is_empty() || !domain.bytes().all(of_domain)) {
@@ -154,24 +155,27 @@ fn enrichment(table: &mut Table<'_>) -> Enrichment {
 }
 
 /// `pack_bytes`: a size, or 0 or false for none.
-fn packing(table: &mut Table<'_>) -> Packing {
+fn packing(table: &mut ConfigTable<'_>) -> Aggregation {
     let Some(value) = table.optional("pack_bytes") else {
-        return Packing::default();
+        return Aggregation::default();
     };
     let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
     match (&value, bytes) {
-        (Value::Bool(false), _) | (_, Some(0)) => Packing::Off,
-        (_, bytes) => bytes.and_then(PackBytes::parse).map(Packing::UpTo).unwrap_or_else(|| {
-            let (unit, most) = (aggregate::BILLED_UNIT, PackBytes::MAX);
-            let wanted = format!("must be a multiple of {unit} from {unit} to {most}, or false");
-            table.refuse("pack_bytes", format!("{wanted}, not {value}"));
-            Packing::default()
-        }),
+        (Value::Bool(false), _) | (_, Some(0)) => Aggregation::Off,
+        (_, bytes) => {
+            bytes.and_then(AggregateBytes::parse).map(Aggregation::UpTo).unwrap_or_else(|| {
+                let (unit, most) = (aggregate::BILLED_UNIT, AggregateBytes::MAX);
+                let wanted =
+                    format!("must be a multiple of {unit} from {unit} to {most}, or false");
+                table.refuse("pack_bytes", format!("{wanted}, not {value}"));
+                Aggregation::default()
+            })
+        }
     }
 }
 
-fn log(table: &mut Table<'_>) -> LogShares {
-    let mut shares = LogShares::default();
+fn log(table: &mut ConfigTable<'_>) -> LogSampling {
+    let mut shares = LogSampling::default();
     if let Some(value) = table.optional("log") {
         table.nested("log", value, |table| {
             for (key, slot) in
@@ -186,7 +190,7 @@ fn log(table: &mut Table<'_>) -> LogShares {
 
 /// The ceilings keep a request inside of an isolate's memory, and a beacon's record
 /// inside of what a stream takes.
-fn limits(table: &mut Table<'_>) -> Limits {
+fn limits(table: &mut ConfigTable<'_>) -> Limits {
     let mut limits = Limits::default();
     let Some(value) = table.optional("limits") else {
         return limits;

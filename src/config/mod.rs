@@ -26,19 +26,19 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::base::secret::Secret;
-use crate::config::log_sampling::LogShares;
+use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::{Tenant, Tenants};
 use crate::model::beacon::Limits;
 use crate::model::stream::Stream;
-use crate::pipeline::clean::Cleaning;
+use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::enrich::Enrichment;
-use crate::pipeline::route::{Pack, Routes};
-use crate::pipeline::validate::UnknownEvents;
+use crate::pipeline::route::{RouteAggregation, Routes};
+use crate::pipeline::validate::UnknownEventPolicy;
 pub use aws::Aws;
-pub use custom_paths::Addresses;
-use headwater::Rules;
+pub use custom_paths::CustomPaths;
+use headwater::HeadwaterConfig;
 pub use origins::Origins;
-pub use shard::Mode;
+pub use shard::DeliveryMode;
 
 /// What the worker needs to know to deliver events.
 #[derive(Debug, Clone)]
@@ -48,9 +48,9 @@ pub struct Config {
     /// What a request may hold.
     pub limits: Limits,
     /// What becomes of events that the catalogue does not have.
-    pub unknown_events: UnknownEvents,
+    pub unknown_events: UnknownEventPolicy,
     /// How beacons are repaired.
-    pub cleaning: Cleaning,
+    pub cleaning: CleanConfig,
     /// How events are enriched.
     pub enrichment: Enrichment,
     /// Salts what is hashed.
@@ -60,9 +60,9 @@ pub struct Config {
     /// Who bears it may use the inspector; without it there is none.
     pub inspect_token: Option<Secret>,
     /// Where events are sessionized, deduplicated and batched.
-    pub mode: Mode,
+    pub mode: DeliveryMode,
     /// Which requests are logged.
-    pub log: LogShares,
+    pub log: LogSampling,
     /// How records are delivered to each of the streams.
     pub destinations: Destinations,
     /// The routes at the top, which tenants inherit, and which take what was stored for a tenant
@@ -71,7 +71,7 @@ pub struct Config {
     /// The streams that the operator has renamed: from which, and to which.
     pub renamed_streams: Vec<(Stream, Stream)>,
     /// Where the snippet and the beacons are.
-    pub addresses: Addresses,
+    pub addresses: CustomPaths,
     /// Where and as whom to call.
     pub aws: Aws,
     /// What is wrong with it, and costs no event.
@@ -80,7 +80,7 @@ pub struct Config {
 
 /// The configuration as the runtime hands it over; a `None` was not set.
 #[derive(Clone, Default)]
-pub struct Settings {
+pub struct RawConfig {
     /// The variable `HEADWATER`.
     pub headwater: Option<Value>,
     /// `AWS_REGION`.
@@ -131,7 +131,7 @@ pub struct ConfigError {
 
 /// All that is wrong with a configuration that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistakes {
+pub struct ConfigErrors {
     /// Those for which no event can be collected.
     pub errors: Vec<ConfigError>,
     /// Those that turn off a part, or do nothing.
@@ -146,12 +146,12 @@ impl ConfigError {
 
 impl Config {
     /// Reads all settings, or returns all mistakes.
-    pub fn parse(settings: Settings) -> Result<Self, Vec<ConfigError>> {
-        Self::read(settings).map_err(|Mistakes { errors, .. }| errors)
+    pub fn parse(settings: RawConfig) -> Result<Self, Vec<ConfigError>> {
+        Self::read(settings).map_err(|ConfigErrors { errors, .. }| errors)
     }
 
     /// Reads all settings, or returns all mistakes, those included that would cost no event.
-    pub fn read(settings: Settings) -> Result<Self, Mistakes> {
+    pub fn read(settings: RawConfig) -> Result<Self, ConfigErrors> {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         let aws = Aws::parse(&settings, &mut errors);
         let mut secret = |name, text, instead| secret(name, text, instead, &mut warnings);
@@ -161,8 +161,8 @@ impl Config {
             secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, "there is no inspector");
         // What asks for a hash is a mistake without it: nothing is collected unhashed instead.
         let secret = secret("HEADWATER_SECRET", settings.secret, "nothing is hashed with it");
-        let rules = Rules::parse(settings.headwater, &secret, &mut errors, &mut warnings);
-        if let (Some(Rules { mode: Mode::Sharded(_), .. }), Binding::Absent) =
+        let rules = HeadwaterConfig::parse(settings.headwater, &secret, &mut errors, &mut warnings);
+        if let (Some(HeadwaterConfig { mode: DeliveryMode::Sharded(_), .. }), Binding::Absent) =
             (&rules, settings.shard)
         {
             let problem = "is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"";
@@ -196,22 +196,22 @@ impl Config {
                 aws,
                 warnings,
             }),
-            _ => Err(Mistakes { errors, warnings }),
+            _ => Err(ConfigErrors { errors, warnings }),
         }
     }
 
     /// The shards, where events go through them.
     pub const fn sharding(&self) -> Option<&ShardConfig> {
         match &self.mode {
-            Mode::Direct(_) => None,
-            Mode::Sharded(sharding) => Some(sharding),
+            DeliveryMode::Direct(_) => None,
+            DeliveryMode::Sharded(sharding) => Some(sharding),
         }
     }
 
     /// The shards, also where events go past them.
     pub const fn shards(&self) -> &ShardConfig {
         match &self.mode {
-            Mode::Direct(sharding) | Mode::Sharded(sharding) => sharding,
+            DeliveryMode::Direct(sharding) | DeliveryMode::Sharded(sharding) => sharding,
         }
     }
 
@@ -256,7 +256,10 @@ impl Config {
 /// The streams for which a route of any tenant wants each record alone.
 fn unpacked(tenants: &Tenants) -> Vec<Stream> {
     let routes = tenants.all().flat_map(|tenant| tenant.routes.all());
-    routes.filter(|route| route.pack == Pack::Never).map(|route| route.to.clone()).collect()
+    routes
+        .filter(|route| route.pack == RouteAggregation::Never)
+        .map(|route| route.to.clone())
+        .collect()
 }
 
 /// A secret, if it is set and long enough; if it is too short, a warning says what holds `instead`.
@@ -279,9 +282,9 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::delivery::aggregate::{PackBytes, Packing};
+    use crate::delivery::aggregate::{AggregateBytes, Aggregation};
     use crate::pipeline::privacy::ip::IpPolicy;
-    use crate::pipeline::privacy::{DeviceIds, Wish};
+    use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction};
 
     fn headwater() -> Value {
         json!({
@@ -290,21 +293,21 @@ pub(crate) mod tests {
         })
     }
 
-    pub(crate) fn settings() -> Settings {
-        Settings {
+    pub(crate) fn settings() -> RawConfig {
+        RawConfig {
             headwater: Some(headwater()),
             region: Some("eu-west-1".to_owned()),
             access_key_id: Some("AKIDEXAMPLE".to_owned()),
             secret_access_key: Some("wJalrXUtnFEMI".to_owned()),
-            ..Settings::default()
+            ..RawConfig::default()
         }
     }
 
-    pub(crate) fn mistakes(settings: Settings) -> Vec<String> {
+    pub(crate) fn mistakes(settings: RawConfig) -> Vec<String> {
         Config::parse(settings).unwrap_err().iter().map(ConfigError::to_string).collect()
     }
 
-    pub(crate) fn warnings(settings: Settings) -> Vec<String> {
+    pub(crate) fn warnings(settings: RawConfig) -> Vec<String> {
         of(&Config::parse(settings).unwrap().warnings)
     }
 
@@ -323,7 +326,7 @@ pub(crate) mod tests {
         assert_eq!(config.tenants.find(None).unwrap().privacy.ip, IpPolicy::Drop);
         assert_eq!((config.destinations.policy.deadline_ms, config.limits.beacons), (500, 7));
         assert_eq!(config.limits.depth, Limits::default().depth);
-        assert_eq!(config.destinations.policy.packing, Packing::default());
+        assert_eq!(config.destinations.policy.packing, Aggregation::default());
         let streams: Vec<String> =
             config.streams().iter().map(|stream| stream.to_string()).collect();
         assert_eq!(streams, ["firehose:events-low", "firehose:events", "firehose:events-failed"]);
@@ -351,15 +354,15 @@ pub(crate) mod tests {
         assert_eq!((a.privacy.ip, b.privacy.ip), (IpPolicy::Drop, IpPolicy::Drop));
         assert_eq!(
             (a.privacy.consent_unknown, b.privacy.consent_unknown),
-            (Wish::Accept, Wish::Strip)
+            (PrivacyAction::Keep, PrivacyAction::Strip)
         );
         assert_eq!(
             (a.privacy.consent_denied, b.privacy.consent_denied),
-            (Wish::Refuse, Wish::Refuse)
+            (PrivacyAction::Drop, PrivacyAction::Drop)
         );
         assert_eq!(
             (a.privacy.device_ids, b.privacy.device_ids),
-            (DeviceIds::Sent, DeviceIds::Cookieless)
+            (DeviceIdSource::Client, DeviceIdSource::Cookieless)
         );
         assert_eq!((a.routes.streams().count(), b.routes.streams().count()), (2, 1));
         assert!(config.tenants.find(None).is_none() && config.tenants.find(Some("pk_c")).is_none());
@@ -369,7 +372,7 @@ pub(crate) mod tests {
     #[test]
     fn a_short_secret_turns_off_its_part_only() {
         let short = Some("short".to_owned());
-        let config = Config::parse(Settings {
+        let config = Config::parse(RawConfig {
             secret: short.clone(),
             replay_key: short.clone(),
             inspect_token: short.clone(),
@@ -394,7 +397,7 @@ pub(crate) mod tests {
             let mut table = headwater();
             table[key] = value;
             let secret = Some("short".to_owned());
-            let found = mistakes(Settings { headwater: Some(table), secret, ..settings() });
+            let found = mistakes(RawConfig { headwater: Some(table), secret, ..settings() });
             assert!(
                 matches!(found.as_slice(), [one] if one.contains(key) && one.contains("HEADWATER_SECRET")),
                 "{found:?}"
@@ -405,7 +408,7 @@ pub(crate) mod tests {
     #[test]
     fn an_inspector_needs_its_object() {
         let with =
-            |inspector| Settings { inspect_token: Some("t".repeat(32)), inspector, ..settings() };
+            |inspector| RawConfig { inspect_token: Some("t".repeat(32)), inspector, ..settings() };
         let config = Config::parse(with(Binding::Absent)).unwrap();
         assert_eq!(config.inspect_token, None);
         assert_eq!(
@@ -461,7 +464,7 @@ pub(crate) mod tests {
         ] {
             let mut table = headwater();
             table[key] = value;
-            let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+            let config = Config::parse(RawConfig { headwater: Some(table), ..settings() }).unwrap();
             assert_eq!(of(&config.warnings), [sentence]);
             assert_eq!(config.addresses, default.addresses);
             assert_eq!(format!("{:?}", config.enrichment), format!("{:?}", default.enrichment));
@@ -475,7 +478,7 @@ pub(crate) mod tests {
         let with = |keys: Value| {
             let mut table = headwater();
             table["keys"] = keys;
-            warnings(Settings { headwater: Some(table), ..settings() })
+            warnings(RawConfig { headwater: Some(table), ..settings() })
         };
         assert_eq!(
             with(json!({"pk": {"tenant": "acme", "routes": routes}})),
@@ -495,25 +498,25 @@ pub(crate) mod tests {
             {"level": "high", "to": "firehose:a", "pack": false},
             {"to": "firehose:b"},
         ]);
-        let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+        let config = Config::parse(RawConfig { headwater: Some(table), ..settings() }).unwrap();
         let packing = |text| config.destinations.policy_of(&Stream::parse(text).unwrap()).packing;
         assert_eq!(
             [packing("firehose:a"), packing("firehose:b")],
-            [Packing::Off, Packing::default()]
+            [Aggregation::Off, Aggregation::default()]
         );
     }
 
     #[test]
     fn packs_have_a_size_or_are_off() {
         for (value, packing) in [
-            (json!(false), Some(Packing::Off)),
-            (json!(0), Some(Packing::Off)),
-            (json!(10_240), PackBytes::parse(10_240).map(Packing::UpTo)),
-            (json!(1_003_520), PackBytes::parse(1_003_520).map(Packing::UpTo)),
+            (json!(false), Some(Aggregation::Off)),
+            (json!(0), Some(Aggregation::Off)),
+            (json!(10_240), AggregateBytes::parse(10_240).map(Aggregation::UpTo)),
+            (json!(1_003_520), AggregateBytes::parse(1_003_520).map(Aggregation::UpTo)),
         ] {
             let mut table = headwater();
             table["pack_bytes"] = value;
-            let config = Config::parse(Settings { headwater: Some(table), ..settings() }).unwrap();
+            let config = Config::parse(RawConfig { headwater: Some(table), ..settings() }).unwrap();
             assert_eq!(Some(config.destinations.policy.packing), packing);
         }
     }
@@ -526,20 +529,20 @@ pub(crate) mod tests {
         ] {
             let headwater = Some(Value::String(text.to_owned()));
             let expected = format!("HEADWATER must be a table, or its JSON text: {why}");
-            assert_eq!(mistakes(Settings { headwater, ..settings() }), [expected]);
+            assert_eq!(mistakes(RawConfig { headwater, ..settings() }), [expected]);
         }
     }
 
     #[test]
     fn the_table_may_come_as_a_text() {
         let text = Value::String(headwater().to_string());
-        assert!(Config::parse(Settings { headwater: Some(text), ..settings() }).is_ok());
+        assert!(Config::parse(RawConfig { headwater: Some(text), ..settings() }).is_ok());
     }
 
     #[test]
     fn everything_that_is_missing_is_told_at_once() {
         assert_eq!(
-            mistakes(Settings::default()),
+            mistakes(RawConfig::default()),
             [
                 "AWS_REGION is missing; set it to the region of your streams",
                 "AWS_ACCESS_KEY_ID is missing; without it no event can be delivered",
@@ -548,7 +551,7 @@ pub(crate) mod tests {
             ]
         );
         assert_eq!(
-            mistakes(Settings { headwater: Some(json!({})), ..settings() }),
+            mistakes(RawConfig { headwater: Some(json!({})), ..settings() }),
             [
                 "HEADWATER.origins is missing",
                 "HEADWATER.routes is missing",
@@ -623,7 +626,7 @@ pub(crate) mod tests {
         for (key, value, sentence) in cases {
             let mut table = headwater();
             table[key] = value;
-            assert_eq!(mistakes(Settings { headwater: Some(table), ..settings() }), [sentence]);
+            assert_eq!(mistakes(RawConfig { headwater: Some(table), ..settings() }), [sentence]);
         }
     }
 }

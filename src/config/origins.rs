@@ -3,7 +3,7 @@
 use http::Uri;
 use serde_json::Value;
 
-use super::table::Table;
+use super::table::ConfigTable;
 
 /// The sites that may send from a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Origins {
 }
 
 /// Reads `origins`, if the table has it.
-pub fn origins(table: &mut Table<'_>) -> Option<Origins> {
+pub fn origins(table: &mut ConfigTable<'_>) -> Option<Origins> {
     const WANTED: &str = "must list sites such as \"https://shop.example\", or be [\"*\"] for any";
     let Value::Array(list) = table.optional("origins")? else {
         table.refuse("origins", WANTED);

@@ -1,11 +1,11 @@
 //! What may be told of people: `ip`, `gpc`, `dnt`, `consent`, `cookieless`, `scrub`,
 //! `sensitive_params`, `sensitive_paths` and `secrets`.
 
-use super::table::Table;
+use super::table::ConfigTable;
 use crate::pipeline::privacy::ip::IpPolicy;
-use crate::pipeline::privacy::scrub::What;
+use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::url_params::Secrets;
-use crate::pipeline::privacy::{DeviceIds, Privacy, Wish};
+use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction, PrivacyPolicy};
 
 /// Whether the operator's secret is set, which hashes need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +16,21 @@ pub enum HasSecret {
     No,
 }
 
-const WISHES: [(&str, Wish); 3] =
-    [("accept", Wish::Accept), ("strip", Wish::Strip), ("refuse", Wish::Refuse)];
+const WISHES: [(&str, PrivacyAction); 3] = [
+    ("accept", PrivacyAction::Keep),
+    ("strip", PrivacyAction::Strip),
+    ("refuse", PrivacyAction::Drop),
+];
 
 const NEEDS_SECRET: &str =
     "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
 
 /// Reads what the table says; what it does not say is as in `base`.
-pub fn privacy(table: &mut Table<'_>, base: &Privacy, has_secret: HasSecret) -> Privacy {
+pub fn privacy(
+    table: &mut ConfigTable<'_>,
+    base: &PrivacyPolicy,
+    has_secret: HasSecret,
+) -> PrivacyPolicy {
     let mut privacy = base.clone();
     let ips = [
         ("truncate", IpPolicy::Truncate),
@@ -48,13 +55,14 @@ pub fn privacy(table: &mut Table<'_>, base: &Privacy, has_secret: HasSecret) -> 
         });
     }
     if let Some(cookieless) = table.boolean("cookieless") {
-        privacy.device_ids = if cookieless { DeviceIds::Cookieless } else { DeviceIds::Sent };
+        privacy.device_ids =
+            if cookieless { DeviceIdSource::Cookieless } else { DeviceIdSource::Client };
         if cookieless && has_secret == HasSecret::No {
             table.refuse("cookieless", NEEDS_SECRET);
         }
     }
     if let Some(kinds) = table.texts("scrub") {
-        privacy.scrub = What {
+        privacy.scrub = ScrubConfig {
             emails: kinds.iter().any(|kind| kind == "emails"),
             cards: kinds.iter().any(|kind| kind == "cards"),
         };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::table::Table;
+use super::table::ConfigTable;
 use crate::model::stream::Stream;
 
 const KEY: &str = "renamed_streams";
@@ -10,7 +10,7 @@ const KEY: &str = "renamed_streams";
 /// Reads `renamed_streams`. `named` says which streams the rest of the configuration names; it is
 /// not there if that can't be read.
 pub fn renamed_streams(
-    table: &mut Table<'_>,
+    table: &mut ConfigTable<'_>,
     named: Option<&dyn Fn(&Stream) -> bool>,
 ) -> Vec<(Stream, Stream)> {
     let Some(value) = table.optional(KEY) else { return Vec::new() };
@@ -52,10 +52,10 @@ mod tests {
     use serde_json::json;
 
     use super::super::tests::{mistakes, settings};
-    use super::super::{Config, Settings};
+    use super::super::{Config, RawConfig};
     use super::*;
 
-    fn with(renamed: Value) -> Settings {
+    fn with(renamed: Value) -> RawConfig {
         let mut settings = settings();
         settings.headwater.as_mut().unwrap()[KEY] = renamed;
         settings

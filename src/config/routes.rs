@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::table::Table;
+use super::table::ConfigTable;
 use crate::model::level::Level;
 use crate::model::name_pattern::NamePattern;
 use crate::model::sampling::SampleRate;
 use crate::model::stream::Stream;
-use crate::pipeline::route::{Condition, Pack, Route, Routes};
+use crate::pipeline::route::{Route, RouteAggregation, RouteCondition, Routes};
 
 /// A stream, where `value` at `key` names one.
-pub fn stream(table: &mut Table<'_>, key: &str, value: Value) -> Option<Stream> {
+pub fn stream(table: &mut ConfigTable<'_>, key: &str, value: Value) -> Option<Stream> {
     let Value::String(text) = value else {
         table.refuse(key, "must be a text of the form firehose:NAME or kinesis:NAME");
         return None;
@@ -19,7 +19,7 @@ pub fn stream(table: &mut Table<'_>, key: &str, value: Value) -> Option<Stream> 
 }
 
 /// Reads `routes`, if the table has it.
-pub fn routes(table: &mut Table<'_>) -> Option<Routes> {
+pub fn routes(table: &mut ConfigTable<'_>) -> Option<Routes> {
     const LAST: &str =
         "must end with a route that has no condition, so that every event has a stream";
     let Value::Array(list) = table.optional("routes")? else {
@@ -27,16 +27,17 @@ pub fn routes(table: &mut Table<'_>) -> Option<Routes> {
         return None;
     };
     let count = list.len();
-    let read: Vec<Option<(Condition, Route)>> = list
+    let read: Vec<Option<(RouteCondition, Route)>> = list
         .into_iter()
         .enumerate()
         .map(|(index, value)| table.nested(&format!("routes[{index}]"), value, route).flatten())
         .collect();
-    let mut routes: Vec<(Condition, Route)> = read.into_iter().flatten().collect();
+    let mut routes: Vec<(RouteCondition, Route)> = read.into_iter().flatten().collect();
     if routes.len() < count {
         return None;
     }
-    let catches_all = |(condition, _): &(Condition, Route)| *condition == Condition::default();
+    let catches_all =
+        |(condition, _): &(RouteCondition, Route)| *condition == RouteCondition::default();
     let last = routes.pop().filter(catches_all);
     if let Some(index) = routes.iter().position(catches_all) {
         let key = format!("routes[{index}]");
@@ -52,9 +53,9 @@ pub fn routes(table: &mut Table<'_>) -> Option<Routes> {
     }
 }
 
-fn route(table: &mut Table<'_>) -> Option<(Condition, Route)> {
+fn route(table: &mut ConfigTable<'_>) -> Option<(RouteCondition, Route)> {
     let before = table.mistakes();
-    let condition = Condition {
+    let condition = RouteCondition {
         level: table
             .choice("level", &[("low", Level::Low), ("mid", Level::Mid), ("high", Level::High)]),
         name: name(table),
@@ -64,15 +65,15 @@ fn route(table: &mut Table<'_>) -> Option<(Condition, Route)> {
     };
     let sample = sample(table);
     let pack = match table.boolean("pack") {
-        Some(false) => Pack::Never,
-        Some(true) | None => Pack::AsConfigured,
+        Some(false) => RouteAggregation::Never,
+        Some(true) | None => RouteAggregation::AsConfigured,
     };
     let to = table.required("to").and_then(|value| stream(table, "to", value));
     let route = Route { to: to?, sample, pack };
     (table.mistakes() == before).then_some((condition, route))
 }
 
-fn name(table: &mut Table<'_>) -> Option<NamePattern> {
+fn name(table: &mut ConfigTable<'_>) -> Option<NamePattern> {
     let value = table.optional("name")?;
     let pattern = value.as_str().and_then(NamePattern::parse);
     if pattern.is_none() {
@@ -81,7 +82,7 @@ fn name(table: &mut Table<'_>) -> Option<NamePattern> {
     pattern
 }
 
-fn metadata(table: &mut Table<'_>) -> Map<String, Value> {
+fn metadata(table: &mut ConfigTable<'_>) -> Map<String, Value> {
     match table.optional("metadata") {
         None => Map::new(),
         Some(Value::Object(wanted))
@@ -100,7 +101,7 @@ fn metadata(table: &mut Table<'_>) -> Map<String, Value> {
     }
 }
 
-fn sample(table: &mut Table<'_>) -> Option<SampleRate> {
+fn sample(table: &mut ConfigTable<'_>) -> Option<SampleRate> {
     let value = table.optional("sample")?;
     let rate = value.as_f64().and_then(SampleRate::parse);
     if rate.is_none() {

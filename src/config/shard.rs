@@ -4,13 +4,13 @@ use crate::shard::config::ShardConfig;
 
 use serde_json::Value;
 
-use super::table::Table;
+use super::table::ConfigTable;
 use crate::model::event::EventName;
 use crate::model::placement::ShardNumber;
 
 /// Where events are sessionized, deduplicated and batched, if they are.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Mode {
+pub enum DeliveryMode {
     /// Nowhere: each request delivers its own records. The shards keep what they have.
     Direct(ShardConfig),
     /// In shards.
@@ -22,7 +22,7 @@ const MOST_SHARDS: u64 = 256;
 
 /// Reads `delivery`, and what the shards do. That is read in direct delivery too, so that one
 /// word turns from one to the other.
-pub fn mode(table: &mut Table<'_>) -> Mode {
+pub fn mode(table: &mut ConfigTable<'_>) -> DeliveryMode {
     let mut sharding = ShardConfig::default();
     let in_shards = table.choice("delivery", &[("sharded", true), ("direct", false)]);
     if let Some(count) = count(table, "shards") {
@@ -56,16 +56,16 @@ pub fn mode(table: &mut Table<'_>) -> Mode {
         });
     }
     match in_shards {
-        Some(false) => Mode::Direct(sharding),
-        Some(true) | None => Mode::Sharded(sharding),
+        Some(false) => DeliveryMode::Direct(sharding),
+        Some(true) | None => DeliveryMode::Sharded(sharding),
     }
 }
 
-fn count(table: &mut Table<'_>, key: &str) -> Option<ShardNumber> {
+fn count(table: &mut ConfigTable<'_>, key: &str) -> Option<ShardNumber> {
     ShardNumber::try_from(table.number(key, 1, MOST_SHARDS)?).ok()
 }
 
-fn session(table: &mut Table<'_>, sharding: &mut ShardConfig) {
+fn session(table: &mut ConfigTable<'_>, sharding: &mut ShardConfig) {
     let Some(value) = table.optional("session") else { return };
     table.nested("session", value, |table| {
         if let Some(seconds) = table.number("timeout_s", 1, 86_400) {
@@ -87,13 +87,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::tests::{mistakes, settings};
-    use super::super::{Binding, Config, Settings};
+    use super::super::{Binding, Config, RawConfig};
     use super::*;
     use crate::shard::{dedup, sessions, spill};
 
     /// Settings with a binding and these keys of `HEADWATER`; a null leaves its key out.
-    fn with(keys: Value) -> Settings {
-        let mut settings = Settings { shard: Binding::Present, ..settings() };
+    fn with(keys: Value) -> RawConfig {
+        let mut settings = RawConfig { shard: Binding::Present, ..settings() };
         let table = settings.headwater.as_mut().and_then(Value::as_object_mut).unwrap();
         let Value::Object(keys) = keys else { panic!("not a table") };
         table.extend(keys);
@@ -105,9 +105,9 @@ mod tests {
     fn delivery_is_in_shards_unless_it_is_direct() {
         for delivery in [Value::Null, json!("sharded")] {
             let config = Config::parse(with(json!({"delivery": delivery}))).unwrap();
-            assert_eq!(config.mode, Mode::Sharded(ShardConfig::default()));
+            assert_eq!(config.mode, DeliveryMode::Sharded(ShardConfig::default()));
             let unbound =
-                Settings { shard: Binding::Absent, ..with(json!({"delivery": delivery})) };
+                RawConfig { shard: Binding::Absent, ..with(json!({"delivery": delivery})) };
             assert_eq!(
                 mistakes(unbound),
                 [
@@ -115,9 +115,9 @@ mod tests {
                 ]
             );
         }
-        let direct = Settings { shard: Binding::Absent, ..with(json!({"shards": 4})) };
+        let direct = RawConfig { shard: Binding::Absent, ..with(json!({"shards": 4})) };
         let sharding = ShardConfig { count: 4, ..ShardConfig::default() };
-        assert_eq!(Config::parse(direct).unwrap().mode, Mode::Direct(sharding));
+        assert_eq!(Config::parse(direct).unwrap().mode, DeliveryMode::Direct(sharding));
     }
 
     #[test]
@@ -133,16 +133,16 @@ mod tests {
             former_count: Some(8),
             linger_ms: 20,
             held_bytes: 1_000_000,
-            session: sessions::Policy { timeout_ms: 60_000 },
+            session: sessions::SessionConfig { timeout_ms: 60_000 },
             opening_events: vec!["app_open".to_owned()],
-            dedupe: dedup::Policy { window_ms: 3_600_000, max_ids: 5_000 },
-            spill: spill::Policy { max_bytes: 1_000_000 },
+            dedupe: dedup::DedupConfig { window_ms: 3_600_000, max_ids: 5_000 },
+            spill: spill::SpillConfig { max_bytes: 1_000_000 },
         };
-        assert_eq!(config.mode, Mode::Sharded(expected));
+        assert_eq!(config.mode, DeliveryMode::Sharded(expected));
         let as_many = json!({"delivery": "sharded", "shards": 8, "former_shards": 8});
         assert_eq!(
             Config::parse(with(as_many)).unwrap().mode,
-            Mode::Sharded(ShardConfig::default())
+            DeliveryMode::Sharded(ShardConfig::default())
         );
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::ConfigError;
 
 /// A table whose keys are taken one by one; what is left at the end is unknown.
-pub struct Table<'a> {
+pub struct ConfigTable<'a> {
     path: String,
     fields: Map<String, Value>,
     known: Vec<String>,
@@ -13,7 +13,7 @@ pub struct Table<'a> {
     warnings: &'a mut Vec<ConfigError>,
 }
 
-impl<'a> Table<'a> {
+impl<'a> ConfigTable<'a> {
     /// The table `value` that stands at `path`.
     pub fn new(
         path: String,
@@ -145,10 +145,10 @@ impl<'a> Table<'a> {
         &mut self,
         key: &str,
         value: Value,
-        read: impl FnOnce(&mut Table<'_>) -> T,
+        read: impl FnOnce(&mut ConfigTable<'_>) -> T,
     ) -> Option<T> {
         let path = format!("{}.{key}", self.path);
-        let mut table = Table::new(path, value, self.errors, self.warnings)?;
+        let mut table = ConfigTable::new(path, value, self.errors, self.warnings)?;
         let read = read(&mut table);
         table.finish();
         Some(read)

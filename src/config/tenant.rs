@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::config::Origins;
-use crate::pipeline::privacy::Privacy;
+use crate::pipeline::privacy::PrivacyPolicy;
 use crate::pipeline::route::Routes;
 
 /// The tenant of an operator who names no keys.
@@ -20,7 +20,7 @@ pub struct Tenant {
     /// The sites that may send.
     pub origins: Origins,
     /// What may be told of people.
-    pub privacy: Privacy,
+    pub privacy: PrivacyPolicy,
     /// Where its events go.
     pub routes: Routes,
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::privacy::{HasSecret, privacy};
-use super::table::Table;
+use super::table::ConfigTable;
 use super::{origins, routes};
 use crate::config::tenant;
 use crate::config::tenant::{Tenant, Tenants};
@@ -15,7 +15,7 @@ const KEYS: &str = "must be a table of write keys, each with a table that has `t
 
 /// Reads `origins`, the privacy settings, `routes` and `keys`; beside the tenants come the routes
 /// that they inherit.
-pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<(Tenants, Routes)> {
+pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Tenants, Routes)> {
     let origins = table.needed("origins", origins::origins);
     let privacy = privacy(table, &Default::default(), has_secret);
     let routes = table.needed("routes", routes::routes);
@@ -60,13 +60,13 @@ pub fn tenants(table: &mut Table<'_>, has_secret: HasSecret) -> Option<(Tenants,
 }
 
 /// Whether each write key says `field` for itself.
-fn each_key_has(table: &Table<'_>, field: &str) -> bool {
+fn each_key_has(table: &ConfigTable<'_>, field: &str) -> bool {
     let keys = table.peek("keys").and_then(Value::as_object);
     keys.is_some_and(|keys| !keys.is_empty() && keys.values().all(|key| key.get(field).is_some()))
 }
 
 fn one(
-    table: &mut Table<'_>,
+    table: &mut ConfigTable<'_>,
     key: &str,
     value: Value,
     whole: &Tenant,
@@ -86,7 +86,7 @@ fn one(
     })?
 }
 
-fn name(table: &mut Table<'_>, value: &Value) -> Option<String> {
+fn name(table: &mut ConfigTable<'_>, value: &Value) -> Option<String> {
     let of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let name = value.as_str().filter(|name| is_word(name, of_name)).map(str::to_owned);
     if name.is_none() {

@@ -18,39 +18,39 @@ pub const MAX_LINES: usize = 500;
 
 /// Whether events share records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
+pub enum Aggregation {
     /// Each event is a record of its own.
     Off,
     /// As many as fit.
-    UpTo(PackBytes),
+    UpTo(AggregateBytes),
 }
 
-impl Packing {
+impl Aggregation {
     /// The same, with packs of at most `bytes`; off where not even one unit fits.
     #[must_use]
     pub fn within(self, bytes: usize) -> Self {
         let units = |most: usize| most.min(bytes).saturating_div(BILLED_UNIT);
         match self {
             Self::Off => Self::Off,
-            Self::UpTo(PackBytes(most)) => {
-                PackBytes::parse(units(most).saturating_mul(BILLED_UNIT))
+            Self::UpTo(AggregateBytes(most)) => {
+                AggregateBytes::parse(units(most).saturating_mul(BILLED_UNIT))
                     .map_or(Self::Off, Self::UpTo)
             }
         }
     }
 }
 
-impl Default for Packing {
+impl Default for Aggregation {
     fn default() -> Self {
-        Self::UpTo(PackBytes::DEFAULT)
+        Self::UpTo(AggregateBytes::DEFAULT)
     }
 }
 
 /// The most bytes of a pack: a multiple of [`BILLED_UNIT`] that a stream takes as one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PackBytes(usize);
+pub struct AggregateBytes(usize);
 
-impl PackBytes {
+impl AggregateBytes {
     /// The largest, with room to spare under [`crate::model::record::MAX_BYTES`].
     pub const MAX: usize = 196 * BILLED_UNIT;
     /// Ten units: `tests/bench/billing.rs` shows what others cost.
@@ -65,7 +65,7 @@ impl PackBytes {
 
 /// What packing needs to know of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct LineInfo<'a> {
     /// Its bytes, the newline included.
     pub bytes: usize,
     /// Lines share a pack only where this is the same; empty where a stream has no partitions.
@@ -73,17 +73,20 @@ pub struct Line<'a> {
 }
 
 /// The indices of the lines that go as one record, ascending; at least one.
-pub type Pack = Vec<usize>;
+pub type Group = Vec<usize>;
 
 /// Puts `lines` into packs, which are in the order of their first lines. A line that is
 /// longer than a pack may be goes alone.
-pub fn packs<'a>(lines: impl IntoIterator<Item = Line<'a>>, packing: Packing) -> Vec<Pack> {
+pub fn packs<'a>(
+    lines: impl IntoIterator<Item = LineInfo<'a>>,
+    packing: Aggregation,
+) -> Vec<Group> {
     let most_bytes = match packing {
-        Packing::Off => 0,
-        Packing::UpTo(PackBytes(bytes)) => bytes,
+        Aggregation::Off => 0,
+        Aggregation::UpTo(AggregateBytes(bytes)) => bytes,
     };
-    let mut packs: Vec<Pack> = Vec::new();
-    let mut open: Vec<Open<'a>> = Vec::new();
+    let mut packs: Vec<Group> = Vec::new();
+    let mut open: Vec<OpenGroup<'a>> = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {
         let position = open.iter().position(|open| open.partition == line.partition);
         let fitting = position.and_then(|position| open.get_mut(position)).and_then(|open| {
@@ -97,7 +100,8 @@ pub fn packs<'a>(lines: impl IntoIterator<Item = Line<'a>>, packing: Packing) ->
                 pack.push(index);
             }
             (None, position) => {
-                let next = Open { partition: line.partition, pack: packs.len(), bytes: line.bytes };
+                let next =
+                    OpenGroup { partition: line.partition, pack: packs.len(), bytes: line.bytes };
                 match position.and_then(|position| open.get_mut(position)) {
                     Some(full) => *full = next,
                     None => open.push(next),
@@ -110,14 +114,14 @@ pub fn packs<'a>(lines: impl IntoIterator<Item = Line<'a>>, packing: Packing) ->
 }
 
 /// The last pack of a partition, which may still take lines.
-struct Open<'a> {
+struct OpenGroup<'a> {
     partition: &'a str,
     pack: usize,
     bytes: usize,
 }
 
 /// The two halves of a pack; none of a pack of one line.
-pub fn halves(mut pack: Pack) -> Result<[Pack; 2], Pack> {
+pub fn halves(mut pack: Group) -> Result<[Group; 2], Group> {
     match pack.len() {
         0 | 1 => Err(pack),
         lines => {
@@ -128,7 +132,7 @@ pub fn halves(mut pack: Pack) -> Result<[Pack; 2], Pack> {
 }
 
 /// Cuts `call` after its first `lines` lines, through a pack if need be; gives the rest.
-pub fn split_off(call: &mut Vec<Pack>, lines: usize) -> Vec<Pack> {
+pub fn split_off(call: &mut Vec<Group>, lines: usize) -> Vec<Group> {
     let mut left = lines;
     let mut rest = Vec::new();
     for mut pack in std::mem::take(call) {
@@ -142,12 +146,12 @@ pub fn split_off(call: &mut Vec<Pack>, lines: usize) -> Vec<Pack> {
 
 /// What goes as one record of a stream: one line, or those of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packed<'a> {
+pub struct AggregatedRecord<'a> {
     first: &'a Record,
     rest: Vec<&'a Record>,
 }
 
-impl<'a> Packed<'a> {
+impl<'a> AggregatedRecord<'a> {
     /// These lines in their order; none where there is none.
     pub fn new(lines: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
         let mut lines = lines.into_iter();
@@ -191,19 +195,19 @@ mod tests {
     type Lines = &'static [(usize, &'static str)];
     type Packs = &'static [&'static [usize]];
 
-    fn up_to(bytes: usize) -> Packing {
-        Packing::UpTo(PackBytes::parse(bytes).unwrap())
+    fn up_to(bytes: usize) -> Aggregation {
+        Aggregation::UpTo(AggregateBytes::parse(bytes).unwrap())
     }
 
     /// What these packs are billed for.
-    fn billed(packs: &[Pack], bytes: &[usize]) -> usize {
-        let of_pack = |pack: &Pack| pack.iter().map(|index| bytes[*index]).sum::<usize>();
+    fn billed(packs: &[Group], bytes: &[usize]) -> usize {
+        let of_pack = |pack: &Group| pack.iter().map(|index| bytes[*index]).sum::<usize>();
         packs.iter().map(|pack| of_pack(pack).next_multiple_of(BILLED_UNIT)).sum()
     }
 
     #[test]
     fn the_bytes_of_a_pack_are_whole_units_that_a_stream_takes() {
-        const { assert!(PackBytes::MAX <= record::MAX_BYTES) };
+        const { assert!(AggregateBytes::MAX <= record::MAX_BYTES) };
         for (bytes, fits) in [
             (0, false),
             (1, false),
@@ -214,7 +218,7 @@ mod tests {
             (1_003_520, true),
             (1_008_640, false),
         ] {
-            assert_eq!(PackBytes::parse(bytes).is_some(), fits, "{bytes}");
+            assert_eq!(AggregateBytes::parse(bytes).is_some(), fits, "{bytes}");
         }
     }
 
@@ -224,16 +228,16 @@ mod tests {
             (51_200, 1_000_000, up_to(51_200)),
             (51_200, 51_199, up_to(46_080)),
             (51_200, 5_120, up_to(5_120)),
-            (51_200, 5_119, Packing::Off),
+            (51_200, 5_119, Aggregation::Off),
         ] {
             assert_eq!(up_to(asked).within(bytes), packing, "{bytes}");
         }
-        assert_eq!(Packing::Off.within(usize::MAX), Packing::Off);
+        assert_eq!(Aggregation::Off.within(usize::MAX), Aggregation::Off);
     }
 
     #[test]
     fn a_pack_closes_when_the_next_line_would_not_fit() {
-        let cases: [(Packing, Lines, Packs); 8] = [
+        let cases: [(Aggregation, Lines, Packs); 8] = [
             (up_to(5_120), &[], &[]),
             (up_to(5_120), &[(5_000, ""), (120, ""), (1, "")], &[&[0, 1], &[2]]),
             (up_to(5_120), &[(5_000, ""), (121, "")], &[&[0], &[1]]),
@@ -241,11 +245,11 @@ mod tests {
             (up_to(10_240), &[(6_000, ""), (4_240, "")], &[&[0, 1]]),
             (up_to(5_120), &[(9, "a"), (9, "b"), (9, "a"), (9, "b")], &[&[0, 2], &[1, 3]]),
             (up_to(5_120), &[(9, "a"), (5_120, "a"), (9, "b")], &[&[0], &[1], &[2]]),
-            (Packing::Off, &[(9, ""), (9, "")], &[&[0], &[1]]),
+            (Aggregation::Off, &[(9, ""), (9, "")], &[&[0], &[1]]),
         ];
         for (packing, lines, expected) in cases {
             let of_line =
-                |(bytes, partition): &(usize, &'static str)| Line { bytes: *bytes, partition };
+                |(bytes, partition): &(usize, &'static str)| LineInfo { bytes: *bytes, partition };
             let packed = packs(lines.iter().map(of_line), packing);
             assert_eq!(packed, expected, "{packing:?} {lines:?}");
         }
@@ -279,7 +283,7 @@ mod tests {
         let lines: Vec<Record> =
             ["a", "bc", "def"].iter().map(|text| record::tests::record(text)).collect();
         for count in 1..=3 {
-            let packed = Packed::new(&lines[..count]).unwrap();
+            let packed = AggregatedRecord::new(&lines[..count]).unwrap();
             let mut body = Vec::new();
             packed.encode_append(&mut body);
             let whole = lines[..count].iter().map(|line| line.bytes()).collect::<Vec<_>>().concat();
@@ -295,7 +299,7 @@ mod tests {
             units in 1_usize..=196,
         ) {
             const PARTITIONS: [&str; 3] = ["", "a", "b"];
-            let of_line = |(bytes, partition): &(usize, usize)| Line { bytes: *bytes, partition: PARTITIONS[*partition] };
+            let of_line = |(bytes, partition): &(usize, usize)| LineInfo { bytes: *bytes, partition: PARTITIONS[*partition] };
             let most = units * BILLED_UNIT;
             let packed = packs(lines.iter().map(of_line), up_to(most));
             for pack in &packed {
@@ -312,7 +316,7 @@ mod tests {
                 prop_assert_eq!(packed, came);
             }
             let bytes: Vec<usize> = lines.iter().map(|(bytes, _)| *bytes).collect();
-            let alone = packs(lines.iter().map(of_line), Packing::Off);
+            let alone = packs(lines.iter().map(of_line), Aggregation::Off);
             prop_assert_eq!(alone.len(), lines.len());
             prop_assert!(billed(&packed, &bytes) <= billed(&alone, &bytes));
         }

@@ -7,12 +7,12 @@
 //! dropped.
 
 use super::limiter::Limiter;
-use super::response::Refusal;
+use super::response::AwsError;
 use crate::base::clock::{Milliseconds, is_ahead};
 
 /// The state of one stream.
 #[derive(Debug, Clone, Default)]
-pub struct Health {
+pub struct StreamHealth {
     /// Pays for retries.
     pub budget: RetryBudget,
     /// Decides whether to call.
@@ -20,7 +20,7 @@ pub struct Health {
     /// Decides how many call at once.
     pub limiter: Limiter,
     /// What goes wrong, until all is well again; for operators.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<OngoingFailure>,
     /// When the stream last took a record, if it ever did. Until it has, a refusal of bytes may
     /// as well be a refusal of everything, as by a stream that takes no direct puts.
     pub last_taken_at: Option<Milliseconds>,
@@ -28,26 +28,26 @@ pub struct Health {
 
 /// What goes wrong with a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct OngoingFailure {
     /// The last thing that did.
-    pub problem: Problem,
+    pub problem: DeliveryError,
     /// When the first thing did, of those after which nothing went well.
     pub since: Milliseconds,
     /// When the last thing did.
     pub last_at: Milliseconds,
 }
 
-impl Health {
+impl StreamHealth {
     /// The last problem, of a stream that has one.
-    pub fn problem(&self) -> Option<&Problem> {
+    pub fn problem(&self) -> Option<&DeliveryError> {
         self.trouble.as_ref().map(|trouble| &trouble.problem)
     }
 
     /// Something went wrong at `now`.
-    pub fn fails(&mut self, problem: Problem, now: Milliseconds) {
+    pub fn fails(&mut self, problem: DeliveryError, now: Milliseconds) {
         // Where the clock was set back, it has failed for no longer than since now.
         let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since.min(now));
-        self.trouble = Some(Trouble { problem, since, last_at: now });
+        self.trouble = Some(OngoingFailure { problem, since, last_at: now });
     }
 
     /// All of a call went well.
@@ -72,10 +72,10 @@ impl Health {
 
 /// Why records were not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum DeliveryError {
     /// The service refused.
     #[error("{}{}{}", .0.code, if .0.message.is_empty() { "" } else { ": " }, .0.message)]
-    Refused(Refusal),
+    Refused(AwsError),
     /// The service's answer proved nothing.
     #[error("{0}")]
     Unknown(String),
@@ -96,7 +96,7 @@ pub enum Problem {
     BreakerOpen,
 }
 
-impl Problem {
+impl DeliveryError {
     /// The problem in one word for those outside, who must not learn of our account.
     pub fn code(&self) -> &str {
         match self {
@@ -170,9 +170,9 @@ impl Default for RetryBudget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permit {
     /// Go on.
-    Call(Pass),
+    Call(CallPass),
     /// One small call, to see.
-    Probe(Pass),
+    Probe(CallPass),
     /// Not before this time.
     NotBefore(Milliseconds),
 }
@@ -180,7 +180,7 @@ pub enum Permit {
 /// Tells in which state of the breaker a call was let through: the end of a call from
 /// before the breaker changed its state says nothing new, and only its holder ends a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pass(u64);
+pub struct CallPass(u64);
 
 /// Opens when [`Breaker::FAILURES`] calls in a row have brought nothing, no record at all, for
 /// [`Breaker::BARREN_MS`], or [`Breaker::MANY_FAILURES`] have in a shorter time. Its first probe
@@ -189,9 +189,9 @@ pub struct Pass(u64);
 /// [`Breaker::TRIAL_CALLS`] half have to bring some.
 #[derive(Debug, Clone)]
 pub struct Breaker {
-    state: State,
+    state: BreakerState,
     /// The pass of this state; each change of state makes a new one.
-    pass: Pass,
+    pass: CallPass,
     /// Calls in a row that brought nothing.
     barren: u32,
     /// When the first of them ended.
@@ -201,7 +201,7 @@ pub struct Breaker {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BreakerState {
     Closed,
     /// No call before then.
     Open {
@@ -209,7 +209,7 @@ enum State {
     },
     /// One probe is under way. If its end is never heard of (its request was cancelled),
     /// another may go then.
-    Probing {
+    HalfOpen {
         until: Milliseconds,
     },
     /// A probe has brought records, and all may call; counts their calls and those that do.
@@ -240,19 +240,19 @@ impl Breaker {
     const PROBE_MS: u64 = 10_000;
 
     /// Whether a call may be made at `now` by who holds the pass `held`.
-    pub fn permit(&mut self, now: Milliseconds, held: Option<Pass>) -> Permit {
+    pub fn permit(&mut self, now: Milliseconds, held: Option<CallPass>) -> Permit {
         match self.state {
-            State::Closed | State::Trial { .. } => Permit::Call(self.pass),
-            State::Probing { .. } if held == Some(self.pass) => Permit::Probe(self.pass),
-            State::Probing { until } if waits(now, until) => {
+            BreakerState::Closed | BreakerState::Trial { .. } => Permit::Call(self.pass),
+            BreakerState::HalfOpen { .. } if held == Some(self.pass) => Permit::Probe(self.pass),
+            BreakerState::HalfOpen { until } if waits(now, until) => {
                 // The rest before this probe was half of the next one.
                 let was_short = self.rest_ms <= Self::SHORT_REST_MS.saturating_mul(2);
                 let again = now.saturating_add(Self::ASK_AGAIN_MS);
                 Permit::NotBefore(if was_short { again.min(until) } else { until })
             }
-            State::Open { until } if waits(now, until) => Permit::NotBefore(until),
-            State::Open { .. } | State::Probing { .. } => {
-                self.turn(State::Probing { until: now.saturating_add(Self::PROBE_MS) });
+            BreakerState::Open { until } if waits(now, until) => Permit::NotBefore(until),
+            BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => {
+                self.turn(BreakerState::HalfOpen { until: now.saturating_add(Self::PROBE_MS) });
                 Permit::Probe(self.pass)
             }
         }
@@ -260,22 +260,24 @@ impl Breaker {
 
     /// A call under `pass` brought records, or shows in another way that the stream works. `random`
     /// is drawn evenly from all of `u32`, here and below; it spreads the rests.
-    pub fn brought(&mut self, pass: Pass, now: Milliseconds, random: u32) {
+    pub fn brought(&mut self, pass: CallPass, now: Milliseconds, random: u32) {
         if pass != self.pass {
             return;
         }
         self.barren = 0;
         match self.state {
-            State::Open { .. } | State::Closed => {}
-            State::Probing { .. } => self.turn(State::Trial { calls: 1, brought: 1 }),
-            State::Trial { calls, brought } => {
+            BreakerState::Open { .. } | BreakerState::Closed => {}
+            BreakerState::HalfOpen { .. } => {
+                self.turn(BreakerState::Trial { calls: 1, brought: 1 })
+            }
+            BreakerState::Trial { calls, brought } => {
                 self.judge(calls.saturating_add(1), brought.saturating_add(1), now, random);
             }
         }
     }
 
     /// A call under `pass` brought nothing.
-    pub fn failed(&mut self, pass: Pass, now: Milliseconds, random: u32) {
+    pub fn failed(&mut self, pass: CallPass, now: Milliseconds, random: u32) {
         if pass != self.pass {
             return;
         }
@@ -287,55 +289,55 @@ impl Breaker {
         let is_dead = self.barren >= Self::MANY_FAILURES
             || (self.barren >= Self::FAILURES && barren_ms >= Self::BARREN_MS);
         match self.state {
-            State::Open { .. } => {}
-            State::Probing { .. } => self.open(now, random),
-            State::Trial { calls, brought } => {
+            BreakerState::Open { .. } => {}
+            BreakerState::HalfOpen { .. } => self.open(now, random),
+            BreakerState::Trial { calls, brought } => {
                 self.judge(calls.saturating_add(1), brought, now, random);
             }
-            State::Closed if is_dead => self.open(now, random),
-            State::Closed => {}
+            BreakerState::Closed if is_dead => self.open(now, random),
+            BreakerState::Closed => {}
         }
     }
 
     /// What came of a call under `pass` says nothing of the stream: another may go in its place.
-    pub fn forget(&mut self, pass: Pass, now: Milliseconds) {
-        if pass == self.pass && matches!(self.state, State::Probing { .. }) {
-            self.turn(State::Open { until: now });
+    pub fn forget(&mut self, pass: CallPass, now: Milliseconds) {
+        if pass == self.pass && matches!(self.state, BreakerState::HalfOpen { .. }) {
+            self.turn(BreakerState::Open { until: now });
         }
     }
 
     /// When it is open, the time before which no call is made.
     pub fn open_until(&self) -> Option<Milliseconds> {
         match self.state {
-            State::Closed | State::Trial { .. } => None,
-            State::Open { until } | State::Probing { until } => Some(until),
+            BreakerState::Closed | BreakerState::Trial { .. } => None,
+            BreakerState::Open { until } | BreakerState::HalfOpen { until } => Some(until),
         }
     }
 
     /// Closes by the share of the calls that brought records, once there are enough.
     fn judge(&mut self, calls: u32, brought: u32, now: Milliseconds, random: u32) {
-        self.state = State::Trial { calls, brought };
+        self.state = BreakerState::Trial { calls, brought };
         if calls < Self::TRIAL_CALLS {
             return;
         }
         if brought.saturating_mul(2) < calls {
             self.open(now, random);
         } else {
-            self.turn(State::Closed);
+            self.turn(BreakerState::Closed);
             self.rest_ms = Self::REST_MS;
         }
     }
 
-    fn turn(&mut self, state: State) {
+    fn turn(&mut self, state: BreakerState) {
         self.state = state;
-        self.pass = Pass(self.pass.0.wrapping_add(1));
+        self.pass = CallPass(self.pass.0.wrapping_add(1));
     }
 
     fn open(&mut self, now: Milliseconds, random: u32) {
         // Isolates that have seen the same must not all call again at the same time.
         let least = self.rest_ms / 2;
         let jitter = least.saturating_add(1).saturating_mul(random.into()) >> u32::BITS;
-        self.turn(State::Open { until: now.saturating_add(least).saturating_add(jitter) });
+        self.turn(BreakerState::Open { until: now.saturating_add(least).saturating_add(jitter) });
         self.rest_ms = self.rest_ms.saturating_mul(2).min(Self::LONGEST_REST_MS);
         self.barren = 0;
     }
@@ -349,8 +351,8 @@ const fn waits(now: Milliseconds, until: Milliseconds) -> bool {
 impl Default for Breaker {
     fn default() -> Self {
         Self {
-            state: State::Closed,
-            pass: Pass(0),
+            state: BreakerState::Closed,
+            pass: CallPass(0),
             barren: 0,
             barren_since: 0,
             rest_ms: Self::REST_MS,
@@ -367,27 +369,29 @@ mod tests {
 
     #[test]
     fn a_stream_fails_since_its_first_failure_and_until_all_is_well() {
-        let mut health = Health::default();
-        let fails = |problem: Problem, since, last_at| Some(Trouble { problem, since, last_at });
-        health.fails(Problem::TimedOut, 10);
-        health.fails(Problem::BreakerOpen, 30);
-        assert_eq!(health.trouble, fails(Problem::BreakerOpen, 10, 30));
-        health.fails(Problem::TimedOut, 5);
-        assert_eq!(health.trouble, fails(Problem::TimedOut, 5, 5), "set back");
+        let mut health = StreamHealth::default();
+        let fails = |problem: DeliveryError, since, last_at| {
+            Some(OngoingFailure { problem, since, last_at })
+        };
+        health.fails(DeliveryError::TimedOut, 10);
+        health.fails(DeliveryError::BreakerOpen, 30);
+        assert_eq!(health.trouble, fails(DeliveryError::BreakerOpen, 10, 30));
+        health.fails(DeliveryError::TimedOut, 5);
+        assert_eq!(health.trouble, fails(DeliveryError::TimedOut, 5, 5), "set back");
         health.recovers();
         assert_eq!(health.problem(), None);
-        health.fails(Problem::TimedOut, 40);
-        assert_eq!(health.trouble, fails(Problem::TimedOut, 40, 40));
+        health.fails(DeliveryError::TimedOut, 40);
+        assert_eq!(health.trouble, fails(DeliveryError::TimedOut, 40, 40));
     }
 
     #[test]
     fn a_stream_is_sick_while_it_fails_or_does_not_answer() {
-        let mut health = Health::default();
+        let mut health = StreamHealth::default();
         let call = health.limiter.begin(0, 2_000).unwrap();
         assert!(!health.is_sick(1_000) && health.is_sick(1_001));
         health.limiter.end(call);
         assert!(!health.is_sick(1_001));
-        health.fails(Problem::TimedOut, 1_002);
+        health.fails(DeliveryError::TimedOut, 1_002);
         assert!(health.is_sick(1_003));
         health.recovers();
         assert!(!health.is_sick(1_003));
@@ -417,7 +421,7 @@ mod tests {
         breaker
     }
 
-    fn probe(breaker: &mut Breaker, now: Milliseconds) -> Pass {
+    fn probe(breaker: &mut Breaker, now: Milliseconds) -> CallPass {
         match breaker.permit(now, None) {
             Permit::Probe(pass) => pass,
             other => panic!("expected a probe, got {other:?}"),

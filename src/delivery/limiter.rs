@@ -14,7 +14,7 @@ use crate::base::clock::{Milliseconds, is_ahead};
 pub struct Limiter {
     /// In thousandths of a call; none while there is no limit.
     limit: Option<u64>,
-    under_way: Vec<UnderWay>,
+    under_way: Vec<CallsInFlight>,
     next_ticket: u64,
     lowered_at: Option<Milliseconds>,
 }
@@ -24,7 +24,7 @@ pub struct Limiter {
 pub struct Ticket(u64);
 
 #[derive(Debug, Clone, Copy)]
-struct UnderWay {
+struct CallsInFlight {
     ticket: Ticket,
     since: Milliseconds,
     timeout_ms: u64,
@@ -51,7 +51,7 @@ impl Limiter {
         }
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.wrapping_add(1);
-        self.under_way.push(UnderWay { ticket, since: now, timeout_ms });
+        self.under_way.push(CallsInFlight { ticket, since: now, timeout_ms });
         Some(ticket)
     }
 
@@ -90,7 +90,7 @@ impl Limiter {
     }
 }
 
-impl UnderWay {
+impl CallsInFlight {
     const fn is_alive(&self, now: Milliseconds) -> bool {
         let longest_ms = self.timeout_ms.saturating_add(Limiter::LOST_MS);
         is_ahead(self.since.saturating_add(longest_ms), now, longest_ms)

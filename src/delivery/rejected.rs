@@ -4,11 +4,11 @@
 //! the privacy rules left out of the line stays out. What can't be read of a line is left out,
 //! never the line itself, which it carries whole.
 
-use crate::base::json::Fields;
+use crate::base::json::JsonFields;
 use crate::model::event::EventId;
-use crate::model::failed_event::{Form, Original, Stage};
+use crate::model::failed_event::{OriginalPayload, PayloadFormat, Stage};
 use crate::model::record::failed::{failure, parts};
-use crate::model::record::line::Line;
+use crate::model::record::line::JsonLineWriter;
 use crate::model::record::{PartitionKey, Record, RecordError, VERSION};
 use crate::model::repairs::Repairs;
 use crate::model::stream::Stream;
@@ -50,7 +50,7 @@ impl Record {
         code: &str,
     ) -> Result<Vec<Self>, RecordError> {
         let line = std::str::from_utf8(record.bytes()).unwrap_or_default();
-        let columns: Fields<'_> = serde_json::from_str(line).unwrap_or_default();
+        let columns: JsonFields<'_> = serde_json::from_str(line).unwrap_or_default();
         if is_of_failed_event(&columns) {
             return Ok(vec![record.clone()]);
         }
@@ -59,10 +59,10 @@ impl Record {
         let key = event_id.map_or_else(|| record.key().clone(), PartitionKey::of_id);
         let schema = text("name").and_then(|name| schema::find(&name));
         let schema = schema.filter(|_| columns.get("schema_version").is_some());
-        let original = Original::new(record.bytes(), Form::Record);
+        let original = OriginalPayload::new(record.bytes(), PayloadFormat::Record);
         let violations = violation(stream, code).into();
         let of_part = |part| {
-            let mut line = Line::new();
+            let mut line = JsonLineWriter::new();
             line.json("v", Some(VERSION));
             for column in COLUMNS {
                 line.json(column, columns.get(column));
@@ -78,7 +78,7 @@ impl Record {
 }
 
 /// Whether these are the columns of a failed event: each has both of these, and no event has either.
-pub fn is_of_failed_event(columns: &Fields<'_>) -> bool {
+pub fn is_of_failed_event(columns: &JsonFields<'_>) -> bool {
     columns.get("stage").is_some() && columns.get("violations").is_some()
 }
 

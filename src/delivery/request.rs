@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 /// What one call may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallLimits {
+pub struct RequestLimits {
     /// Records.
     pub records: usize,
     /// Bytes of the records as encoded.
@@ -15,16 +15,16 @@ pub struct CallLimits {
 }
 
 /// The indices of the records of one call.
-pub type Call = Vec<usize>;
+pub type PutRequest = Vec<usize>;
 
 /// Cuts records of the given encoded lengths into calls. A record that is by itself past
 /// the limit of bytes goes alone.
 pub fn calls(
     encoded_lengths: impl IntoIterator<Item = usize>,
-    limits: CallLimits,
-) -> VecDeque<Call> {
+    limits: RequestLimits,
+) -> VecDeque<PutRequest> {
     let mut calls = VecDeque::new();
-    let (mut call, mut bytes) = (Call::new(), 0_usize);
+    let (mut call, mut bytes) = (PutRequest::new(), 0_usize);
     for (index, length) in encoded_lengths.into_iter().enumerate() {
         let full = call.len() >= limits.records || bytes.saturating_add(length) > limits.bytes;
         if full && !call.is_empty() {
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_call_closes_when_the_next_record_would_not_fit() {
-        let limits = CallLimits { records: 3, bytes: 10 };
+        let limits = RequestLimits { records: 3, bytes: 10 };
         let cases: [(&[usize], &[&[usize]]); 5] = [
             (&[], &[]),
             (&[1, 1, 1, 1], &[&[0, 1, 2], &[3]]),
@@ -66,7 +66,7 @@ mod tests {
         fn calls_hold_every_record_once_in_order_within_the_limits(
             lengths in proptest::collection::vec(1_usize..100, 0..200), records in 1_usize..20, bytes in 100_usize..500,
         ) {
-            let calls = calls(lengths.iter().copied(), CallLimits { records, bytes });
+            let calls = calls(lengths.iter().copied(), RequestLimits { records, bytes });
             for call in &calls {
                 prop_assert!((1..=records).contains(&call.len()));
                 prop_assert!(call.iter().map(|index| lengths[*index]).sum::<usize>() <= bytes);

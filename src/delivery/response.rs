@@ -10,9 +10,9 @@ use crate::base::text::shown;
 
 /// What came of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum CallResult {
     /// The service answered.
-    Answered(HttpAnswer),
+    Answered(HttpResponse),
     /// No answer inside the time that the call was given; its effect is unknown.
     TimedOut,
     /// The time was over while nothing of ours ran: its effect is unknown, and the service is not
@@ -26,7 +26,7 @@ pub enum Reply {
 
 /// An HTTP answer, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpAnswer {
+pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
     /// `x-amz-retry-after` or `Retry-After`, in milliseconds.
@@ -37,18 +37,18 @@ pub struct HttpAnswer {
 
 /// What an answer says of each record of its call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum PutResult {
     /// One verdict a record, in their order.
-    PerRecord(Vec<Result<(), Refusal>>),
+    PerRecord(Vec<Result<(), AwsError>>),
     /// The service took none of them.
-    Refused(Refusal),
+    Failed(AwsError),
     /// The answer proves nothing of any record; says why.
-    Unknown(String),
+    Unparseable(String),
 }
 
 /// What a service's answer has for one record, before it is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct PutResultEntry {
     /// The id that the service gave the record.
     pub id: Option<String>,
     /// The error that kept it out.
@@ -57,22 +57,22 @@ pub struct Entry {
     pub error_message: Option<String>,
 }
 
-impl Answer {
+impl PutResult {
     /// What `answer` says of each of the `count` records of a call of `operation`, in their
     /// order. `entries` takes its output apart: an entry a record, and how many records the
     /// service says were not taken.
     pub fn read<T: DeserializeOwned>(
-        answer: &HttpAnswer,
+        answer: &HttpResponse,
         operation: &str,
         count: usize,
-        entries: impl FnOnce(T) -> (Vec<Entry>, Option<usize>),
+        entries: impl FnOnce(T) -> (Vec<PutResultEntry>, Option<usize>),
     ) -> Self {
         if !(200..300).contains(&answer.status) {
-            return Self::Refused(Refusal::of_http(answer));
+            return Self::Failed(AwsError::of_http(answer));
         }
         // Read as text, as all JSON is: a second reader, of bytes, would be 4 kB of the Wasm.
         match serde_json::from_str(&String::from_utf8_lossy(&answer.body)) {
-            Err(error) => Self::Unknown(format!("answer is not that of {operation}: {error}")),
+            Err(error) => Self::Unparseable(format!("answer is not that of {operation}: {error}")),
             Ok(output) => {
                 let (entries, failed) = entries(output);
                 Self::of_entries(entries, failed, count)
@@ -83,21 +83,21 @@ impl Answer {
     /// What `entries` say of a call's `count` records, of which the service says that
     /// `failed` were not taken. A record is taken only when its own entry has an id and no
     /// error; entries that don't fit their call, or their own count, prove nothing.
-    fn of_entries(entries: Vec<Entry>, failed: Option<usize>, count: usize) -> Self {
+    fn of_entries(entries: Vec<PutResultEntry>, failed: Option<usize>, count: usize) -> Self {
         if entries.len() != count {
             let entries = entries.len();
-            return Self::Unknown(format!("answer has {entries} entries for {count} records"));
+            return Self::Unparseable(format!("answer has {entries} entries for {count} records"));
         }
         let errors = entries.iter().filter(|entry| entry.error_code.is_some()).count();
         if failed.is_some_and(|failed| failed != errors) {
-            return Self::Unknown(format!("answer has {errors} errors and counts {failed:?}"));
+            return Self::Unparseable(format!("answer has {errors} errors and counts {failed:?}"));
         }
-        let fate = |entry: Entry| match entry {
-            Entry { error_code: Some(code), error_message, .. } => {
-                Err(Refusal::of_record(code, error_message.unwrap_or_default()))
+        let fate = |entry: PutResultEntry| match entry {
+            PutResultEntry { error_code: Some(code), error_message, .. } => {
+                Err(AwsError::of_record(code, error_message.unwrap_or_default()))
             }
-            Entry { id: Some(id), .. } if !id.is_empty() => Ok(()),
-            _ => Err(Refusal::of_record(
+            PutResultEntry { id: Some(id), .. } if !id.is_empty() => Ok(()),
+            _ => Err(AwsError::of_record(
                 "NoRecordId".to_owned(),
                 "entry has neither an id nor an error".to_owned(),
             )),
@@ -108,9 +108,9 @@ impl Answer {
 
 /// Why a call or a record was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct AwsError {
     /// Whose fault it is, and so what to do.
-    pub blame: Blame,
+    pub blame: ErrorClass,
     /// The service's error code, without its namespace.
     pub code: String,
     /// The service's message.
@@ -119,23 +119,23 @@ pub struct Refusal {
 
 /// Whose fault a refusal is, and so what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
+pub enum ErrorClass {
     /// The service's, for now: try again.
-    Service,
+    Transient,
     /// Too much at once: try again, later.
-    Throttle,
+    Throttled,
     /// The clocks differ: sign again, once.
-    Clock,
+    ClockSkew,
     /// The operator's: credentials, policy, a stream that is not there; keep the data.
-    Operator,
+    Config,
     /// Ours: these bytes would be refused again.
-    Request,
+    InvalidRecord,
 }
 
-impl Refusal {
+impl AwsError {
     /// Reads the error of an answer that is not a success: JSON, or XML as some services
     /// and stand-ins send.
-    pub fn of_http(answer: &HttpAnswer) -> Self {
+    pub fn of_http(answer: &HttpResponse) -> Self {
         let text = String::from_utf8_lossy(&answer.body);
         let json: Option<Value> = serde_json::from_str(&text).ok();
         let field = |names: [&str; 2]| {
@@ -150,10 +150,10 @@ impl Refusal {
         let message =
             field(["message", "Message"]).or_else(|| element(&text, "Message")).unwrap_or_default();
         let blame = blame(code, &message).unwrap_or(match answer.status {
-            429 => Blame::Throttle,
-            413 => Blame::Request,
-            400..=499 => Blame::Operator,
-            _ => Blame::Service,
+            429 => ErrorClass::Throttled,
+            413 => ErrorClass::InvalidRecord,
+            400..=499 => ErrorClass::Config,
+            _ => ErrorClass::Transient,
         });
         let code = plain_code(code).unwrap_or_else(|| format!("HTTP {}", answer.status));
         Self { blame, message: plain_message(&code, &message), code }
@@ -161,7 +161,7 @@ impl Refusal {
 
     /// The error of one record inside of a success.
     pub fn of_record(code: String, message: String) -> Self {
-        let blame = blame(&code, &message).unwrap_or(Blame::Service);
+        let blame = blame(&code, &message).unwrap_or(ErrorClass::Transient);
         let code = plain_code(&code).unwrap_or_else(|| "UnknownError".to_owned());
         Self { blame, message: plain_message(&code, &message), code }
     }
@@ -191,7 +191,7 @@ const SIGNATURE: &[&str] = &["InvalidSignature", "SignatureDoesNotMatch"];
 /// Sources: <https://docs.aws.amazon.com/firehose/latest/APIReference/CommonErrors.html>,
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>,
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
-fn blame(code: &str, message: &str) -> Option<Blame> {
+fn blame(code: &str, message: &str) -> Option<ErrorClass> {
     const CLOCK: &[&str] = &["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
     // Firehose says that it is unavailable when it means "slow down".
     const THROTTLE: &[&str] = &[
@@ -227,11 +227,11 @@ fn blame(code: &str, message: &str) -> Option<Blame> {
     let is = |codes: &[&str]| codes.iter().any(|prefix| code.starts_with(prefix));
     let of_time = || message.contains("expired") || message.contains("not yet current");
     match () {
-        () if is(CLOCK) || (is(SIGNATURE) && of_time()) => Some(Blame::Clock),
-        () if is(THROTTLE) => Some(Blame::Throttle),
-        () if is(SIGNATURE) || is(OPERATOR) => Some(Blame::Operator),
-        () if is(SERVICE) => Some(Blame::Service),
-        () if is(REQUEST) => Some(Blame::Request),
+        () if is(CLOCK) || (is(SIGNATURE) && of_time()) => Some(ErrorClass::ClockSkew),
+        () if is(THROTTLE) => Some(ErrorClass::Throttled),
+        () if is(SIGNATURE) || is(OPERATOR) => Some(ErrorClass::Config),
+        () if is(SERVICE) => Some(ErrorClass::Transient),
+        () if is(REQUEST) => Some(ErrorClass::InvalidRecord),
         () => None,
     }
 }
@@ -247,9 +247,9 @@ fn element(xml: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn refusal(status: u16, body: &str) -> (Blame, String, String) {
-        let answer = HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() };
-        let Refusal { blame, code, message } = Refusal::of_http(&answer);
+    fn refusal(status: u16, body: &str) -> (ErrorClass, String, String) {
+        let answer = HttpResponse { status, retry_after_ms: None, body: body.as_bytes().to_vec() };
+        let AwsError { blame, code, message } = AwsError::of_http(&answer);
         (blame, code, message)
     }
 
@@ -259,116 +259,116 @@ mod tests {
             (
                 400,
                 r#"{"__type":"com.amazonaws.firehose#ResourceNotFoundException","message":"no stream"}"#,
-                Blame::Operator,
+                ErrorClass::Config,
                 "ResourceNotFoundException",
                 "no stream",
             ),
             (
                 400,
                 r#"{"__type":"ValidationException:http://internal/","Message":"bad"}"#,
-                Blame::Request,
+                ErrorClass::InvalidRecord,
                 "ValidationException",
                 "bad",
             ),
             (
                 400,
                 r#"{"__type":"InvalidArgumentException"}"#,
-                Blame::Request,
+                ErrorClass::InvalidRecord,
                 "InvalidArgumentException",
                 "",
             ),
             (
                 400,
                 r#"{"__type":"SerializationException"}"#,
-                Blame::Request,
+                ErrorClass::InvalidRecord,
                 "SerializationException",
                 "",
             ),
             (
                 400,
                 r#"{"__type":"ThrottlingException"}"#,
-                Blame::Throttle,
+                ErrorClass::Throttled,
                 "ThrottlingException",
                 "",
             ),
             (
                 400,
                 r#"{"__type":"LimitExceededException"}"#,
-                Blame::Throttle,
+                ErrorClass::Throttled,
                 "LimitExceededException",
                 "",
             ),
             (
                 503,
                 r#"{"__type":"ServiceUnavailableException"}"#,
-                Blame::Throttle,
+                ErrorClass::Throttled,
                 "ServiceUnavailableException",
                 "",
             ),
-            (500, r#"{"__type":"InternalFailure"}"#, Blame::Service, "InternalFailure", ""),
+            (500, r#"{"__type":"InternalFailure"}"#, ErrorClass::Transient, "InternalFailure", ""),
             (
                 400,
                 r#"{"__type":"UnrecognizedClientException"}"#,
-                Blame::Operator,
+                ErrorClass::Config,
                 "UnrecognizedClientException",
                 "",
             ),
             (
                 400,
                 r#"{"__type":"ExpiredTokenException"}"#,
-                Blame::Operator,
+                ErrorClass::Config,
                 "ExpiredTokenException",
                 "",
             ),
             (
                 400,
                 r#"{"__type":"AccessDeniedException"}"#,
-                Blame::Operator,
+                ErrorClass::Config,
                 "AccessDeniedException",
                 "",
             ),
             (
                 400,
                 r#"{"__type":"InvalidKMSResourceException"}"#,
-                Blame::Operator,
+                ErrorClass::Config,
                 "InvalidKMSResourceException",
                 "",
             ),
             (
                 403,
                 r#"{"__type":"InvalidSignatureException","message":"Signature expired: 20260101T000000Z is now earlier than"}"#,
-                Blame::Clock,
+                ErrorClass::ClockSkew,
                 "InvalidSignatureException",
                 "",
             ),
             (
                 403,
                 r#"{"__type":"InvalidSignatureException","message":"Signature not yet current"}"#,
-                Blame::Clock,
+                ErrorClass::ClockSkew,
                 "InvalidSignatureException",
                 "",
             ),
             (
                 403,
                 r#"{"__type":"InvalidSignatureException","message":"does not match"}"#,
-                Blame::Operator,
+                ErrorClass::Config,
                 "InvalidSignatureException",
                 "",
             ),
             (
                 403,
                 "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error></ErrorResponse>",
-                Blame::Operator,
+                ErrorClass::Config,
                 "SignatureDoesNotMatch",
                 "",
             ),
-            (500, "oops", Blame::Service, "HTTP 500", ""),
-            (502, "", Blame::Service, "HTTP 502", ""),
-            (429, "", Blame::Throttle, "HTTP 429", ""),
-            (413, "", Blame::Request, "HTTP 413", ""),
-            (404, "", Blame::Operator, "HTTP 404", ""),
-            (301, "", Blame::Service, "HTTP 301", ""),
-            (418, r#"{"__type":"Teapot"}"#, Blame::Operator, "Teapot", ""),
+            (500, "oops", ErrorClass::Transient, "HTTP 500", ""),
+            (502, "", ErrorClass::Transient, "HTTP 502", ""),
+            (429, "", ErrorClass::Throttled, "HTTP 429", ""),
+            (413, "", ErrorClass::InvalidRecord, "HTTP 413", ""),
+            (404, "", ErrorClass::Config, "HTTP 404", ""),
+            (301, "", ErrorClass::Transient, "HTTP 301", ""),
+            (418, r#"{"__type":"Teapot"}"#, ErrorClass::Config, "Teapot", ""),
         ];
         for (status, body, blame, code, message) in cases {
             assert_eq!(
@@ -385,41 +385,41 @@ mod tests {
             "message":"The Canonical String should have been\nx-amz-security-token:t0ken"}"#;
         assert_eq!(refusal(403, body).2, "");
         let (blame, code, message) = refusal(400, r#"{"__type":"X Y","message":"a\nb"}"#);
-        assert_eq!((blame, code.as_str(), message.as_str()), (Blame::Operator, "HTTP 400", "a"));
+        assert_eq!((blame, code.as_str(), message.as_str()), (ErrorClass::Config, "HTTP 400", "a"));
         let long = format!(r#"{{"__type":"{}"}}"#, "x".repeat(200_000));
         assert_eq!(refusal(500, &long).1, "HTTP 500");
-        let record = Refusal::of_record("arn:aws:x y".to_owned(), "m".repeat(300));
+        let record = AwsError::of_record("arn:aws:x y".to_owned(), "m".repeat(300));
         assert_eq!((record.code.as_str(), record.message.chars().count()), ("UnknownError", 101));
     }
 
     #[test]
     fn an_unknown_error_of_one_record_is_tried_again() {
-        let blame = |code: &str| Refusal::of_record(code.to_owned(), String::new()).blame;
-        assert_eq!(blame("ServiceUnavailableException"), Blame::Throttle);
-        assert_eq!(blame("InternalFailure"), Blame::Service);
-        assert_eq!(blame("Mystery"), Blame::Service);
+        let blame = |code: &str| AwsError::of_record(code.to_owned(), String::new()).blame;
+        assert_eq!(blame("ServiceUnavailableException"), ErrorClass::Throttled);
+        assert_eq!(blame("InternalFailure"), ErrorClass::Transient);
+        assert_eq!(blame("Mystery"), ErrorClass::Transient);
     }
 
     #[test]
     fn the_errors_of_kinesis_are_blamed_as_those_of_firehose_are() {
         for (code, blame) in [
-            ("ProvisionedThroughputExceededException", Blame::Throttle),
-            ("KMSThrottlingException", Blame::Throttle),
-            ("InternalFailure", Blame::Service),
-            ("InternalFailureException", Blame::Service),
-            ("ResourceNotFoundException", Blame::Operator),
-            ("AccessDeniedException", Blame::Operator),
-            ("KMSAccessDeniedException", Blame::Operator),
-            ("KMSDisabledException", Blame::Operator),
-            ("KMSInvalidStateException", Blame::Operator),
-            ("KMSNotFoundException", Blame::Operator),
-            ("KMSOptInRequired", Blame::Operator),
-            ("InvalidArgumentException", Blame::Request),
-            ("ValidationException", Blame::Request),
+            ("ProvisionedThroughputExceededException", ErrorClass::Throttled),
+            ("KMSThrottlingException", ErrorClass::Throttled),
+            ("InternalFailure", ErrorClass::Transient),
+            ("InternalFailureException", ErrorClass::Transient),
+            ("ResourceNotFoundException", ErrorClass::Config),
+            ("AccessDeniedException", ErrorClass::Config),
+            ("KMSAccessDeniedException", ErrorClass::Config),
+            ("KMSDisabledException", ErrorClass::Config),
+            ("KMSInvalidStateException", ErrorClass::Config),
+            ("KMSNotFoundException", ErrorClass::Config),
+            ("KMSOptInRequired", ErrorClass::Config),
+            ("InvalidArgumentException", ErrorClass::InvalidRecord),
+            ("ValidationException", ErrorClass::InvalidRecord),
         ] {
             let body = format!(r#"{{"__type":"{code}"}}"#);
             assert_eq!(refusal(400, &body).0, blame, "{code}");
-            assert_eq!(Refusal::of_record(code.to_owned(), String::new()).blame, blame, "{code}");
+            assert_eq!(AwsError::of_record(code.to_owned(), String::new()).blame, blame, "{code}");
         }
     }
 }

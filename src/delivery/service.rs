@@ -5,15 +5,15 @@
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Uri};
 
-use super::aggregate::{Packed, Packing};
+use super::aggregate::{AggregatedRecord, Aggregation};
 use super::aws::{firehose, kinesis};
-use super::request::CallLimits;
-use super::response::{Answer, HttpAnswer};
+use super::request::RequestLimits;
+use super::response::{HttpResponse, PutResult};
 use crate::model::stream::{Service, StreamName};
 
 impl Service {
     /// What one call may hold, the bytes around its records included.
-    pub const fn limits(self) -> CallLimits {
+    pub const fn limits(self) -> RequestLimits {
         match self {
             Self::Firehose => firehose::LIMITS,
             Self::Kinesis => kinesis::LIMITS,
@@ -23,10 +23,10 @@ impl Service {
     /// How events share records in calls of `call_bytes`, where `packing` asks for it.
     /// A shard is chosen, and a consumer counts, by the record, and Kinesis does not round
     /// records up as much; so there each event stays alone.
-    pub fn packing(self, packing: Packing, call_bytes: usize) -> Packing {
+    pub fn packing(self, packing: Aggregation, call_bytes: usize) -> Aggregation {
         match self {
             Self::Firehose => packing.within(firehose::most_bytes(call_bytes)),
-            Self::Kinesis => Packing::Off,
+            Self::Kinesis => Aggregation::Off,
         }
     }
 
@@ -36,7 +36,7 @@ impl Service {
     }
 
     /// The bytes that `record` takes in a call's body, the comma after it included.
-    pub fn encoded_len(self, record: &Packed<'_>) -> usize {
+    pub fn encoded_len(self, record: &AggregatedRecord<'_>) -> usize {
         match self {
             Self::Firehose => firehose::encoded_len(record),
             Self::Kinesis => kinesis::encoded_len(record),
@@ -48,7 +48,7 @@ impl Service {
         self,
         endpoint: &Uri,
         stream: &StreamName,
-        records: &[Packed<'_>],
+        records: &[AggregatedRecord<'_>],
     ) -> Result<Request<Vec<u8>>, http::Error> {
         let target = match self {
             Self::Firehose => firehose::TARGET,
@@ -62,7 +62,7 @@ impl Service {
             .body(self.body(stream, records))
     }
 
-    fn body(self, stream: &StreamName, records: &[Packed<'_>]) -> Vec<u8> {
+    fn body(self, stream: &StreamName, records: &[AggregatedRecord<'_>]) -> Vec<u8> {
         let encoded = records.iter().map(|record| self.encoded_len(record));
         let mut body = Vec::with_capacity(encoded.chain([self.envelope_len(stream)]).sum());
         body.extend_from_slice(self.before_records(stream).as_bytes());
@@ -89,7 +89,7 @@ impl Service {
     }
 
     /// What `answer` says of each of the call's `count` records, in their order.
-    pub fn answer(self, answer: &HttpAnswer, count: usize) -> Answer {
+    pub fn answer(self, answer: &HttpResponse, count: usize) -> PutResult {
         match self {
             Self::Firehose => firehose::answer(answer, count),
             Self::Kinesis => kinesis::answer(answer, count),
@@ -116,8 +116,11 @@ mod tests {
             let texts = ["x", "", "a \"quoted\" \\ key", "ä🍵"];
             let lines: Vec<Record> = texts.iter().map(|text| record(text)).collect();
             for count in 1..=lines.len() {
-                let records: Vec<Packed<'_>> =
-                    lines.iter().take(count).filter_map(|line| Packed::new([line])).collect();
+                let records: Vec<AggregatedRecord<'_>> = lines
+                    .iter()
+                    .take(count)
+                    .filter_map(|line| AggregatedRecord::new([line]))
+                    .collect();
                 let endpoint = Uri::from_static("https://a.example/");
                 let request = service.call(&endpoint, &name, &records).unwrap();
                 assert_eq!(request.headers().get("x-amz-target").unwrap(), target);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// How records were delivered. They share batches, and so calls, with those of other requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Sending {
+pub struct DeliveryStats {
     /// How long they waited in their shard for other records, in milliseconds.
     pub wait_ms: u64,
     /// How long the calls to their streams took, retries and the waits before them included, in
@@ -18,7 +18,7 @@ pub struct Sending {
     pub spill_depth: u64,
 }
 
-impl Sending {
+impl DeliveryStats {
     /// Both, at once.
     #[must_use]
     pub fn beside(self, other: Self) -> Self {

@@ -1,21 +1,21 @@
 //! What a request comes to: the outcome that each beacon will have once its record is
 //! durable, and the records that are still to be delivered.
 
-use super::context::Intake;
-use super::pending::{Consignment, Item, by_stream};
-use super::rejection::Rejection;
-use super::trace::Watch;
-use super::{Accepted, Ended, accept};
+use super::context::PipelineContext;
+use super::pending::{PendingRecord, StreamBatch, by_stream};
+use super::rejection::RejectedBeacon;
+use super::trace::RequestTrace;
+use super::{AcceptedEvent, BeaconStop, accept};
 use crate::config::Config;
 use crate::config::tenant::Tenant;
 use crate::delivery::rejected;
-use crate::delivery::stream_delivery::{Fate, Report};
+use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::ingest::error::IngestError;
 use crate::ingest::response::{IngestResponse, VerdictMode};
-use crate::ingest::summary::Counts;
+use crate::ingest::summary::OutcomeCounts;
 use crate::model::beacon::{Beacon, Envelope};
-use crate::model::event::{EventId, EventIds};
-use crate::model::failed_event::{FailedEvent, Form, Original};
+use crate::model::event::{EventId, EventIdGenerator};
+use crate::model::failed_event::{FailedEvent, OriginalPayload, PayloadFormat};
 use crate::model::outcome::Outcome;
 use crate::model::record::{Record, RecordError};
 use crate::model::request::RequestContext;
@@ -25,26 +25,26 @@ use crate::pipeline::decode;
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::enrich;
 use crate::pipeline::privacy;
-use crate::pipeline::privacy::Standing;
+use crate::pipeline::privacy::PrivacyDecision;
 use crate::pipeline::privacy::redact;
 use crate::shard::protocol::batch_response as shard;
-use crate::shard::protocol::batch_response::ItemFate;
+use crate::shard::protocol::batch_response::ItemStatus;
 
 /// What a request comes to, once its records are durable.
 #[derive(Debug)]
-pub struct Plan<'a> {
-    pub(super) intake: Intake<'a>,
+pub struct IngestBatch<'a> {
+    pub(super) intake: PipelineContext<'a>,
     outcomes: Vec<(EventId, Outcome)>,
-    items: Vec<Item<'a>>,
+    items: Vec<PendingRecord<'a>>,
     /// The bytes of all records so far.
     bytes: usize,
     /// Remembers what an inspector is told, where there is one.
-    watch: Option<Watch>,
+    watch: Option<RequestTrace>,
     /// Set when the body as a whole could not be read: kept, and then refused.
     undecodable: Option<IngestError>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> IngestBatch<'a> {
     pub(super) fn new(context: &RequestContext, config: &'a Config, tenant: &'a Tenant) -> Self {
         let facts = enrich::facts(
             context,
@@ -56,11 +56,11 @@ impl<'a> Plan<'a> {
         let replayed = context.replayed.as_ref();
         let envelope = replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone());
         Self {
-            intake: Intake { config, tenant, facts, envelope },
+            intake: PipelineContext { config, tenant, facts, envelope },
             outcomes: Vec::new(),
             items: Vec::new(),
             bytes: 0,
-            watch: config.inspect_token.as_ref().map(|_| Watch::default()),
+            watch: config.inspect_token.as_ref().map(|_| RequestTrace::default()),
             undecodable: None,
         }
     }
@@ -69,8 +69,8 @@ impl<'a> Plan<'a> {
     pub(super) fn take(
         &mut self,
         beacon: Result<Beacon, Violation>,
-        original: impl Fn() -> Original,
-        ids: &mut EventIds,
+        original: impl Fn() -> OriginalPayload,
+        ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
         let index = self.outcomes.len();
         let ended = match beacon {
@@ -78,18 +78,18 @@ impl<'a> Plan<'a> {
             Ok(beacon) => accept(beacon, index, &self.intake, ids),
         };
         match ended {
-            Ok(Accepted { event_id, catalogued, stream, record, observed, stripped }) => {
+            Ok(AcceptedEvent { event_id, catalogued, stream, record, observed, stripped }) => {
                 if self.watch.is_some()
                     && let Ok((original, _)) = self.kept(original(), stripped)
                 {
                     self.received(index, &original);
                 }
                 self.outcomes.push((event_id, Outcome::Accepted(catalogued)));
-                self.items.push(Item { owner: index, stream, record, observed });
+                self.items.push(PendingRecord { owner: index, stream, record, observed });
                 Ok(())
             }
-            Err(Ended::Rejected(rejection)) => self.reject(*rejection, original(), ids),
-            Err(Ended::Dropped(event_id, reason)) => {
+            Err(BeaconStop::Rejected(rejection)) => self.reject(*rejection, original(), ids),
+            Err(BeaconStop::Dropped(event_id, reason)) => {
                 self.outcomes.push((event_id, Outcome::Dropped(reason)));
                 Ok(())
             }
@@ -99,12 +99,13 @@ impl<'a> Plan<'a> {
     /// Keeps a refused beacon as a failed event, as far as the person's wishes let it be kept.
     fn reject(
         &mut self,
-        rejection: Rejection,
-        original: Original,
-        ids: &mut EventIds,
+        rejection: RejectedBeacon,
+        original: OriginalPayload,
+        ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
         let owner = self.outcomes.len();
-        let Rejection { stage, event_id, name, schema, repairs, stripped, violations } = rejection;
+        let RejectedBeacon { stage, event_id, name, schema, repairs, stripped, violations } =
+            rejection;
         let event_id = event_id.unwrap_or_else(|| ids.next_id());
         let (original, stripped) = match self.kept(original, stripped) {
             Ok(kept) => kept,
@@ -136,19 +137,21 @@ impl<'a> Plan<'a> {
     /// are left out of them, where they are.
     fn kept(
         &self,
-        original: Original,
-        stripped: Option<crate::model::consent::Reason>,
-    ) -> Result<(Original, Option<crate::model::consent::Reason>), crate::model::consent::Reason>
-    {
+        original: OriginalPayload,
+        stripped: Option<crate::model::consent::PrivacySignal>,
+    ) -> Result<
+        (OriginalPayload, Option<crate::model::consent::PrivacySignal>),
+        crate::model::consent::PrivacySignal,
+    > {
         let beacon = decode::original(&original, &self.intake.config.limits);
         let consent = match &beacon {
             Some(beacon) => privacy::consent(&beacon.fields),
             None => privacy::consent_in(&original.bytes),
         };
         let stripped = match self.intake.standing(consent) {
-            Standing::Refused(reason) => return Err(reason),
-            Standing::Stripped(reason) => Some(reason),
-            Standing::Free => stripped,
+            PrivacyDecision::Drop(reason) => return Err(reason),
+            PrivacyDecision::Strip(reason) => Some(reason),
+            PrivacyDecision::Keep => stripped,
         };
         let original = match (beacon, stripped) {
             (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
@@ -162,15 +165,15 @@ impl<'a> Plan<'a> {
     fn redacted(
         &self,
         beacon: &Beacon,
-        stripped: Option<crate::model::consent::Reason>,
-    ) -> Option<Original> {
+        stripped: Option<crate::model::consent::PrivacySignal>,
+    ) -> Option<OriginalPayload> {
         let privacy = &self.intake.tenant.privacy;
         let left = redact::beacon(&beacon.fields, privacy, stripped).or_else(|| {
             // What is no part of the beacon goes with the form that holds it.
             let concerned = redact::concerns_left_out(&beacon.left_out, privacy, stripped);
             concerned.then(|| beacon.fields.clone())
         })?;
-        Some(Original::new(serde_json::to_vec(&left).ok()?, Form::Beacon))
+        Some(OriginalPayload::new(serde_json::to_vec(&left).ok()?, PayloadFormat::Beacon))
     }
 
     /// Keeps a whole body as one failed event.
@@ -178,10 +181,10 @@ impl<'a> Plan<'a> {
         mut self,
         violation: Violation,
         bytes: &[u8],
-        form: Form,
-        ids: &mut EventIds,
+        form: PayloadFormat,
+        ids: &mut EventIdGenerator,
     ) -> Result<Self, IngestError> {
-        self.reject(violation.clone().into(), Original::new(bytes, form), ids)?;
+        self.reject(violation.clone().into(), OriginalPayload::new(bytes, form), ids)?;
         self.undecodable = Some(ProtocolError::Undecodable(violation).into());
         Ok(self)
     }
@@ -196,16 +199,20 @@ impl<'a> Plan<'a> {
         let records = records.map_err(|error| IngestError::NotDurable {
             stream: stream.to_string(),
             code: error.to_string(),
-            retry_after_s: Report::RETRY_AFTER_S,
+            retry_after_s: DeliveryReport::RETRY_AFTER_S,
         })?;
-        let items =
-            records.into_iter().map(|record| Item { owner, stream, record, observed: None });
+        let items = records.into_iter().map(|record| PendingRecord {
+            owner,
+            stream,
+            record,
+            observed: None,
+        });
         self.items.extend(items);
         Ok(())
     }
 
     /// What is still to be delivered; empty when the plan is done.
-    pub fn take_items(&mut self) -> Vec<Item<'a>> {
+    pub fn take_items(&mut self) -> Vec<PendingRecord<'a>> {
         let items = std::mem::take(&mut self.items);
         let bytes = items.iter().map(|item| item.record.bytes().len());
         self.bytes = self.bytes.saturating_add(bytes.sum());
@@ -215,38 +222,38 @@ impl<'a> Plan<'a> {
 
     /// Remembers for an inspector, where there is one, that the beacon at `index` came as
     /// `original`.
-    fn received(&mut self, index: usize, original: &Original) {
+    fn received(&mut self, index: usize, original: &OriginalPayload) {
         if let Some(watch) = &mut self.watch {
             watch.received(index, original.clone());
         }
     }
 
     /// Remembers for an inspector, where there is one, that `items` are sent as they are now.
-    pub fn sent(&mut self, items: &[Item<'_>]) {
+    pub fn sent(&mut self, items: &[PendingRecord<'_>]) {
         if let Some(watch) = &mut self.watch {
             watch.sent(items);
         }
     }
 
     /// The same by stream, for who delivers it himself.
-    pub fn take_consignments(&mut self) -> Vec<Consignment> {
+    pub fn take_consignments(&mut self) -> Vec<StreamBatch> {
         by_stream(self.take_items())
     }
 
     /// Takes in what a shard says became of `items`, each in its place.
     pub fn settle_parcel(
         &mut self,
-        items: &[Item<'_>],
-        answer: shard::Answer,
+        items: &[PendingRecord<'_>],
+        answer: shard::BatchResponse,
     ) -> Result<(), IngestError> {
         if let Some(watch) = &mut self.watch {
             watch.in_sessions(items, &answer.tags);
         }
         for (item, fate) in items.iter().zip(answer.fates) {
             let outcome = match fate {
-                ItemFate::Durable => continue,
-                ItemFate::Duplicate => Outcome::Duplicate,
-                ItemFate::Refused(code) => {
+                ItemStatus::Durable => continue,
+                ItemStatus::Duplicate => Outcome::Duplicate,
+                ItemStatus::Refused(code) => {
                     if let Some(watch) = &mut self.watch {
                         watch.refused(
                             item.owner,
@@ -257,7 +264,7 @@ impl<'a> Plan<'a> {
                     }
                     Outcome::Failed(rejected::violation(item.stream, &code))
                 }
-                ItemFate::NotDurable { code, retry_after_s } => {
+                ItemStatus::NotDurable { code, retry_after_s } => {
                     let stream = item.stream.to_string();
                     return Err(IngestError::NotDurable { stream, code, retry_after_s });
                 }
@@ -275,7 +282,7 @@ impl<'a> Plan<'a> {
         &mut self,
         stream: &Stream,
         owners: &[usize],
-        report: Report,
+        report: DeliveryReport,
     ) -> Result<(), IngestError> {
         let not_durable = |code: &str| IngestError::NotDurable {
             stream: stream.to_string(),
@@ -287,12 +294,14 @@ impl<'a> Plan<'a> {
         }
         for ((record, fate), owner) in report.records.into_iter().zip(owners) {
             match fate {
-                Fate::Accepted => {}
-                Fate::Pending => return Err(not_durable("pending")),
-                Fate::Poisoned(refusal) if *stream == self.intake.config.destinations.failed => {
+                RecordStatus::Delivered => {}
+                RecordStatus::Pending => return Err(not_durable("pending")),
+                RecordStatus::Rejected(refusal)
+                    if *stream == self.intake.config.destinations.failed =>
+                {
                     return Err(not_durable(&refusal.code));
                 }
-                Fate::Poisoned(refusal) => {
+                RecordStatus::Rejected(refusal) => {
                     self.fail_delivered(*owner, &record, stream, &refusal.code)?
                 }
             }
@@ -319,7 +328,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What an inspector wants to know of the beacons, if there is one.
-    pub const fn watch(&self) -> Option<&Watch> {
+    pub const fn watch(&self) -> Option<&RequestTrace> {
         self.watch.as_ref()
     }
 
@@ -329,8 +338,8 @@ impl<'a> Plan<'a> {
     }
 
     /// How many beacons ended in which way, once every consignment was settled.
-    pub fn counts(&self) -> Counts {
-        Counts::of(self.outcomes.iter().map(|(_, outcome)| outcome))
+    pub fn counts(&self) -> OutcomeCounts {
+        OutcomeCounts::of(self.outcomes.iter().map(|(_, outcome)| outcome))
     }
 
     /// The answer, once every consignment was settled.

@@ -1,6 +1,6 @@
 //! The recipe: from a request to records for streams, and from their fates to an answer.
 //!
-//! Read [`accept`] first: it is the way of one beacon. A request becomes a [`Plan`]: the
+//! Read [`accept`] first: it is the way of one beacon. A request becomes a [`IngestBatch`]: the
 //! outcome each beacon will have once its record is durable, and the records to deliver.
 //! The edge delivers them and hands each report back; only then is there an answer.
 
@@ -19,33 +19,33 @@ use crate::config::Config;
 use crate::config::tenant::Tenant;
 use crate::ingest::error::IngestError;
 use crate::model::beacon::Beacon;
-use crate::model::consent::Reason;
-use crate::model::event::{EventId, EventIds};
-use crate::model::failed_event::{Form, Original};
+use crate::model::consent::PrivacySignal;
+use crate::model::event::{EventId, EventIdGenerator};
+use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::outcome::{Catalogued, DropReason};
 use crate::model::record::Record;
-use crate::model::replay::Replay;
+use crate::model::replay::ReplaySource;
 use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
 use crate::pipeline::clean;
 use crate::pipeline::decode;
-use crate::pipeline::decode::body::Body;
+use crate::pipeline::decode::body::RequestBody;
 use crate::pipeline::decode::{ProtocolError, native, pixel, record};
 use crate::pipeline::enrich;
 use crate::pipeline::validate;
-pub use batch::Plan;
-use context::Intake;
-pub use pending::{Consignment, Item, Observed, by_shard, by_stream};
-use rejection::Rejection;
+pub use batch::IngestBatch;
+use context::PipelineContext;
+pub use pending::{PendingRecord, ShardHint, StreamBatch, by_shard, by_stream};
+use rejection::RejectedBeacon;
 
 /// The way of one beacon, the one at `index`: each line adds to it, or ends it with the
 /// reason.
 fn accept<'a>(
     mut beacon: Beacon,
     index: usize,
-    intake: &Intake<'a>,
-    ids: &mut EventIds,
-) -> Result<Accepted<'a>, Ended> {
+    intake: &PipelineContext<'a>,
+    ids: &mut EventIdGenerator,
+) -> Result<AcceptedEvent<'a>, BeaconStop> {
     let (cleaning, platform) = (&intake.config.cleaning, intake.facts.platform.as_deref());
     let stripped = intake.heed(&mut beacon.fields, ids)?;
     let (mut fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &validate::coerce);
@@ -56,7 +56,7 @@ fn accept<'a>(
     let (envelope, unknown_events) = (&intake.envelope, intake.config.unknown_events);
     let mut event = match validate::event(fields, envelope, unknown_events, ids, &mut repairs) {
         Ok(event) => event,
-        Err(invalid) => return Err(Rejection::of_invalid(*invalid, repairs, stripped).into()),
+        Err(invalid) => return Err(RejectedBeacon::of_invalid(*invalid, repairs, stripped).into()),
     };
     clean::after(&mut event, cleaning, platform, &mut repairs);
     let enriched = enrich::event(event, index, &intake.facts, repairs, stripped);
@@ -64,39 +64,46 @@ fn accept<'a>(
     match Record::of_event(&enriched, route.sample) {
         Ok(record) => {
             let sharding = intake.config.sharding();
-            let observed = sharding.map(|it| Observed::of(&enriched, &it.opening_events));
+            let observed = sharding.map(|it| ShardHint::of(&enriched, &it.opening_events));
             let (event_id, stripped) = (enriched.event.id, enriched.stripped);
             let catalogued = match enriched.event.schema {
                 Some(_) => Catalogued::Yes,
                 None => Catalogued::No,
             };
-            Ok(Accepted { event_id, catalogued, stream: &route.to, record, observed, stripped })
+            Ok(AcceptedEvent {
+                event_id,
+                catalogued,
+                stream: &route.to,
+                record,
+                observed,
+                stripped,
+            })
         }
-        Err(error) => Err(Rejection::of_record(error, enriched).into()),
+        Err(error) => Err(RejectedBeacon::of_record(error, enriched).into()),
     }
 }
 
 /// An event that became a record.
-struct Accepted<'a> {
+struct AcceptedEvent<'a> {
     event_id: EventId,
     catalogued: Catalogued,
     stream: &'a Stream,
     record: Record,
     /// What its shard needs to know of it, where there are shards.
-    observed: Option<Observed>,
+    observed: Option<ShardHint>,
     /// Why identifiers are left out, where they are.
-    stripped: Option<Reason>,
+    stripped: Option<PrivacySignal>,
 }
 
 /// How a beacon ended that did not become a record.
-enum Ended {
+enum BeaconStop {
     /// Kept as a failed event.
-    Rejected(Box<Rejection>),
+    Rejected(Box<RejectedBeacon>),
     /// Kept nowhere.
     Dropped(EventId, DropReason),
 }
 
-impl<T: Into<Rejection>> From<T> for Ended {
+impl<T: Into<RejectedBeacon>> From<T> for BeaconStop {
     fn from(rejection: T) -> Self {
         Self::Rejected(Box::new(rejection.into()))
     }
@@ -120,15 +127,15 @@ pub fn admit<'a>(context: &RequestContext, config: &'a Config) -> Result<&'a Ten
 
 /// Plans a request with a body.
 pub fn post<'a>(
-    body: &Body<'_>,
+    body: &RequestBody<'_>,
     context: &RequestContext,
     config: &'a Config,
-    ids: &mut EventIds,
-) -> Result<Plan<'a>, IngestError> {
+    ids: &mut EventIdGenerator,
+) -> Result<IngestBatch<'a>, IngestError> {
     let tenant = admit(context, config)?;
     let framing = body.framing()?;
     let form = body.form()?;
-    let mut plan = Plan::new(context, config, tenant);
+    let mut plan = IngestBatch::new(context, config, tenant);
     let text = match body.text(&config.limits) {
         Err(ProtocolError::Undecodable(violation)) => {
             return plan.undecodable(violation, body.bytes, form, ids);
@@ -143,7 +150,7 @@ pub fn post<'a>(
     };
     plan.intake.envelope = items.envelope.or(&plan.intake.envelope);
     for text in items.texts {
-        let original = || Original::new(text, Form::Beacon);
+        let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
         plan.take(decode::beacon(text, &config.limits), original, ids)?;
     }
     Ok(plan)
@@ -152,22 +159,24 @@ pub fn post<'a>(
 /// Plans the replay of a failed event, whose bytes are the body, in the circumstances of its
 /// first request; `context` is that of the replay.
 pub fn replay<'a>(
-    body: &Body<'_>,
-    replay: Replay,
+    body: &RequestBody<'_>,
+    replay: ReplaySource,
     context: &RequestContext,
     config: &'a Config,
-) -> Result<Plan<'a>, IngestError> {
+) -> Result<IngestBatch<'a>, IngestError> {
     let (mut ids, form) = (replay.ids(), replay.form);
     let context = &replay.context(context);
     let text = String::from_utf8_lossy(body.bytes);
     let beacon = match form {
-        Form::Beacon => decode::beacon(&text, &config.limits),
-        Form::Query => pixel::beacon(&text),
-        Form::Record => record::beacon(&text, &config.limits),
-        Form::Body | Form::GzipBody => return post(body, context, config, &mut ids),
+        PayloadFormat::Beacon => decode::beacon(&text, &config.limits),
+        PayloadFormat::Query => pixel::beacon(&text),
+        PayloadFormat::Record => record::beacon(&text, &config.limits),
+        PayloadFormat::Body | PayloadFormat::GzipBody => {
+            return post(body, context, config, &mut ids);
+        }
     };
-    let mut plan = Plan::new(context, config, admit(context, config)?);
-    plan.take(beacon, || Original::new(body.bytes, form), &mut ids)?;
+    let mut plan = IngestBatch::new(context, config, admit(context, config)?);
+    plan.take(beacon, || OriginalPayload::new(body.bytes, form), &mut ids)?;
     Ok(plan)
 }
 
@@ -176,11 +185,11 @@ pub fn pixel<'a>(
     query: &str,
     context: &RequestContext,
     config: &'a Config,
-    ids: &mut EventIds,
-) -> Result<Plan<'a>, IngestError> {
+    ids: &mut EventIdGenerator,
+) -> Result<IngestBatch<'a>, IngestError> {
     let tenant = admit(context, config)?;
-    let mut plan = Plan::new(context, config, tenant);
-    let original = || Original::new(query, Form::Query);
+    let mut plan = IngestBatch::new(context, config, tenant);
+    let original = || OriginalPayload::new(query, PayloadFormat::Query);
     plan.take(pixel::beacon(query), original, ids)?;
     Ok(plan)
 }

@@ -5,15 +5,15 @@ use crate::model::device_key::DeviceKey;
 use crate::model::placement::{ShardNumber, shard_of};
 use crate::model::record::Record;
 use crate::model::stream::Stream;
-use crate::pipeline::enrich::Enriched;
+use crate::pipeline::enrich::EnrichedEvent;
 use crate::pipeline::privacy::visitor::Visitor;
 use crate::shard::config::ShardConfig;
-use crate::shard::protocol::batch_request::{Device, Observation};
-use crate::shard::sessions::{Opening, Sighting};
+use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity};
+use crate::shard::sessions::{Opening, SessionEvent};
 
 /// A record of a beacon, and where it is to go.
 #[derive(Debug)]
-pub struct Item<'a> {
+pub struct PendingRecord<'a> {
     /// The index of the beacon that it came from.
     pub owner: usize,
     /// Where to.
@@ -22,21 +22,21 @@ pub struct Item<'a> {
     pub record: Record,
     /// What a shard needs to know of its event, where there are shards; a failed event has
     /// no session.
-    pub observed: Option<Observed>,
+    pub observed: Option<ShardHint>,
 }
 
 /// What a shard needs to know of an event, and which shard.
 #[derive(Debug, Clone, Copy)]
-pub struct Observed {
+pub struct ShardHint {
     /// Decides which shard it is.
     place: u64,
     /// What it needs to know.
-    pub observation: Observation,
+    pub observation: EventIdentity,
 }
 
-impl Observed {
+impl ShardHint {
     /// What a shard needs to know of `enriched`, which may be one of the `opening_events`.
-    pub(super) fn of(enriched: &Enriched<'_>, opening_events: &[String]) -> Self {
+    pub(super) fn of(enriched: &EnrichedEvent<'_>, opening_events: &[String]) -> Self {
         let observation = observation(enriched, opening_events);
         Self {
             place: observation.place(enriched.facts.visitor.as_ref().map(Visitor::key)),
@@ -52,7 +52,7 @@ impl Observed {
 }
 
 /// What a shard needs to know of `enriched`, which may be one of the `opening_events`.
-fn observation(enriched: &Enriched<'_>, opening_events: &[String]) -> Observation {
+fn observation(enriched: &EnrichedEvent<'_>, opening_events: &[String]) -> EventIdentity {
     let (event, facts) = (&enriched.event, enriched.facts);
     let tenant = facts.tenant;
     let named = || opening_events.iter().any(|name| name == event.name.as_str());
@@ -60,14 +60,14 @@ fn observation(enriched: &Enriched<'_>, opening_events: &[String]) -> Observatio
     let of_device = |device_id| DeviceKey::of_device(tenant, device_id);
     let previous = enriched.previous_device_id.as_ref().map(of_device);
     let (key, device) = match &event.device_id {
-        Some(device_id) => (of_device(device_id), Device::Known { previous }),
-        None => (DeviceKey::of_event(tenant, event.id), Device::Unknown),
+        Some(device_id) => (of_device(device_id), DeviceIdentity::Known { previous }),
+        None => (DeviceKey::of_event(tenant, event.id), DeviceIdentity::Unknown),
     };
-    Observation {
+    EventIdentity {
         key,
         device,
         arrival: facts.arrival,
-        sighting: Sighting {
+        sighting: SessionEvent {
             at: enriched.occurred.at.timestamp_millis(),
             event_id: event.id,
             opening: if opens { Opening::Yes } else { Opening::No },
@@ -78,13 +78,13 @@ fn observation(enriched: &Enriched<'_>, opening_events: &[String]) -> Observatio
 /// Parts `items` by their shard. What belongs to no device goes with the rest of its
 /// request, or where chance, `random`, sends it.
 pub fn by_shard<'a>(
-    items: Vec<Item<'a>>,
+    items: Vec<PendingRecord<'a>>,
     sharding: &ShardConfig,
     random: u64,
-) -> Vec<(ShardNumber, Vec<Item<'a>>)> {
-    let of_item = |item: &Item<'_>| Some(shard_of(item.observed?.place, sharding.count));
+) -> Vec<(ShardNumber, Vec<PendingRecord<'a>>)> {
+    let of_item = |item: &PendingRecord<'_>| Some(shard_of(item.observed?.place, sharding.count));
     let any = items.iter().find_map(of_item).unwrap_or_else(|| shard_of(random, sharding.count));
-    let mut shards: Vec<(ShardNumber, Vec<Item<'a>>)> = Vec::new();
+    let mut shards: Vec<(ShardNumber, Vec<PendingRecord<'a>>)> = Vec::new();
     for item in items {
         let shard = of_item(&item).unwrap_or(any);
         match shards.iter_mut().find(|(number, _)| *number == shard) {
@@ -97,7 +97,7 @@ pub fn by_shard<'a>(
 
 /// Records for one stream, each with the index of the beacon that it came from.
 #[derive(Debug)]
-pub struct Consignment {
+pub struct StreamBatch {
     /// Where to.
     pub stream: Stream,
     /// What.
@@ -107,15 +107,15 @@ pub struct Consignment {
 }
 
 /// Parts `items` by their stream.
-pub fn by_stream(items: Vec<Item<'_>>) -> Vec<Consignment> {
-    let mut consignments: Vec<Consignment> = Vec::new();
-    for Item { owner, stream, record, .. } in items {
+pub fn by_stream(items: Vec<PendingRecord<'_>>) -> Vec<StreamBatch> {
+    let mut consignments: Vec<StreamBatch> = Vec::new();
+    for PendingRecord { owner, stream, record, .. } in items {
         match consignments.iter_mut().find(|consignment| consignment.stream == *stream) {
             Some(consignment) => {
                 consignment.records.push(record);
                 consignment.owners.push(owner);
             }
-            None => consignments.push(Consignment {
+            None => consignments.push(StreamBatch {
                 stream: stream.clone(),
                 records: vec![record],
                 owners: vec![owner],

@@ -6,21 +6,21 @@ use crate::model::record::RecordError;
 use crate::model::repairs::Repairs;
 use crate::model::schema_info::SchemaInfo;
 use crate::model::violation::{Code, Violation, Violations};
-use crate::pipeline::enrich::Enriched;
-use crate::pipeline::validate::Invalid;
+use crate::pipeline::enrich::EnrichedEvent;
+use crate::pipeline::validate::ValidationFailure;
 
 /// What is known of a beacon that was refused, but for its bytes.
-pub(super) struct Rejection {
+pub(super) struct RejectedBeacon {
     pub(super) stage: Stage,
     pub(super) event_id: Option<EventId>,
     pub(super) name: Option<String>,
     pub(super) schema: Option<&'static SchemaInfo>,
     pub(super) repairs: Repairs,
-    pub(super) stripped: Option<crate::model::consent::Reason>,
+    pub(super) stripped: Option<crate::model::consent::PrivacySignal>,
     pub(super) violations: Violations,
 }
 
-impl From<Violation> for Rejection {
+impl From<Violation> for RejectedBeacon {
     fn from(violation: Violation) -> Self {
         Self {
             stage: Stage::Protocol,
@@ -34,13 +34,13 @@ impl From<Violation> for Rejection {
     }
 }
 
-impl Rejection {
+impl RejectedBeacon {
     pub(super) fn of_invalid(
-        invalid: Invalid,
+        invalid: ValidationFailure,
         repairs: Repairs,
-        stripped: Option<crate::model::consent::Reason>,
+        stripped: Option<crate::model::consent::PrivacySignal>,
     ) -> Self {
-        let Invalid { event_id, name, schema, violations } = invalid;
+        let ValidationFailure { event_id, name, schema, violations } = invalid;
         Self {
             stage: Stage::Validate,
             event_id: Some(event_id),
@@ -52,8 +52,8 @@ impl Rejection {
         }
     }
 
-    pub(super) fn of_record(error: RecordError, enriched: Enriched<'_>) -> Self {
-        let Enriched { event, repairs, stripped, .. } = enriched;
+    pub(super) fn of_record(error: RecordError, enriched: EnrichedEvent<'_>) -> Self {
+        let EnrichedEvent { event, repairs, stripped, .. } = enriched;
         Self {
             stage: Stage::Delivery,
             event_id: Some(event.id),

@@ -9,21 +9,21 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::base::json::Fields;
+use crate::base::json::JsonFields;
 use crate::config::Config;
-use crate::delivery::health::Problem;
+use crate::delivery::health::DeliveryError;
 use crate::delivery::rejected::is_of_failed_event;
-use crate::delivery::response::Blame;
+use crate::delivery::response::ErrorClass;
 use crate::model::level::Level;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
-use crate::pipeline::route::Subject;
-use crate::shard::spill::Depth;
+use crate::pipeline::route::RouteInput;
+use crate::shard::spill::BacklogStats;
 
 /// Whether the records that wait for this stream are to be moved: no route names it any more, and
 /// the operator has renamed it, or it has refused them for what only an operator can change.
-pub fn has_to_move(depth: &Depth, config: &Config) -> bool {
-    let is_refused = || matches!(&depth.problem, Some(Problem::Refused(refusal)) if refusal.blame == Blame::Operator);
+pub fn has_to_move(depth: &BacklogStats, config: &Config) -> bool {
+    let is_refused = || matches!(&depth.problem, Some(DeliveryError::Refused(refusal)) if refusal.blame == ErrorClass::Config);
     let stream = &depth.stream;
     depth.records > 0 && !config.names(stream) && (config.renamed(stream).is_some() || is_refused())
 }
@@ -32,7 +32,7 @@ pub fn has_to_move(depth: &Depth, config: &Config) -> bool {
 /// say what it is.
 pub fn home(record: &Record, from: &Stream, config: &Config) -> Option<Stream> {
     let line = std::str::from_utf8(record.bytes()).ok()?;
-    let columns: Fields<'_> = serde_json::from_str(line).ok()?;
+    let columns: JsonFields<'_> = serde_json::from_str(line).ok()?;
     if is_of_failed_event(&columns) {
         return Some(config.destinations.failed.clone());
     }
@@ -43,12 +43,12 @@ pub fn home(record: &Record, from: &Stream, config: &Config) -> Option<Stream> {
     }
 }
 
-fn routed(columns: &Fields<'_>, config: &Config) -> Stream {
+fn routed(columns: &JsonFields<'_>, config: &Config) -> Stream {
     let (tenant, name): (String, String) =
         (read(columns, "tenant").unwrap_or_default(), read(columns, "name").unwrap_or_default());
     let level: Option<String> = read(columns, "level");
     let metadata: Option<Map<String, Value>> = read(columns, "metadata");
-    let subject = Subject {
+    let subject = RouteInput {
         level: level.as_deref().and_then(Level::parse),
         name: &name,
         metadata: metadata.as_ref(),
@@ -59,7 +59,7 @@ fn routed(columns: &Fields<'_>, config: &Config) -> Stream {
     routes.route(subject).to.clone()
 }
 
-fn read<T: DeserializeOwned>(columns: &Fields<'_>, column: &str) -> Option<T> {
+fn read<T: DeserializeOwned>(columns: &JsonFields<'_>, column: &str) -> Option<T> {
     serde_json::from_str(columns.get(column)?.get()).ok()
 }
 
@@ -68,9 +68,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::Settings;
+    use crate::config::RawConfig;
     use crate::config::tests::settings;
-    use crate::delivery::response::Refusal;
+    use crate::delivery::response::AwsError;
 
     fn stream(text: &str) -> Stream {
         Stream::parse(text).unwrap()
@@ -80,7 +80,7 @@ mod tests {
         let Value::Object(keys) = table else { panic!("not a table") };
         let mut settings = settings();
         settings.headwater.as_mut().unwrap().as_object_mut().unwrap().extend(keys);
-        Config::parse(Settings { ..settings }).unwrap()
+        Config::parse(RawConfig { ..settings }).unwrap()
     }
 
     fn record(line: &Value) -> Record {
@@ -181,20 +181,20 @@ mod tests {
         let config = config(json!({"renamed_streams": {"firehose:renamed": "firehose:events"}}));
         let refused = |blame| {
             let code = "AccessDeniedException".to_owned();
-            Some(Problem::Refused(Refusal { blame, code, message: String::new() }))
+            Some(DeliveryError::Refused(AwsError { blame, code, message: String::new() }))
         };
         for (name, records, problem, moves) in [
-            ("firehose:old", 1, refused(Blame::Operator), true),
-            ("firehose:old", 0, refused(Blame::Operator), false),
-            ("firehose:old", 1, refused(Blame::Throttle), false),
-            ("firehose:old", 1, Some(Problem::TimedOut), false),
+            ("firehose:old", 1, refused(ErrorClass::Config), true),
+            ("firehose:old", 0, refused(ErrorClass::Config), false),
+            ("firehose:old", 1, refused(ErrorClass::Throttled), false),
+            ("firehose:old", 1, Some(DeliveryError::TimedOut), false),
             ("firehose:old", 1, None, false),
             ("firehose:renamed", 1, None, true),
             ("firehose:renamed", 0, None, false),
-            ("firehose:events", 1, refused(Blame::Operator), false),
-            ("firehose:events-failed", 1, refused(Blame::Operator), false),
+            ("firehose:events", 1, refused(ErrorClass::Config), false),
+            ("firehose:events-failed", 1, refused(ErrorClass::Config), false),
         ] {
-            let depth = Depth { records, problem, ..Depth::none(stream(name)) };
+            let depth = BacklogStats { records, problem, ..BacklogStats::none(stream(name)) };
             assert_eq!(has_to_move(&depth, &config), moves, "{depth:?}");
         }
     }

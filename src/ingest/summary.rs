@@ -3,8 +3,8 @@
 //!
 //! It must hold nothing of a person: no address, id or value that was sent.
 
-use crate::config::log_sampling::LogShares;
-use crate::delivery::stats::{Sending, is_zero};
+use crate::config::log_sampling::LogSampling;
+use crate::delivery::stats::{DeliveryStats, is_zero};
 use crate::ingest::error::HttpError;
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::model::outcome::{DropReason, Outcome};
 
 /// What one request came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Tally<'a> {
+pub struct RequestSummary<'a> {
     /// How its beacons came.
     #[serde(rename = "request")]
-    pub kind: Kind,
+    pub kind: RequestKind,
     /// Whose they are, where the write key is somebody's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<&'a str>,
@@ -29,7 +29,7 @@ pub struct Tally<'a> {
     pub code: Option<&'static str>,
     /// How its beacons ended.
     #[serde(flatten)]
-    pub counts: Counts,
+    pub counts: OutcomeCounts,
     /// The bytes of its body as it was sent, or of its query.
     pub bytes_in: usize,
     /// The bytes of the records that it became.
@@ -38,7 +38,7 @@ pub struct Tally<'a> {
     pub read_ms: u64,
     /// How its records were delivered.
     #[serde(flatten)]
-    pub sending: Sending,
+    pub sending: DeliveryStats,
     /// From its body to the last fate, in milliseconds, all of `sending` included.
     pub deliver_ms: u64,
     /// All of it, in milliseconds.
@@ -48,7 +48,7 @@ pub struct Tally<'a> {
 /// How beacons come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum RequestKind {
     /// In a body.
     #[default]
     Post,
@@ -58,7 +58,7 @@ pub enum Kind {
     Replay,
 }
 
-impl Kind {
+impl RequestKind {
     /// The kind in one word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Kind {
 
 /// How many beacons ended in which way. Each is counted once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct OutcomeCounts {
     /// In their streams, or in the storage of a shard.
     #[serde(skip_serializing_if = "is_zero")]
     pub accepted: usize,
@@ -90,7 +90,7 @@ pub struct Counts {
     pub refused: usize,
 }
 
-impl Counts {
+impl OutcomeCounts {
     /// Counts `outcomes`.
     pub fn of<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Self {
         let mut counts = Self::default();
@@ -124,7 +124,7 @@ impl Counts {
     }
 }
 
-impl Tally<'_> {
+impl RequestSummary<'_> {
     /// The request was refused as a whole.
     pub fn refuse(&mut self, refusal: &IngestError) {
         self.code = Some(refusal.code());
@@ -169,16 +169,16 @@ impl Tally<'_> {
     /// The value of `Server-Timing`. Source: <https://www.w3.org/TR/server-timing/>
     pub fn server_timing(&self) -> String {
         let Self { read_ms, sending, deliver_ms, total_ms, .. } = self;
-        let Sending { wait_ms, send_ms, .. } = sending;
+        let DeliveryStats { wait_ms, send_ms, .. } = sending;
         format!(
             "read;dur={read_ms}, wait;dur={wait_ms}, send;dur={send_ms}, deliver;dur={deliver_ms}, total;dur={total_ms}"
         )
     }
 }
 
-impl LogShares {
+impl LogSampling {
     /// Whether `tally` is logged, by `chance`, which is drawn evenly from 0 to 1, 1 excluded.
-    pub fn take(&self, tally: &Tally<'_>, chance: impl FnOnce() -> f64) -> bool {
+    pub fn take(&self, tally: &RequestSummary<'_>, chance: impl FnOnce() -> f64) -> bool {
         let share = if tally.is_exceptional() { self.exceptions } else { self.usual };
         share >= 1.0 || (share > 0.0 && chance() < share)
     }
@@ -200,18 +200,18 @@ mod tests {
         ]
     }
 
-    fn tally() -> Tally<'static> {
-        Tally {
+    fn tally() -> RequestSummary<'static> {
+        RequestSummary {
             tenant: Some("shop"),
             status: 200,
-            counts: Counts::of(outcomes().iter()),
+            counts: OutcomeCounts::of(outcomes().iter()),
             bytes_in: 700,
             bytes_out: 4_000,
             read_ms: 3,
-            sending: Sending { wait_ms: 100, send_ms: 20, retries: 1, spill_depth: 7 },
+            sending: DeliveryStats { wait_ms: 100, send_ms: 20, retries: 1, spill_depth: 7 },
             deliver_ms: 125,
             total_ms: 128,
-            ..Tally::default()
+            ..RequestSummary::default()
         }
     }
 
@@ -247,30 +247,30 @@ mod tests {
         let code = "timed_out".to_owned();
         let stream = "firehose:events".to_owned();
         told.refuse(&IngestError::NotDurable { stream, code, retry_after_s: 5 });
-        assert_eq!(told.counts, Counts { refused: 5, ..Counts::default() });
+        assert_eq!(told.counts, OutcomeCounts { refused: 5, ..OutcomeCounts::default() });
         assert_eq!(told.code, Some("not_durable"));
     }
 
     #[test]
     fn exceptions_are_logged_more_often() {
-        let shares = LogShares { usual: 0.25, exceptions: 1.0 };
-        let usual = Tally {
+        let shares = LogSampling { usual: 0.25, exceptions: 1.0 };
+        let usual = RequestSummary {
             status: 204,
-            counts: Counts { accepted: 2, ..Counts::default() },
-            ..Tally::default()
+            counts: OutcomeCounts { accepted: 2, ..OutcomeCounts::default() },
+            ..RequestSummary::default()
         };
         assert!(shares.take(&usual, || 0.24) && !shares.take(&usual, || 0.25));
         assert!(shares.take(&tally(), || 0.99));
-        assert!(shares.take(&Tally { status: 401, ..Tally::default() }, || 0.99));
-        assert!(!LogShares { usual: 0.0, exceptions: 0.0 }.take(&usual, || 0.0));
+        assert!(shares.take(&RequestSummary { status: 401, ..RequestSummary::default() }, || 0.99));
+        assert!(!LogSampling { usual: 0.0, exceptions: 0.0 }.take(&usual, || 0.0));
     }
 
     #[test]
     fn what_is_sent_at_once_takes_as_long_as_the_longest_and_else_as_all() {
-        let one = Sending { wait_ms: 1, send_ms: 9, retries: 1, spill_depth: 5 };
-        let other = Sending { wait_ms: 3, send_ms: 4, retries: 2, spill_depth: 8 };
-        let both = Sending { wait_ms: 3, send_ms: 9, retries: 3, spill_depth: 8 };
+        let one = DeliveryStats { wait_ms: 1, send_ms: 9, retries: 1, spill_depth: 5 };
+        let other = DeliveryStats { wait_ms: 3, send_ms: 4, retries: 2, spill_depth: 8 };
+        let both = DeliveryStats { wait_ms: 3, send_ms: 9, retries: 3, spill_depth: 8 };
         assert_eq!(one.beside(other), both);
-        assert_eq!(one.then(other), Sending { wait_ms: 4, send_ms: 13, ..both });
+        assert_eq!(one.then(other), DeliveryStats { wait_ms: 4, send_ms: 13, ..both });
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Whose wish was followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum PrivacySignal {
     /// Global Privacy Control.
     Gpc,
     /// Do Not Track.
@@ -37,7 +37,7 @@ impl Consent {
 
 /// What a browser asks for on its user's behalf.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Signals {
+pub struct BrowserSignals {
     /// `Sec-GPC: 1`. Source: <https://www.w3.org/TR/gpc/>
     pub gpc: bool,
     /// `DNT: 1`. Source: <https://www.w3.org/TR/tracking-dnt/>

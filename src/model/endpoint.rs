@@ -1,13 +1,13 @@
 //! The addresses of the worker: what each path is for.
 
-use super::tracker_path::{Asked as TrackerRequest, Place};
+use super::tracker_path::{TrackerPath, TrackerRequest};
 
 /// Where beacons go.
 pub const EVENTS: &str = "/v1/events";
 
 /// What an address is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Address<'a> {
+pub enum Endpoint<'a> {
     /// Takes beacons.
     Events,
     /// Takes an event and shows an image.
@@ -24,7 +24,7 @@ pub enum Address<'a> {
     Inspector(InspectorRoute<'a>),
 }
 
-impl<'a> Address<'a> {
+impl<'a> Endpoint<'a> {
     /// What `path` is for in every worker, whatever its operator says. A slash too many in the
     /// address of what is no script is ignored.
     pub fn usual(path: &'a str) -> Option<Self> {
@@ -34,7 +34,7 @@ impl<'a> Address<'a> {
         match InspectorRoute::of(path) {
             Some(asked) => Some(Self::Inspector(asked)),
             None => {
-                let script = || Place::DEFAULT.asked(path).map(Self::Script);
+                let script = || TrackerPath::DEFAULT.asked(path).map(Self::Script);
                 script().or_else(|| Self::fixed(&plain(path)?))
             }
         }
@@ -70,12 +70,12 @@ pub enum InspectorRoute<'a> {
     /// A file of its page, by its name.
     File(&'a str),
     /// What it was told, as JSON.
-    Api(Api),
+    Api(InspectorQuery),
 }
 
 /// What is answered in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
+pub enum InspectorQuery {
     /// How many beacons ended in which way.
     All,
     /// The stories of those that were accepted, were duplicates or were dropped.
@@ -95,7 +95,7 @@ impl<'a> InspectorRoute<'a> {
             "" => return Some(Self::Page),
             below => below.strip_prefix('/')?,
         };
-        if let Some(api) = Api::of(name) {
+        if let Some(api) = InspectorQuery::of(name) {
             return Some(Self::Api(api));
         }
         let (stem, extension) = name.rsplit_once('.')?;
@@ -104,7 +104,7 @@ impl<'a> InspectorRoute<'a> {
     }
 }
 
-impl Api {
+impl InspectorQuery {
     /// What `name` asks.
     pub fn of(name: &str) -> Option<Self> {
         match name {
@@ -136,19 +136,19 @@ mod tests {
     #[test]
     fn a_slash_too_many_is_ignored() {
         for path in ["/v1/events", "/v1/events/", "//v1/events", "/v1//events", "///v1/events//"] {
-            assert_eq!(Address::usual(path), Some(Address::Events), "{path}");
+            assert_eq!(Endpoint::usual(path), Some(Endpoint::Events), "{path}");
         }
         for (path, address) in [
-            ("/v1/pixel.gif/", Address::Pixel),
-            ("//v1/pixel.gif", Address::Pixel),
-            ("/healthz/", Address::Health),
-            ("//readyz", Address::Ready),
-            ("/_//set-aside/", Address::SetAside),
+            ("/v1/pixel.gif/", Endpoint::Pixel),
+            ("//v1/pixel.gif", Endpoint::Pixel),
+            ("/healthz/", Endpoint::Health),
+            ("//readyz", Endpoint::Ready),
+            ("/_//set-aside/", Endpoint::SetAside),
         ] {
-            assert_eq!(Address::usual(path), Some(address), "{path}");
+            assert_eq!(Endpoint::usual(path), Some(address), "{path}");
         }
         for path in ["", "/", "//", "/v1", "/v1/", "/v1/events/x", "/V1/events/", "v1/events/"] {
-            assert_eq!(Address::usual(path), None, "{path}");
+            assert_eq!(Endpoint::usual(path), None, "{path}");
         }
     }
 
@@ -156,8 +156,8 @@ mod tests {
     fn an_address_below_the_inspector_asks_for_one_thing_or_none() {
         for (path, asked) in [
             ("/_/inspect", Some(InspectorRoute::Page)),
-            ("/_/inspect/all", Some(InspectorRoute::Api(Api::All))),
-            ("/_/inspect/reset", Some(InspectorRoute::Api(Api::Reset))),
+            ("/_/inspect/all", Some(InspectorRoute::Api(InspectorQuery::All))),
+            ("/_/inspect/reset", Some(InspectorRoute::Api(InspectorQuery::Reset))),
             ("/_/inspect/page.js", Some(InspectorRoute::File("page.js"))),
             ("/_/inspect/inspect.css", Some(InspectorRoute::File("inspect.css"))),
             ("/_/inspect/", None),
@@ -174,8 +174,14 @@ mod tests {
 
     #[test]
     fn each_question_is_asked_by_its_name() {
-        for api in [Api::All, Api::Good, Api::Bad, Api::Live, Api::Reset] {
-            assert_eq!(Api::of(api.name()), Some(api));
+        for api in [
+            InspectorQuery::All,
+            InspectorQuery::Good,
+            InspectorQuery::Bad,
+            InspectorQuery::Live,
+            InspectorQuery::Reset,
+        ] {
+            assert_eq!(InspectorQuery::of(api.name()), Some(api));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The event and its ids: types that can't hold what validation would refuse.
 //!
 //! Each newtype is made only by its `parse`; whoever holds one need not check it
-//! again. Nothing here reads a clock or draws randomness: [`EventIds`] is seeded.
+//! again. Nothing here reads a clock or draws randomness: [`EventIdGenerator`] is seeded.
 
 use crate::model::level::Level;
 use std::fmt;
@@ -102,13 +102,13 @@ impl Serialize for EventId {
 /// request needs one draw of randomness and its events sort in their order.
 /// Source: <https://www.rfc-editor.org/rfc/rfc9562#section-6.2> (method 2).
 #[derive(Debug)]
-pub struct EventIds {
+pub struct EventIdGenerator {
     milliseconds: u64,
     head: [u8; 2],
     counter: u64,
 }
 
-impl EventIds {
+impl EventIdGenerator {
     /// Ids that carry `at`, counting from ten random bytes.
     pub fn new(at: DateTime<Utc>, seed: [u8; 10]) -> Self {
         let [h0, h1, c0, c1, c2, c3, c4, c5, c6, c7] = seed;
@@ -222,7 +222,7 @@ mod tests {
     fn stamped_ids_are_version_7_carry_the_time_and_ascend() {
         for seed in [[0; 10], [0xff; 10], [7; 10]] {
             let at = DateTime::from_timestamp_millis(1_795_000_000_123).unwrap();
-            let mut ids = EventIds::new(at, seed);
+            let mut ids = EventIdGenerator::new(at, seed);
             let made: Vec<Uuid> = (0..1_000).map(|_| ids.next_id().0).collect();
             assert!(made.is_sorted_by(|before, after| before < after));
             for uuid in made {
@@ -236,11 +236,11 @@ mod tests {
     #[test]
     fn ids_count_on_from_any_of_them() {
         let at = DateTime::from_timestamp_millis(1_795_000_000_123).unwrap();
-        let mut ids = EventIds::new(at, [0xff; 10]);
+        let mut ids = EventIdGenerator::new(at, [0xff; 10]);
         for _ in 0..3 {
             let first = ids.next_id();
             let second = ids.next_id();
-            let mut again = EventIds::from(first);
+            let mut again = EventIdGenerator::from(first);
             assert_eq!([again.next_id(), again.next_id()], [first, second]);
         }
     }

@@ -9,7 +9,7 @@ use crate::model::violation::Violations;
 use serde::{Deserialize, Serialize};
 
 use crate::model::beacon::Envelope;
-use crate::model::consent::Reason;
+use crate::model::consent::PrivacySignal;
 use crate::model::event::EventId;
 use crate::model::repairs::Repairs;
 use crate::model::schema_info::SchemaInfo;
@@ -35,25 +35,25 @@ pub struct FailedEvent {
     /// original.
     pub repairs: Repairs,
     /// Why identifiers are left out, where they are.
-    pub stripped: Option<Reason>,
+    pub stripped: Option<PrivacySignal>,
     /// The bytes as they came.
-    pub original: Original,
+    pub original: OriginalPayload,
 }
 
 /// The bytes that were refused, as they came.
 #[derive(Debug, Clone)]
-pub struct Original {
+pub struct OriginalPayload {
     /// One beacon's bytes, or a whole body's.
     pub bytes: Vec<u8>,
     /// What the bytes are.
-    pub form: Form,
+    pub form: PayloadFormat,
     /// How many bytes were not kept, since nobody can say where in them an identifier stands.
     pub withheld: usize,
 }
 
-impl Original {
+impl OriginalPayload {
     /// These bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>, form: Form) -> Self {
+    pub fn new(bytes: impl Into<Vec<u8>>, form: PayloadFormat) -> Self {
         Self { bytes: bytes.into(), form, withheld: 0 }
     }
 
@@ -67,7 +67,7 @@ impl Original {
 /// What the original bytes of a failed event are, and so how to send them again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Form {
+pub enum PayloadFormat {
     /// One JSON beacon.
     Beacon,
     /// The query of a pixel request.

@@ -43,12 +43,12 @@ pub enum DropReason {
     Sampled,
 }
 
-impl From<crate::model::consent::Reason> for DropReason {
-    fn from(reason: crate::model::consent::Reason) -> Self {
+impl From<crate::model::consent::PrivacySignal> for DropReason {
+    fn from(reason: crate::model::consent::PrivacySignal) -> Self {
         match reason {
-            crate::model::consent::Reason::Gpc => Self::Gpc,
-            crate::model::consent::Reason::Dnt => Self::Dnt,
-            crate::model::consent::Reason::Consent => Self::Consent,
+            crate::model::consent::PrivacySignal::Gpc => Self::Gpc,
+            crate::model::consent::PrivacySignal::Dnt => Self::Dnt,
+            crate::model::consent::PrivacySignal::Consent => Self::Consent,
         }
     }
 }
@@ -69,7 +69,7 @@ impl DropReason {
 /// Why a beacon was not accepted, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Cause {
+pub enum FailureCode {
     /// The rule that it broke.
     Rule(Code),
     /// Why it was dropped.
@@ -90,7 +90,7 @@ pub struct Verdict<'a> {
     pub schema: Option<()>,
     /// The first rule that it broke, or why it was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<Cause>,
+    pub code: Option<FailureCode>,
     /// Where.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<&'a str>,
@@ -120,7 +120,7 @@ impl Outcome {
                 event_id,
                 outcome: "failed",
                 schema: None,
-                code: Some(Cause::Rule(violation.code)),
+                code: Some(FailureCode::Rule(violation.code)),
                 pointer: Some(&violation.pointer),
                 message: Some(&violation.message),
             },
@@ -129,7 +129,7 @@ impl Outcome {
                 event_id,
                 outcome: "dropped",
                 schema: None,
-                code: Some(Cause::Dropped(*reason)),
+                code: Some(FailureCode::Dropped(*reason)),
                 pointer: None,
                 message: Some(reason.message()),
             },

@@ -12,14 +12,14 @@ use serde::Deserialize;
 
 use crate::base::secret::Secret;
 use crate::model::beacon::Envelope;
-use crate::model::consent::Reason;
-use crate::model::event::{DeviceId, EventId, EventIds};
-use crate::model::failed_event::Form;
+use crate::model::consent::PrivacySignal;
+use crate::model::event::{DeviceId, EventId, EventIdGenerator};
+use crate::model::failed_event::PayloadFormat;
 use crate::model::geo::{Geo, OffsetChange};
 
 /// What is said of a replay by the request that is one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Claim {
+pub struct ReplayHeader {
     /// `X-Headwater-Replay`: what is told of the first request, in JSON.
     pub told: String,
     /// The key that `Authorization` bears.
@@ -39,11 +39,11 @@ pub enum ReplayError {
 
 /// The first request of a failed event, as far as the failed event tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replay {
+pub struct ReplaySource {
     /// The failed event's id, which is also that of its beacon where that has none.
     pub event_id: EventId,
     /// What the bytes are that are sent again.
-    pub form: Form,
+    pub form: PayloadFormat,
     /// The edge's clock when it came first.
     pub received_at: DateTime<Utc>,
     /// What stood around it.
@@ -54,15 +54,15 @@ pub struct Replay {
     pub(super) geo: Geo,
     pub(super) utc_offset_minutes: Option<i32>,
     pub(super) utc_offset_changes: Vec<OffsetChange>,
-    pub(super) stripped: Option<Reason>,
+    pub(super) stripped: Option<PrivacySignal>,
 }
 
 /// The header; the names are those of a failed event's columns.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct ReplayHeaderFields {
     event_id: String,
-    original_form: Form,
+    original_form: PayloadFormat,
     received_at: String,
     sent_at: Option<String>,
     device_id: Option<String>,
@@ -73,12 +73,12 @@ struct Told {
     utc_offset_minutes: Option<i32>,
     #[serde(default)]
     utc_offset_changes: Vec<OffsetChange>,
-    stripped: Option<Reason>,
+    stripped: Option<PrivacySignal>,
 }
 
-impl Replay {
+impl ReplaySource {
     /// Takes the claim of who bears `key`.
-    pub fn parse(claim: &Claim, key: Option<&Secret>) -> Result<Self, ReplayError> {
+    pub fn parse(claim: &ReplayHeader, key: Option<&Secret>) -> Result<Self, ReplayError> {
         match (key, &claim.key) {
             (Some(key), Some(borne)) if key.is(borne) => {
                 Self::of_header(&claim.told).ok_or(ReplayError::Unreadable)
@@ -88,7 +88,7 @@ impl Replay {
     }
 
     fn of_header(told: &str) -> Option<Self> {
-        let told: Told = serde_json::from_str(told).ok()?;
+        let told: ReplayHeaderFields = serde_json::from_str(told).ok()?;
         let time = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
         Some(Self {
             event_id: EventId::parse(&told.event_id)?,
@@ -110,29 +110,32 @@ impl Replay {
 
     /// The ids that its beacons are given where they have none: the failed event's, and those
     /// that follow it. So a beacon has the same id each time.
-    pub fn ids(&self) -> EventIds {
-        EventIds::from(self.event_id)
+    pub fn ids(&self) -> EventIdGenerator {
+        EventIdGenerator::from(self.event_id)
     }
 
     /// Whether a shard may know its event's id without its stream's having the event.
-    pub const fn arrival(&self) -> Arrival {
+    pub const fn arrival(&self) -> Redelivery {
         match self.form {
-            Form::Record => Arrival::Lost,
-            Form::Beacon | Form::Query | Form::Body | Form::GzipBody => Arrival::Usual,
+            PayloadFormat::Record => Redelivery::Lost,
+            PayloadFormat::Beacon
+            | PayloadFormat::Query
+            | PayloadFormat::Body
+            | PayloadFormat::GzipBody => Redelivery::No,
         }
     }
 }
 
 /// A replay, and when it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replayed {
+pub struct Replay {
     /// The edge's clock.
     pub at: DateTime<Utc>,
     /// What is sent again.
-    pub of: Replay,
+    pub of: ReplaySource,
 }
 
-impl Replayed {
+impl Replay {
     /// The client's address where what was kept of it is one, and else the text that was.
     pub fn address(&self) -> Option<Result<IpAddr, &str>> {
         let text = self.of.ip.as_deref()?;
@@ -142,10 +145,10 @@ impl Replayed {
 
 /// How an event comes to its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Arrival {
+pub enum Redelivery {
     /// As all do.
     #[default]
-    Usual,
+    No,
     /// Once more, since its record was taken and yet is not where it should be: refused for
     /// itself later, or not written by its stream. Only another such replay is a repeat of it.
     Lost,
@@ -161,10 +164,14 @@ mod tests {
         "original_form":"beacon","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0",
         "geo":{"country":"CH"},"stripped":"gpc"}"#;
 
-    fn parse(told: &str, borne: Option<&str>, key: Option<&str>) -> Result<Replay, ReplayError> {
-        let claim = Claim { told: told.to_owned(), key: borne.map(str::to_owned) };
+    fn parse(
+        told: &str,
+        borne: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<ReplaySource, ReplayError> {
+        let claim = ReplayHeader { told: told.to_owned(), key: borne.map(str::to_owned) };
         let key = key.and_then(|key| Secret::parse(key.to_owned()));
-        Replay::parse(&claim, key.as_ref())
+        ReplaySource::parse(&claim, key.as_ref())
     }
 
     #[test]

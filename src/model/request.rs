@@ -3,16 +3,16 @@
 //! `edge` fills it once per request; everything after that is a function of it.
 //! It must never hold a handle of the runtime, and no secret of ours.
 
-use crate::model::consent::Reason;
-use crate::model::consent::Signals;
+use crate::model::consent::BrowserSignals;
+use crate::model::consent::PrivacySignal;
 use crate::model::geo::{Geo, OffsetChange};
-use crate::model::replay::Replay;
+use crate::model::replay::ReplaySource;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use crate::model::replay::Replayed;
+use crate::model::replay::Replay;
 
 /// The circumstances of one request.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +32,7 @@ pub struct RequestContext {
     /// The `Accept-Language` header, as sent.
     pub accept_language: Option<String>,
     /// What the browser asks for on its user's behalf.
-    pub signals: Signals,
+    pub signals: BrowserSignals,
     /// Where the CDN says that the client is.
     pub geo: Geo,
     /// How far the clocks of the client's time zone are ahead of UTC on receipt, in minutes.
@@ -40,7 +40,7 @@ pub struct RequestContext {
     /// The changes of that zone in the year before, ascending.
     pub utc_offset_changes: Vec<OffsetChange>,
     /// Set where the operator sends a failed event again: the rest is then of its first request.
-    pub replayed: Option<Replayed>,
+    pub replayed: Option<Replay>,
 }
 
 /// What Chromium tells of itself beside the user agent, each header as sent.
@@ -62,7 +62,7 @@ pub struct ClientHints {
     pub model: Option<String>,
 }
 
-impl Replay {
+impl ReplaySource {
     /// The context of the first request, in which `context` is that of the replay. No visitor
     /// can be told from the next by what is left of an address, so `ip` is not in it.
     pub fn context(self, context: &RequestContext) -> RequestContext {
@@ -70,14 +70,14 @@ impl Replay {
             received_at: self.received_at,
             write_key: context.write_key.clone(),
             user_agent: self.user_agent.clone(),
-            signals: Signals {
-                gpc: self.stripped == Some(Reason::Gpc),
-                dnt: self.stripped == Some(Reason::Dnt),
+            signals: BrowserSignals {
+                gpc: self.stripped == Some(PrivacySignal::Gpc),
+                dnt: self.stripped == Some(PrivacySignal::Dnt),
             },
             geo: self.geo.clone(),
             utc_offset_minutes: self.utc_offset_minutes,
             utc_offset_changes: self.utc_offset_changes.clone(),
-            replayed: Some(Replayed { at: context.received_at, of: self }),
+            replayed: Some(Replay { at: context.received_at, of: self }),
             ..RequestContext::default()
         }
     }

@@ -1,6 +1,6 @@
 //! Sessions as records and messages name them.
 
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use serde::{Serialize, Serializer};
 use std::fmt;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ impl Serialize for SessionId {
 /// Why a session was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OpenedBy {
+pub enum SessionTrigger {
     /// The device was not known before.
     First,
     /// The gap before it was longer than the timeout.
@@ -53,7 +53,7 @@ pub enum OpenedBy {
     Late,
 }
 
-impl OpenedBy {
+impl SessionTrigger {
     const fn to_byte(self) -> u8 {
         match self {
             Self::First => 0,
@@ -76,7 +76,7 @@ impl OpenedBy {
 
 /// What an event's record tells of its session: the same for all events of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tag {
+pub struct SessionInfo {
     /// The session's id.
     pub id: SessionId,
     /// The how-manieth session of the device it is, from 1, in the order of opening.
@@ -84,11 +84,11 @@ pub struct Tag {
     /// When the event occurred that opened it, in milliseconds since the epoch.
     pub started_at: i64,
     /// Why it was opened.
-    pub opened_by: OpenedBy,
+    pub opened_by: SessionTrigger,
 }
 
-impl Tag {
-    /// Appends the bytes from which [`Tag::decode`] makes the same again.
+impl SessionInfo {
+    /// Appends the bytes from which [`SessionInfo::decode`] makes the same again.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let Self { id, index, started_at, opened_by } = self;
         bytes.put(id.as_bytes());
@@ -97,13 +97,13 @@ impl Tag {
         bytes.put_u8(opened_by.to_byte());
     }
 
-    /// Reads what [`Tag::encode`] wrote, and no byte after it.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Garbled> {
+    /// Reads what [`SessionInfo::encode`] wrote, and no byte after it.
+    pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             id: SessionId::from_bytes(reader.array()?),
             index: reader.u32()?,
             started_at: reader.i64()?,
-            opened_by: OpenedBy::of_byte(reader.u8()?).ok_or(reader.garbled())?,
+            opened_by: SessionTrigger::of_byte(reader.u8()?).ok_or(reader.garbled())?,
         })
     }
 }

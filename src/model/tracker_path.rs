@@ -54,9 +54,9 @@ impl Script {
 
 /// A path at which the snippet is served, without its `.js`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(Cow<'static, str>);
+pub struct TrackerPath(Cow<'static, str>);
 
-impl Place {
+impl TrackerPath {
     /// `/t.js`, where it always is.
     pub const DEFAULT: Self = Self(Cow::Borrowed("/t"));
 
@@ -66,21 +66,23 @@ impl Place {
     }
 
     /// What a request for `path` asks for, if it is here.
-    pub fn asked<'a>(&self, path: &'a str) -> Option<Asked<'a>> {
+    pub fn asked<'a>(&self, path: &'a str) -> Option<TrackerRequest<'a>> {
         let parts = path.strip_prefix(self.0.as_ref())?.strip_suffix(".js")?;
         let parts: Vec<&str> = parts.split('.').collect();
         match *parts.as_slice() {
-            [""] => Some(Asked { script: Script::Core, version: Version::Latest }),
+            [""] => Some(TrackerRequest { script: Script::Core, version: ScriptVersion::Latest }),
             ["", hash] if is_hash(hash) => {
-                Some(Asked { script: Script::Core, version: Version::Pinned(hash) })
+                Some(TrackerRequest { script: Script::Core, version: ScriptVersion::Pinned(hash) })
             }
-            ["", chunk, hash] if is_hash(hash) => {
-                Some(Asked { script: Script::chunk(chunk)?, version: Version::Pinned(hash) })
-            }
+            ["", chunk, hash] if is_hash(hash) => Some(TrackerRequest {
+                script: Script::chunk(chunk)?,
+                version: ScriptVersion::Pinned(hash),
+            }),
             // A pinned core asks beside itself, too.
-            ["", core, chunk, hash] if is_hash(core) && is_hash(hash) => {
-                Some(Asked { script: Script::chunk(chunk)?, version: Version::Pinned(hash) })
-            }
+            ["", core, chunk, hash] if is_hash(core) && is_hash(hash) => Some(TrackerRequest {
+                script: Script::chunk(chunk)?,
+                version: ScriptVersion::Pinned(hash),
+            }),
             _ => None,
         }
     }
@@ -88,16 +90,16 @@ impl Place {
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct TrackerRequest<'a> {
     /// The script.
     pub script: Script,
     /// Which one of its versions.
-    pub version: Version<'a>,
+    pub version: ScriptVersion<'a>,
 }
 
 /// Which version of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version<'a> {
+pub enum ScriptVersion<'a> {
     /// The one of today.
     Latest,
     /// The one of this hash.
@@ -106,7 +108,7 @@ pub enum Version<'a> {
 
 /// A script as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Built {
+pub struct ScriptAsset {
     /// Its text in UTF-8.
     pub bytes: Vec<u8>,
     /// The hash of these bytes.
@@ -115,7 +117,7 @@ pub struct Built {
     pinned: String,
 }
 
-impl Built {
+impl ScriptAsset {
     /// Takes the core's bytes.
     pub fn core(bytes: Vec<u8>) -> Self {
         let own = hash([bytes.as_slice()]);
@@ -133,11 +135,13 @@ impl Built {
     }
 
     /// The `Cache-Control` of an answer to a request for `version`.
-    pub fn cache_control(&self, version: Version<'_>) -> &'static str {
+    pub fn cache_control(&self, version: ScriptVersion<'_>) -> &'static str {
         match version {
-            Version::Latest => "public, max-age=3600, stale-while-revalidate=86400",
-            Version::Pinned(hash) if hash == self.pinned => "public, max-age=31536000, immutable",
-            Version::Pinned(_) => "no-cache",
+            ScriptVersion::Latest => "public, max-age=3600, stale-while-revalidate=86400",
+            ScriptVersion::Pinned(hash) if hash == self.pinned => {
+                "public, max-age=31536000, immutable"
+            }
+            ScriptVersion::Pinned(_) => "no-cache",
         }
     }
 
@@ -173,9 +177,9 @@ mod tests {
     #[test]
     fn a_path_names_a_script_and_its_version() {
         use Script::{Auto, Core, Pointer, Video, Vitals};
-        let pinned = |hash| Version::Pinned(hash);
+        let pinned = |hash| ScriptVersion::Pinned(hash);
         for (suffix, expected) in [
-            (".js", Some((Core, Version::Latest))),
+            (".js", Some((Core, ScriptVersion::Latest))),
             (".0123cdef.js", Some((Core, pinned("0123cdef")))),
             (".auto.0123cdef.js", Some((Auto, pinned("0123cdef")))),
             (".vitals.0123cdef.js", Some((Vitals, pinned("0123cdef")))),
@@ -198,30 +202,30 @@ mod tests {
             ("/.js", None),
         ] {
             for (stem, place) in [
-                ("/t", Place::DEFAULT),
-                ("/js/shop.min", Place::of_core("/js/shop.min.js").unwrap()),
+                ("/t", TrackerPath::DEFAULT),
+                ("/js/shop.min", TrackerPath::of_core("/js/shop.min.js").unwrap()),
             ] {
                 let path = format!("{stem}{suffix}");
-                let expected = expected.map(|(script, version)| Asked { script, version });
+                let expected = expected.map(|(script, version)| TrackerRequest { script, version });
                 assert_eq!(place.asked(&path), expected, "{path}");
             }
         }
-        assert_eq!(Place::DEFAULT.asked("/js/t.js"), None);
-        assert_eq!(Place::of_core("/js/shop"), None);
+        assert_eq!(TrackerPath::DEFAULT.asked("/js/t.js"), None);
+        assert_eq!(TrackerPath::of_core("/js/shop"), None);
     }
 
     #[test]
     fn only_the_bytes_of_the_hash_are_kept_for_ever() {
         // printf abc | sha256sum; printf a | sha256sum
-        let core = Built::core(b"abc".to_vec());
-        let first = Built::chunks(vec![b"a".to_vec(), b"bc".to_vec()]).next().unwrap();
+        let core = ScriptAsset::core(b"abc".to_vec());
+        let first = ScriptAsset::chunks(vec![b"a".to_vec(), b"bc".to_vec()]).next().unwrap();
         assert_eq!(core.etag(), "\"ba7816bf\"");
         assert_eq!(first.etag(), "\"ca978112\"");
         for (version, expected) in [
-            (Version::Latest, "public, max-age=3600, stale-while-revalidate=86400"),
-            (Version::Pinned("ba7816bf"), "public, max-age=31536000, immutable"),
-            (Version::Pinned("ba7816b0"), "no-cache"),
-            (Version::Pinned("ca978112"), "no-cache"),
+            (ScriptVersion::Latest, "public, max-age=3600, stale-while-revalidate=86400"),
+            (ScriptVersion::Pinned("ba7816bf"), "public, max-age=31536000, immutable"),
+            (ScriptVersion::Pinned("ba7816b0"), "no-cache"),
+            (ScriptVersion::Pinned("ca978112"), "no-cache"),
         ] {
             assert_eq!(core.cache_control(version), expected);
             assert_eq!(first.cache_control(version), expected);
@@ -230,7 +234,7 @@ mod tests {
 
     #[test]
     fn who_has_it_already_says_so_by_its_tag() {
-        let built = Built::core(b"abc".to_vec());
+        let built = ScriptAsset::core(b"abc".to_vec());
         for known in [
             "\"ba7816bf\"",
             "W/\"ba7816bf\"",

@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value, json};
 use toml::Table;
 
 use crate::base::secret::Secret;
-use crate::config::{Binding, Config, ConfigError, Mistakes, Settings};
+use crate::config::{Binding, Config, ConfigError, ConfigErrors, RawConfig};
 use crate::model::stream::Stream;
 
 /// The secrets, which wrangler.toml does not hold.
@@ -43,7 +43,7 @@ pub const STREAM_PREFIX: &str = "events";
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
+pub enum FaultWeight {
     /// Nothing can be built or deployed with it.
     Mistake,
     /// It works, but hardly as it was meant.
@@ -54,7 +54,7 @@ pub enum Weight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How much it matters.
-    pub weight: Weight,
+    pub weight: FaultWeight,
     /// The place and the sentence.
     pub sentence: String,
 }
@@ -62,26 +62,26 @@ pub struct Finding {
 impl Finding {
     /// What a build can't go on with.
     pub fn mistake(sentence: impl Into<String>) -> Self {
-        Self { weight: Weight::Mistake, sentence: sentence.into() }
+        Self { weight: FaultWeight::Mistake, sentence: sentence.into() }
     }
 
     fn warning(sentence: impl Into<String>) -> Self {
-        Self { weight: Weight::Warning, sentence: sentence.into() }
+        Self { weight: FaultWeight::Warning, sentence: sentence.into() }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.weight {
-            Weight::Mistake => formatter.write_str(&self.sentence),
-            Weight::Warning => write!(formatter, "warning: {}", self.sentence),
+            FaultWeight::Mistake => formatter.write_str(&self.sentence),
+            FaultWeight::Warning => write!(formatter, "warning: {}", self.sentence),
         }
     }
 }
 
 /// What was read of wrangler.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct CheckReport {
     /// What is wrong, in the order of the places.
     pub findings: Vec<Finding>,
     /// The places that were read: the top level is the empty name, the others are environments.
@@ -90,7 +90,7 @@ pub struct Report {
 
 /// Which of wrangler.toml's configurations are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope<'a> {
+pub enum CheckScope<'a> {
     /// Each that can be deployed.
     All,
     /// The top level.
@@ -101,8 +101,12 @@ pub enum Scope<'a> {
 
 /// Reads `text`, the content of wrangler.toml. `local` are the variables of .dev.vars, which go
 /// before those of the file; secrets that neither has count as stored with the worker.
-pub fn wrangler(text: &str, scope: Scope<'_>, local: &BTreeMap<String, String>) -> Report {
-    let mut report = Report { findings: Vec::new(), places: Vec::new() };
+pub fn wrangler(
+    text: &str,
+    scope: CheckScope<'_>,
+    local: &BTreeMap<String, String>,
+) -> CheckReport {
+    let mut report = CheckReport { findings: Vec::new(), places: Vec::new() };
     let top: Table = match text.parse() {
         Ok(top) => top,
         Err(error) => {
@@ -115,7 +119,7 @@ pub fn wrangler(text: &str, scope: Scope<'_>, local: &BTreeMap<String, String>) 
     let environments = table(&top, "env").unwrap_or_default();
     let has_environments = environments.values().any(|environment| of_vars(environment).is_some());
     match scope {
-        Scope::Environment(name) => match environments.get(name) {
+        CheckScope::Environment(name) => match environments.get(name) {
             Some(environment) => report.read(name, environment, &top, local),
             None => {
                 let names: Vec<&str> = environments.keys().map(String::as_str).collect();
@@ -128,13 +132,15 @@ pub fn wrangler(text: &str, scope: Scope<'_>, local: &BTreeMap<String, String>) 
                 report.findings.push(Finding::mistake(problem));
             }
         },
-        Scope::All if has_environments && !has_headwater(&top) => {
+        CheckScope::All if has_environments && !has_headwater(&top) => {
             let problem = "wrangler.toml: HEADWATER is missing at the top level, so only the environments can be deployed: --env NAME";
             report.findings.push(Finding::warning(problem));
         }
-        Scope::All | Scope::Top => report.read("", &toml::Value::Table(top.clone()), &top, local),
+        CheckScope::All | CheckScope::Top => {
+            report.read("", &toml::Value::Table(top.clone()), &top, local)
+        }
     }
-    if scope == Scope::All {
+    if scope == CheckScope::All {
         for (name, environment) in &environments {
             report.read(name, environment, &top, local);
         }
@@ -142,10 +148,10 @@ pub fn wrangler(text: &str, scope: Scope<'_>, local: &BTreeMap<String, String>) 
     report
 }
 
-impl Report {
+impl CheckReport {
     /// Whether nothing stands against a build.
     pub fn is_good(&self) -> bool {
-        self.findings.iter().all(|finding| finding.weight == Weight::Warning)
+        self.findings.iter().all(|finding| finding.weight == FaultWeight::Warning)
     }
 
     /// Reads `own`, the configuration called `name`.
@@ -197,7 +203,7 @@ impl Report {
                 warnings.extend(strangers(config));
                 &config.warnings
             }
-            Err(Mistakes { errors, warnings }) => {
+            Err(ConfigErrors { errors, warnings }) => {
                 errors.iter().for_each(|error| mistake(shown(error, name)));
                 warnings
             }
@@ -224,7 +230,7 @@ fn settings(
     vars: &Table,
     local: &BTreeMap<String, String>,
     [shard, inspector]: [Binding; 2],
-) -> Settings {
+) -> RawConfig {
     let text = |key: &str| {
         let of_file = || vars.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         local.get(key).cloned().or_else(of_file).filter(|text| !text.is_empty())
@@ -232,7 +238,7 @@ fn settings(
     // Stored with the worker, where only wrangler can look.
     let stored = |key: &str| Some(text(key).unwrap_or_else(|| "x".repeat(Secret::MIN_CHARS)));
     let headwater = local.get("HEADWATER").map(|text| Value::String(text.clone()));
-    Settings {
+    RawConfig {
         headwater: headwater.or_else(|| vars.get("HEADWATER").map(to_json)),
         region: text("AWS_REGION"),
         access_key_id: stored("AWS_ACCESS_KEY_ID"),
@@ -387,19 +393,19 @@ mod tests {
         routes = [{ to = "firehose:staging-mid" }]
     "#;
 
-    fn sentences(text: &str, scope: Scope<'_>) -> Vec<String> {
+    fn sentences(text: &str, scope: CheckScope<'_>) -> Vec<String> {
         let report = wrangler(text, scope, &BTreeMap::new());
         report.findings.iter().map(ToString::to_string).collect()
     }
 
     fn all(text: &str) -> Vec<String> {
-        sentences(text, Scope::All)
+        sentences(text, CheckScope::All)
     }
 
     #[test]
     fn a_good_file_has_no_findings() {
         assert_eq!(all(GOOD), [""; 0]);
-        let report = wrangler(GOOD, Scope::Top, &BTreeMap::new());
+        let report = wrangler(GOOD, CheckScope::Top, &BTreeMap::new());
         assert!(report.is_good() && report.places == [""]);
     }
 
@@ -508,10 +514,10 @@ mod tests {
                 "warning: wrangler.toml: HEADWATER is missing at the top level, so only the environments can be deployed: --env NAME"
             ]
         );
-        assert_eq!(sentences(&direct, Scope::Environment("staging")), [""; 0]);
-        assert_eq!(sentences(&direct, Scope::Top).len(), 2);
+        assert_eq!(sentences(&direct, CheckScope::Environment("staging")), [""; 0]);
+        assert_eq!(sentences(&direct, CheckScope::Top).len(), 2);
         assert_eq!(
-            sentences(&direct, Scope::Environment("prod")),
+            sentences(&direct, CheckScope::Environment("prod")),
             ["wrangler.toml: there is no [env.prod]; there are staging"]
         );
     }
@@ -523,7 +529,7 @@ mod tests {
         );
         assert_eq!(local["AWS_REGION"], "us-east-1");
         assert_eq!((&*local["HEADWATER_REPLAY_KEY"], &*local["B"], local.len()), ("short", "c", 3));
-        let report = wrangler(&GOOD.replace("eu-west-1", "europe"), Scope::Top, &local);
+        let report = wrangler(&GOOD.replace("eu-west-1", "europe"), CheckScope::Top, &local);
         let sentences: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
         assert_eq!(
             sentences,

@@ -15,7 +15,7 @@ use crate::model::stream::Stream;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Routes {
     /// Tried in order.
-    pub routes: Vec<(Condition, Route)>,
+    pub routes: Vec<(RouteCondition, Route)>,
     /// The last route, which has no condition.
     pub otherwise: Route,
 }
@@ -28,12 +28,12 @@ pub struct Route {
     /// The share of devices that it takes.
     pub sample: Option<SampleRate>,
     /// Whether its events share records; no event of a stream does where one route forbids it.
-    pub pack: Pack,
+    pub pack: RouteAggregation,
 }
 
 /// Whether events share records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Pack {
+pub enum RouteAggregation {
     /// As the whole configuration says.
     #[default]
     AsConfigured,
@@ -43,7 +43,7 @@ pub enum Pack {
 
 /// What an event must be like; every part that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Condition {
+pub struct RouteCondition {
     /// The level that it must have.
     pub level: Option<Level>,
     /// The names that it may have.
@@ -59,7 +59,7 @@ pub struct Condition {
 /// What routes look at: all of it is in an event's record too, so that a stored record can be
 /// routed again.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct RouteInput<'a> {
     /// The event's level.
     pub level: Option<Level>,
     /// The event's name.
@@ -72,7 +72,7 @@ pub struct Subject<'a> {
     pub bot: bool,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> RouteInput<'a> {
     /// What routes look at of `event`.
     pub fn of_event(event: &'a Event, tenant: &'a str, bot: bool) -> Self {
         let metadata = event.metadata.as_ref();
@@ -82,7 +82,7 @@ impl<'a> Subject<'a> {
 
 impl Routes {
     /// The route for `subject`.
-    pub fn route(&self, subject: Subject<'_>) -> &Route {
+    pub fn route(&self, subject: RouteInput<'_>) -> &Route {
         let matching = self.routes.iter().find(|(condition, _)| condition.holds(subject));
         matching.map_or(&self.otherwise, |(_, route)| route)
     }
@@ -103,9 +103,9 @@ impl Routes {
     }
 }
 
-impl Condition {
-    fn holds(&self, subject: Subject<'_>) -> bool {
-        let Subject { level, name, metadata, tenant, bot } = subject;
+impl RouteCondition {
+    fn holds(&self, subject: RouteInput<'_>) -> bool {
+        let RouteInput { level, name, metadata, tenant, bot } = subject;
         let in_metadata = |(key, wanted): (&String, &Value)| {
             let found = metadata.and_then(|metadata| metadata.get(key));
             found.is_some_and(|found| is_same(found, wanted))
@@ -136,11 +136,11 @@ mod tests {
 
     use super::*;
     use crate::model::beacon::Envelope;
-    use crate::model::event::EventIds;
+    use crate::model::event::EventIdGenerator;
 
     fn event(fields: Value) -> Event {
         let Value::Object(fields) = fields else { panic!("not an object") };
-        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+        let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
         let (envelope, unknown) = (Envelope::default(), Default::default());
         let mut repairs = crate::model::repairs::Repairs::default();
         crate::pipeline::validate::event(fields, &envelope, unknown, &mut ids, &mut repairs)
@@ -149,7 +149,7 @@ mod tests {
 
     fn to(name: &str) -> Route {
         let to = Stream::parse(&format!("firehose:{name}")).unwrap();
-        Route { to, sample: None, pack: Pack::default() }
+        Route { to, sample: None, pack: RouteAggregation::default() }
     }
 
     fn pattern(text: &str) -> Option<NamePattern> {
@@ -158,19 +158,23 @@ mod tests {
 
     #[test]
     fn the_first_route_whose_every_condition_holds_wins() {
-        let any = Condition::default;
+        let any = RouteCondition::default;
         let Value::Object(vip) = json!({"tag": "vip", "n": 1}) else { panic!() };
         let routes = Routes {
             routes: vec![
-                (Condition { bot: Some(true), ..any() }, to("bots")),
-                (Condition { level: Some(Level::Low), ..any() }, to("low")),
-                (Condition { metadata: vip, ..any() }, to("vip")),
+                (RouteCondition { bot: Some(true), ..any() }, to("bots")),
+                (RouteCondition { level: Some(Level::Low), ..any() }, to("low")),
+                (RouteCondition { metadata: vip, ..any() }, to("vip")),
                 (
-                    Condition { name: pattern("order_*"), tenant: Some("b".to_owned()), ..any() },
+                    RouteCondition {
+                        name: pattern("order_*"),
+                        tenant: Some("b".to_owned()),
+                        ..any()
+                    },
                     to("orders"),
                 ),
                 (
-                    Condition {
+                    RouteCondition {
                         level: Some(Level::High),
                         name: pattern("sign_up"),
                         bot: Some(false),
@@ -201,7 +205,7 @@ mod tests {
         ] {
             let event = event(fields.clone());
             assert_eq!(
-                routes.route(Subject::of_event(&event, tenant, bot)),
+                routes.route(RouteInput::of_event(&event, tenant, bot)),
                 &to(stream),
                 "{fields}"
             );

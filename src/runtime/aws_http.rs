@@ -10,8 +10,8 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use super::bindings;
 use crate::config::Aws;
 use crate::delivery::aws::sigv4;
-use crate::delivery::aws::sigv4::Scope;
-use crate::delivery::response::{HttpAnswer, Reply};
+use crate::delivery::aws::sigv4::CredentialScope;
+use crate::delivery::response::{CallResult, HttpResponse};
 use crate::model::stream::Service;
 
 #[wasm_bindgen(module = "/src/runtime/js/http_call.js")]
@@ -25,24 +25,24 @@ pub async fn send(
     aws: &Aws,
     service: Service,
     timeout_ms: u64,
-) -> Reply {
-    let scope = Scope { region: &aws.region, service: service.name() };
+) -> CallResult {
+    let scope = CredentialScope { region: &aws.region, service: service.name() };
     let signed = match sigv4::sign(call, &aws.credentials, scope, bindings::now()) {
         Ok(signed) => signed,
-        Err(error) => return Reply::NotSent(error.to_string()),
+        Err(error) => return CallResult::NotSent(error.to_string()),
     };
     let headers = match headers(&signed) {
         Some(headers) => headers,
-        None => return Reply::NotSent("a signed header is not text".to_owned()),
+        None => return CallResult::NotSent("a signed header is not text".to_owned()),
     };
     let url = signed.uri().to_string();
     let exchange = exchange(&url, &headers, signed.body(), timeout_ms as f64);
     match JsFuture::from(exchange).await {
-        Ok(answered) => Reply::Answered(answer(&answered.unchecked_into())),
+        Ok(answered) => CallResult::Answered(answer(&answered.unchecked_into())),
         Err(error) => match text(&error, "name").as_deref() {
-            Some("AbortError") => Reply::TimedOut,
-            Some("Starved") => Reply::Starved,
-            _ => Reply::Unreachable(text(&error, "message").unwrap_or_default()),
+            Some("AbortError") => CallResult::TimedOut,
+            Some("Starved") => CallResult::Starved,
+            _ => CallResult::Unreachable(text(&error, "message").unwrap_or_default()),
         },
     }
 }
@@ -57,9 +57,9 @@ fn headers(signed: &http::Request<Vec<u8>>) -> Option<String> {
 }
 
 /// `x-amz-retry-after` is in milliseconds, `Retry-After` in seconds.
-fn answer(answered: &Array) -> HttpAnswer {
+fn answer(answered: &Array) -> HttpResponse {
     let number = |index| answered.get(index).as_string()?.parse::<u64>().ok();
-    HttpAnswer {
+    HttpResponse {
         status: answered.get(0).as_f64().unwrap_or_default() as u16,
         retry_after_ms: number(1).or_else(|| number(2)?.checked_mul(1_000)),
         body: answered.get(3).as_string().unwrap_or_default().into_bytes(),

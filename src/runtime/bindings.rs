@@ -10,10 +10,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
-use super::log::{self, Part};
-use crate::config::{Binding, Config, ConfigError, Settings};
+use super::log::{self, Component};
+use crate::config::{Binding, Config, ConfigError, RawConfig};
 use crate::ingest::error::IngestError;
-use crate::model::tracker_path::{Built, Script};
+use crate::model::tracker_path::{Script, ScriptAsset};
 use crate::schema;
 
 #[wasm_bindgen(module = "/src/runtime/js/catalogue.js")]
@@ -28,33 +28,38 @@ extern "C" {
 }
 
 thread_local! {
-    static BOUND: RefCell<Option<Rc<Bound>>> = const { RefCell::new(None) };
+    static BOUND: RefCell<Option<Rc<Bindings>>> = const { RefCell::new(None) };
 }
 
 /// What is known of what is bound to the worker, read once for all requests to which it is.
-pub struct Bound {
+pub struct Bindings {
     config: Result<Rc<Config>, Vec<ConfigError>>,
     /// Whether there is where points of Analytics Engine go.
     pub takes_points: bool,
     /// The scripts that were read out of `ASSETS` so far.
-    pub scripts: RefCell<BTreeMap<Script, Rc<Built>>>,
+    pub scripts: RefCell<BTreeMap<Script, Rc<ScriptAsset>>>,
 }
 
 /// What is known of what is bound in `env`.
-pub fn bound(env: &Env) -> Rc<Bound> {
+pub fn bound(env: &Env) -> Rc<Bindings> {
     let is_another = is_another(env);
     let known = BOUND.with_borrow(|known| known.as_ref().filter(|_| !is_another).cloned());
     known.unwrap_or_else(|| {
-        let bound = Rc::new(Bound {
+        let bound = Rc::new(Bindings {
             config: loaded().and_then(|()| Config::parse(settings(env)).map(Rc::new)),
             takes_points: get(env, "METRICS").is_object(),
             scripts: RefCell::default(),
         });
         match &bound.config {
             Ok(config) => {
-                config.warnings.iter().for_each(|what| log::warning(Part::Configuration, what));
+                config
+                    .warnings
+                    .iter()
+                    .for_each(|what| log::warning(Component::Configuration, what));
             }
-            Err(errors) => errors.iter().for_each(|error| log::error(Part::Configuration, error)),
+            Err(errors) => {
+                errors.iter().for_each(|error| log::error(Component::Configuration, error))
+            }
         }
         BOUND.replace(Some(Rc::clone(&bound)));
         bound
@@ -83,10 +88,10 @@ pub fn text(object: &JsValue, key: &str) -> Option<String> {
     get(object, key).as_string().filter(|text| !text.is_empty())
 }
 
-fn settings(env: &Env) -> Settings {
+fn settings(env: &Env) -> RawConfig {
     let get = |key| get(env, key);
     let text = |key| text(env, key);
-    Settings {
+    RawConfig {
         headwater: json(&get("HEADWATER")),
         secret: text("HEADWATER_SECRET"),
         replay_key: text("HEADWATER_REPLAY_KEY"),
@@ -134,7 +139,7 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The runtime always has this source; without it ids would still differ by their time.
     if getrandom::fill(&mut bytes).is_err() {
-        log::error(Part::Runtime, "no random bytes were given");
+        log::error(Component::Runtime, "no random bytes were given");
     }
     bytes
 }

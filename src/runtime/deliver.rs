@@ -10,26 +10,28 @@ use futures_util::future::join_all;
 use worker::{Delay, Env};
 
 use super::bindings::{now_ms, random};
-use super::gate::{For, Gate, Slot};
-use super::log::{self, Part};
+use super::gate::{CallSlot, For, Gate};
+use super::log::{self, Component};
 use super::shard_client;
-use super::shard_client::{NoAnswer, Question};
+use super::shard_client::{ShardCallError, ShardMethod};
 use super::{aws_http, health, stream_health};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::config::Config;
-use crate::delivery::health::Health;
-use crate::delivery::response::Reply;
-use crate::delivery::stats::Sending;
-use crate::delivery::stream_delivery::{Delivery, Fate, Policy, Report, Step};
+use crate::delivery::health::StreamHealth;
+use crate::delivery::response::CallResult;
+use crate::delivery::stats::DeliveryStats;
+use crate::delivery::stream_delivery::{
+    Action, DeliveryConfig, DeliveryReport, RecordStatus, StreamDelivery,
+};
 use crate::ingest::error::IngestError;
-use crate::ingest::{Item, Plan, by_shard, by_stream};
+use crate::ingest::{IngestBatch, PendingRecord, by_shard, by_stream};
 use crate::model::placement::ShardNumber;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::shard::config::ShardConfig;
 use crate::shard::protocol::batch_request;
-use crate::shard::protocol::batch_request::View;
-use crate::shard::protocol::batch_response::Answer;
+use crate::shard::protocol::batch_request::ShardItemRef;
+use crate::shard::protocol::batch_response::BatchResponse;
 
 /// How much longer than its batches a shard may take before its records go directly: it may have
 /// to ask another one, and its calls may have to wait for those of other streams.
@@ -58,8 +60,8 @@ fn leave_alone(number: ShardNumber) {
 /// Delivers what `plan` asks for, and adds to `sending` how. What a stream refuses for itself
 /// comes back as a failed event and goes out in a further round.
 pub async fn all(
-    plan: &mut Plan<'_>,
-    sending: &mut Sending,
+    plan: &mut IngestBatch<'_>,
+    sending: &mut DeliveryStats,
     config: &Config,
     env: &Env,
 ) -> Result<(), IngestError> {
@@ -78,21 +80,22 @@ pub async fn all(
 
 /// Gives `items` to their shards; gives back those whose shard did not take them.
 async fn in_shards<'a>(
-    plan: &mut Plan<'_>,
-    sending: &mut Sending,
-    items: Vec<Item<'a>>,
+    plan: &mut IngestBatch<'_>,
+    sending: &mut DeliveryStats,
+    items: Vec<PendingRecord<'a>>,
     sharding: &ShardConfig,
     config: &Config,
     env: &Env,
-) -> Result<Vec<Item<'a>>, IngestError> {
+) -> Result<Vec<PendingRecord<'a>>, IngestError> {
     let parcels = by_shard(items, sharding, u64::from_ne_bytes(random()));
     let is_left_alone = |(number, _): &(ShardNumber, _)| is_left_alone(*number);
     let (left_alone, parcels): (Vec<_>, Vec<_>) = parcels.into_iter().partition(is_left_alone);
-    let marked = |item: Item<'a>| Item { record: item.record.past_its_shard(), ..item };
-    let mut direct: Vec<Item<'a>> =
+    let marked =
+        |item: PendingRecord<'a>| PendingRecord { record: item.record.past_its_shard(), ..item };
+    let mut direct: Vec<PendingRecord<'a>> =
         left_alone.into_iter().flat_map(|(_, items)| items).map(marked).collect();
-    let parcel = |items: &[Item<'_>]| {
-        batch_request::encode(items.iter().map(|item| View {
+    let parcel = |items: &[PendingRecord<'_>]| {
+        batch_request::encode(items.iter().map(|item| ShardItemRef {
             stream: item.stream,
             record: &item.record,
             observation: item.observed.as_ref().map(|it| &it.observation),
@@ -103,13 +106,13 @@ async fn in_shards<'a>(
     // What a stream refuses for itself takes a second round.
     let round_ms = config.destinations.policy.deadline_ms.saturating_add(sharding.linger_ms);
     let patience_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
-    let answers = shard_client::shards(asked, Question::Parcel, patience_ms, env, config).await;
-    let mut at_once = Sending::default();
+    let answers = shard_client::shards(asked, ShardMethod::Parcel, patience_ms, env, config).await;
+    let mut at_once = DeliveryStats::default();
     let mut answered = Vec::new();
     for ((number, items), answer) in parcels.into_iter().zip(answers) {
         let answer = answer.and_then(|bytes| {
-            Answer::decode(&bytes, items.len())
-                .map_err(|error| NoAnswer::Refused(error.to_string()))
+            BatchResponse::decode(&bytes, items.len())
+                .map_err(|error| ShardCallError::Refused(error.to_string()))
         });
         match answer {
             Ok(answer) => {
@@ -118,10 +121,10 @@ async fn in_shards<'a>(
             }
             Err(why) => {
                 log::error(
-                    Part::Delivery,
+                    Component::Delivery,
                     format_args!("shard {number} did not take a parcel: {why}"),
                 );
-                if let NoAnswer::Unreachable(_) = why {
+                if let ShardCallError::Unreachable(_) = why {
                     leave_alone(number);
                 }
                 health::silent(number, env);
@@ -139,9 +142,9 @@ async fn in_shards<'a>(
 
 /// Delivers `items` in this request.
 async fn directly(
-    plan: &mut Plan<'_>,
-    sending: &mut Sending,
-    items: Vec<Item<'_>>,
+    plan: &mut IngestBatch<'_>,
+    sending: &mut DeliveryStats,
+    items: Vec<PendingRecord<'_>>,
     config: &Config,
 ) -> Result<(), IngestError> {
     let began = now_ms();
@@ -155,7 +158,8 @@ async fn directly(
     let deliveries = join_all(deliveries).await;
     let retries = deliveries.iter().map(|(_, _, report)| report.retries);
     let send_ms = now_ms().saturating_sub(began);
-    *sending = sending.then(Sending { send_ms, retries: retries.sum(), ..Sending::default() });
+    *sending =
+        sending.then(DeliveryStats { send_ms, retries: retries.sum(), ..DeliveryStats::default() });
     for (stream, owners, report) in deliveries {
         plan.settle(&stream, &owners, report)?;
     }
@@ -168,11 +172,11 @@ pub async fn one(
     stream: &Stream,
     records: Vec<Record>,
     config: &Config,
-    policy: Policy,
-    mut slot: Slot,
-) -> Report {
+    policy: DeliveryConfig,
+    mut slot: CallSlot,
+) -> DeliveryReport {
     let health = stream_health::of(stream);
-    let mut delivery = Delivery::new(stream, records, policy, now_ms());
+    let mut delivery = StreamDelivery::new(stream, records, policy, now_ms());
     loop {
         // Borrowed for this line only: other requests share the health while this one waits.
         let next = next(&mut delivery, &mut health.borrow_mut(), stream, config);
@@ -180,7 +184,7 @@ pub async fn one(
             Next::Call { call, timeout_ms } => {
                 aws_http::send(*call, &config.aws, stream.service, timeout_ms).await
             }
-            Next::Fail(why) => Reply::NotSent(why),
+            Next::Fail(why) => CallResult::NotSent(why),
             Next::Wait { milliseconds } => {
                 let wait = async {
                     Delay::from(Duration::from_millis(milliseconds)).await;
@@ -199,11 +203,17 @@ pub async fn one(
     drop(slot);
     let report = delivery.finish(now_ms(), &health.borrow());
     if let Some(problem) = &report.problem {
-        log::error(Part::Delivery, format_args!("{stream} did not take every record: {problem}"));
+        log::error(
+            Component::Delivery,
+            format_args!("{stream} did not take every record: {problem}"),
+        );
     }
     for (_, fate) in &report.records {
-        if let Fate::Poisoned(refusal) = fate {
-            log::error(Part::Delivery, format_args!("{stream} refuses a record: {}", refusal.code));
+        if let RecordStatus::Rejected(refusal) = fate {
+            log::error(
+                Component::Delivery,
+                format_args!("{stream} refuses a record: {}", refusal.code),
+            );
         }
     }
     report
@@ -217,16 +227,21 @@ enum Next {
     Stop,
 }
 
-fn next(delivery: &mut Delivery, health: &mut Health, stream: &Stream, config: &Config) -> Next {
+fn next(
+    delivery: &mut StreamDelivery,
+    health: &mut StreamHealth,
+    stream: &Stream,
+    config: &Config,
+) -> Next {
     match delivery.step(now_ms(), health) {
-        Step::Send { records, timeout_ms } => {
+        Action::Send { records, timeout_ms } => {
             let Stream { service, name } = stream;
             match service.call(config.aws.endpoint(*service), name, &records) {
                 Ok(call) => Next::Call { call: Box::new(call), timeout_ms },
                 Err(error) => Next::Fail(error.to_string()),
             }
         }
-        Step::Wait { milliseconds } => Next::Wait { milliseconds },
-        Step::Spill | Step::Done => Next::Stop,
+        Action::Wait { milliseconds } => Next::Wait { milliseconds },
+        Action::GiveUp | Action::Done => Next::Stop,
     }
 }

@@ -5,7 +5,7 @@ use crate::model::placement::ShardNumber;
 use crate::model::violation::Violation;
 use crate::ops::inspector::Unproven;
 use crate::ops::inspector::filter::FilterError;
-use crate::shard::protocol::quarantine::{NoSuchName, NoSuchStream};
+use crate::shard::protocol::quarantine::{InvalidQuarantineId, UnknownStream};
 
 /// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +33,10 @@ pub enum ApiError {
     InspectorUnavailable,
     /// No row of the quarantine has this name.
     #[error(transparent)]
-    Row(#[from] NoSuchName),
+    Row(#[from] InvalidQuarantineId),
     /// The records of this stream can't be taken out.
     #[error(transparent)]
-    Stream(#[from] NoSuchStream),
+    Stream(#[from] UnknownStream),
     /// A shard does not answer.
     #[error("shard {0} does not answer; ask again")]
     ShardUnavailable(ShardNumber),

@@ -36,7 +36,7 @@ pub struct Gate {
 
 impl Gate {
     /// A place for a call, if there is one now.
-    pub fn try_enter(self: &Rc<Self>, purpose: For) -> Option<Slot> {
+    pub fn try_enter(self: &Rc<Self>, purpose: For) -> Option<CallSlot> {
         let (callers, drains) = (self.callers.get(), self.drains.get());
         let is_full = callers.saturating_add(drains) >= MOST
             || (purpose == For::Spill && drains >= MOST_DRAINS);
@@ -45,11 +45,11 @@ impl Gate {
         }
         let count = self.count(purpose);
         count.set(count.get().saturating_add(1));
-        Some(Slot { gate: Rc::clone(self), purpose })
+        Some(CallSlot { gate: Rc::clone(self), purpose })
     }
 
     /// A place for a call, as soon as there is one.
-    pub async fn enter(self: &Rc<Self>, purpose: For) -> Slot {
+    pub async fn enter(self: &Rc<Self>, purpose: For) -> CallSlot {
         loop {
             match self.try_enter(purpose) {
                 Some(slot) => return slot,
@@ -84,12 +84,12 @@ impl Gate {
 
 /// The place of a call that is under way; dropped, it is free.
 #[derive(Debug)]
-pub struct Slot {
+pub struct CallSlot {
     gate: Rc<Gate>,
     purpose: For,
 }
 
-impl Slot {
+impl CallSlot {
     /// Lets others call while `waits` goes on, and waits for another place then.
     pub async fn released_for<T>(self, waits: impl Future<Output = T>) -> (Self, T) {
         let (gate, purpose) = (Rc::clone(&self.gate), self.purpose);
@@ -99,7 +99,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for CallSlot {
     fn drop(&mut self) {
         let count = self.gate.count(self.purpose);
         count.set(count.get().saturating_sub(1));

@@ -10,24 +10,24 @@ use serde_json::json;
 use worker::{Env, Response};
 
 use super::bindings::{get, now_ms, text};
-use super::log::{self, Part};
-use super::request::Head;
+use super::log::{self, Component};
+use super::request::RequestHead;
 use super::shard_client;
-use super::shard_client::Question;
+use super::shard_client::ShardMethod;
 use super::{bindings, respond};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::base::text::shown;
 use crate::config::Config;
 use crate::ingest::error::IngestError;
 use crate::model::placement::ShardNumber;
-use crate::ops::health::format::Moment;
+use crate::ops::health::format::Timestamp;
 use crate::ops::health::report;
-use crate::ops::health::report::{How, Report};
+use crate::ops::health::report::{How, ShardReport};
 use crate::ops::health::shard::{ShardState, ShardView};
 use crate::ops::health::stream::StreamState;
-use crate::ops::health::{Circumstances, Present, Readiness, Version};
-use crate::shard::Status;
-use crate::shard::spill::Depth;
+use crate::ops::health::{ConfiguredParts, Readiness, WorkerInfo, WorkerVersion};
+use crate::shard::ShardStatus;
+use crate::shard::spill::BacklogStats;
 
 /// How long a shard may take to say how it is, in milliseconds.
 const PATIENCE_MS: u64 = 3_000;
@@ -42,10 +42,10 @@ const CACHED_MS: u64 = 5_000;
 const STALE_MS: u64 = 60_000;
 
 /// How the shard is whose status this is, and the streams as its isolate finds them.
-pub fn of_shard(status: Status, config: &Config) -> ShardState {
+pub fn of_shard(status: ShardStatus, config: &Config) -> ShardState {
     let mut known = streams(config);
     // What waits for a stream of routes that only take what is left of a tenant, too.
-    for Depth { stream, .. } in &status.spill {
+    for BacklogStats { stream, .. } in &status.spill {
         if config.names(stream) && !config.streams().contains(&stream) {
             known.push(StreamState::of(stream, &stream_health::of(stream).borrow()));
         }
@@ -80,7 +80,7 @@ struct Answered {
 
 /// The answer to `/readyz`: the details for who has the operator's key, and for anyone else a summary
 /// that costs one question every [`CACHED_MS`] at most.
-pub async fn answer(head: &Head, env: &Env) -> worker::Result<Response> {
+pub async fn answer(head: &RequestHead, env: &Env) -> worker::Result<Response> {
     let config = match bindings::config(env) {
         Ok(config) => config,
         Err(refusal) => {
@@ -148,8 +148,8 @@ async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness 
         Some(sharding) => {
             let asked = sharding.numbers().map(|number| (number, Vec::new())).collect();
             let answers =
-                shard_client::shards(asked, Question::Status, PATIENCE_MS, env, config).await;
-            let view = |(number, answer): (_, Result<_, shard_client::NoAnswer>)| {
+                shard_client::shards(asked, ShardMethod::Status, PATIENCE_MS, env, config).await;
+            let view = |(number, answer): (_, Result<_, shard_client::ShardCallError>)| {
                 ShardView::of(number, answer.map_err(|why| why.to_string()))
             };
             sharding.numbers().zip(answers).map(view).collect()
@@ -165,24 +165,24 @@ async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness 
 }
 
 /// What shards have reported; what was last read if that can't be asked.
-async fn reports(config: &Config, env: &Env) -> Vec<Report> {
+async fn reports(config: &Config, env: &Env) -> Vec<ShardReport> {
     if !get(env, "SHARD").is_object() {
         return Vec::new();
     }
     let answer =
-        shard_client::reports(Question::Reports, &[], REPORTS_PATIENCE_MS, env, config).await;
+        shard_client::reports(ShardMethod::Reports, &[], REPORTS_PATIENCE_MS, env, config).await;
     let read = answer.map_err(|why| why.to_string()).and_then(|bytes| {
-        let reports = Report::decode_list(&bytes).ok_or("the answer can't be read")?;
+        let reports = ShardReport::decode_list(&bytes).ok_or("the answer can't be read")?;
         KNOWN.set(Some((now_ms(), bytes)));
         Ok(reports)
     });
     read.unwrap_or_else(|why| {
-        log::error(Part::Shard, format_args!("what shards report is not known: {why}"));
+        log::error(Component::Shard, format_args!("what shards report is not known: {why}"));
         KNOWN
             .with_borrow(|known| {
                 let (at, bytes) = known.as_ref()?;
                 let holds = is_ahead(at.saturating_add(STALE_MS), now_ms(), STALE_MS);
-                holds.then(|| Report::decode_list(bytes)).flatten()
+                holds.then(|| ShardReport::decode_list(bytes)).flatten()
             })
             .unwrap_or_default()
     })
@@ -208,31 +208,31 @@ pub fn silent(shard: ShardNumber, env: &Env) {
     spawn_local(async move {
         let Ok(config) = bindings::config(&env) else { return };
         let status =
-            shard_client::shard(shard, Question::Status, &[], PATIENCE_MS, &env, &config).await;
+            shard_client::shard(shard, ShardMethod::Status, &[], PATIENCE_MS, &env, &config).await;
         if status.is_ok() {
             return;
         }
-        let body = Report { shard, at: now, how: How::Silent }.encode();
+        let body = ShardReport { shard, at: now, how: How::Silent }.encode();
         let told =
-            shard_client::reports(Question::Report, &body, REPORTS_PATIENCE_MS, &env, &config)
+            shard_client::reports(ShardMethod::Report, &body, REPORTS_PATIENCE_MS, &env, &config)
                 .await;
         if let Err(why) = told {
             log::error(
-                Part::Shard,
+                Component::Shard,
                 format_args!("that {shard} does not answer was not reported: {why}"),
             );
         }
     });
 }
 
-fn circumstances(env: &Env) -> Circumstances {
+fn circumstances(env: &Env) -> WorkerInfo {
     let version = get(env, "CF_VERSION_METADATA");
     let is_bound = |name| get(env, name).is_object();
     let is_set = |name| text(env, name).is_some();
-    Circumstances {
-        now: Moment(now_ms()),
-        version: Version::of(text(&version, "id"), text(&version, "timestamp")),
-        present: Present {
+    WorkerInfo {
+        now: Timestamp(now_ms()),
+        version: WorkerVersion::of(text(&version, "id"), text(&version, "timestamp")),
+        present: ConfiguredParts {
             shard: is_bound("SHARD"),
             metrics: is_bound("METRICS"),
             assets: is_bound("ASSETS"),

@@ -5,65 +5,69 @@ use crate::ingest::error::HttpError;
 use worker::{Env, Request, Response};
 
 use super::bindings::now_ms;
-use super::request::{self, Head};
-use super::respond::{self, Readers};
+use super::request::{self, RequestHead};
+use super::respond::{self, CorsScope};
 use super::{bindings, deliver, inspector_object, metrics};
 use crate::config::Config;
-use crate::config::log_sampling::LogShares;
+use crate::config::log_sampling::LogSampling;
 use crate::ingest;
-use crate::ingest::Plan;
+use crate::ingest::IngestBatch;
 use crate::ingest::error::IngestError;
 use crate::ingest::response::{IngestResponse, VerdictMode};
-use crate::ingest::summary::{Kind, Tally};
-use crate::model::event::EventIds;
+use crate::ingest::summary::{RequestKind, RequestSummary};
+use crate::model::event::EventIdGenerator;
 use crate::model::record::MAX_BYTES;
-use crate::model::replay::Replay;
+use crate::model::replay::ReplaySource;
 use crate::model::request::RequestContext;
-use crate::ops::inspector::{About, Told};
-use crate::pipeline::decode::body::Body;
+use crate::ops::inspector::{InspectorReport, RequestInfo};
+use crate::pipeline::decode::body::RequestBody;
 
 /// A request that brings beacons, and what it came to so far.
-struct Taking<'a> {
-    head: &'a Head,
+struct IngestHandler<'a> {
+    head: &'a RequestHead,
     context: &'a RequestContext,
     config: &'a Config,
     env: &'a Env,
-    tally: Tally<'a>,
+    tally: RequestSummary<'a>,
 }
 
 /// Takes the beacons in a body.
 pub async fn post(
     mut request: Request,
-    head: &Head,
+    head: &RequestHead,
     context: &RequestContext,
     env: &Env,
 ) -> worker::Result<Response> {
-    let kind = if head.claim.is_some() { Kind::Replay } else { Kind::Post };
+    let kind = if head.claim.is_some() { RequestKind::Replay } else { RequestKind::Post };
     let config = match bindings::config(env) {
         Ok(config) => config,
         Err(refusal) => {
             not_configured(kind, &refusal, env);
-            return respond::refused(&refusal.into(), Readers::of(None, context));
+            return respond::refused(&refusal.into(), CorsScope::of(None, context));
         }
     };
-    let mut taking = Taking::new(kind, head, context, &config, env);
+    let mut taking = IngestHandler::new(kind, head, context, &config, env);
     let planned = taking.body(&mut request).await;
     let answer = taking.end(planned, VerdictMode::of_query(&head.query)).await;
     let timing = asks_for_timing(&head.query).then(|| taking.tally.server_timing());
-    respond::told(answer, Readers::of(Some(&config), context), timing.as_deref())
+    respond::told(answer, CorsScope::of(Some(&config), context), timing.as_deref())
 }
 
 /// Takes the beacon in the query of an image. A page that shows it must not show a broken one, so
 /// each answer is the GIF.
-pub async fn pixel(head: &Head, context: &RequestContext, env: &Env) -> worker::Result<Response> {
+pub async fn pixel(
+    head: &RequestHead,
+    context: &RequestContext,
+    env: &Env,
+) -> worker::Result<Response> {
     let answer = match bindings::config(env) {
         Ok(config) => {
-            let mut taking = Taking::new(Kind::Pixel, head, context, &config, env);
+            let mut taking = IngestHandler::new(RequestKind::Pixel, head, context, &config, env);
             let planned = taking.query();
             taking.end(planned, VerdictMode::Never).await
         }
         Err(refusal) => {
-            not_configured(Kind::Pixel, &refusal, env);
+            not_configured(RequestKind::Pixel, &refusal, env);
             Err(refusal)
         }
     };
@@ -71,10 +75,10 @@ pub async fn pixel(head: &Head, context: &RequestContext, env: &Env) -> worker::
 }
 
 /// Tells of a request whose beacons nobody can take, nor say whose they are.
-fn not_configured(kind: Kind, refusal: &IngestError, env: &Env) {
-    let mut tally = Tally { kind, status: refusal.status(), ..Tally::default() };
+fn not_configured(kind: RequestKind, refusal: &IngestError, env: &Env) {
+    let mut tally = RequestSummary { kind, status: refusal.status(), ..RequestSummary::default() };
     tally.refuse(refusal);
-    metrics::request(env, &tally, &LogShares::default());
+    metrics::request(env, &tally, &LogSampling::default());
 }
 
 /// Whether `Server-Timing` is wanted, as `?timing=1` asks.
@@ -82,17 +86,23 @@ fn asks_for_timing(query: &str) -> bool {
     query.split('&').any(|pair| pair == "timing=1")
 }
 
-impl<'a> Taking<'a> {
+impl<'a> IngestHandler<'a> {
     fn new(
-        kind: Kind,
-        head: &'a Head,
+        kind: RequestKind,
+        head: &'a RequestHead,
         context: &'a RequestContext,
         config: &'a Config,
         env: &'a Env,
     ) -> Self {
         let tenant = config.tenants.find(context.write_key.as_deref());
         let tenant = tenant.map(|tenant| tenant.name.as_str());
-        Self { head, context, config, env, tally: Tally { kind, tenant, ..Tally::default() } }
+        Self {
+            head,
+            context,
+            config,
+            env,
+            tally: RequestSummary { kind, tenant, ..RequestSummary::default() },
+        }
     }
 
     /// Since the request came, in milliseconds.
@@ -102,11 +112,11 @@ impl<'a> Taking<'a> {
     }
 
     /// Plans what to do with the body.
-    async fn body(&mut self, request: &mut Request) -> Result<Plan<'a>, IngestError> {
+    async fn body(&mut self, request: &mut Request) -> Result<IngestBatch<'a>, IngestError> {
         let Self { head, context, config, .. } = *self;
         let replay_key = config.replay_key.as_ref();
         let claim = head.claim.as_ref();
-        let replay = claim.map(|claim| Replay::parse(claim, replay_key)).transpose()?;
+        let replay = claim.map(|claim| ReplaySource::parse(claim, replay_key)).transpose()?;
         ingest::admit(context, config)?;
         let limit = config.limits.body_bytes;
         // A replay may send a record, which has more than its beacon had.
@@ -115,7 +125,7 @@ impl<'a> Taking<'a> {
         self.tally.read_ms = self.elapsed_ms();
         let bytes = bytes?;
         self.tally.bytes_in = bytes.len();
-        let body = Body {
+        let body = RequestBody {
             content_type: head.content_type.as_deref(),
             content_encoding: head.content_encoding.as_deref(),
             bytes: &bytes,
@@ -123,24 +133,24 @@ impl<'a> Taking<'a> {
         match replay {
             Some(replay) => ingest::replay(&body, replay, context, config),
             None => {
-                let mut ids = EventIds::new(context.received_at, bindings::random());
+                let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
                 ingest::post(&body, context, config, &mut ids)
             }
         }
     }
 
     /// Plans what to do with the query.
-    fn query(&mut self) -> Result<Plan<'a>, IngestError> {
+    fn query(&mut self) -> Result<IngestBatch<'a>, IngestError> {
         let Self { head, context, config, .. } = *self;
         self.tally.bytes_in = head.query.len();
-        let mut ids = EventIds::new(context.received_at, bindings::random());
+        let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
         ingest::pixel(&head.query, context, config, &mut ids)
     }
 
     /// Delivers what was planned, answers, and tells of it.
     async fn end(
         &mut self,
-        planned: Result<Plan<'a>, IngestError>,
+        planned: Result<IngestBatch<'a>, IngestError>,
         telling: VerdictMode,
     ) -> Result<IngestResponse, IngestError> {
         let (plan, answer) = match planned {
@@ -171,14 +181,19 @@ impl<'a> Taking<'a> {
     }
 
     /// What the inspector is told.
-    fn told(&self, plan: Option<&Plan<'_>>, refusal: Option<&IngestError>) -> Told {
-        let about = About {
+    fn told(
+        &self,
+        plan: Option<&IngestBatch<'_>>,
+        refusal: Option<&IngestError>,
+    ) -> InspectorReport {
+        let about = RequestInfo {
             tally: &self.tally,
             refusal,
             received_at: self.context.received_at,
             content_type: self.head.content_type.as_deref(),
             content_encoding: self.head.content_encoding.as_deref(),
         };
-        plan.and_then(|plan| Told::of_plan(plan, about)).unwrap_or_else(|| Told::of_request(about))
+        plan.and_then(|plan| InspectorReport::of_plan(plan, about))
+            .unwrap_or_else(|| InspectorReport::of_request(about))
     }
 }

@@ -8,16 +8,16 @@ use worker::{DurableObject, Env, Request, Response, ResponseBuilder, State, dura
 
 use super::bindings;
 use super::bindings::{now, now_ms, random};
-use super::log::{self, Part};
-use super::request::{Head, Method};
+use super::log::{self, Component};
+use super::request::{Method, RequestHead};
 use super::shard_client;
-use super::shard_client::NoAnswer;
+use super::shard_client::ShardCallError;
 use super::storage::Sqlite;
 use super::{assets, respond};
 use crate::base::clock::{Milliseconds, is_ahead};
-use crate::model::endpoint::{Api, InspectorRoute as Asked, ROOT};
-use crate::model::event::EventIds;
-use crate::ops::inspector::{Filter, Preface, Rows, Told, Untold};
+use crate::model::endpoint::{InspectorQuery, InspectorRoute as Asked, ROOT};
+use crate::model::event::EventIdGenerator;
+use crate::ops::inspector::{Filter, InspectorReport, InspectorRows, Preface, Untold};
 use crate::shard::storage::{StorageError, Table};
 
 /// How long the object may take, in milliseconds; beacons wait for it.
@@ -53,7 +53,7 @@ fn remember(untold: Untold) {
 /// Tells the object of a request. It is told before the answer, so that who was answered finds
 /// the stories of what they sent. What it was not told, it learns with the next request that it
 /// is told of, or question.
-pub async fn tell(env: &Env, mut told: Told) {
+pub async fn tell(env: &Env, mut told: InspectorReport) {
     let this = Untold { requests: 1, last_at: now_ms() };
     if is_ahead(LEFT_ALONE.get(), now_ms(), LEFT_ALONE_MS) {
         return remember(this);
@@ -63,21 +63,21 @@ pub async fn tell(env: &Env, mut told: Told) {
         remember(this);
         told.untold.into_iter().for_each(remember);
         LEFT_ALONE.set(now_ms().saturating_add(LEFT_ALONE_MS));
-        log::error(Part::Inspector, format_args!("it was not told of requests: {why}"));
+        log::error(Component::Inspector, format_args!("it was not told of requests: {why}"));
     }
 }
 
-async fn send(told: &Told, env: &Env) -> Result<Vec<u8>, NoAnswer> {
+async fn send(told: &InspectorReport, env: &Env) -> Result<Vec<u8>, ShardCallError> {
     object(TELL, &json(told), env).await
 }
 
 /// The answer to what is `asked` of the inspector, where there is one.
-pub async fn answer(asked: Asked<'_>, head: &Head, env: &Env) -> Result<Response, ApiError> {
+pub async fn answer(asked: Asked<'_>, head: &RequestHead, env: &Env) -> Result<Response, ApiError> {
     let config = bindings::config(env)?;
     let token = config.inspect_token.as_ref().ok_or(ApiError::NotFound)?;
     match (asked, head.method) {
-        (Asked::Api(Api::Reset), Method::Post) => {}
-        (Asked::Api(Api::Reset), _) => return Err(ApiError::MethodNotAllowed("POST")),
+        (Asked::Api(InspectorQuery::Reset), Method::Post) => {}
+        (Asked::Api(InspectorQuery::Reset), _) => return Err(ApiError::MethodNotAllowed("POST")),
         (_, Method::Get | Method::Head) => {}
         (_, _) => return Err(ApiError::MethodNotAllowed("GET, HEAD")),
     }
@@ -92,12 +92,12 @@ pub async fn answer(asked: Asked<'_>, head: &Head, env: &Env) -> Result<Response
         Asked::Api(api) => {
             // The object is asked only what it can answer.
             Filter::parse(&head.query)?;
-            let away = |why: NoAnswer| {
-                log::error(Part::Inspector, format_args!("it did not answer: {why}"));
+            let away = |why: ShardCallError| {
+                log::error(Component::Inspector, format_args!("it did not answer: {why}"));
                 ApiError::InspectorUnavailable
             };
             if let Some(untold) = UNTOLD.take() {
-                let told = Told { untold: Some(untold), ..Told::default() };
+                let told = InspectorReport { untold: Some(untold), ..InspectorReport::default() };
                 if let Err(why) = send(&told, env).await {
                     remember(untold);
                     return Err(away(why));
@@ -148,7 +148,7 @@ fn away(_: worker::Error) -> ApiError {
     ApiError::InspectorUnavailable
 }
 
-async fn object(path: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, NoAnswer> {
+async fn object(path: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, ShardCallError> {
     shard_client::object("INSPECTOR", "inspector", None, path, body, PATIENCE_MS, env).await
 }
 
@@ -157,7 +157,7 @@ async fn object(path: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, NoAnswer>
 pub struct Inspector {
     state: State,
     /// Loaded when they are first needed.
-    rows: RefCell<Option<Rows>>,
+    rows: RefCell<Option<InspectorRows>>,
 }
 
 impl DurableObject for Inspector {
@@ -183,12 +183,12 @@ impl Inspector {
     /// Does something with what is stored. After an error it is read anew.
     fn with<T>(
         &self,
-        act: impl FnOnce(&mut Rows, &Sqlite) -> Result<T, StorageError>,
+        act: impl FnOnce(&mut InspectorRows, &Sqlite) -> Result<T, StorageError>,
     ) -> Result<T, String> {
         let storage = Sqlite::of(self.state.storage().as_raw().into());
         let load = || {
             storage.open_table(Table::Stories)?;
-            Rows::load(&storage, new_epoch(), now_ms())
+            InspectorRows::load(&storage, new_epoch(), now_ms())
         };
         let mut kept = self.rows.borrow_mut();
         let done = kept.take().map_or_else(load, Ok).and_then(|mut rows| {
@@ -201,21 +201,22 @@ impl Inspector {
 
     /// Takes in what is told.
     fn take(&self, body: &str) -> Result<Vec<u8>, String> {
-        let told: Told = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let told: InspectorReport =
+            serde_json::from_str(body).map_err(|error| error.to_string())?;
         self.with(|rows, storage| rows.take(storage, told, now_ms()))?;
         Ok(Vec::new())
     }
 
     /// The answer to a question, after its preface.
     fn answer(&self, path: &str, query: &str) -> Result<Vec<u8>, String> {
-        let api = path.strip_prefix('/').and_then(Api::of).ok_or("no such question")?;
+        let api = path.strip_prefix('/').and_then(InspectorQuery::of).ok_or("no such question")?;
         let filter = Filter::parse(query).map_err(|error| error.to_string())?;
         self.with(|rows, storage| {
             let now = now_ms();
             let unproven = rows.ring().prove(api, &filter).err();
             let is_proven = unproven.is_none();
-            if is_proven && api == Api::Reset {
-                *rows = Rows::begin(storage, new_epoch(), now)?;
+            if is_proven && api == InspectorQuery::Reset {
+                *rows = InspectorRows::begin(storage, new_epoch(), now)?;
             }
             let ring = rows.ring();
             let (epoch, missing) = (ring.epoch().to_owned(), ring.missing(api));
@@ -223,10 +224,10 @@ impl Inspector {
             answer.push(b'\n');
             if is_proven {
                 answer.extend(match api {
-                    Api::All | Api::Reset => json(&ring.all()),
-                    Api::Good => json(&ring.good(&filter)),
-                    Api::Bad => json(&ring.bad(&filter)),
-                    Api::Live => json(&ring.live(&filter, now)),
+                    InspectorQuery::All | InspectorQuery::Reset => json(&ring.all()),
+                    InspectorQuery::Good => json(&ring.good(&filter)),
+                    InspectorQuery::Bad => json(&ring.bad(&filter)),
+                    InspectorQuery::Live => json(&ring.live(&filter, now)),
                 });
             }
             Ok(answer)
@@ -236,7 +237,7 @@ impl Inspector {
 
 /// A name that no epoch has.
 fn new_epoch() -> String {
-    EventIds::new(now(), random()).next_id().to_string()
+    EventIdGenerator::new(now(), random()).next_id().to_string()
 }
 
 /// Texts and numbers, which JSON always takes.

@@ -9,7 +9,7 @@ use worker::{console_error, console_warn};
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Component {
     /// The operator's settings.
     Configuration,
     /// What `www` should hold.
@@ -26,7 +26,7 @@ pub enum Part {
     Runtime,
 }
 
-impl Part {
+impl Component {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
@@ -41,15 +41,15 @@ impl Part {
 }
 
 /// Logs what went wrong.
-pub fn error(part: Part, message: impl Display) {
+pub fn error(part: Component, message: impl Display) {
     console_error!("{}", line("error", part, &message));
 }
 
 /// Logs what is wrong and costs no event.
-pub fn warning(part: Part, message: impl Display) {
+pub fn warning(part: Component, message: impl Display) {
     console_warn!("{}", line("warn", part, &message));
 }
 
-fn line(level: &str, part: Part, message: &dyn Display) -> Value {
+fn line(level: &str, part: Component, message: &dyn Display) -> Value {
     json!({ "level": level, "part": part.as_str(), "message": message.to_string() })
 }

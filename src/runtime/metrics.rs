@@ -6,10 +6,10 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Env, console_log};
 
 use super::bindings::bound;
-use super::log::{self, Part};
-use crate::config::log_sampling::LogShares;
-use crate::ingest::summary::Tally;
-use crate::shard::spill::Depth;
+use super::log::{self, Component};
+use crate::config::log_sampling::LogSampling;
+use crate::ingest::summary::RequestSummary;
+use crate::shard::spill::BacklogStats;
 
 #[wasm_bindgen(module = "/src/runtime/js/metrics.js")]
 extern "C" {
@@ -22,7 +22,7 @@ extern "C" {
 const MOST_INDEX_BYTES: usize = 96;
 
 /// Tells of a request.
-pub fn request(env: &Env, tally: &Tally<'_>, shares: &LogShares) {
+pub fn request(env: &Env, tally: &RequestSummary<'_>, shares: &LogSampling) {
     if bound(env).takes_points {
         point(env, tally.tenant.unwrap_or_default(), &tally.texts(), &tally.numbers());
     }
@@ -34,11 +34,11 @@ pub fn request(env: &Env, tally: &Tally<'_>, shares: &LogShares) {
 }
 
 /// Tells how much of each stream waits in the spill of `shard`.
-pub fn spill(env: &Env, shard: &str, depths: &[Depth]) {
+pub fn spill(env: &Env, shard: &str, depths: &[BacklogStats]) {
     if !bound(env).takes_points {
         return;
     }
-    for Depth { stream, records, bytes, oldest_ms, set_aside, .. } in depths {
+    for BacklogStats { stream, records, bytes, oldest_ms, set_aside, .. } in depths {
         let stream = stream.to_string();
         let age_s = *oldest_ms as f64 / 1_000.0;
         let numbers = [*records as f64, *bytes as f64, age_s, *set_aside as f64];
@@ -52,6 +52,6 @@ pub fn spill(env: &Env, shard: &str, depths: &[Depth]) {
 fn point(env: &Env, index: &str, texts: &[impl AsRef<str>], numbers: &[f64]) {
     let texts = texts.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("\n");
     if write_point(env, index, &texts, numbers).is_err() {
-        log::error(Part::Metrics, "a point was not written");
+        log::error(Component::Metrics, "a point was not written");
     }
 }

@@ -34,55 +34,55 @@ pub mod tracker;
 use error::ApiError;
 use worker::{Context, Env, Request, Response, event};
 
-use crate::model::endpoint::{Address, plain};
+use crate::model::endpoint::{Endpoint, plain};
 use request::Method;
-use respond::Readers;
+use respond::CorsScope;
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
     let (head, context) = request::read(&request);
-    let refused = |refusal: ApiError| respond::refused(&refusal, Readers::of(None, &context));
+    let refused = |refusal: ApiError| respond::refused(&refusal, CorsScope::of(None, &context));
     let address = match address(&head.path, &env) {
         Ok(address) => address,
         Err(refusal) => return refused(refusal),
     };
     match (address, head.method) {
-        (Address::Events, Method::Post) => ingest::post(request, &head, &context, &env).await,
-        (Address::Events, Method::Options) => {
+        (Endpoint::Events, Method::Post) => ingest::post(request, &head, &context, &env).await,
+        (Endpoint::Events, Method::Options) => {
             let asked = head.asked_headers.as_deref();
             respond::preflight(bindings::config(&env).as_deref().ok(), &context, asked)
         }
-        (Address::Events, _) => refused(ApiError::MethodNotAllowed("POST, OPTIONS")),
-        (Address::Pixel, Method::Get) => ingest::pixel(&head, &context, &env).await,
-        (Address::Pixel, Method::Head) => respond::pixel_only(),
-        (Address::Pixel, _) => refused(ApiError::MethodNotAllowed("GET, HEAD")),
-        (Address::Health, Method::Get | Method::Head) => respond::alive(),
-        (Address::Ready, Method::Get | Method::Head) => health::answer(&head, &env).await,
-        (Address::Script(asked), Method::Get | Method::Head) => {
+        (Endpoint::Events, _) => refused(ApiError::MethodNotAllowed("POST, OPTIONS")),
+        (Endpoint::Pixel, Method::Get) => ingest::pixel(&head, &context, &env).await,
+        (Endpoint::Pixel, Method::Head) => respond::pixel_only(),
+        (Endpoint::Pixel, _) => refused(ApiError::MethodNotAllowed("GET, HEAD")),
+        (Endpoint::Health, Method::Get | Method::Head) => respond::alive(),
+        (Endpoint::Ready, Method::Get | Method::Head) => health::answer(&head, &env).await,
+        (Endpoint::Script(asked), Method::Get | Method::Head) => {
             match tracker::built(asked.script, &env).await {
                 Ok(built) => tracker::answer(&built, asked.version, &request),
                 Err(refusal) => refused(refusal),
             }
         }
-        (Address::Inspector(asked), _) => {
+        (Endpoint::Inspector(asked), _) => {
             match inspector_object::answer(asked, &head, &env).await {
                 Ok(response) => Ok(response),
                 Err(refusal) => refused(refusal),
             }
         }
-        (Address::SetAside, _) => match quarantine::told(&head, &env).await {
+        (Endpoint::SetAside, _) => match quarantine::told(&head, &env).await {
             Ok(row) => respond::row(row),
             Err(refusal) => refused(refusal),
         },
-        (Address::Health | Address::Ready | Address::Script(_), _) => {
+        (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))
         }
     }
 }
 
 /// What `path` is for. Where the operator's own addresses can't be read, it may be one of them.
-fn address<'a>(path: &'a str, env: &Env) -> Result<Address<'a>, ApiError> {
-    if let Some(usual) = Address::usual(path) {
+fn address<'a>(path: &'a str, env: &Env) -> Result<Endpoint<'a>, ApiError> {
+    if let Some(usual) = Endpoint::usual(path) {
         return Ok(usual);
     }
     let plain = plain(path);

@@ -8,26 +8,28 @@ use std::ops::Range;
 use worker::Env;
 
 use super::bindings;
-use super::log::{self, Part};
-use super::request::{Head, Method};
+use super::log::{self, Component};
+use super::request::{Method, RequestHead};
 use super::shard_client;
-use super::shard_client::Question;
+use super::shard_client::ShardMethod;
 use crate::config::Config;
 use crate::model::placement::ShardNumber;
 use crate::model::replay::ReplayError;
 use crate::model::stream::Stream;
-use crate::shard::protocol::quarantine::{NoSuchName, NoSuchStream, Row, RowName, stream_of_query};
+use crate::shard::protocol::quarantine::{
+    InvalidQuarantineId, QuarantineId, QuarantineRow, UnknownStream, stream_of_query,
+};
 use crate::shard::spill::Spill;
 
 /// How long a shard may take, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 
 /// What the operator's question comes to.
-pub enum Told {
+pub enum QuarantineAnswer {
     /// There is nothing, or nothing more.
     Nothing,
     /// A row with its name.
-    Row(RowName, Vec<u8>),
+    Row(QuarantineId, Vec<u8>),
     /// More waits to be set aside.
     More,
 }
@@ -35,7 +37,7 @@ pub enum Told {
 /// Answers who bears the operator's key: at `GET` with the row that comes after the one that
 /// `after` names, of one `stream` if that is there; at `DELETE` it lets go of the one that `row`
 /// names; at `POST` it sets aside what waits for `stream`, which no route names any more.
-pub async fn told(head: &Head, env: &Env) -> Result<Told, ApiError> {
+pub async fn told(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
     let config = bindings::config(env)?;
     match (&config.replay_key, &head.bearer) {
         (Some(key), Some(borne)) if key.is(borne) => {}
@@ -44,17 +46,17 @@ pub async fn told(head: &Head, env: &Env) -> Result<Told, ApiError> {
     let stream = stream_of_query(&head.query)?;
     match (head.method, stream) {
         (Method::Get, stream) => {
-            let after = RowName::of_query(&head.query, "after")?;
+            let after = QuarantineId::of_query(&head.query, "after")?;
             next_after(after, stream, &config, env).await
         }
         (Method::Delete, _) => {
-            let missing = || NoSuchName { parameter: "row", value: String::new() };
-            let row = RowName::of_query(&head.query, "row")?.ok_or_else(missing)?;
+            let missing = || InvalidQuarantineId { parameter: "row", value: String::new() };
+            let row = QuarantineId::of_query(&head.query, "row")?.ok_or_else(missing)?;
             if !shards(&config, env).contains(&row.shard) {
-                return Err(NoSuchName { parameter: "row", value: row.to_string() }.into());
+                return Err(InvalidQuarantineId { parameter: "row", value: row.to_string() }.into());
             }
-            ask(row.shard, Question::Forget, &row.key, &config, env).await?;
-            Ok(Told::Nothing)
+            ask(row.shard, ShardMethod::Forget, &row.key, &config, env).await?;
+            Ok(QuarantineAnswer::Nothing)
         }
         (Method::Post, Some(stream)) => withdraw(stream, &config, env).await,
         _ => Err(ApiError::MethodNotAllowed("GET, DELETE")),
@@ -62,42 +64,47 @@ pub async fn told(head: &Head, env: &Env) -> Result<Told, ApiError> {
 }
 
 /// Sets aside what waits for `stream`, until all of it is or a shard has done its share.
-async fn withdraw(stream: Stream, config: &Config, env: &Env) -> Result<Told, ApiError> {
+async fn withdraw(
+    stream: Stream,
+    config: &Config,
+    env: &Env,
+) -> Result<QuarantineAnswer, ApiError> {
     if config.names(&stream) {
-        return Err(NoSuchStream::InUse(stream).into());
+        return Err(UnknownStream::InUse(stream).into());
     }
     for shard in shards(config, env) {
-        let more = ask(shard, Question::Withdraw, stream.to_string().as_bytes(), config, env).await;
+        let more =
+            ask(shard, ShardMethod::Withdraw, stream.to_string().as_bytes(), config, env).await;
         if more? == [1] {
-            return Ok(Told::More);
+            return Ok(QuarantineAnswer::More);
         }
     }
-    Ok(Told::Nothing)
+    Ok(QuarantineAnswer::Nothing)
 }
 
 /// The first row after that with the name `after`, in the order of the shards; of one `stream`
 /// alone if there is one.
 async fn next_after(
-    after: Option<RowName>,
+    after: Option<QuarantineId>,
     stream: Option<Stream>,
     config: &Config,
     env: &Env,
-) -> Result<Told, ApiError> {
+) -> Result<QuarantineAnswer, ApiError> {
     let first = stream.map(|stream| Spill::set_aside_of(&stream)).unwrap_or_default();
-    let RowName { shard: from, key } = after.unwrap_or_default();
+    let QuarantineId { shard: from, key } = after.unwrap_or_default();
     let mut after_key = key.max(first.clone());
     for shard in shards(config, env) {
         if shard < from {
             continue;
         }
-        let bytes = ask(shard, Question::SetAside, &after_key, config, env).await?;
-        let row = Row::decode(&bytes).map_err(|error| away(shard, &error.to_string()))?;
-        if let Some(Row { key, lines }) = row.filter(|row| row.key.starts_with(&first)) {
-            return Ok(Told::Row(RowName { shard, key }, lines));
+        let bytes = ask(shard, ShardMethod::SetAside, &after_key, config, env).await?;
+        let row = QuarantineRow::decode(&bytes).map_err(|error| away(shard, &error.to_string()))?;
+        if let Some(QuarantineRow { key, lines }) = row.filter(|row| row.key.starts_with(&first)) {
+            return Ok(QuarantineAnswer::Row(QuarantineId { shard, key }, lines));
         }
         after_key = first.clone();
     }
-    Ok(Told::Nothing)
+    Ok(QuarantineAnswer::Nothing)
 }
 
 /// Those that can be asked: in direct delivery too they have what was set aside before.
@@ -110,7 +117,7 @@ fn shards(config: &Config, env: &Env) -> Range<ShardNumber> {
 
 async fn ask(
     shard: ShardNumber,
-    question: Question,
+    question: ShardMethod,
     body: &[u8],
     config: &Config,
     env: &Env,
@@ -120,6 +127,6 @@ async fn ask(
 }
 
 fn away(shard: ShardNumber, why: &str) -> ApiError {
-    log::error(Part::Shard, format_args!("{shard} was asked for what is set aside: {why}"));
+    log::error(Component::Shard, format_args!("{shard} was asked for what is set aside: {why}"));
     ApiError::ShardUnavailable(shard)
 }

@@ -10,9 +10,9 @@ use worker::{ByteStream, Request};
 
 use super::bindings;
 use crate::ingest::error::IngestError;
-use crate::model::consent::Signals;
+use crate::model::consent::BrowserSignals;
 use crate::model::geo::{Geo, OffsetChange};
-use crate::model::replay::Claim;
+use crate::model::replay::ReplayHeader;
 use crate::model::request::{ClientHints, RequestContext};
 use crate::pipeline::decode;
 use crate::pipeline::decode::ProtocolError;
@@ -25,7 +25,7 @@ extern "C" {
 /// What `circumstances.js` tells of a request.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Circumstances {
+struct RequestFields {
     method: String,
     url: String,
     origin: Option<String>,
@@ -50,7 +50,7 @@ struct Circumstances {
 }
 
 /// What tells where a request goes and how its body is to be read.
-pub struct Head {
+pub struct RequestHead {
     /// The method, as far as we tell them apart.
     pub method: Method,
     /// The path.
@@ -68,7 +68,7 @@ pub struct Head {
     /// What `Authorization` bears.
     pub bearer: Option<String>,
     /// What it says of a replay, where it says to be one.
-    pub claim: Option<Claim>,
+    pub claim: Option<ReplayHeader>,
 }
 
 /// The methods that some address takes.
@@ -89,9 +89,9 @@ pub enum Method {
 }
 
 /// The head and the circumstances of `request`.
-pub fn read(request: &Request) -> (Head, RequestContext) {
+pub fn read(request: &Request) -> (RequestHead, RequestContext) {
     // The text is our own script's, so it parses; if it did not, the address would be unknown.
-    let told: Circumstances =
+    let told: RequestFields =
         serde_json::from_str(&circumstances(request.inner())).unwrap_or_default();
     let method = match told.method.as_str() {
         "GET" => Method::Get,
@@ -107,8 +107,8 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
     let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
     let bearer = told.authorization.as_deref().and_then(|all| all.strip_prefix("Bearer "));
     let bearer = bearer.map(str::to_owned);
-    let head = Head {
-        claim: told.replay.map(|told| Claim { told, key: bearer.clone() }),
+    let head = RequestHead {
+        claim: told.replay.map(|told| ReplayHeader { told, key: bearer.clone() }),
         bearer,
         method,
         path: format!("/{path}"),
@@ -129,7 +129,7 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
         user_agent: told.user_agent,
         client_hints: told.client_hints,
         accept_language: told.accept_language,
-        signals: Signals { gpc: told.gpc, dnt: told.dnt },
+        signals: BrowserSignals { gpc: told.gpc, dnt: told.dnt },
         geo: told.geo,
         utc_offset_minutes: told.utc_offset_minutes,
         utc_offset_changes: told.utc_offset_changes,
@@ -141,7 +141,7 @@ pub fn read(request: &Request) -> (Head, RequestContext) {
 /// The body, read only as far as `limit`, in bytes: by its stated length, or as it comes.
 pub async fn body(
     request: &mut Request,
-    head: &Head,
+    head: &RequestHead,
     limit: usize,
 ) -> Result<Vec<u8>, IngestError> {
     let too_large = || IngestError::Protocol(ProtocolError::BodyTooLarge { limit });

@@ -5,7 +5,7 @@ use crate::ingest::error::HttpError;
 use serde::Serialize;
 use worker::{Response, ResponseBuilder};
 
-use super::quarantine::Told;
+use super::quarantine::QuarantineAnswer;
 use crate::config::{Config, Origins};
 use crate::ingest;
 use crate::ingest::error::IngestError;
@@ -15,12 +15,12 @@ use crate::pipeline::decode::pixel;
 
 /// The page that asks, where it may read the answer.
 #[derive(Clone, Copy)]
-pub struct Readers<'a> {
+pub struct CorsScope<'a> {
     origin: Option<&'a str>,
     allowed: &'a Origins,
 }
 
-impl<'a> Readers<'a> {
+impl<'a> CorsScope<'a> {
     /// Who may read the answer to a request. Without a configuration, or of a key that is
     /// nobody's, no origin is known, and so any may read why.
     pub fn of(config: Option<&'a Config>, context: &'a RequestContext) -> Self {
@@ -36,7 +36,7 @@ impl<'a> Readers<'a> {
 /// An answer, or a refusal of the whole request; `timing` is its `Server-Timing`.
 pub fn told(
     answer: Result<IngestResponse, IngestError>,
-    readers: Readers<'_>,
+    readers: CorsScope<'_>,
     timing: Option<&str>,
 ) -> worker::Result<Response> {
     let mut response = match answer {
@@ -50,7 +50,7 @@ pub fn told(
 }
 
 /// An answer, which the page of an allowed origin may read.
-fn answered(answer: IngestResponse, readers: Readers<'_>) -> worker::Result<Response> {
+fn answered(answer: IngestResponse, readers: CorsScope<'_>) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_status(answer.status);
     let builder = cors(retry_after(builder, answer.retry_after_s)?, readers)?;
     match answer.body {
@@ -62,7 +62,7 @@ fn answered(answer: IngestResponse, readers: Readers<'_>) -> worker::Result<Resp
 }
 
 /// A refusal of the whole request.
-pub fn refused(refusal: &ApiError, readers: Readers<'_>) -> worker::Result<Response> {
+pub fn refused(refusal: &ApiError, readers: CorsScope<'_>) -> worker::Result<Response> {
     let mut response = answered(IngestResponse::of_error(refusal, None), readers)?;
     if let ApiError::MethodNotAllowed(allowed) = refusal {
         response.headers_mut().set("allow", allowed)?;
@@ -84,7 +84,7 @@ pub fn preflight(
     context: &RequestContext,
     asked: Option<&str>,
 ) -> worker::Result<Response> {
-    let readers = Readers::of(config, context);
+    let readers = CorsScope::of(config, context);
     match config.map_or(Ok(()), |config| ingest::admit(context, config).map(drop)) {
         Ok(()) | Err(IngestError::UnknownKey(_)) => {}
         Err(refusal) => return refused(&refusal.into(), readers),
@@ -121,7 +121,7 @@ fn allowed_headers(asked: Option<&str>) -> String {
 
 /// Lets the page of an allowed origin read the answer. `sendBeacon` always sends with
 /// credentials, which needs the origin by name; none is ever read, and so none is told.
-fn cors(builder: ResponseBuilder, readers: Readers<'_>) -> worker::Result<ResponseBuilder> {
+fn cors(builder: ResponseBuilder, readers: CorsScope<'_>) -> worker::Result<ResponseBuilder> {
     let Some(origin) = readers.origin else {
         return Ok(builder);
     };
@@ -164,12 +164,12 @@ pub fn pixel(answer: &Result<IngestResponse, IngestError>) -> worker::Result<Res
 }
 
 /// A row of what is set aside, or that there is none, or 202: more waits to be set aside.
-pub fn row(told: Told) -> worker::Result<Response> {
+pub fn row(told: QuarantineAnswer) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_header("cache-control", "no-store")?;
     match told {
-        Told::Nothing => Ok(builder.with_status(204).empty()),
-        Told::More => Ok(builder.with_status(202).empty()),
-        Told::Row(name, lines) => Ok(builder
+        QuarantineAnswer::Nothing => Ok(builder.with_status(204).empty()),
+        QuarantineAnswer::More => Ok(builder.with_status(202).empty()),
+        QuarantineAnswer::Row(name, lines) => Ok(builder
             .with_header("content-type", "application/x-ndjson")?
             .with_header("x-headwater-row", &name.to_string())?
             .with_header("x-headwater-row-bytes", &lines.len().to_string())?

@@ -28,7 +28,7 @@ extern "C" {
 
 /// What a shard can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
+pub enum ShardMethod {
     /// To take a parcel.
     Parcel,
     /// What it knows of devices that are another's now.
@@ -47,7 +47,7 @@ pub enum Question {
     Reports,
 }
 
-impl Question {
+impl ShardMethod {
     /// The address of the question in a shard.
     pub const fn path(self) -> &'static str {
         match self {
@@ -65,14 +65,14 @@ impl Question {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub enum NoAnswer {
+pub enum ShardCallError {
     /// The shard can't do it now; says why.
     Refused(String),
     /// The shard can't be reached; says why.
     Unreachable(String),
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for ShardCallError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Refused(why) | Self::Unreachable(why)) = self;
         formatter.write_str(why)
@@ -83,11 +83,11 @@ impl fmt::Display for NoAnswer {
 /// none.
 pub async fn shards(
     asked: Vec<(ShardNumber, Vec<u8>)>,
-    question: Question,
+    question: ShardMethod,
     milliseconds: u64,
     env: &Env,
     config: &Config,
-) -> Vec<Result<Vec<u8>, NoAnswer>> {
+) -> Vec<Result<Vec<u8>, ShardCallError>> {
     join_all(asked.into_iter().map(async |(number, body)| {
         shard(number, question, &body, milliseconds, env, config).await
     }))
@@ -97,12 +97,12 @@ pub async fn shards(
 /// The answer of a shard.
 pub async fn shard(
     number: ShardNumber,
-    question: Question,
+    question: ShardMethod,
     body: &[u8],
     milliseconds: u64,
     env: &Env,
     config: &Config,
-) -> Result<Vec<u8>, NoAnswer> {
+) -> Result<Vec<u8>, ShardCallError> {
     let name = format!("shard-{number}");
     let hint = location_hint(&config.aws.region);
     object("SHARD", &name, hint, question.path(), body, milliseconds, env).await
@@ -110,12 +110,12 @@ pub async fn shard(
 
 /// The answer of the object that keeps what shards report: one of their class, which is no shard.
 pub async fn reports(
-    question: Question,
+    question: ShardMethod,
     body: &[u8],
     milliseconds: u64,
     env: &Env,
     config: &Config,
-) -> Result<Vec<u8>, NoAnswer> {
+) -> Result<Vec<u8>, ShardCallError> {
     let hint = location_hint(&config.aws.region);
     object("SHARD", "reports", hint, question.path(), body, milliseconds, env).await
 }
@@ -129,7 +129,7 @@ pub async fn object(
     body: &[u8],
     milliseconds: u64,
     env: &Env,
-) -> Result<Vec<u8>, NoAnswer> {
+) -> Result<Vec<u8>, ShardCallError> {
     let namespace = bindings::get(env, binding);
     let answer = ask(&namespace, name, location_hint, path, body, milliseconds as f64);
     let answered: Array =
@@ -137,12 +137,12 @@ pub async fn object(
     let body = answered.get(1).dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
     match answered.get(0).as_f64() {
         Some(200.0) => Ok(body),
-        _ => Err(NoAnswer::Refused(String::from_utf8_lossy(&body).into_owned())),
+        _ => Err(ShardCallError::Refused(String::from_utf8_lossy(&body).into_owned())),
     }
 }
 
 /// What was thrown, in words.
-fn thrown(error: JsValue) -> NoAnswer {
+fn thrown(error: JsValue) -> ShardCallError {
     let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
-    NoAnswer::Unreachable(message.unwrap_or_else(|| "no answer in time".to_owned()))
+    ShardCallError::Unreachable(message.unwrap_or_else(|| "no answer in time".to_owned()))
 }

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::delivery::health::Health;
+use crate::delivery::health::StreamHealth;
 use crate::model::stream::Stream;
 
 thread_local! {
-    static HEALTH: RefCell<HashMap<Stream, Rc<RefCell<Health>>>> = RefCell::default();
+    static HEALTH: RefCell<HashMap<Stream, Rc<RefCell<StreamHealth>>>> = RefCell::default();
 }
 
 /// Returns the health of `stream`. Callers borrow it only between awaits.
-pub fn of(stream: &Stream) -> Rc<RefCell<Health>> {
+pub fn of(stream: &Stream) -> Rc<RefCell<StreamHealth>> {
     HEALTH.with_borrow_mut(|streams| Rc::clone(streams.entry(stream.clone()).or_default()))
 }

@@ -7,13 +7,17 @@ use std::rc::Rc;
 use futures_util::future::try_join_all;
 use worker::{Env, Request, Response, ResponseBuilder};
 
-use super::log::{self, Part};
+use super::log::{self, Component};
 use super::{assets, bindings, respond};
 use crate::config::ConfigError;
-use crate::model::tracker_path::{Built, Script, Version};
+use crate::model::tracker_path::{Script, ScriptAsset, ScriptVersion};
 
 /// The answer to a `GET` or `HEAD`; the runtime leaves the body of a `HEAD` out.
-pub fn answer(built: &Built, version: Version<'_>, request: &Request) -> worker::Result<Response> {
+pub fn answer(
+    built: &ScriptAsset,
+    version: ScriptVersion<'_>,
+    request: &Request,
+) -> worker::Result<Response> {
     let builder = respond::embeddable(ResponseBuilder::new())?
         .with_header("cache-control", built.cache_control(version))?
         .with_header("etag", &built.etag())?
@@ -28,17 +32,17 @@ pub fn answer(built: &Built, version: Version<'_>, request: &Request) -> worker:
 }
 
 /// A script as it is now. Chunks are read together, since their hash is one.
-pub async fn built(script: Script, env: &Env) -> Result<Rc<Built>, ApiError> {
+pub async fn built(script: Script, env: &Env) -> Result<Rc<ScriptAsset>, ApiError> {
     let bound = bindings::bound(env);
     let known = || bound.scripts.borrow().get(&script).cloned();
     if let Some(built) = known() {
         return Ok(built);
     }
-    let read: Vec<(Script, Built)> = if script == Script::Core {
-        vec![(script, Built::core(bytes(script, env).await?))]
+    let read: Vec<(Script, ScriptAsset)> = if script == Script::Core {
+        vec![(script, ScriptAsset::core(bytes(script, env).await?))]
     } else {
         let all = try_join_all(Script::CHUNKS.map(|chunk| bytes(chunk, env))).await?;
-        Script::CHUNKS.into_iter().zip(Built::chunks(all)).collect()
+        Script::CHUNKS.into_iter().zip(ScriptAsset::chunks(all)).collect()
     };
     let read = read.into_iter().map(|(script, built)| (script, Rc::new(built)));
     bound.scripts.borrow_mut().extend(read);
@@ -47,7 +51,7 @@ pub async fn built(script: Script, env: &Env) -> Result<Rc<Built>, ApiError> {
 
 async fn bytes(script: Script, env: &Env) -> Result<Vec<u8>, ApiError> {
     assets::read(script.file(), env).await.map_err(|error| {
-        log::error(Part::Assets, format_args!("{} can't be read: {error:?}", script.file()));
+        log::error(Component::Assets, format_args!("{} can't be read: {error:?}", script.file()));
         let problem = "must be www in wrangler.toml, with the snippet that scripts/build makes";
         ApiError::Ingest(IngestError::NotConfigured(vec![ConfigError {
             key: "ASSETS".to_owned(),

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::number::Decimal;
+use super::number::ExactNumber;
 use super::rule::{Json, Rule, Types};
 use super::view::{View, all_differ};
 use crate::base::text::shown;
@@ -22,12 +22,16 @@ pub fn keeps(rule: &Rule, value: View<'_>) -> bool {
         (Rule::MaxLength(most), String(text)) => characters(text) <= *most,
         (Rule::Pattern(pattern), String(text)) => pattern.matches(text),
         (Rule::Format(format), String(text)) => format.fits(text),
-        (Rule::Minimum(limit), Number(text)) => Decimal::read(text) >= Decimal::read(limit),
-        (Rule::Maximum(limit), Number(text)) => Decimal::read(text) <= Decimal::read(limit),
-        (Rule::ExclusiveMinimum(limit), Number(text)) => Decimal::read(text) > Decimal::read(limit),
-        (Rule::ExclusiveMaximum(limit), Number(text)) => Decimal::read(text) < Decimal::read(limit),
+        (Rule::Minimum(limit), Number(text)) => ExactNumber::read(text) >= ExactNumber::read(limit),
+        (Rule::Maximum(limit), Number(text)) => ExactNumber::read(text) <= ExactNumber::read(limit),
+        (Rule::ExclusiveMinimum(limit), Number(text)) => {
+            ExactNumber::read(text) > ExactNumber::read(limit)
+        }
+        (Rule::ExclusiveMaximum(limit), Number(text)) => {
+            ExactNumber::read(text) < ExactNumber::read(limit)
+        }
         (Rule::MultipleOf(step), Number(text)) => {
-            Decimal::read(text).is_multiple_of(Decimal::read(step))
+            ExactNumber::read(text).is_multiple_of(ExactNumber::read(step))
         }
         (Rule::MinItems(least), Array(items)) => count(items.len()) >= *least,
         (Rule::MaxItems(most), Array(items)) => count(items.len()) <= *most,

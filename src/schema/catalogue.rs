@@ -35,7 +35,7 @@ pub fn decode(bytes: &'static [u8]) -> Result<&'static [Schema], CatalogueError>
     if u64::from_le_bytes(*claimed) != digest(body) {
         return Err(CatalogueError::Damaged);
     }
-    let mut reader = Reader { rest: body, patterns: &[] };
+    let mut reader = CatalogueReader { rest: body, patterns: &[] };
     let read = reader.catalogue().filter(|_| reader.rest.is_empty());
     let is_sorted =
         |schemas: &&[Schema]| schemas.is_sorted_by(|left, right| left.info.name < right.info.name);
@@ -93,12 +93,12 @@ pub(super) mod tag {
 
 /// What is left to read. Each method takes what it returns off the front; None if it is not
 /// there.
-struct Reader {
+struct CatalogueReader {
     rest: &'static [u8],
     patterns: &'static [Pattern],
 }
 
-impl Reader {
+impl CatalogueReader {
     fn catalogue(&mut self) -> Option<&'static [Schema]> {
         self.patterns = self.list(Self::pattern)?;
         self.list(Self::schema)

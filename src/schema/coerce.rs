@@ -12,7 +12,7 @@ use super::view::View;
 use super::walk::Path;
 
 /// Told of each repair: where, and the value as it was sent.
-pub type Repaired<'a> = dyn FnMut(String, Value) + 'a;
+pub type Coerced<'a> = dyn FnMut(String, Value) + 'a;
 
 /// Repairs the members of an object that node `id` describes.
 pub fn object(
@@ -20,7 +20,7 @@ pub fn object(
     id: NodeId,
     members: &mut Map<String, Value>,
     path: &Path<'_>,
-    repaired: &mut Repaired<'_>,
+    repaired: &mut Coerced<'_>,
 ) {
     for rule in schema.node(id) {
         match rule {
@@ -42,7 +42,7 @@ fn value(
     id: NodeId,
     value: &mut Value,
     path: &Path<'_>,
-    repaired: &mut Repaired<'_>,
+    repaired: &mut Coerced<'_>,
 ) {
     match value {
         Value::Object(members) => object(schema, id, members, path, repaired),
@@ -62,7 +62,7 @@ fn array(
     id: NodeId,
     items: &mut [Value],
     path: &Path<'_>,
-    repaired: &mut Repaired<'_>,
+    repaired: &mut Coerced<'_>,
 ) {
     for rule in schema.node(id) {
         match rule {

@@ -8,14 +8,14 @@ use std::cmp::Ordering;
 
 /// `±0.DIGITS × 10^point`, the first and the last digit not zero; zero has no digits.
 #[derive(Debug, Clone, Copy)]
-pub struct Decimal<'a> {
+pub struct ExactNumber<'a> {
     negative: bool,
     /// The digits, in two runs since a decimal point may lie between them.
     runs: [&'a str; 2],
     point: i64,
 }
 
-impl<'a> Decimal<'a> {
+impl<'a> ExactNumber<'a> {
     /// Reads `text`, which has the form of a JSON number.
     pub fn read(text: &'a str) -> Self {
         let (negative, text) = match text.strip_prefix('-') {
@@ -113,7 +113,7 @@ impl<'a> Decimal<'a> {
     }
 }
 
-impl Ord for Decimal<'_> {
+impl Ord for ExactNumber<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self.negative, other.negative) {
             (false, false) => self.magnitude(*other),
@@ -124,19 +124,19 @@ impl Ord for Decimal<'_> {
     }
 }
 
-impl PartialOrd for Decimal<'_> {
+impl PartialOrd for ExactNumber<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Decimal<'_> {
+impl PartialEq for ExactNumber<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Decimal<'_> {}
+impl Eq for ExactNumber<'_> {}
 
 /// What stands before and behind the first of `bytes`; quicker on short texts than a search.
 fn cut<'a>(text: &'a str, bytes: &[u8]) -> Option<(&'a str, &'a str)> {
@@ -192,7 +192,7 @@ mod tests {
         for (i, left) in ascending.iter().enumerate() {
             for (j, right) in ascending.iter().enumerate() {
                 assert_eq!(
-                    Decimal::read(left).cmp(&Decimal::read(right)),
+                    ExactNumber::read(left).cmp(&ExactNumber::read(right)),
                     i.cmp(&j),
                     "{left} {right}"
                 );
@@ -209,7 +209,7 @@ mod tests {
             &["0.012", "12e-3", "1.20e-2"],
         ] {
             for text in same {
-                assert_eq!(Decimal::read(text), Decimal::read(same[0]), "{text}");
+                assert_eq!(ExactNumber::read(text), ExactNumber::read(same[0]), "{text}");
             }
         }
     }
@@ -228,7 +228,7 @@ mod tests {
             ("1e-400", false),
             ("0.1", false),
         ] {
-            assert_eq!(Decimal::read(text).is_integer(), integer, "{text}");
+            assert_eq!(ExactNumber::read(text).is_integer(), integer, "{text}");
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
             ("3", "1e1", false),
             ("30", "1e1", true),
         ] {
-            let found = Decimal::read(value).is_multiple_of(Decimal::read(divisor));
+            let found = ExactNumber::read(value).is_multiple_of(ExactNumber::read(divisor));
             assert_eq!(found, multiple, "{value} {divisor}");
         }
     }
@@ -262,7 +262,7 @@ mod tests {
         fn decimals_agree_with_integers(a in -2000_i64..2000, b in -2000_i64..2000, shift in 0_u32..4) {
             let text = |n: i64| format!("{n}{}e-{shift}", "0".repeat(shift as usize));
             let (left, right) = (text(a), b.to_string());
-            let (left, right) = (Decimal::read(&left), Decimal::read(&right));
+            let (left, right) = (ExactNumber::read(&left), ExactNumber::read(&right));
             prop_assert_eq!(left.cmp(&right), a.cmp(&b));
             if b > 0 {
                 prop_assert_eq!(left.is_multiple_of(right), a % b == 0);

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::number::Decimal;
+use super::number::ExactNumber;
 use super::rule::{Json, Types};
 
 /// A borrowed JSON value; it costs nothing to make one of an object, or of a member's name.
@@ -64,7 +64,7 @@ impl View<'_> {
             // Most are written without a point or an exponent.
             Self::Number(text)
                 if !text.bytes().any(|byte| b".eE".contains(&byte))
-                    || Decimal::read(text).is_integer() =>
+                    || ExactNumber::read(text).is_integer() =>
             {
                 Types::INTEGER
             }
@@ -81,7 +81,7 @@ impl View<'_> {
             (Self::Null, Json::Null) => true,
             (Self::Bool(value), Json::Bool(wanted)) => value == wanted,
             (Self::Number(value), Json::Number(wanted)) => {
-                Decimal::read(value) == Decimal::read(wanted)
+                ExactNumber::read(value) == ExactNumber::read(wanted)
             }
             (Self::String(value), Json::String(wanted)) => value == wanted,
             (Self::Array(items), Json::Array(wanted)) => {
@@ -141,7 +141,7 @@ fn order(left: &Value, right: &Value) -> Ordering {
     match (left, right) {
         (Value::Bool(left), Value::Bool(right)) => left.cmp(right),
         (Value::Number(left), Value::Number(right)) => {
-            Decimal::read(left.as_str()).cmp(&Decimal::read(right.as_str()))
+            ExactNumber::read(left.as_str()).cmp(&ExactNumber::read(right.as_str()))
         }
         (Value::String(left), Value::String(right)) => left.cmp(right),
         (Value::Array(left), Value::Array(right)) => left.len().cmp(&right.len()).then_with(|| {

@@ -55,14 +55,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::delivery::health::Problem;
-    use crate::delivery::response::{Blame, Refusal};
-    use crate::delivery::stream_delivery::{Fate, Report};
+    use crate::delivery::health::DeliveryError;
+    use crate::delivery::response::{AwsError, ErrorClass};
+    use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
     use crate::model::record::Record;
     use crate::model::record::tests::record;
     use crate::model::stream::Stream;
-    use crate::shard::batcher::Bounds;
-    use crate::shard::spill::{LONGEST_MS, Policy, Spill};
+    use crate::shard::batcher::BatchLimits;
+    use crate::shard::spill::{LONGEST_MS, Spill, SpillConfig};
     use crate::shard::storage::tests::Memory;
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         }
 
         fn load(&mut self) {
-            self.spill = Spill::load(&self.storage, Policy::default(), self.now).unwrap();
+            self.spill = Spill::load(&self.storage, SpillConfig::default(), self.now).unwrap();
             self.alarm = Alarm::default();
             self.wake_by(self.spill.wake_at());
         }
@@ -191,7 +191,7 @@ mod tests {
             self.rings_at = self.alarm.at(self.now + 15_000, self.now);
             // Ends that were drawn, and then one that is the longest.
             while self.spill.is_due(&self.stream, self.now) {
-                let most = Bounds { bytes: 40, records: 500 };
+                let most = BatchLimits { bytes: 40, records: 500 };
                 let Some(batch) =
                     self.spill.take(&self.storage, &self.stream, most, self.now).unwrap()
                 else {
@@ -229,23 +229,24 @@ mod tests {
         }
     }
 
-    fn report(records: Vec<Record>, ends: Ends) -> Report {
+    fn report(records: Vec<Record>, ends: Ends) -> DeliveryReport {
         let refused = |blame| {
             let (code, message) = ("ThrottlingException".to_owned(), String::new());
-            Some(Problem::Refused(Refusal { blame, code, message }))
+            Some(DeliveryError::Refused(AwsError { blame, code, message }))
         };
         let (taken, problem, left_alone_ms) = match ends {
             Ends::Taken => (records.len(), None, 0),
-            Ends::Half => (records.len().div_ceil(2), refused(Blame::Throttle), 0),
-            Ends::Refused | Ends::Lost => (0, refused(Blame::Throttle), 0),
-            Ends::BreakerOpen { rest_ms } => (0, Some(Problem::BreakerOpen), rest_ms),
-            Ends::Denied => (0, refused(Blame::Operator), 0),
-            Ends::Asked { rest_ms } => (0, refused(Blame::Throttle), rest_ms),
+            Ends::Half => (records.len().div_ceil(2), refused(ErrorClass::Throttled), 0),
+            Ends::Refused | Ends::Lost => (0, refused(ErrorClass::Throttled), 0),
+            Ends::BreakerOpen { rest_ms } => (0, Some(DeliveryError::BreakerOpen), rest_ms),
+            Ends::Denied => (0, refused(ErrorClass::Config), 0),
+            Ends::Asked { rest_ms } => (0, refused(ErrorClass::Throttled), rest_ms),
         };
-        let fate = |index| if index < taken { Fate::Accepted } else { Fate::Pending };
+        let fate =
+            |index| if index < taken { RecordStatus::Delivered } else { RecordStatus::Pending };
         let records = records.into_iter().enumerate();
         let records = records.map(|(index, record)| (record, fate(index))).collect();
-        Report { records, problem, left_alone_ms, ..Report::default() }
+        DeliveryReport { records, problem, left_alone_ms, ..DeliveryReport::default() }
     }
 
     proptest! {
@@ -256,7 +257,7 @@ mod tests {
             let storage = Memory::default();
             let stream = Stream::parse("firehose:events").unwrap();
             let now = 1_000_000;
-            let spill = Spill::load(&storage, Policy::default(), now).unwrap();
+            let spill = Spill::load(&storage, SpillConfig::default(), now).unwrap();
             let (alarm, rings_at, tries) = (Alarm::default(), None, Vec::new());
             let mut object = Object { storage, spill, alarm, rings_at, now, tries, stream };
             let mut is_lost_since = None;

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 
 use crate::model::record::Record;
 use crate::model::stream::Stream;
-use crate::shard::dedup::SeenKey;
+use crate::shard::dedup::DedupKey;
 
 /// Names a batch of a shard, until the object is gone.
 pub type BatchId = u64;
 
 /// Where a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Slot {
     /// Its batch.
     pub batch: BatchId,
     /// Its index there. The first one has opened the batch, which has to be sent when it has
@@ -24,7 +24,7 @@ pub struct Place {
 
 /// What a batch holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct BatchLimits {
     /// Bytes of records at which it is full.
     pub bytes: usize,
     /// Records at which it is full.
@@ -33,7 +33,7 @@ pub struct Bounds {
 
 /// Whether a record has filled its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
+pub enum BatchRoom {
     /// It has not, or another did before.
     Left,
     /// It has: the batch is to be sent now.
@@ -42,13 +42,13 @@ pub enum Room {
 
 /// A batch that takes records.
 #[derive(Debug)]
-struct Open {
+struct OpenBatch {
     id: BatchId,
     stream: Stream,
     records: Vec<Record>,
-    seen_keys: Vec<Option<SeenKey>>,
+    seen_keys: Vec<Option<DedupKey>>,
     bytes: usize,
-    bounds: Bounds,
+    bounds: BatchLimits,
     leaves: Leaves,
 }
 
@@ -61,7 +61,7 @@ enum Leaves {
     AtOnce,
 }
 
-impl Open {
+impl OpenBatch {
     const fn is_full(&self) -> bool {
         self.bytes >= self.bounds.bytes || self.records.len() >= self.bounds.records
     }
@@ -69,7 +69,7 @@ impl Open {
 
 /// A batch that takes no more.
 #[derive(Debug)]
-pub struct Closed {
+pub struct ClosedBatch {
     /// Where to.
     pub stream: Stream,
     /// What.
@@ -78,32 +78,32 @@ pub struct Closed {
 
 /// What is known of a batch that is under way.
 #[derive(Debug)]
-pub struct UnderWay {
+pub struct InFlightBatch {
     /// The events of its records, where they are events.
-    pub seen_keys: Vec<Option<SeenKey>>,
+    pub seen_keys: Vec<Option<DedupKey>>,
     stream: Stream,
     bytes: usize,
 }
 
 /// The records in memory.
 #[derive(Debug, Default)]
-pub struct Batches {
+pub struct Batcher {
     next: BatchId,
-    open: Vec<Open>,
-    under_way: HashMap<BatchId, UnderWay>,
+    open: Vec<OpenBatch>,
+    under_way: HashMap<BatchId, InFlightBatch>,
     /// Where the events are that are not durable yet.
-    places: HashMap<SeenKey, Place>,
+    places: HashMap<DedupKey, Slot>,
     held_bytes: usize,
 }
 
-impl Batches {
+impl Batcher {
     /// The most batches of a stream that are under way at once. An object may have few calls
     /// open, and a stream that does not answer must leave some to the others.
     /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
     const MOST_UNDER_WAY: usize = 2;
 
     /// Where the event is, when it is in memory.
-    pub fn find(&self, seen_key: &SeenKey) -> Option<Place> {
+    pub fn find(&self, seen_key: &DedupKey) -> Option<Slot> {
         self.places.get(seen_key).copied()
     }
 
@@ -122,13 +122,13 @@ impl Batches {
         &mut self,
         stream: &Stream,
         record: Record,
-        seen_key: Option<SeenKey>,
-        bounds: impl FnOnce() -> Bounds,
-    ) -> (Place, Room) {
+        seen_key: Option<DedupKey>,
+        bounds: impl FnOnce() -> BatchLimits,
+    ) -> (Slot, BatchRoom) {
         let position = self.open.iter().position(|open| open.stream == *stream);
         let position = position.unwrap_or_else(|| {
             self.next = self.next.wrapping_add(1);
-            self.open.push(Open {
+            self.open.push(OpenBatch {
                 id: self.next,
                 stream: stream.clone(),
                 records: Vec::new(),
@@ -141,10 +141,10 @@ impl Batches {
         });
         let Some(open) = self.open.get_mut(position) else {
             // Not reached: the position was found, or made, just now.
-            return (Place { batch: 0, index: 0 }, Room::Left);
+            return (Slot { batch: 0, index: 0 }, BatchRoom::Left);
         };
         let was_full = open.is_full();
-        let place = Place { batch: open.id, index: open.records.len() };
+        let place = Slot { batch: open.id, index: open.records.len() };
         let bytes = record.bytes().len();
         open.bytes = open.bytes.saturating_add(bytes);
         open.records.push(record);
@@ -153,7 +153,7 @@ impl Batches {
         if let Some(seen_key) = seen_key {
             self.places.insert(seen_key, place);
         }
-        let room = if open.is_full() && !was_full { Room::Full } else { Room::Left };
+        let room = if open.is_full() && !was_full { BatchRoom::Full } else { BatchRoom::Left };
         (place, room)
     }
 
@@ -195,15 +195,15 @@ impl Batches {
     }
 
     /// Closes a batch; none if it was closed before.
-    pub fn close(&mut self, id: BatchId) -> Option<Closed> {
+    pub fn close(&mut self, id: BatchId) -> Option<ClosedBatch> {
         let position = self.open.iter().position(|open| open.id == id)?;
-        let Open { stream, records, seen_keys, bytes, .. } = self.open.swap_remove(position);
-        self.under_way.insert(id, UnderWay { seen_keys, stream: stream.clone(), bytes });
-        Some(Closed { stream, records })
+        let OpenBatch { stream, records, seen_keys, bytes, .. } = self.open.swap_remove(position);
+        self.under_way.insert(id, InFlightBatch { seen_keys, stream: stream.clone(), bytes });
+        Some(ClosedBatch { stream, records })
     }
 
     /// Lets go of a batch that has come to its end.
-    pub fn end(&mut self, id: BatchId) -> Option<UnderWay> {
+    pub fn end(&mut self, id: BatchId) -> Option<InFlightBatch> {
         let ended = self.under_way.remove(&id)?;
         self.held_bytes = self.held_bytes.saturating_sub(ended.bytes);
         for seen_key in ended.seen_keys.iter().flatten() {
@@ -231,19 +231,24 @@ mod tests {
         Stream::parse(name).unwrap()
     }
 
-    fn seen_key(last: u8) -> SeenKey {
+    fn seen_key(last: u8) -> DedupKey {
         let event_id = EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-0000000000{last:02x}"));
-        SeenKey::of(&DeviceKey::from_bytes([1; 16]), event_id.unwrap())
+        DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id.unwrap())
     }
 
-    fn add(batches: &mut Batches, name: &str, bytes: usize, bounds: Bounds) -> (Place, Room) {
+    fn add(
+        batches: &mut Batcher,
+        name: &str,
+        bytes: usize,
+        bounds: BatchLimits,
+    ) -> (Slot, BatchRoom) {
         batches.add(&stream(name), sized(bytes), None, || bounds)
     }
 
     #[test]
     fn a_third_batch_of_a_stream_waits_until_one_has_ended() {
-        let (mut batches, bounds) = (Batches::default(), Bounds { bytes: 1_000, records: 10 });
-        let open = |batches: &mut Batches, name| add(batches, name, 100, bounds).0.batch;
+        let (mut batches, bounds) = (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
+        let open = |batches: &mut Batcher, name| add(batches, name, 100, bounds).0.batch;
         let (events, others) = ("firehose:events", "firehose:others");
         let (first, other) = (open(&mut batches, events), open(&mut batches, others));
         assert!(!batches.has_to_wait(first));
@@ -260,8 +265,8 @@ mod tests {
 
     #[test]
     fn a_batch_that_leaves_at_once_waits_for_none_and_takes_no_room() {
-        let (mut batches, bounds) = (Batches::default(), Bounds { bytes: 1_000, records: 10 });
-        let open = |batches: &mut Batches, name| add(batches, name, 100, bounds).0.batch;
+        let (mut batches, bounds) = (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
+        let open = |batches: &mut Batcher, name| add(batches, name, 100, bounds).0.batch;
         for _ in 0..2 {
             let under_way = open(&mut batches, "firehose:sick");
             batches.close(under_way);
@@ -284,53 +289,65 @@ mod tests {
 
     #[test]
     fn a_batch_is_told_to_be_full_once_and_by_the_record_that_fills_it() {
-        use Room::{Full, Left};
+        use BatchRoom::{Full, Left};
         for (bounds, sizes, rooms) in [
-            (Bounds { bytes: 30, records: 9 }, vec![10, 10, 9, 9], vec![Left, Left, Left, Full]),
-            (Bounds { bytes: 30, records: 9 }, vec![10, 10, 10, 9], vec![Left, Left, Full, Left]),
-            (Bounds { bytes: 30, records: 2 }, vec![10, 10, 9, 9], vec![Left, Full, Left, Left]),
-            (Bounds { bytes: 30, records: 9 }, vec![30, 30], vec![Full, Left]),
-            (Bounds { bytes: 30, records: 9 }, vec![29, 500], vec![Left, Full]),
+            (
+                BatchLimits { bytes: 30, records: 9 },
+                vec![10, 10, 9, 9],
+                vec![Left, Left, Left, Full],
+            ),
+            (
+                BatchLimits { bytes: 30, records: 9 },
+                vec![10, 10, 10, 9],
+                vec![Left, Left, Full, Left],
+            ),
+            (
+                BatchLimits { bytes: 30, records: 2 },
+                vec![10, 10, 9, 9],
+                vec![Left, Full, Left, Left],
+            ),
+            (BatchLimits { bytes: 30, records: 9 }, vec![30, 30], vec![Full, Left]),
+            (BatchLimits { bytes: 30, records: 9 }, vec![29, 500], vec![Left, Full]),
         ] {
-            let mut batches = Batches::default();
+            let mut batches = Batcher::default();
             let added = sizes.iter().map(|size| add(&mut batches, "firehose:a", *size, bounds));
-            let (places, told): (Vec<Place>, Vec<Room>) = added.unzip();
+            let (places, told): (Vec<Slot>, Vec<BatchRoom>) = added.unzip();
             assert_eq!(told, rooms, "{sizes:?}");
-            let in_order = (0..sizes.len()).map(|index| Place { batch: 1, index });
+            let in_order = (0..sizes.len()).map(|index| Slot { batch: 1, index });
             assert!(places.into_iter().eq(in_order), "all in the one that is open");
         }
     }
 
     #[test]
     fn one_batch_a_stream_is_open_and_it_closes_once_with_its_records_in_order() {
-        let bounds = Bounds { bytes: 1_000, records: 9 };
-        let mut batches = Batches::default();
+        let bounds = BatchLimits { bytes: 1_000, records: 9 };
+        let mut batches = Batcher::default();
         let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
-        assert_eq!(place("firehose:a", 11), Place { batch: 1, index: 0 });
-        assert_eq!(place("kinesis:a", 12), Place { batch: 2, index: 0 });
-        assert_eq!(place("firehose:b", 13), Place { batch: 3, index: 0 });
-        assert_eq!(place("firehose:a", 14), Place { batch: 1, index: 1 });
+        assert_eq!(place("firehose:a", 11), Slot { batch: 1, index: 0 });
+        assert_eq!(place("kinesis:a", 12), Slot { batch: 2, index: 0 });
+        assert_eq!(place("firehose:b", 13), Slot { batch: 3, index: 0 });
+        assert_eq!(place("firehose:a", 14), Slot { batch: 1, index: 1 });
         let closed = batches.close(1).unwrap();
         assert_eq!(closed.stream, stream("firehose:a"));
         assert_eq!(closed.records, [sized(11), sized(14)]);
         assert!(batches.close(1).is_none() && batches.close(9).is_none());
         let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
-        assert_eq!(place("firehose:a", 15), Place { batch: 4, index: 0 });
-        assert_eq!(place("firehose:b", 16), Place { batch: 3, index: 1 });
+        assert_eq!(place("firehose:a", 15), Slot { batch: 4, index: 0 });
+        assert_eq!(place("firehose:b", 16), Slot { batch: 3, index: 1 });
         assert_eq!(batches.close(3).unwrap().records, [sized(13), sized(16)]);
         assert_eq!(batches.close(2).unwrap().stream, stream("kinesis:a"));
     }
 
     #[test]
     fn an_event_is_found_and_its_bytes_are_held_until_its_batch_has_ended() {
-        let bounds = || Bounds { bytes: 1_000, records: 9 };
-        let mut batches = Batches::default();
+        let bounds = || BatchLimits { bytes: 1_000, records: 9 };
+        let mut batches = Batcher::default();
         for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
             batches.add(&stream(name), sized(10), Some(seen_key(key)), bounds);
         }
         batches.add(&stream("firehose:a"), sized(100), None, bounds);
-        let found = |batches: &Batches| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
-        let place = |batch, index| Some(Place { batch, index });
+        let found = |batches: &Batcher| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
+        let place = |batch, index| Some(Slot { batch, index });
         let all = [place(1, 0), place(1, 1), place(2, 0)];
         assert_eq!((found(&batches), batches.held_bytes()), (all, 130));
         assert!(batches.end(1).is_none(), "it is open");

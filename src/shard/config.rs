@@ -17,13 +17,13 @@ pub struct ShardConfig {
     /// The most bytes of records that a shard holds in memory.
     pub held_bytes: usize,
     /// When sessions end.
-    pub session: sessions::Policy,
+    pub session: sessions::SessionConfig,
     /// The events that open a session, besides those whose schema says so.
     pub opening_events: Vec<String>,
     /// How long repeats are known.
-    pub dedupe: dedup::Policy,
+    pub dedupe: dedup::DedupConfig,
     /// How much is kept of what a stream does not take.
-    pub spill: spill::Policy,
+    pub spill: spill::SpillConfig,
 }
 
 impl ShardConfig {
@@ -41,10 +41,10 @@ impl Default for ShardConfig {
             linger_ms: 100,
             // Several shards may share the 128 MB of one isolate.
             held_bytes: 4_194_304,
-            session: sessions::Policy::default(),
+            session: sessions::SessionConfig::default(),
             opening_events: Vec::new(),
-            dedupe: dedup::Policy::default(),
-            spill: spill::Policy::default(),
+            dedupe: dedup::DedupConfig::default(),
+            spill: spill::SpillConfig::default(),
         }
     }
 }

@@ -17,21 +17,21 @@
 //! id seen that was not inserted: that event would be lost.
 
 use crate::base::clock::Milliseconds;
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::model::event::EventId;
 use crate::shard::storage::{Storage, StorageError, Table};
 
 /// How long an id counts as seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub struct DedupConfig {
     /// Milliseconds after which the same id is a new event's.
     pub window_ms: u64,
     /// The most ids of a shard, which goes before the window.
     pub max_ids: usize,
 }
 
-impl Policy {
+impl DedupConfig {
     /// The ids of a full chunk: a row of 128 KiB.
     const CHUNK_IDS: usize = 8_192;
     /// Chunks into which the bound cuts the ids, at least.
@@ -48,7 +48,7 @@ impl Policy {
     }
 }
 
-impl Default for Policy {
+impl Default for DedupConfig {
     fn default() -> Self {
         Self { window_ms: 86_400_000, max_ids: 262_144 }
     }
@@ -56,9 +56,9 @@ impl Default for Policy {
 
 /// An event of a device: its id, mixed with the device's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SeenKey(u128);
+pub struct DedupKey(u128);
 
-impl SeenKey {
+impl DedupKey {
     const BYTES: usize = 16;
 
     /// The key of this event of this device.
@@ -76,8 +76,8 @@ impl SeenKey {
 
 /// The ids that a shard has seen.
 #[derive(Debug)]
-pub struct Window {
-    policy: Policy,
+pub struct DedupWindow {
+    policy: DedupConfig,
     /// In the order of their numbers; the last one may be open.
     chunks: Vec<Chunk>,
     /// Ids in all chunks.
@@ -95,18 +95,18 @@ struct Chunk {
     oldest: Milliseconds,
     newest: Milliseconds,
     /// Ascending.
-    ids: Vec<SeenKey>,
-    row: Row,
+    ids: Vec<DedupKey>,
+    row: DedupRow,
 }
 
 /// Whether a chunk's row says what the chunk does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Row {
+enum DedupRow {
     Current,
     Behind,
 }
 
-impl Window {
+impl DedupWindow {
     /// Keys that are asked for at once.
     const PAGE: usize = 256;
 
@@ -114,7 +114,7 @@ impl Window {
     /// deleted by the next checkpoint.
     pub fn load(
         storage: &impl Storage,
-        policy: Policy,
+        policy: DedupConfig,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         let mut window = Self { policy, chunks: Vec::new(), len: 0, next: 0, gone: Vec::new() };
@@ -134,7 +134,7 @@ impl Window {
     }
 
     fn restore(&mut self, key: Vec<u8>, value: &[u8]) {
-        let mut reader = Reader::new(&key, "the key of a chunk of ids");
+        let mut reader = ByteReader::new(&key, "the key of a chunk of ids");
         let Ok(number) = reader.u64() else { return self.gone.push(key) };
         self.next = self.next.max(number.saturating_add(1));
         match Chunk::read(number, value) {
@@ -142,19 +142,19 @@ impl Window {
                 self.len = self.len.saturating_add(chunk.ids.len());
                 self.chunks.push(chunk);
             }
-            Err(Garbled(_)) => self.gone.push(key),
+            Err(DecodeError(_)) => self.gone.push(key),
         }
     }
 
     /// Whether `key` counts as seen at `now`.
-    pub fn contains(&self, key: &SeenKey, now: Milliseconds) -> bool {
+    pub fn contains(&self, key: &DedupKey, now: Milliseconds) -> bool {
         let window_ms = self.policy.window_ms;
         let held = self.chunks.iter().rev().filter(|chunk| chunk.is_within(window_ms, now));
         held.into_iter().any(|chunk| chunk.ids.binary_search(key).is_ok())
     }
 
     /// Counts `key` as seen at `now`. It is durable after the next checkpoint.
-    pub fn insert(&mut self, key: SeenKey, now: Milliseconds) {
+    pub fn insert(&mut self, key: DedupKey, now: Milliseconds) {
         let (chunk_ids, span_ms) = (self.policy.chunk_ids(), self.policy.span_ms());
         let is_open = |chunk: &Chunk| {
             chunk.ids.len() < chunk_ids && now.saturating_sub(chunk.oldest) <= span_ms
@@ -170,7 +170,7 @@ impl Window {
         if let Some(open) = self.chunks.last_mut() {
             open.oldest = open.oldest.min(now);
             open.newest = now;
-            open.row = Row::Behind;
+            open.row = DedupRow::Behind;
             if let Err(position) = open.ids.binary_search(&key) {
                 open.ids.insert(position, key);
                 self.len = self.len.saturating_add(1);
@@ -190,16 +190,16 @@ impl Window {
             storage.delete(Table::Seen, key)?;
             self.gone.pop();
         }
-        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.row == Row::Behind) {
+        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.row == DedupRow::Behind) {
             storage.put(Table::Seen, &chunk.number.to_be_bytes(), &chunk.write())?;
-            chunk.row = Row::Current;
+            chunk.row = DedupRow::Current;
         }
         Ok(())
     }
 
     /// Whether a checkpoint would write anything.
     pub fn has_changed(&self) -> bool {
-        !self.gone.is_empty() || self.chunks.iter().any(|chunk| chunk.row == Row::Behind)
+        !self.gone.is_empty() || self.chunks.iter().any(|chunk| chunk.row == DedupRow::Behind)
     }
 
     /// How many ids are held.
@@ -233,7 +233,7 @@ impl Window {
             if chunk.newest > now {
                 chunk.newest = now;
                 chunk.oldest = chunk.oldest.min(now);
-                chunk.row = Row::Behind;
+                chunk.row = DedupRow::Behind;
             }
             true
         });
@@ -247,7 +247,7 @@ impl Chunk {
     const HEAD_BYTES: usize = 17;
 
     const fn new(number: u64, now: Milliseconds) -> Self {
-        Self { number, oldest: now, newest: now, ids: Vec::new(), row: Row::Behind }
+        Self { number, oldest: now, newest: now, ids: Vec::new(), row: DedupRow::Behind }
     }
 
     const fn is_within(&self, window_ms: u64, now: Milliseconds) -> bool {
@@ -255,7 +255,7 @@ impl Chunk {
     }
 
     fn write(&self) -> Vec<u8> {
-        let ids_bytes = self.ids.len().saturating_mul(SeenKey::BYTES);
+        let ids_bytes = self.ids.len().saturating_mul(DedupKey::BYTES);
         let mut bytes = Vec::with_capacity(Self::HEAD_BYTES.saturating_add(ids_bytes));
         bytes.put_u8(Self::VERSION);
         bytes.put_u64(self.oldest);
@@ -264,20 +264,20 @@ impl Chunk {
         bytes
     }
 
-    fn read(number: u64, bytes: &[u8]) -> Result<Self, Garbled> {
-        let mut reader = Reader::new(bytes, "a chunk of ids");
+    fn read(number: u64, bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = ByteReader::new(bytes, "a chunk of ids");
         if reader.u8()? != Self::VERSION {
             return Err(reader.garbled());
         }
         let (oldest, newest) = (reader.u64()?, reader.u64()?);
-        let mut ids = Vec::with_capacity(bytes.len() / SeenKey::BYTES);
+        let mut ids = Vec::with_capacity(bytes.len() / DedupKey::BYTES);
         while !reader.is_at_end() {
-            ids.push(SeenKey(u128::from_be_bytes(reader.array()?)));
+            ids.push(DedupKey(u128::from_be_bytes(reader.array()?)));
         }
         if !ids.is_sorted_by(|before, after| before < after) {
             return Err(reader.garbled());
         }
-        Ok(Self { number, oldest, newest, ids, row: Row::Current })
+        Ok(Self { number, oldest, newest, ids, row: DedupRow::Current })
     }
 }
 
@@ -290,10 +290,10 @@ mod tests {
     use super::*;
     use crate::shard::storage::tests::Memory;
 
-    const POLICY: Policy = Policy { window_ms: 2_400, max_ids: 64 };
+    const POLICY: DedupConfig = DedupConfig { window_ms: 2_400, max_ids: 64 };
 
-    fn load(storage: &Memory, now: Milliseconds) -> Window {
-        Window::load(storage, POLICY, now).unwrap()
+    fn load(storage: &Memory, now: Milliseconds) -> DedupWindow {
+        DedupWindow::load(storage, POLICY, now).unwrap()
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
         let device = |byte: u8| DeviceKey::from_bytes([byte; 16]);
         let event =
             |last: u8| EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-0000000000{last:02x}"));
-        let key = |of: u8, last: u8| SeenKey::of(&device(of), event(last).unwrap());
+        let key = |of: u8, last: u8| DedupKey::of(&device(of), event(last).unwrap());
         assert_eq!(key(1, 1), key(1, 1));
         assert_ne!(key(1, 1), key(1, 2));
         assert_ne!(key(1, 1), key(2, 1));
@@ -310,26 +310,26 @@ mod tests {
     #[test]
     fn an_id_counts_for_the_window_and_a_24th_of_it_longer_at_most() {
         let mut window = load(&Memory::default(), 0);
-        window.insert(SeenKey(1), 1_000);
-        window.insert(SeenKey(2), 1_100);
-        window.insert(SeenKey(3), 1_101);
+        window.insert(DedupKey(1), 1_000);
+        window.insert(DedupKey(2), 1_100);
+        window.insert(DedupKey(3), 1_101);
         for (key, last) in [(1, 3_500), (2, 3_500), (3, 3_501)] {
-            assert!(window.contains(&SeenKey(key), last), "{key}");
-            assert!(!window.contains(&SeenKey(key), last + 1), "{key}");
+            assert!(window.contains(&DedupKey(key), last), "{key}");
+            assert!(!window.contains(&DedupKey(key), last + 1), "{key}");
         }
-        assert!(!window.contains(&SeenKey(4), 1_101));
+        assert!(!window.contains(&DedupKey(4), 1_101));
     }
 
     #[test]
     fn past_the_bound_the_oldest_leave_first() {
         let mut window = load(&Memory::default(), 0);
         for key in 0..1_000 {
-            window.insert(SeenKey(key), 0);
+            window.insert(DedupKey(key), 0);
             assert!(window.len() <= POLICY.max_ids);
-            let held = (0..=key).filter(|key| window.contains(&SeenKey(*key), 0)).count();
+            let held = (0..=key).filter(|key| window.contains(&DedupKey(*key), 0)).count();
             assert_eq!(held, window.len());
             for recent in key.saturating_sub(59)..=key {
-                assert!(window.contains(&SeenKey(recent), 0), "{recent} of {key}");
+                assert!(window.contains(&DedupKey(recent), 0), "{recent} of {key}");
             }
         }
     }
@@ -339,7 +339,7 @@ mod tests {
         let storage = Memory::default();
         for now in 0..1_000 {
             let mut window = load(&storage, now);
-            window.insert(SeenKey(u128::from(now / 100)), now);
+            window.insert(DedupKey(u128::from(now / 100)), now);
             window.checkpoint(&storage, now).unwrap();
             assert!(!window.has_changed());
             assert!(storage.count(Table::Seen) <= 10);
@@ -352,7 +352,7 @@ mod tests {
         let storage = Memory::default();
         let mut window = load(&storage, 0);
         for key in 0..64 {
-            window.insert(SeenKey(key), 0);
+            window.insert(DedupKey(key), 0);
             window.checkpoint(&storage, 0).unwrap();
             assert_eq!(storage.writes.replace(0), 1);
         }
@@ -365,16 +365,16 @@ mod tests {
     fn a_failed_checkpoint_is_made_up_for_by_the_next() {
         let storage = Memory::default();
         let mut window = load(&storage, 0);
-        window.insert(SeenKey(1), 0);
+        window.insert(DedupKey(1), 0);
         window.checkpoint(&storage, 0).unwrap();
-        window.insert(SeenKey(2), 3_000);
+        window.insert(DedupKey(2), 3_000);
         storage.full.set(true);
         assert!(window.checkpoint(&storage, 3_000).is_err());
         assert!(window.has_changed());
         storage.full.set(false);
         window.checkpoint(&storage, 3_000).unwrap();
         let window = load(&storage, 3_000);
-        assert!(window.contains(&SeenKey(2), 3_000));
+        assert!(window.contains(&DedupKey(2), 3_000));
         assert_eq!((window.len(), storage.count(Table::Seen)), (1, 1));
     }
 
@@ -383,20 +383,20 @@ mod tests {
         for goes_on in [false, true] {
             let storage = Memory::default();
             let mut window = load(&storage, 0);
-            window.insert(SeenKey(1), 1_000_000);
+            window.insert(DedupKey(1), 1_000_000);
             window.checkpoint(&storage, 1_000_000).unwrap();
-            assert!(window.contains(&SeenKey(1), 5_000));
+            assert!(window.contains(&DedupKey(1), 5_000));
             let mut window = load(&storage, 5_000);
-            assert!(window.contains(&SeenKey(1), 5_000));
+            assert!(window.contains(&DedupKey(1), 5_000));
             if goes_on {
-                window.insert(SeenKey(2), 5_000);
+                window.insert(DedupKey(2), 5_000);
             }
             assert!(window.has_changed());
             window.checkpoint(&storage, 5_000).unwrap();
             let window = load(&storage, 5_050);
             for (key, is_in) in [(1, true), (2, goes_on)] {
-                assert_eq!(window.contains(&SeenKey(key), 7_400), is_in);
-                assert!(!window.contains(&SeenKey(key), 7_501));
+                assert_eq!(window.contains(&DedupKey(key), 7_400), is_in);
+                assert!(!window.contains(&DedupKey(key), 7_501));
             }
         }
     }
@@ -405,7 +405,7 @@ mod tests {
     fn rows_that_cannot_be_read_are_left_out_and_deleted() {
         let storage = Memory::default();
         let mut window = load(&storage, 0);
-        window.insert(SeenKey(7), 0);
+        window.insert(DedupKey(7), 0);
         window.checkpoint(&storage, 0).unwrap();
         let good = storage.get(Table::Seen, &[0; 8]).unwrap().unwrap();
         let another = [&[2], &good[1..]].concat();
@@ -418,11 +418,11 @@ mod tests {
         let mut window = load(&storage, 0);
         assert!(window.has_changed());
         assert_eq!(window.len(), 1);
-        window.insert(SeenKey(8), 0);
+        window.insert(DedupKey(8), 0);
         window.checkpoint(&storage, 0).unwrap();
         assert_eq!(storage.count(Table::Seen), 1);
         let window = load(&storage, 0);
-        assert!(window.contains(&SeenKey(7), 0) && window.contains(&SeenKey(8), 0));
+        assert!(window.contains(&DedupKey(7), 0) && window.contains(&DedupKey(8), 0));
     }
 
     #[derive(Debug, Clone)]
@@ -447,9 +447,9 @@ mod tests {
         fn it_is_the_set_of_the_ids_of_the_window(
             acts in proptest::collection::vec(act(), 0..200), max_ids in prop_oneof![Just(64), Just(100_000)],
         ) {
-            let policy = Policy { max_ids, ..POLICY };
+            let policy = DedupConfig { max_ids, ..POLICY };
             let storage = Memory::default();
-            let mut window = Window::load(&storage, policy, 0).unwrap();
+            let mut window = DedupWindow::load(&storage, policy, 0).unwrap();
             let mut now = 0;
             // When each id came last, and how many came before it; what of that is durable.
             let mut seen = BTreeMap::<u8, (Milliseconds, usize)>::new();
@@ -458,7 +458,7 @@ mod tests {
                 let inserting = matches!(act, Act::Insert(_));
                 match act {
                     Act::Insert(key) => {
-                        window.insert(SeenKey(key.into()), now);
+                        window.insert(DedupKey(key.into()), now);
                         inserted += 1;
                         seen.insert(key, (now, inserted));
                         prop_assert!(window.has_changed());
@@ -473,7 +473,7 @@ mod tests {
                     }
                     Act::Crash => {
                         storage.crash();
-                        window = Window::load(&storage, policy, now).unwrap();
+                        window = DedupWindow::load(&storage, policy, now).unwrap();
                         seen.clone_from(&durable);
                     }
                 }
@@ -483,7 +483,7 @@ mod tests {
                     continue;
                 }
                 for key in 0..=u8::MAX {
-                    let contains = window.contains(&SeenKey(key.into()), now);
+                    let contains = window.contains(&DedupKey(key.into()), now);
                     match seen.get(&key) {
                         None => prop_assert!(!contains),
                         Some((at, _)) if now - at > 2_500 => prop_assert!(!contains),

@@ -32,29 +32,29 @@ pub mod spill;
 pub mod storage;
 
 use crate::base::clock::Milliseconds;
-use crate::delivery::aggregate::Packing;
+use crate::delivery::aggregate::Aggregation;
 use crate::delivery::destinations::Destinations;
-use crate::delivery::stream_delivery::{Fate, Report};
+use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::model::device_key::DeviceKey;
 use crate::model::placement::ShardNumber;
 use crate::model::record::Record;
-use crate::model::session::Tag;
+use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
-use crate::shard::dedup::{SeenKey, Window};
-use batcher::{BatchId, Batches, Bounds, Closed, Place, Room};
+use crate::shard::dedup::{DedupKey, DedupWindow};
+use batcher::{BatchId, BatchLimits, BatchRoom, Batcher, ClosedBatch, Slot};
 use config::ShardConfig;
-use device_store::Devices;
+use device_store::DeviceStore;
 use pace::{Due, Pace};
-use protocol::batch_request::{Device, Item, Observation};
-use spill::{Depth, Fill, Spill, SpillError};
+use protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use spill::{BacklogStats, Spill, SpillError, SpillUsage};
 use storage::{Storage, StorageError};
 
 /// What a shard knows and holds.
 #[derive(Debug)]
-pub struct Shard {
-    devices: Devices,
-    seen: Window,
-    batches: Batches,
+pub struct ShardCore {
+    devices: DeviceStore,
+    seen: DedupWindow,
+    batches: Batcher,
     spill: Spill,
     pace: Pace,
     /// The most bytes of records that wait in memory.
@@ -63,49 +63,49 @@ pub struct Shard {
 
 /// What becomes of an item for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
+pub enum Admission {
     /// Its event is durable already.
-    Seen,
+    Duplicate,
     /// It waits there.
-    Waits(Place),
+    Queued(Slot),
     /// Its event waits there already, and it shares that one's fate.
-    Repeats(Place),
+    DuplicateOf(Slot),
 }
 
 /// What came of a parcel, for now.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Admitted {
+pub struct AdmitResult {
     /// A claim an item, in their order.
-    pub claims: Vec<Claim>,
+    pub claims: Vec<Admission>,
     /// The session of each item that got one.
-    pub tags: Vec<Option<Tag>>,
+    pub tags: Vec<Option<SessionInfo>>,
     /// The batches that now wait.
-    pub waits: Waits,
+    pub waits: BatchEvents,
 }
 
 /// Batches that the driver has to close.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Waits {
+pub struct BatchEvents {
     /// Each of these when it has lingered.
     pub opened: Vec<BatchId>,
     /// Each of these now.
     pub full: Vec<BatchId>,
 }
 
-impl Waits {
+impl BatchEvents {
     fn add(
         &mut self,
-        batches: &mut Batches,
+        batches: &mut Batcher,
         stream: &Stream,
         record: Record,
-        seen_key: Option<SeenKey>,
+        seen_key: Option<DedupKey>,
         destinations: &Destinations,
-    ) -> Place {
+    ) -> Slot {
         let (place, room) = batches.add(stream, record, seen_key, || bounds(stream, destinations));
         if place.index == 0 {
             self.opened.push(place.batch);
         }
-        if room == Room::Full {
+        if room == BatchRoom::Full {
             self.full.push(place.batch);
         }
         place
@@ -114,7 +114,7 @@ impl Waits {
 
 /// How a shard is.
 #[derive(Debug)]
-pub struct Status {
+pub struct ShardStatus {
     /// The bytes of records that wait in memory.
     pub held_bytes: usize,
     /// The devices in memory.
@@ -122,26 +122,26 @@ pub struct Status {
     /// The ids of events that it knows.
     pub seen: usize,
     /// What its streams did not take.
-    pub spill: Vec<Depth>,
+    pub spill: Vec<BacklogStats>,
     /// How much of what may be spilled is.
-    pub fill: Fill,
+    pub fill: SpillUsage,
     /// How much is in storage that this version can't read.
     pub unreadable: u64,
 }
 
 /// What is to be done with a batch that was closed.
 #[derive(Debug)]
-pub enum Dispatch {
-    /// It is to be delivered, and its report handed to [`Shard::settle`].
-    Deliver(Closed),
+pub enum BatchAction {
+    /// It is to be delivered, and its report handed to [`ShardCore::settle`].
+    Deliver(ClosedBatch),
     /// It goes into the spill, behind older records of its stream or for want of memory: its report
-    /// is to be handed to [`Shard::settle`] as it is.
-    Spill(Stream, Report),
+    /// is to be handed to [`ShardCore::settle`] as it is.
+    Spill(Stream, DeliveryReport),
 }
 
 /// Whether a parcel finds room in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Memory {
+enum BufferState {
     HasRoom,
     /// For that of its records whose streams are well.
     IsFull,
@@ -149,10 +149,10 @@ enum Memory {
 
 /// Why a shard takes nothing now; the edge delivers by itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Overloaded {
+pub enum AdmitError {
     /// Too much waits in memory.
     #[error("shard holds {held} bytes, limit {limit}")]
-    Full {
+    BufferFull {
         /// Bytes held.
         held: usize,
         /// Bytes that it may hold.
@@ -165,7 +165,7 @@ pub enum Overloaded {
 
 /// How the way of a record through a shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BatchFate {
+pub enum BatchStatus {
     /// Its stream has it, or the storage.
     Durable,
     /// Its stream refuses it for itself, with this code; its failed event waits in those places.
@@ -173,7 +173,7 @@ pub enum BatchFate {
         /// The service's word for it.
         code: String,
         /// Every part of the failed event.
-        failed: Vec<Place>,
+        failed: Vec<Slot>,
     },
     /// It is nowhere.
     NotDurable {
@@ -186,16 +186,16 @@ pub enum BatchFate {
 
 /// What came of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct ApplyResult {
     /// A fate a record, in their order.
-    pub fates: Vec<BatchFate>,
+    pub fates: Vec<BatchStatus>,
     /// How many records were spilled.
     pub spilled: usize,
     /// The batches in which failed events now wait.
-    pub waits: Waits,
+    pub waits: BatchEvents,
 }
 
-impl Shard {
+impl ShardCore {
     /// What the shard knew when it was last here.
     pub fn load(
         storage: &impl Storage,
@@ -203,9 +203,9 @@ impl Shard {
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         Ok(Self {
-            devices: Devices::load(storage, sharding.session, now)?,
-            seen: Window::load(storage, sharding.dedupe, now)?,
-            batches: Batches::default(),
+            devices: DeviceStore::load(storage, sharding.session, now)?,
+            seen: DedupWindow::load(storage, sharding.dedupe, now)?,
+            batches: Batcher::default(),
             spill: Spill::load(storage, sharding.spill, now)?,
             pace: Pace::default(),
             max_held_bytes: sharding.held_bytes,
@@ -214,23 +214,23 @@ impl Shard {
 
     /// Takes in a parcel. `random` is drawn anew for each session. Where there is no room in memory,
     /// the batches of the streams that are sick go into the spill: who calls such a stream directly
-    /// would have no more luck. They are [`Shard::leaving`], whatever this returns.
+    /// would have no more luck. They are [`ShardCore::leaving`], whatever this returns.
     pub fn admit(
         &mut self,
-        items: Vec<Item>,
+        items: Vec<ShardItem>,
         storage: &impl Storage,
         destinations: &Destinations,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
         is_sick: impl Fn(&Stream) -> bool,
-    ) -> Result<Admitted, Overloaded> {
+    ) -> Result<AdmitResult, AdmitError> {
         let room = self.check_room(&items, self.max_held_bytes, &is_sick)?;
         // All sessions before any record waits: where one can't be read, nothing was taken.
         let tags = self.observe(&items, storage, now, random)?;
-        let mut admitted = Admitted::default();
+        let mut admitted = AdmitResult::default();
         for (item, tag) in items.into_iter().zip(&tags) {
-            let Item { stream, record, observation, .. } = item;
-            let seen_key = observation.as_ref().map(Observation::seen_key);
+            let ShardItem { stream, record, observation, .. } = item;
+            let seen_key = observation.as_ref().map(EventIdentity::seen_key);
             if let Some(claim) = seen_key.and_then(|seen_key| self.repeat(&seen_key, now)) {
                 admitted.claims.push(claim);
                 continue;
@@ -241,9 +241,9 @@ impl Shard {
             };
             let batches = &mut self.batches;
             let place = admitted.waits.add(batches, &stream, record, seen_key, destinations);
-            admitted.claims.push(Claim::Waits(place));
+            admitted.claims.push(Admission::Queued(place));
         }
-        if room == Memory::IsFull {
+        if room == BufferState::IsFull {
             self.batches.empty(is_sick);
         }
         admitted.tags = tags;
@@ -256,38 +256,38 @@ impl Shard {
     }
 
     /// The claim of an event that came before.
-    fn repeat(&self, seen_key: &SeenKey, now: Milliseconds) -> Option<Claim> {
+    fn repeat(&self, seen_key: &DedupKey, now: Milliseconds) -> Option<Admission> {
         match self.seen.contains(seen_key, now) {
-            true => Some(Claim::Seen),
-            false => self.batches.find(seen_key).map(Claim::Repeats),
+            true => Some(Admission::Duplicate),
+            false => self.batches.find(seen_key).map(Admission::DuplicateOf),
         }
     }
 
     fn check_room(
         &mut self,
-        items: &[Item],
+        items: &[ShardItem],
         limit: usize,
         is_sick: impl Fn(&Stream) -> bool,
-    ) -> Result<Memory, Overloaded> {
-        let bytes = |item: &Item| item.record.bytes().len();
+    ) -> Result<BufferState, AdmitError> {
+        let bytes = |item: &ShardItem| item.record.bytes().len();
         let parcel: usize = items.iter().map(bytes).sum();
         let held = self.batches.staying_bytes();
         // What is past the limit by itself goes when nothing else is held.
         let fits = |held: usize, parcel| held == 0 || held.saturating_add(parcel) <= limit;
         if fits(held, parcel) {
-            return Ok(Memory::HasRoom);
+            return Ok(BufferState::HasRoom);
         }
-        let Fill { bytes: spilled, max_bytes, .. } = self.spill.fill();
+        let SpillUsage { bytes: spilled, max_bytes, .. } = self.spill.fill();
         let spilled_then = spilled.saturating_add(held.saturating_add(parcel) as u64);
         if spilled_then > max_bytes {
-            return Err(Overloaded::Full { held, limit });
+            return Err(AdmitError::BufferFull { held, limit });
         }
         self.batches.empty(&is_sick);
         let held = self.batches.staying_bytes();
         let staying = items.iter().filter(|item| !is_sick(&item.stream)).map(bytes).sum();
         match staying == 0 || fits(held, staying) {
-            true => Ok(Memory::IsFull),
-            false => Err(Overloaded::Full { held, limit }),
+            true => Ok(BufferState::IsFull),
+            false => Err(AdmitError::BufferFull { held, limit }),
         }
     }
 
@@ -295,18 +295,19 @@ impl Shard {
     /// in which they happened, as far as they come together.
     fn observe(
         &mut self,
-        items: &[Item],
+        items: &[ShardItem],
         storage: &impl Storage,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
-    ) -> Result<Vec<Option<Tag>>, StorageError> {
+    ) -> Result<Vec<Option<SessionInfo>>, StorageError> {
         let mut tags = vec![None; items.len()];
         let observed = items.iter().zip(&mut tags);
-        let mut observed: Vec<(Observation, &mut Option<Tag>)> =
+        let mut observed: Vec<(EventIdentity, &mut Option<SessionInfo>)> =
             observed.filter_map(|(item, tag)| Some((item.observation?, tag))).collect();
         observed.sort_by_key(|(observation, _)| observation.sighting.at);
         for (observation, tag) in observed {
-            let Observation { key, sighting, device: Device::Known { previous }, .. } = observation
+            let EventIdentity { key, sighting, device: DeviceIdentity::Known { previous }, .. } =
+                observation
             else {
                 continue;
             };
@@ -343,17 +344,17 @@ impl Shard {
         &mut self,
         batch: BatchId,
         taking_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
-    ) -> Option<Dispatch> {
+    ) -> Option<BatchAction> {
         let is_spilled = self.goes_to_spill(batch, taking_at);
-        let Closed { stream, records } = self.batches.close(batch)?;
+        let ClosedBatch { stream, records } = self.batches.close(batch)?;
         // What finds no room behind them goes at once: else nothing might ever go again.
         if !is_spilled || !self.spill.has_room(&records) {
-            return Some(Dispatch::Deliver(Closed { stream, records }));
+            return Some(BatchAction::Deliver(ClosedBatch { stream, records }));
         }
-        let records = records.into_iter().map(|record| (record, Fate::Pending)).collect();
-        let retry_after_s = Report::RETRY_AFTER_S;
-        let report = Report { records, retry_after_s, ..Report::default() };
-        Some(Dispatch::Spill(stream, report))
+        let records = records.into_iter().map(|record| (record, RecordStatus::Pending)).collect();
+        let retry_after_s = DeliveryReport::RETRY_AFTER_S;
+        let report = DeliveryReport { records, retry_after_s, ..DeliveryReport::default() };
+        Some(BatchAction::Spill(stream, report))
     }
 
     /// Takes in how the delivery of a batch to `stream` ended: what is pending is spilled, and
@@ -362,22 +363,22 @@ impl Shard {
         &mut self,
         batch: BatchId,
         stream: &Stream,
-        report: Report,
+        report: DeliveryReport,
         storage: &impl Storage,
         destinations: &Destinations,
         now: Milliseconds,
-    ) -> Settled {
-        let mut settled = Settled::default();
+    ) -> ApplyResult {
+        let mut settled = ApplyResult::default();
         let Some(under_way) = self.batches.end(batch) else {
             return settled;
         };
         let retry_after_s = report.retry_after_s;
         let not_durable =
-            |code: &str| BatchFate::NotDurable { code: code.to_owned(), retry_after_s };
+            |code: &str| BatchStatus::NotDurable { code: code.to_owned(), retry_after_s };
         let pending: Vec<&Record> = report
             .records
             .iter()
-            .filter(|(_, fate)| *fate == Fate::Pending)
+            .filter(|(_, fate)| *fate == RecordStatus::Pending)
             .map(|it| &it.0)
             .collect();
         let spilled = match pending.is_empty() {
@@ -385,42 +386,43 @@ impl Shard {
             false => self.spill.push(storage, stream, &pending, now),
         };
         settled.spilled = if spilled.is_ok() { pending.len() } else { 0 };
-        if report.records.iter().any(|(_, fate)| *fate == Fate::Accepted) {
+        if report.records.iter().any(|(_, fate)| *fate == RecordStatus::Delivered) {
             self.spill.stream_takes(stream, now);
         } else if report.problem.is_some() {
             self.spill.stream_gives_up(stream, now);
         }
         let of_pending = match &spilled {
-            Ok(()) => BatchFate::Durable,
+            Ok(()) => BatchStatus::Durable,
             Err(SpillError::Full { .. }) => not_durable("spill_full"),
             Err(SpillError::Storage(_)) => not_durable("storage"),
         };
         for ((record, fate), seen_key) in report.records.into_iter().zip(under_way.seen_keys) {
             let fate = match fate {
-                Fate::Accepted => BatchFate::Durable,
-                Fate::Pending => of_pending.clone(),
-                Fate::Poisoned(refusal) if *stream == destinations.failed => {
+                RecordStatus::Delivered => BatchStatus::Durable,
+                RecordStatus::Pending => of_pending.clone(),
+                RecordStatus::Rejected(refusal) if *stream == destinations.failed => {
                     not_durable(&refusal.code)
                 }
-                Fate::Poisoned(refusal) => match Record::of_refused(&record, stream, &refusal.code)
-                {
-                    Err(_) => not_durable(&refusal.code),
-                    Ok(parts) => {
-                        let add = |part| {
-                            settled.waits.add(
-                                &mut self.batches,
-                                &destinations.failed,
-                                part,
-                                None,
-                                destinations,
-                            )
-                        };
-                        let failed = parts.into_iter().map(add).collect();
-                        BatchFate::Refused { code: refusal.code, failed }
+                RecordStatus::Rejected(refusal) => {
+                    match Record::of_refused(&record, stream, &refusal.code) {
+                        Err(_) => not_durable(&refusal.code),
+                        Ok(parts) => {
+                            let add = |part| {
+                                settled.waits.add(
+                                    &mut self.batches,
+                                    &destinations.failed,
+                                    part,
+                                    None,
+                                    destinations,
+                                )
+                            };
+                            let failed = parts.into_iter().map(add).collect();
+                            BatchStatus::Refused { code: refusal.code, failed }
+                        }
                     }
-                },
+                }
             };
-            if let (BatchFate::Durable, Some(seen_key)) = (&fate, seen_key) {
+            if let (BatchStatus::Durable, Some(seen_key)) = (&fate, seen_key) {
                 self.seen.insert(seen_key, now);
             }
             settled.fates.push(fate);
@@ -432,13 +434,15 @@ impl Shard {
     /// With whose id changes daily comes the id that it had the day before.
     pub fn strangers(
         &self,
-        items: &[Item],
+        items: &[ShardItem],
         storage: &impl Storage,
     ) -> Result<Vec<(ShardNumber, Vec<DeviceKey>)>, StorageError> {
         let mut strangers: Vec<(ShardNumber, Vec<DeviceKey>)> = Vec::new();
         for item in items {
-            let (Some(former), Some(Observation { key, device: Device::Known { previous }, .. })) =
-                (item.former, item.observation)
+            let (
+                Some(former),
+                Some(EventIdentity { key, device: DeviceIdentity::Known { previous }, .. }),
+            ) = (item.former, item.observation)
             else {
                 continue;
             };
@@ -457,8 +461,8 @@ impl Shard {
     }
 
     /// How the shard is, for operators.
-    pub fn status(&self, now: Milliseconds) -> Status {
-        Status {
+    pub fn status(&self, now: Milliseconds) -> ShardStatus {
+        ShardStatus {
             held_bytes: self.batches.held_bytes(),
             devices: self.devices.len(),
             seen: self.seen.len(),
@@ -504,17 +508,17 @@ impl Shard {
     }
 
     /// The sessions, which another shard may ask for.
-    pub const fn devices(&mut self) -> &mut Devices {
+    pub const fn devices(&mut self) -> &mut DeviceStore {
         &mut self.devices
     }
 }
 
 /// What goes to `stream` at once: about a call.
-pub fn bounds(stream: &Stream, destinations: &Destinations) -> Bounds {
+pub fn bounds(stream: &Stream, destinations: &Destinations) -> BatchLimits {
     let policy = destinations.policy_of(stream);
     let limits = stream.service.limits();
-    let packs = stream.service.packing(policy.packing, policy.call_bytes) != Packing::Off;
-    Bounds {
+    let packs = stream.service.packing(policy.packing, policy.call_bytes) != Aggregation::Off;
+    BatchLimits {
         // In base64 it is a third more.
         bytes: policy.call_bytes.saturating_mul(3).saturating_div(4),
         records: if packs { usize::MAX } else { limits.records },

@@ -7,14 +7,14 @@
 use std::net::IpAddr;
 
 use chrono::DateTime;
-use headwater::config::{Config, Settings};
+use headwater::config::{Config, RawConfig};
 use headwater::delivery::aggregate;
-use headwater::delivery::aggregate::{BILLED_UNIT, Line, PackBytes, Packing};
+use headwater::delivery::aggregate::{AggregateBytes, Aggregation, BILLED_UNIT, LineInfo};
 use headwater::ingest;
-use headwater::model::event::EventIds;
+use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::Geo;
 use headwater::model::request::RequestContext;
-use headwater::pipeline::decode::body::Body;
+use headwater::pipeline::decode::body::RequestBody;
 use serde_json::{Value, json};
 
 const EVENTS_A_BATCH: [usize; 7] = [1, 5, 10, 20, 50, 100, 500];
@@ -160,8 +160,8 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
         },
         ..RequestContext::default()
     };
-    let body = Body { content_type: None, content_encoding: None, bytes: &bytes };
-    let mut ids = EventIds::new(context.received_at, [1; 10]);
+    let body = RequestBody { content_type: None, content_encoding: None, bytes: &bytes };
+    let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
     let mut plan = ingest::post(&body, &context, config, &mut ids).expect("beacons are good");
     let consignments = plan.take_consignments();
     let [consignment] = consignments.as_slice() else { panic!("every beacon goes to one stream") };
@@ -170,15 +170,17 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
 }
 
 /// What `lines` are billed for, in bytes.
-fn billed(lines: &[usize], packing: Packing) -> usize {
-    let packs =
-        aggregate::packs(lines.iter().map(|bytes| Line { bytes: *bytes, partition: "" }), packing);
-    let bytes = |pack: &aggregate::Pack| pack.iter().map(|index| lines[*index]).sum::<usize>();
+fn billed(lines: &[usize], packing: Aggregation) -> usize {
+    let packs = aggregate::packs(
+        lines.iter().map(|bytes| LineInfo { bytes: *bytes, partition: "" }),
+        packing,
+    );
+    let bytes = |pack: &aggregate::Group| pack.iter().map(|index| lines[*index]).sum::<usize>();
     packs.iter().map(|pack| bytes(pack).next_multiple_of(BILLED_UNIT)).sum()
 }
 
 fn main() {
-    let config = Config::parse(Settings {
+    let config = Config::parse(RawConfig {
         headwater: Some(json!({
             "delivery": "direct", "origins": ["*"], "failed": "firehose:failed",
             "routes": [{"to": "firehose:events"}], "limits": {"body_bytes": 8_388_608},
@@ -186,12 +188,12 @@ fn main() {
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("secret".to_owned()),
-        ..Settings::default()
+        ..RawConfig::default()
     })
     .expect("the configuration is good");
-    let sizes: Vec<Packing> = PACKS
+    let sizes: Vec<Aggregation> = PACKS
         .iter()
-        .map(|bytes| Packing::UpTo(PackBytes::parse(*bytes).expect("whole units")))
+        .map(|bytes| Aggregation::UpTo(AggregateBytes::parse(*bytes).expect("whole units")))
         .collect();
     let heads: Vec<String> = PACKS.iter().map(|bytes| format!("{bytes:>8}")).collect();
     println!(
@@ -211,7 +213,11 @@ fn main() {
         let packed: String = sizes.iter().map(|packing| ratio(of(*packing))).collect();
         let whole = |lines: &Vec<usize>| lines.iter().sum::<usize>().next_multiple_of(BILLED_UNIT);
         let best = ratio(batches.iter().map(whole).sum());
-        println!("{count:>6} {:>7}   {} {packed}  {best}", sent / BATCHES, ratio(of(Packing::Off)));
+        println!(
+            "{count:>6} {:>7}   {} {packed}  {best}",
+            sent / BATCHES,
+            ratio(of(Aggregation::Off))
+        );
     }
     println!(
         "\nLines have {shortest} to {longest} bytes. `at best` is a batch that is one record."

@@ -12,22 +12,22 @@ use std::{fmt, fs};
 
 use chrono::DateTime;
 use divan::Bencher;
-use headwater::config::{Config, Settings};
+use headwater::config::{Config, RawConfig};
 use headwater::ingest;
-use headwater::ingest::Consignment;
+use headwater::ingest::StreamBatch;
 use headwater::model::beacon::Beacon;
-use headwater::model::event::{Event, EventIds};
+use headwater::model::event::{Event, EventIdGenerator};
 use headwater::model::geo::Geo;
 use headwater::model::record::Record;
 use headwater::model::repairs::Repairs;
 use headwater::model::request::{ClientHints, RequestContext};
 use headwater::pipeline::decode;
-use headwater::pipeline::decode::body::{Body, Framing};
+use headwater::pipeline::decode::body::{Framing, RequestBody};
 use headwater::pipeline::decode::native;
-use headwater::pipeline::decode::native::Items;
+use headwater::pipeline::decode::native::BodyParts;
 use headwater::pipeline::enrich;
-use headwater::pipeline::enrich::{Enriched, Facts};
-use headwater::pipeline::route::Subject;
+use headwater::pipeline::enrich::{EnrichedEvent, RequestFacts};
+use headwater::pipeline::route::RouteInput;
 use headwater::pipeline::{clean, validate};
 use serde_json::{Map, Value, json};
 
@@ -104,7 +104,7 @@ fn beacon(name: &str, index: usize, seq: usize) -> Value {
 }
 
 fn config() -> Config {
-    Config::parse(Settings {
+    Config::parse(RawConfig {
         headwater: Some(json!({
             "delivery": "direct", "origins": ["https://shop.example"], "failed": "firehose:failed",
             "routes": [
@@ -116,7 +116,7 @@ fn config() -> Config {
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDBENCH".to_owned()),
         secret_access_key: Some("bench".to_owned()),
-        ..Settings::default()
+        ..RawConfig::default()
     })
     .unwrap()
 }
@@ -153,8 +153,8 @@ fn context() -> RequestContext {
     }
 }
 
-fn ids() -> EventIds {
-    EventIds::new(context().received_at, [1; 10])
+fn ids() -> EventIdGenerator {
+    EventIdGenerator::new(context().received_at, [1; 10])
 }
 
 /// The steps, one after the other, each from what the one before it gave.
@@ -168,8 +168,8 @@ impl Steps {
         Self { config: config(), context: context() }
     }
 
-    fn items<'a>(&self, body: &'a str) -> Items<'a> {
-        native::items(body, Framing::Unstated, &self.config.limits).unwrap()
+    fn items<'a>(&self, body: &'a str) -> BodyParts<'a> {
+        native::items(body, Framing::Detect, &self.config.limits).unwrap()
     }
 
     fn decode(&self, body: &str) -> Vec<Beacon> {
@@ -181,24 +181,25 @@ impl Steps {
         clean::beacon(beacon, &self.config.cleaning, Some("windows"), &validate::coerce)
     }
 
-    fn validate(&self, fields: Map<String, Value>, items: &Items<'_>) -> Event {
+    fn validate(&self, fields: Map<String, Value>, items: &BodyParts<'_>) -> Event {
         let unknown = self.config.unknown_events;
         let mut repairs = Repairs::default();
         validate::event(fields, &items.envelope, unknown, &mut ids(), &mut repairs).unwrap()
     }
 
-    fn facts(&self) -> Facts<'_> {
+    fn facts(&self) -> RequestFacts<'_> {
         let tenant = ingest::admit(&self.context, &self.config).unwrap();
         let (privacy, enrichment) = (&tenant.privacy, &self.config.enrichment);
         enrich::facts(&self.context, &tenant.name, privacy, enrichment, self.config.secret.as_ref())
     }
 
-    fn enrich<'a>(&self, event: Event, facts: &'a Facts<'a>) -> Enriched<'a> {
+    fn enrich<'a>(&self, event: Event, facts: &'a RequestFacts<'a>) -> EnrichedEvent<'a> {
         enrich::event(event, 0, facts, Repairs::default(), None)
     }
 
-    fn whole(&self, body: &str, ids: &mut EventIds) -> Vec<Consignment> {
-        let body = Body { content_type: None, content_encoding: None, bytes: body.as_bytes() };
+    fn whole(&self, body: &str, ids: &mut EventIdGenerator) -> Vec<StreamBatch> {
+        let body =
+            RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
         ingest::post(&body, &self.context, &self.config, ids).unwrap().take_consignments()
     }
 }
@@ -265,7 +266,11 @@ fn f_enrich(bencher: Bencher<'_, '_>, sample: Sample) {
 }
 
 /// Runs `step` on the enriched events of a sample.
-fn of_enriched<T>(bencher: Bencher<'_, '_>, sample: Sample, step: impl Fn(&Enriched<'_>) -> T) {
+fn of_enriched<T>(
+    bencher: Bencher<'_, '_>,
+    sample: Sample,
+    step: impl Fn(&EnrichedEvent<'_>) -> T,
+) {
     let (steps, body) = (Steps::new(), sample.body());
     let facts = steps.facts();
     let enriched: Vec<_> =
@@ -278,7 +283,7 @@ fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
     let steps = Steps::new();
     let routes = &ingest::admit(&steps.context, &steps.config).unwrap().routes;
     of_enriched(bencher, sample, |enriched| {
-        let subject = Subject::of_event(&enriched.event, enriched.facts.tenant, false);
+        let subject = RouteInput::of_event(&enriched.event, enriched.facts.tenant, false);
         std::ptr::from_ref(routes.route(subject))
     });
 }

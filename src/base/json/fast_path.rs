@@ -1,6 +1,6 @@
 //! The short way through JSON that is as it should be, in one pass.
 //!
-//! It takes only what [`Reader`](super::Reader) would read to the same value without a word,
+//! It takes only what [`JsonReader`](super::JsonReader) would read to the same value without a word,
 //! and gives up on the first doubt, so that the long way can tell what is wrong. Numbers and
 //! escaped texts are left to serde_json.
 
@@ -146,11 +146,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::base::json::Reader;
+    use crate::base::json::JsonReader;
 
     /// What the long way reads without a word.
     fn long_way(text: &str, max_depth: usize) -> Option<Map<String, Value>> {
-        let mut reader = Reader { max_depth, mended: Vec::new() };
+        let mut reader = JsonReader { max_depth, mended: Vec::new() };
         reader.by_parts(text).ok().filter(|_| reader.mended.is_empty())
     }
 

@@ -40,7 +40,7 @@ pub enum JsonErrorKind {
 }
 
 /// Reads one beacon.
-pub struct Reader {
+pub struct JsonReader {
     /// Levels of objects and arrays, the beacon itself included.
     pub max_depth: usize,
     /// The pointers of the first texts and keys, up to [`Self::MAX_MENDED`], that held half of
@@ -50,18 +50,18 @@ pub struct Reader {
 
 /// Where a value stands; its pointer is written only when it is told.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct JsonPlace<'a> {
     depth: usize,
-    step: Option<(&'a Place<'a>, Step<'a>)>,
+    step: Option<(&'a JsonPlace<'a>, PointerStep<'a>)>,
 }
 
 #[derive(Clone, Copy)]
-enum Step<'a> {
+enum PointerStep<'a> {
     Key(&'a str),
     Index(usize),
 }
 
-impl Reader {
+impl JsonReader {
     /// One more than are ever listed, so that it can be told that there were more.
     const MAX_MENDED: usize = 51;
 
@@ -74,16 +74,20 @@ impl Reader {
     }
 
     fn by_parts(&mut self, text: &str) -> Result<Map<String, Value>, JsonError> {
-        self.object(text, Place { depth: 1, step: None })
+        self.object(text, JsonPlace { depth: 1, step: None })
     }
 
-    fn object(&mut self, text: &str, place: Place<'_>) -> Result<Map<String, Value>, JsonError> {
+    fn object(
+        &mut self,
+        text: &str,
+        place: JsonPlace<'_>,
+    ) -> Result<Map<String, Value>, JsonError> {
         self.check(place)?;
-        let Fields(fields) = serde_json::from_str(text).map_err(not_json)?;
+        let JsonFields(fields) = serde_json::from_str(text).map_err(not_json)?;
         let mut object = Map::new();
         for (key, raw) in fields {
             let Key { name: key, is_mended } = key;
-            let inner = place.inner(Step::Key(&key));
+            let inner = place.inner(PointerStep::Key(&key));
             if is_mended {
                 self.note(inner);
             }
@@ -96,15 +100,16 @@ impl Reader {
         Ok(object)
     }
 
-    fn array(&mut self, text: &str, place: Place<'_>) -> Result<Value, JsonError> {
+    fn array(&mut self, text: &str, place: JsonPlace<'_>) -> Result<Value, JsonError> {
         self.check(place)?;
         let items: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
         let values = items.into_iter().enumerate();
-        let values = values.map(|(index, raw)| self.value(raw, place.inner(Step::Index(index))));
+        let values =
+            values.map(|(index, raw)| self.value(raw, place.inner(PointerStep::Index(index))));
         values.collect::<Result<_, _>>().map(Value::Array)
     }
 
-    fn value(&mut self, raw: &RawValue, place: Place<'_>) -> Result<Value, JsonError> {
+    fn value(&mut self, raw: &RawValue, place: JsonPlace<'_>) -> Result<Value, JsonError> {
         let text = raw.get();
         match text.as_bytes().first() {
             Some(b'{') => self.object(text, place).map(Value::Object),
@@ -122,7 +127,7 @@ impl Reader {
         }
     }
 
-    fn text(&mut self, text: &str, place: Place<'_>) -> Result<Value, JsonError> {
+    fn text(&mut self, text: &str, place: JsonPlace<'_>) -> Result<Value, JsonError> {
         if let Ok(whole) = serde_json::from_str(text) {
             return Ok(Value::String(whole));
         }
@@ -132,7 +137,7 @@ impl Reader {
     }
 
     /// Notes that the text or the key at `place` was repaired.
-    fn note(&mut self, place: Place<'_>) {
+    fn note(&mut self, place: JsonPlace<'_>) {
         if self.mended.len() < Self::MAX_MENDED {
             let pointer = place.pointer();
             // Of a key and its value, one notice does.
@@ -142,7 +147,7 @@ impl Reader {
         }
     }
 
-    fn check(&self, place: Place<'_>) -> Result<(), JsonError> {
+    fn check(&self, place: JsonPlace<'_>) -> Result<(), JsonError> {
         if place.depth <= self.max_depth {
             return Ok(());
         }
@@ -151,9 +156,9 @@ impl Reader {
     }
 }
 
-impl<'a> Place<'a> {
-    fn inner(&'a self, step: Step<'a>) -> Place<'a> {
-        Place { depth: self.depth.saturating_add(1), step: Some((self, step)) }
+impl<'a> JsonPlace<'a> {
+    fn inner(&'a self, step: PointerStep<'a>) -> JsonPlace<'a> {
+        JsonPlace { depth: self.depth.saturating_add(1), step: Some((self, step)) }
     }
 
     fn pointer(self) -> String {
@@ -162,8 +167,8 @@ impl<'a> Place<'a> {
         };
         let outer = outer.pointer();
         match step {
-            Step::Key(key) => outer + &pointer_step(key),
-            Step::Index(index) => format!("{outer}/{index}"),
+            PointerStep::Key(key) => outer + &pointer_step(key),
+            PointerStep::Index(index) => format!("{outer}/{index}"),
         }
     }
 }
@@ -210,7 +215,7 @@ fn without_lone_surrogates(bytes: Vec<u8>) -> String {
 
 /// Every field of an object in the order of its text, repeats included.
 #[derive(Default)]
-pub struct Fields<'a>(Vec<(Key, &'a RawValue)>);
+pub struct JsonFields<'a>(Vec<(Key, &'a RawValue)>);
 
 /// The key of a member, in which half of a surrogate pair is U+FFFD.
 #[derive(Debug)]
@@ -231,7 +236,7 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-impl<'a> Fields<'a> {
+impl<'a> JsonFields<'a> {
     /// The first of the fields that are called `name`.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|(field, _)| field.name == name).map(|(_, raw)| *raw)
@@ -249,11 +254,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
+impl<'de> Deserialize<'de> for JsonFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
+            type Value = JsonFields<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
@@ -264,7 +269,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);
                 }
-                Ok(Fields(fields))
+                Ok(JsonFields(fields))
             }
         }
         deserializer.deserialize_map(Object)
@@ -314,7 +319,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<(Value, Vec<String>), (JsonErrorKind, String, String)> {
-        let mut reader = Reader { max_depth: 4, mended: Vec::new() };
+        let mut reader = JsonReader { max_depth: 4, mended: Vec::new() };
         match reader.beacon(text) {
             Ok(object) => Ok((Value::Object(object), reader.mended)),
             Err(error) => Err((error.kind, error.pointer, error.message)),
@@ -418,7 +423,7 @@ mod tests {
     #[test]
     fn cut_characters_are_listed_only_so_far() {
         let text = format!(r#"{{"a":[{}]}}"#, vec![r#""\ud83d""#; 5_000].join(","));
-        assert_eq!(read(&text).unwrap().1.len(), Reader::MAX_MENDED);
+        assert_eq!(read(&text).unwrap().1.len(), JsonReader::MAX_MENDED);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const MAX_HOST_BYTES: usize = 253;
 
 /// The parts of an address of the form `SCHEME://HOST…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<'a> {
+pub struct UrlParts<'a> {
     /// In lower case, without the colon.
     pub scheme: Cow<'a, str>,
     /// In lower case and Punycode, without a final dot; IPv6 in brackets.
@@ -32,8 +32,8 @@ pub struct Page<'a> {
 
 /// Reads an absolute address that names a host, be it a site's or an app's
 /// (`android-app://com.example`). Anything else has no parts.
-pub fn parse(url: &str) -> Option<Page<'_>> {
-    let Raw { scheme, authority, path, query, fragment } = raw(url)?;
+pub fn parse(url: &str) -> Option<UrlParts<'_>> {
+    let RawUrl { scheme, authority, path, query, fragment } = raw(url)?;
     let (_, host, port) = split_authority(authority);
     let host = host.strip_suffix('.').unwrap_or(host);
     if !is_host(host) {
@@ -44,11 +44,11 @@ pub fn parse(url: &str) -> Option<Page<'_>> {
         Some(digits) => Some(digits.parse().ok()?),
     };
     let host = Some(ascii(host)).filter(|host| host.len() <= MAX_HOST_BYTES)?;
-    Some(Page { scheme: lower(scheme), host, port, path, query, fragment })
+    Some(UrlParts { scheme: lower(scheme), host, port, path, query, fragment })
 }
 
 /// The parts as they are written.
-pub struct Raw<'a> {
+pub struct RawUrl<'a> {
     pub scheme: &'a str,
     pub authority: &'a str,
     pub path: &'a str,
@@ -56,7 +56,7 @@ pub struct Raw<'a> {
     pub fragment: Option<&'a str>,
 }
 
-pub fn raw(url: &str) -> Option<Raw<'_>> {
+pub fn raw(url: &str) -> Option<RawUrl<'_>> {
     let url = trim(url);
     let (scheme, rest) = url.split_once(':')?;
     let rest = rest.strip_prefix("//")?;
@@ -75,7 +75,7 @@ pub fn raw(url: &str) -> Option<Raw<'_>> {
         Some(slash) => rest.split_at_checked(slash)?,
         None => (rest, ""),
     };
-    Some(Raw { scheme, authority, path, query, fragment })
+    Some(RawUrl { scheme, authority, path, query, fragment })
 }
 
 /// `authority` as its user, its host and its port, the last without the colon.

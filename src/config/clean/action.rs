@@ -4,18 +4,18 @@
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
-use super::{Stage, never_found, path};
+use super::{RuleStage, never_found, path};
 use crate::base::decimal::Decimal;
-use crate::config::table::Table;
+use crate::config::table::ConfigTable;
 use crate::model::beacon::Envelope;
-use crate::model::event::EventIds;
+use crate::model::event::EventIdGenerator;
 use crate::model::repairs::{Originals, Repairs};
 use crate::pipeline::clean::builtin;
-use crate::pipeline::clean::path::Path;
-use crate::pipeline::clean::rule::{Action, Type};
+use crate::pipeline::clean::path::FieldPath;
+use crate::pipeline::clean::rule::{CleanAction, Type};
 use crate::pipeline::clean::value::text_of;
 use crate::pipeline::validate;
-use crate::pipeline::validate::UnknownEvents;
+use crate::pipeline::validate::UnknownEventPolicy;
 
 /// The keys of the actions, of which a rule has one.
 pub(super) const ACTIONS: [&str; 9] =
@@ -23,34 +23,34 @@ pub(super) const ACTIONS: [&str; 9] =
 
 /// Reads the action `name`, whose value is `value`, on `field`.
 pub(super) fn action(
-    table: &mut Table<'_>,
+    table: &mut ConfigTable<'_>,
     name: &str,
     value: Value,
     to: Option<Value>,
-    field: &Path,
-    stage: Stage,
-) -> Option<Action> {
+    field: &FieldPath,
+    stage: RuleStage,
+) -> Option<CleanAction> {
     let read = match name {
         "set" => match misfit(field, &value) {
-            None => Ok(Action::Set(value)),
+            None => Ok(CleanAction::Set(value)),
             Some(problem) => Err(problem),
         },
-        "map" => pairs(field, value).map(Action::Map),
+        "map" => pairs(field, value).map(CleanAction::Map),
         "cast" => match value.as_str() {
             _ if !field.is_inner() => Err("must be of a field below props or metadata".to_owned()),
-            Some("string") => Ok(Action::Cast(Type::String)),
-            Some("integer") => Ok(Action::Cast(Type::Integer)),
-            Some("number") => Ok(Action::Cast(Type::Number)),
-            Some("boolean") => Ok(Action::Cast(Type::Boolean)),
+            Some("string") => Ok(CleanAction::Cast(Type::String)),
+            Some("integer") => Ok(CleanAction::Cast(Type::Integer)),
+            Some("number") => Ok(CleanAction::Cast(Type::Number)),
+            Some("boolean") => Ok(CleanAction::Cast(Type::Boolean)),
             _ => Err(format!(
                 "must be one of \"string\", \"integer\", \"number\", \"boolean\", not {value}"
             )),
         },
-        "lower" => only_true(&value, Action::Lower),
-        "upper" => only_true(&value, Action::Upper),
+        "lower" => only_true(&value, CleanAction::Lower),
+        "upper" => only_true(&value, CleanAction::Upper),
         "trim" => match value.as_str() {
             Some(characters) if characters.chars().any(|it| !it.is_whitespace()) => {
-                Ok(Action::Trim(characters.to_owned()))
+                Ok(CleanAction::Trim(characters.to_owned()))
             }
             _ => Err("must be a text of the characters to cut from both ends, such as \"#*\"; \
                       white space is cut from every text without a rule"
@@ -59,7 +59,7 @@ pub(super) fn action(
         "drop" if field.is_field("name") => {
             Err("can't be of name, which an event must have".to_owned())
         }
-        "drop" => only_true(&value, Action::Drop),
+        "drop" => only_true(&value, CleanAction::Drop),
         "rename" => {
             let to = path(table, "rename", &value, stage)?;
             match () {
@@ -69,7 +69,7 @@ pub(super) fn action(
                 () if to.overlaps(field) => {
                     Err(format!("must be another place than {field}, and not in or around it"))
                 }
-                () => Ok(Action::Rename(to)),
+                () => Ok(CleanAction::Rename(to)),
             }
         }
         _ => return scale(table, &value, to, field, stage),
@@ -77,7 +77,7 @@ pub(super) fn action(
     read.map_err(|problem| table.refuse(name, problem)).ok()
 }
 
-fn only_true(value: &Value, action: Action) -> Result<Action, String> {
+fn only_true(value: &Value, action: CleanAction) -> Result<CleanAction, String> {
     match value {
         Value::Bool(true) => Ok(action),
         other => Err(format!("must be true, not {other}")),
@@ -85,12 +85,12 @@ fn only_true(value: &Value, action: Action) -> Result<Action, String> {
 }
 
 fn scale(
-    table: &mut Table<'_>,
+    table: &mut ConfigTable<'_>,
     value: &Value,
     to: Option<Value>,
-    field: &Path,
-    stage: Stage,
-) -> Option<Action> {
+    field: &FieldPath,
+    stage: RuleStage,
+) -> Option<CleanAction> {
     let by = value.as_number().and_then(|number| Decimal::parse(number.as_str()));
     let by = by.filter(|by| !by.is_zero() && by.to_plain().is_some());
     if by.is_none() {
@@ -116,10 +116,10 @@ fn scale(
             ),
         );
     }
-    Some(Action::Scale { by: by?, to })
+    Some(CleanAction::Scale { by: by?, to })
 }
 
-fn pairs(field: &Path, value: Value) -> Result<Vec<(String, Value)>, String> {
+fn pairs(field: &FieldPath, value: Value) -> Result<Vec<(String, Value)>, String> {
     let Value::Object(pairs) = value else {
         return Err("must be a table of what is found and what to put there".to_owned());
     };
@@ -141,7 +141,7 @@ fn pairs(field: &Path, value: Value) -> Result<Vec<(String, Value)>, String> {
 }
 
 /// Why `value` can't be put to `field` by a rule.
-fn misfit(field: &Path, value: &Value) -> Option<String> {
+fn misfit(field: &FieldPath, value: &Value) -> Option<String> {
     if text_of(value).is_none() {
         return Some(format!("must be a text, a number or a boolean, not {value}"));
     }
@@ -156,8 +156,8 @@ fn misfit(field: &Path, value: &Value) -> Option<String> {
     if let Some(repair) = repairs.iter().next() {
         return Some(format!("can't be {value}, which needs the repair {} itself", repair.rule));
     }
-    let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
-    let (envelope, unknown) = (Envelope::default(), UnknownEvents::Accept);
+    let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
+    let (envelope, unknown) = (Envelope::default(), UnknownEventPolicy::Accept);
     let refused = validate::event(fields, &envelope, unknown, &mut ids, &mut repairs).err()?;
     Some(format!("can't be {value}: {}", refused.violations.first.message))
 }

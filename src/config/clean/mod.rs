@@ -7,14 +7,14 @@ pub mod action;
 
 use serde_json::Value;
 
-use super::table::Table;
+use super::table::ConfigTable;
 use crate::model::name_pattern::NamePattern;
 use crate::model::repairs::Originals;
-use crate::pipeline::clean::Cleaning;
+use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::clean::builtin;
-use crate::pipeline::clean::condition::{Build, BuildRange, Condition, Expected, Test};
-use crate::pipeline::clean::path::Path;
-use crate::pipeline::clean::rule::Rule;
+use crate::pipeline::clean::condition::{Build, BuildRange, Expectation, FieldTest, RuleCondition};
+use crate::pipeline::clean::path::FieldPath;
+use crate::pipeline::clean::rule::CleanRule;
 use crate::pipeline::clean::stability;
 use crate::pipeline::clean::text;
 use crate::pipeline::clean::value::text_of;
@@ -22,20 +22,20 @@ use action::{ACTIONS, action};
 
 /// When a rule runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Stage {
+enum RuleStage {
     #[default]
     Before,
     After,
 }
 
 /// Reads `clean` and `keep_originals`; none when there is a mistake in them.
-pub fn cleaning(table: &mut Table<'_>) -> Option<Cleaning> {
+pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
     let mistakes = table.mistakes();
     let originals = match table.boolean("keep_originals") {
         Some(true) => Originals::Keep,
         Some(false) | None => Originals::Forget,
     };
-    let mut cleaning = Cleaning { originals, ..Cleaning::default() };
+    let mut cleaning = CleanConfig { originals, ..CleanConfig::default() };
     let list = match table.optional("clean") {
         None => Vec::new(),
         Some(Value::Array(list)) => list,
@@ -50,13 +50,13 @@ pub fn cleaning(table: &mut Table<'_>) -> Option<Cleaning> {
         let read = table.nested(&key, value, |table| rule(table, &key));
         match read {
             Some(Ok((stage, rule))) => {
-                let taken = |other: &Rule| other.id == rule.id;
+                let taken = |other: &CleanRule| other.id == rule.id;
                 if cleaning.before.iter().chain(&cleaning.after).any(taken) {
                     table.refuse(&key, format!("has the id {:?} of an earlier rule", rule.id));
                 }
                 let (rules, indexes) = match stage {
-                    Stage::Before => (&mut cleaning.before, &mut before),
-                    Stage::After => (&mut cleaning.after, &mut after),
+                    RuleStage::Before => (&mut cleaning.before, &mut before),
+                    RuleStage::After => (&mut cleaning.after, &mut after),
                 };
                 rules.push(rule);
                 indexes.push(index);
@@ -74,7 +74,7 @@ pub fn cleaning(table: &mut Table<'_>) -> Option<Cleaning> {
 }
 
 /// Tells of rules that could keep each other busy; `indexes` are their places in `clean`.
-fn conflict(table: &mut Table<'_>, rules: &[Rule], indexes: &[usize]) {
+fn conflict(table: &mut ConfigTable<'_>, rules: &[CleanRule], indexes: &[usize]) {
     let Some(stability::Conflict { earlier, later, path }) = stability::conflict(rules) else {
         return;
     };
@@ -91,10 +91,11 @@ fn conflict(table: &mut Table<'_>, rules: &[Rule], indexes: &[usize]) {
 }
 
 /// Reads one rule; an error may hold what is wrong with the rule as a whole.
-fn rule(table: &mut Table<'_>, key: &str) -> Result<(Stage, Rule), Option<String>> {
+fn rule(table: &mut ConfigTable<'_>, key: &str) -> Result<(RuleStage, CleanRule), Option<String>> {
     let mistakes = table.mistakes();
     let id = id(table).unwrap_or_else(|| key.to_owned());
-    let stage = table.choice("stage", &[("before", Stage::Before), ("after", Stage::After)]);
+    let stage =
+        table.choice("stage", &[("before", RuleStage::Before), ("after", RuleStage::After)]);
     let stage = stage.unwrap_or_default();
     let condition = condition(table, stage);
     let field = table.required("field").and_then(|value| path(table, "field", &value, stage));
@@ -116,7 +117,7 @@ fn rule(table: &mut Table<'_>, key: &str) -> Result<(Stage, Rule), Option<String
         table.refuse("to", format!("goes with scale, not with {name}"));
     }
     let action = action(table, name, value, to, &field, stage);
-    let rule = Rule { id, condition, field, action: action.ok_or(None)? };
+    let rule = CleanRule { id, condition, field, action: action.ok_or(None)? };
     match table.mistakes() == mistakes {
         true if rule.can_apply() => Ok((stage, rule)),
         true => Err(Some(format!("can never apply: no value that `when` lets pass needs {name}"))),
@@ -124,7 +125,7 @@ fn rule(table: &mut Table<'_>, key: &str) -> Result<(Stage, Rule), Option<String
     }
 }
 
-fn id(table: &mut Table<'_>) -> Option<String> {
+fn id(table: &mut ConfigTable<'_>) -> Option<String> {
     let fits = |id: &str| {
         let of_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         (1..=64).contains(&id.len()) && id.bytes().all(of_id)
@@ -142,7 +143,7 @@ fn id(table: &mut Table<'_>) -> Option<String> {
     }
 }
 
-fn condition(table: &mut Table<'_>, stage: Stage) -> Condition {
+fn condition(table: &mut ConfigTable<'_>, stage: RuleStage) -> RuleCondition {
     let name = table.optional("name").and_then(|value| {
         let pattern = value.as_str().and_then(NamePattern::parse);
         if pattern.is_none() {
@@ -166,14 +167,14 @@ fn condition(table: &mut Table<'_>, stage: Stage) -> Condition {
             read.flatten().into_iter().collect()
         }
     };
-    let all = Condition { tests, ..Condition::default() };
+    let all = RuleCondition { tests, ..RuleCondition::default() };
     if all.excludes(&all, |_| true) {
         table.refuse("when", "can never hold: one of its tests excludes another");
     }
-    Condition { name, build: build.flatten(), platforms, ..all }
+    RuleCondition { name, build: build.flatten(), platforms, ..all }
 }
 
-fn range(table: &mut Table<'_>) -> Option<BuildRange> {
+fn range(table: &mut ConfigTable<'_>) -> Option<BuildRange> {
     let mut end = |key: &str| {
         let value = table.optional(key)?;
         let build = value.as_str().and_then(Build::parse);
@@ -191,7 +192,7 @@ fn range(table: &mut Table<'_>) -> Option<BuildRange> {
     Some(range)
 }
 
-fn platforms(table: &mut Table<'_>, value: Value) -> Option<Vec<String>> {
+fn platforms(table: &mut ConfigTable<'_>, value: Value) -> Option<Vec<String>> {
     let list = match value {
         Value::Array(list) => list,
         one => vec![one],
@@ -208,12 +209,12 @@ fn platforms(table: &mut Table<'_>, value: Value) -> Option<Vec<String>> {
     names
 }
 
-fn test(table: &mut Table<'_>, stage: Stage) -> Option<Test> {
+fn test(table: &mut ConfigTable<'_>, stage: RuleStage) -> Option<FieldTest> {
     let field = table.required("field").and_then(|value| path(table, "field", &value, stage));
     let expected = match (table.optional("is"), table.optional("exists")) {
-        (Some(value), None) => one_of(table, value).map(Expected::OneOf),
-        (None, Some(Value::Bool(true))) => Some(Expected::Present),
-        (None, Some(Value::Bool(false))) => Some(Expected::Absent),
+        (Some(value), None) => one_of(table, value).map(Expectation::OneOf),
+        (None, Some(Value::Bool(true))) => Some(Expectation::Present),
+        (None, Some(Value::Bool(false))) => Some(Expectation::Absent),
         (None, Some(other)) => {
             table.refuse("exists", format!("must be true or false, not {other}"));
             None
@@ -223,10 +224,10 @@ fn test(table: &mut Table<'_>, stage: Stage) -> Option<Test> {
             None
         }
     };
-    Some(Test { field: field?, expected: expected? })
+    Some(FieldTest { field: field?, expected: expected? })
 }
 
-fn one_of(table: &mut Table<'_>, value: Value) -> Option<Vec<Value>> {
+fn one_of(table: &mut ConfigTable<'_>, value: Value) -> Option<Vec<Value>> {
     let values = match value {
         Value::Array(list) => list,
         one => vec![one],
@@ -249,10 +250,15 @@ fn never_found(value: &Value) -> Option<String> {
     }
 }
 
-fn path(table: &mut Table<'_>, key: &str, value: &Value, stage: Stage) -> Option<Path> {
-    let read = match value.as_str().map(Path::parse) {
+fn path(
+    table: &mut ConfigTable<'_>,
+    key: &str,
+    value: &Value,
+    stage: RuleStage,
+) -> Option<FieldPath> {
+    let read = match value.as_str().map(FieldPath::parse) {
         None => Err(format!("must be a path such as \"props.price\", not {value}")),
-        Some(Ok(path)) if stage == Stage::After && !path.is_inner() => {
+        Some(Ok(path)) if stage == RuleStage::After && !path.is_inner() => {
             Err("must go below props or metadata in the stage \"after\"".to_owned())
         }
         Some(read) => read,

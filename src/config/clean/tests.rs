@@ -6,13 +6,14 @@ use super::*;
 use crate::config::ConfigError;
 
 /// The rules, or the mistakes in them as sentences.
-pub(crate) fn parsed(clean: Value) -> Result<Cleaning, Vec<String>> {
+pub(crate) fn parsed(clean: Value) -> Result<CleanConfig, Vec<String>> {
     table(json!({"clean": clean}))
 }
 
-fn table(value: Value) -> Result<Cleaning, Vec<String>> {
+fn table(value: Value) -> Result<CleanConfig, Vec<String>> {
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-    let mut table = Table::new("HEADWATER".to_owned(), value, &mut errors, &mut warnings).unwrap();
+    let mut table =
+        ConfigTable::new("HEADWATER".to_owned(), value, &mut errors, &mut warnings).unwrap();
     let read = cleaning(&mut table);
     table.finish();
     assert_eq!(read.is_some(), errors.is_empty());
@@ -20,7 +21,7 @@ fn table(value: Value) -> Result<Cleaning, Vec<String>> {
 }
 
 /// The rules, which have no mistake.
-pub(crate) fn read(clean: Value) -> Cleaning {
+pub(crate) fn read(clean: Value) -> CleanConfig {
     parsed(clean).unwrap()
 }
 

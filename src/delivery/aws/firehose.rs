@@ -4,13 +4,13 @@
 
 use serde::Deserialize;
 
-use crate::delivery::aggregate::Packed;
-use crate::delivery::request::CallLimits;
-use crate::delivery::response::{Answer, Entry, HttpAnswer};
+use crate::delivery::aggregate::AggregatedRecord;
+use crate::delivery::request::RequestLimits;
+use crate::delivery::response::{HttpResponse, PutResult, PutResultEntry};
 
 /// The most records and bytes of a call. The documentation does not say whether its bytes
 /// are counted before or after base64, so the larger count is held to it.
-pub const LIMITS: CallLimits = CallLimits { records: 500, bytes: 4 * 1_024 * 1_024 };
+pub const LIMITS: RequestLimits = RequestLimits { records: 500, bytes: 4 * 1_024 * 1_024 };
 
 /// The operation.
 pub const TARGET: &str = "Firehose_20150804.PutRecordBatch";
@@ -25,7 +25,7 @@ const AFTER_DATA: &str = r#""}"#;
 const AROUND_DATA: usize = BEFORE_DATA.len() + AFTER_DATA.len() + ",".len();
 
 /// The bytes that `record` takes in a call's body, the comma after it included.
-pub fn encoded_len(record: &Packed<'_>) -> usize {
+pub fn encoded_len(record: &AggregatedRecord<'_>) -> usize {
     base64_simd::STANDARD.encoded_length(record.bytes_len()).saturating_add(AROUND_DATA)
 }
 
@@ -35,7 +35,7 @@ pub const fn most_bytes(encoded: usize) -> usize {
 }
 
 /// Appends `record` to a call's body.
-pub fn encode_append(record: &Packed<'_>, body: &mut Vec<u8>) {
+pub fn encode_append(record: &AggregatedRecord<'_>, body: &mut Vec<u8>) {
     body.extend_from_slice(BEFORE_DATA.as_bytes());
     record.encode_append(body);
     body.extend_from_slice(AFTER_DATA.as_bytes());
@@ -58,13 +58,18 @@ struct RecordResponse {
 }
 
 /// What `answer` says of each of the call's `count` records, in their order.
-pub fn answer(answer: &HttpAnswer, count: usize) -> Answer {
-    Answer::read(answer, "PutRecordBatch", count, |PutRecordBatchOutput { failed, responses }| {
-        (responses.into_iter().map(Entry::from).collect(), failed)
-    })
+pub fn answer(answer: &HttpResponse, count: usize) -> PutResult {
+    PutResult::read(
+        answer,
+        "PutRecordBatch",
+        count,
+        |PutRecordBatchOutput { failed, responses }| {
+            (responses.into_iter().map(PutResultEntry::from).collect(), failed)
+        },
+    )
 }
 
-impl From<RecordResponse> for Entry {
+impl From<RecordResponse> for PutResultEntry {
     fn from(response: RecordResponse) -> Self {
         let RecordResponse { record_id: id, error_code, error_message } = response;
         Self { id, error_code, error_message }
@@ -74,34 +79,37 @@ impl From<RecordResponse> for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::response::{Blame, Refusal};
+    use crate::delivery::response::{AwsError, ErrorClass};
     use crate::model::record::tests::record;
 
     #[test]
     fn the_largest_record_of_a_call_is_known() {
         for letters in 0..20 {
             let line = record(&"x".repeat(letters));
-            let packed = Packed::new([&line]).unwrap();
+            let packed = AggregatedRecord::new([&line]).unwrap();
             let (bytes, encoded) = (packed.bytes_len(), encoded_len(&packed));
             assert!(most_bytes(encoded) >= bytes && most_bytes(encoded - 1) < bytes, "{letters}");
         }
         assert_eq!(most_bytes(0), 0);
     }
 
-    fn said(status: u16, body: &str, count: usize) -> Answer {
-        answer(&HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() }, count)
+    fn said(status: u16, body: &str, count: usize) -> PutResult {
+        answer(
+            &HttpResponse { status, retry_after_ms: None, body: body.as_bytes().to_vec() },
+            count,
+        )
     }
 
     #[test]
     fn each_entry_is_paired_with_its_own_record() {
         let body = r#"{"FailedPutCount":1,"Encrypted":false,"RequestResponses":[{"RecordId":"a"},
             {"ErrorCode":"ServiceUnavailableException","ErrorMessage":"Slow down."},{"RecordId":"c"}]}"#;
-        let refusal = Refusal {
-            blame: Blame::Throttle,
+        let refusal = AwsError {
+            blame: ErrorClass::Throttled,
             code: "ServiceUnavailableException".to_owned(),
             message: "Slow down.".to_owned(),
         };
-        assert_eq!(said(200, body, 3), Answer::PerRecord(vec![Ok(()), Err(refusal), Ok(())]));
+        assert_eq!(said(200, body, 3), PutResult::PerRecord(vec![Ok(()), Err(refusal), Ok(())]));
     }
 
     #[test]
@@ -110,15 +118,15 @@ mod tests {
         for (body, count) in
             [(short, 2), (short, 0), ("{}", 1), ("<html>", 1), ("", 1), ("null", 1)]
         {
-            assert!(matches!(said(200, body, count), Answer::Unknown(_)), "{body}");
+            assert!(matches!(said(200, body, count), PutResult::Unparseable(_)), "{body}");
         }
     }
 
     #[test]
     fn an_answer_that_contradicts_itself_proves_nothing() {
         let body = r#"{"FailedPutCount":1,"RequestResponses":[{"RecordId":"a"}]}"#;
-        assert!(matches!(said(200, body, 1), Answer::Unknown(_)));
-        let Answer::PerRecord(fates) = said(200, r#"{"RequestResponses":[{"RecordId":""}]}"#, 1)
+        assert!(matches!(said(200, body, 1), PutResult::Unparseable(_)));
+        let PutResult::PerRecord(fates) = said(200, r#"{"RequestResponses":[{"RecordId":""}]}"#, 1)
         else {
             panic!()
         };
@@ -127,9 +135,9 @@ mod tests {
 
     #[test]
     fn an_entry_without_an_id_is_not_taken() {
-        let Answer::PerRecord(fates) = said(200, r#"{"RequestResponses":[{}]}"#, 1) else {
+        let PutResult::PerRecord(fates) = said(200, r#"{"RequestResponses":[{}]}"#, 1) else {
             panic!()
         };
-        assert_eq!(fates.first().unwrap().as_ref().unwrap_err().blame, Blame::Service);
+        assert_eq!(fates.first().unwrap().as_ref().unwrap_err().blame, ErrorClass::Transient);
     }
 }

@@ -6,14 +6,14 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::delivery::aggregate::Packed;
-use crate::delivery::request::CallLimits;
-use crate::delivery::response::{Answer, Entry, HttpAnswer};
+use crate::delivery::aggregate::AggregatedRecord;
+use crate::delivery::request::RequestLimits;
+use crate::delivery::response::{HttpResponse, PutResult, PutResultEntry};
 use crate::model::record;
 
 /// The most records and bytes of a call. AWS counts data and keys, once 5 MiB of them and
 /// now 10; the smaller limit holds everywhere, and what is held to it is the whole body.
-pub const LIMITS: CallLimits = CallLimits { records: 500, bytes: 5 * 1_024 * 1_024 };
+pub const LIMITS: RequestLimits = RequestLimits { records: 500, bytes: 5 * 1_024 * 1_024 };
 
 // A record and its key have at most 1 MiB, unless the stream was told to take more.
 const _: () = assert!(record::MAX_BYTES + record::MAX_KEY_BYTES <= 1_024 * 1_024);
@@ -29,14 +29,14 @@ const BEFORE_KEY: &str = r#"","PartitionKey":"#;
 const AFTER_KEY: &str = "}";
 
 /// The bytes that `record` takes in a call's body, the comma after it included.
-pub fn encoded_len(record: &Packed<'_>) -> usize {
+pub fn encoded_len(record: &AggregatedRecord<'_>) -> usize {
     let base64 = base64_simd::STANDARD.encoded_length(record.bytes_len());
     let key = key(record).len();
     [BEFORE_DATA.len(), base64, BEFORE_KEY.len(), key, AFTER_KEY.len(), ",".len()].iter().sum()
 }
 
 /// Appends `record` to a call's body.
-pub fn encode_append(record: &Packed<'_>, body: &mut Vec<u8>) {
+pub fn encode_append(record: &AggregatedRecord<'_>, body: &mut Vec<u8>) {
     body.extend_from_slice(BEFORE_DATA.as_bytes());
     record.encode_append(body);
     body.extend_from_slice(BEFORE_KEY.as_bytes());
@@ -45,7 +45,7 @@ pub fn encode_append(record: &Packed<'_>, body: &mut Vec<u8>) {
 }
 
 /// The key as JSON: a device may have quotes in its id.
-fn key(record: &Packed<'_>) -> String {
+fn key(record: &AggregatedRecord<'_>) -> String {
     Value::from(record.key().as_str()).to_string()
 }
 
@@ -66,13 +66,13 @@ struct PutRecordsResultEntry {
 }
 
 /// What `answer` says of each of the call's `count` records, in their order.
-pub fn answer(answer: &HttpAnswer, count: usize) -> Answer {
-    Answer::read(answer, "PutRecords", count, |PutRecordsOutput { failed, records }| {
-        (records.into_iter().map(Entry::from).collect(), failed)
+pub fn answer(answer: &HttpResponse, count: usize) -> PutResult {
+    PutResult::read(answer, "PutRecords", count, |PutRecordsOutput { failed, records }| {
+        (records.into_iter().map(PutResultEntry::from).collect(), failed)
     })
 }
 
-impl From<PutRecordsResultEntry> for Entry {
+impl From<PutRecordsResultEntry> for PutResultEntry {
     fn from(entry: PutRecordsResultEntry) -> Self {
         let PutRecordsResultEntry { sequence_number: id, error_code, error_message } = entry;
         Self { id, error_code, error_message }
@@ -82,10 +82,13 @@ impl From<PutRecordsResultEntry> for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::response::{Blame, Refusal};
+    use crate::delivery::response::{AwsError, ErrorClass};
 
-    fn said(status: u16, body: &str, count: usize) -> Answer {
-        answer(&HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() }, count)
+    fn said(status: u16, body: &str, count: usize) -> PutResult {
+        answer(
+            &HttpResponse { status, retry_after_ms: None, body: body.as_bytes().to_vec() },
+            count,
+        )
     }
 
     #[test]
@@ -94,20 +97,20 @@ mod tests {
             {"SequenceNumber":"49","ShardId":"shardId-000000000000"},
             {"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded for shard"},
             {"ErrorCode":null,"SequenceNumber":"50","ShardId":"shardId-000000000001"}]}"#;
-        let refusal = Refusal {
-            blame: Blame::Throttle,
+        let refusal = AwsError {
+            blame: ErrorClass::Throttled,
             code: "ProvisionedThroughputExceededException".to_owned(),
             message: "Rate exceeded for shard".to_owned(),
         };
-        assert_eq!(said(200, body, 3), Answer::PerRecord(vec![Ok(()), Err(refusal), Ok(())]));
+        assert_eq!(said(200, body, 3), PutResult::PerRecord(vec![Ok(()), Err(refusal), Ok(())]));
     }
 
     #[test]
     fn a_shard_without_a_sequence_number_is_no_proof() {
         for entry in [r#"{"ShardId":"shardId-000000000000"}"#, r#"{"SequenceNumber":""}"#, "{}"] {
             let body = format!(r#"{{"FailedRecordCount":0,"Records":[{entry}]}}"#);
-            let Answer::PerRecord(fates) = said(200, &body, 1) else { panic!("{entry}") };
-            assert_eq!(fates.first().unwrap().as_ref().unwrap_err().blame, Blame::Service);
+            let PutResult::PerRecord(fates) = said(200, &body, 1) else { panic!("{entry}") };
+            assert_eq!(fates.first().unwrap().as_ref().unwrap_err().blame, ErrorClass::Transient);
         }
     }
 
@@ -119,8 +122,8 @@ mod tests {
         for (body, count) in
             [(short, 2), (short, 0), (of_firehose, 1), (contradiction, 1), ("{}", 1), ("", 1)]
         {
-            assert!(matches!(said(200, body, count), Answer::Unknown(_)), "{body}");
+            assert!(matches!(said(200, body, count), PutResult::Unparseable(_)), "{body}");
         }
-        assert!(matches!(said(500, "", 1), Answer::Refused(_)));
+        assert!(matches!(said(500, "", 1), PutResult::Failed(_)));
     }
 }

@@ -89,7 +89,7 @@ impl fmt::Debug for Credentials {
 
 /// What a signature is good for, besides its day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scope<'a> {
+pub struct CredentialScope<'a> {
     /// The region of the endpoint, such as `eu-west-1`.
     pub region: &'a str,
     /// The service's signing name, such as `firehose` or `kinesis`.
@@ -143,7 +143,7 @@ pub enum SigningError {
 pub fn sign(
     mut request: Request<Vec<u8>>,
     credentials: &Credentials,
-    scope: Scope<'_>,
+    scope: CredentialScope<'_>,
     at: DateTime<Utc>,
 ) -> Result<Request<Vec<u8>>, SigningError> {
     if !is_scope_part(scope.region) {
@@ -262,7 +262,8 @@ mod tests {
     const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     const TOKEN: &str = "AQoDYXdzEPT//////////wEXAMPLEtoken==";
-    const FIREHOSE: Scope<'_> = Scope { region: "eu-west-1", service: "firehose" };
+    const FIREHOSE: CredentialScope<'_> =
+        CredentialScope { region: "eu-west-1", service: "firehose" };
 
     fn long_lived() -> Credentials {
         Credentials::new(ACCESS_KEY_ID, SECRET, None).unwrap()
@@ -361,7 +362,8 @@ mod tests {
     fn every_argument_is_in_the_signature() {
         let uri = "https://firehose.eu-west-1.amazonaws.com/";
         let sign = |request, credentials, region, service, at| {
-            let signed = sign(request, &credentials, Scope { region, service }, at).unwrap();
+            let signed =
+                sign(request, &credentials, CredentialScope { region, service }, at).unwrap();
             let authorization = header(&signed, "authorization").unwrap();
             authorization.rsplit('=').next().unwrap().to_owned()
         };
@@ -446,8 +448,8 @@ mod tests {
     #[test]
     fn refuses_a_scope_that_can_not_stand_in_a_signature() {
         for part in ["", "eu west", "eu-west-1\n", "EU", "eu/west", "é"] {
-            let service = Scope { service: part, ..FIREHOSE };
-            let region = Scope { region: part, ..FIREHOSE };
+            let service = CredentialScope { service: part, ..FIREHOSE };
+            let region = CredentialScope { region: part, ..FIREHOSE };
             let sign = |scope| sign(request("https://h.example"), &long_lived(), scope, noon());
             assert!(matches!(sign(service), Err(SigningError::Service)));
             assert!(matches!(sign(region), Err(SigningError::Region)));

@@ -20,12 +20,12 @@
 use std::collections::VecDeque;
 
 use super::aggregate;
-use super::aggregate::{Line, Pack, Packed, Packing};
-use super::health::{Health, Pass, Permit, Problem, RetryCost};
+use super::aggregate::{AggregatedRecord, Aggregation, Group, LineInfo};
+use super::health::{CallPass, DeliveryError, Permit, RetryCost, StreamHealth};
 use super::limiter::Ticket;
 use super::request;
-use super::request::CallLimits;
-use super::response::{Answer, Blame, Refusal, Reply};
+use super::request::RequestLimits;
+use super::response::{AwsError, CallResult, ErrorClass, PutResult};
 use crate::base::clock::Milliseconds;
 use crate::model::record::Record;
 use crate::model::stream::Service;
@@ -34,16 +34,16 @@ use crate::model::stream::Stream;
 /// Waits and sizes of a delivery inside of a request.
 /// Source of the waits: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/> (full jitter).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub struct DeliveryConfig {
     /// How long the caller waits at most.
     pub deadline_ms: u64,
     /// Bytes at which a call is closed.
     pub call_bytes: usize,
     /// Whether events share records, where the stream's service allows it.
-    pub packing: Packing,
+    pub packing: Aggregation,
 }
 
-impl Policy {
+impl DeliveryConfig {
     const BASE_MS: u64 = 50;
     const THROTTLED_BASE_MS: u64 = 500;
     const PARTIAL_BASE_MS: u64 = 100;
@@ -62,20 +62,20 @@ impl Policy {
     const PROBE_RECORDS: usize = 25;
 }
 
-impl Default for Policy {
+impl Default for DeliveryConfig {
     fn default() -> Self {
         // Hashing 4 MiB costs 12 to 20 ms of CPU in Wasm, so calls are closed far below it.
-        Self { deadline_ms: 2_000, call_bytes: 1_048_576, packing: Packing::default() }
+        Self { deadline_ms: 2_000, call_bytes: 1_048_576, packing: Aggregation::default() }
     }
 }
 
 /// What the driver does next.
 #[derive(Debug, PartialEq)]
-pub enum Step<'a> {
-    /// Send one call with these records, sign it now, and hand the reply to [`Delivery::reply`].
+pub enum Action<'a> {
+    /// Send one call with these records, sign it now, and hand the reply to [`StreamDelivery::reply`].
     Send {
         /// In the order in which the answer's entries are paired with them.
-        records: Vec<Packed<'a>>,
+        records: Vec<AggregatedRecord<'a>>,
         /// How long to wait for the answer.
         timeout_ms: u64,
     },
@@ -84,37 +84,37 @@ pub enum Step<'a> {
         /// Milliseconds.
         milliseconds: u64,
     },
-    /// Give up for this request: what is [`Fate::Pending`] is not durable.
-    Spill,
+    /// Give up for this request: what is [`RecordStatus::Pending`] is not durable.
+    GiveUp,
     /// Every record is accepted or poisoned.
     Done,
 }
 
 /// What became of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum RecordStatus {
     /// Not known to be accepted; it must be sent again, by us or by the client.
     Pending,
     /// The stream has it.
-    Accepted,
+    Delivered,
     /// The service refuses it for itself, and always will.
-    Poisoned(Refusal),
+    Rejected(AwsError),
 }
 
 /// One call's packs of indices into a delivery's records.
-type Call = Vec<Pack>;
+type OpenCall = Vec<Group>;
 
 /// The records of one request for one stream, and how far they are.
 #[derive(Debug)]
-pub struct Delivery {
+pub struct StreamDelivery {
     service: Service,
     /// What a call may hold besides its envelope.
-    limits: CallLimits,
+    limits: RequestLimits,
     records: Vec<Record>,
-    fates: Vec<Fate>,
+    fates: Vec<RecordStatus>,
     /// Yet to be sent, in order.
-    calls: VecDeque<Call>,
-    in_flight: Call,
+    calls: VecDeque<OpenCall>,
+    in_flight: OpenCall,
     /// The time when it was last driven.
     seen: Milliseconds,
     deadline: Milliseconds,
@@ -133,12 +133,12 @@ pub struct Delivery {
     load: Load,
     clock: ClockTrust,
     /// Under which the last call went.
-    pass: Option<Pass>,
+    pass: Option<CallPass>,
     /// Not before this time, as the service asked last.
     asked: Milliseconds,
     /// Refused alone for their bytes, while no record is known to be taken.
-    suspects: Vec<(Pack, Refusal)>,
-    gave_up: Option<Problem>,
+    suspects: Vec<(Group, AwsError)>,
+    gave_up: Option<DeliveryError>,
 }
 
 /// What the last call says of how much the stream takes.
@@ -159,11 +159,11 @@ enum ClockTrust {
 
 /// How a delivery ended.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct DeliveryReport {
     /// Each record with its fate, in their order.
-    pub records: Vec<(Record, Fate)>,
+    pub records: Vec<(Record, RecordStatus)>,
     /// Why it gave up, when it did.
-    pub problem: Option<Problem>,
+    pub problem: Option<DeliveryError>,
     /// How many of its calls were made again, after a failure or a throttle.
     pub retries: u32,
     /// When the client may send again, in seconds, where it gave up.
@@ -172,27 +172,32 @@ pub struct Report {
     pub left_alone_ms: u64,
 }
 
-impl Report {
+impl DeliveryReport {
     /// When to come back to a stream that is not left alone, in seconds.
     pub const RETRY_AFTER_S: u64 = 5;
 }
 
-impl Delivery {
+impl StreamDelivery {
     /// A delivery of `records` to `stream` that starts at `now`.
-    pub fn new(stream: &Stream, records: Vec<Record>, policy: Policy, now: Milliseconds) -> Self {
+    pub fn new(
+        stream: &Stream,
+        records: Vec<Record>,
+        policy: DeliveryConfig,
+        now: Milliseconds,
+    ) -> Self {
         let service = stream.service;
         let limits = limits(stream, policy);
         let lines = records
             .iter()
-            .map(|record| Line { bytes: record.bytes().len(), partition: record.partition() });
+            .map(|record| LineInfo { bytes: record.bytes().len(), partition: record.partition() });
         let packs = aggregate::packs(lines, service.packing(policy.packing, limits.bytes));
         let mut delivery = Self {
             service,
             limits,
-            fates: vec![Fate::Pending; records.len()],
+            fates: vec![RecordStatus::Pending; records.len()],
             records,
             calls: VecDeque::new(),
-            in_flight: Call::new(),
+            in_flight: OpenCall::new(),
             seen: now,
             deadline: now.saturating_add(policy.deadline_ms),
             grace_ms: policy.deadline_ms,
@@ -213,25 +218,25 @@ impl Delivery {
     }
 
     /// What to do at `now`. A call whose reply was never handed in counts as unknown.
-    pub fn step(&mut self, now: Milliseconds, health: &mut Health) -> Step<'_> {
+    pub fn step(&mut self, now: Milliseconds, health: &mut StreamHealth) -> Action<'_> {
         self.follow_clock(now);
         if !self.in_flight.is_empty() {
             self.calls.push_front(std::mem::take(&mut self.in_flight));
         }
         self.end_call(health);
         if self.gave_up.is_some() {
-            return Step::Spill;
+            return Action::GiveUp;
         }
-        let judge = self.calls.is_empty() || self.suspects.len() >= Policy::MAX_SUSPECTS;
+        let judge = self.calls.is_empty() || self.suspects.len() >= DeliveryConfig::MAX_SUSPECTS;
         if let Some(problem) = judge.then(|| self.judge_suspects(health)).flatten() {
             self.fail_for_good(problem, health);
-            return Step::Spill;
+            return Action::GiveUp;
         }
         if self.calls.is_empty() {
-            return Step::Done;
+            return Action::Done;
         }
         if now < self.resume_at {
-            return Step::Wait { milliseconds: self.resume_at.saturating_sub(now) };
+            return Action::Wait { milliseconds: self.resume_at.saturating_sub(now) };
         }
         if now >= self.deadline {
             return self.give_up_late(now, health);
@@ -239,24 +244,24 @@ impl Delivery {
         let timeout_ms = self.deadline.saturating_sub(now);
         // Before the breaker: its probe is for who can make it.
         let Some(ticket) = health.limiter.begin(now, timeout_ms) else {
-            return Step::Wait { milliseconds: Policy::NO_ROOM_MS.min(timeout_ms) };
+            return Action::Wait { milliseconds: DeliveryConfig::NO_ROOM_MS.min(timeout_ms) };
         };
         let (pass, most) = match health.breaker.permit(now, self.pass) {
             Permit::Call(pass) => (pass, usize::MAX),
-            Permit::Probe(pass) => (pass, Policy::PROBE_RECORDS),
+            Permit::Probe(pass) => (pass, DeliveryConfig::PROBE_RECORDS),
             Permit::NotBefore(at) => {
                 health.limiter.end(ticket);
                 // Whose door opens in time is waited for.
-                if at.saturating_add(Policy::LEAST_CALL_MS) >= self.deadline {
-                    return self.give_up(Problem::BreakerOpen);
+                if at.saturating_add(DeliveryConfig::LEAST_CALL_MS) >= self.deadline {
+                    return self.give_up(DeliveryError::BreakerOpen);
                 }
-                let milliseconds = at.saturating_sub(now).clamp(1, Policy::CAP_MS);
-                return Step::Wait { milliseconds };
+                let milliseconds = at.saturating_sub(now).clamp(1, DeliveryConfig::CAP_MS);
+                return Action::Wait { milliseconds };
             }
         };
         self.ticket = Some(ticket);
         let Some(mut call) = self.calls.pop_front() else {
-            return Step::Done;
+            return Action::Done;
         };
         let rest = aggregate::split_off(&mut call, most);
         if !rest.is_empty() {
@@ -266,46 +271,54 @@ impl Delivery {
         self.retries = self.retries.saturating_add(u32::from(self.paid.is_some()));
         self.in_flight = call;
         let records = self.in_flight.iter().filter_map(|pack| self.packed(pack)).collect();
-        Step::Send { records, timeout_ms }
+        Action::Send { records, timeout_ms }
     }
 
-    /// Takes in what came of the call that the last [`Step::Send`] asked for. `random` is
+    /// Takes in what came of the call that the last [`Action::Send`] asked for. `random` is
     /// drawn evenly from all of `u32`; it spreads the wait before a retry.
-    pub fn reply(&mut self, reply: Reply, now: Milliseconds, random: u32, health: &mut Health) {
+    pub fn reply(
+        &mut self,
+        reply: CallResult,
+        now: Milliseconds,
+        random: u32,
+        health: &mut StreamHealth,
+    ) {
         self.follow_clock(now);
         self.end_call(health);
         let call = std::mem::take(&mut self.in_flight);
         self.paid = None;
         self.load = Load::Unknown;
         let retry = match reply {
-            Reply::Answered(http) => {
-                let asked_ms = http.retry_after_ms.unwrap_or(0).min(Policy::MAX_ASKED_MS);
+            CallResult::Answered(http) => {
+                let asked_ms = http.retry_after_ms.unwrap_or(0).min(DeliveryConfig::MAX_ASKED_MS);
                 self.asked = now.saturating_add(asked_ms);
                 match self.service.answer(&http, call.len()) {
-                    Answer::PerRecord(answers) => self.pair(call, answers, random, health),
-                    Answer::Refused(refusal) => self.refused(call, refusal, random, health),
-                    Answer::Unknown(why) => {
-                        Some(self.failed(call, Problem::Unknown(why), random, health))
+                    PutResult::PerRecord(answers) => self.pair(call, answers, random, health),
+                    PutResult::Failed(refusal) => self.refused(call, refusal, random, health),
+                    PutResult::Unparseable(why) => {
+                        Some(self.failed(call, DeliveryError::Unknown(why), random, health))
                     }
                 }
             }
-            Reply::TimedOut => Some(self.failed(call, Problem::TimedOut, random, health)),
-            Reply::Starved => {
+            CallResult::TimedOut => {
+                Some(self.failed(call, DeliveryError::TimedOut, random, health))
+            }
+            CallResult::Starved => {
                 self.calls.push_front(call);
                 if let Some(pass) = self.pass {
                     health.breaker.forget(pass, now);
                 }
                 if now >= self.deadline {
-                    self.give_up(Problem::Starved);
+                    self.give_up(DeliveryError::Starved);
                 }
                 None
             }
-            Reply::Unreachable(how) => {
-                Some(self.failed(call, Problem::Unreachable(how), random, health))
+            CallResult::Unreachable(how) => {
+                Some(self.failed(call, DeliveryError::Unreachable(how), random, health))
             }
-            Reply::NotSent(why) => {
+            CallResult::NotSent(why) => {
                 self.calls.push_front(call);
-                self.fail_for_good(Problem::NotSent(why), health);
+                self.fail_for_good(DeliveryError::NotSent(why), health);
                 None
             }
         };
@@ -324,15 +337,19 @@ impl Delivery {
     }
 
     /// Ends the delivery at `now`, at whatever point it is.
-    pub fn finish(self, now: Milliseconds, health: &Health) -> Report {
+    pub fn finish(self, now: Milliseconds, health: &StreamHealth) -> DeliveryReport {
         let until = health.breaker.open_until().unwrap_or(now).max(self.asked);
-        let away_ms = until.saturating_sub(now).min(Policy::MAX_ASKED_MS);
+        let away_ms = until.saturating_sub(now).min(DeliveryConfig::MAX_ASKED_MS);
         let come_back_s = away_ms.div_ceil(1_000);
-        Report {
+        DeliveryReport {
             records: self.records.into_iter().zip(self.fates).collect(),
             problem: self.gave_up,
             retries: self.retries,
-            retry_after_s: if come_back_s > 0 { come_back_s } else { Report::RETRY_AFTER_S },
+            retry_after_s: if come_back_s > 0 {
+                come_back_s
+            } else {
+                DeliveryReport::RETRY_AFTER_S
+            },
             left_alone_ms: away_ms,
         }
     }
@@ -345,7 +362,7 @@ impl Delivery {
         self.deadline = self.deadline.saturating_add(more);
     }
 
-    fn end_call(&mut self, health: &mut Health) {
+    fn end_call(&mut self, health: &mut StreamHealth) {
         if let Some(ticket) = self.ticket.take() {
             health.limiter.end(ticket);
         }
@@ -354,24 +371,26 @@ impl Delivery {
     /// Pairs each pack of `call` with its own entry of the answer.
     fn pair(
         &mut self,
-        call: Call,
-        answers: Vec<Result<(), Refusal>>,
+        call: OpenCall,
+        answers: Vec<Result<(), AwsError>>,
         random: u32,
-        health: &mut Health,
+        health: &mut StreamHealth,
     ) -> Option<RetryCost> {
-        let mut again = Call::new();
+        let mut again = OpenCall::new();
         let (mut accepted, mut refused) = (0_usize, 0_usize);
         let mut refusals = Vec::new();
         for (pack, answer) in call.into_iter().zip(answers) {
             match answer {
                 Ok(()) => {
                     accepted = accepted.saturating_add(pack.len());
-                    self.settle(pack, &Fate::Accepted);
+                    self.settle(pack, &RecordStatus::Delivered);
                 }
-                Err(refusal) if refusal.blame == Blame::Request => match aggregate::halves(pack) {
-                    Ok(halves) => again.extend(halves),
-                    Err(alone) => self.settle(alone, &Fate::Poisoned(refusal)),
-                },
+                Err(refusal) if refusal.blame == ErrorClass::InvalidRecord => {
+                    match aggregate::halves(pack) {
+                        Ok(halves) => again.extend(halves),
+                        Err(alone) => self.settle(alone, &RecordStatus::Rejected(refusal)),
+                    }
+                }
                 Err(refusal) => {
                     refused = refused.saturating_add(pack.len());
                     again.push(pack);
@@ -396,19 +415,19 @@ impl Delivery {
             return None;
         }
         let first_of = |blame| refusals.iter().find(|refusal| refusal.blame == blame).cloned();
-        if let Some(refusal) = first_of(Blame::Operator) {
-            self.fail_for_good(Problem::Refused(refusal), health);
+        if let Some(refusal) = first_of(ErrorClass::Config) {
+            self.fail_for_good(DeliveryError::Refused(refusal), health);
             return None;
         }
         self.load = Load::TooMuch;
-        let throttled = first_of(Blame::Throttle);
+        let throttled = first_of(ErrorClass::Throttled);
         let cost = match throttled {
             Some(_) if accepted >= refused => RetryCost::Partial,
             Some(_) => RetryCost::Throttle,
             None => RetryCost::Failure,
         };
         if let Some(refusal) = throttled.or_else(|| refusals.into_iter().next()) {
-            health.fails(Problem::Refused(refusal), self.seen);
+            health.fails(DeliveryError::Refused(refusal), self.seen);
         }
         Some(cost)
     }
@@ -416,13 +435,13 @@ impl Delivery {
     /// Takes in the refusal of a whole call.
     fn refused(
         &mut self,
-        mut call: Call,
-        refusal: Refusal,
+        mut call: OpenCall,
+        refusal: AwsError,
         random: u32,
-        health: &mut Health,
+        health: &mut StreamHealth,
     ) -> Option<RetryCost> {
         match refusal.blame {
-            Blame::Request => {
+            ErrorClass::InvalidRecord => {
                 // The service works; it is the bytes.
                 self.works(random, health);
                 if call.len() > 1 {
@@ -442,33 +461,35 @@ impl Delivery {
                 }
                 None
             }
-            Blame::Clock if self.clock == ClockTrust::Untried => {
+            ErrorClass::ClockSkew if self.clock == ClockTrust::Untried => {
                 self.clock = ClockTrust::SignedAgain;
                 self.calls.push_front(call);
                 None
             }
-            Blame::Clock | Blame::Operator => {
+            ErrorClass::ClockSkew | ErrorClass::Config => {
                 self.calls.push_front(call);
                 self.brings_nothing(random, health);
-                self.fail_for_good(Problem::Refused(refusal), health);
+                self.fail_for_good(DeliveryError::Refused(refusal), health);
                 None
             }
-            Blame::Throttle => {
-                self.failed(call, Problem::Refused(refusal), random, health);
+            ErrorClass::Throttled => {
+                self.failed(call, DeliveryError::Refused(refusal), random, health);
                 self.load = Load::TooMuch;
                 Some(RetryCost::Throttle)
             }
-            Blame::Service => Some(self.failed(call, Problem::Refused(refusal), random, health)),
+            ErrorClass::Transient => {
+                Some(self.failed(call, DeliveryError::Refused(refusal), random, health))
+            }
         }
     }
 
     /// A whole call failed in a way that may pass.
     fn failed(
         &mut self,
-        call: Call,
-        problem: Problem,
+        call: OpenCall,
+        problem: DeliveryError,
         random: u32,
-        health: &mut Health,
+        health: &mut StreamHealth,
     ) -> RetryCost {
         self.calls.push_front(call);
         self.brings_nothing(random, health);
@@ -476,26 +497,33 @@ impl Delivery {
         RetryCost::Failure
     }
 
-    fn works(&self, random: u32, health: &mut Health) {
+    fn works(&self, random: u32, health: &mut StreamHealth) {
         if let Some(pass) = self.pass {
             health.breaker.brought(pass, self.seen, random);
         }
     }
 
-    fn brings_nothing(&self, random: u32, health: &mut Health) {
+    fn brings_nothing(&self, random: u32, health: &mut StreamHealth) {
         if let Some(pass) = self.pass {
             health.breaker.failed(pass, self.seen, random);
         }
     }
 
     /// Sets the time of the next try, or gives up where there is no time or budget for it.
-    fn schedule(&mut self, cost: RetryCost, now: Milliseconds, random: u32, health: &mut Health) {
+    fn schedule(
+        &mut self,
+        cost: RetryCost,
+        now: Milliseconds,
+        random: u32,
+        health: &mut StreamHealth,
+    ) {
         let left_ms = self.deadline.saturating_sub(now);
-        let longest_ms = left_ms.saturating_div(Policy::WAIT_SHARE);
+        let longest_ms = left_ms.saturating_div(DeliveryConfig::WAIT_SHARE);
         let wait = backoff_ms(cost, self.failures, random, longest_ms);
         self.failures = self.failures.saturating_add(1);
         self.resume_at = now.saturating_add(wait).max(self.asked);
-        let is_too_late = self.resume_at.saturating_add(Policy::LEAST_CALL_MS) >= self.deadline;
+        let is_too_late =
+            self.resume_at.saturating_add(DeliveryConfig::LEAST_CALL_MS) >= self.deadline;
         if is_too_late || !health.budget.spend(cost) {
             self.give_up_late(now, health);
         } else {
@@ -504,28 +532,28 @@ impl Delivery {
     }
 
     /// Gives up for want of time, or of a budget.
-    fn give_up_late(&mut self, now: Milliseconds, health: &mut Health) -> Step<'static> {
+    fn give_up_late(&mut self, now: Milliseconds, health: &mut StreamHealth) -> Action<'static> {
         if self.load == Load::TooMuch {
             health.limiter.lower(now);
         }
-        self.give_up(health.problem().cloned().unwrap_or(Problem::TimedOut))
+        self.give_up(health.problem().cloned().unwrap_or(DeliveryError::TimedOut))
     }
 
     /// A record is poison only beside one that the stream takes; where it takes none, it is
     /// the stream that is wrong, and the operator's to mend.
-    fn judge_suspects(&mut self, health: &Health) -> Option<Problem> {
+    fn judge_suspects(&mut self, health: &StreamHealth) -> Option<DeliveryError> {
         let suspects = std::mem::take(&mut self.suspects);
         if health.last_taken_at.is_none() {
             let (_, refusal) = suspects.into_iter().next()?;
-            return Some(Problem::Refused(Refusal { blame: Blame::Operator, ..refusal }));
+            return Some(DeliveryError::Refused(AwsError { blame: ErrorClass::Config, ..refusal }));
         }
         for (pack, refusal) in suspects {
-            self.settle(pack, &Fate::Poisoned(refusal));
+            self.settle(pack, &RecordStatus::Rejected(refusal));
         }
         None
     }
 
-    fn settle(&mut self, pack: Pack, fate: &Fate) {
+    fn settle(&mut self, pack: Group, fate: &RecordStatus) {
         for index in pack {
             if let Some(slot) = self.fates.get_mut(index) {
                 *slot = fate.clone();
@@ -534,7 +562,7 @@ impl Delivery {
     }
 
     /// Puts `packs` before all other calls, in as many calls as they need.
-    fn send_next(&mut self, mut packs: Call) {
+    fn send_next(&mut self, mut packs: OpenCall) {
         let encoded = packs.iter().filter_map(|pack| self.packed(pack));
         let lengths: Vec<usize> = encoded.map(|record| self.service.encoded_len(&record)).collect();
         for call in request::calls(lengths, self.limits).into_iter().rev() {
@@ -543,36 +571,37 @@ impl Delivery {
         }
     }
 
-    fn packed(&self, pack: &Pack) -> Option<Packed<'_>> {
-        Packed::new(pack.iter().filter_map(|index| self.records.get(*index)))
+    fn packed(&self, pack: &Group) -> Option<AggregatedRecord<'_>> {
+        AggregatedRecord::new(pack.iter().filter_map(|index| self.records.get(*index)))
     }
 
-    fn fail_for_good(&mut self, problem: Problem, health: &mut Health) {
+    fn fail_for_good(&mut self, problem: DeliveryError, health: &mut StreamHealth) {
         health.fails(problem.clone(), self.seen);
         self.give_up(problem);
     }
 
-    fn give_up(&mut self, problem: Problem) -> Step<'static> {
+    fn give_up(&mut self, problem: DeliveryError) -> Action<'static> {
         self.gave_up = Some(problem);
-        Step::Spill
+        Action::GiveUp
     }
 }
 
 /// Full jitter: evenly from 0 to `min(cap, base * 2^failures, longest)` milliseconds.
 fn backoff_ms(cost: RetryCost, failures: u32, random: u32, longest_ms: u64) -> u64 {
     let base = match cost {
-        RetryCost::Failure => Policy::BASE_MS,
-        RetryCost::Throttle => Policy::THROTTLED_BASE_MS,
-        RetryCost::Partial => Policy::PARTIAL_BASE_MS,
+        RetryCost::Failure => DeliveryConfig::BASE_MS,
+        RetryCost::Throttle => DeliveryConfig::THROTTLED_BASE_MS,
+        RetryCost::Partial => DeliveryConfig::PARTIAL_BASE_MS,
     };
-    let most = base.saturating_mul(1 << failures.min(16)).min(Policy::CAP_MS).min(longest_ms);
+    let most =
+        base.saturating_mul(1 << failures.min(16)).min(DeliveryConfig::CAP_MS).min(longest_ms);
     most.saturating_add(1).saturating_mul(u64::from(random)) >> u32::BITS
 }
 
-fn limits(stream: &Stream, policy: Policy) -> CallLimits {
-    let CallLimits { records, bytes } = stream.service.limits();
+fn limits(stream: &Stream, policy: DeliveryConfig) -> RequestLimits {
+    let RequestLimits { records, bytes } = stream.service.limits();
     let envelope = stream.service.envelope_len(&stream.name);
-    CallLimits { records, bytes: policy.call_bytes.min(bytes).saturating_sub(envelope) }
+    RequestLimits { records, bytes: policy.call_bytes.min(bytes).saturating_sub(envelope) }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A record among the bytes that a shard sends, or stores.
 
 use super::Record;
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 
 /// Reads records.
 pub trait ReadRecord {
     /// Reads the next record.
-    fn record(&mut self) -> Result<Record, Garbled>;
+    fn record(&mut self) -> Result<Record, DecodeError>;
 }
 
 /// Writes records.
@@ -15,14 +15,14 @@ pub trait WriteRecord {
     fn put_record(&mut self, record: &Record);
 }
 
-impl ReadRecord for Reader<'_> {
-    fn record(&mut self) -> Result<Record, Garbled> {
+impl ReadRecord for ByteReader<'_> {
+    fn record(&mut self) -> Result<Record, DecodeError> {
         let (key, partition, bytes) = (self.text()?, self.text()?, self.bytes()?);
         Record::restore(key, partition, bytes).ok_or(self.garbled())
     }
 }
 
-impl<W: Write> WriteRecord for W {
+impl<W: ByteWriter> WriteRecord for W {
     fn put_record(&mut self, record: &Record) {
         self.put_bytes(record.key().as_str().as_bytes());
         self.put_bytes(record.partition().as_bytes());
@@ -49,7 +49,7 @@ mod tests {
         let mut bytes = Vec::new();
         bytes.put_record(&record);
         assert_eq!(bytes.len(), record_len(&record));
-        let mut reader = Reader::new(&bytes, "a test");
+        let mut reader = ByteReader::new(&bytes, "a test");
         assert_eq!(reader.record(), Ok(record));
         assert_eq!(reader.end(), Ok(()));
     }
@@ -59,7 +59,7 @@ mod tests {
         fn any_bytes_are_read_as_records_or_refused(
             bytes in proptest::collection::vec(any::<u8>(), 0..200)
         ) {
-            let mut reader = Reader::new(&bytes, "a test");
+            let mut reader = ByteReader::new(&bytes, "a test");
             while !reader.is_at_end() {
                 if reader.record().is_err() && reader.bytes().is_err() && reader.u8().is_err() {
                     break;

@@ -1,7 +1,7 @@
 //! The columns of a failure, and the parts of an original that is too long for one record.
 
-use super::line::Line;
-use crate::model::failed_event::{Original, Stage};
+use super::line::JsonLineWriter;
+use crate::model::failed_event::{OriginalPayload, Stage};
 use crate::model::repairs::Repairs;
 use crate::model::violation::Violations;
 
@@ -10,30 +10,30 @@ use crate::model::violation::Violations;
 const MAX_ORIGINAL_BYTES: usize = 262_144;
 
 /// A part of the original bytes of a failed event.
-pub struct Part<'a> {
+pub struct OriginalPart<'a> {
     bytes: &'a [u8],
     /// Its place among the parts, from 1, and their number; none where it is the whole.
     place: Option<(usize, usize)>,
 }
 
 /// Original bytes in as many parts as they need; at least one.
-pub fn parts(bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
+pub fn parts(bytes: &[u8]) -> impl Iterator<Item = OriginalPart<'_>> {
     let count = bytes.len().div_ceil(MAX_ORIGINAL_BYTES).max(1);
     let chunks = bytes.chunks(MAX_ORIGINAL_BYTES).chain(bytes.is_empty().then_some(bytes));
     let place = move |part| (count > 1).then_some((part, count));
-    chunks.zip(1_usize..).map(move |(bytes, part)| Part { bytes, place: place(part) })
+    chunks.zip(1_usize..).map(move |(bytes, part)| OriginalPart { bytes, place: place(part) })
 }
 
 /// The columns of why an event failed, and of a `part` of what was refused.
 pub fn failure(
-    line: &mut Line,
+    line: &mut JsonLineWriter,
     stage: Stage,
     violations: &Violations,
     repairs: &Repairs,
-    original: &Original,
-    part: &Part<'_>,
+    original: &OriginalPayload,
+    part: &OriginalPart<'_>,
 ) {
-    let Part { bytes, place } = *part;
+    let OriginalPart { bytes, place } = *part;
     let text = if place.is_none() { printable(bytes) } else { None };
     line.json("stage", Some(stage));
     line.json("code", Some(violations.first.code));

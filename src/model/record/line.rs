@@ -16,12 +16,12 @@ const END: &[u8] = b"}\n";
 
 /// A line that is being written.
 #[derive(Debug)]
-pub struct Line {
+pub struct JsonLineWriter {
     bytes: Vec<u8>,
     problem: Option<serde_json::Error>,
 }
 
-impl Default for Line {
+impl Default for JsonLineWriter {
     /// A line without a column.
     fn default() -> Self {
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
@@ -30,7 +30,7 @@ impl Default for Line {
     }
 }
 
-impl Line {
+impl JsonLineWriter {
     /// A line without a column.
     pub fn new() -> Self {
         Self::default()
@@ -141,8 +141,8 @@ mod tests {
 
     use super::*;
 
-    fn written(write: impl FnOnce(&mut Line)) -> String {
-        let mut line = Line::new();
+    fn written(write: impl FnOnce(&mut JsonLineWriter)) -> String {
+        let mut line = JsonLineWriter::new();
         write(&mut line);
         String::from_utf8(line.end().unwrap()).unwrap()
     }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_line_that_ended_takes_more_columns() {
         for (before, after) in [("{}\n", "{\"b\":1}\n"), ("{\"a\":0}\n", "{\"a\":0,\"b\":1}\n")] {
-            let mut line = Line::reopened(before.as_bytes().to_vec());
+            let mut line = JsonLineWriter::reopened(before.as_bytes().to_vec());
             line.json("b", Some(1));
             assert_eq!(String::from_utf8(line.end().unwrap()).unwrap(), after);
         }
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_value_that_json_cannot_hold_is_told() {
-        let mut line = Line::new();
+        let mut line = JsonLineWriter::new();
         line.json("a", Some(std::collections::HashMap::from([([1], 2)])));
         assert!(line.end().is_err());
     }

@@ -10,8 +10,8 @@ pub mod line;
 use chrono::DateTime;
 
 use crate::model::event::{DeviceId, Event, EventId};
-use crate::model::session::Tag;
-use line::Line;
+use crate::model::session::SessionInfo;
+use line::JsonLineWriter;
 
 /// The version of the columns, in each record's `v`.
 pub const VERSION: u32 = 1;
@@ -81,7 +81,7 @@ pub enum RecordError {
 impl Record {
     /// The record with its event's session.
     #[must_use]
-    pub fn in_session(self, tag: &Tag) -> Self {
+    pub fn in_session(self, tag: &SessionInfo) -> Self {
         self.with(|line| {
             line.json("session_id", Some(tag.id));
             line.json("session_index", Some(tag.index));
@@ -103,8 +103,8 @@ impl Record {
     }
 
     /// The record with further columns, for which [`LATER_BYTES`] are left.
-    fn with(mut self, columns: impl FnOnce(&mut Line)) -> Self {
-        let mut line = Line::reopened(std::mem::take(&mut self.bytes));
+    fn with(mut self, columns: impl FnOnce(&mut JsonLineWriter)) -> Self {
+        let mut line = JsonLineWriter::reopened(std::mem::take(&mut self.bytes));
         columns(&mut line);
         // These columns are texts, numbers and times, which JSON always takes.
         self.bytes = line.end().unwrap_or_default();
@@ -112,7 +112,7 @@ impl Record {
     }
 
     /// The record of a line, which is not of any partition.
-    pub fn of_line(key: PartitionKey, line: Line) -> Result<Self, RecordError> {
+    pub fn of_line(key: PartitionKey, line: JsonLineWriter) -> Result<Self, RecordError> {
         let bytes = line.end().map_err(|error| RecordError::NotJson(error.to_string()))?;
         Self::of_bytes(key, bytes)
     }
@@ -154,7 +154,7 @@ impl Record {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::session::{OpenedBy, SessionId};
+    use crate::model::session::{SessionId, SessionTrigger};
 
     /// A record of any text, with that text as its key, for tests of what carries records.
     pub(crate) fn record(text: &str) -> Record {
@@ -168,10 +168,10 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_added_on_the_way_fits_into_what_is_left_for_it() {
-        let opened_by = OpenedBy::Opening;
+        let opened_by = SessionTrigger::Opening;
         for started_at in [0, -62_135_596_800_000, 8_210_266_876_799_999] {
             let id = SessionId::new(started_at, [7; 10]);
-            let tag = Tag { id, index: u32::MAX, started_at, opened_by };
+            let tag = SessionInfo { id, index: u32::MAX, started_at, opened_by };
             let before = record("a");
             let after = before.clone().in_session(&tag).past_its_shard();
             assert!(after.bytes().len() - before.bytes().len() <= LATER_BYTES);

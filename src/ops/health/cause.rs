@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::health::Problem;
-use crate::delivery::response::{Blame, Refusal};
+use crate::delivery::health::DeliveryError;
+use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::stream::Service;
 
 /// What is wrong with a stream, as far as an operator has to tell one thing from another.
@@ -65,7 +65,7 @@ pub enum Cause {
 /// Who has to mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Party {
+pub enum Owner {
     /// Headwater, or the edge that it runs on.
     Ours,
     /// Whoever keeps the configuration, the credentials and the streams.
@@ -110,27 +110,27 @@ const OPERATORS: &[(&str, Cause)] = &[
 
 impl Cause {
     /// The cause of `problem`.
-    pub fn of(problem: &Problem) -> Self {
+    pub fn of(problem: &DeliveryError) -> Self {
         match problem {
-            Problem::Refused(refusal) => Self::of_refusal(refusal),
-            Problem::Unknown(_) => Self::UnknownAnswer,
-            Problem::TimedOut => Self::TimedOut,
-            Problem::Starved => Self::Starved,
-            Problem::Unreachable(_) => Self::Unreachable,
-            Problem::NotSent(_) => Self::NotSent,
-            Problem::BreakerOpen => Self::LeftAlone,
+            DeliveryError::Refused(refusal) => Self::of_refusal(refusal),
+            DeliveryError::Unknown(_) => Self::UnknownAnswer,
+            DeliveryError::TimedOut => Self::TimedOut,
+            DeliveryError::Starved => Self::Starved,
+            DeliveryError::Unreachable(_) => Self::Unreachable,
+            DeliveryError::NotSent(_) => Self::NotSent,
+            DeliveryError::BreakerOpen => Self::LeftAlone,
         }
     }
 
-    fn of_refusal(Refusal { blame, code, .. }: &Refusal) -> Self {
+    fn of_refusal(AwsError { blame, code, .. }: &AwsError) -> Self {
         match blame {
-            Blame::Clock => Self::ClockSkew,
-            Blame::Throttle if code.starts_with("KMS") => Self::KmsThrottled,
-            Blame::Throttle if code.starts_with("LimitExceeded") => Self::QuotaExceeded,
-            Blame::Throttle => Self::Throttled,
-            Blame::Service => Self::ServiceFailure,
-            Blame::Request => Self::RefusesAll,
-            Blame::Operator => {
+            ErrorClass::ClockSkew => Self::ClockSkew,
+            ErrorClass::Throttled if code.starts_with("KMS") => Self::KmsThrottled,
+            ErrorClass::Throttled if code.starts_with("LimitExceeded") => Self::QuotaExceeded,
+            ErrorClass::Throttled => Self::Throttled,
+            ErrorClass::Transient => Self::ServiceFailure,
+            ErrorClass::InvalidRecord => Self::RefusesAll,
+            ErrorClass::Config => {
                 let known = OPERATORS.iter().find(|(prefix, _)| code.starts_with(prefix));
                 known.map_or(Self::OtherRefusal, |(_, cause)| *cause)
             }
@@ -138,7 +138,7 @@ impl Cause {
     }
 
     /// Who has to mend it.
-    pub const fn blame(self) -> Party {
+    pub const fn blame(self) -> Owner {
         match self {
             Self::NoSuchStream
             | Self::NotActive
@@ -151,15 +151,15 @@ impl Cause {
             | Self::NoDirectPuts
             | Self::RefusesAll
             | Self::NotTheService
-            | Self::OtherRefusal => Party::Operator,
+            | Self::OtherRefusal => Owner::Operator,
             Self::KmsThrottled
             | Self::Throttled
             | Self::QuotaExceeded
             | Self::ServiceFailure
             | Self::UnknownAnswer
-            | Self::LeftAlone => Party::Stream,
-            Self::TimedOut | Self::Unreachable => Party::Network,
-            Self::ClockSkew | Self::NotSent | Self::Starved => Party::Ours,
+            | Self::LeftAlone => Owner::Stream,
+            Self::TimedOut | Self::Unreachable => Owner::Network,
+            Self::ClockSkew | Self::NotSent | Self::Starved => Owner::Ours,
         }
     }
 
@@ -317,13 +317,13 @@ fn is_the_name_right(working: &[&str]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::delivery::response::HttpAnswer;
+    use crate::delivery::response::HttpResponse;
 
     /// How an answer with this status and code is refused.
-    pub(crate) fn refused(status: u16, code: &str) -> Problem {
+    pub(crate) fn refused(status: u16, code: &str) -> DeliveryError {
         let body = format!(r#"{{"__type":"{code}","message":"arn:aws:iam::111122223333:user/x"}}"#);
-        let answer = HttpAnswer { status, retry_after_ms: None, body: body.into_bytes() };
-        Problem::Refused(Refusal::of_http(&answer))
+        let answer = HttpResponse { status, retry_after_ms: None, body: body.into_bytes() };
+        DeliveryError::Refused(AwsError::of_http(&answer))
     }
 
     fn why() -> String {
@@ -333,7 +333,7 @@ pub(crate) mod tests {
     #[test]
     fn each_problem_has_a_cause_and_somebody_to_mend_it() {
         use Cause::*;
-        use Party::*;
+        use Owner::*;
         let table = [
             (refused(400, "ResourceNotFoundException"), NoSuchStream, Operator),
             (refused(400, "ResourceInUseException"), NotActive, Operator),
@@ -360,12 +360,12 @@ pub(crate) mod tests {
             (refused(400, "SomethingNewException"), OtherRefusal, Operator),
             (refused(500, "InternalFailure"), ServiceFailure, Stream),
             (refused(502, ""), ServiceFailure, Stream),
-            (Problem::Unknown(why()), UnknownAnswer, Stream),
-            (Problem::TimedOut, TimedOut, Network),
-            (Problem::Starved, Starved, Ours),
-            (Problem::Unreachable(why()), Unreachable, Network),
-            (Problem::NotSent(why()), NotSent, Ours),
-            (Problem::BreakerOpen, LeftAlone, Stream),
+            (DeliveryError::Unknown(why()), UnknownAnswer, Stream),
+            (DeliveryError::TimedOut, TimedOut, Network),
+            (DeliveryError::Starved, Starved, Ours),
+            (DeliveryError::Unreachable(why()), Unreachable, Network),
+            (DeliveryError::NotSent(why()), NotSent, Ours),
+            (DeliveryError::BreakerOpen, LeftAlone, Stream),
         ];
         for (problem, cause, blame) in table {
             let found = Cause::of(&problem);
@@ -375,11 +375,11 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_refused_for_its_bytes_by_a_stream_that_takes_none_is_the_operators() {
-        let refusal = Refusal {
-            blame: Blame::Operator,
+        let refusal = AwsError {
+            blame: ErrorClass::Config,
             code: "ValidationException".to_owned(),
             message: String::new(),
         };
-        assert_eq!(Cause::of(&Problem::Refused(refusal)), Cause::RefusesAll);
+        assert_eq!(Cause::of(&DeliveryError::Refused(refusal)), Cause::RefusesAll);
     }
 }

@@ -1,28 +1,28 @@
 //! What of all that is known an operator has to know first.
 
-use super::cause::{Cause, Party};
-use super::format::{Moment, count, span};
+use super::cause::{Cause, Owner};
+use super::format::{Timestamp, count, span};
 use super::shard::{ShardState, ShardView};
-use super::stream::{State, StreamState};
+use super::stream::{StreamCondition, StreamState};
 use crate::config::Config;
 use crate::model::placement::ShardNumber;
 use crate::model::stream::Stream;
 
 /// What the views of the isolate and of all shards come to.
 #[derive(Debug)]
-pub struct Findings {
+pub struct Diagnosis {
     /// How many streams there are.
     pub streams: usize,
     /// How many of them nobody has called yet.
     pub unknown: usize,
     /// What fails; what an operator has to mend comes first.
-    pub failing: Vec<Failing>,
+    pub failing: Vec<FailingStream>,
     /// The shards that say nothing.
     pub silent: Vec<ShardNumber>,
     /// What is spilled, where there are shards.
     pub spilled: Option<Spilled>,
     /// The streams for which records wait and which no route names any more.
-    pub stranded: Vec<Waiting>,
+    pub stranded: Vec<WaitingStream>,
     /// Whether there is a stream that events go to and that is not known to refuse them.
     any_open: bool,
     /// What to do about single shards.
@@ -31,7 +31,7 @@ pub struct Findings {
 
 /// A stream that fails, as all that call it see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failing {
+pub struct FailingStream {
     /// Which stream.
     pub stream: String,
     /// Why, as who fails for the longest sees it.
@@ -39,9 +39,9 @@ pub struct Failing {
     /// The same in the service's word.
     pub code: String,
     /// Since when.
-    pub since: Moment,
+    pub since: Timestamp,
     /// When somebody last tried.
-    pub last_at: Moment,
+    pub last_at: Timestamp,
     /// Whether an operator has to mend it.
     pub operator: bool,
     /// The tenants whose it is alone; none if it is everybody's, or if what is wrong is not of this
@@ -53,7 +53,7 @@ pub struct Failing {
 
 /// What waits for one stream, in all shards that say so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingStream {
     /// Which stream.
     pub stream: String,
     /// How many records.
@@ -62,7 +62,7 @@ pub struct Waiting {
     pub oldest_s: u64,
 }
 
-impl Waiting {
+impl WaitingStream {
     /// What waits for each stream, the oldest first.
     fn of(shards: &[ShardView]) -> Vec<Self> {
         let mut waiting: Vec<Self> = Vec::new();
@@ -103,9 +103,9 @@ pub struct Spilled {
     /// The shards in which some do.
     pub shards: u64,
     /// The same by stream, those that have waited for the longest first.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingStream>,
     /// When some of them last went out.
-    pub last_drained_at: Option<Moment>,
+    pub last_drained_at: Option<Timestamp>,
     /// When the first of the shards will be full, if it can be told.
     pub full_in_s: Option<u64>,
     /// The largest share of its room that a shard uses, in per cent.
@@ -118,7 +118,7 @@ pub struct Spilled {
     pub unreadable: u64,
 }
 
-impl Findings {
+impl Diagnosis {
     /// What there is to know of `streams`, as one isolate finds them, and of the shards, if
     /// there are any.
     pub fn of(
@@ -131,10 +131,10 @@ impl Findings {
         let views = || states().flat_map(|state| &state.streams).chain(streams);
         let is_unknown = |stream: &&StreamState| {
             let mut of_it = views().filter(|view| view.stream == stream.stream);
-            of_it.all(|view| view.state == State::Unknown)
+            of_it.all(|view| view.state == StreamCondition::Unknown)
         };
-        let mut failing: Vec<Failing> = Vec::new();
-        for found in views().filter_map(Failing::of) {
+        let mut failing: Vec<FailingStream> = Vec::new();
+        for found in views().filter_map(FailingStream::of) {
             match failing.iter_mut().find(|known| known.stream == found.stream) {
                 Some(known) => known.join(found),
                 None => failing.push(found),
@@ -156,7 +156,7 @@ impl Findings {
         let any_open = events.any(|stream| !refuses(&stream.stream));
         let is_silent = |shard: &&ShardView| shard.state().is_none();
         let spilled = shards.map(Spilled::of);
-        let is_named = |waiting: &&Waiting| {
+        let is_named = |waiting: &&WaitingStream| {
             Stream::parse(&waiting.stream).is_ok_and(|stream| config.names(&stream))
         };
         let waiting = spilled.iter().flat_map(|spilled| &spilled.waiting);
@@ -184,12 +184,12 @@ impl Findings {
     }
 
     /// Who has to act first.
-    pub fn blame(&self) -> Option<Party> {
+    pub fn blame(&self) -> Option<Owner> {
         match self.failing.first() {
             Some(failing) if failing.operator || self.stranded.is_empty() => {
                 Some(failing.cause.blame())
             }
-            _ => (!self.stranded.is_empty()).then_some(Party::Operator),
+            _ => (!self.stranded.is_empty()).then_some(Owner::Operator),
         }
     }
 
@@ -200,7 +200,9 @@ impl Findings {
         let advised: Vec<(&str, String)> = self
             .failing
             .iter()
-            .map(|Failing { stream, cause, .. }| (stream.as_str(), cause.advice(stream, working)))
+            .map(|FailingStream { stream, cause, .. }| {
+                (stream.as_str(), cause.advice(stream, working))
+            })
             .collect();
         for (index, (_, what)) in advised.iter().enumerate() {
             if advised.iter().take(index).any(|(_, before)| before == what) {
@@ -210,7 +212,7 @@ impl Findings {
             let names: Vec<&str> = alike.map(|(stream, _)| *stream).collect();
             advice.push(format!("{}: {what}", names.join(", ")));
         }
-        advice.extend(self.stranded.iter().map(Waiting::advice));
+        advice.extend(self.stranded.iter().map(WaitingStream::advice));
         advice.extend(self.shards_advice.iter().cloned());
         advice
     }
@@ -221,7 +223,7 @@ fn owners(stream: &str, config: &Config) -> Vec<String> {
     Stream::parse(stream).map(|stream| config.owners(&stream)).unwrap_or_default()
 }
 
-impl Failing {
+impl FailingStream {
     /// A stream that fails by this view.
     fn of(view: &StreamState) -> Option<Self> {
         Some(Self {
@@ -261,7 +263,7 @@ impl Spilled {
         Self {
             records: told().map(|(_, state)| state.waiting()).fold(0, u64::saturating_add),
             shards: told().filter(waiting).count() as u64,
-            waiting: Waiting::of(shards),
+            waiting: WaitingStream::of(shards),
             last_drained_at: spills().filter_map(|spill| spill.last_drained_at).max(),
             full_in_s: told().filter_map(|(_, state)| state.room.full_in_s).min(),
             used_percent: told()

@@ -10,9 +10,9 @@ use crate::base::clock::Milliseconds;
 
 /// A point in time; in JSON as RFC 3339 has it, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub Milliseconds);
+pub struct Timestamp(pub Milliseconds);
 
-impl Moment {
+impl Timestamp {
     fn date_time(self) -> DateTime<Utc> {
         let milliseconds = i64::try_from(self.0).ok();
         milliseconds.and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH)
@@ -34,13 +34,13 @@ impl Moment {
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.date_time().to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         let at = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?;
@@ -104,12 +104,18 @@ mod tests {
 
     #[test]
     fn a_moment_of_another_day_has_its_day() {
-        let now = Moment(1_795_318_329_123);
+        let now = Timestamp(1_795_318_329_123);
         assert_eq!(serde_json::to_string(&now).unwrap(), r#""2026-11-22T03:32:09.123Z""#);
-        assert_eq!(serde_json::from_str::<Moment>(r#""2026-11-22T03:32:09.123Z""#).unwrap(), now);
-        assert!(serde_json::from_str::<Moment>(r#""03:32""#).is_err());
+        assert_eq!(
+            serde_json::from_str::<Timestamp>(r#""2026-11-22T03:32:09.123Z""#).unwrap(),
+            now
+        );
+        assert!(serde_json::from_str::<Timestamp>(r#""03:32""#).is_err());
         assert_eq!(now.shown(now), "03:32:09");
-        assert_eq!(Moment(now.0 - 14_400_000).shown(now), "2026-11-21 23:32:09");
-        assert_eq!((Moment(0).seconds_to(now), now.seconds_to(Moment(0))), (1_795_318_329, 0));
+        assert_eq!(Timestamp(now.0 - 14_400_000).shown(now), "2026-11-21 23:32:09");
+        assert_eq!(
+            (Timestamp(0).seconds_to(now), now.seconds_to(Timestamp(0))),
+            (1_795_318_329, 0)
+        );
     }
 }

@@ -18,13 +18,13 @@ pub mod summary;
 
 use serde::Serialize;
 
-use crate::config::{Config, Mode};
+use crate::config::{Config, DeliveryMode};
 use crate::model::stream::Stream;
-use cause::Party;
-use diagnosis::Findings;
-use format::Moment;
+use cause::Owner;
+use diagnosis::Diagnosis;
+use format::Timestamp;
 use shard::ShardView;
-use stream::{State, StreamState};
+use stream::{StreamCondition, StreamState};
 use summary::Names;
 
 /// The body of the answer.
@@ -38,7 +38,7 @@ pub struct Readiness {
     pub ready: bool,
     /// Who has to mend the first thing that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blame: Option<Party>,
+    pub blame: Option<Owner>,
     /// What to do now, the most urgent first.
     pub advice: Vec<String>,
     /// What is wrong with the configuration and costs no event, a sentence each.
@@ -49,7 +49,7 @@ pub struct Readiness {
     anonymous: String,
     /// What is known besides, of the worker.
     #[serde(flatten)]
-    pub circumstances: Circumstances,
+    pub circumstances: WorkerInfo,
     /// And of where events go.
     #[serde(flatten)]
     pub details: Details,
@@ -64,7 +64,7 @@ pub struct Summary {
     pub ready: bool,
     /// As in [`Readiness`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blame: Option<Party>,
+    pub blame: Option<Owner>,
     /// How to read more.
     pub details: &'static str,
 }
@@ -75,18 +75,18 @@ const HOW_TO_READ_MORE: &str =
 
 /// What is known of the worker, whatever its configuration.
 #[derive(Debug, Serialize)]
-pub struct Circumstances {
+pub struct WorkerInfo {
     /// The edge's clock.
-    pub now: Moment,
+    pub now: Timestamp,
     /// What runs.
-    pub version: Version,
+    pub version: WorkerVersion,
     /// Which of the bindings and secrets that one can do without are there.
-    pub present: Present,
+    pub present: ConfiguredParts,
 }
 
 /// What runs.
 #[derive(Debug, Serialize)]
-pub struct Version {
+pub struct WorkerVersion {
     /// Headwater's own version.
     pub headwater: &'static str,
     /// The version of the worker, as Cloudflare has it.
@@ -97,7 +97,7 @@ pub struct Version {
     pub uploaded_at: Option<String>,
 }
 
-impl Version {
+impl WorkerVersion {
     /// This one, with what the platform says of it.
     pub const fn of(id: Option<String>, uploaded_at: Option<String>) -> Self {
         Self { headwater: env!("CARGO_PKG_VERSION"), id, uploaded_at }
@@ -108,7 +108,7 @@ impl Version {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the answer")]
-pub struct Present {
+pub struct ConfiguredParts {
     /// The shards' binding.
     pub shard: bool,
     /// Analytics Engine.
@@ -135,12 +135,12 @@ pub enum Details {
         problems: Vec<String>,
     },
     /// To their streams, within each request.
-    Direct(Delivery),
+    Direct(DeliveryInfo),
     /// To their streams, through shards.
     Sharded {
         /// As in direct delivery.
         #[serde(flatten)]
-        delivery: Delivery,
+        delivery: DeliveryInfo,
         /// What waits in all shards.
         spill: Total,
         /// Each shard.
@@ -150,7 +150,7 @@ pub enum Details {
 
 /// Where events go.
 #[derive(Debug, Serialize)]
-pub struct Delivery {
+pub struct DeliveryInfo {
     delivery: &'static str,
     tenants: usize,
     streams: Vec<StreamState>,
@@ -178,13 +178,13 @@ impl Total {
 
 impl Readiness {
     /// That of a worker whose configuration has these mistakes.
-    pub fn misconfigured(problems: Vec<String>, circumstances: Circumstances) -> Self {
+    pub fn misconfigured(problems: Vec<String>, circumstances: WorkerInfo) -> Self {
         let advice = "correct what the problems name, in wrangler.toml or with npx wrangler secret put, and deploy; until then clients are answered 503 and keep their events";
         Self {
             summary: summary::of_mistakes(&problems),
             anonymous: summary::of_mistakes(&problems),
             ready: false,
-            blame: Some(Party::Operator),
+            blame: Some(Owner::Operator),
             advice: vec![advice.to_owned()],
             warnings: Vec::new(),
             circumstances,
@@ -199,7 +199,7 @@ impl Readiness {
         streams: Vec<StreamState>,
         shards: Vec<ShardView>,
         tenant: Option<&str>,
-        circumstances: Circumstances,
+        circumstances: WorkerInfo,
     ) -> Self {
         let by_isolate = |stream: StreamState| {
             let tenants = Stream::parse(&stream.stream).map(|named| config.owners(&named));
@@ -210,10 +210,14 @@ impl Readiness {
         let views = shards.iter().filter_map(ShardView::state).flat_map(|state| &state.streams);
         let views: Vec<&StreamState> = streams.iter().chain(views).collect();
         let fails = |stream: &String| {
-            views.iter().any(|view| view.stream == *stream && view.state == State::Failing)
+            views
+                .iter()
+                .any(|view| view.stream == *stream && view.state == StreamCondition::Failing)
         };
         let mut working: Vec<String> = Vec::new();
-        for StreamState { stream, .. } in views.iter().filter(|view| view.state == State::Good) {
+        for StreamState { stream, .. } in
+            views.iter().filter(|view| view.state == StreamCondition::Good)
+        {
             if !working.contains(stream) && !fails(stream) {
                 working.push(stream.clone());
             }
@@ -225,12 +229,12 @@ impl Readiness {
             shards.into_iter().map(|shard| shard.advised(&working)).collect();
         let shards = match config.mode {
             // In direct delivery too shards may still have what was spilled before.
-            Mode::Direct(_) if shards.is_empty() => None,
-            Mode::Direct(_) | Mode::Sharded(_) => Some(shards),
+            DeliveryMode::Direct(_) if shards.is_empty() => None,
+            DeliveryMode::Direct(_) | DeliveryMode::Sharded(_) => Some(shards),
         };
-        let findings = Findings::of(&streams, shards.as_deref(), tenant, config);
+        let findings = Diagnosis::of(&streams, shards.as_deref(), tenant, config);
         let delivery =
-            |delivery| Delivery { delivery, tenants: config.tenants.all().count(), streams };
+            |delivery| DeliveryInfo { delivery, tenants: config.tenants.all().count(), streams };
         Self {
             summary: summary::summary(&findings, Names::Shown, circumstances.now),
             anonymous: summary::summary(&findings, Names::Withheld, circumstances.now),
@@ -243,8 +247,8 @@ impl Readiness {
                 None => Details::Direct(delivery("direct")),
                 Some(shards) => Details::Sharded {
                     delivery: delivery(match config.mode {
-                        Mode::Direct(_) => "direct",
-                        Mode::Sharded(_) => "sharded",
+                        DeliveryMode::Direct(_) => "direct",
+                        DeliveryMode::Sharded(_) => "sharded",
                     }),
                     spill: Total::of(&shards),
                     shards,

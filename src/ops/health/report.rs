@@ -20,7 +20,7 @@ const SILENT_MS: u64 = 90_000;
 
 /// What is reported of one shard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct ShardReport {
     /// Which shard.
     pub shard: ShardNumber,
     /// When.
@@ -41,7 +41,7 @@ pub enum How {
     Silent,
 }
 
-impl Report {
+impl ShardReport {
     /// The report as it is sent and stored.
     pub fn encode(&self) -> Vec<u8> {
         // Texts and numbers, which JSON always takes.
@@ -78,9 +78,9 @@ impl Report {
 }
 
 /// The shards in trouble at `now`, by what was reported.
-pub fn views(reports: Vec<Report>, now: Milliseconds) -> Vec<ShardView> {
+pub fn views(reports: Vec<ShardReport>, now: Milliseconds) -> Vec<ShardView> {
     let mut views: Vec<ShardView> = Vec::new();
-    for Report { shard, at, how } in reports {
+    for ShardReport { shard, at, how } in reports {
         let age_ms = now.saturating_sub(at);
         let view = match how {
             How::Well => continue,
@@ -112,11 +112,11 @@ pub fn views(reports: Vec<Report>, now: Milliseconds) -> Vec<ShardView> {
 #[derive(Debug, Default)]
 pub struct Reporter {
     /// The trouble that it last reported, and when; none if it last was well.
-    last: Option<(Trouble, Milliseconds)>,
+    last: Option<(ReportedTrouble, Milliseconds)>,
 }
 
 /// What has to change for trouble to be another one: how much waits does not.
-type Trouble = Vec<String>;
+type ReportedTrouble = Vec<String>;
 
 impl Reporter {
     /// That of a shard which has, or has not, reported trouble before it was last gone.
@@ -148,12 +148,12 @@ impl Reporter {
     }
 }
 
-fn trouble(state: &ShardState) -> Trouble {
+fn trouble(state: &ShardState) -> ReportedTrouble {
     let of = |spill: &SpillState| {
         let SpillState { stream, records, set_aside, blame, .. } = spill;
         format!("{stream} {} {} {blame:?}", *records > 0, *set_aside > 0)
     };
-    let mut trouble: Trouble = state.spill.iter().map(of).collect();
+    let mut trouble: ReportedTrouble = state.spill.iter().map(of).collect();
     trouble.extend(state.room.full_at.map(|_| "full".to_owned()));
     trouble.extend((state.unreadable > 0).then(|| "unreadable".to_owned()));
     trouble
@@ -161,26 +161,29 @@ fn trouble(state: &ShardState) -> Trouble {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cause::Party;
+    use super::super::cause::Owner;
     use super::super::shard::tests::{depth, status};
     use super::super::stream::StreamState;
     use super::*;
-    use crate::delivery::health::{Health, Problem};
+    use crate::delivery::health::{DeliveryError, StreamHealth};
     use crate::model::stream::Stream;
-    use crate::shard::spill::Depth;
+    use crate::shard::spill::BacklogStats;
 
-    fn state(spill: Vec<Depth>) -> ShardState {
-        let stream =
-            |name: &str, health: &Health| StreamState::of(&Stream::parse(name).unwrap(), health);
-        let mut failing = Health::default();
-        failing.fails(Problem::TimedOut, 7);
-        let streams =
-            vec![stream("firehose:good", &Health::default()), stream("firehose:events", &failing)];
+    fn state(spill: Vec<BacklogStats>) -> ShardState {
+        let stream = |name: &str, health: &StreamHealth| {
+            StreamState::of(&Stream::parse(name).unwrap(), health)
+        };
+        let mut failing = StreamHealth::default();
+        failing.fails(DeliveryError::TimedOut, 7);
+        let streams = vec![
+            stream("firehose:good", &StreamHealth::default()),
+            stream("firehose:events", &failing),
+        ];
         ShardState::of(status(spill), streams, 0)
     }
 
     /// What is due at `now` of a shard in which this waits, and is stored.
-    fn report(reporter: &mut Reporter, spill: Vec<Depth>, now: Milliseconds) -> Option<How> {
+    fn report(reporter: &mut Reporter, spill: Vec<BacklogStats>, now: Milliseconds) -> Option<How> {
         let state = state(spill);
         let due = reporter.due(&state, now);
         if due.is_some() {
@@ -192,15 +195,15 @@ mod tests {
     #[test]
     fn trouble_is_reported_when_it_begins_changes_lasts_or_ends() {
         let mut reporter = Reporter::default();
-        let aside = || Depth { set_aside: 1, ..depth(9, 9, 9) };
+        let aside = || BacklogStats { set_aside: 1, ..depth(9, 9, 9) };
         for (spill, now, due) in [
             (vec![], 0, "nothing"),
             (vec![depth(1, 1, 1)], 1_000, "trouble"),
             (vec![depth(500, 900, 9_000)], 30_999, "nothing"),
             (vec![depth(500, 900, 9_000)], 31_000, "trouble"),
             (vec![aside()], 31_001, "trouble"),
-            (vec![Depth { problem: None, ..aside() }], 31_002, "trouble"),
-            (vec![Depth { records: 0, problem: None, ..aside() }], 31_003, "trouble"),
+            (vec![BacklogStats { problem: None, ..aside() }], 31_002, "trouble"),
+            (vec![BacklogStats { records: 0, problem: None, ..aside() }], 31_003, "trouble"),
             (vec![], 31_004, "end"),
             (vec![], 900_000, "nothing"),
         ] {
@@ -227,7 +230,7 @@ mod tests {
     #[test]
     fn a_full_or_unreadable_spill_is_trouble() {
         let mut full = state(vec![]);
-        full.room.full_at = Some(super::super::Moment(1));
+        full.room.full_at = Some(super::super::Timestamp(1));
         let unreadable = ShardState { unreadable: 1, ..state(vec![]) };
         for state in [full, unreadable] {
             assert!(matches!(Reporter::default().due(&state, 0), Some(How::Troubled(_))));
@@ -237,17 +240,17 @@ mod tests {
     #[test]
     fn what_was_reported_comes_back_older_and_without_streams_that_do_well() {
         let how = Reporter::default().due(&state(vec![depth(3, 9, 5_000)]), 0).unwrap();
-        let stored = Report { shard: 3, at: 10_000, how }.encode();
-        let other = Report { shard: 4, at: 10_000, how: How::Silent };
+        let stored = ShardReport { shard: 3, at: 10_000, how }.encode();
+        let other = ShardReport { shard: 4, at: 10_000, how: How::Silent };
         let list =
-            Report::list(&[stored, br#"{"shard":5,"how":"later"}"#.to_vec(), other.encode()]);
-        let reports = Report::decode_list(&list).unwrap();
-        assert_eq!(Report::decode_list(b"{"), None);
+            ShardReport::list(&[stored, br#"{"shard":5,"how":"later"}"#.to_vec(), other.encode()]);
+        let reports = ShardReport::decode_list(&list).unwrap();
+        assert_eq!(ShardReport::decode_list(b"{"), None);
         let views = views(reports, 71_000);
         let [troubled, silent] = views.as_slice() else { panic!("{views:?}") };
         let state = troubled.state().unwrap();
         assert_eq!((troubled.shard, state.spill[0].oldest_age_s), (3, 66));
-        assert_eq!(state.spill[0].blame, Some(Party::Stream));
+        assert_eq!(state.spill[0].blame, Some(Owner::Stream));
         let streams: Vec<&str> = state.streams.iter().map(|it| it.stream.as_str()).collect();
         assert_eq!(streams, ["firehose:events"]);
         assert!(silent.shard == 4 && silent.state().is_none());
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn silence_holds_for_a_while_and_outdoes_what_was_said_before() {
-        let report = |how, at| Report { shard: 1, at, how };
+        let report = |how, at| ShardReport { shard: 1, at, how };
         let troubled = || How::Troubled(state(vec![depth(1, 1, 1)]));
         assert_ne!(report(How::Silent, 0).key(), report(troubled(), 0).key());
         assert_eq!(report(How::Well, 0).key(), report(troubled(), 0).key());

@@ -4,13 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Cause, Party};
-use super::format::{Moment, count};
+use super::cause::{Cause, Owner};
+use super::format::{Timestamp, count};
 use super::stream::StreamState;
 use crate::base::clock::Milliseconds;
 use crate::model::placement::ShardNumber;
-use crate::shard::Status;
-use crate::shard::spill::{Depth, Fill};
+use crate::shard::ShardStatus;
+use crate::shard::spill::{BacklogStats, SpillUsage};
 
 /// How a shard is, as it says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct ShardState {
     pub spill: Vec<SpillState>,
     /// How much of what may be spilled is.
     #[serde(default)]
-    pub room: Room,
+    pub room: SpillCapacity,
     /// Rows of its storage that this version can't read.
     pub unreadable: u64,
     /// The streams as it finds them.
@@ -50,18 +50,18 @@ pub struct SpillState {
     pub problem: Option<String>,
     /// Who has to mend that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blame: Option<Party>,
+    pub blame: Option<Owner>,
     /// When some of it last went out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_drained_at: Option<Moment>,
+    pub last_drained_at: Option<Timestamp>,
     /// When it is tried next; while a try is under way, when another one may begin.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_try_at: Option<Moment>,
+    pub next_try_at: Option<Timestamp>,
 }
 
 /// How much of what may be spilled is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Room {
+pub struct SpillCapacity {
     /// The bytes that there are, what is set aside included.
     pub used_bytes: u64,
     /// The most that there may be: `HEADWATER.spill.max_bytes`.
@@ -73,17 +73,17 @@ pub struct Room {
     pub full_in_s: Option<u64>,
     /// When records found no room, if that is so still.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub full_at: Option<Moment>,
+    pub full_at: Option<Timestamp>,
 }
 
 impl ShardState {
     /// How the shard is whose `status` at `now` this is.
-    pub fn of(status: Status, streams: Vec<StreamState>, now: Milliseconds) -> Self {
+    pub fn of(status: ShardStatus, streams: Vec<StreamState>, now: Milliseconds) -> Self {
         Self {
             held_bytes: status.held_bytes,
             devices: status.devices,
             seen: status.seen,
-            room: Room::of(status.fill, &status.spill, now),
+            room: SpillCapacity::of(status.fill, &status.spill, now),
             spill: status.spill.into_iter().map(SpillState::from).collect(),
             unreadable: status.unreadable,
             streams,
@@ -101,8 +101,8 @@ impl ShardState {
     }
 }
 
-impl From<Depth> for SpillState {
-    fn from(depth: Depth) -> Self {
+impl From<BacklogStats> for SpillState {
+    fn from(depth: BacklogStats) -> Self {
         let problem = depth.problem.as_ref();
         Self {
             stream: depth.stream.to_string(),
@@ -112,21 +112,21 @@ impl From<Depth> for SpillState {
             set_aside: depth.set_aside,
             problem: problem.map(|problem| problem.code().to_owned()),
             blame: problem.map(|problem| Cause::of(problem).blame()),
-            last_drained_at: depth.last_drained_at.map(Moment),
-            next_try_at: depth.next_try_at.map(Moment),
+            last_drained_at: depth.last_drained_at.map(Timestamp),
+            next_try_at: depth.next_try_at.map(Timestamp),
         }
     }
 }
 
-impl Room {
+impl SpillCapacity {
     /// For how long records that found no room are told of where nothing waits that had to go
     /// before there is some, in milliseconds.
     const FULL_MS: u64 = 60_000;
     /// How long something has to have waited before it says how fast it grows, in milliseconds.
     const GROWN_MS: u64 = 60_000;
 
-    fn of(fill: Fill, depths: &[Depth], now: Milliseconds) -> Self {
-        let Fill { bytes, max_bytes, refused_at } = fill;
+    fn of(fill: SpillUsage, depths: &[BacklogStats], now: Milliseconds) -> Self {
+        let SpillUsage { bytes, max_bytes, refused_at } = fill;
         let is_late = |at: &Milliseconds| now.saturating_sub(*at) < Self::FULL_MS;
         let waits = depths.iter().any(|depth| depth.records > 0);
         Self {
@@ -134,7 +134,7 @@ impl Room {
             limit_bytes: max_bytes,
             used_percent: percent(bytes, max_bytes),
             full_in_s: full_in_s(max_bytes.saturating_sub(bytes), depths),
-            full_at: refused_at.filter(|at| waits || is_late(at)).map(Moment),
+            full_at: refused_at.filter(|at| waits || is_late(at)).map(Timestamp),
         }
     }
 }
@@ -146,11 +146,11 @@ fn percent(part: u64, whole: u64) -> u64 {
 
 /// How many seconds until `left` bytes more wait. What waits has come since the oldest of it did,
 /// and so fast more will; but where some went out meanwhile, nobody knows how much will again.
-fn full_in_s(left: u64, depths: &[Depth]) -> Option<u64> {
+fn full_in_s(left: u64, depths: &[BacklogStats]) -> Option<u64> {
     let grows = depths.iter().filter(|depth| depth.records > 0);
     let mut bytes_a_second = 0.0;
-    for Depth { bytes, oldest_ms, last_drained_at, .. } in grows {
-        if *oldest_ms < Room::GROWN_MS || last_drained_at.is_some() {
+    for BacklogStats { bytes, oldest_ms, last_drained_at, .. } in grows {
+        if *oldest_ms < SpillCapacity::GROWN_MS || last_drained_at.is_some() {
             return None;
         }
         bytes_a_second += *bytes as f64 * 1_000.0 / *oldest_ms as f64;
@@ -266,27 +266,31 @@ pub(crate) mod tests {
     use crate::model::stream::Stream;
 
     /// A depth of a stream that has failed.
-    pub(crate) fn depth(records: u64, bytes: u64, oldest_ms: u64) -> Depth {
+    pub(crate) fn depth(records: u64, bytes: u64, oldest_ms: u64) -> BacklogStats {
         let stream = Stream::parse("firehose:events").unwrap();
         let problem = Some(refused(400, "ThrottlingException"));
-        Depth { records, bytes, oldest_ms, problem, ..Depth::none(stream) }
+        BacklogStats { records, bytes, oldest_ms, problem, ..BacklogStats::none(stream) }
     }
 
     /// The status of a shard in whose spill there is this, which may have a million bytes.
-    pub(crate) fn status(spill: Vec<Depth>) -> Status {
+    pub(crate) fn status(spill: Vec<BacklogStats>) -> ShardStatus {
         let bytes = spill.iter().map(|depth| depth.bytes).sum();
-        let fill = Fill { bytes, max_bytes: 1_000_000, refused_at: None };
-        Status { held_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0 }
+        let fill = SpillUsage { bytes, max_bytes: 1_000_000, refused_at: None };
+        ShardStatus { held_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0 }
     }
 
-    pub(crate) fn view(shard: ShardNumber, status: Status, streams: Vec<StreamState>) -> ShardView {
+    pub(crate) fn view(
+        shard: ShardNumber,
+        status: ShardStatus,
+        streams: Vec<StreamState>,
+    ) -> ShardView {
         let state = ShardState::of(status, streams, 1_000_000);
         ShardView::of(shard, Ok(serde_json::to_vec(&state).unwrap()))
     }
 
     #[test]
     fn room_lasts_for_as_long_as_it_filled_at_this_pace() {
-        let drained = Depth { last_drained_at: Some(1), ..depth(9, 1_000, 100_000) };
+        let drained = BacklogStats { last_drained_at: Some(1), ..depth(9, 1_000, 100_000) };
         for (depths, full_in_s) in [
             (vec![], None),
             (vec![depth(0, 0, 0)], None),
@@ -298,16 +302,16 @@ pub(crate) mod tests {
             (vec![depth(5, 1_000, 100_000), depth(1, 1, 10)], None),
             (vec![depth(5, 1_000, 100_000), drained], None),
         ] {
-            let Status { fill, .. } = status(depths.clone());
-            assert_eq!(Room::of(fill, &depths, 0).full_in_s, full_in_s, "{depths:?}");
+            let ShardStatus { fill, .. } = status(depths.clone());
+            assert_eq!(SpillCapacity::of(fill, &depths, 0).full_in_s, full_in_s, "{depths:?}");
         }
     }
 
     #[test]
     fn a_spill_is_full_while_what_fills_it_waits_or_a_minute() {
-        let is_full = |depths: &[Depth], now| {
-            let fill = Fill { bytes: 0, max_bytes: 0, refused_at: Some(100_000) };
-            Room::of(fill, depths, now).full_at.is_some()
+        let is_full = |depths: &[BacklogStats], now| {
+            let fill = SpillUsage { bytes: 0, max_bytes: 0, refused_at: Some(100_000) };
+            SpillCapacity::of(fill, depths, now).full_at.is_some()
         };
         assert!(is_full(&[], 159_999) && !is_full(&[], 160_000));
         assert!(is_full(&[depth(1, 1, 1)], 160_000));
@@ -360,8 +364,11 @@ pub(crate) mod tests {
 
     #[test]
     fn what_a_shard_says_is_handed_on_with_its_number() {
-        let waiting =
-            Depth { next_try_at: Some(1_030_000), set_aside: 2, ..depth(3, 250_500, 61_001) };
+        let waiting = BacklogStats {
+            next_try_at: Some(1_030_000),
+            set_aside: 2,
+            ..depth(3, 250_500, 61_001)
+        };
         let mut status = status(vec![waiting]);
         status.fill.refused_at = Some(900_000);
         status.unreadable = 1;

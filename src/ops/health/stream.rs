@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Cause, Party};
-use super::format::Moment;
-use crate::delivery::health::{Health, Problem};
-use crate::delivery::response::Blame;
+use super::cause::{Cause, Owner};
+use super::format::Timestamp;
+use crate::delivery::health::{DeliveryError, StreamHealth};
+use crate::delivery::response::ErrorClass;
 use crate::model::stream::Stream;
 
 /// How a stream has been of late, as one isolate found it.
@@ -21,7 +21,7 @@ pub struct StreamState {
     pub tenants: Vec<String>,
     /// How it is.
     #[serde(skip_deserializing)]
-    pub state: State,
+    pub state: StreamCondition,
     /// The last problem in one word, since all was well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -30,25 +30,25 @@ pub struct StreamState {
     pub cause: Option<Cause>,
     /// Who has to mend it.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    pub blame: Option<Party>,
+    pub blame: Option<Owner>,
     /// Whether an operator has to mend it before it takes anything.
     #[serde(default, skip_serializing_if = "is_false")]
     pub operator: bool,
     /// When the first thing went wrong, of those after which nothing went well.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failing_since: Option<Moment>,
+    pub failing_since: Option<Timestamp>,
     /// When the last thing did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_failed_at: Option<Moment>,
+    pub last_failed_at: Option<Timestamp>,
     /// When it last took a record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_taken_at: Option<Moment>,
+    pub last_taken_at: Option<Timestamp>,
     /// Whether it is left alone for a while.
     #[serde(skip_deserializing)]
     pub left_alone: bool,
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub left_alone_until: Option<Moment>,
+    pub left_alone_until: Option<Timestamp>,
     /// What to do.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
@@ -57,7 +57,7 @@ pub struct StreamState {
 /// How a stream is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum StreamCondition {
     /// Nobody knows: it was not called yet.
     #[default]
     Unknown,
@@ -74,23 +74,23 @@ const fn is_false(flag: &bool) -> bool {
 
 impl StreamState {
     /// How `stream` is, by its `health`.
-    pub fn of(stream: &Stream, health: &Health) -> Self {
+    pub fn of(stream: &Stream, health: &StreamHealth) -> Self {
         let trouble = health.trouble.as_ref();
         let cause = trouble.map(|trouble| Cause::of(&trouble.problem));
         Self {
             stream: stream.to_string(),
             seen_by: String::new(),
             tenants: Vec::new(),
-            state: State::Unknown,
+            state: StreamCondition::Unknown,
             problem: trouble.map(|trouble| trouble.problem.code().to_owned()),
             cause,
             blame: None,
             operator: trouble.is_some_and(|trouble| is_operators(&trouble.problem)),
-            failing_since: trouble.map(|trouble| Moment(trouble.since)),
-            last_failed_at: trouble.map(|trouble| Moment(trouble.last_at)),
-            last_taken_at: health.last_taken_at.map(Moment),
+            failing_since: trouble.map(|trouble| Timestamp(trouble.since)),
+            last_failed_at: trouble.map(|trouble| Timestamp(trouble.last_at)),
+            last_taken_at: health.last_taken_at.map(Timestamp),
             left_alone: false,
-            left_alone_until: health.breaker.open_until().map(Moment),
+            left_alone_until: health.breaker.open_until().map(Timestamp),
             advice: None,
         }
     }
@@ -100,9 +100,9 @@ impl StreamState {
         Self {
             seen_by: whom,
             state: match (self.cause, self.last_taken_at) {
-                (Some(_), _) => State::Failing,
-                (None, Some(_)) => State::Good,
-                (None, None) => State::Unknown,
+                (Some(_), _) => StreamCondition::Failing,
+                (None, Some(_)) => StreamCondition::Good,
+                (None, None) => StreamCondition::Unknown,
             },
             blame: self.cause.map(Cause::blame),
             left_alone: self.left_alone_until.is_some(),
@@ -118,8 +118,8 @@ impl StreamState {
 }
 
 /// Whether the service has said that it takes nothing until the operator has mended something.
-fn is_operators(problem: &Problem) -> bool {
-    matches!(problem, Problem::Refused(refusal) if refusal.blame == Blame::Operator)
+fn is_operators(problem: &DeliveryError) -> bool {
+    matches!(problem, DeliveryError::Refused(refusal) if refusal.blame == ErrorClass::Config)
 }
 
 #[cfg(test)]
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::delivery::health::{Breaker, Permit};
 
-    fn state(health: &Health) -> String {
+    fn state(health: &StreamHealth) -> String {
         let stream = Stream::parse("firehose:events").unwrap();
         let state = StreamState::of(&stream, health).seen_by("shard 3".to_owned());
         let state = state.advised(&["firehose:b"]);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn of_a_stream_that_was_never_called_nothing_is_said() {
-        assert_snapshot!(state(&Health::default()), @r#"
+        assert_snapshot!(state(&StreamHealth::default()), @r#"
         {
           "stream": "firehose:events",
           "seen_by": "shard 3",
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_works_says_when_it_last_did() {
-        assert_snapshot!(state(&Health { last_taken_at: Some(1_795_318_329_123), ..Health::default() }), @r#"
+        assert_snapshot!(state(&StreamHealth { last_taken_at: Some(1_795_318_329_123), ..StreamHealth::default() }), @r#"
         {
           "stream": "firehose:events",
           "seen_by": "shard 3",
@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_stream_that_fails_says_all_but_the_words_of_aws() {
-        let mut health = Health { last_taken_at: Some(1_795_318_000_000), ..Health::default() };
+        let mut health =
+            StreamHealth { last_taken_at: Some(1_795_318_000_000), ..StreamHealth::default() };
         let Permit::Call(pass) = health.breaker.permit(0, None) else { panic!() };
         for second in 0..u64::from(Breaker::FAILURES) {
             let now = 1_795_318_329_000 + second * 1_000;

@@ -1,8 +1,8 @@
 //! The sentence that sums all up: whether events can be delivered, what is in the way, since
 //! when, and what waits for how long still. It says only what is known.
 
-use super::diagnosis::{Failing, Findings, Spilled, Waiting};
-use super::format::{Moment, count, span};
+use super::diagnosis::{Diagnosis, FailingStream, Spilled, WaitingStream};
+use super::format::{Timestamp, count, span};
 use crate::model::placement::ShardNumber;
 
 /// How long nobody has to have tried a stream before that is said, in seconds.
@@ -24,7 +24,7 @@ pub enum Names {
 }
 
 /// What `findings` come to at `now`.
-pub fn summary(findings: &Findings, names: Names, now: Moment) -> String {
+pub fn summary(findings: &Diagnosis, names: Names, now: Timestamp) -> String {
     let obstacles = obstacles(findings, names, now);
     let verdict = match (findings.is_ready(), obstacles.is_empty()) {
         (true, true) => format!("ready: {}", streams(findings)),
@@ -51,7 +51,7 @@ pub fn of_mistakes(problems: &[String]) -> String {
 }
 
 /// How many streams there are, and of how many nothing is known.
-fn streams(findings: &Findings) -> String {
+fn streams(findings: &Diagnosis) -> String {
     let streams = count(findings.streams as u64, "stream");
     match findings.unknown {
         0 => streams,
@@ -61,7 +61,7 @@ fn streams(findings: &Findings) -> String {
 }
 
 /// What is in the way, the worst first.
-fn obstacles(findings: &Findings, names: Names, now: Moment) -> Vec<String> {
+fn obstacles(findings: &Diagnosis, names: Names, now: Timestamp) -> Vec<String> {
     let mut obstacles = Vec::new();
     if let Some((first, others)) = findings.failing.split_first() {
         let alike = others.iter().filter(|other| other.cause == first.cause).count();
@@ -76,7 +76,7 @@ fn obstacles(findings: &Findings, names: Names, now: Moment) -> Vec<String> {
             obstacles.push(format!("other trouble with {otherwise}"));
         }
     }
-    if let [Waiting { stream, records, .. }, others @ ..] = findings.stranded.as_slice() {
+    if let [WaitingStream { stream, records, .. }, others @ ..] = findings.stranded.as_slice() {
         let wait = if *records == 1 { "waits" } else { "wait" };
         let stream = match names {
             Names::Shown => stream.as_str(),
@@ -103,8 +103,8 @@ fn obstacles(findings: &Findings, names: Names, now: Moment) -> Vec<String> {
 }
 
 /// Which stream fails, how and since when.
-fn failing(failing: &Failing, names: Names, now: Moment) -> String {
-    let Failing { stream, cause, code, since, last_at, tenants, .. } = failing;
+fn failing(failing: &FailingStream, names: Names, now: Timestamp) -> String {
+    let FailingStream { stream, cause, code, since, last_at, tenants, .. } = failing;
     let stream = match (names, tenants.as_slice()) {
         (Names::Shown, []) => stream.clone(),
         (Names::Shown, [one]) => format!("{stream} of the tenant {one}"),
@@ -121,7 +121,7 @@ fn failing(failing: &Failing, names: Names, now: Moment) -> String {
 }
 
 /// What is spilled, as the sentence goes on.
-fn waiting(spilled: &Spilled, findings: &Findings, names: Names, now: Moment) -> String {
+fn waiting(spilled: &Spilled, findings: &Diagnosis, names: Names, now: Timestamp) -> String {
     let mut parts = vec![String::new()];
     if spilled.records > 0 {
         let wait = if spilled.records == 1 { "waits" } else { "wait" };
@@ -154,9 +154,9 @@ fn waiting(spilled: &Spilled, findings: &Findings, names: Names, now: Moment) ->
 
 /// For which streams records wait, and how long the oldest of each has: one stream's age says
 /// nothing about another's.
-fn by_stream(waiting: &[Waiting]) -> String {
+fn by_stream(waiting: &[WaitingStream]) -> String {
     const NAMED: usize = 2;
-    let of = |waiting: &Waiting| {
+    let of = |waiting: &WaitingStream| {
         format!("for {}, the oldest for {}", waiting.stream, span(waiting.oldest_s))
     };
     match waiting {
@@ -174,7 +174,7 @@ fn by_stream(waiting: &[Waiting]) -> String {
 }
 
 /// The same without names.
-fn of_streams(waiting: &[Waiting]) -> String {
+fn of_streams(waiting: &[WaitingStream]) -> String {
     match waiting {
         [one] => format!(", the oldest for {}", span(one.oldest_s)),
         several => format!(" for {}", count(several.len() as u64, "stream")),

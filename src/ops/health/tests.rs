@@ -10,11 +10,11 @@ use super::shard::tests::{depth, status, view};
 use super::*;
 use crate::base::clock::Milliseconds;
 use crate::config::tests::settings;
-use crate::config::{Binding, Settings};
-use crate::delivery::health::{Health, Problem};
-use crate::delivery::response::{Blame, Refusal};
+use crate::config::{Binding, RawConfig};
+use crate::delivery::health::{DeliveryError, StreamHealth};
+use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::stream::Stream;
-use crate::shard::spill::Depth;
+use crate::shard::spill::BacklogStats;
 
 /// 2026-11-22T03:26:09Z.
 const NOW: Milliseconds = 1_795_317_969_000;
@@ -26,28 +26,28 @@ fn stream(name: &str) -> Stream {
 
 /// A stream that nobody has called.
 fn unknown(name: &str) -> StreamState {
-    StreamState::of(&stream(name), &Health::default())
+    StreamState::of(&stream(name), &StreamHealth::default())
 }
 
 /// One that takes records.
 fn good(name: &str) -> StreamState {
-    let health = Health { last_taken_at: Some(NOW), ..Health::default() };
+    let health = StreamHealth { last_taken_at: Some(NOW), ..StreamHealth::default() };
     StreamState::of(&stream(name), &health)
 }
 
 /// One that has failed for that many minutes, and until now.
-fn failing(name: &str, problem: Problem, minutes: u64) -> StreamState {
-    let mut health = Health::default();
+fn failing(name: &str, problem: DeliveryError, minutes: u64) -> StreamState {
+    let mut health = StreamHealth::default();
     health.fails(problem.clone(), NOW - minutes * MINUTE);
     health.fails(problem, NOW);
     StreamState::of(&stream(name), &health)
 }
 
-fn circumstances() -> Circumstances {
-    Circumstances {
-        now: Moment(NOW),
-        version: Version::of(Some("7f3a".to_owned()), None),
-        present: Present {
+fn circumstances() -> WorkerInfo {
+    WorkerInfo {
+        now: Timestamp(NOW),
+        version: WorkerVersion::of(Some("7f3a".to_owned()), None),
+        present: ConfiguredParts {
             shard: true,
             metrics: false,
             assets: true,
@@ -60,7 +60,7 @@ fn circumstances() -> Circumstances {
 }
 
 fn config(delivery: &str) -> Config {
-    let mut settings = Settings { shard: Binding::Present, ..settings() };
+    let mut settings = RawConfig { shard: Binding::Present, ..settings() };
     settings.headwater.as_mut().unwrap()["delivery"] = json!(delivery);
     Config::parse(settings).unwrap()
 }
@@ -74,7 +74,7 @@ fn sharded(streams: Vec<StreamState>, shards: Vec<ShardView>) -> Readiness {
 }
 
 /// Shards in which this is spilled, whose isolates know nothing of the streams.
-fn shards(spills: Vec<Vec<Depth>>) -> Vec<ShardView> {
+fn shards(spills: Vec<Vec<BacklogStats>>) -> Vec<ShardView> {
     let shards = spills.into_iter().zip(0..);
     shards.map(|(spill, number)| view(number, status(spill), Vec::new())).collect()
 }
@@ -83,19 +83,20 @@ fn silent(shard: u32) -> ShardView {
     ShardView::of(shard, Err("no answer in time".to_owned()))
 }
 
-fn denied() -> Problem {
+fn denied() -> DeliveryError {
     refused(400, "AccessDeniedException")
 }
 
-fn throttled() -> Problem {
+fn throttled() -> DeliveryError {
     refused(400, "ThrottlingException")
 }
 
 #[test]
 fn one_sentence_says_it_all() {
     let minutes = |minutes: u64| minutes * MINUTE;
-    let aside = Depth { set_aside: 2, ..Depth::none(stream("events-failed")) };
-    let draining = Depth { last_drained_at: Some(NOW - 2_000), ..depth(300, 900, minutes(14)) };
+    let aside = BacklogStats { set_aside: 2, ..BacklogStats::none(stream("events-failed")) };
+    let draining =
+        BacklogStats { last_drained_at: Some(NOW - 2_000), ..depth(300, 900, minutes(14)) };
     let full = || {
         let mut full = status(vec![depth(9, 999_999, minutes(30))]);
         full.fill.refused_at = Some(NOW - 1_000);
@@ -143,7 +144,7 @@ fn one_sentence_says_it_all() {
         ),
         (
             sharded(
-                vec![failing("a", Problem::TimedOut, 300)],
+                vec![failing("a", DeliveryError::TimedOut, 300)],
                 shards(vec![vec![depth(1, 600_000, 10)]]),
             ),
             200,
@@ -220,7 +221,7 @@ fn one_sentence_says_it_all() {
 
 #[test]
 fn a_view_that_nobody_has_renewed_says_so() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     health.fails(denied(), NOW - 61 * MINUTE);
     let stale = StreamState::of(&stream("a"), &health);
     assert!(
@@ -232,7 +233,7 @@ fn a_view_that_nobody_has_renewed_says_so() {
 
 #[test]
 fn of_several_views_of_a_stream_the_worst_and_oldest_is_told() {
-    let seen = |problem: Problem, minutes| vec![failing("a", problem, minutes)];
+    let seen = |problem: DeliveryError, minutes| vec![failing("a", problem, minutes)];
     for (isolate, shard, told) in [
         (unknown("a"), seen(throttled(), 2), "throttles since 03:24:09"),
         (good("a"), seen(throttled(), 2), "throttles since 03:24:09"),
@@ -248,17 +249,17 @@ fn of_several_views_of_a_stream_the_worst_and_oldest_is_told() {
 }
 
 /// The refusal of a record alone, of a stream that has taken none.
-fn refuses_all() -> Problem {
+fn refuses_all() -> DeliveryError {
     match refused(400, "InvalidArgumentException") {
-        Problem::Refused(refusal) => {
-            Problem::Refused(Refusal { blame: Blame::Operator, ..refusal })
+        DeliveryError::Refused(refusal) => {
+            DeliveryError::Refused(AwsError { blame: ErrorClass::Config, ..refusal })
         }
         other => other,
     }
 }
 
 /// All causes, each with a problem that has it.
-fn problems() -> Vec<(Cause, Problem)> {
+fn problems() -> Vec<(Cause, DeliveryError)> {
     let codes = [
         "ResourceNotFoundException",
         "ResourceInUseException",
@@ -280,11 +281,11 @@ fn problems() -> Vec<(Cause, Problem)> {
     let why = "a key, an address".to_owned();
     let others = [
         refuses_all(),
-        Problem::Unknown(why.clone()),
-        Problem::TimedOut,
-        Problem::Unreachable(why.clone()),
-        Problem::NotSent(why),
-        Problem::BreakerOpen,
+        DeliveryError::Unknown(why.clone()),
+        DeliveryError::TimedOut,
+        DeliveryError::Unreachable(why.clone()),
+        DeliveryError::NotSent(why),
+        DeliveryError::BreakerOpen,
     ];
     let problems = codes.into_iter().map(|code| refused(400, code)).chain(others);
     problems.map(|problem| (Cause::of(&problem), problem)).collect()
@@ -356,7 +357,7 @@ fn nothing_is_told_of_the_account() {
     for (_, problem) in problems() {
         let direct =
             serde_json::to_string(&direct(vec![failing("a", problem.clone(), 1)])).unwrap();
-        let spilled = Depth { problem: Some(problem.clone()), ..depth(1, 1, 1) };
+        let spilled = BacklogStats { problem: Some(problem.clone()), ..depth(1, 1, 1) };
         let shards = vec![view(0, status(vec![spilled]), vec![failing("a", problem, 1)])];
         let sharded = serde_json::to_string(&sharded(vec![], shards)).unwrap();
         for secret in [
@@ -502,7 +503,7 @@ fn what_the_contract_has_stays_where_it_is() {
 
 #[test]
 fn records_of_a_stream_that_no_route_names_make_it_not_ready() {
-    let lost = |name, records, minutes| Depth {
+    let lost = |name, records, minutes| BacklogStats {
         stream: stream(name),
         problem: None,
         ..depth(records, 900, minutes * MINUTE)
@@ -515,7 +516,7 @@ fn records_of_a_stream_that_no_route_names_make_it_not_ready() {
         one.summary,
         "not ready: 4 records wait for firehose:mdi, which no route names; 4 records wait in 2 shards for firehose:mdi, the oldest for 21 min; room for about 37 hours more"
     );
-    assert_eq!((one.status(), one.blame), (503, Some(Party::Operator)));
+    assert_eq!((one.status(), one.blame), (503, Some(Owner::Operator)));
     let [advice] = one.advice.as_slice() else { panic!("{:?}", one.advice) };
     for part in [
         "firehose:mdi: no route names it, and 4 records wait for it, the oldest for 21 min: ",
@@ -537,8 +538,8 @@ fn records_of_a_stream_that_no_route_names_make_it_not_ready() {
         several.summary,
         "not ready: firehose:events throttles since 03:23:09 (ThrottlingException); 2 records wait for firehose:b, which no route names, and there are records for 2 more such streams; 9 records wait in 1 shard (5 records for firehose:events, the oldest for 3 min; 2 records for firehose:b, the oldest for 2 min; the rest for 2 more streams); room for about 6 hours more"
     );
-    assert_eq!((several.blame, several.advice.len()), (Some(Party::Operator), 4));
-    let aside = Depth { set_aside: 2, ..Depth::none(stream("mdi")) };
+    assert_eq!((several.blame, several.advice.len()), (Some(Owner::Operator), 4));
+    let aside = BacklogStats { set_aside: 2, ..BacklogStats::none(stream("mdi")) };
     assert!(sharded(vec![good("a")], shards(vec![vec![aside]])).ready, "nothing of it waits");
 }
 
@@ -554,7 +555,7 @@ fn a_full_spill_far_off_is_not_mentioned() {
 #[test]
 fn advice_on_a_name_lists_those_that_work_and_one_service() {
     let denied_kinesis = {
-        let mut health = Health::default();
+        let mut health = StreamHealth::default();
         health.fails(denied(), NOW);
         StreamState::of(&Stream::parse("kinesis:a").unwrap(), &health)
     };
@@ -581,7 +582,7 @@ fn advice_on_a_name_lists_those_that_work_and_one_service() {
 
 /// Tenants a and b with streams of their own, and c with those at the top.
 fn with_tenants(delivery: &str) -> Config {
-    let mut settings = Settings { shard: Binding::Present, ..settings() };
+    let mut settings = RawConfig { shard: Binding::Present, ..settings() };
     let table = settings.headwater.as_mut().unwrap();
     table["delivery"] = json!(delivery);
     table["keys"] = json!({
@@ -670,7 +671,7 @@ fn anyone_is_answered_without_a_name() {
                 0,
                 status(vec![
                     depth(2, 9, 9_000),
-                    Depth { stream: stream("gone"), ..depth(1, 9, 9) },
+                    BacklogStats { stream: stream("gone"), ..depth(1, 9, 9) },
                 ]),
                 vec![failing("events", denied(), 2)],
             ),

@@ -9,10 +9,10 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::filter::{Filter, Head};
-use super::{Count, Doubt, Ending, Unproven, Untold, add};
+use super::filter::{EntryIndex, Filter};
+use super::{Doubt, OutcomeCount, OutcomeKind, Unproven, Untold, add};
 use crate::base::clock::Milliseconds;
-use crate::model::endpoint::Api;
+use crate::model::endpoint::InspectorQuery;
 
 /// The most stories of each kind.
 pub(super) const MOST_STORIES: usize = 500;
@@ -28,39 +28,39 @@ const MOST_LIVE: usize = 100;
 
 /// What the inspector remembers.
 #[derive(Debug, Default)]
-pub struct Ring {
-    pub(super) state: State,
-    good: Kept,
-    bad: Kept,
+pub struct EntryBuffer {
+    pub(super) state: BufferSnapshot,
+    good: BoundedLog,
+    bad: BoundedLog,
     /// The last seconds in which something came, and what.
-    seconds: VecDeque<(u64, Vec<Count>)>,
+    seconds: VecDeque<(u64, Vec<OutcomeCount>)>,
 }
 
 /// What there was since it began, but for the stories.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct BufferSnapshot {
     /// Names what began then.
     epoch: String,
     /// When it began.
     since: Milliseconds,
     /// How many stories were told since it began.
     pub(super) last: u64,
-    totals: Vec<Count>,
+    totals: Vec<OutcomeCount>,
     /// The requests that it may know nothing of.
     untold: u64,
 }
 
 /// The last stories of a kind, the oldest first.
 #[derive(Debug, Default)]
-struct Kept {
-    stories: VecDeque<Story>,
+struct BoundedLog {
+    stories: VecDeque<StoredEntry>,
     bytes: usize,
 }
 
 /// A story that has its number.
 #[derive(Debug)]
-pub(super) struct Story {
-    head: Head,
+pub(super) struct StoredEntry {
+    head: EntryIndex,
     json: Box<RawValue>,
 }
 
@@ -87,7 +87,7 @@ pub struct All<'a> {
 
 /// What is told to who looks on.
 #[derive(Debug, Serialize)]
-pub struct Live<'a> {
+pub struct LiveView<'a> {
     now: String,
     epoch: &'a str,
     /// When it began; all before is forgotten.
@@ -104,13 +104,13 @@ pub struct Live<'a> {
 struct Second<'a> {
     at: String,
     #[serde(flatten)]
-    count: &'a Count,
+    count: &'a OutcomeCount,
 }
 
-impl Story {
+impl StoredEntry {
     /// The story `json`, which gets the number `seq` unless it has one; none if it can't be read.
     fn parse(json: Box<RawValue>, seq: u64) -> Option<Self> {
-        let mut head: Head = serde_json::from_str(json.get()).ok()?;
+        let mut head: EntryIndex = serde_json::from_str(json.get()).ok()?;
         if head.seq != 0 {
             return Some(Self { head, json });
         }
@@ -131,8 +131,8 @@ impl Story {
     }
 }
 
-impl Kept {
-    fn push(&mut self, story: Story) {
+impl BoundedLog {
+    fn push(&mut self, story: StoredEntry) {
         self.bytes = self.bytes.saturating_add(story.json.get().len());
         self.stories.push_back(story);
         while self.stories.len() > MOST_STORIES || self.bytes > MOST_BYTES {
@@ -142,7 +142,7 @@ impl Kept {
     }
 
     /// Those that `filter` takes, the newest first.
-    fn found(&self, filter: &Filter) -> Vec<&Story> {
+    fn found(&self, filter: &Filter) -> Vec<&StoredEntry> {
         let newest_first = self.stories.iter().rev();
         let taken = newest_first.filter(|it| filter.takes(&it.head, it.json.get()));
         taken.take(filter.limit.unwrap_or(usize::MAX)).collect()
@@ -153,19 +153,24 @@ impl Kept {
     }
 }
 
-impl Ring {
+impl EntryBuffer {
     /// One that begins at `now`, as the epoch of that name.
     pub fn new(epoch: String, now: Milliseconds) -> Self {
-        Self::of(State { epoch, since: now, ..State::default() })
+        Self::of(BufferSnapshot { epoch, since: now, ..BufferSnapshot::default() })
     }
 
     /// One that goes on from `state`, without the stories.
-    pub(super) fn of(state: State) -> Self {
+    pub(super) fn of(state: BufferSnapshot) -> Self {
         Self { state, ..Self::default() }
     }
 
     /// Counts what is told at `now`.
-    pub(super) fn count(&mut self, counts: &[Count], untold: Option<Untold>, now: Milliseconds) {
+    pub(super) fn count(
+        &mut self,
+        counts: &[OutcomeCount],
+        untold: Option<Untold>,
+        now: Milliseconds,
+    ) {
         self.count_second(counts, now);
         for count in counts {
             add(&mut self.state.totals, count);
@@ -177,7 +182,7 @@ impl Ring {
     }
 
     /// Counts what came at `now` in its second only.
-    pub(super) fn count_second(&mut self, counts: &[Count], now: Milliseconds) {
+    pub(super) fn count_second(&mut self, counts: &[OutcomeCount], now: Milliseconds) {
         let second = now / 1_000;
         self.seconds.retain(|(at, _)| at.saturating_add(SECONDS) > second);
         if self.seconds.back().is_none_or(|(at, _)| *at != second) {
@@ -190,11 +195,11 @@ impl Ring {
 
     /// Gives stories that are told the next numbers, where they have none. One that can't be read
     /// is only counted.
-    pub(super) fn number(&mut self, stories: Vec<Box<RawValue>>) -> Vec<Story> {
+    pub(super) fn number(&mut self, stories: Vec<Box<RawValue>>) -> Vec<StoredEntry> {
         let mut numbered = Vec::with_capacity(stories.len());
         for json in stories {
             let next = self.state.last.saturating_add(1);
-            if let Some(story) = Story::parse(json, next) {
+            if let Some(story) = StoredEntry::parse(json, next) {
                 self.state.last = self.state.last.max(story.seq());
                 numbered.push(story);
             }
@@ -203,7 +208,7 @@ impl Ring {
     }
 
     /// Keeps a story, and lets the oldest of its kind go for it.
-    pub(super) fn keep(&mut self, story: Story) {
+    pub(super) fn keep(&mut self, story: StoredEntry) {
         match story.is_good() {
             true => self.good.push(story),
             false => self.bad.push(story),
@@ -213,7 +218,7 @@ impl Ring {
     /// The number of the oldest story of a kind that is kept.
     pub(super) fn oldest(&self, is_good: bool) -> Option<u64> {
         let kept = if is_good { &self.good } else { &self.bad };
-        kept.stories.front().map(Story::seq)
+        kept.stories.front().map(StoredEntry::seq)
     }
 
     /// Names what it has been counting since it began.
@@ -224,13 +229,13 @@ impl Ring {
     /// How many beacons ended in which way since it began.
     fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        for Count { outcome, count, .. } in &self.state.totals {
+        for OutcomeCount { outcome, count, .. } in &self.state.totals {
             let of_its_kind = match outcome {
-                Ending::Accepted => &mut totals.accepted,
-                Ending::Failed => &mut totals.failed,
-                Ending::Duplicate => &mut totals.duplicate,
-                Ending::Dropped => &mut totals.dropped,
-                Ending::Refused => &mut totals.refused,
+                OutcomeKind::Accepted => &mut totals.accepted,
+                OutcomeKind::Failed => &mut totals.failed,
+                OutcomeKind::Duplicate => &mut totals.duplicate,
+                OutcomeKind::Dropped => &mut totals.dropped,
+                OutcomeKind::Refused => &mut totals.refused,
             };
             *of_its_kind = of_its_kind.saturating_add(*count);
             totals.total = totals.total.saturating_add(*count);
@@ -240,26 +245,26 @@ impl Ring {
 
     /// How many stories of those that `api` answers with are not kept: they were pushed out, were
     /// too many of one request, or were never told.
-    pub fn missing(&self, api: Api) -> u64 {
-        let of_kind = |is_good, kept: &Kept| {
+    pub fn missing(&self, api: InspectorQuery) -> u64 {
+        let of_kind = |is_good, kept: &BoundedLog| {
             let counts = self.state.totals.iter().filter(|it| it.outcome.is_good() == is_good);
             let told = counts.fold(0, |sum: u64, it| sum.saturating_add(it.count));
             told.saturating_sub(u64::try_from(kept.stories.len()).unwrap_or(u64::MAX))
         };
         let (good, bad) = (of_kind(true, &self.good), of_kind(false, &self.bad));
         let stories = match api {
-            Api::Good => good,
-            Api::Bad => bad,
-            Api::Live => good.saturating_add(bad),
-            Api::All | Api::Reset => 0,
+            InspectorQuery::Good => good,
+            InspectorQuery::Bad => bad,
+            InspectorQuery::Live => good.saturating_add(bad),
+            InspectorQuery::All | InspectorQuery::Reset => 0,
         };
         stories.saturating_add(self.state.untold)
     }
 
     /// Whether what is answered about the epoch that `filter` names is certain.
-    pub fn prove(&self, api: Api, filter: &Filter) -> Result<(), Unproven> {
+    pub fn prove(&self, api: InspectorQuery, filter: &Filter) -> Result<(), Unproven> {
         let Some(asked) = &filter.epoch else { return Ok(()) };
-        let State { epoch, since, .. } = &self.state;
+        let BufferSnapshot { epoch, since, .. } = &self.state;
         let since = time(*since, SecondsFormat::Millis);
         let unproven = |doubt, message| Err(Unproven { doubt, message });
         if asked != epoch {
@@ -273,27 +278,33 @@ impl Ring {
         let totals = self.totals();
         let missing = self.missing(api);
         match api {
-            Api::Bad if totals.total == 0 && missing == 0 => unproven(
+            InspectorQuery::Bad if totals.total == 0 && missing == 0 => unproven(
                 Doubt::NothingCame,
                 format!(
                     "no beacon came since the epoch began at {since}, so that none was bad proves nothing"
                 ),
             ),
             // What is found, is; and of good ones there may be many more than are kept.
-            Api::Good if missing == 0 || !self.good.found(filter).is_empty() => Ok(()),
-            Api::All | Api::Bad | Api::Good if missing > 0 => unproven(
-                Doubt::StoriesMissing,
-                format!(
-                    "{missing} of those that came since the epoch began at {since} are not kept (the inspector keeps the last {MOST_STORIES} good and {MOST_STORIES} bad ones, and 100 of a request), so that none was found proves nothing; without epoch= it answers with what there is, and /_/inspect/all has the counts"
-                ),
-            ),
-            Api::All | Api::Good | Api::Bad | Api::Live | Api::Reset => Ok(()),
+            InspectorQuery::Good if missing == 0 || !self.good.found(filter).is_empty() => Ok(()),
+            InspectorQuery::All | InspectorQuery::Bad | InspectorQuery::Good if missing > 0 => {
+                unproven(
+                    Doubt::StoriesMissing,
+                    format!(
+                        "{missing} of those that came since the epoch began at {since} are not kept (the inspector keeps the last {MOST_STORIES} good and {MOST_STORIES} bad ones, and 100 of a request), so that none was found proves nothing; without epoch= it answers with what there is, and /_/inspect/all has the counts"
+                    ),
+                )
+            }
+            InspectorQuery::All
+            | InspectorQuery::Good
+            | InspectorQuery::Bad
+            | InspectorQuery::Live
+            | InspectorQuery::Reset => Ok(()),
         }
     }
 
     /// How many beacons ended in which way since when.
     pub fn all(&self) -> All<'_> {
-        let State { epoch, since, untold, .. } = &self.state;
+        let BufferSnapshot { epoch, since, untold, .. } = &self.state;
         let since = time(*since, SecondsFormat::Millis);
         All { epoch, since, totals: self.totals(), untold: *untold }
     }
@@ -309,7 +320,7 @@ impl Ring {
     }
 
     /// What is told at `now` to who looks on.
-    pub fn live(&self, filter: &Filter, now: Milliseconds) -> Live<'_> {
+    pub fn live(&self, filter: &Filter, now: Milliseconds) -> LiveView<'_> {
         let mut stories = self.good.found(filter);
         stories.extend(self.bad.found(filter));
         stories.sort_unstable_by_key(|story| std::cmp::Reverse(story.seq()));
@@ -322,7 +333,7 @@ impl Ring {
             Second { at, count }
         };
         let All { epoch, since, totals, untold } = self.all();
-        Live {
+        LiveView {
             now: time(now, SecondsFormat::Millis),
             epoch,
             since,
@@ -351,11 +362,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::ops::inspector::Told;
+    use crate::ops::inspector::InspectorReport;
 
     const STREAM: &str = "firehose:events";
 
-    fn told(outcome: &str, name: &str) -> Told {
+    fn told(outcome: &str, name: &str) -> InspectorReport {
         let stream = (outcome == "accepted").then_some(STREAM);
         let story = json!({ "outcome": outcome, "name": name, "tenant": "shop" });
         let told = json!({
@@ -365,9 +376,9 @@ mod tests {
         serde_json::from_str(&told.to_string()).unwrap()
     }
 
-    impl Ring {
+    impl EntryBuffer {
         /// Takes in what is told at `now`, as its rows have it do.
-        fn take(&mut self, told: Told, now: Milliseconds) {
+        fn take(&mut self, told: InspectorReport, now: Milliseconds) {
             self.count(&told.counts, told.untold, now);
             let stories = self.number(told.stories);
             stories.into_iter().for_each(|story| self.keep(story));
@@ -382,11 +393,11 @@ mod tests {
         stories.iter().map(name).collect()
     }
 
-    fn empty() -> Ring {
-        Ring::new("e1".to_owned(), 0)
+    fn empty() -> EntryBuffer {
+        EntryBuffer::new("e1".to_owned(), 0)
     }
 
-    fn ring() -> Ring {
+    fn ring() -> EntryBuffer {
         let mut ring = empty();
         ring.take(told("accepted", "a"), 1_000);
         ring.take(told("failed", "b"), 1_500);
@@ -399,7 +410,7 @@ mod tests {
         Filter::parse(query).unwrap()
     }
 
-    fn doubt(ring: &Ring, api: Api, query: &str) -> Option<Doubt> {
+    fn doubt(ring: &EntryBuffer, api: InspectorQuery, query: &str) -> Option<Doubt> {
         ring.prove(api, &filter(query)).err().map(|unproven| unproven.doubt)
     }
 
@@ -477,12 +488,18 @@ mod tests {
         ];
         ring.take(told, 0);
         assert_eq!((ring.totals().total, ring.state.last), (1, 0));
-        assert_eq!(ring.missing(Api::Good), 1);
+        assert_eq!(ring.missing(InspectorQuery::Good), 1);
     }
 
     #[test]
     fn a_question_about_another_epoch_is_never_answered() {
-        for api in [Api::All, Api::Good, Api::Bad, Api::Live, Api::Reset] {
+        for api in [
+            InspectorQuery::All,
+            InspectorQuery::Good,
+            InspectorQuery::Bad,
+            InspectorQuery::Live,
+            InspectorQuery::Reset,
+        ] {
             assert_eq!(doubt(&ring(), api, "epoch=e0"), Some(Doubt::EpochGone), "{api:?}");
             assert_eq!(doubt(&ring(), api, "epoch=e1"), None, "{api:?}");
             assert_eq!(doubt(&empty(), api, ""), None, "{api:?}");
@@ -491,9 +508,9 @@ mod tests {
 
     #[test]
     fn no_bad_story_of_no_beacon_proves_nothing() {
-        assert_eq!(doubt(&empty(), Api::Bad, "epoch=e1"), Some(Doubt::NothingCame));
-        assert_eq!(doubt(&empty(), Api::Good, "epoch=e1"), None);
-        assert_eq!(doubt(&empty(), Api::All, "epoch=e1"), None);
+        assert_eq!(doubt(&empty(), InspectorQuery::Bad, "epoch=e1"), Some(Doubt::NothingCame));
+        assert_eq!(doubt(&empty(), InspectorQuery::Good, "epoch=e1"), None);
+        assert_eq!(doubt(&empty(), InspectorQuery::All, "epoch=e1"), None);
     }
 
     #[test]
@@ -502,10 +519,14 @@ mod tests {
         for _ in 0..=MOST_STORIES {
             ring.take(told("accepted", "good"), 0);
         }
-        assert_eq!(doubt(&ring, Api::Bad, "epoch=e1"), None, "none of the bad is missing");
-        assert_eq!(doubt(&ring, Api::Good, "epoch=e1&name=good"), None, "it was found");
         assert_eq!(
-            doubt(&ring, Api::Good, "epoch=e1&name=other"),
+            doubt(&ring, InspectorQuery::Bad, "epoch=e1"),
+            None,
+            "none of the bad is missing"
+        );
+        assert_eq!(doubt(&ring, InspectorQuery::Good, "epoch=e1&name=good"), None, "it was found");
+        assert_eq!(
+            doubt(&ring, InspectorQuery::Good, "epoch=e1&name=other"),
             Some(Doubt::StoriesMissing),
             "it may have been pushed out"
         );
@@ -513,21 +534,21 @@ mod tests {
         let mut long = told("failed", "b");
         long.stories.clear();
         ring.take(long, 0);
-        assert_eq!(doubt(&ring, Api::Bad, "epoch=e1"), Some(Doubt::StoriesMissing));
-        assert_eq!(doubt(&ring, Api::All, "epoch=e1"), None, "it is counted");
+        assert_eq!(doubt(&ring, InspectorQuery::Bad, "epoch=e1"), Some(Doubt::StoriesMissing));
+        assert_eq!(doubt(&ring, InspectorQuery::All, "epoch=e1"), None, "it is counted");
     }
 
     #[test]
     fn what_was_never_told_is_missing_in_all() {
-        let untold = |last_at| Told {
+        let untold = |last_at| InspectorReport {
             untold: Some(Untold { requests: 2, last_at }),
             ..told("accepted", "a")
         };
-        let mut ring = Ring::new("e1".to_owned(), 5_000);
+        let mut ring = EntryBuffer::new("e1".to_owned(), 5_000);
         ring.take(untold(4_999), 5_000);
-        assert_eq!(ring.missing(Api::All), 0, "it was of another epoch");
+        assert_eq!(ring.missing(InspectorQuery::All), 0, "it was of another epoch");
         ring.take(untold(5_000), 5_001);
-        for api in [Api::All, Api::Bad] {
+        for api in [InspectorQuery::All, InspectorQuery::Bad] {
             assert_eq!(doubt(&ring, api, "epoch=e1"), Some(Doubt::StoriesMissing), "{api:?}");
         }
         assert_eq!(serde_json::to_value(ring.all()).unwrap()["untold"], 2);

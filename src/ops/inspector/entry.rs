@@ -1,21 +1,21 @@
 //! The story of a beacon: what came, how it ended, and the record that it became.
 
-use crate::ingest::Plan;
+use crate::ingest::IngestBatch;
 use crate::ingest::error::HttpError;
-use crate::ingest::trace::{MOST_TRACED, Watched};
+use crate::ingest::trace::{BeaconTrace, MOST_TRACED};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Count, Ending, Told, add};
+use super::{InspectorReport, OutcomeCount, OutcomeKind, add};
 use crate::base::text::shown;
-use crate::delivery::stats::Sending;
+use crate::delivery::stats::DeliveryStats;
 use crate::ingest::error::IngestError;
-use crate::ingest::summary::{Kind, Tally};
+use crate::ingest::summary::{RequestKind, RequestSummary};
 use crate::model::event::EventId;
-use crate::model::failed_event::{Form, Original};
-use crate::model::outcome::{Cause, Verdict};
+use crate::model::failed_event::{OriginalPayload, PayloadFormat};
+use crate::model::outcome::{FailureCode, Verdict};
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 
@@ -24,9 +24,9 @@ const MOST_BYTES: usize = 65_536;
 
 /// What all stories of a request have in common.
 #[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
+pub struct RequestInfo<'a> {
     /// What it came to.
-    pub tally: &'a Tally<'a>,
+    pub tally: &'a RequestSummary<'a>,
     /// Why it was refused, where it was.
     pub refusal: Option<&'a IngestError>,
     /// The edge's clock when it came.
@@ -39,11 +39,11 @@ pub struct About<'a> {
 
 /// One beacon's, or that of a request whose beacons nobody has read.
 #[derive(Serialize)]
-struct Story<'a> {
+struct Entry<'a> {
     at: String,
-    outcome: Ending,
+    outcome: OutcomeKind,
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<Reason>,
+    code: Option<EntryCode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,15 +72,15 @@ struct Story<'a> {
 /// Why a beacon was not accepted, or why its request was refused.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Reason {
-    Beacon(Cause),
+enum EntryCode {
+    Beacon(FailureCode),
     Request(&'static str),
 }
 
 /// The request that a beacon came in.
 #[derive(Serialize)]
 struct Request {
-    kind: Kind,
+    kind: RequestKind,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
@@ -95,7 +95,7 @@ struct Request {
 /// What came, as a failed event would keep it.
 #[derive(Serialize)]
 struct Received<'a> {
-    form: Form,
+    form: PayloadFormat,
     bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
@@ -110,35 +110,35 @@ struct Received<'a> {
 struct Timing {
     read_ms: u64,
     #[serde(flatten)]
-    sending: Sending,
+    sending: DeliveryStats,
     deliver_ms: u64,
     total_ms: u64,
 }
 
-impl Told {
+impl InspectorReport {
     /// What is told of the beacons of `plan`, or of their request.
-    pub fn of_plan(plan: &Plan<'_>, about: About<'_>) -> Option<Self> {
+    pub fn of_plan(plan: &IngestBatch<'_>, about: RequestInfo<'_>) -> Option<Self> {
         let watch = plan.watch()?;
         let mut told = Self::default();
-        let unknown = Watched::default();
+        let unknown = BeaconTrace::default();
         for (index, (event_id, outcome)) in plan.outcomes().iter().enumerate() {
             let watched = watch.of(index).unwrap_or(&unknown);
             let verdict = outcome.verdict(index, *event_id);
-            let story = Story::of_beacon(&verdict, outcome.into(), watched, about);
+            let story = Entry::of_beacon(&verdict, outcome.into(), watched, about);
             told.add(&story);
         }
         Some(told)
     }
 
     /// What is told of a request that was refused before its beacons were read.
-    pub fn of_request(about: About<'_>) -> Self {
+    pub fn of_request(about: RequestInfo<'_>) -> Self {
         let mut told = Self::default();
-        told.add(&Story::of_request(about));
+        told.add(&Entry::of_request(about));
         told
     }
 
-    fn add(&mut self, story: &Story<'_>) {
-        let count = Count { stream: story.stream.clone(), outcome: story.outcome, count: 1 };
+    fn add(&mut self, story: &Entry<'_>) {
+        let count = OutcomeCount { stream: story.stream.clone(), outcome: story.outcome, count: 1 };
         add(&mut self.counts, &count);
         if self.stories.len() < MOST_TRACED {
             self.stories.extend(to_raw_value(story));
@@ -146,14 +146,14 @@ impl Told {
     }
 }
 
-impl<'a> Story<'a> {
-    fn of_request(about: About<'a>) -> Self {
-        let About { tally, refusal, received_at, content_type, content_encoding } = about;
-        let Tally { kind, tenant, status, bytes_in, sending, .. } = *tally;
+impl<'a> Entry<'a> {
+    fn of_request(about: RequestInfo<'a>) -> Self {
+        let RequestInfo { tally, refusal, received_at, content_type, content_encoding } = about;
+        let RequestSummary { kind, tenant, status, bytes_in, sending, .. } = *tally;
         Self {
             at: received_at.to_rfc3339_opts(SecondsFormat::Millis, true),
-            outcome: Ending::Refused,
-            code: refusal.map(|refusal| Reason::Request(refusal.code())),
+            outcome: OutcomeKind::Refused,
+            code: refusal.map(|refusal| EntryCode::Request(refusal.code())),
             pointer: None,
             message: refusal.map(ToString::to_string),
             tenant,
@@ -185,13 +185,13 @@ impl<'a> Story<'a> {
     /// That of the beacon on which `verdict` would be told, unless its request was refused.
     fn of_beacon(
         verdict: &Verdict<'a>,
-        ending: Ending,
-        watched: &'a Watched,
-        about: About<'a>,
+        ending: OutcomeKind,
+        watched: &'a BeaconTrace,
+        about: RequestInfo<'a>,
     ) -> Self {
         let mut story = Self::of_request(about);
         // Of who is not to be told of, nothing is.
-        story.event_id = Some(verdict.event_id).filter(|_| ending != Ending::Dropped);
+        story.event_id = Some(verdict.event_id).filter(|_| ending != OutcomeKind::Dropped);
         story.request.index = Some(verdict.index);
         story.received = watched.received.as_ref().map(Received::of);
         story.name = watched.record.as_ref().and_then(name);
@@ -200,12 +200,14 @@ impl<'a> Story<'a> {
         }
         story.outcome = ending;
         story.schema = verdict.schema;
-        story.code = verdict.code.map(Reason::Beacon);
+        story.code = verdict.code.map(EntryCode::Beacon);
         story.pointer = verdict.pointer;
         story.message = verdict.message.map(str::to_owned);
         story.stream = match ending {
-            Ending::Accepted | Ending::Failed => watched.stream.as_ref().map(Stream::to_string),
-            Ending::Duplicate | Ending::Dropped | Ending::Refused => None,
+            OutcomeKind::Accepted | OutcomeKind::Failed => {
+                watched.stream.as_ref().map(Stream::to_string)
+            }
+            OutcomeKind::Duplicate | OutcomeKind::Dropped | OutcomeKind::Refused => None,
         };
         let bytes = watched.record.as_ref().map(Record::bytes);
         story.record_bytes = bytes.map(<[u8]>::len);
@@ -217,8 +219,8 @@ impl<'a> Story<'a> {
 }
 
 impl<'a> Received<'a> {
-    fn of(original: &'a Original) -> Self {
-        let Original { bytes, form, withheld } = original;
+    fn of(original: &'a OriginalPayload) -> Self {
+        let OriginalPayload { bytes, form, withheld } = original;
         let told = bytes.get(..MOST_BYTES).unwrap_or(bytes);
         let text = match std::str::from_utf8(told) {
             Ok(text) => Some(text),

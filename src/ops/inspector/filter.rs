@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Ending;
+use super::OutcomeKind;
 use crate::base::text::shown;
 
 /// Which stories are wanted.
@@ -47,12 +47,12 @@ pub enum FilterError {
 
 /// What of a story it can be found by.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Head {
+pub struct EntryIndex {
     /// Its number, once it has one.
     #[serde(default)]
     pub seq: u64,
     /// How it ended.
-    pub outcome: Ending,
+    pub outcome: OutcomeKind,
     code: Option<String>,
     tenant: Option<String>,
     name: Option<String>,
@@ -97,7 +97,7 @@ impl Filter {
     }
 
     /// Whether the story `json` is wanted, which begins with `head`.
-    pub fn takes(&self, head: &Head, json: &str) -> bool {
+    pub fn takes(&self, head: &EntryIndex, json: &str) -> bool {
         let is = |wanted: &Option<String>, value: Option<&str>| {
             wanted.as_ref().is_none_or(|wanted| value == Some(wanted))
         };
@@ -119,7 +119,7 @@ mod tests {
     const STORY: &str = r#"{"seq":7,"outcome":"failed","code":"wrong_type","tenant":"shop","name":"order_placed","stream":"firehose:f","event_id":"e1","record":{"title":"Große Hüte"}}"#;
 
     fn takes(query: &str) -> bool {
-        let head: Head = serde_json::from_str(STORY).unwrap();
+        let head: EntryIndex = serde_json::from_str(STORY).unwrap();
         Filter::parse(query).unwrap().takes(&head, STORY)
     }
 

@@ -1,7 +1,7 @@
 //! The inspector: what became of the last beacons, told while they pass. For development and
 //! staging; where the operator sets no token there is none.
 //!
-//! A request's [`Watch`](crate::ingest::trace::Watch) remembers what came and what was sent, and [`entry`] makes a [`entry`] of each
+//! A request's [`Watch`](crate::ingest::trace::RequestTrace) remembers what came and what was sent, and [`entry`] makes an entry of each
 //! beacon; the [`buffer`], in an object of its own, keeps the last of them and answers who asks,
 //! within a [`filter`]; its [`rows`] outlast the object. What it knows began with an epoch, which
 //! each answer names: who asks about one gets an answer about that one, or none. A story holds no more than what is delivered: what privacy leaves out of
@@ -17,16 +17,16 @@ use serde_json::value::RawValue;
 
 use crate::base::clock::Milliseconds;
 use crate::model::outcome::Outcome;
-pub use buffer::Ring;
-pub use entry::About;
+pub use buffer::EntryBuffer;
+pub use entry::RequestInfo;
 pub use filter::Filter;
-pub use rows::Rows;
+pub use rows::InspectorRows;
 
 /// What the inspector is told of one request.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Told {
+pub struct InspectorReport {
     /// All of its beacons; one for the request itself where it was refused before they were read.
-    pub counts: Vec<Count>,
+    pub counts: Vec<OutcomeCount>,
     /// The stories of the first of them, each a JSON object.
     pub stories: Vec<Box<RawValue>>,
     /// The requests before it that the inspector may know nothing of.
@@ -90,12 +90,12 @@ pub struct Preface {
 
 /// How many beacons ended in one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Count {
+pub struct OutcomeCount {
     /// Where they went, as far as they went anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
     /// How they ended.
-    pub outcome: Ending,
+    pub outcome: OutcomeKind,
     /// How many.
     pub count: u64,
 }
@@ -103,7 +103,7 @@ pub struct Count {
 /// How a beacon ended, or its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum OutcomeKind {
     /// It is durable.
     Accepted,
     /// It came before.
@@ -116,7 +116,7 @@ pub enum Ending {
     Refused,
 }
 
-impl Ending {
+impl OutcomeKind {
     /// The ending in one word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -137,7 +137,7 @@ impl Ending {
     }
 }
 
-impl From<&Outcome> for Ending {
+impl From<&Outcome> for OutcomeKind {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Accepted(_) => Self::Accepted,
@@ -149,9 +149,9 @@ impl From<&Outcome> for Ending {
 }
 
 /// Adds `count` to `counts`.
-fn add(counts: &mut Vec<Count>, count: &Count) {
+fn add(counts: &mut Vec<OutcomeCount>, count: &OutcomeCount) {
     let of_its_kind =
-        |other: &&mut Count| other.outcome == count.outcome && other.stream == count.stream;
+        |other: &&mut OutcomeCount| other.outcome == count.outcome && other.stream == count.stream;
     match counts.iter_mut().find(of_its_kind) {
         Some(known) => known.count = known.count.saturating_add(count.count),
         None => counts.push(count.clone()),

@@ -1,4 +1,4 @@
-//! The rows that the [`Ring`] is stored in, so that it outlasts its object, which is evicted
+//! The rows that the [`EntryBuffer`] is stored in, so that it outlasts its object, which is evicted
 //! after ten seconds without a question.
 //!
 //! What is told of a request is a row, or one of its good and one of its bad stories, and more
@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::buffer::{MOST_BYTES, Ring, SECONDS, State, Story};
-use super::{Count, Told};
+use super::buffer::{BufferSnapshot, EntryBuffer, MOST_BYTES, SECONDS, StoredEntry};
+use super::{InspectorReport, OutcomeCount};
 use crate::base::clock::Milliseconds;
 use crate::shard::storage::{Storage, StorageError, Table};
 
@@ -32,8 +32,8 @@ const VERSION: u8 = 1;
 
 /// The ring, and where it is stored.
 #[derive(Debug)]
-pub struct Rows {
-    ring: Ring,
+pub struct InspectorRows {
+    ring: EntryBuffer,
     good: Chain,
     bad: Chain,
     /// The number of the next row.
@@ -59,12 +59,12 @@ struct Stored {
 
 /// What a row has.
 #[derive(Deserialize)]
-struct Row {
+struct InspectorRow {
     version: u8,
     at: Milliseconds,
-    counts: Vec<Count>,
+    counts: Vec<OutcomeCount>,
     stories: Vec<Box<RawValue>>,
-    state: Option<State>,
+    state: Option<BufferSnapshot>,
 }
 
 /// The same, to be written.
@@ -72,10 +72,10 @@ struct Row {
 struct Written<'a> {
     version: u8,
     at: Milliseconds,
-    counts: &'a [Count],
+    counts: &'a [OutcomeCount],
     stories: Vec<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'a State>,
+    state: Option<&'a BufferSnapshot>,
 }
 
 impl Chain {
@@ -97,7 +97,7 @@ impl Chain {
     }
 }
 
-impl Rows {
+impl InspectorRows {
     /// What is stored; where nothing is, or not all of it can be read, an epoch of the name
     /// `epoch` begins.
     pub fn load(
@@ -125,13 +125,13 @@ impl Rows {
             keys.iter().try_for_each(|key| storage.delete(Table::Stories, key))?;
         }
         let (good, bad) = Default::default();
-        let mut rows = Self { ring: Ring::new(epoch, now), good, bad, next: 1 };
+        let mut rows = Self { ring: EntryBuffer::new(epoch, now), good, bad, next: 1 };
         rows.write(storage, &[], &[], true, now)?;
         Ok(rows)
     }
 
     /// The ring.
-    pub const fn ring(&self) -> &Ring {
+    pub const fn ring(&self) -> &EntryBuffer {
         &self.ring
     }
 
@@ -139,14 +139,15 @@ impl Rows {
     pub fn take(
         &mut self,
         storage: &impl Storage,
-        told: Told,
+        told: InspectorReport,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
-        let Told { mut counts, stories, untold } = told;
+        let InspectorReport { mut counts, stories, untold } = told;
         self.ring.count(&counts, untold, now);
         let stories = self.ring.number(stories);
-        let (good, bad): (Vec<Story>, Vec<Story>) = stories.into_iter().partition(Story::is_good);
-        let mut parts: Vec<&[Story]> = parts(&bad).chain(parts(&good)).collect();
+        let (good, bad): (Vec<StoredEntry>, Vec<StoredEntry>) =
+            stories.into_iter().partition(StoredEntry::is_good);
+        let mut parts: Vec<&[StoredEntry]> = parts(&bad).chain(parts(&good)).collect();
         // What has no story is counted all the same.
         if parts.is_empty() {
             parts.push(&[]);
@@ -164,15 +165,15 @@ impl Rows {
     fn write(
         &mut self,
         storage: &impl Storage,
-        counts: &[Count],
-        stories: &[Story],
+        counts: &[OutcomeCount],
+        stories: &[StoredEntry],
         is_last: bool,
         at: Milliseconds,
     ) -> Result<(), StorageError> {
         let state = is_last.then_some(&self.ring.state);
-        let last = stories.last().map_or(self.ring.state.last, Story::seq);
-        let is_good = stories.first().is_none_or(Story::is_good);
-        let stories = stories.iter().map(Story::json).collect();
+        let last = stories.last().map_or(self.ring.state.last, StoredEntry::seq);
+        let is_good = stories.first().is_none_or(StoredEntry::is_good);
+        let stories = stories.iter().map(StoredEntry::json).collect();
         let row = Written { version: VERSION, at, counts, stories, state };
         let json = serde_json::to_vec(&row).map_err(|error| StorageError(error.to_string()))?;
         storage.put(Table::Stories, &self.next.to_be_bytes(), &json)?;
@@ -212,8 +213,8 @@ impl Rows {
                 state = row.state;
                 rows.ring.count_second(&row.counts, row.at);
                 let stories = rows.ring.number(row.stories);
-                let is_good = stories.first().is_none_or(Story::is_good);
-                let last = stories.last().map_or(rows.ring.state.last, Story::seq);
+                let is_good = stories.first().is_none_or(StoredEntry::is_good);
+                let last = stories.last().map_or(rows.ring.state.last, StoredEntry::seq);
                 stories.into_iter().for_each(|story| rows.ring.keep(story));
                 let chain = if is_good { &mut rows.good } else { &mut rows.bad };
                 let number = u64::from_be_bytes(number);
@@ -228,7 +229,7 @@ impl Rows {
 }
 
 /// The stories of one kind, row by row.
-fn parts(stories: &[Story]) -> impl Iterator<Item = &[Story]> {
+fn parts(stories: &[StoredEntry]) -> impl Iterator<Item = &[StoredEntry]> {
     let mut bytes = 0_usize;
     stories.chunk_by(move |one, _| {
         bytes = bytes.saturating_add(one.json().get().len());
@@ -240,8 +241,8 @@ fn parts(stories: &[Story]) -> impl Iterator<Item = &[Story]> {
     })
 }
 
-fn parse(bytes: &[u8]) -> Option<Row> {
-    let row: Row = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+fn parse(bytes: &[u8]) -> Option<InspectorRow> {
+    let row: InspectorRow = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
     (row.version == VERSION).then_some(row)
 }
 
@@ -251,11 +252,11 @@ mod tests {
 
     use super::super::buffer::MOST_STORIES;
     use super::*;
-    use crate::model::endpoint::Api;
+    use crate::model::endpoint::InspectorQuery;
     use crate::ops::inspector::{Doubt, Filter, Untold};
     use crate::shard::storage::tests::Memory;
 
-    fn told(outcomes: &[&str], text: &str) -> Told {
+    fn told(outcomes: &[&str], text: &str) -> InspectorReport {
         let counts: Vec<Value> =
             outcomes.iter().map(|outcome| json!({ "outcome": outcome, "count": 1 })).collect();
         let stories: Vec<Value> =
@@ -264,12 +265,12 @@ mod tests {
         serde_json::from_str(&told.to_string()).unwrap()
     }
 
-    fn load(storage: &Memory, now: Milliseconds) -> Rows {
-        Rows::load(storage, format!("begun-at-{now}"), now).unwrap()
+    fn load(storage: &Memory, now: Milliseconds) -> InspectorRows {
+        InspectorRows::load(storage, format!("begun-at-{now}"), now).unwrap()
     }
 
     /// All that it answers.
-    fn answers(rows: &Rows, now: Milliseconds) -> [Value; 4] {
+    fn answers(rows: &InspectorRows, now: Milliseconds) -> [Value; 4] {
         let (ring, all) = (rows.ring(), Filter::default());
         let good = serde_json::to_value(ring.good(&all)).unwrap();
         let bad = serde_json::to_value(ring.bad(&all)).unwrap();
@@ -291,7 +292,7 @@ mod tests {
                 _ => &["accepted"],
             };
             let untold = (number % 50 == 0).then_some(Untold { requests: 1, last_at: now });
-            let told = Told { untold, ..told(outcomes, &number.to_string()) };
+            let told = InspectorReport { untold, ..told(outcomes, &number.to_string()) };
             rows.take(&storage, told, now).unwrap();
             if number % 60 == 1 || number > 690 {
                 assert_eq!(answers(&load(&storage, now), now), answers(&rows, now), "{number}");
@@ -354,11 +355,11 @@ mod tests {
         for _ in 0..600 {
             rows.take(&storage, told(&["failed"], ""), 1).unwrap();
         }
-        rows = Rows::begin(&storage, "another".to_owned(), 2_000).unwrap();
+        rows = InspectorRows::begin(&storage, "another".to_owned(), 2_000).unwrap();
         assert_eq!(storage.count(Table::Stories), 1);
         assert_eq!(answers(&load(&storage, 9), 9), answers(&rows, 9));
         let about = Filter::parse("epoch=begun-at-0").unwrap();
-        let unproven = load(&storage, 9).ring().prove(Api::Bad, &about).unwrap_err();
+        let unproven = load(&storage, 9).ring().prove(InspectorQuery::Bad, &about).unwrap_err();
         assert_eq!(unproven.doubt, Doubt::EpochGone);
         assert!(unproven.to_string().contains("began anew at 1970-01-01T00:00:02.000Z"));
     }

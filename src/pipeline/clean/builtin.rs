@@ -20,7 +20,7 @@
 //! Keys are never changed, nor is a field that the protocol does not have. A value that can't be
 //! repaired stays as it is, for validation to judge.
 
-use crate::base::json::Reader;
+use crate::base::json::JsonReader;
 use crate::model::beacon::max_chars;
 use crate::model::repairs::EMPTY_ARRAY;
 use crate::model::repairs::SURROGATE;
@@ -203,7 +203,7 @@ fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let read = |value: &Value| {
         let text = value.as_str()?.trim();
         let limits = Limits::default();
-        let mut reader = Reader { max_depth: limits.depth, mended: Vec::new() };
+        let mut reader = JsonReader { max_depth: limits.depth, mended: Vec::new() };
         let is_read = text.starts_with('{') && text.len() <= limits.beacon_bytes;
         is_read.then(|| reader.beacon(text).ok().map(Value::Object))?
     };

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::path::Path;
+use super::path::FieldPath;
 use crate::model::name_pattern::NamePattern;
 use crate::pipeline::clean::value::text_of;
 
 /// What must hold of a beacon for a rule to apply; what is not asked for holds.
 #[derive(Debug, Clone, Default)]
-pub struct Condition {
+pub struct RuleCondition {
     /// The event's name.
     pub name: Option<NamePattern>,
     /// The version of the site or app.
@@ -16,21 +16,21 @@ pub struct Condition {
     /// One of these platforms, in lower case.
     pub platforms: Option<Vec<String>>,
     /// All of these.
-    pub tests: Vec<Test>,
+    pub tests: Vec<FieldTest>,
 }
 
 /// What must hold of one field.
 #[derive(Debug, Clone)]
-pub struct Test {
+pub struct FieldTest {
     /// Which.
-    pub field: Path,
+    pub field: FieldPath,
     /// What.
-    pub expected: Expected,
+    pub expected: Expectation,
 }
 
 /// What a field must be.
 #[derive(Debug, Clone)]
-pub enum Expected {
+pub enum Expectation {
     /// One of these texts, numbers or booleans, compared by their texts: `7` is `"7"`.
     OneOf(Vec<Value>),
     /// There, and not null.
@@ -52,7 +52,7 @@ pub struct BuildRange {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Build([u64; 6]);
 
-impl Condition {
+impl RuleCondition {
     /// Whether all of it holds of a beacon's `fields`.
     pub fn holds(&self, fields: &Map<String, Value>, platform: Option<&str>) -> bool {
         let text = |field| fields.get(field).and_then(Value::as_str);
@@ -65,8 +65,8 @@ impl Condition {
 
     /// Whether both can't hold of one beacon, as long as the fields that are not `settled`
     /// don't count.
-    pub fn excludes(&self, other: &Self, settled: impl Fn(&Path) -> bool) -> bool {
-        let field_is_settled = |field| Path::parse(field).is_ok_and(|path| settled(&path));
+    pub fn excludes(&self, other: &Self, settled: impl Fn(&FieldPath) -> bool) -> bool {
+        let field_is_settled = |field| FieldPath::parse(field).is_ok_and(|path| settled(&path));
         let names = matches!((&self.name, &other.name), (Some(a), Some(b)) if !a.meets(b));
         let builds = matches!((&self.build, &other.build), (Some(a), Some(b)) if !a.meets(b));
         let platforms = matches!(
@@ -85,19 +85,19 @@ impl Condition {
     }
 }
 
-impl Test {
+impl FieldTest {
     /// Whether it holds.
     pub fn holds(&self, fields: &Map<String, Value>) -> bool {
         let found = self.field.get(fields);
         match &self.expected {
-            Expected::OneOf(values) => found.is_some_and(|found| among(found, values)),
-            Expected::Present => found.is_some(),
-            Expected::Absent => found.is_none(),
+            Expectation::OneOf(values) => found.is_some_and(|found| among(found, values)),
+            Expectation::Present => found.is_some(),
+            Expectation::Absent => found.is_none(),
         }
     }
 
     fn excludes(&self, other: &Self) -> bool {
-        use Expected::{Absent, OneOf, Present};
+        use Expectation::{Absent, OneOf, Present};
         self.field == other.field
             && match (&self.expected, &other.expected) {
                 (OneOf(a), OneOf(b)) => !a.iter().any(|value| among(value, b)),
@@ -196,15 +196,16 @@ mod tests {
 
     #[test]
     fn a_condition_holds_when_all_of_it_does() {
-        let test = |field: &str, expected| Test { field: Path::parse(field).unwrap(), expected };
-        let condition = Condition {
+        let test =
+            |field: &str, expected| FieldTest { field: FieldPath::parse(field).unwrap(), expected };
+        let condition = RuleCondition {
             name: NamePattern::parse("page_*"),
             build: Some(range("1", "2")),
             platforms: Some(vec!["ios".to_owned(), "android".to_owned()]),
             tests: vec![
-                test("props.a", Expected::OneOf(vec![json!("x"), json!(7), json!(true)])),
-                test("props.b", Expected::Present),
-                test("props.c", Expected::Absent),
+                test("props.a", Expectation::OneOf(vec![json!("x"), json!(7), json!(true)])),
+                test("props.b", Expectation::Present),
+                test("props.c", Expectation::Absent),
             ],
         };
         let good =

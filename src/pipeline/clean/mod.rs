@@ -24,15 +24,15 @@ use serde_json::{Map, Value};
 
 use crate::model::beacon::Beacon;
 use crate::model::event::Event;
-use rule::{Action, Rule};
+use rule::{CleanAction, CleanRule};
 
 /// The rules that an operator declares; the default has none.
 #[derive(Debug, Clone, Default)]
-pub struct Cleaning {
+pub struct CleanConfig {
     /// For beacons, before they are validated.
-    pub before: Vec<Rule>,
+    pub before: Vec<CleanRule>,
     /// For the props and metadata of events.
-    pub after: Vec<Rule>,
+    pub after: Vec<CleanRule>,
     /// Whether a repair tells what was there before.
     pub originals: Originals,
 }
@@ -48,7 +48,7 @@ pub type Coerce<'a> = dyn Fn(&mut Map<String, Value>, &mut dyn FnMut(String, Val
 /// Repairs a beacon before it is validated. `platform` is in lower case.
 pub fn beacon(
     beacon: Beacon,
-    cleaning: &Cleaning,
+    cleaning: &CleanConfig,
     platform: Option<&str>,
     coerce: &Coerce<'_>,
 ) -> (Map<String, Value>, Repairs) {
@@ -64,7 +64,7 @@ pub fn beacon(
 /// Repairs the fields of a beacon.
 fn before(
     fields: &mut Map<String, Value>,
-    cleaning: &Cleaning,
+    cleaning: &CleanConfig,
     platform: Option<&str>,
     coerce: &Coerce<'_>,
 ) -> Repairs {
@@ -84,7 +84,7 @@ fn before(
 /// Repairs the props and metadata of an event, and adds to its `repairs`.
 pub fn after(
     event: &mut Event,
-    cleaning: &Cleaning,
+    cleaning: &CleanConfig,
     platform: Option<&str>,
     repairs: &mut Repairs,
 ) {
@@ -120,7 +120,7 @@ pub fn after(
 /// A rule whose change the built-in repairs undo did nothing; one that does not come to rest
 /// is not applied.
 fn run(
-    rule: &Rule,
+    rule: &CleanRule,
     fields: &mut Map<String, Value>,
     platform: Option<&str>,
     builtin: &dyn Fn(&mut Map<String, Value>, &mut Repairs),
@@ -146,7 +146,7 @@ fn run(
         match rule.edit(fields, platform).filter(|_| changed) {
             Some(next) => edit = next,
             None => {
-                if rule.action == Action::Drop {
+                if rule.action == CleanAction::Drop {
                     repairs.forget_at(&rule.field.pointer());
                 }
                 repairs.append(noted);

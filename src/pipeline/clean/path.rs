@@ -10,12 +10,12 @@ const MAX_DEPTH: usize = 8;
 
 /// A dotted path such as `url` or `props.cart.size`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Path {
+pub struct FieldPath {
     /// A field by itself, or one of the objects and at least one name below it.
     keys: Vec<String>,
 }
 
-impl Path {
+impl FieldPath {
     /// Reads a dotted path, or tells what it must be.
     pub fn parse(text: &str) -> Result<Self, String> {
         let keys: Vec<String> = text.split('.').map(str::to_owned).collect();
@@ -106,7 +106,7 @@ pub fn escaped(key: &str) -> Cow<'_, str> {
     }
 }
 
-impl std::fmt::Display for Path {
+impl std::fmt::Display for FieldPath {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.keys.join("."))
     }
@@ -126,18 +126,19 @@ mod tests {
     #[test]
     fn a_path_is_a_field_of_the_protocol_or_below_its_objects() {
         for good in ["name", "url", "props.a", "metadata.a.b", "props.price (CHF)"] {
-            assert_eq!(Path::parse(good).unwrap().to_string(), good);
+            assert_eq!(FieldPath::parse(good).unwrap().to_string(), good);
         }
         for bad in ["", "props", "price", "url.host", "props.", "props..a", "a.props.b"] {
-            assert!(Path::parse(bad).is_err(), "{bad}");
+            assert!(FieldPath::parse(bad).is_err(), "{bad}");
         }
-        assert!(Path::parse(&format!("props.{}", ["a"; 9].join("."))).is_err());
-        assert_eq!(Path::parse("props.a/b~c").unwrap().pointer(), "/props/a~1b~0c");
+        assert!(FieldPath::parse(&format!("props.{}", ["a"; 9].join("."))).is_err());
+        assert_eq!(FieldPath::parse("props.a/b~c").unwrap().pointer(), "/props/a~1b~0c");
     }
 
     #[test]
     fn every_field_that_a_path_names_is_one_that_validation_knows() {
-        let ids = || crate::model::event::EventIds::new(chrono::DateTime::UNIX_EPOCH, [0; 10]);
+        let ids =
+            || crate::model::event::EventIdGenerator::new(chrono::DateTime::UNIX_EPOCH, [0; 10]);
         for field in FIELDS {
             let beacon = fields(json!({field: []}));
             let (envelope, unknown) = (Default::default(), Default::default());
@@ -164,7 +165,7 @@ mod tests {
             ("props.a", "metadata.a", false),
             ("name", "props.name", false),
         ] {
-            let (a, b) = (Path::parse(a).unwrap(), Path::parse(b).unwrap());
+            let (a, b) = (FieldPath::parse(a).unwrap(), FieldPath::parse(b).unwrap());
             assert_eq!(a.overlaps(&b), expected, "{a} {b}");
         }
     }
@@ -185,7 +186,7 @@ mod tests {
             (json!({"props": {"a": "x"}}), "props.a.b", None),
             (json!({"props": {"a": "x"}}), "props.a.b.c", None),
         ] {
-            let (mut document, path) = (fields(before), Path::parse(path).unwrap());
+            let (mut document, path) = (fields(before), FieldPath::parse(path).unwrap());
             assert_eq!(path.is_open(&document), after.is_some(), "{path}");
             if let Some(after) = after {
                 path.put(&mut document, Some(json!(1)));

@@ -7,26 +7,26 @@
 use crate::pipeline::clean::value::text_of;
 use serde_json::{Map, Number, Value};
 
-use super::condition::Condition;
-use super::path::Path;
+use super::condition::RuleCondition;
+use super::path::FieldPath;
 use crate::base::decimal::Decimal;
 
 /// A repair that the configuration declares.
 #[derive(Debug, Clone)]
-pub struct Rule {
+pub struct CleanRule {
     /// Its name in the list of repairs.
     pub id: String,
     /// When it applies.
-    pub condition: Condition,
+    pub condition: RuleCondition,
     /// What it reads, and mostly also what it writes.
-    pub field: Path,
+    pub field: FieldPath,
     /// What it does.
-    pub action: Action,
+    pub action: CleanAction,
 }
 
 /// What a rule does to its field.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
+pub enum CleanAction {
     /// Puts this text, number or boolean there.
     Set(Value),
     /// Puts the second there where the first is found, compared by its text.
@@ -41,7 +41,7 @@ pub enum Action {
     /// Cuts these characters from its ends.
     Trim(String),
     /// Moves it to a place that is free.
-    Rename(Path),
+    Rename(FieldPath),
     /// Takes it away.
     Drop,
     /// Puts it, times a number, to another place.
@@ -49,7 +49,7 @@ pub enum Action {
         /// The number.
         by: Decimal,
         /// The place.
-        to: Path,
+        to: FieldPath,
     },
 }
 
@@ -70,12 +70,12 @@ pub enum Type {
 #[derive(Debug, PartialEq)]
 pub struct Edit<'r> {
     /// Where, and what is there then.
-    pub first: (&'r Path, Option<Value>),
+    pub first: (&'r FieldPath, Option<Value>),
     /// The other place of a rule that moves.
-    pub second: Option<(&'r Path, Option<Value>)>,
+    pub second: Option<(&'r FieldPath, Option<Value>)>,
 }
 
-impl Rule {
+impl CleanRule {
     /// What the rule would change in a beacon's `fields`; none when it does not apply.
     pub fn edit(&self, fields: &Map<String, Value>, platform: Option<&str>) -> Option<Edit<'_>> {
         if !self.condition.holds(fields, platform) {
@@ -83,16 +83,18 @@ impl Rule {
         }
         let found = self.field.get(fields);
         let (place, value) = match &self.action {
-            Action::Set(value) => (&self.field, (found != Some(value)).then(|| value.clone())?),
-            Action::Drop => {
+            CleanAction::Set(value) => {
+                (&self.field, (found != Some(value)).then(|| value.clone())?)
+            }
+            CleanAction::Drop => {
                 return found.map(|_| Edit { first: (&self.field, None), second: None });
             }
-            Action::Rename(to) => {
+            CleanAction::Rename(to) => {
                 let free = to.get(fields).is_none() && to.is_open(fields);
                 let moved = free.then(|| found.cloned())??;
                 return Some(Edit { first: (&self.field, None), second: Some((to, Some(moved))) });
             }
-            Action::Scale { by, to } => {
+            CleanAction::Scale { by, to } => {
                 let product = Decimal::parse(number_text(found?)?)?.times(*by)?.to_plain()?;
                 let known = to.get(fields).and_then(Value::as_number);
                 (to, (known.map(Number::as_str) != Some(&product)).then(|| number(&product))??)
@@ -103,10 +105,10 @@ impl Rule {
     }
 
     /// Every place that the rule may write.
-    pub fn writes(&self) -> impl Iterator<Item = &Path> {
+    pub fn writes(&self) -> impl Iterator<Item = &FieldPath> {
         let (field, to) = match &self.action {
-            Action::Rename(to) => (Some(&self.field), Some(to)),
-            Action::Scale { to, .. } => (None, Some(to)),
+            CleanAction::Rename(to) => (Some(&self.field), Some(to)),
+            CleanAction::Scale { to, .. } => (None, Some(to)),
             _ => (Some(&self.field), None),
         };
         field.into_iter().chain(to)
@@ -115,7 +117,7 @@ impl Rule {
     /// Whether what was there may be kept beside the repair: not what was to go, and
     /// nothing was lost by a move.
     pub fn keeps_original(&self) -> bool {
-        !matches!(self.action, Action::Drop | Action::Rename(_))
+        !matches!(self.action, CleanAction::Drop | CleanAction::Rename(_))
     }
 }
 
@@ -128,7 +130,7 @@ impl Edit<'_> {
     }
 }
 
-impl Action {
+impl CleanAction {
     /// Whether the value stays where it is, and stays a value.
     pub fn is_in_place(&self) -> bool {
         !matches!(self, Self::Set(_) | Self::Rename(_) | Self::Drop | Self::Scale { .. })

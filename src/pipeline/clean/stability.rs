@@ -7,9 +7,9 @@
 
 use serde_json::{Map, Value};
 
-use super::condition::{Condition, Expected};
-use super::path::Path;
-use super::rule::{Action, Rule, Type};
+use super::condition::{Expectation, RuleCondition};
+use super::path::FieldPath;
+use super::rule::{CleanAction, CleanRule, Type};
 
 /// Two rules that could keep each other busy, by their positions in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub struct Conflict {
     /// The one that wakes it.
     pub later: usize,
     /// By writing this.
-    pub path: Path,
+    pub path: FieldPath,
 }
 
 /// The first conflict among `rules`.
-pub fn conflict(rules: &[Rule]) -> Option<Conflict> {
+pub fn conflict(rules: &[CleanRule]) -> Option<Conflict> {
     rules.iter().enumerate().find_map(|(earlier, rule)| {
         let following = rules.get(earlier..).unwrap_or_default();
         following.iter().enumerate().skip(1).find_map(|(distance, later)| {
@@ -38,16 +38,16 @@ enum Result<'r> {
     /// Nothing, or one of these values.
     OneOf(Vec<Option<&'r Value>>),
     /// What the action in place makes of a value.
-    Made(&'r Action),
+    Made(&'r CleanAction),
     /// Some other value.
     Unknown,
 }
 
-impl Rule {
+impl CleanRule {
     /// The place by whose writing `later` may wake this rule; `following` are the rules
     /// from this one on.
-    fn woken_by<'l>(&self, later: &'l Rule, following: &[Rule]) -> Option<&'l Path> {
-        let settled = |path: &Path| {
+    fn woken_by<'l>(&self, later: &'l CleanRule, following: &[CleanRule]) -> Option<&'l FieldPath> {
+        let settled = |path: &FieldPath| {
             !following.iter().any(|rule| rule.writes().any(|written| written.overlaps(path)))
         };
         if self.condition.excludes(&later.condition, settled) {
@@ -61,20 +61,20 @@ impl Rule {
     }
 
     /// Whether the rule looks at, or writes, anything in `place`.
-    fn touches(&self, place: &Path) -> bool {
+    fn touches(&self, place: &FieldPath) -> bool {
         self.places().any(|own| own.overlaps(place))
             || (self.condition.name.is_some() && place.is_field("name"))
             || (self.condition.build.is_some() && place.is_field("build"))
     }
 
-    fn places(&self) -> impl Iterator<Item = &Path> {
+    fn places(&self) -> impl Iterator<Item = &FieldPath> {
         let tested = self.condition.tests.iter().map(|test| &test.field);
         [&self.field].into_iter().chain(self.target()).chain(tested)
     }
 
-    fn target(&self) -> Option<&Path> {
+    fn target(&self) -> Option<&FieldPath> {
         match &self.action {
-            Action::Rename(to) | Action::Scale { to, .. } => Some(to),
+            CleanAction::Rename(to) | CleanAction::Scale { to, .. } => Some(to),
             _ => None,
         }
     }
@@ -84,12 +84,12 @@ impl Rule {
         let tests = self.condition.tests.iter();
         self.writes().any(|written| written.is_field("name"))
             && tests.clone().all(|test| {
-                test.field.is_field("name") || !matches!(test.expected, Expected::OneOf(_))
+                test.field.is_field("name") || !matches!(test.expected, Expectation::OneOf(_))
             })
     }
 
     /// Whether this rule, at rest, stays so when `later` has written `place`.
-    fn rests_after(&self, later: &Rule, place: &Path) -> bool {
+    fn rests_after(&self, later: &CleanRule, place: &FieldPath) -> bool {
         let result = later.result(place);
         let stays_present = later.action.is_in_place();
         // What only asks whether a value is there is not woken by another value.
@@ -115,32 +115,35 @@ impl Rule {
     }
 
     /// The places of which the value counts, and not only that there is one.
-    fn values_read(&self) -> impl Iterator<Item = &Path> {
+    fn values_read(&self) -> impl Iterator<Item = &FieldPath> {
         let field = match self.action {
-            Action::Rename(_) | Action::Drop => None,
+            CleanAction::Rename(_) | CleanAction::Drop => None,
             _ => Some(&self.field),
         };
         let target = match &self.action {
-            Action::Scale { to, .. } => Some(to),
+            CleanAction::Scale { to, .. } => Some(to),
             _ => None,
         };
         let tests = self.condition.tests.iter();
-        let tested = tests.filter(|test| matches!(test.expected, Expected::OneOf(_)));
+        let tested = tests.filter(|test| matches!(test.expected, Expectation::OneOf(_)));
         field.into_iter().chain(target).chain(tested.map(|test| &test.field))
     }
 
     /// What the rule leaves in `place`, one of those it writes.
-    fn result(&self, place: &Path) -> Result<'_> {
+    fn result(&self, place: &FieldPath) -> Result<'_> {
         match &self.action {
-            Action::Set(value) => Result::OneOf(vec![Some(value)]),
+            CleanAction::Set(value) => Result::OneOf(vec![Some(value)]),
             // A value that is not in the map stays, and it did not wake anybody before.
-            Action::Map(pairs) => Result::OneOf(pairs.iter().map(|(_, to)| Some(to)).collect()),
-            Action::Drop => Result::OneOf(vec![None]),
-            Action::Rename(_) if *place == self.field => Result::OneOf(vec![None]),
-            Action::Rename(_) | Action::Scale { .. } => Result::Unknown,
-            action @ (Action::Cast(_) | Action::Lower | Action::Upper | Action::Trim(_)) => {
-                Result::Made(action)
+            CleanAction::Map(pairs) => {
+                Result::OneOf(pairs.iter().map(|(_, to)| Some(to)).collect())
             }
+            CleanAction::Drop => Result::OneOf(vec![None]),
+            CleanAction::Rename(_) if *place == self.field => Result::OneOf(vec![None]),
+            CleanAction::Rename(_) | CleanAction::Scale { .. } => Result::Unknown,
+            action @ (CleanAction::Cast(_)
+            | CleanAction::Lower
+            | CleanAction::Upper
+            | CleanAction::Trim(_)) => Result::Made(action),
         }
     }
 
@@ -148,11 +151,11 @@ impl Rule {
     pub fn can_apply(&self) -> bool {
         let mut own = self.condition.tests.iter().filter(|test| test.field == self.field);
         own.all(|test| match (&test.expected, &self.action) {
-            (Expected::Present, _) | (Expected::Absent, Action::Set(_)) => true,
-            (Expected::Absent, _) => false,
+            (Expectation::Present, _) | (Expectation::Absent, CleanAction::Set(_)) => true,
+            (Expectation::Absent, _) => false,
             // The text in the condition stands for a number or boolean as well.
-            (Expected::OneOf(_), Action::Cast(_)) => true,
-            (Expected::OneOf(values), _) => values.iter().any(|it| !self.rests_on(Some(it))),
+            (Expectation::OneOf(_), CleanAction::Cast(_)) => true,
+            (Expectation::OneOf(values), _) => values.iter().any(|it| !self.rests_on(Some(it))),
         })
     }
 
@@ -160,13 +163,13 @@ impl Rule {
     fn rests_on(&self, value: Option<&Value>) -> bool {
         let of_field = |name| self.field.is_field(name);
         let tests = self.condition.tests.iter().filter(|test| test.field == self.field);
-        let condition = Condition {
+        let condition = RuleCondition {
             name: self.condition.name.clone().filter(|_| of_field("name")),
             build: self.condition.build.clone().filter(|_| of_field("build")),
             platforms: None,
             tests: tests.cloned().collect(),
         };
-        let rule = Rule { condition, ..self.clone() };
+        let rule = CleanRule { condition, ..self.clone() };
         let mut fields = Map::new();
         rule.field.put(&mut fields, value.cloned());
         rule.edit(&fields, None).is_none()
@@ -174,8 +177,8 @@ impl Rule {
 
     /// Whether the rule has nothing to do on what `action` makes of values on which it had
     /// nothing to do.
-    fn rests_on_what_makes(&self, action: &Action) -> bool {
-        use Action::{Cast, Lower, Trim, Upper};
+    fn rests_on_what_makes(&self, action: &CleanAction) -> bool {
+        use CleanAction::{Cast, Lower, Trim, Upper};
         let on_field = self.condition.tests.iter().any(|test| test.field == self.field);
         // Top-level fields have repairs of their own, which could meddle.
         self.field.is_inner()

@@ -176,7 +176,7 @@ fn what_a_rule_uncovers_is_repaired_as_well() {
 
 #[test]
 fn originals_are_kept_when_asked_but_for_what_was_dropped() {
-    let cleaning = |originals| Cleaning {
+    let cleaning = |originals| CleanConfig {
         originals,
         ..read(json!([
             {"field": "props.email", "drop": true},
@@ -205,7 +205,7 @@ fn originals_are_kept_when_asked_but_for_what_was_dropped() {
 #[test]
 fn a_whole_object_that_was_a_text_is_not_kept_when_a_part_of_it_was_dropped() {
     let rules = json!([{"field": "props.email", "drop": true}]);
-    let cleaning = Cleaning { originals: Originals::Keep, ..read(rules) };
+    let cleaning = CleanConfig { originals: Originals::Keep, ..read(rules) };
     let mut fields = object(json!({"props": "{\"email\":\"a@b.example\"}"}));
     let repairs = before(&mut fields, &cleaning, None, &|_, _| {});
     assert_eq!(repairs.iter().count(), 2);
@@ -216,7 +216,7 @@ fn a_whole_object_that_was_a_text_is_not_kept_when_a_part_of_it_was_dropped() {
 fn fifty_repairs_are_listed_and_then_that_there_were_more() {
     for (count, listed, last) in [(50, 50, "trim"), (51, 50, "more"), (500, 50, "more")] {
         let mut fields = object(json!({"props": {"a": vec![" x"; count]}}));
-        let repairs = before(&mut fields, &Cleaning::default(), None, &|_, _| {});
+        let repairs = before(&mut fields, &CleanConfig::default(), None, &|_, _| {});
         assert_eq!(repairs.iter().count(), listed);
         assert_eq!(repairs.iter().last().unwrap().rule, last);
     }
@@ -247,7 +247,7 @@ fn the_later_stage_sees_an_events_props_and_metadata() {
 }
 
 fn event(fields: Value) -> Event {
-    let mut ids = crate::model::event::EventIds::new(chrono::DateTime::UNIX_EPOCH, [0; 10]);
+    let mut ids = crate::model::event::EventIdGenerator::new(chrono::DateTime::UNIX_EPOCH, [0; 10]);
     let (envelope, unknown) = (Default::default(), Default::default());
     let mut repairs = Repairs::default();
     crate::pipeline::validate::event(object(fields), &envelope, unknown, &mut ids, &mut repairs)
@@ -387,7 +387,7 @@ fn a_rule() -> impl Strategy<Value = Value> + Clone {
 }
 
 /// Rules in a random order, without those that the configuration refuses where they stand.
-fn accepted(rules: Vec<Value>, stage: &str) -> (Cleaning, usize) {
+fn accepted(rules: Vec<Value>, stage: &str) -> (CleanConfig, usize) {
     let mut list: Vec<Value> = Vec::new();
     for mut rule in rules {
         rule["stage"] = json!(stage);

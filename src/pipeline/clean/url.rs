@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::base::url::{Raw, lower, raw, split_authority, trim};
+use crate::base::url::{RawUrl, lower, raw, split_authority, trim};
 use crate::model::campaign::stands_in;
 
 /// `url` with scheme and host in lower case, without the scheme's own port (`:80`, `:443`)
@@ -26,7 +26,7 @@ pub fn normalized(url: &str) -> Cow<'_, str> {
 }
 
 fn once(url: &str) -> Cow<'_, str> {
-    let Some(Raw { scheme, authority, path, query, fragment }) = raw(url) else {
+    let Some(RawUrl { scheme, authority, path, query, fragment }) = raw(url) else {
         return Cow::Borrowed(url);
     };
     let scheme = lower(scheme);

@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::ProtocolError;
 use super::charset::Charset;
 use crate::model::beacon::Limits;
-use crate::model::failed_event::Form;
+use crate::model::failed_event::PayloadFormat;
 use crate::model::violation::{Code, Violation};
 
 /// The two bytes that open a gzip stream and no JSON text.
@@ -18,7 +18,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A body as it came.
 #[derive(Debug, Clone, Copy)]
-pub struct Body<'a> {
+pub struct RequestBody<'a> {
     /// The `Content-Type` header.
     pub content_type: Option<&'a str>,
     /// The `Content-Encoding` header.
@@ -33,7 +33,7 @@ pub enum Framing {
     /// The sender says: a beacon a line.
     Lines,
     /// The sender does not say; the text tells.
-    Unstated,
+    Detect,
     /// The sender says that it is a form, as curl does of any text: taken where it is JSON.
     Form,
 }
@@ -52,35 +52,35 @@ const LINES: [&str; 7] = [
     "application/json-lines",
 ];
 
-impl<'a> Body<'a> {
+impl<'a> RequestBody<'a> {
     /// How the sender says that the beacons are set apart.
     pub fn framing(&self) -> Result<Framing, ProtocolError> {
         let stated = self.content_type.unwrap_or_default();
         let media_type = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match media_type.as_str() {
             "" | "text/plain" | "application/json" | "text/json" | "application/x-json" => {
-                Ok(Framing::Unstated)
+                Ok(Framing::Detect)
             }
             FORM => Ok(Framing::Form),
             lines if LINES.contains(&lines) => Ok(Framing::Lines),
             // Structured syntax, RFC 6839.
-            json if json.ends_with("+json") && json.contains('/') => Ok(Framing::Unstated),
+            json if json.ends_with("+json") && json.contains('/') => Ok(Framing::Detect),
             _ => Err(ProtocolError::UnsupportedMediaType(crate::base::text::shown(stated))),
         }
     }
 
     /// What the bytes are. A browser can't name the compression of a beacon without a
     /// preflight, so gzip is known by its first bytes too.
-    pub fn form(&self) -> Result<Form, ProtocolError> {
+    pub fn form(&self) -> Result<PayloadFormat, ProtocolError> {
         let stated = self.content_encoding.unwrap_or_default().trim();
         let is = |coding: &str, name| coding.eq_ignore_ascii_case(name);
         let codings = stated.split(',').map(str::trim);
         let mut codings = codings.filter(|it| !it.is_empty() && !is(it, "identity"));
         match (codings.next(), codings.next()) {
-            (None, _) if self.bytes.starts_with(&GZIP_MAGIC) => Ok(Form::GzipBody),
-            (None, _) => Ok(Form::Body),
+            (None, _) if self.bytes.starts_with(&GZIP_MAGIC) => Ok(PayloadFormat::GzipBody),
+            (None, _) => Ok(PayloadFormat::Body),
             (Some(coding), None) if is(coding, "gzip") || is(coding, "x-gzip") => {
-                Ok(Form::GzipBody)
+                Ok(PayloadFormat::GzipBody)
             }
             _ => Err(ProtocolError::UnsupportedEncoding(crate::base::text::shown(stated))),
         }
@@ -93,7 +93,7 @@ impl<'a> Body<'a> {
         }
         let charset = Charset::stated(self.content_type.unwrap_or_default())?;
         let bytes = match self.form()? {
-            Form::GzipBody => Cow::Owned(inflate(self.bytes, limits.inflated_bytes)?),
+            PayloadFormat::GzipBody => Cow::Owned(inflate(self.bytes, limits.inflated_bytes)?),
             _ => Cow::Borrowed(self.bytes),
         };
         charset.decode(bytes).map_err(ProtocolError::Undecodable)
@@ -134,8 +134,8 @@ mod tests {
         content_type: Option<&'a str>,
         content_encoding: Option<&'a str>,
         bytes: &'a [u8],
-    ) -> Body<'a> {
-        Body { content_type, content_encoding, bytes }
+    ) -> RequestBody<'a> {
+        RequestBody { content_type, content_encoding, bytes }
     }
 
     fn text(encoding: Option<&str>, bytes: &[u8]) -> Result<String, ProtocolError> {
@@ -155,9 +155,9 @@ mod tests {
             "application/ld+json; profile=\"x\"",
             "application/cloudevents+JSON",
         ] {
-            assert_eq!(framing(Some(unstated)), Ok(Framing::Unstated), "{unstated}");
+            assert_eq!(framing(Some(unstated)), Ok(Framing::Detect), "{unstated}");
         }
-        assert_eq!(framing(None), Ok(Framing::Unstated));
+        assert_eq!(framing(None), Ok(Framing::Detect));
         for lines in [
             "application/x-ndjson; charset=utf-8",
             "application/ndjson",

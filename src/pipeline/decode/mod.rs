@@ -12,13 +12,13 @@ pub mod pixel;
 pub mod record;
 use crate::base::json::type_name;
 use crate::model::beacon::{Beacon, Limits};
-use crate::model::failed_event::{Form, Original};
+use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::{Map, Value};
 
-pub use crate::base::json::Fields;
-use crate::base::json::Reader;
+pub use crate::base::json::JsonFields;
+use crate::base::json::JsonReader;
 use crate::model::repairs::SURROGATE;
 use crate::model::violation::{Code, Violation};
 
@@ -76,20 +76,20 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
         let message = format!("a beacon must be an object, not {}", type_name(&other));
         return Err(Violation::whole(Code::WrongType, message));
     }
-    let mut reader = Reader { max_depth: limits.depth, mended: Vec::new() };
+    let mut reader = JsonReader { max_depth: limits.depth, mended: Vec::new() };
     let fields = reader.beacon(text)?;
     let mended = reader.mended.into_iter().map(|pointer| (SURROGATE, pointer)).collect();
     Ok(Beacon { fields, mended, left_out: Map::new() })
 }
 
 /// Reads again what a failed event keeps, if that is one beacon.
-pub fn original(original: &Original, limits: &Limits) -> Option<Beacon> {
+pub fn original(original: &OriginalPayload, limits: &Limits) -> Option<Beacon> {
     let text = std::str::from_utf8(&original.bytes).ok()?;
     match original.form {
-        Form::Beacon => beacon(text, limits).ok(),
-        Form::Query => pixel::beacon(text).ok(),
-        Form::Record => record::beacon(text, limits).ok(),
-        Form::Body | Form::GzipBody => None,
+        PayloadFormat::Beacon => beacon(text, limits).ok(),
+        PayloadFormat::Query => pixel::beacon(text).ok(),
+        PayloadFormat::Record => record::beacon(text, limits).ok(),
+        PayloadFormat::Body | PayloadFormat::GzipBody => None,
     }
 }
 

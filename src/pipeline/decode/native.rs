@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::body::{FORM, Framing};
 use super::{ProtocolError, timestamp};
-use crate::base::json::Fields;
+use crate::base::json::JsonFields;
 use crate::base::json::type_name;
 use crate::base::text::shown;
 use crate::model::beacon::{Envelope, Limits};
@@ -22,7 +22,7 @@ use crate::pipeline::decode::hint;
 
 /// A body cut into the texts of its beacons, none of them read yet.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Items<'a> {
+pub struct BodyParts<'a> {
     /// What holds for each beacon.
     pub envelope: Envelope,
     /// Each beacon's own text.
@@ -34,15 +34,15 @@ pub fn items<'a>(
     text: &'a str,
     framing: Framing,
     limits: &Limits,
-) -> Result<Items<'a>, ProtocolError> {
+) -> Result<BodyParts<'a>, ProtocolError> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let items = match (framing, text.chars().next()) {
         (Framing::Lines, _) => lines(text),
-        (_, Some('[')) => Items { envelope: Envelope::default(), texts: array(text)? },
+        (_, Some('[')) => BodyParts { envelope: Envelope::default(), texts: array(text)? },
         (_, Some('{')) => objects(text)?,
         (Framing::Form, _) => return Err(ProtocolError::UnsupportedMediaType(FORM.to_owned())),
-        (Framing::Unstated, Some(_)) => return Err(undecodable("body must start with { or [")),
-        (Framing::Unstated, None) => return Err(undecodable("body is empty")),
+        (Framing::Detect, Some(_)) => return Err(undecodable("body must start with { or [")),
+        (Framing::Detect, None) => return Err(undecodable("body is empty")),
     };
     match items.texts.len() {
         count if count > limits.beacons => {
@@ -52,9 +52,9 @@ pub fn items<'a>(
     }
 }
 
-fn lines(text: &str) -> Items<'_> {
+fn lines(text: &str) -> BodyParts<'_> {
     let texts = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    Items { envelope: Envelope::default(), texts }
+    BodyParts { envelope: Envelope::default(), texts }
 }
 
 fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
@@ -63,10 +63,10 @@ fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
 }
 
 /// A text that opens with an object: that object alone, or the first line of several.
-fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
+fn objects(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
     let may_be_envelope = text.contains("\"events\"");
     if may_be_envelope
-        && let Ok(fields) = serde_json::from_str::<Fields<'_>>(text)
+        && let Ok(fields) = serde_json::from_str::<JsonFields<'_>>(text)
         && let Some(events) = fields.get("events")
     {
         return enveloped(fields, events);
@@ -80,10 +80,10 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
     match alone {
         true if may_be_envelope => {
             // Its keys must be texts, as an envelope's are.
-            let _: Fields<'_> = serde_json::from_str(first).map_err(not_json)?;
-            Ok(Items { envelope: Envelope::default(), texts: vec![first] })
+            let _: JsonFields<'_> = serde_json::from_str(first).map_err(not_json)?;
+            Ok(BodyParts { envelope: Envelope::default(), texts: vec![first] })
         }
-        true => Ok(Items { envelope: Envelope::default(), texts: vec![first] }),
+        true => Ok(BodyParts { envelope: Envelope::default(), texts: vec![first] }),
         false if text.lines().next().is_some_and(|line| line.trim() == first) => Ok(lines(text)),
         false => {
             Err(undecodable("body goes on after its first JSON value, which does not end its line"))
@@ -92,7 +92,10 @@ fn objects(text: &str) -> Result<Items<'_>, ProtocolError> {
 }
 
 /// The beacons of an envelope: an object that has `events` itself.
-fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, ProtocolError> {
+fn enveloped<'a>(
+    fields: JsonFields<'a>,
+    events: &'a RawValue,
+) -> Result<BodyParts<'a>, ProtocolError> {
     let fields = fields.each_once().map_err(|error| ProtocolError::Undecodable(error.into()))?;
     if !events.get().starts_with('[') {
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
@@ -121,7 +124,7 @@ fn enveloped<'a>(fields: Fields<'a>, events: &'a RawValue) -> Result<Items<'a>, 
             }
         }
     }
-    Ok(Items { envelope, texts: array(events.get())? })
+    Ok(BodyParts { envelope, texts: array(events.get())? })
 }
 
 /// The value of a field of the envelope, cleaned as a beacon's own `field` is; none where it
@@ -193,7 +196,7 @@ mod tests {
             (r#"{"props":"\"events\""}"#, &[r#"{"props":"\"events\""}"#]),
         ];
         for (text, texts) in unstated {
-            assert_eq!(cut(Framing::Unstated, text).unwrap(), texts, "{text}");
+            assert_eq!(cut(Framing::Detect, text).unwrap(), texts, "{text}");
         }
         let lines: [(&str, &[&str]); 4] = [
             ("{broken\n{\"name\":\"b\"}", &["{broken", r#"{"name":"b"}"#]),
@@ -245,7 +248,7 @@ mod tests {
             ("[1,2,3,4]", "body has 4 beacons, limit 3"),
         ];
         for (text, message) in refused {
-            assert_eq!(cut(Framing::Unstated, text).unwrap_err(), message, "{text}");
+            assert_eq!(cut(Framing::Detect, text).unwrap_err(), message, "{text}");
         }
     }
 
@@ -257,20 +260,20 @@ mod tests {
             (r#""4711""#, "1795000000123000"),
         ] {
             let text = format!(r#"{{"device_id":{device_id},"sent_at":{sent_at},"events":[]}}"#);
-            let Items { envelope, .. } =
-                items(&text, Framing::Unstated, &Limits::default()).unwrap();
+            let BodyParts { envelope, .. } =
+                items(&text, Framing::Detect, &Limits::default()).unwrap();
             assert_eq!(envelope.device_id, DeviceId::parse("4711".to_owned()), "{text}");
             assert_eq!(envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123, "{text}");
         }
         let text = r#"{"device_id":"","sent_at":"","events":[]}"#;
-        let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
+        let items = items(text, Framing::Detect, &Limits::default()).unwrap();
         assert_eq!(items.envelope, Envelope::default());
     }
 
     #[test]
     fn a_form_is_taken_if_it_is_json() {
         for text in [r#"{"name":"a"}"#, "\u{feff} [{}]", "{\"name\":\"a\"}\n{\"name\":\"b\"}"] {
-            assert_eq!(cut(Framing::Form, text), cut(Framing::Unstated, text), "{text}");
+            assert_eq!(cut(Framing::Form, text), cut(Framing::Detect, text), "{text}");
         }
         for text in ["name=a&time=1", "", "\"a\"", "%7B%7D"] {
             let message = cut(Framing::Form, text).unwrap_err();
@@ -285,8 +288,8 @@ mod tests {
     fn an_envelope_whose_device_stands_for_none_names_none() {
         for device_id in [r#""undefined""#, r#"" NULL ""#, "0", r#""[object Object]""#] {
             let text = format!(r#"{{"device_id":{device_id},"events":[]}}"#);
-            let Items { envelope, .. } =
-                items(&text, Framing::Unstated, &Limits::default()).unwrap();
+            let BodyParts { envelope, .. } =
+                items(&text, Framing::Detect, &Limits::default()).unwrap();
             assert_eq!(envelope, Envelope { no_device: true, ..Envelope::default() }, "{text}");
         }
     }
@@ -295,14 +298,14 @@ mod tests {
     fn a_beacon_of_an_envelope_is_no_matter_of_its_neighbours() {
         let odd = [r#"{"title":"cut \ud83d"}"#, r#"{"$serde_json::private::Number":"x"}"#];
         let text = format!(r#"{{"events":[{{"name":"a"}},{}]}}"#, odd.join(","));
-        let items = items(&text, Framing::Unstated, &Limits::default()).unwrap();
+        let items = items(&text, Framing::Detect, &Limits::default()).unwrap();
         assert_eq!(items.texts, [r#"{"name":"a"}"#, odd[0], odd[1]]);
     }
 
     #[test]
     fn an_envelope_holds_for_its_beacons() {
         let text = r#"{"sent_at":1795000000123,"device_id":"d","events":[{}]}"#;
-        let items = items(text, Framing::Unstated, &Limits::default()).unwrap();
+        let items = items(text, Framing::Detect, &Limits::default()).unwrap();
         assert_eq!(items.envelope.device_id, DeviceId::parse("d".to_owned()));
         assert_eq!(items.envelope.sent_at.unwrap().timestamp_millis(), 1_795_000_000_123);
     }
@@ -312,13 +315,13 @@ mod tests {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
         for odd in [r#"{"title":"cut \ud83d"}"#, &deep] {
             let text = format!(r#"{{"events":[{odd},{{"name":"a"}}]}}"#);
-            assert_eq!(cut(Framing::Unstated, &text).unwrap(), [odd, r#"{"name":"a"}"#]);
+            assert_eq!(cut(Framing::Detect, &text).unwrap(), [odd, r#"{"name":"a"}"#]);
         }
     }
 
     #[test]
     fn nesting_past_any_stack_is_cut_without_recursion() {
         let deep = format!("[{}1{},{{\"name\":\"a\"}}]", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(cut(Framing::Unstated, &deep).unwrap().len(), 2);
+        assert_eq!(cut(Framing::Detect, &deep).unwrap().len(), 2);
     }
 }

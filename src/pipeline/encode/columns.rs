@@ -6,21 +6,21 @@
 use chrono::Timelike;
 use serde_json::Value;
 
-use crate::model::consent::Reason;
+use crate::model::consent::PrivacySignal;
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::Geo;
 use crate::model::record::VERSION;
-use crate::model::record::line::Line;
+use crate::model::record::line::JsonLineWriter;
 use crate::model::sampling::SampleRate;
-use crate::pipeline::enrich::{Enriched, Facts};
+use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
 
 /// The columns of `enriched`, of which its route takes the share `sample`.
-pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> Line {
-    let Enriched { event, facts, occurred, local, visit, stripped, .. } = enriched;
+pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>) -> JsonLineWriter {
+    let EnrichedEvent { event, facts, occurred, local, visit, stripped, .. } = enriched;
     let (agent, bot, campaign) = (&facts.agent, facts.bot.as_ref(), &visit.campaign);
     let identifying = stripped.is_none();
     let (referrer, click_id) = (visit.referrer.as_ref(), campaign.click_id.as_ref());
-    let mut line = Line::new();
+    let mut line = JsonLineWriter::new();
     line.json("v", Some(VERSION));
     line.json("event_id", Some(event.id));
     line.text("tenant", Some(facts.tenant));
@@ -90,7 +90,11 @@ pub(super) fn of_event(enriched: &Enriched<'_>, sample: Option<SampleRate>) -> L
 
 /// The columns of a request's facts, which events and failed events share, without what
 /// identifies where it is to be left out.
-pub(super) fn received(line: &mut Line, facts: &Facts<'_>, stripped: Option<Reason>) {
+pub(super) fn received(
+    line: &mut JsonLineWriter,
+    facts: &RequestFacts<'_>,
+    stripped: Option<PrivacySignal>,
+) {
     line.time("received_at", Some(facts.received_at));
     line.time("replayed_at", facts.replayed_at);
     line.date("date", facts.received_at);
@@ -109,12 +113,12 @@ pub(super) fn received(line: &mut Line, facts: &Facts<'_>, stripped: Option<Reas
 }
 
 /// A text that identifies, unless such are to be left out.
-fn told(text: &Option<String>, stripped: Option<Reason>) -> Option<&str> {
+fn told(text: &Option<String>, stripped: Option<PrivacySignal>) -> Option<&str> {
     text.as_deref().filter(|_| stripped.is_none())
 }
 
 /// A version, of which only the first number is told where identifiers are to be left out.
-fn version(version: &Option<String>, stripped: Option<Reason>) -> Option<&str> {
+fn version(version: &Option<String>, stripped: Option<PrivacySignal>) -> Option<&str> {
     match stripped {
         None => version.as_deref(),
         Some(_) => version.as_deref()?.split('.').next(),

@@ -5,16 +5,16 @@ pub mod columns;
 use crate::model::event::{DeviceId, Event};
 use crate::model::failed_event::FailedEvent;
 use crate::model::record::failed::{failure, parts};
-use crate::model::record::line::Line;
+use crate::model::record::line::JsonLineWriter;
 use crate::model::record::{LATER_BYTES, MAX_BYTES, PartitionKey, Record, RecordError, VERSION};
 use crate::model::sampling::SampleRate;
-use crate::pipeline::enrich::{Enriched, Facts};
+use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
 use columns::lifted;
 
 impl Record {
     /// The record of an event, of which its route takes the share `sample`.
     pub fn of_event(
-        enriched: &Enriched<'_>,
+        enriched: &EnrichedEvent<'_>,
         sample: Option<SampleRate>,
     ) -> Result<Self, RecordError> {
         let event = &enriched.event;
@@ -29,7 +29,7 @@ impl Record {
     /// The records of a failed event: one, or as many as its original bytes need.
     pub fn of_failed_event(
         failed: &FailedEvent,
-        facts: &Facts<'_>,
+        facts: &RequestFacts<'_>,
     ) -> Result<Vec<Self>, RecordError> {
         let of_part = |part| {
             let mut line = failed_columns(failed, facts);
@@ -42,10 +42,10 @@ impl Record {
 }
 
 /// The columns of a failed event that events have as well.
-fn failed_columns(failed: &FailedEvent, facts: &Facts<'_>) -> Line {
+fn failed_columns(failed: &FailedEvent, facts: &RequestFacts<'_>) -> JsonLineWriter {
     let FailedEvent { envelope, stripped, schema, .. } = failed;
     let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
-    let mut line = Line::new();
+    let mut line = JsonLineWriter::new();
     line.json("v", Some(VERSION));
     line.json("event_id", Some(failed.event_id));
     line.text("tenant", Some(&failed.tenant));
@@ -74,8 +74,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::model::beacon::Envelope;
-    use crate::model::event::EventIds;
-    use crate::model::failed_event::{Form, Original, Stage};
+    use crate::model::event::EventIdGenerator;
+    use crate::model::failed_event::{OriginalPayload, PayloadFormat, Stage};
     use crate::model::geo::Geo;
     use crate::model::repairs::Repairs;
     use crate::model::request::RequestContext;
@@ -98,7 +98,7 @@ mod tests {
         Config::parse(crate::config::tests::settings()).unwrap()
     }
 
-    fn facts(config: &Config) -> Facts<'_> {
+    fn facts(config: &Config) -> RequestFacts<'_> {
         let tenant = config.tenants.find(None).unwrap();
         enrich::facts(&context(), &tenant.name, &tenant.privacy, &config.enrichment, None)
     }
@@ -121,7 +121,7 @@ mod tests {
             sent_at: timestamp(&json!(1_795_000_000_100_i64)).ok(),
             ..Envelope::default()
         };
-        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+        let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
         let (unknown, repairs) = (Default::default(), &mut Repairs::default());
         let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
         let record =
@@ -144,7 +144,7 @@ mod tests {
             else {
                 panic!()
             };
-            let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+            let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
             let (envelope, repairs) = (Envelope::default(), &mut Repairs::default());
             let unknown = Default::default();
             let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn failed(bytes: &[u8]) -> FailedEvent {
-        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [0; 10]);
+        let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
         FailedEvent {
             event_id: ids.next_id(),
             tenant: "default".to_owned(),
@@ -169,7 +169,7 @@ mod tests {
             envelope: Envelope::default(),
             stripped: None,
             repairs: Repairs::default(),
-            original: Original::new(bytes, Form::Beacon),
+            original: OriginalPayload::new(bytes, PayloadFormat::Beacon),
         }
     }
 

@@ -6,7 +6,7 @@
 //! an Android device is therefore no sign, nor is another address in a browser's agent, and
 //! what phone apps send with by default (okhttp, CFNetwork, Dalvik) is no bot.
 
-use crate::pipeline::enrich::tables::entry::{Mark, Reason};
+use crate::pipeline::enrich::tables::entry::{BotPattern, BotReason};
 use std::cmp::Ordering;
 
 use super::tables::bots::MARKS;
@@ -21,13 +21,13 @@ const MAX_NAME_BYTES: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bot {
     /// What kind of program.
-    pub reason: Reason,
+    pub reason: BotReason,
     /// Its name, as it spells it, up to 64 bytes.
     pub name: Option<String>,
 }
 
 impl Bot {
-    fn named(reason: Reason, name: &str) -> Self {
+    fn named(reason: BotReason, name: &str) -> Self {
         let name = cut(name, MAX_NAME_BYTES);
         Self { reason, name: (!name.is_empty()).then(|| name.to_owned()) }
     }
@@ -39,12 +39,12 @@ impl Bot {
 pub fn bot(user_agent: Option<&str>, hints: &ClientHints) -> Option<Bot> {
     let agent = cut(user_agent.unwrap_or_default().trim(), super::user_agent::MAX_AGENT_BYTES);
     if agent.is_empty() {
-        return Some(Bot { reason: Reason::NoUserAgent, name: None });
+        return Some(Bot { reason: BotReason::NoUserAgent, name: None });
     }
     in_agent(agent).or_else(|| {
         let mut names = hints::brands(hints.ua.as_deref()).map(|brand| brand.name);
         let name = names.find(|name| name.starts_with("Headless"))?;
-        Some(Bot::named(Reason::Headless, name))
+        Some(Bot::named(BotReason::Headless, name))
     })
 }
 
@@ -84,7 +84,7 @@ fn in_agent(agent: &str) -> Option<Bot> {
         }
         before = byte;
     }
-    crawler.map(|name| Bot::named(Reason::Crawler, name))
+    crawler.map(|name| Bot::named(BotReason::Crawler, name))
 }
 
 fn is_address(word: &[u8]) -> bool {
@@ -113,7 +113,7 @@ fn states_addresses(agent: &str, before: u8) -> bool {
 
 /// Whether `mark`, found at the byte `at`, can only be the program. Words that mean something
 /// else as well are programs at the start of an agent, where browsers have `Mozilla/5.0`.
-fn stands_for_itself(mark: &Mark, at: usize) -> bool {
+fn stands_for_itself(mark: &BotPattern, at: usize) -> bool {
     let is_word =
         matches!(mark.text, "got" | "insomnia" | "needle" | "node" | "Ruby" | "superagent");
     !is_word || at == 0
@@ -121,9 +121,9 @@ fn stands_for_itself(mark: &Mark, at: usize) -> bool {
 
 /// Whether a monitor's name is all of the item that `rest` starts with: some stand in the place
 /// of a device's.
-fn is_monitors(mark: &Mark, rest: &[u8]) -> bool {
+fn is_monitors(mark: &BotPattern, rest: &[u8]) -> bool {
     let next = rest.get(mark.text.len());
-    mark.reason == Reason::Monitor && next.is_none_or(|next| matches!(next, b';' | b')'))
+    mark.reason == BotReason::Monitor && next.is_none_or(|next| matches!(next, b';' | b')'))
 }
 
 /// Cubot makes phones.
@@ -148,7 +148,7 @@ fn is_crawlers(rest: &[u8]) -> bool {
 }
 
 /// The mark that `rest` starts with. None is the start of another, so there is one candidate.
-fn mark(rest: &[u8]) -> Option<&'static Mark> {
+fn mark(rest: &[u8]) -> Option<&'static BotPattern> {
     let marks = match rest.first()?.to_ascii_lowercase() {
         digit @ b'0'..=b'9' => MARKS.get(usize::from(digit.wrapping_sub(b'0')))?,
         letter => MARKS.get(usize::from(letter.wrapping_sub(b'a')).saturating_add(10))?,
@@ -428,7 +428,7 @@ mod tests {
     #[test]
     fn who_says_nothing_is_no_browser() {
         let hints = ClientHints::default();
-        let silent = Some(Bot { reason: Reason::NoUserAgent, name: None });
+        let silent = Some(Bot { reason: BotReason::NoUserAgent, name: None });
         assert_eq!(bot(None, &hints), silent);
         assert_eq!(bot(Some(" "), &hints), silent);
     }
@@ -438,7 +438,7 @@ mod tests {
         let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
         let ua = Some(r#""HeadlessChrome";v="126", "Chromium";v="126""#.to_owned());
         let found = bot(Some(agent), &ClientHints { ua, ..ClientHints::default() });
-        assert_eq!(found.map(|bot| bot.reason), Some(Reason::Headless));
+        assert_eq!(found.map(|bot| bot.reason), Some(BotReason::Headless));
     }
 
     #[test]

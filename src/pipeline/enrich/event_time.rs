@@ -14,7 +14,7 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::days(366);
 
 /// When an event happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Occurred {
+pub struct EventTime {
     /// The client's time, corrected where its clock was wrong, never after the receipt by
     /// more than the threshold.
     pub at: DateTime<Utc>,
@@ -29,9 +29,9 @@ pub fn occurred(
     client_time: Option<DateTime<Utc>>,
     sent_at: Option<DateTime<Utc>>,
     threshold: TimeDelta,
-) -> Occurred {
+) -> EventTime {
     let Some(client_time) = client_time else {
-        return Occurred { at: received_at, clock_skew_ms: None };
+        return EventTime { at: received_at, clock_skew_ms: None };
     };
     // Nothing is sent before it happened; without a time of sending only the future is wrong.
     let said_now = sent_at.unwrap_or(client_time).max(client_time);
@@ -44,9 +44,9 @@ pub fn occurred(
     let waited = received_at.signed_duration_since(at);
     if waited > LONGEST_WAIT || (waited < TimeDelta::zero() && waited.abs() > threshold) {
         let skew = client_time.signed_duration_since(received_at);
-        return Occurred { at: received_at, clock_skew_ms: Some(skew.num_milliseconds()) };
+        return EventTime { at: received_at, clock_skew_ms: Some(skew.num_milliseconds()) };
     }
-    Occurred { at, clock_skew_ms: skew.map(|skew| skew.num_milliseconds()) }
+    EventTime { at, clock_skew_ms: skew.map(|skew| skew.num_milliseconds()) }
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
         ];
         for (case, client, sent, occurred_at, skew) in cases {
             let found = occurred(at(0), client.map(at), sent.map(at), TimeDelta::seconds(minute));
-            let expected = Occurred { at: at(occurred_at), clock_skew_ms: skew };
+            let expected = EventTime { at: at(occurred_at), clock_skew_ms: skew };
             assert_eq!(found, expected, "{case}");
         }
     }

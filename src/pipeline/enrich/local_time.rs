@@ -19,7 +19,7 @@ pub enum DayPart {
 
 /// The wall clock where an event happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Local {
+pub struct LocalTime {
     /// Minutes that it is ahead of UTC.
     pub utc_offset_minutes: i32,
     /// From 0 to 23.
@@ -30,7 +30,7 @@ pub struct Local {
 
 /// The wall clock at `at`, `utc_offset_minutes` ahead of UTC; none for an offset that no
 /// place on earth has.
-pub fn local(at: DateTime<Utc>, utc_offset_minutes: i32) -> Option<Local> {
+pub fn local(at: DateTime<Utc>, utc_offset_minutes: i32) -> Option<LocalTime> {
     if !(-12 * 60..=14 * 60).contains(&utc_offset_minutes) {
         return None;
     }
@@ -42,7 +42,7 @@ pub fn local(at: DateTime<Utc>, utc_offset_minutes: i32) -> Option<Local> {
         12..=17 => DayPart::Afternoon,
         _ => DayPart::Evening,
     };
-    Some(Local { utc_offset_minutes, hour, day_part })
+    Some(LocalTime { utc_offset_minutes, hour, day_part })
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
             (7 * 60, 18, DayPart::Evening),
         ];
         for (utc_offset_minutes, hour, day_part) in cases {
-            let expected = Local { utc_offset_minutes, hour, day_part };
+            let expected = LocalTime { utc_offset_minutes, hour, day_part };
             assert_eq!(local(at, utc_offset_minutes), Some(expected));
         }
         assert_eq!(local(at, 15 * 60), None);

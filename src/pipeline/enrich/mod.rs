@@ -1,6 +1,6 @@
 //! Adds to an event what the edge knows; never rejects one.
 //!
-//! What all events of a request share is worked out once, as [`Facts`]. What the person
+//! What all events of a request share is worked out once, as [`RequestFacts`]. What the person
 //! asked to leave out is left out here, so that no later step can tell it.
 
 pub mod bot;
@@ -12,26 +12,26 @@ pub mod tables;
 pub mod user_agent;
 
 use crate::base::secret::Secret;
-use crate::pipeline::privacy::Privacy;
+use crate::pipeline::privacy::PrivacyPolicy;
 use std::rc::Rc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::consent::Reason;
-use crate::model::consent::Signals;
+use crate::model::consent::BrowserSignals;
+use crate::model::consent::PrivacySignal;
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::{Geo, OffsetChange};
 use crate::model::repairs::Repairs;
-use crate::model::replay::Arrival;
+use crate::model::replay::Redelivery;
 use crate::model::request::RequestContext;
-use crate::pipeline::privacy::DeviceIds;
+use crate::pipeline::privacy::DeviceIdSource;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::visitor::Visitor;
 use bot::Bot;
-use event_time::Occurred;
-use local_time::Local;
-use page_context::Visit;
-use user_agent::Agent;
+use event_time::EventTime;
+use local_time::LocalTime;
+use page_context::PageContext;
+use user_agent::UserAgent;
 
 /// Longer user agents are cut.
 const MAX_USER_AGENT_CHARS: usize = 1_024;
@@ -45,7 +45,7 @@ pub struct Enrichment {
     /// How far a client's clock may be off before it is corrected.
     pub clock_threshold: TimeDelta,
     /// What becomes of bots' events.
-    pub bots: Bots,
+    pub bots: BotPolicy,
     /// Further domains whose pages count as the operator's own.
     pub internal_domains: Vec<String>,
 }
@@ -54,7 +54,7 @@ impl Default for Enrichment {
     fn default() -> Self {
         Self {
             clock_threshold: TimeDelta::seconds(60),
-            bots: Bots::default(),
+            bots: BotPolicy::default(),
             internal_domains: Vec::new(),
         }
     }
@@ -62,7 +62,7 @@ impl Default for Enrichment {
 
 /// What becomes of bots' events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Bots {
+pub enum BotPolicy {
     /// They are labelled.
     #[default]
     Label,
@@ -72,36 +72,36 @@ pub enum Bots {
 
 /// An event and what was learnt of it at the edge.
 #[derive(Debug)]
-pub struct Enriched<'a> {
+pub struct EnrichedEvent<'a> {
     /// The event.
     pub event: Event,
     /// The facts that all events of its request share.
-    pub facts: &'a Facts<'a>,
+    pub facts: &'a RequestFacts<'a>,
     /// Its place in the request, from 0.
     pub event_index: usize,
     /// When it happened.
-    pub occurred: Occurred,
+    pub occurred: EventTime,
     /// The wall clock where it happened.
-    pub local: Option<Local>,
+    pub local: Option<LocalTime>,
     /// Whether its device is new, where the device's id tells.
     pub new_visitor: Option<bool>,
     /// The device's id of the day before, just after midnight.
     pub previous_device_id: Option<DeviceId>,
     /// Where it happened on the web, and where its visitor came from.
-    pub visit: Rc<Visit>,
+    pub visit: Rc<PageContext>,
     /// What was repaired.
     pub repairs: Repairs,
     /// Why identifiers are left out, where they are.
-    pub stripped: Option<Reason>,
+    pub stripped: Option<PrivacySignal>,
 }
 
 /// What the edge may tell of a request, after the privacy rules.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct RequestFacts<'a> {
     /// The name of its tenant.
     pub tenant: &'a str,
     /// What may be told of people.
-    pub privacy: &'a Privacy,
+    pub privacy: &'a PrivacyPolicy,
     /// How its events are enriched.
     pub enrichment: &'a Enrichment,
     /// The edge's clock.
@@ -109,13 +109,13 @@ pub struct Facts<'a> {
     /// The edge's clock when the operator sent it again.
     pub replayed_at: Option<DateTime<Utc>>,
     /// How its events come to their shards.
-    pub arrival: Arrival,
+    pub arrival: Redelivery,
     /// The client's address, as far as the policy lets it be told.
     pub ip: Option<String>,
-    /// The `User-Agent` header.
+    /// The `User-UserAgent` header.
     pub user_agent: Option<String>,
     /// The browser, the system and the device.
-    pub agent: Agent,
+    pub agent: UserAgent,
     /// The system, in lower case, as cleaning rules name it.
     pub platform: Option<String>,
     /// Whether a program made the request.
@@ -129,13 +129,13 @@ pub struct Facts<'a> {
     /// The changes of that zone in the year before, ascending.
     pub utc_offset_changes: Vec<OffsetChange>,
     /// What the browser asks for on its user's behalf.
-    pub signals: Signals,
+    pub signals: BrowserSignals,
     /// The host of the page that sent the request, where the browser tells.
     pub origin_host: Option<String>,
     /// Whose device it is, where ids are made here.
     pub visitor: Option<Visitor>,
     /// The visit of the event before.
-    pub last_visit: page_context::Last,
+    pub last_visit: page_context::PageCache,
 }
 
 /// How far the clocks of a time zone were ahead of UTC at `at`, which are `now` ahead on
@@ -149,13 +149,13 @@ fn utc_offset_at(at: DateTime<Utc>, now: Option<i32>, changes: &[OffsetChange]) 
 pub fn facts<'a>(
     context: &RequestContext,
     tenant: &'a str,
-    privacy: &'a Privacy,
+    privacy: &'a PrivacyPolicy,
     enrichment: &'a Enrichment,
     secret: Option<&Secret>,
-) -> Facts<'a> {
+) -> RequestFacts<'a> {
     let received_at = context.received_at;
     let visitor = match (privacy.device_ids, secret, context.ip) {
-        (DeviceIds::Cookieless, Some(secret), Some(address)) => {
+        (DeviceIdSource::Cookieless, Some(secret), Some(address)) => {
             Some(Visitor::new(secret, received_at, tenant, address, context.user_agent.as_deref()))
         }
         _ => None,
@@ -171,13 +171,13 @@ pub fn facts<'a>(
         Ok(address) => privacy.ip.apply(address, tenant, salt),
         Err(hash) => Some(hash.to_owned()).filter(|_| privacy.ip == IpPolicy::Hash),
     });
-    Facts {
+    RequestFacts {
         tenant,
         privacy,
         enrichment,
         received_at,
         replayed_at: replayed.map(|replayed| replayed.at),
-        arrival: replayed.map_or(Arrival::Usual, |replayed| replayed.of.arrival()),
+        arrival: replayed.map_or(Redelivery::No, |replayed| replayed.of.arrival()),
         ip,
         platform: agent.os.map(str::to_ascii_lowercase),
         agent,
@@ -194,11 +194,11 @@ pub fn facts<'a>(
             .and_then(crate::base::url::parse)
             .map(|page| page.host.into_owned()),
         visitor,
-        last_visit: page_context::Last::default(),
+        last_visit: page_context::PageCache::default(),
     }
 }
 
-/// A `User-Agent` of the length that any real one has: each event of a request carries it.
+/// A `User-UserAgent` of the length that any real one has: each event of a request carries it.
 fn cut(agent: &str) -> String {
     match agent.char_indices().nth(MAX_USER_AGENT_CHARS) {
         Some((end, _)) => agent.get(..end).unwrap_or(agent).to_owned(),
@@ -254,10 +254,10 @@ fn weight(text: &str) -> Option<u16> {
 pub fn event<'a>(
     mut event: Event,
     event_index: usize,
-    facts: &'a Facts<'a>,
+    facts: &'a RequestFacts<'a>,
     mut repairs: Repairs,
-    stripped: Option<Reason>,
-) -> Enriched<'a> {
+    stripped: Option<PrivacySignal>,
+) -> EnrichedEvent<'a> {
     let occurred = event_time::occurred(
         facts.received_at,
         event.client_time,
@@ -270,19 +270,19 @@ pub fn event<'a>(
     let visit = page_context::visit(&mut event, facts, stripped, &mut repairs);
     let mut previous_device_id = None;
     match (facts.privacy.device_ids, &facts.visitor, stripped) {
-        (DeviceIds::Sent, _, None) => {}
-        (DeviceIds::Cookieless, Some(visitor), None) => {
+        (DeviceIdSource::Client, _, None) => {}
+        (DeviceIdSource::Cookieless, Some(visitor), None) => {
             let site = facts.origin_host.as_deref().or(visit.host.as_deref());
             let ids = visitor.ids(occurred.at, site.unwrap_or_default());
             event.device_id = ids.device_id;
             previous_device_id = ids.previous_device_id;
         }
-        (DeviceIds::Cookieless, None, _) | (_, _, Some(_)) => event.device_id = None,
+        (DeviceIdSource::Cookieless, None, _) | (_, _, Some(_)) => event.device_id = None,
     }
     if event.language.is_none() {
         event.language.clone_from(&facts.language);
     }
-    Enriched {
+    EnrichedEvent {
         event_index,
         facts,
         occurred,
@@ -298,7 +298,7 @@ pub fn event<'a>(
 
 /// The id was made by the same clock that says when the event happened, so that an error of
 /// it does no harm; an id of the future tells nothing.
-fn new_visitor(event: &Event, facts: &Facts<'_>) -> Option<bool> {
+fn new_visitor(event: &Event, facts: &RequestFacts<'_>) -> Option<bool> {
     let made_at = event.device_id.as_ref()?.made_at()?;
     let age = event.client_time.unwrap_or(facts.received_at).signed_duration_since(made_at);
     (age.abs() < NEW_FOR || age > TimeDelta::zero()).then_some(age < NEW_FOR)

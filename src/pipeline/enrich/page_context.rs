@@ -8,23 +8,23 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::Facts;
+use super::RequestFacts;
 use super::referrer::{self, Referrer};
 use crate::base::text::pointer_step;
 use crate::base::url;
 use crate::model::campaign::{self, Campaign};
-use crate::model::consent::Reason;
+use crate::model::consent::PrivacySignal;
 use crate::model::event::Event;
 use crate::model::repairs::Repairs;
 use crate::pipeline::clean::builtin;
 use crate::pipeline::privacy::redact;
 use crate::pipeline::privacy::scrub;
-use crate::pipeline::privacy::scrub::What;
-use crate::pipeline::privacy::url_params::SensitiveNames;
+use crate::pipeline::privacy::scrub::ScrubConfig;
+use crate::pipeline::privacy::url_params::SensitiveParams;
 
 /// What an event's addresses tell.
 #[derive(Debug, Default)]
-pub struct Visit {
+pub struct PageContext {
     /// The address of the page, rid of what nobody should keep.
     pub url: Option<String>,
     /// The address of the page before, the same.
@@ -44,14 +44,14 @@ pub struct Visit {
 /// The visit that was read last. The events of a request mostly have one page and one way
 /// there, and to read addresses is what costs most of an event.
 #[derive(Debug, Default)]
-pub struct Last(RefCell<Option<(Sent, Rc<Visit>)>>);
+pub struct PageCache(RefCell<Option<(PageCacheKey, Rc<PageContext>)>>);
 
 /// What a visit is read from, besides its request.
 #[derive(Debug, PartialEq)]
-struct Sent {
+struct PageCacheKey {
     url: Option<String>,
     referrer: Option<String>,
-    stripped: Option<Reason>,
+    stripped: Option<PrivacySignal>,
 }
 
 /// The name of the repair that took out the value of a sensitive parameter.
@@ -67,12 +67,12 @@ const IDENTIFIER: &str = "identifier";
 /// from the event to the visit.
 pub fn visit(
     event: &mut Event,
-    facts: &Facts<'_>,
-    stripped: Option<Reason>,
+    facts: &RequestFacts<'_>,
+    stripped: Option<PrivacySignal>,
     repairs: &mut Repairs,
-) -> Rc<Visit> {
+) -> Rc<PageContext> {
     let privacy = facts.privacy;
-    let sent = Sent { url: event.url.take(), referrer: event.referrer.take(), stripped };
+    let sent = PageCacheKey { url: event.url.take(), referrer: event.referrer.take(), stripped };
     let visit = facts.last_visit.or_read(sent, facts);
     for (rule, pointer) in &visit.removed {
         let is_noted = repairs.iter().any(|it| it.rule == *rule && it.pointer == *pointer);
@@ -95,14 +95,14 @@ pub fn visit(
     visit
 }
 
-impl Last {
+impl PageCache {
     /// The last visit where it was read from the same, else a new one.
-    fn or_read(&self, sent: Sent, facts: &Facts<'_>) -> Rc<Visit> {
+    fn or_read(&self, sent: PageCacheKey, facts: &RequestFacts<'_>) -> Rc<PageContext> {
         let mut last = self.0.borrow_mut();
         match last.as_ref() {
             Some((known, visit)) if *known == sent => Rc::clone(visit),
             _ => {
-                let visit = Rc::new(Visit::read(&sent, facts));
+                let visit = Rc::new(PageContext::read(&sent, facts));
                 *last = Some((sent, Rc::clone(&visit)));
                 visit
             }
@@ -110,8 +110,8 @@ impl Last {
     }
 }
 
-impl Visit {
-    fn read(sent: &Sent, facts: &Facts<'_>) -> Self {
+impl PageContext {
+    fn read(sent: &PageCacheKey, facts: &RequestFacts<'_>) -> Self {
         let privacy = facts.privacy;
         let mut visit =
             Self { url: sent.url.clone(), referrer_url: sent.referrer.clone(), ..Self::default() };
@@ -159,7 +159,7 @@ impl Visit {
     }
 
     /// Takes the values of the parameters that `names` names out of the addresses.
-    fn without(&mut self, names: &SensitiveNames, rule: &'static str) {
+    fn without(&mut self, names: &SensitiveParams, rule: &'static str) {
         let mut removed = Vec::new();
         for (url, pointer) in self.addresses() {
             let found = crate::pipeline::privacy::url_params::without_sensitive(url, names);
@@ -173,7 +173,7 @@ impl Visit {
         self.removed.append(&mut removed);
     }
 
-    fn scrub(&mut self, what: What) {
+    fn scrub(&mut self, what: ScrubConfig) {
         let mut removed = Vec::new();
         for (url, pointer) in self.addresses() {
             scrub_text(url, what, &mut |rule| removed.push((rule, pointer)));
@@ -183,9 +183,9 @@ impl Visit {
 }
 
 /// Takes out of `text` what looks like personal data, and tells the name of each repair.
-fn scrub_text(text: &mut String, what: What, removed: &mut dyn FnMut(&'static str)) {
+fn scrub_text(text: &mut String, what: ScrubConfig, removed: &mut dyn FnMut(&'static str)) {
     let scrubbed = scrub::text(text, what);
-    let counts = [(scrubbed.emails, scrub::Kind::Email), (scrubbed.cards, scrub::Kind::Card)];
+    let counts = [(scrubbed.emails, scrub::PiiKind::Email), (scrubbed.cards, scrub::PiiKind::Card)];
     let Cow::Owned(rid) = scrubbed.text else { return };
     *text = rid;
     for (_, kind) in counts.iter().filter(|(count, _)| *count > 0) {
@@ -194,7 +194,7 @@ fn scrub_text(text: &mut String, what: What, removed: &mut dyn FnMut(&'static st
 }
 
 /// Scrubs again what was hidden by an encoding that reading the addresses has undone.
-fn scrub_decoded(visit: &mut Visit, what: What) {
+fn scrub_decoded(visit: &mut PageContext, what: ScrubConfig) {
     let Campaign { source, medium, campaign, term, content, id, click_id: _ } = &mut visit.campaign;
     let searched = visit.referrer.as_mut().and_then(|referrer| referrer.term.as_mut());
     let texts = [source, medium, campaign, term, content, id].into_iter().flatten();
@@ -209,7 +209,7 @@ fn scrub_decoded(visit: &mut Visit, what: What) {
 /// an event's objects, and JSON Web Tokens out of all texts in them.
 fn without_in_members(
     event: &mut Event,
-    names: &SensitiveNames,
+    names: &SensitiveParams,
     rule: &'static str,
     repairs: &mut Repairs,
 ) {
@@ -234,8 +234,8 @@ fn members(event: &mut Event) -> impl Iterator<Item = (&String, &mut Value, &'st
 }
 
 /// Takes what looks like personal data out of an event's title and objects.
-fn scrub_rest(event: &mut Event, what: What, repairs: &mut Repairs) {
-    if what == What::default() {
+fn scrub_rest(event: &mut Event, what: ScrubConfig, repairs: &mut Repairs) {
+    if what == ScrubConfig::default() {
         return;
     }
     if let Some(title) = &mut event.title {
@@ -258,8 +258,8 @@ mod tests {
             SENSITIVE,
             SECRET,
             IDENTIFIER,
-            scrub::Kind::Email.repair(),
-            scrub::Kind::Card.repair(),
+            scrub::PiiKind::Email.repair(),
+            scrub::PiiKind::Card.repair(),
         ];
         assert!(noted.iter().all(|name| builtin::NAMES.contains(name)));
     }

@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use super::tables::referrers as table;
 
 use crate::base::url;
-use crate::base::url::Page;
+use crate::base::url::UrlParts;
 use table::{HOSTS, PATHS, SOURCES};
 
 /// Longer terms are cut.
@@ -136,7 +136,7 @@ fn bare(host: &str) -> &str {
     }
 }
 
-fn source(page: &Page<'_>) -> Option<&'static Source> {
+fn source(page: &UrlParts<'_>) -> Option<&'static Source> {
     let host = bare(&page.host);
     let number = match &*page.scheme {
         "http" | "https" => suffixes(host).find_map(|suffix| row(suffix, page.path)),
@@ -197,7 +197,7 @@ fn stem(host: &str) -> Option<&str> {
 
 /// The first of `parameters` that has a value in the query or, for engines that are one
 /// page, in the fragment.
-fn term(parameters: &[&str], page: &Page<'_>) -> Option<String> {
+fn term(parameters: &[&str], page: &UrlParts<'_>) -> Option<String> {
     let value = |text: &str, parameter: &str| -> Option<String> {
         form_urlencoded::parse(text.as_bytes())
             .find(|(name, value)| name == parameter && !value.trim().is_empty())

@@ -12,102 +12,106 @@ pub mod url_params;
 pub mod url_path;
 pub mod values;
 pub mod visitor;
-use crate::model::consent::{Consent, Reason};
+use crate::model::consent::{Consent, PrivacySignal};
 
 use serde_json::{Map, Value};
 
 use crate::model::beacon::FIELDS;
-use crate::model::consent::Signals;
+use crate::model::consent::BrowserSignals;
 use crate::pipeline::privacy::ip::IpPolicy;
-use crate::pipeline::privacy::scrub::What;
-use crate::pipeline::privacy::url_params::{REMOVED, SensitiveNames};
+use crate::pipeline::privacy::scrub::ScrubConfig;
+use crate::pipeline::privacy::url_params::{REMOVED, SensitiveParams};
 
 /// The operator's policy for one tenant.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Privacy {
+pub struct PrivacyPolicy {
     /// What becomes of addresses.
     pub ip: IpPolicy,
     /// What `Sec-GPC: 1` does.
-    pub gpc: Wish,
+    pub gpc: PrivacyAction,
     /// What `DNT: 1` does.
-    pub dnt: Wish,
+    pub dnt: PrivacyAction,
     /// What a `consent` of `denied` does.
-    pub consent_denied: Wish,
+    pub consent_denied: PrivacyAction,
     /// What an absent `consent` does.
-    pub consent_unknown: Wish,
+    pub consent_unknown: PrivacyAction,
     /// Where device ids come from.
-    pub device_ids: DeviceIds,
+    pub device_ids: DeviceIdSource,
     /// What is taken out of texts.
-    pub scrub: What,
+    pub scrub: ScrubConfig,
     /// The parameters whose values are taken out of addresses.
-    pub sensitive: SensitiveNames,
+    pub sensitive: SensitiveParams,
 }
 
-impl Default for Privacy {
+impl Default for PrivacyPolicy {
     fn default() -> Self {
         Self {
             ip: IpPolicy::default(),
-            gpc: Wish::Strip,
-            dnt: Wish::Accept,
-            consent_denied: Wish::Strip,
-            consent_unknown: Wish::Accept,
-            device_ids: DeviceIds::default(),
-            scrub: What::default(),
-            sensitive: SensitiveNames::default(),
+            gpc: PrivacyAction::Strip,
+            dnt: PrivacyAction::Keep,
+            consent_denied: PrivacyAction::Strip,
+            consent_unknown: PrivacyAction::Keep,
+            device_ids: DeviceIdSource::default(),
+            scrub: ScrubConfig::default(),
+            sensitive: SensitiveParams::default(),
         }
     }
 }
 
 /// What a wish does to a beacon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wish {
+pub enum PrivacyAction {
     /// Nothing.
-    Accept,
+    Keep,
     /// Identifiers are left out.
     Strip,
     /// The beacon is dropped.
-    Refuse,
+    Drop,
 }
 
 /// Where device ids come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceIds {
+pub enum DeviceIdSource {
     /// The beacon.
     #[default]
-    Sent,
+    Client,
     /// A day's secret salt, the address and the user agent: nothing is stored on the device.
     Cookieless,
 }
 
 /// How a beacon stands with the wishes that bear on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum PrivacyDecision {
     /// All of it may be told.
-    Free,
+    Keep,
     /// Identifiers are left out.
-    Stripped(Reason),
+    Strip(PrivacySignal),
     /// It is dropped.
-    Refused(Reason),
+    Drop(PrivacySignal),
 }
 
-impl Privacy {
+impl PrivacyPolicy {
     /// The strictest of what the browser's signals and the beacon's consent come to. A
     /// consent that is neither given nor withheld in so many words counts as unknown.
-    pub fn standing(&self, signals: Signals, consent: Option<Consent>) -> Standing {
+    pub fn standing(&self, signals: BrowserSignals, consent: Option<Consent>) -> PrivacyDecision {
         let consent = match consent {
-            Some(Consent::Granted) => Wish::Accept,
+            Some(Consent::Granted) => PrivacyAction::Keep,
             Some(Consent::Denied) => self.consent_denied,
             None => self.consent_unknown,
         };
-        let gpc = if signals.gpc { self.gpc } else { Wish::Accept };
-        let dnt = if signals.dnt { self.dnt } else { Wish::Accept };
-        let wishes = [(consent, Reason::Consent), (gpc, Reason::Gpc), (dnt, Reason::Dnt)];
+        let gpc = if signals.gpc { self.gpc } else { PrivacyAction::Keep };
+        let dnt = if signals.dnt { self.dnt } else { PrivacyAction::Keep };
+        let wishes = [
+            (consent, PrivacySignal::Consent),
+            (gpc, PrivacySignal::Gpc),
+            (dnt, PrivacySignal::Dnt),
+        ];
         let of =
             |wished| wishes.iter().find(|(wish, _)| *wish == wished).map(|(_, reason)| *reason);
-        match (of(Wish::Refuse), of(Wish::Strip)) {
-            (Some(reason), _) => Standing::Refused(reason),
-            (None, Some(reason)) => Standing::Stripped(reason),
-            (None, None) => Standing::Free,
+        match (of(PrivacyAction::Drop), of(PrivacyAction::Strip)) {
+            (Some(reason), _) => PrivacyDecision::Drop(reason),
+            (None, Some(reason)) => PrivacyDecision::Strip(reason),
+            (None, None) => PrivacyDecision::Keep,
         }
     }
 }
@@ -152,8 +156,13 @@ pub fn strip(fields: &mut Map<String, Value>) {
 mod tests {
     use super::*;
 
-    fn policy(gpc: Wish, dnt: Wish, consent_denied: Wish, consent_unknown: Wish) -> Privacy {
-        Privacy { gpc, dnt, consent_denied, consent_unknown, ..Privacy::default() }
+    fn policy(
+        gpc: PrivacyAction,
+        dnt: PrivacyAction,
+        consent_denied: PrivacyAction,
+        consent_unknown: PrivacyAction,
+    ) -> PrivacyPolicy {
+        PrivacyPolicy { gpc, dnt, consent_denied, consent_unknown, ..PrivacyPolicy::default() }
     }
 
     #[test]
@@ -183,28 +192,43 @@ mod tests {
 
     #[test]
     fn the_strictest_wish_wins_and_is_named() {
-        use Wish::{Accept, Refuse, Strip};
-        let none = Signals::default();
-        let gpc = Signals { gpc: true, dnt: false };
-        let both = Signals { gpc: true, dnt: true };
+        use PrivacyAction::{Drop, Keep, Strip};
+        let none = BrowserSignals::default();
+        let gpc = BrowserSignals { gpc: true, dnt: false };
+        let both = BrowserSignals { gpc: true, dnt: true };
         let cases = [
-            (policy(Strip, Strip, Strip, Accept), none, None, Standing::Free),
-            (policy(Accept, Accept, Accept, Accept), both, Some(Consent::Denied), Standing::Free),
-            (policy(Strip, Accept, Refuse, Accept), gpc, None, Standing::Stripped(Reason::Gpc)),
-            (policy(Strip, Refuse, Strip, Accept), both, None, Standing::Refused(Reason::Dnt)),
+            (policy(Strip, Strip, Strip, Keep), none, None, PrivacyDecision::Keep),
+            (policy(Keep, Keep, Keep, Keep), both, Some(Consent::Denied), PrivacyDecision::Keep),
             (
-                policy(Strip, Accept, Refuse, Accept),
+                policy(Strip, Keep, Drop, Keep),
+                gpc,
+                None,
+                PrivacyDecision::Strip(PrivacySignal::Gpc),
+            ),
+            (
+                policy(Strip, Drop, Strip, Keep),
+                both,
+                None,
+                PrivacyDecision::Drop(PrivacySignal::Dnt),
+            ),
+            (
+                policy(Strip, Keep, Drop, Keep),
                 gpc,
                 Some(Consent::Denied),
-                Standing::Refused(Reason::Consent),
+                PrivacyDecision::Drop(PrivacySignal::Consent),
             ),
-            (policy(Strip, Accept, Refuse, Strip), none, None, Standing::Stripped(Reason::Consent)),
-            (policy(Accept, Accept, Refuse, Refuse), none, Some(Consent::Granted), Standing::Free),
             (
-                policy(Refuse, Accept, Refuse, Refuse),
+                policy(Strip, Keep, Drop, Strip),
+                none,
+                None,
+                PrivacyDecision::Strip(PrivacySignal::Consent),
+            ),
+            (policy(Keep, Keep, Drop, Drop), none, Some(Consent::Granted), PrivacyDecision::Keep),
+            (
+                policy(Drop, Keep, Drop, Drop),
                 gpc,
                 Some(Consent::Granted),
-                Standing::Refused(Reason::Gpc),
+                PrivacyDecision::Drop(PrivacySignal::Gpc),
             ),
         ];
         for (privacy, signals, consent, standing) in cases {

@@ -10,15 +10,15 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::model::beacon::FIELDS;
-use crate::model::consent::Reason;
+use crate::model::consent::PrivacySignal;
 use crate::model::violation::Violations;
 use crate::pipeline::clean::payload;
 use crate::pipeline::privacy;
 use crate::pipeline::privacy::scrub;
-use crate::pipeline::privacy::scrub::What;
-use crate::pipeline::privacy::url_params::{Secrets, SensitiveNames};
+use crate::pipeline::privacy::scrub::ScrubConfig;
+use crate::pipeline::privacy::url_params::{Secrets, SensitiveParams};
 use crate::pipeline::privacy::values::without_in;
-use crate::pipeline::privacy::{DeviceIds, Privacy};
+use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy};
 
 /// The protocol's fields in which any text may stand, besides its objects; in the others
 /// nothing is scrubbed, nor is it in an event's.
@@ -27,8 +27,8 @@ const FREE: [&str; 3] = ["url", "title", "referrer"];
 /// What is left of a beacon; none when there was nothing to take out.
 pub fn beacon(
     fields: &Map<String, Value>,
-    privacy: &Privacy,
-    stripped: Option<Reason>,
+    privacy: &PrivacyPolicy,
+    stripped: Option<PrivacySignal>,
 ) -> Option<Map<String, Value>> {
     let mut left = fields.clone();
     payload::without(&mut left, &mut |_| {});
@@ -36,11 +36,11 @@ pub fn beacon(
         privacy::strip(&mut left);
         without(&mut left, crate::pipeline::privacy::url_params::identifying_names());
     }
-    if privacy.device_ids == DeviceIds::Cookieless {
+    if privacy.device_ids == DeviceIdSource::Cookieless {
         left.remove("device_id");
     }
     without(&mut left, &privacy.sensitive);
-    if privacy.scrub != What::default() {
+    if privacy.scrub != ScrubConfig::default() {
         let is_free = |field: &str| FREE.contains(&field) || !FIELDS.contains(&field);
         let free = left.iter_mut().filter(|(field, _)| is_free(field.as_str()));
         free.for_each(|(_, value)| scrub::value(value, privacy.scrub, &mut |_, _| {}));
@@ -52,8 +52,8 @@ pub fn beacon(
 /// without, their names included.
 pub fn concerns_left_out(
     parameters: &Map<String, Value>,
-    privacy: &Privacy,
-    stripped: Option<Reason>,
+    privacy: &PrivacyPolicy,
+    stripped: Option<PrivacySignal>,
 ) -> bool {
     let is_named = |name: &String| matches!(scrub::text(name, privacy.scrub).text, Cow::Owned(_));
     !parameters.is_empty()
@@ -63,7 +63,7 @@ pub fn concerns_left_out(
 }
 
 /// What is told of the rules that a beacon broke: a member may bear a person's name.
-pub fn violations(mut violations: Violations, privacy: &Privacy) -> Violations {
+pub fn violations(mut violations: Violations, privacy: &PrivacyPolicy) -> Violations {
     for violation in violations.iter_mut() {
         for told in [&mut violation.pointer, &mut violation.message] {
             if let Cow::Owned(rid) = scrub::text(told, privacy.scrub).text {
@@ -75,7 +75,7 @@ pub fn violations(mut violations: Violations, privacy: &Privacy) -> Violations {
 }
 
 /// Whether `privacy` wants something of `value` left out, wherever in a beacon it stood.
-pub fn concerns(value: &Value, privacy: &Privacy) -> bool {
+pub fn concerns(value: &Value, privacy: &PrivacyPolicy) -> bool {
     let is_address = |text: &str| {
         matches!(
             crate::pipeline::privacy::url_params::without_sensitive(text, &privacy.sensitive).url,
@@ -90,14 +90,14 @@ pub fn concerns(value: &Value, privacy: &Privacy) -> bool {
             )
     };
     let mut found = value.as_str().is_some_and(is_address);
-    if privacy.scrub != What::default() {
+    if privacy.scrub != ScrubConfig::default() {
         scrub::value(&mut value.clone(), privacy.scrub, &mut |_, _| found = true);
     }
     found
 }
 
 /// Takes the values of the parameters that `names` names out of a beacon's addresses.
-fn without(fields: &mut Map<String, Value>, names: &SensitiveNames) {
+fn without(fields: &mut Map<String, Value>, names: &SensitiveParams) {
     for field in ["url", "referrer"] {
         if let Some(Value::String(address)) = fields.get_mut(field)
             && let Cow::Owned(rid) =
@@ -119,9 +119,12 @@ mod tests {
 
     use super::*;
 
-    fn left(sent: Value, stripped: Option<Reason>) -> Option<Value> {
+    fn left(sent: Value, stripped: Option<PrivacySignal>) -> Option<Value> {
         let Value::Object(fields) = sent else { panic!("not an object") };
-        let privacy = Privacy { scrub: What { emails: true, cards: true }, ..Privacy::default() };
+        let privacy = PrivacyPolicy {
+            scrub: ScrubConfig { emails: true, cards: true },
+            ..PrivacyPolicy::default()
+        };
         beacon(&fields, &privacy, stripped).map(Value::Object)
     }
 
@@ -161,7 +164,8 @@ mod tests {
     #[test]
     fn no_device_is_told_where_there_are_no_cookies() {
         let Value::Object(sent) = json!({"device_id": "d", "user_id": "u"}) else { panic!() };
-        let privacy = Privacy { device_ids: DeviceIds::Cookieless, ..Privacy::default() };
+        let privacy =
+            PrivacyPolicy { device_ids: DeviceIdSource::Cookieless, ..PrivacyPolicy::default() };
         let left = beacon(&sent, &privacy, None).map(Value::Object);
         assert_eq!(left, Some(json!({"user_id": "u"})));
     }
@@ -176,7 +180,7 @@ mod tests {
             "name": 7, "url": "https://a.example/?gclid=[removed]",
             "referrer": "https://b.example/#fbclid=[removed]",
         });
-        assert_eq!(left(sent, Some(Reason::Gpc)), Some(expected));
-        assert_eq!(left(json!({"name": 7}), Some(Reason::Gpc)), None);
+        assert_eq!(left(sent, Some(PrivacySignal::Gpc)), Some(expected));
+        assert_eq!(left(json!({"name": 7}), Some(PrivacySignal::Gpc)), None);
     }
 }

@@ -148,7 +148,7 @@ fn is_word(part: &str) -> bool {
 
 /// What a run is of. A capital letter before small ones belongs to their run, as in a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CharKind {
     Digit,
     Lower,
     Upper,
@@ -159,21 +159,21 @@ fn looks_drawn(letters: impl Iterator<Item = u8>) -> bool {
     let (mut length, mut runs, mut digits) = (0_usize, 0_usize, 0_usize);
     let (mut pairs, mut odd) = (0_usize, 0_usize);
     let (mut hexadecimal, mut upper, mut lower) = (true, false, false);
-    let mut before: Option<(u8, Kind)> = None;
+    let mut before: Option<(u8, CharKind)> = None;
     let mut run = 0_usize;
     for letter in letters {
         let kind = match letter {
-            b'0'..=b'9' => Kind::Digit,
-            b'a'..=b'z' => Kind::Lower,
-            _ => Kind::Upper,
+            b'0'..=b'9' => CharKind::Digit,
+            b'a'..=b'z' => CharKind::Lower,
+            _ => CharKind::Upper,
         };
         let last = before.map(|(_, kind)| kind);
-        let goes_on =
-            last == Some(kind) || (last == Some(Kind::Upper) && kind == Kind::Lower && run == 1);
+        let goes_on = last == Some(kind)
+            || (last == Some(CharKind::Upper) && kind == CharKind::Lower && run == 1);
         if let Some((before, last)) = before
-            && kind != Kind::Digit
-            && last != Kind::Digit
-            && (last, kind) != (Kind::Lower, Kind::Upper)
+            && kind != CharKind::Digit
+            && last != CharKind::Digit
+            && (last, kind) != (CharKind::Lower, CharKind::Upper)
         {
             pairs = pairs.saturating_add(1);
             odd = odd.saturating_add(usize::from(!is_pair(before, letter)));
@@ -183,9 +183,9 @@ fn looks_drawn(letters: impl Iterator<Item = u8>) -> bool {
         before = Some((letter, kind));
         length = length.saturating_add(1);
         hexadecimal &= letter.is_ascii_hexdigit();
-        upper |= kind == Kind::Upper;
-        lower |= kind == Kind::Lower;
-        digits = digits.saturating_add(usize::from(kind == Kind::Digit));
+        upper |= kind == CharKind::Upper;
+        lower |= kind == CharKind::Lower;
+        digits = digits.saturating_add(usize::from(kind == CharKind::Digit));
     }
     if digits == length || (hexadecimal && length <= MAX_HASH_BYTES && !(upper && lower)) {
         return false;

@@ -74,7 +74,7 @@ const DEFAULT: &[&str] = &[
 /// The names of parameters count without regard to case, `-`, `_` and `.`: `api_key` is also
 /// `apiKey` and `API-KEY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SensitiveNames {
+pub struct SensitiveParams {
     /// Letters and digits of the names, in lower case.
     names: Vec<String>,
     /// Names that count only as they are written, in lower case: without its `_`, `__s` would be `s`.
@@ -98,7 +98,7 @@ pub enum Secrets {
 
 /// The operator's: a list of names that can't be used, as a sentence without its subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SensitiveNamesError {
+pub enum SensitiveParamsError {
     /// Too many names.
     #[error("has {0} names, limit {MAX_NAMES}")]
     TooMany(usize),
@@ -107,24 +107,27 @@ pub enum SensitiveNamesError {
     BadName(String),
 }
 
-impl Default for SensitiveNames {
+impl Default for SensitiveParams {
     fn default() -> Self {
         let names = Self::of(DEFAULT.iter().copied(), &[]);
         Self { alike: true, secrets: Secrets::Remove, ..names }
     }
 }
 
-impl SensitiveNames {
+impl SensitiveParams {
     /// Takes the operator's list in the place of the default one; an empty list names nothing.
-    pub fn parse<S: AsRef<str>>(names: &[S]) -> Result<Self, SensitiveNamesError> {
+    pub fn parse<S: AsRef<str>>(names: &[S]) -> Result<Self, SensitiveParamsError> {
         let mut sensitive = Self::default();
         sensitive.replace_names(names).map(|()| sensitive)
     }
 
     /// The same, where the rest is settled.
-    pub fn replace_names<S: AsRef<str>>(&mut self, names: &[S]) -> Result<(), SensitiveNamesError> {
+    pub fn replace_names<S: AsRef<str>>(
+        &mut self,
+        names: &[S],
+    ) -> Result<(), SensitiveParamsError> {
         if names.len() > MAX_NAMES {
-            return Err(SensitiveNamesError::TooMany(names.len()));
+            return Err(SensitiveParamsError::TooMany(names.len()));
         }
         let fits = |name: &str| {
             name.len() <= MAX_NAME_CHARS
@@ -132,7 +135,7 @@ impl SensitiveNames {
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_joint(byte))
         };
         if let Some(name) = names.iter().map(AsRef::as_ref).find(|name| !fits(name)) {
-            return Err(SensitiveNamesError::BadName(crate::base::text::shown(name)));
+            return Err(SensitiveParamsError::BadName(crate::base::text::shown(name)));
         }
         self.names = Self::of(names.iter().map(AsRef::as_ref), &[]).names;
         self.alike = false;
@@ -371,7 +374,7 @@ fn decoded(text: &str) -> Cow<'_, str> {
 
 /// An address and what was taken out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stripped<'a> {
+pub struct RedactedUrl<'a> {
     /// Borrowed when nothing was taken out.
     pub url: Cow<'a, str>,
     /// The names of what was taken out, in their order: `userinfo`, `path`, or a parameter's
@@ -384,14 +387,14 @@ pub struct Stripped<'a> {
 /// `url` without the user and password before its host, and without the values of sensitive
 /// parameters in its path (`;jsessionid=…`), its query, its fragment (`#access_token=…`) and
 /// the addresses that its parameters hold. Applied twice it changes nothing more.
-pub fn without_sensitive<'a>(url: &'a str, names: &SensitiveNames) -> Stripped<'a> {
+pub fn without_sensitive<'a>(url: &'a str, names: &SensitiveParams) -> RedactedUrl<'a> {
     if names.miss(url) {
-        return Stripped { url: Cow::Borrowed(url), removed: Vec::new(), secrets: 0 };
+        return RedactedUrl { url: Cow::Borrowed(url), removed: Vec::new(), secrets: 0 };
     }
     let (rest, fragment) = cut(url, '#');
     let (head, query) = cut(rest, '?');
     let url_of = String::with_capacity(url.len());
-    let mut writer = Writer { names, url: url_of, removed: Vec::new(), secrets: 0 };
+    let mut writer = UrlWriter { names, url: url_of, removed: Vec::new(), secrets: 0 };
     writer.head(head);
     for (mark, part) in [('?', query), ('#', fragment)] {
         if let Some(part) = part {
@@ -399,22 +402,22 @@ pub fn without_sensitive<'a>(url: &'a str, names: &SensitiveNames) -> Stripped<'
             writer.parameters(part);
         }
     }
-    let Writer { url: stripped, removed, secrets, .. } = writer;
+    let UrlWriter { url: stripped, removed, secrets, .. } = writer;
     match removed.is_empty() {
-        true => Stripped { url: Cow::Borrowed(url), removed, secrets },
-        false => Stripped { url: Cow::Owned(stripped), removed, secrets },
+        true => RedactedUrl { url: Cow::Borrowed(url), removed, secrets },
+        false => RedactedUrl { url: Cow::Owned(stripped), removed, secrets },
     }
 }
 
 /// Writes an address part by part.
-struct Writer<'n> {
-    names: &'n SensitiveNames,
+struct UrlWriter<'n> {
+    names: &'n SensitiveParams,
     url: String,
     removed: Vec<String>,
     secrets: usize,
 }
 
-impl Writer<'_> {
+impl UrlWriter<'_> {
     /// Scheme, host and path.
     fn head(&mut self, head: &str) {
         let (scheme, rest) = match head.split_once("//") {
@@ -551,10 +554,10 @@ impl Writer<'_> {
 
 /// The names of the parameters that hold a click's id or another that tells one person from
 /// another.
-pub fn identifying_names() -> &'static SensitiveNames {
-    static NAMES: LazyLock<SensitiveNames> = LazyLock::new(|| {
+pub fn identifying_names() -> &'static SensitiveParams {
+    static NAMES: LazyLock<SensitiveParams> = LazyLock::new(|| {
         let names = CLICK_IDS.iter().map(|(name, _)| *name).chain(PERSONS.iter().copied());
-        SensitiveNames::of(names, PERSONS_EXACTLY)
+        SensitiveParams::of(names, PERSONS_EXACTLY)
     });
     &NAMES
 }
@@ -566,7 +569,7 @@ mod tests {
     use super::*;
 
     fn stripped(url: &str) -> (String, Vec<String>) {
-        let Stripped { url, removed, .. } = without_sensitive(url, &SensitiveNames::default());
+        let RedactedUrl { url, removed, .. } = without_sensitive(url, &SensitiveParams::default());
         (url.into_owned(), removed)
     }
 
@@ -664,8 +667,8 @@ mod tests {
             "",
             "?&&;;=#=&",
         ] {
-            let names = SensitiveNames::default();
-            let Stripped { url: same, removed, .. } = without_sensitive(url, &names);
+            let names = SensitiveParams::default();
+            let RedactedUrl { url: same, removed, .. } = without_sensitive(url, &names);
             assert!(matches!(same, Cow::Borrowed(_)) && removed.is_empty(), "{url}");
         }
     }
@@ -769,7 +772,7 @@ mod tests {
                 ("?x=", ""),
             ] {
                 let url = format!("{before}{secret}{after}");
-                let names = SensitiveNames::default();
+                let names = SensitiveParams::default();
                 let found = without_sensitive(&url, &names);
                 assert_eq!(found.url, format!("{before}[removed]{after}"), "{url}");
                 assert_eq!(found.secrets, 1, "{url}");
@@ -777,7 +780,7 @@ mod tests {
         }
         let nested = format!("https://shop.example/login?next=%2Fa%2F{RANDOM}%3Fb%3D1");
         assert_eq!(stripped(&nested).0, "https://shop.example/login?next=[removed]");
-        let kept = SensitiveNames { secrets: Secrets::Keep, ..SensitiveNames::default() };
+        let kept = SensitiveParams { secrets: Secrets::Keep, ..SensitiveParams::default() };
         for url in [format!("/reset/{RANDOM}"), format!("?x={JWT}")] {
             assert_eq!(without_sensitive(&url, &kept).url, url);
         }
@@ -833,7 +836,7 @@ mod tests {
 
     #[test]
     fn an_operator_names_paths() {
-        let mut names = SensitiveNames::default();
+        let mut names = SensitiveParams::default();
         names.replace_paths(&["/u/:name", "/*/ticket/:code"]).unwrap();
         for (url, expected) in [
             ("https://a.example/u/anna?x=1", "https://a.example/u/[removed]?x=1"),
@@ -851,13 +854,13 @@ mod tests {
 
     #[test]
     fn the_operators_names_replace_the_default_ones() {
-        let names = SensitiveNames::parse(&["Voucher-Code"]).unwrap();
+        let names = SensitiveParams::parse(&["Voucher-Code"]).unwrap();
         let url = "https://me@a.example/?token=1&voucher_code=2";
         assert_eq!(
             without_sensitive(url, &names).url,
             "https://a.example/?token=1&voucher_code=[removed]"
         );
-        let none = SensitiveNames::parse::<&str>(&[]).unwrap();
+        let none = SensitiveParams::parse::<&str>(&[]).unwrap();
         assert_eq!(without_sensitive("?token=1", &none).url, "?token=1");
     }
 
@@ -865,7 +868,7 @@ mod tests {
     fn a_list_that_cannot_be_used_is_refused_in_a_sentence() {
         let long = "x".repeat(65);
         for name in ["", "-", "a b", "a=b", "tökén", "a[b]", &long] {
-            let sentence = SensitiveNames::parse(&["ok", name]).unwrap_err().to_string();
+            let sentence = SensitiveParams::parse(&["ok", name]).unwrap_err().to_string();
             assert_eq!(
                 sentence,
                 format!("must list names of 1 to 64 characters of [A-Za-z0-9_.-], not {name:?}")
@@ -873,15 +876,15 @@ mod tests {
         }
         let many = vec!["a"; 201];
         assert_eq!(
-            SensitiveNames::parse(&many).unwrap_err().to_string(),
+            SensitiveParams::parse(&many).unwrap_err().to_string(),
             "has 201 names, limit 200"
         );
     }
 
     #[test]
     fn every_default_name_would_be_taken_from_an_operator_too() {
-        let parsed = SensitiveNames::parse(DEFAULT).unwrap();
-        assert_eq!(SensitiveNames { alike: true, ..parsed }, SensitiveNames::default());
+        let parsed = SensitiveParams::parse(DEFAULT).unwrap();
+        assert_eq!(SensitiveParams { alike: true, ..parsed }, SensitiveParams::default());
     }
 
     proptest! {
@@ -889,7 +892,7 @@ mod tests {
         fn twice_is_once_and_no_secret_is_left(
             url in "(https?://|/|\\?)?([a-z@:/?#&;=.%]|token=|%3D|%253D|amp;|\\[removed\\]|ä){0,30}|.{0,60}"
         ) {
-            let names = SensitiveNames::default();
+            let names = SensitiveParams::default();
             let once = without_sensitive(&url, &names).url.into_owned();
             let twice = without_sensitive(&once, &names);
             prop_assert_eq!(&twice.url, &once);

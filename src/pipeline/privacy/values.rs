@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::token::without_tokens;
-use super::url_params::{REMOVED, Secrets, SensitiveNames, without_sensitive};
+use super::url_params::{REMOVED, Secrets, SensitiveParams, without_sensitive};
 
 /// An address of the protocol is no longer; longer paths are bytes of something else.
 const MAX_ADDRESS_BYTES: usize = 8_192;
 
 /// What was taken out of a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct SensitiveValues {
     /// Values of parameters that are sensitive by their names.
     pub parameters: bool,
     /// What is a secret by its look or its place.
@@ -20,13 +20,13 @@ pub struct Found {
 }
 
 /// Takes such parameters and secrets out of every text in `value`.
-pub fn without_in(value: &mut Value, names: &SensitiveNames) -> Found {
-    let mut found = Found::default();
+pub fn without_in(value: &mut Value, names: &SensitiveParams) -> SensitiveValues {
+    let mut found = SensitiveValues::default();
     walk(value, names, &mut found);
     found
 }
 
-fn walk(value: &mut Value, names: &SensitiveNames, found: &mut Found) {
+fn walk(value: &mut Value, names: &SensitiveParams, found: &mut SensitiveValues) {
     match value {
         Value::String(text) => {
             if is_address(text) {

@@ -29,7 +29,7 @@ pub fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<Strin
 
 /// The fields of a beacon, each in its place.
 #[derive(Default)]
-pub struct Fields {
+pub struct BeaconFields {
     pub name: Option<Value>,
     pub id: Option<Value>,
     pub device_id: Option<Value>,
@@ -52,7 +52,7 @@ pub struct Fields {
     pub unknown: Vec<String>,
 }
 
-impl Fields {
+impl BeaconFields {
     /// Puts each field into its place.
     pub fn of(fields: Map<String, Value>) -> Self {
         let mut of = Self::default();

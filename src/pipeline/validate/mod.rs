@@ -13,17 +13,17 @@ use crate::model::schema_info::SchemaInfo;
 use serde_json::{Map, Value};
 
 use crate::model::beacon::Envelope;
-use crate::model::event::{Event, EventId, EventIds, EventName};
+use crate::model::event::{Event, EventId, EventIdGenerator, EventName};
 use crate::model::repairs::Repairs;
 use crate::model::violation::{Code, Violation, Violations};
 use crate::pipeline::decode::utc_offset_minutes;
 use crate::schema::{self, Schema};
 use check::Check;
-use fields::{Fields, present};
+use fields::{BeaconFields, present};
 
 /// A beacon that broke at least one rule, and what could still be read of it.
 #[derive(Debug, PartialEq)]
-pub struct Invalid {
+pub struct ValidationFailure {
     /// Its own id when that was valid, else a new one.
     pub event_id: EventId,
     /// Its name when that was valid.
@@ -36,7 +36,7 @@ pub struct Invalid {
 
 /// What becomes of events that the catalogue does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UnknownEvents {
+pub enum UnknownEventPolicy {
     /// They are taken as they are.
     #[default]
     Accept,
@@ -50,10 +50,10 @@ pub enum UnknownEvents {
 pub fn event(
     fields: Map<String, Value>,
     envelope: &Envelope,
-    unknown_events: UnknownEvents,
-    ids: &mut EventIds,
+    unknown_events: UnknownEventPolicy,
+    ids: &mut EventIdGenerator,
     repairs: &mut Repairs,
-) -> Result<Event, Box<Invalid>> {
+) -> Result<Event, Box<ValidationFailure>> {
     let schema = schema(&fields);
     let mut fields = present(fields, envelope);
     let mut off_schema = Vec::new();
@@ -64,7 +64,7 @@ pub fn event(
         }
     }
     let client_utc_offset_minutes = fields.get("time").and_then(utc_offset_minutes);
-    let fields = Fields::of(fields);
+    let fields = BeaconFields::of(fields);
     let mut check = Check::default();
     let name = check.name(fields.name, &fields.unknown);
     let id = check.event_id(fields.id).unwrap_or_else(|| ids.next_id());
@@ -92,7 +92,7 @@ pub fn event(
         Ok(name) => name,
         Err(first) => {
             let violations = Violations::new(first, violations);
-            return Err(Box::new(Invalid {
+            return Err(Box::new(ValidationFailure {
                 event_id: id,
                 name: None,
                 schema: schema.map(|schema| &schema.info),
@@ -100,12 +100,12 @@ pub fn event(
             }));
         }
     };
-    if schema.is_none() && unknown_events == UnknownEvents::Fail {
+    if schema.is_none() && unknown_events == UnknownEventPolicy::Fail {
         let message = format!("{} is not in the catalogue of events", name.as_str());
         violations.insert(0, Violation::of_field(Code::UnknownEvent, "name", message));
     }
     if let Some(violations) = Violations::from_list(violations) {
-        return Err(Box::new(Invalid {
+        return Err(Box::new(ValidationFailure {
             event_id: id,
             name: Some(name),
             schema: schema.map(|schema| &schema.info),
@@ -169,11 +169,11 @@ mod tests {
     use crate::model::event::{DeviceId, Size};
     use crate::model::level::Level;
 
-    fn check(fields: Value) -> Result<Event, Box<Invalid>> {
+    fn check(fields: Value) -> Result<Event, Box<ValidationFailure>> {
         let Value::Object(fields) = fields else { panic!("not an object") };
-        let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
+        let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [1; 10]);
         let mut repairs = Repairs::default();
-        event(fields, &Envelope::default(), UnknownEvents::Accept, &mut ids, &mut repairs)
+        event(fields, &Envelope::default(), UnknownEventPolicy::Accept, &mut ids, &mut repairs)
     }
 
     fn refused(fields: Value) -> Vec<(Code, String, String)> {
@@ -232,10 +232,15 @@ mod tests {
             (json!({"name": "a", "device_id": "inner"}), "inner"),
         ] {
             let Value::Object(fields) = fields else { panic!("not an object") };
-            let mut ids = EventIds::new(DateTime::UNIX_EPOCH, [1; 10]);
-            let event =
-                event(fields, &envelope, UnknownEvents::Accept, &mut ids, &mut Repairs::default())
-                    .unwrap();
+            let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [1; 10]);
+            let event = event(
+                fields,
+                &envelope,
+                UnknownEventPolicy::Accept,
+                &mut ids,
+                &mut Repairs::default(),
+            )
+            .unwrap();
             assert_eq!(event.device_id, DeviceId::parse(expected.to_owned()));
         }
     }

@@ -9,19 +9,19 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use worker::{Delay, console_log};
 
-use super::Inner;
+use super::ShardObject;
 use crate::config::Config;
-use crate::delivery::stream_delivery::Policy;
+use crate::delivery::stream_delivery::DeliveryConfig;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::runtime::bindings::{now_ms, random};
-use crate::runtime::gate::{For, Slot};
+use crate::runtime::gate::{CallSlot, For};
 use crate::runtime::log;
-use crate::runtime::log::Part;
+use crate::runtime::log::Component;
 use crate::runtime::storage::Sqlite;
 use crate::runtime::{deliver, metrics};
 use crate::shard;
-use crate::shard::spill::{Batch, Depth, Moved};
+use crate::shard::spill::{BacklogStats, Moved, SpilledBatch};
 
 /// How long a delivery out of the spill may take, in milliseconds: nobody waits for it.
 const DRAIN_DEADLINE_MS: u64 = 10_000;
@@ -36,7 +36,7 @@ const MOVED_BYTES: usize = 786_432;
 /// under way.
 const LOOK_AGAIN_MS: u64 = 500;
 
-impl Inner {
+impl ShardObject {
     /// Delivers what is in the spill, as far as its streams take it, counts what was there and
     /// what is left, and sets the next alarm.
     pub(super) async fn drain(&self) -> Result<(), String> {
@@ -44,9 +44,10 @@ impl Inner {
         let before = self.with(|shard| shard.spill().depth(now_ms()))?;
         let drained = self.drain_due(&config, &storage).await;
         let after = self.with(|shard| shard.spill().depth(now_ms()))?;
-        let is_left = |gone: &Depth| after.iter().any(|depth| depth.stream == gone.stream);
+        let is_left = |gone: &BacklogStats| after.iter().any(|depth| depth.stream == gone.stream);
         let gone = before.iter().filter(|depth| !is_left(depth));
-        let gone: Vec<Depth> = gone.map(|depth| Depth::none(depth.stream.clone())).collect();
+        let gone: Vec<BacklogStats> =
+            gone.map(|depth| BacklogStats::none(depth.stream.clone())).collect();
         let name = self.state.id().name().unwrap_or_default();
         metrics::spill(&self.env, &name, &[gone, after].concat());
         let report_at = self.report().await;
@@ -106,15 +107,19 @@ impl Inner {
         stream: &Stream,
         config: &Config,
         storage: &Sqlite,
-    ) -> Result<Option<(Batch, Slot)>, String> {
+    ) -> Result<Option<(SpilledBatch, CallSlot)>, String> {
         if !self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
             return Ok(None);
         }
         let Some(slot) = self.gate.try_enter(For::Spill) else { return Ok(None) };
         let most = shard::bounds(stream, &config.destinations);
-        let take = |shard: &mut shard::Shard| shard.spill().take(storage, stream, most, now_ms());
+        let take =
+            |shard: &mut shard::ShardCore| shard.spill().take(storage, stream, most, now_ms());
         let batch = self.with(take)?.unwrap_or_else(|error| {
-            log::error(Part::Shard, format_args!("the spill of {stream} can't be read: {error}"));
+            log::error(
+                Component::Shard,
+                format_args!("the spill of {stream} can't be read: {error}"),
+            );
             None
         });
         Ok(batch.map(|batch| (batch, slot)))
@@ -123,17 +128,19 @@ impl Inner {
     /// Delivers a batch, and takes in what came of it.
     async fn deliver(
         &self,
-        batch: Batch,
-        slot: Slot,
+        batch: SpilledBatch,
+        slot: CallSlot,
         config: &Config,
         storage: &Sqlite,
     ) -> Result<(), String> {
-        let Batch { stream, records, taken } = batch;
-        let policy =
-            Policy { deadline_ms: DRAIN_DEADLINE_MS, ..config.destinations.policy_of(&stream) };
+        let SpilledBatch { stream, records, taken } = batch;
+        let policy = DeliveryConfig {
+            deadline_ms: DRAIN_DEADLINE_MS,
+            ..config.destinations.policy_of(&stream)
+        };
         let report = deliver::one(&stream, records, config, policy, slot).await;
         let random = u32::from_ne_bytes(random());
-        let settle = |shard: &mut shard::Shard| {
+        let settle = |shard: &mut shard::ShardCore| {
             shard.spill().settle(
                 storage,
                 taken,
@@ -145,7 +152,10 @@ impl Inner {
         };
         // Whose turn has failed comes again later.
         if let Err(error) = self.with(settle)? {
-            log::error(Part::Shard, format_args!("the spill of {stream} was not drained: {error}"));
+            log::error(
+                Component::Shard,
+                format_args!("the spill of {stream} was not drained: {error}"),
+            );
         }
         // What it refused for good goes elsewhere at once, not when it would be tried again.
         while self.move_on(&stream, config, storage)? {
@@ -157,7 +167,7 @@ impl Inner {
     /// Moves some of what waits for `stream` to where it goes today, if it has to move; whether
     /// anything was moved.
     fn move_on(&self, stream: &Stream, config: &Config, storage: &Sqlite) -> Result<bool, String> {
-        let moves = |shard: &mut shard::Shard| {
+        let moves = |shard: &mut shard::ShardCore| {
             let now = now_ms();
             let depths = shard.spill().depth(now);
             let mut depths = depths.iter().filter(|depth| depth.stream == *stream);
@@ -177,7 +187,7 @@ impl Inner {
             }
             Err(error) => {
                 log::error(
-                    Part::Shard,
+                    Component::Shard,
                     format_args!("what waits for {stream} was not moved: {error}"),
                 );
                 Ok(false)

@@ -20,30 +20,30 @@ use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, d
 
 use super::bindings;
 use super::bindings::{now_ms, random};
-use super::gate::{For, Gate, Slot};
-use super::log::{self, Part};
+use super::gate::{CallSlot, For, Gate};
+use super::log::{self, Component};
 use super::shard_client;
-use super::shard_client::Question;
+use super::shard_client::ShardMethod;
 use super::storage::Sqlite;
 use super::{deliver, health};
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
-use crate::delivery::stats::Sending;
-use crate::delivery::stream_delivery::Report;
+use crate::delivery::stats::DeliveryStats;
+use crate::delivery::stream_delivery::DeliveryReport;
 use crate::model::placement::ShardNumber;
 use crate::model::stream::Stream;
 use crate::ops::health::report::Reporter;
 use crate::shard;
 use crate::shard::alarm::Alarm;
-use crate::shard::batcher::{BatchId, Closed, Place};
+use crate::shard::batcher::{BatchId, ClosedBatch, Slot};
 use crate::shard::pace::{Due, GAP_MS};
 use crate::shard::protocol::batch_request;
-use crate::shard::protocol::batch_request::Item;
-use crate::shard::protocol::batch_response::{Answer, ItemFate};
+use crate::shard::protocol::batch_request::ShardItem;
+use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use crate::shard::protocol::quarantine;
 use crate::shard::protocol::session_transfer;
 use crate::shard::storage::StorageError;
-use crate::shard::{BatchFate, Claim, Dispatch, Settled, Waits};
+use crate::shard::{Admission, ApplyResult, BatchAction, BatchEvents, BatchStatus};
 
 /// When the next alarm is, should this one come to no end, in milliseconds from its beginning. One
 /// whose time comes while this one goes on waits for its end.
@@ -59,30 +59,30 @@ const HANDOVER_MS: u64 = 2_000;
 const WITHDRAWN_BYTES: u64 = 4_194_304;
 
 /// How a batch ended, once that is known.
-type Ended = Shared<LocalBoxFuture<'static, Rc<End>>>;
+type BatchResult = Shared<LocalBoxFuture<'static, Rc<End>>>;
 
 /// How a batch ended.
 #[derive(Default)]
 struct End {
     /// The fates of its records, in their order.
-    fates: Vec<ItemFate>,
+    fates: Vec<ItemStatus>,
     /// How they were sent.
-    sending: Sending,
+    sending: DeliveryStats,
 }
 
 /// The object.
 #[durable_object(alarm)]
 pub struct Shard {
-    inner: Rc<Inner>,
+    inner: Rc<ShardObject>,
 }
 
-struct Inner {
+struct ShardObject {
     state: State,
     env: Env,
     /// Loaded when it is first needed.
     loaded: RefCell<Option<(Rc<Config>, Sqlite)>>,
-    shard: RefCell<Option<shard::Shard>>,
-    batches: RefCell<HashMap<BatchId, Batch>>,
+    shard: RefCell<Option<shard::ShardCore>>,
+    batches: RefCell<HashMap<BatchId, BatchFuture>>,
     /// Whether a checkpoint waits for its time.
     checkpoint_waits: Cell<bool>,
     /// What is known of the alarm.
@@ -96,8 +96,8 @@ struct Inner {
 }
 
 /// A batch that has not ended.
-struct Batch {
-    ended: Ended,
+struct BatchFuture {
+    ended: BatchResult,
     /// Ends its lingering.
     full: Option<oneshot::Sender<()>>,
 }
@@ -105,7 +105,7 @@ struct Batch {
 impl DurableObject for Shard {
     fn new(state: State, env: Env) -> Self {
         Self {
-            inner: Rc::new(Inner {
+            inner: Rc::new(ShardObject {
                 state,
                 env,
                 loaded: RefCell::default(),
@@ -125,14 +125,14 @@ impl DurableObject for Shard {
         let body = request.bytes().await?;
         let inner = &self.inner;
         let answer = match path.as_str() {
-            path if path == Question::Parcel.path() => inner.parcel(body).await,
-            path if path == Question::Handover.path() => inner.handover(&body),
-            path if path == Question::Status.path() => inner.status(),
-            path if path == Question::SetAside.path() => inner.set_aside(&body),
-            path if path == Question::Forget.path() => inner.forget(&body),
-            path if path == Question::Withdraw.path() => inner.withdraw(&body),
-            path if path == Question::Report.path() => inner.store_report(&body),
-            path if path == Question::Reports.path() => inner.stored_reports(),
+            path if path == ShardMethod::Parcel.path() => inner.parcel(body).await,
+            path if path == ShardMethod::Handover.path() => inner.handover(&body),
+            path if path == ShardMethod::Status.path() => inner.status(),
+            path if path == ShardMethod::SetAside.path() => inner.set_aside(&body),
+            path if path == ShardMethod::Forget.path() => inner.forget(&body),
+            path if path == ShardMethod::Withdraw.path() => inner.withdraw(&body),
+            path if path == ShardMethod::Report.path() => inner.store_report(&body),
+            path if path == ShardMethod::Reports.path() => inner.stored_reports(),
             _ => Err("no such question".to_owned()),
         };
         match answer {
@@ -147,14 +147,14 @@ impl DurableObject for Shard {
         self.inner.alarm.borrow_mut().forget();
         self.inner.wake_at(now_ms().saturating_add(NEXT_ALARM_MS));
         if let Err(why) = self.inner.drain().await {
-            log::error(Part::Shard, format_args!("the spill was not drained: {why}"));
+            log::error(Component::Shard, format_args!("the spill was not drained: {why}"));
             self.inner.wake_at(now_ms().saturating_add(ALARM_AGAIN_MS));
         }
         Response::empty()
     }
 }
 
-impl Inner {
+impl ShardObject {
     /// The configuration and the storage, once what was stored is loaded.
     fn load(&self) -> Result<(Rc<Config>, Sqlite), String> {
         if let Some((config, storage)) = &*self.loaded.borrow() {
@@ -164,7 +164,7 @@ impl Inner {
         let load = || {
             let storage = self.storage();
             storage.open()?;
-            let mut shard = shard::Shard::load(&storage, config.shards(), now_ms())?;
+            let mut shard = shard::ShardCore::load(&storage, config.shards(), now_ms())?;
             let was_troubled = report::was_troubled(&storage)?;
             *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);
             // An alarm reports what has changed since, too.
@@ -197,7 +197,7 @@ impl Inner {
     fn set_alarm(&self, at: Milliseconds) {
         if let Err(error) = self.storage().wake_at(at) {
             self.alarm.borrow_mut().forget();
-            log::error(Part::Shard, format_args!("the alarm was not set: {error}"));
+            log::error(Component::Shard, format_args!("the alarm was not set: {error}"));
         }
     }
 
@@ -206,13 +206,13 @@ impl Inner {
         match self.storage().wake_never() {
             Ok(()) => self.alarm.borrow_mut().forget(),
             Err(error) => {
-                log::error(Part::Shard, format_args!("the alarm was not taken back: {error}"))
+                log::error(Component::Shard, format_args!("the alarm was not taken back: {error}"))
             }
         }
     }
 
-    /// Does something with the shard, which [`Inner::load`] has loaded.
-    fn with<T>(&self, act: impl FnOnce(&mut shard::Shard) -> T) -> Result<T, String> {
+    /// Does something with the shard, which [`ShardObject::load`] has loaded.
+    fn with<T>(&self, act: impl FnOnce(&mut shard::ShardCore) -> T) -> Result<T, String> {
         self.shard.borrow_mut().as_mut().map(act).ok_or_else(|| "shard is not loaded".to_owned())
     }
 
@@ -226,7 +226,7 @@ impl Inner {
         self.adopt_strangers(&items, &config, &storage).await?;
         let now = now_ms();
         let is_sick = |stream: &Stream| stream_health::of(stream).borrow().is_sick(now);
-        let admit = |shard: &mut shard::Shard| {
+        let admit = |shard: &mut shard::ShardCore| {
             let admitted = shard.admit(items, &storage, &config.destinations, now, random, is_sick);
             (admitted, shard.leaving(), shard.spill().wake_at())
         };
@@ -241,13 +241,13 @@ impl Inner {
             self.checkpoint(&storage);
         }
         let fates = admitted.claims.into_iter().map(|claim| match claim {
-            Claim::Seen => (None, ItemFate::Duplicate),
-            Claim::Waits(place) => (Some(self.waiting(place)), ItemFate::Durable),
-            Claim::Repeats(place) => (Some(self.waiting(place)), ItemFate::Duplicate),
+            Admission::Duplicate => (None, ItemStatus::Duplicate),
+            Admission::Queued(place) => (Some(self.waiting(place)), ItemStatus::Durable),
+            Admission::DuplicateOf(place) => (Some(self.waiting(place)), ItemStatus::Duplicate),
         });
         // Before any of them is awaited: a batch that has ended is let go of.
         let places: Vec<_> = fates.collect();
-        let mut answer = Answer::default();
+        let mut answer = BatchResponse::default();
         let mut ends: Vec<Rc<End>> = Vec::new();
         for (place, durable) in places {
             let fate = match place {
@@ -257,13 +257,15 @@ impl Inner {
                     if !ends.iter().any(|known| Rc::ptr_eq(known, &end)) {
                         ends.push(end);
                     }
-                    if fate == ItemFate::Durable { durable } else { fate }
+                    if fate == ItemStatus::Durable { durable } else { fate }
                 }
             };
             answer.fates.push(fate);
         }
-        answer.sending =
-            ends.iter().map(|end| end.sending).fold(Sending::default(), Sending::beside);
+        answer.sending = ends
+            .iter()
+            .map(|end| end.sending)
+            .fold(DeliveryStats::default(), DeliveryStats::beside);
         let took_ms = now_ms().saturating_sub(began);
         answer.sending.wait_ms = took_ms.saturating_sub(answer.sending.send_ms);
         // What is only told must not make an error of fates that are known.
@@ -275,13 +277,13 @@ impl Inner {
     }
 
     /// The end of a place's batch, if it has not ended, and the record's index there.
-    fn waiting(&self, place: Place) -> (Option<Ended>, usize) {
+    fn waiting(&self, place: Slot) -> (Option<BatchResult>, usize) {
         let ended = self.batches.borrow().get(&place.batch).map(|batch| batch.ended.clone());
         (ended, place.index)
     }
 
     /// Starts the task of each new batch, and ends the lingering of those that are full.
-    fn start(self: &Rc<Self>, waits: Waits, config: &Rc<Config>, storage: &Sqlite) {
+    fn start(self: &Rc<Self>, waits: BatchEvents, config: &Rc<Config>, storage: &Sqlite) {
         let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
         for id in waits.opened {
             let (full, is_full) = oneshot::channel();
@@ -296,7 +298,7 @@ impl Inner {
             };
             let ended = ended.boxed_local().shared();
             spawn_local(ended.clone().map(drop));
-            self.batches.borrow_mut().insert(id, Batch { ended, full: Some(full) });
+            self.batches.borrow_mut().insert(id, BatchFuture { ended, full: Some(full) });
         }
         self.end_lingering(waits.full);
     }
@@ -317,7 +319,7 @@ impl Inner {
     }
 
     /// Waits until a batch may go, and gives its place for a call; none if it needs none.
-    async fn turn(&self, id: BatchId) -> Option<Slot> {
+    async fn turn(&self, id: BatchId) -> Option<CallSlot> {
         loop {
             let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
             let (has_to_wait, is_spilled) = self
@@ -338,14 +340,14 @@ impl Inner {
     async fn run(
         self: &Rc<Self>,
         id: BatchId,
-        slot: Option<Slot>,
+        slot: Option<CallSlot>,
         config: &Rc<Config>,
         storage: &Sqlite,
     ) -> End {
         let began = now_ms();
         let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
         let (stream, report) = match self.with(|shard| shard.close(id, taking_at)) {
-            Ok(Some(Dispatch::Deliver(Closed { stream, records }))) => {
+            Ok(Some(BatchAction::Deliver(ClosedBatch { stream, records }))) => {
                 let policy = config.destinations.policy_of(&stream);
                 let slot = match slot {
                     Some(slot) => slot,
@@ -354,20 +356,21 @@ impl Inner {
                 let report = deliver::one(&stream, records, config, policy, slot).await;
                 (stream, report)
             }
-            Ok(Some(Dispatch::Spill(stream, report))) => {
+            Ok(Some(BatchAction::Spill(stream, report))) => {
                 drop(slot);
                 (stream, report)
             }
             Ok(None) | Err(_) => return End::default(),
         };
         let send_ms = now_ms().saturating_sub(began);
-        let sending = Sending { send_ms, retries: report.retries, ..Sending::default() };
-        let settle = |shard: &mut shard::Shard| {
+        let sending =
+            DeliveryStats { send_ms, retries: report.retries, ..DeliveryStats::default() };
+        let settle = |shard: &mut shard::ShardCore| {
             let settled =
                 shard.settle(id, &stream, report, storage, &config.destinations, now_ms());
             (settled, shard.spill().wake_at())
         };
-        let Ok((Settled { fates, spilled, waits }, wake_at)) = self.with(settle) else {
+        let Ok((ApplyResult { fates, spilled, waits }, wake_at)) = self.with(settle) else {
             return End::default();
         };
         self.gate.notify();
@@ -379,22 +382,22 @@ impl Inner {
         self.checkpoint(storage);
         // As above: the places of all failed events before any of them is awaited.
         let fates = fates.into_iter().map(|fate| match fate {
-            BatchFate::Durable => (ItemFate::Durable, Vec::new()),
-            BatchFate::NotDurable { code, retry_after_s } => {
-                (ItemFate::NotDurable { code, retry_after_s }, Vec::new())
+            BatchStatus::Durable => (ItemStatus::Durable, Vec::new()),
+            BatchStatus::NotDurable { code, retry_after_s } => {
+                (ItemStatus::NotDurable { code, retry_after_s }, Vec::new())
             }
-            BatchFate::Refused { code, failed } => {
+            BatchStatus::Refused { code, failed } => {
                 let failed = failed.into_iter().map(|place| self.waiting(place));
-                (ItemFate::Refused(code), failed.collect())
+                (ItemStatus::Refused(code), failed.collect())
             }
         });
-        let fates: Vec<(ItemFate, Vec<_>)> = fates.collect();
+        let fates: Vec<(ItemStatus, Vec<_>)> = fates.collect();
         let mut end = End { fates: Vec::with_capacity(fates.len()), sending };
         for (mut fate, failed) in fates {
             for place in failed {
-                if let (ItemFate::NotDurable { retry_after_s, .. }, _) = landed(place).await {
+                if let (ItemStatus::NotDurable { retry_after_s, .. }, _) = landed(place).await {
                     let code = "failed_event_not_durable".to_owned();
-                    fate = ItemFate::NotDurable { code, retry_after_s };
+                    fate = ItemStatus::NotDurable { code, retry_after_s };
                 }
             }
             end.fates.push(fate);
@@ -410,7 +413,10 @@ impl Inner {
             Due::Now => {
                 let written = self.with(|shard| shard.checkpoint(storage, now));
                 if let Ok(Err(error)) = written {
-                    log::error(Part::Shard, format_args!("no checkpoint was written: {error}"));
+                    log::error(
+                        Component::Shard,
+                        format_args!("no checkpoint was written: {error}"),
+                    );
                     self.checkpoint_in(GAP_MS, storage);
                 }
             }
@@ -434,7 +440,7 @@ impl Inner {
     /// Asks the shards that `items`' devices had before for what they know of them.
     async fn adopt_strangers(
         &self,
-        items: &[Item],
+        items: &[ShardItem],
         config: &Config,
         storage: &Sqlite,
     ) -> Result<(), String> {
@@ -445,8 +451,15 @@ impl Inner {
         let asked: Vec<(ShardNumber, Vec<u8>)> = strangers.iter().map(question).collect();
         let answers = join_all(asked.iter().map(async |(number, body)| {
             let _slot = self.gate.enter(For::Caller).await;
-            shard_client::shard(*number, Question::Handover, body, HANDOVER_MS, &self.env, config)
-                .await
+            shard_client::shard(
+                *number,
+                ShardMethod::Handover,
+                body,
+                HANDOVER_MS,
+                &self.env,
+                config,
+            )
+            .await
         }));
         let answers = answers.await;
         for ((_, keys), answer) in strangers.into_iter().zip(answers) {
@@ -454,7 +467,7 @@ impl Inner {
             let sessions =
                 session_transfer::decode_answer(&answer, keys.len()).unwrap_or_else(|error| {
                     log::error(
-                        Part::Shard,
+                        Component::Shard,
                         format_args!("what another one knows can't be read: {error}"),
                     );
                     Vec::new()
@@ -462,12 +475,12 @@ impl Inner {
             for (key, sessions) in keys.into_iter().zip(sessions) {
                 // Whom neither knows is new.
                 let Some(sessions) = sessions else { continue };
-                let adopt = |shard: &mut shard::Shard| {
+                let adopt = |shard: &mut shard::ShardCore| {
                     shard.devices().adopt(storage, key, &sessions, now_ms())
                 };
                 if let Err(error) = self.with(adopt)? {
                     log::error(
-                        Part::Shard,
+                        Component::Shard,
                         format_args!("a device's sessions were not taken over: {error}"),
                     );
                 }
@@ -500,7 +513,7 @@ impl Inner {
         let (config, storage) = self.load()?;
         let is_named = |stream: &Stream| config.names(stream);
         let row = self.with(|shard| shard.spill().set_aside_after(&storage, after, is_named))?;
-        row.map(quarantine::Row::encode).map_err(|error| error.to_string())
+        row.map(quarantine::QuarantineRow::encode).map_err(|error| error.to_string())
     }
 
     /// Lets go of a row of what is set aside.
@@ -512,13 +525,13 @@ impl Inner {
     }
 }
 
-impl Inner {
+impl ShardObject {
     /// Sets aside some of what waits for a stream; says whether more does.
     fn withdraw(self: &Rc<Self>, stream: &[u8]) -> Result<Vec<u8>, String> {
         let (_, storage) = self.load()?;
         let stream = Stream::parse(&String::from_utf8_lossy(stream));
         let stream = stream.map_err(|error| format!("its stream {error}"))?;
-        let withdraw = |shard: &mut shard::Shard| {
+        let withdraw = |shard: &mut shard::ShardCore| {
             shard.spill().withdraw(&storage, &stream, WITHDRAWN_BYTES, now_ms())
         };
         self.report_soon();
@@ -530,13 +543,15 @@ impl Inner {
 }
 
 /// The fate of a record once its batch has ended, and that end.
-async fn landed((ended, index): (Option<Ended>, usize)) -> (ItemFate, Rc<End>) {
+async fn landed((ended, index): (Option<BatchResult>, usize)) -> (ItemStatus, Rc<End>) {
     let end = match ended {
         Some(ended) => ended.await,
         None => Rc::default(),
     };
     // Not reached but by a mistake of ours: what is not known to be durable is not.
-    let lost =
-        || ItemFate::NotDurable { code: "lost".to_owned(), retry_after_s: Report::RETRY_AFTER_S };
+    let lost = || ItemStatus::NotDurable {
+        code: "lost".to_owned(),
+        retry_after_s: DeliveryReport::RETRY_AFTER_S,
+    };
     (end.fates.get(index).cloned().unwrap_or_else(lost), end)
 }

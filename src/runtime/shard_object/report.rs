@@ -5,15 +5,15 @@ use std::rc::Rc;
 
 use js_sys::futures::spawn_local;
 
-use super::Inner;
+use super::ShardObject;
 use crate::base::clock::Milliseconds;
-use crate::ops::health::report::Report;
+use crate::ops::health::report::ShardReport;
 use crate::runtime::bindings::now_ms;
 use crate::runtime::health;
 use crate::runtime::log;
-use crate::runtime::log::Part;
+use crate::runtime::log::Component;
 use crate::runtime::shard_client;
-use crate::runtime::shard_client::Question;
+use crate::runtime::shard_client::ShardMethod;
 use crate::runtime::storage::Sqlite;
 use crate::shard::storage::{Storage, StorageError, Table};
 
@@ -31,7 +31,7 @@ pub fn was_troubled(storage: &Sqlite) -> Result<bool, StorageError> {
     Ok(storage.get(Table::Reports, TROUBLED)?.is_some())
 }
 
-impl Inner {
+impl ShardObject {
     /// Reports what is due, a little later.
     pub(super) fn report_soon(self: &Rc<Self>) {
         let inner = Rc::clone(self);
@@ -51,7 +51,7 @@ impl Inner {
         match reported {
             Ok(()) => None,
             Err(why) => {
-                log::error(Part::Shard, format_args!("its state was not reported: {why}"));
+                log::error(Component::Shard, format_args!("its state was not reported: {why}"));
                 Some(now_ms().saturating_add(RETRY_MS))
             }
         }
@@ -65,7 +65,7 @@ impl Inner {
         let Some(how) = self.reporter.borrow().due(&state, now) else { return Ok(()) };
         let name = self.state.id().name().unwrap_or_default();
         let number = name.strip_prefix("shard-").and_then(|number| number.parse().ok());
-        let report = Report { shard: number.ok_or("it has no number")?, at: now, how };
+        let report = ShardReport { shard: number.ok_or("it has no number")?, at: now, how };
         let stored = |result: Result<(), StorageError>| result.map_err(|error| error.to_string());
         if !report.is_of_the_end() {
             // Before it leaves: whoever is lost in between has to report the end.
@@ -73,7 +73,8 @@ impl Inner {
         }
         let body = report.encode();
         let answer =
-            shard_client::reports(Question::Report, &body, PATIENCE_MS, &self.env, &config).await;
+            shard_client::reports(ShardMethod::Report, &body, PATIENCE_MS, &self.env, &config)
+                .await;
         answer.map_err(|why| why.to_string())?;
         self.reporter.borrow_mut().reported(&state, now);
         if report.is_of_the_end() {
@@ -84,7 +85,7 @@ impl Inner {
 
     /// Stores a report in place of an earlier one of the same shard.
     pub(super) fn store_report(&self, body: &[u8]) -> Result<Vec<u8>, String> {
-        let report = Report::decode(body).ok_or("this is no report")?;
+        let report = ShardReport::decode(body).ok_or("this is no report")?;
         let storage = self.storage();
         storage.open_table(Table::Reports).map_err(|error| error.to_string())?;
         let stored = match report.is_of_the_end() {
@@ -105,6 +106,6 @@ impl Inner {
             let reports = keys.iter().map(|key| storage.get(Table::Reports, key));
             reports.filter_map(Result::transpose).collect::<Result<Vec<_>, StorageError>>()
         };
-        read().map(|reports| Report::list(&reports)).map_err(|error| error.to_string())
+        read().map(|reports| ShardReport::list(&reports)).map_err(|error| error.to_string())
     }
 }

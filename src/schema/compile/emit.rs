@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::event::Event;
+use super::event::CompiledEvent;
 use crate::model::level::Level;
 use crate::schema::catalogue::{MAGIC, digest, tag};
 use crate::schema::rule::{Format, Json, NodeId, Others, Pattern, Rule};
 
 /// The file for the worker.
-pub fn catalogue(events: &[Event]) -> Vec<u8> {
-    let mut events: Vec<&Event> = events.iter().collect();
+pub fn catalogue(events: &[CompiledEvent]) -> Vec<u8> {
+    let mut events: Vec<&CompiledEvent> = events.iter().collect();
     events.sort_by(|left, right| left.name.cmp(&right.name));
     let mut patterns = Patterns::default();
-    let mut schemas = Writer::default();
+    let mut schemas = CatalogueWriter::default();
     schemas.list(&events, |writer, event| writer.event(event, &mut patterns));
-    let mut body = Writer::default();
+    let mut body = CatalogueWriter::default();
     body.list(&patterns.found, |writer, pattern| writer.pattern(pattern));
     body.0.extend(schemas.0);
     let mut bytes = MAGIC.to_vec();
@@ -40,11 +40,11 @@ impl Patterns {
 }
 
 #[derive(Default)]
-struct Writer(Vec<u8>);
+struct CatalogueWriter(Vec<u8>);
 
-impl Writer {
-    fn event(&mut self, event: &Event, patterns: &mut Patterns) {
-        let Event { name, id, version, level, opens_session, partition, nodes } = event;
+impl CatalogueWriter {
+    fn event(&mut self, event: &CompiledEvent, patterns: &mut Patterns) {
+        let CompiledEvent { name, id, version, level, opens_session, partition, nodes } = event;
         [name, id, version].into_iter().for_each(|text| self.text(text));
         self.0.push(match level {
             None => 0,

@@ -9,7 +9,7 @@ use crate::schema::rule::Node;
 
 /// One event, ready to be written down.
 #[derive(Debug)]
-pub struct Event {
+pub struct CompiledEvent {
     /// The file's name without `.json`.
     pub name: String,
     /// `$id`.
@@ -27,7 +27,7 @@ pub struct Event {
 }
 
 /// Compiles the file `file_name`, whose content is `content`; or returns every mistake in it.
-pub fn compile(file_name: &str, content: &str) -> Result<Event, Vec<Error>> {
+pub fn compile(file_name: &str, content: &str) -> Result<CompiledEvent, Vec<Error>> {
     let name = file_name
         .strip_suffix(".json")
         .filter(|name| is_name(name))
@@ -63,7 +63,7 @@ pub fn compile(file_name: &str, content: &str) -> Result<Event, Vec<Error>> {
             if errors.is_empty() =>
         {
             let (name, id) = (name.to_owned(), format!("/schemas/{name}.json"));
-            Ok(Event { name, id, version, level, opens_session, partition, nodes })
+            Ok(CompiledEvent { name, id, version, level, opens_session, partition, nodes })
         }
         _ => Err(errors),
     }

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::{fs, io};
 
-use super::event::{self, Event};
+use super::event::{self, CompiledEvent};
 
 /// Where the schemas are in a checkout.
 pub const SCHEMAS: &str = "www/schemas";
 
 /// The events of `folder`, sorted by the names of their files; or every mistake in all files, a
 /// line each that begins with the file's path, which is that of `shown` and its name.
-pub fn events(folder: &Path, shown: &str) -> Result<Vec<Event>, Vec<String>> {
+pub fn events(folder: &Path, shown: &str) -> Result<Vec<CompiledEvent>, Vec<String>> {
     let unread = |path: &str, error: io::Error| format!("{path}: {error}");
     let entries = fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
@@ -34,7 +34,7 @@ pub fn events(folder: &Path, shown: &str) -> Result<Vec<Event>, Vec<String>> {
 }
 
 /// The events of this checkout, which have no mistake.
-pub fn shipped() -> Vec<Event> {
+pub fn shipped() -> Vec<CompiledEvent> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCHEMAS);
     events(&folder, SCHEMAS).unwrap_or_else(|problems| panic!("{}", problems.join("\n")))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Compiler, Error, below, list, pattern, reference, text};
-use crate::schema::number::Decimal;
+use crate::schema::number::ExactNumber;
 use crate::schema::rule::{Format, Json, NodeId, Others, Pattern, Rule, Types};
 
 /// The dialect.
@@ -217,7 +217,7 @@ impl<'a> Keywords<'_, '_, 'a> {
 
     fn step(&mut self) -> Option<&'static str> {
         let step = self.number("multipleOf")?;
-        let decimal = Decimal::read(step);
+        let decimal = ExactNumber::read(step);
         if !decimal.is_positive() {
             self.note("multipleOf", "must be more than 0");
         } else if !decimal.is_short() {

@@ -137,7 +137,7 @@ impl Compiler<'_> {
 }
 
 /// The schemas of `events`, as the worker would load them.
-pub fn load(events: &[event::Event]) -> &'static [Schema] {
+pub fn load(events: &[event::CompiledEvent]) -> &'static [Schema] {
     catalogue::decode(emit::catalogue(events).leak()).expect("what is written can be read")
 }
 

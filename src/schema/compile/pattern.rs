@@ -19,23 +19,23 @@ const MAX_BYTES: usize = 16 << 20;
 pub fn compile(source: &str) -> Result<&'static Pattern, String> {
     let regex = regex::translate(source)?;
     // To make a table small takes hours when it is huge, so that is found out before.
-    table(source, &automaton(&regex, Size::AsItComes)?)?;
-    table(source, &automaton(&regex, Size::Least)?)
+    table(source, &automaton(&regex, PatternSize::AsItComes)?)?;
+    table(source, &automaton(&regex, PatternSize::Least)?)
 }
 
 #[derive(PartialEq)]
-enum Size {
+enum PatternSize {
     AsItComes,
     Least,
 }
 
-fn automaton(regex: &str, size: Size) -> Result<dense::DFA<Vec<u32>>, String> {
+fn automaton(regex: &str, size: PatternSize) -> Result<dense::DFA<Vec<u32>>, String> {
     dense::Builder::new()
         .configure(
             dense::Config::new()
                 .start_kind(StartKind::Unanchored)
                 .match_kind(MatchKind::All)
-                .minimize(size == Size::Least)
+                .minimize(size == PatternSize::Least)
                 .dfa_size_limit(Some(MAX_BYTES))
                 .determinize_size_limit(Some(MAX_BYTES)),
         )

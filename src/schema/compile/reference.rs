@@ -45,7 +45,7 @@ pub fn check(compiler: &Compiler<'_>) -> Vec<Error> {
     if !astray.is_empty() {
         return astray;
     }
-    let mut depths = vec![Depth::Unknown; compiler.nodes.len()];
+    let mut depths = vec![ReferenceDepth::Unknown; compiler.nodes.len()];
     for id in 0..compiler.nodes.len() {
         match depth(compiler, &mut depths, id) {
             Some(depth) if depth > MAX_STEPS_IN_PLACE => {
@@ -62,24 +62,24 @@ pub fn check(compiler: &Compiler<'_>) -> Vec<Error> {
 }
 
 #[derive(Clone, Copy)]
-enum Depth {
+enum ReferenceDepth {
     Unknown,
     Entered,
     Known(usize),
 }
 
 /// How many steps a walk takes in place below a node; None when they never end.
-fn depth(compiler: &Compiler<'_>, depths: &mut [Depth], id: usize) -> Option<usize> {
+fn depth(compiler: &Compiler<'_>, depths: &mut [ReferenceDepth], id: usize) -> Option<usize> {
     match depths[id] {
-        Depth::Known(depth) => return Some(depth),
-        Depth::Entered => return None,
-        Depth::Unknown => depths[id] = Depth::Entered,
+        ReferenceDepth::Known(depth) => return Some(depth),
+        ReferenceDepth::Entered => return None,
+        ReferenceDepth::Unknown => depths[id] = ReferenceDepth::Entered,
     }
     let mut deepest = 0;
     for next in compiler.nodes[id].iter().flat_map(in_place) {
         deepest = deepest.max(depth(compiler, depths, usize::from(next))? + 1);
     }
-    depths[id] = Depth::Known(deepest);
+    depths[id] = ReferenceDepth::Known(deepest);
     Some(deepest)
 }
 

@@ -7,20 +7,20 @@
 //! of it after a failure never has a device's past without its present.
 
 use crate::base::clock::Milliseconds;
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::shard::storage::{MAX_ROW_BYTES, Storage, StorageError, Table};
 
 /// What the journal says of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry<'a> {
+pub(super) enum JournalEntry<'a> {
     /// It was last seen then, and these are its sessions as they encode themselves.
     Active { key: DeviceKey, seen: Milliseconds, sessions: &'a [u8] },
     /// It has a row of its own, which says all.
     Left { key: DeviceKey },
 }
 
-impl Entry<'_> {
+impl JournalEntry<'_> {
     const ACTIVE: u8 = 1;
     const LEFT: u8 = 2;
 
@@ -39,13 +39,13 @@ impl Entry<'_> {
         }
     }
 
-    fn read<'a>(reader: &mut Reader<'a>) -> Result<Entry<'a>, Garbled> {
+    fn read<'a>(reader: &mut ByteReader<'a>) -> Result<JournalEntry<'a>, DecodeError> {
         let (kind, key) = (reader.u8()?, DeviceKey::from_bytes(reader.array()?));
         match kind {
             Self::ACTIVE => {
-                Ok(Entry::Active { key, seen: reader.u64()?, sessions: reader.bytes()? })
+                Ok(JournalEntry::Active { key, seen: reader.u64()?, sessions: reader.bytes()? })
             }
-            Self::LEFT => Ok(Entry::Left { key }),
+            Self::LEFT => Ok(JournalEntry::Left { key }),
             _ => Err(reader.garbled()),
         }
     }
@@ -61,7 +61,7 @@ impl Entry<'_> {
 
 /// How far the journal may grow.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct JournalLimits {
     /// Bytes at which a checkpoint leaves a row alone and begins the next.
     pub(super) row_bytes: usize,
     /// The most bytes of a row.
@@ -70,7 +70,7 @@ pub(super) struct Bounds {
     pub(super) stale_bytes: usize,
 }
 
-impl Bounds {
+impl JournalLimits {
     const KEY_BYTES: usize = 8;
 
     pub(super) const DEFAULT: Self = Self {
@@ -82,26 +82,26 @@ impl Bounds {
 
 #[derive(Debug)]
 pub(super) struct Journal {
-    bounds: Bounds,
+    bounds: JournalLimits,
     /// The rows before the last, in their order.
-    before: Vec<Row>,
+    before: Vec<JournalRow>,
     /// The number and the bytes of the last row.
     number: u64,
     last: Vec<u8>,
     /// Whether the last row is stored as it is here.
-    standing: Standing,
+    standing: JournalState,
     /// What it took to say everything, when that was last done.
     snapshot_bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Row {
+struct JournalRow {
     number: u64,
     bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum JournalState {
     Stored,
     Behind,
 }
@@ -116,15 +116,15 @@ impl Journal {
     /// entry counts.
     pub(super) fn load(
         storage: &impl Storage,
-        bounds: Bounds,
-        mut replay: impl FnMut(Entry<'_>),
+        bounds: JournalLimits,
+        mut replay: impl FnMut(JournalEntry<'_>),
     ) -> Result<Self, StorageError> {
         let mut journal = Self {
             bounds,
             before: Vec::new(),
             number: 0,
             last: vec![Self::VERSION],
-            standing: Standing::Stored,
+            standing: JournalState::Stored,
             snapshot_bytes: 0,
         };
         let mut last = None;
@@ -134,12 +134,12 @@ impl Journal {
             let Some(last_key) = keys.last() else { break };
             after.clone_from(last_key);
             for key in keys {
-                let Ok(number) = Reader::new(&key, "the key of a journal's row").u64() else {
+                let Ok(number) = ByteReader::new(&key, "the key of a journal's row").u64() else {
                     continue;
                 };
                 let value = storage.get(Table::Journal, &key)?.unwrap_or_default();
                 let is_whole = replay_row(&value, &mut replay).is_ok();
-                journal.before.push(Row { number, bytes: value.len() });
+                journal.before.push(JournalRow { number, bytes: value.len() });
                 journal.number = number.saturating_add(1);
                 last = (is_whole && value.len() < bounds.row_bytes).then_some((number, value));
             }
@@ -157,22 +157,22 @@ impl Journal {
     pub(super) fn append(
         &mut self,
         storage: &impl Storage,
-        entry: Entry<'_>,
+        entry: JournalEntry<'_>,
     ) -> Result<(), StorageError> {
         if self.last.len().saturating_add(entry.len()) > self.bounds.most_row_bytes {
             self.flush(storage)?;
             self.begin_row();
         }
         entry.write(&mut self.last);
-        self.standing = Standing::Behind;
+        self.standing = JournalState::Behind;
         Ok(())
     }
 
     /// Writes what was added.
     pub(super) fn flush(&mut self, storage: &impl Storage) -> Result<(), StorageError> {
-        if self.standing == Standing::Behind {
+        if self.standing == JournalState::Behind {
             storage.put(Table::Journal, &self.number.to_be_bytes(), &self.last)?;
-            self.standing = Standing::Stored;
+            self.standing = JournalState::Stored;
         }
         if self.last.len() >= self.bounds.row_bytes {
             self.begin_row();
@@ -185,14 +185,14 @@ impl Journal {
         if self.last == [Self::VERSION] {
             return;
         }
-        self.before.push(Row { number: self.number, bytes: self.last.len() });
+        self.before.push(JournalRow { number: self.number, bytes: self.last.len() });
         self.number = self.number.saturating_add(1);
         self.last = vec![Self::VERSION];
     }
 
     /// Whether there is anything to flush.
     pub(super) fn is_behind(&self) -> bool {
-        self.standing == Standing::Behind
+        self.standing == JournalState::Behind
     }
 
     /// Whether too much of it says nothing more.
@@ -233,13 +233,13 @@ impl Journal {
     }
 }
 
-fn replay_row(value: &[u8], replay: &mut impl FnMut(Entry<'_>)) -> Result<(), Garbled> {
-    let mut reader = Reader::new(value, "a row of the journal");
+fn replay_row(value: &[u8], replay: &mut impl FnMut(JournalEntry<'_>)) -> Result<(), DecodeError> {
+    let mut reader = ByteReader::new(value, "a row of the journal");
     if reader.u8()? != Journal::VERSION {
         return Err(reader.garbled());
     }
     while !reader.is_at_end() {
-        replay(Entry::read(&mut reader)?);
+        replay(JournalEntry::read(&mut reader)?);
     }
     Ok(())
 }
@@ -249,10 +249,11 @@ mod tests {
     use super::*;
     use crate::shard::storage::tests::Memory;
 
-    const BOUNDS: Bounds = Bounds { row_bytes: 100, most_row_bytes: 200, stale_bytes: 500 };
+    const BOUNDS: JournalLimits =
+        JournalLimits { row_bytes: 100, most_row_bytes: 200, stale_bytes: 500 };
 
-    fn active(number: u8, sessions: &[u8]) -> Entry<'_> {
-        Entry::Active { key: DeviceKey::from_bytes([number; 16]), seen: 7, sessions }
+    fn active(number: u8, sessions: &[u8]) -> JournalEntry<'_> {
+        JournalEntry::Active { key: DeviceKey::from_bytes([number; 16]), seen: 7, sessions }
     }
 
     /// What is replayed, as bytes.
@@ -267,8 +268,8 @@ mod tests {
         (journal.unwrap(), entries)
     }
 
-    fn bytes_of(entries: &[Entry<'_>]) -> Vec<Vec<u8>> {
-        let write = |entry: &Entry<'_>| {
+    fn bytes_of(entries: &[JournalEntry<'_>]) -> Vec<Vec<u8>> {
+        let write = |entry: &JournalEntry<'_>| {
             let mut bytes = Vec::new();
             entry.write(&mut bytes);
             bytes
@@ -280,7 +281,7 @@ mod tests {
     fn what_was_flushed_is_replayed_in_its_order_and_rows_stay_within_their_bounds() {
         let storage = Memory::default();
         let sessions = [0; 60];
-        let left = Entry::Left { key: DeviceKey::from_bytes([1; 16]) };
+        let left = JournalEntry::Left { key: DeviceKey::from_bytes([1; 16]) };
         let entries = [active(1, &sessions), left, active(1, b"a"), active(2, &sessions)];
         let (mut journal, mut expected) = replayed(&storage);
         for round in 1..=10 {
@@ -305,7 +306,9 @@ mod tests {
         let storage = Memory::default();
         for _ in 0..4 {
             let (mut journal, _) = replayed(&storage);
-            journal.append(&storage, Entry::Left { key: DeviceKey::from_bytes([0; 16]) }).unwrap();
+            journal
+                .append(&storage, JournalEntry::Left { key: DeviceKey::from_bytes([0; 16]) })
+                .unwrap();
             journal.flush(&storage).unwrap();
         }
         assert_eq!((storage.count(Table::Journal), replayed(&storage).1.len()), (1, 4));

@@ -14,14 +14,14 @@ pub mod journal;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use self::journal::{Entry, Journal};
+use self::journal::{Journal, JournalEntry};
 use super::storage::{Storage, StorageError, Table};
 use crate::base::clock::Milliseconds;
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
-use crate::model::session::Tag;
+use crate::model::session::SessionInfo;
 use crate::shard::sessions;
-use crate::shard::sessions::{Sessions, Sighting};
+use crate::shard::sessions::{DeviceSessions, SessionEvent};
 
 /// The most devices that a checkpoint leaves in memory; up to a quarter more come in between.
 /// One with a single session takes some 270 bytes there, so that all take 5 to 7 MB, and 96 in
@@ -33,7 +33,7 @@ pub const RETENTION_DAYS: u64 = 395;
 
 /// What a shard holds at most, and when it looks.
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
+struct StoreLimits {
     /// Devices in memory after a checkpoint.
     devices: usize,
     /// How often quiet devices are looked for, and old rows.
@@ -42,16 +42,16 @@ struct Bounds {
     leaving: usize,
     /// Rows that are looked at in a round.
     swept: usize,
-    journal: journal::Bounds,
+    journal: journal::JournalLimits,
 }
 
-impl Bounds {
+impl StoreLimits {
     const DEFAULT: Self = Self {
         devices: MAX_DEVICES,
         round_ms: 60_000,
         leaving: 1_000,
         swept: 32,
-        journal: journal::Bounds::DEFAULT,
+        journal: journal::JournalLimits::DEFAULT,
     };
 
     const fn most_devices(self) -> usize {
@@ -61,11 +61,11 @@ impl Bounds {
 
 /// The devices of a shard.
 #[derive(Debug)]
-pub struct Devices {
-    policy: sessions::Policy,
-    bounds: Bounds,
+pub struct DeviceStore {
+    policy: sessions::SessionConfig,
+    bounds: StoreLimits,
     /// Those in memory.
-    active: BTreeMap<DeviceKey, Device>,
+    active: BTreeMap<DeviceKey, StoredDevice>,
     /// Those of them that the journal is behind of; some may have left since.
     behind: Vec<DeviceKey>,
     journal: Journal,
@@ -74,16 +74,16 @@ pub struct Devices {
 }
 
 #[derive(Debug, Default)]
-struct Device {
-    sessions: Sessions,
+struct StoredDevice {
+    sessions: DeviceSessions,
     /// The shard's clock when it was last observed.
     seen: Milliseconds,
-    standing: Standing,
+    standing: DeviceState,
 }
 
 /// Whether the journal says what memory does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Standing {
+enum DeviceState {
     #[default]
     Journaled,
     Behind,
@@ -94,37 +94,37 @@ enum Standing {
 pub enum AdoptError {
     /// They are another version's, or cut short.
     #[error(transparent)]
-    Garbled(#[from] Garbled),
+    Garbled(#[from] DecodeError),
     /// Whether the device is known could not be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-impl Devices {
+impl DeviceStore {
     /// The devices as the last checkpoint left them.
     pub fn load(
         storage: &impl Storage,
-        policy: sessions::Policy,
+        policy: sessions::SessionConfig,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
-        Self::load_within(storage, policy, Bounds::DEFAULT, now)
+        Self::load_within(storage, policy, StoreLimits::DEFAULT, now)
     }
 
     fn load_within(
         storage: &impl Storage,
-        policy: sessions::Policy,
-        bounds: Bounds,
+        policy: sessions::SessionConfig,
+        bounds: StoreLimits,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         let mut active = BTreeMap::new();
         let mut journal = Journal::load(storage, bounds.journal, |entry| match entry {
-            Entry::Active { key, seen, sessions } => {
+            JournalEntry::Active { key, seen, sessions } => {
                 if let Ok(sessions) = decode(sessions) {
-                    let (seen, standing) = (seen.min(now), Standing::Journaled);
-                    active.insert(key, Device { sessions, seen, standing });
+                    let (seen, standing) = (seen.min(now), DeviceState::Journaled);
+                    active.insert(key, StoredDevice { sessions, seen, standing });
                 }
             }
-            Entry::Left { key } => {
+            JournalEntry::Left { key } => {
                 active.remove(&key);
             }
         })?;
@@ -143,21 +143,21 @@ impl Devices {
         storage: &impl Storage,
         key: DeviceKey,
         previous: Option<DeviceKey>,
-        sighting: &Sighting,
+        sighting: &SessionEvent,
         random: impl FnOnce() -> [u8; 10],
         now: Milliseconds,
-    ) -> Result<Tag, StorageError> {
+    ) -> Result<SessionInfo, StorageError> {
         if !self.active.contains_key(&key) {
             let sessions = match (read_row(storage, &key)?, previous) {
                 (Some(sessions), _) => sessions,
-                (None, None) => Sessions::default(),
+                (None, None) => DeviceSessions::default(),
                 (None, Some(previous)) => self.ongoing(storage, &previous, sighting)?,
             };
             self.insert(storage, key, sessions, now)?;
         }
         let device = self.active.entry(key).or_default();
-        if device.standing == Standing::Journaled {
-            device.standing = Standing::Behind;
+        if device.standing == DeviceState::Journaled {
+            device.standing = DeviceState::Behind;
             self.behind.push(key);
         }
         device.seen = now;
@@ -169,14 +169,14 @@ impl Devices {
         &self,
         storage: &impl Storage,
         key: &DeviceKey,
-        sighting: &Sighting,
-    ) -> Result<Sessions, StorageError> {
+        sighting: &SessionEvent,
+    ) -> Result<DeviceSessions, StorageError> {
         let sessions = match self.active.get(key) {
             Some(device) => Some(device.sessions.clone()),
             None => read_row(storage, key)?,
         };
         let timeout_ms = self.policy.timeout_ms;
-        let goes_on = |sessions: &Sessions| {
+        let goes_on = |sessions: &DeviceSessions| {
             let last_at = sessions.last_at();
             last_at.is_some_and(|last| last >= sighting.at.saturating_sub_unsigned(timeout_ms))
         };
@@ -220,13 +220,14 @@ impl Devices {
         &mut self,
         storage: &impl Storage,
         key: DeviceKey,
-        sessions: Sessions,
+        sessions: DeviceSessions,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
         if self.active.len() >= self.bounds.most_devices() {
             self.checkpoint(storage, now)?;
         }
-        self.active.insert(key, Device { sessions, seen: now, standing: Standing::Behind });
+        self.active
+            .insert(key, StoredDevice { sessions, seen: now, standing: DeviceState::Behind });
         self.behind.push(key);
         Ok(())
     }
@@ -249,9 +250,9 @@ impl Devices {
         let Self { active, behind, journal, .. } = self;
         while let Some(key) = behind.last() {
             let device = active.get_mut(key);
-            if let Some(device) = device.filter(|device| device.standing == Standing::Behind) {
+            if let Some(device) = device.filter(|device| device.standing == DeviceState::Behind) {
                 journal.append(storage, device.entry(*key, &mut Vec::new()))?;
-                device.standing = Standing::Journaled;
+                device.standing = DeviceState::Journaled;
             }
             behind.pop();
         }
@@ -285,7 +286,7 @@ impl Devices {
             let Some(Reverse((_, key))) = by_age.pop() else { break };
             let Some(device) = self.active.get(&key) else { continue };
             storage.put(Table::Devices, key.as_bytes(), &device.row())?;
-            self.journal.append(storage, Entry::Left { key })?;
+            self.journal.append(storage, JournalEntry::Left { key })?;
             self.active.remove(&key);
         }
         Ok(quiet.saturating_sub(leaving))
@@ -307,10 +308,10 @@ impl Devices {
     }
 }
 
-impl Device {
-    fn entry<'a>(&self, key: DeviceKey, sessions: &'a mut Vec<u8>) -> Entry<'a> {
+impl StoredDevice {
+    fn entry<'a>(&self, key: DeviceKey, sessions: &'a mut Vec<u8>) -> JournalEntry<'a> {
         self.sessions.encode(sessions);
-        Entry::Active { key, seen: self.seen, sessions }
+        JournalEntry::Active { key, seen: self.seen, sessions }
     }
 
     fn row(&self) -> Vec<u8> {
@@ -327,7 +328,10 @@ impl Device {
 const ROW_VERSION: u8 = 1;
 
 /// The sessions in the row of `key`; none where there is no row, or one that can't be read.
-fn read_row(storage: &impl Storage, key: &DeviceKey) -> Result<Option<Sessions>, StorageError> {
+fn read_row(
+    storage: &impl Storage,
+    key: &DeviceKey,
+) -> Result<Option<DeviceSessions>, StorageError> {
     let row = storage.get(Table::Devices, key.as_bytes())?;
     Ok(row.and_then(|row| match row.split_first_chunk() {
         Some(([ROW_VERSION, _, _, _, _, _, _, _, _], sessions)) => decode(sessions).ok(),
@@ -335,15 +339,15 @@ fn read_row(storage: &impl Storage, key: &DeviceKey) -> Result<Option<Sessions>,
     }))
 }
 
-fn encode(sessions: &Sessions) -> Vec<u8> {
+fn encode(sessions: &DeviceSessions) -> Vec<u8> {
     let mut bytes = Vec::new();
     sessions.encode(&mut bytes);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Sessions, Garbled> {
-    let mut reader = Reader::new(bytes, "the sessions of a device");
-    let sessions = Sessions::decode(&mut reader)?;
+fn decode(bytes: &[u8]) -> Result<DeviceSessions, DecodeError> {
+    let mut reader = ByteReader::new(bytes, "the sessions of a device");
+    let sessions = DeviceSessions::decode(&mut reader)?;
     reader.end()?;
     Ok(sessions)
 }
@@ -362,7 +366,7 @@ fn sweep(
     let place = round.wrapping_mul(GOLDEN).to_be_bytes();
     for key in storage.keys(Table::Devices, &place, rows)? {
         let row = storage.get(Table::Devices, &key)?.unwrap_or_default();
-        let mut reader = Reader::new(&row, "the row of a device");
+        let mut reader = ByteReader::new(&row, "the row of a device");
         let seen = reader.u8().and_then(|_| reader.u64()).unwrap_or_default();
         if now.saturating_sub(seen) > RETENTION_MS {
             storage.delete(Table::Devices, &key)?;

@@ -7,19 +7,19 @@ use chrono::DateTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::event::{EventId, EventIds};
-use crate::model::session::OpenedBy;
-use crate::shard::sessions::{Opening, Policy};
+use crate::model::event::{EventId, EventIdGenerator};
+use crate::model::session::SessionTrigger;
+use crate::shard::sessions::{Opening, SessionConfig};
 use crate::shard::storage::tests::Memory;
 
-const POLICY: Policy = Policy { timeout_ms: 1_000 };
+const POLICY: SessionConfig = SessionConfig { timeout_ms: 1_000 };
 
-const TINY: Bounds = Bounds {
+const TINY: StoreLimits = StoreLimits {
     devices: 4,
     round_ms: 100,
     leaving: 2,
     swept: 4,
-    journal: journal::Bounds { row_bytes: 300, most_row_bytes: 5_000, stale_bytes: 2_000 },
+    journal: journal::JournalLimits { row_bytes: 300, most_row_bytes: 5_000, stale_bytes: 2_000 },
 };
 
 /// A memory whose writes fail after some.
@@ -81,8 +81,8 @@ impl Storage for Flaky {
     }
 }
 
-fn load(storage: &impl Storage, now: Milliseconds) -> Devices {
-    Devices::load_within(storage, POLICY, TINY, now).unwrap()
+fn load(storage: &impl Storage, now: Milliseconds) -> DeviceStore {
+    DeviceStore::load_within(storage, POLICY, TINY, now).unwrap()
 }
 
 fn key(number: u8) -> DeviceKey {
@@ -90,7 +90,7 @@ fn key(number: u8) -> DeviceKey {
 }
 
 fn event_id(number: u8) -> EventId {
-    EventIds::new(DateTime::UNIX_EPOCH, [number; 10]).next_id()
+    EventIdGenerator::new(DateTime::UNIX_EPOCH, [number; 10]).next_id()
 }
 
 fn random_of(number: u64) -> [u8; 10] {
@@ -98,12 +98,17 @@ fn random_of(number: u64) -> [u8; 10] {
     [0, 0, 0, a, b, c, d, e, f, g ^ h]
 }
 
-fn sighting(at: Milliseconds) -> Sighting {
-    let event_id = EventIds::new(DateTime::UNIX_EPOCH, random_of(at)).next_id();
-    Sighting { at: at.cast_signed(), event_id, opening: Opening::No }
+fn sighting(at: Milliseconds) -> SessionEvent {
+    let event_id = EventIdGenerator::new(DateTime::UNIX_EPOCH, random_of(at)).next_id();
+    SessionEvent { at: at.cast_signed(), event_id, opening: Opening::No }
 }
 
-fn observe(devices: &mut Devices, storage: &impl Storage, number: u8, now: Milliseconds) -> Tag {
+fn observe(
+    devices: &mut DeviceStore,
+    storage: &impl Storage,
+    number: u8,
+    now: Milliseconds,
+) -> SessionInfo {
     let random = || [number; 10];
     devices.observe(storage, key(number), None, &sighting(now), random, now).unwrap()
 }
@@ -122,7 +127,7 @@ fn a_device_that_returns_inside_its_timeout_after_the_object_was_lost_keeps_its_
     let mut devices = load(&storage, 1_000);
     assert_eq!(devices.len(), 1);
     assert_eq!(observe(&mut devices, &storage, 1, 1_000), first);
-    assert_eq!(observe(&mut devices, &storage, 1, 2_001).opened_by, OpenedBy::Timeout);
+    assert_eq!(observe(&mut devices, &storage, 1, 2_001).opened_by, SessionTrigger::Timeout);
 }
 
 #[test]
@@ -163,9 +168,9 @@ fn of_too_many_devices_the_least_recently_seen_leave() {
 fn a_device_whose_id_changed_at_midnight_goes_on_unless_its_session_had_ended() {
     for (now, previous, index, opened_by) in [
         (5_000, Some(key(1)), 2, None),
-        (5_001, Some(key(1)), 1, Some(OpenedBy::First)),
-        (5_000, None, 1, Some(OpenedBy::First)),
-        (5_000, Some(key(9)), 1, Some(OpenedBy::First)),
+        (5_001, Some(key(1)), 1, Some(SessionTrigger::First)),
+        (5_000, None, 1, Some(SessionTrigger::First)),
+        (5_000, Some(key(9)), 1, Some(SessionTrigger::First)),
     ] {
         for forget in [false, true] {
             let storage = Memory::default();
@@ -226,7 +231,7 @@ fn what_cannot_be_read_is_a_device_never_seen() {
         let mut devices = load(&storage, 0);
         assert!(!devices.knows(&storage, &key(number)).unwrap());
         assert_eq!(devices.copy_of(&storage, &key(number)).unwrap(), None);
-        assert_eq!(observe(&mut devices, &storage, number, 0).opened_by, OpenedBy::First);
+        assert_eq!(observe(&mut devices, &storage, number, 0).opened_by, SessionTrigger::First);
         devices.checkpoint(&storage, 9_000).unwrap();
         assert!(load(&storage, 0).knows(&storage, &key(number)).unwrap());
     }
@@ -238,7 +243,7 @@ fn rewrite_with(writes: usize) -> bool {
     let storage = Flaky::default();
     let mut devices = load(&storage, 0);
     let states =
-        |devices: &Devices| [1, 2, 3, 4].map(|n| devices.copy_of(&storage, &key(n)).unwrap());
+        |devices: &DeviceStore| [1, 2, 3, 4].map(|n| devices.copy_of(&storage, &key(n)).unwrap());
     for now in 1..1_000 {
         let durable = states(&load(&storage, 0));
         (1..=4).for_each(|number| _ = observe(&mut devices, &storage, number, now));
@@ -329,7 +334,7 @@ fn act() -> impl Strategy<Value = Act> {
 /// Four devices that remember as many sessions as a device may.
 const MOST_FRESH_BYTES: usize = 4 * 600;
 
-type Model = BTreeMap<u8, Sessions>;
+type Model = BTreeMap<u8, DeviceSessions>;
 
 fn state(model: &Model, device: u8) -> Option<Vec<u8>> {
     model.get(&device).map(encode)
@@ -353,9 +358,9 @@ proptest! {
                 Act::Observe { device, previous, late_ms, opening } => {
                     let id = u8::try_from(number % 100).unwrap();
                     let at = (now - late_ms).cast_signed();
-                    let sighting = Sighting { at, event_id: event_id(id), opening };
+                    let sighting = SessionEvent { at, event_id: event_id(id), opening };
                     let earlier = previous.and_then(|previous| model.get(&previous)).cloned();
-                    let goes_on = |sessions: &Sessions| sessions.last_at().unwrap() >= at - 1_000;
+                    let goes_on = |sessions: &DeviceSessions| sessions.last_at().unwrap() >= at - 1_000;
                     if let (None, Some(sessions)) = (model.get(&device), earlier.filter(goes_on)) {
                         model.insert(device, sessions);
                     }

@@ -3,16 +3,16 @@
 //! The two may be of different versions while one is rolled out: a shard that does not know
 //! a parcel's version refuses it, and the edge then delivers by itself.
 
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::model::event::EventId;
 use crate::model::placement::ShardNumber;
 use crate::model::record::Record;
 use crate::model::record::codec::{ReadRecord, WriteRecord};
-use crate::model::replay::Arrival;
+use crate::model::replay::Redelivery;
 use crate::model::stream::Stream;
-use crate::shard::dedup::SeenKey;
-use crate::shard::sessions::{Opening, Sighting};
+use crate::shard::dedup::DedupKey;
+use crate::shard::sessions::{Opening, SessionEvent};
 
 /// The version of a parcel, and of what answers it: a shard whose answer the edge could not read
 /// has to refuse the parcel, or the edge would deliver it once more.
@@ -23,20 +23,20 @@ const LOST: u8 = 4;
 
 /// What a shard needs to know of an event besides its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Observation {
+pub struct EventIdentity {
     /// The device, or the event itself where it has none.
     pub key: DeviceKey,
     /// What the device's sessions see of it.
-    pub sighting: Sighting,
+    pub sighting: SessionEvent,
     /// Whether it has a device, and so a session.
-    pub device: Device,
+    pub device: DeviceIdentity,
     /// How it comes.
-    pub arrival: Arrival,
+    pub arrival: Redelivery,
 }
 
 /// Whether an event has a device, and so a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
+pub enum DeviceIdentity {
     /// It has none.
     Unknown,
     /// It has one; just after midnight with the key that it had on the day before.
@@ -46,71 +46,71 @@ pub enum Device {
     },
 }
 
-impl Observation {
+impl EventIdentity {
     /// Where its device is among all, which decides on its shard. `visitor` is the key of a visitor
     /// whose id changes daily: it is the same tomorrow.
     pub fn place(&self, visitor: Option<DeviceKey>) -> u64 {
         match (visitor, self.device) {
-            (Some(visitor), Device::Known { .. }) => visitor.place(),
+            (Some(visitor), DeviceIdentity::Known { .. }) => visitor.place(),
             _ => self.key.place(),
         }
     }
 
     /// The key by which a repeat of the event is known.
-    pub fn seen_key(&self) -> SeenKey {
-        let key = SeenKey::of(&self.key, self.sighting.event_id);
+    pub fn seen_key(&self) -> DedupKey {
+        let key = DedupKey::of(&self.key, self.sighting.event_id);
         match self.arrival {
-            Arrival::Usual => key,
-            Arrival::Lost => key.of_lost(),
+            Redelivery::No => key,
+            Redelivery::Lost => key.of_lost(),
         }
     }
 }
 
 /// A record on its way to a shard.
 #[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
+pub struct ShardItemRef<'a> {
     /// Where to.
     pub stream: &'a Stream,
     /// What.
     pub record: &'a Record,
     /// Of which event; a failed event has no session, and may come again.
-    pub observation: Option<&'a Observation>,
+    pub observation: Option<&'a EventIdentity>,
     /// The shard that its device had before there were more of them, if it was another.
     pub former: Option<ShardNumber>,
 }
 
 /// The same in a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct ShardItem {
     /// Where to.
     pub stream: Stream,
     /// What.
     pub record: Record,
     /// Of which event; a failed event has no session, and may come again.
-    pub observation: Option<Observation>,
+    pub observation: Option<EventIdentity>,
     /// The shard that its device had before there were more of them, if it was another.
     pub former: Option<ShardNumber>,
 }
 
 /// The bytes of a parcel.
-pub fn encode<'a>(items: impl Iterator<Item = View<'a>>) -> Vec<u8> {
+pub fn encode<'a>(items: impl Iterator<Item = ShardItemRef<'a>>) -> Vec<u8> {
     let mut bytes = vec![VERSION];
-    for View { stream, record, observation, former } in items {
+    for ShardItemRef { stream, record, observation, former } in items {
         bytes.put_bytes(stream.to_string().as_bytes());
         bytes.put_record(record);
         bytes.put_u32(former.unwrap_or(ShardNumber::MAX));
-        let Some(Observation { key, sighting, device, arrival }) = observation else {
+        let Some(EventIdentity { key, sighting, device, arrival }) = observation else {
             bytes.put_u8(0);
             continue;
         };
         let (kind, previous) = match device {
-            Device::Unknown => (1, None),
-            Device::Known { previous: None } => (2, None),
-            Device::Known { previous: Some(previous) } => (3, Some(previous)),
+            DeviceIdentity::Unknown => (1, None),
+            DeviceIdentity::Known { previous: None } => (2, None),
+            DeviceIdentity::Known { previous: Some(previous) } => (3, Some(previous)),
         };
         bytes.put_u8(match arrival {
-            Arrival::Usual => kind,
-            Arrival::Lost => kind | LOST,
+            Redelivery::No => kind,
+            Redelivery::Lost => kind | LOST,
         });
         bytes.put(key.as_bytes());
         if let Some(previous) = previous {
@@ -127,8 +127,8 @@ pub fn encode<'a>(items: impl Iterator<Item = View<'a>>) -> Vec<u8> {
 }
 
 /// The items of a parcel.
-pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, Garbled> {
-    let mut reader = Reader::new(bytes, "a parcel of this version");
+pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem>, DecodeError> {
+    let mut reader = ByteReader::new(bytes, "a parcel of this version");
     if reader.u8()? != VERSION {
         return Err(reader.garbled());
     }
@@ -139,24 +139,24 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, Garbled> {
     Ok(items)
 }
 
-fn item(reader: &mut Reader<'_>) -> Result<Item, Garbled> {
+fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem, DecodeError> {
     let garbled = reader.garbled();
     let stream = Stream::parse(reader.text()?).map_err(|_| garbled)?;
     let record = reader.record()?;
     let former = Some(reader.u32()?).filter(|former| *former != ShardNumber::MAX);
     let kind = reader.u8()?;
     if kind == 0 {
-        return Ok(Item { stream, record, observation: None, former });
+        return Ok(ShardItem { stream, record, observation: None, former });
     }
     let key = DeviceKey::from_bytes(reader.array()?);
-    let arrival = if kind & LOST == 0 { Arrival::Usual } else { Arrival::Lost };
+    let arrival = if kind & LOST == 0 { Redelivery::No } else { Redelivery::Lost };
     let device = match kind & !LOST {
-        1 => Device::Unknown,
-        2 => Device::Known { previous: None },
-        3 => Device::Known { previous: Some(DeviceKey::from_bytes(reader.array()?)) },
+        1 => DeviceIdentity::Unknown,
+        2 => DeviceIdentity::Known { previous: None },
+        3 => DeviceIdentity::Known { previous: Some(DeviceKey::from_bytes(reader.array()?)) },
         _ => return Err(garbled),
     };
-    let sighting = Sighting {
+    let sighting = SessionEvent {
         at: reader.i64()?,
         event_id: EventId::from_bytes(reader.array()?).ok_or(garbled)?,
         opening: match reader.u8()? {
@@ -165,8 +165,8 @@ fn item(reader: &mut Reader<'_>) -> Result<Item, Garbled> {
             _ => return Err(garbled),
         },
     };
-    let observation = Some(Observation { key, sighting, device, arrival });
-    Ok(Item { stream, record, observation, former })
+    let observation = Some(EventIdentity { key, sighting, device, arrival });
+    Ok(ShardItem { stream, record, observation, former })
 }
 
 #[cfg(test)]
@@ -176,38 +176,42 @@ mod tests {
     use super::*;
     use crate::model::record;
 
-    fn items() -> Vec<Item> {
+    fn items() -> Vec<ShardItem> {
         let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
         let key = DeviceKey::of_event("a", event_id);
-        let item = |text: &str, observation, former| Item {
+        let item = |text: &str, observation, former| ShardItem {
             stream: Stream::parse("kinesis:orders").unwrap(),
             record: record::tests::record(text),
             observation,
             former,
         };
         let observation = |device, opening, arrival| {
-            let sighting = Sighting { at: -5, event_id, opening };
-            Some(Observation { key, sighting, device, arrival })
+            let sighting = SessionEvent { at: -5, event_id, opening };
+            Some(EventIdentity { key, sighting, device, arrival })
         };
         let previous = Some(DeviceKey::from_bytes([7; 16]));
         vec![
             item("failed", None, None),
-            item("a", observation(Device::Unknown, Opening::No, Arrival::Usual), Some(0)),
+            item("a", observation(DeviceIdentity::Unknown, Opening::No, Redelivery::No), Some(0)),
             item(
                 "b",
-                observation(Device::Known { previous: None }, Opening::Yes, Arrival::Lost),
+                observation(
+                    DeviceIdentity::Known { previous: None },
+                    Opening::Yes,
+                    Redelivery::Lost,
+                ),
                 None,
             ),
             item(
                 "c",
-                observation(Device::Known { previous }, Opening::No, Arrival::Usual),
+                observation(DeviceIdentity::Known { previous }, Opening::No, Redelivery::No),
                 Some(7),
             ),
         ]
     }
 
     fn bytes() -> Vec<u8> {
-        encode(items().iter().map(|item| View {
+        encode(items().iter().map(|item| ShardItemRef {
             stream: &item.stream,
             record: &item.record,
             observation: item.observation.as_ref(),

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::placement::ShardNumber;
 use crate::model::stream::{Stream, StreamError};
 
 /// The name of a row among those of all shards, a text that addresses and file names take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RowName {
+pub struct QuarantineId {
     /// Whose it is.
     pub shard: ShardNumber,
     /// Its key there; where it is empty, the name stands before all of the shard's rows.
@@ -18,7 +18,7 @@ pub struct RowName {
 /// The operator's: a text that names no row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{parameter}={value} names no row; it takes what X-Headwater-Row told")]
-pub struct NoSuchName {
+pub struct InvalidQuarantineId {
     /// The parameter.
     pub parameter: &'static str,
     /// What it was.
@@ -27,7 +27,7 @@ pub struct NoSuchName {
 
 /// The operator's: a stream whose records can't be taken out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoSuchStream {
+pub enum UnknownStream {
     /// No stream is called that.
     #[error("stream={value} {error}")]
     Form {
@@ -44,20 +44,23 @@ pub enum NoSuchStream {
 }
 
 /// The stream that `stream` in a query names, where it is there.
-pub fn stream_of_query(query: &str) -> Result<Option<Stream>, NoSuchStream> {
+pub fn stream_of_query(query: &str) -> Result<Option<Stream>, UnknownStream> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let Some((_, value)) = pairs.find(|(name, _)| name == "stream") else { return Ok(None) };
-    let form = |error| NoSuchStream::Form { value: value.clone().into_owned(), error };
+    let form = |error| UnknownStream::Form { value: value.clone().into_owned(), error };
     Stream::parse(&value).map(Some).map_err(form)
 }
 
-impl RowName {
+impl QuarantineId {
     /// The row that `parameter` of a query names, where it is there.
-    pub fn of_query(query: &str, parameter: &'static str) -> Result<Option<Self>, NoSuchName> {
+    pub fn of_query(
+        query: &str,
+        parameter: &'static str,
+    ) -> Result<Option<Self>, InvalidQuarantineId> {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let Some((_, value)) = pairs.find(|(name, _)| name == parameter) else { return Ok(None) };
         let name = Self::parse(&value);
-        name.map(Some).ok_or_else(|| NoSuchName { parameter, value: value.into_owned() })
+        name.map(Some).ok_or_else(|| InvalidQuarantineId { parameter, value: value.into_owned() })
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -72,7 +75,7 @@ impl RowName {
     }
 }
 
-impl fmt::Display for RowName {
+impl fmt::Display for QuarantineId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}.", self.shard)?;
         self.key.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
@@ -81,14 +84,14 @@ impl fmt::Display for RowName {
 
 /// A row of one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct QuarantineRow {
     /// Its key.
     pub key: Vec<u8>,
     /// Its records, a line of JSON each, in the form of Firehose's error output.
     pub lines: Vec<u8>,
 }
 
-impl Row {
+impl QuarantineRow {
     /// A row, or that there is none, as a shard tells it.
     pub fn encode(row: Option<Self>) -> Vec<u8> {
         let Some(Self { key, lines }) = row else { return Vec::new() };
@@ -99,8 +102,8 @@ impl Row {
     }
 
     /// The inverse.
-    pub fn decode(bytes: &[u8]) -> Result<Option<Self>, Garbled> {
-        let mut reader = Reader::new(bytes, "a row of what is set aside");
+    pub fn decode(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+        let mut reader = ByteReader::new(bytes, "a row of what is set aside");
         if reader.is_at_end() {
             return Ok(None);
         }
@@ -115,15 +118,15 @@ mod tests {
 
     #[test]
     fn a_name_is_read_as_it_was_written() {
-        let name = RowName { shard: 3, key: vec![2, 0, 255, 62] };
+        let name = QuarantineId { shard: 3, key: vec![2, 0, 255, 62] };
         let query = format!("a=b&after={name}");
         assert_eq!(query, "a=b&after=3.0200ff3e");
-        assert_eq!(RowName::of_query(&query, "after"), Ok(Some(name)));
-        assert_eq!(RowName::of_query(&query, "row"), Ok(None));
-        assert_eq!(RowName::of_query("row=0.", "row"), Ok(Some(RowName::default())));
+        assert_eq!(QuarantineId::of_query(&query, "after"), Ok(Some(name)));
+        assert_eq!(QuarantineId::of_query(&query, "row"), Ok(None));
+        assert_eq!(QuarantineId::of_query("row=0.", "row"), Ok(Some(QuarantineId::default())));
         for value in ["", "3", "3.0*", "-1.00", "x.00", "99999999999.00", "3.002", "3.ä"] {
-            let refused = NoSuchName { parameter: "row", value: value.to_owned() };
-            assert_eq!(RowName::of_query(&format!("row={value}"), "row"), Err(refused));
+            let refused = InvalidQuarantineId { parameter: "row", value: value.to_owned() };
+            assert_eq!(QuarantineId::of_query(&format!("row={value}"), "row"), Err(refused));
         }
     }
 
@@ -142,10 +145,13 @@ mod tests {
 
     #[test]
     fn a_row_or_none_comes_through() {
-        let row = Row { key: vec![2, 7], lines: b"{}\n{}\n".to_vec() };
+        let row = QuarantineRow { key: vec![2, 7], lines: b"{}\n{}\n".to_vec() };
         for row in [Some(row), None] {
-            assert_eq!(Row::decode(&Row::encode(row.clone())), Ok(row));
+            assert_eq!(QuarantineRow::decode(&QuarantineRow::encode(row.clone())), Ok(row));
         }
-        assert_eq!(Row::decode(&[0, 0, 0, 9, 1]), Err(Garbled("a row of what is set aside")));
+        assert_eq!(
+            QuarantineRow::decode(&[0, 0, 0, 9, 1]),
+            Err(DecodeError("a row of what is set aside"))
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! The old one keeps its own, so that whoever asks twice, or still sends there, finds the
 //! same session.
 
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 
 /// The version of a question and its answer.
@@ -18,8 +18,8 @@ pub fn encode_question(keys: &[DeviceKey]) -> Vec<u8> {
 }
 
 /// The devices that a question is for.
-pub fn decode_question(bytes: &[u8]) -> Result<Vec<DeviceKey>, Garbled> {
-    let mut reader = Reader::new(bytes, "a question of this version");
+pub fn decode_question(bytes: &[u8]) -> Result<Vec<DeviceKey>, DecodeError> {
+    let mut reader = ByteReader::new(bytes, "a question of this version");
     if reader.u8()? != VERSION {
         return Err(reader.garbled());
     }
@@ -39,8 +39,8 @@ pub fn encode_answer(sessions: &[Option<Vec<u8>>]) -> Vec<u8> {
 }
 
 /// What the answer to a question for `count` devices says of each, in their order.
-pub fn decode_answer(bytes: &[u8], count: usize) -> Result<Vec<Option<Vec<u8>>>, Garbled> {
-    let mut reader = Reader::new(bytes, "an answer of this version");
+pub fn decode_answer(bytes: &[u8], count: usize) -> Result<Vec<Option<Vec<u8>>>, DecodeError> {
+    let mut reader = ByteReader::new(bytes, "an answer of this version");
     if reader.u8()? != VERSION {
         return Err(reader.garbled());
     }

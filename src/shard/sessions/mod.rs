@@ -17,7 +17,7 @@
 //! first attempt may have been answered 503. Such a repeat moves no span but that of the
 //! current session.
 //!
-//! [`Sessions::REMEMBERED`] sessions are remembered: that of the latest event, the one opened
+//! [`DeviceSessions::REMEMBERED`] sessions are remembered: that of the latest event, the one opened
 //! last, and of the others those that ended last. A late event that would have joined a
 //! forgotten one opens one of its own, and so does the repeat of an event that opened it. A
 //! device takes 80 bytes in Wasm, and 64 more for each session after its first.
@@ -30,20 +30,20 @@
 //!
 //! Nothing here changes the id, the index, the start or the reason of a session once given.
 
-use crate::model::session::{OpenedBy, SessionId, Tag};
+use crate::model::session::{SessionId, SessionInfo, SessionTrigger};
 use std::cmp::Reverse;
 
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::event::EventId;
 
 /// When a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub struct SessionConfig {
     /// The longest gap inside of a session, in milliseconds.
     pub timeout_ms: u64,
 }
 
-impl Default for Policy {
+impl Default for SessionConfig {
     fn default() -> Self {
         Self { timeout_ms: 30 * 60 * 1_000 }
     }
@@ -51,7 +51,7 @@ impl Default for Policy {
 
 /// One event of a device, as its sessions see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sighting {
+pub struct SessionEvent {
     /// When it occurred, in milliseconds since the epoch.
     pub at: i64,
     /// By which its repeat is known.
@@ -71,7 +71,7 @@ pub enum Opening {
 
 /// The sessions of one device, as far as they are remembered; by default of one never seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sessions {
+pub struct DeviceSessions {
     /// That of the latest event.
     current: Option<Span>,
     /// Others, in no order.
@@ -83,7 +83,7 @@ pub struct Sessions {
 /// A session and the times of its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
-    tag: Tag,
+    tag: SessionInfo,
     /// The id of the event that opened it.
     opener: [u8; 16],
     /// The time of its earliest event.
@@ -92,23 +92,23 @@ struct Span {
     last: i64,
 }
 
-impl Sessions {
+impl DeviceSessions {
     /// How many sessions of a device are remembered.
     pub const REMEMBERED: usize = 8;
 
-    /// The layout that [`Sessions::encode`] writes.
+    /// The layout that [`DeviceSessions::encode`] writes.
     const VERSION: u8 = 1;
 
     /// Takes in an event and tells its session. `random` is drawn only for a new one.
     pub fn observe(
         &mut self,
-        sighting: &Sighting,
-        policy: Policy,
+        sighting: &SessionEvent,
+        policy: SessionConfig,
         random: impl FnOnce() -> [u8; 10],
-    ) -> Tag {
+    ) -> SessionInfo {
         let (at, event_id) = (sighting.at, sighting.event_id.as_bytes());
         let Some(current) = &mut self.current else {
-            return self.open(sighting, OpenedBy::First, random());
+            return self.open(sighting, SessionTrigger::First, random());
         };
         if current.opener == *event_id {
             current.last = current.last.max(at);
@@ -120,12 +120,12 @@ impl Sessions {
         let opened_by = if at < current.last {
             match self.nearest(at, policy) {
                 Some(span) => return span.join(at),
-                None => OpenedBy::Late,
+                None => SessionTrigger::Late,
             }
         } else if current.distance(at) > policy.timeout_ms {
-            OpenedBy::Timeout
+            SessionTrigger::Timeout
         } else if sighting.opening == Opening::Yes {
-            OpenedBy::Opening
+            SessionTrigger::Opening
         } else {
             return current.join(at);
         };
@@ -143,7 +143,7 @@ impl Sessions {
     }
 
     /// The session that a late event at `at` joins.
-    fn nearest(&mut self, at: i64, policy: Policy) -> Option<&mut Span> {
+    fn nearest(&mut self, at: i64, policy: SessionConfig) -> Option<&mut Span> {
         self.earlier
             .iter_mut()
             .chain(&mut self.current)
@@ -151,15 +151,23 @@ impl Sessions {
             .min_by_key(|span| (span.distance(at), Reverse(span.tag.index)))
     }
 
-    fn open(&mut self, sighting: &Sighting, opened_by: OpenedBy, random: [u8; 10]) -> Tag {
+    fn open(
+        &mut self,
+        sighting: &SessionEvent,
+        opened_by: SessionTrigger,
+        random: [u8; 10],
+    ) -> SessionInfo {
         self.opened = self.opened.saturating_add(1);
         let (started_at, index) = (sighting.at, self.opened);
-        let tag = Tag { id: SessionId::new(started_at, random), index, started_at, opened_by };
+        let tag =
+            SessionInfo { id: SessionId::new(started_at, random), index, started_at, opened_by };
         let opener = *sighting.event_id.as_bytes();
         let span = Span { tag, opener, first: started_at, last: started_at };
         let earlier = match opened_by {
-            OpenedBy::Late => Some(span),
-            OpenedBy::First | OpenedBy::Timeout | OpenedBy::Opening => self.current.replace(span),
+            SessionTrigger::Late => Some(span),
+            SessionTrigger::First | SessionTrigger::Timeout | SessionTrigger::Opening => {
+                self.current.replace(span)
+            }
         };
         if let Some(span) = earlier {
             self.remember(span);
@@ -181,7 +189,7 @@ impl Sessions {
         }
     }
 
-    /// Appends the bytes from which [`Sessions::decode`] makes the same again: 6, and 61 for
+    /// Appends the bytes from which [`DeviceSessions::decode`] makes the same again: 6, and 61 for
     /// each session that is remembered.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.put_u8(Self::VERSION);
@@ -196,9 +204,9 @@ impl Sessions {
         }
     }
 
-    /// Reads what [`Sessions::encode`] wrote, and no byte after it. Refuses another layout and
+    /// Reads what [`DeviceSessions::encode`] wrote, and no byte after it. Refuses another layout and
     /// more sessions than are remembered.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Garbled> {
+    pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         if reader.u8()? != Self::VERSION {
             return Err(reader.garbled());
         }
@@ -227,14 +235,14 @@ impl Span {
         at.abs_diff(at.min(self.last).max(self.first))
     }
 
-    fn join(&mut self, at: i64) -> Tag {
+    fn join(&mut self, at: i64) -> SessionInfo {
         self.first = self.first.min(at);
         self.last = self.last.max(at);
         self.tag
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Garbled> {
-        let tag = Tag::decode(reader)?;
+    fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        let tag = SessionInfo::decode(reader)?;
         let (opener, first, last) = (reader.array()?, reader.i64()?, reader.i64()?);
         if first > last {
             return Err(reader.garbled());

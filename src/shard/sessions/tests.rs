@@ -9,29 +9,29 @@ use proptest::prelude::*;
 
 use super::*;
 
-const POLICY: Policy = Policy { timeout_ms: 10 };
+const POLICY: SessionConfig = SessionConfig { timeout_ms: 10 };
 
 fn event_id(number: u64) -> EventId {
     EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-{number:012x}")).unwrap()
 }
 
-fn sighting(number: u64, at: i64) -> Sighting {
-    Sighting { at, event_id: event_id(number), opening: Opening::No }
+fn sighting(number: u64, at: i64) -> SessionEvent {
+    SessionEvent { at, event_id: event_id(number), opening: Opening::No }
 }
 
-fn opening(number: u64, at: i64) -> Sighting {
-    Sighting { opening: Opening::Yes, ..sighting(number, at) }
+fn opening(number: u64, at: i64) -> SessionEvent {
+    SessionEvent { opening: Opening::Yes, ..sighting(number, at) }
 }
 
 /// A device whose sessions' ids count on from its first.
 #[derive(Default)]
 struct Device {
-    sessions: Sessions,
+    sessions: DeviceSessions,
     drawn: u64,
 }
 
 impl Device {
-    fn observe(&mut self, sighting: &Sighting, policy: Policy) -> Tag {
+    fn observe(&mut self, sighting: &SessionEvent, policy: SessionConfig) -> SessionInfo {
         let drawn = &mut self.drawn;
         self.sessions.observe(sighting, policy, || {
             *drawn += 1;
@@ -42,7 +42,7 @@ impl Device {
     }
 
     /// The index and the reason of the sessions of each of `sightings`.
-    fn told(&mut self, sightings: &[Sighting]) -> Vec<(u32, OpenedBy)> {
+    fn told(&mut self, sightings: &[SessionEvent]) -> Vec<(u32, SessionTrigger)> {
         let tags = sightings.iter().map(|sighting| self.observe(sighting, POLICY));
         tags.map(|tag| (tag.index, tag.opened_by)).collect()
     }
@@ -58,11 +58,11 @@ fn with_sessions(count: u64) -> Device {
     device
 }
 
-fn restored(sessions: &Sessions) -> Sessions {
+fn restored(sessions: &DeviceSessions) -> DeviceSessions {
     let mut bytes = Vec::new();
     sessions.encode(&mut bytes);
-    let mut reader = Reader::new(&bytes, "sessions");
-    let decoded = Sessions::decode(&mut reader).unwrap();
+    let mut reader = ByteReader::new(&bytes, "sessions");
+    let decoded = DeviceSessions::decode(&mut reader).unwrap();
     reader.end().unwrap();
     decoded
 }
@@ -86,13 +86,18 @@ fn a_session_carries_its_start_in_an_id_of_version_7() {
 fn the_first_reason_that_holds_is_told() {
     let events = [opening(0, 0), opening(1, 10), opening(2, 21), sighting(3, 32)];
     let told = Device::default().told(&events);
-    let reasons = [OpenedBy::First, OpenedBy::Opening, OpenedBy::Timeout, OpenedBy::Timeout];
+    let reasons = [
+        SessionTrigger::First,
+        SessionTrigger::Opening,
+        SessionTrigger::Timeout,
+        SessionTrigger::Timeout,
+    ];
     assert_eq!(told, [1, 2, 3, 4].into_iter().zip(reasons).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_late_event_joins_the_nearest_session_within_the_timeout() {
-    use OpenedBy::{First, Late, Timeout};
+    use SessionTrigger::{First, Late, Timeout};
     // Sessions of one moment each, at 0, 16 and 100.
     for (at, expected) in [
         (-11, (4, Late)),
@@ -120,40 +125,60 @@ fn a_late_event_widens_the_span_but_not_the_start() {
     let start = device.observe(&sighting(2, 92), POLICY);
     assert_eq!((start.index, start.started_at), (2, 100));
     assert_eq!(device.observe(&sighting(3, 83), POLICY), start, "it is near to the one before");
-    assert_eq!(device.told(&[sighting(4, 72)]), [(3, OpenedBy::Late)]);
+    assert_eq!(device.told(&[sighting(4, 72)]), [(3, SessionTrigger::Late)]);
 }
 
 #[test]
 fn a_late_opening_event_joins() {
     let mut device = Device::default();
     let told = device.told(&[sighting(0, 0), sighting(1, 9), opening(2, 5), sighting(3, 10)]);
-    assert_eq!(told, [(1, OpenedBy::First); 4]);
+    assert_eq!(told, [(1, SessionTrigger::First); 4]);
 }
 
 #[test]
 fn the_event_that_opened_a_session_finds_it_again_whatever_its_time() {
     for at in [i64::MIN, 0, 100, 105, 205, 1_000] {
         let mut device = with_sessions(3);
-        assert_eq!(device.told(&[opening(1, at)]), [(2, OpenedBy::Timeout)], "{at}");
+        assert_eq!(device.told(&[opening(1, at)]), [(2, SessionTrigger::Timeout)], "{at}");
         assert_eq!(device.sessions, with_sessions(3).sessions, "{at}");
     }
     let mut device = with_sessions(3);
-    assert_eq!(device.told(&[sighting(2, 250)]), [(3, OpenedBy::Timeout)]);
-    assert_eq!(device.told(&[sighting(3, 260)]), [(3, OpenedBy::Timeout)], "the session went on");
+    assert_eq!(device.told(&[sighting(2, 250)]), [(3, SessionTrigger::Timeout)]);
+    assert_eq!(
+        device.told(&[sighting(3, 260)]),
+        [(3, SessionTrigger::Timeout)],
+        "the session went on"
+    );
 }
 
 #[test]
 fn the_sessions_that_ended_first_are_forgotten() {
     let mut device = with_sessions(9);
-    assert_eq!(device.sessions.earlier.len() + 1, Sessions::REMEMBERED);
-    assert_eq!(device.told(&[sighting(20, 105)]), [(2, OpenedBy::Timeout)], "eight are remembered");
-    assert_eq!(device.told(&[sighting(21, 5)]), [(10, OpenedBy::Late)], "the ninth is not");
-    assert_eq!(device.told(&[sighting(22, 6)]), [(10, OpenedBy::Late)], "the newest always is");
-    assert_eq!(device.told(&[sighting(23, 106)]), [(11, OpenedBy::Late)]);
-    assert_eq!(device.told(&[sighting(25, 205)]), [(3, OpenedBy::Timeout)], "opened before");
-    assert_eq!(device.told(&[sighting(26, 7)]), [(12, OpenedBy::Late)], "the tenth ended first");
-    assert_eq!(device.told(&[sighting(24, 810)]), [(9, OpenedBy::Timeout)], "but the current");
-    assert_eq!(device.sessions.earlier.len() + 1, Sessions::REMEMBERED);
+    assert_eq!(device.sessions.earlier.len() + 1, DeviceSessions::REMEMBERED);
+    assert_eq!(
+        device.told(&[sighting(20, 105)]),
+        [(2, SessionTrigger::Timeout)],
+        "eight are remembered"
+    );
+    assert_eq!(device.told(&[sighting(21, 5)]), [(10, SessionTrigger::Late)], "the ninth is not");
+    assert_eq!(
+        device.told(&[sighting(22, 6)]),
+        [(10, SessionTrigger::Late)],
+        "the newest always is"
+    );
+    assert_eq!(device.told(&[sighting(23, 106)]), [(11, SessionTrigger::Late)]);
+    assert_eq!(device.told(&[sighting(25, 205)]), [(3, SessionTrigger::Timeout)], "opened before");
+    assert_eq!(
+        device.told(&[sighting(26, 7)]),
+        [(12, SessionTrigger::Late)],
+        "the tenth ended first"
+    );
+    assert_eq!(
+        device.told(&[sighting(24, 810)]),
+        [(9, SessionTrigger::Timeout)],
+        "but the current"
+    );
+    assert_eq!(device.sessions.earlier.len() + 1, DeviceSessions::REMEMBERED);
 }
 
 #[test]
@@ -164,20 +189,20 @@ fn the_ends_of_time_are_times_like_others() {
     let told = device.told(&events.map(|(number, at)| sighting(number, at)));
     let indices: Vec<_> = told.into_iter().map(|(index, _)| index).collect();
     assert_eq!(indices, [1, 2, 3, 2, 3, 4, 1]);
-    let endless = Policy { timeout_ms: u64::MAX };
+    let endless = SessionConfig { timeout_ms: u64::MAX };
     assert_eq!(device.observe(&sighting(7, 5_000), endless).index, 1);
     device.sessions.opened = u32::MAX;
-    assert_eq!(device.told(&[opening(8, most)]), [(u32::MAX, OpenedBy::Opening)]);
+    assert_eq!(device.told(&[opening(8, most)]), [(u32::MAX, SessionTrigger::Opening)]);
 }
 
 #[test]
 fn a_device_takes_the_bytes_that_are_told() {
     assert_eq!(size_of::<Span>(), 64);
     #[cfg(target_pointer_width = "64")]
-    assert_eq!(size_of::<Sessions>(), 96);
+    assert_eq!(size_of::<DeviceSessions>(), 96);
     for count in 0..=10 {
         let device = with_sessions(count);
-        let remembered = usize::try_from(count).unwrap().min(Sessions::REMEMBERED);
+        let remembered = usize::try_from(count).unwrap().min(DeviceSessions::REMEMBERED);
         assert_eq!(device.sessions.is_empty(), remembered == 0);
         assert_eq!(device.sessions.earlier.capacity(), remembered.saturating_sub(1));
         let mut bytes = Vec::new();
@@ -190,16 +215,16 @@ fn a_device_takes_the_bytes_that_are_told() {
 fn bytes_that_are_not_sessions_are_refused() {
     let mut bytes = Vec::new();
     with_sessions(2).sessions.encode(&mut bytes);
-    let decode = |bytes: &[u8]| Sessions::decode(&mut Reader::new(bytes, "sessions"));
+    let decode = |bytes: &[u8]| DeviceSessions::decode(&mut ByteReader::new(bytes, "sessions"));
     for length in 0..bytes.len() {
-        assert_eq!(decode(&bytes[..length]), Err(Garbled("sessions")), "{length}");
+        assert_eq!(decode(&bytes[..length]), Err(DecodeError("sessions")), "{length}");
     }
     assert!(decode(&bytes).is_ok());
     let (version, count, opened_by, first) = (0, 5, 6 + 28, 6 + 45);
     for (index, byte) in [(version, 2), (count, 9), (opened_by, 4), (first, 1)] {
         let mut bytes = [bytes.as_slice(), &[0; 600]].concat();
         bytes[index] = byte;
-        assert_eq!(decode(&bytes), Err(Garbled("sessions")), "{index}");
+        assert_eq!(decode(&bytes), Err(DecodeError("sessions")), "{index}");
     }
 }
 
@@ -207,32 +232,32 @@ fn bytes_that_are_not_sessions_are_refused() {
 struct Whole {
     opener: EventId,
     started_at: i64,
-    opened_by: OpenedBy,
+    opened_by: SessionTrigger,
     times: Vec<i64>,
 }
 
 impl Whole {
-    fn opened(sighting: &Sighting, opened_by: OpenedBy) -> Self {
-        let Sighting { at, event_id, .. } = *sighting;
+    fn opened(sighting: &SessionEvent, opened_by: SessionTrigger) -> Self {
+        let SessionEvent { at, event_id, .. } = *sighting;
         Self { opener: event_id, started_at: at, opened_by, times: vec![at] }
     }
 }
 
 /// Sorts all events of a device and cuts where a gap is too long or an event opens: the index,
 /// the start and the reason of each event's session, in the order of time.
-fn cut(mut sightings: Vec<Sighting>, policy: Policy) -> Vec<(u32, i64, OpenedBy)> {
+fn cut(mut sightings: Vec<SessionEvent>, policy: SessionConfig) -> Vec<(u32, i64, SessionTrigger)> {
     sightings.sort_by_key(|sighting| sighting.at);
-    let mut told: Vec<(u32, i64, OpenedBy)> = Vec::new();
+    let mut told: Vec<(u32, i64, SessionTrigger)> = Vec::new();
     for (place, sighting) in sightings.iter().enumerate() {
         let before = place.checked_sub(1).map(|before| (sightings[before].at, told[before]));
         let opened = |index: u32, by| (index + 1, sighting.at, by);
         told.push(match before {
-            None => opened(0, OpenedBy::First),
+            None => opened(0, SessionTrigger::First),
             Some((at, (index, ..))) if sighting.at - at > policy.timeout_ms as i64 => {
-                opened(index, OpenedBy::Timeout)
+                opened(index, SessionTrigger::Timeout)
             }
             Some((_, (index, ..))) if sighting.opening == Opening::Yes => {
-                opened(index, OpenedBy::Opening)
+                opened(index, SessionTrigger::Opening)
             }
             Some((_, session)) => session,
         });
@@ -241,7 +266,7 @@ fn cut(mut sightings: Vec<Sighting>, policy: Policy) -> Vec<(u32, i64, OpenedBy)
 }
 
 /// The rule word by word, with every event of every session remembered.
-fn place(sessions: &mut Vec<Whole>, sighting: &Sighting, policy: Policy) -> usize {
+fn place(sessions: &mut Vec<Whole>, sighting: &SessionEvent, policy: SessionConfig) -> usize {
     let at = sighting.at;
     let latest = |whole: &Whole| *whole.times.iter().max().unwrap();
     let current = (0..sessions.len()).max_by_key(|index| (latest(&sessions[*index]), *index));
@@ -252,12 +277,12 @@ fn place(sessions: &mut Vec<Whole>, sighting: &Sighting, policy: Policy) -> usiz
         return opened;
     }
     let opened_by = match current {
-        None => OpenedBy::First,
+        None => SessionTrigger::First,
         Some(current) if latest(&sessions[current]) <= at => {
             if at - latest(&sessions[current]) > policy.timeout_ms as i64 {
-                OpenedBy::Timeout
+                SessionTrigger::Timeout
             } else if sighting.opening == Opening::Yes {
-                OpenedBy::Opening
+                SessionTrigger::Opening
             } else {
                 sessions[current].times.push(at);
                 return current;
@@ -276,7 +301,7 @@ fn place(sessions: &mut Vec<Whole>, sighting: &Sighting, policy: Policy) -> usiz
                 sessions[nearest].times.push(at);
                 return nearest;
             }
-            OpenedBy::Late
+            SessionTrigger::Late
         }
     };
     sessions.push(Whole::opened(sighting, opened_by));
@@ -286,7 +311,7 @@ fn place(sessions: &mut Vec<Whole>, sighting: &Sighting, policy: Policy) -> usiz
 fn sightings(
     times: impl Strategy<Value = i64>,
     events: u64,
-) -> impl Strategy<Value = Vec<Sighting>> {
+) -> impl Strategy<Value = Vec<SessionEvent>> {
     let event = (0..events, times, prop::bool::weighted(0.2));
     vec(event, 0..40).prop_map(|events| {
         let sighting = |(number, at, opens)| match opens {
@@ -298,7 +323,7 @@ fn sightings(
 }
 
 /// Events that come again whole: with the time and the kind that they had.
-fn with_repeats() -> impl Strategy<Value = Vec<Sighting>> {
+fn with_repeats() -> impl Strategy<Value = Vec<SessionEvent>> {
     let kinds = vec((0..12_i64, prop::bool::weighted(0.2)), 1..30);
     (kinds, vec(any::<prop::sample::Index>(), 0..60)).prop_map(|(kinds, picks)| {
         let pick = |pick: prop::sample::Index| {
@@ -312,8 +337,8 @@ fn with_repeats() -> impl Strategy<Value = Vec<Sighting>> {
     })
 }
 
-fn policy() -> impl Strategy<Value = Policy> {
-    (0_u64..40).prop_map(|timeout_ms| Policy { timeout_ms })
+fn policy() -> impl Strategy<Value = SessionConfig> {
+    (0_u64..40).prop_map(|timeout_ms| SessionConfig { timeout_ms })
 }
 
 proptest! {
@@ -346,7 +371,7 @@ proptest! {
         let (mut device, mut wholes) = (Device::default(), Vec::new());
         for event in &events {
             let index = place(&mut wholes, event, policy);
-            if wholes.len() > Sessions::REMEMBERED {
+            if wholes.len() > DeviceSessions::REMEMBERED {
                 break;
             }
             let tag = device.observe(event, policy);
@@ -371,7 +396,7 @@ proptest! {
             let within = |from: i64, to: i64| to.saturating_sub(from) <= policy.timeout_ms as i64;
             prop_assert!(within(event.at, *earliest) && within(*latest, event.at));
             (*earliest, *latest) = (event.at.min(*earliest), event.at.max(*latest));
-            prop_assert!(device.sessions.earlier.len() < Sessions::REMEMBERED);
+            prop_assert!(device.sessions.earlier.len() < DeviceSessions::REMEMBERED);
         }
         let mut indices: Vec<_> = told.values().map(|(tag, ..)| tag.index).collect();
         indices.sort_unstable();
@@ -384,7 +409,7 @@ proptest! {
         for event in &events {
             let tag = device.observe(event, policy);
             prop_assert_eq!(device.observe(event, policy), tag, "at once");
-            if device.sessions.opened as usize > Sessions::REMEMBERED {
+            if device.sessions.opened as usize > DeviceSessions::REMEMBERED {
                 told.clear();
             }
             prop_assert_eq!(*told.entry(event.event_id).or_insert(tag), tag, "later");
@@ -411,10 +436,10 @@ proptest! {
         event in sightings(any::<i64>(), 60),
     ) {
         if let Some(head) = bytes.first_chunk_mut::<6>() {
-            (head[0], head[5]) = (Sessions::VERSION, count);
+            (head[0], head[5]) = (DeviceSessions::VERSION, count);
         }
-        let mut reader = Reader::new(&bytes, "sessions");
-        if let Ok(sessions) = Sessions::decode(&mut reader) {
+        let mut reader = ByteReader::new(&bytes, "sessions");
+        if let Ok(sessions) = DeviceSessions::decode(&mut reader) {
             let mut device = Device { sessions, drawn: 0 };
             event.iter().for_each(|event| {
                 device.observe(event, POLICY);

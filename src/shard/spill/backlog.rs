@@ -10,11 +10,11 @@
 //! Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 
 use super::Progress;
-use super::cursor::Place;
-use super::row::{Row, Shelf};
+use super::cursor::RetryCursor;
+use super::row::{RowState, SpillRow};
 use crate::base::clock::{Milliseconds, is_ahead};
-use crate::delivery::health::Problem;
-use crate::delivery::response::{Blame, Refusal};
+use crate::delivery::health::DeliveryError;
+use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::stream::Stream;
 
 /// The first wait, and the longest after a failure that may pass.
@@ -31,7 +31,7 @@ const MOST_TRIES: usize = 3;
 
 /// Rows together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct AttemptTally {
     /// Their records.
     pub records: u64,
     /// The bytes of their values.
@@ -44,17 +44,17 @@ pub struct Backlog {
     /// Whose records.
     pub stream: Stream,
     /// What is tried again.
-    pub waiting: Tally,
+    pub waiting: AttemptTally,
     /// What is only kept.
-    pub set_aside: Tally,
+    pub set_aside: AttemptTally,
     /// When the oldest of what waits came.
     pub oldest_at: Milliseconds,
     /// Why the last try did not take all, when it did not.
-    pub problem: Option<Problem>,
+    pub problem: Option<DeliveryError>,
     /// When a try last made it smaller, since something waits.
     pub last_drained_at: Option<Milliseconds>,
     /// Where the next try begins.
-    pub place: Place,
+    pub place: RetryCursor,
     /// Tries since the last progress.
     tries: u32,
     /// Not before this time.
@@ -85,12 +85,12 @@ impl Backlog {
     pub const fn new(stream: Stream) -> Self {
         Self {
             stream,
-            waiting: Tally { records: 0, bytes: 0 },
-            set_aside: Tally { records: 0, bytes: 0 },
+            waiting: AttemptTally { records: 0, bytes: 0 },
+            set_aside: AttemptTally { records: 0, bytes: 0 },
             oldest_at: 0,
             problem: None,
             last_drained_at: None,
-            place: Place::OLDEST,
+            place: RetryCursor::OLDEST,
             tries: 0,
             resume_at: 0,
             leases: Vec::new(),
@@ -106,12 +106,12 @@ impl Backlog {
     }
 
     /// Takes in that `row` is there. Where nothing waited, the first try is at `try_at`.
-    pub fn add(&mut self, row: &Row, try_at: Milliseconds) {
-        if row.shelf == Shelf::Waiting && self.waiting.records == 0 {
+    pub fn add(&mut self, row: &SpillRow, try_at: Milliseconds) {
+        if row.shelf == RowState::Queued && self.waiting.records == 0 {
             (self.oldest_at, self.resume_at) = (row.spilled_at, try_at);
             (self.problem, self.tries, self.failed_at) = (None, 0, None);
             self.leases.clear();
-            self.place = Place::OLDEST;
+            self.place = RetryCursor::OLDEST;
             self.last_drained_at = None;
             self.gave_up_at = Some(row.spilled_at);
         }
@@ -122,16 +122,16 @@ impl Backlog {
     }
 
     /// Takes in that `row` is gone.
-    pub fn subtract(&mut self, row: &Row) {
+    pub fn subtract(&mut self, row: &SpillRow) {
         let tally = self.tally(row.shelf);
         tally.records = tally.records.saturating_sub(row.records.into());
         tally.bytes = tally.bytes.saturating_sub(row.bytes.into());
     }
 
-    const fn tally(&mut self, shelf: Shelf) -> &mut Tally {
+    const fn tally(&mut self, shelf: RowState) -> &mut AttemptTally {
         match shelf {
-            Shelf::Waiting => &mut self.waiting,
-            Shelf::SetAside => &mut self.set_aside,
+            RowState::Queued => &mut self.waiting,
+            RowState::Quarantined => &mut self.set_aside,
         }
     }
 
@@ -208,21 +208,21 @@ impl Backlog {
     /// begins. Where the one that ended, before `behind`, was refused for its bytes and nobody knows
     /// that the stream takes any, so that it may be the stream, the next is of what comes behind: else
     /// a few records that the stream never takes would hold back all others.
-    pub fn pace(&mut self, lease: Lease, ended: Ended, now: Milliseconds, random: u32) {
-        let Ended { progress, behind, problem, left_alone_ms } = ended;
+    pub fn pace(&mut self, lease: Lease, ended: AttemptEnd, now: Milliseconds, random: u32) {
+        let AttemptEnd { progress, behind, problem, left_alone_ms } = ended;
         let left_alone_ms = left_alone_ms.min(LONGEST_MS);
         match progress {
             Progressed::Yes => {
                 (self.gave_up_at, self.failed_at) = (None, None);
-                (self.tries, self.place) = (0, Place::OLDEST);
+                (self.tries, self.place) = (0, RetryCursor::OLDEST);
                 self.resume_at = now.saturating_add(left_alone_ms);
                 self.last_drained_at = Some(now);
             }
             Progressed::No => {
                 // Tries that were under way together and failed together are one.
                 let is_known = self.failed_at.is_some_and(|at| lease.since < at && at <= now);
-                let is_counted = !is_known && problem != Some(Problem::BreakerOpen);
-                let wait_ms = match problem == Some(Problem::BreakerOpen) {
+                let is_counted = !is_known && problem != Some(DeliveryError::BreakerOpen);
+                let wait_ms = match problem == Some(DeliveryError::BreakerOpen) {
                     // The breaker knows when, and nothing was tried.
                     true => FLOOR_MS,
                     false => wait_ms(self.tries, problem.as_ref(), random),
@@ -256,13 +256,13 @@ impl Lease {
 
 /// How a try ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct AttemptEnd {
     /// Whether it made the backlog smaller.
     pub progress: Progressed,
     /// Behind its last row.
-    pub behind: Place,
+    pub behind: RetryCursor,
     /// Why the stream did not take all, if it did not.
-    pub problem: Option<Problem>,
+    pub problem: Option<DeliveryError>,
     /// How long the stream is to be left alone, in milliseconds.
     pub left_alone_ms: u64,
 }
@@ -292,7 +292,7 @@ const fn waits(now: Milliseconds, at: Milliseconds) -> bool {
 }
 
 /// The wait after `tries` tries and one more, all without progress.
-fn wait_ms(tries: u32, problem: Option<&Problem>, random: u32) -> u64 {
+fn wait_ms(tries: u32, problem: Option<&DeliveryError>, random: u32) -> u64 {
     let (least, most) = match problem {
         Some(problem) if is_operators(problem) => (LONGEST_MS / 2, LONGEST_MS),
         _ => (0, BASE_MS.saturating_mul(1 << tries.min(16)).min(CAP_MS)),
@@ -303,54 +303,56 @@ fn wait_ms(tries: u32, problem: Option<&Problem>, random: u32) -> u64 {
 }
 
 /// Whether only the operator can mend it, so that there is no hurry.
-fn is_operators(problem: &Problem) -> bool {
+fn is_operators(problem: &DeliveryError) -> bool {
     match problem {
-        Problem::Refused(refusal) => matches!(refusal.blame, Blame::Operator | Blame::Clock),
-        Problem::NotSent(_) => true,
-        Problem::Unknown(_)
-        | Problem::TimedOut
-        | Problem::Starved
-        | Problem::Unreachable(_)
-        | Problem::BreakerOpen => false,
+        DeliveryError::Refused(refusal) => {
+            matches!(refusal.blame, ErrorClass::Config | ErrorClass::ClockSkew)
+        }
+        DeliveryError::NotSent(_) => true,
+        DeliveryError::Unknown(_)
+        | DeliveryError::TimedOut
+        | DeliveryError::Starved
+        | DeliveryError::Unreachable(_)
+        | DeliveryError::BreakerOpen => false,
     }
 }
 
 /// Whether a stream refused bytes that it may refuse for what they are, whoever was blamed.
-fn is_of_bytes(problem: &Problem) -> bool {
-    let Problem::Refused(Refusal { code, message, .. }) = problem else { return false };
-    Refusal::of_record(code.clone(), message.clone()).blame == Blame::Request
+fn is_of_bytes(problem: &DeliveryError) -> bool {
+    let DeliveryError::Refused(AwsError { code, message, .. }) = problem else { return false };
+    AwsError::of_record(code.clone(), message.clone()).blame == ErrorClass::InvalidRecord
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(code: &str, blame: Blame) -> Option<Problem> {
-        let refusal = Refusal { blame, code: code.to_owned(), message: String::new() };
-        Some(Problem::Refused(refusal))
+    fn refused(code: &str, blame: ErrorClass) -> Option<DeliveryError> {
+        let refusal = AwsError { blame, code: code.to_owned(), message: String::new() };
+        Some(DeliveryError::Refused(refusal))
     }
 
     fn backlog() -> Backlog {
         let stream = Stream::parse("firehose:events").unwrap();
-        let waiting = Tally { records: 1, bytes: 1 };
+        let waiting = AttemptTally { records: 1, bytes: 1 };
         Backlog { waiting, ..Backlog::new(stream) }
     }
 
     #[test]
     fn the_wait_doubles_up_to_the_cap_and_is_spread_evenly() {
-        let throttled = || refused("ThrottlingException", Blame::Throttle);
-        let denied = || refused("AccessDeniedException", Blame::Operator);
+        let throttled = || refused("ThrottlingException", ErrorClass::Throttled);
+        let denied = || refused("AccessDeniedException", ErrorClass::Config);
         for (tries, problem, least, middle, most) in [
             (0, None, 100, 500, 1_000),
             (0, throttled(), 100, 500, 1_000),
             (1, throttled(), 100, 1_000, 2_000),
-            (3, Some(Problem::TimedOut), 100, 4_000, 8_000),
-            (4, Some(Problem::Starved), 100, 5_000, 10_000),
+            (3, Some(DeliveryError::TimedOut), 100, 4_000, 8_000),
+            (4, Some(DeliveryError::Starved), 100, 5_000, 10_000),
             (u32::MAX, throttled(), 100, 5_000, 10_000),
             (0, denied(), 30_000, 45_000, 60_000),
             (9, denied(), 30_000, 45_000, 60_000),
-            (0, Some(Problem::NotSent("no key".to_owned())), 30_000, 45_000, 60_000),
-            (0, refused("RequestExpired", Blame::Clock), 30_000, 45_000, 60_000),
+            (0, Some(DeliveryError::NotSent("no key".to_owned())), 30_000, 45_000, 60_000),
+            (0, refused("RequestExpired", ErrorClass::ClockSkew), 30_000, 45_000, 60_000),
         ] {
             let wait = |random| wait_ms(tries, problem.as_ref(), random);
             assert_eq!(
@@ -365,14 +367,14 @@ mod tests {
     fn ends(
         backlog: &mut Backlog,
         progress: Progressed,
-        problem: Problem,
+        problem: DeliveryError,
         rest_ms: u64,
         now: Milliseconds,
     ) {
         backlog.begin(77, (1, 1), now);
         let lease = backlog.end(77).unwrap();
-        let (behind, problem) = (Place::OLDEST, Some(problem));
-        let ended = Ended { progress, behind, problem, left_alone_ms: rest_ms };
+        let (behind, problem) = (RetryCursor::OLDEST, Some(problem));
+        let ended = AttemptEnd { progress, behind, problem, left_alone_ms: rest_ms };
         backlog.pace(lease, ended, now, u32::MAX);
     }
 
@@ -381,18 +383,18 @@ mod tests {
         use Progressed::{No, Yes};
         let mut backlog = backlog();
         for tries in 0..3 {
-            ends(&mut backlog, No, Problem::TimedOut, 0, 10);
+            ends(&mut backlog, No, DeliveryError::TimedOut, 0, 10);
             assert_eq!(backlog.try_at(), Some(10 + (1_000 << tries)));
         }
-        ends(&mut backlog, Yes, Problem::TimedOut, 0, 10);
+        ends(&mut backlog, Yes, DeliveryError::TimedOut, 0, 10);
         assert!(backlog.is_due(10));
-        ends(&mut backlog, No, Problem::TimedOut, 0, 10);
+        ends(&mut backlog, No, DeliveryError::TimedOut, 0, 10);
         assert_eq!(backlog.try_at(), Some(1_010), "as after the first");
-        ends(&mut backlog, Yes, Problem::BreakerOpen, 7_000, 10);
+        ends(&mut backlog, Yes, DeliveryError::BreakerOpen, 7_000, 10);
         assert_eq!(backlog.try_at(), Some(7_010));
-        ends(&mut backlog, No, Problem::TimedOut, 7_000, 10);
+        ends(&mut backlog, No, DeliveryError::TimedOut, 7_000, 10);
         assert_eq!(backlog.try_at(), Some(7_010));
-        ends(&mut backlog, No, Problem::TimedOut, u64::MAX, 10);
+        ends(&mut backlog, No, DeliveryError::TimedOut, u64::MAX, 10);
         assert_eq!(backlog.try_at(), Some(10 + LONGEST_MS), "whatever was asked for");
     }
 
@@ -400,10 +402,10 @@ mod tests {
     fn a_try_that_an_open_breaker_ends_doubles_no_wait() {
         let mut backlog = backlog();
         for _ in 0..9 {
-            ends(&mut backlog, Progressed::No, Problem::BreakerOpen, 300, 10);
+            ends(&mut backlog, Progressed::No, DeliveryError::BreakerOpen, 300, 10);
             assert_eq!(backlog.try_at(), Some(310));
         }
-        ends(&mut backlog, Progressed::No, Problem::TimedOut, 0, 10);
+        ends(&mut backlog, Progressed::No, DeliveryError::TimedOut, 0, 10);
         assert_eq!(backlog.try_at(), Some(1_010));
     }
 
@@ -417,13 +419,13 @@ mod tests {
         }
         for (ticket, now) in [(2, 5_000), (1, 5_001), (3, 5_002)] {
             let lease = backlog.end(ticket).unwrap();
-            let (progress, behind) = (Progressed::No, Place::OLDEST);
-            let problem = Some(Problem::TimedOut);
-            let ended = Ended { progress, behind, problem, left_alone_ms: 0 };
+            let (progress, behind) = (Progressed::No, RetryCursor::OLDEST);
+            let problem = Some(DeliveryError::TimedOut);
+            let ended = AttemptEnd { progress, behind, problem, left_alone_ms: 0 };
             backlog.pace(lease, ended, now, u32::MAX);
         }
         assert_eq!(backlog.try_at(), Some(6_000));
-        ends(&mut backlog, Progressed::No, Problem::TimedOut, 0, 6_000);
+        ends(&mut backlog, Progressed::No, DeliveryError::TimedOut, 0, 6_000);
         assert_eq!(backlog.try_at(), Some(8_000), "the second wait");
     }
 
@@ -458,9 +460,9 @@ mod tests {
         backlog.stream_takes(200);
         assert!(!backlog.holds_back(Some(50)));
         assert!(backlog.holds_back(None), "its breaker is open");
-        ends(&mut backlog, Progressed::No, Problem::TimedOut, 0, 300);
+        ends(&mut backlog, Progressed::No, DeliveryError::TimedOut, 0, 300);
         assert!(backlog.holds_back(Some(250)));
-        ends(&mut backlog, Progressed::Yes, Problem::TimedOut, 0, 400);
+        ends(&mut backlog, Progressed::Yes, DeliveryError::TimedOut, 0, 400);
         assert!(!backlog.holds_back(Some(400)));
         backlog.waiting.records = 0;
         assert!(!backlog.holds_back(None));
@@ -469,7 +471,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_holds_nothing_up() {
         let mut backlog = backlog();
-        ends(&mut backlog, Progressed::No, Problem::TimedOut, 0, 3_600_000);
+        ends(&mut backlog, Progressed::No, DeliveryError::TimedOut, 0, 3_600_000);
         assert!(!backlog.is_due(3_600_000) && backlog.is_due(1_000));
         backlog.begin(1, (1, 1), 3_600_000);
         assert!(backlog.may_begin(1_000));

@@ -3,8 +3,8 @@
 //! It is stored: between two tries of a stream that only the operator can mend an object that
 //! nobody asks loses its memory, and would begin with the same row each time.
 
-use super::row::Row;
-use crate::base::codec::{Garbled, Reader, Write};
+use super::row::SpillRow;
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::stream::Stream;
 use crate::shard::storage::{Storage, StorageError, Table};
 
@@ -13,7 +13,7 @@ const VERSION: u8 = 3;
 
 /// Where in a backlog a try begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct RetryCursor {
     /// With the first row of this sequence or a later one.
     pub sequence: u64,
     /// The first sequence that was not there when the round began: what comes as fast as it is
@@ -23,12 +23,12 @@ pub struct Place {
     rounds: u32,
 }
 
-impl Place {
+impl RetryCursor {
     /// The oldest row.
     pub const OLDEST: Self = Self { sequence: 0, end: 0, rounds: 0 };
 
     /// Behind `row`, where a row that comes now has the sequence `next`.
-    pub const fn behind(self, row: &Row, next: u64) -> Self {
+    pub const fn behind(self, row: &SpillRow, next: u64) -> Self {
         let end = if self.sequence == 0 { next } else { self.end };
         Self { sequence: row.sequence.saturating_add(1), end, ..self }
     }
@@ -83,8 +83,8 @@ impl Place {
         key
     }
 
-    fn read(value: &[u8]) -> Result<Self, Garbled> {
-        let mut reader = Reader::new(value, "a place in the spill");
+    fn read(value: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = ByteReader::new(value, "a place in the spill");
         let place = Self { sequence: reader.u64()?, end: reader.u64()?, rounds: reader.u32()? };
         reader.end().map(|()| place)
     }
@@ -92,7 +92,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::Shelf;
+    use super::super::row::RowState;
     use super::*;
     use crate::shard::storage::tests::Memory;
 
@@ -100,14 +100,14 @@ mod tests {
         Stream::parse("kinesis:orders").unwrap()
     }
 
-    fn row(sequence: u64) -> Row {
-        let shelf = Shelf::Waiting;
-        Row { shelf, stream: stream(), sequence, spilled_at: 0, records: 1, bytes: 1 }
+    fn row(sequence: u64) -> SpillRow {
+        let shelf = RowState::Queued;
+        SpillRow { shelf, stream: stream(), sequence, spilled_at: 0, records: 1, bytes: 1 }
     }
 
     #[test]
     fn a_round_ends_though_more_comes_with_each_try() {
-        let mut place = Place::OLDEST;
+        let mut place = RetryCursor::OLDEST;
         for tried in 0..10 {
             assert!(!place.is_past_the_end(), "{tried}");
             place = place.behind(&row(tried), 10 + 5 * tried);
@@ -120,14 +120,14 @@ mod tests {
     #[test]
     fn a_place_outlasts_the_object_and_what_is_no_place_is_the_oldest_row() {
         let storage = Memory::default();
-        let load = || Place::load(&storage, &stream()).unwrap();
-        assert_eq!(load(), Place::OLDEST);
-        let place = Place::OLDEST.next_round().behind(&row(7), 9);
+        let load = || RetryCursor::load(&storage, &stream()).unwrap();
+        assert_eq!(load(), RetryCursor::OLDEST);
+        let place = RetryCursor::OLDEST.next_round().behind(&row(7), 9);
         place.store(&storage, &stream()).unwrap();
         assert_eq!(load(), place);
-        storage.put(Table::Spill, &Place::key(&stream()), &[0; 7]).unwrap();
-        assert_eq!(load(), Place::OLDEST);
-        Place::OLDEST.store(&storage, &stream()).unwrap();
+        storage.put(Table::Spill, &RetryCursor::key(&stream()), &[0; 7]).unwrap();
+        assert_eq!(load(), RetryCursor::OLDEST);
+        RetryCursor::OLDEST.store(&storage, &stream()).unwrap();
         assert_eq!(storage.count(Table::Spill), 0);
     }
 }

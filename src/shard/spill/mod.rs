@@ -24,28 +24,28 @@ pub mod quarantine;
 pub mod row;
 pub mod stats;
 
-use super::batcher::Bounds;
+use super::batcher::BatchLimits;
 use super::storage::{Storage, StorageError, Table};
 use crate::base::clock::Milliseconds;
-use crate::delivery::stream_delivery::{Fate, Report};
+use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::model::record::Record;
 use crate::model::record::codec::record_len;
 use crate::model::stream::Stream;
 pub use backlog::LONGEST_MS;
-use backlog::{Backlog, Ended, Progressed, Tally};
-use cursor::Place;
+use backlog::{AttemptEnd, AttemptTally, Backlog, Progressed};
+use cursor::RetryCursor;
 pub use moves::Moved;
-use row::{Row, Shelf};
-pub use stats::{Depth, Fill};
+use row::{RowState, SpillRow};
+pub use stats::{BacklogStats, SpillUsage};
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub struct SpillConfig {
     /// The most bytes of records, what is set aside included.
     pub max_bytes: u64,
 }
 
-impl Default for Policy {
+impl Default for SpillConfig {
     fn default() -> Self {
         Self { max_bytes: 1 << 30 }
     }
@@ -68,7 +68,7 @@ pub enum SpillError {
 /// What is spilled, by stream.
 #[derive(Debug)]
 pub struct Spill {
-    policy: Policy,
+    policy: SpillConfig,
     backlogs: Vec<Backlog>,
     next_sequence: u64,
     next_ticket: u64,
@@ -79,28 +79,28 @@ pub struct Spill {
 
 /// The records of a stream to try next.
 #[derive(Debug)]
-pub struct Batch {
+pub struct SpilledBatch {
     /// Where to.
     pub stream: Stream,
-    /// What, in the order of [`Report::records`].
+    /// What, in the order of [`DeliveryReport::records`].
     pub records: Vec<Record>,
     /// Where they lie, for [`Spill::settle`].
     pub taken: Taken,
 }
 
-/// The rows of a [`Batch`].
+/// The rows of a [`SpilledBatch`].
 #[derive(Debug)]
 pub struct Taken {
     stream: Stream,
     ticket: u64,
-    rows: Vec<Row>,
+    rows: Vec<SpillRow>,
     /// Behind them.
-    behind: Place,
+    behind: RetryCursor,
     /// By how much their records were turned round.
     rotation: usize,
 }
 
-/// What came of the records of a [`Batch`].
+/// What came of the records of a [`SpilledBatch`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Their stream has them.
@@ -120,7 +120,7 @@ impl Spill {
     /// What is in `storage`, by the keys of its rows. All of it is due at `now`.
     pub fn load(
         storage: &dyn Storage,
-        policy: Policy,
+        policy: SpillConfig,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         let mut after = Vec::new();
@@ -135,13 +135,13 @@ impl Spill {
         loop {
             let keys = storage.keys(Table::Spill, &after, Self::PAGE)?;
             for key in &keys {
-                match Row::read(key) {
+                match SpillRow::read(key) {
                     Ok(row) => {
                         let next = row.sequence.saturating_add(1);
                         spill.next_sequence = spill.next_sequence.max(next);
                         spill.count(&row, now);
                     }
-                    Err(_) if Place::is_key(key) => {}
+                    Err(_) if RetryCursor::is_key(key) => {}
                     Err(_) => spill.unreadable = spill.unreadable.saturating_add(1),
                 }
             }
@@ -151,7 +151,7 @@ impl Spill {
             }
         }
         for backlog in &mut spill.backlogs {
-            backlog.place = Place::load(storage, &backlog.stream)?;
+            backlog.place = RetryCursor::load(storage, &backlog.stream)?;
         }
         Ok(spill)
     }
@@ -164,7 +164,7 @@ impl Spill {
         records: &[&Record],
         now: Milliseconds,
     ) -> Result<(), SpillError> {
-        let rows = self.rows(Shelf::Waiting, stream, records, now);
+        let rows = self.rows(RowState::Queued, stream, records, now);
         let limit = self.policy.max_bytes;
         let more = rows.iter().map(|(row, _)| u64::from(row.bytes));
         if more.fold(self.bytes(), u64::saturating_add) > limit {
@@ -203,14 +203,14 @@ impl Spill {
     }
 
     /// How much there is at `now` of each stream of which there is something.
-    pub fn depth(&self, now: Milliseconds) -> Vec<Depth> {
-        self.backlogs.iter().map(|backlog| Depth::of(backlog, now)).collect()
+    pub fn depth(&self, now: Milliseconds) -> Vec<BacklogStats> {
+        self.backlogs.iter().map(|backlog| BacklogStats::of(backlog, now)).collect()
     }
 
     /// How much of what may be kept is.
-    pub fn fill(&self) -> Fill {
-        let Self { policy: Policy { max_bytes }, refused_at, .. } = *self;
-        Fill { bytes: self.bytes(), max_bytes, refused_at }
+    pub fn fill(&self) -> SpillUsage {
+        let Self { policy: SpillConfig { max_bytes }, refused_at, .. } = *self;
+        SpillUsage { bytes: self.bytes(), max_bytes, refused_at }
     }
 
     /// How many records wait, of all streams.
@@ -246,9 +246,9 @@ impl Spill {
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        most: Bounds,
+        most: BatchLimits,
         now: Milliseconds,
-    ) -> Result<Option<Batch>, StorageError> {
+    ) -> Result<Option<SpilledBatch>, StorageError> {
         let (mut place, leased) = match self.waiting(stream) {
             Some(backlog) if backlog.may_begin(now) => (backlog.place, backlog.leased(now)),
             _ => return Ok(None),
@@ -273,7 +273,7 @@ impl Spill {
             }
             Ok(_) => {
                 // What was counted is not there: a write failed half-way.
-                backlog.waiting = Tally::default();
+                backlog.waiting = AttemptTally::default();
                 self.backlogs.retain(|backlog| !backlog.is_empty());
                 return Ok(None);
             }
@@ -282,13 +282,13 @@ impl Spill {
                 return Err(error);
             }
         };
-        let sequence = |row: Option<&Row>| row.map_or(0, |row| row.sequence);
+        let sequence = |row: Option<&SpillRow>| row.map_or(0, |row| row.sequence);
         backlog.begin(ticket, (sequence(rows.first()), sequence(rows.last())), now);
         let rotation = place.rotation(records.len());
         records.rotate_left(rotation);
         let behind = rows.last().map_or(place, |row| place.behind(row, next_sequence));
         let taken = Taken { stream: stream.clone(), ticket, rows, behind, rotation };
-        Ok(Some(Batch { stream: stream.clone(), records, taken }))
+        Ok(Some(SpilledBatch { stream: stream.clone(), records, taken }))
     }
 
     /// Takes in what came of a batch: `report` is of its records, in their order. What
@@ -299,7 +299,7 @@ impl Spill {
         &mut self,
         storage: &dyn Storage,
         taken: Taken,
-        report: Report,
+        report: DeliveryReport,
         failed_stream: &Stream,
         now: Milliseconds,
         random: u32,
@@ -309,13 +309,13 @@ impl Spill {
         let Some((lease, before)) = self.waiting(&stream).and_then(ended) else {
             return Ok(Progress::default());
         };
-        let Report { mut records, problem, left_alone_ms, .. } = report;
+        let DeliveryReport { mut records, problem, left_alone_ms, .. } = report;
         let rotation = rotation.min(records.len());
         records.rotate_right(rotation);
         let settled = self.write_off(storage, &stream, &rows, records, failed_stream, now);
         let progress = Progressed::of(settled.as_ref().ok());
-        let ended = Ended { progress, behind, problem, left_alone_ms };
-        let after = self.waiting(&stream).map_or(Place::OLDEST, |backlog| {
+        let ended = AttemptEnd { progress, behind, problem, left_alone_ms };
+        let after = self.waiting(&stream).map_or(RetryCursor::OLDEST, |backlog| {
             backlog.pace(lease, ended, now, random);
             backlog.place
         });
@@ -331,28 +331,28 @@ impl Spill {
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        place: Place,
+        place: RetryCursor,
         leased: &[(u64, u64)],
-        most: Bounds,
-    ) -> Result<(Vec<Row>, Vec<Record>), StorageError> {
+        most: BatchLimits,
+    ) -> Result<(Vec<SpillRow>, Vec<Record>), StorageError> {
         const PAGE: usize = 16;
-        let prefix = Row::prefix(Shelf::Waiting, stream);
+        let prefix = SpillRow::prefix(RowState::Queued, stream);
         let (mut rows, mut records, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
         let most_bytes = u64::try_from(most.bytes).unwrap_or(u64::MAX);
         let lease_of = |sequence| {
             let of_it = leased.iter().filter(|(first, last)| (*first..=*last).contains(&sequence));
             of_it.map(|(_, last)| *last).max()
         };
-        let mut after = Row::place(Shelf::Waiting, stream, place.sequence);
+        let mut after = SpillRow::place(RowState::Queued, stream, place.sequence);
         'pages: loop {
             let keys = storage.keys(Table::Spill, &after, PAGE)?;
             for key in &keys {
                 if !key.starts_with(&prefix) {
                     return Ok((rows, records));
                 }
-                let Ok(row) = Row::read(key) else { continue };
+                let Ok(row) = SpillRow::read(key) else { continue };
                 if let Some(last) = lease_of(row.sequence) {
-                    after = Row::place(Shelf::Waiting, stream, last.saturating_add(1));
+                    after = SpillRow::place(RowState::Queued, stream, last.saturating_add(1));
                     continue 'pages;
                 }
                 bytes = bytes.saturating_add(row.bytes.into());
@@ -367,7 +367,7 @@ impl Spill {
                         rows.push(row);
                     }
                     Err(_) => {
-                        let aside = Row { shelf: Shelf::SetAside, ..row.clone() };
+                        let aside = SpillRow { shelf: RowState::Quarantined, ..row.clone() };
                         self.write(storage, &[(aside, value)], 0)?;
                         self.delete(storage, &row)?;
                     }
@@ -386,8 +386,8 @@ impl Spill {
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        rows: &[Row],
-        records: Vec<(Record, Fate)>,
+        rows: &[SpillRow],
+        records: Vec<(Record, RecordStatus)>,
         failed_stream: &Stream,
         now: Milliseconds,
     ) -> Result<Progress, StorageError> {
@@ -403,10 +403,12 @@ impl Spill {
             let mut left = Vec::new();
             for (record, fate) in records.by_ref().take(row.records as usize) {
                 match fate {
-                    Fate::Accepted => progress.accepted = progress.accepted.saturating_add(1),
-                    Fate::Pending => left.push(record),
-                    Fate::Poisoned(_) if stream == failed_stream => set_aside.push(record),
-                    Fate::Poisoned(refusal) => {
+                    RecordStatus::Delivered => {
+                        progress.accepted = progress.accepted.saturating_add(1)
+                    }
+                    RecordStatus::Pending => left.push(record),
+                    RecordStatus::Rejected(_) if stream == failed_stream => set_aside.push(record),
+                    RecordStatus::Rejected(refusal) => {
                         match Record::of_refused(&record, stream, &refusal.code) {
                             Ok(parts) => {
                                 failed.extend(parts);
@@ -425,13 +427,13 @@ impl Spill {
             if !left.is_empty() {
                 let value = row::value(&refs(&left));
                 let (records, bytes) = (row::count(left.len()), row::count(value.len()));
-                kept.push((Row { records, bytes, ..row.clone() }, value));
+                kept.push((SpillRow { records, bytes, ..row.clone() }, value));
             }
         }
         progress.set_aside = set_aside.len();
         let (set_aside, failed) = (refs(&set_aside), refs(&failed));
-        kept.extend(self.rows(Shelf::SetAside, stream, &set_aside, now));
-        kept.extend(self.rows(Shelf::Waiting, failed_stream, &failed, now));
+        kept.extend(self.rows(RowState::Quarantined, stream, &set_aside, now));
+        kept.extend(self.rows(RowState::Queued, failed_stream, &failed, now));
         self.write(storage, &kept, now)?;
         for row in gone {
             self.delete(storage, row)?;
@@ -443,18 +445,18 @@ impl Spill {
     /// The rows that `records` make.
     fn rows(
         &mut self,
-        shelf: Shelf,
+        shelf: RowState,
         stream: &Stream,
         records: &[&Record],
         now: Milliseconds,
-    ) -> Vec<(Row, Vec<u8>)> {
+    ) -> Vec<(SpillRow, Vec<u8>)> {
         let of_part = |part: &[&Record]| {
             let value = row::value(part);
             let sequence = self.next_sequence;
             self.next_sequence = sequence.saturating_add(1);
             let (records, bytes) = (row::count(part.len()), row::count(value.len()));
             let stream = stream.clone();
-            (Row { shelf, stream, sequence, spilled_at: now, records, bytes }, value)
+            (SpillRow { shelf, stream, sequence, spilled_at: now, records, bytes }, value)
         };
         row::cut(records).map(of_part).collect()
     }
@@ -463,7 +465,7 @@ impl Spill {
     fn write(
         &mut self,
         storage: &dyn Storage,
-        rows: &[(Row, Vec<u8>)],
+        rows: &[(SpillRow, Vec<u8>)],
         try_at: Milliseconds,
     ) -> Result<(), StorageError> {
         for (index, (row, value)) in rows.iter().enumerate() {
@@ -479,7 +481,7 @@ impl Spill {
         Ok(())
     }
 
-    fn delete(&mut self, storage: &dyn Storage, row: &Row) -> Result<(), StorageError> {
+    fn delete(&mut self, storage: &dyn Storage, row: &SpillRow) -> Result<(), StorageError> {
         storage.delete(Table::Spill, &row.key())?;
         self.refused_at = None;
         self.backlogs.retain_mut(|backlog| {
@@ -494,8 +496,9 @@ impl Spill {
     /// Looks up when the oldest row of `stream` came.
     fn find_oldest(&mut self, storage: &dyn Storage, stream: &Stream) -> Result<(), StorageError> {
         if let Some(backlog) = self.waiting(stream) {
-            let keys = storage.keys(Table::Spill, &Row::prefix(Shelf::Waiting, stream), 1)?;
-            let oldest = keys.first().and_then(|key| Row::read(key).ok());
+            let keys =
+                storage.keys(Table::Spill, &SpillRow::prefix(RowState::Queued, stream), 1)?;
+            let oldest = keys.first().and_then(|key| SpillRow::read(key).ok());
             backlog.oldest_at = oldest.map_or(backlog.oldest_at, |row| row.spilled_at);
         }
         Ok(())
@@ -512,7 +515,7 @@ impl Spill {
     }
 
     /// Counts a row that is there. A stream of which nothing waited is first tried at `try_at`.
-    fn count(&mut self, row: &Row, try_at: Milliseconds) {
+    fn count(&mut self, row: &SpillRow, try_at: Milliseconds) {
         match self.backlogs.iter_mut().find(|backlog| backlog.stream == row.stream) {
             Some(backlog) => backlog.add(row, try_at),
             None => {

@@ -5,13 +5,13 @@
 //! never in both or in neither.
 
 use super::backlog::Backlog;
-use super::cursor::Place;
-use super::row::{self, Row, Shelf};
+use super::cursor::RetryCursor;
+use super::row::{self, RowState, SpillRow};
 use super::{Spill, refs};
 use crate::base::clock::Milliseconds;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
-use crate::shard::batcher::Bounds;
+use crate::shard::batcher::BatchLimits;
 use crate::shard::storage::{Storage, StorageError, Table};
 
 /// What came of a move.
@@ -45,10 +45,11 @@ impl Spill {
         if self.is_under_way(stream, now) {
             return Ok(Moved::default());
         }
-        let most = Bounds { bytes: most_bytes, records: row::MAX_RECORDS };
-        let (rows, records) = self.oldest(storage, stream, Place::OLDEST, &[], most)?;
+        let most = BatchLimits { bytes: most_bytes, records: row::MAX_RECORDS };
+        let (rows, records) = self.oldest(storage, stream, RetryCursor::OLDEST, &[], most)?;
         let (mut moved, mut records) = (Moved::default(), records.into_iter());
-        let (mut gone, mut made): (Vec<Row>, Vec<(Row, Vec<u8>)>) = (Vec::new(), Vec::new());
+        let (mut gone, mut made): (Vec<SpillRow>, Vec<(SpillRow, Vec<u8>)>) =
+            (Vec::new(), Vec::new());
         for row in rows {
             let mut homes: Vec<(Option<Stream>, Vec<Record>)> = Vec::new();
             for record in records.by_ref().take(row.records as usize) {
@@ -64,17 +65,17 @@ impl Spill {
             for (home, records) in homes {
                 let count = records.len() as u64;
                 let (shelf, to) = match home {
-                    Some(to) => (Shelf::Waiting, to),
-                    None => (Shelf::SetAside, stream.clone()),
+                    Some(to) => (RowState::Queued, to),
+                    None => (RowState::Quarantined, stream.clone()),
                 };
                 let tally = match shelf {
-                    Shelf::Waiting => &mut moved.records,
-                    Shelf::SetAside => &mut moved.set_aside,
+                    RowState::Queued => &mut moved.records,
+                    RowState::Quarantined => &mut moved.set_aside,
                 };
                 *tally = tally.saturating_add(count);
                 let value = row::value(&refs(&records));
                 let (records, bytes) = (row::count(records.len()), row::count(value.len()));
-                let row = Row { shelf, stream: to, records, bytes, ..row.clone() };
+                let row = SpillRow { shelf, stream: to, records, bytes, ..row.clone() };
                 made.push((self.in_a_free_place(storage, row)?, value));
             }
             gone.push(row);
@@ -97,11 +98,11 @@ impl Spill {
         if self.is_under_way(stream, now) {
             return Ok(None);
         }
-        let prefix = Row::prefix(Shelf::Waiting, stream);
+        let prefix = SpillRow::prefix(RowState::Queued, stream);
         loop {
             let keys = storage.keys(Table::Spill, &prefix, PAGE)?;
             let rows = keys.iter().filter(|key| key.starts_with(&prefix));
-            let rows: Vec<Row> = rows.filter_map(|key| Row::read(key).ok()).collect();
+            let rows: Vec<SpillRow> = rows.filter_map(|key| SpillRow::read(key).ok()).collect();
             if rows.is_empty() {
                 return Ok(Some((records, false)));
             }
@@ -112,7 +113,7 @@ impl Spill {
                 records = records.saturating_add(row.records.into());
                 bytes = bytes.saturating_add(row.bytes.into());
                 let value = storage.get(Table::Spill, &row.key())?.unwrap_or_default();
-                let aside = Row { shelf: Shelf::SetAside, ..row.clone() };
+                let aside = SpillRow { shelf: RowState::Quarantined, ..row.clone() };
                 let aside = self.in_a_free_place(storage, aside)?;
                 self.replace(storage, vec![row], vec![(aside, value)], now)?;
             }
@@ -125,21 +126,25 @@ impl Spill {
 
     /// The row, with a sequence of its own if another one has its key: two halves of a row that was
     /// parted may meet again.
-    fn in_a_free_place(&mut self, storage: &dyn Storage, row: Row) -> Result<Row, StorageError> {
+    fn in_a_free_place(
+        &mut self,
+        storage: &dyn Storage,
+        row: SpillRow,
+    ) -> Result<SpillRow, StorageError> {
         if storage.get(Table::Spill, &row.key())?.is_none() {
             return Ok(row);
         }
         let sequence = self.next_sequence;
         self.next_sequence = sequence.saturating_add(1);
-        Ok(Row { sequence, ..row })
+        Ok(SpillRow { sequence, ..row })
     }
 
     /// Puts the rows `made` in the place of those that are `gone`, all of them or none.
     fn replace(
         &mut self,
         storage: &dyn Storage,
-        gone: Vec<Row>,
-        made: Vec<(Row, Vec<u8>)>,
+        gone: Vec<SpillRow>,
+        made: Vec<(SpillRow, Vec<u8>)>,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
         let mut changes = Vec::with_capacity(gone.len().saturating_add(made.len()));
@@ -147,10 +152,10 @@ impl Spill {
         changes.extend(gone.iter().map(|row| (row.key(), None)));
         if let Some(from) = gone.first()
             && let Some(backlog) = self.waiting(&from.stream)
-            && backlog.place != Place::OLDEST
+            && backlog.place != RetryCursor::OLDEST
         {
-            backlog.place = Place::OLDEST;
-            changes.push((Place::key(&from.stream), None));
+            backlog.place = RetryCursor::OLDEST;
+            changes.push((RetryCursor::key(&from.stream), None));
         }
         for (row, value) in made {
             changes.push((row.key(), Some(value)));
@@ -160,7 +165,7 @@ impl Spill {
         if let Err(error) = storage.change(Table::Spill, &changes) {
             // Nothing has changed, so what was counted is not there.
             let made = changes.iter().filter(|(_, value)| value.is_some());
-            made.filter_map(|(key, _)| Row::read(key).ok()).for_each(|row| self.uncount(&row));
+            made.filter_map(|(key, _)| SpillRow::read(key).ok()).for_each(|row| self.uncount(&row));
             return Err(error);
         }
         for row in gone {
@@ -170,7 +175,7 @@ impl Spill {
         streams.iter().try_for_each(|stream| self.find_oldest(storage, stream))
     }
 
-    fn uncount(&mut self, row: &Row) {
+    fn uncount(&mut self, row: &SpillRow) {
         self.backlogs.retain_mut(|backlog: &mut Backlog| {
             if backlog.stream == row.stream {
                 backlog.subtract(row);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::row::{Row, Shelf};
+use super::row::{RowState, SpillRow};
 use super::{Spill, StorageError};
 use crate::model::record::Record;
 use crate::model::stream::Stream;
@@ -14,7 +14,7 @@ use crate::shard::storage::{Storage, Table};
 /// Source: <https://docs.aws.amazon.com/firehose/latest/dev/retry.html#dd-s3-error>
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct QuarantinedLine {
     error_code: &'static str,
     error_message: String,
     /// When it was set aside, or, garbled as it is, spilled; in milliseconds since the epoch.
@@ -26,7 +26,7 @@ struct Line {
 impl Spill {
     /// What comes before the keys of all that is set aside of `stream`, with which they begin.
     pub fn set_aside_of(stream: &Stream) -> Vec<u8> {
-        Row::prefix(Shelf::SetAside, stream)
+        SpillRow::prefix(RowState::Quarantined, stream)
     }
 
     /// The first row of what is set aside whose key comes after `after`. What `is_named` says of
@@ -36,18 +36,18 @@ impl Spill {
         storage: &dyn Storage,
         after: &[u8],
         is_named: impl Fn(&Stream) -> bool,
-    ) -> Result<Option<quarantine::Row>, StorageError> {
-        let first = [Shelf::SetAside.version()];
+    ) -> Result<Option<quarantine::QuarantineRow>, StorageError> {
+        let first = [RowState::Quarantined.version()];
         let mut after = after.max(&first).to_vec();
         loop {
             let keys = storage.keys(Table::Spill, &after, 1)?;
             let Some(key) = keys.into_iter().next().filter(|key| key.starts_with(&first)) else {
                 return Ok(None);
             };
-            if let Ok(row) = Row::read(&key)
+            if let Ok(row) = SpillRow::read(&key)
                 && let Some(value) = storage.get(Table::Spill, &key)?
             {
-                return Ok(Some(quarantine::Row {
+                return Ok(Some(quarantine::QuarantineRow {
                     lines: lines(&row, &value, is_named(&row.stream)),
                     key,
                 }));
@@ -58,7 +58,7 @@ impl Spill {
 
     /// Lets go of the row with the `key` that was set aside; whether there was one.
     pub fn forget(&mut self, storage: &dyn Storage, key: &[u8]) -> Result<bool, StorageError> {
-        let row = Row::read(key).ok().filter(|row| row.shelf == Shelf::SetAside);
+        let row = SpillRow::read(key).ok().filter(|row| row.shelf == RowState::Quarantined);
         match row {
             Some(row) if storage.get(Table::Spill, key)?.is_some() => {
                 self.delete(storage, &row).map(|()| true)
@@ -69,8 +69,8 @@ impl Spill {
 }
 
 /// The records of a row, a line each. One that is garbled is a line of its own.
-fn lines(row: &Row, value: &[u8], is_named: bool) -> Vec<u8> {
-    let Row { stream, spilled_at, .. } = row;
+fn lines(row: &SpillRow, value: &[u8], is_named: bool) -> Vec<u8> {
+    let SpillRow { stream, spilled_at, .. } = row;
     let (error_code, error_message, datas) = match row.records(value) {
         Ok(records) => {
             let datas = records.iter().map(Record::bytes).map(<[u8]>::to_vec).collect();
@@ -80,7 +80,7 @@ fn lines(row: &Row, value: &[u8], is_named: bool) -> Vec<u8> {
         }
         Err(garbled) => ("garbled", format!("of {stream}: {garbled}"), vec![value.to_vec()]),
     };
-    let line = |data: &Vec<u8>| Line {
+    let line = |data: &Vec<u8>| QuarantinedLine {
         error_code,
         error_message: error_message.clone(),
         arrival_timestamp: *spilled_at,

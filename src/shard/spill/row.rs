@@ -5,7 +5,7 @@
 //! together, the oldest first, however long the backlogs beside them are.
 
 use crate::base::clock::Milliseconds;
-use crate::base::codec::{Garbled, Reader, Write};
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::record::Record;
 use crate::model::record::codec::{ReadRecord, WriteRecord, record_len};
 use crate::model::stream::Stream;
@@ -19,28 +19,28 @@ const MAX_BYTES: usize = 1_048_576;
 
 /// What becomes of a row. Its number stands first in the key, and is the row's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shelf {
+pub enum RowState {
     /// It is tried again until its stream has it.
-    Waiting,
+    Queued,
     /// It is kept, and nothing else.
-    SetAside,
+    Quarantined,
 }
 
-impl Shelf {
+impl RowState {
     /// What a key begins with.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Waiting => 1,
-            Self::SetAside => 2,
+            Self::Queued => 1,
+            Self::Quarantined => 2,
         }
     }
 }
 
 /// What is known of a row without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct SpillRow {
     /// What becomes of it.
-    pub shelf: Shelf,
+    pub shelf: RowState,
     /// Whose records it has.
     pub stream: Stream,
     /// Its place in the order of all rows.
@@ -53,9 +53,9 @@ pub struct Row {
     pub bytes: u32,
 }
 
-impl Row {
+impl SpillRow {
     /// What the keys of the rows of `stream` on `shelf` begin with.
-    pub fn prefix(shelf: Shelf, stream: &Stream) -> Vec<u8> {
+    pub fn prefix(shelf: RowState, stream: &Stream) -> Vec<u8> {
         let mut key = Vec::new();
         key.put_u8(shelf.version());
         key.put_bytes(stream.to_string().as_bytes());
@@ -64,7 +64,7 @@ impl Row {
 
     /// What comes before the keys of the rows of `stream` on `shelf` of that `sequence` and later
     /// ones, and after those of earlier ones.
-    pub fn place(shelf: Shelf, stream: &Stream, sequence: u64) -> Vec<u8> {
+    pub fn place(shelf: RowState, stream: &Stream, sequence: u64) -> Vec<u8> {
         let mut key = Self::prefix(shelf, stream);
         key.put_u64(sequence);
         key
@@ -80,10 +80,10 @@ impl Row {
     }
 
     /// Reads a key.
-    pub fn read(key: &[u8]) -> Result<Self, Garbled> {
-        let mut reader = Reader::new(key, "the key of a row of the spill");
+    pub fn read(key: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = ByteReader::new(key, "the key of a row of the spill");
         let version = reader.u8()?;
-        let mut shelves = [Shelf::Waiting, Shelf::SetAside].into_iter();
+        let mut shelves = [RowState::Queued, RowState::Quarantined].into_iter();
         let shelf = shelves.find(|shelf| shelf.version() == version);
         let row = Self {
             shelf: shelf.ok_or(reader.garbled())?,
@@ -97,8 +97,8 @@ impl Row {
     }
 
     /// The records of its `value`.
-    pub fn records(&self, value: &[u8]) -> Result<Vec<Record>, Garbled> {
-        let mut reader = Reader::new(value, "a row of the spill");
+    pub fn records(&self, value: &[u8]) -> Result<Vec<Record>, DecodeError> {
+        let mut reader = ByteReader::new(value, "a row of the spill");
         let mut records = Vec::new();
         while !reader.is_at_end() {
             records.push(reader.record()?);

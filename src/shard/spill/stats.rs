@@ -2,12 +2,12 @@
 
 use super::backlog::Backlog;
 use crate::base::clock::Milliseconds;
-use crate::delivery::health::Problem;
+use crate::delivery::health::DeliveryError;
 use crate::model::stream::Stream;
 
 /// How much of one stream is spilled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Depth {
+pub struct BacklogStats {
     /// Whose records.
     pub stream: Stream,
     /// How many wait.
@@ -19,14 +19,14 @@ pub struct Depth {
     /// How many are kept and not tried again.
     pub set_aside: u64,
     /// Why the last try did not take all, when it did not.
-    pub problem: Option<Problem>,
+    pub problem: Option<DeliveryError>,
     /// When a try last made it smaller, since something waits and the shard was last loaded.
     pub last_drained_at: Option<Milliseconds>,
     /// When the next try is, where something waits; while one is under way, when another may begin.
     pub next_try_at: Option<Milliseconds>,
 }
 
-impl Depth {
+impl BacklogStats {
     /// That of a stream of which there is nothing.
     pub const fn none(stream: Stream) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Depth {
 
 /// How much of what may be kept is, for operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fill {
+pub struct SpillUsage {
     /// The bytes that there are, what is set aside included.
     pub bytes: u64,
     /// The most that there may be.

@@ -55,7 +55,7 @@ proptest! {
         call_bytes in prop_oneof![Just(1_048_576), Just(1_200), Just(400)],
         refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
     ) {
-        let spill = spill::Policy { max_bytes };
+        let spill = spill::SpillConfig { max_bytes };
         let sharding = ShardConfig { spill, held_bytes, ..ShardConfig::default() };
         let mut world = World::new(sharding, call_bytes, refuses);
         for act in &acts {
@@ -112,7 +112,7 @@ proptest! {
 /// What its stream refuses is known to be wrong only beside what it takes.
 #[test]
 fn a_spill_without_room_for_more_still_gets_rid_of_its_only_record() {
-    let spill = spill::Policy { max_bytes: 300 };
+    let spill = spill::SpillConfig { max_bytes: 300 };
     let mut world =
         World::new(ShardConfig { spill, ..ShardConfig::default() }, 1_048_576, Refuses::Call);
     let poison = 18;

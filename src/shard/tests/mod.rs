@@ -11,12 +11,12 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{Binding, Mode, Settings};
-use crate::delivery::health::Problem;
-use crate::delivery::response::{Blame, Refusal};
-use crate::model::event::{EventId, EventIds};
-use crate::model::replay::Arrival;
-use crate::shard::sessions::{Opening, Sighting};
+use crate::config::{Binding, DeliveryMode, RawConfig};
+use crate::delivery::health::DeliveryError;
+use crate::delivery::response::{AwsError, ErrorClass};
+use crate::model::event::{EventId, EventIdGenerator};
+use crate::model::replay::Redelivery;
+use crate::shard::sessions::{Opening, SessionEvent};
 use crate::shard::storage::Table;
 use crate::shard::storage::tests::Memory;
 
@@ -29,10 +29,10 @@ fn stream(name: &str) -> Stream {
 }
 
 fn config(sharding: ShardConfig) -> Config {
-    let mut settings = Settings { shard: Binding::Present, ..crate::config::tests::settings() };
+    let mut settings = RawConfig { shard: Binding::Present, ..crate::config::tests::settings() };
     let headwater = settings.headwater.as_mut().unwrap();
     headwater["routes"] = json!([{"name": "order_*", "to": ORDERS}, {"to": EVENTS}]);
-    Config { mode: Mode::Sharded(sharding), ..Config::parse(settings).unwrap() }
+    Config { mode: DeliveryMode::Sharded(sharding), ..Config::parse(settings).unwrap() }
 }
 
 fn key(device: u8) -> DeviceKey {
@@ -40,21 +40,21 @@ fn key(device: u8) -> DeviceKey {
 }
 
 fn event_id(event: u8) -> EventId {
-    EventIds::new(DateTime::UNIX_EPOCH, [event; 10]).next_id()
+    EventIdGenerator::new(DateTime::UNIX_EPOCH, [event; 10]).next_id()
 }
 
 /// An event of a device, with its id and the time when it occurred.
-fn event(device: u8, event: u8, at: i64) -> Item {
-    let sighting = Sighting { at, event_id: event_id(event), opening: Opening::No };
-    let (key, known) = (key(device), Device::Known { previous: None });
-    let observation = Observation { key, sighting, device: known, arrival: Arrival::Usual };
+fn event(device: u8, event: u8, at: i64) -> ShardItem {
+    let sighting = SessionEvent { at, event_id: event_id(event), opening: Opening::No };
+    let (key, known) = (key(device), DeviceIdentity::Known { previous: None });
+    let observation = EventIdentity { key, sighting, device: known, arrival: Redelivery::No };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
-    Item { observation: Some(observation), ..failed(&line) }
+    ShardItem { observation: Some(observation), ..failed(&line) }
 }
 
-fn failed(line: &Value) -> Item {
+fn failed(line: &Value) -> ShardItem {
     let record = Record::restore("key", "", format!("{line}\n").as_bytes()).unwrap();
-    Item { stream: stream(EVENTS), record, observation: None, former: None }
+    ShardItem { stream: stream(EVENTS), record, observation: None, former: None }
 }
 
 /// What a record says of its event.
@@ -62,13 +62,17 @@ fn columns(record: &Record) -> Value {
     serde_json::from_slice(record.bytes()).unwrap()
 }
 
-fn poisoned() -> Fate {
+fn poisoned() -> RecordStatus {
     let code = "ValidationException".to_owned();
-    Fate::Poisoned(Refusal { blame: Blame::Request, code, message: String::new() })
+    RecordStatus::Rejected(AwsError {
+        blame: ErrorClass::InvalidRecord,
+        code,
+        message: String::new(),
+    })
 }
 
-fn not_durable(code: &str) -> BatchFate {
-    BatchFate::NotDurable { code: code.to_owned(), retry_after_s: 7 }
+fn not_durable(code: &str) -> BatchStatus {
+    BatchStatus::NotDurable { code: code.to_owned(), retry_after_s: 7 }
 }
 
 /// A storage that can be told to fail when it is read.
@@ -115,7 +119,7 @@ impl Storage for Unread {
 
 /// A shard and what is around it.
 struct Bench {
-    shard: Shard,
+    shard: ShardCore,
     storage: Unread,
     config: Config,
     sessions: Cell<u8>,
@@ -126,11 +130,11 @@ struct Bench {
 impl Bench {
     fn new(sharding: ShardConfig) -> Self {
         let storage = Unread::default();
-        let shard = Shard::load(&storage, &sharding, 0).unwrap();
+        let shard = ShardCore::load(&storage, &sharding, 0).unwrap();
         Self { shard, storage, config: config(sharding), sessions: Cell::new(0), sick: Vec::new() }
     }
 
-    fn try_admit(&mut self, items: Vec<Item>) -> Result<Admitted, Overloaded> {
+    fn try_admit(&mut self, items: Vec<ShardItem>) -> Result<AdmitResult, AdmitError> {
         let random = || {
             self.sessions.set(self.sessions.get() + 1);
             [self.sessions.get(); 10]
@@ -140,25 +144,25 @@ impl Bench {
         self.shard.admit(items, &self.storage, &self.config.destinations, 0, random, is_sick)
     }
 
-    fn admit(&mut self, items: Vec<Item>) -> Admitted {
+    fn admit(&mut self, items: Vec<ShardItem>) -> AdmitResult {
         self.try_admit(items).unwrap()
     }
 
-    fn claims(&mut self, items: Vec<Item>) -> Vec<Claim> {
+    fn claims(&mut self, items: Vec<ShardItem>) -> Vec<Admission> {
         self.admit(items).claims
     }
 
     /// What is in a batch, which is then under way.
-    fn close(&mut self, batch: BatchId) -> Closed {
+    fn close(&mut self, batch: BatchId) -> ClosedBatch {
         match self.shard.close(batch, |_| None) {
-            Some(Dispatch::Deliver(closed)) => closed,
+            Some(BatchAction::Deliver(closed)) => closed,
             other => panic!("{other:?}"),
         }
     }
 
-    fn settle(&mut self, batch: BatchId, closed: Closed, fate: Fate) -> Settled {
+    fn settle(&mut self, batch: BatchId, closed: ClosedBatch, fate: RecordStatus) -> ApplyResult {
         let records = closed.records.into_iter().map(|record| (record, fate.clone())).collect();
-        let report = Report { records, retry_after_s: 7, ..Report::default() };
+        let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
         self.shard.settle(
             batch,
             &closed.stream,
@@ -170,7 +174,7 @@ impl Bench {
     }
 
     /// Closes a batch, all of whose records then have this fate.
-    fn end(&mut self, batch: BatchId, fate: Fate) -> Settled {
+    fn end(&mut self, batch: BatchId, fate: RecordStatus) -> ApplyResult {
         let closed = self.close(batch);
         self.settle(batch, closed, fate)
     }
@@ -182,24 +186,24 @@ impl Bench {
     }
 }
 
-fn place(batch: BatchId, index: usize) -> Place {
-    Place { batch, index }
+fn place(batch: BatchId, index: usize) -> Slot {
+    Slot { batch, index }
 }
 
 #[test]
 fn a_repeat_shares_the_fate_of_an_event_in_flight_and_is_seen_once_that_is_durable() {
     for (fate, then) in [
-        (Fate::Accepted, Claim::Seen),
-        (Fate::Pending, Claim::Seen),
-        (poisoned(), Claim::Waits(place(3, 0))),
+        (RecordStatus::Delivered, Admission::Duplicate),
+        (RecordStatus::Pending, Admission::Duplicate),
+        (poisoned(), Admission::Queued(place(3, 0))),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Claim::Waits(place(1, 0))]);
-        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Claim::Repeats(place(1, 0))]);
+        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Admission::Queued(place(1, 0))]);
+        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Admission::DuplicateOf(place(1, 0))]);
         let closed = bench.close(1);
-        assert_eq!(bench.claims(vec![event(1, 1, 5)]), [Claim::Repeats(place(1, 0))]);
+        assert_eq!(bench.claims(vec![event(1, 1, 5)]), [Admission::DuplicateOf(place(1, 0))]);
         bench.settle(1, closed, fate);
-        bench.admit(vec![Item { stream: stream(FAILED), ..failed(&json!({})) }]);
+        bench.admit(vec![ShardItem { stream: stream(FAILED), ..failed(&json!({})) }]);
         assert_eq!(bench.claims(vec![event(1, 1, 0)]), [then]);
     }
 }
@@ -208,16 +212,19 @@ fn a_repeat_shares_the_fate_of_an_event_in_flight_and_is_seen_once_that_is_durab
 fn what_was_lost_comes_once_more_though_it_was_seen() {
     let lost = || {
         let mut item = event(1, 1, 0);
-        item.observation.as_mut().unwrap().arrival = Arrival::Lost;
+        item.observation.as_mut().unwrap().arrival = Redelivery::Lost;
         item
     };
     let mut bench = Bench::new(ShardConfig::default());
     bench.claims(vec![event(1, 1, 0)]);
-    bench.end(1, Fate::Accepted);
-    let both = [Claim::Waits(place(2, 0)), Claim::Repeats(place(2, 0))];
+    bench.end(1, RecordStatus::Delivered);
+    let both = [Admission::Queued(place(2, 0)), Admission::DuplicateOf(place(2, 0))];
     assert_eq!(bench.claims(vec![lost(), lost()]), both);
-    bench.end(2, Fate::Accepted);
-    assert_eq!(bench.claims(vec![lost(), event(1, 1, 0)]), [Claim::Seen, Claim::Seen]);
+    bench.end(2, RecordStatus::Delivered);
+    assert_eq!(
+        bench.claims(vec![lost(), event(1, 1, 0)]),
+        [Admission::Duplicate, Admission::Duplicate]
+    );
 }
 
 #[test]
@@ -226,28 +233,28 @@ fn what_is_a_repeat_within_a_parcel() {
         let mut item = event(1, number, 0);
         let observation = item.observation.as_mut().unwrap();
         observation.key = DeviceKey::of_event("a", event_id(number));
-        observation.device = Device::Unknown;
+        observation.device = DeviceIdentity::Unknown;
         item
     };
     let failed = || failed(&json!({"event_id": event_id(1)}));
-    let waits = |index| Claim::Waits(place(1, index));
+    let waits = |index| Admission::Queued(place(1, index));
     for (items, claims) in [
-        (vec![event(1, 1, 0), event(1, 1, 0)], vec![waits(0), Claim::Repeats(place(1, 0))]),
+        (vec![event(1, 1, 0), event(1, 1, 0)], vec![waits(0), Admission::DuplicateOf(place(1, 0))]),
         (vec![event(1, 1, 0), event(1, 2, 0)], vec![waits(0), waits(1)]),
         (vec![event(1, 1, 0), event(2, 1, 0)], vec![waits(0), waits(1)]),
-        (vec![no_device(1), no_device(1)], vec![waits(0), Claim::Repeats(place(1, 0))]),
+        (vec![no_device(1), no_device(1)], vec![waits(0), Admission::DuplicateOf(place(1, 0))]),
         (vec![no_device(1), event(1, 1, 0)], vec![waits(0), waits(1)]),
         (vec![failed(), failed(), event(1, 1, 0)], vec![waits(0), waits(1), waits(2)]),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
         assert_eq!(bench.claims(items.clone()), claims);
         let again = bench.claims(items.clone());
-        bench.end(1, Fate::Accepted);
+        bench.end(1, RecordStatus::Delivered);
         let seen = bench.claims(items.clone());
         for ((item, again), seen) in items.iter().zip(again).zip(seen) {
             let is_event = item.observation.is_some();
-            assert_eq!(matches!(again, Claim::Repeats(_)), is_event);
-            assert_eq!(seen == Claim::Seen, is_event);
+            assert_eq!(matches!(again, Admission::DuplicateOf(_)), is_event);
+            assert_eq!(seen == Admission::Duplicate, is_event);
         }
     }
 }
@@ -285,11 +292,13 @@ fn a_repeat_keeps_no_session_going() {
         let mut bench = Bench::new(ShardConfig::default());
         bench.admit(vec![event(1, 1, 0)]);
         if ends_first {
-            bench.end(1, Fate::Accepted);
+            bench.end(1, RecordStatus::Delivered);
         }
         bench.admit(vec![event(1, 1, 20 * minute)]);
         let admitted = bench.admit(vec![event(1, 2, 40 * minute)]);
-        let Some(Claim::Waits(place)) = admitted.claims.first() else { panic!("{admitted:?}") };
+        let Some(Admission::Queued(place)) = admitted.claims.first() else {
+            panic!("{admitted:?}")
+        };
         let line = columns(&bench.close(place.batch).records[place.index]);
         assert_eq!(line["session_index"], 2);
     }
@@ -299,7 +308,7 @@ fn a_repeat_keeps_no_session_going() {
 fn only_an_event_of_a_device_gets_the_columns_of_a_session() {
     let mut bench = Bench::new(ShardConfig::default());
     let mut no_device = event(1, 1, 0);
-    no_device.observation.as_mut().unwrap().device = Device::Unknown;
+    no_device.observation.as_mut().unwrap().device = DeviceIdentity::Unknown;
     let failed = failed(&json!({"event_id": event_id(1)}));
     bench.admit(vec![no_device.clone(), failed.clone()]);
     assert_eq!(bench.close(1).records, [no_device.record, failed.record]);
@@ -316,15 +325,15 @@ fn a_batch_is_opened_once_and_told_once_that_it_is_full() {
         // One record alone may fill a batch: it is opened all the same.
         (vec![filler(mebibyte * 7 / 8), filler(1)], vec![1], vec![1]),
         (
-            (0..502).map(|_| Item { stream: stream(ORDERS), ..filler(1) }).collect(),
+            (0..502).map(|_| ShardItem { stream: stream(ORDERS), ..filler(1) }).collect(),
             vec![1],
             vec![1],
         ),
         ((0..502).map(|_| filler(1)).collect(), vec![1], vec![]),
-        (vec![filler(1), Item { stream: stream(ORDERS), ..filler(1) }], vec![1, 2], vec![]),
+        (vec![filler(1), ShardItem { stream: stream(ORDERS), ..filler(1) }], vec![1, 2], vec![]),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!(bench.admit(items).waits, Waits { opened, full });
+        assert_eq!(bench.admit(items).waits, BatchEvents { opened, full });
     }
 }
 
@@ -334,9 +343,9 @@ fn a_batch_closes_once_and_settles_once() {
     bench.admit(vec![event(1, 1, 0)]);
     let closed = bench.close(1);
     assert!(bench.shard.close(1, |_| None).is_none() && bench.shard.close(2, |_| None).is_none());
-    let again = Closed { stream: closed.stream.clone(), records: closed.records.clone() };
-    assert_eq!(bench.settle(1, closed, Fate::Pending).fates, [BatchFate::Durable]);
-    assert_eq!(bench.settle(1, again, Fate::Pending), Settled::default());
+    let again = ClosedBatch { stream: closed.stream.clone(), records: closed.records.clone() };
+    assert_eq!(bench.settle(1, closed, RecordStatus::Pending).fates, [BatchStatus::Durable]);
+    assert_eq!(bench.settle(1, again, RecordStatus::Pending), ApplyResult::default());
     assert_eq!(bench.spilled(EVENTS), 1);
 }
 
@@ -344,17 +353,17 @@ fn a_batch_closes_once_and_settles_once() {
 fn records_of_a_stream_with_a_spill_go_behind_it() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
-    bench.end(1, Fate::Pending);
-    bench.admit(vec![event(1, 2, 0), Item { stream: stream(ORDERS), ..event(1, 3, 0) }]);
+    bench.end(1, RecordStatus::Pending);
+    bench.admit(vec![event(1, 2, 0), ShardItem { stream: stream(ORDERS), ..event(1, 3, 0) }]);
     assert_eq!(bench.close(3).stream, stream(ORDERS), "it has none");
-    let Some(Dispatch::Spill(to, report)) = bench.shard.close(2, |_| None) else {
+    let Some(BatchAction::Spill(to, report)) = bench.shard.close(2, |_| None) else {
         panic!("not spilled")
     };
     assert_eq!(to, stream(EVENTS));
     let settled = bench.shard.settle(2, &to, report, &bench.storage, &bench.config.destinations, 0);
-    assert_eq!((settled.fates, settled.spilled), (vec![BatchFate::Durable], 1));
-    assert_eq!(bench.claims(vec![event(1, 2, 0)]), [Claim::Seen]);
-    let most = Bounds { bytes: 1_000_000, records: 500 };
+    assert_eq!((settled.fates, settled.spilled), (vec![BatchStatus::Durable], 1));
+    assert_eq!(bench.claims(vec![event(1, 2, 0)]), [Admission::Duplicate]);
+    let most = BatchLimits { bytes: 1_000_000, records: 500 };
     let taken = bench.shard.spill().take(&bench.storage, &to, most, 9_000).unwrap().unwrap();
     let spilled: Vec<Value> =
         taken.records.iter().map(|record| columns(record)["event"].clone()).collect();
@@ -363,19 +372,20 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
 
 #[test]
 fn what_is_spilled_is_durable_and_seen_and_what_cannot_be_is_neither() {
-    let tight = ShardConfig { spill: spill::Policy { max_bytes: 10 }, ..ShardConfig::default() };
+    let tight =
+        ShardConfig { spill: spill::SpillConfig { max_bytes: 10 }, ..ShardConfig::default() };
     for (sharding, storage_is_full, fate, claim) in [
-        (ShardConfig::default(), false, BatchFate::Durable, Claim::Seen),
-        (ShardConfig::default(), true, not_durable("storage"), Claim::Waits(place(2, 0))),
-        (tight, false, not_durable("spill_full"), Claim::Waits(place(2, 0))),
+        (ShardConfig::default(), false, BatchStatus::Durable, Admission::Duplicate),
+        (ShardConfig::default(), true, not_durable("storage"), Admission::Queued(place(2, 0))),
+        (tight, false, not_durable("spill_full"), Admission::Queued(place(2, 0))),
     ] {
         let mut bench = Bench::new(sharding);
         bench.admit(vec![event(1, 1, 0)]);
         let closed = bench.close(1);
         bench.storage.memory.full.set(storage_is_full);
-        let settled = bench.settle(1, closed, Fate::Pending);
+        let settled = bench.settle(1, closed, RecordStatus::Pending);
         bench.storage.memory.full.set(false);
-        let spilled = u64::from(fate == BatchFate::Durable);
+        let spilled = u64::from(fate == BatchStatus::Durable);
         assert_eq!((settled.fates, settled.spilled as u64), (vec![fate], spilled));
         assert_eq!(bench.spilled(EVENTS), spilled);
         assert_eq!(bench.claims(vec![event(1, 1, 0)]), [claim]);
@@ -386,25 +396,26 @@ fn what_is_spilled_is_durable_and_seen_and_what_cannot_be_is_neither() {
 fn each_record_of_a_batch_has_its_own_fate() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit((1..=4).map(|number| event(1, number, 0)).collect());
-    let Closed { stream, records } = bench.close(1);
-    let fates = [Fate::Accepted, poisoned(), Fate::Pending, Fate::Accepted];
+    let ClosedBatch { stream, records } = bench.close(1);
+    let fates =
+        [RecordStatus::Delivered, poisoned(), RecordStatus::Pending, RecordStatus::Delivered];
     let records = records.into_iter().zip(fates).collect();
-    let report = Report { records, retry_after_s: 7, ..Report::default() };
+    let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
     bench.storage.memory.full.set(true);
     let settled =
         bench.shard.settle(1, &stream, report, &bench.storage, &bench.config.destinations, 0);
     let refused = || "ValidationException".to_owned();
     let expected = [
-        BatchFate::Durable,
-        BatchFate::Refused { code: refused(), failed: vec![place(2, 0)] },
+        BatchStatus::Durable,
+        BatchStatus::Refused { code: refused(), failed: vec![place(2, 0)] },
         not_durable("storage"),
-        BatchFate::Durable,
+        BatchStatus::Durable,
     ];
     assert_eq!(settled.fates, expected);
     assert_eq!((settled.spilled, settled.waits.opened), (0, vec![2]));
     let claims = bench.claims((1..=4).map(|number| event(1, number, 0)).collect());
-    let waits = |index| Claim::Waits(place(3, index));
-    assert_eq!(claims, [Claim::Seen, waits(0), waits(1), Claim::Seen]);
+    let waits = |index| Admission::Queued(place(3, index));
+    assert_eq!(claims, [Admission::Duplicate, waits(0), waits(1), Admission::Duplicate]);
 }
 
 #[test]
@@ -413,8 +424,8 @@ fn poison_goes_as_a_failed_event_to_the_stream_of_those() {
     bench.admit(vec![event(1, 1, 0)]);
     let settled = bench.end(1, poisoned());
     let code = "ValidationException".to_owned();
-    assert_eq!(settled.fates, [BatchFate::Refused { code, failed: vec![place(2, 0)] }]);
-    assert_eq!(settled.waits, Waits { opened: vec![2], full: vec![] });
+    assert_eq!(settled.fates, [BatchStatus::Refused { code, failed: vec![place(2, 0)] }]);
+    assert_eq!(settled.waits, BatchEvents { opened: vec![2], full: vec![] });
     assert!(bench.shard.status(0).held_bytes > 0);
     let closed = bench.close(2);
     assert_eq!(closed.stream, bench.config.destinations.failed);
@@ -434,7 +445,7 @@ fn poison_of_many_parts_waits_for_all_of_them() {
     let settled = bench.end(1, poisoned());
     let places = (0..3).map(|index| place(2, index)).collect();
     let code = "ValidationException".to_owned();
-    assert_eq!(settled.fates, [BatchFate::Refused { code, failed: places }]);
+    assert_eq!(settled.fates, [BatchStatus::Refused { code, failed: places }]);
     assert_eq!(bench.close(2).records.len(), 3);
 }
 
@@ -447,15 +458,15 @@ fn a_parcel_past_what_may_be_held_is_refused_unless_nothing_is() {
     let held = bench.shard.status(0).held_bytes;
     assert!(held > limit);
     let refused = bench.try_admit(parcel(10, 1));
-    assert_eq!(refused, Err(Overloaded::Full { held, limit }));
+    assert_eq!(refused, Err(AdmitError::BufferFull { held, limit }));
     assert_eq!(bench.shard.status(0).held_bytes, held);
     let closed = bench.close(1);
-    assert_eq!(bench.try_admit(parcel(10, 1)), Err(Overloaded::Full { held, limit }));
-    bench.settle(1, closed, Fate::Accepted);
+    assert_eq!(bench.try_admit(parcel(10, 1)), Err(AdmitError::BufferFull { held, limit }));
+    bench.settle(1, closed, RecordStatus::Delivered);
     assert_eq!(bench.shard.status(0).held_bytes, 0);
     // As much as may be held, to the byte.
     let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
-    let filler = || Item { observation: None, ..event(1, 1, 0) };
+    let filler = || ShardItem { observation: None, ..event(1, 1, 0) };
     bench.admit(vec![filler()]);
     assert!(bench.try_admit(vec![filler(), filler(), filler()]).is_err());
     bench.admit(vec![filler(), filler()]);
@@ -466,7 +477,7 @@ fn a_parcel_past_what_may_be_held_is_refused_unless_nothing_is() {
 fn a_full_shard_spills_what_waits_for_a_sick_stream() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
-    let orders = |number| Item { stream: stream(ORDERS), ..event(1, number, 0) };
+    let orders = |number| ShardItem { stream: stream(ORDERS), ..event(1, number, 0) };
     let events = |from, to| (from..to).map(|number| event(1, number, 0)).collect();
     bench.admit(events(1, 4));
     assert!(bench.try_admit(events(4, 5)).is_err(), "nothing is known to be wrong");
@@ -475,7 +486,7 @@ fn a_full_shard_spills_what_waits_for_a_sick_stream() {
     bench.admit(vec![event(1, 4, 0), orders(5)]);
     assert_eq!(bench.shard.leaving(), [1]);
     assert!(!bench.shard.has_to_wait(1) && bench.shard.goes_to_spill(1, |_| Some(9)));
-    let Some(Dispatch::Spill(to, report)) = bench.shard.close(1, |_| Some(9)) else { panic!() };
+    let Some(BatchAction::Spill(to, report)) = bench.shard.close(1, |_| Some(9)) else { panic!() };
     let settled = bench.shard.settle(1, &to, report, &bench.storage, &bench.config.destinations, 0);
     assert_eq!((settled.fates.len(), settled.spilled, bench.spilled(EVENTS)), (4, 4, 4));
     assert_eq!(bench.close(2).stream, stream(ORDERS));
@@ -486,7 +497,7 @@ fn a_sick_stream_takes_no_memory_from_its_neighbours_for_long() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
     bench.sick = vec![stream(EVENTS)];
-    let parcel = |number| vec![Item { stream: stream(ORDERS), ..event(1, number, 0) }];
+    let parcel = |number| vec![ShardItem { stream: stream(ORDERS), ..event(1, number, 0) }];
     bench.admit((1..=3).map(|number| event(1, number, 0)).collect());
     bench.close(1);
     assert!(bench.try_admit(parcel(4)).is_err(), "what is under way stays");
@@ -497,7 +508,7 @@ fn a_sick_stream_takes_no_memory_from_its_neighbours_for_long() {
 #[test]
 fn a_full_shard_whose_spill_is_full_refuses() {
     let bytes = event(1, 1, 0).record.bytes().len();
-    let spill = spill::Policy { max_bytes: bytes as u64 };
+    let spill = spill::SpillConfig { max_bytes: bytes as u64 };
     let mut bench = Bench::new(ShardConfig { held_bytes: bytes, spill, ..ShardConfig::default() });
     bench.sick = vec![stream(EVENTS)];
     bench.admit(vec![event(1, 1, 0)]);
@@ -509,21 +520,26 @@ fn a_full_shard_whose_spill_is_full_refuses() {
 fn new_records_pass_by_the_spill_of_a_stream_that_takes_them() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0), event(1, 2, 0)]);
-    let Closed { stream, records } = bench.close(1);
-    let fates = [Fate::Accepted, Fate::Pending];
-    let report = Report {
+    let ClosedBatch { stream, records } = bench.close(1);
+    let fates = [RecordStatus::Delivered, RecordStatus::Pending];
+    let report = DeliveryReport {
         records: records.into_iter().zip(fates).collect(),
-        problem: Some(Problem::TimedOut),
-        ..Report::default()
+        problem: Some(DeliveryError::TimedOut),
+        ..DeliveryReport::default()
     };
     bench.shard.settle(1, &stream, report, &bench.storage, &bench.config.destinations, 50);
     assert_eq!((bench.spilled(EVENTS), bench.shard.spill().due(50).len()), (1, 1), "at once");
     bench.admit(vec![event(1, 3, 0), event(1, 4, 0)]);
     assert!(bench.shard.goes_to_spill(2, |_| None), "its breaker is open");
     assert!(!bench.shard.goes_to_spill(2, |_| Some(49)));
-    let Some(Dispatch::Deliver(closed)) = bench.shard.close(2, |_| Some(49)) else { panic!() };
-    let records = closed.records.into_iter().map(|record| (record, Fate::Pending)).collect();
-    let report = Report { records, problem: Some(Problem::TimedOut), ..Report::default() };
+    let Some(BatchAction::Deliver(closed)) = bench.shard.close(2, |_| Some(49)) else { panic!() };
+    let records =
+        closed.records.into_iter().map(|record| (record, RecordStatus::Pending)).collect();
+    let report = DeliveryReport {
+        records,
+        problem: Some(DeliveryError::TimedOut),
+        ..DeliveryReport::default()
+    };
     bench.shard.settle(2, &stream, report, &bench.storage, &bench.config.destinations, 60);
     bench.admit(vec![event(1, 5, 0)]);
     assert!(bench.shard.goes_to_spill(3, |_| Some(49)), "it takes nothing since");
@@ -536,13 +552,13 @@ fn where_a_session_cannot_be_read_nothing_of_the_parcel_waits() {
     let items = || vec![failed(&json!({})), event(1, 1, 0), event(2, 2, 0)];
     bench.storage.reads_fail.set(true);
     let unread = StorageError("not read".to_owned());
-    assert_eq!(bench.try_admit(items()), Err(Overloaded::Storage(unread.clone())));
-    let stranger = Item { former: Some(0), ..event(1, 1, 0) };
+    assert_eq!(bench.try_admit(items()), Err(AdmitError::Storage(unread.clone())));
+    let stranger = ShardItem { former: Some(0), ..event(1, 1, 0) };
     assert_eq!(bench.shard.strangers(&[stranger], &bench.storage), Err(unread));
     assert_eq!(bench.shard.status(0).held_bytes, 0);
     bench.storage.reads_fail.set(false);
     let admitted = bench.admit(items());
-    assert_eq!(admitted.claims, [0, 1, 2].map(|index| Claim::Waits(place(1, index))));
+    assert_eq!(admitted.claims, [0, 1, 2].map(|index| Admission::Queued(place(1, index))));
     assert_eq!(admitted.waits.opened, [1]);
 }
 
@@ -550,9 +566,9 @@ fn where_a_session_cannot_be_read_nothing_of_the_parcel_waits() {
 fn strangers_are_the_unknown_devices_that_another_shard_had_each_once() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
-    let from = |former, item: Item| Item { former: Some(former), ..item };
+    let from = |former, item: ShardItem| ShardItem { former: Some(former), ..item };
     let mut no_device = event(7, 9, 0);
-    no_device.observation.as_mut().unwrap().device = Device::Unknown;
+    no_device.observation.as_mut().unwrap().device = DeviceIdentity::Unknown;
     let items = [
         from(4, event(1, 2, 0)),
         event(2, 3, 0),
@@ -576,18 +592,18 @@ fn what_was_seen_and_spilled_and_whose_session_it_was_outlasts_the_object() {
     assert_eq!(bench.storage.memory.writes.get(), 0, "nothing is written on the good path");
     let closed = bench.close(1);
     let before = columns(&closed.records[0]);
-    bench.settle(1, closed, Fate::Accepted);
+    bench.settle(1, closed, RecordStatus::Delivered);
     bench.admit(vec![event(1, 2, 0)]);
-    bench.end(2, Fate::Pending);
+    bench.end(2, RecordStatus::Pending);
     bench.shard.checkpoint(&bench.storage, 0).unwrap();
     assert!(!bench.shard.has_changed());
-    bench.shard = Shard::load(&bench.storage, &ShardConfig::default(), 1).unwrap();
+    bench.shard = ShardCore::load(&bench.storage, &ShardConfig::default(), 1).unwrap();
     let status = bench.shard.status(1);
     assert_eq!((status.devices, status.seen, status.held_bytes), (1, 2, 0));
     assert_eq!(bench.spilled(EVENTS), 1);
     let claims = bench.claims(vec![event(1, 1, 0), event(1, 2, 0)]);
-    assert_eq!(claims, [Claim::Seen; 2]);
-    bench.admit(vec![Item { stream: stream(ORDERS), ..event(1, 3, 1) }]);
+    assert_eq!(claims, [Admission::Duplicate; 2]);
+    bench.admit(vec![ShardItem { stream: stream(ORDERS), ..event(1, 3, 1) }]);
     let after = columns(&bench.close(1).records[0]);
     assert_eq!(after["session_id"], before["session_id"]);
 }
@@ -595,13 +611,13 @@ fn what_was_seen_and_spilled_and_whose_session_it_was_outlasts_the_object() {
 #[test]
 fn the_last_batch_under_way_writes_the_checkpoint() {
     let mut bench = Bench::new(ShardConfig::default());
-    let of_orders = Item { stream: stream(ORDERS), ..event(2, 2, 0) };
+    let of_orders = ShardItem { stream: stream(ORDERS), ..event(2, 2, 0) };
     bench.admit(vec![event(1, 1, 0), of_orders]);
-    bench.end(1, Fate::Accepted);
+    bench.end(1, RecordStatus::Delivered);
     assert_eq!(bench.shard.checkpoint_due(0), Due::No, "another batch is under way");
-    bench.end(2, Fate::Accepted);
+    bench.end(2, RecordStatus::Delivered);
     assert_eq!(bench.shard.checkpoint_due(0), Due::Now);
     bench.shard.checkpoint(&bench.storage, 0).unwrap();
-    assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Claim::Seen]);
+    assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Admission::Duplicate]);
     assert_eq!(bench.shard.checkpoint_due(0), Due::No, "a repeat changes nothing");
 }

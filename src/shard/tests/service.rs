@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{EVENTS, FAILED, ORDERS, columns};
-use crate::delivery::aggregate::Packed;
-use crate::delivery::response::{HttpAnswer, Reply};
+use crate::delivery::aggregate::AggregatedRecord;
+use crate::delivery::response::{CallResult, HttpResponse};
 
 /// How a call ends.
 #[derive(Debug, Clone, Copy)]
@@ -65,21 +65,21 @@ impl Service {
     pub fn call(
         &mut self,
         stream: usize,
-        packs: &[Packed<'_>],
+        packs: &[AggregatedRecord<'_>],
         fault: Fault,
-    ) -> (Reply, Vec<Where>, Vec<Where>) {
+    ) -> (CallResult, Vec<Where>, Vec<Where>) {
         let packs: Vec<Vec<Value>> =
             packs.iter().map(|pack| pack.lines().map(columns).map(event_of).collect()).collect();
         let poisoned =
             |pack: &[Value]| stream != TO_FAILED && pack.iter().map(number).any(is_poison);
         let any_poisoned = packs.iter().any(|pack| poisoned(pack));
         match (fault, self.refuses) {
-            (Fault::NotSent, _) => (Reply::NotSent("no key".to_owned()), vec![], vec![]),
+            (Fault::NotSent, _) => (CallResult::NotSent("no key".to_owned()), vec![], vec![]),
             (Fault::Whole { status, code }, _) => (of_code(status, code), vec![], vec![]),
             (Fault::Untold(effect), _) => {
                 let taken = effect == Effect::Taken && !any_poisoned;
                 let untold = taken.then(|| self.take(stream, packs.concat()));
-                (Reply::TimedOut, vec![], untold.unwrap_or_default())
+                (CallResult::TimedOut, vec![], untold.unwrap_or_default())
             }
             (Fault::None | Fault::Some { .. }, Refuses::Call) if any_poisoned => {
                 (of_code(400, "ValidationException"), vec![], vec![])
@@ -140,10 +140,10 @@ pub fn number(event: &Value) -> u64 {
     event["n"].as_u64().unwrap()
 }
 
-fn answered(status: u16, body: String) -> Reply {
-    Reply::Answered(HttpAnswer { status, retry_after_ms: None, body: body.into_bytes() })
+fn answered(status: u16, body: String) -> CallResult {
+    CallResult::Answered(HttpResponse { status, retry_after_ms: None, body: body.into_bytes() })
 }
 
-fn of_code(status: u16, code: &str) -> Reply {
+fn of_code(status: u16, code: &str) -> CallResult {
     answered(status, format!(r#"{{"__type":"{code}"}}"#))
 }

@@ -11,10 +11,10 @@ use super::service::{
     Fault, NO_EVENT, Refuses, STREAMS, Service, TO_FAILED, Where, event_of, is_poison, number,
 };
 use super::*;
-use crate::delivery::health::Health;
-use crate::delivery::stream_delivery::{Delivery, Policy, Step};
-use crate::model::replay::Arrival;
-use crate::shard::protocol::batch_response::ItemFate;
+use crate::delivery::health::StreamHealth;
+use crate::delivery::stream_delivery::{Action, DeliveryConfig, StreamDelivery};
+use crate::model::replay::Redelivery;
+use crate::shard::protocol::batch_response::ItemStatus;
 use crate::shard::spill::{Progress, Taken};
 
 type Checked<T = ()> = Result<T, TestCaseError>;
@@ -52,13 +52,13 @@ pub enum Act {
 /// A caller who is held open.
 struct Asked {
     parcel: Vec<u64>,
-    claims: Vec<Claim>,
+    claims: Vec<Admission>,
 }
 
 /// A delivery that is under way.
 struct Running {
     stream: usize,
-    delivery: Delivery,
+    delivery: StreamDelivery,
     from: From,
     /// What it knows to be taken.
     told: Vec<Where>,
@@ -72,16 +72,16 @@ enum From {
 pub struct World {
     config: Config,
     storage: Memory,
-    pub shard: Shard,
+    pub shard: ShardCore,
     pub now: Milliseconds,
-    health: [Health; 3],
+    health: [StreamHealth; 3],
     pub service: Service,
     /// What was written off the spill in this turn.
     written_off: Vec<Where>,
     open: Vec<BatchId>,
     full: BTreeSet<BatchId>,
     running: Vec<Running>,
-    ended: BTreeMap<BatchId, Vec<BatchFate>>,
+    ended: BTreeMap<BatchId, Vec<BatchStatus>>,
     asked: Vec<Asked>,
     again: Vec<Vec<u64>>,
     sessions: Cell<u64>,
@@ -106,35 +106,35 @@ pub fn route(number: u64) -> usize {
 
 /// An event of one of five devices: ids are the same for each, the third has the second's key
 /// of the day before, and the fourth is none.
-fn item(number: u64) -> Item {
+fn item(number: u64) -> ShardItem {
     let (device, event) = ((number / 16) as u8, (number % 16) as u8);
     let key = match device {
         4 => DeviceKey::of_event("a", event_id(event)),
         _ => key(device),
     };
     let device = match device {
-        4 => Device::Unknown,
-        3 => Device::Known { previous: Some(super::key(2)) },
-        _ => Device::Known { previous: None },
+        4 => DeviceIdentity::Unknown,
+        3 => DeviceIdentity::Known { previous: Some(super::key(2)) },
+        _ => DeviceIdentity::Known { previous: None },
     };
-    let sighting = Sighting {
+    let sighting = SessionEvent {
         at: (number * 7_919 % 97 * 240_000).cast_signed(),
         event_id: event_id(event),
         opening: if number % 11 == 3 { Opening::Yes } else { Opening::No },
     };
-    let observation = Observation { key, sighting, device, arrival: Arrival::Usual };
+    let observation = EventIdentity { key, sighting, device, arrival: Redelivery::No };
     let observation = Some(observation).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
-    Item { stream: stream(STREAMS[route(number)]), observation, ..failed(&line) }
+    ShardItem { stream: stream(STREAMS[route(number)]), observation, ..failed(&line) }
 }
 
 impl World {
     pub fn new(sharding: ShardConfig, call_bytes: usize, refuses: Refuses) -> Self {
         let mut config = config(sharding.clone());
-        config.destinations.policy = Policy { call_bytes, ..config.destinations.policy };
+        config.destinations.policy = DeliveryConfig { call_bytes, ..config.destinations.policy };
         let (storage, now) = (Memory::default(), 1_795_000_000_000);
         Self {
-            shard: Shard::load(&storage, &sharding, now).unwrap(),
+            shard: ShardCore::load(&storage, &sharding, now).unwrap(),
             config,
             storage,
             now,
@@ -211,12 +211,12 @@ impl World {
         let is_sick = |stream: &Stream| health[index(stream)].is_sick(now);
         let admitted =
             self.shard.admit(items, &self.storage, &self.config.destinations, now, random, is_sick);
-        let Ok(Admitted { claims, waits, .. }) = admitted else {
+        let Ok(AdmitResult { claims, waits, .. }) = admitted else {
             self.again.push(parcel);
             return Ok(());
         };
         for (number, claim) in parcel.iter().zip(&claims) {
-            if let Claim::Waits(_) = claim {
+            if let Admission::Queued(_) = claim {
                 *self.admitted.entry(*number).or_default() += 1;
             }
         }
@@ -224,7 +224,7 @@ impl World {
         self.wait(waits)
     }
 
-    fn wait(&mut self, waits: Waits) -> Checked {
+    fn wait(&mut self, waits: BatchEvents) -> Checked {
         self.open.extend(waits.opened);
         for batch in waits.full {
             prop_assert!(self.open.contains(&batch), "full before it was opened");
@@ -236,27 +236,29 @@ impl World {
     fn close(&mut self, batch: BatchId) -> Checked {
         let taking_at = |stream: &Stream| self.health[index(stream)].taking_at();
         match self.shard.close(batch, taking_at) {
-            Some(Dispatch::Deliver(Closed { stream, records })) => {
+            Some(BatchAction::Deliver(ClosedBatch { stream, records })) => {
                 let policy = self.config.destinations.policy_of(&stream);
-                let delivery = Delivery::new(&stream, records, policy, self.now);
+                let delivery = StreamDelivery::new(&stream, records, policy, self.now);
                 let (stream, from) = (index(&stream), From::Batch(batch));
                 self.running.push(Running { stream, delivery, from, told: Vec::new() });
                 Ok(())
             }
-            Some(Dispatch::Spill(stream, report)) => self.settle(batch, &stream, report),
+            Some(BatchAction::Spill(stream, report)) => self.settle(batch, &stream, report),
             None => Err(TestCaseError::fail("open, and not closed")),
         }
     }
 
     fn drain(&mut self) {
-        let most = Bounds { bytes: 786_432, records: 500 };
+        let most = BatchLimits { bytes: 786_432, records: 500 };
         for stream in self.shard.spill().due(self.now) {
             // Where the storage is full, what can't be read is not set aside: there is none.
             let take = |spill: &mut Spill| spill.take(&self.storage, &stream, most, self.now);
             while let Some(batch) = take(self.shard.spill()).unwrap() {
-                let policy =
-                    Policy { deadline_ms: 10_000, ..self.config.destinations.policy_of(&stream) };
-                let delivery = Delivery::new(&stream, batch.records, policy, self.now);
+                let policy = DeliveryConfig {
+                    deadline_ms: 10_000,
+                    ..self.config.destinations.policy_of(&stream)
+                };
+                let delivery = StreamDelivery::new(&stream, batch.records, policy, self.now);
                 let (stream, from) = (index(&stream), From::Spill(batch.taken));
                 self.running.push(Running { stream, delivery, from, told: Vec::new() });
             }
@@ -268,12 +270,12 @@ impl World {
         loop {
             let health = &mut self.health[stream];
             let (reply, told, untold) = match running.delivery.step(self.now, health) {
-                Step::Send { records, .. } => self.service.call(stream, &records, fault),
-                Step::Wait { milliseconds } => {
+                Action::Send { records, .. } => self.service.call(stream, &records, fault),
+                Action::Wait { milliseconds } => {
                     self.now += milliseconds;
                     continue;
                 }
-                Step::Spill | Step::Done => return self.end(running),
+                Action::GiveUp | Action::Done => return self.end(running),
             };
             running.told.extend(told);
             self.excuse(untold);
@@ -288,7 +290,7 @@ impl World {
         let Running { stream: index, delivery, from, told } = running;
         let report = delivery.finish(self.now, &self.health[index]);
         for (record, fate) in &report.records {
-            if let Fate::Poisoned(_) = fate {
+            if let RecordStatus::Rejected(_) = fate {
                 *self.refused.entry(number(&event_of(columns(record)))).or_default() += 1;
             }
         }
@@ -310,7 +312,7 @@ impl World {
         Ok(())
     }
 
-    fn settle(&mut self, batch: BatchId, stream: &Stream, report: Report) -> Checked {
+    fn settle(&mut self, batch: BatchId, stream: &Stream, report: DeliveryReport) -> Checked {
         let Self { storage, config, now, .. } = self;
         let count = report.records.len();
         let settled = self.shard.settle(batch, stream, report, storage, &config.destinations, *now);
@@ -337,7 +339,7 @@ impl World {
             }
         }
         let sharding = self.config.sharding().unwrap();
-        self.shard = Shard::load(&self.storage, sharding, self.now).unwrap();
+        self.shard = ShardCore::load(&self.storage, sharding, self.now).unwrap();
         self.health = Default::default();
         self.open.clear();
         self.full.clear();
@@ -345,7 +347,7 @@ impl World {
         self.again.extend(self.asked.drain(..).map(|asked| asked.parcel));
         let numbers: Vec<u64> = self.admitted.keys().copied().collect();
         for number in numbers {
-            let seen_key = item(number).observation.as_ref().map(Observation::seen_key);
+            let seen_key = item(number).observation.as_ref().map(EventIdentity::seen_key);
             let is_seen = seen_key.is_some_and(|key| self.shard.seen.contains(&key, self.now));
             if !is_seen && self.is_safe(number) {
                 self.excuse(vec![(route(number), number)]);
@@ -358,25 +360,25 @@ impl World {
         let mut held_open = Vec::new();
         for Asked { parcel, claims } in std::mem::take(&mut self.asked) {
             let fates: Checked<Vec<_>> = claims.iter().map(|claim| self.fate(claim)).collect();
-            let Some(fates) = fates?.into_iter().collect::<Option<Vec<ItemFate>>>() else {
+            let Some(fates) = fates?.into_iter().collect::<Option<Vec<ItemStatus>>>() else {
                 held_open.push(Asked { parcel, claims });
                 continue;
             };
             for (number, fate) in parcel.iter().zip(&fates) {
                 match fate {
-                    ItemFate::NotDurable { .. } => continue,
-                    ItemFate::Durable => prop_assert!(self.is_safe(*number), "{number} durable"),
-                    ItemFate::Duplicate => {
+                    ItemStatus::NotDurable { .. } => continue,
+                    ItemStatus::Durable => prop_assert!(self.is_safe(*number), "{number} durable"),
+                    ItemStatus::Duplicate => {
                         prop_assert!(*number < NO_EVENT);
                         prop_assert!(self.is_safe(*number), "{number} duplicate");
                     }
-                    ItemFate::Refused(_) => {
+                    ItemStatus::Refused(_) => {
                         prop_assert!(is_poison(*number) && self.is_safe(*number));
                     }
                 }
                 self.durable.insert(*number);
             }
-            if fates.iter().any(|fate| matches!(fate, ItemFate::NotDurable { .. })) {
+            if fates.iter().any(|fate| matches!(fate, ItemStatus::NotDurable { .. })) {
                 self.again.push(parcel);
             }
         }
@@ -385,39 +387,39 @@ impl World {
     }
 
     /// The fate of an item, when it is known: as the edge tells it.
-    fn fate(&self, claim: &Claim) -> Checked<Option<ItemFate>> {
+    fn fate(&self, claim: &Admission) -> Checked<Option<ItemStatus>> {
         let (place, durable) = match claim {
-            Claim::Seen => return Ok(Some(ItemFate::Duplicate)),
-            Claim::Waits(place) => (place, ItemFate::Durable),
-            Claim::Repeats(place) => (place, ItemFate::Duplicate),
+            Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
+            Admission::Queued(place) => (place, ItemStatus::Durable),
+            Admission::DuplicateOf(place) => (place, ItemStatus::Duplicate),
         };
         let lost = || TestCaseError::fail("a place without a fate");
-        let find = |place: &Place| match self.ended.get(&place.batch) {
+        let find = |place: &Slot| match self.ended.get(&place.batch) {
             None => Ok(None),
             Some(fates) => fates.get(place.index).map(Some).ok_or_else(lost),
         };
         let not_durable = |code: &String, retry_after_s: u64| {
-            Some(ItemFate::NotDurable { code: code.clone(), retry_after_s })
+            Some(ItemStatus::NotDurable { code: code.clone(), retry_after_s })
         };
         let (code, failed) = match find(place)? {
             None => return Ok(None),
-            Some(BatchFate::Durable) => return Ok(Some(durable)),
-            Some(BatchFate::NotDurable { code, retry_after_s }) => {
+            Some(BatchStatus::Durable) => return Ok(Some(durable)),
+            Some(BatchStatus::NotDurable { code, retry_after_s }) => {
                 return Ok(not_durable(code, *retry_after_s));
             }
-            Some(BatchFate::Refused { code, failed }) => (code, failed),
+            Some(BatchStatus::Refused { code, failed }) => (code, failed),
         };
         for place in failed {
             match find(place)? {
                 None => return Ok(None),
-                Some(BatchFate::Durable) => {}
-                Some(BatchFate::NotDurable { code, retry_after_s }) => {
+                Some(BatchStatus::Durable) => {}
+                Some(BatchStatus::NotDurable { code, retry_after_s }) => {
                     return Ok(not_durable(code, *retry_after_s));
                 }
-                Some(BatchFate::Refused { .. }) => return Err(lost()),
+                Some(BatchStatus::Refused { .. }) => return Err(lost()),
             }
         }
-        Ok(Some(ItemFate::Refused(code.clone())))
+        Ok(Some(ItemStatus::Refused(code.clone())))
     }
 
     /// Whether a stream has the event or the storage does.
@@ -464,7 +466,7 @@ impl World {
     }
 
     /// The keys of all events that were ever put into a batch.
-    pub fn seen_keys(&self) -> impl Iterator<Item = SeenKey> {
+    pub fn seen_keys(&self) -> impl Iterator<Item = DedupKey> {
         let observation = |number: &u64| item(*number).observation;
         self.admitted.keys().filter_map(observation).map(|it| it.seen_key())
     }

@@ -60,7 +60,7 @@ fn streams() -> impl Strategy<Value = Stream> {
 }
 
 /// An answer of the service with one entry a record.
-fn entries_of(service: Service, errors: &[Option<&str>]) -> Reply {
+fn entries_of(service: Service, errors: &[Option<&str>]) -> CallResult {
     match service {
         Service::Firehose => entries(errors),
         Service::Kinesis => {
@@ -104,7 +104,7 @@ impl Model {
         numbers.iter().any(|number| (self.poison)(*number))
     }
 
-    fn call(&mut self, packs: &[Vec<usize>], fault: &Fault) -> Reply {
+    fn call(&mut self, packs: &[Vec<usize>], fault: &Fault) -> CallResult {
         let numbers = &packs.concat();
         match (fault.clone(), self.refuses) {
             (Fault::None | Fault::Partial { .. }, Refuses::Call) if self.poisoned(numbers) => {
@@ -117,7 +117,7 @@ impl Model {
         }
     }
 
-    fn end(&mut self, packs: &[Vec<usize>], numbers: &[usize], fault: &Fault) -> Reply {
+    fn end(&mut self, packs: &[Vec<usize>], numbers: &[usize], fault: &Fault) -> CallResult {
         match *fault {
             Fault::None => self.partial(packs, |_| None),
             Fault::Partial { divisor, remainder, code } => {
@@ -128,11 +128,11 @@ impl Model {
             Fault::WrongLength(effect) => {
                 self.untold(numbers, effect, answered(200, r#"{"RequestResponses":[]}"#))
             }
-            Fault::TimedOut(effect) => self.untold(numbers, effect, Reply::TimedOut),
+            Fault::TimedOut(effect) => self.untold(numbers, effect, CallResult::TimedOut),
             Fault::Cut(effect) => {
-                self.untold(numbers, effect, Reply::Unreachable("reset".to_owned()))
+                self.untold(numbers, effect, CallResult::Unreachable("reset".to_owned()))
             }
-            Fault::NotSent => Reply::NotSent("no signature".to_owned()),
+            Fault::NotSent => CallResult::NotSent("no signature".to_owned()),
         }
     }
 
@@ -141,7 +141,7 @@ impl Model {
         &mut self,
         packs: &[Vec<usize>],
         refused: impl Fn(usize) -> Option<&'static str>,
-    ) -> Reply {
+    ) -> CallResult {
         let mut errors = Vec::new();
         for pack in packs {
             let poison = self.poisoned(pack).then_some("ValidationException");
@@ -157,7 +157,7 @@ impl Model {
         entries_of(self.stream.service, &errors)
     }
 
-    fn untold(&mut self, numbers: &[usize], effect: Effect, reply: Reply) -> Reply {
+    fn untold(&mut self, numbers: &[usize], effect: Effect, reply: CallResult) -> CallResult {
         if effect == Effect::Taken && !self.poisoned(numbers) {
             for number in numbers {
                 self.taken[*number] += 1;
@@ -170,16 +170,16 @@ impl Model {
 
 /// Drives a delivery to its end as the edge does, and checks each call on the way.
 fn drive(
-    delivery: &mut Delivery,
+    delivery: &mut StreamDelivery,
     service: &mut Model,
     faults: &[(Fault, u64, u32)],
-    policy: Policy,
-) -> Result<(Milliseconds, Health), TestCaseError> {
-    let (mut now, mut health) = (0, Health::default());
+    policy: DeliveryConfig,
+) -> Result<(Milliseconds, StreamHealth), TestCaseError> {
+    let (mut now, mut health) = (0, StreamHealth::default());
     let mut faults = faults.iter();
     for _ in 0..100_000 {
         let packs: Vec<Vec<usize>> = match delivery.step(now, &mut health) {
-            Step::Send { records, timeout_ms } => {
+            Action::Send { records, timeout_ms } => {
                 prop_assert!(timeout_ms > 0 && now + timeout_ms <= policy.deadline_ms);
                 let Stream { service, name } = &service.stream;
                 prop_assert!((1..=service.limits().records).contains(&records.len()));
@@ -188,12 +188,12 @@ fn drive(
                 prop_assert!(request.body().len() <= policy.call_bytes);
                 records.iter().map(numbers).collect()
             }
-            Step::Wait { milliseconds } => {
-                prop_assert!(milliseconds > 0 && milliseconds <= Policy::CAP_MS);
+            Action::Wait { milliseconds } => {
+                prop_assert!(milliseconds > 0 && milliseconds <= DeliveryConfig::CAP_MS);
                 now += milliseconds;
                 continue;
             }
-            Step::Spill | Step::Done => return Ok((now, health)),
+            Action::GiveUp | Action::Done => return Ok((now, health)),
         };
         let sent = packs.concat();
         prop_assert!(sent.is_sorted_by(|before, after| before < after), "in order, each once");
@@ -216,12 +216,12 @@ proptest! {
         faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..40),
         call_bytes in prop_oneof![300_usize..20_000, Just(1_048_576)],
         stream in streams(),
-        packing in prop_oneof![Just(Packing::Off), Just(Packing::default())],
+        packing in prop_oneof![Just(Aggregation::Off), Just(Aggregation::default())],
         refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
         poison in prop_oneof![Just((|_| false) as fn(usize) -> bool), Just((|number| number % 97 == 5) as fn(usize) -> bool)],
     ) {
-        let policy = Policy { call_bytes, packing, ..Policy::default() };
-        let mut delivery = Delivery::new(&stream, records(count), policy, 0);
+        let policy = DeliveryConfig { call_bytes, packing, ..DeliveryConfig::default() };
+        let mut delivery = StreamDelivery::new(&stream, records(count), policy, 0);
         let mut service = Model::new(stream, count, poison, refuses);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
@@ -231,12 +231,12 @@ proptest! {
             let number = number(&record);
             let (taken, untold) = (service.taken[number], service.untold[number]);
             match fate {
-                Fate::Accepted => prop_assert_eq!(taken, 1 + untold),
-                Fate::Pending => {
+                RecordStatus::Delivered => prop_assert_eq!(taken, 1 + untold),
+                RecordStatus::Pending => {
                     pending += 1;
                     prop_assert_eq!(taken, untold);
                 }
-                Fate::Poisoned(_) => prop_assert!(poison(number) && taken == 0),
+                RecordStatus::Rejected(_) => prop_assert!(poison(number) && taken == 0),
             }
         }
         prop_assert_eq!(pending > 0, report.problem.is_some());
@@ -247,17 +247,17 @@ proptest! {
         count in 1_usize..1_200,
         faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..4),
         stream in streams(),
-        packing in prop_oneof![Just(Packing::Off), Just(Packing::default())],
+        packing in prop_oneof![Just(Aggregation::Off), Just(Aggregation::default())],
     ) {
         let lasting = |fault: &Fault| matches!(fault, Fault::NotSent | Fault::Whole { status: 403 | 404, .. })
             || matches!(fault, Fault::Whole { code: "ResourceNotFoundException", .. });
         prop_assume!(!faults.iter().any(|(fault, ..)| lasting(fault)));
-        let policy = Policy { deadline_ms: 60_000, packing, ..Policy::default() };
-        let mut delivery = Delivery::new(&stream, records(count), policy, 0);
+        let policy = DeliveryConfig { deadline_ms: 60_000, packing, ..DeliveryConfig::default() };
+        let mut delivery = StreamDelivery::new(&stream, records(count), policy, 0);
         let mut service = Model::new(stream, count, |_| false, Refuses::Call);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.problem, None);
-        prop_assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Accepted));
+        prop_assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Delivered));
     }
 }

@@ -4,7 +4,7 @@ pub mod laws;
 pub mod packs;
 
 use super::*;
-use crate::delivery::response::HttpAnswer;
+use crate::delivery::response::HttpResponse;
 use crate::model::record::tests::record;
 
 const NO_WAIT: u32 = 0;
@@ -14,12 +14,12 @@ fn stream() -> Stream {
     Stream::parse("firehose:events").unwrap()
 }
 
-fn unpacked() -> Policy {
-    Policy { packing: Packing::Off, ..Policy::default() }
+fn unpacked() -> DeliveryConfig {
+    DeliveryConfig { packing: Aggregation::Off, ..DeliveryConfig::default() }
 }
 
-fn delivery(count: usize) -> Delivery {
-    Delivery::new(&stream(), records(count), unpacked(), 0)
+fn delivery(count: usize) -> StreamDelivery {
+    StreamDelivery::new(&stream(), records(count), unpacked(), 0)
 }
 
 /// Records that are known by their numbers.
@@ -28,14 +28,14 @@ fn records(count: usize) -> Vec<Record> {
 }
 
 /// The records of the call that is asked for at `now`, by their numbers.
-fn sent(delivery: &mut Delivery, now: Milliseconds, health: &mut Health) -> Vec<usize> {
+fn sent(delivery: &mut StreamDelivery, now: Milliseconds, health: &mut StreamHealth) -> Vec<usize> {
     match delivery.step(now, health) {
-        Step::Send { records, .. } => records.iter().flat_map(numbers).collect(),
+        Action::Send { records, .. } => records.iter().flat_map(numbers).collect(),
         other => panic!("expected a call, got {other:?}"),
     }
 }
 
-fn numbers(record: &Packed<'_>) -> Vec<usize> {
+fn numbers(record: &AggregatedRecord<'_>) -> Vec<usize> {
     record.lines().map(number).collect()
 }
 
@@ -43,12 +43,16 @@ fn number(record: &Record) -> usize {
     serde_json::from_slice::<String>(record.bytes()).unwrap().parse().unwrap()
 }
 
-fn answered(status: u16, body: &str) -> Reply {
-    Reply::Answered(HttpAnswer { status, retry_after_ms: None, body: body.as_bytes().to_vec() })
+fn answered(status: u16, body: &str) -> CallResult {
+    CallResult::Answered(HttpResponse {
+        status,
+        retry_after_ms: None,
+        body: body.as_bytes().to_vec(),
+    })
 }
 
 /// An answer with one entry a record: an id, or this error.
-fn entries(errors: &[Option<&str>]) -> Reply {
+fn entries(errors: &[Option<&str>]) -> CallResult {
     let entries: Vec<String> = errors
         .iter()
         .map(|error| match error {
@@ -65,7 +69,7 @@ const THROTTLED: Option<&str> = Some("ServiceUnavailableException");
 
 #[test]
 fn retries_only_the_records_the_stream_refused() {
-    let (mut delivery, mut health) = (delivery(4), Health::default());
+    let (mut delivery, mut health) = (delivery(4), StreamHealth::default());
     assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1, 2, 3]);
     let reply = entries(&[None, THROTTLED, None, Some("InternalFailure")]);
     delivery.reply(reply, 0, NO_WAIT, &mut health);
@@ -73,17 +77,17 @@ fn retries_only_the_records_the_stream_refused() {
     delivery.reply(entries(&[None, THROTTLED]), 0, NO_WAIT, &mut health);
     assert_eq!(sent(&mut delivery, 0, &mut health), [3]);
     delivery.reply(entries(&[None]), 0, NO_WAIT, &mut health);
-    assert_eq!(delivery.step(0, &mut health), Step::Done);
+    assert_eq!(delivery.step(0, &mut health), Action::Done);
     let report = delivery.finish(0, &health);
     assert_eq!(report.problem, None);
-    assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Accepted));
+    assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Delivered));
     assert_eq!(health.problem(), None);
 }
 
 #[test]
 fn since_when_a_stream_fails_and_when_it_last_took_a_record_is_remembered() {
-    let (mut delivery, mut health) = (delivery(3), Health::default());
-    let throttled = |health: &Health| {
+    let (mut delivery, mut health) = (delivery(3), StreamHealth::default());
+    let throttled = |health: &StreamHealth| {
         let trouble = health.trouble.clone().unwrap();
         (trouble.problem.code().to_owned(), trouble.since, trouble.last_at)
     };
@@ -102,8 +106,8 @@ fn since_when_a_stream_fails_and_when_it_last_took_a_record_is_remembered() {
 #[test]
 fn whatever_proves_nothing_is_sent_again_whole() {
     let unknown = [
-        Reply::TimedOut,
-        Reply::Unreachable("connection reset".to_owned()),
+        CallResult::TimedOut,
+        CallResult::Unreachable("connection reset".to_owned()),
         answered(200, "<html>"),
         answered(200, r#"{"FailedPutCount":0,"RequestResponses":[{"RecordId":"a"}]}"#),
         answered(500, r#"{"__type":"InternalFailure"}"#),
@@ -112,7 +116,7 @@ fn whatever_proves_nothing_is_sent_again_whole() {
         answered(400, r#"{"__type":"ThrottlingException"}"#),
     ];
     for reply in unknown {
-        let (mut delivery, mut health) = (delivery(3), Health::default());
+        let (mut delivery, mut health) = (delivery(3), StreamHealth::default());
         assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1, 2]);
         delivery.reply(reply.clone(), 0, NO_WAIT, &mut health);
         assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1, 2], "{reply:?}");
@@ -124,14 +128,14 @@ fn what_only_the_operator_can_mend_is_not_tried_again() {
     for code in
         ["ResourceNotFoundException", "AccessDeniedException", "UnrecognizedClientException"]
     {
-        let (mut delivery, mut health) = (delivery(2), Health::default());
+        let (mut delivery, mut health) = (delivery(2), StreamHealth::default());
         sent(&mut delivery, 0, &mut health);
         let reply = answered(400, &format!(r#"{{"__type":"{code}"}}"#));
         delivery.reply(reply, 0, NO_WAIT, &mut health);
-        assert_eq!(delivery.step(0, &mut health), Step::Spill);
+        assert_eq!(delivery.step(0, &mut health), Action::GiveUp);
         let report = delivery.finish(0, &health);
         assert_eq!(report.problem.unwrap().code(), code);
-        assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Pending));
+        assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Pending));
         assert_eq!(health.problem().unwrap().code(), code);
     }
 }
@@ -140,19 +144,19 @@ fn what_only_the_operator_can_mend_is_not_tried_again() {
 fn a_signature_refused_for_its_time_is_made_again_once() {
     let expired =
         || answered(400, r#"{"__type":"InvalidSignatureException","message":"Signature expired"}"#);
-    let (mut delivery, mut health) = (delivery(1), Health::default());
+    let (mut delivery, mut health) = (delivery(1), StreamHealth::default());
     sent(&mut delivery, 0, &mut health);
     delivery.reply(expired(), 0, LONGEST_WAIT, &mut health);
     assert_eq!(sent(&mut delivery, 0, &mut health), [0], "again, and at once");
     delivery.reply(expired(), 0, NO_WAIT, &mut health);
-    assert_eq!(delivery.step(0, &mut health), Step::Spill);
+    assert_eq!(delivery.step(0, &mut health), Action::GiveUp);
 }
 
 #[test]
 fn a_call_refused_for_its_bytes_is_halved_until_the_poison_stands_alone() {
-    let (mut delivery, mut health) = (delivery(5), Health::default());
+    let (mut delivery, mut health) = (delivery(5), StreamHealth::default());
     let mut calls = Vec::new();
-    while let Step::Send { records, .. } = delivery.step(0, &mut health) {
+    while let Action::Send { records, .. } = delivery.step(0, &mut health) {
         let call: Vec<usize> = records.iter().flat_map(numbers).collect();
         let reply = match call.contains(&3) {
             true => answered(400, r#"{"__type":"InvalidArgumentException","message":"3"}"#),
@@ -169,29 +173,29 @@ fn a_call_refused_for_its_bytes_is_halved_until_the_poison_stands_alone() {
     assert_eq!(report.problem, None);
     for (record, fate) in report.records {
         match number(&record) {
-            3 => assert!(matches!(fate, Fate::Poisoned(refusal) if refusal.message == "3")),
-            _ => assert_eq!(fate, Fate::Accepted),
+            3 => assert!(matches!(fate, RecordStatus::Rejected(refusal) if refusal.message == "3")),
+            _ => assert_eq!(fate, RecordStatus::Delivered),
         }
     }
 }
 
 #[test]
 fn a_record_refused_for_itself_inside_of_a_success_is_poison() {
-    let (mut delivery, mut health) = (delivery(2), Health::default());
+    let (mut delivery, mut health) = (delivery(2), StreamHealth::default());
     sent(&mut delivery, 0, &mut health);
     delivery.reply(entries(&[Some("InvalidArgumentException"), None]), 0, NO_WAIT, &mut health);
-    assert_eq!(delivery.step(0, &mut health), Step::Done);
-    let fates: Vec<Fate> =
+    assert_eq!(delivery.step(0, &mut health), Action::Done);
+    let fates: Vec<RecordStatus> =
         delivery.finish(0, &health).records.into_iter().map(|(_, fate)| fate).collect();
-    assert!(matches!(fates.as_slice(), [Fate::Poisoned(_), Fate::Accepted]));
+    assert!(matches!(fates.as_slice(), [RecordStatus::Rejected(_), RecordStatus::Delivered]));
 }
 
 #[test]
 fn a_stream_that_refuses_everything_is_to_blame_and_not_the_records() {
     for count in [1, 2, 500] {
-        let (mut delivery, mut health) = (delivery(count), Health::default());
+        let (mut delivery, mut health) = (delivery(count), StreamHealth::default());
         let mut calls = 0;
-        while let Step::Send { .. } = delivery.step(0, &mut health) {
+        while let Action::Send { .. } = delivery.step(0, &mut health) {
             calls += 1;
             let reply =
                 answered(400, r#"{"__type":"InvalidArgumentException","message":"no puts"}"#);
@@ -199,11 +203,11 @@ fn a_stream_that_refuses_everything_is_to_blame_and_not_the_records() {
         }
         assert!(calls <= 20, "{calls} calls for {count} records");
         let report = delivery.finish(0, &health);
-        assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Pending));
+        assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Pending));
         assert_eq!(report.problem.unwrap().code(), "InvalidArgumentException");
         assert!(matches!(
             health.problem(),
-            Some(Problem::Refused(Refusal { blame: Blame::Operator, .. }))
+            Some(DeliveryError::Refused(AwsError { blame: ErrorClass::Config, .. }))
         ));
     }
 }
@@ -211,11 +215,14 @@ fn a_stream_that_refuses_everything_is_to_blame_and_not_the_records() {
 #[test]
 fn a_record_refused_alone_is_poison_once_the_stream_has_taken_another() {
     let (mut delivery, mut health) =
-        (delivery(1), Health { last_taken_at: Some(0), ..Health::default() });
+        (delivery(1), StreamHealth { last_taken_at: Some(0), ..StreamHealth::default() });
     sent(&mut delivery, 0, &mut health);
     delivery.reply(answered(400, r#"{"__type":"ValidationException"}"#), 0, NO_WAIT, &mut health);
-    assert_eq!(delivery.step(0, &mut health), Step::Done);
-    assert!(matches!(delivery.finish(0, &health).records.as_slice(), [(_, Fate::Poisoned(_))]));
+    assert_eq!(delivery.step(0, &mut health), Action::Done);
+    assert!(matches!(
+        delivery.finish(0, &health).records.as_slice(),
+        [(_, RecordStatus::Rejected(_))]
+    ));
 }
 
 #[test]
@@ -235,27 +242,27 @@ fn the_wait_is_full_jitter_from_the_documented_bases() {
 
 #[test]
 fn progress_starts_the_waits_from_the_base_again() {
-    let (mut delivery, mut health) = (delivery(2), Health::default());
+    let (mut delivery, mut health) = (delivery(2), StreamHealth::default());
     let mut now = 0;
     for (reply, wait) in [
-        (Reply::Unreachable("refused".to_owned()), 50),
-        (Reply::Unreachable("refused".to_owned()), 100),
+        (CallResult::Unreachable("refused".to_owned()), 50),
+        (CallResult::Unreachable("refused".to_owned()), 100),
         (entries(&[None, Some("InternalFailure")]), 50),
         (entries(&[Some("InternalFailure")]), 100),
     ] {
         sent(&mut delivery, now, &mut health);
         delivery.reply(reply, now, LONGEST_WAIT, &mut health);
-        assert_eq!(delivery.step(now, &mut health), Step::Wait { milliseconds: wait });
+        assert_eq!(delivery.step(now, &mut health), Action::Wait { milliseconds: wait });
         now += wait;
     }
 }
 
 #[test]
 fn the_service_may_ask_for_a_longer_wait_and_past_the_deadline_there_is_none() {
-    for (asked, step) in [(700, Step::Wait { milliseconds: 700 }), (2_000, Step::Spill)] {
-        let (mut delivery, mut health) = (delivery(1), Health::default());
+    for (asked, step) in [(700, Action::Wait { milliseconds: 700 }), (2_000, Action::GiveUp)] {
+        let (mut delivery, mut health) = (delivery(1), StreamHealth::default());
         sent(&mut delivery, 0, &mut health);
-        let reply = Reply::Answered(HttpAnswer {
+        let reply = CallResult::Answered(HttpResponse {
             status: 503,
             retry_after_ms: Some(asked),
             body: Vec::new(),
@@ -263,15 +270,18 @@ fn the_service_may_ask_for_a_longer_wait_and_past_the_deadline_there_is_none() {
         delivery.reply(reply, 0, NO_WAIT, &mut health);
         assert_eq!(delivery.step(0, &mut health), step);
     }
-    let (mut delivery, mut health) = (delivery(1), Health::default());
+    let (mut delivery, mut health) = (delivery(1), StreamHealth::default());
     sent(&mut delivery, 0, &mut health);
-    let reply =
-        Reply::Answered(HttpAnswer { status: 503, retry_after_ms: Some(29_500), body: Vec::new() });
+    let reply = CallResult::Answered(HttpResponse {
+        status: 503,
+        retry_after_ms: Some(29_500),
+        body: Vec::new(),
+    });
     delivery.reply(reply, 100, NO_WAIT, &mut health);
     assert_eq!(delivery.finish(100, &health).retry_after_s, 30, "the client is told");
-    let (mut delivery, mut health) = (super::tests::delivery(1), Health::default());
+    let (mut delivery, mut health) = (super::tests::delivery(1), StreamHealth::default());
     sent(&mut delivery, 0, &mut health);
-    let reply = Reply::Answered(HttpAnswer {
+    let reply = CallResult::Answered(HttpResponse {
         status: 503,
         retry_after_ms: Some(u64::MAX),
         body: Vec::new(),
@@ -282,42 +292,43 @@ fn the_service_may_ask_for_a_longer_wait_and_past_the_deadline_there_is_none() {
 
 #[test]
 fn the_last_answer_in_time_counts_and_no_call_starts_after_the_deadline() {
-    let (mut delivery, mut health) = (delivery(1_000), Health::default());
+    let (mut delivery, mut health) = (delivery(1_000), StreamHealth::default());
     match delivery.step(1_999, &mut health) {
-        Step::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1),
+        Action::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1),
         other => panic!("{other:?}"),
     }
     delivery.reply(entries(&[None; 500]), 2_000, NO_WAIT, &mut health);
-    assert_eq!(delivery.step(2_000, &mut health), Step::Spill);
+    assert_eq!(delivery.step(2_000, &mut health), Action::GiveUp);
     let report = delivery.finish(2_000, &health);
-    let accepted = report.records.iter().filter(|(_, fate)| *fate == Fate::Accepted).count();
-    assert_eq!((accepted, report.problem), (500, Some(Problem::TimedOut)));
+    let accepted =
+        report.records.iter().filter(|(_, fate)| *fate == RecordStatus::Delivered).count();
+    assert_eq!((accepted, report.problem), (500, Some(DeliveryError::TimedOut)));
 }
 
 /// Has the breaker open at 1,000, for 400 ms.
-pub(super) fn open(health: &mut Health) {
+pub(super) fn open(health: &mut StreamHealth) {
     for now in [0, 0, 0, 0, 1_000] {
-        let mut delivery = Delivery::new(&stream(), records(1), unpacked(), now);
+        let mut delivery = StreamDelivery::new(&stream(), records(1), unpacked(), now);
         sent(&mut delivery, now, health);
-        delivery.reply(Reply::TimedOut, now, LONGEST_WAIT, health);
+        delivery.reply(CallResult::TimedOut, now, LONGEST_WAIT, health);
     }
     assert_eq!(health.breaker.open_until(), Some(1_400));
 }
 
 #[test]
 fn a_stream_that_takes_nothing_is_left_alone_then_probed_with_a_small_call() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     open(&mut health);
-    let hasty = Policy { deadline_ms: 400, ..unpacked() };
-    let mut early = Delivery::new(&stream(), records(1), hasty, 1_050);
-    assert_eq!(early.step(1_050, &mut health), Step::Spill);
+    let hasty = DeliveryConfig { deadline_ms: 400, ..unpacked() };
+    let mut early = StreamDelivery::new(&stream(), records(1), hasty, 1_050);
+    assert_eq!(early.step(1_050, &mut health), Action::GiveUp);
     let report = early.finish(1_050, &health);
-    assert_eq!((report.problem, report.retry_after_s), (Some(Problem::BreakerOpen), 1));
-    let mut probing = Delivery::new(&stream(), records(100), unpacked(), 1_050);
-    assert_eq!(probing.step(1_050, &mut health), Step::Wait { milliseconds: 350 });
+    assert_eq!((report.problem, report.retry_after_s), (Some(DeliveryError::BreakerOpen), 1));
+    let mut probing = StreamDelivery::new(&stream(), records(100), unpacked(), 1_050);
+    assert_eq!(probing.step(1_050, &mut health), Action::Wait { milliseconds: 350 });
     assert_eq!(sent(&mut probing, 1_400, &mut health).len(), 25);
-    let mut other = Delivery::new(&stream(), records(1), unpacked(), 1_400);
-    assert_eq!(other.step(1_400, &mut health), Step::Wait { milliseconds: 50 }, "for its end");
+    let mut other = StreamDelivery::new(&stream(), records(1), unpacked(), 1_400);
+    assert_eq!(other.step(1_400, &mut health), Action::Wait { milliseconds: 50 }, "for its end");
     probing.reply(entries(&[None; 25]), 1_420, NO_WAIT, &mut health);
     assert_eq!(sent(&mut probing, 1_420, &mut health).len(), 75);
     assert_eq!(sent(&mut other, 1_450, &mut health), [0]);
@@ -325,9 +336,9 @@ fn a_stream_that_takes_nothing_is_left_alone_then_probed_with_a_small_call() {
 
 #[test]
 fn a_probe_refused_for_its_time_is_signed_again() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     open(&mut health);
-    let mut probing = Delivery::new(&stream(), records(1), unpacked(), 1_400);
+    let mut probing = StreamDelivery::new(&stream(), records(1), unpacked(), 1_400);
     sent(&mut probing, 1_400, &mut health);
     probing.reply(answered(403, r#"{"__type":"RequestExpired"}"#), 1_400, NO_WAIT, &mut health);
     assert_eq!(sent(&mut probing, 1_400, &mut health), [0]);
@@ -337,16 +348,16 @@ fn a_probe_refused_for_its_time_is_signed_again() {
 
 #[test]
 fn a_timer_of_ours_that_was_late_is_not_the_streams_failure() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     for now in (0..60_000).step_by(1_000) {
-        let mut delivery = Delivery::new(&stream(), records(2), unpacked(), now);
+        let mut delivery = StreamDelivery::new(&stream(), records(2), unpacked(), now);
         sent(&mut delivery, now, &mut health);
-        delivery.reply(Reply::Starved, now + 1_900, NO_WAIT, &mut health);
+        delivery.reply(CallResult::Starved, now + 1_900, NO_WAIT, &mut health);
         assert_eq!(sent(&mut delivery, now + 1_900, &mut health), [0, 1], "it is sent again");
-        delivery.reply(Reply::Starved, now + 9_000, NO_WAIT, &mut health);
-        assert_eq!(delivery.step(now + 9_000, &mut health), Step::Spill);
+        delivery.reply(CallResult::Starved, now + 9_000, NO_WAIT, &mut health);
+        assert_eq!(delivery.step(now + 9_000, &mut health), Action::GiveUp);
         let report = delivery.finish(now + 9_000, &health);
-        assert_eq!(report.problem, Some(Problem::Starved));
+        assert_eq!(report.problem, Some(DeliveryError::Starved));
     }
     assert_eq!((health.problem(), health.breaker.open_until()), (None, None));
     assert!(health.budget.spend(RetryCost::Failure));
@@ -354,38 +365,38 @@ fn a_timer_of_ours_that_was_late_is_not_the_streams_failure() {
 
 #[test]
 fn waiting_for_a_connection_takes_nothing_from_a_calls_time() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     let mut delivery = delivery(1);
     sent(&mut delivery, 0, &mut health);
-    delivery.reply(Reply::Unreachable(String::new()), 0, LONGEST_WAIT, &mut health);
+    delivery.reply(CallResult::Unreachable(String::new()), 0, LONGEST_WAIT, &mut health);
     delivery.queued(1_500);
     match delivery.step(1_550, &mut health) {
-        Step::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1_950),
+        Action::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1_950),
         other => panic!("{other:?}"),
     }
     delivery.queued(60_000);
     match delivery.step(1_550, &mut health) {
-        Step::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 2_450, "and no more"),
+        Action::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 2_450, "and no more"),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn deliveries_that_come_to_their_end_refused_lower_the_calls_at_once() {
-    let mut health = Health::default();
-    let mut running: Vec<Delivery> = (0..8).map(|_| delivery(1)).collect();
+    let mut health = StreamHealth::default();
+    let mut running: Vec<StreamDelivery> = (0..8).map(|_| delivery(1)).collect();
     for delivery in &mut running {
         sent(delivery, 0, &mut health);
     }
     for delivery in &mut running {
         delivery.reply(entries(&[THROTTLED]), 1_950, NO_WAIT, &mut health);
-        assert_eq!(delivery.step(1_950, &mut health), Step::Spill);
+        assert_eq!(delivery.step(1_950, &mut health), Action::GiveUp);
     }
-    let mut next: Vec<Delivery> =
-        (0..9).map(|_| Delivery::new(&stream(), records(1), unpacked(), 2_000)).collect();
+    let mut next: Vec<StreamDelivery> =
+        (0..9).map(|_| StreamDelivery::new(&stream(), records(1), unpacked(), 2_000)).collect();
     let steps: Vec<bool> = next
         .iter_mut()
-        .map(|delivery| matches!(delivery.step(2_000, &mut health), Step::Send { .. }))
+        .map(|delivery| matches!(delivery.step(2_000, &mut health), Action::Send { .. }))
         .collect();
     assert_eq!(steps.iter().filter(|sends| **sends).count(), 4, "half of the eight");
     next[0].reply(entries(&[None]), 2_010, NO_WAIT, &mut health);
@@ -393,8 +404,8 @@ fn deliveries_that_come_to_their_end_refused_lower_the_calls_at_once() {
 }
 
 /// One request after the other, each as the edge drives it; how many of them all was taken of.
-fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> Reply) -> usize {
-    let (mut health, mut now, mut seed) = (Health::default(), 0, 1_u64);
+fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> CallResult) -> usize {
+    let (mut health, mut now, mut seed) = (StreamHealth::default(), 0, 1_u64);
     let mut random = move || {
         // Source: <https://en.wikipedia.org/wiki/Linear_congruential_generator>
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -402,18 +413,18 @@ fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> Reply) -> usize 
     };
     let mut taken = 0;
     for _ in 0..requests {
-        let mut delivery = Delivery::new(&stream(), records(3), unpacked(), now);
+        let mut delivery = StreamDelivery::new(&stream(), records(3), unpacked(), now);
         loop {
             match delivery.step(now, &mut health) {
-                Step::Send { records, .. } => {
+                Action::Send { records, .. } => {
                     let count = records.len();
                     let reply = reply(count, random());
                     now += 20;
                     delivery.reply(reply, now, random(), &mut health);
                 }
-                Step::Wait { milliseconds } => now += milliseconds,
-                Step::Spill => break,
-                Step::Done => {
+                Action::Wait { milliseconds } => now += milliseconds,
+                Action::GiveUp => break,
+                Action::Done => {
                     taken += 1;
                     break;
                 }
@@ -438,7 +449,7 @@ fn a_stream_that_fails_three_calls_of_ten_is_served_on() {
     let taken = served(3_000, |count, random| match random % 10 {
         0 => answered(500, r#"{"__type":"InternalFailure"}"#),
         1 => answered(400, r#"{"__type":"ThrottlingException"}"#),
-        2 => Reply::Unreachable("cut".to_owned()),
+        2 => CallResult::Unreachable("cut".to_owned()),
         _ => entries(&vec![None; count]),
     });
     assert!(taken >= 2_970, "{taken} of 3,000");
@@ -447,30 +458,30 @@ fn a_stream_that_fails_three_calls_of_ten_is_served_on() {
 #[test]
 fn a_clock_that_is_set_back_lengthens_no_wait() {
     const HOUR: Milliseconds = 3_600_000;
-    let mut health = Health::default();
-    let mut delivery = Delivery::new(&stream(), records(1), unpacked(), HOUR);
+    let mut health = StreamHealth::default();
+    let mut delivery = StreamDelivery::new(&stream(), records(1), unpacked(), HOUR);
     sent(&mut delivery, HOUR, &mut health);
-    delivery.reply(Reply::TimedOut, HOUR + 500, LONGEST_WAIT, &mut health);
-    assert_eq!(delivery.step(7, &mut health), Step::Wait { milliseconds: 50 });
+    delivery.reply(CallResult::TimedOut, HOUR + 500, LONGEST_WAIT, &mut health);
+    assert_eq!(delivery.step(7, &mut health), Action::Wait { milliseconds: 50 });
     match delivery.step(57, &mut health) {
-        Step::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1_450),
+        Action::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1_450),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn retries_stop_when_the_budget_is_spent() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     while health.budget.spend(RetryCost::Throttle) {}
     let mut delivery = delivery(1);
     sent(&mut delivery, 0, &mut health);
     delivery.reply(entries(&[THROTTLED]), 0, NO_WAIT, &mut health);
-    assert_eq!(delivery.step(0, &mut health), Step::Spill);
+    assert_eq!(delivery.step(0, &mut health), Action::GiveUp);
 }
 
 #[test]
 fn a_call_that_brings_records_pays_for_a_retry() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     while health.budget.spend(RetryCost::Throttle) {}
     health.budget.earn();
     for _ in 0..3 {
@@ -484,7 +495,7 @@ fn a_call_that_brings_records_pays_for_a_retry() {
 
 #[test]
 fn what_was_refused_goes_before_what_was_not_sent_yet() {
-    let (mut delivery, mut health) = (delivery(502), Health::default());
+    let (mut delivery, mut health) = (delivery(502), StreamHealth::default());
     assert_eq!(sent(&mut delivery, 0, &mut health).len(), 500);
     let mut errors = [None; 500];
     errors[7] = THROTTLED;
@@ -496,12 +507,12 @@ fn what_was_refused_goes_before_what_was_not_sent_yet() {
 
 #[test]
 fn a_call_whose_reply_is_never_handed_in_is_sent_again() {
-    let (mut delivery, mut health) = (delivery(2), Health::default());
+    let (mut delivery, mut health) = (delivery(2), StreamHealth::default());
     assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1]);
     assert_eq!(sent(&mut delivery, 0, &mut health), [0, 1]);
 }
 
 #[test]
 fn nothing_to_deliver_is_done() {
-    assert_eq!(delivery(0).step(0, &mut Health::default()), Step::Done);
+    assert_eq!(delivery(0).step(0, &mut StreamHealth::default()), Action::Done);
 }

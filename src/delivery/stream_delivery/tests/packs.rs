@@ -1,29 +1,29 @@
 //! Packs: sent and retried whole, opened when one of their lines is poison.
 
 use super::*;
-use crate::delivery::aggregate::PackBytes;
+use crate::delivery::aggregate::AggregateBytes;
 use crate::delivery::health::Breaker;
 
-fn delivery(count: usize) -> Delivery {
-    Delivery::new(&stream(), records(count), Policy::default(), 0)
+fn delivery(count: usize) -> StreamDelivery {
+    StreamDelivery::new(&stream(), records(count), DeliveryConfig::default(), 0)
 }
 
 /// The packs of the call that is asked for.
-fn sent_packs(delivery: &mut Delivery, health: &mut Health) -> Vec<Vec<usize>> {
+fn sent_packs(delivery: &mut StreamDelivery, health: &mut StreamHealth) -> Vec<Vec<usize>> {
     match delivery.step(0, health) {
-        Step::Send { records, .. } => records.iter().map(numbers).collect(),
+        Action::Send { records, .. } => records.iter().map(numbers).collect(),
         other => panic!("expected a call, got {other:?}"),
     }
 }
 
 /// Drives a delivery with what `reply` says of each call; gives the calls.
 fn calls(
-    delivery: &mut Delivery,
-    health: &mut Health,
-    reply: impl Fn(&[Vec<usize>]) -> Reply,
+    delivery: &mut StreamDelivery,
+    health: &mut StreamHealth,
+    reply: impl Fn(&[Vec<usize>]) -> CallResult,
 ) -> Vec<Vec<Vec<usize>>> {
     let mut calls = Vec::new();
-    while let Step::Send { records, .. } = delivery.step(0, health) {
+    while let Action::Send { records, .. } = delivery.step(0, health) {
         let call: Vec<Vec<usize>> = records.iter().map(numbers).collect();
         delivery.reply(reply(&call), 0, NO_WAIT, health);
         calls.push(call);
@@ -31,40 +31,40 @@ fn calls(
     calls
 }
 
-fn assert_only_three_is_poison(delivery: Delivery, health: &Health) {
+fn assert_only_three_is_poison(delivery: StreamDelivery, health: &StreamHealth) {
     for (record, fate) in delivery.finish(0, health).records {
         match number(&record) {
-            3 => assert!(matches!(fate, Fate::Poisoned(_))),
-            _ => assert_eq!(fate, Fate::Accepted),
+            3 => assert!(matches!(fate, RecordStatus::Rejected(_))),
+            _ => assert_eq!(fate, RecordStatus::Delivered),
         }
     }
 }
 
 #[test]
 fn a_pack_is_one_record_and_its_fate_is_that_of_each_line() {
-    let (mut delivery, mut health) = (delivery(5), Health::default());
+    let (mut delivery, mut health) = (delivery(5), StreamHealth::default());
     assert_eq!(sent_packs(&mut delivery, &mut health), [[0, 1, 2, 3, 4]]);
     delivery.reply(entries(&[None]), 0, NO_WAIT, &mut health);
-    assert_eq!(delivery.step(0, &mut health), Step::Done);
+    assert_eq!(delivery.step(0, &mut health), Action::Done);
     let report = delivery.finish(0, &health);
     assert_eq!(report.records.len(), 5);
-    assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Accepted));
+    assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Delivered));
 }
 
 #[test]
 fn only_the_refused_pack_is_sent_again_and_whole() {
-    let (mut delivery, mut health) = (delivery(1_001), Health::default());
+    let (mut delivery, mut health) = (delivery(1_001), StreamHealth::default());
     let call = sent_packs(&mut delivery, &mut health);
     assert_eq!(call.iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 1]);
     delivery.reply(entries(&[None, THROTTLED, None]), 0, NO_WAIT, &mut health);
     assert_eq!(sent_packs(&mut delivery, &mut health), [(500..1_000).collect::<Vec<_>>()]);
     delivery.reply(entries(&[None]), 0, NO_WAIT, &mut health);
-    assert_eq!(delivery.step(0, &mut health), Step::Done);
+    assert_eq!(delivery.step(0, &mut health), Action::Done);
 }
 
 #[test]
 fn a_pack_refused_with_its_call_is_halved_until_the_poison_stands_alone() {
-    let (mut delivery, mut health) = (delivery(5), Health::default());
+    let (mut delivery, mut health) = (delivery(5), StreamHealth::default());
     let calls = calls(&mut delivery, &mut health, |call| match call.concat().contains(&3) {
         true => answered(400, r#"{"__type":"InvalidArgumentException"}"#),
         false => entries(&vec![None; call.len()]),
@@ -77,7 +77,7 @@ fn a_pack_refused_with_its_call_is_halved_until_the_poison_stands_alone() {
 
 #[test]
 fn a_pack_refused_in_its_entry_is_halved_beside_its_neighbours() {
-    let (mut delivery, mut health) = (delivery(5), Health::default());
+    let (mut delivery, mut health) = (delivery(5), StreamHealth::default());
     let calls = calls(&mut delivery, &mut health, |call| {
         let poison = |pack: &Vec<usize>| pack.contains(&3).then_some("InvalidArgumentException");
         entries(&call.iter().map(poison).collect::<Vec<_>>())
@@ -98,19 +98,19 @@ fn a_pack_refused_in_its_entry_is_halved_beside_its_neighbours() {
 #[test]
 fn a_stream_that_refuses_every_pack_is_to_blame_and_soon() {
     for count in [1, 2, 500, 1_200] {
-        let (mut delivery, mut health) = (delivery(count), Health::default());
+        let (mut delivery, mut health) = (delivery(count), StreamHealth::default());
         let refused = |_: &[Vec<usize>]| answered(400, r#"{"__type":"InvalidArgumentException"}"#);
         let calls = calls(&mut delivery, &mut health, refused).len();
         assert!(calls <= 20, "{calls} calls for {count} records");
         let report = delivery.finish(0, &health);
-        assert!(report.records.iter().all(|(_, fate)| *fate == Fate::Pending));
+        assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Pending));
         assert_eq!(report.problem.unwrap().code(), "InvalidArgumentException");
     }
 }
 
 #[test]
 fn poison_does_not_tell_the_breaker_that_the_stream_is_ill() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     for _ in 0..2 * Breaker::MANY_FAILURES {
         let mut delivery = delivery(1);
         sent_packs(&mut delivery, &mut health);
@@ -121,9 +121,9 @@ fn poison_does_not_tell_the_breaker_that_the_stream_is_ill() {
 
 #[test]
 fn a_probe_is_taken_out_of_its_pack() {
-    let mut health = Health::default();
+    let mut health = StreamHealth::default();
     open(&mut health);
-    let mut probing = Delivery::new(&stream(), records(60), Policy::default(), 1_400);
+    let mut probing = StreamDelivery::new(&stream(), records(60), DeliveryConfig::default(), 1_400);
     assert_eq!(sent(&mut probing, 1_400, &mut health), (0..25).collect::<Vec<_>>());
     probing.reply(entries(&[None]), 1_400, NO_WAIT, &mut health);
     assert_eq!(sent(&mut probing, 1_400, &mut health), (25..60).collect::<Vec<_>>());
@@ -133,10 +133,12 @@ fn a_probe_is_taken_out_of_its_pack() {
 fn an_event_longer_than_a_pack_goes_alone() {
     let texts = ["a".to_owned(), "b".repeat(6_000), "c".to_owned(), "d".to_owned()];
     let records = texts.iter().map(|text| record(text)).collect();
-    let packing = PackBytes::parse(5_120).map_or(Packing::Off, Packing::UpTo);
-    let policy = Policy { packing, ..Policy::default() };
-    let mut delivery = Delivery::new(&stream(), records, policy, 0);
-    let Step::Send { records, .. } = delivery.step(0, &mut Health::default()) else { panic!() };
+    let packing = AggregateBytes::parse(5_120).map_or(Aggregation::Off, Aggregation::UpTo);
+    let policy = DeliveryConfig { packing, ..DeliveryConfig::default() };
+    let mut delivery = StreamDelivery::new(&stream(), records, policy, 0);
+    let Action::Send { records, .. } = delivery.step(0, &mut StreamHealth::default()) else {
+        panic!()
+    };
     let lines: Vec<usize> = records.iter().map(|record| record.lines().count()).collect();
     assert_eq!(lines, [1, 1, 2]);
 }
@@ -144,9 +146,11 @@ fn an_event_longer_than_a_pack_goes_alone() {
 #[test]
 fn each_event_for_kinesis_is_a_record_under_its_own_key() {
     let stream = Stream::parse("kinesis:orders").unwrap();
-    let (mut delivery, mut health) =
-        (Delivery::new(&stream, records(3), Policy::default(), 0), Health::default());
-    let Step::Send { records, .. } = delivery.step(0, &mut health) else { panic!() };
+    let (mut delivery, mut health) = (
+        StreamDelivery::new(&stream, records(3), DeliveryConfig::default(), 0),
+        StreamHealth::default(),
+    );
+    let Action::Send { records, .. } = delivery.step(0, &mut health) else { panic!() };
     let keys: Vec<&str> = records.iter().map(|record| record.key().as_str()).collect();
     assert_eq!(keys, ["0", "1", "2"]);
     let body = r#"{"FailedRecordCount":1,"Records":[{"SequenceNumber":"1","ShardId":"s"},
@@ -155,7 +159,7 @@ fn each_event_for_kinesis_is_a_record_under_its_own_key() {
     delivery.reply(answered(200, body), 0, LONGEST_WAIT, &mut health);
     assert_eq!(
         delivery.step(0, &mut health),
-        Step::Wait { milliseconds: 100 },
+        Action::Wait { milliseconds: 100 },
         "a throttle in part"
     );
     assert_eq!(sent(&mut delivery, 100, &mut health), [1]);
@@ -165,11 +169,11 @@ fn each_event_for_kinesis_is_a_record_under_its_own_key() {
 fn a_call_to_kinesis_is_closed_with_its_keys_counted() {
     let stream = Stream::parse("kinesis:orders").unwrap();
     let records = (0..500).map(|index| record(&format!("{index} {}", "\"ä".repeat(60)))).collect();
-    let policy = Policy { call_bytes: 20_000, ..Policy::default() };
+    let policy = DeliveryConfig { call_bytes: 20_000, ..DeliveryConfig::default() };
     let (mut delivery, mut health) =
-        (Delivery::new(&stream, records, policy, 0), Health::default());
+        (StreamDelivery::new(&stream, records, policy, 0), StreamHealth::default());
     let mut sent = 0;
-    while let Step::Send { records, .. } = delivery.step(0, &mut health) {
+    while let Action::Send { records, .. } = delivery.step(0, &mut health) {
         let endpoint = http::Uri::from_static("http://h/");
         let call = stream.service.call(&endpoint, &stream.name, &records).unwrap();
         let bytes = call.body().len();

@@ -35,7 +35,7 @@ pub struct Source {
 /// The kinds of program, as a query groups by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum BotReason {
     /// Fetches pages for a model or an assistant.
     AiCrawler,
     /// Keeps copies of pages.
@@ -62,7 +62,7 @@ pub enum Reason {
     SearchEngine,
 }
 
-impl Reason {
+impl BotReason {
     /// The word that stands in a record.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,9 +83,9 @@ impl Reason {
 }
 
 /// A name that programs bear at the start of a word, whatever its case.
-pub struct Mark {
+pub struct BotPattern {
     pub text: &'static str,
-    pub reason: Reason,
+    pub reason: BotReason,
 }
 
 /// A product token that stands for a browser.

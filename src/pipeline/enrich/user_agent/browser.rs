@@ -12,7 +12,7 @@ use crate::pipeline::enrich::tables::browsers::PRODUCTS;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct BrowserMatch {
     /// The browser's name.
     pub name: Option<&'static str>,
     /// Its version.
@@ -20,7 +20,7 @@ pub struct Found {
 }
 
 /// The browser that `agent` names; `os` tells Apple's views of pages from Android's.
-pub fn of(agent: &str, os: Option<&str>) -> Found {
+pub fn of(agent: &str, os: Option<&str>) -> BrowserMatch {
     let mut best: Option<(&Product, &str)> = None;
     let mut seen = Seen::default();
     for token in tokens(agent) {
@@ -33,12 +33,12 @@ pub fn of(agent: &str, os: Option<&str>) -> Found {
     let Some((product, text)) = best else {
         return match os {
             Some("iOS" | "iPadOS") if seen.webkit => {
-                Found { name: Some("Apple WebView"), version: None }
+                BrowserMatch { name: Some("Apple WebView"), version: None }
             }
-            _ => Found::default(),
+            _ => BrowserMatch::default(),
         };
     };
-    let found = |name, text| Found { name: Some(name), version: version(text) };
+    let found = |name, text| BrowserMatch { name: Some(name), version: version(text) };
     match (product.name, os) {
         ("Safari", Some("Android")) => found("Android Browser", seen.version),
         ("Safari", Some("BlackBerry OS")) => found("BlackBerry Browser", seen.version),
@@ -57,9 +57,10 @@ pub fn of(agent: &str, os: Option<&str>) -> Found {
         {
             found("Messenger", text)
         }
-        ("Internet Explorer", _) => {
-            Found { name: Some(product.name), version: seen.trident().or_else(|| version(text)) }
-        }
+        ("Internet Explorer", _) => BrowserMatch {
+            name: Some(product.name),
+            version: seen.trident().or_else(|| version(text)),
+        },
         (name, _) => found(name, text),
     }
 }

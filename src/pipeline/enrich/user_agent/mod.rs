@@ -1,4 +1,4 @@
-//! Browser, system and device behind a request, from its client hints and `User-Agent`.
+//! Browser, system and device behind a request, from its client hints and `User-UserAgent`.
 //!
 //! Hints go before the text: Chromium froze most of that (`Chrome/126.0.0.0`, `Android
 //! 10; K`). What a browser freezes is left out rather than told wrongly; the text itself
@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::model::request::ClientHints;
 use hints::Hints;
 
-/// A `User-Agent` is read up to here; real ones end long before.
+/// A `User-UserAgent` is read up to here; real ones end long before.
 pub(super) const MAX_AGENT_BYTES: usize = 1_024;
 
 /// The most bytes of a version that is told.
@@ -32,7 +32,7 @@ const MAX_NAME_BYTES: usize = 64;
 
 /// What could be told of a client; each is absent where it could not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Agent {
+pub struct UserAgent {
     /// The browser, or the app that shows pages itself, up to 64 bytes.
     pub browser: Option<Cow<'static, str>>,
     /// Its version: digits and points, no `.0` at the end, up to 32 bytes.
@@ -86,7 +86,7 @@ impl DeviceClass {
 }
 
 /// What `user_agent` and `hints` tell. Only the first 1,024 bytes of the text are read.
-pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> Agent {
+pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> UserAgent {
     let text = cut(user_agent.unwrap_or_default(), MAX_AGENT_BYTES);
     let hints = Hints::parse(hints);
     let os = os::of(text);
@@ -102,7 +102,7 @@ pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> Agent {
         Some((name, version)) => (Some(name), version),
         None => (found.name.map(Cow::Borrowed), found.version),
     };
-    Agent {
+    UserAgent {
         browser,
         browser_version,
         os: os_name,

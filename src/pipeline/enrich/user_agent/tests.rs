@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// `browser version / os version / class / model`, a dash for what is not told.
-fn shown(agent: &Agent) -> String {
+fn shown(agent: &UserAgent) -> String {
     let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
     format!(
         "{} {} / {} {} / {} / {}",

@@ -166,7 +166,7 @@ mod tests {
     fn scrubbed(text: &str) -> String {
         crate::pipeline::privacy::scrub::text(
             text,
-            crate::pipeline::privacy::scrub::What { emails: false, cards: true },
+            crate::pipeline::privacy::scrub::ScrubConfig { emails: false, cards: true },
         )
         .text
         .into_owned()

@@ -143,7 +143,7 @@ mod tests {
     fn scrubbed(text: &str) -> String {
         crate::pipeline::privacy::scrub::text(
             text,
-            crate::pipeline::privacy::scrub::What { emails: true, cards: false },
+            crate::pipeline::privacy::scrub::ScrubConfig { emails: true, cards: false },
         )
         .text
         .into_owned()

@@ -17,7 +17,7 @@ use crate::model::repairs::Repairs;
 
 /// What is taken out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct What {
+pub struct ScrubConfig {
     /// E-mail addresses.
     pub emails: bool,
     /// Card numbers.
@@ -26,14 +26,14 @@ pub struct What {
 
 /// What was taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum PiiKind {
     /// An e-mail address.
     Email,
     /// A card number.
     Card,
 }
 
-impl Kind {
+impl PiiKind {
     /// What stands in its place.
     pub fn placeholder(self) -> &'static str {
         match self {
@@ -63,34 +63,39 @@ pub struct Scrubbed<'a> {
 }
 
 /// Takes out of `text` what is wanted. Applied twice it changes nothing more.
-pub fn text(text: &str, what: What) -> Scrubbed<'_> {
+pub fn text(text: &str, what: ScrubConfig) -> Scrubbed<'_> {
     let emails = match what.emails {
         true => email::find(text),
         false => Vec::new(),
     };
-    let text = replaced(Cow::Borrowed(text), &emails, Kind::Email);
+    let text = replaced(Cow::Borrowed(text), &emails, PiiKind::Email);
     let cards = match what.cards {
         true => card::find(&text),
         false => Vec::new(),
     };
-    let text = replaced(text, &cards, Kind::Card);
+    let text = replaced(text, &cards, PiiKind::Card);
     Scrubbed { text, emails: emails.len(), cards: cards.len() }
 }
 
 /// Takes out of every text in `value` what is wanted, and puts the text `[card]` in the place
 /// of a number that is a card's. The keys of objects stay. Tells `scrubbed` the JSON Pointer
 /// (RFC 6901) of each value that it changes, once for each kind.
-pub fn value(value: &mut Value, what: What, scrubbed: &mut dyn FnMut(&str, Kind)) {
-    walk(value, what, &Place { above: None, step: Step::Root }, scrubbed);
+pub fn value(value: &mut Value, what: ScrubConfig, scrubbed: &mut dyn FnMut(&str, PiiKind)) {
+    walk(value, what, &ScrubPlace { above: None, step: ScrubStep::Root }, scrubbed);
 }
 
-fn walk(value: &mut Value, what: What, place: &Place<'_>, scrubbed: &mut dyn FnMut(&str, Kind)) {
+fn walk(
+    value: &mut Value,
+    what: ScrubConfig,
+    place: &ScrubPlace<'_>,
+    scrubbed: &mut dyn FnMut(&str, PiiKind),
+) {
     match value {
         Value::Null | Value::Bool(_) => {}
         Value::Number(number) => {
             if what.cards && number.as_u64().is_some_and(card::is_card) {
-                *value = Value::String(Kind::Card.placeholder().to_owned());
-                scrubbed(&place.pointer(), Kind::Card);
+                *value = Value::String(PiiKind::Card.placeholder().to_owned());
+                scrubbed(&place.pointer(), PiiKind::Card);
             }
         }
         Value::String(content) => {
@@ -99,7 +104,7 @@ fn walk(value: &mut Value, what: What, place: &Place<'_>, scrubbed: &mut dyn FnM
                 return;
             };
             *content = text;
-            for (count, kind) in [(emails, Kind::Email), (cards, Kind::Card)] {
+            for (count, kind) in [(emails, PiiKind::Email), (cards, PiiKind::Card)] {
                 if count > 0 {
                     scrubbed(&place.pointer(), kind);
                 }
@@ -107,13 +112,13 @@ fn walk(value: &mut Value, what: What, place: &Place<'_>, scrubbed: &mut dyn FnM
         }
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                let place = Place { above: Some(place), step: Step::Index(index) };
+                let place = ScrubPlace { above: Some(place), step: ScrubStep::Index(index) };
                 walk(item, what, &place, scrubbed);
             }
         }
         Value::Object(fields) => {
             for (key, field) in fields.iter_mut() {
-                let place = Place { above: Some(place), step: Step::Key(key) };
+                let place = ScrubPlace { above: Some(place), step: ScrubStep::Key(key) };
                 walk(field, what, &place, scrubbed);
             }
         }
@@ -121,27 +126,27 @@ fn walk(value: &mut Value, what: What, place: &Place<'_>, scrubbed: &mut dyn FnM
 }
 
 /// Where a value stands; a pointer is written only when somebody is told.
-struct Place<'a> {
-    above: Option<&'a Place<'a>>,
-    step: Step<'a>,
+struct ScrubPlace<'a> {
+    above: Option<&'a ScrubPlace<'a>>,
+    step: ScrubStep<'a>,
 }
 
-enum Step<'a> {
+enum ScrubStep<'a> {
     Root,
     Key(&'a str),
     Index(usize),
 }
 
-impl Place<'_> {
+impl ScrubPlace<'_> {
     fn pointer(&self) -> String {
-        let mut pointer = self.above.map(Place::pointer).unwrap_or_default();
+        let mut pointer = self.above.map(ScrubPlace::pointer).unwrap_or_default();
         match self.step {
-            Step::Root => {}
-            Step::Key(key) => {
+            ScrubStep::Root => {}
+            ScrubStep::Key(key) => {
                 pointer.push('/');
                 pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
             }
-            Step::Index(index) => {
+            ScrubStep::Index(index) => {
                 pointer.push('/');
                 pointer.push_str(&index.to_string());
             }
@@ -150,7 +155,7 @@ impl Place<'_> {
     }
 }
 
-fn replaced<'a>(text: Cow<'a, str>, found: &[Range<usize>], kind: Kind) -> Cow<'a, str> {
+fn replaced<'a>(text: Cow<'a, str>, found: &[Range<usize>], kind: PiiKind) -> Cow<'a, str> {
     if found.is_empty() {
         return text;
     }
@@ -176,8 +181,8 @@ fn escape(bytes: &[u8], position: usize) -> Option<u8> {
 
 impl Repairs {
     /// Takes out of the pointers what `what` wants out of texts: a key may be personal.
-    pub fn scrub(&mut self, what: What) {
-        if what == What::default() {
+    pub fn scrub(&mut self, what: ScrubConfig) {
+        if what == ScrubConfig::default() {
             return;
         }
         for pointer in self.pointers_mut() {
@@ -195,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: What = What { emails: true, cards: true };
+    const ALL: ScrubConfig = ScrubConfig { emails: true, cards: true };
 
     #[test]
     fn both_kinds_are_taken_out_of_one_text_and_counted() {
@@ -209,9 +214,9 @@ mod tests {
     fn only_what_is_wanted_is_taken_out() {
         let both = "bob@mail.example 4111111111111111";
         let cases = [
-            (What { emails: true, cards: false }, "[email] 4111111111111111"),
-            (What { emails: false, cards: true }, "bob@mail.example [card]"),
-            (What { emails: false, cards: false }, both),
+            (ScrubConfig { emails: true, cards: false }, "[email] 4111111111111111"),
+            (ScrubConfig { emails: false, cards: true }, "bob@mail.example [card]"),
+            (ScrubConfig { emails: false, cards: false }, both),
         ];
         for (what, expected) in cases {
             assert_eq!(text(both, what).text, expected);
@@ -239,9 +244,9 @@ mod tests {
         });
         assert_eq!(props, expected);
         let expected = [
-            ("/a~1b~0c/0/to".to_owned(), Kind::Email),
-            ("/a~1b~0c/0/to".to_owned(), Kind::Card),
-            ("/card".to_owned(), Kind::Card),
+            ("/a~1b~0c/0/to".to_owned(), PiiKind::Email),
+            ("/a~1b~0c/0/to".to_owned(), PiiKind::Card),
+            ("/card".to_owned(), PiiKind::Card),
         ];
         assert_eq!(told, expected);
         value(&mut props, ALL, &mut |pointer, _| panic!("told {pointer} again"));

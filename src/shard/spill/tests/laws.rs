@@ -96,7 +96,7 @@ struct Waiting {
 struct World {
     storage: Memory,
     spill: Spill,
-    health: [Health; 4],
+    health: [StreamHealth; 4],
     now: Milliseconds,
     waiting: Waiting,
     /// What is durable of it.
@@ -152,7 +152,7 @@ impl World {
         self.storage.crash();
         self.waiting = self.committed.clone();
         self.health = Default::default();
-        self.spill = Spill::load(&self.storage, Policy::default(), self.now).unwrap();
+        self.spill = Spill::load(&self.storage, SpillConfig::default(), self.now).unwrap();
     }
 
     fn push(&mut self, index: usize, count: usize, padding: usize) -> Vec<usize> {
@@ -239,7 +239,7 @@ impl World {
                 self.told.extend(numbers.iter().map(|number| (index, *number)));
                 self.commit();
             }
-            let fates: BTreeMap<usize, Fate> = report
+            let fates: BTreeMap<usize, RecordStatus> = report
                 .records
                 .iter()
                 .map(|(record, fate)| (number(record), fate.clone()))
@@ -268,13 +268,13 @@ impl World {
         Ok(())
     }
 
-    fn take_off(&mut self, index: usize, came: &[usize], fates: &BTreeMap<usize, Fate>) {
+    fn take_off(&mut self, index: usize, came: &[usize], fates: &BTreeMap<usize, RecordStatus>) {
         for number in came {
             match (&fates[number], index) {
-                (Fate::Pending, _) => continue,
-                (Fate::Accepted, _) => {}
-                (Fate::Poisoned(_), FAILED) => self.waiting.set_aside.push(*number),
-                (Fate::Poisoned(_), _) => self.waiting.queues[FAILED].push_back(*number),
+                (RecordStatus::Pending, _) => continue,
+                (RecordStatus::Delivered, _) => {}
+                (RecordStatus::Rejected(_), FAILED) => self.waiting.set_aside.push(*number),
+                (RecordStatus::Rejected(_), _) => self.waiting.queues[FAILED].push_back(*number),
             }
             self.waiting.queues[index].retain(|waiting| waiting != number);
         }
@@ -286,22 +286,22 @@ impl World {
         index: usize,
         records: Vec<Record>,
         faults: &mut std::slice::Iter<'_, Fault>,
-    ) -> (Report, Vec<usize>) {
+    ) -> (DeliveryReport, Vec<usize>) {
         let stream = stream(STREAMS[index]);
-        let policy = stream_delivery::Policy::default();
-        let mut delivery = Delivery::new(&stream, records, policy, self.now);
+        let policy = stream_delivery::DeliveryConfig::default();
+        let mut delivery = StreamDelivery::new(&stream, records, policy, self.now);
         let mut told = Vec::new();
         loop {
             let mut health = std::mem::take(&mut self.health[index]);
             let packs: Option<Vec<Vec<usize>>> = match delivery.step(self.now, &mut health) {
-                Step::Send { records, .. } => {
+                Action::Send { records, .. } => {
                     Some(records.iter().map(|pack| pack.lines().map(number).collect()).collect())
                 }
-                Step::Wait { milliseconds } => {
+                Action::Wait { milliseconds } => {
                     self.now += milliseconds;
                     None
                 }
-                Step::Spill | Step::Done => {
+                Action::GiveUp | Action::Done => {
                     let report = delivery.finish(self.now, &health);
                     self.health[index] = health;
                     return (report, told);
@@ -323,16 +323,16 @@ impl World {
         packs: &[Vec<usize>],
         fault: Fault,
         told: &mut Vec<usize>,
-    ) -> Reply {
+    ) -> CallResult {
         let poisoned = |numbers: &[usize]| numbers.iter().any(|it| is_poison(index, *it));
         let answered = |status, body: String| {
             let body = body.into_bytes();
-            Reply::Answered(HttpAnswer { status, retry_after_ms: None, body })
+            CallResult::Answered(HttpResponse { status, retry_after_ms: None, body })
         };
         let of_code = |status, code| answered(status, format!(r#"{{"__type":"{code}"}}"#));
         match (fault, self.refuses) {
             (Fault::Whole { status, code }, _) => of_code(status, code),
-            (Fault::NotSent, _) => Reply::NotSent("no key".to_owned()),
+            (Fault::NotSent, _) => CallResult::NotSent("no key".to_owned()),
             (Fault::Untold(effect), _) => {
                 if effect == Effect::Taken && !poisoned(&packs.concat()) {
                     for number in packs.concat() {
@@ -340,7 +340,7 @@ impl World {
                         *self.untold.entry((index, number)).or_default() += 1;
                     }
                 }
-                Reply::TimedOut
+                CallResult::TimedOut
             }
             (_, Refuses::Call) if poisoned(&packs.concat()) => of_code(400, "ValidationException"),
             (Fault::None | Fault::Some { .. }, _) => {
@@ -380,13 +380,13 @@ impl World {
     /// What is counted is what there is, also to one who comes anew.
     fn check(&self) -> Result<(), TestCaseError> {
         let sums = |spill: &Spill| {
-            let of = |depth: Depth| {
-                let Depth { stream, records, bytes, oldest_ms, set_aside, .. } = depth;
+            let of = |depth: BacklogStats| {
+                let BacklogStats { stream, records, bytes, oldest_ms, set_aside, .. } = depth;
                 (stream.to_string(), (records, bytes, oldest_ms, set_aside))
             };
             spill.depth(self.now).into_iter().map(of).collect::<BTreeMap<_, _>>()
         };
-        let anew = Spill::load(&self.storage, Policy::default(), self.now).unwrap();
+        let anew = Spill::load(&self.storage, SpillConfig::default(), self.now).unwrap();
         prop_assert_eq!(sums(&self.spill), sums(&anew));
         let depths = sums(&self.spill);
         for (index, name) in STREAMS.iter().enumerate() {

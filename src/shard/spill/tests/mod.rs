@@ -5,14 +5,14 @@ pub mod moves;
 pub mod quarantine;
 
 use super::*;
-use crate::delivery::aggregate::Packed;
-use crate::delivery::health::{Health, Problem};
-use crate::delivery::response::{Blame, HttpAnswer, Refusal, Reply};
+use crate::delivery::aggregate::AggregatedRecord;
+use crate::delivery::health::{DeliveryError, StreamHealth};
+use crate::delivery::response::{AwsError, CallResult, ErrorClass, HttpResponse};
 use crate::delivery::stream_delivery;
-use crate::delivery::stream_delivery::{Delivery, Step};
+use crate::delivery::stream_delivery::{Action, StreamDelivery};
 use crate::shard::storage::tests::Memory;
 
-const MIB: Bounds = Bounds { bytes: 1_048_576, records: 500 };
+const MIB: BatchLimits = BatchLimits { bytes: 1_048_576, records: 500 };
 
 fn stream(name: &str) -> Stream {
     Stream::parse(name).unwrap()
@@ -27,7 +27,7 @@ fn failed() -> Stream {
 }
 
 fn spill(storage: &Memory) -> Spill {
-    Spill::load(storage, Policy::default(), 0).unwrap()
+    Spill::load(storage, SpillConfig::default(), 0).unwrap()
 }
 
 /// A record that is known by its number, with `padding` more bytes.
@@ -55,26 +55,30 @@ fn push(spill: &mut Spill, storage: &Memory, stream: &Stream, numbers: std::ops:
     spill.push(storage, stream, &refs(&records), 0).unwrap();
 }
 
-fn take(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Batch {
+fn take(spill: &mut Spill, storage: &Memory, stream: &Stream) -> SpilledBatch {
     spill.take(storage, stream, MIB, 0).unwrap().unwrap()
 }
 
-fn report(records: Vec<Record>, fate: impl Fn(usize) -> Fate) -> Report {
+fn report(records: Vec<Record>, fate: impl Fn(usize) -> RecordStatus) -> DeliveryReport {
     let fated = records.into_iter().map(|record| (number(&record), record));
     let records = fated.map(|(number, record)| (record, fate(number))).collect();
-    Report { records, ..Report::default() }
+    DeliveryReport { records, ..DeliveryReport::default() }
 }
 
-fn poisoned() -> Fate {
+fn poisoned() -> RecordStatus {
     let code = "ValidationException".to_owned();
-    Fate::Poisoned(Refusal { blame: Blame::Request, code, message: String::new() })
+    RecordStatus::Rejected(AwsError {
+        blame: ErrorClass::InvalidRecord,
+        code,
+        message: String::new(),
+    })
 }
 
 fn settle(
     spill: &mut Spill,
     storage: &Memory,
-    batch: Batch,
-    fate: impl Fn(usize) -> Fate,
+    batch: SpilledBatch,
+    fate: impl Fn(usize) -> RecordStatus,
 ) -> Progress {
     let report = report(batch.records, fate);
     spill.settle(storage, batch.taken, report, &failed(), 0, 0).unwrap()
@@ -88,25 +92,25 @@ fn depth(spill: &Spill, stream: &Stream) -> (u64, u64) {
 
 #[test]
 fn a_row_is_described_by_its_key_and_only_by_one_of_its_version() {
-    let row = Row {
-        shelf: Shelf::Waiting,
+    let row = SpillRow {
+        shelf: RowState::Queued,
         stream: stream(&format!("kinesis:{}", "k".repeat(128))),
         sequence: 7,
         spilled_at: 1_795_000_000_123,
         records: 500,
         bytes: 1_048_576,
     };
-    for row in [Row { shelf: Shelf::SetAside, ..row.clone() }, row] {
+    for row in [SpillRow { shelf: RowState::Quarantined, ..row.clone() }, row] {
         let key = row.key();
-        assert_eq!(Row::read(&key), Ok(row.clone()));
-        assert!(key.starts_with(&Row::prefix(row.shelf, &row.stream)));
+        assert_eq!(SpillRow::read(&key), Ok(row.clone()));
+        assert!(key.starts_with(&SpillRow::prefix(row.shelf, &row.stream)));
         for length in 0..key.len() {
-            assert!(Row::read(&key[..length]).is_err());
+            assert!(SpillRow::read(&key[..length]).is_err());
         }
         let longer = [key.as_slice(), &[0]].concat();
         let mut other = key;
         other[0] = 3;
-        assert!(Row::read(&longer).is_err() && Row::read(&other).is_err());
+        assert!(SpillRow::read(&longer).is_err() && SpillRow::read(&other).is_err());
     }
 }
 
@@ -126,7 +130,7 @@ fn the_oldest_rows_come_first_and_as_many_as_fit() {
     for (from, to) in [(0, 500), (500, 502), (502, 503), (503, 1_003), (1_003, 1_004)] {
         let batch = take(&mut spill, &storage, &events());
         assert_eq!(numbers(&batch.records), (from..to).collect::<Vec<_>>());
-        settle(&mut spill, &storage, batch, |_| Fate::Accepted);
+        settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     }
     assert!(!spill.holds_back(&events(), None) && spill.wake_at().is_none());
     assert_eq!(storage.count(Table::Spill), 0);
@@ -140,7 +144,9 @@ fn what_is_pending_keeps_its_place_and_its_age() {
     let late = [numbered(4, 0)];
     spill.push(&storage, &events(), &refs(&late), 50).unwrap();
     let batch = take(&mut spill, &storage, &events());
-    let pending = |number| if number == 1 || number == 3 { Fate::Pending } else { Fate::Accepted };
+    let pending = |number| {
+        if number == 1 || number == 3 { RecordStatus::Pending } else { RecordStatus::Delivered }
+    };
     let progress = settle(&mut spill, &storage, batch, pending);
     assert_eq!(progress, Progress { accepted: 3, left: 2, ..Progress::default() });
     push(&mut spill, &storage, &events(), 5..6);
@@ -148,8 +154,8 @@ fn what_is_pending_keeps_its_place_and_its_age() {
     assert_eq!(numbers(&batch.records), [1, 3, 5]);
     assert_eq!(spill.depth(100)[0].oldest_ms, 100);
     settle(&mut spill, &storage, batch, |number| match number {
-        5 => Fate::Pending,
-        _ => Fate::Accepted,
+        5 => RecordStatus::Pending,
+        _ => RecordStatus::Delivered,
     });
     assert_eq!(spill.depth(100)[0].oldest_ms, 100, "of the row that is left");
     assert_eq!(depth(&spill, &events()), (1, 0));
@@ -162,7 +168,7 @@ fn past_the_limit_nothing_is_written() {
     let limit = row::value(&refs(&records)).len() as u64;
     for (max_bytes, fits) in [(limit - 1, false), (limit, true)] {
         let storage = Memory::default();
-        let mut spill = Spill::load(&storage, Policy { max_bytes }, 0).unwrap();
+        let mut spill = Spill::load(&storage, SpillConfig { max_bytes }, 0).unwrap();
         let pushed = spill.push(&storage, &events(), &refs(&records), 0);
         let full = Err(SpillError::Full { limit: max_bytes });
         assert_eq!(pushed, if fits { Ok(()) } else { full });
@@ -171,7 +177,7 @@ fn past_the_limit_nothing_is_written() {
             (fits, fits.into())
         );
     }
-    let mut spill = Spill::load(&storage, Policy { max_bytes: limit }, 0).unwrap();
+    let mut spill = Spill::load(&storage, SpillConfig { max_bytes: limit }, 0).unwrap();
     spill.push(&storage, &events(), &refs(&records), 0).unwrap();
     let more = spill.push(&storage, &failed(), &refs(&records[..1]), 0);
     assert_eq!(more, Err(SpillError::Full { limit }), "the limit is of all streams together");
@@ -185,16 +191,16 @@ fn that_records_found_no_room_is_told_until_there_is_some() {
     let storage = Memory::default();
     let record = numbered(1, 0);
     let max_bytes = row::value(&[&record]).len() as u64;
-    let mut spill = Spill::load(&storage, Policy { max_bytes }, 0).unwrap();
+    let mut spill = Spill::load(&storage, SpillConfig { max_bytes }, 0).unwrap();
     spill.push(&storage, &events(), &[&record], 0).unwrap();
-    assert_eq!(spill.fill(), Fill { bytes: max_bytes, max_bytes, refused_at: None });
+    assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, refused_at: None });
     for now in [5, 7] {
         spill.push(&storage, &events(), &[&record], now).unwrap_err();
-        assert_eq!(spill.fill(), Fill { bytes: max_bytes, max_bytes, refused_at: Some(now) });
+        assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, refused_at: Some(now) });
     }
     let batch = take(&mut spill, &storage, &events());
-    settle(&mut spill, &storage, batch, |_| Fate::Accepted);
-    assert_eq!(spill.fill(), Fill { bytes: 0, max_bytes, refused_at: None });
+    settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
+    assert_eq!(spill.fill(), SpillUsage { bytes: 0, max_bytes, refused_at: None });
 }
 
 #[test]
@@ -202,17 +208,18 @@ fn a_depth_tells_when_it_last_got_smaller_and_when_it_is_tried_next() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..3);
-    let mut step = |fate: &dyn Fn(usize) -> Fate, now| {
+    let mut step = |fate: &dyn Fn(usize) -> RecordStatus, now| {
         let batch = spill.take(&storage, &events(), MIB, now).unwrap().unwrap();
         let report = report(batch.records, fate);
         spill.settle(&storage, batch.taken, report, &failed(), now, u32::MAX).unwrap();
         let depth = spill.depth(now).pop().unwrap();
         (depth.last_drained_at, depth.next_try_at)
     };
-    assert_eq!(step(&|_| Fate::Pending, 5_000), (None, Some(6_000)));
-    let but_the_first = |number| if number == 0 { Fate::Accepted } else { Fate::Pending };
+    assert_eq!(step(&|_| RecordStatus::Pending, 5_000), (None, Some(6_000)));
+    let but_the_first =
+        |number| if number == 0 { RecordStatus::Delivered } else { RecordStatus::Pending };
     assert_eq!(step(&but_the_first, 6_000), (Some(6_000), Some(6_000)));
-    assert_eq!(step(&|_| Fate::Pending, 7_000), (Some(6_000), Some(8_000)));
+    assert_eq!(step(&|_| RecordStatus::Pending, 7_000), (Some(6_000), Some(8_000)));
 }
 
 #[test]
@@ -228,7 +235,10 @@ fn a_storage_that_fails_loses_nothing() {
     let batch = take(&mut spill, &storage, &events());
     storage.full.set(true);
     let report =
-        report(batch.records, |number| if number == 0 { Fate::Accepted } else { poisoned() });
+        report(
+            batch.records,
+            |number| if number == 0 { RecordStatus::Delivered } else { poisoned() },
+        );
     spill.settle(&storage, batch.taken, report, &failed(), 0, u32::MAX).unwrap_err();
     storage.full.set(false);
     assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((2, 0), (0, 0)));
@@ -253,10 +263,10 @@ fn a_row_that_cannot_be_read_is_kept_and_in_nobodys_way() {
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(numbers(&batch.records), [2]);
     assert_eq!(depth(&spill, &events()), (1, 2));
-    settle(&mut spill, &storage, batch, |_| Fate::Accepted);
+    settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     assert_eq!((depth(&spill, &events()), spill.wake_at()), ((0, 2), None));
     assert_eq!(storage.count(Table::Spill), 3);
-    let aside = Row { shelf: Shelf::SetAside, ..Row::read(&key).unwrap() }.key();
+    let aside = SpillRow { shelf: RowState::Quarantined, ..SpillRow::read(&key).unwrap() }.key();
     assert_eq!(storage.get(Table::Spill, &aside).unwrap().unwrap(), b"not a row");
     for key in [&unknown, short] {
         assert_eq!(storage.get(Table::Spill, key).unwrap().unwrap(), b"of another version");
@@ -299,7 +309,7 @@ fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside()
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..3);
     let batch = take(&mut spill, &storage, &events());
-    let second = |number| if number == 1 { poisoned() } else { Fate::Accepted };
+    let second = |number| if number == 1 { poisoned() } else { RecordStatus::Delivered };
     let progress = settle(&mut spill, &storage, batch, second);
     assert_eq!(progress, Progress { accepted: 2, failed: 1, ..Progress::default() });
     assert_eq!((spill.holds_back(&events(), None), spill.due(0)), (false, vec![failed()]));
@@ -309,7 +319,7 @@ fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside()
     let progress = settle(&mut spill, &storage, batch, second);
     assert_eq!(progress, Progress { accepted: 1, set_aside: 1, ..Progress::default() });
     assert_eq!((depth(&spill, &failed()), spill.wake_at()), ((0, 1), None));
-    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    let again = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
     assert_eq!((depth(&again, &failed()), again.wake_at()), ((0, 1), None));
 }
 
@@ -323,9 +333,9 @@ fn one_try_of_a_stream_is_under_way_at_a_time() {
     assert_eq!((spill.due(59_999), spill.wake_at()), (vec![], Some(60_000)));
     assert_eq!(spill.due(60_000), [events()]);
     let batch = spill.take(&storage, &events(), MIB, 60_000).unwrap().unwrap();
-    let late = settle(&mut spill, &storage, lost, |_| Fate::Accepted);
+    let late = settle(&mut spill, &storage, lost, |_| RecordStatus::Delivered);
     assert_eq!(late, Progress::default());
-    assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 2);
+    assert_eq!(settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 2);
 }
 
 #[test]
@@ -335,13 +345,16 @@ fn each_record_has_its_own_fate_also_where_another_came_first() {
     push(&mut spill, &storage, &events(), 0..3);
     push(&mut spill, &storage, &events(), 3..6);
     let batch = take(&mut spill, &storage, &events());
-    let Fate::Poisoned(refusal) = poisoned() else { panic!() };
-    let problem = Problem::Refused(Refusal { blame: Blame::Operator, ..refusal });
-    let report = Report { problem: Some(problem), ..report(batch.records, |_| Fate::Pending) };
+    let RecordStatus::Rejected(refusal) = poisoned() else { panic!() };
+    let problem = DeliveryError::Refused(AwsError { blame: ErrorClass::Config, ..refusal });
+    let report = DeliveryReport {
+        problem: Some(problem),
+        ..report(batch.records, |_| RecordStatus::Pending)
+    };
     spill.settle(&storage, batch.taken, report, &failed(), 0, 0).unwrap();
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(numbers(&batch.records), [3, 4, 5, 0, 1, 2]);
-    let second = |number| if number < 3 { Fate::Pending } else { Fate::Accepted };
+    let second = |number| if number < 3 { RecordStatus::Pending } else { RecordStatus::Delivered };
     assert_eq!(settle(&mut spill, &storage, batch, second).accepted, 3);
     assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [0, 1, 2]);
 }
@@ -351,8 +364,8 @@ fn a_report_of_other_records_takes_nothing_away() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
-    let Batch { taken, .. } = take(&mut spill, &storage, &events());
-    let report = report(vec![numbered(0, 0)], |_| Fate::Accepted);
+    let SpilledBatch { taken, .. } = take(&mut spill, &storage, &events());
+    let report = report(vec![numbered(0, 0)], |_| RecordStatus::Delivered);
     let progress = spill.settle(&storage, taken, report, &failed(), 0, 0).unwrap();
     assert_eq!((progress.left, depth(&spill, &events())), (2, (2, 0)));
 }
@@ -365,12 +378,12 @@ fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
         push(&mut spill, &storage, &events(), number..number + 1);
     }
     push(&mut spill, &storage, &failed(), 7..8);
-    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    let again = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
     assert_eq!((depth(&again, &events()), depth(&again, &failed())), ((2_500, 0), (1, 0)));
     assert_eq!(again.next_sequence, spill.next_sequence);
     let batch = take(&mut spill, &storage, &failed());
     assert_eq!(numbers(&batch.records), [7]);
-    assert_eq!(settle(&mut spill, &storage, batch, |_| Fate::Accepted).accepted, 1);
+    assert_eq!(settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 1);
 }
 
 #[test]
@@ -380,20 +393,21 @@ fn tries_of_a_stream_that_takes_records_have_different_rows() {
     for first in (0..50).step_by(10) {
         push(&mut spill, &storage, &events(), first..first + 10);
     }
-    let most = Bounds { records: 10, ..MIB };
+    let most = BatchLimits { records: 10, ..MIB };
     let take = |spill: &mut Spill| spill.take(&storage, &events(), most, 0).unwrap();
     let first = take(&mut spill).unwrap();
     assert!(take(&mut spill).is_none(), "one, until it takes something");
-    let but_nine = |number| if number == 9 { Fate::Pending } else { Fate::Accepted };
+    let but_nine =
+        |number| if number == 9 { RecordStatus::Pending } else { RecordStatus::Delivered };
     settle(&mut spill, &storage, first, but_nine);
-    let tries: Vec<Batch> = (0..3).map(|_| take(&mut spill).unwrap()).collect();
+    let tries: Vec<SpilledBatch> = (0..3).map(|_| take(&mut spill).unwrap()).collect();
     assert!(take(&mut spill).is_none());
     let taken: Vec<Vec<usize>> = tries.iter().map(|batch| numbers(&batch.records)).collect();
     let rows = [vec![9], (10..20).collect(), (20..30).collect()];
     assert_eq!(taken, rows);
     let mut tries = tries.into_iter();
-    settle(&mut spill, &storage, tries.next().unwrap(), |_| Fate::Pending);
-    settle(&mut spill, &storage, tries.next().unwrap(), |_| Fate::Accepted);
+    settle(&mut spill, &storage, tries.next().unwrap(), |_| RecordStatus::Pending);
+    settle(&mut spill, &storage, tries.next().unwrap(), |_| RecordStatus::Delivered);
     let again: Vec<usize> = take(&mut spill).map(|batch| numbers(&batch.records)).unwrap();
     assert_eq!(again, [9], "the oldest first");
     let last = take(&mut spill).unwrap();
@@ -413,7 +427,7 @@ fn all_rows_that_are_under_way_leave_nothing_to_try() {
     assert!(spill.due(0).is_empty(), "until one ends, or more comes");
     push(&mut spill, &storage, &events(), 2..3);
     assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [2]);
-    settle(&mut spill, &storage, only, |_| Fate::Accepted);
+    settle(&mut spill, &storage, only, |_| RecordStatus::Delivered);
     assert_eq!(depth(&spill, &events()), (1, 0));
 }
 
@@ -440,7 +454,7 @@ fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
             drain_past_poison(&mut spill, &storage, most_bytes, object, &what);
             let depths = (depth(&spill, &events()), depth(&spill, &failed()));
             assert_eq!(depths, ((0, 0), (20, 0)), "{what}");
-            let is_place = |key: &Vec<u8>| Place::is_key(key);
+            let is_place = |key: &Vec<u8>| RetryCursor::is_key(key);
             assert!(!storage.keys(Table::Spill, &[], 99).unwrap().iter().any(is_place), "{what}");
         }
     }
@@ -454,19 +468,20 @@ fn drain_past_poison(
     object: Object,
     what: &str,
 ) {
-    let (mut now, mut health, mut taken) = (0, Health::default(), 0);
+    let (mut now, mut health, mut taken) = (0, StreamHealth::default(), 0);
     for _ in 0..100 {
         if object == Object::IsLost && !spill.is_due(&events(), now) {
-            health = Health::default();
-            *spill = Spill::load(storage, Policy::default(), now).unwrap();
+            health = StreamHealth::default();
+            *spill = Spill::load(storage, SpillConfig::default(), now).unwrap();
         }
         now = now.max(spill.wake_at().unwrap_or(now));
-        let most = Bounds { bytes: most_bytes, ..MIB };
+        let most = BatchLimits { bytes: most_bytes, ..MIB };
         let Some(batch) = spill.take(storage, &events(), most, now).unwrap() else { break };
-        let policy = stream_delivery::Policy::default();
-        let mut delivery = Delivery::new(&batch.stream, batch.records, policy, now);
-        while let Step::Send { records, .. } = delivery.step(now, &mut health) {
-            let poison = |record: &Packed<'_>| record.lines().any(|line| number(line) < 20);
+        let policy = stream_delivery::DeliveryConfig::default();
+        let mut delivery = StreamDelivery::new(&batch.stream, batch.records, policy, now);
+        while let Action::Send { records, .. } = delivery.step(now, &mut health) {
+            let poison =
+                |record: &AggregatedRecord<'_>| record.lines().any(|line| number(line) < 20);
             let (status, body) = match records.iter().any(poison) {
                 true => (400, r#"{"__type":"ValidationException"}"#.to_owned()),
                 false => {
@@ -474,8 +489,8 @@ fn drain_past_poison(
                     (200, format!(r#"{{"FailedPutCount":0,"RequestResponses":[{entries}]}}"#))
                 }
             };
-            let answer = HttpAnswer { status, retry_after_ms: None, body: body.into_bytes() };
-            delivery.reply(Reply::Answered(answer), now, 0, &mut health);
+            let answer = HttpResponse { status, retry_after_ms: None, body: body.into_bytes() };
+            delivery.reply(CallResult::Answered(answer), now, 0, &mut health);
         }
         let report = delivery.finish(now, &health);
         let settled = spill.settle(storage, batch.taken, report, &failed(), now, 0).unwrap();

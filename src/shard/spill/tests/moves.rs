@@ -21,7 +21,7 @@ fn move_oldest(spill: &mut Spill, storage: &Memory, most_bytes: usize) -> Moved 
 
 /// What waits for `stream`, in the order in which it would be sent.
 fn waiting(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Vec<usize> {
-    let (_, records) = spill.oldest(storage, stream, Place::OLDEST, &[], MIB).unwrap();
+    let (_, records) = spill.oldest(storage, stream, RetryCursor::OLDEST, &[], MIB).unwrap();
     numbers(&records)
 }
 
@@ -29,7 +29,7 @@ fn waiting(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Vec<usize> {
 fn stored(storage: &Memory) -> Vec<(u8, String, usize)> {
     let mut stored = Vec::new();
     for key in storage.keys(Table::Spill, &[], 999).unwrap() {
-        let Ok(row) = Row::read(&key) else { continue };
+        let Ok(row) = SpillRow::read(&key) else { continue };
         let value = storage.get(Table::Spill, &key).unwrap().unwrap();
         let records = row.records(&value).unwrap();
         let of = |record| (row.shelf.version(), row.stream.to_string(), number(record));
@@ -51,7 +51,7 @@ fn each_record_moves_to_its_home_with_its_age_and_in_order() {
     assert_eq!(waiting(&mut spill, &storage, &events()), [1, 3, 20, 21, 5, 7]);
     assert_eq!(waiting(&mut spill, &storage, &failed()), [2, 6]);
     assert_eq!((depth(&spill, &old()), spill.due(0)), ((0, 2), vec![failed()]));
-    let loaded = Spill::load(&storage, Policy::default(), 0).unwrap();
+    let loaded = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
     for stream in [old(), events(), failed()] {
         assert_eq!(depth(&loaded, &stream), depth(&spill, &stream), "{stream}");
     }
@@ -85,12 +85,9 @@ fn nothing_moves_while_a_try_of_it_is_under_way() {
     let batch = take(&mut spill, &storage, &old());
     assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved::default());
     assert_eq!(spill.withdraw(&storage, &old(), 1, 0), Ok(None));
-    settle(
-        &mut spill,
-        &storage,
-        batch,
-        |number| if number == 0 { Fate::Accepted } else { Fate::Pending },
-    );
+    settle(&mut spill, &storage, batch, |number| {
+        if number == 0 { RecordStatus::Delivered } else { RecordStatus::Pending }
+    });
     assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 2, set_aside: 0 });
 }
 
@@ -113,7 +110,7 @@ fn a_move_that_breaks_off_at_any_write_changes_nothing() {
         }
         let after = stored(&storage);
         assert!(after.iter().map(|(_, _, number)| *number).eq(0..9), "{fails_at}: {after:?}");
-        let loaded = Spill::load(&storage, Policy::default(), 0).unwrap();
+        let loaded = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
         assert_eq!(depth(&loaded, &events()), depth(&spill, &events()), "{fails_at}");
         moved.is_ok()
     };
@@ -134,7 +131,7 @@ fn two_parts_of_a_row_that_meet_again_are_both_there() {
         spill.move_oldest(&storage, from, MIB.bytes, |_| Some(events()), 0).unwrap();
     }
     assert_eq!(waiting(&mut spill, &storage, &events()), [10, 11]);
-    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    let again = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
     assert_eq!((again.depth(0).len(), depth(&again, &events())), (1, (2, 0)));
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::shard::protocol::quarantine;
 
 /// Each row of what is set aside.
-fn rows(spill: &Spill, storage: &Memory) -> Vec<quarantine::Row> {
+fn rows(spill: &Spill, storage: &Memory) -> Vec<quarantine::QuarantineRow> {
     let mut after = Vec::new();
     let next = || {
         let row = spill.set_aside_after(storage, &after, |stream| *stream == failed()).unwrap()?;
@@ -15,7 +15,7 @@ fn rows(spill: &Spill, storage: &Memory) -> Vec<quarantine::Row> {
 }
 
 /// The records in rows, as they were.
-fn data(rows: &[quarantine::Row]) -> Vec<(String, Vec<u8>)> {
+fn data(rows: &[quarantine::QuarantineRow]) -> Vec<(String, Vec<u8>)> {
     let lines = rows.iter().flat_map(|row| row.lines.split_inclusive(|byte| *byte == b'\n'));
     let data = |line| {
         let line: serde_json::Value = serde_json::from_slice(line).unwrap();
@@ -88,6 +88,6 @@ fn only_what_is_set_aside_is_let_go_of_and_makes_room() {
     assert_eq!(spill.forget(&storage, &set_aside), Ok(false), "it is gone");
     assert_eq!((depth(&spill, &failed()), rows(&spill, &storage)), ((0, 0), vec![]));
     assert!(spill.fill().bytes < before);
-    let again = Spill::load(&storage, Policy::default(), 0).unwrap();
+    let again = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
     assert_eq!((again.fill(), depth(&again, &events())), (spill.fill(), (2, 0)));
 }
