@@ -1,6 +1,6 @@
 """The columns of the records: what the tables of scripts/query and of Glue have, in one list.
 
-`tests/operator/test_columns.py` compares it with the template's tables and with the README.
+`tests/operator/test_columns.py` compares it with the template's tables.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""One list of columns is the source of scripts/query's tables, of Glue's and of the README's."""
+"""One list of columns is the source of scripts/query's tables and of Glue's; test_reference.py compares the page."""
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -30,16 +29,6 @@ def test_glue_tables_have_the_columns_of_the_list(table: str, resource: str) -> 
     assert len(stored) == len(in_template)
     assert in_template == columns.glue(columns.TABLES[table])
     assert list(in_template) == list(columns.TABLES[table])
-
-
-def test_the_readme_lists_the_columns_of_events() -> None:
-    text = (ROOT / "README.md").read_text()
-    section = text.split("## The record\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
-    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-
-    assert listed - {"metadata_KEY"} <= set(columns.TABLES["events"])
-    assert set(columns.TABLES["events"]) <= set(re.findall(r"`(\w+)`", section))
 
 
 def test_lifted_columns_are_those_of_the_schemas(tmp_path: Path) -> None:

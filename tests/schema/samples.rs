@@ -113,18 +113,24 @@ fn what_the_worker_loads_is_what_the_compiler_made() {
 }
 
 #[test]
-fn schemas_of_the_readme_compile_as_events() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let blocks = readme.split("```json\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
-    let schemas: Vec<&str> = blocks.filter(|block| block.contains("\"$schema\"")).collect();
-    assert!(!schemas.is_empty());
-    for content in schemas {
-        let schema: Value = serde_json::from_str(content).unwrap();
-        let name = schema["$id"].as_str().unwrap().strip_prefix("/schemas/").unwrap();
-        if let Err(errors) = compile::event::compile(name, content) {
-            panic!("README.md, {name}: {errors:?}");
+fn schemas_of_the_documentation_compile_as_events() {
+    let pages = fs::read_dir(root().join("www/docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    let mut count = 0;
+    for page in pages.chain([root().join("README.md")]) {
+        let text = fs::read_to_string(&page).unwrap();
+        let blocks =
+            text.split("```json\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+        for content in blocks.filter(|block| block.contains("\"$schema\"")) {
+            let schema: Value = serde_json::from_str(content).unwrap();
+            let name = schema["$id"].as_str().unwrap().strip_prefix("/schemas/").unwrap();
+            if let Err(errors) = compile::event::compile(name, content) {
+                panic!("{}, {name}: {errors:?}", page.display());
+            }
+            count += 1;
         }
     }
+    assert!(count > 0);
 }
 
 #[test]

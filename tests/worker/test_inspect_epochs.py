@@ -226,12 +226,12 @@ def test_what_the_inspector_was_not_told_is_no_proof(
         ("sends bad events only, and waits for an eviction", False, ""),
     ],
 )
-def test_the_check_of_the_readme_is_as_good_as_its_word(
+def test_the_check_of_the_documentation_is_as_good_as_its_word(
     evictable: Evictable, happens: str, passes: bool, complaint: str
 ) -> None:
-    readme = (ROOT / "README.md").read_text()
-    found = re.search(r"```bash\n(set -.+?inspect\(\).+?)```", readme, re.S)
-    assert found, "README.md has no check for CI"
+    page = (ROOT / "www/docs/test-in-ci.md").read_text()
+    found = re.search(r"```bash\n(set -.+?inspect\(\).+?)```", page, re.S)
+    assert found, "test-in-ci.md has no check for CI"
     script, playwright = found[1], "npx playwright test"
     assert playwright in script
     script = script.replace("https://staging.example", f"http://127.0.0.1:{evictable.port}")

@@ -8,7 +8,7 @@ import tomllib
 from worker import ROOT
 
 CONFIGURATION = tomllib.loads((ROOT / "wrangler.toml").read_text())
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "www/docs/performance.md").read_text()
 
 
 def test_one_invocation_in_a_hundred_is_logged() -> None:
@@ -19,10 +19,10 @@ def test_one_invocation_in_a_hundred_is_logged() -> None:
     assert "head_sampling_rate" not in observability.get("logs", {})
 
 
-def test_readme_gives_the_price_of_the_shipped_rate() -> None:
+def test_the_page_gives_the_price_of_the_shipped_rate() -> None:
     def price(what: str) -> float:
-        found = re.search(rf"^\| [^|]*{re.escape(what)}[^|]* \| ([\d.]+) ", README, re.M)
-        assert found, f"README.md has no price of: {what}"
+        found = re.search(rf"^\| [^|]*{re.escape(what)}[^|]* \| ([\d.]+) ", PAGE, re.M)
+        assert found, f"performance.md has no price of: {what}"
         return float(found[1])
 
     every, sampled = price("head_sampling_rate = 1"), price("one in a hundred logged")

@@ -61,7 +61,7 @@ export const FEATURES = {
     },
   },
   cached: {
-    claim: "counts a view out of the back/forward cache",
+    claim: "counts a view restored from the back/forward cache",
     ask: async (visit) => {
       await visit.view();
       await visit.page.evaluate(() => addEventListener("pageshow", ({ persisted }) => (window.persisted = persisted)));
@@ -74,11 +74,11 @@ export const FEATURES = {
       return visit.until(() => visit.views() > before);
     },
   },
-  outbound: { claim: "tells clicks to other sites", ask: clicked("outbound") },
-  download: { claim: "tells downloads", ask: clicked("download") },
-  form: { claim: "tells forms that are sent", ask: clicked("form") },
-  engaged: { claim: "tells the engaged time", ask: read("engaged") },
-  depth: { claim: "tells how far a page was read", ask: read("depth") },
+  outbound: { claim: "reports clicks to other sites", ask: clicked("outbound") },
+  download: { claim: "reports downloads", ask: clicked("download") },
+  form: { claim: "reports forms that are submitted", ask: clicked("form") },
+  engaged: { claim: "reports the engaged time", ask: read("engaged") },
+  depth: { claim: "reports how far a page was read", ask: read("depth") },
   batches: {
     claim: "sends several events in one request",
     ask: async (visit) => {
@@ -107,9 +107,9 @@ export const FEATURES = {
       return visit.until(() => named(visit.recorder.accepted(), "last"));
     },
   },
-  retries: { claim: "tries again after a 503", ask: retried },
+  retries: { claim: "retries after a 503", ask: retried },
   repeats: {
-    claim: "a repeat has the first try's id",
+    claim: "a retry has the id of the first attempt",
     ask: async (visit) => {
       if (!(await retried(visit))) return false;
       const ids = visit.recorder.events().filter(({ name }) => name == "first").map(({ id }) => id);
@@ -131,10 +131,10 @@ export const FEATURES = {
       return visit.until(() => named(visit.recorder.accepted(), "first"), RETRY_MS);
     },
   },
-  gpc: { claim: "obeys Global Privacy Control", ask: silentWith("globalPrivacyControl", "true") },
-  dnt: { claim: "obeys Do Not Track", ask: silentWith("doNotTrack", '"1"') },
+  gpc: { claim: "respects Global Privacy Control", ask: silentWith("globalPrivacyControl", "true") },
+  dnt: { claim: "respects Do Not Track", ask: silentWith("doNotTrack", '"1"') },
   consent: {
-    claim: "waits for consent, and then sends what happened before",
+    claim: "waits for consent, then sends what happened before",
     ask: async (visit) => {
       if (!visit.tracker.grant) return false;
       await visit.open();

@@ -35,7 +35,7 @@ try {
   row("", measured.map(({ tracker }) => tracker.name));
   row(":--", measured.map(() => ":-:"));
   for (const what of ["minified", "gzip", "brotli"]) row(`bytes, ${what}`, measured.map(({ size }) => (size ? bytes(size[what]) : "–")));
-  row("bytes, brotli, with what it loads for the below", measured.map(({ all }) => (all ? bytes(all.brotli) : "–")));
+  row("bytes, brotli, with what it loads for the rows below", measured.map(({ all }) => (all ? bytes(all.brotli) : "–")));
   for (const [feature, { claim }] of Object.entries(FEATURES)) row(claim, measured.map(({ seen }) => MARKS.get(seen[feature])));
   console.log("");
   for (const { tracker, size } of measured) {

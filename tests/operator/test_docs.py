@@ -1,25 +1,26 @@
-"""Each example of README.md is true: it is run, or compared with what it shows.
+"""Each example of the documentation is true: it is run, or compared with what it shows.
 
-An example is a fenced block, or one that is indented by four spaces after an empty line. A rule
-covers it by its language and content, never by its place; one that no rule covers fails, with its
-line. The rules, for who writes an example:
+The pages are README.md, `www/docs` and `src/docs`. An example is a fenced block, or one that is indented by four
+spaces after an empty line. A rule covers it by its language and content, never by its place; one that no rule covers
+fails, with its page and line. The rules, for authors of examples:
 
-- `console`: commands begin with `$ `, what they print follows. The blocks are run in their order by
+- `console`: commands begin with `$ `, their output follows. The blocks of a page are run in their order by
   bash, against the built worker and the local AWS: `http://127.0.0.1:8787`, `https://YOUR_WORKER` and
-  `https://staging.example` are the worker, `DATA_BUCKET` and `FAILED_BUCKET` the buckets, `a-copy` a
-  copy of the first. Commands are curl (as an iPhone), jq, export, functions of the block,
-  `npx playwright test` (which posts an `order_placed`), `scripts/query`, `scripts/replay` and
-  `scripts/dev records`; each must end with 0. Of other scripts the options must exist. Output that is
-  JSON has the keys that are shown and, but for ids, times and places, the values; `…` stands for more.
+  `https://staging.example` are the worker, `DATA_BUCKET` and `FAILED_BUCKET` the buckets, `local` both of them, `a-copy`
+  a copy of the first. One event and one failed event are there before. Commands are curl (as an iPhone), jq, export,
+  printf, functions of the block, `npx playwright test` (which posts an `order_placed`), `scripts/query`,
+  `scripts/replay` and `scripts/dev records`; each must exit with 0. Of other scripts the options must exist. Output that
+  is JSON has the keys that are shown and, but for ids, times and places, the values; `…` stands for more.
 - `console` without a command: lines of the log, whose keys are those that the worker writes.
-- `toml`: of `[vars.HEADWATER]`, with or without that line: the worker takes it, and delivers an event to
+- `python`, and `js` that calls `fetch`: a program that runs against the worker and exits with 0.
+- `toml`: of `[vars.HEADWATER]`, with or without that line: the worker accepts it, and delivers an event to
   the streams that it names, which are those of the template. Or wrangler's `routes`.
 - `json` with `$schema`: a schema that the build compiles (tests/schema/samples.rs).
 - `sql`: of DuckDB, with `events` as scripts/query has them or as files below `data/`; or of Analytics
   Engine, `FROM headwater`.
-- `html`, `js` or text that begins like them: attributes and calls that the snippet knows.
-- Text: a diagram (with ▶); names of variables that the worker reads; commands, a line each, of `scripts/`
-  or wrangler; a sentence that begins with `HEADWATER.` and is the answer to a mistake.
+- `html`, other `js`, or text that begins like them: attributes and calls that the snippet knows.
+- `sh`, `text` or indented: a diagram (with ▶ or ─); commands, a line each, of `scripts/`, cargo or wrangler, whose
+  options exist; a sentence that begins with `HEADWATER.` and is the answer to a mistake.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -43,14 +47,14 @@ import pytest
 
 from lakes import deliver, event
 from local import BUCKET_OUTPUTS, LocalAws
-from programs import REPLAY_KEY, environment
-from readme import README, ROOT, Block, blocks, commands
-from worker import Worker
+from programs import REPLAY_KEY, SECONDS, environment
+from pages import PAGES, ROOT, Block, blocks, commands, examples, name_of
+from worker import PROGRAMS, Worker
 
-EXAMPLES = blocks(README.read_text(encoding="utf-8"))
-TOKEN = "the-inspect-token-of-the-readme-123"
+EXAMPLES = examples()
+TOKEN = "the-inspect-token-of-the-pages-1234"
 SECRETS = {
-    "HEADWATER_SECRET": "the-secret-of-the-readme-12345678901",
+    "HEADWATER_SECRET": "the-secret-of-the-pages-123456789012",
     "HEADWATER_REPLAY_KEY": REPLAY_KEY,
     "HEADWATER_INSPECT_TOKEN": TOKEN,
 }
@@ -60,7 +64,7 @@ HOSTS = ("http://127.0.0.1:8787", "https://YOUR_WORKER", "https://staging.exampl
 STREAMS = {"low", "mid", "high", "failed"}
 # What is another one each time, or at each place.
 VOLATILE = re.compile(r"(_id|_at|_time|_ms|^ip|^city|^country|^timezone|^day_part|^v|^seq|^at)$")
-RUN = ("curl", "jq", "export", "npx playwright test", "scripts/query", "scripts/replay", "scripts/dev records")  # fmt: skip
+RUN = ("curl", "jq", "export", "printf", "npx playwright test", "scripts/query", "scripts/replay", "scripts/dev records")  # fmt: skip
 SCRIPT = re.compile(r"(?:^|[ `(])(scripts/[\w-]+)")
 
 
@@ -80,37 +84,37 @@ def rule_of(block: Block) -> str | None:
         return "analytics" if "FROM headwater" in text else "sql"
     if block.language == "html" or first.startswith("<script"):
         return "html"
-    if block.language in ("js", "javascript") or first.startswith("headwater("):
+    if block.language == "python" or (block.language == "js" and "fetch(" in text):
+        return "program"
+    if block.language == "js" or first.startswith("headwater("):
         return "calls"
-    if block.language != "indented":
+    if block.language not in ("indented", "text", "sh"):
         return None
-    if "▶" in text:
+    if block.language != "sh" and re.search("[▶─]", text):
         return "diagram"
     if first.startswith("HEADWATER."):
         return "mistake"
     lines = [line for line in text.splitlines() if line.strip()]
-    if all(re.match(r"(scripts/|npx wrangler )", line) for line in lines):
+    if lines and all(re.match(r"(scripts/|npx wrangler |cargo )", line) for line in lines):
         return "scripts"
-    if all(re.match(r"[A-Z][A-Z0-9_]+\b", line) for line in lines):
-        return "variables"
     return None
 
 
 def of(*rules: str) -> list[Any]:
     """The examples that these rules cover, as parameters."""
     its = [block for block in EXAMPLES if rule_of(block) in rules]
-    return [pytest.param(each, id=f"line {each.line}") for each in its]
+    return [pytest.param(each, id=each.where) for each in its]
 
 
 def test_each_example_is_covered() -> None:
     uncovered = [
-        f"README.md:{block.line}: no rule covers this {block.language or 'unnamed'} example, see {Path(__file__).name}: {block.first}"
+        f"{block.where}: no rule covers this {block.language or 'unnamed'} example, see {Path(__file__).name}: {block.first}"
         for block in EXAMPLES
         if rule_of(block) is None
     ]
     assert not uncovered, "\n".join(uncovered)
     # Each of the rules has something to look at.
-    assert {"console", "log", "configuration", "schema", "sql", "analytics", "html"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
+    assert {"console", "log", "program", "configuration", "mistake", "schema", "sql", "analytics", "html", "calls", "scripts"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class Desk:
             timeout=600,
         )
         parts = ended.stdout.split(mark)
-        where = f"README.md:{block.line}"
+        where = block.where
         assert len(parts) == 2 * len(told) + 1, f"{where}: {ended.stderr}{ended.stdout}"
         for each, code in zip(told, parts[1::2], strict=True):
             assert code == "0", f"{where}: {each.text!r} ended with {code}: {ended.stderr}{ended.stdout}"  # fmt: skip
@@ -175,6 +179,9 @@ class Desk:
         for kind, name in (("data", "DATA_BUCKET"), ("failed", "FAILED_BUCKET")):
             command = command.replace(name, self.aws.outputs[BUCKET_OUTPUTS[kind]])
         command = command.replace("HEADWATER_REPLAY_KEY=…", f"HEADWATER_REPLAY_KEY={REPLAY_KEY}")  # fmt: skip
+        buckets = (self.aws.outputs[BUCKET_OUTPUTS[kind]] for kind in ("data", "failed"))
+        both = " ".join(f"--source s3://{bucket}" for bucket in buckets)
+        command = command.replace("--source local", both)
         records = f"{sys.executable} {ROOT}/scripts/aws/local.py records --dir {self.aws.directory}"
         command = command.replace("scripts/dev records", records)
         return re.sub(r"(?<![\w/])scripts/(query|replay)\b", rf"{ROOT}/scripts/\1", command)  # fmt: skip
@@ -191,11 +198,15 @@ def desk(
         (directory / "bin" / name).write_text(text)
         (directory / "bin" / name).chmod(0o755)
     own_aws.clear()
-    settings = {**PATIENT, "delivery": "sharded", "shards": 1}
+    settings = {**PATIENT, "delivery": "sharded", "shards": 1, "log": {"share": 1}}
     with Worker({**own_aws.environment(), **SECRETS}, settings) as worker:
+        answer = worker.post([ORDER, {"name": "Order Placed"}])
+        assert [each["outcome"] for each in answer.verdicts] == ["accepted", "failed"]
         yield Desk(directory, own_aws, worker)
 
 
+# Pages that only read have this to read.
+ORDER = {"name": "order_placed", "device_id": "d-1", "url": "https://shop.example/", "props": {"total": 19.9, "currency": "CHF"}}  # fmt: skip
 # The package that the partitions' tests have: no program of that name is a prerequisite.
 JQ = """#!{}
 import json, sys, jq
@@ -213,16 +224,19 @@ curl -f "$WORKER/v1/events" -H 'content-type: text/plain' \\
 """
 
 
-def test_consoles_print_what_is_shown(desk: Desk) -> None:
-    """In the order of the README, since one reads what another has sent."""
-    consoles = [block for block in EXAMPLES if rule_of(block) == "console"]
-    for block in consoles:
+@pytest.mark.parametrize(
+    "page", sorted({block.page for block in EXAMPLES if rule_of(block) == "console"})
+)
+def test_consoles_print_what_is_shown(desk: Desk, page: str) -> None:
+    """In the order of the page, since one reads what another has sent."""
+    of_page = (block for block in EXAMPLES if block.page == page)
+    for block in (block for block in of_page if rule_of(block) == "console"):
         for command in commands(block.text):
             check_words(block, command.text)
         if "a-copy" in block.text:
             copy(desk.aws, desk.directory / "a-copy")
         for command, shown, printed in desk.run(block):
-            where = f"README.md:{block.line}: {command!r}"
+            where = f"{block.where}: {command!r}"
             if shown:
                 assert printed.strip(), f"{where} prints nothing"
             if shown.startswith("{"):
@@ -236,23 +250,52 @@ def test_checks_of_ci_pass(desk: Desk, block: Block) -> None:
     assert ended.returncode == 0, ended.stderr + ended.stdout
 
 
+@pytest.mark.parametrize("block", of("program"))
+def test_programs_run(desk: Desk, block: Block) -> None:
+    text = block.text
+    for host in HOSTS:
+        text = text.replace(host, f"http://127.0.0.1:{desk.worker.port}")
+    suffix, program = (".py", sys.executable) if block.language == "python" else (".mjs", str(PROGRAMS / "node"))  # fmt: skip
+    file = desk.directory / f"program{suffix}"
+    file.write_text(text)
+    before = accepted(desk)
+    ended = subprocess.run([program, file], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, f"{block.where}: {ended.stderr}"
+    deadline = time.monotonic() + SECONDS
+    while accepted(desk) == before:
+        assert time.monotonic() < deadline, f"{block.where}: nothing was accepted"
+        time.sleep(0.1)
+
+
+def accepted(desk: Desk) -> int:
+    """How many events the worker has accepted, by its log."""
+    return sum(line.get("accepted", 0) for line in desk.worker.log_lines)
+
+
 def check_words(block: Block, command: str) -> None:
     """The command is one that is run here, or its options exist."""
     functions = set(re.findall(r"^\$ (\w+)\(\)", block.text, re.MULTILINE))
     known = command.startswith(RUN) or re.match(r"\w+", command)[0] in functions  # type: ignore[index]
-    assert known, f"README.md:{block.line}: {command!r} is not run by any rule"
+    assert known, f"{block.where}: {command!r} is not run by any rule"
     for script in SCRIPT.findall(command):
         check_options(block, script, command)
 
 
+@cache
+def help_of(script: str) -> str:
+    """What a script prints as its help."""
+    asked = subprocess.run([ROOT / script, "--help"], capture_output=True, text=True, timeout=SECONDS)  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    return asked.stdout
+
+
 def check_options(block: Block, script: str, command: str) -> None:
-    """The script is there, and knows the options."""
-    path = ROOT / script
-    assert os.access(path, os.X_OK), f"README.md:{block.line}: {script} is no script"
-    sources = [path, *(ROOT / "scripts").glob("*/*.py")]
-    text = "".join(each.read_text(encoding="utf-8") for each in sources)
+    """The script is there, and its help has the options."""
+    is_script = os.access(ROOT / script, os.X_OK) and (ROOT / script).is_file()
+    assert is_script, f"{block.where}: {script} is no script"
     for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", command.split("#")[0]):
-        assert option in text, f"README.md:{block.line}: {script} knows no {option}"
+        known = re.search(rf"{option}(?![\w-])", f"--help {help_of(script)}")
+        assert known, f"{block.where}: {script} knows no {option}"
 
 
 def copy(aws: LocalAws, to: Path) -> None:
@@ -311,7 +354,7 @@ def test_lines_of_the_log_have_the_keys_that_are_shown(desk: Desk) -> None:
     shown = [block for block in EXAMPLES if rule_of(block) == "log"]
     for block in shown:
         for text in block.text.splitlines():
-            assert list(json.loads(text)) == list(line), f"README.md:{block.line}"
+            assert list(json.loads(text)) == list(line), f"{block.where}"
 
 
 @pytest.mark.parametrize("block", of("configuration"))
@@ -322,7 +365,7 @@ def test_configurations_are_taken_and_deliver(own_aws: LocalAws, block: Block) -
     # Those that were renamed need not be there any more.
     streams -= settings.get("renamed_streams", {}).keys()
     for kind, _, name in (each.partition(":") for each in sorted(streams)):
-        where = f"README.md:{block.line}: {kind}:{name}"
+        where = f"{block.where}: {kind}:{name}"
         if kind == "firehose":
             assert name.removeprefix("events-") in STREAMS, f"{where} is not of the template"  # fmt: skip
         else:
@@ -339,9 +382,9 @@ def test_configurations_are_taken_and_deliver(own_aws: LocalAws, block: Block) -
             its = [each.replace("*", "www") for each in own.get("origins", [])]
             more = {"origin": its[0]} if its else headers
             told = worker.post({"name": "order_placed", "props": {"total": 1, "currency": "CHF"}}, more, f"?verdicts=1&key={key}")  # fmt: skip
-            assert told.status == 200, f"README.md:{block.line}: {told}"
+            assert told.status == 200, f"{block.where}: {told}"
             assert told.verdicts[0]["outcome"] in ("accepted", "dropped"), told
-        assert worker.get("/readyz").status == 200, f"README.md:{block.line}"
+        assert worker.get("/readyz").status == 200, f"{block.where}"
 
 
 @pytest.mark.parametrize("block", of("wrangler routes"))
@@ -356,7 +399,7 @@ def test_routes_of_wrangler_are_of_addresses_that_it_has(block: Block) -> None:
 def test_a_mistake_is_answered_in_these_words(own_aws: LocalAws, block: Block) -> None:
     """Each sentence here has a configuration that is answered with it."""
     mistaken = re.fullmatch(r'HEADWATER\.routes\[0\]\.level must be .*, not "(\w+)"', block.text)  # fmt: skip
-    assert mistaken, f"README.md:{block.line}: no rule makes this mistake"
+    assert mistaken, f"{block.where}: no rule makes this mistake"
     routes = [{"level": mistaken[1], "to": "firehose:events-low"}, {"to": "firehose:events-mid"}]  # fmt: skip
     with Worker(own_aws.environment(), {"routes": routes}) as worker:
         answer = worker.post({"name": "page_view"})
@@ -395,7 +438,7 @@ def test_queries_answer_over_a_small_lake(
         )
         for statement in filter(str.strip, re.split(r";\s*\n|\n\n(?=--|SELECT)", block.text)):  # fmt: skip
             rows = database.execute(statement).fetchall()
-            assert rows, f"README.md:{block.line}: no rows of {statement}"
+            assert rows, f"{block.where}: no rows of {statement}"
 
 
 @pytest.mark.parametrize("block", of("analytics"))
@@ -414,7 +457,7 @@ def test_queries_of_analytics_engine_answer_over_points(block: Block) -> None:
             text = re.sub(r"quantileExactWeighted\(([\d.]+)\)\((\w+), \w+\)", r"quantile_disc(\2, \1)", statement)  # fmt: skip
             text = re.sub(r"toStartOfInterval\((\w+), (INTERVAL '\d+' \w+)\)", r"time_bucket(\2, \1)", text)  # fmt: skip
             text = re.sub(r"\bat\b", '"at"', text)
-            assert database.execute(text).fetchall(), f"README.md:{block.line}: {statement}"
+            assert database.execute(text).fetchall(), f"{block.where}: {statement}"
 
 
 class _Tags(HTMLParser):
@@ -443,7 +486,7 @@ def test_tags_have_what_the_snippet_reads(block: Block, tmp_path: Path) -> None:
         for name, value in attributes.items():
             if name.startswith("data-"):
                 for word in [name.removeprefix("data-"), *re.findall(r"[a-z]{5,}", value if name in ("data-auto", "data-chunks") and value else "")]:  # fmt: skip
-                    assert re.search(rf"\b{word}\b", sources), f"README.md:{block.line}: {word}"  # fmt: skip
+                    assert re.search(rf"\b{word}\b", sources), f"{block.where}: {word}"  # fmt: skip
         if source := attributes.get("src"):
             assert re.search(r"/t(\.[0-9a-f]{8})?\.js$", source) and "async" in attributes
     for text in tags.inline:
@@ -455,7 +498,7 @@ def test_calls_are_those_that_the_snippet_takes(block: Block, tmp_path: Path) ->
     check_syntax(block.text, tmp_path)
     types = (ROOT / "www/t.d.mts").read_text()
     for name in re.findall(r'headwater\("(\w+)"', block.text):
-        assert re.search(rf"\b{name}\b", types), f"README.md:{block.line}: {name}"
+        assert re.search(rf"\b{name}\b", types), f"{block.where}: {name}"
 
 
 def check_syntax(text: str, tmp_path: Path) -> None:
@@ -470,16 +513,83 @@ def test_scripts_are_there_with_their_options(block: Block) -> None:
         command = re.split(r" {3,}|\s#", line)[0]
         if command.startswith("scripts/"):
             check_options(block, shlex.split(command)[0], command)
-        elif command:
+        elif command.startswith("npx"):
             words = shlex.split(command)[2:3]
             assert words[0] in ("login", "dev", "deploy", "secret", "tail"), command
+        elif command:
+            cargo = shlex.split(command)[1]
+            assert cargo in ("build", "test", "bench", "doc", "clippy", "fmt"), command
 
 
-@pytest.mark.parametrize("block", of("variables"))
-def test_variables_are_those_that_the_worker_reads(block: Block) -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
-    for name in re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", block.text):
-        assert f'"{name}"' in sources, f"README.md:{block.line}: {name} is read nowhere"
+# A path of the repository in inline code, perhaps with a pattern; one of an example that the reader makes is none.
+PATH = re.compile(r"`((?:src|tests|scripts|www|build)/[\w./*-]+|wrangler\.toml|Cargo\.toml)`")
+MADE = ("quiz_answered", "build/catalogue.bin")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_scripts_and_paths_in_the_text_exist(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for path in PATH.findall(text):
+        is_made = any(made in path for made in MADE)
+        assert is_made or list(ROOT.glob(path)), f"{name_of(page)}: there is no {path}"
+    inline = Block(name_of(page), "sh", "", 0, "")
+    for command in re.findall(r"`(scripts/\w[^`]*)`", text):
+        script = command.split()[0]
+        if os.access(ROOT / script, os.X_OK) and (ROOT / script).is_file():
+            check_options(inline, script, command)
+        else:
+            assert list(ROOT.glob(script)) or "NAME" in script, f"{inline.page}: {command}"  # fmt: skip
+
+
+def test_the_runbook_names_the_keys_of_readyz(desk: Desk) -> None:
+    key = {"authorization": f"Bearer {REPLAY_KEY}"}
+    answer = json.loads(desk.worker.get("/readyz", key).body)
+    text = (ROOT / "www/docs/runbook.md").read_text(encoding="utf-8")
+    # What is bound or set, and parts of a version, need no words.
+    keys = {name for name, _ in pairs_of({**answer, "present": 0, "version": 0})}
+    assert {"summary", "streams", "held_bytes"} <= keys
+    assert sorted(name for name in keys if f"`{name}`" not in text) == []
+
+
+def test_endpoints_of_the_reference_exist(desk: Desk) -> None:
+    text = (ROOT / "www/docs/http-api.md").read_text(encoding="utf-8")
+    paths = re.findall(r"^\| `GET (/[\w./-]+)` \|", text, re.MULTILINE)
+    assert len(paths) >= 8
+    paths = [path.replace("EVENT", "order_placed") for path in paths]
+    # What it answers without what it needs; a path that it does not have is a 404.
+    for path in paths:
+        assert desk.worker.get(path).status != 404, path
+
+
+def rendered(root: Path, *words: str) -> tuple[int, str]:
+    """How scripts/docs ends, and what it complains of."""
+    ended = subprocess.run([root / "scripts/docs", *words], capture_output=True, text=True, timeout=SECONDS)  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
+def test_links_of_all_pages_lead_somewhere() -> None:
+    assert rendered(ROOT, "--check") == (0, "")
+
+
+def test_a_wrong_link_is_noticed(tmp_path: Path) -> None:
+    for folder in ("scripts", "www/docs", "src/docs", ".github"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    (tmp_path / "README.md").write_text("# Headwater\n\n[a](www/docs/shards.md#spell)\n")
+    pages = tmp_path / "www/docs"
+    (pages / "lost.md").write_text("# Lost\n\n[b](nowhere.md), [c](#lost), [d](../../LICENSE)\n")  # fmt: skip
+    code, complaints = rendered(tmp_path, "--check")
+    assert code == 1
+    assert complaints.splitlines() == [
+        "docs: lost.md: README.md lists it 0 times instead of once",
+        "docs: www/docs/lost.md: nowhere.md leads nowhere",
+        "docs: www/docs/lost.md: ../../LICENSE leads nowhere",
+        "docs: README.md: www/docs/shards.md#spell has no such anchor",
+    ]
+    (pages / "lost.md").unlink()
+    (pages / "gone.html").touch()
+    assert rendered(tmp_path) == (0, "")
+    assert (pages / "index.html").exists() and not (pages / "gone.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -488,6 +598,9 @@ def test_variables_are_those_that_the_worker_reads(block: Block) -> None:
         ("```console\n$ frobnicate\n```", "console"),
         ("```yaml\na: 1\n```", None),
         ("```\nplain\n```", None),
+        ("```sh\nrm -rf /\n```", None),
+        ("```text\nsome words\n```", None),
+        ("```rust\nfn main() {}\n```", None),
         ('```json\n{"a": 1}\n```', None),
         ("text\n\n    some words\n", None),
         ("text\n\n    SELECT 1\n", "sql"),

@@ -1,27 +1,37 @@
-"""The examples of README.md: its fenced blocks, and those that are indented by four spaces."""
+"""The pages of the documentation, and their examples: fenced blocks, and those that are indented by four spaces."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+# The front page, the pages that the worker serves, and those for developers.
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "www" / "docs").glob("*.md")),
+    *sorted((ROOT / "src" / "docs").glob("*.md")),
+]
 FENCE = re.compile(r"^( *)```(\w*)\s*$")
 INDENT = " " * 4
 
 
 @dataclass(frozen=True)
 class Block:
-    """An example, the line on which it begins, and the text that follows it up to the next
+    """An example, its page, the line on which it begins, and the text that follows it up to the next
     heading or example: what it needs is said there.
     """
 
+    page: str
     language: str
     text: str
     line: int
     after: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.page}:{self.line}"
 
     @property
     def first(self) -> str:
@@ -36,8 +46,21 @@ class Command:
     output: str
 
 
-def blocks(text: str) -> list[Block]:
-    """The examples in their order; the language of an indented one is `indented`."""
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def examples() -> list[Block]:
+    """The examples of all pages."""
+    return [
+        block
+        for page in PAGES
+        for block in blocks(page.read_text(encoding="utf-8"), name_of(page))
+    ]
+
+
+def blocks(text: str, page: str = "README.md") -> list[Block]:
+    """The examples of a page in their order; the language of an indented one is `indented`."""
     lines = text.splitlines()
     found: list[tuple[int, int, Block]] = []
     at = 0
@@ -48,7 +71,7 @@ def blocks(text: str) -> list[Block]:
             while end < len(lines) and lines[end].strip() != "```":
                 end += 1
             body = [line.removeprefix(fence[1]) for line in lines[at + 1 : end]]
-            found.append((at, end + 1, Block(fence[2], "\n".join(body), at + 1, "")))
+            found.append((at, end + 1, Block(page, fence[2], "\n".join(body), at + 1, "")))
             at = end + 1
         elif lines[at].startswith(INDENT) and (at == 0 or not lines[at - 1].strip()):
             end = at
@@ -56,13 +79,13 @@ def blocks(text: str) -> list[Block]:
                 end += 1
             body = [line.removeprefix(INDENT) for line in lines[at:end]]
             text_of = "\n".join(body).rstrip()
-            found.append((at, end, Block("indented", text_of, at + 1, "")))
+            found.append((at, end, Block(page, "indented", text_of, at + 1, "")))
             at = end
         else:
             at += 1
     starts = [start for start, _, _ in found] + [len(lines)]
     return [
-        Block(each.language, each.text, each.line, _prose(lines[end : starts[n + 1]]))
+        replace(each, after=_prose(lines[end : starts[n + 1]]))
         for n, (_, end, each) in enumerate(found)
     ]
 
