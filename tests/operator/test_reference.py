@@ -1,0 +1,403 @@
+"""The reference tables of www/docs are those of the code.
+
+Keys, ranges and options are asked of the programs themselves; codes and columns are read from the sources by a word
+that they contain, wherever the file is. Each table is also held against itself: without any one of its rows the
+comparison fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cfnlint.decode
+import pytest
+
+from pages import ROOT
+from programs import LAKE
+
+sys.path.append(str(LAKE))
+
+import columns  # noqa: E402
+
+DOCS = ROOT / "www" / "docs"
+SECONDS = 600
+# What the build calls, and no operator.
+INTERNAL = {"scripts/rustc-lto"}
+SCRIPTS = sorted(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "scripts").iterdir()
+    if path.is_file() and os.access(path, os.X_OK)
+)
+
+
+# The tables in [vars.HEADWATER] whose keys the page lists as `table.key`.
+NESTED = {"consent", "session", "dedupe", "spill", "log", "limits"}
+
+
+@cache
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def codes(cell: str) -> list[str]:
+    """What a cell has in code."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def rows(text: str, heading: str, first: str) -> list[list[str]]:
+    """The cells of the tables below `heading` whose first column is called `first`."""
+    level = heading.split(" ")[0]
+    section = text.split(f"\n{heading}\n", 1)[1] if heading else text
+    section = re.split(rf"\n#{{1,{len(level)}}} ", section)[0] if heading else section
+    found: list[list[str]] = []
+    for table in re.findall(r"(?:^\|.*\n?)+", section, re.MULTILINE):
+        lines = [
+            [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+            for line in table.replace("| |", "|  |").splitlines()
+        ]
+        if lines[0][0] == first:
+            found += lines[2:]
+    assert found, f"no table of {first!r} below {heading!r}"
+    return found
+
+
+def names(text: str, heading: str, first: str) -> list[str]:
+    """What the first column has in code."""
+    return [name for row in rows(text, heading, first) for name in codes(row[0])]
+
+
+def same(listed: list[str], known: set[str] | dict[str, Any], what: str) -> None:
+    assert len(listed) == len(set(listed)), f"{what}: {listed}"
+    missing, unknown = set(known) - set(listed), set(listed) - set(known)
+    assert not missing, f"{what}: the page lacks {sorted(missing)}"
+    assert not unknown, f"{what}: the code lacks {sorted(unknown)}"
+
+
+# What the code has.
+
+
+@cache
+def sources() -> dict[Path, str]:
+    return {path: path.read_text() for path in sorted((ROOT / "src").rglob("*.rs"))}
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+
+@cache
+def variants(known: str) -> set[str]:
+    """The variants of the enum that has the variant `known`, as serde writes them."""
+    enums = (
+        body
+        for text in sources().values()
+        for body in re.findall(r"^\s*(?:pub(?:\([^)]*\))? )?enum \w+ \{\n(.*?)\n\s*\}", text, re.MULTILINE | re.DOTALL)
+    )  # fmt: skip
+    found = [set(re.findall(r"^\s+([A-Z]\w*)[,(]", body, re.MULTILINE)) for body in enums]  # fmt: skip
+    (its,) = [each for each in found if known in each]
+    return {snake(name) for name in its}
+
+
+@cache
+def words_of_errors() -> set[str]:
+    """The words that errors of requests have for a code."""
+    function = r"^( +)(?:pub )?(?:const )?fn (code|as_str)\(&?self\) -> &'static str \{\n(.*?)\n\1\}"
+    found: set[str] = set()
+    for text in sources().values():
+        for _, name, body in re.findall(function, text, re.MULTILINE | re.DOTALL):
+            words = set(re.findall(r'=> \{?\s*"([a-z_]+)"', body))
+            if name == "code" or "epoch_gone" in words:
+                found |= words
+    assert {"not_durable", "epoch_gone"} <= found, "where are the codes of errors?"
+    return found
+
+
+@cache
+def owners_of_causes() -> dict[str, str]:
+    """Which party has to act, by the cause."""
+    (text,) = [text for text in sources().values() if re.search(r"enum \w+ \{[^}]*NoDirectPuts", text)]  # fmt: skip
+    arms = re.findall(r"((?:\s*\|?\s*Self::\w+)+) => \w+::(Operator|Stream|Network|Ours)\b", text)  # fmt: skip
+    called = {"Stream": "AWS"}
+    return {
+        snake(name): called.get(party, party.lower())
+        for causes, party in arms
+        for name in re.findall(r"Self::(\w+)", causes)
+    }
+
+
+@cache
+def fields() -> list[str]:
+    """The fields of a beacon, from the one list of them."""
+    lists = re.findall(r'= \[\s*("name",\s*"id",\s*"device_id",[^\]]*)\]', "".join(sources().values()))  # fmt: skip
+    (only,) = lists
+    return [*re.findall(r'"(\w+)"', only), "props", "metadata"]
+
+
+@cache
+def findings(table: str) -> tuple[str, ...]:
+    """What scripts/check says of a [vars.HEADWATER]."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        shutil.copytree(ROOT / "www" / "schemas", root / "www" / "schemas")
+        shipped = (ROOT / "wrangler.toml").read_text().split("[vars.HEADWATER]")[0]
+        (root / "wrangler.toml").write_text(f"{shipped}[vars.HEADWATER]\n{table}")
+        ended = subprocess.run(
+            [ROOT / "scripts" / "check", "--root", root],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+    return tuple(ended.stderr.splitlines())
+
+
+@cache
+def known_keys() -> dict[str, set[str]]:
+    """The keys of each table, which the sentence about an unknown one lists."""
+    found = findings(
+        """zz = 1
+origins = ["*"]
+failed = "firehose:events-failed"
+routes = [{ to = "firehose:events-mid", zz = 1 }]
+clean = [{ field = "props.a", trim = "#", zz = 1, build = { from = "1", zz = 1 }, when = { field = "props.b", exists = true, zz = 1 } }]
+consent = { zz = 1 }
+session = { zz = 1 }
+dedupe = { zz = 1 }
+spill = { zz = 1 }
+log = { zz = 1 }
+limits = { zz = 1 }
+
+[vars.HEADWATER.keys.pk]
+tenant = "a"
+zz = 1
+"""
+    )
+    sentence = re.compile(r"HEADWATER\.([\w.\[\]]*?)\.?zz\b.*(?:there are|expected one of|one of) ([\w, ]+)")  # fmt: skip
+    keys = {}
+    for line in found:
+        said = sentence.search(line)
+        assert said, line
+        keys[said[1]] = set(said[2].split(", "))
+    return keys
+
+
+@cache
+def said_of_nonsense() -> dict[str, str]:
+    """What is said of each key whose value is -1, which none takes."""
+    keys = known_keys()
+    lines = [f"{key} = -1" for key in keys[""] if key not in NESTED]
+    lines += [f"{name}.{key} = -1" for name in NESTED for key in keys[name]]
+    sentence = re.compile(r"HEADWATER\.([\w.]+) (must .*?)(?:, not -1|$)")
+    found = (sentence.search(line) for line in findings("\n".join(lines)))
+    return {said[1]: said[2] for said in found if said}
+
+
+@cache
+def options(script: str) -> set[str]:
+    """The options in a script's help."""
+    ended = subprocess.run(
+        [ROOT / script, "--help"], capture_output=True, text=True, timeout=SECONDS
+    )
+    assert ended.returncode == 0, ended.stderr
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", ended.stdout)) - {"--help"}
+
+
+@cache
+def parameters() -> dict[str, str]:
+    """The parameters of the template with their defaults."""
+    template, _ = cfnlint.decode.decode(str(ROOT / "scripts/aws/headwater.yaml"))
+    return {name: str(each["Default"]) for name, each in template["Parameters"].items()}
+
+
+# What is compared.
+
+
+def configuration_keys(text: str) -> None:
+    keys = known_keys()
+    nested = {f"{name}.{key}" for name in NESTED for key in keys[name]}
+    same(names(text, "## The table", "key"), (keys[""] - NESTED) | nested, "keys")
+
+
+def configuration_ranges(text: str) -> None:
+    token = r'"[\w-]+"|\b\d+\b'
+    for key, _, shown, _ in rows(text, "## The table", "key"):
+        said = said_of_nonsense().get(codes(key)[0], "")
+        is_range = re.search("integer|one of|share|multiple", said)
+        if is_range or re.search(token, shown):
+            same_tokens = set(re.findall(token, shown)) == set(re.findall(token, said))
+            assert same_tokens, f"{key}: {shown} is not: {said}"
+
+
+def configuration_variables(text: str) -> None:
+    listed = names(text, "## Variables and secrets", "name")
+    read = set(re.findall(r'"((?:AWS|HEADWATER)_[A-Z_]+)"', "".join(sources().values())))  # fmt: skip
+    same(listed, read, "variables")
+
+
+def configuration_bindings(text: str) -> None:
+    shipped = tomllib.loads((ROOT / "wrangler.toml").read_text())
+    bindings = {each["name"] for each in shipped["durable_objects"]["bindings"]}
+    bindings |= {each["binding"] for each in shipped["analytics_engine_datasets"]}
+    bindings |= {shipped["assets"]["binding"], shipped["version_metadata"]["binding"]}
+    same(names(text, "## Bindings", "binding"), bindings, "bindings")
+
+
+def routes_keys(text: str) -> None:
+    same(names(text, "## Routes", "key"), known_keys()["routes[0]"], "routes")
+
+
+def cleaning_keys(text: str) -> None:
+    same(names(text, "## Your own rules", "key"), known_keys()["clean[0]"], "clean")
+
+
+def columns_of_events(text: str) -> None:
+    known = {*columns.TABLES["events"], "metadata_KEY"}
+    same(names(text, "## Events", "column"), known, "events")
+
+
+def columns_of_failed_events(text: str) -> None:
+    same(names(text, "## Failed events", "column"), columns.TABLES["failed"], "failed")
+
+
+def codes_of_requests(text: str) -> None:
+    same(names(text, "## Of a request", "code"), words_of_errors(), "errors")
+
+
+def codes_of_events(text: str) -> None:
+    same(names(text, "## Of an event", "code"), variants("BadGzip"), "codes")
+
+
+def codes_of_drops(text: str) -> None:
+    same(names(text, "## Of a dropped beacon", "code"), variants("Sampled"), "drops")
+
+
+def causes(text: str) -> None:
+    listed = rows(text, "### Causes", "`cause`")
+    shown = {codes(row[0])[0]: row[1] for row in listed}
+    same([codes(row[0])[0] for row in listed], variants("NoDirectPuts"), "causes")
+    assert shown == owners_of_causes()
+
+
+def event_fields(text: str) -> None:
+    same(names(text, "", "field"), set(fields()), "fields")
+
+
+def snippet_attributes(text: str) -> None:
+    types = (ROOT / "www/t.d.mts").read_text().split("export type Options = {")[1]
+    known = re.findall(r"^  (\w+)\??:", types.split("\n};")[0], re.MULTILINE)
+    listed = names(text, "## Attributes", "attribute")
+    same(listed, {f"data-{name}" for name in known if name != "src"}, "attributes")
+
+
+def saved_queries(text: str) -> None:
+    known = {path.stem for path in (LAKE / "queries").glob("*.sql")}
+    same(names(text, "", "saved query"), known, "saved queries")
+
+
+def template_parameters(text: str) -> None:
+    listed = rows(text, "## Template parameters", "parameter")
+    same([codes(row[0])[0] for row in listed], parameters(), "parameters")
+    for row in listed:
+        default = row[1].strip("`").replace("none", "")
+        assert default == parameters()[codes(row[0])[0]], row
+
+
+def catalogue(text: str) -> None:
+    listed = rows(text, "", "level")
+    shown = {name: row[0] for row in listed for name in codes(row[1])}
+    levels = {
+        path.stem: json.loads(path.read_text())["x-level"]
+        for path in (ROOT / "www/schemas").glob("*.json")
+    }
+    assert shown == levels
+
+
+def command_line(text: str) -> None:
+    """Each script is there, with each of its options."""
+    shown: dict[str, list[str]] = {}
+    for row in rows(text, "", "command"):
+        command = codes(row[0])[0]
+        option = re.findall(r"--[a-z-]+", command)
+        shown.setdefault(command.split()[0], []).extend(option)
+    for script in re.findall(r"^\| option of `(scripts/\w+)` \|", text, re.MULTILINE):
+        its = rows(text, "", f"option of `{script}`")
+        shown.setdefault(script, []).extend(
+            re.findall(r"--[a-z-]+", " ".join(row[0] for row in its))
+        )
+    for script in re.findall(r"^`(scripts/\w+)", text, re.MULTILINE):
+        shown.setdefault(script, [])
+    same(list(shown), set(SCRIPTS) - INTERNAL, "scripts")
+    for script, listed in shown.items():
+        known = options(script)
+        if script == "scripts/bench":
+            continue
+        same(listed, known, script)
+
+
+CHECKS: list[tuple[str, Callable[[str], None], str]] = [
+    ("configuration.md", configuration_keys, "| `held_bytes` |"),
+    ("configuration.md", configuration_keys, "| `limits.depth` |"),
+    ("configuration.md", configuration_ranges, ""),
+    ("configuration.md", configuration_variables, "| `AWS_REGION` |"),
+    ("configuration.md", configuration_bindings, "| `METRICS` |"),
+    ("routes-and-tenants.md", routes_keys, "| `sample` |"),
+    ("cleaning.md", cleaning_keys, "| `rename` |"),
+    ("record-columns.md", columns_of_events, "| `previous_device_id` |"),
+    ("record-columns.md", columns_of_failed_events, "| `original_withheld` |"),
+    ("error-codes.md", codes_of_requests, "| `not_durable` |"),
+    ("error-codes.md", codes_of_events, "| `too_complex` |"),
+    ("error-codes.md", codes_of_drops, "| `sampled` |"),
+    ("runbook.md", causes, "| `kms_key` |"),
+    ("event-fields.md", event_fields, "| `viewport` |"),
+    ("snippet.md", snippet_attributes, "| `data-build` |"),
+    ("queries.md", saved_queries, "| `funnel` |"),
+    ("deploy.md", template_parameters, "| `StaleSeconds` |"),
+    ("schemas.md", catalogue, "| mid |"),
+    ("command-line.md", command_line, "| `--parallel N` |"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [pytest.param(name, check, id=check.__name__) for name, check in {(name, check): 0 for name, check, _ in CHECKS}],
+)  # fmt: skip
+def test_the_table_is_that_of_the_code(name: str, check: Callable[[str], None]) -> None:
+    check(page(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "row"),
+    [pytest.param(*each, id=f"{each[1].__name__}-{each[2].strip('| `')}") for each in CHECKS if each[2]],
+)  # fmt: skip
+def test_a_row_less_is_noticed(
+    name: str, check: Callable[[str], None], row: str
+) -> None:
+    lines = page(name).splitlines(keepends=True)
+    without = [line for line in lines if not line.startswith(row)]
+    assert len(without) == len(lines) - 1, row
+    with pytest.raises(AssertionError):
+        check("".join(without))
+
+
+def test_a_range_that_drifts_is_noticed() -> None:
+    text = page("configuration.md").replace("| 100 | 1 to 1000 |", "| 100 | 1 to 2000 |")
+    assert text != page("configuration.md")
+    with pytest.raises(AssertionError, match="linger_ms"):
+        configuration_ranges(text)
+
+
+def test_rust_writes_the_columns_of_the_list() -> None:
+    """The page's columns are those of scripts/lake/columns.py; that list is what the worker writes."""
+    calls = r'\bline\.\w+\(\s*"(\w{2,}|v)"'
+    written = set(re.findall(calls, "".join(sources().values())))
+    same(sorted(written), {*columns.TABLES["events"], *columns.TABLES["failed"]}, "columns")
