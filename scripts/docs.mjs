@@ -102,6 +102,7 @@ function groups(text) {
   return found;
 }
 
+/** A whole page. Its own ids begin with _, which no heading's does. */
 function document({ file, title, html, headings, nav }) {
   const pages = nav.flatMap((group) => group.pages);
   const at = pages.findIndex((page) => page.file === file);
@@ -109,7 +110,7 @@ function document({ file, title, html, headings, nav }) {
   const link = ({ file: other, title: name }) =>
     `<li><a href="${address(other)}"${other === file ? ' aria-current="page"' : ""}>${escape(name)}</a></li>`;
   const second = headings.filter(({ depth }) => depth === 2);
-  const toc = second.length < 3 ? "" : `<nav class="toc" aria-labelledby="toc-title"><h2 id="toc-title">On this page</h2><ul>${second.map(({ id, title: name }) => `<li><a href="#${id}">${escape(name)}</a></li>`).join("")}</ul></nav>`;
+  const toc = second.length < 3 ? "" : `<nav class="toc" aria-labelledby="_toc"><h2 id="_toc">On this page</h2><ul>${second.map(({ id, title: name }) => `<li><a href="#${id}">${escape(name)}</a></li>`).join("")}</ul></nav>`;
   const near = [before && `<a class="before" href="${address(before.file)}"><span>Previous</span> ${escape(before.title)}</a>`, at >= 0 && after && `<a class="after" href="${address(after.file)}"><span>Next</span> ${escape(after.title)}</a>`];
   return `<!doctype html>
 <html lang="en">
@@ -124,17 +125,17 @@ function document({ file, title, html, headings, nav }) {
 <script src="/docs/search.js" defer></script>
 </head>
 <body>
-<a class="skip" href="#content">Skip to the content</a>
+<a class="skip" href="#_content">Skip to the content</a>
 <header>
   <a class="brand" href="/docs/"><svg viewBox="0 0 32 32" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" aria-hidden="true"><path d="${MARK}"/></svg> Headwater</a>
-  <search id="search" hidden></search>
-  <nav class="places" aria-label="Site"><a class="menu" href="#pages">All pages</a> <a href="/">Demo</a> <a href="/_/inspect">Inspector</a></nav>
+  <search id="_search" hidden></search>
+  <nav class="places" aria-label="Site"><a class="menu" href="#_pages">All pages</a> <a href="/">Demo</a> <a href="/_/inspect">Inspector</a></nav>
 </header>
 <div class="columns">
-<main id="content">
+<main id="_content">
 ${html}${near.some(Boolean) ? `<nav class="near" aria-label="Nearby pages">${near.filter(Boolean).join(" ")}</nav>\n` : ""}</main>
 ${toc}
-<nav class="pages" id="pages" aria-label="All pages">
+<nav class="pages" id="_pages" aria-label="All pages">
 ${nav.map(({ heading, pages: its }) => `<h2>${escape(heading)}</h2>\n<ul>${its.map(link).join("")}</ul>`).join("\n")}
 </nav>
 </div>
@@ -149,7 +150,7 @@ function sections({ file, title, html }) {
   return parts.map((part) => {
     const [, id, heading, body] = /^<h[1-4] id="([^"]*)">([\s\S]*?)<\/h[1-4]>([\s\S]*)$/.exec(part);
     const name = plain(heading.replace(/<a class="anchor".*/, ""));
-    return { page: title, heading: name === title ? "" : name, href: address(file) + (name === title ? "" : `#${id}`), text: plain(body) };
+    return { page: title, heading: name === title ? "" : name, href: address(file) + (name === title ? "" : `#${id}`), text: plain(body.replace(/<\/t[dh]>\s*(?=<t[dh])/g, " – ")) };
   });
 }
 

@@ -40,12 +40,12 @@ function excerpt(text, words) {
 }
 
 function start(place) {
-  const input = element("input", { type: "search", id: "query", placeholder: "Search", autocomplete: "off", spellcheck: false });
+  const input = element("input", { type: "search", id: "_query", placeholder: "Search", autocomplete: "off", spellcheck: false });
   const list = element("ol");
   const said = element("p", { hidden: true });
   said.setAttribute("role", "status");
   const results = element("div", { className: "results", hidden: true }, said, list);
-  place.append(element("label", { htmlFor: "query", textContent: "Search the documentation" }), input, results);
+  place.append(element("label", { htmlFor: "_query", textContent: "Search the documentation" }), input, results);
   place.hidden = false;
 
   const say = (text) => {
@@ -104,4 +104,4 @@ function start(place) {
   });
 }
 
-start(document.getElementById("search"));
+start(document.getElementById("_search"));

@@ -1,0 +1,37 @@
+"""The documentation's pages in a real browser."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "worker"))
+
+from firehose_peer import FirehosePeer  # noqa: E402
+from worker import HOST, PROGRAMS, Worker  # noqa: E402
+
+BROWSER_SECONDS = 600
+TOKEN = "the-token-of-the-inspector-12345678"
+
+
+@pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
+)
+def test_the_pages_are_whole_at_each_size() -> None:
+    with FirehosePeer() as peer:
+        environment = {**peer.environment(), "HEADWATER_INSPECT_TOKEN": TOKEN}
+        with Worker(environment) as worker:
+            result = subprocess.run(
+                [PROGRAMS / "node", "--test", "--test-reporter=spec", "tests/browser/docs.test.mjs"],
+                cwd=ROOT,
+                env={**os.environ, "HEADWATER_URL": f"http://{HOST}:{worker.port}/"},
+                capture_output=True,
+                text=True,
+                timeout=BROWSER_SECONDS,
+            )
+    assert result.returncode == 0, result.stdout[-20_000:] + result.stderr
+    assert "ℹ skipped 0" in result.stdout, result.stdout[-2_000:]
