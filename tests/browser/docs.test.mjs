@@ -97,7 +97,7 @@ describe("the documentation", { skip: missing }, () => {
   test("the demo and the inspector link to the documentation", async () => {
     for (const path of ["/", "/_/inspect"]) {
       const text = await (await fetch(at(path))).text();
-      assert.match(text, /<a href="\/docs\/(inspector)?">Documentation<\/a>/, path);
+      assert.match(text, /<a href="\/docs\/(inspector)?">Doc(s|umentation)<\/a>/, path);
     }
   });
 
