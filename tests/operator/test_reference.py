@@ -109,18 +109,45 @@ def variants(known: str) -> set[str]:
     return {snake(name) for name in its}
 
 
+def functions(head: str) -> list[str]:
+    """The bodies of the methods that begin like this."""
+    method = rf"^( +)(?:pub )?(?:const )?fn {head} \{{\n(.*?)\n\1\}}"
+    return [
+        body
+        for text in sources().values()
+        for _, body in re.findall(method, text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def arms(body: str, value: str) -> list[tuple[list[str], str]]:
+    """The arms of a match that give such a value, each by the names in its pattern."""
+    found = re.findall(rf"((?:(?!=>).)+)=>\s*\{{?\s*({value})", body, re.DOTALL)
+    # What stands before the first pattern, or after the arm before, has no path.
+    return [(re.findall(r"::(\w+)", pattern), given) for pattern, given in found]
+
+
 @cache
-def words_of_errors() -> set[str]:
-    """The words that errors of requests have for a code."""
-    function = r"^( +)(?:pub )?(?:const )?fn (code|as_str)\(&?self\) -> &'static str \{\n(.*?)\n\1\}"
-    found: set[str] = set()
-    for text in sources().values():
-        for _, name, body in re.findall(function, text, re.MULTILINE | re.DOTALL):
-            words = set(re.findall(r'=> \{?\s*"([a-z_]+)"', body))
-            if name == "code" or "epoch_gone" in words:
-                found |= words
-    assert {"not_durable", "epoch_gone"} <= found, "where are the codes of errors?"
+def statuses_of_errors() -> dict[str, int]:
+    """The words that errors of requests have for a code, with their statuses."""
+    statuses = {
+        name: int(status)
+        for body in functions(r"status\(&self\) -> u16")
+        for pattern, status in arms(body, r"\d{3}")
+        for name in pattern
+    }
+    found: dict[str, int] = {}
+    for body in functions(r"code\(&self\) -> &'static str"):
+        for pattern, word in arms(body, r'"[a-z_]+"|[\w.]+\.as_str\(\)'):
+            status = statuses[pattern[-1]]
+            found |= {each: status for each in ([word.strip('"')] if '"' in word else doubts())}
+    assert {"not_durable", "epoch_gone"} <= set(found), "where are the codes of errors?"
     return found
+
+
+def doubts() -> list[str]:
+    """The words for why the inspector can prove nothing."""
+    (body,) = (each for each in functions(r"as_str\(self\) -> &'static str") if "epoch_gone" in each)  # fmt: skip
+    return re.findall(r'"([a-z_]+)"', body)
 
 
 @cache
@@ -270,7 +297,10 @@ def columns_of_failed_events(text: str) -> None:
 
 
 def codes_of_requests(text: str) -> None:
-    same(names(text, "## Of a request", "code"), words_of_errors(), "errors")
+    listed = rows(text, "## Of a request", "code")
+    shown = {codes(row[0])[0]: int(row[1]) for row in listed}
+    same([codes(row[0])[0] for row in listed], statuses_of_errors(), "errors")
+    assert shown == statuses_of_errors()
 
 
 def codes_of_events(text: str) -> None:
