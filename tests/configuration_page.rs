@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use headwater::config::{Binding, Config, ConfigError, Settings};
+use headwater::config::{Binding, Config, ConfigError, RawConfig};
 use serde_json::{Value, json};
 
 /// The whole configuration as text, with one key set in addition to what is required.
@@ -17,13 +17,13 @@ fn configuration(set: Option<(&str, &Value)>) -> Result<String, Vec<ConfigError>
         Some((None, key, value)) => table[key] = value.clone(),
         None => {}
     }
-    let settings = Settings {
+    let settings = RawConfig {
         headwater: Some(table),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("wJalrXUtnFEMI".to_owned()),
         shard: Binding::Present,
-        ..Settings::default()
+        ..RawConfig::default()
     };
     Config::parse(settings).map(|config| format!("{config:?}"))
 }

@@ -5,7 +5,7 @@ use super::context::PipelineContext;
 use super::pending::{PendingRecord, StreamBatch, by_stream};
 use super::rejection::RejectedBeacon;
 use super::trace::RequestTrace;
-use super::{AcceptedEvent, BeaconStop, accept};
+use super::{AcceptedEvent, BeaconStop, process_beacon};
 use crate::config::Config;
 use crate::config::tenant::Tenant;
 use crate::delivery::rejected;
@@ -75,7 +75,7 @@ impl<'a> IngestBatch<'a> {
         let index = self.outcomes.len();
         let ended = match beacon {
             Err(violation) => Err(violation.into()),
-            Ok(beacon) => accept(beacon, index, &self.intake, ids),
+            Ok(beacon) => process_beacon(beacon, index, &self.intake, ids),
         };
         match ended {
             Ok(AcceptedEvent { event_id, catalogued, stream, record, observed, stripped }) => {

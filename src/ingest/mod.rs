@@ -1,6 +1,6 @@
 //! The recipe: from a request to records for streams, and from their fates to an answer.
 //!
-//! Read [`accept`] first: it is the way of one beacon. A request becomes a [`IngestBatch`]: the
+//! Read `process_beacon` first: it is the way of one beacon. A request becomes a [`IngestBatch`]: the
 //! outcome each beacon will have once its record is durable, and the records to deliver.
 //! The edge delivers them and hands each report back; only then is there an answer.
 
@@ -40,7 +40,7 @@ use rejection::RejectedBeacon;
 
 /// The way of one beacon, the one at `index`: each line adds to it, or ends it with the
 /// reason.
-fn accept<'a>(
+fn process_beacon<'a>(
     mut beacon: Beacon,
     index: usize,
     intake: &PipelineContext<'a>,

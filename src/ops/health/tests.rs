@@ -397,7 +397,7 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
       ],
       "now": "2026-11-22T03:26:09.000Z",
       "version": {
-        "headwater": "0.1.0",
+        "headwater": "0.2.0",
         "id": "7f3a"
       },
       "present": {

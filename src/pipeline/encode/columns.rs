@@ -1,6 +1,6 @@
 //! The columns of an event's record, in the order in which they are written.
 //!
-//! Flat snake_case; an absent value is left out. The README lists them for analysts: a
+//! Flat snake_case; an absent value is left out. `www/docs/record-columns.md` lists them for analysts: a
 //! column changes together with its line there.
 
 use chrono::Timelike;
