@@ -88,8 +88,7 @@ pub fn campaign<'a>(queries: impl IntoIterator<Item = &'a str>) -> Campaign {
     let pairs = queries.into_iter().flat_map(|query| form_urlencoded::parse(query.as_bytes()));
     for (name, value) in pairs {
         let name = lower(name);
-        // Mails and editors leave `&amp;` in links.
-        let name = name.trim_start_matches("amp;");
+        let name = without_entity(&name);
         if let Some(utm) = name.strip_prefix("utm_") {
             let slot = match utm {
                 "source" => &mut campaign.source,
@@ -111,6 +110,18 @@ pub fn campaign<'a>(queries: impl IntoIterator<Item = &'a str>) -> Campaign {
         }
     }
     campaign
+}
+
+/// `name` without what is left of an ampersand that mails and editors escape in links: `&amp;`, or `&#038;`
+/// of which the `#` begins a fragment.
+fn without_entity(name: &str) -> &str {
+    let mut name = name;
+    while let Some(rest) =
+        ["amp;", "#038;", "#38;", "038;", "38;"].iter().find_map(|it| name.strip_prefix(it))
+    {
+        name = rest;
+    }
+    name
 }
 
 fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
@@ -204,6 +215,8 @@ mod tests {
             ("?utm_source=x", text("x")),
             ("/sale?utm_source=x&utm_medium=y", text("x")),
             ("!/sale?a=b&utm_source=x", text("x")),
+            ("038;utm_source=x", text("x")),
+            ("38;amp;utm_source=x&#038;utm_medium=y", text("x")),
             ("top", None),
             ("/sale", None),
             ("utm_source", None),
