@@ -80,6 +80,7 @@ pub fn visit(
             repairs.note(rule, pointer);
         }
     }
+    without_in_title(event, &privacy.sensitive, repairs);
     without_in_members(event, &privacy.sensitive, SENSITIVE, repairs);
     scrub_rest(event, privacy.scrub, repairs);
     if stripped.is_some() {
@@ -205,6 +206,21 @@ fn scrub_decoded(visit: &mut PageContext, what: ScrubConfig) {
     }
 }
 
+/// Does to an event's title what [`without_in_members`] does to its objects.
+fn without_in_title(event: &mut Event, names: &SensitiveParams, repairs: &mut Repairs) {
+    let Some(title) = event.title.take() else { return };
+    let mut value = Value::String(title);
+    let found = without_in(&mut value, names);
+    for (rule, is_there) in [(SENSITIVE, found.parameters), (SECRET, found.secrets)] {
+        if is_there {
+            repairs.note(rule, "/title");
+        }
+    }
+    if let Value::String(title) = value {
+        event.title = Some(title);
+    }
+}
+
 /// Takes the values of the parameters that `names` names, and secrets, out of the addresses in
 /// an event's objects, and JSON Web Tokens out of all texts in them.
 fn without_in_members(
@@ -250,7 +266,13 @@ fn scrub_rest(event: &mut Event, what: ScrubConfig, repairs: &mut Repairs) {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+    use serde_json::json;
+
     use super::*;
+    use crate::model::beacon::Envelope;
+    use crate::model::event::EventIdGenerator;
+    use crate::pipeline::validate;
 
     #[test]
     fn no_rule_can_take_the_name_of_what_is_noted_here() {
@@ -262,5 +284,33 @@ mod tests {
             scrub::PiiKind::Card.repair(),
         ];
         assert!(noted.iter().all(|name| builtin::NAMES.contains(name)));
+    }
+
+    #[test]
+    fn a_title_is_rid_of_tokens_and_of_the_secrets_of_its_address() {
+        const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.dozjgNryP4J3jVmNHl0w5N";
+        for (title, left, rules) in [
+            (format!("Signed in: {JWT}"), "Signed in: [removed]", vec![SECRET]),
+            (
+                "https://a.example/?token=abc".to_owned(),
+                "https://a.example/?token=[removed]",
+                vec![SENSITIVE],
+            ),
+            ("Tea & co".to_owned(), "Tea & co", vec![]),
+        ] {
+            let Value::Object(fields) = json!({"name": "page_view", "title": title}) else {
+                panic!()
+            };
+            let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
+            let (envelope, mut repairs) = (Envelope::default(), Repairs::default());
+            let unknown = Default::default();
+            let mut event =
+                validate::event(fields, &envelope, unknown, &mut ids, &mut repairs).unwrap();
+            without_in_title(&mut event, &SensitiveParams::default(), &mut repairs);
+            let noted: Vec<(&str, &str)> =
+                repairs.iter().map(|repair| (&*repair.rule, &*repair.pointer)).collect();
+            assert_eq!(event.title.as_deref(), Some(left));
+            assert_eq!(noted, rules.iter().map(|rule| (*rule, "/title")).collect::<Vec<_>>());
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use percent_encoding::percent_decode_str;
 
-use super::token::{is_key, is_secret};
+use super::token::{is_jwt, is_key, is_secret};
 use super::url_path::{Paths, PathsError};
 use crate::base::url::cut;
 
@@ -188,8 +188,8 @@ impl SensitiveParams {
             || (self.alike && is_of_secret(name))
     }
 
-    /// Whether `value`, under the name `name` if it has one, is a secret by its look. A click
-    /// that is to be told is none.
+    /// Whether `value`, under the name `name` if it has one, is a secret by its look. The id of a click
+    /// is none, but a JSON Web Token is one under any name.
     fn is_secret_value(&self, name: Option<&str>, value: &str) -> bool {
         if self.secrets == Secrets::Keep || value.len() < super::token::MIN_RANDOM_BYTES {
             return false;
@@ -198,7 +198,7 @@ impl SensitiveParams {
             true => decoded(value),
             false => Cow::Borrowed(value),
         };
-        is_secret(&value) && !name.is_some_and(is_click)
+        is_jwt(&value) || (is_secret(&value) && !name.is_some_and(is_click))
     }
 
     /// Whether it is seen at once that nothing is to be taken out of `url`: it has no user, no
@@ -777,6 +777,10 @@ mod tests {
                 assert_eq!(found.url, format!("{before}[removed]{after}"), "{url}");
                 assert_eq!(found.secrets, 1, "{url}");
             }
+        }
+        for name in ["utm_content", "utm_x", "gclid", "somenetwork_clid", "mkt_tok"] {
+            let found = stripped(&format!("https://shop.example/?{name}={JWT}&a=1")).0;
+            assert_eq!(found, format!("https://shop.example/?{name}=[removed]&a=1"));
         }
         let nested = format!("https://shop.example/login?next=%2Fa%2F{RANDOM}%3Fb%3D1");
         assert_eq!(stripped(&nested).0, "https://shop.example/login?next=[removed]");
