@@ -73,6 +73,9 @@ pub struct Summary {
 const HOW_TO_READ_MORE: &str =
     "send the secret HEADWATER_REPLAY_KEY: Authorization: Bearer HEADWATER_REPLAY_KEY";
 
+/// How an operator comes to read more if the secret is not set, or too short to be one.
+const HOW_TO_SET_THE_KEY: &str = "set the secret HEADWATER_REPLAY_KEY, of at least 32 characters: with it in Authorization this answers with all details";
+
 /// What is known of the worker, whatever its configuration.
 #[derive(Debug, Serialize)]
 pub struct WorkerInfo {
@@ -264,7 +267,10 @@ impl Readiness {
             summary: self.anonymous.clone(),
             ready: self.ready,
             blame: self.blame,
-            details: HOW_TO_READ_MORE,
+            details: match self.circumstances.present.headwater_replay_key {
+                true => HOW_TO_READ_MORE,
+                false => HOW_TO_SET_THE_KEY,
+            },
         }
     }
 

@@ -693,9 +693,13 @@ fn anyone_is_answered_without_a_name() {
             "summary": "not ready: a stream denies the worker's user access since 03:24:09 (AccessDeniedException); other trouble with 1 more stream; 1 record waits for a stream, which no route names; a shard does not answer, so that what waits there is not known; 3 records wait for 2 streams",
             "ready": false,
             "blame": "operator",
-            "details": HOW_TO_READ_MORE,
+            "details": HOW_TO_SET_THE_KEY,
         })
     );
+    let mut with_key = circumstances();
+    with_key.present.headwater_replay_key = true;
+    let readiness = Readiness::misconfigured(Vec::new(), with_key);
+    assert_eq!(readiness.for_anyone().details, HOW_TO_READ_MORE);
     for (streams, spill, summary) in [
         (vec![good("events")], vec![], "ready: 1 stream, nothing waits"),
         (
