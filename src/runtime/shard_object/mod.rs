@@ -376,6 +376,8 @@ impl ShardObject {
         self.gate.notify();
         if spilled > 0 {
             console_log!("{{\"stream\":\"{stream}\",\"spilled\":{spilled}}}");
+            // The first drain reports only at its end, which a stream that hangs puts off.
+            self.report_soon();
         }
         self.wake_by(wake_at);
         self.start(waits, config, storage);
