@@ -1,11 +1,11 @@
-//! Times by the edge's clock, which may be set back.
+//! Times by the worker's clock, which may be set back.
 
 /// Milliseconds since the epoch.
 pub type Milliseconds = u64;
 
-/// Whether `until`, the end of a wait of `longest_ms` at most, is still to come at `now`. Where
-/// it lies further ahead, the clock was set back: nobody knows how much of the wait is left, so
-/// it is over.
+/// Whether `until`, the end of a wait of at most `longest_ms`, is after `now`. If `until` is
+/// further ahead than that, the clock was set back. The rest of the wait is then unknown, so the
+/// wait is over.
 pub const fn is_ahead(until: Milliseconds, now: Milliseconds, longest_ms: u64) -> bool {
     let left_ms = until.saturating_sub(now);
     0 < left_ms && left_ms <= longest_ms

@@ -1,10 +1,10 @@
-//! Numbers, texts and bytes as a shard reads and writes them: big-endian, lengths first.
+//! Encodes and decodes numbers, texts and bytes for shards: big-endian, lengths first.
 //!
-//! What is written here outlives the version that wrote it, in storage and while a new one
-//! is rolled out. So each whole begins with a version of its own, and reading never trusts:
-//! what is cut short or too long is an error, never a panic.
+//! Encoded bytes outlive the version that wrote them, in storage and during a rollout. So each
+//! message and each stored value begins with a version of its own. Decoding never trusts its input:
+//! truncated or overlong bytes are an error, never a panic.
 
-/// Bytes that are not what they should be: another version's, or cut short.
+/// Bytes of another format or version, or truncated bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("bytes are not {0}")]
 pub struct DecodeError(pub &'static str);
@@ -13,59 +13,53 @@ pub struct DecodeError(pub &'static str);
 #[derive(Debug, Clone, Copy)]
 pub struct ByteReader<'a> {
     bytes: &'a [u8],
-    /// What is read, for errors.
+    /// The expected content, for errors.
     what: &'static str,
 }
 
 impl<'a> ByteReader<'a> {
-    /// Reads `bytes`, which should be `what`.
+    /// Reads `bytes`, which should hold `what`.
     pub const fn new(bytes: &'a [u8], what: &'static str) -> Self {
         Self { bytes, what }
     }
 
-    /// The error that these bytes are not what they should be.
+    /// Returns the error for bytes that do not hold the expected content.
     pub const fn garbled(&self) -> DecodeError {
         DecodeError(self.what)
     }
 
-    /// Whether all was read.
     pub const fn is_at_end(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Checks that all was read.
+    /// Returns an error if any bytes are left.
     pub fn end(self) -> Result<(), DecodeError> {
         if self.is_at_end() { Ok(()) } else { Err(self.garbled()) }
     }
 
-    /// The next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (array, rest) = self.bytes.split_first_chunk().ok_or(self.garbled())?;
         self.bytes = rest;
         Ok(*array)
     }
 
-    /// A byte.
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array().map(u8::from_be_bytes)
     }
 
-    /// A number of four bytes.
     pub fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// A number of eight bytes.
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// A number of eight bytes with a sign.
     pub fn i64(&mut self) -> Result<i64, DecodeError> {
         self.array().map(i64::from_be_bytes)
     }
 
-    /// Bytes of a length that is told before them.
+    /// Reads a four-byte length and that many bytes.
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(self.u32()?).map_err(|_| self.garbled())?;
         let (bytes, rest) = self.bytes.split_at_checked(length).ok_or(self.garbled())?;
@@ -73,7 +67,6 @@ impl<'a> ByteReader<'a> {
         Ok(bytes)
     }
 
-    /// A text.
     pub fn text(&mut self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| self.garbled())
     }
@@ -81,30 +74,25 @@ impl<'a> ByteReader<'a> {
 
 /// Writes at the end of some bytes.
 pub trait ByteWriter {
-    /// Bytes as they are.
     fn put(&mut self, bytes: &[u8]);
 
-    /// A byte.
     fn put_u8(&mut self, number: u8) {
         self.put(&[number]);
     }
 
-    /// A number in four bytes.
     fn put_u32(&mut self, number: u32) {
         self.put(&number.to_be_bytes());
     }
 
-    /// A number in eight bytes.
     fn put_u64(&mut self, number: u64) {
         self.put(&number.to_be_bytes());
     }
 
-    /// A number in eight bytes, with its sign.
     fn put_i64(&mut self, number: i64) {
         self.put(&number.to_be_bytes());
     }
 
-    /// Bytes, and their length before them. What we write is far below what a length can tell.
+    /// Writes a four-byte length, then `bytes`. Our values are far shorter than `u32::MAX`.
     fn put_bytes(&mut self, bytes: &[u8]) {
         self.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         self.put(bytes);

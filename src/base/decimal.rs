@@ -1,24 +1,24 @@
-//! Numbers as the decimal digits that people wrote, so that `19.90 * 0.01` is `0.199`.
+//! Exact decimal arithmetic on numbers as people write them, so that `19.90 * 0.01` is `0.199`.
 //!
-//! Exact or nothing: what does not fit is refused and never rounded.
+//! Nothing is ever rounded: a result that does not fit is `None`.
 
 /// The most digits of a number that is written out.
 const MAX_DIGITS: usize = 60;
-/// The largest exponent that is read, either way.
+/// The largest absolute exponent that is parsed.
 const MAX_EXPONENT: i32 = 400;
 
 /// A decimal number of up to 38 significant digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal {
     negative: bool,
-    /// Its digits, the last of which is not zero unless the number is.
+    /// The last digit is not zero, unless the number is zero.
     digits: u128,
-    /// The power of ten that they are multiplied by.
+    /// The power of ten that multiplies the digits.
     exponent: i32,
 }
 
 impl Decimal {
-    /// Reads a number as JSON writes it, and also `+5`, `.5`, `5.` and `05`.
+    /// Parses a JSON number, and also `+5`, `.5`, `5.` and `05`.
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -42,7 +42,7 @@ impl Decimal {
         Some(Self { negative: negative && digits != 0, digits, exponent }.shortest())
     }
 
-    /// The product, when its digits fit.
+    /// Returns the product, if its digits fit.
     pub fn times(self, other: Self) -> Option<Self> {
         let digits = self.digits.checked_mul(other.digits)?;
         let exponent = self.exponent.checked_add(other.exponent)?;
@@ -50,34 +50,32 @@ impl Decimal {
         Some(Self { negative, digits, exponent }.shortest())
     }
 
-    /// Ten to the power of `exponent` times as much.
+    /// Multiplies by ten to the power of `exponent`.
     pub fn shifted(self, exponent: i32) -> Self {
         Self { exponent: self.exponent.saturating_add(exponent), ..self }
     }
 
-    /// The whole part of a number that is not negative, when it is below 2^64.
+    /// Returns the whole part of a number from 0 to below 2^64.
     pub fn whole_part(self) -> Option<u64> {
         let ten = |power: u32| 10_u128.checked_pow(power);
         let whole = match u32::try_from(self.exponent) {
             Ok(power) => self.digits.checked_mul(ten(power)?)?,
-            // Past 10^38 nothing is left of the digits.
+            // A divisor past 10^38 leaves no digit.
             Err(_) => ten(self.exponent.unsigned_abs())
                 .map_or(Some(0), |divisor| self.digits.checked_div(divisor))?,
         };
         u64::try_from(whole).ok().filter(|_| !self.negative)
     }
 
-    /// Whether it has no fraction.
     pub fn is_integer(self) -> bool {
         self.exponent >= 0
     }
 
-    /// Whether it is zero.
     pub fn is_zero(self) -> bool {
         self.digits == 0
     }
 
-    /// Its digits without an exponent, up to 60 of them; valid JSON.
+    /// Returns the digits without an exponent, at most 60 of them; valid JSON.
     pub fn to_plain(self) -> Option<String> {
         let mut text = self.digits.to_string();
         let places = usize::try_from(self.exponent.unsigned_abs()).ok()?;

@@ -1,4 +1,4 @@
-//! Building blocks that know nothing of events: JSON, addresses, times, secrets, bytes.
+//! Building blocks that know nothing of events: JSON, URLs, times, secrets, bytes.
 
 pub mod clock;
 pub mod codec;

@@ -1,8 +1,8 @@
-//! Ids that last a day: keyed hashes under a salt that is made from the operator's secret
-//! and the date, and is the same in every isolate with nothing stored.
+//! The operator's secret, and ids that last a day. Such an id is a keyed hash under a salt. The
+//! salt is derived from the secret and the date, so every isolate has it and nothing is stored.
 //!
-//! Without the secret nobody can go back from an id, nor join the ids of two days; who
-//! holds the secret can, for as long as it is not replaced.
+//! Without the secret, an id can't be traced back, and the ids of two days can't be joined. With
+//! it, both are possible until it is replaced.
 
 use std::fmt;
 
@@ -15,21 +15,21 @@ use sha2::Sha256;
 pub struct Secret(String);
 
 impl Secret {
-    /// Shorter ones could be guessed.
+    /// A shorter secret could be guessed.
     pub const MIN_CHARS: usize = 32;
 
-    /// Takes a text of at least [`Self::MIN_CHARS`] characters.
+    /// Accepts a text of at least [`Self::MIN_CHARS`] characters.
     pub fn parse(text: String) -> Option<Self> {
         (text.chars().count() >= Self::MIN_CHARS).then_some(Self(text))
     }
 
-    /// Whether `text` is this secret; how long that takes tells nothing of it.
+    /// Whether `text` is this secret. The time of the comparison reveals nothing about it.
     pub fn is(&self, text: &str) -> bool {
         let of = |text: &str| keyed(self.0.as_bytes(), &["headwater key", text]);
         of(text) == of(&self.0)
     }
 
-    /// The salt of the UTC day `date`.
+    /// Returns the salt of the UTC day `date`.
     pub fn salt_of(&self, date: NaiveDate) -> Salt {
         Salt(keyed(self.0.as_bytes(), &["headwater salt", &date.to_string()]))
     }
@@ -41,18 +41,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The salt of one day.
 pub struct Salt([u8; 32]);
 
 impl Salt {
-    /// The id of whatever `parts` name together: 128 bits in 32 hexadecimal digits.
+    /// Returns the id of `parts` together: 128 bits in 32 hexadecimal digits.
     pub fn id(&self, parts: &[&str]) -> String {
         let bytes = keyed(&self.0, parts);
         bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// HMAC-SHA256 of `parts`, each with its length, so that no two lists read the same.
+/// Returns the HMAC-SHA256 of `parts`, each after its length, so that no two lists have the same
+/// input.
 fn keyed(key: &[u8], parts: &[&str]) -> [u8; 32] {
     // HMAC takes a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_hmac_sha256() {
-        // RFC 4231, test case 2, whose one part here is preceded by its length.
+        // RFC 4231, test case 2.
         let mut mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap();
         mac.update(b"what do ya want for nothing?");
         let bytes = mac.finalize().into_bytes();

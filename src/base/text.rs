@@ -1,11 +1,12 @@
-//! Texts as messages show them.
+//! Texts for messages.
 
-/// One step of a JSON Pointer (RFC 6901): a slash and `key`, escaped, cut where it is long.
+/// Returns one step of a JSON Pointer (RFC 6901): a slash and the escaped `key`, cut as by
+/// [`shown`].
 pub fn pointer_step(key: &str) -> String {
     format!("/{}", shown(key).replace('~', "~0").replace('/', "~1"))
 }
 
-/// `text` as a message shows it: whole up to 100 characters, then cut with an ellipsis.
+/// Cuts `text` after 100 characters and adds an ellipsis.
 pub fn shown(text: &str) -> String {
     const MAX_CHARS: usize = 100;
     match text.char_indices().nth(MAX_CHARS) {

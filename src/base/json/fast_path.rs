@@ -1,15 +1,15 @@
-//! The short way through JSON that is as it should be, in one pass.
+//! Reads well-formed JSON in one pass.
 //!
-//! It takes only what [`JsonReader`](super::JsonReader) would read to the same value without a word,
-//! and gives up on the first doubt, so that the long way can tell what is wrong. Numbers and
-//! escaped texts are left to serde_json.
+//! It accepts a text only if [`JsonReader`](super::JsonReader) would read the same value without a
+//! repair. It gives up at the first doubt, and the slow path then finds the error. serde_json
+//! parses numbers and escaped texts.
 
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::base::json::scan::verbatim;
 
-/// Reads `text` when it is an object and nothing more, no deeper than `max_depth` levels.
+/// Reads `text` if it is one object and nothing more, at most `max_depth` levels deep.
 pub fn object(text: &str, max_depth: usize) -> Option<Map<String, Value>> {
     let mut cursor = Cursor { text, at: 0 };
     let object = match cursor.peek()? {
@@ -19,7 +19,6 @@ pub fn object(text: &str, max_depth: usize) -> Option<Map<String, Value>> {
     cursor.peek().is_none().then_some(object)
 }
 
-/// A text and how far it is read.
 struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -38,7 +37,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// An object of which no key comes twice.
+    /// Reads an object without duplicate keys.
     fn object(&mut self, depth: usize) -> Option<Map<String, Value>> {
         let depth = depth.checked_sub(1)?;
         let mut object = Map::new();
@@ -113,7 +112,7 @@ impl<'a> Cursor<'a> {
         found.then_some(value)
     }
 
-    /// The next byte that is no white space.
+    /// Skips white space and returns the next byte.
     fn peek(&mut self) -> Option<u8> {
         loop {
             match *self.rest().first()? {
@@ -123,7 +122,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Steps over `byte` where it comes next.
+    /// Steps over `byte` if it is next.
     fn takes(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         if is_next {
@@ -148,7 +147,7 @@ mod tests {
     use super::*;
     use crate::base::json::JsonReader;
 
-    /// What the long way reads without a word.
+    /// Reads `text` by the slow path; none if it has an error or needs a repair.
     fn long_way(text: &str, max_depth: usize) -> Option<Map<String, Value>> {
         let mut reader = JsonReader { max_depth, mended: Vec::new() };
         reader.by_parts(text).ok().filter(|_| reader.mended.is_empty())

@@ -1,9 +1,9 @@
-//! JSON read without loss: no key of an object is dropped for coming twice, no digit of a
-//! number, and no beacon for a text that was cut inside of a character.
+//! Reads JSON without loss: it keeps every digit of a number and rejects duplicate keys. A text
+//! that was cut inside a character is repaired.
 //!
-//! Each value is read from its own text by its first byte, so that nothing in a text can
-//! pass for a number or a raw value of serde_json's own. Depth is checked before it is
-//! descended. What is as it should be takes the [`fast_path`] way, with the same result.
+//! The first byte of each value decides its type. So no text can pass for one of serde_json's
+//! private representations of numbers and raw values. Depth is checked before each descent.
+//! Well-formed input takes the [`fast_path`], with the same result.
 
 pub mod fast_path;
 pub mod scan;
@@ -15,40 +15,33 @@ use serde_json::{Map, Number, Value};
 
 use crate::base::text::{pointer_step, shown};
 
-/// Why a text was not read.
+/// Why a text is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
-    /// What is wrong.
     pub kind: JsonErrorKind,
-    /// JSON Pointer (RFC 6901) to the place; empty for the whole.
+    /// JSON Pointer (RFC 6901) to the place; empty for the whole text.
     pub pointer: String,
-    /// One sentence that names the place.
     pub message: String,
 }
 
-/// What is wrong with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonErrorKind {
-    /// It is not JSON.
     Syntax,
-    /// It is nested deeper than the limit.
     TooDeep,
-    /// An object has a key twice.
     DuplicateKey,
-    /// A number is past the range of a double.
+    /// A number exceeds the range of a double.
     NumberOutOfRange,
 }
 
-/// Reads one beacon.
 pub struct JsonReader {
     /// Levels of objects and arrays, the beacon itself included.
     pub max_depth: usize,
-    /// The pointers of the first texts and keys, up to [`Self::MAX_MENDED`], that held half of
-    /// a surrogate pair; it is U+FFFD now.
+    /// Pointers to the first [`Self::MAX_MENDED`] texts and keys with a lone surrogate, which is
+    /// now U+FFFD.
     pub mended: Vec<String>,
 }
 
-/// Where a value stands; its pointer is written only when it is told.
+/// The place of a value; its pointer is built only if it is needed.
 #[derive(Clone, Copy)]
 struct JsonPlace<'a> {
     depth: usize,
@@ -62,7 +55,7 @@ enum PointerStep<'a> {
 }
 
 impl JsonReader {
-    /// One more than are ever listed, so that it can be told that there were more.
+    /// One more than is ever listed, so that the list can show that there were more.
     const MAX_MENDED: usize = 51;
 
     /// Reads the text of an object.
@@ -140,7 +133,7 @@ impl JsonReader {
     fn note(&mut self, place: JsonPlace<'_>) {
         if self.mended.len() < Self::MAX_MENDED {
             let pointer = place.pointer();
-            // Of a key and its value, one notice does.
+            // A key and its value share one pointer, which is listed once.
             if self.mended.last() != Some(&pointer) {
                 self.mended.push(pointer);
             }
@@ -173,9 +166,9 @@ impl<'a> JsonPlace<'a> {
     }
 }
 
-/// Whether `number` is one that readers hold: not past a double's range, as 1e999 is.
+/// Whether `number` is within the range of a double, unlike 1e999.
 pub fn is_finite(number: &Number) -> bool {
-    // Only an exponent, or hundreds of digits, lead there.
+    // Only an exponent or hundreds of digits can exceed the range.
     let digits = number.as_str();
     let could_be_past = digits.len() > 300 || digits.contains(['e', 'E']);
     !could_be_past || number.as_f64().is_some_and(f64::is_finite)
@@ -199,13 +192,13 @@ fn not_json(error: serde_json::Error) -> JsonError {
     }
 }
 
-/// Half of a surrogate pair, three bytes as WTF-8 writes it, is what is left of a character
-/// that a script cut in two.
+/// Replaces each lone surrogate, three bytes in WTF-8, by U+FFFD. A script that cuts a text inside
+/// a character leaves one.
 fn without_lone_surrogates(bytes: Vec<u8>) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        // Of the three bytes only the first makes a chunk with U+FFFD of its own.
+        // Only the first of the three bytes counts: each makes a chunk of its own.
         if chunk.invalid().first() == Some(&0xed) {
             text.push(char::REPLACEMENT_CHARACTER);
         }
@@ -213,11 +206,11 @@ fn without_lone_surrogates(bytes: Vec<u8>) -> String {
     text
 }
 
-/// Every field of an object in the order of its text, repeats included.
+/// Every field of an object in the order of its text, duplicates included.
 #[derive(Default)]
 pub struct JsonFields<'a>(Vec<(Key, &'a RawValue)>);
 
-/// The key of a member, in which half of a surrogate pair is U+FFFD.
+/// The key of a member, with U+FFFD for each lone surrogate.
 #[derive(Debug)]
 pub struct Key {
     name: String,
@@ -226,7 +219,7 @@ pub struct Key {
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Its text is whole as far as JSON goes, so only half of a pair can still be wrong.
+        // The raw text is valid JSON, so only a lone surrogate can still be wrong.
         let text = <&RawValue>::deserialize(deserializer)?.get();
         if let Ok(name) = serde_json::from_str(text) {
             return Ok(Self { name, is_mended: false });
@@ -237,12 +230,12 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 impl<'a> JsonFields<'a> {
-    /// The first of the fields that are called `name`.
+    /// Returns the first field named `name`.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|(field, _)| field.name == name).map(|(_, raw)| *raw)
     }
 
-    /// The fields, when none comes twice.
+    /// Returns the fields, or an error if a key is duplicate.
     pub fn each_once(self) -> Result<Vec<(String, &'a RawValue)>, JsonError> {
         let mut names: Vec<&str> = self.0.iter().map(|(key, _)| key.name.as_str()).collect();
         names.sort_unstable();
@@ -276,7 +269,7 @@ impl<'de> Deserialize<'de> for JsonFields<'de> {
     }
 }
 
-/// The bytes of a JSON text whose escapes may name half of a surrogate pair.
+/// The bytes of a JSON text, in which escapes may be lone surrogates.
 struct Wtf8(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Wtf8 {
@@ -297,7 +290,7 @@ impl<'de> Deserialize<'de> for Wtf8 {
     }
 }
 
-/// The JSON type of `value`, with its article.
+/// Returns the JSON type of `value`, with its article.
 pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -309,7 +302,7 @@ pub fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// The largest integer that JavaScript counts exactly to.
+/// The largest integer that JavaScript represents exactly, like all those below it.
 pub const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
 
 #[cfg(test)]

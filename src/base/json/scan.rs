@@ -1,8 +1,7 @@
-//! How much of a text stands in a JSON string as it is, told from eight bytes at a time:
-//! every text of every beacon is read once and written once.
+//! Finds the part of a text that a JSON string holds unescaped, eight bytes at a time. Each text of
+//! a beacon is scanned once when read and once when written.
 
-/// The bytes at the start of `text` that a JSON string holds unescaped: up to the first quote,
-/// backslash or control character below the space.
+/// Returns how many bytes of `text` come before the first quote, backslash or control character.
 /// Source: <https://www.rfc-editor.org/rfc/rfc8259#section-7>
 pub fn verbatim(text: &[u8]) -> usize {
     let (eights, rest) = text.as_chunks::<8>();
@@ -20,7 +19,7 @@ pub fn verbatim(text: &[u8]) -> usize {
     length.saturating_add(rest.iter().position(is_special).unwrap_or(rest.len()))
 }
 
-/// The top bit of each byte that is special; of those above the lowest it may be set in vain.
+/// Sets the top bit of each special byte. Only the lowest set bit is reliable.
 /// Source: <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
 fn special(eight: u64) -> u64 {
     const fn each(byte: u8) -> u64 {

@@ -1,13 +1,13 @@
-//! Hosts as the DNS knows them: international names in Punycode.
+//! Hosts in the form of the DNS: international names in Punycode.
 //!
-//! Browsers write `xn--bcher-kva.example` where apps and servers write `bücher.example`. Of
-//! UTS 46 this does what such hosts need: lower case, full-width letters and digits, the full
-//! stops of East Asia, and what is not seen. It does not compose letters that are written
-//! with a combining mark, and refuses no letter.
+//! Browsers write `xn--bcher-kva.example`; apps and servers write `bücher.example`. This does the
+//! part of UTS 46 that such hosts need: lower case, full-width letters and digits, East Asian full
+//! stops, and invisible characters. It does not compose letters from combining marks, and rejects
+//! no letter.
 
 use std::borrow::Cow;
 
-/// `host` in lower case and ASCII. A label that Punycode can't hold stays as it is.
+/// Returns `host` in lower case and ASCII. A label that Punycode can't encode stays unchanged.
 pub fn ascii(host: &str) -> Cow<'_, str> {
     if host.is_ascii() {
         return super::lower(host);
@@ -20,7 +20,7 @@ pub fn ascii(host: &str) -> Cow<'_, str> {
     Cow::Owned(labels.collect::<Vec<_>>().join("."))
 }
 
-/// The character that stands for `c` in a host, if it is not left out.
+/// Maps one character of a host; none if it is removed.
 fn mapped(c: char) -> Option<char> {
     Some(match c {
         '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' => return None,
@@ -31,7 +31,7 @@ fn mapped(c: char) -> Option<char> {
     })
 }
 
-/// The code of `label`, none when it is too long for a host.
+/// Encodes `label`; none if it is too long for a host.
 ///
 /// Source: <https://www.rfc-editor.org/rfc/rfc3492#section-6.3>
 fn punycode(label: &str) -> Option<String> {
@@ -73,7 +73,7 @@ const T_MIN: u32 = 1;
 const T_MAX: u32 = 26;
 const DAMP: u32 = 700;
 
-/// Writes `delta` as a number of variable length.
+/// Writes `delta` as a variable-length integer.
 fn number(code: &mut String, delta: u32, bias: u32) -> Option<()> {
     let mut rest = delta;
     let mut k = BASE;

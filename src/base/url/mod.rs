@@ -1,8 +1,7 @@
-//! The address of a page, cut into its parts.
+//! Splits the URL of a page into its parts.
 //!
-//! A reader for what browsers and apps put into `url` and `referrer`, not a validator: it
-//! borrows and decodes nothing. What it can't read has no parts;
-//! it never panics and never refuses an event.
+//! This reads whatever browsers and apps put into `url` and `referrer`. It is not a validator: it
+//! decodes nothing, never panics and never rejects an event. An unreadable URL has no parts.
 
 pub mod ascii;
 
@@ -13,16 +12,16 @@ pub use ascii::ascii;
 /// The longest host name, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
 const MAX_HOST_BYTES: usize = 253;
 
-/// The parts of an address of the form `SCHEME://HOST…`.
+/// The parts of a URL of the form `SCHEME://HOST…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlParts<'a> {
     /// In lower case, without the colon.
     pub scheme: Cow<'a, str>,
     /// In lower case and Punycode, without a final dot; IPv6 in brackets.
     pub host: Cow<'a, str>,
-    /// Only where it is written out.
+    /// None if the URL does not name one.
     pub port: Option<u16>,
-    /// With its slash; empty when there is none.
+    /// With its slash; empty if there is none.
     pub path: &'a str,
     /// Without the question mark.
     pub query: Option<&'a str>,
@@ -30,8 +29,8 @@ pub struct UrlParts<'a> {
     pub fragment: Option<&'a str>,
 }
 
-/// Reads an absolute address that names a host, be it a site's or an app's
-/// (`android-app://com.example`). Anything else has no parts.
+/// Parses an absolute URL with a host, of a site or an app (`android-app://com.example`). Returns
+/// `None` for anything else.
 pub fn parse(url: &str) -> Option<UrlParts<'_>> {
     let RawUrl { scheme, authority, path, query, fragment } = raw(url)?;
     let (_, host, port) = split_authority(authority);
@@ -47,7 +46,7 @@ pub fn parse(url: &str) -> Option<UrlParts<'_>> {
     Some(UrlParts { scheme: lower(scheme), host, port, path, query, fragment })
 }
 
-/// The parts as they are written.
+/// The parts as written, before the host is checked.
 pub struct RawUrl<'a> {
     pub scheme: &'a str,
     pub authority: &'a str,
@@ -68,7 +67,7 @@ pub fn raw(url: &str) -> Option<RawUrl<'_>> {
     }
     let (rest, fragment) = cut(rest, '#');
     let (rest, query) = cut(rest, '?');
-    // Browsers take a backslash for a slash, so that a host can't hide behind one:
+    // Browsers read a backslash as a slash, so that a host can't hide behind one:
     // https://url.spec.whatwg.org/#relative-slash-state
     let slash = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\'));
     let (authority, path) = match slash {
@@ -78,7 +77,7 @@ pub fn raw(url: &str) -> Option<RawUrl<'_>> {
     Some(RawUrl { scheme, authority, path, query, fragment })
 }
 
-/// `authority` as its user, its host and its port, the last without the colon.
+/// Splits `authority` into its user, its host and its port, without the colon.
 pub fn split_authority(authority: &str) -> (Option<&str>, &str, Option<&str>) {
     let (user, rest) = match authority.rsplit_once('@') {
         Some((user, rest)) => (Some(user), rest),
@@ -108,12 +107,12 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// Without the blanks and control characters around it, as browsers read an address.
+/// Removes blanks and control characters at both ends, as browsers do.
 pub fn trim(url: &str) -> &str {
     url.trim_matches(|edge: char| edge <= ' ')
 }
 
-/// What stands before the first `mark`, and what after it.
+/// Splits `text` at the first `mark`.
 pub fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     match text.split_once(mark) {
         Some((before, after)) => (before, Some(after)),
