@@ -1,33 +1,33 @@
-//! Beacons: what arrived, before anything is known to be right, and what a request may hold.
+//! Beacons as they arrived, before any check, and the limits of a request.
 
 use crate::model::event::DeviceId;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-/// What arrived as one item of a request; untrusted.
+/// One item of a request; untrusted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Beacon {
-    /// Its top-level fields, as sent.
+    /// The top-level fields, as sent.
     pub fields: Map<String, Value>,
-    /// What had to be repaired to read it: the name of each repair, and the pointer to its place.
+    /// The repairs that were needed to read it: name and JSON Pointer of each.
     pub mended: Vec<(&'static str, String)>,
-    /// The parameters of a pixel's query that are no field, and so no part of the beacon.
+    /// The query parameters of a pixel that are not fields, and so not part of the beacon.
     pub left_out: Map<String, Value>,
 }
 
-/// What stands around the beacons of a request and holds for each of them.
+/// The fields around the beacons of a request, which apply to each of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope {
-    /// The client's clock when it sent the request.
+    /// By the client's clock.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The device that sent it, for beacons that don't say.
+    /// The device of the beacons that do not name one.
     pub device_id: Option<DeviceId>,
-    /// Whether a `device_id` was left out since it stood for none, such as `undefined`.
+    /// Whether a `device_id` was removed because it was a placeholder, such as `undefined`.
     pub no_device: bool,
 }
 
 impl Envelope {
-    /// The envelope, with what only `other` tells.
+    /// Fills each absent field from `other`.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Envelope {
     }
 }
 
-/// What a request may hold at most.
+/// The limits of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a body as sent.
@@ -47,7 +47,6 @@ pub struct Limits {
     pub inflated_bytes: usize,
     /// Beacons of a request.
     pub beacons: usize,
-    /// Bytes of one beacon.
     pub beacon_bytes: usize,
     /// Levels of objects and arrays in a beacon, itself included.
     pub depth: usize,
@@ -65,7 +64,7 @@ impl Default for Limits {
     }
 }
 
-/// The top-level fields that a path may name, without the two objects.
+/// The top-level fields that a path may name, except the objects `props` and `metadata`.
 pub const FIELDS: [&str; 16] = [
     "name",
     "id",
@@ -85,16 +84,13 @@ pub const FIELDS: [&str; 16] = [
     "consent",
 ];
 
-/// The most characters of a text field.
+/// The most characters of each text field.
 pub mod max_chars {
     /// `session_id` and `user_id`.
     pub const ID: usize = 128;
-    /// `build`.
     pub const BUILD: usize = 64;
-    /// `language`.
     pub const LANGUAGE: usize = 64;
-    /// `title`.
     pub const TITLE: usize = 1_024;
-    /// `url` and `referrer`: what browsers and proxies take as an address.
+    /// `url` and `referrer`: the usual limit of browsers and proxies for a URL.
     pub const URL: usize = 8_192;
 }

@@ -1,9 +1,9 @@
-//! Which campaign brought a visitor: the `utm_` parameters and the click ids of the big
+//! The campaign that brought a visitor: the `utm_` parameters and the click ids of the big
 //! advertising networks, read from the query in one pass.
 //!
-//! Values are kept as they were sent, decoded and trimmed. Left out on purpose: parameters
-//! that name a person rather than a click (`mc_eid`, `_kx`), those that only qualify another
-//! (`gclsrc`, `gad_source`), and those of unpaid results (`srsltid`, `ysclid`).
+//! Values are decoded and trimmed, and otherwise as sent. Some parameters are ignored on purpose.
+//! They name a person rather than a click (`mc_eid`, `_kx`), only qualify another one (`gclsrc`,
+//! `gad_source`), or mark unpaid results (`srsltid`, `ysclid`).
 
 use std::borrow::Cow;
 
@@ -13,18 +13,18 @@ const MAX_CHARS: usize = 255;
 /// The most characters of a click id; longer ones are cut.
 const MAX_CLICK_ID_CHARS: usize = 512;
 
-/// What a query tells of the campaign.
+/// The campaign that a query names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Campaign {
-    /// `utm_source`: who sent the visitor.
+    /// `utm_source`: the sender of the visitor.
     pub source: Option<String>,
-    /// `utm_medium`: by what, such as `cpc` or `email`.
+    /// `utm_medium`: the means, such as `cpc` or `email`.
     pub medium: Option<String>,
-    /// `utm_campaign`: in which campaign.
+    /// `utm_campaign`: the campaign's name.
     pub campaign: Option<String>,
-    /// `utm_term`: for which keyword.
+    /// `utm_term`: the keyword.
     pub term: Option<String>,
-    /// `utm_content`: by which of several links.
+    /// `utm_content`: one of several links.
     pub content: Option<String>,
     /// `utm_id`: the campaign's id.
     pub id: Option<String>,
@@ -32,7 +32,7 @@ pub struct Campaign {
     pub click_id: Option<ClickId>,
 }
 
-/// What an advertising network calls a click.
+/// An advertising network's id of a click.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClickId {
     /// The id, up to 512 characters.
@@ -41,11 +41,11 @@ pub struct ClickId {
     pub network: &'static str,
 }
 
-/// The parameters in which networks hand over a click's id, in lower case.
+/// The parameters that networks use for click ids, in lower case.
 ///
 /// Google: <https://support.google.com/google-ads/answer/9744275>; Meta:
 /// <https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc>.
-/// Meta adds its own to links that nobody paid for, too.
+/// Meta adds its own to unpaid links, too.
 pub const CLICK_IDS: &[(&str, &str)] = &[
     ("gclid", "google"),
     ("gbraid", "google"),
@@ -70,19 +70,19 @@ pub const CLICK_IDS: &[(&str, &str)] = &[
     ("dicbo", "outbrain"),
 ];
 
-/// Whether `fragment` tells of a campaign or a click.
+/// Whether `fragment` names a campaign or a click.
 pub fn stands_in(fragment: &str) -> bool {
     parameters(fragment).is_some_and(|query| campaign([query]) != Campaign::default())
 }
 
-/// The parameters of a fragment: of a route (`/sale?utm_source=x`), or all of it.
+/// Returns the parameters of a fragment: those of a route (`/sale?utm_source=x`), or all of it.
 pub fn parameters(fragment: &str) -> Option<&str> {
     let query = fragment.split_once('?').map_or(fragment, |(_, query)| query);
     query.contains('=').then_some(query)
 }
 
-/// Reads queries, without their question marks. Names are read without regard to case; of
-/// several values the first that is not blank counts.
+/// Reads queries, without their question marks. Names ignore case. Of several values, the first
+/// that is not blank counts.
 pub fn campaign<'a>(queries: impl IntoIterator<Item = &'a str>) -> Campaign {
     let mut campaign = Campaign::default();
     let pairs = queries.into_iter().flat_map(|query| form_urlencoded::parse(query.as_bytes()));
@@ -112,8 +112,8 @@ pub fn campaign<'a>(queries: impl IntoIterator<Item = &'a str>) -> Campaign {
     campaign
 }
 
-/// `name` without what is left of an ampersand that mails and editors escape in links: `&amp;`, or `&#038;`
-/// of which the `#` begins a fragment.
+/// Removes the remains of an escaped ampersand from `name`. Mails and editors write `&amp;` or
+/// `&#038;` in links; the `#` of the latter begins a fragment.
 fn without_entity(name: &str) -> &str {
     let mut name = name;
     while let Some(rest) =
@@ -131,7 +131,7 @@ fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// `value` without the blanks around it, if anything is left.
+/// Trims `value` and cuts it after `max_chars`; none if nothing is left.
 fn kept(value: &str, max_chars: usize) -> Option<String> {
     let value = value.trim();
     let end = value.char_indices().nth(max_chars).map_or(value.len(), |(end, _)| end);

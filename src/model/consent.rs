@@ -1,8 +1,8 @@
-//! What a person consents to, and what their browser asks for.
+//! A person's consent, and the privacy signals of their browser.
 
 use serde::{Deserialize, Serialize};
 
-/// Whose wish was followed.
+/// The privacy signal that was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrivacySignal {
@@ -10,22 +10,20 @@ pub enum PrivacySignal {
     Gpc,
     /// Do Not Track.
     Dnt,
-    /// The beacon's `consent`, or that it has none.
+    /// The beacon's `consent`, or its absence.
     Consent,
 }
 
-/// What the beacon says of its person's consent.
+/// The consent that a beacon states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consent {
-    /// Given.
     Granted,
-    /// Withheld, or withdrawn.
     Denied,
 }
 
 impl Consent {
-    /// Takes `granted` or `denied`.
+    /// Parses `granted` or `denied`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "granted" => Some(Self::Granted),
@@ -35,7 +33,7 @@ impl Consent {
     }
 }
 
-/// What a browser asks for on its user's behalf.
+/// The privacy signals of a browser.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BrowserSignals {
     /// `Sec-GPC: 1`. Source: <https://www.w3.org/TR/gpc/>

@@ -1,35 +1,32 @@
-//! Names a device for its shard: sixteen bytes, from which nobody can read the device's id.
+//! Names a device for its shard by sixteen bytes that do not reveal the device's id.
 
 use sha2::{Digest, Sha256};
 
 use crate::model::event::{DeviceId, EventId};
 
-/// A device of a tenant: the first half of a hash of both. An event without a device has a
-/// key of its own.
+/// A device of a tenant: the first half of a hash of both. An event without a device has a key of
+/// its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceKey([u8; Self::BYTES]);
 
 impl DeviceKey {
-    /// The bytes of a key.
     pub const BYTES: usize = 16;
 
-    /// The key of a device.
     pub fn of_device(tenant: &str, device_id: &DeviceId) -> Self {
         Self::of_parts(tenant, b"device", device_id.as_str().as_bytes())
     }
 
-    /// The key of an event that has no device.
     pub fn of_event(tenant: &str, event_id: EventId) -> Self {
         Self::of_parts(tenant, b"event", event_id.as_bytes())
     }
 
-    /// The key of whoever is at an address with a browser. It must be told to nobody and kept
-    /// nowhere: it is the same every day.
+    /// Returns the key of the visitor with this address and browser. It is the same every day, so
+    /// it must never be stored or sent.
     pub fn of_visitor(tenant: &str, address: &str, user_agent: &str) -> Self {
         Self::of_parts(tenant, b"visitor", [address, user_agent].join("\n").as_bytes())
     }
 
-    /// Where it is among all keys, which decides on its shard.
+    /// Returns its place among all keys, which decides its shard.
     pub fn place(&self) -> u64 {
         let [first, ..] = self.0.as_chunks().0 else { return 0 };
         u64::from_be_bytes(*first)
@@ -37,7 +34,7 @@ impl DeviceKey {
 
     fn of_parts(tenant: &str, kind: &[u8], id: &[u8]) -> Self {
         let mut hash = Sha256::new();
-        // No tenant's name holds a zero byte, and no kind does.
+        // No tenant's name and no kind has a zero byte.
         for part in [tenant.as_bytes(), &[0], kind, &[0], id] {
             hash.update(part);
         }
@@ -45,12 +42,10 @@ impl DeviceKey {
         Self(std::array::from_fn(|index| hash.get(index).copied().unwrap_or_default()))
     }
 
-    /// The key that has these bytes.
     pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
     pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
         &self.0
     }

@@ -1,32 +1,31 @@
-//! The addresses of the worker: what each path is for.
+//! The endpoints of the worker, and their paths.
 
 use super::tracker_path::{TrackerPath, TrackerRequest};
 
-/// Where beacons go.
+/// The path for beacons.
 pub const EVENTS: &str = "/v1/events";
 
-/// What an address is for.
+/// The purpose of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint<'a> {
-    /// Takes beacons.
     Events,
-    /// Takes an event and shows an image.
+    /// Accepts one event and answers with an image.
     Pixel,
-    /// Says that the worker runs.
+    /// Reports that the worker runs.
     Health,
-    /// Says whether events can be delivered.
+    /// Reports whether events can be delivered.
     Ready,
-    /// Has a script of the snippet.
+    /// Serves a script of the snippet.
     Script(TrackerRequest<'a>),
-    /// Gives the operator what the shards have set aside.
+    /// Gives the operator access to quarantined records.
     SetAside,
-    /// The inspector's, where there is one.
+    /// Belongs to the inspector, if the worker has one.
     Inspector(InspectorRoute<'a>),
 }
 
 impl<'a> Endpoint<'a> {
-    /// What `path` is for in every worker, whatever its operator says. A slash too many in the
-    /// address of what is no script is ignored.
+    /// Returns the endpoint at `path` without custom paths. Extra slashes are ignored, except in
+    /// the paths of scripts and of the inspector.
     pub fn usual(path: &'a str) -> Option<Self> {
         if let Some(fixed) = Self::fixed(path) {
             return Some(fixed);
@@ -52,44 +51,43 @@ impl<'a> Endpoint<'a> {
     }
 }
 
-/// `path` without slashes at its end or behind another, if it has any.
+/// Removes extra slashes from `path`; none if it has none.
 pub fn plain(path: &str) -> Option<String> {
     let has_any = path.starts_with('/') && (path.contains("//") || path.ends_with('/'));
     let parts = || path.split('/').filter(|part| !part.is_empty());
     has_any.then(|| parts().flat_map(|part| ["/", part]).collect())
 }
 
-/// Below this is all that the inspector serves.
+/// The path of the inspector, and the root of all that it serves.
 pub const ROOT: &str = "/_/inspect";
 
-/// What is asked of the inspector.
+/// A resource of the inspector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InspectorRoute<'a> {
-    /// Its page.
     Page,
-    /// A file of its page, by its name.
+    /// A file of the page, by name.
     File(&'a str),
-    /// What it was told, as JSON.
+    /// An answer in JSON.
     Api(InspectorQuery),
 }
 
-/// What is answered in JSON.
+/// A query of the inspector, answered in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InspectorQuery {
-    /// How many beacons ended in which way.
+    /// The number of beacons by outcome.
     All,
-    /// The stories of those that were accepted, were duplicates or were dropped.
+    /// Entries of beacons that were accepted, duplicates or dropped.
     Good,
-    /// The stories of those that failed, or were refused.
+    /// Entries of beacons that failed, and of rejected requests.
     Bad,
-    /// All that is new, and how many there were in each of the last seconds.
+    /// All new entries, and the number of beacons in each of the last seconds.
     Live,
-    /// Forgets everything, and begins an epoch.
+    /// Forgets everything and begins an epoch.
     Reset,
 }
 
 impl<'a> InspectorRoute<'a> {
-    /// What `path` asks, if it is an address of the inspector's.
+    /// Parses `path`; none if it is not a path of the inspector.
     pub fn of(path: &'a str) -> Option<Self> {
         let name = match path.strip_prefix(ROOT)? {
             "" => return Some(Self::Page),
@@ -105,7 +103,6 @@ impl<'a> InspectorRoute<'a> {
 }
 
 impl InspectorQuery {
-    /// What `name` asks.
     pub fn of(name: &str) -> Option<Self> {
         match name {
             "all" => Some(Self::All),
@@ -117,7 +114,7 @@ impl InspectorQuery {
         }
     }
 
-    /// Its name in an address.
+    /// Returns its name in a path.
     pub const fn name(self) -> &'static str {
         match self {
             Self::All => "all",

@@ -1,7 +1,7 @@
-//! The event and its ids: types that can't hold what validation would refuse.
+//! The event and its ids: types that can't hold a value that validation would reject.
 //!
-//! Each newtype is made only by its `parse`; whoever holds one need not check it
-//! again. Nothing here reads a clock or draws randomness: [`EventIdGenerator`] is seeded.
+//! Each newtype is made only by its `parse`, so it never needs a second check. Nothing here reads a
+//! clock or draws randomness: [`EventIdGenerator`] is seeded.
 
 use crate::model::level::Level;
 use std::fmt;
@@ -17,68 +17,62 @@ use crate::model::schema_info::SchemaInfo;
 /// A beacon that passed validation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// The client's id for it, or one stamped on receipt.
+    /// The client's id of the event, or one stamped on receipt.
     pub id: EventId,
-    /// What happened.
     pub name: EventName,
-    /// The schema that it was held to, where the catalogue has one.
+    /// The event's schema, if the catalogue has one.
     pub schema: Option<&'static SchemaInfo>,
-    /// The browser or machine that made it.
+    /// The browser or app installation that made it.
     pub device_id: Option<DeviceId>,
-    /// The client's clock when it happened.
+    /// When it happened, by the client's clock.
     pub client_time: Option<DateTime<Utc>>,
-    /// How far the client's wall clock is ahead of UTC, in minutes, where its time says so.
+    /// How many minutes the client's wall clock is ahead of UTC, if its time has an offset.
     pub client_utc_offset_minutes: Option<i32>,
-    /// The client's clock when the request was sent.
+    /// When the request was sent, by the client's clock.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The client's running number.
+    /// The client's sequence number.
     pub seq: Option<u64>,
-    /// The client's own view of its session.
+    /// The client's own session id.
     pub client_session_id: Option<String>,
-    /// How much it matters; absent when the client does not say.
+    /// None if the client does not state it.
     pub level: Option<Level>,
-    /// Version of the site or app.
+    /// The version of the site or app.
     pub build: Option<String>,
     /// The operator's id of a person.
     pub user_id: Option<String>,
-    /// Address of the page.
     pub url: Option<String>,
-    /// Title of the page.
     pub title: Option<String>,
-    /// Address of the page before.
+    /// The URL of the previous page.
     pub referrer: Option<String>,
-    /// The device's screen.
     pub screen: Option<Size>,
-    /// The window's inside.
+    /// The inner size of the window.
     pub viewport: Option<Size>,
-    /// BCP 47 tag.
+    /// A BCP 47 tag.
     pub language: Option<String>,
-    /// What the person consented to.
     pub consent: Option<Consent>,
-    /// What the event says of itself.
+    /// The event's own properties.
     pub props: Option<Map<String, Value>>,
-    /// What the operator says of it.
+    /// The sender's annotations.
     pub metadata: Option<Map<String, Value>>,
 }
 
-/// The id by which readers drop repeats: any UUID but the nil one.
+/// The id by which consumers drop duplicates: any UUID except the nil one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId(Uuid);
 
 impl EventId {
-    /// Takes the 36-character hyphenated form.
+    /// Parses the 36-character hyphenated form.
     pub fn parse(text: &str) -> Option<Self> {
         let uuid = (text.len() == 36).then(|| Uuid::try_parse(text).ok())??;
         (!uuid.is_nil()).then_some(Self(uuid))
     }
 
-    /// The id that has these bytes.
+    /// None for the nil UUID.
     pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
         let uuid = Uuid::from_bytes(bytes);
         (!uuid.is_nil()).then_some(Self(uuid))
     }
 
-    /// Its sixteen bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
@@ -96,10 +90,10 @@ impl Serialize for EventId {
     }
 }
 
-/// The source of new event ids for one request: UUIDs of version 7 that ascend.
+/// Generates event ids for one request: ascending UUIDs of version 7.
 ///
-/// The first is as random as its seed; each next one counts on from it, so that a
-/// request needs one draw of randomness and its events sort in their order.
+/// The first id is as random as its seed; each next one adds one. So a request draws randomness
+/// once, and its events sort in their order.
 /// Source: <https://www.rfc-editor.org/rfc/rfc9562#section-6.2> (method 2).
 #[derive(Debug)]
 pub struct EventIdGenerator {
@@ -109,10 +103,11 @@ pub struct EventIdGenerator {
 }
 
 impl EventIdGenerator {
-    /// Ids that carry `at`, counting from ten random bytes.
+    /// Generates ids with the time `at`, counting from ten random bytes.
     pub fn new(at: DateTime<Utc>, seed: [u8; 10]) -> Self {
         let [h0, h1, c0, c1, c2, c3, c4, c5, c6, c7] = seed;
-        // The version 7 tail keeps 62 bits; the top one stays clear, so that no count overflows it.
+        // A version 7 id has 62 bits for the counter. The top one stays clear, so that no count
+        // overflows.
         let counter = u64::from_be_bytes([c0, c1, c2, c3, c4, c5, c6, c7]) & (u64::MAX >> 3);
         Self {
             milliseconds: u64::try_from(at.timestamp_millis()).unwrap_or(0),
@@ -121,7 +116,7 @@ impl EventIdGenerator {
         }
     }
 
-    /// The ids that begin with `first` and count on from it, where such ids gave it.
+    /// Repeats the ids of a generator that returned `first`, from `first` on.
     pub fn from(first: EventId) -> Self {
         let (milliseconds, counter) = first.0.as_u64_pair();
         let [.., h0, h1] = milliseconds.to_be_bytes();
@@ -132,7 +127,6 @@ impl EventIdGenerator {
         }
     }
 
-    /// The next id.
     pub fn next_id(&mut self) -> EventId {
         let mut bytes = [0; 10];
         let (head, tail) = bytes.split_at_mut(2);
@@ -148,7 +142,7 @@ impl EventIdGenerator {
 pub struct EventName(String);
 
 impl EventName {
-    /// Takes `text` when it has the form of a name.
+    /// Parses a text of that form.
     pub fn parse(text: String) -> Option<Self> {
         let fits = text.len() <= 64
             && text.starts_with(|first: char| first.is_ascii_lowercase())
@@ -156,7 +150,6 @@ impl EventName {
         fits.then_some(Self(text))
     }
 
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -167,10 +160,9 @@ impl EventName {
 pub struct DeviceId(String);
 
 impl DeviceId {
-    /// The most characters that an id may have.
     pub const MAX_CHARS: usize = 128;
 
-    /// Takes `text` when it is within the limit and printable.
+    /// Parses a text within the limit that has no control character.
     pub fn parse(text: String) -> Option<Self> {
         let fits = !text.is_empty()
             && text.chars().count() <= Self::MAX_CHARS
@@ -178,12 +170,11 @@ impl DeviceId {
         fits.then_some(Self(text))
     }
 
-    /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// When the id was made, for one that says so: a UUID of version 7.
+    /// Returns when the id was made, if it is a UUID of version 7.
     pub fn made_at(&self) -> Option<DateTime<Utc>> {
         let uuid = (self.0.len() == 36).then(|| Uuid::try_parse(&self.0).ok())??;
         let (seconds, nanoseconds) =
@@ -195,14 +186,12 @@ impl DeviceId {
 /// A size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    /// Pixels across.
     pub width: u32,
-    /// Pixels down.
     pub height: u32,
 }
 
 impl Size {
-    /// Takes `WIDTHxHEIGHT`, each of one to five digits.
+    /// Parses `WIDTHxHEIGHT`, each of one to five digits.
     pub fn parse(text: &str) -> Option<Self> {
         let pixels = |part: &str| {
             let digits =

@@ -1,8 +1,8 @@
-//! Failed events: what was refused, why, and the bytes as they came.
+//! Failed events: the rejected beacon or body, the reason, and the original bytes.
 //!
-//! A failed event is kept in a stream of its own so that it can be found by its
-//! reason and replayed. It must always carry at least one violation, and enough of
-//! the original to send it again.
+//! A stream of their own keeps failed events, so that they can be found by reason and replayed. A
+//! failed event must always hold at least one violation, and enough of the original to send it
+//! again.
 
 use crate::model::violation::Violations;
 
@@ -14,57 +14,51 @@ use crate::model::event::EventId;
 use crate::model::repairs::Repairs;
 use crate::model::schema_info::SchemaInfo;
 
-/// A beacon, or a whole body, that was refused and kept.
+/// A beacon, or a whole body, that was rejected and kept.
 #[derive(Debug, Clone)]
 pub struct FailedEvent {
-    /// The beacon's own id when it had a valid one, else one stamped on receipt.
+    /// The beacon's own id if it had a valid one, else one stamped on receipt.
     pub event_id: EventId,
-    /// Whose it is.
     pub tenant: String,
-    /// The beacon's name when it was readable.
+    /// The beacon's name, if it was readable.
     pub name: Option<String>,
-    /// The schema that it was held to.
+    /// The schema that it was validated against.
     pub schema: Option<&'static SchemaInfo>,
-    /// Where on its way it was refused.
+    /// The stage that rejected it.
     pub stage: Stage,
-    /// Why.
     pub violations: Violations,
-    /// What stood around it in the request.
+    /// The fields around it in the request.
     pub envelope: Envelope,
-    /// What was repaired before it was refused, so that its violations can be told from its
-    /// original.
+    /// The repairs before the rejection. They explain violations that the original does not show.
     pub repairs: Repairs,
-    /// Why identifiers are left out, where they are.
+    /// The signal because of which identifiers were stripped, if they were.
     pub stripped: Option<PrivacySignal>,
-    /// The bytes as they came.
     pub original: OriginalPayload,
 }
 
-/// The bytes that were refused, as they came.
+/// The original bytes that were rejected.
 #[derive(Debug, Clone)]
 pub struct OriginalPayload {
     /// One beacon's bytes, or a whole body's.
     pub bytes: Vec<u8>,
-    /// What the bytes are.
     pub form: PayloadFormat,
-    /// How many bytes were not kept, since nobody can say where in them an identifier stands.
+    /// How many bytes were withheld, because the identifiers in them can't be located.
     pub withheld: usize,
 }
 
 impl OriginalPayload {
-    /// These bytes.
     pub fn new(bytes: impl Into<Vec<u8>>, form: PayloadFormat) -> Self {
         Self { bytes: bytes.into(), form, withheld: 0 }
     }
 
-    /// None of its bytes, only how many there were.
+    /// Drops the bytes and keeps only their number.
     #[must_use]
     pub fn withheld(self) -> Self {
         Self { withheld: self.bytes.len(), bytes: Vec::new(), ..self }
     }
 }
 
-/// What the original bytes of a failed event are, and so how to send them again.
+/// The format of the original bytes of a failed event, which decides how to send them again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PayloadFormat {
@@ -76,11 +70,11 @@ pub enum PayloadFormat {
     Body,
     /// A whole request body, compressed with gzip.
     GzipBody,
-    /// One record as it was made for its stream.
+    /// One record as it was encoded for its stream.
     Record,
 }
 
-/// The step that refused.
+/// The stage that rejected it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -88,6 +82,6 @@ pub enum Stage {
     Protocol,
     /// A beacon broke the rules of its fields.
     Validate,
-    /// The stream refused the record for itself.
+    /// The stream rejected this record, and would again.
     Delivery,
 }

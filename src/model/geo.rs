@@ -1,15 +1,14 @@
-//! Where a client is.
+//! The place of a client.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-/// A change of a time zone's clocks, from `[milliseconds, minutes]`.
+/// A change of a time zone's offset, from `[milliseconds, minutes]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(from = "(i64, i32)")]
 pub struct OffsetChange {
-    /// When the clocks were changed.
     pub at: DateTime<Utc>,
-    /// How far they were ahead of UTC before, in minutes.
+    /// Minutes ahead of UTC before the change.
     pub minutes_before: i32,
 }
 
@@ -20,7 +19,7 @@ impl From<(i64, i32)> for OffsetChange {
     }
 }
 
-/// The CDN's facts about a client; each is absent where the CDN does not know it.
+/// The CDN's facts about a client; each is absent if the CDN does not know it.
 ///
 /// Source: <https://developers.cloudflare.com/workers/runtime-apis/request/#incomingrequestcfproperties>
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -29,16 +28,15 @@ pub struct Geo {
     pub country: Option<String>,
     /// First-level division, by name.
     pub region: Option<String>,
-    /// City, by name.
     pub city: Option<String>,
     /// Two-letter continent code.
     pub continent: Option<String>,
     /// IANA time zone.
     pub timezone: Option<String>,
-    /// IATA code of the data centre that took the request.
+    /// IATA code of the data centre that received the request.
     pub colo: Option<String>,
     /// Number of the client's autonomous system.
     pub asn: Option<u32>,
-    /// Name of the organization that runs that system.
+    /// Name of the organization that runs the autonomous system.
     pub as_organization: Option<String>,
 }

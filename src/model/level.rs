@@ -1,12 +1,12 @@
-//! How much an event matters.
+//! Levels: how important an event is.
 
 use serde::Serialize;
 
-/// How much an event matters to the business.
+/// How important an event is to the business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Pointer, scroll: many, each worth little.
+    /// Frequent events of little worth: pointer, scroll.
     Low,
     /// Views, plays.
     Mid,
@@ -15,7 +15,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// Takes `low`, `mid` or `high`.
+    /// Parses `low`, `mid` or `high`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "low" => Some(Self::Low),

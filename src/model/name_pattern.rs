@@ -2,19 +2,18 @@
 
 use crate::model::event::EventName;
 
-/// A name in which each `*` stands for any characters, or none.
+/// A name in which each `*` stands for any number of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamePattern(String);
 
 impl NamePattern {
-    /// Takes a text that some name could match.
+    /// Parses a pattern that could match some name.
     pub fn parse(text: &str) -> Option<Self> {
-        // With each star read as a letter, what is left must be a name's.
+        // With each star replaced by a letter, the pattern must be a name.
         let could_be = EventName::parse(text.replace('*', "x")).is_some();
         (could_be && !text.contains("**")).then(|| Self(text.to_owned()))
     }
 
-    /// Whether `name` is one of those meant.
     pub fn matches(&self, name: &str) -> bool {
         let Some((start, rest)) = self.0.split_once('*') else {
             return self.0 == name;
@@ -23,7 +22,7 @@ impl NamePattern {
             return false;
         };
         let (middle, end) = rest.rsplit_once('*').map_or((None, rest), |(m, e)| (Some(m), e));
-        // Each part at its first place leaves the most for those after it.
+        // Matching each part at its first place leaves the most for the next parts.
         for part in middle.into_iter().flat_map(|middle| middle.split('*')) {
             match name.split_once(part) {
                 Some((_, after)) => name = after,
@@ -35,8 +34,8 @@ impl NamePattern {
 
     /// Whether some name matches both.
     pub fn meets(&self, other: &Self) -> bool {
-        // What is left of this pattern when as much of the other is used up as the loop has gone:
-        // each end that can be reached.
+        // `ends[i]`: whether the first `i` bytes of this pattern can match the part of `other` that
+        // the loop has read.
         let (mine, theirs) = (self.0.as_bytes(), other.0.as_bytes());
         let mut ends = vec![false; mine.len().saturating_add(1)];
         if let Some(start) = ends.first_mut() {
@@ -69,7 +68,7 @@ impl NamePattern {
     }
 }
 
-/// A star may stand for nothing, so whoever is before one is behind it as well.
+/// A star may match nothing: if the end before it is reached, so is the end after it.
 fn skip_stars(ends: &mut [bool], pattern: &[u8]) {
     for (end, byte) in pattern.iter().enumerate() {
         if *byte == b'*'

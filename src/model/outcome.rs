@@ -5,25 +5,23 @@ use serde::Serialize;
 use crate::model::event::EventId;
 use crate::model::violation::{Code, Violation};
 
-/// The fate of one beacon.
+/// The one result of a beacon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Its record is in its stream, or in the storage of a shard.
     Accepted(Catalogued),
     /// It is in the stream of failed events, for this reason.
     Failed(Violation),
-    /// Its event came before, and is durable.
+    /// The same event arrived before, and is durable.
     Duplicate,
     /// It is in no stream, for this reason.
     Dropped(DropReason),
 }
 
-/// Whether the catalogue has an event's name, so that the event was held to a schema.
+/// Whether the catalogue has a schema for the event, so that the event was validated against it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Catalogued {
-    /// It was.
     Yes,
-    /// There is none.
     No,
 }
 
@@ -31,15 +29,14 @@ pub enum Catalogued {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DropReason {
-    /// Global Privacy Control asks for it, and the operator obeys.
+    /// Global Privacy Control, which the operator honours.
     Gpc,
-    /// Do Not Track asks for it, and the operator obeys.
+    /// Do Not Track, which the operator honours.
     Dnt,
-    /// There is no consent.
     Consent,
-    /// A bot made it, and the operator wants none.
+    /// A bot made it, and the operator drops the events of bots.
     Bot,
-    /// Its device is not in the share that its route takes.
+    /// Its device is outside the route's sample.
     Sampled,
 }
 
@@ -54,7 +51,6 @@ impl From<crate::model::consent::PrivacySignal> for DropReason {
 }
 
 impl DropReason {
-    /// The reason in words.
     fn message(self) -> &'static str {
         match self {
             Self::Gpc => "dropped, as Sec-GPC asks",
@@ -70,37 +66,32 @@ impl DropReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum FailureCode {
-    /// The rule that it broke.
     Rule(Code),
-    /// Why it was dropped.
     Dropped(DropReason),
 }
 
-/// What is told of one beacon.
+/// The outcome of one beacon in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict<'a> {
-    /// Its place in the request.
+    /// The beacon's place in the request, from 0.
     pub index: usize,
-    /// The id that it is known by.
     pub event_id: EventId,
     /// `accepted`, `failed`, `duplicate` or `dropped`.
     pub outcome: &'static str,
-    /// `null` of an accepted event whose name has no schema: it may be misspelt.
+    /// `null` for an accepted event whose name has no schema: it may be misspelt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<()>,
     /// The first rule that it broke, or why it was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<FailureCode>,
-    /// Where.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<&'a str>,
-    /// In words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'a str>,
 }
 
 impl Outcome {
-    /// The verdict on the beacon at `index`.
+    /// Returns the verdict on the beacon at `index`.
     pub fn verdict(&self, index: usize, event_id: EventId) -> Verdict<'_> {
         let plain = |outcome| Verdict {
             index,

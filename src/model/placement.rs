@@ -1,10 +1,10 @@
-//! Which shard a device belongs to, and where on earth shards live.
+//! The shard of a device, and the region of a shard.
 
 /// The number of a shard, from 0.
 pub type ShardNumber = u32;
 
-/// The shard, of `count` of them, for what hashes to `place`. When the count grows from N to
-/// M, only the share (M - N) / M of the places moves, and each of those to a new shard.
+/// Returns the shard, of `count`, for the hash `place`. If the count grows from N to M, the share
+/// (M - N) / M of the places moves, and all of it to new shards.
 /// Source: <https://arxiv.org/abs/1406.2294> (jump consistent hash).
 pub fn shard_of(place: u64, count: ShardNumber) -> ShardNumber {
     let (mut shard, mut next, mut state) = (0_u32, 0_u32, place);
@@ -12,13 +12,13 @@ pub fn shard_of(place: u64, count: ShardNumber) -> ShardNumber {
         shard = next;
         state = state.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(1);
         let share = f64::from(1_u32 << 31) / ((state >> 33).wrapping_add(1) as f64);
-        // Past the count it saturates, which ends the loop just as well.
+        // A value past the range saturates, which ends the loop as well.
         next = (f64::from(shard.saturating_add(1)) * share) as ShardNumber;
     }
     shard
 }
 
-/// Where an object should be created that calls an AWS region all day long.
+/// Returns the location hint for a Durable Object that calls an AWS region all day long.
 /// Sources: <https://developers.cloudflare.com/durable-objects/reference/data-location/>,
 /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
 pub fn location_hint(region: &str) -> Option<&'static str> {
@@ -73,7 +73,7 @@ mod tests {
         }
     }
 
-    /// A device whose shard changes with a version would lose its session.
+    /// If a version changed the shard of a device, the device would lose its session.
     /// Source of the cases: <https://github.com/lithammer/go-jump-consistent-hash>
     #[test]
     fn a_place_has_the_shard_that_others_compute() {

@@ -1,32 +1,31 @@
-//! Repairs: what was changed in a beacon, and where.
+//! Repairs: the changes to a beacon, and their places.
 
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// What a repair tells of the value that was there before.
+/// Whether repairs keep the original values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Originals {
-    /// Nothing.
     #[default]
     Forget,
-    /// All of it, but for what a rule dropped.
+    /// They do, except values that a rule dropped.
     Keep,
 }
 
-/// One change that was made to a beacon or an event.
+/// One change to a beacon or an event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Repair {
     /// A built-in repair's name, or a declared rule's id.
     pub rule: Cow<'static, str>,
-    /// JSON Pointer (RFC 6901) into the beacon to what was repaired.
+    /// JSON Pointer (RFC 6901) into the beacon, to the repaired place.
     pub pointer: String,
-    /// How many characters a text had that was cut.
+    /// How many characters a text had before it was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// What was there, when that is to be kept; written as its JSON text, so that a column
-    /// of them has one type.
+    /// The original value, if originals are kept; written as its JSON text, so that the column has
+    /// one type.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub original: Option<Value>,
 }
@@ -45,48 +44,43 @@ pub struct Repairs {
 }
 
 impl Repairs {
-    /// The most that are listed for one event.
+    /// The most repairs that are listed for one event.
     pub const MAX: usize = 50;
-    /// The name of the last one where there were more.
+    /// The name of the last repair in the list if there were more.
     pub const MORE: &str = "more";
-    /// The name of the repair of a text that was cut.
+    /// The name of the repair that cuts a text.
     pub const TOO_LONG: &str = "too_long";
 
-    /// None yet.
     pub fn new(originals: Originals) -> Self {
         Self { list: Vec::new(), originals }
     }
 
-    /// Whether a repair keeps what was there before.
     pub fn originals(&self) -> Originals {
         self.originals
     }
 
-    /// All that are listed.
     pub fn iter(&self) -> std::slice::Iter<'_, Repair> {
         self.list.iter()
     }
 
-    /// The same, telling nothing of what was there before.
+    /// Removes the original values.
     #[must_use]
     pub fn without_originals(mut self) -> Self {
         self.list.iter_mut().for_each(|repair| repair.original = None);
         self
     }
 
-    /// Whether nothing was repaired.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Notes that what is at `pointer` was changed for privacy's sake: nothing tells of what
-    /// was there, now or in a repair that was noted before.
+    /// Notes a privacy repair at `pointer`, and forgets the originals of that place in all repairs.
     pub fn note(&mut self, rule: &'static str, pointer: &str) {
         self.forget_at(pointer);
         self.add(rule, || pointer.to_owned(), None);
     }
 
-    /// Notes a repair of what is at `pointer`.
+    /// Notes a repair at `pointer`.
     pub fn add(
         &mut self,
         rule: impl Into<Cow<'static, str>>,
@@ -118,8 +112,7 @@ impl Repairs {
         }
     }
 
-    /// Forgets every original in which there is something that `told` says must not be, and
-    /// with it all that is known of its place.
+    /// Forgets each original that `told` matches, with all other originals of its place.
     pub fn forget_where(&mut self, told: impl Fn(&Value) -> bool) {
         let to_go = |repair: &&Repair| repair.original.as_ref().is_some_and(&told);
         let places: Vec<String> =
@@ -127,17 +120,17 @@ impl Repairs {
         places.iter().for_each(|place| self.forget_at(place));
     }
 
-    /// The pointers, so that what is personal in a key can be taken out.
+    /// Returns the pointers, so that personal data in keys can be removed.
     pub fn pointers_mut(&mut self) -> impl Iterator<Item = &mut String> {
         self.list.iter_mut().map(|repair| &mut repair.pointer)
     }
 
-    /// Notes `others` after these.
+    /// Adds `others` after these.
     pub fn append(&mut self, others: Self) {
         others.list.into_iter().for_each(|repair| self.push(|| repair));
     }
 
-    /// Forgets the originals of what is at this pointer, of what it holds and of what holds it.
+    /// Forgets the originals at this pointer, inside it and around it.
     pub fn forget_at(&mut self, dropped: &str) {
         let holds = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -150,17 +143,18 @@ impl Repairs {
     }
 }
 
-/// The name of the schema's own repair: a text became the number or boolean that it wants.
+/// The name of the schema's own repair: a text became the number or boolean that the schema
+/// requires.
 pub const COERCE: &str = "coerce";
 
-/// An empty array stands for an empty object.
+/// The name of the repair that reads an empty array as an empty object.
 pub const EMPTY_ARRAY: &str = "empty_array";
 
-/// The name of the repair that left out a parameter that is no field.
+/// The name of the repair that removes a parameter that is not a field.
 pub const UNKNOWN_PARAMETER: &str = "unknown_parameter";
 
-/// The name of the repair that read `&amp;`, as HTML writes it, for `&`.
+/// The name of the repair that reads `&amp;`, as HTML writes it, as `&`.
 pub const AMPERSAND: &str = "ampersand";
 
-/// The name of the decoder's own repair: half of a surrogate pair became U+FFFD.
+/// The name of the decoder's own repair: a lone surrogate became U+FFFD.
 pub const SURROGATE: &str = "surrogate";

@@ -1,9 +1,9 @@
-//! A failed event that its operator sends again, as it came: the circumstances of its first
-//! request, told in a header by who holds the operator's replay key.
+//! A failed event that its operator sends again. A header states the facts of its first request;
+//! the request must hold the operator's replay key.
 //!
-//! The event keeps its id and its times, and the client's address, country and browser are
-//! those of its person, not those of whoever replays. Nobody else may say such things of a
-//! request: without the key the header is a refusal, never ignored.
+//! The event keeps its id and its times. The client's address, country and browser are those of the
+//! first request. Without the key, the header is an error and never ignored: no other client may
+//! state such facts.
 
 use std::net::IpAddr;
 
@@ -17,38 +17,37 @@ use crate::model::event::{DeviceId, EventId, EventIdGenerator};
 use crate::model::failed_event::PayloadFormat;
 use crate::model::geo::{Geo, OffsetChange};
 
-/// What is said of a replay by the request that is one.
+/// The headers of a request that is a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplayHeader {
-    /// `X-Headwater-Replay`: what is told of the first request, in JSON.
+    /// `X-Headwater-Replay`: the facts of the first request, in JSON.
     pub told: String,
-    /// The key that `Authorization` bears.
+    /// The key in `Authorization`.
     pub key: Option<String>,
 }
 
-/// Why a replay is refused.
+/// Why a replay is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
-    /// The client's: it does not bear the operator's key, or the operator has none.
+    /// The client's error: it lacks the operator's key, or the operator has none.
     #[error("this needs HEADWATER_REPLAY_KEY, which must be set, in Authorization")]
     NotAllowed,
-    /// The client's: the header.
+    /// The client's error: the header is invalid.
     #[error("X-Headwater-Replay does not tell of a failed event")]
     Unreadable,
 }
 
-/// The first request of a failed event, as far as the failed event tells of it.
+/// The first request of a failed event, from the failed event's columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplaySource {
-    /// The failed event's id, which is also that of its beacon where that has none.
+    /// The failed event's id, which its beacon gets if it has none.
     pub event_id: EventId,
-    /// What the bytes are that are sent again.
+    /// The format of the bytes that are sent again.
     pub form: PayloadFormat,
-    /// The edge's clock when it came first.
+    /// When it first arrived, by the worker's clock.
     pub received_at: DateTime<Utc>,
-    /// What stood around it.
     pub envelope: Envelope,
-    /// The client's address as the operator let it be told.
+    /// The client's address, to the extent that the operator's policy keeps it.
     pub ip: Option<String>,
     pub(super) user_agent: Option<String>,
     pub(super) geo: Geo,
@@ -57,7 +56,7 @@ pub struct ReplaySource {
     pub(super) stripped: Option<PrivacySignal>,
 }
 
-/// The header; the names are those of a failed event's columns.
+/// The header; its names are the columns of a failed event.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReplayHeaderFields {
@@ -77,7 +76,7 @@ struct ReplayHeaderFields {
 }
 
 impl ReplaySource {
-    /// Takes the claim of who bears `key`.
+    /// Parses a replay's header, if the request holds `key`.
     pub fn parse(claim: &ReplayHeader, key: Option<&Secret>) -> Result<Self, ReplayError> {
         match (key, &claim.key) {
             (Some(key), Some(borne)) if key.is(borne) => {
@@ -108,13 +107,14 @@ impl ReplaySource {
         })
     }
 
-    /// The ids that its beacons are given where they have none: the failed event's, and those
-    /// that follow it. So a beacon has the same id each time.
+    /// Returns the ids for beacons without one: the failed event's, and those that follow it. So a
+    /// beacon has the same id each time.
     pub fn ids(&self) -> EventIdGenerator {
         EventIdGenerator::from(self.event_id)
     }
 
-    /// Whether a shard may know its event's id without its stream's having the event.
+    /// Returns `Lost` for a record: its shard may know the event's id although the stream lacks the
+    /// event.
     pub const fn arrival(&self) -> Redelivery {
         match self.form {
             PayloadFormat::Record => Redelivery::Lost,
@@ -126,31 +126,30 @@ impl ReplaySource {
     }
 }
 
-/// A replay, and when it is.
+/// A replay and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
-    /// The edge's clock.
+    /// By the worker's clock.
     pub at: DateTime<Utc>,
-    /// What is sent again.
     pub of: ReplaySource,
 }
 
 impl Replay {
-    /// The client's address where what was kept of it is one, and else the text that was.
+    /// Returns the client's address, or its text if only a part was kept.
     pub fn address(&self) -> Option<Result<IpAddr, &str>> {
         let text = self.of.ip.as_deref()?;
         Some(text.parse().map_err(|_| text))
     }
 }
 
-/// How an event comes to its shard.
+/// Whether a shard may have seen an event before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Redelivery {
-    /// As all do.
+    /// The event arrives as usual.
     #[default]
     No,
-    /// Once more, since its record was taken and yet is not where it should be: refused for
-    /// itself later, or not written by its stream. Only another such replay is a repeat of it.
+    /// The event was accepted before, but its stream rejected or lost the record later. Only
+    /// another such replay counts as its duplicate.
     Lost,
 }
 

@@ -1,7 +1,7 @@
-//! What the edge knows about a request besides its body, as plain data.
+//! The facts about a request besides its body, as plain data.
 //!
-//! `edge` fills it once per request; everything after that is a function of it.
-//! It must never hold a handle of the runtime, and no secret of ours.
+//! `runtime` fills them once per request; everything after that is a function of them. They must
+//! never hold a handle of the runtime or a secret of ours.
 
 use crate::model::consent::BrowserSignals;
 use crate::model::consent::PrivacySignal;
@@ -14,12 +14,11 @@ use serde::Deserialize;
 
 use crate::model::replay::Replay;
 
-/// The circumstances of one request.
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {
-    /// The edge's clock when the request came in, in whole milliseconds.
+    /// When the request arrived, by the worker's clock, in whole milliseconds.
     pub received_at: DateTime<Utc>,
-    /// The write key that the request names, in its query or in `X-Write-Key`.
+    /// The write key from the query or from `X-Write-Key`.
     pub write_key: Option<String>,
     /// The `Origin` header.
     pub origin: Option<String>,
@@ -31,19 +30,19 @@ pub struct RequestContext {
     pub client_hints: ClientHints,
     /// The `Accept-Language` header, as sent.
     pub accept_language: Option<String>,
-    /// What the browser asks for on its user's behalf.
     pub signals: BrowserSignals,
-    /// Where the CDN says that the client is.
+    /// The place of the client, from the CDN.
     pub geo: Geo,
-    /// How far the clocks of the client's time zone are ahead of UTC on receipt, in minutes.
+    /// Minutes that the client's time zone is ahead of UTC on receipt.
     pub utc_offset_minutes: Option<i32>,
-    /// The changes of that zone in the year before, ascending.
+    /// The changes of that zone's offset in the year before, ascending.
     pub utc_offset_changes: Vec<OffsetChange>,
-    /// Set where the operator sends a failed event again: the rest is then of its first request.
+    /// Set if the operator replays a failed event. The other fields are then those of its first
+    /// request.
     pub replayed: Option<Replay>,
 }
 
-/// What Chromium tells of itself beside the user agent, each header as sent.
+/// Chromium's client hints, each header as sent.
 ///
 /// Source: <https://wicg.github.io/ua-client-hints/>
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -63,8 +62,8 @@ pub struct ClientHints {
 }
 
 impl ReplaySource {
-    /// The context of the first request, in which `context` is that of the replay. No visitor
-    /// can be told from the next by what is left of an address, so `ip` is not in it.
+    /// Returns the context of the first request; `context` is that of the replay. `ip` stays empty:
+    /// the kept address may be truncated, and would then mix up visitors.
     pub fn context(self, context: &RequestContext) -> RequestContext {
         RequestContext {
             received_at: self.received_at,

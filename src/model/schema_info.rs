@@ -1,19 +1,18 @@
-//! What the catalogue says of an event, beside what a beacon of it must be.
+//! The catalogue's facts about an event, apart from its validation rules.
 
 use super::level::Level;
 
-/// What the catalogue says of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SchemaInfo {
-    /// The event's name, and the file's.
+    /// The event's name, which is also that of the schema's file.
     pub name: &'static str,
-    /// Where the worker publishes the schema.
+    /// The URL at which the worker publishes the schema.
     pub id: &'static str,
     /// `x-version`, a semantic version.
     pub version: &'static str,
-    /// `x-level`: how much the event matters if a beacon does not say.
+    /// `x-level`: the event's level if a beacon does not state one.
     pub level: Option<Level>,
-    /// `x-opening`: whether the event opens a session.
+    /// `x-opening`: whether the event starts a session.
     pub opens_session: bool,
     /// `x-partition`: the members of `metadata` that become columns.
     pub partition: &'static [&'static str],

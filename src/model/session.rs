@@ -1,27 +1,26 @@
-//! Sessions as records and messages name them.
+//! Sessions in records and messages.
 
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use serde::{Serialize, Serializer};
 use std::fmt;
 use uuid::Uuid;
 
-/// The id of a session: a UUID of version 7 that carries its start.
+/// A UUID of version 7 that holds the session's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(Uuid);
 
 impl SessionId {
-    /// The id of a session that starts at `started_at`, or at the epoch where that is before it.
+    /// Makes the id of a session that starts at `started_at`, in milliseconds. A start before the
+    /// epoch counts as the epoch.
     pub fn new(started_at: i64, random: [u8; 10]) -> Self {
         let milliseconds = u64::try_from(started_at).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
     }
 
-    /// The id that has these bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// Its sixteen bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
@@ -43,13 +42,13 @@ impl Serialize for SessionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionTrigger {
-    /// The device was not known before.
+    /// The device was unknown.
     First,
     /// The gap before it was longer than the timeout.
     Timeout,
-    /// Its first event was an opening one.
+    /// Its first event is a session-start event.
     Opening,
-    /// Its first event was late and near to no session.
+    /// Its first event was late and not near any session.
     Late,
 }
 
@@ -74,21 +73,19 @@ impl SessionTrigger {
     }
 }
 
-/// What an event's record tells of its session: the same for all events of it.
+/// The session columns of a record: the same for all events of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionInfo {
-    /// The session's id.
     pub id: SessionId,
-    /// The how-manieth session of the device it is, from 1, in the order of opening.
+    /// The number of this session among the device's sessions, from 1, in the order of opening.
     pub index: u32,
-    /// When the event occurred that opened it, in milliseconds since the epoch.
+    /// When its first event occurred, in milliseconds since the epoch.
     pub started_at: i64,
-    /// Why it was opened.
     pub opened_by: SessionTrigger,
 }
 
 impl SessionInfo {
-    /// Appends the bytes from which [`SessionInfo::decode`] makes the same again.
+    /// Appends the bytes that [`SessionInfo::decode`] reads.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let Self { id, index, started_at, opened_by } = self;
         bytes.put(id.as_bytes());
@@ -97,7 +94,7 @@ impl SessionInfo {
         bytes.put_u8(opened_by.to_byte());
     }
 
-    /// Reads what [`SessionInfo::encode`] wrote, and no byte after it.
+    /// Reads the bytes that [`SessionInfo::encode`] wrote, and none after them.
     pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             id: SessionId::from_bytes(reader.array()?),

@@ -1,8 +1,8 @@
-//! Streams: the destinations of records, each of a service.
+//! Streams: the destinations of records, each of one AWS service.
 
 use std::fmt;
 
-/// An AWS service that takes records.
+/// An AWS service that accepts records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Service {
     /// Amazon Data Firehose.
@@ -12,12 +12,12 @@ pub enum Service {
 }
 
 impl Service {
-    /// Takes a [`Service::name`].
+    /// Parses a [`Service::name`].
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Firehose, Self::Kinesis].into_iter().find(|service| service.name() == name)
     }
 
-    /// Its name in a stream's name, in a signature's scope and in its own address.
+    /// Returns its name in a stream's name, in a signature's scope and in its host name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Firehose => "firehose",
@@ -25,7 +25,6 @@ impl Service {
         }
     }
 
-    /// The most characters of a stream's name.
     pub const fn max_name_len(self) -> usize {
         match self {
             Self::Firehose => 64,
@@ -37,9 +36,7 @@ impl Service {
 /// A named destination.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stream {
-    /// Whose stream it is.
     pub service: Service,
-    /// What it is called there.
     pub name: StreamName,
 }
 
@@ -47,24 +44,23 @@ pub struct Stream {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamName(String);
 
-/// The operator's: a text that names no stream.
+/// The operator's error: a text that is not the name of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StreamError {
-    /// Not of the form `SERVICE:NAME` with a service that we know.
+    /// Not of the form `SERVICE:NAME` with a known service.
     #[error("must be firehose:NAME or kinesis:NAME, not {0:?}")]
     Form(String),
     /// A name that the service does not allow.
     #[error("has the stream name {name:?}; a name has 1 to {most} of a-z A-Z 0-9 _ . -")]
     Name {
-        /// The name.
         name: String,
-        /// Characters that a name of its service may have.
+        /// The most characters of a name in its service.
         most: usize,
     },
 }
 
 impl Stream {
-    /// Takes `firehose:NAME` or `kinesis:NAME`.
+    /// Parses `firehose:NAME` or `kinesis:NAME`.
     pub fn parse(text: &str) -> Result<Self, StreamError> {
         let (service, name) = text
             .split_once(':')
@@ -81,7 +77,6 @@ impl Stream {
 }
 
 impl StreamName {
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,11 +1,11 @@
-//! The snippet: which of its scripts an address names, and for how long a cache keeps it.
+//! The snippet: maps a path to a script, and sets how long caches keep it.
 //!
-//! At `/t.js` lies the core, at `/t.HASH.js` the core whose bytes have that hash, at
-//! `/t.NAME.HASH.js` a chunk, which the core imports from beside itself; a pinned core has its
-//! own hash before the name. All chunks have one hash, so that the core need know no more.
-//! Whatever the hash, the answer is the script as it is now, since there is no other: where it
-//! has another hash, a page that pins the bytes sees them refused, and no cache keeps them under
-//! a wrong name.
+//! `/t.js` is the core, `/t.HASH.js` the core with that hash, and `/t.NAME.HASH.js` a chunk. The
+//! core imports chunks relative to its own path, so a pinned core's hash comes before the name. All
+//! chunks share one hash, so that the core needs only that one.
+//!
+//! A request for any hash gets the current script, as there is no other. If the hash differs, no
+//! cache keeps the answer, and a page that pins the bytes rejects it.
 
 use std::borrow::Cow;
 
@@ -14,20 +14,16 @@ use sha2::{Digest, Sha256};
 /// A script of the snippet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
-    /// What the page's tag names.
+    /// The script that a page's tag loads.
     Core,
-    /// The chunk `auto`.
     Auto,
-    /// The chunk `vitals`.
     Vitals,
-    /// The chunk `pointer`.
     Pointer,
-    /// The chunk `video`.
     Video,
 }
 
 impl Script {
-    /// All but the core, in the order in which their bytes are hashed.
+    /// All scripts except the core, in the order in which their bytes are hashed.
     pub const CHUNKS: [Self; 4] = [Self::Auto, Self::Vitals, Self::Pointer, Self::Video];
 
     fn chunk(name: &str) -> Option<Self> {
@@ -40,7 +36,7 @@ impl Script {
         }
     }
 
-    /// Where it lies in `www`.
+    /// Returns its path in `www`.
     pub const fn file(self) -> &'static str {
         match self {
             Self::Core => "/t.js",
@@ -57,15 +53,15 @@ impl Script {
 pub struct TrackerPath(Cow<'static, str>);
 
 impl TrackerPath {
-    /// `/t.js`, where it always is.
+    /// `/t.js`, which is always served.
     pub const DEFAULT: Self = Self(Cow::Borrowed("/t"));
 
-    /// The place whose core is at `path`, which must end with `.js`.
+    /// Returns the tracker path whose core is at `path`, which must end with `.js`.
     pub fn of_core(path: &str) -> Option<Self> {
         path.strip_suffix(".js").map(|stem| Self(Cow::Owned(stem.to_owned())))
     }
 
-    /// What a request for `path` asks for, if it is here.
+    /// Returns the script that `path` names; none if it is not below this path.
     pub fn asked<'a>(&self, path: &'a str) -> Option<TrackerRequest<'a>> {
         let parts = path.strip_prefix(self.0.as_ref())?.strip_suffix(".js")?;
         let parts: Vec<&str> = parts.split('.').collect();
@@ -78,7 +74,7 @@ impl TrackerPath {
                 script: Script::chunk(chunk)?,
                 version: ScriptVersion::Pinned(hash),
             }),
-            // A pinned core asks beside itself, too.
+            // A pinned core imports relative to its own path.
             ["", core, chunk, hash] if is_hash(core) && is_hash(hash) => Some(TrackerRequest {
                 script: Script::chunk(chunk)?,
                 version: ScriptVersion::Pinned(hash),
@@ -88,43 +84,39 @@ impl TrackerPath {
     }
 }
 
-/// What a path names.
+/// The script that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrackerRequest<'a> {
-    /// The script.
     pub script: Script,
-    /// Which one of its versions.
     pub version: ScriptVersion<'a>,
 }
 
-/// Which version of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScriptVersion<'a> {
-    /// The one of today.
+    /// The current version.
     Latest,
-    /// The one of this hash.
+    /// The version with this hash.
     Pinned(&'a str),
 }
 
-/// A script as it is now.
+/// A script in its current version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptAsset {
-    /// Its text in UTF-8.
+    /// UTF-8.
     pub bytes: Vec<u8>,
     /// The hash of these bytes.
     own: String,
-    /// The hash in its pinned address.
+    /// The hash in its pinned path.
     pinned: String,
 }
 
 impl ScriptAsset {
-    /// Takes the core's bytes.
     pub fn core(bytes: Vec<u8>) -> Self {
         let own = hash([bytes.as_slice()]);
         Self { bytes, pinned: own.clone(), own }
     }
 
-    /// Takes the bytes of all chunks, in the order of [`Script::CHUNKS`].
+    /// Makes the chunks from their bytes, in the order of [`Script::CHUNKS`].
     pub fn chunks(all: Vec<Vec<u8>>) -> impl Iterator<Item = Self> {
         let pinned = hash(all.iter().map(Vec::as_slice));
         all.into_iter().map(move |bytes| Self {
@@ -134,7 +126,7 @@ impl ScriptAsset {
         })
     }
 
-    /// The `Cache-Control` of an answer to a request for `version`.
+    /// Returns the `Cache-Control` of an answer to a request for `version`.
     pub fn cache_control(&self, version: ScriptVersion<'_>) -> &'static str {
         match version {
             ScriptVersion::Latest => "public, max-age=3600, stale-while-revalidate=86400",
@@ -145,13 +137,12 @@ impl ScriptAsset {
         }
     }
 
-    /// The `ETag`.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.own)
     }
 
-    /// Whether a cache that sends this `If-None-Match` has it already. A weak tag counts as well:
-    /// what compresses an answer on the way weakens its tag.
+    /// Whether the sender of this `If-None-Match` has the script already. A weak tag counts as
+    /// well: compression on the way weakens the tag.
     /// <https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2>
     pub fn is_one_of(&self, if_none_match: &str) -> bool {
         let etag = self.etag();
@@ -160,7 +151,7 @@ impl ScriptAsset {
     }
 }
 
-/// The first eight hexadecimal digits of a SHA-256, as `scripts/snippet.mjs` counts it.
+/// Returns the first eight hexadecimal digits of a SHA-256, as `scripts/snippet.mjs` computes it.
 fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let digest = parts.into_iter().fold(Sha256::new(), Sha256::chain_update).finalize();
     digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()

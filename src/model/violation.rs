@@ -1,15 +1,14 @@
-//! Violations: the rule that a beacon broke, and where.
+//! Violations: the rule that a beacon broke, and the place.
 
 use crate::base::json::{JsonError, JsonErrorKind};
 use crate::base::text::pointer_step;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// The rule that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
-    /// The body is not the gzip that it says to be.
+    /// The body is not valid gzip.
     BadGzip,
     /// The body is not UTF-8.
     BadUtf8,
@@ -21,51 +20,50 @@ pub enum Code {
     TooLarge,
     /// A required field is absent.
     MissingField,
-    /// A field that comes twice, so that one of its values would be lost.
+    /// An object has a key twice, so that one value would be lost.
     DuplicateField,
-    /// A field that the protocol, or the event's schema, does not have.
+    /// Neither the protocol nor the event's schema has the field.
     UnknownField,
-    /// A field of another type than it must be.
+    /// A value has the wrong type.
     WrongType,
-    /// A text that does not have its field's form.
+    /// A text does not have the form of its field.
     BadFormat,
-    /// A text longer than its field's limit.
+    /// A text is longer than the limit.
     TooLong,
-    /// A text shorter than its field's limit.
+    /// A text is shorter than the limit.
     TooShort,
-    /// A number outside of its field's range, or off its steps.
+    /// A number is outside the range, or off the steps.
     OutOfRange,
-    /// A value that is none of those that may stand here.
+    /// A value is none of the allowed ones.
     NotAllowed,
-    /// Fewer items or members than the limit.
+    /// There are fewer items or members than the limit.
     TooFew,
-    /// More items or members than the limit.
+    /// There are more items or members than the limit.
     TooMany,
-    /// A list that has the same item twice.
+    /// A list has the same item twice.
     NotUnique,
-    /// A value that has none of the forms, several of them, or one that is ruled out.
+    /// A value matches none of the alternatives, too many of them, or a forbidden schema.
     NoMatch,
-    /// A value that takes too many steps to check.
+    /// A value needs too many steps to check.
     TooComplex,
-    /// An event that the catalogue does not have.
+    /// The catalogue does not have the event.
     UnknownEvent,
-    /// The stream's service refused this record, and would again.
+    /// The stream rejected this record, and would again.
     RefusedByStream,
 }
 
 /// One rule broken at one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// The rule.
     pub code: Code,
     /// JSON Pointer (RFC 6901) into the beacon, or the envelope; empty for the whole.
     pub pointer: String,
     /// One sentence that names the field and the limit.
     pub message: String,
-    /// The JSON Schema keyword, where a schema is what was broken.
+    /// The JSON Schema keyword, if a schema was violated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<&'static str>,
-    /// The JSON type of the value there, where a schema is what was broken and there is one.
+    /// The JSON type of the value there, if a schema was violated and there is a value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<&'static str>,
 }
@@ -83,12 +81,12 @@ impl From<JsonError> for Violation {
 }
 
 impl Violation {
-    /// A violation of the whole beacon or body.
+    /// Makes a violation of the whole beacon or body.
     pub fn whole(code: Code, message: impl Into<String>) -> Self {
         Self { code, pointer: String::new(), message: message.into(), rule: None, found: None }
     }
 
-    /// A violation of the top-level field `field`.
+    /// Makes a violation of the top-level field `field`.
     pub fn of_field(code: Code, field: &str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -103,7 +101,7 @@ impl Violation {
 /// At least one violation, at most [`Violations::MAX`], in the order found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violations {
-    /// Stands for all of them in a verdict.
+    /// The violation that a verdict shows.
     pub first: Violation,
     rest: Vec<Violation>,
 }
@@ -112,25 +110,23 @@ impl Violations {
     /// The most violations that are listed for one beacon.
     pub const MAX: usize = 10;
 
-    /// `first` and those of `rest` that fit under [`Self::MAX`].
+    /// Keeps `first`, and as many of `rest` as [`Self::MAX`] allows.
     pub fn new(first: Violation, mut rest: Vec<Violation>) -> Self {
         rest.truncate(Self::MAX - 1);
         Self { first, rest }
     }
 
-    /// None when the list is empty.
+    /// None if the list is empty.
     pub fn from_list(list: Vec<Violation>) -> Option<Self> {
         let mut list = list.into_iter();
         let first = list.next()?;
         Some(Self::new(first, list.collect()))
     }
 
-    /// All of them, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Violation> {
         std::iter::once(&mut self.first).chain(&mut self.rest)
     }
 
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Violation> {
         std::iter::once(&self.first).chain(&self.rest)
     }

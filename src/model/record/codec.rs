@@ -1,17 +1,13 @@
-//! A record among the bytes that a shard sends, or stores.
+//! Encodes and decodes records in messages to shards and in storage.
 
 use super::Record;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 
-/// Reads records.
 pub trait ReadRecord {
-    /// Reads the next record.
     fn record(&mut self) -> Result<Record, DecodeError>;
 }
 
-/// Writes records.
 pub trait WriteRecord {
-    /// Writes a record.
     fn put_record(&mut self, record: &Record);
 }
 
@@ -30,7 +26,7 @@ impl<W: ByteWriter> WriteRecord for W {
     }
 }
 
-/// The bytes that [`WriteRecord::put_record`] writes for `record`.
+/// Returns how many bytes [`WriteRecord::put_record`] writes for `record`.
 pub fn record_len(record: &Record) -> usize {
     let parts = [record.key().as_str().len(), record.partition().len(), record.bytes().len()];
     parts.into_iter().fold(0_usize, |sum, part| sum.saturating_add(part).saturating_add(4))

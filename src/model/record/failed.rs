@@ -1,22 +1,21 @@
-//! The columns of a failure, and the parts of an original that is too long for one record.
+//! The columns of a failed event, and the parts of an original that is too long for one record.
 
 use super::line::JsonLineWriter;
 use crate::model::failed_event::{OriginalPayload, Stage};
 use crate::model::repairs::Repairs;
 use crate::model::violation::Violations;
 
-/// The most original bytes that one failed record carries; more go on in a further part.
-/// Under it base64, or a text whose quotes are all escaped, stays within [`MAX_BYTES`](super::MAX_BYTES).
+/// The most original bytes of one failed record; the rest goes into further parts. With it, base64
+/// and a text of escaped quotes stay within [`MAX_BYTES`](super::MAX_BYTES).
 const MAX_ORIGINAL_BYTES: usize = 262_144;
 
-/// A part of the original bytes of a failed event.
 pub struct OriginalPart<'a> {
     bytes: &'a [u8],
-    /// Its place among the parts, from 1, and their number; none where it is the whole.
+    /// Its number among the parts, from 1, and their count; none if it is the whole.
     place: Option<(usize, usize)>,
 }
 
-/// Original bytes in as many parts as they need; at least one.
+/// Splits original bytes into as many parts as needed; at least one.
 pub fn parts(bytes: &[u8]) -> impl Iterator<Item = OriginalPart<'_>> {
     let count = bytes.len().div_ceil(MAX_ORIGINAL_BYTES).max(1);
     let chunks = bytes.chunks(MAX_ORIGINAL_BYTES).chain(bytes.is_empty().then_some(bytes));
@@ -24,7 +23,7 @@ pub fn parts(bytes: &[u8]) -> impl Iterator<Item = OriginalPart<'_>> {
     chunks.zip(1_usize..).map(move |(bytes, part)| OriginalPart { bytes, place: place(part) })
 }
 
-/// The columns of why an event failed, and of a `part` of what was refused.
+/// Writes the columns that say why an event failed, and those of one `part` of its original.
 pub fn failure(
     line: &mut JsonLineWriter,
     stage: Stage,
@@ -50,7 +49,7 @@ pub fn failure(
     line.json("parts", place.map(|(_, parts)| parts));
 }
 
-/// The text of original bytes, when it can stand in a JSON string at less cost than base64.
+/// Returns the original as text, if it costs less in a JSON string than base64.
 fn printable(bytes: &[u8]) -> Option<&str> {
     let escaped_long =
         |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');

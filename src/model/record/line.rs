@@ -1,20 +1,18 @@
-//! Writes a record's line: one JSON object, column by column, each absent value left out.
+//! Writes the line of a record: one JSON object, column by column, without absent values.
 //!
-//! The bytes are those that serde_json would write; the usual ones, texts and times, are
-//! written without its detours.
+//! The bytes are those that serde_json would write. Texts and times, the most frequent values, take
+//! a faster way.
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::Serialize;
 
 use crate::base::json::scan::verbatim;
 
-/// Most lines have less, so that few move while they grow.
+/// Most lines are shorter, so that few are reallocated.
 const USUAL_BYTES: usize = 2_048;
 
-/// Ends the object and the line.
 const END: &[u8] = b"}\n";
 
-/// A line that is being written.
 #[derive(Debug)]
 pub struct JsonLineWriter {
     bytes: Vec<u8>,
@@ -22,7 +20,6 @@ pub struct JsonLineWriter {
 }
 
 impl Default for JsonLineWriter {
-    /// A line without a column.
     fn default() -> Self {
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
         bytes.push(b'{');
@@ -31,19 +28,18 @@ impl Default for JsonLineWriter {
 }
 
 impl JsonLineWriter {
-    /// A line without a column.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The line that ended as `bytes`, to which columns can be added again.
+    /// Opens the finished line `bytes` again, to add columns.
     pub fn reopened(mut bytes: Vec<u8>) -> Self {
         let end = if bytes.ends_with(END) { END.len() } else { 0 };
         bytes.truncate(bytes.len().saturating_sub(end));
         Self { bytes, problem: None }
     }
 
-    /// The line with its end; or why a column could not be written.
+    /// Ends the line, or returns why a column could not be written.
     pub fn end(mut self) -> Result<Vec<u8>, serde_json::Error> {
         self.bytes.extend_from_slice(END);
         match self.problem {
@@ -52,7 +48,6 @@ impl JsonLineWriter {
         }
     }
 
-    /// A text.
     pub fn text(&mut self, column: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.open(column);
@@ -64,7 +59,7 @@ impl JsonLineWriter {
         }
     }
 
-    /// A time, in RFC 3339 and UTC with milliseconds.
+    /// Writes a time in RFC 3339, in UTC with milliseconds.
     pub fn time(&mut self, column: &str, at: Option<DateTime<Utc>>) {
         if let Some(at) = at {
             self.open(column);
@@ -75,7 +70,7 @@ impl JsonLineWriter {
         }
     }
 
-    /// The day of a time, in UTC.
+    /// Writes the UTC day of a time.
     pub fn date(&mut self, column: &str, at: DateTime<Utc>) {
         self.open(column);
         match rfc3339(at).as_ref().and_then(|text| text.get(..10)) {
@@ -84,7 +79,6 @@ impl JsonLineWriter {
         }
     }
 
-    /// Any other value.
     pub fn json(&mut self, column: &str, value: Option<impl Serialize>) {
         if let Some(value) = value {
             self.open(column);
@@ -92,7 +86,7 @@ impl JsonLineWriter {
         }
     }
 
-    /// A column's name, which holds nothing that JSON escapes.
+    /// Writes a column's name, which needs no escapes.
     fn open(&mut self, column: &str) {
         if self.bytes.len() > 1 {
             self.bytes.push(b',');
@@ -114,8 +108,7 @@ impl JsonLineWriter {
     }
 }
 
-/// The usual form of a time; none in years that have more or less than four digits, or in a
-/// leap second.
+/// Formats a time; none in a leap second or a year without four digits.
 fn rfc3339(at: DateTime<Utc>) -> Option<[u8; 24]> {
     let (date, time) = (at.date_naive(), at.time());
     let (year, ms) = (u32::try_from(date.year()).ok()?, at.timestamp_subsec_millis());

@@ -1,7 +1,7 @@
-//! Records: the lines that a stream takes, each one JSON object and a newline.
+//! Records: lines for a stream, each one JSON object and a newline.
 //!
-//! A record is made once and then only moved, so that what is retried is what was
-//! refused, to the byte. Columns are flat snake_case; an absent value is left out.
+//! A record is encoded once and never changed by a retry: the same bytes are sent again. Columns
+//! are flat snake_case; an absent value has no column.
 
 pub mod codec;
 pub mod failed;
@@ -20,10 +20,10 @@ pub const VERSION: u32 = 1;
 /// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Record.html>
 pub const MAX_BYTES: usize = 1_024_000;
 
-/// What an event's record leaves free for the columns that are added on its way.
+/// Bytes that an event's record leaves free for the columns that are added after it is encoded.
 pub const LATER_BYTES: usize = 256;
 
-/// One line of a stream and the key that it goes under.
+/// One line for a stream, and its partition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// At most [`MAX_BYTES`].
@@ -32,14 +32,14 @@ pub struct Record {
     partition: String,
 }
 
-/// What a stream with shards spreads its records by: 1 to 256 characters. Records of one
-/// key are in one shard, where they keep their order.
+/// The key by which a Kinesis stream spreads its records: 1 to 256 characters. Records of one key
+/// are in one Kinesis shard, where they keep their order.
 /// Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionKey(String);
 
 impl PartitionKey {
-    /// The device's id, or the event's own where no device is known.
+    /// The device's id, or the event's own if there is no device.
     pub fn of_event(event: &Event) -> Self {
         match &event.device_id {
             Some(device_id) => Self(device_id.as_str().to_owned()),
@@ -47,30 +47,26 @@ impl PartitionKey {
         }
     }
 
-    /// The id of an event.
     pub fn of_id(event_id: EventId) -> Self {
         Self(event_id.to_string())
     }
 
-    /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-// No device's id is too long to be a key.
+// Every device id is short enough for a key.
 const _: () = assert!(DeviceId::MAX_CHARS <= 256);
 
-/// The most bytes of a key.
 pub const MAX_KEY_BYTES: usize = DeviceId::MAX_CHARS * 4;
 
-/// Ours: a record that no stream would take.
+/// Our error: a record that no stream accepts.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// More bytes than a stream takes.
     #[error("record has {bytes} bytes, limit {MAX_BYTES}")]
     TooLarge {
-        /// Bytes that it would have.
+        /// Bytes that the record would have.
         bytes: usize,
     },
     /// A value that JSON can't hold.
@@ -79,7 +75,7 @@ pub enum RecordError {
 }
 
 impl Record {
-    /// The record with its event's session.
+    /// Adds the columns of the event's session.
     #[must_use]
     pub fn in_session(self, tag: &SessionInfo) -> Self {
         self.with(|line| {
@@ -90,28 +86,28 @@ impl Record {
         })
     }
 
-    /// The record, marked as one that no shard has seen.
+    /// Marks the record as delivered directly, without a shard.
     #[must_use]
     pub fn past_its_shard(self) -> Self {
         self.with(|line| line.text("via", Some("direct")))
     }
 
-    /// The record in a partition of its stream: see [`Self::partition`].
+    /// Sets [`Self::partition`].
     #[must_use]
     pub fn in_partition(self, partition: String) -> Self {
         Self { partition, ..self }
     }
 
-    /// The record with further columns, for which [`LATER_BYTES`] are left.
+    /// Adds columns, for which [`LATER_BYTES`] are free.
     fn with(mut self, columns: impl FnOnce(&mut JsonLineWriter)) -> Self {
         let mut line = JsonLineWriter::reopened(std::mem::take(&mut self.bytes));
         columns(&mut line);
-        // These columns are texts, numbers and times, which JSON always takes.
+        // These columns are texts, numbers and times, which JSON can always hold.
         self.bytes = line.end().unwrap_or_default();
         self
     }
 
-    /// The record of a line, which is not of any partition.
+    /// Makes the record of a line, without a partition.
     pub fn of_line(key: PartitionKey, line: JsonLineWriter) -> Result<Self, RecordError> {
         let bytes = line.end().map_err(|error| RecordError::NotJson(error.to_string()))?;
         Self::of_bytes(key, bytes)
@@ -124,7 +120,7 @@ impl Record {
         }
     }
 
-    /// A record that was made before, from what `wire` wrote of it.
+    /// Restores a record from the parts that [`codec`] wrote; none if one exceeds its limit.
     pub fn restore(key: &str, partition: &str, bytes: &[u8]) -> Option<Self> {
         let within = bytes.len() <= MAX_BYTES && key.len() <= MAX_KEY_BYTES;
         within.then(|| Self {
@@ -134,18 +130,17 @@ impl Record {
         })
     }
 
-    /// The bytes, the newline at the end included.
+    /// Returns the bytes, with the newline at the end.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What its event's schema lifts out of `metadata`: only lines of which that is the same
-    /// share a record, so that a stream can part them by it.
+    /// Returns the values of the `metadata` members in the schema's `x-partition`. Only lines with
+    /// equal values share a record, so that a stream can partition by them.
     pub fn partition(&self) -> &str {
         &self.partition
     }
 
-    /// The key that it goes under, where its stream has shards.
     pub fn key(&self) -> &PartitionKey {
         &self.key
     }
@@ -156,7 +151,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::model::session::{SessionId, SessionTrigger};
 
-    /// A record of any text, with that text as its key, for tests of what carries records.
+    /// A record of any text, with that text as its key, for tests of transport.
     pub(crate) fn record(text: &str) -> Record {
         line(text).unwrap()
     }
