@@ -1,6 +1,6 @@
-//! The rules that look at one value alone: whether it keeps them, and the sentence when not.
+//! Rules about a single value: whether the value meets them, and the message if it does not.
 //!
-//! A sentence names the limit and never the value, which may be personal.
+//! A message names the limit and never the value, which may be personal.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::view::{View, all_differ};
 use crate::base::text::shown;
 use crate::model::violation::Code;
 
-/// Whether `value` keeps `rule`; rules that look further than at one value count as kept.
+/// Whether `value` meets `rule`. A rule about more than a single value counts as met.
 pub fn keeps(rule: &Rule, value: View<'_>) -> bool {
     use View::{Array, Number, Object, String};
     match (rule, value) {
@@ -42,8 +42,8 @@ pub fn keeps(rule: &Rule, value: View<'_>) -> bool {
     }
 }
 
-/// What to say of a `rule` that [`keeps`] found broken: what to group it by, its keyword,
-/// and the sentence in three parts, the limit in the middle.
+/// Returns the code, the keyword and the message of a `rule` that [`keeps`] found broken. The
+/// message has three parts, with the limit in the middle.
 #[cold]
 pub fn fault(rule: &Rule, value: View<'_>) -> (Code, &'static str, [Cow<'static, str>; 3]) {
     let limit = |limit: u64| Cow::Owned(limit.to_string());
@@ -118,15 +118,15 @@ fn characters(text: &str) -> u64 {
     count(text.chars().count())
 }
 
-/// A length as the limits have it.
+/// Converts a length to the type of the limits.
 pub fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// The types' names with their articles, such as "a string or null".
+/// Returns the types' names with their articles, such as "a string or null".
 fn alternatives(types: Types) -> String {
     let mut names = String::new();
-    // Null reads best behind what it stands in for.
+    // Null reads best at the end.
     for (name, one) in Types::NAMES.iter().skip(1).chain(Types::NAMES.first()) {
         let is_part = *one == Types::INTEGER && types.meets(Types::FRACTION);
         if types.and(*one) == *one && !is_part {
@@ -137,7 +137,7 @@ fn alternatives(types: Types) -> String {
     names
 }
 
-/// The value's type; a number that is no integer is called so where that is what counts.
+/// Describes the value's type. If an integer is allowed, the fraction of a number is the fault.
 fn found(value: View<'_>, wanted: Types) -> &'static str {
     match value {
         View::Null => ", not null",

@@ -1,34 +1,32 @@
 //! The catalogue as bytes: one file that `compile` writes and the worker loads at its start.
 //!
-//! It holds what the tables of the rules hold, in the same order, so that nothing is parsed.
-//! Numbers are LEB128, texts and lists have their length before them, and texts stay where they
-//! are in the bytes. What is not such a file is refused: every read is bounded, and a digest
-//! in the header is that of all that follows, so a file that was cut short or changed is not
-//! taken for a catalogue.
+//! The file has the tables of the rules, in their order, so nothing is parsed. Numbers are LEB128;
+//! texts and lists follow their length. Texts are borrowed from the bytes. Every read is bounded,
+//! and the header has a checksum of the rest, so that a truncated or changed file is rejected.
 
 use super::Schema;
 use super::rule::{Format, Json, Node, NodeId, Others, Pattern, Rule, Types};
 use crate::model::level::Level;
 use crate::model::schema_info::SchemaInfo;
 
-/// What a file begins with; the last byte is the version of the format.
+/// The first bytes of a file; the last of them is the version of the format.
 pub(super) const MAGIC: [u8; 4] = *b"HWC\x01";
 
-/// How deep a constant of a schema may be; the JSON reader takes no more.
+/// The deepest nesting of a constant in a schema; serde_json reads no deeper one.
 const MAX_DEPTH: u8 = 128;
 
-/// Why bytes are no catalogue that this worker reads.
+/// Why a file is not a catalogue for this worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogueError {
-    /// Another file, or one of another version.
+    /// Another file, or another version.
     #[error("is of another version than the worker; run scripts/build")]
     Foreign,
-    /// Not all of it, or not as it was written.
+    /// Truncated or changed.
     #[error("is damaged; run scripts/build")]
     Damaged,
 }
 
-/// The schemas in `bytes`, sorted by name.
+/// Decodes the schemas in `bytes`, sorted by name.
 pub fn decode(bytes: &'static [u8]) -> Result<&'static [Schema], CatalogueError> {
     let rest = bytes.strip_prefix(&MAGIC).ok_or(CatalogueError::Foreign)?;
     let (claimed, body) = rest.split_first_chunk().ok_or(CatalogueError::Damaged)?;
@@ -42,9 +40,9 @@ pub fn decode(bytes: &'static [u8]) -> Result<&'static [Schema], CatalogueError>
     read.filter(is_sorted).ok_or(CatalogueError::Damaged)
 }
 
-/// A number that any change of `bytes` changes, but for one in 2^64.
+/// Returns a checksum of `bytes`, which misses one accidental change in 2^64.
 pub(super) fn digest(bytes: &[u8]) -> u64 {
-    // FNV's constants, eight bytes a step.
+    // FNV's constants, but eight bytes a step.
     const FACTOR: u64 = 0x0000_0100_0000_01b3;
     let step = |digest: u64, word: [u8; 8]| {
         (digest ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR).rotate_left(29)
@@ -56,7 +54,7 @@ pub(super) fn digest(bytes: &[u8]) -> u64 {
     step(words.iter().fold(start, |digest, word| step(digest, *word)), last)
 }
 
-/// Which rule follows, in the order of [`Rule`].
+/// The byte before each rule, in the order of [`Rule`].
 pub(super) mod tag {
     pub const NEVER: u8 = 0;
     pub const TYPE: u8 = 1;
@@ -91,8 +89,7 @@ pub(super) mod tag {
     pub const DEPENDENT_SCHEMAS: u8 = 30;
 }
 
-/// What is left to read. Each method takes what it returns off the front; None if it is not
-/// there.
+/// The unread bytes. Each method reads its result from the front; none if it is not there.
 struct CatalogueReader {
     rest: &'static [u8],
     patterns: &'static [Pattern],
@@ -191,7 +188,7 @@ impl CatalogueReader {
         })
     }
 
-    /// A constant that is at most `depth` deep.
+    /// Reads a constant of at most `depth` levels.
     fn json(&mut self, depth: u8) -> Option<Json> {
         let below = depth.checked_sub(1)?;
         Some(match self.byte()? {
@@ -252,7 +249,7 @@ impl CatalogueReader {
         std::str::from_utf8(self.take(length)?).ok()
     }
 
-    /// As many items as a number before them says; each takes a byte or more.
+    /// Reads a number and that many items, each of at least one byte.
     fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<&'static [T]> {
         let count = self.size().filter(|count| *count <= self.rest.len())?;
         if count == 0 {
@@ -284,7 +281,7 @@ impl CatalogueReader {
         usize::try_from(self.number()?).ok()
     }
 
-    /// Unsigned LEB128.
+    /// Reads an unsigned LEB128.
     fn number(&mut self) -> Option<u64> {
         let (mut number, mut shift) = (0_u64, 0_u32);
         loop {

@@ -1,8 +1,8 @@
-//! Turns texts into what the schema wants in their place, as forms and tags send them.
+//! Turns texts into the values that the schema requires, since forms and tags send texts.
 //!
-//! `"19.90"` becomes `19.90` and `"true"` becomes `true`, and only where the declared type
-//! does not allow a string. The number keeps its digits. What is not the text of a JSON
-//! number or boolean, to the byte, stays and fails its rule later.
+//! `"19.90"` becomes `19.90` and `"true"` becomes `true`, but only if the declared type does not
+//! allow a string. The number keeps its digits. A text that is not exactly a JSON number or boolean
+//! stays, and breaks its rule later.
 
 use serde_json::{Map, Number, Value};
 
@@ -11,7 +11,7 @@ use super::rule::{NodeId, Others, Rule, Types};
 use super::view::View;
 use super::walk::Path;
 
-/// Told of each repair: where, and the value as it was sent.
+/// Called for each repair, with its place and the original value.
 pub type Coerced<'a> = dyn FnMut(String, Value) + 'a;
 
 /// Repairs the members of an object that node `id` describes.
@@ -82,7 +82,7 @@ fn array(
     }
 }
 
-/// The types that a node allows, by its own `type` and those of what it refers to.
+/// Returns the types that a node allows, by its own `type` and those of its references.
 fn types(schema: &Schema, id: NodeId) -> Types {
     let all = |types: Types, rule: &Rule| match rule {
         Rule::Type(allowed) => types.and(*allowed),
@@ -92,7 +92,7 @@ fn types(schema: &Schema, id: NodeId) -> Types {
     schema.node(id).iter().fold(Types::ALL, all)
 }
 
-/// What `text` stands for when a value of `types` is wanted, none of which is a string.
+/// Reads `text` as a value of `types`; none if they include a string.
 fn read(text: &str, types: Types) -> Option<Value> {
     match text {
         _ if types.meets(Types::STRING) => None,
@@ -102,7 +102,7 @@ fn read(text: &str, types: Types) -> Option<Value> {
 }
 
 fn number(text: &str, types: Types) -> Option<Number> {
-    // The reader would skip blanks around the number.
+    // The JSON reader would skip blanks around the number.
     let bare = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
         && text.ends_with(|last: char| last.is_ascii_digit());
     match bare.then(|| serde_json::from_str(text)) {

@@ -1,14 +1,14 @@
-//! Repairs values that a schema refuses, if they have one sensible reading that it takes.
+//! Repairs values that a schema rejects, if they have one sensible reading that it accepts.
 //!
-//! | repair | what it does |
+//! | repair | effect |
 //! |---|---|
-//! | `coerce` | takes the digits of a number for the text that is wanted |
-//! | `null`, `empty` | drops a `null` or an empty text from an optional member |
-//! | `empty_array` | takes `[]` for the object that is wanted, since PHP writes it so |
-//! | `upper_case` | makes the letters of a short text capital, as codes of currencies want them |
+//! | `coerce` | turns a number into the text of its digits, if a text is required |
+//! | `null`, `empty` | drops an optional member that is `null` or an empty text |
+//! | `empty_array` | turns `[]` into the required object, since PHP writes it so |
+//! | `upper_case` | converts a short text to upper case, as currency codes require |
 //!
-//! It looks below `props` and `metadata` only, and only at a beacon that was refused. A required
-//! member is never dropped. It follows what holds in any case: `properties`,
+//! It changes values below `props` and `metadata` only, and only if the schema rejects the beacon. A
+//! required member is never dropped. It follows the keywords that always apply: `properties`,
 //! `patternProperties`, `additionalProperties`, `items`, `prefixItems`, `allOf` and `$ref`.
 
 use serde_json::{Map, Value};
@@ -20,17 +20,17 @@ use super::walk::{Judge, Path};
 use crate::model::repairs::COERCE;
 use crate::model::repairs::EMPTY_ARRAY;
 
-/// A `null` was dropped.
+/// The repair that drops a `null`.
 pub const NULL: &str = "null";
-/// An empty text was dropped.
+/// The repair that drops an empty text.
 pub const EMPTY: &str = "empty";
-/// Letters were made capital.
+/// The repair that converts a text to upper case.
 pub const UPPER_CASE: &str = "upper_case";
 
-/// Takes each repair: its name, its place, and the value as it was sent.
+/// Called for each repair, with its name, its place and the original value.
 pub type Repaired<'a> = dyn FnMut(&'static str, String, Value) + 'a;
 
-/// Repairs what is below `props` and `metadata`.
+/// Repairs the values below `props` and `metadata`.
 pub fn beacon(schema: &Schema, fields: &mut Map<String, Value>, repaired: &mut Repaired<'_>) {
     let mut fit = Fit { schema, judge: Judge::of(schema), repaired };
     for root in ["props", "metadata"] {
@@ -46,7 +46,7 @@ struct Fit<'a, 'r> {
     repaired: &'a mut Repaired<'r>,
 }
 
-/// What is to become of a value.
+/// The repair that a value needs.
 enum Reading {
     Stays,
     Drop(&'static str),
@@ -54,7 +54,7 @@ enum Reading {
 }
 
 impl Fit<'_, '_> {
-    /// Repairs what is in one of a beacon's objects; node `id` describes the beacon.
+    /// Repairs one of a beacon's objects; node `id` describes the beacon.
     fn root(&mut self, id: NodeId, root: &str, object: &mut Value) {
         for rule in self.schema.node(id) {
             match rule {
@@ -71,7 +71,7 @@ impl Fit<'_, '_> {
         }
     }
 
-    /// Repairs what is inside of a value that node `id` describes.
+    /// Repairs the values inside a value that node `id` describes.
     fn inside(&mut self, id: NodeId, value: &mut Value, path: &Path<'_>) {
         match value {
             Value::Object(members) => {
@@ -84,7 +84,7 @@ impl Fit<'_, '_> {
         }
     }
 
-    /// Collects the members that an object must have by node `id`.
+    /// Collects the members that node `id` requires of an object.
     fn required(&self, id: NodeId, names: &mut Vec<&'static str>) {
         for rule in self.schema.node(id) {
             match rule {
@@ -124,7 +124,7 @@ impl Fit<'_, '_> {
         }
     }
 
-    /// Repairs a member by those of the nodes in `rule` that describe it; whether it stays.
+    /// Repairs a member by each node in `rule` that describes it. Returns whether the member stays.
     fn member(&mut self, rule: &Rule, optional: bool, value: &mut Value, path: &Path<'_>) -> bool {
         let Path::Member(_, name) = path else { return true };
         let Rule::Members { named, patterns, others } = rule else { return true };
@@ -139,7 +139,7 @@ impl Fit<'_, '_> {
         }
         match others {
             Others::Each(id) if !known => self.value(*id, optional, value, path),
-            // A member that must not be there, and says nothing.
+            // The schema does not allow the member, and a `null` has no information.
             Others::None if !known && value.is_null() => {
                 (self.repaired)(NULL, path.pointer(), Value::Null);
                 false
@@ -160,7 +160,7 @@ impl Fit<'_, '_> {
                     };
                     let nodes = prefix.iter().chain(others.into_iter().cycle());
                     for ((index, item), id) in items.iter_mut().enumerate().zip(nodes) {
-                        // An item that went would move those behind it.
+                        // Dropping an item would move those after it.
                         self.value(*id, false, item, &Path::Item(path, index));
                     }
                 }
@@ -169,7 +169,7 @@ impl Fit<'_, '_> {
         }
     }
 
-    /// Repairs a value that node `id` describes; whether it stays.
+    /// Repairs a value that node `id` describes. Returns whether it stays.
     fn value(&mut self, id: NodeId, optional: bool, value: &mut Value, path: &Path<'_>) -> bool {
         match self.reading(id, optional, value) {
             Reading::Stays => {}
@@ -223,7 +223,7 @@ impl Fit<'_, '_> {
         }
     }
 
-    /// The types that a node allows, by its own `type` and those of what holds with it.
+    /// Returns the types that a node allows, by its own `type` and those of `$ref` and `allOf`.
     fn types(&self, id: NodeId) -> Types {
         let all = |types: Types, rule: &Rule| match rule {
             Rule::Type(allowed) => types.and(*allowed),

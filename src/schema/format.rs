@@ -1,4 +1,4 @@
-//! The `format`s of JSON Schema that are asserted here, each by its RFC's grammar.
+//! The supported `format`s of JSON Schema, each by the grammar of its RFC.
 //!
 //! Source: <https://json-schema.org/draft/2020-12/json-schema-validation#section-7.3>.
 
@@ -7,7 +7,6 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::rule::Format;
 
 impl Format {
-    /// Whether `text` has the format.
     pub fn fits(self, text: &str) -> bool {
         match self {
             Self::Date => is_date(text.as_bytes()),
@@ -21,7 +20,7 @@ impl Format {
         }
     }
 
-    /// What it is, with its article.
+    /// Describes the format, with an article and an example.
     pub fn description(self) -> &'static str {
         match self {
             Self::Date => "a date such as 2026-11-21",
@@ -36,7 +35,6 @@ impl Format {
     }
 }
 
-/// The number that two digits write.
 fn two_digits(tens: u8, ones: u8) -> Option<u32> {
     let digit = |byte: u8| char::from(byte).to_digit(10);
     Some(digit(tens)?.saturating_mul(10).saturating_add(digit(ones)?))
@@ -68,7 +66,7 @@ fn is_date_time(text: &[u8]) -> bool {
     }
 }
 
-/// `HH:MM:SS[.FRACTION](Z|±HH:MM)`; a leap second only where one can be, at 23:59:60 UTC.
+/// `HH:MM:SS[.FRACTION](Z|±HH:MM)`; a leap second only at 23:59:60 UTC, where one can be.
 fn is_time(text: &[u8]) -> bool {
     const DAY: u32 = 24 * 60;
     let [h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = text else { return false };
@@ -100,7 +98,7 @@ fn is_time(text: &[u8]) -> bool {
     }
 }
 
-/// The minutes since midnight of `HH:MM`.
+/// Returns the minutes since midnight of `HH:MM`.
 fn minutes(h1: u8, h2: u8, m1: u8, m2: u8) -> Option<u32> {
     let hours = two_digits(h1, h2).filter(|hours| *hours < 24)?;
     let minutes = two_digits(m1, m2).filter(|minutes| *minutes < 60)?;
@@ -152,7 +150,7 @@ fn is_authority(text: &str) -> bool {
     is_made_of(user, b":") && host_fits && port_fits
 }
 
-/// What stands between brackets: an IPv6 address, or a later version's.
+/// The text between brackets: an IPv6 address, or one of a later version.
 fn is_ip_literal(text: &str) -> bool {
     match text.strip_prefix(['v', 'V']).map(|rest| rest.split_once('.')) {
         Some(Some((version, address))) => {
@@ -167,8 +165,8 @@ fn is_ip_literal(text: &str) -> bool {
     }
 }
 
-/// Whether `text` has only unreserved characters, sub-delimiters, percent-encoded bytes and
-/// those of `also`.
+/// Whether `text` has only unreserved characters, sub-delimiters, percent-encoded bytes and the
+/// bytes of `also`.
 fn is_made_of(text: &str, also: &[u8]) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

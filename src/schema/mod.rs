@@ -1,11 +1,10 @@
-//! The catalogue of events: what each beacon must be, by the JSON Schemas of `www/schemas`.
+//! The catalogue of events: the JSON Schemas of `www/schemas`, compiled.
 //!
-//! The schemas are compiled to tables where the worker is built, and it loads these from one
-//! file, so that no JSON is parsed at start and a mistake in a schema is found before; adding an
-//! event is adding a file. The walk is JSON Schema 2020-12 for the keywords that the compiler
-//! takes, and it refuses all others. Numbers are exact, `format` is asserted, and no sentence
-//! echoes a value.
-//! Nothing here knows what a beacon is beyond its being an object.
+//! The build compiles the schemas to tables in one file, which the worker loads. So no JSON is
+//! parsed at start, and a mistake in a schema fails the build. To add an event, add a file.
+//! Validation is JSON Schema 2020-12 for the supported keywords; the compiler rejects all others.
+//! Numbers are exact, `format` is asserted, and no message repeats a value. Nothing here knows more
+//! of a beacon than that it is an object.
 
 pub mod assert;
 pub mod catalogue;
@@ -34,23 +33,22 @@ use walk::Path;
 /// The schemas, once they are loaded.
 static CATALOGUE: OnceLock<&'static [Schema]> = OnceLock::new();
 
-/// The schema of one event.
 #[derive(Debug)]
 pub struct Schema {
-    /// What the rest of the pipeline needs to know of it.
+    /// The facts that later stages need.
     pub info: SchemaInfo,
-    /// What a beacon must be; the first node is the whole.
+    /// The rules for a beacon; the first node is the root.
     pub nodes: &'static [Node],
 }
 
-/// There is one schema of an event, so it equals itself only.
+/// Each event has one schema, so a schema equals only itself.
 impl PartialEq for Schema {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 }
 
-/// The schema of the event `name`.
+/// Returns the schema of the event `name`.
 pub fn find(name: &str) -> Option<&'static Schema> {
     let schemas = all();
     schemas
@@ -59,7 +57,7 @@ pub fn find(name: &str) -> Option<&'static Schema> {
         .and_then(|at| schemas.get(at))
 }
 
-/// Loads the catalogue from the bytes that `read` gives, unless it is loaded.
+/// Loads the catalogue from the bytes that `read` returns, unless it is loaded.
 pub fn load(read: impl FnOnce() -> Vec<u8>) -> Result<(), CatalogueError> {
     if CATALOGUE.get().is_none() {
         let schemas = catalogue::decode(read().leak())?;
@@ -68,40 +66,41 @@ pub fn load(read: impl FnOnce() -> Vec<u8>) -> Result<(), CatalogueError> {
     Ok(())
 }
 
-/// Every schema, sorted by name; none before they are loaded.
+/// Returns every schema, sorted by name; none before they are loaded.
 #[cfg(target_arch = "wasm32")]
 pub fn all() -> &'static [Schema] {
     CATALOGUE.get().copied().unwrap_or_default()
 }
 
-/// Every schema, sorted by name: those of this checkout, unless others are loaded.
+/// Returns every schema, sorted by name: those of this checkout, unless others are loaded.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn all() -> &'static [Schema] {
     CATALOGUE.get_or_init(|| compile::load(&compile::folder::shipped()))
 }
 
 impl Schema {
-    /// Every violation in `beacon`, up to [`Violations::MAX`](crate::model::violation::Violations::MAX).
+    /// Returns every violation in `beacon`, up to
+    /// [`Violations::MAX`](crate::model::violation::Violations::MAX).
     pub fn check(&self, beacon: &Map<String, Value>) -> Vec<Violation> {
         walk::violations(self, View::Object(beacon))
     }
 
-    /// As [`Self::check`], for a document of any type.
+    /// Like [`Self::check`], for a document of any type.
     pub fn check_value(&self, document: &Value) -> Vec<Violation> {
         walk::violations(self, document.into())
     }
 
-    /// Turns texts into the numbers, integers and booleans that the schema wants in their
-    /// place, and hands each place and its original value to `repaired`.
+    /// Turns texts into the numbers, integers and booleans that the schema requires, and passes
+    /// each place and original value to `repaired`.
     ///
-    /// It follows `properties`, `items`, `prefixItems` and `$ref`, and leaves alone what may
-    /// be a string. A second call changes nothing.
+    /// It follows `properties`, `items`, `prefixItems` and `$ref`, and keeps each text that may be
+    /// a string. A second call changes nothing.
     pub fn coerce(&self, beacon: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
         coerce::object(self, 0, beacon, &Path::Root, repaired);
     }
 
-    /// Repairs what does not fit the schema below `props` and `metadata` and has one sensible
-    /// reading that does; hands the name of each repair, its place and the original value to
+    /// Repairs values below `props` and `metadata` that the schema rejects, if they have one
+    /// sensible reading that it accepts. Passes the name, the place and the original value to
     /// `repaired`.
     pub fn fit(&self, beacon: &mut Map<String, Value>, repaired: &mut fit::Repaired<'_>) {
         fit::beacon(self, beacon, repaired);

@@ -1,22 +1,22 @@
-//! Numbers as JSON writes them, compared digit by digit.
+//! JSON numbers, compared digit by digit.
 //!
-//! A number keeps its text (`serde_json`'s `arbitrary_precision`), so `9007199254740993`,
-//! `1e400` and `0.1` are exactly that here. Nothing is rounded and nothing is allocated;
-//! only an exponent past 64 bits is cut to them.
+//! A number keeps its text (`serde_json`'s `arbitrary_precision`), so `9007199254740993`, `1e400`
+//! and `0.1` are exact here. Nothing is rounded and nothing is allocated; only an exponent past 64
+//! bits is clamped.
 
 use std::cmp::Ordering;
 
-/// `±0.DIGITS × 10^point`, the first and the last digit not zero; zero has no digits.
+/// `±0.DIGITS × 10^point`; neither the first nor the last digit is zero. Zero has no digits.
 #[derive(Debug, Clone, Copy)]
 pub struct ExactNumber<'a> {
     negative: bool,
-    /// The digits, in two runs since a decimal point may lie between them.
+    /// The digits, in two runs, since a decimal point may be between them.
     runs: [&'a str; 2],
     point: i64,
 }
 
 impl<'a> ExactNumber<'a> {
-    /// Reads `text`, which has the form of a JSON number.
+    /// Reads `text`, which must have the form of a JSON number.
     pub fn read(text: &'a str) -> Self {
         let (negative, text) = match text.strip_prefix('-') {
             Some(text) => (true, text),
@@ -37,7 +37,6 @@ impl<'a> ExactNumber<'a> {
         Self { negative, runs, point: point.saturating_add(saturated(exponent)) }
     }
 
-    /// Whether it has no fraction.
     pub fn is_integer(self) -> bool {
         self.is_zero() || self.point >= self.count()
     }
@@ -53,7 +52,7 @@ impl<'a> ExactNumber<'a> {
         // Neither coefficient ends in a zero, so a negative shift leaves a fraction.
         let shift = self.exponent().saturating_sub(divisor.exponent());
         let Ok(shift) = u64::try_from(shift) else { return false };
-        // Below 2^32 times 2^32: nothing overflows.
+        // Both factors are below 2^32, so nothing overflows.
         let step = |rest: u64, factor: u64, digit: u64| {
             rest.wrapping_mul(factor).wrapping_add(digit).checked_rem(modulus.into()).unwrap_or(0)
         };
@@ -74,7 +73,6 @@ impl<'a> ExactNumber<'a> {
         self.coefficient().is_some()
     }
 
-    /// Whether it is above zero.
     pub fn is_positive(self) -> bool {
         !self.negative && !self.is_zero()
     }
@@ -92,7 +90,7 @@ impl<'a> ExactNumber<'a> {
         whole.bytes().chain(fraction.bytes()).map(|byte| byte.saturating_sub(b'0'))
     }
 
-    /// The digits as an integer; the number is this times ten to its exponent.
+    /// Returns the digits as an integer, to be multiplied by ten to the power of `exponent`.
     fn coefficient(self) -> Option<u32> {
         self.digits().try_fold(0_u32, |sum, digit| sum.checked_mul(10)?.checked_add(digit.into()))
     }
@@ -138,7 +136,7 @@ impl PartialEq for ExactNumber<'_> {
 
 impl Eq for ExactNumber<'_> {}
 
-/// What stands before and behind the first of `bytes`; quicker on short texts than a search.
+/// Splits `text` at the first of `bytes`; on short texts this is faster than a search.
 fn cut<'a>(text: &'a str, bytes: &[u8]) -> Option<(&'a str, &'a str)> {
     let at = text.bytes().position(|byte| bytes.contains(&byte))?;
     Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
@@ -148,7 +146,7 @@ fn length(text: &str) -> i64 {
     i64::try_from(text.len()).unwrap_or(i64::MAX)
 }
 
-/// An exponent, cut to what leaves room for the digits.
+/// Parses an exponent, clamped so that adding the digits can't overflow.
 fn saturated(exponent: &str) -> i64 {
     const MOST: i64 = i64::MAX / 4;
     match exponent.parse::<i64>() {

@@ -1,6 +1,6 @@
-//! Searches a text for a pattern: one table look-up a byte, whatever the pattern.
+//! Searches a text for a pattern with one table look-up a byte.
 //!
-//! The table comes with the catalogue; no regular expression is read at run time.
+//! The table comes with the catalogue; no regular expression is parsed at run time.
 
 use super::rule::Pattern;
 

@@ -1,7 +1,7 @@
-//! A value as the rules look at it, and when two values are the same.
+//! A value from the perspective of the rules, and the equality of values.
 //!
-//! JSON Schema's equality is that of values, not of texts: `1`, `1.0` and `10e-1` are one
-//! number, and the order of an object's members does not count.
+//! JSON Schema compares values, not texts: `1`, `1.0` and `10e-1` are one number, and the order of
+//! an object's members does not count.
 //! Source: <https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.2>.
 
 use std::cmp::Ordering;
@@ -13,20 +13,15 @@ use serde_json::{Map, Value};
 use super::number::ExactNumber;
 use super::rule::{Json, Types};
 
-/// A borrowed JSON value; it costs nothing to make one of an object, or of a member's name.
+/// A borrowed JSON value. Making one of an object or a member's name costs nothing.
 #[derive(Debug, Clone, Copy)]
 pub enum View<'a> {
-    /// `null`.
     Null,
-    /// `true` or `false`.
     Bool(bool),
     /// A number, as sent.
     Number(&'a str),
-    /// A string.
     String(&'a str),
-    /// An array.
     Array(&'a [Value]),
-    /// An object.
     Object(&'a Map<String, Value>),
 }
 
@@ -44,7 +39,6 @@ impl<'a> From<&'a Value> for View<'a> {
 }
 
 impl View<'_> {
-    /// Its JSON type's name.
     pub fn type_name(self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -56,12 +50,12 @@ impl View<'_> {
         }
     }
 
-    /// Its type as `type` tells them apart.
+    /// Returns its type for the keyword `type`.
     pub fn types(self) -> Types {
         match self {
             Self::Null => Types::NULL,
             Self::Bool(_) => Types::BOOLEAN,
-            // Most are written without a point or an exponent.
+            // Most numbers have no point and no exponent.
             Self::Number(text)
                 if !text.bytes().any(|byte| b".eE".contains(&byte))
                     || ExactNumber::read(text).is_integer() =>
@@ -75,7 +69,7 @@ impl View<'_> {
         }
     }
 
-    /// Whether it is the same value as the constant.
+    /// Whether it equals the constant.
     pub fn is(self, constant: Json) -> bool {
         match (self, constant) {
             (Self::Null, Json::Null) => true,
@@ -99,8 +93,8 @@ impl View<'_> {
     }
 }
 
-/// Whether no two of `items` are the same value; in n log n steps, since who sends them
-/// chooses how many there are. A heap, because its code is a tenth of a sort's.
+/// Whether all `items` differ, in n log n steps, since the sender chooses their number. A heap,
+/// because its code is a tenth of a sort's.
 pub fn all_differ(items: &[Value]) -> bool {
     let mut heap: BinaryHeap<Ordered<'_>> = items.iter().map(Ordered).collect();
     let mut last = heap.pop();
@@ -113,7 +107,7 @@ pub fn all_differ(items: &[Value]) -> bool {
     true
 }
 
-/// A value with its place in [`order`].
+/// A value that compares by [`order`].
 struct Ordered<'a>(&'a Value);
 
 impl Ord for Ordered<'_> {
@@ -136,7 +130,7 @@ impl PartialEq for Ordered<'_> {
 
 impl Eq for Ordered<'_> {}
 
-/// Some total order in which the same values, and only they, are equal.
+/// Compares by some total order in which only the same values are equal.
 fn order(left: &Value, right: &Value) -> Ordering {
     match (left, right) {
         (Value::Bool(left), Value::Bool(right)) => left.cmp(right),

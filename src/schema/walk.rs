@@ -1,8 +1,8 @@
 //! Walks a document along a schema and notes each rule that it breaks.
 //!
-//! The walk is as deep as the document, times the steps that the schema takes in place,
-//! which the build limits. Whether a document is valid and what is wrong with it are found
-//! by the same code; a mere verdict stops at the first fault and makes no sentences.
+//! The walk is as deep as the document, times the schema's steps in place, which the build limits.
+//! The same code decides validity and finds the faults. For validity alone, it stops at the first
+//! fault and writes no messages.
 
 use crate::model::schema_info::SchemaInfo;
 use std::cell::Cell;
@@ -17,19 +17,16 @@ use super::view::View;
 use crate::base::text::shown;
 use crate::model::violation::{Code, Violation, Violations};
 
-/// Where the walk stands in the document: a chain of steps back to the root.
+/// The place of the walk in the document: a chain of steps back to the root.
 #[derive(Clone, Copy)]
 pub enum Path<'a> {
-    /// The whole document.
     Root,
-    /// A member of an object.
     Member(&'a Path<'a>, &'a str),
-    /// An item of an array.
     Item(&'a Path<'a>, usize),
 }
 
 impl Path<'_> {
-    /// The JSON Pointer (RFC 6901); a name in it is cut past 100 characters.
+    /// Returns the JSON Pointer (RFC 6901); a name in it is cut after 100 characters.
     pub fn pointer(&self) -> String {
         match self {
             Self::Root => String::new(),
@@ -42,11 +39,10 @@ impl Path<'_> {
     }
 }
 
-/// What a walk is for, and what it found.
+/// The purpose of a walk, and its result.
 enum Findings {
     /// Only whether the document is valid.
     Verdict {
-        /// No fault so far.
         valid: bool,
     },
     /// Every fault, up to [`Violations::MAX`].
@@ -54,7 +50,7 @@ enum Findings {
 }
 
 impl Findings {
-    /// Nothing that could follow would change them.
+    /// Whether the rest of the walk can't change them.
     fn are_complete(&self) -> bool {
         match self {
             Self::Verdict { valid } => !valid,
@@ -63,7 +59,7 @@ impl Findings {
     }
 }
 
-/// Every rule of `schema` that `value` breaks, up to [`Violations::MAX`].
+/// Returns every violation of `schema` in `value`, up to [`Violations::MAX`].
 pub fn violations(schema: &Schema, value: View<'_>) -> Vec<Violation> {
     let left = Cell::new(MAX_STEPS);
     let mut walk = Walk { schema, left: &left, findings: Findings::Faults(Vec::new()) };
@@ -79,7 +75,7 @@ pub fn violations(schema: &Schema, value: View<'_>) -> Vec<Violation> {
     }
 }
 
-/// Verdicts on single values, which share the steps of one walk.
+/// Checks single values, which share the steps of one walk.
 pub struct Judge<'a> {
     schema: &'a Schema,
     left: Cell<u32>,
@@ -90,20 +86,20 @@ impl<'a> Judge<'a> {
         Self { schema, left: Cell::new(MAX_STEPS) }
     }
 
-    /// Whether `value` is valid against a node; said of every value once the steps are used up.
+    /// Whether `value` is valid against a node; always true once the steps are used up.
     pub fn accepts(&self, id: NodeId, value: View<'_>) -> bool {
         let findings = Findings::Verdict { valid: true };
         Walk { schema: self.schema, left: &self.left, findings }.accepts(id, value)
     }
 }
 
-/// The most steps of one walk, a node of the schema at a place of the document each: a large
-/// beacon takes some ten thousand, a schema whose alternatives hold themselves any number.
+/// The most steps of one walk; a step is one node at one place of the document. A large beacon
+/// takes some ten thousand; a schema with recursive alternatives can take any number.
 const MAX_STEPS: u32 = 500_000;
 
 struct Walk<'a> {
     schema: &'a Schema,
-    /// The steps that are left to this walk and those inside of it.
+    /// The steps that are left to this walk and its inner walks.
     left: &'a Cell<u32>,
     findings: Findings,
 }
@@ -112,7 +108,7 @@ impl Walk<'_> {
     fn node(&mut self, id: NodeId, value: View<'_>, path: &Path<'_>) {
         match self.left.get().checked_sub(1) {
             Some(left) => self.left.set(left),
-            // There is no telling; the whole walk will say so.
+            // The result is unknown; the whole walk reports that.
             None => return,
         }
         for rule in self.schema.node(id) {
@@ -278,7 +274,6 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether `value` is valid against a node.
     fn accepts(&self, id: NodeId, value: View<'_>) -> bool {
         let findings = Findings::Verdict { valid: true };
         let mut walk = Walk { schema: self.schema, left: self.left, findings };
@@ -286,7 +281,7 @@ impl Walk<'_> {
         !walk.findings.are_complete()
     }
 
-    /// Notes a rule about one value alone.
+    /// Notes a broken rule about a single value.
     fn broken(&mut self, rule: &Rule, value: View<'_>, path: &Path<'_>) {
         match &mut self.findings {
             Findings::Verdict { valid } => *valid = false,

@@ -1,4 +1,4 @@
-//! Writes the catalogue down as the bytes that [`catalogue`](crate::schema::catalogue) reads.
+//! Encodes the catalogue as the bytes that [`catalogue`](crate::schema::catalogue) reads.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::model::level::Level;
 use crate::schema::catalogue::{MAGIC, digest, tag};
 use crate::schema::rule::{Format, Json, NodeId, Others, Pattern, Rule};
 
-/// The file for the worker.
+/// Encodes the file for the worker.
 pub fn catalogue(events: &[CompiledEvent]) -> Vec<u8> {
     let mut events: Vec<&CompiledEvent> = events.iter().collect();
     events.sort_by(|left, right| left.name.cmp(&right.name));
@@ -23,7 +23,7 @@ pub fn catalogue(events: &[CompiledEvent]) -> Vec<u8> {
     bytes
 }
 
-/// Each pattern is written once, however many schemas have it.
+/// The patterns of all schemas, each written once.
 #[derive(Default)]
 struct Patterns {
     indexes: BTreeMap<&'static str, usize>,

@@ -1,4 +1,4 @@
-//! A schema of the catalogue: a JSON Schema, and what it says of the event itself.
+//! A schema of the catalogue: a JSON Schema, and facts about the event.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use super::{Error, schema};
 use crate::model::level::Level;
 use crate::schema::rule::Node;
 
-/// One event, ready to be written down.
+/// One event, ready to be encoded.
 #[derive(Debug)]
 pub struct CompiledEvent {
     /// The file's name without `.json`.
@@ -22,11 +22,10 @@ pub struct CompiledEvent {
     pub opens_session: bool,
     /// `x-partition`.
     pub partition: Vec<String>,
-    /// The compiled schema.
     pub nodes: &'static [Node],
 }
 
-/// Compiles the file `file_name`, whose content is `content`; or returns every mistake in it.
+/// Compiles the file `file_name` with the text `content`, or returns every mistake in it.
 pub fn compile(file_name: &str, content: &str) -> Result<CompiledEvent, Vec<Error>> {
     let name = file_name
         .strip_suffix(".json")
@@ -44,7 +43,7 @@ pub fn compile(file_name: &str, content: &str) -> Result<CompiledEvent, Vec<Erro
         ("title", None),
         ("description", None),
     ] {
-        // What is wrong here is not said again by the schema's own rules.
+        // Each is removed, so that the schema's own rules do not report it again.
         match (keywords.remove(keyword), wanted) {
             (Some(Value::String(found)), Some(wanted)) if found == wanted => {}
             (_, Some(wanted)) => errors.push(error(keyword, format!("must be {wanted:?}"))),
@@ -73,7 +72,7 @@ fn error(keyword: &str, problem: impl Into<String>) -> Error {
     Error { pointer: String::new(), keyword: keyword.to_owned(), problem: problem.into() }
 }
 
-/// As `EventName` has it.
+/// Whether it is an `EventName`.
 fn is_name(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -88,7 +87,7 @@ fn version(keywords: &mut Map<String, Value>) -> Result<String, Error> {
     }
 }
 
-/// <https://semver.org>, the three numbers only.
+/// A version of <https://semver.org>, the three numbers only.
 fn is_version(text: &str) -> bool {
     let is_number = |part: &str| {
         matches!(part.len(), 1..=9)

@@ -5,11 +5,11 @@ use std::{fs, io};
 
 use super::event::{self, CompiledEvent};
 
-/// Where the schemas are in a checkout.
+/// The folder of the schemas in a checkout.
 pub const SCHEMAS: &str = "www/schemas";
 
-/// The events of `folder`, sorted by the names of their files; or every mistake in all files, a
-/// line each that begins with the file's path, which is that of `shown` and its name.
+/// Compiles the schemas of `folder`, sorted by file name. Otherwise returns every mistake of all
+/// files, a line each, which begins with `shown` and the file's name.
 pub fn events(folder: &Path, shown: &str) -> Result<Vec<CompiledEvent>, Vec<String>> {
     let unread = |path: &str, error: io::Error| format!("{path}: {error}");
     let entries = fs::read_dir(folder)
@@ -33,7 +33,7 @@ pub fn events(folder: &Path, shown: &str) -> Result<Vec<CompiledEvent>, Vec<Stri
     if problems.is_empty() { Ok(events) } else { Err(problems) }
 }
 
-/// The events of this checkout, which have no mistake.
+/// Returns the events of this checkout, which have no mistake.
 pub fn shipped() -> Vec<CompiledEvent> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCHEMAS);
     events(&folder, SCHEMAS).unwrap_or_else(|problems| panic!("{}", problems.join("\n")))

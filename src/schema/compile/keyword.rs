@@ -1,4 +1,4 @@
-//! One keyword after the other, each with the argument that it must have.
+//! Compiles each keyword, and checks its argument.
 
 use serde_json::{Map, Value};
 
@@ -6,10 +6,9 @@ use super::{Compiler, Error, below, list, pattern, reference, text};
 use crate::schema::number::ExactNumber;
 use crate::schema::rule::{Format, Json, NodeId, Others, Pattern, Rule, Types};
 
-/// The dialect.
 pub const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Every keyword that is taken; those of the last two lines assert nothing.
+/// Every supported keyword; those from `$defs` on assert nothing.
 const KNOWN: &[&str] = &[
     "type",
     "const",
@@ -61,12 +60,10 @@ const KNOWN: &[&str] = &[
     "writeOnly",
 ];
 
-/// Whether `keyword` is supported.
 pub fn is_known(keyword: &str) -> bool {
     KNOWN.contains(&keyword)
 }
 
-/// The keywords of one subschema.
 pub struct Keywords<'k, 'c, 'a> {
     pub compiler: &'k mut Compiler<'c>,
     pub at: &'a str,
@@ -74,7 +71,7 @@ pub struct Keywords<'k, 'c, 'a> {
 }
 
 impl<'a> Keywords<'_, '_, 'a> {
-    /// Their rules, the cheap and telling ones first; what is wrong with one is noted.
+    /// Compiles the keywords, with the cheap rules first, and notes each mistake.
     pub fn rules(mut self) -> Vec<Rule> {
         self.annotations();
         self.named_children("$defs");
@@ -120,7 +117,7 @@ impl<'a> Keywords<'_, '_, 'a> {
         rules
     }
 
-    /// What was read, if there is no mistake in it, which is noted.
+    /// Returns the value, or notes the mistake in it.
     fn noted<T>(&mut self, read: Result<Option<T>, Error>) -> Option<T> {
         read.unwrap_or_else(|error| {
             self.compiler.errors.push(error);

@@ -1,9 +1,9 @@
-//! Compiles JSON Schemas (draft 2020-12) to the rules that `rule` defines.
+//! Compiles JSON Schemas (draft 2020-12) to the rules of [`rule`](super::rule).
 //!
-//! It runs where the worker is built, never in the worker. It takes a keyword
-//! with its exact meaning or refuses it: what is not supported, misspelt, of the wrong type
-//! or would never end is an error that names the place, and all are returned at once.
-//! Everything it returns is leaked, as everything that is loaded is.
+//! It runs when the worker is built, never in the worker. It compiles a keyword with its exact
+//! meaning or rejects it. Unsupported or misspelt keywords, wrong types and endless references are
+//! errors that name the place. All errors are returned at once. Results are leaked, as a loaded
+//! catalogue is.
 //! Sources: <https://json-schema.org/draft/2020-12/json-schema-core>,
 //! <https://json-schema.org/draft/2020-12/json-schema-validation>.
 
@@ -34,11 +34,9 @@ use super::{Schema, catalogue};
 /// A mistake in a schema.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Error {
-    /// JSON Pointer of the subschema inside its file.
+    /// JSON Pointer to the subschema in its file.
     pub pointer: String,
-    /// The keyword that is wrong there.
     pub keyword: String,
-    /// What is wrong with it.
     pub problem: String,
 }
 
@@ -50,7 +48,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The nodes of a schema, the schema itself first; or every mistake in it.
+/// Compiles a schema to its nodes, the root first, or returns every mistake in it.
 pub fn schema(root: &Value) -> Result<&'static [Node], Vec<Error>> {
     let mut compiler = Compiler {
         root,
@@ -74,25 +72,25 @@ pub fn schema(root: &Value) -> Result<&'static [Node], Vec<Error>> {
 pub struct Compiler<'a> {
     root: &'a Value,
     nodes: Vec<Node>,
-    /// Where each node stands.
+    /// The JSON Pointer of each node.
     pointers: Vec<String>,
     ids: BTreeMap<String, NodeId>,
-    /// Where schemas stand, as the keywords around them say.
+    /// The JSON Pointers at which keywords expect a schema.
     written: BTreeSet<String>,
-    /// Who refers to where.
+    /// The source and the target of each reference.
     references: Vec<(String, String)>,
     patterns: BTreeMap<String, &'static Pattern>,
     errors: Vec<Error>,
 }
 
 impl Compiler<'_> {
-    /// A schema that stands at `at`, as the keyword around it says.
+    /// Compiles a schema at `at`, where a keyword expects one.
     fn subschema(&mut self, at: &str, schema: &Value) -> NodeId {
         self.written.insert(at.to_owned());
         self.node(at, schema)
     }
 
-    /// A schema whose mistakes, if it has some, are noted.
+    /// Compiles a schema unless it is known, and notes its mistakes.
     fn node(&mut self, at: &str, schema: &Value) -> NodeId {
         if let Some(id) = self.ids.get(at) {
             return *id;
@@ -106,7 +104,7 @@ impl Compiler<'_> {
             self.errors.push(refuse("is one subschema too many"));
             return 0;
         };
-        // Taken before its rules are read, since they may refer to it.
+        // The id is reserved before the rules are read, since they may refer to it.
         self.nodes.push(&[]);
         self.pointers.push(at.to_owned());
         self.ids.insert(at.to_owned(), id);
@@ -136,7 +134,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The schemas of `events`, as the worker would load them.
+/// Returns the schemas of `events` as the worker would load them.
 pub fn load(events: &[event::CompiledEvent]) -> &'static [Schema] {
     catalogue::decode(emit::catalogue(events).leak()).expect("what is written can be read")
 }
@@ -149,7 +147,7 @@ fn list<T>(items: Vec<T>) -> &'static [T] {
     Vec::leak(items)
 }
 
-/// The JSON Pointer of `step` below `at`.
+/// Returns the JSON Pointer of `step` below `at`.
 fn below(at: &str, step: &str) -> String {
     format!("{at}/{}", step.replace('~', "~0").replace('/', "~1"))
 }

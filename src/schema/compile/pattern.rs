@@ -1,4 +1,4 @@
-//! From a regular expression to the table of an automaton.
+//! Compiles a regular expression to the table of an automaton.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use regex_automata::{Input, MatchKind};
 use super::{list, regex, text};
 use crate::schema::rule::Pattern;
 
-/// The most states of a table; what needs more is a mistake, or needs another form.
+/// The most states of a table. A pattern that needs more is a mistake, or needs another form.
 const MAX_STATES: usize = 2_000;
 /// The most memory, in bytes, that a build spends on one pattern.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The table of `source`; the error says what is wrong with it.
+/// Compiles `source`, or returns what is wrong with it.
 pub fn compile(source: &str) -> Result<&'static Pattern, String> {
     let regex = regex::translate(source)?;
-    // To make a table small takes hours when it is huge, so that is found out before.
+    // Minimizing a huge table takes hours, so its size is checked first.
     table(source, &automaton(&regex, PatternSize::AsItComes)?)?;
     table(source, &automaton(&regex, PatternSize::Least)?)
 }
@@ -71,7 +71,7 @@ fn table(source: &str, dfa: &dense::DFA<Vec<u32>>) -> Result<&'static Pattern, S
     })))
 }
 
-/// The states met so far; all that match are one, and so are all that never will.
+/// The states found so far. All that match are one state, and so are all that can never match.
 struct States<'a> {
     dfa: &'a dense::DFA<Vec<u32>>,
     numbers: BTreeMap<StateID, u16>,
@@ -88,13 +88,14 @@ impl States<'_> {
         }
         *self.numbers.entry(state).or_insert_with(|| {
             self.queue.push(state);
-            // Past MAX_STATES the caller gives up.
+            // Past MAX_STATES the caller returns an error.
             u16::try_from(self.queue.len() - 1).unwrap_or(Pattern::REJECT)
         })
     }
 }
 
-/// The class of each byte, and a byte of each class: bytes that every state treats alike.
+/// Groups bytes that every state treats alike. Returns the class of each byte, and one byte of each
+/// class.
 fn classes(rows: &[Vec<u16>]) -> ([u8; 256], Vec<usize>) {
     let mut classes = [0; 256];
     let mut columns: Vec<usize> = Vec::new();

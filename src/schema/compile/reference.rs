@@ -1,19 +1,19 @@
-//! `$ref`: that each leads to a schema, and that no document can send the walk in circles.
+//! Checks `$ref`: each leads to a schema, and no document can make the walk endless.
 
 use super::{Compiler, Error};
 use crate::schema::rule::{NodeId, Rule};
 
-/// The most steps that a walk may take at one place of a document.
+/// The most steps of a walk at one place of a document.
 const MAX_STEPS_IN_PLACE: usize = 32;
 
-/// The JSON Pointer of a local `reference`.
+/// Returns the JSON Pointer of a local `reference`.
 pub fn pointer(reference: &str) -> Option<String> {
     let fragment = reference.strip_prefix('#')?;
     let pointer = decoded(fragment)?;
     (pointer.is_empty() || pointer.starts_with('/')).then_some(pointer)
 }
 
-/// Percent-encoded bytes as what they stand for.
+/// Decodes percent-encoded bytes.
 fn decoded(fragment: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = fragment.bytes();
@@ -29,8 +29,8 @@ fn decoded(fragment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// References to what is no schema; if there are none, one that leads back without taking a step
-/// in the document.
+/// Returns all references to places without a schema. If there are none, returns the first node
+/// whose references go too deep, or back to it, at one place of a document.
 pub fn check(compiler: &Compiler<'_>) -> Vec<Error> {
     let refuse = |pointer: &str, problem: String| Error {
         pointer: pointer.to_owned(),
@@ -68,7 +68,7 @@ enum ReferenceDepth {
     Known(usize),
 }
 
-/// How many steps a walk takes in place below a node; None when they never end.
+/// Counts the steps that a walk takes in place below a node; none if they never end.
 fn depth(compiler: &Compiler<'_>, depths: &mut [ReferenceDepth], id: usize) -> Option<usize> {
     match depths[id] {
         ReferenceDepth::Known(depth) => return Some(depth),
@@ -83,7 +83,7 @@ fn depth(compiler: &Compiler<'_>, depths: &mut [ReferenceDepth], id: usize) -> O
     Some(deepest)
 }
 
-/// The nodes that a rule asks about the same value.
+/// Returns the nodes that a rule applies to the same value.
 fn in_place(rule: &Rule) -> Vec<NodeId> {
     match rule {
         Rule::Ref(id) | Rule::Not(id) => vec![*id],
@@ -92,7 +92,7 @@ fn in_place(rule: &Rule) -> Vec<NodeId> {
             [Some(*condition), *met, *unmet].into_iter().flatten().collect()
         }
         Rule::DependentSchemas(dependents) => dependents.iter().map(|(_, id)| *id).collect(),
-        // A name is not below the value, but a schema that asks it has no members to go on to.
+        // A name is not a place below the value, so its schema is a step in place.
         Rule::PropertyNames(id) => vec![*id],
         _ => Vec::new(),
     }

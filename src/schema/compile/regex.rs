@@ -1,8 +1,8 @@
-//! ECMA-262 patterns (with the `u` flag) as the regex crates spell them.
+//! Translates ECMA-262 patterns (with the `u` flag) for the regex crates.
 //!
-//! `\d`, `\w` and `\b` are ASCII's there, `\s` is ECMA's list, `^` and `$` are the ends of
-//! the text, and `.` is all but the line ends. What a table can't hold (looking around,
-//! referring back) and what `u` forbids is refused, rather than read another way.
+//! There `\d`, `\w` and `\b` are ASCII's, `\s` is ECMA's list, `^` and `$` are the ends of the
+//! text, and `.` excludes line ends. Lookaround and back-references, which a table can't hold, are
+//! rejected. So is all that `u` forbids.
 //! Source: <https://tc39.es/ecma262/#sec-patterns>.
 
 use std::iter::Peekable;
@@ -13,7 +13,7 @@ const WORD: &str = "0-9A-Za-z_";
 const SPACE: &str =
     r"\x09-\x0D\x20\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}";
 
-/// What a quantifier would stand behind.
+/// The token before the next one, which decides whether a quantifier may follow.
 #[derive(Clone, Copy, PartialEq)]
 enum Before {
     Atom,
@@ -27,7 +27,7 @@ enum Member {
     Set(String),
 }
 
-/// Translates `pattern`; the error says what is not supported.
+/// Translates `pattern`, or returns which part is not supported.
 pub fn translate(pattern: &str) -> Result<String, String> {
     let mut chars = pattern.chars().peekable();
     let mut out = String::new();
@@ -81,7 +81,7 @@ fn literal(char: char) -> String {
     format!(r"\x{{{:X}}}", u32::from(char))
 }
 
-/// What follows `(`, up to the group's content.
+/// Reads the part of a group between `(` and its content.
 fn group(chars: &mut Peekable<Chars<'_>>) -> Result<(), String> {
     if chars.next_if_eq(&'?').is_none() {
         return Ok(());
@@ -99,7 +99,7 @@ fn group(chars: &mut Peekable<Chars<'_>>) -> Result<(), String> {
     }
 }
 
-/// What follows `{`: `n}`, `n,}` or `n,m}`.
+/// Reads the rest of `{n}`, `{n,}` or `{n,m}`.
 fn bounds(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     let mut inner = String::new();
     loop {
@@ -117,7 +117,7 @@ fn bounds(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     }
 }
 
-/// What follows `[`.
+/// Reads the rest of a class after `[`.
 fn class(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     let negated = chars.next_if_eq(&'^').is_some();
     let mut inner = String::new();
@@ -147,7 +147,7 @@ fn class(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     })
 }
 
-/// The next member of a class; None at its end.
+/// Reads the next member of a class; none at its end.
 fn member(chars: &mut Peekable<Chars<'_>>) -> Result<Option<Member>, String> {
     match chars.next() {
         None => Err("has a \"[\" without its other half".to_owned()),
@@ -158,7 +158,7 @@ fn member(chars: &mut Peekable<Chars<'_>>) -> Result<Option<Member>, String> {
     }
 }
 
-/// What follows a backslash.
+/// Reads the rest of an escape after the backslash.
 fn escape(chars: &mut Peekable<Chars<'_>>) -> Result<Member, String> {
     let char = match chars.next() {
         Some('d') => return Ok(Member::Set(format!("[{DIGIT}]"))),
@@ -202,7 +202,7 @@ fn from_code(code: u32) -> Result<char, String> {
     char::from_u32(code).ok_or_else(|| format!("has {code:#X}, which is no character"))
 }
 
-/// What follows `\u`: `{…}`, four digits, or a pair of surrogates.
+/// Reads the rest of `\u`: `{…}`, four digits, or a surrogate pair.
 fn unicode(chars: &mut Peekable<Chars<'_>>) -> Result<char, String> {
     if chars.next_if_eq(&'{').is_some() {
         let digits: String = chars.by_ref().take_while(|char| *char != '}').collect();
@@ -224,7 +224,7 @@ fn unicode(chars: &mut Peekable<Chars<'_>>) -> Result<char, String> {
     }
 }
 
-/// What follows `\p`: `{NAME}` or `{NAME=VALUE}`.
+/// Reads the rest of `\p`: `{NAME}` or `{NAME=VALUE}`.
 fn property(kind: char, chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     let name: String = match chars.next() {
         Some('{') => chars.by_ref().take_while(|char| *char != '}').collect(),
