@@ -54,7 +54,7 @@ impl Salt {
 /// Returns the HMAC-SHA256 of `parts`, each after its length, so that no two lists have the same
 /// input.
 fn keyed(key: &[u8], parts: &[&str]) -> [u8; 32] {
-    // HMAC takes a key of any length.
+    // HMAC accepts a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     for part in parts {
         mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());

@@ -1,7 +1,7 @@
 //! Splits the URL of a page into its parts.
 //!
-//! This reads whatever browsers and apps put into `url` and `referrer`. It is not a validator: it
-//! decodes nothing, never panics and never rejects an event. An unreadable URL has no parts.
+//! This reads the URLs that browsers and apps put into `url` and `referrer`. It is not a validator:
+//! it decodes nothing, never panics and never rejects an event. An unreadable URL has no parts.
 
 pub mod ascii;
 
