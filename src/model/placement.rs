@@ -3,8 +3,8 @@
 /// The number of a shard, from 0.
 pub type ShardNumber = u32;
 
-/// Returns the shard, of `count`, for the hash `place`. If the count grows from N to M, the share
-/// (M - N) / M of the places moves, and all of it to new shards.
+/// Returns the shard, of `count`, for the hash `place`. If the count grows from N to M, only the
+/// share (M - N) / M of the places moves, all to new shards.
 /// Source: <https://arxiv.org/abs/1406.2294> (jump consistent hash).
 pub fn shard_of(place: u64, count: ShardNumber) -> ShardNumber {
     let (mut shard, mut next, mut state) = (0_u32, 0_u32, place);
