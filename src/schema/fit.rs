@@ -7,8 +7,8 @@
 //! | `empty_array` | turns `[]` into the required object, since PHP writes it so |
 //! | `upper_case` | converts a short text to upper case, as currency codes require |
 //!
-//! It changes values below `props` and `metadata` only, and only if the schema rejects the beacon. A
-//! required member is never dropped. It follows the keywords that always apply: `properties`,
+//! It changes values below `props` and `metadata` only, and only if the schema rejects the beacon.
+//! A required member is never dropped. It follows the keywords that always apply: `properties`,
 //! `patternProperties`, `additionalProperties`, `items`, `prefixItems`, `allOf` and `$ref`.
 
 use serde_json::{Map, Value};

@@ -197,7 +197,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The state in which a text matches, whatever follows.
+    /// The state in which a text matches already.
     pub const ACCEPT: u16 = u16::MAX;
     /// The state in which a text can't match any more.
     pub const REJECT: u16 = u16::MAX - 1;

@@ -43,6 +43,7 @@ impl Path<'_> {
 enum Findings {
     /// Only whether the document is valid.
     Verdict {
+        /// There is no fault so far.
         valid: bool,
     },
     /// Every fault, up to [`Violations::MAX`].

@@ -318,7 +318,7 @@ impl<'a> Keywords<'_, '_, 'a> {
         Some(list(ids))
     }
 
-    /// Sorted by name, as serde_json's maps are.
+    /// Compiles the schemas of an object of schemas, sorted by name.
     fn named_children(&mut self, keyword: &str) -> Option<Vec<(&'static str, NodeId)>> {
         let schemas = self.object(keyword)?;
         let at = below(self.at, keyword);

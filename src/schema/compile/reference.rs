@@ -68,7 +68,7 @@ enum ReferenceDepth {
     Known(usize),
 }
 
-/// Counts the steps that a walk takes in place below a node; none if they never end.
+/// Counts the in-place steps of a walk below a node; none if they never end.
 fn depth(compiler: &Compiler<'_>, depths: &mut [ReferenceDepth], id: usize) -> Option<usize> {
     match depths[id] {
         ReferenceDepth::Known(depth) => return Some(depth),
