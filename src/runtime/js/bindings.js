@@ -1,12 +1,12 @@
-// Whether other things are bound than before: an isolate outlives a deployment that changes nothing
-// else, such as a secret's. https://developers.cloudflare.com/workers/runtime-apis/bindings/
+// Detects changed bindings: an isolate outlives a deployment that changes only bindings, such as a
+// secret. https://developers.cloudflare.com/workers/runtime-apis/bindings/
 
 /** @type {Record<string, unknown>} */
 let known = {};
 
 /**
  * @param {Record<string, unknown>} env
- * @returns {boolean} whether it is another than at the last call
+ * @returns {boolean} whether its values differ from those of the last call
  */
 export function isAnother(env) {
   if (env === known) return false;

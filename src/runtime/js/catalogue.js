@@ -1,4 +1,4 @@
-// The catalogue, as scripts/build compiled it: a module of data beside the worker's own.
+// The catalogue that scripts/build compiled: a data module of the worker.
 
 import bytes from "./catalogue.bin";
 

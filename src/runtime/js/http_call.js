@@ -1,11 +1,11 @@
-// One call to a stream's service and back, in one crossing each way: every header and
-// every timer that Rust would set by itself is a crossing of its own.
+// Calls a stream's service with one call from the Wasm: from Rust, each header and each timer would
+// be a call of its own.
 
-/** How late a timer may be, in milliseconds, before the fault is ours: the isolate had no time for it. */
+/** A timer that is later than this, in milliseconds, shows that the isolate was busy: the delay is then ours. */
 const LATE_MS = 250;
-/** What an answer is given then at least, in milliseconds, and a second time never. */
+/** The least extra time that an answer then gets, once, in milliseconds. */
 const GRANTED_MS = 1_000;
-/** How often and for how long, in milliseconds, what may have come meanwhile is let in before a call is given up. */
+/** How often, and for how many milliseconds, a due call waits for an answer that may have arrived. */
 const TURNS = 3;
 const TURN_MS = 5;
 
@@ -17,8 +17,8 @@ const TURN_MS = 5;
  * @param {Uint8Array} body
  * @param {number} milliseconds
  * @returns {Promise<[status: number, retryAfterMs: string | null, retryAfterS: string | null, body: string]>}
- * @throws {DOMException} of name AbortError when the time is over
- * @throws {Error} of name Starved when it is over and nothing could be done in it
+ * @throws {DOMException} named AbortError if the time is over
+ * @throws {Error} named Starved if the time is over and the isolate was too busy to use it
  */
 export async function exchange(url, headers, body, milliseconds) {
   const controller = new AbortController();
@@ -26,11 +26,11 @@ export async function exchange(url, headers, body, milliseconds) {
   let late = 0;
   let turns = 0;
   let isGranted = false;
-  // With a reason of ours the runtime would log that nobody caught it, where the body was still under way.
+  // Never abort with a reason: during the body, the runtime would log it as an uncaught error.
   const over = () => {
     late = Math.max(late, Date.now() - due);
     if (turns < TURNS) {
-      // The answer may be there, and be delivered after this timer.
+      // The answer may have arrived, and be delivered after this timer.
       turns += 1;
       wait(TURN_MS);
     } else if (late > LATE_MS && !isGranted) {
@@ -46,15 +46,15 @@ export async function exchange(url, headers, body, milliseconds) {
     due = Date.now() + more;
     timer = setTimeout(over, more);
   };
-  // AbortSignal.timeout runs on after the answer, and an object with a timer is not evicted.
+  // Not AbortSignal.timeout: it runs on after the answer, and an object with a timer is not evicted.
   let timer = setTimeout(over, milliseconds);
   try {
     const response = await fetch(url, {
       method: "POST",
       headers: JSON.parse(headers),
-      // An object's call waits for its writes, and Wasm's memory may grow and move meanwhile.
+      // An object's call waits for its writes; until then, Wasm's memory may grow and move.
       body: body.slice(),
-      // Followed, a redirect would take signed records to another address.
+      // A followed redirect would send signed records to another address.
       redirect: "manual",
       signal: controller.signal,
     });

@@ -1,11 +1,11 @@
-// A point of Workers Analytics Engine.
+// Writes a point to Workers Analytics Engine.
 
 /**
  * @param {{ METRICS: { writeDataPoint(point: object): void } }} env
- * @param {string} index by which points are sampled
- * @param {string} texts the blobs, a line each
+ * @param {string} index the key by which points are sampled
+ * @param {string} texts the blobs, one per line
  * @param {Float64Array} numbers the doubles
- * @throws where the point is not as it may be
+ * @throws if the point breaks a limit
  */
 export function writePoint(env, index, texts, numbers) {
   env.METRICS.writeDataPoint({ indexes: [index], blobs: texts.split("\n"), doubles: Array.from(numbers) });

@@ -1,8 +1,8 @@
-// What a request says of itself besides its body, in one crossing: every header and every
-// field of the CDN's that Rust would read by itself is a crossing of its own.
+// Reads a request, except its body, with one call from the Wasm: from Rust, each header and each
+// field of the CDN would be a call of its own.
 
 /**
- * A JSON object with the fields of `Circumstances` in request.rs; what is absent is left out.
+ * Returns a JSON object with the fields of `RequestFields` in request.rs, without absent ones.
  *
  * @param {Request} request
  * @returns {string}
@@ -50,20 +50,20 @@ export function circumstances(request) {
   });
 }
 
-/** A text that is not empty, and that UTF-8 can hold. */
+/** Returns a text that is not empty, as valid Unicode. */
 function text(/** @type {unknown} */ value) {
   return typeof value === "string" && value !== "" ? value.toWellFormed() : undefined;
 }
 
 /**
- * How far the clocks of a zone are ahead of UTC, and how far they were before each change of
- * the last year: `[milliseconds, minutes]`, ascending.
+ * How many minutes a zone is ahead of UTC, and was before each change of the last year:
+ * `[milliseconds, minutes]`, ascending.
  *
  * @typedef {{ utc_offset_minutes?: number, utc_offset_changes?: [number, number][] }} Offsets
  */
 
 /**
- * What each zone was last found to be. Zones change on quarters of an hour only.
+ * The last offsets of each zone. Zones change on quarters of an hour only.
  *
  * @type {Map<string, { offsets: Offsets, quarter: number }>}
  */
@@ -71,14 +71,14 @@ const zones = new Map();
 
 const QUARTERS_OF_A_DAY = 96;
 
-/** No zone changes twice within so many days: Morocco's winter time in Ramadan takes five weeks. */
+/** No zone changes twice in so few days: Morocco's winter time in Ramadan lasts five weeks. */
 const STEP_DAYS = 28;
 
-/** Older events count as of their receipt. */
+/** Older events get the offset at receipt. */
 const STEPS = 14;
 
 /**
- * The offsets of `zone`, if there is such a zone.
+ * Returns the offsets of `zone`; none if there is no such zone.
  *
  * @param {string | undefined} zone an IANA name
  * @returns {Offsets}
@@ -89,7 +89,7 @@ function utcOffsets(zone) {
   const known = zones.get(zone);
   if (known?.quarter === quarter) return known.offsets;
   const offsets = offsetsNow(zone, quarter, known);
-  // There are some 600 names; the rest would be somebody's invention.
+  // There are some 600 names; any others are invented.
   if (zones.size > 1_000) zones.clear();
   zones.set(zone, { offsets, quarter });
   return offsets;
@@ -106,7 +106,7 @@ function offsetsNow(zone, quarter, known) {
     const format = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
     const minutes = offsetAt(format, quarter * 15);
     const day = (/** @type {number} */ quarter) => Math.floor(quarter / QUARTERS_OF_A_DAY);
-    // To look for changes costs some 50 times as much as to ask for today's offset.
+    // Finding the changes costs some 50 times as much as reading today's offset.
     const isToday = known !== undefined && day(known.quarter) === day(quarter);
     if (isToday && known.offsets.utc_offset_minutes === minutes) return known.offsets;
     return { utc_offset_minutes: minutes, utc_offset_changes: changesBefore(format, quarter * 15) };
@@ -116,7 +116,7 @@ function offsetsNow(zone, quarter, known) {
 }
 
 /**
- * The changes of the zone of `format` in the year before `now`.
+ * Returns the changes of the zone of `format` in the year before `now`.
  *
  * @param {Intl.DateTimeFormat} format
  * @param {number} now in minutes since the epoch
@@ -143,7 +143,7 @@ function changesBefore(format, now) {
 }
 
 /**
- * How far the clocks of the zone of `format` are ahead of UTC, in minutes.
+ * Returns how many minutes the zone of `format` is ahead of UTC.
  *
  * @param {Intl.DateTimeFormat} format
  * @param {number} at in minutes since the epoch

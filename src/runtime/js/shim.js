@@ -1,9 +1,9 @@
-// The worker's entry: hands each request and each alarm to the Wasm, and starts it anew after a panic.
+// The worker's entry: passes each request and each alarm to the Wasm, and restarts it after a panic.
 
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import * as wasm from "./index.js";
 
-// A panic's trace is long, and its end says who called.
+// A panic's trace is long, and its end names the caller.
 Error.stackTraceLimit = 100;
 
 /** @type {{ criticalError: boolean, instanceId: number }} */
@@ -17,10 +17,10 @@ function note(error) {
   }
 }
 
-// A panic in a task that no call waits for.
+// Sees panics in tasks that no call waits for.
 addEventListener("error", (event) => note(event.error));
 
-/** Replaces an instance that has panicked: its memory is in no known state. */
+/** Replaces an instance that has panicked, since the state of its memory is unknown. */
 function renew() {
   if (!state.criticalError) return;
   console.log("Reinitializing Wasm application");
@@ -48,14 +48,14 @@ export default class Entrypoint extends WorkerEntrypoint {
   /** @param {Request} request */
   fetch(request) {
     const answer = call(() => wasm.fetch(request, this.env, this.ctx));
-    // A client that leaves must not stop what its beacons started.
+    // A client that disconnects must not stop the work for its beacons.
     this.ctx.waitUntil(answer);
     return answer;
   }
 }
 
 /**
- * The Durable Object whose Rust is `Class`. The object outlives an instance of the Wasm, and then has its Rust made anew.
+ * Makes the Durable Object of the Rust type `Class`. It outlives an instance of the Wasm, and then creates `Class` again.
  *
  * @param {new (state: DurableObjectState, env: unknown) => any} Class
  */

@@ -1,12 +1,12 @@
-// A shard's storage, one crossing a row. What SQLite throws is caught in Rust.
+// A shard's storage, with one call from the Wasm per row. Rust catches the errors of SQLite.
 
 /** @typedef {{ sql: { exec(query: string, ...bindings: unknown[]): { raw(): Iterable<unknown[]> } }, transactionSync(act: () => void): void, setAlarm(at: number): Promise<void>, deleteAlarm(): Promise<void> }} Storage */
 
 /**
- * Makes the tables that are not there yet. Without a rowid a row is written once, and billed once.
+ * Creates missing tables. Without a rowid, a row is written once and billed once.
  *
  * @param {Storage} storage
- * @param {string} tables their names, a space between them
+ * @param {string} tables their names, separated by spaces
  */
 export function open(storage, tables) {
   for (const table of tables.split(" ")) {
@@ -45,12 +45,12 @@ export function remove(storage, table, key) {
 }
 
 /**
- * Makes all of these changes, or none.
+ * Makes all changes, or none.
  *
  * @param {Storage} storage
  * @param {string} table
  * @param {Uint8Array[]} keys
- * @param {(Uint8Array | undefined)[]} values of the keys; where there is none, the row is removed
+ * @param {(Uint8Array | undefined)[]} values of the keys; undefined removes the row
  */
 export function change(storage, table, keys, values) {
   storage.transactionSync(() => {
@@ -66,7 +66,7 @@ export function change(storage, table, keys, values) {
 }
 
 /**
- * The keys after `after`, in their order, as hexadecimal texts with a space between them.
+ * Returns the keys after `after`, in order, as hexadecimal texts separated by spaces.
  *
  * @param {Storage} storage
  * @param {string} table
@@ -79,7 +79,7 @@ export function keys(storage, table, after, most) {
 }
 
 /**
- * Sets the alarm. Like any write it is durable before the next answer leaves.
+ * Sets the alarm. Like any write, it is durable before the next answer leaves.
  *
  * @param {Storage} storage
  * @param {number} at milliseconds since the epoch
@@ -89,7 +89,7 @@ export function arm(storage, at) {
 }
 
 /**
- * Takes the alarm back.
+ * Cancels the alarm.
  *
  * @param {Storage} storage
  */
