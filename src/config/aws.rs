@@ -1,4 +1,4 @@
-//! Where and as whom to call AWS: the deployment facts, with the SDKs' own names.
+//! AWS region, endpoints and credentials, under the names that the AWS SDKs use.
 
 use http::Uri;
 
@@ -6,19 +6,18 @@ use super::{ConfigError, RawConfig};
 use crate::delivery::aws::sigv4::{Credentials, SigningError};
 use crate::model::stream::Service;
 
-/// Where and as whom to call AWS.
+/// AWS region, endpoints and credentials.
 #[derive(Debug, Clone)]
 pub struct Aws {
     /// Such as `eu-west-1`.
     pub region: String,
     firehose: Uri,
     kinesis: Uri,
-    /// The key that signs.
     pub credentials: Credentials,
 }
 
 impl Aws {
-    /// Reads the deployment facts, and notes every mistake.
+    /// Parses the region, the endpoints and the credentials, and records every error.
     pub(super) fn parse(settings: &RawConfig, errors: &mut Vec<ConfigError>) -> Option<Self> {
         let region = region(settings.region.as_deref(), errors);
         let credentials = credentials(settings, errors);
@@ -48,7 +47,6 @@ impl Aws {
         })
     }
 
-    /// Where to call `service`.
     pub const fn endpoint(&self, service: Service) -> &Uri {
         match service {
             Service::Firehose => &self.firehose,
@@ -57,7 +55,7 @@ impl Aws {
     }
 }
 
-/// The service's own address in a region. China is a partition with a domain of its own.
+/// The endpoint of a service in a region. Regions in China are a partition with its own domain.
 fn service_address(service: Service, region: &str) -> String {
     let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("https://{}.{region}.{suffix}/", service.name())
@@ -80,7 +78,8 @@ fn region(region: Option<&str>, errors: &mut Vec<ConfigError>) -> Option<String>
     None
 }
 
-/// A partition's or a country's letters, words, and a number, with hyphens between them.
+/// Whether `text` is two to four words of 2 to 12 letters and a number of 1 or 2 digits, joined
+/// by hyphens.
 /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
 fn is_region(text: &str) -> bool {
     let is_word = |part: &&str| {

@@ -1,10 +1,10 @@
-//! The addresses that an operator chooses beside the usual ones: `snippet` and `endpoint`.
+//! The paths that an operator adds to the default ones: `snippet` and `endpoint`.
 
 use super::table::ConfigTable;
 use crate::model::endpoint::{EVENTS, Endpoint};
 use crate::model::tracker_path::{Script, ScriptVersion, TrackerPath, TrackerRequest};
 
-/// Where the snippet and the beacons are, besides the usual addresses.
+/// The paths of the snippet and of the beacons, besides the default ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomPaths {
     snippet: TrackerPath,
@@ -12,7 +12,7 @@ pub struct CustomPaths {
 }
 
 impl CustomPaths {
-    /// What `path` is for, by the operator's word.
+    /// Returns the endpoint that the operator has put at `path`.
     pub fn find<'a>(&self, path: &'a str) -> Option<Endpoint<'a>> {
         match self.endpoint(path) {
             Some(events) => Some(events),
@@ -20,16 +20,16 @@ impl CustomPaths {
         }
     }
 
-    /// Where beacons go, if it is `path`.
+    /// Returns the endpoint of beacons if `path` is its path.
     pub fn endpoint(&self, path: &str) -> Option<Endpoint<'static>> {
         (path == self.endpoint).then_some(Endpoint::Events)
     }
 }
 
-/// Below these lie things of another kind.
+/// Prefixes that the worker reserves for other endpoints.
 const KEPT: [&str; 2] = ["/schemas/", "/_/"];
 
-/// Reads `snippet` and `endpoint`; where one is wrong there is the usual address only.
+/// Parses `snippet` and `endpoint`. If one has an error, only its default path is served.
 pub fn addresses(table: &mut ConfigTable<'_>) -> CustomPaths {
     let core =
         Endpoint::Script(TrackerRequest { script: Script::Core, version: ScriptVersion::Latest });
@@ -45,8 +45,8 @@ pub fn addresses(table: &mut ConfigTable<'_>) -> CustomPaths {
     CustomPaths { snippet, endpoint: endpoint.unwrap_or_else(|| EVENTS.to_owned()) }
 }
 
-/// What `read` makes of a path, if the key is there. It is compared with what browsers make of
-/// an address, so it has only what they leave as it is.
+/// Parses the path at `key`, if it is set. A request's path is compared as the browser writes it,
+/// so only characters that browsers leave unescaped are accepted.
 fn path<T>(
     table: &mut ConfigTable<'_>,
     key: &str,

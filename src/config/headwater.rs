@@ -1,4 +1,4 @@
-//! The variable `HEADWATER`: its keys, but for those that files beside this one read.
+//! The variable `HEADWATER`, except for the keys that the other files of this folder parse.
 
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -24,36 +24,32 @@ use crate::pipeline::validate::UnknownEventPolicy;
 
 const ROOT: &str = "HEADWATER";
 
-/// What `HEADWATER` says.
+/// The parsed variable `HEADWATER`.
 pub struct HeadwaterConfig {
-    /// Whose beacons are taken, from where, and where they go.
     pub tenants: Tenants,
-    /// What a request may hold.
+    /// Limits of one request.
     pub limits: Limits,
-    /// What becomes of events that the catalogue does not have.
+    /// The policy for events that the catalogue does not have.
     pub unknown_events: UnknownEventPolicy,
-    /// How beacons are repaired.
     pub cleaning: CleanConfig,
-    /// How events are enriched.
     pub enrichment: Enrichment,
-    /// Where events are sessionized, deduplicated and batched.
+    /// Whether requests deliver their own records or shards do.
     pub mode: DeliveryMode,
-    /// How a delivery waits.
+    /// Timeouts and retries of deliveries.
     pub policy: DeliveryConfig,
-    /// Where failed events go.
+    /// The stream of failed events.
     pub failed: Stream,
-    /// The routes that stand at the top.
+    /// The routes at the top level, which tenants inherit.
     pub routes: Routes,
-    /// The streams that were renamed: from which, and to which.
+    /// The renamed streams, as pairs of the old and the new stream.
     pub renamed_streams: Vec<(Stream, Stream)>,
-    /// Which requests are logged.
     pub log: LogSampling,
-    /// Where the snippet and the beacons are.
+    /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
 }
 
 impl HeadwaterConfig {
-    /// Reads the table, and notes every mistake.
+    /// Parses the table, and records every error.
     pub fn parse(
         headwater: Option<Value>,
         secret: &Option<Secret>,
@@ -67,7 +63,7 @@ impl HeadwaterConfig {
             ));
             return None;
         };
-        // A dashboard or a command line can only set texts.
+        // A dashboard or a command line can set only texts.
         let value = match value {
             Value::String(text) => match decode::object(&text) {
                 Ok(table) => Value::Object(table),
@@ -154,7 +150,7 @@ fn enrichment(table: &mut ConfigTable<'_>) -> Enrichment {
     enrichment
 }
 
-/// `pack_bytes`: a size, or 0 or false for none.
+/// Parses `pack_bytes`: a size, or 0 or `false` to turn aggregation off.
 fn packing(table: &mut ConfigTable<'_>) -> Aggregation {
     let Some(value) = table.optional("pack_bytes") else {
         return Aggregation::default();
@@ -188,8 +184,8 @@ fn log(table: &mut ConfigTable<'_>) -> LogSampling {
     shares
 }
 
-/// The ceilings keep a request inside of an isolate's memory, and a beacon's record
-/// inside of what a stream takes.
+/// Parses `limits`. The maxima keep a request within an isolate's memory, and a beacon's record
+/// within what a stream accepts.
 fn limits(table: &mut ConfigTable<'_>) -> Limits {
     let mut limits = Limits::default();
     let Some(value) = table.optional("limits") else {

@@ -1,11 +1,11 @@
 //! Which requests are logged.
 
-/// Which requests are logged, as shares from 0 to 1.
+/// The shares of requests that are logged, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogSampling {
-    /// Of those whose beacons were all accepted.
+    /// Of requests whose beacons were all accepted.
     pub usual: f64,
-    /// Of the others.
+    /// Of all other requests.
     pub exceptions: f64,
 }
 

@@ -1,9 +1,8 @@
-//! The configuration: parsed once into a type that can't be wrong.
+//! The configuration, parsed once into validated types.
 //!
-//! Deployment facts have the names that the AWS SDKs use; the rest is one structured
-//! variable, `HEADWATER`. Every mistake is one sentence that names its key, and all are
-//! told at once; nothing is defaulted in silence where a guess could lose or misplace
-//! an event. No sentence ever holds a secret.
+//! AWS settings have the names that the AWS SDKs use; the rest is one structured variable,
+//! `HEADWATER`. Every error is one sentence that names its key, and all are reported at once. No
+//! default hides an error that could lose or misplace an event. No message contains a secret.
 
 pub mod aws;
 pub mod clean;
@@ -40,101 +39,81 @@ use headwater::HeadwaterConfig;
 pub use origins::Origins;
 pub use shard::DeliveryMode;
 
-/// What the worker needs to know to deliver events.
+/// The configuration of the worker.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Whose beacons are taken, from where, and where they go.
     pub tenants: Tenants,
-    /// What a request may hold.
+    /// Limits of one request.
     pub limits: Limits,
-    /// What becomes of events that the catalogue does not have.
+    /// The policy for events that the catalogue does not have.
     pub unknown_events: UnknownEventPolicy,
-    /// How beacons are repaired.
     pub cleaning: CleanConfig,
-    /// How events are enriched.
     pub enrichment: Enrichment,
-    /// Salts what is hashed.
+    /// The key of the hashes.
     pub secret: Option<Secret>,
-    /// Who bears it may send failed events again.
+    /// Allows replays, and access to quarantined records and to the details of `/readyz`.
     pub replay_key: Option<Secret>,
-    /// Who bears it may use the inspector; without it there is none.
+    /// Allows the use of the inspector. Without it there is no inspector.
     pub inspect_token: Option<Secret>,
-    /// Where events are sessionized, deduplicated and batched.
+    /// Whether requests deliver their own records or shards do.
     pub mode: DeliveryMode,
-    /// Which requests are logged.
     pub log: LogSampling,
-    /// How records are delivered to each of the streams.
+    /// How records are delivered to each stream.
     pub destinations: Destinations,
-    /// The routes at the top, which tenants inherit, and which take what was stored for a tenant
-    /// that there is no more.
+    /// The routes at the top level, which tenants inherit. They also take stored records of a
+    /// tenant that no longer exists.
     pub routes: Routes,
-    /// The streams that the operator has renamed: from which, and to which.
+    /// The renamed streams, as pairs of the old and the new stream.
     pub renamed_streams: Vec<(Stream, Stream)>,
-    /// Where the snippet and the beacons are.
+    /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
-    /// Where and as whom to call.
     pub aws: Aws,
-    /// What is wrong with it, and costs no event.
+    /// Problems that cost no event.
     pub warnings: Vec<ConfigError>,
 }
 
-/// The configuration as the runtime hands it over; a `None` was not set.
+/// The configuration as the runtime reads it. A `None` is not set.
 #[derive(Clone, Default)]
 pub struct RawConfig {
-    /// The variable `HEADWATER`.
     pub headwater: Option<Value>,
-    /// `AWS_REGION`.
     pub region: Option<String>,
-    /// `AWS_ACCESS_KEY_ID`.
     pub access_key_id: Option<String>,
-    /// `AWS_SECRET_ACCESS_KEY`.
     pub secret_access_key: Option<String>,
-    /// `HEADWATER_SECRET`.
     pub secret: Option<String>,
-    /// `HEADWATER_REPLAY_KEY`.
     pub replay_key: Option<String>,
-    /// `HEADWATER_INSPECT_TOKEN`.
     pub inspect_token: Option<String>,
-    /// `AWS_SESSION_TOKEN`.
     pub session_token: Option<String>,
-    /// `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
-    /// `AWS_ENDPOINT_URL_FIREHOSE`.
     pub endpoint_url_firehose: Option<String>,
-    /// `AWS_ENDPOINT_URL_KINESIS`.
     pub endpoint_url_kinesis: Option<String>,
-    /// Whether `SHARD` is bound.
     pub shard: Binding,
-    /// Whether `INSPECTOR` is bound.
     pub inspector: Binding,
 }
 
-/// Whether something is bound to the worker.
+/// Whether a binding of the worker is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Binding {
-    /// Nothing is.
     #[default]
     Absent,
-    /// It is.
     Present,
 }
 
-/// The operator's: a mistake in the configuration, as a sentence that names the key.
+/// An error in the configuration; the operator has to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} {problem}")]
 pub struct ConfigError {
     /// The key, with its path.
     pub key: String,
-    /// What is wrong with its value.
+    /// The problem, as the rest of a sentence that starts with the key.
     pub problem: String,
 }
 
-/// All that is wrong with a configuration that can't be used.
+/// All problems of a configuration that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors {
-    /// Those for which no event can be collected.
+    /// Problems that stop the collection of events.
     pub errors: Vec<ConfigError>,
-    /// Those that turn off a part, or do nothing.
+    /// Problems that turn off a feature, or have no effect.
     pub warnings: Vec<ConfigError>,
 }
 
@@ -145,12 +124,12 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads all settings, or returns all mistakes.
+    /// Parses all settings, or returns all errors.
     pub fn parse(settings: RawConfig) -> Result<Self, Vec<ConfigError>> {
         Self::read(settings).map_err(|ConfigErrors { errors, .. }| errors)
     }
 
-    /// Reads all settings, or returns all mistakes, those included that would cost no event.
+    /// Parses all settings, or returns all errors and warnings.
     pub fn read(settings: RawConfig) -> Result<Self, ConfigErrors> {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         let aws = Aws::parse(&settings, &mut errors);
@@ -159,7 +138,8 @@ impl Config {
             secret("HEADWATER_REPLAY_KEY", settings.replay_key, "no event can be replayed");
         let inspect_token =
             secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, "there is no inspector");
-        // What asks for a hash is a mistake without it: nothing is collected unhashed instead.
+        // A setting that needs a hash is an error without it: nothing is collected unhashed
+        // instead.
         let secret = secret("HEADWATER_SECRET", settings.secret, "nothing is hashed with it");
         let rules = HeadwaterConfig::parse(settings.headwater, &secret, &mut errors, &mut warnings);
         if let (Some(HeadwaterConfig { mode: DeliveryMode::Sharded(_), .. }), Binding::Absent) =
@@ -200,7 +180,7 @@ impl Config {
         }
     }
 
-    /// The shards, where events go through them.
+    /// The configuration of the shards, if events go through them.
     pub const fn sharding(&self) -> Option<&ShardConfig> {
         match &self.mode {
             DeliveryMode::Direct(_) => None,
@@ -208,14 +188,14 @@ impl Config {
         }
     }
 
-    /// The shards, also where events go past them.
+    /// The configuration of the shards, in direct delivery too.
     pub const fn shards(&self) -> &ShardConfig {
         match &self.mode {
             DeliveryMode::Direct(sharding) | DeliveryMode::Sharded(sharding) => sharding,
         }
     }
 
-    /// Every stream that a record can go to, each once.
+    /// Every stream that a new record can go to, each once.
     pub fn streams(&self) -> Vec<&Stream> {
         let mut streams: Vec<&Stream> = Vec::new();
         let routed = self.tenants.all().flat_map(|tenant| tenant.routes.streams());
@@ -229,13 +209,13 @@ impl Config {
 }
 
 impl Config {
-    /// Whether a route, or `failed`, names `stream`: then new records may still go there.
+    /// Whether a route or `failed` names `stream`, so that new records may still go there.
     pub fn names(&self, stream: &Stream) -> bool {
         self.streams().contains(&stream) || self.routes.streams().any(|routed| routed == stream)
     }
 
-    /// The tenants whose stream this is alone, by name: neither `failed` nor a route at the top names
-    /// it.
+    /// Returns the names of the tenants that alone use `stream`; none if `failed` or a route at the
+    /// top level names it.
     pub fn owners(&self, stream: &Stream) -> Vec<String> {
         if *stream == self.destinations.failed
             || self.routes.streams().any(|routed| routed == stream)
@@ -247,13 +227,13 @@ impl Config {
         owners.collect::<BTreeSet<String>>().into_iter().collect()
     }
 
-    /// The stream that the operator says `stream` is called now.
+    /// The new stream of `stream`, if the operator has renamed it.
     pub fn renamed(&self, stream: &Stream) -> Option<&Stream> {
         self.renamed_streams.iter().find(|(from, _)| from == stream).map(|(_, to)| to)
     }
 }
 
-/// The streams for which a route of any tenant wants each record alone.
+/// The streams for which a route of any tenant turns off aggregation.
 fn unpacked(tenants: &Tenants) -> Vec<Stream> {
     let routes = tenants.all().flat_map(|tenant| tenant.routes.all());
     routes
@@ -262,7 +242,7 @@ fn unpacked(tenants: &Tenants) -> Vec<Stream> {
         .collect()
 }
 
-/// A secret, if it is set and long enough; if it is too short, a warning says what holds `instead`.
+/// Parses a secret, if it is set. If it is too short, a warning says what applies `instead`.
 fn secret(
     name: &str,
     text: Option<String>,

@@ -1,22 +1,19 @@
-//! The sites that may send: `origins`.
+//! The origins that may send from a browser: `origins`.
 
 use http::Uri;
 use serde_json::Value;
 
 use super::table::ConfigTable;
 
-/// The sites that may send from a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
-    /// Any.
     Any,
-    /// These.
     Only(Vec<String>),
 }
 
 impl Origins {
-    /// Whether a request that names `origin` may send. One that names none comes from an app,
-    /// a server, a mail, or a page that hides where it is.
+    /// Whether a request from `origin` may send. A request without one comes from an app, a server,
+    /// an email, or a page that hides its origin.
     pub fn allow(&self, origin: Option<&str>) -> bool {
         match (self, origin) {
             (Self::Any, _) | (_, None) => true,
@@ -27,7 +24,6 @@ impl Origins {
     }
 }
 
-/// Reads `origins`, if the table has it.
 pub fn origins(table: &mut ConfigTable<'_>) -> Option<Origins> {
     const WANTED: &str = "must list sites such as \"https://shop.example\", or be [\"*\"] for any";
     let Value::Array(list) = table.optional("origins")? else {
@@ -48,8 +44,8 @@ pub fn origins(table: &mut ConfigTable<'_>) -> Option<Origins> {
     }
 }
 
-/// A scheme, a host and perhaps a port that is not the scheme's own: just what browsers
-/// send, since anything else would match none and refuse them all.
+/// Whether `text` is an origin as browsers send it: a scheme, a host, and a port that is not the
+/// scheme's default. Any other form would match no request and so reject them all.
 fn is_origin(text: &str) -> bool {
     let (own_port, host) = match text.split_once("://") {
         Some(("https", host)) => (":443", host),

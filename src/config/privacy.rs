@@ -1,5 +1,5 @@
-//! What may be told of people: `ip`, `gpc`, `dnt`, `consent`, `cookieless`, `scrub`,
-//! `sensitive_params`, `sensitive_paths` and `secrets`.
+//! Privacy settings: `ip`, `gpc`, `dnt`, `consent`, `cookieless`, `scrub`, `sensitive_params`,
+//! `sensitive_paths` and `secrets`.
 
 use super::table::ConfigTable;
 use crate::pipeline::privacy::ip::IpPolicy;
@@ -7,12 +7,10 @@ use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::url_params::Secrets;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction, PrivacyPolicy};
 
-/// Whether the operator's secret is set, which hashes need.
+/// Whether `HEADWATER_SECRET` is set, which hashes need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HasSecret {
-    /// It is.
     Yes,
-    /// It is not.
     No,
 }
 
@@ -25,7 +23,7 @@ const WISHES: [(&str, PrivacyAction); 3] = [
 const NEEDS_SECRET: &str =
     "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
 
-/// Reads what the table says; what it does not say is as in `base`.
+/// Parses the privacy settings of `table`. A missing one is as in `base`.
 pub fn privacy(
     table: &mut ConfigTable<'_>,
     base: &PrivacyPolicy,

@@ -1,4 +1,4 @@
-//! `renamed_streams`: where the records go that wait for a stream that no route names any more.
+//! `renamed_streams`: where stored records go if no route names their stream any more.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::model::stream::Stream;
 
 const KEY: &str = "renamed_streams";
 
-/// Reads `renamed_streams`. `named` says which streams the rest of the configuration names; it is
-/// not there if that can't be read.
+/// Parses `renamed_streams` into pairs of the old and the new stream. `named` says which streams
+/// the rest of the configuration names; it is `None` if that has errors.
 pub fn renamed_streams(
     table: &mut ConfigTable<'_>,
     named: Option<&dyn Fn(&Stream) -> bool>,
@@ -36,7 +36,7 @@ pub fn renamed_streams(
                 table.refuse(&key, "is a stream that is still in use; take it out of routes and failed, or leave it out here");
                 None
             }
-            // So no chain and no cycle can be written.
+            // This rules out chains and cycles.
             Some(named) if !named(&to) => {
                 table.refuse(&key, format!("must be a stream of routes or failed, not {to}"));
                 None

@@ -1,4 +1,4 @@
-//! Where events go: `routes`, and the streams that they name.
+//! The routes of events: `routes`, and the streams that they name.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::model::sampling::SampleRate;
 use crate::model::stream::Stream;
 use crate::pipeline::route::{Route, RouteAggregation, RouteCondition, Routes};
 
-/// A stream, where `value` at `key` names one.
+/// Parses the stream at `key`.
 pub fn stream(table: &mut ConfigTable<'_>, key: &str, value: Value) -> Option<Stream> {
     let Value::String(text) = value else {
         table.refuse(key, "must be a text of the form firehose:NAME or kinesis:NAME");
@@ -18,7 +18,6 @@ pub fn stream(table: &mut ConfigTable<'_>, key: &str, value: Value) -> Option<St
     Stream::parse(&text).map_err(|error| table.refuse(key, error.to_string())).ok()
 }
 
-/// Reads `routes`, if the table has it.
 pub fn routes(table: &mut ConfigTable<'_>) -> Option<Routes> {
     const LAST: &str =
         "must end with a route that has no condition, so that every event has a stream";

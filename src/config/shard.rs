@@ -1,4 +1,4 @@
-//! How the lower half of the way is done: in the request, or in shards.
+//! Whether requests or shards deliver, and the settings of the shards.
 
 use crate::shard::config::ShardConfig;
 
@@ -8,20 +8,19 @@ use super::table::ConfigTable;
 use crate::model::event::EventName;
 use crate::model::placement::ShardNumber;
 
-/// Where events are sessionized, deduplicated and batched, if they are.
+/// Whether events are sessionized, deduplicated and batched in shards.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DeliveryMode {
-    /// Nowhere: each request delivers its own records. The shards keep what they have.
+    /// Each request delivers its own records. Shards keep and drain what they have stored.
     Direct(ShardConfig),
-    /// In shards.
     Sharded(ShardConfig),
 }
 
-/// The most shards: a request may have an event for each of them.
+/// The most shards. A request may have an event for each of them.
 const MOST_SHARDS: u64 = 256;
 
-/// Reads `delivery`, and what the shards do. That is read in direct delivery too, so that one
-/// word turns from one to the other.
+/// Parses `delivery` and the settings of the shards. Those are parsed in direct delivery too, so
+/// that one word switches between the two.
 pub fn mode(table: &mut ConfigTable<'_>) -> DeliveryMode {
     let mut sharding = ShardConfig::default();
     let in_shards = table.choice("delivery", &[("sharded", true), ("direct", false)]);
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
     use crate::shard::{dedup, sessions, spill};
 
-    /// Settings with a binding and these keys of `HEADWATER`; a null leaves its key out.
+    /// Returns settings with a binding and these keys of `HEADWATER`. A null removes its key.
     fn with(keys: Value) -> RawConfig {
         let mut settings = RawConfig { shard: Binding::Present, ..settings() };
         let table = settings.headwater.as_mut().and_then(Value::as_object_mut).unwrap();

@@ -1,10 +1,10 @@
-//! Reads one table of the configuration, key by key, and notes every mistake.
+//! Reads one table of the configuration, key by key, and records every error.
 
 use serde_json::{Map, Value};
 
 use super::ConfigError;
 
-/// A table whose keys are taken one by one; what is left at the end is unknown.
+/// A table whose keys are removed as they are read. The keys that remain at the end are unknown.
 pub struct ConfigTable<'a> {
     path: String,
     fields: Map<String, Value>,
@@ -14,7 +14,7 @@ pub struct ConfigTable<'a> {
 }
 
 impl<'a> ConfigTable<'a> {
-    /// The table `value` that stands at `path`.
+    /// Wraps the table `value` at `path`. Any other value is an error.
     pub fn new(
         path: String,
         value: Value,
@@ -32,18 +32,18 @@ impl<'a> ConfigTable<'a> {
         }
     }
 
-    /// The value at `key`, if it is there.
+    /// Removes the value at `key`, if it is set.
     pub fn optional(&mut self, key: &str) -> Option<Value> {
         self.known.push(key.to_owned());
         self.fields.remove(key)
     }
 
-    /// The value at `key`, which stays to be read.
+    /// The value at `key`, which is not removed.
     pub fn peek(&self, key: &str) -> Option<&Value> {
         self.fields.get(key)
     }
 
-    /// The value at `key`; its absence is a mistake.
+    /// Removes the value at `key`; it is an error if it is missing.
     pub fn required(&mut self, key: &str) -> Option<Value> {
         let value = self.optional(key);
         if value.is_none() {
@@ -52,7 +52,7 @@ impl<'a> ConfigTable<'a> {
         value
     }
 
-    /// What `read` makes of `key`, whose absence is a mistake.
+    /// Calls `read` if `key` is set; it is an error if it is missing.
     pub fn needed<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         if !self.fields.contains_key(key) {
             self.required(key);
@@ -61,7 +61,7 @@ impl<'a> ConfigTable<'a> {
         read(self)
     }
 
-    /// What `read` makes of `key`, or `base` where the key is not there.
+    /// Calls `read` if `key` is set; otherwise returns `base`.
     pub fn inherited<T: Clone>(
         &mut self,
         base: &T,
@@ -77,7 +77,7 @@ impl<'a> ConfigTable<'a> {
         }
     }
 
-    /// A text that is not empty, if the key is there.
+    /// Reads a text that is not empty, if `key` is set.
     pub fn text(&mut self, key: &str) -> Option<String> {
         match self.optional(key)? {
             Value::String(text) if !text.is_empty() => Some(text),
@@ -88,7 +88,6 @@ impl<'a> ConfigTable<'a> {
         }
     }
 
-    /// `true` or `false`, if the key is there.
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         let value = self.optional(key)?;
         if value.as_bool().is_none() {
@@ -97,7 +96,6 @@ impl<'a> ConfigTable<'a> {
         value.as_bool()
     }
 
-    /// A list of texts, if the key is there.
     pub fn texts(&mut self, key: &str) -> Option<Vec<String>> {
         let value = self.optional(key)?;
         let texts = value.as_array().and_then(|list| {
@@ -109,7 +107,7 @@ impl<'a> ConfigTable<'a> {
         texts
     }
 
-    /// One of the named choices, if the key is there.
+    /// Reads one of the named `choices`, if `key` is set.
     pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let value = self.optional(key)?;
         let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
@@ -120,7 +118,7 @@ impl<'a> ConfigTable<'a> {
         chosen.map(|(_, choice)| *choice)
     }
 
-    /// An integer from `least` to `most`, if the key is there.
+    /// Reads an integer from `least` to `most`, if `key` is set.
     pub fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
         let value = self.optional(key)?;
         let number = value.as_u64().filter(|number| (least..=most).contains(number));
@@ -130,7 +128,7 @@ impl<'a> ConfigTable<'a> {
         number
     }
 
-    /// A share from 0 to 1, if the key is there.
+    /// Reads a share from 0 to 1, if `key` is set.
     pub fn share(&mut self, key: &str) -> Option<f64> {
         let value = self.optional(key)?;
         let share = value.as_f64().filter(|share| (0.0..=1.0).contains(share));
@@ -140,7 +138,7 @@ impl<'a> ConfigTable<'a> {
         share
     }
 
-    /// Reads a table inside of this one.
+    /// Reads `value` as a table inside this one, and rejects its unknown keys.
     pub fn nested<T>(
         &mut self,
         key: &str,
@@ -154,18 +152,18 @@ impl<'a> ConfigTable<'a> {
         Some(read)
     }
 
-    /// Notes a mistake in the value of `key`.
+    /// Records an error in the value of `key`.
     pub fn refuse(&mut self, key: &str, problem: impl Into<String>) {
         self.errors.push(ConfigError::new(format!("{}.{key}", self.path), problem));
     }
 
-    /// Notes something about `key` that works, but hardly as it was meant.
+    /// Records a warning: the value of `key` works, but probably not as intended.
     pub fn warn(&mut self, key: &str, problem: impl Into<String>) {
         self.warnings.push(ConfigError::new(format!("{}.{key}", self.path), problem));
     }
 
-    /// Reads a part that the collection of events does not depend on. A mistake in it is a
-    /// warning, which says what holds `instead`.
+    /// Reads a part that the collection of events does not depend on. An error in it becomes a
+    /// warning that says what applies `instead`.
     pub fn part<T>(&mut self, instead: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.errors.len();
         let read = read(self);
@@ -176,12 +174,11 @@ impl<'a> ConfigTable<'a> {
         read
     }
 
-    /// How many mistakes were noted so far.
     pub fn mistakes(&self) -> usize {
         self.errors.len()
     }
 
-    /// Notes every key that nobody asked for.
+    /// Records an error for each key that was not read.
     pub fn finish(self) {
         for key in self.fields.keys() {
             let problem =

@@ -1,7 +1,7 @@
-//! Tenants: whose beacon it is, by the public write key that its request names.
+//! Tenants, each named by the public write key of a request.
 //!
-//! The worker stamps the tenant; nothing in a body can. A key is public: it tells sites
-//! apart and keeps nobody out by itself.
+//! The worker writes the tenant into each record; nothing in a body can change it. A write key is
+//! public: it names a tenant but is no protection against misuse.
 
 use std::collections::HashMap;
 
@@ -9,33 +9,29 @@ use crate::config::Origins;
 use crate::pipeline::privacy::PrivacyPolicy;
 use crate::pipeline::route::Routes;
 
-/// The tenant of an operator who names no keys.
+/// The tenant of a configuration without write keys.
 pub const DEFAULT: &str = "default";
 
-/// One customer of the operator.
+/// A customer of the operator.
 #[derive(Debug, Clone)]
 pub struct Tenant {
-    /// Its name, in each record: `[a-z0-9_-]{1,64}`.
+    /// Written into each record: `[a-z0-9_-]{1,64}`.
     pub name: String,
-    /// The sites that may send.
     pub origins: Origins,
-    /// What may be told of people.
     pub privacy: PrivacyPolicy,
-    /// Where its events go.
     pub routes: Routes,
 }
 
-/// All tenants.
 #[derive(Debug, Clone)]
 pub enum Tenants {
-    /// One, whatever key a request names.
+    /// One tenant, whatever key a request names.
     One(Box<Tenant>),
-    /// One a key.
+    /// Tenants by write key.
     ByKey(HashMap<String, Tenant>),
 }
 
 impl Tenants {
-    /// The tenant of a request that names `key`.
+    /// The tenant of a request with the write key `key`.
     pub fn find(&self, key: Option<&str>) -> Option<&Tenant> {
         match self {
             Self::One(tenant) => Some(tenant),
@@ -43,7 +39,7 @@ impl Tenants {
         }
     }
 
-    /// The tenant called `name`; of several keys of it, that of the first key.
+    /// The tenant called `name`. If it has several keys, the first in alphabetical order decides.
     pub fn named(&self, name: &str) -> Option<&Tenant> {
         match self {
             Self::One(tenant) => (tenant.name == name).then_some(tenant.as_ref()),
@@ -54,7 +50,6 @@ impl Tenants {
         }
     }
 
-    /// Every tenant.
     pub fn all(&self) -> Box<dyn Iterator<Item = &Tenant> + '_> {
         match self {
             Self::One(tenant) => Box::new(std::iter::once(tenant.as_ref())),

@@ -1,4 +1,4 @@
-//! Whose beacon it is: `keys`, and what each tenant inherits from the whole.
+//! Parses `keys`, and what each tenant inherits from the top level.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::pipeline::route::Routes;
 
 const KEYS: &str = "must be a table of write keys, each with a table that has `tenant`";
 
-/// Reads `origins`, the privacy settings, `routes` and `keys`; beside the tenants come the routes
+/// Parses `origins`, the privacy settings, `routes` and `keys`. Returns the tenants and the routes
 /// that they inherit.
 pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Tenants, Routes)> {
     let origins = table.needed("origins", origins::origins);
@@ -59,7 +59,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
     tenants.zip(inherited)
 }
 
-/// Whether each write key says `field` for itself.
+/// Whether each write key sets `field`.
 fn each_key_has(table: &ConfigTable<'_>, field: &str) -> bool {
     let keys = table.peek("keys").and_then(Value::as_object);
     keys.is_some_and(|keys| !keys.is_empty() && keys.values().all(|key| key.get(field).is_some()))

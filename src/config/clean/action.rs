@@ -1,5 +1,5 @@
-//! Reads what a rule does. A result that would need a repair itself, or that validation
-//! would refuse, is a mistake.
+//! Parses the action of a cleaning rule. It is an error if the result would itself need a repair,
+//! or if validation would reject it.
 
 use chrono::DateTime;
 use serde_json::{Map, Value};
@@ -17,11 +17,11 @@ use crate::pipeline::clean::value::text_of;
 use crate::pipeline::validate;
 use crate::pipeline::validate::UnknownEventPolicy;
 
-/// The keys of the actions, of which a rule has one.
+/// The keys of the actions. Each rule has exactly one.
 pub(super) const ACTIONS: [&str; 9] =
     ["set", "map", "cast", "lower", "upper", "trim", "rename", "drop", "scale"];
 
-/// Reads the action `name`, whose value is `value`, on `field`.
+/// Parses the action `name` on `field`, with the argument `value`.
 pub(super) fn action(
     table: &mut ConfigTable<'_>,
     name: &str,
@@ -140,7 +140,7 @@ fn pairs(field: &FieldPath, value: Value) -> Result<Vec<(String, Value)>, String
     Ok(pairs.into_iter().collect())
 }
 
-/// Why `value` can't be put to `field` by a rule.
+/// Returns why a rule can't write `value` to `field`, if it can't.
 fn misfit(field: &FieldPath, value: &Value) -> Option<String> {
     if text_of(value).is_none() {
         return Some(format!("must be a text, a number or a boolean, not {value}"));

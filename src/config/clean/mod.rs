@@ -1,7 +1,7 @@
-//! Reads the declared repairs: `clean`, a list of rules, and `keep_originals`.
+//! Parses the cleaning rules: `clean`, a list, and `keep_originals`.
 //!
-//! A rule that could never apply, one whose result would need a repair itself, and a list of
-//! rules that could keep each other busy are mistakes like any other.
+//! Three kinds of rules are rejected: those that can never apply, those whose result would itself
+//! need a repair, and those that could undo each other's work.
 
 pub mod action;
 
@@ -20,7 +20,7 @@ use crate::pipeline::clean::text;
 use crate::pipeline::clean::value::text_of;
 use action::{ACTIONS, action};
 
-/// When a rule runs.
+/// Whether a rule runs before or after validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum RuleStage {
     #[default]
@@ -28,7 +28,7 @@ enum RuleStage {
     After,
 }
 
-/// Reads `clean` and `keep_originals`; none when there is a mistake in them.
+/// Parses `clean` and `keep_originals`. Returns `None` if they have an error.
 pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
     let mistakes = table.mistakes();
     let originals = match table.boolean("keep_originals") {
@@ -65,7 +65,7 @@ pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
             Some(Err(None)) | None => {}
         }
     }
-    // What is said of the order is of use only once each rule is right.
+    // The order can be checked only once each rule is valid.
     if table.mistakes() == mistakes {
         conflict(table, &cleaning.before, &before);
         conflict(table, &cleaning.after, &after);
@@ -73,7 +73,8 @@ pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
     (table.mistakes() == mistakes).then_some(cleaning)
 }
 
-/// Tells of rules that could keep each other busy; `indexes` are their places in `clean`.
+/// Records an error if two rules could undo each other's work. `indexes` are their places in
+/// `clean`.
 fn conflict(table: &mut ConfigTable<'_>, rules: &[CleanRule], indexes: &[usize]) {
     let Some(stability::Conflict { earlier, later, path }) = stability::conflict(rules) else {
         return;
@@ -90,7 +91,7 @@ fn conflict(table: &mut ConfigTable<'_>, rules: &[CleanRule], indexes: &[usize])
     table.refuse(&format!("clean[{later}]"), problem);
 }
 
-/// Reads one rule; an error may hold what is wrong with the rule as a whole.
+/// Parses one rule. An error may contain a message about the rule as a whole.
 fn rule(table: &mut ConfigTable<'_>, key: &str) -> Result<(RuleStage, CleanRule), Option<String>> {
     let mistakes = table.mistakes();
     let id = id(table).unwrap_or_else(|| key.to_owned());
@@ -241,7 +242,7 @@ fn one_of(table: &mut ConfigTable<'_>, value: Value) -> Option<Vec<Value>> {
     None
 }
 
-/// Why `value` is never found in a beacon whose texts were cleaned.
+/// Returns why no cleaned beacon can have the value `value`, if none can.
 fn never_found(value: &Value) -> Option<String> {
     match text_of(value) {
         None => Some(format!("must be texts, numbers or booleans, not {value}")),

@@ -1,11 +1,11 @@
-//! What `clean` may say, and the sentence for everything that it may not.
+//! Rules that `clean` accepts, and the message for each that it rejects.
 
 use serde_json::json;
 
 use super::*;
 use crate::config::ConfigError;
 
-/// The rules, or the mistakes in them as sentences.
+/// Returns the rules, or their errors as messages.
 pub(crate) fn parsed(clean: Value) -> Result<CleanConfig, Vec<String>> {
     table(json!({"clean": clean}))
 }
@@ -20,7 +20,7 @@ fn table(value: Value) -> Result<CleanConfig, Vec<String>> {
     read.ok_or_else(|| errors.iter().map(ConfigError::to_string).collect())
 }
 
-/// The rules, which have no mistake.
+/// Returns rules that must have no error.
 pub(crate) fn read(clean: Value) -> CleanConfig {
     parsed(clean).unwrap()
 }
