@@ -1,5 +1,4 @@
-//! What a request comes to: the outcome that each beacon will have once its record is
-//! durable, and the records that are still to be delivered.
+//! The outcomes of a request's beacons, and the records that are still to be delivered.
 
 use super::context::PipelineContext;
 use super::pending::{PendingRecord, StreamBatch, by_stream};
@@ -30,17 +29,19 @@ use crate::pipeline::privacy::redact;
 use crate::shard::protocol::batch_response as shard;
 use crate::shard::protocol::batch_response::ItemStatus;
 
-/// What a request comes to, once its records are durable.
+/// The outcome that each beacon of a request has once its record is durable, and the records to
+/// deliver.
 #[derive(Debug)]
 pub struct IngestBatch<'a> {
     pub(super) intake: PipelineContext<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     items: Vec<PendingRecord<'a>>,
-    /// The bytes of all records so far.
+    /// The bytes of all records that were taken out for delivery.
     bytes: usize,
-    /// Remembers what an inspector is told, where there is one.
+    /// Data of this request for the inspector, if there is one.
     watch: Option<RequestTrace>,
-    /// Set when the body as a whole could not be read: kept, and then refused.
+    /// Set if the body could not be decoded: it is kept as a failed event, and the request is
+    /// rejected.
     undecodable: Option<IngestError>,
 }
 
@@ -65,7 +66,7 @@ impl<'a> IngestBatch<'a> {
         }
     }
 
-    /// Takes in what was read of one item.
+    /// Processes one beacon. One that could not be decoded becomes a failed event.
     pub(super) fn take(
         &mut self,
         beacon: Result<Beacon, Violation>,
@@ -96,7 +97,7 @@ impl<'a> IngestBatch<'a> {
         }
     }
 
-    /// Keeps a refused beacon as a failed event, as far as the person's wishes let it be kept.
+    /// Keeps a rejected beacon as a failed event, unless the privacy policy drops it.
     fn reject(
         &mut self,
         rejection: RejectedBeacon,
@@ -133,8 +134,8 @@ impl<'a> IngestBatch<'a> {
         self.keep(Record::of_failed_event(&failed, &self.intake.facts), owner)
     }
 
-    /// The bytes of a beacon as far as the person's wishes let them be kept, and why identifiers
-    /// are left out of them, where they are.
+    /// Returns the original bytes without what privacy removes, and the signal for which
+    /// identifiers were removed. The error is the signal for which the beacon is dropped.
     fn kept(
         &self,
         original: OriginalPayload,
@@ -161,7 +162,7 @@ impl<'a> IngestBatch<'a> {
         Ok((original, stripped))
     }
 
-    /// A beacon's text without what is to be left out, if there is any of that in it.
+    /// Returns the beacon without what privacy removes; `None` if it contains nothing of that.
     fn redacted(
         &self,
         beacon: &Beacon,
@@ -169,14 +170,14 @@ impl<'a> IngestBatch<'a> {
     ) -> Option<OriginalPayload> {
         let privacy = &self.intake.tenant.privacy;
         let left = redact::beacon(&beacon.fields, privacy, stripped).or_else(|| {
-            // What is no part of the beacon goes with the form that holds it.
+            // A pixel's query can have a parameter to remove that is no field of the beacon.
             let concerned = redact::concerns_left_out(&beacon.left_out, privacy, stripped);
             concerned.then(|| beacon.fields.clone())
         })?;
         Some(OriginalPayload::new(serde_json::to_vec(&left).ok()?, PayloadFormat::Beacon))
     }
 
-    /// Keeps a whole body as one failed event.
+    /// Keeps an undecodable body as one failed event.
     pub(super) fn undecodable(
         mut self,
         violation: Violation,
@@ -189,7 +190,7 @@ impl<'a> IngestBatch<'a> {
         Ok(self)
     }
 
-    /// Sends the records of a failed event to their stream.
+    /// Queues the records of a failed event for the stream of failed events.
     fn keep(
         &mut self,
         records: Result<Vec<Record>, RecordError>,
@@ -211,7 +212,7 @@ impl<'a> IngestBatch<'a> {
         Ok(())
     }
 
-    /// What is still to be delivered; empty when the plan is done.
+    /// Takes out the records that are still to be delivered; empty once all are.
     pub fn take_items(&mut self) -> Vec<PendingRecord<'a>> {
         let items = std::mem::take(&mut self.items);
         let bytes = items.iter().map(|item| item.record.bytes().len());
@@ -220,27 +221,26 @@ impl<'a> IngestBatch<'a> {
         items
     }
 
-    /// Remembers for an inspector, where there is one, that the beacon at `index` came as
-    /// `original`.
+    /// Records for the inspector that the beacon at `index` arrived as `original`.
     fn received(&mut self, index: usize, original: &OriginalPayload) {
         if let Some(watch) = &mut self.watch {
             watch.received(index, original.clone());
         }
     }
 
-    /// Remembers for an inspector, where there is one, that `items` are sent as they are now.
+    /// Records for the inspector that `items` are now sent.
     pub fn sent(&mut self, items: &[PendingRecord<'_>]) {
         if let Some(watch) = &mut self.watch {
             watch.sent(items);
         }
     }
 
-    /// The same by stream, for who delivers it himself.
+    /// Like [`Self::take_items`], but grouped by stream.
     pub fn take_consignments(&mut self) -> Vec<StreamBatch> {
         by_stream(self.take_items())
     }
 
-    /// Takes in what a shard says became of `items`, each in its place.
+    /// Applies the statuses that a shard returned for `items`, in the same order.
     pub fn settle_parcel(
         &mut self,
         items: &[PendingRecord<'_>],
@@ -276,8 +276,8 @@ impl<'a> IngestBatch<'a> {
         Ok(())
     }
 
-    /// Takes in how the delivery of one consignment ended. A record that its stream refuses
-    /// for itself becomes a failed event, which is a further consignment.
+    /// Applies the report of one stream's delivery. A record that its stream rejects becomes a
+    /// failed event, whose records are queued.
     pub fn settle(
         &mut self,
         stream: &Stream,
@@ -322,27 +322,27 @@ impl<'a> IngestBatch<'a> {
         self.keep(Record::of_refused(record, stream, code), owner)
     }
 
-    /// The bytes of all records that were taken out of it.
+    /// The bytes of all records that were taken out for delivery.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What an inspector wants to know of the beacons, if there is one.
+    /// Data of this request for the inspector, if there is one.
     pub const fn watch(&self) -> Option<&RequestTrace> {
         self.watch.as_ref()
     }
 
-    /// The outcome of each beacon once its record is durable, in their order.
+    /// The outcome of each beacon, in their order, valid once all records are durable.
     pub fn outcomes(&self) -> &[(EventId, Outcome)] {
         &self.outcomes
     }
 
-    /// How many beacons ended in which way, once every consignment was settled.
+    /// Counts the outcomes, once all records are durable.
     pub fn counts(&self) -> OutcomeCounts {
         OutcomeCounts::of(self.outcomes.iter().map(|(_, outcome)| outcome))
     }
 
-    /// The answer, once every consignment was settled.
+    /// Builds the answer, once all records are durable.
     pub fn answer(&self, telling: VerdictMode) -> IngestResponse {
         match &self.undecodable {
             Some(refusal) => {

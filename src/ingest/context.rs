@@ -1,4 +1,4 @@
-//! What holds for every beacon of a request, and what its wishes and routes come to.
+//! State that all beacons of a request share, and the decisions that depend on it.
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::pipeline::privacy;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyDecision};
 use crate::pipeline::route::{Route, RouteInput};
 
-/// What holds for every beacon of a request.
+/// State that all beacons of a request share.
 #[derive(Debug)]
 pub(super) struct PipelineContext<'a> {
     pub(super) config: &'a Config,
@@ -24,12 +24,12 @@ pub(super) struct PipelineContext<'a> {
 }
 
 impl<'a> PipelineContext<'a> {
-    /// How a beacon with this consent stands with the wishes that bear on it.
+    /// Returns the privacy decision about a beacon with this consent.
     pub(super) fn standing(&self, consent: Option<Consent>) -> PrivacyDecision {
         self.tenant.privacy.standing(self.facts.signals, consent)
     }
 
-    /// The tenant and the envelope, as a failed event carries them.
+    /// The tenant and the envelope to write into a failed event.
     pub(super) fn stamps(&self) -> (String, Envelope) {
         let Tenant { name, privacy, .. } = self.tenant;
         let mut envelope = self.envelope.clone();
@@ -39,7 +39,8 @@ impl<'a> PipelineContext<'a> {
         (name.clone(), envelope)
     }
 
-    /// Follows the wishes of the person behind a raw beacon.
+    /// Applies the privacy decision to the fields of a beacon. Returns the signal if identifiers
+    /// were stripped.
     pub(super) fn heed(
         &self,
         fields: &mut Map<String, Value>,
@@ -58,7 +59,8 @@ impl<'a> PipelineContext<'a> {
         }
     }
 
-    /// The route of an event, if it takes that event.
+    /// Returns the route of an event, unless the event is dropped as a bot's or by the route's
+    /// sample.
     pub(super) fn route(&self, enriched: &EnrichedEvent<'_>) -> Result<&'a Route, BeaconStop> {
         let (event, tenant) = (&enriched.event, self.tenant);
         let bot = self.facts.bot.is_some();

@@ -1,4 +1,4 @@
-//! Why a request got no verdicts, and what every such error says of itself in an answer.
+//! Why a request gets no verdicts, and how such an error is answered.
 
 use std::fmt;
 
@@ -7,52 +7,47 @@ use crate::model::replay::ReplayError;
 use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
 
-/// An error that is answered. Its message is its `Display`.
+/// An error that can be an answer. Its message is its `Display`.
 pub trait HttpError: fmt::Display {
-    /// The HTTP status.
     fn status(&self) -> u16;
 
-    /// The reason in one word.
     fn code(&self) -> &'static str;
 
-    /// When the client may try again, in seconds, if that can help.
+    /// When the client may retry, in seconds, if a retry can help.
     fn retry_after_s(&self) -> Option<u64>;
 
-    /// The rule that the body broke; its code then stands in the answer in place of [`Self::code`].
+    /// The rule that the body broke. Its code then replaces [`Self::code`] in the answer.
     fn violation(&self) -> Option<&Violation> {
         None
     }
 }
 
-/// Why the beacons of a request were not taken.
+/// Why the beacons of a request were not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
-    /// The request names no write key of this worker, or none at all.
+    /// The request names no write key, or one that the worker does not have.
     #[error("{} of HEADWATER.keys; name one in ?key= or X-Write-Key", which_key(.0))]
     UnknownKey(String),
-    /// The site may not send here.
     #[error("origin {0:?} is not one of HEADWATER.origins")]
     OriginNotAllowed(String),
-    /// The body can't be cut into beacons.
+    /// The body can't be split into beacons.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
-    /// The request claims to be a replay.
+    /// The request claims to be a replay, but is not a valid one.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The connection ended before the body did.
     #[error("body could not be read to its end")]
     TruncatedBody,
-    /// The configuration has errors, so that no event can be delivered.
+    /// The configuration has errors, so no event can be delivered.
     #[error("{}", sentences(.0))]
     NotConfigured(Vec<ConfigError>),
-    /// Some records are neither in their stream nor in a shard's storage; the client must keep them.
+    /// Some records are neither in their stream nor in a shard's storage; the client must keep
+    /// them.
     #[error("{stream} did not take every record ({code}); send again")]
     NotDurable {
-        /// The stream.
         stream: String,
-        /// The problem in one word.
         code: String,
-        /// When to try again.
+        /// In seconds.
         retry_after_s: u64,
     },
 }
@@ -110,7 +105,7 @@ impl HttpError for IngestError {
     }
 
     fn retry_after_s(&self) -> Option<u64> {
-        /// A person has to change the configuration first.
+        /// A person has to fix the configuration first.
         const CONFIGURATION_S: u64 = 60;
         match self {
             Self::NotDurable { retry_after_s, .. } => Some(*retry_after_s),

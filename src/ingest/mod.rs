@@ -1,8 +1,8 @@
-//! The recipe: from a request to records for streams, and from their fates to an answer.
+//! From a request to its records, and from their statuses to its answer.
 //!
-//! Read `process_beacon` first: it is the way of one beacon. A request becomes a [`IngestBatch`]: the
-//! outcome each beacon will have once its record is durable, and the records to deliver.
-//! The edge delivers them and hands each report back; only then is there an answer.
+//! Read `process_beacon` first: it is the path of one beacon. A request becomes an [`IngestBatch`]:
+//! the outcome that each beacon has once its record is durable, and the records to deliver. The
+//! runtime delivers them and passes each report back; only then is there an answer.
 
 pub mod batch;
 pub mod context;
@@ -38,8 +38,7 @@ use context::PipelineContext;
 pub use pending::{PendingRecord, ShardHint, StreamBatch, by_shard, by_stream};
 use rejection::RejectedBeacon;
 
-/// The way of one beacon, the one at `index`: each line adds to it, or ends it with the
-/// reason.
+/// Processes the beacon at `index`. Each line adds to it, or returns why it stops there.
 fn process_beacon<'a>(
     mut beacon: Beacon,
     index: usize,
@@ -49,7 +48,7 @@ fn process_beacon<'a>(
     let (cleaning, platform) = (&intake.config.cleaning, intake.facts.platform.as_deref());
     let stripped = intake.heed(&mut beacon.fields, ids)?;
     let (mut fields, mut repairs) = clean::beacon(beacon, cleaning, platform, &validate::coerce);
-    // A rule may have brought to light what the person wants.
+    // A rule may have revealed the person's consent.
     let stripped = intake.heed(&mut fields, ids)?.or(stripped);
     clean::absent::note(&mut fields, &intake.envelope, &mut repairs);
     repairs.scrub(intake.tenant.privacy.scrub);
@@ -83,23 +82,21 @@ fn process_beacon<'a>(
     }
 }
 
-/// An event that became a record.
 struct AcceptedEvent<'a> {
     event_id: EventId,
     catalogued: Catalogued,
     stream: &'a Stream,
     record: Record,
-    /// What its shard needs to know of it, where there are shards.
     observed: Option<ShardHint>,
-    /// Why identifiers are left out, where they are.
+    /// The signal for which identifiers were removed, if they were.
     stripped: Option<PrivacySignal>,
 }
 
-/// How a beacon ended that did not become a record.
+/// Why a beacon did not become an event's record.
 enum BeaconStop {
     /// Kept as a failed event.
     Rejected(Box<RejectedBeacon>),
-    /// Kept nowhere.
+    /// Not kept.
     Dropped(EventId, DropReason),
 }
 
@@ -109,7 +106,7 @@ impl<T: Into<RejectedBeacon>> From<T> for BeaconStop {
     }
 }
 
-/// Lets in who may send, as the tenant whose write key the request names.
+/// Returns the tenant of the request's write key, if the request's origin may send to it.
 pub fn admit<'a>(context: &RequestContext, config: &'a Config) -> Result<&'a Tenant, IngestError> {
     let key = context.write_key.as_deref();
     let tenant = config
@@ -125,7 +122,7 @@ pub fn admit<'a>(context: &RequestContext, config: &'a Config) -> Result<&'a Ten
     }
 }
 
-/// Plans a request with a body.
+/// Processes a request with a body.
 pub fn post<'a>(
     body: &RequestBody<'_>,
     context: &RequestContext,
@@ -156,8 +153,8 @@ pub fn post<'a>(
     Ok(plan)
 }
 
-/// Plans the replay of a failed event, whose bytes are the body, in the circumstances of its
-/// first request; `context` is that of the replay.
+/// Processes a replay: `body` is the original payload of a failed event, in the context of its
+/// first request. `context` is that of the replay request.
 pub fn replay<'a>(
     body: &RequestBody<'_>,
     replay: ReplaySource,
@@ -180,7 +177,7 @@ pub fn replay<'a>(
     Ok(plan)
 }
 
-/// Plans a pixel request from its query.
+/// Processes a pixel request, whose beacon is its query.
 pub fn pixel<'a>(
     query: &str,
     context: &RequestContext,

@@ -1,5 +1,4 @@
-//! A record that is still to be delivered, and how records are grouped on their way: by
-//! their shard, or by their stream.
+//! A record that is still to be delivered, and the grouping of such records by shard or stream.
 
 use crate::model::device_key::DeviceKey;
 use crate::model::placement::{ShardNumber, shard_of};
@@ -11,31 +10,28 @@ use crate::shard::config::ShardConfig;
 use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity};
 use crate::shard::sessions::{Opening, SessionEvent};
 
-/// A record of a beacon, and where it is to go.
+/// A record that is still to be delivered.
 #[derive(Debug)]
 pub struct PendingRecord<'a> {
-    /// The index of the beacon that it came from.
+    /// The index of its beacon in the request.
     pub owner: usize,
-    /// Where to.
     pub stream: &'a Stream,
-    /// What.
     pub record: Record,
-    /// What a shard needs to know of its event, where there are shards; a failed event has
-    /// no session.
+    /// The data that a shard needs of its event. `None` in direct delivery and for failed events,
+    /// which have no session.
     pub observed: Option<ShardHint>,
 }
 
-/// What a shard needs to know of an event, and which shard.
+/// Which shard an event goes to, and what that shard needs to know of it.
 #[derive(Debug, Clone, Copy)]
 pub struct ShardHint {
-    /// Decides which shard it is.
+    /// A hash from which the shard is computed.
     place: u64,
-    /// What it needs to know.
     pub observation: EventIdentity,
 }
 
 impl ShardHint {
-    /// What a shard needs to know of `enriched`, which may be one of the `opening_events`.
+    /// Builds the hint of `enriched`. One of the `opening_events` starts a session.
     pub(super) fn of(enriched: &EnrichedEvent<'_>, opening_events: &[String]) -> Self {
         let observation = observation(enriched, opening_events);
         Self {
@@ -44,14 +40,14 @@ impl ShardHint {
         }
     }
 
-    /// The shard that its device had before there were more of them, if it was another.
+    /// The shard that had its device before the number of shards changed, if it was another.
     pub fn former(&self, sharding: &ShardConfig) -> Option<ShardNumber> {
         let former = shard_of(self.place, sharding.former_count?);
         (former != shard_of(self.place, sharding.count)).then_some(former)
     }
 }
 
-/// What a shard needs to know of `enriched`, which may be one of the `opening_events`.
+/// Builds the identity of `enriched`. One of the `opening_events` starts a session.
 fn observation(enriched: &EnrichedEvent<'_>, opening_events: &[String]) -> EventIdentity {
     let (event, facts) = (&enriched.event, enriched.facts);
     let tenant = facts.tenant;
@@ -75,8 +71,8 @@ fn observation(enriched: &EnrichedEvent<'_>, opening_events: &[String]) -> Event
     }
 }
 
-/// Parts `items` by their shard. What belongs to no device goes with the rest of its
-/// request, or where chance, `random`, sends it.
+/// Groups `items` by shard. Records without a device go to the shard of another record of the
+/// request, or to one chosen by `random`.
 pub fn by_shard<'a>(
     items: Vec<PendingRecord<'a>>,
     sharding: &ShardConfig,
@@ -95,18 +91,15 @@ pub fn by_shard<'a>(
     shards
 }
 
-/// Records for one stream, each with the index of the beacon that it came from.
+/// Records of one stream, each with the index of its beacon.
 #[derive(Debug)]
 pub struct StreamBatch {
-    /// Where to.
     pub stream: Stream,
-    /// What.
     pub records: Vec<Record>,
-    /// Whose: the beacon of each record, in their order.
+    /// The index of the beacon of each record.
     pub owners: Vec<usize>,
 }
 
-/// Parts `items` by their stream.
 pub fn by_stream(items: Vec<PendingRecord<'_>>) -> Vec<StreamBatch> {
     let mut consignments: Vec<StreamBatch> = Vec::new();
     for PendingRecord { owner, stream, record, .. } in items {

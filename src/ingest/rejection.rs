@@ -1,4 +1,4 @@
-//! What is known of a beacon at the step that refused it.
+//! A rejected beacon, as the stage that rejected it knows it.
 
 use crate::model::event::EventId;
 use crate::model::failed_event::Stage;
@@ -9,7 +9,7 @@ use crate::model::violation::{Code, Violation, Violations};
 use crate::pipeline::enrich::EnrichedEvent;
 use crate::pipeline::validate::ValidationFailure;
 
-/// What is known of a beacon that was refused, but for its bytes.
+/// A rejected beacon without its original bytes.
 pub(super) struct RejectedBeacon {
     pub(super) stage: Stage,
     pub(super) event_id: Option<EventId>,

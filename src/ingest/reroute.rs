@@ -1,10 +1,9 @@
-//! Where a stored record belongs by today's configuration, when no route names its stream any more.
+//! Finds the current stream of a stored record whose stream no route names any more.
 //!
-//! All that this takes is in the record's own line: it was made for its stream, and nothing else
-//! of its event is left. A failed event goes to today's stream of failed events, and an event
-//! never does. An event goes where its stream was renamed to, or else by today's routes: those of
-//! its tenant, or those at the top if that tenant is gone. No route's `sample` applies: the
-//! event was acknowledged.
+//! Only the record's line is left of its event. A failed event goes to the current stream of failed
+//! events, and an event never does. An event goes to the new stream of a renamed one, or else by
+//! the current routes of its tenant. If the tenant no longer exists, the routes at the top level
+//! apply. No route's `sample` applies: the event was acknowledged.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -20,16 +19,16 @@ use crate::model::stream::Stream;
 use crate::pipeline::route::RouteInput;
 use crate::shard::spill::BacklogStats;
 
-/// Whether the records that wait for this stream are to be moved: no route names it any more, and
-/// the operator has renamed it, or it has refused them for what only an operator can change.
+/// Whether the records stored for this stream have to move: no route names it any more, and it was
+/// renamed or rejects them for a cause that only an operator can fix.
 pub fn has_to_move(depth: &BacklogStats, config: &Config) -> bool {
     let is_refused = || matches!(&depth.problem, Some(DeliveryError::Refused(refusal)) if refusal.blame == ErrorClass::Config);
     let stream = &depth.stream;
     depth.records > 0 && !config.names(stream) && (config.renamed(stream).is_some() || is_refused())
 }
 
-/// The stream to which `record`, which waits for `from`, goes today; none if its line does not
-/// say what it is.
+/// Returns the stream to which `record`, stored for `from`, goes today. Returns `None` if its line
+/// is not a record of Headwater.
 pub fn home(record: &Record, from: &Stream, config: &Config) -> Option<Stream> {
     let line = std::str::from_utf8(record.bytes()).ok()?;
     let columns: JsonFields<'_> = serde_json::from_str(line).ok()?;
@@ -87,7 +86,7 @@ mod tests {
         Record::restore("key", "", format!("{line}\n").as_bytes()).unwrap()
     }
 
-    /// The column of an event's record, beside those that all have.
+    /// Builds an event's record from these columns and the required ones.
     fn event(columns: Value) -> Value {
         let mut line = json!({
             "v": 1, "event_id": "01939b70-6d2a-7c3e-8f00-000000000001", "tenant": "default",

@@ -1,7 +1,6 @@
-//! The answer to a request, from the outcomes of its beacons or from an error.
+//! The answer to a request, built from the outcomes of its beacons or from an error.
 //!
-//! A success is answered only if the records of all beacons, those of failed events included, are
-//! durable.
+//! A success requires that the records of all beacons, failed events included, are durable.
 
 use serde::Serialize;
 
@@ -10,30 +9,28 @@ use crate::model::event::EventId;
 use crate::model::outcome::{Outcome, Verdict};
 use crate::model::violation::Code;
 
-/// An HTTP answer, before the edge adds its headers.
+/// An HTTP answer, before the runtime adds its headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestResponse {
-    /// The HTTP status.
     pub status: u16,
-    /// `Retry-After`, in seconds.
     pub retry_after_s: Option<u64>,
     /// A JSON body.
     pub body: Option<String>,
 }
 
-/// When the verdicts are told.
+/// When an answer contains the verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerdictMode {
-    /// When some beacon was not accepted; one that came before was.
+    /// If some beacon was neither accepted nor a duplicate.
     OnFailure,
-    /// In any case, as `?verdicts=1` asks.
+    /// Always, for `?verdicts=1`.
     Always,
-    /// Never, and with the status of an image that is shown, which 204 is not.
+    /// Never, and with the status 200, since browsers show no image that comes with 204.
     Never,
 }
 
 impl VerdictMode {
-    /// What the query of a request asks for.
+    /// Parses the mode from a request's query.
     pub fn of_query(query: &str) -> Self {
         match form_urlencoded::parse(query.as_bytes())
             .any(|(key, value)| key == "verdicts" && value == "1")
@@ -45,7 +42,7 @@ impl VerdictMode {
 }
 
 impl IngestResponse {
-    /// The answer to a request whose beacons all have a durable outcome.
+    /// Builds the answer to a request whose beacons all have a durable outcome.
     pub fn of_outcomes(outcomes: &[(EventId, Outcome)], mode: VerdictMode) -> Self {
         #[derive(Serialize)]
         struct Verdicts<'a> {
@@ -67,8 +64,8 @@ impl IngestResponse {
         Self { status: 200, retry_after_s: None, body: json(&Verdicts { verdicts }) }
     }
 
-    /// The answer to a request that got no verdicts. `kept_as` is the failed event that
-    /// an undecodable body was kept as.
+    /// Builds the answer to a request without verdicts. `kept_as` is the id of the failed event
+    /// that an undecodable body was kept as.
     pub fn of_error(error: &impl HttpError, kept_as: Option<EventId>) -> Self {
         #[derive(Serialize)]
         #[serde(untagged)]
@@ -94,7 +91,7 @@ impl IngestResponse {
     }
 }
 
-/// These types hold only texts and numbers, which JSON always takes.
+/// These types contain only texts and numbers, which JSON can always represent.
 fn json(value: &impl Serialize) -> Option<String> {
     serde_json::to_string(value).ok()
 }

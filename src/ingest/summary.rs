@@ -1,7 +1,7 @@
-//! What one request came to, counted and timed. A point of Analytics Engine, a line of the log
-//! and the `Server-Timing` of the answer are made of it.
+//! One request, counted and timed: the source of its metrics point, its log line and its
+//! `Server-Timing`.
 //!
-//! It must hold nothing of a person: no address, id or value that was sent.
+//! It must contain nothing about a person: no address, no id and no value that was sent.
 
 use crate::config::log_sampling::LogSampling;
 use crate::delivery::stats::{DeliveryStats, is_zero};
@@ -13,39 +13,35 @@ use serde::Serialize;
 use crate::ingest::error::IngestError;
 use crate::model::outcome::{DropReason, Outcome};
 
-/// What one request came to.
+/// The counts and times of one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RequestSummary<'a> {
-    /// How its beacons came.
     #[serde(rename = "request")]
     pub kind: RequestKind,
-    /// Whose they are, where the write key is somebody's.
+    /// The tenant, if the write key is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<&'a str>,
-    /// The HTTP status of the answer.
     pub status: u16,
-    /// Why the request was refused as a whole, where it was.
+    /// Why the whole request was rejected, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
-    /// How its beacons ended.
     #[serde(flatten)]
     pub counts: OutcomeCounts,
-    /// The bytes of its body as it was sent, or of its query.
+    /// The bytes of its body as sent, or of its query.
     pub bytes_in: usize,
-    /// The bytes of the records that it became.
+    /// The bytes of its records.
     pub bytes_out: usize,
-    /// Until its body was there, in milliseconds.
+    /// Time until the body was read, in milliseconds.
     pub read_ms: u64,
-    /// How its records were delivered.
     #[serde(flatten)]
     pub sending: DeliveryStats,
-    /// From its body to the last fate, in milliseconds, all of `sending` included.
+    /// Time from the body to the last record's status, in milliseconds, including all of `sending`.
     pub deliver_ms: u64,
-    /// All of it, in milliseconds.
+    /// Total time, in milliseconds.
     pub total_ms: u64,
 }
 
-/// How beacons come.
+/// How beacons are sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
@@ -54,12 +50,11 @@ pub enum RequestKind {
     Post,
     /// In the query of an image.
     Pixel,
-    /// Once more, out of the failed events.
+    /// Failed events that are sent again.
     Replay,
 }
 
 impl RequestKind {
-    /// The kind in one word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Post => "post",
@@ -69,29 +64,26 @@ impl RequestKind {
     }
 }
 
-/// How many beacons ended in which way. Each is counted once.
+/// The number of beacons by outcome. Each is counted once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OutcomeCounts {
     /// In their streams, or in the storage of a shard.
     #[serde(skip_serializing_if = "is_zero")]
     pub accepted: usize,
-    /// Kept as failed events.
     #[serde(skip_serializing_if = "is_zero")]
     pub failed: usize,
-    /// Those that came before.
     #[serde(skip_serializing_if = "is_zero")]
     pub duplicate: usize,
-    /// Those that were dropped, by reason.
+    /// Dropped beacons, by reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<DropReason, usize>,
-    /// Not known to be durable, so that the client keeps them; none where a request was refused
-    /// before its beacons were counted.
+    /// Not known to be durable, so the client keeps them. Zero if a request was rejected before its
+    /// beacons were counted.
     #[serde(skip_serializing_if = "is_zero")]
     pub refused: usize,
 }
 
 impl OutcomeCounts {
-    /// Counts `outcomes`.
     pub fn of<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Self {
         let mut counts = Self::default();
         for outcome in outcomes {
@@ -106,37 +98,37 @@ impl OutcomeCounts {
         counts
     }
 
-    /// The same beacons when none of them is known to be durable.
+    /// The same beacons, none of them known to be durable.
     #[must_use]
     pub fn refused(&self) -> Self {
         Self { refused: self.beacons(), ..Self::default() }
     }
 
-    /// All of them.
+    /// The number of all beacons.
     pub fn beacons(&self) -> usize {
         let Self { accepted, failed, duplicate, refused, .. } = *self;
         [accepted, failed, duplicate, self.dropped(), refused].into_iter().sum()
     }
 
-    /// Those that were dropped, for whatever reason.
+    /// The number of dropped beacons, for any reason.
     pub fn dropped(&self) -> usize {
         self.dropped.values().sum()
     }
 }
 
 impl RequestSummary<'_> {
-    /// The request was refused as a whole.
+    /// Records that the whole request was rejected.
     pub fn refuse(&mut self, refusal: &IngestError) {
         self.code = Some(refusal.code());
         self.counts = self.counts.refused();
     }
 
-    /// Whether something of it did not go its usual way.
+    /// Whether the request failed, or some of its beacons were not accepted.
     pub fn is_exceptional(&self) -> bool {
         self.status >= 400 || self.counts.accepted < self.counts.beacons()
     }
 
-    /// The texts of its point: what it is, whose, how it came, its status and its refusal's code.
+    /// The text columns of its metrics point: type, tenant, kind, status and error code.
     pub fn texts(&self) -> [String; 5] {
         let Self { kind, tenant, status, code, .. } = self;
         let status = status.to_string();
@@ -144,7 +136,7 @@ impl RequestSummary<'_> {
             .map(str::to_owned)
     }
 
-    /// The numbers of its point.
+    /// The number columns of its metrics point.
     pub fn numbers(&self) -> [f64; 15] {
         let Self { counts, sending, .. } = self;
         [
@@ -177,7 +169,8 @@ impl RequestSummary<'_> {
 }
 
 impl LogSampling {
-    /// Whether `tally` is logged, by `chance`, which is drawn evenly from 0 to 1, 1 excluded.
+    /// Whether the request of `tally` is logged. `chance` returns a random number, at least 0 and
+    /// below 1.
     pub fn take(&self, tally: &RequestSummary<'_>, chance: impl FnOnce() -> f64) -> bool {
         let share = if tally.is_exceptional() { self.exceptions } else { self.usual };
         share >= 1.0 || (share > 0.0 && chance() < share)

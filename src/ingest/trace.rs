@@ -1,4 +1,4 @@
-//! What an inspector wants to know of a request: what came, and what was sent.
+//! Data of a request for the inspector: the beacons as received, and the records as sent.
 
 use std::collections::BTreeMap;
 
@@ -8,36 +8,35 @@ use crate::model::record::Record;
 use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 
-/// The beacons of one request of which more than their outcome is remembered.
+/// The most beacons of one request of which more than the outcome is kept.
 pub const MOST_TRACED: usize = 100;
 
-/// What is remembered of a request's beacons while they are on their way.
 #[derive(Debug, Default)]
 pub struct RequestTrace {
     beacons: BTreeMap<usize, BeaconTrace>,
 }
 
-/// What is remembered of one beacon.
 #[derive(Debug, Default)]
 pub struct BeaconTrace {
-    /// Its bytes, without what privacy leaves out.
+    /// Its bytes, without what privacy removes.
     pub received: Option<OriginalPayload>,
-    /// Where its record went last.
+    /// The stream that its record was last sent to.
     pub stream: Option<Stream>,
-    /// What was sent there.
+    /// That record.
     pub record: Option<Record>,
 }
 
 impl RequestTrace {
-    /// The beacon at `index` came as `original`, without what nobody may keep.
+    /// Records that the beacon at `index` arrived as `original`, from which privacy has removed
+    /// what it must.
     pub fn received(&mut self, index: usize, original: OriginalPayload) {
         if index < MOST_TRACED {
             self.beacon(index).received = Some(original);
         }
     }
 
-    /// These records go to their streams now. What a beacon became last counts, and of a failed
-    /// event in parts the first.
+    /// Records that `items` are now sent. A later record of a beacon replaces an earlier one; of a
+    /// failed event in several records the first is kept.
     pub fn sent(&mut self, items: &[PendingRecord<'_>]) {
         for item in items.chunk_by(|one, next| one.owner == next.owner).filter_map(<[_]>::first) {
             let beacon = self.beacon(item.owner);
@@ -46,7 +45,7 @@ impl RequestTrace {
         }
     }
 
-    /// The events of `items` got these sessions, each in its place.
+    /// Adds the sessions that a shard assigned to the events of `items`, in the same order.
     pub fn in_sessions(&mut self, items: &[PendingRecord<'_>], tags: &[Option<SessionInfo>]) {
         for (item, tag) in items.iter().zip(tags) {
             let record = &mut self.beacon(item.owner).record;
@@ -56,8 +55,8 @@ impl RequestTrace {
         }
     }
 
-    /// `stream` refused the record of a beacon for itself, with this code, and its shard has sent
-    /// the failed event that it became to `failed`.
+    /// Records that `stream` rejected the record of a beacon with this code, and that its shard
+    /// sent the failed event to `failed`.
     pub fn refused(&mut self, index: usize, stream: &Stream, code: &str, failed: &Stream) {
         let BeaconTrace { record, stream: place, .. } = self.beacon(index);
         let parts = record.take().and_then(|it| Record::of_refused(&it, stream, code).ok());
@@ -69,7 +68,6 @@ impl RequestTrace {
         self.beacons.entry(index).or_default()
     }
 
-    /// What is remembered of the beacon at `index`.
     pub fn of(&self, index: usize) -> Option<&BeaconTrace> {
         self.beacons.get(&index)
     }
