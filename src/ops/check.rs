@@ -1,8 +1,7 @@
-//! Reads wrangler.toml as wrangler would, and has [`Config`] find what is wrong with it.
+//! Reads wrangler.toml as wrangler does, and reports the errors that [`Config`] finds in it.
 //!
-//! This is for the operator's machine: the worker never has it. wrangler hands an environment
-//! none of the top level's variables and bindings; what has migrations only at the top level has
-//! them in each environment.
+//! This runs on the operator's machine; the worker does not contain it. An environment inherits no
+//! variables and no bindings from the top level, but it inherits the migrations.
 //! Source: <https://developers.cloudflare.com/workers/wrangler/configuration/>.
 
 use std::collections::BTreeMap;
@@ -15,7 +14,7 @@ use crate::base::secret::Secret;
 use crate::config::{Binding, Config, ConfigError, ConfigErrors, RawConfig};
 use crate::model::stream::Stream;
 
-/// The secrets, which wrangler.toml does not hold.
+/// The secrets, which must not be in wrangler.toml.
 const SECRETS: [&str; 6] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -25,7 +24,6 @@ const SECRETS: [&str; 6] = [
     "HEADWATER_INSPECT_TOKEN",
 ];
 
-/// The other variables.
 const VARIABLES: [&str; 5] = [
     "AWS_REGION",
     "AWS_ENDPOINT_URL",
@@ -34,33 +32,31 @@ const VARIABLES: [&str; 5] = [
     "HEADWATER",
 ];
 
-/// The classes of Durable Objects, each with the name that it is bound to.
+/// The classes of Durable Objects, each with the name of its binding.
 const CLASSES: [(&str, &str); 2] = [("SHARD", "Shard"), ("INSPECTOR", "Inspector")];
 
-/// The streams that scripts/aws/headwater.yaml makes are named by this, unless its parameter
-/// StreamPrefix says otherwise.
+/// The default of the parameter StreamPrefix of scripts/aws/headwater.yaml, which starts the names
+/// of the streams that it creates.
 pub const STREAM_PREFIX: &str = "events";
 
-/// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultWeight {
-    /// Nothing can be built or deployed with it.
+    /// Prevents a build or a deployment.
     Mistake,
-    /// It works, but hardly as it was meant.
+    /// It works, but probably not as intended.
     Warning,
 }
 
-/// Something that is wrong, as a sentence that names its place.
+/// A problem, as a sentence that names its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How much it matters.
     pub weight: FaultWeight,
-    /// The place and the sentence.
+    /// The place and the problem.
     pub sentence: String,
 }
 
 impl Finding {
-    /// What a build can't go on with.
+    /// A finding that stops a build.
     pub fn mistake(sentence: impl Into<String>) -> Self {
         Self { weight: FaultWeight::Mistake, sentence: sentence.into() }
     }
@@ -79,28 +75,26 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What was read of wrangler.toml.
+/// The result of reading wrangler.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
-    /// What is wrong, in the order of the places.
+    /// In the order of the places.
     pub findings: Vec<Finding>,
-    /// The places that were read: the top level is the empty name, the others are environments.
+    /// The places that were read: the empty name is the top level, the others are environments.
     pub places: Vec<String>,
 }
 
-/// Which of wrangler.toml's configurations are read.
+/// Which configurations of wrangler.toml are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckScope<'a> {
     /// Each that can be deployed.
     All,
-    /// The top level.
     Top,
-    /// One environment.
     Environment(&'a str),
 }
 
-/// Reads `text`, the content of wrangler.toml. `local` are the variables of .dev.vars, which go
-/// before those of the file; secrets that neither has count as stored with the worker.
+/// Reads `text`, the content of wrangler.toml. `local` are the variables of .dev.vars, which
+/// override those of the file. A secret that is in neither counts as stored with the worker.
 pub fn wrangler(
     text: &str,
     scope: CheckScope<'_>,
@@ -149,7 +143,7 @@ pub fn wrangler(
 }
 
 impl CheckReport {
-    /// Whether nothing stands against a build.
+    /// Whether nothing prevents a build.
     pub fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.weight == FaultWeight::Warning)
     }
@@ -167,7 +161,7 @@ impl CheckReport {
             "" => "wrangler.toml:".to_owned(),
             name => format!("wrangler.toml: [env.{name}]"),
         };
-        // Where a variable has its value from.
+        // A problem is in the file that sets its variable.
         let placed = |problem: String| {
             let key = problem.split([' ', '.']).next().unwrap_or_default();
             let place = if local.contains_key(key) { ".dev.vars:" } else { place.as_str() };
@@ -216,7 +210,7 @@ impl CheckReport {
     }
 }
 
-/// The sentence of `error`; what is missing in an environment may well be at the top level.
+/// Formats `error`. A key that is missing in an environment may be set at the top level.
 fn shown(error: &ConfigError, environment: &str) -> String {
     let is_missing = error.problem.starts_with("is missing");
     match is_missing && !environment.is_empty() && !error.key.contains('.') {
@@ -225,7 +219,7 @@ fn shown(error: &ConfigError, environment: &str) -> String {
     }
 }
 
-/// The settings as the worker would find them in its environment.
+/// Returns the settings as the worker would read them from its environment.
 fn settings(
     vars: &Table,
     local: &BTreeMap<String, String>,
@@ -235,7 +229,7 @@ fn settings(
         let of_file = || vars.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         local.get(key).cloned().or_else(of_file).filter(|text| !text.is_empty())
     };
-    // Stored with the worker, where only wrangler can look.
+    // These may be stored with the worker, where only wrangler can look.
     let stored = |key: &str| Some(text(key).unwrap_or_else(|| "x".repeat(Secret::MIN_CHARS)));
     let headwater = local.get("HEADWATER").map(|text| Value::String(text.clone()));
     RawConfig {
@@ -255,7 +249,7 @@ fn settings(
     }
 }
 
-/// What is doubtful about a variable of this name.
+/// Returns a warning about a variable of this name, if it is misplaced or unknown.
 fn doubtful(key: &str) -> Option<String> {
     if SECRETS.contains(&key) {
         return Some(format!(
@@ -269,8 +263,8 @@ fn doubtful(key: &str) -> Option<String> {
     })
 }
 
-/// Names the streams that scripts/deploy does not make. The prefix of those that it does is seen
-/// from the stream of failed events.
+/// Returns a warning that names the streams which scripts/deploy does not create. The prefix of
+/// those that it creates is taken from the name of the stream of failed events.
 fn strangers(config: &Config) -> Option<String> {
     let failed = config.destinations.failed.to_string();
     let failed = failed.strip_prefix("firehose:").and_then(|name| name.strip_suffix("-failed"));
@@ -311,7 +305,7 @@ fn bound(own: &Table, binding: &str) -> Option<String> {
     text(found, "class_name")
 }
 
-/// Whether a migration makes `class`, with SQLite in it.
+/// Whether a migration creates `class` with SQLite storage.
 fn is_made(own: &Table, top: &Table, class: &str) -> bool {
     let migrations = own.get("migrations").or_else(|| top.get("migrations"));
     let migrations = migrations.and_then(toml::Value::as_array).into_iter().flatten();
@@ -319,7 +313,7 @@ fn is_made(own: &Table, top: &Table, class: &str) -> bool {
     made.into_iter().any(|name| name.as_str() == Some(class))
 }
 
-/// As wrangler would write it: JavaScript has one kind of number.
+/// Converts a value as wrangler does: JavaScript has only one kind of number.
 fn to_json(value: &toml::Value) -> Value {
     match value {
         toml::Value::String(text) => json!(text),
@@ -338,7 +332,7 @@ fn to_json(value: &toml::Value) -> Value {
     }
 }
 
-/// What is wrong with the text, in one line that says where.
+/// Formats a syntax error in one line, with its place.
 fn told(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count().saturating_add(1);
@@ -347,7 +341,7 @@ fn told(error: &toml::de::Error, text: &str) -> String {
     format!("line {line}, column {column}: {message}")
 }
 
-/// The variables of `text`, the content of .dev.vars.
+/// Parses `text`, the content of .dev.vars.
 pub fn dev_vars(text: &str) -> BTreeMap<String, String> {
     let variable = |line: &str| {
         let line = line.trim().strip_prefix("export ").unwrap_or(line.trim());

@@ -1,4 +1,4 @@
-//! What operators and developers look at: health, the inspector, the check of a configuration.
+//! Views for operators and developers: health, the inspector, the check of a configuration.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod check;

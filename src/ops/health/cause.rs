@@ -1,7 +1,7 @@
-//! What is wrong with a stream: whose it is to mend, and what to do, a sentence for each.
+//! The cause of a stream's failure, its owner, and a sentence that says what to do.
 //!
-//! The sentences name settings, scripts and codes, and never a value, an account or a message
-//! of AWS's: anyone may read them.
+//! The sentences name settings, scripts and codes, but no value, no account and no message from
+//! AWS: anyone may read them.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,74 +9,67 @@ use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::stream::Service;
 
-/// What is wrong with a stream, as far as an operator has to tell one thing from another.
+/// The cause of a stream's failure, as precise as an operator has to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// AWS has no stream of that name there, or none that is active.
+    /// AWS has no stream of that name there, or no active one.
     NoSuchStream,
-    /// The stream is there and not active.
+    /// The stream exists but is not active.
     NotActive,
-    /// The worker's user may not put records.
+    /// The worker's user is not allowed to put records.
     AccessDenied,
-    /// AWS does not know the access key.
     WrongKey,
     /// AWS computes another signature.
     WrongSignature,
-    /// The session token is over.
     ExpiredToken,
     /// The account may not use the service.
     NotSubscribed,
-    /// The clocks of both sides differ.
     ClockSkew,
-    /// The stream's key in KMS can't be used.
+    /// The stream's KMS key can't be used.
     KmsKey,
-    /// KMS is asked too often.
     KmsThrottled,
-    /// More comes than the stream takes.
+    /// The stream receives more than it accepts.
     Throttled,
-    /// A quota of the account is used up.
     QuotaExceeded,
-    /// The stream reads from elsewhere.
+    /// The stream reads from another source.
     NoDirectPuts,
-    /// The stream takes no record, whatever its bytes.
+    /// The stream accepts no record, whatever its content.
     RefusesAll,
-    /// What answers is not the service.
+    /// Something other than the service answers.
     NotTheService,
-    /// A failure inside of the service.
+    /// A failure inside the service.
     ServiceFailure,
-    /// An answer that proves nothing.
+    /// An answer that can't be interpreted.
     UnknownAnswer,
-    /// No answer in time.
     TimedOut,
-    /// The isolate had too much to do to wait for the answer.
+    /// The isolate was too busy to wait for the answer.
     Starved,
-    /// No connection.
     Unreachable,
     /// No call could be made.
     NotSent,
-    /// Not tried, after failures.
+    /// Not called, since its circuit breaker is open.
     LeftAlone,
-    /// Refused, with a code that is not known here; and whatever a shard of a later version says.
+    /// Rejected with an unknown code; also any cause that only a later version of a shard knows.
     #[serde(other)]
     OtherRefusal,
 }
 
-/// Who has to mend it.
+/// The party that has to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
-    /// Headwater, or the edge that it runs on.
+    /// Headwater, or Cloudflare.
     Ours,
-    /// Whoever keeps the configuration, the credentials and the streams.
+    /// The operator: the configuration, the credentials or the streams.
     Operator,
-    /// The service.
+    /// The AWS service.
     Stream,
-    /// What lies between.
+    /// The network between Cloudflare and AWS.
     Network,
 }
 
-/// What the operator's codes begin with.
+/// Prefixes of the error codes whose cause an operator has to fix.
 ///
 /// Sources: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>,
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>,
@@ -109,7 +102,6 @@ const OPERATORS: &[(&str, Cause)] = &[
 ];
 
 impl Cause {
-    /// The cause of `problem`.
     pub fn of(problem: &DeliveryError) -> Self {
         match problem {
             DeliveryError::Refused(refusal) => Self::of_refusal(refusal),
@@ -137,7 +129,6 @@ impl Cause {
         }
     }
 
-    /// Who has to mend it.
     pub const fn blame(self) -> Owner {
         match self {
             Self::NoSuchStream
@@ -163,7 +154,7 @@ impl Cause {
         }
     }
 
-    /// Whether it holds for all streams of the account, whichever it was seen at.
+    /// Whether the cause applies to all streams of the account, whichever stream showed it.
     pub const fn is_of_the_account(self) -> bool {
         matches!(
             self,
@@ -176,7 +167,7 @@ impl Cause {
         )
     }
 
-    /// What the stream does, as a sentence goes on that begins with its name.
+    /// The symptom, as the rest of a sentence that starts with the stream's name.
     pub const fn does(self) -> &'static str {
         match self {
             Self::NoSuchStream => "is not there, or not active,",
@@ -205,7 +196,7 @@ impl Cause {
         }
     }
 
-    /// What to do now about `stream`, if `working` are the streams that do take records.
+    /// The advice about `stream`. `working` are the streams that accept records.
     pub fn advice(self, stream: &str, working: &[&str]) -> String {
         let is_kinesis = stream.starts_with(Service::Kinesis.name());
         match self {
@@ -303,8 +294,8 @@ impl Cause {
     }
 }
 
-/// What to ask first if AWS knows no stream of a name, or lets the worker write to none. AWS also
-/// denies access to a stream that is not there.
+/// The first advice if AWS has no stream of a name, or denies access to it. AWS also denies access
+/// to a stream that does not exist.
 fn is_the_name_right(working: &[&str]) -> String {
     let known = match working {
         [] => "no stream has taken a record yet".to_owned(),
@@ -319,7 +310,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::delivery::response::HttpResponse;
 
-    /// How an answer with this status and code is refused.
+    /// Returns the error of an answer with this status and code.
     pub(crate) fn refused(status: u16, code: &str) -> DeliveryError {
         let body = format!(r#"{{"__type":"{code}","message":"arn:aws:iam::111122223333:user/x"}}"#);
         let answer = HttpResponse { status, retry_after_ms: None, body: body.into_bytes() };

@@ -1,4 +1,4 @@
-//! What of all that is known an operator has to know first.
+//! Selects what an operator has to know first.
 
 use super::cause::{Cause, Owner};
 use super::format::{Timestamp, count, span};
@@ -8,62 +8,57 @@ use crate::config::Config;
 use crate::model::placement::ShardNumber;
 use crate::model::stream::Stream;
 
-/// What the views of the isolate and of all shards come to.
+/// The state of all streams and shards, merged from the isolate and all shards.
 #[derive(Debug)]
 pub struct Diagnosis {
-    /// How many streams there are.
     pub streams: usize,
-    /// How many of them nobody has called yet.
+    /// How many streams have not been called yet.
     pub unknown: usize,
-    /// What fails; what an operator has to mend comes first.
+    /// The failing streams, those that an operator has to fix first.
     pub failing: Vec<FailingStream>,
-    /// The shards that say nothing.
+    /// The shards that do not answer.
     pub silent: Vec<ShardNumber>,
-    /// What is spilled, where there are shards.
+    /// The spill of all shards, if there are shards.
     pub spilled: Option<Spilled>,
-    /// The streams for which records wait and which no route names any more.
+    /// The streams with spilled records that no route names any more.
     pub stranded: Vec<WaitingStream>,
-    /// Whether there is a stream that events go to and that is not known to refuse them.
+    /// Whether some stream of events is not known to reject them for the operator to fix.
     any_open: bool,
-    /// What to do about single shards.
+    /// Advice about single shards.
     shards_advice: Vec<String>,
 }
 
-/// A stream that fails, as all that call it see it.
+/// A failing stream, merged from all that call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailingStream {
-    /// Which stream.
     pub stream: String,
-    /// Why, as who fails for the longest sees it.
+    /// The cause that an operator has to fix, or else the one that has lasted longest.
     pub cause: Cause,
-    /// The same in the service's word.
+    /// The error code of the service.
     pub code: String,
-    /// Since when.
     pub since: Timestamp,
-    /// When somebody last tried.
+    /// When the last call failed.
     pub last_at: Timestamp,
-    /// Whether an operator has to mend it.
+    /// Whether an operator has to fix it.
     pub operator: bool,
-    /// The tenants whose it is alone; none if it is everybody's, or if what is wrong is not of this
+    /// The tenants that alone use the stream. Empty if all use it, or if the cause is not of this
     /// stream alone.
     pub tenants: Vec<String>,
-    /// Whether one of them is the one whose streams are asked for.
+    /// Whether one of them is the tenant that the request names.
     pub is_asked_for: bool,
 }
 
-/// What waits for one stream, in all shards that say so.
+/// The spilled records of one stream, in all shards that answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingStream {
-    /// Which stream.
     pub stream: String,
-    /// How many records.
     pub records: u64,
-    /// How long the oldest has waited.
+    /// How long the oldest record has waited, in seconds.
     pub oldest_s: u64,
 }
 
 impl WaitingStream {
-    /// What waits for each stream, the oldest first.
+    /// Sums up the spill of each stream, the oldest first.
     fn of(shards: &[ShardView]) -> Vec<Self> {
         let mut waiting: Vec<Self> = Vec::new();
         let spills = shards.iter().filter_map(ShardView::state).flat_map(|state| &state.spill);
@@ -84,7 +79,7 @@ impl WaitingStream {
         waiting
     }
 
-    /// What to do if no route names the stream any more.
+    /// The advice if no route names the stream any more.
     fn advice(&self) -> String {
         let Self { stream, records, oldest_s } = self;
         let (records, oldest) = (count(*records, "record"), span(*oldest_s));
@@ -95,32 +90,31 @@ impl WaitingStream {
     }
 }
 
-/// What is spilled, in all shards that say so.
+/// The spill of all shards that answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Spilled {
-    /// The records that wait.
     pub records: u64,
-    /// The shards in which some do.
+    /// How many shards have spilled records.
     pub shards: u64,
-    /// The same by stream, those that have waited for the longest first.
+    /// The same by stream, the oldest first.
     pub waiting: Vec<WaitingStream>,
-    /// When some of them last went out.
+    /// When a spilled record was last delivered.
     pub last_drained_at: Option<Timestamp>,
-    /// When the first of the shards will be full, if it can be told.
+    /// When the first shard will be full, in seconds, if that can be estimated.
     pub full_in_s: Option<u64>,
-    /// The largest share of its room that a shard uses, in per cent.
+    /// The largest used share of a shard's spill capacity, in per cent.
     pub used_percent: u64,
-    /// The shards in which there is no room.
+    /// The shards whose spill is full.
     pub full: Vec<ShardNumber>,
-    /// The records that are not tried again.
+    /// The number of quarantined records.
     pub set_aside: u64,
-    /// The rows that can't be read.
+    /// The number of rows that can't be read.
     pub unreadable: u64,
 }
 
 impl Diagnosis {
-    /// What there is to know of `streams`, as one isolate finds them, and of the shards, if
-    /// there are any.
+    /// Merges the view of one isolate with those of the shards, if there are any. `tenant` is the
+    /// one that the request names, if any.
     pub fn of(
         streams: &[StreamState],
         shards: Option<&[ShardView]>,
@@ -173,7 +167,7 @@ impl Diagnosis {
         }
     }
 
-    /// Whether there is nothing that somebody has to mend.
+    /// Whether there is nothing to fix.
     pub fn is_ready(&self) -> bool {
         let full = self.spilled.as_ref().is_some_and(|spilled| !spilled.full.is_empty());
         !full
@@ -183,7 +177,7 @@ impl Diagnosis {
             && !self.failing.iter().any(|failing| failing.operator && !failing.is_of_others())
     }
 
-    /// Who has to act first.
+    /// The party that has to act first.
     pub fn blame(&self) -> Option<Owner> {
         match self.failing.first() {
             Some(failing) if failing.operator || self.stranded.is_empty() => {
@@ -193,8 +187,7 @@ impl Diagnosis {
         }
     }
 
-    /// What to do now, the most urgent first, each thing once, if `working` are the streams that
-    /// take records.
+    /// The advice, most urgent first, each once. `working` are the streams that accept records.
     pub fn advice(&self, working: &[&str]) -> Vec<String> {
         let mut advice: Vec<String> = Vec::new();
         let advised: Vec<(&str, String)> = self
@@ -218,13 +211,13 @@ impl Diagnosis {
     }
 }
 
-/// The tenants whose stream this is alone: neither `failed` nor a route at the top names it.
+/// The tenants that alone use this stream: neither `failed` nor a route at the top level names it.
 fn owners(stream: &str, config: &Config) -> Vec<String> {
     Stream::parse(stream).map(|stream| config.owners(&stream)).unwrap_or_default()
 }
 
 impl FailingStream {
-    /// A stream that fails by this view.
+    /// Returns the failing stream of this view, if it fails.
     fn of(view: &StreamState) -> Option<Self> {
         Some(Self {
             stream: view.stream.clone(),
@@ -238,13 +231,13 @@ impl FailingStream {
         })
     }
 
-    /// Whether it is no trouble of the worker's as a whole, but of some tenants'.
+    /// Whether it concerns only some tenants, none of them named by the request.
     pub const fn is_of_others(&self) -> bool {
         !self.tenants.is_empty() && !self.is_asked_for
     }
 
-    /// Takes in how somebody else sees it: what an operator has to mend outdoes what passes by
-    /// itself, and what has gone on for longer outdoes the rest.
+    /// Merges another view. A failure that an operator has to fix takes precedence; then the
+    /// longest one does.
     fn join(&mut self, other: Self) {
         let last_at = self.last_at.max(other.last_at);
         if (!other.operator, other.since) < (!self.operator, self.since) {

@@ -1,4 +1,4 @@
-//! How numbers and times read in a sentence, and times in JSON.
+//! The format of numbers and times in sentences, and of times in JSON.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::clock::Milliseconds;
 
-/// A point in time; in JSON as RFC 3339 has it, in UTC.
+/// A point in time; in JSON an RFC 3339 text in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub Milliseconds);
 
@@ -18,7 +18,7 @@ impl Timestamp {
         milliseconds.and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
-    /// The time of the day, with the day where it is not that of `now`; in UTC.
+    /// Formats the time of day in UTC, with the date if it is not that of `now`.
     pub fn shown(self, now: Self) -> String {
         let (at, now) = (self.date_time(), now.date_time());
         let time = format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second());
@@ -28,7 +28,7 @@ impl Timestamp {
         }
     }
 
-    /// Seconds from here to `later`.
+    /// Seconds until `later`.
     pub const fn seconds_to(self, later: Self) -> u64 {
         later.0.saturating_sub(self.0) / 1_000
     }
@@ -48,13 +48,13 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A number of things: `12,408 records`, `1 record`.
+/// Formats a number of things: `12,408 records`, `1 record`.
 pub fn count(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(number))
 }
 
-/// The digits of a number in groups of three.
+/// Formats a number with its digits in groups of three.
 fn grouped(number: u64) -> String {
     match number {
         0..1_000 => number.to_string(),
@@ -62,7 +62,7 @@ fn grouped(number: u64) -> String {
     }
 }
 
-/// A span of time in its largest unit of which there are two or more, rounded down.
+/// Formats a duration in the largest unit of which there are at least two, rounded down.
 pub fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),

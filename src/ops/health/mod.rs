@@ -1,12 +1,13 @@
-//! What `/readyz` says: whether events can be delivered, as far as is known without sending one,
-//! and what an operator who was woken has to know to act.
+//! The answer of `/readyz`: whether events can be made durable, found without sending one, and what
+//! an operator has to do.
 //!
-//! Anyone may ask, and gets the [`Summary`]: it names no stream, no tenant and no shard. The details
-//! are for who has the operator's key. Nothing here is of the account: no secret, no address, no
-//! message of AWS's, only codes. [`cause`] tells what is wrong with a stream and what to do,
-//! `stream` and [`shard`] how each is, `findings` what matters of all that, and `summary` says it in
-//! a sentence. Shards that are in trouble [`report`] it to one place, so that the summary takes one
-//! question however many shards there are.
+//! Anyone may ask, and gets the [`Summary`], which names no stream, no tenant and no shard. The
+//! details require the operator's key. Nothing here is of the AWS account: no secret, no address
+//! and no message, only codes.
+//!
+//! [`cause`] says why a stream fails and what to do; [`stream`] and [`shard`] describe one each.
+//! [`diagnosis`] selects what matters, and [`summary`] says it in a sentence. Shards in trouble
+//! [`report`] it to one object, so the summary takes one request however many shards there are.
 
 pub mod cause;
 pub mod diagnosis;
@@ -30,128 +31,118 @@ use summary::Names;
 /// The body of the answer.
 #[derive(Debug, Serialize)]
 pub struct Readiness {
-    /// All of it in a sentence.
     pub summary: String,
-    /// Whether there is nothing that somebody has to mend. A stream that is away for a while is no
-    /// reason to take the worker out of service: shards keep what it does not take, and in direct
-    /// delivery clients do.
+    /// Whether there is nothing to fix. A stream that fails for a while does not count: its records
+    /// are spilled, or clients keep them in direct delivery.
     pub ready: bool,
-    /// Who has to mend the first thing that is wrong.
+    /// The party that has to act first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blame: Option<Owner>,
-    /// What to do now, the most urgent first.
+    /// Actions, most urgent first.
     pub advice: Vec<String>,
-    /// What is wrong with the configuration and costs no event, a sentence each.
+    /// Problems of the configuration that cost no event, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// The same sentence for anyone.
+    /// The summary without names.
     #[serde(skip)]
     anonymous: String,
-    /// What is known besides, of the worker.
     #[serde(flatten)]
     pub circumstances: WorkerInfo,
-    /// And of where events go.
     #[serde(flatten)]
     pub details: Details,
 }
 
-/// What anyone reads.
+/// The body for a request without the operator's key.
 #[derive(Debug, Serialize)]
 pub struct Summary {
-    /// All of it in a sentence that names nothing.
+    /// Names no stream, tenant or shard.
     pub summary: String,
     /// As in [`Readiness`].
     pub ready: bool,
     /// As in [`Readiness`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blame: Option<Owner>,
-    /// How to read more.
+    /// How to get the details.
     pub details: &'static str,
 }
 
-/// How an operator reads more than the summary.
+/// How an operator gets the details.
 const HOW_TO_READ_MORE: &str =
     "send the secret HEADWATER_REPLAY_KEY: Authorization: Bearer HEADWATER_REPLAY_KEY";
 
-/// How an operator comes to read more if the secret is not set, or too short to be one.
+/// How an operator gets the details if the operator's key is not set, or is too short.
 const HOW_TO_SET_THE_KEY: &str = "set the secret HEADWATER_REPLAY_KEY, of at least 32 characters: with it in Authorization this answers with all details";
 
-/// What is known of the worker, whatever its configuration.
+/// Facts about the worker that do not depend on its configuration.
 #[derive(Debug, Serialize)]
 pub struct WorkerInfo {
-    /// The edge's clock.
+    /// The runtime's clock.
     pub now: Timestamp,
-    /// What runs.
     pub version: WorkerVersion,
-    /// Which of the bindings and secrets that one can do without are there.
+    /// Which optional bindings and secrets are set.
     pub present: ConfiguredParts,
 }
 
-/// What runs.
 #[derive(Debug, Serialize)]
 pub struct WorkerVersion {
-    /// Headwater's own version.
     pub headwater: &'static str,
-    /// The version of the worker, as Cloudflare has it.
+    /// The id of the deployed version at Cloudflare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// When that was uploaded.
+    /// When that version was uploaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uploaded_at: Option<String>,
 }
 
 impl WorkerVersion {
-    /// This one, with what the platform says of it.
+    /// The version of this build, with what Cloudflare says about its deployment.
     pub const fn of(id: Option<String>, uploaded_at: Option<String>) -> Self {
         Self { headwater: env!("CARGO_PKG_VERSION"), id, uploaded_at }
     }
 }
 
-/// Which of the bindings and secrets that one can do without are there; never what they are.
+/// Which optional bindings and secrets are set; never their values.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the answer")]
 pub struct ConfiguredParts {
-    /// The shards' binding.
     pub shard: bool,
-    /// Analytics Engine.
+    /// The binding of Analytics Engine.
     pub metrics: bool,
-    /// The demo page, the schemas and the snippet.
+    /// The files of `www`.
     pub assets: bool,
     /// The token of temporary credentials.
     pub aws_session_token: bool,
-    /// What salts hashes.
+    /// The key of the hashes.
     pub headwater_secret: bool,
-    /// What lets failed events be sent again.
+    /// The operator's key.
     pub headwater_replay_key: bool,
-    /// What turns the inspector on, which is not for production.
+    /// The token of the inspector, which is not for production.
     pub headwater_inspect_token: bool,
 }
 
-/// Where events go, and how it is there.
+/// The streams and shards.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Details {
-    /// Nowhere: the configuration is wrong.
+    /// The configuration has errors.
     Misconfigured {
-        /// A sentence for each mistake.
+        /// A sentence for each error.
         problems: Vec<String>,
     },
-    /// To their streams, within each request.
+    /// Each request delivers its own records.
     Direct(DeliveryInfo),
-    /// To their streams, through shards.
+    /// Shards deliver the records, or still have spill in direct delivery.
     Sharded {
-        /// As in direct delivery.
         #[serde(flatten)]
         delivery: DeliveryInfo,
-        /// What waits in all shards.
+        /// The spill of all shards.
         spill: Total,
-        /// Each shard.
         shards: Vec<ShardView>,
     },
 }
 
-/// Where events go.
+/// The way of delivery, and the streams as this isolate sees them.
 #[derive(Debug, Serialize)]
 pub struct DeliveryInfo {
     delivery: &'static str,
@@ -159,7 +150,7 @@ pub struct DeliveryInfo {
     streams: Vec<StreamState>,
 }
 
-/// What waits in all shards that say so.
+/// The spill of all shards that answer.
 #[derive(Debug, Serialize)]
 pub struct Total {
     records: u64,
@@ -180,7 +171,7 @@ impl Total {
 }
 
 impl Readiness {
-    /// That of a worker whose configuration has these mistakes.
+    /// Builds the answer of a worker whose configuration has these errors.
     pub fn misconfigured(problems: Vec<String>, circumstances: WorkerInfo) -> Self {
         let advice = "correct what the problems name, in wrangler.toml or with npx wrangler secret put, and deploy; until then clients are answered 503 and keep their events";
         Self {
@@ -195,8 +186,8 @@ impl Readiness {
         }
     }
 
-    /// That of a worker whose streams, as one isolate finds them, and shards, if there are some, are
-    /// like this. With a `tenant` that one's own streams count as everybody's do.
+    /// Builds the answer from the streams, as this isolate sees them, and the shards, if any. A
+    /// `tenant`'s own streams then count like those that all tenants use.
     pub fn of(
         config: &Config,
         streams: Vec<StreamState>,
@@ -231,7 +222,7 @@ impl Readiness {
         let shards: Vec<ShardView> =
             shards.into_iter().map(|shard| shard.advised(&working)).collect();
         let shards = match config.mode {
-            // In direct delivery too shards may still have what was spilled before.
+            // In direct delivery shards may still have older spill.
             DeliveryMode::Direct(_) if shards.is_empty() => None,
             DeliveryMode::Direct(_) | DeliveryMode::Sharded(_) => Some(shards),
         };
@@ -260,8 +251,8 @@ impl Readiness {
         }
     }
 
-    /// What anyone may read of it. Mistakes in the configuration are nobody's secret: they are in each
-    /// 503 as well.
+    /// The part that anyone may read. Errors in the configuration are included: each 503 shows them
+    /// as well.
     pub fn for_anyone(&self) -> Summary {
         Summary {
             summary: self.anonymous.clone(),
@@ -274,12 +265,11 @@ impl Readiness {
         }
     }
 
-    /// Whether no event can be taken, since the configuration is wrong.
+    /// Whether the configuration has errors, so no event can be accepted.
     pub const fn is_misconfigured(&self) -> bool {
         matches!(self.details, Details::Misconfigured { .. })
     }
 
-    /// The HTTP status.
     pub const fn status(&self) -> u16 {
         if self.ready { 200 } else { 503 }
     }

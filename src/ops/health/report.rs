@@ -1,9 +1,9 @@
-//! What shards report of their trouble to the one object that the summary is read from.
+//! Reports of shards in trouble to the one object that the summary is read from.
 //!
-//! A shard reports when its trouble begins, changes or ends, and while it lasts every
-//! [`AGAIN_MS`]. A shard that is well, and was well when it last reported, says nothing: in good times
-//! no report is made. The reports are stored, and so is with each shard that it has reported
-//! trouble: whoever is gone in between must still report its end.
+//! A shard reports when its trouble begins, changes or ends, and every [`AGAIN_MS`] while it lasts.
+//! A shard that is well, and was well at its last report, sends nothing. The object stores the
+//! reports. Each shard stores that it has reported trouble, so that it can report the end even
+//! after an eviction.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,65 +11,62 @@ use super::shard::{ShardState, ShardView, SpillState};
 use crate::base::clock::Milliseconds;
 use crate::model::placement::ShardNumber;
 
-/// After how long trouble that lasts is reported again, in milliseconds.
+/// How long until lasting trouble is reported again, in milliseconds.
 pub const AGAIN_MS: u64 = 30_000;
 
-/// For how long it holds that a shard did not answer, in milliseconds: whoever asks it again, and
-/// gets no answer, reports it again.
+/// How long a report that a shard did not answer is valid, in milliseconds. Each further attempt
+/// without an answer renews it.
 const SILENT_MS: u64 = 90_000;
 
-/// What is reported of one shard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShardReport {
-    /// Which shard.
     pub shard: ShardNumber,
-    /// When.
+    /// When the report was made.
     pub at: Milliseconds,
-    /// How it is.
     pub how: How,
 }
 
-/// How a shard is.
+/// The state of a shard in a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
-    /// Nothing waits in it.
+    /// There is no trouble to report.
     Well,
-    /// Like this.
     Troubled(ShardState),
     /// It did not answer.
     Silent,
 }
 
 impl ShardReport {
-    /// The report as it is sent and stored.
+    /// Encodes the report for sending and storage.
     pub fn encode(&self) -> Vec<u8> {
-        // Texts and numbers, which JSON always takes.
+        // Only texts and numbers, which JSON can always represent.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// The inverse.
+    /// Inverse of [`Self::encode`].
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()
     }
 
-    /// The key under which it is stored, in place of an earlier one.
+    /// The key under which the report is stored. It replaces an earlier one.
     pub fn key(&self) -> Vec<u8> {
         let kind = if self.how == How::Silent { 2 } else { 1 };
         [&[kind][..], &self.shard.to_be_bytes()].concat()
     }
 
-    /// Whether it says no more than that an earlier one is over.
+    /// Whether the report only ends an earlier one.
     pub fn is_of_the_end(&self) -> bool {
         self.how == How::Well
     }
 
-    /// All that are stored, as the object answers with them, from their encoded forms.
+    /// Joins encoded reports into the answer of the object.
     pub fn list(reports: &[Vec<u8>]) -> Vec<u8> {
         [b"[".as_slice(), &reports.join(b",".as_slice()), b"]"].concat()
     }
 
-    /// The inverse; a report that can't be read, as one of a later version, is left out.
+    /// Inverse of [`Self::list`]. A report that can't be read, such as one of a later version, is
+    /// left out.
     pub fn decode_list(bytes: &[u8]) -> Option<Vec<Self>> {
         let reports: Vec<&serde_json::value::RawValue> =
             serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
@@ -77,7 +74,7 @@ impl ShardReport {
     }
 }
 
-/// The shards in trouble at `now`, by what was reported.
+/// Returns the shards in trouble at `now`.
 pub fn views(reports: Vec<ShardReport>, now: Milliseconds) -> Vec<ShardView> {
     let mut views: Vec<ShardView> = Vec::new();
     for ShardReport { shard, at, how } in reports {
@@ -99,7 +96,7 @@ pub fn views(reports: Vec<ShardReport>, now: Milliseconds) -> Vec<ShardView> {
             }
         };
         match views.iter_mut().find(|known| known.shard == shard) {
-            // What it once said is no more than that if it says nothing now.
+            // The earlier report is outdated if the shard does not answer now.
             Some(known) if view.state().is_none() => *known = view,
             Some(_) => {}
             None => views.push(view),
@@ -108,23 +105,24 @@ pub fn views(reports: Vec<ShardReport>, now: Milliseconds) -> Vec<ShardView> {
     views
 }
 
-/// What a shard has reported so far.
+/// Decides when a shard reports.
 #[derive(Debug, Default)]
 pub struct Reporter {
-    /// The trouble that it last reported, and when; none if it last was well.
+    /// The trouble last reported, and when; `None` if the shard was well then.
     last: Option<(ReportedTrouble, Milliseconds)>,
 }
 
-/// What has to change for trouble to be another one: how much waits does not.
+/// The parts of a state whose change is new trouble. The number of spilled records is none of them.
 type ReportedTrouble = Vec<String>;
 
 impl Reporter {
-    /// That of a shard which has, or has not, reported trouble before it was last gone.
+    /// The reporter of a shard that was loaded again. `was_troubled`: whether its last report was
+    /// of trouble.
     pub fn resumed(was_troubled: bool) -> Self {
         Self { last: was_troubled.then(Default::default) }
     }
 
-    /// What is to be reported at `now` of a shard that is like this, if anything.
+    /// Returns the report about `state` that is due at `now`, if any.
     pub fn due(&self, state: &ShardState, now: Milliseconds) -> Option<How> {
         let trouble = trouble(state);
         match &self.last {
@@ -133,7 +131,7 @@ impl Reporter {
             Some((known, at)) if *known == trouble && now.saturating_sub(*at) < AGAIN_MS => None,
             _ => {
                 let spill = state.spill.clone();
-                // The streams that do well are no news.
+                // Only failing streams are reported.
                 let failing = state.streams.iter().filter(|stream| stream.cause.is_some());
                 let streams = failing.cloned().collect();
                 Some(How::Troubled(ShardState { spill, streams, ..state.clone() }))
@@ -141,7 +139,7 @@ impl Reporter {
         }
     }
 
-    /// Takes in that what was due of this `state` is stored.
+    /// Records that the due report about `state` is stored.
     pub fn reported(&mut self, state: &ShardState, now: Milliseconds) {
         let trouble = trouble(state);
         self.last = (!trouble.is_empty()).then_some((trouble, now));
@@ -182,7 +180,7 @@ mod tests {
         ShardState::of(status(spill), streams, 0)
     }
 
-    /// What is due at `now` of a shard in which this waits, and is stored.
+    /// Returns the report that is due for a shard with this spill, and records it as stored.
     fn report(reporter: &mut Reporter, spill: Vec<BacklogStats>, now: Milliseconds) -> Option<How> {
         let state = state(spill);
         let due = reporter.due(&state, now);

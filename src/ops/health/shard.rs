@@ -1,6 +1,6 @@
-//! How a shard is: what waits in it, for how long still, and its streams as it finds them.
+//! The state of a shard: its spill, its capacity, and the streams as it sees them.
 //!
-//! The shard says it as JSON, and the edge hands it on.
+//! The shard sends it as JSON, and the runtime passes it on.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,72 +12,65 @@ use crate::model::placement::ShardNumber;
 use crate::shard::ShardStatus;
 use crate::shard::spill::{BacklogStats, SpillUsage};
 
-/// How a shard is, as it says.
+/// The state of a shard, as it reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardState {
-    /// The bytes of records that wait in memory, in batches that are not full yet.
+    /// The bytes of all records in memory.
     pub held_bytes: usize,
-    /// The devices in memory.
     pub devices: usize,
-    /// The ids of events that it knows.
+    /// The number of event ids in its dedup window.
     pub seen: usize,
-    /// What of each stream is spilled.
     pub spill: Vec<SpillState>,
-    /// How much of what may be spilled is.
     #[serde(default)]
     pub room: SpillCapacity,
     /// Rows of its storage that this version can't read.
     pub unreadable: u64,
-    /// The streams as it finds them.
+    /// The streams as this shard sees them.
     pub streams: Vec<StreamState>,
 }
 
-/// What of a stream is spilled.
+/// The spill of one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpillState {
-    /// Which stream.
     pub stream: String,
-    /// How many records wait.
     pub records: u64,
-    /// Their bytes.
     pub bytes: u64,
-    /// How long the oldest has waited.
     pub oldest_age_s: u64,
-    /// Refused for good even as failed events, or garbled: kept, and not tried again.
+    /// Quarantined: rejected permanently even as failed events, or garbled. Kept, and not retried.
     pub set_aside: u64,
-    /// Why the last try did not take all, in one word.
+    /// Why the last attempt did not deliver all, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// Who has to mend that.
+    /// The party that has to act.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blame: Option<Owner>,
-    /// When some of it last went out.
+    /// When a record was last delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_drained_at: Option<Timestamp>,
-    /// When it is tried next; while a try is under way, when another one may begin.
+    /// The next attempt; during an attempt, when another one may start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Timestamp>,
 }
 
-/// How much of what may be spilled is.
+/// How much of the spill's capacity is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpillCapacity {
-    /// The bytes that there are, what is set aside included.
+    /// Includes quarantined records.
     pub used_bytes: u64,
-    /// The most that there may be: `HEADWATER.spill.max_bytes`.
+    /// `HEADWATER.spill.max_bytes`.
     pub limit_bytes: u64,
-    /// The one as a share of the other, in per cent.
+    /// `used_bytes` as a share of `limit_bytes`.
     pub used_percent: u64,
-    /// When it will be full, if it goes on growing as it has; where that can be told.
+    /// Time until it is full at the current rate of growth, in seconds, if that can be estimated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_in_s: Option<u64>,
-    /// When records found no room, if that is so still.
+    /// When records were last rejected for lack of space, if that is still relevant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_at: Option<Timestamp>,
 }
 
 impl ShardState {
-    /// How the shard is whose `status` at `now` this is.
+    /// Builds the state of a shard from its status at `now`.
     pub fn of(status: ShardStatus, streams: Vec<StreamState>, now: Milliseconds) -> Self {
         Self {
             held_bytes: status.held_bytes,
@@ -90,12 +83,12 @@ impl ShardState {
         }
     }
 
-    /// How many records are kept and not tried again.
+    /// The number of quarantined records.
     pub fn set_aside(&self) -> u64 {
         self.spill.iter().map(|spill| spill.set_aside).fold(0, u64::saturating_add)
     }
 
-    /// How many records wait.
+    /// The number of records that wait for delivery.
     pub fn waiting(&self) -> u64 {
         self.spill.iter().map(|spill| spill.records).fold(0, u64::saturating_add)
     }
@@ -119,10 +112,9 @@ impl From<BacklogStats> for SpillState {
 }
 
 impl SpillCapacity {
-    /// For how long records that found no room are told of where nothing waits that had to go
-    /// before there is some, in milliseconds.
+    /// How long a "spill full" rejection is shown once no record waits, in milliseconds.
     const FULL_MS: u64 = 60_000;
-    /// How long something has to have waited before it says how fast it grows, in milliseconds.
+    /// How long records have to have waited before growth is estimated from them, in milliseconds.
     const GROWN_MS: u64 = 60_000;
 
     fn of(fill: SpillUsage, depths: &[BacklogStats], now: Milliseconds) -> Self {
@@ -139,13 +131,13 @@ impl SpillCapacity {
     }
 }
 
-/// A share in whole per cent; none of nothing.
+/// `part` as a share of `whole` in whole per cent; 0 if `whole` is 0.
 fn percent(part: u64, whole: u64) -> u64 {
     part.saturating_mul(100).checked_div(whole).unwrap_or_default()
 }
 
-/// How many seconds until `left` bytes more wait. What waits has come since the oldest of it did,
-/// and so fast more will; but where some went out meanwhile, nobody knows how much will again.
+/// Estimates the seconds until `left` more bytes are spilled. It assumes the average rate since the
+/// oldest record. There is no estimate if a record was delivered meanwhile.
 fn full_in_s(left: u64, depths: &[BacklogStats]) -> Option<u64> {
     let grows = depths.iter().filter(|depth| depth.records > 0);
     let mut bytes_a_second = 0.0;
@@ -158,33 +150,29 @@ fn full_in_s(left: u64, depths: &[BacklogStats]) -> Option<u64> {
     (bytes_a_second > 0.0).then(|| (left as f64 / bytes_a_second) as u64)
 }
 
-/// A shard, and how it is.
+/// A shard and its state.
 #[derive(Debug, Serialize)]
 pub struct ShardView {
-    /// Its number.
     pub shard: ShardNumber,
-    /// What to do about it.
     advice: Vec<String>,
-    /// What it says.
     #[serde(flatten)]
     pub answer: ShardAnswer,
 }
 
-/// What a shard says of itself.
+/// The answer of a shard.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum ShardAnswer {
-    /// Nothing, or that it can't; and why.
+    /// There was no answer, or an error.
     Silent {
-        /// In the runtime's words.
+        /// The reason, as the runtime or the shard gives it.
         problem: String,
     },
-    /// How it is.
     Told(ShardState),
 }
 
 impl ShardView {
-    /// That of a shard that gave this `answer`, or none for this reason.
+    /// Builds the view from the answer of a shard, or from the reason for which there is none.
     pub fn of(shard: ShardNumber, answer: Result<Vec<u8>, String>) -> Self {
         let state = answer.and_then(|bytes| {
             let state = serde_json::from_str::<ShardState>(&String::from_utf8_lossy(&bytes));
@@ -193,7 +181,7 @@ impl ShardView {
         Self::of_state(shard, state)
     }
 
-    /// That of a shard that is like this, or says nothing for this reason.
+    /// Builds the view from the state of a shard, or from the reason for which there is none.
     pub fn of_state(shard: ShardNumber, state: Result<ShardState, String>) -> Self {
         let answer = match state {
             Err(problem) => ShardAnswer::Silent { problem },
@@ -206,7 +194,7 @@ impl ShardView {
         Self { shard, advice: advice(&answer), answer }
     }
 
-    /// The same, with what to do about its streams if `working` are those that take records.
+    /// Adds the advice about its streams. `working` are the streams that accept records.
     pub fn advised(self, working: &[&str]) -> Self {
         let answer = match self.answer {
             ShardAnswer::Told(state) => {
@@ -218,7 +206,7 @@ impl ShardView {
         Self { answer, ..self }
     }
 
-    /// What it says, if it does.
+    /// The state, if the shard answered.
     pub const fn state(&self) -> Option<&ShardState> {
         match &self.answer {
             ShardAnswer::Silent { .. } => None,
@@ -226,13 +214,13 @@ impl ShardView {
         }
     }
 
-    /// What to do about it; that of its streams they have themselves.
+    /// The advice about the shard, without that about its streams.
     pub fn advice(&self) -> impl Iterator<Item = String> + '_ {
         self.advice.iter().map(|advice| format!("shard {}: {advice}", self.shard))
     }
 }
 
-/// What to do about a shard that answers so.
+/// The advice about a shard with this answer.
 fn advice(answer: &ShardAnswer) -> Vec<String> {
     let state = match answer {
         ShardAnswer::Silent { .. } => {
@@ -265,14 +253,14 @@ pub(crate) mod tests {
     use super::*;
     use crate::model::stream::Stream;
 
-    /// A depth of a stream that has failed.
+    /// The spill of a stream that has failed.
     pub(crate) fn depth(records: u64, bytes: u64, oldest_ms: u64) -> BacklogStats {
         let stream = Stream::parse("firehose:events").unwrap();
         let problem = Some(refused(400, "ThrottlingException"));
         BacklogStats { records, bytes, oldest_ms, problem, ..BacklogStats::none(stream) }
     }
 
-    /// The status of a shard in whose spill there is this, which may have a million bytes.
+    /// The status of a shard with this spill, of at most a million bytes.
     pub(crate) fn status(spill: Vec<BacklogStats>) -> ShardStatus {
         let bytes = spill.iter().map(|depth| depth.bytes).sum();
         let fill = SpillUsage { bytes, max_bytes: 1_000_000, refused_at: None };

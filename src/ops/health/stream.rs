@@ -1,4 +1,4 @@
-//! How a stream has been of late, as one isolate found it.
+//! The recent state of a stream, as one isolate sees it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,62 +8,55 @@ use crate::delivery::health::{DeliveryError, StreamHealth};
 use crate::delivery::response::ErrorClass;
 use crate::model::stream::Stream;
 
-/// How a stream has been of late, as one isolate found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamState {
-    /// Which stream.
     pub stream: String,
-    /// Whose view it is: `this isolate`, or a shard's, which is that of the shard's isolate.
+    /// The source of this view: `this isolate` or a shard, which means that shard's isolate.
     #[serde(skip_deserializing)]
     pub seen_by: String,
-    /// The tenants whose stream it is alone, where it is not everybody's.
+    /// The tenants that alone use the stream; empty if all use it.
     #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<String>,
-    /// How it is.
     #[serde(skip_deserializing)]
     pub state: StreamCondition,
-    /// The last problem in one word, since all was well.
+    /// The last error since the last success, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// What kind of problem that is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// Who has to mend it.
+    /// The party that has to act.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub blame: Option<Owner>,
-    /// Whether an operator has to mend it before it takes anything.
+    /// Whether the stream accepts nothing until an operator has fixed it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub operator: bool,
-    /// When the first thing went wrong, of those after which nothing went well.
+    /// The time of the first failure since the last success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
-    /// When the last thing did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failed_at: Option<Timestamp>,
-    /// When it last took a record.
+    /// When it last accepted a record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_taken_at: Option<Timestamp>,
-    /// Whether it is left alone for a while.
+    /// Whether the circuit breaker pauses the calls.
     #[serde(skip_deserializing)]
     pub left_alone: bool,
-    /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_alone_until: Option<Timestamp>,
-    /// What to do.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
-/// How a stream is.
+/// The condition of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamCondition {
-    /// Nobody knows: it was not called yet.
+    /// Not called yet.
     #[default]
     Unknown,
-    /// The last call went well.
+    /// The last call succeeded.
     Good,
-    /// It did not.
+    /// The last call failed.
     Failing,
 }
 
@@ -73,7 +66,7 @@ const fn is_false(flag: &bool) -> bool {
 }
 
 impl StreamState {
-    /// How `stream` is, by its `health`.
+    /// Builds the state of `stream` from its `health`.
     pub fn of(stream: &Stream, health: &StreamHealth) -> Self {
         let trouble = health.trouble.as_ref();
         let cause = trouble.map(|trouble| Cause::of(&trouble.problem));
@@ -95,7 +88,7 @@ impl StreamState {
         }
     }
 
-    /// The same as seen by `whom`, with what it comes to.
+    /// Sets the source of the view, and the fields that are derived from the others.
     pub fn seen_by(self, whom: String) -> Self {
         Self {
             seen_by: whom,
@@ -110,14 +103,14 @@ impl StreamState {
         }
     }
 
-    /// The same with what to do, if `working` are the streams that take records.
+    /// Adds the advice. `working` are the streams that accept records.
     pub fn advised(self, working: &[&str]) -> Self {
         let advice = self.cause.map(|cause| cause.advice(&self.stream, working));
         Self { advice, ..self }
     }
 }
 
-/// Whether the service has said that it takes nothing until the operator has mended something.
+/// Whether the service rejects everything until an operator has fixed it.
 fn is_operators(problem: &DeliveryError) -> bool {
     matches!(problem, DeliveryError::Refused(refusal) if refusal.blame == ErrorClass::Config)
 }

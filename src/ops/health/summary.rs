@@ -1,29 +1,29 @@
-//! The sentence that sums all up: whether events can be delivered, what is in the way, since
-//! when, and what waits for how long still. It says only what is known.
+//! The summary sentence: whether events can be made durable, what prevents it, since when, and how
+//! long the spill has room. It says only what is known.
 
 use super::diagnosis::{Diagnosis, FailingStream, Spilled, WaitingStream};
 use super::format::{Timestamp, count, span};
 use crate::model::placement::ShardNumber;
 
-/// How long nobody has to have tried a stream before that is said, in seconds.
+/// Age of the last delivery attempt after which the summary mentions it, in seconds.
 const STALE_S: u64 = 300;
 
-/// How near the end of the room has to be before that is said, in seconds.
+/// The summary mentions when the spill will be full if that is sooner than this, in seconds.
 const NEAR_S: u64 = 604_800;
 
-/// From which share on it is said how full a spill is, in per cent.
+/// The used share from which the summary says how full a spill is, in per cent.
 const NOTEWORTHY_PERCENT: u64 = 50;
 
 /// Whether streams, tenants and shards are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// They are: for the operator.
+    /// For the operator.
     Shown,
-    /// They are not: for anyone.
+    /// For anyone.
     Withheld,
 }
 
-/// What `findings` come to at `now`.
+/// Builds the summary of `findings` at `now`.
 pub fn summary(findings: &Diagnosis, names: Names, now: Timestamp) -> String {
     let obstacles = obstacles(findings, names, now);
     let verdict = match (findings.is_ready(), obstacles.is_empty()) {
@@ -38,7 +38,7 @@ pub fn summary(findings: &Diagnosis, names: Names, now: Timestamp) -> String {
     }
 }
 
-/// What an operator of a mistaken configuration reads.
+/// Builds the summary of a worker whose configuration has errors.
 pub fn of_mistakes(problems: &[String]) -> String {
     let mistake = problems.first().map_or("the configuration can't be read", String::as_str);
     match problems.len() {
@@ -50,7 +50,7 @@ pub fn of_mistakes(problems: &[String]) -> String {
     }
 }
 
-/// How many streams there are, and of how many nothing is known.
+/// Counts the streams, and those not tried yet.
 fn streams(findings: &Diagnosis) -> String {
     let streams = count(findings.streams as u64, "stream");
     match findings.unknown {
@@ -60,7 +60,7 @@ fn streams(findings: &Diagnosis) -> String {
     }
 }
 
-/// What is in the way, the worst first.
+/// Lists the problems, the worst first.
 fn obstacles(findings: &Diagnosis, names: Names, now: Timestamp) -> Vec<String> {
     let mut obstacles = Vec::new();
     if let Some((first, others)) = findings.failing.split_first() {
@@ -102,7 +102,7 @@ fn obstacles(findings: &Diagnosis, names: Names, now: Timestamp) -> Vec<String> 
     obstacles
 }
 
-/// Which stream fails, how and since when.
+/// Says which stream fails, how, and since when.
 fn failing(failing: &FailingStream, names: Names, now: Timestamp) -> String {
     let FailingStream { stream, cause, code, since, last_at, tenants, .. } = failing;
     let stream = match (names, tenants.as_slice()) {
@@ -120,7 +120,7 @@ fn failing(failing: &FailingStream, names: Names, now: Timestamp) -> String {
     format!("{stream} {} since {since} ({code}){stale}", cause.does())
 }
 
-/// What is spilled, as the sentence goes on.
+/// Describes the spill, as the rest of the sentence.
 fn waiting(spilled: &Spilled, findings: &Diagnosis, names: Names, now: Timestamp) -> String {
     let mut parts = vec![String::new()];
     if spilled.records > 0 {
@@ -152,8 +152,8 @@ fn waiting(spilled: &Spilled, findings: &Diagnosis, names: Names, now: Timestamp
     parts.join("; ")
 }
 
-/// For which streams records wait, and how long the oldest of each has: one stream's age says
-/// nothing about another's.
+/// Lists the streams of spilled records, each with the age of its oldest record. One stream's age
+/// says nothing about another's.
 fn by_stream(waiting: &[WaitingStream]) -> String {
     const NAMED: usize = 2;
     let of = |waiting: &WaitingStream| {
@@ -173,7 +173,7 @@ fn by_stream(waiting: &[WaitingStream]) -> String {
     }
 }
 
-/// The same without names.
+/// Like [`by_stream`], without names.
 fn of_streams(waiting: &[WaitingStream]) -> String {
     match waiting {
         [one] => format!(", the oldest for {}", span(one.oldest_s)),
@@ -181,7 +181,7 @@ fn of_streams(waiting: &[WaitingStream]) -> String {
     }
 }
 
-/// Shards by their numbers, where there are few.
+/// Names shards by their numbers, or counts them if they are many.
 fn named(shards: &[ShardNumber], names: Names) -> String {
     match shards {
         [_] if names == Names::Withheld => "a shard".to_owned(),

@@ -24,18 +24,18 @@ fn stream(name: &str) -> Stream {
     Stream::parse(&format!("firehose:{name}")).unwrap()
 }
 
-/// A stream that nobody has called.
+/// A stream that was not called yet.
 fn unknown(name: &str) -> StreamState {
     StreamState::of(&stream(name), &StreamHealth::default())
 }
 
-/// One that takes records.
+/// A stream that accepts records.
 fn good(name: &str) -> StreamState {
     let health = StreamHealth { last_taken_at: Some(NOW), ..StreamHealth::default() };
     StreamState::of(&stream(name), &health)
 }
 
-/// One that has failed for that many minutes, and until now.
+/// A stream that has failed for that many minutes, up to now.
 fn failing(name: &str, problem: DeliveryError, minutes: u64) -> StreamState {
     let mut health = StreamHealth::default();
     health.fails(problem.clone(), NOW - minutes * MINUTE);
@@ -73,7 +73,7 @@ fn sharded(streams: Vec<StreamState>, shards: Vec<ShardView>) -> Readiness {
     Readiness::of(&config("sharded"), streams, shards, None, circumstances())
 }
 
-/// Shards in which this is spilled, whose isolates know nothing of the streams.
+/// Shards with these spills, whose isolates have called no stream.
 fn shards(spills: Vec<Vec<BacklogStats>>) -> Vec<ShardView> {
     let shards = spills.into_iter().zip(0..);
     shards.map(|(spill, number)| view(number, status(spill), Vec::new())).collect()
@@ -248,7 +248,7 @@ fn of_several_views_of_a_stream_the_worst_and_oldest_is_told() {
     }
 }
 
-/// The refusal of a record alone, of a stream that has taken none.
+/// The rejection of one record by a stream that has accepted none.
 fn refuses_all() -> DeliveryError {
     match refused(400, "InvalidArgumentException") {
         DeliveryError::Refused(refusal) => {
@@ -258,7 +258,7 @@ fn refuses_all() -> DeliveryError {
     }
 }
 
-/// All causes, each with a problem that has it.
+/// Every cause, each with an error that has it.
 fn problems() -> Vec<(Cause, DeliveryError)> {
     let codes = [
         "ResourceNotFoundException",
@@ -580,7 +580,7 @@ fn advice_on_a_name_lists_those_that_work_and_one_service() {
     assert_eq!(format!("firehose:mdi: {advice}"), readiness.advice[0]);
 }
 
-/// Tenants a and b with streams of their own, and c with those at the top.
+/// Tenants a and b with streams of their own, and c with those of the top level.
 fn with_tenants(delivery: &str) -> Config {
     let mut settings = RawConfig { shard: Binding::Present, ..settings() };
     let table = settings.headwater.as_mut().unwrap();

@@ -1,7 +1,8 @@
-//! What the inspector remembers: the last stories, and how many beacons there were.
+//! The last entries of the inspector, and the counts of all beacons since the epoch began.
 //!
-//! It is bounded: good stories never push out bad ones, and of each the oldest go first. What
-//! it no longer has, it counts, so that nobody takes an empty answer for a proof.
+//! The buffer is bounded: good entries never displace bad ones, and the oldest of each kind are
+//! removed first. It counts the entries that it no longer has, so an empty answer is not mistaken
+//! for a proof.
 
 use std::collections::VecDeque;
 
@@ -14,57 +15,56 @@ use super::{Doubt, OutcomeCount, OutcomeKind, Unproven, Untold, add};
 use crate::base::clock::Milliseconds;
 use crate::model::endpoint::InspectorQuery;
 
-/// The most stories of each kind.
+/// The most entries of each kind.
 pub(super) const MOST_STORIES: usize = 500;
 
-/// The most bytes of the stories of each kind.
+/// The most bytes of the entries of each kind.
 pub(super) const MOST_BYTES: usize = 8_388_608;
 
-/// The seconds of which it is known what came in each.
+/// How many of the last seconds are counted one by one.
 pub(super) const SECONDS: u64 = 60;
 
-/// The most stories that are told at once to who looks on.
+/// The most entries in one answer of the live view.
 const MOST_LIVE: usize = 100;
 
-/// What the inspector remembers.
+/// The last entries, and the counts.
 #[derive(Debug, Default)]
 pub struct EntryBuffer {
     pub(super) state: BufferSnapshot,
     good: BoundedLog,
     bad: BoundedLog,
-    /// The last seconds in which something came, and what.
+    /// The last seconds in which beacons arrived, with their counts.
     seconds: VecDeque<(u64, Vec<OutcomeCount>)>,
 }
 
-/// What there was since it began, but for the stories.
+/// The counts since the epoch began, without the entries.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct BufferSnapshot {
-    /// Names what began then.
+    /// The name of the epoch.
     epoch: String,
-    /// When it began.
     since: Milliseconds,
-    /// How many stories were told since it began.
+    /// The number of the last entry since the epoch began.
     pub(super) last: u64,
     totals: Vec<OutcomeCount>,
-    /// The requests that it may know nothing of.
+    /// The requests that the inspector may not know of.
     untold: u64,
 }
 
-/// The last stories of a kind, the oldest first.
+/// The last entries of a kind, the oldest first.
 #[derive(Debug, Default)]
 struct BoundedLog {
     stories: VecDeque<StoredEntry>,
     bytes: usize,
 }
 
-/// A story that has its number.
+/// An entry with its number.
 #[derive(Debug)]
 pub(super) struct StoredEntry {
     head: EntryIndex,
     json: Box<RawValue>,
 }
 
-/// How many beacons ended in which way.
+/// The number of beacons by outcome.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     total: u64,
@@ -75,7 +75,7 @@ pub struct Totals {
     refused: u64,
 }
 
-/// How many there were since when.
+/// The counts since the epoch began.
 #[derive(Debug, Serialize)]
 pub struct All<'a> {
     epoch: &'a str,
@@ -85,12 +85,12 @@ pub struct All<'a> {
     untold: u64,
 }
 
-/// What is told to who looks on.
+/// The content of the live view.
 #[derive(Debug, Serialize)]
 pub struct LiveView<'a> {
     now: String,
     epoch: &'a str,
-    /// When it began; all before is forgotten.
+    /// When the epoch began.
     since: String,
     last: u64,
     counts: Totals,
@@ -99,7 +99,7 @@ pub struct LiveView<'a> {
     stories: Vec<&'a RawValue>,
 }
 
-/// How many beacons ended in one way in one second.
+/// The number of beacons with one outcome in one second.
 #[derive(Debug, Serialize)]
 struct Second<'a> {
     at: String,
@@ -108,7 +108,8 @@ struct Second<'a> {
 }
 
 impl StoredEntry {
-    /// The story `json`, which gets the number `seq` unless it has one; none if it can't be read.
+    /// Parses the entry `json`, and numbers it `seq` if it has no number. Returns `None` if it
+    /// can't be read.
     fn parse(json: Box<RawValue>, seq: u64) -> Option<Self> {
         let mut head: EntryIndex = serde_json::from_str(json.get()).ok()?;
         if head.seq != 0 {
@@ -141,7 +142,7 @@ impl BoundedLog {
         }
     }
 
-    /// Those that `filter` takes, the newest first.
+    /// Returns the entries that `filter` accepts, the newest first.
     fn found(&self, filter: &Filter) -> Vec<&StoredEntry> {
         let newest_first = self.stories.iter().rev();
         let taken = newest_first.filter(|it| filter.takes(&it.head, it.json.get()));
@@ -154,17 +155,17 @@ impl BoundedLog {
 }
 
 impl EntryBuffer {
-    /// One that begins at `now`, as the epoch of that name.
+    /// Creates an empty buffer of the epoch `epoch`, which begins at `now`.
     pub fn new(epoch: String, now: Milliseconds) -> Self {
         Self::of(BufferSnapshot { epoch, since: now, ..BufferSnapshot::default() })
     }
 
-    /// One that goes on from `state`, without the stories.
+    /// Creates a buffer with the counts of `state`, without entries.
     pub(super) fn of(state: BufferSnapshot) -> Self {
         Self { state, ..Self::default() }
     }
 
-    /// Counts what is told at `now`.
+    /// Adds the counts of a report that arrives at `now`.
     pub(super) fn count(
         &mut self,
         counts: &[OutcomeCount],
@@ -175,13 +176,13 @@ impl EntryBuffer {
         for count in counts {
             add(&mut self.state.totals, count);
         }
-        // What came before it began is none of its own.
+        // Requests from before the epoch are not counted in it.
         if let Some(untold) = untold.filter(|untold| untold.last_at >= self.state.since) {
             self.state.untold = self.state.untold.saturating_add(untold.requests);
         }
     }
 
-    /// Counts what came at `now` in its second only.
+    /// Adds counts at `now`, but only to their second.
     pub(super) fn count_second(&mut self, counts: &[OutcomeCount], now: Milliseconds) {
         let second = now / 1_000;
         self.seconds.retain(|(at, _)| at.saturating_add(SECONDS) > second);
@@ -193,8 +194,8 @@ impl EntryBuffer {
         }
     }
 
-    /// Gives stories that are told the next numbers, where they have none. One that can't be read
-    /// is only counted.
+    /// Gives the next numbers to entries that have none. An entry that can't be read is only
+    /// counted.
     pub(super) fn number(&mut self, stories: Vec<Box<RawValue>>) -> Vec<StoredEntry> {
         let mut numbered = Vec::with_capacity(stories.len());
         for json in stories {
@@ -207,7 +208,7 @@ impl EntryBuffer {
         numbered
     }
 
-    /// Keeps a story, and lets the oldest of its kind go for it.
+    /// Keeps an entry, and removes the oldest of its kind if necessary.
     pub(super) fn keep(&mut self, story: StoredEntry) {
         match story.is_good() {
             true => self.good.push(story),
@@ -215,18 +216,18 @@ impl EntryBuffer {
         }
     }
 
-    /// The number of the oldest story of a kind that is kept.
+    /// The number of the oldest kept entry of a kind.
     pub(super) fn oldest(&self, is_good: bool) -> Option<u64> {
         let kept = if is_good { &self.good } else { &self.bad };
         kept.stories.front().map(StoredEntry::seq)
     }
 
-    /// Names what it has been counting since it began.
+    /// The name of the current epoch.
     pub fn epoch(&self) -> &str {
         &self.state.epoch
     }
 
-    /// How many beacons ended in which way since it began.
+    /// Sums up the beacons since the epoch began, by outcome.
     fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for OutcomeCount { outcome, count, .. } in &self.state.totals {
@@ -243,8 +244,8 @@ impl EntryBuffer {
         totals
     }
 
-    /// How many stories of those that `api` answers with are not kept: they were pushed out, were
-    /// too many of one request, or were never told.
+    /// How many of the entries that `api` asks for are not kept: they were displaced, exceeded the
+    /// limit of a request, or never arrived.
     pub fn missing(&self, api: InspectorQuery) -> u64 {
         let of_kind = |is_good, kept: &BoundedLog| {
             let counts = self.state.totals.iter().filter(|it| it.outcome.is_good() == is_good);
@@ -261,7 +262,7 @@ impl EntryBuffer {
         stories.saturating_add(self.state.untold)
     }
 
-    /// Whether what is answered about the epoch that `filter` names is certain.
+    /// Whether the answer about the epoch that `filter` names is certain.
     pub fn prove(&self, api: InspectorQuery, filter: &Filter) -> Result<(), Unproven> {
         let Some(asked) = &filter.epoch else { return Ok(()) };
         let BufferSnapshot { epoch, since, .. } = &self.state;
@@ -284,7 +285,7 @@ impl EntryBuffer {
                     "no beacon came since the epoch began at {since}, so that none was bad proves nothing"
                 ),
             ),
-            // What is found, is; and of good ones there may be many more than are kept.
+            // An entry that was found is proof; and there may be many more good ones than are kept.
             InspectorQuery::Good if missing == 0 || !self.good.found(filter).is_empty() => Ok(()),
             InspectorQuery::All | InspectorQuery::Bad | InspectorQuery::Good if missing > 0 => {
                 unproven(
@@ -302,24 +303,24 @@ impl EntryBuffer {
         }
     }
 
-    /// How many beacons ended in which way since when.
+    /// The number of beacons by outcome since the epoch began.
     pub fn all(&self) -> All<'_> {
         let BufferSnapshot { epoch, since, untold, .. } = &self.state;
         let since = time(*since, SecondsFormat::Millis);
         All { epoch, since, totals: self.totals(), untold: *untold }
     }
 
-    /// Good stories, the newest first.
+    /// Returns the good entries that `filter` accepts, the newest first.
     pub fn good(&self, filter: &Filter) -> Vec<&RawValue> {
         self.good.found_json(filter)
     }
 
-    /// Bad stories, the newest first.
+    /// Returns the bad entries that `filter` accepts, the newest first.
     pub fn bad(&self, filter: &Filter) -> Vec<&RawValue> {
         self.bad.found_json(filter)
     }
 
-    /// What is told at `now` to who looks on.
+    /// Builds the live view at `now`.
     pub fn live(&self, filter: &Filter, now: Milliseconds) -> LiveView<'_> {
         let mut stories = self.good.found(filter);
         stories.extend(self.bad.found(filter));
@@ -346,7 +347,7 @@ impl EntryBuffer {
     }
 }
 
-/// The story with its number.
+/// Returns the entry with its number as its first field.
 fn numbered(seq: u64, json: &RawValue) -> Option<Box<RawValue>> {
     let rest = json.get().strip_prefix('{')?;
     RawValue::from_string(format!("{{\"seq\":{seq},{rest}")).ok()
@@ -377,7 +378,7 @@ mod tests {
     }
 
     impl EntryBuffer {
-        /// Takes in what is told at `now`, as its rows have it do.
+        /// Applies a report that arrives at `now`, as the rows do.
         fn take(&mut self, told: InspectorReport, now: Milliseconds) {
             self.count(&told.counts, told.untold, now);
             let stories = self.number(told.stories);
@@ -530,7 +531,7 @@ mod tests {
             Some(Doubt::StoriesMissing),
             "it may have been pushed out"
         );
-        // The bad one of a long request, past those of which there are stories.
+        // A bad beacon of a long request, beyond those that have entries.
         let mut long = told("failed", "b");
         long.stories.clear();
         ring.take(long, 0);

@@ -1,4 +1,4 @@
-//! The story of a beacon: what came, how it ended, and the record that it became.
+//! The entry of a beacon: what was received, its outcome, and its record.
 
 use crate::ingest::IngestBatch;
 use crate::ingest::error::HttpError;
@@ -19,25 +19,22 @@ use crate::model::outcome::{FailureCode, Verdict};
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 
-/// The most bytes of what came, and of its record, that one story tells.
+/// The most bytes of the received text, and of the record, in one entry.
 const MOST_BYTES: usize = 65_536;
 
-/// What all stories of a request have in common.
+/// The facts that all entries of a request share.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestInfo<'a> {
-    /// What it came to.
     pub tally: &'a RequestSummary<'a>,
-    /// Why it was refused, where it was.
+    /// Why the request was rejected, if it was.
     pub refusal: Option<&'a IngestError>,
-    /// The edge's clock when it came.
+    /// The runtime's clock when the request arrived.
     pub received_at: DateTime<Utc>,
-    /// `Content-Type`.
     pub content_type: Option<&'a str>,
-    /// `Content-Encoding`.
     pub content_encoding: Option<&'a str>,
 }
 
-/// One beacon's, or that of a request whose beacons nobody has read.
+/// The entry of one beacon, or of a request whose beacons were not read.
 #[derive(Serialize)]
 struct Entry<'a> {
     at: String,
@@ -52,7 +49,7 @@ struct Entry<'a> {
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// `null` where the name of an accepted event has no schema.
+    /// `null` if the name of an accepted event has no schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     schema: Option<()>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +66,7 @@ struct Entry<'a> {
     timing: Timing,
 }
 
-/// Why a beacon was not accepted, or why its request was refused.
+/// Why a beacon was not accepted, or why its request was rejected.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum EntryCode {
@@ -77,7 +74,7 @@ enum EntryCode {
     Request(&'static str),
 }
 
-/// The request that a beacon came in.
+/// The request of a beacon.
 #[derive(Serialize)]
 struct Request {
     kind: RequestKind,
@@ -92,7 +89,7 @@ struct Request {
     content_encoding: Option<String>,
 }
 
-/// What came, as a failed event would keep it.
+/// The received bytes, as a failed event would keep them.
 #[derive(Serialize)]
 struct Received<'a> {
     form: PayloadFormat,
@@ -101,7 +98,7 @@ struct Received<'a> {
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base64: Option<String>,
-    /// Whether there is more of it than is told.
+    /// Whether the text was truncated.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
 }
@@ -116,7 +113,7 @@ struct Timing {
 }
 
 impl InspectorReport {
-    /// What is told of the beacons of `plan`, or of their request.
+    /// Builds the report of the beacons of `plan`, or of their request.
     pub fn of_plan(plan: &IngestBatch<'_>, about: RequestInfo<'_>) -> Option<Self> {
         let watch = plan.watch()?;
         let mut told = Self::default();
@@ -130,7 +127,7 @@ impl InspectorReport {
         Some(told)
     }
 
-    /// What is told of a request that was refused before its beacons were read.
+    /// Builds the report of a request that was rejected before its beacons were read.
     pub fn of_request(about: RequestInfo<'_>) -> Self {
         let mut told = Self::default();
         told.add(&Entry::of_request(about));
@@ -182,7 +179,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// That of the beacon on which `verdict` would be told, unless its request was refused.
+    /// Builds the entry for one beacon.
     fn of_beacon(
         verdict: &Verdict<'a>,
         ending: OutcomeKind,
@@ -190,7 +187,7 @@ impl<'a> Entry<'a> {
         about: RequestInfo<'a>,
     ) -> Self {
         let mut story = Self::of_request(about);
-        // Of who is not to be told of, nothing is.
+        // Never expose the event id of a dropped beacon.
         story.event_id = Some(verdict.event_id).filter(|_| ending != OutcomeKind::Dropped);
         story.request.index = Some(verdict.index);
         story.received = watched.received.as_ref().map(Received::of);
@@ -224,7 +221,7 @@ impl<'a> Received<'a> {
         let told = bytes.get(..MOST_BYTES).unwrap_or(bytes);
         let text = match std::str::from_utf8(told) {
             Ok(text) => Some(text),
-            // Cut in the middle of a character.
+            // Truncated in the middle of a character.
             Err(error) if error.error_len().is_none() => {
                 told.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok())
             }
@@ -241,7 +238,7 @@ impl<'a> Received<'a> {
     }
 }
 
-/// The name of a record's event.
+/// Reads the event's name from a record.
 fn name(record: &Record) -> Option<String> {
     #[derive(Deserialize)]
     struct Named {

@@ -1,18 +1,17 @@
-//! Which stories are wanted, as the query of a request says.
+//! The filter of the inspector's entries, parsed from a request's query.
 
 use serde::Deserialize;
 
 use super::OutcomeKind;
 use crate::base::text::shown;
 
-/// Which stories are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The epoch that the asker knows: the answer is to prove something about it.
+    /// The epoch that the client asks about; the answer has to be certain about it.
     pub epoch: Option<String>,
-    /// Only those told after this one.
+    /// Selects only entries with a larger number.
     pub after: u64,
-    /// The most of them, the newest.
+    /// The most entries, of which the newest are selected.
     pub limit: Option<usize>,
     outcome: Option<String>,
     code: Option<String>,
@@ -24,34 +23,29 @@ pub struct Filter {
     text: Option<String>,
 }
 
-/// The client's: a parameter that is none.
+/// An invalid query parameter; the client has to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
-    /// There is no such parameter.
     #[error(
         "{0} is no filter; there are outcome, code, tenant, name, stream, event_id, text, epoch, after, limit"
     )]
     Unknown(String),
-    /// It names no epoch.
     #[error("epoch is empty; name the one that POST /_/inspect/reset has answered")]
     NoEpoch,
-    /// Its value is no number.
     #[error("{key} must be a whole number, not {value:?}")]
     NotANumber {
-        /// The parameter.
         key: String,
-        /// What it was.
+        /// Truncated for display.
         value: String,
     },
 }
 
-/// What of a story it can be found by.
+/// The fields by which an entry can be found.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct EntryIndex {
-    /// Its number, once it has one.
+    /// 0 if the entry has no number yet.
     #[serde(default)]
     pub seq: u64,
-    /// How it ended.
     pub outcome: OutcomeKind,
     code: Option<String>,
     tenant: Option<String>,
@@ -61,7 +55,7 @@ pub struct EntryIndex {
 }
 
 impl Filter {
-    /// What `query` asks for, without its question mark. What is empty is not asked.
+    /// Parses `query`, which has no question mark. A parameter without a value is ignored.
     pub fn parse(query: &str) -> Result<Self, FilterError> {
         let mut filter = Self::default();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -77,7 +71,7 @@ impl Filter {
                 "stream" => &mut filter.stream,
                 "event_id" => &mut filter.event_id,
                 "text" => &mut filter.text,
-                // Were it left out, a check would pass that was never made.
+                // If it were ignored, a check would pass that was never made.
                 "epoch" if value.is_empty() => return Err(FilterError::NoEpoch),
                 "epoch" => &mut filter.epoch,
                 "after" => {
@@ -96,7 +90,7 @@ impl Filter {
         Ok(filter)
     }
 
-    /// Whether the story `json` is wanted, which begins with `head`.
+    /// Whether the filter accepts the entry `json`, whose indexed fields are `head`.
     pub fn takes(&self, head: &EntryIndex, json: &str) -> bool {
         let is = |wanted: &Option<String>, value: Option<&str>| {
             wanted.as_ref().is_none_or(|wanted| value == Some(wanted))

@@ -1,11 +1,12 @@
-//! The inspector: what became of the last beacons, told while they pass. For development and
-//! staging; where the operator sets no token there is none.
+//! The inspector: shows what happened to the last beacons, for development and staging. It exists
+//! only if the operator sets its token.
 //!
-//! A request's [`Watch`](crate::ingest::trace::RequestTrace) remembers what came and what was sent, and [`entry`] makes an entry of each
-//! beacon; the [`buffer`], in an object of its own, keeps the last of them and answers who asks,
-//! within a [`filter`]; its [`rows`] outlast the object. What it knows began with an epoch, which
-//! each answer names: who asks about one gets an answer about that one, or none. A story holds no more than what is delivered: what privacy leaves out of
-//! an event and of a failed event is left out of it, too.
+//! A [`RequestTrace`](crate::ingest::trace::RequestTrace) records what a request received and sent,
+//! and [`entry`] makes an entry of each beacon. The [`buffer`], in an object of its own, keeps the
+//! last entries and answers queries with a [`filter`]; its [`rows`] outlast the object. Each answer
+//! names the epoch that its counts began with. A query about an epoch gets an answer about that
+//! one, or none. An entry contains no more than is delivered: privacy removes the same from it as
+//! from events and failed events.
 
 pub mod buffer;
 pub mod entry;
@@ -22,51 +23,49 @@ pub use entry::RequestInfo;
 pub use filter::Filter;
 pub use rows::InspectorRows;
 
-/// What the inspector is told of one request.
+/// The report of one request to the inspector.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct InspectorReport {
-    /// All of its beacons; one for the request itself where it was refused before they were read.
+    /// The outcomes of all its beacons; a single one if the request was rejected before they were
+    /// read.
     pub counts: Vec<OutcomeCount>,
-    /// The stories of the first of them, each a JSON object.
+    /// The entries of its first beacons, each a JSON object.
     pub stories: Vec<Box<RawValue>>,
-    /// The requests before it that the inspector may know nothing of.
+    /// Earlier requests that the inspector may not know of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untold: Option<Untold>,
 }
 
-/// Requests that the inspector may know nothing of, since it did not answer.
+/// Requests that the inspector may not know of, because it did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Untold {
-    /// How many.
     pub requests: u64,
-    /// When the last of them came.
+    /// When the last of them arrived.
     pub last_at: Milliseconds,
 }
 
-/// The client's: a question about an epoch that can't be answered with certainty. What is
-/// answered all the same would let a check pass that has seen nothing.
+/// A query about an epoch that can't be answered with certainty; the client's error. Any other
+/// answer would let a check pass that has seen nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct Unproven {
-    /// The reason in one word.
     pub doubt: Doubt,
     message: String,
 }
 
-/// Why a question about an epoch can't be answered with certainty.
+/// Why a query about an epoch can't be answered with certainty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// Another one has begun since.
+    /// Another epoch has begun since.
     EpochGone,
-    /// No beacon came since it began.
+    /// No beacon arrived since it began.
     NothingCame,
-    /// Some of its stories are not kept.
+    /// Some of its entries are not kept.
     StoriesMissing,
 }
 
 impl Doubt {
-    /// The doubt in one word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EpochGone => "epoch_gone",
@@ -76,48 +75,43 @@ impl Doubt {
     }
 }
 
-/// What the inspector's object answers, before its JSON.
+/// The first line of the object's answer, before its JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Preface {
-    /// The epoch that it has.
+    /// The current epoch.
     pub epoch: String,
-    /// How many stories of the kinds that were asked for are not kept.
+    /// How many entries of the requested kinds are not kept.
     pub missing: u64,
-    /// Why it answers nothing else, where it does not.
+    /// Why there is no other answer, if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unproven: Option<Unproven>,
 }
 
-/// How many beacons ended in one way.
+/// The number of beacons with one outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeCount {
-    /// Where they went, as far as they went anywhere.
+    /// Their stream, if they have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
-    /// How they ended.
     pub outcome: OutcomeKind,
-    /// How many.
     pub count: u64,
 }
 
-/// How a beacon ended, or its request.
+/// The outcome of a beacon, or of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeKind {
     /// It is durable.
     Accepted,
-    /// It came before.
     Duplicate,
-    /// It is nowhere, on purpose.
+    /// It was delivered to no stream.
     Dropped,
-    /// It is a failed event.
     Failed,
-    /// Its request was refused, and the client has it.
+    /// Its request was rejected, and the client keeps it.
     Refused,
 }
 
 impl OutcomeKind {
-    /// The ending in one word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -128,7 +122,7 @@ impl OutcomeKind {
         }
     }
 
-    /// Whether nothing has to be mended.
+    /// Whether there is nothing to fix.
     pub const fn is_good(self) -> bool {
         match self {
             Self::Accepted | Self::Duplicate | Self::Dropped => true,
@@ -148,7 +142,7 @@ impl From<&Outcome> for OutcomeKind {
     }
 }
 
-/// Adds `count` to `counts`.
+/// Adds `count` to the count of the same outcome and stream in `counts`.
 fn add(counts: &mut Vec<OutcomeCount>, count: &OutcomeCount) {
     let of_its_kind =
         |other: &&mut OutcomeCount| other.outcome == count.outcome && other.stream == count.stream;

@@ -1,12 +1,11 @@
-//! The rows that the [`EntryBuffer`] is stored in, so that it outlasts its object, which is evicted
-//! after ten seconds without a question.
+//! The rows that the [`EntryBuffer`] is stored in. They outlast its object, which is evicted after
+//! ten seconds without a request.
 //!
-//! What is told of a request is a row, or one of its good and one of its bad stories, and more
-//! where they are long. The last row has also what there was since the epoch began. A row goes
-//! when the ring has none of its stories any more and its minute is over; so what is stored has
-//! at most some two times the bytes of the ring, and a request is one row written and one deleted.
-//! Where any row can't be read, all go, and another epoch begins: what is not known to be
-//! complete must not look so.
+//! A report is stored as one row, or as one row of its good and one of its bad entries. Long ones
+//! take more. The last row also contains the counts since the epoch began. A row is deleted once
+//! the buffer has none of its entries and its minute is over. So the stored bytes are at most about
+//! twice those of the buffer, and a request writes one row and deletes one. If any row can't be
+//! read, all are deleted and another epoch begins: an incomplete buffer must not look complete.
 
 use std::collections::VecDeque;
 
@@ -18,19 +17,20 @@ use super::{InspectorReport, OutcomeCount};
 use crate::base::clock::Milliseconds;
 use crate::shard::storage::{Storage, StorageError, Table};
 
-/// The bytes of stories at which a row ends. One story has fewer than the rest of a row.
+/// A row ends once its entries have this many bytes. An entry is smaller than the remaining
+/// capacity of a row.
 const ROW_BYTES: usize = 524_288;
 
-/// The most rows of each kind that are kept for their minute's sake.
+/// The most rows of each kind that are kept only because their minute is not over.
 const MOST_ROWS: usize = 1_000;
 
-/// Keys that are asked for at once.
+/// The most keys that are read at once.
 const PAGE: usize = 256;
 
-/// What every row says; one that does not was written by another version.
+/// The format of a row. A row with another one was written by another version.
 const VERSION: u8 = 1;
 
-/// The ring, and where it is stored.
+/// The buffer, and the rows that it is stored in.
 #[derive(Debug)]
 pub struct InspectorRows {
     ring: EntryBuffer,
@@ -47,17 +47,16 @@ struct Chain {
     bytes: usize,
 }
 
-/// A row that is stored.
 #[derive(Debug)]
 struct Stored {
     number: u64,
     bytes: usize,
     at: Milliseconds,
-    /// The number of its last story.
+    /// The number of its last entry.
     last: u64,
 }
 
-/// What a row has.
+/// A row as it is read.
 #[derive(Deserialize)]
 struct InspectorRow {
     version: u8,
@@ -67,7 +66,7 @@ struct InspectorRow {
     state: Option<BufferSnapshot>,
 }
 
-/// The same, to be written.
+/// A row as it is written.
 #[derive(Serialize)]
 struct Written<'a> {
     version: u8,
@@ -84,7 +83,7 @@ impl Chain {
         self.rows.push_back(stored);
     }
 
-    /// Takes out the oldest row, if the ring has none of its stories and nothing else needs it.
+    /// Removes the oldest row, if the buffer has none of its entries and nothing else needs it.
     fn pop_gone(&mut self, oldest: Option<u64>, newest_row: u64, now: Milliseconds) -> Option<u64> {
         let is_long = self.rows.len() > MOST_ROWS || self.bytes > MOST_BYTES.saturating_mul(2);
         let gone = self.rows.pop_front_if(|row| {
@@ -98,8 +97,8 @@ impl Chain {
 }
 
 impl InspectorRows {
-    /// What is stored; where nothing is, or not all of it can be read, an epoch of the name
-    /// `epoch` begins.
+    /// Loads the stored buffer. If there is none, or some of it can't be read, the epoch `epoch`
+    /// begins.
     pub fn load(
         storage: &impl Storage,
         epoch: String,
@@ -111,7 +110,7 @@ impl InspectorRows {
         }
     }
 
-    /// Forgets everything, and begins an epoch of the name `epoch`.
+    /// Deletes everything, and begins the epoch `epoch`.
     pub fn begin(
         storage: &impl Storage,
         epoch: String,
@@ -130,12 +129,12 @@ impl InspectorRows {
         Ok(rows)
     }
 
-    /// The ring.
     pub const fn ring(&self) -> &EntryBuffer {
         &self.ring
     }
 
-    /// Takes in what is told at `now`. After an error what is here is not what is stored.
+    /// Applies and stores a report that arrives at `now`. After an error, this value no longer
+    /// matches the storage.
     pub fn take(
         &mut self,
         storage: &impl Storage,
@@ -148,14 +147,14 @@ impl InspectorRows {
         let (good, bad): (Vec<StoredEntry>, Vec<StoredEntry>) =
             stories.into_iter().partition(StoredEntry::is_good);
         let mut parts: Vec<&[StoredEntry]> = parts(&bad).chain(parts(&good)).collect();
-        // What has no story is counted all the same.
+        // Beacons without entries are counted too.
         if parts.is_empty() {
             parts.push(&[]);
         }
         let last = parts.len().saturating_sub(1);
         for (index, part) in parts.into_iter().enumerate() {
             self.write(storage, &counts, part, index == last, now)?;
-            // They are counted once.
+            // Counted only once.
             counts.clear();
         }
         bad.into_iter().chain(good).for_each(|story| self.ring.keep(story));
@@ -183,7 +182,7 @@ impl InspectorRows {
         Ok(())
     }
 
-    /// Deletes the rows that say nothing more.
+    /// Deletes the rows that are no longer needed.
     fn tidy(&mut self, storage: &impl Storage, now: Milliseconds) -> Result<(), StorageError> {
         let newest = self.next.saturating_sub(1);
         for (chain, is_good) in [(&mut self.good, true), (&mut self.bad, false)] {
@@ -194,7 +193,7 @@ impl InspectorRows {
         Ok(())
     }
 
-    /// What is stored, if that is whole.
+    /// Reads the stored buffer; `None` if there is none, or if some of it can't be read.
     fn read(storage: &impl Storage) -> Result<Option<Self>, StorageError> {
         let (ring, good, bad) = Default::default();
         let mut rows = Self { ring, good, bad, next: 1 };
@@ -209,7 +208,7 @@ impl InspectorRows {
                 let (Ok(number), Some(row)) = (key.try_into(), parse(&bytes)) else {
                     return Ok(None);
                 };
-                // The last one counts, and only if it is whole.
+                // Only the last row's state counts, and it must be there.
                 state = row.state;
                 rows.ring.count_second(&row.counts, row.at);
                 let stories = rows.ring.number(row.stories);
@@ -228,7 +227,7 @@ impl InspectorRows {
     }
 }
 
-/// The stories of one kind, row by row.
+/// Splits the entries of one kind into rows.
 fn parts(stories: &[StoredEntry]) -> impl Iterator<Item = &[StoredEntry]> {
     let mut bytes = 0_usize;
     stories.chunk_by(move |one, _| {
@@ -269,7 +268,7 @@ mod tests {
         InspectorRows::load(storage, format!("begun-at-{now}"), now).unwrap()
     }
 
-    /// All that it answers.
+    /// All answers of the buffer.
     fn answers(rows: &InspectorRows, now: Milliseconds) -> [Value; 4] {
         let (ring, all) = (rows.ring(), Filter::default());
         let good = serde_json::to_value(ring.good(&all)).unwrap();
@@ -340,7 +339,7 @@ mod tests {
     fn a_long_request_is_cut_into_rows() {
         let storage = Memory::default();
         let mut rows = load(&storage, 0);
-        // As long as a story can be, and more of them than fit into a row.
+        // The longest possible entries, and more of them than fit into a row.
         let long = "x".repeat(600_000);
         rows.take(&storage, told(&["accepted"; 10], &long), 0).unwrap();
         rows.take(&storage, told(&["failed"; 100], "short"), 0).unwrap();
