@@ -12,8 +12,8 @@ extern "C" {
     fn read_asset(env: &JsValue, path: &str) -> Promise;
 }
 
-/// The bytes of the file at `path`; or what the runtime says where there is none, or where nothing
-/// is bound to `ASSETS`.
+/// Reads the file at `path`. The error is the runtime's, if there is no such file or `ASSETS` is
+/// not bound.
 pub async fn read(path: &str, env: &Env) -> Result<Vec<u8>, JsValue> {
     let bytes = JsFuture::from(read_asset(env, path)).await?;
     Ok(bytes.unchecked_into::<Uint8Array>().to_vec())

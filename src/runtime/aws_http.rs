@@ -1,4 +1,4 @@
-//! Sends one call, signed as of now, and waits no longer than it may.
+//! Signs and sends one call to AWS, with a timeout.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ extern "C" {
     fn exchange(url: &str, headers: &str, body: &[u8], milliseconds: f64) -> Promise;
 }
 
-/// Signs `call` and sends it to `service`.
+/// Signs `call` at the current time, and sends it to `service`.
 pub async fn send(
     call: http::Request<Vec<u8>>,
     aws: &Aws,
@@ -47,8 +47,8 @@ pub async fn send(
     }
 }
 
-/// The headers as a JSON object. `host` is left out: the runtime writes it itself, from
-/// the same address that was signed.
+/// The headers as a JSON object. `host` is left out: the runtime derives it from the URL, which is
+/// the one that was signed.
 fn headers(signed: &http::Request<Vec<u8>>) -> Option<String> {
     let headers = signed.headers().iter().filter(|(name, _)| *name != http::header::HOST);
     let pairs: Option<HashMap<&str, &str>> =

@@ -1,4 +1,4 @@
-//! The isolate's surroundings: the configuration, the clock, randomness.
+//! The isolate's environment: the configuration, the clock and randomness.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -31,16 +31,16 @@ thread_local! {
     static BOUND: RefCell<Option<Rc<Bindings>>> = const { RefCell::new(None) };
 }
 
-/// What is known of what is bound to the worker, read once for all requests to which it is.
+/// The bindings of the worker, read once for all requests with the same bindings.
 pub struct Bindings {
     config: Result<Rc<Config>, Vec<ConfigError>>,
-    /// Whether there is where points of Analytics Engine go.
+    /// Whether `METRICS` is bound, the dataset of Analytics Engine.
     pub takes_points: bool,
-    /// The scripts that were read out of `ASSETS` so far.
+    /// The scripts that were read from `ASSETS` so far.
     pub scripts: RefCell<BTreeMap<Script, Rc<ScriptAsset>>>,
 }
 
-/// What is known of what is bound in `env`.
+/// Returns the bindings of `env`, and reads them if they have changed.
 pub fn bound(env: &Env) -> Rc<Bindings> {
     let is_another = is_another(env);
     let known = BOUND.with_borrow(|known| known.as_ref().filter(|_| !is_another).cloned());
@@ -66,24 +66,24 @@ pub fn bound(env: &Env) -> Rc<Bindings> {
     })
 }
 
-/// Loads the catalogue of events, without which none can be judged.
+/// Loads the catalogue of schemas, without which no event can be validated.
 fn loaded() -> Result<(), Vec<ConfigError>> {
     schema::load(catalogue).map_err(|error| {
         vec![ConfigError { key: "build/catalogue.bin".to_owned(), problem: error.to_string() }]
     })
 }
 
-/// The configuration, or the mistakes in it, which are logged when first met.
+/// Returns the configuration, or its errors, which are logged when it is read.
 pub fn config(env: &Env) -> Result<Rc<Config>, IngestError> {
     bound(env).config.clone().map_err(IngestError::NotConfigured)
 }
 
-/// What `object` has at `key`; undefined where that is nothing.
+/// Returns the value of `object` at `key`; undefined if there is none.
 pub fn get(object: &JsValue, key: &str) -> JsValue {
     js_sys::Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The text that `object` has at `key`. A secret that is set to nothing is not set.
+/// Returns the text of `object` at `key`, unless it is empty: an empty secret is not set.
 pub fn text(object: &JsValue, key: &str) -> Option<String> {
     get(object, key).as_string().filter(|text| !text.is_empty())
 }
@@ -123,21 +123,20 @@ fn json(value: &JsValue) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-/// The edge's clock, in whole milliseconds. It stands still between two awaits.
+/// The runtime's clock, in whole milliseconds. It stands still between two awaits.
 pub fn now() -> DateTime<Utc> {
     let milliseconds = js_sys::Date::now() as i64;
     DateTime::from_timestamp_millis(milliseconds).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
-/// The same, as the state machines count it.
+/// Like [`now`], in milliseconds since the epoch.
 pub fn now_ms() -> u64 {
     js_sys::Date::now() as u64
 }
 
-/// Random bytes from the runtime's cryptographic source.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // The runtime always has this source; without it ids would still differ by their time.
+    // The runtime always has this source. Without it, ids would still differ by their time.
     if getrandom::fill(&mut bytes).is_err() {
         log::error(Component::Runtime, "no random bytes were given");
     }

@@ -1,5 +1,4 @@
-//! Drives the deliveries of a request to their end: through its shards, all at once, or
-//! directly to its streams, all at once.
+//! Delivers the records of a request, through shards or directly, all of them concurrently.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -33,20 +32,20 @@ use crate::shard::protocol::batch_request;
 use crate::shard::protocol::batch_request::ShardItemRef;
 use crate::shard::protocol::batch_response::BatchResponse;
 
-/// How much longer than its batches a shard may take before its records go directly: it may have
-/// to ask another one, and its calls may have to wait for those of other streams.
+/// How much longer than its batches a shard may take before its records are delivered directly. It
+/// may have to call another shard, and its calls may have to wait for those of other streams.
 const SHARD_SLACK_MS: u64 = 5_000;
 
-/// How long a shard that could not be reached is not asked again, in milliseconds.
+/// How long a shard that could not be reached is not called, in milliseconds.
 const LEFT_ALONE_MS: u64 = 5_000;
 
 thread_local! {
-    /// Until when a shard is not asked, for all requests of this isolate.
+    /// Until when each shard is not called, for all requests of this isolate.
     static LEFT_ALONE: RefCell<HashMap<ShardNumber, Milliseconds>> = RefCell::default();
 }
 
-/// Whether a shard could not be reached a moment ago. It is not asked again for a while, so that not
-/// every request waits for one that is lost.
+/// Whether a shard could not be reached recently. It is then not called, so that not every request
+/// waits for an unreachable shard.
 fn is_left_alone(number: ShardNumber) -> bool {
     let until = LEFT_ALONE.with_borrow(|shards| shards.get(&number).copied().unwrap_or(0));
     is_ahead(until, now_ms(), LEFT_ALONE_MS)
@@ -57,8 +56,8 @@ fn leave_alone(number: ShardNumber) {
     LEFT_ALONE.with_borrow_mut(|shards| shards.insert(number, until));
 }
 
-/// Delivers what `plan` asks for, and adds to `sending` how. What a stream refuses for itself
-/// comes back as a failed event and goes out in a further round.
+/// Delivers the records of `plan`, and adds the statistics to `sending`. A record that its stream
+/// rejects becomes a failed event, which is delivered in another round.
 pub async fn all(
     plan: &mut IngestBatch<'_>,
     sending: &mut DeliveryStats,
@@ -78,7 +77,7 @@ pub async fn all(
     }
 }
 
-/// Gives `items` to their shards; gives back those whose shard did not take them.
+/// Sends `items` to their shards. Returns those whose shard did not accept them.
 async fn in_shards<'a>(
     plan: &mut IngestBatch<'_>,
     sending: &mut DeliveryStats,
@@ -103,7 +102,7 @@ async fn in_shards<'a>(
         }))
     };
     let asked = parcels.iter().map(|(number, items)| (*number, parcel(items))).collect();
-    // What a stream refuses for itself takes a second round.
+    // A rejected record needs a second round, for its failed event.
     let round_ms = config.destinations.policy.deadline_ms.saturating_add(sharding.linger_ms);
     let patience_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
     let answers = shard_client::shards(asked, ShardMethod::Parcel, patience_ms, env, config).await;
@@ -140,7 +139,7 @@ async fn in_shards<'a>(
     Ok(direct)
 }
 
-/// Delivers `items` in this request.
+/// Delivers `items` in this request, without shards.
 async fn directly(
     plan: &mut IngestBatch<'_>,
     sending: &mut DeliveryStats,
@@ -166,8 +165,8 @@ async fn directly(
     Ok(())
 }
 
-/// Delivers `records` to `stream`, and tells the log what went wrong. The time of the delivery
-/// begins now, and stands still while it waits for another `slot`.
+/// Delivers `records` to `stream`, and logs what goes wrong. The delivery's time starts now, and
+/// stops while it waits for another `slot`.
 pub async fn one(
     stream: &Stream,
     records: Vec<Record>,
@@ -178,7 +177,7 @@ pub async fn one(
     let health = stream_health::of(stream);
     let mut delivery = StreamDelivery::new(stream, records, policy, now_ms());
     loop {
-        // Borrowed for this line only: other requests share the health while this one waits.
+        // Borrowed for this line only: other requests use the health while this one waits.
         let next = next(&mut delivery, &mut health.borrow_mut(), stream, config);
         let reply = match next {
             Next::Call { call, timeout_ms } => {
@@ -219,7 +218,7 @@ pub async fn one(
     report
 }
 
-/// A step with its records encoded, so that it borrows nothing.
+/// An action whose records are encoded, so that it borrows nothing.
 enum Next {
     Call { call: Box<http::Request<Vec<u8>>>, timeout_ms: u64 },
     Fail(String),

@@ -1,4 +1,4 @@
-//! Why a request of any endpoint was refused.
+//! Why a request of any endpoint was rejected.
 
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::placement::ShardNumber;
@@ -7,37 +7,31 @@ use crate::ops::inspector::Unproven;
 use crate::ops::inspector::filter::FilterError;
 use crate::shard::protocol::quarantine::{InvalidQuarantineId, UnknownStream};
 
-/// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// No endpoint has this path.
     #[error("no such address; beacons go to POST /v1/events")]
     NotFound,
-    /// The endpoint takes these methods only.
+    /// The endpoint accepts only these methods.
     #[error("method not taken here; allowed: {0}")]
     MethodNotAllowed(&'static str),
-    /// Its beacons were not taken, or the configuration can't be used.
+    /// The beacons were not accepted, or the configuration has errors.
     #[error(transparent)]
     Ingest(#[from] IngestError),
-    /// The request does not carry the inspector's token.
     #[error("the inspector needs HEADWATER_INSPECT_TOKEN in Authorization")]
     InspectorUnauthorized,
-    /// The query of the inspector is no filter.
+    /// The inspector's query is not a valid filter.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The inspector can't be certain of the epoch that was asked about.
+    /// The inspector's answer about an epoch would not be certain.
     #[error(transparent)]
     Unproven(Unproven),
-    /// The inspector does not answer.
     #[error("the inspector does not answer; ask again")]
     InspectorUnavailable,
-    /// No row of the quarantine has this name.
     #[error(transparent)]
     Row(#[from] InvalidQuarantineId),
-    /// The records of this stream can't be taken out.
+    /// `stream` is no name of a stream, or a route or `failed` names it.
     #[error(transparent)]
     Stream(#[from] UnknownStream),
-    /// A shard does not answer.
     #[error("shard {0} does not answer; ask again")]
     ShardUnavailable(ShardNumber),
 }

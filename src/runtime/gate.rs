@@ -1,8 +1,8 @@
-//! The calls that one object, or one request, has under way at once.
+//! Limits the concurrent calls of one object, or of one request.
 //!
-//! The runtime lets as many wait for an answer and queues the next, whose clock would run
-//! meanwhile: so no more are begun. What is here is for one I/O context only, in which one
-//! request may wait for another.
+//! The runtime lets six calls wait for an answer and queues further ones, whose timeouts would run
+//! meanwhile. So no more are started. A gate belongs to one I/O context, in which one request may
+//! wait for another.
 //!
 //! Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
 
@@ -11,22 +11,22 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 
-/// The most calls that are under way at once.
+/// The most concurrent calls.
 const MOST: usize = 6;
 
-/// The most of them out of the spill: nobody waits for these.
+/// The most of them that drain the spill, for which no client waits.
 const MOST_DRAINS: usize = 3;
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum For {
-    /// Somebody who waits for the answer.
+    /// A client waits for the answer.
     Caller,
-    /// The spill.
+    /// Drains the spill.
     Spill,
 }
 
-/// Counts the calls that are under way.
+/// Counts the concurrent calls.
 #[derive(Debug, Default)]
 pub struct Gate {
     callers: Cell<usize>,
@@ -35,7 +35,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A place for a call, if there is one now.
+    /// Returns a slot for a call, if one is free now.
     pub fn try_enter(self: &Rc<Self>, purpose: For) -> Option<CallSlot> {
         let (callers, drains) = (self.callers.get(), self.drains.get());
         let is_full = callers.saturating_add(drains) >= MOST
@@ -48,7 +48,7 @@ impl Gate {
         Some(CallSlot { gate: Rc::clone(self), purpose })
     }
 
-    /// A place for a call, as soon as there is one.
+    /// Waits for a slot for a call.
     pub async fn enter(self: &Rc<Self>, purpose: For) -> CallSlot {
         loop {
             match self.try_enter(purpose) {
@@ -58,18 +58,18 @@ impl Gate {
         }
     }
 
-    /// Waits until a place may have got free, or [`Gate::notify`].
+    /// Waits until a slot may be free, or until [`Gate::notify`] is called.
     pub async fn changed(&self) {
         let (sender, changed) = oneshot::channel();
         self.waiting.borrow_mut().push(sender);
-        // It has changed as well if nobody is there to say so.
+        // A dropped sender also unblocks us.
         let _ = changed.await;
     }
 
-    /// Has all who wait look again, in the order in which they came.
+    /// Wakes all waiting calls, in the order in which they arrived.
     pub fn notify(&self) {
         for waiting in self.waiting.take() {
-            // Who does not wait any more need not look.
+            // The receiver may have been dropped.
             let _ = waiting.send(());
         }
     }
@@ -82,7 +82,7 @@ impl Gate {
     }
 }
 
-/// The place of a call that is under way; dropped, it is free.
+/// The slot of a running call. Dropping it frees the slot.
 #[derive(Debug)]
 pub struct CallSlot {
     gate: Rc<Gate>,
@@ -90,7 +90,7 @@ pub struct CallSlot {
 }
 
 impl CallSlot {
-    /// Lets others call while `waits` goes on, and waits for another place then.
+    /// Frees the slot while `waits` runs, and then waits for another one.
     pub async fn released_for<T>(self, waits: impl Future<Output = T>) -> (Self, T) {
         let (gate, purpose) = (Rc::clone(&self.gate), self.purpose);
         drop(self);

@@ -1,5 +1,5 @@
-//! `/readyz`: asks the isolate, and the shards or what they have reported, and has
-//! [`crate::ops::health`] say what that means.
+//! `/readyz`: collects the state of the isolate and of the shards, or the shards' reports, and
+//! passes it to [`crate::ops::health`].
 
 use super::stream_health;
 use std::cell::RefCell;
@@ -29,22 +29,22 @@ use crate::ops::health::{ConfiguredParts, Readiness, WorkerInfo, WorkerVersion};
 use crate::shard::ShardStatus;
 use crate::shard::spill::BacklogStats;
 
-/// How long a shard may take to say how it is, in milliseconds.
+/// How long a shard may take to answer with its status, in milliseconds.
 const PATIENCE_MS: u64 = 3_000;
 
-/// The same of the object that keeps what shards report.
+/// How long the object that stores the reports may take to answer, in milliseconds.
 const REPORTS_PATIENCE_MS: u64 = 2_000;
 
-/// For how long anyone is answered the same, in milliseconds.
+/// How long an answer for anyone is cached, in milliseconds.
 const CACHED_MS: u64 = 5_000;
 
-/// For how long something else does if nothing newer can be read, in milliseconds.
+/// How long older answers and reports may be used if no newer ones can be read, in milliseconds.
 const STALE_MS: u64 = 60_000;
 
-/// How the shard is whose status this is, and the streams as its isolate finds them.
+/// Builds the state of the shard with this status, and of the streams as its isolate sees them.
 pub fn of_shard(status: ShardStatus, config: &Config) -> ShardState {
     let mut known = streams(config);
-    // What waits for a stream of routes that only take what is left of a tenant, too.
+    // Streams that only the routes at the top level name count if the spill has records for them.
     for BacklogStats { stream, .. } in &status.spill {
         if config.names(stream) && !config.streams().contains(&stream) {
             known.push(StreamState::of(stream, &stream_health::of(stream).borrow()));
@@ -53,18 +53,18 @@ pub fn of_shard(status: ShardStatus, config: &Config) -> ShardState {
     ShardState::of(status, known, now_ms())
 }
 
-/// The streams as this isolate finds them.
+/// The streams as this isolate sees them.
 fn streams(config: &Config) -> Vec<StreamState> {
     let state = |stream| StreamState::of(stream, &stream_health::of(stream).borrow());
     config.streams().into_iter().map(state).collect()
 }
 
 thread_local! {
-    /// What anyone was last answered, in this isolate.
+    /// The last answer for anyone, in this isolate.
     static ANSWERED: RefCell<Option<Answered>> = const { RefCell::new(None) };
     /// The reports that were last read.
     static KNOWN: RefCell<Option<(Milliseconds, Vec<u8>)>> = const { RefCell::new(None) };
-    /// When which shards were last reported not to answer.
+    /// When each shard was last reported as not answering.
     static SILENT: RefCell<BTreeMap<ShardNumber, Milliseconds>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -72,14 +72,14 @@ thread_local! {
 #[derive(Clone)]
 struct Answered {
     at: Milliseconds,
-    /// Whether a newer one is on its way.
+    /// Whether a request is fetching a newer one.
     renewed: bool,
     status: u16,
     body: Vec<u8>,
 }
 
-/// The answer to `/readyz`: the details for who has the operator's key, and for anyone else a summary
-/// that costs one question every [`CACHED_MS`] at most.
+/// Answers `/readyz`: the details for the operator's key, and otherwise a summary that costs at
+/// most one call every [`CACHED_MS`].
 pub async fn answer(head: &RequestHead, env: &Env) -> worker::Result<Response> {
     let config = match bindings::config(env) {
         Ok(config) => config,
@@ -112,14 +112,14 @@ pub async fn answer(head: &RequestHead, env: &Env) -> worker::Result<Response> {
     respond::json_text(status, body)
 }
 
-/// What anyone is answered.
+/// Returns the answer for anyone.
 async fn summary(config: &Config, env: &Env) -> Answered {
     let now = now_ms();
     let known = ANSWERED.with_borrow_mut(|known| {
         let answered = known.as_mut()?;
         let is_fresh = is_ahead(answered.at.saturating_add(CACHED_MS), now, CACHED_MS);
         let holds = is_ahead(answered.at.saturating_add(STALE_MS), now, STALE_MS);
-        // One question at a time renews it, whatever number asks meanwhile.
+        // Only one request at a time renews it, however many arrive meanwhile.
         let was_renewed = std::mem::replace(&mut answered.renewed, true);
         (is_fresh || (holds && was_renewed)).then(|| {
             answered.renewed = was_renewed;
@@ -141,7 +141,7 @@ async fn summary(config: &Config, env: &Env) -> Answered {
     answered
 }
 
-/// What the operator is answered: each shard is asked.
+/// Builds the answer for the operator, for which each shard is called.
 async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness {
     let mut shards: Vec<ShardView> = match config.sharding() {
         None => Vec::new(),
@@ -155,7 +155,7 @@ async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness 
             sharding.numbers().zip(answers).map(view).collect()
         }
     };
-    // Those that are asked no more, since they are fewer now or delivery is direct.
+    // Shards that are no longer called, because there are fewer now or delivery is direct.
     for view in report::views(reports(config, env).await, now_ms()) {
         if shards.iter().all(|known| known.shard != view.shard) {
             shards.push(view);
@@ -164,7 +164,7 @@ async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness 
     Readiness::of(config, streams(config), shards, tenant, circumstances(env))
 }
 
-/// What shards have reported; what was last read if that can't be asked.
+/// Returns the shards' reports; the last known ones if they can't be read.
 async fn reports(config: &Config, env: &Env) -> Vec<ShardReport> {
     if !get(env, "SHARD").is_object() {
         return Vec::new();
@@ -188,8 +188,8 @@ async fn reports(config: &Config, env: &Env) -> Vec<ShardReport> {
     })
 }
 
-/// Reports, at most every [`report::AGAIN_MS`], that a shard which took no parcel does not say either
-/// how it is: one that is only full does. Nobody waits for it.
+/// Reports that a shard which accepted no batch request does not answer with its status either. A
+/// shard that is only full does answer. Runs in the background, at most every [`report::AGAIN_MS`].
 pub fn silent(shard: ShardNumber, env: &Env) {
     let now = now_ms();
     let is_known = SILENT.with_borrow_mut(|silent| {

@@ -1,5 +1,5 @@
-//! Takes beacons, in a body or in the query of an image, and tells of the request once it is
-//! answered: to Analytics Engine, to the log, and to the inspector where there is one.
+//! Accepts beacons, in a body or in the query of an image. Then reports the request to Analytics
+//! Engine, the log and the inspector.
 
 use crate::ingest::error::HttpError;
 use worker::{Env, Request, Response};
@@ -22,7 +22,7 @@ use crate::model::request::RequestContext;
 use crate::ops::inspector::{InspectorReport, RequestInfo};
 use crate::pipeline::decode::body::RequestBody;
 
-/// A request that brings beacons, and what it came to so far.
+/// A request with beacons, and its summary so far.
 struct IngestHandler<'a> {
     head: &'a RequestHead,
     context: &'a RequestContext,
@@ -31,7 +31,7 @@ struct IngestHandler<'a> {
     tally: RequestSummary<'a>,
 }
 
-/// Takes the beacons in a body.
+/// Accepts the beacons in a body.
 pub async fn post(
     mut request: Request,
     head: &RequestHead,
@@ -53,8 +53,8 @@ pub async fn post(
     respond::told(answer, CorsScope::of(Some(&config), context), timing.as_deref())
 }
 
-/// Takes the beacon in the query of an image. A page that shows it must not show a broken one, so
-/// each answer is the GIF.
+/// Accepts the beacon in the query of an image. Each answer is the GIF, so that no page shows a
+/// broken image.
 pub async fn pixel(
     head: &RequestHead,
     context: &RequestContext,
@@ -74,14 +74,14 @@ pub async fn pixel(
     respond::pixel(&answer)
 }
 
-/// Tells of a request whose beacons nobody can take, nor say whose they are.
+/// Records metrics for a request rejected because the worker is misconfigured.
 fn not_configured(kind: RequestKind, refusal: &IngestError, env: &Env) {
     let mut tally = RequestSummary { kind, status: refusal.status(), ..RequestSummary::default() };
     tally.refuse(refusal);
     metrics::request(env, &tally, &LogSampling::default());
 }
 
-/// Whether `Server-Timing` is wanted, as `?timing=1` asks.
+/// Whether `?timing=1` asks for `Server-Timing`.
 fn asks_for_timing(query: &str) -> bool {
     query.split('&').any(|pair| pair == "timing=1")
 }
@@ -105,13 +105,13 @@ impl<'a> IngestHandler<'a> {
         }
     }
 
-    /// Since the request came, in milliseconds.
+    /// Time since the request arrived, in milliseconds.
     fn elapsed_ms(&self) -> u64 {
         let came = self.context.received_at.timestamp_millis();
         now_ms().saturating_sub(u64::try_from(came).unwrap_or_default())
     }
 
-    /// Plans what to do with the body.
+    /// Reads and processes the body.
     async fn body(&mut self, request: &mut Request) -> Result<IngestBatch<'a>, IngestError> {
         let Self { head, context, config, .. } = *self;
         let replay_key = config.replay_key.as_ref();
@@ -119,7 +119,7 @@ impl<'a> IngestHandler<'a> {
         let replay = claim.map(|claim| ReplaySource::parse(claim, replay_key)).transpose()?;
         ingest::admit(context, config)?;
         let limit = config.limits.body_bytes;
-        // A replay may send a record, which has more than its beacon had.
+        // A replay may send a record, which is larger than its beacon was.
         let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
         let bytes = request::body(request, head, limit).await;
         self.tally.read_ms = self.elapsed_ms();
@@ -139,7 +139,7 @@ impl<'a> IngestHandler<'a> {
         }
     }
 
-    /// Plans what to do with the query.
+    /// Processes the query.
     fn query(&mut self) -> Result<IngestBatch<'a>, IngestError> {
         let Self { head, context, config, .. } = *self;
         self.tally.bytes_in = head.query.len();
@@ -147,7 +147,7 @@ impl<'a> IngestHandler<'a> {
         ingest::pixel(&head.query, context, config, &mut ids)
     }
 
-    /// Delivers what was planned, answers, and tells of it.
+    /// Delivers the records, answers, and reports the request.
     async fn end(
         &mut self,
         planned: Result<IngestBatch<'a>, IngestError>,
@@ -180,7 +180,7 @@ impl<'a> IngestHandler<'a> {
         answer
     }
 
-    /// What the inspector is told.
+    /// Builds the inspector's report of the request.
     fn told(
         &self,
         plan: Option<&IngestBatch<'_>>,

@@ -1,4 +1,4 @@
-//! Serves the inspector's page and asks the object that remembers; and that object.
+//! Serves the inspector's page and forwards its queries; and the inspector's Durable Object.
 
 use super::error::ApiError;
 use std::cell::{Cell, RefCell};
@@ -20,26 +20,26 @@ use crate::model::event::EventIdGenerator;
 use crate::ops::inspector::{Filter, InspectorReport, InspectorRows, Preface, Untold};
 use crate::shard::storage::{StorageError, Table};
 
-/// How long the object may take, in milliseconds; beacons wait for it.
+/// How long the object may take, in milliseconds. Requests with beacons wait for it.
 const PATIENCE_MS: u64 = 500;
 
-/// How long an object that did not answer is not told anything, in milliseconds.
+/// How long an object that did not answer is not called, in milliseconds.
 const LEFT_ALONE_MS: u64 = 5_000;
 
-/// Where the object is told of a request.
+/// The object's path for reports.
 const TELL: &str = "/tell";
 
-/// What the page may do: run its own files, and ask this worker.
+/// The page may only run its own files and call this worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 thread_local! {
-    /// Until when the object is not told anything, for all requests of this isolate.
+    /// Until when the object is not called, for all requests of this isolate.
     static LEFT_ALONE: Cell<Milliseconds> = const { Cell::new(0) };
-    /// What the object may know nothing of, of all requests of this isolate.
+    /// Requests of this isolate that the object may not know of.
     static UNTOLD: Cell<Option<Untold>> = const { Cell::new(None) };
 }
 
-/// Remembers requests that the object may know nothing of.
+/// Adds to the requests that the object may not know of.
 fn remember(untold: Untold) {
     UNTOLD.set(Some(match UNTOLD.take() {
         None => untold,
@@ -50,9 +50,9 @@ fn remember(untold: Untold) {
     }));
 }
 
-/// Tells the object of a request. It is told before the answer, so that who was answered finds
-/// the stories of what they sent. What it was not told, it learns with the next request that it
-/// is told of, or question.
+/// Reports a request to the object. This happens before the answer, so that a client that has its
+/// answer finds its entries. Requests that could not be reported are counted in the next report or
+/// query.
 pub async fn tell(env: &Env, mut told: InspectorReport) {
     let this = Untold { requests: 1, last_at: now_ms() };
     if is_ahead(LEFT_ALONE.get(), now_ms(), LEFT_ALONE_MS) {
@@ -71,7 +71,7 @@ async fn send(told: &InspectorReport, env: &Env) -> Result<Vec<u8>, ShardCallErr
     object(TELL, &json(told), env).await
 }
 
-/// The answer to what is `asked` of the inspector, where there is one.
+/// Answers a request to the inspector.
 pub async fn answer(asked: Asked<'_>, head: &RequestHead, env: &Env) -> Result<Response, ApiError> {
     let config = bindings::config(env)?;
     let token = config.inspect_token.as_ref().ok_or(ApiError::NotFound)?;
@@ -82,7 +82,7 @@ pub async fn answer(asked: Asked<'_>, head: &RequestHead, env: &Env) -> Result<R
         (_, _) => return Err(ApiError::MethodNotAllowed("GET, HEAD")),
     }
     match asked {
-        // They hold nothing: what the page shows, it asks for with the token.
+        // The files contain no data: the page needs the token to get any.
         Asked::Page => file("", "text/html; charset=utf-8", env).await,
         Asked::File(name) if name.ends_with(".css") => file(name, "text/css", env).await,
         Asked::File(name) => file(name, "text/javascript", env).await,
@@ -90,7 +90,7 @@ pub async fn answer(asked: Asked<'_>, head: &RequestHead, env: &Env) -> Result<R
             Err(ApiError::InspectorUnauthorized)
         }
         Asked::Api(api) => {
-            // The object is asked only what it can answer.
+            // The object gets only valid queries.
             Filter::parse(&head.query)?;
             let away = |why: ShardCallError| {
                 log::error(Component::Inspector, format_args!("it did not answer: {why}"));
@@ -110,7 +110,7 @@ pub async fn answer(asked: Asked<'_>, head: &RequestHead, env: &Env) -> Result<R
     }
 }
 
-/// The answer of the object: a preface, the end of a line, and what there is in JSON.
+/// Splits the object's answer: the preface on the first line, then the JSON.
 fn inspected(answer: &[u8]) -> Result<Response, ApiError> {
     let answer = String::from_utf8_lossy(answer);
     let (preface, json) = answer.split_once('\n').ok_or(ApiError::InspectorUnavailable)?;
@@ -126,7 +126,7 @@ fn inspected(answer: &[u8]) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// A file of the page.
+/// Serves a file of the page.
 async fn file(name: &str, kind: &str, env: &Env) -> Result<Response, ApiError> {
     let bytes = assets::read(&format!("{ROOT}/{name}"), env).await;
     let bytes = bytes.map_err(|_| ApiError::NotFound)?;
@@ -143,7 +143,7 @@ async fn file(name: &str, kind: &str, env: &Env) -> Result<Response, ApiError> {
     Ok(builder.map_err(away)?.fixed(bytes))
 }
 
-/// Not reached: these headers are such as the runtime takes.
+/// Not reached: the runtime accepts these headers.
 fn away(_: worker::Error) -> ApiError {
     ApiError::InspectorUnavailable
 }
@@ -152,11 +152,12 @@ async fn object(path: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, ShardCall
     shard_client::object("INSPECTOR", "inspector", None, path, body, PATIENCE_MS, env).await
 }
 
-/// The object that remembers. It is evicted at any time, and goes on with what it stored.
+/// The Durable Object that keeps the entries. It may be evicted at any time, and then continues
+/// from its storage.
 #[durable_object(fetch)]
 pub struct Inspector {
     state: State,
-    /// Loaded when they are first needed.
+    /// Loaded at the first request.
     rows: RefCell<Option<InspectorRows>>,
 }
 
@@ -180,7 +181,7 @@ impl DurableObject for Inspector {
 }
 
 impl Inspector {
-    /// Does something with what is stored. After an error it is read anew.
+    /// Calls `act` with the stored entries. After an error they are read again.
     fn with<T>(
         &self,
         act: impl FnOnce(&mut InspectorRows, &Sqlite) -> Result<T, StorageError>,
@@ -199,7 +200,7 @@ impl Inspector {
         done.map_err(|error| error.to_string())
     }
 
-    /// Takes in what is told.
+    /// Applies a report.
     fn take(&self, body: &str) -> Result<Vec<u8>, String> {
         let told: InspectorReport =
             serde_json::from_str(body).map_err(|error| error.to_string())?;
@@ -207,7 +208,7 @@ impl Inspector {
         Ok(Vec::new())
     }
 
-    /// The answer to a question, after its preface.
+    /// Answers a query, after the preface.
     fn answer(&self, path: &str, query: &str) -> Result<Vec<u8>, String> {
         let api = path.strip_prefix('/').and_then(InspectorQuery::of).ok_or("no such question")?;
         let filter = Filter::parse(query).map_err(|error| error.to_string())?;
@@ -235,12 +236,12 @@ impl Inspector {
     }
 }
 
-/// A name that no epoch has.
+/// Returns a name for a new epoch, which no other has.
 fn new_epoch() -> String {
     EventIdGenerator::new(now(), random()).next_id().to_string()
 }
 
-/// Texts and numbers, which JSON always takes.
+/// Only texts and numbers, which JSON can always represent.
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }

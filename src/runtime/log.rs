@@ -1,28 +1,24 @@
-//! Lines of the log: one JSON object each, so that the CDN's log search knows their fields.
+//! Log lines: one JSON object each, so that Cloudflare's log search can query their fields.
 //!
-//! No line holds a secret, or anything that was sent.
+//! No line contains a secret, or anything that a client sent.
 
 use std::fmt::Display;
 
 use serde_json::{Value, json};
 use worker::{console_error, console_warn};
 
-/// What a line is about.
+/// The component that a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Component {
-    /// The operator's settings.
     Configuration,
-    /// What `www` should hold.
+    /// The files of `www`.
     Assets,
     /// The calls to streams and shards.
     Delivery,
-    /// The object around a shard.
+    /// The Durable Object around a shard.
     Shard,
-    /// Points of Analytics Engine.
     Metrics,
-    /// The inspector.
     Inspector,
-    /// The runtime itself.
     Runtime,
 }
 
@@ -40,12 +36,12 @@ impl Component {
     }
 }
 
-/// Logs what went wrong.
+/// Logs an error.
 pub fn error(part: Component, message: impl Display) {
     console_error!("{}", line("error", part, &message));
 }
 
-/// Logs what is wrong and costs no event.
+/// Logs a problem that costs no event.
 pub fn warning(part: Component, message: impl Display) {
     console_warn!("{}", line("warn", part, &message));
 }

@@ -1,4 +1,4 @@
-//! Points of Analytics Engine, and the lines of the log that tell of requests.
+//! Points of Analytics Engine, and the log lines of requests.
 
 use js_sys::Math;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -18,10 +18,11 @@ extern "C" {
     -> Result<(), JsValue>;
 }
 
-/// The bytes of an index. Source: <https://developers.cloudflare.com/analytics/analytics-engine/limits/>
+/// The most bytes of an index.
+/// Source: <https://developers.cloudflare.com/analytics/analytics-engine/limits/>
 const MOST_INDEX_BYTES: usize = 96;
 
-/// Tells of a request.
+/// Writes the point of a request, and its log line if it is sampled.
 pub fn request(env: &Env, tally: &RequestSummary<'_>, shares: &LogSampling) {
     if bound(env).takes_points {
         point(env, tally.tenant.unwrap_or_default(), &tally.texts(), &tally.numbers());
@@ -33,7 +34,7 @@ pub fn request(env: &Env, tally: &RequestSummary<'_>, shares: &LogSampling) {
     }
 }
 
-/// Tells how much of each stream waits in the spill of `shard`.
+/// Writes a point for each stream of the spill of `shard`.
 pub fn spill(env: &Env, shard: &str, depths: &[BacklogStats]) {
     if !bound(env).takes_points {
         return;
@@ -42,13 +43,13 @@ pub fn spill(env: &Env, shard: &str, depths: &[BacklogStats]) {
         let stream = stream.to_string();
         let age_s = *oldest_ms as f64 / 1_000.0;
         let numbers = [*records as f64, *bytes as f64, age_s, *set_aside as f64];
-        // A stream of Kinesis may have a longer name.
+        // A Kinesis stream may have a longer name.
         let index = stream.get(..MOST_INDEX_BYTES).unwrap_or(&stream);
         point(env, index, &["spill", &stream, shard], &numbers);
     }
 }
 
-/// Writes a point; no text has a line break in it.
+/// Writes a point. No text may contain a line break.
 fn point(env: &Env, index: &str, texts: &[impl AsRef<str>], numbers: &[f64]) {
     let texts = texts.iter().map(AsRef::as_ref).collect::<Vec<_>>().join("\n");
     if write_point(env, index, &texts, numbers).is_err() {

@@ -1,15 +1,18 @@
 //! Everything that names Cloudflare. It translates and awaits, and decides nothing.
 //!
-//! - Requests: `request` reads one, `ingest` handles those that bring beacons, `respond` writes answers and
-//!   `error` is why one was refused. `tracker` serves the snippet out of `assets`, `health` answers
-//!   `/readyz`, `quarantine` and `inspector_object` serve what operators and developers ask for.
-//! - Delivery: `deliver` drives deliveries, `gate` bounds the calls under way, `stream_health` keeps how each
-//!   stream is, `aws_http` sends one signed call, `shard_client` calls a Durable Object.
-//! - The shard: `shard_object` is the Durable Object around [`crate::shard`], and `storage` its SQLite tables.
-//! - The isolate: `bindings` reads the configuration, the clock and randomness; `metrics` and `log` report.
+//! - Requests: `request` reads one, `ingest` handles those with beacons, `respond` writes answers,
+//!   and `error` says why one was rejected. `tracker` serves the snippet from `assets`, `health`
+//!   answers `/readyz`. `quarantine` and `inspector_object` serve operators and developers.
+//! - Delivery: `deliver` drives deliveries, `gate` limits concurrent calls, `stream_health` keeps
+//!   the health of each stream, `aws_http` sends one signed call, `shard_client` calls a Durable
+//!   Object.
+//! - The shard: `shard_object` is the Durable Object around [`crate::shard`], and `storage` its
+//!   SQLite tables.
+//! - The isolate: `bindings` reads the configuration, the clock and randomness; `metrics` and `log`
+//!   report.
 //!
-//! An uncaught panic or throw would reset the isolate, and with it other people's requests. So every error
-//! here ends as an answer.
+//! An uncaught panic or throw would reset the isolate, and with it other people's requests. So
+//! every error here ends as an answer.
 
 pub mod assets;
 pub mod aws_http;
@@ -80,7 +83,8 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
     }
 }
 
-/// What `path` is for. Where the operator's own addresses can't be read, it may be one of them.
+/// Returns the endpoint of `path`. If the configuration has errors, an unknown path may be one of
+/// its custom paths, so those errors are returned.
 fn address<'a>(path: &'a str, env: &Env) -> Result<Endpoint<'a>, ApiError> {
     if let Some(usual) = Endpoint::usual(path) {
         return Ok(usual);

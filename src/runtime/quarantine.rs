@@ -1,5 +1,5 @@
-//! `/_/set-aside`: gives the operator what the shards have set aside, row by row, has them let go
-//! of a row, and has them set aside what waits for a stream that no route names any more.
+//! `/_/set-aside`: reads and deletes quarantined records, and quarantines the records stored for a
+//! stream that no route names any more. Requires the operator's key.
 
 use super::error::ApiError;
 use crate::ingest::error::IngestError;
@@ -24,19 +24,19 @@ use crate::shard::spill::Spill;
 /// How long a shard may take, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 
-/// What the operator's question comes to.
+/// The answer to an operator's request.
 pub enum QuarantineAnswer {
-    /// There is nothing, or nothing more.
+    /// There is no row, or no further one.
     Nothing,
-    /// A row with its name.
+    /// A row and its name.
     Row(QuarantineId, Vec<u8>),
-    /// More waits to be set aside.
+    /// More records are still to be quarantined.
     More,
 }
 
-/// Answers who bears the operator's key: at `GET` with the row that comes after the one that
-/// `after` names, of one `stream` if that is there; at `DELETE` it lets go of the one that `row`
-/// names; at `POST` it sets aside what waits for `stream`, which no route names any more.
+/// `GET ?after=ID` returns the next quarantined row, and `stream` restricts it to one stream.
+/// `DELETE ?row=ID` deletes one. `POST ?stream=NAME` quarantines the records stored for a stream
+/// that no route names any more.
 pub async fn told(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
     let config = bindings::config(env)?;
     match (&config.replay_key, &head.bearer) {
@@ -63,7 +63,7 @@ pub async fn told(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, Api
     }
 }
 
-/// Sets aside what waits for `stream`, until all of it is or a shard has done its share.
+/// Quarantines the records stored for `stream`, until all are or one shard has reached its limit.
 async fn withdraw(
     stream: Stream,
     config: &Config,
@@ -82,8 +82,8 @@ async fn withdraw(
     Ok(QuarantineAnswer::Nothing)
 }
 
-/// The first row after that with the name `after`, in the order of the shards; of one `stream`
-/// alone if there is one.
+/// Returns the first row after `after`, in the order of the shards, of `stream` alone if it is
+/// given.
 async fn next_after(
     after: Option<QuarantineId>,
     stream: Option<Stream>,
@@ -107,7 +107,7 @@ async fn next_after(
     Ok(QuarantineAnswer::Nothing)
 }
 
-/// Those that can be asked: in direct delivery too they have what was set aside before.
+/// The shards that can be called. In direct delivery they may still have quarantined records.
 fn shards(config: &Config, env: &Env) -> Range<ShardNumber> {
     match bindings::get(env, "SHARD").is_object() {
         true => config.shards().numbers(),

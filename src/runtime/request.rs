@@ -1,4 +1,4 @@
-//! Plain data from the runtime's request, with as few crossings as it takes.
+//! Reads the runtime's request into plain data, with few calls to JavaScript.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ extern "C" {
     fn circumstances(request: &JsValue) -> String;
 }
 
-/// What `circumstances.js` tells of a request.
+/// The request as `request_info.js` describes it.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct RequestFields {
@@ -49,48 +49,39 @@ struct RequestFields {
     utc_offset_changes: Vec<OffsetChange>,
 }
 
-/// What tells where a request goes and how its body is to be read.
+/// The parts of a request that decide how it is handled and how its body is read.
 pub struct RequestHead {
-    /// The method, as far as we tell them apart.
     pub method: Method,
-    /// The path.
     pub path: String,
-    /// The query, without its question mark.
+    /// Without its question mark.
     pub query: String,
-    /// The `Content-Type` header.
     pub content_type: Option<String>,
-    /// The `Content-Encoding` header.
     pub content_encoding: Option<String>,
-    /// The `Content-Length` header, in bytes.
+    /// In bytes.
     pub content_length: Option<usize>,
     /// The headers that a preflight asks for.
     pub asked_headers: Option<String>,
-    /// What `Authorization` bears.
+    /// The token of `Authorization: Bearer`.
     pub bearer: Option<String>,
-    /// What it says of a replay, where it says to be one.
+    /// The `X-Headwater-Replay` header, if the request is a replay.
     pub claim: Option<ReplayHeader>,
 }
 
-/// The methods that some address takes.
+/// The methods that some endpoint accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// `GET`.
     Get,
-    /// `HEAD`: a `GET` that must have no effect and whose body the runtime leaves out.
+    /// A `GET` that must have no effect and whose body the runtime leaves out.
     Head,
-    /// `POST`.
     Post,
-    /// `DELETE`.
     Delete,
-    /// `OPTIONS`.
     Options,
-    /// Any other.
     Other,
 }
 
-/// The head and the circumstances of `request`.
+/// Reads the head and the context of `request`.
 pub fn read(request: &Request) -> (RequestHead, RequestContext) {
-    // The text is our own script's, so it parses; if it did not, the address would be unknown.
+    // The text is from our own script, so it parses. If it did not, the path would be unknown.
     let told: RequestFields =
         serde_json::from_str(&circumstances(request.inner())).unwrap_or_default();
     let method = match told.method.as_str() {
@@ -121,7 +112,7 @@ pub fn read(request: &Request) -> (RequestHead, RequestContext) {
     let context = RequestContext {
         received_at: bindings::now(),
         write_key: told.write_key.or_else(|| decode::write_key(query)),
-        // An image does not say in `Origin` on which page it is.
+        // A request for an image has no `Origin` header.
         origin: told
             .origin
             .or_else(|| decode::origin_of(&told.referer.filter(|_| method == Method::Get)?)),
@@ -138,7 +129,7 @@ pub fn read(request: &Request) -> (RequestHead, RequestContext) {
     (head, context)
 }
 
-/// The body, read only as far as `limit`, in bytes: by its stated length, or as it comes.
+/// Reads the body up to `limit` bytes, by its stated length or as it arrives.
 pub async fn body(
     request: &mut Request,
     head: &RequestHead,
@@ -166,10 +157,10 @@ pub async fn body(
     }
 }
 
-/// Reads on for a while and keeps nothing: a client that still sends when the answer comes
-/// sees a broken connection in place of the answer.
+/// Reads on and keeps nothing: a client that is still sending when the answer arrives sees a broken
+/// connection instead.
 async fn drain(mut chunks: ByteStream) {
-    /// Bytes; who sends more than that is not helped.
+    /// In bytes. A client that sends more sees a broken connection.
     const MOST: usize = 16_777_216;
     let mut read = 0_usize;
     while let Some(Ok(chunk)) = chunks.next().await {

@@ -13,7 +13,7 @@ use crate::ingest::response::IngestResponse;
 use crate::model::request::RequestContext;
 use crate::pipeline::decode::pixel;
 
-/// The page that asks, where it may read the answer.
+/// The CORS scope of a response: the origin of the request, and those that may read the answer.
 #[derive(Clone, Copy)]
 pub struct CorsScope<'a> {
     origin: Option<&'a str>,
@@ -21,8 +21,8 @@ pub struct CorsScope<'a> {
 }
 
 impl<'a> CorsScope<'a> {
-    /// Who may read the answer to a request. Without a configuration, or of a key that is
-    /// nobody's, no origin is known, and so any may read why.
+    /// Builds the scope. If the configuration has errors or the write key is unknown, any origin may
+    /// read the error.
     pub fn of(config: Option<&'a Config>, context: &'a RequestContext) -> Self {
         let key = context.write_key.as_deref();
         let tenant = config.and_then(|config| config.tenants.find(key));
@@ -33,7 +33,7 @@ impl<'a> CorsScope<'a> {
     }
 }
 
-/// An answer, or a refusal of the whole request; `timing` is its `Server-Timing`.
+/// Responds with an answer or an error; `timing` is its `Server-Timing`.
 pub fn told(
     answer: Result<IngestResponse, IngestError>,
     readers: CorsScope<'_>,
@@ -49,7 +49,7 @@ pub fn told(
     Ok(response)
 }
 
-/// An answer, which the page of an allowed origin may read.
+/// Responds with an answer, which a page of an allowed origin may read.
 fn answered(answer: IngestResponse, readers: CorsScope<'_>) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_status(answer.status);
     let builder = cors(retry_after(builder, answer.retry_after_s)?, readers)?;
@@ -61,7 +61,7 @@ fn answered(answer: IngestResponse, readers: CorsScope<'_>) -> worker::Result<Re
     }
 }
 
-/// A refusal of the whole request.
+/// Responds with an error.
 pub fn refused(refusal: &ApiError, readers: CorsScope<'_>) -> worker::Result<Response> {
     let mut response = answered(IngestResponse::of_error(refusal, None), readers)?;
     if let ApiError::MethodNotAllowed(allowed) = refusal {
@@ -77,8 +77,8 @@ fn retry_after(builder: ResponseBuilder, seconds: Option<u64>) -> worker::Result
     }
 }
 
-/// The answer to a browser that asks before it sends, with the headers that it `asked` for. It can't name a key in a header yet,
-/// so a key that is missing here is missed only when the beacon comes.
+/// Answers a preflight, which asks for the headers `asked`. A preflight can't send the write key as
+/// a header, so a missing key is an error only when the beacon arrives.
 pub fn preflight(
     config: Option<&Config>,
     context: &RequestContext,
@@ -96,9 +96,9 @@ pub fn preflight(
     Ok(builder.empty())
 }
 
-/// The headers that a page may send: those that mean something here, and those it `asked` for,
-/// as tools of observability add theirs to each request. Names only: `*` holds for no request
-/// with credentials.
+/// The headers that a page may send: those with a meaning here, and those that it `asked` for,
+/// since observability tools add their own. Only names: `*` does not apply to a request with
+/// credentials.
 fn allowed_headers(asked: Option<&str>) -> String {
     /// More than any page sends.
     const MAX_BYTES: usize = 4_096;
@@ -119,8 +119,9 @@ fn allowed_headers(asked: Option<&str>) -> String {
     allowed
 }
 
-/// Lets the page of an allowed origin read the answer. `sendBeacon` always sends with
-/// credentials, which needs the origin by name; none is ever read, and so none is told.
+/// Lets a page of an allowed origin read the answer. `sendBeacon` always sends with credentials,
+/// which requires the origin by name. No credentials are read, so no origin learns anything from
+/// them.
 fn cors(builder: ResponseBuilder, readers: CorsScope<'_>) -> worker::Result<ResponseBuilder> {
     let Some(origin) = readers.origin else {
         return Ok(builder);
@@ -133,24 +134,24 @@ fn cors(builder: ResponseBuilder, readers: CorsScope<'_>) -> worker::Result<Resp
         true => builder
             .with_header("access-control-allow-origin", origin)?
             .with_header("access-control-allow-credentials", "true")?,
-        // No browser's, and nothing that a header can hold.
+        // No browser sends such an origin, and a header can't contain it.
         false => builder.with_header("access-control-allow-origin", "*")?,
     };
     builder.with_header("access-control-expose-headers", "retry-after, server-timing")
 }
 
-/// Lets a page take the answer that isolates itself (`Cross-Origin-Embedder-Policy`): else its
-/// browser reports an image, a script or even a beacon, whose answer nobody reads, as blocked.
+/// Lets a page that isolates itself with `Cross-Origin-Embedder-Policy` use the answer. Otherwise
+/// its browser reports an image, a script or even a beacon as blocked.
 pub fn embeddable(builder: ResponseBuilder) -> worker::Result<ResponseBuilder> {
     builder.with_header("cross-origin-resource-policy", "cross-origin")
 }
 
-/// The GIF as it is looked at, without an event.
+/// Responds with the GIF to a `HEAD` request, without an event.
 pub fn pixel_only() -> worker::Result<Response> {
     pixel(&Ok(IngestResponse { status: 200, retry_after_s: None, body: None }))
 }
 
-/// The GIF, with the status that the beacon's fate has.
+/// Responds with the GIF, with the status of the beacon's answer.
 pub fn pixel(answer: &Result<IngestResponse, IngestError>) -> worker::Result<Response> {
     let (status, retry_after_s) = match answer {
         Ok(answer) => (answer.status, answer.retry_after_s),
@@ -163,7 +164,8 @@ pub fn pixel(answer: &Result<IngestResponse, IngestError>) -> worker::Result<Res
     Ok(builder.fixed(pixel::GIF.to_vec()))
 }
 
-/// A row of what is set aside, or that there is none, or 202: more waits to be set aside.
+/// Responds with a quarantined row, with 204 if there is none, or with 202 if more records are
+/// still to be quarantined.
 pub fn row(told: QuarantineAnswer) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_header("cache-control", "no-store")?;
     match told {
@@ -177,19 +179,18 @@ pub fn row(told: QuarantineAnswer) -> worker::Result<Response> {
     }
 }
 
-/// The worker runs.
 pub fn alive() -> worker::Result<Response> {
     json(200, &serde_json::json!({ "alive": true }))
 }
 
-/// An answer in JSON, which nobody may keep.
+/// Responds with JSON that must not be cached.
 pub fn json(status: u16, body: &impl Serialize) -> worker::Result<Response> {
     let builder =
         ResponseBuilder::new().with_status(status).with_header("cache-control", "no-store")?;
     builder.from_json(body)
 }
 
-/// The same, of a text that is JSON already.
+/// Like [`json`], with a text that is JSON already.
 pub fn json_text(status: u16, text: Vec<u8>) -> worker::Result<Response> {
     let builder = ResponseBuilder::new()
         .with_status(status)

@@ -1,4 +1,4 @@
-//! Asks objects: shards, from the edge or from another shard, and the inspector.
+//! Calls Durable Objects: shards, from a request or from another shard, and the inspector.
 
 use std::fmt;
 
@@ -26,29 +26,28 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 }
 
-/// What a shard can be asked.
+/// The calls that a shard accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardMethod {
-    /// To take a parcel.
+    /// Delivers a batch request.
     Parcel,
-    /// What it knows of devices that are another's now.
+    /// Returns the sessions of devices that now belong to another shard.
     Handover,
-    /// How it is.
     Status,
-    /// The next row of what it has set aside.
+    /// Returns the next quarantined row.
     SetAside,
-    /// To let go of a row of that.
+    /// Deletes a quarantined row.
     Forget,
-    /// To set aside what waits for a stream.
+    /// Quarantines the records stored for a stream.
     Withdraw,
-    /// To store what a shard reports, of the object that keeps that.
+    /// Stores a shard's report, in the object for reports.
     Report,
-    /// All reports, of the same.
+    /// Returns all reports, from the same object.
     Reports,
 }
 
 impl ShardMethod {
-    /// The address of the question in a shard.
+    /// The path of the call.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Parcel => "/parcel",
@@ -66,9 +65,9 @@ impl ShardMethod {
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum ShardCallError {
-    /// The shard can't do it now; says why.
+    /// The shard can't do it now; contains the reason.
     Refused(String),
-    /// The shard can't be reached; says why.
+    /// The shard can't be reached; contains the reason.
     Unreachable(String),
 }
 
@@ -79,8 +78,7 @@ impl fmt::Display for ShardCallError {
     }
 }
 
-/// The answers of shards that are asked at once, in their order, each of them or why there is
-/// none.
+/// Calls several shards concurrently. Returns their answers in the same order.
 pub async fn shards(
     asked: Vec<(ShardNumber, Vec<u8>)>,
     question: ShardMethod,
@@ -94,7 +92,6 @@ pub async fn shards(
     .await
 }
 
-/// The answer of a shard.
 pub async fn shard(
     number: ShardNumber,
     question: ShardMethod,
@@ -108,7 +105,7 @@ pub async fn shard(
     object("SHARD", &name, hint, question.path(), body, milliseconds, env).await
 }
 
-/// The answer of the object that keeps what shards report: one of their class, which is no shard.
+/// Calls the object for reports. It has the class of the shards, but is none.
 pub async fn reports(
     question: ShardMethod,
     body: &[u8],
@@ -120,7 +117,7 @@ pub async fn reports(
     object("SHARD", "reports", hint, question.path(), body, milliseconds, env).await
 }
 
-/// The answer of the object `name` of those that are bound to `binding`.
+/// Calls the object `name` of the namespace `binding`.
 pub async fn object(
     binding: &str,
     name: &str,
@@ -141,7 +138,7 @@ pub async fn object(
     }
 }
 
-/// What was thrown, in words.
+/// The message of a thrown value.
 fn thrown(error: JsValue) -> ShardCallError {
     let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
     ShardCallError::Unreachable(message.unwrap_or_else(|| "no answer in time".to_owned()))

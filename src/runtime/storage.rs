@@ -1,4 +1,4 @@
-//! A shard's storage, and the inspector's: SQLite, inside of its object.
+//! The SQLite storage of a shard's or the inspector's Durable Object.
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -27,35 +27,33 @@ extern "C" {
     fn disarm(storage: &JsValue) -> Result<(), JsValue>;
 }
 
-/// The storage of an object.
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     storage: JsValue,
 }
 
 impl Sqlite {
-    /// The storage of an object, as the runtime has it.
     pub const fn of(storage: JsValue) -> Self {
         Self { storage }
     }
 
-    /// Makes the tables that are not there yet.
+    /// Creates the shard's tables that do not exist yet.
     pub fn open(&self) -> Result<(), StorageError> {
         let names = Table::ALL.map(Table::name).join(" ");
         open(&self.storage, &names).map_err(error)
     }
 
-    /// Has the object woken at that time, in place of any other.
+    /// Sets the alarm to `at`, in place of any other.
     pub fn wake_at(&self, at: Milliseconds) -> Result<(), StorageError> {
         arm(&self.storage, at as f64).map_err(error)
     }
 
-    /// Takes the alarm back.
+    /// Deletes the alarm.
     pub fn wake_never(&self) -> Result<(), StorageError> {
         disarm(&self.storage).map_err(error)
     }
 
-    /// Makes a table of another object than a shard, if it is not there yet.
+    /// Creates a table, if it does not exist yet, in an object that is no shard.
     pub fn open_table(&self, table: Table) -> Result<(), StorageError> {
         open(&self.storage, table.name()).map_err(error)
     }
@@ -95,14 +93,14 @@ impl Storage for Sqlite {
     }
 }
 
-/// The bytes of a hexadecimal text.
+/// Decodes a hexadecimal text.
 fn bytes(hexadecimal: &str) -> Vec<u8> {
     let digits = hexadecimal.bytes().map(|digit| (digit as char).to_digit(16).unwrap_or_default());
     let digits: Vec<u8> = digits.map(|digit| digit as u8).collect();
     digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit)).collect()
 }
 
-/// What was thrown, in words.
+/// The message of a thrown value.
 fn error(thrown: JsValue) -> StorageError {
     let message = thrown.dyn_ref::<js_sys::Error>().map(|error| error.message().into());
     StorageError(message.unwrap_or_else(|| "unknown".to_owned()))

@@ -1,4 +1,4 @@
-//! Serves the snippet out of `www`, with the headers that let a page of any site run it.
+//! Serves the snippet from `www`, with the headers that let a page of any site run it.
 
 use super::error::ApiError;
 use crate::ingest::error::IngestError;
@@ -12,7 +12,7 @@ use super::{assets, bindings, respond};
 use crate::config::ConfigError;
 use crate::model::tracker_path::{Script, ScriptAsset, ScriptVersion};
 
-/// The answer to a `GET` or `HEAD`; the runtime leaves the body of a `HEAD` out.
+/// Answers a `GET` or `HEAD`; the runtime leaves out the body of a `HEAD`.
 pub fn answer(
     built: &ScriptAsset,
     version: ScriptVersion<'_>,
@@ -31,7 +31,7 @@ pub fn answer(
     }
 }
 
-/// A script as it is now. Chunks are read together, since their hash is one.
+/// Returns a built script. Chunks are read together, since they share one hash.
 pub async fn built(script: Script, env: &Env) -> Result<Rc<ScriptAsset>, ApiError> {
     let bound = bindings::bound(env);
     let known = || bound.scripts.borrow().get(&script).cloned();

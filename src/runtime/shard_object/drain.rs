@@ -1,4 +1,4 @@
-//! Delivers what is in the spill, each time that the alarm goes off.
+//! Drains the spill each time that the alarm goes off.
 
 use crate::ingest::reroute;
 use std::rc::Rc;
@@ -23,22 +23,21 @@ use crate::runtime::{deliver, metrics};
 use crate::shard;
 use crate::shard::spill::{BacklogStats, Moved, SpilledBatch};
 
-/// How long a delivery out of the spill may take, in milliseconds: nobody waits for it.
+/// How long a delivery of spilled records may take, in milliseconds. No client waits for it.
 const DRAIN_DEADLINE_MS: u64 = 10_000;
 
-/// How long one alarm goes on, in milliseconds; what is then left has the next.
+/// How long one alarm runs, in milliseconds. The rest is left to the next one.
 const ALARM_MS: u64 = 30_000;
 
 /// The most bytes that are moved at once.
 const MOVED_BYTES: usize = 786_432;
 
-/// How soon another stream that has become due is seen, in milliseconds, while deliveries are
-/// under way.
+/// How soon a stream that has become due is noticed while deliveries run, in milliseconds.
 const LOOK_AGAIN_MS: u64 = 500;
 
 impl ShardObject {
-    /// Delivers what is in the spill, as far as its streams take it, counts what was there and
-    /// what is left, and sets the next alarm.
+    /// Drains the spill, records the metrics of the spill before and after, and sets the next
+    /// alarm.
     pub(super) async fn drain(&self) -> Result<(), String> {
         let (config, storage) = self.load()?;
         let before = self.with(|shard| shard.spill().depth(now_ms()))?;
@@ -51,7 +50,7 @@ impl ShardObject {
         let name = self.state.id().name().unwrap_or_default();
         metrics::spill(&self.env, &name, &[gone, after].concat());
         let report_at = self.report().await;
-        // What failed has to be tried again too.
+        // Streams whose delivery failed have to be retried too.
         let try_at = self.with(|shard| shard.spill().wake_at())?;
         match try_at.into_iter().chain(report_at).min() {
             Some(at) => self.wake_at(at),
@@ -60,7 +59,7 @@ impl ShardObject {
         drained
     }
 
-    /// Delivers what is due, several batches at once: a slow stream holds up no other.
+    /// Delivers the due streams, several batches concurrently: a slow stream delays no other.
     async fn drain_due(&self, config: &Rc<Config>, storage: &Sqlite) -> Result<(), String> {
         let until = now_ms().saturating_add(ALARM_MS);
         let mut under_way = FuturesUnordered::new();
@@ -78,7 +77,7 @@ impl ShardObject {
                     }
                 }
             }
-            // Others of the object's requests come in between.
+            // Lets other requests of the object run.
             let look_again_ms = if have_moved { 0 } else { LOOK_AGAIN_MS };
             let again = Delay::from(Duration::from_millis(look_again_ms));
             if !under_way.is_empty() {
@@ -95,13 +94,13 @@ impl ShardObject {
             if !is_due || now_ms() >= until {
                 return ended;
             }
-            // What is due has no place for a call.
+            // Streams are due, but there is no slot for a call.
             drop(self.gate.enter(For::Spill).await);
         }
     }
 
-    /// The next batch of `stream`, with a place for its call; none where nothing is due, or there is
-    /// no place.
+    /// Takes the next batch of `stream` and a slot for its call. Returns `None` if nothing is due
+    /// or no slot is free.
     fn take(
         &self,
         stream: &Stream,
@@ -125,7 +124,7 @@ impl ShardObject {
         Ok(batch.map(|batch| (batch, slot)))
     }
 
-    /// Delivers a batch, and takes in what came of it.
+    /// Delivers a batch, and applies its report.
     async fn deliver(
         &self,
         batch: SpilledBatch,
@@ -150,22 +149,22 @@ impl ShardObject {
                 random,
             )
         };
-        // Whose turn has failed comes again later.
+        // A stream whose drain failed is retried later.
         if let Err(error) = self.with(settle)? {
             log::error(
                 Component::Shard,
                 format_args!("the spill of {stream} was not drained: {error}"),
             );
         }
-        // What it refused for good goes elsewhere at once, not when it would be tried again.
+        // Records that were rejected permanently move at once, not at the next retry.
         while self.move_on(&stream, config, storage)? {
             Delay::from(Duration::ZERO).await;
         }
         Ok(())
     }
 
-    /// Moves some of what waits for `stream` to where it goes today, if it has to move; whether
-    /// anything was moved.
+    /// Moves some of the records stored for `stream` to where they go today, if they have to move.
+    /// Returns whether any were moved.
     fn move_on(&self, stream: &Stream, config: &Config, storage: &Sqlite) -> Result<bool, String> {
         let moves = |shard: &mut shard::ShardCore| {
             let now = now_ms();

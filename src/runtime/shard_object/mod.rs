@@ -1,8 +1,8 @@
-//! The object around a shard: its requests, its batches' timers, its alarm.
+//! The Durable Object around a shard: its requests, the timers of its batches, its alarm.
 //!
-//! Callers are held open until their batches have ended. A batch is driven by a task of its
-//! own, so that a caller who goes away takes nobody's records along. Nothing here is borrowed
-//! across an await: other requests of the object run in between.
+//! Requests wait until their batches have ended. Each batch is driven by a task of its own, so that
+//! a request that is aborted takes no records with it. Nothing here is borrowed across an await:
+//! other requests of the object run in between.
 
 pub mod drain;
 pub mod report;
@@ -45,32 +45,31 @@ use crate::shard::protocol::session_transfer;
 use crate::shard::storage::StorageError;
 use crate::shard::{Admission, ApplyResult, BatchAction, BatchEvents, BatchStatus};
 
-/// When the next alarm is, should this one come to no end, in milliseconds from its beginning. One
-/// whose time comes while this one goes on waits for its end.
+/// Fallback alarm set before each drain, so that a crashed drain is retried after this many
+/// milliseconds. It does not interrupt a drain that is still running.
 const NEXT_ALARM_MS: u64 = 15_000;
 
-/// When the next alarm comes after one that could do nothing, in milliseconds.
+/// When the next alarm goes off after one that failed, in milliseconds.
 const ALARM_AGAIN_MS: u64 = 10_000;
 
-/// How long another shard may take to say what it knows of a device, in milliseconds.
+/// How long another shard may take to transfer sessions, in milliseconds.
 const HANDOVER_MS: u64 = 2_000;
 
-/// After how many bytes of what waits for a stream the rest is set aside by the next question.
+/// The bytes after which a call to quarantine records stops, and leaves the rest to the next call.
 const WITHDRAWN_BYTES: u64 = 4_194_304;
 
-/// How a batch ended, once that is known.
+/// The result of a batch, once it has ended.
 type BatchResult = Shared<LocalBoxFuture<'static, Rc<End>>>;
 
-/// How a batch ended.
+/// The result of a batch.
 #[derive(Default)]
 struct End {
-    /// The fates of its records, in their order.
+    /// The status of each record, in their order.
     fates: Vec<ItemStatus>,
-    /// How they were sent.
     sending: DeliveryStats,
 }
 
-/// The object.
+/// The Durable Object of a shard.
 #[durable_object(alarm)]
 pub struct Shard {
     inner: Rc<ShardObject>,
@@ -79,19 +78,20 @@ pub struct Shard {
 struct ShardObject {
     state: State,
     env: Env,
-    /// Loaded when it is first needed.
+    /// Loaded at the first request.
     loaded: RefCell<Option<(Rc<Config>, Sqlite)>>,
     shard: RefCell<Option<shard::ShardCore>>,
     batches: RefCell<HashMap<BatchId, BatchFuture>>,
-    /// Whether a checkpoint waits for its time.
+    /// Whether a delayed checkpoint is scheduled.
     checkpoint_waits: Cell<bool>,
-    /// What is known of the alarm.
+    /// The time of the alarm, if it is known.
     alarm: RefCell<Alarm>,
-    /// For the calls of all requests of the object. Who has lingered waits here for its turn, too.
+    /// Limits the calls of all requests of the object. Batches that have lingered wait here for
+    /// their turn, too.
     gate: Rc<Gate>,
-    /// What it has reported of itself.
+    /// The trouble that the shard has reported.
     reporter: RefCell<Reporter>,
-    /// Whether a report is under way.
+    /// Whether a report is being sent.
     reports: Cell<bool>,
 }
 
@@ -141,9 +141,9 @@ impl DurableObject for Shard {
         }
     }
 
-    /// Never fails: the runtime would try again a few times only.
+    /// Never fails: the runtime would retry only a few times.
     async fn alarm(&self) -> worker::Result<Response> {
-        // Whatever comes of this one, there is a next one.
+        // The next alarm is set first, in case that this one fails.
         self.inner.alarm.borrow_mut().forget();
         self.inner.wake_at(now_ms().saturating_add(NEXT_ALARM_MS));
         if let Err(why) = self.inner.drain().await {
@@ -155,7 +155,7 @@ impl DurableObject for Shard {
 }
 
 impl ShardObject {
-    /// The configuration and the storage, once what was stored is loaded.
+    /// Loads the configuration and the storage at the first call.
     fn load(&self) -> Result<(Rc<Config>, Sqlite), String> {
         if let Some((config, storage)) = &*self.loaded.borrow() {
             return Ok((Rc::clone(config), storage.clone()));
@@ -167,7 +167,7 @@ impl ShardObject {
             let mut shard = shard::ShardCore::load(&storage, config.shards(), now_ms())?;
             let was_troubled = report::was_troubled(&storage)?;
             *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);
-            // An alarm reports what has changed since, too.
+            // The alarm also reports changes from while the shard was not loaded.
             self.wake_by(shard.spill().wake_at().or(was_troubled.then(now_ms)));
             Ok((shard, storage))
         };
@@ -177,18 +177,18 @@ impl ShardObject {
         Ok((config, storage))
     }
 
-    /// The storage, whether or not anything can be read from it.
+    /// The storage, loaded or not.
     fn storage(&self) -> Sqlite {
         Sqlite::of(self.state.storage().as_raw().into())
     }
 
-    /// Sees to it that the object is woken at `at`, if ever, or before.
+    /// Ensures that the alarm goes off at `at` or earlier, if `at` is given.
     fn wake_by(&self, at: Option<Milliseconds>) {
         let at = at.and_then(|at| self.alarm.borrow_mut().by(at, now_ms()));
         at.into_iter().for_each(|at| self.set_alarm(at));
     }
 
-    /// Sees to it that the object is woken at `at`, and not before.
+    /// Ensures that the alarm goes off at `at` and not earlier.
     fn wake_at(&self, at: Milliseconds) {
         let at = self.alarm.borrow_mut().at(at, now_ms());
         at.into_iter().for_each(|at| self.set_alarm(at));
@@ -201,7 +201,7 @@ impl ShardObject {
         }
     }
 
-    /// Takes the alarm back: an object with nothing to do may sleep.
+    /// Deletes the alarm: an object with nothing to do may sleep.
     fn wake_never(&self) {
         match self.storage().wake_never() {
             Ok(()) => self.alarm.borrow_mut().forget(),
@@ -211,17 +211,17 @@ impl ShardObject {
         }
     }
 
-    /// Does something with the shard, which [`ShardObject::load`] has loaded.
+    /// Calls `act` with the shard, which [`ShardObject::load`] has loaded.
     fn with<T>(&self, act: impl FnOnce(&mut shard::ShardCore) -> T) -> Result<T, String> {
         self.shard.borrow_mut().as_mut().map(act).ok_or_else(|| "shard is not loaded".to_owned())
     }
 
-    /// Takes a parcel, and answers when the fate of each of its items is known.
+    /// Admits a batch request, and answers once the status of each item is known.
     async fn parcel(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, String> {
         let began = now_ms();
         let (config, storage) = self.load()?;
         let items = batch_request::decode(&body).map_err(|error| error.to_string())?;
-        // Held until the answer, it would take as much again as the records do.
+        // If it were kept until the answer, it would take as much memory again as the records.
         drop(body);
         self.adopt_strangers(&items, &config, &storage).await?;
         let now = now_ms();
@@ -231,12 +231,12 @@ impl ShardObject {
             (admitted, shard.leaving(), shard.spill().wake_at())
         };
         let (admitted, leaving, wake_at) = self.with(admit)?;
-        // One that was lost is set again, whoever comes.
+        // Any request sets a lost alarm again.
         self.wake_by(wake_at);
         self.end_lingering(leaving);
         let admitted = admitted.map_err(|error| error.to_string())?;
         self.start(admitted.waits, &config, &storage);
-        // Where its batches are under way, they write what has changed.
+        // Running batches write the changes when they end.
         if self.batches.borrow().is_empty() {
             self.checkpoint(&storage);
         }
@@ -245,7 +245,7 @@ impl ShardObject {
             Admission::Queued(place) => (Some(self.waiting(place)), ItemStatus::Durable),
             Admission::DuplicateOf(place) => (Some(self.waiting(place)), ItemStatus::Duplicate),
         });
-        // Before any of them is awaited: a batch that has ended is let go of.
+        // Before any await: a batch that has ended is removed.
         let places: Vec<_> = fates.collect();
         let mut answer = BatchResponse::default();
         let mut ends: Vec<Rc<End>> = Vec::new();
@@ -268,7 +268,7 @@ impl ShardObject {
             .fold(DeliveryStats::default(), DeliveryStats::beside);
         let took_ms = now_ms().saturating_sub(began);
         answer.sending.wait_ms = took_ms.saturating_sub(answer.sending.send_ms);
-        // What is only told must not make an error of fates that are known.
+        // A statistic must not turn known statuses into an error.
         answer.sending.spill_depth = self.with(|shard| shard.spill_depth()).unwrap_or_default();
         if config.inspect_token.is_some() {
             answer.tags = admitted.tags;
@@ -276,13 +276,13 @@ impl ShardObject {
         Ok(answer.encode())
     }
 
-    /// The end of a place's batch, if it has not ended, and the record's index there.
+    /// The result of the batch of `place`, if it has not ended, and the record's index in it.
     fn waiting(&self, place: Slot) -> (Option<BatchResult>, usize) {
         let ended = self.batches.borrow().get(&place.batch).map(|batch| batch.ended.clone());
         (ended, place.index)
     }
 
-    /// Starts the task of each new batch, and ends the lingering of those that are full.
+    /// Starts the task of each new batch, and ends the lingering of full ones.
     fn start(self: &Rc<Self>, waits: BatchEvents, config: &Rc<Config>, storage: &Sqlite) {
         let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
         for id in waits.opened {
@@ -290,7 +290,7 @@ impl ShardObject {
             let (inner, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
             let ended = async move {
                 select(Delay::from(Duration::from_millis(linger_ms)), is_full).await;
-                // What comes until then joins the batch.
+                // Records that arrive until then join the batch.
                 let slot = inner.turn(id).await;
                 let end = inner.run(id, slot, &config, &storage).await;
                 inner.batches.borrow_mut().remove(&id);
@@ -303,7 +303,7 @@ impl ShardObject {
         self.end_lingering(waits.full);
     }
 
-    /// Ends the lingering of these batches, and for those that leave at once the waiting.
+    /// Ends the lingering of these batches, and wakes those that wait for their turn.
     fn end_lingering(&self, batches: Vec<BatchId>) {
         if batches.is_empty() {
             return;
@@ -311,14 +311,15 @@ impl ShardObject {
         for id in batches {
             let full = self.batches.borrow_mut().get_mut(&id).and_then(|batch| batch.full.take());
             if let Some(full) = full {
-                // Whoever lingers no more need not be told.
+                // The batch may already have been closed by its timer.
                 let _ = full.send(());
             }
         }
         self.gate.notify();
     }
 
-    /// Waits until a batch may go, and gives its place for a call; none if it needs none.
+    /// Waits until a batch may start. Returns the slot for its call; `None` if it goes to the
+    /// spill.
     async fn turn(&self, id: BatchId) -> Option<CallSlot> {
         loop {
             let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
@@ -336,7 +337,7 @@ impl ShardObject {
         }
     }
 
-    /// Brings a batch to its end.
+    /// Delivers or spills a batch, and returns its result.
     async fn run(
         self: &Rc<Self>,
         id: BatchId,
@@ -376,13 +377,13 @@ impl ShardObject {
         self.gate.notify();
         if spilled > 0 {
             console_log!("{{\"stream\":\"{stream}\",\"spilled\":{spilled}}}");
-            // The first drain reports only at its end, which a stream that hangs puts off.
+            // The first drain reports only at its end, which a stream that does not answer delays.
             self.report_soon();
         }
         self.wake_by(wake_at);
         self.start(waits, config, storage);
         self.checkpoint(storage);
-        // As above: the places of all failed events before any of them is awaited.
+        // As above: get the places of all failed events before any await.
         let fates = fates.into_iter().map(|fate| match fate {
             BatchStatus::Durable => (ItemStatus::Durable, Vec::new()),
             BatchStatus::NotDurable { code, retry_after_s } => {
@@ -407,7 +408,7 @@ impl ShardObject {
         end
     }
 
-    /// Writes what has changed, if it is time.
+    /// Writes a checkpoint if one is due.
     fn checkpoint(self: &Rc<Self>, storage: &Sqlite) {
         let now = now_ms();
         match self.with(|shard| shard.checkpoint_due(now)).unwrap_or(Due::No) {
@@ -426,7 +427,7 @@ impl ShardObject {
         }
     }
 
-    /// Writes what has changed a little later.
+    /// Writes a checkpoint after `wait_ms`.
     fn checkpoint_in(self: &Rc<Self>, wait_ms: u64, storage: &Sqlite) {
         if self.checkpoint_waits.replace(true) {
             return;
@@ -439,7 +440,7 @@ impl ShardObject {
         });
     }
 
-    /// Asks the shards that `items`' devices had before for what they know of them.
+    /// Asks the previous shards of the devices in `items` for their sessions.
     async fn adopt_strangers(
         &self,
         items: &[ShardItem],
@@ -475,7 +476,7 @@ impl ShardObject {
                     Vec::new()
                 });
             for (key, sessions) in keys.into_iter().zip(sessions) {
-                // Whom neither knows is new.
+                // A device that neither shard knows is new.
                 let Some(sessions) = sessions else { continue };
                 let adopt = |shard: &mut shard::ShardCore| {
                     shard.devices().adopt(storage, key, &sessions, now_ms())
@@ -491,7 +492,7 @@ impl ShardObject {
         Ok(())
     }
 
-    /// Says what is known of devices that are another shard's now.
+    /// Returns the sessions of devices that now belong to another shard.
     fn handover(&self, body: &[u8]) -> Result<Vec<u8>, String> {
         let (_, storage) = self.load()?;
         let keys = session_transfer::decode_question(body).map_err(|error| error.to_string())?;
@@ -503,14 +504,14 @@ impl ShardObject {
         Ok(session_transfer::encode_answer(&copies.map_err(|error| error.to_string())?))
     }
 
-    /// Says how the shard is, as JSON.
+    /// Returns the state of the shard as JSON.
     fn status(&self) -> Result<Vec<u8>, String> {
         let (config, _) = self.load()?;
         let status = self.with(|shard| shard.status(now_ms()))?;
         serde_json::to_vec(&health::of_shard(status, &config)).map_err(|error| error.to_string())
     }
 
-    /// The next row of what is set aside.
+    /// Returns the next quarantined row.
     fn set_aside(&self, after: &[u8]) -> Result<Vec<u8>, String> {
         let (config, storage) = self.load()?;
         let is_named = |stream: &Stream| config.names(stream);
@@ -518,7 +519,7 @@ impl ShardObject {
         row.map(quarantine::QuarantineRow::encode).map_err(|error| error.to_string())
     }
 
-    /// Lets go of a row of what is set aside.
+    /// Deletes a quarantined row.
     fn forget(self: &Rc<Self>, key: &[u8]) -> Result<Vec<u8>, String> {
         let (_, storage) = self.load()?;
         let forgotten = self.with(|shard| shard.spill().forget(&storage, key))?;
@@ -528,7 +529,7 @@ impl ShardObject {
 }
 
 impl ShardObject {
-    /// Sets aside some of what waits for a stream; says whether more does.
+    /// Quarantines some of the records stored for a stream. Returns whether more are left.
     fn withdraw(self: &Rc<Self>, stream: &[u8]) -> Result<Vec<u8>, String> {
         let (_, storage) = self.load()?;
         let stream = Stream::parse(&String::from_utf8_lossy(stream));
@@ -544,13 +545,13 @@ impl ShardObject {
     }
 }
 
-/// The fate of a record once its batch has ended, and that end.
+/// Waits for the batch of a record. Returns the record's status and the batch's result.
 async fn landed((ended, index): (Option<BatchResult>, usize)) -> (ItemStatus, Rc<End>) {
     let end = match ended {
         Some(ended) => ended.await,
         None => Rc::default(),
     };
-    // Not reached but by a mistake of ours: what is not known to be durable is not.
+    // Unreachable unless there is a bug; treat unknown as not durable.
     let lost = || ItemStatus::NotDurable {
         code: "lost".to_owned(),
         retry_after_s: DeliveryReport::RETRY_AFTER_S,

@@ -1,5 +1,5 @@
-//! Reports the shard's trouble to the object that keeps such reports; and that object, which is one
-//! of the same class.
+//! Reports the shard's trouble to the object for reports; and the methods of that object, which has
+//! the same class.
 
 use std::rc::Rc;
 
@@ -20,19 +20,19 @@ use crate::shard::storage::{Storage, StorageError, Table};
 /// How long the object may take to store a report, in milliseconds.
 const PATIENCE_MS: u64 = 2_000;
 
-/// After how long a report that was not stored is made again, in milliseconds.
+/// How long until a report that was not stored is sent again, in milliseconds.
 const RETRY_MS: u64 = 10_000;
 
-/// Where a shard remembers that it has reported trouble.
+/// The key under which a shard stores that it has reported trouble.
 const TROUBLED: &[u8] = &[0];
 
-/// Whether the shard of this storage has reported trouble, and not its end.
+/// Whether the shard of this storage has reported trouble, but not its end.
 pub fn was_troubled(storage: &Sqlite) -> Result<bool, StorageError> {
     Ok(storage.get(Table::Reports, TROUBLED)?.is_some())
 }
 
 impl ShardObject {
-    /// Reports what is due, a little later.
+    /// Sends the report that is due, in the background.
     pub(super) fn report_soon(self: &Rc<Self>) {
         let inner = Rc::clone(self);
         spawn_local(async move {
@@ -41,7 +41,7 @@ impl ShardObject {
         });
     }
 
-    /// Reports what is due; when to try again, if that failed.
+    /// Sends the report that is due. Returns when to retry if that failed.
     pub(super) async fn report(&self) -> Option<Milliseconds> {
         if self.reports.replace(true) {
             return None;
@@ -68,7 +68,7 @@ impl ShardObject {
         let report = ShardReport { shard: number.ok_or("it has no number")?, at: now, how };
         let stored = |result: Result<(), StorageError>| result.map_err(|error| error.to_string());
         if !report.is_of_the_end() {
-            // Before it leaves: whoever is lost in between has to report the end.
+            // Stored before sending: a shard that is evicted in between must report the end.
             stored(storage.put(Table::Reports, TROUBLED, &[1]))?;
         }
         let body = report.encode();
@@ -95,7 +95,6 @@ impl ShardObject {
         stored.map(|()| Vec::new()).map_err(|error| error.to_string())
     }
 
-    /// All reports.
     pub(super) fn stored_reports(&self) -> Result<Vec<u8>, String> {
         /// More than there can be: two for each shard.
         const MOST: usize = 1_000;
