@@ -1,8 +1,8 @@
-//! Checks the configuration and the event schemas of a checkout with the worker's own readers, and
-//! writes the schemas down as the catalogue that the worker loads.
+//! Checks the configuration and the event schemas of a checkout with the worker's own parsers. Then
+//! compiles the schemas to the catalogue that the worker loads.
 //!
-//! scripts/check and scripts/build compile and call it. Each mistake and each warning is a line on standard error;
-//! the exit code is 1 if there is a mistake, and 2 if the arguments are wrong.
+//! scripts/check and scripts/build compile and call it. Each error and each warning is a line on
+//! standard error. The exit code is 1 if there is an error, and 2 if the arguments are wrong.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,16 @@ use headwater::schema::compile::{emit, folder};
 const USAGE: &str =
     "usage: headwater-check [--root DIR] [--top | --env NAME] [--dev] [--quiet] [--catalogue FILE]";
 
-/// What is asked for.
 struct Arguments {
-    /// The checkout.
+    /// The root of the checkout.
     root: PathBuf,
     top: bool,
     environment: Option<String>,
-    /// With the variables of .dev.vars.
+    /// Reads the variables of .dev.vars, too.
     dev: bool,
-    /// Without a word if all is well.
+    /// Prints no line if there is no error.
     quiet: bool,
-    /// Where the catalogue goes, if the schemas have no mistake.
+    /// The file for the catalogue, which is written if the schemas have no error.
     catalogue: Option<PathBuf>,
 }
 
@@ -78,7 +77,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
     (arguments.environment.is_none() || !arguments.top).then_some(arguments)
 }
 
-/// Writes `bytes` to `file` at once, if it does not hold them.
+/// Replaces `file` atomically by one with `bytes`, unless it has them already.
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::read(file).is_ok_and(|known| known == bytes) {
         return Ok(());
@@ -115,7 +114,7 @@ fn read(path: &Path, scope: CheckScope<'_>, local: &BTreeMap<String, String>) ->
     }
 }
 
-/// The places in words.
+/// Formats the places.
 fn places(places: &[String]) -> String {
     let shown = |place: &String| match place.as_str() {
         "" => "wrangler.toml".to_owned(),
