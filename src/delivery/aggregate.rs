@@ -1,32 +1,32 @@
-//! Packs lines into the records that a stream is billed for.
+//! Aggregates events into the records that a stream is billed for.
 //!
-//! Firehose bills each record rounded up to 5 KiB, so that a 600-byte event that goes
-//! alone costs eight times its size. Lines of one partition are put into one record, in
-//! their order, as long as it stays within a whole number of those units; rounding up
-//! once never costs more than rounding up twice. A pack must stay small enough to be
-//! sent again, and to be opened when its stream refuses it for one of its lines.
+//! Firehose bills each record rounded up to 5 KiB, so a 600-byte event that is sent alone costs
+//! eight times its size. Lines of one partition are put into one record, in their order, within a
+//! whole number of those units. Rounding up once never costs more than rounding up twice. An
+//! aggregated record must be small enough to be sent again, and to be split if its stream rejects
+//! one line.
 
 use crate::model::record::{PartitionKey, Record};
 
-/// The bytes that a record is billed in, rounded up.
+/// The unit that records are billed in, in bytes, rounded up.
 /// Source: <https://aws.amazon.com/firehose/pricing/>
 pub const BILLED_UNIT: usize = 5_120;
 
-/// The most lines of a pack: more can't be taken apart by dynamic partitioning.
-/// Source: <https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-multirecord-deaggergation.html>
+/// The most lines of an aggregated record: dynamic partitioning cannot split more.
+/// Source:
+/// <https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-multirecord-deaggergation.html>
 pub const MAX_LINES: usize = 500;
 
 /// Whether events share records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aggregation {
-    /// Each event is a record of its own.
     Off,
-    /// As many as fit.
+    /// As many events as fit into this many bytes share a record.
     UpTo(AggregateBytes),
 }
 
 impl Aggregation {
-    /// The same, with packs of at most `bytes`; off where not even one unit fits.
+    /// Limits aggregated records to `bytes`; `Off` if not even one unit fits.
     #[must_use]
     pub fn within(self, bytes: usize) -> Self {
         let units = |most: usize| most.min(bytes).saturating_div(BILLED_UNIT);
@@ -46,37 +46,37 @@ impl Default for Aggregation {
     }
 }
 
-/// The most bytes of a pack: a multiple of [`BILLED_UNIT`] that a stream takes as one record.
+/// The most bytes of an aggregated record: a multiple of [`BILLED_UNIT`] that a stream accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AggregateBytes(usize);
 
 impl AggregateBytes {
-    /// The largest, with room to spare under [`crate::model::record::MAX_BYTES`].
+    /// The largest value, with room to spare under [`crate::model::record::MAX_BYTES`].
     pub const MAX: usize = 196 * BILLED_UNIT;
-    /// Ten units: `tests/bench/billing.rs` shows what others cost.
+    /// Ten units: `tests/bench/billing.rs` shows the cost of other sizes.
     const DEFAULT: Self = Self(10 * BILLED_UNIT);
 
-    /// Takes a multiple of [`BILLED_UNIT`] from one to [`Self::MAX`].
+    /// Accepts a multiple of [`BILLED_UNIT`] from one unit to [`Self::MAX`].
     pub fn parse(bytes: usize) -> Option<Self> {
         let fits = (1..=Self::MAX).contains(&bytes) && bytes.is_multiple_of(BILLED_UNIT);
         fits.then_some(Self(bytes))
     }
 }
 
-/// What packing needs to know of a line.
+/// The properties of a line that decide how it is aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineInfo<'a> {
-    /// Its bytes, the newline included.
+    /// With the newline.
     pub bytes: usize,
-    /// Lines share a pack only where this is the same; empty where a stream has no partitions.
+    /// Only lines of the same partition share a record; empty if the stream has no partitions.
     pub partition: &'a str,
 }
 
-/// The indices of the lines that go as one record, ascending; at least one.
+/// The indices of the lines of one record, ascending; at least one.
 pub type Group = Vec<usize>;
 
-/// Puts `lines` into packs, which are in the order of their first lines. A line that is
-/// longer than a pack may be goes alone.
+/// Groups `lines` into records, in the order of their first lines. A line that exceeds the limit
+/// goes alone.
 pub fn packs<'a>(
     lines: impl IntoIterator<Item = LineInfo<'a>>,
     packing: Aggregation,
@@ -113,14 +113,14 @@ pub fn packs<'a>(
     packs
 }
 
-/// The last pack of a partition, which may still take lines.
+/// The last group of a partition, which may still accept lines.
 struct OpenGroup<'a> {
     partition: &'a str,
     pack: usize,
     bytes: usize,
 }
 
-/// The two halves of a pack; none of a pack of one line.
+/// Splits a group in half, or returns it as the error if it has only one line.
 pub fn halves(mut pack: Group) -> Result<[Group; 2], Group> {
     match pack.len() {
         0 | 1 => Err(pack),
@@ -131,7 +131,7 @@ pub fn halves(mut pack: Group) -> Result<[Group; 2], Group> {
     }
 }
 
-/// Cuts `call` after its first `lines` lines, through a pack if need be; gives the rest.
+/// Cuts `call` after its first `lines` lines, inside a group if necessary, and returns the rest.
 pub fn split_off(call: &mut Vec<Group>, lines: usize) -> Vec<Group> {
     let mut left = lines;
     let mut rest = Vec::new();
@@ -144,7 +144,7 @@ pub fn split_off(call: &mut Vec<Group>, lines: usize) -> Vec<Group> {
     rest
 }
 
-/// What goes as one record of a stream: one line, or those of a pack.
+/// One record of a stream, of one or more lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AggregatedRecord<'a> {
     first: &'a Record,
@@ -152,23 +152,22 @@ pub struct AggregatedRecord<'a> {
 }
 
 impl<'a> AggregatedRecord<'a> {
-    /// These lines in their order; none where there is none.
+    /// Joins `lines` in their order; `None` if there are none.
     pub fn new(lines: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
         let mut lines = lines.into_iter();
         Some(Self { first: lines.next()?, rest: lines.collect() })
     }
 
-    /// Its lines.
     pub fn lines(&self) -> impl Iterator<Item = &'a Record> {
         std::iter::once(self.first).chain(self.rest.iter().copied())
     }
 
-    /// Its bytes before base64.
+    /// Returns its length before base64.
     pub fn bytes_len(&self) -> usize {
         self.lines().map(|line| line.bytes().len()).sum()
     }
 
-    /// The key of its first line.
+    /// Returns the key of its first line.
     pub fn key(&self) -> &'a PartitionKey {
         self.first.key()
     }
@@ -199,7 +198,7 @@ mod tests {
         Aggregation::UpTo(AggregateBytes::parse(bytes).unwrap())
     }
 
-    /// What these packs are billed for.
+    /// Returns the bytes that these groups are billed for.
     fn billed(packs: &[Group], bytes: &[usize]) -> usize {
         let of_pack = |pack: &Group| pack.iter().map(|index| bytes[*index]).sum::<usize>();
         packs.iter().map(|pack| of_pack(pack).next_multiple_of(BILLED_UNIT)).sum()

@@ -1,22 +1,21 @@
-//! The streams that records may go to, and how they are delivered to each.
+//! The streams that records may go to, and the delivery settings of each.
 
 use super::aggregate::Aggregation;
 use super::stream_delivery::DeliveryConfig;
 use crate::model::stream::Stream;
 
-/// How records are delivered, whatever their stream, and what differs between streams.
+/// Delivery settings: those of all streams, and the exceptions of some.
 #[derive(Debug, Clone)]
 pub struct Destinations {
-    /// Where failed events go.
+    /// The stream of failed events.
     pub failed: Stream,
-    /// How a delivery waits and packs.
     pub policy: DeliveryConfig,
-    /// The streams of which each record stays alone.
+    /// The streams whose events are not aggregated.
     pub unpacked: Vec<Stream>,
 }
 
 impl Destinations {
-    /// How a delivery to `stream` waits and packs.
+    /// Returns the delivery settings of `stream`.
     pub fn policy_of(&self, stream: &Stream) -> DeliveryConfig {
         match self.unpacked.contains(stream) {
             true => DeliveryConfig { packing: Aggregation::Off, ..self.policy },

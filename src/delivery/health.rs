@@ -1,67 +1,62 @@
-//! How a stream does: whether to call it at all, how many calls at once, and whether to retry.
+//! The health of a stream: whether to call it, with how many calls at once, and whether to retry.
 //!
-//! The budget keeps retries from outnumbering successes. The breaker closes the door to a stream
-//! that takes nothing at all, then sends one small real call to see; a stream that takes some
-//! records is called on, by fewer at once if need be. All are shared by all requests to a stream
-//! in one isolate, and all only ever delay: what they hold back is answered 503 or spilled, never
-//! dropped.
+//! The retry budget keeps retries from outnumbering successes. The circuit breaker opens if a
+//! stream accepts nothing at all, then sends one small real call as a probe. A stream that accepts
+//! some records is still called, with fewer calls at once if necessary. All requests to a stream in
+//! one isolate share this state. It only delays: records that it blocks are answered with 503 or
+//! spilled, never dropped.
 
 use super::limiter::Limiter;
 use super::response::AwsError;
 use crate::base::clock::{Milliseconds, is_ahead};
 
-/// The state of one stream.
 #[derive(Debug, Clone, Default)]
 pub struct StreamHealth {
-    /// Pays for retries.
     pub budget: RetryBudget,
-    /// Decides whether to call.
     pub breaker: Breaker,
-    /// Decides how many call at once.
     pub limiter: Limiter,
-    /// What goes wrong, until all is well again; for operators.
+    /// The current failure, until a whole call succeeds; for operators.
     pub trouble: Option<OngoingFailure>,
-    /// When the stream last took a record, if it ever did. Until it has, a refusal of bytes may
-    /// as well be a refusal of everything, as by a stream that takes no direct puts.
+    /// When the stream last accepted a record, if it ever did. Until then, a rejection of content
+    /// may mean that the stream rejects everything, as one that takes no direct puts does.
     pub last_taken_at: Option<Milliseconds>,
 }
 
-/// What goes wrong with a stream.
+/// The failure of a stream that has not recovered yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OngoingFailure {
-    /// The last thing that did.
+    /// The latest failure.
     pub problem: DeliveryError,
-    /// When the first thing did, of those after which nothing went well.
+    /// When the first failure happened since the last recovery.
     pub since: Milliseconds,
-    /// When the last thing did.
+    /// When the latest failure happened.
     pub last_at: Milliseconds,
 }
 
 impl StreamHealth {
-    /// The last problem, of a stream that has one.
     pub fn problem(&self) -> Option<&DeliveryError> {
         self.trouble.as_ref().map(|trouble| &trouble.problem)
     }
 
-    /// Something went wrong at `now`.
+    /// Records a failure at `now`.
     pub fn fails(&mut self, problem: DeliveryError, now: Milliseconds) {
-        // Where the clock was set back, it has failed for no longer than since now.
+        // If the clock was set back, the failure began no later than now.
         let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since.min(now));
         self.trouble = Some(OngoingFailure { problem, since, last_at: now });
     }
 
-    /// All of a call went well.
+    /// Records that a whole call succeeded.
     pub fn recovers(&mut self) {
         self.trouble = None;
     }
 
-    /// When the stream last took a record, unless the breaker has closed its door since.
+    /// Returns when the stream last accepted a record, or `None` if the breaker has opened since.
     pub fn taking_at(&self) -> Option<Milliseconds> {
         self.last_taken_at.filter(|_| self.breaker.open_until().is_none())
     }
 
-    /// Whether more calls would only wait at `now`: the last one had trouble, or one is under way
-    /// for longer than a stream that is well takes.
+    /// Whether more calls would only wait at `now`: the last one failed, or one has been in flight
+    /// for longer than a healthy stream needs.
     pub fn is_sick(&self, now: Milliseconds) -> bool {
         const SLOW_MS: u64 = 1_000;
         self.trouble.is_some()
@@ -70,34 +65,31 @@ impl StreamHealth {
     }
 }
 
-/// Why records were not taken.
+/// Why records were not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
-    /// The service refused.
+    /// The service rejected the call or a record.
     #[error("{}{}{}", .0.code, if .0.message.is_empty() { "" } else { ": " }, .0.message)]
     Refused(AwsError),
-    /// The service's answer proved nothing.
+    /// The service's answer does not say which records it accepted.
     #[error("{0}")]
     Unknown(String),
-    /// No answer in time.
     #[error("no answer within the deadline")]
     TimedOut,
-    /// The time was over while nothing of ours ran, so nobody knows whether the answer was late.
+    /// The deadline passed while the isolate was busy, so the answer may have come in time.
     #[error("not waited for in time: the isolate had too much to do")]
     Starved,
-    /// No connection.
     #[error("connection failed: {0}")]
     Unreachable(String),
-    /// Not sent, for a reason of ours or the operator's.
+    /// The call was not sent, for a reason that is ours or the operator's.
     #[error("call not sent: {0}")]
     NotSent(String),
-    /// The breaker is open.
     #[error("left alone after repeated failures")]
     BreakerOpen,
 }
 
 impl DeliveryError {
-    /// The problem in one word for those outside, who must not learn of our account.
+    /// Returns the error in one word, for clients, who must not learn of the operator's account.
     pub fn code(&self) -> &str {
         match self {
             Self::Refused(refusal) => &refusal.code,
@@ -118,14 +110,12 @@ pub struct RetryBudget {
     tokens: u32,
 }
 
-/// After what a retry comes, and so what it costs.
+/// The cost of a retry, by the result that it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryCost {
-    /// A failure.
     Failure,
-    /// A throttle.
     Throttle,
-    /// A throttle of half of a call's records or fewer.
+    /// At most half of the records of a call were throttled.
     Partial,
 }
 
@@ -141,7 +131,7 @@ impl RetryCost {
 impl RetryBudget {
     const CAPACITY: u32 = 500;
 
-    /// Pays for a retry, when there is enough.
+    /// Pays for a retry, if the budget allows it.
     #[must_use]
     pub fn spend(&mut self, cost: RetryCost) -> bool {
         match self.tokens.checked_sub(cost.tokens()) {
@@ -153,8 +143,8 @@ impl RetryBudget {
         }
     }
 
-    /// Takes in that a call brought records: that pays for a retry, whatever that follows. AWS's
-    /// SDKs give a token, so that a stream which fails three calls of ten would have no retries.
+    /// Adds the cost of one retry after a call that delivered records. AWS's SDKs add one token, so
+    /// a stream that fails three calls of ten would have no retries.
     pub fn earn(&mut self) {
         self.tokens = self.tokens.saturating_add(RetryCost::Failure.tokens()).min(Self::CAPACITY);
     }
@@ -169,50 +159,51 @@ impl Default for RetryBudget {
 /// Whether a call may be made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permit {
-    /// Go on.
     Call(CallPass),
-    /// One small call, to see.
+    /// One small call may be made, as a probe.
     Probe(CallPass),
-    /// Not before this time.
+    /// No call may be made before this time.
     NotBefore(Milliseconds),
 }
 
-/// Tells in which state of the breaker a call was let through: the end of a call from
-/// before the breaker changed its state says nothing new, and only its holder ends a probe.
+/// Names the breaker state in which a call was permitted. A result from an earlier state is
+/// ignored, and only the holder of the current pass ends a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallPass(u64);
 
-/// Opens when [`Breaker::FAILURES`] calls in a row have brought nothing, no record at all, for
-/// [`Breaker::BARREN_MS`], or [`Breaker::MANY_FAILURES`] have in a shorter time. Its first probe
-/// comes after 200 to 400 ms, and each that brings nothing doubles the rest, up to
-/// [`Breaker::LONGEST_REST_MS`]. After one that brings records all may call, and of the first
-/// [`Breaker::TRIAL_CALLS`] half have to bring some.
+/// A circuit breaker, for calls in a row that deliver no record.
+///
+/// It opens after [`Breaker::FAILURES`] such calls in at least [`Breaker::BARREN_MS`], or after
+/// [`Breaker::MANY_FAILURES`] in any time. The first probe follows after 200 to 400 ms. Each failed
+/// probe doubles the pause, up to [`Breaker::LONGEST_REST_MS`]. After a probe that delivers records
+/// all calls are permitted; half of the first [`Breaker::TRIAL_CALLS`] have to deliver some.
 #[derive(Debug, Clone)]
 pub struct Breaker {
     state: BreakerState,
-    /// The pass of this state; each change of state makes a new one.
+    /// Changes with each change of state.
     pass: CallPass,
-    /// Calls in a row that brought nothing.
+    /// Number of calls in a row that delivered nothing.
     barren: u32,
-    /// When the first of them ended.
+    /// When the first of those calls ended.
     barren_since: Milliseconds,
-    /// The most that the next opening lasts, and half of it the least.
+    /// Longest duration of the next pause, in milliseconds; the shortest is half of it.
     rest_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BreakerState {
     Closed,
-    /// No call before then.
+    /// No call is permitted before `until`.
     Open {
         until: Milliseconds,
     },
-    /// One probe is under way. If its end is never heard of (its request was cancelled),
-    /// another may go then.
+    /// One probe is in flight. If its result is never reported (its request was cancelled), another
+    /// probe may go at `until`.
     HalfOpen {
         until: Milliseconds,
     },
-    /// A probe has brought records, and all may call; counts their calls and those that do.
+    /// A probe delivered records, and all calls are permitted. Counts the calls, and those that
+    /// delivered some.
     Trial {
         calls: u32,
         brought: u32,
@@ -220,32 +211,32 @@ enum BreakerState {
 }
 
 impl Breaker {
-    /// Calls in a row that bring nothing before it opens.
+    /// Calls in a row without a delivered record, after which the breaker opens.
     pub const FAILURES: u32 = 5;
-    /// How long they have to, in milliseconds: five in a row come by chance.
+    /// Shortest time of those calls, in milliseconds: five in a row may fail by chance.
     pub const BARREN_MS: u64 = 1_000;
-    /// As many are no chance.
+    /// Calls in a row without a delivered record, after which the breaker opens at once.
     pub const MANY_FAILURES: u32 = 20;
-    /// The longest rest, in milliseconds.
+    /// Longest pause, in milliseconds.
     pub const LONGEST_REST_MS: u64 = 10_000;
-    /// The calls after a probe, which is the first of them, that decide whether all is well.
+    /// Calls, the probe included, that decide whether the breaker closes.
     pub const TRIAL_CALLS: u32 = 4;
-    /// The first rest, in milliseconds.
+    /// First pause, in milliseconds.
     const REST_MS: u64 = 400;
-    /// The longest rest that is short to wait for, and for the probe behind it, in milliseconds.
+    /// Longest pause that is worth a wait for its probe, in milliseconds.
     const SHORT_REST_MS: u64 = 800;
-    /// When to ask again while a probe is under way, in milliseconds.
+    /// Wait before the next check while a probe is in flight, in milliseconds.
     const ASK_AGAIN_MS: u64 = 50;
-    /// How long a probe may be under way, in milliseconds.
+    /// Longest time that a probe may be in flight, in milliseconds.
     const PROBE_MS: u64 = 10_000;
 
-    /// Whether a call may be made at `now` by who holds the pass `held`.
+    /// Whether a caller with the pass `held` may make a call at `now`.
     pub fn permit(&mut self, now: Milliseconds, held: Option<CallPass>) -> Permit {
         match self.state {
             BreakerState::Closed | BreakerState::Trial { .. } => Permit::Call(self.pass),
             BreakerState::HalfOpen { .. } if held == Some(self.pass) => Permit::Probe(self.pass),
             BreakerState::HalfOpen { until } if waits(now, until) => {
-                // The rest before this probe was half of the next one.
+                // The pause before this probe was half of the next one.
                 let was_short = self.rest_ms <= Self::SHORT_REST_MS.saturating_mul(2);
                 let again = now.saturating_add(Self::ASK_AGAIN_MS);
                 Permit::NotBefore(if was_short { again.min(until) } else { until })
@@ -258,8 +249,8 @@ impl Breaker {
         }
     }
 
-    /// A call under `pass` brought records, or shows in another way that the stream works. `random`
-    /// is drawn evenly from all of `u32`, here and below; it spreads the rests.
+    /// Records that a call under `pass` delivered records, or showed otherwise that the stream
+    /// works. `random` is uniform over `u32`, here and below; it spreads the pauses.
     pub fn brought(&mut self, pass: CallPass, now: Milliseconds, random: u32) {
         if pass != self.pass {
             return;
@@ -276,7 +267,7 @@ impl Breaker {
         }
     }
 
-    /// A call under `pass` brought nothing.
+    /// Records that a call under `pass` delivered nothing.
     pub fn failed(&mut self, pass: CallPass, now: Milliseconds, random: u32) {
         if pass != self.pass {
             return;
@@ -299,14 +290,14 @@ impl Breaker {
         }
     }
 
-    /// What came of a call under `pass` says nothing of the stream: another may go in its place.
+    /// Ends a probe whose result says nothing about the stream, so that another call may probe.
     pub fn forget(&mut self, pass: CallPass, now: Milliseconds) {
         if pass == self.pass && matches!(self.state, BreakerState::HalfOpen { .. }) {
             self.turn(BreakerState::Open { until: now });
         }
     }
 
-    /// When it is open, the time before which no call is made.
+    /// Returns the time before which no call is made, if the breaker is open or half-open.
     pub fn open_until(&self) -> Option<Milliseconds> {
         match self.state {
             BreakerState::Closed | BreakerState::Trial { .. } => None,
@@ -314,7 +305,8 @@ impl Breaker {
         }
     }
 
-    /// Closes by the share of the calls that brought records, once there are enough.
+    /// Closes or opens the breaker by the share of calls that delivered records, once there are
+    /// enough.
     fn judge(&mut self, calls: u32, brought: u32, now: Milliseconds, random: u32) {
         self.state = BreakerState::Trial { calls, brought };
         if calls < Self::TRIAL_CALLS {
@@ -334,7 +326,7 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Milliseconds, random: u32) {
-        // Isolates that have seen the same must not all call again at the same time.
+        // Isolates that saw the same failures must not all call again at the same time.
         let least = self.rest_ms / 2;
         let jitter = least.saturating_add(1).saturating_mul(random.into()) >> u32::BITS;
         self.turn(BreakerState::Open { until: now.saturating_add(least).saturating_add(jitter) });
@@ -343,7 +335,7 @@ impl Breaker {
     }
 }
 
-/// Whether `until` is still to come; no rest is longer than the longest.
+/// Whether `until` is in the future. Ignores a time further away than the longest pause.
 const fn waits(now: Milliseconds, until: Milliseconds) -> bool {
     is_ahead(until, now, Breaker::LONGEST_REST_MS)
 }
@@ -364,7 +356,7 @@ impl Default for Breaker {
 mod tests {
     use super::*;
 
-    /// Draws the longest rests.
+    /// Draws the longest pauses.
     const MOST: u32 = u32::MAX;
 
     #[test]
@@ -412,7 +404,7 @@ mod tests {
         assert_eq!(budget.tokens, RetryBudget::CAPACITY);
     }
 
-    /// A breaker that has opened at 1,000.
+    /// A breaker that opened at 1,000.
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
         (0..4).for_each(|_| breaker.failed(breaker.pass, 0, MOST));

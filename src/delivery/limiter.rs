@@ -1,25 +1,25 @@
-//! How many calls to one stream may be under way at once.
+//! Limits how many calls to one stream may be in flight at once.
 //!
-//! No number is set until a delivery comes to its deadline with records that the stream still
-//! refuses, since there is too much at once. Then it is halved, at most once a second, and each
-//! call that brings records raises it by its own fraction: additive increase, multiplicative
-//! decrease. A refusal that a second try mends changes nothing.
+//! There is no limit until a delivery reaches its deadline while the stream still rejects records
+//! because of load. Then the limit is halved, at most once a second. Each call that delivers
+//! records raises it by a fraction: additive increase, multiplicative decrease. A rejection that a
+//! second attempt fixes changes nothing.
 //!
 //! Source: <https://www.rfc-editor.org/rfc/rfc5681#section-3.1>
 
 use crate::base::clock::{Milliseconds, is_ahead};
 
-/// The calls to one stream that are under way, and how many may be.
+/// The calls to one stream that are in flight, and their limit.
 #[derive(Debug, Clone, Default)]
 pub struct Limiter {
-    /// In thousandths of a call; none while there is no limit.
+    /// In thousandths of a call; `None` if there is no limit.
     limit: Option<u64>,
     under_way: Vec<CallsInFlight>,
     next_ticket: u64,
     lowered_at: Option<Milliseconds>,
 }
 
-/// Names a call that is under way.
+/// The id of a call that is in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(u64);
 
@@ -31,18 +31,17 @@ struct CallsInFlight {
 }
 
 impl Limiter {
-    /// One call.
     const ONE: u64 = 1_000;
-    /// A limit past this is none.
+    /// A higher limit counts as none.
     const MOST: u64 = 64 * Self::ONE;
-    /// How long a limit that was lowered stays as it is at least, in milliseconds: the calls that
-    /// were under way then say nothing of it.
+    /// Shortest time between two decreases, in milliseconds: calls that were in flight at the first
+    /// say nothing about the lower limit.
     const REST_MS: u64 = 1_000;
-    /// How long past its time a call counts as under way, in milliseconds. The end of one whose
-    /// request was lost is never reported.
+    /// Time after its timeout that a call still counts as in flight, in milliseconds. The end of a
+    /// call whose request was lost is never reported.
     const LOST_MS: u64 = 5_000;
 
-    /// Begins a call that may take `timeout_ms`; none if as many are under way as may be.
+    /// Begins a call that may take `timeout_ms`. Returns `None` at the limit.
     pub fn begin(&mut self, now: Milliseconds, timeout_ms: u64) -> Option<Ticket> {
         self.under_way.retain(|call| call.is_alive(now));
         let count = (self.under_way.len() as u64).saturating_mul(Self::ONE);
@@ -55,12 +54,11 @@ impl Limiter {
         Some(ticket)
     }
 
-    /// Ends a call.
     pub fn end(&mut self, ticket: Ticket) {
         self.under_way.retain(|call| call.ticket != ticket);
     }
 
-    /// Raises the limit, after a call that brought records.
+    /// Raises the limit, after a call that delivered records.
     pub fn raise(&mut self) {
         let raised = self.limit.map(|limit| {
             let more = (Self::ONE * Self::ONE).checked_div(limit).unwrap_or(Self::ONE);
@@ -69,7 +67,7 @@ impl Limiter {
         self.limit = raised.filter(|limit| *limit <= Self::MOST);
     }
 
-    /// Halves the limit, after a delivery that came to its deadline with refused records.
+    /// Halves the limit, after a delivery that reached its deadline with rejected records.
     pub fn lower(&mut self, now: Milliseconds) {
         let rests =
             |at: Milliseconds| is_ahead(at.saturating_add(Self::REST_MS), now, Self::REST_MS);
@@ -77,13 +75,13 @@ impl Limiter {
             return;
         }
         self.lowered_at = Some(now);
-        // The call that came last has ended already.
+        // The call that failed last has ended already.
         let used = (self.under_way.len() as u64).saturating_add(1).saturating_mul(Self::ONE);
         let limit = self.limit.unwrap_or(used).min(used);
         self.limit = Some((limit / 2).max(Self::ONE));
     }
 
-    /// How long the oldest call that is under way has been so at `now`, in milliseconds.
+    /// Returns how long the oldest call has been in flight at `now`, in milliseconds.
     pub fn oldest_ms(&self, now: Milliseconds) -> u64 {
         let alive = self.under_way.iter().filter(|call| call.is_alive(now));
         alive.map(|call| now.saturating_sub(call.since)).max().unwrap_or_default()
@@ -101,7 +99,7 @@ impl CallsInFlight {
 mod tests {
     use super::*;
 
-    /// How many calls may begin at `now` besides those that are under way.
+    /// Returns how many calls may begin at `now` in addition to those in flight.
     fn room(limiter: &Limiter, now: Milliseconds) -> usize {
         let mut limiter = limiter.clone();
         (0..1_000).take_while(|_| limiter.begin(now, 2_000).is_some()).count()

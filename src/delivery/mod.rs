@@ -1,10 +1,11 @@
-//! Getting records into AWS: a state machine without I/O.
+//! Delivers records to AWS: a state machine without I/O.
 //!
-//! [`stream_delivery`] decides what is sent, retried or given back. [`aggregate`] puts several lines into one
-//! billed record, [`request`] groups records into calls, [`service`] and [`aws`] know the two wire formats and
-//! sign, [`response`] reads what became of each record. [`health`] remembers how a stream is, [`limiter`]
-//! bounds its calls, [`destinations`] says how each stream is delivered to. [`rejected`] makes the failed
-//! event of a record that its stream will never take, and [`stats`] counts.
+//! [`stream_delivery`] decides which records are sent, retried or given back. [`aggregate`] joins
+//! several events into one billed record, and [`request`] groups records into calls. [`service`]
+//! and [`aws`] write the two wire formats and sign; [`response`] reads the result of each record.
+//! [`health`] tracks the state of a stream, and [`limiter`] bounds its calls. [`destinations`]
+//! holds the delivery settings of each stream. [`rejected`] makes the failed event of a record that
+//! its stream will never accept. [`stats`] counts.
 
 pub mod aggregate;
 pub mod aws;

@@ -1,8 +1,8 @@
-//! The failed event of a record that its stream refuses for itself, and always will.
+//! Makes the failed event of a record that its stream rejects for its content, and always will.
 //!
-//! It is made from the record's own line alone, since nobody else may be there by then: what
-//! the privacy rules left out of the line stays out. What can't be read of a line is left out,
-//! never the line itself, which it carries whole.
+//! It uses only the record's own line, since the beacon may be gone by then. Fields that the
+//! privacy rules removed from the line stay out. A field that cannot be read is left out; the line
+//! itself is kept whole.
 
 use crate::base::json::JsonFields;
 use crate::model::event::EventId;
@@ -15,8 +15,7 @@ use crate::model::stream::Stream;
 use crate::model::violation::{Code, Violation};
 use crate::schema;
 
-/// The columns that come from the record's line as they are, in the order in which failed
-/// events have them.
+/// The columns that are copied from the record's line, in the order of a failed event's columns.
 const COLUMNS: [&str; 20] = [
     "event_id",
     "tenant",
@@ -41,9 +40,9 @@ const COLUMNS: [&str; 20] = [
 ];
 
 impl Record {
-    /// The records of the failed event that `record` becomes when `stream` refuses it for
-    /// itself, with this code: one, or as many as its bytes need. A failed event stays what it is:
-    /// it was refused by a stream that was for failed events once.
+    /// Returns the failed event of `record`, which `stream` rejected for its content with `code`:
+    /// one record, or as many as its bytes need. A failed event is returned unchanged; its stream
+    /// may have been the stream of failed events before.
     pub fn of_refused(
         record: &Self,
         stream: &Stream,
@@ -77,13 +76,14 @@ impl Record {
     }
 }
 
-/// Whether these are the columns of a failed event: each has both of these, and no event has either.
+/// Whether these columns are those of a failed event: it has both of these, and an event has
+/// neither.
 pub fn is_of_failed_event(columns: &JsonFields<'_>) -> bool {
     columns.get("stage").is_some() && columns.get("violations").is_some()
 }
 
-/// What is said of a record that `stream` refuses for itself, with this code. The service's own words, which
-/// may tell of the account, are no part of it.
+/// Returns the violation of a record that `stream` rejected for its content with `code`. It leaves
+/// out the service's message, which may describe the account.
 pub fn violation(stream: &Stream, code: &str) -> Violation {
     Violation::whole(Code::RefusedByStream, format!("{stream} refuses the record: {code}"))
 }

@@ -1,14 +1,13 @@
 //! Groups records into calls within a service's limits.
 //!
-//! Bytes are counted as encoded. Order is kept; a call is closed when the next record
-//! would not fit, so none is ever past a limit.
+//! Counts bytes as encoded and keeps the order. A call is closed if the next record would not fit,
+//! so none exceeds a limit.
 
 use std::collections::VecDeque;
 
-/// What one call may hold.
+/// The limits of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// Records.
     pub records: usize,
     /// Bytes of the records as encoded.
     pub bytes: usize,
@@ -17,8 +16,8 @@ pub struct RequestLimits {
 /// The indices of the records of one call.
 pub type PutRequest = Vec<usize>;
 
-/// Cuts records of the given encoded lengths into calls. A record that is by itself past
-/// the limit of bytes goes alone.
+/// Splits records of the given encoded lengths into calls. A record that exceeds the limit of bytes
+/// goes alone.
 pub fn calls(
     encoded_lengths: impl IntoIterator<Item = usize>,
     limits: RequestLimits,

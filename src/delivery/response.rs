@@ -1,66 +1,60 @@
-//! What a service answered, and whose fault a refusal is.
+//! Reads the results of calls, and classifies errors by the party that has to act.
 //!
-//! The error code decides, not the HTTP status; the status speaks only where there is
-//! no code that we know.
+//! The error code decides, not the HTTP status. The status decides only if the code is missing or
+//! unknown.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::base::text::shown;
 
-/// What came of one call.
+/// The result of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallResult {
-    /// The service answered.
     Answered(HttpResponse),
-    /// No answer inside the time that the call was given; its effect is unknown.
+    /// No answer came before the timeout; the effect is unknown.
     TimedOut,
-    /// The time was over while nothing of ours ran: its effect is unknown, and the service is not
+    /// The timeout passed while the isolate was busy. The effect is unknown, and the service is not
     /// to blame.
     Starved,
-    /// The connection failed, so the effect is unknown; says how.
+    /// The connection failed, so the effect is unknown; has the reason.
     Unreachable(String),
-    /// The call was never sent, for a reason of ours or the operator's.
+    /// The call was never sent, for a reason that is ours or the operator's; has the reason.
     NotSent(String),
 }
 
-/// An HTTP answer, as far as it matters here.
+/// The parts of an HTTP answer that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpResponse {
-    /// The HTTP status.
     pub status: u16,
     /// `x-amz-retry-after` or `Retry-After`, in milliseconds.
     pub retry_after_ms: Option<u64>,
-    /// The body.
     pub body: Vec<u8>,
 }
 
-/// What an answer says of each record of its call.
+/// The result of a put call, as its answer states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutResult {
-    /// One verdict a record, in their order.
+    /// One result for each record, in their order.
     PerRecord(Vec<Result<(), AwsError>>),
-    /// The service took none of them.
+    /// The service accepted none of them.
     Failed(AwsError),
-    /// The answer proves nothing of any record; says why.
+    /// The answer does not say which records were accepted; has the reason.
     Unparseable(String),
 }
 
-/// What a service's answer has for one record, before it is judged.
+/// The entry of one record in a service's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutResultEntry {
     /// The id that the service gave the record.
     pub id: Option<String>,
-    /// The error that kept it out.
     pub error_code: Option<String>,
-    /// The same in words.
     pub error_message: Option<String>,
 }
 
 impl PutResult {
-    /// What `answer` says of each of the `count` records of a call of `operation`, in their
-    /// order. `entries` takes its output apart: an entry a record, and how many records the
-    /// service says were not taken.
+    /// Reads the results of the `count` records of a call of `operation`, in their order. `entries`
+    /// extracts one entry for each record, and the service's own count of failed records.
     pub fn read<T: DeserializeOwned>(
         answer: &HttpResponse,
         operation: &str,
@@ -70,7 +64,7 @@ impl PutResult {
         if !(200..300).contains(&answer.status) {
             return Self::Failed(AwsError::of_http(answer));
         }
-        // Read as text, as all JSON is: a second reader, of bytes, would be 4 kB of the Wasm.
+        // Parsed as text, as all JSON is: a second parser, for bytes, would add 4 kB to the Wasm.
         match serde_json::from_str(&String::from_utf8_lossy(&answer.body)) {
             Err(error) => Self::Unparseable(format!("answer is not that of {operation}: {error}")),
             Ok(output) => {
@@ -80,9 +74,9 @@ impl PutResult {
         }
     }
 
-    /// What `entries` say of a call's `count` records, of which the service says that
-    /// `failed` were not taken. A record is taken only when its own entry has an id and no
-    /// error; entries that don't fit their call, or their own count, prove nothing.
+    /// Converts the entries of a call of `count` records, of which the service reports `failed` as
+    /// not accepted. A record is accepted only if its own entry has an id and no error. If the
+    /// entries do not match the call or their own count, they prove nothing.
     fn of_entries(entries: Vec<PutResultEntry>, failed: Option<usize>, count: usize) -> Self {
         if entries.len() != count {
             let entries = entries.len();
@@ -106,35 +100,33 @@ impl PutResult {
     }
 }
 
-/// Why a call or a record was not taken.
+/// Why a call or a record was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwsError {
-    /// Whose fault it is, and so what to do.
     pub blame: ErrorClass,
     /// The service's error code, without its namespace.
     pub code: String,
-    /// The service's message.
     pub message: String,
 }
 
-/// Whose fault a refusal is, and so what to do.
+/// The kind of an error, which decides what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// The service's, for now: try again.
+    /// The service's fault, for now: retry.
     Transient,
-    /// Too much at once: try again, later.
+    /// Too much load: retry later.
     Throttled,
     /// The clocks differ: sign again, once.
     ClockSkew,
-    /// The operator's: credentials, policy, a stream that is not there; keep the data.
+    /// The operator's fault, such as credentials, policy or a missing stream: keep the data.
     Config,
-    /// Ours: these bytes would be refused again.
+    /// Our fault: these bytes would be rejected again.
     InvalidRecord,
 }
 
 impl AwsError {
-    /// Reads the error of an answer that is not a success: JSON, or XML as some services
-    /// and stand-ins send.
+    /// Reads the error of an unsuccessful answer: JSON, or XML as some services and stand-ins send
+    /// it.
     pub fn of_http(answer: &HttpResponse) -> Self {
         let text = String::from_utf8_lossy(&answer.body);
         let json: Option<Value> = serde_json::from_str(&text).ok();
@@ -159,7 +151,7 @@ impl AwsError {
         Self { blame, message: plain_message(&code, &message), code }
     }
 
-    /// The error of one record inside of a success.
+    /// Makes the error of one record in a successful answer.
     pub fn of_record(code: String, message: String) -> Self {
         let blame = blame(&code, &message).unwrap_or(ErrorClass::Transient);
         let code = plain_code(&code).unwrap_or_else(|| "UnknownError".to_owned());
@@ -167,15 +159,15 @@ impl AwsError {
     }
 }
 
-/// A code that can be told to anyone: one word.
+/// Returns a code that may be shown to clients: one word.
 fn plain_code(code: &str) -> Option<String> {
     let of_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let fits = (1..=64).contains(&code.len()) && code.bytes().all(of_word);
     fits.then(|| code.to_owned())
 }
 
-/// A message that can stand in a log: its first line, cut. That of a wrong signature quotes
-/// the request that was signed, session token included, and is left out.
+/// Returns the first line of a message, shortened for a log. The message of a wrong signature
+/// quotes the signed request, session token included, and is left out.
 fn plain_message(code: &str, message: &str) -> String {
     if SIGNATURE.iter().any(|prefix| code.starts_with(prefix)) {
         return String::new();
@@ -183,17 +175,17 @@ fn plain_message(code: &str, message: &str) -> String {
     shown(message.lines().next().unwrap_or_default())
 }
 
-/// The codes of a signature that is not what the service computes.
+/// The codes of a signature that differs from the one that the service computes.
 const SIGNATURE: &[&str] = &["InvalidSignature", "SignatureDoesNotMatch"];
 
-/// The blame of a code that we know.
+/// Classifies a known code.
 ///
 /// Sources: <https://docs.aws.amazon.com/firehose/latest/APIReference/CommonErrors.html>,
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>,
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
 fn blame(code: &str, message: &str) -> Option<ErrorClass> {
     const CLOCK: &[&str] = &["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
-    // Firehose says that it is unavailable when it means "slow down".
+    // Firehose reports that it is unavailable if it means "slow down".
     const THROTTLE: &[&str] = &[
         "Throttl",
         "ServiceUnavailable",
@@ -236,7 +228,7 @@ fn blame(code: &str, message: &str) -> Option<ErrorClass> {
     }
 }
 
-/// The text of the first XML element of that name.
+/// Returns the text of the first XML element with that name.
 fn element(xml: &str, name: &str) -> Option<String> {
     let (_, after) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = after.split_once(&format!("</{name}>"))?;

@@ -1,6 +1,6 @@
-//! What differs between the services that a stream can be of, in one place.
+//! The differences between the services of a stream, in one place.
 //!
-//! Everything else in `sink`, and the edge, asks here and names none of them.
+//! The rest of `delivery`, and the runtime, use these methods and name no service.
 
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Uri};
@@ -12,7 +12,7 @@ use super::response::{HttpResponse, PutResult};
 use crate::model::stream::{Service, StreamName};
 
 impl Service {
-    /// What one call may hold, the bytes around its records included.
+    /// Returns the limits of one call, with the bytes around its records.
     pub const fn limits(self) -> RequestLimits {
         match self {
             Self::Firehose => firehose::LIMITS,
@@ -20,9 +20,9 @@ impl Service {
         }
     }
 
-    /// How events share records in calls of `call_bytes`, where `packing` asks for it.
-    /// A shard is chosen, and a consumer counts, by the record, and Kinesis does not round
-    /// records up as much; so there each event stays alone.
+    /// Returns how events are aggregated in calls of `call_bytes`, if `packing` allows it. Kinesis
+    /// assigns shards by record, its consumers count records, and it rounds records up less. So
+    /// each event stays alone there.
     pub fn packing(self, packing: Aggregation, call_bytes: usize) -> Aggregation {
         match self {
             Self::Firehose => packing.within(firehose::most_bytes(call_bytes)),
@@ -30,12 +30,12 @@ impl Service {
         }
     }
 
-    /// The bytes of a call's body around its records.
+    /// Returns the bytes of a call's body around its records.
     pub fn envelope_len(self, stream: &StreamName) -> usize {
         self.before_records(stream).len().saturating_add(AFTER_RECORDS.len())
     }
 
-    /// The bytes that `record` takes in a call's body, the comma after it included.
+    /// Returns the bytes of `record` in a call's body, with the comma after it.
     pub fn encoded_len(self, record: &AggregatedRecord<'_>) -> usize {
         match self {
             Self::Firehose => firehose::encoded_len(record),
@@ -43,7 +43,7 @@ impl Service {
         }
     }
 
-    /// A call that puts `records`; not signed yet.
+    /// Makes an unsigned call that puts `records`.
     pub fn call(
         self,
         endpoint: &Uri,
@@ -80,7 +80,7 @@ impl Service {
     }
 
     fn before_records(self, stream: &StreamName) -> String {
-        // A stream's name holds nothing that JSON escapes.
+        // A stream's name has no character that JSON escapes.
         let key = match self {
             Self::Firehose => firehose::STREAM_NAME,
             Self::Kinesis => kinesis::STREAM_NAME,
@@ -88,7 +88,7 @@ impl Service {
         format!(r#"{{"{key}":"{}","Records":["#, stream.as_str())
     }
 
-    /// What `answer` says of each of the call's `count` records, in their order.
+    /// Reads the results of the call's `count` records from `answer`, in their order.
     pub fn answer(self, answer: &HttpResponse, count: usize) -> PutResult {
         match self {
             Self::Firehose => firehose::answer(answer, count),

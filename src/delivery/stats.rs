@@ -1,25 +1,25 @@
-//! How long records took to be delivered, and how often they were sent.
+//! Delivery statistics: latency, retries and spill depth.
 
 use serde::Serialize;
 
-/// How records were delivered. They share batches, and so calls, with those of other requests.
+/// Delivery statistics of some records. They share batches, and so calls, with other requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DeliveryStats {
-    /// How long they waited in their shard for other records, in milliseconds.
+    /// Time that they waited in their shard for other records, in milliseconds.
     pub wait_ms: u64,
-    /// How long the calls to their streams took, retries and the waits before them included, in
-    /// milliseconds.
+    /// Duration of the calls to their streams, in milliseconds, with retries and the waits before
+    /// them.
     pub send_ms: u64,
-    /// The calls that were made again.
+    /// Number of calls that were retries.
     #[serde(skip_serializing_if = "is_zero")]
     pub retries: u32,
-    /// How many records, anybody's, then waited in the spill of their shard.
+    /// Number of records in the spill of their shard afterwards, those of other requests included.
     #[serde(skip_serializing_if = "is_zero")]
     pub spill_depth: u64,
 }
 
 impl DeliveryStats {
-    /// Both, at once.
+    /// Combines two deliveries that ran in parallel.
     #[must_use]
     pub fn beside(self, other: Self) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl DeliveryStats {
         }
     }
 
-    /// One after the other.
+    /// Combines two deliveries that ran one after the other.
     #[must_use]
     pub fn then(self, other: Self) -> Self {
         Self {

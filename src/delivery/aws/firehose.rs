@@ -1,4 +1,4 @@
-//! Amazon Data Firehose: the limits and parts of a call, and what its answer says of each record.
+//! Amazon Data Firehose: the limits of a call, its parts, and the result of each record.
 //!
 //! Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>
 
@@ -8,11 +8,10 @@ use crate::delivery::aggregate::AggregatedRecord;
 use crate::delivery::request::RequestLimits;
 use crate::delivery::response::{HttpResponse, PutResult, PutResultEntry};
 
-/// The most records and bytes of a call. The documentation does not say whether its bytes
-/// are counted before or after base64, so the larger count is held to it.
+/// The most records and bytes of a call. The documentation does not say whether bytes count before
+/// or after base64, so this limits the larger count.
 pub const LIMITS: RequestLimits = RequestLimits { records: 500, bytes: 4 * 1_024 * 1_024 };
 
-/// The operation.
 pub const TARGET: &str = "Firehose_20150804.PutRecordBatch";
 
 /// The field of a call that names its stream.
@@ -21,20 +20,19 @@ pub const STREAM_NAME: &str = "DeliveryStreamName";
 const BEFORE_DATA: &str = r#"{"Data":""#;
 const AFTER_DATA: &str = r#""}"#;
 
-/// The bytes of a record in a call's body, but for its data.
+/// The bytes of a record in a call's body, without its data.
 const AROUND_DATA: usize = BEFORE_DATA.len() + AFTER_DATA.len() + ",".len();
 
-/// The bytes that `record` takes in a call's body, the comma after it included.
+/// Returns the bytes of `record` in a call's body, with the comma after it.
 pub fn encoded_len(record: &AggregatedRecord<'_>) -> usize {
     base64_simd::STANDARD.encoded_length(record.bytes_len()).saturating_add(AROUND_DATA)
 }
 
-/// The most bytes of a record that takes `encoded` bytes in a call's body.
+/// Returns the most bytes of a record that needs `encoded` bytes in a call's body.
 pub const fn most_bytes(encoded: usize) -> usize {
     encoded.saturating_sub(AROUND_DATA).saturating_div(4).saturating_mul(3)
 }
 
-/// Appends `record` to a call's body.
 pub fn encode_append(record: &AggregatedRecord<'_>, body: &mut Vec<u8>) {
     body.extend_from_slice(BEFORE_DATA.as_bytes());
     record.encode_append(body);
@@ -57,7 +55,7 @@ struct RecordResponse {
     error_message: Option<String>,
 }
 
-/// What `answer` says of each of the call's `count` records, in their order.
+/// Reads the results of the call's `count` records from `answer`, in their order.
 pub fn answer(answer: &HttpResponse, count: usize) -> PutResult {
     PutResult::read(
         answer,

@@ -1,5 +1,4 @@
-//! Amazon Kinesis Data Streams: the limits and parts of a call, and what its answer says of
-//! each record.
+//! Amazon Kinesis Data Streams: the limits of a call, its parts, and the result of each record.
 //!
 //! Source: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
 
@@ -11,14 +10,13 @@ use crate::delivery::request::RequestLimits;
 use crate::delivery::response::{HttpResponse, PutResult, PutResultEntry};
 use crate::model::record;
 
-/// The most records and bytes of a call. AWS counts data and keys, once 5 MiB of them and
-/// now 10; the smaller limit holds everywhere, and what is held to it is the whole body.
+/// The most records and bytes of a call. AWS counts data and keys, formerly up to 5 MiB and now 10.
+/// The smaller limit holds everywhere, and here it limits the whole body.
 pub const LIMITS: RequestLimits = RequestLimits { records: 500, bytes: 5 * 1_024 * 1_024 };
 
-// A record and its key have at most 1 MiB, unless the stream was told to take more.
+// A record and its key have at most 1 MiB, unless the stream is configured for more.
 const _: () = assert!(record::MAX_BYTES + record::MAX_KEY_BYTES <= 1_024 * 1_024);
 
-/// The operation.
 pub const TARGET: &str = "Kinesis_20131202.PutRecords";
 
 /// The field of a call that names its stream.
@@ -28,14 +26,13 @@ const BEFORE_DATA: &str = r#"{"Data":""#;
 const BEFORE_KEY: &str = r#"","PartitionKey":"#;
 const AFTER_KEY: &str = "}";
 
-/// The bytes that `record` takes in a call's body, the comma after it included.
+/// Returns the bytes of `record` in a call's body, with the comma after it.
 pub fn encoded_len(record: &AggregatedRecord<'_>) -> usize {
     let base64 = base64_simd::STANDARD.encoded_length(record.bytes_len());
     let key = key(record).len();
     [BEFORE_DATA.len(), base64, BEFORE_KEY.len(), key, AFTER_KEY.len(), ",".len()].iter().sum()
 }
 
-/// Appends `record` to a call's body.
 pub fn encode_append(record: &AggregatedRecord<'_>, body: &mut Vec<u8>) {
     body.extend_from_slice(BEFORE_DATA.as_bytes());
     record.encode_append(body);
@@ -44,7 +41,7 @@ pub fn encode_append(record: &AggregatedRecord<'_>, body: &mut Vec<u8>) {
     body.extend_from_slice(AFTER_KEY.as_bytes());
 }
 
-/// The key as JSON: a device may have quotes in its id.
+/// Returns the key as JSON: a device id may contain quotes.
 fn key(record: &AggregatedRecord<'_>) -> String {
     Value::from(record.key().as_str()).to_string()
 }
@@ -65,7 +62,7 @@ struct PutRecordsResultEntry {
     error_message: Option<String>,
 }
 
-/// What `answer` says of each of the call's `count` records, in their order.
+/// Reads the results of the call's `count` records from `answer`, in their order.
 pub fn answer(answer: &HttpResponse, count: usize) -> PutResult {
     PutResult::read(answer, "PutRecords", count, |PutRecordsOutput { failed, records }| {
         (records.into_iter().map(PutResultEntry::from).collect(), failed)

@@ -1,4 +1,4 @@
-//! The two wire formats of AWS, and the signer.
+//! The wire formats of the two AWS services, and the signer.
 
 pub mod firehose;
 pub mod kinesis;

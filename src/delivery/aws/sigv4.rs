@@ -1,13 +1,13 @@
 //! Signs requests to AWS with Signature Version 4, in their headers.
 //!
-//! AWS's own signer, [`aws_sigv4`], does the arithmetic. This module decides what is
-//! signed and sees to it that nothing in a credential, a scope or a request can make
-//! that signer panic. It never reads a clock, so the same arguments always give the
-//! same signature, and it never puts a secret into an error or a `Debug` output.
+//! AWS's own signer, [`aws_sigv4`], does the arithmetic. This module chooses the parts that are
+//! signed, and ensures that no credential, scope or request can make that signer panic. It never
+//! reads a clock, so the same arguments always give the same signature. It never puts a secret into
+//! an error or a `Debug` output.
 //!
-//! Signed are `host`, `content-type` and every `x-amz-*` header: what AWS demands and
-//! what gives the body its meaning. Every other header is left to the network, because
-//! the runtime adds and rewrites some of them on the way.
+//! It signs `host`, `content-type` and every `x-amz-*` header: those that AWS requires and those
+//! that give the body its meaning. The runtime adds and rewrites other headers on the way, so they
+//! are not signed.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
@@ -32,7 +32,7 @@ const MAX_ACCESS_KEY_ID: usize = 128;
 /// The last second whose year has the four digits that `x-amz-date` allows.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// The headers of a signature besides `host`; one that is there already is replaced.
+/// The headers of a signature besides `host`. Existing ones are replaced.
 const SIGNATURE_HEADERS: [HeaderName; 4] = [
     AUTHORIZATION,
     HeaderName::from_static("x-amz-date"),
@@ -40,18 +40,18 @@ const SIGNATURE_HEADERS: [HeaderName; 4] = [
     HeaderName::from_static("x-amz-security-token"),
 ];
 
-/// The key that signs: long-lived, or temporary with a session token.
+/// A signing key: long-lived, or temporary with a session token.
 #[derive(Clone)]
 pub struct Credentials(aws_credential_types::Credentials);
 
 impl Credentials {
-    /// Takes a key whose parts can stand in a request.
+    /// Checks that each part of the key can be sent in a request.
     ///
     /// # Errors
     ///
     /// [`SigningError::AccessKeyId`], [`SigningError::SecretAccessKey`] or
-    /// [`SigningError::SessionToken`] names the part that is empty or holds a character
-    /// that no AWS key has, such as the line break of a careless paste.
+    /// [`SigningError::SessionToken`] names the invalid part. It is empty or has a character that
+    /// no AWS key has, such as a pasted line break.
     pub fn new(
         access_key_id: impl Into<String>,
         secret_access_key: impl Into<String>,
@@ -78,7 +78,7 @@ impl Credentials {
     }
 }
 
-/// Shows the access key id, which every request carries in the open, and no more.
+/// Shows only the access key id, which every request carries in the open.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
@@ -87,7 +87,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What a signature is good for, besides its day.
+/// The region and the service that a signature is valid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CredentialScope<'a> {
     /// The region of the endpoint, such as `eu-west-1`.
@@ -96,50 +96,49 @@ pub struct CredentialScope<'a> {
     pub service: &'a str,
 }
 
-/// Why a request could not be signed. No variant carries any part of a key.
+/// Why a request could not be signed. No variant contains any part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
-    /// The operator's: the access key id can't be one.
+    /// The operator's fault: the access key id is invalid.
     #[error("the access key id must be 1 to {MAX_ACCESS_KEY_ID} letters, digits or underscores")]
     AccessKeyId,
-    /// The operator's: the secret access key can't be one.
+    /// The operator's fault: the secret access key is invalid.
     #[error("the secret access key must be visible ASCII characters, with no space or line break")]
     SecretAccessKey,
-    /// The operator's: the session token can't be one.
+    /// The operator's fault: the session token is invalid.
     #[error("the session token must be visible ASCII characters, with no space or line break")]
     SessionToken,
-    /// The operator's: the region can't be one.
+    /// The operator's fault: the region is invalid.
     #[error("the region must be lower case letters, digits and hyphens")]
     Region,
-    /// Ours: the service can't be one.
+    /// Our fault: the service is invalid.
     #[error("the service must be lower case letters, digits and hyphens")]
     Service,
-    /// Ours: the URI is relative.
+    /// Our fault: the URI is relative.
     #[error("the uri must be absolute, with a scheme and a host")]
     Host,
-    /// Ours: this header is to be signed, and its value can't be.
+    /// Our fault: this header must be signed, but its value is not visible ASCII.
     #[error("the header {0} must be visible ASCII characters")]
     Header(HeaderName),
-    /// The clock's: SigV4 can't write this time.
+    /// The clock's fault: SigV4 cannot express this time.
     #[error("the time must lie in the years 1970 to 9999")]
     Time,
-    /// Ours: the signer refused a request that passed every check above.
+    /// Our fault: the signer rejected a request that passed every check above.
     #[error("the signer refused the request")]
     Signer(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 /// Signs `request` as of `at`, for `scope` only.
 ///
-/// The request comes back with `host`, `x-amz-date`, `x-amz-content-sha256`,
-/// `authorization` and, for temporary credentials, `x-amz-security-token`; its method,
-/// URI, body and other headers are as they were. `host` is the URI's, as a URL parser
-/// writes it: lower case, with the port unless that is the scheme's own. Signing a
-/// signed request again replaces its signature. AWS accepts the result within five
-/// minutes of `at`, whose fraction of a second is dropped.
+/// Returns the request with `host`, `x-amz-date`, `x-amz-content-sha256`, `authorization` and, for
+/// temporary credentials, `x-amz-security-token`. Its method, URI, body and other headers do not
+/// change. `host` is that of the URI as a URL parser writes it: lower case, with the port unless it
+/// is the scheme's default. Signing a signed request again replaces its signature. AWS accepts the
+/// result within five minutes of `at`, whose fraction of a second is dropped.
 ///
 /// # Errors
 ///
-/// [`SigningError`] names the argument at fault; the request is not given back.
+/// [`SigningError`] names the argument at fault; the request is lost.
 pub fn sign(
     mut request: Request<Vec<u8>>,
     credentials: &Credentials,
@@ -184,7 +183,7 @@ pub fn sign(
         .map_err(|error| SigningError::Signer(error.into()))?
         .into_parts();
 
-    // Not `apply_to_request_http1x`, which panics on a value that is no header value.
+    // Not `apply_to_request_http1x`, which panics on an invalid header value.
     let (headers, _query) = instructions.into_parts();
     for header in headers {
         let mut value = HeaderValue::from_str(header.value())
@@ -195,7 +194,7 @@ pub fn sign(
     Ok(request)
 }
 
-/// The headers that the signature covers, but for those that signing itself adds.
+/// Returns the headers that the signature covers, without those that signing adds.
 fn signed_headers(request: &Request<Vec<u8>>) -> Result<Vec<(&str, &str)>, SigningError> {
     request
         .headers()
@@ -210,7 +209,7 @@ fn signed_headers(request: &Request<Vec<u8>>) -> Result<Vec<(&str, &str)>, Signi
         .collect()
 }
 
-/// The `host` header that a client sends for this URI.
+/// Returns the `host` header that a client sends for this URI.
 fn host(uri: &Uri) -> Result<HeaderValue, SigningError> {
     let (Some(scheme), Some(host)) = (uri.scheme(), uri.host()) else {
         return Err(SigningError::Host);
@@ -229,7 +228,7 @@ fn is_default(port: u16, scheme: &Scheme) -> bool {
     (*scheme == Scheme::HTTPS && port == 443) || (*scheme == Scheme::HTTP && port == 80)
 }
 
-/// `SystemTime` can hold times that the signer's date arithmetic panics on.
+/// Converts a time. The signer's date arithmetic panics on some values of `SystemTime`.
 fn system_time(at: DateTime<Utc>) -> Result<SystemTime, SigningError> {
     u64::try_from(at.timestamp())
         .ok()

@@ -1,21 +1,21 @@
-//! The delivery of one request's records to one stream: a state machine that the edge
-//! drives, so that every fault can be replayed in a native test.
+//! Delivers some records to one stream: a state machine that the runtime drives, so that a native
+//! test can replay every fault.
 //!
 //! ```text
 //! loop {
 //!     match delivery.step(now, health) {
 //!         Send { records, timeout_ms } => delivery.reply(send(records), now, random, health),
 //!         Wait { milliseconds } => sleep(milliseconds),
-//!         Spill | Done => break delivery.finish(),
+//!         GiveUp | Done => break delivery.finish(now, health),
 //!     }
 //! }
 //! ```
 //!
-//! A record leaves as accepted only on its own entry in an answer. What was refused, and
-//! only that, is sent again; what is unknown (a time-out, a lost connection, an answer
-//! that does not parse) is sent again too, and is the one way to a duplicate. A call, or
-//! a pack in it, that is refused for its bytes is halved until the record that poisons it
-//! stands alone. Packs live only here: a record goes in, and its own fate comes out.
+//! A record counts as delivered only by its own entry in an answer. Only rejected records are sent
+//! again, and those with an unknown result (a timeout, a lost connection, an invalid answer). The
+//! latter is the one way to a duplicate. A call or an aggregated record that is rejected for its
+//! content is halved until the poison record is alone. Aggregated records exist only here: each
+//! record that is passed in has a status of its own at the end.
 
 use std::collections::VecDeque;
 
@@ -31,15 +31,15 @@ use crate::model::record::Record;
 use crate::model::stream::Service;
 use crate::model::stream::Stream;
 
-/// Waits and sizes of a delivery inside of a request.
-/// Source of the waits: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/> (full jitter).
+/// Waits and sizes of a delivery. The waits have full jitter.
+/// Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryConfig {
-    /// How long the caller waits at most.
+    /// Longest wait of the caller, in milliseconds.
     pub deadline_ms: u64,
-    /// Bytes at which a call is closed.
+    /// Bytes of a full call.
     pub call_bytes: usize,
-    /// Whether events share records, where the stream's service allows it.
+    /// Whether events are aggregated, if the stream's service allows it.
     pub packing: Aggregation,
 }
 
@@ -48,137 +48,131 @@ impl DeliveryConfig {
     const THROTTLED_BASE_MS: u64 = 500;
     const PARTIAL_BASE_MS: u64 = 100;
     const CAP_MS: u64 = 1_000;
-    /// The share of what is left of the deadline that one wait may take: so that several tries are.
+    /// One wait takes at most the remaining time divided by this, so that there are several
+    /// attempts.
     const WAIT_SHARE: u64 = 3;
-    /// What a call that is made again has to have at least: a shorter one proves nothing.
+    /// Shortest time for a retry, in milliseconds: less proves nothing.
     const LEAST_CALL_MS: u64 = 100;
-    /// When to ask again for room under the limit of calls.
+    /// Wait before the next check of the limit of calls, in milliseconds.
     const NO_ROOM_MS: u64 = 20;
-    /// The longest wait that a service may ask for, and that is handed on to clients.
+    /// Longest wait that a service may ask for, and that is passed on to clients, in milliseconds.
     const MAX_ASKED_MS: u64 = 60_000;
-    /// The records refused alone, with none taken, after which the stream is to blame.
+    /// Records rejected alone, with none accepted, after which the stream is to blame.
     const MAX_SUSPECTS: usize = 3;
-    /// The most records of a probe, which are taken out of their packs for it.
+    /// The most records of a probe, which may split aggregated records.
     const PROBE_RECORDS: usize = 25;
 }
 
 impl Default for DeliveryConfig {
     fn default() -> Self {
-        // Hashing 4 MiB costs 12 to 20 ms of CPU in Wasm, so calls are closed far below it.
+        // Hashing 4 MiB costs 12 to 20 ms of CPU in Wasm, so calls are closed far below that size.
         Self { deadline_ms: 2_000, call_bytes: 1_048_576, packing: Aggregation::default() }
     }
 }
 
-/// What the driver does next.
+/// The driver's next action.
 #[derive(Debug, PartialEq)]
 pub enum Action<'a> {
-    /// Send one call with these records, sign it now, and hand the reply to [`StreamDelivery::reply`].
+    /// Send one call with these records, signed now, and pass its result to
+    /// [`StreamDelivery::reply`].
     Send {
-        /// In the order in which the answer's entries are paired with them.
+        /// In the order of the answer's entries.
         records: Vec<AggregatedRecord<'a>>,
-        /// How long to wait for the answer.
         timeout_ms: u64,
     },
-    /// Come back after this many milliseconds.
     Wait {
-        /// Milliseconds.
         milliseconds: u64,
     },
-    /// Give up for this request: what is [`RecordStatus::Pending`] is not durable.
+    /// Stop: [`RecordStatus::Pending`] records are not durable.
     GiveUp,
-    /// Every record is accepted or poisoned.
+    /// Stop: every record is delivered or rejected.
     Done,
 }
 
-/// What became of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordStatus {
-    /// Not known to be accepted; it must be sent again, by us or by the client.
+    /// Not known to be delivered; the worker or the client must send it again.
     Pending,
-    /// The stream has it.
     Delivered,
-    /// The service refuses it for itself, and always will.
+    /// The service rejects its content, and always will.
     Rejected(AwsError),
 }
 
-/// One call's packs of indices into a delivery's records.
+/// The groups of one call, as indices into a delivery's records.
 type OpenCall = Vec<Group>;
 
-/// The records of one request for one stream, and how far they are.
+/// The records of a delivery to one stream, and their progress.
 #[derive(Debug)]
 pub struct StreamDelivery {
     service: Service,
-    /// What a call may hold besides its envelope.
+    /// The limits of a call, without its envelope.
     limits: RequestLimits,
     records: Vec<Record>,
     fates: Vec<RecordStatus>,
-    /// Yet to be sent, in order.
+    /// Not sent yet, in order.
     calls: VecDeque<OpenCall>,
     in_flight: OpenCall,
-    /// The time when it was last driven.
+    /// When it was last driven.
     seen: Milliseconds,
     deadline: Milliseconds,
-    /// By how much the deadline may still be put off.
+    /// How much the deadline may still be extended, in milliseconds.
     grace_ms: u64,
-    /// Not before this time.
+    /// No call is made before this time.
     resume_at: Milliseconds,
-    /// Failures since a record was last accepted.
+    /// Failures since a record was last delivered.
     failures: u32,
-    /// What the next call was paid for as a retry.
+    /// The cost that was paid for the next call, if it is a retry.
     paid: Option<RetryCost>,
     retries: u32,
-    /// The call that is under way.
+    /// The call in flight.
     ticket: Option<Ticket>,
-    /// Whether the last call was refused as too much, in part or whole.
     load: Load,
     clock: ClockTrust,
-    /// Under which the last call went.
+    /// The breaker's pass of the last call.
     pass: Option<CallPass>,
-    /// Not before this time, as the service asked last.
+    /// The time before which the service last asked for no call.
     asked: Milliseconds,
-    /// Refused alone for their bytes, while no record is known to be taken.
+    /// Rejected alone for their content, while no record is known to be accepted.
     suspects: Vec<(Group, AwsError)>,
     gave_up: Option<DeliveryError>,
 }
 
-/// What the last call says of how much the stream takes.
+/// Whether the stream rejected the last call, or a part of it, because of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Load {
-    /// Nothing.
     Unknown,
-    /// That this is too much.
     TooMuch,
 }
 
-/// Whether a signature was already refused for its time in this delivery.
+/// Whether this delivery has signed again because of a clock error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClockTrust {
     Untried,
     SignedAgain,
 }
 
-/// How a delivery ended.
+/// The result of a delivery.
 #[derive(Debug, Default)]
 pub struct DeliveryReport {
-    /// Each record with its fate, in their order.
+    /// Each record with its status, in their order.
     pub records: Vec<(Record, RecordStatus)>,
-    /// Why it gave up, when it did.
+    /// Why the delivery gave up, if it did.
     pub problem: Option<DeliveryError>,
-    /// How many of its calls were made again, after a failure or a throttle.
+    /// Number of retries, after failures or throttles.
     pub retries: u32,
-    /// When the client may send again, in seconds, where it gave up.
+    /// Seconds until the client may send again, if the delivery gave up.
     pub retry_after_s: u64,
-    /// How long the breaker, or the service itself, wants the stream to be left alone.
+    /// How long the circuit breaker or the service pauses the calls, in milliseconds.
     pub left_alone_ms: u64,
 }
 
 impl DeliveryReport {
-    /// When to come back to a stream that is not left alone, in seconds.
+    /// Seconds until the client may send again, if the stream is not paused.
     pub const RETRY_AFTER_S: u64 = 5;
 }
 
 impl StreamDelivery {
-    /// A delivery of `records` to `stream` that starts at `now`.
+    /// Prepares a delivery of `records` to `stream` that starts at `now`.
     pub fn new(
         stream: &Stream,
         records: Vec<Record>,
@@ -217,7 +211,7 @@ impl StreamDelivery {
         delivery
     }
 
-    /// What to do at `now`. A call whose reply was never handed in counts as unknown.
+    /// Returns the next action at `now`. A call whose result was never reported counts as unknown.
     pub fn step(&mut self, now: Milliseconds, health: &mut StreamHealth) -> Action<'_> {
         self.follow_clock(now);
         if !self.in_flight.is_empty() {
@@ -242,7 +236,7 @@ impl StreamDelivery {
             return self.give_up_late(now, health);
         }
         let timeout_ms = self.deadline.saturating_sub(now);
-        // Before the breaker: its probe is for who can make it.
+        // Before the breaker: a probe is only for a caller that can make it.
         let Some(ticket) = health.limiter.begin(now, timeout_ms) else {
             return Action::Wait { milliseconds: DeliveryConfig::NO_ROOM_MS.min(timeout_ms) };
         };
@@ -251,7 +245,7 @@ impl StreamDelivery {
             Permit::Probe(pass) => (pass, DeliveryConfig::PROBE_RECORDS),
             Permit::NotBefore(at) => {
                 health.limiter.end(ticket);
-                // Whose door opens in time is waited for.
+                // If the pause ends before the deadline, wait for it.
                 if at.saturating_add(DeliveryConfig::LEAST_CALL_MS) >= self.deadline {
                     return self.give_up(DeliveryError::BreakerOpen);
                 }
@@ -274,8 +268,8 @@ impl StreamDelivery {
         Action::Send { records, timeout_ms }
     }
 
-    /// Takes in what came of the call that the last [`Action::Send`] asked for. `random` is
-    /// drawn evenly from all of `u32`; it spreads the wait before a retry.
+    /// Applies the result of the call that the last [`Action::Send`] asked for. `random` is uniform
+    /// over `u32`; it spreads the wait before a retry.
     pub fn reply(
         &mut self,
         reply: CallResult,
@@ -327,7 +321,7 @@ impl StreamDelivery {
         }
     }
 
-    /// Where the clock was set back, what is to come is as far away as before.
+    /// If the clock was set back, moves all times back with it.
     fn follow_clock(&mut self, now: Milliseconds) {
         let back = self.seen.saturating_sub(now);
         for time in [&mut self.deadline, &mut self.resume_at, &mut self.asked] {
@@ -336,7 +330,7 @@ impl StreamDelivery {
         self.seen = now;
     }
 
-    /// Ends the delivery at `now`, at whatever point it is.
+    /// Ends the delivery at `now`, in any state.
     pub fn finish(self, now: Milliseconds, health: &StreamHealth) -> DeliveryReport {
         let until = health.breaker.open_until().unwrap_or(now).max(self.asked);
         let away_ms = until.saturating_sub(now).min(DeliveryConfig::MAX_ASKED_MS);
@@ -354,8 +348,8 @@ impl StreamDelivery {
         }
     }
 
-    /// Puts the deadline off, by as long as the delivery waited for a connection of ours: its time
-    /// is the stream's. In all by as much again as it had, since a caller waits.
+    /// Extends the deadline by the time that the delivery waited for a connection of ours: its time
+    /// is meant for the stream. In total it extends by at most `deadline_ms`, since a caller waits.
     pub fn queued(&mut self, milliseconds: u64) {
         let more = milliseconds.min(self.grace_ms);
         self.grace_ms = self.grace_ms.saturating_sub(more);
@@ -368,7 +362,7 @@ impl StreamDelivery {
         }
     }
 
-    /// Pairs each pack of `call` with its own entry of the answer.
+    /// Applies the answer's entries to the groups of `call`.
     fn pair(
         &mut self,
         call: OpenCall,
@@ -404,7 +398,7 @@ impl StreamDelivery {
             health.budget.earn();
             health.limiter.raise();
         }
-        // What is refused for itself alone says that the service works.
+        // If the service rejects only content, it works.
         match accepted > 0 || refusals.is_empty() {
             true => self.works(random, health),
             false => self.brings_nothing(random, health),
@@ -432,7 +426,7 @@ impl StreamDelivery {
         Some(cost)
     }
 
-    /// Takes in the refusal of a whole call.
+    /// Applies the rejection of a whole call.
     fn refused(
         &mut self,
         mut call: OpenCall,
@@ -442,7 +436,7 @@ impl StreamDelivery {
     ) -> Option<RetryCost> {
         match refusal.blame {
             ErrorClass::InvalidRecord => {
-                // The service works; it is the bytes.
+                // The service works; the content is at fault.
                 self.works(random, health);
                 if call.len() > 1 {
                     let second_half = call.split_off(call.len() / 2);
@@ -483,7 +477,7 @@ impl StreamDelivery {
         }
     }
 
-    /// A whole call failed in a way that may pass.
+    /// Records the temporary failure of a whole call.
     fn failed(
         &mut self,
         call: OpenCall,
@@ -509,7 +503,7 @@ impl StreamDelivery {
         }
     }
 
-    /// Sets the time of the next try, or gives up where there is no time or budget for it.
+    /// Sets the time of the next attempt, or gives up if there is no time or budget for it.
     fn schedule(
         &mut self,
         cost: RetryCost,
@@ -531,7 +525,7 @@ impl StreamDelivery {
         }
     }
 
-    /// Gives up for want of time, or of a budget.
+    /// Gives up for lack of time or budget.
     fn give_up_late(&mut self, now: Milliseconds, health: &mut StreamHealth) -> Action<'static> {
         if self.load == Load::TooMuch {
             health.limiter.lower(now);
@@ -539,8 +533,8 @@ impl StreamDelivery {
         self.give_up(health.problem().cloned().unwrap_or(DeliveryError::TimedOut))
     }
 
-    /// A record is poison only beside one that the stream takes; where it takes none, it is
-    /// the stream that is wrong, and the operator's to mend.
+    /// Rejects the suspects if the stream has accepted other records. If it never accepted any, the
+    /// stream is at fault, and the operator has to act.
     fn judge_suspects(&mut self, health: &StreamHealth) -> Option<DeliveryError> {
         let suspects = std::mem::take(&mut self.suspects);
         if health.last_taken_at.is_none() {
@@ -586,7 +580,7 @@ impl StreamDelivery {
     }
 }
 
-/// Full jitter: evenly from 0 to `min(cap, base * 2^failures, longest)` milliseconds.
+/// Full jitter: uniform from 0 to `min(cap, base * 2^failures, longest)` milliseconds.
 fn backoff_ms(cost: RetryCost, failures: u32, random: u32, longest_ms: u64) -> u64 {
     let base = match cost {
         RetryCost::Failure => DeliveryConfig::BASE_MS,

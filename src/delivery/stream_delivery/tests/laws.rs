@@ -1,4 +1,4 @@
-//! The delivery against a model of the service that fails in every way that it can.
+//! Tests the delivery against a model of the service that fails in every possible way.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::*;
 #[derive(Debug, Clone)]
 enum Fault {
     None,
-    /// Records whose number has this remainder by this divisor are refused.
+    /// Records whose number has this remainder by this divisor are rejected.
     Partial {
         divisor: usize,
         remainder: usize,
@@ -25,7 +25,7 @@ enum Fault {
     NotSent,
 }
 
-/// Whether the service took the records before the call failed.
+/// Whether the service stored the records before the call failed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Effect {
     Taken,
@@ -59,7 +59,7 @@ fn streams() -> impl Strategy<Value = Stream> {
         .prop_map(|text| Stream::parse(text).unwrap())
 }
 
-/// An answer of the service with one entry a record.
+/// Returns an answer of the service with one entry for each record.
 fn entries_of(service: Service, errors: &[Option<&str>]) -> CallResult {
     match service {
         Service::Firehose => entries(errors),
@@ -75,19 +75,19 @@ fn entries_of(service: Service, errors: &[Option<&str>]) -> CallResult {
     }
 }
 
-/// A service that remembers what it took.
+/// A service that remembers the records that it accepted.
 struct Model {
     stream: Stream,
     taken: Vec<u32>,
-    /// How often a record was taken without the caller being told.
+    /// How often each record was accepted without an answer to the caller.
     untold: Vec<u32>,
-    /// What the caller was told of, and so must not send again.
+    /// Records that the caller knows to be accepted, and so must not send again.
     told: Vec<bool>,
     poison: fn(usize) -> bool,
     refuses: Refuses,
 }
 
-/// What a service refuses when one event in it is poison.
+/// The part that a service rejects if one event in it is poison.
 #[derive(Debug, Clone, Copy)]
 enum Refuses {
     Call,
@@ -136,7 +136,7 @@ impl Model {
         }
     }
 
-    /// Refuses the packs whose first number is `refused`, and those that hold poison.
+    /// Rejects the groups whose first number is `refused`, and those with poison.
     fn partial(
         &mut self,
         packs: &[Vec<usize>],
@@ -168,7 +168,7 @@ impl Model {
     }
 }
 
-/// Drives a delivery to its end as the edge does, and checks each call on the way.
+/// Drives a delivery to its end as the runtime does, and checks each call.
 fn drive(
     delivery: &mut StreamDelivery,
     service: &mut Model,

@@ -1,4 +1,4 @@
-//! The delivery against scripted answers; `laws` holds it against a model of the service.
+//! Tests the delivery against scripted answers; `laws` tests it against a model of the service.
 
 pub mod laws;
 pub mod packs;
@@ -22,12 +22,12 @@ fn delivery(count: usize) -> StreamDelivery {
     StreamDelivery::new(&stream(), records(count), unpacked(), 0)
 }
 
-/// Records that are known by their numbers.
+/// Returns records with consecutive numbers.
 fn records(count: usize) -> Vec<Record> {
     (0..count).map(|index| record(&index.to_string())).collect()
 }
 
-/// The records of the call that is asked for at `now`, by their numbers.
+/// Returns the numbers of the records of the call that is made at `now`.
 fn sent(delivery: &mut StreamDelivery, now: Milliseconds, health: &mut StreamHealth) -> Vec<usize> {
     match delivery.step(now, health) {
         Action::Send { records, .. } => records.iter().flat_map(numbers).collect(),
@@ -51,7 +51,7 @@ fn answered(status: u16, body: &str) -> CallResult {
     })
 }
 
-/// An answer with one entry a record: an id, or this error.
+/// Returns an answer with one entry for each record: an id, or this error.
 fn entries(errors: &[Option<&str>]) -> CallResult {
     let entries: Vec<String> = errors
         .iter()
@@ -305,7 +305,7 @@ fn the_last_answer_in_time_counts_and_no_call_starts_after_the_deadline() {
     assert_eq!((accepted, report.problem), (500, Some(DeliveryError::TimedOut)));
 }
 
-/// Has the breaker open at 1,000, for 400 ms.
+/// Opens the breaker at 1,000, for 400 ms.
 pub(super) fn open(health: &mut StreamHealth) {
     for now in [0, 0, 0, 0, 1_000] {
         let mut delivery = StreamDelivery::new(&stream(), records(1), unpacked(), now);
@@ -403,7 +403,7 @@ fn deliveries_that_come_to_their_end_refused_lower_the_calls_at_once() {
     assert_eq!(sent(&mut next[8], 2_020, &mut health), [0], "in its place");
 }
 
-/// One request after the other, each as the edge drives it; how many of them all was taken of.
+/// Drives one request after the other as the runtime does, and returns how many were delivered.
 fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> CallResult) -> usize {
     let (mut health, mut now, mut seed) = (StreamHealth::default(), 0, 1_u64);
     let mut random = move || {

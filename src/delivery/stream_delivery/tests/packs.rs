@@ -1,4 +1,4 @@
-//! Packs: sent and retried whole, opened when one of their lines is poison.
+//! Aggregated records: sent and retried whole, split if one of their lines is poison.
 
 use super::*;
 use crate::delivery::aggregate::AggregateBytes;
@@ -8,7 +8,7 @@ fn delivery(count: usize) -> StreamDelivery {
     StreamDelivery::new(&stream(), records(count), DeliveryConfig::default(), 0)
 }
 
-/// The packs of the call that is asked for.
+/// Returns the groups of the next call.
 fn sent_packs(delivery: &mut StreamDelivery, health: &mut StreamHealth) -> Vec<Vec<usize>> {
     match delivery.step(0, health) {
         Action::Send { records, .. } => records.iter().map(numbers).collect(),
@@ -16,7 +16,7 @@ fn sent_packs(delivery: &mut StreamDelivery, health: &mut StreamHealth) -> Vec<V
     }
 }
 
-/// Drives a delivery with what `reply` says of each call; gives the calls.
+/// Drives a delivery with the result that `reply` gives for each call, and returns the calls.
 fn calls(
     delivery: &mut StreamDelivery,
     health: &mut StreamHealth,
