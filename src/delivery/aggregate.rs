@@ -66,7 +66,7 @@ impl AggregateBytes {
 /// The properties of a line that decide how it is aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineInfo<'a> {
-    /// With the newline.
+    /// The length of the line, with its newline.
     pub bytes: usize,
     /// Only lines of the same partition share a record; empty if the stream has no partitions.
     pub partition: &'a str,

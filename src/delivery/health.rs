@@ -71,12 +71,12 @@ pub enum DeliveryError {
     /// The service rejected the call or a record.
     #[error("{}{}{}", .0.code, if .0.message.is_empty() { "" } else { ": " }, .0.message)]
     Refused(AwsError),
-    /// The service's answer does not say which records it accepted.
+    /// The service's response does not say which records it accepted.
     #[error("{0}")]
     Unknown(String),
     #[error("no answer within the deadline")]
     TimedOut,
-    /// The deadline passed while the isolate was busy, so the answer may have come in time.
+    /// The deadline passed while the isolate was busy, so the response may have come in time.
     #[error("not waited for in time: the isolate had too much to do")]
     Starved,
     #[error("connection failed: {0}")]

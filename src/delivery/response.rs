@@ -12,7 +12,7 @@ use crate::base::text::shown;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallResult {
     Answered(HttpResponse),
-    /// No answer came before the timeout; the effect is unknown.
+    /// No response came before the timeout; the effect is unknown.
     TimedOut,
     /// The timeout passed while the isolate was busy. The effect is unknown, and the service is not
     /// to blame.
@@ -23,7 +23,7 @@ pub enum CallResult {
     NotSent(String),
 }
 
-/// The parts of an HTTP answer that matter here.
+/// The parts of an HTTP response that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpResponse {
     pub status: u16,
@@ -32,18 +32,18 @@ pub struct HttpResponse {
     pub body: Vec<u8>,
 }
 
-/// The result of a put call, as its answer states it.
+/// The result of a put call, as its response states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutResult {
     /// One result for each record, in their order.
     PerRecord(Vec<Result<(), AwsError>>),
     /// The service accepted none of them.
     Failed(AwsError),
-    /// The answer does not say which records were accepted; has the reason.
+    /// The response does not say which records were accepted; has the reason.
     Unparseable(String),
 }
 
-/// The entry of one record in a service's answer.
+/// The entry of one record in a service's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutResultEntry {
     /// The id that the service gave the record.
@@ -125,8 +125,8 @@ pub enum ErrorClass {
 }
 
 impl AwsError {
-    /// Reads the error of an unsuccessful answer: JSON, or XML as some services and stand-ins send
-    /// it.
+    /// Reads the error of an unsuccessful response: JSON, or XML as some services and stand-ins
+    /// send it.
     pub fn of_http(answer: &HttpResponse) -> Self {
         let text = String::from_utf8_lossy(&answer.body);
         let json: Option<Value> = serde_json::from_str(&text).ok();
@@ -151,7 +151,7 @@ impl AwsError {
         Self { blame, message: plain_message(&code, &message), code }
     }
 
-    /// Makes the error of one record in a successful answer.
+    /// Makes the error of one record in a successful response.
     pub fn of_record(code: String, message: String) -> Self {
         let blame = blame(&code, &message).unwrap_or(ErrorClass::Transient);
         let code = plain_code(&code).unwrap_or_else(|| "UnknownError".to_owned());

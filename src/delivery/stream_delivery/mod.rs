@@ -11,8 +11,8 @@
 //! }
 //! ```
 //!
-//! A record counts as delivered only by its own entry in an answer. Only rejected records are sent
-//! again, and those with an unknown result (a timeout, a lost connection, an invalid answer). The
+//! A record counts as delivered only by its own entry in a response. Only rejected records are sent
+//! again, and those with an unknown result (a timeout, a lost connection, an invalid response). The
 //! latter is the one way to a duplicate. A call or an aggregated record that is rejected for its
 //! content is halved until the poison record is alone. Aggregated records exist only here: each
 //! record that is passed in has a status of its own at the end.
@@ -76,7 +76,7 @@ pub enum Action<'a> {
     /// Send one call with these records, signed now, and pass its result to
     /// [`StreamDelivery::reply`].
     Send {
-        /// In the order of the answer's entries.
+        /// In the order of the response's entries.
         records: Vec<AggregatedRecord<'a>>,
         timeout_ms: u64,
     },
@@ -362,7 +362,7 @@ impl StreamDelivery {
         }
     }
 
-    /// Applies the answer's entries to the groups of `call`.
+    /// Applies the response's entries to the groups of `call`.
     fn pair(
         &mut self,
         call: OpenCall,

@@ -59,7 +59,7 @@ fn streams() -> impl Strategy<Value = Stream> {
         .prop_map(|text| Stream::parse(text).unwrap())
 }
 
-/// Returns an answer of the service with one entry for each record.
+/// Returns a response of the service with one entry for each record.
 fn entries_of(service: Service, errors: &[Option<&str>]) -> CallResult {
     match service {
         Service::Firehose => entries(errors),
@@ -79,7 +79,7 @@ fn entries_of(service: Service, errors: &[Option<&str>]) -> CallResult {
 struct Model {
     stream: Stream,
     taken: Vec<u32>,
-    /// How often each record was accepted without an answer to the caller.
+    /// How often each record was accepted without a response to the caller.
     untold: Vec<u32>,
     /// Records that the caller knows to be accepted, and so must not send again.
     told: Vec<bool>,

@@ -1,4 +1,4 @@
-//! Tests the delivery against scripted answers; `laws` tests it against a model of the service.
+//! Tests the delivery against scripted responses; `laws` tests it against a model of the service.
 
 pub mod laws;
 pub mod packs;
@@ -51,7 +51,7 @@ fn answered(status: u16, body: &str) -> CallResult {
     })
 }
 
-/// Returns an answer with one entry for each record: an id, or this error.
+/// Returns a response with one entry for each record: an id, or this error.
 fn entries(errors: &[Option<&str>]) -> CallResult {
     let entries: Vec<String> = errors
         .iter()
