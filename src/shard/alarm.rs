@@ -1,39 +1,38 @@
-//! The object's one alarm: when it has to be set, and for when.
+//! The object's one alarm: whether it has to be set, and for which time.
 //!
-//! Setting it costs a row, so it is not set again for the time that it is set for. A time that
-//! is over is another matter: an alarm may be lost, as when its object can't be started, and what
-//! waits must not rest on it for ever.
+//! Setting it costs a row, so it is not set twice for the same time. An alarm whose time has passed
+//! is set again. It may be lost, for example if its object cannot start, and spilled records must
+//! not depend on it for ever.
 
 use crate::base::clock::{Milliseconds, is_ahead};
 
-/// What is known of the alarm.
+/// The state of the alarm.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Alarm {
-    /// When it goes off, if it is set.
     at: Option<Milliseconds>,
 }
 
 impl Alarm {
-    /// How late an alarm may be before it counts as lost, in milliseconds.
+    /// Delay after which an alarm counts as lost, in milliseconds.
     pub const LATE_MS: u64 = 10_000;
-    /// The furthest that an alarm is set ahead, in milliseconds.
+    /// Longest time that an alarm is set ahead, in milliseconds.
     const FURTHEST_MS: u64 = 3_600_000;
 
-    /// Asks to be woken at `at` or before; gives the time to set the alarm for, if it has to be
-    /// set. One that goes off before stays.
+    /// Requests an alarm at `at` or earlier. Returns the time to set it for, or `None` if the alarm
+    /// that is set is early enough.
     pub fn by(&mut self, at: Milliseconds, now: Milliseconds) -> Option<Milliseconds> {
         let stays = self.at.is_some_and(|set| set <= at.max(now) && Self::is_to_come(set, now));
         if stays { None } else { self.set(at, now) }
     }
 
-    /// Asks to be woken at `at`, in place of any other time; gives the time to set the alarm for,
-    /// if it has to be set.
+    /// Requests an alarm at `at` in place of any other. Returns the time to set it for, or `None`
+    /// if it is set for that time.
     pub fn at(&mut self, at: Milliseconds, now: Milliseconds) -> Option<Milliseconds> {
         let is_set = self.at == Some(at) && Self::is_to_come(at, now);
         if is_set { None } else { self.set(at, now) }
     }
 
-    /// Takes in that it is not set: it went off, was taken back, or could not be set.
+    /// Records that no alarm is set: it fired, was cancelled, or could not be set.
     pub const fn forget(&mut self) {
         self.at = None;
     }
@@ -44,7 +43,7 @@ impl Alarm {
         self.at
     }
 
-    /// Whether an alarm for `at` may still go off.
+    /// Whether an alarm for `at` may still fire.
     const fn is_to_come(at: Milliseconds, now: Milliseconds) -> bool {
         is_ahead(at.saturating_add(Self::LATE_MS), now, Self::FURTHEST_MS)
     }
@@ -93,7 +92,7 @@ mod tests {
         assert_eq!(alarm.by(60_000, 0), Some(60_000));
     }
 
-    /// How a try ends.
+    /// How an attempt ends.
     #[derive(Debug, Clone, Copy)]
     enum Ends {
         Taken,
@@ -106,21 +105,20 @@ mod tests {
         Asked {
             rest_ms: u64,
         },
-        /// The object is lost before.
+        /// The object is lost before the end.
         Lost,
     }
 
     #[derive(Debug, Clone)]
     enum Act {
-        /// A delivery of new records gives up; so many are spilled.
+        /// A delivery of new records gives up, and this many are spilled.
         Spill { records: usize, taken: bool },
-        /// Time goes by, and the alarm goes off if it is set for then.
+        /// Time passes, and the alarm fires if it is set for that time.
         Wait(u64),
-        /// The next try ends so, after some time.
+        /// The next attempt ends so, after some time.
         End { ends: Ends, took_ms: u64, random: u32 },
-        /// A parcel comes.
+        /// A request arrives.
         Parcel,
-        /// The alarm is lost, however it was set.
         LoseAlarm,
     }
 
@@ -151,12 +149,12 @@ mod tests {
         ]
     }
 
-    /// An object, as the edge drives it, and the runtime's alarm.
+    /// An object, driven as the runtime does, and the runtime's alarm.
     struct Object {
         storage: Memory,
         spill: Spill,
         alarm: Alarm,
-        /// What the runtime has.
+        /// The alarm that the runtime has set.
         rings_at: Option<Milliseconds>,
         now: Milliseconds,
         tries: Vec<(Ends, u64, u32)>,
@@ -176,7 +174,7 @@ mod tests {
             self.wake_by(self.spill.wake_at());
         }
 
-        /// Goes on to `until`, with every alarm on the way.
+        /// Advances to `until`, and fires every alarm on the way.
         fn wait_until(&mut self, until: Milliseconds) {
             while let Some(at) = self.rings_at.filter(|at| *at <= until) {
                 self.now = self.now.max(at);
@@ -189,7 +187,7 @@ mod tests {
         fn ring(&mut self) {
             self.alarm.forget();
             self.rings_at = self.alarm.at(self.now + 15_000, self.now);
-            // Ends that were drawn, and then one that is the longest.
+            // First the drawn ends, then the one that takes longest.
             while self.spill.is_due(&self.stream, self.now) {
                 let most = BatchLimits { bytes: 40, records: 500 };
                 let Some(batch) =
@@ -289,7 +287,7 @@ mod tests {
                         prop_assert!(rings_at <= object.now + LONGEST_MS);
                         is_lost_since = None;
                     }
-                    // Whoever asks the object sets it again, once it is so late that it was lost.
+                    // The next request sets the alarm again, once it is so late that it was lost.
                     None => prop_assert!(is_lost_since.is_some()),
                 }
             }

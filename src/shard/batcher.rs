@@ -1,7 +1,7 @@
-//! Batches: the records that wait in memory, those that linger and those that are under way.
+//! Batches: the records in memory, in open batches and in flight.
 //!
-//! One batch a stream is open and takes records; closed ones are with their stream. What is
-//! here is promised to nobody yet: it rests on memory alone.
+//! Each stream has one open batch, which accepts records; closed ones are being delivered. These
+//! records are only in memory, so none of them is acknowledged yet.
 
 use std::collections::HashMap;
 
@@ -9,25 +9,24 @@ use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::shard::dedup::DedupKey;
 
-/// Names a batch of a shard, until the object is gone.
+/// The id of a batch, unique until the object is lost.
 pub type BatchId = u64;
 
-/// Where a record is.
+/// The position of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
-    /// Its batch.
     pub batch: BatchId,
-    /// Its index there. The first one has opened the batch, which has to be sent when it has
-    /// lingered.
+    /// Its index in the batch. The first record opens the batch, which is closed after its linger
+    /// time.
     pub index: usize,
 }
 
-/// What a batch holds at most.
+/// The limits of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// Bytes of records at which it is full.
+    /// Bytes of records in a full batch.
     pub bytes: usize,
-    /// Records at which it is full.
+    /// Records in a full batch.
     pub records: usize,
 }
 
@@ -36,11 +35,11 @@ pub struct BatchLimits {
 pub enum BatchRoom {
     /// It has not, or another did before.
     Left,
-    /// It has: the batch is to be sent now.
+    /// It has: send the batch now.
     Full,
 }
 
-/// A batch that takes records.
+/// A batch that accepts records.
 #[derive(Debug)]
 struct OpenBatch {
     id: BatchId,
@@ -52,10 +51,10 @@ struct OpenBatch {
     leaves: Leaves,
 }
 
-/// When a batch that takes records is closed.
+/// When an open batch is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaves {
-    /// When it has lingered, and it is its turn.
+    /// After its linger time, and in its turn.
     InTurn,
     /// Now, for the spill.
     AtOnce,
@@ -67,19 +66,17 @@ impl OpenBatch {
     }
 }
 
-/// A batch that takes no more.
+/// A batch that accepts no more records.
 #[derive(Debug)]
 pub struct ClosedBatch {
-    /// Where to.
     pub stream: Stream,
-    /// What.
     pub records: Vec<Record>,
 }
 
-/// What is known of a batch that is under way.
+/// A batch in flight, without its records.
 #[derive(Debug)]
 pub struct InFlightBatch {
-    /// The events of its records, where they are events.
+    /// The dedup key of each record, if it is an event.
     pub seen_keys: Vec<Option<DedupKey>>,
     stream: Stream,
     bytes: usize,
@@ -91,28 +88,28 @@ pub struct Batcher {
     next: BatchId,
     open: Vec<OpenBatch>,
     under_way: HashMap<BatchId, InFlightBatch>,
-    /// Where the events are that are not durable yet.
+    /// The slots of the events that are not durable yet.
     places: HashMap<DedupKey, Slot>,
     held_bytes: usize,
 }
 
 impl Batcher {
-    /// The most batches of a stream that are under way at once. An object may have few calls
-    /// open, and a stream that does not answer must leave some to the others.
-    /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
+    /// The most batches of a stream in flight. An object may have few open calls, and a stream that
+    /// does not answer must leave some to the others.
+    /// Source:
+    /// <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
     const MOST_UNDER_WAY: usize = 2;
 
-    /// Where the event is, when it is in memory.
+    /// Returns the slot of an event that is in memory.
     pub fn find(&self, seen_key: &DedupKey) -> Option<Slot> {
         self.places.get(seen_key).copied()
     }
 
-    /// The bytes of all records in memory.
     pub const fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
-    /// Whether no batch is open or under way.
+    /// Whether no batch is open or in flight.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty() && self.under_way.is_empty()
     }
@@ -140,7 +137,7 @@ impl Batcher {
             self.open.len().saturating_sub(1)
         });
         let Some(open) = self.open.get_mut(position) else {
-            // Not reached: the position was found, or made, just now.
+            // Unreachable: the position was found or made above.
             return (Slot { batch: 0, index: 0 }, BatchRoom::Left);
         };
         let was_full = open.is_full();
@@ -157,32 +154,31 @@ impl Batcher {
         (place, room)
     }
 
-    /// The bytes of the records in memory that wait for a stream.
+    /// Returns the bytes of the records in memory that are not marked for the spill.
     pub fn staying_bytes(&self) -> usize {
         let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
         let leaving = leaving.map(|open| open.bytes).fold(0, usize::saturating_add);
         self.held_bytes.saturating_sub(leaving)
     }
 
-    /// Has the open batches of those streams leave memory at once.
+    /// Marks the open batches of these streams to be closed now.
     pub fn empty(&mut self, of: impl Fn(&Stream) -> bool) {
         for open in self.open.iter_mut().filter(|open| of(&open.stream)) {
             open.leaves = Leaves::AtOnce;
         }
     }
 
-    /// The open batches that leave memory at once.
+    /// Returns the open batches that are marked to be closed now.
     pub fn leaving(&self) -> Vec<BatchId> {
         let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
         leaving.map(|open| open.id).collect()
     }
 
-    /// The stream of an open batch.
     pub fn stream_of(&self, id: BatchId) -> Option<&Stream> {
         self.open.iter().find(|open| open.id == id).map(|open| &open.stream)
     }
 
-    /// Whether as many batches of the stream of this open one are under way as may be.
+    /// Whether an open batch must wait, because its stream has the maximum of batches in flight.
     pub fn has_to_wait(&self, id: BatchId) -> bool {
         let Some(open) = self.open.iter().find(|open| open.id == id) else {
             return false;
@@ -194,7 +190,7 @@ impl Batcher {
         under_way.count() >= Self::MOST_UNDER_WAY
     }
 
-    /// Closes a batch; none if it was closed before.
+    /// Closes a batch. Returns `None` if it was closed before.
     pub fn close(&mut self, id: BatchId) -> Option<ClosedBatch> {
         let position = self.open.iter().position(|open| open.id == id)?;
         let OpenBatch { stream, records, seen_keys, bytes, .. } = self.open.swap_remove(position);
@@ -202,7 +198,7 @@ impl Batcher {
         Some(ClosedBatch { stream, records })
     }
 
-    /// Lets go of a batch that has come to its end.
+    /// Removes a batch that has ended.
     pub fn end(&mut self, id: BatchId) -> Option<InFlightBatch> {
         let ended = self.under_way.remove(&id)?;
         self.held_bytes = self.held_bytes.saturating_sub(ended.bytes);
@@ -220,7 +216,6 @@ mod tests {
     use crate::model::event::EventId;
     use crate::model::record;
 
-    /// A record of this many bytes.
     fn sized(bytes: usize) -> Record {
         let record = record::tests::record(&"x".repeat(bytes - 3));
         assert_eq!(record.bytes().len(), bytes);

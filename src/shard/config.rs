@@ -1,33 +1,33 @@
-//! What shards do, as their operator wants it.
+//! The configuration of the shards.
 
 use std::ops::Range;
 
 use super::{dedup, sessions, spill};
 use crate::model::placement::ShardNumber;
 
-/// The shards and what they do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShardConfig {
-    /// How many there are.
+    /// The number of shards.
     pub count: ShardNumber,
-    /// How many there were before, while devices still move.
+    /// The number of shards before, while devices still move.
     pub former_count: Option<ShardNumber>,
-    /// How long a batch waits for more records.
+    /// The linger time of a batch, in milliseconds.
     pub linger_ms: u64,
     /// The most bytes of records that a shard holds in memory.
     pub held_bytes: usize,
     /// When sessions end.
     pub session: sessions::SessionConfig,
-    /// The events that open a session, besides those whose schema says so.
+    /// Session-start events, in addition to those marked in their schema.
     pub opening_events: Vec<String>,
-    /// How long repeats are known.
+    /// How long duplicates are recognized.
     pub dedupe: dedup::DedupConfig,
-    /// How much is kept of what a stream does not take.
+    /// The limits of the spill.
     pub spill: spill::SpillConfig,
 }
 
 impl ShardConfig {
-    /// Every shard that there is or was: what is spilled stays where it is when there are fewer.
+    /// Returns all current and previous shards: spilled records stay in theirs if the number
+    /// decreases.
     pub fn numbers(&self) -> Range<ShardNumber> {
         0..self.count.max(self.former_count.unwrap_or(0))
     }

@@ -1,20 +1,19 @@
-//! Which events a shard has seen: a window of their ids.
+//! The events that a shard has seen: a window of their ids.
 //!
-//! Ids lie in chunks, in the order in which they came. The newest chunk is open and takes
-//! more; it is closed when it is full, or once it spans a 24th of the window, and from then on
-//! it does not change. A chunk leaves as a whole, when its newest id is out of the window. So
-//! an id counts as seen for the whole window, for a 24th of it longer at most (24 to 25 hours),
-//! and never after that.
+//! Ids are stored in chunks, in the order of their arrival. The newest chunk is open. It is closed,
+//! and does not change any more, once it is full or spans a 24th of the window. A chunk is removed
+//! as a whole, when its newest id is out of the window. So an id counts as seen for the whole
+//! window, plus at most a 24th of it (24 to 25 hours), and never longer.
 //!
-//! The bound on their number goes before the window: past it the oldest chunk leaves. An id
-//! takes 16 bytes, in memory as in storage: 4 MiB for the default of 262,144, of which the last
-//! 15/16 at least are held. They last for the default of 24 hours where a shard gets up to 2.8
-//! new events a second, for 41 minutes at 100, for 4 at 1,000; a repeat that comes later is sent
-//! again. What came after the last checkpoint is forgotten with the object, with the same effect.
+//! The limit on their number comes before the window: above it the oldest chunk is removed. An id
+//! takes 16 bytes, in memory and in storage: 4 MiB for the default of 262,144 ids. At least the
+//! newest 15/16 of them are kept. The default lasts 24 hours at up to 2.8 new events a second per
+//! shard, 41 minutes at 100, and 4 at 1,000. A later duplicate is delivered again. If the object is
+//! lost, so are ids since the last checkpoint, with the same effect.
 //!
-//! A chunk is a sorted array, so that nobody can choose ids that make the search slow. Where
-//! the clock was set back, times that lie ahead of it become its own. It must never call an
-//! id seen that was not inserted: that event would be lost.
+//! A chunk is a sorted array, so chosen ids cannot make the search slow. If the clock was set back,
+//! times ahead of it are set to it. An id that was not inserted must never count as seen: that
+//! event would be lost.
 
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
@@ -25,18 +24,18 @@ use crate::shard::storage::{Storage, StorageError, Table};
 /// How long an id counts as seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupConfig {
-    /// Milliseconds after which the same id is a new event's.
+    /// Milliseconds after which the same id counts as a new event.
     pub window_ms: u64,
-    /// The most ids of a shard, which goes before the window.
+    /// The most ids of a shard; this limit comes before the window.
     pub max_ids: usize,
 }
 
 impl DedupConfig {
     /// The ids of a full chunk: a row of 128 KiB.
     const CHUNK_IDS: usize = 8_192;
-    /// Chunks into which the bound cuts the ids, at least.
+    /// The least number of chunks for `max_ids` ids.
     const CHUNKS: usize = 32;
-    /// Chunks into which time cuts the window.
+    /// The number of chunks for the window.
     const SPANS: u64 = 24;
 
     fn chunk_ids(self) -> usize {
@@ -54,52 +53,48 @@ impl Default for DedupConfig {
     }
 }
 
-/// An event of a device: its id, mixed with the device's key.
+/// An event of a device: its id, combined with the device's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DedupKey(u128);
 
 impl DedupKey {
     const BYTES: usize = 16;
 
-    /// The key of this event of this device.
     pub fn of(device: &DeviceKey, event_id: EventId) -> Self {
         let number = |bytes: &[u8; Self::BYTES]| u128::from_be_bytes(*bytes);
         Self(number(device.as_bytes()) ^ number(event_id.as_bytes()))
     }
 
-    /// The key of the same event when it comes once more since it was lost.
+    /// Returns the key of the same event if it is sent again because it was lost.
     #[must_use]
     pub const fn of_lost(self) -> Self {
         Self(!self.0)
     }
 }
 
-/// The ids that a shard has seen.
 #[derive(Debug)]
 pub struct DedupWindow {
     policy: DedupConfig,
     /// In the order of their numbers; the last one may be open.
     chunks: Vec<Chunk>,
-    /// Ids in all chunks.
+    /// The number of ids in all chunks.
     len: usize,
-    /// The number of the next chunk.
     next: u64,
-    /// Keys of rows that are to be deleted.
+    /// Keys of rows to delete.
     gone: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
 struct Chunk {
     number: u64,
-    /// When its first and its last id came.
+    /// When its first id came; `newest` is that of its last id.
     oldest: Milliseconds,
     newest: Milliseconds,
-    /// Ascending.
     ids: Vec<DedupKey>,
     row: DedupRow,
 }
 
-/// Whether a chunk's row says what the chunk does.
+/// Whether a chunk's row is up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DedupRow {
     Current,
@@ -107,11 +102,11 @@ enum DedupRow {
 }
 
 impl DedupWindow {
-    /// Keys that are asked for at once.
+    /// Keys that are read at once.
     const PAGE: usize = 256;
 
-    /// The window as the last checkpoint left it. Rows that can't be read are left out, and
-    /// deleted by the next checkpoint.
+    /// Loads the window of the last checkpoint. Rows that cannot be read are left out, and deleted
+    /// by the next checkpoint.
     pub fn load(
         storage: &impl Storage,
         policy: DedupConfig,
@@ -153,7 +148,7 @@ impl DedupWindow {
         held.into_iter().any(|chunk| chunk.ids.binary_search(key).is_ok())
     }
 
-    /// Counts `key` as seen at `now`. It is durable after the next checkpoint.
+    /// Marks `key` as seen at `now`. It is durable after the next checkpoint.
     pub fn insert(&mut self, key: DedupKey, now: Milliseconds) {
         let (chunk_ids, span_ms) = (self.policy.chunk_ids(), self.policy.span_ms());
         let is_open = |chunk: &Chunk| {
@@ -178,8 +173,8 @@ impl DedupWindow {
         }
     }
 
-    /// Writes the chunks that changed, a row each (one, and those that were closed since the last
-    /// checkpoint), and deletes those that left. What a failed one left undone, the next one does.
+    /// Writes each changed chunk as one row (the open one, and those closed since the last
+    /// checkpoint), and deletes removed chunks. If it fails, the next checkpoint does the rest.
     pub fn checkpoint(
         &mut self,
         storage: &impl Storage,
@@ -197,22 +192,19 @@ impl DedupWindow {
         Ok(())
     }
 
-    /// Whether a checkpoint would write anything.
     pub fn has_changed(&self) -> bool {
         !self.gone.is_empty() || self.chunks.iter().any(|chunk| chunk.row == DedupRow::Behind)
     }
 
-    /// How many ids are held.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether none is held.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Lets the oldest chunks go until `ids` more fit.
+    /// Removes the oldest chunks until `ids` more fit.
     fn make_room(&mut self, ids: usize) {
         while self.len.saturating_add(ids) > self.policy.max_ids && !self.chunks.is_empty() {
             let oldest = self.chunks.remove(0);
@@ -221,7 +213,7 @@ impl DedupWindow {
         }
     }
 
-    /// Lets go what is out of the window at `now`, and pulls back what lies ahead of it.
+    /// Removes chunks that are out of the window at `now`, and moves times ahead of it back.
     fn follow_clock(&mut self, now: Milliseconds) {
         let Self { policy, chunks, len, gone, .. } = self;
         chunks.retain_mut(|chunk| {
@@ -241,7 +233,7 @@ impl DedupWindow {
 }
 
 impl Chunk {
-    /// What its row begins with: what comes after it is other in another version.
+    /// The version of a chunk's row, its first byte.
     const VERSION: u8 = 1;
     /// The version and two times.
     const HEAD_BYTES: usize = 17;
@@ -451,7 +443,8 @@ mod tests {
             let storage = Memory::default();
             let mut window = DedupWindow::load(&storage, policy, 0).unwrap();
             let mut now = 0;
-            // When each id came last, and how many came before it; what of that is durable.
+            // When each id was last inserted, and how many were before it; then the durable part of
+            // that.
             let mut seen = BTreeMap::<u8, (Milliseconds, usize)>::new();
             let (mut inserted, mut durable) = (0, seen.clone());
             for act in acts {

@@ -1,24 +1,22 @@
-//! The shard: the object that owns a slice of the devices, as far as it is a function of its
-//! arguments.
+//! The shard: the object that owns a share of the devices, without its I/O.
 //!
-//! A parcel comes in; each event in it is told from its repeats, gets its session and waits
-//! in its stream's batch. The driver closes a batch when it is full or has lingered, delivers
-//! it and hands the report in; what the stream did not take is spilled to the shard's own
-//! storage. Only then does a record count as durable, and its event as seen.
+//! A request brings records. The shard filters out duplicates, assigns each event to its session,
+//! and puts its record into the batch of its stream. The driver closes a batch when it is full or
+//! its linger time is over, delivers it, and passes the report to the shard. Records that the
+//! stream did not accept are spilled to the shard's own storage. Only then is a record durable, and
+//! its event seen.
 //!
 //! ```text
-//! admitted = shard.admit(items)                  // a claim an item; batches opened, and full ones
-//! closed = shard.close(batch)                    // full, or has lingered
-//! settled = shard.settle(batch, deliver(closed)) // a fate a record: now answer
-//! shard.checkpoint()                             // with a batch's end, as checkpoint_due says
+//! admitted = shard.admit(items)                  // an Admission per item; new and full batches
+//! closed = shard.close(batch)                    // once it is full or has lingered
+//! settled = shard.settle(batch, deliver(closed)) // a BatchStatus for each record: answer now
+//! shard.checkpoint()                             // at a batch's end, if checkpoint_due says so
 //! ```
 //!
-//! `key` names a device and `placement` its shard, `parcel` and `answer` are what the edge and a
-//! shard say to each other and `handover` what shards do, `wire` writes that and what is stored,
-//! `storage` is what it is stored in, `devices` remembers sessions, `batches` holds what is
-//! in memory and `spill` what is not; `alarm` wakes the object for that, `pace` says when what is
-//! remembered is written, and `home` where a spilled record goes when no route names its stream
-//! any more.
+//! [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
+//! events to sessions, [`device_store`] keeps the sessions of all devices, and [`dedup`] remembers
+//! seen events. [`batcher`] holds the records in memory, and [`spill`] those in storage. [`alarm`]
+//! sets the object's alarm for the spill, and [`pace`] decides when a checkpoint is written.
 
 pub mod alarm;
 pub mod batcher;
@@ -49,7 +47,7 @@ use protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
 use spill::{BacklogStats, Spill, SpillError, SpillUsage};
 use storage::{Storage, StorageError};
 
-/// What a shard knows and holds.
+/// The state of a shard.
 #[derive(Debug)]
 pub struct ShardCore {
     devices: DeviceStore,
@@ -57,38 +55,37 @@ pub struct ShardCore {
     batches: Batcher,
     spill: Spill,
     pace: Pace,
-    /// The most bytes of records that wait in memory.
+    /// The most bytes of records in memory.
     max_held_bytes: usize,
 }
 
-/// What becomes of an item for now.
+/// The state of an item after its admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Its event is durable already.
     Duplicate,
-    /// It waits there.
+    /// It is queued in this slot.
     Queued(Slot),
-    /// Its event waits there already, and it shares that one's fate.
+    /// Its event is queued in this slot already, and shares its result.
     DuplicateOf(Slot),
 }
 
-/// What came of a parcel, for now.
+/// The result of an admission.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct AdmitResult {
-    /// A claim an item, in their order.
+    /// One admission for each item, in their order.
     pub claims: Vec<Admission>,
-    /// The session of each item that got one.
+    /// The session of each item that has one.
     pub tags: Vec<Option<SessionInfo>>,
-    /// The batches that now wait.
+    /// The batches that the driver has to close.
     pub waits: BatchEvents,
 }
 
 /// Batches that the driver has to close.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BatchEvents {
-    /// Each of these when it has lingered.
+    /// Batches to close after their linger time.
     pub opened: Vec<BatchId>,
-    /// Each of these now.
+    /// Batches to close now.
     pub full: Vec<BatchId>,
 }
 
@@ -112,91 +109,86 @@ impl BatchEvents {
     }
 }
 
-/// How a shard is.
+/// The status of a shard, for operators.
 #[derive(Debug)]
 pub struct ShardStatus {
-    /// The bytes of records that wait in memory.
+    /// The bytes of records in memory.
     pub held_bytes: usize,
-    /// The devices in memory.
+    /// The number of devices in memory.
     pub devices: usize,
-    /// The ids of events that it knows.
+    /// The number of event ids in the dedup window.
     pub seen: usize,
-    /// What its streams did not take.
+    /// The backlog of each stream with spilled records.
     pub spill: Vec<BacklogStats>,
-    /// How much of what may be spilled is.
     pub fill: SpillUsage,
-    /// How much is in storage that this version can't read.
+    /// The number of stored rows that this version cannot read.
     pub unreadable: u64,
 }
 
-/// What is to be done with a batch that was closed.
+/// The next step for a closed batch.
 #[derive(Debug)]
 pub enum BatchAction {
-    /// It is to be delivered, and its report handed to [`ShardCore::settle`].
+    /// Deliver it, and pass its report to [`ShardCore::settle`].
     Deliver(ClosedBatch),
-    /// It goes into the spill, behind older records of its stream or for want of memory: its report
-    /// is to be handed to [`ShardCore::settle`] as it is.
+    /// Spill it, behind older records of its stream or for lack of memory: pass this report to
+    /// [`ShardCore::settle`] unchanged.
     Spill(Stream, DeliveryReport),
 }
 
-/// Whether a parcel finds room in memory.
+/// Whether a request fits into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BufferState {
     HasRoom,
-    /// For that of its records whose streams are well.
+    /// It fits only once the records of failing streams are spilled.
     IsFull,
 }
 
-/// Why a shard takes nothing now; the edge delivers by itself.
+/// Why a shard accepts no request now; the runtime then delivers directly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdmitError {
-    /// Too much waits in memory.
     #[error("shard holds {held} bytes, limit {limit}")]
     BufferFull {
-        /// Bytes held.
         held: usize,
-        /// Bytes that it may hold.
         limit: usize,
     },
-    /// What it knows of a device can't be read.
+    /// The sessions of a device cannot be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-/// How the way of a record through a shard ended.
+/// The result of a record in a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BatchStatus {
-    /// Its stream has it, or the storage.
+    /// Its stream accepted it, or the storage has it.
     Durable,
-    /// Its stream refuses it for itself, with this code; its failed event waits in those places.
+    /// Its stream rejects its content; its failed event is queued in these slots.
     Refused {
-        /// The service's word for it.
+        /// The service's error code.
         code: String,
-        /// Every part of the failed event.
         failed: Vec<Slot>,
     },
-    /// It is nowhere.
+    /// It was neither delivered nor spilled.
     NotDurable {
-        /// Why, in one word.
+        /// The reason, in one word.
         code: String,
         /// When to try again, in seconds.
         retry_after_s: u64,
     },
 }
 
-/// What came of a batch.
+/// The result of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ApplyResult {
-    /// A fate a record, in their order.
+    /// One status for each record, in their order.
     pub fates: Vec<BatchStatus>,
-    /// How many records were spilled.
+    /// The number of records that were spilled.
     pub spilled: usize,
-    /// The batches in which failed events now wait.
+    /// The batches of failed events that the driver has to close.
     pub waits: BatchEvents,
 }
 
 impl ShardCore {
-    /// What the shard knew when it was last here.
+    /// Loads the state of the last checkpoint.
     pub fn load(
         storage: &impl Storage,
         sharding: &ShardConfig,
@@ -212,9 +204,9 @@ impl ShardCore {
         })
     }
 
-    /// Takes in a parcel. `random` is drawn anew for each session. Where there is no room in memory,
-    /// the batches of the streams that are sick go into the spill: who calls such a stream directly
-    /// would have no more luck. They are [`ShardCore::leaving`], whatever this returns.
+    /// Admits the items of a request. `random` is drawn anew for each session. If memory is full,
+    /// it marks the batches of failing streams for the spill, as a direct delivery would fail as
+    /// well. [`ShardCore::leaving`] has them, whatever this returns.
     pub fn admit(
         &mut self,
         items: Vec<ShardItem>,
@@ -225,7 +217,7 @@ impl ShardCore {
         is_sick: impl Fn(&Stream) -> bool,
     ) -> Result<AdmitResult, AdmitError> {
         let room = self.check_room(&items, self.max_held_bytes, &is_sick)?;
-        // All sessions before any record waits: where one can't be read, nothing was taken.
+        // All sessions come first: if one cannot be read, no record was queued.
         let tags = self.observe(&items, storage, now, random)?;
         let mut admitted = AdmitResult::default();
         for (item, tag) in items.into_iter().zip(&tags) {
@@ -250,12 +242,12 @@ impl ShardCore {
         Ok(admitted)
     }
 
-    /// The open batches that the driver has to close now, for the spill.
+    /// Returns the open batches that the driver has to close now, for the spill.
     pub fn leaving(&self) -> Vec<BatchId> {
         self.batches.leaving()
     }
 
-    /// The claim of an event that came before.
+    /// Returns the admission of an event that was seen or is queued already.
     fn repeat(&self, seen_key: &DedupKey, now: Milliseconds) -> Option<Admission> {
         match self.seen.contains(seen_key, now) {
             true => Some(Admission::Duplicate),
@@ -272,7 +264,7 @@ impl ShardCore {
         let bytes = |item: &ShardItem| item.record.bytes().len();
         let parcel: usize = items.iter().map(bytes).sum();
         let held = self.batches.staying_bytes();
-        // What is past the limit by itself goes when nothing else is held.
+        // A request that exceeds the limit alone is accepted if no other record is in memory.
         let fits = |held: usize, parcel| held == 0 || held.saturating_add(parcel) <= limit;
         if fits(held, parcel) {
             return Ok(BufferState::HasRoom);
@@ -291,8 +283,8 @@ impl ShardCore {
         }
     }
 
-    /// The session of each item that has one. A device's sessions see its events in the order
-    /// in which they happened, as far as they come together.
+    /// Returns the session of each item that has one. A device's sessions see the events of one
+    /// request in the order in which they occurred.
     fn observe(
         &mut self,
         items: &[ShardItem],
@@ -320,14 +312,14 @@ impl ShardCore {
         Ok(tags)
     }
 
-    /// Whether a batch that is full or has lingered stays open until another one of its stream
-    /// has been settled.
+    /// Whether a batch that should be closed must stay open until another one of its stream has
+    /// ended.
     pub fn has_to_wait(&self, batch: BatchId) -> bool {
         self.batches.has_to_wait(batch)
     }
 
-    /// Whether an open batch goes into the spill when it is closed, if there is room; `taking_at` is
-    /// when a stream that may be called last took a record.
+    /// Whether an open batch is spilled when it is closed, if there is room. `taking_at` is when a
+    /// stream that may be called last accepted a record.
     pub fn goes_to_spill(
         &self,
         batch: BatchId,
@@ -338,8 +330,8 @@ impl ShardCore {
             || self.batches.stream_of(batch).is_some_and(holds_back)
     }
 
-    /// Closes a batch, which is full or has lingered; none if it was closed before. `taking_at` is
-    /// as above.
+    /// Closes a batch that is full or has lingered. Returns `None` if it was closed before.
+    /// `taking_at` is as above.
     pub fn close(
         &mut self,
         batch: BatchId,
@@ -347,7 +339,8 @@ impl ShardCore {
     ) -> Option<BatchAction> {
         let is_spilled = self.goes_to_spill(batch, taking_at);
         let ClosedBatch { stream, records } = self.batches.close(batch)?;
-        // What finds no room behind them goes at once: else nothing might ever go again.
+        // If the spill is full, the records are sent at once: otherwise none might ever be sent
+        // again.
         if !is_spilled || !self.spill.has_room(&records) {
             return Some(BatchAction::Deliver(ClosedBatch { stream, records }));
         }
@@ -357,8 +350,8 @@ impl ShardCore {
         Some(BatchAction::Spill(stream, report))
     }
 
-    /// Takes in how the delivery of a batch to `stream` ended: what is pending is spilled, and
-    /// what the stream refuses for itself becomes a failed event.
+    /// Applies the report of a batch for `stream`. Pending records are spilled; a record whose
+    /// content the stream rejects becomes a failed event.
     pub fn settle(
         &mut self,
         batch: BatchId,
@@ -430,8 +423,8 @@ impl ShardCore {
         settled
     }
 
-    /// The devices of `items` that this shard does not know, by the shard that had them before.
-    /// With whose id changes daily comes the id that it had the day before.
+    /// Returns the devices in `items` that are unknown here, grouped by their previous shard. For
+    /// cookieless devices, includes yesterday's id.
     pub fn strangers(
         &self,
         items: &[ShardItem],
@@ -460,7 +453,6 @@ impl ShardCore {
         Ok(strangers)
     }
 
-    /// How the shard is, for operators.
     pub fn status(&self, now: Milliseconds) -> ShardStatus {
         ShardStatus {
             held_bytes: self.batches.held_bytes(),
@@ -472,13 +464,12 @@ impl ShardCore {
         }
     }
 
-    /// Whether something has changed since the last checkpoint.
     pub fn has_changed(&self) -> bool {
         self.devices.has_changed() || self.seen.has_changed()
     }
 
-    /// When the next checkpoint is to be written, at the end of a batch or of a parcel that
-    /// opened none.
+    /// Returns when the next checkpoint is due, at the end of a batch or of a request that opened
+    /// none.
     pub fn checkpoint_due(&mut self, now: Milliseconds) -> Due {
         match self.has_changed() {
             true => self.pace.due(!self.batches.is_empty(), now),
@@ -486,7 +477,7 @@ impl ShardCore {
         }
     }
 
-    /// Writes what has changed in sessions and seen events since the last checkpoint.
+    /// Writes the sessions and seen events that changed since the last checkpoint.
     pub fn checkpoint(
         &mut self,
         storage: &impl Storage,
@@ -497,29 +488,29 @@ impl ShardCore {
         self.devices.checkpoint(storage, now)
     }
 
-    /// How many records wait in the spill.
+    /// Returns the number of records queued in the spill.
     pub fn spill_depth(&self) -> u64 {
         self.spill.records()
     }
 
-    /// The spill, whose driver the alarm is.
+    /// Returns the spill, which the alarm drives.
     pub const fn spill(&mut self) -> &mut Spill {
         &mut self.spill
     }
 
-    /// The sessions, which another shard may ask for.
+    /// Returns the sessions, which another shard may request.
     pub const fn devices(&mut self) -> &mut DeviceStore {
         &mut self.devices
     }
 }
 
-/// What goes to `stream` at once: about a call.
+/// Returns the limits of a batch for `stream`: about one call.
 pub fn bounds(stream: &Stream, destinations: &Destinations) -> BatchLimits {
     let policy = destinations.policy_of(stream);
     let limits = stream.service.limits();
     let packs = stream.service.packing(policy.packing, policy.call_bytes) != Aggregation::Off;
     BatchLimits {
-        // In base64 it is a third more.
+        // Base64 adds a third.
         bytes: policy.call_bytes.saturating_mul(3).saturating_div(4),
         records: if packs { usize::MAX } else { limits.records },
     }

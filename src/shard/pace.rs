@@ -1,48 +1,46 @@
-//! When a checkpoint is written: with the end of a batch, and seldom enough.
+//! Decides when a checkpoint is written: at the end of a batch, and not too often.
 //!
-//! Each checkpoint is a few rows, which are billed, and a timer keeps its object awake, which is
-//! billed too. So the last batch under way writes one with its end, and no timer stays behind.
-//! Where that would be more than one a second for a minute, it is one a second; then the next
-//! request is near, and the object awake anyhow.
+//! Each checkpoint writes a few rows, which are billed. A timer keeps the object awake, which is
+//! billed too. So the last batch in flight writes a checkpoint at its end, and no timer remains. If
+//! that were more than one a second for a minute, it is one a second. Then the next request is
+//! near, and the object stays awake anyway.
 
 use crate::base::clock::Milliseconds;
 
-/// How often a checkpoint is written in the long run, in milliseconds.
+/// Average time between two checkpoints, in milliseconds.
 pub const GAP_MS: u64 = 1_000;
 
-/// How many may be written without that gap, where the object was quiet for as many gaps.
+/// Checkpoints that may be written without that gap, if the object was quiet for as many gaps.
 const AT_ONCE: u64 = 60;
 
-/// How far the gaps of what is written may reach ahead.
+/// The furthest that the gaps of written checkpoints may reach ahead, in milliseconds.
 const AHEAD_MS: u64 = (AT_ONCE - 1) * GAP_MS;
 
-/// When a checkpoint is to be written.
+/// When a checkpoint is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing has changed, or a batch that is under way writes it with its end.
+    /// Not now: nothing has changed, or a batch in flight writes it at its end.
     No,
     /// Now, before the batch's callers are answered.
     Now,
-    /// In so many milliseconds, `GAP_MS` at most.
+    /// In this many milliseconds, `GAP_MS` at most.
     In(u64),
 }
 
-/// The pace of the checkpoints.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// When the gaps of all that were written are over.
+    /// When the gaps of all written checkpoints are over.
     free_at: Milliseconds,
-    /// When a batch that ended first left a change to the others.
+    /// When a batch first ended without a checkpoint because others were in flight.
     left_at: Option<Milliseconds>,
 }
 
 impl Pace {
-    /// When a change is to be written at a batch's end, while other batches are under way or none
-    /// is.
+    /// Returns when a change is written at a batch's end, with or without `others` in flight.
     pub fn due(&mut self, others: bool, now: Milliseconds) -> Due {
         if others {
             let left_at = *self.left_at.get_or_insert(now);
-            // Where the clock was set back, it is time as well.
+            // If the clock was set back, it is time as well.
             let is_time = !(left_at..left_at.saturating_add(GAP_MS)).contains(&now);
             return if is_time { Due::Now } else { Due::No };
         }
@@ -52,7 +50,7 @@ impl Pace {
         }
     }
 
-    /// One is written at `now`.
+    /// Records a checkpoint at `now`.
     pub fn written(&mut self, now: Milliseconds) {
         let most = now.saturating_add(AHEAD_MS);
         self.free_at = self.free_at.clamp(now, most).saturating_add(GAP_MS);

@@ -1,35 +1,34 @@
-//! What a shard stores, as tables of bytes under keys of bytes.
+//! The storage of a shard: tables of bytes under keys of bytes.
 //!
-//! All writes between two awaits are made durable together or not at all, and no answer
-//! leaves the object before they are.
+//! All writes between two awaits are made durable together or not at all, and before any answer
+//! leaves the object.
 
-/// The most bytes of one row, its key and its value together.
+/// The most bytes of one row, key and value together.
 /// Source: <https://developers.cloudflare.com/durable-objects/platform/limits/>
 pub const MAX_ROW_BYTES: usize = 2_000_000;
 
-/// What is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
-    /// What the inspector was told, in an object of its own: a row a request, as a rule.
+    /// Entries of the inspector, in an object of its own: usually one row for each request.
     Stories,
-    /// The sessions of devices that are quiet: a row a device.
+    /// Sessions of quiet devices: one row for each device.
     Devices,
-    /// What changed in the sessions of devices that are not: a row a checkpoint.
+    /// Changed sessions of active devices: one row is written at each checkpoint.
     Journal,
-    /// The ids of events that were seen.
+    /// Ids of seen events.
     Seen,
-    /// Records that their stream did not take.
+    /// Spilled and quarantined records.
     Spill,
-    /// What shards have reported of their trouble, and whether this one has.
+    /// Failures that shards have reported, and whether this shard has.
     Reports,
 }
 
 impl Table {
-    /// Every table.
+    /// The tables of a shard's object.
     pub const ALL: [Self; 5] =
         [Self::Devices, Self::Journal, Self::Seen, Self::Spill, Self::Reports];
 
-    /// What it is called in the database.
+    /// Returns its name in the database.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stories => "stories",
@@ -42,32 +41,30 @@ impl Table {
     }
 }
 
-/// The storage's: it did not do what it was asked; says how.
+/// The storage failed, with its own message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("storage: {0}")]
 pub struct StorageError(pub String);
 
 /// A shard's own storage. Keys are in the order of their bytes.
 pub trait Storage {
-    /// The value at `key`.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
 
-    /// Writes the row at `key`, in place of what was there.
+    /// Writes the row at `key`, and replaces an existing one.
     fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StorageError>;
 
-    /// Takes the row at `key` away, if there is one.
+    /// Deletes the row at `key`, if there is one.
     fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError>;
 
-    /// Makes all of these changes together, or none: a value is written in place of what was at its
-    /// key, and where there is none the row is taken away.
+    /// Makes all of these changes, or none: writes each value at its key, and deletes the row if
+    /// there is no value.
     fn change(
         &self,
         table: Table,
         changes: &[(Vec<u8>, Option<Vec<u8>>)],
     ) -> Result<(), StorageError>;
 
-    /// The keys that come after `after`, the first `most` of them. Every key comes after the
-    /// empty one.
+    /// Returns the first `most` keys after `after`. Every key comes after the empty one.
     fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError>;
 }
 
@@ -80,32 +77,31 @@ pub(crate) mod tests {
 
     type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-    /// A storage in memory that can be told to fail, to forget what was not committed, and
-    /// that counts its writes.
+    /// A storage in memory. It can fail, lose uncommitted writes, and counts its writes.
     #[derive(Debug, Default)]
     pub(crate) struct Memory {
         rows: RefCell<Rows>,
         committed: RefCell<Rows>,
-        /// While it is set, no write succeeds.
+        /// If set, every write fails.
         pub(crate) full: Cell<bool>,
-        /// From that many writes on, none succeeds.
+        /// The number of writes after which all fail.
         pub(crate) fails_from: Cell<Option<usize>>,
-        /// Rows written or deleted so far.
+        /// Number of rows written or deleted.
         pub(crate) writes: Cell<usize>,
     }
 
     impl Memory {
-        /// Makes durable what was written.
+        /// Makes all writes durable.
         pub(crate) fn commit(&self) {
             self.committed.borrow_mut().clone_from(&self.rows.borrow());
         }
 
-        /// What is there after the object was lost: only what was committed.
+        /// Loses the object: only committed rows remain.
         pub(crate) fn crash(&self) {
             self.rows.borrow_mut().clone_from(&self.committed.borrow());
         }
 
-        /// The rows of a table.
+        /// Returns the number of rows of a table.
         pub(crate) fn count(&self, table: Table) -> usize {
             self.rows.borrow().keys().filter(|(of, _)| *of == table).count()
         }
