@@ -1,7 +1,7 @@
-//! What the edge gives a shard: a parcel of records, and what it needs to know of each.
+//! The request of the runtime to a shard: records, and the identity of each event.
 //!
-//! The two may be of different versions while one is rolled out: a shard that does not know
-//! a parcel's version refuses it, and the edge then delivers by itself.
+//! The two may have different versions during a deployment. A shard that does not know a request's
+//! version rejects it, and the runtime then delivers directly.
 
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
@@ -14,41 +14,36 @@ use crate::model::stream::Stream;
 use crate::shard::dedup::DedupKey;
 use crate::shard::sessions::{Opening, SessionEvent};
 
-/// The version of a parcel, and of what answers it: a shard whose answer the edge could not read
-/// has to refuse the parcel, or the edge would deliver it once more.
+/// The version of a request and its response. If the runtime could not read the response, the shard
+/// has to reject the request; otherwise the runtime would deliver it once more.
 pub(super) const VERSION: u8 = 2;
 
-/// Set in the kind of what comes once more since it was lost.
+/// Set in the kind of an event that is sent again because it was lost.
 const LOST: u8 = 4;
 
-/// What a shard needs to know of an event besides its record.
+/// The properties of an event that a shard needs besides its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventIdentity {
-    /// The device, or the event itself where it has none.
+    /// The key of the device, or of the event itself if it has no device.
     pub key: DeviceKey,
-    /// What the device's sessions see of it.
     pub sighting: SessionEvent,
-    /// Whether it has a device, and so a session.
     pub device: DeviceIdentity,
-    /// How it comes.
     pub arrival: Redelivery,
 }
 
 /// Whether an event has a device, and so a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceIdentity {
-    /// It has none.
     Unknown,
-    /// It has one; just after midnight with the key that it had on the day before.
+    /// It has one; just after midnight also the key of the day before.
     Known {
-        /// The key of the day before.
         previous: Option<DeviceKey>,
     },
 }
 
 impl EventIdentity {
-    /// Where its device is among all, which decides on its shard. `visitor` is the key of a visitor
-    /// whose id changes daily: it is the same tomorrow.
+    /// Returns the position of its device, which decides its shard. `visitor` is the key of a
+    /// cookieless visitor, which stays the same from day to day.
     pub fn place(&self, visitor: Option<DeviceKey>) -> u64 {
         match (visitor, self.device) {
             (Some(visitor), DeviceIdentity::Known { .. }) => visitor.place(),
@@ -56,7 +51,7 @@ impl EventIdentity {
         }
     }
 
-    /// The key by which a repeat of the event is known.
+    /// Returns the key that identifies duplicates of the event.
     pub fn seen_key(&self) -> DedupKey {
         let key = DedupKey::of(&self.key, self.sighting.event_id);
         match self.arrival {
@@ -69,30 +64,25 @@ impl EventIdentity {
 /// A record on its way to a shard.
 #[derive(Debug, Clone, Copy)]
 pub struct ShardItemRef<'a> {
-    /// Where to.
     pub stream: &'a Stream,
-    /// What.
     pub record: &'a Record,
-    /// Of which event; a failed event has no session, and may come again.
+    /// Its event; a failed event has no session, and may be sent again.
     pub observation: Option<&'a EventIdentity>,
-    /// The shard that its device had before there were more of them, if it was another.
+    /// The previous shard of its device, if the number of shards has changed it.
     pub former: Option<ShardNumber>,
 }
 
-/// The same in a shard.
+/// A record that a shard received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardItem {
-    /// Where to.
     pub stream: Stream,
-    /// What.
     pub record: Record,
-    /// Of which event; a failed event has no session, and may come again.
+    /// Its event; a failed event has no session, and may be sent again.
     pub observation: Option<EventIdentity>,
-    /// The shard that its device had before there were more of them, if it was another.
+    /// The previous shard of its device, if the number of shards has changed it.
     pub former: Option<ShardNumber>,
 }
 
-/// The bytes of a parcel.
 pub fn encode<'a>(items: impl Iterator<Item = ShardItemRef<'a>>) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     for ShardItemRef { stream, record, observation, former } in items {
@@ -126,7 +116,6 @@ pub fn encode<'a>(items: impl Iterator<Item = ShardItemRef<'a>>) -> Vec<u8> {
     bytes
 }
 
-/// The items of a parcel.
 pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem>, DecodeError> {
     let mut reader = ByteReader::new(bytes, "a parcel of this version");
     if reader.u8()? != VERSION {
@@ -227,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_cut_short_or_of_another_version_is_refused() {
         let whole = bytes();
-        // Cut between two items it is a parcel of fewer, whose fates are then too few.
+        // If it is cut between two items, it has fewer items, and then too few statuses.
         let read: Vec<usize> =
             (0..whole.len()).filter_map(|end| Some(decode(&whole[..end]).ok()?.len())).collect();
         assert_eq!(read, [0, 1, 2, 3]);

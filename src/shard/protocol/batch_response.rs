@@ -1,34 +1,32 @@
-//! What a shard answers to a parcel: the fate of each of its items, and how they got there.
+//! The response of a shard to a request: the status of each item, and the delivery statistics.
 
 use super::batch_request::VERSION;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::delivery::stats::DeliveryStats;
 use crate::model::session::SessionInfo;
 
-/// What a shard answers to a parcel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchResponse {
-    /// The fate of each item, in their order.
+    /// The status of each item, in their order.
     pub fates: Vec<ItemStatus>,
-    /// How they were delivered.
     pub sending: DeliveryStats,
-    /// The session of each item that is an event of a device, in their order; empty where nobody
-    /// wants to know.
+    /// The session of each item that is an event of a device, in their order; empty if not
+    /// requested.
     pub tags: Vec<Option<SessionInfo>>,
 }
 
-/// What became of one item of a parcel.
+/// The result of one item of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemStatus {
-    /// Its stream has it, or the shard's storage.
+    /// Its stream accepted it, or the shard's storage has it.
     Durable,
     /// Its event was seen before, and is durable.
     Duplicate,
-    /// Its stream refuses it for itself, with this code; as a failed event it is durable.
+    /// Its stream rejects its content, with this code; its failed event is durable.
     Refused(String),
-    /// It is nowhere; the client must keep it.
+    /// It is not stored anywhere; the client must keep it.
     NotDurable {
-        /// Why, in one word.
+        /// The reason, in one word.
         code: String,
         /// When to try again, in seconds.
         retry_after_s: u64,
@@ -36,7 +34,6 @@ pub enum ItemStatus {
 }
 
 impl BatchResponse {
-    /// The bytes of the answer.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         for fate in &self.fates {
@@ -71,7 +68,7 @@ impl BatchResponse {
         bytes
     }
 
-    /// The answer to a parcel of `count` items.
+    /// Reads the response to a request of `count` items.
     pub fn decode(bytes: &[u8], count: usize) -> Result<Self, DecodeError> {
         let mut reader = ByteReader::new(bytes, "an answer to a parcel");
         if reader.u8()? != VERSION {

@@ -1,4 +1,4 @@
-//! The messages between an edge and a shard, and between shards.
+//! The messages between the runtime and a shard, and between shards.
 
 pub mod batch_request;
 pub mod batch_response;

@@ -1,4 +1,4 @@
-//! What the shards have set aside, row by row, as the operator takes it out of them.
+//! The messages with which an operator exports the quarantine, row by row.
 
 use std::fmt;
 
@@ -6,34 +6,28 @@ use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::placement::ShardNumber;
 use crate::model::stream::{Stream, StreamError};
 
-/// The name of a row among those of all shards, a text that addresses and file names take.
+/// The id of a quarantined row among all shards, as a text for URLs and file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QuarantineId {
-    /// Whose it is.
     pub shard: ShardNumber,
-    /// Its key there; where it is empty, the name stands before all of the shard's rows.
+    /// Its key in that shard; an empty key comes before all of the shard's rows.
     pub key: Vec<u8>,
 }
 
-/// The operator's: a text that names no row.
+/// The operator's fault: a text that is no row id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{parameter}={value} names no row; it takes what X-Headwater-Row told")]
 pub struct InvalidQuarantineId {
-    /// The parameter.
     pub parameter: &'static str,
-    /// What it was.
     pub value: String,
 }
 
-/// The operator's: a stream whose records can't be taken out.
+/// The operator's fault: a stream whose records cannot be exported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownStream {
-    /// No stream is called that.
     #[error("stream={value} {error}")]
     Form {
-        /// What it was.
         value: String,
-        /// Why it is none.
         error: StreamError,
     },
     /// The configuration names it.
@@ -43,7 +37,7 @@ pub enum UnknownStream {
     InUse(Stream),
 }
 
-/// The stream that `stream` in a query names, where it is there.
+/// Parses the parameter `stream` of a query, if it has one.
 pub fn stream_of_query(query: &str) -> Result<Option<Stream>, UnknownStream> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let Some((_, value)) = pairs.find(|(name, _)| name == "stream") else { return Ok(None) };
@@ -52,7 +46,7 @@ pub fn stream_of_query(query: &str) -> Result<Option<Stream>, UnknownStream> {
 }
 
 impl QuarantineId {
-    /// The row that `parameter` of a query names, where it is there.
+    /// Parses the row id in `parameter` of a query, if it has one.
     pub fn of_query(
         query: &str,
         parameter: &'static str,
@@ -82,17 +76,16 @@ impl fmt::Display for QuarantineId {
     }
 }
 
-/// A row of one shard.
+/// A quarantined row of one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantineRow {
-    /// Its key.
     pub key: Vec<u8>,
-    /// Its records, a line of JSON each, in the form of Firehose's error output.
+    /// Its records, one line of JSON each, in the format of Firehose's error output.
     pub lines: Vec<u8>,
 }
 
 impl QuarantineRow {
-    /// A row, or that there is none, as a shard tells it.
+    /// Encodes a row, or its absence as no bytes.
     pub fn encode(row: Option<Self>) -> Vec<u8> {
         let Some(Self { key, lines }) = row else { return Vec::new() };
         let mut bytes = Vec::new();
@@ -101,7 +94,6 @@ impl QuarantineRow {
         bytes
     }
 
-    /// The inverse.
     pub fn decode(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
         let mut reader = ByteReader::new(bytes, "a row of what is set aside");
         if reader.is_at_end() {

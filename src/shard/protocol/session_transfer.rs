@@ -1,23 +1,23 @@
-//! How a device comes to a new shard when there are more of them than before: the new one
-//! asks the one that the device had before for a copy of its sessions.
+//! Moves devices when the number of shards increases: the new shard of a device requests a copy of
+//! its sessions from the previous one.
 //!
-//! The old one keeps its own, so that whoever asks twice, or still sends there, finds the
-//! same session.
+//! The previous shard keeps its own, so a repeated request, or an event that is still sent there,
+//! finds the same session.
 
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 
-/// The version of a question and its answer.
+/// The version of a request and its response.
 const VERSION: u8 = 1;
 
-/// The bytes of a question for these devices' sessions.
+/// Encodes a request for the sessions of these devices.
 pub fn encode_question(keys: &[DeviceKey]) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     keys.iter().for_each(|key| bytes.put(key.as_bytes()));
     bytes
 }
 
-/// The devices that a question is for.
+/// Reads the devices of a request.
 pub fn decode_question(bytes: &[u8]) -> Result<Vec<DeviceKey>, DecodeError> {
     let mut reader = ByteReader::new(bytes, "a question of this version");
     if reader.u8()? != VERSION {
@@ -30,15 +30,14 @@ pub fn decode_question(bytes: &[u8]) -> Result<Vec<DeviceKey>, DecodeError> {
     Ok(keys)
 }
 
-/// The bytes of an answer: what is known of each device that was asked for; nothing of one
-/// that is not known.
+/// Encodes a response: the sessions of each requested device, or no bytes if it is unknown.
 pub fn encode_answer(sessions: &[Option<Vec<u8>>]) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     sessions.iter().for_each(|sessions| bytes.put_bytes(sessions.as_deref().unwrap_or_default()));
     bytes
 }
 
-/// What the answer to a question for `count` devices says of each, in their order.
+/// Reads the sessions in the response to a request for `count` devices, in their order.
 pub fn decode_answer(bytes: &[u8], count: usize) -> Result<Vec<Option<Vec<u8>>>, DecodeError> {
     let mut reader = ByteReader::new(bytes, "an answer of this version");
     if reader.u8()? != VERSION {
