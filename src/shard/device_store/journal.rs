@@ -1,22 +1,21 @@
-//! The journal: what changed in the sessions of devices that are not quiet.
+//! The journal: changes to the sessions of active devices.
 //!
-//! Entries go to the end of the last row, which every checkpoint writes anew until it is large
-//! enough; so a checkpoint writes a row, and the journal has few. Replayed in order, the later
-//! entry of a device wins. Once most of it says nothing more, what still counts is written
-//! again behind it, and then what came before is deleted, the oldest first: whatever is left
-//! of it after a failure never has a device's past without its present.
+//! Entries are appended to the last row, which each checkpoint writes again until it is large
+//! enough. So a checkpoint writes one row, and the journal has few rows. Entries are replayed in
+//! order, and the later entry of a device wins. Once most of the journal is stale, the current
+//! entries are appended again, and then the older rows are deleted, oldest first. So no failure
+//! leaves an old entry of a device without its current one.
 
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::shard::storage::{MAX_ROW_BYTES, Storage, StorageError, Table};
 
-/// What the journal says of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JournalEntry<'a> {
-    /// It was last seen then, and these are its sessions as they encode themselves.
+    /// It was last seen at `seen`, and these are its encoded sessions.
     Active { key: DeviceKey, seen: Milliseconds, sessions: &'a [u8] },
-    /// It has a row of its own, which says all.
+    /// It has a row of its own, which replaces its entries here.
     Left { key: DeviceKey },
 }
 
@@ -50,7 +49,7 @@ impl JournalEntry<'_> {
         }
     }
 
-    /// The bytes that it takes.
+    /// Returns its length in bytes.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Active { sessions, .. } => sessions.len().saturating_add(29),
@@ -59,14 +58,14 @@ impl JournalEntry<'_> {
     }
 }
 
-/// How far the journal may grow.
+/// How large the journal may grow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JournalLimits {
-    /// Bytes at which a checkpoint leaves a row alone and begins the next.
+    /// Bytes at which a row is complete and the next begins.
     pub(super) row_bytes: usize,
     /// The most bytes of a row.
     pub(super) most_row_bytes: usize,
-    /// Bytes of the journal that may say nothing more.
+    /// The most bytes of stale entries in the journal.
     pub(super) stale_bytes: usize,
 }
 
@@ -85,12 +84,12 @@ pub(super) struct Journal {
     bounds: JournalLimits,
     /// The rows before the last, in their order.
     before: Vec<JournalRow>,
-    /// The number and the bytes of the last row.
+    /// The number of the last row; `last` has its bytes.
     number: u64,
     last: Vec<u8>,
     /// Whether the last row is stored as it is here.
     standing: JournalState,
-    /// What it took to say everything, when that was last done.
+    /// The bytes of all current entries when they were last counted.
     snapshot_bytes: usize,
 }
 
@@ -107,13 +106,12 @@ enum JournalState {
 }
 
 impl Journal {
-    /// What a row begins with: what comes after it is other in another version.
+    /// The version of a row, its first byte.
     const VERSION: u8 = 1;
-    /// Keys that are asked for at once.
+    /// Keys that are read at once.
     const PAGE: usize = 256;
 
-    /// Replays what is stored. Of a row that can't be read, what comes before the garbled
-    /// entry counts.
+    /// Replays the stored rows. If a row cannot be read, the entries before the invalid one count.
     pub(super) fn load(
         storage: &impl Storage,
         bounds: JournalLimits,
@@ -152,8 +150,8 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Adds an entry, which is durable after the next flush. A row that it would make too long
-    /// is written before.
+    /// Appends an entry, which is durable after the next flush. If the row would become too long,
+    /// it is written before.
     pub(super) fn append(
         &mut self,
         storage: &impl Storage,
@@ -168,7 +166,6 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes what was added.
     pub(super) fn flush(&mut self, storage: &impl Storage) -> Result<(), StorageError> {
         if self.standing == JournalState::Behind {
             storage.put(Table::Journal, &self.number.to_be_bytes(), &self.last)?;
@@ -180,7 +177,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Leaves the last row alone, unless nothing is in it.
+    /// Begins a new row, unless the last one is empty.
     fn begin_row(&mut self) {
         if self.last == [Self::VERSION] {
             return;
@@ -190,12 +187,11 @@ impl Journal {
         self.last = vec![Self::VERSION];
     }
 
-    /// Whether there is anything to flush.
     pub(super) fn is_behind(&self) -> bool {
         self.standing == JournalState::Behind
     }
 
-    /// Whether too much of it says nothing more.
+    /// Whether too much of it is stale.
     pub(super) fn is_stale(&self) -> bool {
         let fresh = self.snapshot_bytes.saturating_add(self.bounds.stale_bytes);
         self.bytes() > fresh
@@ -206,13 +202,13 @@ impl Journal {
         before.fold(self.last.len(), usize::saturating_add)
     }
 
-    /// Tells that all that still counts takes this many bytes.
+    /// Sets the bytes of all current entries.
     pub(super) fn set_snapshot_bytes(&mut self, bytes: usize) {
         self.snapshot_bytes = bytes;
     }
 
-    /// Says anew, in rows of its own, all that counts, and deletes what came before.
-    /// `say` appends it. To be called when all was flushed.
+    /// Writes all current entries again, which `say` appends in new rows, and deletes the older
+    /// rows. Call it only after a flush.
     pub(super) fn rewrite<S: Storage>(
         &mut self,
         storage: &S,
@@ -256,7 +252,7 @@ mod tests {
         JournalEntry::Active { key: DeviceKey::from_bytes([number; 16]), seen: 7, sessions }
     }
 
-    /// What is replayed, as bytes.
+    /// Returns the replayed entries, as bytes.
     fn replayed(storage: &Memory) -> (Journal, Vec<Vec<u8>>) {
         let mut entries = Vec::new();
         let journal = Journal::load(storage, BOUNDS, |entry| {

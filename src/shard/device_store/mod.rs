@@ -1,13 +1,13 @@
-//! The sessions of a shard's devices, in bounded memory, kept through the loss of the object.
+//! The sessions of a shard's devices, in bounded memory and in storage.
 //!
-//! A device that was active lately is in memory, and in the journal as of the last checkpoint.
-//! One that fell quiet, or is the least recently seen of too many, gets a row of its own,
-//! leaves both, and is read from its row when it comes back. So a checkpoint writes one row of
-//! the journal, and one for each device that leaves. With the object goes only what came after
-//! the last checkpoint: its events may be given to other sessions than they would have been.
+//! An active device is in memory, and in the journal since the last checkpoint. A quiet device, or
+//! the least recently seen of too many, gets a row of its own and leaves both. It is read from its
+//! row when it returns. So a checkpoint writes one row of the journal, and one for each device that
+//! leaves. If the object is lost, so are changes since the last checkpoint, whose events may then
+//! get other sessions.
 //!
-//! Where a device is in memory, that counts, and never its row. What can't be read (another
-//! version's, or garbled) counts as a device that was never seen; it is never an error.
+//! If a device is in memory, that state counts, and never its row. A row that cannot be read (of
+//! another version, or invalid) counts as a device that was never seen, and is never an error.
 
 pub mod journal;
 
@@ -23,24 +23,24 @@ use crate::model::session::SessionInfo;
 use crate::shard::sessions;
 use crate::shard::sessions::{DeviceSessions, SessionEvent};
 
-/// The most devices that a checkpoint leaves in memory; up to a quarter more come in between.
-/// One with a single session takes some 270 bytes there, so that all take 5 to 7 MB, and 96 in
-/// the journal, which is at most 4 MiB longer than what it has to say.
+/// The most devices in memory after a checkpoint; in between there may be a quarter more. A device
+/// with one session takes about 270 bytes there, so all take 5 to 7 MB, and 96 bytes in the
+/// journal. The journal has at most 4 MiB of stale entries.
 pub const MAX_DEVICES: usize = 20_000;
 
-/// Days after which a device that was not seen is forgotten.
+/// Days after which the sessions of a device that was not seen are deleted.
 pub const RETENTION_DAYS: u64 = 395;
 
-/// What a shard holds at most, and when it looks.
+/// The limits of a device store, and the interval of its checks.
 #[derive(Debug, Clone, Copy)]
 struct StoreLimits {
     /// Devices in memory after a checkpoint.
     devices: usize,
-    /// How often quiet devices are looked for, and old rows.
+    /// Interval between two searches for quiet devices and old rows, in milliseconds.
     round_ms: u64,
     /// Quiet devices that leave in one checkpoint.
     leaving: usize,
-    /// Rows that are looked at in a round.
+    /// Rows that are checked in one round.
     swept: usize,
     journal: journal::JournalLimits,
 }
@@ -59,17 +59,16 @@ impl StoreLimits {
     }
 }
 
-/// The devices of a shard.
 #[derive(Debug)]
 pub struct DeviceStore {
     policy: sessions::SessionConfig,
     bounds: StoreLimits,
-    /// Those in memory.
+    /// The devices in memory.
     active: BTreeMap<DeviceKey, StoredDevice>,
-    /// Those of them that the journal is behind of; some may have left since.
+    /// Devices whose journal entry is outdated; some may have left since.
     behind: Vec<DeviceKey>,
     journal: Journal,
-    /// The round that was last finished.
+    /// The last round that was completed.
     round: Option<u64>,
 }
 
@@ -81,7 +80,7 @@ struct StoredDevice {
     standing: DeviceState,
 }
 
-/// Whether the journal says what memory does.
+/// Whether the journal has its current sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum DeviceState {
     #[default]
@@ -89,10 +88,10 @@ enum DeviceState {
     Behind,
 }
 
-/// Why sessions of another shard were not taken over.
+/// Why sessions of another shard were not imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdoptError {
-    /// They are another version's, or cut short.
+    /// They are of another version, or truncated.
     #[error(transparent)]
     Garbled(#[from] DecodeError),
     /// Whether the device is known could not be read.
@@ -101,7 +100,7 @@ pub enum AdoptError {
 }
 
 impl DeviceStore {
-    /// The devices as the last checkpoint left them.
+    /// Loads the devices of the last checkpoint.
     pub fn load(
         storage: &impl Storage,
         policy: sessions::SessionConfig,
@@ -133,11 +132,11 @@ impl DeviceStore {
         Ok(Self { policy, bounds, active, behind: Vec::new(), journal, round: None })
     }
 
-    /// Gives an event of `key` its session. It is durable after the next checkpoint.
+    /// Assigns an event of `key` to its session. The result is durable after the next checkpoint.
     ///
-    /// `previous` is the id that the device had the day before, where ids change daily: a
-    /// device that is not known goes on with a copy of the sessions of `previous`, unless they
-    /// had ended before this event.
+    /// `previous` is the device's id of the day before, if ids change daily. A device that is not
+    /// known continues with a copy of the sessions of `previous`, unless they had ended before this
+    /// event.
     pub fn observe(
         &mut self,
         storage: &impl Storage,
@@ -164,7 +163,7 @@ impl DeviceStore {
         Ok(device.sessions.observe(sighting, self.policy, random))
     }
 
-    /// The sessions of `key` that had not ended before `sighting`.
+    /// Returns the sessions of `key` that had not ended before `sighting`.
     fn ongoing(
         &self,
         storage: &impl Storage,
@@ -183,12 +182,12 @@ impl DeviceStore {
         Ok(sessions.filter(goes_on).unwrap_or_default())
     }
 
-    /// Whether this shard has sessions of `key`.
     pub fn knows(&self, storage: &impl Storage, key: &DeviceKey) -> Result<bool, StorageError> {
         Ok(self.active.contains_key(key) || read_row(storage, key)?.is_some())
     }
 
-    /// The sessions of `key` for another shard to [`Self::adopt`], where there are any.
+    /// Returns the encoded sessions of `key`, if there are any, for [`Self::adopt`] in another
+    /// shard.
     pub fn copy_of(
         &self,
         storage: &impl Storage,
@@ -200,7 +199,7 @@ impl DeviceStore {
         Ok(read_row(storage, key)?.as_ref().map(encode))
     }
 
-    /// Takes over the sessions that `key` had at another shard, unless this one knows it by now.
+    /// Imports the sessions that `key` had at another shard, unless this shard knows it already.
     pub fn adopt(
         &mut self,
         storage: &impl Storage,
@@ -215,7 +214,7 @@ impl DeviceStore {
         Ok(())
     }
 
-    /// Takes a device into memory, where there is room after a checkpoint at the latest.
+    /// Adds a device to memory, after a checkpoint if memory is full.
     fn insert(
         &mut self,
         storage: &impl Storage,
@@ -232,8 +231,8 @@ impl DeviceStore {
         Ok(())
     }
 
-    /// Makes durable what changed, lets devices leave memory, and tidies up. What a failed one
-    /// left undone, the next one does.
+    /// Makes changes durable, moves quiet devices out of memory, and deletes old rows. If it fails,
+    /// the next checkpoint does the rest.
     pub fn checkpoint(
         &mut self,
         storage: &impl Storage,
@@ -268,13 +267,13 @@ impl DeviceStore {
         Ok(())
     }
 
-    /// Gives rows to the devices that are quiet, up to a bound, and to those that are too many,
-    /// the least recently seen first. Says how many quiet ones are left.
+    /// Writes rows for quiet devices, up to a limit, and for those above the limit of devices, the
+    /// least recently seen first. Returns how many quiet ones remain.
     fn retire(&mut self, storage: &impl Storage, now: Milliseconds) -> Result<usize, StorageError> {
         let mut by_age = BinaryHeap::with_capacity(self.active.len());
         let mut quiet = 0_usize;
         for (key, device) in &mut self.active {
-            // Where the clock was set back, a device would otherwise stay until it caught up.
+            // If the clock was set back, a device would otherwise stay until the clock caught up.
             device.seen = device.seen.min(now);
             let is_quiet = now.saturating_sub(device.seen) > self.policy.timeout_ms;
             quiet = quiet.saturating_add(usize::from(is_quiet));
@@ -292,17 +291,16 @@ impl DeviceStore {
         Ok(quiet.saturating_sub(leaving))
     }
 
-    /// Whether something is not durable yet.
     pub fn has_changed(&self) -> bool {
         !self.behind.is_empty() || self.journal.is_behind()
     }
 
-    /// How many devices are in memory.
+    /// Returns the number of devices in memory.
     pub fn len(&self) -> usize {
         self.active.len()
     }
 
-    /// Whether none is in memory.
+    /// Whether no device is in memory.
     pub fn is_empty(&self) -> bool {
         self.active.is_empty()
     }
@@ -323,11 +321,11 @@ impl StoredDevice {
     }
 }
 
-/// What a device's row begins with. In every version the time when it was last seen comes
-/// next; the rest is other in another version.
+/// The version of a device's row, its first byte. In every version the time when the device was
+/// last seen follows; the rest may differ.
 const ROW_VERSION: u8 = 1;
 
-/// The sessions in the row of `key`; none where there is no row, or one that can't be read.
+/// Reads the sessions in the row of `key`; `None` if there is no row, or it cannot be read.
 fn read_row(
     storage: &impl Storage,
     key: &DeviceKey,
@@ -352,9 +350,9 @@ fn decode(bytes: &[u8]) -> Result<DeviceSessions, DecodeError> {
     Ok(sessions)
 }
 
-/// Looks at the rows that come after a place in the keys, and deletes those of devices that
-/// were not seen for too long. The places of the rounds are a golden section apart, so that
-/// any run of rounds covers the keys evenly, and nobody need remember where the last one ended.
+/// Checks some rows after a position in the keys, and deletes those of devices that were not seen
+/// for too long. The positions of the rounds are a golden section apart. So any run of rounds
+/// covers the keys evenly, and the last position need not be stored.
 fn sweep(
     storage: &impl Storage,
     rows: usize,

@@ -1,4 +1,4 @@
-//! A shard's devices beside a plain map of sessions that forgets nothing.
+//! Compares a shard's devices with a plain map of sessions that never loses any.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl Flaky {
         Ok(())
     }
 
-    /// The key of the journal's first row, which only a rewriting changes.
+    /// Returns the key of the journal's first row, which only a rewrite changes.
     fn first_row(&self) -> Option<Vec<u8>> {
         self.keys(Table::Journal, &[], 1).unwrap().pop()
     }
@@ -237,8 +237,8 @@ fn what_cannot_be_read_is_a_device_never_seen() {
     }
 }
 
-/// Checkpoints of four devices that change each time, of `writes` each, until the journal was
-/// rewritten or one failed. Tells whether one failed.
+/// Checkpoints four devices that change each time, with `writes` writes each, until the journal is
+/// rewritten or one fails. Returns whether one failed.
 fn rewrite_with(writes: usize) -> bool {
     let storage = Flaky::default();
     let mut devices = load(&storage, 0);
@@ -294,7 +294,7 @@ fn every_row_is_swept_in_time_and_only_the_old_ones_go() {
         let seen = if number % 2 == 0 { now - 394 * DAY } else { now - 396 * DAY };
         storage.put(Table::Devices, hash(number).as_bytes(), &row(seen)).unwrap();
     }
-    // A shard that is up for a moment each hour, and holds 50 times what it looks at.
+    // A shard that is loaded for a moment each hour, and has 50 times the rows that it checks.
     for hour in 0..150 {
         let now = now + hour * DAY / 24 / 10;
         load(&storage, now).checkpoint(&storage, now).unwrap();
@@ -331,7 +331,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Four devices that remember as many sessions as a device may.
+/// The current entries of four devices with the most sessions.
 const MOST_FRESH_BYTES: usize = 4 * 600;
 
 type Model = BTreeMap<u8, DeviceSessions>;
@@ -348,7 +348,7 @@ proptest! {
         let storage = Flaky::default();
         let mut devices = load(&storage, 10_000);
         let (mut model, mut now) = (Model::new(), 10_000);
-        // What each device may be after a crash: more than one after a failed checkpoint.
+        // The possible states of each device after a crash: several after a failed checkpoint.
         let mut durable: Vec<Model> = vec![model.clone()];
         for (number, act) in (1..).zip(acts) {
             storage.memory.writes.set(0);
@@ -388,7 +388,8 @@ proptest! {
                     prop_assert!(devices.len() <= TINY.devices);
                     let left = len - devices.len();
                     let is_rewritten = storage.first_row() != first_row;
-                    // What is long takes more rows than one, and a row that is rewritten goes.
+                    // Long entries take more than one row, and rows that were rewritten are
+                    // deleted.
                     let after = storage.memory.count(Table::Journal);
                     let journaled = if is_rewritten { rows + after + 4 } else { 1 + after - rows };
                     prop_assert!(storage.memory.writes.get() <= left + journaled);
@@ -418,7 +419,7 @@ proptest! {
                     durable = vec![model.clone()];
                 }
             }
-            // There was no room in memory, and a checkpoint before the act was done.
+            // Memory was full, so a checkpoint ran before the act.
             if is_of_event && storage.memory.writes.get() > 0 {
                 durable = vec![before];
             }
