@@ -1,34 +1,33 @@
-//! The sessions of one device: to which of its runs of events an event belongs.
+//! Assigns the events of one device to sessions.
 //!
-//! An event at or after the latest time seen of its device is *in order*. It opens a session
-//! when it is the device's first, when the gap since that time is strictly longer than the
-//! timeout, or when it is an opening event; the first of these reasons that holds is told.
-//! Else it joins the session of the latest event.
+//! An event at or after the latest time seen of its device is *in order*. It opens a session if it
+//! is the device's first event or a session-start event. It also does so if the gap since that time
+//! is strictly longer than the timeout. The recorded trigger is the first that applies of first
+//! event, timeout and session start. Otherwise the event joins the session of the latest event.
 //!
-//! An event before that time is *late*. What was sent can't be rewritten, so no session is cut
-//! or merged for it: it joins the session whose span, from its earliest event to its latest
-//! and widened by the timeout on both sides, holds its time; of several the nearest, of those
-//! that are equally near the one that was opened last. Where there is none it opens one of its
-//! own, marked `late`. A late opening event joins likewise, since those after it were already
-//! told their session and could not follow it into another. Joining extends the span at
-//! either end, so a span may begin before its `started_at`, which was sent and stays.
+//! An event before that time is *late*. Sent records cannot be rewritten, so it splits and merges
+//! no session. The span of a session is from its earliest event to its latest. A late event joins
+//! the session with the nearest span, if that is at most the timeout away. Of equally near ones it
+//! joins the one opened last. Otherwise it opens a session of its own, marked `late`. A late
+//! session-start event joins in the same way, since later events were already assigned and cannot
+//! move to another session. Joining extends the span at either end, so a span may begin before its
+//! `started_at`, which was sent and does not change.
 //!
-//! An event that opened a session finds it again by its id, whatever time it now has: its
-//! first attempt may have been answered 503. Such a repeat moves no span but that of the
-//! current session.
+//! An event that opened a session finds it again by its id, whatever time it now has: its first
+//! attempt may have been answered 503. Such a repeat changes only the span of the current session.
 //!
 //! [`DeviceSessions::REMEMBERED`] sessions are remembered: that of the latest event, the one opened
-//! last, and of the others those that ended last. A late event that would have joined a
-//! forgotten one opens one of its own, and so does the repeat of an event that opened it. A
+//! last, and of the others those that ended last. A late event that would have joined a forgotten
+//! session opens one of its own. So does a repeat of the event that opened a forgotten session. A
 //! device takes 80 bytes in Wasm, and 64 more for each session after its first.
 //!
-//! A clock that jumps ahead opens a session in the future, and set right again makes events
-//! late: they go on in the session from before the jump, and after a gap in a `late` one, but
-//! opening events open nothing. It heals when the time comes that the clock had jumped to;
-//! then events are in order again. [`crate::pipeline::enrich::event_time`] lets no event lie further ahead
-//! than the threshold of the skew, so that this takes no longer than that: a minute by default.
+//! A clock that jumps ahead opens a session in the future. Once it is set right, events are late.
+//! They continue the session from before the jump, or after a gap a `late` one; session-start
+//! events open none. This ends at the time that the clock had jumped to; then events are in order
+//! again. [`crate::pipeline::enrich::event_time`] limits how far ahead an event may be, to the
+//! threshold of the clock skew. So this takes no longer than that: a minute by default.
 //!
-//! Nothing here changes the id, the index, the start or the reason of a session once given.
+//! Nothing here changes the id, the index, the start or the trigger of an existing session.
 
 use crate::model::session::{SessionId, SessionInfo, SessionTrigger};
 use std::cmp::Reverse;
@@ -39,7 +38,7 @@ use crate::model::event::EventId;
 /// When a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionConfig {
-    /// The longest gap inside of a session, in milliseconds.
+    /// The longest gap inside a session, in milliseconds.
     pub timeout_ms: u64,
 }
 
@@ -49,34 +48,32 @@ impl Default for SessionConfig {
     }
 }
 
-/// One event of a device, as its sessions see it.
+/// The properties of an event that decide its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionEvent {
     /// When it occurred, in milliseconds since the epoch.
     pub at: i64,
-    /// By which its repeat is known.
+    /// Identifies its repeats.
     pub event_id: EventId,
-    /// Whether it opens a session.
     pub opening: Opening,
 }
 
-/// Whether an event opens a session by what it is.
+/// Whether an event is a session-start event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
-    /// It does not.
     No,
-    /// It does, where it comes in order.
+    /// It opens a session if it is in order.
     Yes,
 }
 
-/// The sessions of one device, as far as they are remembered; by default of one never seen.
+/// The remembered sessions of one device; by default of a device that was never seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceSessions {
-    /// That of the latest event.
+    /// The session of the latest event.
     current: Option<Span>,
-    /// Others, in no order.
+    /// Other sessions, in no order.
     earlier: Vec<Span>,
-    /// How many were ever opened.
+    /// The number of sessions that were ever opened.
     opened: u32,
 }
 
@@ -86,20 +83,18 @@ struct Span {
     tag: SessionInfo,
     /// The id of the event that opened it.
     opener: [u8; 16],
-    /// The time of its earliest event.
     first: i64,
-    /// The time of its latest event.
     last: i64,
 }
 
 impl DeviceSessions {
-    /// How many sessions of a device are remembered.
+    /// The most sessions of a device that are remembered.
     pub const REMEMBERED: usize = 8;
 
-    /// The layout that [`DeviceSessions::encode`] writes.
+    /// The version that [`DeviceSessions::encode`] writes.
     const VERSION: u8 = 1;
 
-    /// Takes in an event and tells its session. `random` is drawn only for a new one.
+    /// Assigns an event to its session. `random` is drawn only for a new session.
     pub fn observe(
         &mut self,
         sighting: &SessionEvent,
@@ -132,7 +127,7 @@ impl DeviceSessions {
         self.open(sighting, opened_by, random())
     }
 
-    /// The time of the latest event, in milliseconds since the epoch.
+    /// Returns the time of the latest event, in milliseconds since the epoch.
     pub fn last_at(&self) -> Option<i64> {
         self.current.map(|span| span.last)
     }
@@ -142,7 +137,7 @@ impl DeviceSessions {
         self.current.is_none()
     }
 
-    /// The session that a late event at `at` joins.
+    /// Returns the session that a late event at `at` joins.
     fn nearest(&mut self, at: i64, policy: SessionConfig) -> Option<&mut Span> {
         self.earlier
             .iter_mut()
@@ -175,8 +170,8 @@ impl DeviceSessions {
         tag
     }
 
-    /// Keeps `span` beside the current one; where there is no room, in place of the one that
-    /// ended first.
+    /// Remembers `span` beside the current one. If there is no room, it replaces the one that ended
+    /// first.
     fn remember(&mut self, span: Span) {
         if self.earlier.len().saturating_add(1) < Self::REMEMBERED {
             // Most devices have no second session to remember, few a third.
@@ -189,8 +184,8 @@ impl DeviceSessions {
         }
     }
 
-    /// Appends the bytes from which [`DeviceSessions::decode`] makes the same again: 6, and 61 for
-    /// each session that is remembered.
+    /// Appends the bytes that [`DeviceSessions::decode`] reads: 6, and 61 for each remembered
+    /// session.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.put_u8(Self::VERSION);
         bytes.put_u32(self.opened);
@@ -204,8 +199,8 @@ impl DeviceSessions {
         }
     }
 
-    /// Reads what [`DeviceSessions::encode`] wrote, and no byte after it. Refuses another layout and
-    /// more sessions than are remembered.
+    /// Reads the bytes that [`DeviceSessions::encode`] wrote, and no byte after them. Rejects
+    /// another version, and more sessions than are remembered.
     pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         if reader.u8()? != Self::VERSION {
             return Err(reader.garbled());
@@ -230,7 +225,7 @@ impl DeviceSessions {
 }
 
 impl Span {
-    /// How far `at` is from the span, in milliseconds; 0 inside of it.
+    /// Returns how far `at` is from the span, in milliseconds; 0 inside it.
     fn distance(&self, at: i64) -> u64 {
         at.abs_diff(at.min(self.last).max(self.first))
     }

@@ -1,4 +1,4 @@
-//! The edges of the rule, and its laws against a model that remembers everything.
+//! Tests the edges of the rule, and its laws against a model that remembers everything.
 
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ fn opening(number: u64, at: i64) -> SessionEvent {
     SessionEvent { opening: Opening::Yes, ..sighting(number, at) }
 }
 
-/// A device whose sessions' ids count on from its first.
+/// A device whose session ids count up from its first.
 #[derive(Default)]
 struct Device {
     sessions: DeviceSessions,
@@ -41,14 +41,14 @@ impl Device {
         })
     }
 
-    /// The index and the reason of the sessions of each of `sightings`.
+    /// Returns the index and the trigger of the session of each sighting.
     fn told(&mut self, sightings: &[SessionEvent]) -> Vec<(u32, SessionTrigger)> {
         let tags = sightings.iter().map(|sighting| self.observe(sighting, POLICY));
         tags.map(|tag| (tag.index, tag.opened_by)).collect()
     }
 }
 
-/// A device with the sessions 1, 2, … at 0, 100, ….
+/// Returns a device with the sessions 1, 2, … at 0, 100, ….
 fn with_sessions(count: u64) -> Device {
     let mut device = Device::default();
     for number in 0..count {
@@ -228,7 +228,7 @@ fn bytes_that_are_not_sessions_are_refused() {
     }
 }
 
-/// A session of the model: all of its events.
+/// A session of the model, with all of its events.
 struct Whole {
     opener: EventId,
     started_at: i64,
@@ -243,8 +243,8 @@ impl Whole {
     }
 }
 
-/// Sorts all events of a device and cuts where a gap is too long or an event opens: the index,
-/// the start and the reason of each event's session, in the order of time.
+/// Sorts all events of a device, and cuts if a gap is too long or an event starts a session.
+/// Returns the index, the start and the trigger of each event's session, in the order of time.
 fn cut(mut sightings: Vec<SessionEvent>, policy: SessionConfig) -> Vec<(u32, i64, SessionTrigger)> {
     sightings.sort_by_key(|sighting| sighting.at);
     let mut told: Vec<(u32, i64, SessionTrigger)> = Vec::new();
@@ -265,7 +265,7 @@ fn cut(mut sightings: Vec<SessionEvent>, policy: SessionConfig) -> Vec<(u32, i64
     told
 }
 
-/// The rule word by word, with every event of every session remembered.
+/// Applies the rule literally, with every event of every session remembered.
 fn place(sessions: &mut Vec<Whole>, sighting: &SessionEvent, policy: SessionConfig) -> usize {
     let at = sighting.at;
     let latest = |whole: &Whole| *whole.times.iter().max().unwrap();
@@ -322,14 +322,14 @@ fn sightings(
     })
 }
 
-/// Events that come again whole: with the time and the kind that they had.
+/// Events that are sent again unchanged, with their time and kind.
 fn with_repeats() -> impl Strategy<Value = Vec<SessionEvent>> {
     let kinds = vec((0..12_i64, prop::bool::weighted(0.2)), 1..30);
     (kinds, vec(any::<prop::sample::Index>(), 0..60)).prop_map(|(kinds, picks)| {
         let pick = |pick: prop::sample::Index| {
             let number = pick.index(kinds.len());
             let (at, opens) = kinds[number];
-            // No two events occur at once: which of them comes first would decide.
+            // No two events occur at once: their order would decide.
             let at = at * 30 + number as i64;
             if opens { opening(number as u64, at) } else { sighting(number as u64, at) }
         };
