@@ -1,11 +1,11 @@
-//! What of one stream is in the spill, and when it is tried again.
+//! The spilled records of one stream, and the time of their next attempt.
 //!
-//! Full jitter: a try without progress is followed by a wait of `random(0, min(cap, base *
-//! 2^n))`, any progress sets `n` to 0, and what only the operator can mend is tried slowly. No
-//! wait is longer than [`LONGEST_MS`], and nothing here gives up.
+//! Full jitter: an attempt without progress is followed by a wait of `random(0, min(cap, base *
+//! 2^n))`, and any progress sets `n` to 0. If only the operator can fix the failure, attempts are
+//! rare. No wait is longer than [`LONGEST_MS`], and nothing here gives up.
 //!
-//! One try at a time is under way until one has made progress, or the stream is known to take
-//! other records; then several are, and new records need not wait behind those that are here.
+//! Only one attempt is in flight until one has made progress, or the stream is known to accept
+//! other records. Then several are, and new records need not wait behind the backlog.
 //!
 //! Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 
@@ -17,71 +17,68 @@ use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::stream::Stream;
 
-/// The first wait, and the longest after a failure that may pass.
+/// The first wait, in milliseconds. After temporary failures waits grow to `CAP_MS`.
 pub const BASE_MS: u64 = 1_000;
 const CAP_MS: u64 = 10_000;
-/// The longest wait of all: for the operator, or as the service has asked.
+/// The longest wait of all, for the operator or as the service asks, in milliseconds.
 pub const LONGEST_MS: u64 = 60_000;
-/// The shortest wait after a try without progress.
+/// The shortest wait after an attempt without progress, in milliseconds.
 const FLOOR_MS: u64 = 100;
-/// How long a try may take before it counts as lost.
+/// Time after which an attempt counts as lost, in milliseconds.
 const LEASE_MS: u64 = 60_000;
-/// The most tries of a stream that makes progress that are under way at once.
+/// The most attempts in flight for a stream that makes progress.
 const MOST_TRIES: usize = 3;
 
-/// Rows together.
+/// Totals of some rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AttemptTally {
-    /// Their records.
     pub records: u64,
     /// The bytes of their values.
     pub bytes: u64,
 }
 
-/// What of one stream is in the spill.
+/// The spilled records of one stream.
 #[derive(Debug)]
 pub struct Backlog {
-    /// Whose records.
     pub stream: Stream,
-    /// What is tried again.
+    /// Queued rows.
     pub waiting: AttemptTally,
-    /// What is only kept.
+    /// Quarantined rows.
     pub set_aside: AttemptTally,
-    /// When the oldest of what waits came.
+    /// When the oldest queued row was spilled.
     pub oldest_at: Milliseconds,
-    /// Why the last try did not take all, when it did not.
+    /// Why the last attempt did not deliver all records, if so.
     pub problem: Option<DeliveryError>,
-    /// When a try last made it smaller, since something waits.
+    /// When an attempt last made progress, since records were queued.
     pub last_drained_at: Option<Milliseconds>,
-    /// Where the next try begins.
+    /// The position at which the next attempt begins.
     pub place: RetryCursor,
-    /// Tries since the last progress.
+    /// Attempts since the last progress.
     tries: u32,
-    /// Not before this time.
+    /// No attempt begins before this time.
     resume_at: Milliseconds,
-    /// The tries that are under way.
+    /// The attempts in flight.
     leases: Vec<Lease>,
-    /// Whether all rows are, as far as the last search went.
+    /// Whether the last search found no row outside them.
     all_leased: bool,
-    /// When the stream last gave nothing but refusals, where no record was taken since.
+    /// When a delivery last had no record accepted, if none was accepted since.
     gave_up_at: Option<Milliseconds>,
-    /// When a try last ended so, where none has made progress since.
+    /// When an attempt last ended so, if none has made progress since.
     failed_at: Option<Milliseconds>,
 }
 
-/// The right to end a try that is under way.
+/// An attempt in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     ticket: u64,
-    /// The sequences of its first row and its last. No other try has a row between them.
+    /// The sequences of its first row and its last. No other attempt has a row between them.
     rows: (u64, u64),
     since: Milliseconds,
-    /// If its end is never heard of, others may take its rows then.
+    /// If its end is never reported, other attempts may have its rows from this time on.
     until: Milliseconds,
 }
 
 impl Backlog {
-    /// An empty one.
     pub const fn new(stream: Stream) -> Self {
         Self {
             stream,
@@ -100,12 +97,11 @@ impl Backlog {
         }
     }
 
-    /// Whether nothing is left of it.
     pub const fn is_empty(&self) -> bool {
         self.waiting.records == 0 && self.set_aside.records == 0
     }
 
-    /// Takes in that `row` is there. Where nothing waited, the first try is at `try_at`.
+    /// Counts `row`. If no row was queued, the first attempt is at `try_at`.
     pub fn add(&mut self, row: &SpillRow, try_at: Milliseconds) {
         if row.shelf == RowState::Queued && self.waiting.records == 0 {
             (self.oldest_at, self.resume_at) = (row.spilled_at, try_at);
@@ -121,7 +117,6 @@ impl Backlog {
         tally.bytes = tally.bytes.saturating_add(row.bytes.into());
     }
 
-    /// Takes in that `row` is gone.
     pub fn subtract(&mut self, row: &SpillRow) {
         let tally = self.tally(row.shelf);
         tally.records = tally.records.saturating_sub(row.records.into());
@@ -135,79 +130,77 @@ impl Backlog {
         }
     }
 
-    /// When it is to be tried; never where nothing waits. While tries are under way, when the first
-    /// of them counts as lost.
+    /// Returns when the next attempt is, if records are queued. With attempts in flight, returns
+    /// when the first of them counts as lost.
     pub fn try_at(&self) -> Option<Milliseconds> {
         let at = self.leases.iter().map(|lease| lease.until).min().unwrap_or(self.resume_at);
         (self.waiting.records > 0).then_some(at)
     }
 
-    /// Whether another try may begin at `now`.
     pub fn is_due(&self, now: Milliseconds) -> bool {
         let one_is_lost = self.leases.iter().any(|lease| !lease.is_alive(now));
         let is_time = one_is_lost || (!self.all_leased && !waits(now, self.resume_at));
         self.waiting.records > 0 && is_time && self.may_begin(now)
     }
 
-    /// Whether a try is under way at `now`.
+    /// Whether an attempt is in flight at `now`.
     pub fn is_under_way(&self, now: Milliseconds) -> bool {
         self.leases.iter().any(|lease| lease.is_alive(now))
     }
 
-    /// Whether fewer tries are under way at `now` than may be.
+    /// Whether fewer attempts are in flight at `now` than allowed.
     pub fn may_begin(&self, now: Milliseconds) -> bool {
         let most = if self.gave_up_at.is_none() { MOST_TRIES } else { 1 };
         self.leases.iter().filter(|lease| lease.is_alive(now)).count() < most
     }
 
-    /// Whether new records have to wait behind it, where the stream took other records at
-    /// `taking_at`. While it takes some they need not: else a stream whose records come faster
-    /// than a try ends would never get rid of it.
+    /// Whether new records must wait behind it, if the stream last accepted other records at
+    /// `taking_at`. If it accepts some, they need not wait. Otherwise a stream whose records arrive
+    /// faster than an attempt ends would always have a backlog.
     pub fn holds_back(&self, taking_at: Option<Milliseconds>) -> bool {
         let takes = |at: Milliseconds| self.gave_up_at.is_none_or(|gave_up_at| at > gave_up_at);
         self.waiting.records > 0 && !taking_at.is_some_and(takes)
     }
 
-    /// Takes in that at `now` the stream took records that are none of these: it is to be tried.
+    /// Records that the stream accepted other records at `now`, so an attempt is due.
     pub fn stream_takes(&mut self, now: Milliseconds) {
         (self.gave_up_at, self.failed_at, self.tries) = (None, None, 0);
         self.resume_at = self.resume_at.min(now);
     }
 
-    /// Takes in that at `now` the stream gave nothing but refusals.
+    /// Records that a delivery to the stream ended at `now` with no record accepted.
     pub const fn stream_gives_up(&mut self, now: Milliseconds) {
         self.gave_up_at = Some(now);
     }
 
-    /// Forgets the tries that are lost, and gives the first and the last rows of the others.
+    /// Removes lost attempts, and returns the first and the last row of each other one.
     pub fn leased(&mut self, now: Milliseconds) -> Vec<(u64, u64)> {
         self.leases.retain(|lease| lease.is_alive(now));
         self.leases.iter().map(|lease| lease.rows).collect()
     }
 
-    /// Takes in that every row there is belongs to a try that is under way.
+    /// Records that every row belongs to an attempt in flight.
     pub const fn all_is_leased(&mut self) {
         self.all_leased = true;
     }
 
-    /// Begins a try of the rows from the first of these sequences to the second at `now`.
+    /// Begins an attempt at `now` with the rows between these two sequences.
     pub fn begin(&mut self, ticket: u64, rows: (u64, u64), now: Milliseconds) {
         let until = now.saturating_add(LEASE_MS);
         self.leases.push(Lease { ticket, rows, since: now, until });
     }
 
-    /// Ends the try that began with `ticket`; none if it counted as lost.
+    /// Ends the attempt with `ticket`. Returns `None` if it counted as lost.
     pub fn end(&mut self, ticket: u64) -> Option<Lease> {
         let position = self.leases.iter().position(|lease| lease.ticket == ticket)?;
         self.all_leased = false;
         Some(self.leases.swap_remove(position))
     }
 
-    /// Sets when the next try is, after one of `lease` that ended at `now` with or without
-    /// `progress`, and after which the stream is to be left alone for `left_alone_ms`; and where it
-    /// begins. Where the one that ended, before `behind`, was refused for its bytes and nobody knows
-    /// that the stream takes any, so that it may be the stream, the next is of what comes behind: else
-    /// a few records that the stream never takes would hold back all others.
+    /// Schedules the attempt after `lease`, which ended at `now`, and sets its position.
+    ///
+    /// If the attempt failed on record content and the stream has not accepted anything yet, the
+    /// next attempt starts at `behind`. So poison records cannot block the backlog.
     pub fn pace(&mut self, lease: Lease, ended: AttemptEnd, now: Milliseconds, random: u32) {
         let AttemptEnd { progress, behind, problem, left_alone_ms } = ended;
         let left_alone_ms = left_alone_ms.min(LONGEST_MS);
@@ -219,11 +212,11 @@ impl Backlog {
                 self.last_drained_at = Some(now);
             }
             Progressed::No => {
-                // Tries that were under way together and failed together are one.
+                // Attempts that were in flight together and failed together count as one.
                 let is_known = self.failed_at.is_some_and(|at| lease.since < at && at <= now);
                 let is_counted = !is_known && problem != Some(DeliveryError::BreakerOpen);
                 let wait_ms = match problem == Some(DeliveryError::BreakerOpen) {
-                    // The breaker knows when, and nothing was tried.
+                    // The breaker knows when to retry, and nothing was sent.
                     true => FLOOR_MS,
                     false => wait_ms(self.tries, problem.as_ref(), random),
                 };
@@ -239,8 +232,8 @@ impl Backlog {
         self.problem = problem;
     }
 
-    /// Takes in that at `now` it could not be read: nothing was tried, but the next time must not
-    /// come at once.
+    /// Records that it could not be read at `now`. Nothing was sent, but the next attempt must
+    /// wait.
     pub fn is_unread(&mut self, now: Milliseconds) {
         let wait_ms = wait_ms(self.tries, self.problem.as_ref(), u32::MAX);
         self.resume_at = now.saturating_add(wait_ms);
@@ -254,30 +247,27 @@ impl Lease {
     }
 }
 
-/// How a try ended.
+/// The result of an attempt.
 #[derive(Debug)]
 pub struct AttemptEnd {
-    /// Whether it made the backlog smaller.
     pub progress: Progressed,
-    /// Behind its last row.
+    /// The position after its last row.
     pub behind: RetryCursor,
-    /// Why the stream did not take all, if it did not.
+    /// Why the stream did not accept all records, if so.
     pub problem: Option<DeliveryError>,
-    /// How long the stream is to be left alone, in milliseconds.
+    /// How long the stream is paused, in milliseconds.
     pub left_alone_ms: u64,
 }
 
-/// Whether a try has made the backlog smaller.
+/// Whether an attempt has made the backlog smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progressed {
-    /// By a record or more.
     Yes,
-    /// Not at all.
     No,
 }
 
 impl Progressed {
-    /// Whether there was this much `progress`; none where it is not known.
+    /// Whether `progress` has any record; `No` if it is unknown.
     pub fn of(progress: Option<&Progress>) -> Self {
         match progress {
             Some(Progress { accepted: 0, failed: 0, set_aside: 0, .. }) | None => Self::No,
@@ -286,12 +276,12 @@ impl Progressed {
     }
 }
 
-/// Whether `at` is to come; no wait is longer than the longest.
+/// Whether `at` is in the future. Ignores a time further away than the longest wait.
 const fn waits(now: Milliseconds, at: Milliseconds) -> bool {
     is_ahead(at, now, LONGEST_MS)
 }
 
-/// The wait after `tries` tries and one more, all without progress.
+/// Returns the wait after `tries` attempts and one more, all without progress.
 fn wait_ms(tries: u32, problem: Option<&DeliveryError>, random: u32) -> u64 {
     let (least, most) = match problem {
         Some(problem) if is_operators(problem) => (LONGEST_MS / 2, LONGEST_MS),
@@ -302,7 +292,7 @@ fn wait_ms(tries: u32, problem: Option<&DeliveryError>, random: u32) -> u64 {
     least.saturating_add(jitter).max(FLOOR_MS)
 }
 
-/// Whether only the operator can mend it, so that there is no hurry.
+/// Whether only the operator can fix the failure, so that attempts may be rare.
 fn is_operators(problem: &DeliveryError) -> bool {
     match problem {
         DeliveryError::Refused(refusal) => {
@@ -317,7 +307,7 @@ fn is_operators(problem: &DeliveryError) -> bool {
     }
 }
 
-/// Whether a stream refused bytes that it may refuse for what they are, whoever was blamed.
+/// Whether the error's code can mean that a record's content is rejected, whatever its class.
 fn is_of_bytes(problem: &DeliveryError) -> bool {
     let DeliveryError::Refused(AwsError { code, message, .. }) = problem else { return false };
     AwsError::of_record(code.clone(), message.clone()).blame == ErrorClass::InvalidRecord
@@ -363,7 +353,7 @@ mod tests {
         }
     }
 
-    /// Has a try of some row end so, which began at `now` as well.
+    /// Ends an attempt of some row, which also began at `now`.
     fn ends(
         backlog: &mut Backlog,
         progress: Progressed,

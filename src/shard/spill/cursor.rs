@@ -1,69 +1,67 @@
-//! Where in a backlog a try begins, where it is not with the oldest row.
+//! The position in a backlog at which an attempt begins, if it is not the oldest row.
 //!
-//! It is stored: between two tries of a stream that only the operator can mend an object that
-//! nobody asks loses its memory, and would begin with the same row each time.
+//! It is stored, since attempts are rare while only the operator can fix a stream. An idle object
+//! loses its memory between them, and would begin with the same row each time.
 
 use super::row::SpillRow;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::stream::Stream;
 use crate::shard::storage::{Storage, StorageError, Table};
 
-/// What the key of a place begins with, where that of a row has its shelf.
+/// The first byte of the key of a cursor, in place of a row's state.
 const VERSION: u8 = 3;
 
-/// Where in a backlog a try begins.
+/// The position in a backlog at which an attempt begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryCursor {
-    /// With the first row of this sequence or a later one.
+    /// The least sequence of its first row.
     pub sequence: u64,
-    /// The first sequence that was not there when the round began: what comes as fast as it is
-    /// tried would put off its end for ever.
+    /// The first sequence that did not exist when the round began. Without it, records that arrive
+    /// as fast as they are tried would prolong the round for ever.
     end: u64,
-    /// How many rounds have ended.
+    /// Number of rounds that have ended.
     rounds: u32,
 }
 
 impl RetryCursor {
-    /// The oldest row.
     pub const OLDEST: Self = Self { sequence: 0, end: 0, rounds: 0 };
 
-    /// Behind `row`, where a row that comes now has the sequence `next`.
+    /// Returns the position after `row`; the next new row has the sequence `next`.
     pub const fn behind(self, row: &SpillRow, next: u64) -> Self {
         let end = if self.sequence == 0 { next } else { self.end };
         Self { sequence: row.sequence.saturating_add(1), end, ..self }
     }
 
-    /// Whether all that was there when the round began was tried in it.
+    /// Whether all rows that existed when the round began were tried in it.
     pub const fn is_past_the_end(self) -> bool {
         self.sequence > 0 && self.sequence >= self.end
     }
 
-    /// The oldest row again.
+    /// Returns the oldest row, in the next round.
     pub const fn next_round(self) -> Self {
         Self { sequence: 0, end: 0, rounds: self.rounds.wrapping_add(1) }
     }
 
-    /// By how much the `records` of a try are turned round: a few that are refused end a try,
-    /// so in each round it begins with others.
+    /// Returns how far the `records` of an attempt are rotated. A few rejected records end an
+    /// attempt, so each round begins with others.
     pub fn rotation(self, records: usize) -> usize {
-        // Multiples of the golden ratio come near every place soon.
+        // Multiples of the golden ratio soon come close to every position.
         let spread = self.rounds.wrapping_mul(0x9e37_79b1);
         let place = u64::from(spread).saturating_mul(records as u64) >> u32::BITS;
         usize::try_from(place).unwrap_or_default().min(records)
     }
 
-    /// Whether `key` is that of a place.
+    /// Whether `key` is the key of a cursor.
     pub fn is_key(key: &[u8]) -> bool {
         key.first() == Some(&VERSION)
     }
 
-    /// Reads that of `stream`; the oldest row where none is stored that can be read.
+    /// Loads the cursor of `stream`; the oldest row if none is stored, or it cannot be read.
     pub fn load(storage: &dyn Storage, stream: &Stream) -> Result<Self, StorageError> {
         let value = storage.get(Table::Spill, &Self::key(stream))?;
         Ok(value.and_then(|value| Self::read(&value).ok()).unwrap_or(Self::OLDEST))
     }
 
-    /// Stores it as that of `stream`.
     pub fn store(self, storage: &dyn Storage, stream: &Stream) -> Result<(), StorageError> {
         if self == Self::OLDEST {
             return storage.delete(Table::Spill, &Self::key(stream));
@@ -75,7 +73,6 @@ impl RetryCursor {
         storage.put(Table::Spill, &Self::key(stream), &value)
     }
 
-    /// The key of that of `stream`.
     pub fn key(stream: &Stream) -> Vec<u8> {
         let mut key = Vec::new();
         key.put_u8(VERSION);

@@ -1,4 +1,4 @@
-//! The spill: records that a stream would not take, kept in storage until it does.
+//! The spill: records that a stream did not accept, stored until it does.
 //!
 //! ```text
 //! for stream in spill.due(now) {
@@ -8,14 +8,13 @@
 //! }
 //! ```
 //!
-//! A record leaves only when its stream has it, or in the same turn in which it becomes a
-//! failed event, because its stream refuses it for itself. One that comes back between
-//! `take` and `settle`, since the object was lost there, was never gone: it is sent again.
-//! What can be neither sent nor read, a failed event that the stream of failed events refuses
-//! for itself or a row that is not what its key says, is set aside: kept, counted, and in
-//! nobody's way. A row of a version that is not known is left as it is.
+//! A record leaves only when its stream accepts it, or when it becomes a failed event because the
+//! stream rejects its content. The failed event is written in the same turn. If the object is lost
+//! between `take` and `settle`, its records were never removed: they are sent again. A failed event
+//! whose content its stream rejects, or a row that does not match its key, is quarantined: kept and
+//! counted, but not retried. A row of an unknown version is left as it is.
 //!
-//! In memory there are sums by stream, never a list of rows.
+//! In memory there are totals for each stream, never a list of rows.
 
 pub mod backlog;
 pub mod cursor;
@@ -38,10 +37,9 @@ pub use moves::Moved;
 use row::{RowState, SpillRow};
 pub use stats::{BacklogStats, SpillUsage};
 
-/// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpillConfig {
-    /// The most bytes of records, what is set aside included.
+    /// The most bytes of records, with those in quarantine.
     pub max_bytes: u64,
 }
 
@@ -54,18 +52,16 @@ impl Default for SpillConfig {
 /// Why records were not spilled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpillError {
-    /// The streams' and the operator's: too much waits already.
+    /// The streams' and the operator's fault: too many records are spilled already.
     #[error("spill is full, limit {limit} bytes")]
     Full {
-        /// The most bytes that it may have.
         limit: u64,
     },
-    /// The storage's.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-/// What is spilled, by stream.
+/// The spilled records, by stream.
 #[derive(Debug)]
 pub struct Spill {
     policy: SpillConfig,
@@ -73,18 +69,17 @@ pub struct Spill {
     next_sequence: u64,
     next_ticket: u64,
     unreadable: u64,
-    /// When records last found no room, where none was made since.
+    /// When records were last rejected for lack of room, if none was freed since.
     refused_at: Option<Milliseconds>,
 }
 
-/// The records of a stream to try next.
+/// The records of the next attempt for a stream.
 #[derive(Debug)]
 pub struct SpilledBatch {
-    /// Where to.
     pub stream: Stream,
-    /// What, in the order of [`DeliveryReport::records`].
+    /// In the order of [`DeliveryReport::records`].
     pub records: Vec<Record>,
-    /// Where they lie, for [`Spill::settle`].
+    /// Their rows, for [`Spill::settle`].
     pub taken: Taken,
 }
 
@@ -94,30 +89,30 @@ pub struct Taken {
     stream: Stream,
     ticket: u64,
     rows: Vec<SpillRow>,
-    /// Behind them.
+    /// The position after them.
     behind: RetryCursor,
-    /// By how much their records were turned round.
+    /// How far their records were rotated.
     rotation: usize,
 }
 
-/// What came of the records of a [`SpilledBatch`].
+/// How many records of a [`SpilledBatch`] had each result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Their stream has them.
+    /// Accepted by their stream.
     pub accepted: usize,
-    /// They became failed events, which wait for their own stream.
+    /// Turned into failed events, which are queued for their own stream.
     pub failed: usize,
-    /// They are kept, and not tried again.
+    /// Quarantined.
     pub set_aside: usize,
-    /// They wait as before.
+    /// Still queued.
     pub left: usize,
 }
 
 impl Spill {
-    /// The keys that are read at once.
+    /// Keys that are read at once.
     const PAGE: usize = 1_000;
 
-    /// What is in `storage`, by the keys of its rows. All of it is due at `now`.
+    /// Loads the totals from the keys in `storage`. All streams are due at `now`.
     pub fn load(
         storage: &dyn Storage,
         policy: SpillConfig,
@@ -156,7 +151,7 @@ impl Spill {
         Ok(spill)
     }
 
-    /// Keeps `records`, which `stream` would not take at `now`: all of them, or none.
+    /// Spills `records`, which `stream` did not accept at `now`: all of them, or none.
     pub fn push(
         &mut self,
         storage: &dyn Storage,
@@ -175,73 +170,69 @@ impl Spill {
         Ok(self.write(storage, &rows, now.saturating_add(backlog::BASE_MS))?)
     }
 
-    /// Whether records of `stream` wait behind which new ones have to, where it took a record at
-    /// `taking_at`, the last time, and may be called.
+    /// Whether new records of `stream` must wait behind its backlog. `taking_at` is when a stream
+    /// that may be called last accepted a record.
     pub fn holds_back(&self, stream: &Stream, taking_at: Option<Milliseconds>) -> bool {
         self.backlogs.iter().any(|it| it.stream == *stream && it.holds_back(taking_at))
     }
 
-    /// Takes in that `stream` took records at `now` which are none of those that wait: these are
-    /// to be tried.
+    /// Records that `stream` accepted other records at `now`, so that its backlog is due.
     pub fn stream_takes(&mut self, stream: &Stream, now: Milliseconds) {
         if let Some(backlog) = self.waiting(stream) {
             backlog.stream_takes(now);
         }
     }
 
-    /// Takes in that a delivery of new records to `stream` ended at `now` with none taken.
+    /// Records that a delivery of new records to `stream` ended at `now` with none accepted.
     pub fn stream_gives_up(&mut self, stream: &Stream, now: Milliseconds) {
         if let Some(backlog) = self.waiting(stream) {
             backlog.stream_gives_up(now);
         }
     }
 
-    /// Whether there is room for `records`.
     pub fn has_room(&self, records: &[Record]) -> bool {
         let more = records.iter().map(|record| record_len(record) as u64);
         more.fold(self.bytes(), u64::saturating_add) <= self.policy.max_bytes
     }
 
-    /// How much there is at `now` of each stream of which there is something.
+    /// Returns the backlog of each stream at `now`, if it has one.
     pub fn depth(&self, now: Milliseconds) -> Vec<BacklogStats> {
         self.backlogs.iter().map(|backlog| BacklogStats::of(backlog, now)).collect()
     }
 
-    /// How much of what may be kept is.
     pub fn fill(&self) -> SpillUsage {
         let Self { policy: SpillConfig { max_bytes }, refused_at, .. } = *self;
         SpillUsage { bytes: self.bytes(), max_bytes, refused_at }
     }
 
-    /// How many records wait, of all streams.
+    /// Returns the number of queued records of all streams.
     pub fn records(&self) -> u64 {
         self.backlogs.iter().map(|backlog| backlog.waiting.records).fold(0, u64::saturating_add)
     }
 
-    /// The rows of versions that are not known, which are left as they are.
+    /// Returns the number of rows of unknown versions, which are left as they are.
     pub const fn unreadable(&self) -> u64 {
         self.unreadable
     }
 
-    /// When the next stream is due; none where nothing waits.
+    /// Returns when the next stream is due, if any record is queued.
     pub fn wake_at(&self) -> Option<Milliseconds> {
         self.backlogs.iter().filter_map(Backlog::try_at).min()
     }
 
-    /// The streams to try at `now`.
+    /// Returns the streams that are due at `now`.
     pub fn due(&self, now: Milliseconds) -> Vec<Stream> {
         let due = self.backlogs.iter().filter(|backlog| backlog.is_due(now));
         due.map(|backlog| backlog.stream.clone()).collect()
     }
 
-    /// Whether `stream` is to be tried at `now`.
     pub fn is_due(&self, stream: &Stream, now: Milliseconds) -> bool {
         self.backlogs.iter().any(|it| it.stream == *stream && it.is_due(now))
     }
 
-    /// The records of `stream` to be tried at `now`, the oldest that no other try has, or those that
-    /// [`Backlog::pace`] names: those of one row, and of as many more as stay within `most`. None
-    /// if there are none, or if as many tries are under way as may be.
+    /// Begins an attempt for `stream` at `now`, with the oldest records that no other attempt has,
+    /// or from the position that [`Backlog::pace`] set. It has one row, and as many more as stay
+    /// within `most`. Returns `None` if there are none, or if the maximum of attempts is in flight.
     pub fn take(
         &mut self,
         storage: &dyn Storage,
@@ -272,7 +263,7 @@ impl Spill {
                 return Ok(None);
             }
             Ok(_) => {
-                // What was counted is not there: a write failed half-way.
+                // The counted rows do not exist: a write failed halfway.
                 backlog.waiting = AttemptTally::default();
                 self.backlogs.retain(|backlog| !backlog.is_empty());
                 return Ok(None);
@@ -291,10 +282,9 @@ impl Spill {
         Ok(Some(SpilledBatch { stream: stream.clone(), records, taken }))
     }
 
-    /// Takes in what came of a batch: `report` is of its records, in their order. What
-    /// `random`, drawn evenly from all of `u32`, spreads is the wait before the next try. Of a
-    /// batch that took so long that another try has begun, and of a report of other records,
-    /// nothing is taken in.
+    /// Applies the `report` of a batch, whose records are in their order. `random`, uniform over
+    /// `u32`, spreads the wait before the next attempt. Ignores a batch that took so long that
+    /// another attempt has begun, and a report of other records.
     pub fn settle(
         &mut self,
         storage: &dyn Storage,
@@ -325,8 +315,8 @@ impl Spill {
         settled
     }
 
-    /// The oldest rows of `stream` from `place` on that are not between those that are `leased`,
-    /// and their records. What can't be read is set aside.
+    /// Returns the oldest rows of `stream` from `place` on that are outside `leased`, and their
+    /// records. Quarantines rows that cannot be read.
     fn oldest(
         &mut self,
         storage: &dyn Storage,
@@ -380,8 +370,8 @@ impl Spill {
         }
     }
 
-    /// Leaves of `rows` only the records that are still pending. All is written before
-    /// anything is deleted, so that what fails between the two is doubled and not lost.
+    /// Removes all records from `rows` except the pending ones. Writes everything before it deletes
+    /// anything, so a failure between the two duplicates records and loses none.
     fn write_off(
         &mut self,
         storage: &dyn Storage,
@@ -442,7 +432,7 @@ impl Spill {
         Ok(progress)
     }
 
-    /// The rows that `records` make.
+    /// Makes rows of `records`.
     fn rows(
         &mut self,
         shelf: RowState,
@@ -461,7 +451,8 @@ impl Spill {
         row::cut(records).map(of_part).collect()
     }
 
-    /// Writes `rows`, all or none. A stream of which nothing waited is first tried at `try_at`.
+    /// Writes `rows`, all or none. If a stream had no queued records, its first attempt is at
+    /// `try_at`.
     fn write(
         &mut self,
         storage: &dyn Storage,
@@ -471,7 +462,7 @@ impl Spill {
         for (index, (row, value)) in rows.iter().enumerate() {
             if let Err(error) = storage.put(Table::Spill, &row.key(), value) {
                 for (written, _) in rows.iter().take(index) {
-                    // What can't be taken back stays counted, and goes out.
+                    // A row that cannot be deleted stays counted, and is delivered.
                     self.delete(storage, written).ok();
                 }
                 return Err(error);
@@ -493,7 +484,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Looks up when the oldest row of `stream` came.
+    /// Reads when the oldest row of `stream` was spilled.
     fn find_oldest(&mut self, storage: &dyn Storage, stream: &Stream) -> Result<(), StorageError> {
         if let Some(backlog) = self.waiting(stream) {
             let keys =
@@ -509,12 +500,12 @@ impl Spill {
         self.backlogs.iter().flat_map(bytes).fold(0, u64::saturating_add)
     }
 
-    /// The backlog of `stream`, if any of it waits.
+    /// Returns the backlog of `stream`, if it has queued records.
     fn waiting(&mut self, stream: &Stream) -> Option<&mut Backlog> {
         self.backlogs.iter_mut().find(|it| it.stream == *stream && it.waiting.records > 0)
     }
 
-    /// Counts a row that is there. A stream of which nothing waited is first tried at `try_at`.
+    /// Counts a row. If its stream had no queued records, the first attempt is at `try_at`.
     fn count(&mut self, row: &SpillRow, try_at: Milliseconds) {
         match self.backlogs.iter_mut().find(|backlog| backlog.stream == row.stream) {
             Some(backlog) => backlog.add(row, try_at),

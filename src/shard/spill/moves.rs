@@ -1,8 +1,7 @@
-//! Moves rows: to the streams to which their records go today, or out of the way for their
-//! operator to take out.
+//! Moves rows: to the streams that their records are routed to today, or into quarantine for
+//! export.
 //!
-//! Each move is one change of the storage: a record is in its old place or in its new one, and
-//! never in both or in neither.
+//! Each move is one change of the storage, so a record is never in both places or in neither.
 
 use super::backlog::Backlog;
 use super::cursor::RetryCursor;
@@ -14,26 +13,25 @@ use crate::model::stream::Stream;
 use crate::shard::batcher::BatchLimits;
 use crate::shard::storage::{Storage, StorageError, Table};
 
-/// What came of a move.
+/// The result of a move.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Records that wait for another stream now.
+    /// Records that are queued for another stream now.
     pub records: u64,
-    /// Records that are set aside now.
+    /// Records that were quarantined.
     pub set_aside: u64,
 }
 
 impl Moved {
-    /// Whether nothing was moved.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
 }
 
 impl Spill {
-    /// Moves the oldest records that wait for `stream`, of one row and of as many more as stay
-    /// within `most_bytes`, to the stream that `home` names. A record without one is set aside.
-    /// Nothing moves while a try of it is under way. They keep their age and their order.
+    /// Moves the oldest records queued for `stream` to the stream that `home` names. It takes one
+    /// row, and as many more as stay within `most_bytes`. A record without a home is quarantined.
+    /// Nothing moves while an attempt is in flight. Age and order do not change.
     pub fn move_oldest(
         &mut self,
         storage: &dyn Storage,
@@ -84,8 +82,8 @@ impl Spill {
         Ok(moved)
     }
 
-    /// Sets aside what waits for `stream`, the oldest rows first, until `most_bytes` are: how many
-    /// records are, and whether more waits. None while a try of it is under way.
+    /// Quarantines the records queued for `stream`, oldest rows first, until `most_bytes` are.
+    /// Returns how many were, and whether more are queued; `None` while an attempt is in flight.
     pub fn withdraw(
         &mut self,
         storage: &dyn Storage,
@@ -124,8 +122,8 @@ impl Spill {
         self.waiting(stream).is_some_and(|backlog| backlog.is_under_way(now))
     }
 
-    /// The row, with a sequence of its own if another one has its key: two halves of a row that was
-    /// parted may meet again.
+    /// Returns the row, with a new sequence if its key exists: two halves of a row that was split
+    /// may meet again.
     fn in_a_free_place(
         &mut self,
         storage: &dyn Storage,
@@ -139,7 +137,7 @@ impl Spill {
         Ok(SpillRow { sequence, ..row })
     }
 
-    /// Puts the rows `made` in the place of those that are `gone`, all of them or none.
+    /// Replaces the rows in `gone` by those in `made`, all of them or none.
     fn replace(
         &mut self,
         storage: &dyn Storage,
@@ -163,7 +161,7 @@ impl Spill {
             self.count(&row, now);
         }
         if let Err(error) = storage.change(Table::Spill, &changes) {
-            // Nothing has changed, so what was counted is not there.
+            // Nothing has changed, so the rows that were counted do not exist.
             let made = changes.iter().filter(|(_, value)| value.is_some());
             made.filter_map(|(key, _)| SpillRow::read(key).ok()).for_each(|row| self.uncount(&row));
             return Err(error);

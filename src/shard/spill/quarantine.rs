@@ -1,4 +1,4 @@
-//! What is set aside, for its operator to take out.
+//! The quarantine, which an operator exports.
 
 use serde::Serialize;
 
@@ -9,28 +9,29 @@ use crate::model::stream::Stream;
 use crate::shard::protocol::quarantine;
 use crate::shard::storage::{Storage, Table};
 
-/// A record in the form in which Firehose writes what it could not deliver, so that one reader
-/// serves for both.
+/// A record in the format in which Firehose writes undelivered records, so that one reader serves
+/// for both.
 /// Source: <https://docs.aws.amazon.com/firehose/latest/dev/retry.html#dd-s3-error>
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct QuarantinedLine {
     error_code: &'static str,
     error_message: String,
-    /// When it was set aside, or, garbled as it is, spilled; in milliseconds since the epoch.
+    /// When it was quarantined or, if it was moved or is invalid, when it was spilled; in
+    /// milliseconds since the epoch.
     arrival_timestamp: u64,
     /// In base64.
     raw_data: String,
 }
 
 impl Spill {
-    /// What comes before the keys of all that is set aside of `stream`, with which they begin.
+    /// Returns the prefix of the keys of quarantined rows of `stream`.
     pub fn set_aside_of(stream: &Stream) -> Vec<u8> {
         SpillRow::prefix(RowState::Quarantined, stream)
     }
 
-    /// The first row of what is set aside whose key comes after `after`. What `is_named` says of
-    /// its stream tells why it is there.
+    /// Returns the first quarantined row after the key `after`. `is_named`, whether the
+    /// configuration names its stream, decides the reason that it states.
     pub fn set_aside_after(
         &self,
         storage: &dyn Storage,
@@ -56,7 +57,7 @@ impl Spill {
         }
     }
 
-    /// Lets go of the row with the `key` that was set aside; whether there was one.
+    /// Deletes the quarantined row with `key`. Returns whether there was one.
     pub fn forget(&mut self, storage: &dyn Storage, key: &[u8]) -> Result<bool, StorageError> {
         let row = SpillRow::read(key).ok().filter(|row| row.shelf == RowState::Quarantined);
         match row {
@@ -68,7 +69,7 @@ impl Spill {
     }
 }
 
-/// The records of a row, a line each. One that is garbled is a line of its own.
+/// Returns the records of a row, one line each. An invalid row is one line.
 fn lines(row: &SpillRow, value: &[u8], is_named: bool) -> Vec<u8> {
     let SpillRow { stream, spilled_at, .. } = row;
     let (error_code, error_message, datas) = match row.records(value) {
@@ -88,7 +89,7 @@ fn lines(row: &SpillRow, value: &[u8], is_named: bool) -> Vec<u8> {
     };
     let mut lines = Vec::new();
     for data in &datas {
-        // Texts and numbers, which JSON always takes.
+        // Only texts and numbers, which always serialize.
         lines.extend(serde_json::to_vec(&line(data)).unwrap_or_default());
         lines.push(b'\n');
     }

@@ -1,8 +1,8 @@
 //! The rows of the spill: some records of one stream each, described by their keys.
 //!
-//! A key begins with the version of its row, so that one of a version that is not known is
-//! never taken for another. Then come the stream and the sequence: the rows of a stream lie
-//! together, the oldest first, however long the backlogs beside them are.
+//! A key begins with the version of its row, so a row of an unknown version is never read as
+//! another. Then follow the stream and the sequence. So the rows of a stream are together, oldest
+//! first, whatever the length of other backlogs.
 
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
@@ -13,21 +13,21 @@ use crate::model::stream::Stream;
 /// The most records of a row.
 pub const MAX_RECORDS: usize = 500;
 
-/// The most bytes of a row with more than one record. One alone is far below what a row may
-/// have, whatever its length.
+/// The most bytes of a row with more than one record. A single record of any length is far below
+/// the limit of a row.
 const MAX_BYTES: usize = 1_048_576;
 
-/// What becomes of a row. Its number stands first in the key, and is the row's version.
+/// The state of a row. Its number comes first in the key, and is the row's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowState {
-    /// It is tried again until its stream has it.
+    /// Retried until its stream accepts it.
     Queued,
-    /// It is kept, and nothing else.
+    /// Kept until an operator exports it.
     Quarantined,
 }
 
 impl RowState {
-    /// What a key begins with.
+    /// Returns the first byte of its keys.
     pub const fn version(self) -> u8 {
         match self {
             Self::Queued => 1,
@@ -36,25 +36,22 @@ impl RowState {
     }
 }
 
-/// What is known of a row without reading it.
+/// The properties of a row that its key has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpillRow {
-    /// What becomes of it.
     pub shelf: RowState,
-    /// Whose records it has.
     pub stream: Stream,
-    /// Its place in the order of all rows.
+    /// Its position in the order of all rows.
     pub sequence: u64,
-    /// When its records came.
+    /// When its records were spilled.
     pub spilled_at: Milliseconds,
-    /// How many they are.
     pub records: u32,
     /// The bytes of its value.
     pub bytes: u32,
 }
 
 impl SpillRow {
-    /// What the keys of the rows of `stream` on `shelf` begin with.
+    /// Returns the prefix of the keys of the rows of `stream` in the state `shelf`.
     pub fn prefix(shelf: RowState, stream: &Stream) -> Vec<u8> {
         let mut key = Vec::new();
         key.put_u8(shelf.version());
@@ -62,15 +59,14 @@ impl SpillRow {
         key
     }
 
-    /// What comes before the keys of the rows of `stream` on `shelf` of that `sequence` and later
-    /// ones, and after those of earlier ones.
+    /// Returns a key before those of the rows of `stream` in the state `shelf` from `sequence` on,
+    /// and after those of earlier rows.
     pub fn place(shelf: RowState, stream: &Stream, sequence: u64) -> Vec<u8> {
         let mut key = Self::prefix(shelf, stream);
         key.put_u64(sequence);
         key
     }
 
-    /// Its key.
     pub fn key(&self) -> Vec<u8> {
         let mut key = Self::place(self.shelf, &self.stream, self.sequence);
         key.put_u64(self.spilled_at);
@@ -79,7 +75,6 @@ impl SpillRow {
         key
     }
 
-    /// Reads a key.
     pub fn read(key: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = ByteReader::new(key, "the key of a row of the spill");
         let version = reader.u8()?;
@@ -96,7 +91,7 @@ impl SpillRow {
         reader.end().map(|()| row)
     }
 
-    /// The records of its `value`.
+    /// Reads the records in its `value`.
     pub fn records(&self, value: &[u8]) -> Result<Vec<Record>, DecodeError> {
         let mut reader = ByteReader::new(value, "a row of the spill");
         let mut records = Vec::new();
@@ -107,14 +102,14 @@ impl SpillRow {
     }
 }
 
-/// The value of a row that has `records`.
+/// Returns the value of a row with `records`.
 pub fn value(records: &[&Record]) -> Vec<u8> {
     let mut value = Vec::with_capacity(records.iter().map(|record| record_len(record)).sum());
     records.iter().for_each(|record| value.put_record(record));
     value
 }
 
-/// Cuts `records` into those of one row each, in their order.
+/// Splits `records` into those of one row each, in their order.
 pub fn cut<'a, 'r>(mut records: &'a [&'r Record]) -> impl Iterator<Item = &'a [&'r Record]> {
     std::iter::from_fn(move || {
         let mut bytes = 0_usize;
@@ -129,7 +124,7 @@ pub fn cut<'a, 'r>(mut records: &'a [&'r Record]) -> impl Iterator<Item = &'a [&
     })
 }
 
-/// A number of records or bytes of one row, which is far below what four bytes can tell.
+/// Converts a number of records or bytes of one row, which is far below the limit of four bytes.
 pub fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

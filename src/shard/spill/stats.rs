@@ -1,33 +1,32 @@
-//! How much of a stream is in the spill, for operators.
+//! Statistics of the spill, for operators.
 
 use super::backlog::Backlog;
 use crate::base::clock::Milliseconds;
 use crate::delivery::health::DeliveryError;
 use crate::model::stream::Stream;
 
-/// How much of one stream is spilled.
+/// The backlog of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BacklogStats {
-    /// Whose records.
     pub stream: Stream,
-    /// How many wait.
+    /// Number of queued records.
     pub records: u64,
     /// Their bytes as stored.
     pub bytes: u64,
-    /// How long the oldest has waited, in milliseconds.
+    /// Age of the oldest queued record, in milliseconds.
     pub oldest_ms: u64,
-    /// How many are kept and not tried again.
+    /// Number of quarantined records.
     pub set_aside: u64,
-    /// Why the last try did not take all, when it did not.
+    /// Why the last attempt did not deliver all records, if so.
     pub problem: Option<DeliveryError>,
-    /// When a try last made it smaller, since something waits and the shard was last loaded.
+    /// When an attempt last made progress, since the shard was loaded and records were queued.
     pub last_drained_at: Option<Milliseconds>,
-    /// When the next try is, where something waits; while one is under way, when another may begin.
+    /// When the next attempt is, if records are queued; with one in flight, when another may begin.
     pub next_try_at: Option<Milliseconds>,
 }
 
 impl BacklogStats {
-    /// That of a stream of which there is nothing.
+    /// Returns the statistics of a stream without spilled records.
     pub const fn none(stream: Stream) -> Self {
         Self {
             stream,
@@ -41,7 +40,6 @@ impl BacklogStats {
         }
     }
 
-    /// That of `backlog` at `now`.
     pub(super) fn of(backlog: &Backlog, now: Milliseconds) -> Self {
         Self {
             stream: backlog.stream.clone(),
@@ -59,13 +57,12 @@ impl BacklogStats {
     }
 }
 
-/// How much of what may be kept is, for operators.
+/// How full the spill is, for operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpillUsage {
-    /// The bytes that there are, what is set aside included.
+    /// The bytes of all records, with those in quarantine.
     pub bytes: u64,
-    /// The most that there may be.
     pub max_bytes: u64,
-    /// When records last found no room, where none was made since.
+    /// When the spill last rejected records for lack of room, if none was freed since.
     pub refused_at: Option<Milliseconds>,
 }

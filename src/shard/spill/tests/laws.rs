@@ -1,4 +1,5 @@
-//! The spill, real deliveries, and services that fail, while the object is lost at any point.
+//! Tests the spill with real deliveries and failing services, while the object is lost at any
+//! point.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,11 +7,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// How a call ends.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     None,
-    /// Records whose number has this remainder by 3 are refused for now.
+    /// Records whose number has this remainder by 3 are rejected for now.
     Some {
         remainder: usize,
     },
@@ -18,7 +18,7 @@ enum Fault {
         status: u16,
         code: &'static str,
     },
-    /// Nobody is told what became of it.
+    /// The call has no answer.
     Untold(Effect),
     NotSent,
 }
@@ -29,7 +29,7 @@ enum Effect {
     NotTaken,
 }
 
-/// How poison is refused.
+/// How poison is rejected.
 #[derive(Debug, Clone, Copy)]
 enum Refuses {
     Call,
@@ -38,19 +38,18 @@ enum Refuses {
 
 #[derive(Debug, Clone)]
 enum Deed {
-    /// Records are spilled; what is not `kept` was never answered.
+    /// Spills records; those that are not `kept` were never acknowledged.
     Push { stream: usize, count: usize, padding: usize, kept: Kept },
-    /// What is due is tried.
+    /// Delivers the records that are due.
     Drain { faults: Vec<Fault>, pushed: usize, kept: Kept },
-    /// What waits for the stream that nothing names any more moves; where a write `fails`, not.
+    /// Moves the records of the stream that is named no more, unless a write `fails`.
     Move { most_bytes: usize, fails: Option<usize>, kept: Kept },
-    /// Time goes by, as far as the next alarm.
+    /// Time passes until the next alarm.
     Sleep,
-    /// The object is lost.
     Crash,
 }
 
-/// Whether the object was lost before its writes were durable.
+/// Whether the object's writes were durable before it was lost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kept {
     Yes,
@@ -84,12 +83,12 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     proptest::collection::vec(deed, 0..25)
 }
 
-/// What ought to wait, stream by stream, what ought to be set aside, and how tries went.
+/// The expected queue of each stream, the expected quarantine, and the results of attempts.
 #[derive(Debug, Clone, Default)]
 struct Waiting {
     queues: [VecDeque<usize>; 4],
     set_aside: Vec<usize>,
-    /// Whether a stream's last tries got rid of nothing, and one was refused for its bytes.
+    /// Whether a stream's last attempts delivered nothing, and one was rejected for its content.
     in_vain: [bool; 4],
 }
 
@@ -99,24 +98,24 @@ struct World {
     health: [StreamHealth; 4],
     now: Milliseconds,
     waiting: Waiting,
-    /// What is durable of it.
+    /// The durable part of `waiting`.
     committed: Waiting,
     refuses: Refuses,
-    /// How often a stream took a record.
+    /// How often a stream accepted a record.
     taken: BTreeMap<(usize, usize), u32>,
-    /// How often it did so and nobody was told, or who was told was lost.
+    /// How often it did so without an answer, or with one that was lost.
     untold: BTreeMap<(usize, usize), u32>,
-    /// Those whose callers were told that they are kept.
+    /// Records whose callers got the answer that they are kept.
     told: Vec<(usize, usize)>,
     made: usize,
 }
 
 const STREAMS: [&str; 4] = ["firehose:events", "kinesis:orders", "firehose:failed", "firehose:old"];
 const FAILED: usize = 2;
-/// The one that nothing names any more.
+/// The stream that is named no more.
 const OLD: usize = 3;
 
-/// Where a record of that one goes today.
+/// Returns the stream that a record of that one is routed to today.
 const fn home(number: usize) -> usize {
     number % 2
 }
@@ -187,7 +186,7 @@ impl World {
         self.check()
     }
 
-    /// Moves what waits for the stream that nothing names any more.
+    /// Moves the records queued for the stream that is named no more.
     fn move_oldest(
         &mut self,
         most_bytes: usize,
@@ -215,7 +214,7 @@ impl World {
         Ok(())
     }
 
-    /// Tries what is due, each stream once. Meanwhile `pushed` more records come.
+    /// Makes one attempt for each stream that is due. Meanwhile `pushed` more records arrive.
     fn drain(&mut self, faults: &[Fault], pushed: usize, kept: Kept) -> Result<(), TestCaseError> {
         let mut faults = faults.iter();
         for due in self.spill.due(self.now) {
@@ -280,7 +279,8 @@ impl World {
         }
     }
 
-    /// Drives a delivery; gives its report, and what the stream took and told.
+    /// Drives a delivery. Returns its report, and the records that the stream accepted with an
+    /// answer.
     fn deliver(
         &mut self,
         index: usize,
@@ -377,7 +377,7 @@ impl World {
         }
     }
 
-    /// What is counted is what there is, also to one who comes anew.
+    /// Checks that the counts match the storage, also after a new load.
     fn check(&self) -> Result<(), TestCaseError> {
         let sums = |spill: &Spill| {
             let of = |depth: BacklogStats| {
@@ -406,7 +406,7 @@ impl World {
         Ok(())
     }
 
-    /// Once nothing fails any more, all that waits comes to its end.
+    /// Checks that all queued records are delivered once nothing fails any more.
     fn recover(&mut self) -> Result<(), TestCaseError> {
         for _ in 0..2_000 {
             let Some(at) = self.spill.wake_at() else { return Ok(()) };
@@ -428,7 +428,7 @@ proptest! {
         for deed in &deeds {
             world.act(deed)?;
         }
-        // Only beside a record that its stream takes is one known to be poison.
+        // A record is known to be poison only beside one that its stream accepts.
         for index in 0..STREAMS.len() {
             while is_poison(index, world.made) || is_poison(FAILED, world.made) {
                 world.made += 1;

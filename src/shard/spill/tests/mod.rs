@@ -1,4 +1,4 @@
-//! The spill case by case; `laws` holds it against a model while everything fails.
+//! Tests the spill case by case; `laws` tests it against a model while everything fails.
 
 pub mod laws;
 pub mod moves;
@@ -30,7 +30,7 @@ fn spill(storage: &Memory) -> Spill {
     Spill::load(storage, SpillConfig::default(), 0).unwrap()
 }
 
-/// A record that is known by its number, with `padding` more bytes.
+/// Returns a record with this number, and with `padding` more bytes.
 fn numbered(number: usize, padding: usize) -> Record {
     let line = format!("\"{number}:{}\"\n", "x".repeat(padding));
     Record::restore(&number.to_string(), "", line.as_bytes()).unwrap()
@@ -40,7 +40,7 @@ fn numbers(records: &[Record]) -> Vec<usize> {
     records.iter().map(number).collect()
 }
 
-/// The number of a record, or of the one that became this failed event.
+/// Returns the number of a record, or of the one that became this failed event.
 fn number(record: &Record) -> usize {
     let line: serde_json::Value = serde_json::from_slice(record.bytes()).unwrap();
     let text = match line.get("original") {
@@ -84,7 +84,7 @@ fn settle(
     spill.settle(storage, batch.taken, report, &failed(), 0, 0).unwrap()
 }
 
-/// What is spilled of a stream: what waits, and what is set aside.
+/// Returns how many records of a stream are queued, and how many are quarantined.
 fn depth(spill: &Spill, stream: &Stream) -> (u64, u64) {
     let depth = spill.depth(0).into_iter().find(|depth| depth.stream == *stream);
     depth.map_or((0, 0), |depth| (depth.records, depth.set_aside))
@@ -431,16 +431,16 @@ fn all_rows_that_are_under_way_leave_nothing_to_try() {
     assert_eq!(depth(&spill, &events()), (1, 0));
 }
 
-/// Whether the object outlasts the wait before a try.
+/// Whether the object outlasts the wait before an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Object {
     Stays,
-    /// Nobody asks it, and so it is lost, with all that it has in memory.
+    /// It gets no request, and so it is lost with all that it has in memory.
     IsLost,
 }
 
-/// Where a stream is not known to take anything, a delivery blames it for three records in a
-/// row that it refuses; after a restart all may begin with such.
+/// If a stream is not known to accept anything, a delivery blames it for three rejected records in
+/// a row. After a restart, an attempt may begin with three of them.
 #[test]
 fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
     for (row, most_bytes) in [(40, MIB.bytes), (10, MIB.bytes), (10, 1), (1, 1)] {
@@ -460,7 +460,7 @@ fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
     }
 }
 
-/// Tries the events until none waits, where the stream takes those from 20 on and nothing else.
+/// Delivers the events until none is queued. The stream accepts those from 20 on, and nothing else.
 fn drain_past_poison(
     spill: &mut Spill,
     storage: &Memory,

@@ -1,4 +1,4 @@
-//! What waits for a stream moves, row by row, and never is in two places or in none.
+//! Records queued for a stream move row by row, and are never in two places or in none.
 
 use super::*;
 
@@ -19,13 +19,13 @@ fn move_oldest(spill: &mut Spill, storage: &Memory, most_bytes: usize) -> Moved 
     spill.move_oldest(storage, &old(), most_bytes, home, 0).unwrap()
 }
 
-/// What waits for `stream`, in the order in which it would be sent.
+/// Returns the records queued for `stream`, in the order of delivery.
 fn waiting(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Vec<usize> {
     let (_, records) = spill.oldest(storage, stream, RetryCursor::OLDEST, &[], MIB).unwrap();
     numbers(&records)
 }
 
-/// All that is stored: the numbers by their shelf and stream.
+/// Returns all stored numbers, with their state and stream.
 fn stored(storage: &Memory) -> Vec<(u8, String, usize)> {
     let mut stored = Vec::new();
     for key in storage.keys(Table::Spill, &[], 999).unwrap() {

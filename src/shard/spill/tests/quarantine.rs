@@ -1,9 +1,9 @@
-//! What is set aside is told, and let go of, row by row.
+//! Quarantined records are exported and deleted row by row.
 
 use super::*;
 use crate::shard::protocol::quarantine;
 
-/// Each row of what is set aside.
+/// Returns each quarantined row.
 fn rows(spill: &Spill, storage: &Memory) -> Vec<quarantine::QuarantineRow> {
     let mut after = Vec::new();
     let next = || {
@@ -14,7 +14,7 @@ fn rows(spill: &Spill, storage: &Memory) -> Vec<quarantine::QuarantineRow> {
     std::iter::from_fn(next).collect()
 }
 
-/// The records in rows, as they were.
+/// Returns the records in rows, as they were.
 fn data(rows: &[quarantine::QuarantineRow]) -> Vec<(String, Vec<u8>)> {
     let lines = rows.iter().flat_map(|row| row.lines.split_inclusive(|byte| *byte == b'\n'));
     let data = |line| {
@@ -27,7 +27,7 @@ fn data(rows: &[quarantine::QuarantineRow]) -> Vec<(String, Vec<u8>)> {
     lines.map(data).collect()
 }
 
-/// Sets the records with these numbers aside.
+/// Quarantines the records with these numbers.
 fn set_aside(spill: &mut Spill, storage: &Memory, numbers: std::ops::Range<usize>) {
     push(spill, storage, &failed(), numbers.clone());
     let batch = take(spill, storage, &failed());
