@@ -1,4 +1,5 @@
-//! The laws of a shard, whatever its streams and its storage do and whenever it is lost.
+//! Tests the laws of a shard, with any failure of its streams and its storage, and losses at any
+//! time.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +39,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     proptest::collection::vec(act, 0..120)
 }
 
-/// The columns that tell a session.
+/// The columns of a session.
 const SESSION: [&str; 4] =
     ["session_id", "session_index", "session_started_at", "session_opened_by"];
 
@@ -109,7 +110,7 @@ proptest! {
     }
 }
 
-/// What its stream refuses is known to be wrong only beside what it takes.
+/// Poison is known only beside records that the stream accepts.
 #[test]
 fn a_spill_without_room_for_more_still_gets_rid_of_its_only_record() {
     let spill = spill::SpillConfig { max_bytes: 300 };
@@ -117,7 +118,7 @@ fn a_spill_without_room_for_more_still_gets_rid_of_its_only_record() {
         World::new(ShardConfig { spill, ..ShardConfig::default() }, 1_048_576, Refuses::Call);
     let poison = 18;
     let close = Act::Close { which: 0, kept: Kept::Yes };
-    // The call, and what comes of it.
+    // The call, and its result.
     let drive = || Act::Drive { which: 0, fault: Fault::NotSent, kept: Kept::Yes };
     for act in [Act::Post(vec![poison]), close, drive(), drive()] {
         world.act(&act).unwrap();

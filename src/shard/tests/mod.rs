@@ -1,4 +1,4 @@
-//! The shard case by case; `laws` holds it to what it promises while everything fails.
+//! Tests the shard case by case; `laws` tests its guarantees while everything fails.
 
 pub mod laws;
 pub mod service;
@@ -43,7 +43,7 @@ fn event_id(event: u8) -> EventId {
     EventIdGenerator::new(DateTime::UNIX_EPOCH, [event; 10]).next_id()
 }
 
-/// An event of a device, with its id and the time when it occurred.
+/// Returns an event of a device, with its id and the time when it occurred.
 fn event(device: u8, event: u8, at: i64) -> ShardItem {
     let sighting = SessionEvent { at, event_id: event_id(event), opening: Opening::No };
     let (key, known) = (key(device), DeviceIdentity::Known { previous: None });
@@ -57,7 +57,7 @@ fn failed(line: &Value) -> ShardItem {
     ShardItem { stream: stream(EVENTS), record, observation: None, former: None }
 }
 
-/// What a record says of its event.
+/// Returns the columns of a record.
 fn columns(record: &Record) -> Value {
     serde_json::from_slice(record.bytes()).unwrap()
 }
@@ -75,7 +75,7 @@ fn not_durable(code: &str) -> BatchStatus {
     BatchStatus::NotDurable { code: code.to_owned(), retry_after_s: 7 }
 }
 
-/// A storage that can be told to fail when it is read.
+/// A storage whose reads can fail.
 #[derive(Default)]
 struct Unread {
     memory: Memory,
@@ -117,13 +117,13 @@ impl Storage for Unread {
     }
 }
 
-/// A shard and what is around it.
+/// A shard and its surroundings.
 struct Bench {
     shard: ShardCore,
     storage: Unread,
     config: Config,
     sessions: Cell<u8>,
-    /// The streams that have trouble.
+    /// The streams that fail.
     sick: Vec<Stream>,
 }
 
@@ -152,7 +152,7 @@ impl Bench {
         self.admit(items).claims
     }
 
-    /// What is in a batch, which is then under way.
+    /// Closes a batch, which is then in flight, and returns its records.
     fn close(&mut self, batch: BatchId) -> ClosedBatch {
         match self.shard.close(batch, |_| None) {
             Some(BatchAction::Deliver(closed)) => closed,
@@ -173,13 +173,13 @@ impl Bench {
         )
     }
 
-    /// Closes a batch, all of whose records then have this fate.
+    /// Closes a batch, and ends it with this status for all of its records.
     fn end(&mut self, batch: BatchId, fate: RecordStatus) -> ApplyResult {
         let closed = self.close(batch);
         self.settle(batch, closed, fate)
     }
 
-    /// How many records of a stream wait in the spill.
+    /// Returns how many records of a stream are queued in the spill.
     fn spilled(&self, name: &str) -> u64 {
         let depth = self.shard.status(0).spill.into_iter().find(|it| it.stream == stream(name));
         depth.map_or(0, |depth| depth.records)
@@ -322,7 +322,7 @@ fn a_batch_is_opened_once_and_told_once_that_it_is_full() {
     for (items, opened, full) in [
         (vec![filler(1), filler(1)], vec![1], vec![]),
         (vec![filler(mebibyte / 2), filler(mebibyte / 2), filler(1)], vec![1], vec![1]),
-        // One record alone may fill a batch: it is opened all the same.
+        // One record may fill a batch alone, which is opened all the same.
         (vec![filler(mebibyte * 7 / 8), filler(1)], vec![1], vec![1]),
         (
             (0..502).map(|_| ShardItem { stream: stream(ORDERS), ..filler(1) }).collect(),
@@ -464,7 +464,7 @@ fn a_parcel_past_what_may_be_held_is_refused_unless_nothing_is() {
     assert_eq!(bench.try_admit(parcel(10, 1)), Err(AdmitError::BufferFull { held, limit }));
     bench.settle(1, closed, RecordStatus::Delivered);
     assert_eq!(bench.shard.status(0).held_bytes, 0);
-    // As much as may be held, to the byte.
+    // Exactly the bytes that memory may hold.
     let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
     let filler = || ShardItem { observation: None, ..event(1, 1, 0) };
     bench.admit(vec![filler()]);

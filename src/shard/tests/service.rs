@@ -1,4 +1,4 @@
-//! Streams that fail as they are told to, and remember what they took.
+//! Streams that fail on request, and remember the records that they accepted.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,10 @@ use super::{EVENTS, FAILED, ORDERS, columns};
 use crate::delivery::aggregate::AggregatedRecord;
 use crate::delivery::response::{CallResult, HttpResponse};
 
-/// How a call ends.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
     None,
-    /// Records whose number has this remainder by 3 are refused for now.
+    /// Records whose number has this remainder by 3 are rejected for now.
     Some {
         remainder: u64,
     },
@@ -20,7 +19,7 @@ pub enum Fault {
         status: u16,
         code: &'static str,
     },
-    /// Nobody is told what became of it.
+    /// The call has no answer.
     Untold(Effect),
     NotSent,
 }
@@ -31,7 +30,7 @@ pub enum Effect {
     NotTaken,
 }
 
-/// How poison is refused.
+/// How poison is rejected.
 #[derive(Debug, Clone, Copy)]
 pub enum Refuses {
     Call,
@@ -45,23 +44,23 @@ pub type Where = (usize, u64);
 pub const STREAMS: [&str; 3] = [EVENTS, ORDERS, FAILED];
 pub const TO_FAILED: usize = 2;
 
-/// What has this number or more is no event.
+/// A record with this number or a higher one is not an event.
 pub const NO_EVENT: u64 = 1_000;
 
-/// Whether the stream of the event refuses it for itself.
+/// Whether the stream of the event rejects its content.
 pub const fn is_poison(number: u64) -> bool {
     number % 13 == 5 && number < NO_EVENT
 }
 
 pub struct Service {
     pub refuses: Refuses,
-    /// Every copy of a record that a stream took, by what it says.
+    /// Every copy of a record that a stream accepted, by its columns.
     pub taken: BTreeMap<Where, Vec<Value>>,
 }
 
 impl Service {
-    /// Answers a call; also tells what the answer says to be taken, and what was taken and
-    /// nobody is told of.
+    /// Answers a call. Also returns the events that the answer reports as accepted, and those that
+    /// were accepted without an answer.
     pub fn call(
         &mut self,
         stream: usize,
@@ -122,13 +121,13 @@ impl Service {
         records.into_iter().map(take).collect()
     }
 
-    /// How many copies of an event a stream has.
+    /// Returns how many copies of an event a stream has.
     pub fn copies(&self, place: &Where) -> usize {
         self.taken.get(place).map_or(0, Vec::len)
     }
 }
 
-/// The columns of an event, also of one that became a failed event.
+/// Returns the columns of an event, also of one that became a failed event.
 pub fn event_of(columns: Value) -> Value {
     match columns.get("original") {
         Some(original) => serde_json::from_str(original.as_str().unwrap()).unwrap(),

@@ -1,5 +1,5 @@
-//! A shard between callers, who come again until they are answered, and streams that fail;
-//! driven as the edge drives it, one turn at a time.
+//! A shard between callers, which retry until they get an answer, and streams that fail. It is
+//! driven as the runtime does, one turn at a time.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use crate::shard::spill::{Progress, Taken};
 
 type Checked<T = ()> = Result<T, TestCaseError>;
 
-/// Whether the object was lost before its writes were durable.
+/// Whether the object's writes were durable before it was lost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kept {
     Yes,
@@ -29,19 +29,19 @@ pub enum Kept {
 #[derive(Debug, Clone)]
 pub enum Act {
     Post(Vec<u64>),
-    /// A caller comes again who was not answered, or not well.
+    /// A caller without an answer, or with a failure, sends again.
     Retry,
     Close {
         which: usize,
         kept: Kept,
     },
-    /// A delivery goes on as far as its next call, or its end.
+    /// A delivery continues to its next call, or to its end.
     Drive {
         which: usize,
         fault: Fault,
         kept: Kept,
     },
-    /// Deliveries of what is due in the spill begin.
+    /// Deliveries of spilled records that are due begin.
     Drain,
     Sleep,
     Checkpoint,
@@ -49,18 +49,18 @@ pub enum Act {
     Crash,
 }
 
-/// A caller who is held open.
+/// A caller that waits for its answer.
 struct Asked {
     parcel: Vec<u64>,
     claims: Vec<Admission>,
 }
 
-/// A delivery that is under way.
+/// A delivery in flight.
 struct Running {
     stream: usize,
     delivery: StreamDelivery,
     from: From,
-    /// What it knows to be taken.
+    /// Events that it knows to be accepted.
     told: Vec<Where>,
 }
 
@@ -76,7 +76,7 @@ pub struct World {
     pub now: Milliseconds,
     health: [StreamHealth; 3],
     pub service: Service,
-    /// What was written off the spill in this turn.
+    /// Events that were removed from the spill in this turn.
     written_off: Vec<Where>,
     open: Vec<BatchId>,
     full: BTreeSet<BatchId>,
@@ -86,17 +86,17 @@ pub struct World {
     again: Vec<Vec<u64>>,
     sessions: Cell<u64>,
     pub crashes: usize,
-    /// What callers need not keep any more.
+    /// Events that callers need not keep any more.
     pub durable: BTreeSet<u64>,
     /// How often an event was put into a batch.
     pub admitted: BTreeMap<u64, usize>,
-    /// How often it was refused for itself.
+    /// How often its content was rejected.
     pub refused: BTreeMap<u64, usize>,
-    /// Copies that a stream may have beside the first.
+    /// Copies that a stream may have besides the first.
     pub excused: BTreeMap<Where, usize>,
 }
 
-/// Where an event goes.
+/// Returns the stream of an event.
 pub fn route(number: u64) -> usize {
     match number {
         NO_EVENT.. => TO_FAILED,
@@ -104,8 +104,8 @@ pub fn route(number: u64) -> usize {
     }
 }
 
-/// An event of one of five devices: ids are the same for each, the third has the second's key
-/// of the day before, and the fourth is none.
+/// Returns an event of one of five devices. Each device has the same ids. Device 3 was device 2 the
+/// day before, and number 4 is not a device.
 fn item(number: u64) -> ShardItem {
     let (device, event) = ((number / 16) as u8, (number % 16) as u8);
     let key = match device {
@@ -195,7 +195,7 @@ impl World {
         self.answer()
     }
 
-    /// What may fail only while the storage is full.
+    /// Checks for a failure that is allowed only while the storage is full.
     fn fails<T, E>(&self, result: &Result<T, E>) -> bool {
         self.storage.full.get() && result.is_err()
     }
@@ -251,7 +251,7 @@ impl World {
     fn drain(&mut self) {
         let most = BatchLimits { bytes: 786_432, records: 500 };
         for stream in self.shard.spill().due(self.now) {
-            // Where the storage is full, what can't be read is not set aside: there is none.
+            // If the storage is full, unreadable rows are not quarantined: there are none.
             let take = |spill: &mut Spill| spill.take(&self.storage, &stream, most, self.now);
             while let Some(batch) = take(self.shard.spill()).unwrap() {
                 let policy = DeliveryConfig {
@@ -301,7 +301,7 @@ impl World {
         let (failed, now) = (&self.config.destinations.failed, self.now);
         let settled = self.shard.spill().settle(&self.storage, taken, report, failed, now, 1 << 30);
         match settled {
-            // Another try has begun meanwhile.
+            // Another attempt has begun meanwhile.
             Ok(progress) if progress == Progress::default() => self.excuse(told),
             Ok(_) => self.written_off = told,
             Err(_) => {
@@ -327,7 +327,7 @@ impl World {
         }
     }
 
-    /// The object is lost, with all that was not durable.
+    /// Loses the object, with all that was not durable.
     fn crash(&mut self) {
         self.crashes += 1;
         self.storage.crash();
@@ -355,7 +355,7 @@ impl World {
         }
     }
 
-    /// Answers the callers all of whose fates are known.
+    /// Answers the callers whose items all have a result.
     fn answer(&mut self) -> Checked {
         let mut held_open = Vec::new();
         for Asked { parcel, claims } in std::mem::take(&mut self.asked) {
@@ -386,7 +386,7 @@ impl World {
         Ok(())
     }
 
-    /// The fate of an item, when it is known: as the edge tells it.
+    /// Returns the result of an item, if it is known, as the runtime does.
     fn fate(&self, claim: &Admission) -> Checked<Option<ItemStatus>> {
         let (place, durable) = match claim {
             Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
@@ -422,7 +422,7 @@ impl World {
         Ok(Some(ItemStatus::Refused(code.clone())))
     }
 
-    /// Whether a stream has the event or the storage does.
+    /// Whether a stream or the storage has the event.
     fn is_safe(&self, number: u64) -> bool {
         let in_stream = |stream| self.service.copies(&(stream, number)) > 0;
         let texts = [format!("\"n\":{number},"), format!("\\\"n\\\":{number},")];
@@ -437,10 +437,10 @@ impl World {
             || keys().into_iter().any(|key| holds(&value(key)))
     }
 
-    /// Nothing fails any more, and all comes to rest.
+    /// Stops all failures, and drives the shard until nothing is left to do.
     pub fn recover(&mut self) -> Checked {
         self.act(&Act::StorageIsFull(false))?;
-        // Only of a stream that takes others, here another shard's, is one known to be poison.
+        // Poison is known only beside records that the stream accepts, here those of another shard.
         self.health.iter_mut().for_each(|health| health.last_taken_at = Some(0));
         for _ in 0..500 {
             for _ in 0..self.again.len() {
@@ -458,14 +458,14 @@ impl World {
                 return self.act(&Act::Checkpoint);
             }
             self.act(&Act::Sleep)?;
-            // So long do clients wait at least before they send again.
+            // Clients wait at least this long before they send again.
             self.now += 1_000;
         }
         let status = self.shard.status(self.now);
         Err(TestCaseError::fail(format!("does not come to rest: {status:?}")))
     }
 
-    /// The keys of all events that were ever put into a batch.
+    /// Returns the keys of all events that were ever put into a batch.
     pub fn seen_keys(&self) -> impl Iterator<Item = DedupKey> {
         let observation = |number: &u64| item(*number).observation;
         self.admitted.keys().filter_map(observation).map(|it| it.seen_key())
