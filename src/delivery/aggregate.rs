@@ -13,8 +13,7 @@ use crate::model::record::{PartitionKey, Record};
 pub const BILLED_UNIT: usize = 5_120;
 
 /// The most lines of an aggregated record: dynamic partitioning cannot split more.
-/// Source:
-/// <https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-multirecord-deaggergation.html>
+/// Source: <https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-multirecord-deaggergation.html>
 pub const MAX_LINES: usize = 500;
 
 /// Whether events share records.

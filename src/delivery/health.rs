@@ -176,7 +176,8 @@ pub struct CallPass(u64);
 /// It opens after [`Breaker::FAILURES`] such calls in at least [`Breaker::BARREN_MS`], or after
 /// [`Breaker::MANY_FAILURES`] in any time. The first probe follows after 200 to 400 ms. Each failed
 /// probe doubles the pause, up to [`Breaker::LONGEST_REST_MS`]. After a probe that delivers records
-/// all calls are permitted; half of the first [`Breaker::TRIAL_CALLS`] have to deliver some.
+/// all calls are permitted. It opens again unless half of the first [`Breaker::TRIAL_CALLS`]
+/// deliver some.
 #[derive(Debug, Clone)]
 pub struct Breaker {
     state: BreakerState,
