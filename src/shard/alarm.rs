@@ -119,6 +119,7 @@ mod tests {
         End { ends: Ends, took_ms: u64, random: u32 },
         /// A request arrives.
         Parcel,
+        /// The alarm is lost, however it was set.
         LoseAlarm,
     }
 
@@ -149,7 +150,7 @@ mod tests {
         ]
     }
 
-    /// An object, driven as the runtime does, and the runtime's alarm.
+    /// An object and its alarm, which the test drives as the runtime does.
     struct Object {
         storage: Memory,
         spill: Spill,

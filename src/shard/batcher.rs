@@ -96,8 +96,7 @@ pub struct Batcher {
 impl Batcher {
     /// The most batches of a stream in flight. An object may have few open calls, and a stream that
     /// does not answer must leave some to the others.
-    /// Source:
-    /// <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
+    /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
     const MOST_UNDER_WAY: usize = 2;
 
     /// Returns the slot of an event that is in memory.

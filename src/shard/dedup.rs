@@ -5,9 +5,9 @@
 //! as a whole, when its newest id is out of the window. So an id counts as seen for the whole
 //! window, plus at most a 24th of it (24 to 25 hours), and never longer.
 //!
-//! The limit on their number comes before the window: above it the oldest chunk is removed. An id
-//! takes 16 bytes, in memory and in storage: 4 MiB for the default of 262,144 ids. At least the
-//! newest 15/16 of them are kept. The default lasts 24 hours at up to 2.8 new events a second per
+//! The limit on their number takes precedence: above it the oldest chunk is removed. An id takes 16
+//! bytes, in memory and in storage: 4 MiB for the default of 262,144 ids. At least the newest 15/16
+//! of them are kept. The default lasts 24 hours at up to 2.8 new events a second per
 //! shard, 41 minutes at 100, and 4 at 1,000. A later duplicate is delivered again. If the object is
 //! lost, so are ids since the last checkpoint, with the same effect.
 //!
@@ -26,7 +26,7 @@ use crate::shard::storage::{Storage, StorageError, Table};
 pub struct DedupConfig {
     /// Milliseconds after which the same id counts as a new event.
     pub window_ms: u64,
-    /// The most ids of a shard; this limit comes before the window.
+    /// The most ids of a shard; this limit takes precedence over the window.
     pub max_ids: usize,
 }
 
@@ -87,7 +87,7 @@ pub struct DedupWindow {
 #[derive(Debug)]
 struct Chunk {
     number: u64,
-    /// When its first id came; `newest` is that of its last id.
+    /// When its first id arrived; `newest` is that of its last id.
     oldest: Milliseconds,
     newest: Milliseconds,
     ids: Vec<DedupKey>,

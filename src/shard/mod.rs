@@ -148,7 +148,9 @@ enum BufferState {
 pub enum AdmitError {
     #[error("shard holds {held} bytes, limit {limit}")]
     BufferFull {
+        /// Bytes in memory.
         held: usize,
+        /// The most bytes in memory.
         limit: usize,
     },
     /// The sessions of a device cannot be read.

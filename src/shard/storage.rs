@@ -77,7 +77,7 @@ pub(crate) mod tests {
 
     type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-    /// A storage in memory. It can fail, lose uncommitted writes, and counts its writes.
+    /// A storage in memory that can fail, can lose uncommitted writes, and counts its writes.
     #[derive(Debug, Default)]
     pub(crate) struct Memory {
         rows: RefCell<Rows>,

@@ -94,7 +94,7 @@ pub enum AdoptError {
     /// They are of another version, or truncated.
     #[error(transparent)]
     Garbled(#[from] DecodeError),
-    /// Whether the device is known could not be read.
+    /// The storage could not be searched for the device.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

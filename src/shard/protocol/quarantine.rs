@@ -27,6 +27,7 @@ pub struct InvalidQuarantineId {
 pub enum UnknownStream {
     #[error("stream={value} {error}")]
     Form {
+        /// The value of the parameter.
         value: String,
         error: StreamError,
     },

@@ -47,7 +47,7 @@ pub struct Backlog {
     pub set_aside: AttemptTally,
     /// When the oldest queued row was spilled.
     pub oldest_at: Milliseconds,
-    /// Why the last attempt did not deliver all records, if so.
+    /// Why the last attempt gave up, if it did.
     pub problem: Option<DeliveryError>,
     /// When an attempt last made progress, since records were queued.
     pub last_drained_at: Option<Milliseconds>,
@@ -61,9 +61,9 @@ pub struct Backlog {
     leases: Vec<Lease>,
     /// Whether the last search found no row outside them.
     all_leased: bool,
-    /// When a delivery last had no record accepted, if none was accepted since.
+    /// When the last delivery without an accepted record ended, if none was accepted since.
     gave_up_at: Option<Milliseconds>,
-    /// When an attempt last ended so, if none has made progress since.
+    /// When the last attempt without progress ended, if none has made progress since.
     failed_at: Option<Milliseconds>,
 }
 
@@ -253,7 +253,7 @@ pub struct AttemptEnd {
     pub progress: Progressed,
     /// The position after its last row.
     pub behind: RetryCursor,
-    /// Why the stream did not accept all records, if so.
+    /// Why its delivery gave up, if it did.
     pub problem: Option<DeliveryError>,
     /// How long the stream is paused, in milliseconds.
     pub left_alone_ms: u64,

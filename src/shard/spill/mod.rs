@@ -55,6 +55,7 @@ pub enum SpillError {
     /// The streams' and the operator's fault: too many records are spilled already.
     #[error("spill is full, limit {limit} bytes")]
     Full {
+        /// The most bytes of the spill.
         limit: u64,
     },
     #[error(transparent)]

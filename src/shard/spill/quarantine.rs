@@ -30,8 +30,8 @@ impl Spill {
         SpillRow::prefix(RowState::Quarantined, stream)
     }
 
-    /// Returns the first quarantined row after the key `after`. `is_named`, whether the
-    /// configuration names its stream, decides the reason that it states.
+    /// Returns the first quarantined row after the key `after`. Its lines give the reason, which
+    /// depends on `is_named`: whether the configuration names the row's stream.
     pub fn set_aside_after(
         &self,
         storage: &dyn Storage,

@@ -17,7 +17,7 @@ pub struct BacklogStats {
     pub oldest_ms: u64,
     /// Number of quarantined records.
     pub set_aside: u64,
-    /// Why the last attempt did not deliver all records, if so.
+    /// Why the last attempt gave up, if it did.
     pub problem: Option<DeliveryError>,
     /// When an attempt last made progress, since the shard was loaded and records were queued.
     pub last_drained_at: Option<Milliseconds>,

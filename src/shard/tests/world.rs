@@ -1,5 +1,5 @@
-//! A shard between callers, which retry until they get an answer, and streams that fail. It is
-//! driven as the runtime does, one turn at a time.
+//! A shard between callers, which retry until they get an answer, and streams that fail. The
+//! test drives it as the runtime does, one turn at a time.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -46,6 +46,7 @@ enum Deed {
     Move { most_bytes: usize, fails: Option<usize>, kept: Kept },
     /// Time passes until the next alarm.
     Sleep,
+    /// The object is lost.
     Crash,
 }
 
