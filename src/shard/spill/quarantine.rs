@@ -17,8 +17,7 @@ use crate::shard::storage::{Storage, Table};
 struct QuarantinedLine {
     error_code: &'static str,
     error_message: String,
-    /// When it was quarantined or, if it was moved or is invalid, when it was spilled; in
-    /// milliseconds since the epoch.
+    /// When it was quarantined or, if it was moved or is invalid, spilled; ms since the epoch.
     arrival_timestamp: u64,
     /// In base64.
     raw_data: String,

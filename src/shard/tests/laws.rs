@@ -1,5 +1,4 @@
-//! Tests the laws of a shard, with any failure of its streams and its storage, and losses at any
-//! time.
+//! Tests the laws of a shard while its streams and its storage fail and the object is lost.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
-//! Tests the spill with real deliveries and failing services, while the object is lost at any
-//! point.
+//! Tests the spill with real deliveries while services fail and the object is lost.
 
 use std::collections::{BTreeMap, VecDeque};
 
