@@ -1,6 +1,6 @@
-//! A request's body: its type, its compression, its text.
+//! Reads a request's body: its content type, its compression and its text.
 //!
-//! A body is inflated under a cap, so that a small one can't fill the isolate.
+//! A body is inflated up to a limit, so that a small one can't fill the isolate's memory.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -13,35 +13,33 @@ use crate::model::beacon::Limits;
 use crate::model::failed_event::PayloadFormat;
 use crate::model::violation::{Code, Violation};
 
-/// The two bytes that open a gzip stream and no JSON text.
+/// The first two bytes of a gzip stream. No JSON text starts with them.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// A body as it came.
+/// A body and the headers that describe it, as received.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestBody<'a> {
-    /// The `Content-Type` header.
     pub content_type: Option<&'a str>,
-    /// The `Content-Encoding` header.
     pub content_encoding: Option<&'a str>,
-    /// The bytes as sent.
+    /// As sent; may be compressed.
     pub bytes: &'a [u8],
 }
 
-/// How the beacons of a body are set apart.
+/// How a body separates its beacons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// The sender says: a beacon a line.
+    /// The content type states one beacon per line.
     Lines,
-    /// The sender does not say; the text tells.
+    /// The content type states nothing; the text decides.
     Detect,
-    /// The sender says that it is a form, as curl does of any text: taken where it is JSON.
+    /// The content type states a form, as curl does by default. Accepted if the text is JSON.
     Form,
 }
 
-/// The type of a form, which curl states where it is not given another.
+/// The content type of a form, which curl sends by default.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The types of a beacon a line.
+/// Content types of one beacon per line.
 const LINES: [&str; 7] = [
     "application/x-ndjson",
     "application/ndjson",
@@ -53,7 +51,7 @@ const LINES: [&str; 7] = [
 ];
 
 impl<'a> RequestBody<'a> {
-    /// How the sender says that the beacons are set apart.
+    /// Returns the framing that the content type states. Fails if the type is unsupported.
     pub fn framing(&self) -> Result<Framing, ProtocolError> {
         let stated = self.content_type.unwrap_or_default();
         let media_type = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -63,14 +61,14 @@ impl<'a> RequestBody<'a> {
             }
             FORM => Ok(Framing::Form),
             lines if LINES.contains(&lines) => Ok(Framing::Lines),
-            // Structured syntax, RFC 6839.
+            // Structured syntax suffix, RFC 6839.
             json if json.ends_with("+json") && json.contains('/') => Ok(Framing::Detect),
             _ => Err(ProtocolError::UnsupportedMediaType(crate::base::text::shown(stated))),
         }
     }
 
-    /// What the bytes are. A browser can't name the compression of a beacon without a
-    /// preflight, so gzip is known by its first bytes too.
+    /// Returns the format of the bytes. Gzip is also detected by its first bytes: a browser can't
+    /// state a beacon's compression without a preflight.
     pub fn form(&self) -> Result<PayloadFormat, ProtocolError> {
         let stated = self.content_encoding.unwrap_or_default().trim();
         let is = |coding: &str, name| coding.eq_ignore_ascii_case(name);
@@ -86,7 +84,7 @@ impl<'a> RequestBody<'a> {
         }
     }
 
-    /// The text, inflated when it was compressed, and decoded as its charset wants it.
+    /// Returns the text, inflated if it was compressed, and decoded by its charset.
     pub fn text(&self, limits: &Limits) -> Result<Cow<'a, str>, ProtocolError> {
         if self.bytes.len() > limits.body_bytes {
             return Err(ProtocolError::BodyTooLarge { limit: limits.body_bytes });

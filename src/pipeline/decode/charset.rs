@@ -1,7 +1,7 @@
-//! The encodings in which a body's text may come, besides UTF-8.
+//! Decodes texts in UTF-8 and other charsets.
 //!
-//! A byte order mark decides, then what the content type states. The bytes of ISO 8859-1 are
-//! read as windows-1252, as browsers read them.
+//! A byte order mark overrides the content type. ISO 8859-1 is read as windows-1252, as browsers
+//! do.
 //! Source: <https://encoding.spec.whatwg.org/#names-and-labels>
 
 use std::borrow::Cow;
@@ -11,29 +11,27 @@ use super::ProtocolError;
 use crate::base::text::shown;
 use crate::model::violation::{Code, Violation};
 
-/// How the bytes of a text are to be read.
+/// The encoding of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charset {
-    /// UTF-8, of which ASCII is a part.
+    /// Includes ASCII.
     Utf8,
-    /// windows-1252, of which the printable part of ISO 8859-1 is a part.
+    /// Includes the printable part of ISO 8859-1.
     Windows1252,
-    /// UTF-16, the high byte of each unit first.
     Utf16Be,
-    /// UTF-16, the low byte of each unit first.
     Utf16Le,
-    /// UTF-16 in the order that the text shows.
+    /// UTF-16 of unstated byte order, which the text shows.
     Utf16,
 }
 
 impl Charset {
-    /// The charset that a `Content-Type` header states; UTF-8 where it states none.
+    /// Reads the charset from a `Content-Type` header; UTF-8 if it states none.
     pub fn stated(content_type: &str) -> Result<Self, ProtocolError> {
         let parameters = content_type.split(';').skip(1).filter_map(|it| it.split_once('='));
         let mut charsets =
             parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
         let Some((_, label)) = charsets.next() else { return Ok(Self::Utf8) };
-        // A header that came twice is joined by a comma.
+        // A header that was sent twice is joined by a comma.
         let label = label.split(',').next().unwrap_or_default();
         let label = label.trim().trim_matches(['"', '\'']).trim();
         match label.to_ascii_lowercase().replace('_', "-").as_str() {
@@ -47,15 +45,15 @@ impl Charset {
         }
     }
 
-    /// The text of `bytes`. Half of a surrogate pair becomes its JSON escape, so that it is
-    /// repaired where it stands.
+    /// Decodes `bytes`. Half of a surrogate pair becomes its JSON escape, which the JSON reader
+    /// replaces.
     pub fn decode<'a>(self, bytes: Cow<'a, [u8]>) -> Result<Cow<'a, str>, Violation> {
         match self.marked(&bytes) {
             Self::Utf8 => utf_8(bytes),
             Self::Windows1252 if bytes.is_ascii() => utf_8(bytes),
             Self::Windows1252 => Ok(bytes.iter().copied().map(windows_1252).collect()),
             Self::Utf16Be => utf_16(&bytes, u16::from_be_bytes).map(Cow::Owned),
-            // JSON opens with an ASCII character, whose high byte is zero.
+            // JSON starts with an ASCII character, whose high byte is zero.
             Self::Utf16 if bytes.first() == Some(&0) => {
                 utf_16(&bytes, u16::from_be_bytes).map(Cow::Owned)
             }
@@ -63,7 +61,7 @@ impl Charset {
         }
     }
 
-    /// What the byte order mark of `bytes` says, or else this.
+    /// Returns the charset of the byte order mark, or `self` if there is none.
     fn marked(self, bytes: &[u8]) -> Self {
         match bytes {
             [0xef, 0xbb, 0xbf, ..] => Self::Utf8,

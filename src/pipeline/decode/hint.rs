@@ -1,15 +1,15 @@
-//! What a client probably meant by a field that no beacon has.
+//! Suggests the field that a client meant by an unknown name.
 //!
-//! Other trackers' names, other ways to write our own, and one wrong letter. A hint only ever
-//! names a field of ours, so it tells nothing of what was sent.
+//! Knows other trackers' names, other spellings of ours, and one wrong letter. A hint only names a
+//! field of the protocol, so it reveals nothing that was sent.
 
 use crate::model::beacon::FIELDS;
 
 /// The fields that belong to a beacon or its envelope, besides [`FIELDS`].
 const OTHERS: [&str; 4] = ["props", "metadata", "sent_at", "events"];
 
-/// The names that other trackers have for our fields, in small letters and without underscores.
-/// Sources: the specifications of Segment, GA4, Amplitude, Mixpanel, PostHog and Snowplow.
+/// Other trackers' names for our fields, in lower case and without underscores. Sources: the
+/// specifications of Segment, GA4, Amplitude, Mixpanel, PostHog and Snowplow.
 const ALIASES: [(&str, &[&str]); 16] = [
     ("name", &["event", "eventname", "eventtype", "type"]),
     (
@@ -67,9 +67,9 @@ const ALIASES: [(&str, &[&str]); 16] = [
     ("language", &["locale", "lang"]),
 ];
 
-/// The field that was probably meant by `field`, which is none.
+/// Returns the field that the unknown name `field` probably means.
 pub fn meant(field: &str) -> Option<&'static str> {
-    /// The longest of the names above, and a letter too many.
+    /// No name above is longer, even with underscores and one more letter.
     const MAX_BYTES: usize = 24;
     if field.len() > MAX_BYTES {
         return None;
@@ -83,7 +83,7 @@ pub fn meant(field: &str) -> Option<&'static str> {
         .or_else(|| own().find(|own| own.len() > 2 && is_one_letter_off(&self::bare(own), &bare)))
 }
 
-/// A name in small letters and without what parts its words.
+/// Returns `name` in lower case, without the characters that separate its words.
 fn bare(name: &str) -> String {
     let letters = name.chars().filter(|it| !matches!(it, '_' | '-' | '.' | ' ' | '$' | ':'));
     letters.map(|letter| letter.to_ascii_lowercase()).collect()

@@ -1,8 +1,7 @@
-//! From bytes to beacons: what a request's body or query says it holds.
+//! Decodes a request's body or query into beacons.
 //!
-//! A beacon that is broken by itself never hurts its neighbours: the body is cut
-//! into the beacons' own texts first, and each is read alone. Nothing here judges a
-//! beacon's fields; `validate` does.
+//! A broken beacon never affects the others: the body is first cut into the beacons' texts, and
+//! each is read separately. [`crate::pipeline::validate`] checks the fields later.
 
 pub mod body;
 pub mod charset;
@@ -22,49 +21,42 @@ use crate::base::json::JsonReader;
 use crate::model::repairs::SURROGATE;
 use crate::model::violation::{Code, Violation};
 
-/// The parameter of a query that is the write key.
+/// The query parameter that holds the write key.
 const WRITE_KEY: &str = "key";
 
-/// Why a request's body was not cut into beacons.
+/// Why a request's body was not cut into beacons. Every case is the client's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// The client's: a type that we don't read.
     #[error(
         "content type {0:?} is not taken; send text/plain, application/json or application/x-ndjson"
     )]
     UnsupportedMediaType(String),
-    /// The client's: a compression that we don't read.
     #[error("content encoding {0:?} is not taken; send gzip or none")]
     UnsupportedEncoding(String),
-    /// The client's: an encoding of texts that we don't read.
     #[error("charset {0:?} is not taken; send utf-8, utf-16, iso-8859-1 or windows-1252")]
     UnsupportedCharset(String),
-    /// The client's: more bytes than the limit, as sent.
     #[error("body has more than {limit} bytes, the limit as sent")]
     BodyTooLarge {
-        /// Bytes.
+        /// In bytes as sent.
         limit: usize,
     },
-    /// The client's: more bytes than the limit, once inflated.
     #[error("body inflates to more than {limit} bytes, the limit")]
     InflatedTooLarge {
-        /// Bytes.
+        /// In bytes once inflated.
         limit: usize,
     },
-    /// The client's: more beacons than the limit.
     #[error("body has {count} beacons, limit {limit}")]
     TooManyBeacons {
-        /// Beacons sent.
+        /// Beacons in the body.
         count: usize,
-        /// Beacons allowed.
         limit: usize,
     },
-    /// The client's: not what it says it is; kept as one failed event.
+    /// The body is not in the format that it claims; it is kept as one failed event.
     #[error("{0}")]
     Undecodable(Violation),
 }
 
-/// Reads one beacon's own text.
+/// Reads one beacon from its text.
 pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
     if text.len() > limits.beacon_bytes {
         let message = format!("beacon has {} bytes, limit {}", text.len(), limits.beacon_bytes);
@@ -82,7 +74,7 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
     Ok(Beacon { fields, mended, left_out: Map::new() })
 }
 
-/// Reads again what a failed event keeps, if that is one beacon.
+/// Reads a failed event's original again, if it is a single beacon.
 pub fn original(original: &OriginalPayload, limits: &Limits) -> Option<Beacon> {
     let text = std::str::from_utf8(&original.bytes).ok()?;
     match original.form {
@@ -93,12 +85,12 @@ pub fn original(original: &OriginalPayload, limits: &Limits) -> Option<Beacon> {
     }
 }
 
-/// Reads the text of an object of which no key may come twice, at any depth.
+/// Reads an object. Fails if a key occurs twice, at any depth.
 pub fn object(text: &str) -> Result<Map<String, Value>, Violation> {
     beacon(text, &Limits::default()).map(|beacon| beacon.fields)
 }
 
-/// Reads an RFC 3339 text or a count of milliseconds since the epoch, years 1 to 9999.
+/// Reads an RFC 3339 text, or milliseconds since the epoch; years 1 to 9999.
 pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
     let time = match value {
         Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
@@ -108,27 +100,26 @@ pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
             .and_then(|milliseconds| DateTime::from_timestamp_millis(milliseconds as i64)),
         _ => return Err((Code::WrongType, type_name(value))),
     };
-    // A leap second has no place on the time line that readers know.
+    // Consumers can't represent a leap second.
     time.filter(|time| (1..=9_999).contains(&time.year()) && time.timestamp_subsec_millis() < 1_000)
         .ok_or((Code::BadFormat, type_name(value)))
 }
 
-/// How far the wall clock of an RFC 3339 text is ahead of UTC, in minutes. A `Z` says
-/// nothing of the wall clock: scripts write it everywhere.
+/// Returns the UTC offset of an RFC 3339 text, in minutes. `Z` gives none, since scripts write it
+/// in every time zone; zero gives none either.
 pub fn utc_offset_minutes(value: &Value) -> Option<i32> {
     let text = value.as_str().filter(|text| !text.ends_with(['Z', 'z']))?;
     let offset = DateTime::parse_from_rfc3339(text).ok()?.offset().local_minus_utc();
     offset.checked_div(60).filter(|minutes| *minutes != 0)
 }
 
-/// The query's write key.
 pub fn write_key(query: &str) -> Option<String> {
     let mut named = form_urlencoded::parse(query.as_bytes());
     let named = named.find(|(name, _)| pixel::without_amp(name) == WRITE_KEY);
     named.map(|(_, key)| key.into_owned())
 }
 
-/// The origin of an address of the web, in the form of an `Origin` header.
+/// Returns the origin of a web URL, in the form of an `Origin` header.
 pub fn origin_of(address: &str) -> Option<String> {
     let (scheme, rest) = address.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())?;

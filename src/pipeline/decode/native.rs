@@ -1,8 +1,7 @@
-//! The native protocol: one beacon, an array, an envelope, or a beacon a line.
+//! The native protocol: one beacon, an array, an envelope, or one beacon per line.
 //!
-//! A body that states no framing is read by its first character: `[` opens an
-//! array, `{` a beacon or an envelope; when the first line is an object by itself and
-//! more follows, it is a beacon a line.
+//! If the framing is not stated, the first character decides: `[` opens an array, `{` a beacon or
+//! an envelope. If the first line is a whole object and more follows, each line is a beacon.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -20,16 +19,15 @@ use crate::pipeline::clean::absent::is_placeholder;
 use crate::pipeline::clean::builtin;
 use crate::pipeline::decode::hint;
 
-/// A body cut into the texts of its beacons, none of them read yet.
+/// A body, cut into the texts of its beacons; none is read yet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BodyParts<'a> {
-    /// What holds for each beacon.
+    /// Applies to each beacon.
     pub envelope: Envelope,
-    /// Each beacon's own text.
     pub texts: Vec<&'a str>,
 }
 
-/// Cuts `text` into beacons.
+/// Cuts `text` into at most `limits.beacons` beacons.
 pub fn items<'a>(
     text: &'a str,
     framing: Framing,
@@ -62,7 +60,7 @@ fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
     Ok(items.into_iter().map(RawValue::get).collect())
 }
 
-/// A text that opens with an object: that object alone, or the first line of several.
+/// Reads a text that starts with an object: a beacon, an envelope, or one beacon per line.
 fn objects(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
     let may_be_envelope = text.contains("\"events\"");
     if may_be_envelope
@@ -79,7 +77,7 @@ fn objects(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
     let alone = values.byte_offset() >= text.len();
     match alone {
         true if may_be_envelope => {
-            // Its keys must be texts, as an envelope's are.
+            // Its keys must be texts, as those of an envelope.
             let _: JsonFields<'_> = serde_json::from_str(first).map_err(not_json)?;
             Ok(BodyParts { envelope: Envelope::default(), texts: vec![first] })
         }
@@ -91,7 +89,7 @@ fn objects(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
     }
 }
 
-/// The beacons of an envelope: an object that has `events` itself.
+/// Reads an envelope: an object with an `events` field of its own.
 fn enveloped<'a>(
     fields: JsonFields<'a>,
     events: &'a RawValue,
@@ -101,7 +99,7 @@ fn enveloped<'a>(
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }
     let mut envelope = Envelope::default();
-    // The beacons are read one by one, later: one that can't be read hurts no other.
+    // Beacons are read one by one, later: an unreadable one does not affect the others.
     for (field, raw) in fields.into_iter().filter(|(field, _)| field != "events") {
         match field.as_str() {
             "sent_at" => {
@@ -127,8 +125,8 @@ fn enveloped<'a>(
     Ok(BodyParts { envelope, texts: array(events.get())? })
 }
 
-/// The value of a field of the envelope, cleaned as a beacon's own `field` is; none where it
-/// stands for an absent one.
+/// Returns the value of an envelope's field, cleaned like a beacon's `field`; none if it is null or
+/// empty.
 fn value(raw: &RawValue, field: &str) -> Result<Option<Value>, ProtocolError> {
     let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
     let mut fields = Map::from_iter([(field.to_owned(), value)]);

@@ -1,7 +1,7 @@
 //! The pixel: one beacon in the query of a `GET`, for mails and pages without scripts.
 //!
-//! A parameter is a field of the native protocol; `props.KEY` and `metadata.KEY` fill
-//! the objects. Values are texts; `seq` and an all-digit `time` are numbers.
+//! Each parameter is a field of the native protocol; `props.KEY` and `metadata.KEY` fill the
+//! objects. Values are texts; an all-digit `seq` or `time` is a number.
 
 use crate::model::repairs::{AMPERSAND, UNKNOWN_PARAMETER};
 use serde_json::{Map, Number, Value};
@@ -15,11 +15,11 @@ use crate::model::violation::{Code, Violation};
 /// The smallest transparent GIF, 43 bytes.
 pub const GIF: &[u8; 43] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
 
-/// The parameter by which scripts keep a cache from answering.
+/// A parameter that scripts add to bypass caches.
 const CACHE_BUSTER: &str = "_";
 
-/// Reads a query, without its question mark. Its write key is no field, nor is `_`; another
-/// parameter that is no field is left out, and noted.
+/// Reads a query, without its question mark. Skips the write key and `_`. Any other parameter that
+/// is no field is left out and noted.
 pub fn beacon(query: &str) -> Result<Beacon, Violation> {
     let mut fields = Map::new();
     let (mut mended, mut left_out) = (Vec::new(), Map::new());
@@ -60,7 +60,7 @@ pub fn beacon(query: &str) -> Result<Beacon, Violation> {
     Ok(Beacon { fields, mended, left_out })
 }
 
-/// `name` without the rest of the `&amp;` before it, with which mails and editors write `&`.
+/// Returns `name` without leading `amp;`: mails and editors write `&amp;` for `&`.
 pub fn without_amp(name: &str) -> &str {
     const REST: &str = "amp;";
     let mut name = name;
@@ -72,7 +72,7 @@ pub fn without_amp(name: &str) -> &str {
     name
 }
 
-/// Whether a parameter is a field, or a member of an object that is one.
+/// Whether `key` is a field, or a member of `props` or `metadata`.
 fn is_field(key: &str) -> bool {
     let root = key.split_once('.').map_or(key, |(root, _)| root);
     FIELDS.contains(&key) || matches!(root, "props" | "metadata")

@@ -1,6 +1,6 @@
-//! A record that was made once and did not come through: back to the beacon that it was.
+//! Turns the record of an undelivered event back into its beacon.
 //!
-//! What is told of its request comes by other ways; what was worked out is worked out anew.
+//! The facts of its request are supplied separately; derived columns are derived again.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::model::beacon::{Beacon, Limits};
 use crate::model::record::MAX_BYTES;
 use crate::model::violation::Violation;
 
-/// The columns that hold a beacon's field as it was, and the field.
+/// The columns that hold a beacon's field unchanged, each with that field.
 const FIELDS: [(&str, &str); 16] = [
     ("event_id", "id"),
     ("name", "name"),
@@ -29,7 +29,7 @@ const FIELDS: [(&str, &str); 16] = [
     ("metadata", "metadata"),
 ];
 
-/// Reads a record's line, which may be longer than any beacon.
+/// Reads a record's line, which may exceed the size limit of a beacon.
 pub fn beacon(line: &str, limits: &Limits) -> Result<Beacon, Violation> {
     let limits = Limits { beacon_bytes: MAX_BYTES, ..limits.clone() };
     let Beacon { fields: mut columns, mended, left_out } = any_object(line, &limits)?;
