@@ -1,7 +1,7 @@
-//! What stands for nothing: ids that are no one's, and addresses that are none.
+//! Finds values that mean nothing: placeholder ids, and URLs that are none.
 //!
-//! It comes after all rules, which may look at such values or replace them. Ids are left out,
-//! addresses stay; both are noted. A second pass finds no id to leave out.
+//! Runs after all rules, which may read or replace such values. Placeholder ids are left out, URLs
+//! stay; both are noted. A second pass finds no id to leave out.
 
 use serde_json::{Map, Value};
 
@@ -9,18 +9,18 @@ use crate::base::url;
 use crate::model::beacon::Envelope;
 use crate::model::repairs::Repairs;
 
-/// An id that stands for none was left out.
+/// A placeholder id was left out.
 pub const PLACEHOLDER_ID: &str = "placeholder_id";
 
-/// An address is none, and stays as it is.
+/// A URL has no valid form; it stays.
 pub const NO_ADDRESS: &str = "no_address";
 
-/// The fields that hold an id of a person, a device or a session.
+/// The fields that identify a person, a device or a session.
 const IDS: [&str; 3] = ["device_id", "session_id", "user_id"];
 
-/// What clients send where they have no id: the texts that their languages make of nothing, and
-/// the words that stand for anyone; in small letters. A `0` or `-1` is what a missing number
-/// becomes. As ids they would make one person of all these visitors.
+/// Ids that clients send if they have none, in lower case: texts that languages make of an absent
+/// value, and words that name no one. A missing number becomes `0` or `-1`. As ids they would merge
+/// all these visitors into one person.
 const PLACEHOLDERS: [&str; 27] = [
     "undefined",
     "null",
@@ -51,8 +51,8 @@ const PLACEHOLDERS: [&str; 27] = [
     "[]",
 ];
 
-/// Leaves out ids that stand for none and notes addresses that are none. A device that the
-/// `envelope` left out is noted of a beacon that names none itself.
+/// Leaves out placeholder ids and notes URLs that are none. Also notes a device id that the
+/// envelope left out, if the beacon has none itself.
 pub fn note(fields: &mut Map<String, Value>, envelope: &Envelope, repairs: &mut Repairs) {
     if envelope.no_device && fields.get("device_id").is_none_or(Value::is_null) {
         repairs.add(PLACEHOLDER_ID, || "/device_id".to_owned(), None);
@@ -73,9 +73,9 @@ pub fn note(fields: &mut Map<String, Value>, envelope: &Envelope, repairs: &mut 
     }
 }
 
-/// Whether an id stands for none, in any case and in quotes as well.
+/// Whether an id is a placeholder, in any case and also in quotes.
 pub fn is_placeholder(id: &Value) -> bool {
-    /// No placeholder is longer, nor is a nil UUID in braces and behind `urn:uuid:`.
+    /// No placeholder is longer, nor is a nil UUID in braces after `urn:uuid:`.
     const MAX_BYTES: usize = 64;
     let Some(text) = id.as_str().filter(|text| text.len() <= MAX_BYTES) else { return false };
     let quoted = |it: char| matches!(it, '"' | '\'' | '`' | '\\') || it.is_whitespace();
@@ -86,21 +86,21 @@ pub fn is_placeholder(id: &Value) -> bool {
         || is_template(&text)
 }
 
-/// Whether `text` is a UUID of zeros only, as phones give it that withhold their advertising id.
+/// Whether `text` is a UUID of zeros only; phones that withhold their advertising id send it.
 fn is_nil_uuid(text: &str) -> bool {
     let digits = text.strip_prefix("urn:uuid:").unwrap_or(text).trim_matches(['{', '}']);
     digits.bytes().filter(|byte| *byte == b'0').count() == 32
         && digits.bytes().all(|byte| matches!(byte, b'0' | b'-'))
 }
 
-/// Whether `text` is the place for an id in a template that was never filled in.
+/// Whether `text` is the placeholder of a template that was never filled in.
 fn is_template(text: &str) -> bool {
     [("{{", "}}"), ("${", "}"), ("*|", "|*"), ("%%", "%%"), ("<%", "%>")]
         .iter()
         .any(|(open, close)| text.len() > 4 && text.starts_with(open) && text.ends_with(close))
 }
 
-/// Whether `text` has the form of an address: one with a scheme, or one relative to a page.
+/// Whether `text` has the form of a URL, absolute or relative to a page.
 fn is_address(text: &str) -> bool {
     if text.starts_with(['/', '?', '#']) {
         return true;

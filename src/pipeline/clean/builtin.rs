@@ -1,24 +1,24 @@
-//! The repairs that are always on, for what clients are known to get wrong.
+//! Repairs that are always on, for known mistakes of clients.
 //!
-//! | repair | of | what it does |
+//! | repair | field | effect |
 //! |---|---|---|
-//! | `trim` | every text | cuts the white space at its ends |
-//! | `control_characters` | every text | removes C0, C1 but line feed and tab, and U+FEFF, U+FFFE |
-//! | `hex_quote` | every text | undoes `\x22` and its like, as nginx and Apache escape in logs |
-//! | `json_text` | `props`, `metadata` | reads the object that came as a JSON text |
-//! | `empty_array` | `props`, `metadata` | takes `[]` for `{}`, since PHP writes it so |
-//! | `text_to_number` | `time`, `seq` | reads the number that came as a text |
-//! | `number_to_text` | ids, `build`, `title` | takes the digits of a number for the text |
-//! | `epoch_seconds`, `epoch_microseconds`, `epoch_nanoseconds` | `time` | makes them milliseconds |
-//! | `time` | `time` | makes near spellings RFC 3339 |
-//! | `lower_case` | `level`, `consent` | makes `HIGH` `high` |
-//! | `consent` | `consent` | reads `true` and `false` |
-//! | `size` | `screen`, `viewport` | reads `1279.2 X 719.5` as `1279x720` |
+//! | `trim` | every text | removes white space at both ends |
+//! | `control_characters` | every text | removes C0, C1 except line feed and tab, and U+FEFF, U+FFFE |
+//! | `hex_quote` | every text | decodes `\x22` and the like, as nginx and Apache escape in logs |
+//! | `json_text` | `props`, `metadata` | parses an object that was sent as a JSON text |
+//! | `empty_array` | `props`, `metadata` | replaces `[]` with `{}`, since PHP writes it so |
+//! | `text_to_number` | `time`, `seq` | parses a number that was sent as a text |
+//! | `number_to_text` | ids, `build`, `title` | converts a number to the text of its digits |
+//! | `epoch_seconds`, `epoch_microseconds`, `epoch_nanoseconds` | `time` | converts to milliseconds |
+//! | `time` | `time` | converts near spellings to RFC 3339 |
+//! | `lower_case` | `level`, `consent` | converts `HIGH` to `high` |
+//! | `consent` | `consent` | converts `true` and `false` |
+//! | `size` | `screen`, `viewport` | converts `1279.2 X 719.5` to `1279x720` |
 //! | `url` | `url`, `referrer` | removes default port and fragment, makes scheme and host lower case |
-//! | `too_long` | `url`, `referrer`, `title` | cuts what is past the limit, an address at its query first |
+//! | `too_long` | `url`, `referrer`, `title` | cuts at the limit; removes a URL's query first |
 //!
-//! Keys are never changed, nor is a field that the protocol does not have. A value that can't be
-//! repaired stays as it is, for validation to judge.
+//! Keys and unknown fields are never changed. A value that can't be repaired stays, for validation
+//! to judge.
 
 use crate::base::json::JsonReader;
 use crate::model::beacon::max_chars;
@@ -41,31 +41,29 @@ use crate::model::level::Level;
 use crate::model::repairs::Repairs;
 use crate::schema::fit;
 
-/// The object that came as a JSON text was read.
+/// An object that was sent as a JSON text was parsed.
 pub const JSON_TEXT: &str = "json_text";
-/// The number that came as a text was read.
+/// A number that was sent as a text was parsed.
 pub const TEXT_TO_NUMBER: &str = "text_to_number";
-/// A number stands for the text that was wanted.
+/// A number was converted to a text.
 pub const NUMBER_TO_TEXT: &str = "number_to_text";
-/// A time was spelt otherwise than RFC 3339 wants.
+/// A time was converted to RFC 3339.
 pub const TIME: &str = "time";
-/// A consent was said by a boolean.
+/// A boolean consent was converted.
 pub const CONSENT: &str = "consent";
-/// A size was written otherwise than `WIDTHxHEIGHT` in whole pixels.
+/// A size was converted to `WIDTHxHEIGHT` in whole pixels.
 pub const SIZE: &str = "size";
-/// A level, or a consent, was written in capital letters.
+/// A level or a consent was converted to lower case.
 pub const LOWER_CASE: &str = "lower_case";
-/// An address was normalized.
+/// A URL was normalized.
 pub const URL: &str = "url";
 
-/// A time came in another unit than milliseconds.
+/// A time in this unit was converted to milliseconds.
 pub const EPOCH_SECONDS: &str = "epoch_seconds";
-/// The same, with microseconds.
 pub const EPOCH_MICROSECONDS: &str = "epoch_microseconds";
-/// The same, with nanoseconds.
 pub const EPOCH_NANOSECONDS: &str = "epoch_nanoseconds";
 
-/// The names in a list of repairs that no declared rule may have.
+/// The names of repairs that no declared rule may have.
 pub const NAMES: [&str; 32] = [
     text::TRIM,
     text::CONTROL_CHARACTERS,
@@ -101,7 +99,7 @@ pub const NAMES: [&str; 32] = [
     "scrub_card",
 ];
 
-/// Where a value stands in its beacon.
+/// The location of a value in its beacon.
 #[derive(Clone, Copy)]
 enum At<'a> {
     Field(&'a str),
@@ -165,7 +163,7 @@ pub fn beacon(fields: &mut Map<String, Value>, repairs: &mut Repairs) {
     }
 }
 
-/// Repairs the texts in `value`. What is nested is limited by the protocol's depth.
+/// Repairs the texts in `value`. The protocol limits its depth.
 fn texts(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -196,9 +194,8 @@ fn replace(value: &mut Value, new: Value, repair: &'static str, at: At<'_>, repa
     repairs.add(repair, || at.pointer(), Some(original));
 }
 
-/// Reads the object that some clients encode twice, and the empty one that PHP writes as an
-/// empty array. Its depth and size have the protocol's
-/// default limits.
+/// Parses an object that a client encoded twice, and converts the empty array that PHP writes for
+/// an empty object. Its depth and size have the protocol's default limits.
 fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let read = |value: &Value| {
         let text = value.as_str()?.trim();
@@ -213,7 +210,7 @@ fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     if !value.is_string() {
         return;
     }
-    // As it came first: in a JSON text the backslashes are its own.
+    // Parsed as sent first: in a JSON text the backslashes are its own.
     if let Some(object) = read(value) {
         return replace(value, object, JSON_TEXT, at, repairs);
     }
@@ -223,8 +220,8 @@ fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     }
 }
 
-/// Brings another spelling to RFC 3339, and a count since the epoch to milliseconds. The digits
-/// before its point give the unit: 10 are seconds, 13 milliseconds, 16 microseconds, 19
+/// Converts another spelling to RFC 3339, and a count since the epoch to milliseconds. The number
+/// of digits before the point gives the unit: 10 are seconds, 13 milliseconds, 16 microseconds, 19
 /// nanoseconds. That is unambiguous from 2001-09-09 to 2286-11-20.
 fn time(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let (text, is_number) = match &*value {
@@ -232,7 +229,7 @@ fn time(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
         Value::String(text) => (text.as_str(), false),
         _ => return,
     };
-    // The usual form, at once.
+    // The usual form needs no repair.
     if text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit()) && is_number {
         return;
     }
@@ -273,7 +270,7 @@ fn level(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     }
 }
 
-/// Reads a consent that is a boolean, or the word for one, and makes its letters small.
+/// Converts a boolean consent, or the word for one, and makes its letters lower case.
 fn consent(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let word = |given| if given { "granted" } else { "denied" };
     let (read, rule) = match &*value {
@@ -290,9 +287,9 @@ fn consent(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     replace(value, Value::String(read), rule, at, repairs);
 }
 
-/// Reads a size that has blanks, units, fractions of pixels or another sign between its sides.
+/// Reads a size with blanks, units, fractions of pixels or another sign between its sides.
 fn size(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
-    /// Longer than any size, whatever is around its digits.
+    /// Longer than any size, even with units and blanks.
     const MAX_BYTES: usize = 64;
     let Value::String(text) = &*value else { return };
     if text.len() > MAX_BYTES || Size::parse(text).is_some() {
@@ -327,10 +324,10 @@ fn title(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     }
 }
 
-/// The first `limit` characters of `text`, and how many it has, if it has more. What looks
-/// personal and would be cut in two, so that scrubbing would not know it, goes as a whole.
+/// Returns the length of `text` in characters and its first `limit` characters, if it is longer.
+/// Leaves out an e-mail address or a card number at the cut: scrubbing would miss its half.
 fn cut(text: &str, limit: usize) -> Option<(usize, &str)> {
-    // No text has more characters than bytes.
+    // A text never has more characters than bytes.
     if text.len() <= limit {
         return None;
     }
@@ -340,12 +337,12 @@ fn cut(text: &str, limit: usize) -> Option<(usize, &str)> {
     Some((text.chars().count(), kept.get(..ends.unwrap_or(end))?))
 }
 
-/// Where the word begins that is cut in two between `kept` and `rest`, if it has the sign of an
+/// Returns the start of the word that is cut between `kept` and `rest`, if it has the sign of an
 /// e-mail address.
 fn word_at(kept: &str, rest: &str) -> Option<usize> {
     const ENDS: [char; 14] =
         ['/', '?', '#', '&', '=', ',', ';', '<', '>', '(', ')', '"', ':', '\''];
-    /// The longest address: <https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1>.
+    /// The longest e-mail address: <https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1>.
     const MAX_CHARS: usize = 320;
     let in_word = |it: &char| !it.is_whitespace() && !ENDS.contains(it);
     let before: Vec<char> = kept.chars().rev().take(MAX_CHARS).take_while(in_word).collect();
@@ -355,9 +352,9 @@ fn word_at(kept: &str, rest: &str) -> Option<usize> {
     (word.contains('@') || word.contains("%40")).then(start)?
 }
 
-/// Where the digits begin that are cut in two between `kept` and `rest`, if they could be a card's.
+/// Returns the start of the digits that are cut between `kept` and `rest`, if they may be a card's.
 fn digits_at(kept: &str, rest: &str) -> Option<usize> {
-    /// The shortest and the longest number, with a sign between any two digits.
+    /// A card number has at least these digits, and at most these bytes with a sign between digits.
     const DIGITS: usize = 12;
     const MAX_BYTES: usize = 40;
     let of_card = |it: &u8| it.is_ascii_digit() || matches!(it, b' ' | b'-' | b'.' | b'+');
@@ -368,9 +365,8 @@ fn digits_at(kept: &str, rest: &str) -> Option<usize> {
     (!run.is_empty() && digits >= DIGITS).then(start)?
 }
 
-/// Repairs the text of an address and then its form; one that is longer than the protocol takes
-/// loses its query, and then what is past the limit. An address that does not settle keeps its
-/// form.
+/// Repairs the text of a URL, then normalizes it. If it is over the limit, removes its query and
+/// then the excess. A URL that does not settle keeps its form.
 fn address(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     texts(value, at, repairs);
     let Value::String(text) = &*value else { return };
@@ -387,14 +383,14 @@ fn address(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     repairs.cut(|| at.pointer(), length, original);
 }
 
-/// `address` without a percent sign that lost its digits.
+/// Returns a URL without a percent sign whose digits were cut off.
 fn without_half_escape(address: &str) -> &str {
     let last = address.char_indices().rev().take(2).find(|(_, it)| *it == '%');
     last.and_then(|(at, _)| address.get(..at)).unwrap_or(address)
 }
 
-/// The form of an address that needs no repair, if it is another: what is cut off may have
-/// hidden a space.
+/// Returns the form of a URL that needs no further repair, if it differs. Removing a part may
+/// expose a space.
 fn settled(text: &str) -> Option<String> {
     const MAX_ROUNDS: usize = 4;
     let mut current: Cow<'_, str> = normalized(text);

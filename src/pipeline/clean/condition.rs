@@ -1,4 +1,4 @@
-//! When a rule holds: for which names, builds and platforms, and for which values.
+//! The condition of a rule: on the name, the build, the platform and the values of fields.
 
 use serde_json::{Map, Value};
 
@@ -6,54 +6,47 @@ use super::path::FieldPath;
 use crate::model::name_pattern::NamePattern;
 use crate::pipeline::clean::value::text_of;
 
-/// What must hold of a beacon for a rule to apply; what is not asked for holds.
+/// The condition of a rule; an absent part always holds.
 #[derive(Debug, Clone, Default)]
 pub struct RuleCondition {
-    /// The event's name.
     pub name: Option<NamePattern>,
     /// The version of the site or app.
     pub build: Option<BuildRange>,
-    /// One of these platforms, in lower case.
+    /// Any of these platforms, in lower case.
     pub platforms: Option<Vec<String>>,
-    /// All of these.
+    /// All of these must hold.
     pub tests: Vec<FieldTest>,
 }
 
-/// What must hold of one field.
 #[derive(Debug, Clone)]
 pub struct FieldTest {
-    /// Which.
     pub field: FieldPath,
-    /// What.
     pub expected: Expectation,
 }
 
-/// What a field must be.
 #[derive(Debug, Clone)]
 pub enum Expectation {
-    /// One of these texts, numbers or booleans, compared by their texts: `7` is `"7"`.
+    /// One of these texts, numbers or booleans, compared as texts: `7` is `"7"`.
     OneOf(Vec<Value>),
-    /// There, and not null.
+    /// Present and not null.
     Present,
-    /// Not there, or null.
+    /// Absent or null.
     Absent,
 }
 
-/// Builds from the first to the last, both included.
+/// A range of builds that includes both ends.
 #[derive(Debug, Clone, Default)]
 pub struct BuildRange {
-    /// The first.
     pub from: Option<Build>,
-    /// The last.
     pub to: Option<Build>,
 }
 
-/// The numbers of a version such as `1.4.2`, up to six; those that are not given count as 0.
+/// The numbers of a version such as `1.4.2`, at most six; missing ones count as 0.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Build([u64; 6]);
 
 impl RuleCondition {
-    /// Whether all of it holds of a beacon's `fields`.
+    /// Whether every part holds for a beacon's `fields`.
     pub fn holds(&self, fields: &Map<String, Value>, platform: Option<&str>) -> bool {
         let text = |field| fields.get(field).and_then(Value::as_str);
         let is = |it: &Vec<String>| platform.is_some_and(|found| it.iter().any(|it| it == found));
@@ -63,8 +56,7 @@ impl RuleCondition {
             && self.tests.iter().all(|test| test.holds(fields))
     }
 
-    /// Whether both can't hold of one beacon, as long as the fields that are not `settled`
-    /// don't count.
+    /// Whether no beacon can meet both conditions, without counting fields that are not `settled`.
     pub fn excludes(&self, other: &Self, settled: impl Fn(&FieldPath) -> bool) -> bool {
         let field_is_settled = |field| FieldPath::parse(field).is_ok_and(|path| settled(&path));
         let names = matches!((&self.name, &other.name), (Some(a), Some(b)) if !a.meets(b));
@@ -86,7 +78,6 @@ impl RuleCondition {
 }
 
 impl FieldTest {
-    /// Whether it holds.
     pub fn holds(&self, fields: &Map<String, Value>) -> bool {
         let found = self.field.get(fields);
         match &self.expected {
@@ -112,12 +103,11 @@ fn among(found: &Value, values: &[Value]) -> bool {
 }
 
 impl BuildRange {
-    /// Whether the range has no build.
     pub fn is_empty(&self) -> bool {
         matches!((&self.from, &self.to), (Some(from), Some(to)) if from > to)
     }
 
-    /// Whether `text` starts with a version inside of the range.
+    /// Whether `text` starts with a version in the range.
     pub fn holds(&self, text: &str) -> bool {
         Build::starting(text).is_some_and(|build| {
             self.from.as_ref().is_none_or(|from| *from <= build)
@@ -125,7 +115,7 @@ impl BuildRange {
         })
     }
 
-    /// Whether a build can be in both.
+    /// Whether a build can be in both ranges.
     fn meets(&self, other: &Self) -> bool {
         let starts_in_time = |a: &Self, b: &Self| {
             a.from.as_ref().is_none_or(|from| b.to.as_ref().is_none_or(|to| from <= to))
@@ -135,7 +125,7 @@ impl BuildRange {
 }
 
 impl Build {
-    /// Reads a version that is numbers with dots between them.
+    /// Parses a version: numbers with dots between them.
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = [0; 6];
         for (index, part) in text.split('.').enumerate() {
@@ -145,7 +135,7 @@ impl Build {
         Some(Self(numbers))
     }
 
-    /// Reads the numbers at the start of a version: `1.4.2` of `1.4.2-beta`.
+    /// Parses the numbers at the start of a version: `1.4.2` of `1.4.2-beta`.
     pub fn starting(text: &str) -> Option<Self> {
         let end = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());
         Self::parse(text.get(..end)?.trim_end_matches('.'))

@@ -1,17 +1,17 @@
-//! Times that are written nearly as RFC 3339 wants them, and can be read in one way only.
+//! Reads times that are nearly RFC 3339 and have only one meaning.
 
 use chrono::{DateTime, Timelike};
 
 /// Returns the RFC 3339 form of `text`, if it is another spelling of a time with an offset.
 ///
-/// It takes a blank or a small `t` for the `T`; a small `z`, `UTC` or `GMT` for the `Z`; an offset
-/// without colon, without minutes, behind a blank, with the minus of typesetters, or with a blank
-/// for the plus, as a query's decoding leaves it; a comma before the fraction; no seconds; no
-/// dashes and colons at all; and the name of a zone in brackets (RFC 9557). A leap second is the
-/// last millisecond of its minute, and only where one can be. A date alone, and a time without an
-/// offset, name no instant.
+/// Accepts a blank or `t` for the `T`, and `z`, `UTC` or `GMT` for the `Z`. An offset may follow a
+/// blank, lack its colon or its minutes, or have U+2212 as its minus. Its plus may be a blank, as
+/// in a decoded query. The fraction may follow a comma. The seconds, or all dashes and colons, may
+/// be absent. A zone's name in brackets (RFC 9557) is skipped. A leap second becomes the last
+/// millisecond of its minute, if one can be there. A date alone and a time without an offset are
+/// rejected.
 pub fn rfc_3339(text: &str) -> Option<String> {
-    /// The longest that is read: a time with nanoseconds and the name of its zone.
+    /// Enough for a time with nanoseconds and the name of its zone.
     const MAX_BYTES: usize = 100;
     if text.len() > MAX_BYTES {
         return None;
@@ -51,11 +51,11 @@ pub fn rfc_3339(text: &str) -> Option<String> {
     (fits && read != text).then_some(read)
 }
 
-/// What is still to be read.
+/// The text that is not read yet.
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
-    /// Steps over `word`, in any case, if it comes next.
+    /// Skips `word`, in any case, if it is next; returns whether it was.
     fn takes(&mut self, word: &str) -> bool {
         match self.0.split_at_checked(word.len()) {
             Some((found, rest)) if found.eq_ignore_ascii_case(word) => {
@@ -66,7 +66,7 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// Steps over blanks; whether there were any.
+    /// Skips blanks; returns whether there were any.
     fn blanks(&mut self) -> bool {
         let rest = self.0.trim_start_matches(' ');
         let found = rest.len() < self.0.len();
@@ -80,13 +80,13 @@ impl<'a> Rest<'a> {
         Some(digits)
     }
 
-    /// At least one digit.
+    /// Reads at least one digit.
     fn any_digits(&mut self) -> Option<&'a str> {
         let count = self.0.bytes().take_while(u8::is_ascii_digit).count();
         self.digits(count).filter(|digits| !digits.is_empty())
     }
 
-    /// The offset and the end of the text.
+    /// Reads the offset, which must end the text.
     fn offset(&mut self) -> Option<String> {
         let blank = self.blanks();
         let is_utc = self.takes("UTC") || self.takes("GMT") || self.takes("Z");
@@ -112,7 +112,7 @@ impl<'a> Rest<'a> {
         self.0.is_empty().then_some(offset)
     }
 
-    /// Steps over names in brackets.
+    /// Skips names in brackets.
     fn zones(&mut self) {
         while let Some((_, rest)) = self.0.strip_prefix('[').and_then(|it| it.split_once(']')) {
             self.0 = rest;

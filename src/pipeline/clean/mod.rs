@@ -1,10 +1,9 @@
-//! Repairs known-bad values, and notes each repair; never refuses a beacon and never drops one.
+//! Repairs known-bad values and notes each repair; never rejects or drops a beacon.
 //!
-//! What is built in is always on: see [`builtin`] for the list. The rules that the
-//! configuration declares run once each, in their order, `before` or `after` validation; after
-//! a rule that changed something the built-in repairs run again, and with them the schema's own
-//! coercion. Cleaning is idempotent: what was cleaned needs no repair, whatever the rules
-//! are, because [`stability`] refuses at start a list for which that could not hold.
+//! The repairs in [`builtin`] are always on. The rules that the configuration declares run once
+//! each, in order, `before` or `after` validation. After a rule changes something, the built-in
+//! repairs run again and, before validation, the schema's coercion. Cleaning is idempotent:
+//! [`stability`] rejects a list of rules at startup if it could break that.
 
 pub mod absent;
 pub mod builtin;
@@ -26,26 +25,25 @@ use crate::model::beacon::Beacon;
 use crate::model::event::Event;
 use rule::{CleanAction, CleanRule};
 
-/// The rules that an operator declares; the default has none.
+/// The rules that an operator declares; none by default.
 #[derive(Debug, Clone, Default)]
 pub struct CleanConfig {
-    /// For beacons, before they are validated.
+    /// Run on beacons, before validation.
     pub before: Vec<CleanRule>,
-    /// For the props and metadata of events.
+    /// Run on the props and metadata of events.
     pub after: Vec<CleanRule>,
-    /// Whether a repair tells what was there before.
+    /// Whether a repair keeps the original value.
     pub originals: Originals,
 }
 
-/// The schema's own repair of a beacon: tells the pointer and the original of each value
-/// that it changes.
+/// The schema's own repair of a beacon; reports the pointer and the original of each value that it
+/// changes.
 ///
-/// It may depend on the beacon's name. It must be idempotent, must only turn texts below
-/// `props` and `metadata` into booleans or into numbers with the same digits, and must treat
-/// each by itself.
+/// May depend on the beacon's name. Must be idempotent. Must only convert texts below `props` and
+/// `metadata` to booleans or to numbers with the same digits, each independently.
 pub type Coerce<'a> = dyn Fn(&mut Map<String, Value>, &mut dyn FnMut(String, Value)) + 'a;
 
-/// Repairs a beacon before it is validated. `platform` is in lower case.
+/// Repairs a beacon before validation. `platform` is in lower case.
 pub fn beacon(
     beacon: Beacon,
     cleaning: &CleanConfig,
@@ -61,7 +59,6 @@ pub fn beacon(
     (fields, repairs)
 }
 
-/// Repairs the fields of a beacon.
 fn before(
     fields: &mut Map<String, Value>,
     cleaning: &CleanConfig,
@@ -81,7 +78,7 @@ fn before(
     repairs
 }
 
-/// Repairs the props and metadata of an event, and adds to its `repairs`.
+/// Repairs the props and metadata of an event; adds to its `repairs`.
 pub fn after(
     event: &mut Event,
     cleaning: &CleanConfig,
@@ -91,7 +88,7 @@ pub fn after(
     if cleaning.after.is_empty() {
         return;
     }
-    // What rules see of an event.
+    // The fields of an event that rules can read.
     let shown = [
         ("name", Some(Value::String(event.name.as_str().to_owned()))),
         ("build", event.build.clone().map(Value::String)),
@@ -115,10 +112,10 @@ pub fn after(
     (event.props, event.metadata) = (object("props"), object("metadata"));
 }
 
-/// Runs `rule` until it is at rest, mostly once, with the built-in repairs after each time.
+/// Runs `rule` until it changes nothing, mostly once, with the built-in repairs after each run.
 ///
-/// A rule whose change the built-in repairs undo did nothing; one that does not come to rest
-/// is not applied.
+/// If the built-in repairs undo its change, nothing is noted. If it does not settle, it is not
+/// applied.
 fn run(
     rule: &CleanRule,
     fields: &mut Map<String, Value>,

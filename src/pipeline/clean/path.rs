@@ -1,22 +1,22 @@
-//! Where a rule looks: a field of a beacon, or a member below its `props` or `metadata`.
+//! The paths of rules: a field of a beacon, or a member below its `props` or `metadata`.
 
 use crate::model::beacon::FIELDS;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-/// The most members that a path may go through, so that what a rule makes stays shallow.
+/// The most names below the root, so that rules create only shallow objects.
 const MAX_DEPTH: usize = 8;
 
 /// A dotted path such as `url` or `props.cart.size`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldPath {
-    /// A field by itself, or one of the objects and at least one name below it.
+    /// One field; or `props` or `metadata` and at least one name below it.
     keys: Vec<String>,
 }
 
 impl FieldPath {
-    /// Reads a dotted path, or tells what it must be.
+    /// Parses a dotted path. The error names the valid forms.
     pub fn parse(text: &str) -> Result<Self, String> {
         let keys: Vec<String> = text.split('.').map(str::to_owned).collect();
         match keys.split_first() {
@@ -34,29 +34,29 @@ impl FieldPath {
         }
     }
 
-    /// Whether it goes below `props` or `metadata`.
+    /// Whether the path goes below `props` or `metadata`.
     pub fn is_inner(&self) -> bool {
         self.keys.len() > 1
     }
 
-    /// Whether it is the top-level field `name`.
+    /// Whether the path is the top-level field `name`.
     pub fn is_field(&self, name: &str) -> bool {
         matches!(self.keys.as_slice(), [key] if key == name)
     }
 
-    /// Whether one of the two is, or lies in, the other.
+    /// Whether one of the two is, or contains, the other.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.keys.iter().zip(&other.keys).all(|(a, b)| a == b)
     }
 
-    /// The value there; null counts as none.
+    /// Returns the value at the path; null counts as none.
     pub fn get<'d>(&self, fields: &'d Map<String, Value>) -> Option<&'d Value> {
         let (last, parents) = self.keys.split_last()?;
         let parent = parents.iter().try_fold(fields, |object, key| object.get(key)?.as_object())?;
         parent.get(last).filter(|value| !value.is_null())
     }
 
-    /// Whether a value can be put there without putting away another that holds it.
+    /// Whether a value can be put there without replacing another on the way.
     pub fn is_open(&self, fields: &Map<String, Value>) -> bool {
         let mut object = fields;
         for key in self.keys.split_last().map_or(&[][..], |(_, parents)| parents) {
@@ -69,7 +69,8 @@ impl FieldPath {
         true
     }
 
-    /// Puts `value` there, or takes away what is there; objects on the way are made.
+    /// Puts `value` there, or removes the value if it is `None`. Creates missing objects on the
+    /// way.
     pub fn put(&self, fields: &mut Map<String, Value>, value: Option<Value>) {
         let Some((last, parents)) = self.keys.split_last() else { return };
         let mut object = fields;
@@ -88,7 +89,7 @@ impl FieldPath {
         }
     }
 
-    /// The path as a JSON Pointer (RFC 6901) into the beacon.
+    /// Returns the path as a JSON Pointer (RFC 6901) into the beacon.
     pub fn pointer(&self) -> String {
         self.keys.iter().flat_map(|key| ["/".into(), escaped(key)]).collect()
     }
@@ -98,7 +99,7 @@ fn is_object(field: &str) -> bool {
     matches!(field, "props" | "metadata")
 }
 
-/// `key` as a part of a JSON Pointer.
+/// Escapes `key` as a part of a JSON Pointer.
 pub fn escaped(key: &str) -> Cow<'_, str> {
     match key.contains(['~', '/']) {
         true => key.replace('~', "~0").replace('/', "~1").into(),

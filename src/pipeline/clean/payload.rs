@@ -1,21 +1,19 @@
-//! Takes the content out of addresses that hold it instead of naming a place: `data:` and
-//! `javascript:`. A table that a page offers to save is such an address, and often people's data.
+//! Removes the content of `data:` and `javascript:` URLs, which hold data instead of naming a
+//! place. A table that a page offers to save is such a URL, and often holds personal data.
 //!
-//! What is left of `data:text/csv,…` is `data:text/csv`. A `blob:` address is a random name and
-//! stays.
+//! Of `data:text/csv,…`, `data:text/csv` stays. A `blob:` URL is a random name and stays.
 
 use serde_json::{Map, Value};
 
 use crate::model::repairs::Repairs;
 
-/// The name of the repair.
 pub const PAYLOAD: &str = "payload";
 
-/// The fields of a beacon, and those of its `props`, that hold an address.
+/// The fields of a beacon, and those of its `props`, that hold a URL.
 const FIELDS: [&str; 2] = ["url", "referrer"];
 const PROPS: [&str; 2] = ["href", "link"];
 
-/// What <https://www.iana.org/assignments/media-types> registers, so that no content is taken for
+/// The types in <https://www.iana.org/assignments/media-types>, so that no content is mistaken for
 /// a type.
 const MEDIA_TYPES: [&str; 11] = [
     "application",
@@ -31,18 +29,18 @@ const MEDIA_TYPES: [&str; 11] = [
     "video",
 ];
 
-/// More than any of the schemes below has, so that a longer one is none of them.
+/// Longer than any of the schemes below.
 const MAX_SCHEME: usize = 16;
 
 /// The most characters of a subtype (RFC 6838, section 4.2).
 const MAX_SUBTYPE: usize = 127;
 
-/// Takes the content out of a beacon's addresses, and notes where.
+/// Removes the content of a beacon's URLs, and notes each repair.
 pub fn beacon(fields: &mut Map<String, Value>, repairs: &mut Repairs) {
     without(fields, &mut |pointer| repairs.note(PAYLOAD, &pointer));
 }
 
-/// As [`beacon`], with each pointer going to `removed`.
+/// As [`beacon`], but passes each pointer to `removed`.
 pub fn without(fields: &mut Map<String, Value>, removed: &mut dyn FnMut(String)) {
     members(fields, &FIELDS, "", removed);
     if let Some(Value::Object(props)) = fields.get_mut("props") {
@@ -66,10 +64,10 @@ fn members(
     }
 }
 
-/// What stays of an address that holds content; none for all others.
+/// Returns the rest of a URL that holds content; none for all others.
 fn left_of(address: &str) -> Option<String> {
-    // Browsers ignore what stands before a scheme, and tabs and line feeds inside of it.
-    // https://url.spec.whatwg.org/#concept-basic-url-parser
+    // Browsers ignore control characters and spaces before a scheme, and tabs and line feeds in it.
+    // Source: <https://url.spec.whatwg.org/#concept-basic-url-parser>
     let (scheme, rest) = address.split_once(':')?;
     let scheme: String = scheme
         .trim_start_matches(|it: char| it <= ' ')
@@ -86,7 +84,7 @@ fn left_of(address: &str) -> Option<String> {
     (left != address).then_some(left)
 }
 
-/// The media type at the beginning of what follows `data:`, without its parameters.
+/// Returns the media type after `data:`, without its parameters.
 fn media_type(rest: &str) -> Option<String> {
     let essence = rest.split([',', ';']).next()?.trim().to_ascii_lowercase();
     let (kind, subtype) = essence.split_once('/')?;

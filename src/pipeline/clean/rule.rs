@@ -1,8 +1,8 @@
 //! A declared rule: one action on one field, under a condition.
 //!
-//! A rule only says what it would change; applying it to an unchanged result must come to
-//! nothing, which the caller makes sure of. What an action can't do it leaves alone: no
-//! value is ever lost to a rule but by `drop`, `set`, `map` and `scale`, which say so.
+//! A rule only returns the change that it would make. The caller must make sure that a second run
+//! changes nothing. A value that an action can't convert stays. Only `drop`, `set`, `map` and
+//! `scale` can lose a value, as their names say.
 
 use crate::pipeline::clean::value::text_of;
 use serde_json::{Map, Number, Value};
@@ -14,41 +14,37 @@ use crate::base::decimal::Decimal;
 /// A repair that the configuration declares.
 #[derive(Debug, Clone)]
 pub struct CleanRule {
-    /// Its name in the list of repairs.
+    /// The rule's name in the list of repairs.
     pub id: String,
-    /// When it applies.
     pub condition: RuleCondition,
-    /// What it reads, and mostly also what it writes.
+    /// The field that it reads and, for most actions, writes.
     pub field: FieldPath,
-    /// What it does.
     pub action: CleanAction,
 }
 
-/// What a rule does to its field.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CleanAction {
-    /// Puts this text, number or boolean there.
+    /// Sets the field to this text, number or boolean.
     Set(Value),
-    /// Puts the second there where the first is found, compared by its text.
+    /// Replaces the first of a pair with the second, compared as text.
     Map(Vec<(String, Value)>),
-    /// Turns it into another type, if its value has a form in that.
+    /// Converts the value to another type, if it has a form in that.
     Cast(Type),
-    /// Makes its letters small.
+    /// Converts letters to lower case.
     Lower,
-    /// Makes its letters from a to z capital, as codes of countries and currencies want it; the
-    /// table of all the others is dear in Wasm.
+    /// Converts a to z to upper case, as codes of countries and currencies need it. The table for
+    /// all other letters is too large for the Wasm.
     Upper,
-    /// Cuts these characters from its ends.
+    /// Trims these characters from both ends.
     Trim(String),
-    /// Moves it to a place that is free.
+    /// Moves the value to a path that is free.
     Rename(FieldPath),
-    /// Takes it away.
+    /// Removes the value.
     Drop,
-    /// Puts it, times a number, to another place.
+    /// Multiplies the value, and writes the product to another path.
     Scale {
-        /// The number.
+        /// The exact factor.
         by: Decimal,
-        /// The place.
         to: FieldPath,
     },
 }
@@ -56,27 +52,27 @@ pub enum CleanAction {
 /// The types that a value can be cast to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
-    /// A text, from a number or boolean.
+    /// A text, from a number or a boolean.
     String,
     /// A number without a fraction: from `"5"`, `5.0` or `5e0`.
     Integer,
-    /// A number, from a text that is one.
+    /// A number, from a numeric text.
     Number,
-    /// From `"true"`, `"false"` in any case, and from 1 and 0.
+    /// From `"true"` and `"false"` in any case, and from 1 and 0.
     Boolean,
 }
 
-/// What a rule would change.
+/// The change that a rule would make.
 #[derive(Debug, PartialEq)]
 pub struct Edit<'r> {
-    /// Where, and what is there then.
+    /// A path and its new value; `None` removes it.
     pub first: (&'r FieldPath, Option<Value>),
-    /// The other place of a rule that moves.
+    /// The second path of a rule that moves.
     pub second: Option<(&'r FieldPath, Option<Value>)>,
 }
 
 impl CleanRule {
-    /// What the rule would change in a beacon's `fields`; none when it does not apply.
+    /// Returns the rule's change to a beacon's `fields`; none if it does not apply.
     pub fn edit(&self, fields: &Map<String, Value>, platform: Option<&str>) -> Option<Edit<'_>> {
         if !self.condition.holds(fields, platform) {
             return None;
@@ -104,7 +100,7 @@ impl CleanRule {
         place.is_open(fields).then_some(Edit { first: (place, Some(value)), second: None })
     }
 
-    /// Every place that the rule may write.
+    /// Returns every path that the rule may write.
     pub fn writes(&self) -> impl Iterator<Item = &FieldPath> {
         let (field, to) = match &self.action {
             CleanAction::Rename(to) => (Some(&self.field), Some(to)),
@@ -114,15 +110,13 @@ impl CleanRule {
         field.into_iter().chain(to)
     }
 
-    /// Whether what was there may be kept beside the repair: not what was to go, and
-    /// nothing was lost by a move.
+    /// Whether a repair may keep the original: not if the rule removes it, or only moves it.
     pub fn keeps_original(&self) -> bool {
         !matches!(self.action, CleanAction::Drop | CleanAction::Rename(_))
     }
 }
 
 impl Edit<'_> {
-    /// Makes the change.
     pub fn apply(self, fields: &mut Map<String, Value>) {
         for (path, value) in [Some(self.first), self.second].into_iter().flatten() {
             path.put(fields, value);
@@ -131,13 +125,13 @@ impl Edit<'_> {
 }
 
 impl CleanAction {
-    /// Whether the value stays where it is, and stays a value.
+    /// Whether the value stays at its path, and stays a value.
     pub fn is_in_place(&self) -> bool {
         !matches!(self, Self::Set(_) | Self::Rename(_) | Self::Drop | Self::Scale { .. })
     }
 
-    /// What an action in place makes of `value`, when that is something else; else nothing is
-    /// allocated.
+    /// Returns the result of an action in place, if it differs from `value`; otherwise allocates
+    /// nothing.
     fn changed(&self, value: &Value) -> Option<Value> {
         match self {
             Self::Map(pairs) => {
@@ -166,7 +160,7 @@ impl CleanAction {
 }
 
 impl Type {
-    /// `value` as this type, when it is of another and has a form in this one.
+    /// Converts `value` to this type, if it is of another and has a form in this one.
     fn cast(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (Self::String, Value::String(_))
@@ -200,7 +194,7 @@ fn number_text(value: &Value) -> Option<&str> {
     }
 }
 
-/// The number that `text` is as JSON writes it, with all its digits.
+/// Parses a JSON number and keeps all its digits.
 pub fn number(text: &str) -> Option<Value> {
     text.parse().ok().map(Value::Number)
 }

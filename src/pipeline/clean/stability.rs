@@ -1,9 +1,9 @@
-//! Whether rules, run one after the other, come to rest: what makes cleaning idempotent.
+//! Checks that a list of rules settles, which makes cleaning idempotent.
 //!
-//! After a rule has run it is at rest: to run it again would change nothing. A later rule
-//! that writes what an earlier one reads could wake it, so that a second cleaning would find
-//! more to do. Such a list is refused, unless the two exclude each other or the later
-//! rule's results can be seen to leave the earlier one at rest.
+//! After a rule has run it is at rest: another run would change nothing. A later rule that writes a
+//! path which an earlier one reads could end that, so that a second cleaning changes more. Such a
+//! list is rejected, unless the two exclude each other or the later rule's results provably leave
+//! the earlier one at rest.
 
 use serde_json::{Map, Value};
 
@@ -11,18 +11,18 @@ use super::condition::{Expectation, RuleCondition};
 use super::path::FieldPath;
 use super::rule::{CleanAction, CleanRule, Type};
 
-/// Two rules that could keep each other busy, by their positions in the list.
+/// Two rules that may not settle, by their positions in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// The one that may be woken.
+    /// The rule that may have to run again.
     pub earlier: usize,
-    /// The one that wakes it.
+    /// The rule that causes it.
     pub later: usize,
-    /// By writing this.
+    /// The path that `later` writes.
     pub path: FieldPath,
 }
 
-/// The first conflict among `rules`.
+/// Returns the first conflict among `rules`.
 pub fn conflict(rules: &[CleanRule]) -> Option<Conflict> {
     rules.iter().enumerate().find_map(|(earlier, rule)| {
         let following = rules.get(earlier..).unwrap_or_default();
@@ -33,19 +33,18 @@ pub fn conflict(rules: &[CleanRule]) -> Option<Conflict> {
     })
 }
 
-/// What a write leaves in a place.
+/// The value that a write leaves at a path.
 enum Result<'r> {
-    /// Nothing, or one of these values.
+    /// Absent, or one of these values.
     OneOf(Vec<Option<&'r Value>>),
-    /// What the action in place makes of a value.
+    /// The result of this action in place.
     Made(&'r CleanAction),
-    /// Some other value.
     Unknown,
 }
 
 impl CleanRule {
-    /// The place by whose writing `later` may wake this rule; `following` are the rules
-    /// from this one on.
+    /// Returns the path that `later` writes and that may change this rule's result. `following` are
+    /// the rules from this one on.
     fn woken_by<'l>(&self, later: &'l CleanRule, following: &[CleanRule]) -> Option<&'l FieldPath> {
         let settled = |path: &FieldPath| {
             !following.iter().any(|rule| rule.writes().any(|written| written.overlaps(path)))
@@ -54,13 +53,13 @@ impl CleanRule {
             return None;
         }
         later.writes().find(|written| {
-            // The schema that turns texts into numbers is found by the name.
+            // The name selects the schema that turns texts into numbers.
             let renames = written.is_field("name") && !self.knows_only_the_name();
             renames || (self.touches(written) && !self.rests_after(later, written))
         })
     }
 
-    /// Whether the rule looks at, or writes, anything in `place`.
+    /// Whether the rule reads or writes anything at `place`.
     fn touches(&self, place: &FieldPath) -> bool {
         self.places().any(|own| own.overlaps(place))
             || (self.condition.name.is_some() && place.is_field("name"))
@@ -79,7 +78,7 @@ impl CleanRule {
         }
     }
 
-    /// Whether it looks at no value but the name's, though perhaps at whether others exist.
+    /// Whether it reads no value but the name's, though it may test whether others exist.
     fn knows_only_the_name(&self) -> bool {
         let tests = self.condition.tests.iter();
         self.writes().any(|written| written.is_field("name"))
@@ -88,11 +87,11 @@ impl CleanRule {
             })
     }
 
-    /// Whether this rule, at rest, stays so when `later` has written `place`.
+    /// Whether this rule, at rest, stays so after `later` writes `place`.
     fn rests_after(&self, later: &CleanRule, place: &FieldPath) -> bool {
         let result = later.result(place);
         let stays_present = later.action.is_in_place();
-        // What only asks whether a value is there is not woken by another value.
+        // A test for presence does not depend on the value.
         let by_value = self.values_read().any(|own| own.overlaps(place))
             || (self.condition.name.is_some() && place.is_field("name"))
             || (self.condition.build.is_some() && place.is_field("build"));
@@ -114,7 +113,7 @@ impl CleanRule {
             }
     }
 
-    /// The places of which the value counts, and not only that there is one.
+    /// Returns the paths whose value counts, and not only its presence.
     fn values_read(&self) -> impl Iterator<Item = &FieldPath> {
         let field = match self.action {
             CleanAction::Rename(_) | CleanAction::Drop => None,
@@ -129,11 +128,11 @@ impl CleanRule {
         field.into_iter().chain(target).chain(tested.map(|test| &test.field))
     }
 
-    /// What the rule leaves in `place`, one of those it writes.
+    /// Returns the result of the rule at `place`, one of the paths that it writes.
     fn result(&self, place: &FieldPath) -> Result<'_> {
         match &self.action {
             CleanAction::Set(value) => Result::OneOf(vec![Some(value)]),
-            // A value that is not in the map stays, and it did not wake anybody before.
+            // A value that is not in the map stays, and disturbed no rule before.
             CleanAction::Map(pairs) => {
                 Result::OneOf(pairs.iter().map(|(_, to)| Some(to)).collect())
             }
@@ -147,19 +146,19 @@ impl CleanRule {
         }
     }
 
-    /// Whether there is a value that the rule's own condition lets pass and that it changes.
+    /// Whether some value meets the rule's own condition and is changed by it.
     pub fn can_apply(&self) -> bool {
         let mut own = self.condition.tests.iter().filter(|test| test.field == self.field);
         own.all(|test| match (&test.expected, &self.action) {
             (Expectation::Present, _) | (Expectation::Absent, CleanAction::Set(_)) => true,
             (Expectation::Absent, _) => false,
-            // The text in the condition stands for a number or boolean as well.
+            // The text in the condition also stands for a number or a boolean.
             (Expectation::OneOf(_), CleanAction::Cast(_)) => true,
             (Expectation::OneOf(values), _) => values.iter().any(|it| !self.rests_on(Some(it))),
         })
     }
 
-    /// Whether the rule has nothing to do where its field holds `value`, whatever else is true.
+    /// Whether the rule does nothing if its field holds `value`, regardless of other fields.
     fn rests_on(&self, value: Option<&Value>) -> bool {
         let of_field = |name| self.field.is_field(name);
         let tests = self.condition.tests.iter().filter(|test| test.field == self.field);
@@ -175,12 +174,11 @@ impl CleanRule {
         rule.edit(&fields, None).is_none()
     }
 
-    /// Whether the rule has nothing to do on what `action` makes of values on which it had
-    /// nothing to do.
+    /// Whether the rule does nothing to the results of `action` on values that it did not change.
     fn rests_on_what_makes(&self, action: &CleanAction) -> bool {
         use CleanAction::{Cast, Lower, Trim, Upper};
         let on_field = self.condition.tests.iter().any(|test| test.field == self.field);
-        // Top-level fields have repairs of their own, which could meddle.
+        // The repairs of top-level fields could interfere.
         self.field.is_inner()
             && !on_field
             && match (&self.action, action) {

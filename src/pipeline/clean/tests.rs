@@ -1,4 +1,4 @@
-//! Tables of what declared rules do, and the law that cleaning twice is cleaning once.
+//! Tests declared rules by tables, and the law that cleaning twice equals cleaning once.
 
 use std::cell::Cell;
 
@@ -15,7 +15,7 @@ fn object(value: Value) -> Map<String, Value> {
     fields
 }
 
-/// Stands for the schemas: those of the names `a` and `x` want numbers and booleans at places.
+/// Replaces the schemas: those of `a` and `x` require numbers and booleans at some paths.
 fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
     let wanted: &[(&str, &str, bool)] = match fields.get("name").and_then(Value::as_str) {
         Some("a") => &[("props", "p", true), ("props", "q", false), ("metadata", "t", true)],
@@ -37,7 +37,7 @@ fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Valu
     }
 }
 
-/// The beacon and its repairs after the rules, where no schema wants anything.
+/// Returns the beacon and its repairs after the rules, without a schema.
 fn cleaned(rules: Value, beacon: Value) -> (Value, Vec<(String, String)>) {
     let mut fields = object(beacon);
     let repairs = before(&mut fields, &read(rules), Some("ios"), &|_, _| {});
@@ -306,7 +306,7 @@ fn a_scalar() -> impl Strategy<Value = Value> + Clone {
     ]
 }
 
-/// What a rule may put somewhere: texts that need no repair themselves.
+/// A value that a rule may write: its text needs no repair.
 fn a_literal() -> impl Strategy<Value = Value> + Clone {
     a_scalar().prop_filter("clean", |value| {
         value.as_str().is_none_or(|text| text::cleaned(text).is_none())
@@ -376,7 +376,7 @@ fn a_condition() -> impl Strategy<Value = Value> + Clone {
 }
 
 fn a_rule() -> impl Strategy<Value = Value> + Clone {
-    // Most rules on few fields, so that they meet.
+    // Most rules use few fields, so that they interact.
     let field = prop_oneof![2 => Just(json!("props.p")), 3 => a_path()];
     (field, an_action(), a_condition()).prop_map(|(field, action, condition)| {
         let mut rule = object(condition);
@@ -386,7 +386,7 @@ fn a_rule() -> impl Strategy<Value = Value> + Clone {
     })
 }
 
-/// Rules in a random order, without those that the configuration refuses where they stand.
+/// Returns rules in a random order, without those that the configuration rejects in their place.
 fn accepted(rules: Vec<Value>, stage: &str) -> (CleanConfig, usize) {
     let mut list: Vec<Value> = Vec::new();
     for mut rule in rules {
@@ -409,7 +409,7 @@ fn a_member() -> impl Strategy<Value = Value> + Clone {
     ]
 }
 
-/// An object, mostly with members of the names that the rules know.
+/// An object, mostly with members that the rules use.
 fn an_object(keys: [&'static str; 3]) -> impl Strategy<Value = Value> + Clone {
     let member = || prop::option::weighted(0.8, a_member());
     let known = (member(), member(), member()).prop_map(move |(a, b, c)| {
@@ -468,7 +468,7 @@ fn a_beacon_that_was_cleaned_needs_no_repair() {
         Ok(())
     };
     runner().run(&(rules, prop::collection::vec(a_beacon(), 8)), law).unwrap();
-    // Lists and beacons that have nothing to do with each other would prove nothing.
+    // Rules and beacons that do not interact would prove nothing.
     assert!(
         several.get() * 16 > runs.get() && fired.get() * 20 > runs.get(),
         "{} {} {}",

@@ -1,36 +1,32 @@
-//! What is repaired in any text: white space around it, control characters in it, and
-//! characters that a server's log escaped as `\xHH`.
+//! Repairs any text: white space around it, control characters in it, and characters that a
+//! server's log escaped as `\xHH`.
 //!
-//! Line feeds and tabs inside a text are content and stay. Cleaning a clean text changes
-//! nothing: an escape is undone only where that can't make a further escape.
+//! Line feeds and tabs inside a text are content and stay. Cleaning a clean text changes nothing:
+//! an escape is decoded only if the result can't form another escape.
 
-/// White space at an end was cut.
 pub const TRIM: &str = "trim";
-/// Control characters were removed.
 pub const CONTROL_CHARACTERS: &str = "control_characters";
-/// Escapes such as `\x22` were undone.
+/// Escapes such as `\x22` were decoded.
 pub const HEX_QUOTE: &str = "hex_quote";
 
-/// What shows that a web server's log escaped a text. Without it `\x2d` may well stand in a
-/// path or a pattern, and only what takes several escapes is undone.
+/// Shows that a web server's log escaped a text. Without it, `\x2d` may belong to a path or a
+/// pattern, and only characters of several escapes are decoded.
 const LOGGED_QUOTE: &str = r"\x22";
 
-/// A text that was repaired, and what was done to it in that order.
+/// A repaired text, and its repairs in order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cleaned {
-    /// The text as it is now.
     pub text: String,
-    /// The names of the repairs.
     pub repairs: Vec<&'static str>,
 }
 
-/// The clean form of `text`, when it is another.
+/// Returns the clean form of `text`, if it differs.
 pub fn cleaned(text: &str) -> Option<Cleaned> {
     if is_plain(text) {
         return None;
     }
     let mut cleaned = Cleaned { text: String::new(), repairs: Vec::new() };
-    // The order matters: each step leaves nothing for those before it to do.
+    // The order matters: no step leaves work for an earlier one.
     let mut current = text;
     let stripped: String;
     if current.contains(is_unwanted) {
@@ -54,8 +50,8 @@ pub fn cleaned(text: &str) -> Option<Cleaned> {
     Some(cleaned)
 }
 
-/// Whether nothing in `text` could need a repair: true of most texts that need none, and
-/// told from eight bytes at a time, since every text of every beacon is looked at.
+/// Whether `text` certainly needs no repair, as most don't. Checks eight bytes at a time, since
+/// every text of every beacon is checked.
 fn is_plain(text: &str) -> bool {
     let space = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
     let odd = |byte: &u8| *byte < b' ' || *byte == b'\\' || *byte > b'~';
@@ -81,13 +77,13 @@ fn holds_odd(eight: u64) -> bool {
     found & each(0x80) != 0
 }
 
-/// C0 and C1 without line feed and tab, the byte order mark and its mirror image.
+/// C0 and C1 without line feed and tab, the byte order mark and its byte-swapped form.
 fn is_unwanted(character: char) -> bool {
     (character.is_control() && !matches!(character, '\n' | '\t'))
         || matches!(character, '\u{feff}' | '\u{fffe}')
 }
 
-/// `text` with its `\xHH` undone, when it has any that can be.
+/// Decodes each `\xHH` in `text`, if any can be.
 fn unescaped(text: &str) -> Option<String> {
     let is_logged = text.contains(LOGGED_QUOTE);
     let mut output = String::new();
@@ -111,10 +107,10 @@ fn unescaped(text: &str) -> Option<String> {
     Some(output)
 }
 
-/// The character whose escaped UTF-8 stands at the start of `bytes`, and how long that is.
+/// Returns the character whose escaped UTF-8 starts `bytes`, and the length of its escapes.
 ///
-/// Letters, digits and the backslash stay escaped, since with what surrounds them they could
-/// read as an escape of their own; so do characters that would be removed.
+/// Letters, digits and the backslash stay escaped, since they could form an escape with their
+/// neighbours; so do characters that would be removed.
 fn escaped(bytes: &[u8]) -> Option<(char, usize)> {
     const ESCAPE: usize = r"\xHH".len();
     let mut encoded = [0; 4];

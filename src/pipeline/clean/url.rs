@@ -1,19 +1,19 @@
-//! One spelling for addresses that mean the same page.
+//! Normalizes URLs, so that a page has one spelling.
 
 use std::borrow::Cow;
 
 use crate::base::url::{RawUrl, lower, raw, split_authority, trim};
 use crate::model::campaign::stands_in;
 
-/// `url` with scheme and host in lower case, without the scheme's own port (`:80`, `:443`)
-/// and without a fragment, unless that is a route of a single-page app (`#/…`, `#!…`) or
-/// tells of a campaign (`#utm_source=x`), which is read later.
+/// Returns `url` with scheme and host in lower case, without the scheme's own port (`:80`, `:443`)
+/// and without its fragment. A fragment stays if it is a route of a single-page app (`#/…`, `#!…`)
+/// or names a campaign (`#utm_source=x`), which is read later.
 ///
-/// What is no address of the web keeps its spelling. Path and query do too: their case and
-/// order can matter. Applied twice it changes nothing more.
+/// URLs that are not of the web keep their spelling. So do path and query, whose case and order can
+/// matter. Idempotent.
 pub fn normalized(url: &str) -> Cow<'_, str> {
-    /// What is cut off of an odd address can bring out more to cut; one that does not settle
-    /// keeps its spelling.
+    /// Removing a part of an odd URL can expose more to remove; one that does not settle keeps its
+    /// spelling.
     const MAX_ROUNDS: usize = 8;
     let Cow::Owned(mut current) = once(url) else { return Cow::Borrowed(url) };
     for _ in 0..MAX_ROUNDS {
@@ -34,7 +34,7 @@ fn once(url: &str) -> Cow<'_, str> {
         return Cow::Borrowed(url);
     }
     let (user, host, port) = split_authority(authority);
-    // One port less would leave a port.
+    // Without one port, another would remain.
     if host.ends_with(':') {
         return Cow::Borrowed(url);
     }
@@ -65,7 +65,7 @@ fn once(url: &str) -> Cow<'_, str> {
             normal.push_str(part);
         }
     }
-    // The end may have become a blank, now that the fragment is gone.
+    // Without its fragment, the URL may end in a blank.
     let length = trim(&normal).len();
     normal.truncate(length);
     match normal == url {
@@ -74,7 +74,7 @@ fn once(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// An address of the web without a fragment that is no route.
+/// Returns a web URL without its fragment, unless that is a route.
 pub fn without_anchor(url: &str) -> Cow<'_, str> {
     let is_of_web =
         |url| raw(url).is_some_and(|raw| matches!(&*lower(raw.scheme), "http" | "https"));

@@ -1,8 +1,8 @@
-//! Values of rules as texts.
+//! Converts the values of rules to texts.
 
 use serde_json::Value;
 
-/// The text of a text, a number or a boolean.
+/// Returns the text of a text, a number or a boolean; none for other types.
 pub fn text_of(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
