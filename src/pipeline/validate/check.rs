@@ -1,4 +1,4 @@
-//! The rule of each field of a beacon: its type, its form and its limit.
+//! Checks each field of a beacon: its type, its form and its limit.
 
 use crate::base::json::MAX_SAFE_INTEGER;
 use chrono::{DateTime, Utc};
@@ -14,14 +14,14 @@ use crate::model::violation::{Code, Violation, Violations};
 use crate::pipeline::decode::hint;
 use crate::pipeline::decode::timestamp;
 
-/// The rules broken so far.
+/// Collects the rules that a beacon breaks.
 #[derive(Default)]
 pub struct Check {
     violations: Vec<Violation>,
 }
 
 impl Check {
-    /// `unknown` are the fields that no beacon has: one of them may be meant as the name.
+    /// `unknown` are the fields that no beacon has; one of them may be meant as the name.
     pub fn name(
         &mut self,
         value: Option<Value>,
@@ -30,7 +30,7 @@ impl Check {
         let refused = |code, message: &str| Violation::of_field(code, "name", message);
         match value {
             None => {
-                /// More than a beacon has that is not made to be slow.
+                /// Limits the work on a beacon that was made to be slow.
                 const MAX_FIELDS: usize = 50;
                 let hints: Vec<_> =
                     unknown.iter().take(MAX_FIELDS).map(|it| (it, hint::meant(it))).collect();
@@ -94,7 +94,7 @@ impl Check {
     pub fn seq(&mut self, value: Option<Value>) -> Option<u64> {
         match value? {
             Value::Number(number) => {
-                // An integer however it is written, such as `7.0` and `70e-1`.
+                // An integer in any notation, such as `7.0` and `70e-1`.
                 let written = || Decimal::parse(number.as_str()).filter(|it| it.is_integer());
                 let seq = number.as_u64().or_else(|| written()?.whole_part());
                 seq.filter(|seq| *seq <= MAX_SAFE_INTEGER).or_else(|| {
@@ -120,7 +120,7 @@ impl Check {
         })
     }
 
-    /// `WIDTHxHEIGHT`, each of one to five digits.
+    /// Accepts `WIDTHxHEIGHT`, each of one to five digits.
     pub fn size(&mut self, field: &str, value: Option<Value>) -> Option<Size> {
         let text = value.and_then(|value| self.string(field, value))?;
         Size::parse(&text).or_else(|| {
@@ -129,7 +129,7 @@ impl Check {
         })
     }
 
-    /// A text of at most `max_chars` characters.
+    /// Accepts a text of at most `max_chars` characters.
     pub fn text(&mut self, field: &str, value: Option<Value>, max_chars: usize) -> Option<String> {
         let text = value.and_then(|value| self.string(field, value))?;
         let chars = text.chars().count();
@@ -146,11 +146,11 @@ impl Check {
         }
     }
 
-    /// What was not asked for is not a field of a beacon.
+    /// Returns all violations; each field in `unknown` is one.
     pub fn finish(mut self, unknown: &[String]) -> Vec<Violation> {
         for field in unknown {
             let shown = shown(field);
-            // Of what is not listed anyway, no one needs a hint.
+            // A violation that will not be listed needs no hint.
             let is_listed = self.violations.len() < Violations::MAX;
             let meant = if is_listed { hint::meant(field) } else { None };
             let message = match meant {

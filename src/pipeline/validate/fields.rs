@@ -1,12 +1,12 @@
-//! The fields of a beacon, each in its place.
+//! Moves the fields of a beacon into a struct, and lists the unknown ones.
 
 use serde_json::{Map, Value};
 
 use crate::model::beacon::Envelope;
 use crate::model::beacon::FIELDS;
 
-/// The fields that are there, as a schema sees them: without what stands for an absent one,
-/// and with the envelope's device where the beacon names none.
+/// Removes fields that stand for an absent one, and adds the envelope's device id if the beacon has
+/// none. A schema sees the result.
 pub fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<String, Value> {
     let stands_for_absent = |field: &str, value: &Value| match value {
         Value::Null => true,
@@ -16,7 +16,7 @@ pub fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<Strin
         }
         _ => false,
     };
-    // Most beacons have none: to look costs less than to go through with a mind to remove.
+    // Most beacons have none, and to look costs less than `retain`.
     if fields.iter().any(|(field, value)| stands_for_absent(field, value)) {
         fields.retain(|field, value| !stands_for_absent(field, value));
     }
@@ -27,7 +27,7 @@ pub fn present(mut fields: Map<String, Value>, envelope: &Envelope) -> Map<Strin
     fields
 }
 
-/// The fields of a beacon, each in its place.
+/// The fields of a beacon, not checked yet.
 #[derive(Default)]
 pub struct BeaconFields {
     pub name: Option<Value>,
@@ -48,12 +48,11 @@ pub struct BeaconFields {
     pub consent: Option<Value>,
     pub props: Option<Value>,
     pub metadata: Option<Value>,
-    /// The names of those that no beacon has, sorted.
+    /// The names of the fields that no beacon has, sorted.
     pub unknown: Vec<String>,
 }
 
 impl BeaconFields {
-    /// Puts each field into its place.
     pub fn of(fields: Map<String, Value>) -> Self {
         let mut of = Self::default();
         for (field, value) in fields {

@@ -1,9 +1,9 @@
-//! From a beacon to an event: the native protocol's fields, their types and limits.
+//! Turns a beacon into an event: checks the native protocol's fields, their types and limits.
 //!
-//! Every rule that a beacon breaks is reported, up to ten, each with a code, a JSON
-//! Pointer and a sentence. `null` and, but for the name, the empty string stand for an absent
-//! field, as browsers send them. Nothing is repaired here but what only the event's schema can
-//! say; `clean` does the rest.
+//! Reports every rule that a beacon breaks, up to ten, each with a code, a JSON Pointer and a
+//! sentence. `null` and, except for the name, the empty string stand for an absent field, as
+//! browsers send them. Repairs only what the event's schema can decide; [`crate::pipeline::clean`]
+//! does the rest.
 
 pub mod check;
 pub mod fields;
@@ -21,32 +21,30 @@ use crate::schema::{self, Schema};
 use check::Check;
 use fields::{BeaconFields, present};
 
-/// A beacon that broke at least one rule, and what could still be read of it.
+/// A beacon that broke at least one rule, and its valid parts.
 #[derive(Debug, PartialEq)]
 pub struct ValidationFailure {
-    /// Its own id when that was valid, else a new one.
+    /// The beacon's own id if that was valid, else a new one.
     pub event_id: EventId,
-    /// Its name when that was valid.
+    /// Present if it was valid.
     pub name: Option<EventName>,
-    /// The schema that it was held to.
+    /// The schema that applied.
     pub schema: Option<&'static SchemaInfo>,
-    /// The rules it broke.
     pub violations: Violations,
 }
 
-/// What becomes of events that the catalogue does not have.
+/// The policy for events that the catalogue does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownEventPolicy {
-    /// They are taken as they are.
+    /// They are accepted as they are.
     #[default]
     Accept,
-    /// They fail.
     Fail,
 }
 
-/// Checks every field of a beacon; the envelope's device stands in for an absent one. What does
-/// not fit the event's schema and has one sensible reading that does is repaired first, and added
-/// to `repairs`.
+/// Checks every field of a beacon; the envelope's device id replaces an absent one. A value that
+/// does not fit the event's schema, but has one sensible reading that does, is first repaired and
+/// added to `repairs`.
 pub fn event(
     fields: Map<String, Value>,
     envelope: &Envelope,
@@ -85,7 +83,7 @@ pub fn event(
     let props = check.object("props", fields.props);
     let metadata = check.object("metadata", fields.metadata);
     let mut violations = check.finish(&fields.unknown);
-    // What the protocol has said of a field already, the schema need not say again.
+    // The schema need not report a field again that the protocol reports.
     off_schema.retain(|off| !violations.iter().any(|found| found.pointer == off.pointer));
     violations.append(&mut off_schema);
     let name = match name {
@@ -137,7 +135,7 @@ pub fn event(
     })
 }
 
-/// Fits a beacon to its schema; whether anything was repaired.
+/// Fits a beacon to its schema; returns whether anything was repaired.
 fn fit(schema: &Schema, fields: &mut Map<String, Value>, repairs: &mut Repairs) -> bool {
     let mut is_changed = false;
     schema.fit(fields, &mut |rule, pointer, original| {
@@ -147,12 +145,11 @@ fn fit(schema: &Schema, fields: &mut Map<String, Value>, repairs: &mut Repairs) 
     is_changed
 }
 
-/// The schema of the event that a beacon names.
 fn schema(fields: &Map<String, Value>) -> Option<&'static Schema> {
     schema::find(fields.get("name")?.as_str()?)
 }
 
-/// Turns texts into what the schema of the beacon's event wants in their place.
+/// Converts texts to the types that the schema of the beacon's event requires.
 pub fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
     if let Some(schema) = schema(fields) {
         schema.coerce(fields, repaired);
