@@ -1,7 +1,7 @@
-//! From an event to its stream: the first route that matches.
+//! Selects the stream of an event: the first route that matches.
 //!
-//! A route may take only a share of its devices, always the same ones; the share stands in
-//! each record, so that counts can be scaled up again.
+//! A route may keep only a share of its devices, always the same ones. Each record states the
+//! share, so that counts can be scaled up.
 
 use crate::model::name_pattern::NamePattern;
 use crate::model::sampling::SampleRate;
@@ -11,69 +11,59 @@ use crate::model::event::Event;
 use crate::model::level::Level;
 use crate::model::stream::Stream;
 
-/// The routes in their order, and the one for what none of them matches.
+/// The routes in order, and the default route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Routes {
-    /// Tried in order.
     pub routes: Vec<(RouteCondition, Route)>,
-    /// The last route, which has no condition.
+    /// Applies if no other route matches; has no condition.
     pub otherwise: Route,
 }
 
-/// Where events go.
+/// A stream, and how events go to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    /// The stream.
     pub to: Stream,
-    /// The share of devices that it takes.
+    /// The share of devices that the route keeps.
     pub sample: Option<SampleRate>,
-    /// Whether its events share records; no event of a stream does where one route forbids it.
+    /// Whether its events share records. If one route forbids it, no events of its stream do.
     pub pack: RouteAggregation,
 }
 
 /// Whether events share records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RouteAggregation {
-    /// As the whole configuration says.
+    /// As configured for all routes.
     #[default]
     AsConfigured,
-    /// Each is a record of its own, as some consumers need it.
+    /// Each event is a record of its own, as some consumers need it.
     Never,
 }
 
-/// What an event must be like; every part that is given must hold.
+/// The conditions on an event; all that are given must hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RouteCondition {
-    /// The level that it must have.
     pub level: Option<Level>,
-    /// The names that it may have.
     pub name: Option<NamePattern>,
-    /// The tenant that it must be of.
     pub tenant: Option<String>,
-    /// Whether it must be a bot's.
+    /// Whether it must, or must not, be a bot's.
     pub bot: Option<bool>,
     /// The values that its metadata must have.
     pub metadata: Map<String, Value>,
 }
 
-/// What routes look at: all of it is in an event's record too, so that a stored record can be
+/// The parts of an event that routes test. All are in its record, so that a stored record can be
 /// routed again.
 #[derive(Debug, Clone, Copy)]
 pub struct RouteInput<'a> {
-    /// The event's level.
     pub level: Option<Level>,
-    /// The event's name.
     pub name: &'a str,
-    /// The event's metadata.
     pub metadata: Option<&'a Map<String, Value>>,
-    /// Whose it is.
     pub tenant: &'a str,
-    /// Whether a bot made it.
+    /// Whether a bot sent it.
     pub bot: bool,
 }
 
 impl<'a> RouteInput<'a> {
-    /// What routes look at of `event`.
     pub fn of_event(event: &'a Event, tenant: &'a str, bot: bool) -> Self {
         let metadata = event.metadata.as_ref();
         Self { level: event.level, name: event.name.as_str(), metadata, tenant, bot }
@@ -81,23 +71,23 @@ impl<'a> RouteInput<'a> {
 }
 
 impl Routes {
-    /// The route for `subject`.
+    /// Returns the first route that matches, or the default.
     pub fn route(&self, subject: RouteInput<'_>) -> &Route {
         let matching = self.routes.iter().find(|(condition, _)| condition.holds(subject));
         matching.map_or(&self.otherwise, |(_, route)| route)
     }
 
-    /// Every route, in order.
+    /// Returns every route, the default last.
     pub fn all(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter().map(|(_, route)| route).chain([&self.otherwise])
     }
 
-    /// Every tenant that a route names.
+    /// Returns every tenant that a route names.
     pub fn tenants(&self) -> impl Iterator<Item = &str> {
         self.routes.iter().filter_map(|(condition, _)| condition.tenant.as_deref())
     }
 
-    /// Every stream that an event can go to.
+    /// Returns the stream of every route.
     pub fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.all().map(|route| &route.to)
     }
@@ -118,7 +108,7 @@ impl RouteCondition {
     }
 }
 
-/// Whether two values are the same; numbers are by what they count, however written.
+/// Whether two values are equal; numbers compare by value, in any notation.
 fn is_same(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
         (Value::Number(found), Value::Number(wanted)) => {

@@ -1,7 +1,7 @@
-//! The columns of an event's record, in the order in which they are written.
+//! Writes the columns of an event's record, in their order.
 //!
-//! Flat snake_case; an absent value is left out. `www/docs/record-columns.md` lists them for analysts: a
-//! column changes together with its line there.
+//! Flat snake_case; an absent value is left out. `www/docs/record-columns.md` lists them for
+//! analysts: a column changes together with its line there.
 
 use chrono::Timelike;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::model::record::line::JsonLineWriter;
 use crate::model::sampling::SampleRate;
 use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
 
-/// The columns of `enriched`, of which its route takes the share `sample`.
+/// Writes the columns of `enriched`. `sample` is the share of devices that its route keeps.
 pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>) -> JsonLineWriter {
     let EnrichedEvent { event, facts, occurred, local, visit, stripped, .. } = enriched;
     let (agent, bot, campaign) = (&facts.agent, facts.bot.as_ref(), &visit.campaign);
@@ -88,8 +88,8 @@ pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>)
     line
 }
 
-/// The columns of a request's facts, which events and failed events share, without what
-/// identifies where it is to be left out.
+/// Writes the columns of a request's facts, which events and failed events share. If `stripped`,
+/// leaves out those that identify a person.
 pub(super) fn received(
     line: &mut JsonLineWriter,
     facts: &RequestFacts<'_>,
@@ -112,12 +112,12 @@ pub(super) fn received(
     line.text("as_organization", told(as_organization, stripped));
 }
 
-/// A text that identifies, unless such are to be left out.
+/// Returns `text`, which identifies a person, unless identifiers are stripped.
 fn told(text: &Option<String>, stripped: Option<PrivacySignal>) -> Option<&str> {
     text.as_deref().filter(|_| stripped.is_none())
 }
 
-/// A version, of which only the first number is told where identifiers are to be left out.
+/// Returns a version, or only its first number if identifiers are stripped.
 fn version(version: &Option<String>, stripped: Option<PrivacySignal>) -> Option<&str> {
     match stripped {
         None => version.as_deref(),
@@ -125,7 +125,7 @@ fn version(version: &Option<String>, stripped: Option<PrivacySignal>) -> Option<
     }
 }
 
-/// The members of an event's metadata that its schema lifts out.
+/// Returns the members of an event's metadata that its schema uses as partition keys.
 pub(super) fn lifted(event: &Event) -> impl Iterator<Item = (&'static str, &Value)> {
     let keys = event.schema.map(|schema| schema.partition).unwrap_or_default();
     keys.iter().filter_map(|key| Some((*key, event.metadata.as_ref()?.get(*key)?)))

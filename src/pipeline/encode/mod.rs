@@ -1,4 +1,4 @@
-//! Writes events and failed events as records.
+//! Encodes events and failed events as records.
 
 pub mod columns;
 
@@ -12,7 +12,7 @@ use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
 use columns::lifted;
 
 impl Record {
-    /// The record of an event, of which its route takes the share `sample`.
+    /// Encodes an event. `sample` is the share of devices that its route keeps.
     pub fn of_event(
         enriched: &EnrichedEvent<'_>,
         sample: Option<SampleRate>,
@@ -26,7 +26,7 @@ impl Record {
         }
     }
 
-    /// The records of a failed event: one, or as many as its original bytes need.
+    /// Encodes a failed event: as one record, or as many as its original bytes need.
     pub fn of_failed_event(
         failed: &FailedEvent,
         facts: &RequestFacts<'_>,
@@ -41,7 +41,7 @@ impl Record {
     }
 }
 
-/// The columns of a failed event that events have as well.
+/// Writes the columns that failed events share with events.
 fn failed_columns(failed: &FailedEvent, facts: &RequestFacts<'_>) -> JsonLineWriter {
     let FailedEvent { envelope, stripped, schema, .. } = failed;
     let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
