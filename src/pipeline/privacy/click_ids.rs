@@ -1,10 +1,9 @@
-//! The parameters of addresses that tell one person, or one click, from another.
+//! URL parameters that identify one person or one click.
 
-/// Further parameters that tell one person, or one click, from another: those of mailings and
-/// of unpaid results, and those that hand a visitor from one site to the next.
+/// Further such parameters: of mailings, of unpaid results, and of sites that pass a visitor on.
 ///
-/// The names are those that Brave's and Firefox's lists of parameters to strip have, and
-/// more of the same makers'.
+/// The names are from Brave's and Firefox's lists of parameters to strip, with more of the same
+/// makers.
 #[rustfmt::skip]
 pub const PERSONS: &[&str] = &[
     "__hsfp", "__hssc", "__hstc", "_bhlid", "_branch_match_id", "_branch_referrer", "_fbc", "_fbp", "_hsenc", "_hsmi",
@@ -17,7 +16,7 @@ pub const PERSONS: &[&str] = &[
     "wickedid", "ymclid", "ysclid",
 ];
 
-/// Such names that are words, or others' names, without their `_`: these count as written.
+/// Such names that equal words, or others' names, without their `_`: they match only as written.
 #[rustfmt::skip]
 pub const PERSONS_EXACTLY: &[&str] = &[
     "__s", "_ga", "_gl", "_ke", "_kx", "dm_i", "oft_c", "oft_d", "oft_k", "s_cid", "sc_eh", "sc_uid",

@@ -1,27 +1,24 @@
-//! The client's address, as far as the operator wants it told.
+//! Applies the operator's policy to the client's IP address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::base::secret::Salt;
 
-/// What becomes of an address before anything else sees it.
+/// How an IP address is reduced before any other step sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IpPolicy {
-    /// The network only: /24 of IPv4, /48 of IPv6.
+    /// Keeps the network only: /24 of IPv4, /48 of IPv6.
     #[default]
     Truncate,
-    /// Nothing.
     Drop,
-    /// A hash of it that lasts a day.
+    /// Replaces it with a hash that lasts a day.
     Hash,
-    /// All of it.
     Full,
 }
 
 impl IpPolicy {
-    /// The text to tell, if any. An IPv4 address in IPv6's clothes counts as IPv4. Without
-    /// the day's salt, which is made only for a hash, there is none; no two tenants have the
-    /// same.
+    /// Returns the reduced address, if any. IPv4-mapped IPv6 addresses count as IPv4. `salt`
+    /// returns the day's salt, only for a hash; without it there is none. Hashes differ by tenant.
     pub fn apply(
         self,
         address: IpAddr,

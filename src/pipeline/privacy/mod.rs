@@ -1,7 +1,7 @@
-//! What may be told of a person: the operator's policy, and what the person asked for.
+//! Decides which data of a person is kept, by the operator's policy and the person's consent.
 //!
-//! The strictest answer wins. To strip is to leave out what tells one device or person
-//! from another; to refuse is to keep nothing of the beacon but a count.
+//! The strictest decision wins. To strip is to remove identifiers of a device or a person; to drop
+//! is to keep nothing of the beacon but a count.
 
 pub mod click_ids;
 pub mod ip;
@@ -25,21 +25,19 @@ use crate::pipeline::privacy::url_params::{REMOVED, SensitiveParams};
 /// The operator's policy for one tenant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrivacyPolicy {
-    /// What becomes of addresses.
     pub ip: IpPolicy,
-    /// What `Sec-GPC: 1` does.
+    /// The effect of `Sec-GPC: 1`.
     pub gpc: PrivacyAction,
-    /// What `DNT: 1` does.
+    /// The effect of `DNT: 1`.
     pub dnt: PrivacyAction,
-    /// What a `consent` of `denied` does.
+    /// The effect of a `consent` of `denied`.
     pub consent_denied: PrivacyAction,
-    /// What an absent `consent` does.
+    /// The effect of an absent `consent`.
     pub consent_unknown: PrivacyAction,
-    /// Where device ids come from.
     pub device_ids: DeviceIdSource,
-    /// What is taken out of texts.
+    /// The personal data to remove from texts.
     pub scrub: ScrubConfig,
-    /// The parameters whose values are taken out of addresses.
+    /// The parameters whose values are removed from URLs.
     pub sensitive: SensitiveParams,
 }
 
@@ -58,41 +56,33 @@ impl Default for PrivacyPolicy {
     }
 }
 
-/// What a wish does to a beacon.
+/// The effect of a signal or a consent on a beacon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PrivacyAction {
-    /// Nothing.
     Keep,
-    /// Identifiers are left out.
     Strip,
-    /// The beacon is dropped.
     Drop,
 }
 
-/// Where device ids come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceIdSource {
-    /// The beacon.
     #[default]
     Client,
-    /// A day's secret salt, the address and the user agent: nothing is stored on the device.
+    /// A day's secret salt, the IP address and the user agent: nothing is stored on the device.
     Cookieless,
 }
 
-/// How a beacon stands with the wishes that bear on it.
+/// The decision on a beacon, with the signal that caused it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrivacyDecision {
-    /// All of it may be told.
     Keep,
-    /// Identifiers are left out.
     Strip(PrivacySignal),
-    /// It is dropped.
     Drop(PrivacySignal),
 }
 
 impl PrivacyPolicy {
-    /// The strictest of what the browser's signals and the beacon's consent come to. A
-    /// consent that is neither given nor withheld in so many words counts as unknown.
+    /// Returns the strictest action that the browser's signals and the beacon's consent require. An
+    /// absent consent counts as unknown.
     pub fn standing(&self, signals: BrowserSignals, consent: Option<Consent>) -> PrivacyDecision {
         let consent = match consent {
             Some(Consent::Granted) => PrivacyAction::Keep,
@@ -116,8 +106,8 @@ impl PrivacyPolicy {
     }
 }
 
-/// What a raw beacon says of consent. Whatever is said that is not that it is given counts
-/// as withheld; its form is judged later.
+/// Reads the consent of a raw beacon. Null and blank count as absent, and any other value but a
+/// grant as denied; its form is checked later.
 pub fn consent(fields: &Map<String, Value>) -> Option<Consent> {
     let said = fields.get("consent").filter(|said| !said.is_null())?;
     let text = said.as_str().map(str::trim);
@@ -129,8 +119,8 @@ pub fn consent(fields: &Map<String, Value>) -> Option<Consent> {
     Some(if granted { Consent::Granted } else { Consent::Denied })
 }
 
-/// What bytes that can't be read as a beacon seem to say of consent: that it is withheld,
-/// where both words stand in them.
+/// Guesses the consent in bytes that are no readable beacon: denied if they contain
+/// both `consent` and `denied`.
 pub fn consent_in(bytes: &[u8]) -> Option<Consent> {
     let holds = |word: &str| {
         bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
@@ -138,11 +128,11 @@ pub fn consent_in(bytes: &[u8]) -> Option<Consent> {
     (holds("consent") && holds("denied")).then_some(Consent::Denied)
 }
 
-/// The fields that tell one device or person from another.
+/// The fields that identify a device or a person.
 const IDENTIFIERS: [&str; 3] = ["device_id", "session_id", "user_id"];
 
-/// Takes the identifiers out of a raw beacon. What is no field of the protocol's could be
-/// one under another name, so that only its name stays.
+/// Removes the identifiers from a raw beacon. An unknown field may be one under another name, so
+/// only its name stays.
 pub fn strip(fields: &mut Map<String, Value>) {
     IDENTIFIERS.iter().for_each(|field| drop(fields.remove(*field)));
     for (field, value) in fields {

@@ -1,9 +1,8 @@
-//! Takes out of a refused beacon what the record of an event would not tell either.
+//! Removes data from a failed event that an event's record would leave out too.
 //!
-//! A failed event keeps the beacon as it was sent, so that it can be sent again; where the
-//! tenant or the person wants something left out, it is left out there too, and all else
-//! stays. Bytes that can't be read as a beacon are no business of this module: nobody can
-//! say where in them an identifier stands, so they are withheld where one is to be left out.
+//! A failed event keeps the beacon as sent, so that it can be replayed, except for data that the
+//! tenant's policy or the person excludes. In bytes that are no readable beacon, identifiers can't
+//! be located. Such bytes are withheld if an identifier has to be removed.
 
 use std::borrow::Cow;
 
@@ -20,11 +19,11 @@ use crate::pipeline::privacy::url_params::{Secrets, SensitiveParams};
 use crate::pipeline::privacy::values::without_in;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy};
 
-/// The protocol's fields in which any text may stand, besides its objects; in the others
-/// nothing is scrubbed, nor is it in an event's.
+/// The protocol's fields, besides its objects, that can hold any text. The others are not scrubbed,
+/// in an event either.
 const FREE: [&str; 3] = ["url", "title", "referrer"];
 
-/// What is left of a beacon; none when there was nothing to take out.
+/// Returns the rest of a beacon; none if there was nothing to remove.
 pub fn beacon(
     fields: &Map<String, Value>,
     privacy: &PrivacyPolicy,
@@ -48,8 +47,8 @@ pub fn beacon(
     (left != *fields).then_some(left)
 }
 
-/// Whether there is something to take out of the parameters that a pixel's beacon was made
-/// without, their names included.
+/// Whether there is something to remove from the parameters that a pixel's beacon left out, their
+/// names included.
 pub fn concerns_left_out(
     parameters: &Map<String, Value>,
     privacy: &PrivacyPolicy,
@@ -62,7 +61,7 @@ pub fn concerns_left_out(
             || parameters.values().any(|value| concerns(value, privacy)))
 }
 
-/// What is told of the rules that a beacon broke: a member may bear a person's name.
+/// Scrubs the pointers and messages of violations: a key may contain a person's name.
 pub fn violations(mut violations: Violations, privacy: &PrivacyPolicy) -> Violations {
     for violation in violations.iter_mut() {
         for told in [&mut violation.pointer, &mut violation.message] {
@@ -74,7 +73,7 @@ pub fn violations(mut violations: Violations, privacy: &PrivacyPolicy) -> Violat
     violations
 }
 
-/// Whether `privacy` wants something of `value` left out, wherever in a beacon it stood.
+/// Whether `privacy` removes something from `value`, at any place in a beacon.
 pub fn concerns(value: &Value, privacy: &PrivacyPolicy) -> bool {
     let is_address = |text: &str| {
         matches!(
@@ -96,7 +95,7 @@ pub fn concerns(value: &Value, privacy: &PrivacyPolicy) -> bool {
     found
 }
 
-/// Takes the values of the parameters that `names` names out of a beacon's addresses.
+/// Removes the values of the parameters in `names` from a beacon's URLs.
 fn without(fields: &mut Map<String, Value>, names: &SensitiveParams) {
     for field in ["url", "referrer"] {
         if let Some(Value::String(address)) = fields.get_mut(field)

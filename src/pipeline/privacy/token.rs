@@ -1,27 +1,27 @@
-//! Texts that only a program can have made up: JSON Web Tokens and long random texts.
+//! Detects texts that only a program can have generated: JSON Web Tokens and long random texts.
 //!
-//! Whoever has such a text may be let in by it, so none should reach an analyst. It is told
-//! by its look alone, in time that grows with the text. What looks alike and lets nobody in
-//! stays: UUIDs and ULIDs, hexadecimal hashes of up to 40 digits, numbers, words joined by
-//! hyphens or capital letters, article numbers, and names of files.
+//! Such a text may grant access, so no analyst should see it. It is detected by its form alone, in
+//! time that grows with the text. Similar texts that grant no access stay. These are UUIDs, ULIDs,
+//! hexadecimal hashes of up to 40 digits, numbers, words joined by hyphens or capital letters,
+//! article numbers, and file names.
 
 use std::borrow::Cow;
 
-/// A random text is at least this long, in bytes.
+/// The least length of a random text, in bytes.
 pub const MIN_RANDOM_BYTES: usize = 20;
 
-/// What stands in a place of keys is a key from this length on, in bytes.
+/// The least length of a key in a place where keys are expected, in bytes.
 pub const MIN_KEY_BYTES: usize = 16;
 
-/// A longer text of hexadecimal digits is no hash of Git's or MD5, nor an id of a database.
+/// A longer hexadecimal text is no hash of Git's or MD5, nor an id of a database.
 const MAX_HASH_BYTES: usize = 40;
 
-/// The letters and digits of a random text come in runs that are on average no longer than
-/// this, in tenths: `a9Fk2` has four. Words make theirs longer.
+/// The highest average length of the runs of letters and digits in a random text, in tenths.
+/// `a9Fk2` has four runs; words have longer ones.
 const MAX_RUN_TENTHS: usize = 30;
 
-/// Which letters follow each of a to z in words of the languages of Western Europe, the rarest
-/// pairs left out. Chance draws every second pair that is none of these; words, hardly any.
+/// The letters that follow each of a to z in words of Western Europe's languages, without the
+/// rarest pairs. Every second random pair is none of these; in words, hardly any.
 #[rustfmt::skip]
 const FOLLOWERS: [&str; 26] = [
     "bcdfghiklmnprstuvwxyz", "abeilorsuy", "acehiklortuy", "adegiorsuwy", "abcdefghiklmnopqrstuvwxyz",
@@ -30,12 +30,12 @@ const FOLLOWERS: [&str; 26] = [
     "acehilmnorstuwyz", "abcdefgiklmnoprstvxz", "aeioruy", "aehilnorsyu", "aceioptuy", "abcdelmnoprstwi", "aeilotuwyz",
 ];
 
-/// Whether `text`, without its percent-encoding, is a secret by its look.
+/// Whether `text`, already percent-decoded, looks like a secret.
 pub fn is_secret(text: &str) -> bool {
     text.len() >= MIN_RANDOM_BYTES && (is_jwt(text) || is_random(text))
 }
 
-/// Whether `text`, in a place where a key is to be expected, may be one: ids and hashes, too.
+/// Whether `text`, in a place where a key is expected, may be one: ids and hashes count too.
 pub fn is_key(text: &str) -> bool {
     let letters = || text.bytes().filter(u8::is_ascii_alphanumeric);
     let is_hash = || {
@@ -65,7 +65,7 @@ pub fn is_jwt(text: &str) -> bool {
         && rest.split('.').all(of_base64)
 }
 
-/// `text` with `removed` in the place of each JSON Web Token in it.
+/// Replaces each JSON Web Token in `text` with `removed`.
 pub fn without_tokens<'a>(text: &'a str, removed: &str) -> Cow<'a, str> {
     let mut left = String::new();
     let mut rest = text;
@@ -85,7 +85,7 @@ pub fn without_tokens<'a>(text: &'a str, removed: &str) -> Cow<'a, str> {
     if found { Cow::Owned(left) } else { Cow::Borrowed(text) }
 }
 
-/// Whether a `text` of the alphabets of base64, or some part of it, looks drawn by lot.
+/// Whether a `text` in an alphabet of base64, or a part of it, looks random.
 fn is_random(text: &str) -> bool {
     let of_text = |byte: u8| is_letter_of(byte) || matches!(byte, b'~' | b'+' | b'/' | b'=' | b'.');
     if !text.bytes().all(of_text) || is_file(text) || is_uuid(text) || is_ulid(text) {
@@ -95,11 +95,11 @@ fn is_random(text: &str) -> bool {
     if parts().any(|part| part.len() >= MIN_RANDOM_BYTES && looks_drawn(part.bytes())) {
         return true;
     }
-    // base64url has some `-` and `_`; what has many, or a word between them, is no such.
+    // base64url has few `-` and `_`; a text with many, or with a word between them, is none.
     let joints = parts().count().saturating_sub(1);
     let letters = || text.bytes().filter(u8::is_ascii_alphanumeric);
     let few = joints.saturating_mul(8) <= text.len();
-    // Groups of one length are an article's number.
+    // Groups of one length are an article number.
     let first = parts().next().map_or(0, str::len);
     let grouped = joints > 1 && parts().all(|part| part.len() == first);
     (1..).contains(&joints)
@@ -114,7 +114,7 @@ fn is_letter_of(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// A name with an ending: what stands before may be a hash of the file.
+/// Whether `text` is a file's name with an ending: the part before may be a hash of the file.
 fn is_file(text: &str) -> bool {
     let ending = text.rsplit_once('.').map_or("", |(_, ending)| ending);
     (2..=5).contains(&ending.len())
@@ -137,7 +137,7 @@ fn is_ulid(text: &str) -> bool {
         && !text.bytes().any(|byte| matches!(byte, b'I' | b'L' | b'O' | b'U'))
 }
 
-/// Three letters or more of one case, or with a capital one at the start.
+/// Whether `part` has three letters or more of one case, or with a capital first.
 fn is_word(part: &str) -> bool {
     let rest = part.get(1..).unwrap_or_default().as_bytes();
     let is_of_letters = part.len() >= 3 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
@@ -146,7 +146,7 @@ fn is_word(part: &str) -> bool {
             || part.bytes().all(|byte| byte.is_ascii_uppercase()))
 }
 
-/// What a run is of. A capital letter before small ones belongs to their run, as in a name.
+/// The kind of a run. A capital letter before small ones belongs to their run, as in a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CharKind {
     Digit,
@@ -154,7 +154,7 @@ enum CharKind {
     Upper,
 }
 
-/// Whether letters and digits follow each other as chance would have it.
+/// Whether letters and digits follow each other at random.
 fn looks_drawn(letters: impl Iterator<Item = u8>) -> bool {
     let (mut length, mut runs, mut digits) = (0_usize, 0_usize, 0_usize);
     let (mut pairs, mut odd) = (0_usize, 0_usize);
@@ -193,14 +193,14 @@ fn looks_drawn(letters: impl Iterator<Item = u8>) -> bool {
     let is_choppy = length.saturating_mul(10) <= runs.saturating_mul(MAX_RUN_TENTHS);
     let is_unspeakable = odd >= 3 && odd.saturating_mul(4) >= pairs;
     match digits {
-        // Without a digit only what can't be spoken is no word.
+        // Without a digit, only an unpronounceable text is no word.
         0 => is_unspeakable && odd >= 5,
         1 => is_unspeakable || (is_choppy && upper && lower),
         _ => is_unspeakable || is_choppy,
     }
 }
 
-/// Whether words have `second` behind `first`.
+/// Whether `second` follows `first` in words.
 fn is_pair(first: u8, second: u8) -> bool {
     let place = first.to_ascii_lowercase().wrapping_sub(b'a');
     let followers = FOLLOWERS.get(usize::from(place)).copied().unwrap_or_default();

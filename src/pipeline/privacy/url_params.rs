@@ -1,9 +1,8 @@
-//! Takes secrets and personal data out of addresses.
+//! Removes secrets and personal data from URLs.
 //!
-//! Addresses carry what should never reach an analyst: tokens of password resets, single
-//! sign-on answers, sessions, passwords before the host. What is taken out leaves its
-//! name behind, so that the page is still told from others. It must not need the address
-//! to be well formed.
+//! URLs contain data that no analyst should see: tokens of password resets, single sign-on answers,
+//! sessions, passwords before the host. A removed value leaves its name, so that pages stay
+//! distinct. The URL need not be well formed.
 
 use super::click_ids::{PERSONS, PERSONS_EXACTLY};
 use crate::model::campaign::CLICK_IDS;
@@ -17,25 +16,25 @@ use super::token::{is_jwt, is_key, is_secret};
 use super::url_path::{Paths, PathsError};
 use crate::base::url::cut;
 
-/// What stands in the place of a value that was taken out.
+/// Replaces a removed value.
 pub const REMOVED: &str = "[removed]";
 
-/// The most names that a list may have.
+/// The most names in a list.
 const MAX_NAMES: usize = 200;
 
-/// The most characters that a name may have.
+/// The most characters in a name.
 const MAX_NAME_CHARS: usize = 64;
 
-/// How deep an address inside of an address is looked into: a way back from a login holds
-/// one, and a way back from an identity provider one inside of one.
+/// How deep URLs within URLs are searched. A login's return URL contains one, and an identity
+/// provider's contains one within one.
 const MAX_DEPTH: u8 = 3;
 
 /// The names that are sensitive unless the operator lists others.
 ///
-/// Left out on purpose: `code` and `state` of OAuth, since the one is spent within minutes
-/// (<https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2>) and shops and forms use both
-/// for coupons and countries; `key`, `id`, `name`, `hash` and `user`, which mean anything;
-/// the click ids of advertisers, which `campaign` reads.
+/// `code` and `state` of OAuth are absent: a code expires within minutes
+/// (<https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2>), and shops and forms use both for
+/// coupons and countries. So are `key`, `id`, `name`, `hash` and `user`, which mean anything, and
+/// advertisers' click ids, which [`crate::model::campaign`] reads.
 #[rustfmt::skip]
 const DEFAULT: &[&str] = &[
     // Tokens and keys.
@@ -46,8 +45,8 @@ const DEFAULT: &[&str] = &[
     "saml_request", "saml_response", "relay_state", "ticket", "jwt", "bearer", "auth",
     "authorization", "api_key", "api_token", "access_key", "secret_key", "private_key", "secret",
     "client_secret", "csrf", "xsrf", "otp", "otp_code",
-    // One-time secrets of resets, confirmations and invitations, by the names that Firebase,
-    // Supabase, Clerk, WordPress, Devise and others give them.
+    // One-time secrets of resets, confirmations and invitations, as Firebase, Supabase, Clerk,
+    // WordPress, Devise and others name them.
     "oob_code", "token_hash", "reset_key", "reset_code", "reset_hash", "confirmation_code",
     "confirmation_key", "confirm_token", "confirm_key", "confirm_code", "invite_token", "invite_key",
     "verification_code", "verification_token", "verification_key", "verify_token", "verify_code",
@@ -62,44 +61,41 @@ const DEFAULT: &[&str] = &[
     "x_goog_signature", "x_goog_credential", "policy_signature",
     // Sessions.
     "session", "session_id", "sid", "jsessionid", "phpsessid", "aspsessionid", "cfid", "cftoken",
-    // What people know or are.
+    // Passwords and personal data.
     "password", "passwd", "passphrase", "pass", "pwd", "new_password", "old_password", "pin",
     "email", "email_address", "user_email", "customer_email", "mail", "em", "phone", "tel", "phone_number", "telephone",
     "mobile_number", "ssn", "iban", "card_number", "cc_number", "cvv", "cvc", "date_of_birth",
     "birthdate", "dob",
 ];
 
-/// What of an address is taken out.
+/// The parts of a URL to remove.
 ///
-/// The names of parameters count without regard to case, `-`, `_` and `.`: `api_key` is also
-/// `apiKey` and `API-KEY`.
+/// Names of parameters match regardless of case, `-`, `_` and `.`: `api_key` is also `apiKey` and
+/// `API-KEY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SensitiveParams {
-    /// Letters and digits of the names, in lower case.
+    /// The names' letters and digits, in lower case.
     names: Vec<String>,
-    /// Names that count only as they are written, in lower case: without its `_`, `__s` would be `s`.
+    /// Lower-case names that match only as written: without its `_`, `__s` would be `s`.
     exact: &'static [&'static str],
-    /// Whether names that are made of the same words as the default ones count, too.
+    /// Whether names of the same words as the default ones match, too.
     alike: bool,
-    /// Whether what looks like a secret is taken out under any name, and of the path.
+    /// Whether texts that look like secrets are removed under any name, and from the path.
     pub secrets: Secrets,
-    /// The operator's paths whose parts are taken out.
+    /// The operator's paths with segments to remove.
     paths: Paths,
 }
 
-/// What becomes of texts that are secrets by their look.
+/// Whether texts that look like secrets are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secrets {
-    /// They stay.
     Keep,
-    /// They are taken out.
     Remove,
 }
 
-/// The operator's: a list of names that can't be used, as a sentence without its subject.
+/// The operator's error: an unusable list of names, as a sentence without its subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SensitiveParamsError {
-    /// Too many names.
     #[error("has {0} names, limit {MAX_NAMES}")]
     TooMany(usize),
     /// A name that no parameter can have.
@@ -115,13 +111,13 @@ impl Default for SensitiveParams {
 }
 
 impl SensitiveParams {
-    /// Takes the operator's list in the place of the default one; an empty list names nothing.
+    /// Replaces the default names with the operator's; an empty list names nothing.
     pub fn parse<S: AsRef<str>>(names: &[S]) -> Result<Self, SensitiveParamsError> {
         let mut sensitive = Self::default();
         sensitive.replace_names(names).map(|()| sensitive)
     }
 
-    /// The same, where the rest is settled.
+    /// As [`Self::parse`], but keeps all other settings.
     pub fn replace_names<S: AsRef<str>>(
         &mut self,
         names: &[S],
@@ -142,13 +138,13 @@ impl SensitiveParams {
         Ok(())
     }
 
-    /// Takes the operator's paths, such as `/reset/:token`.
+    /// Sets the operator's paths, such as `/reset/:token`.
     pub fn replace_paths<S: AsRef<str>>(&mut self, paths: &[S]) -> Result<(), PathsError> {
         self.paths = Paths::parse(paths)?;
         Ok(())
     }
 
-    /// The names as they are, for those that are ours; nothing else is taken out.
+    /// Lists our own names, without checks; removes nothing else.
     pub(in crate::pipeline) fn of<'a>(
         names: impl Iterator<Item = &'a str>,
         exact: &'static [&'static str],
@@ -160,8 +156,8 @@ impl SensitiveParams {
         Self { names, exact, alike: false, secrets: Secrets::Keep, paths: Paths::default() }
     }
 
-    /// Whether a parameter of the name `written` is sensitive: the name may be percent-encoded,
-    /// and in `user[password]` each part counts.
+    /// Whether a parameter called `written` is sensitive. The name may be percent-encoded, and each
+    /// part of `user[password]` counts.
     pub(in crate::pipeline) fn names(&self, written: &str) -> bool {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || is_joint(byte);
         if written.bytes().all(is_plain) {
@@ -175,7 +171,7 @@ impl SensitiveParams {
         let mut buffer = [0; MAX_NAME_CHARS];
         let mut length = 0_usize;
         for letter in letters(name) {
-            // A name that has no place here is on no list.
+            // A name that does not fit is on no list.
             let Some(place) = buffer.get_mut(length) else {
                 return false;
             };
@@ -188,8 +184,8 @@ impl SensitiveParams {
             || (self.alike && is_of_secret(name))
     }
 
-    /// Whether `value`, under the name `name` if it has one, is a secret by its look. The id of a click
-    /// is none, but a JSON Web Token is one under any name.
+    /// Whether `value`, under the name `name` if it has one, looks like a secret. A click's id does
+    /// not; a JSON Web Token does under any name.
     fn is_secret_value(&self, name: Option<&str>, value: &str) -> bool {
         if self.secrets == Secrets::Keep || value.len() < super::token::MIN_RANDOM_BYTES {
             return false;
@@ -201,8 +197,8 @@ impl SensitiveParams {
         is_jwt(&value) || (is_secret(&value) && !name.is_some_and(is_click))
     }
 
-    /// Whether it is seen at once that nothing is to be taken out of `url`: it has no user, no
-    /// parameter in its path, nothing encoded and no name that is sensitive.
+    /// Whether `url` obviously has nothing to remove: no user, no parameter in its path, nothing
+    /// encoded, no sensitive name and no long word.
     fn miss(&self, url: &str) -> bool {
         let ends = |mark| matches!(mark, '?' | '&' | '#');
         let named = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| self.names(name));
@@ -213,7 +209,7 @@ impl SensitiveParams {
         !in_doubt
     }
 
-    /// Whether some sensitive parameter with a value stands in `text`.
+    /// Whether `text` contains a sensitive parameter with a value.
     fn stand_in(&self, text: &str, depth: u8) -> bool {
         text.split(|mark| is_separator(mark) || mark == '#').any(|pair| {
             match pair.split_once('=') {
@@ -232,9 +228,9 @@ impl SensitiveParams {
         })
     }
 
-    /// Whether `value` is an encoded address that has one.
+    /// Whether `value` is an encoded URL that contains one.
     fn stand_inside(&self, value: &str, depth: u8) -> bool {
-        // What has no percent sign is told at once.
+        // A value without a percent sign needs no search.
         let marks = ["%3D", "%3d", "%2F", "%2f", "%25"];
         let encoded = value.contains('%') && marks.iter().any(|mark| value.contains(mark));
         match depth.checked_sub(1) {
@@ -244,12 +240,12 @@ impl SensitiveParams {
     }
 }
 
-/// Shorter names first: most are told apart by their length.
+/// Orders shorter names first: most differ in length.
 fn by_length(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// What counts of a name.
+/// Returns the bytes of a name that count, in lower case.
 fn letters(name: &str) -> impl Iterator<Item = u8> + '_ {
     name.bytes().filter(|byte| !is_joint(*byte)).map(|byte| byte.to_ascii_lowercase())
 }
@@ -258,13 +254,13 @@ fn is_joint(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// A parameter's name without its encoding and what mails, routes and PHP put around it.
+/// Removes the encoding of a parameter's name, and marks that mails, routes and PHP add to it.
 fn plain_name(written: &str) -> Cow<'_, str> {
     let mut written = written.trim_start_matches(['/', '!', '?', '&', '+']);
     while let Some(rest) = written.strip_prefix("amp;") {
         written = rest.trim_start_matches(['&', '+']);
     }
-    // In a query `+` is a blank.
+    // In a query, `+` is a blank.
     let written = written.trim_end_matches('+');
     match written.contains('%') {
         true => {
@@ -275,7 +271,7 @@ fn plain_name(written: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether the last words of `name` are those of secrets or personal data: `billingEmail`,
+/// Whether `name` ends in words for secrets or personal data: `billingEmail`,
 /// `checkout-reset-code`.
 fn is_of_secret(name: &str) -> bool {
     let (mut before, mut last) = ("", "");
@@ -311,14 +307,14 @@ fn is_of_secret(name: &str) -> bool {
     }
 }
 
-/// Words that say enough at the end of a name.
+/// Words that are sufficient at the end of a name.
 #[rustfmt::skip]
 const OWN_WORDS: &[&str] = &[
     "email", "iban", "jwt", "otp", "passcode", "passphrase", "passwd", "password", "phone", "pwd", "secret", "signature",
     "ssn", "telephone",
 ];
 
-/// What a code, a hash, a key or a link is a secret of.
+/// Words before `code`, `hash`, `key` or `link` that make it a secret.
 #[rustfmt::skip]
 const SECRETS_OF: &[&str] = &[
     "access", "activate", "activation", "api", "auth", "confirm", "confirmation", "login", "magic", "mfa", "oob", "otp",
@@ -326,7 +322,7 @@ const SECRETS_OF: &[&str] = &[
     "unlock", "unsubscribe", "validation", "verification", "verify",
 ];
 
-/// Segments behind which a path has a key that lets somebody in.
+/// Segments after which a path may have a key that grants access.
 #[rustfmt::skip]
 const KEYS_BEHIND: &[&str] = &[
     "activate", "activation", "confirm", "confirmation", "invitation", "invitations", "invite", "invites", "magic",
@@ -339,8 +335,8 @@ fn is_key_behind(segment: &str) -> bool {
         .any(|word| KEYS_BEHIND.iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
-/// Whether a parameter of this name hands over a click, or another id that the operator wants
-/// where the person does not object.
+/// Whether a parameter of this name passes a click, or another id that the operator wants unless
+/// the person objects.
 fn is_click(name: &str) -> bool {
     let name = plain_name(name);
     let ends = |end: &str| {
@@ -352,7 +348,7 @@ fn is_click(name: &str) -> bool {
         || identifying_names().names(&name)
 }
 
-/// Whether `url` has a word of letters, digits, hyphens and underscores that may be a key.
+/// Whether `url` contains a word of letters, digits, hyphens and underscores that may be a key.
 fn has_long_word(url: &str) -> bool {
     let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let words = url.as_bytes().split(|byte| !is_of_word(byte));
@@ -367,26 +363,26 @@ fn is_separator(mark: char) -> bool {
     matches!(mark, '&' | ';' | '?')
 }
 
-/// `text` without its percent-encoding; what is not UTF-8 then becomes U+FFFD.
+/// Decodes percent-encoding; bytes that are not UTF-8 become U+FFFD.
 fn decoded(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// An address and what was taken out of it.
+/// A URL and the parts that were removed from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedactedUrl<'a> {
-    /// Borrowed when nothing was taken out.
+    /// Borrowed if nothing was removed.
     pub url: Cow<'a, str>,
-    /// The names of what was taken out, in their order: `userinfo`, `path`, or a parameter's
-    /// name in lower case, of at most 64 characters.
+    /// The removed parts in order: `userinfo`, `path`, or a parameter's name in lower case, of at
+    /// most 64 characters.
     pub removed: Vec<String>,
-    /// How many of them were secrets by their look or their place, not by a name.
+    /// How many of them were found by form or place, not by name.
     pub secrets: usize,
 }
 
-/// `url` without the user and password before its host, and without the values of sensitive
-/// parameters in its path (`;jsessionid=…`), its query, its fragment (`#access_token=…`) and
-/// the addresses that its parameters hold. Applied twice it changes nothing more.
+/// Removes the user and password before the host, and the values of sensitive parameters. These may
+/// be in the path (`;jsessionid=…`), the query, the fragment (`#access_token=…`) or a URL that a
+/// parameter holds. Idempotent.
 pub fn without_sensitive<'a>(url: &'a str, names: &SensitiveParams) -> RedactedUrl<'a> {
     if names.miss(url) {
         return RedactedUrl { url: Cow::Borrowed(url), removed: Vec::new(), secrets: 0 };
@@ -409,7 +405,7 @@ pub fn without_sensitive<'a>(url: &'a str, names: &SensitiveParams) -> RedactedU
     }
 }
 
-/// Writes an address part by part.
+/// Writes a URL part by part.
 struct UrlWriter<'n> {
     names: &'n SensitiveParams,
     url: String,
@@ -418,7 +414,7 @@ struct UrlWriter<'n> {
 }
 
 impl UrlWriter<'_> {
-    /// Scheme, host and path.
+    /// Writes scheme, host and path.
     fn head(&mut self, head: &str) {
         let (scheme, rest) = match head.split_once("//") {
             Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => (scheme, rest),
@@ -460,7 +456,7 @@ impl UrlWriter<'_> {
         }
     }
 
-    /// The segments of a path, or of a route in a fragment.
+    /// Writes the segments of a path, or of a route in a fragment.
     fn segments(&mut self, path: &str) {
         let Some(start) = path.find(['/', '\\']) else { return self.segment(path, false) };
         let (first, path) = path.split_at_checked(start).unwrap_or(("", path));
@@ -493,7 +489,7 @@ impl UrlWriter<'_> {
         self.secrets = self.secrets.saturating_add(1);
     }
 
-    /// The value of a parameter that no name gives away.
+    /// Writes a parameter whose name is not sensitive.
     fn value(&mut self, name: &str, value: &str) {
         if self.names.is_secret_value(Some(name), value) {
             self.secrets = self.secrets.saturating_add(1);
@@ -504,7 +500,7 @@ impl UrlWriter<'_> {
         self.url.push_str(value);
     }
 
-    /// A query, or a fragment that may be one.
+    /// Writes a query, or a fragment that may be one.
     fn parameters(&mut self, text: &str) {
         for piece in text.split_inclusive(['&', '#']) {
             let pair = piece.trim_end_matches(['&', '#']);
@@ -513,8 +509,8 @@ impl UrlWriter<'_> {
         }
     }
 
-    /// What stands between two `&`. A `;` or `?` in it may begin a parameter of its own, or
-    /// belong to a secret: so that from a sensitive name on, all of it is taken out.
+    /// Writes the text between two `&`. A `;` or `?` in it may begin another parameter, or belong
+    /// to a secret. So everything from a sensitive name on is removed.
     fn parameter(&mut self, piece: &str) {
         let mut rest = piece;
         loop {
@@ -540,7 +536,7 @@ impl UrlWriter<'_> {
         }
     }
 
-    /// A sensitive parameter; one without a value has nothing to take out.
+    /// Writes a sensitive parameter; one without a value has nothing to remove.
     fn pair(&mut self, name: &str, value: &str) {
         self.url.push_str(name);
         self.url.push('=');
@@ -552,8 +548,7 @@ impl UrlWriter<'_> {
     }
 }
 
-/// The names of the parameters that hold a click's id or another that tells one person from
-/// another.
+/// Returns the names of the parameters that identify a click or a person.
 pub fn identifying_names() -> &'static SensitiveParams {
     static NAMES: LazyLock<SensitiveParams> = LazyLock::new(|| {
         let names = CLICK_IDS.iter().map(|(name, _)| *name).chain(PERSONS.iter().copied());

@@ -1,17 +1,17 @@
-//! Paths of which an operator wants parts taken out: `/reset/:token`.
+//! The operator's paths with segments to remove: `/reset/:token`.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// The most paths that a list may have.
+/// The most paths in a list.
 const MAX_PATHS: usize = 100;
 
 /// The longest path, in bytes.
 const MAX_PATH_BYTES: usize = 256;
 
-/// An operator's paths. A segment `:NAME` is taken out of the paths that begin like one, a
-/// segment `*` stands for any, and all others stand for themselves, whatever their case.
+/// The operator's paths, which match paths that begin like one. A segment `:NAME` is removed, `*`
+/// matches any segment, and all others match their own text in any case.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Paths(Vec<Vec<Segment>>);
 
@@ -21,17 +21,14 @@ enum Segment {
     Any,
     /// `:token`.
     Removed,
-    /// Any other.
     Text(String),
 }
 
-/// The operator's: a list of paths that can't be used, as a sentence without its subject.
+/// The operator's error: an unusable list of paths, as a sentence without its subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathsError {
-    /// Too many paths.
     #[error("has {0} paths, limit {MAX_PATHS}")]
     TooMany(usize),
-    /// A path that can't be used.
     #[error(
         "must list paths of up to {MAX_PATH_BYTES} bytes that begin with / and have a segment like :token, such as \"/reset/:token\", not {0:?}"
     )]
@@ -39,7 +36,6 @@ pub enum PathsError {
 }
 
 impl Paths {
-    /// Takes the operator's list.
     pub fn parse<S: AsRef<str>>(paths: &[S]) -> Result<Self, PathsError> {
         if paths.len() > MAX_PATHS {
             return Err(PathsError::TooMany(paths.len()));
@@ -51,13 +47,12 @@ impl Paths {
         paths.iter().map(path).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Which segments of `path`, which starts with a slash, are to be taken out. The first
-    /// segment is the empty one before that slash.
+    /// Returns the indexes of the segments to remove from `path`, which starts with a slash. The
+    /// first segment, index 0, is the empty one before that slash.
     pub fn marked(&self, path: &str) -> Vec<usize> {
         let mut marked = Vec::new();
         if self.is_empty() {

@@ -1,4 +1,4 @@
-//! Values in an event's objects that hold what privacy keeps out.
+//! Removes secrets and sensitive parameters from values in an event's objects.
 
 use std::borrow::Cow;
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 use super::token::without_tokens;
 use super::url_params::{REMOVED, Secrets, SensitiveParams, without_sensitive};
 
-/// An address of the protocol is no longer; longer paths are bytes of something else.
+/// No URL of the protocol is longer; a longer path is data of another kind.
 const MAX_ADDRESS_BYTES: usize = 8_192;
 
-/// What was taken out of a value.
+/// The kinds of data that were removed from a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SensitiveValues {
-    /// Values of parameters that are sensitive by their names.
+    /// Values of parameters with sensitive names.
     pub parameters: bool,
-    /// What is a secret by its look or its place.
+    /// Secrets, found by form or place.
     pub secrets: bool,
 }
 
-/// Takes such parameters and secrets out of every text in `value`.
+/// Removes sensitive parameters and secrets from every text in `value`.
 pub fn without_in(value: &mut Value, names: &SensitiveParams) -> SensitiveValues {
     let mut found = SensitiveValues::default();
     walk(value, names, &mut found);
@@ -50,9 +50,8 @@ fn walk(value: &mut Value, names: &SensitiveParams, found: &mut SensitiveValues)
     }
 }
 
-/// Whether `text` may be an address, or hold one: an absolute one, a path, a query, or a file
-/// with one. The bytes of a picture (`data:`, or base64 of a JPEG, which starts with `/9j/`)
-/// are none.
+/// Whether `text` may be, or contain, a URL: an absolute one, a path, a query, or a file with one.
+/// The bytes of a picture (`data:`, or base64 of a JPEG, which starts with `/9j/`) are none.
 fn is_address(text: &str) -> bool {
     let text = text.trim();
     if text.contains("://") {

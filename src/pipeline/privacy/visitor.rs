@@ -1,9 +1,7 @@
-//! Device ids with nothing stored on the device: who comes from one address with one
-//! browser to one site on one day is one visitor.
+//! Derives cookieless ids: one IP address with one browser on one site and one day is a visitor.
 //!
-//! An event has the id of the day on which it happened, by the salt of that day. Just
-//! after midnight it has the day before's as well, so that a visit that runs over midnight
-//! stays one.
+//! An event has the id of the day on which it happened, by the salt of that day. Just after
+//! midnight it also has the previous day's, so that a session over midnight stays one.
 
 use std::net::IpAddr;
 
@@ -13,11 +11,11 @@ use crate::base::secret::{Salt, Secret};
 use crate::model::device_key::DeviceKey;
 use crate::model::event::DeviceId;
 
-/// For how long after midnight, UTC, what is received has the id of the day before as well:
-/// a session's usual time-out.
+/// For how long after midnight, UTC, a received event also has the previous day's id: a session's
+/// usual timeout.
 const OVER_MIDNIGHT: TimeDelta = TimeDelta::minutes(30);
 
-/// Whoever sent a request, under the salts of its day and of the day before.
+/// The sender of a request, with the salts of its day and of the day before.
 pub struct Visitor {
     today: NaiveDate,
     over_midnight: bool,
@@ -28,7 +26,7 @@ pub struct Visitor {
     tenant: String,
 }
 
-/// The ids of a visitor.
+/// The cookieless ids of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ids {
     /// Of the day of the event.
@@ -38,7 +36,7 @@ pub struct Ids {
 }
 
 impl Visitor {
-    /// The visitor of a request received at `at`.
+    /// `at` is the time of receipt.
     pub fn new(
         secret: &Secret,
         at: DateTime<Utc>,
@@ -60,13 +58,13 @@ impl Visitor {
         }
     }
 
-    /// Who it is on any day, to find their shard by. It is told to nobody.
+    /// Returns the same key on any day, which selects the visitor's shard; it is never disclosed.
     pub fn key(&self) -> DeviceKey {
         DeviceKey::of_visitor(&self.tenant, &self.address, &self.user_agent)
     }
 
-    /// The ids for an event that happened at `at` on `site`. One that is older than yesterday
-    /// has yesterday's: older salts are not made again.
+    /// Returns the ids for an event that happened at `at` on `site`. One from before yesterday has
+    /// yesterday's id: older salts are not made again.
     pub fn ids(&self, at: DateTime<Utc>, site: &str) -> Ids {
         let parts = ["device", &self.tenant, site, &self.address, &self.user_agent];
         let id = |salt: &Salt| DeviceId::parse(salt.id(&parts));

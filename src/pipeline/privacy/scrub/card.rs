@@ -1,11 +1,10 @@
-//! Finds what is the number of a payment card, with or without gaps between its groups.
+//! Finds payment card numbers, with or without gaps between their groups.
 //!
-//! A number counts when its issuer's prefix, its length and its check digit all fit, and
-//! when it stands for itself: digits inside of a longer run, of a word (`order_4111…`, a
-//! hash) or of a decimal fraction (`0.4111…`) are part of something else. Times in
-//! milliseconds (13 digits), microseconds and nanoseconds begin with a 1, as no card here
-//! does. Visa's old form of 13 digits is left out: no bank gives it out any more, and every
-//! tenth German bar code would pass for one.
+//! A number counts if its issuer's prefix, its length and its check digit fit. It must not be a part
+//! of a longer run, a word (`order_4111…`, a hash) or a decimal fraction (`0.4111…`). Times in
+//! milliseconds (13 digits), microseconds and nanoseconds begin with a 1, as no card here does.
+//! Visa's old form of 13 digits is absent: no bank issues it any more, and every tenth German bar
+//! code would match.
 //!
 //! Issuers' prefixes: <https://en.wikipedia.org/wiki/Payment_card_number>; check digit:
 //! ISO/IEC 7812-1, annex B.
@@ -14,19 +13,19 @@ use std::ops::Range;
 
 use super::escape;
 
-/// The fewest and the most digits of a number.
+/// The number of digits of a card number.
 const DIGITS: std::ops::RangeInclusive<usize> = 14..=19;
 
-/// The groups that numbers are written in, the longer before their beginnings.
+/// The groups of numbers; longer lists come before their own beginnings.
 const GROUPS: &[&[usize]] = &[&[4, 4, 4, 4, 3], &[6, 13], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
 
-/// Whether `number`, written out, is a card's.
+/// Whether `number`, in decimal digits, is a card's.
 pub fn is_card(number: u64) -> bool {
     let digits = number.to_string();
     is_number(digits.as_bytes())
 }
 
-/// Where the numbers stand, in order and apart from each other.
+/// Returns where the numbers are, in order and without overlap.
 pub fn find(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -45,7 +44,7 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The next run of digits, with those of percent-encodings left out.
+/// Finds the next run of digits, except those of percent-encodings.
 fn next_run(bytes: &[u8], mut from: usize) -> Option<Range<usize>> {
     loop {
         let rest = bytes.get(from..)?;
@@ -68,7 +67,7 @@ fn digits_at(bytes: &[u8], start: usize) -> usize {
     rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// The number in groups that begins with the group `first`.
+/// Finds the number in groups that begins with the group `first`.
 fn grouped(bytes: &[u8], first: &Range<usize>) -> Option<Range<usize>> {
     let gap = gap_at(bytes, first.end)?;
     GROUPS.iter().filter(|groups| groups.first() == Some(&first.len())).find_map(|groups| {
@@ -85,13 +84,13 @@ fn grouped(bytes: &[u8], first: &Range<usize>) -> Option<Range<usize>> {
     })
 }
 
-/// What separates groups: a blank, also as addresses encode it, or a dash.
+/// Returns the gap between two groups: a blank, also as URLs encode it, or a dash.
 fn gap_at(bytes: &[u8], position: usize) -> Option<&'static [u8]> {
     let rest = bytes.get(position..)?;
     [b" ".as_slice(), b"-", b"+", b"%20", b"\xc2\xa0"].into_iter().find(|gap| rest.starts_with(gap))
 }
 
-/// Whether nothing around `number` makes it a part of something longer.
+/// Whether the neighbours of `number` do not make it a part of something longer.
 fn stands_for_itself(bytes: &[u8], number: &Range<usize>) -> bool {
     let of_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let at = |position: Option<usize>| position.and_then(|position| bytes.get(position).copied());

@@ -1,25 +1,25 @@
-//! Finds what has the form of an e-mail address, with a plain or a percent-encoded `@`.
+//! Finds e-mail addresses, with a plain or a percent-encoded `@`.
 //!
-//! The form is the usual one, not all that RFC 5321 allows: letters (also accented ones),
-//! digits and `._+'-` before the `@`, a domain with a dot after it, and a top level of
-//! letters. Names of files (`logo@2x.png`), versions (`react@18.2.0`) and handles (`@bob`)
-//! are none.
+//! Matches the usual form, not all that RFC 5321 allows. Before the `@` are letters (also accented
+//! ones), digits and `._+'-`; then a domain with a dot and a top level of letters. Names of files
+//! (`logo@2x.png`), versions (`react@18.2.0`) and handles (`@bob`) do not match.
 
 use std::ops::Range;
 
 use super::escape;
 
-/// The longest local part and domain, in bytes: <https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1>.
+/// The longest local part and domain, in bytes:
+/// <https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1>.
 const MAX_LOCAL_BYTES: usize = 64;
 const MAX_DOMAIN_BYTES: usize = 255;
 
-/// Endings of files that stand after an `@` in names of images and scripts.
+/// Endings of image and script files whose names have an `@`.
 const FILES: &[&str] = &[
     "png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "ico", "bmp", "css", "js", "mjs", "json",
     "html", "htm", "woff", "ttf", "map", "min", "mp4", "webm", "pdf", "wasm", "gz",
 ];
 
-/// Where the addresses stand, in order and apart from each other.
+/// Returns where the addresses are, in order and without overlap.
 pub fn find(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found: Vec<Range<usize>> = Vec::new();
@@ -40,7 +40,7 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The next `@`, `%40` or, encoded twice, `%2540`.
+/// Finds the next `@`, `%40` or, encoded twice, `%2540`.
 fn next_mark(bytes: &[u8], mut from: usize) -> Option<Range<usize>> {
     loop {
         let rest = bytes.get(from..)?;
@@ -56,7 +56,7 @@ fn next_mark(bytes: &[u8], mut from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// Where the local part that ends at `end` begins, not before `floor`.
+/// Returns the start of the local part that ends at `end`, not before `floor`.
 fn local(text: &str, floor: usize, end: usize) -> Option<usize> {
     let before = text.get(floor..end)?;
     let bytes = before.as_bytes();
@@ -65,7 +65,7 @@ fn local(text: &str, floor: usize, end: usize) -> Option<usize> {
         if before.len().saturating_sub(position) > MAX_LOCAL_BYTES {
             break;
         }
-        // Inside of a percent-encoding that was looked at already, or will be as a whole.
+        // Inside a percent-encoding, which is checked as a whole.
         let escaped = (1..=2).find_map(|back| {
             let percent = position.checked_sub(back)?;
             escape(bytes, percent).map(|byte| (percent, byte))
@@ -77,7 +77,7 @@ fn local(text: &str, floor: usize, end: usize) -> Option<usize> {
             None if is_local(letter) => {}
             None => break,
         }
-        // An encoding is taken whole or not at all.
+        // An encoding is included whole or not at all.
         if escaped.is_none() {
             start = position;
         }
@@ -100,7 +100,7 @@ fn is_escaped_local(byte: u8) -> bool {
     matches!(byte, b'+' | b'.' | b'_' | b'-' | b'\'') || byte >= 0x80
 }
 
-/// Where the domain that begins at `start` ends.
+/// Returns the end of the domain that starts at `start`.
 fn domain(text: &str, start: usize) -> Option<usize> {
     let rest = text.get(start..)?;
     let of_domain = |letter: &char| {
@@ -113,7 +113,7 @@ fn domain(text: &str, start: usize) -> Option<usize> {
             return None;
         }
     }
-    // What follows the last top level is the text's: `bob@mail.example.` or `…example.1`.
+    // The text after the last top level is no part of it: `bob@mail.example.` or `…example.1`.
     let mut domain = rest.get(..length)?;
     loop {
         let (above, top) = domain.rsplit_once('.')?;

@@ -1,9 +1,8 @@
-//! Scrubbing: e-mail addresses and card numbers out of texts that should hold none.
+//! Scrubs e-mail addresses and card numbers from texts that should hold none.
 //!
-//! A hand-written scanner, in time that grows with the text and nothing else. It takes out
-//! what has the form of an address or of a card, and so now and then something that is
-//! none; each rule says where it draws the line. It never reads names of fields: an
-//! operator who knows that a field holds an address should not send it.
+//! A hand-written scanner, in time that grows with the text and nothing else. It matches by form,
+//! so it sometimes removes something else; each rule documents its limits. It never reads names of
+//! fields: an operator should not send a field that is known to hold an address.
 
 pub mod card;
 pub mod email;
@@ -15,26 +14,22 @@ use serde_json::Value;
 
 use crate::model::repairs::Repairs;
 
-/// What is taken out.
+/// The kinds of personal data to remove.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScrubConfig {
-    /// E-mail addresses.
     pub emails: bool,
-    /// Card numbers.
     pub cards: bool,
 }
 
-/// What was taken out.
+/// A kind of personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PiiKind {
-    /// An e-mail address.
     Email,
-    /// A card number.
     Card,
 }
 
 impl PiiKind {
-    /// What stands in its place.
+    /// Returns the text that replaces it.
     pub fn placeholder(self) -> &'static str {
         match self {
             Self::Email => "[email]",
@@ -42,7 +37,7 @@ impl PiiKind {
         }
     }
 
-    /// The name of the repair that took it out.
+    /// Returns the name of the repair that removes it.
     pub fn repair(self) -> &'static str {
         match self {
             Self::Email => "scrub_email",
@@ -51,18 +46,18 @@ impl PiiKind {
     }
 }
 
-/// A text and how much was taken out of it.
+/// A text, and how much was removed from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scrubbed<'a> {
-    /// Borrowed when nothing was taken out.
+    /// Borrowed if nothing was removed.
     pub text: Cow<'a, str>,
-    /// How many e-mail addresses were taken out.
+    /// How many e-mail addresses were removed.
     pub emails: usize,
-    /// How many card numbers were taken out.
+    /// How many card numbers were removed.
     pub cards: usize,
 }
 
-/// Takes out of `text` what is wanted. Applied twice it changes nothing more.
+/// Removes the kinds in `what` from `text`. Idempotent.
 pub fn text(text: &str, what: ScrubConfig) -> Scrubbed<'_> {
     let emails = match what.emails {
         true => email::find(text),
@@ -77,9 +72,9 @@ pub fn text(text: &str, what: ScrubConfig) -> Scrubbed<'_> {
     Scrubbed { text, emails: emails.len(), cards: cards.len() }
 }
 
-/// Takes out of every text in `value` what is wanted, and puts the text `[card]` in the place
-/// of a number that is a card's. The keys of objects stay. Tells `scrubbed` the JSON Pointer
-/// (RFC 6901) of each value that it changes, once for each kind.
+/// Scrubs every text in `value`, and replaces a number that is a card's with the text `[card]`. The
+/// keys of objects stay. Calls `scrubbed` with the JSON Pointer (RFC 6901) of each value that
+/// changes, once for each kind.
 pub fn value(value: &mut Value, what: ScrubConfig, scrubbed: &mut dyn FnMut(&str, PiiKind)) {
     walk(value, what, &ScrubPlace { above: None, step: ScrubStep::Root }, scrubbed);
 }
@@ -125,7 +120,7 @@ fn walk(
     }
 }
 
-/// Where a value stands; a pointer is written only when somebody is told.
+/// The location of a value; its pointer is written only if needed.
 struct ScrubPlace<'a> {
     above: Option<&'a ScrubPlace<'a>>,
     step: ScrubStep<'a>,
@@ -170,7 +165,7 @@ fn replaced<'a>(text: Cow<'a, str>, found: &[Range<usize>], kind: PiiKind) -> Co
     Cow::Owned(scrubbed)
 }
 
-/// The byte that a percent-encoding at `position` stands for.
+/// Decodes the percent-encoding at `position`.
 fn escape(bytes: &[u8], position: usize) -> Option<u8> {
     let [b'%', high, low] = bytes.get(position..position.saturating_add(3))? else {
         return None;
@@ -180,7 +175,7 @@ fn escape(bytes: &[u8], position: usize) -> Option<u8> {
 }
 
 impl Repairs {
-    /// Takes out of the pointers what `what` wants out of texts: a key may be personal.
+    /// Scrubs the pointers: a key may be personal.
     pub fn scrub(&mut self, what: ScrubConfig) {
         if what == ScrubConfig::default() {
             return;
