@@ -1,10 +1,9 @@
-//! Whether a program, not a person, sent a beacon, told from what it says of itself.
+//! Detects beacons that a program sent instead of a person, by its `User-Agent` and its hints.
 //!
-//! Known names come from a generated table; besides these a word that ends in `bot`,
-//! `crawler` or `spider`, and an address to write to (`+http://…`), give a program away.
-//! An ordinary browser must never be taken for one: a miss is the lesser harm. The name of
-//! an Android device is therefore no sign, nor is another address in a browser's agent, and
-//! what phone apps send with by default (okhttp, CFNetwork, Dalvik) is no bot.
+//! Known names are in a generated table. Other signs are a word that ends in `bot`, `crawler` or
+//! `spider`, and a contact URL (`+http://…`). An ordinary browser must never count as a bot: to
+//! miss one does less harm. So the name of an Android device is no sign, nor is another URL in a
+//! browser's agent. The default agents of phone apps (okhttp, CFNetwork, Dalvik) are no bots.
 
 use crate::pipeline::enrich::tables::entry::{BotPattern, BotReason};
 use std::cmp::Ordering;
@@ -14,15 +13,14 @@ use super::user_agent::tokens::has;
 use super::user_agent::{cut, device, hints, os};
 use crate::model::request::ClientHints;
 
-/// The most bytes of a name that is told.
+/// The most bytes of a bot's name in a record.
 const MAX_NAME_BYTES: usize = 64;
 
-/// A program that called itself one.
+/// The program that sent a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bot {
-    /// What kind of program.
     pub reason: BotReason,
-    /// Its name, as it spells it, up to 64 bytes.
+    /// As the program spells it, up to 64 bytes.
     pub name: Option<String>,
 }
 
@@ -33,9 +31,9 @@ impl Bot {
     }
 }
 
-/// The program that sent a request with this `User-Agent` and these hints, if it was one.
+/// Returns the program that sent a request with this `User-Agent` and these hints, if it was one.
 ///
-/// Only the first 1,024 bytes of the agent are looked at.
+/// Reads only the first 1,024 bytes of the agent.
 pub fn bot(user_agent: Option<&str>, hints: &ClientHints) -> Option<Bot> {
     let agent = cut(user_agent.unwrap_or_default().trim(), super::user_agent::MAX_AGENT_BYTES);
     if agent.is_empty() {
@@ -48,8 +46,8 @@ pub fn bot(user_agent: Option<&str>, hints: &ClientHints) -> Option<Bot> {
     })
 }
 
-/// The first known name wins; then the first word that only a crawler would use, or the
-/// product before the first address that only a program would state.
+/// Returns the first known name. Otherwise returns the first word that only crawlers use, or the
+/// product before the first URL that only a program states.
 fn in_agent(agent: &str) -> Option<Bot> {
     let bytes = agent.as_bytes();
     let device = device::named_by_android(agent);
@@ -91,10 +89,10 @@ fn is_address(word: &[u8]) -> bool {
     word.starts_with(b"http://") || word.starts_with(b"https://")
 }
 
-/// Whether an address in `agent`, with `before` in front of it, gives a program away.
+/// Whether a URL in `agent`, after the byte `before`, indicates a program.
 ///
-/// Crawlers state theirs as `+http://…`. Any other is one of a toolbar, a page or a maker if
-/// a browser or an app of people states it.
+/// Crawlers state theirs as `+http://…`. In the agent of a browser or of an app for people, any
+/// other URL is a toolbar's, a page's or a maker's.
 fn states_addresses(agent: &str, before: u8) -> bool {
     let system = os::of(agent).name;
     if !agent.starts_with("Mozilla/") && !agent.starts_with("Opera/") {
@@ -111,16 +109,16 @@ fn states_addresses(agent: &str, before: u8) -> bool {
     before == b'+' && !is_explorer || !(is_browser && system.is_some())
 }
 
-/// Whether `mark`, found at the byte `at`, can only be the program. Words that mean something
-/// else as well are programs at the start of an agent, where browsers have `Mozilla/5.0`.
+/// Whether `mark`, found at the byte `at`, can only be the program. Ambiguous words are programs
+/// only at the start of an agent, where browsers have `Mozilla/5.0`.
 fn stands_for_itself(mark: &BotPattern, at: usize) -> bool {
     let is_word =
         matches!(mark.text, "got" | "insomnia" | "needle" | "node" | "Ruby" | "superagent");
     !is_word || at == 0
 }
 
-/// Whether a monitor's name is all of the item that `rest` starts with: some stand in the place
-/// of a device's.
+/// Whether a monitor's name is the whole item that `rest` starts with: some replace a device's
+/// name.
 fn is_monitors(mark: &BotPattern, rest: &[u8]) -> bool {
     let next = rest.get(mark.text.len());
     mark.reason == BotReason::Monitor && next.is_none_or(|next| matches!(next, b';' | b')'))
@@ -131,7 +129,7 @@ fn is_phone(word: &[u8]) -> bool {
     starts_with(word, b"cubot")
 }
 
-/// Whether a word that only crawlers bear goes on, or ends, with `rest`.
+/// Whether `rest` starts with a part of a word that only crawlers use, such as a final `bot`.
 fn is_crawlers(rest: &[u8]) -> bool {
     let starts = |with: &[u8]| starts_with(rest, with);
     let ends = |with: &[u8]| {
@@ -147,7 +145,8 @@ fn is_crawlers(rest: &[u8]) -> bool {
     }
 }
 
-/// The mark that `rest` starts with. None is the start of another, so there is one candidate.
+/// Returns the pattern that `rest` starts with. No pattern starts another, so there is one
+/// candidate.
 fn mark(rest: &[u8]) -> Option<&'static BotPattern> {
     let marks = match rest.first()?.to_ascii_lowercase() {
         digit @ b'0'..=b'9' => MARKS.get(usize::from(digit.wrapping_sub(b'0')))?,
@@ -162,7 +161,7 @@ fn mark(rest: &[u8]) -> Option<&'static BotPattern> {
     (start.eq_ignore_ascii_case(mark.text.as_bytes()) && ends).then_some(mark)
 }
 
-/// The order of two texts, whatever their case.
+/// Compares two texts, regardless of case.
 fn compare(left: &str, right: &[u8]) -> Ordering {
     for (left, right) in left.bytes().zip(right) {
         let order = left.to_ascii_lowercase().cmp(&right.to_ascii_lowercase());
@@ -173,12 +172,12 @@ fn compare(left: &str, right: &[u8]) -> Ordering {
     left.len().cmp(&right.len())
 }
 
-/// Whether `text` starts with `start`, whatever its case.
+/// Whether `text` starts with `start`, regardless of case.
 fn starts_with(text: &[u8], start: &[u8]) -> bool {
     text.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start))
 }
 
-/// The word, hyphens and dots included, at the start of `rest`.
+/// Returns the word at the start of `rest`, with its hyphens and dots.
 fn name_at(rest: &[u8]) -> &str {
     let name = rest.split(|byte| !is_in_name(*byte)).next().unwrap_or_default();
     std::str::from_utf8(name).unwrap_or_default().trim_end_matches(['-', '_', '.'])

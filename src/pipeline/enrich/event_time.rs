@@ -1,29 +1,27 @@
-//! When an event happened, by two clocks of which one may be wrong.
+//! Determines when an event happened, from two clocks of which one may be wrong.
 //!
-//! The client's clock says when it happened and when it was sent; the edge's says when it
-//! came. A difference past the threshold is the client clock's error and is taken off;
-//! below it is the network's, and the client is believed. An event that waited on the
-//! device for days is not corrected: both of its times moved together. No device waits for
-//! longer than [`LONGEST_WAIT`], and nothing comes before it happened: what is left outside
-//! of that happened when it came.
+//! The client's clock states when the event happened and when it was sent; the worker's, when it
+//! arrived. A difference above the threshold is an error of the client's clock and is subtracted. A
+//! smaller one is the network's, and the client's time counts. An event that waited on the device
+//! for days is not corrected: both of its times moved together. The time of arrival replaces a
+//! result that is after it by more than the threshold, or before it by more than [`LONGEST_WAIT`].
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The longest that an event may have waited on its device.
 const LONGEST_WAIT: TimeDelta = TimeDelta::days(366);
 
-/// When an event happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventTime {
-    /// The client's time, corrected where its clock was wrong, never after the receipt by
-    /// more than the threshold.
+    /// The client's time, corrected if its clock was wrong; after the receipt by no more than the
+    /// threshold.
     pub at: DateTime<Utc>,
-    /// By how many milliseconds the client's clock was ahead (or, negative, behind), where
-    /// that was corrected.
+    /// By how many milliseconds the client's clock was ahead (or, negative, behind), if that was
+    /// corrected.
     pub clock_skew_ms: Option<i64>,
 }
 
-/// Weighs the clocks; without a client's time the event happened when it came.
+/// Compares the clocks. Without a client's time, the event happened when it arrived.
 pub fn occurred(
     received_at: DateTime<Utc>,
     client_time: Option<DateTime<Utc>>,
@@ -33,7 +31,7 @@ pub fn occurred(
     let Some(client_time) = client_time else {
         return EventTime { at: received_at, clock_skew_ms: None };
     };
-    // Nothing is sent before it happened; without a time of sending only the future is wrong.
+    // Nothing is sent before it happens; without a time of sending, only a future time is wrong.
     let said_now = sent_at.unwrap_or(client_time).max(client_time);
     let skew = said_now.signed_duration_since(received_at);
     let wrong = skew > threshold || (sent_at.is_some() && skew.abs() > threshold);

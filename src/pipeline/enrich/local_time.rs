@@ -1,4 +1,4 @@
-//! The time of day where the event happened.
+//! Derives the time of day at the place of an event.
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::Serialize;
@@ -17,19 +17,18 @@ pub enum DayPart {
     Evening,
 }
 
-/// The wall clock where an event happened.
+/// The wall clock at the place of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalTime {
-    /// Minutes that it is ahead of UTC.
+    /// Minutes ahead of UTC.
     pub utc_offset_minutes: i32,
     /// From 0 to 23.
     pub hour: u32,
-    /// The quarter of the day.
     pub day_part: DayPart,
 }
 
-/// The wall clock at `at`, `utc_offset_minutes` ahead of UTC; none for an offset that no
-/// place on earth has.
+/// Returns the wall clock at `at`, `utc_offset_minutes` ahead of UTC; none for an offset that no
+/// place has.
 pub fn local(at: DateTime<Utc>, utc_offset_minutes: i32) -> Option<LocalTime> {
     if !(-12 * 60..=14 * 60).contains(&utc_offset_minutes) {
         return None;

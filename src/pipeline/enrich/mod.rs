@@ -1,7 +1,8 @@
-//! Adds to an event what the edge knows; never rejects one.
+//! Adds to an event the facts of its request; never rejects one.
 //!
-//! What all events of a request share is worked out once, as [`RequestFacts`]. What the person
-//! asked to leave out is left out here, so that no later step can tell it.
+//! The facts that all events of a request share are derived once, as [`RequestFacts`]. If an event
+//! is stripped, identifiers in its URLs and values, and its device id, are removed here;
+//! [`crate::pipeline::encode`] leaves out the others.
 
 pub mod bot;
 pub mod event_time;
@@ -36,17 +37,16 @@ use user_agent::UserAgent;
 /// Longer user agents are cut.
 const MAX_USER_AGENT_CHARS: usize = 1_024;
 
-/// A device whose id was made no longer than this before its event is a new visitor's.
+/// The device of a new visitor has an id that was made less than this before its event.
 const NEW_FOR: TimeDelta = TimeDelta::minutes(30);
 
-/// How events are enriched.
+/// The operator's settings for enriching events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Enrichment {
     /// How far a client's clock may be off before it is corrected.
     pub clock_threshold: TimeDelta,
-    /// What becomes of bots' events.
     pub bots: BotPolicy,
-    /// Further domains whose pages count as the operator's own.
+    /// Further domains that count as the operator's own.
     pub internal_domains: Vec<String>,
 }
 
@@ -60,92 +60,78 @@ impl Default for Enrichment {
     }
 }
 
-/// What becomes of bots' events.
+/// The policy for events of bots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BotPolicy {
-    /// They are labelled.
     #[default]
     Label,
-    /// They are dropped.
     Drop,
 }
 
-/// An event and what was learnt of it at the edge.
+/// An event with the facts of its request and of its own fields.
 #[derive(Debug)]
 pub struct EnrichedEvent<'a> {
-    /// The event.
     pub event: Event,
-    /// The facts that all events of its request share.
     pub facts: &'a RequestFacts<'a>,
-    /// Its place in the request, from 0.
+    /// Its position in the request, from 0.
     pub event_index: usize,
-    /// When it happened.
     pub occurred: EventTime,
-    /// The wall clock where it happened.
     pub local: Option<LocalTime>,
-    /// Whether its device is new, where the device's id tells.
+    /// Whether its device is new; absent if the device's id does not show it.
     pub new_visitor: Option<bool>,
-    /// The device's id of the day before, just after midnight.
+    /// The device's id of the day before; only just after midnight.
     pub previous_device_id: Option<DeviceId>,
-    /// Where it happened on the web, and where its visitor came from.
     pub visit: Rc<PageContext>,
-    /// What was repaired.
     pub repairs: Repairs,
-    /// Why identifiers are left out, where they are.
+    /// Why identifiers are stripped, if they are.
     pub stripped: Option<PrivacySignal>,
 }
 
-/// What the edge may tell of a request, after the privacy rules.
+/// The facts of a request, after the privacy rules.
 #[derive(Debug)]
 pub struct RequestFacts<'a> {
-    /// The name of its tenant.
     pub tenant: &'a str,
-    /// What may be told of people.
     pub privacy: &'a PrivacyPolicy,
-    /// How its events are enriched.
     pub enrichment: &'a Enrichment,
-    /// The edge's clock.
+    /// The worker's clock on receipt.
     pub received_at: DateTime<Utc>,
-    /// The edge's clock when the operator sent it again.
+    /// The worker's clock on replay.
     pub replayed_at: Option<DateTime<Utc>>,
-    /// How its events come to their shards.
+    /// Whether its events were lost once, and are sent again.
     pub arrival: Redelivery,
-    /// The client's address, as far as the policy lets it be told.
+    /// The client's IP address, reduced by the policy.
     pub ip: Option<String>,
-    /// The `User-UserAgent` header.
+    /// The `User-Agent` header, cut to 1,024 characters.
     pub user_agent: Option<String>,
-    /// The browser, the system and the device.
     pub agent: UserAgent,
-    /// The system, in lower case, as cleaning rules name it.
+    /// The system in lower case, as cleaning rules name it.
     pub platform: Option<String>,
-    /// Whether a program made the request.
+    /// The program that made the request, if one did.
     pub bot: Option<Bot>,
-    /// Where the client is.
     pub geo: Geo,
     /// The language that the browser prefers.
     pub language: Option<String>,
-    /// How far the clocks of the client's time zone are ahead of UTC on receipt, in minutes.
+    /// How far the client's time zone is ahead of UTC on receipt, in minutes.
     pub utc_offset_minutes: Option<i32>,
     /// The changes of that zone in the year before, ascending.
     pub utc_offset_changes: Vec<OffsetChange>,
-    /// What the browser asks for on its user's behalf.
     pub signals: BrowserSignals,
-    /// The host of the page that sent the request, where the browser tells.
+    /// The host of the page that sent the request, if the browser states it.
     pub origin_host: Option<String>,
-    /// Whose device it is, where ids are made here.
+    /// The visitor, if device ids are cookieless.
     pub visitor: Option<Visitor>,
-    /// The visit of the event before.
+    /// The page context of the event before.
     pub last_visit: page_context::PageCache,
 }
 
-/// How far the clocks of a time zone were ahead of UTC at `at`, which are `now` ahead on
-/// receipt, in minutes.
+/// Returns how far a time zone was ahead of UTC at `at`, in minutes; `now` is its offset on
+/// receipt.
 fn utc_offset_at(at: DateTime<Utc>, now: Option<i32>, changes: &[OffsetChange]) -> Option<i32> {
     let change = changes.iter().find(|change| at < change.at);
     change.map(|change| change.minutes_before).or(now)
 }
 
-/// The facts of a request of the tenant called `tenant`; what is hashed is hashed with `secret`.
+/// Derives the facts of a request of the tenant called `tenant`. Hashes are made with `secret`.
 pub fn facts<'a>(
     context: &RequestContext,
     tenant: &'a str,
@@ -198,7 +184,7 @@ pub fn facts<'a>(
     }
 }
 
-/// A `User-UserAgent` of the length that any real one has: each event of a request carries it.
+/// Cuts a `User-Agent` to a length that no real one exceeds, since each event carries it.
 fn cut(agent: &str) -> String {
     match agent.char_indices().nth(MAX_USER_AGENT_CHARS) {
         Some((end, _)) => agent.get(..end).unwrap_or(agent).to_owned(),
@@ -206,8 +192,8 @@ fn cut(agent: &str) -> String {
     }
 }
 
-/// The language of an `Accept-Language` header that has the greatest weight, the first of
-/// several, in the form of a BCP 47 tag.
+/// Returns the language with the greatest weight in an `Accept-Language` header, the first of
+/// equals, as a BCP 47 tag.
 ///
 /// Source: <https://www.rfc-editor.org/rfc/rfc9110#section-12.5.4>
 fn preferred_language(header: &str) -> Option<String> {
@@ -219,7 +205,7 @@ fn preferred_language(header: &str) -> Option<String> {
             let (name, value) = part.split_once('=')?;
             name.trim().eq_ignore_ascii_case("q").then(|| weight(value.trim()))
         });
-        // A weight that is none says nothing.
+        // An invalid weight counts as absent.
         let weight = weight.flatten().unwrap_or(1_000);
         if is_language(tag) && weight > best.map_or(0, |(_, weight)| weight) {
             best = Some((tag, weight));
@@ -233,7 +219,7 @@ fn is_language(tag: &str) -> bool {
     (1..=35).contains(&tag.len()) && tag.bytes().all(of_tag)
 }
 
-/// A quality value, in thousandths.
+/// Parses a quality value, in thousandths.
 ///
 /// Source: <https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2>
 fn weight(text: &str) -> Option<u16> {
@@ -250,7 +236,7 @@ fn weight(text: &str) -> Option<u16> {
     }
 }
 
-/// Adds to one event, the one at `event_index`, what its request and its own fields tell.
+/// Adds to the event at `event_index` the facts of its request and of its own fields.
 pub fn event<'a>(
     mut event: Event,
     event_index: usize,
@@ -296,8 +282,8 @@ pub fn event<'a>(
     }
 }
 
-/// The id was made by the same clock that says when the event happened, so that an error of
-/// it does no harm; an id of the future tells nothing.
+/// Whether the device is new. Its id and the event's time are by one clock, so that an error of
+/// that clock cancels out. An id from more than [`NEW_FOR`] in the future gives none.
 fn new_visitor(event: &Event, facts: &RequestFacts<'_>) -> Option<bool> {
     let made_at = event.device_id.as_ref()?.made_at()?;
     let age = event.client_time.unwrap_or(facts.received_at).signed_duration_since(made_at);
@@ -308,7 +294,7 @@ fn new_visitor(event: &Event, facts: &RequestFacts<'_>) -> Option<bool> {
 mod tests {
     use super::*;
 
-    /// The wall clock of events that happened at `times`, in minutes ahead of UTC.
+    /// Returns the UTC offsets of events that happened at `times`, in minutes.
     fn offsets(now: i32, changes: &[(&str, i32)], times: &[&str]) -> Vec<Option<i32>> {
         let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let change =

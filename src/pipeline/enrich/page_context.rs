@@ -1,5 +1,4 @@
-//! Where an event happened on the web and where its visitor came from, told of addresses
-//! that were first rid of what nobody should keep.
+//! Derives where an event happened on the web and where its visitor came from, from redacted URLs.
 
 use crate::pipeline::privacy::values::without_in;
 use std::borrow::Cow;
@@ -22,31 +21,28 @@ use crate::pipeline::privacy::scrub;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::url_params::SensitiveParams;
 
-/// What an event's addresses tell.
+/// The facts in an event's URLs.
 #[derive(Debug, Default)]
 pub struct PageContext {
-    /// The address of the page, rid of what nobody should keep.
+    /// The URL of the page, redacted.
     pub url: Option<String>,
-    /// The address of the page before, the same.
+    /// The URL of the referrer, redacted.
     pub referrer_url: Option<String>,
     /// The host of the page, in lower case.
     pub host: Option<String>,
-    /// The path of the page.
     pub path: Option<String>,
-    /// What the page's address tells of a campaign.
     pub campaign: Campaign,
-    /// What the referrer tells.
     pub referrer: Option<Referrer>,
-    /// What was taken out of the two addresses, and of which.
+    /// The repairs of the two URLs, each with its pointer.
     removed: Vec<(&'static str, &'static str)>,
 }
 
-/// The visit that was read last. The events of a request mostly have one page and one way
-/// there, and to read addresses is what costs most of an event.
+/// The context that was read last. Most events of a request have one page and one referrer, and to
+/// parse URLs is the largest cost of an event.
 #[derive(Debug, Default)]
 pub struct PageCache(RefCell<Option<(PageCacheKey, Rc<PageContext>)>>);
 
-/// What a visit is read from, besides its request.
+/// The inputs of a context, besides its request.
 #[derive(Debug, PartialEq)]
 struct PageCacheKey {
     url: Option<String>,
@@ -54,17 +50,16 @@ struct PageCacheKey {
     stripped: Option<PrivacySignal>,
 }
 
-/// The name of the repair that took out the value of a sensitive parameter.
+/// The repair that removed the value of a sensitive parameter.
 const SENSITIVE: &str = "sensitive_parameter";
 
-/// The name of the repair that took out what is a secret by its look or its place.
+/// The repair that removed a secret, found by form or place.
 const SECRET: &str = "secret";
 
-/// The name of the repair that took out an identifier that was to be left out.
+/// The repair that removed an identifier from a stripped event.
 const IDENTIFIER: &str = "identifier";
 
-/// Rids `event` of what its tenant does not want to keep, and reads its addresses, which go
-/// from the event to the visit.
+/// Removes from `event` the data that its tenant does not keep. Moves its URLs into a context.
 pub fn visit(
     event: &mut Event,
     facts: &RequestFacts<'_>,
@@ -91,13 +86,13 @@ pub fn visit(
             repairs,
         );
     }
-    // What was cut off, or replaced, is in no text any more but may be in what is told of it.
+    // A removed value is in no text any more, but may be in a repair's original.
     repairs.forget_where(|original| stripped.is_some() || redact::concerns(original, privacy));
     visit
 }
 
 impl PageCache {
-    /// The last visit where it was read from the same, else a new one.
+    /// Returns the last context if its inputs are the same, else a new one.
     fn or_read(&self, sent: PageCacheKey, facts: &RequestFacts<'_>) -> Rc<PageContext> {
         let mut last = self.0.borrow_mut();
         match last.as_ref() {
@@ -125,7 +120,7 @@ impl PageContext {
             visit.campaign =
                 campaign::campaign(query.into_iter().chain(campaign::parameters(fragment)));
         }
-        // Cleaning left it, for what it tells of the campaign.
+        // Cleaning kept the fragment for the campaign in it.
         for (url, pointer) in visit.addresses() {
             if let Cow::Owned(rid) = crate::pipeline::clean::url::without_anchor(url) {
                 *url = rid;
@@ -153,13 +148,13 @@ impl PageContext {
         visit
     }
 
-    /// The addresses that there are, each with its place in the beacon.
+    /// Returns the URLs that are present, each with its pointer in the beacon.
     fn addresses(&mut self) -> impl Iterator<Item = (&mut String, &'static str)> {
         let url = self.url.iter_mut().map(|url| (url, "/url"));
         url.chain(self.referrer_url.iter_mut().map(|url| (url, "/referrer")))
     }
 
-    /// Takes the values of the parameters that `names` names out of the addresses.
+    /// Removes the values of the parameters in `names` from the URLs.
     fn without(&mut self, names: &SensitiveParams, rule: &'static str) {
         let mut removed = Vec::new();
         for (url, pointer) in self.addresses() {
@@ -183,7 +178,7 @@ impl PageContext {
     }
 }
 
-/// Takes out of `text` what looks like personal data, and tells the name of each repair.
+/// Scrubs `text`, and passes the name of each repair to `removed`.
 fn scrub_text(text: &mut String, what: ScrubConfig, removed: &mut dyn FnMut(&'static str)) {
     let scrubbed = scrub::text(text, what);
     let counts = [(scrubbed.emails, scrub::PiiKind::Email), (scrubbed.cards, scrub::PiiKind::Card)];
@@ -194,7 +189,7 @@ fn scrub_text(text: &mut String, what: ScrubConfig, removed: &mut dyn FnMut(&'st
     }
 }
 
-/// Scrubs again what was hidden by an encoding that reading the addresses has undone.
+/// Scrubs again the values whose encoding was undone by parsing the URLs.
 fn scrub_decoded(visit: &mut PageContext, what: ScrubConfig) {
     let Campaign { source, medium, campaign, term, content, id, click_id: _ } = &mut visit.campaign;
     let searched = visit.referrer.as_mut().and_then(|referrer| referrer.term.as_mut());
@@ -206,7 +201,7 @@ fn scrub_decoded(visit: &mut PageContext, what: ScrubConfig) {
     }
 }
 
-/// Does to an event's title what [`without_in_members`] does to its objects.
+/// Does for an event's title what [`without_in_members`] does for its objects.
 fn without_in_title(event: &mut Event, names: &SensitiveParams, repairs: &mut Repairs) {
     let Some(title) = event.title.take() else { return };
     let mut value = Value::String(title);
@@ -221,8 +216,8 @@ fn without_in_title(event: &mut Event, names: &SensitiveParams, repairs: &mut Re
     }
 }
 
-/// Takes the values of the parameters that `names` names, and secrets, out of the addresses in
-/// an event's objects, and JSON Web Tokens out of all texts in them.
+/// Removes the values of the parameters in `names`, and secrets, from URLs in an event's objects.
+/// Removes JSON Web Tokens from all texts in them.
 fn without_in_members(
     event: &mut Event,
     names: &SensitiveParams,
@@ -239,7 +234,7 @@ fn without_in_members(
     }
 }
 
-/// The members of the event's objects, each with its key and what that stands in.
+/// Returns the members of the event's objects, each with its key and its object's pointer.
 fn members(event: &mut Event) -> impl Iterator<Item = (&String, &mut Value, &'static str)> {
     [(&mut event.props, "/props"), (&mut event.metadata, "/metadata")].into_iter().flat_map(
         |(object, root)| {
@@ -249,7 +244,7 @@ fn members(event: &mut Event) -> impl Iterator<Item = (&String, &mut Value, &'st
     )
 }
 
-/// Takes what looks like personal data out of an event's title and objects.
+/// Scrubs an event's title and objects.
 fn scrub_rest(event: &mut Event, what: ScrubConfig, repairs: &mut Repairs) {
     if what == ScrubConfig::default() {
         return;

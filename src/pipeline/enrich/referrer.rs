@@ -1,9 +1,9 @@
-//! Where a visitor came from: which kind of site, whose, and what was searched for.
+//! Derives where a visitor came from: the kind of site, its owner, and the search term.
 //!
-//! The kinds are those of Snowplow's referer-parser, so that its users find their words
-//! again, and one more for assistants that answer with links. A host is looked up from its
-//! full name to its last two labels; the longest that is known decides. Nothing here looks
-//! into a site; an unknown one is told as such, never guessed.
+//! The kinds are those of Snowplow's referer-parser, so that its users find the same words, and one
+//! more for assistants that answer with links. A host is looked up from its full name to its last
+//! two labels; the longest that is known decides. An unknown site is reported as such, never
+//! guessed.
 //!
 //! Source of the kinds: <https://github.com/snowplow-referer-parser/referer-parser#refererymls>.
 
@@ -20,22 +20,20 @@ use table::{HOSTS, PATHS, SOURCES};
 /// Longer terms are cut.
 const MAX_TERM_CHARS: usize = 255;
 
-/// What a referrer tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Referrer {
-    /// The kind of site.
     pub medium: Medium,
-    /// Who runs the site, such as `Google`; absent when it is unknown or the operator's own.
+    /// The site's owner, such as `Google`; absent if it is unknown or the operator.
     pub source: Option<&'static str>,
-    /// What was searched for, up to 255 characters; most engines keep it to themselves.
+    /// The search term, up to 255 characters; most engines withhold it.
     pub term: Option<String>,
-    /// The site's host in lower case, or an app's id; none where only the campaign tells.
+    /// The site's host in lower case, or an app's id; none if only the campaign shows the source.
     pub host: Option<String>,
 }
 
-/// Reads a referrer. It is internal when its host and the page's are the same, when one is
-/// a subdomain of the other, or when it is one of the domains `internal` or below it.
-/// `None` when there is no referrer or when it is no address.
+/// Reads a referrer. It is internal if its host and the page's are equal, or if one is a subdomain
+/// of the other. It is also internal if its host is within a domain in `internal`. Returns none
+/// without a valid referrer.
 pub fn referrer(
     referrer: Option<&str>,
     page_host: Option<&str>,
@@ -62,8 +60,8 @@ pub fn referrer(
     })
 }
 
-/// What the campaign tells of a visitor without a referrer: assistants put their host or their
-/// name into `utm_source`. Whoever pays for a link, or mails it, may use such a name, too.
+/// Derives the source of a visitor without a referrer from the campaign: assistants put their host
+/// or their name into `utm_source`. Paid and mailed links are excluded: they may use such a name.
 pub fn of_campaign(source: Option<&str>, medium: Option<&str>) -> Option<Referrer> {
     const PAID: [&str; 11] = [
         "affiliate",
@@ -102,7 +100,7 @@ pub fn of_campaign(source: Option<&str>, medium: Option<&str>) -> Option<Referre
     Some(Referrer { medium: Medium::Ai, source: Some(known.name), term: None, host: None })
 }
 
-/// What assistants call themselves, or what others call them, and their names in the table.
+/// Names that assistants have or are given, with their names in the table.
 const AI_ALIASES: [(&str, &str); 9] = [
     ("chat-gpt", "ChatGPT"),
     ("openai", "ChatGPT"),
@@ -115,7 +113,7 @@ const AI_ALIASES: [(&str, &str); 9] = [
     ("google-gemini", "Gemini"),
 ];
 
-/// Whether `host` is `domain` or below it; case, `www.` and a final dot don't count.
+/// Whether `host` is `domain` or below it, regardless of case, `www.` and a final dot.
 fn is_within(host: &str, domain: &str) -> bool {
     let (host, domain) = (bare(host), bare(domain));
     let Some(start) = host.len().checked_sub(domain.len()) else {
@@ -124,7 +122,7 @@ fn is_within(host: &str, domain: &str) -> bool {
     let same = host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(domain));
     let at_a_label =
         start == 0 || start.checked_sub(1).and_then(|at| host.as_bytes().get(at)) == Some(&b'.');
-    // A country's domain, or an empty name, is nobody's own.
+    // A country's domain, or an empty name, belongs to no operator.
     same && at_a_label && !domain.is_empty() && (start == 0 || domain.contains('.'))
 }
 
@@ -140,19 +138,19 @@ fn source(page: &UrlParts<'_>) -> Option<&'static Source> {
     let host = bare(&page.host);
     let number = match &*page.scheme {
         "http" | "https" => suffixes(host).find_map(|suffix| row(suffix, page.path)),
-        // An app's id reads from the other side: what it ends in says nothing.
+        // An app's id is reversed: its end says nothing.
         _ => exact(host),
     };
     SOURCES.get(usize::from(number?))
 }
 
-/// `host` and what remains of it without its first label, its first two, and so on.
+/// Returns `host`, then `host` without its first label, its first two, and so on.
 fn suffixes(host: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(host), |host| host.split_once('.').map(|(_, rest)| rest))
         .take_while(|suffix| suffix.contains('.'))
 }
 
-/// The row of just this host, or of its form for all countries.
+/// Returns the row of exactly this host, or of its form for all countries.
 fn row(host: &str, path: &str) -> Option<u16> {
     let stem = stem(host);
     let is_here = |known: &str| {
@@ -178,7 +176,7 @@ fn number(order: impl Fn(&str) -> Ordering) -> Option<u16> {
     HOSTS.get(position).map(|(_, number)| *number)
 }
 
-/// `google.` for `google.ch`, `google.com` and `google.co.uk`; none when nothing is left.
+/// Returns `google.` for `google.ch`, `google.com` and `google.co.uk`; none for other endings.
 fn stem(host: &str) -> Option<&str> {
     let is_country = |label: &str| {
         matches!(label, "com" | "cat")
@@ -195,7 +193,7 @@ fn stem(host: &str) -> Option<&str> {
     host.get(..rest.len().saturating_add(1))
 }
 
-/// The first of `parameters` that has a value in the query or, for engines that are one
+/// Returns the first of `parameters` that has a value in the query or, for engines that are one
 /// page, in the fragment.
 fn term(parameters: &[&str], page: &UrlParts<'_>) -> Option<String> {
     let value = |text: &str, parameter: &str| -> Option<String> {

@@ -1,4 +1,4 @@
-//! What the tables have of a thing: a site, a program, a browser.
+//! The types of the tables' entries: sites, programs and browsers.
 
 use serde::Serialize;
 
@@ -8,31 +8,27 @@ use serde::Serialize;
 pub enum Medium {
     /// An assistant that answers with links.
     Ai,
-    /// A webmail.
+    /// A webmail service.
     Email,
     /// The operator's own site.
     Internal,
-    /// A network of advertisements.
+    /// An advertising network.
     Paid,
-    /// A search engine.
     Search,
-    /// A social network.
     Social,
-    /// None of these, as far as is known.
+    /// None of the known kinds.
     Unknown,
 }
 
-/// Who runs sites, in the table.
+/// An owner of sites.
 pub struct Source {
-    /// Its kind.
     pub medium: Medium,
-    /// What it is called.
     pub name: &'static str,
-    /// Which parameters carry the term; the first that has one counts.
+    /// The parameters that carry the search term; the first that has one counts.
     pub parameters: &'static [&'static str],
 }
 
-/// The kinds of program, as a query groups by them.
+/// The kinds of program, by which queries group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BotReason {
@@ -40,30 +36,29 @@ pub enum BotReason {
     AiCrawler,
     /// Keeps copies of pages.
     Archiver,
-    /// A browser driven by a program that says so.
+    /// A browser that a program controls, and that says so.
     Automation,
     /// Any other program that fetches pages.
     Crawler,
-    /// Fetches feeds.
     FeedReader,
     /// A browser without a window.
     Headless,
-    /// A client library or a command; also what a server that sends beacons itself uses.
+    /// A client library or a command. Servers that send beacons use these too.
     HttpLibrary,
-    /// Fetches a page to show a card of it in a chat or a network.
+    /// Fetches a page to preview it in a chat or a social network.
     LinkPreview,
-    /// Looks whether a site is up, or how fast.
+    /// Checks whether a site is up, or how fast it is.
     Monitor,
-    /// There was no `User-Agent`, or an empty one.
+    /// No `User-Agent`, or an empty one.
     NoUserAgent,
-    /// Looks for weaknesses or makes surveys.
+    /// Searches for weaknesses, or makes surveys.
     Scanner,
     /// Fetches pages for a search engine.
     SearchEngine,
 }
 
 impl BotReason {
-    /// The word that stands in a record.
+    /// Returns the word that records use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AiCrawler => "ai_crawler",
@@ -82,18 +77,17 @@ impl BotReason {
     }
 }
 
-/// A name that programs bear at the start of a word, whatever its case.
+/// A name that programs have at the start of a word, in any case.
 pub struct BotPattern {
     pub text: &'static str,
     pub reason: BotReason,
 }
 
-/// A product token that stands for a browser.
+/// A product token that identifies a browser.
 pub struct Product {
-    /// The token, in lower case.
+    /// In lower case.
     pub token: &'static str,
-    /// The browser that bears it.
     pub name: &'static str,
-    /// The least of an agent's ranks wins.
+    /// The lowest rank in an agent wins.
     pub rank: u8,
 }

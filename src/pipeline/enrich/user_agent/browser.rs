@@ -1,7 +1,7 @@
-//! The browser that a `User-Agent` names.
+//! Finds the browser in a `User-Agent`.
 //!
-//! Every browser names those that it wants to be served like; a generated table ranks the
-//! products, so that the most particular one counts.
+//! Browsers also name others, to be served like them. A generated table ranks the products, and the
+//! most specific one counts.
 
 use crate::pipeline::enrich::tables::entry::Product;
 use std::cmp::Ordering;
@@ -10,16 +10,13 @@ use super::tokens::{Token, has, tokens};
 use super::version;
 use crate::pipeline::enrich::tables::browsers::PRODUCTS;
 
-/// What was found.
 #[derive(Debug, Default)]
 pub struct BrowserMatch {
-    /// The browser's name.
     pub name: Option<&'static str>,
-    /// Its version.
     pub version: Option<String>,
 }
 
-/// The browser that `agent` names; `os` tells Apple's views of pages from Android's.
+/// Finds the browser in `agent`; `os` distinguishes Apple's web views from Android's.
 pub fn of(agent: &str, os: Option<&str>) -> BrowserMatch {
     let mut best: Option<(&Product, &str)> = None;
     let mut seen = Seen::default();
@@ -44,7 +41,7 @@ pub fn of(agent: &str, os: Option<&str>) -> BrowserMatch {
         ("Safari", Some("BlackBerry OS")) => found("BlackBerry Browser", seen.version),
         ("Safari", Some("webOS")) => found("webOS Browser", seen.version),
         ("Safari", _) => found("Safari", seen.version),
-        // Opera said 9.80 from version 10 on, since sites took that for version 1.
+        // From version 10 on, Opera says 9.80, since sites read 10 as version 1.
         ("Opera", _) if text == "9.80" && !seen.version.is_empty() => found("Opera", seen.version),
         ("Chrome", Some("Android")) if !seen.version.is_empty() || has(agent, "; wv)") => {
             found("Android WebView", text)
@@ -65,7 +62,7 @@ pub fn of(agent: &str, os: Option<&str>) -> BrowserMatch {
     }
 }
 
-/// Tokens that say something of other tokens.
+/// Tokens that qualify others.
 #[derive(Default)]
 struct Seen<'a> {
     version: &'a str,
@@ -83,7 +80,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// An Internet Explorer that poses as an older one still names its own engine.
+    /// Returns the version by the engine: an Internet Explorer may claim an older one.
     fn trident(&self) -> Option<String> {
         let version = match self.trident.split('.').next()? {
             "4" => "8",
@@ -96,9 +93,9 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The product that a token stands for, and the version that it tells. A word without
-/// one is taken for a product where apps are known to leave it out: those that write it
-/// `behind_engine`, where no device has its name, and some wherever they do.
+/// Returns the product of a token, and its version. Without a version, a word counts only if it is
+/// an app that is known to omit it. Some of these count only `behind_engine`, after all names of
+/// devices.
 fn product(token: Token<'_>, behind_engine: bool) -> Option<(&'static Product, &str)> {
     if token.version.is_empty() {
         if is_bare(token.name) || (behind_engine && is_bare_app(token.name)) {
@@ -117,7 +114,7 @@ fn is_bare(name: &str) -> bool {
     matches!(name, "Twitter" | "TwitterAndroid" | "NAVER" | "Ecosia" | "LinkedInApp" | "MetaIAB")
 }
 
-/// Names of apps that mean nothing else.
+/// Names that mean an app and nothing else.
 fn is_bare_app(name: &str) -> bool {
     [
         "barcelona",

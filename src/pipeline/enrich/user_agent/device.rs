@@ -1,11 +1,11 @@
-//! The device that a `User-Agent` names: its class and its model.
+//! Finds the device in a `User-Agent`: its class and its model.
 
 use std::ops::Range;
 
 use super::tokens::{behind, has, is_gap};
 use super::{DeviceClass, MAX_NAME_BYTES, cut};
 
-/// The class, where the agent tells one.
+/// Returns the class, if the agent shows one.
 pub fn class(agent: &str, os: Option<&str>, browser: Option<&str>) -> Option<DeviceClass> {
     use DeviceClass::{Console, Desktop, Mobile, Tablet, Tv, Wearable};
     let os = os.unwrap_or_default();
@@ -46,7 +46,7 @@ pub fn class(agent: &str, os: Option<&str>, browser: Option<&str>) -> Option<Dev
     })
 }
 
-/// The class of an OpenHarmony, whose agent names the kind of device first.
+/// Returns the class of an OpenHarmony device, whose agent names it first.
 ///
 /// Source: <https://developer.huawei.com/consumer/en/doc/harmonyos-guides/web-default-useragent>
 fn of_open_harmony(agent: &str) -> DeviceClass {
@@ -58,13 +58,13 @@ fn of_open_harmony(agent: &str) -> DeviceClass {
         "Wearable" => DeviceClass::Wearable,
         "Car" => DeviceClass::Car,
         _ if has(agent, "Mobile") => DeviceClass::Mobile,
-        // `PC`, `2in1` and what else has no touch screen first.
+        // `PC`, `2in1` and others that are not used mainly by touch.
         _ => DeviceClass::Desktop,
     }
 }
 
-/// What single words tell, whatever the system. The name of an Android device is another
-/// maker's: `QUMO Quest 402` and `Tesla SMARTPHONE 3` are phones.
+/// Returns the class that single words show, on any system. The name of an Android device may
+/// contain another maker's: `QUMO Quest 402` and `Tesla SMARTPHONE 3` are phones.
 fn of_words(agent: &str, os: &str) -> Option<DeviceClass> {
     let device = named_by_android(agent);
     let words = |part: Range<usize>| {
@@ -78,7 +78,7 @@ fn of_words(agent: &str, os: &str) -> Option<DeviceClass> {
         (class != DeviceClass::Headset || is_pico(word) || is_headset()).then_some(class)
     };
     let of_model = |word| of_any(word).filter(|class| *class != DeviceClass::Car);
-    // Phones that receive television said so while televisions did not run Android yet.
+    // Phones that receive television said so before televisions ran Android.
     let is_phone = || is_mobile && behind(agent, "Android ").is_some_and(is_before_5);
     let rest = || words(0..device.start).chain(words(device.end..agent.len()));
     words(device.clone()).find_map(of_model).or_else(|| rest().find_map(of_any)).or_else(|| {
@@ -102,20 +102,20 @@ fn is_television(word: &str) -> bool {
     word.ends_with("TV") || word.split(['-', '_', '.']).any(|part| matches!(part, "TV" | "tv"))
 }
 
-/// How words of televisions and of boxes that feed them begin.
+/// The beginnings of words for televisions and their boxes.
 #[rustfmt::skip]
 const TELEVISIONS: &[&str] = &[
     "BrightSign", "GW-Device", "InettvBrowser", "MIBOX", "MR-Device", "MiBOX", "MiTV", "NETRANGE", "NetCast", "Roku",
     "Sky_OTT", "Sky_STB", "Sky_TV", "TiVo", "VIDAA", "VIZIO", "Vidaa", "VirginMedia_STB", "ViziOS", "Vizio", "YouView",
 ];
 
-/// What a word tells that stands for one thing only.
+/// Returns the class of a word that means one thing only.
 fn of_word(word: &str) -> Option<DeviceClass> {
     use DeviceClass::{Car, Headset, Tablet, Tv, Wearable};
     let begins = |start: &str| {
         word.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
     };
-    // Most words are these, and the rest is long.
+    // Most words begin with a digit, and the checks below are many.
     if word.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
@@ -146,7 +146,7 @@ fn of_word(word: &str) -> Option<DeviceClass> {
     }
 }
 
-/// The model: the item behind Android's version, or Apple's own word.
+/// Returns the model: the item after Android's version, or Apple's own word.
 pub fn model(agent: &str, os: Option<&str>) -> Option<String> {
     let told = match os? {
         "iPadOS" => "iPad",
@@ -164,9 +164,8 @@ pub fn model(agent: &str, os: Option<&str>) -> Option<String> {
     is_model.then(|| cut(told, MAX_NAME_BYTES).to_owned())
 }
 
-/// The bytes of `agent` in which an Android names its device, whose maker may call it anything:
-/// what follows `Android` in the same brackets, or in those behind it, up to the first product
-/// or address.
+/// Returns the bytes of `agent` that name an Android device, which may have any name. They follow
+/// `Android` in the same brackets, or in the next ones, up to the first product or address.
 pub fn named_by_android(agent: &str) -> Range<usize> {
     let Some(rest) = behind(agent, "Android") else { return 0..0 };
     let start = agent.len().saturating_sub(rest.len());
@@ -187,7 +186,7 @@ pub fn named_by_android(agent: &str) -> Range<usize> {
     start..end
 }
 
-/// `text` up to the bracket that closes what it stands in: `moto g(7) power` is a model.
+/// Returns `text` up to the bracket that closes it: `moto g(7) power` is a model.
 fn within(text: &str) -> &str {
     let mut depth = 0_usize;
     let end = text.find(|c| {
@@ -202,7 +201,7 @@ fn within(text: &str) -> &str {
     text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 
-/// What stands between Android's version and the model, or in its place.
+/// Whether `item` is between Android's version and the model, or in the model's place.
 fn is_no_model(item: &str) -> bool {
     let is_language = || {
         let mut parts = item.split(['-', '_']);

@@ -1,7 +1,7 @@
-//! User agent client hints: what Chromium tells since it froze its `User-Agent`.
+//! User agent client hints, which Chromium sends since it froze its `User-Agent`.
 //!
-//! Brands come with one that is made up, so that nobody relies on the list's order or
-//! length; it is passed over, and `Chromium` counts only where there is no other.
+//! Each brand list has an invented brand, so that sites do not rely on the list's order or length.
+//! It is skipped, and `Chromium` counts only if there is no other.
 //!
 //! Source: <https://wicg.github.io/ua-client-hints/>
 
@@ -13,22 +13,22 @@ use crate::model::request::ClientHints;
 /// The most brands of a list that are read.
 const MAX_BRANDS: usize = 8;
 
-/// The hints, read.
+/// The hints, parsed if needed.
 pub struct Hints<'a> {
     sent: &'a ClientHints,
-    /// The system, under its name here.
+    /// The system, by its name in records.
     pub platform: Option<&'static str>,
 }
 
 /// One entry of a brand list.
 pub struct Brand<'a> {
-    /// As sent, its escapes included.
+    /// As sent, with its escapes.
     pub name: &'a str,
     version: &'a str,
 }
 
 impl<'a> Hints<'a> {
-    /// Reads the platform; the rest is read when it is asked for.
+    /// Parses the platform; the rest is parsed if needed.
     pub fn parse(sent: &'a ClientHints) -> Self {
         let platform = match unquoted(sent.platform.as_deref()) {
             "Windows" => Some("Windows"),
@@ -44,8 +44,8 @@ impl<'a> Hints<'a> {
         Self { sent, platform }
     }
 
-    /// The browser, unless the text, which named `found`, knows better: an app that shows
-    /// pages in Android's view puts its name there.
+    /// Returns the browser, unless `found`, that of the `User-Agent`, is more specific. An app that
+    /// shows pages in Android's view puts its name there.
     pub fn browser(&self, found: Option<&str>) -> Option<(Cow<'static, str>, Option<String>)> {
         let full = self.sent.full_version_list.as_deref();
         let best = best(full).or_else(|| best(self.sent.ua.as_deref()))?;
@@ -67,7 +67,7 @@ impl<'a> Hints<'a> {
         }
     }
 
-    /// The system's version; for Windows what it is sold as.
+    /// Returns the system's version; for Windows, the version that it is sold as.
     ///
     /// Source: <https://learn.microsoft.com/en-us/microsoft-edge/web-platform/how-to-detect-win11>
     pub fn platform_version(&self) -> Option<String> {
@@ -87,13 +87,12 @@ impl<'a> Hints<'a> {
         Some(sold.to_owned())
     }
 
-    /// The model.
     pub fn model(&self) -> Option<String> {
         let model = unquoted(self.sent.model.as_deref());
         (!model.is_empty()).then(|| cut(model, MAX_NAME_BYTES).to_owned())
     }
 
-    /// The class, where `found`, which the text tells, is not a more particular one.
+    /// Returns the class, unless `found`, that of the `User-Agent`, is more specific.
     pub fn class(&self, os: Option<&str>, found: Option<DeviceClass>) -> Option<DeviceClass> {
         use DeviceClass::{Desktop, Mobile, Tablet};
         if !matches!(found, None | Some(Desktop | Mobile | Tablet)) {
@@ -108,7 +107,7 @@ impl<'a> Hints<'a> {
     }
 }
 
-/// The brand that tells most: any before Chromium, none before one that is made up.
+/// Returns the most specific brand: any before Chromium, but no invented one.
 fn best(list: Option<&str>) -> Option<Brand<'_>> {
     let mut chromium = None;
     for brand in brands(list) {
@@ -121,7 +120,7 @@ fn best(list: Option<&str>) -> Option<Brand<'_>> {
     chromium
 }
 
-/// The entries of a brand list, in their order.
+/// Returns the entries of a brand list in order, at most eight.
 pub fn brands(list: Option<&str>) -> impl Iterator<Item = Brand<'_>> {
     let mut rest = list.unwrap_or_default();
     let entries = std::iter::from_fn(move || {
@@ -135,7 +134,7 @@ pub fn brands(list: Option<&str>) -> impl Iterator<Item = Brand<'_>> {
     entries.take(MAX_BRANDS)
 }
 
-/// A text up to its closing quote, past those that are escaped, and what follows.
+/// Splits a text at its closing quote, after escaped ones.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     let end = text.bytes().position(|byte| {
@@ -146,13 +145,13 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
     Some((text.get(..end)?, text.get(end.saturating_add(1)..)?))
 }
 
-/// `Not/A)Brand` in any of its spellings.
+/// Whether `name` is `Not/A)Brand` in any of its spellings.
 fn is_made_up(name: &str) -> bool {
     let letters = name.bytes().filter(u8::is_ascii_alphabetic).map(|b| b.to_ascii_lowercase());
     letters.eq(*b"notabrand")
 }
 
-/// The text between the quotes of a header's value.
+/// Returns the text between the quotes of a header's value.
 fn unquoted(value: Option<&str>) -> &str {
     value.unwrap_or_default().trim().trim_matches('"').trim()
 }

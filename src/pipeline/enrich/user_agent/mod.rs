@@ -1,12 +1,12 @@
-//! Browser, system and device behind a request, from its client hints and `User-UserAgent`.
+//! Finds the browser, the system and the device of a request in its client hints and `User-Agent`.
 //!
-//! Hints go before the text: Chromium froze most of that (`Chrome/126.0.0.0`, `Android
-//! 10; K`). What a browser freezes is left out rather than told wrongly; the text itself
-//! stays in the record. Two things can't be told: an iPad that poses as a Macintosh,
-//! which is Safari's default there, and Windows 11 without a hint, which says 10.
+//! Hints override the text: Chromium froze most of it (`Chrome/126.0.0.0`, `Android 10; K`). A
+//! frozen value is left out rather than reported wrongly; the text itself stays in the record. An
+//! iPad that claims to be a Macintosh, Safari's default there, is not detected. Nor is Windows 11
+//! without a hint, which claims to be 10.
 //!
-//! Names are folded as analysts count them: Chrome is Chrome on a phone, on iOS and on a
-//! desk, since `os` and `device_class` tell these apart. Ubuntu and the like are Linux.
+//! Names are grouped as analysts count them: Chrome is Chrome on a phone, on iOS and on a desktop,
+//! since `os` and `device_class` separate these. Ubuntu and the like are Linux.
 
 pub mod browser;
 pub(super) mod device;
@@ -21,33 +21,30 @@ use serde::Serialize;
 use crate::model::request::ClientHints;
 use hints::Hints;
 
-/// A `User-UserAgent` is read up to here; real ones end long before.
+/// A `User-Agent` is read up to here; real ones are far shorter.
 pub(super) const MAX_AGENT_BYTES: usize = 1_024;
 
-/// The most bytes of a version that is told.
+/// The most bytes of a version in a record.
 const MAX_VERSION_BYTES: usize = 32;
 
-/// The most bytes of a browser's or a model's name that is told.
+/// The most bytes of a browser's or a model's name in a record.
 const MAX_NAME_BYTES: usize = 64;
 
-/// What could be told of a client; each is absent where it could not.
+/// The facts about a client; each is absent if it is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserAgent {
     /// The browser, or the app that shows pages itself, up to 64 bytes.
     pub browser: Option<Cow<'static, str>>,
-    /// Its version: digits and points, no `.0` at the end, up to 32 bytes.
+    /// Digits and points, no `.0` at the end, up to 32 bytes.
     pub browser_version: Option<String>,
-    /// The operating system.
     pub os: Option<&'static str>,
-    /// Its version, in the same form; for Windows what it is sold as.
+    /// In the same form; for Windows, the version that it is sold as.
     pub os_version: Option<String>,
-    /// The device's model, up to 64 bytes; `iPhone`, `iPad` and `iPod` tell no more.
+    /// Up to 64 bytes; for Apple's only `iPhone`, `iPad` or `iPod`.
     pub device_model: Option<String>,
-    /// What kind of device.
     pub device_class: Option<DeviceClass>,
 }
 
-/// The kinds of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceClass {
@@ -59,7 +56,6 @@ pub enum DeviceClass {
     Tablet,
     /// A television, or a box that feeds one.
     Tv,
-    /// A games console.
     Console,
     /// A watch.
     Wearable,
@@ -70,7 +66,7 @@ pub enum DeviceClass {
 }
 
 impl DeviceClass {
-    /// The word that stands in a record.
+    /// Returns the word that records use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Desktop => "desktop",
@@ -85,7 +81,7 @@ impl DeviceClass {
     }
 }
 
-/// What `user_agent` and `hints` tell. Only the first 1,024 bytes of the text are read.
+/// Reads `user_agent` and `hints`; of the text, only the first 1,024 bytes.
 pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> UserAgent {
     let text = cut(user_agent.unwrap_or_default(), MAX_AGENT_BYTES);
     let hints = Hints::parse(hints);
@@ -93,7 +89,7 @@ pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> UserAgent {
     let found = browser::of(text, os.name);
     let class = device::class(text, os.name, found.name);
     let (os_name, os_version) = match hints.platform {
-        // A television says Linux in the hint and its own name in the text.
+        // A television says Linux in the hint, and its own name in the text.
         Some("Linux") if os.name.is_some() => (os.name, os.version(text)),
         Some(platform) if Some(platform) != os.name => (Some(platform), hints.platform_version()),
         _ => (os.name, hints.platform_version().or_else(|| os.version(text))),
@@ -112,7 +108,7 @@ pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> UserAgent {
     }
 }
 
-/// The version that `text` starts with, in the form that all versions have here.
+/// Returns the version that `text` starts with, in the form that all versions have here.
 fn version(text: &str) -> Option<String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_');
     let digits = cut(text.get(..end.unwrap_or(text.len()))?, MAX_VERSION_BYTES);
@@ -123,7 +119,7 @@ fn version(text: &str) -> Option<String> {
     digits.starts_with(|c: char| c.is_ascii_digit()).then(|| digits.replace('_', "."))
 }
 
-/// `text` up to `bytes` bytes, cut at a character.
+/// Cuts `text` to at most `bytes` bytes, between characters.
 pub(super) fn cut(text: &str, bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
 }

@@ -1,30 +1,27 @@
-//! The operating system that a `User-Agent` names.
+//! Finds the operating system in a `User-Agent`.
 
 use super::tokens::{behind, has, items};
 use super::version;
 
-/// What was found.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Os<'a> {
-    /// The system's name.
     pub name: Option<&'static str>,
     version: &'a str,
 }
 
-/// How sure a mark is; a greater one drives out a lesser.
+/// How specific a mark is; a greater one replaces a lesser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 enum Weight {
     #[default]
     None,
-    /// Said by many a system that has a name of its own as well.
+    /// A family, which systems with a name of their own also state.
     Family,
     /// The system's own name.
     Own,
-    /// A system that says to be another one besides.
+    /// A system that also claims to be another.
     Posing,
 }
 
-/// The system that `agent` names.
 pub fn of(agent: &str) -> Os<'_> {
     let mut best = (Weight::None, Os::default());
     for item in items(agent) {
@@ -41,7 +38,7 @@ pub fn of(agent: &str) -> Os<'_> {
         }
     }
     let os = match best.1.name {
-        // KaiOS names itself behind the browser, Amazon's Silk does not name Android at all.
+        // KaiOS names itself after the browser; Amazon's Silk does not name Android at all.
         None => named_behind(agent, "KAIOS/", "KaiOS")
             .or_else(|| named_behind(agent, "KaiOS/", "KaiOS")),
         Some("Linux" | "macOS") => {
@@ -56,7 +53,7 @@ fn named_behind<'a>(agent: &'a str, token: &str, name: &'static str) -> Option<O
     behind(agent, token).map(|version| Os { name: Some(name), version })
 }
 
-/// The system that one item of a comment names, and what it says of the version.
+/// Returns the weight, the name and the version text of the system that a comment's item names.
 fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
     use Weight::{Family, Own, Posing};
     let end = item.find([' ', '/', '-', '.']).unwrap_or(item.len());
@@ -116,22 +113,22 @@ fn mark(item: &str) -> Option<(Weight, &'static str, &str)> {
     })
 }
 
-/// `17_5 like Mac OS X` of `CPU iPhone OS 17_5 like Mac OS X`.
+/// Returns `17_5 like Mac OS X` of `CPU iPhone OS 17_5 like Mac OS X`.
 fn apple(item: &str) -> &str {
     behind(item, "OS ").unwrap_or_default()
 }
 
 impl Os<'_> {
-    /// The version, where the agent tells a true one.
+    /// Returns the version, if the agent states the true one.
     pub fn version(self, agent: &str) -> Option<String> {
         match self.name? {
             "Windows" => windows(self.version).map(str::to_owned),
-            // Every browser says 10.15.7 since macOS 11, and Firefox 10.15.
+            // Since macOS 11 every browser says 10.15.7, and Firefox 10.15.
             "macOS" => version(self.version)
                 .filter(|version| !matches!(version.as_str(), "10.15" | "10.15.7")),
             // Chromium's reduced agent: https://www.chromium.org/updates/ua-reduction/
             "Android" if has(agent, "Android 10; K)") => None,
-            // Safari 26 says iOS 18 for ever; the two have had one number since.
+            // Safari 26 always says iOS 18; since then both have the same version.
             "iOS" | "iPadOS" if has(agent, " Version/") => {
                 let system = version(self.version);
                 let safari = behind(agent, " Version/").and_then(version);
@@ -148,7 +145,7 @@ impl Os<'_> {
     }
 }
 
-/// What is sold under the number that Windows gives itself.
+/// Returns the version that a Windows is sold as, by the number that it gives itself.
 fn windows(version: &str) -> Option<&'static str> {
     let (kind, number) = version.split_once(' ').unwrap_or((version, ""));
     Some(match (kind, number) {

@@ -1,10 +1,10 @@
-//! Agents of these years, hints, and what no agent can do.
+//! Tests agents of recent years, hints, and the limits that hold for any agent.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// `browser version / os version / class / model`, a dash for what is not told.
+/// Returns `browser version / os version / class / model`, with a dash for an absent part.
 fn shown(agent: &UserAgent) -> String {
     let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
     format!(
@@ -251,7 +251,7 @@ fn products_in_brackets_and_without_a_version_are_browsers() {
         let told = format!("{} {version}", found.browser.as_deref().unwrap_or("-"));
         assert_eq!(told, expected, "{agent}");
     }
-    // A word in brackets that is no product, and a device with the name of one.
+    // A bracketed word that is no product, and a device with the name of one.
     let agent = format!("{IPHONE} [en_US]/3.1");
     assert!(
         shown(&super::agent(Some(&agent), &ClientHints::default())).starts_with("Apple WebView")

@@ -1,19 +1,18 @@
-//! The parts of a `User-Agent`: products with a version, and the items of comments.
+//! Splits a `User-Agent` into products with a version, and the items of comments.
 //!
 //! Source: <https://www.rfc-editor.org/rfc/rfc9110#name-user-agent>
 
 /// A product token: `Chrome/126.0` or, as some write it, `Instagram 300.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token<'a> {
-    /// The product's name, the word before it included where that has no version: `Opera Mini`.
+    /// The name, after the word before it if that has no version: `Opera Mini`.
     pub wide: &'a str,
-    /// The product's name.
     pub name: &'a str,
-    /// What follows the slash or the space; empty where nothing does.
+    /// The text after the slash or the space; empty if there is none.
     pub version: &'a str,
 }
 
-/// The products of `agent` in their order, those inside of comments as well.
+/// Returns the products of `agent` in order, also those in comments.
 pub fn tokens(agent: &str) -> impl Iterator<Item = Token<'_>> {
     let mut rest = agent;
     let mut wide_from = None;
@@ -44,7 +43,7 @@ pub fn tokens(agent: &str) -> impl Iterator<Item = Token<'_>> {
     })
 }
 
-/// The name and the version of `Name/1.0`, and of `Maker/Name/1.0`.
+/// Splits `Name/1.0` and `Maker/Name/1.0` into name and version.
 fn product(word: &str) -> Option<(&str, &str)> {
     let (name, version) = word.split_once('/')?;
     match version.split_once('/') {
@@ -53,7 +52,7 @@ fn product(word: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// What follows the first `part` of `text`.
+/// Returns the text after the first `part` of `text`.
 ///
 /// Never inlined: the search is long, and there are many callers.
 #[inline(never)]
@@ -61,17 +60,16 @@ pub fn behind<'a>(text: &'a str, part: &str) -> Option<&'a str> {
     text.split_once(part).map(|(_, rest)| rest)
 }
 
-/// Whether `part` stands in `text`.
 pub fn has(text: &str, part: &str) -> bool {
     behind(text, part).is_some()
 }
 
-/// The items of `agent` in their order: what stands between brackets, semicolons and commas.
+/// Returns the items of `agent` in order: the texts between brackets, semicolons and commas.
 pub fn items(agent: &str) -> impl Iterator<Item = &str> {
     agent.split([';', '(', ')', '[', ']', ',']).map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// Whether `c` stands between words.
+/// Whether `c` separates words.
 pub fn is_gap(c: char) -> bool {
     matches!(c, ' ' | ';' | '(' | ')' | '[' | ']' | ',' | '+')
 }
