@@ -1,7 +1,8 @@
 //! The stages that turn bytes into records. Each is a pure function of its arguments.
 //!
-//! A beacon passes `decode`, `clean`, `validate`, `privacy`, `enrich`, `route` and `encode`; what privacy
-//! removes is removed before anything is derived from it. [`crate::ingest`] calls them in their order.
+//! A beacon passes `decode`, `clean`, `validate`, `privacy`, `enrich`, `route` and `encode`.
+//! [`crate::ingest`] calls them in this order. Data that privacy removes is removed before anything
+//! is derived from it.
 
 pub mod clean;
 pub mod decode;
