@@ -12,7 +12,7 @@ import pytest
 from local import LocalAws
 
 RESULTS = "athena-results"
-SINK = Path(__file__).parents[2] / "src" / "sink"
+SRC = Path(__file__).parents[2] / "src"
 WRITTEN = re.compile(r'line\.(?:text|json|time|date)\(\s*"(\w+)"')
 
 
@@ -23,8 +23,8 @@ def columns(aws: LocalAws, table: str, database: str = "headwater") -> list[str]
 
 
 def written_by(source: str, *functions: str) -> set[str]:
-    """The columns that functions of a module of src/sink write."""
-    text = (SINK / source).read_text()
+    """The columns that functions of a file of src write."""
+    text = (SRC / source).read_text()
     bodies = re.findall(
         rf"fn (?:{'|'.join(functions)})\(.*?\n(?: {{4}})?}}\n", text, re.S
     )
@@ -33,10 +33,11 @@ def written_by(source: str, *functions: str) -> set[str]:
 
 
 def test_the_tables_have_the_columns_that_the_worker_writes(aws: LocalAws) -> None:
-    shared = written_by("columns.rs", "received")
-    events = written_by("columns.rs", "of_event")
-    events |= written_by("record.rs", "in_session", "past_its_shard")
-    failed = written_by("record.rs", "failed_columns", "failure")
+    shared = written_by("pipeline/encode/columns.rs", "received")
+    events = written_by("pipeline/encode/columns.rs", "of_event")
+    events |= written_by("model/record/mod.rs", "in_session", "past_its_shard")
+    failed = written_by("pipeline/encode/mod.rs", "failed_columns")
+    failed |= written_by("model/record/failed.rs", "failure")
     for table, written in (("events", events), ("failed_events", failed)):
         told = columns(aws, table)
         assert set(told) == written | shared

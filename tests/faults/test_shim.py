@@ -49,7 +49,7 @@ def worker(tmp_path: Path) -> Worker:
     shutil.copy(ROOT / "wrangler.toml", tmp_path)
     (tmp_path / "www").mkdir()
     (tmp_path / "index.js").write_text(WASM)
-    shutil.copy(ROOT / "src" / "edge" / "shim.js", tmp_path)
+    shutil.copy(ROOT / "src" / "runtime" / "js" / "shim.js", tmp_path)
     subprocess.run(
         [
             PROGRAMS / "esbuild",

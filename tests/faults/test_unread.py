@@ -18,7 +18,7 @@ from worker import ROOT, Worker
 
 WORKER = """
 import { DurableObject } from "cloudflare:workers";
-import { exchange } from "./exchange.js";
+import { exchange } from "./http_call.js";
 
 export class Shard extends DurableObject {}
 export class Inspector extends DurableObject {}
@@ -54,7 +54,7 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "wrangler.toml", tmp_path)
     (tmp_path / "www").mkdir()
     (tmp_path / "build").mkdir()
-    shutil.copy(ROOT / "src" / "edge" / "exchange.js", tmp_path / "build")
+    shutil.copy(ROOT / "src" / "runtime" / "js" / "http_call.js", tmp_path / "build")
     (tmp_path / "build" / "index.js").write_text(WORKER)
     return tmp_path
 
