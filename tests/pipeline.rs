@@ -4,7 +4,8 @@ use std::io::Write;
 use std::net::IpAddr;
 
 use chrono::DateTime;
-use flate2::{Compression, write::GzEncoder};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use headwater::config::{Config, RawConfig};
 use headwater::delivery::health::DeliveryError;
 use headwater::delivery::response::{AwsError as StreamRefusal, ErrorClass};

@@ -4,10 +4,11 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::privacy::HasSecret;
-use super::shard;
 use super::shard::DeliveryMode;
 use super::table::ConfigTable;
-use super::{ConfigError, CustomPaths, clean, custom_paths, renamed_streams, routes, tenants};
+use super::{
+    ConfigError, CustomPaths, clean, custom_paths, renamed_streams, routes, shard, tenants,
+};
 use crate::base::secret::Secret;
 use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::Tenants;

@@ -18,8 +18,6 @@ pub mod table;
 pub mod tenant;
 pub mod tenants;
 
-use crate::delivery::destinations::Destinations;
-use crate::shard::config::ShardConfig;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -27,12 +25,14 @@ use serde_json::Value;
 use crate::base::secret::Secret;
 use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::{Tenant, Tenants};
+use crate::delivery::destinations::Destinations;
 use crate::model::beacon::Limits;
 use crate::model::stream::Stream;
 use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::enrich::Enrichment;
 use crate::pipeline::route::{RouteAggregation, Routes};
 use crate::pipeline::validate::UnknownEventPolicy;
+use crate::shard::config::ShardConfig;
 pub use aws::Aws;
 pub use custom_paths::CustomPaths;
 use headwater::HeadwaterConfig;

@@ -1,12 +1,11 @@
 //! Whether requests or shards deliver, and the settings of the shards.
 
-use crate::shard::config::ShardConfig;
-
 use serde_json::Value;
 
 use super::table::ConfigTable;
 use crate::model::event::EventName;
 use crate::model::placement::ShardNumber;
+use crate::shard::config::ShardConfig;
 
 /// Whether events are sessionized, deduplicated and batched in shards.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,12 +20,9 @@ use crate::model::record::{Record, RecordError};
 use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
 use crate::model::violation::Violation;
-use crate::pipeline::decode;
 use crate::pipeline::decode::ProtocolError;
-use crate::pipeline::enrich;
-use crate::pipeline::privacy;
-use crate::pipeline::privacy::PrivacyDecision;
-use crate::pipeline::privacy::redact;
+use crate::pipeline::privacy::{PrivacyDecision, redact};
+use crate::pipeline::{decode, enrich, privacy};
 use crate::shard::protocol::batch_response as shard;
 use crate::shard::protocol::batch_response::ItemStatus;
 

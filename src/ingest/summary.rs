@@ -3,14 +3,13 @@
 //!
 //! It must contain nothing about a person: no address, no id and no value that was sent.
 
-use crate::config::log_sampling::LogSampling;
-use crate::delivery::stats::{DeliveryStats, is_zero};
-use crate::ingest::error::HttpError;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::ingest::error::IngestError;
+use crate::config::log_sampling::LogSampling;
+use crate::delivery::stats::{DeliveryStats, is_zero};
+use crate::ingest::error::{HttpError, IngestError};
 use crate::model::outcome::{DropReason, Outcome};
 
 /// The counts and times of one request.

@@ -1,8 +1,9 @@
 //! Beacons as they arrived, before any check, and the limits of a request.
 
-use crate::model::event::DeviceId;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+
+use crate::model::event::DeviceId;
 
 /// One item of a request; untrusted.
 #[derive(Debug, Clone, Default, PartialEq)]

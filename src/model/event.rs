@@ -3,7 +3,6 @@
 //! Each newtype is made only by its `parse`, so it never needs a second check. Nothing here reads a
 //! clock or draws randomness: [`EventIdGenerator`] is seeded.
 
-use crate::model::level::Level;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::model::consent::Consent;
+use crate::model::level::Level;
 use crate::model::schema_info::SchemaInfo;
 
 /// A beacon that passed validation.

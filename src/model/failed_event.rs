@@ -4,8 +4,6 @@
 //! failed event must always hold at least one violation, and enough of the original to send it
 //! again.
 
-use crate::model::violation::Violations;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::beacon::Envelope;
@@ -13,6 +11,7 @@ use crate::model::consent::PrivacySignal;
 use crate::model::event::EventId;
 use crate::model::repairs::Repairs;
 use crate::model::schema_info::SchemaInfo;
+use crate::model::violation::Violations;
 
 /// A beacon, or a whole body, that was rejected and kept.
 #[derive(Debug, Clone)]

@@ -3,16 +3,14 @@
 //! `runtime` fills them once per request; everything after that is a function of them. They must
 //! never hold a handle of the runtime or a secret of ours.
 
-use crate::model::consent::BrowserSignals;
-use crate::model::consent::PrivacySignal;
-use crate::model::geo::{Geo, OffsetChange};
-use crate::model::replay::ReplaySource;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use crate::model::replay::Replay;
+use crate::model::consent::{BrowserSignals, PrivacySignal};
+use crate::model::geo::{Geo, OffsetChange};
+use crate::model::replay::{Replay, ReplaySource};
 
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {

@@ -1,9 +1,11 @@
 //! Sessions in records and messages.
 
-use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
-use serde::{Serialize, Serializer};
 use std::fmt;
+
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
+
+use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 
 /// A UUID of version 7 that holds the session's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

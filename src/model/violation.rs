@@ -1,9 +1,11 @@
 //! Violations: the rule that a beacon broke, and the place.
 
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
 use crate::base::json::{JsonError, JsonErrorKind};
 use crate::base::text::pointer_step;
-use serde::{Serialize, Serializer};
-use std::fmt;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

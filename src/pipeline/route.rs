@@ -3,12 +3,12 @@
 //! A route may keep only a share of its devices, always the same ones. Each record states the
 //! share, so that counts can be scaled up.
 
-use crate::model::name_pattern::NamePattern;
-use crate::model::sampling::SampleRate;
 use serde_json::{Map, Value};
 
 use crate::model::event::Event;
 use crate::model::level::Level;
+use crate::model::name_pattern::NamePattern;
+use crate::model::sampling::SampleRate;
 use crate::model::stream::Stream;
 
 /// The routes in order, and the default route.

@@ -1,7 +1,6 @@
 //! `/readyz`: collects the state of the isolate and of the shards, or the shards' reports, and
 //! passes it to [`crate::ops::health`].
 
-use super::stream_health;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -12,20 +11,18 @@ use worker::{Env, Response};
 use super::bindings::{get, now_ms, text};
 use super::log::{self, Component};
 use super::request::RequestHead;
-use super::shard_client;
 use super::shard_client::ShardMethod;
-use super::{bindings, respond};
+use super::{bindings, respond, shard_client, stream_health};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::base::text::shown;
 use crate::config::Config;
 use crate::ingest::error::IngestError;
 use crate::model::placement::ShardNumber;
 use crate::ops::health::format::Timestamp;
-use crate::ops::health::report;
 use crate::ops::health::report::{How, ShardReport};
 use crate::ops::health::shard::{ShardState, ShardView};
 use crate::ops::health::stream::StreamState;
-use crate::ops::health::{ConfiguredParts, Readiness, WorkerInfo, WorkerVersion};
+use crate::ops::health::{ConfiguredParts, Readiness, WorkerInfo, WorkerVersion, report};
 use crate::shard::ShardStatus;
 use crate::shard::spill::BacklogStats;
 

@@ -1,7 +1,6 @@
 //! Accepts beacons, in a body or in the query of an image. Then reports the request to Analytics
 //! Engine, the log and the inspector.
 
-use crate::ingest::error::HttpError;
 use worker::{Env, Request, Response};
 
 use super::bindings::now_ms;
@@ -12,7 +11,7 @@ use crate::config::Config;
 use crate::config::log_sampling::LogSampling;
 use crate::ingest;
 use crate::ingest::IngestBatch;
-use crate::ingest::error::IngestError;
+use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::{RequestKind, RequestSummary};
 use crate::model::event::EventIdGenerator;

@@ -1,19 +1,17 @@
 //! Serves the inspector's page and forwards its queries; and the inspector's Durable Object.
 
-use super::error::ApiError;
 use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
 use worker::{DurableObject, Env, Request, Response, ResponseBuilder, State, durable_object};
 
-use super::bindings;
 use super::bindings::{now, now_ms, random};
+use super::error::ApiError;
 use super::log::{self, Component};
 use super::request::{Method, RequestHead};
-use super::shard_client;
 use super::shard_client::ShardCallError;
 use super::storage::Sqlite;
-use super::{assets, respond};
+use super::{assets, bindings, respond, shard_client};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::model::endpoint::{InspectorQuery, InspectorRoute as Asked, ROOT};
 use crate::model::event::EventIdGenerator;

@@ -34,10 +34,10 @@ pub mod storage;
 pub mod stream_health;
 pub mod tracker;
 
-use error::ApiError;
 use worker::{Context, Env, Request, Response, event};
 
 use crate::model::endpoint::{Endpoint, plain};
+use error::ApiError;
 use request::Method;
 use respond::CorsScope;
 

@@ -1,18 +1,17 @@
 //! `/_/set-aside`: reads and deletes quarantined records, and quarantines the records stored for a
 //! stream that no route names any more. Requires the operator's key.
 
-use super::error::ApiError;
-use crate::ingest::error::IngestError;
 use std::ops::Range;
 
 use worker::Env;
 
-use super::bindings;
+use super::error::ApiError;
 use super::log::{self, Component};
 use super::request::{Method, RequestHead};
-use super::shard_client;
 use super::shard_client::ShardMethod;
+use super::{bindings, shard_client};
 use crate::config::Config;
+use crate::ingest::error::IngestError;
 use crate::model::placement::ShardNumber;
 use crate::model::replay::ReplayError;
 use crate::model::stream::Stream;

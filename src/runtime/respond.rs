@@ -1,14 +1,13 @@
 //! Responses: an answer and the headers that browsers need.
 
-use super::error::ApiError;
-use crate::ingest::error::HttpError;
 use serde::Serialize;
 use worker::{Response, ResponseBuilder};
 
+use super::error::ApiError;
 use super::quarantine::QuarantineAnswer;
 use crate::config::{Config, Origins};
 use crate::ingest;
-use crate::ingest::error::IngestError;
+use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::response::IngestResponse;
 use crate::model::request::RequestContext;
 use crate::pipeline::decode::pixel;

@@ -1,15 +1,15 @@
 //! Serves the snippet from `www`, with the headers that let a page of any site run it.
 
-use super::error::ApiError;
-use crate::ingest::error::IngestError;
 use std::rc::Rc;
 
 use futures_util::future::try_join_all;
 use worker::{Env, Request, Response, ResponseBuilder};
 
+use super::error::ApiError;
 use super::log::{self, Component};
 use super::{assets, bindings, respond};
 use crate::config::ConfigError;
+use crate::ingest::error::IngestError;
 use crate::model::tracker_path::{Script, ScriptAsset, ScriptVersion};
 
 /// Answers a `GET` or `HEAD`; the runtime leaves out the body of a `HEAD`.

@@ -311,8 +311,7 @@ impl CatalogueReader {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::compile::emit;
-    use super::super::compile::folder;
+    use super::super::compile::{emit, folder};
     use super::*;
 
     fn shipped() -> Vec<u8> {

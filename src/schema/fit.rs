@@ -17,8 +17,7 @@ use super::Schema;
 use super::rule::{NodeId, Others, Rule, Types};
 use super::view::View;
 use super::walk::{Judge, Path};
-use crate::model::repairs::COERCE;
-use crate::model::repairs::EMPTY_ARRAY;
+use crate::model::repairs::{COERCE, EMPTY_ARRAY};
 
 /// The repair that drops a `null`.
 pub const NULL: &str = "null";

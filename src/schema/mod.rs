@@ -19,11 +19,11 @@ pub mod rule;
 pub mod view;
 pub mod walk;
 
-use crate::model::schema_info::SchemaInfo;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
+use crate::model::schema_info::SchemaInfo;
 use crate::model::violation::Violation;
 use catalogue::CatalogueError;
 use rule::{Node, NodeId};

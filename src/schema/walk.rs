@@ -4,7 +4,6 @@
 //! The same code decides validity and finds the faults. For validity alone, it stops at the first
 //! fault and writes no messages.
 
-use crate::model::schema_info::SchemaInfo;
 use std::cell::Cell;
 use std::fmt;
 
@@ -15,6 +14,7 @@ use super::assert::{self, count};
 use super::rule::{NodeId, Others, Rule};
 use super::view::View;
 use crate::base::text::shown;
+use crate::model::schema_info::SchemaInfo;
 use crate::model::violation::{Code, Violation, Violations};
 
 /// The place of the walk in the document: a chain of steps back to the root.

@@ -21,14 +21,12 @@ use headwater::model::geo::Geo;
 use headwater::model::record::Record;
 use headwater::model::repairs::Repairs;
 use headwater::model::request::{ClientHints, RequestContext};
-use headwater::pipeline::decode;
 use headwater::pipeline::decode::body::{Framing, RequestBody};
 use headwater::pipeline::decode::native;
 use headwater::pipeline::decode::native::BodyParts;
-use headwater::pipeline::enrich;
 use headwater::pipeline::enrich::{EnrichedEvent, RequestFacts};
 use headwater::pipeline::route::RouteInput;
-use headwater::pipeline::{clean, validate};
+use headwater::pipeline::{clean, decode, enrich, validate};
 use serde_json::{Map, Value, json};
 
 fn main() {

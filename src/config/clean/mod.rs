@@ -10,14 +10,11 @@ use serde_json::Value;
 use super::table::ConfigTable;
 use crate::model::name_pattern::NamePattern;
 use crate::model::repairs::Originals;
-use crate::pipeline::clean::CleanConfig;
-use crate::pipeline::clean::builtin;
 use crate::pipeline::clean::condition::{Build, BuildRange, Expectation, FieldTest, RuleCondition};
 use crate::pipeline::clean::path::FieldPath;
 use crate::pipeline::clean::rule::CleanRule;
-use crate::pipeline::clean::stability;
-use crate::pipeline::clean::text;
 use crate::pipeline::clean::value::text_of;
+use crate::pipeline::clean::{CleanConfig, builtin, stability, text};
 use action::{ACTIONS, action};
 
 /// Whether a rule runs before or after validation.

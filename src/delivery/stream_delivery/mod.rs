@@ -19,17 +19,15 @@
 
 use std::collections::VecDeque;
 
-use super::aggregate;
 use super::aggregate::{AggregatedRecord, Aggregation, Group, LineInfo};
 use super::health::{CallPass, DeliveryError, Permit, RetryCost, StreamHealth};
 use super::limiter::Ticket;
-use super::request;
 use super::request::RequestLimits;
 use super::response::{AwsError, CallResult, ErrorClass, PutResult};
+use super::{aggregate, request};
 use crate::base::clock::Milliseconds;
 use crate::model::record::Record;
-use crate::model::stream::Service;
-use crate::model::stream::Stream;
+use crate::model::stream::{Service, Stream};
 
 /// Waits and sizes of a delivery. The waits have full jitter.
 /// Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>

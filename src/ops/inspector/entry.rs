@@ -1,9 +1,5 @@
 //! The entry of a beacon: what was received, its outcome, and its record.
 
-use crate::ingest::IngestBatch;
-use crate::ingest::error::HttpError;
-use crate::ingest::trace::{BeaconTrace, MOST_TRACED};
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -11,8 +7,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{InspectorReport, OutcomeCount, OutcomeKind, add};
 use crate::base::text::shown;
 use crate::delivery::stats::DeliveryStats;
-use crate::ingest::error::IngestError;
+use crate::ingest::IngestBatch;
+use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::summary::{RequestKind, RequestSummary};
+use crate::ingest::trace::{BeaconTrace, MOST_TRACED};
 use crate::model::event::EventId;
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::outcome::{FailureCode, Verdict};

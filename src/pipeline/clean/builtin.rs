@@ -20,25 +20,21 @@
 //! Keys and unknown fields are never changed. A value that can't be repaired stays, for validation
 //! to judge.
 
-use crate::base::json::JsonReader;
-use crate::model::beacon::max_chars;
-use crate::model::repairs::EMPTY_ARRAY;
-use crate::model::repairs::SURROGATE;
 use std::borrow::Cow;
 
-use crate::base::json::MAX_SAFE_INTEGER;
-use crate::pipeline::clean::url::normalized;
 use serde_json::{Map, Value};
 
 use super::path::escaped;
 use super::text::{self, Cleaned};
 use super::{absent, instant};
 use crate::base::decimal::Decimal;
-use crate::model::beacon::Limits;
+use crate::base::json::{JsonReader, MAX_SAFE_INTEGER};
+use crate::model::beacon::{Limits, max_chars};
 use crate::model::consent::Consent;
 use crate::model::event::Size;
 use crate::model::level::Level;
-use crate::model::repairs::Repairs;
+use crate::model::repairs::{EMPTY_ARRAY, Repairs, SURROGATE};
+use crate::pipeline::clean::url::normalized;
 use crate::schema::fit;
 
 /// An object that was sent as a JSON text was parsed.

@@ -16,13 +16,11 @@ pub mod stability;
 pub mod text;
 pub mod url;
 pub mod value;
-use crate::model::repairs::COERCE;
-use crate::model::repairs::{Originals, Repairs};
-
 use serde_json::{Map, Value};
 
 use crate::model::beacon::Beacon;
 use crate::model::event::Event;
+use crate::model::repairs::{COERCE, Originals, Repairs};
 use rule::{CleanAction, CleanRule};
 
 /// The rules that an operator declares; none by default.

@@ -1,9 +1,10 @@
 //! The paths of rules: a field of a beacon, or a member below its `props` or `metadata`.
 
-use crate::model::beacon::FIELDS;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
+
+use crate::model::beacon::FIELDS;
 
 /// The most names below the root, so that rules create only shallow objects.
 const MAX_DEPTH: usize = 8;

@@ -4,12 +4,12 @@
 //! changes nothing. A value that an action can't convert stays. Only `drop`, `set`, `map` and
 //! `scale` can lose a value, as their names say.
 
-use crate::pipeline::clean::value::text_of;
 use serde_json::{Map, Number, Value};
 
 use super::condition::RuleCondition;
 use super::path::FieldPath;
 use crate::base::decimal::Decimal;
+use crate::pipeline::clean::value::text_of;
 
 /// A repair that the configuration declares.
 #[derive(Debug, Clone)]

@@ -118,7 +118,8 @@ fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
 mod tests {
     use std::io::Write;
 
-    use flate2::{Compression, write::GzEncoder};
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
 
     use super::*;
 

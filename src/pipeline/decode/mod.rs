@@ -9,15 +9,13 @@ pub mod hint;
 pub mod native;
 pub mod pixel;
 pub mod record;
-use crate::base::json::type_name;
-use crate::model::beacon::{Beacon, Limits};
-use crate::model::failed_event::{OriginalPayload, PayloadFormat};
-
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::{Map, Value};
 
 pub use crate::base::json::JsonFields;
-use crate::base::json::JsonReader;
+use crate::base::json::{JsonReader, type_name};
+use crate::model::beacon::{Beacon, Limits};
+use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::repairs::SURROGATE;
 use crate::model::violation::{Code, Violation};
 

@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 
 use super::body::{FORM, Framing};
 use super::{ProtocolError, timestamp};
-use crate::base::json::JsonFields;
-use crate::base::json::type_name;
+use crate::base::json::{JsonFields, type_name};
 use crate::base::text::shown;
 use crate::model::beacon::{Envelope, Limits};
 use crate::model::event::DeviceId;

@@ -3,13 +3,12 @@
 //! Each parameter is a field of the native protocol; `props.KEY` and `metadata.KEY` fill the
 //! objects. Values are texts; an all-digit `seq` or `time` is a number.
 
-use crate::model::repairs::{AMPERSAND, UNKNOWN_PARAMETER};
 use serde_json::{Map, Number, Value};
 
 use super::WRITE_KEY;
 use crate::base::text::{pointer_step, shown};
-use crate::model::beacon::Beacon;
-use crate::model::beacon::FIELDS;
+use crate::model::beacon::{Beacon, FIELDS};
+use crate::model::repairs::{AMPERSAND, UNKNOWN_PARAMETER};
 use crate::model::violation::{Code, Violation};
 
 /// The smallest transparent GIF, 43 bytes.

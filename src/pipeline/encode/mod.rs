@@ -81,8 +81,7 @@ mod tests {
     use crate::model::request::RequestContext;
     use crate::model::violation::{Code, Violation};
     use crate::pipeline::decode::timestamp;
-    use crate::pipeline::enrich;
-    use crate::pipeline::validate;
+    use crate::pipeline::{enrich, validate};
 
     pub(crate) fn context() -> RequestContext {
         RequestContext {

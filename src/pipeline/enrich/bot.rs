@@ -5,13 +5,13 @@
 //! miss one does less harm. So the name of an Android device is no sign, nor is another URL in a
 //! browser's agent. The default agents of phone apps (okhttp, CFNetwork, Dalvik) are no bots.
 
-use crate::pipeline::enrich::tables::entry::{BotPattern, BotReason};
 use std::cmp::Ordering;
 
 use super::tables::bots::MARKS;
 use super::user_agent::tokens::has;
 use super::user_agent::{cut, device, hints, os};
 use crate::model::request::ClientHints;
+use crate::pipeline::enrich::tables::entry::{BotPattern, BotReason};
 
 /// The most bytes of a bot's name in a record.
 const MAX_NAME_BYTES: usize = 64;

@@ -12,22 +12,20 @@ pub mod referrer;
 pub mod tables;
 pub mod user_agent;
 
-use crate::base::secret::Secret;
-use crate::pipeline::privacy::PrivacyPolicy;
 use std::rc::Rc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::consent::BrowserSignals;
-use crate::model::consent::PrivacySignal;
+use crate::base::secret::Secret;
+use crate::model::consent::{BrowserSignals, PrivacySignal};
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::{Geo, OffsetChange};
 use crate::model::repairs::Repairs;
 use crate::model::replay::Redelivery;
 use crate::model::request::RequestContext;
-use crate::pipeline::privacy::DeviceIdSource;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::visitor::Visitor;
+use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy};
 use bot::Bot;
 use event_time::EventTime;
 use local_time::LocalTime;

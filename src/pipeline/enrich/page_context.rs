@@ -1,6 +1,5 @@
 //! Derives where an event happened on the web and where its visitor came from, from redacted URLs.
 
-use crate::pipeline::privacy::values::without_in;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,10 +15,10 @@ use crate::model::consent::PrivacySignal;
 use crate::model::event::Event;
 use crate::model::repairs::Repairs;
 use crate::pipeline::clean::builtin;
-use crate::pipeline::privacy::redact;
-use crate::pipeline::privacy::scrub;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::url_params::SensitiveParams;
+use crate::pipeline::privacy::values::without_in;
+use crate::pipeline::privacy::{redact, scrub};
 
 /// The facts in an event's URLs.
 #[derive(Debug, Default)]

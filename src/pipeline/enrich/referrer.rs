@@ -7,15 +7,15 @@
 //!
 //! Source of the kinds: <https://github.com/snowplow-referer-parser/referer-parser#refererymls>.
 
-use crate::pipeline::enrich::tables::entry::{Medium, Source};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::tables::referrers as table;
+use table::{HOSTS, PATHS, SOURCES};
 
+use super::tables::referrers as table;
 use crate::base::url;
 use crate::base::url::UrlParts;
-use table::{HOSTS, PATHS, SOURCES};
+use crate::pipeline::enrich::tables::entry::{Medium, Source};
 
 /// Longer terms are cut.
 const MAX_TERM_CHARS: usize = 255;

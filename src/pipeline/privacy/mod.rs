@@ -12,12 +12,10 @@ pub mod url_params;
 pub mod url_path;
 pub mod values;
 pub mod visitor;
-use crate::model::consent::{Consent, PrivacySignal};
-
 use serde_json::{Map, Value};
 
 use crate::model::beacon::FIELDS;
-use crate::model::consent::BrowserSignals;
+use crate::model::consent::{BrowserSignals, Consent, PrivacySignal};
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::url_params::{REMOVED, SensitiveParams};

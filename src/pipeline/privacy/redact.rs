@@ -13,11 +13,10 @@ use crate::model::consent::PrivacySignal;
 use crate::model::violation::Violations;
 use crate::pipeline::clean::payload;
 use crate::pipeline::privacy;
-use crate::pipeline::privacy::scrub;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::url_params::{Secrets, SensitiveParams};
 use crate::pipeline::privacy::values::without_in;
-use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy};
+use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy, scrub};
 
 /// The protocol's fields, besides its objects, that can hold any text. The others are not scrubbed,
 /// in an event either.

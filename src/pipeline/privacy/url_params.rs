@@ -4,17 +4,17 @@
 //! sessions, passwords before the host. A removed value leaves its name, so that pages stay
 //! distinct. The URL need not be well formed.
 
-use super::click_ids::{PERSONS, PERSONS_EXACTLY};
-use crate::model::campaign::CLICK_IDS;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 use percent_encoding::percent_decode_str;
 
+use super::click_ids::{PERSONS, PERSONS_EXACTLY};
 use super::token::{is_jwt, is_key, is_secret};
 use super::url_path::{Paths, PathsError};
 use crate::base::url::cut;
+use crate::model::campaign::CLICK_IDS;
 
 /// Replaces a removed value.
 pub const REMOVED: &str = "[removed]";

@@ -1,18 +1,16 @@
 //! Checks each field of a beacon: its type, its form and its limit.
 
-use crate::base::json::MAX_SAFE_INTEGER;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::base::decimal::Decimal;
-use crate::base::json::type_name;
+use crate::base::json::{MAX_SAFE_INTEGER, type_name};
 use crate::base::text::shown;
 use crate::model::consent::Consent;
 use crate::model::event::{DeviceId, EventId, EventName, Size};
 use crate::model::level::Level;
 use crate::model::violation::{Code, Violation, Violations};
-use crate::pipeline::decode::hint;
-use crate::pipeline::decode::timestamp;
+use crate::pipeline::decode::{hint, timestamp};
 
 /// Collects the rules that a beacon breaks.
 #[derive(Default)]

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::beacon::Envelope;
-use crate::model::beacon::FIELDS;
+use crate::model::beacon::{Envelope, FIELDS};
 
 /// Removes fields that stand for an absent one, and adds the envelope's device id if the beacon has
 /// none. A schema sees the result.

@@ -8,13 +8,12 @@
 pub mod check;
 pub mod fields;
 
-use crate::model::beacon::max_chars;
-use crate::model::schema_info::SchemaInfo;
 use serde_json::{Map, Value};
 
-use crate::model::beacon::Envelope;
+use crate::model::beacon::{Envelope, max_chars};
 use crate::model::event::{Event, EventId, EventIdGenerator, EventName};
 use crate::model::repairs::Repairs;
+use crate::model::schema_info::SchemaInfo;
 use crate::model::violation::{Code, Violation, Violations};
 use crate::pipeline::decode::utc_offset_minutes;
 use crate::schema::{self, Schema};

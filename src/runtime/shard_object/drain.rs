@@ -1,6 +1,5 @@
 //! Drains the spill each time that the alarm goes off.
 
-use crate::ingest::reroute;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,14 +11,14 @@ use worker::{Delay, console_log};
 use super::ShardObject;
 use crate::config::Config;
 use crate::delivery::stream_delivery::DeliveryConfig;
+use crate::ingest::reroute;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::runtime::bindings::{now_ms, random};
 use crate::runtime::gate::{CallSlot, For};
-use crate::runtime::log;
 use crate::runtime::log::Component;
 use crate::runtime::storage::Sqlite;
-use crate::runtime::{deliver, metrics};
+use crate::runtime::{deliver, log, metrics};
 use crate::shard;
 use crate::shard::spill::{BacklogStats, Moved, SpilledBatch};
 

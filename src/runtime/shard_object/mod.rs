@@ -7,7 +7,6 @@
 pub mod drain;
 pub mod report;
 
-use super::stream_health;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,14 +17,12 @@ use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all, select};
 use js_sys::futures::spawn_local;
 use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, durable_object};
 
-use super::bindings;
 use super::bindings::{now_ms, random};
 use super::gate::{CallSlot, For, Gate};
 use super::log::{self, Component};
-use super::shard_client;
 use super::shard_client::ShardMethod;
 use super::storage::Sqlite;
-use super::{deliver, health};
+use super::{bindings, deliver, health, shard_client, stream_health};
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
 use crate::delivery::stats::DeliveryStats;
@@ -37,11 +34,9 @@ use crate::shard;
 use crate::shard::alarm::Alarm;
 use crate::shard::batcher::{BatchId, ClosedBatch, Slot};
 use crate::shard::pace::{Due, GAP_MS};
-use crate::shard::protocol::batch_request;
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
-use crate::shard::protocol::quarantine;
-use crate::shard::protocol::session_transfer;
+use crate::shard::protocol::{batch_request, quarantine, session_transfer};
 use crate::shard::storage::StorageError;
 use crate::shard::{Admission, ApplyResult, BatchAction, BatchEvents, BatchStatus};
 

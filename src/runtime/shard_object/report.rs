@@ -9,12 +9,10 @@ use super::ShardObject;
 use crate::base::clock::Milliseconds;
 use crate::ops::health::report::ShardReport;
 use crate::runtime::bindings::now_ms;
-use crate::runtime::health;
-use crate::runtime::log;
 use crate::runtime::log::Component;
-use crate::runtime::shard_client;
 use crate::runtime::shard_client::ShardMethod;
 use crate::runtime::storage::Sqlite;
+use crate::runtime::{health, log, shard_client};
 use crate::shard::storage::{Storage, StorageError, Table};
 
 /// How long the object may take to store a report, in milliseconds.

@@ -306,7 +306,7 @@ fn every_row_is_swept_in_time_and_only_the_old_ones_go() {
 }
 
 #[derive(Debug, Clone)]
-enum Act {
+enum StoreAct {
     Observe { device: u8, previous: Option<u8>, late_ms: u64, opening: Opening },
     Adopt { device: u8, from: u8 },
     Wait(u64),
@@ -315,28 +315,28 @@ enum Act {
     Crash,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> impl Strategy<Value = StoreAct> {
     let late_ms = prop_oneof![3 => Just(0), 1 => 0_u64..3_000];
     let opening = prop_oneof![5 => Just(Opening::No), 1 => Just(Opening::Yes)];
     let observe = (0_u8..12, proptest::option::weighted(0.2, 0_u8..12), late_ms, opening);
     prop_oneof![
         20 => observe.prop_map(|(device, previous, late_ms, opening)| {
-            Act::Observe { device, previous, late_ms, opening }
+            StoreAct::Observe { device, previous, late_ms, opening }
         }),
-        1 => (0_u8..12, 0_u8..12).prop_map(|(device, from)| Act::Adopt { device, from }),
-        4 => (0_u64..1_500).prop_map(Act::Wait),
-        4 => Just(Act::Checkpoint),
-        1 => (0_usize..6).prop_map(|writes| Act::FailingCheckpoint { writes }),
-        1 => Just(Act::Crash),
+        1 => (0_u8..12, 0_u8..12).prop_map(|(device, from)| StoreAct::Adopt { device, from }),
+        4 => (0_u64..1_500).prop_map(StoreAct::Wait),
+        4 => Just(StoreAct::Checkpoint),
+        1 => (0_usize..6).prop_map(|writes| StoreAct::FailingCheckpoint { writes }),
+        1 => Just(StoreAct::Crash),
     ]
 }
 
 /// The current entries of four devices with the most sessions.
 const MOST_FRESH_BYTES: usize = 4 * 600;
 
-type Model = BTreeMap<u8, DeviceSessions>;
+type StoreModel = BTreeMap<u8, DeviceSessions>;
 
-fn state(model: &Model, device: u8) -> Option<Vec<u8>> {
+fn state(model: &StoreModel, device: u8) -> Option<Vec<u8>> {
     model.get(&device).map(encode)
 }
 
@@ -347,15 +347,15 @@ proptest! {
     ) {
         let storage = Flaky::default();
         let mut devices = load(&storage, 10_000);
-        let (mut model, mut now) = (Model::new(), 10_000);
+        let (mut model, mut now) = (StoreModel::new(), 10_000);
         // The possible states of each device after a crash: several after a failed checkpoint.
-        let mut durable: Vec<Model> = vec![model.clone()];
+        let mut durable: Vec<StoreModel> = vec![model.clone()];
         for (number, act) in (1..).zip(acts) {
             storage.memory.writes.set(0);
             let before = model.clone();
-            let is_of_event = matches!(act, Act::Observe { .. } | Act::Adopt { .. });
+            let is_of_event = matches!(act, StoreAct::Observe { .. } | StoreAct::Adopt { .. });
             match act {
-                Act::Observe { device, previous, late_ms, opening } => {
+                StoreAct::Observe { device, previous, late_ms, opening } => {
                     let id = u8::try_from(number % 100).unwrap();
                     let at = (now - late_ms).cast_signed();
                     let sighting = SessionEvent { at, event_id: event_id(id), opening };
@@ -372,15 +372,15 @@ proptest! {
                     prop_assert_eq!(tag.unwrap(), expected);
                     prop_assert!(devices.has_changed());
                 }
-                Act::Adopt { device, from } => {
+                StoreAct::Adopt { device, from } => {
                     if let Some(copy) = devices.copy_of(&storage, &key(from)).unwrap() {
                         devices.adopt(&storage, key(device), &copy, now).unwrap();
                         let sessions = model[&from].clone();
                         model.entry(device).or_insert(sessions);
                     }
                 }
-                Act::Wait(milliseconds) => now += milliseconds,
-                Act::Checkpoint => {
+                StoreAct::Wait(milliseconds) => now += milliseconds,
+                StoreAct::Checkpoint => {
                     let (len, first_row) = (devices.len(), storage.first_row());
                     let rows = storage.memory.count(Table::Journal);
                     devices.checkpoint(&storage, now).unwrap();
@@ -396,7 +396,7 @@ proptest! {
                     prop_assert!(storage.journal_bytes() <= TINY.journal.stale_bytes + MOST_FRESH_BYTES);
                     durable = vec![model.clone()];
                 }
-                Act::FailingCheckpoint { writes } => {
+                StoreAct::FailingCheckpoint { writes } => {
                     storage.writes_left.set(writes);
                     let done = devices.checkpoint(&storage, now);
                     storage.writes_left.set(usize::MAX);
@@ -405,7 +405,7 @@ proptest! {
                     }
                     durable.push(model.clone());
                 }
-                Act::Crash => {
+                StoreAct::Crash => {
                     storage.memory.crash();
                     devices = load(&storage, now);
                     for device in 0..12 {

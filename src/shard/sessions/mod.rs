@@ -29,11 +29,11 @@
 //!
 //! Nothing here changes the id, the index, the start or the trigger of an existing session.
 
-use crate::model::session::{SessionId, SessionInfo, SessionTrigger};
 use std::cmp::Reverse;
 
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::event::EventId;
+use crate::model::session::{SessionId, SessionInfo, SessionTrigger};
 
 /// When a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,10 @@
 //! Tests the edges of the rule, and its laws against a model that remembers everything.
 
-use uuid::Uuid;
-
 use std::collections::HashMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 

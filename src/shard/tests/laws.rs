@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::service::{Effect, Fault, NO_EVENT, Refuses, TO_FAILED, is_poison};
-use super::world::{Act, Kept, World, route};
+use super::world::{Kept, ShardAct, ShardWorld, route};
 use super::*;
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
+fn acts() -> impl Strategy<Value = Vec<ShardAct>> {
     let fault = prop_oneof![
         6 => Just(Fault::None),
         3 => (0_u64..3).prop_map(|remainder| Fault::Some { remainder }),
@@ -24,17 +24,17 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let kept = || prop_oneof![30 => Just(Kept::Yes), 1 => Just(Kept::No)];
     let number = prop_oneof![5 => 0_u64..80, 4 => 0_u64..20, 1 => NO_EVENT..NO_EVENT + 10];
     let act = prop_oneof![
-        8 => proptest::collection::vec(number, 1..6).prop_map(Act::Post),
-        2 => Just(Act::Retry),
-        6 => (any::<usize>(), kept()).prop_map(|(which, kept)| Act::Close { which, kept }),
+        8 => proptest::collection::vec(number, 1..6).prop_map(ShardAct::Post),
+        2 => Just(ShardAct::Retry),
+        6 => (any::<usize>(), kept()).prop_map(|(which, kept)| ShardAct::Close { which, kept }),
         16 => (any::<usize>(), fault, kept())
-            .prop_map(|(which, fault, kept)| Act::Drive { which, fault, kept }),
-        4 => Just(Act::Drain),
-        2 => Just(Act::Sleep),
-        3 => Just(Act::Checkpoint),
-        1 => prop_oneof![1 => Just(true), 2 => Just(false)].prop_map(Act::StorageIsFull),
+            .prop_map(|(which, fault, kept)| ShardAct::Drive { which, fault, kept }),
+        4 => Just(ShardAct::Drain),
+        2 => Just(ShardAct::Sleep),
+        3 => Just(ShardAct::Checkpoint),
+        1 => prop_oneof![1 => Just(true), 2 => Just(false)].prop_map(ShardAct::StorageIsFull),
     ];
-    let act = prop_oneof![60 => act, 1 => Just(Act::Crash)];
+    let act = prop_oneof![60 => act, 1 => Just(ShardAct::Crash)];
     proptest::collection::vec(act, 0..120)
 }
 
@@ -57,7 +57,7 @@ proptest! {
     ) {
         let spill = spill::SpillConfig { max_bytes };
         let sharding = ShardConfig { spill, held_bytes, ..ShardConfig::default() };
-        let mut world = World::new(sharding, call_bytes, refuses);
+        let mut world = ShardWorld::new(sharding, call_bytes, refuses);
         for act in &acts {
             world.act(act)?;
         }
@@ -114,12 +114,12 @@ proptest! {
 fn a_spill_without_room_for_more_still_gets_rid_of_its_only_record() {
     let spill = spill::SpillConfig { max_bytes: 300 };
     let mut world =
-        World::new(ShardConfig { spill, ..ShardConfig::default() }, 1_048_576, Refuses::Call);
+        ShardWorld::new(ShardConfig { spill, ..ShardConfig::default() }, 1_048_576, Refuses::Call);
     let poison = 18;
-    let close = Act::Close { which: 0, kept: Kept::Yes };
+    let close = ShardAct::Close { which: 0, kept: Kept::Yes };
     // The call, and its result.
-    let drive = || Act::Drive { which: 0, fault: Fault::NotSent, kept: Kept::Yes };
-    for act in [Act::Post(vec![poison]), close, drive(), drive()] {
+    let drive = || ShardAct::Drive { which: 0, fault: Fault::NotSent, kept: Kept::Yes };
+    for act in [ShardAct::Post(vec![poison]), close, drive(), drive()] {
         world.act(&act).unwrap();
     }
     assert_eq!(world.shard.status(world.now).spill.len(), 1);

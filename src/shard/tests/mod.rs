@@ -4,14 +4,13 @@ pub mod laws;
 pub mod service;
 pub mod world;
 
-use crate::config::Config;
 use std::cell::Cell;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{Binding, DeliveryMode, RawConfig};
+use crate::config::{Binding, Config, DeliveryMode, RawConfig};
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::event::{EventId, EventIdGenerator};

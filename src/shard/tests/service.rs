@@ -52,13 +52,13 @@ pub const fn is_poison(number: u64) -> bool {
     number % 13 == 5 && number < NO_EVENT
 }
 
-pub struct Service {
+pub struct FakeStream {
     pub refuses: Refuses,
     /// Every copy of a record that a stream accepted, by its columns.
     pub taken: BTreeMap<Where, Vec<Value>>,
 }
 
-impl Service {
+impl FakeStream {
     /// Answers a call. Also returns the events that the answer reports as accepted, and those that
     /// were accepted without an answer.
     pub fn call(

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use super::service::{
-    Fault, NO_EVENT, Refuses, STREAMS, Service, TO_FAILED, Where, event_of, is_poison, number,
+    FakeStream, Fault, NO_EVENT, Refuses, STREAMS, TO_FAILED, Where, event_of, is_poison, number,
 };
 use super::*;
 use crate::delivery::health::StreamHealth;
@@ -27,7 +27,7 @@ pub enum Kept {
 }
 
 #[derive(Debug, Clone)]
-pub enum Act {
+pub enum ShardAct {
     Post(Vec<u64>),
     /// A caller without an answer, or with a failure, sends again.
     Retry,
@@ -69,13 +69,13 @@ enum From {
     Spill(Taken),
 }
 
-pub struct World {
+pub struct ShardWorld {
     config: Config,
     storage: Memory,
     pub shard: ShardCore,
     pub now: Milliseconds,
     health: [StreamHealth; 3],
-    pub service: Service,
+    pub service: FakeStream,
     /// Events that were removed from the spill in this turn.
     written_off: Vec<Where>,
     open: Vec<BatchId>,
@@ -128,7 +128,7 @@ fn item(number: u64) -> ShardItem {
     ShardItem { stream: stream(STREAMS[route(number)]), observation, ..failed(&line) }
 }
 
-impl World {
+impl ShardWorld {
     pub fn new(sharding: ShardConfig, call_bytes: usize, refuses: Refuses) -> Self {
         let mut config = config(sharding.clone());
         config.destinations.policy = DeliveryConfig { call_bytes, ..config.destinations.policy };
@@ -139,7 +139,7 @@ impl World {
             storage,
             now,
             health: Default::default(),
-            service: Service { refuses, taken: BTreeMap::new() },
+            service: FakeStream { refuses, taken: BTreeMap::new() },
             written_off: Vec::new(),
             open: Vec::new(),
             full: BTreeSet::new(),
@@ -156,37 +156,37 @@ impl World {
         }
     }
 
-    pub fn act(&mut self, act: &Act) -> Checked {
+    pub fn act(&mut self, act: &ShardAct) -> Checked {
         let mut kept = Kept::Yes;
         self.written_off.clear();
         match act {
-            Act::Post(parcel) => self.post(parcel.clone())?,
-            Act::Retry if self.again.is_empty() => {}
-            Act::Retry => {
+            ShardAct::Post(parcel) => self.post(parcel.clone())?,
+            ShardAct::Retry if self.again.is_empty() => {}
+            ShardAct::Retry => {
                 let parcel = self.again.remove(0);
                 self.post(parcel)?;
             }
-            Act::Close { which, kept: is_kept } if !self.open.is_empty() => {
+            ShardAct::Close { which, kept: is_kept } if !self.open.is_empty() => {
                 let batch = self.open.swap_remove(which % self.open.len());
                 self.close(batch)?;
                 kept = *is_kept;
             }
-            Act::Drive { which, fault, kept: is_kept } if !self.running.is_empty() => {
+            ShardAct::Drive { which, fault, kept: is_kept } if !self.running.is_empty() => {
                 let running = self.running.swap_remove(which % self.running.len());
                 self.drive(running, *fault)?;
                 kept = *is_kept;
             }
-            Act::Close { .. } | Act::Drive { .. } => {}
-            Act::Drain => self.drain(),
-            Act::Sleep => {
+            ShardAct::Close { .. } | ShardAct::Drive { .. } => {}
+            ShardAct::Drain => self.drain(),
+            ShardAct::Sleep => {
                 self.now = self.shard.spill().wake_at().unwrap_or(self.now).max(self.now);
             }
-            Act::Checkpoint => {
+            ShardAct::Checkpoint => {
                 let written = self.shard.checkpoint(&self.storage, self.now);
                 prop_assert_eq!(written.is_err() || self.shard.has_changed(), self.fails(&written));
             }
-            Act::StorageIsFull(full) => self.storage.full.set(*full),
-            Act::Crash => kept = Kept::No,
+            ShardAct::StorageIsFull(full) => self.storage.full.set(*full),
+            ShardAct::Crash => kept = Kept::No,
         }
         match kept {
             Kept::No => self.crash(),
@@ -439,25 +439,25 @@ impl World {
 
     /// Stops all failures, and drives the shard until nothing is left to do.
     pub fn recover(&mut self) -> Checked {
-        self.act(&Act::StorageIsFull(false))?;
+        self.act(&ShardAct::StorageIsFull(false))?;
         // Poison is known only beside records that the stream accepts, here those of another shard.
         self.health.iter_mut().for_each(|health| health.last_taken_at = Some(0));
         for _ in 0..500 {
             for _ in 0..self.again.len() {
-                self.act(&Act::Retry)?;
+                self.act(&ShardAct::Retry)?;
             }
             while !self.open.is_empty() {
-                self.act(&Act::Close { which: 0, kept: Kept::Yes })?;
+                self.act(&ShardAct::Close { which: 0, kept: Kept::Yes })?;
             }
-            self.act(&Act::Drain)?;
+            self.act(&ShardAct::Drain)?;
             while !self.running.is_empty() {
-                self.act(&Act::Drive { which: 0, fault: Fault::None, kept: Kept::Yes })?;
+                self.act(&ShardAct::Drive { which: 0, fault: Fault::None, kept: Kept::Yes })?;
             }
             let waits = [self.again.len(), self.asked.len(), self.open.len()];
             if waits == [0; 3] && self.shard.spill().wake_at().is_none() {
-                return self.act(&Act::Checkpoint);
+                return self.act(&ShardAct::Checkpoint);
             }
-            self.act(&Act::Sleep)?;
+            self.act(&ShardAct::Sleep)?;
             // Clients wait at least this long before they send again.
             self.now += 1_000;
         }

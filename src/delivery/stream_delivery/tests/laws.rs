@@ -6,7 +6,7 @@ use super::*;
 
 /// One way in which a call can end.
 #[derive(Debug, Clone)]
-enum Fault {
+enum CallFault {
     None,
     /// Records whose number has this remainder by this divisor are rejected.
     Partial {
@@ -18,38 +18,38 @@ enum Fault {
         status: u16,
         code: &'static str,
     },
-    NotJson(Effect),
-    WrongLength(Effect),
-    TimedOut(Effect),
-    Cut(Effect),
+    NotJson(CallEffect),
+    WrongLength(CallEffect),
+    TimedOut(CallEffect),
+    Cut(CallEffect),
     NotSent,
 }
 
 /// Whether the service stored the records before the call failed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Effect {
+enum CallEffect {
     Taken,
     NotTaken,
 }
 
-fn fault() -> impl Strategy<Value = Fault> {
-    let effect = || prop_oneof![Just(Effect::Taken), Just(Effect::NotTaken)];
+fn fault() -> impl Strategy<Value = CallFault> {
+    let effect = || prop_oneof![Just(CallEffect::Taken), Just(CallEffect::NotTaken)];
     prop_oneof![
-        3 => Just(Fault::None),
+        3 => Just(CallFault::None),
         4 => (1_usize..4, 0_usize..4, prop_oneof![Just("ServiceUnavailableException"), Just("InternalFailure"), Just("ProvisionedThroughputExceededException")])
-            .prop_map(|(divisor, remainder, code)| Fault::Partial { divisor, remainder, code }),
+            .prop_map(|(divisor, remainder, code)| CallFault::Partial { divisor, remainder, code }),
         2 => prop_oneof![
             Just((500, "InternalFailure")), Just((503, "ServiceUnavailableException")), Just((429, "")),
             Just((400, "ThrottlingException")), Just((502, "")),
-        ].prop_map(|(status, code)| Fault::Whole { status, code }),
+        ].prop_map(|(status, code)| CallFault::Whole { status, code }),
         1 => prop_oneof![
             Just((400, "ResourceNotFoundException")), Just((403, "RequestExpired")), Just((404, "")),
-        ].prop_map(|(status, code)| Fault::Whole { status, code }),
-        1 => effect().prop_map(Fault::NotJson),
-        1 => effect().prop_map(Fault::WrongLength),
-        1 => effect().prop_map(Fault::TimedOut),
-        1 => effect().prop_map(Fault::Cut),
-        1 => Just(Fault::NotSent),
+        ].prop_map(|(status, code)| CallFault::Whole { status, code }),
+        1 => effect().prop_map(CallFault::NotJson),
+        1 => effect().prop_map(CallFault::WrongLength),
+        1 => effect().prop_map(CallFault::TimedOut),
+        1 => effect().prop_map(CallFault::Cut),
+        1 => Just(CallFault::NotSent),
     ]
 }
 
@@ -76,7 +76,7 @@ fn entries_of(service: Service, errors: &[Option<&str>]) -> CallResult {
 }
 
 /// A service that remembers the records that it accepted.
-struct Model {
+struct DeliveryModel {
     stream: Stream,
     taken: Vec<u32>,
     /// How often each record was accepted without a response to the caller.
@@ -84,18 +84,18 @@ struct Model {
     /// Records that the caller knows to be accepted, and so must not send again.
     told: Vec<bool>,
     poison: fn(usize) -> bool,
-    refuses: Refuses,
+    refuses: CallRefusal,
 }
 
 /// The part that a service rejects if one event in it is poison.
 #[derive(Debug, Clone, Copy)]
-enum Refuses {
+enum CallRefusal {
     Call,
     Entry,
 }
 
-impl Model {
-    fn new(stream: Stream, count: usize, poison: fn(usize) -> bool, refuses: Refuses) -> Self {
+impl DeliveryModel {
+    fn new(stream: Stream, count: usize, poison: fn(usize) -> bool, refuses: CallRefusal) -> Self {
         let (taken, untold, told) = (vec![0; count], vec![0; count], vec![false; count]);
         Self { stream, taken, untold, told, poison, refuses }
     }
@@ -104,10 +104,12 @@ impl Model {
         numbers.iter().any(|number| (self.poison)(*number))
     }
 
-    fn call(&mut self, packs: &[Vec<usize>], fault: &Fault) -> CallResult {
+    fn call(&mut self, packs: &[Vec<usize>], fault: &CallFault) -> CallResult {
         let numbers = &packs.concat();
         match (fault.clone(), self.refuses) {
-            (Fault::None | Fault::Partial { .. }, Refuses::Call) if self.poisoned(numbers) => {
+            (CallFault::None | CallFault::Partial { .. }, CallRefusal::Call)
+                if self.poisoned(numbers) =>
+            {
                 if let [number] = **numbers {
                     self.told[number] = true;
                 }
@@ -117,22 +119,24 @@ impl Model {
         }
     }
 
-    fn end(&mut self, packs: &[Vec<usize>], numbers: &[usize], fault: &Fault) -> CallResult {
+    fn end(&mut self, packs: &[Vec<usize>], numbers: &[usize], fault: &CallFault) -> CallResult {
         match *fault {
-            Fault::None => self.partial(packs, |_| None),
-            Fault::Partial { divisor, remainder, code } => {
+            CallFault::None => self.partial(packs, |_| None),
+            CallFault::Partial { divisor, remainder, code } => {
                 self.partial(packs, |number| (number % divisor == remainder).then_some(code))
             }
-            Fault::Whole { status, code } => answered(status, &format!(r#"{{"__type":"{code}"}}"#)),
-            Fault::NotJson(effect) => self.untold(numbers, effect, answered(200, "{\"Failed")),
-            Fault::WrongLength(effect) => {
+            CallFault::Whole { status, code } => {
+                answered(status, &format!(r#"{{"__type":"{code}"}}"#))
+            }
+            CallFault::NotJson(effect) => self.untold(numbers, effect, answered(200, "{\"Failed")),
+            CallFault::WrongLength(effect) => {
                 self.untold(numbers, effect, answered(200, r#"{"RequestResponses":[]}"#))
             }
-            Fault::TimedOut(effect) => self.untold(numbers, effect, CallResult::TimedOut),
-            Fault::Cut(effect) => {
+            CallFault::TimedOut(effect) => self.untold(numbers, effect, CallResult::TimedOut),
+            CallFault::Cut(effect) => {
                 self.untold(numbers, effect, CallResult::Unreachable("reset".to_owned()))
             }
-            Fault::NotSent => CallResult::NotSent("no signature".to_owned()),
+            CallFault::NotSent => CallResult::NotSent("no signature".to_owned()),
         }
     }
 
@@ -157,8 +161,8 @@ impl Model {
         entries_of(self.stream.service, &errors)
     }
 
-    fn untold(&mut self, numbers: &[usize], effect: Effect, reply: CallResult) -> CallResult {
-        if effect == Effect::Taken && !self.poisoned(numbers) {
+    fn untold(&mut self, numbers: &[usize], effect: CallEffect, reply: CallResult) -> CallResult {
+        if effect == CallEffect::Taken && !self.poisoned(numbers) {
             for number in numbers {
                 self.taken[*number] += 1;
                 self.untold[*number] += 1;
@@ -171,8 +175,8 @@ impl Model {
 /// Drives a delivery to its end as the runtime does, and checks each call.
 fn drive(
     delivery: &mut StreamDelivery,
-    service: &mut Model,
-    faults: &[(Fault, u64, u32)],
+    service: &mut DeliveryModel,
+    faults: &[(CallFault, u64, u32)],
     policy: DeliveryConfig,
 ) -> Result<(Milliseconds, StreamHealth), TestCaseError> {
     let (mut now, mut health) = (0, StreamHealth::default());
@@ -201,7 +205,7 @@ fn drive(
             !sent.iter().any(|number| service.told[*number]),
             "what is settled is not sent again"
         );
-        let (fault, took_ms, random) = faults.next().cloned().unwrap_or((Fault::None, 1, 0));
+        let (fault, took_ms, random) = faults.next().cloned().unwrap_or((CallFault::None, 1, 0));
         now += took_ms;
         let reply = service.call(&packs, &fault);
         delivery.reply(reply, now, random, &mut health);
@@ -217,12 +221,12 @@ proptest! {
         call_bytes in prop_oneof![300_usize..20_000, Just(1_048_576)],
         stream in streams(),
         packing in prop_oneof![Just(Aggregation::Off), Just(Aggregation::default())],
-        refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
+        refuses in prop_oneof![Just(CallRefusal::Call), Just(CallRefusal::Entry)],
         poison in prop_oneof![Just((|_| false) as fn(usize) -> bool), Just((|number| number % 97 == 5) as fn(usize) -> bool)],
     ) {
         let policy = DeliveryConfig { call_bytes, packing, ..DeliveryConfig::default() };
         let mut delivery = StreamDelivery::new(&stream, records(count), policy, 0);
-        let mut service = Model::new(stream, count, poison, refuses);
+        let mut service = DeliveryModel::new(stream, count, poison, refuses);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.records.len(), count);
@@ -249,12 +253,12 @@ proptest! {
         stream in streams(),
         packing in prop_oneof![Just(Aggregation::Off), Just(Aggregation::default())],
     ) {
-        let lasting = |fault: &Fault| matches!(fault, Fault::NotSent | Fault::Whole { status: 403 | 404, .. })
-            || matches!(fault, Fault::Whole { code: "ResourceNotFoundException", .. });
+        let lasting = |fault: &CallFault| matches!(fault, CallFault::NotSent | CallFault::Whole { status: 403 | 404, .. })
+            || matches!(fault, CallFault::Whole { code: "ResourceNotFoundException", .. });
         prop_assume!(!faults.iter().any(|(fault, ..)| lasting(fault)));
         let policy = DeliveryConfig { deadline_ms: 60_000, packing, ..DeliveryConfig::default() };
         let mut delivery = StreamDelivery::new(&stream, records(count), policy, 0);
-        let mut service = Model::new(stream, count, |_| false, Refuses::Call);
+        let mut service = DeliveryModel::new(stream, count, |_| false, CallRefusal::Call);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.problem, None);

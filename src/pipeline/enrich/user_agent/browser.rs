@@ -3,12 +3,12 @@
 //! Browsers also name others, to be served like them. A generated table ranks the products, and the
 //! most specific one counts.
 
-use crate::pipeline::enrich::tables::entry::Product;
 use std::cmp::Ordering;
 
 use super::tokens::{Token, has, tokens};
 use super::version;
 use crate::pipeline::enrich::tables::browsers::PRODUCTS;
+use crate::pipeline::enrich::tables::entry::Product;
 
 #[derive(Debug, Default)]
 pub struct BrowserMatch {

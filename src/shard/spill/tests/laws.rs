@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Debug, Clone, Copy)]
-enum Fault {
+enum DrainFault {
     None,
     /// Records whose number has this remainder by 3 are rejected for now.
     Some {
@@ -18,19 +18,19 @@ enum Fault {
         code: &'static str,
     },
     /// The call has no answer.
-    Untold(Effect),
+    Untold(DrainEffect),
     NotSent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Effect {
+enum DrainEffect {
     Taken,
     NotTaken,
 }
 
 /// How poison is rejected.
 #[derive(Debug, Clone, Copy)]
-enum Refuses {
+enum DrainRefusal {
     Call,
     Entry,
 }
@@ -38,11 +38,11 @@ enum Refuses {
 #[derive(Debug, Clone)]
 enum Deed {
     /// Spills records; those that are not `kept` were never acknowledged.
-    Push { stream: usize, count: usize, padding: usize, kept: Kept },
+    Push { stream: usize, count: usize, padding: usize, kept: StorageKept },
     /// Delivers the records that are due.
-    Drain { faults: Vec<Fault>, pushed: usize, kept: Kept },
+    Drain { faults: Vec<DrainFault>, pushed: usize, kept: StorageKept },
     /// Moves the records of the stream that is named no more, unless a write `fails`.
-    Move { most_bytes: usize, fails: Option<usize>, kept: Kept },
+    Move { most_bytes: usize, fails: Option<usize>, kept: StorageKept },
     /// Time passes until the next alarm.
     Sleep,
     /// The object is lost.
@@ -51,24 +51,24 @@ enum Deed {
 
 /// Whether the object's writes were durable before it was lost.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kept {
+enum StorageKept {
     Yes,
     No,
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let effect = prop_oneof![Just(Effect::Taken), Just(Effect::NotTaken)];
+    let effect = prop_oneof![Just(DrainEffect::Taken), Just(DrainEffect::NotTaken)];
     let fault = prop_oneof![
-        3 => Just(Fault::None),
-        4 => (0_usize..3).prop_map(|remainder| Fault::Some { remainder }),
+        3 => Just(DrainFault::None),
+        4 => (0_usize..3).prop_map(|remainder| DrainFault::Some { remainder }),
         2 => prop_oneof![
             Just((500, "InternalFailure")), Just((400, "ThrottlingException")),
             Just((400, "ResourceNotFoundException")), Just((403, "ExpiredTokenException")),
-        ].prop_map(|(status, code)| Fault::Whole { status, code }),
-        2 => effect.prop_map(Fault::Untold),
-        1 => Just(Fault::NotSent),
+        ].prop_map(|(status, code)| DrainFault::Whole { status, code }),
+        2 => effect.prop_map(DrainFault::Untold),
+        1 => Just(DrainFault::NotSent),
     ];
-    let kept = || prop_oneof![5 => Just(Kept::Yes), 1 => Just(Kept::No)];
+    let kept = || prop_oneof![5 => Just(StorageKept::Yes), 1 => Just(StorageKept::No)];
     let padding = prop_oneof![6 => Just(0_usize), 3 => 0_usize..9_000, 1 => Just(60_000)];
     let deed = prop_oneof![
         4 => (0_usize..4, 1_usize..40, padding, kept())
@@ -92,7 +92,7 @@ struct Waiting {
     in_vain: [bool; 4],
 }
 
-struct World {
+struct SpillWorld {
     storage: Memory,
     spill: Spill,
     health: [StreamHealth; 4],
@@ -100,7 +100,7 @@ struct World {
     waiting: Waiting,
     /// The durable part of `waiting`.
     committed: Waiting,
-    refuses: Refuses,
+    refuses: DrainRefusal,
     /// How often a stream accepted a record.
     taken: BTreeMap<(usize, usize), u32>,
     /// How often it did so without an answer, or with one that was lost.
@@ -124,8 +124,8 @@ fn is_poison(stream: usize, number: usize) -> bool {
     number % 13 == 5 && (stream != FAILED || number.is_multiple_of(2))
 }
 
-impl World {
-    fn new(refuses: Refuses) -> Self {
+impl SpillWorld {
+    fn new(refuses: DrainRefusal) -> Self {
         let storage = Memory::default();
         Self {
             spill: super::spill(&storage),
@@ -169,11 +169,11 @@ impl World {
             Deed::Push { stream, count, padding, kept } => {
                 let numbers = self.push(*stream, *count, *padding);
                 match kept {
-                    Kept::Yes => {
+                    StorageKept::Yes => {
                         self.told.extend(numbers.iter().map(|number| (*stream, *number)));
                         self.commit();
                     }
-                    Kept::No => self.crash(),
+                    StorageKept::No => self.crash(),
                 }
             }
             Deed::Drain { faults, pushed, kept } => self.drain(faults, *pushed, *kept)?,
@@ -191,7 +191,7 @@ impl World {
         &mut self,
         most_bytes: usize,
         fails: Option<usize>,
-        kept: Kept,
+        kept: StorageKept,
     ) -> Result<(), TestCaseError> {
         let from = stream(STREAMS[OLD]);
         let to = |record: &Record| Some(stream(STREAMS[home(number(record))]));
@@ -208,14 +208,19 @@ impl World {
             }
         }
         match kept {
-            Kept::Yes => self.commit(),
-            Kept::No => self.crash(),
+            StorageKept::Yes => self.commit(),
+            StorageKept::No => self.crash(),
         }
         Ok(())
     }
 
     /// Makes one attempt for each stream that is due. Meanwhile `pushed` more records arrive.
-    fn drain(&mut self, faults: &[Fault], pushed: usize, kept: Kept) -> Result<(), TestCaseError> {
+    fn drain(
+        &mut self,
+        faults: &[DrainFault],
+        pushed: usize,
+        kept: StorageKept,
+    ) -> Result<(), TestCaseError> {
         let mut faults = faults.iter();
         for due in self.spill.due(self.now) {
             let index = STREAMS.iter().position(|name| *name == due.to_string()).unwrap();
@@ -254,8 +259,8 @@ impl World {
                 progress.left == came.len() && (for_bytes || self.waiting.in_vain[index]);
             self.take_off(index, &came, &fates);
             match kept {
-                Kept::Yes => self.commit(),
-                Kept::No => {
+                StorageKept::Yes => self.commit(),
+                StorageKept::No => {
                     for number in accepted {
                         *self.untold.entry((index, number)).or_default() += 1;
                     }
@@ -285,7 +290,7 @@ impl World {
         &mut self,
         index: usize,
         records: Vec<Record>,
-        faults: &mut std::slice::Iter<'_, Fault>,
+        faults: &mut std::slice::Iter<'_, DrainFault>,
     ) -> (DeliveryReport, Vec<usize>) {
         let stream = stream(STREAMS[index]);
         let policy = stream_delivery::DeliveryConfig::default();
@@ -308,7 +313,7 @@ impl World {
                 }
             };
             if let Some(packs) = packs {
-                let fault = faults.next().copied().unwrap_or(Fault::None);
+                let fault = faults.next().copied().unwrap_or(DrainFault::None);
                 let reply = self.reply(index, &packs, fault, &mut told);
                 self.now += 5;
                 delivery.reply(reply, self.now, 1 << 31, &mut health);
@@ -321,7 +326,7 @@ impl World {
         &mut self,
         index: usize,
         packs: &[Vec<usize>],
-        fault: Fault,
+        fault: DrainFault,
         told: &mut Vec<usize>,
     ) -> CallResult {
         let poisoned = |numbers: &[usize]| numbers.iter().any(|it| is_poison(index, *it));
@@ -331,10 +336,10 @@ impl World {
         };
         let of_code = |status, code| answered(status, format!(r#"{{"__type":"{code}"}}"#));
         match (fault, self.refuses) {
-            (Fault::Whole { status, code }, _) => of_code(status, code),
-            (Fault::NotSent, _) => CallResult::NotSent("no key".to_owned()),
-            (Fault::Untold(effect), _) => {
-                if effect == Effect::Taken && !poisoned(&packs.concat()) {
+            (DrainFault::Whole { status, code }, _) => of_code(status, code),
+            (DrainFault::NotSent, _) => CallResult::NotSent("no key".to_owned()),
+            (DrainFault::Untold(effect), _) => {
+                if effect == DrainEffect::Taken && !poisoned(&packs.concat()) {
                     for number in packs.concat() {
                         *self.taken.entry((index, number)).or_default() += 1;
                         *self.untold.entry((index, number)).or_default() += 1;
@@ -342,11 +347,13 @@ impl World {
                 }
                 CallResult::TimedOut
             }
-            (_, Refuses::Call) if poisoned(&packs.concat()) => of_code(400, "ValidationException"),
-            (Fault::None | Fault::Some { .. }, _) => {
+            (_, DrainRefusal::Call) if poisoned(&packs.concat()) => {
+                of_code(400, "ValidationException")
+            }
+            (DrainFault::None | DrainFault::Some { .. }, _) => {
                 let refused = |pack: &[usize]| match fault {
                     _ if poisoned(pack) => Some("ValidationException"),
-                    Fault::Some { remainder } if pack[0] % 3 == remainder => {
+                    DrainFault::Some { remainder } if pack[0] % 3 == remainder => {
                         Some("InternalFailure")
                     }
                     _ => None,
@@ -411,7 +418,7 @@ impl World {
         for _ in 0..2_000 {
             let Some(at) = self.spill.wake_at() else { return Ok(()) };
             self.now = self.now.max(at);
-            self.drain(&[], 0, Kept::Yes)?;
+            self.drain(&[], 0, StorageKept::Yes)?;
             self.check()?;
         }
         Err(TestCaseError::fail(format!("does not end: {:?}", self.spill)))
@@ -422,9 +429,9 @@ proptest! {
     #[test]
     fn every_record_that_was_kept_comes_to_its_stream_or_to_that_of_failed_events(
         deeds in deeds(),
-        refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
+        refuses in prop_oneof![Just(DrainRefusal::Call), Just(DrainRefusal::Entry)],
     ) {
-        let mut world = World::new(refuses);
+        let mut world = SpillWorld::new(refuses);
         for deed in &deeds {
             world.act(deed)?;
         }
