@@ -43,7 +43,7 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
         await page.route("**/v1/events*", (route) => (stubs.length ? stand(route, stubs.shift()) : route.continue()));
         assert.equal(events()[0].name, "page_view");
         await does(page);
-        const deadline = Date.now() + 30_000;
+        const deadline = Date.now() + 120_000;
         while (events().length < 1 + sends.length && Date.now() < deadline) await page.waitForTimeout(50);
         const [, ...sent] = events();
         assert.deepEqual(

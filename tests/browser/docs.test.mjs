@@ -25,7 +25,7 @@ describe("the documentation", { skip: missing }, () => {
     const context = await browser.newContext({ viewport: DESKTOP, ...options });
     try {
       const page = await context.newPage();
-      page.setDefaultTimeout(30_000);
+      page.setDefaultTimeout(120_000);
       const complaints = [];
       page.on("pageerror", (error) => complaints.push(String(error)));
       page.on("console", (message) => {

@@ -36,7 +36,7 @@ export async function visit(browser, address, { options = {}, prepare = async ()
   const context = await browser.newContext({ viewport: DESKTOP, ...options });
   try {
     const page = await context.newPage();
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(120_000);
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("console", (message) => {

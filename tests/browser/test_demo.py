@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "worker"))
 from firehose_peer import FirehosePeer  # noqa: E402
 from worker import HOST, PROGRAMS, Worker  # noqa: E402
 
-BROWSER_SECONDS = 300
+BROWSER_SECONDS = 1_200
 KEY = "pk_shop-2"
 
 

@@ -6,7 +6,7 @@ import { createServer, request as ask } from "node:http";
 
 export const HOST = "127.0.0.1";
 /** How long something that must come is waited for, in milliseconds: tries of a snippet may be far apart. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 const CORS = { "access-control-allow-origin": "*", "access-control-expose-headers": "retry-after" };
 
 /**

@@ -87,7 +87,7 @@ export class Visit {
   /** Opens a page in a tab of its own. */
   async open(path = "/", origin = this.site.origin) {
     const page = await this.context.newPage();
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(120_000);
     page.on("pageerror", (error) => this.thrown.push(String(error)));
     page.on("console", (message) => {
       // Chromium itself logs every answer from 400 on, and every connection that is refused.

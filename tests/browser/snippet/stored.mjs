@@ -28,7 +28,7 @@ export const stored = (page) => page.evaluate(waiting);
 
 /** Waits until as many events wait there. */
 export async function untilStored(page, count) {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 120_000;
   let found;
   while ((found = await stored(page)) !== count) {
     if (Date.now() > deadline) throw new Error(`${found} events wait, not ${count}`);
