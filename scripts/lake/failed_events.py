@@ -77,7 +77,7 @@ class FailedEvent:
         return bool(self.columns.get("original_withheld"))
 
     def header(self) -> str:
-        """What X-Headwater-Replay tells the worker of it (src/model/replay.rs), in ASCII."""
+        """The value of X-Headwater-Replay for it, in ASCII (src/model/replay.rs)."""
         told = {name: self.columns[name] for name in TOLD if name in self.columns}
         told["geo"] = {name: self.columns[name] for name in GEO if name in self.columns}
         offset = self.columns.get("utc_offset_minutes", self._zone_offset())

@@ -692,7 +692,7 @@ def main():
     licence = next(crawlers[path].decode() for path in sorted(crawlers) if path.endswith("LICENSE"))
     write_table(
         TABLES / "bots.rs",
-        "Names that programs bear, a slice for each of 0 to 9 and a to z, sorted whatever their case; none is the start of another.",
+        "Names of programs, a slice for each of 0 to 9 and a to z, sorted regardless of case. No name is the start of another.",
         CRAWLERS,
         licence,
         "use super::entry::{Mark, Reason};",
