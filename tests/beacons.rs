@@ -116,7 +116,7 @@ impl Default for Request {
 /// What `HEADWATER` says unless a fixture says otherwise.
 fn table() -> Value {
     json!({
-        "delivery": "direct", "origins": ["https://shop.example"], "failed": "firehose:failed",
+        "delivery": "direct", "origins": ["https://shop.example"], "failed_stream": "firehose:failed",
         "routes": [
             {"level": "low", "to": "firehose:low"},
             {"level": "high", "to": "firehose:high"},

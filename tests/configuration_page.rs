@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 fn configuration(set: Option<(&str, &Value)>) -> Result<String, Vec<ConfigError>> {
     let mut table = json!({
         "origins": ["*"],
-        "failed": "firehose:events-failed",
+        "failed_stream": "firehose:events-failed",
         "routes": [{"to": "firehose:events-mid"}],
     });
     match set.map(|(key, value)| (key.split_once('.'), key, value)) {

@@ -25,9 +25,9 @@ use serde_json::{Value, json};
 
 fn table() -> Value {
     json!({
-        "delivery": "direct", "origins": ["*"], "failed": "firehose:failed",
+        "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
         "routes": [{"level": "low", "to": "firehose:low"}, {"to": "firehose:rest"}],
-        "limits": {"beacons": 500, "beacon_bytes": 20_000},
+        "limits": {"max_beacons": 500, "max_beacon_bytes": 20_000},
     })
 }
 
@@ -198,7 +198,7 @@ fn a_record_that_its_stream_refuses_for_itself_is_kept_as_a_failed_event() {
         (failed.as_str(), &kept["stage"], &kept["code"]),
         ("firehose:failed", &json!("delivery"), &json!("refused_by_stream"))
     );
-    assert_eq!(kept["original_form"], "record");
+    assert_eq!(kept["original_format"], "record");
     let record: Value = serde_json::from_str(kept["original"].as_str().unwrap()).unwrap();
     assert_eq!((record["name"].as_str(), &record["event_id"]), (Some("a"), &kept["event_id"]));
     assert!(!kept.to_string().contains("arn:"), "the service's own words may tell of the account");
@@ -228,7 +228,7 @@ fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
     };
     let taken = deliver(&mut plan, fate).unwrap();
     let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
-    assert_eq!((&kept["stage"], &kept["stripped"]), (&json!("delivery"), &json!("gpc")));
+    assert_eq!((&kept["stage"], &kept["identifiers_removed"]), (&json!("delivery"), &json!("gpc")));
     let text = kept.to_string();
     assert!(!text.contains("secret") && !text.contains("203.0.113"), "{text}");
 }

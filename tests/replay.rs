@@ -20,13 +20,13 @@ const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 fn config(unknown_events: &str, ip: &str) -> Config {
     let headwater = json!({
-        "delivery": "direct", "origins": ["*"], "failed": "firehose:failed", "ip": ip,
+        "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed", "ip": ip,
         "routes": [{"to": "firehose:events"}], "unknown_events": unknown_events,
     });
     Config::parse(RawConfig {
         headwater: Some(headwater),
         secret: Some(KEY.to_owned()),
-        replay_key: Some(KEY.to_owned()),
+        operator_key: Some(KEY.to_owned()),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("secret".to_owned()),
@@ -69,7 +69,7 @@ fn post(config: &Config, body: &[u8], content_type: Option<&str>) -> Vec<Value> 
 fn replay(config: &Config, failed: &Value) -> Vec<Value> {
     let mut told = json!({ "geo": { "country": failed["country"] } });
     for column in
-        ["event_id", "original_form", "received_at", "sent_at", "device_id", "ip", "user_agent"]
+        ["event_id", "original_format", "received_at", "sent_at", "device_id", "ip", "user_agent"]
     {
         if let Some(value) = failed.get(column) {
             told[column] = value.clone();
@@ -142,7 +142,7 @@ fn a_record_is_made_anew_of_the_beacon_that_it_was() {
     let [mut record] = post(&config, body, None).try_into().unwrap();
     let mut lost = record.clone();
     lost["original"] = json!(record.to_string());
-    lost["original_form"] = json!("record");
+    lost["original_format"] = json!("record");
     let again = replay(&config, &lost);
     record["replayed_at"] = json!("2026-11-19T14:53:20.000Z");
     assert_eq!(again, [record]);

@@ -69,9 +69,9 @@ fn table() -> impl Strategy<Value = Value> {
                 low["sample"] = json!(sample);
             }
             json!({
-                "delivery": "direct", "origins": ["*"], "failed": "firehose:failed",
+                "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
                 "routes": [low, {"to": "firehose:rest"}],
-                "cookieless": cookieless, "keep_originals": originals, "ip": ip, "scrub": scrub,
+                "cookieless": cookieless, "repairs_include_original": originals, "ip": ip, "scrub": scrub,
                 "unknown_events": if unknown { "fail" } else { "accept" },
                 "bots": if bots { "drop" } else { "label" }, "clean": clean,
             })
@@ -265,12 +265,12 @@ fn streams() -> impl Strategy<Value = Streams> {
     select(vec![Streams::Take, Streams::Refuse])
 }
 
-fn accept_or_strip() -> impl Strategy<Value = &'static str> {
-    select(vec!["accept", "strip"])
+fn keep_or_strip() -> impl Strategy<Value = &'static str> {
+    select(vec!["keep", "strip"])
 }
 
 fn any_wish() -> impl Strategy<Value = &'static str> {
-    select(vec!["accept", "strip", "refuse"])
+    select(vec!["keep", "strip", "drop"])
 }
 
 /// Whatever a browser may send as a query.
@@ -306,7 +306,7 @@ proptest! {
     #[test]
     fn no_identifier_is_told_of_who_asks_for_none(
         beacons in vec(beacon(), 1..5), table in table(), form in form(), streams in streams(),
-        others in [accept_or_strip(), accept_or_strip(), accept_or_strip()],
+        others in [keep_or_strip(), keep_or_strip(), keep_or_strip()],
     ) {
         let [dnt, denied, unknown] = others;
         let config = config(&wished(table, ["strip", dnt, denied, unknown]));
@@ -315,7 +315,7 @@ proptest! {
         prop_assert_eq!(verdicts.len(), beacons.len());
         prop_assert_eq!(leaks(&taken), Vec::<String>::new());
         for (_, _, record) in &taken {
-            prop_assert!(column(record, "stripped").is_string());
+            prop_assert!(column(record, "identifiers_removed").is_string());
         }
     }
 
@@ -323,7 +323,7 @@ proptest! {
     fn no_identifier_is_told_by_a_pixel_either(
         beacon in beacon(), table in table(), streams in streams(),
     ) {
-        let config = config(&wished(table, ["strip", "accept", "accept", "accept"]));
+        let config = config(&wished(table, ["strip", "keep", "keep", "keep"]));
         let context = context(BrowserSignals { gpc: true, dnt: false });
         let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
         let mut plan = ingest::pixel(&query(&beacon), &context, &config, &mut ids).unwrap();
@@ -334,7 +334,7 @@ proptest! {
     fn no_identifier_is_told_of_bytes_that_cannot_be_read(
         beacons in vec(beacon(), 1..5), table in table(), form in form(), cut in 1..60_usize,
     ) {
-        let config = config(&wished(table, ["strip", "accept", "accept", "accept"]));
+        let config = config(&wished(table, ["strip", "keep", "keep", "keep"]));
         let signals = BrowserSignals { gpc: true, dnt: false };
         let body = form.body(&beacons);
         let cut = cut.min(body.len());
@@ -351,7 +351,7 @@ proptest! {
         others in [any_wish(), any_wish(), any_wish()],
     ) {
         let [dnt, denied, unknown] = others;
-        let config = config(&wished(table, ["refuse", dnt, denied, unknown]));
+        let config = config(&wished(table, ["drop", dnt, denied, unknown]));
         let signals = BrowserSignals { gpc: true, dnt: false };
         let body = form.body(&beacons);
         let (_, verdicts, taken) = send(&body, form, signals, &config, Streams::Take);
@@ -400,12 +400,12 @@ proptest! {
         let silent = BrowserSignals::default();
         let body = Form::Array.body(&beacons);
         let told = |gpc, dnt| {
-            let config = config(&wished(table.clone(), [gpc, dnt, "accept", "accept"]));
+            let config = config(&wished(table.clone(), [gpc, dnt, "keep", "keep"]));
             let (_, verdicts, taken) = send(&body, Form::Array, silent, &config, Streams::Take);
             let lines: Vec<_> = taken.iter().map(|(_, _, it)| it.bytes().to_vec()).collect();
             (verdicts, lines)
         };
-        prop_assert_eq!(told(gpc, dnt), told("accept", "accept"));
+        prop_assert_eq!(told(gpc, dnt), told("keep", "keep"));
     }
 }
 
@@ -483,7 +483,7 @@ proptest! {
             route["to"] = json!(format!("firehose:s{index}"));
         }
         let config = config(&json!({
-            "delivery": "direct", "origins": ["*"], "failed": "firehose:failed", "routes": routes,
+            "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed", "routes": routes,
             "keys": {"pk_default": {"tenant": "default"}, "pk_other": {"tenant": "other"}},
         }));
         let beacon = |(name, level, metadata)| json!({"name": name, "level": level, "metadata": metadata});
@@ -514,7 +514,7 @@ proptest! {
     ) {
         let taken = |share: f64, name: &str| -> Vec<bool> {
             let config = config(&json!({
-                "delivery": "direct", "origins": ["*"], "failed": "firehose:failed",
+                "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
                 "routes": [{"to": "firehose:all", "sample": share}],
             }));
             let beacons: Vec<Value> =

@@ -19,7 +19,7 @@ export type Options = {
   /** When present, nothing is stored, and there is no device id and no session. */
   cookieless?: "";
   /** Names of events that open a session, with spaces between them. */
-  opening?: string;
+  sessionStart?: string;
   /** The site's build, a field of each event. */
   build?: string;
 };

@@ -28,10 +28,10 @@ from stack import TEMPLATE, Stack, StackError
 from worker_key import NAMES, WorkerKeyError, WorkerKeys
 from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
 
-SALT = "HEADWATER_SECRET"
+SALT = "HEADWATER_HASH_SECRET"
 SALT_BYTES = 32
 # The operator has to know it, so it is not minted: it is stored where it is in the environment.
-REPLAY_KEY = "HEADWATER_REPLAY_KEY"
+REPLAY_KEY = "HEADWATER_OPERATOR_KEY"
 REPLAY_KEY_CHARS = 32
 # An object that is awake takes over what is deployed within five minutes:
 # https://developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates/
@@ -73,8 +73,8 @@ class Deployment:
             raise DeployError(
                 "AWS_REGION is missing among the variables of wrangler.toml"
             )
-        self.replay_key = os.environ.get(REPLAY_KEY)
-        if self.replay_key and len(self.replay_key) < REPLAY_KEY_CHARS:
+        self.operator_key = os.environ.get(REPLAY_KEY)
+        if self.operator_key and len(self.operator_key) < REPLAY_KEY_CHARS:
             raise DeployError(
                 f"{REPLAY_KEY} must have {REPLAY_KEY_CHARS} characters or more: `openssl rand -hex 32`"
             )
@@ -172,7 +172,7 @@ class Deployment:
         if strange:
             raise DeployError(
                 f"wrangler.toml sends events to {', '.join(sorted(strange))}, which is not of"
-                f" the stack {self.stack.name}: mend HEADWATER.routes or HEADWATER.failed"
+                f" the stack {self.stack.name}: mend HEADWATER.routes or HEADWATER.failed_stream"
             )
 
     def warn_of_dropped(self, url: str | None) -> None:
@@ -193,7 +193,7 @@ class Deployment:
         What is stored can't be read back; that it works is proved by the event.
         """
         stored = self.wrangler.secret_names()
-        wanted = (*NAMES, SALT, REPLAY_KEY) if self.replay_key else (*NAMES, SALT)
+        wanted = (*NAMES, SALT, REPLAY_KEY) if self.operator_key else (*NAMES, SALT)
         missing = [name for name in wanted if name not in stored]
         user = outputs.get("WorkerUserName")
         signs = user and WorkerKeys(self.client("iam"), user).active()
@@ -213,8 +213,8 @@ class Deployment:
             say(f"the key {made[NAMES[0]]} is minted for {outputs['WorkerUserName']}")
         if SALT in missing:
             made[SALT] = secrets.token_hex(SALT_BYTES)
-        if REPLAY_KEY in missing and self.replay_key:
-            made[REPLAY_KEY] = self.replay_key
+        if REPLAY_KEY in missing and self.operator_key:
+            made[REPLAY_KEY] = self.operator_key
         if made:
             try:
                 self.wrangler.store_secrets(made)

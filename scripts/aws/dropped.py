@@ -15,7 +15,7 @@ from collections import Counter
 from typing import Any
 from urllib.parse import urlsplit
 
-REPLAY_KEY = "HEADWATER_REPLAY_KEY"
+REPLAY_KEY = "HEADWATER_OPERATOR_KEY"
 SECONDS = 15
 HERE = ("127.0.0.1", "::1", "localhost")
 

@@ -17,7 +17,7 @@ neither the AWS configuration of this machine nor its Docker.
 What ministack 1.5.33 does differently from AWS: it writes one object per record, at
 once and in no order within a call; it ignores the compression and the buffers; it takes
 calls over 4 MiB; it does not take packed records apart, so that partitions by tenant or
-key want a route with `pack = false`, and it gives an object in a column of texts to Parquet
+key want a route with `aggregate = false`, and it gives an object in a column of texts to Parquet
 in another form than JSON. Its Athena reads what lies there and knows no projection.
 """
 

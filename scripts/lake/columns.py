@@ -22,7 +22,7 @@ _EVENTS = f"""
     occurred_at timestamp, {_RECEIVED}, client_time timestamp, sent_at timestamp,
     clock_skew_ms bigint, utc_offset_minutes int, local_hour int, day_part string, event_index int,
     seq bigint, device_id string, previous_device_id string, new_visitor boolean,
-    client_session_id string, user_id string, consent string, stripped string, browser string,
+    client_session_id string, user_id string, consent string, identifiers_removed string, browser string,
     browser_version string, os string, os_version string, device_class string, device_model string,
     bot boolean, bot_reason string, bot_name string, build string, url string, url_host string,
     url_path string, title string, referrer string, referrer_host string, referrer_medium string,
@@ -31,13 +31,13 @@ _EVENTS = f"""
     click_id_network string, screen_width int, screen_height int, viewport_width int,
     viewport_height int, language string, repairs json, sample_rate double, props json,
     metadata json, session_id string, session_index bigint, session_started_at timestamp,
-    session_opened_by string, via string"""
+    session_trigger string, delivered_via string"""
 
 _FAILED = f"""
     v int, event_id string, tenant string, name string, {_RECEIVED}, sent_at timestamp,
-    device_id string, stripped string, schema_id string, schema_version string, stage string,
+    device_id string, identifiers_removed string, schema_id string, schema_version string, stage string,
     code string, pointer string, message string, violations json, repairs json,
-    original_form string, original_bytes bigint, original_withheld boolean, original string,
+    original_format string, original_bytes bigint, original_withheld boolean, original string,
     original_base64 string, part int, parts int"""
 
 _GLUE = {"timestamp": "string", "date": "string", "json": "string"}

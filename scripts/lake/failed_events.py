@@ -21,7 +21,7 @@ import times
 from objects import Damaged, LakeError
 
 GEO = ("country", "region", "city", "continent", "timezone", "colo", "asn", "as_organization")  # fmt: skip
-TOLD = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "stripped")  # fmt: skip
+TOLD = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "identifiers_removed")  # fmt: skip
 
 # Where Firehose tells why: of a conversion, of a transformation or a partition, and of a delivery.
 CODES = ("lastErrorCode", "errorCode", "ErrorCode")
@@ -40,7 +40,7 @@ class FailedEvent:
 
     columns: dict[str, Any]
     code: str
-    original_form: str
+    original_format: str
     original: bytes
 
     @property
@@ -84,7 +84,7 @@ class FailedEvent:
         if offset is not None:
             told["utc_offset_minutes"] = offset
             told["utc_offset_changes"] = self._zone_changes()
-        return json.dumps({**told, "original_form": self.original_form})
+        return json.dumps({**told, "original_format": self.original_format})
 
     def _zone_offset(self) -> int | None:
         """How far its time zone was ahead of UTC when it came, in minutes."""
@@ -152,7 +152,7 @@ def _of_worker(columns: dict[str, Any]) -> FailedEvent:
     )
     return _checked(
         FailedEvent(
-            columns, intern(columns["code"]), columns["original_form"], original
+            columns, intern(columns["code"]), columns["original_format"], original
         )
     )
 

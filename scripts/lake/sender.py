@@ -65,7 +65,7 @@ class Sender:
 
     def _send(self, failed: FailedEvent, failure: Failure, original: bytes) -> Result:
         headers = {"x-headwater-replay": failed.header()}
-        if failed.original_form == "gzip_body":
+        if failed.original_format == "gzip_body":
             headers["content-encoding"] = "gzip"
         if key := self._keys.get(failed.tenant):
             headers["x-write-key"] = quote(key)
@@ -106,7 +106,7 @@ def _of_verdicts(
     outcomes = {
         EventKey(failed.tenant, each["event_id"]): each["outcome"] for each in verdicts
     }
-    if failed.original_form == "record" and "duplicate" in outcomes.values():
+    if failed.original_format == "record" and "duplicate" in outcomes.values():
         # A replay of it was taken before. That it was lost again since can't be ruled out.
         return Result(failure, {}, Counter([("duplicate", REPLAYED_LATELY)]))
     # A body may turn out to be several beacons, or to have been one with another id.

@@ -24,7 +24,7 @@ CACHE = Path(__file__).parents[2] / ".wrangler" / "lake"
 GIB = 1 << 30
 
 # An event is delivered after it occurred, by the edge's clock; a client's may be ahead of it by
-# `clock_skew_s`, a day at most. An object has the day of its first record, and waits for others
+# `max_clock_skew_s`, a day at most. An object has the day of its first record, and waits for others
 # for 15 minutes at most.
 EARLIEST_RECEIPT = timedelta(days=1, minutes=15)
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-REPLAY_KEY = "HEADWATER_REPLAY_KEY"
-SET_ASIDE = "/_/set-aside"
+REPLAY_KEY = "HEADWATER_OPERATOR_KEY"
+QUARANTINE = "/_/quarantine"
 
 # What a program ends with that had to stop.
 STOPPED = 2
@@ -65,7 +65,7 @@ class WorkerClient:
 
     def _check(self) -> None:
         # It is refused for its method, once the worker has its configuration and has seen the key.
-        answer = self.ask("POST", SET_ASIDE, retries=NO_RETRIES)
+        answer = self.ask("POST", QUARANTINE, retries=NO_RETRIES)
         reason = told(answer)
         if reason.get("code") == "not_configured":
             raise WorkerError(f"the worker can't take events: {reason.get('message')}")

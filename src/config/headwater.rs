@@ -91,18 +91,19 @@ impl HeadwaterConfig {
         let cleaning = clean::cleaning(&mut table);
         let enrichment = table.part("the default is used", enrichment);
         let policy = DeliveryConfig {
-            deadline_ms: table
-                .number("deadline_ms", 100, 30_000)
-                .unwrap_or(DeliveryConfig::default().deadline_ms),
+            delivery_timeout_ms: table
+                .number("delivery_timeout_ms", 100, 30_000)
+                .unwrap_or(DeliveryConfig::default().delivery_timeout_ms),
             packing: packing(&mut table),
             ..DeliveryConfig::default()
         };
-        let failed =
-            table.required("failed").and_then(|value| routes::stream(&mut table, "failed", value));
+        let failed = table
+            .required("failed_stream")
+            .and_then(|value| routes::stream(&mut table, "failed_stream", value));
         if let (Some(tenants), Some(failed)) = (&tenants, &failed)
             && tenants.all().any(|tenant| tenant.routes.streams().any(|stream| stream == failed))
         {
-            table.refuse("failed", "must be a stream that no route goes to");
+            table.refuse("failed_stream", "must be a stream that no route goes to");
         }
         let named = |stream: &Stream| {
             let routed = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
@@ -134,7 +135,7 @@ impl HeadwaterConfig {
 
 fn enrichment(table: &mut ConfigTable<'_>) -> Enrichment {
     let mut enrichment = Enrichment::default();
-    if let Some(seconds) = table.number("clock_skew_s", 1, 86_400) {
+    if let Some(seconds) = table.number("max_clock_skew_s", 1, 86_400) {
         enrichment.clock_threshold = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0));
     }
     enrichment.bots = table
@@ -151,9 +152,9 @@ fn enrichment(table: &mut ConfigTable<'_>) -> Enrichment {
     enrichment
 }
 
-/// Parses `pack_bytes`: a size, or 0 or `false` to turn aggregation off.
+/// Parses `aggregate_bytes`: a size, or 0 or `false` to turn aggregation off.
 fn packing(table: &mut ConfigTable<'_>) -> Aggregation {
-    let Some(value) = table.optional("pack_bytes") else {
+    let Some(value) = table.optional("aggregate_bytes") else {
         return Aggregation::default();
     };
     let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
@@ -164,7 +165,7 @@ fn packing(table: &mut ConfigTable<'_>) -> Aggregation {
                 let (unit, most) = (aggregate::BILLED_UNIT, AggregateBytes::MAX);
                 let wanted =
                     format!("must be a multiple of {unit} from {unit} to {most}, or false");
-                table.refuse("pack_bytes", format!("{wanted}, not {value}"));
+                table.refuse("aggregate_bytes", format!("{wanted}, not {value}"));
                 Aggregation::default()
             })
         }
@@ -176,7 +177,7 @@ fn log(table: &mut ConfigTable<'_>) -> LogSampling {
     if let Some(value) = table.optional("log") {
         table.nested("log", value, |table| {
             for (key, slot) in
-                [("share", &mut shares.usual), ("exceptions", &mut shares.exceptions)]
+                [("success_rate", &mut shares.success), ("failure_rate", &mut shares.failure)]
             {
                 *slot = table.share(key).unwrap_or(*slot);
             }
@@ -198,11 +199,11 @@ fn limits(table: &mut ConfigTable<'_>) -> Limits {
                 *slot = usize::try_from(number).unwrap_or(*slot);
             }
         };
-        set("body_bytes", &mut limits.body_bytes, 8_388_608);
-        set("inflated_bytes", &mut limits.inflated_bytes, 16_777_216);
-        set("beacons", &mut limits.beacons, 10_000);
-        set("beacon_bytes", &mut limits.beacon_bytes, 524_288);
-        set("depth", &mut limits.depth, 100);
+        set("max_body_bytes", &mut limits.max_body_bytes, 8_388_608);
+        set("max_inflated_bytes", &mut limits.max_inflated_bytes, 16_777_216);
+        set("max_beacons", &mut limits.max_beacons, 10_000);
+        set("max_beacon_bytes", &mut limits.max_beacon_bytes, 524_288);
+        set("max_depth", &mut limits.max_depth, 100);
     });
     limits
 }

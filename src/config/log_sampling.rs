@@ -4,13 +4,13 @@
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogSampling {
     /// Of requests whose beacons were all accepted.
-    pub usual: f64,
+    pub success: f64,
     /// Of all other requests.
-    pub exceptions: f64,
+    pub failure: f64,
 }
 
 impl Default for LogSampling {
     fn default() -> Self {
-        Self { usual: 0.01, exceptions: 1.0 }
+        Self { success: 0.01, failure: 1.0 }
     }
 }

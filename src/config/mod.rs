@@ -12,6 +12,7 @@ pub mod log_sampling;
 pub mod origins;
 pub mod privacy;
 pub mod renamed_streams;
+pub mod renamed_words;
 pub mod routes;
 pub mod shard;
 pub mod table;
@@ -52,7 +53,7 @@ pub struct Config {
     /// The key of the hashes.
     pub secret: Option<Secret>,
     /// Allows replays, and access to quarantined records and to the details of `/readyz`.
-    pub replay_key: Option<Secret>,
+    pub operator_key: Option<Secret>,
     /// Allows the use of the inspector. Without it there is no inspector.
     pub inspect_token: Option<Secret>,
     /// Whether requests deliver their own records or shards do.
@@ -80,7 +81,7 @@ pub struct RawConfig {
     pub access_key_id: Option<String>,
     pub secret_access_key: Option<String>,
     pub secret: Option<String>,
-    pub replay_key: Option<String>,
+    pub operator_key: Option<String>,
     pub inspect_token: Option<String>,
     pub session_token: Option<String>,
     pub endpoint_url: Option<String>,
@@ -88,6 +89,8 @@ pub struct RawConfig {
     pub endpoint_url_kinesis: Option<String>,
     pub shard: Binding,
     pub inspector: Binding,
+    /// The old names, of those in [`renamed_words::SECRETS`], that are set.
+    pub old_secrets: Vec<&'static str>,
 }
 
 /// Whether a binding of the worker is there.
@@ -134,13 +137,18 @@ impl Config {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         let aws = Aws::parse(&settings, &mut errors);
         let mut secret = |name, text, instead| secret(name, text, instead, &mut warnings);
-        let replay_key =
-            secret("HEADWATER_REPLAY_KEY", settings.replay_key, "no event can be replayed");
+        let operator_key =
+            secret("HEADWATER_OPERATOR_KEY", settings.operator_key, "no event can be replayed");
         let inspect_token =
             secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, "there is no inspector");
         // A setting that needs a hash is an error without it: nothing is collected unhashed
         // instead.
-        let secret = secret("HEADWATER_SECRET", settings.secret, "nothing is hashed with it");
+        let secret = secret("HEADWATER_HASH_SECRET", settings.secret, "nothing is hashed with it");
+        warnings.extend(settings.old_secrets.iter().filter_map(|old| {
+            let new = renamed_words::secret(old)?;
+            let problem = format!("is called {new} now; set it under that name, and delete {old}");
+            Some(ConfigError::new(*old, problem))
+        }));
         let rules = HeadwaterConfig::parse(settings.headwater, &secret, &mut errors, &mut warnings);
         if let (Some(HeadwaterConfig { mode: DeliveryMode::Sharded(_), .. }), Binding::Absent) =
             (&rules, settings.shard)
@@ -167,7 +175,7 @@ impl Config {
                 enrichment: rules.enrichment,
                 mode: rules.mode,
                 secret,
-                replay_key,
+                operator_key,
                 inspect_token: inspect_token.filter(|_| has_inspector),
                 log: rules.log,
                 routes: rules.routes,
@@ -237,7 +245,7 @@ impl Config {
 fn unpacked(tenants: &Tenants) -> Vec<Stream> {
     let routes = tenants.all().flat_map(|tenant| tenant.routes.all());
     routes
-        .filter(|route| route.pack == RouteAggregation::Never)
+        .filter(|route| route.aggregate == RouteAggregation::Never)
         .map(|route| route.to.clone())
         .collect()
 }
@@ -268,7 +276,7 @@ pub(crate) mod tests {
 
     fn headwater() -> Value {
         json!({
-            "delivery": "direct", "origins": ["https://shop.example"], "failed": "firehose:events-failed",
+            "delivery": "direct", "origins": ["https://shop.example"], "failed_stream": "firehose:events-failed",
             "routes": [{"level": "low", "to": "firehose:events-low"}, {"to": "firehose:events"}],
         })
     }
@@ -300,12 +308,15 @@ pub(crate) mod tests {
         let mut settings = settings();
         let table = settings.headwater.as_mut().unwrap();
         table["ip"] = json!("drop");
-        table["deadline_ms"] = json!(500);
-        table["limits"] = json!({"beacons": 7});
+        table["delivery_timeout_ms"] = json!(500);
+        table["limits"] = json!({"max_beacons": 7});
         let config = Config::parse(settings).unwrap();
         assert_eq!(config.tenants.find(None).unwrap().privacy.ip, IpPolicy::Drop);
-        assert_eq!((config.destinations.policy.deadline_ms, config.limits.beacons), (500, 7));
-        assert_eq!(config.limits.depth, Limits::default().depth);
+        assert_eq!(
+            (config.destinations.policy.delivery_timeout_ms, config.limits.max_beacons),
+            (500, 7)
+        );
+        assert_eq!(config.limits.max_depth, Limits::default().max_depth);
         assert_eq!(config.destinations.policy.packing, Aggregation::default());
         let streams: Vec<String> =
             config.streams().iter().map(|stream| stream.to_string()).collect();
@@ -318,7 +329,7 @@ pub(crate) mod tests {
         settings.secret = Some("s".repeat(32));
         let table = settings.headwater.as_mut().unwrap();
         table["ip"] = json!("drop");
-        table["consent"] = json!({"denied": "refuse"});
+        table["consent"] = json!({"denied": "drop"});
         table["keys"] = json!({
             "pk_a": {"tenant": "a"},
             "pk_b": {"tenant": "b", "origins": ["*"], "cookieless": true, "consent": {"unknown": "strip"},
@@ -354,7 +365,7 @@ pub(crate) mod tests {
         let short = Some("short".to_owned());
         let config = Config::parse(RawConfig {
             secret: short.clone(),
-            replay_key: short.clone(),
+            operator_key: short.clone(),
             inspect_token: short.clone(),
             inspector: Binding::Present,
             ..settings()
@@ -363,12 +374,82 @@ pub(crate) mod tests {
         assert_eq!(
             of(&config.warnings),
             [
-                "HEADWATER_REPLAY_KEY must have at least 32 characters; until then no event can be replayed",
+                "HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no event can be replayed",
                 "HEADWATER_INSPECT_TOKEN must have at least 32 characters; until then there is no inspector",
-                "HEADWATER_SECRET must have at least 32 characters; until then nothing is hashed with it",
+                "HEADWATER_HASH_SECRET must have at least 32 characters; until then nothing is hashed with it",
             ]
         );
-        assert_eq!((config.secret, config.replay_key, config.inspect_token), (None, None, None));
+        assert_eq!((config.secret, config.operator_key, config.inspect_token), (None, None, None));
+    }
+
+    #[test]
+    fn an_old_word_is_refused_and_the_new_one_named() {
+        for (keys, sentence) in [
+            (json!({"held_bytes": 1_000_000}), "held_bytes is called buffer_bytes now"),
+            (json!({"former_shards": 4}), "former_shards is called previous_shards now"),
+            (json!({"deadline_ms": 2_000}), "deadline_ms is called delivery_timeout_ms now"),
+            (json!({"pack_bytes": false}), "pack_bytes is called aggregate_bytes now"),
+            (
+                json!({"keep_originals": true}),
+                "keep_originals is called repairs_include_original now",
+            ),
+            (
+                json!({"session": {"opening_events": ["a"]}}),
+                "session.opening_events is called session_start_events now",
+            ),
+            (json!({"limits": {"beacons": 9}}), "limits.beacons is called max_beacons now"),
+            (json!({"limits": {"depth": 9}}), "limits.depth is called max_depth now"),
+            (
+                json!({"routes": [{"to": "firehose:a", "pack": false}]}),
+                "routes[0].pack is called aggregate now",
+            ),
+            (
+                json!({"gpc": "refuse"}),
+                "gpc must be one of \"keep\", \"strip\", \"drop\", not \"refuse\"; it is \"drop\" now",
+            ),
+            (
+                json!({"consent": {"unknown": "accept"}}),
+                "consent.unknown must be one of \"keep\", \"strip\", \"drop\", not \"accept\"; it is \"keep\" now",
+            ),
+        ] {
+            let mut table = headwater();
+            table.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+            let found = mistakes(RawConfig { headwater: Some(table), ..settings() });
+            assert_eq!(found, [format!("HEADWATER.{sentence}")]);
+        }
+        let mut table = headwater();
+        let failed = table.as_object_mut().unwrap().remove("failed_stream").unwrap();
+        table["failed"] = failed;
+        let found = mistakes(RawConfig { headwater: Some(table), ..settings() });
+        assert_eq!(found, ["HEADWATER.failed is called failed_stream now"]);
+    }
+
+    #[test]
+    fn an_old_word_of_an_optional_part_turns_off_that_part() {
+        for (key, value, sentence) in [
+            ("clock_skew_s", json!(9), "clock_skew_s is called max_clock_skew_s now"),
+            (
+                "log",
+                json!({"share": 1}),
+                "log.share is called success_rate now; until then the default is used",
+            ),
+        ] {
+            let mut table = headwater();
+            table[key] = value;
+            let read = Config::read(RawConfig { headwater: Some(table), ..settings() });
+            let found = match read {
+                Ok(config) => of(&config.warnings),
+                Err(found) => of(&found.errors),
+            };
+            assert_eq!(found, [format!("HEADWATER.{sentence}")]);
+        }
+        let old_secrets = vec!["HEADWATER_SECRET"];
+        assert_eq!(
+            warnings(RawConfig { old_secrets, ..settings() }),
+            [
+                "HEADWATER_SECRET is called HEADWATER_HASH_SECRET now; set it under that name, and delete HEADWATER_SECRET"
+            ]
+        );
     }
 
     #[test]
@@ -379,7 +460,7 @@ pub(crate) mod tests {
             let secret = Some("short".to_owned());
             let found = mistakes(RawConfig { headwater: Some(table), secret, ..settings() });
             assert!(
-                matches!(found.as_slice(), [one] if one.contains(key) && one.contains("HEADWATER_SECRET")),
+                matches!(found.as_slice(), [one] if one.contains(key) && one.contains("HEADWATER_HASH_SECRET")),
                 "{found:?}"
             );
         }
@@ -418,18 +499,18 @@ pub(crate) mod tests {
             ),
             (
                 "log",
-                json!({"share": 2}),
-                "HEADWATER.log.share must be a share from 0 to 1, not 2; until then the default is used",
+                json!({"success_rate": 2}),
+                "HEADWATER.log.success_rate must be a share from 0 to 1, not 2; until then the default is used",
             ),
             (
                 "log",
                 json!({"shares": 1}),
-                "HEADWATER.log.shares is no setting of this version; there are share, exceptions; until then the default is used",
+                "HEADWATER.log.shares is an unknown key; expected one of success_rate, failure_rate; until then the default is used",
             ),
             (
-                "clock_skew_s",
+                "max_clock_skew_s",
                 json!(0),
-                "HEADWATER.clock_skew_s must be an integer from 1 to 86400, not 0; until then the default is used",
+                "HEADWATER.max_clock_skew_s must be an integer from 1 to 86400, not 0; until then the default is used",
             ),
             (
                 "bots",
@@ -475,7 +556,7 @@ pub(crate) mod tests {
         let mut table = headwater();
         table["routes"] = json!([
             {"level": "low", "to": "firehose:a"},
-            {"level": "high", "to": "firehose:a", "pack": false},
+            {"level": "high", "to": "firehose:a", "aggregate": false},
             {"to": "firehose:b"},
         ]);
         let config = Config::parse(RawConfig { headwater: Some(table), ..settings() }).unwrap();
@@ -495,7 +576,7 @@ pub(crate) mod tests {
             (json!(1_003_520), AggregateBytes::parse(1_003_520).map(Aggregation::UpTo)),
         ] {
             let mut table = headwater();
-            table["pack_bytes"] = value;
+            table["aggregate_bytes"] = value;
             let config = Config::parse(RawConfig { headwater: Some(table), ..settings() }).unwrap();
             assert_eq!(Some(config.destinations.policy.packing), packing);
         }
@@ -535,17 +616,18 @@ pub(crate) mod tests {
             [
                 "HEADWATER.origins is missing",
                 "HEADWATER.routes is missing",
-                "HEADWATER.failed is missing",
+                "HEADWATER.failed_stream is missing",
             ]
         );
     }
 
     #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
-        let known = "delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, renamed_streams, log, snippet, endpoint";
+        let known = "delivery, shards, previous_shards, linger_ms, buffer_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint";
         let sites = "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
         let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
-        let unsecret = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
+        let unsecret =
+            "needs the secret HEADWATER_HASH_SECRET, a random text of at least 32 characters";
         let cases = [
             ("origins", json!("*"), sites.to_owned()),
             ("origins", json!([]), sites.to_owned()),
@@ -559,9 +641,9 @@ pub(crate) mod tests {
             ("ip", json!("hash"), format!("HEADWATER.ip = \"hash\" {unsecret}")),
             ("cookieless", json!(true), format!("HEADWATER.cookieless {unsecret}")),
             ("cookieless", json!("yes"), "HEADWATER.cookieless must be true or false, not \"yes\"".to_owned()),
-            ("gpc", json!("obey"), "HEADWATER.gpc must be one of \"accept\", \"strip\", \"refuse\", not \"obey\"".to_owned()),
-            ("consent", json!({"denied": "no"}), "HEADWATER.consent.denied must be one of \"accept\", \"strip\", \"refuse\", not \"no\"".to_owned()),
-            ("consent", json!({"given": "accept"}), "HEADWATER.consent.given is no setting of this version; there are denied, unknown".to_owned()),
+            ("gpc", json!("obey"), "HEADWATER.gpc must be one of \"keep\", \"strip\", \"drop\", not \"obey\"".to_owned()),
+            ("consent", json!({"denied": "no"}), "HEADWATER.consent.denied must be one of \"keep\", \"strip\", \"drop\", not \"no\"".to_owned()),
+            ("consent", json!({"given": "accept"}), "HEADWATER.consent.given is an unknown key; expected one of denied, unknown".to_owned()),
             ("scrub", json!(["phones"]), "HEADWATER.scrub must list some of \"emails\", \"cards\"".to_owned()),
             ("sensitive_params", json!("token"), "HEADWATER.sensitive_params must be a list of texts".to_owned()),
             ("sensitive_params", json!(["a b"]), "HEADWATER.sensitive_params must list names of 1 to 64 characters of [A-Za-z0-9_.-], not \"a b\"".to_owned()),
@@ -577,15 +659,15 @@ pub(crate) mod tests {
             ("keys", json!({"pk": {"tenant": "A"}}), "HEADWATER.keys.pk.tenant must be a name of 1 to 64 of a-z 0-9 _ -".to_owned()),
             ("keys", json!({"pk": {"tenant": "a", "ip": "hash"}}), format!("HEADWATER.keys.pk.ip = \"hash\" {unsecret}")),
             ("keys", json!({"pk": {"tenant": "a", "routes": []}}), last.replace("HEADWATER.", "HEADWATER.keys.pk.")),
-            ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is no setting of this version; there are tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes".to_owned()),
+            ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is an unknown key; expected one of tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes".to_owned()),
             ("unknown_events", json!("drop"), "HEADWATER.unknown_events must be one of \"accept\", \"fail\", not \"drop\"".to_owned()),
-            ("failed", json!("firehose:events-low"), "HEADWATER.failed must be a stream that no route goes to".to_owned()),
-            ("deadline_ms", json!(0), "HEADWATER.deadline_ms must be an integer from 100 to 30000, not 0".to_owned()),
+            ("failed_stream", json!("firehose:events-low"), "HEADWATER.failed_stream must be a stream that no route goes to".to_owned()),
+            ("delivery_timeout_ms", json!(0), "HEADWATER.delivery_timeout_ms must be an integer from 100 to 30000, not 0".to_owned()),
             ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),
-            ("limits", json!({"depth": 101}), "HEADWATER.limits.depth must be an integer from 1 to 100, not 101".to_owned()),
-            ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is no setting of this version; there are body_bytes, inflated_bytes, beacons, beacon_bytes, depth".to_owned()),
-            ("failed", json!("events-failed"), "HEADWATER.failed must be firehose:NAME or kinesis:NAME, not \"events-failed\"".to_owned()),
-            ("failed", json!(1), "HEADWATER.failed must be a text of the form firehose:NAME or kinesis:NAME".to_owned()),
+            ("limits", json!({"max_depth": 101}), "HEADWATER.limits.max_depth must be an integer from 1 to 100, not 101".to_owned()),
+            ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is an unknown key; expected one of max_body_bytes, max_inflated_bytes, max_beacons, max_beacon_bytes, max_depth".to_owned()),
+            ("failed_stream", json!("events-failed"), "HEADWATER.failed_stream must be firehose:NAME or kinesis:NAME, not \"events-failed\"".to_owned()),
+            ("failed_stream", json!(1), "HEADWATER.failed_stream must be a text of the form firehose:NAME or kinesis:NAME".to_owned()),
             ("routes", json!({}), "HEADWATER.routes must be a list of tables with conditions and `to`".to_owned()),
             ("routes", json!([]), last.to_owned()),
             ("routes", json!([{"level": "low", "to": "firehose:a"}]), last.to_owned()),
@@ -596,12 +678,12 @@ pub(crate) mod tests {
             ("routes", json!([{"tenant": "", "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].tenant must be a text, not \"\"".to_owned()),
             ("routes", json!([{"metadata": {"tag": []}, "to": "firehose:a"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
             ("routes", json!([{"to": "firehose:a", "sample": 1}]), "HEADWATER.routes[0].sample must be a share above 0 and below 1, not 1".to_owned()),
-            ("routes", json!([{"to": "firehose:a", "pack": 0}]), "HEADWATER.routes[0].pack must be true or false, not 0".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "aggregate": 0}]), "HEADWATER.routes[0].aggregate must be true or false, not 0".to_owned()),
             ("routes", json!([{"to": "s3:a"}]), "HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not \"s3:a\"".to_owned()),
-            ("pack_bytes", json!(5_000), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000".to_owned()),
-            ("pack_bytes", json!(true), "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
-            ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is no setting of this version; there are level, name, tenant, bot, metadata, sample, pack, to".to_owned()),
-            ("linger", json!(1), format!("HEADWATER.linger is no setting of this version; there are {known}")),
+            ("aggregate_bytes", json!(5_000), "HEADWATER.aggregate_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000".to_owned()),
+            ("aggregate_bytes", json!(true), "HEADWATER.aggregate_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
+            ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is an unknown key; expected one of level, name, tenant, bot, metadata, sample, aggregate, to".to_owned()),
+            ("linger", json!(1), format!("HEADWATER.linger is an unknown key; expected one of {known}")),
         ];
         for (key, value, sentence) in cases {
             let mut table = headwater();

@@ -7,21 +7,18 @@ use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::url_params::Secrets;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction, PrivacyPolicy};
 
-/// Whether `HEADWATER_SECRET` is set, which hashes need.
+/// Whether `HEADWATER_HASH_SECRET` is set, which hashes need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HasSecret {
     Yes,
     No,
 }
 
-const WISHES: [(&str, PrivacyAction); 3] = [
-    ("accept", PrivacyAction::Keep),
-    ("strip", PrivacyAction::Strip),
-    ("refuse", PrivacyAction::Drop),
-];
+const WISHES: [(&str, PrivacyAction); 3] =
+    [("keep", PrivacyAction::Keep), ("strip", PrivacyAction::Strip), ("drop", PrivacyAction::Drop)];
 
 const NEEDS_SECRET: &str =
-    "needs the secret HEADWATER_SECRET, a random text of at least 32 characters";
+    "needs the secret HEADWATER_HASH_SECRET, a random text of at least 32 characters";
 
 /// Parses the privacy settings of `table`. A missing one is as in `base`.
 pub fn privacy(

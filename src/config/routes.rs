@@ -63,12 +63,12 @@ fn route(table: &mut ConfigTable<'_>) -> Option<(RouteCondition, Route)> {
         metadata: metadata(table),
     };
     let sample = sample(table);
-    let pack = match table.boolean("pack") {
+    let aggregate = match table.boolean("aggregate") {
         Some(false) => RouteAggregation::Never,
         Some(true) | None => RouteAggregation::AsConfigured,
     };
     let to = table.required("to").and_then(|value| stream(table, "to", value));
-    let route = Route { to: to?, sample, pack };
+    let route = Route { to: to?, sample, aggregate };
     (table.mistakes() == before).then_some((condition, route))
 }
 

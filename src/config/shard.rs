@@ -26,14 +26,14 @@ pub fn mode(table: &mut ConfigTable<'_>) -> DeliveryMode {
     if let Some(count) = count(table, "shards") {
         sharding.count = count;
     }
-    if let Some(former) = count(table, "former_shards") {
-        sharding.former_count = Some(former).filter(|former| *former != sharding.count);
+    if let Some(former) = count(table, "previous_shards") {
+        sharding.previous_count = Some(former).filter(|former| *former != sharding.count);
     }
     if let Some(linger_ms) = table.number("linger_ms", 1, 1_000) {
         sharding.linger_ms = linger_ms;
     }
-    if let Some(bytes) = table.number("held_bytes", 65_536, 67_108_864) {
-        sharding.held_bytes = usize::try_from(bytes).unwrap_or(sharding.held_bytes);
+    if let Some(bytes) = table.number("buffer_bytes", 65_536, 67_108_864) {
+        sharding.buffer_bytes = usize::try_from(bytes).unwrap_or(sharding.buffer_bytes);
     }
     session(table, &mut sharding);
     if let Some(value) = table.optional("dedupe") {
@@ -69,13 +69,16 @@ fn session(table: &mut ConfigTable<'_>, sharding: &mut ShardConfig) {
         if let Some(seconds) = table.number("timeout_s", 1, 86_400) {
             sharding.session.timeout_ms = seconds.saturating_mul(1_000);
         }
-        if let Some(names) = table.texts("opening_events") {
+        if let Some(names) = table.texts("session_start_events") {
             if let Some(bad) = names.iter().find(|name| EventName::parse((*name).clone()).is_none())
             {
                 let bad = Value::from(bad.as_str());
-                table.refuse("opening_events", format!("must list names of events, not {bad}"));
+                table.refuse(
+                    "session_start_events",
+                    format!("must list names of events, not {bad}"),
+                );
             }
-            sharding.opening_events = names;
+            sharding.session_start_events = names;
         }
     });
 }
@@ -121,23 +124,23 @@ mod tests {
     #[test]
     fn what_the_shards_do_is_read() {
         let config = Config::parse(with(json!({
-            "delivery": "sharded", "shards": 16, "former_shards": 8, "linger_ms": 20, "held_bytes": 1_000_000,
-            "session": {"timeout_s": 60, "opening_events": ["app_open"]},
+            "delivery": "sharded", "shards": 16, "previous_shards": 8, "linger_ms": 20, "buffer_bytes": 1_000_000,
+            "session": {"timeout_s": 60, "session_start_events": ["app_open"]},
             "dedupe": {"window_s": 3_600, "max_ids": 5_000}, "spill": {"max_bytes": 1_000_000},
         })))
         .unwrap();
         let expected = ShardConfig {
             count: 16,
-            former_count: Some(8),
+            previous_count: Some(8),
             linger_ms: 20,
-            held_bytes: 1_000_000,
+            buffer_bytes: 1_000_000,
             session: sessions::SessionConfig { timeout_ms: 60_000 },
-            opening_events: vec!["app_open".to_owned()],
+            session_start_events: vec!["app_open".to_owned()],
             dedupe: dedup::DedupConfig { window_ms: 3_600_000, max_ids: 5_000 },
             spill: spill::SpillConfig { max_bytes: 1_000_000 },
         };
         assert_eq!(config.mode, DeliveryMode::Sharded(expected));
-        let as_many = json!({"delivery": "sharded", "shards": 8, "former_shards": 8});
+        let as_many = json!({"delivery": "sharded", "shards": 8, "previous_shards": 8});
         assert_eq!(
             Config::parse(with(as_many)).unwrap().mode,
             DeliveryMode::Sharded(ShardConfig::default())
@@ -150,13 +153,13 @@ mod tests {
             (json!({"delivery": 1}), "delivery must be one of \"sharded\", \"direct\", not 1"),
             (json!({"shards": 0}), "shards must be an integer from 1 to 256, not 0"),
             (
-                json!({"former_shards": 257}),
-                "former_shards must be an integer from 1 to 256, not 257",
+                json!({"previous_shards": 257}),
+                "previous_shards must be an integer from 1 to 256, not 257",
             ),
             (json!({"linger_ms": 0}), "linger_ms must be an integer from 1 to 1000, not 0"),
             (
-                json!({"held_bytes": 1}),
-                "held_bytes must be an integer from 65536 to 67108864, not 1",
+                json!({"buffer_bytes": 1}),
+                "buffer_bytes must be an integer from 65536 to 67108864, not 1",
             ),
             (json!({"session": 1}), "session must be a table"),
             (
@@ -164,16 +167,16 @@ mod tests {
                 "session.timeout_s must be an integer from 1 to 86400, not 0",
             ),
             (
-                json!({"session": {"opening_events": "a"}}),
-                "session.opening_events must be a list of texts",
+                json!({"session": {"session_start_events": "a"}}),
+                "session.session_start_events must be a list of texts",
             ),
             (
-                json!({"session": {"opening_events": ["A"]}}),
-                "session.opening_events must list names of events, not \"A\"",
+                json!({"session": {"session_start_events": ["A"]}}),
+                "session.session_start_events must list names of events, not \"A\"",
             ),
             (
                 json!({"session": {"timeout": 1}}),
-                "session.timeout is no setting of this version; there are timeout_s, opening_events",
+                "session.timeout is an unknown key; expected one of timeout_s, session_start_events",
             ),
             (
                 json!({"dedupe": {"window_s": 1}}),

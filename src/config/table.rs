@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::ConfigError;
+use super::{ConfigError, renamed_words};
 
 /// A table whose keys are removed as they are read. The keys that remain at the end are unknown.
 pub struct ConfigTable<'a> {
@@ -43,10 +43,13 @@ impl<'a> ConfigTable<'a> {
         self.fields.get(key)
     }
 
-    /// Removes the value at `key`; it is an error if it is missing.
+    /// Removes the value at `key`; it is an error if it is missing. If it has its old name, the
+    /// error is [`Self::finish`]'s.
     pub fn required(&mut self, key: &str) -> Option<Value> {
         let value = self.optional(key);
-        if value.is_none() {
+        let has_old_name =
+            renamed_words::old_key(key).is_some_and(|old| self.fields.contains_key(old));
+        if value.is_none() && !has_old_name {
             self.refuse(key, "is missing");
         }
         value
@@ -113,7 +116,10 @@ impl<'a> ConfigTable<'a> {
         let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
         if chosen.is_none() {
             let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
-            self.refuse(key, format!("must be one of {}, not {value}", names.join(", ")));
+            let renamed = value.as_str().and_then(renamed_words::value);
+            let renamed = renamed.filter(|new| choices.iter().any(|(name, _)| name == new));
+            let hint = renamed.map(|new| format!("; it is {new:?} now")).unwrap_or_default();
+            self.refuse(key, format!("must be one of {}, not {value}{hint}", names.join(", ")));
         }
         chosen.map(|(_, choice)| *choice)
     }
@@ -181,8 +187,11 @@ impl<'a> ConfigTable<'a> {
     /// Records an error for each key that was not read.
     pub fn finish(self) {
         for key in self.fields.keys() {
-            let problem =
-                format!("is no setting of this version; there are {}", self.known.join(", "));
+            let is_known = |new: &&str| self.known.iter().any(|known| known == new);
+            let problem = match renamed_words::key(key).filter(is_known) {
+                Some(new) => format!("is called {new} now"),
+                None => format!("is an unknown key; expected one of {}", self.known.join(", ")),
+            };
             self.errors.push(ConfigError::new(format!("{}.{key}", self.path), problem));
         }
     }

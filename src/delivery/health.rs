@@ -19,7 +19,7 @@ pub struct StreamHealth {
     pub trouble: Option<OngoingFailure>,
     /// When the stream last accepted a record, if it ever did. Until then, a rejection of content
     /// may mean that the stream rejects everything, as one that takes no direct puts does.
-    pub last_taken_at: Option<Milliseconds>,
+    pub last_success_at: Option<Milliseconds>,
 }
 
 /// The failure of a stream that has not recovered yet.
@@ -52,7 +52,7 @@ impl StreamHealth {
 
     /// Returns when the stream last accepted a record, or `None` if the breaker has opened since.
     pub fn taking_at(&self) -> Option<Milliseconds> {
-        self.last_taken_at.filter(|_| self.breaker.open_until().is_none())
+        self.last_success_at.filter(|_| self.breaker.open_until().is_none())
     }
 
     /// Whether more calls would only wait at `now`: the last one failed, or one has been in flight
@@ -84,7 +84,7 @@ pub enum DeliveryError {
     /// The call was not sent, for a reason that is ours or the operator's.
     #[error("call not sent: {0}")]
     NotSent(String),
-    #[error("left alone after repeated failures")]
+    #[error("paused after repeated failures")]
     BreakerOpen,
 }
 

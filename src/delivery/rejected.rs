@@ -36,7 +36,7 @@ const COLUMNS: [&str; 20] = [
     "as_organization",
     "sent_at",
     "device_id",
-    "stripped",
+    "identifiers_removed",
 ];
 
 impl Record {
@@ -112,15 +112,15 @@ mod tests {
     #[test]
     fn what_events_and_failed_events_share_is_taken_from_the_line() {
         let (key, line) = one(concat!(
-            r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","#,
+            r#"{"v":2,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","#,
             r#""name":"page_view","level":"low","schema_version":"0.9.0","#,
             r#""received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"#,
             r#""country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","#,
-            r#""stripped":"gpc","props":{"$serde_json::private::Number":"x"},"metadata_a":1}"#,
+            r#""identifiers_removed":"gpc","props":{"$serde_json::private::Number":"x"},"metadata_a":1}"#,
             "\n"
         ));
         assert_eq!(key, "01939b70-6d2a-7c3e-8f00-000000000001");
-        assert_snapshot!(line, @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","name":"page_view","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","stripped":"gpc","schema_id":"/schemas/page_view.json","schema_version":"0.9.0","stage":"delivery","code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException","violations":[{"code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException"}],"original_form":"record","original_bytes":351,"original":"{\"v\":1,\"event_id\":\"01939b70-6d2a-7c3e-8f00-000000000001\",\"tenant\":\"a\",\"name\":\"page_view\",\"level\":\"low\",\"schema_version\":\"0.9.0\",\"received_at\":\"2026-11-18T11:06:40.123Z\",\"date\":\"2026-11-18\",\"hour\":11,\"country\":\"CH\",\"sent_at\":\"2026-11-18T11:06:40.100Z\",\"device_id\":\"d \\\"1\\\"\",\"stripped\":\"gpc\",\"props\":{\"$serde_json::private::Number\":\"x\"},\"metadata_a\":1}\n"}"#);
+        assert_snapshot!(line, @r#"{"v":2,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","name":"page_view","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","identifiers_removed":"gpc","schema_id":"/schemas/page_view.json","schema_version":"0.9.0","stage":"delivery","code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException","violations":[{"code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException"}],"original_format":"record","original_bytes":362,"original":"{\"v\":2,\"event_id\":\"01939b70-6d2a-7c3e-8f00-000000000001\",\"tenant\":\"a\",\"name\":\"page_view\",\"level\":\"low\",\"schema_version\":\"0.9.0\",\"received_at\":\"2026-11-18T11:06:40.123Z\",\"date\":\"2026-11-18\",\"hour\":11,\"country\":\"CH\",\"sent_at\":\"2026-11-18T11:06:40.100Z\",\"device_id\":\"d \\\"1\\\"\",\"identifiers_removed\":\"gpc\",\"props\":{\"$serde_json::private::Number\":\"x\"},\"metadata_a\":1}\n"}"#);
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_line_that_cannot_be_read_is_kept_whole_under_its_own_key() {
-        for line in ["{\"v\":1,\"event_id\":", "[]\n", "", "{\"event_id\":7}\n"] {
+        for line in ["{\"v\":2,\"event_id\":", "[]\n", "", "{\"event_id\":7}\n"] {
             let (key, text) = one(line);
             let columns: Value = serde_json::from_str(&text).unwrap();
             assert_eq!((key.as_str(), columns["original"].as_str()), ("a key", Some(line)));

@@ -60,7 +60,7 @@ fn process_beacon<'a>(
     match Record::of_event(&enriched, route.sample) {
         Ok(record) => {
             let sharding = intake.config.sharding();
-            let observed = sharding.map(|it| ShardHint::of(&enriched, &it.opening_events));
+            let observed = sharding.map(|it| ShardHint::of(&enriched, &it.session_start_events));
             let (event_id, stripped) = (enriched.event.id, enriched.stripped);
             let catalogued = match enriched.event.schema {
                 Some(_) => Catalogued::Yes,

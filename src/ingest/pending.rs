@@ -31,9 +31,9 @@ pub struct ShardHint {
 }
 
 impl ShardHint {
-    /// Builds the hint of `enriched`. One of the `opening_events` starts a session.
-    pub(super) fn of(enriched: &EnrichedEvent<'_>, opening_events: &[String]) -> Self {
-        let observation = observation(enriched, opening_events);
+    /// Builds the hint of `enriched`. One of the `session_start_events` starts a session.
+    pub(super) fn of(enriched: &EnrichedEvent<'_>, session_start_events: &[String]) -> Self {
+        let observation = observation(enriched, session_start_events);
         Self {
             place: observation.place(enriched.facts.visitor.as_ref().map(Visitor::key)),
             observation,
@@ -42,16 +42,16 @@ impl ShardHint {
 
     /// The shard that had its device before the number of shards changed, if it was another.
     pub fn former(&self, sharding: &ShardConfig) -> Option<ShardNumber> {
-        let former = shard_of(self.place, sharding.former_count?);
+        let former = shard_of(self.place, sharding.previous_count?);
         (former != shard_of(self.place, sharding.count)).then_some(former)
     }
 }
 
-/// Builds the identity of `enriched`. One of the `opening_events` starts a session.
-fn observation(enriched: &EnrichedEvent<'_>, opening_events: &[String]) -> EventIdentity {
+/// Builds the identity of `enriched`. One of the `session_start_events` starts a session.
+fn observation(enriched: &EnrichedEvent<'_>, session_start_events: &[String]) -> EventIdentity {
     let (event, facts) = (&enriched.event, enriched.facts);
     let tenant = facts.tenant;
-    let named = || opening_events.iter().any(|name| name == event.name.as_str());
+    let named = || session_start_events.iter().any(|name| name == event.name.as_str());
     let opens = event.schema.is_some_and(|schema| schema.opens_session) || named();
     let of_device = |device_id| DeviceKey::of_device(tenant, device_id);
     let previous = enriched.previous_device_id.as_ref().map(of_device);

@@ -89,7 +89,7 @@ mod tests {
     /// Builds an event's record from these columns and the required ones.
     fn event(columns: Value) -> Value {
         let mut line = json!({
-            "v": 1, "event_id": "01939b70-6d2a-7c3e-8f00-000000000001", "tenant": "default",
+            "v": 2, "event_id": "01939b70-6d2a-7c3e-8f00-000000000001", "tenant": "default",
             "name": "page_view", "occurred_at": "2026-11-18T11:06:40.123Z", "event_index": 0,
         });
         let Value::Object(columns) = columns else { panic!("not an object") };
@@ -149,7 +149,7 @@ mod tests {
             "firehose:old": "firehose:events-low", "firehose:old-failed": "firehose:events-failed",
         }}));
         let failed = json!({
-            "v": 1, "event_id": "x", "tenant": "default", "name": "order_placed", "stage": "validate",
+            "v": 2, "event_id": "x", "tenant": "default", "name": "order_placed", "stage": "validate",
             "code": "wrong_type", "violations": [], "original": "{}",
         });
         for (line, from, to) in [

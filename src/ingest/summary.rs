@@ -171,7 +171,7 @@ impl LogSampling {
     /// Whether the request of `tally` is logged. `chance` returns a random number, at least 0 and
     /// below 1.
     pub fn take(&self, tally: &RequestSummary<'_>, chance: impl FnOnce() -> f64) -> bool {
-        let share = if tally.is_exceptional() { self.exceptions } else { self.usual };
+        let share = if tally.is_exceptional() { self.failure } else { self.success };
         share >= 1.0 || (share > 0.0 && chance() < share)
     }
 }
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn exceptions_are_logged_more_often() {
-        let shares = LogSampling { usual: 0.25, exceptions: 1.0 };
+        let shares = LogSampling { success: 0.25, failure: 1.0 };
         let usual = RequestSummary {
             status: 204,
             counts: OutcomeCounts { accepted: 2, ..OutcomeCounts::default() },
@@ -254,7 +254,7 @@ mod tests {
         assert!(shares.take(&usual, || 0.24) && !shares.take(&usual, || 0.25));
         assert!(shares.take(&tally(), || 0.99));
         assert!(shares.take(&RequestSummary { status: 401, ..RequestSummary::default() }, || 0.99));
-        assert!(!LogSampling { usual: 0.0, exceptions: 0.0 }.take(&usual, || 0.0));
+        assert!(!LogSampling { success: 0.0, failure: 0.0 }.take(&usual, || 0.0));
     }
 
     #[test]

@@ -43,24 +43,24 @@ impl Envelope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a body as sent.
-    pub body_bytes: usize,
+    pub max_body_bytes: usize,
     /// Bytes of a body once inflated.
-    pub inflated_bytes: usize,
+    pub max_inflated_bytes: usize,
     /// Beacons of a request.
-    pub beacons: usize,
-    pub beacon_bytes: usize,
+    pub max_beacons: usize,
+    pub max_beacon_bytes: usize,
     /// Levels of objects and arrays in a beacon, itself included.
-    pub depth: usize,
+    pub max_depth: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes: 256_000,
-            inflated_bytes: 1_048_576,
-            beacons: 500,
-            beacon_bytes: 256_000,
-            depth: 32,
+            max_body_bytes: 256_000,
+            max_inflated_bytes: 1_048_576,
+            max_beacons: 500,
+            max_beacon_bytes: 256_000,
+            max_depth: 32,
         }
     }
 }

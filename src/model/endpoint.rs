@@ -18,7 +18,7 @@ pub enum Endpoint<'a> {
     /// Serves a script of the snippet.
     Script(TrackerRequest<'a>),
     /// Gives the operator access to quarantined records.
-    SetAside,
+    Quarantine,
     /// Belongs to the inspector, if the worker has one.
     Inspector(InspectorRoute<'a>),
 }
@@ -45,7 +45,7 @@ impl<'a> Endpoint<'a> {
             "/v1/pixel.gif" => Some(Self::Pixel),
             "/healthz" => Some(Self::Health),
             "/readyz" => Some(Self::Ready),
-            "/_/set-aside" => Some(Self::SetAside),
+            "/_/quarantine" => Some(Self::Quarantine),
             _ => None,
         }
     }
@@ -77,9 +77,9 @@ pub enum InspectorQuery {
     /// The number of beacons by outcome.
     All,
     /// Entries of beacons that were accepted, duplicates or dropped.
-    Good,
+    Ok,
     /// Entries of beacons that failed, and of rejected requests.
-    Bad,
+    Failed,
     /// All new entries, and the number of beacons in each of the last seconds.
     Live,
     /// Forgets everything and begins an epoch.
@@ -106,8 +106,8 @@ impl InspectorQuery {
     pub fn of(name: &str) -> Option<Self> {
         match name {
             "all" => Some(Self::All),
-            "good" => Some(Self::Good),
-            "bad" => Some(Self::Bad),
+            "ok" => Some(Self::Ok),
+            "failed" => Some(Self::Failed),
             "live" => Some(Self::Live),
             "reset" => Some(Self::Reset),
             _ => None,
@@ -118,8 +118,8 @@ impl InspectorQuery {
     pub const fn name(self) -> &'static str {
         match self {
             Self::All => "all",
-            Self::Good => "good",
-            Self::Bad => "bad",
+            Self::Ok => "ok",
+            Self::Failed => "failed",
             Self::Live => "live",
             Self::Reset => "reset",
         }
@@ -140,7 +140,7 @@ mod tests {
             ("//v1/pixel.gif", Endpoint::Pixel),
             ("/healthz/", Endpoint::Health),
             ("//readyz", Endpoint::Ready),
-            ("/_//set-aside/", Endpoint::SetAside),
+            ("/_//quarantine/", Endpoint::Quarantine),
         ] {
             assert_eq!(Endpoint::usual(path), Some(address), "{path}");
         }
@@ -173,8 +173,8 @@ mod tests {
     fn each_question_is_asked_by_its_name() {
         for api in [
             InspectorQuery::All,
-            InspectorQuery::Good,
-            InspectorQuery::Bad,
+            InspectorQuery::Ok,
+            InspectorQuery::Failed,
             InspectorQuery::Live,
             InspectorQuery::Reset,
         ] {

@@ -30,7 +30,7 @@ pub struct ReplayHeader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
     /// The client's error: it lacks the operator's key, or the operator has none.
-    #[error("this needs HEADWATER_REPLAY_KEY, which must be set, in Authorization")]
+    #[error("this needs HEADWATER_OPERATOR_KEY, which must be set, in Authorization")]
     NotAllowed,
     /// The client's error: the header is invalid.
     #[error("X-Headwater-Replay does not tell of a failed event")]
@@ -61,7 +61,7 @@ pub struct ReplaySource {
 #[serde(deny_unknown_fields)]
 struct ReplayHeaderFields {
     event_id: String,
-    original_form: PayloadFormat,
+    original_format: PayloadFormat,
     received_at: String,
     sent_at: Option<String>,
     device_id: Option<String>,
@@ -72,7 +72,7 @@ struct ReplayHeaderFields {
     utc_offset_minutes: Option<i32>,
     #[serde(default)]
     utc_offset_changes: Vec<OffsetChange>,
-    stripped: Option<PrivacySignal>,
+    identifiers_removed: Option<PrivacySignal>,
 }
 
 impl ReplaySource {
@@ -91,7 +91,7 @@ impl ReplaySource {
         let time = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
         Some(Self {
             event_id: EventId::parse(&told.event_id)?,
-            form: told.original_form,
+            form: told.original_format,
             received_at: time(&told.received_at)?,
             envelope: Envelope {
                 sent_at: told.sent_at.as_deref().and_then(time),
@@ -103,7 +103,7 @@ impl ReplaySource {
             geo: told.geo,
             utc_offset_minutes: told.utc_offset_minutes,
             utc_offset_changes: told.utc_offset_changes,
-            stripped: told.stripped,
+            stripped: told.identifiers_removed,
         })
     }
 
@@ -160,8 +160,8 @@ mod tests {
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
     const TOLD: &str = r#"{"event_id":"01939b70-6d2a-7c3e-8f00-000000000001",
-        "original_form":"beacon","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0",
-        "geo":{"country":"CH"},"stripped":"gpc"}"#;
+        "original_format":"beacon","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0",
+        "geo":{"country":"CH"},"identifiers_removed":"gpc"}"#;
 
     fn parse(
         told: &str,

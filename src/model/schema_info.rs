@@ -12,7 +12,7 @@ pub struct SchemaInfo {
     pub version: &'static str,
     /// `x-level`: the event's level if a beacon does not state one.
     pub level: Option<Level>,
-    /// `x-opening`: whether the event starts a session.
+    /// `x-session-start`: whether the event starts a session.
     pub opens_session: bool,
     /// `x-partition`: the members of `metadata` that become columns.
     pub partition: &'static [&'static str],

@@ -49,7 +49,7 @@ pub enum SessionTrigger {
     /// The gap before it was longer than the timeout.
     Timeout,
     /// Its first event is a session-start event.
-    Opening,
+    StartEvent,
     /// Its first event was late and not near any session.
     Late,
 }
@@ -59,7 +59,7 @@ impl SessionTrigger {
         match self {
             Self::First => 0,
             Self::Timeout => 1,
-            Self::Opening => 2,
+            Self::StartEvent => 2,
             Self::Late => 3,
         }
     }
@@ -68,7 +68,7 @@ impl SessionTrigger {
         match byte {
             0 => Some(Self::First),
             1 => Some(Self::Timeout),
-            2 => Some(Self::Opening),
+            2 => Some(Self::StartEvent),
             3 => Some(Self::Late),
             _ => None,
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value, json};
 use toml::Table;
 
 use crate::base::secret::Secret;
-use crate::config::{Binding, Config, ConfigError, ConfigErrors, RawConfig};
+use crate::config::{Binding, Config, ConfigError, ConfigErrors, RawConfig, renamed_words};
 use crate::model::stream::Stream;
 
 /// The secrets, which must not be in wrangler.toml.
@@ -19,8 +19,8 @@ const SECRETS: [&str; 6] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
-    "HEADWATER_SECRET",
-    "HEADWATER_REPLAY_KEY",
+    "HEADWATER_HASH_SECRET",
+    "HEADWATER_OPERATOR_KEY",
     "HEADWATER_INSPECT_TOKEN",
 ];
 
@@ -237,8 +237,8 @@ fn settings(
         region: text("AWS_REGION"),
         access_key_id: stored("AWS_ACCESS_KEY_ID"),
         secret_access_key: stored("AWS_SECRET_ACCESS_KEY"),
-        secret: stored("HEADWATER_SECRET"),
-        replay_key: text("HEADWATER_REPLAY_KEY"),
+        secret: stored("HEADWATER_HASH_SECRET"),
+        operator_key: text("HEADWATER_OPERATOR_KEY"),
         inspect_token: text("HEADWATER_INSPECT_TOKEN"),
         session_token: text("AWS_SESSION_TOKEN"),
         endpoint_url: text("AWS_ENDPOINT_URL"),
@@ -246,6 +246,11 @@ fn settings(
         endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
         shard,
         inspector,
+        old_secrets: renamed_words::SECRETS
+            .into_iter()
+            .map(|(old, _)| old)
+            .filter(|old| text(old).is_some())
+            .collect(),
     }
 }
 
@@ -256,10 +261,14 @@ fn doubtful(key: &str) -> Option<String> {
             "{key} is a secret and stands in wrangler.toml; remove it there, and npx wrangler secret put {key}"
         ));
     }
+    if renamed_words::secret(key).is_some() {
+        // The parser warns about it.
+        return None;
+    }
     let is_like_ours = key.starts_with("HEADWATER") || key.starts_with("AWS_");
     (is_like_ours && !VARIABLES.contains(&key)).then(|| {
         let known = [VARIABLES.as_slice(), SECRETS.as_slice()].concat().join(", ");
-        format!("{key} is no variable of this version; there are {known}")
+        format!("{key} is an unknown variable; expected one of {known}")
     })
 }
 
@@ -375,7 +384,7 @@ mod tests {
         AWS_REGION = "eu-west-1"
         [vars.HEADWATER]
         origins = ["*"]
-        failed = "firehose:events-failed"
+        failed_stream = "firehose:events-failed"
         routes = [{ to = "firehose:events-mid" }]
     "#;
     const STAGING: &str = r#"
@@ -383,7 +392,7 @@ mod tests {
         AWS_REGION = "eu-west-1"
         [env.staging.vars.HEADWATER]
         origins = ["*"]
-        failed = "firehose:staging-failed"
+        failed_stream = "firehose:staging-failed"
         routes = [{ to = "firehose:staging-mid" }]
     "#;
 
@@ -444,12 +453,12 @@ mod tests {
             (
                 "AWS_REGION = \"eu-west-1\"",
                 "AWS_REGION = \"eu-west-1\"\nAWS_REGOIN = \"eu-west-1\"",
-                "warning: wrangler.toml: AWS_REGOIN is no variable of this version; there are AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_FIREHOSE, AWS_ENDPOINT_URL_KINESIS, HEADWATER, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, HEADWATER_SECRET, HEADWATER_REPLAY_KEY, HEADWATER_INSPECT_TOKEN",
+                "warning: wrangler.toml: AWS_REGOIN is an unknown variable; expected one of AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_FIREHOSE, AWS_ENDPOINT_URL_KINESIS, HEADWATER, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, HEADWATER_HASH_SECRET, HEADWATER_OPERATOR_KEY, HEADWATER_INSPECT_TOKEN",
             ),
             (
                 "AWS_REGION = \"eu-west-1\"",
-                "AWS_REGION = \"eu-west-1\"\nHEADWATER_REPLAY_KEY = \"0123456789abcdef0123456789abcdef\"",
-                "warning: wrangler.toml: HEADWATER_REPLAY_KEY is a secret and stands in wrangler.toml; remove it there, and npx wrangler secret put HEADWATER_REPLAY_KEY",
+                "AWS_REGION = \"eu-west-1\"\nHEADWATER_OPERATOR_KEY = \"0123456789abcdef0123456789abcdef\"",
+                "warning: wrangler.toml: HEADWATER_OPERATOR_KEY is a secret and stands in wrangler.toml; remove it there, and npx wrangler secret put HEADWATER_OPERATOR_KEY",
             ),
         ] {
             assert!(GOOD.contains(from), "{from}");
@@ -519,23 +528,27 @@ mod tests {
     #[test]
     fn a_local_variable_goes_before_that_of_the_file() {
         let local = dev_vars(
-            "# a comment\nexport AWS_REGION='us-east-1' \nHEADWATER_REPLAY_KEY=\"short\" # why\nB=c # d\n\n",
+            "# a comment\nexport AWS_REGION='us-east-1' \nHEADWATER_OPERATOR_KEY=\"short\" # why\nB=c # d\n\n",
         );
         assert_eq!(local["AWS_REGION"], "us-east-1");
-        assert_eq!((&*local["HEADWATER_REPLAY_KEY"], &*local["B"], local.len()), ("short", "c", 3));
+        assert_eq!(
+            (&*local["HEADWATER_OPERATOR_KEY"], &*local["B"], local.len()),
+            ("short", "c", 3)
+        );
         let report = wrangler(&GOOD.replace("eu-west-1", "europe"), CheckScope::Top, &local);
         let sentences: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
         assert_eq!(
             sentences,
             [
-                "warning: .dev.vars: HEADWATER_REPLAY_KEY must have at least 32 characters; until then no event can be replayed"
+                "warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no event can be replayed"
             ]
         );
     }
 
     #[test]
     fn numbers_are_those_of_javascript() {
-        let text = GOOD.replace("origins = ", "shards = 16.0\ndeadline_ms = 1e3\norigins = ");
+        let text =
+            GOOD.replace("origins = ", "shards = 16.0\ndelivery_timeout_ms = 1e3\norigins = ");
         assert_eq!(all(&text), [""; 0]);
         let text = GOOD.replace("origins = ", "shards = 1.5\norigins = ");
         assert_eq!(

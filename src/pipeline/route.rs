@@ -26,7 +26,7 @@ pub struct Route {
     /// The share of devices that the route keeps.
     pub sample: Option<SampleRate>,
     /// Whether its events share records. If one route forbids it, no events of its stream do.
-    pub pack: RouteAggregation,
+    pub aggregate: RouteAggregation,
 }
 
 /// Whether events share records.
@@ -139,7 +139,7 @@ mod tests {
 
     fn to(name: &str) -> Route {
         let to = Stream::parse(&format!("firehose:{name}")).unwrap();
-        Route { to, sample: None, pack: RouteAggregation::default() }
+        Route { to, sample: None, aggregate: RouteAggregation::default() }
     }
 
     fn pattern(text: &str) -> Option<NamePattern> {

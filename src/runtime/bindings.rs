@@ -11,7 +11,7 @@ use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use super::log::{self, Component};
-use crate::config::{Binding, Config, ConfigError, RawConfig};
+use crate::config::{Binding, Config, ConfigError, RawConfig, renamed_words};
 use crate::ingest::error::IngestError;
 use crate::model::tracker_path::{Script, ScriptAsset};
 use crate::schema;
@@ -93,8 +93,8 @@ fn settings(env: &Env) -> RawConfig {
     let text = |key| text(env, key);
     RawConfig {
         headwater: json(&get("HEADWATER")),
-        secret: text("HEADWATER_SECRET"),
-        replay_key: text("HEADWATER_REPLAY_KEY"),
+        secret: text("HEADWATER_HASH_SECRET"),
+        operator_key: text("HEADWATER_OPERATOR_KEY"),
         inspect_token: text("HEADWATER_INSPECT_TOKEN"),
         region: text("AWS_REGION"),
         access_key_id: text("AWS_ACCESS_KEY_ID"),
@@ -105,6 +105,11 @@ fn settings(env: &Env) -> RawConfig {
         endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
         shard: binding(&get("SHARD")),
         inspector: binding(&get("INSPECTOR")),
+        old_secrets: renamed_words::SECRETS
+            .into_iter()
+            .map(|(old, _)| old)
+            .filter(|old| text(old).is_some())
+            .collect(),
     }
 }
 

@@ -45,7 +45,7 @@ thread_local! {
 
 /// Whether a shard could not be reached recently. It is then not called, so that not every request
 /// waits for an unreachable shard.
-fn is_left_alone(number: ShardNumber) -> bool {
+fn is_paused(number: ShardNumber) -> bool {
     let until = LEFT_ALONE.with_borrow(|shards| shards.get(&number).copied().unwrap_or(0));
     is_ahead(until, now_ms(), LEFT_ALONE_MS)
 }
@@ -86,12 +86,12 @@ async fn in_shards<'a>(
     env: &Env,
 ) -> Result<Vec<PendingRecord<'a>>, IngestError> {
     let parcels = by_shard(items, sharding, u64::from_ne_bytes(random()));
-    let is_left_alone = |(number, _): &(ShardNumber, _)| is_left_alone(*number);
-    let (left_alone, parcels): (Vec<_>, Vec<_>) = parcels.into_iter().partition(is_left_alone);
+    let is_paused = |(number, _): &(ShardNumber, _)| is_paused(*number);
+    let (paused, parcels): (Vec<_>, Vec<_>) = parcels.into_iter().partition(is_paused);
     let marked =
         |item: PendingRecord<'a>| PendingRecord { record: item.record.past_its_shard(), ..item };
     let mut direct: Vec<PendingRecord<'a>> =
-        left_alone.into_iter().flat_map(|(_, items)| items).map(marked).collect();
+        paused.into_iter().flat_map(|(_, items)| items).map(marked).collect();
     let parcel = |items: &[PendingRecord<'_>]| {
         batch_request::encode(items.iter().map(|item| ShardItemRef {
             stream: item.stream,
@@ -102,7 +102,8 @@ async fn in_shards<'a>(
     };
     let asked = parcels.iter().map(|(number, items)| (*number, parcel(items))).collect();
     // A rejected record needs a second round, for its failed event.
-    let round_ms = config.destinations.policy.deadline_ms.saturating_add(sharding.linger_ms);
+    let round_ms =
+        config.destinations.policy.delivery_timeout_ms.saturating_add(sharding.linger_ms);
     let patience_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
     let answers = shard_client::shards(asked, ShardMethod::Parcel, patience_ms, env, config).await;
     let mut at_once = DeliveryStats::default();

@@ -91,7 +91,7 @@ pub async fn answer(head: &RequestHead, env: &Env) -> worker::Result<Response> {
             return respond::json(readiness.status(), &readiness);
         }
     };
-    let is_operator = match (&config.replay_key, &head.bearer) {
+    let is_operator = match (&config.operator_key, &head.bearer) {
         (Some(key), Some(sent)) => key.is(sent),
         _ => false,
     };
@@ -229,13 +229,13 @@ fn circumstances(env: &Env) -> WorkerInfo {
     WorkerInfo {
         now: Timestamp(now_ms()),
         version: WorkerVersion::of(text(&version, "id"), text(&version, "timestamp")),
-        present: ConfiguredParts {
+        configured: ConfiguredParts {
             shard: is_bound("SHARD"),
             metrics: is_bound("METRICS"),
             assets: is_bound("ASSETS"),
             aws_session_token: is_set("AWS_SESSION_TOKEN"),
-            headwater_secret: is_set("HEADWATER_SECRET"),
-            headwater_replay_key: is_set("HEADWATER_REPLAY_KEY"),
+            headwater_hash_secret: is_set("HEADWATER_HASH_SECRET"),
+            headwater_operator_key: is_set("HEADWATER_OPERATOR_KEY"),
             headwater_inspect_token: is_set("HEADWATER_INSPECT_TOKEN"),
         },
     }

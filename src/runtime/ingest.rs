@@ -113,11 +113,11 @@ impl<'a> IngestHandler<'a> {
     /// Reads and processes the body.
     async fn body(&mut self, request: &mut Request) -> Result<IngestBatch<'a>, IngestError> {
         let Self { head, context, config, .. } = *self;
-        let replay_key = config.replay_key.as_ref();
+        let operator_key = config.operator_key.as_ref();
         let claim = head.claim.as_ref();
-        let replay = claim.map(|claim| ReplaySource::parse(claim, replay_key)).transpose()?;
+        let replay = claim.map(|claim| ReplaySource::parse(claim, operator_key)).transpose()?;
         ingest::admit(context, config)?;
-        let limit = config.limits.body_bytes;
+        let limit = config.limits.max_body_bytes;
         // A replay may send a record, which is larger than its beacon was.
         let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
         let bytes = request::body(request, head, limit).await;

@@ -224,8 +224,8 @@ impl Inspector {
             if is_proven {
                 answer.extend(match api {
                     InspectorQuery::All | InspectorQuery::Reset => json(&ring.all()),
-                    InspectorQuery::Good => json(&ring.good(&filter)),
-                    InspectorQuery::Bad => json(&ring.bad(&filter)),
+                    InspectorQuery::Ok => json(&ring.ok_entries(&filter)),
+                    InspectorQuery::Failed => json(&ring.failed_entries(&filter)),
                     InspectorQuery::Live => json(&ring.live(&filter, now)),
                 });
             }

@@ -39,10 +39,10 @@ pub fn spill(env: &Env, shard: &str, depths: &[BacklogStats]) {
     if !bound(env).takes_points {
         return;
     }
-    for BacklogStats { stream, records, bytes, oldest_ms, set_aside, .. } in depths {
+    for BacklogStats { stream, records, bytes, oldest_ms, quarantined, .. } in depths {
         let stream = stream.to_string();
         let age_s = *oldest_ms as f64 / 1_000.0;
-        let numbers = [*records as f64, *bytes as f64, age_s, *set_aside as f64];
+        let numbers = [*records as f64, *bytes as f64, age_s, *quarantined as f64];
         // A Kinesis stream may have a longer name.
         let index = stream.get(..MOST_INDEX_BYTES).unwrap_or(&stream);
         point(env, index, &["spill", &stream, shard], &numbers);

@@ -1,4 +1,4 @@
-//! `/_/set-aside`: reads and deletes quarantined records, and quarantines the records stored for a
+//! `/_/quarantine`: reads and deletes quarantined records, and quarantines the records stored for a
 //! stream that no route names any more. Requires the operator's key.
 
 use std::ops::Range;
@@ -38,7 +38,7 @@ pub enum QuarantineAnswer {
 /// that no route names any more.
 pub async fn told(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
     let config = bindings::config(env)?;
-    match (&config.replay_key, &head.bearer) {
+    match (&config.operator_key, &head.bearer) {
         (Some(key), Some(borne)) if key.is(borne) => {}
         _ => return Err(IngestError::Replay(ReplayError::NotAllowed).into()),
     }
@@ -89,14 +89,14 @@ async fn next_after(
     config: &Config,
     env: &Env,
 ) -> Result<QuarantineAnswer, ApiError> {
-    let first = stream.map(|stream| Spill::set_aside_of(&stream)).unwrap_or_default();
+    let first = stream.map(|stream| Spill::quarantine_prefix(&stream)).unwrap_or_default();
     let QuarantineId { shard: from, key } = after.unwrap_or_default();
     let mut after_key = key.max(first.clone());
     for shard in shards(config, env) {
         if shard < from {
             continue;
         }
-        let bytes = ask(shard, ShardMethod::SetAside, &after_key, config, env).await?;
+        let bytes = ask(shard, ShardMethod::Quarantine, &after_key, config, env).await?;
         let row = QuarantineRow::decode(&bytes).map_err(|error| away(shard, &error.to_string()))?;
         if let Some(QuarantineRow { key, lines }) = row.filter(|row| row.key.starts_with(&first)) {
             return Ok(QuarantineAnswer::Row(QuarantineId { shard, key }, lines));
@@ -126,6 +126,6 @@ async fn ask(
 }
 
 fn away(shard: ShardNumber, why: &str) -> ApiError {
-    log::error(Component::Shard, format_args!("{shard} was asked for what is set aside: {why}"));
+    log::error(Component::Shard, format_args!("cannot read the quarantine of {shard}: {why}"));
     ApiError::ShardUnavailable(shard)
 }

@@ -172,8 +172,8 @@ pub fn row(told: QuarantineAnswer) -> worker::Result<Response> {
         QuarantineAnswer::More => Ok(builder.with_status(202).empty()),
         QuarantineAnswer::Row(name, lines) => Ok(builder
             .with_header("content-type", "application/x-ndjson")?
-            .with_header("x-headwater-row", &name.to_string())?
-            .with_header("x-headwater-row-bytes", &lines.len().to_string())?
+            .with_header("x-headwater-quarantine-id", &name.to_string())?
+            .with_header("x-headwater-quarantine-bytes", &lines.len().to_string())?
             .fixed(lines)),
     }
 }

@@ -35,7 +35,7 @@ pub enum ShardMethod {
     Handover,
     Status,
     /// Returns the next quarantined row.
-    SetAside,
+    Quarantine,
     /// Deletes a quarantined row.
     Forget,
     /// Quarantines the records stored for a stream.
@@ -53,7 +53,7 @@ impl ShardMethod {
             Self::Parcel => "/parcel",
             Self::Handover => "/handover",
             Self::Status => "/status",
-            Self::SetAside => "/set-aside",
+            Self::Quarantine => "/quarantine",
             Self::Forget => "/forget",
             Self::Withdraw => "/withdraw",
             Self::Report => "/report",

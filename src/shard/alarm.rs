@@ -233,7 +233,7 @@ mod tests {
             let (code, message) = ("ThrottlingException".to_owned(), String::new());
             Some(DeliveryError::Refused(AwsError { blame, code, message }))
         };
-        let (taken, problem, left_alone_ms) = match ends {
+        let (taken, problem, cooldown_ms) = match ends {
             Ends::Taken => (records.len(), None, 0),
             Ends::Half => (records.len().div_ceil(2), refused(ErrorClass::Throttled), 0),
             Ends::Refused | Ends::Lost => (0, refused(ErrorClass::Throttled), 0),
@@ -245,7 +245,7 @@ mod tests {
             |index| if index < taken { RecordStatus::Delivered } else { RecordStatus::Pending };
         let records = records.into_iter().enumerate();
         let records = records.map(|(index, record)| (record, fate(index))).collect();
-        DeliveryReport { records, problem, left_alone_ms, ..DeliveryReport::default() }
+        DeliveryReport { records, problem, cooldown_ms, ..DeliveryReport::default() }
     }
 
     proptest! {

@@ -90,7 +90,7 @@ pub struct Batcher {
     under_way: HashMap<BatchId, InFlightBatch>,
     /// The slots of the events that are not durable yet.
     places: HashMap<DedupKey, Slot>,
-    held_bytes: usize,
+    buffer_bytes: usize,
 }
 
 impl Batcher {
@@ -104,8 +104,8 @@ impl Batcher {
         self.places.get(seen_key).copied()
     }
 
-    pub const fn held_bytes(&self) -> usize {
-        self.held_bytes
+    pub const fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes
     }
 
     /// Whether no batch is open or in flight.
@@ -145,7 +145,7 @@ impl Batcher {
         open.bytes = open.bytes.saturating_add(bytes);
         open.records.push(record);
         open.seen_keys.push(seen_key);
-        self.held_bytes = self.held_bytes.saturating_add(bytes);
+        self.buffer_bytes = self.buffer_bytes.saturating_add(bytes);
         if let Some(seen_key) = seen_key {
             self.places.insert(seen_key, place);
         }
@@ -157,7 +157,7 @@ impl Batcher {
     pub fn staying_bytes(&self) -> usize {
         let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
         let leaving = leaving.map(|open| open.bytes).fold(0, usize::saturating_add);
-        self.held_bytes.saturating_sub(leaving)
+        self.buffer_bytes.saturating_sub(leaving)
     }
 
     /// Marks the open batches of these streams to be closed now.
@@ -200,7 +200,7 @@ impl Batcher {
     /// Removes a batch that has ended.
     pub fn end(&mut self, id: BatchId) -> Option<InFlightBatch> {
         let ended = self.under_way.remove(&id)?;
-        self.held_bytes = self.held_bytes.saturating_sub(ended.bytes);
+        self.buffer_bytes = self.buffer_bytes.saturating_sub(ended.bytes);
         for seen_key in ended.seen_keys.iter().flatten() {
             self.places.remove(seen_key);
         }
@@ -278,7 +278,7 @@ mod tests {
             "it is settled next"
         );
         batches.end(sick);
-        assert_eq!((batches.held_bytes(), batches.close(well).is_some()), (300, true));
+        assert_eq!((batches.buffer_bytes(), batches.close(well).is_some()), (300, true));
     }
 
     #[test]
@@ -343,16 +343,16 @@ mod tests {
         let found = |batches: &Batcher| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
         let place = |batch, index| Some(Slot { batch, index });
         let all = [place(1, 0), place(1, 1), place(2, 0)];
-        assert_eq!((found(&batches), batches.held_bytes()), (all, 130));
+        assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
         assert!(batches.end(1).is_none(), "it is open");
         batches.close(1).unwrap();
-        assert_eq!((found(&batches), batches.held_bytes()), (all, 130));
+        assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
         let ended = batches.end(1).unwrap();
         assert_eq!(ended.seen_keys, [Some(seen_key(1)), Some(seen_key(2)), None]);
-        assert_eq!((found(&batches), batches.held_bytes()), ([None, None, place(2, 0)], 10));
+        assert_eq!((found(&batches), batches.buffer_bytes()), ([None, None, place(2, 0)], 10));
         assert!(batches.end(1).is_none());
         batches.close(2).unwrap();
         batches.end(2).unwrap();
-        assert_eq!((found(&batches), batches.held_bytes()), ([None; 3], 0));
+        assert_eq!((found(&batches), batches.buffer_bytes()), ([None; 3], 0));
     }
 }

@@ -10,15 +10,15 @@ pub struct ShardConfig {
     /// The number of shards.
     pub count: ShardNumber,
     /// The number of shards before, while devices still move.
-    pub former_count: Option<ShardNumber>,
+    pub previous_count: Option<ShardNumber>,
     /// The linger time of a batch, in milliseconds.
     pub linger_ms: u64,
     /// The most bytes of records that a shard holds in memory.
-    pub held_bytes: usize,
+    pub buffer_bytes: usize,
     /// When sessions end.
     pub session: sessions::SessionConfig,
     /// Session-start events, in addition to those marked in their schema.
-    pub opening_events: Vec<String>,
+    pub session_start_events: Vec<String>,
     /// How long duplicates are recognized.
     pub dedupe: dedup::DedupConfig,
     /// The limits of the spill.
@@ -29,7 +29,7 @@ impl ShardConfig {
     /// Returns all current and previous shards: spilled records stay in theirs if the number
     /// decreases.
     pub fn numbers(&self) -> Range<ShardNumber> {
-        0..self.count.max(self.former_count.unwrap_or(0))
+        0..self.count.max(self.previous_count.unwrap_or(0))
     }
 }
 
@@ -37,12 +37,12 @@ impl Default for ShardConfig {
     fn default() -> Self {
         Self {
             count: 8,
-            former_count: None,
+            previous_count: None,
             linger_ms: 100,
             // Several shards may share the 128 MB of one isolate.
-            held_bytes: 4_194_304,
+            buffer_bytes: 4_194_304,
             session: sessions::SessionConfig::default(),
-            opening_events: Vec::new(),
+            session_start_events: Vec::new(),
             dedupe: dedup::DedupConfig::default(),
             spill: spill::SpillConfig::default(),
         }

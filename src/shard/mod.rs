@@ -113,7 +113,7 @@ impl BatchEvents {
 #[derive(Debug)]
 pub struct ShardStatus {
     /// The bytes of records in memory.
-    pub held_bytes: usize,
+    pub buffer_bytes: usize,
     /// The number of devices in memory.
     pub devices: usize,
     /// The number of event ids in the dedup window.
@@ -202,7 +202,7 @@ impl ShardCore {
             batches: Batcher::default(),
             spill: Spill::load(storage, sharding.spill, now)?,
             pace: Pace::default(),
-            max_held_bytes: sharding.held_bytes,
+            max_held_bytes: sharding.buffer_bytes,
         })
     }
 
@@ -457,7 +457,7 @@ impl ShardCore {
 
     pub fn status(&self, now: Milliseconds) -> ShardStatus {
         ShardStatus {
-            held_bytes: self.batches.held_bytes(),
+            buffer_bytes: self.batches.buffer_bytes(),
             devices: self.devices.len(),
             seen: self.seen.len(),
             spill: self.spill.depth(now),

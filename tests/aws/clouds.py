@@ -28,7 +28,7 @@ from ports import free_port  # noqa: E402
 from worker import Worker  # noqa: E402
 
 SECONDS = 180
-SECRETS = ("AWS_SECRET_ACCESS_KEY", "HEADWATER_SECRET", "HEADWATER_REPLAY_KEY")
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "HEADWATER_HASH_SECRET", "HEADWATER_OPERATOR_KEY")
 QUICK = ["BufferSizeMiB=1", "BufferIntervalSeconds=0", "FailedBufferIntervalSeconds=0"]
 
 

@@ -56,7 +56,7 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(clouds: Clouds) -> None:
     assert "  Add    AWS::KinesisFirehose::DeliveryStream streamlow\n" in result.stdout
     assert "  --dry-run: exiting now." in result.stdout
     assert line(result.stdout, "deploy: secrets to be made and stored: ") == (
-        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_SECRET"
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_HASH_SECRET"
     )
     assert result.stdout.endswith("this was a dry run: nothing is changed\n")
     assert clouds.stacks() == clouds.keys() == []
@@ -129,28 +129,28 @@ def test_one_command_brings_an_event_to_s3(clouds: Clouds) -> None:
     assert list(stored) == [
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
-        "HEADWATER_SECRET",
+        "HEADWATER_HASH_SECRET",
     ]
     assert clouds.keys() == [stored["AWS_ACCESS_KEY_ID"]]
     assert "  Uploaded headwater (" in result.stdout
     assert clouds.cloudflare.deployments == before + 1
-    assert len(bytes.fromhex(stored["HEADWATER_SECRET"])) == 32
+    assert len(bytes.fromhex(stored["HEADWATER_HASH_SECRET"])) == 32
 
 
 def test_the_key_that_the_operator_gives_is_stored_once(clouds: Clouds) -> None:
     before = dict(clouds.cloudflare.secrets)
-    short = clouds.deploy(HEADWATER_REPLAY_KEY="short")
+    short = clouds.deploy(HEADWATER_OPERATOR_KEY="short")
     assert short.returncode == 1
     assert short.stderr.startswith(
-        "deploy: HEADWATER_REPLAY_KEY must have 32 characters"
+        "deploy: HEADWATER_OPERATOR_KEY must have 32 characters"
     )
     given, other = (secrets.token_hex(32) for _ in range(2))
-    dry = clouds.deploy("--dry-run", HEADWATER_REPLAY_KEY=given)
-    assert "deploy: secrets to be made and stored: HEADWATER_REPLAY_KEY\n" in dry.stdout
+    dry = clouds.deploy("--dry-run", HEADWATER_OPERATOR_KEY=given)
+    assert "deploy: secrets to be made and stored: HEADWATER_OPERATOR_KEY\n" in dry.stdout
     assert clouds.cloudflare.secrets == before
     for key in (given, other):
-        assert clouds.deploy(HEADWATER_REPLAY_KEY=key).returncode == 0
-        stored = {**before, "HEADWATER_REPLAY_KEY": given}
+        assert clouds.deploy(HEADWATER_OPERATOR_KEY=key).returncode == 0
+        stored = {**before, "HEADWATER_OPERATOR_KEY": given}
         assert clouds.cloudflare.secrets == stored, "what is stored may be in use"
 
 
@@ -175,10 +175,10 @@ def test_a_second_run_makes_no_second_key(clouds: Clouds) -> None:
 
 def test_a_lost_secret_is_made_again_alone(clouds: Clouds) -> None:
     before = dict(clouds.cloudflare.secrets)
-    del clouds.cloudflare.secrets["HEADWATER_SECRET"]
+    del clouds.cloudflare.secrets["HEADWATER_HASH_SECRET"]
     assert clouds.deploy().returncode == 0
     after = dict(clouds.cloudflare.secrets)
-    assert after.pop("HEADWATER_SECRET") != before.pop("HEADWATER_SECRET")
+    assert after.pop("HEADWATER_HASH_SECRET") != before.pop("HEADWATER_HASH_SECRET")
     assert after == before
 
 
@@ -194,7 +194,7 @@ def test_a_key_is_rotated_when_asked(clouds: Clouds) -> None:
     assert stays not in proven and deleted not in proven
     assert told.index(stays) < told.index(deleted)
     assert in_s3(clouds, result.stdout)
-    assert clouds.cloudflare.secrets["HEADWATER_SECRET"] == before["HEADWATER_SECRET"]
+    assert clouds.cloudflare.secrets["HEADWATER_HASH_SECRET"] == before["HEADWATER_HASH_SECRET"]
 
 
 def test_parameters_keep_their_value_until_they_are_given_another(
@@ -327,7 +327,7 @@ def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
         AWS_REGION = "eu-central-1"
         [env.shop.vars.HEADWATER]
         origins = ["*"]
-        failed = "firehose:f"
+        failed_stream = "firehose:f"
         routes = [{ bot = true, to = "kinesis:k" }, { to = "firehose:e" }]
         renamed_streams = { "firehose:old" = "firehose:e" }
         [env.shop.vars.HEADWATER.keys.pk_acme]

@@ -54,7 +54,7 @@ def shard(**waiting: int) -> dict[str, Any]:
 def test_records_of_all_shards_for_dropped_streams_are_summed(
     serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HEADWATER_REPLAY_KEY", KEY)
+    monkeypatch.setenv("HEADWATER_OPERATOR_KEY", KEY)
     shards = [shard(old=3, events=5, b=0), shard(old=4, a=1)]
     for status in (200, 503):
         url = serve({"ready": status == 200, "delivery": "sharded", "shards": shards}, status)
@@ -81,7 +81,7 @@ def test_records_of_all_shards_for_dropped_streams_are_summed(
 def test_what_can_not_be_asked_is_said(
     serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch, body: Any, status: int, why: str
 ) -> None:
-    monkeypatch.setenv("HEADWATER_REPLAY_KEY", KEY)
+    monkeypatch.setenv("HEADWATER_OPERATOR_KEY", KEY)
     with pytest.raises(NotToldError, match=why):
         dropped(serve(body, status), NAMED)
 
@@ -89,8 +89,8 @@ def test_what_can_not_be_asked_is_said(
 def test_without_the_operators_key_it_says_what_it_takes(
     serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("HEADWATER_REPLAY_KEY", raising=False)
-    with pytest.raises(NotToldError, match="it takes HEADWATER_REPLAY_KEY"):
+    monkeypatch.delenv("HEADWATER_OPERATOR_KEY", raising=False)
+    with pytest.raises(NotToldError, match="it takes HEADWATER_OPERATOR_KEY"):
         dropped(serve({"ready": True, "delivery": "sharded", "shards": []}), NAMED)
     with pytest.raises(NotToldError, match="can't be read"):
         dropped(f"http://{HOST}:9", NAMED)

@@ -39,7 +39,7 @@ def configuration(
     """A workerd that serves one worker on one port, with shards where it has them."""
     headwater = {
         "origins": ["*"],
-        "failed": "firehose:failed",
+        "failed_stream": "firehose:failed",
         "routes": [{"to": "firehose:events"}],
         **settings,
     }

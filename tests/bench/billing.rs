@@ -182,8 +182,8 @@ fn billed(lines: &[usize], packing: Aggregation) -> usize {
 fn main() {
     let config = Config::parse(RawConfig {
         headwater: Some(json!({
-            "delivery": "direct", "origins": ["*"], "failed": "firehose:failed",
-            "routes": [{"to": "firehose:events"}], "limits": {"body_bytes": 8_388_608},
+            "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
+            "routes": [{"to": "firehose:events"}], "limits": {"max_body_bytes": 8_388_608},
         })),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),

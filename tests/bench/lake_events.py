@@ -92,7 +92,7 @@ def _write_day(
         json_object('tag', 'shop-ch') AS metadata, md5('session' || session)::UUID AS session_id,
         session // greatest({plan.events} // 40, 1) + 1 AS session_index,
         strftime(opened, '%Y-%m-%dT%H:%M:%S.%gZ') AS session_started_at,
-        'timeout' AS session_opened_by"""
+        'timeout' AS session_trigger"""
     for slot in range(plan.objects_an_hour):
         # Only CSV is written in partitions, so that a line is the one column of it.
         database.execute(f"""

@@ -104,7 +104,7 @@ fn beacon(name: &str, index: usize, seq: usize) -> Value {
 fn config() -> Config {
     Config::parse(RawConfig {
         headwater: Some(json!({
-            "delivery": "direct", "origins": ["https://shop.example"], "failed": "firehose:failed",
+            "delivery": "direct", "origins": ["https://shop.example"], "failed_stream": "firehose:failed",
             "routes": [
                 {"level": "low", "to": "firehose:low"},
                 {"name": "order_*", "to": "firehose:orders"},

@@ -11,7 +11,7 @@ from counting_firehose import Report
 # Enough to make the memory of Wasm grow while calls are under way.
 LOAD = Load(rate=800, warm_up_seconds=1, seconds=3, grace_seconds=120)
 # A machine that is slow must not be taken for a Firehose that is.
-SETTINGS = {"deadline_ms": 30_000}
+SETTINGS = {"delivery_timeout_ms": 30_000}
 
 
 @pytest.fixture(scope="module")

@@ -302,12 +302,12 @@ export const ACTIONS = [
   })),
 ];
 
-export const STREAMS = '{"ready":true,"streams":[{"stream":"firehose:events","problem":"timed_out","left_alone":true}]}';
+export const STREAMS = '{"ready":true,"streams":[{"stream":"firehose:events","problem":"timed_out","paused":true}]}';
 export const READINESS = [
   ["the worker's own answer", null, "ready", ["Ready"]],
   [
     "trouble in one sentence",
-    answer(200, '{"summary":"ready, but a stream throttles since 03:12:09","ready":true,"blame":"stream","details":"ask"}'),
+    answer(200, '{"summary":"ready, but a stream throttles since 03:12:09","ready":true,"owner":"stream","details":"ask"}'),
     "troubled",
     ["Ready, with trouble", "ready, but a stream throttles since 03:12:09"],
   ],
@@ -319,16 +319,16 @@ export const READINESS = [
   ],
   [
     "how each stream is",
-    answer(200, '{"ready":true,"streams":[{"stream":"a","state":"good"},{"stream":"b","state":"unknown"},{"stream":"c","state":"failing"}]}'),
+    answer(200, '{"ready":true,"streams":[{"stream":"a","state":"ok"},{"stream":"b","state":"unknown"},{"stream":"c","state":"failing"}]}'),
     "troubled",
     ["a ✓", "b not tried yet", "c failing"],
   ],
   ["a stream in trouble", answer(200, STREAMS), "troubled", ["Ready, with trouble", "firehose:events: timed_out, left alone"]],
   [
     "what is missing",
-    answer(503, '{"ready":false,"problems":["AWS_REGION is not set","HEADWATER.failed is missing"]}'),
+    answer(503, '{"ready":false,"problems":["AWS_REGION is not set","HEADWATER.failed_stream is missing"]}'),
     "not-ready",
-    ["Not ready", "AWS_REGION is not set", "HEADWATER.failed is missing"],
+    ["Not ready", "AWS_REGION is not set", "HEADWATER.failed_stream is missing"],
   ],
   ["a dead network", "abort", "unreachable", ["The worker does not answer"]],
   ["another server", answer(404, "<p>no"), "not-ready", ["Not ready", "/readyz answered 404"]],

@@ -46,7 +46,7 @@ export const ACTIONS = [
     claim: "the page view is shown with its answer and its record",
     does: async () => {},
     sends: [],
-    shows: ["page_view", "✓ accepted", "200", "Added by the worker", "session_opened_by", "first", "As it was sent", "screen_width"],
+    shows: ["page_view", "✓ accepted", "200", "Added by the worker", "session_trigger", "first", "As it was sent", "screen_width"],
   },
   {
     claim: "a product's page is a page view, and a product viewed",

@@ -135,7 +135,7 @@ describe("the documentation", { skip: missing }, () => {
 
   const SEARCHES = [
     ["linger", /Configuration|Shards/],
-    ["former_shards", /Configuration|Shards/],
+    ["previous_shards", /Configuration|Shards/],
     ["history prerendered", /Snippet/],
     ["access_denied", /runbook/],
   ];

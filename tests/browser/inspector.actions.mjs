@@ -44,7 +44,7 @@ export const EVENTS = [
       Received: ["post, text/plain", "204", "1 of 1", '"total": "19.90"'],
       Repairs: ["/props/total coerce", "/url sensitive_parameter"],
       "As it was sent": ["name order_placed", "props.order A-1", 'props.total "19.90" 19.90'],
-      Session: ["session_index 1", "session_opened_by first"],
+      Session: ["session_index 1", "session_trigger first"],
       Route: ["stream firehose:events-high", "level high"],
       "Added by the worker": ["country CH", "utm_source news", "tenant default", "url_path /thanks"],
       Time: ["ms"],
@@ -80,7 +80,7 @@ export const EVENTS = [
     line: ["✕ failed", "bad_format", "firehose:events-failed"],
     parts: {
       Violations: ["/name bad_format: name must match [a-z][a-z0-9_.]{0,63}", "/price unknown_field: price is not a field"],
-      "The failed event": ["stage validate", "original_form beacon"],
+      "The failed event": ["stage validate", "original_format beacon"],
       Route: ["stream firehose:events-failed"],
     },
     marks: ['"name": "Order Placed"', '"price": 19.90'],
@@ -266,7 +266,7 @@ export const ACTIONS = [
       await has(0)(page);
       await page.locator("#empty:visible").waitFor();
       assert.equal(await page.locator("#count-total").innerText(), "0");
-      assert.deepEqual([(await ask("all")).total, await ask("good"), await ask("bad")], [0, [], []]);
+      assert.deepEqual([(await ask("all")).total, await ask("ok"), await ask("failed")], [0, [], []]);
       await hello();
       await has(1)(page);
     },
@@ -359,7 +359,7 @@ export const ACTIONS = [
       await page.locator(".story summary").click();
       await page.locator(".body").getByRole("button", { name: "Copy" }).click();
       await page.getByRole("button", { name: "Copied" }).waitFor();
-      const [story] = await ask("good");
+      const [story] = await ask("ok");
       assert.deepEqual(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())), story);
     },
   },

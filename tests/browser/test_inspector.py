@@ -18,7 +18,7 @@ from worker import HOST, PROGRAMS, Worker  # noqa: E402
 BROWSER_SECONDS = 1_200
 TOKEN = "a-token/of+the_tests=32.characters"
 # Beacons that ask for it are dropped, or lose their identifiers, so that the page has such stories to show.
-SETTINGS = {"delivery": "sharded", "shards": 1, "gpc": "refuse", "dnt": "strip"}
+SETTINGS = {"delivery": "sharded", "shards": 1, "gpc": "drop", "dnt": "strip"}
 
 
 @pytest.mark.skipif(

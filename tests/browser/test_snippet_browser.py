@@ -24,7 +24,7 @@ from worker import HOST, PROGRAMS, Worker  # noqa: E402
 
 TESTS = "tests/browser/snippet/snippet.test.mjs"
 # What a slow machine keeps waiting must not be sent to S3 twice: the rows make the trouble, before the worker.
-SETTINGS = {"delivery": "sharded", "shards": 1, "deadline_ms": 30_000}
+SETTINGS = {"delivery": "sharded", "shards": 1, "delivery_timeout_ms": 30_000}
 BROWSER_SECONDS = 1_200
 DELIVERY_SECONDS = 60
 

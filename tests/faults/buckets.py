@@ -51,7 +51,7 @@ class Bucket:
                 for event in part:
                     copies = self._copies.setdefault(event["event_id"], Copies())
                     copies.number += 1
-                    copies.direct += event.get("via") == "direct"
+                    copies.direct += event.get("delivered_via") == "direct"
         self._read.update(new)
         return self._copies
 

@@ -39,7 +39,7 @@ from worker import Worker  # noqa: E402
 DRAIN_SECONDS = 300
 # Small, so that a call has many records, some of which are refused; the local AWS makes an
 # object of each, so not one event a record.
-PACK_BYTES = 10_240
+AGGREGATE_BYTES = 10_240
 SAMPLE_SECONDS = 1.0
 
 
@@ -109,7 +109,7 @@ class Soak:
         Gives the worker's log.
         """
         setting = self._setting
-        settings = {"delivery": setting.delivery, "pack_bytes": PACK_BYTES}
+        settings = {"delivery": setting.delivery, "aggregate_bytes": AGGREGATE_BYTES}
         started = time.monotonic()
         with scenario.worker(proxy.environment(), settings) as worker:
             load = Load(

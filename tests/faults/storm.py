@@ -201,7 +201,7 @@ class Outcome:
 
 
 def play(
-    storm: Storm, seed: int, share: float = 1.0, deadline_ms: int = 2_000
+    storm: Storm, seed: int, share: float = 1.0, delivery_timeout_ms: int = 2_000
 ) -> Outcome:
     """Runs a storm, with this share of its time."""
     chance, lock = random.Random(f"{seed} {storm.name}"), threading.Lock()
@@ -218,7 +218,7 @@ def play(
         "delivery": storm.delivery,
         "shards": 1,
         "routes": [{"to": f"firehose:{STREAM}"}],
-        "deadline_ms": deadline_ms,
+        "delivery_timeout_ms": delivery_timeout_ms,
     }
     with FirehosePeer() as peer:
         peer.plan = plan

@@ -30,7 +30,7 @@ def test_a_stream_that_takes_most_is_served_on(
 ) -> None:
     storm = replace(short(name, delivery, 15), requests_s=20)
 
-    outcome = play(storm, seed, deadline_ms=DEADLINE_MS)
+    outcome = play(storm, seed, delivery_timeout_ms=DEADLINE_MS)
 
     assert outcome.complaints() == [], f"HEADWATER_SEED={seed}"
     assert len(outcome.acked) >= storm.least_acknowledged * outcome.sent

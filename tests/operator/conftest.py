@@ -32,6 +32,6 @@ def lake(own_aws: LocalAws) -> LocalAws:
 def worker(lake: LocalAws) -> Iterator[Worker]:
     """The worker before it is mended."""
     with Worker(
-        {**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}, BEFORE
+        {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}, BEFORE
     ) as worker:
         yield worker

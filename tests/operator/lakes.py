@@ -30,7 +30,7 @@ def event(number: int, name: str = "page_view", **fields: Any) -> dict[str, Any]
         "session_started_at": f"{at[:10]}T08:00:00.000Z",
     }
     return {
-        "v": 1,
+        "v": 2,
         "event_id": f"{name}-{number}",
         "tenant": "default",
         "name": name,

@@ -15,7 +15,7 @@ BEFORE: dict[str, Any] = {
     "shards": 1,
     "linger_ms": 10,
     # What a slow machine keeps waiting must not be sent twice, and be counted so.
-    "deadline_ms": 30_000,
+    "delivery_timeout_ms": 30_000,
     "unknown_events": "fail",
 }
 CODES = {

@@ -75,7 +75,7 @@ def start_replay(
     command = [sys.executable, str(LAKE / "replay.py"), *arguments]
     return subprocess.Popen(
         [*command, "--worker", f"http://127.0.0.1:{worker.port}"],
-        env=environment(aws, {"HEADWATER_REPLAY_KEY": key}),
+        env=environment(aws, {"HEADWATER_OPERATOR_KEY": key}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

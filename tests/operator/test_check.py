@@ -64,7 +64,7 @@ def test_all_mistakes_of_all_files_are_named_at_once(checkout: Path) -> None:
         "wrangler.toml: HEADWATER.origins is missing",
         'wrangler.toml: HEADWATER.routes[0].level must be one of "low", "mid", "high", not "urgent"',
     ]
-    assert lines[6].startswith("wrangler.toml: HEADWATER.orgins is no setting of this version;")
+    assert lines[6].startswith("wrangler.toml: HEADWATER.orgins is an unknown key;")
     assert len(lines) == 7
 
 
@@ -81,13 +81,13 @@ def test_an_environment_is_read_as_wrangler_reads_it(checkout: Path) -> None:
 
 
 def test_the_variables_of_this_machine_are_read_when_asked(checkout: Path) -> None:
-    (checkout / ".dev.vars").write_text("HEADWATER_REPLAY_KEY=short\nAWS_REGION=europe\n")
+    (checkout / ".dev.vars").write_text("HEADWATER_OPERATOR_KEY=short\nAWS_REGION=europe\n")
     assert check(checkout, "--quiet") == (0, [], "")
     assert check(checkout, "--dev") == (
         1,
         [
             ".dev.vars: AWS_REGION must be the name of a region, such as eu-west-1 or us-gov-east-1",
-            "warning: .dev.vars: HEADWATER_REPLAY_KEY must have at least 32 characters; until then no event can be replayed",
+            "warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no event can be replayed",
         ],
         "",
     )

@@ -134,11 +134,11 @@ def test_edits_of_the_configuration_are_served_or_named(dev: Dev) -> None:
     dev.wait_for(lambda: "https://blog.example" in dev.served.read_text())
 
     written = dev.served.stat().st_mtime_ns
-    dev.replace(".dev.vars", "HEADWATER_REPLAY_KEY=", "HEADWATER_REPLAY_KEY=another-")
+    dev.replace(".dev.vars", "HEADWATER_OPERATOR_KEY=", "HEADWATER_OPERATOR_KEY=another-")
     dev.wait_for(lambda: dev.served.stat().st_mtime_ns > written)
-    dev.replace(".dev.vars", "HEADWATER_REPLAY_KEY=another-not-", "HEADWATER_REPLAY_KEY=short #")
-    dev.wait_for_log("warning: .dev.vars: HEADWATER_REPLAY_KEY must have at least 32 characters")
+    dev.replace(".dev.vars", "HEADWATER_OPERATOR_KEY=another-not-", "HEADWATER_OPERATOR_KEY=short #")
+    dev.wait_for_log("warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters")
 
-    dev.replace(".dev.vars.example", "HEADWATER_SECRET=not", "HEADWATER_SECRET=yes")
+    dev.replace(".dev.vars.example", "HEADWATER_HASH_SECRET=not", "HEADWATER_HASH_SECRET=yes")
     dev.wait_for_log(".dev.vars.example has changed; end scripts/dev and start it again")
     assert dev.served.stat().st_ino == file, "it is written in place"

@@ -54,11 +54,11 @@ from worker import PROGRAMS, Worker
 EXAMPLES = examples()
 TOKEN = "the-inspect-token-of-the-pages-1234"
 SECRETS = {
-    "HEADWATER_SECRET": "the-secret-of-the-pages-123456789012",
-    "HEADWATER_REPLAY_KEY": REPLAY_KEY,
+    "HEADWATER_HASH_SECRET": "the-secret-of-the-pages-123456789012",
+    "HEADWATER_OPERATOR_KEY": REPLAY_KEY,
     "HEADWATER_INSPECT_TOKEN": TOKEN,
 }
-PATIENT: dict[str, Any] = {"linger_ms": 10, "deadline_ms": 30_000}
+PATIENT: dict[str, Any] = {"linger_ms": 10, "delivery_timeout_ms": 30_000}
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
 HOSTS = ("http://127.0.0.1:8787", "https://YOUR_WORKER", "https://staging.example")
 STREAMS = {"low", "mid", "high", "failed"}
@@ -169,7 +169,7 @@ class Desk:
             "HOME": os.environ.get("HOME", "/"),
             "CURL_HOME": str(self.directory),
             "HEADWATER_INSPECT_TOKEN": TOKEN,
-            "HEADWATER_REPLAY_KEY": REPLAY_KEY,
+            "HEADWATER_OPERATOR_KEY": REPLAY_KEY,
             "WORKER": f"http://127.0.0.1:{self.worker.port}",
         }
 
@@ -178,7 +178,7 @@ class Desk:
             command = command.replace(host, f"http://127.0.0.1:{self.worker.port}")
         for kind, name in (("data", "DATA_BUCKET"), ("failed", "FAILED_BUCKET")):
             command = command.replace(name, self.aws.outputs[BUCKET_OUTPUTS[kind]])
-        command = command.replace("HEADWATER_REPLAY_KEY=…", f"HEADWATER_REPLAY_KEY={REPLAY_KEY}")  # fmt: skip
+        command = command.replace("HEADWATER_OPERATOR_KEY=…", f"HEADWATER_OPERATOR_KEY={REPLAY_KEY}")  # fmt: skip
         buckets = (self.aws.outputs[BUCKET_OUTPUTS[kind]] for kind in ("data", "failed"))
         both = " ".join(f"--source s3://{bucket}" for bucket in buckets)
         command = command.replace("--source local", both)
@@ -547,7 +547,7 @@ def test_the_runbook_names_the_keys_of_readyz(desk: Desk) -> None:
     text = (ROOT / "www/docs/runbook.md").read_text(encoding="utf-8")
     # What is bound or set, and parts of a version, need no words.
     keys = {name for name, _ in pairs_of({**answer, "present": 0, "version": 0})}
-    assert {"summary", "streams", "held_bytes"} <= keys
+    assert {"summary", "streams", "buffer_bytes"} <= keys
     assert sorted(name for name in keys if f"`{name}`" not in text) == []
 
 

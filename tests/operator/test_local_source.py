@@ -21,7 +21,7 @@ def run(
     command = [sys.executable, str(checkout / "scripts" / "lake" / program)]
     return subprocess.run(
         [*command, *arguments],
-        env={"PATH": os.environ["PATH"], "HEADWATER_REPLAY_KEY": REPLAY_KEY},
+        env={"PATH": os.environ["PATH"], "HEADWATER_OPERATOR_KEY": REPLAY_KEY},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

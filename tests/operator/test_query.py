@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
     "delivery": "sharded",
     "shards": 1,
     "linger_ms": 10,
-    "deadline_ms": 30_000,
+    "delivery_timeout_ms": 30_000,
     "unknown_events": "fail",
 }
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"

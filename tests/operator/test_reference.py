@@ -194,7 +194,7 @@ def known_keys() -> dict[str, set[str]]:
     found = findings(
         """zz = 1
 origins = ["*"]
-failed = "firehose:events-failed"
+failed_stream = "firehose:events-failed"
 routes = [{ to = "firehose:events-mid", zz = 1 }]
 clean = [{ field = "props.a", trim = "#", zz = 1, build = { from = "1", zz = 1 }, when = { field = "props.b", exists = true, zz = 1 } }]
 consent = { zz = 1 }
@@ -375,8 +375,8 @@ def command_line(text: str) -> None:
 
 
 CHECKS: list[tuple[str, Callable[[str], None], str]] = [
-    ("configuration.md", configuration_keys, "| `held_bytes` |"),
-    ("configuration.md", configuration_keys, "| `limits.depth` |"),
+    ("configuration.md", configuration_keys, "| `buffer_bytes` |"),
+    ("configuration.md", configuration_keys, "| `limits.max_depth` |"),
     ("configuration.md", configuration_ranges, ""),
     ("configuration.md", configuration_variables, "| `AWS_REGION` |"),
     ("configuration.md", configuration_bindings, "| `METRICS` |"),

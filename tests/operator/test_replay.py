@@ -70,7 +70,7 @@ def test_what_failed_is_found_mended_and_in_the_lake_once(
     pixel = next(
         each.record["event_id"]
         for each in lake.records("failed")
-        if each.record["original_form"] == "query"
+        if each.record["original_format"] == "query"
     )
     assert wait_for(lake, "data", 6) == Counter([good, *failed, pixel])
     # What failed again is the same failed event, told once more.
@@ -271,7 +271,7 @@ def test_who_does_not_hold_the_key_replays_nothing(
     refused = replay(
         lake, worker, *arguments, key="a-guess-that-has-32-characters-or-more"
     )
-    assert refused.code == 2 and "HEADWATER_REPLAY_KEY" in refused.printed
+    assert refused.code == 2 and "HEADWATER_OPERATOR_KEY" in refused.printed
     assert ids(lake, "data") == {}
     told = {"x-headwater-replay": json.dumps({"received_at": A_DAY_AGO})}
     assert worker.post(quiz(), told).status == 403
@@ -290,7 +290,7 @@ def test_it_waits_for_a_stream_that_does_not_take_records(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(each.line + "\n")
     worker.kill()
-    worker.settings = {**AFTER, "delivery": "direct", "deadline_ms": 2_000}
+    worker.settings = {**AFTER, "delivery": "direct", "delivery_timeout_ms": 2_000}
     worker.restart()
     lake.stop()
     try:

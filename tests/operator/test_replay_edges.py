@@ -14,7 +14,7 @@ from worker import Worker
 
 
 def test_a_tenant_is_replayed_with_its_own_key(lake: LocalAws, tmp_path: Path) -> None:
-    env = {**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}
+    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
     keys = {"pk_shop": {"tenant": "shop"}, "pk_blog": {"tenant": "blog"}}
     source, resume = place(lake, "failed"), ("--resume", str(tmp_path / "resume"))
     same = quiz(id=str(uuid4()))
@@ -59,15 +59,15 @@ def test_who_asked_for_privacy_still_has_it(
     replay(lake, worker, place(lake, "failed"), "--resume", str(tmp_path / "resume"))
     wait_for(lake, "data", 1)
     ((event),) = (each.record for each in lake.records())
-    assert event["stripped"] == "gpc"
+    assert event["identifiers_removed"] == "gpc"
     assert event.keys().isdisjoint(
         {"device_id", "ip", "city", "user_agent", "click_id"}
     )
 
 
 def test_what_is_kept_in_parts_is_sent_as_one(lake: LocalAws, tmp_path: Path) -> None:
-    env = {**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}
-    limits = {"body_bytes": 524_288, "beacon_bytes": 524_288}
+    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
+    limits = {"max_body_bytes": 524_288, "max_beacon_bytes": 524_288}
     long = quiz(props={"text": "x" * 500_000})
     with Worker(env, {**BEFORE, "limits": limits}) as worker:
         assert worker.post([long], HEADERS).status == 200

@@ -31,7 +31,7 @@ FAILED = {
     "received_at": "2026-11-20T08:00:00.000Z",
     "stage": "validate",
     "code": "unknown_event",
-    "original_form": "beacon",
+    "original_format": "beacon",
     "original": '{"name":"quiz_answered"}',
 }
 
@@ -49,7 +49,7 @@ def replay_to(aws: LocalAws, address: str, tmp_path: Path) -> Ended:
     ended = subprocess.run(
         [sys.executable, str(LAKE / "replay.py"), str(copy), "--worker", address]
         + ["--resume", str(tmp_path / "resume")],
-        env=environment(aws, {"HEADWATER_REPLAY_KEY": REPLAY_KEY}),
+        env=environment(aws, {"HEADWATER_OPERATOR_KEY": REPLAY_KEY}),
         capture_output=True,
         text=True,
         timeout=60,
@@ -120,13 +120,13 @@ def test_an_event_that_firehose_put_aside_has_its_code(name: str) -> None:
     del event["stage"]
     document = {name: "Some.Code", "rawData": base64.b64encode(json.dumps(event).encode()).decode()}  # fmt: skip
     (failed,) = parse(json.dumps(document).encode(), "here")
-    assert (failed.code, failed.original_form) == ("Some.Code", "record")
+    assert (failed.code, failed.original_format) == ("Some.Code", "record")
 
 
 def test_a_worker_that_no_waiting_mends_is_told_at_once(
     own_aws: LocalAws, tmp_path: Path
 ) -> None:
-    with Worker({"HEADWATER_REPLAY_KEY": REPLAY_KEY}) as worker:
+    with Worker({"HEADWATER_OPERATOR_KEY": REPLAY_KEY}) as worker:
         address = f"http://127.0.0.1:{worker.port}"
         ended = replay_to(own_aws, address, tmp_path)
     assert ended.code == 2
@@ -167,7 +167,7 @@ def test_what_the_worker_took_is_known_although_it_refused_another(
     lake: LocalAws, tmp_path: Path
 ) -> None:
     keys = {"pk_shop": {"tenant": "shop"}, "pk_blog": {"tenant": "blog"}}
-    env = {**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}
+    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
     with Worker(env, {**BEFORE, "keys": keys}) as worker:
         for key in ["pk_blog", *["pk_shop"] * 20]:
             worker.post([quiz()], HEADERS, f"?key={key}")
@@ -192,14 +192,14 @@ def test_what_the_worker_took_is_known_although_it_refused_another(
 def test_a_body_that_is_dropped_today_stops_nothing(
     lake: LocalAws, tmp_path: Path
 ) -> None:
-    env = {**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}
-    accepting = {**BEFORE, "consent": {"denied": "accept"}}
+    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
+    accepting = {**BEFORE, "consent": {"denied": "keep"}}
     with Worker(env, accepting) as worker:
         assert worker.post('{"consent":"denied","name":').status == 400
         worker.post([quiz()], HEADERS)
         wait_for(lake, "failed", 2)
         worker.kill()
-        worker.settings = {**AFTER, "consent": {"denied": "refuse"}}
+        worker.settings = {**AFTER, "consent": {"denied": "drop"}}
         worker.restart()
         arguments = (place(lake, "failed"), "--resume", str(tmp_path / "resume"))
         ended = replay(lake, worker, *arguments)
@@ -211,7 +211,7 @@ def test_what_firehose_loses_twice_stays_to_be_sent(
     lake: LocalAws, tmp_path: Path
 ) -> None:
     """Within the window its replay is taken for a repeat, and after it comes through."""
-    env = {**lake.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}
+    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
 
     errors = tmp_path / "errors"
 

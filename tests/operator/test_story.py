@@ -59,8 +59,8 @@ BY_WEIGHT = [each for each in SENT if each.reason == visitors.BY_WEIGHT]
 CONFIGURATION = """[vars.HEADWATER]
 origins = ["*"]
 unknown_events = "fail"
-pack_bytes = false
-failed = "firehose:events-failed"
+aggregate_bytes = false
+failed_stream = "firehose:events-failed"
 routes = [
   { level = "low", to = "firehose:events-low" },
   { level = "high", to = "firehose:events-high" },
@@ -143,7 +143,7 @@ class Operator(Clouds):
             "HEADWATER_CACHE": os.environ.get("HEADWATER_CACHE", ""),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_DEFAULT_REGION": REGION,
-            "HEADWATER_REPLAY_KEY": REPLAY_KEY,
+            "HEADWATER_OPERATOR_KEY": REPLAY_KEY,
             "CI": "1",
             **self.root,
             **self.cloudflare.environment(),
@@ -270,7 +270,7 @@ def shows_what_it_would_do(operator: Operator, checkout: Path) -> None:
     for line in (
         "  Add    AWS::KinesisFirehose::DeliveryStream streamfailed\n",
         "  --dry-run: exiting now.\n",
-        "deploy: secrets to be made and stored: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_SECRET, HEADWATER_REPLAY_KEY\n",
+        "deploy: secrets to be made and stored: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_HASH_SECRET, HEADWATER_OPERATOR_KEY\n",
     ):
         assert line in told.printed
     assert told.printed.endswith("deploy: this was a dry run: nothing is changed\n")

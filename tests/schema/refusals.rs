@@ -105,7 +105,7 @@ fn an_event_must_say_what_it_is() {
     let event = |change: &dyn Fn(&mut Value)| {
         let mut schema = json!({
             "$schema": DRAFT, "$id": "/schemas/a_b.json", "title": "A", "description": "B.",
-            "x-version": "1.0.0", "x-level": "mid", "x-opening": true, "x-partition": ["tag"],
+            "x-version": "1.0.0", "x-level": "mid", "x-session-start": true, "x-partition": ["tag"],
         });
         change(&mut schema);
         compile::event::compile("a_b.json", &schema.to_string())
@@ -120,7 +120,7 @@ fn an_event_must_say_what_it_is() {
         ("x-version", json!("1.0")),
         ("x-version", json!("1.0.01")),
         ("x-level", json!("urgent")),
-        ("x-opening", json!("yes")),
+        ("x-session-start", json!("yes")),
         ("x-partition", json!("tag")),
         ("x-partition", json!(["Tag"])),
         ("x-partition", json!(["a.b"])),

@@ -16,7 +16,7 @@ start({
   chunks: "vitals pointer video",
   consent: "required",
   cookieless: "",
-  opening: "app_open",
+  sessionStart: "app_open",
   build: "1.4.0",
 });
 // @ts-expect-error: nobody knows where the chunks are

@@ -36,14 +36,14 @@ def unused_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
 
     Each event is a record of its own, so that a test can say what becomes of each.
     """
-    with streams(peer, {**PATIENT, "pack_bytes": False}) as unused:
+    with streams(peer, {**PATIENT, "aggregate_bytes": False}) as unused:
         yield unused
 
 
 @pytest.fixture(scope="module")
 def unused_hasty_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
     """The same, with the deadline that is the default."""
-    with streams(peer, {"pack_bytes": False}) as unused:
+    with streams(peer, {"aggregate_bytes": False}) as unused:
         yield unused
 
 

@@ -20,12 +20,12 @@ SHARDED: dict[str, Any] = {
     "delivery": "sharded",
     "shards": 1,
     "linger_ms": 100,
-    "session": {"timeout_s": 2, "opening_events": ["visit"]},
+    "session": {"timeout_s": 2, "session_start_events": ["visit"]},
 }
 
 VERDICTS = "?verdicts=1"
 
-SET_ASIDE = "/_/set-aside"
+QUARANTINE = "/_/quarantine"
 BEARER = {"authorization": f"Bearer {KEY}"}
 
 # A breaker that is open may stay so for 10 s, and so may a backlog.
@@ -63,7 +63,7 @@ def spills(worker: Worker) -> dict[str, dict[str, Any]]:
     return {each["stream"]: each for each in shard["spill"]}
 
 
-def set_aside(
+def quarantined(
     worker: Worker, peer: FirehosePeer, bad: list[dict[str, Any]]
 ) -> list[str]:
     """The ids of the failed events of these beacons, which its only shard sets aside: they are
@@ -79,7 +79,7 @@ def set_aside(
     peer.poison = lambda event: event.get("event_id") in ids
     peer.always(Accept(), FAILED)
     deadline = time.monotonic() + DRAIN_SECONDS
-    while spills(worker)[to]["set_aside"] < len(ids):
+    while spills(worker)[to]["quarantined"] < len(ids):
         assert time.monotonic() < deadline, spills(worker)
         time.sleep(0.1)
     return ids
@@ -87,12 +87,12 @@ def set_aside(
 
 def rows(worker: Worker) -> Iterator[Answer]:
     """Each row that the shards have set aside, as who bears the operator's KEY is told of it."""
-    answer = worker.get(SET_ASIDE, BEARER)
+    answer = worker.get(QUARANTINE, BEARER)
     while answer.status != 204:
         assert answer.status == 200, answer
         yield answer
-        after = quote(answer.headers["x-headwater-row"])
-        answer = worker.get(f"{SET_ASIDE}?after={after}", BEARER)
+        after = quote(answer.headers["x-headwater-quarantine-id"])
+        answer = worker.get(f"{QUARANTINE}?after={after}", BEARER)
 
 
 def records(row: Answer) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ class Rotated(Rebound):
 
     bindings = """
       get AWS_SECRET_ACCESS_KEY() { return globalThis.told ? env.AWS_SECRET_ACCESS_KEY : "before" },
-      get HEADWATER_REPLAY_KEY() { return globalThis.told ? undefined : env.HEADWATER_REPLAY_KEY },
+      get HEADWATER_OPERATOR_KEY() { return globalThis.told ? undefined : env.HEADWATER_OPERATOR_KEY },
       get METRICS() { return globalThis.told ? undefined : { writeDataPoint() { globalThis.told = true } } },
     """
 
@@ -29,14 +29,14 @@ class Renewed(Rebound):
 def test_what_is_bound_anew_holds_from_the_next_request_on() -> None:
     key = BEARER["authorization"].removeprefix("Bearer ")
     with FirehosePeer() as peer:
-        env = {**peer.environment(), "HEADWATER_REPLAY_KEY": key}
+        env = {**peer.environment(), "HEADWATER_OPERATOR_KEY": key}
         with Rotated(env) as worker:
-            assert worker.get("/_/set-aside", BEARER).status == 204
+            assert worker.get("/_/quarantine", BEARER).status == 204
             wrong = worker.post({"name": "page_view"})
             assert (wrong.status, wrong.json()["code"]) == (503, "not_durable")
             assert worker.post({"name": "page_view"}).status == 204
-            assert worker.get("/_/set-aside", BEARER).status == 403
-            assert "present" not in worker.ready().json(), "its key is nobody's any more"
+            assert worker.get("/_/quarantine", BEARER).status == 403
+            assert "configured" not in worker.ready().json(), "its key is nobody's any more"
             assert "a point was not written" not in worker.log
 
 

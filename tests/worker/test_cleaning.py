@@ -38,7 +38,7 @@ RULES: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def cleaning(peer: FirehosePeer) -> Iterator[Worker]:
     """A worker with rules of its own, which keeps what was there before."""
-    settings = {"clean": RULES, "keep_originals": True}
+    settings = {"clean": RULES, "repairs_include_original": True}
     with Worker(peer.environment(), settings) as worker:
         yield worker
 

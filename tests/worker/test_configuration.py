@@ -79,15 +79,15 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "origins": ["shop.example"],
             "ip": "hash",
             "gpc": "ignore",
-            "consent": {"denied": "drop", "asked": "strip"},
+            "consent": {"denied": "block", "asked": "strip"},
             "scrub": ["names"],
             "unknown_events": "drop",
             "bots": "block",
             "clean": [{"field": "props.a", "lower": True, "drop": True}],
-            "deadline_ms": "2000",
-            "pack_bytes": 5_000,
-            "limits": {"depth": 101, "bytes": 1},
-            "failed": "events-failed",
+            "delivery_timeout_ms": "2000",
+            "aggregate_bytes": 5_000,
+            "limits": {"max_depth": 101, "bytes": 1},
+            "failed_stream": "events-failed",
             "routes": [{"level": "urgent", "sample": 2, "to": "s3:a"}],
             "orgins": ["*"],
         },
@@ -97,27 +97,27 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "AWS_ENDPOINT_URL must be an address such as http://127.0.0.1:4566",
             'HEADWATER.delivery must be one of "sharded", "direct", not "somewhere"',
             'HEADWATER.origins must list sites such as "https://shop.example", or be ["*"] for any',
-            'HEADWATER.ip = "hash" needs the secret HEADWATER_SECRET, a random text of at least 32 characters',
-            'HEADWATER.gpc must be one of "accept", "strip", "refuse", not "ignore"',
-            'HEADWATER.consent.denied must be one of "accept", "strip", "refuse", not "drop"',
-            "HEADWATER.consent.asked is no setting of this version; there are denied, unknown",
+            'HEADWATER.ip = "hash" needs the secret HEADWATER_HASH_SECRET, a random text of at least 32 characters',
+            'HEADWATER.gpc must be one of "keep", "strip", "drop", not "ignore"',
+            'HEADWATER.consent.denied must be one of "keep", "strip", "drop", not "block"',
+            "HEADWATER.consent.asked is an unknown key; expected one of denied, unknown",
             'HEADWATER.scrub must list some of "emails", "cards"',
             'HEADWATER.routes[0].level must be one of "low", "mid", "high", not "urgent"',
             "HEADWATER.routes[0].sample must be a share above 0 and below 1, not 2",
             'HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not "s3:a"',
-            "HEADWATER.limits.depth must be an integer from 1 to 100, not 101",
-            "HEADWATER.limits.bytes is no setting of this version; there are body_bytes, inflated_bytes, beacons, beacon_bytes, depth",
+            "HEADWATER.limits.max_depth must be an integer from 1 to 100, not 101",
+            "HEADWATER.limits.bytes is an unknown key; expected one of max_body_bytes, max_inflated_bytes, max_beacons, max_beacon_bytes, max_depth",
             'HEADWATER.unknown_events must be one of "accept", "fail", not "drop"',
             "HEADWATER.clean[0] needs exactly one action, not lower and drop",
-            'HEADWATER.deadline_ms must be an integer from 100 to 30000, not "2000"',
-            "HEADWATER.pack_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000",
-            'HEADWATER.failed must be firehose:NAME or kinesis:NAME, not "events-failed"',
-            "HEADWATER.orgins is no setting of this version; there are delivery, shards, former_shards, linger_ms, held_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, keep_originals, clean, clock_skew_s, bots, internal_domains, deadline_ms, pack_bytes, failed, renamed_streams, log, snippet, endpoint",
+            'HEADWATER.delivery_timeout_ms must be an integer from 100 to 30000, not "2000"',
+            "HEADWATER.aggregate_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000",
+            'HEADWATER.failed_stream must be firehose:NAME or kinesis:NAME, not "events-failed"',
+            "HEADWATER.orgins is an unknown key; expected one of delivery, shards, previous_shards, linger_ms, buffer_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint",
         ],
     ),
     (
         "a write key is wrong",
-        {**KEY, "HEADWATER_SECRET": "short"},
+        {**KEY, "HEADWATER_HASH_SECRET": "short"},
         {
             "keys": {
                 "a key": {"tenant": "a"},
@@ -129,7 +129,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
         [
             "HEADWATER.keys.a key is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -",
             "HEADWATER.keys.pk_b.tenant must be a name of 1 to 64 of a-z 0-9 _ -",
-            "HEADWATER.keys.pk_b.cookieless needs the secret HEADWATER_SECRET, a random text of at least 32 characters",
+            "HEADWATER.keys.pk_b.cookieless needs the secret HEADWATER_HASH_SECRET, a random text of at least 32 characters",
             "HEADWATER.keys.pk_c.tenant is missing",
             'HEADWATER.keys.pk_c.origins must list sites such as "https://shop.example", or be ["*"] for any',
             "HEADWATER.keys.pk_d must be a table",
@@ -160,7 +160,7 @@ def test_all_mistakes_are_told_at_once(
 
 def test_the_table_may_be_a_text_as_a_dashboard_sets_it() -> None:
     with FirehosePeer() as peer:
-        table = '{"delivery":"direct","origins":["*"],"failed":"firehose:f","routes":[{"to":"firehose:e"}]}'
+        table = '{"delivery":"direct","origins":["*"],"failed_stream":"firehose:f","routes":[{"to":"firehose:e"}]}'
         with Worker(peer.environment(), table) as worker:
             assert worker.ready().status == 200
             assert worker.post([{"name": "a"}, {}]).status == 200
@@ -180,7 +180,7 @@ def test_a_table_of_5_kb_may_be_a_text() -> None:
     ]
     routes = [{"to": "firehose:e"}]
     table = json.dumps(
-        {"delivery": "direct", "origins": ["*"], "failed": "firehose:f"}
+        {"delivery": "direct", "origins": ["*"], "failed_stream": "firehose:f"}
         | {"routes": routes, "keys": keys, "clean": clean}
     )
     assert 4_000 < len(table) <= 5_000
@@ -199,8 +199,8 @@ def test_a_table_of_5_kb_may_be_a_text() -> None:
 def test_settings_are_followed() -> None:
     settings = {
         "ip": "drop",
-        "deadline_ms": 300,
-        "limits": {"beacons": 2, "body_bytes": 1_000, "depth": 3},
+        "delivery_timeout_ms": 300,
+        "limits": {"max_beacons": 2, "max_body_bytes": 1_000, "max_depth": 3},
     }
     with FirehosePeer(streams={"events-mid"}) as peer:
         with Worker(peer.environment(), settings) as worker:

@@ -110,7 +110,7 @@ def test_every_field_becomes_its_column(worker: Worker, aws: LocalAws) -> None:
     take_receipt(record, earliest, now_ms())
     assert take_occurrence(record, 60) == COLUMNS["client_time"]
     assert record == {
-        "v": 1,
+        "v": 2,
         "event_id": event_id,
         "tenant": "default",
         "name": "tea_brewed",
@@ -140,7 +140,7 @@ def test_what_a_beacon_does_not_say_is_left_out(worker: Worker, aws: LocalAws) -
     assert record.pop("ip") == "127.0.0.0"
     assert take_occurrence(record) == rfc_3339(received)
     assert record == {
-        "v": 1,
+        "v": 2,
         "event_id": event_id,
         "tenant": "default",
         "name": "a",
@@ -349,7 +349,7 @@ def test_a_pixel_becomes_a_record(worker: Worker, aws: LocalAws) -> None:
     take_receipt(record, earliest, now_ms())
     assert take_occurrence(record) == "2026-11-18T11:06:40.123Z"
     assert record == {
-        "v": 1,
+        "v": 2,
         "event_id": event_id,
         "tenant": "default",
         "name": "mail.opened",

@@ -110,7 +110,7 @@ def test_a_refused_beacon_is_kept_with_every_reason(
     received = take_receipt(record, earliest, now_ms())
     assert event_id == EVENT_ID or stamped_ms(event_id) == received
     assert record == {
-        "v": 1,
+        "v": 2,
         "event_id": event_id,
         "tenant": "default",
         "ip": "203.0.113.0",
@@ -121,7 +121,7 @@ def test_a_refused_beacon_is_kept_with_every_reason(
         "stage": stage,
         **violations[0],
         "violations": violations,
-        "original_form": "beacon",
+        "original_format": "beacon",
         "original_bytes": len(text.encode()),
         "original": text,
         **known,
@@ -142,7 +142,7 @@ def test_a_pixel_that_is_refused_keeps_its_query(worker: Worker, aws: LocalAws) 
         "/name",
     )
     assert [each["pointer"] for each in record["violations"]] == ["/name", "/seq"]
-    assert (record["original_form"], record["original"]) == ("query", query)
+    assert (record["original_format"], record["original"]) == ("query", query)
 
 
 PACKED = gzip.compress(json.dumps({"name": "a", "title": "t" * 500}).encode())
@@ -210,7 +210,7 @@ def test_a_body_that_can_not_be_decoded_is_one_failed_event(
     assert original(record) == body
     assert record["original_bytes"] == len(body)
     kept = {
-        "v": 1,
+        "v": 2,
         "event_id": told["event_id"],
         "tenant": "default",
         "ip": "203.0.113.0",
@@ -221,7 +221,7 @@ def test_a_body_that_can_not_be_decoded_is_one_failed_event(
         "pointer": told["pointer"],
         "message": told["message"],
         "violations": [violation(code, told["pointer"], told["message"])],
-        "original_form": form,
+        "original_format": form,
     }
     assert {name: record[name] for name in kept} == kept
     others = {"original", "original_base64", "original_bytes"}
@@ -264,7 +264,7 @@ def test_a_large_body_of_noise_comes_back(worker: Worker, aws: LocalAws) -> None
 
     assert answer.status == 400
     record = failed_event(aws, answer.json()["event_id"])
-    assert (record["original_form"], original(record)) == ("gzip_body", body)
+    assert (record["original_format"], original(record)) == ("gzip_body", body)
 
 
 def test_the_good_neighbours_of_a_bad_beacon_are_delivered(

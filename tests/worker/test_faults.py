@@ -29,7 +29,7 @@ from peer_client import until
 from streams import Stream, ids
 from worker import HOST, Answer
 
-DEADLINE_SECONDS = 2.0  # the default of HEADWATER.deadline_ms
+DEADLINE_SECONDS = 2.0  # the default of HEADWATER.delivery_timeout_ms
 SLACK_SECONDS = 1.5
 SOON_SECONDS = 5  # long before the deadline of those streams that are patient
 REST_SECONDS = 10  # how long a stream that takes nothing is left alone, at most
@@ -230,7 +230,7 @@ def test_a_stream_that_takes_nothing_is_left_alone_and_then_probed(
     stream = hasty_stream
     peer.always(Fail(500, "InternalFailure"))
     deadline = time.monotonic() + 60
-    while not stream.state()["left_alone"]:
+    while not stream.state()["paused"]:
         assert time.monotonic() < deadline, "its door is never closed"
         assert stream.post(stream.beacons(1)).status == 503
 
@@ -249,7 +249,7 @@ def test_a_stream_that_takes_nothing_is_left_alone_and_then_probed(
         assert time.monotonic() < deadline + 60, "it is never probed"
         time.sleep(0.1)
     assert len(stream.sent()[calls]) <= 25
-    until(lambda: stream.state()["left_alone"] is False)
+    until(lambda: stream.state()["paused"] is False)
 
 
 @pytest.mark.parametrize("fault", [Refuse({0}), THROTTLED], ids=str)
@@ -261,7 +261,7 @@ def test_a_stream_that_takes_two_calls_of_three_is_never_left_alone(
         assert stream.post(stream.beacons(1)).status == 204
         assert stream.post(stream.beacons(1)).status == 204
     assert len(stream.calls) == 120
-    assert stream.state()["left_alone"] is False
+    assert stream.state()["paused"] is False
 
 
 def test_a_client_that_goes_away_harms_nobody(

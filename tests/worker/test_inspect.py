@@ -18,13 +18,13 @@ from worker import PATIENT, Answer, Worker
 
 TOKEN = "the-inspector-token-of-the-tests-77"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
-PATHS = ("all", "good", "bad", "live")
+PATHS = ("all", "ok", "failed", "live")
 SETTINGS: dict[str, Any] = {
     **SHARDED,
     **PATIENT,
     "linger_ms": 10,
     "gpc": "strip",
-    "dnt": "refuse",
+    "dnt": "drop",
 }
 
 
@@ -82,8 +82,8 @@ def test_the_story_of_a_good_event_is_all_that_became_of_it(
     assert inspected.post(body, headers).status == 204
 
     assert inspected.counted() == counts(accepted=1)
-    assert inspected.ask("bad") == []
-    (story,) = inspected.ask("good")
+    assert inspected.ask("failed") == []
+    (story,) = inspected.ask("ok")
     assert story["record"] == data(peer)[beacon["id"]]
     assert story["record"]["session_index"] == 1
     assert [each["pointer"] for each in story["record"]["repairs"]] == ["/title"]
@@ -123,7 +123,7 @@ def test_the_story_of_a_failed_event_has_its_reason(
     answer = inspected.post([event(), beacon])
 
     _, verdict = answer.verdicts
-    (story,) = inspected.ask("bad")
+    (story,) = inspected.ask("failed")
     assert story["record"] == kept(peer)[beacon["id"]]
     for key in ("event_id", "outcome", "code", "pointer", "message"):
         assert story[key] == verdict[key]
@@ -147,7 +147,7 @@ def test_the_story_of_what_a_stream_refuses_is_that_of_its_failed_event(
         finally:
             peer.behave()
 
-        (story,) = worker.ask("bad")
+        (story,) = worker.ask("failed")
         assert (story["outcome"], story["code"]) == ("failed", "refused_by_stream")
         assert story["stream"] == "firehose:events-failed"
         assert story["record"] == kept(peer)[beacon["id"]]
@@ -163,14 +163,14 @@ def test_what_goes_past_its_shard_is_told_as_it_goes(peer: FirehosePeer) -> None
     with Past(env, SETTINGS) as worker:
         beacon = event(device_id=str(uuid4()))
         assert worker.post(beacon).status == 204
-        (story,) = worker.ask("good")
+        (story,) = worker.ask("ok")
         assert story["record"] == data(peer)[beacon["id"]]
-        assert story["record"]["via"] == "direct"
+        assert story["record"]["delivered_via"] == "direct"
 
 
 def test_headers_are_told_cut(inspected: Inspected) -> None:
     inspected.post("{}", {"content-type": f"text/plain;{'x' * 5_000}"})
-    (story,) = inspected.ask("bad")
+    (story,) = inspected.ask("failed")
     assert len(story["request"]["content_type"]) == 101
 
 
@@ -187,7 +187,7 @@ def test_a_name_without_a_schema_is_marked(inspected: Inspected) -> None:
         (1, None),
         (3, None),
     ]
-    stories = inspected.ask("good") + inspected.ask("bad")
+    stories = inspected.ask("ok") + inspected.ask("failed")
     names = [story["name"] for story in stories if "schema" in story]
     assert names == ["oder_placed", "oder_placed"]
 
@@ -275,7 +275,7 @@ def test_a_duplicate_and_a_pixel_are_stories_too(inspected: Inspected) -> None:
     inspected.get("/v1/pixel.gif?name=seen&props.a=1")
 
     assert inspected.counted() == counts(accepted=2, duplicate=1)
-    pixel, repeat, _ = inspected.ask("good")
+    pixel, repeat, _ = inspected.ask("ok")
     assert pixel["request"]["kind"] == "pixel"
     assert pixel["received"] == {
         "form": "query",
@@ -289,7 +289,7 @@ def test_a_duplicate_and_a_pixel_are_stories_too(inspected: Inspected) -> None:
 def test_what_is_not_durable_is_refused(
     inspected: Inspected, peer: FirehosePeer
 ) -> None:
-    settings = {**SETTINGS, "delivery": "direct", "deadline_ms": 300}
+    settings = {**SETTINGS, "delivery": "direct", "delivery_timeout_ms": 300}
     with Inspected(inspected.env, settings) as direct:
         peer.always(Fail(500, "InternalFailure"))
         try:
@@ -297,7 +297,7 @@ def test_what_is_not_durable_is_refused(
         finally:
             peer.behave()
         assert direct.counted() == counts(refused=2)
-        for story in direct.ask("bad"):
+        for story in direct.ask("failed"):
             assert (story["outcome"], story["code"]) == ("refused", "not_durable")
             assert story["received"]["form"] == "beacon"
 
@@ -308,7 +308,7 @@ def test_a_story_tells_no_more_than_is_delivered(inspected: Inspected) -> None:
     for beacon in (event(**secret, url=url), event(**secret, url=url, seq="x")):
         inspected.post(beacon, {"sec-gpc": "1", "cf-connecting-ip": "203.0.113.77"})
 
-    told = json.dumps([inspected.ask("good"), inspected.ask("bad")])
+    told = json.dumps([inspected.ask("ok"), inspected.ask("failed")])
     assert told.count("[removed]") >= 3
     for value in (*secret.values(), "tok-en-1", "203.0.113.77"):
         assert value not in told
@@ -321,13 +321,13 @@ def test_filters_find_the_story_and_name_their_mistakes(inspected: Inspected) ->
     def found(what: str, query: str) -> list[str]:
         return [story["event_id"] for story in inspected.ask(what, query)]
 
-    assert found("good", f"?event_id={one['id']}") == [one["id"]]
-    assert found("good", "?name=other") == [other["id"]]
-    assert found("good", "?text=TEAPOT&tenant=default") == [one["id"]]
-    assert found("good", "?limit=1") == [other["id"]]
-    assert found("bad", "?code=too_long") == []
-    assert len(found("bad", "?code=wrong_type&outcome=failed")) == 1
-    wrong = inspected.get("/_/inspect/good?user=1", BEARER)
+    assert found("ok", f"?event_id={one['id']}") == [one["id"]]
+    assert found("ok", "?name=other") == [other["id"]]
+    assert found("ok", "?text=TEAPOT&tenant=default") == [one["id"]]
+    assert found("ok", "?limit=1") == [other["id"]]
+    assert found("failed", "?code=too_long") == []
+    assert len(found("failed", "?code=wrong_type&outcome=failed")) == 1
+    wrong = inspected.get("/_/inspect/ok?user=1", BEARER)
     assert (wrong.status, wrong.json()["code"]) == (400, "bad_filter")
     assert wrong.json()["message"].startswith(
         "user is no filter; there are outcome, code"
@@ -355,7 +355,7 @@ def test_of_a_long_request_all_are_counted_and_a_hundred_told(
 ) -> None:
     assert inspected.post([event() for _ in range(130)]).status == 204
     assert inspected.counted() == counts(accepted=130)
-    assert len(inspected.ask("good")) == 100
+    assert len(inspected.ask("ok")) == 100
     assert {each["stream"] for each in inspected.ask("live")["seconds"]} == {
         "firehose:events-mid"
     }
@@ -364,7 +364,7 @@ def test_of_a_long_request_all_are_counted_and_a_hundred_told(
 def test_a_long_event_is_cut(inspected: Inspected) -> None:
     beacon = event(props={"text": "x" * 100_000})
     assert inspected.post(beacon).status == 204
-    (story,) = inspected.ask("good")
+    (story,) = inspected.ask("ok")
     assert story["received"]["cut"] and len(story["received"]["text"]) == 65_536
     assert story["record_bytes"] > 100_000 and "record" not in story
 
@@ -376,7 +376,7 @@ def test_a_reset_forgets_everything(inspected: Inspected) -> None:
     assert answer == inspected.ask("all")
     assert answer["epoch"] != before["epoch"] and answer["since"] > before["since"]
     assert inspected.counted() == counts()
-    assert inspected.ask("good") == []
+    assert inspected.ask("ok") == []
     answer = inspected.get("/_/inspect/reset", BEARER)
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
@@ -411,7 +411,7 @@ def test_the_page_may_run_its_own_files_only(inspected: Inspected) -> None:
 
 
 def test_without_a_token_there_is_no_inspector(worker: Worker) -> None:
-    for path in ("", "/all", "/good", "/main.js", "/inspect.css"):
+    for path in ("", "/all", "/ok", "/main.js", "/inspect.css"):
         answer = worker.get(f"/_/inspect{path}", BEARER)
         assert (answer.status, answer.json()["code"]) == (404, "not_found"), path
     assert worker.request("POST", "/_/inspect/reset", b"", BEARER).status == 404

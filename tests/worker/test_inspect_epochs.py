@@ -52,7 +52,7 @@ class Epochal(Inspected):
 
     def answers(self) -> list[Any]:
         """All that it answers, but for what the time changes."""
-        answers = [self.ask(what) for what in ("all", "good", "bad", "live")]
+        answers = [self.ask(what) for what in ("all", "ok", "failed", "live")]
         del answers[-1]["now"], answers[-1]["seconds"]
         return answers
 
@@ -89,11 +89,11 @@ def test_an_evicted_inspector_answers_as_before(evictable: Evictable) -> None:
     assert evictable.evict() == 1
 
     assert evictable.answers() == before
-    assert len(evictable.check("bad", epoch).json()) == 2
+    assert len(evictable.check("failed", epoch).json()) == 2
     evictable.post(event(name="later"))
     assert evictable.ask("live")["last"] == 4
     assert evictable.evict() == 1
-    assert [story["name"] for story in evictable.ask("good")] == ["later", "seen"]
+    assert [story["name"] for story in evictable.ask("ok")] == ["later", "seen"]
 
 
 def test_an_evicted_inspector_keeps_its_epoch(evictable: Evictable) -> None:
@@ -117,7 +117,7 @@ def test_a_crash_and_an_upgrade_keep_the_stories(environment: dict[str, str]) ->
             with closing(sqlite3.connect(database)) as connection, connection:
                 connection.execute("DROP TABLE IF EXISTS stories")
         worker.restart()
-        assert worker.refused("bad", epoch) == "epoch_gone"
+        assert worker.refused("failed", epoch) == "epoch_gone"
         worker.post(event())
         assert worker.counted()["total"] == 1
 
@@ -139,30 +139,30 @@ def test_only_the_last_of_resets_at_once_is_answered_about(direct: Epochal) -> N
         epochs = list(pool.map(lambda _: direct.begin(), range(8)))
     assert len(set(epochs)) == 8
     direct.post(event())
-    answers = {epoch: direct.check("bad", epoch) for epoch in epochs}
+    answers = {epoch: direct.check("failed", epoch) for epoch in epochs}
     (last,) = [epoch for epoch in epochs if answers[epoch].status == 200]
     assert last == direct.ask("all")["epoch"]
     for epoch in set(epochs) - {last}:
         assert answers[epoch].json()["code"] == "epoch_gone"
-        for what in ("all", "good", "live"):
+        for what in ("all", "ok", "live"):
             assert direct.refused(what, epoch) == "epoch_gone"
     # Nor does it end what somebody else has begun.
     gone = f"/_/inspect/reset?epoch={(set(epochs) - {last}).pop()}"
     assert direct.request("POST", gone, b"", BEARER).status == 409
-    assert direct.check("bad", last).json() == []
+    assert direct.check("failed", last).json() == []
 
 
 def test_an_epoch_without_a_beacon_proves_nothing(direct: Epochal) -> None:
     epoch = direct.begin()
-    assert direct.refused("bad", epoch) == "nothing_came"
-    assert direct.check("good", epoch).json() == []
+    assert direct.refused("failed", epoch) == "nothing_came"
+    assert direct.check("ok", epoch).json() == []
     assert direct.check("all", epoch).json()["total"] == 0
     direct.post(event())
-    assert direct.check("bad", epoch).json() == []
+    assert direct.check("failed", epoch).json() == []
 
 
 def test_an_empty_epoch_is_a_mistake(direct: Epochal) -> None:
-    answer = direct.check("bad", "")
+    answer = direct.check("failed", "")
     assert (answer.status, answer.json()["code"]) == (400, "bad_filter")
     assert "epoch is empty" in answer.json()["message"]
 
@@ -173,16 +173,16 @@ def test_pushed_out_stories_are_no_proof(direct: Epochal) -> None:
     for _ in range(KEPT // OF_A_REQUEST):
         direct.post([event() for _ in range(OF_A_REQUEST)])
 
-    assert direct.refused("good", epoch, "&name=first") == "stories_missing"
-    found = direct.check("good", epoch, "&name=seen&limit=1")
+    assert direct.refused("ok", epoch, "&name=first") == "stories_missing"
+    found = direct.check("ok", epoch, "&name=seen&limit=1")
     assert (found.status, found.headers["x-headwater-missing"]) == (200, "1")
-    assert direct.ask("good", "?name=first") == []
-    bad = direct.check("bad", epoch)
+    assert direct.ask("ok", "?name=first") == []
+    bad = direct.check("failed", epoch)
     assert (bad.json(), bad.headers["x-headwater-missing"]) == ([], "0")
 
     # There is no story of the last one.
     direct.post([*(event() for _ in range(OF_A_REQUEST)), event(**BAD)])
-    assert direct.refused("bad", epoch) == "stories_missing"
+    assert direct.refused("failed", epoch) == "stories_missing"
     assert direct.check("all", epoch).json()["failed"] == 1
 
 
@@ -205,10 +205,10 @@ def test_what_the_inspector_was_not_told_is_no_proof(
     with Deaf(environment, SETTINGS) as worker:
         epoch = worker.begin()
         worker.post(event())
-        assert worker.check("bad", epoch).json() == []
+        assert worker.check("failed", epoch).json() == []
         worker.post(event(name="unheard", **BAD))
 
-        for what in ("all", "bad"):
+        for what in ("all", "failed"):
             assert worker.refused(what, epoch) == "stories_missing"
         assert worker.ask("all")["untold"] == 1
         epoch = worker.begin()

@@ -34,7 +34,7 @@ def test_an_event_arrives_under_its_devices_id(
     assert call.header("x-amz-target") == KINESIS.target
     assert "/kinesis/aws4_request" in (call.header("authorization") or "")
     state = kinesis_stream.state()
-    assert (state["state"], state["left_alone"]) == ("good", False)
+    assert (state["state"], state["paused"]) == ("ok", False)
     assert "problem" not in state
 
 
@@ -119,7 +119,7 @@ def test_500_events_are_one_call(kinesis_stream: Stream) -> None:
 
 def test_a_stream_that_is_not_there_is_503_and_named() -> None:
     routes = [{"name": "lost", "to": "kinesis:lost"}, {"to": "kinesis:orders"}]
-    settings = {"routes": routes, "failed": "kinesis:failed"}
+    settings = {"routes": routes, "failed_stream": "kinesis:failed"}
     with FirehosePeer(streams={"kinesis:orders", "kinesis:failed", "lost"}) as peer:
         with Worker(peer.environment(), settings) as worker:
             answer = worker.post({"name": "lost"})

@@ -83,13 +83,13 @@ class Metered(Rebound):
 
 @pytest.fixture(scope="module")
 def metered(peer: FirehosePeer) -> Iterator[Metered]:
-    log = {"share": 1, "exceptions": 1}
+    log = {"success_rate": 1, "failure_rate": 1}
     settings = {
         **SHARDED,
         **PATIENT,
         "unknown_events": "accept",
         "log": log,
-        "gpc": "refuse",
+        "gpc": "drop",
         "origins": ["https://shop.example"],
     }
     with Metered(peer.environment(), settings) as worker:
@@ -267,7 +267,7 @@ def test_retries_and_the_spill_are_counted(
 
 def test_a_stream_of_the_longest_name_has_its_point(peer: FirehosePeer) -> None:
     stream = "kinesis:" + "k" * 128
-    settings = {**SHARDED, "routes": [{"to": stream}], "deadline_ms": 300}
+    settings = {**SHARDED, "routes": [{"to": stream}], "delivery_timeout_ms": 300}
     peer.always(Fail(500, "InternalFailure"))
     try:
         with Metered(peer.environment(), settings) as worker:
@@ -338,7 +338,7 @@ def test_server_timing_is_told_to_who_asks(metered: Metered) -> None:
 
 
 def test_as_many_requests_are_logged_as_the_operator_wants(peer: FirehosePeer) -> None:
-    with Worker(peer.environment(), {"log": {"share": 0, "exceptions": 0}}) as worker:
+    with Worker(peer.environment(), {"log": {"success_rate": 0, "failure_rate": 0}}) as worker:
         assert worker.post(event()).status == 204
         assert worker.post(event(seq="x")).status == 200
         worker.kill()

@@ -128,9 +128,9 @@ def test_what_was_answered_2xx_is_in_a_stream(
 @pytest.fixture(scope="module")
 def spilling() -> Iterator[Iterator[Stream]]:
     """Streams behind two shards that soon spill."""
-    settings = {**SHARDED, "shards": 2, "linger_ms": 5, "deadline_ms": 300}
+    settings = {**SHARDED, "shards": 2, "linger_ms": 5, "delivery_timeout_ms": 300}
     with FirehosePeer() as peer:
-        with streams(peer, settings, env={"HEADWATER_REPLAY_KEY": KEY}) as unused:
+        with streams(peer, settings, env={"HEADWATER_OPERATOR_KEY": KEY}) as unused:
             yield unused
         assert peer.signature_errors == []
 
@@ -152,9 +152,9 @@ def test_what_shards_answered_2xx_is_in_a_stream_after_a_crash(
 
     assert most_spilled > 0, "a run that spills nothing proves nothing"
     # What its stream and that of failed events refuse for good stays in the shard.
-    set_aside = {each["event_id"] for row in rows(worker) for each in records(row)}
+    quarantined = {each["event_id"] for row in rows(worker) for each in records(row)}
     for sent, answers in runs:
-        assert missing(sent, answers) <= set_aside
+        assert missing(sent, answers) <= quarantined
     for _, answers in runs:
         for answer in answers:
             # What the stream of failed events refuses for itself is nobody's to keep, whether

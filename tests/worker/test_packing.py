@@ -10,7 +10,7 @@ from firehose_peer import FirehosePeer, Refuse
 from streams import FAILED, Stream, ids, kept
 
 BILLED_UNIT = 5_120
-PACK_BYTES = 51_200  # the default of HEADWATER.pack_bytes
+AGGREGATE_BYTES = 51_200  # the default of HEADWATER.aggregate_bytes
 
 
 def lengths(stream: Stream) -> list[int]:
@@ -49,13 +49,13 @@ def test_records_stay_under_the_size_of_a_pack_and_cost_little_more_than_their_b
     assert packed_stream.ids() == ids(beacons)
     sent = lengths(packed_stream)
     assert len(sent) > 3
-    assert max(sent) <= PACK_BYTES
+    assert max(sent) <= AGGREGATE_BYTES
     assert billed(sent) <= 1.05 * sum(sent)
 
 
 def test_an_event_longer_than_a_pack_goes_alone(packed_stream: Stream) -> None:
     beacons = packed_stream.beacons(5)
-    beacons[2]["props"] = {"long": "x" * PACK_BYTES}
+    beacons[2]["props"] = {"long": "x" * AGGREGATE_BYTES}
     b = ids(beacons)
 
     assert packed_stream.post(beacons).status == 204
@@ -67,7 +67,7 @@ def test_only_the_refused_pack_is_sent_again(
     packed_stream: Stream, peer: FirehosePeer
 ) -> None:
     beacons = packed_stream.beacons(5)
-    beacons[2]["props"] = {"long": "x" * PACK_BYTES}
+    beacons[2]["props"] = {"long": "x" * AGGREGATE_BYTES}
     b = ids(beacons)
     peer.script(Refuse({2}))
 
@@ -115,7 +115,7 @@ def test_one_poisonous_event_in_a_pack_fails_alone(
         assert failed["code"] == "refused_by_stream"
         assert failed["original"].count("\n") == 1
         assert beacons[index]["id"] in failed["original"]
-    assert packed_stream.state()["left_alone"] is False
+    assert packed_stream.state()["paused"] is False
 
 
 def test_failed_events_share_records_too(

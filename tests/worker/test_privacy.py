@@ -21,10 +21,10 @@ GPC, DNT = {"sec-gpc": "1"}, {"dnt": "1"}
 # A key for each policy, so that one worker has them all.
 POLICIES: dict[str, dict[str, Any]] = {
     "default": {},
-    "gpc_refuse": {"gpc": "refuse"},
-    "gpc_accept": {"gpc": "accept"},
+    "gpc_refuse": {"gpc": "drop"},
+    "gpc_accept": {"gpc": "keep"},
     "dnt_strip": {"dnt": "strip"},
-    "consent_refuse": {"consent": {"denied": "refuse", "unknown": "strip"}},
+    "consent_refuse": {"consent": {"denied": "drop", "unknown": "strip"}},
     "ip_hash": {"ip": "hash"},
     "ip_full": {"ip": "full"},
     "cookieless": {"cookieless": True, "ip": "drop"},
@@ -45,7 +45,7 @@ IDENTIFIERS = {"device_id", "client_session_id", "user_id", "click_id"}
 @pytest.fixture(scope="module")
 def private(peer: FirehosePeer) -> Iterator[Worker]:
     """A worker with a secret, and with each policy under a key of its own."""
-    environment = {**peer.environment(), "HEADWATER_SECRET": SECRET}
+    environment = {**peer.environment(), "HEADWATER_HASH_SECRET": SECRET}
     with Worker(environment, {"keys": KEYS}) as worker:
         yield worker
 
@@ -102,7 +102,7 @@ def test_identifiers_are_left_out_where_someone_asks_for_it(
     told = record(private, peer, policy, {**IDENTIFIED, "consent": consent}, headers)
 
     assert told.get("consent") == consent
-    assert told.get("stripped") == reason
+    assert told.get("identifiers_removed") == reason
     if reason is None:
         assert told.keys() >= IDENTIFIERS
         assert (told["click_id"], told["ip"]) == ("clicked", "127.0.0.0")
@@ -156,7 +156,7 @@ def test_a_failed_event_is_stripped_as_an_event_is(
 
     (told,) = answer.verdicts
     failed = kept(peer)[told["event_id"]]
-    assert (failed["stripped"], failed["original_form"]) == ("gpc", "beacon")
+    assert (failed["identifiers_removed"], failed["original_format"]) == ("gpc", "beacon")
     assert not failed.keys() & {"device_id", "ip", "user_agent"}
     for name in ("device_id", "session_id", "user_id"):
         assert str(IDENTIFIED[name]) not in str(failed)
@@ -192,7 +192,7 @@ def test_an_address_is_hashed_under_the_operators_secret(
     assert ip(private, peer, "ip_hash", f"::ffff:{HOME}") == hashed
     assert ip(private, peer, "ip_hash", NEIGHBOUR) != hashed
     assert ip(private, peer, "ip_full", HOME) == HOME
-    environment = {**peer.environment(), "HEADWATER_SECRET": OTHER_SECRET}
+    environment = {**peer.environment(), "HEADWATER_HASH_SECRET": OTHER_SECRET}
     with Worker(environment, {"ip": "hash"}) as other:
         other_hash = ip(other, peer, "any", HOME)
     assert HASH.fullmatch(other_hash) and other_hash != hashed
@@ -207,7 +207,7 @@ def test_cookieless_ids_come_of_the_address_the_browser_and_the_site(
         beacon = {"name": "a", "device_id": "sent", "url": site}
         headers = {"cf-connecting-ip": address, "user-agent": agent}
         told = record(private, peer, "cookieless", beacon, headers)
-        assert not told.keys() & {"ip", "stripped"}
+        assert not told.keys() & {"ip", "identifiers_removed"}
         return told["device_id"]
 
     visitor = device_id()
@@ -263,7 +263,7 @@ def test_what_should_not_be_in_a_text_is_taken_out(
             "HEADWATER.keys.k.cookieless {}",
         ),
         (
-            {"HEADWATER_SECRET": "too short"},
+            {"HEADWATER_HASH_SECRET": "too short"},
             {"cookieless": True},
             "HEADWATER.cookieless {}",
         ),
@@ -273,7 +273,7 @@ def test_what_should_not_be_in_a_text_is_taken_out(
 def test_a_secret_that_is_missing_is_told_before_any_event_is_taken(
     peer: FirehosePeer, secret: dict[str, str], settings: dict[str, Any], problem: str
 ) -> None:
-    needs = "needs the secret HEADWATER_SECRET, a random text of at least 32 characters"
+    needs = "needs the secret HEADWATER_HASH_SECRET, a random text of at least 32 characters"
     with Worker({**peer.environment(), **secret}, settings) as worker:
         ready = worker.ready()
         assert (ready.status, ready.json()["ready"]) == (503, False)

@@ -285,7 +285,7 @@ def test_failed_events_are_counted_by_code_and_schema(
     assert counts(lake, "name, v.pointer, v.rule", unnested) == {
         rule: count * 2 for rule, count in rules.items()
     }
-    assert counts(lake, "stage, original_form", "failed") == {
+    assert counts(lake, "stage, original_format", "failed") == {
         ("validate", "beacon"): len(INVALID) * 2
     }
 

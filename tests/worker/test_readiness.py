@@ -95,8 +95,8 @@ def test_a_worker_that_nobody_has_called_yet_says_so(sharded: Worker) -> None:
     told = ready(sharded)
 
     assert told["summary"] == "ready: 4 streams, none tried yet, nothing waits"
-    assert told["advice"] == []
-    assert "blame" not in told
+    assert told["actions"] == []
+    assert "owner" not in told
     assert {each["state"] for each in told["streams"]} == {"unknown"}
     assert (told["delivery"], told["tenants"]) == ("sharded", 1)
 
@@ -110,13 +110,13 @@ def test_it_tells_what_runs_since_when_and_with_what(sharded: Worker) -> None:
     assert told["version"]["id"]
     assert at(told["version"]["uploaded_at"]) <= now()
     assert abs(at(told["now"]) - now()) < timedelta(seconds=5)
-    assert told["present"] == {
+    assert told["configured"] == {
         "SHARD": True,
         "METRICS": True,
         "ASSETS": True,
         "AWS_SESSION_TOKEN": False,
-        "HEADWATER_SECRET": False,
-        "HEADWATER_REPLAY_KEY": True,
+        "HEADWATER_HASH_SECRET": False,
+        "HEADWATER_OPERATOR_KEY": True,
         "HEADWATER_INSPECT_TOKEN": False,
     }
 
@@ -135,8 +135,8 @@ def test_a_stream_that_takes_records_says_when_and_to_whom(sharded: Worker) -> N
     assert told["summary"] == "ready: 4 streams, 3 of them not tried yet, nothing waits"
     for number, shard in enumerate(told["shards"]):
         state = of(shard, "firehose:events-mid")
-        assert (state["state"], state["seen_by"]) == ("good", f"shard {number}")
-        assert before - timedelta(seconds=1) < at(state["last_taken_at"]) < now()
+        assert (state["state"], state["source"]) == ("ok", f"shard {number}")
+        assert before - timedelta(seconds=1) < at(state["last_success_at"]) < now()
         assert shard["room"] == {
             "used_bytes": 0,
             "limit_bytes": 1 << 30,
@@ -159,26 +159,26 @@ def test_each_way_to_fail_has_its_cause_its_blame_and_its_advice(
     told = ready(stream.worker)
 
     state = of(told, stream.to)
-    assert (state["state"], state["seen_by"]) == ("failing", "this isolate")
-    assert (state["cause"], state["blame"], told["blame"]) == (cause, blame, blame)
+    assert (state["state"], state["source"]) == ("failing", "this isolate")
+    assert (state["cause"], state["owner"], told["owner"]) == (cause, blame, blame)
     assert state.get("operator", False) == (status == 503) == (not told["ready"])
     since, last = at(state["failing_since"]), at(state["last_failed_at"])
     assert before - timedelta(seconds=1) < since <= last < now()
-    assert at(state["last_taken_at"]) <= since
-    assert told["advice"] == [f"{stream.to}: {state['advice']}"]
+    assert at(state["last_success_at"]) <= since
+    assert told["actions"] == [f"{stream.to}: {state['advice']}"]
     clause = f" since {since:%H:%M:%S} ({state['problem']}); what it does not take"
     assert clause in told["summary"]
     assert stream.to in told["summary"]
 
     stream.peer.behave()
-    if state["left_alone"]:
-        rest = at(state["left_alone_until"]) - last
+    if state["paused"]:
+        rest = at(state["paused_until"]) - last
         assert timedelta(0) < rest <= timedelta(seconds=10)
         # Sooner than the rest is over: a new isolate leaves nothing alone.
         stream.worker.kill()
         stream.worker.restart()
     assert stream.post(stream.beacons(1)).status == 204
-    assert of(ready(stream.worker), stream.to)["state"] == "good"
+    assert of(ready(stream.worker), stream.to)["state"] == "ok"
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def impatient(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
     """Streams behind a worker that waits for none for long, and delivers directly."""
     names = [f"stream_{number}" for number in range(len(FAILURES))]
     routes = [{"name": name, "to": f"firehose:{name}"} for name in names]
-    settings = {"routes": [*routes, {"to": "firehose:others"}], "deadline_ms": 1_000}
+    settings = {"routes": [*routes, {"to": "firehose:others"}], "delivery_timeout_ms": 1_000}
     with Worker(peer.environment(), settings) as worker:
         yield (Stream(name, worker, peer) for name in names)
     peer.behave()
@@ -201,10 +201,10 @@ def test_credentials_that_are_wrong_are_the_operators() -> None:
             told = ready(worker)
 
         assert peer.signature_errors
-    assert told["blame"] == "operator"
+    assert told["owner"] == "operator"
     assert "firehose:events-mid refuses the worker's signature since" in told["summary"]
     assert "(InvalidSignatureException); 3 records wait in 1 shard" in told["summary"]
-    (advice,) = told["advice"]
+    (advice,) = told["actions"]
     assert "AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID" in advice
 
 
@@ -217,9 +217,9 @@ def test_a_stream_that_is_not_there_is_named_with_what_to_do() -> None:
 
     assert told["summary"].startswith("not ready: firehose:events-mid is not there")
     assert "(ResourceNotFoundException)" in told["summary"]
-    (advice,) = told["advice"]
+    (advice,) = told["actions"]
     assert advice.startswith("firehose:events-mid: is the name right? firehose:events-low works")
-    assert of(told, "firehose:events-low")["state"] == "good"
+    assert of(told, "firehose:events-low")["state"] == "ok"
 
 
 @dataclass
@@ -263,13 +263,13 @@ def test_in_an_outage_it_tells_what_waits_and_whose_fault_it_is(outage: Outage) 
         r"for firehose:events-mid, the oldest for \d+ s",
         first["summary"],
     )
-    assert (first["ready"], first["blame"]) == (True, "stream")
+    assert (first["ready"], first["owner"]) == (True, "stream")
     (shard,) = first["shards"]
     state = of(shard, "firehose:events-mid")
-    assert at(state["last_taken_at"]) <= at(state["failing_since"])
+    assert at(state["last_success_at"]) <= at(state["failing_since"])
     assert outage.began - timedelta(seconds=1) < at(state["failing_since"])
     (spill,) = shard["spill"]
-    assert (spill["blame"], spill["records"]) == ("stream", 3)
+    assert (spill["owner"], spill["records"]) == ("stream", 3)
     assert at(spill["next_try_at"]) < at(first["now"]) + timedelta(minutes=1)
     assert "last_drained_at" not in spill
 
@@ -289,14 +289,14 @@ def test_the_same_is_told_after_a_crash(outage: Outage) -> None:
 def test_after_an_outage_nothing_is_left_to_tell(outage: Outage) -> None:
     told = outage.drained
     assert told["summary"] == "ready: 4 streams, 3 of them not tried yet, nothing waits"
-    assert told["advice"] == []
+    assert told["actions"] == []
     assert told["shards"][0]["room"]["used_bytes"] == 0
 
 
 def test_a_spill_that_is_full_is_not_ready_and_says_how_to_make_room(
     peer: FirehosePeer,
 ) -> None:
-    settings = {**SHARDED, "deadline_ms": 300, "spill": {"max_bytes": 5_000}}
+    settings = {**SHARDED, "delivery_timeout_ms": 300, "spill": {"max_bytes": 5_000}}
     peer.always(Fail(400, "ThrottlingException"))
     with Worker(peer.environment(), settings) as worker:
         assert worker.post(beacons(2)).status == 204
@@ -313,7 +313,7 @@ def test_a_spill_that_is_full_is_not_ready_and_says_how_to_make_room(
         (shard,) = told["shards"]
         assert at(shard["room"]["full_at"]) <= at(told["now"])
         assert shard["room"]["limit_bytes"] == 5_000
-        assert "HEADWATER.spill.max_bytes" in told["advice"][-1]
+        assert "HEADWATER.spill.max_bytes" in told["actions"][-1]
         peer.behave()
         wait_until_drained(worker)
         assert ready(worker)["ready"]
@@ -335,18 +335,18 @@ def test_a_shard_that_does_not_answer_is_named(peer: FirehosePeer) -> None:
     assert told["summary"] == (
         f"not ready: shard {number} does not answer, so that what waits there is not known"
     )
-    assert told["advice"] == [f"shard {number}: {silent['advice'][0]}"]
+    assert told["actions"] == [f"shard {number}: {silent['advice'][0]}"]
 
 
 def test_a_mistaken_configuration_is_the_first_thing_told(peer: FirehosePeer) -> None:
     environment = {**peer.environment(), "AWS_REGION": ""}
-    with Worker(environment, {"failed": "events", "orgins": ["*"]}) as worker:
+    with Worker(environment, {"failed_stream": "events", "orgins": ["*"]}) as worker:
         told = ready(worker)
 
     mistakes = told["problems"]
     assert told["summary"] == (
         f"not ready: {mistakes[0]}; and 2 more mistakes in the configuration"
     )
-    assert told["blame"] == "operator"
-    assert told["advice"][0].startswith("correct what the problems name")
+    assert told["owner"] == "operator"
+    assert told["actions"][0].startswith("correct what the problems name")
     assert told["version"]["id"]

@@ -38,7 +38,7 @@ def anyone(worker: Worker) -> dict[str, Any]:
     for word in (b"firehose:", b"acme", b"events-", b"shard 0", b"devices", KEY.encode()):
         assert word not in answer.body, answer
     told = answer.json()
-    assert set(told) <= {"summary", "ready", "blame", "details"}
+    assert set(told) <= {"summary", "ready", "owner", "details"}
     assert answer.status == (200 if told["ready"] else 503)
     return told
 
@@ -66,19 +66,19 @@ def test_anyone_wakes_no_shard_however_often_they_ask(peer: FirehosePeer) -> Non
             answer = worker.get("/readyz", headers)
             assert (answer.status, answer.json()["ready"]) == (200, True)
         assert anyone(worker)["summary"] == "ready: 4 streams, none tried yet, nothing waits"
-        assert "HEADWATER_REPLAY_KEY" in anyone(worker)["details"]
+        assert "HEADWATER_OPERATOR_KEY" in anyone(worker)["details"]
         assert worker.databases() == []
         assert len(worker.ready().json()["shards"]) == 6
         assert len(worker.databases()) == 6
 
 
 def test_trouble_is_reported_and_its_end_too(peer: FirehosePeer) -> None:
-    with Worker(peer.environment(), {**SHARDED, "shards": 2, "deadline_ms": 300}) as worker:
+    with Worker(peer.environment(), {**SHARDED, "shards": 2, "delivery_timeout_ms": 300}) as worker:
         assert anyone(worker)["ready"]
         peer.always(Fail(400, "AccessDeniedException"))
         spill(worker, 20)
         told = becomes(worker, "not ready: a stream denies the worker's user access since ")
-        assert (told["ready"], told["blame"]) == (False, "operator")
+        assert (told["ready"], told["owner"]) == (False, "operator")
         until(lambda: "20 records wait" in anyone(worker)["summary"], SECONDS)
 
         # It is stored: whoever comes anew knows it, before any shard has said it again.
@@ -90,7 +90,7 @@ def test_trouble_is_reported_and_its_end_too(peer: FirehosePeer) -> None:
 
         peer.behave()
         told = becomes(worker, "ready: 4 streams", "nothing waits")
-        assert told["ready"] and "blame" not in told
+        assert told["ready"] and "owner" not in told
 
 
 def test_a_shard_that_does_not_answer_is_seen_by_anyone(peer: FirehosePeer) -> None:
@@ -107,13 +107,13 @@ def test_a_shard_that_does_not_answer_is_seen_by_anyone(peer: FirehosePeer) -> N
 
 
 def test_a_tenants_stream_leaves_the_others_ready(peer: FirehosePeer) -> None:
-    settings = {**SHARDED, "deadline_ms": 300, "keys": KEYS}
+    settings = {**SHARDED, "delivery_timeout_ms": 300, "keys": KEYS}
     with Worker(peer.environment(), settings) as worker:
         peer.always(Fail(400, "AccessDeniedException"), "acme")
         spill(worker, 2, "?key=pk_acme")
         spill(worker, 2, "?key=pk_shop")
         told = becomes(worker, "ready, but a tenant's stream denies the worker's user access")
-        assert (told["ready"], told["blame"]) == (True, "operator")
+        assert (told["ready"], told["owner"]) == (True, "operator")
 
         details = worker.ready()
         assert details.status == 200
@@ -127,7 +127,7 @@ def test_a_tenants_stream_leaves_the_others_ready(peer: FirehosePeer) -> None:
 
 
 def test_in_direct_delivery_what_shards_still_have_is_seen(peer: FirehosePeer) -> None:
-    settings = {**SHARDED, "deadline_ms": 300}
+    settings = {**SHARDED, "delivery_timeout_ms": 300}
     with Worker(peer.environment(), settings) as worker:
         peer.always(Fail(400, "AccessDeniedException"), "events-mid")
         spill(worker, 3)

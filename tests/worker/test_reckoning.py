@@ -18,12 +18,12 @@ from test_metrics import Metered
 from worker import PATIENT, Answer
 
 KINDS = ("accepted", "failed", "duplicate", "dropped")
-LIMITS = {"body_bytes": 4_000_000, "inflated_bytes": 4_000_000}
+LIMITS = {"max_body_bytes": 4_000_000, "max_inflated_bytes": 4_000_000}
 SETTINGS: dict[str, Any] = {
     **SHARDED,
     "shards": 3,
     "linger_ms": 20,
-    "gpc": "refuse",
+    "gpc": "drop",
     "limits": LIMITS,
 }
 

@@ -28,7 +28,7 @@ def assert_kept(stream: Stream, beacon: dict[str, Any]) -> None:
     """The record lies in the failed stream, as it would have lain in its own."""
     record = kept(stream.peer)[beacon["id"]]
     assert (record["stage"], record["code"]) == ("delivery", "refused_by_stream")
-    assert record["original_form"] == "record"
+    assert record["original_format"] == "record"
     original = json.loads(record["original"])
     assert original["event_id"] == record["event_id"]
     assert original["title"] == "poison"
@@ -114,7 +114,7 @@ def test_a_stream_that_refused_a_record_is_as_healthy_as_before(
         (beacon,) = stream.beacons(1)
         assert stream.post([{**beacon, "title": "poison"}]).status == 200
 
-    assert stream.state()["left_alone"] is False
+    assert stream.state()["paused"] is False
     assert stream.worker.ready().status == 200
     assert stream.post(stream.beacons(3)).status == 204
 

@@ -17,7 +17,7 @@ SETTINGS: dict[str, Any] = {
     "shards": 1,
     "routes": [{"to": "firehose:events"}],
     # Too short for as many calls as open a breaker.
-    "deadline_ms": 200,
+    "delivery_timeout_ms": 200,
 }
 
 

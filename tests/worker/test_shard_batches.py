@@ -168,10 +168,10 @@ def test_only_what_was_refused_is_sent_again(sharded_stream: Stream) -> None:
     assert Counter(sharded_stream.ids()) == Counter(ids(beacons))
 
 
-def held_bytes(worker: Worker) -> int:
+def buffer_bytes(worker: Worker) -> int:
     """How much its only shard holds in batches that are under way."""
     (shard,) = worker.ready().json()["shards"]
-    return shard["held_bytes"]
+    return shard["buffer_bytes"]
 
 
 def call_and_stay(stream: Stream, beacon: dict[str, Any]) -> socket.socket:
@@ -180,7 +180,7 @@ def call_and_stay(stream: Stream, beacon: dict[str, Any]) -> socket.socket:
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
     caller = socket.create_connection((HOST, stream.worker.port))
     caller.sendall(head.encode() + body)
-    until(lambda: held_bytes(stream.worker) > 0)
+    until(lambda: buffer_bytes(stream.worker) > 0)
     return caller
 
 

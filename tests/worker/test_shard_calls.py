@@ -16,7 +16,7 @@ MOST_CALLS = 6
 STREAMS = 8
 # Long beside the time in which the calls begin, and short beside any deadline.
 CALL_SECONDS = 3.0
-SETTINGS: dict[str, Any] = {**SHARDED, "linger_ms": 20, "deadline_ms": 8_000}
+SETTINGS: dict[str, Any] = {**SHARDED, "linger_ms": 20, "delivery_timeout_ms": 8_000}
 
 
 def test_a_shard_calls_six_times_at_once_and_times_out_none() -> None:

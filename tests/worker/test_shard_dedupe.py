@@ -109,7 +109,7 @@ def unspilled() -> Iterator[Stream]:
     settings = {
         **SHARDED,
         "spill": {"max_bytes": 0},
-        "deadline_ms": 500,
+        "delivery_timeout_ms": 500,
         "routes": [{"to": "firehose:all"}],
     }
     with FirehosePeer() as peer, Worker(peer.environment(), settings) as worker:

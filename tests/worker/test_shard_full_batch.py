@@ -14,11 +14,11 @@ SETTINGS: dict[str, Any] = {
     "shards": 1,
     "routes": [{"to": "firehose:events"}],
     # A repair that tells what was there doubles the text in the record.
-    "keep_originals": True,
+    "repairs_include_original": True,
     "limits": {
-        "body_bytes": 1_048_576,
-        "inflated_bytes": 1_048_576,
-        "beacon_bytes": 524_288,
+        "max_body_bytes": 1_048_576,
+        "max_inflated_bytes": 1_048_576,
+        "max_beacon_bytes": 524_288,
     },
 }
 

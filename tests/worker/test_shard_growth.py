@@ -26,7 +26,7 @@ from worker import PATIENT, Answer, Worker
 DEVICES = 24
 SHARDS = 8
 BROKEN = 3
-TAG = ("session_id", "session_index", "session_started_at", "session_opened_by")
+TAG = ("session_id", "session_index", "session_started_at", "session_trigger")
 
 Beacons = list[dict[str, Any]]
 
@@ -88,7 +88,7 @@ def growth(peer: FirehosePeer) -> Iterator[Growth]:
 
         worker.kill()
         peer.behave()
-        worker.settings = {**settings, "shards": SHARDS, "former_shards": 1}
+        worker.settings = {**settings, "shards": SHARDS, "previous_shards": 1}
         worker.restart()
         after, later, last = beacons(20), beacons(70), beacons(120)
         bad = {"name": "a", "seq": "x"}
@@ -149,7 +149,7 @@ def test_what_the_old_shard_spilled_is_delivered(growth: Growth) -> None:
 def test_a_shard_that_breaks_is_passed_by(growth: Growth) -> None:
     """The others go on, and nobody's events are lost."""
     records = [growth.record(beacon) for beacon in growth.broken]
-    direct = [record for record in records if record.get("via") == "direct"]
+    direct = [record for record in records if record.get("delivered_via") == "direct"]
     assert 0 < len(direct) < DEVICES
     for record, tag in zip(records, growth.tags(growth.before), strict=True):
         if record in direct:

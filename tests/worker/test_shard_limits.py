@@ -20,7 +20,7 @@ from streams import Stream, ids, streams
 
 HELD_BYTES = 65_536
 SPILLED_BYTES = 20_000
-SESSION = {"session_id", "session_index", "session_started_at", "session_opened_by"}
+SESSION = {"session_id", "session_index", "session_started_at", "session_trigger"}
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def unused() -> Iterator[Iterator[Stream]]:
     settings = {
         **SHARDED,
         "linger_ms": 20,
-        "held_bytes": HELD_BYTES,
+        "buffer_bytes": HELD_BYTES,
         "spill": {"max_bytes": SPILLED_BYTES},
-        "deadline_ms": 2_000,
+        "delivery_timeout_ms": 2_000,
     }
     with FirehosePeer() as peer:
         with streams(peer, settings) as unused:
@@ -69,10 +69,10 @@ def test_what_a_full_shard_refuses_is_delivered_directly(tight: Stream) -> None:
     assert (first.result().status, second.status) == (204, 204)
     records = {event["event_id"]: event for event in tight.peer.events(tight.at_peer)}
     by_shard, by_edge = records[held["id"]], records[refused["id"]]
-    assert by_edge["via"] == "direct"
+    assert by_edge["delivered_via"] == "direct"
     assert by_edge["client_session_id"] == "the client's"
     assert not SESSION & set(by_edge)
-    assert "via" not in by_shard
+    assert "delivered_via" not in by_shard
     assert set(by_shard) >= SESSION
     assert f"limit {HELD_BYTES}" in tight.worker.log
 
@@ -85,7 +85,7 @@ def test_many_large_beacons_at_once_are_each_sent_once(tight: Stream) -> None:
 
     assert [outcomes(answer) for answer in answers] == [["accepted"]] * 12
     assert sorted(tight.ids()) == sorted(beacon["id"] for (beacon,) in posts)
-    ways = [event.get("via") for event in tight.peer.events(tight.at_peer)]
+    ways = [event.get("delivered_via") for event in tight.peer.events(tight.at_peer)]
     assert {None, "direct"} == set(ways), "all one way proves nothing"
 
 
@@ -138,4 +138,4 @@ def test_a_beacon_larger_than_what_a_shard_may_hold_goes_through_it(
     assert tight.worker.post(beacon).status == 204
 
     (record,) = tight.peer.events(tight.at_peer)
-    assert "via" not in record
+    assert "delivered_via" not in record

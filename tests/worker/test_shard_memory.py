@@ -16,8 +16,8 @@ SETTINGS: dict[str, Any] = {
     "routes": [{"to": "firehose:events"}],
     "limits": {
         "beacons": 10_000,
-        "body_bytes": 8_388_608,
-        "inflated_bytes": 8_388_608,
+        "max_body_bytes": 8_388_608,
+        "max_inflated_bytes": 8_388_608,
     },
 }
 

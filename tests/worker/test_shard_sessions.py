@@ -17,7 +17,7 @@ from firehose_peer import FirehosePeer
 from streams import Stream
 from worker import Worker
 
-COLUMNS = ("session_id", "session_index", "session_started_at", "session_opened_by")
+COLUMNS = ("session_id", "session_index", "session_started_at", "session_trigger")
 DAY_MS = 86_400_000
 OPENS = {"name": "app_open", "props": {"source": "icon"}}
 
@@ -44,7 +44,7 @@ def test_an_event_tells_its_session_in_four_columns(sharded_stream: Stream) -> N
     assert {column: record[column] for column in COLUMNS[1:]} == {
         "session_index": 1,
         "session_started_at": rfc_3339(at),
-        "session_opened_by": "first",
+        "session_trigger": "first",
     }
 
 
@@ -59,11 +59,11 @@ CASES: dict[
     ),
     "an event that the configuration names opens one": (
         [[("d", 0, "a")], [("d", 1, "visit")], [("d", 2, "a")]],
-        [(1, "first", 0), (2, "opening", 1), (2, "opening", 1)],
+        [(1, "first", 0), (2, "start_event", 1), (2, "start_event", 1)],
     ),
     "an event whose schema says so opens one": (
         [[("d", 0, "a")], [("d", 1, "app_open")], [("d", 2, "a")]],
-        [(1, "first", 0), (2, "opening", 1), (2, "opening", 1)],
+        [(1, "first", 0), (2, "start_event", 1), (2, "start_event", 1)],
     ),
     "what comes first, or after a gap, is told as that, also where it is an opening event": (
         [[("d", 0, "visit")], [("d", 9, "visit")]],
@@ -71,7 +71,7 @@ CASES: dict[
     ),
     "two devices have sessions of their own": (
         [[("d", 0, "a"), ("e", 0, "a")], [("e", 1, "visit"), ("d", 1, "a")]],
-        [(1, "first", 0), (1, "first", 1), (2, "opening", 2), (1, "first", 0)],
+        [(1, "first", 0), (1, "first", 1), (2, "start_event", 2), (1, "first", 0)],
     ),
     "a late event joins the session that is near": (
         [[("d", 0, "a")], [("d", 10, "a")], [("d", 1, "a")], [("d", 9, "a")]],
@@ -107,7 +107,7 @@ def test_sessions(sharded_stream: Stream, case: str) -> None:
     found = records(sharded_stream, *posts)
 
     times = [each["time"] for post in posts for each in post]
-    tags = [(each["session_index"], each["session_opened_by"]) for each in found]
+    tags = [(each["session_index"], each["session_trigger"]) for each in found]
     assert tags == [(index, opened_by) for index, opened_by, _ in expected]
     started = [each["session_started_at"] for each in found]
     assert started == [rfc_3339(times[opener]) for *_, opener in expected]
@@ -150,7 +150,7 @@ def test_an_event_stripped_of_its_device_has_no_session(sharded_stream: Stream) 
         ],
     )
 
-    assert stripped["stripped"] == "consent"
+    assert stripped["identifiers_removed"] == "consent"
     assert not {"device_id", *COLUMNS} & set(stripped)
     assert plain["session_index"] == 1
 
@@ -197,7 +197,7 @@ def cookieless(peer: FirehosePeer) -> Iterator[Worker]:
         "pk_blog": {"tenant": "blog"},
     }
     settings = {"delivery": "sharded", "shards": 8, "linger_ms": 20, "keys": keys}
-    environment = {**peer.environment(), "HEADWATER_SECRET": "s" * 32}
+    environment = {**peer.environment(), "HEADWATER_HASH_SECRET": "s" * 32}
     with Worker(environment, settings) as worker:
         yield worker
 

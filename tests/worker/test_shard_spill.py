@@ -60,7 +60,7 @@ OPERATORS = ("denies", "is missing")
 @pytest.fixture(scope="module")
 def unused() -> Iterator[Iterator[Stream]]:
     """Streams that no test has used, behind one shard."""
-    settings = {**SHARDED, "linger_ms": 20, "deadline_ms": round(DEADLINE_S * 1_000)}
+    settings = {**SHARDED, "linger_ms": 20, "delivery_timeout_ms": round(DEADLINE_S * 1_000)}
     with FirehosePeer() as peer:
         with streams(peer, settings) as unused:
             yield unused
@@ -84,7 +84,7 @@ def test_what_is_spilled_is_delivered_when_the_stream_is_back(spilled: Stream) -
     assert spilled.worker.post(before).status == 204
     assert len(spilled.ids()) == 1
     told = spills(spilled.worker)[spilled.to]
-    assert (told["records"], told["set_aside"]) == (30, 0)
+    assert (told["records"], told["quarantined"]) == (30, 0)
 
     spilled.peer.behave()
     after = on_devices(spilled, 1)
@@ -214,7 +214,7 @@ def test_readyz_tells_how_much_waits_and_for_how_long(outage: Outage) -> None:
     found = {each["stream"]: each for each in shard["spill"]}
     assert set(found) == {stream.to for stream in outage.streams.values()}
     for each in found.values():
-        assert (each["records"], each["set_aside"]) == (5, 0)
+        assert (each["records"], each["quarantined"]) == (5, 0)
         assert 100 < each["bytes"] < 10_000
         assert 1 <= each["oldest_age_s"] < 60
     assert told["spill"] == {

@@ -31,7 +31,7 @@ from worker import Answer, Worker
 LATER_MS = 12_500
 # The least that passes before what an operator has to mend is tried again.
 OPERATORS_SECONDS = 30
-TAG = ("session_id", "session_index", "session_started_at", "session_opened_by")
+TAG = ("session_id", "session_index", "session_started_at", "session_trigger")
 
 DENIES = Fail(400, "AccessDeniedException")
 PUTS_OFF = Fail(

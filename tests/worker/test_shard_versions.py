@@ -33,5 +33,5 @@ def test_an_event_is_not_delivered_past_a_shard_that_took_it(
     beacon = {"name": "seen", "id": str(uuid4())}
     with Before(peer.environment(), SHARDED) as worker:
         assert worker.post([beacon]).status == 204
-        assert data(peer)[beacon["id"]]["via"] == "direct"
+        assert data(peer)[beacon["id"]]["delivered_via"] == "direct"
         assert "taken by the shard" not in worker.log

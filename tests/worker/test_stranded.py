@@ -14,7 +14,7 @@ import pytest
 
 from firehose_peer import Fail, FirehosePeer
 from peer_client import until
-from sharded import BEARER, KEY, SET_ASIDE, SHARDED, rows, spills, wait_until_drained
+from sharded import BEARER, KEY, QUARANTINE, SHARDED, rows, spills, wait_until_drained
 from streams import FAILED, kept
 from worker import Answer, Worker
 
@@ -23,8 +23,8 @@ NAME = OLD.partition(":")[2]
 SETTINGS: dict[str, Any] = {
     **SHARDED,
     "linger_ms": 10,
-    "deadline_ms": 300,
-    "failed": f"firehose:{FAILED}",
+    "delivery_timeout_ms": 300,
+    "failed_stream": f"firehose:{FAILED}",
 }
 MISSPELT = {**SETTINGS, "routes": [{"to": OLD}]}
 TODAY = {
@@ -61,7 +61,7 @@ def start(peer: FirehosePeer) -> Iterator[Callable[..., Worker]]:
     workers: list[Worker] = []
 
     def start(settings: dict[str, Any]) -> Worker:
-        environment = {**peer.environment(), "HEADWATER_REPLAY_KEY": KEY}
+        environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": KEY}
         workers.append(Worker(environment, settings).__enter__())
         return workers[-1]
 
@@ -118,14 +118,14 @@ def test_a_corrected_name_delivers_what_waited_for_the_wrong_one(
     worker = start(MISSPELT)
     ids = send(worker, BEACONS)
     told = worker.ready()
-    assert (told.status, told.json()["blame"]) == (503, "operator")
+    assert (told.status, told.json()["owner"]) == (503, "operator")
 
     again(worker, TODAY)
     arrive(peer, ids, HOMES)
     wait_until_drained(worker)
     told = worker.ready().json()
-    assert (told["ready"], told["advice"]) == (True, [])
-    worker.wait_for_line(stream=OLD, set_aside=0)
+    assert (told["ready"], told["actions"]) == (True, [])
+    worker.wait_for_line(stream=OLD, quarantined=0)
 
 
 def test_failed_events_of_a_misspelt_stream_come_to_todays(
@@ -152,9 +152,9 @@ def test_what_waits_for_an_unnamed_stream_is_not_ready_until_it_moves(
     again(worker, TODAY)
     answer = worker.ready()
     told = answer.json()
-    assert (answer.status, told["blame"]) == (503, "operator")
+    assert (answer.status, told["owner"]) == (503, "operator")
     assert f"4 records wait for {OLD}, which no route names" in told["summary"]
-    (advice,) = [each for each in told["advice"] if each.startswith(OLD)]
+    (advice,) = [each for each in told["actions"] if each.startswith(OLD)]
     assert f"renamed_streams = {{ \"{OLD}\" = " in advice
     assert f"--stream {OLD}" in advice
     assert spills(worker)[OLD]["records"] == 4
@@ -169,7 +169,7 @@ def test_a_renamed_stream_takes_what_waited_at_once(
     start: Callable[..., Worker], peer: FirehosePeer
 ) -> None:
     peer.always(Fail(500, "InternalFailure"), NAME)
-    worker = start({**MISSPELT, "failed": "firehose:faild"})
+    worker = start({**MISSPELT, "failed_stream": "firehose:faild"})
     peer.always(Fail(500, "InternalFailure"), "faild")
     ids = send(worker, [*BEACONS, BAD[0]])
 
@@ -202,7 +202,7 @@ def test_only_what_no_route_names_can_be_withdrawn(
     send(worker, BEACONS)
 
     def withdraw(stream: str, headers: dict[str, str] = BEARER) -> Answer:
-        path = f"{SET_ASIDE}?stream={stream}"
+        path = f"{QUARANTINE}?stream={stream}"
         return worker.request("POST", path, None, headers)
 
     assert (withdraw(OLD).status, withdraw(OLD).json()["code"]) == (400, "bad_stream")
@@ -214,8 +214,8 @@ def test_only_what_no_route_names_can_be_withdrawn(
     assert spills(worker)[OLD]["records"] == 4
     # It is refused while a try is under way.
     until(lambda: withdraw(OLD).status == 204)
-    assert (spills(worker)[OLD]["records"], spills(worker)[OLD]["set_aside"]) == (0, 4)
-    other = worker.get(f"{SET_ASIDE}?stream=firehose:another", BEARER)
+    assert (spills(worker)[OLD]["records"], spills(worker)[OLD]["quarantined"]) == (0, 4)
+    other = worker.get(f"{QUARANTINE}?stream=firehose:another", BEARER)
     assert other.status == 204
     found = list(rows(worker))
     assert sum(answer.body.count(b"\n") for answer in found) == 4

@@ -46,8 +46,8 @@ QUIET_TRIES = 15
 SECRETS = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
-    "HEADWATER_SECRET",
-    "HEADWATER_REPLAY_KEY",
+    "HEADWATER_HASH_SECRET",
+    "HEADWATER_OPERATOR_KEY",
     "HEADWATER_INSPECT_TOKEN",
 )
 # The operator's key, unless a test has its own; an empty one stands for none.
@@ -68,7 +68,7 @@ FORBIDDEN_IN_LOG = (
 DIRECT = {"delivery": "direct"}
 
 # For tests of what is delivered at last: no busy machine takes as long as this deadline.
-PATIENT = {"deadline_ms": 20_000}
+PATIENT = {"delivery_timeout_ms": 20_000}
 
 # What the CDN knows of each request; wrangler would fetch it, or invent it offline.
 CF: dict[str, Any] = {
@@ -135,7 +135,7 @@ class Worker:
         settings: Mapping[str, Any] | str | None = {},  # noqa: B006 (never changed)
         cf: Mapping[str, Any] = {},  # noqa: B006 (never changed)
     ) -> None:
-        self.env = {"HEADWATER_REPLAY_KEY": KEY, **env}
+        self.env = {"HEADWATER_OPERATOR_KEY": KEY, **env}
         self.settings = settings
         self.cf = {**CF, **cf}
         self.root = ROOT
@@ -229,7 +229,7 @@ class Worker:
 
     def ready(self, query: str = "") -> Answer:
         """What /readyz shows to the operator: each stream and each shard."""
-        key = self.env["HEADWATER_REPLAY_KEY"]
+        key = self.env["HEADWATER_OPERATOR_KEY"]
         return self.get("/readyz" + query, {"authorization": f"Bearer {key}"})
 
     def request(

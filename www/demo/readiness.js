@@ -8,12 +8,12 @@ const READY_ANSWER_MS = 5_000;
 const RECHECK_READY_MS = 10_000;
 const RECHECK_TROUBLED_MS = 3_000;
 
-/** How a stream is: `unknown` before its first call. @typedef {{ stream: string, state: "good" | "unknown" | "failing", problem: string }} StreamState */
+/** How a stream is: `unknown` before its first call. @typedef {{ stream: string, state: "ok" | "unknown" | "failing", problem: string }} StreamState */
 /** @typedef {{ state: string, word: string, streams: StreamState[], sentences: string[] }} Readiness */
 
-const STATES = /** @type {const} */ (["good", "unknown", "failing"]);
+const STATES = /** @type {const} */ (["ok", "unknown", "failing"]);
 /** What a stream's tag says besides its name. */
-const SAYS = { good: "✓", unknown: "not tried yet", failing: "failing" };
+const SAYS = { ok: "✓", unknown: "not tried yet", failing: "failing" };
 
 /** @returns {Promise<Readiness>} */
 export async function readiness() {
@@ -29,13 +29,13 @@ export async function readiness() {
   }
   const body = fields(parsed(text));
   const streams = (Array.isArray(body.streams) ? body.streams : []).map((stream) => {
-    const { stream: name, state, problem, left_alone: leftAlone } = fields(stream);
-    const parts = [shown(problem), leftAlone === true ? "left alone for now" : ""].filter(Boolean);
+    const { stream: name, state, problem, paused: isPaused } = fields(stream);
+    const parts = [shown(problem), isPaused === true ? "paused" : ""].filter(Boolean);
     const known = STATES.find((one) => one === state) ?? "unknown";
     return { stream: shown(name) || "unnamed", state: parts.length ? "failing" : known, problem: parts.join(", ") };
   });
-  const told = Array.isArray(body.problems) ? body.problems : body.advice;
-  const isTroubled = body.ready !== true || Boolean(body.blame);
+  const told = Array.isArray(body.problems) ? body.problems : body.actions;
+  const isTroubled = body.ready !== true || Boolean(body.owner);
   // Anyone is told no more than one sentence.
   const sentence = isTroubled && !Array.isArray(told) ? [shown(body.summary)] : [];
   const sentences = (Array.isArray(told) ? told.map(shown) : sentence).filter(Boolean);

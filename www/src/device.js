@@ -49,7 +49,7 @@ export const write = (changes, before = read()) => {
  */
 export const observe = ({ name, time: now, user_id }) => {
   const { device_id = uuid(now), session_id, seq = 0, time } = read();
-  const goesOn = now - /** @type {number} */ (time) < SESSION_MS && !settings.opening?.split(" ").includes(name);
+  const goesOn = now - /** @type {number} */ (time) < SESSION_MS && !settings.sessionStart?.split(" ").includes(name);
   if (user_id !== undefined) write({ user_id });
   if (home) write({ device_id, session_id: goesOn ? session_id : uuid(now), seq: seq + 1, time: now });
 };

@@ -10,7 +10,7 @@
  * @property {string} [pages] `hash`: what follows # is part of a page; `manual`: views are told by the site only
  * @property {string} [consent] if there, nothing is stored or sent before it is granted
  * @property {string} [cookieless] if there, nothing is stored, and nothing tells one device from another
- * @property {string} [opening] names of events that open a session
+ * @property {string} [sessionStart] names of events that start a session
  * @property {string} [build] the site's build
  */
 

@@ -35,6 +35,6 @@ export const start = (given) => {
   on("visibilitychange", leave);
   pages();
   load(given.auto != null && "auto");
-  (given.chunks || "").split(" ").map(load);
+  given.chunks?.split(" ").map(load);
   return safely((command, ...values) => commands[command](...values));
 };

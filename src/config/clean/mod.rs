@@ -1,4 +1,4 @@
-//! Parses the cleaning rules: `clean`, a list, and `keep_originals`.
+//! Parses the cleaning rules: `clean`, a list, and `repairs_include_original`.
 //!
 //! Three kinds of rules are rejected: those that can never apply, those whose result would itself
 //! need a repair, and those that could undo each other's work.
@@ -25,10 +25,10 @@ enum RuleStage {
     After,
 }
 
-/// Parses `clean` and `keep_originals`. Returns `None` if they have an error.
+/// Parses `clean` and `repairs_include_original`. Returns `None` if they have an error.
 pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
     let mistakes = table.mistakes();
-    let originals = match table.boolean("keep_originals") {
+    let originals = match table.boolean("repairs_include_original") {
         Some(true) => Originals::Keep,
         Some(false) | None => Originals::Forget,
     };

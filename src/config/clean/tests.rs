@@ -27,7 +27,7 @@ pub(crate) fn read(clean: Value) -> CleanConfig {
 
 #[test]
 fn a_whole_list_is_read() {
-    let cleaning = table(json!({"keep_originals": true, "clean": [
+    let cleaning = table(json!({"repairs_include_original": true, "clean": [
         {"name": "page_*", "build": {"from": "1.4.0", "to": "1.4.9"}, "field": "props.price",
          "scale": 0.01, "to": "props.price_chf"},
         {"id": "tag", "when": {"field": "metadata.tag", "is": "tst"}, "field": "metadata.tag", "set": "test"},
@@ -75,7 +75,7 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         (lower(json!({"to": "props.b"})), "clean[0].to goes with scale, not with lower"),
         (
             lower(json!({"replace": 1})),
-            "clean[0].replace is no setting of this version; there are id, stage, name, build, platform, when, field, to, set, map, cast, lower, upper, trim, rename, drop, scale",
+            "clean[0].replace is an unknown key; expected one of id, stage, name, build, platform, when, field, to, set, map, cast, lower, upper, trim, rename, drop, scale",
         ),
         (
             lower(json!({"stage": "later"})),
@@ -277,8 +277,8 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ["HEADWATER.clean must be a list of rules, which are tables"]
     );
     assert_eq!(
-        of_table(json!({"keep_originals": 1})),
-        ["HEADWATER.keep_originals must be true or false, not 1"]
+        of_table(json!({"repairs_include_original": 1})),
+        ["HEADWATER.repairs_include_original must be true or false, not 1"]
     );
     assert_eq!(
         of_table(json!({"clean": [lower(json!({"id": "a"})), lower(json!({"id": "a"}))]})),

@@ -34,7 +34,7 @@ use crate::model::stream::{Service, Stream};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryConfig {
     /// Longest wait of the caller, in milliseconds.
-    pub deadline_ms: u64,
+    pub delivery_timeout_ms: u64,
     /// Bytes of a full call.
     pub call_bytes: usize,
     /// Whether events are aggregated, if the stream's service allows it.
@@ -64,7 +64,7 @@ impl DeliveryConfig {
 impl Default for DeliveryConfig {
     fn default() -> Self {
         // Hashing 4 MiB costs 12 to 20 ms of CPU in Wasm, so calls are closed far below that size.
-        Self { deadline_ms: 2_000, call_bytes: 1_048_576, packing: Aggregation::default() }
+        Self { delivery_timeout_ms: 2_000, call_bytes: 1_048_576, packing: Aggregation::default() }
     }
 }
 
@@ -161,7 +161,7 @@ pub struct DeliveryReport {
     /// Seconds until the client may send again, if the delivery gave up.
     pub retry_after_s: u64,
     /// How long the circuit breaker or the service pauses the calls, in milliseconds.
-    pub left_alone_ms: u64,
+    pub cooldown_ms: u64,
 }
 
 impl DeliveryReport {
@@ -191,8 +191,8 @@ impl StreamDelivery {
             calls: VecDeque::new(),
             in_flight: OpenCall::new(),
             seen: now,
-            deadline: now.saturating_add(policy.deadline_ms),
-            grace_ms: policy.deadline_ms,
+            deadline: now.saturating_add(policy.delivery_timeout_ms),
+            grace_ms: policy.delivery_timeout_ms,
             resume_at: now,
             failures: 0,
             paid: None,
@@ -342,12 +342,12 @@ impl StreamDelivery {
             } else {
                 DeliveryReport::RETRY_AFTER_S
             },
-            left_alone_ms: away_ms,
+            cooldown_ms: away_ms,
         }
     }
 
     /// Extends the deadline by the time that the delivery waited for a connection of ours: its time
-    /// is meant for the stream. In total it extends by at most `deadline_ms`, since a caller waits.
+    /// is meant for the stream. In total it extends by at most `delivery_timeout_ms`, since a caller waits.
     pub fn queued(&mut self, milliseconds: u64) {
         let more = milliseconds.min(self.grace_ms);
         self.grace_ms = self.grace_ms.saturating_sub(more);
@@ -391,7 +391,7 @@ impl StreamDelivery {
             }
         }
         if accepted > 0 {
-            health.last_taken_at = Some(self.seen);
+            health.last_success_at = Some(self.seen);
             self.failures = 0;
             health.budget.earn();
             health.limiter.raise();
@@ -535,7 +535,7 @@ impl StreamDelivery {
     /// stream is at fault, and the operator has to act.
     fn judge_suspects(&mut self, health: &StreamHealth) -> Option<DeliveryError> {
         let suspects = std::mem::take(&mut self.suspects);
-        if health.last_taken_at.is_none() {
+        if health.last_success_at.is_none() {
             let (_, refusal) = suspects.into_iter().next()?;
             return Some(DeliveryError::Refused(AwsError { blame: ErrorClass::Config, ..refusal }));
         }

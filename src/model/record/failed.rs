@@ -40,7 +40,7 @@ pub fn failure(
     line.text("message", Some(&violations.first.message));
     line.json("violations", Some(violations));
     line.json("repairs", Some(repairs).filter(|repairs| !repairs.is_empty()));
-    line.json("original_form", Some(original.form));
+    line.json("original_format", Some(original.form));
     line.json("original_bytes", Some(original.bytes.len().max(original.withheld)));
     line.json("original_withheld", (original.withheld > 0).then_some(true));
     line.text("original", text.filter(|_| original.withheld == 0));

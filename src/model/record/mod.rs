@@ -14,7 +14,7 @@ use crate::model::session::SessionInfo;
 use line::JsonLineWriter;
 
 /// The version of the columns, in each record's `v`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The most bytes of a record before base64.
 /// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Record.html>
@@ -82,14 +82,14 @@ impl Record {
             line.json("session_id", Some(tag.id));
             line.json("session_index", Some(tag.index));
             line.time("session_started_at", DateTime::from_timestamp_millis(tag.started_at));
-            line.json("session_opened_by", Some(tag.opened_by));
+            line.json("session_trigger", Some(tag.opened_by));
         })
     }
 
     /// Marks the record as delivered directly, without a shard.
     #[must_use]
     pub fn past_its_shard(self) -> Self {
-        self.with(|line| line.text("via", Some("direct")))
+        self.with(|line| line.text("delivered_via", Some("direct")))
     }
 
     /// Sets [`Self::partition`].
@@ -163,7 +163,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_added_on_the_way_fits_into_what_is_left_for_it() {
-        let opened_by = SessionTrigger::Opening;
+        let opened_by = SessionTrigger::StartEvent;
         for started_at in [0, -62_135_596_800_000, 8_210_266_876_799_999] {
             let id = SessionId::new(started_at, [7; 10]);
             let tag = SessionInfo { id, index: u32::MAX, started_at, opened_by };

@@ -49,7 +49,7 @@ pub enum Cause {
     /// No call could be made.
     NotSent,
     /// Not called, since its circuit breaker is open.
-    LeftAlone,
+    Paused,
     /// Rejected with an unknown code; also any cause that only a later version of a shard knows.
     #[serde(other)]
     OtherRefusal,
@@ -110,7 +110,7 @@ impl Cause {
             DeliveryError::Starved => Self::Starved,
             DeliveryError::Unreachable(_) => Self::Unreachable,
             DeliveryError::NotSent(_) => Self::NotSent,
-            DeliveryError::BreakerOpen => Self::LeftAlone,
+            DeliveryError::BreakerOpen => Self::Paused,
         }
     }
 
@@ -129,7 +129,7 @@ impl Cause {
         }
     }
 
-    pub const fn blame(self) -> Owner {
+    pub const fn owner(self) -> Owner {
         match self {
             Self::NoSuchStream
             | Self::NotActive
@@ -148,7 +148,7 @@ impl Cause {
             | Self::QuotaExceeded
             | Self::ServiceFailure
             | Self::UnknownAnswer
-            | Self::LeftAlone => Owner::Stream,
+            | Self::Paused => Owner::Stream,
             Self::TimedOut | Self::Unreachable => Owner::Network,
             Self::ClockSkew | Self::NotSent | Self::Starved => Owner::Ours,
         }
@@ -192,12 +192,12 @@ impl Cause {
             Self::Starved => "is not waited for in time",
             Self::Unreachable => "can't be reached",
             Self::NotSent => "is sent nothing",
-            Self::LeftAlone => "is left alone after failures",
+            Self::Paused => "is paused after failures",
         }
     }
 
     /// The advice about `stream`. `working` are the streams that accept records.
-    pub fn advice(self, stream: &str, working: &[&str]) -> String {
+    pub fn action(self, stream: &str, working: &[&str]) -> String {
         let is_kinesis = stream.starts_with(Service::Kinesis.name());
         match self {
             Self::NoSuchStream => format!(
@@ -219,11 +219,11 @@ impl Cause {
                     is_the_name_right(working)
                 )
             }
-            other => other.usual_advice().to_owned(),
+            other => other.usual_action().to_owned(),
         }
     }
 
-    const fn usual_advice(self) -> &'static str {
+    const fn usual_action(self) -> &'static str {
         match self {
             // Not reached: these two have advice of their own.
             Self::NoSuchStream | Self::AccessDenied => "",
@@ -276,7 +276,7 @@ impl Cause {
                 "it is tried again, and records may come twice; see in the log what is wrong with the answer, and where AWS_ENDPOINT_URL is set, what answers there"
             }
             Self::TimedOut => {
-                "nothing, it is tried again, and records may come twice; where it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.deadline_ms is too short"
+                "nothing, it is tried again, and records may come twice; where it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.delivery_timeout_ms is too short"
             }
             Self::Starved => {
                 "nothing, it is tried again; if it goes on, the isolate has more to do than it can: raise HEADWATER.shards"
@@ -287,7 +287,7 @@ impl Cause {
             Self::NotSent => {
                 "the worker could not make the call: see in the log why, and report it as a mistake of Headwater's"
             }
-            Self::LeftAlone => {
+            Self::Paused => {
                 "nothing, it is tried again when its rest is over; what failed before is in the log"
             }
         }
@@ -302,7 +302,9 @@ fn is_the_name_right(working: &[&str]) -> String {
         [one] => format!("{one} works"),
         several => format!("{} work", several.join(", ")),
     };
-    format!("is the name right? {known}; correct it in HEADWATER.routes or HEADWATER.failed.")
+    format!(
+        "is the name right? {known}; correct it in HEADWATER.routes or HEADWATER.failed_stream."
+    )
 }
 
 #[cfg(test)]
@@ -356,11 +358,11 @@ pub(crate) mod tests {
             (DeliveryError::Starved, Starved, Ours),
             (DeliveryError::Unreachable(why()), Unreachable, Network),
             (DeliveryError::NotSent(why()), NotSent, Ours),
-            (DeliveryError::BreakerOpen, LeftAlone, Stream),
+            (DeliveryError::BreakerOpen, Paused, Stream),
         ];
-        for (problem, cause, blame) in table {
+        for (problem, cause, owner) in table {
             let found = Cause::of(&problem);
-            assert_eq!((found, found.blame()), (cause, blame), "{problem:?}");
+            assert_eq!((found, found.owner()), (cause, owner), "{problem:?}");
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Diagnosis {
     /// Whether some stream of events is not known to reject them for the operator to fix.
     any_open: bool,
     /// Advice about single shards.
-    shards_advice: Vec<String>,
+    shard_actions: Vec<String>,
 }
 
 /// A failing stream, merged from all that call it.
@@ -80,12 +80,12 @@ impl WaitingStream {
     }
 
     /// The advice if no route names the stream any more.
-    fn advice(&self) -> String {
+    fn actions(&self) -> String {
         let Self { stream, records, oldest_s } = self;
         let (records, oldest) = (count(*records, "record"), span(*oldest_s));
         let wait = if self.records == 1 { "waits" } else { "wait" };
         format!(
-            "{stream}: no route names it, and {records} {wait} for it, the oldest for {oldest}: they are routed again as soon as it refuses them for good, as a stream does that is not there; to move them at once, set HEADWATER.renamed_streams = {{ \"{stream}\" = \"firehose:NEW\" }} and deploy, or take them out with scripts/rescue DIR --worker https://YOUR_WORKER --stream {stream}"
+            "{stream}: no route names it, and {records} {wait} for it, the oldest for {oldest}: they are routed again as soon as it refuses them for good, as a stream does that is not there; to move them at once, set HEADWATER.renamed_streams = {{ \"{stream}\" = \"firehose:NEW\" }} and deploy, or take them out with scripts/export-quarantine DIR --worker https://YOUR_WORKER --stream {stream}"
         )
     }
 }
@@ -107,7 +107,7 @@ pub struct Spilled {
     /// The shards whose spill is full.
     pub full: Vec<ShardNumber>,
     /// The number of quarantined records.
-    pub set_aside: u64,
+    pub quarantined: u64,
     /// The number of rows that can't be read.
     pub unreadable: u64,
 }
@@ -163,7 +163,7 @@ impl Diagnosis {
             spilled,
             stranded,
             any_open,
-            shards_advice: shards.into_iter().flatten().flat_map(ShardView::advice).collect(),
+            shard_actions: shards.into_iter().flatten().flat_map(ShardView::actions).collect(),
         }
     }
 
@@ -178,23 +178,23 @@ impl Diagnosis {
     }
 
     /// The party that has to act first.
-    pub fn blame(&self) -> Option<Owner> {
+    pub fn owner(&self) -> Option<Owner> {
         match self.failing.first() {
             Some(failing) if failing.operator || self.stranded.is_empty() => {
-                Some(failing.cause.blame())
+                Some(failing.cause.owner())
             }
             _ => (!self.stranded.is_empty()).then_some(Owner::Operator),
         }
     }
 
     /// The advice, most urgent first, each once. `working` are the streams that accept records.
-    pub fn advice(&self, working: &[&str]) -> Vec<String> {
-        let mut advice: Vec<String> = Vec::new();
+    pub fn actions(&self, working: &[&str]) -> Vec<String> {
+        let mut actions: Vec<String> = Vec::new();
         let advised: Vec<(&str, String)> = self
             .failing
             .iter()
             .map(|FailingStream { stream, cause, .. }| {
-                (stream.as_str(), cause.advice(stream, working))
+                (stream.as_str(), cause.action(stream, working))
             })
             .collect();
         for (index, (_, what)) in advised.iter().enumerate() {
@@ -203,11 +203,11 @@ impl Diagnosis {
             }
             let alike = advised.iter().filter(|(_, other)| other == what);
             let names: Vec<&str> = alike.map(|(stream, _)| *stream).collect();
-            advice.push(format!("{}: {what}", names.join(", ")));
+            actions.push(format!("{}: {what}", names.join(", ")));
         }
-        advice.extend(self.stranded.iter().map(WaitingStream::advice));
-        advice.extend(self.shards_advice.iter().cloned());
-        advice
+        actions.extend(self.stranded.iter().map(WaitingStream::actions));
+        actions.extend(self.shard_actions.iter().cloned());
+        actions
     }
 }
 
@@ -264,7 +264,7 @@ impl Spilled {
                 .max()
                 .unwrap_or_default(),
             full: told().filter(is_full).map(|(number, _)| number).collect(),
-            set_aside: told().map(|(_, state)| state.set_aside()).fold(0, u64::saturating_add),
+            quarantined: told().map(|(_, state)| state.quarantined()).fold(0, u64::saturating_add),
             unreadable: told().map(|(_, state)| state.unreadable).fold(0, u64::saturating_add),
         }
     }

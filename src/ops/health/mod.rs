@@ -37,9 +37,9 @@ pub struct Readiness {
     pub ready: bool,
     /// The party that has to act first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blame: Option<Owner>,
+    pub owner: Option<Owner>,
     /// Actions, most urgent first.
-    pub advice: Vec<String>,
+    pub actions: Vec<String>,
     /// Problems of the configuration that cost no event, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -61,17 +61,17 @@ pub struct Summary {
     pub ready: bool,
     /// As in [`Readiness`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blame: Option<Owner>,
+    pub owner: Option<Owner>,
     /// How to get the details.
     pub details: &'static str,
 }
 
 /// How an operator gets the details.
 const HOW_TO_READ_MORE: &str =
-    "send the secret HEADWATER_REPLAY_KEY: Authorization: Bearer HEADWATER_REPLAY_KEY";
+    "send the secret HEADWATER_OPERATOR_KEY: Authorization: Bearer HEADWATER_OPERATOR_KEY";
 
 /// How an operator gets the details if the operator's key is not set, or is too short.
-const HOW_TO_SET_THE_KEY: &str = "set the secret HEADWATER_REPLAY_KEY, of at least 32 characters: with it in Authorization this answers with all details";
+const HOW_TO_SET_THE_KEY: &str = "set the secret HEADWATER_OPERATOR_KEY, of at least 32 characters: with it in Authorization this answers with all details";
 
 /// Facts about the worker that do not depend on its configuration.
 #[derive(Debug, Serialize)]
@@ -80,7 +80,7 @@ pub struct WorkerInfo {
     pub now: Timestamp,
     pub version: WorkerVersion,
     /// Which optional bindings and secrets are set.
-    pub present: ConfiguredParts,
+    pub configured: ConfiguredParts,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,9 +114,9 @@ pub struct ConfiguredParts {
     /// The token of temporary credentials.
     pub aws_session_token: bool,
     /// The key of the hashes.
-    pub headwater_secret: bool,
+    pub headwater_hash_secret: bool,
     /// The operator's key.
-    pub headwater_replay_key: bool,
+    pub headwater_operator_key: bool,
     /// The token of the inspector, which is not for production.
     pub headwater_inspect_token: bool,
 }
@@ -173,13 +173,13 @@ impl Total {
 impl Readiness {
     /// Builds the answer of a worker whose configuration has these errors.
     pub fn misconfigured(problems: Vec<String>, circumstances: WorkerInfo) -> Self {
-        let advice = "correct what the problems name, in wrangler.toml or with npx wrangler secret put, and deploy; until then clients are answered 503 and keep their events";
+        let actions = "correct what the problems name, in wrangler.toml or with npx wrangler secret put, and deploy; until then clients are answered 503 and keep their events";
         Self {
             summary: summary::of_mistakes(&problems),
             anonymous: summary::of_mistakes(&problems),
             ready: false,
-            blame: Some(Owner::Operator),
-            advice: vec![advice.to_owned()],
+            owner: Some(Owner::Operator),
+            actions: vec![actions.to_owned()],
             warnings: Vec::new(),
             circumstances,
             details: Details::Misconfigured { problems },
@@ -198,7 +198,7 @@ impl Readiness {
         let by_isolate = |stream: StreamState| {
             let tenants = Stream::parse(&stream.stream).map(|named| config.owners(&named));
             let tenants = tenants.unwrap_or_default();
-            StreamState { tenants, ..stream.seen_by("this isolate".to_owned()) }
+            StreamState { tenants, ..stream.from_source("this isolate".to_owned()) }
         };
         let streams: Vec<StreamState> = streams.into_iter().map(by_isolate).collect();
         let views = shards.iter().filter_map(ShardView::state).flat_map(|state| &state.streams);
@@ -210,7 +210,7 @@ impl Readiness {
         };
         let mut working: Vec<String> = Vec::new();
         for StreamState { stream, .. } in
-            views.iter().filter(|view| view.state == StreamCondition::Good)
+            views.iter().filter(|view| view.state == StreamCondition::Ok)
         {
             if !working.contains(stream) && !fails(stream) {
                 working.push(stream.clone());
@@ -233,8 +233,8 @@ impl Readiness {
             summary: summary::summary(&findings, Names::Shown, circumstances.now),
             anonymous: summary::summary(&findings, Names::Withheld, circumstances.now),
             ready: findings.is_ready(),
-            blame: findings.blame(),
-            advice: findings.advice(&working),
+            owner: findings.owner(),
+            actions: findings.actions(&working),
             warnings: config.warnings.iter().map(ToString::to_string).collect(),
             circumstances,
             details: match shards {
@@ -257,8 +257,8 @@ impl Readiness {
         Summary {
             summary: self.anonymous.clone(),
             ready: self.ready,
-            blame: self.blame,
-            details: match self.circumstances.present.headwater_replay_key {
+            owner: self.owner,
+            details: match self.circumstances.configured.headwater_operator_key {
                 true => HOW_TO_READ_MORE,
                 false => HOW_TO_SET_THE_KEY,
             },

@@ -148,8 +148,8 @@ impl Reporter {
 
 fn trouble(state: &ShardState) -> ReportedTrouble {
     let of = |spill: &SpillState| {
-        let SpillState { stream, records, set_aside, blame, .. } = spill;
-        format!("{stream} {} {} {blame:?}", *records > 0, *set_aside > 0)
+        let SpillState { stream, records, quarantined, owner, .. } = spill;
+        format!("{stream} {} {} {owner:?}", *records > 0, *quarantined > 0)
     };
     let mut trouble: ReportedTrouble = state.spill.iter().map(of).collect();
     trouble.extend(state.room.full_at.map(|_| "full".to_owned()));
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn trouble_is_reported_when_it_begins_changes_lasts_or_ends() {
         let mut reporter = Reporter::default();
-        let aside = || BacklogStats { set_aside: 1, ..depth(9, 9, 9) };
+        let aside = || BacklogStats { quarantined: 1, ..depth(9, 9, 9) };
         for (spill, now, due) in [
             (vec![], 0, "nothing"),
             (vec![depth(1, 1, 1)], 1_000, "trouble"),
@@ -248,7 +248,7 @@ mod tests {
         let [troubled, silent] = views.as_slice() else { panic!("{views:?}") };
         let state = troubled.state().unwrap();
         assert_eq!((troubled.shard, state.spill[0].oldest_age_s), (3, 66));
-        assert_eq!(state.spill[0].blame, Some(Owner::Stream));
+        assert_eq!(state.spill[0].owner, Some(Owner::Stream));
         let streams: Vec<&str> = state.streams.iter().map(|it| it.stream.as_str()).collect();
         assert_eq!(streams, ["firehose:events"]);
         assert!(silent.shard == 4 && silent.state().is_none());

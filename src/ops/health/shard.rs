@@ -16,7 +16,7 @@ use crate::shard::spill::{BacklogStats, SpillUsage};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardState {
     /// The bytes of all records in memory.
-    pub held_bytes: usize,
+    pub buffer_bytes: usize,
     pub devices: usize,
     /// The number of event ids in its dedup window.
     pub seen: usize,
@@ -37,13 +37,13 @@ pub struct SpillState {
     pub bytes: u64,
     pub oldest_age_s: u64,
     /// Quarantined: rejected permanently even as failed events, or garbled. Kept, and not retried.
-    pub set_aside: u64,
+    pub quarantined: u64,
     /// Why the last attempt did not deliver all, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// The party that has to act.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blame: Option<Owner>,
+    pub owner: Option<Owner>,
     /// When a record was last delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_drained_at: Option<Timestamp>,
@@ -73,7 +73,7 @@ impl ShardState {
     /// Builds the state of a shard from its status at `now`.
     pub fn of(status: ShardStatus, streams: Vec<StreamState>, now: Milliseconds) -> Self {
         Self {
-            held_bytes: status.held_bytes,
+            buffer_bytes: status.buffer_bytes,
             devices: status.devices,
             seen: status.seen,
             room: SpillCapacity::of(status.fill, &status.spill, now),
@@ -84,8 +84,8 @@ impl ShardState {
     }
 
     /// The number of quarantined records.
-    pub fn set_aside(&self) -> u64 {
-        self.spill.iter().map(|spill| spill.set_aside).fold(0, u64::saturating_add)
+    pub fn quarantined(&self) -> u64 {
+        self.spill.iter().map(|spill| spill.quarantined).fold(0, u64::saturating_add)
     }
 
     /// The number of records that wait for delivery.
@@ -102,9 +102,9 @@ impl From<BacklogStats> for SpillState {
             records: depth.records,
             bytes: depth.bytes,
             oldest_age_s: depth.oldest_ms.div_ceil(1_000),
-            set_aside: depth.set_aside,
+            quarantined: depth.quarantined,
             problem: problem.map(|problem| problem.code().to_owned()),
-            blame: problem.map(|problem| Cause::of(problem).blame()),
+            owner: problem.map(|problem| Cause::of(problem).owner()),
             last_drained_at: depth.last_drained_at.map(Timestamp),
             next_try_at: depth.next_try_at.map(Timestamp),
         }
@@ -154,7 +154,7 @@ fn full_in_s(left: u64, depths: &[BacklogStats]) -> Option<u64> {
 #[derive(Debug, Serialize)]
 pub struct ShardView {
     pub shard: ShardNumber,
-    advice: Vec<String>,
+    actions: Vec<String>,
     #[serde(flatten)]
     pub answer: ShardAnswer,
 }
@@ -186,12 +186,12 @@ impl ShardView {
         let answer = match state {
             Err(problem) => ShardAnswer::Silent { problem },
             Ok(mut state) => {
-                let seen_by_it = |stream: StreamState| stream.seen_by(format!("shard {shard}"));
-                state.streams = state.streams.into_iter().map(seen_by_it).collect();
+                let of_shard = |stream: StreamState| stream.from_source(format!("shard {shard}"));
+                state.streams = state.streams.into_iter().map(of_shard).collect();
                 ShardAnswer::Told(state)
             }
         };
-        Self { shard, advice: advice(&answer), answer }
+        Self { shard, actions: actions(&answer), answer }
     }
 
     /// Adds the advice about its streams. `working` are the streams that accept records.
@@ -215,13 +215,13 @@ impl ShardView {
     }
 
     /// The advice about the shard, without that about its streams.
-    pub fn advice(&self) -> impl Iterator<Item = String> + '_ {
-        self.advice.iter().map(|advice| format!("shard {}: {advice}", self.shard))
+    pub fn actions(&self) -> impl Iterator<Item = String> + '_ {
+        self.actions.iter().map(|actions| format!("shard {}: {actions}", self.shard))
     }
 }
 
 /// The advice about a shard with this answer.
-fn advice(answer: &ShardAnswer) -> Vec<String> {
+fn actions(answer: &ShardAnswer) -> Vec<String> {
     let state = match answer {
         ShardAnswer::Silent { .. } => {
             return vec![
@@ -230,19 +230,19 @@ fn advice(answer: &ShardAnswer) -> Vec<String> {
         }
         ShardAnswer::Told(state) => state,
     };
-    let mut advice = Vec::new();
+    let mut actions = Vec::new();
     if state.room.full_at.is_some() {
-        advice.push("clients are answered 503 and keep their events: mend what keeps the stream from taking them, or make room with a larger HEADWATER.spill.max_bytes, and deploy".to_owned());
+        actions.push("clients are answered 503 and keep their events: mend what keeps the stream from taking them, or make room with a larger HEADWATER.spill.max_bytes, and deploy".to_owned());
     }
-    if state.set_aside() > 0 {
-        let records = count(state.set_aside(), "record");
-        advice.push(format!("{records} set aside, which the stream of failed events refuses for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/rescue; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's"));
+    if state.quarantined() > 0 {
+        let records = count(state.quarantined(), "record");
+        actions.push(format!("{records} quarantined, which the stream of failed events rejects for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/export-quarantine; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's"));
     }
     if state.unreadable > 0 {
         let rows = count(state.unreadable, "row");
-        advice.push(format!("{rows} in the spill of another version, kept as they are: deploy the version that wrote them, and it delivers them"));
+        actions.push(format!("{rows} in the spill of another version, kept as they are: deploy the version that wrote them, and it delivers them"));
     }
-    advice
+    actions
 }
 
 #[cfg(test)]
@@ -264,7 +264,7 @@ pub(crate) mod tests {
     pub(crate) fn status(spill: Vec<BacklogStats>) -> ShardStatus {
         let bytes = spill.iter().map(|depth| depth.bytes).sum();
         let fill = SpillUsage { bytes, max_bytes: 1_000_000, refused_at: None };
-        ShardStatus { held_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0 }
+        ShardStatus { buffer_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0 }
     }
 
     pub(crate) fn view(
@@ -303,7 +303,10 @@ pub(crate) mod tests {
         };
         assert!(is_full(&[], 159_999) && !is_full(&[], 160_000));
         assert!(is_full(&[depth(1, 1, 1)], 160_000));
-        assert!(!is_full(&[depth(0, 0, 0)], 160_000), "what is set aside stays for ever");
+        assert!(
+            !is_full(&[depth(0, 0, 0)], 160_000),
+            "quarantined records stay until they are exported"
+        );
     }
 
     #[test]
@@ -319,7 +322,7 @@ pub(crate) mod tests {
             (Err("no answer in time".to_owned()), "no answer in time"),
             (
                 Ok(b"{}".to_vec()),
-                "its answer is no status: missing field `held_bytes` at line 1 column 2",
+                "its answer is no status: missing field `buffer_bytes` at line 1 column 2",
             ),
         ] {
             let ShardAnswer::Silent { problem: told } = ShardView::of(3, answer).answer else {
@@ -331,22 +334,22 @@ pub(crate) mod tests {
 
     #[test]
     fn a_shard_of_the_version_before_is_understood_while_a_deployment_goes_on() {
-        let status = r#"{"held_bytes":0,"devices":1,"seen":2,"spill":[{"stream":"firehose:a","records":3,
-            "bytes":4,"oldest_age_s":5,"set_aside":0}],"unreadable":0,
-            "streams":[{"stream":"firehose:a","left_alone":false}]}"#;
+        let status = r#"{"buffer_bytes":0,"devices":1,"seen":2,"spill":[{"stream":"firehose:a","records":3,
+            "bytes":4,"oldest_age_s":5,"quarantined":0}],"unreadable":0,
+            "streams":[{"stream":"firehose:a","paused":false}]}"#;
         let view = ShardView::of(0, Ok(status.into()));
         assert_eq!(view.state().map(ShardState::waiting), Some(3));
     }
 
     #[test]
     fn a_shard_of_the_version_after_is_understood_too() {
-        let status = r#"{"held_bytes":0,"devices":1,"seen":2,"new":1,"spill":[],"unreadable":0,
-            "streams":[{"stream":"firehose:a","problem":"Paused","cause":"paused","later":{}}]}"#;
+        let status = r#"{"buffer_bytes":0,"devices":1,"seen":2,"new":1,"spill":[],"unreadable":0,
+            "streams":[{"stream":"firehose:a","problem":"Melted","cause":"melted","later":{}}]}"#;
         let view = ShardView::of(0, Ok(status.into()));
         let [stream] = view.state().unwrap().streams.as_slice() else { panic!() };
         assert_eq!(
             (stream.cause, stream.problem.as_deref()),
-            (Some(Cause::OtherRefusal), Some("Paused"))
+            (Some(Cause::OtherRefusal), Some("Melted"))
         );
     }
 
@@ -354,7 +357,7 @@ pub(crate) mod tests {
     fn what_a_shard_says_is_handed_on_with_its_number() {
         let waiting = BacklogStats {
             next_try_at: Some(1_030_000),
-            set_aside: 2,
+            quarantined: 2,
             ..depth(3, 250_500, 61_001)
         };
         let mut status = status(vec![waiting]);
@@ -364,12 +367,12 @@ pub(crate) mod tests {
         assert_snapshot!(serde_json::to_string_pretty(&view).unwrap(), @r#"
         {
           "shard": 3,
-          "advice": [
+          "actions": [
             "clients are answered 503 and keep their events: mend what keeps the stream from taking them, or make room with a larger HEADWATER.spill.max_bytes, and deploy",
-            "2 records set aside, which the stream of failed events refuses for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/rescue; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's",
+            "2 records quarantined, which the stream of failed events rejects for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/export-quarantine; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's",
             "1 row in the spill of another version, kept as they are: deploy the version that wrote them, and it delivers them"
           ],
-          "held_bytes": 0,
+          "buffer_bytes": 0,
           "devices": 1,
           "seen": 2,
           "spill": [
@@ -378,9 +381,9 @@ pub(crate) mod tests {
               "records": 3,
               "bytes": 250500,
               "oldest_age_s": 62,
-              "set_aside": 2,
+              "quarantined": 2,
               "problem": "ThrottlingException",
-              "blame": "stream",
+              "owner": "stream",
               "next_try_at": "1970-01-01T00:17:10.000Z"
             }
           ],

@@ -13,7 +13,7 @@ pub struct StreamState {
     pub stream: String,
     /// The source of this view: `this isolate` or a shard, which means that shard's isolate.
     #[serde(skip_deserializing)]
-    pub seen_by: String,
+    pub source: String,
     /// The tenants that alone use the stream; empty if all use it.
     #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<String>,
@@ -26,7 +26,7 @@ pub struct StreamState {
     pub cause: Option<Cause>,
     /// The party that has to act.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    pub blame: Option<Owner>,
+    pub owner: Option<Owner>,
     /// Whether the stream accepts nothing until an operator has fixed it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub operator: bool,
@@ -37,14 +37,14 @@ pub struct StreamState {
     pub last_failed_at: Option<Timestamp>,
     /// When it last accepted a record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_taken_at: Option<Timestamp>,
+    pub last_success_at: Option<Timestamp>,
     /// Whether the circuit breaker pauses the calls.
     #[serde(skip_deserializing)]
-    pub left_alone: bool,
+    pub paused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub left_alone_until: Option<Timestamp>,
+    pub paused_until: Option<Timestamp>,
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    pub advice: Option<String>,
+    pub action: Option<String>,
 }
 
 /// The condition of a stream.
@@ -55,7 +55,7 @@ pub enum StreamCondition {
     #[default]
     Unknown,
     /// The last call succeeded.
-    Good,
+    Ok,
     /// The last call failed.
     Failing,
 }
@@ -72,41 +72,41 @@ impl StreamState {
         let cause = trouble.map(|trouble| Cause::of(&trouble.problem));
         Self {
             stream: stream.to_string(),
-            seen_by: String::new(),
+            source: String::new(),
             tenants: Vec::new(),
             state: StreamCondition::Unknown,
             problem: trouble.map(|trouble| trouble.problem.code().to_owned()),
             cause,
-            blame: None,
+            owner: None,
             operator: trouble.is_some_and(|trouble| is_operators(&trouble.problem)),
             failing_since: trouble.map(|trouble| Timestamp(trouble.since)),
             last_failed_at: trouble.map(|trouble| Timestamp(trouble.last_at)),
-            last_taken_at: health.last_taken_at.map(Timestamp),
-            left_alone: false,
-            left_alone_until: health.breaker.open_until().map(Timestamp),
-            advice: None,
+            last_success_at: health.last_success_at.map(Timestamp),
+            paused: false,
+            paused_until: health.breaker.open_until().map(Timestamp),
+            action: None,
         }
     }
 
     /// Sets the source of the view, and the fields that are derived from the others.
-    pub fn seen_by(self, whom: String) -> Self {
+    pub fn from_source(self, source: String) -> Self {
         Self {
-            seen_by: whom,
-            state: match (self.cause, self.last_taken_at) {
+            source,
+            state: match (self.cause, self.last_success_at) {
                 (Some(_), _) => StreamCondition::Failing,
-                (None, Some(_)) => StreamCondition::Good,
+                (None, Some(_)) => StreamCondition::Ok,
                 (None, None) => StreamCondition::Unknown,
             },
-            blame: self.cause.map(Cause::blame),
-            left_alone: self.left_alone_until.is_some(),
+            owner: self.cause.map(Cause::owner),
+            paused: self.paused_until.is_some(),
             ..self
         }
     }
 
     /// Adds the advice. `working` are the streams that accept records.
     pub fn advised(self, working: &[&str]) -> Self {
-        let advice = self.cause.map(|cause| cause.advice(&self.stream, working));
-        Self { advice, ..self }
+        let action = self.cause.map(|cause| cause.action(&self.stream, working));
+        Self { action, ..self }
     }
 }
 
@@ -125,11 +125,11 @@ mod tests {
 
     fn state(health: &StreamHealth) -> String {
         let stream = Stream::parse("firehose:events").unwrap();
-        let state = StreamState::of(&stream, health).seen_by("shard 3".to_owned());
+        let state = StreamState::of(&stream, health).from_source("shard 3".to_owned());
         let state = state.advised(&["firehose:b"]);
         let json = serde_json::to_string_pretty(&state).unwrap();
         let told = serde_json::from_str::<StreamState>(&json).unwrap();
-        assert_eq!(told.seen_by("shard 3".to_owned()).advised(&["firehose:b"]), state);
+        assert_eq!(told.from_source("shard 3".to_owned()).advised(&["firehose:b"]), state);
         json
     }
 
@@ -138,22 +138,22 @@ mod tests {
         assert_snapshot!(state(&StreamHealth::default()), @r#"
         {
           "stream": "firehose:events",
-          "seen_by": "shard 3",
+          "source": "shard 3",
           "state": "unknown",
-          "left_alone": false
+          "paused": false
         }
         "#);
     }
 
     #[test]
     fn a_stream_that_works_says_when_it_last_did() {
-        assert_snapshot!(state(&StreamHealth { last_taken_at: Some(1_795_318_329_123), ..StreamHealth::default() }), @r#"
+        assert_snapshot!(state(&StreamHealth { last_success_at: Some(1_795_318_329_123), ..StreamHealth::default() }), @r#"
         {
           "stream": "firehose:events",
-          "seen_by": "shard 3",
-          "state": "good",
-          "last_taken_at": "2026-11-22T03:32:09.123Z",
-          "left_alone": false
+          "source": "shard 3",
+          "state": "ok",
+          "last_success_at": "2026-11-22T03:32:09.123Z",
+          "paused": false
         }
         "#);
     }
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_stream_that_fails_says_all_but_the_words_of_aws() {
         let mut health =
-            StreamHealth { last_taken_at: Some(1_795_318_000_000), ..StreamHealth::default() };
+            StreamHealth { last_success_at: Some(1_795_318_000_000), ..StreamHealth::default() };
         let Permit::Call(pass) = health.breaker.permit(0, None) else { panic!() };
         for second in 0..u64::from(Breaker::FAILURES) {
             let now = 1_795_318_329_000 + second * 1_000;
@@ -171,18 +171,18 @@ mod tests {
         assert_snapshot!(state(&health), @r#"
         {
           "stream": "firehose:events",
-          "seen_by": "shard 3",
+          "source": "shard 3",
           "state": "failing",
           "problem": "AccessDeniedException",
           "cause": "access_denied",
-          "blame": "operator",
+          "owner": "operator",
           "operator": true,
           "failing_since": "2026-11-22T03:32:09.000Z",
           "last_failed_at": "2026-11-22T03:32:13.000Z",
-          "last_taken_at": "2026-11-22T03:26:40.000Z",
-          "left_alone": true,
-          "left_alone_until": "2026-11-22T03:32:13.400Z",
-          "advice": "is the name right? firehose:b works; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
+          "last_success_at": "2026-11-22T03:26:40.000Z",
+          "paused": true,
+          "paused_until": "2026-11-22T03:32:13.400Z",
+          "action": "is the name right? firehose:b works; correct it in HEADWATER.routes or HEADWATER.failed_stream. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
         }
         "#);
     }

@@ -143,8 +143,8 @@ fn waiting(spilled: &Spilled, findings: &Diagnosis, names: Names, now: Timestamp
         let mark = if findings.failing.is_empty() { "," } else { ";" };
         parts = vec![format!("{mark} nothing waits")];
     }
-    if spilled.set_aside > 0 {
-        parts.push(format!("{} set aside", count(spilled.set_aside, "record")));
+    if spilled.quarantined > 0 {
+        parts.push(format!("{} quarantined", count(spilled.quarantined, "record")));
     }
     if spilled.unreadable > 0 {
         parts.push(format!("{} unreadable to this version", count(spilled.unreadable, "row")));

@@ -31,7 +31,7 @@ fn unknown(name: &str) -> StreamState {
 
 /// A stream that accepts records.
 fn good(name: &str) -> StreamState {
-    let health = StreamHealth { last_taken_at: Some(NOW), ..StreamHealth::default() };
+    let health = StreamHealth { last_success_at: Some(NOW), ..StreamHealth::default() };
     StreamState::of(&stream(name), &health)
 }
 
@@ -47,13 +47,13 @@ fn circumstances() -> WorkerInfo {
     WorkerInfo {
         now: Timestamp(NOW),
         version: WorkerVersion::of(Some("7f3a".to_owned()), None),
-        present: ConfiguredParts {
+        configured: ConfiguredParts {
             shard: true,
             metrics: false,
             assets: true,
             aws_session_token: false,
-            headwater_secret: true,
-            headwater_replay_key: false,
+            headwater_hash_secret: true,
+            headwater_operator_key: false,
             headwater_inspect_token: false,
         },
     }
@@ -94,7 +94,7 @@ fn throttled() -> DeliveryError {
 #[test]
 fn one_sentence_says_it_all() {
     let minutes = |minutes: u64| minutes * MINUTE;
-    let aside = BacklogStats { set_aside: 2, ..BacklogStats::none(stream("events-failed")) };
+    let aside = BacklogStats { quarantined: 2, ..BacklogStats::none(stream("events-failed")) };
     let draining =
         BacklogStats { last_drained_at: Some(NOW - 2_000), ..depth(300, 900, minutes(14)) };
     let full = || {
@@ -193,7 +193,7 @@ fn one_sentence_says_it_all() {
         (
             sharded(vec![good("a")], shards(vec![vec![aside]])),
             200,
-            "ready: 1 stream, nothing waits; 2 records set aside",
+            "ready: 1 stream, nothing waits; 2 records quarantined",
         ),
         (
             sharded(vec![good("a")], vec![unreadable()]),
@@ -296,21 +296,21 @@ fn each_cause_has_its_sentence_and_its_advice() {
     let told = problems().into_iter().map(|(cause, problem)| {
         let readiness = direct(vec![failing("a", problem, 1)]);
         let (sentence, _) = readiness.summary.split_once(" since ").unwrap();
-        let [advice] = readiness.advice.as_slice() else { panic!("{:?}", readiness.advice) };
-        let advice = advice.strip_prefix("firehose:a: ").unwrap();
+        let [actions] = readiness.actions.as_slice() else { panic!("{:?}", readiness.actions) };
+        let actions = actions.strip_prefix("firehose:a: ").unwrap();
         assert_eq!(
-            (readiness.blame, advice),
-            (Some(cause.blame()), cause.advice("firehose:a", &[]).as_str())
+            (readiness.owner, actions),
+            (Some(cause.owner()), cause.action("firehose:a", &[]).as_str())
         );
-        format!("{sentence}\n    {:?}: {advice}\n", cause.blame())
+        format!("{sentence}\n    {:?}: {actions}\n", cause.owner())
     });
     assert_snapshot!(told.collect::<String>(), @r#"
     not ready: firehose:a is not there, or not active,
-        Operator: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, create the stream in AWS_REGION, as scripts/deploy does; one that was just created has to become active first
+        Operator: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed_stream. If it is right, create the stream in AWS_REGION, as scripts/deploy does; one that was just created has to become active first
     not ready: firehose:a is not active
         Operator: look at the stream's status in AWS: it takes records again when it is ACTIVE
     not ready: firehose:a denies the worker's user access
-        Operator: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes
+        Operator: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed_stream. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes
     not ready: firehose:a refuses the worker's credentials
         Operator: AWS does not know AWS_ACCESS_KEY_ID, or AWS_SESSION_TOKEN is not of it: see in IAM whether the key is there and active, and make a new one with scripts/deploy --rotate
     not ready: firehose:a refuses the worker's signature
@@ -342,12 +342,12 @@ fn each_cause_has_its_sentence_and_its_advice() {
     ready, but firehose:a answers what can't be understood
         Stream: it is tried again, and records may come twice; see in the log what is wrong with the answer, and where AWS_ENDPOINT_URL is set, what answers there
     ready, but firehose:a does not answer in time
-        Network: nothing, it is tried again, and records may come twice; where it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.deadline_ms is too short
+        Network: nothing, it is tried again, and records may come twice; where it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.delivery_timeout_ms is too short
     ready, but firehose:a can't be reached
         Network: it is tried again; where it was never reached, correct AWS_REGION or AWS_ENDPOINT_URL, else look at the status pages of AWS and Cloudflare
     ready, but firehose:a is sent nothing
         Ours: the worker could not make the call: see in the log why, and report it as a mistake of Headwater's
-    ready, but firehose:a is left alone after failures
+    ready, but firehose:a is paused after failures
         Stream: nothing, it is tried again when its rest is over; what failed before is in the log
     "#);
 }
@@ -377,8 +377,8 @@ fn nothing_is_told_of_the_account() {
 fn advice_is_given_once_and_the_most_urgent_first() {
     let streams =
         vec![failing("a", throttled(), 9), failing("b", denied(), 1), failing("c", denied(), 2)];
-    let advice = sharded(streams, vec![silent(3)]).advice;
-    let heads: Vec<&str> = advice.iter().map(|it| it.split_once(": ").unwrap().0).collect();
+    let actions = sharded(streams, vec![silent(3)]).actions;
+    let heads: Vec<&str> = actions.iter().map(|it| it.split_once(": ").unwrap().0).collect();
     assert_eq!(heads, ["firehose:c, firehose:b", "firehose:a", "shard 3"]);
 }
 
@@ -390,9 +390,9 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
     {
       "summary": "not ready: firehose:a denies the worker's user access since 03:12:09 (AccessDeniedException); shard 1 does not answer, so that what waits there is not known; 3 records wait in 1 shard for firehose:events, the oldest for 61 s; room for about 33 hours more",
       "ready": false,
-      "blame": "operator",
-      "advice": [
-        "firehose:a: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes",
+      "owner": "operator",
+      "actions": [
+        "firehose:a: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed_stream. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes",
         "shard 1: its requests are delivered without it, and what is stored in it waits: look in the log for what it said, and at Cloudflare's status page for Durable Objects; where it began with a deployment, take that back with npx wrangler rollback"
       ],
       "now": "2026-11-22T03:26:09.000Z",
@@ -400,13 +400,13 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
         "headwater": "0.2.0",
         "id": "7f3a"
       },
-      "present": {
+      "configured": {
         "SHARD": true,
         "METRICS": false,
         "ASSETS": true,
         "AWS_SESSION_TOKEN": false,
-        "HEADWATER_SECRET": true,
-        "HEADWATER_REPLAY_KEY": false,
+        "HEADWATER_HASH_SECRET": true,
+        "HEADWATER_OPERATOR_KEY": false,
         "HEADWATER_INSPECT_TOKEN": false
       },
       "delivery": "sharded",
@@ -414,16 +414,16 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
       "streams": [
         {
           "stream": "firehose:a",
-          "seen_by": "this isolate",
+          "source": "this isolate",
           "state": "failing",
           "problem": "AccessDeniedException",
           "cause": "access_denied",
-          "blame": "operator",
+          "owner": "operator",
           "operator": true,
           "failing_since": "2026-11-22T03:12:09.000Z",
           "last_failed_at": "2026-11-22T03:26:09.000Z",
-          "left_alone": false,
-          "advice": "is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
+          "paused": false,
+          "action": "is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed_stream. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
         }
       ],
       "spill": {
@@ -434,8 +434,8 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
       "shards": [
         {
           "shard": 0,
-          "advice": [],
-          "held_bytes": 0,
+          "actions": [],
+          "buffer_bytes": 0,
           "devices": 1,
           "seen": 2,
           "spill": [
@@ -444,9 +444,9 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
               "records": 3,
               "bytes": 500,
               "oldest_age_s": 61,
-              "set_aside": 0,
+              "quarantined": 0,
               "problem": "ThrottlingException",
-              "blame": "stream"
+              "owner": "stream"
             }
           ],
           "room": {
@@ -459,16 +459,16 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
           "streams": [
             {
               "stream": "firehose:a",
-              "seen_by": "shard 0",
-              "state": "good",
-              "last_taken_at": "2026-11-22T03:26:09.000Z",
-              "left_alone": false
+              "source": "shard 0",
+              "state": "ok",
+              "last_success_at": "2026-11-22T03:26:09.000Z",
+              "paused": false
             }
           ]
         },
         {
           "shard": 1,
-          "advice": [
+          "actions": [
             "its requests are delivered without it, and what is stored in it waits: look in the log for what it said, and at Cloudflare's status page for Durable Objects; where it began with a deployment, take that back with npx wrangler rollback"
           ],
           "problem": "no answer in time"
@@ -490,7 +490,7 @@ fn what_the_contract_has_stays_where_it_is() {
     assert_eq!(direct["delivery"], "direct");
     let stream = &direct["streams"][0];
     assert_eq!(
-        (&stream["stream"], &stream["problem"], &stream["operator"], &stream["left_alone"]),
+        (&stream["stream"], &stream["problem"], &stream["operator"], &stream["paused"]),
         (&json!("firehose:a"), &json!("AccessDeniedException"), &json!(true), &json!(false))
     );
     let sharded = body(&sharded(vec![good("a")], shards(vec![vec![depth(3, 500, 61_000)]])));
@@ -516,14 +516,14 @@ fn records_of_a_stream_that_no_route_names_make_it_not_ready() {
         one.summary,
         "not ready: 4 records wait for firehose:mdi, which no route names; 4 records wait in 2 shards for firehose:mdi, the oldest for 21 min; room for about 37 hours more"
     );
-    assert_eq!((one.status(), one.blame), (503, Some(Owner::Operator)));
-    let [advice] = one.advice.as_slice() else { panic!("{:?}", one.advice) };
+    assert_eq!((one.status(), one.owner), (503, Some(Owner::Operator)));
+    let [actions] = one.actions.as_slice() else { panic!("{:?}", one.actions) };
     for part in [
         "firehose:mdi: no route names it, and 4 records wait for it, the oldest for 21 min: ",
         "HEADWATER.renamed_streams = { \"firehose:mdi\" = \"firehose:NEW\" }",
-        "scripts/rescue DIR --worker https://YOUR_WORKER --stream firehose:mdi",
+        "scripts/export-quarantine DIR --worker https://YOUR_WORKER --stream firehose:mdi",
     ] {
-        assert!(advice.contains(part), "{advice}");
+        assert!(actions.contains(part), "{actions}");
     }
     let several = sharded(
         vec![failing("events", throttled(), 3)],
@@ -538,8 +538,8 @@ fn records_of_a_stream_that_no_route_names_make_it_not_ready() {
         several.summary,
         "not ready: firehose:events throttles since 03:23:09 (ThrottlingException); 2 records wait for firehose:b, which no route names, and there are records for 2 more such streams; 9 records wait in 1 shard (5 records for firehose:events, the oldest for 3 min; 2 records for firehose:b, the oldest for 2 min; the rest for 2 more streams); room for about 6 hours more"
     );
-    assert_eq!((several.blame, several.advice.len()), (Some(Owner::Operator), 4));
-    let aside = BacklogStats { set_aside: 2, ..BacklogStats::none(stream("mdi")) };
+    assert_eq!((several.owner, several.actions.len()), (Some(Owner::Operator), 4));
+    let aside = BacklogStats { quarantined: 2, ..BacklogStats::none(stream("mdi")) };
     assert!(sharded(vec![good("a")], shards(vec![vec![aside]])).ready, "nothing of it waits");
 }
 
@@ -565,19 +565,19 @@ fn advice_on_a_name_lists_those_that_work_and_one_service() {
     let readiness = sharded(streams(), vec![shard]);
     let allow = |name: &str, action: &str, how: &str| {
         format!(
-            "{name}: is the name right? firehose:low, firehose:high work; correct it in HEADWATER.routes or HEADWATER.failed. If it is right, allow the worker's user {action} on this stream: scripts/deploy {how}"
+            "{name}: is the name right? firehose:low, firehose:high work; correct it in HEADWATER.routes or HEADWATER.failed_stream. If it is right, allow the worker's user {action} on this stream: scripts/deploy {how}"
         )
     };
     assert_eq!(
-        readiness.advice,
+        readiness.actions,
         [
             allow("firehose:mdi", "firehose:PutRecordBatch", "does for the streams that it makes"),
             allow("kinesis:a", "kinesis:PutRecords", "--parameter KinesisStream=NAME does"),
         ]
     );
     let value = serde_json::to_value(&readiness).unwrap();
-    let advice = value["streams"][0]["advice"].as_str().unwrap();
-    assert_eq!(format!("firehose:mdi: {advice}"), readiness.advice[0]);
+    let actions = value["streams"][0]["action"].as_str().unwrap();
+    assert_eq!(format!("firehose:mdi: {actions}"), readiness.actions[0]);
 }
 
 /// Tenants a and b with streams of their own, and c with those of the top level.
@@ -692,12 +692,12 @@ fn anyone_is_answered_without_a_name() {
         json!({
             "summary": "not ready: a stream denies the worker's user access since 03:24:09 (AccessDeniedException); other trouble with 1 more stream; 1 record waits for a stream, which no route names; a shard does not answer, so that what waits there is not known; 3 records wait for 2 streams",
             "ready": false,
-            "blame": "operator",
+            "owner": "operator",
             "details": HOW_TO_SET_THE_KEY,
         })
     );
     let mut with_key = circumstances();
-    with_key.present.headwater_replay_key = true;
+    with_key.configured.headwater_operator_key = true;
     let readiness = Readiness::misconfigured(Vec::new(), with_key);
     assert_eq!(readiness.for_anyone().details, HOW_TO_READ_MORE);
     for (streams, spill, summary) in [

@@ -1,6 +1,6 @@
 //! The last entries of the inspector, and the counts of all beacons since the epoch began.
 //!
-//! The buffer is bounded: good entries never displace bad ones, and the oldest of each kind are
+//! The buffer is bounded: ok entries never displace failed ones, and the oldest of each kind are
 //! removed first. It counts the entries that it no longer has, so an empty answer is not mistaken
 //! for a proof.
 
@@ -31,8 +31,8 @@ const MOST_LIVE: usize = 100;
 #[derive(Debug, Default)]
 pub struct EntryBuffer {
     pub(super) state: BufferSnapshot,
-    good: BoundedLog,
-    bad: BoundedLog,
+    ok: BoundedLog,
+    failed: BoundedLog,
     /// The last seconds in which beacons arrived, with their counts.
     seconds: VecDeque<(u64, Vec<OutcomeCount>)>,
 }
@@ -211,14 +211,14 @@ impl EntryBuffer {
     /// Keeps an entry, and removes the oldest of its kind if necessary.
     pub(super) fn keep(&mut self, story: StoredEntry) {
         match story.is_good() {
-            true => self.good.push(story),
-            false => self.bad.push(story),
+            true => self.ok.push(story),
+            false => self.failed.push(story),
         }
     }
 
     /// The number of the oldest kept entry of a kind.
     pub(super) fn oldest(&self, is_good: bool) -> Option<u64> {
-        let kept = if is_good { &self.good } else { &self.bad };
+        let kept = if is_good { &self.ok } else { &self.failed };
         kept.stories.front().map(StoredEntry::seq)
     }
 
@@ -252,11 +252,11 @@ impl EntryBuffer {
             let told = counts.fold(0, |sum: u64, it| sum.saturating_add(it.count));
             told.saturating_sub(u64::try_from(kept.stories.len()).unwrap_or(u64::MAX))
         };
-        let (good, bad) = (of_kind(true, &self.good), of_kind(false, &self.bad));
+        let (ok, failed) = (of_kind(true, &self.ok), of_kind(false, &self.failed));
         let stories = match api {
-            InspectorQuery::Good => good,
-            InspectorQuery::Bad => bad,
-            InspectorQuery::Live => good.saturating_add(bad),
+            InspectorQuery::Ok => ok,
+            InspectorQuery::Failed => failed,
+            InspectorQuery::Live => ok.saturating_add(failed),
             InspectorQuery::All | InspectorQuery::Reset => 0,
         };
         stories.saturating_add(self.state.untold)
@@ -279,25 +279,25 @@ impl EntryBuffer {
         let totals = self.totals();
         let missing = self.missing(api);
         match api {
-            InspectorQuery::Bad if totals.total == 0 && missing == 0 => unproven(
+            InspectorQuery::Failed if totals.total == 0 && missing == 0 => unproven(
                 Doubt::NothingCame,
                 format!(
-                    "no beacon came since the epoch began at {since}, so that none was bad proves nothing"
+                    "no beacon came since the epoch began at {since}, so an empty answer proves nothing"
                 ),
             ),
-            // An entry that was found is proof; and there may be many more good ones than are kept.
-            InspectorQuery::Good if missing == 0 || !self.good.found(filter).is_empty() => Ok(()),
-            InspectorQuery::All | InspectorQuery::Bad | InspectorQuery::Good if missing > 0 => {
+            // An entry that was found is proof; and there may be many more ok entries than are kept.
+            InspectorQuery::Ok if missing == 0 || !self.ok.found(filter).is_empty() => Ok(()),
+            InspectorQuery::All | InspectorQuery::Failed | InspectorQuery::Ok if missing > 0 => {
                 unproven(
                     Doubt::StoriesMissing,
                     format!(
-                        "{missing} of those that came since the epoch began at {since} are not kept (the inspector keeps the last {MOST_STORIES} good and {MOST_STORIES} bad ones, and 100 of a request), so that none was found proves nothing; without epoch= it answers with what there is, and /_/inspect/all has the counts"
+                        "{missing} of those that came since the epoch began at {since} are not kept (the inspector keeps the last {MOST_STORIES} ok and {MOST_STORIES} failed ones, and 100 of a request), so that none was found proves nothing; without epoch= it answers with what there is, and /_/inspect/all has the counts"
                     ),
                 )
             }
             InspectorQuery::All
-            | InspectorQuery::Good
-            | InspectorQuery::Bad
+            | InspectorQuery::Ok
+            | InspectorQuery::Failed
             | InspectorQuery::Live
             | InspectorQuery::Reset => Ok(()),
         }
@@ -310,20 +310,20 @@ impl EntryBuffer {
         All { epoch, since, totals: self.totals(), untold: *untold }
     }
 
-    /// Returns the good entries that `filter` accepts, the newest first.
-    pub fn good(&self, filter: &Filter) -> Vec<&RawValue> {
-        self.good.found_json(filter)
+    /// Returns the ok entries that `filter` accepts, the newest first.
+    pub fn ok_entries(&self, filter: &Filter) -> Vec<&RawValue> {
+        self.ok.found_json(filter)
     }
 
-    /// Returns the bad entries that `filter` accepts, the newest first.
-    pub fn bad(&self, filter: &Filter) -> Vec<&RawValue> {
-        self.bad.found_json(filter)
+    /// Returns the failed entries that `filter` accepts, the newest first.
+    pub fn failed_entries(&self, filter: &Filter) -> Vec<&RawValue> {
+        self.failed.found_json(filter)
     }
 
     /// Builds the live view at `now`.
     pub fn live(&self, filter: &Filter, now: Milliseconds) -> LiveView<'_> {
-        let mut stories = self.good.found(filter);
-        stories.extend(self.bad.found(filter));
+        let mut stories = self.ok.found(filter);
+        stories.extend(self.failed.found(filter));
         stories.sort_unstable_by_key(|story| std::cmp::Reverse(story.seq()));
         stories.truncate(filter.limit.unwrap_or(MOST_LIVE).min(MOST_LIVE));
         let is_recent = |at: u64| at.saturating_add(SECONDS) > now / 1_000;
@@ -418,9 +418,9 @@ mod tests {
     #[test]
     fn the_good_are_told_from_the_bad_the_newest_first() {
         let all = Filter::default();
-        assert_eq!(names(&ring().good(&all)), [(3, "c".to_owned()), (1, "a".to_owned())]);
-        assert_eq!(names(&ring().bad(&all)), [(4, "d".to_owned()), (2, "b".to_owned())]);
-        assert_eq!(names(&ring().good(&filter("name=a&limit=1"))), [(1, "a".to_owned())]);
+        assert_eq!(names(&ring().ok_entries(&all)), [(3, "c".to_owned()), (1, "a".to_owned())]);
+        assert_eq!(names(&ring().failed_entries(&all)), [(4, "d".to_owned()), (2, "b".to_owned())]);
+        assert_eq!(names(&ring().ok_entries(&filter("name=a&limit=1"))), [(1, "a".to_owned())]);
     }
 
     #[test]
@@ -462,9 +462,9 @@ mod tests {
         for number in 0..=MOST_STORIES {
             ring.take(told("accepted", &number.to_string()), 0);
         }
-        let good = names(&ring.good(&Filter::default()));
-        assert_eq!((good.len(), good.last().unwrap().1.as_str()), (MOST_STORIES, "1"));
-        assert_eq!(ring.bad(&Filter::default()).len(), 1);
+        let ok = names(&ring.ok_entries(&Filter::default()));
+        assert_eq!((ok.len(), ok.last().unwrap().1.as_str()), (MOST_STORIES, "1"));
+        assert_eq!(ring.failed_entries(&Filter::default()).len(), 1);
         assert_eq!(ring.totals().total, 502);
     }
 
@@ -475,8 +475,8 @@ mod tests {
         for _ in 0..5 {
             ring.take(told("accepted", &long), 0);
         }
-        assert_eq!(ring.good(&Filter::default()).len(), 3);
-        assert!(ring.good.bytes <= MOST_BYTES);
+        assert_eq!(ring.ok_entries(&Filter::default()).len(), 3);
+        assert!(ring.ok.bytes <= MOST_BYTES);
     }
 
     #[test]
@@ -489,15 +489,15 @@ mod tests {
         ];
         ring.take(told, 0);
         assert_eq!((ring.totals().total, ring.state.last), (1, 0));
-        assert_eq!(ring.missing(InspectorQuery::Good), 1);
+        assert_eq!(ring.missing(InspectorQuery::Ok), 1);
     }
 
     #[test]
     fn a_question_about_another_epoch_is_never_answered() {
         for api in [
             InspectorQuery::All,
-            InspectorQuery::Good,
-            InspectorQuery::Bad,
+            InspectorQuery::Ok,
+            InspectorQuery::Failed,
             InspectorQuery::Live,
             InspectorQuery::Reset,
         ] {
@@ -509,8 +509,8 @@ mod tests {
 
     #[test]
     fn no_bad_story_of_no_beacon_proves_nothing() {
-        assert_eq!(doubt(&empty(), InspectorQuery::Bad, "epoch=e1"), Some(Doubt::NothingCame));
-        assert_eq!(doubt(&empty(), InspectorQuery::Good, "epoch=e1"), None);
+        assert_eq!(doubt(&empty(), InspectorQuery::Failed, "epoch=e1"), Some(Doubt::NothingCame));
+        assert_eq!(doubt(&empty(), InspectorQuery::Ok, "epoch=e1"), None);
         assert_eq!(doubt(&empty(), InspectorQuery::All, "epoch=e1"), None);
     }
 
@@ -518,24 +518,24 @@ mod tests {
     fn what_is_not_kept_proves_nothing() {
         let mut ring = empty();
         for _ in 0..=MOST_STORIES {
-            ring.take(told("accepted", "good"), 0);
+            ring.take(told("accepted", "ok"), 0);
         }
         assert_eq!(
-            doubt(&ring, InspectorQuery::Bad, "epoch=e1"),
+            doubt(&ring, InspectorQuery::Failed, "epoch=e1"),
             None,
-            "none of the bad is missing"
+            "none of the failed is missing"
         );
-        assert_eq!(doubt(&ring, InspectorQuery::Good, "epoch=e1&name=good"), None, "it was found");
+        assert_eq!(doubt(&ring, InspectorQuery::Ok, "epoch=e1&name=ok"), None, "it was found");
         assert_eq!(
-            doubt(&ring, InspectorQuery::Good, "epoch=e1&name=other"),
+            doubt(&ring, InspectorQuery::Ok, "epoch=e1&name=other"),
             Some(Doubt::StoriesMissing),
             "it may have been pushed out"
         );
-        // A bad beacon of a long request, beyond those that have entries.
+        // A failed beacon of a long request, beyond those that have entries.
         let mut long = told("failed", "b");
         long.stories.clear();
         ring.take(long, 0);
-        assert_eq!(doubt(&ring, InspectorQuery::Bad, "epoch=e1"), Some(Doubt::StoriesMissing));
+        assert_eq!(doubt(&ring, InspectorQuery::Failed, "epoch=e1"), Some(Doubt::StoriesMissing));
         assert_eq!(doubt(&ring, InspectorQuery::All, "epoch=e1"), None, "it is counted");
     }
 
@@ -549,7 +549,7 @@ mod tests {
         ring.take(untold(4_999), 5_000);
         assert_eq!(ring.missing(InspectorQuery::All), 0, "it was of another epoch");
         ring.take(untold(5_000), 5_001);
-        for api in [InspectorQuery::All, InspectorQuery::Bad] {
+        for api in [InspectorQuery::All, InspectorQuery::Failed] {
             assert_eq!(doubt(&ring, api, "epoch=e1"), Some(Doubt::StoriesMissing), "{api:?}");
         }
         assert_eq!(serde_json::to_value(ring.all()).unwrap()["untold"], 2);

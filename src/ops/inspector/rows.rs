@@ -1,7 +1,7 @@
 //! The rows that the [`EntryBuffer`] is stored in. They outlast its object, which is evicted after
 //! ten seconds without a request.
 //!
-//! A report is stored as one row, or as one row of its good and one of its bad entries. Long ones
+//! A report is stored as one row, or as one row of its ok and one of its failed entries. Long ones
 //! take more. The last row also contains the counts since the epoch began. A row is deleted once
 //! the buffer has none of its entries and its minute is over. So the stored bytes are at most about
 //! twice those of the buffer, and a request writes one row and deletes one. If any row can't be
@@ -34,8 +34,8 @@ const VERSION: u8 = 1;
 #[derive(Debug)]
 pub struct InspectorRows {
     ring: EntryBuffer,
-    good: Chain,
-    bad: Chain,
+    ok: Chain,
+    failed: Chain,
     /// The number of the next row.
     next: u64,
 }
@@ -123,8 +123,8 @@ impl InspectorRows {
             }
             keys.iter().try_for_each(|key| storage.delete(Table::Stories, key))?;
         }
-        let (good, bad) = Default::default();
-        let mut rows = Self { ring: EntryBuffer::new(epoch, now), good, bad, next: 1 };
+        let (ok, failed) = Default::default();
+        let mut rows = Self { ring: EntryBuffer::new(epoch, now), ok, failed, next: 1 };
         rows.write(storage, &[], &[], true, now)?;
         Ok(rows)
     }
@@ -144,9 +144,9 @@ impl InspectorRows {
         let InspectorReport { mut counts, stories, untold } = told;
         self.ring.count(&counts, untold, now);
         let stories = self.ring.number(stories);
-        let (good, bad): (Vec<StoredEntry>, Vec<StoredEntry>) =
+        let (ok, failed): (Vec<StoredEntry>, Vec<StoredEntry>) =
             stories.into_iter().partition(StoredEntry::is_good);
-        let mut parts: Vec<&[StoredEntry]> = parts(&bad).chain(parts(&good)).collect();
+        let mut parts: Vec<&[StoredEntry]> = parts(&failed).chain(parts(&ok)).collect();
         // Beacons without entries are counted too.
         if parts.is_empty() {
             parts.push(&[]);
@@ -157,7 +157,7 @@ impl InspectorRows {
             // Counted only once.
             counts.clear();
         }
-        bad.into_iter().chain(good).for_each(|story| self.ring.keep(story));
+        failed.into_iter().chain(ok).for_each(|story| self.ring.keep(story));
         self.tidy(storage, now)
     }
 
@@ -176,7 +176,7 @@ impl InspectorRows {
         let row = Written { version: VERSION, at, counts, stories, state };
         let json = serde_json::to_vec(&row).map_err(|error| StorageError(error.to_string()))?;
         storage.put(Table::Stories, &self.next.to_be_bytes(), &json)?;
-        let chain = if is_good { &mut self.good } else { &mut self.bad };
+        let chain = if is_good { &mut self.ok } else { &mut self.failed };
         chain.push(Stored { number: self.next, bytes: json.len(), at, last });
         self.next = self.next.saturating_add(1);
         Ok(())
@@ -185,7 +185,7 @@ impl InspectorRows {
     /// Deletes the rows that are no longer needed.
     fn tidy(&mut self, storage: &impl Storage, now: Milliseconds) -> Result<(), StorageError> {
         let newest = self.next.saturating_sub(1);
-        for (chain, is_good) in [(&mut self.good, true), (&mut self.bad, false)] {
+        for (chain, is_good) in [(&mut self.ok, true), (&mut self.failed, false)] {
             while let Some(gone) = chain.pop_gone(self.ring.oldest(is_good), newest, now) {
                 storage.delete(Table::Stories, &gone.to_be_bytes())?;
             }
@@ -195,8 +195,8 @@ impl InspectorRows {
 
     /// Reads the stored buffer; `None` if there is none, or if some of it can't be read.
     fn read(storage: &impl Storage) -> Result<Option<Self>, StorageError> {
-        let (ring, good, bad) = Default::default();
-        let mut rows = Self { ring, good, bad, next: 1 };
+        let (ring, ok, failed) = Default::default();
+        let mut rows = Self { ring, ok, failed, next: 1 };
         let mut state = None;
         let mut after = Vec::new();
         loop {
@@ -215,7 +215,7 @@ impl InspectorRows {
                 let is_good = stories.first().is_none_or(StoredEntry::is_good);
                 let last = stories.last().map_or(rows.ring.state.last, StoredEntry::seq);
                 stories.into_iter().for_each(|story| rows.ring.keep(story));
-                let chain = if is_good { &mut rows.good } else { &mut rows.bad };
+                let chain = if is_good { &mut rows.ok } else { &mut rows.failed };
                 let number = u64::from_be_bytes(number);
                 chain.push(Stored { number, bytes: bytes.len(), at: row.at, last });
                 rows.next = number.saturating_add(1);
@@ -271,10 +271,10 @@ mod tests {
     /// All answers of the buffer.
     fn answers(rows: &InspectorRows, now: Milliseconds) -> [Value; 4] {
         let (ring, all) = (rows.ring(), Filter::default());
-        let good = serde_json::to_value(ring.good(&all)).unwrap();
-        let bad = serde_json::to_value(ring.bad(&all)).unwrap();
+        let ok = serde_json::to_value(ring.ok_entries(&all)).unwrap();
+        let failed = serde_json::to_value(ring.failed_entries(&all)).unwrap();
         let totals = serde_json::to_value(ring.all()).unwrap();
-        [totals, good, bad, serde_json::to_value(ring.live(&all, now)).unwrap()]
+        [totals, ok, failed, serde_json::to_value(ring.live(&all, now)).unwrap()]
     }
 
     #[test]
@@ -297,9 +297,9 @@ mod tests {
                 assert_eq!(answers(&load(&storage, now), now), answers(&rows, now), "{number}");
             }
         }
-        let [totals, good, bad, _] = answers(&load(&storage, now), now);
-        assert_eq!(good.as_array().unwrap().len(), MOST_STORIES);
-        assert_eq!(bad.as_array().unwrap().len(), 300);
+        let [totals, ok, failed, _] = answers(&load(&storage, now), now);
+        assert_eq!(ok.as_array().unwrap().len(), MOST_STORIES);
+        assert_eq!(failed.as_array().unwrap().len(), 300);
         assert_eq!((&totals["total"], &totals["untold"]), (&json!(900), &json!(14)));
     }
 
@@ -307,7 +307,7 @@ mod tests {
     fn a_request_is_a_row_written_and_a_row_deleted() {
         let storage = Memory::default();
         let mut rows = load(&storage, 0);
-        rows.take(&storage, told(&["failed"], "the only bad one"), 0).unwrap();
+        rows.take(&storage, told(&["failed"], "the only failed one"), 0).unwrap();
         for now in 0..3_000 {
             rows.take(&storage, told(&["accepted"], ""), now * 1_000).unwrap();
         }
@@ -317,7 +317,7 @@ mod tests {
         }
         assert_eq!(storage.writes.get() - before, 200);
         assert_eq!(storage.count(Table::Stories), MOST_STORIES + 1);
-        assert_eq!(load(&storage, 0).ring().bad(&Filter::default()).len(), 1);
+        assert_eq!(load(&storage, 0).ring().failed_entries(&Filter::default()).len(), 1);
     }
 
     #[test]
@@ -332,7 +332,7 @@ mod tests {
         for _ in 0..200 {
             rows.take(&storage, told(&["failed"], &long), 5).unwrap();
         }
-        assert!(rows.bad.bytes <= 2 * MOST_BYTES + ROW_BYTES, "{}", rows.bad.bytes);
+        assert!(rows.failed.bytes <= 2 * MOST_BYTES + ROW_BYTES, "{}", rows.failed.bytes);
     }
 
     #[test]
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(storage.count(Table::Stories), 1);
         assert_eq!(answers(&load(&storage, 9), 9), answers(&rows, 9));
         let about = Filter::parse("epoch=begun-at-0").unwrap();
-        let unproven = load(&storage, 9).ring().prove(InspectorQuery::Bad, &about).unwrap_err();
+        let unproven = load(&storage, 9).ring().prove(InspectorQuery::Failed, &about).unwrap_err();
         assert_eq!(unproven.doubt, Doubt::EpochGone);
         assert!(unproven.to_string().contains("began anew at 1970-01-01T00:00:02.000Z"));
     }

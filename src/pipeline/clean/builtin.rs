@@ -196,8 +196,8 @@ fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let read = |value: &Value| {
         let text = value.as_str()?.trim();
         let limits = Limits::default();
-        let mut reader = JsonReader { max_depth: limits.depth, mended: Vec::new() };
-        let is_read = text.starts_with('{') && text.len() <= limits.beacon_bytes;
+        let mut reader = JsonReader { max_depth: limits.max_depth, mended: Vec::new() };
+        let is_read = text.starts_with('{') && text.len() <= limits.max_beacon_bytes;
         is_read.then(|| reader.beacon(text).ok().map(Value::Object))?
     };
     if value.as_array().is_some_and(Vec::is_empty) {

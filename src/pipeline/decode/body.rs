@@ -86,12 +86,12 @@ impl<'a> RequestBody<'a> {
 
     /// Returns the text, inflated if it was compressed, and decoded by its charset.
     pub fn text(&self, limits: &Limits) -> Result<Cow<'a, str>, ProtocolError> {
-        if self.bytes.len() > limits.body_bytes {
-            return Err(ProtocolError::BodyTooLarge { limit: limits.body_bytes });
+        if self.bytes.len() > limits.max_body_bytes {
+            return Err(ProtocolError::BodyTooLarge { limit: limits.max_body_bytes });
         }
         let charset = Charset::stated(self.content_type.unwrap_or_default())?;
         let bytes = match self.form()? {
-            PayloadFormat::GzipBody => Cow::Owned(inflate(self.bytes, limits.inflated_bytes)?),
+            PayloadFormat::GzipBody => Cow::Owned(inflate(self.bytes, limits.max_inflated_bytes)?),
             _ => Cow::Borrowed(self.bytes),
         };
         charset.decode(bytes).map_err(ProtocolError::Undecodable)
@@ -138,7 +138,8 @@ mod tests {
     }
 
     fn text(encoding: Option<&str>, bytes: &[u8]) -> Result<String, ProtocolError> {
-        let limits = Limits { body_bytes: 1_000, inflated_bytes: 2_000, ..Limits::default() };
+        let limits =
+            Limits { max_body_bytes: 1_000, max_inflated_bytes: 2_000, ..Limits::default() };
         body(None, encoding, bytes).text(&limits).map(Cow::into_owned)
     }
 

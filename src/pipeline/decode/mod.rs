@@ -56,8 +56,8 @@ pub enum ProtocolError {
 
 /// Reads one beacon from its text.
 pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
-    if text.len() > limits.beacon_bytes {
-        let message = format!("beacon has {} bytes, limit {}", text.len(), limits.beacon_bytes);
+    if text.len() > limits.max_beacon_bytes {
+        let message = format!("beacon has {} bytes, limit {}", text.len(), limits.max_beacon_bytes);
         return Err(Violation::whole(Code::TooLarge, message));
     }
     let not_json = |error| Violation::whole(Code::BadJson, format!("beacon is not JSON: {error}"));
@@ -66,7 +66,7 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
         let message = format!("a beacon must be an object, not {}", type_name(&other));
         return Err(Violation::whole(Code::WrongType, message));
     }
-    let mut reader = JsonReader { max_depth: limits.depth, mended: Vec::new() };
+    let mut reader = JsonReader { max_depth: limits.max_depth, mended: Vec::new() };
     let fields = reader.beacon(text)?;
     let mended = reader.mended.into_iter().map(|pointer| (SURROGATE, pointer)).collect();
     Ok(Beacon { fields, mended, left_out: Map::new() })
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { beacon_bytes: 100, depth: 3, ..Limits::default() }
+        Limits { max_beacon_bytes: 100, max_depth: 3, ..Limits::default() }
     }
 
     #[test]

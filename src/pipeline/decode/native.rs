@@ -26,7 +26,7 @@ pub struct BodyParts<'a> {
     pub texts: Vec<&'a str>,
 }
 
-/// Cuts `text` into at most `limits.beacons` beacons.
+/// Cuts `text` into at most `limits.max_beacons` beacons.
 pub fn items<'a>(
     text: &'a str,
     framing: Framing,
@@ -42,8 +42,8 @@ pub fn items<'a>(
         (Framing::Detect, None) => return Err(undecodable("body is empty")),
     };
     match items.texts.len() {
-        count if count > limits.beacons => {
-            Err(ProtocolError::TooManyBeacons { count, limit: limits.beacons })
+        count if count > limits.max_beacons => {
+            Err(ProtocolError::TooManyBeacons { count, limit: limits.max_beacons })
         }
         _ => Ok(items),
     }
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     fn cut(framing: Framing, text: &str) -> Result<Vec<&str>, String> {
-        items(text, framing, &Limits { beacons: 3, ..Limits::default() })
+        items(text, framing, &Limits { max_beacons: 3, ..Limits::default() })
             .map(|items| items.texts)
             .map_err(|error| error.to_string())
     }

@@ -31,7 +31,7 @@ const FIELDS: [(&str, &str); 16] = [
 
 /// Reads a record's line, which may exceed the size limit of a beacon.
 pub fn beacon(line: &str, limits: &Limits) -> Result<Beacon, Violation> {
-    let limits = Limits { beacon_bytes: MAX_BYTES, ..limits.clone() };
+    let limits = Limits { max_beacon_bytes: MAX_BYTES, ..limits.clone() };
     let Beacon { fields: mut columns, mended, left_out } = any_object(line, &limits)?;
     let mut fields: Map<String, Value> = Map::new();
     for (column, field) in FIELDS {
@@ -57,13 +57,13 @@ mod tests {
     #[test]
     fn a_record_is_its_beacon_again() {
         let record = json!({
-            "v": 1, "event_id": "01939b70-6d2a-7c3e-8f00-000000000001", "tenant": "default",
+            "v": 2, "event_id": "01939b70-6d2a-7c3e-8f00-000000000001", "tenant": "default",
             "name": "order_placed", "level": "high", "occurred_at": "2026-11-18T11:06:40.000Z",
             "client_time": "2026-11-18T11:06:41.000Z", "client_session_id": "s", "country": "CH",
             "screen_width": 1920, "screen_height": 1080, "viewport_width": 800,
             "session_id": "01a1fd2a-75d3-7e86-84ce-7211828a4187", "props": {"total": 19.90},
         });
-        let limits = Limits { beacon_bytes: 100, ..Limits::default() };
+        let limits = Limits { max_beacon_bytes: 100, ..Limits::default() };
         let beacon = beacon(&record.to_string(), &limits).unwrap();
         let expected = json!({
             "id": "01939b70-6d2a-7c3e-8f00-000000000001", "name": "order_placed", "level": "high",

@@ -43,7 +43,7 @@ pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>)
     line.text("client_session_id", told(&event.client_session_id, *stripped));
     line.text("user_id", told(&event.user_id, *stripped));
     line.json("consent", event.consent);
-    line.json("stripped", *stripped);
+    line.json("identifiers_removed", *stripped);
     line.text("browser", agent.browser.as_deref());
     line.text("browser_version", version(&agent.browser_version, *stripped));
     line.text("os", agent.os);
@@ -88,7 +88,7 @@ pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>)
     line
 }
 
-/// Writes the columns of a request's facts, which events and failed events share. If `stripped`,
+/// Writes the columns of a request's facts, which events and failed events share. If `identifiers_removed`,
 /// leaves out those that identify a person.
 pub(super) fn received(
     line: &mut JsonLineWriter,

@@ -53,7 +53,7 @@ fn failed_columns(failed: &FailedEvent, facts: &RequestFacts<'_>) -> JsonLineWri
     columns::received(&mut line, facts, *stripped);
     line.time("sent_at", envelope.sent_at);
     line.text("device_id", device_id.map(DeviceId::as_str));
-    line.json("stripped", *stripped);
+    line.json("identifiers_removed", *stripped);
     line.text("schema_id", schema.map(|schema| schema.id));
     line.text("schema_version", schema.map(|schema| schema.version));
     line
@@ -127,7 +127,7 @@ mod tests {
             Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
                 .unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
-        assert_snapshot!(text(&record).trim_end(), @r#"{"v":1,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+        assert_snapshot!(text(&record).trim_end(), @r#"{"v":2,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
     fn a_failed_event_keeps_its_reason_and_its_text() {
         let records = records(b"{\"name\":\"a\",\n}");
         assert_eq!(records.len(), 1);
-        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":1,"event_id":"00000000-0000-7000-8000-000000000000","tenant":"default","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_form":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
+        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":2,"event_id":"00000000-0000-7000-8000-000000000000","tenant":"default","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_format":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl ShardObject {
     ) -> Result<(), String> {
         let SpilledBatch { stream, records, taken } = batch;
         let policy = DeliveryConfig {
-            deadline_ms: DRAIN_DEADLINE_MS,
+            delivery_timeout_ms: DRAIN_DEADLINE_MS,
             ..config.destinations.policy_of(&stream)
         };
         let report = deliver::one(&stream, records, config, policy, slot).await;
@@ -177,9 +177,9 @@ impl ShardObject {
         };
         match self.with(moves)? {
             Ok(moved) if moved.is_empty() => Ok(false),
-            Ok(Moved { records, set_aside }) => {
+            Ok(Moved { records, quarantined }) => {
                 console_log!(
-                    "{{\"stream\":\"{stream}\",\"moved\":{records},\"set_aside\":{set_aside}}}"
+                    "{{\"stream\":\"{stream}\",\"moved\":{records},\"quarantined\":{quarantined}}}"
                 );
                 Ok(true)
             }

@@ -123,7 +123,7 @@ impl DurableObject for Shard {
             path if path == ShardMethod::Parcel.path() => inner.parcel(body).await,
             path if path == ShardMethod::Handover.path() => inner.handover(&body),
             path if path == ShardMethod::Status.path() => inner.status(),
-            path if path == ShardMethod::SetAside.path() => inner.set_aside(&body),
+            path if path == ShardMethod::Quarantine.path() => inner.quarantined(&body),
             path if path == ShardMethod::Forget.path() => inner.forget(&body),
             path if path == ShardMethod::Withdraw.path() => inner.withdraw(&body),
             path if path == ShardMethod::Report.path() => inner.store_report(&body),
@@ -507,10 +507,10 @@ impl ShardObject {
     }
 
     /// Returns the next quarantined row.
-    fn set_aside(&self, after: &[u8]) -> Result<Vec<u8>, String> {
+    fn quarantined(&self, after: &[u8]) -> Result<Vec<u8>, String> {
         let (config, storage) = self.load()?;
         let is_named = |stream: &Stream| config.names(stream);
-        let row = self.with(|shard| shard.spill().set_aside_after(&storage, after, is_named))?;
+        let row = self.with(|shard| shard.spill().quarantined_after(&storage, after, is_named))?;
         row.map(quarantine::QuarantineRow::encode).map_err(|error| error.to_string())
     }
 

@@ -18,7 +18,7 @@ pub struct CompiledEvent {
     pub version: String,
     /// `x-level`.
     pub level: Option<Level>,
-    /// `x-opening`.
+    /// `x-session-start`.
     pub opens_session: bool,
     /// `x-partition`.
     pub partition: Vec<String>,
@@ -108,10 +108,10 @@ fn level(keywords: &mut Map<String, Value>) -> Result<Option<Level>, Error> {
 }
 
 fn opening(keywords: &mut Map<String, Value>) -> Result<bool, Error> {
-    match keywords.remove("x-opening") {
+    match keywords.remove("x-session-start") {
         None => Ok(false),
         Some(Value::Bool(opening)) => Ok(opening),
-        Some(_) => Err(error("x-opening", "must be true or false")),
+        Some(_) => Err(error("x-session-start", "must be true or false")),
     }
 }
 

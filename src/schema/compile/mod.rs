@@ -125,10 +125,16 @@ impl Compiler<'_> {
 
     fn rules(&mut self, at: &str, keywords: &Map<String, Value>) -> Vec<Rule> {
         let unknown = keywords.keys().filter(|key| !keyword::is_known(key));
-        self.errors.extend(unknown.map(|unknown| Error {
-            pointer: at.to_owned(),
-            keyword: unknown.clone(),
-            problem: "is not supported".to_owned(),
+        self.errors.extend(unknown.map(|unknown| {
+            Error {
+                pointer: at.to_owned(),
+                keyword: unknown.clone(),
+                problem: match unknown.as_str() {
+                    "x-opening" => "is called x-session-start now",
+                    _ => "is not supported",
+                }
+                .to_owned(),
+            }
         }));
         keyword::Keywords { compiler: self, at, keywords }.rules()
     }

@@ -16,7 +16,7 @@ pub struct QuarantineId {
 
 /// The operator's fault: a text that is no row id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{parameter}={value} names no row; it takes what X-Headwater-Row told")]
+#[error("{parameter}={value} names no row; it takes what X-Headwater-Quarantine-Id told")]
 pub struct InvalidQuarantineId {
     pub parameter: &'static str,
     pub value: String,
@@ -96,7 +96,7 @@ impl QuarantineRow {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
-        let mut reader = ByteReader::new(bytes, "a row of what is set aside");
+        let mut reader = ByteReader::new(bytes, "a quarantined row");
         if reader.is_at_end() {
             return Ok(None);
         }
@@ -142,9 +142,6 @@ mod tests {
         for row in [Some(row), None] {
             assert_eq!(QuarantineRow::decode(&QuarantineRow::encode(row.clone())), Ok(row));
         }
-        assert_eq!(
-            QuarantineRow::decode(&[0, 0, 0, 9, 1]),
-            Err(DecodeError("a row of what is set aside"))
-        );
+        assert_eq!(QuarantineRow::decode(&[0, 0, 0, 9, 1]), Err(DecodeError("a quarantined row")));
     }
 }

@@ -120,7 +120,7 @@ impl DeviceSessions {
         } else if current.distance(at) > policy.timeout_ms {
             SessionTrigger::Timeout
         } else if sighting.opening == Opening::Yes {
-            SessionTrigger::Opening
+            SessionTrigger::StartEvent
         } else {
             return current.join(at);
         };
@@ -160,7 +160,7 @@ impl DeviceSessions {
         let span = Span { tag, opener, first: started_at, last: started_at };
         let earlier = match opened_by {
             SessionTrigger::Late => Some(span),
-            SessionTrigger::First | SessionTrigger::Timeout | SessionTrigger::Opening => {
+            SessionTrigger::First | SessionTrigger::Timeout | SessionTrigger::StartEvent => {
                 self.current.replace(span)
             }
         };

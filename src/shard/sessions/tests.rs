@@ -87,7 +87,7 @@ fn the_first_reason_that_holds_is_told() {
     let told = Device::default().told(&events);
     let reasons = [
         SessionTrigger::First,
-        SessionTrigger::Opening,
+        SessionTrigger::StartEvent,
         SessionTrigger::Timeout,
         SessionTrigger::Timeout,
     ];
@@ -191,7 +191,7 @@ fn the_ends_of_time_are_times_like_others() {
     let endless = SessionConfig { timeout_ms: u64::MAX };
     assert_eq!(device.observe(&sighting(7, 5_000), endless).index, 1);
     device.sessions.opened = u32::MAX;
-    assert_eq!(device.told(&[opening(8, most)]), [(u32::MAX, SessionTrigger::Opening)]);
+    assert_eq!(device.told(&[opening(8, most)]), [(u32::MAX, SessionTrigger::StartEvent)]);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn cut(mut sightings: Vec<SessionEvent>, policy: SessionConfig) -> Vec<(u32, i64
                 opened(index, SessionTrigger::Timeout)
             }
             Some((_, (index, ..))) if sighting.opening == Opening::Yes => {
-                opened(index, SessionTrigger::Opening)
+                opened(index, SessionTrigger::StartEvent)
             }
             Some((_, session)) => session,
         });
@@ -281,7 +281,7 @@ fn place(sessions: &mut Vec<Whole>, sighting: &SessionEvent, policy: SessionConf
             if at - latest(&sessions[current]) > policy.timeout_ms as i64 {
                 SessionTrigger::Timeout
             } else if sighting.opening == Opening::Yes {
-                SessionTrigger::Opening
+                SessionTrigger::StartEvent
             } else {
                 sessions[current].times.push(at);
                 return current;

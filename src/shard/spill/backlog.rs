@@ -44,7 +44,7 @@ pub struct Backlog {
     /// Queued rows.
     pub waiting: AttemptTally,
     /// Quarantined rows.
-    pub set_aside: AttemptTally,
+    pub quarantined: AttemptTally,
     /// When the oldest queued row was spilled.
     pub oldest_at: Milliseconds,
     /// Why the last attempt gave up, if it did.
@@ -83,7 +83,7 @@ impl Backlog {
         Self {
             stream,
             waiting: AttemptTally { records: 0, bytes: 0 },
-            set_aside: AttemptTally { records: 0, bytes: 0 },
+            quarantined: AttemptTally { records: 0, bytes: 0 },
             oldest_at: 0,
             problem: None,
             last_drained_at: None,
@@ -98,7 +98,7 @@ impl Backlog {
     }
 
     pub const fn is_empty(&self) -> bool {
-        self.waiting.records == 0 && self.set_aside.records == 0
+        self.waiting.records == 0 && self.quarantined.records == 0
     }
 
     /// Counts `row`. If no row was queued, the first attempt is at `try_at`.
@@ -126,7 +126,7 @@ impl Backlog {
     const fn tally(&mut self, shelf: RowState) -> &mut AttemptTally {
         match shelf {
             RowState::Queued => &mut self.waiting,
-            RowState::Quarantined => &mut self.set_aside,
+            RowState::Quarantined => &mut self.quarantined,
         }
     }
 
@@ -202,13 +202,13 @@ impl Backlog {
     /// If the attempt failed on record content and the stream has not accepted anything yet, the
     /// next attempt starts at `behind`. So poison records cannot block the backlog.
     pub fn pace(&mut self, lease: Lease, ended: AttemptEnd, now: Milliseconds, random: u32) {
-        let AttemptEnd { progress, behind, problem, left_alone_ms } = ended;
-        let left_alone_ms = left_alone_ms.min(LONGEST_MS);
+        let AttemptEnd { progress, behind, problem, cooldown_ms } = ended;
+        let cooldown_ms = cooldown_ms.min(LONGEST_MS);
         match progress {
             Progressed::Yes => {
                 (self.gave_up_at, self.failed_at) = (None, None);
                 (self.tries, self.place) = (0, RetryCursor::OLDEST);
-                self.resume_at = now.saturating_add(left_alone_ms);
+                self.resume_at = now.saturating_add(cooldown_ms);
                 self.last_drained_at = Some(now);
             }
             Progressed::No => {
@@ -220,7 +220,7 @@ impl Backlog {
                     true => FLOOR_MS,
                     false => wait_ms(self.tries, problem.as_ref(), random),
                 };
-                let resume_at = now.saturating_add(wait_ms.max(left_alone_ms));
+                let resume_at = now.saturating_add(wait_ms.max(cooldown_ms));
                 self.resume_at = if is_known { self.resume_at.min(resume_at) } else { resume_at };
                 self.tries = self.tries.saturating_add(is_counted.into());
                 (self.gave_up_at, self.failed_at) = (Some(now), Some(now));
@@ -256,7 +256,7 @@ pub struct AttemptEnd {
     /// Why its delivery gave up, if it did.
     pub problem: Option<DeliveryError>,
     /// How long the stream is paused, in milliseconds.
-    pub left_alone_ms: u64,
+    pub cooldown_ms: u64,
 }
 
 /// Whether an attempt has made the backlog smaller.
@@ -270,7 +270,7 @@ impl Progressed {
     /// Whether `progress` has any record; `No` if it is unknown.
     pub fn of(progress: Option<&Progress>) -> Self {
         match progress {
-            Some(Progress { accepted: 0, failed: 0, set_aside: 0, .. }) | None => Self::No,
+            Some(Progress { accepted: 0, failed: 0, quarantined: 0, .. }) | None => Self::No,
             Some(_) => Self::Yes,
         }
     }
@@ -364,7 +364,7 @@ mod tests {
         backlog.begin(77, (1, 1), now);
         let lease = backlog.end(77).unwrap();
         let (behind, problem) = (RetryCursor::OLDEST, Some(problem));
-        let ended = AttemptEnd { progress, behind, problem, left_alone_ms: rest_ms };
+        let ended = AttemptEnd { progress, behind, problem, cooldown_ms: rest_ms };
         backlog.pace(lease, ended, now, u32::MAX);
     }
 
@@ -411,7 +411,7 @@ mod tests {
             let lease = backlog.end(ticket).unwrap();
             let (progress, behind) = (Progressed::No, RetryCursor::OLDEST);
             let problem = Some(DeliveryError::TimedOut);
-            let ended = AttemptEnd { progress, behind, problem, left_alone_ms: 0 };
+            let ended = AttemptEnd { progress, behind, problem, cooldown_ms: 0 };
             backlog.pace(lease, ended, now, u32::MAX);
         }
         assert_eq!(backlog.try_at(), Some(6_000));

@@ -104,7 +104,7 @@ pub struct Progress {
     /// Turned into failed events, which are queued for their own stream.
     pub failed: usize,
     /// Quarantined.
-    pub set_aside: usize,
+    pub quarantined: usize,
     /// Still queued.
     pub left: usize,
 }
@@ -300,12 +300,12 @@ impl Spill {
         let Some((lease, before)) = self.waiting(&stream).and_then(ended) else {
             return Ok(Progress::default());
         };
-        let DeliveryReport { mut records, problem, left_alone_ms, .. } = report;
+        let DeliveryReport { mut records, problem, cooldown_ms, .. } = report;
         let rotation = rotation.min(records.len());
         records.rotate_right(rotation);
         let settled = self.write_off(storage, &stream, &rows, records, failed_stream, now);
         let progress = Progressed::of(settled.as_ref().ok());
-        let ended = AttemptEnd { progress, behind, problem, left_alone_ms };
+        let ended = AttemptEnd { progress, behind, problem, cooldown_ms };
         let after = self.waiting(&stream).map_or(RetryCursor::OLDEST, |backlog| {
             backlog.pace(lease, ended, now, random);
             backlog.place
@@ -387,7 +387,7 @@ impl Spill {
         if records.len() != expected {
             return Ok(Progress { left: expected, ..progress });
         }
-        let (mut failed, mut set_aside) = (Vec::new(), Vec::new());
+        let (mut failed, mut quarantined) = (Vec::new(), Vec::new());
         let (mut kept, mut gone) = (Vec::new(), Vec::new());
         let mut records = records.into_iter();
         for row in rows {
@@ -398,14 +398,16 @@ impl Spill {
                         progress.accepted = progress.accepted.saturating_add(1)
                     }
                     RecordStatus::Pending => left.push(record),
-                    RecordStatus::Rejected(_) if stream == failed_stream => set_aside.push(record),
+                    RecordStatus::Rejected(_) if stream == failed_stream => {
+                        quarantined.push(record)
+                    }
                     RecordStatus::Rejected(refusal) => {
                         match Record::of_refused(&record, stream, &refusal.code) {
                             Ok(parts) => {
                                 failed.extend(parts);
                                 progress.failed = progress.failed.saturating_add(1);
                             }
-                            Err(_) => set_aside.push(record),
+                            Err(_) => quarantined.push(record),
                         }
                     }
                 }
@@ -421,9 +423,9 @@ impl Spill {
                 kept.push((SpillRow { records, bytes, ..row.clone() }, value));
             }
         }
-        progress.set_aside = set_aside.len();
-        let (set_aside, failed) = (refs(&set_aside), refs(&failed));
-        kept.extend(self.rows(RowState::Quarantined, stream, &set_aside, now));
+        progress.quarantined = quarantined.len();
+        let (quarantined, failed) = (refs(&quarantined), refs(&failed));
+        kept.extend(self.rows(RowState::Quarantined, stream, &quarantined, now));
         kept.extend(self.rows(RowState::Queued, failed_stream, &failed, now));
         self.write(storage, &kept, now)?;
         for row in gone {
@@ -497,7 +499,7 @@ impl Spill {
     }
 
     fn bytes(&self) -> u64 {
-        let bytes = |backlog: &Backlog| [backlog.waiting.bytes, backlog.set_aside.bytes];
+        let bytes = |backlog: &Backlog| [backlog.waiting.bytes, backlog.quarantined.bytes];
         self.backlogs.iter().flat_map(bytes).fold(0, u64::saturating_add)
     }
 

@@ -19,7 +19,7 @@ pub struct Moved {
     /// Records that are queued for another stream now.
     pub records: u64,
     /// Records that were quarantined.
-    pub set_aside: u64,
+    pub quarantined: u64,
 }
 
 impl Moved {
@@ -68,7 +68,7 @@ impl Spill {
                 };
                 let tally = match shelf {
                     RowState::Queued => &mut moved.records,
-                    RowState::Quarantined => &mut moved.set_aside,
+                    RowState::Quarantined => &mut moved.quarantined,
                 };
                 *tally = tally.saturating_add(count);
                 let value = row::value(&refs(&records));

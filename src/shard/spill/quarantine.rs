@@ -25,13 +25,13 @@ struct QuarantinedLine {
 
 impl Spill {
     /// Returns the prefix of the keys of quarantined rows of `stream`.
-    pub fn set_aside_of(stream: &Stream) -> Vec<u8> {
+    pub fn quarantine_prefix(stream: &Stream) -> Vec<u8> {
         SpillRow::prefix(RowState::Quarantined, stream)
     }
 
     /// Returns the first quarantined row after the key `after`. Its lines give the reason, which
     /// depends on `is_named`: whether the configuration names the row's stream.
-    pub fn set_aside_after(
+    pub fn quarantined_after(
         &self,
         storage: &dyn Storage,
         after: &[u8],
@@ -76,7 +76,7 @@ fn lines(row: &SpillRow, value: &[u8], is_named: bool) -> Vec<u8> {
             let datas = records.iter().map(Record::bytes).map(<[u8]>::to_vec).collect();
             let why =
                 if is_named { "refuses it for good" } else { "is named by no route any more" };
-            ("set_aside", format!("{stream} {why}"), datas)
+            ("quarantined", format!("{stream} {why}"), datas)
         }
         Err(garbled) => ("garbled", format!("of {stream}: {garbled}"), vec![value.to_vec()]),
     };

@@ -16,7 +16,7 @@ pub struct BacklogStats {
     /// Age of the oldest queued record, in milliseconds.
     pub oldest_ms: u64,
     /// Number of quarantined records.
-    pub set_aside: u64,
+    pub quarantined: u64,
     /// Why the last attempt gave up, if it did.
     pub problem: Option<DeliveryError>,
     /// When an attempt last made progress, since the shard was loaded and records were queued.
@@ -33,7 +33,7 @@ impl BacklogStats {
             records: 0,
             bytes: 0,
             oldest_ms: 0,
-            set_aside: 0,
+            quarantined: 0,
             problem: None,
             last_drained_at: None,
             next_try_at: None,
@@ -49,7 +49,7 @@ impl BacklogStats {
                 0 => 0,
                 _ => now.saturating_sub(backlog.oldest_at),
             },
-            set_aside: backlog.set_aside.records,
+            quarantined: backlog.quarantined.records,
             problem: backlog.problem.clone(),
             last_drained_at: backlog.last_drained_at,
             next_try_at: backlog.try_at(),

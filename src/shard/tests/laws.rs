@@ -39,8 +39,7 @@ fn acts() -> impl Strategy<Value = Vec<ShardAct>> {
 }
 
 /// The columns of a session.
-const SESSION: [&str; 4] =
-    ["session_id", "session_index", "session_started_at", "session_opened_by"];
+const SESSION: [&str; 4] = ["session_id", "session_index", "session_started_at", "session_trigger"];
 
 fn session(event: &Value) -> [&Value; 4] {
     SESSION.map(|column| &event[column])
@@ -51,12 +50,12 @@ proptest! {
     fn nothing_durable_is_lost_and_nothing_comes_twice_without_a_reason(
         acts in acts(),
         max_bytes in prop_oneof![3 => Just(1 << 30), 1 => Just(2_500)],
-        held_bytes in prop_oneof![3 => Just(8_388_608), 1 => Just(1_500)],
+        buffer_bytes in prop_oneof![3 => Just(8_388_608), 1 => Just(1_500)],
         call_bytes in prop_oneof![Just(1_048_576), Just(1_200), Just(400)],
         refuses in prop_oneof![Just(Refuses::Call), Just(Refuses::Entry)],
     ) {
         let spill = spill::SpillConfig { max_bytes };
-        let sharding = ShardConfig { spill, held_bytes, ..ShardConfig::default() };
+        let sharding = ShardConfig { spill, buffer_bytes, ..ShardConfig::default() };
         let mut world = ShardWorld::new(sharding, call_bytes, refuses);
         for act in &acts {
             world.act(act)?;
@@ -102,8 +101,8 @@ proptest! {
         }
 
         let status = world.shard.status(world.now);
-        prop_assert_eq!(status.held_bytes, 0);
-        prop_assert!(status.spill.iter().all(|depth| depth.records + depth.set_aside == 0));
+        prop_assert_eq!(status.buffer_bytes, 0);
+        prop_assert!(status.spill.iter().all(|depth| depth.records + depth.quarantined == 0));
         prop_assert!(world.seen_keys().all(|key| world.shard.batches.find(&key).is_none()));
         prop_assert!(!world.shard.has_changed());
     }

@@ -267,7 +267,7 @@ fn events_of_a_parcel_are_observed_in_the_order_of_their_times() {
     let lines: Vec<Value> = bench.close(1).records.iter().map(columns).collect();
     let told = lines.iter().map(|line| {
         let [index, started_at, opened_by] =
-            ["session_index", "session_started_at", "session_opened_by"].map(|name| &line[name]);
+            ["session_index", "session_started_at", "session_trigger"].map(|name| &line[name]);
         (index.as_u64().unwrap(), started_at.as_str().unwrap(), opened_by.as_str().unwrap())
     });
     let (epoch, later) = ("1970-01-01T00:00:00.000Z", "1970-01-01T02:00:00.000Z");
@@ -425,7 +425,7 @@ fn poison_goes_as_a_failed_event_to_the_stream_of_those() {
     let code = "ValidationException".to_owned();
     assert_eq!(settled.fates, [BatchStatus::Refused { code, failed: vec![place(2, 0)] }]);
     assert_eq!(settled.waits, BatchEvents { opened: vec![2], full: vec![] });
-    assert!(bench.shard.status(0).held_bytes > 0);
+    assert!(bench.shard.status(0).buffer_bytes > 0);
     let closed = bench.close(2);
     assert_eq!(closed.stream, bench.config.destinations.failed);
     let line = columns(&closed.records[0]);
@@ -433,7 +433,7 @@ fn poison_goes_as_a_failed_event_to_the_stream_of_those() {
     assert!(line["original"].as_str().unwrap().contains("session_id"));
     assert_eq!(bench.settle(2, closed, poisoned()).fates, [not_durable("ValidationException")]);
     let status = bench.shard.status(0);
-    assert_eq!((status.held_bytes, status.seen, status.spill.len()), (0, 0, 0));
+    assert_eq!((status.buffer_bytes, status.seen, status.spill.len()), (0, 0, 0));
 }
 
 #[test]
@@ -451,31 +451,31 @@ fn poison_of_many_parts_waits_for_all_of_them() {
 #[test]
 fn a_parcel_past_what_may_be_held_is_refused_unless_nothing_is() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
-    let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
+    let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     let parcel = |first, count| (first..first + count).map(|number| event(1, number, 0)).collect();
     bench.admit(parcel(1, 9));
-    let held = bench.shard.status(0).held_bytes;
+    let held = bench.shard.status(0).buffer_bytes;
     assert!(held > limit);
     let refused = bench.try_admit(parcel(10, 1));
     assert_eq!(refused, Err(AdmitError::BufferFull { held, limit }));
-    assert_eq!(bench.shard.status(0).held_bytes, held);
+    assert_eq!(bench.shard.status(0).buffer_bytes, held);
     let closed = bench.close(1);
     assert_eq!(bench.try_admit(parcel(10, 1)), Err(AdmitError::BufferFull { held, limit }));
     bench.settle(1, closed, RecordStatus::Delivered);
-    assert_eq!(bench.shard.status(0).held_bytes, 0);
+    assert_eq!(bench.shard.status(0).buffer_bytes, 0);
     // Exactly the bytes that memory may hold.
-    let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
+    let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     let filler = || ShardItem { observation: None, ..event(1, 1, 0) };
     bench.admit(vec![filler()]);
     assert!(bench.try_admit(vec![filler(), filler(), filler()]).is_err());
     bench.admit(vec![filler(), filler()]);
-    assert_eq!(bench.shard.status(0).held_bytes, limit);
+    assert_eq!(bench.shard.status(0).buffer_bytes, limit);
 }
 
 #[test]
 fn a_full_shard_spills_what_waits_for_a_sick_stream() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
-    let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
+    let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     let orders = |number| ShardItem { stream: stream(ORDERS), ..event(1, number, 0) };
     let events = |from, to| (from..to).map(|number| event(1, number, 0)).collect();
     bench.admit(events(1, 4));
@@ -494,7 +494,7 @@ fn a_full_shard_spills_what_waits_for_a_sick_stream() {
 #[test]
 fn a_sick_stream_takes_no_memory_from_its_neighbours_for_long() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
-    let mut bench = Bench::new(ShardConfig { held_bytes: limit, ..ShardConfig::default() });
+    let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     bench.sick = vec![stream(EVENTS)];
     let parcel = |number| vec![ShardItem { stream: stream(ORDERS), ..event(1, number, 0) }];
     bench.admit((1..=3).map(|number| event(1, number, 0)).collect());
@@ -508,7 +508,8 @@ fn a_sick_stream_takes_no_memory_from_its_neighbours_for_long() {
 fn a_full_shard_whose_spill_is_full_refuses() {
     let bytes = event(1, 1, 0).record.bytes().len();
     let spill = spill::SpillConfig { max_bytes: bytes as u64 };
-    let mut bench = Bench::new(ShardConfig { held_bytes: bytes, spill, ..ShardConfig::default() });
+    let mut bench =
+        Bench::new(ShardConfig { buffer_bytes: bytes, spill, ..ShardConfig::default() });
     bench.sick = vec![stream(EVENTS)];
     bench.admit(vec![event(1, 1, 0)]);
     assert!(bench.try_admit(vec![event(1, 2, 0)]).is_err());
@@ -554,7 +555,7 @@ fn where_a_session_cannot_be_read_nothing_of_the_parcel_waits() {
     assert_eq!(bench.try_admit(items()), Err(AdmitError::Storage(unread.clone())));
     let stranger = ShardItem { former: Some(0), ..event(1, 1, 0) };
     assert_eq!(bench.shard.strangers(&[stranger], &bench.storage), Err(unread));
-    assert_eq!(bench.shard.status(0).held_bytes, 0);
+    assert_eq!(bench.shard.status(0).buffer_bytes, 0);
     bench.storage.reads_fail.set(false);
     let admitted = bench.admit(items());
     assert_eq!(admitted.claims, [0, 1, 2].map(|index| Admission::Queued(place(1, index))));
@@ -598,7 +599,7 @@ fn what_was_seen_and_spilled_and_whose_session_it_was_outlasts_the_object() {
     assert!(!bench.shard.has_changed());
     bench.shard = ShardCore::load(&bench.storage, &ShardConfig::default(), 1).unwrap();
     let status = bench.shard.status(1);
-    assert_eq!((status.devices, status.seen, status.held_bytes), (1, 2, 0));
+    assert_eq!((status.devices, status.seen, status.buffer_bytes), (1, 2, 0));
     assert_eq!(bench.spilled(EVENTS), 1);
     let claims = bench.claims(vec![event(1, 1, 0), event(1, 2, 0)]);
     assert_eq!(claims, [Admission::Duplicate; 2]);

@@ -255,7 +255,7 @@ impl ShardWorld {
             let take = |spill: &mut Spill| spill.take(&self.storage, &stream, most, self.now);
             while let Some(batch) = take(self.shard.spill()).unwrap() {
                 let policy = DeliveryConfig {
-                    deadline_ms: 10_000,
+                    delivery_timeout_ms: 10_000,
                     ..self.config.destinations.policy_of(&stream)
                 };
                 let delivery = StreamDelivery::new(&stream, batch.records, policy, self.now);
@@ -441,7 +441,7 @@ impl ShardWorld {
     pub fn recover(&mut self) -> Checked {
         self.act(&ShardAct::StorageIsFull(false))?;
         // Poison is known only beside records that the stream accepts, here those of another shard.
-        self.health.iter_mut().for_each(|health| health.last_taken_at = Some(0));
+        self.health.iter_mut().for_each(|health| health.last_success_at = Some(0));
         for _ in 0..500 {
             for _ in 0..self.again.len() {
                 self.act(&ShardAct::Retry)?;

@@ -13,7 +13,7 @@ import { exact, laidOut } from "./json.js";
 const COPIED_MS = 2_000;
 const FORMS = /** @type {Record<string, string>} */ ({ beacon: "one beacon", query: "a pixel’s query", body: "a whole body", gzip_body: "a whole body, gzipped", record: "a record" });
 /** The columns that say where a record goes. */
-const ROUTE = ["level", "sample_rate", "via"];
+const ROUTE = ["level", "sample_rate", "delivered_via"];
 
 /** @param {unknown} value @returns {any[]} */
 const list = (value) => (Array.isArray(value) ? value : []);

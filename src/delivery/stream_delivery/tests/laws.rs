@@ -184,7 +184,7 @@ fn drive(
     for _ in 0..100_000 {
         let packs: Vec<Vec<usize>> = match delivery.step(now, &mut health) {
             Action::Send { records, timeout_ms } => {
-                prop_assert!(timeout_ms > 0 && now + timeout_ms <= policy.deadline_ms);
+                prop_assert!(timeout_ms > 0 && now + timeout_ms <= policy.delivery_timeout_ms);
                 let Stream { service, name } = &service.stream;
                 prop_assert!((1..=service.limits().records).contains(&records.len()));
                 let endpoint = http::Uri::from_static("http://h/");
@@ -256,7 +256,7 @@ proptest! {
         let lasting = |fault: &CallFault| matches!(fault, CallFault::NotSent | CallFault::Whole { status: 403 | 404, .. })
             || matches!(fault, CallFault::Whole { code: "ResourceNotFoundException", .. });
         prop_assume!(!faults.iter().any(|(fault, ..)| lasting(fault)));
-        let policy = DeliveryConfig { deadline_ms: 60_000, packing, ..DeliveryConfig::default() };
+        let policy = DeliveryConfig { delivery_timeout_ms: 60_000, packing, ..DeliveryConfig::default() };
         let mut delivery = StreamDelivery::new(&stream, records(count), policy, 0);
         let mut service = DeliveryModel::new(stream, count, |_| false, CallRefusal::Call);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;

@@ -94,13 +94,13 @@ fn since_when_a_stream_fails_and_when_it_last_took_a_record_is_remembered() {
     let code = || THROTTLED.unwrap().to_owned();
     sent(&mut delivery, 10, &mut health);
     delivery.reply(entries(&[THROTTLED; 3]), 20, NO_WAIT, &mut health);
-    assert_eq!((throttled(&health), health.last_taken_at), ((code(), 20, 20), None));
+    assert_eq!((throttled(&health), health.last_success_at), ((code(), 20, 20), None));
     sent(&mut delivery, 30, &mut health);
     delivery.reply(entries(&[None, None, THROTTLED]), 40, NO_WAIT, &mut health);
-    assert_eq!((throttled(&health), health.last_taken_at), ((code(), 20, 40), Some(40)));
+    assert_eq!((throttled(&health), health.last_success_at), ((code(), 20, 40), Some(40)));
     sent(&mut delivery, 50, &mut health);
     delivery.reply(entries(&[None]), 60, NO_WAIT, &mut health);
-    assert_eq!((health.trouble, health.last_taken_at), (None, Some(60)));
+    assert_eq!((health.trouble, health.last_success_at), (None, Some(60)));
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_stream_that_refuses_everything_is_to_blame_and_not_the_records() {
 #[test]
 fn a_record_refused_alone_is_poison_once_the_stream_has_taken_another() {
     let (mut delivery, mut health) =
-        (delivery(1), StreamHealth { last_taken_at: Some(0), ..StreamHealth::default() });
+        (delivery(1), StreamHealth { last_success_at: Some(0), ..StreamHealth::default() });
     sent(&mut delivery, 0, &mut health);
     delivery.reply(answered(400, r#"{"__type":"ValidationException"}"#), 0, NO_WAIT, &mut health);
     assert_eq!(delivery.step(0, &mut health), Action::Done);
@@ -319,7 +319,7 @@ pub(super) fn open(health: &mut StreamHealth) {
 fn a_stream_that_takes_nothing_is_left_alone_then_probed_with_a_small_call() {
     let mut health = StreamHealth::default();
     open(&mut health);
-    let hasty = DeliveryConfig { deadline_ms: 400, ..unpacked() };
+    let hasty = DeliveryConfig { delivery_timeout_ms: 400, ..unpacked() };
     let mut early = StreamDelivery::new(&stream(), records(1), hasty, 1_050);
     assert_eq!(early.step(1_050, &mut health), Action::GiveUp);
     let report = early.finish(1_050, &health);

@@ -87,7 +87,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 #[derive(Debug, Clone, Default)]
 struct Waiting {
     queues: [VecDeque<usize>; 4],
-    set_aside: Vec<usize>,
+    quarantined: Vec<usize>,
     /// Whether a stream's last attempts delivered nothing, and one was rejected for its content.
     in_vain: [bool; 4],
 }
@@ -277,7 +277,7 @@ impl SpillWorld {
             match (&fates[number], index) {
                 (RecordStatus::Pending, _) => continue,
                 (RecordStatus::Delivered, _) => {}
-                (RecordStatus::Rejected(_), FAILED) => self.waiting.set_aside.push(*number),
+                (RecordStatus::Rejected(_), FAILED) => self.waiting.quarantined.push(*number),
                 (RecordStatus::Rejected(_), _) => self.waiting.queues[FAILED].push_back(*number),
             }
             self.waiting.queues[index].retain(|waiting| waiting != number);
@@ -388,8 +388,8 @@ impl SpillWorld {
     fn check(&self) -> Result<(), TestCaseError> {
         let sums = |spill: &Spill| {
             let of = |depth: BacklogStats| {
-                let BacklogStats { stream, records, bytes, oldest_ms, set_aside, .. } = depth;
-                (stream.to_string(), (records, bytes, oldest_ms, set_aside))
+                let BacklogStats { stream, records, bytes, oldest_ms, quarantined, .. } = depth;
+                (stream.to_string(), (records, bytes, oldest_ms, quarantined))
             };
             spill.depth(self.now).into_iter().map(of).collect::<BTreeMap<_, _>>()
         };
@@ -397,12 +397,12 @@ impl SpillWorld {
         prop_assert_eq!(sums(&self.spill), sums(&anew));
         let depths = sums(&self.spill);
         for (index, name) in STREAMS.iter().enumerate() {
-            let (records, bytes, _, set_aside) = depths.get(*name).copied().unwrap_or_default();
+            let (records, bytes, _, quarantined) = depths.get(*name).copied().unwrap_or_default();
             prop_assert_eq!(records, self.waiting.queues[index].len() as u64);
             prop_assert_eq!(records > 0, bytes > 0);
             prop_assert_eq!(records > 0, self.spill.holds_back(&stream(name), None));
-            let aside = if index == FAILED { self.waiting.set_aside.len() as u64 } else { 0 };
-            prop_assert_eq!(set_aside, aside);
+            let aside = if index == FAILED { self.waiting.quarantined.len() as u64 } else { 0 };
+            prop_assert_eq!(quarantined, aside);
         }
         let stored: u64 = depths.values().map(|(_, bytes, ..)| bytes).sum();
         prop_assert!(stored <= self.spill.bytes());
@@ -448,7 +448,7 @@ proptest! {
         for (index, number) in &world.told {
             let place = if is_poison(*index, *number) { FAILED } else { *index };
             if is_poison(place, *number) {
-                prop_assert!(world.waiting.set_aside.contains(number));
+                prop_assert!(world.waiting.quarantined.contains(number));
             } else {
                 let mut places = vec![place];
                 places.extend((place == OLD).then(|| home(*number)));

@@ -87,7 +87,7 @@ fn settle(
 /// Returns how many records of a stream are queued, and how many are quarantined.
 fn depth(spill: &Spill, stream: &Stream) -> (u64, u64) {
     let depth = spill.depth(0).into_iter().find(|depth| depth.stream == *stream);
-    depth.map_or((0, 0), |depth| (depth.records, depth.set_aside))
+    depth.map_or((0, 0), |depth| (depth.records, depth.quarantined))
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside()
     let batch = take(&mut spill, &storage, &failed());
     assert_eq!(numbers(&batch.records), [1, 7]);
     let progress = settle(&mut spill, &storage, batch, second);
-    assert_eq!(progress, Progress { accepted: 1, set_aside: 1, ..Progress::default() });
+    assert_eq!(progress, Progress { accepted: 1, quarantined: 1, ..Progress::default() });
     assert_eq!((depth(&spill, &failed()), spill.wake_at()), ((0, 1), None));
     let again = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
     assert_eq!((depth(&again, &failed()), again.wake_at()), ((0, 1), None));

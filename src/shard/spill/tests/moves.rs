@@ -46,7 +46,7 @@ fn each_record_moves_to_its_home_with_its_age_and_in_order() {
     push(&mut spill, &storage, &old(), 0..4);
     push(&mut spill, &storage, &events(), 20..22);
     push(&mut spill, &storage, &old(), 4..8);
-    assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 6, set_aside: 2 });
+    assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 6, quarantined: 2 });
     assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved::default());
     assert_eq!(waiting(&mut spill, &storage, &events()), [1, 3, 20, 21, 5, 7]);
     assert_eq!(waiting(&mut spill, &storage, &failed()), [2, 6]);
@@ -71,7 +71,7 @@ fn a_move_takes_a_row_at_least_and_no_more_bytes_than_it_may() {
     for first in 0..4 {
         push(&mut spill, &storage, &old(), 10 * first..10 * first + 10);
     }
-    assert_eq!(move_oldest(&mut spill, &storage, 1), Moved { records: 7, set_aside: 3 });
+    assert_eq!(move_oldest(&mut spill, &storage, 1), Moved { records: 7, quarantined: 3 });
     assert_eq!(depth(&spill, &old()), (30, 3));
     while !move_oldest(&mut spill, &storage, 1).is_empty() {}
     assert_eq!((depth(&spill, &old()), depth(&spill, &events())), ((0, 10), (20, 0)));
@@ -88,7 +88,7 @@ fn nothing_moves_while_a_try_of_it_is_under_way() {
     settle(&mut spill, &storage, batch, |number| {
         if number == 0 { RecordStatus::Delivered } else { RecordStatus::Pending }
     });
-    assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 2, set_aside: 0 });
+    assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 2, quarantined: 0 });
 }
 
 #[test]

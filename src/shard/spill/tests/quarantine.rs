@@ -7,7 +7,8 @@ use crate::shard::protocol::quarantine;
 fn rows(spill: &Spill, storage: &Memory) -> Vec<quarantine::QuarantineRow> {
     let mut after = Vec::new();
     let next = || {
-        let row = spill.set_aside_after(storage, &after, |stream| *stream == failed()).unwrap()?;
+        let row =
+            spill.quarantined_after(storage, &after, |stream| *stream == failed()).unwrap()?;
         after.clone_from(&row.key);
         Some(row)
     };
@@ -28,11 +29,11 @@ fn data(rows: &[quarantine::QuarantineRow]) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Quarantines the records with these numbers.
-fn set_aside(spill: &mut Spill, storage: &Memory, numbers: std::ops::Range<usize>) {
+fn quarantined(spill: &mut Spill, storage: &Memory, numbers: std::ops::Range<usize>) {
     push(spill, storage, &failed(), numbers.clone());
     let batch = take(spill, storage, &failed());
     let settled = settle(spill, storage, batch, |_| poisoned());
-    assert_eq!(settled.set_aside, numbers.len());
+    assert_eq!(settled.quarantined, numbers.len());
 }
 
 #[test]
@@ -41,12 +42,12 @@ fn all_that_is_set_aside_is_told_and_nothing_else() {
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
     assert_eq!(rows(&spill, &storage), []);
-    set_aside(&mut spill, &storage, 2..5);
-    set_aside(&mut spill, &storage, 5..6);
+    quarantined(&mut spill, &storage, 2..5);
+    quarantined(&mut spill, &storage, 5..6);
     push(&mut spill, &storage, &failed(), 6..7);
     let told = data(&rows(&spill, &storage));
     let of = |number| numbered(number, 0).bytes().to_vec();
-    let reason = "set_aside: firehose:failed refuses it for good".to_owned();
+    let reason = "quarantined: firehose:failed refuses it for good".to_owned();
     assert_eq!(told, (2..6).map(|number| (reason.clone(), of(number))).collect::<Vec<_>>());
 }
 
@@ -71,21 +72,21 @@ fn only_what_is_set_aside_is_let_go_of_and_makes_room() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
-    set_aside(&mut spill, &storage, 2..5);
+    quarantined(&mut spill, &storage, 2..5);
     let before = spill.fill().bytes;
     let keys = storage.keys(Table::Spill, &[], 9).unwrap();
-    let [waiting, set_aside] = keys.try_into().unwrap();
-    let another = set_aside.iter().rev().copied().collect::<Vec<_>>();
-    for key in [&waiting, &another, &vec![], &set_aside[1..].to_vec()] {
+    let [waiting, quarantined] = keys.try_into().unwrap();
+    let another = quarantined.iter().rev().copied().collect::<Vec<_>>();
+    for key in [&waiting, &another, &vec![], &quarantined[1..].to_vec()] {
         assert_eq!(spill.forget(&storage, key), Ok(false));
     }
     assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((2, 0), (0, 3)));
     storage.full.set(true);
-    spill.forget(&storage, &set_aside).unwrap_err();
+    spill.forget(&storage, &quarantined).unwrap_err();
     storage.full.set(false);
     assert_eq!(depth(&spill, &failed()), (0, 3));
-    assert_eq!(spill.forget(&storage, &set_aside), Ok(true));
-    assert_eq!(spill.forget(&storage, &set_aside), Ok(false), "it is gone");
+    assert_eq!(spill.forget(&storage, &quarantined), Ok(true));
+    assert_eq!(spill.forget(&storage, &quarantined), Ok(false), "it is gone");
     assert_eq!((depth(&spill, &failed()), rows(&spill, &storage)), ((0, 0), vec![]));
     assert!(spill.fill().bytes < before);
     let again = Spill::load(&storage, SpillConfig::default(), 0).unwrap();

@@ -39,8 +39,8 @@ export const SESSIONS = [
     },
   },
   {
-    claim: "an opening event begins a session",
-    tag: { opening: "app_open signed_in" },
+    claim: "a session-start event begins a session",
+    tag: { sessionStart: "app_open signed_in" },
     sends: ["page_view /", "told / 1", "signed_in / 1", "told / 2", "signed_in / 2", "sign / 1"],
     async does({ page }) {
       await begun(page);

@@ -1,4 +1,4 @@
-"""What the shards have set aside comes into files, and from there through the worker again."""
+"""Quarantined records are exported to files, and replayed from there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firehose_peer import Fail, FirehosePeer
 from local import LocalAws
 from mending import AFTER, BEFORE, quiz
 from programs import LAKE, REPLAY_KEY, replay
-from sharded import SET_ASIDE, set_aside, spills
+from sharded import QUARANTINE, quarantined, spills
 from streams import FAILED, data
 from worker import Worker
 
@@ -35,25 +35,25 @@ def peer() -> Iterator[FirehosePeer]:
 @pytest.fixture
 def worker(peer: FirehosePeer) -> Iterator[Worker]:
     """The worker before it is mended, which does not wait long."""
-    environment = {**peer.environment(), "HEADWATER_REPLAY_KEY": REPLAY_KEY}
-    with Worker(environment, {**BEFORE, "deadline_ms": 300}) as worker:
+    environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
+    with Worker(environment, {**BEFORE, "delivery_timeout_ms": 300}) as worker:
         yield worker
 
 
-def rescue(
+def export_quarantine(
     port: int,
     directory: Path,
     key: str = REPLAY_KEY,
     most_bytes: int = -1,
     stream: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """scripts/rescue, to its end, with `most_bytes` in a file."""
-    command = [sys.executable, str(LAKE / "rescue.py"), str(directory)]
+    """scripts/export-quarantine, to its end, with `most_bytes` in a file."""
+    command = [sys.executable, str(LAKE / "export_quarantine.py"), str(directory)]
     command += ["--stream", stream] if stream else []
     limits = (most_bytes, most_bytes)
     return subprocess.run(
         [*command, "--worker", f"http://127.0.0.1:{port}"],
-        env={"PATH": os.environ["PATH"], "HEADWATER_REPLAY_KEY": key},
+        env={"PATH": os.environ["PATH"], "HEADWATER_OPERATOR_KEY": key},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -97,10 +97,10 @@ def cutting() -> Iterator[Callable[[Worker], int]]:
 def test_what_is_set_aside_comes_through_in_the_end(
     worker: Worker, peer: FirehosePeer, own_aws: LocalAws, tmp_path: Path
 ) -> None:
-    ids = set_aside(worker, peer, [quiz(device_id=each) for each in ("ada", "bob")])
+    ids = quarantined(worker, peer, [quiz(device_id=each) for each in ("ada", "bob")])
     directory = tmp_path / "kept" / "here"
 
-    ended = rescue(worker.port, directory)
+    ended = export_quarantine(worker.port, directory)
 
     files = list(directory.iterdir())
     assert (ended.returncode, ended.stdout) == (
@@ -110,8 +110,8 @@ def test_what_is_set_aside_comes_through_in_the_end(
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert directory.stat().st_mode & 0o777 == 0o700
     assert f"firehose:{FAILED}" not in spills(worker)
-    again = rescue(worker.port, directory)
-    assert (again.returncode, again.stdout) == (0, "nothing is set aside\n")
+    again = export_quarantine(worker.port, directory)
+    assert (again.returncode, again.stdout) == (0, "nothing is quarantined\n")
 
     worker.kill()
     worker.settings = AFTER
@@ -131,26 +131,26 @@ def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
     cutting: Callable[[Worker], int],
     tmp_path: Path,
 ) -> None:
-    set_aside(worker, peer, [quiz()])
-    row = worker.get(SET_ASIDE, BEARER).body
+    quarantined(worker, peer, [quiz()])
+    row = worker.get(QUARANTINE, BEARER).body
     file = tmp_path / "file"
     file.touch()
     for ended, told in [
-        (rescue(worker.port, file), "File exists"),
-        (rescue(worker.port, tmp_path, "another"), "HEADWATER_REPLAY_KEY is another"),
-        (rescue(worker.port, tmp_path, ""), "HEADWATER_REPLAY_KEY is not set"),
-        (rescue(worker.port, tmp_path, "a\r"), "HEADWATER_REPLAY_KEY has a character"),
-        (rescue(worker.port, tmp_path, most_bytes=100), "File too large"),
-        (rescue(cutting(worker), tmp_path), "was cut short"),
+        (export_quarantine(worker.port, file), "File exists"),
+        (export_quarantine(worker.port, tmp_path, "another"), "HEADWATER_OPERATOR_KEY is another"),
+        (export_quarantine(worker.port, tmp_path, ""), "HEADWATER_OPERATOR_KEY is not set"),
+        (export_quarantine(worker.port, tmp_path, "a\r"), "HEADWATER_OPERATOR_KEY has a character"),
+        (export_quarantine(worker.port, tmp_path, most_bytes=100), "File too large"),
+        (export_quarantine(cutting(worker), tmp_path), "was truncated"),
     ]:
-        assert ended.returncode == 2 and ended.stdout.startswith("rescue: "), ended
+        assert ended.returncode == 2 and ended.stdout.startswith("export-quarantine: "), ended
         assert told in ended.stdout
-        assert worker.get(SET_ASIDE, BEARER).body == row
+        assert worker.get(QUARANTINE, BEARER).body == row
     assert list(tmp_path.iterdir()) == [file], "what was begun is gone"
-    assert rescue(worker.port, tmp_path).returncode == 0
+    assert export_quarantine(worker.port, tmp_path).returncode == 0
     (kept,) = tmp_path.glob("*.jsonl")
     assert kept.read_bytes() == row
-    assert json.loads(row)["errorCode"] == "set_aside"
+    assert json.loads(row)["errorCode"] == "quarantined"
 
 
 def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
@@ -158,7 +158,7 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
 ) -> None:
     old, today = "firehose:events-mdi", worker.settings
     worker.kill()
-    worker.settings = {**BEFORE, "deadline_ms": 300, "routes": [{"to": old}]}
+    worker.settings = {**BEFORE, "delivery_timeout_ms": 300, "routes": [{"to": old}]}
     worker.restart()
     peer.always(Fail(500, "InternalFailure"), "events-mdi")
     beacons = [{"name": "page_view", "device_id": each} for each in ("ada", "bob")]
@@ -166,23 +166,23 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
     ids = [verdict["event_id"] for verdict in answer.verdicts]
     directory = tmp_path / "kept"
 
-    in_use = rescue(worker.port, directory, stream=old)
+    in_use = export_quarantine(worker.port, directory, stream=old)
     assert in_use.returncode == 2
     assert f"stream={old} is one of routes or failed" in in_use.stdout
     worker.kill()
     worker.settings = today
     worker.restart()
     # Without its name nothing of it is taken out.
-    assert rescue(worker.port, directory).stdout == "nothing is set aside\n"
-    ended = rescue(worker.port, directory, stream=old)
+    assert export_quarantine(worker.port, directory).stdout == "nothing is quarantined\n"
+    ended = export_quarantine(worker.port, directory, stream=old)
     files = list(directory.iterdir())
     assert (ended.returncode, ended.stdout) == (
         0,
         f"2 records in {len(files)} files of {directory}\n",
     )
     assert old not in spills(worker)
-    again = rescue(worker.port, directory, stream=old)
-    assert again.stdout == f"nothing is set aside of {old}\n"
+    again = export_quarantine(worker.port, directory, stream=old)
+    assert again.stdout == f"nothing is quarantined of {old}\n"
 
     peer.behave()
     replayed = replay(own_aws, worker, str(directory))
@@ -193,6 +193,6 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
 
 def test_a_worker_that_can_not_answer_says_so_at_once(peer: FirehosePeer) -> None:
     with Worker(peer.environment(), {"origins": "wrong"}) as worker:
-        ended = rescue(worker.port, Path("/nowhere"))
+        ended = export_quarantine(worker.port, Path("/nowhere"))
     assert ended.returncode == 2
     assert "HEADWATER.origins must list sites" in ended.stdout

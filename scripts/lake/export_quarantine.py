@@ -1,12 +1,12 @@
-"""Takes what the worker's shards have set aside out of them, into files for scripts/replay.
+"""Exports quarantined records from the worker's shards to files for scripts/replay.
 
-That is what waits for nothing any more: failed events that their own stream refuses for good,
-and what is garbled. With --stream it is what waits for a stream that no route names any more: its
-shards set that aside first, so that no record is both in a file and delivered. Each row is in a file
-of DIR, on the disk, before its shard lets go of it. Run again after anything, it goes on. The files
-hold what people sent: they are for their owner only.
+No retry can deliver these records: failed events that their own stream rejects for good, and rows
+that cannot be decoded. With --stream, the script exports the records that wait for a stream that no
+route names any more. The shards quarantine those first, so no record is both exported and delivered.
+Each row is written to a file of DIR, and synced, before its shard deletes it. If the script stops,
+run it again: it continues. The files contain what people sent; only their owner can read them.
 
-It ends with 0 when nothing is set aside any more, and with 2 when it had to stop.
+It exits with 0 when no record is quarantined any more, and with 2 when it had to stop.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-from worker_client import SET_ASIDE, WorkerClient, WorkerError, parser, run, told, unexpected
+from worker_client import QUARANTINE, WorkerClient, WorkerError, parser, run, told, unexpected
 
 ALL_IS_OUT = 0
 
 
 def main() -> int:
     arguments = _arguments()
-    return run("rescue", lambda: _rescue(arguments), OSError)
+    return run("export-quarantine", lambda: _export(arguments), OSError)
 
 
-def _rescue(arguments: argparse.Namespace) -> int:
+def _export(arguments: argparse.Namespace) -> int:
     records = rows = 0
     client = WorkerClient(arguments.worker)
     arguments.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def _rescue(arguments: argparse.Namespace) -> int:
             print(f"{records} records in {rows} files of {arguments.directory}")
     if not rows:
         of_stream = f" of {arguments.stream}" if arguments.stream else ""
-        print(f"nothing is set aside{of_stream}")
+        print(f"nothing is quarantined{of_stream}")
     return ALL_IS_OUT
 
 
@@ -66,29 +66,29 @@ def _withdraw(client: WorkerClient, stream: str) -> bool:
 def _address(**query: str | None) -> str:
     """Returns the path of the quarantine with this query."""
     given = {key: value for key, value in query.items() if value}
-    return f"{SET_ASIDE}?{urlencode(given)}" if given else SET_ASIDE
+    return f"{QUARANTINE}?{urlencode(given)}" if given else QUARANTINE
 
 
 def _rows(client: WorkerClient, stream: str | None) -> Iterator[tuple[str, bytes]]:
-    """Each row with its name, in the order of the shards; of one stream if one is named."""
+    """Yields each quarantined row with its id, shard by shard; those of one stream if one is named."""
     after = ""
     while True:
         answer = client.ask("GET", _address(stream=stream, after=after))
         if answer.status == 204:
             return
-        after = answer.headers.get("x-headwater-row", "")
+        after = answer.headers.get("x-headwater-quarantine-id", "")
         if answer.status != 200 or not after:
             raise unexpected(answer)
-        # Where a connection ends before it told the length, an answer that is cut short looks whole.
-        if answer.headers.get("x-headwater-row-bytes") != str(len(answer.data)):
-            raise WorkerError("an answer of the worker's was cut short; run it again")
+        # If a connection ends before its length is known, a truncated response looks complete.
+        if answer.headers.get("x-headwater-quarantine-bytes") != str(len(answer.data)):
+            raise WorkerError("a response of the worker was truncated; run the script again")
         yield after, answer.data
 
 
 def _keep(directory: Path, name: str, lines: bytes) -> None:
-    """Writes a row's file, for its owner only, and waits until no power cut takes it."""
+    """Writes a row's file, readable by its owner only, and syncs it to the disk."""
     path = directory / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.jsonl"
-    # What is not whole has a name that nobody reads.
+    # An incomplete file has a name that scripts/replay ignores.
     with tempfile.NamedTemporaryFile(dir=directory, prefix=".", delete=False) as file:
         try:
             file.write(lines)
@@ -112,9 +112,9 @@ def _sync(directory: Path) -> None:
 
 def _arguments() -> argparse.Namespace:
     assert __doc__
-    arguments = parser("scripts/rescue", __doc__)
-    arguments.add_argument("directory", type=Path, metavar="DIR", help="where the files go; made if it is not there")  # fmt: skip
-    arguments.add_argument("--stream", metavar="firehose:NAME", help="take out what waits for this stream, which no route names any more")  # fmt: skip
+    arguments = parser("scripts/export-quarantine", __doc__)
+    arguments.add_argument("directory", type=Path, metavar="DIR", help="the folder of the files; created if it is missing")  # fmt: skip
+    arguments.add_argument("--stream", metavar="firehose:NAME", help="export the records that wait for this stream, which no route names any more")  # fmt: skip
     return arguments.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""What is set aside: failed events that their own stream refuses for good, once spilled."""
+"""The quarantine: failed events that their own stream rejects for good, once spilled."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 
 from firehose_peer import FirehosePeer
 from rebound import Rebound
-from sharded import BEARER, KEY, SET_ASIDE, SHARDED, records, rows, set_aside, spills
+from sharded import BEARER, KEY, QUARANTINE, SHARDED, records, rows, quarantined, spills
 from streams import FAILED, kept
 from worker import Worker
 
-SETTINGS = {**SHARDED, "linger_ms": 10, "deadline_ms": 300}
+SETTINGS = {**SHARDED, "linger_ms": 10, "delivery_timeout_ms": 300}
 TO = f"firehose:{FAILED}"
 
 
@@ -28,7 +28,7 @@ def peer() -> Iterator[FirehosePeer]:
 
 @pytest.fixture
 def worker(peer: FirehosePeer) -> Iterator[Worker]:
-    environment = {**peer.environment(), "HEADWATER_REPLAY_KEY": KEY}
+    environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": KEY}
     with Worker(environment, SETTINGS) as worker:
         yield worker
 
@@ -41,9 +41,9 @@ def bad(*devices: str) -> list[dict[str, Any]]:
 def test_what_is_set_aside_is_told_until_it_is_let_go_of(
     worker: Worker, peer: FirehosePeer
 ) -> None:
-    ids = set_aside(worker, peer, bad("ada", "bob"))
+    ids = quarantined(worker, peer, bad("ada", "bob"))
     assert kept(peer).keys().isdisjoint(ids)
-    assert "2 records set aside" in worker.ready().json()["summary"]
+    assert "2 records quarantined" in worker.ready().json()["summary"]
 
     found = list(rows(worker))
     told = [record for answer in found for record in records(answer)]
@@ -52,29 +52,29 @@ def test_what_is_set_aside_is_told_until_it_is_let_go_of(
     for answer in found:
         assert answer.headers["content-type"] == "application/x-ndjson"
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["x-headwater-row-bytes"] == str(len(answer.body))
+        assert answer.headers["x-headwater-quarantine-bytes"] == str(len(answer.body))
         for line in map(json.loads, answer.body.splitlines()):
             reason = (line["errorCode"], line["errorMessage"])
-            assert reason == ("set_aside", f"{TO} refuses it for good")
+            assert reason == ("quarantined", f"{TO} refuses it for good")
             assert abs(time.time() - line["arrivalTimestamp"] / 1_000) < 60
 
     # It outlasts the object; to be told of it changes nothing.
     worker.kill()
     worker.restart()
-    assert worker.get(SET_ASIDE, BEARER).body == found[0].body
+    assert worker.get(QUARANTINE, BEARER).body == found[0].body
     for answer in found:
-        row = f"?row={quote(answer.headers['x-headwater-row'])}"
+        row = f"?row={quote(answer.headers['x-headwater-quarantine-id'])}"
         for _ in range(2):
-            assert worker.request("DELETE", SET_ASIDE + row, None, BEARER).status == 204
-    assert worker.get(SET_ASIDE, BEARER).status == 204
+            assert worker.request("DELETE", QUARANTINE + row, None, BEARER).status == 204
+    assert worker.get(QUARANTINE, BEARER).status == 204
     assert TO not in spills(worker)
 
 
 def test_only_what_is_set_aside_can_be_let_go_of(
     worker: Worker, peer: FirehosePeer
 ) -> None:
-    set_aside(worker, peer, bad("ada"))
-    row = worker.get(SET_ASIDE, BEARER).headers["x-headwater-row"]
+    quarantined(worker, peer, bad("ada"))
+    row = worker.get(QUARANTINE, BEARER).headers["x-headwater-quarantine-id"]
     shard, key = row.split(".")
     for query, told in [
         ("", "row="),
@@ -83,20 +83,20 @@ def test_only_what_is_set_aside_can_be_let_go_of(
         (f"?row=1.{key}", f"row=1.{key}"),
         ("?row=0.*", "row=0.*"),
     ]:
-        answer = worker.request("DELETE", SET_ASIDE + query, None, BEARER)
+        answer = worker.request("DELETE", QUARANTINE + query, None, BEARER)
         assert (answer.status, answer.json()["code"]) == (400, "bad_row")
         assert (
             answer.json()["message"]
-            == f"{told} names no row; it takes what X-Headwater-Row told"
+            == f"{told} names no row; it takes what X-Headwater-Quarantine-Id told"
         )
     waiting = "01" + key[2:]
     for other in (waiting, key[:-4], ""):
-        path = f"{SET_ASIDE}?row=0.{other}"
+        path = f"{QUARANTINE}?row=0.{other}"
         assert worker.request("DELETE", path, None, BEARER).status == 204
-    assert worker.get(SET_ASIDE, BEARER).headers["x-headwater-row"] == row
-    unknown = worker.get(f"{SET_ASIDE}?after=x", BEARER)
+    assert worker.get(QUARANTINE, BEARER).headers["x-headwater-quarantine-id"] == row
+    unknown = worker.get(f"{QUARANTINE}?after=x", BEARER)
     assert (unknown.status, unknown.json()["code"]) == (400, "bad_row")
-    assert worker.get(f"{SET_ASIDE}?after=7.00", BEARER).status == 204
+    assert worker.get(f"{QUARANTINE}?after=7.00", BEARER).status == 204
 
 
 @pytest.mark.parametrize(
@@ -106,31 +106,31 @@ def test_it_is_told_only_to_who_bears_the_key(
     worker: Worker, headers: dict[str, str]
 ) -> None:
     for method in ("GET", "DELETE", "POST"):
-        answer = worker.request(method, f"{SET_ASIDE}?row=0.00", None, headers)
+        answer = worker.request(method, f"{QUARANTINE}?row=0.00", None, headers)
         assert (answer.status, answer.json()["code"]) == (403, "replay_not_allowed")
-    answer = worker.request("POST", SET_ASIDE, None, BEARER)
+    answer = worker.request("POST", QUARANTINE, None, BEARER)
     assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE")
 
 
 def test_without_the_secret_nothing_is_told(peer: FirehosePeer) -> None:
-    unset = {**peer.environment(), "HEADWATER_REPLAY_KEY": ""}
+    unset = {**peer.environment(), "HEADWATER_OPERATOR_KEY": ""}
     with Worker(unset, SETTINGS) as worker:
-        assert worker.get(SET_ASIDE, BEARER).status == 403
+        assert worker.get(QUARANTINE, BEARER).status == 403
 
 
 def test_direct_delivery_tells_what_was_set_aside_before(
     worker: Worker, peer: FirehosePeer
 ) -> None:
-    set_aside(worker, peer, bad("ada"))
-    before = worker.get(SET_ASIDE, BEARER)
+    quarantined(worker, peer, bad("ada"))
+    before = worker.get(QUARANTINE, BEARER)
     worker.kill()
     worker.settings = {"delivery": "direct", "shards": 1}
     worker.restart()
-    told = worker.get(SET_ASIDE, BEARER)
+    told = worker.get(QUARANTINE, BEARER)
     assert (told.status, told.body) == (200, before.body)
-    row = f"?row={quote(told.headers['x-headwater-row'])}"
-    assert worker.request("DELETE", SET_ASIDE + row, None, BEARER).status == 204
-    assert worker.get(SET_ASIDE, BEARER).status == 204
+    row = f"?row={quote(told.headers['x-headwater-quarantine-id'])}"
+    assert worker.request("DELETE", QUARANTINE + row, None, BEARER).status == 204
+    assert worker.get(QUARANTINE, BEARER).status == 204
 
 
 class Shardless(Rebound):
@@ -140,8 +140,8 @@ class Shardless(Rebound):
 
 
 def test_without_shards_nothing_is_set_aside(peer: FirehosePeer) -> None:
-    environment = {**peer.environment(), "HEADWATER_REPLAY_KEY": KEY}
+    environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": KEY}
     with Shardless(environment, {"delivery": "direct"}) as worker:
-        assert worker.get(SET_ASIDE, BEARER).status == 204
-        answer = worker.request("DELETE", f"{SET_ASIDE}?row=0.00", None, BEARER)
+        assert worker.get(QUARANTINE, BEARER).status == 204
+        answer = worker.request("DELETE", f"{QUARANTINE}?row=0.00", None, BEARER)
         assert (answer.status, answer.json()["code"]) == (400, "bad_row")
