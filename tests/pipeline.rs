@@ -234,7 +234,7 @@ fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
 }
 
 #[test]
-fn a_members_name_is_scrubbed_in_what_is_told_of_it() {
+fn a_members_name_is_scrubbed_in_its_violation() {
     let mut table = table();
     table["scrub"] = json!(["emails"]);
     let config = config_of(table);

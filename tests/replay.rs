@@ -75,7 +75,7 @@ fn replay(config: &Config, failed: &Value) -> Vec<Value> {
             told[column] = value.clone();
         }
     }
-    let claim = ReplayHeader { told: told.to_string(), key: Some(KEY.to_owned()) };
+    let claim = ReplayHeader { fields: told.to_string(), key: Some(KEY.to_owned()) };
     let key = Secret::parse(KEY.to_owned());
     let replay = ReplaySource::parse(&claim, key.as_ref()).unwrap();
     let bytes = failed["original"].as_str().unwrap().as_bytes();
@@ -117,7 +117,7 @@ fn what_fails_again_is_the_same_failed_event_each_time() {
 }
 
 #[test]
-fn an_address_is_told_no_further_than_both_policies_say() {
+fn an_address_follows_the_stricter_of_both_policies() {
     let hash = |config: &Config| post(config, br#"{"name":"quiz"}"#, None)[0]["ip"].clone();
     let hashed = hash(&config("accept", "hash"));
     for (then, now, ip) in [

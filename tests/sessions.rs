@@ -83,7 +83,7 @@ impl<'a> Case<'a> {
 }
 
 #[test]
-fn every_event_is_told_the_session_that_the_table_says() {
+fn every_event_gets_the_session_of_the_table() {
     let cases = cases();
     assert!(cases.len() >= 17, "{}", cases.len());
     let wrong: Vec<String> = cases

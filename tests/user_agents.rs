@@ -114,7 +114,7 @@ fn rates(file: &str) -> [Rate; 5] {
 }
 
 #[test]
-fn what_maintainers_labelled_is_told_alike() {
+fn labelled_agents_are_parsed_as_labelled() {
     let [browser, major, os, class, person] = rates("browsers");
     browser.is_at_least(77.0);
     major.is_at_least(93.0);
@@ -132,7 +132,7 @@ fn a_sites_visitors_of_2026_are_told_as_their_browsers_said() {
 }
 
 #[test]
-fn programs_are_told_from_people() {
+fn programs_and_people_are_distinguished() {
     let mut programs = Rate::new("programs found (recall)");
     let mut people = Rate::new("people let alone");
     let mut found_rightly = Rate::new("found are programs (precision)");

@@ -80,7 +80,7 @@ fn table() -> impl Strategy<Value = Value> {
 }
 
 /// Adds to a table what each wish does.
-fn wished(mut table: Value, [gpc, dnt, denied, unknown]: [&str; 4]) -> Value {
+fn with_privacy(mut table: Value, [gpc, dnt, denied, unknown]: [&str; 4]) -> Value {
     table["gpc"] = json!(gpc);
     table["dnt"] = json!(dnt);
     table["consent"] = json!({"denied": denied, "unknown": unknown});
@@ -269,7 +269,7 @@ fn keep_or_strip() -> impl Strategy<Value = &'static str> {
     select(vec!["keep", "strip"])
 }
 
-fn any_wish() -> impl Strategy<Value = &'static str> {
+fn any_action() -> impl Strategy<Value = &'static str> {
     select(vec!["keep", "strip", "drop"])
 }
 
@@ -304,12 +304,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn no_identifier_is_told_of_who_asks_for_none(
+    fn no_record_identifies_a_person_who_opted_out(
         beacons in vec(beacon(), 1..5), table in table(), form in form(), streams in streams(),
         others in [keep_or_strip(), keep_or_strip(), keep_or_strip()],
     ) {
         let [dnt, denied, unknown] = others;
-        let config = config(&wished(table, ["strip", dnt, denied, unknown]));
+        let config = config(&with_privacy(table, ["strip", dnt, denied, unknown]));
         let signals = BrowserSignals { gpc: true, dnt: true };
         let (_, verdicts, taken) = send(&form.body(&beacons), form, signals, &config, streams);
         prop_assert_eq!(verdicts.len(), beacons.len());
@@ -320,10 +320,10 @@ proptest! {
     }
 
     #[test]
-    fn no_identifier_is_told_by_a_pixel_either(
+    fn no_record_of_a_pixel_identifies_a_person_who_opted_out(
         beacon in beacon(), table in table(), streams in streams(),
     ) {
-        let config = config(&wished(table, ["strip", "keep", "keep", "keep"]));
+        let config = config(&with_privacy(table, ["strip", "keep", "keep", "keep"]));
         let context = context(BrowserSignals { gpc: true, dnt: false });
         let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
         let mut plan = ingest::pixel(&query(&beacon), &context, &config, &mut ids).unwrap();
@@ -331,10 +331,10 @@ proptest! {
     }
 
     #[test]
-    fn no_identifier_is_told_of_bytes_that_cannot_be_read(
+    fn no_record_of_an_unreadable_body_has_an_identifier(
         beacons in vec(beacon(), 1..5), table in table(), form in form(), cut in 1..60_usize,
     ) {
-        let config = config(&wished(table, ["strip", "keep", "keep", "keep"]));
+        let config = config(&with_privacy(table, ["strip", "keep", "keep", "keep"]));
         let signals = BrowserSignals { gpc: true, dnt: false };
         let body = form.body(&beacons);
         let cut = cut.min(body.len());
@@ -348,10 +348,10 @@ proptest! {
     fn nothing_is_kept_of_who_refuses(
         beacons in vec(prop_oneof![9 => beacon(), 1 => value()], 0..5), table in table(),
         form in form(), cut in 0..40_usize,
-        others in [any_wish(), any_wish(), any_wish()],
+        others in [any_action(), any_action(), any_action()],
     ) {
         let [dnt, denied, unknown] = others;
-        let config = config(&wished(table, ["drop", dnt, denied, unknown]));
+        let config = config(&with_privacy(table, ["drop", dnt, denied, unknown]));
         let signals = BrowserSignals { gpc: true, dnt: false };
         let body = form.body(&beacons);
         let (_, verdicts, taken) = send(&body, form, signals, &config, Streams::Take);
@@ -368,10 +368,10 @@ proptest! {
     fn every_beacon_has_one_outcome_and_the_records_are_as_it_says(
         beacons in vec(prop_oneof![9 => beacon(), 1 => value()], 0..8), table in table(),
         form in form(), streams in streams(),
-        wishes in [any_wish(), any_wish(), any_wish(), any_wish()],
+        wishes in [any_action(), any_action(), any_action(), any_action()],
         (gpc, dnt) in any::<(bool, bool)>(),
     ) {
-        let config = config(&wished(table, wishes));
+        let config = config(&with_privacy(table, wishes));
         let body = form.body(&beacons);
         let (status, verdicts, taken) = send(&body, form, BrowserSignals { gpc, dnt }, &config, streams);
         prop_assert_eq!((status, verdicts.len()), (200, beacons.len()));
@@ -393,14 +393,14 @@ proptest! {
     }
 
     #[test]
-    fn a_wish_that_is_not_uttered_changes_nothing(
-        beacons in vec(beacon(), 1..4), table in table(), wishes in [any_wish(), any_wish()],
+    fn a_signal_that_is_not_sent_changes_nothing(
+        beacons in vec(beacon(), 1..4), table in table(), wishes in [any_action(), any_action()],
     ) {
         let [gpc, dnt] = wishes;
         let silent = BrowserSignals::default();
         let body = Form::Array.body(&beacons);
         let told = |gpc, dnt| {
-            let config = config(&wished(table.clone(), [gpc, dnt, "keep", "keep"]));
+            let config = config(&with_privacy(table.clone(), [gpc, dnt, "keep", "keep"]));
             let (_, verdicts, taken) = send(&body, Form::Array, silent, &config, Streams::Take);
             let lines: Vec<_> = taken.iter().map(|(_, _, it)| it.bytes().to_vec()).collect();
             (verdicts, lines)

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_is_none_is_told_once() {
+    fn an_invalid_endpoint_is_one_error() {
         let bad = Some("127.0.0.1:4566".to_owned());
         let sentence = |key| format!("{key} must be an address such as http://127.0.0.1:4566");
         for (settings, keys) in [
@@ -242,10 +242,10 @@ mod tests {
                 "AWS_SESSION_TOKEN",
             ),
         ] {
-            let told = mistakes(settings);
+            let found = mistakes(settings);
             assert!(
-                matches!(told.as_slice(), [one] if one.starts_with(key) && !one.contains("s3cr3t")),
-                "{told:?}"
+                matches!(found.as_slice(), [one] if one.starts_with(key) && !one.contains("s3cr3t")),
+                "{found:?}"
             );
         }
         for (region, url) in [("eu west", "http://127.0.0.1"), ("eu-west-1", "127.0.0.1:4566")] {

@@ -601,7 +601,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn everything_that_is_missing_is_told_at_once() {
+    fn all_missing_settings_are_named_at_once() {
         assert_eq!(
             mistakes(RawConfig::default()),
             [

@@ -203,8 +203,8 @@ mod tests {
         ];
         for (query, expected) in cases {
             let click_id = campaign([query]).click_id;
-            let told = click_id.as_ref().map(|click| (&*click.value, click.network));
-            assert_eq!(told, expected, "{query}");
+            let found = click_id.as_ref().map(|click| (&*click.value, click.network));
+            assert_eq!(found, expected, "{query}");
         }
     }
 

@@ -112,9 +112,9 @@ impl Repairs {
         }
     }
 
-    /// Forgets each original that `told` matches, with all other originals of its place.
-    pub fn forget_where(&mut self, told: impl Fn(&Value) -> bool) {
-        let to_go = |repair: &&Repair| repair.original.as_ref().is_some_and(&told);
+    /// Forgets each original that `matches` matches, with all other originals of its place.
+    pub fn forget_where(&mut self, matches: impl Fn(&Value) -> bool) {
+        let to_go = |repair: &&Repair| repair.original.as_ref().is_some_and(&matches);
         let places: Vec<String> =
             self.list.iter().filter(to_go).map(|repair| repair.pointer.clone()).collect();
         places.iter().for_each(|place| self.forget_at(place));

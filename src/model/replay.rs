@@ -21,7 +21,7 @@ use crate::model::geo::{Geo, OffsetChange};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplayHeader {
     /// `X-Headwater-Replay`: the facts of the first request, in JSON.
-    pub told: String,
+    pub fields: String,
     /// The key in `Authorization`.
     pub key: Option<String>,
 }
@@ -79,31 +79,31 @@ impl ReplaySource {
     /// Parses a replay's header, if the request holds `key`.
     pub fn parse(claim: &ReplayHeader, key: Option<&Secret>) -> Result<Self, ReplayError> {
         match (key, &claim.key) {
-            (Some(key), Some(borne)) if key.is(borne) => {
-                Self::of_header(&claim.told).ok_or(ReplayError::Unreadable)
+            (Some(key), Some(given)) if key.is(given) => {
+                Self::of_header(&claim.fields).ok_or(ReplayError::Unreadable)
             }
             _ => Err(ReplayError::NotAllowed),
         }
     }
 
-    fn of_header(told: &str) -> Option<Self> {
-        let told: ReplayHeaderFields = serde_json::from_str(told).ok()?;
+    fn of_header(text: &str) -> Option<Self> {
+        let fields: ReplayHeaderFields = serde_json::from_str(text).ok()?;
         let time = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
         Some(Self {
-            event_id: EventId::parse(&told.event_id)?,
-            form: told.original_format,
-            received_at: time(&told.received_at)?,
+            event_id: EventId::parse(&fields.event_id)?,
+            form: fields.original_format,
+            received_at: time(&fields.received_at)?,
             envelope: Envelope {
-                sent_at: told.sent_at.as_deref().and_then(time),
-                device_id: told.device_id.and_then(DeviceId::parse),
+                sent_at: fields.sent_at.as_deref().and_then(time),
+                device_id: fields.device_id.and_then(DeviceId::parse),
                 no_device: false,
             },
-            ip: told.ip,
-            user_agent: told.user_agent,
-            geo: told.geo,
-            utc_offset_minutes: told.utc_offset_minutes,
-            utc_offset_changes: told.utc_offset_changes,
-            stripped: told.identifiers_removed,
+            ip: fields.ip,
+            user_agent: fields.user_agent,
+            geo: fields.geo,
+            utc_offset_minutes: fields.utc_offset_minutes,
+            utc_offset_changes: fields.utc_offset_changes,
+            stripped: fields.identifiers_removed,
         })
     }
 
@@ -159,34 +159,40 @@ mod tests {
     use crate::model::request::RequestContext;
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
-    const TOLD: &str = r#"{"event_id":"01939b70-6d2a-7c3e-8f00-000000000001",
+    const HEADER: &str = r#"{"event_id":"01939b70-6d2a-7c3e-8f00-000000000001",
         "original_format":"beacon","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0",
         "geo":{"country":"CH"},"identifiers_removed":"gpc"}"#;
 
     fn parse(
-        told: &str,
-        borne: Option<&str>,
+        header: &str,
+        sent: Option<&str>,
         key: Option<&str>,
     ) -> Result<ReplaySource, ReplayError> {
-        let claim = ReplayHeader { told: told.to_owned(), key: borne.map(str::to_owned) };
+        let claim = ReplayHeader { fields: header.to_owned(), key: sent.map(str::to_owned) };
         let key = key.and_then(|key| Secret::parse(key.to_owned()));
         ReplaySource::parse(&claim, key.as_ref())
     }
 
     #[test]
-    fn only_who_holds_the_key_may_replay() {
-        assert!(parse(TOLD, Some(KEY), Some(KEY)).is_ok());
-        for (borne, key) in
+    fn a_replay_needs_the_key() {
+        assert!(parse(HEADER, Some(KEY), Some(KEY)).is_ok());
+        for (sent, key) in
             [(None, Some(KEY)), (Some(KEY), None), (None, None), (Some("0123"), Some(KEY))]
         {
-            assert_eq!(parse(TOLD, borne, key), Err(ReplayError::NotAllowed), "{borne:?} {key:?}");
+            assert_eq!(parse(HEADER, sent, key), Err(ReplayError::NotAllowed), "{sent:?} {key:?}");
         }
     }
 
     #[test]
-    fn a_header_that_tells_less_or_other_things_is_refused() {
-        for told in ["", "{}", &TOLD.replace("beacon", "letter"), &TOLD.replace("ip", "address")] {
-            assert_eq!(parse(told, Some(KEY), Some(KEY)), Err(ReplayError::Unreadable), "{told}");
+    fn a_header_with_missing_or_unknown_fields_is_refused() {
+        for header in
+            ["", "{}", &HEADER.replace("beacon", "letter"), &HEADER.replace("ip", "address")]
+        {
+            assert_eq!(
+                parse(header, Some(KEY), Some(KEY)),
+                Err(ReplayError::Unreadable),
+                "{header}"
+            );
         }
     }
 
@@ -200,7 +206,7 @@ mod tests {
             ip: Some(IpAddr::from([192, 0, 2, 1])),
             ..RequestContext::default()
         };
-        let replay = parse(TOLD, Some(KEY), Some(KEY)).unwrap();
+        let replay = parse(HEADER, Some(KEY), Some(KEY)).unwrap();
         let context = replay.context(&own);
         assert_eq!(context.received_at.timestamp_millis(), 1_795_000_000_123);
         assert_eq!(context.write_key.as_deref(), Some("pk"));

@@ -106,7 +106,7 @@ pub fn wrangler(
         Err(error) => {
             report
                 .findings
-                .push(Finding::mistake(format!("wrangler.toml: {}", told(&error, text))));
+                .push(Finding::mistake(format!("wrangler.toml: {}", toml_error(&error, text))));
             return report;
         }
     };
@@ -194,7 +194,7 @@ impl CheckReport {
         let mut warnings: Vec<String> = Vec::new();
         let found = match &read {
             Ok(config) => {
-                warnings.extend(strangers(config));
+                warnings.extend(streams_not_created(config));
                 &config.warnings
             }
             Err(ConfigErrors { errors, warnings }) => {
@@ -274,7 +274,7 @@ fn doubtful(key: &str) -> Option<String> {
 
 /// Returns a warning that names the streams which scripts/deploy does not create. The prefix of
 /// those that it creates is taken from the name of the stream of failed events.
-fn strangers(config: &Config) -> Option<String> {
+fn streams_not_created(config: &Config) -> Option<String> {
     let failed = config.destinations.failed.to_string();
     let failed = failed.strip_prefix("firehose:").and_then(|name| name.strip_suffix("-failed"));
     let prefix = failed.unwrap_or(STREAM_PREFIX);
@@ -342,7 +342,7 @@ fn to_json(value: &toml::Value) -> Value {
 }
 
 /// Formats a syntax error in one line, with its place.
-fn told(error: &toml::de::Error, text: &str) -> String {
+fn toml_error(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count().saturating_add(1);
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);

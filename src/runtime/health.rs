@@ -87,7 +87,7 @@ pub async fn answer(head: &RequestHead, env: &Env) -> worker::Result<Response> {
                 }
                 other => vec![other.to_string()],
             };
-            let readiness = Readiness::misconfigured(problems, circumstances(env));
+            let readiness = Readiness::misconfigured(problems, worker_info(env));
             return respond::json(readiness.status(), &readiness);
         }
     };
@@ -127,7 +127,7 @@ async fn summary(config: &Config, env: &Env) -> Answered {
         return answered;
     }
     let views = report::views(reports(config, env).await, now_ms());
-    let readiness = Readiness::of(config, streams(config), views, None, circumstances(env));
+    let readiness = Readiness::of(config, streams(config), views, None, worker_info(env));
     let answered = Answered {
         at: now_ms(),
         renewed: false,
@@ -158,7 +158,7 @@ async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness 
             shards.push(view);
         }
     }
-    Readiness::of(config, streams(config), shards, tenant, circumstances(env))
+    Readiness::of(config, streams(config), shards, tenant, worker_info(env))
 }
 
 /// Returns the shards' reports; the last known ones if they can't be read.
@@ -222,7 +222,7 @@ pub fn silent(shard: ShardNumber, env: &Env) {
     });
 }
 
-fn circumstances(env: &Env) -> WorkerInfo {
+fn worker_info(env: &Env) -> WorkerInfo {
     let version = get(env, "CF_VERSION_METADATA");
     let is_bound = |name| get(env, name).is_object();
     let is_set = |name| text(env, name).is_some();

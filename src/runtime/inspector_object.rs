@@ -38,12 +38,12 @@ thread_local! {
 }
 
 /// Adds to the requests that the object may not know of.
-fn remember(untold: Untold) {
+fn remember(not_kept: Untold) {
     UNTOLD.set(Some(match UNTOLD.take() {
-        None => untold,
+        None => not_kept,
         Some(Untold { requests, last_at }) => Untold {
-            requests: requests.saturating_add(untold.requests),
-            last_at: last_at.max(untold.last_at),
+            requests: requests.saturating_add(not_kept.requests),
+            last_at: last_at.max(not_kept.last_at),
         },
     }));
 }
@@ -56,10 +56,10 @@ pub async fn tell(env: &Env, mut told: InspectorReport) {
     if is_ahead(LEFT_ALONE.get(), now_ms(), LEFT_ALONE_MS) {
         return remember(this);
     }
-    told.untold = UNTOLD.take();
+    told.not_kept = UNTOLD.take();
     if let Err(why) = send(&told, env).await {
         remember(this);
-        told.untold.into_iter().for_each(remember);
+        told.not_kept.into_iter().for_each(remember);
         LEFT_ALONE.set(now_ms().saturating_add(LEFT_ALONE_MS));
         log::error(Component::Inspector, format_args!("it was not told of requests: {why}"));
     }
@@ -94,10 +94,11 @@ pub async fn answer(asked: Asked<'_>, head: &RequestHead, env: &Env) -> Result<R
                 log::error(Component::Inspector, format_args!("it did not answer: {why}"));
                 ApiError::InspectorUnavailable
             };
-            if let Some(untold) = UNTOLD.take() {
-                let told = InspectorReport { untold: Some(untold), ..InspectorReport::default() };
+            if let Some(not_kept) = UNTOLD.take() {
+                let told =
+                    InspectorReport { not_kept: Some(not_kept), ..InspectorReport::default() };
                 if let Err(why) = send(&told, env).await {
-                    remember(untold);
+                    remember(not_kept);
                     return Err(away(why));
                 }
             }
@@ -186,7 +187,7 @@ impl Inspector {
     ) -> Result<T, String> {
         let storage = Sqlite::of(self.state.storage().as_raw().into());
         let load = || {
-            storage.open_table(Table::Stories)?;
+            storage.open_table(Table::Entries)?;
             InspectorRows::load(&storage, new_epoch(), now_ms())
         };
         let mut kept = self.rows.borrow_mut();
@@ -212,21 +213,21 @@ impl Inspector {
         let filter = Filter::parse(query).map_err(|error| error.to_string())?;
         self.with(|rows, storage| {
             let now = now_ms();
-            let unproven = rows.ring().prove(api, &filter).err();
+            let unproven = rows.buffer().prove(api, &filter).err();
             let is_proven = unproven.is_none();
             if is_proven && api == InspectorQuery::Reset {
                 *rows = InspectorRows::begin(storage, new_epoch(), now)?;
             }
-            let ring = rows.ring();
-            let (epoch, missing) = (ring.epoch().to_owned(), ring.missing(api));
+            let buffer = rows.buffer();
+            let (epoch, missing) = (buffer.epoch().to_owned(), buffer.missing(api));
             let mut answer = json(&Preface { epoch, missing, unproven });
             answer.push(b'\n');
             if is_proven {
                 answer.extend(match api {
-                    InspectorQuery::All | InspectorQuery::Reset => json(&ring.all()),
-                    InspectorQuery::Ok => json(&ring.ok_entries(&filter)),
-                    InspectorQuery::Failed => json(&ring.failed_entries(&filter)),
-                    InspectorQuery::Live => json(&ring.live(&filter, now)),
+                    InspectorQuery::All | InspectorQuery::Reset => json(&buffer.all()),
+                    InspectorQuery::Ok => json(&buffer.ok_entries(&filter)),
+                    InspectorQuery::Failed => json(&buffer.failed_entries(&filter)),
+                    InspectorQuery::Live => json(&buffer.live(&filter, now)),
                 });
             }
             Ok(answer)

@@ -82,9 +82,9 @@ pub enum Method {
 /// Reads the head and the context of `request`.
 pub fn read(request: &Request) -> (RequestHead, RequestContext) {
     // The text is from our own script, so it parses. If it did not, the path would be unknown.
-    let told: RequestFields =
+    let fields: RequestFields =
         serde_json::from_str(&circumstances(request.inner())).unwrap_or_default();
-    let method = match told.method.as_str() {
+    let method = match fields.method.as_str() {
         "GET" => Method::Get,
         "HEAD" => Method::Head,
         "POST" => Method::Post,
@@ -92,38 +92,38 @@ pub fn read(request: &Request) -> (RequestHead, RequestContext) {
         "OPTIONS" => Method::Options,
         _ => Method::Other,
     };
-    let address = told.url.split('#').next().unwrap_or_default();
+    let address = fields.url.split('#').next().unwrap_or_default();
     let (address, query) = address.split_once('?').unwrap_or((address, ""));
     let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
     let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
-    let bearer = told.authorization.as_deref().and_then(|all| all.strip_prefix("Bearer "));
+    let bearer = fields.authorization.as_deref().and_then(|all| all.strip_prefix("Bearer "));
     let bearer = bearer.map(str::to_owned);
     let head = RequestHead {
-        claim: told.replay.map(|told| ReplayHeader { told, key: bearer.clone() }),
+        claim: fields.replay.map(|header| ReplayHeader { fields: header, key: bearer.clone() }),
         bearer,
         method,
         path: format!("/{path}"),
         query: query.to_owned(),
-        content_type: told.content_type,
-        content_encoding: told.content_encoding,
-        asked_headers: told.asked_headers,
-        content_length: told.content_length.and_then(|length| length.parse().ok()),
+        content_type: fields.content_type,
+        content_encoding: fields.content_encoding,
+        asked_headers: fields.asked_headers,
+        content_length: fields.content_length.and_then(|length| length.parse().ok()),
     };
     let context = RequestContext {
         received_at: bindings::now(),
-        write_key: told.write_key.or_else(|| decode::write_key(query)),
+        write_key: fields.write_key.or_else(|| decode::write_key(query)),
         // A request for an image has no `Origin` header.
-        origin: told
+        origin: fields
             .origin
-            .or_else(|| decode::origin_of(&told.referer.filter(|_| method == Method::Get)?)),
-        ip: told.ip.and_then(|ip| ip.parse::<IpAddr>().ok()),
-        user_agent: told.user_agent,
-        client_hints: told.client_hints,
-        accept_language: told.accept_language,
-        signals: BrowserSignals { gpc: told.gpc, dnt: told.dnt },
-        geo: told.geo,
-        utc_offset_minutes: told.utc_offset_minutes,
-        utc_offset_changes: told.utc_offset_changes,
+            .or_else(|| decode::origin_of(&fields.referer.filter(|_| method == Method::Get)?)),
+        ip: fields.ip.and_then(|ip| ip.parse::<IpAddr>().ok()),
+        user_agent: fields.user_agent,
+        client_hints: fields.client_hints,
+        accept_language: fields.accept_language,
+        signals: BrowserSignals { gpc: fields.gpc, dnt: fields.dnt },
+        geo: fields.geo,
+        utc_offset_minutes: fields.utc_offset_minutes,
+        utc_offset_changes: fields.utc_offset_changes,
         replayed: None,
     };
     (head, context)

@@ -10,7 +10,7 @@ pub const MAX_ROW_BYTES: usize = 2_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
     /// Entries of the inspector, in an object of its own: usually one row for each request.
-    Stories,
+    Entries,
     /// Sessions of quiet devices: one row for each device.
     Devices,
     /// Changed sessions of active devices: one row is written at each checkpoint.
@@ -31,7 +31,7 @@ impl Table {
     /// Returns its name in the database.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Stories => "stories",
+            Self::Entries => "entries",
             Self::Devices => "devices",
             Self::Journal => "journal",
             Self::Seen => "seen",

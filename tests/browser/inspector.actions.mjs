@@ -1,4 +1,4 @@
-// What is sent to the worker, and what the inspector then tells of it: a table of events, with the story of each, and
+// What is sent to the worker, and what the inspector then tells of it: a table of events, with the entry of each, and
 // a table of what a person does on the page.
 
 import assert from "node:assert/strict";
@@ -27,8 +27,8 @@ export async function ask(path, method = "GET") {
   return response.json();
 }
 
-// send: what is sent.  line: texts of the newest story's line.  parts: texts of its parts, by their headings.
-// marks: the places that are marked in what came.  hides: texts that the story has not.
+// send: what is sent.  line: texts of the newest entry's line.  parts: texts of its parts, by their headings.
+// marks: the places that are marked in what came.  hides: texts that the entry has not.
 export const EVENTS = [
   {
     claim: "an event that was repaired, with its session and its route",
@@ -161,17 +161,17 @@ export const EVENTS = [
 ];
 
 const hello = (more = {}) => post({ name: "hello", ...more });
-/** Waits until the list has so many stories. */
-const has = (count) => (page) => page.waitForFunction((wanted) => document.querySelectorAll(".story").length === wanted, count);
+/** Waits until the list has so many entries. */
+const has = (count) => (page) => page.waitForFunction((wanted) => document.querySelectorAll(".entry").length === wanted, count);
 const press = (name) => (page) => page.getByRole("button", { name, exact: true }).click();
 const state = (name) => (page) => page.locator(`#status[data-state=${name}]`).waitFor();
 /** Longer than it takes the page to ask again. */
 const aWhile = (page) => page.waitForTimeout(2_200);
 const fillIn = (label, text) => (page) => page.getByLabel(label, { exact: true }).fill(text);
-const names = (page) => page.locator(".story b").allInnerTexts();
+const names = (page) => page.locator(".entry b").allInnerTexts();
 
 /** An event, one that fails and one of another name. */
-async function threeStories(page) {
+async function threeEntries(page) {
   await hello({ props: { said: "Grüezi" } });
   await hello({ seq: "soon" });
   await post({ name: "goodbye" });
@@ -196,7 +196,7 @@ export const ACTIONS = [
   {
     claim: "events are counted, drawn and told by stream",
     async does(page) {
-      await threeStories(page);
+      await threeEntries(page);
       for (const [outcome, count] of Object.entries({ total: 3, accepted: 2, failed: 1, duplicate: 0, dropped: 0, refused: 0 })) {
         assert.equal(await page.locator(`#count-${outcome}`).innerText(), String(count), outcome);
       }
@@ -211,7 +211,7 @@ export const ACTIONS = [
   {
     claim: "filters by outcome, code, name, tenant and text, each in the worker",
     async does(page) {
-      await threeStories(page);
+      await threeEntries(page);
       for (const [label, text, count] of [
         ["Code", "wrong_type", 1],
         ["Name", "hello", 2],
@@ -235,7 +235,7 @@ export const ACTIONS = [
   {
     claim: "filters outlast a reload, in the address, which has no token",
     async does(page) {
-      await threeStories(page);
+      await threeEntries(page);
       await fillIn("Name", "hello")(page);
       await page.getByLabel("Outcome").selectOption("accepted");
       await has(1)(page);
@@ -261,7 +261,7 @@ export const ACTIONS = [
   {
     claim: "clear empties the page and what the worker keeps",
     async does(page) {
-      await threeStories(page);
+      await threeEntries(page);
       await press("Clear")(page);
       await has(0)(page);
       await page.locator("#empty:visible").waitFor();
@@ -274,7 +274,7 @@ export const ACTIONS = [
   {
     claim: "what was cleared elsewhere is gone here, too",
     async does(page) {
-      await threeStories(page);
+      await threeEntries(page);
       await ask("reset", "POST");
       await post({ name: "anew" });
       await has(1)(page);
@@ -282,10 +282,10 @@ export const ACTIONS = [
     },
   },
   {
-    claim: "nothing moves while a story is open, and a button has what is new",
+    claim: "nothing moves while an entry is open, and a button has what is new",
     async does(page) {
-      await threeStories(page);
-      const summary = page.locator(".story summary").first();
+      await threeEntries(page);
+      const summary = page.locator(".entry summary").first();
       await summary.click();
       const before = await summary.boundingBox();
       await hello();
@@ -293,12 +293,12 @@ export const ACTIONS = [
       await press("Show 2 new")(page);
       await has(5)(page);
       assert.equal(await page.locator("#more").isVisible(), false);
-      assert.equal(await page.locator(".story > details[open]").count(), 1);
+      assert.equal(await page.locator(".entry > details[open]").count(), 1);
       await hello();
       await page.getByRole("button", { name: "Show 1 new" }).waitFor();
-      await page.locator(".story > details[open] > summary").click();
+      await page.locator(".entry > details[open] > summary").click();
       await has(6)(page);
-      assert.ok(before.y < (await page.locator(".story summary").nth(3).boundingBox()).y);
+      assert.ok(before.y < (await page.locator(".entry summary").nth(3).boundingBox()).y);
     },
   },
   {
@@ -307,14 +307,14 @@ export const ACTIONS = [
       await page.setViewportSize({ width: 1280, height: 300 });
       for (let sent = 0; sent < 8; sent++) await hello();
       await has(8)(page);
-      await page.locator(".story").nth(7).scrollIntoViewIfNeeded();
-      const before = await page.locator(".story").nth(7).boundingBox();
+      await page.locator(".entry").nth(7).scrollIntoViewIfNeeded();
+      const before = await page.locator(".entry").nth(7).boundingBox();
       await post({ name: "goodbye" });
       await page.getByRole("button", { name: "Show 1 new" }).waitFor();
-      assert.deepEqual(await page.locator(".story").nth(7).boundingBox(), before);
+      assert.deepEqual(await page.locator(".entry").nth(7).boundingBox(), before);
       await press("Show 1 new")(page);
       assert.equal((await names(page))[0], "goodbye");
-      assert.ok((await page.locator(".story").first().boundingBox()).y >= 0);
+      assert.ok((await page.locator(".entry").first().boundingBox()).y >= 0);
     },
   },
   {
@@ -352,19 +352,19 @@ export const ACTIONS = [
     },
   },
   {
-    claim: "a story can be copied",
+    claim: "an entry can be copied",
     async does(page) {
       await hello();
       await has(1)(page);
-      await page.locator(".story summary").click();
+      await page.locator(".entry summary").click();
       await page.locator(".body").getByRole("button", { name: "Copy" }).click();
       await page.getByRole("button", { name: "Copied" }).waitFor();
-      const [story] = await ask("ok");
-      assert.deepEqual(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())), story);
+      const [entry] = await ask("ok");
+      assert.deepEqual(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())), entry);
     },
   },
   {
-    claim: "it holds 500 stories, the newest",
+    claim: "it holds 500 entries, the newest",
     async does(page) {
       const names = [];
       for (let round = 0; round < 6; round++) {
@@ -373,15 +373,15 @@ export const ACTIONS = [
         await page.getByText(`n${round * 100 + 99}`, { exact: true }).first().waitFor();
         names.unshift(...beacons.map(({ name }) => name).reverse());
       }
-      const shown = await page.locator(".story b").allInnerTexts();
+      const shown = await page.locator(".entry b").allInnerTexts();
       assert.equal(shown.length, 500);
       assert.deepEqual(new Set(shown), new Set(names.slice(0, 500)));
     },
   },
   {
-    claim: "the keyboard alone opens a story, and nothing moves then",
+    claim: "the keyboard alone opens an entry, and nothing moves then",
     async does(page) {
-      await threeStories(page);
+      await threeEntries(page);
       await page.getByLabel("Text").focus();
       const stops = [];
       while (!stops.includes("SUMMARY")) {
@@ -394,7 +394,7 @@ export const ACTIONS = [
       await hello();
       await page.getByRole("button", { name: "Show 1 new" }).waitFor();
       await page.keyboard.press("Enter");
-      await page.locator(".story").first().getByRole("heading", { name: "Received" }).waitFor();
+      await page.locator(".entry").first().getByRole("heading", { name: "Received" }).waitFor();
     },
   },
 ];

@@ -32,7 +32,7 @@ describe("the inspector", { skip: missing }, () => {
   };
 
   const squeezed = (text) => text.replace(/\s+/g, " ");
-  const newest = (page) => page.locator(".story").first();
+  const newest = (page) => page.locator(".entry").first();
 
   for (const { claim, send, line, parts, marks = [], shows = [], hides = [] } of EVENTS) {
     test(`it shows ${claim}`, async () => {
@@ -133,11 +133,11 @@ describe("the inspector", { skip: missing }, () => {
           await page.locator("#empty:visible").waitFor();
           await fits(page);
           for (const { send } of EVENTS) await send();
-          await page.waitForFunction((least) => document.querySelectorAll(".story").length >= least, EVENTS.length);
+          await page.waitForFunction((least) => document.querySelectorAll(".entry").length >= least, EVENTS.length);
           await fits(page);
           await page.getByRole("button", { name: "Pause" }).click();
           await page.evaluate(() => {
-            for (const details of document.querySelectorAll(".story > details")) details.open = true;
+            for (const details of document.querySelectorAll(".entry > details")) details.open = true;
           });
           await page.locator(".body").nth(EVENTS.length - 1).waitFor();
           await page.evaluate(() => {

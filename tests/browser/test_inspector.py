@@ -17,7 +17,7 @@ from worker import HOST, PROGRAMS, Worker  # noqa: E402
 
 BROWSER_SECONDS = 1_200
 TOKEN = "a-token/of+the_tests=32.characters"
-# Beacons that ask for it are dropped, or lose their identifiers, so that the page has such stories to show.
+# Beacons that ask for it are dropped, or lose their identifiers, so that the page has such entries to show.
 SETTINGS = {"delivery": "sharded", "shards": 1, "gpc": "drop", "dnt": "strip"}
 
 

@@ -42,7 +42,7 @@ class Inspected(Worker):
     def counted(self) -> dict[str, int]:
         """How many beacons it has counted."""
         answer = self.ask("all")
-        assert set(answer) == {"epoch", "since", "untold", *counts()}
+        assert set(answer) == {"epoch", "since", "not_kept", *counts()}
         return {name: answer[name] for name in counts()}
 
     def reset(self) -> Answer:
@@ -72,7 +72,7 @@ def counts(**some: int) -> dict[str, int]:
     return {"total": sum(some.values()), **dict.fromkeys(names, 0), **some}
 
 
-def test_the_story_of_a_good_event_is_all_that_became_of_it(
+def test_the_entry_of_a_good_event_is_all_that_became_of_it(
     inspected: Inspected, peer: FirehosePeer
 ) -> None:
     beacon = event(device_id=str(uuid4()), props={"colour": "teal"}, title="  a \n b ")
@@ -83,16 +83,16 @@ def test_the_story_of_a_good_event_is_all_that_became_of_it(
 
     assert inspected.counted() == counts(accepted=1)
     assert inspected.ask("failed") == []
-    (story,) = inspected.ask("ok")
-    assert story["record"] == data(peer)[beacon["id"]]
-    assert story["record"]["session_index"] == 1
-    assert [each["pointer"] for each in story["record"]["repairs"]] == ["/title"]
-    line = json.dumps(story["record"], separators=(",", ":"), ensure_ascii=False)
-    assert story.pop("record_bytes") == len(f"{line}\n".encode())
-    assert story.pop("at") == story.pop("record")["received_at"]
-    timing = story.pop("timing")
+    (entry,) = inspected.ask("ok")
+    assert entry["record"] == data(peer)[beacon["id"]]
+    assert entry["record"]["session_index"] == 1
+    assert [each["pointer"] for each in entry["record"]["repairs"]] == ["/title"]
+    line = json.dumps(entry["record"], separators=(",", ":"), ensure_ascii=False)
+    assert entry.pop("record_bytes") == len(f"{line}\n".encode())
+    assert entry.pop("at") == entry.pop("record")["received_at"]
+    timing = entry.pop("timing")
     assert 10 <= timing["wait_ms"] <= timing["deliver_ms"] <= timing["total_ms"]
-    assert story == {
+    assert entry == {
         "seq": 1,
         "outcome": "accepted",
         "tenant": "default",
@@ -116,25 +116,25 @@ def test_the_story_of_a_good_event_is_all_that_became_of_it(
     }
 
 
-def test_the_story_of_a_failed_event_has_its_reason(
+def test_the_entry_of_a_failed_event_has_its_reason(
     inspected: Inspected, peer: FirehosePeer
 ) -> None:
     beacon = event(seq="x")
     answer = inspected.post([event(), beacon])
 
     _, verdict = answer.verdicts
-    (story,) = inspected.ask("failed")
-    assert story["record"] == kept(peer)[beacon["id"]]
+    (entry,) = inspected.ask("failed")
+    assert entry["record"] == kept(peer)[beacon["id"]]
     for key in ("event_id", "outcome", "code", "pointer", "message"):
-        assert story[key] == verdict[key]
-    assert json.loads(story["received"]["text"]) == beacon
-    assert (story["request"]["index"], story["request"]["beacons"]) == (1, 2)
-    assert story["stream"] == "firehose:events-failed"
+        assert entry[key] == verdict[key]
+    assert json.loads(entry["received"]["text"]) == beacon
+    assert (entry["request"]["index"], entry["request"]["beacons"]) == (1, 2)
+    assert entry["stream"] == "firehose:events-failed"
     assert inspected.counted() == counts(accepted=1, failed=1)
 
 
 @pytest.mark.parametrize("delivery", ["sharded", "direct"])
-def test_the_story_of_what_a_stream_refuses_is_that_of_its_failed_event(
+def test_the_entry_of_what_a_stream_refuses_is_that_of_its_failed_event(
     inspected: Inspected, peer: FirehosePeer, delivery: str
 ) -> None:
     settings = {**SETTINGS, "delivery": delivery}
@@ -147,10 +147,10 @@ def test_the_story_of_what_a_stream_refuses_is_that_of_its_failed_event(
         finally:
             peer.behave()
 
-        (story,) = worker.ask("failed")
-        assert (story["outcome"], story["code"]) == ("failed", "refused_by_stream")
-        assert story["stream"] == "firehose:events-failed"
-        assert story["record"] == kept(peer)[beacon["id"]]
+        (entry,) = worker.ask("failed")
+        assert (entry["outcome"], entry["code"]) == ("failed", "refused_by_stream")
+        assert entry["stream"] == "firehose:events-failed"
+        assert entry["record"] == kept(peer)[beacon["id"]]
         places = {each["stream"] for each in worker.ask("live")["seconds"]}
         assert places == {"firehose:events-mid", "firehose:events-failed"}
 
@@ -163,15 +163,15 @@ def test_what_goes_past_its_shard_is_told_as_it_goes(peer: FirehosePeer) -> None
     with Past(env, SETTINGS) as worker:
         beacon = event(device_id=str(uuid4()))
         assert worker.post(beacon).status == 204
-        (story,) = worker.ask("ok")
-        assert story["record"] == data(peer)[beacon["id"]]
-        assert story["record"]["delivered_via"] == "direct"
+        (entry,) = worker.ask("ok")
+        assert entry["record"] == data(peer)[beacon["id"]]
+        assert entry["record"]["delivered_via"] == "direct"
 
 
 def test_headers_are_told_cut(inspected: Inspected) -> None:
     inspected.post("{}", {"content-type": f"text/plain;{'x' * 5_000}"})
-    (story,) = inspected.ask("failed")
-    assert len(story["request"]["content_type"]) == 101
+    (entry,) = inspected.ask("failed")
+    assert len(entry["request"]["content_type"]) == 101
 
 
 def test_a_name_without_a_schema_is_marked(inspected: Inspected) -> None:
@@ -187,8 +187,8 @@ def test_a_name_without_a_schema_is_marked(inspected: Inspected) -> None:
         (1, None),
         (3, None),
     ]
-    stories = inspected.ask("ok") + inspected.ask("failed")
-    names = [story["name"] for story in stories if "schema" in story]
+    entries = inspected.ask("ok") + inspected.ask("failed")
+    names = [entry["name"] for entry in entries if "schema" in entry]
     assert names == ["oder_placed", "oder_placed"]
 
 
@@ -251,7 +251,7 @@ FATES: list[tuple[str, Any, dict[str, str], dict[str, int], dict[str, Any]]] = [
     [each[1:] for each in FATES],
     ids=[each[0] for each in FATES],
 )
-def test_each_fate_is_a_story(
+def test_each_fate_is_a_entry(
     inspected: Inspected,
     body: Any,
     headers: dict[str, str],
@@ -261,12 +261,12 @@ def test_each_fate_is_a_story(
     answer = inspected.post(body, headers)
 
     assert inspected.counted() == counts(**totals)
-    (story,) = inspected.ask("live")["stories"]
-    assert story["request"]["status"] == answer.status
-    assert {key: story.get(key) for key in expected} == expected
+    (entry,) = inspected.ask("live")["entries"]
+    assert entry["request"]["status"] == answer.status
+    assert {key: entry.get(key) for key in expected} == expected
 
 
-def test_a_duplicate_and_a_pixel_are_stories_too(inspected: Inspected) -> None:
+def test_a_duplicate_and_a_pixel_are_entries_too(inspected: Inspected) -> None:
     beacon = event(device_id=str(uuid4()))
     inspected.post(beacon)
     assert (
@@ -297,12 +297,12 @@ def test_what_is_not_durable_is_refused(
         finally:
             peer.behave()
         assert direct.counted() == counts(refused=2)
-        for story in direct.ask("failed"):
-            assert (story["outcome"], story["code"]) == ("refused", "not_durable")
-            assert story["received"]["form"] == "beacon"
+        for entry in direct.ask("failed"):
+            assert (entry["outcome"], entry["code"]) == ("refused", "not_durable")
+            assert entry["received"]["form"] == "beacon"
 
 
-def test_a_story_tells_no_more_than_is_delivered(inspected: Inspected) -> None:
+def test_a_entry_tells_no_more_than_is_delivered(inspected: Inspected) -> None:
     secret = {"device_id": "device-of-ada", "user_id": "ada@example.com"}
     url = "https://shop.example/?token=tok-en-1&b=2"
     for beacon in (event(**secret, url=url), event(**secret, url=url, seq="x")):
@@ -314,12 +314,12 @@ def test_a_story_tells_no_more_than_is_delivered(inspected: Inspected) -> None:
         assert value not in told
 
 
-def test_filters_find_the_story_and_name_their_mistakes(inspected: Inspected) -> None:
+def test_filters_find_the_entry_and_name_their_mistakes(inspected: Inspected) -> None:
     one, other = event(props={"sku": "Teapot"}), event(name="other")
     inspected.post([one, other, event(seq="x")])
 
     def found(what: str, query: str) -> list[str]:
-        return [story["event_id"] for story in inspected.ask(what, query)]
+        return [entry["event_id"] for entry in inspected.ask(what, query)]
 
     assert found("ok", f"?event_id={one['id']}") == [one["id"]]
     assert found("ok", "?name=other") == [other["id"]]
@@ -337,12 +337,12 @@ def test_filters_find_the_story_and_name_their_mistakes(inspected: Inspected) ->
 def test_who_looks_on_is_told_what_is_new(inspected: Inspected) -> None:
     inspected.post(event())
     last = inspected.ask("live")["last"]
-    assert inspected.ask("live", f"?after={last}")["stories"] == []
+    assert inspected.ask("live", f"?after={last}")["entries"] == []
     inspected.post([event(), event(seq="x")])
 
     live = inspected.ask("live", f"?after={last}")
 
-    assert [story["outcome"] for story in live["stories"]] == ["failed", "accepted"]
+    assert [entry["outcome"] for entry in live["entries"]] == ["failed", "accepted"]
     assert live["last"] == last + 2
     assert live["counts"] == counts(accepted=2, failed=1)
     streams = [(each["stream"], each["outcome"]) for each in live["seconds"]]
@@ -364,9 +364,9 @@ def test_of_a_long_request_all_are_counted_and_a_hundred_told(
 def test_a_long_event_is_cut(inspected: Inspected) -> None:
     beacon = event(props={"text": "x" * 100_000})
     assert inspected.post(beacon).status == 204
-    (story,) = inspected.ask("ok")
-    assert story["received"]["cut"] and len(story["received"]["text"]) == 65_536
-    assert story["record_bytes"] > 100_000 and "record" not in story
+    (entry,) = inspected.ask("ok")
+    assert entry["received"]["cut"] and len(entry["received"]["text"]) == 65_536
+    assert entry["record_bytes"] > 100_000 and "record" not in entry
 
 
 def test_a_reset_forgets_everything(inspected: Inspected) -> None:

@@ -93,7 +93,7 @@ def test_an_evicted_inspector_answers_as_before(evictable: Evictable) -> None:
     evictable.post(event(name="later"))
     assert evictable.ask("live")["last"] == 4
     assert evictable.evict() == 1
-    assert [story["name"] for story in evictable.ask("ok")] == ["later", "seen"]
+    assert [entry["name"] for entry in evictable.ask("ok")] == ["later", "seen"]
 
 
 def test_an_evicted_inspector_keeps_its_epoch(evictable: Evictable) -> None:
@@ -102,7 +102,7 @@ def test_an_evicted_inspector_keeps_its_epoch(evictable: Evictable) -> None:
     assert evictable.check("all", epoch).json()["epoch"] == epoch
 
 
-def test_a_crash_and_an_upgrade_keep_the_stories(environment: dict[str, str]) -> None:
+def test_a_crash_and_an_upgrade_keep_the_entries(environment: dict[str, str]) -> None:
     with Epochal(environment, SETTINGS) as worker:
         epoch = worker.begin()
         worker.post([event(), event(**BAD)])
@@ -115,7 +115,7 @@ def test_a_crash_and_an_upgrade_keep_the_stories(environment: dict[str, str]) ->
         worker.kill()
         for database in worker.all_databases():
             with closing(sqlite3.connect(database)) as connection, connection:
-                connection.execute("DROP TABLE IF EXISTS stories")
+                connection.execute("DROP TABLE IF EXISTS entries")
         worker.restart()
         assert worker.refused("failed", epoch) == "epoch_gone"
         worker.post(event())
@@ -126,8 +126,8 @@ def test_a_crash_and_an_upgrade_keep_the_stories(environment: dict[str, str]) ->
         for database in worker.all_databases():
             with closing(sqlite3.connect(database)) as connection, connection:
                 tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-                if ("stories",) in tables:
-                    connection.execute("UPDATE stories SET value = x'00'")
+                if ("entries",) in tables:
+                    connection.execute("UPDATE entries SET value = x'00'")
         worker.restart()
         assert worker.counted()["total"] == 0
         worker.post(event())
@@ -167,22 +167,22 @@ def test_an_empty_epoch_is_a_mistake(direct: Epochal) -> None:
     assert "epoch is empty" in answer.json()["message"]
 
 
-def test_pushed_out_stories_are_no_proof(direct: Epochal) -> None:
+def test_pushed_out_entries_are_no_proof(direct: Epochal) -> None:
     epoch = direct.begin()
     direct.post(event(name="first"))
     for _ in range(KEPT // OF_A_REQUEST):
         direct.post([event() for _ in range(OF_A_REQUEST)])
 
-    assert direct.refused("ok", epoch, "&name=first") == "stories_missing"
+    assert direct.refused("ok", epoch, "&name=first") == "entries_missing"
     found = direct.check("ok", epoch, "&name=seen&limit=1")
     assert (found.status, found.headers["x-headwater-missing"]) == (200, "1")
     assert direct.ask("ok", "?name=first") == []
     bad = direct.check("failed", epoch)
     assert (bad.json(), bad.headers["x-headwater-missing"]) == ([], "0")
 
-    # There is no story of the last one.
+    # There is no entry of the last one.
     direct.post([*(event() for _ in range(OF_A_REQUEST)), event(**BAD)])
-    assert direct.refused("failed", epoch) == "stories_missing"
+    assert direct.refused("failed", epoch) == "entries_missing"
     assert direct.check("all", epoch).json()["failed"] == 1
 
 
@@ -209,10 +209,10 @@ def test_what_the_inspector_was_not_told_is_no_proof(
         worker.post(event(name="unheard", **BAD))
 
         for what in ("all", "failed"):
-            assert worker.refused(what, epoch) == "stories_missing"
-        assert worker.ask("all")["untold"] == 1
+            assert worker.refused(what, epoch) == "entries_missing"
+        assert worker.ask("all")["not_kept"] == 1
         epoch = worker.begin()
-        assert worker.ask("all")["untold"] == 0
+        assert worker.ask("all")["not_kept"] == 0
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is missing")

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_becomes_a_replacement_and_is_told() {
+    fn half_a_surrogate_pair_becomes_a_named_repair() {
         for (text, title) in [
             (r#"{"title":"cut \ud83d"}"#, "cut \u{fffd}"),
             (r#"{"title":"\ude00 cut"}"#, "\u{fffd} cut"),

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_json_cannot_hold_is_told() {
+    fn a_value_that_json_cannot_hold_is_an_error() {
         let mut line = JsonLineWriter::new();
         line.json("a", Some(std::collections::HashMap::from([([1], 2)])));
         assert!(line.end().is_err());

@@ -324,7 +324,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn each_problem_has_a_cause_and_somebody_to_mend_it() {
+    fn each_problem_has_a_cause_and_an_owner() {
         use Cause::*;
         use Owner::*;
         let table = [

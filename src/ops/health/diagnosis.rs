@@ -249,23 +249,25 @@ impl FailingStream {
 
 impl Spilled {
     fn of(shards: &[ShardView]) -> Self {
-        let told = || shards.iter().filter_map(|shard| Some((shard.shard, shard.state()?)));
+        let states = || shards.iter().filter_map(|shard| Some((shard.shard, shard.state()?)));
         let waiting = |(_, state): &(_, &ShardState)| state.waiting() > 0;
-        let spills = || told().flat_map(|(_, state)| &state.spill);
+        let spills = || states().flat_map(|(_, state)| &state.spill);
         let is_full = |(_, state): &(_, &ShardState)| state.room.full_at.is_some();
         Self {
-            records: told().map(|(_, state)| state.waiting()).fold(0, u64::saturating_add),
-            shards: told().filter(waiting).count() as u64,
+            records: states().map(|(_, state)| state.waiting()).fold(0, u64::saturating_add),
+            shards: states().filter(waiting).count() as u64,
             waiting: WaitingStream::of(shards),
             last_drained_at: spills().filter_map(|spill| spill.last_drained_at).max(),
-            full_in_s: told().filter_map(|(_, state)| state.room.full_in_s).min(),
-            used_percent: told()
+            full_in_s: states().filter_map(|(_, state)| state.room.full_in_s).min(),
+            used_percent: states()
                 .map(|(_, state)| state.room.used_percent)
                 .max()
                 .unwrap_or_default(),
-            full: told().filter(is_full).map(|(number, _)| number).collect(),
-            quarantined: told().map(|(_, state)| state.quarantined()).fold(0, u64::saturating_add),
-            unreadable: told().map(|(_, state)| state.unreadable).fold(0, u64::saturating_add),
+            full: states().filter(is_full).map(|(number, _)| number).collect(),
+            quarantined: states()
+                .map(|(_, state)| state.quarantined())
+                .fold(0, u64::saturating_add),
+            unreadable: states().map(|(_, state)| state.unreadable).fold(0, u64::saturating_add),
         }
     }
 }

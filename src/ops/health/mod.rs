@@ -47,7 +47,7 @@ pub struct Readiness {
     #[serde(skip)]
     anonymous: String,
     #[serde(flatten)]
-    pub circumstances: WorkerInfo,
+    pub worker: WorkerInfo,
     #[serde(flatten)]
     pub details: Details,
 }
@@ -172,7 +172,7 @@ impl Total {
 
 impl Readiness {
     /// Builds the answer of a worker whose configuration has these errors.
-    pub fn misconfigured(problems: Vec<String>, circumstances: WorkerInfo) -> Self {
+    pub fn misconfigured(problems: Vec<String>, worker: WorkerInfo) -> Self {
         let actions = "correct what the problems name, in wrangler.toml or with npx wrangler secret put, and deploy; until then clients are answered 503 and keep their events";
         Self {
             summary: summary::of_mistakes(&problems),
@@ -181,7 +181,7 @@ impl Readiness {
             owner: Some(Owner::Operator),
             actions: vec![actions.to_owned()],
             warnings: Vec::new(),
-            circumstances,
+            worker,
             details: Details::Misconfigured { problems },
         }
     }
@@ -193,7 +193,7 @@ impl Readiness {
         streams: Vec<StreamState>,
         shards: Vec<ShardView>,
         tenant: Option<&str>,
-        circumstances: WorkerInfo,
+        worker: WorkerInfo,
     ) -> Self {
         let by_isolate = |stream: StreamState| {
             let tenants = Stream::parse(&stream.stream).map(|named| config.owners(&named));
@@ -226,17 +226,17 @@ impl Readiness {
             DeliveryMode::Direct(_) if shards.is_empty() => None,
             DeliveryMode::Direct(_) | DeliveryMode::Sharded(_) => Some(shards),
         };
-        let findings = Diagnosis::of(&streams, shards.as_deref(), tenant, config);
+        let diagnosis = Diagnosis::of(&streams, shards.as_deref(), tenant, config);
         let delivery =
             |delivery| DeliveryInfo { delivery, tenants: config.tenants.all().count(), streams };
         Self {
-            summary: summary::summary(&findings, Names::Shown, circumstances.now),
-            anonymous: summary::summary(&findings, Names::Withheld, circumstances.now),
-            ready: findings.is_ready(),
-            owner: findings.owner(),
-            actions: findings.actions(&working),
+            summary: summary::summary(&diagnosis, Names::Shown, worker.now),
+            anonymous: summary::summary(&diagnosis, Names::Withheld, worker.now),
+            ready: diagnosis.is_ready(),
+            owner: diagnosis.owner(),
+            actions: diagnosis.actions(&working),
             warnings: config.warnings.iter().map(ToString::to_string).collect(),
-            circumstances,
+            worker,
             details: match shards {
                 None => Details::Direct(delivery("direct")),
                 Some(shards) => Details::Sharded {
@@ -258,7 +258,7 @@ impl Readiness {
             summary: self.anonymous.clone(),
             ready: self.ready,
             owner: self.owner,
-            details: match self.circumstances.configured.headwater_operator_key {
+            details: match self.worker.configured.headwater_operator_key {
                 true => HOW_TO_READ_MORE,
                 false => HOW_TO_SET_THE_KEY,
             },

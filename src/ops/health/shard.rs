@@ -325,10 +325,10 @@ pub(crate) mod tests {
                 "its answer is no status: missing field `buffer_bytes` at line 1 column 2",
             ),
         ] {
-            let ShardAnswer::Silent { problem: told } = ShardView::of(3, answer).answer else {
+            let ShardAnswer::Silent { problem: found } = ShardView::of(3, answer).answer else {
                 panic!()
             };
-            assert_eq!(told, problem);
+            assert_eq!(found, problem);
         }
     }
 

@@ -128,8 +128,8 @@ mod tests {
         let state = StreamState::of(&stream, health).from_source("shard 3".to_owned());
         let state = state.advised(&["firehose:b"]);
         let json = serde_json::to_string_pretty(&state).unwrap();
-        let told = serde_json::from_str::<StreamState>(&json).unwrap();
-        assert_eq!(told.from_source("shard 3".to_owned()).advised(&["firehose:b"]), state);
+        let decoded = serde_json::from_str::<StreamState>(&json).unwrap();
+        assert_eq!(decoded.from_source("shard 3".to_owned()).advised(&["firehose:b"]), state);
         json
     }
 

@@ -23,18 +23,18 @@ pub enum Names {
     Withheld,
 }
 
-/// Builds the summary of `findings` at `now`.
-pub fn summary(findings: &Diagnosis, names: Names, now: Timestamp) -> String {
-    let obstacles = obstacles(findings, names, now);
-    let verdict = match (findings.is_ready(), obstacles.is_empty()) {
-        (true, true) => format!("ready: {}", streams(findings)),
+/// Builds the summary of `diagnosis` at `now`.
+pub fn summary(diagnosis: &Diagnosis, names: Names, now: Timestamp) -> String {
+    let obstacles = obstacles(diagnosis, names, now);
+    let verdict = match (diagnosis.is_ready(), obstacles.is_empty()) {
+        (true, true) => format!("ready: {}", streams(diagnosis)),
         (true, false) => format!("ready, but {}", obstacles.join("; ")),
         (false, _) => format!("not ready: {}", obstacles.join("; ")),
     };
-    match &findings.spilled {
-        None if findings.failing.is_empty() => verdict,
+    match &diagnosis.spilled {
+        None if diagnosis.failing.is_empty() => verdict,
         None => format!("{verdict}; what it does not take is answered 503, and clients keep it"),
-        Some(spilled) => verdict + &waiting(spilled, findings, names, now),
+        Some(spilled) => verdict + &waiting(spilled, diagnosis, names, now),
     }
 }
 
@@ -51,32 +51,32 @@ pub fn of_mistakes(problems: &[String]) -> String {
 }
 
 /// Counts the streams, and those not tried yet.
-fn streams(findings: &Diagnosis) -> String {
-    let streams = count(findings.streams as u64, "stream");
-    match findings.unknown {
+fn streams(diagnosis: &Diagnosis) -> String {
+    let streams = count(diagnosis.streams as u64, "stream");
+    match diagnosis.unknown {
         0 => streams,
-        unknown if unknown == findings.streams => format!("{streams}, none tried yet"),
+        unknown if unknown == diagnosis.streams => format!("{streams}, none tried yet"),
         unknown => format!("{streams}, {unknown} of them not tried yet"),
     }
 }
 
 /// Lists the problems, the worst first.
-fn obstacles(findings: &Diagnosis, names: Names, now: Timestamp) -> Vec<String> {
+fn obstacles(diagnosis: &Diagnosis, names: Names, now: Timestamp) -> Vec<String> {
     let mut obstacles = Vec::new();
-    if let Some((first, others)) = findings.failing.split_first() {
+    if let Some((first, others)) = diagnosis.failing.split_first() {
         let alike = others.iter().filter(|other| other.cause == first.cause).count();
         let otherwise = others.len().saturating_sub(alike);
-        let mut told = failing(first, names, now);
+        let mut sentence = failing(first, names, now);
         if alike > 0 {
-            told.push_str(&format!(", the same with {}", count(alike as u64, "more stream")));
+            sentence.push_str(&format!(", the same with {}", count(alike as u64, "more stream")));
         }
-        obstacles.push(told);
+        obstacles.push(sentence);
         if otherwise > 0 {
             let otherwise = count(otherwise as u64, "more stream");
             obstacles.push(format!("other trouble with {otherwise}"));
         }
     }
-    if let [WaitingStream { stream, records, .. }, others @ ..] = findings.stranded.as_slice() {
+    if let [WaitingStream { stream, records, .. }, others @ ..] = diagnosis.stranded.as_slice() {
         let wait = if *records == 1 { "waits" } else { "wait" };
         let stream = match names {
             Names::Shown => stream.as_str(),
@@ -90,12 +90,12 @@ fn obstacles(findings: &Diagnosis, names: Names, now: Timestamp) -> Vec<String> 
         }
         obstacles.push(stranded);
     }
-    if !findings.silent.is_empty() {
-        let answer = if findings.silent.len() == 1 { "does not answer" } else { "do not answer" };
-        let silent = named(&findings.silent, names);
+    if !diagnosis.silent.is_empty() {
+        let answer = if diagnosis.silent.len() == 1 { "does not answer" } else { "do not answer" };
+        let silent = named(&diagnosis.silent, names);
         obstacles.push(format!("{silent} {answer}, so that what waits there is not known"));
     }
-    let full = findings.spilled.as_ref().map(|spilled| spilled.full.as_slice());
+    let full = diagnosis.spilled.as_ref().map(|spilled| spilled.full.as_slice());
     if let Some(full) = full.filter(|full| !full.is_empty()) {
         obstacles.push(format!("there is no room in the spill of {}", named(full, names)));
     }
@@ -121,7 +121,7 @@ fn failing(failing: &FailingStream, names: Names, now: Timestamp) -> String {
 }
 
 /// Describes the spill, as the rest of the sentence.
-fn waiting(spilled: &Spilled, findings: &Diagnosis, names: Names, now: Timestamp) -> String {
+fn waiting(spilled: &Spilled, diagnosis: &Diagnosis, names: Names, now: Timestamp) -> String {
     let mut parts = vec![String::new()];
     if spilled.records > 0 {
         let wait = if spilled.records == 1 { "waits" } else { "wait" };
@@ -139,8 +139,8 @@ fn waiting(spilled: &Spilled, findings: &Diagnosis, names: Names, now: Timestamp
         } else if spilled.used_percent >= NOTEWORTHY_PERCENT {
             parts.push(format!("the fullest spill is {} % full", spilled.used_percent));
         }
-    } else if findings.silent.is_empty() {
-        let mark = if findings.failing.is_empty() { "," } else { ";" };
+    } else if diagnosis.silent.is_empty() {
+        let mark = if diagnosis.failing.is_empty() { "," } else { ";" };
         parts = vec![format!("{mark} nothing waits")];
     }
     if spilled.quarantined > 0 {

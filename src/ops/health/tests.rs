@@ -43,7 +43,7 @@ fn failing(name: &str, problem: DeliveryError, minutes: u64) -> StreamState {
     StreamState::of(&stream(name), &health)
 }
 
-fn circumstances() -> WorkerInfo {
+fn worker() -> WorkerInfo {
     WorkerInfo {
         now: Timestamp(NOW),
         version: WorkerVersion::of(Some("7f3a".to_owned()), None),
@@ -66,11 +66,11 @@ fn config(delivery: &str) -> Config {
 }
 
 fn direct(streams: Vec<StreamState>) -> Readiness {
-    Readiness::of(&config("direct"), streams, Vec::new(), None, circumstances())
+    Readiness::of(&config("direct"), streams, Vec::new(), None, worker())
 }
 
 fn sharded(streams: Vec<StreamState>, shards: Vec<ShardView>) -> Readiness {
-    Readiness::of(&config("sharded"), streams, shards, None, circumstances())
+    Readiness::of(&config("sharded"), streams, shards, None, worker())
 }
 
 /// Shards with these spills, whose isolates have called no stream.
@@ -201,14 +201,14 @@ fn one_sentence_says_it_all() {
             "ready: 1 stream, nothing waits; 1 row unreadable to this version",
         ),
         (
-            Readiness::misconfigured(vec!["AWS_REGION is missing".to_owned()], circumstances()),
+            Readiness::misconfigured(vec!["AWS_REGION is missing".to_owned()], worker()),
             503,
             "not ready: AWS_REGION is missing",
         ),
         (
             Readiness::misconfigured(
                 vec!["A is missing".to_owned(), "B".to_owned(), "C".to_owned()],
-                circumstances(),
+                worker(),
             ),
             503,
             "not ready: A is missing; and 2 more mistakes in the configuration",
@@ -220,7 +220,7 @@ fn one_sentence_says_it_all() {
 }
 
 #[test]
-fn a_view_that_nobody_has_renewed_says_so() {
+fn an_old_view_says_how_old_it_is() {
     let mut health = StreamHealth::default();
     health.fails(denied(), NOW - 61 * MINUTE);
     let stale = StreamState::of(&stream("a"), &health);
@@ -232,9 +232,9 @@ fn a_view_that_nobody_has_renewed_says_so() {
 }
 
 #[test]
-fn of_several_views_of_a_stream_the_worst_and_oldest_is_told() {
+fn the_worst_and_oldest_view_of_a_stream_is_reported() {
     let seen = |problem: DeliveryError, minutes| vec![failing("a", problem, minutes)];
-    for (isolate, shard, told) in [
+    for (isolate, shard, said) in [
         (unknown("a"), seen(throttled(), 2), "throttles since 03:24:09"),
         (good("a"), seen(throttled(), 2), "throttles since 03:24:09"),
         (failing("a", throttled(), 5), seen(throttled(), 2), "throttles since 03:21:09"),
@@ -244,7 +244,7 @@ fn of_several_views_of_a_stream_the_worst_and_oldest_is_told() {
     ] {
         let Readiness { summary, .. } =
             sharded(vec![isolate], vec![view(0, status(vec![]), shard)]);
-        assert!(summary.contains(told), "{summary}");
+        assert!(summary.contains(said), "{summary}");
     }
 }
 
@@ -293,7 +293,7 @@ fn problems() -> Vec<(Cause, DeliveryError)> {
 
 #[test]
 fn each_cause_has_its_sentence_and_its_advice() {
-    let told = problems().into_iter().map(|(cause, problem)| {
+    let said = problems().into_iter().map(|(cause, problem)| {
         let readiness = direct(vec![failing("a", problem, 1)]);
         let (sentence, _) = readiness.summary.split_once(" since ").unwrap();
         let [actions] = readiness.actions.as_slice() else { panic!("{:?}", readiness.actions) };
@@ -304,7 +304,7 @@ fn each_cause_has_its_sentence_and_its_advice() {
         );
         format!("{sentence}\n    {:?}: {actions}\n", cause.owner())
     });
-    assert_snapshot!(told.collect::<String>(), @r#"
+    assert_snapshot!(said.collect::<String>(), @r#"
     not ready: firehose:a is not there, or not active,
         Operator: is the name right? no stream has taken a record yet; correct it in HEADWATER.routes or HEADWATER.failed_stream. If it is right, create the stream in AWS_REGION, as scripts/deploy does; one that was just created has to become active first
     not ready: firehose:a is not active
@@ -353,7 +353,7 @@ fn each_cause_has_its_sentence_and_its_advice() {
 }
 
 #[test]
-fn nothing_is_told_of_the_account() {
+fn no_message_contains_the_account() {
     for (_, problem) in problems() {
         let direct =
             serde_json::to_string(&direct(vec![failing("a", problem.clone(), 1)])).unwrap();
@@ -481,7 +481,7 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
 #[test]
 fn what_the_contract_has_stays_where_it_is() {
     let body = |readiness: &Readiness| -> Value { serde_json::to_value(readiness).unwrap() };
-    let misconfigured = body(&Readiness::misconfigured(vec!["A".to_owned()], circumstances()));
+    let misconfigured = body(&Readiness::misconfigured(vec!["A".to_owned()], worker()));
     assert_eq!(
         (&misconfigured["ready"], &misconfigured["problems"]),
         (&json!(false), &json!(["A"]))
@@ -651,13 +651,12 @@ fn a_stream_of_tenants_alone_does_not_make_all_not_ready() {
         ),
     ] {
         let readiness =
-            Readiness::of(&with_tenants("direct"), streams, Vec::new(), tenant, circumstances());
+            Readiness::of(&with_tenants("direct"), streams, Vec::new(), tenant, worker());
         assert_eq!(readiness.ready, ready, "{}", readiness.summary);
         assert!(readiness.summary.starts_with(start), "{}", readiness.summary);
     }
     let streams = vec![good("of-a"), good("events")];
-    let readiness =
-        Readiness::of(&with_tenants("direct"), streams, Vec::new(), None, circumstances());
+    let readiness = Readiness::of(&with_tenants("direct"), streams, Vec::new(), None, worker());
     let body = serde_json::to_value(&readiness).unwrap();
     assert_eq!(body["streams"][0]["tenants"], json!(["a", "b"]));
     assert_eq!(body["streams"][1].get("tenants"), None);
@@ -683,7 +682,7 @@ fn anyone_is_answered_without_a_name() {
         vec![failing("of-a", throttled(), 1)],
         shards(),
         None,
-        circumstances(),
+        worker(),
     );
     assert!(readiness.summary.contains("firehose:"));
     let anyone = serde_json::to_value(readiness.for_anyone()).unwrap();
@@ -696,7 +695,7 @@ fn anyone_is_answered_without_a_name() {
             "details": HOW_TO_SET_THE_KEY,
         })
     );
-    let mut with_key = circumstances();
+    let mut with_key = worker();
     with_key.configured.headwater_operator_key = true;
     let readiness = Readiness::misconfigured(Vec::new(), with_key);
     assert_eq!(readiness.for_anyone().details, HOW_TO_READ_MORE);
@@ -714,19 +713,17 @@ fn anyone_is_answered_without_a_name() {
         ),
     ] {
         let shards = vec![view(0, status(spill), vec![])];
-        let readiness =
-            Readiness::of(&with_tenants("sharded"), streams, shards, None, circumstances());
+        let readiness = Readiness::of(&with_tenants("sharded"), streams, shards, None, worker());
         assert_eq!(readiness.for_anyone().summary, summary);
     }
-    let misconfigured = Readiness::misconfigured(vec!["A is missing".to_owned()], circumstances());
+    let misconfigured = Readiness::misconfigured(vec!["A is missing".to_owned()], worker());
     assert_eq!(misconfigured.for_anyone().summary, "not ready: A is missing");
 }
 
 #[test]
 fn in_direct_delivery_what_shards_still_have_is_shown() {
     let shards = vec![view(0, status(vec![depth(2, 9, 9_000)]), vec![])];
-    let readiness =
-        Readiness::of(&config("direct"), vec![good("events")], shards, None, circumstances());
+    let readiness = Readiness::of(&config("direct"), vec![good("events")], shards, None, worker());
     let body = serde_json::to_value(&readiness).unwrap();
     assert_eq!((&body["delivery"], &body["spill"]["records"]), (&json!("direct"), &json!(2)));
     assert!(readiness.summary.contains("2 records wait in 1 shard"), "{}", readiness.summary);

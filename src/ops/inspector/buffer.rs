@@ -16,16 +16,16 @@ use crate::base::clock::Milliseconds;
 use crate::model::endpoint::InspectorQuery;
 
 /// The most entries of each kind.
-pub(super) const MOST_STORIES: usize = 500;
+pub(super) const MAX_ENTRIES: usize = 500;
 
 /// The most bytes of the entries of each kind.
-pub(super) const MOST_BYTES: usize = 8_388_608;
+pub(super) const MAX_BYTES: usize = 8_388_608;
 
 /// How many of the last seconds are counted one by one.
 pub(super) const SECONDS: u64 = 60;
 
 /// The most entries in one answer of the live view.
-const MOST_LIVE: usize = 100;
+const MAX_LIVE: usize = 100;
 
 /// The last entries, and the counts.
 #[derive(Debug, Default)]
@@ -47,13 +47,13 @@ pub(super) struct BufferSnapshot {
     pub(super) last: u64,
     totals: Vec<OutcomeCount>,
     /// The requests that the inspector may not know of.
-    untold: u64,
+    not_kept: u64,
 }
 
 /// The last entries of a kind, the oldest first.
 #[derive(Debug, Default)]
 struct BoundedLog {
-    stories: VecDeque<StoredEntry>,
+    entries: VecDeque<StoredEntry>,
     bytes: usize,
 }
 
@@ -82,7 +82,7 @@ pub struct All<'a> {
     since: String,
     #[serde(flatten)]
     totals: Totals,
-    untold: u64,
+    not_kept: u64,
 }
 
 /// The content of the live view.
@@ -94,9 +94,9 @@ pub struct LiveView<'a> {
     since: String,
     last: u64,
     counts: Totals,
-    untold: u64,
+    not_kept: u64,
     seconds: Vec<Second<'a>>,
-    stories: Vec<&'a RawValue>,
+    entries: Vec<&'a RawValue>,
 }
 
 /// The number of beacons with one outcome in one second.
@@ -133,24 +133,24 @@ impl StoredEntry {
 }
 
 impl BoundedLog {
-    fn push(&mut self, story: StoredEntry) {
-        self.bytes = self.bytes.saturating_add(story.json.get().len());
-        self.stories.push_back(story);
-        while self.stories.len() > MOST_STORIES || self.bytes > MOST_BYTES {
-            let Some(oldest) = self.stories.pop_front() else { return };
+    fn push(&mut self, entry: StoredEntry) {
+        self.bytes = self.bytes.saturating_add(entry.json.get().len());
+        self.entries.push_back(entry);
+        while self.entries.len() > MAX_ENTRIES || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.entries.pop_front() else { return };
             self.bytes = self.bytes.saturating_sub(oldest.json.get().len());
         }
     }
 
     /// Returns the entries that `filter` accepts, the newest first.
     fn found(&self, filter: &Filter) -> Vec<&StoredEntry> {
-        let newest_first = self.stories.iter().rev();
+        let newest_first = self.entries.iter().rev();
         let taken = newest_first.filter(|it| filter.takes(&it.head, it.json.get()));
         taken.take(filter.limit.unwrap_or(usize::MAX)).collect()
     }
 
     fn found_json(&self, filter: &Filter) -> Vec<&RawValue> {
-        self.found(filter).into_iter().map(|story| &*story.json).collect()
+        self.found(filter).into_iter().map(|entry| &*entry.json).collect()
     }
 }
 
@@ -169,7 +169,7 @@ impl EntryBuffer {
     pub(super) fn count(
         &mut self,
         counts: &[OutcomeCount],
-        untold: Option<Untold>,
+        not_kept: Option<Untold>,
         now: Milliseconds,
     ) {
         self.count_second(counts, now);
@@ -177,8 +177,8 @@ impl EntryBuffer {
             add(&mut self.state.totals, count);
         }
         // Requests from before the epoch are not counted in it.
-        if let Some(untold) = untold.filter(|untold| untold.last_at >= self.state.since) {
-            self.state.untold = self.state.untold.saturating_add(untold.requests);
+        if let Some(not_kept) = not_kept.filter(|not_kept| not_kept.last_at >= self.state.since) {
+            self.state.not_kept = self.state.not_kept.saturating_add(not_kept.requests);
         }
     }
 
@@ -196,30 +196,30 @@ impl EntryBuffer {
 
     /// Gives the next numbers to entries that have none. An entry that can't be read is only
     /// counted.
-    pub(super) fn number(&mut self, stories: Vec<Box<RawValue>>) -> Vec<StoredEntry> {
-        let mut numbered = Vec::with_capacity(stories.len());
-        for json in stories {
+    pub(super) fn number(&mut self, entries: Vec<Box<RawValue>>) -> Vec<StoredEntry> {
+        let mut numbered = Vec::with_capacity(entries.len());
+        for json in entries {
             let next = self.state.last.saturating_add(1);
-            if let Some(story) = StoredEntry::parse(json, next) {
-                self.state.last = self.state.last.max(story.seq());
-                numbered.push(story);
+            if let Some(entry) = StoredEntry::parse(json, next) {
+                self.state.last = self.state.last.max(entry.seq());
+                numbered.push(entry);
             }
         }
         numbered
     }
 
     /// Keeps an entry, and removes the oldest of its kind if necessary.
-    pub(super) fn keep(&mut self, story: StoredEntry) {
-        match story.is_good() {
-            true => self.ok.push(story),
-            false => self.failed.push(story),
+    pub(super) fn keep(&mut self, entry: StoredEntry) {
+        match entry.is_good() {
+            true => self.ok.push(entry),
+            false => self.failed.push(entry),
         }
     }
 
     /// The number of the oldest kept entry of a kind.
     pub(super) fn oldest(&self, is_good: bool) -> Option<u64> {
         let kept = if is_good { &self.ok } else { &self.failed };
-        kept.stories.front().map(StoredEntry::seq)
+        kept.entries.front().map(StoredEntry::seq)
     }
 
     /// The name of the current epoch.
@@ -249,17 +249,17 @@ impl EntryBuffer {
     pub fn missing(&self, api: InspectorQuery) -> u64 {
         let of_kind = |is_good, kept: &BoundedLog| {
             let counts = self.state.totals.iter().filter(|it| it.outcome.is_good() == is_good);
-            let told = counts.fold(0, |sum: u64, it| sum.saturating_add(it.count));
-            told.saturating_sub(u64::try_from(kept.stories.len()).unwrap_or(u64::MAX))
+            let report = counts.fold(0, |sum: u64, it| sum.saturating_add(it.count));
+            report.saturating_sub(u64::try_from(kept.entries.len()).unwrap_or(u64::MAX))
         };
         let (ok, failed) = (of_kind(true, &self.ok), of_kind(false, &self.failed));
-        let stories = match api {
+        let entries = match api {
             InspectorQuery::Ok => ok,
             InspectorQuery::Failed => failed,
             InspectorQuery::Live => ok.saturating_add(failed),
             InspectorQuery::All | InspectorQuery::Reset => 0,
         };
-        stories.saturating_add(self.state.untold)
+        entries.saturating_add(self.state.not_kept)
     }
 
     /// Whether the answer about the epoch that `filter` names is certain.
@@ -289,9 +289,9 @@ impl EntryBuffer {
             InspectorQuery::Ok if missing == 0 || !self.ok.found(filter).is_empty() => Ok(()),
             InspectorQuery::All | InspectorQuery::Failed | InspectorQuery::Ok if missing > 0 => {
                 unproven(
-                    Doubt::StoriesMissing,
+                    Doubt::EntriesMissing,
                     format!(
-                        "{missing} of those that came since the epoch began at {since} are not kept (the inspector keeps the last {MOST_STORIES} ok and {MOST_STORIES} failed ones, and 100 of a request), so that none was found proves nothing; without epoch= it answers with what there is, and /_/inspect/all has the counts"
+                        "{missing} of those that came since the epoch began at {since} are not kept (the inspector keeps the last {MAX_ENTRIES} ok and {MAX_ENTRIES} failed ones, and 100 of a request), so that none was found proves nothing; without epoch= it answers with what there is, and /_/inspect/all has the counts"
                     ),
                 )
             }
@@ -305,9 +305,9 @@ impl EntryBuffer {
 
     /// The number of beacons by outcome since the epoch began.
     pub fn all(&self) -> All<'_> {
-        let BufferSnapshot { epoch, since, untold, .. } = &self.state;
+        let BufferSnapshot { epoch, since, not_kept, .. } = &self.state;
         let since = time(*since, SecondsFormat::Millis);
-        All { epoch, since, totals: self.totals(), untold: *untold }
+        All { epoch, since, totals: self.totals(), not_kept: *not_kept }
     }
 
     /// Returns the ok entries that `filter` accepts, the newest first.
@@ -322,10 +322,10 @@ impl EntryBuffer {
 
     /// Builds the live view at `now`.
     pub fn live(&self, filter: &Filter, now: Milliseconds) -> LiveView<'_> {
-        let mut stories = self.ok.found(filter);
-        stories.extend(self.failed.found(filter));
-        stories.sort_unstable_by_key(|story| std::cmp::Reverse(story.seq()));
-        stories.truncate(filter.limit.unwrap_or(MOST_LIVE).min(MOST_LIVE));
+        let mut entries = self.ok.found(filter);
+        entries.extend(self.failed.found(filter));
+        entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq()));
+        entries.truncate(filter.limit.unwrap_or(MAX_LIVE).min(MAX_LIVE));
         let is_recent = |at: u64| at.saturating_add(SECONDS) > now / 1_000;
         let recent = self.seconds.iter().filter(|(at, _)| is_recent(*at));
         let counts = recent.flat_map(|(at, counts)| counts.iter().map(move |count| (at, count)));
@@ -333,16 +333,16 @@ impl EntryBuffer {
             let at = time(at.saturating_mul(1_000), SecondsFormat::Secs);
             Second { at, count }
         };
-        let All { epoch, since, totals, untold } = self.all();
+        let All { epoch, since, totals, not_kept } = self.all();
         LiveView {
             now: time(now, SecondsFormat::Millis),
             epoch,
             since,
             last: self.state.last,
             counts: totals,
-            untold,
+            not_kept,
             seconds: counts.map(second).collect(),
-            stories: stories.into_iter().map(|story| &*story.json).collect(),
+            entries: entries.into_iter().map(|entry| &*entry.json).collect(),
         }
     }
 }
@@ -367,75 +367,78 @@ mod tests {
 
     const STREAM: &str = "firehose:events";
 
-    fn told(outcome: &str, name: &str) -> InspectorReport {
+    fn report(outcome: &str, name: &str) -> InspectorReport {
         let stream = (outcome == "accepted").then_some(STREAM);
-        let story = json!({ "outcome": outcome, "name": name, "tenant": "shop" });
-        let told = json!({
+        let entry = json!({ "outcome": outcome, "name": name, "tenant": "shop" });
+        let report = json!({
             "counts": [{ "stream": stream, "outcome": outcome, "count": 1 }],
-            "stories": [story],
+            "entries": [entry],
         });
-        serde_json::from_str(&told.to_string()).unwrap()
+        serde_json::from_str(&report.to_string()).unwrap()
     }
 
     impl EntryBuffer {
         /// Applies a report that arrives at `now`, as the rows do.
-        fn take(&mut self, told: InspectorReport, now: Milliseconds) {
-            self.count(&told.counts, told.untold, now);
-            let stories = self.number(told.stories);
-            stories.into_iter().for_each(|story| self.keep(story));
+        fn take(&mut self, report: InspectorReport, now: Milliseconds) {
+            self.count(&report.counts, report.not_kept, now);
+            let entries = self.number(report.entries);
+            entries.into_iter().for_each(|entry| self.keep(entry));
         }
     }
 
-    fn names(stories: &[&RawValue]) -> Vec<(u64, String)> {
-        let name = |story: &&RawValue| {
-            let story: Value = serde_json::from_str(story.get()).unwrap();
-            (story["seq"].as_u64().unwrap(), story["name"].as_str().unwrap().to_owned())
+    fn names(entries: &[&RawValue]) -> Vec<(u64, String)> {
+        let name = |entry: &&RawValue| {
+            let entry: Value = serde_json::from_str(entry.get()).unwrap();
+            (entry["seq"].as_u64().unwrap(), entry["name"].as_str().unwrap().to_owned())
         };
-        stories.iter().map(name).collect()
+        entries.iter().map(name).collect()
     }
 
     fn empty() -> EntryBuffer {
         EntryBuffer::new("e1".to_owned(), 0)
     }
 
-    fn ring() -> EntryBuffer {
-        let mut ring = empty();
-        ring.take(told("accepted", "a"), 1_000);
-        ring.take(told("failed", "b"), 1_500);
-        ring.take(told("accepted", "c"), 2_100);
-        ring.take(told("refused", "d"), 2_200);
-        ring
+    fn buffer() -> EntryBuffer {
+        let mut buffer = empty();
+        buffer.take(report("accepted", "a"), 1_000);
+        buffer.take(report("failed", "b"), 1_500);
+        buffer.take(report("accepted", "c"), 2_100);
+        buffer.take(report("refused", "d"), 2_200);
+        buffer
     }
 
     fn filter(query: &str) -> Filter {
         Filter::parse(query).unwrap()
     }
 
-    fn doubt(ring: &EntryBuffer, api: InspectorQuery, query: &str) -> Option<Doubt> {
-        ring.prove(api, &filter(query)).err().map(|unproven| unproven.doubt)
+    fn doubt(buffer: &EntryBuffer, api: InspectorQuery, query: &str) -> Option<Doubt> {
+        buffer.prove(api, &filter(query)).err().map(|unproven| unproven.doubt)
     }
 
     #[test]
-    fn the_good_are_told_from_the_bad_the_newest_first() {
+    fn ok_and_failed_entries_are_listed_newest_first() {
         let all = Filter::default();
-        assert_eq!(names(&ring().ok_entries(&all)), [(3, "c".to_owned()), (1, "a".to_owned())]);
-        assert_eq!(names(&ring().failed_entries(&all)), [(4, "d".to_owned()), (2, "b".to_owned())]);
-        assert_eq!(names(&ring().ok_entries(&filter("name=a&limit=1"))), [(1, "a".to_owned())]);
+        assert_eq!(names(&buffer().ok_entries(&all)), [(3, "c".to_owned()), (1, "a".to_owned())]);
+        assert_eq!(
+            names(&buffer().failed_entries(&all)),
+            [(4, "d".to_owned()), (2, "b".to_owned())]
+        );
+        assert_eq!(names(&buffer().ok_entries(&filter("name=a&limit=1"))), [(1, "a".to_owned())]);
     }
 
     #[test]
-    fn who_looks_on_is_told_what_is_new_and_each_second() {
-        let ring = ring();
-        let live = serde_json::to_value(ring.live(&filter("after=2"), 2_500));
+    fn the_live_view_has_new_entries_and_each_second() {
+        let buffer = buffer();
+        let live = serde_json::to_value(buffer.live(&filter("after=2"), 2_500));
         let mut live = live.unwrap();
-        let stories = live.as_object_mut().unwrap().remove("stories").unwrap();
-        assert_eq!(stories.as_array().unwrap().len(), 2);
+        let entries = live.as_object_mut().unwrap().remove("entries").unwrap();
+        assert_eq!(entries.as_array().unwrap().len(), 2);
         assert_eq!(
             live,
             json!({
                 "now": "1970-01-01T00:00:02.500Z", "epoch": "e1", "since": "1970-01-01T00:00:00.000Z", "last": 4,
                 "counts": {"total": 4, "accepted": 2, "failed": 1, "duplicate": 0, "dropped": 0, "refused": 1},
-                "untold": 0,
+                "not_kept": 0,
                 "seconds": [
                     {"at": "1970-01-01T00:00:01Z", "stream": STREAM, "outcome": "accepted", "count": 1},
                     {"at": "1970-01-01T00:00:01Z", "outcome": "failed", "count": 1},
@@ -448,48 +451,48 @@ mod tests {
 
     #[test]
     fn a_second_is_forgotten_after_a_minute() {
-        let mut ring = ring();
-        assert_eq!(ring.live(&Filter::default(), 61_999).seconds.len(), 2);
-        assert_eq!(ring.live(&Filter::default(), 62_000).seconds.len(), 0);
-        ring.take(told("accepted", "e"), 62_000);
-        assert_eq!(ring.seconds.len(), 1);
+        let mut buffer = buffer();
+        assert_eq!(buffer.live(&Filter::default(), 61_999).seconds.len(), 2);
+        assert_eq!(buffer.live(&Filter::default(), 62_000).seconds.len(), 0);
+        buffer.take(report("accepted", "e"), 62_000);
+        assert_eq!(buffer.seconds.len(), 1);
     }
 
     #[test]
     fn the_oldest_go_first_and_never_the_bad_for_the_good() {
-        let mut ring = empty();
-        ring.take(told("failed", "kept"), 0);
-        for number in 0..=MOST_STORIES {
-            ring.take(told("accepted", &number.to_string()), 0);
+        let mut buffer = empty();
+        buffer.take(report("failed", "kept"), 0);
+        for number in 0..=MAX_ENTRIES {
+            buffer.take(report("accepted", &number.to_string()), 0);
         }
-        let ok = names(&ring.ok_entries(&Filter::default()));
-        assert_eq!((ok.len(), ok.last().unwrap().1.as_str()), (MOST_STORIES, "1"));
-        assert_eq!(ring.failed_entries(&Filter::default()).len(), 1);
-        assert_eq!(ring.totals().total, 502);
+        let ok = names(&buffer.ok_entries(&Filter::default()));
+        assert_eq!((ok.len(), ok.last().unwrap().1.as_str()), (MAX_ENTRIES, "1"));
+        assert_eq!(buffer.failed_entries(&Filter::default()).len(), 1);
+        assert_eq!(buffer.totals().total, 502);
     }
 
     #[test]
-    fn long_stories_are_fewer() {
-        let mut ring = empty();
-        let long = "x".repeat(MOST_BYTES / 4);
+    fn long_entries_are_fewer() {
+        let mut buffer = empty();
+        let long = "x".repeat(MAX_BYTES / 4);
         for _ in 0..5 {
-            ring.take(told("accepted", &long), 0);
+            buffer.take(report("accepted", &long), 0);
         }
-        assert_eq!(ring.ok_entries(&Filter::default()).len(), 3);
-        assert!(ring.ok.bytes <= MOST_BYTES);
+        assert_eq!(buffer.ok_entries(&Filter::default()).len(), 3);
+        assert!(buffer.ok.bytes <= MAX_BYTES);
     }
 
     #[test]
     fn what_can_not_be_read_is_only_counted() {
-        let mut ring = empty();
-        let mut told = told("accepted", "a");
-        told.stories = vec![
+        let mut buffer = empty();
+        let mut report = report("accepted", "a");
+        report.entries = vec![
             RawValue::from_string("[]".to_owned()).unwrap(),
             RawValue::from_string(" {\"outcome\":\"else\"}".to_owned()).unwrap(),
         ];
-        ring.take(told, 0);
-        assert_eq!((ring.totals().total, ring.state.last), (1, 0));
-        assert_eq!(ring.missing(InspectorQuery::Ok), 1);
+        buffer.take(report, 0);
+        assert_eq!((buffer.totals().total, buffer.state.last), (1, 0));
+        assert_eq!(buffer.missing(InspectorQuery::Ok), 1);
     }
 
     #[test]
@@ -501,14 +504,14 @@ mod tests {
             InspectorQuery::Live,
             InspectorQuery::Reset,
         ] {
-            assert_eq!(doubt(&ring(), api, "epoch=e0"), Some(Doubt::EpochGone), "{api:?}");
-            assert_eq!(doubt(&ring(), api, "epoch=e1"), None, "{api:?}");
+            assert_eq!(doubt(&buffer(), api, "epoch=e0"), Some(Doubt::EpochGone), "{api:?}");
+            assert_eq!(doubt(&buffer(), api, "epoch=e1"), None, "{api:?}");
             assert_eq!(doubt(&empty(), api, ""), None, "{api:?}");
         }
     }
 
     #[test]
-    fn no_bad_story_of_no_beacon_proves_nothing() {
+    fn no_bad_entry_of_no_beacon_proves_nothing() {
         assert_eq!(doubt(&empty(), InspectorQuery::Failed, "epoch=e1"), Some(Doubt::NothingCame));
         assert_eq!(doubt(&empty(), InspectorQuery::Ok, "epoch=e1"), None);
         assert_eq!(doubt(&empty(), InspectorQuery::All, "epoch=e1"), None);
@@ -516,42 +519,42 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_proves_nothing() {
-        let mut ring = empty();
-        for _ in 0..=MOST_STORIES {
-            ring.take(told("accepted", "ok"), 0);
+        let mut buffer = empty();
+        for _ in 0..=MAX_ENTRIES {
+            buffer.take(report("accepted", "ok"), 0);
         }
         assert_eq!(
-            doubt(&ring, InspectorQuery::Failed, "epoch=e1"),
+            doubt(&buffer, InspectorQuery::Failed, "epoch=e1"),
             None,
             "none of the failed is missing"
         );
-        assert_eq!(doubt(&ring, InspectorQuery::Ok, "epoch=e1&name=ok"), None, "it was found");
+        assert_eq!(doubt(&buffer, InspectorQuery::Ok, "epoch=e1&name=ok"), None, "it was found");
         assert_eq!(
-            doubt(&ring, InspectorQuery::Ok, "epoch=e1&name=other"),
-            Some(Doubt::StoriesMissing),
+            doubt(&buffer, InspectorQuery::Ok, "epoch=e1&name=other"),
+            Some(Doubt::EntriesMissing),
             "it may have been pushed out"
         );
         // A failed beacon of a long request, beyond those that have entries.
-        let mut long = told("failed", "b");
-        long.stories.clear();
-        ring.take(long, 0);
-        assert_eq!(doubt(&ring, InspectorQuery::Failed, "epoch=e1"), Some(Doubt::StoriesMissing));
-        assert_eq!(doubt(&ring, InspectorQuery::All, "epoch=e1"), None, "it is counted");
+        let mut long = report("failed", "b");
+        long.entries.clear();
+        buffer.take(long, 0);
+        assert_eq!(doubt(&buffer, InspectorQuery::Failed, "epoch=e1"), Some(Doubt::EntriesMissing));
+        assert_eq!(doubt(&buffer, InspectorQuery::All, "epoch=e1"), None, "it is counted");
     }
 
     #[test]
-    fn what_was_never_told_is_missing_in_all() {
-        let untold = |last_at| InspectorReport {
-            untold: Some(Untold { requests: 2, last_at }),
-            ..told("accepted", "a")
+    fn an_entry_that_was_not_reported_is_missing_in_all() {
+        let not_kept = |last_at| InspectorReport {
+            not_kept: Some(Untold { requests: 2, last_at }),
+            ..report("accepted", "a")
         };
-        let mut ring = EntryBuffer::new("e1".to_owned(), 5_000);
-        ring.take(untold(4_999), 5_000);
-        assert_eq!(ring.missing(InspectorQuery::All), 0, "it was of another epoch");
-        ring.take(untold(5_000), 5_001);
+        let mut buffer = EntryBuffer::new("e1".to_owned(), 5_000);
+        buffer.take(not_kept(4_999), 5_000);
+        assert_eq!(buffer.missing(InspectorQuery::All), 0, "it was of another epoch");
+        buffer.take(not_kept(5_000), 5_001);
         for api in [InspectorQuery::All, InspectorQuery::Failed] {
-            assert_eq!(doubt(&ring, api, "epoch=e1"), Some(Doubt::StoriesMissing), "{api:?}");
+            assert_eq!(doubt(&buffer, api, "epoch=e1"), Some(Doubt::EntriesMissing), "{api:?}");
         }
-        assert_eq!(serde_json::to_value(ring.all()).unwrap()["untold"], 2);
+        assert_eq!(serde_json::to_value(buffer.all()).unwrap()["not_kept"], 2);
     }
 }

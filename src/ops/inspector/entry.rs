@@ -18,7 +18,7 @@ use crate::model::record::Record;
 use crate::model::stream::Stream;
 
 /// The most bytes of the received text, and of the record, in one entry.
-const MOST_BYTES: usize = 65_536;
+const MAX_BYTES: usize = 65_536;
 
 /// The facts that all entries of a request share.
 #[derive(Debug, Clone, Copy)]
@@ -114,29 +114,29 @@ impl InspectorReport {
     /// Builds the report of the beacons of `plan`, or of their request.
     pub fn of_plan(plan: &IngestBatch<'_>, about: RequestInfo<'_>) -> Option<Self> {
         let watch = plan.watch()?;
-        let mut told = Self::default();
+        let mut report = Self::default();
         let unknown = BeaconTrace::default();
         for (index, (event_id, outcome)) in plan.outcomes().iter().enumerate() {
             let watched = watch.of(index).unwrap_or(&unknown);
             let verdict = outcome.verdict(index, *event_id);
-            let story = Entry::of_beacon(&verdict, outcome.into(), watched, about);
-            told.add(&story);
+            let entry = Entry::of_beacon(&verdict, outcome.into(), watched, about);
+            report.add(&entry);
         }
-        Some(told)
+        Some(report)
     }
 
     /// Builds the report of a request that was rejected before its beacons were read.
     pub fn of_request(about: RequestInfo<'_>) -> Self {
-        let mut told = Self::default();
-        told.add(&Entry::of_request(about));
-        told
+        let mut report = Self::default();
+        report.add(&Entry::of_request(about));
+        report
     }
 
-    fn add(&mut self, story: &Entry<'_>) {
-        let count = OutcomeCount { stream: story.stream.clone(), outcome: story.outcome, count: 1 };
+    fn add(&mut self, entry: &Entry<'_>) {
+        let count = OutcomeCount { stream: entry.stream.clone(), outcome: entry.outcome, count: 1 };
         add(&mut self.counts, &count);
-        if self.stories.len() < MOST_TRACED {
-            self.stories.extend(to_raw_value(story));
+        if self.entries.len() < MOST_TRACED {
+            self.entries.extend(to_raw_value(entry));
         }
     }
 }
@@ -184,54 +184,54 @@ impl<'a> Entry<'a> {
         watched: &'a BeaconTrace,
         about: RequestInfo<'a>,
     ) -> Self {
-        let mut story = Self::of_request(about);
+        let mut entry = Self::of_request(about);
         // Never expose the event id of a dropped beacon.
-        story.event_id = Some(verdict.event_id).filter(|_| ending != OutcomeKind::Dropped);
-        story.request.index = Some(verdict.index);
-        story.received = watched.received.as_ref().map(Received::of);
-        story.name = watched.record.as_ref().and_then(name);
+        entry.event_id = Some(verdict.event_id).filter(|_| ending != OutcomeKind::Dropped);
+        entry.request.index = Some(verdict.index);
+        entry.received = watched.received.as_ref().map(Received::of);
+        entry.name = watched.record.as_ref().and_then(name);
         if about.refusal.is_some() {
-            return story;
+            return entry;
         }
-        story.outcome = ending;
-        story.schema = verdict.schema;
-        story.code = verdict.code.map(EntryCode::Beacon);
-        story.pointer = verdict.pointer;
-        story.message = verdict.message.map(str::to_owned);
-        story.stream = match ending {
+        entry.outcome = ending;
+        entry.schema = verdict.schema;
+        entry.code = verdict.code.map(EntryCode::Beacon);
+        entry.pointer = verdict.pointer;
+        entry.message = verdict.message.map(str::to_owned);
+        entry.stream = match ending {
             OutcomeKind::Accepted | OutcomeKind::Failed => {
                 watched.stream.as_ref().map(Stream::to_string)
             }
             OutcomeKind::Duplicate | OutcomeKind::Dropped | OutcomeKind::Refused => None,
         };
         let bytes = watched.record.as_ref().map(Record::bytes);
-        story.record_bytes = bytes.map(<[u8]>::len);
-        let short = bytes.filter(|bytes| bytes.len() <= MOST_BYTES);
+        entry.record_bytes = bytes.map(<[u8]>::len);
+        let short = bytes.filter(|bytes| bytes.len() <= MAX_BYTES);
         let short = short.and_then(|bytes| std::str::from_utf8(bytes).ok());
-        story.record = short.and_then(|text| serde_json::from_str(text).ok());
-        story
+        entry.record = short.and_then(|text| serde_json::from_str(text).ok());
+        entry
     }
 }
 
 impl<'a> Received<'a> {
     fn of(original: &'a OriginalPayload) -> Self {
         let OriginalPayload { bytes, form, withheld } = original;
-        let told = bytes.get(..MOST_BYTES).unwrap_or(bytes);
-        let text = match std::str::from_utf8(told) {
+        let head = bytes.get(..MAX_BYTES).unwrap_or(bytes);
+        let text = match std::str::from_utf8(head) {
             Ok(text) => Some(text),
             // Truncated in the middle of a character.
             Err(error) if error.error_len().is_none() => {
-                told.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok())
+                head.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok())
             }
             Err(_) => None,
         };
-        let base64 = || base64_simd::STANDARD.encode_to_string(told);
+        let base64 = || base64_simd::STANDARD.encode_to_string(head);
         Self {
             form: *form,
             bytes: bytes.len().max(*withheld),
             text: text.filter(|_| *withheld == 0),
             base64: text.is_none().then(base64),
-            cut: told.len() < bytes.len(),
+            cut: head.len() < bytes.len(),
         }
     }
 }

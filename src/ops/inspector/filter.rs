@@ -110,15 +110,15 @@ impl Filter {
 mod tests {
     use super::*;
 
-    const STORY: &str = r#"{"seq":7,"outcome":"failed","code":"wrong_type","tenant":"shop","name":"order_placed","stream":"firehose:f","event_id":"e1","record":{"title":"Große Hüte"}}"#;
+    const ENTRY: &str = r#"{"seq":7,"outcome":"failed","code":"wrong_type","tenant":"shop","name":"order_placed","stream":"firehose:f","event_id":"e1","record":{"title":"Große Hüte"}}"#;
 
     fn takes(query: &str) -> bool {
-        let head: EntryIndex = serde_json::from_str(STORY).unwrap();
-        Filter::parse(query).unwrap().takes(&head, STORY)
+        let head: EntryIndex = serde_json::from_str(ENTRY).unwrap();
+        Filter::parse(query).unwrap().takes(&head, ENTRY)
     }
 
     #[test]
-    fn a_story_is_found_by_what_it_is() {
+    fn a_entry_is_found_by_what_it_is() {
         for query in [
             "",
             "outcome=failed&code=wrong_type",

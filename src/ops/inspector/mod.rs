@@ -30,10 +30,10 @@ pub struct InspectorReport {
     /// read.
     pub counts: Vec<OutcomeCount>,
     /// The entries of its first beacons, each a JSON object.
-    pub stories: Vec<Box<RawValue>>,
+    pub entries: Vec<Box<RawValue>>,
     /// Earlier requests that the inspector may not know of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub untold: Option<Untold>,
+    pub not_kept: Option<Untold>,
 }
 
 /// Requests that the inspector may not know of, because it did not answer.
@@ -62,7 +62,7 @@ pub enum Doubt {
     /// No beacon arrived since it began.
     NothingCame,
     /// Some of its entries are not kept.
-    StoriesMissing,
+    EntriesMissing,
 }
 
 impl Doubt {
@@ -70,7 +70,7 @@ impl Doubt {
         match self {
             Self::EpochGone => "epoch_gone",
             Self::NothingCame => "nothing_came",
-            Self::StoriesMissing => "stories_missing",
+            Self::EntriesMissing => "entries_missing",
         }
     }
 }

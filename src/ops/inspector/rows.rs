@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::buffer::{BufferSnapshot, EntryBuffer, MOST_BYTES, SECONDS, StoredEntry};
+use super::buffer::{BufferSnapshot, EntryBuffer, MAX_BYTES, SECONDS, StoredEntry};
 use super::{InspectorReport, OutcomeCount};
 use crate::base::clock::Milliseconds;
 use crate::shard::storage::{Storage, StorageError, Table};
@@ -22,7 +22,7 @@ use crate::shard::storage::{Storage, StorageError, Table};
 const ROW_BYTES: usize = 524_288;
 
 /// The most rows of each kind that are kept only because their minute is not over.
-const MOST_ROWS: usize = 1_000;
+const MAX_ROWS: usize = 1_000;
 
 /// The most keys that are read at once.
 const PAGE: usize = 256;
@@ -33,7 +33,7 @@ const VERSION: u8 = 1;
 /// The buffer, and the rows that it is stored in.
 #[derive(Debug)]
 pub struct InspectorRows {
-    ring: EntryBuffer,
+    buffer: EntryBuffer,
     ok: Chain,
     failed: Chain,
     /// The number of the next row.
@@ -62,7 +62,7 @@ struct InspectorRow {
     version: u8,
     at: Milliseconds,
     counts: Vec<OutcomeCount>,
-    stories: Vec<Box<RawValue>>,
+    entries: Vec<Box<RawValue>>,
     state: Option<BufferSnapshot>,
 }
 
@@ -72,7 +72,7 @@ struct Written<'a> {
     version: u8,
     at: Milliseconds,
     counts: &'a [OutcomeCount],
-    stories: Vec<&'a RawValue>,
+    entries: Vec<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'a BufferSnapshot>,
 }
@@ -85,7 +85,7 @@ impl Chain {
 
     /// Removes the oldest row, if the buffer has none of its entries and nothing else needs it.
     fn pop_gone(&mut self, oldest: Option<u64>, newest_row: u64, now: Milliseconds) -> Option<u64> {
-        let is_long = self.rows.len() > MOST_ROWS || self.bytes > MOST_BYTES.saturating_mul(2);
+        let is_long = self.rows.len() > MAX_ROWS || self.bytes > MAX_BYTES.saturating_mul(2);
         let gone = self.rows.pop_front_if(|row| {
             let is_kept = oldest.is_some_and(|oldest| row.last >= oldest);
             let is_recent = now.saturating_sub(row.at) <= SECONDS.saturating_mul(1_000);
@@ -117,20 +117,20 @@ impl InspectorRows {
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         loop {
-            let keys = storage.keys(Table::Stories, &[], PAGE)?;
+            let keys = storage.keys(Table::Entries, &[], PAGE)?;
             if keys.is_empty() {
                 break;
             }
-            keys.iter().try_for_each(|key| storage.delete(Table::Stories, key))?;
+            keys.iter().try_for_each(|key| storage.delete(Table::Entries, key))?;
         }
         let (ok, failed) = Default::default();
-        let mut rows = Self { ring: EntryBuffer::new(epoch, now), ok, failed, next: 1 };
+        let mut rows = Self { buffer: EntryBuffer::new(epoch, now), ok, failed, next: 1 };
         rows.write(storage, &[], &[], true, now)?;
         Ok(rows)
     }
 
-    pub const fn ring(&self) -> &EntryBuffer {
-        &self.ring
+    pub const fn buffer(&self) -> &EntryBuffer {
+        &self.buffer
     }
 
     /// Applies and stores a report that arrives at `now`. After an error, this value no longer
@@ -138,14 +138,14 @@ impl InspectorRows {
     pub fn take(
         &mut self,
         storage: &impl Storage,
-        told: InspectorReport,
+        report: InspectorReport,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
-        let InspectorReport { mut counts, stories, untold } = told;
-        self.ring.count(&counts, untold, now);
-        let stories = self.ring.number(stories);
+        let InspectorReport { mut counts, entries, not_kept } = report;
+        self.buffer.count(&counts, not_kept, now);
+        let entries = self.buffer.number(entries);
         let (ok, failed): (Vec<StoredEntry>, Vec<StoredEntry>) =
-            stories.into_iter().partition(StoredEntry::is_good);
+            entries.into_iter().partition(StoredEntry::is_good);
         let mut parts: Vec<&[StoredEntry]> = parts(&failed).chain(parts(&ok)).collect();
         // Beacons without entries are counted too.
         if parts.is_empty() {
@@ -157,7 +157,7 @@ impl InspectorRows {
             // Counted only once.
             counts.clear();
         }
-        failed.into_iter().chain(ok).for_each(|story| self.ring.keep(story));
+        failed.into_iter().chain(ok).for_each(|entry| self.buffer.keep(entry));
         self.tidy(storage, now)
     }
 
@@ -165,17 +165,17 @@ impl InspectorRows {
         &mut self,
         storage: &impl Storage,
         counts: &[OutcomeCount],
-        stories: &[StoredEntry],
+        entries: &[StoredEntry],
         is_last: bool,
         at: Milliseconds,
     ) -> Result<(), StorageError> {
-        let state = is_last.then_some(&self.ring.state);
-        let last = stories.last().map_or(self.ring.state.last, StoredEntry::seq);
-        let is_good = stories.first().is_none_or(StoredEntry::is_good);
-        let stories = stories.iter().map(StoredEntry::json).collect();
-        let row = Written { version: VERSION, at, counts, stories, state };
+        let state = is_last.then_some(&self.buffer.state);
+        let last = entries.last().map_or(self.buffer.state.last, StoredEntry::seq);
+        let is_good = entries.first().is_none_or(StoredEntry::is_good);
+        let entries = entries.iter().map(StoredEntry::json).collect();
+        let row = Written { version: VERSION, at, counts, entries, state };
         let json = serde_json::to_vec(&row).map_err(|error| StorageError(error.to_string()))?;
-        storage.put(Table::Stories, &self.next.to_be_bytes(), &json)?;
+        storage.put(Table::Entries, &self.next.to_be_bytes(), &json)?;
         let chain = if is_good { &mut self.ok } else { &mut self.failed };
         chain.push(Stored { number: self.next, bytes: json.len(), at, last });
         self.next = self.next.saturating_add(1);
@@ -186,8 +186,8 @@ impl InspectorRows {
     fn tidy(&mut self, storage: &impl Storage, now: Milliseconds) -> Result<(), StorageError> {
         let newest = self.next.saturating_sub(1);
         for (chain, is_good) in [(&mut self.ok, true), (&mut self.failed, false)] {
-            while let Some(gone) = chain.pop_gone(self.ring.oldest(is_good), newest, now) {
-                storage.delete(Table::Stories, &gone.to_be_bytes())?;
+            while let Some(gone) = chain.pop_gone(self.buffer.oldest(is_good), newest, now) {
+                storage.delete(Table::Entries, &gone.to_be_bytes())?;
             }
         }
         Ok(())
@@ -195,26 +195,26 @@ impl InspectorRows {
 
     /// Reads the stored buffer; `None` if there is none, or if some of it can't be read.
     fn read(storage: &impl Storage) -> Result<Option<Self>, StorageError> {
-        let (ring, ok, failed) = Default::default();
-        let mut rows = Self { ring, ok, failed, next: 1 };
+        let (buffer, ok, failed) = Default::default();
+        let mut rows = Self { buffer, ok, failed, next: 1 };
         let mut state = None;
         let mut after = Vec::new();
         loop {
-            let keys = storage.keys(Table::Stories, &after, PAGE)?;
+            let keys = storage.keys(Table::Entries, &after, PAGE)?;
             let Some(last) = keys.last() else { break };
             after.clone_from(last);
             for key in keys {
-                let bytes = storage.get(Table::Stories, &key)?.unwrap_or_default();
+                let bytes = storage.get(Table::Entries, &key)?.unwrap_or_default();
                 let (Ok(number), Some(row)) = (key.try_into(), parse(&bytes)) else {
                     return Ok(None);
                 };
                 // Only the last row's state counts, and it must be there.
                 state = row.state;
-                rows.ring.count_second(&row.counts, row.at);
-                let stories = rows.ring.number(row.stories);
-                let is_good = stories.first().is_none_or(StoredEntry::is_good);
-                let last = stories.last().map_or(rows.ring.state.last, StoredEntry::seq);
-                stories.into_iter().for_each(|story| rows.ring.keep(story));
+                rows.buffer.count_second(&row.counts, row.at);
+                let entries = rows.buffer.number(row.entries);
+                let is_good = entries.first().is_none_or(StoredEntry::is_good);
+                let last = entries.last().map_or(rows.buffer.state.last, StoredEntry::seq);
+                entries.into_iter().for_each(|entry| rows.buffer.keep(entry));
                 let chain = if is_good { &mut rows.ok } else { &mut rows.failed };
                 let number = u64::from_be_bytes(number);
                 chain.push(Stored { number, bytes: bytes.len(), at: row.at, last });
@@ -222,15 +222,15 @@ impl InspectorRows {
             }
         }
         let Some(state) = state else { return Ok(None) };
-        rows.ring.state = state;
+        rows.buffer.state = state;
         Ok(Some(rows))
     }
 }
 
 /// Splits the entries of one kind into rows.
-fn parts(stories: &[StoredEntry]) -> impl Iterator<Item = &[StoredEntry]> {
+fn parts(entries: &[StoredEntry]) -> impl Iterator<Item = &[StoredEntry]> {
     let mut bytes = 0_usize;
-    stories.chunk_by(move |one, _| {
+    entries.chunk_by(move |one, _| {
         bytes = bytes.saturating_add(one.json().get().len());
         let goes_on = bytes < ROW_BYTES;
         if !goes_on {
@@ -249,19 +249,19 @@ fn parse(bytes: &[u8]) -> Option<InspectorRow> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::buffer::MOST_STORIES;
+    use super::super::buffer::MAX_ENTRIES;
     use super::*;
     use crate::model::endpoint::InspectorQuery;
     use crate::ops::inspector::{Doubt, Filter, Untold};
     use crate::shard::storage::tests::Memory;
 
-    fn told(outcomes: &[&str], text: &str) -> InspectorReport {
+    fn report(outcomes: &[&str], text: &str) -> InspectorReport {
         let counts: Vec<Value> =
             outcomes.iter().map(|outcome| json!({ "outcome": outcome, "count": 1 })).collect();
-        let stories: Vec<Value> =
+        let entries: Vec<Value> =
             outcomes.iter().map(|outcome| json!({ "outcome": outcome, "text": text })).collect();
-        let told = json!({ "counts": counts, "stories": stories });
-        serde_json::from_str(&told.to_string()).unwrap()
+        let report = json!({ "counts": counts, "entries": entries });
+        serde_json::from_str(&report.to_string()).unwrap()
     }
 
     fn load(storage: &Memory, now: Milliseconds) -> InspectorRows {
@@ -270,11 +270,11 @@ mod tests {
 
     /// All answers of the buffer.
     fn answers(rows: &InspectorRows, now: Milliseconds) -> [Value; 4] {
-        let (ring, all) = (rows.ring(), Filter::default());
-        let ok = serde_json::to_value(ring.ok_entries(&all)).unwrap();
-        let failed = serde_json::to_value(ring.failed_entries(&all)).unwrap();
-        let totals = serde_json::to_value(ring.all()).unwrap();
-        [totals, ok, failed, serde_json::to_value(ring.live(&all, now)).unwrap()]
+        let (buffer, all) = (rows.buffer(), Filter::default());
+        let ok = serde_json::to_value(buffer.ok_entries(&all)).unwrap();
+        let failed = serde_json::to_value(buffer.failed_entries(&all)).unwrap();
+        let totals = serde_json::to_value(buffer.all()).unwrap();
+        [totals, ok, failed, serde_json::to_value(buffer.live(&all, now)).unwrap()]
     }
 
     #[test]
@@ -290,34 +290,34 @@ mod tests {
                 2 => &[],
                 _ => &["accepted"],
             };
-            let untold = (number % 50 == 0).then_some(Untold { requests: 1, last_at: now });
-            let told = InspectorReport { untold, ..told(outcomes, &number.to_string()) };
-            rows.take(&storage, told, now).unwrap();
+            let not_kept = (number % 50 == 0).then_some(Untold { requests: 1, last_at: now });
+            let report = InspectorReport { not_kept, ..report(outcomes, &number.to_string()) };
+            rows.take(&storage, report, now).unwrap();
             if number % 60 == 1 || number > 690 {
                 assert_eq!(answers(&load(&storage, now), now), answers(&rows, now), "{number}");
             }
         }
         let [totals, ok, failed, _] = answers(&load(&storage, now), now);
-        assert_eq!(ok.as_array().unwrap().len(), MOST_STORIES);
+        assert_eq!(ok.as_array().unwrap().len(), MAX_ENTRIES);
         assert_eq!(failed.as_array().unwrap().len(), 300);
-        assert_eq!((&totals["total"], &totals["untold"]), (&json!(900), &json!(14)));
+        assert_eq!((&totals["total"], &totals["not_kept"]), (&json!(900), &json!(14)));
     }
 
     #[test]
     fn a_request_is_a_row_written_and_a_row_deleted() {
         let storage = Memory::default();
         let mut rows = load(&storage, 0);
-        rows.take(&storage, told(&["failed"], "the only failed one"), 0).unwrap();
+        rows.take(&storage, report(&["failed"], "the only failed one"), 0).unwrap();
         for now in 0..3_000 {
-            rows.take(&storage, told(&["accepted"], ""), now * 1_000).unwrap();
+            rows.take(&storage, report(&["accepted"], ""), now * 1_000).unwrap();
         }
         let before = storage.writes.get();
         for now in 3_000..3_100 {
-            rows.take(&storage, told(&["accepted"], ""), now * 1_000).unwrap();
+            rows.take(&storage, report(&["accepted"], ""), now * 1_000).unwrap();
         }
         assert_eq!(storage.writes.get() - before, 200);
-        assert_eq!(storage.count(Table::Stories), MOST_STORIES + 1);
-        assert_eq!(load(&storage, 0).ring().failed_entries(&Filter::default()).len(), 1);
+        assert_eq!(storage.count(Table::Entries), MAX_ENTRIES + 1);
+        assert_eq!(load(&storage, 0).buffer().failed_entries(&Filter::default()).len(), 1);
     }
 
     #[test]
@@ -325,14 +325,14 @@ mod tests {
         let storage = Memory::default();
         let mut rows = load(&storage, 0);
         for _ in 0..2_000 {
-            rows.take(&storage, told(&["accepted"], ""), 5).unwrap();
+            rows.take(&storage, report(&["accepted"], ""), 5).unwrap();
         }
-        assert_eq!(storage.count(Table::Stories), MOST_ROWS);
+        assert_eq!(storage.count(Table::Entries), MAX_ROWS);
         let long = "x".repeat(200_000);
         for _ in 0..200 {
-            rows.take(&storage, told(&["failed"], &long), 5).unwrap();
+            rows.take(&storage, report(&["failed"], &long), 5).unwrap();
         }
-        assert!(rows.failed.bytes <= 2 * MOST_BYTES + ROW_BYTES, "{}", rows.failed.bytes);
+        assert!(rows.failed.bytes <= 2 * MAX_BYTES + ROW_BYTES, "{}", rows.failed.bytes);
     }
 
     #[test]
@@ -341,9 +341,9 @@ mod tests {
         let mut rows = load(&storage, 0);
         // The longest possible entries, and more of them than fit into a row.
         let long = "x".repeat(600_000);
-        rows.take(&storage, told(&["accepted"; 10], &long), 0).unwrap();
-        rows.take(&storage, told(&["failed"; 100], "short"), 0).unwrap();
-        assert_eq!(storage.count(Table::Stories), 1 + 10 + 1);
+        rows.take(&storage, report(&["accepted"; 10], &long), 0).unwrap();
+        rows.take(&storage, report(&["failed"; 100], "short"), 0).unwrap();
+        assert_eq!(storage.count(Table::Entries), 1 + 10 + 1);
         assert_eq!(answers(&load(&storage, 0), 0), answers(&rows, 0));
     }
 
@@ -352,30 +352,31 @@ mod tests {
         let storage = Memory::default();
         let mut rows = load(&storage, 0);
         for _ in 0..600 {
-            rows.take(&storage, told(&["failed"], ""), 1).unwrap();
+            rows.take(&storage, report(&["failed"], ""), 1).unwrap();
         }
         rows = InspectorRows::begin(&storage, "another".to_owned(), 2_000).unwrap();
-        assert_eq!(storage.count(Table::Stories), 1);
+        assert_eq!(storage.count(Table::Entries), 1);
         assert_eq!(answers(&load(&storage, 9), 9), answers(&rows, 9));
         let about = Filter::parse("epoch=begun-at-0").unwrap();
-        let unproven = load(&storage, 9).ring().prove(InspectorQuery::Failed, &about).unwrap_err();
+        let unproven =
+            load(&storage, 9).buffer().prove(InspectorQuery::Failed, &about).unwrap_err();
         assert_eq!(unproven.doubt, Doubt::EpochGone);
         assert!(unproven.to_string().contains("began anew at 1970-01-01T00:00:02.000Z"));
     }
 
     #[test]
     fn an_epoch_ends_with_what_can_not_be_read() {
-        let old = br#"{"at":0,"counts":[],"stories":[]}"#;
-        let newer = br#"{"version":2,"at":0,"counts":[],"stories":[],"state":null}"#;
-        let no_state = br#"{"version":1,"at":0,"counts":[],"stories":[],"state":null}"#;
+        let old = br#"{"at":0,"counts":[],"entries":[]}"#;
+        let newer = br#"{"version":2,"at":0,"counts":[],"entries":[],"state":null}"#;
+        let no_state = br#"{"version":1,"at":0,"counts":[],"entries":[],"state":null}"#;
         for value in [b"" as &[u8], b"\xff", b"{}", old, newer, no_state] {
             let storage = Memory::default();
-            load(&storage, 1).take(&storage, told(&["accepted"], ""), 1).unwrap();
-            storage.put(Table::Stories, &99_u64.to_be_bytes(), value).unwrap();
+            load(&storage, 1).take(&storage, report(&["accepted"], ""), 1).unwrap();
+            storage.put(Table::Entries, &99_u64.to_be_bytes(), value).unwrap();
             let rows = load(&storage, 2);
-            assert_eq!(rows.ring().epoch(), "begun-at-2", "{value:?}");
-            assert_eq!(storage.count(Table::Stories), 1);
-            assert_eq!(load(&storage, 3).ring().epoch(), "begun-at-2");
+            assert_eq!(rows.buffer().epoch(), "begun-at-2", "{value:?}");
+            assert_eq!(storage.count(Table::Entries), 1);
+            assert_eq!(load(&storage, 3).buffer().epoch(), "begun-at-2");
         }
     }
 
@@ -383,10 +384,10 @@ mod tests {
     fn a_full_storage_leaves_what_was_stored() {
         let storage = Memory::default();
         let mut rows = load(&storage, 0);
-        rows.take(&storage, told(&["accepted"], "a"), 0).unwrap();
+        rows.take(&storage, report(&["accepted"], "a"), 0).unwrap();
         let before = answers(&rows, 0);
         storage.full.set(true);
-        rows.take(&storage, told(&["failed"], "b"), 0).unwrap_err();
+        rows.take(&storage, report(&["failed"], "b"), 0).unwrap_err();
         storage.full.set(false);
         assert_eq!(answers(&load(&storage, 0), 0), before);
     }

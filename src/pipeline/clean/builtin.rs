@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_stays_for_validation_to_judge() {
+    fn an_ambiguous_value_is_left_to_validation() {
         for (field, value) in [
             ("time", json!(1_795_000_000_123_u64)),
             ("time", json!(1_795_000_000_123.5)),

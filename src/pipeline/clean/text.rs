@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_text_is_left_alone() {
+    fn a_clean_text_is_unchanged() {
         for text in [
             "",
             "a",

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_is_told_by_an_offset_other_than_none() {
+    fn a_time_has_a_wall_clock_if_it_has_an_offset() {
         for (text, minutes) in [
             ("2026-11-18T12:06:40+01:00", Some(60)),
             ("2026-11-18T12:06:40.5-03:30", Some(-210)),

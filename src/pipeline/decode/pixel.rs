@@ -176,9 +176,9 @@ mod tests {
         ] {
             let beacon = beacon(query).unwrap();
             assert_eq!(Value::Object(beacon.fields), fields, "{query}");
-            let told: Vec<_> =
+            let repairs: Vec<_> =
                 beacon.mended.iter().map(|(rule, at)| (*rule, at.as_str())).collect();
-            assert_eq!(told, mended, "{query}");
+            assert_eq!(repairs, mended, "{query}");
         }
     }
 

@@ -40,8 +40,8 @@ pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>)
     line.text("device_id", event.device_id.as_ref().map(DeviceId::as_str));
     line.text("previous_device_id", enriched.previous_device_id.as_ref().map(DeviceId::as_str));
     line.json("new_visitor", enriched.new_visitor);
-    line.text("client_session_id", told(&event.client_session_id, *stripped));
-    line.text("user_id", told(&event.user_id, *stripped));
+    line.text("client_session_id", unless_stripped(&event.client_session_id, *stripped));
+    line.text("user_id", unless_stripped(&event.user_id, *stripped));
     line.json("consent", event.consent);
     line.json("identifiers_removed", *stripped);
     line.text("browser", agent.browser.as_deref());
@@ -49,7 +49,7 @@ pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>)
     line.text("os", agent.os);
     line.text("os_version", version(&agent.os_version, *stripped));
     line.json("device_class", agent.device_class);
-    line.text("device_model", told(&agent.device_model, *stripped));
+    line.text("device_model", unless_stripped(&agent.device_model, *stripped));
     line.json("bot", bot.map(|_| true));
     line.json("bot_reason", bot.map(|bot| bot.reason));
     line.text("bot_name", bot.and_then(|bot| bot.name.as_deref()));
@@ -99,21 +99,21 @@ pub(super) fn received(
     line.time("replayed_at", facts.replayed_at);
     line.date("date", facts.received_at);
     line.json("hour", Some(facts.received_at.hour()));
-    line.text("ip", told(&facts.ip, stripped));
-    line.text("user_agent", told(&facts.user_agent, stripped));
+    line.text("ip", unless_stripped(&facts.ip, stripped));
+    line.text("user_agent", unless_stripped(&facts.user_agent, stripped));
     let Geo { country, region, city, continent, timezone, colo, asn, as_organization } = &facts.geo;
     line.text("country", country.as_deref());
-    line.text("region", told(region, stripped));
-    line.text("city", told(city, stripped));
+    line.text("region", unless_stripped(region, stripped));
+    line.text("city", unless_stripped(city, stripped));
     line.text("continent", continent.as_deref());
-    line.text("timezone", told(timezone, stripped));
-    line.text("colo", told(colo, stripped));
+    line.text("timezone", unless_stripped(timezone, stripped));
+    line.text("colo", unless_stripped(colo, stripped));
     line.json("asn", asn.filter(|_| stripped.is_none()));
-    line.text("as_organization", told(as_organization, stripped));
+    line.text("as_organization", unless_stripped(as_organization, stripped));
 }
 
 /// Returns `text`, which identifies a person, unless identifiers are stripped.
-fn told(text: &Option<String>, stripped: Option<PrivacySignal>) -> Option<&str> {
+fn unless_stripped(text: &Option<String>, stripped: Option<PrivacySignal>) -> Option<&str> {
     text.as_deref().filter(|_| stripped.is_none())
 }
 

@@ -194,12 +194,12 @@ mod tests {
     use super::super::tables::browsers::PRODUCTS;
     use super::*;
 
-    fn told(agent: &str) -> Option<(&'static str, Option<String>)> {
+    fn found(agent: &str) -> Option<(&'static str, Option<String>)> {
         bot(Some(agent), &ClientHints::default()).map(|bot| (bot.reason.as_str(), bot.name))
     }
 
     #[test]
-    fn programs_are_told_by_what_they_call_themselves() {
+    fn programs_are_found_by_their_names() {
         let cases = [
             (
                 "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
@@ -255,7 +255,7 @@ mod tests {
             ),
         ];
         for (agent, reason, name) in cases {
-            assert_eq!(told(agent), Some((reason, Some(name.to_owned()))), "{agent}");
+            assert_eq!(found(agent), Some((reason, Some(name.to_owned()))), "{agent}");
         }
     }
 
@@ -271,7 +271,7 @@ mod tests {
             "MyApp/7 CFNetwork/1496.0.7 Darwin/23.5.0",
             "Dalvik/2.1.0 (Linux; U; Android 13; SM-A536B Build/TP1A.220624.014)",
         ] {
-            assert_eq!(told(agent), None, "{agent}");
+            assert_eq!(found(agent), None, "{agent}");
         }
     }
 
@@ -313,13 +313,13 @@ mod tests {
                 format!("{model}; wv"),
             ] {
                 let agent = format!("Mozilla/5.0 ({system}; {device}) {engines}");
-                assert_eq!(told(&agent), None, "{agent}");
+                assert_eq!(found(&agent), None, "{agent}");
                 let agent = format!("Dalvik/2.1.0 ({system}; {device})");
-                assert_eq!(told(&agent), None, "{agent}");
+                assert_eq!(found(&agent), None, "{agent}");
             }
         }
         let agent = "Instagram 275.0.0.27.98 Android (33/13; 420dpi; 1080x2340; Spider; C Bot Tab 70; a53x; s5e8825; en_US; 458229258)";
-        assert_eq!(told(agent), None);
+        assert_eq!(found(agent), None);
     }
 
     #[test]
@@ -342,7 +342,7 @@ mod tests {
                 "monitor",
             ),
         ] {
-            assert_eq!(told(&agent).map(|(reason, _)| reason), Some(reason), "{agent}");
+            assert_eq!(found(&agent).map(|(reason, _)| reason), Some(reason), "{agent}");
         }
     }
 
@@ -362,7 +362,7 @@ mod tests {
             "DaumApps/4.6.5",
         ] {
             let agent = format!("{chrome} {name}");
-            assert_eq!(told(&agent), None, "{agent}");
+            assert_eq!(found(&agent), None, "{agent}");
         }
         for (agent, reason) in [
             ("Sogou web spider/4.0(+http://www.sogou.com/docs/help/webmasters.htm#07)", "crawler"),
@@ -372,7 +372,7 @@ mod tests {
             ("got (https://github.com/sindresorhus/got)", "http_library"),
             ("node-fetch/1.0 (+https://github.com/bitinn/node-fetch)", "http_library"),
         ] {
-            assert_eq!(told(agent).map(|(reason, _)| reason), Some(reason), "{agent}");
+            assert_eq!(found(agent).map(|(reason, _)| reason), Some(reason), "{agent}");
         }
     }
 
@@ -391,7 +391,7 @@ mod tests {
             "Overcast/3.0 (+http://overcast.fm/; iOS podcast app)".to_owned(),
             "Podbean/Android App 8.3.2 (http://podbean.com)".to_owned(),
         ] {
-            assert_eq!(told(&agent), None, "{agent}");
+            assert_eq!(found(&agent), None, "{agent}");
         }
         for agent in [
             format!("{chrome} (compatible; Fresh/0.1; +https://fresh.example/about)"),
@@ -401,7 +401,7 @@ mod tests {
             "Mozilla/5.0 (compatible; Fresh/0.1; https://fresh.example/about)".to_owned(),
             "Mozilla/5.0 (https://fresh.example/about)".to_owned(),
         ] {
-            assert_eq!(told(&agent).map(|(reason, _)| reason), Some("crawler"), "{agent}");
+            assert_eq!(found(&agent).map(|(reason, _)| reason), Some("crawler"), "{agent}");
         }
     }
 
@@ -420,7 +420,7 @@ mod tests {
             ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; Google Search Console) Chrome/41.0.2272.118 Safari/537.36".to_owned(), "monitor"),
             ("Cloudinary/1.0".to_owned(), "link_preview"),
         ] {
-            assert_eq!(told(&agent).map(|(reason, _)| reason), Some(reason), "{agent}");
+            assert_eq!(found(&agent).map(|(reason, _)| reason), Some(reason), "{agent}");
         }
     }
 

@@ -217,14 +217,14 @@ mod tests {
 
     use super::*;
 
-    fn told(url: &str) -> (Medium, Option<&'static str>, Option<String>) {
-        let told = referrer(Some(url), Some("shop.example"), &["sister.example".to_owned()]);
-        let Referrer { medium, source, term, .. } = told.unwrap();
+    fn found(url: &str) -> (Medium, Option<&'static str>, Option<String>) {
+        let found = referrer(Some(url), Some("shop.example"), &["sister.example".to_owned()]);
+        let Referrer { medium, source, term, .. } = found.unwrap();
         (medium, source, term)
     }
 
     #[test]
-    fn sites_are_told_by_their_host() {
+    fn sites_are_found_by_their_host() {
         use Medium::*;
         let cases = [
             ("https://www.google.com/", Search, Some("Google"), None),
@@ -288,14 +288,15 @@ mod tests {
             ("https://myshop.example/", Unknown, None, None),
         ];
         for (url, medium, source, term) in cases {
-            assert_eq!(told(url), (medium, source, term.map(str::to_owned)), "{url}");
+            assert_eq!(found(url), (medium, source, term.map(str::to_owned)), "{url}");
         }
     }
 
     #[test]
     fn a_page_below_its_referrer_is_internal_but_no_neighbour_under_a_suffix_is() {
-        let medium =
-            |from: &str, page: &str| referrer(Some(from), Some(page), &[]).map(|told| told.medium);
+        let medium = |from: &str, page: &str| {
+            referrer(Some(from), Some(page), &[]).map(|found| found.medium)
+        };
         let cases = [
             ("https://shop.example/", "checkout.shop.example", Medium::Internal),
             ("https://shop.example./", "www.shop.example", Medium::Internal),
@@ -316,9 +317,9 @@ mod tests {
 
     #[test]
     fn an_assistant_names_itself_as_the_campaigns_source() {
-        let told = |source: &str, medium: &str| {
+        let found = |source: &str, medium: &str| {
             let medium = Some(medium).filter(|medium| !medium.is_empty());
-            of_campaign(Some(source), medium).map(|told| (told.medium, told.source.unwrap()))
+            of_campaign(Some(source), medium).map(|found| (found.medium, found.source.unwrap()))
         };
         for (source, name) in [
             ("chatgpt.com", "ChatGPT"),
@@ -342,10 +343,10 @@ mod tests {
             ("you.com", "You.com"),
         ] {
             for medium in ["", "referral", "ai"] {
-                assert_eq!(told(source, medium), Some((Medium::Ai, name)), "{source} {medium}");
+                assert_eq!(found(source, medium), Some((Medium::Ai, name)), "{source} {medium}");
             }
             for medium in ["cpc", "Email", "paid_social", "newsletter"] {
-                assert_eq!(told(source, medium), None, "{source} {medium}");
+                assert_eq!(found(source, medium), None, "{source} {medium}");
             }
         }
         for source in [
@@ -359,13 +360,13 @@ mod tests {
             "ai",
             "/",
         ] {
-            assert_eq!(told(source, ""), None, "{source}");
+            assert_eq!(found(source, ""), None, "{source}");
         }
         assert_eq!(of_campaign(None, None), None);
     }
 
     #[test]
-    fn what_is_no_address_tells_nothing() {
+    fn an_invalid_address_has_no_referrer() {
         for url in [None, Some(""), Some("shop.example"), Some("about:blank"), Some("https://")] {
             assert_eq!(referrer(url, None, &[]), None);
         }
@@ -388,8 +389,8 @@ mod tests {
                 url in "(https?://(www\\.)?(google|yahoo|a)\\.[a-z.]{0,8}[/?#](q|p)=)?.{0,400}",
                 page in "[a-zA-Z.ä]{0,12}",
             ) {
-                if let Some(told) = referrer(Some(&url), Some(&page), std::slice::from_ref(&page)) {
-    let chars = told.term.map(|term| term.chars().count());
+                if let Some(found) = referrer(Some(&url), Some(&page), std::slice::from_ref(&page)) {
+    let chars = found.term.map(|term| term.chars().count());
                     prop_assert!(chars.is_none_or(|chars| (1..=MAX_TERM_CHARS).contains(&chars)));
                 }
             }

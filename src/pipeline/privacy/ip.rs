@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_told_as_the_policy_says() {
+    fn an_address_is_kept_as_the_policy_says() {
         let cases = [
             (IpPolicy::Truncate, "203.0.113.77", Some("203.0.113.0")),
             (IpPolicy::Truncate, "2001:db8:abcd:12:1:2:3:4", Some("2001:db8:abcd::")),

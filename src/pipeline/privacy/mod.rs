@@ -94,8 +94,9 @@ impl PrivacyPolicy {
             (gpc, PrivacySignal::Gpc),
             (dnt, PrivacySignal::Dnt),
         ];
-        let of =
-            |wished| wishes.iter().find(|(wish, _)| *wish == wished).map(|(_, reason)| *reason);
+        let of = |with_privacy| {
+            wishes.iter().find(|(wish, _)| *wish == with_privacy).map(|(_, reason)| *reason)
+        };
         match (of(PrivacyAction::Drop), of(PrivacyAction::Strip)) {
             (Some(reason), _) => PrivacyDecision::Drop(reason),
             (None, Some(reason)) => PrivacyDecision::Strip(reason),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strictest_wish_wins_and_is_named() {
+    fn the_strictest_signal_wins_and_is_named() {
         use PrivacyAction::{Drop, Keep, Strip};
         let none = BrowserSignals::default();
         let gpc = BrowserSignals { gpc: true, dnt: false };

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn no_device_is_told_where_there_are_no_cookies() {
+    fn a_cookieless_original_has_no_device() {
         let Value::Object(sent) = json!({"device_id": "d", "user_id": "u"}) else { panic!() };
         let privacy =
             PrivacyPolicy { device_ids: DeviceIdSource::Cookieless, ..PrivacyPolicy::default() };

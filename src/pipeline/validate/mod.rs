@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn all_violations_are_told_up_to_ten_and_the_id_survives() {
+    fn ten_violations_at_most_are_kept_with_the_id() {
         let invalid = check(json!({
             "id": "01939b70-6d2a-7c3e-8f00-000000000001", "seq": "x", "props": 1, "a": 1, "b": 1,
             "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1, "i": 1,

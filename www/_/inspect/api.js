@@ -17,9 +17,9 @@ import { exact } from "./json.js";
  *   request?: { kind?: string, status?: number, index?: number, beacons?: number, bytes?: number, content_type?: string, content_encoding?: string },
  *   received?: { form?: string, bytes?: number, text?: string, base64?: string, cut?: boolean },
  *   stream?: string, record?: Record<string, unknown>, timing?: Record<string, number>,
- * }} Story
+ * }} Entry
  */
-/** @typedef {{ now: string, epoch: string, since: string, last: number, untold: number, counts: Record<string, number>, seconds: Second[], stories: Story[] }} Live */
+/** @typedef {{ now: string, epoch: string, since: string, last: number, not_kept: number, counts: Record<string, number>, seconds: Second[], entries: Entry[] }} Live */
 
 const ANSWER_MS = 10_000;
 
@@ -27,7 +27,7 @@ const ANSWER_MS = 10_000;
 export class Unauthorized extends Error {}
 
 /**
- * What came after the story `after`, as far as it matches the filters.
+ * What came after the entry `after`, as far as it matches the filters.
  * @param {string} token
  * @param {number} after
  * @param {URLSearchParams} filters

@@ -1,17 +1,17 @@
-// The list of stories. What is new waits while the reader reads, so that nothing moves under their eyes.
+// The list of entries. What is new waits while the reader reads, so that nothing moves under their eyes.
 
 import { at, element } from "../../demo/dom.js";
-import { storyBody } from "./story.js";
+import { entryBody } from "./entry.js";
 
-/** @typedef {import("./api.js").Story} Story */
+/** @typedef {import("./api.js").Entry} Entry */
 
-/** How many stories the page keeps. */
+/** How many entries the page keeps. */
 const KEPT = 500;
 const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕", refused: "✕" });
 
-const list = at("stories");
+const list = at("entries");
 const more = at("more");
-/** @type {Story[]} those that wait, newest first */
+/** @type {Entry[]} those that wait, newest first */
 let waiting = [];
 
 /** @param {string} instant @returns {string} the reader's clock, with milliseconds */
@@ -20,9 +20,9 @@ function clock(instant) {
   return `${time.toTimeString().slice(0, 8)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
 }
 
-/** @param {Story} story */
-function line(story) {
-  const { at: instant, outcome, name, schema, code, stream, request } = story;
+/** @param {Entry} entry */
+function line(entry) {
+  const { at: instant, outcome, name, schema, code, stream, request } = entry;
   const kind = [request?.kind, request?.status].filter((part) => part !== undefined).join(" ");
   const head = element(
     "summary",
@@ -35,12 +35,12 @@ function line(story) {
   );
   const details = element("details", {}, head);
   details.addEventListener("toggle", () => {
-    if (details.childElementCount === 1) details.append(storyBody(story));
+    if (details.childElementCount === 1) details.append(entryBody(entry));
   });
-  return element("li", { class: "story", "data-fate": outcome }, details);
+  return element("li", { class: "entry", "data-fate": outcome }, details);
 }
 
-/** A story is open, a key has led to one, or the list's head is out of sight. */
+/** An entry is open, a key has led to one, or the list's head is out of sight. */
 function reading() {
   return list.querySelector("details[open], :focus-visible") !== null || list.getBoundingClientRect().top < 0;
 }
@@ -52,9 +52,9 @@ function showWaiting() {
   while (list.childElementCount > KEPT) list.lastElementChild?.remove();
 }
 
-/** @param {Story[]} stories newest first, and newer than all before */
-export function add(stories) {
-  waiting = [...stories, ...waiting].slice(0, KEPT);
+/** @param {Entry[]} entries newest first, and newer than all before */
+export function add(entries) {
+  waiting = [...entries, ...waiting].slice(0, KEPT);
   if (!waiting.length) return;
   if (!reading()) return showWaiting();
   more.hidden = false;

@@ -12,7 +12,7 @@ const ASK_MS = 1_000;
 const MOST_BACKOFF_MS = 30_000;
 
 const input = /** @type {HTMLInputElement} */ (at("token"));
-/** The last story that the page has seen; 0 begins anew, and what is shown stays until the answer. */
+/** The last entry that the page has seen; 0 begins anew, and what is shown stays until the answer. */
 let seen = 0;
 /** Names what the worker remembers, since it began to. */
 let epoch = "";
@@ -48,7 +48,7 @@ function askForToken(state, word) {
 }
 
 /** @param {import("./api.js").Live} answer */
-function show({ now, since, last, counts, seconds, stories }) {
+function show({ now, since, last, counts, seconds, entries }) {
   for (const [outcome, count] of Object.entries(counts)) {
     const shown = document.getElementById(`count-${outcome}`);
     if (shown) shown.textContent = String(count);
@@ -56,7 +56,7 @@ function show({ now, since, last, counts, seconds, stories }) {
   showMinute(now, seconds);
   if (!seen) empty();
   seen = last;
-  add(stories);
+  add(entries);
   const began = new Date(since);
   at("since").textContent = `${began.toDateString() === new Date(now).toDateString() ? "" : `${began.toLocaleDateString()}, `}${began.toTimeString().slice(0, 8)}`;
   const cameNone = counts.total === 0;
@@ -84,8 +84,8 @@ async function ask() {
     failures = 0;
     unlocked(true);
     show(answer);
-    const { untold } = answer;
-    const missing = untold ? `${untold} ${untold === 1 ? "request is" : "requests are"} missing here: the inspector did not answer when told of them` : "";
+    const { not_kept } = answer;
+    const missing = not_kept ? `${not_kept} ${not_kept === 1 ? "request is" : "requests are"} missing here: the inspector did not answer when told of them` : "";
     say(paused ? "paused" : "live", paused ? "Paused" : "Live", missing);
   } catch (error) {
     if (own !== question) return;

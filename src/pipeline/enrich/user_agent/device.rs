@@ -148,7 +148,7 @@ fn of_word(word: &str) -> Option<DeviceClass> {
 
 /// Returns the model: the item after Android's version, or Apple's own word.
 pub fn model(agent: &str, os: Option<&str>) -> Option<String> {
-    let told = match os? {
+    let found = match os? {
         "iPadOS" => "iPad",
         "iOS" if has(agent, "iPod") => "iPod",
         "iOS" if has(agent, "iPhone") => "iPhone",
@@ -159,9 +159,9 @@ pub fn model(agent: &str, os: Option<&str>) -> Option<String> {
             .find(|item| !is_no_model(item))?,
         _ => return None,
     };
-    let told = told.split(" Build/").next()?.split(" MIUI/").next()?.trim();
-    let is_model = !told.is_empty() && !told.starts_with("Build/") && !has(told, "AppleWebKit");
-    is_model.then(|| cut(told, MAX_NAME_BYTES).to_owned())
+    let found = found.split(" Build/").next()?.split(" MIUI/").next()?.trim();
+    let is_model = !found.is_empty() && !found.starts_with("Build/") && !has(found, "AppleWebKit");
+    is_model.then(|| cut(found, MAX_NAME_BYTES).to_owned())
 }
 
 /// Returns the bytes of `agent` that name an Android device, which may have any name. They follow

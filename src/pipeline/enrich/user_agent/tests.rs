@@ -19,7 +19,7 @@ fn shown(agent: &UserAgent) -> String {
 }
 
 #[test]
-fn agents_of_these_years_are_told_without_hints() {
+fn common_agents_are_parsed_without_hints() {
     const WEBKIT: &str = "AppleWebKit/537.36 (KHTML, like Gecko)";
     const APPLE: &str = "AppleWebKit/605.1.15 (KHTML, like Gecko)";
     let cases = [
@@ -248,8 +248,8 @@ fn products_in_brackets_and_without_a_version_are_browsers() {
         let agent = format!("{agent} {app}");
         let found = super::agent(Some(&agent), &ClientHints::default());
         let version = found.browser_version.as_deref().unwrap_or("-");
-        let told = format!("{} {version}", found.browser.as_deref().unwrap_or("-"));
-        assert_eq!(told, expected, "{agent}");
+        let found = format!("{} {version}", found.browser.as_deref().unwrap_or("-"));
+        assert_eq!(found, expected, "{agent}");
     }
     // A bracketed word that is no product, and a device with the name of one.
     let agent = format!("{IPHONE} [en_US]/3.1");
@@ -289,7 +289,7 @@ fn an_open_harmony_is_what_its_first_item_says() {
 }
 
 #[test]
-fn televisions_are_told_by_what_their_makers_write() {
+fn televisions_are_found_by_their_makers_words() {
     for agent in [
         "Mozilla/5.0 (Unknown; Linux armv7l) AppleWebKit/537.1+ (KHTML, like Gecko) Safari/537.1+ LG Browser/6.00.00(+mouse+3D+SCREEN+TUNER; LGE; 42LA660S-ZA; 04.25.05; 0x00000001;); LG NetCast.TV-2013 /04.25.05 (LG, 42LA660S-ZA, wireless)",
         "Mozilla/5.0 (DirectFB; Linux armv7l) AppleWebKit/534.26+ (KHTML, like Gecko) Version/5.0 Safari/534.26+ LG Browser/5.00.00( 3D BDP; LGE; Media/BH9540; 5033; abc;); LG NetCast.Media-2012 /5033 (LG, Media/BH9540, wired)",
@@ -460,7 +460,7 @@ fn versions_have_one_form() {
 
 proptest! {
     #[test]
-    fn whatever_is_sent_what_is_told_is_short(
+    fn any_agent_gives_short_names(
         text in ".*|(Mozilla/5\\.0 \\((Linux; Android |iPhone; CPU OS |Windows NT )?.{0,40}\\) ?(Chrome/|Version/|\\[FBAV/|Opera )?.{0,40}){1,40}",
         hint in "(\"?.{0,200}\"?(;v=\")?){0,9}",
     ) {
@@ -473,10 +473,10 @@ proptest! {
             model: Some(hint),
         };
         for hints in [hints, ClientHints::default()] {
-            let told = agent(Some(&text), &hints);
-            prop_assert!(told.browser.is_none_or(|text| text.len() <= MAX_NAME_BYTES));
-            prop_assert!(told.device_model.is_none_or(|text| text.len() <= MAX_NAME_BYTES));
-            for version in [told.browser_version, told.os_version].into_iter().flatten() {
+            let found = agent(Some(&text), &hints);
+            prop_assert!(found.browser.is_none_or(|text| text.len() <= MAX_NAME_BYTES));
+            prop_assert!(found.device_model.is_none_or(|text| text.len() <= MAX_NAME_BYTES));
+            for version in [found.browser_version, found.os_version].into_iter().flatten() {
                 prop_assert!(!version.is_empty() && version.len() <= MAX_VERSION_BYTES);
                 prop_assert!(version.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
             }

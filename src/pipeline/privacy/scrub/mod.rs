@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_scrubbed_at_every_depth_and_each_place_is_told() {
+    fn a_value_is_scrubbed_at_every_depth_with_its_pointers() {
         let mut props = json!({
             "a/b~c": [{"to": "bob@mail.example and 4111111111111111"}, true, null],
             "card": 4_111_111_111_111_111_u64,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_text_is_told_at_the_root() {
+    fn a_bare_text_has_the_root_pointer() {
         let mut told = Vec::new();
         let mut bare = json!("bob@mail.example");
         value(&mut bare, ALL, &mut |pointer, _| told.push(pointer.to_owned()));

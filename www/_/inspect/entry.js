@@ -1,11 +1,11 @@
-// One story in full: what came, what was made of it, and where it went.
+// One entry in full: what came, what was made of it, and where it went.
 
 import { element } from "../../demo/dom.js";
 import { fields, shown } from "../../demo/reading.js";
 import { compare } from "../../demo/shop/comparison.js";
 import { exact, laidOut } from "./json.js";
 
-/** @typedef {import("./api.js").Story} Story */
+/** @typedef {import("./api.js").Entry} Entry */
 /** @typedef {import("./api.js").Violation} Violation */
 /** @typedef {import("./api.js").Repair} Repair */
 /** @typedef {[string, string | Node | undefined]} Line  A row's heading and what it says; without that there is no row. */
@@ -43,7 +43,7 @@ function pairs(query, pointers) {
   });
 }
 
-/** The beacon's fields, as far as they can be read. @param {Story} story @returns {Record<string, unknown>} */
+/** The beacon's fields, as far as they can be read. @param {Entry} entry @returns {Record<string, unknown>} */
 function sent({ received }) {
   const { form, text = "" } = received ?? {};
   if (form === "beacon") {
@@ -62,7 +62,7 @@ function sent({ received }) {
   return beacon;
 }
 
-/** @param {Story} story @param {string[]} pointers */
+/** @param {Entry} entry @param {string[]} pointers */
 function receivedPart({ request = {}, received = {} }, pointers) {
   const { kind, status, index, beacons = 1, content_type: type, content_encoding: encoding } = request;
   const { form, text, base64, cut } = received;
@@ -82,16 +82,16 @@ function receivedPart({ request = {}, received = {} }, pointers) {
   );
 }
 
-/** @param {Story} story */
-function recordParts(story) {
-  const { record, stream: place = "no stream" } = story;
+/** @param {Entry} entry */
+function recordParts(entry) {
+  const { record, stream: place = "no stream" } = entry;
   if (!record) return [part("Route", [["stream", place]])];
   // Of a failed event's columns none is one of the beacon's fields.
   if (record.stage) {
     const columns = Object.entries(record).filter(([name]) => !["violations", "repairs", "original"].includes(name));
     return [part("Route", [["stream", place]]), part("The failed event", columns.map(([name, value]) => [name, shown(value)]))];
   }
-  const rows = compare(sent(story), record).map(({ field, sent: came, kept, mark }) => {
+  const rows = compare(sent(entry), record).map(({ field, sent: came, kept, mark }) => {
     // A text that became a number looks the same but for its quotes.
     const said = shown(came) === shown(kept) ? JSON.stringify : shown;
     const changed = [element("del", {}, said(came)), " ", element("ins", {}, said(kept) || "left out")];
@@ -110,12 +110,12 @@ function recordParts(story) {
   ];
 }
 
-/** @param {Story} story */
-function copyButton(story) {
+/** @param {Entry} entry */
+function copyButton(entry) {
   const button = element("button", { class: "quiet", type: "button" }, "Copy");
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(JSON.stringify(story, null, 2));
+      await navigator.clipboard.writeText(JSON.stringify(entry, null, 2));
       button.textContent = "Copied";
     } catch {
       button.textContent = "The browser does not let it";
@@ -125,9 +125,9 @@ function copyButton(story) {
   return button;
 }
 
-/** @param {Story} story */
-export function storyBody(story) {
-  const { name, schema, code, pointer, message, record, timing = {} } = story;
+/** @param {Entry} entry */
+export function entryBody(entry) {
+  const { name, schema, code, pointer, message, record, timing = {} } = entry;
   /** @type {Violation[]} */
   const violations = list(record?.violations);
   /** @type {Repair[]} */
@@ -137,13 +137,13 @@ export function storyBody(story) {
   for (const tag of [code, pointer]) if (tag) why.append(element("code", { class: "tag" }, tag), " ");
   why.append(schema === null ? `The catalogue has no event ${name}, so that no schema was applied. Is the name right?` : (message ?? ""));
 
-  const came = [receivedPart(story, pointers)];
+  const came = [receivedPart(entry, pointers)];
   if (violations.length > 1) came.push(part("Violations", violations.map((one) => [one.pointer || one.code, `${one.code}: ${one.message}`])));
   if (record) {
     const told = repairs.map(({ rule, pointer: place, original }) => /** @type {Line} */ ([place || "more", original ? `${rule}, was ${original}` : rule]));
     came.push(part("Repairs", told));
   }
-  const [first, ...others] = recordParts(story);
+  const [first, ...others] = recordParts(entry);
   const times = Object.entries(timing).map(([what, count]) => {
     const stage = what.replace(/_ms$/, "");
     return /** @type {Line} */ ([stage, stage === what ? shown(count) : `${count} ms`]);
@@ -155,9 +155,9 @@ export function storyBody(story) {
   body.append(element("div", { class: "columns" }, element("div", {}, ...came, first), element("div", {}, ...others)));
   if (record) {
     // A duplicate's is what it would have been.
-    const title = story.stream ? "The record" : "The record, which is in no stream";
+    const title = entry.stream ? "The record" : "The record, which is in no stream";
     body.append(element("details", {}, element("summary", {}, title), box(title, [JSON.stringify(record, null, 2)])));
   }
-  body.append(copyButton(story));
+  body.append(copyButton(entry));
   return body;
 }
