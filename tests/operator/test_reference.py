@@ -268,7 +268,10 @@ def configuration_ranges(text: str) -> None:
 def configuration_variables(text: str) -> None:
     listed = names(text, "## Variables and secrets", "name")
     read = set(re.findall(r'"((?:AWS|HEADWATER)_[A-Z_]+)"', "".join(sources().values())))  # fmt: skip
-    same(listed, read, "variables")
+    renamed = (ROOT / "src/config/renamed_words.rs").read_text()
+    old = set(re.findall(r'\("(HEADWATER_[A-Z_]+)", "HEADWATER_', renamed))
+    assert old
+    same(listed, read - old, "variables")
 
 
 def configuration_bindings(text: str) -> None:
@@ -322,11 +325,16 @@ def event_fields(text: str) -> None:
     same(names(text, "", "field"), set(fields()), "fields")
 
 
+def kebab(name: str) -> str:
+    """Returns the attribute of a key of `dataset`."""
+    return re.sub("[A-Z]", lambda letter: "-" + letter[0].lower(), name)
+
+
 def snippet_attributes(text: str) -> None:
     types = (ROOT / "www/t.d.mts").read_text().split("export type Options = {")[1]
     known = re.findall(r"^  (\w+)\??:", types.split("\n};")[0], re.MULTILINE)
     listed = names(text, "## Attributes", "attribute")
-    same(listed, {f"data-{name}" for name in known if name != "src"}, "attributes")
+    same(listed, {f"data-{kebab(name)}" for name in known if name != "src"}, "attributes")
 
 
 def saved_queries(text: str) -> None:
@@ -359,7 +367,7 @@ def command_line(text: str) -> None:
         command = codes(row[0])[0]
         option = re.findall(r"--[a-z-]+", command)
         shown.setdefault(command.split()[0], []).extend(option)
-    for script in re.findall(r"^\| option of `(scripts/\w+)` \|", text, re.MULTILINE):
+    for script in re.findall(r"^\| option of `(scripts/[\w-]+)` \|", text, re.MULTILINE):
         its = rows(text, "", f"option of `{script}`")
         shown.setdefault(script, []).extend(
             re.findall(r"--[a-z-]+", " ".join(row[0] for row in its))

@@ -165,7 +165,7 @@ def test_each_way_to_fail_has_its_cause_its_blame_and_its_advice(
     since, last = at(state["failing_since"]), at(state["last_failed_at"])
     assert before - timedelta(seconds=1) < since <= last < now()
     assert at(state["last_success_at"]) <= since
-    assert told["actions"] == [f"{stream.to}: {state['advice']}"]
+    assert told["actions"] == [f"{stream.to}: {state['action']}"]
     clause = f" since {since:%H:%M:%S} ({state['problem']}); what it does not take"
     assert clause in told["summary"]
     assert stream.to in told["summary"]
@@ -335,7 +335,7 @@ def test_a_shard_that_does_not_answer_is_named(peer: FirehosePeer) -> None:
     assert told["summary"] == (
         f"not ready: shard {number} does not answer, so that what waits there is not known"
     )
-    assert told["actions"] == [f"shard {number}: {silent['advice'][0]}"]
+    assert told["actions"] == [f"shard {number}: {silent['actions'][0]}"]
 
 
 def test_a_mistaken_configuration_is_the_first_thing_told(peer: FirehosePeer) -> None:

@@ -216,7 +216,7 @@ impl ShardView {
 
     /// The advice about the shard, without that about its streams.
     pub fn actions(&self) -> impl Iterator<Item = String> + '_ {
-        self.actions.iter().map(|actions| format!("shard {}: {actions}", self.shard))
+        self.actions.iter().map(|action| format!("shard {}: {action}", self.shard))
     }
 }
 
