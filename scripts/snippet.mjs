@@ -2,7 +2,7 @@
 // Lists the schemas in www/schemas.json, outside of their folder, where it would be the schema of an event.
 //
 //   node scripts/snippet.mjs           writes the files, and says how large they are and what the tag needs
-//   node scripts/snippet.mjs --check   writes nothing, and fails where what is written is not what would be
+//   node scripts/snippet.mjs --check   writes nothing, and fails if a file is not up to date
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -19,7 +19,7 @@ if (process.argv.includes("--help")) {
 const BUDGETS = { "t.js": 2_180, "t.auto.js": 1_250, "t.vitals.js": 3_100, "t.pointer.js": 900, "t.video.js": 1_000 };
 const CHUNKS = ["auto", "vitals", "pointer", "video"];
 
-/** Of all that is modern, what browsers of the last five years know. */
+/** What browsers of the last five years support. */
 const TARGET = "es2021";
 /** They know these, too. Rewritten, web-vitals' own would keep names that are changed everywhere else. */
 const SUPPORTED = { "class-field": true };
@@ -85,9 +85,9 @@ function catalogue() {
 }
 
 function write(name, text) {
-  // What is the same is let alone: `wrangler dev` would load it again.
+  // An unchanged file is not written: `wrangler dev` would load it again.
   if (!existsSync(`www/${name}`) || readFileSync(`www/${name}`, "utf8") != text) {
-    if (process.argv.includes("--check")) throw new Error(`www/${name} is not what its sources make: run scripts/build`);
+    if (process.argv.includes("--check")) throw new Error(`www/${name} is not up to date with its sources: run scripts/build`);
     writeFileSync(`www/${name}`, text);
   }
 }

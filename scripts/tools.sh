@@ -1,4 +1,4 @@
-# Where the tools that scripts/setup brings lie, and how to reach them. Sourced by the other scripts.
+# The places of the tools that scripts/setup installs. Sourced by the other scripts.
 # shellcheck shell=bash disable=SC2034
 set -euo pipefail
 script=$(cd "$(dirname "$0")" && pwd)/${0##*/}
@@ -47,6 +47,11 @@ venv() {
   local version
   version=$("$(python)" -c 'import platform; print(platform.python_version())')
   echo "$cache/python-$version-$(cksum <scripts/requirements.txt | tr ' ' -)"
+}
+
+# Runs a program of the tests, such as faults.soak, which finds its modules where pytest.ini has them.
+test_program() {
+  PYTHONPATH=$PWD/tests:$PWD/scripts/aws:$PWD/scripts/lake exec "$(venv)/bin/python" -m "$@"
 }
 
 # Debian's Rust with a Wasm standard library of ours, for machines where rustup can't fetch one.

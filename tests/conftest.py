@@ -1,15 +1,14 @@
 """What all Python tests share: the local AWS, one process for a run of the tests."""
 
 import signal
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "aws"))
+from local_aws import LocalAws
 
-from local import LocalAws  # noqa: E402
+# A failed assertion of the support shows its values, as one of a test does.
+pytest.register_assert_rewrite("support")
 
 # A shell that runs the tests in the background makes them ignore Ctrl-C, and every program that they start with them:
 # bash does not even let one trap what was ignored before it. A handler of our own is not inherited.

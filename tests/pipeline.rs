@@ -1,21 +1,15 @@
 //! The recipe from a body to an answer, with deliveries that end as each test says.
 
-use std::io::Write;
-use std::net::IpAddr;
+mod harness;
 
-use chrono::DateTime;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use headwater::config::{Config, RawConfig};
-use headwater::delivery::health::DeliveryError;
-use headwater::delivery::response::{AwsError as StreamRefusal, ErrorClass};
-use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
+use harness::{all_accepted, columns, config, context, gzip, ids, rejected};
+use headwater::config::Config;
+use headwater::delivery::stream_delivery::RecordStatus;
 use headwater::ingest;
 use headwater::ingest::IngestBatch;
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::ingest::response::{IngestResponse, VerdictMode};
 use headwater::model::consent::BrowserSignals;
-use headwater::model::event::EventIdGenerator;
 use headwater::model::record::Record;
 use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::RequestBody;
@@ -31,81 +25,17 @@ fn table() -> Value {
     })
 }
 
-fn config() -> Config {
-    config_of(table())
-}
-
-fn config_of(table: Value) -> Config {
-    Config::parse(RawConfig {
-        headwater: Some(table),
-        region: Some("eu-west-1".to_owned()),
-        access_key_id: Some("AKIDEXAMPLE".to_owned()),
-        secret_access_key: Some("secret".to_owned()),
-        ..RawConfig::default()
-    })
-    .unwrap()
-}
-
-fn context() -> RequestContext {
-    RequestContext {
-        received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
-        ip: Some(IpAddr::from([203, 0, 113, 77])),
-        ..RequestContext::default()
-    }
-}
-
 fn post<'a>(config: &'a Config, bytes: &[u8]) -> Result<IngestBatch<'a>, IngestError> {
-    let body = RequestBody { content_type: None, content_encoding: None, bytes };
-    let context = context();
-    ingest::post(&body, &context, config, &mut EventIdGenerator::new(context.received_at, [1; 10]))
+    harness::post(config, &context(), None, bytes)
 }
 
-/// Ends every delivery of `plan` with the fate that `fate` gives each record, as the edge
-/// does it; gives back what each stream took.
+/// Ends each delivery, and returns the streams and the columns of the delivered records.
 fn deliver(
-    plan: &mut IngestBatch<'_>,
-    fate: impl Fn(&str, &Value) -> RecordStatus,
+    batch: &mut IngestBatch<'_>,
+    status: impl Fn(&str, &Record) -> RecordStatus,
 ) -> Result<Vec<(String, Value)>, IngestError> {
-    let mut taken = Vec::new();
-    for _ in 0..3 {
-        for consignment in plan.take_consignments() {
-            let stream = consignment.stream.to_string();
-            let records: Vec<(Record, RecordStatus)> = consignment
-                .records
-                .into_iter()
-                .map(|record| {
-                    let columns = serde_json::from_slice(record.bytes()).unwrap();
-                    let fate = fate(&stream, &columns);
-                    if fate == RecordStatus::Delivered {
-                        taken.push((stream.clone(), columns));
-                    }
-                    (record, fate)
-                })
-                .collect();
-            let problem = records
-                .iter()
-                .any(|(_, fate)| *fate == RecordStatus::Pending)
-                .then_some(DeliveryError::TimedOut);
-            let report =
-                DeliveryReport { records, problem, retry_after_s: 7, ..DeliveryReport::default() };
-            plan.settle(&consignment.stream, &consignment.owners, report)?;
-        }
-    }
-    assert!(plan.take_consignments().is_empty());
-    Ok(taken)
-}
-
-fn all_accepted(_: &str, _: &Value) -> RecordStatus {
-    RecordStatus::Delivered
-}
-
-fn poisoned() -> RecordStatus {
-    let code = "InvalidArgumentException".to_owned();
-    RecordStatus::Rejected(StreamRefusal {
-        blame: ErrorClass::InvalidRecord,
-        code,
-        message: "arn:aws:secret".to_owned(),
-    })
+    let delivered = harness::deliver(batch, status)?;
+    Ok(delivered.into_iter().map(|each| (each.stream, columns(&each.record))).collect())
 }
 
 fn shown(answer: &IngestResponse) -> String {
@@ -119,7 +49,7 @@ fn shown(answer: &IngestResponse) -> String {
 
 #[test]
 fn one_bad_beacon_never_hurts_its_neighbours() {
-    let config = config();
+    let config = config(table());
     let body = br#"[{"name":"a","level":"low"},{"name":1},[],{"name":"b"},{"props":}]"#;
     let mut plan = post(&config, body).unwrap();
     assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
@@ -151,7 +81,7 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
 
 #[test]
 fn answers_are_as_the_contract_says() {
-    let config = config();
+    let config = config(table());
     let answer = |body: &[u8], telling| {
         let mut plan = post(&config, body).unwrap();
         deliver(&mut plan, all_accepted).unwrap();
@@ -166,12 +96,12 @@ fn answers_are_as_the_contract_says() {
 }
 
 #[test]
-fn what_is_not_durable_is_not_answered_as_a_success() {
-    let config = config();
+fn an_event_that_is_not_durable_is_no_success() {
+    let config = config(table());
     for pending in ["firehose:low", "firehose:rest", "firehose:failed"] {
         let mut plan =
             post(&config, b"[{\"name\":\"a\",\"level\":\"low\"},{\"name\":\"b\"},{}]").unwrap();
-        let fate = |stream: &str, _: &Value| {
+        let fate = |stream: &str, _: &Record| {
             if stream == pending { RecordStatus::Pending } else { RecordStatus::Delivered }
         };
         let refusal = deliver(&mut plan, fate).unwrap_err();
@@ -184,11 +114,11 @@ fn what_is_not_durable_is_not_answered_as_a_success() {
 }
 
 #[test]
-fn a_record_that_its_stream_refuses_for_itself_is_kept_as_a_failed_event() {
-    let config = config();
+fn a_rejected_record_becomes_a_failed_event() {
+    let config = config(table());
     let mut plan = post(&config, b"[{\"name\":\"a\"},{\"name\":\"b\"}]").unwrap();
-    let fate = |stream: &str, columns: &Value| match stream {
-        "firehose:rest" if columns["name"] == "a" => poisoned(),
+    let fate = |stream: &str, record: &Record| match stream {
+        "firehose:rest" if columns(record)["name"] == "a" => rejected(),
         _ => RecordStatus::Delivered,
     };
     let taken = deliver(&mut plan, fate).unwrap();
@@ -210,8 +140,8 @@ fn a_record_that_its_stream_refuses_for_itself_is_kept_as_a_failed_event() {
 }
 
 #[test]
-fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
-    let config = config();
+fn a_rejected_record_stays_without_its_identifiers() {
+    let config = config(table());
     let context = RequestContext {
         signals: BrowserSignals { gpc: true, dnt: false },
         user_agent: Some("Mozilla/5.0 (secretive)".to_owned()),
@@ -219,12 +149,10 @@ fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
     };
     let text =
         br#"{"device_id":"secret-envelope","events":[{"name":"a","device_id":"secret-device"}]}"#;
-    let body = RequestBody { content_type: None, content_encoding: None, bytes: text };
-    let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
-    let mut plan = ingest::post(&body, &context, &config, &mut ids).unwrap();
-    let fate = |stream: &str, _: &Value| match stream {
+    let mut plan = harness::post(&config, &context, None, text).unwrap();
+    let fate = |stream: &str, _: &Record| match stream {
         "firehose:failed" => RecordStatus::Delivered,
-        _ => poisoned(),
+        _ => rejected(),
     };
     let taken = deliver(&mut plan, fate).unwrap();
     let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
@@ -237,7 +165,7 @@ fn a_record_that_its_stream_refuses_stays_without_what_was_left_out() {
 fn a_members_name_is_scrubbed_in_its_violation() {
     let mut table = table();
     table["scrub"] = json!(["emails"]);
-    let config = config_of(table);
+    let config = config(table);
     let mut plan = post(&config, br#"{"name":"a","anna@mail.example":1}"#).unwrap();
     let taken = deliver(&mut plan, all_accepted).unwrap();
     let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
@@ -247,16 +175,16 @@ fn a_members_name_is_scrubbed_in_its_violation() {
 }
 
 #[test]
-fn a_failed_event_that_its_stream_refuses_is_not_durable() {
-    let config = config();
+fn a_rejected_failed_event_is_not_durable() {
+    let config = config(table());
     let mut plan = post(&config, b"{}").unwrap();
-    let refusal = deliver(&mut plan, |_, _| poisoned()).unwrap_err();
+    let refusal = deliver(&mut plan, |_, _| rejected()).unwrap_err();
     assert_eq!(refusal.status(), 503);
 }
 
 #[test]
-fn what_the_limits_refuse_is_not_kept() {
-    let config = config();
+fn a_body_over_the_limits_is_not_stored() {
+    let config = config(table());
     let many = format!("[{}1]", "1,".repeat(10_000));
     for (body, status, message) in [
         (many.as_bytes(), 413, "body has 10001 beacons, limit 500"),
@@ -265,12 +193,6 @@ fn what_the_limits_refuse_is_not_kept() {
         let refusal = post(&config, body).unwrap_err();
         assert_eq!((refusal.status(), refusal.to_string().as_str()), (status, message));
     }
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Values that beacons may and may not hold.
@@ -322,7 +244,7 @@ proptest! {
         beacons in proptest::collection::vec(prop_oneof![9 => beacon(), 1 => value()], 0..20),
         form in 0..4,
     ) {
-        let config = config();
+        let config = config(table());
         let lines: Vec<String> = beacons.iter().map(Value::to_string).collect();
         let bytes = match form {
             0 => Value::from(beacons.clone()).to_string().into_bytes(),
@@ -330,14 +252,8 @@ proptest! {
             2 => gzip(Value::from(beacons.clone()).to_string().as_bytes()),
             _ => lines.join("\n").into_bytes(),
         };
-        let body = RequestBody {
-            content_type: (form == 3).then_some("application/x-ndjson"),
-            content_encoding: None,
-            bytes: &bytes,
-        };
-        let context = context();
-        let mut plan =
-            ingest::post(&body, &context, &config, &mut EventIdGenerator::new(context.received_at, [1; 10])).unwrap();
+        let content_type = (form == 3).then_some("application/x-ndjson");
+        let mut plan = harness::post(&config, &context(), content_type, &bytes).unwrap();
         let taken = deliver(&mut plan, all_accepted).unwrap();
         let answer = plan.answer(VerdictMode::Always);
         let told: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
@@ -360,7 +276,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic_and_what_is_undecodable_is_kept_to_the_byte(
+    fn no_bytes_panic_and_undecodable_bytes_are_stored(
         bytes in prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..200),
             "[\\[\\]{}\",:a-c0-9 \\n]{0,60}".prop_map(String::into_bytes),
@@ -369,11 +285,10 @@ proptest! {
         content_type in prop_oneof![Just(None), Just(Some("application/x-ndjson")), Just(Some("text/plain"))],
         content_encoding in prop_oneof![Just(None), Just(Some("gzip"))],
     ) {
-        let config = config();
+        let config = config(table());
         let context = context();
         let body = RequestBody { content_type, content_encoding, bytes: &bytes };
-        let mut plan =
-            ingest::post(&body, &context, &config, &mut EventIdGenerator::new(context.received_at, [1; 10])).unwrap();
+        let mut plan = ingest::post(&body, &context, &config, &mut ids(&context)).unwrap();
         let taken = deliver(&mut plan, all_accepted).unwrap();
         let answer = plan.answer(VerdictMode::OnFailure);
         prop_assert!([200, 204, 400].contains(&answer.status));
@@ -389,10 +304,9 @@ proptest! {
 
     #[test]
     fn no_query_panics(query in any::<String>()) {
-        let config = config();
+        let config = config(table());
         let context = context();
-        let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
-        let mut plan = ingest::pixel(&query, &context, &config, &mut ids).unwrap();
+        let mut plan = ingest::pixel(&query, &context, &config, &mut ids(&context)).unwrap();
         prop_assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
     }
 }

@@ -83,7 +83,7 @@ fn assert_at_least(rates: [f64; 3], floors: [f64; 3]) {
 }
 
 #[test]
-fn the_addresses_of_other_parsers_tests_are_read_as_they_expect() {
+fn urls_of_other_parsers_tests_are_read_as_they_expect() {
     let cases = cases(&["referer-parser", "pyreferrer", "inbound"]);
     assert!(cases.len() >= 60, "{}", cases.len());
     assert_at_least(rates(&cases), [95.0, 95.0, 97.0]);

@@ -2,14 +2,16 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod harness;
+
 use std::net::IpAddr;
 
 use chrono::DateTime;
+use harness::columns;
 use headwater::base::secret::Secret;
 use headwater::config::{Config, RawConfig};
 use headwater::ingest;
 use headwater::ingest::IngestBatch;
-use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::Geo;
 use headwater::model::replay::{ReplayHeader, ReplaySource};
 use headwater::model::request::RequestContext;
@@ -24,18 +26,14 @@ fn config(unknown_events: &str, ip: &str) -> Config {
         "routes": [{"to": "firehose:events"}], "unknown_events": unknown_events,
     });
     Config::parse(RawConfig {
-        headwater: Some(headwater),
         secret: Some(KEY.to_owned()),
         operator_key: Some(KEY.to_owned()),
-        region: Some("eu-west-1".to_owned()),
-        access_key_id: Some("AKIDEXAMPLE".to_owned()),
-        secret_access_key: Some("secret".to_owned()),
-        ..RawConfig::default()
+        ..harness::settings(headwater)
     })
     .unwrap()
 }
 
-/// Of the visitor at first, and then of whoever replays, a day later and from elsewhere.
+/// The visitor's at first, then the operator's, a day later and from another address.
 fn context(at: i64, ip: [u8; 4], agent: &str, country: &str) -> RequestContext {
     RequestContext {
         received_at: DateTime::from_timestamp_millis(at).unwrap(),
@@ -56,13 +54,11 @@ fn operator() -> RequestContext {
 
 fn records(mut plan: IngestBatch<'_>) -> Vec<Value> {
     let records = plan.take_items().into_iter();
-    records.map(|item| serde_json::from_slice(item.record.bytes()).unwrap()).collect()
+    records.map(|item| columns(&item.record)).collect()
 }
 
 fn post(config: &Config, body: &[u8], content_type: Option<&str>) -> Vec<Value> {
-    let body = RequestBody { content_type, content_encoding: None, bytes: body };
-    let mut ids = EventIdGenerator::new(visitor().received_at, [9; 10]);
-    records(ingest::post(&body, &visitor(), config, &mut ids).unwrap())
+    records(harness::post(config, &visitor(), content_type, body).unwrap())
 }
 
 /// Sends `failed` again, as scripts/replay does.
@@ -84,7 +80,7 @@ fn replay(config: &Config, failed: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn it_is_the_event_that_it_would_have_been() {
+fn a_replayed_event_is_the_event_that_it_would_have_been() {
     let body = br#"{"sent_at":"2026-11-18T13:06:40Z","device_id":"d","events":[{"name":"quiz"},
         {"name":"quiz","time":"2026-11-18T13:06:30Z","url":"https://shop.example/"}]}"#;
     let failed = post(&config("fail", "full"), body, None);
@@ -100,7 +96,7 @@ fn it_is_the_event_that_it_would_have_been() {
 }
 
 #[test]
-fn what_fails_again_is_the_same_failed_event_each_time() {
+fn a_replay_that_fails_again_is_the_same_failed_event() {
     let bodies: [(&[u8], Option<&str>); 4] = [
         (br#"{"name":"Quiz"}"#, None),
         (b"{\"name\":\n", Some("application/x-ndjson")),
@@ -117,7 +113,7 @@ fn what_fails_again_is_the_same_failed_event_each_time() {
 }
 
 #[test]
-fn an_address_follows_the_stricter_of_both_policies() {
+fn an_address_is_stored_as_the_stricter_policy_says() {
     let hash = |config: &Config| post(config, br#"{"name":"quiz"}"#, None)[0]["ip"].clone();
     let hashed = hash(&config("accept", "hash"));
     for (then, now, ip) in [
@@ -135,7 +131,7 @@ fn an_address_follows_the_stricter_of_both_policies() {
 }
 
 #[test]
-fn a_record_is_made_anew_of_the_beacon_that_it_was() {
+fn a_replayed_record_is_the_same_record() {
     let config = config("accept", "truncate");
     let body = br#"{"name":"quiz","device_id":"d","time":1795000000000,"screen":"800x600",
         "props":{"points":1.50},"metadata":{"tag":"a"},"url":"https://shop.example/?utm_source=x"}"#;

@@ -83,7 +83,7 @@ impl<'a> Case<'a> {
 }
 
 #[test]
-fn every_event_gets_the_session_of_the_table() {
+fn every_event_has_the_session_of_the_table() {
     let cases = cases();
     assert!(cases.len() >= 17, "{}", cases.len());
     let wrong: Vec<String> = cases

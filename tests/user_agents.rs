@@ -1,4 +1,4 @@
-//! Agents that other projects collected and labelled, and how much of them we tell alike.
+//! Agents that other projects collected and labelled, and how many of them we recognize alike.
 //!
 //! The rates are floors just under what was measured. With `--nocapture` the misses are
 //! listed; with `USER_AGENTS` set to a folder that `scripts/tables/user_agents.py --whole`
@@ -55,7 +55,7 @@ fn read(path: &Path) -> Vec<Case> {
     text.lines().skip(1).map(case).collect()
 }
 
-/// How many of the labels we tell alike, in percent.
+/// The share of labels that we recognize alike, in percent.
 struct Rate {
     what: String,
     asked: u32,
@@ -86,7 +86,7 @@ impl Rate {
     }
 }
 
-/// iPadOS counts as iOS, since the labels don't tell it apart.
+/// iPadOS counts as iOS, since the labels don't distinguish it.
 fn folded(os: &str) -> &str {
     if os == "iPadOS" { "iOS" } else { os }
 }
@@ -114,7 +114,7 @@ fn rates(file: &str) -> [Rate; 5] {
 }
 
 #[test]
-fn labelled_agents_are_parsed_as_labelled() {
+fn labelled_agents_are_recognized_alike() {
     let [browser, major, os, class, person] = rates("browsers");
     browser.is_at_least(77.0);
     major.is_at_least(93.0);
@@ -124,7 +124,7 @@ fn labelled_agents_are_parsed_as_labelled() {
 }
 
 #[test]
-fn a_sites_visitors_of_2026_are_told_as_their_browsers_said() {
+fn visitors_of_2026_are_recognized_as_their_browsers_report() {
     let [_, _, os, class, person] = rates("visitors");
     os.is_at_least(97.0);
     class.is_at_least(99.5);
@@ -175,7 +175,7 @@ fn isbots_crawlers_are_labelled_and_its_people_are_not() {
 /// `cargo test --release --test user_agents -- --ignored --nocapture` prints it.
 #[test]
 #[ignore = "a measurement, of an optimized build"]
-fn what_a_visitors_agent_costs() {
+fn an_agents_cost_is_printed() {
     let cases = cases("visitors");
     let hints = ClientHints::default();
     let measure = |what: &str, tells: &dyn Fn(&str) -> bool| {

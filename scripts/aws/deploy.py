@@ -22,8 +22,8 @@ from typing import Any
 import boto3
 import botocore.exceptions
 
-from dropped import NotToldError, dropped, warning
-from marked_event import MarkedEvent, MarkedEventError, Place
+from unconfigured_streams import BacklogUnknownError, dropped, warning
+from smoke_test import SmokeTest, SmokeTestError, Place
 from stack import TEMPLATE, Stack, StackError
 from worker_key import NAMES, WorkerKeyError, WorkerKeys
 from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
@@ -31,8 +31,8 @@ from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
 SALT = "HEADWATER_HASH_SECRET"
 SALT_BYTES = 32
 # The operator has to know it, so it is not minted: it is stored where it is in the environment.
-REPLAY_KEY = "HEADWATER_OPERATOR_KEY"
-REPLAY_KEY_CHARS = 32
+OPERATOR_KEY = "HEADWATER_OPERATOR_KEY"
+OPERATOR_KEY_CHARS = 32
 # An object that is awake takes over what is deployed within five minutes:
 # https://developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates/
 OVERLAP_SECONDS = 360
@@ -41,7 +41,7 @@ PROBLEMS = (
     StackError,
     WorkerKeyError,
     WranglerError,
-    MarkedEventError,
+    SmokeTestError,
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
 )
@@ -73,10 +73,10 @@ class Deployment:
             raise DeployError(
                 "AWS_REGION is missing among the variables of wrangler.toml"
             )
-        self.operator_key = os.environ.get(REPLAY_KEY)
-        if self.operator_key and len(self.operator_key) < REPLAY_KEY_CHARS:
+        self.operator_key = os.environ.get(OPERATOR_KEY)
+        if self.operator_key and len(self.operator_key) < OPERATOR_KEY_CHARS:
             raise DeployError(
-                f"{REPLAY_KEY} must have {REPLAY_KEY_CHARS} characters or more: `openssl rand -hex 32`"
+                f"{OPERATOR_KEY} must have {OPERATOR_KEY_CHARS} characters or more: `openssl rand -hex 32`"
             )
         self.parameters = dict(arguments.parameter)
         try:
@@ -127,14 +127,14 @@ class Deployment:
         say("this was a dry run: nothing is changed")
         if unknown:
             raise DeployError(
-                "the dry run is not complete, since not all could be asked: "
+                "the dry run is incomplete: "
                 + "; ".join(unknown)
             )
 
     def run(self) -> None:
         """Do all of it."""
         say(
-            f"the stack {self.stack.name} in {self.settings.region}: takes some minutes at first"
+            f"the stack {self.stack.name} in {self.settings.region}: the first time takes some minutes"
         )
         changes = self.stack.apply(self.template, self.parameters)
         say(f"the stack is up to date, {len(changes)} changes")
@@ -143,8 +143,8 @@ class Deployment:
         if self.arguments.url:
             self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy")
-        told = self.wrangler.deploy()
-        url = self.arguments.url or address(told)
+        addresses = self.wrangler.deploy()
+        url = self.arguments.url or address(addresses)
         if not self.arguments.url:
             self.warn_of_dropped(url)
         keys = WorkerKeys(self.client("iam"), outputs["WorkerUserName"])
@@ -155,10 +155,10 @@ class Deployment:
         say(f"{url} is up")
 
     def retire(self, keys: WorkerKeys, retired: list[str]) -> None:
-        """Delete keys when nobody signs with them any more."""
+        """Delete keys once no object signs with them."""
         overlap = self.arguments.overlap
         if retired:
-            say(f"the old key stays for {overlap:.0f} s: objects that are awake may sign with it so long")  # fmt: skip
+            say(f"the old key is deleted in {overlap:.0f} s: running objects may still sign with it")  # fmt: skip
             time.sleep(overlap)
         for each in retired:
             keys.delete(each)
@@ -172,17 +172,17 @@ class Deployment:
         if strange:
             raise DeployError(
                 f"wrangler.toml sends events to {', '.join(sorted(strange))}, which is not of"
-                f" the stack {self.stack.name}: mend HEADWATER.routes or HEADWATER.failed_stream"
+                f" the stack {self.stack.name}: correct HEADWATER.routes or HEADWATER.failed_stream"
             )
 
     def warn_of_dropped(self, url: str | None) -> None:
         """Warn of records that wait for dropped streams, or say why the worker could not be asked."""
         try:
             if not url:
-                raise NotToldError("name the worker's address with --url")
+                raise BacklogUnknownError("name the worker's address with --url")
             waiting = dropped(url, self.settings.streams)
-        except NotToldError as error:
-            say(f"whether records wait for streams that are not named any more is not known: {error}")  # fmt: skip
+        except BacklogUnknownError as error:
+            say(f"can't check for records of streams that are no longer named: {error}")  # fmt: skip
             return
         if waiting:
             say(warning(waiting))
@@ -193,7 +193,7 @@ class Deployment:
         What is stored can't be read back; that it works is proved by the event.
         """
         stored = self.wrangler.secret_names()
-        wanted = (*NAMES, SALT, REPLAY_KEY) if self.operator_key else (*NAMES, SALT)
+        wanted = (*NAMES, SALT, OPERATOR_KEY) if self.operator_key else (*NAMES, SALT)
         missing = [name for name in wanted if name not in stored]
         user = outputs.get("WorkerUserName")
         signs = user and WorkerKeys(self.client("iam"), user).active()
@@ -213,8 +213,8 @@ class Deployment:
             say(f"the key {made[NAMES[0]]} is minted for {outputs['WorkerUserName']}")
         if SALT in missing:
             made[SALT] = secrets.token_hex(SALT_BYTES)
-        if REPLAY_KEY in missing and self.operator_key:
-            made[REPLAY_KEY] = self.operator_key
+        if OPERATOR_KEY in missing and self.operator_key:
+            made[OPERATOR_KEY] = self.operator_key
         if made:
             try:
                 self.wrangler.store_secrets(made)
@@ -226,17 +226,17 @@ class Deployment:
         return made.get(NAMES[0])
 
     def prove(self, url: str, outputs: dict[str, str]) -> None:
-        """Send an event and wait until it lies in S3."""
+        """Send an event and wait until it is in S3."""
         firehose = self.client("firehose")
         *levels, failed = (Place.of_stream(firehose, outputs[name]) for name in STREAM_OUTPUTS)  # fmt: skip
-        event = MarkedEvent(url, self.settings)
+        event = SmokeTest(url, self.settings)
         say(f"event {event.id}: sending it to {url}")
         outcome = event.send(self.arguments.wait)
         places = [failed] if outcome == "failed" else levels
         longest = max(place.interval_seconds for place in places)
         say(f"event {event.id}: {outcome}; Firehose writes it within {longest} s or so")
         found = event.find(self.client("s3"), places, self.arguments.wait)
-        say(f"event {event.id}: lies in {found}")
+        say(f"event {event.id}: stored at {found}")
 
 
 def check(environment: str | None) -> None:
@@ -251,7 +251,7 @@ def sentence(error: Exception) -> str:
     """What went wrong, and what to set if that is it."""
     if isinstance(error, NO_CREDENTIALS):
         return (
-            "AWS can't be asked without credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
+            "AWS needs credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
             " AWS_SECRET_ACCESS_KEY"
         )
     return str(error)
@@ -263,7 +263,7 @@ def address(targets: list[str]) -> str:
         if target.startswith("https://") and "*" not in target:
             return target
     raise DeployError(
-        f"wrangler told no address to call, but {targets}: name it with --url"
+        f"wrangler reported no address to call, but {targets}: name it with --url"
     )
 
 
@@ -303,7 +303,7 @@ def main() -> int:
         metavar="KEY=VALUE",
         help="a parameter of the template; others keep the value that they have",
     )
-    add("--url", help="the worker's address, where wrangler does not tell it")
+    add("--url", help="the worker's address, if wrangler does not report it")
     add(
         "--wait",
         type=float,

@@ -1,4 +1,4 @@
-"""What the local AWS can't make of headwater.yaml by itself, and how it is made all the same.
+"""The parts of headwater.yaml that ministack can't make, and how they are made instead.
 
 ministack 1.5.33 has no provisioner for Athena's saved queries, and refuses a template that
 has one; a bucket's lifecycle rules and encryption it reads past in silence. So the saved
@@ -31,10 +31,10 @@ def for_ministack(template: Path) -> str:
     for name, resource in list(resources.items()):
         kind = resource["Type"] if isinstance(resource, dict) else None
         if kind in (SAVED_QUERY, BUCKET):
-            told = {"Type": kind, "Bucket": {"Ref": name}, **resource["Properties"]}
+            properties = {"Type": kind, "Bucket": {"Ref": name}, **resource["Properties"]}
             if kind == SAVED_QUERY:
-                del resources[name], told["Bucket"]
-            outputs[LEFT_OUT + name] = {"Value": {"Fn::ToJsonString": told}}
+                del resources[name], properties["Bucket"]
+            outputs[LEFT_OUT + name] = {"Value": {"Fn::ToJsonString": properties}}
     return json.dumps(document)
 
 

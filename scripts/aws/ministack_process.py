@@ -1,6 +1,6 @@
 """The process behind the local AWS: ministack, alone on a port of the loopback interface.
 
-It says nothing of what is in it; `local.LocalAws` does.
+It says nothing of what is in it; `local_aws.LocalAws` does.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class MinistackProcess:
         self._held.close()
 
     def wait(self) -> None:
-        """Block until it ends by itself, which is always an error."""
+        """Block until it ends without a stop, which is always an error."""
         code = self._process.wait()
         raise LocalAwsError(
             f"ministack ended with exit code {code}; its log is {self.log}"
@@ -124,7 +124,7 @@ def forget(directory: Path, *more: str) -> None:
 def hold_port(port: int) -> socket.socket:
     """Binds `port` if nothing listens there; any free one for 0.
 
-    Until it is closed, nobody is given that port who asks for any; who names it, as ministack
+    Until it is closed, the kernel gives that port to no process that asks for any; one that names it, as ministack
     does some seconds later, can listen there.
     """
     held = socket.socket()

@@ -1,7 +1,7 @@
 """The stack of headwater.yaml: planned, made or brought up to date, and read.
 
 Every way goes through a change set, so that what a dry run shows is what a real one does.
-A failure is told with CloudFormation's own reasons, the first of them first.
+A failure is reported with CloudFormation's own reasons, the first one first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
 # What a change set leaves that was not executed.
 EMPTY = "REVIEW_IN_PROGRESS"
-# They hold what lies nowhere else, and whoever writes to them knows them by their names.
+# Their data is stored only there, and their writers use their names.
 HOLD_DATA = ("AWS::KinesisFirehose::DeliveryStream", "AWS::Kinesis::Stream", "AWS::S3::Bucket")  # fmt: skip
 PLAN_SECONDS = 300
 APPLY_SECONDS = 1800
@@ -49,7 +49,7 @@ class Stack:
         self._poll_seconds = poll_seconds
 
     def outputs(self) -> dict[str, str]:
-        """What the stack tells of itself; nothing where there is none yet."""
+        """The description of the stack; nothing if there is none yet."""
         described = self._described()
         return {
             output["OutputKey"]: output["OutputValue"]
@@ -95,14 +95,14 @@ class Stack:
         self._client.execute_change_set(ChangeSetName=change_set)
         status = self._until_settled(APPLY_SECONDS)
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            reasons = "; ".join(self._failures(before)) or "it told no reason"
+            reasons = "; ".join(self._failures(before)) or "no reason was reported"
             raise StackError(f"the stack {self.name} is {status}: {reasons}")
         return changes
 
     def _change_set(
         self, template: str, parameters: Mapping[str, str]
     ) -> tuple[str | None, list[Change]]:
-        """A change set that can be executed, or none where nothing would change."""
+        """A change set that can be executed, or none if nothing would change."""
         described = self._described()
         fresh = described is None or described["StackStatus"] == EMPTY
         known = [] if fresh else (described or {}).get("Parameters", [])
@@ -120,14 +120,14 @@ class Stack:
         )["Id"]  # fmt: skip
         deadline = time.monotonic() + PLAN_SECONDS
         while True:
-            told = self._client.describe_change_set(ChangeSetName=created)
-            if told["Status"] in ("CREATE_COMPLETE", "FAILED"):
+            described = self._client.describe_change_set(ChangeSetName=created)
+            if described["Status"] in ("CREATE_COMPLETE", "FAILED"):
                 break
             self._pause(deadline, "is still being planned")
-        if told["Status"] == "CREATE_COMPLETE":
-            return created, list(_changes(told))
+        if described["Status"] == "CREATE_COMPLETE":
+            return created, list(_changes(described))
         self._client.delete_change_set(ChangeSetName=created)
-        reason = told.get("StatusReason", "it told no reason")
+        reason = described.get("StatusReason", "no reason was reported")
         if any(words in reason for words in NOTHING_TO_CHANGE):
             return None, []
         raise StackError(f"the stack {self.name} can't be planned: {reason}")
@@ -176,8 +176,8 @@ class Stack:
                 )
 
 
-def _changes(told: dict[str, Any]) -> Iterator[Change]:
-    for each in told["Changes"]:
+def _changes(described: dict[str, Any]) -> Iterator[Change]:
+    for each in described["Changes"]:
         change = each["ResourceChange"]
         yield Change(
             change["Action"],

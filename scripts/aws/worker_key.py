@@ -35,7 +35,7 @@ class WorkerKeys:
         return [each["AccessKeyId"] for each in self._all() if each["Status"] == "Active"]  # fmt: skip
 
     def make_room(self) -> str | None:
-        """Delete the key that was not used for longest, where no other can be made beside it.
+        """Delete the key that was not used for longest, if no other can be made beside it.
 
         Returns its id. A key that was never used was left by a run that was cut off.
         """
@@ -69,7 +69,7 @@ class WorkerKeys:
                 if time.monotonic() > deadline:
                     self.delete(made["AccessKeyId"])
                     raise WorkerKeyError(
-                        f"AWS did not take the new key within {VALID_SECONDS} s: {error}"
+                        f"AWS did not accept the new key within {VALID_SECONDS} s: {error}"
                     ) from None
                 time.sleep(1)
 
@@ -86,5 +86,5 @@ class WorkerKeys:
         return self._iam.list_access_keys(UserName=self._user)["AccessKeyMetadata"]
 
     def _last_used(self, key_id: str) -> datetime:
-        told = self._iam.get_access_key_last_used(AccessKeyId=key_id)
-        return told.get("AccessKeyLastUsed", {}).get("LastUsedDate", NEVER)
+        last_used = self._iam.get_access_key_last_used(AccessKeyId=key_id)
+        return last_used.get("AccessKeyLastUsed", {}).get("LastUsedDate", NEVER)

@@ -48,14 +48,14 @@ class Wrangler:
         self._of_environment = ["--env", environment] if environment else []
 
     def secret_names(self) -> set[str]:
-        """The secrets that are stored, of which nobody can read the values."""
+        """The names of the stored secrets; their values can't be read."""
         try:
-            told = self._run(["secret", "list", "--format", "json"])
+            printed = self._run(["secret", "list", "--format", "json"])
         except WranglerError as error:
             if NO_WORKER.search(str(error)):
                 return set()
             raise
-        listed = json.loads(told[told.index("[") :])
+        listed = json.loads(printed[printed.index("[") :])
         return {each["name"] for each in listed}
 
     def store_secrets(self, secrets: Mapping[str, str]) -> None:
@@ -65,9 +65,9 @@ class Wrangler:
     def deploy(self) -> list[str]:
         """Build and deploy the worker; returns the addresses that it was given."""
         with tempfile.TemporaryDirectory() as directory:
-            told = Path(directory) / "told"
-            self._run(["deploy"], shown=True, WRANGLER_OUTPUT_FILE_PATH=str(told))
-            entries = map(json.loads, told.read_text().splitlines())
+            output = Path(directory) / "output"
+            self._run(["deploy"], shown=True, WRANGLER_OUTPUT_FILE_PATH=str(output))
+            entries = map(json.loads, output.read_text().splitlines())
             targets = [each.get("targets") or [] for each in entries if each["type"] == "deploy"]  # fmt: skip
         return [target for each in targets for target in each]
 
@@ -82,7 +82,7 @@ class Wrangler:
         shown: bool = False,
         **environment: str,
     ) -> str:
-        """What the command printed, or its last words where it failed."""
+        """The output of the command; raises with its last words if it failed."""
         try:
             process = subprocess.Popen(
                 [*self._command, *arguments, *self._of_environment],
@@ -108,7 +108,7 @@ class Wrangler:
             words = " ".join((complaint or output).split())[-1_000:]
             name = " ".join(["wrangler", *arguments])
             hint = f"; {LOG_IN}" if NO_LOGIN.search(words) else ""
-            raise WranglerError(f"{name} failed: {words or 'it gave no reason'}{hint}")
+            raise WranglerError(f"{name} failed: {words or 'no reason was reported'}{hint}")
         return output
 
 
@@ -118,7 +118,7 @@ def plain(text: str) -> str:
 
 
 class WorkerSettings:
-    """What wrangler.toml says of the worker, as far as a deployment needs it."""
+    """What wrangler.toml says of the worker, for a deployment."""
 
     def __init__(
         self, environment: str | None, file: Path = ROOT / "wrangler.toml"
@@ -140,7 +140,7 @@ class WorkerSettings:
 
     @property
     def origin(self) -> str | None:
-        """A site that may send, where not all may."""
+        """A site that may send, if not all may."""
         origins = self._tenant.get("origins") or self._table.get("origins") or ["*"]
         return None if "*" in origins else origins[0]
 

@@ -11,7 +11,7 @@ import vl_convert
 from objects import LakeError
 
 SIZE = {"width": 720, "height": 360}
-# More bars, or more colours, tell nothing.
+# More bars, or more colours, can't be read.
 MOST_ROWS = 2_000
 SCALE = 2
 

@@ -1,4 +1,4 @@
-"""Failed events as they lie in S3: the worker's own, and those of Firehose's error output.
+"""Failed events as they are stored in S3: the worker's own, and those of Firehose's error output.
 
 The worker's are records of the stream of failed events, with the original inside
 (src/model/failed_event.rs). Firehose writes what it could not deliver as JSON with the record in
@@ -17,18 +17,18 @@ from sys import intern
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import times
+import time_args
 from objects import Damaged, LakeError
 
 GEO = ("country", "region", "city", "continent", "timezone", "colo", "asn", "as_organization")  # fmt: skip
 TOLD = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "identifiers_removed")  # fmt: skip
 
-# Where Firehose tells why: of a conversion, of a transformation or a partition, and of a delivery.
+# The fields of Firehose's reasons: of a conversion, of a transformation or a partition, and of a delivery.
 CODES = ("lastErrorCode", "errorCode", "ErrorCode")
 
 
 class EventKey(NamedTuple):
-    """What tells an event from all others: two tenants' clients may give the same id."""
+    """The key of an event: two tenants' clients may give the same id."""
 
     tenant: str
     event_id: str
@@ -53,18 +53,18 @@ class FailedEvent:
 
     @property
     def schema(self) -> str:
-        """The name of the schema that it was held to, or nothing."""
+        """The name of the schema that it failed against, or nothing."""
         schema_id = self.columns.get("schema_id", "")
         return intern(schema_id.removeprefix("/schemas/").removesuffix(".json"))
 
     @property
     def received_at(self) -> datetime:
-        return times.utc(self.columns["received_at"])
+        return time_args.utc(self.columns["received_at"])
 
     @property
     def failed_at(self) -> datetime:
         """When it failed: of those with the same id the last one counts."""
-        return times.utc(self.columns.get("replayed_at", self.columns["received_at"]))
+        return time_args.utc(self.columns.get("replayed_at", self.columns["received_at"]))
 
     @property
     def part(self) -> tuple[int, int]:
@@ -172,5 +172,5 @@ def _of_firehose(record: bytes, code: str) -> FailedEvent:
 def _checked(failed: FailedEvent) -> FailedEvent:
     """The same, which must say when it came and when it failed, or is no failed event."""
     if not failed.key.event_id or failed.failed_at < failed.received_at:
-        raise ValueError("it does not say what failed, and when")
+        raise ValueError("it has no reason or time of the failure")
     return failed

@@ -1,4 +1,4 @@
-"""What lies in a bucket or in a directory: objects of JSON lines, gzipped or not."""
+"""The objects of a bucket or a directory: JSON lines, gzipped or not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 sys.path.append(str(Path(__file__).parents[1] / "aws"))
 
-from local import BUCKET_OUTPUTS, Kind, LocalAws, LocalAwsError  # noqa: E402
+from local_aws import BUCKET_OUTPUTS, Kind, LocalAws, LocalAwsError  # noqa: E402
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -125,7 +125,7 @@ class Directory:
 
     def names(self) -> Iterator[str]:
         for path in sorted(path for path in self.path.rglob("*") if path.is_file()):
-            # A hidden one is somebody's who is still writing it.
+            # Another process is still writing a hidden one.
             if not path.name.startswith("."):
                 yield path.relative_to(self.path).as_posix()
 
@@ -172,7 +172,7 @@ def objects(
     try:
         s3 = boto3.client("s3", config=Config(retries=retries))
     except BotoCoreError as error:
-        raise LakeError(f"S3 can't be asked: {error}") from None
+        raise LakeError(f"S3 can't be reached: {error}") from None
     return [Bucket(parts.netloc, parts.path.removeprefix("/"), s3)]
 
 
@@ -209,7 +209,7 @@ def day_of(name: str) -> date | None:
 
 def may_hold(name: str, since: datetime | None) -> bool:
     """Whether an object can hold what came at `since` or later. Nothing is delivered before
-    it came, but for the clocks' being off; how much later it is, nobody can say.
+    it came, except for wrong clocks; how much later is unknown.
     """
     day = day_of(name)
     return day is None or since is None or day >= (since - timedelta(hours=1)).date()

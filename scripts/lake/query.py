@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import times
+import time_args
 from chart import Chart
 from objects import LakeError
 from tables import CACHE, TENANT, Question, connect, forget
@@ -120,7 +120,7 @@ def _print(
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         answer = database.sql(query.sql)
         if answer is None:
-            raise LakeError("that is no question: it has no answer")
+            raise LakeError("the query returns no result")
         if arguments.plot and chart:
             rows = [
                 dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()
@@ -130,7 +130,7 @@ def _print(
         elif arguments.csv:
             _print_csv(answer)
         else:
-            # Columns are left out for want of room only where somebody looks.
+            # Columns are left out for lack of room only on a terminal.
             wide = {} if sys.stdout.isatty() else {"max_width": WIDEST}
             answer.show(max_rows=MOST_ROWS, **wide)
         sys.stdout.flush()
@@ -189,16 +189,16 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument("name", nargs="?", help="a saved query")
     asked.add_argument("--sql", help="a query of your own, in DuckDB's SQL")
     parser.add_argument("--source", action="append", default=[], metavar="PLACE", help="s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named; `local` is both of scripts/dev")  # fmt: skip
-    parser.add_argument("--since", type=times.argument, metavar="TIME", help="events that occurred, and failed events that were received, at or after this time (UTC)")  # fmt: skip
-    parser.add_argument("--until", type=times.argument, metavar="TIME", help="those before this time (UTC)")  # fmt: skip
+    parser.add_argument("--since", type=time_args.argument, metavar="TIME", help="events that occurred, and failed events that were received, at or after this time (UTC)")  # fmt: skip
+    parser.add_argument("--until", type=time_args.argument, metavar="TIME", help="those before this time (UTC)")  # fmt: skip
     parser.add_argument("--tenant", action="append", default=[], metavar="NAME", help="only this tenant's; several times for several")  # fmt: skip
-    parser.add_argument("--bots", action="store_true", help="count programs too, which saved queries leave out")  # fmt: skip
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: a .png, or an .html that needs no network")  # fmt: skip
-    parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="what to draw of your own query: bar or line")  # fmt: skip
+    parser.add_argument("--bots", action="store_true", help="count bots too, which saved queries exclude")  # fmt: skip
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a chart: a .png, or an .html that needs no network")  # fmt: skip
+    parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="the chart of your own query: bar or line")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="CSV in place of a table")
-    parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="where what was read is kept, as Parquet, so that it is read once; by default .wrangler/lake")  # fmt: skip
-    parser.add_argument("--cache-limit", type=_gib, default=LIMIT_GIB, metavar="GIB", help=f"delete from it what was used longest ago until it has this size; by default {LIMIT_GIB}")  # fmt: skip
-    parser.add_argument("--no-cache", action="store_true", help="keep nothing: read all of it, and delete it at the end")  # fmt: skip
+    parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="the directory that stores what was read, as Parquet; by default .wrangler/lake")  # fmt: skip
+    parser.add_argument("--cache-limit", type=_gib, default=LIMIT_GIB, metavar="GIB", help=f"delete the least recently used files above this size; by default {LIMIT_GIB}")  # fmt: skip
+    parser.add_argument("--no-cache", action="store_true", help="read everything again, and store nothing")  # fmt: skip
     return parser.parse_args()
 
 

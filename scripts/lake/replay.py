@@ -1,7 +1,7 @@
-"""Sends failed events through the worker again, once what made them fail is mended.
+"""Sends failed events through the worker again, once their cause is fixed.
 
-Each goes with its own id and times and in the circumstances of its visitor, and is held to
-the rules that hold now. Nothing of an event is printed but its code, schema and tenant.
+Each keeps its own id, times and visitor's data, and is checked against
+the current rules. Nothing of an event is printed but its code, schema and tenant.
 
 It ends with 0 when all that is meant came through, with 1 when some failed again or can't be
 sent, and with 2 when it had to stop: run again, it goes on where it was.
@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import times
+import time_args
 from failed_events import EventKey
-from ledger import Ledger, Standing
+from replay_state import ReplayState, Standing
 from objects import Damaged, Kind, LakeError, Objects, objects
-from selection import Failure, Filter, counts, find, read_again
-from sender import REPLAYED_LATELY, Sender
+from failed_event_index import Failure, Filter, counts, find, read_again
+from replay_sender import REPLAYED_LATELY, Sender
 from tqdm import tqdm
 from worker_client import WorkerError, parser, run
 
 STATE = Path(__file__).parents[2] / ".wrangler" / "replay"
-# Where failed events and Firehose's own errors lie.
+# The prefixes of failed events and of Firehose's own errors.
 OF_LOCAL: list[tuple[Kind, str]] = [("failed", ""), ("data", "errors/")]
 ALL_CAME_THROUGH, SOME_DID_NOT = 0, 1
 
@@ -45,13 +45,13 @@ class Choice:
     def of(
         cls,
         failures: dict[EventKey, Failure],
-        ledger: Ledger,
+        state: ReplayState,
         again: bool,
         limit: int | None,
     ) -> Choice:
         by_standing: dict[Standing, dict[EventKey, Failure]] = defaultdict(dict)
         for key, failure in failures.items():
-            standing = ledger.standing(key, failure.failed_at)
+            standing = state.standing(key, failure.failed_at)
             by_standing[standing][key] = failure
         left = by_standing["unsent"]
         if again:
@@ -68,7 +68,7 @@ class Choice:
         """How many neither came through nor are sent now, whatever the limit."""
         return self.failed_again + self.not_whole
 
-    def tell(self) -> None:
+    def show(self) -> None:
         print(f"{len(self.chosen)} failed events to send")
         if self.came_through:
             print(f"{self.came_through} came through before")
@@ -101,16 +101,16 @@ def _replay(arguments: argparse.Namespace) -> int:
         failures = find(sources, wanted, bar.update, damages.append)
     if damages:
         print(f"replay: {damages[0]}; {len(damages)} of that kind are left out", file=sys.stderr)  # fmt: skip
-    ledger = Ledger(arguments.resume or _resume_file(arguments))
-    choice = Choice.of(failures, ledger, arguments.again, arguments.limit)
-    choice.tell()
+    state = ReplayState(arguments.resume or _resume_file(arguments))
+    choice = Choice.of(failures, state, arguments.again, arguments.limit)
+    choice.show()
     if arguments.dry_run:
         _print_table(("code", "schema", "would be sent"), counts(choice.chosen))
         return ALL_CAME_THROUGH
-    told = _send(arguments, sources, choice.chosen, ledger)
-    _print_table(("outcome", "code", "events"), told)
+    results = _send(arguments, sources, choice.chosen, state)
+    _print_table(("outcome", "code", "events"), results)
     failed = any(
-        outcome == "failed" or code == REPLAYED_LATELY for outcome, code in told
+        outcome == "failed" or code == REPLAYED_LATELY for outcome, code in results
     )
     left_out = choice.left_out or damages
     return SOME_DID_NOT if failed or left_out else ALL_CAME_THROUGH
@@ -120,7 +120,7 @@ def _send(
     arguments: argparse.Namespace,
     sources: list[Objects],
     chosen: dict[EventKey, Failure],
-    ledger: Ledger,
+    state: ReplayState,
 ) -> Counter[tuple[str, str]]:
     if not chosen:
         return Counter()
@@ -134,21 +134,21 @@ def _send(
             f"there is no --key for {names}; name them as --key TENANT=KEY"
         )
     sender = Sender(arguments.worker, keys, arguments.parallel)
-    told: Counter[tuple[str, str]] = Counter()
+    results: Counter[tuple[str, str]] = Counter()
     try:
         with _bar("sending", len(chosen), "event") as bar:
             for result in sender.send_all(read_again(sources, chosen)):
-                ledger.note(result.outcomes, result.failure.failed_at)
-                told += result.counts
+                state.note(result.outcomes, result.failure.failed_at)
+                results += result.counts
                 bar.update()
     except BaseException:
-        _print_table(("outcome", "code", "events"), told)
+        _print_table(("outcome", "code", "events"), results)
         raise
-    return told
+    return results
 
 
 def _bar(what: str, total: int | None, unit: str) -> tqdm:
-    """A progress bar where somebody looks."""
+    """A progress bar, on a terminal."""
     return tqdm(desc=what, total=total, unit=f" {unit}s", disable=None)
 
 
@@ -189,11 +189,11 @@ def _arguments() -> argparse.Namespace:
     assert __doc__
     arguments = parser("scripts/replay", __doc__)
     arguments.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors; `local` is both of scripts/dev")  # fmt: skip
-    arguments.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, where there are several tenants")  # fmt: skip
-    arguments.add_argument("--since", type=times.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
-    arguments.add_argument("--until", type=times.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
+    arguments.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, if there are several tenants")  # fmt: skip
+    arguments.add_argument("--since", type=time_args.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
+    arguments.add_argument("--until", type=time_args.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
     arguments.add_argument("--code", action="append", default=[], help="failed for this reason, or one of several")  # fmt: skip
-    arguments.add_argument("--schema", action="append", default=[], metavar="EVENT", help="held to this event's schema, or one of several")  # fmt: skip
+    arguments.add_argument("--schema", action="append", default=[], metavar="EVENT", help="failed against this event's schema, or one of several")  # fmt: skip
     arguments.add_argument("--tenant", action="append", default=[], help="of this tenant, or one of several")  # fmt: skip
     arguments.add_argument(
         "--limit", type=_positive, metavar="N", help="the oldest N only"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-REPLAY_KEY = "HEADWATER_OPERATOR_KEY"
+OPERATOR_KEY = "HEADWATER_OPERATOR_KEY"
 QUARANTINE = "/_/quarantine"
 
 # What a program ends with that had to stop.
@@ -45,20 +45,20 @@ class WorkerError(Exception):
 
 
 class WorkerClient:
-    """The worker, which believes who bears the key.
+    """The worker, asked with the operator's key.
 
-    Making one raises what no waiting mends.
+    Making one raises if waiting would not help.
     """
 
     def __init__(self, worker: str, parallel: int = 1) -> None:
         self._worker = worker.rstrip("/")
-        self._key = os.environ.get(REPLAY_KEY, "")
+        self._key = os.environ.get(OPERATOR_KEY, "")
         if not self._key:
             raise WorkerError(
-                f"{REPLAY_KEY} is not set; it is the worker's secret of that name"
+                f"{OPERATOR_KEY} is not set; it is the worker's secret of that name"
             )
         if not (self._key.isascii() and self._key.isprintable()):
-            raise WorkerError(f"{REPLAY_KEY} has a character that no header takes")
+            raise WorkerError(f"{OPERATOR_KEY} has a character that no header allows")
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
         self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
         self._check()
@@ -68,7 +68,7 @@ class WorkerClient:
         answer = self.ask("POST", QUARANTINE, retries=NO_RETRIES)
         reason = told(answer)
         if reason.get("code") == "not_configured":
-            raise WorkerError(f"the worker can't take events: {reason.get('message')}")
+            raise WorkerError(f"the worker can't accept events: {reason.get('message')}")
 
     def ask(
         self,
@@ -96,13 +96,13 @@ class WorkerClient:
             raise WorkerError(f"{url} does not answer: {why}") from None
         if answer.status == 403 and told(answer).get("code") == "replay_not_allowed":
             raise WorkerError(
-                f"the worker's secret {REPLAY_KEY} is another one, or is not set"
+                f"the worker's secret {OPERATOR_KEY} is another one, or is not set"
             )
         return answer
 
 
 def told(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
-    """What an answer tells in JSON, if anything."""
+    """The JSON object of an answer, if it has one."""
     try:
         document = json.loads(answer.data)
     except ValueError:
@@ -111,7 +111,7 @@ def told(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
 
 
 def unexpected(answer: urllib3.BaseHTTPResponse) -> WorkerError:
-    """An answer that no mending of the events would change."""
+    """An answer that does not depend on the events."""
     code = told(answer).get("code", "in words of its own")
     return WorkerError(f"the worker answers {answer.status} {code}")
 
@@ -133,7 +133,7 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
         prog=prog,
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"{REPLAY_KEY} in the environment is the worker's secret of that name.",
+        epilog=f"{OPERATOR_KEY} in the environment is the worker's secret of that name.",
     )
     arguments.add_argument(
         "--worker",
@@ -146,7 +146,7 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
 
 
 def _address(text: str) -> str:
-    """An address at which nobody on the way can read the key."""
+    """An address that keeps the key private on its way."""
     url = urlsplit(text)
     is_here = url.hostname in ("127.0.0.1", "::1", "localhost")
     if not url.hostname or url.scheme not in (("http", "https") if is_here else ("https",)):  # fmt: skip

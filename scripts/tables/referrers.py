@@ -34,7 +34,7 @@ COUNTRIES = 6
 
 MEDIA = ["ai", "email", "paid", "search", "social", "unknown"]
 
-# Whom the list takes for somebody else: hosting that anyone can rent, and pages of no search.
+# Wrong entries of the list: hosting that anyone can rent, and pages of no search.
 REMOVED = {"amazonaws.com", "comcast.net", "xfinity.com", "www.charter.net"}
 
 ADDED: dict[str, dict[str, list[str]]] = {

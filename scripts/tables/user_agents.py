@@ -51,11 +51,11 @@ REASONS = {
     "archiver": "Archiver",
 }
 
-# Patterns of the list that people's browsers and apps bear as well.
+# Patterns of the list that people's browsers and apps have as well.
 NOT_A_BOT = {
     "AP3A.240617.008": "a build of Android",
-    "HeadlessChrome": "told apart as headless",
-    "PhantomJS": "told apart as headless",
+    "HeadlessChrome": "recognized as headless",
+    "PhantomJS": "recognized as headless",
     "Viber": "the browser inside of Viber",
     "ds9": "too common a word",
     "dbot)": "found by its ending",
@@ -243,7 +243,7 @@ def bots(crawlers, people):
             if len(text) < 3 or text in NOT_A_BOT or not text.isascii() or not text[0].isalnum():
                 continue
             if any(text.lower() in agent for agent in people):
-                print(f"left out, people bear it: {text}")
+                print(f"left out, people's agents have it: {text}")
                 continue
             rows.setdefault(text.lower(), (text, reason))
     for reason, texts in PROGRAMS.items():
@@ -701,7 +701,7 @@ def main():
     )
     write_table(
         TABLES / "browsers.rs",
-        "Product tokens and the browsers that bear them, sorted by token.",
+        "Product tokens and their browsers, sorted by token.",
         UAP_CORE,
         packages["uap-core"]["LICENSE"].decode(),
         "use super::entry::Product;",

@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_ends_at_its_end_or_where_the_clock_was_set_back() {
+    fn a_wait_ends_on_time_or_when_the_clock_is_set_back() {
         let is_ahead = |now| is_ahead(10_000, now, 5_000);
         assert_eq!(
             [4_999, 5_000, 9_999, 10_000, 10_001].map(is_ahead),

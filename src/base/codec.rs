@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_values_are_read_back() {
         let mut bytes = Vec::new();
         bytes.put_u8(7);
         bytes.put_u32(70_000);

@@ -161,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_as_the_same_number(text in "-?[0-9]{1,20}(\\.[0-9]{1,12})?(e-?[0-9])?") {
+        fn a_written_number_reads_as_the_same_number(text in "-?[0-9]{1,20}(\\.[0-9]{1,12})?(e-?[0-9])?") {
             let number = Decimal::parse(&text).unwrap();
             let plain = number.to_plain().unwrap();
             prop_assert_eq!(Decimal::parse(&plain), Some(number));

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_ones_own_is_taken() {
+    fn a_custom_path_is_accepted() {
         for path in ["/shop.js", "/js/shop.min.js", "/t.js", "/A-z_0/1.js"] {
             let addresses = Config::parse(with("snippet", json!(path))).unwrap().addresses;
             let core = Endpoint::Script(TrackerRequest {

@@ -324,7 +324,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_tenant_inherits_what_it_does_not_say() {
+    fn a_tenant_inherits_absent_keys() {
         let mut settings = settings();
         settings.secret = Some("s".repeat(32));
         let table = settings.headwater.as_mut().unwrap();
@@ -484,7 +484,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_part_that_is_wrong_is_off_and_events_are_taken() {
+    fn a_misconfigured_part_is_off_and_events_are_accepted() {
         let default = Config::parse(settings()).unwrap();
         for (key, value, sentence) in [
             (
@@ -552,7 +552,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_stream_is_not_packed_where_one_route_forbids_it() {
+    fn a_stream_is_not_aggregated_if_one_route_forbids_it() {
         let mut table = headwater();
         table["routes"] = json!([
             {"level": "low", "to": "firehose:a"},
@@ -568,7 +568,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn packs_have_a_size_or_are_off() {
+    fn aggregation_has_a_size_or_is_off() {
         for (value, packing) in [
             (json!(false), Some(Aggregation::Off)),
             (json!(0), Some(Aggregation::Off)),

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_shards_do_is_read() {
+    fn the_settings_of_shards_are_read() {
         let config = Config::parse(with(json!({
             "delivery": "sharded", "shards": 16, "previous_shards": 8, "linger_ms": 20, "buffer_bytes": 1_000_000,
             "session": {"timeout_s": 60, "session_start_events": ["app_open"]},

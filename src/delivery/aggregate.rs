@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_a_pack_are_whole_units_that_a_stream_takes() {
+    fn the_bytes_of_an_aggregate_are_whole_billing_units() {
         const { assert!(AggregateBytes::MAX <= record::MAX_BYTES) };
         for (bytes, fits) in [
             (0, false),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_shrinks_to_the_call_that_carries_it() {
+    fn an_aggregate_shrinks_to_the_limit_of_its_call() {
         for (asked, bytes, packing) in [
             (51_200, 1_000_000, up_to(51_200)),
             (51_200, 51_199, up_to(46_080)),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_closes_when_the_next_line_would_not_fit() {
+    fn an_aggregate_closes_if_the_next_line_does_not_fit() {
         let cases: [(Aggregation, Lines, Packs); 8] = [
             (up_to(5_120), &[], &[]),
             (up_to(5_120), &[(5_000, ""), (120, ""), (1, "")], &[&[0, 1], &[2]]),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_cut_after_a_line_and_through_a_pack() {
+    fn a_call_is_cut_after_a_line_and_inside_an_aggregate() {
         let call = || vec![vec![0, 1], vec![2], vec![3, 4, 5]];
         let cases: [(usize, Packs, Packs); 5] = [
             (0, &[], &[&[0, 1], &[2], &[3, 4, 5]]),
@@ -271,13 +271,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_is_halved_down_to_one_line() {
+    fn an_aggregate_is_halved_down_to_one_line() {
         assert_eq!(halves(vec![1, 2, 3]), Ok([vec![1], vec![2, 3]]));
         assert_eq!(halves(vec![1]), Err(vec![1]));
     }
 
     #[test]
-    fn a_pack_is_encoded_as_its_lines_one_after_the_other() {
+    fn an_aggregate_is_encoded_as_its_lines_in_order() {
         let lines: Vec<Record> =
             ["a", "bc", "def"].iter().map(|text| record::tests::record(text)).collect();
         for count in 1..=3 {
@@ -292,7 +292,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packs_hold_every_line_once_in_order_within_the_limits_and_never_cost_more(
+        fn aggregates_have_each_line_once_in_order_within_the_limits(
             lines in proptest::collection::vec((prop_oneof![8 => 1_usize..2_000, 1 => 1_usize..30_000], 0_usize..3), 0..1_500),
             units in 1_usize..=196,
         ) {

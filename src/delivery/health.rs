@@ -361,7 +361,7 @@ mod tests {
     const MOST: u32 = u32::MAX;
 
     #[test]
-    fn a_stream_fails_since_its_first_failure_and_until_all_is_well() {
+    fn a_stream_fails_from_its_first_failure_to_its_recovery() {
         let mut health = StreamHealth::default();
         let fails = |problem: DeliveryError, since, last_at| {
             Some(OngoingFailure { problem, since, last_at })
@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_is_never_heard_of_does_not_hold_the_stream_shut() {
+    fn a_lost_probe_does_not_keep_the_breaker_open() {
         let mut breaker = opened();
         let lost = probe(&mut breaker, 1_400);
         let pass = probe(&mut breaker, 11_400);

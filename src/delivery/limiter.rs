@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_whose_end_is_never_reported_takes_no_place_for_ever() {
+    fn a_call_without_a_reported_end_frees_its_place() {
         let (mut limiter, _) = with_calls(3);
         limiter.lower(0);
         assert_eq!((room(&limiter, 6_999), room(&limiter, 7_000)), (0, 2));

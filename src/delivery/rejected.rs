@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_events_and_failed_events_share_is_taken_from_the_line() {
+    fn shared_columns_are_copied_from_the_line() {
         let (key, line) = one(concat!(
             r#"{"v":2,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","#,
             r#""name":"page_view","level":"low","schema_version":"0.9.0","#,

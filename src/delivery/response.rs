@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_decides_and_the_status_only_where_there_is_none() {
+    fn the_code_decides_and_the_status_only_without_a_code() {
         let cases = [
             (
                 400,
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_on_holds_neither_the_signed_request_nor_pages_of_prose() {
+    fn messages_have_no_signed_request_and_are_short() {
         let body = r#"{"__type":"InvalidSignatureException",
             "message":"The Canonical String should have been\nx-amz-security-token:t0ken"}"#;
         assert_eq!(refusal(403, body).2, "");

@@ -107,7 +107,7 @@ mod tests {
     use crate::model::stream::Stream;
 
     #[test]
-    fn a_call_is_what_the_api_takes_and_its_length_is_known_before() {
+    fn a_call_matches_the_api_and_its_length_is_known() {
         for (text, target, name_key) in [
             ("firehose:events", "Firehose_20150804.PutRecordBatch", "DeliveryStreamName"),
             ("kinesis:events", "Kinesis_20131202.PutRecords", "StreamName"),

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_event_goes_to_todays_failed_stream_and_an_event_never() {
+    fn only_a_failed_event_goes_to_todays_failed_stream() {
         let config = config(json!({"renamed_streams": {
             "firehose:old": "firehose:events-low", "firehose:old-failed": "firehose:events-failed",
         }}));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_does_not_say_what_it_is_has_no_home() {
+    fn an_unrecognizable_line_has_no_stream() {
         for line in ["", "{", "[]\n", "7", "{}\n", "{\"stage\":1}\n", "{\"violations\":[]}\n"] {
             let record = Record::restore("key", "", line.as_bytes()).unwrap();
             assert_eq!(home(&record, &stream("firehose:old"), &config(json!({}))), None, "{line}");
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn records_move_if_nothing_names_their_stream_and_it_refuses_or_is_renamed() {
+    fn records_move_only_if_unnamed_and_rejected_or_renamed() {
         let config = config(json!({"renamed_streams": {"firehose:renamed": "firehose:events"}}));
         let refused = |blame| {
             let code = "AccessDeniedException".to_owned();

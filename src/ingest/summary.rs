@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_log_tells_what_there_is() {
+    fn a_log_line_has_the_present_values() {
         assert_eq!(
             serde_json::to_string(&tally()).unwrap(),
             r#"{"request":"post","tenant":"shop","status":200,"accepted":2,"failed":1,"duplicate":1,"dropped":{"gpc":1},"bytes_in":700,"bytes_out":4000,"read_ms":3,"wait_ms":100,"send_ms":20,"retries":1,"spill_depth":7,"deliver_ms":125,"total_ms":128}"#
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn server_timing_tells_the_stages() {
+    fn server_timing_has_the_stages() {
         assert_eq!(
             tally().server_timing(),
             "read;dur=3, wait;dur=100, send;dur=20, deliver;dur=125, total;dur=128"
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_durable_was_refused_whatever_it_would_have_been() {
+    fn an_event_that_is_not_durable_counts_as_refused() {
         let mut told = tally();
         let code = "timed_out".to_owned();
         let stream = "firehose:events".to_owned();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_at_once_takes_as_long_as_the_longest_and_else_as_all() {
+    fn parallel_deliveries_merge_by_maximum_and_others_by_sum() {
         let one = DeliveryStats { wait_ms: 1, send_ms: 9, retries: 1, spill_depth: 5 };
         let other = DeliveryStats { wait_ms: 3, send_ms: 4, retries: 2, spill_depth: 8 };
         let both = DeliveryStats { wait_ms: 3, send_ms: 9, retries: 3, spill_depth: 8 };

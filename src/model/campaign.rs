@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_queries_tell_what_they_can() {
+    fn odd_queries_are_read_as_far_as_possible() {
         let cases = [
             ("", None),
             ("utm_source", None),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_may_tell_of_a_campaign() {
+    fn a_fragment_may_contain_a_campaign() {
         for (fragment, source) in [
             ("utm_source=x", text("x")),
             ("?utm_source=x", text("x")),

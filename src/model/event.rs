@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_id_of_version_7_tells_when_it_was_made() {
+    fn a_device_id_of_version_7_has_its_creation_time() {
         let made_at = |text: &str| DeviceId::parse(text.to_owned()).unwrap().made_at();
         assert_eq!(
             made_at("01a1fc4f-8bd0-7166-97ae-6098939f1a36").unwrap().to_rfc3339(),

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn more_shards_move_only_what_the_new_ones_get() {
+    fn more_shards_move_only_devices_of_the_new_ones() {
         for (before, after) in [(1, 2), (8, 9), (8, 16), (5, 64)] {
             for place in places() {
                 let (from, to) = (shard_of(place, before), shard_of(place, after));

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_bytes_of_the_hash_are_kept_for_ever() {
+    fn only_a_matching_hash_is_cached_for_ever() {
         // printf abc | sha256sum; printf a | sha256sum
         let core = ScriptAsset::core(b"abc".to_vec());
         let first = ScriptAsset::chunks(vec![b"a".to_vec(), b"bc".to_vec()]).next().unwrap();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_it_already_says_so_by_its_tag() {
+    fn a_cached_script_is_recognized_by_its_tag() {
         let built = ScriptAsset::core(b"abc".to_vec());
         for known in [
             "\"ba7816bf\"",

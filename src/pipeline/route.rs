@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn two_patterns_meet_where_a_name_matches_both() {
+    fn two_patterns_intersect_if_a_name_matches_both() {
         for (a, b, meet) in [
             ("order_*", "order_placed", true),
             ("order_*", "*", true),
@@ -251,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_matches_just_what_its_stars_can_stand_for(
+        fn a_star_matches_any_text_and_nothing_else_does(
             parts in proptest::collection::vec("[ab_]{0,3}", 1..4), fills in proptest::collection::vec("[ab_.]{0,3}", 3),
         ) {
             let text = format!("a{}", parts.join("*"));
@@ -266,7 +266,7 @@ mod tests {
         }
 
         #[test]
-        fn a_larger_share_takes_every_device_that_a_smaller_one_takes(
+        fn a_larger_sample_contains_every_smaller_one(
             device in "[a-z0-9-]{1,40}", less in 0.001_f64..0.999, more in 0.001_f64..0.999,
         ) {
             let event = event(json!({"name": "a", "device_id": device}));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_takes_about_its_share_of_devices_and_always_the_same() {
+    fn a_sample_has_about_its_rate_and_the_same_devices() {
         let taken = |share: f64, prefix: &str| {
             let rate = SampleRate::parse(share).unwrap();
             let device =

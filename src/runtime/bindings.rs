@@ -23,8 +23,8 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/runtime/js/bindings.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = isAnother)]
-    fn is_another(env: &JsValue) -> bool;
+    #[wasm_bindgen(js_name = envChanged)]
+    fn env_changed(env: &JsValue) -> bool;
 }
 
 thread_local! {
@@ -42,8 +42,8 @@ pub struct Bindings {
 
 /// Returns the bindings of `env`, and reads them if they have changed.
 pub fn bound(env: &Env) -> Rc<Bindings> {
-    let is_another = is_another(env);
-    let known = BOUND.with_borrow(|known| known.as_ref().filter(|_| !is_another).cloned());
+    let changed = env_changed(env);
+    let known = BOUND.with_borrow(|known| known.as_ref().filter(|_| !changed).cloned());
     known.unwrap_or_else(|| {
         let bound = Rc::new(Bindings {
             config: loaded().and_then(|()| Config::parse(settings(env)).map(Rc::new)),

@@ -19,7 +19,8 @@ use crate::pipeline::decode::ProtocolError;
 
 #[wasm_bindgen(module = "/src/runtime/js/request_info.js")]
 extern "C" {
-    fn circumstances(request: &JsValue) -> String;
+    #[wasm_bindgen(js_name = requestInfo)]
+    fn request_info(request: &JsValue) -> String;
 }
 
 /// The request as `request_info.js` describes it.
@@ -83,7 +84,7 @@ pub enum Method {
 pub fn read(request: &Request) -> (RequestHead, RequestContext) {
     // The text is from our own script, so it parses. If it did not, the path would be unknown.
     let fields: RequestFields =
-        serde_json::from_str(&circumstances(request.inner())).unwrap_or_default();
+        serde_json::from_str(&request_info(request.inner())).unwrap_or_default();
     let method = match fields.method.as_str() {
         "GET" => Method::Get,
         "HEAD" => Method::Head,

@@ -15,16 +15,16 @@ extern "C" {
     fn get(storage: &JsValue, table: &str, key: &[u8]) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch)]
     fn put(storage: &JsValue, table: &str, key: &[u8], value: &[u8]) -> Result<(), JsValue>;
-    #[wasm_bindgen(catch)]
-    fn remove(storage: &JsValue, table: &str, key: &[u8]) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch, js_name = deleteRow)]
+    fn delete_row(storage: &JsValue, table: &str, key: &[u8]) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
     fn change(storage: &JsValue, table: &str, keys: Array, values: Array) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
     fn keys(storage: &JsValue, table: &str, after: &[u8], most: f64) -> Result<String, JsValue>;
-    #[wasm_bindgen(catch)]
-    fn arm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
-    #[wasm_bindgen(catch)]
-    fn disarm(storage: &JsValue) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch, js_name = setAlarm)]
+    fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
+    #[wasm_bindgen(catch, js_name = clearAlarm)]
+    fn clear_alarm(storage: &JsValue) -> Result<(), JsValue>;
 }
 
 #[derive(Debug, Clone)]
@@ -45,12 +45,12 @@ impl Sqlite {
 
     /// Sets the alarm to `at`, in place of any other.
     pub fn wake_at(&self, at: Milliseconds) -> Result<(), StorageError> {
-        arm(&self.storage, at as f64).map_err(error)
+        set_alarm(&self.storage, at as f64).map_err(error)
     }
 
     /// Deletes the alarm.
     pub fn wake_never(&self) -> Result<(), StorageError> {
-        disarm(&self.storage).map_err(error)
+        clear_alarm(&self.storage).map_err(error)
     }
 
     /// Creates a table, if it does not exist yet, in an object that is no shard.
@@ -70,7 +70,7 @@ impl Storage for Sqlite {
     }
 
     fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError> {
-        remove(&self.storage, table.name(), key).map_err(error)
+        delete_row(&self.storage, table.name(), key).map_err(error)
     }
 
     fn change(

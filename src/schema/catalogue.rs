@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_changed_is_refused() {
+    fn a_truncated_or_changed_catalogue_is_refused() {
         let bytes: &'static [u8] = shipped().leak();
         assert!(decode(bytes).is_ok());
         for end in (0..bytes.len()).step_by(97).chain(0..20) {

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_leaves_at_once_waits_for_none_and_takes_no_room() {
+    fn an_immediate_batch_waits_for_none_and_uses_no_buffer() {
         let (mut batches, bounds) = (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
         let open = |batches: &mut Batcher, name| add(batches, name, 100, bounds).0.batch;
         for _ in 0..2 {
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_told_to_be_full_once_and_by_the_record_that_fills_it() {
+    fn a_batch_becomes_full_once_by_the_record_that_fills_it() {
         use BatchRoom::{Full, Left};
         for (bounds, sizes, rooms) in [
             (
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn one_batch_a_stream_is_open_and_it_closes_once_with_its_records_in_order() {
+    fn a_stream_has_one_open_batch_which_closes_once_in_order() {
         let bounds = BatchLimits { bytes: 1_000, records: 9 };
         let mut batches = Batcher::default();
         let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_found_and_its_bytes_are_held_until_its_batch_has_ended() {
+    fn an_event_is_found_and_counted_until_its_batch_ends() {
         let bounds = || BatchLimits { bytes: 1_000, records: 9 };
         let mut batches = Batcher::default();
         for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {

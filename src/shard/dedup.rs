@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn past_the_bound_the_oldest_leave_first() {
+    fn the_oldest_ids_are_evicted_first() {
         let mut window = load(&Memory::default(), 0);
         for key in 0..1_000 {
             window.insert(DedupKey(key), 0);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_restarts_often_goes_on_with_its_open_chunk() {
+    fn a_shard_that_restarts_often_continues_its_open_chunk() {
         let storage = Memory::default();
         for now in 0..1_000 {
             let mut window = load(&storage, now);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_neither_forgets_nor_remembers_for_ever() {
+    fn a_clock_set_back_neither_forgets_nor_keeps_ids_for_ever() {
         for goes_on in [false, true] {
             let storage = Memory::default();
             let mut window = load(&storage, 0);

@@ -164,7 +164,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_not_committed_is_lost_in_a_crash() {
+    fn a_crash_loses_uncommitted_writes() {
         let storage = Memory::default();
         storage.put(Table::Spill, &[1], b"a").unwrap();
         storage.commit();

@@ -16,17 +16,17 @@ from typing import Any
 
 import pytest
 
-from clouds import DEPLOY, SECRETS, Clouds
 from deploy import DeployError, address
-from marked_event import MarkedEvent, MarkedEventError, Place
 from ministack_process import HOST
+from smoke_test import Place, SmokeTest, SmokeTestError
+from support.fake_accounts import DEPLOY, SECRETS, FakeAccounts
 from wrangler import WorkerSettings
 
 
 @pytest.fixture(scope="module")
-def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clouds]:
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeAccounts]:
     """Two empty accounts, which the tests of this file fill in their order."""
-    with Clouds(tmp_path_factory.mktemp("clouds")) as empty:
+    with FakeAccounts(tmp_path_factory.mktemp("accounts")) as empty:
         yield empty
 
 
@@ -41,17 +41,17 @@ def line(output: str, start: str, middle: str = "") -> str:
     return only.removeprefix(start)
 
 
-def in_s3(clouds: Clouds, output: str) -> dict[str, Any]:
-    """The record of the marked event, from where the command says that it lies."""
-    told = [each for each in output.splitlines() if " lies in s3://" in each]
+def in_s3(accounts: FakeAccounts, output: str) -> dict[str, Any]:
+    """The record of the marked event, from the place that the command prints."""
+    told = [each for each in output.splitlines() if " stored at s3://" in each]
     bucket, _, key = told[0].split("s3://")[1].partition("/")
     assert key.startswith("stream=mid/day=")
-    body = clouds.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    body = accounts.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return json.loads(body)
 
 
-def test_a_dry_run_shows_all_of_it_and_changes_nothing(clouds: Clouds) -> None:
-    result = clouds.deploy("--dry-run")
+def test_a_dry_run_shows_all_of_it_and_changes_nothing(accounts: FakeAccounts) -> None:
+    result = accounts.deploy("--dry-run")
     assert (result.returncode, result.stderr) == (0, "")
     assert "  Add    AWS::KinesisFirehose::DeliveryStream streamlow\n" in result.stdout
     assert "  --dry-run: exiting now." in result.stdout
@@ -59,26 +59,26 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(clouds: Clouds) -> None:
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_HASH_SECRET"
     )
     assert result.stdout.endswith("this was a dry run: nothing is changed\n")
-    assert clouds.stacks() == clouds.keys() == []
-    assert all(call.startswith("GET ") for call in clouds.cloudflare.calls)
+    assert accounts.stacks() == accounts.keys() == []
+    assert all(call.startswith("GET ") for call in accounts.cloudflare.calls)
 
 
-def test_a_dry_run_that_cloudflare_does_not_answer_fails(clouds: Clouds) -> None:
-    clouds.cloudflare.refuses = "/secrets"
-    result = clouds.deploy("--dry-run")
-    clouds.cloudflare.refuses = None
+def test_a_dry_run_that_cloudflare_does_not_answer_fails(accounts: FakeAccounts) -> None:
+    accounts.cloudflare.refuses = "/secrets"
+    result = accounts.deploy("--dry-run")
+    accounts.cloudflare.refuses = None
     assert result.returncode == 1
     assert result.stdout.endswith("this was a dry run: nothing is changed\n")
     assert result.stderr.startswith(
-        "deploy: the dry run is not complete, since not all could be asked: the secrets: "
+        "deploy: the dry run is incomplete: the secrets: "
     )
     assert "Somebody is at work here." in result.stderr
     assert "\x1b" not in result.stdout + result.stderr
     assert "[31m" not in result.stderr
 
 
-def test_a_dry_run_without_a_login_names_what_to_set(clouds: Clouds) -> None:
-    result = clouds.deploy("--dry-run", CLOUDFLARE_API_TOKEN="")
+def test_a_dry_run_without_a_login_names_what_to_set(accounts: FakeAccounts) -> None:
+    result = accounts.deploy("--dry-run", CLOUDFLARE_API_TOKEN="")
     assert result.returncode == 1
     assert result.stderr.endswith(
         "; set CLOUDFLARE_API_TOKEN, or run npx wrangler login\n"
@@ -86,21 +86,21 @@ def test_a_dry_run_without_a_login_names_what_to_set(clouds: Clouds) -> None:
     assert "[31m" not in result.stderr
 
 
-def test_a_run_without_credentials_names_what_to_set(clouds: Clouds) -> None:
+def test_a_run_without_credentials_names_what_to_set(accounts: FakeAccounts) -> None:
     nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     wanted = (
-        "AWS can't be asked without credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
+        "AWS needs credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
         " AWS_SECRET_ACCESS_KEY\n"
     )
-    dry, run = clouds.deploy("--dry-run", **nobody), clouds.deploy(**nobody)
+    dry, run = accounts.deploy("--dry-run", **nobody), accounts.deploy(**nobody)
     assert (dry.returncode, run.returncode) == (1, 1)
     assert run.stderr == f"deploy: {wanted}"
     assert dry.stderr.endswith(f"the stack: {wanted}")
     assert "wrangler deploy --dry-run" in dry.stdout, "the rest is looked at all the same"
 
 
-def test_a_wrong_configuration_is_not_deployed(clouds: Clouds) -> None:
-    result = clouds.deploy("--dry-run", "--env", "nowhere")
+def test_a_wrong_configuration_is_not_deployed(accounts: FakeAccounts) -> None:
+    result = accounts.deploy("--dry-run", "--env", "nowhere")
     assert result.returncode == 1
     assert result.stderr == (
         "wrangler.toml: there is no [env.nowhere]; there are no environments\n"
@@ -108,138 +108,138 @@ def test_a_wrong_configuration_is_not_deployed(clouds: Clouds) -> None:
     )
 
 
-def test_what_can_not_be_stored_is_not_kept(clouds: Clouds) -> None:
-    clouds.cloudflare.refuses = "secrets-bulk"
-    result = clouds.deploy()
-    clouds.cloudflare.refuses = None
+def test_a_key_that_cannot_be_stored_is_deleted(accounts: FakeAccounts) -> None:
+    accounts.cloudflare.refuses = "secrets-bulk"
+    result = accounts.deploy()
+    accounts.cloudflare.refuses = None
     assert result.returncode == 1
     assert result.stderr.startswith("deploy: wrangler secret bulk failed: ")
     assert "Somebody is at work here." in result.stderr
-    assert clouds.keys() == []
+    assert accounts.keys() == []
 
 
-def test_one_command_brings_an_event_to_s3(clouds: Clouds) -> None:
-    before = clouds.cloudflare.deployments
-    result = clouds.deploy()
+def test_one_command_brings_an_event_to_s3(accounts: FakeAccounts) -> None:
+    before = accounts.cloudflare.deployments
+    result = accounts.deploy()
     assert (result.returncode, result.stderr) == (0, "")
-    record = in_s3(clouds, result.stdout)
+    record = in_s3(accounts, result.stdout)
     assert record["name"] == "headwater_deployed"
     assert f"event {record['event_id']}: accepted" in result.stdout
-    stored = clouds.cloudflare.secrets
+    stored = accounts.cloudflare.secrets
     assert list(stored) == [
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "HEADWATER_HASH_SECRET",
     ]
-    assert clouds.keys() == [stored["AWS_ACCESS_KEY_ID"]]
+    assert accounts.keys() == [stored["AWS_ACCESS_KEY_ID"]]
     assert "  Uploaded headwater (" in result.stdout
-    assert clouds.cloudflare.deployments == before + 1
+    assert accounts.cloudflare.deployments == before + 1
     assert len(bytes.fromhex(stored["HEADWATER_HASH_SECRET"])) == 32
 
 
-def test_the_key_that_the_operator_gives_is_stored_once(clouds: Clouds) -> None:
-    before = dict(clouds.cloudflare.secrets)
-    short = clouds.deploy(HEADWATER_OPERATOR_KEY="short")
+def test_the_key_that_the_operator_gives_is_stored_once(accounts: FakeAccounts) -> None:
+    before = dict(accounts.cloudflare.secrets)
+    short = accounts.deploy(HEADWATER_OPERATOR_KEY="short")
     assert short.returncode == 1
     assert short.stderr.startswith(
         "deploy: HEADWATER_OPERATOR_KEY must have 32 characters"
     )
     given, other = (secrets.token_hex(32) for _ in range(2))
-    dry = clouds.deploy("--dry-run", HEADWATER_OPERATOR_KEY=given)
+    dry = accounts.deploy("--dry-run", HEADWATER_OPERATOR_KEY=given)
     assert "deploy: secrets to be made and stored: HEADWATER_OPERATOR_KEY\n" in dry.stdout
-    assert clouds.cloudflare.secrets == before
+    assert accounts.cloudflare.secrets == before
     for key in (given, other):
-        assert clouds.deploy(HEADWATER_OPERATOR_KEY=key).returncode == 0
+        assert accounts.deploy(HEADWATER_OPERATOR_KEY=key).returncode == 0
         stored = {**before, "HEADWATER_OPERATOR_KEY": given}
-        assert clouds.cloudflare.secrets == stored, "what is stored may be in use"
+        assert accounts.cloudflare.secrets == stored, "what is stored may be in use"
 
 
-def test_a_secret_is_left_in_no_log(clouds: Clouds) -> None:
-    logs = [file.read_text() for file in clouds.home.rglob("*.log")]
+def test_a_secret_is_left_in_no_log(accounts: FakeAccounts) -> None:
+    logs = [file.read_text() for file in accounts.home.rglob("*.log")]
     assert len(logs) >= 3
     for name in SECRETS:
-        secret = clouds.cloudflare.secrets[name]
+        secret = accounts.cloudflare.secrets[name]
         assert not any(secret in log for log in logs)
 
 
-def test_a_second_run_makes_no_second_key(clouds: Clouds) -> None:
-    before = dict(clouds.cloudflare.secrets)
-    result = clouds.deploy()
+def test_a_second_run_makes_no_second_key(accounts: FakeAccounts) -> None:
+    before = dict(accounts.cloudflare.secrets)
+    result = accounts.deploy()
     assert result.returncode == 0
     assert "deploy: the stack is up to date, 0 changes\n" in result.stdout
     assert "deploy: secrets stored: none was missing\n" in result.stdout
-    assert in_s3(clouds, result.stdout)
-    assert clouds.cloudflare.secrets == before
-    assert clouds.keys() == [before["AWS_ACCESS_KEY_ID"]]
+    assert in_s3(accounts, result.stdout)
+    assert accounts.cloudflare.secrets == before
+    assert accounts.keys() == [before["AWS_ACCESS_KEY_ID"]]
 
 
-def test_a_lost_secret_is_made_again_alone(clouds: Clouds) -> None:
-    before = dict(clouds.cloudflare.secrets)
-    del clouds.cloudflare.secrets["HEADWATER_HASH_SECRET"]
-    assert clouds.deploy().returncode == 0
-    after = dict(clouds.cloudflare.secrets)
+def test_a_lost_secret_is_made_again_alone(accounts: FakeAccounts) -> None:
+    before = dict(accounts.cloudflare.secrets)
+    del accounts.cloudflare.secrets["HEADWATER_HASH_SECRET"]
+    assert accounts.deploy().returncode == 0
+    after = dict(accounts.cloudflare.secrets)
     assert after.pop("HEADWATER_HASH_SECRET") != before.pop("HEADWATER_HASH_SECRET")
     assert after == before
 
 
-def test_a_key_is_rotated_when_asked(clouds: Clouds) -> None:
-    before = dict(clouds.cloudflare.secrets)
-    result = clouds.deploy("--rotate")
+def test_a_key_is_rotated_when_asked(accounts: FakeAccounts) -> None:
+    before = dict(accounts.cloudflare.secrets)
+    result = accounts.deploy("--rotate")
     assert result.returncode == 0, result.stderr
     old = before.pop("AWS_ACCESS_KEY_ID")
-    new = clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"]
-    assert clouds.keys() == [new] != [old]
-    stays, deleted = "the old key stays for 1 s", f"deploy: the key {old} is deleted\n"
-    proven, told = result.stdout.split(": lies in s3://")
+    new = accounts.cloudflare.secrets["AWS_ACCESS_KEY_ID"]
+    assert accounts.keys() == [new] != [old]
+    stays, deleted = "the old key is deleted in 1 s", f"deploy: the key {old} is deleted\n"
+    proven, told = result.stdout.split(": stored at s3://")
     assert stays not in proven and deleted not in proven
     assert told.index(stays) < told.index(deleted)
-    assert in_s3(clouds, result.stdout)
-    assert clouds.cloudflare.secrets["HEADWATER_HASH_SECRET"] == before["HEADWATER_HASH_SECRET"]
+    assert in_s3(accounts, result.stdout)
+    assert accounts.cloudflare.secrets["HEADWATER_HASH_SECRET"] == before["HEADWATER_HASH_SECRET"]
 
 
-def test_parameters_keep_their_value_until_they_are_given_another(
-    clouds: Clouds,
+def test_parameters_keep_their_values_until_they_change(
+    accounts: FakeAccounts,
 ) -> None:
     other = ("--parameter", "StaleSeconds=900")
-    planned = clouds.deploy("--dry-run", *other)
+    planned = accounts.deploy("--dry-run", *other)
     assert "  Modify AWS::CloudWatch::Alarm stalelow\n" in planned.stdout
     assert "DeliveryStream" not in planned.stdout
-    assert clouds.deploy(*other).returncode == 0
-    assert "eu-west-1: 0 changes\n" in clouds.deploy("--dry-run").stdout
+    assert accounts.deploy(*other).returncode == 0
+    assert "eu-west-1: 0 changes\n" in accounts.deploy("--dry-run").stdout
 
 
-def test_a_key_that_is_switched_off_is_replaced(clouds: Clouds) -> None:
-    for key in clouds.keys():
-        user = clouds.client("iam").list_users()["Users"][0]["UserName"]
-        clouds.client("iam").update_access_key(
+def test_a_key_that_is_switched_off_is_replaced(accounts: FakeAccounts) -> None:
+    for key in accounts.keys():
+        user = accounts.client("iam").list_users()["Users"][0]["UserName"]
+        accounts.client("iam").update_access_key(
             UserName=user, AccessKeyId=key, Status="Inactive"
         )
-    result = clouds.deploy()
+    result = accounts.deploy()
     assert result.returncode == 0, result.stderr
     assert "is minted for" in result.stdout
-    assert clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"] in clouds.keys()
+    assert accounts.cloudflare.secrets["AWS_ACCESS_KEY_ID"] in accounts.keys()
 
 
-def test_a_third_key_takes_a_word_of_the_operator(clouds: Clouds) -> None:
-    assert len(clouds.keys()) == 2
-    del clouds.cloudflare.secrets["AWS_SECRET_ACCESS_KEY"]
-    result = clouds.deploy()
+def test_a_third_key_needs_the_rotate_option(accounts: FakeAccounts) -> None:
+    assert len(accounts.keys()) == 2
+    del accounts.cloudflare.secrets["AWS_SECRET_ACCESS_KEY"]
+    result = accounts.deploy()
     assert result.returncode == 1
     assert "has two keys already, and none of them is stored" in result.stderr
-    result = clouds.deploy("--rotate")
+    result = accounts.deploy("--rotate")
     assert result.returncode == 0, result.stderr
-    assert clouds.keys() == [clouds.cloudflare.secrets["AWS_ACCESS_KEY_ID"]]
+    assert accounts.keys() == [accounts.cloudflare.secrets["AWS_ACCESS_KEY_ID"]]
 
 
-def test_a_template_that_is_not_there_is_told(clouds: Clouds) -> None:
-    result = clouds.deploy("--template", "nowhere.yaml")
+def test_a_missing_template_is_reported(accounts: FakeAccounts) -> None:
+    result = accounts.deploy("--template", "nowhere.yaml")
     assert result.returncode == 1
     assert result.stderr.startswith("deploy: the template can't be read: ")
     assert "nowhere.yaml" in result.stderr
 
 
-def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
-    result = clouds.deploy(
+def test_streams_that_the_stack_does_not_have_are_named(accounts: FakeAccounts) -> None:
+    result = accounts.deploy(
         *("--stack", "other"),
         *("--parameter", "StreamPrefix=other", "--parameter", "Database=other"),
     )
@@ -251,73 +251,73 @@ def test_streams_that_the_stack_does_not_have_are_named(clouds: Clouds) -> None:
     assert "which is not of the stack other" in result.stderr
 
 
-def test_a_stack_that_fails_tells_the_reason_and_can_be_made_again(
-    clouds: Clouds,
+def test_a_failed_stack_reports_its_reason_and_can_be_retried(
+    accounts: FakeAccounts,
 ) -> None:
     taken = ("--stack", "taken", "--parameter", "Database=taken")
-    result = clouds.deploy(*taken, "--parameter", "StreamPrefix=events")
+    result = accounts.deploy(*taken, "--parameter", "StreamPrefix=events")
     assert result.returncode == 1
     assert "the stack taken is ROLLBACK_COMPLETE: " in result.stderr
     assert "Delivery stream events-" in result.stderr
-    again = clouds.deploy(*taken, "--parameter", "StreamPrefix=another")
+    again = accounts.deploy(*taken, "--parameter", "StreamPrefix=another")
     assert "which is not of the stack taken" in again.stderr
 
 
-def test_parquet_and_partitions_are_read_as_well(clouds: Clouds) -> None:
+def test_parquet_and_partitions_are_read_as_well(accounts: FakeAccounts) -> None:
     large = ["BufferSizeMiB=64", "BufferIntervalSeconds=60", "Format=parquet"]
     words = [*large, "PartitionByTenant=true"]
-    result = clouds.deploy(*(word for each in words for word in ("--parameter", each)))
+    result = accounts.deploy(*(word for each in words for word in ("--parameter", each)))
     assert (result.returncode, result.stderr) == (0, "")
     assert "/by_tenant=default/stream=mid/day=" in result.stdout
     assert ".parquet\n" in result.stdout
     back = ("--parameter", "Format=gzip", "--parameter", "PartitionByTenant=false")
-    assert clouds.deploy(*back).returncode == 0
+    assert accounts.deploy(*back).returncode == 0
 
 
-def test_a_worker_that_takes_no_event_is_told_in_its_own_words(clouds: Clouds) -> None:
-    iam = clouds.client("iam")
+def test_a_workers_refusal_is_reported_in_its_own_words(accounts: FakeAccounts) -> None:
+    iam = accounts.client("iam")
     user = iam.list_users()["Users"][0]["UserName"]
     (policy,) = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
     arn = policy["PolicyArn"]
     iam.detach_user_policy(UserName=user, PolicyArn=arn)
-    result = clouds.deploy("--wait", "1")
+    result = accounts.deploy("--wait", "1")
     iam.attach_user_policy(UserName=user, PolicyArn=arn)
     assert result.returncode == 1
-    assert "did not take an event within 1 s: it answered 503" in result.stderr
+    assert "did not accept an event within 1 s: it answered 503" in result.stderr
     assert "/readyz answers 503" in result.stderr
     assert "AccessDenied" in result.stderr
 
 
-def test_an_address_of_something_else_is_told(clouds: Clouds) -> None:
-    elsewhere = MarkedEvent(clouds.root["AWS_ENDPOINT_URL"], WorkerSettings(None))
-    with pytest.raises(MarkedEventError, match="did not take an event within 0 s"):
+def test_an_address_of_another_server_is_reported(accounts: FakeAccounts) -> None:
+    elsewhere = SmokeTest(accounts.root["AWS_ENDPOINT_URL"], WorkerSettings(None))
+    with pytest.raises(SmokeTestError, match="did not accept an event within 0 s"):
         elsewhere.send(0)
 
 
-def test_an_event_that_does_not_arrive_is_told_with_what_is_known(
-    clouds: Clouds,
+def test_an_event_that_does_not_arrive_is_reported(
+    accounts: FakeAccounts,
 ) -> None:
-    url = f"http://{HOST}:{clouds.worker.port}"
-    event = MarkedEvent(url, WorkerSettings(None))
-    s3 = clouds.client("s3")
+    url = f"http://{HOST}:{accounts.worker.port}"
+    event = SmokeTest(url, WorkerSettings(None))
+    s3 = accounts.client("s3")
     bucket = s3.list_buckets()["Buckets"][0]["Name"]
     nowhere = Place(
         bucket, "nowhere/day=!{timestamp:yyyy-MM-dd}/hr=!{timestamp:HH}/", 0
     )
     with pytest.raises(
-        MarkedEventError, match=f"event {event.id} was taken and is not in S3"
+        SmokeTestError, match=f"event {event.id} was accepted and is not in S3"
     ):
         event.find(s3, [nowhere], 0.5)
 
 
-def test_a_refused_event_is_looked_for_among_the_failed(clouds: Clouds) -> None:
-    clouds.worker.kill()
-    clouds.worker.settings = {"unknown_events": "fail"}
-    clouds.worker.restart()
-    result = clouds.deploy()
+def test_a_refused_event_is_looked_for_among_the_failed(accounts: FakeAccounts) -> None:
+    accounts.worker.kill()
+    accounts.worker.settings = {"unknown_events": "fail"}
+    accounts.worker.restart()
+    result = accounts.deploy()
     assert (result.returncode, result.stderr) == (0, "")
     assert ": failed; Firehose" in result.stdout
-    assert "failedbucket" in line(result.stdout, "deploy: event ", "lies in")
+    assert "failedbucket" in line(result.stdout, "deploy: event ", "stored at")
 
 
 def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "worker"))
-
-from ports import free_port  # noqa: E402
+from support import ROOT
+from support.ports import free_port
 
 SECONDS = 120
 COPIED = (".dev.vars.example", "Cargo.lock", "build", "scripts", "wrangler.toml", "www")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from firehose_rules import violations
+from support.firehose_rules import violations
 
 GOOD = {
     "Prefix": "stream=low/day=!{timestamp:yyyy-MM-dd}/",

@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from local import LocalAws
+from local_aws import LocalAws
+from support import ROOT
 
 RESULTS = "athena-results"
-SRC = Path(__file__).parents[2] / "src"
+SRC = ROOT / "src"
 WRITTEN = re.compile(r'line\.(?:text|json|time|date)\(\s*"(\w+)"')
 
 
@@ -173,7 +174,7 @@ def test_failed_events_are_counted_by_reason(shop: LocalAws) -> None:
     ]
 
 
-def test_saved_queries_scale_what_a_share_was_taken_of(aws: LocalAws) -> None:
+def test_saved_queries_scale_sampled_events(aws: LocalAws) -> None:
     """A tenth of the devices, and of them a half of what is ordered: shares take the same first."""
     aws.create_stack("sampled", {"StreamPrefix": "sampled", "Database": "sampled"})
     once = event(1, "order_placed", 9, sample_rate=0.5, schema_version="1.0.0")
@@ -225,7 +226,7 @@ def test_queries_of_partitioned_tables_name_their_partitions(aws: LocalAws) -> N
         ),
     ],
 )
-def test_projected_partitions_lie_where_the_streams_write(
+def test_projected_partitions_match_the_prefixes_of_the_streams(
     aws: LocalAws, partitions: dict[str, str], folders: list[str]
 ) -> None:
     """Without a template of theirs, Athena looks below the table for KEY=VALUE/ in the keys' order."""
@@ -299,7 +300,7 @@ def test_parquet_has_the_columns_of_the_table(aws: LocalAws, tmp_path: Path) -> 
     assert ask(aws, "SELECT name, seq FROM events", "parquet") == [["click", "7"]]
 
 
-def test_firehose_may_read_its_table_only_where_it_converts(aws: LocalAws) -> None:
+def test_firehose_may_read_its_table_only_if_it_converts(aws: LocalAws) -> None:
     iam = aws.client("iam")
     for name, format_, allowed in (
         ("reads", "parquet", True),
@@ -362,7 +363,7 @@ def test_each_stream_is_watched(aws: LocalAws) -> None:
         ("PartitionByKey", "tag", "PartitionCountExceeded"),
     ],
 )
-def test_what_firehose_puts_aside_is_told_where_it_can_happen(
+def test_firehose_errors_have_an_alarm_if_they_can_happen(
     aws: LocalAws, parameter: str, value: str, metric: str
 ) -> None:
     detours = {"FailedConversion.Records", "PartitionCountExceeded"}
@@ -371,7 +372,7 @@ def test_what_firehose_puts_aside_is_told_where_it_can_happen(
     assert sorted(told) == [(level, metric) for level in ("high", "low", "mid")]
 
 
-def test_without_a_topic_nobody_is_told(aws: LocalAws) -> None:
+def test_alarms_without_a_topic_have_no_action(aws: LocalAws) -> None:
     assert all(alarm["AlarmActions"] == [] for alarm in alarms(aws, "silent").values())
 
 

@@ -84,7 +84,7 @@ def test_a_run_after_one_that_was_cut_off_waits_for_cloudformation() -> None:
 @pytest.mark.parametrize(
     "kind", ["KinesisFirehose::DeliveryStream", "Kinesis::Stream", "S3::Bucket"]
 )
-def test_what_holds_data_is_not_replaced(kind: str) -> None:
+def test_resources_with_data_are_not_replaced(kind: str) -> None:
     script = Script().status("CREATE_COMPLETE", "CREATE_COMPLETE", "CREATE_COMPLETE")
     change = {"Action": "Modify", "LogicalResourceId": "held", "ResourceType": f"AWS::{kind}", "Replacement": "True"}  # fmt: skip
     script.planned(change)

@@ -6,8 +6,8 @@ from typing import Any
 import jq
 import pytest
 
-from firehose_rules import extracted_keys, parameter, violations
-from local import LocalAws, LocalAwsError
+from local_aws import LocalAws, LocalAwsError
+from support.firehose_rules import extracted_keys, parameter, violations
 
 KINDS = ["low", "mid", "high", "failed"]
 CHOICES: dict[str, list[str]] = {
@@ -66,7 +66,7 @@ def test_every_combination_keeps_the_rules_or_is_refused(aws: LocalAws) -> None:
     assert made == 4 + 7
 
 
-def test_what_an_update_would_keep_is_said(aws: LocalAws) -> None:
+def test_streams_disable_conversion_explicitly(aws: LocalAws) -> None:
     """UpdateDestination merges: a stream of Parquet would go on with it where nothing is said.
 
     https://docs.aws.amazon.com/firehose/latest/APIReference/API_UpdateDestination.html
@@ -78,7 +78,7 @@ def test_what_an_update_would_keep_is_said(aws: LocalAws) -> None:
 
 @pytest.fixture(scope="module")
 def partitioned(aws: LocalAws) -> dict[str, str]:
-    """The outputs of a stack whose events lie by tenant and by the metadata's `tag`."""
+    """The outputs of a stack whose events are partitioned by tenant and by the metadata's `tag`."""
     return aws.create_stack(
         "partitioned",
         {
@@ -143,7 +143,7 @@ def test_one_kind_of_partition_extracts_one_key(aws: LocalAws) -> None:
         assert extracted_keys(destination(aws, f"{name}-low")) == [key]
 
 
-def test_a_tenants_record_lies_under_its_name(aws: LocalAws) -> None:
+def test_a_tenants_record_is_stored_under_its_name(aws: LocalAws) -> None:
     outputs = aws.create_stack(
         "tenants",
         {"StreamPrefix": "tenants", "Database": "tenants", "PartitionByTenant": "true"},
@@ -192,6 +192,6 @@ def test_the_longest_stream_prefix_makes_valid_names(aws: LocalAws) -> None:
     assert violations(name, destination(aws, name)) == []
 
 
-def test_a_name_that_is_taken_is_told_with_its_reason(aws: LocalAws) -> None:
+def test_a_taken_name_is_reported_with_its_reason(aws: LocalAws) -> None:
     with pytest.raises(LocalAwsError, match="Delivery stream events-.* already exists"):
         aws.create_stack("taken", {"StreamPrefix": "events", "Database": "taken"})

@@ -1,4 +1,4 @@
-"""The CloudFormation template: what a linter can tell, and what only a stack can."""
+"""The CloudFormation template: what a linter can check, and what only a stack can."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 import cfnlint.decode
 import pytest
 
-from local import TEMPLATE, LocalAws
+from local_aws import TEMPLATE, LocalAws
 
 KINDS = ["low", "mid", "high", "failed"]
 PRODUCTION = "production-defaults"
@@ -30,7 +30,7 @@ def test_cfn_lint_finds_nothing() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_cloudformation_takes_it_without_a_bucket_to_upload_it_to() -> None:
+def test_the_template_is_small_enough_to_need_no_upload() -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
     assert len(TEMPLATE.read_bytes()) <= 51_200
 
@@ -73,7 +73,7 @@ def test_each_stream_has_a_prefix_of_its_own(aws: LocalAws, production: str) -> 
     ("bucket", "retention"),
     [("DataBucket", "DataRetentionDays"), ("FailedBucket", "FailedRetentionDays")],
 )
-def test_buckets_are_kept_encrypted_and_private(bucket: str, retention: str) -> None:
+def test_buckets_are_retained_encrypted_and_private(bucket: str, retention: str) -> None:
     """Read from the template: in a stack, AWS's defaults would hide what is missing."""
     template, _ = cfnlint.decode.decode(str(TEMPLATE))
     assert template
@@ -119,7 +119,7 @@ def test_firehose_may_write_to_its_two_buckets_and_its_log_only(aws: LocalAws) -
     assert log["Resource"].split(":")[6] == "/aws/kinesisfirehose/events"
 
 
-def test_there_is_a_kinesis_stream_only_where_one_is_asked_for(
+def test_a_kinesis_stream_exists_only_on_request(
     aws: LocalAws, production: str
 ) -> None:
     kinesis = aws.client("kinesis")
@@ -143,7 +143,7 @@ def test_there_is_a_kinesis_stream_only_where_one_is_asked_for(
     ]
 
 
-def test_a_stream_that_is_replaced_is_not_deleted_with_what_it_holds() -> None:
+def test_a_replaced_stream_is_not_deleted_with_its_data() -> None:
     """https://docs.aws.amazon.com/firehose/latest/APIReference/API_DeleteDeliveryStream.html"""
     template, _ = cfnlint.decode.decode(str(TEMPLATE))
     assert template
@@ -154,7 +154,7 @@ def test_a_stream_that_is_replaced_is_not_deleted_with_what_it_holds() -> None:
         assert stream["UpdateReplacePolicy"] == "Retain"
 
 
-def test_the_kinesis_stream_is_kept_and_encrypted() -> None:
+def test_the_kinesis_stream_is_retained_and_encrypted() -> None:
     template, _ = cfnlint.decode.decode(str(TEMPLATE))
     assert template
     resource = template["Resources"]["LiveStream"]

@@ -9,8 +9,8 @@ from uuid import uuid4
 import botocore.exceptions
 import pytest
 
-from local import Kind, LocalAws, client
-from worker_calls import (
+from local_aws import Kind, LocalAws, client
+from support.worker_calls import (
     ALLOWED,
     DENIALS,
     DENIED,
@@ -29,7 +29,7 @@ def put(aws: LocalAws, stream: str, *records: dict[str, Any]) -> Any:
 
 
 def partition() -> str:
-    """The part of a key that tells the time, for now."""
+    """The part of a key with the time, for now."""
     return datetime.now(timezone.utc).strftime("day=%Y-%m-%d/hr=%H/")
 
 
@@ -93,7 +93,7 @@ def test_the_two_puts_are_allowed(aws: LocalAws, call: Call) -> None:
 
 @pytest.fixture(scope="module")
 def others(aws: LocalAws) -> Iterator[None]:
-    """Streams and a bucket of somebody else, so that a denial is not for want of them."""
+    """Streams and a bucket of another owner, so that a denial is not because they are missing."""
     make_somebody_elses(aws.client)
     yield
     remove_somebody_elses(aws.client)

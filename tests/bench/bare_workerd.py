@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from support import ROOT
+
 BUILD = ROOT / "build"
 HOST = "127.0.0.1"
 START_SECONDS = 20
@@ -124,7 +125,7 @@ def _workerd() -> Path:
 
 
 def _free_port() -> int:
-    """A port that nobody listens on."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

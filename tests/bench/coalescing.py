@@ -17,9 +17,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bare_workerd import BUILT, connect, serving
-from beacon_load import Load, Result, send
-from counting_firehose import CountingFirehose, Report, counting_firehose
+from bench.bare_workerd import BUILT, connect, serving
+from bench.beacon_load import Load, Result, send
+from bench.counting_firehose import CountingFirehose, Report, counting_firehose
 
 LINGER_MS = 100
 FIREHOSE_MS = 30
@@ -34,7 +34,7 @@ class Mode:
     """A way of delivery."""
 
     shards: int
-    """0 without: each request delivers for itself."""
+    """0 without: each request delivers its own records."""
 
     @property
     def name(self) -> str:
@@ -45,7 +45,7 @@ class Mode:
 
     @property
     def settings(self) -> dict[str, object]:
-        """What the worker is told of it."""
+        """The worker's settings of it."""
         if self.shards == 0:
             return {"delivery": "direct"}
         return {"delivery": "sharded", "shards": self.shards, "linger_ms": LINGER_MS}
@@ -164,7 +164,7 @@ def check_ready(connection: http.client.HTTPConnection) -> None:
 
 
 def measure(mode: Mode, load: Load, settings: Mapping[str, object] = {}) -> Measured:
-    """Sends a load to a worker of this mode, which is told `settings` as well."""
+    """Sends a load to a worker of this mode, which has `settings` as well."""
     with counting_firehose(FIREHOSE_MS) as firehose:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         with serving(BUILT, {**mode.settings, **settings}, firehose.url) as port:

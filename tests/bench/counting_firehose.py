@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
-
-from aws_call import AwsError, Call as AwsCall  # noqa: E402
-from put_calls import CONTENT_TYPE, FIREHOSE, lines, put_of  # noqa: E402
+from support.aws_call import AwsError
+from support.aws_call import Call as AwsCall
+from support.put_records import CONTENT_TYPE, FIREHOSE, lines, put_of
 
 BILLED_STEP_BYTES = 5_120
 START_SECONDS = 20

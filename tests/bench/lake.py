@@ -16,9 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import lake_events
+from bench import lake_events
+from support import ROOT
 
-LAKE = Path(__file__).parents[2] / "scripts" / "lake"
+LAKE = ROOT / "scripts" / "lake"
 DAYS, OBJECTS_AN_HOUR = 30, 4
 ONE_WEEK = ("--since", f"{lake_events.FIRST.replace(day=15)}", "--until", f"{lake_events.FIRST.replace(day=22)}")  # fmt: skip
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from beacon_load import Load
-from coalescing import Measured, Mode, measure
-from counting_firehose import Report
+from bench.beacon_load import Load
+from bench.coalescing import Measured, Mode, measure
+from bench.counting_firehose import Report
 
 # Enough to make the memory of Wasm grow while calls are under way.
 LOAD = Load(rate=800, warm_up_seconds=1, seconds=3, grace_seconds=120)

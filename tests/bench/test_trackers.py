@@ -3,18 +3,18 @@
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support import ROOT
+
 SECONDS = 120
 
 
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
-def test_the_snippet_is_seen_to_do_all_that_trackers_are_asked_for() -> None:
+def test_the_snippet_has_every_feature_that_is_compared() -> None:
     result = subprocess.run(
         [ROOT / "node_modules" / ".bin" / "node", "tests/bench/trackers/own.mjs"],
         cwd=ROOT,

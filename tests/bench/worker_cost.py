@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from bare_workerd import BUILD, BUILT, connect, serving
+from bench.bare_workerd import BUILD, BUILT, connect, serving
 
 ROUNDS = 5
 BEACONS = 2_000

@@ -1,4 +1,4 @@
-// The snippet's chunks as they are built, in a real Chromium, as chunk_actions.mjs says. What they send is then held
+// The snippet's chunks as they are built, in a real Chromium, as chunks.actions.mjs says. What they send is then held
 // to the catalogue by the worker at HEADWATER_URL, which must be one that takes no other events.
 
 import assert from "node:assert/strict";
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "playwright-core";
 
-import { ACTIONS } from "./chunk_actions.mjs";
+import { ACTIONS } from "./chunks.actions.mjs";
 
 const CHROMIUM = "/usr/bin/chromium";
 const WORKER = process.env.HEADWATER_URL;

@@ -1,20 +1,17 @@
-"""The snippet's chunks in a real browser; their table of actions is chunk_actions.mjs."""
+"""The snippet's chunks in a real browser; their table of actions is chunks.actions.mjs."""
 
 import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "worker"))
-
-from firehose_peer import FirehosePeer  # noqa: E402
-from worker import HOST, PROGRAMS, Worker  # noqa: E402
+from support import ROOT
+from support.fake_firehose import FakeFirehose
+from support.worker import HOST, PROGRAMS, Worker
 
 BROWSER_SECONDS = 900
 
@@ -35,8 +32,8 @@ PATHS = """
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
-def test_the_chunks_do_what_their_table_says(tmp_path: Path) -> None:
-    with FirehosePeer() as peer:
+def test_the_chunks_pass_every_row_of_their_table(tmp_path: Path) -> None:
+    with FakeFirehose() as peer:
         with Worker(peer.environment(), {"unknown_events": "fail"}) as worker:
             result = subprocess.run(
                 [PROGRAMS / "node", "--test", "--test-reporter=spec", "tests/browser/chunks.test.mjs"],

@@ -3,20 +3,15 @@
 import os
 import shutil
 import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-import records
-from local import LocalAws
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "worker"))
-
-from firehose_peer import FirehosePeer  # noqa: E402
-from worker import HOST, PROGRAMS, Worker  # noqa: E402
+import records_server
+from local_aws import LocalAws
+from support import ROOT
+from support.fake_firehose import FakeFirehose
+from support.worker import HOST, PROGRAMS, Worker
 
 BROWSER_SECONDS = 1_200
 KEY = "pk_shop-2"
@@ -26,9 +21,9 @@ KEY = "pk_shop-2"
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
 @pytest.mark.parametrize("page", ["demo", "beacons"])
-def test_the_page_does_what_its_table_says(aws: LocalAws, page: str) -> None:
+def test_the_page_passes_every_row_of_its_table(aws: LocalAws, page: str) -> None:
     with Worker(aws.environment(), {"delivery": "sharded", "shards": 1}) as worker:
-        serving = records.server(aws, worker.port, 0)
+        serving = records_server.server(aws, worker.port, 0)
         threading.Thread(target=serving.serve_forever).start()
         result = subprocess.run(
             [PROGRAMS / "node", "--test", "--test-reporter=spec", f"tests/browser/{page}.test.mjs"],
@@ -50,9 +45,9 @@ def test_the_page_does_what_its_table_says(aws: LocalAws, page: str) -> None:
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
-def test_both_pages_take_a_write_key() -> None:
+def test_both_pages_accept_a_write_key() -> None:
     settings = {"keys": {KEY: {"tenant": "shop"}}}
-    with FirehosePeer() as peer, Worker(peer.environment(), settings) as worker:
+    with FakeFirehose() as peer, Worker(peer.environment(), settings) as worker:
         result = subprocess.run(
             [PROGRAMS / "node", "--test", "--test-reporter=spec", "tests/browser/key.test.mjs"],
             cwd=ROOT,

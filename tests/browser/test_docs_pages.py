@@ -3,16 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "worker"))
-
-from firehose_peer import FirehosePeer  # noqa: E402
-from worker import HOST, PROGRAMS, Worker  # noqa: E402
+from support import ROOT
+from support.fake_firehose import FakeFirehose
+from support.worker import HOST, PROGRAMS, Worker
 
 BROWSER_SECONDS = 600
 TOKEN = "the-token-of-the-inspector-12345678"
@@ -22,7 +18,7 @@ TOKEN = "the-token-of-the-inspector-12345678"
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
 def test_the_pages_are_whole_at_each_size() -> None:
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         environment = {**peer.environment(), "HEADWATER_INSPECT_TOKEN": TOKEN}
         with Worker(environment) as worker:
             result = subprocess.run(

@@ -3,17 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from local import LocalAws
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "worker"))
-
-from worker import HOST, PROGRAMS, Worker  # noqa: E402
+from local_aws import LocalAws
+from support import ROOT
+from support.worker import HOST, PROGRAMS, Worker
 
 BROWSER_SECONDS = 1_200
 TOKEN = "a-token/of+the_tests=32.characters"
@@ -24,7 +19,7 @@ SETTINGS = {"delivery": "sharded", "shards": 1, "gpc": "drop", "dnt": "strip"}
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
-def test_the_inspector_does_what_its_tables_say(aws: LocalAws) -> None:
+def test_the_inspector_passes_every_row_of_its_tables(aws: LocalAws) -> None:
     environment = {**aws.environment(), "HEADWATER_INSPECT_TOKEN": TOKEN}
     with Worker(environment, SETTINGS) as worker:
         result = subprocess.run(

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,12 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local import LocalAws
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "worker"))
-
-from worker import HOST, PROGRAMS, Worker  # noqa: E402
+from local_aws import LocalAws
+from support import ROOT
+from support.worker import HOST, PROGRAMS, Worker
 
 TESTS = "tests/browser/snippet/snippet.test.mjs"
 # What a slow machine keeps waiting must not be sent to S3 twice: the rows make the trouble, before the worker.
@@ -32,7 +28,7 @@ DELIVERY_SECONDS = 60
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="Chromium is missing: install Debian's chromium"
 )
-def test_what_the_pages_send_lies_in_s3_once(aws: LocalAws, tmp_path: Path) -> None:
+def test_each_event_of_the_pages_is_in_s3_once(aws: LocalAws, tmp_path: Path) -> None:
     expected_file = tmp_path / "expected.json"
     with Worker(aws.environment(), SETTINGS) as worker:
         result = subprocess.run(

@@ -1,4 +1,4 @@
-"""What lies in the buckets of the local AWS, by event id, read object by object.
+"""The events in the buckets of the local AWS, by event id, read object by object.
 
 A reader remembers what it has read, since an object never changes.
 """
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from local import BUCKET_OUTPUTS, HOST, Kind, LocalAws
+from local_aws import BUCKET_OUTPUTS, HOST, Kind, LocalAws
 
 READERS = 4
 LISTINGS = 100
@@ -26,7 +26,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 @dataclass
 class Copies:
-    """How often an event lies in a bucket, and how many came past the shard."""
+    """How often an event is in a bucket, and how many came past the shard."""
 
     number: int = 0
     direct: int = 0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Union
 
-from behaviours import (
+from support.faults import (
     Accept,
     Behaviour,
     Cut,
@@ -28,7 +28,7 @@ HANG_SECONDS = 12
 
 @dataclass(frozen=True)
 class AnswerLate:
-    """Stores every record at once, and answers when nobody listens any more."""
+    """Stores every record at once, and answers when the caller has gone."""
 
     seconds: float
 

@@ -25,16 +25,17 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_call import AwsError, Call
-from behaviours import Accept, Behaviour, Cut, Effect, Fail, Hang, NotJson, Refuse
-from fault_plans import AnswerLate, Plan, healthy
-from listener import Listener, hung_up, tell
-from local import HOST, LocalAws
-from peer_server import Answer
-from ports import free_port
-from put_calls import FIREHOSE, Put, put_of
-from sigv4_verifier import SignatureError
-from upstream import Upstream
+from faults.fault_plans import AnswerLate, Plan, healthy
+from faults.local_firehose import Upstream
+from faults.proxy_listener import Listener, hung_up, tell
+from local_aws import HOST, LocalAws
+from support.aws_call import AwsError, Call
+from support.fake_server import Answer
+from support.faults import Accept, Behaviour, Cut, Effect, Fail, Hang, NotJson, Refuse
+from support.ports import free_port
+from support.put_records import FIREHOSE, Put, put_of
+from support.sigv4_verifier import SignatureError
+from support.waiting import wait_until
 
 EVENT_ID = re.compile(rb'"event_id":"([0-9a-f-]{36})"')
 
@@ -58,7 +59,7 @@ class FirehoseProxy:
 
     def __init__(self, aws: LocalAws, seed: str) -> None:
         self.plan: Plan = healthy
-        # One that nobody is given while it is stopped.
+        # One that the kernel gives to no process while it is stopped.
         self.port = free_port()
         self._aws = aws
         self._upstream = Upstream(aws, self._count)
@@ -109,10 +110,9 @@ class FirehoseProxy:
 
     def wait_until_idle(self, seconds: float) -> None:
         """Waits until no call is under way: a late effect is an effect too."""
-        deadline = time.monotonic() + seconds
-        while self._under_way:
-            assert time.monotonic() < deadline, "calls are still under way"
-            time.sleep(0.05)
+        wait_until(
+            lambda: not self._under_way, seconds, lambda: "calls are still under way"
+        )
 
     def _count(self, what: str, number: int = 1) -> None:
         with self._lock:
@@ -174,7 +174,7 @@ class FirehoseProxy:
         return Answer(200, json.dumps(FIREHOSE.answer(entries)).encode())
 
     def _forward_others(self, refuse: Refuse, put: Put) -> Answer | None:
-        """Refuses the records that it is told to, and forwards the others."""
+        """Refuses the records of its plan, and forwards the others."""
         assert isinstance(refuse.which, Collection), "records are refused by index"
         others = [
             record

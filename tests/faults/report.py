@@ -1,4 +1,4 @@
-"""What came of a scenario, and the table that tells it."""
+"""The result of a scenario, and its row in the table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from load import Ledger
+from faults.load_generator import Ledger
 
 # What the proxy counts besides faults.
 NO_FAULTS = ("calls", "records forwarded")
@@ -22,7 +22,7 @@ class Result:
     faults: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     duplicates: Counter[str] = field(default_factory=Counter)
-    """Events that lie in S3 more than once, by what explains it."""
+    """Events that are in S3 more than once, by the explanation."""
     most_spilled: int = 0
     seconds: float = 0.0
     drained_seconds: float = 0.0

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evictable import EvictableWorker
-from fault_plans import (
+from faults.fault_plans import (
     Plan,
     all_of_it,
     cut,
@@ -18,9 +17,11 @@ from fault_plans import (
     healthy,
     refuse_records,
 )
-from firehose_proxy import FirehoseProxy
-from load import Load
-from worker import Worker
+from faults.firehose_proxy import FirehoseProxy
+from faults.load_generator import Load
+from support.evictable_worker import EvictableWorker
+from support.waiting import wait_until
+from support.worker import Worker
 
 # Of an outage; it goes on until the spill holds something, which on a slow machine takes longer.
 FILLING_SECONDS = 2
@@ -42,17 +43,18 @@ class Scene:
     """Whether the worker says that its spill holds something, where it has one."""
 
     def close_port(self) -> None:
-        """Nobody listens where the Firehose was."""
+        """Closes the port of the Firehose."""
         self.load.ledger.count("troubles")
         self.proxy.stop()
 
     def fill(self) -> None:
         """Lets an outage go on until the spill holds something."""
         time.sleep(FILLING_SECONDS)
-        deadline = time.monotonic() + FILLED_SECONDS
-        while not self.has_spilled():
-            assert time.monotonic() < deadline, "an outage in which nothing is spilled"
-            time.sleep(0.1)
+        wait_until(
+            self.has_spilled,
+            FILLED_SECONDS,
+            lambda: "an outage in which nothing is spilled",
+        )
 
     def kill(self) -> None:
         """Everything that runs is killed, and started on the same storage."""

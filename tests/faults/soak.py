@@ -23,18 +23,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "worker"), str(ROOT / "scripts" / "aws")]
-
-from buckets import Bucket  # noqa: E402
-from fault_plans import healthy  # noqa: E402
-from firehose_proxy import FirehoseProxy  # noqa: E402
-from judge import judge  # noqa: E402
-from load import Load  # noqa: E402
-from local import LocalAws  # noqa: E402
-from report import Result, heading, row  # noqa: E402
-from scenarios import SCENARIOS, Scenario, Scene, kill  # noqa: E402
-from worker import Worker  # noqa: E402
+from faults.buckets import Bucket
+from faults.fault_plans import healthy
+from faults.firehose_proxy import FirehoseProxy
+from faults.load_generator import Load
+from faults.report import Result, heading, row
+from faults.scenarios import SCENARIOS, Scenario, Scene, kill
+from faults.verify_delivery import judge
+from local_aws import LocalAws
+from support.worker import Worker
 
 DRAIN_SECONDS = 300
 # Small, so that a call has many records, some of which are refused; the local AWS makes an
@@ -133,7 +130,7 @@ class Soak:
 
     @contextmanager
     def _sampled(self, worker: Worker, result: Result) -> Iterator[None]:
-        """Looks at the spill now and then; a worker that is dead has nothing to tell."""
+        """Looks at the spill now and then; a dead worker has no answer."""
         over = threading.Event()
 
         def sample() -> None:
@@ -156,7 +153,7 @@ class Soak:
         return records > 0 or self._setting.delivery == "direct"
 
     def _drain(self, worker: Worker, proxy: FirehoseProxy) -> None:
-        """Waits until the spill is empty, as the worker tells itself."""
+        """Waits until the spill is empty, as the worker reports."""
         started = time.monotonic()
         while any((left := spill(worker, self._setting.delivery)).values()):
             seconds = time.monotonic() - started
@@ -172,7 +169,7 @@ class Soak:
 
 
 def spill(worker: Worker, delivery: str) -> dict[str, int]:
-    """How many records `/readyz` tells to be in the spill, which `direct` has none of, and how
+    """How many records are in the spill by `/readyz`, which `direct` has none of, and how
     many shards don't answer, which may have some."""
     if delivery == "direct":
         return {"records": 0, "silent": 0}

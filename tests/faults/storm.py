@@ -25,16 +25,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from uuid import UUID
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "worker"), str(ROOT / "scripts" / "aws")]
-
-from behaviours import Accept, Behaviour, Cut, Effect, Fail, Hang, Refuse  # noqa: E402
-from firehose_peer import FirehosePeer  # noqa: E402
-from soak import spill  # noqa: E402
-from worker import ANSWER_SECONDS, HOST, Worker  # noqa: E402
+from faults.soak import spill
+from support.fake_firehose import FakeFirehose
+from support.faults import Accept, Behaviour, Cut, Effect, Fail, Hang, Refuse
+from support.worker import ANSWER_SECONDS, HOST, Worker
 
 STREAM = "events"
 EVENT_ID = re.compile(rb'"event_id":"([0-9a-f-]{36})"')
@@ -98,7 +94,7 @@ class Storm:
 class Scene:
     """What a trouble is made with."""
 
-    peer: FirehosePeer
+    peer: FakeFirehose
     worker: Worker
     set_weather: Callable[[Weather], None]
     seconds: float
@@ -220,7 +216,7 @@ def play(
         "routes": [{"to": f"firehose:{STREAM}"}],
         "delivery_timeout_ms": delivery_timeout_ms,
     }
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         peer.plan = plan
         with Worker(peer.environment(), settings) as worker:
             seconds = storm.seconds * share

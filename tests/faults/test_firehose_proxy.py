@@ -11,24 +11,24 @@ from uuid import uuid4
 import botocore.exceptions
 import pytest
 
-from behaviours import Accept, Cut, Effect, Fail, NotJson, Refuse, WrongLength
-from buckets import Bucket
-from fault_plans import Plan, refuse_records, sometimes
-from firehose_proxy import FirehoseProxy, Passages
-from local import LocalAws, client
+from faults.buckets import Bucket
+from faults.fault_plans import Plan, refuse_records, sometimes
+from faults.firehose_proxy import FirehoseProxy, Passages
+from local_aws import LocalAws, client
+from support.faults import Accept, Cut, Effect, Fail, NotJson, Refuse, WrongLength
 
 Put = Callable[[list[str]], dict[str, Any]]
 
 
 @pytest.fixture
-def proxy(own_aws: LocalAws) -> Iterator[FirehoseProxy]:
-    with FirehoseProxy(own_aws, "a seed") as proxy:
+def proxy(aws: LocalAws) -> Iterator[FirehoseProxy]:
+    with FirehoseProxy(aws, "a seed") as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
-def data(own_aws: LocalAws) -> Bucket:
-    return Bucket(own_aws, "data")
+def data(aws: LocalAws) -> Bucket:
+    return Bucket(aws, "data")
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_call_of_which_all_is_refused_is_not_forwarded(
 
 @pytest.mark.parametrize("effect", list(Effect))
 @pytest.mark.parametrize("kind", [Cut, NotJson, lambda effect: WrongLength(1, effect)])
-def test_an_effect_is_done_or_not_and_never_told(
+def test_an_unanswered_call_has_its_effect_or_none(
     proxy: FirehoseProxy, put: Put, data: Bucket, kind: Any, effect: Effect
 ) -> None:
     proxy.plan = sometimes(1, kind(effect))

@@ -9,10 +9,10 @@ import random
 
 import pytest
 
-from behaviours import Behaviour, Effect, WrongLength
-from local import LocalAws
-from scenarios import SCENARIOS, Scenario
-from soak import Result, Setting, Soak
+from faults.scenarios import SCENARIOS, Scenario
+from faults.soak import Result, Setting, Soak
+from local_aws import LocalAws
+from support.faults import Behaviour, Effect, WrongLength
 
 EVENTS = 2_500
 SECONDS = 5
@@ -22,10 +22,10 @@ AT_ONCE = 4
 
 
 @pytest.fixture(scope="module")
-def soak(own_aws: LocalAws, seed: int) -> Soak:
+def soak(aws: LocalAws, seed: int) -> Soak:
     """The soak, with so few events that all scenarios together take less than 3 minutes."""
     return Soak(
-        own_aws, Setting(EVENTS, SECONDS, OUTAGE_SECONDS, AFTERMATH_SECONDS, seed)
+        aws, Setting(EVENTS, SECONDS, OUTAGE_SECONDS, AFTERMATH_SECONDS, seed)
     )
 
 
@@ -36,27 +36,27 @@ def results(soak: Soak) -> dict[str, Result]:
 
 
 @pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
-def test_what_was_acknowledged_is_in_s3(results: dict[str, Result], name: str) -> None:
+def test_every_acknowledged_event_is_in_s3(results: dict[str, Result], name: str) -> None:
     result = results[name]
     assert result.complaints == [], f"HEADWATER_SEED={result.seed}"
     assert len(result.ledger.promised) >= EVENTS
     assert result.troubles, "a run in which nothing goes wrong proves nothing"
 
 
-def test_what_is_sent_again_is_answered_as_a_duplicate(
+def test_a_resent_event_is_answered_as_a_duplicate(
     results: dict[str, Result],
 ) -> None:
     assert all(result.ledger.counts["duplicate"] for result in results.values())
 
 
 @pytest.mark.parametrize("name", ["outage", "killed", "evicted"])
-def test_what_the_stream_does_not_take_is_spilled(
+def test_records_that_the_stream_rejects_are_spilled(
     results: dict[str, Result], name: str
 ) -> None:
     assert results[name].most_spilled
 
 
-def test_a_stream_that_says_it_took_what_it_did_not_is_found_out(soak: Soak) -> None:
+def test_a_stream_that_confirms_lost_records_is_detected(soak: Soak) -> None:
     def lie(chance: random.Random, records: int) -> Behaviour:
         return WrongLength(0, Effect.NONE)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from storm import STORMS, Storm, play
+from faults.storm import STORMS, Storm, play
 
 DEADLINE_MS = 8_000
 # For the spill to be empty, on a machine with a lot else to do.
@@ -25,7 +25,7 @@ def short(name: str, delivery: str, seconds: float) -> Storm:
 
 @pytest.mark.parametrize("delivery", ["direct", "sharded"])
 @pytest.mark.parametrize("name", ["refused", "mixed"])
-def test_a_stream_that_takes_most_is_served_on(
+def test_a_stream_that_accepts_most_calls_stays_in_use(
     name: str, delivery: str, seed: int
 ) -> None:
     storm = replace(short(name, delivery, 15), requests_s=20)

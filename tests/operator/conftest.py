@@ -1,37 +1,26 @@
-"""What the tests of the operator's programs share: a local AWS of their own, which they fill."""
+"""What the tests of the operator's programs share: an empty lake, and a worker that fills it."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
-
-from local import LocalAws  # noqa: E402
-from mending import BEFORE  # noqa: E402
-from programs import REPLAY_KEY  # noqa: E402
-from worker import Worker  # noqa: E402
-
-
-@pytest.fixture(scope="package")
-def own_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A local AWS that no other test reads."""
-    with LocalAws(tmp_path_factory.mktemp("aws")) as aws:
-        yield aws
+from local_aws import LocalAws
+from support.cli import OPERATOR_KEY
+from support.replay_fixtures import BEFORE
+from support.worker import Worker
 
 
 @pytest.fixture
-def lake(own_aws: LocalAws) -> LocalAws:
-    """The same with nothing in it."""
-    own_aws.clear()
-    return own_aws
+def lake(aws: LocalAws) -> LocalAws:
+    """The local AWS with nothing in it, for each test."""
+    aws.clear()
+    return aws
 
 
 @pytest.fixture
 def worker(lake: LocalAws) -> Iterator[Worker]:
-    """The worker before it is mended."""
+    """The worker before its rules are fixed."""
     with Worker(
-        {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}, BEFORE
+        {**lake.environment(), "HEADWATER_OPERATOR_KEY": OPERATOR_KEY}, BEFORE
     ) as worker:
         yield worker

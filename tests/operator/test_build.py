@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from worker import ROOT
+from support import ROOT
 
 SECONDS = 600
 CHECK = Path("target", "debug", "headwater-check")
@@ -54,7 +54,7 @@ def test_nothing_is_built_before_the_first_good_state(checkout: Path) -> None:
     assert not (checkout / "build").exists()
 
 
-def test_a_dev_server_goes_on_with_the_last_good_state(checkout: Path) -> None:
+def test_a_dev_server_keeps_the_last_good_state(checkout: Path) -> None:
     folder = checkout / "build"
     folder.mkdir()
     for name in ("index.js", "catalogue.bin"):

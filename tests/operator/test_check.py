@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worker import ROOT
+from support import ROOT
 
 SECONDS = 600
 
@@ -38,7 +38,7 @@ def replace(file: Path, before: str, after: str) -> None:
     file.write_text(text.replace(before, after, 1))
 
 
-def test_what_is_shipped_has_no_mistake(checkout: Path) -> None:
+def test_the_shipped_configuration_has_no_mistake(checkout: Path) -> None:
     count = len(list((checkout / "www" / "schemas").iterdir()))
     printed = f"check: {count} schemas and wrangler.toml have no mistake\n"
     assert check(checkout) == (0, [], printed)
@@ -93,7 +93,7 @@ def test_the_variables_of_this_machine_are_read_when_asked(checkout: Path) -> No
     )
 
 
-def test_a_word_that_it_does_not_know_is_refused(checkout: Path) -> None:
+def test_an_unknown_argument_is_refused(checkout: Path) -> None:
     code, lines, _ = check(checkout, "--al")
     assert code == 2
     assert lines[0].startswith("usage: ")

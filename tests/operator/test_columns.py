@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cfnlint.decode
 import pytest
 
-from programs import LAKE
-
-sys.path.append(str(LAKE))
-
-import columns  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
+import columns
+from support import ROOT
 
 
 @pytest.mark.parametrize(

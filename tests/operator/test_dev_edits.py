@@ -12,14 +12,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ports import free_port
-from worker import HOST, ROOT
+from support import ROOT
+from support.ports import free_port
+from support.waiting import wait_until
+from support.worker import HOST
 
 # A busy machine needs some of it.
 SECONDS = 120
@@ -66,10 +67,7 @@ class Dev:
         self.process.wait(SECONDS)
 
     def wait_for(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + SECONDS
-        while not is_so():
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.1)
+        wait_until(is_so, SECONDS, self.log.read_text)
 
     def wait_for_log(self, text: str) -> None:
         self.wait_for(lambda: text in self.log.read_text())

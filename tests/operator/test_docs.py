@@ -33,7 +33,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,17 +44,19 @@ from typing import Any
 import duckdb
 import pytest
 
-from lakes import deliver, event
-from local import BUCKET_OUTPUTS, LocalAws
-from programs import REPLAY_KEY, SECONDS, environment
-from pages import PAGES, ROOT, Block, blocks, commands, examples, name_of
-from worker import PROGRAMS, Worker
+from local_aws import BUCKET_OUTPUTS, LocalAws
+from support import ROOT
+from support.cli import OPERATOR_KEY, SECONDS, environment
+from support.doc_pages import PAGES, Block, blocks, commands, examples, name_of
+from support.lake_fixtures import deliver, event
+from support.waiting import wait_until
+from support.worker import PROGRAMS, Worker
 
 EXAMPLES = examples()
 TOKEN = "the-inspect-token-of-the-pages-1234"
 SECRETS = {
     "HEADWATER_HASH_SECRET": "the-secret-of-the-pages-123456789012",
-    "HEADWATER_OPERATOR_KEY": REPLAY_KEY,
+    "HEADWATER_OPERATOR_KEY": OPERATOR_KEY,
     "HEADWATER_INSPECT_TOKEN": TOKEN,
 }
 PATIENT: dict[str, Any] = {"linger_ms": 10, "delivery_timeout_ms": 30_000}
@@ -169,7 +170,7 @@ class Desk:
             "HOME": os.environ.get("HOME", "/"),
             "CURL_HOME": str(self.directory),
             "HEADWATER_INSPECT_TOKEN": TOKEN,
-            "HEADWATER_OPERATOR_KEY": REPLAY_KEY,
+            "HEADWATER_OPERATOR_KEY": OPERATOR_KEY,
             "WORKER": f"http://127.0.0.1:{self.worker.port}",
         }
 
@@ -178,18 +179,18 @@ class Desk:
             command = command.replace(host, f"http://127.0.0.1:{self.worker.port}")
         for kind, name in (("data", "DATA_BUCKET"), ("failed", "FAILED_BUCKET")):
             command = command.replace(name, self.aws.outputs[BUCKET_OUTPUTS[kind]])
-        command = command.replace("HEADWATER_OPERATOR_KEY=…", f"HEADWATER_OPERATOR_KEY={REPLAY_KEY}")  # fmt: skip
+        command = command.replace("HEADWATER_OPERATOR_KEY=…", f"HEADWATER_OPERATOR_KEY={OPERATOR_KEY}")  # fmt: skip
         buckets = (self.aws.outputs[BUCKET_OUTPUTS[kind]] for kind in ("data", "failed"))
         both = " ".join(f"--source s3://{bucket}" for bucket in buckets)
         command = command.replace("--source local", both)
-        records = f"{sys.executable} {ROOT}/scripts/aws/local.py records --dir {self.aws.directory}"
+        records = f"{sys.executable} {ROOT}/scripts/aws/local_aws.py records --dir {self.aws.directory}"
         command = command.replace("scripts/dev records", records)
         return re.sub(r"(?<![\w/])scripts/(query|replay)\b", rf"{ROOT}/scripts/\1", command)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def desk(
-    own_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
+    aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Desk]:
     directory = tmp_path_factory.mktemp("desk")
     (directory / ".curlrc").write_text(f'user-agent = "{IPHONE}"\nsilent\n')
@@ -197,12 +198,12 @@ def desk(
     for name, text in (("jq", JQ.format(sys.executable)), ("npx", NPX)):
         (directory / "bin" / name).write_text(text)
         (directory / "bin" / name).chmod(0o755)
-    own_aws.clear()
+    aws.clear()
     settings = {**PATIENT, "delivery": "sharded", "shards": 1, "log": {"share": 1}}
-    with Worker({**own_aws.environment(), **SECRETS}, settings) as worker:
+    with Worker({**aws.environment(), **SECRETS}, settings) as worker:
         answer = worker.post([ORDER, {"name": "Order Placed"}])
         assert [each["outcome"] for each in answer.verdicts] == ["accepted", "failed"]
-        yield Desk(directory, own_aws, worker)
+        yield Desk(directory, aws, worker)
 
 
 # Pages that only read have this to read.
@@ -227,7 +228,7 @@ curl -f "$WORKER/v1/events" -H 'content-type: text/plain' \\
 @pytest.mark.parametrize(
     "page", sorted({block.page for block in EXAMPLES if rule_of(block) == "console"})
 )
-def test_consoles_print_what_is_shown(desk: Desk, page: str) -> None:
+def test_consoles_print_the_output_of_their_page(desk: Desk, page: str) -> None:
     """In the order of the page, since one reads what another has sent."""
     of_page = (block for block in EXAMPLES if block.page == page)
     for block in (block for block in of_page if rule_of(block) == "console"):
@@ -245,7 +246,7 @@ def test_consoles_print_what_is_shown(desk: Desk, page: str) -> None:
 
 @pytest.mark.parametrize("block", of("check"))
 def test_checks_of_ci_pass(desk: Desk, block: Block) -> None:
-    """What makes them fail is shown by tests/worker/test_inspect_epochs.py."""
+    """What makes them fail is shown by tests/worker/test_inspector_epochs.py."""
     ended = desk.check(block)
     assert ended.returncode == 0, ended.stderr + ended.stdout
 
@@ -261,10 +262,11 @@ def test_programs_run(desk: Desk, block: Block) -> None:
     before = accepted(desk)
     ended = subprocess.run([program, file], capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, f"{block.where}: {ended.stderr}"
-    deadline = time.monotonic() + SECONDS
-    while accepted(desk) == before:
-        assert time.monotonic() < deadline, f"{block.where}: nothing was accepted"
-        time.sleep(0.1)
+    wait_until(
+        lambda: accepted(desk) != before,
+        SECONDS,
+        lambda: f"{block.where}: nothing was accepted",
+    )
 
 
 def accepted(desk: Desk) -> int:
@@ -358,7 +360,7 @@ def test_lines_of_the_log_have_the_keys_that_are_shown(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("block", of("configuration"))
-def test_configurations_are_taken_and_deliver(own_aws: LocalAws, block: Block) -> None:
+def test_configurations_are_valid_and_deliver(aws: LocalAws, block: Block) -> None:
     table = tomllib.loads(block.text)
     settings: dict[str, Any] = table.get("vars", {}).get("HEADWATER", table)
     streams = set(re.findall(r'"((?:firehose|kinesis):[\w.-]+)"', block.text))
@@ -376,7 +378,7 @@ def test_configurations_are_taken_and_deliver(own_aws: LocalAws, block: Block) -
     headers = {"origin": origins[0].replace("*", "www")} if origins != ["*"] else {}
     # A small machine has no room for many shards, and a busy one is slow.
     small = {**PATIENT, "shards": 1}
-    with Worker({**own_aws.environment(), **SECRETS}, {**settings, **small}) as worker:
+    with Worker({**aws.environment(), **SECRETS}, {**settings, **small}) as worker:
         keys = settings.get("keys", {"": {}})
         for key, own in keys.items():
             its = [each.replace("*", "www") for each in own.get("origins", [])]
@@ -396,12 +398,12 @@ def test_routes_of_wrangler_are_of_addresses_that_it_has(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", of("mistake"))
-def test_a_mistake_is_answered_in_these_words(own_aws: LocalAws, block: Block) -> None:
+def test_a_mistake_is_answered_in_these_words(aws: LocalAws, block: Block) -> None:
     """Each sentence here has a configuration that is answered with it."""
     mistaken = re.fullmatch(r'HEADWATER\.routes\[0\]\.level must be .*, not "(\w+)"', block.text)  # fmt: skip
     assert mistaken, f"{block.where}: no rule makes this mistake"
     routes = [{"level": mistaken[1], "to": "firehose:events-low"}, {"to": "firehose:events-mid"}]  # fmt: skip
-    with Worker(own_aws.environment(), {"routes": routes}) as worker:
+    with Worker(aws.environment(), {"routes": routes}) as worker:
         answer = worker.post({"name": "page_view"})
         assert answer.status == 503
         assert block.text in json.dumps(json.loads(answer.body), ensure_ascii=False).replace('\\"', '"')  # fmt: skip
@@ -479,7 +481,7 @@ class _Tags(HTMLParser):
 
 
 @pytest.mark.parametrize("block", of("html"))
-def test_tags_have_what_the_snippet_reads(block: Block, tmp_path: Path) -> None:
+def test_tags_have_only_attributes_that_the_snippet_reads(block: Block, tmp_path: Path) -> None:
     tags = _Tags(block.text)
     sources = "".join(path.read_text() for path in sorted((ROOT / "www/src").rglob("*.js")))  # fmt: skip
     for attributes in tags.scripts:
@@ -494,7 +496,7 @@ def test_tags_have_what_the_snippet_reads(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", of("calls"))
-def test_calls_are_those_that_the_snippet_takes(block: Block, tmp_path: Path) -> None:
+def test_calls_are_commands_of_the_snippet(block: Block, tmp_path: Path) -> None:
     check_syntax(block.text, tmp_path)
     types = (ROOT / "www/t.d.mts").read_text()
     for name in re.findall(r'headwater\("(\w+)"', block.text):
@@ -542,7 +544,7 @@ def test_scripts_and_paths_in_the_text_exist(page: Path) -> None:
 
 
 def test_the_runbook_names_the_keys_of_readyz(desk: Desk) -> None:
-    key = {"authorization": f"Bearer {REPLAY_KEY}"}
+    key = {"authorization": f"Bearer {OPERATOR_KEY}"}
     answer = json.loads(desk.worker.get("/readyz", key).body)
     text = (ROOT / "www/docs/runbook.md").read_text(encoding="utf-8")
     # What is bound or set, and parts of a version, need no words.

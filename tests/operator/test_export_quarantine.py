@@ -15,27 +15,27 @@ from pathlib import Path
 
 import pytest
 
-from firehose_peer import Fail, FirehosePeer
-from local import LocalAws
-from mending import AFTER, BEFORE, quiz
-from programs import LAKE, REPLAY_KEY, replay
-from sharded import QUARANTINE, quarantined, spills
-from streams import FAILED, data
-from worker import Worker
+from local_aws import LocalAws
+from support.cli import LAKE, OPERATOR_KEY, replay
+from support.fake_firehose import Fail, FakeFirehose
+from support.replay_fixtures import AFTER, BEFORE, quiz
+from support.shards import QUARANTINE, quarantined, spills
+from support.streams import FAILED, data
+from support.worker import Worker
 
-BEARER = {"authorization": f"Bearer {REPLAY_KEY}"}
+BEARER = {"authorization": f"Bearer {OPERATOR_KEY}"}
 
 
 @pytest.fixture
-def peer() -> Iterator[FirehosePeer]:
-    with FirehosePeer() as peer:
+def peer() -> Iterator[FakeFirehose]:
+    with FakeFirehose() as peer:
         yield peer
 
 
 @pytest.fixture
-def worker(peer: FirehosePeer) -> Iterator[Worker]:
+def worker(peer: FakeFirehose) -> Iterator[Worker]:
     """The worker before it is mended, which does not wait long."""
-    environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
+    environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": OPERATOR_KEY}
     with Worker(environment, {**BEFORE, "delivery_timeout_ms": 300}) as worker:
         yield worker
 
@@ -43,7 +43,7 @@ def worker(peer: FirehosePeer) -> Iterator[Worker]:
 def export_quarantine(
     port: int,
     directory: Path,
-    key: str = REPLAY_KEY,
+    key: str = OPERATOR_KEY,
     most_bytes: int = -1,
     stream: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
@@ -94,8 +94,8 @@ def cutting() -> Iterator[Callable[[Worker], int]]:
         server.server_close()
 
 
-def test_what_is_set_aside_comes_through_in_the_end(
-    worker: Worker, peer: FirehosePeer, own_aws: LocalAws, tmp_path: Path
+def test_quarantined_records_are_delivered_by_a_replay(
+    worker: Worker, peer: FakeFirehose, aws: LocalAws, tmp_path: Path
 ) -> None:
     ids = quarantined(worker, peer, [quiz(device_id=each) for each in ("ada", "bob")])
     directory = tmp_path / "kept" / "here"
@@ -118,16 +118,16 @@ def test_what_is_set_aside_comes_through_in_the_end(
     worker.restart()
     peer.behave()
     resume = ("--resume", str(tmp_path / "resume"))
-    replayed = replay(own_aws, worker, str(directory), *resume)
+    replayed = replay(aws, worker, str(directory), *resume)
     assert replayed.report == {("accepted", ""): 2}, replayed.printed
     assert data(peer).keys() >= set(ids)
-    repeated = replay(own_aws, worker, str(directory), *resume)
+    repeated = replay(aws, worker, str(directory), *resume)
     assert (repeated.before, repeated.report) == (2, Counter())
 
 
 def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
     worker: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     cutting: Callable[[Worker], int],
     tmp_path: Path,
 ) -> None:
@@ -154,7 +154,7 @@ def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
 
 
 def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
-    worker: Worker, peer: FirehosePeer, own_aws: LocalAws, tmp_path: Path
+    worker: Worker, peer: FakeFirehose, aws: LocalAws, tmp_path: Path
 ) -> None:
     old, today = "firehose:events-mdi", worker.settings
     worker.kill()
@@ -185,13 +185,13 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
     assert again.stdout == f"nothing is quarantined of {old}\n"
 
     peer.behave()
-    replayed = replay(own_aws, worker, str(directory))
+    replayed = replay(aws, worker, str(directory))
     assert replayed.report == {("accepted", ""): 2}, replayed.printed
     assert data(peer).keys() >= set(ids)
     assert not peer.events("events-mdi")
 
 
-def test_a_worker_that_can_not_answer_says_so_at_once(peer: FirehosePeer) -> None:
+def test_a_worker_that_can_not_answer_says_so_at_once(peer: FakeFirehose) -> None:
     with Worker(peer.environment(), {"origins": "wrong"}) as worker:
         ended = export_quarantine(worker.port, Path("/nowhere"))
     assert ended.returncode == 2

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support import ROOT
+
 SCRIPTS = sorted(
     path.relative_to(ROOT)
     for path in (ROOT / "scripts").rglob("*")

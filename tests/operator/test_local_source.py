@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local import LocalAws
-from mending import HEADERS, mend, quiz, wait_for
-from programs import LAKE, REPLAY_KEY
-from worker import Worker
+from local_aws import LocalAws
+from support.cli import LAKE, OPERATOR_KEY
+from support.replay_fixtures import HEADERS, mend, quiz, wait_for
+from support.worker import Worker
 
 
 def run(
@@ -21,7 +21,7 @@ def run(
     command = [sys.executable, str(checkout / "scripts" / "lake" / program)]
     return subprocess.run(
         [*command, *arguments],
-        env={"PATH": os.environ["PATH"], "HEADWATER_OPERATOR_KEY": REPLAY_KEY},
+        env={"PATH": os.environ["PATH"], "HEADWATER_OPERATOR_KEY": OPERATOR_KEY},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -29,7 +29,7 @@ def run(
     )
 
 
-def test_local_is_what_scripts_dev_runs(
+def test_local_reads_the_buckets_of_scripts_dev(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     shutil.copytree(LAKE.parent, tmp_path / "scripts")

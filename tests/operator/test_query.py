@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -14,9 +13,10 @@ from uuid import uuid4
 import duckdb
 import pytest
 
-from local import BUCKET_OUTPUTS, LocalAws
-from programs import LAKE, answer, place, query
-from worker import Worker
+from local_aws import BUCKET_OUTPUTS, LocalAws
+from support.cli import LAKE, answer, place, query
+from support.waiting import wait_until
+from support.worker import Worker
 
 SETTINGS: dict[str, Any] = {
     "delivery": "sharded",
@@ -67,10 +67,10 @@ FAILS = [
 
 
 @pytest.fixture(scope="module")
-def filled(own_aws: LocalAws) -> Iterator[LocalAws]:
+def filled(aws: LocalAws) -> Iterator[LocalAws]:
     """The local AWS with what four visitors sent, one event of it delivered twice."""
-    own_aws.clear()
-    with Worker(own_aws.environment(), SETTINGS) as worker:
+    aws.clear()
+    with Worker(aws.environment(), SETTINGS) as worker:
         for device, agent, beacons in [
             ("ada", FIREFOX, ADA),
             ("ben", FIREFOX, BEN),
@@ -79,24 +79,22 @@ def filled(own_aws: LocalAws) -> Iterator[LocalAws]:
             body = {"device_id": device, "events": beacons}
             assert worker.post(body, {"user-agent": agent}).status == 204
         worker.post(FAILS)
-        deadline = time.monotonic() + 10
-        while len(own_aws.records()) < 11 or len(own_aws.records("failed")) < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    twice = own_aws.records()[0]
-    own_aws.client("s3").put_object(
-        Bucket=own_aws.outputs[BUCKET_OUTPUTS["data"]],
+        wait_until(lambda: len(aws.records()) >= 11, 10)
+        wait_until(lambda: len(aws.records("failed")) >= 3, 10)
+    twice = aws.records()[0]
+    aws.client("s3").put_object(
+        Bucket=aws.outputs[BUCKET_OUTPUTS["data"]],
         Key=f"{twice.key}-again",
         Body=f"{twice.line}\n".encode(),
     )
-    yield own_aws
+    yield aws
 
 
 def rows(aws: LocalAws, *arguments: str) -> list[tuple[str, ...]]:
     return [tuple(row.values()) for row in answer(aws, *arguments)]
 
 
-def test_saved_queries_give_the_numbers_that_were_sent(filled: LocalAws) -> None:
+def test_saved_queries_return_the_numbers_that_were_sent(filled: LocalAws) -> None:
     assert rows(filled, "sessions_per_day") == [
         (f"{MONDAY:%F}", "1", "1", "4"),
         (f"{TUESDAY:%F}", "2", "2", "6"),
@@ -125,16 +123,16 @@ def test_saved_queries_give_the_numbers_that_were_sent(filled: LocalAws) -> None
     ]
 
 
-def test_what_was_not_delivered_is_no_mistake(
-    own_aws: LocalAws, tmp_path: Path
+def test_an_empty_source_is_no_mistake(
+    aws: LocalAws, tmp_path: Path
 ) -> None:
     (tmp_path / "stream=low").mkdir()
     for path in sorted((LAKE / "queries").glob("*.sql")):
-        ended = query(own_aws, path.stem, "--source", str(tmp_path))
+        ended = query(aws, path.stem, "--source", str(tmp_path))
         assert ended.code == 0, ended.complaints
 
 
-def test_times_narrow_what_is_asked_of(filled: LocalAws) -> None:
+def test_times_narrow_the_events_of_a_query(filled: LocalAws) -> None:
     count = ("--sql", "SELECT count(*) FROM events")
     assert rows(filled, *count) == [("11",)]
     assert rows(filled, *count, "--since", "2000-01-01", "--until", "2999-01-01") == [

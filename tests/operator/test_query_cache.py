@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lakes import DAY, Asking, deliver, event, rows
-from local import BUCKET_OUTPUTS, LocalAws
-from programs import LAKE, environment, place
-
-import cache as cache_module  # isort: skip
+import cache as cache_module
+from local_aws import BUCKET_OUTPUTS, LocalAws
+from support.cli import LAKE, environment, place
+from support.lake_fixtures import DAY, Asking, deliver, event, rows
 
 IDS = ("--sql", "SELECT event_id FROM events ORDER BY 1")
 
@@ -78,7 +77,7 @@ def test_objects_that_change_or_go_are_as_they_are_now(
 @pytest.mark.parametrize(
     "damage", ["cut", "garbled", "emptied", "deleted", "quietly garbled"]
 )
-def test_a_damaged_file_is_written_anew(
+def test_a_damaged_file_is_written_again(
     ask: Asking, tmp_path: Path, damage: str
 ) -> None:
     lake = deliver(tmp_path / "lake", event(1), event(2))
@@ -96,7 +95,7 @@ def test_a_damaged_file_is_written_anew(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '[{"file": "x"}]', '{"a": 1}', "[1]"])
-def test_a_damaged_index_is_made_anew(ask: Asking, tmp_path: Path, text: str) -> None:
+def test_a_damaged_index_is_built_again(ask: Asking, tmp_path: Path, text: str) -> None:
     lake = deliver(tmp_path / "lake", event(1), event(2))
     assert numbers(ask, lake) == [1, 2]
     (index,) = ask.cache.rglob(cache_module.INDEX)
@@ -138,7 +137,7 @@ def test_only_its_owner_may_read_the_cache(ask: Asking, tmp_path: Path) -> None:
     assert chart.stat().st_mode & 0o777 == 0o666
 
 
-def test_without_a_cache_nothing_is_kept(
+def test_no_cache_stores_no_files(
     ask: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
@@ -157,7 +156,7 @@ def test_a_day_of_many_runs_has_few_files(ask: Asking, tmp_path: Path) -> None:
         assert len(parts(ask)) <= cache_module.MOST_PARTS
 
 
-def test_what_was_used_longest_ago_is_deleted_past_the_limit(
+def test_the_least_recently_used_files_are_deleted_over_the_limit(
     ask: Asking, tmp_path: Path
 ) -> None:
     first, second, third = (
@@ -178,7 +177,7 @@ def test_what_was_used_longest_ago_is_deleted_past_the_limit(
     assert len(parts(ask)) == 1
 
 
-def test_what_was_not_used_for_long_is_deleted(ask: Asking, tmp_path: Path) -> None:
+def test_files_unused_for_long_are_deleted(ask: Asking, tmp_path: Path) -> None:
     first, second = (
         deliver(tmp_path / name, event(number)) for number, name in enumerate("ab")
     )
@@ -207,13 +206,13 @@ def test_days_before_the_time_asked_about_are_not_read(
 
 
 def test_a_bucket_is_listed_from_the_day_asked_about(
-    own_aws: LocalAws,
+    aws: LocalAws,
     ask: Asking,
     monkeypatch: pytest.MonkeyPatch,
     read: list[str],
 ) -> None:
-    own_aws.clear()
-    bucket, s3 = own_aws.outputs[BUCKET_OUTPUTS["data"]], own_aws.client("s3")
+    aws.clear()
+    bucket, s3 = aws.outputs[BUCKET_OUTPUTS["data"]], aws.client("s3")
     for number, (above, day) in enumerate(
         [
             ("stream=low/", 10),
@@ -226,23 +225,23 @@ def test_a_bucket_is_listed_from_the_day_asked_about(
         line = json.dumps(event(number, at=f"2026-11-{day:02}T08:00:00.000Z"))
         key = f"{above}day=2026-11-{day:02}/hr=08/1"
         s3.put_object(Bucket=bucket, Key=key, Body=line.encode())
-    for name, value in environment(own_aws).items():
+    for name, value in environment(aws).items():
         monkeypatch.setenv(name, value)
     since = ("--since", "2026-11-20")
 
     for source, found in [
-        (place(own_aws, "data"), [1, 3]),
-        (place(own_aws, "data", "stream=low"), [1]),
-        (place(own_aws, "data", "by_tenant=acme/stream=mid/day=2026-11-2"), [3]),
-        (place(own_aws, "data", "stream=low/day=2026-11-20/"), [1]),
+        (place(aws, "data"), [1, 3]),
+        (place(aws, "data", "stream=low"), [1]),
+        (place(aws, "data", "by_tenant=acme/stream=mid/day=2026-11-2"), [3]),
+        (place(aws, "data", "stream=low/day=2026-11-20/"), [1]),
     ]:
         read.clear()
         assert numbers(ask, source, *since) == found  # type: ignore[arg-type]
         assert len(read) == len(found)
-    assert numbers(ask, place(own_aws, "data")) == [0, 1, 2, 3]  # type: ignore[arg-type]
+    assert numbers(ask, place(aws, "data")) == [0, 1, 2, 3]  # type: ignore[arg-type]
     s3.delete_object(Bucket=bucket, Key="stream=low/day=2026-11-20/hr=08/1")
-    assert numbers(ask, place(own_aws, "data")) == [0, 2, 3]  # type: ignore[arg-type]
-    own_aws.clear()
+    assert numbers(ask, place(aws, "data")) == [0, 2, 3]  # type: ignore[arg-type]
+    aws.clear()
 
 
 def test_a_cache_that_cannot_be_written_to_is_named(

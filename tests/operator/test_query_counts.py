@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lakes import DAY, Asking, deliver, event, rows
-from programs import LAKE
+from support.cli import LAKE
+from support.lake_fixtures import DAY, Asking, deliver, event, rows
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def ask(
     return Asking(tmp_path / "cache", monkeypatch, capsys)
 
 
-def test_saved_queries_scale_what_a_share_was_taken_of(
+def test_saved_queries_scale_sampled_events(
     ask: Asking, tmp_path: Path
 ) -> None:
     """Shares take the same devices first: a device stands for as many as its largest share says."""

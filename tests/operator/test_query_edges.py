@@ -13,12 +13,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from local import LocalAws
-from programs import LAKE, Ended, environment, query
-
-sys.path.append(str(LAKE))
-
-from chart import Chart  # noqa: E402
+from chart import Chart
+from local_aws import LocalAws
+from support.cli import LAKE, Ended, environment, query
 
 PARTITION = "stream=low/day=2026-11-20/hr=08"
 
@@ -55,7 +52,7 @@ def ask(aws: LocalAws, source: Path, sql: str) -> list[str]:
     ],
 )
 def test_no_visitor_can_break_the_queries(
-    own_aws: LocalAws, tmp_path: Path, props: list[str]
+    aws: LocalAws, tmp_path: Path, props: list[str]
 ) -> None:
     apart = [event(number, each) for number, each in enumerate(props)]
     for source in (
@@ -64,23 +61,23 @@ def test_no_visitor_can_break_the_queries(
     ):
         asked = "SELECT count(*), count(props) FROM events"
         kept = len(props) - props.count("null")
-        assert ask(own_aws, source, asked) == [f"{len(props)},{kept}"]
-        named = query(own_aws, "events_per_day", "--source", str(source))
+        assert ask(aws, source, asked) == [f"{len(props)},{kept}"]
+        named = query(aws, "events_per_day", "--source", str(source))
         assert named.code == 0, named.complaints
 
 
 def test_texts_stay_as_they_are_and_numbers_count(
-    own_aws: LocalAws, tmp_path: Path
+    aws: LocalAws, tmp_path: Path
 ) -> None:
     when = "2026-11-20T08:00:00Z"
     told = event(1, '{"total":19.9}', utm_campaign=when, seq=7, metadata_tag="vip")
     source = lake(tmp_path / "lake", told)
     asked = "SELECT utm_campaign, seq + 1, metadata_tag, (props->>'$.total')::DOUBLE FROM events"
-    assert ask(own_aws, source, asked) == [f"{when},8,vip,19.9"]
+    assert ask(aws, source, asked) == [f"{when},8,vip,19.9"]
 
 
 def test_lines_and_parquet_of_all_times_are_one_table(
-    own_aws: LocalAws, tmp_path: Path
+    aws: LocalAws, tmp_path: Path
 ) -> None:
     source = lake(tmp_path / "lake", event(1, '{"total":1}', seq=1), event(2, seq="x"))
     first = "SELECT '3' AS event_id, '2026-11-20T09:00:00.000Z' AS received_at"
@@ -89,30 +86,30 @@ def test_lines_and_parquet_of_all_times_are_one_table(
         file = source / PARTITION / f"{number}.parquet"
         duckdb.sql(f"COPY ({columns}) TO '{file}'")
     asked = "SELECT event_id, seq, props, bot, hour FROM events ORDER BY 1"
-    assert ask(own_aws, source, asked) == [
+    assert ask(aws, source, asked) == [
         '1,1,"{""total"":1}",,',
         "2,,{},,",
         "3,,,,",
         "4,7,,true,",
     ]
     borders = ["--since", "2026-11-20T10:30+02:00", "--until", "2026-11-20T09:00:00.001Z"]  # fmt: skip
-    ended = query(own_aws, "--sql", asked, "--source", str(source), *borders, "--csv")
+    ended = query(aws, "--sql", asked, "--source", str(source), *borders, "--csv")
     assert ended.printed.splitlines()[1:] == ["3,,,,", "4,7,,true,"]
 
 
 @pytest.mark.parametrize("name", ["copy [old] *?", "it's", "errors"])
-def test_a_copy_may_lie_anywhere(own_aws: LocalAws, tmp_path: Path, name: str) -> None:
+def test_a_copy_may_be_in_any_directory(aws: LocalAws, tmp_path: Path, name: str) -> None:
     source = lake(tmp_path / name, event(1))
     document = '{"rawData":"e30=","errorCode":"no"}'
     errors = tmp_path / name / "errors/stream=low/type=processing-failed/day=2026-11-20"
     errors.mkdir(parents=True)
     (errors / "1").write_text(document)
-    assert ask(own_aws, source, "SELECT count(*) FROM events") == ["1"]
+    assert ask(aws, source, "SELECT count(*) FROM events") == ["1"]
     within = source / "stream=low"
-    assert ask(own_aws, within, "SELECT count(*) FROM events") == ["1"]
+    assert ask(aws, within, "SELECT count(*) FROM events") == ["1"]
 
 
-def test_an_answer_can_be_added_to_a_file(own_aws: LocalAws, tmp_path: Path) -> None:
+def test_an_answer_can_be_added_to_a_file(aws: LocalAws, tmp_path: Path) -> None:
     source = lake(tmp_path / "lake", event(1))
     file = tmp_path / "all.csv"
     file.write_text("before\n")
@@ -120,7 +117,7 @@ def test_an_answer_can_be_added_to_a_file(own_aws: LocalAws, tmp_path: Path) -> 
     with file.open("a") as end:
         subprocess.run(
             [*command, "--sql", "SELECT event_id FROM events"],
-            env=environment(own_aws),
+            env=environment(aws),
             stdout=end,
             check=True,
         )
@@ -128,8 +125,8 @@ def test_an_answer_can_be_added_to_a_file(own_aws: LocalAws, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("how", [[], ["--csv"]])
-def test_who_reads_an_answer_may_leave_off(
-    own_aws: LocalAws, tmp_path: Path, how: list[str]
+def test_a_reader_may_close_the_pipe_early(
+    aws: LocalAws, tmp_path: Path, how: list[str]
 ) -> None:
     source = lake(tmp_path / "lake", event(1))
     # More than a pipe holds, so that it must find out.
@@ -137,7 +134,7 @@ def test_who_reads_an_answer_may_leave_off(
     command = [sys.executable, str(LAKE / "query.py"), "--source", str(source)]
     asked = subprocess.Popen(
         [*command, "--sql", sql, *how],
-        env=environment(own_aws),
+        env=environment(aws),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -149,7 +146,7 @@ def test_who_reads_an_answer_may_leave_off(
 
 
 def test_a_source_in_which_nothing_is_found_is_named(
-    own_aws: LocalAws, tmp_path: Path
+    aws: LocalAws, tmp_path: Path
 ) -> None:
     source = lake(tmp_path / "lake", event(1))
     other = tmp_path / "other"
@@ -157,39 +154,39 @@ def test_a_source_in_which_nothing_is_found_is_named(
     (other / "events.jsonl").write_text(event(2))
     sources = ("--source", str(source), "--source", str(other), "--csv")
     told = f"query: nothing of {other} is under a day=YYYY-MM-DD/\n"
-    ended = query(own_aws, "--sql", "SELECT event_id FROM events", *sources)
+    ended = query(aws, "--sql", "SELECT event_id FROM events", *sources)
     assert ended == Ended(0, "event_id\n1\n", told)
 
     told = (
         f"query: nothing of {source} is under a day=YYYY-MM-DD/, from 2026-11-22 on\n"
     )
-    late = query(own_aws, "funnel", *sources[:2], "--since", "2026-11-22")
+    late = query(aws, "funnel", *sources[:2], "--since", "2026-11-22")
     assert (late.code, late.complaints) == (0, told)
 
 
-def test_a_table_that_nobody_looks_at_has_all_of_its_columns(
-    own_aws: LocalAws, tmp_path: Path
+def test_a_table_without_events_has_all_of_its_columns(
+    aws: LocalAws, tmp_path: Path
 ) -> None:
     source = lake(tmp_path / "lake", event(1))
     columns = ", ".join(f"repeat('{each}', 40) AS column_{each}" for each in "abcdefgh")
     sql = f"SELECT {columns} FROM events"
-    printed = query(own_aws, "--sql", sql, "--source", str(source)).printed
+    printed = query(aws, "--sql", sql, "--source", str(source)).printed
     assert all(each * 40 in printed for each in "abcdefgh")
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--sql", "CREATE TABLE a (b INT)"], "that is no question"),
+        (["--sql", "CREATE TABLE a (b INT)"], "the query returns no result"),
         (["events_per_day", "--plot", "/nowhere/at/all.png"], "No such file"),
         (["--sql", "SELECT nothing FROM events"], '"nothing" not found'),
     ],
 )
-def test_a_mistake_is_told_in_words(
-    own_aws: LocalAws, tmp_path: Path, arguments: list[str], told: str
+def test_a_mistake_is_reported_in_a_sentence(
+    aws: LocalAws, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
     source = lake(tmp_path / "lake", event(1))
-    ended = query(own_aws, *arguments, "--source", str(source))
+    ended = query(aws, *arguments, "--source", str(source))
     assert (ended.code, ended.complaints[:7]) == (1, "query: ")
     assert told in ended.complaints and "Traceback" not in ended.complaints
 
@@ -206,7 +203,7 @@ def test_a_mistake_is_told_in_words(
         ([date(2026, 11, 20)], "temporal", ["2026-11-20"]),
     ],
 )
-def test_points_of_a_line_stand_where_their_values_are(
+def test_the_points_of_a_line_match_their_values(
     values: list[Any], kind: str, drawn: list[Any]
 ) -> None:
     rows = [{"at": value, "events": 1} for value in values]

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 from collections.abc import Callable
@@ -23,12 +22,9 @@ from typing import Any
 import cfnlint.decode
 import pytest
 
-from pages import ROOT
-from programs import LAKE
-
-sys.path.append(str(LAKE))
-
-import columns  # noqa: E402
+import columns
+from support import ROOT
+from support.cli import LAKE
 
 DOCS = ROOT / "www" / "docs"
 SECONDS = 600

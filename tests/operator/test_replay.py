@@ -1,4 +1,4 @@
-"""Failed events are found by their reason, what made them fail is mended, and they come through.
+"""Failed events are found by their reason, their cause is fixed, and they come through.
 
 The worker runs in workerd with a shard, the local AWS holds what it delivers, and
 scripts/replay is run as an operator runs it.
@@ -13,11 +13,13 @@ import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from delivered import GEO
-from local import BUCKET_OUTPUTS, LocalAws
-from mending import (
+from local_aws import BUCKET_OUTPUTS, LocalAws
+from support.cli import OPERATOR_KEY, answer, place, replay, start_replay
+from support.delivered_records import GEO
+from support.replay_fixtures import (
     A_DAY_AGO,
     AFTER,
     HEADERS,
@@ -28,11 +30,11 @@ from mending import (
     quiz,
     wait_for,
 )
-from programs import REPLAY_KEY, answer, place, replay, start_replay
-from worker import Worker
+from support.waiting import wait_until
+from support.worker import Worker
 
 
-def test_what_failed_is_found_mended_and_in_the_lake_once(
+def test_failed_events_are_found_fixed_and_in_the_lake_once(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     own_id = str(uuid4())
@@ -73,7 +75,7 @@ def test_what_failed_is_found_mended_and_in_the_lake_once(
         if each.record["original_format"] == "query"
     )
     assert wait_for(lake, "data", 6) == Counter([good, *failed, pixel])
-    # What failed again is the same failed event, told once more.
+    # What failed again is the same failed event, sent once more.
     body_id = undecodable.json()["event_id"]
     assert ids(lake, "failed") == Counter([*failed, pixel, *[hopeless, body_id] * 2])
 
@@ -106,7 +108,7 @@ def test_what_failed_is_found_mended_and_in_the_lake_once(
     assert again.report == {("failed", "bad_format"): 1, ("failed", "bad_json"): 1}
 
 
-def test_it_comes_with_the_times_and_the_circumstances_of_its_visitor(
+def test_a_replayed_event_keeps_its_times_and_its_visitors_data(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     worker.post([quiz(time=A_DAY_AGO), quiz()], HEADERS)
@@ -131,7 +133,7 @@ def test_it_comes_with_the_times_and_the_circumstances_of_its_visitor(
     assert sum("client_time" in each.record for each in lake.records()) == 1
 
 
-def test_a_run_that_is_killed_goes_on_and_sends_nothing_twice_to_the_lake(
+def test_a_killed_run_resumes_and_delivers_nothing_twice(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     count, resume = 400, tmp_path / "resume"
@@ -167,7 +169,7 @@ def _outcomes(resume: Path) -> int:
         return 0
 
 
-def test_what_firehose_took_and_did_not_write_comes_through_once(
+def test_records_that_firehose_did_not_write_arrive_once(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     answered = worker.post(
@@ -195,19 +197,13 @@ def test_what_firehose_took_and_did_not_write_comes_through_once(
     codes = ("--code", "DataFormatConversion.InvalidSchema")
     mended = replay(lake, worker, source, *codes, "--resume", str(tmp_path / "resume"))
     assert (mended.code, mended.report) == (0, {("accepted", ""): 2}), mended.printed
-    # The error document itself is one of the records that lie in the bucket.
-    deadline = time.monotonic() + 10
-    while (
-        len(
-            back := [
-                each.record for each in lake.records() if "event_id" in each.record
-            ]
-        )
-        < 2
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    for event in back:
+    # The error document itself is one of the records that are in the bucket.
+
+    def back() -> list[dict[str, Any]]:
+        return [each.record for each in lake.records() if "event_id" in each.record]
+
+    wait_until(lambda: len(back()) >= 2, 10, back)
+    for event in back():
         del event["replayed_at"]
         # What a page had before is not what it is in again, a session apart.
         assert event == {**first[event["event_id"]], "event_index": 0}
@@ -215,7 +211,7 @@ def test_what_firehose_took_and_did_not_write_comes_through_once(
     assert other.report == {("duplicate", "replayed_lately"): 2}
 
 
-def test_a_run_is_narrowed_by_what_failed_and_when(
+def test_a_run_is_narrowed_by_reason_and_time(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     worker.post([quiz(), quiz(), order(None), {"name": "A"}], HEADERS)
@@ -261,7 +257,7 @@ def test_a_run_is_narrowed_by_what_failed_and_when(
     assert ids(lake, "data") == {}
 
 
-def test_who_does_not_hold_the_key_replays_nothing(
+def test_a_wrong_key_replays_nothing(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     worker.post([quiz()], HEADERS)
@@ -275,11 +271,11 @@ def test_who_does_not_hold_the_key_replays_nothing(
     assert ids(lake, "data") == {}
     told = {"x-headwater-replay": json.dumps({"received_at": A_DAY_AGO})}
     assert worker.post(quiz(), told).status == 403
-    bearing = {**told, "authorization": f"Bearer {REPLAY_KEY}"}
+    bearing = {**told, "authorization": f"Bearer {OPERATOR_KEY}"}
     assert worker.post(quiz(), bearing).status == 400
 
 
-def test_it_waits_for_a_stream_that_does_not_take_records(
+def test_a_replay_waits_for_a_failing_stream(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     worker.post([quiz() for _ in range(3)], HEADERS)

@@ -7,14 +7,14 @@ from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
-from local import LocalAws
-from mending import BEFORE, HEADERS, ids, mend, quiz, wait_for
-from programs import REPLAY_KEY, place, query, replay
-from worker import Worker
+from local_aws import LocalAws
+from support.cli import OPERATOR_KEY, place, query, replay
+from support.replay_fixtures import BEFORE, HEADERS, ids, mend, quiz, wait_for
+from support.worker import Worker
 
 
 def test_a_tenant_is_replayed_with_its_own_key(lake: LocalAws, tmp_path: Path) -> None:
-    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
+    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": OPERATOR_KEY}
     keys = {"pk_shop": {"tenant": "shop"}, "pk_blog": {"tenant": "blog"}}
     source, resume = place(lake, "failed"), ("--resume", str(tmp_path / "resume"))
     same = quiz(id=str(uuid4()))
@@ -48,7 +48,7 @@ def test_a_tenant_is_replayed_with_its_own_key(lake: LocalAws, tmp_path: Path) -
     assert (reason["failed"], reason["mended"]) == ("2", "2")
 
 
-def test_who_asked_for_privacy_still_has_it(
+def test_a_privacy_signal_still_applies_to_a_replay(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     worker.post(
@@ -65,8 +65,8 @@ def test_who_asked_for_privacy_still_has_it(
     )
 
 
-def test_what_is_kept_in_parts_is_sent_as_one(lake: LocalAws, tmp_path: Path) -> None:
-    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": REPLAY_KEY}
+def test_an_original_in_parts_is_sent_as_one(lake: LocalAws, tmp_path: Path) -> None:
+    env = {**lake.environment(), "HEADWATER_OPERATOR_KEY": OPERATOR_KEY}
     limits = {"max_body_bytes": 524_288, "max_beacon_bytes": 524_288}
     long = quiz(props={"text": "x" * 500_000})
     with Worker(env, {**BEFORE, "limits": limits}) as worker:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from lakes import LAKE
-
-sys.path.append(str(LAKE))
-
-from failed_events import FailedEvent  # noqa: E402 (its folder is on the path since just now)
+from failed_events import FailedEvent
 
 
 @pytest.mark.parametrize(

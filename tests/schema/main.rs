@@ -3,12 +3,12 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod compile_errors;
 mod cost;
-mod fit;
-mod laws;
+mod official_suite;
 mod oracle;
-mod refusals;
+mod properties;
+mod repairs;
 mod samples;
-mod suite;
 
 use headwater::schema::compile;

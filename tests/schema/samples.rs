@@ -100,7 +100,7 @@ fn the_catalogue_is_the_folder() {
 }
 
 #[test]
-fn what_the_worker_loads_is_what_the_compiler_made() {
+fn the_worker_loads_the_compilers_output() {
     for schema in schema::all() {
         let path = root().join("www/schemas").join(format!("{}.json", schema.info.name));
         let content = fs::read_to_string(path).unwrap();
@@ -134,7 +134,7 @@ fn schemas_of_the_documentation_compile_as_events() {
 }
 
 #[test]
-fn the_events_say_what_they_are_for() {
+fn the_events_have_their_levels_and_flags() {
     use headwater::model::level::Level::{High, Low, Mid};
     let of_level = |level| -> Vec<&str> {
         let schemas = schema::all().iter().filter(|schema| schema.info.level == Some(level));
@@ -287,7 +287,7 @@ fn the_crate_says_the_same_of_changed_samples() {
 }
 
 #[test]
-fn a_violation_says_what_is_wrong_and_never_the_value() {
+fn a_violation_names_the_mistake_and_never_the_value() {
     let order = schema::find("order_placed").unwrap();
     let secret = "4111-1111-1111-1111";
     let Value::Object(beacon) = serde_json::json!({
@@ -317,7 +317,7 @@ fn a_violation_says_what_is_wrong_and_never_the_value() {
 }
 
 #[test]
-fn a_text_becomes_what_the_schema_wants_and_only_there() {
+fn a_text_becomes_the_type_of_its_schema_only() {
     for (schema, before, after, repaired) in [
         (r#"{"type":"number"}"#, r#""19.90""#, "19.90", true),
         (r#"{"type":"number"}"#, r#""1e400""#, "1e+400", true),

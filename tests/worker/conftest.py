@@ -4,22 +4,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from sharded import SHARDED
-from streams import Stream, streams
-from worker import PATIENT, Worker
+from support.fake_firehose import FakeFirehose
+from support.shards import SHARDED
+from support.streams import Stream, streams
+from support.worker import PATIENT, Worker
 
 
 @pytest.fixture(scope="module")
-def peer() -> Iterator[FirehosePeer]:
+def peer() -> Iterator[FakeFirehose]:
     """A Firehose that, at the end, must have found every signature right."""
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         yield peer
         assert peer.signature_errors == []
 
 
 @pytest.fixture(scope="module")
-def worker(request: pytest.FixtureRequest, peer: FirehosePeer) -> Iterator[Worker]:
+def worker(request: pytest.FixtureRequest, peer: FakeFirehose) -> Iterator[Worker]:
     """The worker as the repository configures it, but patient, which delivers to the stand-in.
 
     It does so directly, or as the parameter of a module says.
@@ -31,7 +31,7 @@ def worker(request: pytest.FixtureRequest, peer: FirehosePeer) -> Iterator[Worke
 
 
 @pytest.fixture(scope="module")
-def unused_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+def unused_streams(peer: FakeFirehose) -> Iterator[Iterator[Stream]]:
     """Streams that no test has used; each takes the events that have its name.
 
     Each event is a record of its own, so that a test can say what becomes of each.
@@ -41,14 +41,14 @@ def unused_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
 
 
 @pytest.fixture(scope="module")
-def unused_hasty_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+def unused_hasty_streams(peer: FakeFirehose) -> Iterator[Iterator[Stream]]:
     """The same, with the deadline that is the default."""
     with streams(peer, {"aggregate_bytes": False}) as unused:
         yield unused
 
 
 @pytest.fixture(scope="module")
-def unused_packed_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+def unused_packed_streams(peer: FakeFirehose) -> Iterator[Iterator[Stream]]:
     """The same, with packs as they are by default."""
     with streams(peer, PATIENT) as unused:
         yield unused
@@ -57,7 +57,7 @@ def unused_packed_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
 @pytest.fixture(scope="session")
 def unused_sharded_streams() -> Iterator[Iterator[Stream]]:
     """Streams that no test has used, with packs, behind a shard."""
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         with streams(peer, {**SHARDED, **PATIENT}) as unused:
             yield unused
         assert peer.signature_errors == []
@@ -72,7 +72,7 @@ def sharded_stream(unused_sharded_streams: Iterator[Stream]) -> Iterator[Stream]
 
 
 @pytest.fixture
-def stream(unused_streams: Iterator[Stream], peer: FirehosePeer) -> Iterator[Stream]:
+def stream(unused_streams: Iterator[Stream], peer: FakeFirehose) -> Iterator[Stream]:
     """A stream of the test's own, since its health outlives a request."""
     yield next(unused_streams)
     peer.behave()
@@ -80,7 +80,7 @@ def stream(unused_streams: Iterator[Stream], peer: FirehosePeer) -> Iterator[Str
 
 @pytest.fixture
 def hasty_stream(
-    unused_hasty_streams: Iterator[Stream], peer: FirehosePeer
+    unused_hasty_streams: Iterator[Stream], peer: FakeFirehose
 ) -> Iterator[Stream]:
     """The same, for tests that run into the deadline."""
     yield next(unused_hasty_streams)
@@ -89,7 +89,7 @@ def hasty_stream(
 
 @pytest.fixture
 def packed_stream(
-    unused_packed_streams: Iterator[Stream], peer: FirehosePeer
+    unused_packed_streams: Iterator[Stream], peer: FakeFirehose
 ) -> Iterator[Stream]:
     """The same, with packs as they are by default."""
     yield next(unused_packed_streams)
@@ -97,7 +97,7 @@ def packed_stream(
 
 
 @pytest.fixture(scope="module")
-def unused_kinesis_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+def unused_kinesis_streams(peer: FakeFirehose) -> Iterator[Iterator[Stream]]:
     """Streams of Kinesis that no test has used."""
     with streams(peer, PATIENT, "kinesis") as unused:
         yield unused
@@ -105,7 +105,7 @@ def unused_kinesis_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
 
 @pytest.fixture
 def kinesis_stream(
-    unused_kinesis_streams: Iterator[Stream], peer: FirehosePeer
+    unused_kinesis_streams: Iterator[Stream], peer: FakeFirehose
 ) -> Iterator[Stream]:
     """A stream of Kinesis of the test's own."""
     yield next(unused_kinesis_streams)

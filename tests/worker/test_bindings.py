@@ -6,13 +6,13 @@ what it is given; each request has an `env` of its own there.
 
 from __future__ import annotations
 
-from firehose_peer import FirehosePeer
-from rebound import Rebound
+from support.fake_firehose import FakeFirehose
+from support.worker_with_bindings import WorkerWithBindings
 
 BEARER = {"authorization": "Bearer the-key-of-the-operator-for-tests-12345"}
 
 
-class Rotated(Rebound):
+class Rotated(WorkerWithBindings):
     """Once it has told of a request, it has other secrets, and nobody to tell."""
 
     bindings = """
@@ -22,13 +22,13 @@ class Rotated(Rebound):
     """
 
 
-class Renewed(Rebound):
+class Renewed(WorkerWithBindings):
     """Each request has the same in another `env`."""
 
 
-def test_what_is_bound_anew_holds_from_the_next_request_on() -> None:
+def test_a_changed_binding_applies_from_the_next_request() -> None:
     key = BEARER["authorization"].removeprefix("Bearer ")
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         env = {**peer.environment(), "HEADWATER_OPERATOR_KEY": key}
         with Rotated(env) as worker:
             assert worker.get("/_/quarantine", BEARER).status == 204
@@ -41,7 +41,7 @@ def test_what_is_bound_anew_holds_from_the_next_request_on() -> None:
 
 
 def test_the_same_in_another_env_is_read_once() -> None:
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         with Renewed(peer.environment(), {"origins": "wrong"}) as worker:
             for _ in range(5):
                 assert worker.post({"name": "page_view"}).status == 503

@@ -1,4 +1,4 @@
-"""Bodies within the contract, at its limits, and as nobody should send them.
+"""Bodies within the contract, at its limits, and as no client should send them.
 
 Whatever comes in, the answer has the right status and a sentence, nothing panics, and
 the worker goes on. A 2xx is believed only when the stand-in holds what was sent.
@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import data, kept
-from worker import Answer, Worker
+from support.fake_firehose import FakeFirehose
+from support.streams import data, kept
+from support.worker import Answer, Worker
 
 pytestmark = pytest.mark.parametrize(
     "worker", ["direct", "sharded"], indirect=True, scope="module"
@@ -46,8 +46,8 @@ def test_no_beacon_is_no_mistake(worker: Worker, body: str) -> None:
     assert worker.post(body, query="?verdicts=1").verdicts == []
 
 
-def test_500_beacons_are_taken_and_501_are_not(
-    worker: Worker, peer: FirehosePeer
+def test_500_beacons_are_accepted_and_501_are_not(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     answer = worker.post(items(500), query="?verdicts=1")
 
@@ -63,7 +63,7 @@ def test_500_beacons_are_taken_and_501_are_not(
 
 
 def test_a_full_request_goes_in_calls_of_1_mib(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     beacons = [
         {
@@ -86,7 +86,7 @@ def test_a_full_request_goes_in_calls_of_1_mib(
 
 
 def test_one_bad_beacon_among_500_hurts_no_other(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     beacons: list[Any] = [{"name": "a", "id": str(uuid4())} for _ in range(500)]
     good = {beacon["id"] for beacon in beacons}
@@ -133,7 +133,7 @@ WRONG: list[tuple[str, Any, str]] = [
 ]
 
 
-def test_a_wrong_type_in_any_field_is_named(worker: Worker, peer: FirehosePeer) -> None:
+def test_a_wrong_type_in_any_field_is_named(worker: Worker, peer: FakeFirehose) -> None:
     beacons = [{"name": "a", field: value} for field, value, _ in WRONG]
 
     answer = worker.post(beacons)
@@ -164,8 +164,8 @@ def test_a_wrong_type_in_any_field_is_named(worker: Worker, peer: FirehosePeer) 
         (b'{"events":[],"name":"a"}', "name is not a field of an envelope"),
     ],
 )  # fmt: skip
-def test_a_body_that_can_not_be_decoded_is_400_and_kept(
-    worker: Worker, peer: FirehosePeer, body: bytes, message: str
+def test_an_undecodable_body_is_400_and_stored(
+    worker: Worker, peer: FakeFirehose, body: bytes, message: str
 ) -> None:
     answer = worker.post(body)
 
@@ -208,7 +208,7 @@ def test_the_sender_of_5_mb_in_chunks_gets_to_see_the_answer(worker: Worker) -> 
         assert_refused(worker.post(chunks(5_000_000)), *AS_SENT)
 
 
-def test_the_limit_itself_is_taken(worker: Worker) -> None:
+def test_a_body_at_the_limit_is_accepted(worker: Worker) -> None:
     assert worker.post(b'{"name":"a"}'.ljust(256_000)).status == 204
     chunked = iter([b'{"name":"a"}'.ljust(128_000), b" " * 128_000])
     assert worker.post(chunked).status == 204
@@ -218,7 +218,7 @@ def test_the_limit_itself_is_taken(worker: Worker) -> None:
 @pytest.mark.parametrize("depth", [33, 1_000, 100_000])
 @pytest.mark.parametrize("form", ["array", "lines"])
 def test_a_deep_beacon_fails_among_good_neighbours(
-    worker: Worker, peer: FirehosePeer, depth: int, form: str
+    worker: Worker, peer: FakeFirehose, depth: int, form: str
 ) -> None:
     deep = '{"name":"a","props":{"a":' + "[" * (depth - 2) + "]" * (depth - 2) + "}}"
     neighbours = ['{"name":"a"}', deep, '{"name":"b"}']
@@ -237,7 +237,7 @@ def test_a_deep_beacon_fails_among_good_neighbours(
     assert kept(peer)[told["event_id"]]["original"] == deep
 
 
-def test_32_levels_are_taken(worker: Worker) -> None:
+def test_32_levels_are_accepted(worker: Worker) -> None:
     props = '{"a":' * 30 + "{}" + "}" * 30
 
     assert worker.post(f'{{"name":"a","props":{props}}}').status == 204
@@ -258,8 +258,8 @@ def test_a_broken_line_hurts_no_other(worker: Worker) -> None:
     ]
 
 
-def test_half_of_a_surrogate_pair_is_mended_and_noted(
-    worker: Worker, peer: FirehosePeer
+def test_half_of_a_surrogate_pair_is_replaced_and_noted(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     """JavaScript sends one when it cuts a title in the middle of an emoji."""
     event_id = str(uuid4())
@@ -276,7 +276,7 @@ def test_half_of_a_surrogate_pair_is_mended_and_noted(
 
 
 def test_half_of_a_surrogate_pair_in_a_key_is_repaired_and_noted(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     event_id = str(uuid4())
     cut = f'{{"name":"a","id":"{event_id}","props":{{"x":[{{"tea \\ud83c":1}}]}}}}'
@@ -295,7 +295,7 @@ def test_half_of_a_surrogate_pair_in_a_key_is_repaired_and_noted(
     ("beacon", "seq"), [("7.0", 7), ("1e3", 1_000), ("70e-1", 7)]
 )
 def test_an_integer_is_one_however_it_is_written(
-    worker: Worker, peer: FirehosePeer, beacon: str, seq: int
+    worker: Worker, peer: FakeFirehose, beacon: str, seq: int
 ) -> None:
     event_id = str(uuid4())
 
@@ -334,8 +334,8 @@ def test_the_field_that_was_meant_is_named(
         ),
     ],
 )
-def test_a_key_that_comes_twice_is_refused_since_one_value_would_be_lost(
-    worker: Worker, peer: FirehosePeer, beacon: str, pointer: str, message: str
+def test_a_duplicate_key_is_refused(
+    worker: Worker, peer: FakeFirehose, beacon: str, pointer: str, message: str
 ) -> None:
     answer = worker.post(f'[{{"name":"a"}},{beacon}]')
 
@@ -348,7 +348,7 @@ def test_a_key_that_comes_twice_is_refused_since_one_value_would_be_lost(
 
 
 def test_a_beacon_is_never_dropped_in_silence(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     first, second = str(uuid4()), str(uuid4())
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from worker import ROOT, Worker
+from support import ROOT
+from support.fake_firehose import FakeFirehose
+from support.worker import Worker
 
 SECONDS = 600
 CATALOGUE = Path("build", "catalogue.bin")
@@ -27,12 +28,12 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def peer() -> Iterator[FirehosePeer]:
-    with FirehosePeer() as peer:
+def peer() -> Iterator[FakeFirehose]:
+    with FakeFirehose() as peer:
         yield peer
 
 
-def worker(checkout: Path, peer: FirehosePeer) -> Worker:
+def worker(checkout: Path, peer: FakeFirehose) -> Worker:
     of_checkout = Worker(peer.environment())
     of_checkout.root = checkout
     return of_checkout
@@ -46,7 +47,7 @@ def compile_schemas(checkout: Path) -> None:
 
 
 def test_an_edit_of_a_schema_needs_no_other_worker(
-    checkout: Path, peer: FirehosePeer
+    checkout: Path, peer: FakeFirehose
 ) -> None:
     event = {"name": "quiz_answered", "props": {"answer": "a"}}
     schema = {
@@ -86,7 +87,7 @@ def test_an_edit_of_a_schema_needs_no_other_worker(
 )
 def test_a_catalogue_that_can_not_be_read_is_named(
     checkout: Path,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     change: Callable[[bytes], bytes],
     problem: str,
 ) -> None:

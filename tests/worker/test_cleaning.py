@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import data
-from worker import Worker
+from support.fake_firehose import FakeFirehose
+from support.streams import data
+from support.worker import Worker
 
 ANDROID = {"user-agent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) Chrome/131.0"}
 
-# A client of one build told prices in cents; a team spelt a country in two ways.
+# A client of one build sent prices in cents; a team spelt a country in two ways.
 RULES: list[dict[str, Any]] = [
     {
         "id": "price-in-cents",
@@ -36,7 +36,7 @@ RULES: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def cleaning(peer: FirehosePeer) -> Iterator[Worker]:
+def cleaning(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker with rules of its own, which keeps what was there before."""
     settings = {"clean": RULES, "repairs_include_original": True}
     with Worker(peer.environment(), settings) as worker:
@@ -45,7 +45,7 @@ def cleaning(peer: FirehosePeer) -> Iterator[Worker]:
 
 def record(
     worker: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     beacon: dict[str, Any],
     headers: Any = {},  # noqa: B006 (never changed)
 ) -> dict[str, Any]:
@@ -76,8 +76,8 @@ def record(
     ],
     ids=str,
 )
-def test_what_clients_are_known_to_get_wrong_is_repaired(
-    worker: Worker, peer: FirehosePeer, field: str, sent: Any, told: Any, rule: str
+def test_known_mistakes_of_clients_are_repaired(
+    worker: Worker, peer: FakeFirehose, field: str, sent: Any, told: Any, rule: str
 ) -> None:
     found = record(worker, peer, {field: sent})
 
@@ -89,8 +89,8 @@ def test_what_clients_are_known_to_get_wrong_is_repaired(
 @pytest.mark.parametrize(
     "sent", ["00000000-0000-0000-0000-000000000000", "undefined", "[object Object]", "NaN"]
 )
-def test_an_id_that_stands_for_none_is_left_out(
-    worker: Worker, peer: FirehosePeer, field: str, sent: str
+def test_a_placeholder_id_is_left_out(
+    worker: Worker, peer: FakeFirehose, field: str, sent: str
 ) -> None:
     found = record(worker, peer, {field: sent})
 
@@ -99,7 +99,7 @@ def test_an_id_that_stands_for_none_is_left_out(
     assert found["repairs"] == [{"rule": "placeholder_id", "pointer": f"/{field}"}]
 
 
-def test_what_is_too_long_is_cut(worker: Worker, peer: FirehosePeer) -> None:
+def test_long_values_are_cut(worker: Worker, peer: FakeFirehose) -> None:
     url = "https://shop.example/map?state=" + "a" * 9_000
 
     found = record(worker, peer, {"url": url, "title": "ä" * 1_100})
@@ -121,7 +121,7 @@ def test_what_is_too_long_is_cut(worker: Worker, peer: FirehosePeer) -> None:
     ],
 )
 def test_a_time_in_another_spelling_is_read(
-    worker: Worker, peer: FirehosePeer, time: str, told: str
+    worker: Worker, peer: FakeFirehose, time: str, told: str
 ) -> None:
     found = record(worker, peer, {"time": time})
 
@@ -129,7 +129,7 @@ def test_a_time_in_another_spelling_is_read(
     assert found["repairs"] == [{"rule": "time", "pointer": "/time"}]
 
 
-def test_a_schema_says_what_else_is_meant(worker: Worker, peer: FirehosePeer) -> None:
+def test_a_schema_allows_further_repairs(worker: Worker, peer: FakeFirehose) -> None:
     line = {"sku": 40123, "quantity": 1, "price": 2}
     props = {
         "total": 19.9,
@@ -170,8 +170,8 @@ def test_a_schema_says_what_else_is_meant(worker: Worker, peer: FirehosePeer) ->
         (1_795_000_000_000_000_000, "epoch_nanoseconds"),
     ],
 )
-def test_a_time_in_another_unit_is_told_in_ours(
-    worker: Worker, peer: FirehosePeer, time: Any, rule: str
+def test_a_time_in_another_unit_is_converted(
+    worker: Worker, peer: FakeFirehose, time: Any, rule: str
 ) -> None:
     found = record(worker, peer, {"time": time})
 
@@ -180,7 +180,7 @@ def test_a_time_in_another_unit_is_told_in_ours(
 
 
 def test_an_envelope_is_repaired_as_a_beacon_is(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     event_id = str(uuid4())
     events = [{"name": "a", "id": event_id}]
@@ -194,7 +194,7 @@ def test_an_envelope_is_repaired_as_a_beacon_is(
 
 
 def test_a_schema_says_which_texts_are_meant_as_numbers(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     props = {"total": "19.90", "currency": "CHF", "order": "1042"}
 
@@ -205,7 +205,7 @@ def test_a_schema_says_which_texts_are_meant_as_numbers(
 
 
 def test_a_declared_rule_repairs_and_names_itself(
-    cleaning: Worker, peer: FirehosePeer
+    cleaning: Worker, peer: FakeFirehose
 ) -> None:
     props = {"price": 1990, "country": "Suisse", "debug": {"trace": "x"}}
 
@@ -232,9 +232,9 @@ def test_a_declared_rule_repairs_and_names_itself(
     ],
     ids=["another event", "a later build", "no build", "another platform"],
 )
-def test_a_rule_is_for_what_it_says_and_nothing_else(
+def test_a_rule_applies_to_its_own_events_only(
     cleaning: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     beacon: dict[str, Any],
     headers: dict[str, str],
 ) -> None:
@@ -244,8 +244,8 @@ def test_a_rule_is_for_what_it_says_and_nothing_else(
     assert "repairs" not in found
 
 
-def test_two_rules_that_could_keep_each_other_busy_are_a_mistake(
-    peer: FirehosePeer,
+def test_rules_that_undo_each_other_are_a_mistake(
+    peer: FakeFirehose,
 ) -> None:
     rules = [
         {"field": "props.a", "map": {"x": "y"}},

@@ -1,7 +1,7 @@
 """A mistake in the configuration is a sentence that names its key, wherever one looks.
 
 At /readyz, in the log, and in the 503: never a default taken in silence, never an event
-accepted that can't be delivered, never a secret told.
+accepted that can't be delivered, never a secret shown.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer, Hang
-from local import LocalAws
-from worker import PATIENT, Worker
+from local_aws import LocalAws
+from support.fake_firehose import FakeFirehose, Hang
+from support.worker import PATIENT, Worker
 
 SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYzEXAMPLEKEY"
 KEY = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -24,7 +24,7 @@ KEY = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET}
 def assert_told_everywhere(
     env: Mapping[str, str], settings: Any, problems: list[str]
 ) -> None:
-    """A worker so configured tells these problems, and no others, in all that it says."""
+    """A worker so configured reports these problems, and no others, everywhere."""
     with Worker(env, settings) as worker:
         ready = worker.ready()
         assert ready.status == 503
@@ -152,14 +152,14 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
     [mistake[1:] for mistake in MISTAKES],
     ids=[mistake[0] for mistake in MISTAKES],
 )
-def test_all_mistakes_are_told_at_once(
+def test_all_mistakes_are_reported_at_once(
     env: dict[str, str], settings: Any, problems: list[str]
 ) -> None:
     assert_told_everywhere(env, settings, problems)
 
 
 def test_the_table_may_be_a_text_as_a_dashboard_sets_it() -> None:
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         table = '{"delivery":"direct","origins":["*"],"failed_stream":"firehose:f","routes":[{"to":"firehose:e"}]}'
         with Worker(peer.environment(), table) as worker:
             assert worker.ready().status == 200
@@ -184,7 +184,7 @@ def test_a_table_of_5_kb_may_be_a_text() -> None:
         | {"routes": routes, "keys": keys, "clean": clean}
     )
     assert 4_000 < len(table) <= 5_000
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         with Worker(peer.environment(), table) as worker:
             assert worker.ready().status == 200
             beacon = {"name": "a", "props": {"field_00": "x", "field_29": "x"}}
@@ -202,7 +202,7 @@ def test_settings_are_followed() -> None:
         "delivery_timeout_ms": 300,
         "limits": {"max_beacons": 2, "max_body_bytes": 1_000, "max_depth": 3},
     }
-    with FirehosePeer(streams={"events-mid"}) as peer:
+    with FakeFirehose(streams={"events-mid"}) as peer:
         with Worker(peer.environment(), settings) as worker:
             assert worker.post([{"name": "a"}] * 2).status == 204
             assert worker.post([{"name": "a"}] * 3).status == 413
@@ -215,7 +215,7 @@ def test_settings_are_followed() -> None:
             assert min(answer.seconds for answer in answers) < 1
 
 
-def test_a_wrong_secret_is_told_after_the_first_beacon(aws: LocalAws) -> None:
+def test_a_wrong_secret_is_reported_after_the_first_beacon(aws: LocalAws) -> None:
     env = {**aws.environment(), "AWS_SECRET_ACCESS_KEY": SECRET}
     with Worker(env, PATIENT) as worker:
         answer = worker.post({"name": "a", "id": str(uuid4())})

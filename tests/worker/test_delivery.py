@@ -1,4 +1,4 @@
-"""What is posted lies in S3, field by field, under the prefix of its level.
+"""Posted events are in S3, field by field, under the prefix of its level.
 
 The worker runs in workerd, the local AWS is made from the production template, and what
 is compared is what an analyst would read.
@@ -15,7 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from delivered import (
+from local_aws import LocalAws
+from support.delivered_records import (
     GEO,
     delivered,
     event,
@@ -25,8 +26,7 @@ from delivered import (
     take_occurrence,
     take_receipt,
 )
-from local import LocalAws
-from worker import PATIENT, Worker
+from support.worker import PATIENT, Worker
 
 CLIENT = {"cf-connecting-ip": "203.0.113.77", "user-agent": "Tester/1.0 (Zürich)"}
 
@@ -89,7 +89,7 @@ def worker(aws: LocalAws) -> Iterator[Worker]:
 
 @pytest.fixture(autouse=True)
 def empty(aws: LocalAws) -> None:
-    """Nothing lies in the buckets when a test begins."""
+    """The buckets are empty when a test begins."""
     aws.clear()
 
 
@@ -123,7 +123,7 @@ def test_every_field_becomes_its_column(worker: Worker, aws: LocalAws) -> None:
     }
 
 
-def test_what_a_beacon_does_not_say_is_left_out(worker: Worker, aws: LocalAws) -> None:
+def test_absent_fields_are_absent_columns(worker: Worker, aws: LocalAws) -> None:
     earliest = now_ms()
     answer = worker.post({"name": "a"}, query="?verdicts=1")
 
@@ -136,7 +136,7 @@ def test_what_a_beacon_does_not_say_is_left_out(worker: Worker, aws: LocalAws) -
     record = event(aws, event_id)
     received = take_receipt(record, earliest, now_ms())
     assert stamped_ms(event_id) == received
-    # wrangler tells where the request came from, when the client does not.
+    # wrangler adds the origin of the request, if the client does not.
     assert record.pop("ip") == "127.0.0.0"
     assert take_occurrence(record) == rfc_3339(received)
     assert record == {
@@ -166,7 +166,7 @@ def test_null_and_the_empty_text_are_left_out(
     assert set(record) == named | BARE.keys() | GEO.keys()
 
 
-def test_the_envelopes_device_stands_in_for_an_absent_one(
+def test_the_envelopes_device_replaces_an_absent_one(
     worker: Worker, aws: LocalAws
 ) -> None:
     ids = [str(uuid4()) for _ in range(3)]
@@ -214,7 +214,7 @@ def lines() -> Iterator[tuple[str, int]]:
     "content_type",
     [None, "text/plain;charset=UTF-8", "application/json", "application/x-ndjson"],
 )
-def test_every_form_type_and_compression_is_taken(
+def test_every_form_type_and_compression_is_accepted(
     worker: Worker,
     aws: LocalAws,
     content_type: str | None,
@@ -298,7 +298,7 @@ def test_stamped_ids_ascend_and_carry_the_receipts_time(
         ("unknown", None),
     ],
 )
-def test_an_address_is_told_as_its_network(
+def test_an_address_is_stored_as_its_network(
     worker: Worker, aws: LocalAws, address: str, told: str | None
 ) -> None:
     event_id = str(uuid4())
@@ -394,7 +394,7 @@ def in_kinesis(
     return found
 
 
-def test_an_event_lies_in_the_kinesis_stream(aws: LocalAws) -> None:
+def test_an_event_is_in_the_kinesis_stream(aws: LocalAws) -> None:
     routes = [{"name": "order_*", "to": "kinesis:orders"}]
     routes.append({"to": "firehose:events-mid"})
     first, second, view = (str(uuid4()) for _ in range(3))

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from delivered import minutes_ahead, now_ms, rfc_3339, take_occurrence, take_receipt
-from firehose_peer import FirehosePeer
-from streams import data
-from worker import Headers, Worker
+from support.delivered_records import minutes_ahead, now_ms, rfc_3339, take_occurrence, take_receipt
+from support.fake_firehose import FakeFirehose
+from support.streams import data
+from support.worker import Headers, Worker
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 PHONE = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36"
@@ -42,7 +42,7 @@ REFERRER = ("referrer_host", "referrer_medium", "referrer_source", "referrer_ter
 
 def record(
     worker: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     headers: Headers = {},  # noqa: B006 (never changed)
     **fields: Any,
 ) -> dict[str, Any]:
@@ -95,9 +95,9 @@ def columns(record: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     ],
     ids=["desktop", "iPhone", "hints", "odd hints", "search engine", "curl", "none"],
 )  # fmt: skip
-def test_the_browser_the_system_and_the_device_are_told(
+def test_the_browser_system_and_device_are_columns(
     worker: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     headers: dict[str, str | bytes],
     agent: dict[str, Any],
     bot: dict[str, Any],
@@ -125,7 +125,7 @@ def test_the_browser_the_system_and_the_device_are_told(
     ids=["utm", "a click", "none", "no address"],
 )  # fmt: skip
 def test_the_campaign_is_read_from_the_address(
-    worker: Worker, peer: FirehosePeer, url: str, campaign: dict[str, str]
+    worker: Worker, peer: FakeFirehose, url: str, campaign: dict[str, str]
 ) -> None:
     assert columns(record(worker, peer, url=url), CAMPAIGN) == campaign
 
@@ -145,7 +145,7 @@ def test_the_campaign_is_read_from_the_address(
     ids=["a search", "own", "own by configuration", "another", "nonsense"],
 )  # fmt: skip
 def test_the_referrer_is_sorted(
-    at_home: Worker, peer: FirehosePeer, referrer: str, told: dict[str, str]
+    at_home: Worker, peer: FakeFirehose, referrer: str, told: dict[str, str]
 ) -> None:
     page = {"url": "https://shop.example/", "referrer": referrer}
     found = record(at_home, peer, {"user-agent": CHROME}, **page)
@@ -154,15 +154,15 @@ def test_the_referrer_is_sorted(
 
 
 @pytest.fixture(scope="module")
-def at_home(peer: FirehosePeer) -> Iterator[Worker]:
+def at_home(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker that has a second domain, wants no bots, and stands in Nepal."""
     settings = {"internal_domains": ["sister.example"], "bots": "drop"}
     with Worker(peer.environment(), settings, {"timezone": "Asia/Kathmandu"}) as worker:
         yield worker
 
 
-def test_bots_are_dropped_where_the_operator_wants_none(
-    at_home: Worker, peer: FirehosePeer
+def test_bots_are_dropped_if_configured(
+    at_home: Worker, peer: FakeFirehose
 ) -> None:
     event_id = str(uuid4())
 
@@ -181,7 +181,7 @@ def test_bots_are_dropped_where_the_operator_wants_none(
 
 
 def test_the_wall_clock_is_that_of_the_clients_zone(
-    worker: Worker, at_home: Worker, peer: FirehosePeer
+    worker: Worker, at_home: Worker, peer: FakeFirehose
 ) -> None:
     take_occurrence(record(worker, peer), minutes_ahead("Europe/Zurich"))
     take_occurrence(record(at_home, peer, {"user-agent": CHROME}), 345)
@@ -198,7 +198,7 @@ def test_the_wall_clock_is_that_of_the_clients_zone(
     ],
 )
 def test_each_event_has_the_wall_clock_of_its_own_day(
-    peer: FirehosePeer, zone: str
+    peer: FakeFirehose, zone: str
 ) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     days = [now - timedelta(days=days) for days in range(0, 360, 15)]
@@ -220,7 +220,7 @@ def test_each_event_has_the_wall_clock_of_its_own_day(
 
 
 def test_the_clients_own_offset_goes_before_the_cdns(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     told = record(worker, peer, time="2026-11-18T23:30:00-08:00")
 
@@ -230,7 +230,7 @@ def test_the_clients_own_offset_goes_before_the_cdns(
 
 @pytest.mark.parametrize("timezone", ["Europe/Nowhere", "GMT+99:00"])
 def test_a_zone_that_does_not_exist_hurts_nothing(
-    peer: FirehosePeer, timezone: str
+    peer: FakeFirehose, timezone: str
 ) -> None:
     with Worker(peer.environment(), cf={"timezone": timezone}) as worker:
         told = record(worker, peer)
@@ -239,8 +239,8 @@ def test_a_zone_that_does_not_exist_hurts_nothing(
     assert (told["timezone"], told["country"]) == (timezone, "CH")
 
 
-def test_without_the_cdns_facts_an_event_is_taken_all_the_same(
-    peer: FirehosePeer,
+def test_an_event_without_the_cdns_facts_is_accepted(
+    peer: FakeFirehose,
 ) -> None:
     facts = ("country", "region", "city", "continent", "timezone", "colo", "asn")
     odd = {fact: [] for fact in facts} | {"asOrganization": "\ud83c", "asn": -1}
@@ -253,7 +253,7 @@ def test_without_the_cdns_facts_an_event_is_taken_all_the_same(
 
 @pytest.mark.parametrize("hours", [-5, 3])
 def test_a_clock_that_is_wrong_by_hours_is_corrected(
-    worker: Worker, peer: FirehosePeer, hours: int
+    worker: Worker, peer: FakeFirehose, hours: int
 ) -> None:
     """The event happened ten seconds before it was sent, by whatever clock."""
     event_id = str(uuid4())
@@ -270,8 +270,8 @@ def test_a_clock_that_is_wrong_by_hours_is_corrected(
     assert told["occurred_at"] == rfc_3339(received - 10_000)
 
 
-def test_what_waited_on_the_device_is_not_taken_for_a_wrong_clock(
-    worker: Worker, peer: FirehosePeer
+def test_a_delayed_event_is_not_mistaken_for_a_wrong_clock(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     event_id = str(uuid4())
     sent = now_ms()
@@ -285,7 +285,7 @@ def test_what_waited_on_the_device_is_not_taken_for_a_wrong_clock(
 
 
 def test_the_language_is_the_pages_or_else_the_browsers(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     browsers = {"accept-language": "de-CH,de;q=0.9"}
 
@@ -294,8 +294,8 @@ def test_the_language_is_the_pages_or_else_the_browsers(
     assert "language" not in record(worker, peer, {"accept-language": "<script>"})
 
 
-def test_a_device_id_of_version_7_tells_whether_the_visitor_is_new(
-    worker: Worker, peer: FirehosePeer
+def test_a_device_id_of_version_7_shows_a_new_visitor(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     def device_id(milliseconds: int) -> str:
         hex = f"{milliseconds:012x}"
@@ -308,7 +308,7 @@ def test_a_device_id_of_version_7_tells_whether_the_visitor_is_new(
 
 
 def test_events_are_numbered_in_their_request(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     ids = [str(uuid4()) for _ in range(4)]
     beacons: list[dict[str, Any]] = [{"name": "a", "id": event_id} for event_id in ids]

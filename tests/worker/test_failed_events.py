@@ -1,4 +1,4 @@
-"""What is refused lies in the bucket of failed events, with its reason and its bytes.
+"""Refused events are in the bucket of failed events, with its reason and its bytes.
 
 Nothing may be dropped in silence: stage, code, pointer and message say why, and the
 original comes back byte for byte, whatever it was.
@@ -15,7 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from delivered import (
+from local_aws import LocalAws
+from support.delivered_records import (
     GEO,
     delivered,
     event,
@@ -25,8 +26,7 @@ from delivered import (
     stamped_ms,
     take_receipt,
 )
-from local import LocalAws
-from worker import PATIENT, Worker
+from support.worker import PATIENT, Worker
 
 CLIENT = {"cf-connecting-ip": "203.0.113.77", "user-agent": "Tester/1.0"}
 EVENT_ID = "01939b70-6d2a-7c3e-8f00-0000000000aa"
@@ -43,7 +43,7 @@ def worker(aws: LocalAws) -> Iterator[Worker]:
 
 @pytest.fixture(autouse=True)
 def empty(aws: LocalAws) -> None:
-    """Nothing lies in the buckets when a test begins."""
+    """The buckets are empty when a test begins."""
     aws.clear()
 
 
@@ -84,7 +84,7 @@ NO_FIELD = violation(
     ],
     ids=["no name", "unknown field", "several", "no object", "too deep"],
 )
-def test_a_refused_beacon_is_kept_with_every_reason(
+def test_a_refused_beacon_is_stored_with_every_reason(
     worker: Worker,
     aws: LocalAws,
     text: str,
@@ -129,7 +129,7 @@ def test_a_refused_beacon_is_kept_with_every_reason(
     assert aws.records() == []
 
 
-def test_a_pixel_that_is_refused_keeps_its_query(worker: Worker, aws: LocalAws) -> None:
+def test_a_refused_pixel_keeps_its_query(worker: Worker, aws: LocalAws) -> None:
     query = "name=A&props.x=%C3%BC&seq=-1"
 
     answer = worker.get(f"/v1/pixel.gif?{query}")
@@ -232,7 +232,7 @@ def test_a_body_that_can_not_be_decoded_is_one_failed_event(
 @pytest.mark.parametrize(
     ("padding", "parts"), [("x", 2), ("ü", 3)], ids=["one byte", "two bytes"]
 )
-def test_a_large_original_is_kept_in_parts(
+def test_a_large_original_is_stored_in_parts(
     worker: Worker, aws: LocalAws, padding: str, parts: int
 ) -> None:
     text = json.dumps({"name": "a", "title": padding * 270_000}, ensure_ascii=False)

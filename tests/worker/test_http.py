@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import data, kept
-from worker import Headers, Worker
+from support.fake_firehose import FakeFirehose
+from support.streams import data, kept
+from support.worker import Headers, Worker
 
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00"
@@ -25,8 +25,8 @@ def test_all_accepted_is_204_without_a_body(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("query", ["?verdicts=1", "?a&=&%ff=%zz&verdicts=1&verdicts=0"])
-def test_verdicts_are_told_in_order_when_asked_for(
-    worker: Worker, peer: FirehosePeer, query: str
+def test_verdicts_are_in_order_if_requested(
+    worker: Worker, peer: FakeFirehose, query: str
 ) -> None:
     ids = [str(uuid4()) for _ in range(5)]
     answer = worker.post([{"name": "a", "id": each} for each in ids], query=query)
@@ -45,7 +45,7 @@ def test_other_queries_ask_for_nothing(worker: Worker, query: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_health_and_readiness_are_told_and_not_cached(
+def test_health_and_readiness_are_not_cached(
     worker: Worker, path: str
 ) -> None:
     answer = worker.get(path)
@@ -87,14 +87,14 @@ def test_events_are_posted_and_nothing_else(worker: Worker, method: str) -> None
     "path", ["/v1/pixel.gif?name=a", "/healthz", "/readyz"]
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_what_is_read_is_not_written(worker: Worker, method: str, path: str) -> None:
+def test_a_path_for_reading_refuses_writes(worker: Worker, method: str, path: str) -> None:
     answer = worker.request(method, path)
 
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
     assert answer.json()["message"] == "method not taken here; allowed: GET, HEAD"
 
 
-def test_a_look_at_the_pixel_records_nothing(worker: Worker, peer: FirehosePeer) -> None:
+def test_a_look_at_the_pixel_records_nothing(worker: Worker, peer: FakeFirehose) -> None:
     event_id = str(uuid4())
 
     answer = worker.request("HEAD", f"/v1/pixel.gif?name=a&id={event_id}")
@@ -109,7 +109,7 @@ def test_a_look_at_the_pixel_records_nothing(worker: Worker, peer: FirehosePeer)
     "path", ["/v1/events/", "//v1/events", "/v1//events", "//v1/events//"]
 )
 def test_a_slash_too_many_is_ignored(
-    worker: Worker, peer: FirehosePeer, path: str
+    worker: Worker, peer: FakeFirehose, path: str
 ) -> None:
     event_id = str(uuid4())
 
@@ -119,7 +119,7 @@ def test_a_slash_too_many_is_ignored(
     assert event_id in data(peer)
 
 
-def test_a_slash_too_many_hides_no_pixel(worker: Worker, peer: FirehosePeer) -> None:
+def test_a_slash_too_many_hides_no_pixel(worker: Worker, peer: FakeFirehose) -> None:
     event_id = str(uuid4())
 
     answer = worker.get(f"//v1/pixel.gif/?name=a&id={event_id}")
@@ -180,8 +180,8 @@ def test_a_type_or_compression_that_is_not_read_is_415(
     ],
     ids=lambda headers: "; ".join(headers.values()),
 )
-def test_other_names_of_what_is_taken_are_taken(
-    worker: Worker, peer: FirehosePeer, headers: dict[str, str]
+def test_aliases_of_content_types_are_accepted(
+    worker: Worker, peer: FakeFirehose, headers: dict[str, str]
 ) -> None:
     event_id = str(uuid4())
     body = json.dumps({"name": "a", "id": event_id}).encode()
@@ -216,7 +216,7 @@ def test_a_form_is_no_beacon(worker: Worker) -> None:
     ],
 )
 def test_a_stated_charset_is_decoded(
-    worker: Worker, peer: FirehosePeer, charset: str, encoding: str, packed: bool
+    worker: Worker, peer: FakeFirehose, charset: str, encoding: str, packed: bool
 ) -> None:
     title = "Zürich" if encoding == "latin-1" else "Zürich – 5 €"
     event_id = str(uuid4())
@@ -256,7 +256,7 @@ def test_a_stated_charset_is_decoded(
     ],
 )
 def test_a_strange_header_is_no_obstacle(
-    worker: Worker, peer: FirehosePeer, headers: Headers, columns: dict[str, str]
+    worker: Worker, peer: FakeFirehose, headers: Headers, columns: dict[str, str]
 ) -> None:
     answer = worker.post('{"name":"a"}', headers, "?verdicts=1")
 
@@ -285,7 +285,7 @@ def test_a_strange_header_is_no_obstacle(
     ],
 )
 def test_the_pixel_is_43_bytes_that_no_cache_keeps(
-    worker: Worker, peer: FirehosePeer, query: str, outcome: str
+    worker: Worker, peer: FakeFirehose, query: str, outcome: str
 ) -> None:
     before = {"data": len(data(peer)), "failed": len(kept(peer))}
 

@@ -10,16 +10,16 @@ from collections import Counter
 
 import pytest
 
-from firehose_peer import Behaviour, Cut, Effect, Fail, FirehosePeer, NotJson, Refuse
-from put_calls import KINESIS
-from streams import Stream, ids, kept
-from worker import Worker
+from support.fake_firehose import Behaviour, Cut, Effect, Fail, FakeFirehose, NotJson, Refuse
+from support.put_records import KINESIS
+from support.streams import Stream, ids, kept
+from support.worker import Worker
 
 THROTTLED = "ProvisionedThroughputExceededException"
 
 
 def test_an_event_arrives_under_its_devices_id(
-    kinesis_stream: Stream, peer: FirehosePeer
+    kinesis_stream: Stream, peer: FakeFirehose
 ) -> None:
     first, second, third = kinesis_stream.beacons(3)
     device = 'device "1" \\ ä'
@@ -39,7 +39,7 @@ def test_an_event_arrives_under_its_devices_id(
 
 
 def test_only_the_refused_records_are_sent_again(
-    kinesis_stream: Stream, peer: FirehosePeer
+    kinesis_stream: Stream, peer: FakeFirehose
 ) -> None:
     beacons = kinesis_stream.beacons(6)
     peer.script(
@@ -68,7 +68,7 @@ def test_only_the_refused_records_are_sent_again(
     ids=str,
 )
 def test_a_call_that_failed_whole_is_sent_again_whole(
-    kinesis_stream: Stream, peer: FirehosePeer, fault: Behaviour
+    kinesis_stream: Stream, peer: FakeFirehose, fault: Behaviour
 ) -> None:
     beacons = kinesis_stream.beacons(3)
     peer.script(fault)
@@ -78,8 +78,8 @@ def test_a_call_that_failed_whole_is_sent_again_whole(
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "KMSDisabledException"])
-def test_what_the_operator_must_mend_is_not_tried_again(
-    kinesis_stream: Stream, peer: FirehosePeer, code: str
+def test_an_operators_mistake_is_not_retried(
+    kinesis_stream: Stream, peer: FakeFirehose, code: str
 ) -> None:
     peer.script(Fail(400, code, "secret ARN"))
 
@@ -93,8 +93,8 @@ def test_what_the_operator_must_mend_is_not_tried_again(
     assert kinesis_stream.post(kinesis_stream.beacons(1)).status == 204
 
 
-def test_a_poisonous_record_stands_alone(
-    kinesis_stream: Stream, peer: FirehosePeer
+def test_a_poison_record_is_isolated(
+    kinesis_stream: Stream, peer: FakeFirehose
 ) -> None:
     assert kinesis_stream.post(kinesis_stream.beacons(1)).status == 204
     peer.poison = lambda event: event.get("title") == "poison"
@@ -120,7 +120,7 @@ def test_500_events_are_one_call(kinesis_stream: Stream) -> None:
 def test_a_stream_that_is_not_there_is_503_and_named() -> None:
     routes = [{"name": "lost", "to": "kinesis:lost"}, {"to": "kinesis:orders"}]
     settings = {"routes": routes, "failed_stream": "kinesis:failed"}
-    with FirehosePeer(streams={"kinesis:orders", "kinesis:failed", "lost"}) as peer:
+    with FakeFirehose(streams={"kinesis:orders", "kinesis:failed", "lost"}) as peer:
         with Worker(peer.environment(), settings) as worker:
             answer = worker.post({"name": "lost"})
             assert answer.status == 503
@@ -139,7 +139,7 @@ def test_a_stream_that_is_not_there_is_503_and_named() -> None:
 
 def test_each_service_has_an_address_of_its_own() -> None:
     routes = [{"name": "order", "to": "kinesis:orders"}, {"to": "firehose:events"}]
-    with FirehosePeer() as firehose, FirehosePeer() as kinesis:
+    with FakeFirehose() as firehose, FakeFirehose() as kinesis:
         environment = firehose.environment()
         environment["AWS_ENDPOINT_URL_KINESIS"] = kinesis.url
         with Worker(environment, {"routes": routes}) as worker:

@@ -1,46 +1,20 @@
-"""What is told of requests besides their answers: points, lines of the log, Server-Timing.
-
-Analytics Engine is a no-op where workerd runs by itself, so METRICS is replaced here by what
-holds each point to the service's limits and logs it.
-Source: https://developers.cloudflare.com/analytics/analytics-engine/limits/
-"""
+"""The records of requests besides their answers: points, lines of the log, Server-Timing."""
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from firehose_peer import Fail, FirehosePeer
-from peer_client import until
-from rebound import Rebound
-from sharded import SHARDED, wait_until_drained
-from worker import LOG_SECONDS, PATIENT, Worker
-
-METRICS = """
-METRICS: {
-  writeDataPoint({ indexes, blobs, doubles, ...rest }) {
-    const bytes = (text) => new TextEncoder().encode(text).length;
-    const sum = blobs.reduce((sum, blob) => sum + bytes(blob), 0);
-    const good = indexes.length === 1 && bytes(indexes[0]) <= 96 && blobs.length <= 20 && sum <= 16384
-      && doubles.length <= 20 && doubles.every(Number.isFinite) && Object.keys(rest).length === 0;
-    console.log("point " + JSON.stringify({ good, blobs, doubles, index: indexes[0] }));
-  },
-}
-"""
-POINT = re.compile(r"point (\{.*\})$", re.MULTILINE)
-
-TEXTS = ("kind", "tenant", "request", "status", "code")
-NUMBERS = (
-    *("beacons", "accepted", "failed", "duplicate", "dropped", "refused"),
-    *("bytes_in", "bytes_out", "read_ms", "wait_ms", "send_ms", "deliver_ms"),
-    *("total_ms", "retries", "spill_depth"),
-)
+from support.fake_firehose import Fail, FakeFirehose
+from support.metered_worker import NUMBERS, Metered
+from support.shards import SHARDED, wait_until_drained
+from support.waiting import wait_until
+from support.worker import PATIENT, Worker
 
 PERSON = {
     "ip": "198.51.100.23",
@@ -53,36 +27,8 @@ PERSON = {
 }
 
 
-class Metered(Rebound):
-    """A worker whose points are in its log."""
-
-    bindings = METRICS
-
-    def points(self, kind: str = "request") -> list[dict[str, Any]]:
-        """The points so far, with their places named."""
-        points = []
-        for found in POINT.findall(self.log):
-            point = json.loads(found)
-            assert point["good"], point
-            if point["blobs"][0] == kind == "request":
-                texts = zip(TEXTS, point["blobs"], strict=True)
-                numbers = zip(NUMBERS, point["doubles"], strict=True)
-                points.append({**dict(texts), **dict(numbers), "index": point["index"]})
-            elif point["blobs"][0] == kind:
-                points.append(point)
-        return points
-
-    def point(self, count: int) -> dict[str, Any]:
-        """The `count`-th point of a request, which may come a little after the answer."""
-        deadline = time.monotonic() + LOG_SECONDS
-        while len(points := self.points()) < count and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert len(points) == count, points
-        return points[-1]
-
-
 @pytest.fixture(scope="module")
-def metered(peer: FirehosePeer) -> Iterator[Metered]:
+def metered(peer: FakeFirehose) -> Iterator[Metered]:
     log = {"success_rate": 1, "failure_rate": 1}
     settings = {
         **SHARDED,
@@ -107,7 +53,7 @@ def event(**fields: Any) -> dict[str, Any]:
 
 
 def test_a_request_is_one_point_however_many_beacons_it_has(
-    metered: Metered, peer: FirehosePeer, count: int
+    metered: Metered, peer: FakeFirehose, count: int
 ) -> None:
     repeated = event()
     assert metered.post([repeated]).status == 204
@@ -140,7 +86,7 @@ def test_a_request_is_one_point_however_many_beacons_it_has(
     assert point["read_ms"] + point["deliver_ms"] == point["total_ms"]
 
 
-def last_lines(peer: FirehosePeer, count: int) -> list[bytes]:
+def last_lines(peer: FakeFirehose, count: int) -> list[bytes]:
     streams = ("events-low", "events-mid", "events-high", "events-failed")
     records = [record for stream in streams for record in peer.accepted(stream)]
     return b"".join(records).splitlines()[-count:]
@@ -197,7 +143,7 @@ REFUSED: list[tuple[str, Any, dict[str, str], str, dict[str, Any]]] = [
     [each[1:] for each in REFUSED],
     ids=[each[0] for each in REFUSED],
 )
-def test_what_is_not_accepted_is_a_point_too(
+def test_refused_requests_are_points(
     metered: Metered,
     count: int,
     body: bytes,
@@ -220,7 +166,7 @@ def test_a_pixel_is_a_point_of_its_kind(metered: Metered, count: int) -> None:
     assert point["status"] == "200"
 
 
-def test_a_request_to_a_mistaken_worker_is_a_point_too(peer: FirehosePeer) -> None:
+def test_a_request_to_a_mistaken_worker_is_a_point_too(peer: FakeFirehose) -> None:
     with Metered(peer.environment(), {"shards": 0}) as worker:
         assert worker.post(event()).status == 503
         post = worker.point(1)
@@ -242,7 +188,7 @@ def test_a_preflight_or_another_address_is_no_point(
 
 
 def test_retries_and_the_spill_are_counted(
-    metered: Metered, peer: FirehosePeer, count: int
+    metered: Metered, peer: FakeFirehose, count: int
 ) -> None:
     peer.script(Fail(503, "ServiceUnavailableException"))
     assert metered.post([event(), event()]).status == 204
@@ -261,24 +207,24 @@ def test_retries_and_the_spill_are_counted(
     def last() -> list[list[float]]:
         return [point["doubles"] for point in metered.points("spill")][-1:]
 
-    # It comes a little after what /readyz tells.
-    until(lambda: last() == [[0, 0, 0, 0]])
+    # It comes a little after what /readyz reports.
+    wait_until(lambda: last() == [[0, 0, 0, 0]])
 
 
-def test_a_stream_of_the_longest_name_has_its_point(peer: FirehosePeer) -> None:
+def test_a_stream_of_the_longest_name_has_its_point(peer: FakeFirehose) -> None:
     stream = "kinesis:" + "k" * 128
     settings = {**SHARDED, "routes": [{"to": stream}], "delivery_timeout_ms": 300}
     peer.always(Fail(500, "InternalFailure"))
     try:
         with Metered(peer.environment(), settings) as worker:
             assert worker.post(event()).status == 204
-            until(lambda: worker.points("spill") != [])
+            wait_until(lambda: worker.points("spill") != [])
             assert worker.points("spill")[0]["blobs"] == ["spill", stream, "shard-0"]
     finally:
         peer.behave()
 
 
-def test_a_line_of_the_log_tells_of_a_request_what_its_point_does(
+def test_a_log_line_has_the_values_of_its_point(
     metered: Metered, count: int
 ) -> None:
     assert metered.post([event(), event(seq="x")]).status == 200
@@ -289,7 +235,7 @@ def test_a_line_of_the_log_tells_of_a_request_what_its_point_does(
     assert line["accepted"] == 1
 
 
-def test_no_line_and_no_point_tells_of_a_person(metered: Metered, count: int) -> None:
+def test_no_line_and_no_point_has_personal_data(metered: Metered, count: int) -> None:
     headers = {"cf-connecting-ip": PERSON["ip"], "user-agent": PERSON["agent"]}
     person = {
         "device_id": PERSON["device"],
@@ -318,7 +264,7 @@ def test_no_line_and_no_point_tells_of_a_person(metered: Metered, count: int) ->
         assert value not in metered.log, what
 
 
-def test_server_timing_is_told_to_who_asks(metered: Metered) -> None:
+def test_server_timing_is_sent_on_request(metered: Metered) -> None:
     origin = {"origin": "https://shop.example"}
     plain = metered.post(event(), origin)
     timed = metered.post(event(), origin, "?timing=1")
@@ -337,7 +283,7 @@ def test_server_timing_is_told_to_who_asks(metered: Metered) -> None:
     assert "server-timing" in metered.post("{", origin, "?timing=1").headers
 
 
-def test_as_many_requests_are_logged_as_the_operator_wants(peer: FirehosePeer) -> None:
+def test_as_many_requests_are_logged_as_the_operator_wants(peer: FakeFirehose) -> None:
     with Worker(peer.environment(), {"log": {"success_rate": 0, "failure_rate": 0}}) as worker:
         assert worker.post(event()).status == 204
         assert worker.post(event(seq="x")).status == 200

@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
-from firehose_peer import (
+from support.fake_firehose import (
     Accept,
     Behaviour,
     Cut,
     Effect,
     Fail,
-    FirehosePeer,
+    FakeFirehose,
     Hang,
     NotJson,
     Refuse,
     WrongLength,
 )
-from sharded import KEY, SHARDED, VERDICTS, records, rows, wait_until_drained
-from streams import FAILED, Stream, ids, kept, streams
-from worker import Answer
+from support.shards import KEY, SHARDED, VERDICTS, records, rows, wait_until_drained
+from support.streams import FAILED, Stream, ids, kept, streams
+from support.worker import Answer
 
 REQUESTS = 60
 AT_ONCE = 8
@@ -110,7 +110,7 @@ def missing(sent: Sent, answers: list[Answer]) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_was_answered_2xx_is_in_a_stream(
+def test_every_event_answered_2xx_is_in_a_stream(
     unused: Iterator[Stream], seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -129,13 +129,13 @@ def test_what_was_answered_2xx_is_in_a_stream(
 def spilling() -> Iterator[Iterator[Stream]]:
     """Streams behind two shards that soon spill."""
     settings = {**SHARDED, "shards": 2, "linger_ms": 5, "delivery_timeout_ms": 300}
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         with streams(peer, settings, env={"HEADWATER_OPERATOR_KEY": KEY}) as unused:
             yield unused
         assert peer.signature_errors == []
 
 
-def test_what_shards_answered_2xx_is_in_a_stream_after_a_crash(
+def test_a_crash_loses_no_event_that_shards_answered_2xx(
     spilling: Iterator[Stream],
 ) -> None:
     """A crash, since after one also what the operator has to mend is tried at once."""

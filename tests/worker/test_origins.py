@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import data
-from worker import Answer, Worker
+from support.fake_firehose import FakeFirehose
+from support.streams import data
+from support.worker import Answer, Worker
 
 SHOP = "https://shop.example"
 SITES = [SHOP, "http://localhost:8080"]
@@ -32,7 +32,7 @@ def any_site(worker: Worker) -> Worker:
 
 
 @pytest.fixture(scope="module")
-def two_sites(peer: FirehosePeer) -> Iterator[Worker]:
+def two_sites(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker that takes beacons from two sites."""
     with Worker(peer.environment(), {"origins": SITES}) as worker:
         yield worker
@@ -58,7 +58,7 @@ def test_a_listed_site_may_send_and_read(two_sites: Worker, origin: str) -> None
 
 @pytest.mark.parametrize("origin", OTHERS, ids=repr)
 def test_another_site_may_not(
-    two_sites: Worker, peer: FirehosePeer, origin: str | bytes
+    two_sites: Worker, peer: FakeFirehose, origin: str | bytes
 ) -> None:
     event_id = str(uuid4())
 
@@ -82,22 +82,8 @@ def test_a_program_names_no_origin_and_may_send(two_sites: Worker) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-def preflight(
-    worker: Worker,
-    origin: str,
-    asked: str = "content-encoding,content-type",
-    method: str = "POST",
-) -> Answer:
-    headers = {
-        "origin": origin,
-        "access-control-request-method": method,
-        "access-control-request-headers": asked,
-    }
-    return worker.request("OPTIONS", "/v1/events", None, headers)
-
-
 def test_a_listed_site_may_ask_first(two_sites: Worker) -> None:
-    answer = preflight(two_sites, SHOP)
+    answer = two_sites.preflight(SHOP)
 
     assert (answer.status, answer.body) == (204, b"")
     assert_readable(answer, SHOP)
@@ -119,7 +105,7 @@ def test_a_listed_site_may_ask_first(two_sites: Worker) -> None:
 def test_the_headers_that_a_page_asks_for_are_allowed_by_name(
     two_sites: Worker, asked: str
 ) -> None:
-    answer = preflight(two_sites, SHOP, asked)
+    answer = two_sites.preflight(SHOP, asked)
 
     assert answer.status == 204
     allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
@@ -128,10 +114,10 @@ def test_the_headers_that_a_page_asks_for_are_allowed_by_name(
     assert set(allowed) == {"content-type", "content-encoding", "x-write-key"} | wanted
 
 
-def test_what_is_no_header_is_not_allowed(two_sites: Worker) -> None:
+def test_an_invalid_header_name_is_not_allowed(two_sites: Worker) -> None:
     names = ["*", "a b", "x:y", "", "ok", *(f"x-{n:0100}" for n in range(60))]
 
-    answer = preflight(two_sites, SHOP, ",".join(names))
+    answer = two_sites.preflight(SHOP, ",".join(names))
 
     assert answer.status == 204
     allowed = answer.headers["access-control-allow-headers"]
@@ -146,7 +132,7 @@ def test_what_is_no_header_is_not_allowed(two_sites: Worker) -> None:
 def test_a_method_that_is_asked_for_is_not_allowed_for_that(
     two_sites: Worker, method: str
 ) -> None:
-    answer = preflight(two_sites, SHOP, method=method)
+    answer = two_sites.preflight(SHOP, method=method)
 
     assert answer.status == 204
     assert answer.headers["access-control-allow-methods"] == "POST"
@@ -164,7 +150,7 @@ def test_a_refusal_can_be_read_by_the_page(any_site: Worker) -> None:
 
 
 def test_another_site_asks_in_vain(two_sites: Worker) -> None:
-    answer = preflight(two_sites, EVIL)
+    answer = two_sites.preflight(EVIL)
 
     assert answer.status == 403
     assert "access-control-allow-origin" not in answer.headers
@@ -172,8 +158,8 @@ def test_another_site_asks_in_vain(two_sites: Worker) -> None:
 
 
 @pytest.mark.parametrize("origin", [SHOP, "null", EVIL])
-def test_any_site_may_send_where_all_may(any_site: Worker, origin: str) -> None:
-    asked = preflight(any_site, origin)
+def test_any_site_may_send_if_all_are_allowed(any_site: Worker, origin: str) -> None:
+    asked = any_site.preflight(origin)
     sent = any_site.post({"name": "a"}, {"origin": origin})
 
     assert (asked.status, sent.status) == (204, 204)
@@ -182,7 +168,7 @@ def test_any_site_may_send_where_all_may(any_site: Worker, origin: str) -> None:
 
 
 def test_another_sites_script_may_not_use_the_pixel_either(
-    two_sites: Worker, peer: FirehosePeer
+    two_sites: Worker, peer: FakeFirehose
 ) -> None:
     event_id = str(uuid4())
 
@@ -204,8 +190,8 @@ def test_another_sites_script_may_not_use_the_pixel_either(
         (None, 200),
     ],
 )
-def test_an_image_is_its_pages_which_the_referer_tells(
-    two_sites: Worker, peer: FirehosePeer, page: str | None, status: int
+def test_an_image_belongs_to_the_page_of_its_referer(
+    two_sites: Worker, peer: FakeFirehose, page: str | None, status: int
 ) -> None:
     """A browser names no `Origin` with an image; a mail program names neither."""
     event_id = str(uuid4())

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from delivered import event, failed_event
-from local import LocalAws
-from worker import Worker
+from local_aws import LocalAws
+from support.delivered_records import event, failed_event
+from support.worker import Worker
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import data, kept
-from worker import Answer, Worker
+from support.fake_firehose import FakeFirehose
+from support.streams import data, kept
+from support.worker import Answer, Worker
 
 SECRET = "0123456789abcdef0123456789abcdef"
 OTHER_SECRET = "fedcba9876543210fedcba9876543210"
@@ -43,7 +43,7 @@ IDENTIFIERS = {"device_id", "client_session_id", "user_id", "click_id"}
 
 
 @pytest.fixture(scope="module")
-def private(peer: FirehosePeer) -> Iterator[Worker]:
+def private(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker with a secret, and with each policy under a key of its own."""
     environment = {**peer.environment(), "HEADWATER_HASH_SECRET": SECRET}
     with Worker(environment, {"keys": KEYS}) as worker:
@@ -61,7 +61,7 @@ def post(
 
 def record(
     worker: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     policy: str,
     beacon: dict[str, Any],
     headers: Any = {},  # noqa: B006 (never changed)
@@ -91,9 +91,9 @@ def record(
     ],
     ids=str,
 )
-def test_identifiers_are_left_out_where_someone_asks_for_it(
+def test_identifiers_are_removed_on_request(
     private: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     policy: str,
     headers: dict[str, str],
     consent: str | None,
@@ -119,9 +119,9 @@ def test_identifiers_are_left_out_where_someone_asks_for_it(
         ("consent_refuse", {}, "denied", "consent", "dropped, for want of consent"),
     ],
 )
-def test_a_refused_beacon_is_kept_nowhere_and_its_verdict_says_so(
+def test_a_dropped_beacon_is_stored_nowhere(
     private: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     policy: str,
     headers: dict[str, str],
     consent: str,
@@ -150,7 +150,7 @@ def test_a_refused_beacon_is_kept_nowhere_and_its_verdict_says_so(
 
 
 def test_a_failed_event_is_stripped_as_an_event_is(
-    private: Worker, peer: FirehosePeer
+    private: Worker, peer: FakeFirehose
 ) -> None:
     answer = private.post({**IDENTIFIED, "seq": "x"}, GPC, "?key=default")
 
@@ -163,7 +163,7 @@ def test_a_failed_event_is_stripped_as_an_event_is(
     assert '"seq":"x"' in failed["original"]
 
 
-def test_a_pixel_carries_the_signals_too(private: Worker, peer: FirehosePeer) -> None:
+def test_a_pixel_carries_the_signals_too(private: Worker, peer: FakeFirehose) -> None:
     first, second = str(uuid4()), str(uuid4())
     query = f"key=gpc_refuse&name=a&device_id=d&id={first}"
 
@@ -177,13 +177,13 @@ def test_a_pixel_carries_the_signals_too(private: Worker, peer: FirehosePeer) ->
 HOME, NEIGHBOUR = "203.0.113.77", "203.0.113.78"
 
 
-def ip(worker: Worker, peer: FirehosePeer, policy: str, address: str) -> Any:
+def ip(worker: Worker, peer: FakeFirehose, policy: str, address: str) -> Any:
     headers = {"cf-connecting-ip": address}
     return record(worker, peer, policy, {"name": "a"}, headers).get("ip")
 
 
 def test_an_address_is_hashed_under_the_operators_secret(
-    private: Worker, peer: FirehosePeer
+    private: Worker, peer: FakeFirehose
 ) -> None:
     hashed = ip(private, peer, "ip_hash", HOME)
 
@@ -198,8 +198,8 @@ def test_an_address_is_hashed_under_the_operators_secret(
     assert HASH.fullmatch(other_hash) and other_hash != hashed
 
 
-def test_cookieless_ids_come_of_the_address_the_browser_and_the_site(
-    private: Worker, peer: FirehosePeer
+def test_cookieless_ids_depend_on_address_browser_and_site(
+    private: Worker, peer: FakeFirehose
 ) -> None:
     def device_id(
         address: str = HOME, agent: str = "A/1", site: str = "https://shop.example/"
@@ -224,8 +224,8 @@ def test_cookieless_ids_come_of_the_address_the_browser_and_the_site(
     assert "device_id" not in told
 
 
-def test_what_should_not_be_in_a_text_is_taken_out(
-    private: Worker, peer: FirehosePeer
+def test_personal_data_is_scrubbed_from_texts(
+    private: Worker, peer: FakeFirehose
 ) -> None:
     beacon = {
         "name": "a",
@@ -270,8 +270,8 @@ def test_what_should_not_be_in_a_text_is_taken_out(
     ],
     ids=["a hash", "cookieless", "a tenant's", "a short one"],
 )
-def test_a_secret_that_is_missing_is_told_before_any_event_is_taken(
-    peer: FirehosePeer, secret: dict[str, str], settings: dict[str, Any], problem: str
+def test_a_missing_secret_is_reported_before_the_first_event(
+    peer: FakeFirehose, secret: dict[str, str], settings: dict[str, Any], problem: str
 ) -> None:
     needs = "needs the secret HEADWATER_HASH_SECRET, a random text of at least 32 characters"
     with Worker({**peer.environment(), **secret}, settings) as worker:

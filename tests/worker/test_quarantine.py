@@ -10,24 +10,24 @@ from urllib.parse import quote
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from rebound import Rebound
-from sharded import BEARER, KEY, QUARANTINE, SHARDED, records, rows, quarantined, spills
-from streams import FAILED, kept
-from worker import Worker
+from support.fake_firehose import FakeFirehose
+from support.shards import BEARER, KEY, QUARANTINE, SHARDED, records, rows, quarantined, spills
+from support.streams import FAILED, kept
+from support.worker import Worker
+from support.worker_with_bindings import WorkerWithBindings
 
 SETTINGS = {**SHARDED, "linger_ms": 10, "delivery_timeout_ms": 300}
 TO = f"firehose:{FAILED}"
 
 
 @pytest.fixture
-def peer() -> Iterator[FirehosePeer]:
-    with FirehosePeer() as peer:
+def peer() -> Iterator[FakeFirehose]:
+    with FakeFirehose() as peer:
         yield peer
 
 
 @pytest.fixture
-def worker(peer: FirehosePeer) -> Iterator[Worker]:
+def worker(peer: FakeFirehose) -> Iterator[Worker]:
     environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": KEY}
     with Worker(environment, SETTINGS) as worker:
         yield worker
@@ -38,8 +38,8 @@ def bad(*devices: str) -> list[dict[str, Any]]:
     return [{"name": "page_view", "seq": "x", "device_id": each} for each in devices]
 
 
-def test_what_is_set_aside_is_told_until_it_is_let_go_of(
-    worker: Worker, peer: FirehosePeer
+def test_a_quarantined_record_is_listed_until_it_is_deleted(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     ids = quarantined(worker, peer, bad("ada", "bob"))
     assert kept(peer).keys().isdisjoint(ids)
@@ -70,8 +70,8 @@ def test_what_is_set_aside_is_told_until_it_is_let_go_of(
     assert TO not in spills(worker)
 
 
-def test_only_what_is_set_aside_can_be_let_go_of(
-    worker: Worker, peer: FirehosePeer
+def test_only_a_quarantined_record_can_be_deleted(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     quarantined(worker, peer, bad("ada"))
     row = worker.get(QUARANTINE, BEARER).headers["x-headwater-quarantine-id"]
@@ -112,14 +112,14 @@ def test_it_is_told_only_to_who_bears_the_key(
     assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE")
 
 
-def test_without_the_secret_nothing_is_told(peer: FirehosePeer) -> None:
+def test_without_the_secret_nothing_is_told(peer: FakeFirehose) -> None:
     unset = {**peer.environment(), "HEADWATER_OPERATOR_KEY": ""}
     with Worker(unset, SETTINGS) as worker:
         assert worker.get(QUARANTINE, BEARER).status == 403
 
 
-def test_direct_delivery_tells_what_was_set_aside_before(
-    worker: Worker, peer: FirehosePeer
+def test_direct_delivery_lists_records_quarantined_before(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     quarantined(worker, peer, bad("ada"))
     before = worker.get(QUARANTINE, BEARER)
@@ -133,13 +133,13 @@ def test_direct_delivery_tells_what_was_set_aside_before(
     assert worker.get(QUARANTINE, BEARER).status == 204
 
 
-class Shardless(Rebound):
+class Shardless(WorkerWithBindings):
     """A worker that nobody has given shards."""
 
     bindings = "SHARD: undefined"
 
 
-def test_without_shards_nothing_is_set_aside(peer: FirehosePeer) -> None:
+def test_no_record_is_quarantined_without_shards(peer: FakeFirehose) -> None:
     environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": KEY}
     with Shardless(environment, {"delivery": "direct"}) as worker:
         assert worker.get(QUARANTINE, BEARER).status == 204

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from firehose_peer import Fail, FirehosePeer, Refuse
-from streams import FAILED, Stream, ids, kept
+from support.fake_firehose import Fail, FakeFirehose, Refuse
+from support.streams import FAILED, Stream, ids, kept
 
 
 def poisonous(event: Any) -> bool:
@@ -39,8 +39,8 @@ def assert_kept(stream: Stream, beacon: dict[str, Any]) -> None:
     [(1, {0}), (7, {3}), (8, {0, 7}), (100, {41}), (3, {0, 1, 2})],
     ids=str,
 )
-def test_a_poisonous_record_is_found_and_stands_alone(
-    stream: Stream, peer: FirehosePeer, count: int, bad: set[int]
+def test_a_poison_record_is_found_and_isolated(
+    stream: Stream, peer: FakeFirehose, count: int, bad: set[int]
 ) -> None:
     works = stream.beacons(1)
     assert stream.post(works).status == 204
@@ -69,8 +69,8 @@ def test_a_poisonous_record_is_found_and_stands_alone(
     assert len(stream.calls) <= 2 + 2 * len(bad) * count.bit_length()
 
 
-def test_a_stream_that_takes_nothing_is_to_blame_and_not_the_records(
-    stream: Stream, peer: FirehosePeer
+def test_a_stream_that_rejects_everything_is_at_fault(
+    stream: Stream, peer: FakeFirehose
 ) -> None:
     """As one that takes no direct puts: kept as failed events, all of it would be."""
     peer.poison = lambda record: record.get("name") == stream.name
@@ -89,8 +89,8 @@ def test_a_stream_that_takes_nothing_is_to_blame_and_not_the_records(
     assert stream.worker.ready().status == 200
 
 
-def test_a_record_that_is_refused_in_an_entry_is_kept_at_once(
-    stream: Stream, peer: FirehosePeer
+def test_a_record_rejected_in_its_entry_becomes_a_failed_event(
+    stream: Stream, peer: FakeFirehose
 ) -> None:
     beacons = stream.beacons(3)
     beacons[1]["title"] = "poison"
@@ -106,7 +106,7 @@ def test_a_record_that_is_refused_in_an_entry_is_kept_at_once(
 
 
 def test_a_stream_that_refused_a_record_is_as_healthy_as_before(
-    stream: Stream, peer: FirehosePeer
+    stream: Stream, peer: FakeFirehose
 ) -> None:
     assert stream.post(stream.beacons(1)).status == 204
     peer.poison = poisonous
@@ -122,8 +122,8 @@ def test_a_stream_that_refused_a_record_is_as_healthy_as_before(
 @pytest.mark.parametrize(
     "code", ["ServiceUnavailableException", "AccessDeniedException"]
 )
-def test_a_failed_event_that_is_not_kept_is_not_answered_2xx(
-    hasty_stream: Stream, peer: FirehosePeer, code: str
+def test_a_failed_event_that_is_not_stored_is_not_answered_2xx(
+    hasty_stream: Stream, peer: FakeFirehose, code: str
 ) -> None:
     # Many records taken before and after, so that the refused retries, whose number chance
     # decides, never are half of those that the shared failed stream's breaker looks at.
@@ -145,8 +145,8 @@ def test_a_failed_event_that_is_not_kept_is_not_answered_2xx(
     assert kept(peer)[bad["id"]]["code"] == "wrong_type"
 
 
-def test_a_body_that_is_not_kept_is_not_answered_400(
-    stream: Stream, peer: FirehosePeer
+def test_a_body_that_is_not_stored_is_not_answered_400(
+    stream: Stream, peer: FakeFirehose
 ) -> None:
     """The client would throw it away, and nobody would have it."""
     peer.script(Fail(400, "AccessDeniedException"))
@@ -158,8 +158,8 @@ def test_a_body_that_is_not_kept_is_not_answered_400(
     assert stream.worker.post("{").status == 400
 
 
-def test_a_poisonous_record_that_is_not_kept_is_not_answered_2xx(
-    stream: Stream, peer: FirehosePeer
+def test_a_poison_record_that_is_not_stored_is_not_answered_2xx(
+    stream: Stream, peer: FakeFirehose
 ) -> None:
     assert stream.post(stream.beacons(1)).status == 204
     peer.poison = poisonous
@@ -171,7 +171,7 @@ def test_a_poisonous_record_that_is_not_kept_is_not_answered_2xx(
 
 
 def test_a_failed_stream_that_refuses_for_good_is_503(
-    stream: Stream, peer: FirehosePeer
+    stream: Stream, peer: FakeFirehose
 ) -> None:
     """It has no failed stream of its own."""
     peer.script(Refuse(is_failed_event, "InvalidArgumentException"))
@@ -180,7 +180,7 @@ def test_a_failed_stream_that_refuses_for_good_is_503(
 
 
 def test_a_pixel_is_a_gif_also_when_its_event_is_lost(
-    stream: Stream, peer: FirehosePeer
+    stream: Stream, peer: FakeFirehose
 ) -> None:
     peer.script(Fail(400, "AccessDeniedException"))
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import ids
-from worker import Worker
+from support.fake_firehose import FakeFirehose
+from support.streams import ids
+from support.worker import Worker
 
 BROWSER = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"}  # fmt: skip
 ROUTES = [
@@ -25,7 +25,7 @@ KEYS = {"pk_shop": {"tenant": "shop"}, "pk_blog": {"tenant": "blog"}}
 
 
 @pytest.fixture(scope="module")
-def routed(peer: FirehosePeer) -> Iterator[Worker]:
+def routed(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker with a route of each kind."""
     with Worker(peer.environment(), {"routes": ROUTES, "keys": KEYS}) as worker:
         yield worker
@@ -46,7 +46,7 @@ def routed(peer: FirehosePeer) -> Iterator[Worker]:
 )
 def test_the_first_route_that_matches_wins(
     routed: Worker,
-    peer: FirehosePeer,
+    peer: FakeFirehose,
     fields: dict[str, Any],
     headers: dict[str, str],
     key: str,
@@ -60,8 +60,8 @@ def test_the_first_route_that_matches_wins(
     assert event_id in [each["event_id"] for each in peer.events(stream)]
 
 
-def test_a_route_takes_its_share_of_devices_and_always_the_same(
-    routed: Worker, peer: FirehosePeer
+def test_a_route_samples_the_same_devices_each_time(
+    routed: Worker, peer: FakeFirehose
 ) -> None:
     def send() -> tuple[set[str], set[str]]:
         beacons = [
@@ -89,8 +89,8 @@ def test_a_route_takes_its_share_of_devices_and_always_the_same(
     assert 60 < len(first) < 140 and len(all_of_them) == 400
 
 
-def test_an_event_of_a_route_without_a_share_tells_none(
-    routed: Worker, peer: FirehosePeer
+def test_an_event_of_an_unsampled_route_has_no_rate(
+    routed: Worker, peer: FakeFirehose
 ) -> None:
     routed.post({"name": "a"}, {**BROWSER, "x-write-key": "pk_shop"})
 

@@ -9,21 +9,21 @@ from uuid import uuid4
 
 import pytest
 
-from catalogue import NAMES, SCHEMAS, invalid, schema, valid
-from firehose_peer import FirehosePeer
-from streams import DATA, data, kept
-from worker import Worker
+from support.catalogue import NAMES, SCHEMAS, invalid, schema, valid
+from support.fake_firehose import FakeFirehose
+from support.streams import DATA, data, kept
+from support.worker import Worker
 
 
 @pytest.fixture(scope="module")
-def strict(peer: FirehosePeer) -> Iterator[Worker]:
+def strict(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker that takes the events of the catalogue only."""
     with Worker(peer.environment(), {"unknown_events": "fail"}) as worker:
         yield worker
 
 
 @pytest.mark.parametrize("name", ["order_placed", "page_view"])
-def test_a_schema_is_served_as_it_lies_in_the_repository(
+def test_a_schema_is_served_as_in_the_repository(
     worker: Worker, name: str
 ) -> None:
     answer = worker.get(f"/schemas/{name}.json")
@@ -35,8 +35,8 @@ def test_a_schema_is_served_as_it_lies_in_the_repository(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_event_of_the_catalogue_is_taken_and_stamped(
-    strict: Worker, peer: FirehosePeer, name: str
+def test_each_event_of_the_catalogue_is_accepted_and_stamped(
+    strict: Worker, peer: FakeFirehose, name: str
 ) -> None:
     beacons = [{**beacon, "id": str(uuid4())} for beacon in valid(name)]
 
@@ -51,8 +51,8 @@ def test_each_event_of_the_catalogue_is_taken_and_stamped(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_violation_is_told_with_its_rule(
-    strict: Worker, peer: FirehosePeer, name: str
+def test_each_violation_names_its_rule(
+    strict: Worker, peer: FakeFirehose, name: str
 ) -> None:
     samples = invalid(name)
     published = schema(name)
@@ -76,8 +76,8 @@ def test_each_violation_is_told_with_its_rule(
         assert json.loads(record["original"]) == beacon
 
 
-def test_a_violation_tells_its_place_the_limit_and_what_was_found(
-    worker: Worker, peer: FirehosePeer
+def test_a_violation_has_its_place_the_limit_and_the_value(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     lines = [{"sku": "tea", "quantity": 0, "price": "free"}]
     props = {"total": 1, "currency": "euro", "lines": lines}
@@ -118,8 +118,8 @@ def test_a_violation_tells_its_place_the_limit_and_what_was_found(
     }
 
 
-def test_what_is_not_in_the_catalogue_is_taken_unless_the_operator_says_otherwise(
-    worker: Worker, strict: Worker, peer: FirehosePeer
+def test_unknown_events_are_accepted_unless_configured_otherwise(
+    worker: Worker, strict: Worker, peer: FakeFirehose
 ) -> None:
     event_id = str(uuid4())
     beacons = [{"name": "rocket_launched", "id": event_id}, {"name": "scroll"}]
@@ -139,7 +139,7 @@ def test_what_is_not_in_the_catalogue_is_taken_unless_the_operator_says_otherwis
 
 
 def test_the_catalogues_level_decides_the_stream(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     order = {"name": "order_placed", "props": {"total": 1, "currency": "CHF"}}
     scroll = {"name": "scroll", "props": {"depth": 1}}
@@ -161,7 +161,7 @@ def test_the_catalogues_level_decides_the_stream(
 
 
 def test_metadata_that_a_schema_partitions_by_becomes_a_column(
-    worker: Worker, peer: FirehosePeer
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     event_id = str(uuid4())
     order = {"name": "order_placed", "props": {"total": 1, "currency": "CHF"}}

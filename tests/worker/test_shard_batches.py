@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from firehose_peer import Cut, Effect, Fail, FirehosePeer, Hang, Refuse
-from peer_client import until
-from sharded import SHARDED, VERDICTS, on_devices, outcomes, together
-from streams import Stream, ids, kept, streams
-from worker import HOST, PATIENT, Worker
+from support.fake_firehose import Cut, Effect, Fail, FakeFirehose, Hang, Refuse
+from support.shards import SHARDED, VERDICTS, on_devices, outcomes, together
+from support.streams import Stream, ids, kept, streams
+from support.waiting import wait_until
+from support.worker import HOST, PATIENT, Worker
 
 # So long that what is sent together arrives together, also on a busy machine.
 LINGER_S = 1.0
 
 
 @pytest.fixture(scope="module")
-def unused_lingering_streams(peer: FirehosePeer) -> Iterator[Iterator[Stream]]:
+def unused_lingering_streams(peer: FakeFirehose) -> Iterator[Iterator[Stream]]:
     """Streams that no test has used, behind a shard whose batches stay open for long."""
     settings = {**SHARDED, **PATIENT, "linger_ms": round(LINGER_S * 1_000)}
     with streams(peer, settings) as unused:
@@ -65,7 +65,7 @@ def test_a_batch_lingers_for_more(lingering_stream: Stream) -> None:
     assert len(lingering_stream.calls) == 1
 
 
-def test_a_call_holds_no_more_than_a_mebibyte(lingering_stream: Stream) -> None:
+def test_a_call_has_at_most_a_mebibyte(lingering_stream: Stream) -> None:
     beacons = on_devices(lingering_stream, 4)
     bodies = [[{**beacon, "props": {"x": "y" * 230_000}}] for beacon in beacons]
 
@@ -98,7 +98,7 @@ def test_streams_have_batches_of_their_own(
     assert (sharded_stream.ids(), other.ids()) == (ids(slow), ids(quick))
 
 
-def test_each_caller_is_told_what_became_of_his_own(sharded_stream: Stream) -> None:
+def test_each_caller_receives_its_own_outcomes(sharded_stream: Stream) -> None:
     """With packs, so that the service refuses a pack and not an event."""
     good, bad, both = (on_devices(sharded_stream, 2) for _ in range(3))
     for beacon in (*bad, both[1]):
@@ -126,7 +126,7 @@ def test_each_caller_is_told_what_became_of_his_own(sharded_stream: Stream) -> N
         assert (original["title"], original["session_index"]) == ("poison", 1)
 
 
-def test_a_call_that_one_record_poisons_is_taken_for_the_others(
+def test_a_poisoned_call_is_accepted_for_the_other_records(
     sharded_stream: Stream,
 ) -> None:
     """The service refuses the whole call for it, and names no record."""
@@ -157,7 +157,7 @@ def test_a_call_that_fails_is_sent_again_for_all(
     assert sorted(sharded_stream.ids()) == sorted(ids(beacons))
 
 
-def test_only_what_was_refused_is_sent_again(sharded_stream: Stream) -> None:
+def test_only_rejected_records_are_sent_again(sharded_stream: Stream) -> None:
     beacons = on_devices(sharded_stream, 6)
     again = set(ids(beacons[:2]))
     sharded_stream.peer.script(Refuse(lambda event: event["event_id"] in again))
@@ -180,11 +180,11 @@ def call_and_stay(stream: Stream, beacon: dict[str, Any]) -> socket.socket:
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
     caller = socket.create_connection((HOST, stream.worker.port))
     caller.sendall(head.encode() + body)
-    until(lambda: buffer_bytes(stream.worker) > 0)
+    wait_until(lambda: buffer_bytes(stream.worker) > 0)
     return caller
 
 
-def test_a_caller_who_goes_away_takes_nothing_along(lingering_stream: Stream) -> None:
+def test_a_disconnected_caller_loses_no_event(lingering_stream: Stream) -> None:
     """Neither his own records nor those of the others in his batch."""
     gone, *stay = on_devices(lingering_stream, 4)
     with ThreadPoolExecutor() as pool:
@@ -194,13 +194,13 @@ def test_a_caller_who_goes_away_takes_nothing_along(lingering_stream: Stream) ->
         caller.close()
         assert [post.result().status for post in posts] == [204] * 3
 
-    until(lambda: len(lingering_stream.ids()) == 4)
+    wait_until(lambda: len(lingering_stream.ids()) == 4)
     assert sorted(lingering_stream.ids()) == sorted(ids([gone, *stay]))
     # It is durable, so that he may come back with it.
     assert outcomes(together(lingering_stream, [[gone]])[0]) == ["duplicate"]
 
 
-def test_a_caller_who_goes_away_during_the_call_does_not_end_it(
+def test_a_call_continues_if_its_caller_disconnects(
     lingering_stream: Stream,
 ) -> None:
     """Nor when it was he who opened the batch."""
@@ -209,7 +209,7 @@ def test_a_caller_who_goes_away_during_the_call_does_not_end_it(
     with ThreadPoolExecutor() as pool:
         caller = call_and_stay(lingering_stream, gone)
         post = pool.submit(lingering_stream.worker.post, stays)
-        until(lambda: lingering_stream.calls != [])
+        wait_until(lambda: lingering_stream.calls != [])
         caller.close()
         assert post.result().status == 204
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from firehose_peer import FirehosePeer, Hang
-from sharded import SHARDED
-from streams import ids, streams
+from support.fake_firehose import FakeFirehose, Hang
+from support.shards import SHARDED
+from support.streams import ids, streams
 
 MOST_CALLS = 6
 STREAMS = 8
@@ -20,7 +20,7 @@ SETTINGS: dict[str, Any] = {**SHARDED, "linger_ms": 20, "delivery_timeout_ms": 8
 
 
 def test_a_shard_calls_six_times_at_once_and_times_out_none() -> None:
-    with FirehosePeer() as peer, streams(peer, SETTINGS) as unused:
+    with FakeFirehose() as peer, streams(peer, SETTINGS) as unused:
         asked = [next(unused) for _ in range(STREAMS)]
         peer.always(Hang(CALL_SECONDS))
         beacons = {stream.name: stream.beacons(1) for stream in asked}

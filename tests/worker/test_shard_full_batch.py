@@ -1,12 +1,12 @@
-"""A record that fills a batch by itself goes out like any other, and so does what follows it."""
+"""A record that fills a batch alone goes out like any other, and so does what follows it."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import uuid4
 
-from firehose_peer import FirehosePeer
-from worker import PATIENT, Worker
+from support.fake_firehose import FakeFirehose
+from support.worker import PATIENT, Worker
 
 SETTINGS: dict[str, Any] = {
     **PATIENT,
@@ -23,8 +23,8 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def test_a_record_that_fills_its_batch_is_delivered_before_it_is_acknowledged(
-    peer: FirehosePeer,
+def test_a_record_that_fills_its_batch_is_delivered_first(
+    peer: FakeFirehose,
 ) -> None:
     beacons = [
         {"name": "a", "id": str(uuid4()), "props": {"text": text}}

@@ -17,11 +17,11 @@ from uuid import uuid4
 
 import pytest
 
-from delivered import now_ms
-from firehose_peer import Fail, FirehosePeer
-from sharded import SHARDED, VERDICTS, outcomes, wait_until_drained
-from streams import kept
-from worker import PATIENT, Answer, Worker
+from support.delivered_records import now_ms
+from support.fake_firehose import Fail, FakeFirehose
+from support.shards import SHARDED, VERDICTS, outcomes, wait_until_drained
+from support.streams import kept
+from support.worker import PATIENT, Answer, Worker
 
 DEVICES = 24
 SHARDS = 8
@@ -35,7 +35,7 @@ Beacons = list[dict[str, Any]]
 class Growth:
     """Events of each device in the order of the time that they tell, and what was answered."""
 
-    peer: FirehosePeer
+    peer: FakeFirehose
     before: Beacons
     spilled: Beacons
     after: Beacons
@@ -69,7 +69,7 @@ def break_storage(database: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def growth(peer: FirehosePeer) -> Iterator[Growth]:
+def growth(peer: FakeFirehose) -> Iterator[Growth]:
     devices = [str(uuid4()) for _ in range(DEVICES)]
     at = now_ms() - 3_600_000
 
@@ -128,7 +128,7 @@ def test_the_devices_are_spread_over_the_shards(growth: Growth) -> None:
     assert len(busy) > SHARDS / 2
 
 
-def test_a_session_goes_on_in_the_new_shard(growth: Growth) -> None:
+def test_a_session_continues_in_the_new_shard(growth: Growth) -> None:
     before = growth.tags(growth.before)
     assert {(tag[1], tag[3]) for tag in before} == {(1, "first")}
     assert len({tag[0] for tag in before}) == DEVICES
@@ -142,7 +142,7 @@ def test_a_session_stays_in_the_new_shard(growth: Growth) -> None:
     assert growth.tags(growth.last) == before
 
 
-def test_what_the_old_shard_spilled_is_delivered(growth: Growth) -> None:
+def test_the_spill_of_the_old_shard_is_delivered(growth: Growth) -> None:
     assert growth.tags(growth.spilled) == growth.tags(growth.before)
 
 

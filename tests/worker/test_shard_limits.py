@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from firehose_peer import Cut, Effect, Fail, FirehosePeer, Hang
-from peer_client import until
-from sharded import SHARDED, on_devices, outcomes, spills, together, wait_until_drained
-from streams import Stream, ids, streams
+from support.fake_firehose import Cut, Effect, Fail, FakeFirehose, Hang
+from support.shards import SHARDED, on_devices, outcomes, spills, together, wait_until_drained
+from support.streams import Stream, ids, streams
+from support.waiting import wait_until
 
 HELD_BYTES = 65_536
 SPILLED_BYTES = 20_000
@@ -33,7 +33,7 @@ def unused() -> Iterator[Iterator[Stream]]:
         "spill": {"max_bytes": SPILLED_BYTES},
         "delivery_timeout_ms": 2_000,
     }
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         with streams(peer, settings) as unused:
             yield unused
         assert peer.signature_errors == []
@@ -55,7 +55,7 @@ def large(stream: Stream, size: int) -> dict[str, Any]:
     return beacon
 
 
-def test_what_a_full_shard_refuses_is_delivered_directly(tight: Stream) -> None:
+def test_events_that_a_full_shard_refuses_are_delivered_directly(tight: Stream) -> None:
     """Its session is the client's to tell."""
     held, refused = large(tight, 50_000), large(tight, 40_000)
     refused["session_id"] = "the client's"
@@ -63,7 +63,7 @@ def test_what_a_full_shard_refuses_is_delivered_directly(tight: Stream) -> None:
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(tight.worker.post, held)
-        until(lambda: tight.calls != [])
+        wait_until(lambda: tight.calls != [])
         second = tight.worker.post(refused)
 
     assert (first.result().status, second.status) == (204, 204)
@@ -89,7 +89,7 @@ def test_many_large_beacons_at_once_are_each_sent_once(tight: Stream) -> None:
     assert {None, "direct"} == set(ways), "all one way proves nothing"
 
 
-def test_what_is_nowhere_is_503(tight: Stream, unused: Iterator[Stream]) -> None:
+def test_an_event_that_is_stored_nowhere_is_503(tight: Stream, unused: Iterator[Stream]) -> None:
     """The shard is full, and the stream takes nothing from the edge either."""
     other = next(unused)
     tight.peer.script(Hang(1))
@@ -97,7 +97,7 @@ def test_what_is_nowhere_is_503(tight: Stream, unused: Iterator[Stream]) -> None
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(tight.worker.post, large(tight, 50_000))
-        until(lambda: tight.calls != [])
+        wait_until(lambda: tight.calls != [])
         second = other.worker.post(large(other, 40_000))
 
     assert first.result().status == 204
@@ -106,7 +106,7 @@ def test_what_is_nowhere_is_503(tight: Stream, unused: Iterator[Stream]) -> None
     assert other.ids() == []
 
 
-def test_past_the_spill_the_answer_is_503_and_nothing_acknowledged_is_lost(
+def test_a_full_spill_answers_503_and_loses_nothing_acknowledged(
     tight: Stream,
 ) -> None:
     tight.peer.always(Hang(3, Cut(Effect.NONE)), tight.name)
@@ -130,7 +130,7 @@ def test_past_the_spill_the_answer_is_503_and_nothing_acknowledged_is_lost(
     assert tight.ids() == ids(beacons)
 
 
-def test_a_beacon_larger_than_what_a_shard_may_hold_goes_through_it(
+def test_a_beacon_over_the_shards_buffer_is_delivered_by_it(
     tight: Stream,
 ) -> None:
     beacon = large(tight, 2 * HELD_BYTES)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from firehose_peer import FirehosePeer
-from worker import PATIENT, Worker
+from support.fake_firehose import FakeFirehose
+from support.worker import PATIENT, Worker
 
 SETTINGS: dict[str, Any] = {
     **PATIENT,
@@ -22,8 +22,8 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def test_a_large_request_goes_to_several_shards_and_none_of_its_calls_is_empty(
-    peer: FirehosePeer,
+def test_a_large_request_to_several_shards_has_no_empty_call(
+    peer: FakeFirehose,
 ) -> None:
     posted: list[str] = []
     with Worker(peer.environment(), SETTINGS) as worker:

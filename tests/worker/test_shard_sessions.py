@@ -1,6 +1,6 @@
-"""Sessions, in the built worker: which one an event's record tells, by the event's own time.
+"""Sessions, in the built worker: the one in an event's record, by the event's own time.
 
-The timeout is 2 s. All times are told by the beacons, an hour ago or a day, so that nothing
+The timeout is 2 s. All times are those of the beacons, an hour ago or a day, so that nothing
 is waited for.
 """
 
@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from delivered import now_ms, rfc_3339, stamped_ms
-from firehose_peer import FirehosePeer
-from streams import Stream
-from worker import Worker
+from support.delivered_records import now_ms, rfc_3339, stamped_ms
+from support.fake_firehose import FakeFirehose
+from support.streams import Stream
+from support.worker import Worker
 
 COLUMNS = ("session_id", "session_index", "session_started_at", "session_trigger")
 DAY_MS = 86_400_000
@@ -35,7 +35,7 @@ def records(stream: Stream, *posts: list[dict[str, Any]]) -> list[dict[str, Any]
     return [there[each["id"]] for post in posts for each in post]
 
 
-def test_an_event_tells_its_session_in_four_columns(sharded_stream: Stream) -> None:
+def test_an_event_has_its_session_in_four_columns(sharded_stream: Stream) -> None:
     at = now_ms() - 3_600_000
 
     (record,) = records(sharded_stream, [beacon(at, device_id=str(uuid4()))])
@@ -189,7 +189,7 @@ def test_a_pixel_has_a_session(sharded_stream: Stream) -> None:
 
 
 @pytest.fixture(scope="module")
-def cookieless(peer: FirehosePeer) -> Iterator[Worker]:
+def cookieless(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker with a secret, which knows visitors by their address and browser."""
     keys = {
         "pk_cookieless": {"tenant": "cookieless", "cookieless": True},
@@ -203,7 +203,7 @@ def cookieless(peer: FirehosePeer) -> Iterator[Worker]:
 
 
 def sent(
-    worker: Worker, peer: FirehosePeer, headers: dict[str, str], **fields: Any
+    worker: Worker, peer: FakeFirehose, headers: dict[str, str], **fields: Any
 ) -> dict[str, Any]:
     """The record of one beacon."""
     each = beacon(now_ms(), **fields)
@@ -215,7 +215,7 @@ def sent(
 
 
 def test_a_visitor_without_a_device_id_of_its_own_has_a_session(
-    cookieless: Worker, peer: FirehosePeer
+    cookieless: Worker, peer: FakeFirehose
 ) -> None:
     headers = {"x-write-key": "pk_cookieless", "user-agent": "Browser/1"}
     url = "https://shop.example/"
@@ -229,7 +229,7 @@ def test_a_visitor_without_a_device_id_of_its_own_has_a_session(
 
 
 def test_a_device_of_two_tenants_is_two_devices(
-    cookieless: Worker, peer: FirehosePeer
+    cookieless: Worker, peer: FakeFirehose
 ) -> None:
     device, event_id = str(uuid4()), str(uuid4())
 

@@ -14,18 +14,17 @@ from typing import Any
 
 import pytest
 
-from firehose_peer import (
+from support.fake_firehose import (
     Behaviour,
     Cut,
     Effect,
     Fail,
-    FirehosePeer,
+    FakeFirehose,
     Hang,
     Refuse,
     WrongLength,
 )
-from peer_client import until
-from sharded import (
+from support.shards import (
     DRAIN_SECONDS,
     SHARDED,
     on_devices,
@@ -34,8 +33,9 @@ from sharded import (
     together,
     wait_until_drained,
 )
-from streams import Stream, ids, kept, streams
-from worker import Answer
+from support.streams import Stream, ids, kept, streams
+from support.waiting import wait_until
+from support.worker import Answer
 
 DEADLINE_S = 1.0
 # What the rest of an answer may take beside its delivery's deadline, on a busy machine.
@@ -61,7 +61,7 @@ OPERATORS = ("denies", "is missing")
 def unused() -> Iterator[Iterator[Stream]]:
     """Streams that no test has used, behind one shard."""
     settings = {**SHARDED, "linger_ms": 20, "delivery_timeout_ms": round(DEADLINE_S * 1_000)}
-    with FirehosePeer() as peer:
+    with FakeFirehose() as peer:
         with streams(peer, settings) as unused:
             yield unused
         assert peer.signature_errors == []
@@ -78,7 +78,7 @@ def spilled(unused: Iterator[Stream]) -> Iterator[Stream]:
     wait_until_drained(stream.worker, stream)
 
 
-def test_what_is_spilled_is_delivered_when_the_stream_is_back(spilled: Stream) -> None:
+def test_spilled_records_are_delivered_when_the_stream_is_back(spilled: Stream) -> None:
     """In its order, and before what is new."""
     before = on_devices(spilled, 30)
     assert spilled.worker.post(before).status == 204
@@ -96,7 +96,7 @@ def test_what_is_spilled_is_delivered_when_the_stream_is_back(spilled: Stream) -
     assert spilled.ids()[1:] == ids([*before, *after, *last])
 
 
-def test_what_is_spilled_counts_as_seen(spilled: Stream) -> None:
+def test_spilled_events_count_as_seen(spilled: Stream) -> None:
     beacons = on_devices(spilled, 2)
 
     first, second = (together(spilled, [beacons])[0] for _ in range(2))
@@ -171,7 +171,7 @@ def outage(unused: Iterator[Stream]) -> Outage:
         outage.answers |= zip(others, pool.map(post, others), strict=True)
     # Each was tried once more by the alarm, and knows why that did not work.
     tried = [outage.streams[way].to for way in OPERATORS]
-    until(lambda: all(spills(worker)[stream].get("problem") for stream in tried))
+    wait_until(lambda: all(spills(worker)[stream].get("problem") for stream in tried))
     outage.ready, outage.log = worker.ready(), worker.log
 
     worker.kill()
@@ -190,7 +190,7 @@ def outage(unused: Iterator[Stream]) -> Outage:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_a_stream_does_not_take_is_acknowledged_once_it_is_stored(
+def test_a_spilled_event_is_acknowledged_once_it_is_stored(
     outage: Outage, way: str
 ) -> None:
     first, second = outage.answers[way]
@@ -207,7 +207,7 @@ def test_nothing_of_it_is_lost_in_a_crash(outage: Outage, way: str) -> None:
     assert outage.streams[way].ids() == expected
 
 
-def test_readyz_tells_how_much_waits_and_for_how_long(outage: Outage) -> None:
+def test_readyz_shows_the_size_and_age_of_the_backlog(outage: Outage) -> None:
     assert outage.ready
     told = outage.ready.json()
     (shard,) = told["shards"]
@@ -225,7 +225,7 @@ def test_readyz_tells_how_much_waits_and_for_how_long(outage: Outage) -> None:
 
 
 @pytest.mark.parametrize("way", OPERATORS)
-def test_what_the_operator_has_to_mend_is_shouted(outage: Outage, way: str) -> None:
+def test_an_operators_mistake_is_logged_as_an_error(outage: Outage, way: str) -> None:
     problem, stream = WAYS[way][1], outage.streams[way].to
     assert outage.ready
     assert (outage.ready.status, outage.ready.json()["ready"]) == (503, False)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from firehose_peer import FirehosePeer
-from rebound import Rebound
-from sharded import SHARDED
-from streams import data
+from support.fake_firehose import FakeFirehose
+from support.shards import SHARDED
+from support.streams import data
+from support.worker_with_bindings import WorkerWithBindings
 
 
-class Before(Rebound):
+class Before(WorkerWithBindings):
     """Its shards know parcels of version 1 only, take those, and answer in that version."""
 
     bindings = """
@@ -27,8 +27,8 @@ class Before(Rebound):
     """
 
 
-def test_an_event_is_not_delivered_past_a_shard_that_took_it(
-    peer: FirehosePeer,
+def test_an_event_does_not_bypass_the_shard_that_accepted_it(
+    peer: FakeFirehose,
 ) -> None:
     beacon = {"name": "seen", "id": str(uuid4())}
     with Before(peer.environment(), SHARDED) as worker:

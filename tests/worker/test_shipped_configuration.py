@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from worker import ROOT
+from support import ROOT
 
 CONFIGURATION = tomllib.loads((ROOT / "wrangler.toml").read_text())
 PAGE = (ROOT / "www/docs/performance.md").read_text()

@@ -8,18 +8,18 @@ from hashlib import sha256
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import data, kept
-from worker import PATIENT, Worker
+from support.fake_firehose import FakeFirehose
+from support.streams import data, kept
+from support.worker import PATIENT, Worker
 
 TOKEN = "IQoJb3JpZ2luX2VjEPT//////////wEaCWV1LXdlc3QtMSJHMEUCIQD+/="
 SIGNED = re.compile(r"SignedHeaders=([^,]+),")
 
 
 @pytest.fixture(scope="module", params=[None, TOKEN], ids=["long-lived", "temporary"])
-def signer(request: pytest.FixtureRequest) -> Iterator[tuple[Worker, FirehosePeer]]:
+def signer(request: pytest.FixtureRequest) -> Iterator[tuple[Worker, FakeFirehose]]:
     """A worker with either kind of key, and the peer that knows only that key."""
-    with FirehosePeer(
+    with FakeFirehose(
         access_key_id="ASIAPEERPEERPEERPEER",
         secret_access_key="wJalr/XUt+nFEMI=K7MDENG//bPxRfiCYEXAMPLE",
         session_token=request.param,
@@ -30,7 +30,7 @@ def signer(request: pytest.FixtureRequest) -> Iterator[tuple[Worker, FirehosePee
 
 
 def test_every_call_is_signed_with_all_that_it_says(
-    signer: tuple[Worker, FirehosePeer],
+    signer: tuple[Worker, FakeFirehose],
 ) -> None:
     worker, peer = signer
     title = "ü" * 1_000
@@ -57,7 +57,7 @@ def test_every_call_is_signed_with_all_that_it_says(
         assert call.all("x-amz-security-token") == ([token] if token else [])
 
 
-def test_the_peer_refuses_another_key(signer: tuple[Worker, FirehosePeer]) -> None:
+def test_the_peer_refuses_another_key(signer: tuple[Worker, FakeFirehose]) -> None:
     """The proof that the agreement above means something."""
     worker, peer = signer
     secret = peer.credentials.secret_key

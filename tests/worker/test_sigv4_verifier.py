@@ -9,26 +9,26 @@ from typing import Any
 
 import pytest
 
-from firehose_peer import Fail, FirehosePeer
-from peer_client import Signed, put, signed
+from support.fake_firehose import Fail, FakeFirehose
+from support.fake_firehose_client import Signed, put, signed
 
 TOKEN = "AQoDYXdzEPT//////////wEXAMPLEtoken=="
 
 
 @pytest.fixture
-def peer() -> Iterator[FirehosePeer]:
-    with FirehosePeer() as peer:
+def peer() -> Iterator[FakeFirehose]:
+    with FakeFirehose() as peer:
         yield peer
 
 
 @pytest.fixture
-def temporary() -> Iterator[FirehosePeer]:
+def temporary() -> Iterator[FakeFirehose]:
     """A stand-in that expects a session token."""
-    with FirehosePeer(session_token=TOKEN) as peer:
+    with FakeFirehose(session_token=TOKEN) as peer:
         yield peer
 
 
-def test_accepts_what_boto3_signs(peer: FirehosePeer) -> None:
+def test_accepts_what_boto3_signs(peer: FakeFirehose) -> None:
     answer = put(peer, b'{"v":1}\n', b'{"v":2}\n', b"\x00\xff")
 
     assert answer["FailedPutCount"] == 0
@@ -43,7 +43,7 @@ def test_accepts_what_boto3_signs(peer: FirehosePeer) -> None:
     assert datetime.timedelta(0) <= age < datetime.timedelta(seconds=10)
 
 
-def test_accepts_temporary_credentials(temporary: FirehosePeer) -> None:
+def test_accepts_temporary_credentials(temporary: FakeFirehose) -> None:
     put(temporary, b"{}\n")
 
     assert temporary.accepted("events") == [b"{}\n"]
@@ -51,7 +51,7 @@ def test_accepts_temporary_credentials(temporary: FirehosePeer) -> None:
 
 
 def test_accepts_a_request_that_carries_the_hash_of_its_body(
-    peer: FirehosePeer,
+    peer: FakeFirehose,
 ) -> None:
     assert signed(peer).send(peer)[0] == 200
     assert peer.signature_errors == []
@@ -59,14 +59,14 @@ def test_accepts_a_request_that_carries_the_hash_of_its_body(
 
 @pytest.mark.parametrize("minutes", [-4.9, 4.9])
 def test_accepts_a_clock_less_than_five_minutes_off(
-    peer: FirehosePeer, minutes: float
+    peer: FakeFirehose, minutes: float
 ) -> None:
     request = signed(peer, age=datetime.timedelta(minutes=minutes))
 
     assert request.send(peer)[0] == 200
 
 
-def test_leaves_alone_the_headers_that_nobody_signed(peer: FirehosePeer) -> None:
+def test_unsigned_headers_are_ignored(peer: FakeFirehose) -> None:
     request = signed(peer)
     request.headers["user-agent"] = "a proxy"
     request.headers["cf-ray"] = "1"
@@ -148,7 +148,7 @@ def signature_changed(request: Signed) -> None:
     ],
 )
 def test_refuses_a_request_that_was_tampered_with(
-    peer: FirehosePeer, tamper: Callable[[Signed], None]
+    peer: FakeFirehose, tamper: Callable[[Signed], None]
 ) -> None:
     request = signed(peer)
     tamper(request)
@@ -176,8 +176,8 @@ def test_refuses_a_request_that_was_tampered_with(
         ({"headers": {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}}, "not the hash"),
     ],
 )
-def test_refuses_what_was_signed_wrongly(
-    peer: FirehosePeer, how: dict[str, Any], message: str
+def test_refuses_wrong_signatures(
+    peer: FakeFirehose, how: dict[str, Any], message: str
 ) -> None:
     status, body = signed(peer, **how).send(peer)
 
@@ -187,7 +187,7 @@ def test_refuses_what_was_signed_wrongly(
     assert peer.accepted("events") == []
 
 
-def test_refuses_a_missing_session_token(temporary: FirehosePeer) -> None:
+def test_refuses_a_missing_session_token(temporary: FakeFirehose) -> None:
     request = signed(temporary)
     del request.headers["x-amz-security-token"]
     request.authorization(";x-amz-security-token", "")
@@ -195,20 +195,20 @@ def test_refuses_a_missing_session_token(temporary: FirehosePeer) -> None:
     assert request.send(temporary)[1]["__type"] == "UnrecognizedClientException"
 
 
-def test_refuses_an_unsigned_session_token(temporary: FirehosePeer) -> None:
+def test_refuses_an_unsigned_session_token(temporary: FakeFirehose) -> None:
     request = signed(temporary)
     request.authorization(";x-amz-security-token", "")
 
     assert request.send(temporary)[1]["__type"] == "InvalidSignatureException"
 
 
-def test_refuses_a_session_token_that_nobody_gave(peer: FirehosePeer) -> None:
+def test_refuses_an_unexpected_session_token(peer: FakeFirehose) -> None:
     request = signed(peer, token=TOKEN)
 
     assert request.send(peer)[1]["__type"] == "UnrecognizedClientException"
 
 
-def test_refuses_an_unknown_key(peer: FirehosePeer) -> None:
+def test_refuses_an_unknown_key(peer: FakeFirehose) -> None:
     request = signed(peer)
     request.authorization(peer.credentials.access_key, "AKIDNOBODY")
 
@@ -225,7 +225,7 @@ def test_refuses_an_unknown_key(peer: FirehosePeer) -> None:
     ],
 )
 def test_refuses_an_authorization_that_is_none(
-    peer: FirehosePeer, authorization: str | None, error: str
+    peer: FakeFirehose, authorization: str | None, error: str
 ) -> None:
     request = signed(peer)
     del request.headers["authorization"]
@@ -236,15 +236,15 @@ def test_refuses_an_authorization_that_is_none(
     assert len(peer.signature_errors) == 1
 
 
-def test_refuses_signed_headers_out_of_order(peer: FirehosePeer) -> None:
+def test_refuses_signed_headers_out_of_order(peer: FakeFirehose) -> None:
     request = signed(peer)
     request.authorization("content-type;host", "host;content-type")
 
     assert request.send(peer)[1]["__type"] == "IncompleteSignatureException"
 
 
-def test_a_wrongly_signed_call_does_not_take_the_next_behaviour(
-    peer: FirehosePeer,
+def test_a_wrongly_signed_call_leaves_the_script_as_it_is(
+    peer: FakeFirehose,
 ) -> None:
     peer.script(Fail(500, "InternalFailure"))
 

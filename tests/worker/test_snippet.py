@@ -11,9 +11,10 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import data
-from worker import PROGRAMS, ROOT, Worker
+from support import ROOT
+from support.fake_firehose import FakeFirehose
+from support.streams import data
+from support.worker import PROGRAMS, Worker
 
 LATEST = "public, max-age=3600, stale-while-revalidate=86400"
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -54,7 +55,7 @@ def hash_of(script: bytes) -> str:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(peer: FirehosePeer) -> Iterator[Worker]:
+def elsewhere(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker with addresses of its operator's own."""
     with Worker(peer.environment(), OWN) as worker:
         yield worker
@@ -111,7 +112,7 @@ def test_each_address_has_its_script_and_says_how_long_to_keep_it(
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_who_has_it_already_gets_no_body(worker: Worker, method: str) -> None:
+def test_a_cached_script_gets_no_body(worker: Worker, method: str) -> None:
     for path, file, cache_control in rows("/t"):
         tag = f'"{hash_of(written(file))}"'
         for known in [tag, f"W/{tag}", f'"other", {tag}', "*"]:
@@ -124,7 +125,7 @@ def test_who_has_it_already_gets_no_body(worker: Worker, method: str) -> None:
 
 
 @pytest.mark.parametrize("tags", ['"other"', OTHER, b"\xff", ""])
-def test_who_has_another_gets_this_one(worker: Worker, tags: str | bytes) -> None:
+def test_an_outdated_script_is_replaced(worker: Worker, tags: str | bytes) -> None:
     answer = worker.get("/t.js", {"if-none-match": tags})
 
     assert (answer.status, answer.body) == (200, written())
@@ -140,7 +141,7 @@ def test_a_script_is_read_and_nothing_else(
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_what_the_snippet_is_made_of_is_not_served(worker: Worker) -> None:
+def test_the_sources_of_the_snippet_are_not_served(worker: Worker) -> None:
     www = ROOT / "www"
     sources = [file for file in (www / "src").rglob("*") if file.is_file()]
     assert len(sources) > 5
@@ -172,7 +173,7 @@ def printed() -> str:
     return result.stdout
 
 
-def test_the_tag_that_the_build_prints_is_of_what_is_served(worker: Worker) -> None:
+def test_the_tag_that_the_build_prints_matches_the_served_script(worker: Worker) -> None:
     tag = re.search(r'<script async src="(\S+)" integrity="(\S+)" crossorigin', printed())
     assert tag
     answer = worker.get(tag[1])
@@ -192,8 +193,8 @@ def test_the_core_names_chunks_that_are_served_for_ever(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/collect", "/collect/"])
-def test_beacons_go_to_the_operators_address_as_to_the_usual_one(
-    elsewhere: Worker, peer: FirehosePeer, path: str
+def test_beacons_to_a_custom_path_are_accepted(
+    elsewhere: Worker, peer: FakeFirehose, path: str
 ) -> None:
     event_id = str(uuid4())
     body = f'{{"name":"a","id":"{event_id}"}}'
@@ -217,7 +218,7 @@ def test_an_address_beside_the_operators_is_404(elsewhere: Worker, path: str) ->
 
 
 @pytest.mark.parametrize("path", ["/collect", "/js/shop.js", "/anything"])
-def test_no_address_is_denied_before_it_is_known_which_there_are(
+def test_no_path_is_denied_before_the_configuration_is_read(
     misconfigured: Worker, path: str
 ) -> None:
     """A 404 would make a client forget its events, for a mistake of the operator's."""

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from firehose_peer import FirehosePeer
-from streams import data, kept
-from worker import Answer, Headers, Worker
+from support.fake_firehose import FakeFirehose
+from support.streams import data, kept
+from support.worker import Headers, Worker
 
 SHOP = "https://shop.example"
 BLOG = "https://blog.example"
@@ -29,7 +29,7 @@ NO_KEY = "no write key; the request needs one"
 
 
 @pytest.fixture(scope="module")
-def tenants(peer: FirehosePeer) -> Iterator[Worker]:
+def tenants(peer: FakeFirehose) -> Iterator[Worker]:
     """A worker with two tenants, of which one has two keys."""
     settings = {"origins": [BLOG], "keys": KEYS}
     with Worker(peer.environment(), settings) as worker:
@@ -47,7 +47,7 @@ WAYS = ["header", "query"]
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("key", list(KEYS))
 def test_the_tenant_of_a_key_is_stamped(
-    tenants: Worker, peer: FirehosePeer, key: str, way: str
+    tenants: Worker, peer: FakeFirehose, key: str, way: str
 ) -> None:
     good, bad = str(uuid4()), str(uuid4())
     headers, query = named(key, way)
@@ -63,7 +63,7 @@ def test_the_tenant_of_a_key_is_stamped(
     assert kept(peer)[bad]["tenant"] == tenant
 
 
-def test_a_body_can_not_name_its_tenant(tenants: Worker, peer: FirehosePeer) -> None:
+def test_a_body_can_not_name_its_tenant(tenants: Worker, peer: FakeFirehose) -> None:
     answer = tenants.post({"name": "a", "tenant": "shop"}, {"x-write-key": "pk_blog"})
 
     (told,) = answer.verdicts
@@ -71,7 +71,7 @@ def test_a_body_can_not_name_its_tenant(tenants: Worker, peer: FirehosePeer) -> 
     assert kept(peer)[told["event_id"]]["tenant"] == "blog"
 
 
-def test_the_header_goes_before_the_query(tenants: Worker, peer: FirehosePeer) -> None:
+def test_the_header_goes_before_the_query(tenants: Worker, peer: FakeFirehose) -> None:
     event_id = str(uuid4())
     beacon = {"name": "a", "id": event_id}
 
@@ -97,7 +97,7 @@ def test_the_header_goes_before_the_query(tenants: Worker, peer: FirehosePeer) -
     ids=["none", "empty", "header", "query", "capitals", "space", "ü", "byte", "long"],
 )
 def test_without_a_key_that_is_known_the_answer_is_401(
-    tenants: Worker, peer: FirehosePeer, headers: Headers, query: str, shown: str
+    tenants: Worker, peer: FakeFirehose, headers: Headers, query: str, shown: str
 ) -> None:
     event_id = str(uuid4())
 
@@ -142,28 +142,21 @@ def test_a_page_may_read_that_its_key_is_not_known(tenants: Worker) -> None:
     assert answer.headers["access-control-allow-origin"] == SHOP
 
 
-def preflight(worker: Worker, origin: str, query: str = "") -> Answer:
-    headers = {
-        "origin": origin,
-        "access-control-request-method": "POST",
-        "access-control-request-headers": "content-type,x-write-key",
-    }
-    return worker.request("OPTIONS", f"/v1/events{query}", None, headers)
-
 
 def test_a_page_may_ask_first_whether_it_may_name_its_key(tenants: Worker) -> None:
+    asked = "content-type,x-write-key"
     for query in ["", "?key=pk_shop"]:
-        answer = preflight(tenants, SHOP, query)
+        answer = tenants.preflight(SHOP, asked, query=query)
 
         assert (answer.status, answer.body) == (204, b"")
         assert answer.headers["access-control-allow-origin"] == SHOP
         names = answer.headers["access-control-allow-headers"].lower().split(", ")
         assert "x-write-key" in names
-    assert preflight(tenants, EVIL, "?key=pk_shop").status == 403
+    assert tenants.preflight(EVIL, asked, query="?key=pk_shop").status == 403
 
 
 def test_a_tenant_has_its_own_routes_and_rules_of_privacy(
-    tenants: Worker, peer: FirehosePeer
+    tenants: Worker, peer: FakeFirehose
 ) -> None:
     ids = [str(uuid4()) for _ in range(3)]
     beacons: list[dict[str, Any]] = [{"name": "a", "id": event_id} for event_id in ids]
@@ -188,7 +181,7 @@ def test_each_stream_of_each_tenant_is_watched(tenants: Worker) -> None:
 
 
 def test_a_pixel_names_its_key_in_the_query(
-    tenants: Worker, peer: FirehosePeer
+    tenants: Worker, peer: FakeFirehose
 ) -> None:
     event_id = str(uuid4())
     query = f"key=pk_shop&name=mail_open&id={event_id}"
@@ -204,8 +197,8 @@ def test_a_pixel_names_its_key_in_the_query(
         assert refused.headers["content-type"] == "image/gif"
 
 
-def test_where_no_keys_are_set_any_key_is_the_default_tenants(
-    worker: Worker, peer: FirehosePeer
+def test_any_key_is_the_default_tenants_if_no_keys_are_set(
+    worker: Worker, peer: FakeFirehose
 ) -> None:
     ids = [str(uuid4()) for _ in range(2)]
 

@@ -1,34 +1,34 @@
-/** Batches of what waits, sent until a 2xx says that they are durable, by one tab at a time. */
+/** Sends queued events in batches, from one tab at a time, until a 2xx confirms that they are durable. */
 
 import { read, write } from "./device.js";
-import { url } from "./settings.js";
-import { keep, memory, oldest, tidy } from "./store.js";
+import { endpointUrl } from "./settings.js";
+import { enqueue, memory, readOldest, pruneMemory } from "./store.js";
 
 /** @typedef {import("./store.js").Row} Row */
 
 /** How long an event waits for others, in milliseconds. */
 const LINGER_MS = 1e3;
-/** How many events do not wait for more. */
+/** How many events are sent without waiting for more. */
 const BATCH_ROWS = 20;
-/** All beacons under way share 64 KiB. */
+/** All beacons in flight share 64 KiB. */
 const BATCH_BYTES = 6e4;
-/** How far apart two tries are at most, unless the worker asks for more. */
-const MOST_WAIT_MS = 6e4;
-/** A wait from before the clock was set back is worth no more than what is over a whole day. */
+/** The longest delay between two attempts, unless the worker asks for more. */
+const MAX_BACKOFF_MS = 6e4;
+/** If the clock was set back, a stored delay can be too long: whole days of it are ignored. */
 const DAY_MS = 864e5;
 
 let timer = 0;
 let tries = 0;
-let busy = false;
+let isFlushing = false;
 
-/** How long the worker is to be left alone, in milliseconds. */
-const wait = () => Math.max(0, /** @type {number} */ (read().resume) - Date.now()) % DAY_MS;
+/** Returns the time until the next attempt, in milliseconds. */
+const backoffMs = () => Math.max(0, /** @type {number} */ (read().resume) - Date.now()) % DAY_MS;
 
 /** @param {number} ms */
-const later = (ms) => (timer ||= /** @type {any} */ (setTimeout(flush, ms)));
+const scheduleFlush = (ms) => (timer ||= /** @type {any} */ (setTimeout(flush, ms)));
 
 /**
- * As many of the rows as one body takes, and the body.
+ * Returns the body of a request, and the rows that fit into it.
  *
  * @param {Row[]} rows
  * @returns {[string, Row[]]}
@@ -41,66 +41,66 @@ const batch = (rows) => {
 /** @param {string} body */
 const post = async (body) => {
   try {
-    // What is too large for keepalive goes without, the second time.
-    return await fetch(url, { method: "POST", body, keepalive: !tries });
+    // A body that is too large for keepalive is sent without it at the second attempt.
+    return await fetch(endpointUrl, { method: "POST", body, keepalive: !tries });
   } catch {}
 };
 
 /** @param {string} body */
 const beacon = (body) => {
   try {
-    return navigator.sendBeacon(url, body);
+    return navigator.sendBeacon(endpointUrl, body);
   } catch {}
 };
 
 const send = async () => {
   /** @type {Row[]} */
-  let gone = [];
-  while (!wait()) {
-    const [body, rows] = batch(await oldest(gone));
+  let acknowledged = [];
+  while (!backoffMs()) {
+    const [body, rows] = batch(await readOldest(acknowledged));
     if (!rows[0]) return;
-    gone = [];
-    const answer = /** @type {any} */ ((await post(body)) || beacon(body) || 0);
-    // The worker keeps what it can't read, and what is too large for it once is so again.
-    if (answer.ok || /4(00|13)/.test(answer.status)) {
+    acknowledged = [];
+    const response = /** @type {any} */ ((await post(body)) || beacon(body) || 0);
+    // The worker stores a body that it can't read; a body that is too large would fail again.
+    if (response.ok || /4(00|13)/.test(response.status)) {
       tries = 0;
-      gone = rows;
+      acknowledged = rows;
     } else {
-      const asked = answer.headers?.get("retry-after") * 1e3 || 0;
-      write({ resume: Date.now() + asked + Math.random() * Math.min(MOST_WAIT_MS, 1e3 * 2 ** tries++) });
+      const retryAfterMs = response.headers?.get("retry-after") * 1e3 || 0;
+      write({ resume: Date.now() + retryAfterMs + Math.random() * Math.min(MAX_BACKOFF_MS, 1e3 * 2 ** tries++) });
     }
   }
-  later(wait());
+  scheduleFlush(backoffMs());
 };
 
 export const flush = async () => {
   timer = 0;
-  if (!busy) {
-    busy = true;
+  if (!isFlushing) {
+    isFlushing = true;
     try {
-      await navigator.locks.request(url, send);
+      await navigator.locks.request(endpointUrl, send);
     } catch {
       await send().catch(console.error);
     }
-    busy = false;
+    isFlushing = false;
   }
 };
 
 /**
- * Sends what was not tried yet, since a page out of sight may have no later. A beacon has no answer, so what it carries
- * is kept all the same.
+ * Sends the events that were not tried yet, since a hidden page may never run again. A beacon has no response, so its
+ * events stay stored.
  */
-export const leave = () => {
-  if (document.hidden && memory[0] && !wait()) {
+export const flushOnHide = () => {
+  if (document.hidden && memory[0] && !backoffMs()) {
     const [body] = batch(memory);
-    tidy([]);
+    pruneMemory([]);
     beacon(body) || post(body);
   }
 };
 
 /** @param {Row} row */
 export const push = (row) => {
-  keep(row);
-  queueMicrotask(leave);
-  memory.length == BATCH_ROWS ? flush() : later(LINGER_MS);
+  enqueue(row);
+  queueMicrotask(flushOnHide);
+  memory.length == BATCH_ROWS ? flush() : scheduleFlush(LINGER_MS);
 };

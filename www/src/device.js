@@ -1,30 +1,30 @@
 /**
- * Who it is: the device and its session, in first-party storage; in memory where there is none.
+ * The device and its session, in first-party storage, or in memory if there is none.
  *
- * @typedef {object} State each but the last two a field of every event
+ * @typedef {object} State each field is in every event, except the last two
  * @property {string} [device_id]
  * @property {string} [session_id]
- * @property {number} [seq] how many events there have been
+ * @property {number} [seq] the number of events so far
  * @property {string} [user_id]
  * @property {string} [consent]
- * @property {number} [time] when the last event was
- * @property {number} [resume] when the worker may be asked again
+ * @property {number} [time] the time of the last event
+ * @property {number} [resume] the time of the next attempt
  */
 
 import { stringify } from "./json.js";
-import { home, settings, url } from "./settings.js";
+import { storageWindow, settings, endpointUrl } from "./settings.js";
 import { uuid } from "./uuid.js";
 
 /** How long a session outlives its last event, in milliseconds. */
 const SESSION_MS = 18e5;
 
-/** @type {State} what could not be stored */
+/** @type {State} the changes that could not be stored */
 let state = {};
 
-/** What is known now: another tab may have changed it. */
+/** Reads the state each time, since another tab may have changed it. */
 export const read = () => {
   try {
-    return { ...JSON.parse(/** @type {Window} */ (home).localStorage[url]), ...state };
+    return { ...JSON.parse(/** @type {Window} */ (storageWindow).localStorage[endpointUrl]), ...state };
   } catch {
     return state;
   }
@@ -32,24 +32,24 @@ export const read = () => {
 
 /**
  * @param {State} changes
- * @param {State} [before] what else is to be known
+ * @param {State} [before] the state to change
  */
 export const write = (changes, before = read()) => {
   state = { ...before, ...changes };
   try {
-    /** @type {Window} */ (home).localStorage[url] = stringify(state);
+    /** @type {Window} */ (storageWindow).localStorage[endpointUrl] = stringify(state);
     state = {};
   } catch {}
 };
 
 /**
- * Takes an event in: it begins a session or goes on with one.
+ * Continues the session with an event, or starts a new one.
  *
  * @param {{ name: string, time: number, user_id?: string }} event
  */
-export const observe = ({ name, time: now, user_id }) => {
+export const updateSession = ({ name, time: now, user_id }) => {
   const { device_id = uuid(now), session_id, seq = 0, time } = read();
-  const goesOn = now - /** @type {number} */ (time) < SESSION_MS && !settings.sessionStart?.split(" ").includes(name);
+  const continues = now - /** @type {number} */ (time) < SESSION_MS && !settings.sessionStart?.split(" ").includes(name);
   if (user_id !== undefined) write({ user_id });
-  if (home) write({ device_id, session_id: goesOn ? session_id : uuid(now), seq: seq + 1, time: now });
+  if (storageWindow) write({ device_id, session_id: continues ? session_id : uuid(now), seq: seq + 1, time: now });
 };

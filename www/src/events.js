@@ -1,40 +1,40 @@
-/** Events, from what a page tells to what waits for delivery, if the person lets us. */
+/** Turns the calls of a page into queued events, if consent allows it. */
 
 import { push } from "./delivery.js";
-import { observe, read, write } from "./device.js";
+import { updateSession, read, write } from "./device.js";
 import { stringify } from "./json.js";
 import { settings } from "./settings.js";
 import { forgetRows } from "./store.js";
 import { address } from "./text.js";
 import { uuid } from "./uuid.js";
 
-/** @type {any[]} what waits for an answer */
-const held = [];
+/** @type {any[]} events until the visitor grants or denies consent */
+const awaitingConsent = [];
 /** The time in the last id. */
-let tick = 0;
+let lastIdMs = 0;
 
 /** @param {any} event */
-const admit = (event) => {
-  const wished = settings.consent != null || navigator.globalPrivacyControl || navigator.doNotTrack == "1";
-  const { consent = wished || "granted" } = read();
+const enqueueIfConsented = (event) => {
+  const mustAsk = settings.consent != null || navigator.globalPrivacyControl || navigator.doNotTrack == "1";
+  const { consent = mustAsk || "granted" } = read();
   if (consent == "granted") {
-    observe(event);
+    updateSession(event);
     push({ id: event.id, json: stringify({ ...read(), resume: undefined, ...event }) });
-  } else if (consent == true) held.push(event);
+  } else if (consent == true) awaitingConsent.push(event);
 };
 
 /**
  * @param {string} name
  * @param {object} [props]
- * @param {{ url?: string, title?: string, [field: string]: unknown }} [fields] of the beacon, in place of what is so now
+ * @param {{ url?: string, title?: string, [field: string]: unknown }} [fields] replace the current values
  */
 export const track = (name, props, fields) => {
   const time = Date.now();
-  // As it is now: what waits must not change with the page.
-  const told = stringify({
+  // Serialized now: a queued event must not change with the page.
+  const payload = stringify({
     name,
-    // Rows lie in the order of their ids, and a millisecond has room for several.
-    id: uuid((tick = Math.max(time, tick + 1))),
+    // Rows are sorted by their ids, and one millisecond may have several.
+    id: uuid((lastIdMs = Math.max(time, lastIdMs + 1))),
     time,
     props,
     screen: screen.width + "x" + screen.height,
@@ -44,15 +44,15 @@ export const track = (name, props, fields) => {
     url: address(fields?.url || location.href),
     title: /** @type {any} */ (/.{0,1024}/su.exec(fields?.title ?? document.title))[0],
   });
-  admit(JSON.parse(told));
+  enqueueIfConsented(JSON.parse(payload));
 };
 
-/** @param {"granted" | "denied"} answer is remembered; a no erases all else */
+/** @param {"granted" | "denied"} answer is stored; "denied" erases everything else */
 export const consent = (answer) => {
   if (answer == "granted") write({ consent: answer });
   else {
     forgetRows();
     write({ consent: answer }, {});
   }
-  held.splice(0).map(admit);
+  awaitingConsent.splice(0).map(enqueueIfConsented);
 };

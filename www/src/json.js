@@ -1,10 +1,10 @@
-/** JSON as the language defines it: a page's own `toJSON` of arrays, objects, texts, numbers and dates is ignored. */
+/** JSON as the language defines it: ignores a page's own `toJSON` of arrays, objects, strings, numbers and dates. */
 
-/** @type {any[]} one of each of whose kind a page may have changed */
+/** @type {any[]} a value of each type whose prototype a page may have changed */
 const BUILT_IN = [[], {}, "", 0, true];
 
 /**
- * With a replacer it takes as long again, so that it has none where the page has changed nothing.
+ * A replacer doubles the time, so there is none if the page has changed nothing.
  *
  * @param {unknown} value
  * @param {Date} [epoch]

@@ -1,29 +1,29 @@
 /**
- * What the tag says, by the names of its attributes, and its address.
+ * The attributes of the tag, by their names, and the address of the script.
  *
  * @typedef {object} Settings
- * @property {string} src the snippet's address, beside which its chunks lie
+ * @property {string} src the address of the snippet; its chunks are beside it
  * @property {string} [key] the write key
- * @property {string} [endpoint] where beacons go, relative to `src`; then the key is yours to put in
- * @property {string} [auto] what is captured by itself: a list of `outbound`, `downloads`, `forms`, `engagement`
- * @property {string} [chunks] what else is loaded: a list of `vitals`, `pointer`, `video`
- * @property {string} [pages] `hash`: what follows # is part of a page; `manual`: views are told by the site only
- * @property {string} [consent] if there, nothing is stored or sent before it is granted
- * @property {string} [cookieless] if there, nothing is stored, and nothing tells one device from another
+ * @property {string} [endpoint] where beacons go, relative to `src`; it has to contain the key
+ * @property {string} [auto] what is captured automatically: a list of `outbound`, `downloads`, `forms`, `engagement`
+ * @property {string} [chunks] the chunks to load: a list of `vitals`, `pointer`, `video`
+ * @property {string} [pages] `hash`: the fragment is part of a page; `manual`: only the site tracks page views
+ * @property {string} [consent] if present, nothing is stored or sent before consent is granted
+ * @property {string} [cookieless] if present, nothing is stored, and devices have no id
  * @property {string} [sessionStart] names of events that start a session
  * @property {string} [build] the site's build
  */
 
 /** @type {Settings} */
 export let settings;
-/** Where beacons go, and the name of all that is stored for it. */
-export let url = "";
-/** @type {Window | false} where something may be stored, once the person lets us */
-export let home;
+/** The URL that beacons are posted to. It is also the name of the storage, so that endpoints share none. */
+export let endpointUrl = "";
+/** @type {Window | false} the window whose storage is used once consent allows it; false if nothing may be stored */
+export let storageWindow;
 
 /** @param {Settings} given */
-export const settle = (given) => {
+export const configure = (given) => {
   settings = given;
-  home = given.cookieless == null && window;
-  url = new URL(given.endpoint || "/v1/events?key=" + (given.key || ""), given.src).href;
+  storageWindow = given.cookieless == null && window;
+  endpointUrl = new URL(given.endpoint || "/v1/events?key=" + (given.key || ""), given.src).href;
 };

@@ -1,15 +1,15 @@
-/** Puts the parts together. */
+/** Starts the snippet: its settings, its listeners, its chunks and its commands. */
 
-import { leave } from "./delivery.js";
+import { flushOnHide } from "./delivery.js";
 import { consent, track } from "./events.js";
-import { page, pages, whenLeft } from "./pages.js";
-import { on, safely } from "./safely.js";
-import { settings, settle } from "./settings.js";
+import { page, watchPages, onPageLeave } from "./pages.js";
+import { on, guard } from "./guard.js";
+import { settings, configure } from "./settings.js";
 
-/** Texts that stand for no id, and those that are too long for one. */
+/** Matches texts that stand for no id, and those that are too long for one. */
 const NO_ID = /^\W*(undefined|null|nan|none|true|false|object .*|[0-]{32,})\W*$|.{129}/is;
 
-/** @type {Record<string, (...values: any[]) => unknown>} what a page can say */
+/** @type {Record<string, (...values: any[]) => unknown>} the commands of a page */
 const commands = {
   track,
   page,
@@ -23,18 +23,18 @@ const commands = {
 const load = (name) =>
   name &&
   import(settings.src.replace(/\.js[^/]*$/, `.${name}.${CHUNKS}.js`))
-    .then((chunk) => chunk.default(track, settings, whenLeft))
+    .then((chunk) => chunk.default(track, settings, onPageLeave))
     .catch(console.error);
 
 /**
  * @param {import("./settings.js").Settings} given
- * @returns {(command: string, ...values: any[]) => void} what is called `headwater`
+ * @returns {(command: string, ...values: any[]) => void} the function `headwater`
  */
 export const start = (given) => {
-  settle(given);
-  on("visibilitychange", leave);
-  pages();
+  configure(given);
+  on("visibilitychange", flushOnHide);
+  watchPages();
   load(given.auto != null && "auto");
   given.chunks?.split(" ").map(load);
-  return safely((command, ...values) => commands[command](...values));
+  return guard((command, ...values) => commands[command](...values));
 };

@@ -1,92 +1,92 @@
 /**
- * What waits for its 2xx: in IndexedDB, which loses nothing in a crash of the browser; in memory where there is none, or
- * it takes no more.
+ * The queue of events that no 2xx has confirmed: in IndexedDB, which survives a crash of the browser, or in memory if
+ * there is none or it is full.
  *
  * @typedef {{ id: string, json: string, stored?: unknown }} Row an event, and its id
  */
 
-import { home, url } from "./settings.js";
+import { storageWindow, endpointUrl } from "./settings.js";
 import { uuid } from "./uuid.js";
 
-/** How many rows wait at most; what comes then is not kept. */
-const MOST_ROWS = 2e4;
-/** How long a row waits at most, in milliseconds: 30 days. */
-const MOST_AGE = 2592e6;
+/** The most rows in the queue; further events are dropped. */
+const MAX_ROWS = 2e4;
+/** The longest time that a row is queued, in milliseconds: 30 days. */
+const MAX_AGE_MS = 2592e6;
 /** How many rows are read at once. */
-const PAGE = 200;
+const READ_ROWS = 200;
 
-/** @type {Row[]} those of this page that are not stored, or were not tried since */
+/** @type {Row[]} the rows of this page that are not stored, or not tried yet */
 export let memory = [];
-/** How many wait, at least. */
-let waiting = 0;
+/** The number of queued rows, at least. */
+let queued = 0;
 /** @type {Promise<any>} */
-let opened;
+let database;
 
 /**
  * @param {any} request a request, or a transaction
  * @returns {Promise<any>} its last event
  */
-const ended = (request) =>
+const requestDone = (request) =>
   new Promise((resolve, reject) => {
-    request.onupgradeneeded = () => request.result.createObjectStore(url, { keyPath: "id" });
+    request.onupgradeneeded = () => request.result.createObjectStore(endpointUrl, { keyPath: "id" });
     request.onsuccess = request.oncomplete = resolve;
     request.onerror = request.onabort = reject;
   });
 
 /**
- * Does something with the stored rows, after all that was asked before; gives back nothing where that fails.
+ * Changes the stored rows, after all earlier changes. Returns nothing if that fails.
  *
- * @param {(rows: IDBObjectStore) => unknown} act
+ * @param {(rows: IDBObjectStore) => unknown} change
  */
-const run = async (act) => {
+const transact = async (change) => {
   try {
-    const { target } = await (opened ||= ended(/** @type {Window} */ (home).indexedDB.open(url)));
-    const transaction = target.result.transaction(url, "readwrite");
-    act(transaction.objectStore(url));
-    // Then it outlives the page.
+    const { target } = await (database ||= requestDone(/** @type {Window} */ (storageWindow).indexedDB.open(endpointUrl)));
+    const transaction = target.result.transaction(endpointUrl, "readwrite");
+    change(transaction.objectStore(endpointUrl));
+    // A committed transaction ends even if the page is closed.
     transaction.commit?.();
-    return await ended(transaction);
+    return await requestDone(transaction);
   } catch {}
 };
 
 /** @param {Row} row */
-export const keep = async (row) => {
-  if (waiting++ < MOST_ROWS) {
+export const enqueue = async (row) => {
+  if (queued++ < MAX_ROWS) {
     memory.push(row);
-    row.stored = await run((rows) => rows.put(row));
+    row.stored = await transact((rows) => rows.put(row));
   }
 };
 
 /**
- * Leaves in memory what is nowhere else.
+ * Keeps the rows in memory that are stored nowhere else.
  *
- * @param {Row[]} gone
+ * @param {Row[]} acknowledged
  */
-export const tidy = (gone) => (memory = memory.filter((row) => !row.stored && !gone.includes(row)));
+export const pruneMemory = (acknowledged) => (memory = memory.filter((row) => !row.stored && !acknowledged.includes(row)));
 
 /**
- * The rows that wait, the oldest first.
+ * Returns the queued rows, the oldest first.
  *
- * @param {Row[]} gone those that wait no longer
+ * @param {Row[]} acknowledged the rows to delete
  * @returns {Promise<Row[]>}
  */
-export const oldest = async (gone) => {
+export const readOldest = async (acknowledged) => {
   /** @type {any} */
   let found;
   /** @type {any} */
   let count;
-  await run((rows) => {
-    gone.map((row) => rows.delete(row.id));
-    rows.delete(IDBKeyRange.upperBound(uuid(Date.now() - MOST_AGE)));
-    found = rows.getAll(null, PAGE);
+  await transact((rows) => {
+    acknowledged.map((row) => rows.delete(row.id));
+    rows.delete(IDBKeyRange.upperBound(uuid(Date.now() - MAX_AGE_MS)));
+    found = rows.getAll(null, READ_ROWS);
     count = rows.count();
   });
-  tidy(gone);
-  waiting = count?.result || memory.length;
+  pruneMemory(acknowledged);
+  queued = count?.result || memory.length;
   return (found?.result || []).concat(memory);
 };
 
 export const forgetRows = () => {
   memory = [];
-  run((rows) => rows.clear());
+  transact((rows) => rows.clear());
 };

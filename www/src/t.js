@@ -1,13 +1,13 @@
-/** What the tag runs: it begins with the calls that came before it, once the page is more than a guess. */
+/** The entry of the script for a tag. It runs the queued calls first, and waits if the page is prerendered. */
 
-import { safely } from "./safely.js";
+import { guard } from "./guard.js";
 import { start } from "./start.js";
 
 const script = /** @type {HTMLScriptElement} */ (document.currentScript);
 
-const begin = safely(() => {
+const boot = guard(() => {
   const { q = [] } = window.headwater || {};
-  // A page may have the tag twice.
+  // A page may contain the tag twice.
   if (q) {
     window.headwater = start({ ...script.dataset, src: script.src });
     headwater.q = 0;
@@ -15,4 +15,4 @@ const begin = safely(() => {
   }
 });
 
-document.prerendering ? document.addEventListener("prerenderingchange", begin) : begin();
+document.prerendering ? document.addEventListener("prerenderingchange", boot) : boot();

@@ -1,12 +1,12 @@
-/** Cuts texts to the worker's limits, which are in src/validate.rs and www/schemas. */
+/** Cuts texts to the worker's limits, which are in src/model/beacon.rs and www/schemas. */
 
 /**
  * Returns the first characters of a text; a surrogate pair counts as one.
  *
  * @param {string} text
- * @param {number} most
+ * @param {number} max
  */
-export const cut = (text, most) => /** @type {string[]} */ (RegExp(`.{0,${most}}`, "su").exec(text))[0];
+export const cut = (text, max) => /** @type {string[]} */ (RegExp(`.{0,${max}}`, "su").exec(text))[0];
 
 /**
  * Cuts an address to 8,192 characters; one that is too long before its fragment first loses its query.

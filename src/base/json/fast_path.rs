@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_should_be_is_read() {
+    fn well_formed_input_is_read() {
         for text in [
             "{}",
             " {\t\"a\" :\r\n[ ] , \"b\":{ }} ",
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_in_doubt_is_left_to_the_long_way() {
+    fn doubtful_input_is_left_to_the_full_reader() {
         for text in [
             "",
             " ",

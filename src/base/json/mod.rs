@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_comes_twice_is_refused_wherever_it_stands() {
+    fn a_duplicate_key_is_refused_at_any_depth() {
         for (text, pointer, key) in [
             (r#"{"a":1,"a":1}"#, "/a", "a"),
             (r#"{"props":{"price":1,"x":[{"b/c":1,"b\u002fc":2}]}}"#, "/props/x/0/b~1c", "b/c"),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_json_calls_its_own_is_data_like_any_other() {
+    fn private_keys_of_serde_json_are_ordinary_data() {
         for text in [
             r#"{"a":{"$serde_json::private::Number":"19.90"}}"#,
             r#"{"a":{"$serde_json::private::RawValue":"{\"x\":1}"}}"#,

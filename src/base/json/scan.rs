@@ -38,7 +38,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_serde_json_writes_unescaped_is_verbatim(text in "[ -~é😀\"\\\\\x00\x1f\x7f\n]{0,30}") {
+        fn text_that_serde_json_does_not_escape_is_verbatim(text in "[ -~é😀\"\\\\\x00\x1f\x7f\n]{0,30}") {
             let as_is = |end: &usize| {
                 let start = text.get(..*end).unwrap_or("\"");
                 serde_json::to_string(start).unwrap() == format!("\"{start}\"")

@@ -287,7 +287,7 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
 }
 
 #[test]
-fn rules_that_could_wake_an_earlier_one_are_refused_and_others_are_not() {
+fn rules_that_could_invalidate_an_earlier_one_are_refused() {
     let a = |action: &str, value: Value| json!({"field": "props.a", action: value});
     let b = |action: &str, value: Value| json!({"field": "props.b", action: value});
     let (lower, upper) = (|| a("lower", json!(true)), || a("upper", json!(true)));

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_an_id_is_not_taken() {
+    fn an_entry_without_an_id_is_not_a_success() {
         let PutResult::PerRecord(fates) = said(200, r#"{"RequestResponses":[{}]}"#, 1) else {
             panic!()
         };

@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_key_that_no_request_can_carry_and_does_not_repeat_it() {
+    fn refuses_an_unusable_key_without_repeating_it() {
         let long = "A".repeat(MAX_ACCESS_KEY_ID + 1);
         for id in ["", "AKID\n", "AKID EXAMPLE", "AKID/x", "AKÏD", &long] {
             let error = Credentials::new(id, SECRET, None).unwrap_err();

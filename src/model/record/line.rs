@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_ended_takes_more_columns() {
+    fn a_finished_line_accepts_more_columns() {
         for (before, after) in [("{}\n", "{\"b\":1}\n"), ("{\"a\":0}\n", "{\"a\":0,\"b\":1}\n")] {
             let mut line = JsonLineWriter::reopened(before.as_bytes().to_vec());
             line.json("b", Some(1));

@@ -174,7 +174,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_record_past_the_limit_is_not_made() {
+    fn a_record_over_the_limit_is_refused() {
         let just = "x".repeat(MAX_BYTES - 3);
         assert_eq!(line(&just).unwrap().bytes().len(), MAX_BYTES);
         assert_eq!(line(&format!("{just}x")), Err(RecordError::TooLarge { bytes: MAX_BYTES + 1 }));

@@ -367,7 +367,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_refused_for_its_bytes_by_a_stream_that_takes_none_is_the_operators() {
+    fn a_stream_that_refuses_all_is_the_operators_problem() {
         let refusal = AwsError {
             blame: ErrorClass::Config,
             code: "ValidationException".to_owned(),

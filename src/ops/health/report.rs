@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_was_gone_reports_the_end_of_what_it_has_reported() {
+    fn a_shard_that_restarts_reports_the_end_of_its_reports() {
         assert_eq!(report(&mut Reporter::resumed(true), vec![], 0), Some(How::Well));
         assert_eq!(report(&mut Reporter::resumed(false), vec![], 0), None);
         let unstored = Reporter::resumed(true);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_reported_comes_back_older_and_without_streams_that_do_well() {
+    fn a_stored_report_is_older_and_has_no_healthy_streams() {
         let how = Reporter::default().due(&state(vec![depth(3, 9, 5_000)]), 0).unwrap();
         let stored = ShardReport { shard: 3, at: 10_000, how }.encode();
         let other = ShardReport { shard: 4, at: 10_000, how: How::Silent };
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_holds_for_a_while_and_outdoes_what_was_said_before() {
+    fn silence_lasts_and_replaces_earlier_reports() {
         let report = |how, at| ShardReport { shard: 1, at, how };
         let troubled = || How::Troubled(state(vec![depth(1, 1, 1)]));
         assert_ne!(report(How::Silent, 0).key(), report(troubled(), 0).key());

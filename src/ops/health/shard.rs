@@ -296,7 +296,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_spill_is_full_while_what_fills_it_waits_or_a_minute() {
+    fn a_spill_is_full_while_its_records_wait_or_for_a_minute() {
         let is_full = |depths: &[BacklogStats], now| {
             let fill = SpillUsage { bytes: 0, max_bytes: 0, refused_at: Some(100_000) };
             SpillCapacity::of(fill, depths, now).full_at.is_some()
@@ -333,7 +333,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_shard_of_the_version_before_is_understood_while_a_deployment_goes_on() {
+    fn a_shard_of_the_previous_version_is_understood() {
         let status = r#"{"buffer_bytes":0,"devices":1,"seen":2,"spill":[{"stream":"firehose:a","records":3,
             "bytes":4,"oldest_age_s":5,"quarantined":0}],"unreadable":0,
             "streams":[{"stream":"firehose:a","paused":false}]}"#;
@@ -354,7 +354,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_a_shard_says_is_handed_on_with_its_number() {
+    fn a_shards_answer_is_passed_on_with_its_number() {
         let waiting = BacklogStats {
             next_try_at: Some(1_030_000),
             quarantined: 2,

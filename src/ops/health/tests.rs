@@ -479,7 +479,7 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
 }
 
 #[test]
-fn what_the_contract_has_stays_where_it_is() {
+fn the_fields_of_the_contract_keep_their_places() {
     let body = |readiness: &Readiness| -> Value { serde_json::to_value(readiness).unwrap() };
     let misconfigured = body(&Readiness::misconfigured(vec!["A".to_owned()], worker()));
     assert_eq!(
@@ -721,7 +721,7 @@ fn anyone_is_answered_without_a_name() {
 }
 
 #[test]
-fn in_direct_delivery_what_shards_still_have_is_shown() {
+fn records_in_shards_are_shown_in_direct_delivery() {
     let shards = vec![view(0, status(vec![depth(2, 9, 9_000)]), vec![])];
     let readiness = Readiness::of(&config("direct"), vec![good("events")], shards, None, worker());
     let body = serde_json::to_value(&readiness).unwrap();

@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_storage_leaves_what_was_stored() {
+    fn a_full_storage_keeps_its_rows() {
         let storage = Memory::default();
         let mut rows = load(&storage, 0);
         rows.take(&storage, report(&["accepted"], "a"), 0).unwrap();

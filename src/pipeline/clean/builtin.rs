@@ -540,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_and_its_length_noted() {
+    fn long_values_are_cut_and_their_lengths_noted() {
         let long = "ä".repeat(9_000);
         let escaped = format!("https://a.example/{}%C3%A4", "a".repeat(8_173));
         let blanks = format!("{} {}", "a".repeat(1_023), "b".repeat(10));

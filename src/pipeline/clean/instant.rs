@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_instant_stays() {
+    fn a_text_without_an_instant_stays() {
         for text in [
             "",
             "now",
@@ -192,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_read_needs_no_reading(
+        fn a_normalized_instant_stays(
             text in r"20[0-9]{2}-?1[0-2]-?[0-2][0-9][Tt ][0-2][0-9]:?[0-5][0-9](:?[0-6][0-9]([.,][0-9]{1,4})?)? ?(Z|z|UTC|[+ −-][01][0-9]:?([03]0)?)",
         ) {
             if let Some(read) = rfc_3339(&text) {

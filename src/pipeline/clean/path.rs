@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_put_where_its_place_is_open() {
+    fn a_value_is_set_only_at_an_open_path() {
         for (before, path, after) in [
             (json!({}), "url", Some(json!({"url": 1}))),
             (json!({}), "props.a.b", Some(json!({"props": {"a": {"b": 1}}}))),

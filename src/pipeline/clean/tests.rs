@@ -46,7 +46,7 @@ fn cleaned(rules: Value, beacon: Value) -> (Value, Vec<(String, String)>) {
 }
 
 #[test]
-fn each_action_does_what_it_says_or_nothing() {
+fn each_action_has_its_effect_or_none() {
     let props = |a: Value| json!({"props": {"a": a}});
     for (rule, sent, expected) in [
         (json!({"set": "x"}), json!({}), Some(props(json!("x")))),
@@ -121,7 +121,7 @@ fn each_action_does_what_it_says_or_nothing() {
 }
 
 #[test]
-fn rules_run_in_their_order_and_only_where_their_conditions_hold() {
+fn rules_run_in_order_and_only_if_their_conditions_match() {
     let rules = json!([
         {"field": "name", "lower": true, "id": "small_names"},
         {"name": "page_*", "build": {"from": "1.4.0", "to": "1.4.9"}, "field": "props.price",
@@ -167,7 +167,7 @@ fn a_rule_that_a_built_in_repair_undoes_did_nothing() {
 }
 
 #[test]
-fn what_a_rule_uncovers_is_repaired_as_well() {
+fn values_that_a_rule_reveals_are_repaired() {
     let rules = json!([{"field": "props.a", "lower": true}]);
     let (after, told) = cleaned(rules, json!({"props": {"a": r"\X22HI\X22"}}));
     assert_eq!(after, json!({"props": {"a": "\"hi\""}}));
@@ -175,7 +175,7 @@ fn what_a_rule_uncovers_is_repaired_as_well() {
 }
 
 #[test]
-fn originals_are_kept_when_asked_but_for_what_was_dropped() {
+fn originals_are_kept_on_request_except_dropped_values() {
     let cleaning = |originals| CleanConfig {
         originals,
         ..read(json!([
@@ -203,7 +203,7 @@ fn originals_are_kept_when_asked_but_for_what_was_dropped() {
 }
 
 #[test]
-fn a_whole_object_that_was_a_text_is_not_kept_when_a_part_of_it_was_dropped() {
+fn an_encoded_object_is_not_kept_if_a_part_was_dropped() {
     let rules = json!([{"field": "props.email", "drop": true}]);
     let cleaning = CleanConfig { originals: Originals::Keep, ..read(rules) };
     let mut fields = object(json!({"props": "{\"email\":\"a@b.example\"}"}));

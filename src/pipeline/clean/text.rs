@@ -201,7 +201,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_cleaned_is_clean(
+        fn cleaning_is_idempotent(
             text in r"(\\|\\x|x|2|C3|BC|E2|82|5C|\\x(22|5C|78|32|C3|BC|E2|82|AC|00|20|C2|85|A0)|\x00|\u{85}| |\n|ü|[a-z])*"
         ) {
             if let Some(Cleaned { text: once, repairs }) = cleaned(&text) {

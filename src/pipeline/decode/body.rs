@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn types_of_json_and_none_are_taken() {
+    fn json_types_and_no_type_are_accepted() {
         let framing = |content_type| body(content_type, None, b"").framing();
         for unstated in [
             "",
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_gzip_is_kept_as_undecodable() {
+    fn incomplete_gzip_is_stored_as_undecodable() {
         let packed = gzip(b"{\"name\":\"page_view\"}");
         let cut = packed.get(..packed.len() - 3).unwrap();
         let mut flipped = packed.clone();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_kept_with_the_place() {
+    fn invalid_utf_8_is_stored_with_its_position() {
         let Err(ProtocolError::Undecodable(violation)) = text(None, b"{\"name\":\"\xff\"}") else {
             panic!("was read");
         };

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_taken_if_it_is_json() {
+    fn a_form_type_is_accepted_if_it_is_json() {
         for text in [r#"{"name":"a"}"#, "\u{feff} [{}]", "{\"name\":\"a\"}\n{\"name\":\"b\"}"] {
             assert_eq!(cut(Framing::Form, text), cut(Framing::Detect, text), "{text}");
         }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_whose_device_stands_for_none_names_none() {
+    fn a_placeholder_device_of_an_envelope_is_ignored() {
         for device_id in [r#""undefined""#, r#"" NULL ""#, "0", r#""[object Object]""#] {
             let text = format!(r#"{{"device_id":{device_id},"events":[]}}"#);
             let BodyParts { envelope, .. } =
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_past_any_stack_is_cut_without_recursion() {
+    fn deep_nesting_is_cut_without_recursion() {
         let deep = format!("[{}1{},{{\"name\":\"a\"}}]", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(cut(Framing::Detect, &deep).unwrap().len(), 2);
     }

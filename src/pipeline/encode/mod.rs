@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_original_bytes_come_back_whatever_they_are() {
+    fn any_original_bytes_are_restored() {
         let cases: [Vec<u8>; 6] = [
             Vec::new(),
             b"{\"broken\"".to_vec(),

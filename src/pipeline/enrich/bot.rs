@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn people_and_their_apps_are_let_alone() {
+    fn people_and_their_apps_are_not_bots() {
         for agent in [
             "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
             "Mozilla/5.0 (Linux; Android 9; CUBOT_X19) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn who_says_nothing_is_no_browser() {
+    fn an_absent_agent_is_not_a_browser() {
         let hints = ClientHints::default();
         let silent = Some(Bot { reason: BotReason::NoUserAgent, name: None });
         assert_eq!(bot(None, &hints), silent);
@@ -460,7 +460,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_sent_a_name_is_short(agent in ".*|([A-Za-z+/. -]{0,90}(bot|curl/|http://).{0,90}){1,20}") {
+        fn any_agent_has_a_short_name(agent in ".*|([A-Za-z+/. -]{0,90}(bot|curl/|http://).{0,90}){1,20}") {
             let found = bot(Some(&agent), &ClientHints::default());
             let name = found.and_then(|bot| bot.name);
             prop_assert!(name.is_none_or(|name| !name.is_empty() && name.len() <= MAX_NAME_BYTES));

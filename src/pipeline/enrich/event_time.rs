@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_corrected_only_past_the_threshold() {
+    fn a_clock_is_corrected_only_over_the_threshold() {
         let (minute, day, year) = (60, 86_400, 31_536_000);
         let cases = [
             ("no clock", None, None, 0, None),

@@ -269,7 +269,7 @@ mod tests {
     use crate::pipeline::validate;
 
     #[test]
-    fn no_rule_can_take_the_name_of_what_is_noted_here() {
+    fn each_noted_repair_has_a_reserved_name() {
         let noted = [
             SENSITIVE,
             SECRET,

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_granted_in_so_many_words_is_withheld() {
+    fn only_explicit_consent_counts() {
         for (said, consent_is) in [
             (r#"{"consent":"granted"}"#, Some(Consent::Granted)),
             (r#"{"consent":" Granted "}"#, Some(Consent::Granted)),

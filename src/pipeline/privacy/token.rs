@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_out_of_a_sentence() {
+    fn a_token_is_removed_from_a_sentence() {
         let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.dozjgNryP4J3jVmNHl0w5N";
         for (text, left) in [
             (token.to_owned(), "[x]".to_owned()),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_meaning_is_no_secret() {
+    fn a_meaningful_text_is_no_secret() {
         for text in [
             "",
             "kX9vQ2mZp7LrT4wYb8N",

@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_taken_out_and_their_names_stay() {
+    fn secrets_are_removed_and_their_names_stay() {
         let cases = [
             ("https://a.example/?token=abc&x=1", "https://a.example/?token=[removed]&x=1", "token"),
             (
@@ -647,7 +647,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sensitive_stays_as_it_is() {
+    fn insensitive_parameters_stay() {
         for url in [
             "https://a.example/?q=token&code=SUMMER20&state=ZH&key=1",
             "https://a.example/?token&sid=",
@@ -669,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn one_time_secrets_are_taken_out_however_they_are_spelt() {
+    fn one_time_secrets_are_removed_in_any_spelling() {
         for name in [
             "oobCode",
             "oob_code",
@@ -747,7 +747,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_taken_out_of_any_value_and_of_the_path() {
+    fn secrets_are_removed_from_any_value_and_from_the_path() {
         const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.dozjgNryP4J3jVmNHl0w5N";
         const RANDOM: &str = "kX9vQ2mZp7LrT4wYb8Nc";
         for secret in [JWT, RANDOM, "V1StGXR8_Z5jdHi6B-myT"] {
@@ -786,7 +786,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_its_place_is_taken_out_and_an_id_elsewhere_is_not() {
+    fn only_a_key_in_its_place_is_removed() {
         let keys = [
             "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
             "01ARZ3NDEKTSV4RRFFQ69G5FAV",
@@ -881,7 +881,7 @@ mod tests {
     }
 
     #[test]
-    fn every_default_name_would_be_taken_from_an_operator_too() {
+    fn every_default_name_is_valid_in_a_configuration() {
         let parsed = SensitiveParams::parse(DEFAULT).unwrap();
         assert_eq!(SensitiveParams { alike: true, ..parsed }, SensitiveParams::default());
     }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_takes_out_nothing_is_refused() {
+    fn a_path_pattern_that_removes_nothing_is_refused() {
         let long = format!("/{}/:x", "a".repeat(256));
         for path in [
             "",

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelopes_device_stands_in_for_an_absent_one_only() {
+    fn the_envelopes_device_replaces_only_an_absent_one() {
         let envelope =
             Envelope { device_id: DeviceId::parse("outer".to_owned()), ..Envelope::default() };
         for (fields, expected) in [
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_refuses_what_it_cannot_hold() {
+    fn every_field_refuses_wrong_values() {
         let long = "x".repeat(9_000);
         let cases = [
             ("name", json!(1), Code::WrongType, "name must be a string, not a number"),

@@ -7,7 +7,7 @@
  * @param {Request} request
  * @returns {string}
  */
-export function circumstances(request) {
+export function requestInfo(request) {
   const header = (/** @type {string} */ name) => text(request.headers.get(name));
   const cf = /** @type {Record<string, unknown>} */ (request.cf ?? {});
   return JSON.stringify({

@@ -40,7 +40,7 @@ export function put(storage, table, key, value) {
  * @param {string} table
  * @param {Uint8Array} key
  */
-export function remove(storage, table, key) {
+export function deleteRow(storage, table, key) {
   storage.sql.exec(`DELETE FROM ${table} WHERE key = ?`, key);
 }
 
@@ -50,7 +50,7 @@ export function remove(storage, table, key) {
  * @param {Storage} storage
  * @param {string} table
  * @param {Uint8Array[]} keys
- * @param {(Uint8Array | undefined)[]} values of the keys; undefined removes the row
+ * @param {(Uint8Array | undefined)[]} values of the keys; undefined deletes the row
  */
 export function change(storage, table, keys, values) {
   storage.transactionSync(() => {
@@ -59,7 +59,7 @@ export function change(storage, table, keys, values) {
       if (value) {
         put(storage, table, key, value);
       } else {
-        remove(storage, table, key);
+        deleteRow(storage, table, key);
       }
     });
   });
@@ -71,10 +71,10 @@ export function change(storage, table, keys, values) {
  * @param {Storage} storage
  * @param {string} table
  * @param {Uint8Array} after
- * @param {number} most
+ * @param {number} max
  */
-export function keys(storage, table, after, most) {
-  const rows = storage.sql.exec(`SELECT hex(key) FROM ${table} WHERE key > ? ORDER BY key LIMIT ?`, after, most).raw();
+export function keys(storage, table, after, max) {
+  const rows = storage.sql.exec(`SELECT hex(key) FROM ${table} WHERE key > ? ORDER BY key LIMIT ?`, after, max).raw();
   return Array.from(rows, ([key]) => key).join(" ");
 }
 
@@ -84,7 +84,7 @@ export function keys(storage, table, after, most) {
  * @param {Storage} storage
  * @param {number} at milliseconds since the epoch
  */
-export function arm(storage, at) {
+export function setAlarm(storage, at) {
   storage.setAlarm(at);
 }
 
@@ -93,6 +93,6 @@ export function arm(storage, at) {
  *
  * @param {Storage} storage
  */
-export function disarm(storage) {
+export function clearAlarm(storage) {
   storage.deleteAlarm();
 }

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_flushed_is_replayed_in_its_order_and_rows_stay_within_their_bounds() {
+    fn flushed_entries_replay_in_order_in_bounded_rows() {
         let storage = Memory::default();
         let sessions = [0; 60];
         let left = JournalEntry::Left { key: DeviceKey::from_bytes([1; 16]) };
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rewritten_journal_holds_what_was_said_anew_and_is_stale_only_much_later() {
+    fn a_rewritten_journal_has_its_new_entries_and_stays_fresh() {
         let storage = Memory::default();
         let (mut journal, _) = replayed(&storage);
         let mut rewritten = 0;
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn of_garbled_rows_what_can_be_read_counts_and_new_entries_go_elsewhere() {
+    fn garbled_rows_count_if_readable_and_get_no_new_entries() {
         let storage = Memory::default();
         let [good] = &bytes_of(&[active(1, b"a")])[..] else { panic!() };
         let rows = [

@@ -114,7 +114,7 @@ fn observe(
 }
 
 #[test]
-fn a_device_that_returns_inside_its_timeout_after_the_object_was_lost_keeps_its_session() {
+fn a_device_that_returns_after_a_crash_keeps_its_session() {
     let storage = Memory::default();
     let mut devices = load(&storage, 0);
     let first = observe(&mut devices, &storage, 1, 0);
@@ -131,7 +131,7 @@ fn a_device_that_returns_inside_its_timeout_after_the_object_was_lost_keeps_its_
 }
 
 #[test]
-fn a_quiet_device_leaves_memory_for_its_row_and_comes_back_from_it() {
+fn a_quiet_device_moves_to_its_row_and_back() {
     let storage = Memory::default();
     let mut devices = load(&storage, 0);
     let first = observe(&mut devices, &storage, 1, 0);
@@ -165,7 +165,7 @@ fn of_too_many_devices_the_least_recently_seen_leave() {
 }
 
 #[test]
-fn a_device_whose_id_changed_at_midnight_goes_on_unless_its_session_had_ended() {
+fn an_id_change_at_midnight_continues_an_open_session() {
     for (now, previous, index, opened_by) in [
         (5_000, Some(key(1)), 2, None),
         (5_001, Some(key(1)), 1, Some(SessionTrigger::First)),
@@ -196,7 +196,7 @@ fn a_device_whose_id_changed_at_midnight_goes_on_unless_its_session_had_ended() 
 }
 
 #[test]
-fn sessions_move_to_another_shard_that_does_not_know_the_device() {
+fn sessions_move_to_a_shard_without_the_device() {
     let (here, there) = (Memory::default(), Memory::default());
     let mut devices = load(&here, 0);
     let tag = observe(&mut devices, &here, 1, 0);
@@ -224,7 +224,7 @@ fn sessions_move_to_another_shard_that_does_not_know_the_device() {
 }
 
 #[test]
-fn what_cannot_be_read_is_a_device_never_seen() {
+fn an_unreadable_device_counts_as_new() {
     let storage = Memory::default();
     for (number, row) in [(1, &[][..]), (2, &[9; 40]), (3, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 99])] {
         storage.put(Table::Devices, key(number).as_bytes(), row).unwrap();
@@ -265,7 +265,7 @@ fn rewrite_with(writes: usize) -> bool {
 }
 
 #[test]
-fn a_checkpoint_that_fails_at_any_write_loses_nothing_that_was_durable() {
+fn a_checkpoint_that_fails_at_any_write_loses_nothing() {
     let most = (0..100).find(|writes| !rewrite_with(*writes));
     assert!(most.is_some_and(|most| most > 5), "{most:?}");
 }
@@ -342,7 +342,7 @@ fn state(model: &StoreModel, device: u8) -> Option<Vec<u8>> {
 
 proptest! {
     #[test]
-    fn they_are_a_map_of_sessions_that_goes_back_to_the_last_checkpoint_in_a_crash(
+    fn a_crash_restores_the_sessions_of_the_last_checkpoint(
         acts in proptest::collection::vec(act(), 0..300),
     ) {
         let storage = Flaky::default();

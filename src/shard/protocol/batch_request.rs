@@ -209,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn a_parcel_comes_as_it_was_sent() {
+    fn a_batch_request_arrives_as_sent() {
         assert_eq!(decode(&bytes()), Ok(items()));
     }
 
     #[test]
-    fn what_is_cut_short_or_of_another_version_is_refused() {
+    fn a_truncated_message_or_another_version_is_refused() {
         let whole = bytes();
         // If it is cut between two items, it has fewer items, and then too few statuses.
         let read: Vec<usize> =

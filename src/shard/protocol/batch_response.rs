@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_of_another_version_is_refused() {
+    fn a_truncated_message_or_another_version_is_refused() {
         let whole = told().encode();
         let untold = BatchResponse { tags: Vec::new(), ..told() }.encode().len();
         let read = (0..whole.len()).filter(|end| BatchResponse::decode(&whole[..*end], 4).is_ok());

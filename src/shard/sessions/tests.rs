@@ -82,7 +82,7 @@ fn a_session_carries_its_start_in_an_id_of_version_7() {
 }
 
 #[test]
-fn the_first_reason_that_holds_is_told() {
+fn the_first_matching_reason_is_the_trigger() {
     let events = [opening(0, 0), opening(1, 10), opening(2, 21), sighting(3, 32)];
     let told = Device::default().told(&events);
     let reasons = [
@@ -135,7 +135,7 @@ fn a_late_opening_event_joins() {
 }
 
 #[test]
-fn the_event_that_opened_a_session_finds_it_again_whatever_its_time() {
+fn the_first_event_finds_its_session_at_any_time() {
     for at in [i64::MIN, 0, 100, 105, 205, 1_000] {
         let mut device = with_sessions(3);
         assert_eq!(device.told(&[opening(1, at)]), [(2, SessionTrigger::Timeout)], "{at}");
@@ -195,7 +195,7 @@ fn the_ends_of_time_are_times_like_others() {
 }
 
 #[test]
-fn a_device_takes_the_bytes_that_are_told() {
+fn a_device_has_the_documented_size() {
     assert_eq!(size_of::<Span>(), 64);
     #[cfg(target_pointer_width = "64")]
     assert_eq!(size_of::<DeviceSessions>(), 96);
@@ -363,7 +363,7 @@ proptest! {
     }
 
     #[test]
-    fn events_in_any_order_go_by_the_rule_while_no_session_is_forgotten(
+    fn events_in_any_order_follow_the_rule(
         events in sightings(0_i64..200, 60),
         policy in policy(),
     ) {
@@ -383,7 +383,7 @@ proptest! {
     }
 
     #[test]
-    fn a_session_stays_what_it_was_told_to_be_and_holds_its_events(
+    fn a_session_is_stable_and_contains_its_events(
         events in sightings(prop_oneof![0_i64..2_000, any::<i64>()], u64::MAX >> 20),
         policy in policy(),
     ) {
@@ -416,7 +416,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_and_read_again_goes_on_the_same(
+    fn a_restored_device_continues_the_same(
         events in sightings(prop_oneof![0_i64..1_000, any::<i64>()], 60),
         policy in policy(),
     ) {

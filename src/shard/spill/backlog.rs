@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn any_progress_is_followed_by_the_next_try_at_once_unless_the_stream_is_left_alone() {
+    fn progress_is_followed_by_the_next_attempt_at_once() {
         use Progressed::{No, Yes};
         let mut backlog = backlog();
         for tries in 0..3 {
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn one_try_is_under_way_until_the_stream_takes_records_and_then_three() {
+    fn one_attempt_runs_until_the_stream_accepts_then_three() {
         let mut backlog = backlog();
         backlog.stream_gives_up(0);
         backlog.begin(1, (1, 1), 0);
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn new_records_wait_behind_those_of_a_stream_that_takes_none() {
+    fn new_records_queue_behind_a_failing_streams_backlog() {
         let mut backlog = backlog();
         backlog.stream_gives_up(100);
         for (taking_at, holds_back) in

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_outlasts_the_object_and_what_is_no_place_is_the_oldest_row() {
+    fn a_cursor_outlives_the_object_and_defaults_to_the_oldest_row() {
         let storage = Memory::default();
         let load = || RetryCursor::load(&storage, &stream()).unwrap();
         assert_eq!(load(), RetryCursor::OLDEST);

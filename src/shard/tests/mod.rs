@@ -1,8 +1,8 @@
-//! Tests the shard case by case; `laws` tests its guarantees while everything fails.
+//! Tests the shard case by case; `properties` tests its guarantees while everything fails.
 
-pub mod laws;
-pub mod service;
-pub mod world;
+pub mod fake_streams;
+pub mod properties;
+pub mod simulation;
 
 use std::cell::Cell;
 
@@ -190,7 +190,7 @@ fn place(batch: BatchId, index: usize) -> Slot {
 }
 
 #[test]
-fn a_repeat_shares_the_fate_of_an_event_in_flight_and_is_seen_once_that_is_durable() {
+fn a_repeat_shares_the_status_of_the_event_in_flight() {
     for (fate, then) in [
         (RecordStatus::Delivered, Admission::Duplicate),
         (RecordStatus::Pending, Admission::Duplicate),
@@ -208,7 +208,7 @@ fn a_repeat_shares_the_fate_of_an_event_in_flight_and_is_seen_once_that_is_durab
 }
 
 #[test]
-fn what_was_lost_comes_once_more_though_it_was_seen() {
+fn a_lost_event_is_accepted_once_more_though_seen() {
     let lost = || {
         let mut item = event(1, 1, 0);
         item.observation.as_mut().unwrap().arrival = Redelivery::Lost;
@@ -227,7 +227,7 @@ fn what_was_lost_comes_once_more_though_it_was_seen() {
 }
 
 #[test]
-fn what_is_a_repeat_within_a_parcel() {
+fn a_request_may_contain_repeats() {
     let no_device = |number| {
         let mut item = event(1, number, 0);
         let observation = item.observation.as_mut().unwrap();
@@ -259,7 +259,7 @@ fn what_is_a_repeat_within_a_parcel() {
 }
 
 #[test]
-fn events_of_a_parcel_are_observed_in_the_order_of_their_times() {
+fn events_of_a_request_join_sessions_in_order_of_time() {
     let hour = 3_600_000;
     let mut bench = Bench::new(ShardConfig::default());
     let items = vec![event(1, 1, 2 * hour), event(2, 2, 0), event(1, 3, 0), event(1, 4, 1)];
@@ -315,7 +315,7 @@ fn only_an_event_of_a_device_gets_the_columns_of_a_session() {
 }
 
 #[test]
-fn a_batch_is_opened_once_and_told_once_that_it_is_full() {
+fn a_batch_opens_once_and_is_reported_full_once() {
     let filler = |bytes: usize| failed(&json!({"x": "x".repeat(bytes)}));
     let mebibyte = 1_048_576;
     for (items, opened, full) in [
@@ -370,7 +370,7 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
 }
 
 #[test]
-fn what_is_spilled_is_durable_and_seen_and_what_cannot_be_is_neither() {
+fn only_spilled_events_are_durable_and_seen() {
     let tight =
         ShardConfig { spill: spill::SpillConfig { max_bytes: 10 }, ..ShardConfig::default() };
     for (sharding, storage_is_full, fate, claim) in [
@@ -392,7 +392,7 @@ fn what_is_spilled_is_durable_and_seen_and_what_cannot_be_is_neither() {
 }
 
 #[test]
-fn each_record_of_a_batch_has_its_own_fate() {
+fn each_record_of_a_batch_has_its_own_status() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit((1..=4).map(|number| event(1, number, 0)).collect());
     let ClosedBatch { stream, records } = bench.close(1);
@@ -418,7 +418,7 @@ fn each_record_of_a_batch_has_its_own_fate() {
 }
 
 #[test]
-fn poison_goes_as_a_failed_event_to_the_stream_of_those() {
+fn poison_becomes_a_failed_event_in_the_failed_stream() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
     let settled = bench.end(1, poisoned());
@@ -449,7 +449,7 @@ fn poison_of_many_parts_waits_for_all_of_them() {
 }
 
 #[test]
-fn a_parcel_past_what_may_be_held_is_refused_unless_nothing_is() {
+fn a_request_over_the_limit_needs_an_empty_buffer() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     let parcel = |first, count| (first..first + count).map(|number| event(1, number, 0)).collect();
@@ -473,7 +473,7 @@ fn a_parcel_past_what_may_be_held_is_refused_unless_nothing_is() {
 }
 
 #[test]
-fn a_full_shard_spills_what_waits_for_a_sick_stream() {
+fn a_full_shard_spills_the_batches_of_a_failing_stream() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     let orders = |number| ShardItem { stream: stream(ORDERS), ..event(1, number, 0) };
@@ -492,7 +492,7 @@ fn a_full_shard_spills_what_waits_for_a_sick_stream() {
 }
 
 #[test]
-fn a_sick_stream_takes_no_memory_from_its_neighbours_for_long() {
+fn new_batches_of_a_failing_stream_leave_memory_at_once() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     bench.sick = vec![stream(EVENTS)];
@@ -517,7 +517,7 @@ fn a_full_shard_whose_spill_is_full_refuses() {
 }
 
 #[test]
-fn new_records_pass_by_the_spill_of_a_stream_that_takes_them() {
+fn new_records_bypass_the_spill_of_a_recovered_stream() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0), event(1, 2, 0)]);
     let ClosedBatch { stream, records } = bench.close(1);
@@ -547,7 +547,7 @@ fn new_records_pass_by_the_spill_of_a_stream_that_takes_them() {
 }
 
 #[test]
-fn where_a_session_cannot_be_read_nothing_of_the_parcel_waits() {
+fn an_unreadable_session_refuses_the_whole_request() {
     let mut bench = Bench::new(ShardConfig::default());
     let items = || vec![failed(&json!({})), event(1, 1, 0), event(2, 2, 0)];
     bench.storage.reads_fail.set(true);
@@ -563,7 +563,7 @@ fn where_a_session_cannot_be_read_nothing_of_the_parcel_waits() {
 }
 
 #[test]
-fn strangers_are_the_unknown_devices_that_another_shard_had_each_once() {
+fn unknown_devices_of_another_shard_are_listed_once() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
     let from = |former, item: ShardItem| ShardItem { former: Some(former), ..item };
@@ -584,7 +584,7 @@ fn strangers_are_the_unknown_devices_that_another_shard_had_each_once() {
 }
 
 #[test]
-fn what_was_seen_and_spilled_and_whose_session_it_was_outlasts_the_object() {
+fn seen_ids_spill_and_sessions_outlive_the_object() {
     let mut bench = Bench::new(ShardConfig::default());
     assert!(!bench.shard.has_changed());
     bench.admit(vec![event(1, 1, 0)]);
@@ -609,7 +609,7 @@ fn what_was_seen_and_spilled_and_whose_session_it_was_outlasts_the_object() {
 }
 
 #[test]
-fn the_last_batch_under_way_writes_the_checkpoint() {
+fn the_last_batch_in_flight_writes_the_checkpoint() {
     let mut bench = Bench::new(ShardConfig::default());
     let of_orders = ShardItem { stream: stream(ORDERS), ..event(2, 2, 0) };
     bench.admit(vec![event(1, 1, 0), of_orders]);

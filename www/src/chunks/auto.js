@@ -1,23 +1,23 @@
 /**
- * What a person does on a page, by itself: outbound links, downloads, forms, marked elements, and how far and how long a
- * page was read.
+ * Tracks interactions automatically: outbound links, downloads, forms, elements with `data-hw-event`, and how far and how
+ * long a page was read.
  *
  * @typedef {(name: string, props?: object, fields?: object) => void} Track
  */
 
-import { on } from "../safely.js";
+import { on } from "../guard.js";
 import { address, cut } from "../text.js";
 
 const FILE =
   /\.(pdf|docx?|xlsx?|pptx?|csv|txt|rtf|epub|zip|rar|7z|t?gz|dmg|exe|msi|pkg|deb|apk|iso|mp[34]|wav|mov|avi|webm)$/i;
-/** Addresses that hold content instead of a place, such as `data:`; the match holds none of it. */
+/** Matches the start of an address that is content, such as `data:`, without the content. */
 const CONTENT = /^(data:(\w+\/[\w.+-]+(?=[,;]))?|(?!blob)[^/:]+:(?!\/\/))/;
 
-/** A form's fields hide what has their names, so that it is not asked itself. */
+/** Taken from the prototype, since a form's fields can hide its methods. */
 const { getAttribute, getAttributeNames, matches, querySelectorAll } = Element.prototype;
 
 /**
- * The innermost of the elements that a click went through, shadow trees too, of those that match.
+ * Returns the innermost element in the path of a click, shadow trees included, that matches.
  *
  * @param {Event} event
  * @param {string} selector
@@ -29,50 +29,50 @@ const clicked = (event, selector) =>
  * Trims a text and cuts it to a limit.
  *
  * @param {string | null} text
- * @param {number} most
+ * @param {number} max
  */
-const short = (text, most) => cut((text || "").trim(), most);
+const trimmed = (text, max) => cut((text || "").trim(), max);
 
 /** @param {string} hostname */
 const site = (hostname) => hostname.replace(/^www\.|\.$/g, "");
 
 /**
- * The names of the fields that were filled in, each once.
+ * Returns the names of the fields that were filled in, each once.
  *
  * @param {HTMLFormElement} form
  */
-const filledIn = (form) => {
+const filledFields = (form) => {
   const names = new Set();
   /** @type {Iterable<any>} */
   const fields = querySelectorAll.call(form, "input:not([type=hidden]),select,textarea");
   for (const { name, value, type, checked } of fields)
-    if (value && (checked || !/radio|checkbox/.test(type))) names.add(short(name, 64));
+    if (value && (checked || !/radio|checkbox/.test(type))) names.add(trimmed(name, 64));
   return [...names].filter((name) => name).slice(0, 100);
 };
 
 /**
  * @param {Track} track
  * @param {{ auto?: string }} settings
- * @param {(act: () => void) => void} whenLeft
+ * @param {(callback: () => void) => void} onPageLeave
  */
-export default function (track, { auto = "" }, whenLeft) {
+export default function (track, { auto = "" }, onPageLeave) {
   const wanted = auto.split(" ");
   for (const type of ["click", "auxclick"])
     on(type, (event) => {
       // The right button opens a menu.
       if (event.button > 1) return;
-      marked(clicked(event, "[data-hw-event]:not(form)"));
+      trackMarked(clicked(event, "[data-hw-event]:not(form)"));
       // Also SVG's links and the areas of image maps.
-      follow(clicked(event, ":any-link"));
+      trackLink(clicked(event, ":any-link"));
     });
   on("submit", ({ target }) => {
-    marked(target);
-    const [form_id] = ["id", "name"].map((name) => short(getAttribute.call(target, name), 128)).filter((id) => id);
-    if (wanted.includes("forms")) track("form_submit", { form_id: form_id || "form", fields: filledIn(target) });
+    trackMarked(target);
+    const [form_id] = ["id", "name"].map((name) => trimmed(getAttribute.call(target, name), 128)).filter((id) => id);
+    if (wanted.includes("forms")) track("form_submit", { form_id: form_id || "form", fields: filledFields(target) });
   });
 
   /** @param {any} element */
-  const marked = (element) => {
+  const trackMarked = (element) => {
     /** @type {Record<string, string | null>} */
     const props = {};
     for (const name of element ? getAttributeNames.call(element) : [])
@@ -82,62 +82,62 @@ export default function (track, { auto = "" }, whenLeft) {
   };
 
   /** @param {any} link */
-  const follow = (link) => {
+  const trackLink = (link) => {
     if (!link) return;
     // The `href` of an SVG link is no text.
     const { href, host, hostname, pathname } = Object.assign(document.createElement("a"), { href: link.href.baseVal ?? link.href });
-    const saved = link.getAttribute("download");
+    const downloadName = link.getAttribute("download");
     const [content] = CONTENT.exec(href) || [];
-    const file = FILE.exec(content ? saved || content.replace("/", ".") : pathname);
-    if (file || saved != null) {
+    const file = FILE.exec(content ? downloadName || content.replace("/", ".") : pathname);
+    if (file || downloadName != null) {
       if (wanted.includes("downloads"))
-        track("download", { href: content ? short(saved, 128) || content : address(href), file_type: file?.[1].toLowerCase() });
+        track("download", { href: content ? trimmed(downloadName, 128) || content : address(href), file_type: file?.[1].toLowerCase() });
     } else if (hostname && site(hostname) != site(location.hostname) && wanted.includes("outbound")) {
-      const text = short(link.alt || link.textContent, 200);
-      track("click", { target: short(link.id, 128) || short(host, 128), href: address(href), outbound: true, text });
+      const text = trimmed(link.alt || link.textContent, 200);
+      track("click", { target: trimmed(link.id, 128) || trimmed(host, 128), href: address(href), outbound: true, text });
     }
   };
 
   if (!wanted.includes("engagement")) return;
-  /** How long a page takes to get its height, in milliseconds. */
-  const SETTLE_MS = 1e3;
+  /** The time until a page has its height, in milliseconds. */
+  const LAYOUT_MS = 1e3;
   /** @type {{ url: string, title: string }} */
   let view;
-  let since = 0;
+  let attentiveSince = 0;
   let engaged = 0;
   let deepest = 0;
-  const attend = () => {
+  const updateEngagement = () => {
     const now = performance.now();
-    if (since) engaged += now - since;
-    since = !document.hidden && document.hasFocus() ? now : 0;
+    if (attentiveSince) engaged += now - attentiveSince;
+    attentiveSince = !document.hidden && document.hasFocus() ? now : 0;
   };
-  const look = () => {
+  const measureDepth = () => {
     const { scrollHeight } = document.documentElement;
     deepest = Math.max(deepest, Math.min(100, (100 * (scrollY + innerHeight)) / scrollHeight || 0));
   };
-  const begin = () => {
+  const beginView = () => {
     view = { url: location.href, title: document.title };
     deepest = 0;
-    setTimeout(look, SETTLE_MS);
+    setTimeout(measureDepth, LAYOUT_MS);
   };
-  const leave = () => {
-    attend();
+  const endView = () => {
+    updateEngagement();
     if (engaged >= 1) track("page_leave", { depth: Math.round(deepest), engaged_ms: Math.round(engaged) }, view);
     engaged = 0;
   };
-  attend();
-  begin();
-  for (const type of ["focus", "blur"]) on(type, attend);
-  on("scroll", look);
+  updateEngagement();
+  beginView();
+  for (const type of ["focus", "blur"]) on(type, updateEngagement);
+  on("scroll", measureDepth);
   on("visibilitychange", () => {
     if (document.hidden) {
-      look();
-      leave();
-    } else attend();
+      measureDepth();
+      endView();
+    } else updateEngagement();
   });
-  whenLeft(() => {
+  onPageLeave(() => {
     // By now the address is the next page's, and maybe the height.
-    leave();
-    begin();
+    endView();
+    beginView();
   });
 }

@@ -1,16 +1,16 @@
 /**
- * How the pointer and the page moved, in batches of deltas out of which the paths can be drawn again, as
- * www/schemas/pointer.json says. Before the first movement nothing is done.
+ * Tracks how the pointer and the page moved: batches of deltas, from which the paths can be drawn, as in
+ * www/schemas/pointer.json. Does nothing before the first movement.
  *
  * @typedef {object} Path
  * @property {number[]} deltas three for each point of the batch: of its time, its x and its y
  * @property {number[]} last time, x and y of the last point of all
  */
 
-/** How far apart two points are at least, in milliseconds. */
+/** The shortest time between two points, in milliseconds. */
 const GAP_MS = 50;
-/** How many points a batch has at most. */
-const MOST_POINTS = 100;
+/** The most points of a batch. */
+const MAX_POINTS = 100;
 /** How long a batch waits for more, in milliseconds. */
 const LINGER_MS = 1e4;
 
@@ -23,13 +23,13 @@ export default function (track) {
   /** @type {number[]} */
   let presses = [];
   let kind = "";
-  /** The page on which all that was. */
+  /** The page of the current batch. */
   let view = { url: "", title: "" };
   let timer = 0;
   let frame = 0;
-  /** When points were last taken. */
-  let taken = 0;
-  /** @type {PointerEvent | undefined} what moved since */
+  /** When points were last added. */
+  let addedAt = 0;
+  /** @type {PointerEvent | undefined} the last movement since then */
   let moved;
   /** @type {Event | undefined} */
   let scrolled;
@@ -37,8 +37,8 @@ export default function (track) {
   const flush = () => {
     clearTimeout(timer);
     timer = 0;
-    const given = (/** @type {number[]} */ list) => (list[0] == null ? undefined : list);
-    const props = { deltas: given(moves.deltas), presses: given(presses), scrolls: given(scrolls.deltas) };
+    const orUndefined = (/** @type {number[]} */ list) => (list[0] == null ? undefined : list);
+    const props = { deltas: orUndefined(moves.deltas), presses: orUndefined(presses), scrolls: orUndefined(scrolls.deltas) };
     if (props.deltas || props.scrolls)
       track("pointer", { kind: (props.deltas && kind) || undefined, ...props }, view);
     moves.deltas = [];
@@ -61,7 +61,7 @@ export default function (track) {
     const from = path.deltas[0] == null ? [0, 0, 0] : path.last;
     path.deltas.push(...now.map((value, index) => value - from[index]));
     path.last = now;
-    if (moves.deltas.length + scrolls.deltas.length >= 3 * MOST_POINTS) flush();
+    if (moves.deltas.length + scrolls.deltas.length >= 3 * MAX_POINTS) flush();
   };
 
   /** @param {PointerEvent} event */
@@ -73,7 +73,7 @@ export default function (track) {
     add(moves, [timeStamp, pageX, pageY], type == "pointerdown");
   };
 
-  const take = () => {
+  const addMoved = () => {
     if (moved) point(moved);
     if (scrolled) add(scrolls, [scrolled.timeStamp, scrollX, scrollY]);
     moved = scrolled = undefined;
@@ -82,29 +82,29 @@ export default function (track) {
   /** @param {number} now */
   const draw = (now) => {
     frame = 0;
-    if (now - taken < GAP_MS) frame = requestAnimationFrame(draw);
+    if (now - addedAt < GAP_MS) frame = requestAnimationFrame(draw);
     else {
-      taken = now;
-      take();
+      addedAt = now;
+      addMoved();
     }
   };
 
   /** @param {Event} event */
-  const look = (event) => {
+  const onMove = (event) => {
     if (event.type == "scroll") scrolled = event;
     // Of several fingers the first.
     else if (!(/** @type {PointerEvent} */ (event).isPrimary)) return;
     else moved = /** @type {PointerEvent} */ (event);
-    if (event.type == "pointerdown") take();
+    if (event.type == "pointerdown") addMoved();
     else frame ||= requestAnimationFrame(draw);
   };
 
-  for (const type of ["pointermove", "pointerdown", "scroll"]) addEventListener(type, look, { passive: true, capture: true });
+  for (const type of ["pointermove", "pointerdown", "scroll"]) addEventListener(type, onMove, { passive: true, capture: true });
   addEventListener(
     "visibilitychange",
     () => {
       if (document.hidden) {
-        take();
+        addMoved();
         flush();
       }
     },

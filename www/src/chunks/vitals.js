@@ -1,7 +1,7 @@
 /*! web-vitals: Google LLC, Apache-2.0 */
 /**
- * How fast and how steady a page view was: one event when it goes out of sight, with all that is known of it by then,
- * and another when it goes out of sight again and something has changed.
+ * Measures how fast and how stable a page view was: one event when the page is hidden, and another each time that it is
+ * hidden again and a value has changed.
  */
 
 import { onCLS } from "web-vitals/onCLS.js";
@@ -11,16 +11,16 @@ import { onLCP } from "web-vitals/onLCP.js";
 
 /** @param {(name: string, props: object, view: object) => void} track */
 export default function (track) {
-  const look = () => ({ url: location.href, title: document.title });
-  /** The page that is measured, whatever the address says by the time that it is told. */
-  let view = look();
+  const currentView = () => ({ url: location.href, title: document.title });
+  /** The page that is measured; the address may have changed when the event is sent. */
+  let view = currentView();
   /** @type {Record<string, unknown>} */
   let props = {};
   /** @type {boolean | undefined} */
   let changed;
 
   /** @param {import("web-vitals").MetricType} metric */
-  const note = ({ name, value, navigationType }) => {
+  const record = ({ name, value, navigationType }) => {
     if (name == "CLS") props.cls = +value.toFixed(4);
     else props[name.toLowerCase() + "_ms"] = +value.toFixed();
     props.kind = navigationType.replace(/-/g, "_");
@@ -33,16 +33,16 @@ export default function (track) {
   addEventListener("pageshow", (event) => {
     // Out of the back/forward cache: another view, which web-vitals measures anew.
     if (event.persisted) {
-      view = look();
+      view = currentView();
       props = {};
     }
   });
-  onCLS(note);
-  onFCP(note);
-  // What it had no idle moment to look at before the page is hidden, it would keep to itself.
-  onINP(note, { reportAllChanges: true });
-  onLCP(note);
-  // On the document, where it comes after the window's listeners: those by which web-vitals tells its last.
+  onCLS(record);
+  onFCP(record);
+  // Without `reportAllChanges`, an interaction just before the page is hidden would be lost.
+  onINP(record, { reportAllChanges: true });
+  onLCP(record);
+  // On the document, so that it runs after web-vitals' own listeners, which are on the window.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden && changed) {
       changed = false;

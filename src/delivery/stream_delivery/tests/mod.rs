@@ -1,7 +1,7 @@
-//! Tests the delivery against scripted responses; `laws` tests it against a model of the service.
+//! Tests the delivery against scripted responses; `properties` tests it against a model of the service.
 
-pub mod laws;
-pub mod packs;
+pub mod aggregates;
+pub mod properties;
 
 use super::*;
 use crate::delivery::response::HttpResponse;
@@ -85,7 +85,7 @@ fn retries_only_the_records_the_stream_refused() {
 }
 
 #[test]
-fn since_when_a_stream_fails_and_when_it_last_took_a_record_is_remembered() {
+fn the_start_of_a_failure_and_the_last_success_are_remembered() {
     let (mut delivery, mut health) = (delivery(3), StreamHealth::default());
     let throttled = |health: &StreamHealth| {
         let trouble = health.trouble.clone().unwrap();
@@ -104,7 +104,7 @@ fn since_when_a_stream_fails_and_when_it_last_took_a_record_is_remembered() {
 }
 
 #[test]
-fn whatever_proves_nothing_is_sent_again_whole() {
+fn an_inconclusive_call_is_sent_again_whole() {
     let unknown = [
         CallResult::TimedOut,
         CallResult::Unreachable("connection reset".to_owned()),
@@ -124,7 +124,7 @@ fn whatever_proves_nothing_is_sent_again_whole() {
 }
 
 #[test]
-fn what_only_the_operator_can_mend_is_not_tried_again() {
+fn an_operators_mistake_is_not_retried() {
     for code in
         ["ResourceNotFoundException", "AccessDeniedException", "UnrecognizedClientException"]
     {
@@ -153,7 +153,7 @@ fn a_signature_refused_for_its_time_is_made_again_once() {
 }
 
 #[test]
-fn a_call_refused_for_its_bytes_is_halved_until_the_poison_stands_alone() {
+fn a_call_rejected_for_its_content_is_halved_to_the_poison() {
     let (mut delivery, mut health) = (delivery(5), StreamHealth::default());
     let mut calls = Vec::new();
     while let Action::Send { records, .. } = delivery.step(0, &mut health) {
@@ -180,7 +180,7 @@ fn a_call_refused_for_its_bytes_is_halved_until_the_poison_stands_alone() {
 }
 
 #[test]
-fn a_record_refused_for_itself_inside_of_a_success_is_poison() {
+fn a_record_rejected_in_a_successful_call_is_poison() {
     let (mut delivery, mut health) = (delivery(2), StreamHealth::default());
     sent(&mut delivery, 0, &mut health);
     delivery.reply(entries(&[Some("InvalidArgumentException"), None]), 0, NO_WAIT, &mut health);
@@ -191,7 +191,7 @@ fn a_record_refused_for_itself_inside_of_a_success_is_poison() {
 }
 
 #[test]
-fn a_stream_that_refuses_everything_is_to_blame_and_not_the_records() {
+fn a_stream_that_rejects_everything_is_at_fault() {
     for count in [1, 2, 500] {
         let (mut delivery, mut health) = (delivery(count), StreamHealth::default());
         let mut calls = 0;
@@ -213,7 +213,7 @@ fn a_stream_that_refuses_everything_is_to_blame_and_not_the_records() {
 }
 
 #[test]
-fn a_record_refused_alone_is_poison_once_the_stream_has_taken_another() {
+fn a_record_rejected_alone_is_poison_after_a_success() {
     let (mut delivery, mut health) =
         (delivery(1), StreamHealth { last_success_at: Some(0), ..StreamHealth::default() });
     sent(&mut delivery, 0, &mut health);
@@ -258,7 +258,7 @@ fn progress_starts_the_waits_from_the_base_again() {
 }
 
 #[test]
-fn the_service_may_ask_for_a_longer_wait_and_past_the_deadline_there_is_none() {
+fn a_requested_wait_never_exceeds_the_deadline() {
     for (asked, step) in [(700, Action::Wait { milliseconds: 700 }), (2_000, Action::GiveUp)] {
         let (mut delivery, mut health) = (delivery(1), StreamHealth::default());
         sent(&mut delivery, 0, &mut health);
@@ -291,7 +291,7 @@ fn the_service_may_ask_for_a_longer_wait_and_past_the_deadline_there_is_none() {
 }
 
 #[test]
-fn the_last_answer_in_time_counts_and_no_call_starts_after_the_deadline() {
+fn an_answer_at_the_deadline_counts_and_no_call_follows() {
     let (mut delivery, mut health) = (delivery(1_000), StreamHealth::default());
     match delivery.step(1_999, &mut health) {
         Action::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1),
@@ -316,7 +316,7 @@ pub(super) fn open(health: &mut StreamHealth) {
 }
 
 #[test]
-fn a_stream_that_takes_nothing_is_left_alone_then_probed_with_a_small_call() {
+fn a_failing_stream_is_paused_then_probed_with_a_small_call() {
     let mut health = StreamHealth::default();
     open(&mut health);
     let hasty = DeliveryConfig { delivery_timeout_ms: 400, ..unpacked() };
@@ -364,7 +364,7 @@ fn a_timer_of_ours_that_was_late_is_not_the_streams_failure() {
 }
 
 #[test]
-fn waiting_for_a_connection_takes_nothing_from_a_calls_time() {
+fn waiting_for_a_connection_does_not_shorten_a_call() {
     let mut health = StreamHealth::default();
     let mut delivery = delivery(1);
     sent(&mut delivery, 0, &mut health);
@@ -382,7 +382,7 @@ fn waiting_for_a_connection_takes_nothing_from_a_calls_time() {
 }
 
 #[test]
-fn deliveries_that_come_to_their_end_refused_lower_the_calls_at_once() {
+fn deliveries_that_end_in_rejection_limit_the_calls_at_once() {
     let mut health = StreamHealth::default();
     let mut running: Vec<StreamDelivery> = (0..8).map(|_| delivery(1)).collect();
     for delivery in &mut running {
@@ -494,7 +494,7 @@ fn a_call_that_brings_records_pays_for_a_retry() {
 }
 
 #[test]
-fn what_was_refused_goes_before_what_was_not_sent_yet() {
+fn rejected_records_are_sent_before_unsent_ones() {
     let (mut delivery, mut health) = (delivery(502), StreamHealth::default());
     assert_eq!(sent(&mut delivery, 0, &mut health).len(), 500);
     let mut errors = [None; 500];

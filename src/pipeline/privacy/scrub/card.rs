@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_card_stays() {
+    fn numbers_that_are_no_card_stay() {
         for text in [
             "",
             "4111111111111112",        // wrong check digit
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_takes_no_more_than_its_length() {
+    fn a_long_text_stays_bounded() {
         for unit in ["4", "4111 ", "%", "%41", "4111%20", "1 "] {
             let text = unit.repeat(200_000);
             assert!(scrubbed(&text).len() <= text.len());

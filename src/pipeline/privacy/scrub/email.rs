@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_stays() {
+    fn texts_that_are_no_email_stay() {
         for text in [
             "",
             "@",
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_takes_no_more_than_its_length() {
+    fn a_long_text_stays_bounded() {
         for unit in ["a", "@", "a@", "a.", "%40", "a@b.", "%25", "ä"] {
             let text = unit.repeat(200_000);
             assert!(scrubbed(&text).len() <= text.len().saturating_mul(2));

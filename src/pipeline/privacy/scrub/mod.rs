@@ -198,7 +198,7 @@ mod tests {
     const ALL: ScrubConfig = ScrubConfig { emails: true, cards: true };
 
     #[test]
-    fn both_kinds_are_taken_out_of_one_text_and_counted() {
+    fn both_kinds_are_removed_from_one_text_and_counted() {
         let Scrubbed { text, emails, cards } =
             text("bob@mail.example paid with 4111 1111 1111 1111, ann@mail.example not", ALL);
         assert_eq!(text, "[email] paid with [card], [email] not");
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_wanted_is_taken_out() {
+    fn only_configured_kinds_are_removed() {
         let both = "bob@mail.example 4111111111111111";
         let cases = [
             (ScrubConfig { emails: true, cards: false }, "[email] 4111111111111111"),

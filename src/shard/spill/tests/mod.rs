@@ -1,7 +1,7 @@
-//! Tests the spill case by case; `laws` tests it against a model while everything fails.
+//! Tests the spill case by case; `properties` tests it against a model while everything fails.
 
-pub mod laws;
 pub mod moves;
+pub mod properties;
 pub mod quarantine;
 
 use super::*;
@@ -91,7 +91,7 @@ fn depth(spill: &Spill, stream: &Stream) -> (u64, u64) {
 }
 
 #[test]
-fn a_row_is_described_by_its_key_and_only_by_one_of_its_version() {
+fn a_row_is_described_by_a_key_of_its_version() {
     let row = SpillRow {
         shelf: RowState::Queued,
         stream: stream(&format!("kinesis:{}", "k".repeat(128))),
@@ -137,7 +137,7 @@ fn the_oldest_rows_come_first_and_as_many_as_fit() {
 }
 
 #[test]
-fn what_is_pending_keeps_its_place_and_its_age() {
+fn pending_records_keep_their_place_and_age() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..4);
@@ -162,7 +162,7 @@ fn what_is_pending_keeps_its_place_and_its_age() {
 }
 
 #[test]
-fn past_the_limit_nothing_is_written() {
+fn a_full_spill_writes_nothing() {
     let storage = Memory::default();
     let records: Vec<Record> = (0..10).map(|number| numbered(number, 0)).collect();
     let limit = row::value(&refs(&records)).len() as u64;
@@ -187,7 +187,7 @@ fn past_the_limit_nothing_is_written() {
 }
 
 #[test]
-fn that_records_found_no_room_is_told_until_there_is_some() {
+fn a_full_spill_is_reported_until_there_is_room() {
     let storage = Memory::default();
     let record = numbered(1, 0);
     let max_bytes = row::value(&[&record]).len() as u64;
@@ -204,7 +204,7 @@ fn that_records_found_no_room_is_told_until_there_is_some() {
 }
 
 #[test]
-fn a_depth_tells_when_it_last_got_smaller_and_when_it_is_tried_next() {
+fn a_backlog_has_its_last_progress_and_its_next_attempt() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..3);
@@ -247,7 +247,7 @@ fn a_storage_that_fails_loses_nothing() {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_is_kept_and_in_nobodys_way() {
+fn an_unreadable_row_is_kept_and_blocks_no_other() {
     let storage = Memory::default();
     push(&mut spill(&storage), &storage, &events(), 0..2);
     let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
@@ -274,7 +274,7 @@ fn a_row_that_cannot_be_read_is_kept_and_in_nobodys_way() {
 }
 
 #[test]
-fn nothing_is_taken_where_all_that_waits_cannot_be_read() {
+fn a_backlog_of_unreadable_rows_yields_nothing() {
     let storage = Memory::default();
     push(&mut spill(&storage), &storage, &events(), 0..2);
     let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
@@ -293,7 +293,7 @@ fn nothing_is_taken_where_all_that_waits_cannot_be_read() {
 }
 
 #[test]
-fn what_is_counted_and_not_there_holds_nothing_up() {
+fn a_missing_counted_row_blocks_nothing() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
@@ -304,7 +304,7 @@ fn what_is_counted_and_not_there_holds_nothing_up() {
 }
 
 #[test]
-fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside() {
+fn poison_becomes_a_failed_event_and_then_is_quarantined() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..3);
@@ -324,7 +324,7 @@ fn a_poison_becomes_a_failed_event_and_a_failed_event_that_is_one_is_set_aside()
 }
 
 #[test]
-fn one_try_of_a_stream_is_under_way_at_a_time() {
+fn one_attempt_of_a_stream_runs_at_a_time() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
@@ -339,7 +339,7 @@ fn one_try_of_a_stream_is_under_way_at_a_time() {
 }
 
 #[test]
-fn each_record_has_its_own_fate_also_where_another_came_first() {
+fn each_record_has_its_own_status_after_another_report() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..3);
@@ -360,7 +360,7 @@ fn each_record_has_its_own_fate_also_where_another_came_first() {
 }
 
 #[test]
-fn a_report_of_other_records_takes_nothing_away() {
+fn a_report_of_other_records_removes_nothing() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
@@ -387,7 +387,7 @@ fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
 }
 
 #[test]
-fn tries_of_a_stream_that_takes_records_have_different_rows() {
+fn parallel_attempts_of_a_stream_have_different_rows() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     for first in (0..50).step_by(10) {
@@ -416,7 +416,7 @@ fn tries_of_a_stream_that_takes_records_have_different_rows() {
 }
 
 #[test]
-fn all_rows_that_are_under_way_leave_nothing_to_try() {
+fn rows_in_flight_leave_nothing_to_attempt() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
@@ -442,7 +442,7 @@ enum Object {
 /// If a stream is not known to accept anything, a delivery blames it for three rejected records in
 /// a row. After a restart, an attempt may begin with three of them.
 #[test]
-fn records_that_are_never_taken_do_not_hold_back_those_behind_them() {
+fn records_that_always_fail_do_not_block_those_behind_them() {
     for (row, most_bytes) in [(40, MIB.bytes), (10, MIB.bytes), (10, 1), (1, 1)] {
         for object in [Object::Stays, Object::IsLost] {
             let storage = Memory::default();

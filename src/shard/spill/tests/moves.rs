@@ -65,7 +65,7 @@ fn each_record_moves_to_its_home_with_its_age_and_in_order() {
 }
 
 #[test]
-fn a_move_takes_a_row_at_least_and_no_more_bytes_than_it_may() {
+fn a_move_has_at_least_a_row_and_at_most_its_bytes() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     for first in 0..4 {
@@ -78,7 +78,7 @@ fn a_move_takes_a_row_at_least_and_no_more_bytes_than_it_may() {
 }
 
 #[test]
-fn nothing_moves_while_a_try_of_it_is_under_way() {
+fn nothing_moves_during_an_attempt() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &old(), 0..3);
@@ -136,7 +136,7 @@ fn two_parts_of_a_row_that_meet_again_are_both_there() {
 }
 
 #[test]
-fn a_record_whose_home_is_where_it_waits_stays() {
+fn a_record_of_its_own_stream_stays() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &old(), 0..2);
@@ -145,7 +145,7 @@ fn a_record_whose_home_is_where_it_waits_stays() {
 }
 
 #[test]
-fn what_is_withdrawn_is_set_aside_row_by_row_and_only_that() {
+fn only_withdrawn_rows_are_quarantined_one_by_one() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 20..22);

@@ -37,7 +37,7 @@ fn quarantined(spill: &mut Spill, storage: &Memory, numbers: std::ops::Range<usi
 }
 
 #[test]
-fn all_that_is_set_aside_is_told_and_nothing_else() {
+fn all_quarantined_rows_are_listed_and_no_others() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
@@ -52,7 +52,7 @@ fn all_that_is_set_aside_is_told_and_nothing_else() {
 }
 
 #[test]
-fn a_garbled_row_is_told_as_it_is() {
+fn a_garbled_row_is_listed_as_it_is() {
     let storage = Memory::default();
     push(&mut spill(&storage), &storage, &events(), 0..2);
     let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
@@ -68,7 +68,7 @@ fn a_garbled_row_is_told_as_it_is() {
 }
 
 #[test]
-fn only_what_is_set_aside_is_let_go_of_and_makes_room() {
+fn only_quarantined_rows_are_deleted_and_make_room() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);

@@ -1,0 +1,477 @@
+//! A shard between callers, which retry until they get an answer, and streams that fail. The
+//! test drives it as the runtime does, one turn at a time.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::fake_streams::{
+    FakeStream, Fault, NO_EVENT, Refuses, STREAMS, TO_FAILED, Where, event_of, is_poison, number,
+};
+use super::*;
+use crate::delivery::health::StreamHealth;
+use crate::delivery::stream_delivery::{Action, DeliveryConfig, StreamDelivery};
+use crate::model::replay::Redelivery;
+use crate::shard::protocol::batch_response::ItemStatus;
+use crate::shard::spill::{Progress, Taken};
+
+type Checked<T = ()> = Result<T, TestCaseError>;
+
+/// Whether the object's writes were durable before it was lost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kept {
+    Yes,
+    No,
+}
+
+#[derive(Debug, Clone)]
+pub enum ShardAct {
+    Post(Vec<u64>),
+    /// A caller without an answer, or with a failure, sends again.
+    Retry,
+    Close {
+        which: usize,
+        kept: Kept,
+    },
+    /// A delivery continues to its next call, or to its end.
+    Drive {
+        which: usize,
+        fault: Fault,
+        kept: Kept,
+    },
+    /// Deliveries of spilled records that are due begin.
+    Drain,
+    Sleep,
+    Checkpoint,
+    StorageIsFull(bool),
+    Crash,
+}
+
+/// A caller that waits for its answer.
+struct Asked {
+    parcel: Vec<u64>,
+    claims: Vec<Admission>,
+}
+
+/// A delivery in flight.
+struct Running {
+    stream: usize,
+    delivery: StreamDelivery,
+    from: From,
+    /// Events that it knows to be accepted.
+    told: Vec<Where>,
+}
+
+enum From {
+    Batch(BatchId),
+    Spill(Taken),
+}
+
+pub struct ShardWorld {
+    config: Config,
+    storage: Memory,
+    pub shard: ShardCore,
+    pub now: Milliseconds,
+    health: [StreamHealth; 3],
+    pub service: FakeStream,
+    /// Events that were removed from the spill in this turn.
+    written_off: Vec<Where>,
+    open: Vec<BatchId>,
+    full: BTreeSet<BatchId>,
+    running: Vec<Running>,
+    ended: BTreeMap<BatchId, Vec<BatchStatus>>,
+    asked: Vec<Asked>,
+    again: Vec<Vec<u64>>,
+    sessions: Cell<u64>,
+    pub crashes: usize,
+    /// Events that callers need not keep any more.
+    pub durable: BTreeSet<u64>,
+    /// How often an event was put into a batch.
+    pub admitted: BTreeMap<u64, usize>,
+    /// How often its content was rejected.
+    pub refused: BTreeMap<u64, usize>,
+    /// Copies that a stream may have besides the first.
+    pub excused: BTreeMap<Where, usize>,
+}
+
+/// Returns the stream of an event.
+pub fn route(number: u64) -> usize {
+    match number {
+        NO_EVENT.. => TO_FAILED,
+        _ => usize::from(number.is_multiple_of(3)),
+    }
+}
+
+/// Returns an event of one of five devices. Each device has the same ids. Device 3 was device 2 the
+/// day before, and number 4 is not a device.
+fn item(number: u64) -> ShardItem {
+    let (device, event) = ((number / 16) as u8, (number % 16) as u8);
+    let key = match device {
+        4 => DeviceKey::of_event("a", event_id(event)),
+        _ => key(device),
+    };
+    let device = match device {
+        4 => DeviceIdentity::Unknown,
+        3 => DeviceIdentity::Known { previous: Some(super::key(2)) },
+        _ => DeviceIdentity::Known { previous: None },
+    };
+    let sighting = SessionEvent {
+        at: (number * 7_919 % 97 * 240_000).cast_signed(),
+        event_id: event_id(event),
+        opening: if number % 11 == 3 { Opening::Yes } else { Opening::No },
+    };
+    let observation = EventIdentity { key, sighting, device, arrival: Redelivery::No };
+    let observation = Some(observation).filter(|_| number < NO_EVENT);
+    let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
+    ShardItem { stream: stream(STREAMS[route(number)]), observation, ..failed(&line) }
+}
+
+impl ShardWorld {
+    pub fn new(sharding: ShardConfig, call_bytes: usize, refuses: Refuses) -> Self {
+        let mut config = config(sharding.clone());
+        config.destinations.policy = DeliveryConfig { call_bytes, ..config.destinations.policy };
+        let (storage, now) = (Memory::default(), 1_795_000_000_000);
+        Self {
+            shard: ShardCore::load(&storage, &sharding, now).unwrap(),
+            config,
+            storage,
+            now,
+            health: Default::default(),
+            service: FakeStream { refuses, taken: BTreeMap::new() },
+            written_off: Vec::new(),
+            open: Vec::new(),
+            full: BTreeSet::new(),
+            running: Vec::new(),
+            ended: BTreeMap::new(),
+            asked: Vec::new(),
+            again: Vec::new(),
+            sessions: Cell::new(0),
+            crashes: 0,
+            durable: BTreeSet::new(),
+            admitted: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            excused: BTreeMap::new(),
+        }
+    }
+
+    pub fn act(&mut self, act: &ShardAct) -> Checked {
+        let mut kept = Kept::Yes;
+        self.written_off.clear();
+        match act {
+            ShardAct::Post(parcel) => self.post(parcel.clone())?,
+            ShardAct::Retry if self.again.is_empty() => {}
+            ShardAct::Retry => {
+                let parcel = self.again.remove(0);
+                self.post(parcel)?;
+            }
+            ShardAct::Close { which, kept: is_kept } if !self.open.is_empty() => {
+                let batch = self.open.swap_remove(which % self.open.len());
+                self.close(batch)?;
+                kept = *is_kept;
+            }
+            ShardAct::Drive { which, fault, kept: is_kept } if !self.running.is_empty() => {
+                let running = self.running.swap_remove(which % self.running.len());
+                self.drive(running, *fault)?;
+                kept = *is_kept;
+            }
+            ShardAct::Close { .. } | ShardAct::Drive { .. } => {}
+            ShardAct::Drain => self.drain(),
+            ShardAct::Sleep => {
+                self.now = self.shard.spill().wake_at().unwrap_or(self.now).max(self.now);
+            }
+            ShardAct::Checkpoint => {
+                let written = self.shard.checkpoint(&self.storage, self.now);
+                prop_assert_eq!(written.is_err() || self.shard.has_changed(), self.fails(&written));
+            }
+            ShardAct::StorageIsFull(full) => self.storage.full.set(*full),
+            ShardAct::Crash => kept = Kept::No,
+        }
+        match kept {
+            Kept::No => self.crash(),
+            Kept::Yes => self.storage.commit(),
+        }
+        self.answer()
+    }
+
+    /// Checks for a failure that is allowed only while the storage is full.
+    fn fails<T, E>(&self, result: &Result<T, E>) -> bool {
+        self.storage.full.get() && result.is_err()
+    }
+
+    fn post(&mut self, parcel: Vec<u64>) -> Checked {
+        let items = parcel.iter().map(|number| item(*number)).collect();
+        let random = || {
+            self.sessions.set(self.sessions.get() + 1);
+            let [.., a, b] = self.sessions.get().to_be_bytes();
+            [0, 0, 0, 0, 0, 0, 0, 0, a, b]
+        };
+        let (health, now) = (&self.health, self.now);
+        let is_sick = |stream: &Stream| health[index(stream)].is_sick(now);
+        let admitted =
+            self.shard.admit(items, &self.storage, &self.config.destinations, now, random, is_sick);
+        let Ok(AdmitResult { claims, waits, .. }) = admitted else {
+            self.again.push(parcel);
+            return Ok(());
+        };
+        for (number, claim) in parcel.iter().zip(&claims) {
+            if let Admission::Queued(_) = claim {
+                *self.admitted.entry(*number).or_default() += 1;
+            }
+        }
+        self.asked.push(Asked { parcel, claims });
+        self.wait(waits)
+    }
+
+    fn wait(&mut self, waits: BatchEvents) -> Checked {
+        self.open.extend(waits.opened);
+        for batch in waits.full {
+            prop_assert!(self.open.contains(&batch), "full before it was opened");
+            prop_assert!(self.full.insert(batch), "full once");
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, batch: BatchId) -> Checked {
+        let taking_at = |stream: &Stream| self.health[index(stream)].taking_at();
+        match self.shard.close(batch, taking_at) {
+            Some(BatchAction::Deliver(ClosedBatch { stream, records })) => {
+                let policy = self.config.destinations.policy_of(&stream);
+                let delivery = StreamDelivery::new(&stream, records, policy, self.now);
+                let (stream, from) = (index(&stream), From::Batch(batch));
+                self.running.push(Running { stream, delivery, from, told: Vec::new() });
+                Ok(())
+            }
+            Some(BatchAction::Spill(stream, report)) => self.settle(batch, &stream, report),
+            None => Err(TestCaseError::fail("open, and not closed")),
+        }
+    }
+
+    fn drain(&mut self) {
+        let most = BatchLimits { bytes: 786_432, records: 500 };
+        for stream in self.shard.spill().due(self.now) {
+            // If the storage is full, unreadable rows are not quarantined: there are none.
+            let take = |spill: &mut Spill| spill.take(&self.storage, &stream, most, self.now);
+            while let Some(batch) = take(self.shard.spill()).unwrap() {
+                let policy = DeliveryConfig {
+                    delivery_timeout_ms: 10_000,
+                    ..self.config.destinations.policy_of(&stream)
+                };
+                let delivery = StreamDelivery::new(&stream, batch.records, policy, self.now);
+                let (stream, from) = (index(&stream), From::Spill(batch.taken));
+                self.running.push(Running { stream, delivery, from, told: Vec::new() });
+            }
+        }
+    }
+
+    fn drive(&mut self, mut running: Running, fault: Fault) -> Checked {
+        let stream = running.stream;
+        loop {
+            let health = &mut self.health[stream];
+            let (reply, told, untold) = match running.delivery.step(self.now, health) {
+                Action::Send { records, .. } => self.service.call(stream, &records, fault),
+                Action::Wait { milliseconds } => {
+                    self.now += milliseconds;
+                    continue;
+                }
+                Action::GiveUp | Action::Done => return self.end(running),
+            };
+            running.told.extend(told);
+            self.excuse(untold);
+            self.now += 5;
+            running.delivery.reply(reply, self.now, 1 << 31, &mut self.health[stream]);
+            self.running.push(running);
+            return Ok(());
+        }
+    }
+
+    fn end(&mut self, running: Running) -> Checked {
+        let Running { stream: index, delivery, from, told } = running;
+        let report = delivery.finish(self.now, &self.health[index]);
+        for (record, fate) in &report.records {
+            if let RecordStatus::Rejected(_) = fate {
+                *self.refused.entry(number(&event_of(columns(record)))).or_default() += 1;
+            }
+        }
+        let taken = match from {
+            From::Batch(batch) => return self.settle(batch, &stream(STREAMS[index]), report),
+            From::Spill(taken) => taken,
+        };
+        let (failed, now) = (&self.config.destinations.failed, self.now);
+        let settled = self.shard.spill().settle(&self.storage, taken, report, failed, now, 1 << 30);
+        match settled {
+            // Another attempt has begun meanwhile.
+            Ok(progress) if progress == Progress::default() => self.excuse(told),
+            Ok(_) => self.written_off = told,
+            Err(_) => {
+                prop_assert!(self.fails(&settled));
+                self.excuse(told);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, batch: BatchId, stream: &Stream, report: DeliveryReport) -> Checked {
+        let Self { storage, config, now, .. } = self;
+        let count = report.records.len();
+        let settled = self.shard.settle(batch, stream, report, storage, &config.destinations, *now);
+        prop_assert_eq!(settled.fates.len(), count);
+        prop_assert!(self.ended.insert(batch, settled.fates).is_none());
+        self.wait(settled.waits)
+    }
+
+    fn excuse(&mut self, places: Vec<Where>) {
+        for place in places {
+            *self.excused.entry(place).or_default() += 1;
+        }
+    }
+
+    /// Loses the object, with all that was not durable.
+    fn crash(&mut self) {
+        self.crashes += 1;
+        self.storage.crash();
+        let written_off = std::mem::take(&mut self.written_off);
+        self.excuse(written_off);
+        for running in std::mem::take(&mut self.running) {
+            if let From::Spill(_) = running.from {
+                self.excuse(running.told);
+            }
+        }
+        let sharding = self.config.sharding().unwrap();
+        self.shard = ShardCore::load(&self.storage, sharding, self.now).unwrap();
+        self.health = Default::default();
+        self.open.clear();
+        self.full.clear();
+        self.ended.clear();
+        self.again.extend(self.asked.drain(..).map(|asked| asked.parcel));
+        let numbers: Vec<u64> = self.admitted.keys().copied().collect();
+        for number in numbers {
+            let seen_key = item(number).observation.as_ref().map(EventIdentity::seen_key);
+            let is_seen = seen_key.is_some_and(|key| self.shard.seen.contains(&key, self.now));
+            if !is_seen && self.is_safe(number) {
+                self.excuse(vec![(route(number), number)]);
+            }
+        }
+    }
+
+    /// Answers the callers whose items all have a result.
+    fn answer(&mut self) -> Checked {
+        let mut held_open = Vec::new();
+        for Asked { parcel, claims } in std::mem::take(&mut self.asked) {
+            let fates: Checked<Vec<_>> = claims.iter().map(|claim| self.fate(claim)).collect();
+            let Some(fates) = fates?.into_iter().collect::<Option<Vec<ItemStatus>>>() else {
+                held_open.push(Asked { parcel, claims });
+                continue;
+            };
+            for (number, fate) in parcel.iter().zip(&fates) {
+                match fate {
+                    ItemStatus::NotDurable { .. } => continue,
+                    ItemStatus::Durable => prop_assert!(self.is_safe(*number), "{number} durable"),
+                    ItemStatus::Duplicate => {
+                        prop_assert!(*number < NO_EVENT);
+                        prop_assert!(self.is_safe(*number), "{number} duplicate");
+                    }
+                    ItemStatus::Refused(_) => {
+                        prop_assert!(is_poison(*number) && self.is_safe(*number));
+                    }
+                }
+                self.durable.insert(*number);
+            }
+            if fates.iter().any(|fate| matches!(fate, ItemStatus::NotDurable { .. })) {
+                self.again.push(parcel);
+            }
+        }
+        self.asked = held_open;
+        Ok(())
+    }
+
+    /// Returns the result of an item, if it is known, as the runtime does.
+    fn fate(&self, claim: &Admission) -> Checked<Option<ItemStatus>> {
+        let (place, durable) = match claim {
+            Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
+            Admission::Queued(place) => (place, ItemStatus::Durable),
+            Admission::DuplicateOf(place) => (place, ItemStatus::Duplicate),
+        };
+        let lost = || TestCaseError::fail("a place without a fate");
+        let find = |place: &Slot| match self.ended.get(&place.batch) {
+            None => Ok(None),
+            Some(fates) => fates.get(place.index).map(Some).ok_or_else(lost),
+        };
+        let not_durable = |code: &String, retry_after_s: u64| {
+            Some(ItemStatus::NotDurable { code: code.clone(), retry_after_s })
+        };
+        let (code, failed) = match find(place)? {
+            None => return Ok(None),
+            Some(BatchStatus::Durable) => return Ok(Some(durable)),
+            Some(BatchStatus::NotDurable { code, retry_after_s }) => {
+                return Ok(not_durable(code, *retry_after_s));
+            }
+            Some(BatchStatus::Refused { code, failed }) => (code, failed),
+        };
+        for place in failed {
+            match find(place)? {
+                None => return Ok(None),
+                Some(BatchStatus::Durable) => {}
+                Some(BatchStatus::NotDurable { code, retry_after_s }) => {
+                    return Ok(not_durable(code, *retry_after_s));
+                }
+                Some(BatchStatus::Refused { .. }) => return Err(lost()),
+            }
+        }
+        Ok(Some(ItemStatus::Refused(code.clone())))
+    }
+
+    /// Whether a stream or the storage has the event.
+    fn is_safe(&self, number: u64) -> bool {
+        let in_stream = |stream| self.service.copies(&(stream, number)) > 0;
+        let texts = [format!("\"n\":{number},"), format!("\\\"n\\\":{number},")];
+        let holds = |value: &[u8]| {
+            let has = |text: &String| value.windows(text.len()).any(|it| it == text.as_bytes());
+            texts.iter().any(has)
+        };
+        let keys = || self.storage.keys(Table::Spill, &[], usize::MAX).unwrap();
+        let value = |key: Vec<u8>| self.storage.get(Table::Spill, &key).unwrap().unwrap();
+        in_stream(route(number))
+            || in_stream(TO_FAILED)
+            || keys().into_iter().any(|key| holds(&value(key)))
+    }
+
+    /// Stops all failures, and drives the shard until nothing is left to do.
+    pub fn recover(&mut self) -> Checked {
+        self.act(&ShardAct::StorageIsFull(false))?;
+        // Poison is known only beside records that the stream accepts, here those of another shard.
+        self.health.iter_mut().for_each(|health| health.last_success_at = Some(0));
+        for _ in 0..500 {
+            for _ in 0..self.again.len() {
+                self.act(&ShardAct::Retry)?;
+            }
+            while !self.open.is_empty() {
+                self.act(&ShardAct::Close { which: 0, kept: Kept::Yes })?;
+            }
+            self.act(&ShardAct::Drain)?;
+            while !self.running.is_empty() {
+                self.act(&ShardAct::Drive { which: 0, fault: Fault::None, kept: Kept::Yes })?;
+            }
+            let waits = [self.again.len(), self.asked.len(), self.open.len()];
+            if waits == [0; 3] && self.shard.spill().wake_at().is_none() {
+                return self.act(&ShardAct::Checkpoint);
+            }
+            self.act(&ShardAct::Sleep)?;
+            // Clients wait at least this long before they send again.
+            self.now += 1_000;
+        }
+        let status = self.shard.status(self.now);
+        Err(TestCaseError::fail(format!("does not come to rest: {status:?}")))
+    }
+
+    /// Returns the keys of all events that were ever put into a batch.
+    pub fn seen_keys(&self) -> impl Iterator<Item = DedupKey> {
+        let observation = |number: &u64| item(*number).observation;
+        self.admitted.keys().filter_map(observation).map(|it| it.seen_key())
+    }
+}
+
+fn index(stream: &Stream) -> usize {
+    STREAMS.iter().position(|name| *name == stream.to_string()).unwrap()
+}

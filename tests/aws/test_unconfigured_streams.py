@@ -1,0 +1,96 @@
+"""What a deployment would leave waiting is seen before it, or it is said that it can't be."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from ministack_process import HOST
+from unconfigured_streams import BacklogUnknownError, dropped, warning
+
+KEY = "k" * 32
+NAMED = {"firehose:events", "firehose:events-failed"}
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Serves a /readyz, and gives the address of its worker."""
+    servers = []
+
+    def serve(body: Any, status: int = 200) -> str:
+        class Readyz(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                is_operator = self.headers["authorization"] == f"Bearer {KEY}"
+                told = body if is_operator else {"ready": True, "summary": "ready"}
+                text = told if isinstance(told, bytes) else json.dumps(told).encode()
+                self.send_response(status if self.path == "/readyz" else 404)
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer((HOST, 0), Readyz)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://{HOST}:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def shard(**waiting: int) -> dict[str, Any]:
+    spill = [{"stream": f"firehose:{stream}", "records": count} for stream, count in waiting.items()]
+    return {"shard": 0, "spill": spill}
+
+
+def test_records_of_all_shards_for_dropped_streams_are_summed(
+    serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_OPERATOR_KEY", KEY)
+    shards = [shard(old=3, events=5, b=0), shard(old=4, a=1)]
+    for status in (200, 503):
+        url = serve({"ready": status == 200, "delivery": "sharded", "shards": shards}, status)
+        found = dropped(f"{url}/", NAMED)
+        assert found == {"firehose:old": 7, "firehose:a": 1}
+    told = warning(found)
+    assert "1 for firehose:a, 7 for firehose:old; " in told
+    assert 'renamed_streams = { "firehose:a" = "firehose:NEW" }' in told
+    assert dropped(serve({"ready": True, "delivery": "direct"}), NAMED) == {}
+    assert dropped(url, {*NAMED, "firehose:old", "firehose:a"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        (b"<p>no", 404, "/readyz answers 404"),
+        (b"no", 200, "/readyz can't be read"),
+        ([], 200, "is not answered by a worker"),
+        ({"ready": False, "problems": ["A"], "summary": "not ready: A"}, 503, "not configured: not ready: A"),
+        ({"ready": True, "delivery": "sharded", "shards": [{"shard": 3, "problem": "x"}]}, 200, "shard 3 does not answer"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_unusable_answer_is_reported(
+    serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch, body: Any, status: int, why: str
+) -> None:
+    monkeypatch.setenv("HEADWATER_OPERATOR_KEY", KEY)
+    with pytest.raises(BacklogUnknownError, match=why):
+        dropped(serve(body, status), NAMED)
+
+
+def test_a_missing_operators_key_is_named(
+    serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEADWATER_OPERATOR_KEY", raising=False)
+    with pytest.raises(BacklogUnknownError, match="it takes HEADWATER_OPERATOR_KEY"):
+        dropped(serve({"ready": True, "delivery": "sharded", "shards": []}), NAMED)
+    with pytest.raises(BacklogUnknownError, match="can't be read"):
+        dropped(f"http://{HOST}:9", NAMED)

@@ -1,0 +1,73 @@
+//! Which sessions a shard fetches from a device's previous shard.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use headwater::model::device_key::DeviceKey;
+use headwater::model::event::EventId;
+use headwater::model::record::Record;
+use headwater::model::replay::Redelivery;
+use headwater::model::stream::Stream;
+use headwater::shard::ShardCore;
+use headwater::shard::config::ShardConfig;
+use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use headwater::shard::sessions::{Opening, SessionEvent};
+use headwater::shard::storage::{Storage, StorageError, Table};
+
+/// A storage in which nothing is.
+struct Nothing;
+
+impl Storage for Nothing {
+    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(None)
+    }
+
+    fn put(&self, _: Table, _: &[u8], _: &[u8]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn delete(&self, _: Table, _: &[u8]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn change(&self, _: Table, _: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn keys(&self, _: Table, _: &[u8], _: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        Ok(Vec::new())
+    }
+}
+
+fn key(byte: u8) -> DeviceKey {
+    DeviceKey::from_bytes([byte; 16])
+}
+
+/// An event of the device `of`, which had the id `before` on the day before.
+fn item(of: u8, before: Option<u8>, former: Option<u32>) -> ShardItem {
+    let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+    ShardItem {
+        stream: Stream::parse("firehose:events").unwrap(),
+        record: Record::restore("key", "", b"{}\n").unwrap(),
+        observation: Some(EventIdentity {
+            key: key(of),
+            sighting: SessionEvent { at: 0, event_id, opening: Opening::No },
+            device: DeviceIdentity::Known { previous: before.map(key) },
+            arrival: Redelivery::No,
+        }),
+        former,
+    }
+}
+
+#[test]
+fn a_moved_device_is_requested_by_both_ids_at_midnight() {
+    let shard = ShardCore::load(&Nothing, &ShardConfig::default(), 0).unwrap();
+    let items = [
+        item(1, None, Some(0)),
+        item(2, Some(3), Some(0)),
+        item(2, Some(3), Some(0)),
+        item(4, Some(5), Some(1)),
+        item(6, Some(7), None),
+    ];
+    let strangers = shard.strangers(&items, &Nothing).unwrap();
+    assert_eq!(strangers, [(0, vec![key(1), key(2), key(3)]), (1, vec![key(4), key(5)])]);
+}
