@@ -292,12 +292,12 @@ export const ACTIONS = [
     ["a duplicate", answer(200, '{"verdicts":[{"outcome":"duplicate","event_id":"x"}]}'), "", ["✓ duplicate"]],
     ["a missing key", answer(401, '{"code":"unknown_key","message":"no such key"}'), "refused", ["401", "no such key", "/beacons?key="]],
     ["no verdicts at all", answer(200, '{"verdicts":[]}'), "", ["No beacons in it"]],
-  ].map(([what, stub, fate, shows]) => ({
-    claim: `${what} is told, and counted as ${fate || "nothing"}`,
+  ].map(([what, stub, result, shows]) => ({
+    claim: `${what} is told, and counted as ${result || "nothing"}`,
     does: press("Page view"),
     answers: [stub],
     sends: [() => {}],
-    tally: fate ? { [fate]: 1 } : {},
+    tally: result ? { [result]: 1 } : {},
     shows,
   })),
 ];

@@ -39,8 +39,8 @@ describe("the page that sends beacons", { skip: missing, concurrency: 2 }, () =>
           if (sent.method === "POST") assert.equal(sent.url.pathname + sent.url.search, EVENTS);
           check(sent, requests);
         }
-        for (const fate of ["accepted", "failed", "refused", "held"]) {
-          assert.equal(await page.locator(`#tally-${fate}`).textContent(), String(tally[fate] ?? 0), fate);
+        for (const result of ["accepted", "failed", "refused", "held"]) {
+          assert.equal(await page.locator(`#tally-${result}`).textContent(), String(tally[result] ?? 0), result);
         }
         if (sends.length) {
           const entry = await page.locator(".entry").first().innerText();
@@ -152,7 +152,7 @@ describe("the page that sends beacons", { skip: missing, concurrency: 2 }, () =>
       assert.doesNotMatch(policy, /unsafe|\*|https?:|'sha/);
       for (const name of ["Mixed array", "Pixel", "Broken body"]) await press(name)(page);
       await own('{"name":"a"}', "text/plain")(page);
-      await page.waitForFunction(() => document.querySelectorAll(".entry[data-fate]:not([data-fate=''])").length === 4);
+      await page.waitForFunction(() => document.querySelectorAll(".entry[data-result]:not([data-result=''])").length === 4);
       assert.equal(await page.locator("#tally-accepted").textContent(), "3");
     });
   });
@@ -170,7 +170,7 @@ describe("the page that sends beacons", { skip: missing, concurrency: 2 }, () =>
           assert.deepEqual(await page.evaluate(faint), []);
           for (const name of ["Page view", "Batch of ten", "Mixed array", "Pixel"]) await press(name)(page);
           await own('{"name":"a"}', "text/csv")(page);
-          await page.waitForFunction(() => document.querySelectorAll(".entry[data-fate]").length === 5);
+          await page.waitForFunction(() => document.querySelectorAll(".entry[data-result]").length === 5);
           for (const summary of await page.locator("summary").all()) await summary.click();
           assert.deepEqual(await page.evaluate(faint), []);
           assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), viewport.width);

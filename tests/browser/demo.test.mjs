@@ -38,7 +38,7 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
       const prepare = (page) => page.on("request", (request) => request.method() === "POST" && bodies.push(request.postData()));
       const events = () => bodies.flatMap((body) => JSON.parse(body).events).filter(({ name }) => !BY_ITSELF.has(name));
       await visit({ prepare }, async (page) => {
-        await page.locator(".request[data-fate=accepted]").waitFor();
+        await page.locator(".request[data-result=accepted]").waitFor();
         const stubs = [...answers];
         await page.route("**/v1/events*", (route) => (stubs.length ? stand(route, stubs.shift()) : route.continue()));
         assert.equal(events()[0].name, "page_view");
@@ -104,7 +104,7 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
         return stand(route, answer(200, JSON.stringify({ verdicts: events.map((event) => ({ event_id: event.id, outcome: outcome(event) })) })));
       });
     await visit({ prepare }, async (page) => {
-      await page.locator(".request[data-fate=accepted]").waitFor();
+      await page.locator(".request[data-result=accepted]").waitFor();
       for (let times = 0; times < 3; times++) await press("Ask for a sample")(page);
       await press("Order in “francs”")(page);
       await page.waitForFunction(() => /^\d+ accepted · 3 duplicates · 1 failed$/.test(document.getElementById("tally").textContent));
@@ -238,8 +238,8 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
         };
         await visit({ options: { viewport, colorScheme, reducedMotion: "reduce" }, prepare }, async (page) => {
           await fits(page);
-          await page.locator(".request[data-fate=held]").waitFor({ state: "attached" });
-          await page.locator(".request[data-fate=accepted]").waitFor({ state: "attached" });
+          await page.locator(".request[data-result=held]").waitFor({ state: "attached" });
+          await page.locator(".request[data-result=accepted]").waitFor({ state: "attached" });
           await page.getByText("With a Content-Security-Policy").click();
           await page.getByRole("link", { name: /Celadon cup/ }).click();
           await chain(press("Put into the cart"), press("Order in “francs”"), press("Check it"))(page);

@@ -204,7 +204,7 @@ export const ACTIONS = [
       const told = rows.map((row) => row.split(/\s+/).slice(0, 3).join(" "));
       assert.deepEqual(told.sort(), ["firehose:events-failed failed 1", "firehose:events-mid accepted 2"]);
       assert.match(await page.locator("#chart").getAttribute("aria-label"), /^In the last minute: 2 accepted, 1 failed, 0 duplicate/);
-      const height = (fate) => page.locator(`rect[data-fate=${fate}]`).first().evaluate((bar) => bar.getBoundingClientRect().height);
+      const height = (result) => page.locator(`rect[data-result=${result}]`).first().evaluate((bar) => bar.getBoundingClientRect().height);
       assert.ok((await height("failed")) > 0 && (await height("accepted")) > 0);
     },
   },

@@ -24,7 +24,7 @@ describe("the pages of a worker with tenants", { skip: missing }, () => {
   test("the demo sends with the key of its address, also when it is loaded again", async () => {
     const sent = [];
     await visit(browser, `${BASE}?key=${encodeURIComponent(KEY)}&utm_source=mail`, { prepare: watch(sent) }, async (page) => {
-      const accepted = () => page.locator(".request[data-fate=accepted]").first().waitFor();
+      const accepted = () => page.locator(".request[data-result=accepted]").first().waitFor();
       await accepted();
       assert.equal(new URL(page.url()).search, "?utm_source=mail");
       await page.locator("#tag", { hasText: `data-key="${KEY.replaceAll("&", "&amp;")}"` }).waitFor();

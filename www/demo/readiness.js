@@ -34,11 +34,11 @@ export async function readiness() {
     const known = STATES.find((one) => one === state) ?? "unknown";
     return { stream: shown(name) || "unnamed", state: parts.length ? "failing" : known, problem: parts.join(", ") };
   });
-  const told = Array.isArray(body.problems) ? body.problems : body.actions;
+  const actions = Array.isArray(body.problems) ? body.problems : body.actions;
   const isTroubled = body.ready !== true || Boolean(body.owner);
-  // Anyone is told no more than one sentence.
-  const sentence = isTroubled && !Array.isArray(told) ? [shown(body.summary)] : [];
-  const sentences = (Array.isArray(told) ? told.map(shown) : sentence).filter(Boolean);
+  // Without the operator's key, the answer has one sentence.
+  const sentence = isTroubled && !Array.isArray(actions) ? [shown(body.summary)] : [];
+  const sentences = (Array.isArray(actions) ? actions.map(shown) : sentence).filter(Boolean);
   if (body.ready === true) {
     const troubled = isTroubled || streams.some(({ state }) => state === "failing");
     return { state: troubled ? "troubled" : "ready", word: troubled ? "Ready, with trouble" : "Ready", streams, sentences };
@@ -58,7 +58,7 @@ export async function checkReady() {
   clearTimeout(readyTimer);
   const now = await readiness();
   readyAsking = false;
-  // A screen reader is told of changes only.
+  // A screen reader announces changes only.
   if (JSON.stringify(now) !== readyShown) {
     readyShown = JSON.stringify(now);
     at("status").dataset.state = now.state;

@@ -2,12 +2,12 @@
 
 /** @typedef {import("./beacons/beacons.js").Sending} Sending */
 /** @typedef {import("./beacons/send.js").Reply} Reply */
-/** @typedef {"accepted" | "failed" | "refused" | "held"} Fate  How beacons stand; `held` is not durable. */
+/** @typedef {"accepted" | "failed" | "refused" | "held"} Result  How beacons stand; `held` is not durable. */
 /** @typedef {{ outcome: string, event_id: string, code: string, pointer: string, message: string }} Verdict */
 /**
  * What a reply means. Duplicates are counted apart: their events were accepted before.
  * @typedef {{
- *   fate: Fate | "", says: string, verdicts: Verdict[], count: Record<Fate, number>, duplicates: number, answer: string, text: string
+ *   result: Result | "", says: string, verdicts: Verdict[], count: Record<Result, number>, duplicates: number, answer: string, text: string
  * }} Reading
  */
 
@@ -48,27 +48,27 @@ export function read(reply, sending) {
   const keep = "Not durable, as far as is known: the client must keep this data and send it again.";
   if ("broken" in reply) {
     count.held = sending.beacons;
-    return { fate: "held", says: `${keep} (${reply.broken})`, verdicts: [], count, duplicates: 0, answer: "no answer", text: "" };
+    return { result: "held", says: `${keep} (${reply.broken})`, verdicts: [], count, duplicates: 0, answer: "no answer", text: "" };
   }
   const { status, retryAfter, text } = reply;
   const body = fields(parsed(text));
-  const told = [shown(body.code), shown(body.message)].filter(Boolean).join(": ") || text.trim().slice(0, 200);
-  /** @type {(fate: Fate | "", says: string, verdicts?: Verdict[]) => Reading} */
-  const reading = (fate, says, verdicts = []) => {
+  const message = [shown(body.code), shown(body.message)].filter(Boolean).join(": ") || text.trim().slice(0, 200);
+  /** @type {(result: Result | "", says: string, verdicts?: Verdict[]) => Reading} */
+  const reading = (result, says, verdicts = []) => {
     const duplicates = verdicts.filter(({ outcome }) => outcome === "duplicate").length;
-    return { fate, says, verdicts, count, duplicates, answer: String(status), text };
+    return { result, says, verdicts, count, duplicates, answer: String(status), text };
   };
 
   if (status === 429 || status >= 500) {
     count.held = sending.beacons;
     const wait = retryAfter && /^\d+$/.test(retryAfter) ? ` Retry-After: ${retryAfter} s.` : "";
-    return reading("held", `${keep}${wait}${told ? ` The worker says: ${told}` : ""}`);
+    return reading("held", `${keep}${wait}${message ? ` The worker says: ${message}` : ""}`);
   }
   if (status >= 400) {
     const kept = status === 400 && shown(body.event_id) !== "";
     count[kept ? "failed" : "refused"] = sending.beacons;
     const hint = status === 401 ? ` Open this page with ?key= and a write key, such as ${location.pathname}?key=pk_1.` : "";
-    if (!kept) return reading("refused", (told || "The worker refused it and gave no reason.") + hint);
+    if (!kept) return reading("refused", (message || "The worker refused it and gave no reason.") + hint);
     const whole = { ...body, outcome: "failed", code: body.rule ?? body.code };
     return reading("failed", "The body as a whole is kept as one failed event.", [verdict(whole)]);
   }
@@ -80,39 +80,39 @@ export function read(reply, sending) {
     return reading("accepted", "Durable. An image can’t carry a verdict: read the records back to see it.");
   }
   if (!Array.isArray(body.verdicts)) {
-    return reading("", `This is not an answer of the worker’s.${told ? ` It begins: ${told}` : " It is empty."}`);
+    return reading("", `This is not an answer of the worker’s.${message ? ` It begins: ${message}` : " It is empty."}`);
   }
   const verdicts = body.verdicts.map(verdict);
   for (const { outcome } of verdicts) {
     if (outcome === "accepted" || outcome === "failed") count[outcome] += 1;
     if (outcome === "dropped") count.refused += 1;
   }
-  const fates = /** @type {Fate[]} */ (["failed", "accepted", "refused"]);
+  const results = /** @type {Result[]} */ (["failed", "accepted", "refused"]);
   const isKnown = verdicts.some(({ outcome }) => outcome === "duplicate");
-  const fate = fates.find((one) => count[one] > 0) ?? (isKnown ? "accepted" : "");
-  return reading(fate, verdicts.length ? "" : "No beacons in it, so no verdicts.", verdicts);
+  const result = results.find((one) => count[one] > 0) ?? (isKnown ? "accepted" : "");
+  return reading(result, verdicts.length ? "" : "No beacons in it, so no verdicts.", verdicts);
 }
 
 /** @param {Reading} reading @returns {string} what became of it, in a few words */
-export function summary({ fate, count, duplicates, answer }) {
-  if (fate === "held") return `not durable (${answer})`;
-  if (fate === "refused") return `refused (${answer})`;
+export function summary({ result, count, duplicates, answer }) {
+  if (result === "held") return `not durable (${answer})`;
+  if (result === "refused") return `refused (${answer})`;
   const parts = [];
   if (count.accepted) parts.push(`${count.accepted} accepted`);
   if (duplicates) parts.push(plural(duplicates, "duplicate"));
   if (count.failed) parts.push(`${count.failed} failed`);
   if (count.refused) parts.push(`${count.refused} dropped`);
-  return parts.join(" · ") || (fate === "accepted" ? "durable" : answer);
+  return parts.join(" · ") || (result === "accepted" ? "durable" : answer);
 }
 
 /** @param {number} count @param {string} what */
 export const plural = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /** @param {Reading} reading @returns {string} the same in signs, for a small place */
-export function signs({ fate, count, duplicates, answer }) {
-  if (fate === "held") return `! ${answer}`;
+export function signs({ result, count, duplicates, answer }) {
+  if (result === "held") return `! ${answer}`;
   const parts = [];
   if (count.accepted + duplicates) parts.push(`✓ ${count.accepted + duplicates}`);
   if (count.failed + count.refused) parts.push(`✕ ${count.failed + count.refused}`);
-  return parts.join(" ") || (fate === "accepted" ? "✓" : answer);
+  return parts.join(" ") || (result === "accepted" ? "✓" : answer);
 }

@@ -16,7 +16,7 @@ const sum = (counts) => counts.reduce((total, count) => total + count, 0);
 /** @param {string} outcome @param {number} x @param {number} y @param {number} height */
 function bar(outcome, x, y, height) {
   const rect = document.createElementNS(SVG, "rect");
-  const places = { "data-fate": outcome, x: x + 0.1, y, width: 0.8, height };
+  const places = { "data-result": outcome, x: x + 0.1, y, width: 0.8, height };
   for (const [name, value] of Object.entries(places)) rect.setAttribute(name, String(value));
   return rect;
 }
@@ -68,7 +68,7 @@ function row({ stream, outcome, came, most }) {
     "tr",
     {},
     element("th", { scope: "row", class: stream ? "mono" : "muted" }, stream || "no stream"),
-    element("td", { class: "fate", "data-fate": outcome }, outcome),
+    element("td", { class: "result", "data-result": outcome }, outcome),
     element("td", {}, String(came)),
     element("td", {}, String(most)),
   );

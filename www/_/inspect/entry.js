@@ -140,8 +140,8 @@ export function entryBody(entry) {
   const came = [receivedPart(entry, pointers)];
   if (violations.length > 1) came.push(part("Violations", violations.map((one) => [one.pointer || one.code, `${one.code}: ${one.message}`])));
   if (record) {
-    const told = repairs.map(({ rule, pointer: place, original }) => /** @type {Line} */ ([place || "more", original ? `${rule}, was ${original}` : rule]));
-    came.push(part("Repairs", told));
+    const lines = repairs.map(({ rule, pointer: place, original }) => /** @type {Line} */ ([place || "more", original ? `${rule}, was ${original}` : rule]));
+    came.push(part("Repairs", lines));
   }
   const [first, ...others] = recordParts(entry);
   const times = Object.entries(timing).map(([what, count]) => {

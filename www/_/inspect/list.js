@@ -28,7 +28,7 @@ function line(entry) {
     "summary",
     {},
     element("time", { class: "mono", datetime: instant, title: instant }, clock(instant)),
-    element("span", { class: "fate", "data-fate": outcome }, `${SIGNS[outcome] ?? ""} ${outcome}`),
+    element("span", { class: "result", "data-result": outcome }, `${SIGNS[outcome] ?? ""} ${outcome}`),
     name ? element("b", {}, name) : element("span", { class: "muted" }, kind || "no name"),
     element("span", {}, code ? element("code", { class: "tag" }, code) : schema === null ? element("span", { class: "tag" }, "no schema") : ""),
     element("span", { class: "mono stream" }, stream ?? ""),
@@ -37,7 +37,7 @@ function line(entry) {
   details.addEventListener("toggle", () => {
     if (details.childElementCount === 1) details.append(entryBody(entry));
   });
-  return element("li", { class: "entry", "data-fate": outcome }, details);
+  return element("li", { class: "entry", "data-result": outcome }, details);
 }
 
 /** An entry is open, a key has led to one, or the list's head is out of sight. */

@@ -27,7 +27,7 @@ let question = 0;
 function say(state, word, detail = "") {
   at("status").dataset.state = state;
   at("detail").textContent = detail;
-  // A screen reader is told of changes only.
+  // A screen reader announces changes only.
   if (at("state").textContent !== word) at("state").textContent = word;
 }
 

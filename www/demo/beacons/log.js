@@ -7,7 +7,7 @@ import { PIXEL } from "./beacons.js";
 import { send } from "./send.js";
 
 /** @typedef {import("./beacons.js").Sending} Sending */
-/** @typedef {import("../reading.js").Fate} Fate */
+/** @typedef {import("../reading.js").Result} Result */
 /** @typedef {import("../reading.js").Reading} Reading */
 /** @typedef {import("../reading.js").Verdict} Verdict */
 
@@ -21,9 +21,9 @@ const entries = [];
 const past = { accepted: 0, failed: 0, refused: 0, held: 0 };
 
 function tally() {
-  for (const fate of /** @type {Fate[]} */ (Object.keys(past))) {
-    const sum = entries.reduce((total, { reading }) => total + (reading?.count[fate] ?? 0), past[fate]);
-    at(`tally-${fate}`).textContent = String(sum);
+  for (const result of /** @type {Result[]} */ (Object.keys(past))) {
+    const sum = entries.reduce((total, { reading }) => total + (reading?.count[result] ?? 0), past[result]);
+    at(`tally-${result}`).textContent = String(sum);
   }
 }
 
@@ -31,8 +31,8 @@ function tally() {
 function forgetOldest() {
   for (let index = entries.length - 1; index > 0 && entries.length > ENTRIES_SHOWN; index--) {
     const { reading, row } = entries[index];
-    if (!reading || reading.fate === "held") continue;
-    for (const fate of /** @type {Fate[]} */ (Object.keys(past))) past[fate] += reading.count[fate];
+    if (!reading || reading.result === "held") continue;
+    for (const result of /** @type {Result[]} */ (Object.keys(past))) past[result] += reading.count[result];
     entries.splice(index, 1);
     row.remove();
   }
@@ -54,14 +54,14 @@ function sentFold({ bytes, body, type, pixel }) {
   return fold(`Sent: ${bytes?.length ?? 0} bytes, ${type || "no content type"}`, pretty(body) || "(empty)");
 }
 
-/** @param {Verdict} told */
+/** @param {Verdict} verdict */
 function verdictRow({ outcome, event_id, code, pointer, message }) {
   const isDurable = outcome === "accepted" || outcome === "duplicate";
   const sign = isDurable ? "✓ " : outcome === "failed" || outcome === "dropped" ? "✕ " : "";
   const row = element(
     "li",
     { class: "verdict" },
-    element("span", { class: "fate", "data-fate": isDurable ? "accepted" : outcome }, `${sign}${outcome}`),
+    element("span", { class: "result", "data-result": isDurable ? "accepted" : outcome }, `${sign}${outcome}`),
     element("span", { class: "mono" }, event_id),
   );
   if (code || pointer || message) {
@@ -81,7 +81,7 @@ function verdictList(verdicts) {
   if (accepted.length <= ACCEPTED_LISTED) return [element("ul", { class: "verdicts" }, ...verdicts.map(verdictRow))];
   const folded = element("details", {});
   folded.append(
-    element("summary", {}, element("span", { class: "fate", "data-fate": "accepted" }, `✓ ${accepted.length} accepted`)),
+    element("summary", {}, element("span", { class: "result", "data-result": "accepted" }, `✓ ${accepted.length} accepted`)),
     element("ul", { class: "verdicts" }, ...accepted.map(verdictRow)),
   );
   return [element("ul", { class: "verdicts" }, ...others.map(verdictRow)), folded];
@@ -90,9 +90,9 @@ function verdictList(verdicts) {
 /**
  * Sends, and shows what comes of it.
  * @param {Sending} sending
- * @param {HTMLElement} fateHere where the fate is told in short, beside what was pressed
+ * @param {HTMLElement} resultHere the short result, beside the button that was pressed
  */
-export function dispatch(sending, fateHere) {
+export function dispatch(sending, resultHere) {
   const answer = element("span", { class: "mono answer" });
   const took = element("span", { class: "mono" });
   const outcome = element("div");
@@ -110,8 +110,8 @@ export function dispatch(sending, fateHere) {
     again.setAttribute("disabled", "");
     answer.textContent = "waiting";
     took.textContent = attempts > 1 ? `attempt ${attempts}` : "";
-    fateHere.textContent = "…";
-    fateHere.dataset.fate = "";
+    resultHere.textContent = "…";
+    resultHere.dataset.result = "";
     const started = performance.now();
     const reply = await send(sending, attempts);
     const milliseconds = Math.round(performance.now() - started);
@@ -121,22 +121,22 @@ export function dispatch(sending, fateHere) {
   /** @param {Reading} reading @param {number} milliseconds */
   function show(reading, milliseconds) {
     entry.reading = reading;
-    row.dataset.fate = reading.fate;
+    row.dataset.result = reading.result;
     answer.textContent = reading.answer;
     took.textContent = `${milliseconds} ms${attempts > 1 ? `, attempt ${attempts}` : ""}`;
     const saying = reading.says ? [element("p", { class: "saying" }, reading.says)] : [];
     outcome.replaceChildren(...saying, ...(reading.verdicts.length ? verdictList(reading.verdicts) : []));
     came.replaceChildren(...(reading.text ? [fold(`Answered: ${reading.answer}`, pretty(reading.text))] : []));
-    fateHere.textContent = signs(reading);
-    fateHere.dataset.fate = reading.fate;
+    resultHere.textContent = signs(reading);
+    resultHere.dataset.result = reading.result;
     at("last").textContent = `${sending.title}: ${summary(reading)}, in ${milliseconds} ms.`;
     const pressed = document.activeElement === again;
     again.removeAttribute("disabled");
-    again.hidden = reading.fate !== "held";
+    again.hidden = reading.result !== "held";
     if (pressed) (again.hidden ? /** @type {HTMLElement} */ (sent.firstElementChild) : again).focus();
     tally();
     forgetOldest();
-    if (reading.fate === "held") checkReady();
+    if (reading.result === "held") checkReady();
   }
 
   again.addEventListener("click", attempt);

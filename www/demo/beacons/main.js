@@ -9,8 +9,8 @@ import { dispatch } from "./log.js";
 import "./schemas.js";
 
 for (const { title, name, what, make } of ACTIONS) {
-  const fateHere = element("span", { class: "fate", "aria-hidden": "true" });
-  const foot = element("span", { class: "foot" }, element("span", {}, name), fateHere);
+  const resultHere = element("span", { class: "result", "aria-hidden": "true" });
+  const foot = element("span", { class: "foot" }, element("span", {}, name), resultHere);
   const button = element(
     "button",
     { class: "action", type: "button" },
@@ -18,7 +18,7 @@ for (const { title, name, what, make } of ACTIONS) {
     element("span", { class: "what" }, what),
     foot,
   );
-  button.addEventListener("click", () => dispatch(make(), fateHere));
+  button.addEventListener("click", () => dispatch(make(), resultHere));
   at("actions").append(element("li", {}, button));
 }
 
@@ -26,7 +26,7 @@ const ownForm = /** @type {HTMLFormElement} */ (at("own"));
 const ownBody = /** @type {HTMLTextAreaElement} */ (at("own-body"));
 const ownType = /** @type {HTMLSelectElement} */ (at("own-type"));
 
-/** How many beacons a body holds, as far as can be told. @param {string} body @param {string} type */
+/** Estimates how many beacons a body holds. @param {string} body @param {string} type */
 function beaconsIn(body, type) {
   const value = parsed(body);
   if (Array.isArray(value)) return value.length;
@@ -39,7 +39,7 @@ function beaconsIn(body, type) {
 ownForm.addEventListener("submit", (event) => {
   event.preventDefault();
   const { value: body } = ownBody;
-  dispatch(post("Your body", body, ownType.value, beaconsIn(body, ownType.value)), at("own-fate"));
+  dispatch(post("Your body", body, ownType.value, beaconsIn(body, ownType.value)), at("own-result"));
 });
 ownBody.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ownForm.requestSubmit();

@@ -51,14 +51,14 @@ async function silence() {
 /** @param {Request} request @param {string} mark @returns {Promise<[boolean, string]>} */
 async function verdict({ events, reply, began }, mark) {
   const came = await reply;
-  if (!came) return [true, "It was sent as the page went out of sight, and no page is told the answer to that."];
+  if (!came) return [true, "It was sent as the page went out of sight, so no page can read the answer."];
   if ("broken" in came) return [false, (await unready()) || `The worker is ready, but its answer did not come (${came.broken}). Look for a content blocker, or a policy without it in connect-src.`];
-  const { fate, says, answer, verdicts } = read(came, { beacons: 1, pixel: "" });
-  if (fate === "held") return [false, (await unready()) || says];
+  const { result, says, answer, verdicts } = read(came, { beacons: 1, pixel: "" });
+  if (result === "held") return [false, (await unready()) || says];
   if (came.status >= 400) return [false, `${answer} ${[fields(parsed(came.text)).code, says].filter(Boolean).join(": ")}`];
   const own = verdicts[events.findIndex((event) => fields(event.props).mark === mark)];
   if (own && own.outcome !== "accepted" && own.outcome !== "duplicate") return [false, `${own.outcome}: ${own.code}: ${own.message}`];
-  if (fate === "") return [false, says];
+  if (result === "") return [false, says];
   return [true, `It works: ${answer} after ${Math.round(performance.now() - began)} ms, and the event is durable.`];
 }
 

@@ -12,9 +12,9 @@ import { onRequest } from "./requests.js";
 /** @typedef {import("./requests.js").Request} Request */
 
 const REQUESTS_SHOWN = 60;
-/** How far apart a screen reader is told of news, in milliseconds. */
+/** The least time between two announcements of a screen reader, in milliseconds. */
 const TELL_MS = 3_000;
-/** What the page does by itself, and nobody needs to be told of. */
+/** Events that the page sends automatically, and that are not announced. */
 const QUIET = new Set(["pointer", "page_leave", "web_vitals", "scroll"]);
 
 const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕" });
@@ -44,17 +44,17 @@ function digest({ name, url, props }) {
 
 /** One event's row. @param {Record<string, unknown>} event */
 function row(event) {
-  const fate = element("span", { class: "fate" }, "…");
+  const result = element("span", { class: "result" }, "…");
   const more = element("span", { class: "gist" });
   const body = element("div", { class: "record" }, element("pre", { tabindex: "0" }, JSON.stringify(event, null, 2)));
-  const head = element("summary", {}, element("b", {}, shown(event.name)), fate, element("span", { class: "digest" }, digest(event)), more);
+  const head = element("summary", {}, element("b", {}, shown(event.name)), result, element("span", { class: "digest" }, digest(event)), more);
   return {
     line: element("li", {}, element("details", { class: "event" }, head, body)),
     /** @param {Verdict | undefined} verdict @param {Reading} reading */
-    judge(verdict, { fate: whole }) {
+    judge(verdict, { result: whole }) {
       const outcome = verdict?.outcome ?? (whole === "held" ? "kept for later" : whole);
-      fate.textContent = [SIGNS[outcome], outcome].filter(Boolean).join(" ");
-      fate.dataset.fate = outcome === "duplicate" ? "accepted" : verdict ? outcome : whole;
+      result.textContent = [SIGNS[outcome], outcome].filter(Boolean).join(" ");
+      result.dataset.result = outcome === "duplicate" ? "accepted" : verdict ? outcome : whole;
       if (!verdict?.message) return;
       const place = [verdict.code, verdict.pointer].filter(Boolean).map((part) => element("code", { class: "tag" }, part));
       body.prepend(element("p", { class: "why" }, ...place, " ", verdict.message));
@@ -87,25 +87,25 @@ function show({ via, body, events, began, reply }) {
     /** @type {Reading | null} */
     const reading = came && read(came, { beacons: events.length, pixel: "" });
     if (reading) {
-      entry.dataset.fate = reading.fate;
+      entry.dataset.result = reading.result;
       answer.textContent = `${reading.answer} · ${Math.round(performance.now() - began)} ms`;
       saying.textContent = reading.says;
       saying.hidden = !reading.says || reading.answer === "204";
       rows.forEach((one, index) => one.judge(reading.verdicts[index], reading));
       events.forEach(({ id }, index) => {
-        const outcome = reading.verdicts[index]?.outcome ?? reading.fate;
+        const outcome = reading.verdicts[index]?.outcome ?? reading.result;
         // What this page saw accepted stays so.
         if (outcomes.get(id) !== "accepted") outcomes.set(id, outcome in TALLY ? outcome : "");
       });
-      bar(events, reading.fate, summary(reading));
-      if (reading.fate === "held") checkReady();
+      bar(events, reading.result, summary(reading));
+      if (reading.result === "held") checkReady();
     } else {
-      entry.dataset.fate = "";
+      entry.dataset.result = "";
       for (const { id } of events) if (outcomes.get(id) === "waiting") outcomes.set(id, "");
-      answer.textContent = "no page is told";
+      answer.textContent = "no page can read it";
       bar(events, "", "sent");
     }
-    if (!reading || reading.fate === "accepted" || reading.fate === "failed") records(events, rows);
+    if (!reading || reading.result === "accepted" || reading.result === "failed") records(events, rows);
   });
 }
 
@@ -116,8 +116,8 @@ async function records(events, rows) {
   at("elsewhere").hidden = can;
 }
 
-/** The last thing in one line, for the phone's bar and for screen readers. @param {Record<string, unknown>[]} events @param {string} fate @param {string} said */
-function bar(events, fate, said) {
+/** The last thing in one line, for the phone's bar and for screen readers. @param {Record<string, unknown>[]} events @param {string} result @param {string} said */
+function bar(events, result, said) {
   const all = [...outcomes.values()];
   const counts = Object.entries(TALLY).map(([outcome, say]) => [all.filter((each) => each === outcome).length, say]);
   at("tally").textContent = counts.map(([count, say]) => count && say(count)).filter(Boolean).join(" · ");
@@ -125,9 +125,9 @@ function bar(events, fate, said) {
   if (!loud.length) return;
   const name = shown(loud[loud.length - 1].name);
   at("last-name").textContent = loud.length > 1 ? `${name} and ${loud.length - 1} more` : name;
-  at("last-fate").textContent = said;
-  at("last-fate").dataset.fate = fate;
-  if (fate) tell(`${name}: ${said}`);
+  at("last-result").textContent = said;
+  at("last-result").dataset.result = result;
+  if (result) tell(`${name}: ${said}`);
 }
 
 let telling = 0;
@@ -137,7 +137,7 @@ function tell(text) {
   news = text;
   telling ||= setTimeout(() => {
     telling = 0;
-    at("told").textContent = news;
+    at("news").textContent = news;
   }, TELL_MS);
 }
 

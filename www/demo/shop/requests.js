@@ -4,7 +4,7 @@ import { fields, parsed } from "../reading.js";
 
 /** @typedef {import("../beacons/send.js").Reply} Reply */
 /**
- * One request; its reply is null where no page is told of it.
+ * One request; its reply is null if no page can read it.
  * @typedef {{ via: string, body: string, events: Record<string, unknown>[], began: number, reply: Promise<Reply | null> }} Request
  */
 

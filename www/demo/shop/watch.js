@@ -26,7 +26,7 @@
   const beacon = navigator.sendBeacon.bind(navigator);
   navigator.sendBeacon = (address, body) => {
     const taken = beacon(address, body);
-    // No page is told the answer to a beacon.
+    // No page can read the answer to a beacon.
     if (taken) tell("sendBeacon", body, Promise.resolve(null));
     return taken;
   };
