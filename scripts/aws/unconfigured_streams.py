@@ -40,7 +40,7 @@ def warning(waiting: dict[str, int]) -> str:
     counts = ", ".join(f"{count} for {stream}" for stream, count in sorted(waiting.items()))
     example = min(waiting)
     return (
-        f"warning: records are queued for streams that wrangler.toml does not name: {counts}; if a stream was"
+        f"warning: records wait for streams that wrangler.toml does not name: {counts}; if a stream was"
         f' renamed, add renamed_streams = {{ "{example}" = "firehose:NEW" }} to HEADWATER; else they are'
         " routed again if their stream refuses them for good"
     )

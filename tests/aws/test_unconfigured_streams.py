@@ -72,7 +72,7 @@ def test_records_of_all_shards_for_dropped_streams_are_summed(
     [
         (b"<p>no", 404, "/readyz answers 404"),
         (b"no", 200, "/readyz can't be read"),
-        ([], 200, "is not answered by a worker"),
+        ([], 200, "was not answered by a Headwater worker"),
         ({"ready": False, "problems": ["A"], "summary": "not ready: A"}, 503, "not configured: not ready: A"),
         ({"ready": True, "delivery": "sharded", "shards": [{"shard": 3, "problem": "x"}]}, 200, "shard 3 does not answer"),
     ],
@@ -90,7 +90,7 @@ def test_a_missing_operators_key_is_named(
     serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HEADWATER_OPERATOR_KEY", raising=False)
-    with pytest.raises(BacklogUnknownError, match="it takes HEADWATER_OPERATOR_KEY"):
+    with pytest.raises(BacklogUnknownError, match="set HEADWATER_OPERATOR_KEY in the environment"):
         dropped(serve({"ready": True, "delivery": "sharded", "shards": []}), NAMED)
     with pytest.raises(BacklogUnknownError, match="can't be read"):
         dropped(f"http://{HOST}:9", NAMED)
