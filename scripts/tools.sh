@@ -66,14 +66,51 @@ rustup_has_wasm() {
 # The native program that reads the configuration and the schemas.
 check=$PWD/target/debug/headwater-check
 
-# Compiles it if it is older than its sources.
+# Reads cargo's messages, and prints every 15 s how many crates are compiled: the first time takes minutes. $1 is what is
+# compiled last, the rest are options of `cargo tree`.
+progress() {
+  local crates=0 all=0 said=$SECONDS started=$SECONDS line end
+  while true; do
+    if IFS= read -r -t 15 line; then
+      case $line in
+        # A crate's build script is no crate.
+        *'"kind":["custom-build"]'*) ;;
+        *'"reason":"compiler-artifact"'*'"fresh":false'*) crates=$((crates + 1)) ;;
+      esac
+    else
+      end=$?
+      # Past 128 it has only waited.
+      [ $end -gt 128 ] || break
+    fi
+    if [ $((SECONDS - said)) -ge 15 ]; then
+      [ $all != 0 ] || all=$(cargo tree --locked "${@:2}" --edges normal,build --prefix none 2>/dev/null | cut -d' ' -f1,2 | sort -u | wc -l)
+      case $crates in
+        0) echo "${0##*/}: compiling $1 for $((SECONDS - started)) s" ;;
+        *) echo "${0##*/}: $crates of about $all crates compiled after $((SECONDS - started)) s" ;;
+      esac
+      said=$SECONDS
+    fi
+  done
+}
+
+# Compiles it if it is older than its sources, and says so on standard error.
 build_check() {
-  if [ -x "$check" ]; then
-    [ -n "$(find src Cargo.toml Cargo.lock -newer "$check" -print -quit)" ] || return 0
+  local what="what checks the configuration and the schemas"
+  if [ ! -x "$check" ]; then
+    echo "${0##*/}: compiling $what; takes a minute or so, once" >&2
+  elif [ -n "$(find src Cargo.toml Cargo.lock -newer "$check" -print -quit)" ]; then
+    echo "${0##*/}: compiling $what again, since the sources have changed" >&2
   else
-    echo "${0##*/}: compiling what checks the configuration and the schemas; takes a minute or so, once" >&2
+    return 0
   fi
-  cargo build --quiet --locked --bin headwater-check
+  # A source that is saved meanwhile is newer than this, and so than the program.
+  local began
+  began=$(mktemp)
+  if ! cargo build --quiet --locked --bin headwater-check --message-format=json-render-diagnostics | progress "$what" >&2; then
+    rm "$began"
+    return 1
+  fi
   # What cargo finds unchanged it leaves as old as it was.
-  touch "$check"
+  touch -r "$began" "$check"
+  rm "$began"
 }

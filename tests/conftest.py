@@ -1,11 +1,14 @@
 """What all Python tests share: the local AWS, one process for a run of the tests."""
 
 import signal
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local_aws import LocalAws
+from support import ROOT
 
 # A failed assertion of the support shows its values, as one of a test does.
 pytest.register_assert_rewrite("support")
@@ -13,6 +16,13 @@ pytest.register_assert_rewrite("support")
 # A shell that runs the tests in the background makes them ignore Ctrl-C, and every program that they start with them:
 # bash does not even let one trap what was ignored before it. A handler of our own is not inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def built_check() -> None:
+    """Compiles headwater-check, so that no script that a test starts has to."""
+    command = ["bash", "-c", ". scripts/tools.sh; build_check", "scripts/check"]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,7 @@ class Deployment:
         unknown = []
         outputs: dict[str, str] = {}
         try:
+            self.warn_of_format()
             changes = self.stack.plan(self.template, self.parameters)
             say(
                 f"the stack {self.stack.name} in {self.settings.region}: {len(changes)} changes"
@@ -136,6 +137,7 @@ class Deployment:
         say(
             f"the stack {self.stack.name} in {self.settings.region}: the first time takes some minutes"
         )
+        self.warn_of_format()
         changes = self.stack.apply(self.template, self.parameters)
         say(f"the stack is up to date, {len(changes)} changes")
         outputs = self.stack.outputs()
@@ -173,6 +175,17 @@ class Deployment:
             raise DeployError(
                 f"wrangler.toml sends events to {', '.join(sorted(strange))}, which is not of"
                 f" the stack {self.stack.name}: correct HEADWATER.routes or HEADWATER.failed_stream"
+            )
+
+    def warn_of_format(self) -> None:
+        """Warn if what is in S3 has another format than what will be written."""
+        before = self.stack.parameters().get("Format")
+        after = self.parameters.get("Format", before)
+        if before and after != before:
+            say(
+                f"warning: Format changes from {before} to {after}: Athena reads a table in one format, so"
+                f" it will not read the {before} objects that are there; scripts/query reads both. To"
+                " keep Athena's tables whole, make another stack with another StreamPrefix and Database"
             )
 
     def warn_of_dropped(self, url: str | None) -> None:

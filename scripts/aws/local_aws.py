@@ -24,6 +24,7 @@ in another form than JSON. Its Athena reads the objects that exist and knows no 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import gzip
 import hashlib
@@ -32,6 +33,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, Self
@@ -74,6 +76,11 @@ PARAMETERS = {
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 DELETE_AT_ONCE = 1000
 GZIP_MAGIC = b"\x1f\x8b"
+# How long an answer may take, in seconds: to tests on a busy machine, and to a person at a command.
+PATIENCE = 60
+PATIENCE_OF_COMMAND = 20
+# After how many seconds a person is told what is waited for.
+SILENCE = 3
 
 Kind = Literal["data", "failed"]
 BUCKET_OUTPUTS: dict[Kind, str] = {
@@ -102,14 +109,20 @@ class LocalAws:
         self.directory = directory
         self.region = region
         self.port = 0
+        self.patience = PATIENCE
         self.outputs: dict[str, str] = {}
         self._worker_key: dict[str, str] = {}
         self._process: MinistackProcess | None = None
         self._lock: IO[str] | None = None
 
     @classmethod
-    def running(cls, directory: Path = DIRECTORY) -> LocalAws:
-        """The local AWS that another process serves from `directory`, to look into."""
+    def running(
+        cls, directory: Path = DIRECTORY, patience: int = PATIENCE
+    ) -> LocalAws:
+        """The local AWS that another process serves from `directory`, to look into.
+
+        Each answer may take `patience` seconds.
+        """
         try:
             environment = _environment(directory)
         except FileNotFoundError:
@@ -119,13 +132,25 @@ class LocalAws:
         aws = cls(directory, environment["AWS_REGION"])
         aws.port = int(environment["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
         aws._worker_key = _worker_key(environment)
-        try:
+        aws.patience = patience
+        with aws._answering():
             aws.outputs = aws._stack_outputs()
+        return aws
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Makes one sentence of a local AWS that does not answer."""
+        try:
+            yield
+        except botocore.exceptions.ReadTimeoutError:
+            raise LocalAwsError(
+                f"the local AWS at {self.endpoint} has not answered for {self.patience} s;"
+                " end scripts/dev and start it again"
+            ) from None
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
             raise LocalAwsError(
-                f"no local AWS answers at {aws.endpoint}; is it still served?"
+                f"no local AWS answers at {self.endpoint}; is it still served?"
             ) from None
-        return aws
 
     @property
     def endpoint(self) -> str:
@@ -214,6 +239,7 @@ class LocalAws:
                 "AWS_SECRET_ACCESS_KEY": "test",
                 "AWS_ENDPOINT_URL": self.endpoint,
             },
+            self.patience,
         )
 
     def records(
@@ -321,7 +347,9 @@ class LocalAws:
             file.write(_lines(self.environment()))
 
 
-def client(service: str, environment: dict[str, str]) -> Any:
+def client(
+    service: str, environment: dict[str, str], patience: int = PATIENCE
+) -> Any:
     """A boto3 client with the key and the endpoint of `environment`.
 
     It reads no other configuration, uses no proxy, and tries once.
@@ -343,7 +371,7 @@ def client(service: str, environment: dict[str, str]) -> Any:
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         config=Config(
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=patience,
             proxies={},
             retries={"total_max_attempts": 1},
             s3={"addressing_style": "path"},
@@ -431,8 +459,28 @@ def serve(port: int, directory: Path, *, reset: bool = False) -> None:
 def print_records(kind: Kind, directory: Path) -> None:
     """Print each delivered record as stored, a line of JSON, newest last."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    for delivered in LocalAws.running(directory).records(kind):
-        print(delivered.line)
+    with _saying(
+        f"waiting for the local AWS; an answer may take {PATIENCE_OF_COMMAND} s"
+    ):
+        aws = LocalAws.running(directory, PATIENCE_OF_COMMAND)
+        with aws._answering():
+            delivered = aws.records(kind)
+    for each in delivered:
+        print(each.line)
+
+
+@contextlib.contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Prints `what` once, if what is done takes longer than SILENCE."""
+    timer = threading.Timer(
+        SILENCE, lambda: print(f"local.py: {what}", file=sys.stderr, flush=True)
+    )
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class Records:
         self.aws = aws
         self._read: set[str] = set()
         self._by_id: dict[str, dict[str, Any]] = {}
+        self._reading = threading.Lock()
+        self._readings = 0
 
     def of(self, event_ids: list[str]) -> dict[str, dict[str, Any]]:
         """The records of these events that are delivered."""
@@ -41,12 +44,18 @@ class Records:
         }
 
     def _read_on(self) -> None:
-        for kind in ("data", "failed"):
-            for delivered in self.aws.records(kind, skip=self._read):
-                self._read.add(delivered.key)
-                event_id = delivered.record.get("event_id")
-                if event_id:
-                    self._by_id.setdefault(event_id, delivered.record)
+        """Read what is new; one reading is for all that asked before it began."""
+        before = self._readings
+        with self._reading:
+            if self._readings > before:
+                return
+            self._readings += 1
+            for kind in ("data", "failed"):
+                for delivered in self.aws.records(kind, skip=self._read):
+                    self._read.add(delivered.key)
+                    event_id = delivered.record.get("event_id")
+                    if event_id:
+                        self._by_id.setdefault(event_id, delivered.record)
 
 
 class Handler(BaseHTTPRequestHandler):

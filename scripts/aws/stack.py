@@ -56,6 +56,14 @@ class Stack:
             for output in (described or {}).get("Outputs", [])
         }
 
+    def parameters(self) -> dict[str, str]:
+        """The values of the stack's parameters; nothing where there is none yet."""
+        described = self._described() or {}
+        return {
+            each["ParameterKey"]: each["ParameterValue"]
+            for each in described.get("Parameters", [])
+        }
+
     def plan(self, template: str, parameters: Mapping[str, str]) -> list[Change]:
         """What `apply` would change; changes nothing."""
         was_there = self._status() is not None

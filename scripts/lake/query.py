@@ -189,8 +189,8 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument("name", nargs="?", help="a saved query")
     asked.add_argument("--sql", help="a query of your own, in DuckDB's SQL")
     parser.add_argument("--source", action="append", default=[], metavar="PLACE", help="s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named; `local` is both of scripts/dev")  # fmt: skip
-    parser.add_argument("--since", type=time_args.argument, metavar="TIME", help="events that occurred, and failed events that were received, at or after this time (UTC)")  # fmt: skip
-    parser.add_argument("--until", type=time_args.argument, metavar="TIME", help="those before this time (UTC)")  # fmt: skip
+    parser.add_argument("--since", type=time_args.argument, metavar="TIME", help="events that occurred, and failed events that were received, at or after this time, such as 2026-11-21, 7d or yesterday")  # fmt: skip
+    parser.add_argument("--until", type=time_args.argument, metavar="TIME", help="those before this time")  # fmt: skip
     parser.add_argument("--tenant", action="append", default=[], metavar="NAME", help="only this tenant's; several times for several")  # fmt: skip
     parser.add_argument("--bots", action="store_true", help="count bots too, which saved queries exclude")  # fmt: skip
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a chart: a .png, or an .html that needs no network")  # fmt: skip

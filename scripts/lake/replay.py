@@ -190,8 +190,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser("scripts/replay", __doc__)
     arguments.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors; `local` is both of scripts/dev")  # fmt: skip
     arguments.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, if there are several tenants")  # fmt: skip
-    arguments.add_argument("--since", type=time_args.argument, metavar="TIME", help="received at or after this time (UTC)")  # fmt: skip
-    arguments.add_argument("--until", type=time_args.argument, metavar="TIME", help="received before this time (UTC)")  # fmt: skip
+    arguments.add_argument("--since", type=time_args.argument, metavar="TIME", help="received at or after this time, such as 2026-11-21, 7d or yesterday")  # fmt: skip
+    arguments.add_argument("--until", type=time_args.argument, metavar="TIME", help="received before this time")  # fmt: skip
     arguments.add_argument("--code", action="append", default=[], help="failed for this reason, or one of several")  # fmt: skip
     arguments.add_argument("--schema", action="append", default=[], metavar="EVENT", help="failed against this event's schema, or one of several")  # fmt: skip
     arguments.add_argument("--tenant", action="append", default=[], help="of this tenant, or one of several")  # fmt: skip

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timezone
+import re
+from datetime import datetime, timedelta, timezone
+
+FORMS = """2026-11-21, 2026-11-21T08:00 (UTC) or with an offset 2026-11-21T08:00+01:00; now, today or yesterday (its start in
+UTC); or how long ago: 90s, 30m (minutes), 2h, 7d or 4w""".replace("\n", " ")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def utc(text: str) -> datetime:
@@ -16,11 +22,21 @@ def utc(text: str) -> datetime:
     )
 
 
+def parse(text: str, now: datetime) -> datetime:
+    """A time in one of FORMS."""
+    text = text.strip()
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    named = {"now": now, "today": today, "yesterday": today - timedelta(days=1)}
+    if (at := named.get(text.lower())) is not None:
+        return at
+    if ago := re.fullmatch(r"([0-9]{1,9})([smhdw])", text):
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    return utc(text)
+
+
 def argument(text: str) -> datetime:
-    """The same, as argparse wants it."""
+    """The same before now, as argparse wants it."""
     try:
-        return utc(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write 2026-11-21 or 2026-11-21T08:00Z"
-        ) from None
+        return parse(text, datetime.now(timezone.utc))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write {FORMS}") from None

@@ -1,16 +1,15 @@
 //! Checks the configuration and the event schemas of a checkout with the worker's own parsers. Then
 //! compiles the schemas to the catalogue that the worker loads.
 //!
-//! scripts/check and scripts/build compile and call it. Each error and each warning is a line on
+//! scripts/check and scripts/build compile and call it. Each error, warning and note is a line on
 //! standard error. The exit code is 1 if there is an error, and 2 if the arguments are wrong.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io, process};
 
 use headwater::ops::check;
-use headwater::ops::check::{CheckReport, CheckScope, Finding};
+use headwater::ops::check::{CheckReport, CheckScope, FaultWeight, Finding, LocalVariables};
 use headwater::schema::compile::{emit, folder};
 
 const USAGE: &str =
@@ -21,9 +20,9 @@ struct Arguments {
     root: PathBuf,
     top: bool,
     environment: Option<String>,
-    /// Reads the variables of .dev.vars, too.
+    /// Reads the variables of .dev.vars, too: each secret has to be there.
     dev: bool,
-    /// Prints no line if there is no error.
+    /// Prints no notes, and no line if there is no error.
     quiet: bool,
     /// The file for the catalogue, which is written if the schemas have no error.
     catalogue: Option<PathBuf>,
@@ -47,7 +46,8 @@ fn main() -> ExitCode {
     let report = configuration(&arguments);
     let of_schemas = problems.into_iter().map(Finding::mistake);
     let is_good = report.is_good() && of_schemas.len() == 0;
-    of_schemas.chain(report.findings).for_each(|finding| eprintln!("{finding}"));
+    let is_shown = |finding: &Finding| !arguments.quiet || finding.weight != FaultWeight::Note;
+    of_schemas.chain(report.findings).filter(is_shown).for_each(|finding| eprintln!("{finding}"));
     if is_good && !arguments.quiet {
         println!("check: {count} schemas and {} have no mistake", places(&report.places));
     }
@@ -97,14 +97,16 @@ fn configuration(arguments: &Arguments) -> CheckReport {
         None => CheckScope::All,
     };
     let local = match arguments.dev {
-        true => fs::read_to_string(arguments.root.join(".dev.vars")).unwrap_or_default(),
-        false => String::new(),
+        true => {
+            let text = fs::read_to_string(arguments.root.join(".dev.vars")).unwrap_or_default();
+            LocalVariables::DevVars(check::dev_vars(&text))
+        }
+        false => LocalVariables::Stored,
     };
-    let local = check::dev_vars(&local);
     read(&arguments.root.join("wrangler.toml"), scope, &local)
 }
 
-fn read(path: &Path, scope: CheckScope<'_>, local: &BTreeMap<String, String>) -> CheckReport {
+fn read(path: &Path, scope: CheckScope<'_>, local: &LocalVariables) -> CheckReport {
     match fs::read_to_string(path) {
         Ok(text) => check::wrangler(&text, scope, local),
         Err(error) => CheckReport {

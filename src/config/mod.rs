@@ -235,6 +235,24 @@ impl Config {
         owners.collect::<BTreeSet<String>>().into_iter().collect()
     }
 
+    /// Returns the settings that name `stream`, such as `HEADWATER.keys.pk_shop.routes[0].to`.
+    pub fn settings_of(&self, stream: &Stream) -> Vec<String> {
+        let of_routes = |path: String, routes: &Routes| -> Vec<String> {
+            let named = routes.streams().enumerate().filter(|(_, routed)| *routed == stream);
+            named.map(|(index, _)| format!("{path}.routes[{index}].to")).collect()
+        };
+        let mut settings = of_routes("HEADWATER".to_owned(), &self.routes);
+        for (key, tenant) in self.tenants.by_key() {
+            if tenant.has_own_routes {
+                settings.extend(of_routes(format!("HEADWATER.keys.{key}"), &tenant.routes));
+            }
+        }
+        if self.destinations.failed == *stream {
+            settings.push("HEADWATER.failed_stream".to_owned());
+        }
+        settings
+    }
+
     /// The new stream of `stream`, if the operator has renamed it.
     pub fn renamed(&self, stream: &Stream) -> Option<&Stream> {
         self.renamed_streams.iter().find(|(from, _)| from == stream).map(|(_, to)| to)
@@ -358,6 +376,30 @@ pub(crate) mod tests {
         assert_eq!((a.routes.streams().count(), b.routes.streams().count()), (2, 1));
         assert!(config.tenants.find(None).is_none() && config.tenants.find(Some("pk_c")).is_none());
         assert_eq!(config.streams().len(), 4);
+    }
+
+    #[test]
+    fn the_settings_of_a_stream_are_those_that_name_it() {
+        let mut settings = settings();
+        let table = settings.headwater.as_mut().unwrap();
+        table["keys"] = json!({
+            "pk_b": {"tenant": "b", "routes": [{"name": "order_*", "to": "firehose:b"}, {"to": "firehose:events"}]},
+            "pk_a": {"tenant": "a", "routes": [{"to": "firehose:b"}]},
+            "pk_c": {"tenant": "c"},
+        });
+        let config = Config::parse(settings).unwrap();
+        for (stream, expected) in [
+            (
+                "firehose:b",
+                &["HEADWATER.keys.pk_a.routes[0].to", "HEADWATER.keys.pk_b.routes[0].to"][..],
+            ),
+            ("firehose:events", &["HEADWATER.routes[1].to", "HEADWATER.keys.pk_b.routes[1].to"]),
+            ("firehose:events-low", &["HEADWATER.routes[0].to"]),
+            ("firehose:events-failed", &["HEADWATER.failed_stream"]),
+            ("firehose:gone", &[]),
+        ] {
+            assert_eq!(config.settings_of(&Stream::parse(stream).unwrap()), expected, "{stream}");
+        }
     }
 
     #[test]

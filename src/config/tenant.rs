@@ -20,6 +20,8 @@ pub struct Tenant {
     pub origins: Origins,
     pub privacy: PrivacyPolicy,
     pub routes: Routes,
+    /// Whether its write key sets `routes`; otherwise they are those of the top level.
+    pub has_own_routes: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +50,18 @@ impl Tenants {
                 of_it.min_by_key(|(key, _)| *key).map(|(_, tenant)| tenant)
             }
         }
+    }
+
+    /// The tenants by write key, in alphabetical order of the keys. None without write keys.
+    pub fn by_key(&self) -> Vec<(&str, &Tenant)> {
+        let mut keys: Vec<(&str, &Tenant)> = match self {
+            Self::One(_) => Vec::new(),
+            Self::ByKey(tenants) => {
+                tenants.iter().map(|(key, tenant)| (key.as_str(), tenant)).collect()
+            }
+        };
+        keys.sort_unstable_by_key(|(key, _)| *key);
+        keys
     }
 
     pub fn all(&self) -> Box<dyn Iterator<Item = &Tenant> + '_> {

@@ -26,8 +26,13 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
     }
     let keys = table.optional("keys");
     let inherited = routes.clone();
-    let whole =
-        Tenant { name: tenant::DEFAULT.to_owned(), origins: origins?, privacy, routes: routes? };
+    let whole = Tenant {
+        name: tenant::DEFAULT.to_owned(),
+        origins: origins?,
+        privacy,
+        routes: routes?,
+        has_own_routes: false,
+    };
     let tenants = match keys {
         None if whole.routes.tenants().any(|name| name != tenant::DEFAULT) => {
             table.refuse("routes", "must name no tenant where there are no keys");
@@ -81,8 +86,9 @@ fn one(
         let name = table.required("tenant").and_then(|value| name(table, &value));
         let origins = table.inherited(&whole.origins, "origins", origins::origins);
         let privacy = privacy(table, &whole.privacy, has_secret);
+        let has_own_routes = table.peek("routes").is_some();
         let routes = table.inherited(&whole.routes, "routes", routes::routes);
-        Some(Tenant { name: name?, origins: origins?, privacy, routes: routes? })
+        Some(Tenant { name: name?, origins: origins?, privacy, routes: routes?, has_own_routes })
     })?
 }
 

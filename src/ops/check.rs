@@ -13,6 +13,7 @@ use toml::Table;
 use crate::base::secret::Secret;
 use crate::config::{Binding, Config, ConfigError, ConfigErrors, RawConfig, renamed_words};
 use crate::model::stream::Stream;
+use crate::ops::bindings::{CLASSES, WranglerBindings, is_near};
 
 /// The secrets, which must not be in wrangler.toml.
 const SECRETS: [&str; 6] = [
@@ -32,9 +33,6 @@ const VARIABLES: [&str; 5] = [
     "HEADWATER",
 ];
 
-/// The classes of Durable Objects, each with the name of its binding.
-const CLASSES: [(&str, &str); 2] = [("SHARD", "Shard"), ("INSPECTOR", "Inspector")];
-
 /// The default of the parameter StreamPrefix of scripts/aws/headwater.yaml, which starts the names
 /// of the streams that it creates.
 pub const STREAM_PREFIX: &str = "events";
@@ -45,6 +43,8 @@ pub enum FaultWeight {
     Mistake,
     /// It works, but probably not as intended.
     Warning,
+    /// It works without something that it could have.
+    Note,
 }
 
 /// A problem, as a sentence that names its place.
@@ -64,6 +64,10 @@ impl Finding {
     fn warning(sentence: impl Into<String>) -> Self {
         Self { weight: FaultWeight::Warning, sentence: sentence.into() }
     }
+
+    fn note(sentence: impl Into<String>) -> Self {
+        Self { weight: FaultWeight::Note, sentence: sentence.into() }
+    }
 }
 
 impl fmt::Display for Finding {
@@ -71,6 +75,7 @@ impl fmt::Display for Finding {
         match self.weight {
             FaultWeight::Mistake => formatter.write_str(&self.sentence),
             FaultWeight::Warning => write!(formatter, "warning: {}", self.sentence),
+            FaultWeight::Note => write!(formatter, "note: {}", self.sentence),
         }
     }
 }
@@ -93,13 +98,35 @@ pub enum CheckScope<'a> {
     Environment(&'a str),
 }
 
-/// Reads `text`, the content of wrangler.toml. `local` are the variables of .dev.vars, which
-/// override those of the file. A secret that is in neither counts as stored with the worker.
-pub fn wrangler(
-    text: &str,
-    scope: CheckScope<'_>,
-    local: &BTreeMap<String, String>,
-) -> CheckReport {
+/// The variables and secrets that wrangler.toml does not contain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalVariables {
+    /// Those of the deployed worker: each secret counts as stored with it, where only wrangler can
+    /// look.
+    Stored,
+    /// Those of .dev.vars, which override those of wrangler.toml. No other secret is set.
+    DevVars(BTreeMap<String, String>),
+}
+
+impl LocalVariables {
+    fn get(&self, key: &str) -> Option<&String> {
+        match self {
+            Self::Stored => None,
+            Self::DevVars(variables) => variables.get(key),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &String> {
+        let variables = match self {
+            Self::Stored => None,
+            Self::DevVars(variables) => Some(variables.keys()),
+        };
+        variables.into_iter().flatten()
+    }
+}
+
+/// Reads `text`, the content of wrangler.toml, together with `local`.
+pub fn wrangler(text: &str, scope: CheckScope<'_>, local: &LocalVariables) -> CheckReport {
     let mut report = CheckReport { findings: Vec::new(), places: Vec::new() };
     let top: Table = match text.parse() {
         Ok(top) => top,
@@ -145,45 +172,45 @@ pub fn wrangler(
 impl CheckReport {
     /// Whether nothing prevents a build.
     pub fn is_good(&self) -> bool {
-        self.findings.iter().all(|finding| finding.weight == FaultWeight::Warning)
+        self.findings.iter().all(|finding| finding.weight != FaultWeight::Mistake)
     }
 
     /// Reads `own`, the configuration called `name`.
-    fn read(
-        &mut self,
-        name: &str,
-        own: &toml::Value,
-        top: &Table,
-        local: &BTreeMap<String, String>,
-    ) {
+    fn read(&mut self, name: &str, own: &toml::Value, top: &Table, local: &LocalVariables) {
         self.places.push(name.to_owned());
         let place = match name {
             "" => "wrangler.toml:".to_owned(),
             name => format!("wrangler.toml: [env.{name}]"),
         };
-        // A problem is in the file that sets its variable.
+        let vars = own.get("vars").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        // A problem is in the file that sets its variable, or has to.
         let placed = |problem: String| {
             let key = problem.split([' ', '.']).next().unwrap_or_default();
-            let place = if local.contains_key(key) { ".dev.vars:" } else { place.as_str() };
+            let is_to_be_local = matches!(local, LocalVariables::DevVars(_))
+                && SECRETS.contains(&key)
+                && !vars.contains_key(key);
+            let is_local = local.get(key).is_some() || is_to_be_local;
+            let place = if is_local { ".dev.vars:" } else { place.as_str() };
             format!("{place} {problem}")
         };
-        let mut mistake = |problem: String| self.findings.push(Finding::mistake(placed(problem)));
+        let mut findings: Vec<Finding> = Vec::new();
         let Some(own) = own.as_table() else {
-            return mistake("must be a table".to_owned());
+            return self.add(vec![Finding::mistake(placed("must be a table".to_owned()))]);
         };
-        let vars = table(own, "vars").unwrap_or_default();
+        let mut mistake = |problem: String| findings.push(Finding::mistake(placed(problem)));
         for (key, value) in &vars {
             let is_text = value.is_str() || key == "HEADWATER";
             if (SECRETS.contains(&key.as_str()) || VARIABLES.contains(&key.as_str())) && !is_text {
                 mistake(format!("{key} must be a text, not {}", to_json(value)));
             }
         }
+        let bindings = WranglerBindings::of(own, top);
         let bound = CLASSES.map(|(binding, class)| {
-            let bound = bound(own, binding);
-            if let Some(other) = bound.as_deref().filter(|bound| *bound != class) {
+            let bound = bindings.class(binding);
+            if let Some(other) = bound.filter(|bound| *bound != class) {
                 mistake(format!("{binding} must be bound to the class {class}, not {other}"));
             }
-            if bound.as_deref() == Some(class) && !is_made(own, top, class) {
+            if bound == Some(class) && !is_made(own, top, class) {
                 mistake(format!(
                     "migrations must name the class {class} in new_sqlite_classes, since {binding} is bound to it"
                 ));
@@ -192,45 +219,61 @@ impl CheckReport {
         });
         let read = Config::read(settings(&vars, local, bound));
         let mut warnings: Vec<String> = Vec::new();
-        let found = match &read {
+        let (errors, found) = match &read {
             Ok(config) => {
                 warnings.extend(streams_not_created(config));
-                &config.warnings
+                ([].as_slice(), &config.warnings)
             }
-            Err(ConfigErrors { errors, warnings }) => {
-                errors.iter().for_each(|error| mistake(shown(error, name)));
-                warnings
-            }
+            Err(ConfigErrors { errors, warnings }) => (errors.as_slice(), warnings),
         };
+        errors.iter().for_each(|error| mistake(shown(error, name)));
         warnings.extend(found.iter().map(ToString::to_string));
-        warnings.extend(vars.keys().filter_map(|key| doubtful(key)));
+        warnings.extend(vars.keys().filter_map(|key| misplaced(key)));
+        let names = vars.keys().chain(local.names());
+        warnings.extend(names.filter_map(|key| unknown_variable(key)));
+        let misspelt = bindings.misspelt();
+        warnings.extend(misspelt.iter().map(|(_, sentence)| sentence.clone()));
         warnings.sort_unstable_by_key(|warning| !warning.starts_with("HEADWATER."));
-        let shown = warnings.into_iter().map(|warning| Finding::warning(placed(warning)));
-        self.findings.extend(shown);
+        findings.extend(warnings.into_iter().map(|warning| Finding::warning(placed(warning))));
+        let is_said = |name: &str| {
+            errors.iter().chain(found).any(|problem| problem.key == name)
+                || misspelt.iter().any(|(meant, _)| *meant == name)
+        };
+        let missing = bindings.missing().filter(|(name, _)| !is_said(name));
+        findings.extend(missing.map(|(_, sentence)| Finding::note(placed(sentence))));
+        self.add(findings);
+    }
+
+    /// Adds `findings`, each once: .dev.vars is read with every environment.
+    fn add(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
     }
 }
 
 /// Formats `error`. A key that is missing in an environment may be set at the top level.
 fn shown(error: &ConfigError, environment: &str) -> String {
     let is_missing = error.problem.starts_with("is missing");
-    match is_missing && !environment.is_empty() && !error.key.contains('.') {
+    let is_of_it = !error.key.contains('.') && !SECRETS.contains(&error.key.as_str());
+    match is_missing && is_of_it && !environment.is_empty() {
         true => format!("{error}; an environment inherits no variables and no bindings"),
         false => error.to_string(),
     }
 }
 
 /// Returns the settings as the worker would read them from its environment.
-fn settings(
-    vars: &Table,
-    local: &BTreeMap<String, String>,
-    [shard, inspector]: [Binding; 2],
-) -> RawConfig {
+fn settings(vars: &Table, local: &LocalVariables, [shard, inspector]: [Binding; 2]) -> RawConfig {
     let text = |key: &str| {
         let of_file = || vars.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         local.get(key).cloned().or_else(of_file).filter(|text| !text.is_empty())
     };
-    // These may be stored with the worker, where only wrangler can look.
-    let stored = |key: &str| Some(text(key).unwrap_or_else(|| "x".repeat(Secret::MIN_CHARS)));
+    let stored = |key: &str| match local {
+        LocalVariables::Stored => Some(text(key).unwrap_or_else(|| "x".repeat(Secret::MIN_CHARS))),
+        LocalVariables::DevVars(_) => text(key),
+    };
     let headwater = local.get("HEADWATER").map(|text| Value::String(text.clone()));
     RawConfig {
         headwater: headwater.or_else(|| vars.get("HEADWATER").map(to_json)),
@@ -254,27 +297,36 @@ fn settings(
     }
 }
 
-/// Returns a warning about a variable of this name, if it is misplaced or unknown.
-fn doubtful(key: &str) -> Option<String> {
-    if SECRETS.contains(&key) {
-        return Some(format!(
-            "{key} is a secret and stands in wrangler.toml; remove it there, and npx wrangler secret put {key}"
-        ));
+/// Returns a warning about a variable of wrangler.toml, if it is a secret.
+fn misplaced(key: &str) -> Option<String> {
+    SECRETS.contains(&key).then(|| format!(
+        "{key} is a secret and stands in wrangler.toml; remove it there, and npx wrangler secret put {key}"
+    ))
+}
+
+/// Returns a warning about a variable of this name, if it is unknown but looks like ours.
+fn unknown_variable(key: &str) -> Option<String> {
+    let known = || VARIABLES.into_iter().chain(SECRETS);
+    if known().any(|known| known == key) {
+        return None;
+    }
+    if let Some(meant) = known().find(|known| is_near(known, key)) {
+        return Some(format!("{key} is an unknown variable; did you mean {meant}?"));
     }
     if renamed_words::secret(key).is_some() {
         // The parser warns about it.
         return None;
     }
     let is_like_ours = key.starts_with("HEADWATER") || key.starts_with("AWS_");
-    (is_like_ours && !VARIABLES.contains(&key)).then(|| {
-        let known = [VARIABLES.as_slice(), SECRETS.as_slice()].concat().join(", ");
+    is_like_ours.then(|| {
+        let known = known().collect::<Vec<_>>().join(", ");
         format!("{key} is an unknown variable; expected one of {known}")
     })
 }
 
-/// Returns a warning that names the streams which scripts/deploy does not create. The prefix of
-/// those that it creates is taken from the name of the stream of failed events.
-fn streams_not_created(config: &Config) -> Option<String> {
+/// Returns a warning for each stream that scripts/deploy does not create. The prefix of those that
+/// it creates is taken from the name of the stream of failed events.
+fn streams_not_created(config: &Config) -> Vec<String> {
     let failed = config.destinations.failed.to_string();
     let failed = failed.strip_prefix("firehose:").and_then(|name| name.strip_suffix("-failed"));
     let prefix = failed.unwrap_or(STREAM_PREFIX);
@@ -283,15 +335,18 @@ fn streams_not_created(config: &Config) -> Option<String> {
         let name = stream.to_string();
         name.starts_with("firehose:") && !made.contains(&name)
     };
-    let strange: Vec<String> =
-        config.streams().into_iter().filter(is_strange).map(ToString::to_string).collect();
-    (!strange.is_empty()).then(|| {
+    let warning = |stream: &Stream| {
+        let settings = config.settings_of(stream);
+        let names = if settings.len() == 1 { "names" } else { "name" };
         format!(
-            "HEADWATER sends to {}, which scripts/deploy does not make (it makes {}); create what is missing, and let the worker's user write to it",
-            strange.join(", "),
+            "{} {names} {stream}, which scripts/deploy does not make (it makes {}); create it, and let the worker's user write to it",
+            settings.join(", "),
             made.join(", ")
         )
-    })
+    };
+    let mut strange: Vec<&Stream> = config.streams().into_iter().filter(is_strange).collect();
+    strange.sort_unstable_by_key(|stream| config.settings_of(stream));
+    strange.into_iter().map(warning).collect()
 }
 
 fn table(of: &Table, key: &str) -> Option<Table> {
@@ -304,14 +359,6 @@ fn of_vars(of: &toml::Value) -> Option<&toml::Value> {
 
 fn has_headwater(top: &Table) -> bool {
     top.get("vars").is_some_and(|vars| vars.get("HEADWATER").is_some())
-}
-
-/// The class that is bound to `binding`.
-fn bound(own: &Table, binding: &str) -> Option<String> {
-    let bindings = own.get("durable_objects")?.get("bindings")?.as_array()?;
-    let text = |of: &toml::Value, key| Some(of.get(key)?.as_str()?.to_owned());
-    let found = bindings.iter().find(|it| text(it, "name").as_deref() == Some(binding))?;
-    text(found, "class_name")
 }
 
 /// Whether a migration creates `class` with SQLite storage.
@@ -396,8 +443,23 @@ mod tests {
         routes = [{ to = "firehose:staging-mid" }]
     "#;
 
+    /// The mistakes and the warnings.
     fn sentences(text: &str, scope: CheckScope<'_>) -> Vec<String> {
-        let report = wrangler(text, scope, &BTreeMap::new());
+        let report = wrangler(text, scope, &LocalVariables::Stored);
+        let found = report.findings.iter().filter(|finding| finding.weight != FaultWeight::Note);
+        found.map(ToString::to_string).collect()
+    }
+
+    fn notes(text: &str) -> Vec<String> {
+        let report = wrangler(text, CheckScope::All, &LocalVariables::Stored);
+        let found = report.findings.iter().filter(|finding| finding.weight == FaultWeight::Note);
+        found.map(ToString::to_string).collect()
+    }
+
+    /// All sentences about a file at the top level, with these .dev.vars.
+    fn with_dev_vars(text: &str, dev_vars: &str) -> Vec<String> {
+        let local = LocalVariables::DevVars(super::dev_vars(dev_vars));
+        let report = wrangler(text, CheckScope::Top, &local);
         report.findings.iter().map(ToString::to_string).collect()
     }
 
@@ -408,13 +470,14 @@ mod tests {
     #[test]
     fn a_good_file_has_no_findings() {
         assert_eq!(all(GOOD), [""; 0]);
-        let report = wrangler(GOOD, CheckScope::Top, &BTreeMap::new());
+        let report = wrangler(GOOD, CheckScope::Top, &LocalVariables::Stored);
         assert!(report.is_good() && report.places == [""]);
     }
 
     #[test]
     fn the_shipped_file_has_no_findings() {
-        assert_eq!(all(include_str!("../../wrangler.toml")), [""; 0]);
+        let shipped = include_str!("../../wrangler.toml");
+        assert_eq!((all(shipped), notes(shipped)), (Vec::new(), Vec::new()));
     }
 
     #[test]
@@ -448,12 +511,17 @@ mod tests {
             (
                 "firehose:events-mid",
                 "firehose:acme",
-                "warning: wrangler.toml: HEADWATER sends to firehose:acme, which scripts/deploy does not make (it makes firehose:events-low, firehose:events-mid, firehose:events-high, firehose:events-failed); create what is missing, and let the worker's user write to it",
+                "warning: wrangler.toml: HEADWATER.routes[0].to names firehose:acme, which scripts/deploy does not make (it makes firehose:events-low, firehose:events-mid, firehose:events-high, firehose:events-failed); create it, and let the worker's user write to it",
             ),
             (
                 "AWS_REGION = \"eu-west-1\"",
                 "AWS_REGION = \"eu-west-1\"\nAWS_REGOIN = \"eu-west-1\"",
-                "warning: wrangler.toml: AWS_REGOIN is an unknown variable; expected one of AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_FIREHOSE, AWS_ENDPOINT_URL_KINESIS, HEADWATER, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, HEADWATER_HASH_SECRET, HEADWATER_OPERATOR_KEY, HEADWATER_INSPECT_TOKEN",
+                "warning: wrangler.toml: AWS_REGOIN is an unknown variable; did you mean AWS_REGION?",
+            ),
+            (
+                "AWS_REGION = \"eu-west-1\"",
+                "AWS_REGION = \"eu-west-1\"\nAWS_PROFILE = \"dev\"",
+                "warning: wrangler.toml: AWS_PROFILE is an unknown variable; expected one of AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_FIREHOSE, AWS_ENDPOINT_URL_KINESIS, HEADWATER, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, HEADWATER_HASH_SECRET, HEADWATER_OPERATOR_KEY, HEADWATER_INSPECT_TOKEN",
             ),
             (
                 "AWS_REGION = \"eu-west-1\"",
@@ -469,6 +537,29 @@ mod tests {
             [
                 "wrangler.toml: AWS_REGION must be a text, not 1",
                 "wrangler.toml: AWS_REGION is missing; set it to the region of your streams",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_problem_of_a_tenant_names_its_key() {
+        let with = |routes: &str| {
+            all(&format!(
+                "{GOOD}[vars.HEADWATER.keys.pk_shop]\ntenant = \"shop\"\nroutes = {routes}\n[vars.HEADWATER.keys.pk_b]\ntenant = \"b\"\n"
+            ))
+        };
+        assert_eq!(
+            with("[{ to = \"acme\" }]"),
+            [
+                "wrangler.toml: HEADWATER.keys.pk_shop.routes[0].to must be firehose:NAME or kinesis:NAME, not \"acme\""
+            ]
+        );
+        assert_eq!(
+            with(
+                "[{ level = \"low\", to = \"firehose:events-lwo\" }, { to = \"firehose:events-mid\" }]"
+            ),
+            [
+                "warning: wrangler.toml: HEADWATER.keys.pk_shop.routes[0].to names firehose:events-lwo, which scripts/deploy does not make (it makes firehose:events-low, firehose:events-mid, firehose:events-high, firehose:events-failed); create it, and let the worker's user write to it"
             ]
         );
     }
@@ -535,12 +626,87 @@ mod tests {
             (&*local["HEADWATER_OPERATOR_KEY"], &*local["B"], local.len()),
             ("short", "c", 3)
         );
+        let local = LocalVariables::DevVars(local);
         let report = wrangler(&GOOD.replace("eu-west-1", "europe"), CheckScope::Top, &local);
         let sentences: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+        assert!(
+            sentences.contains(
+                &"warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no event can be replayed".to_owned()
+            ),
+            "{sentences:?}"
+        );
+        assert!(!sentences.iter().any(|it| it.contains("AWS_REGION")), "{sentences:?}");
+    }
+
+    #[test]
+    fn a_secret_that_dev_vars_lacks_is_missing() {
+        let shipped = include_str!("../../wrangler.toml");
+        let good = "AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n";
+        assert_eq!(with_dev_vars(shipped, good), [""; 0]);
+        for key in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            let expected =
+                format!(".dev.vars: {key} is missing; without it no event can be delivered");
+            let empty = good.replace(&format!("{key}="), &format!("{key}= #"));
+            let commented = good.replace(key, &format!("# {key}"));
+            for dev_vars in [empty, commented] {
+                assert_eq!(with_dev_vars(shipped, &dev_vars), [expected.as_str()], "{dev_vars}");
+            }
+            let misspelt = key.replace("CC", "C");
+            let warning = format!(
+                "warning: .dev.vars: {misspelt} is an unknown variable; did you mean {key}?"
+            );
+            let dev_vars = good.replace(key, &misspelt);
+            assert_eq!(with_dev_vars(shipped, &dev_vars), [expected, warning]);
+        }
         assert_eq!(
-            sentences,
+            with_dev_vars(shipped, &format!("{good}AWS_REGION=\n")),
+            [".dev.vars: AWS_REGION is missing; set it to the region of your streams"]
+        );
+        let hashed = shipped.replace("failed_stream = ", "ip = \"hash\"\nfailed_stream = ");
+        let found = with_dev_vars(&hashed, good);
+        assert!(
+            matches!(found.as_slice(), [one] if one.contains("HEADWATER_HASH_SECRET")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_set_in_an_environment_too() {
+        let vars = "AWS_ACCESS_KEY_ID = \"a\"\nAWS_SECRET_ACCESS_KEY = \"b\"\n[vars.HEADWATER]";
+        let found = with_dev_vars(&GOOD.replace("[vars.HEADWATER]", vars), "");
+        assert!(!found.iter().any(|it| it.contains("is missing")), "{found:?}");
+    }
+
+    #[test]
+    fn a_binding_that_is_missing_is_a_note_with_what_it_is_for() {
+        let shipped = include_str!("../../wrangler.toml");
+        let dataset =
+            "[[analytics_engine_datasets]]\nbinding = \"METRICS\"\ndataset = \"headwater\"";
+        assert_eq!(
+            notes(&shipped.replace(dataset, "")),
+            ["note: wrangler.toml: METRICS is not bound; without it, there are no metrics"]
+        );
+        let misspelt = shipped.replace("\"METRICS\"", "\"METRIC\"");
+        assert_eq!(notes(&misspelt), [""; 0]);
+        assert_eq!(
+            all(&misspelt),
             [
-                "warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no event can be replayed"
+                "warning: wrangler.toml: METRIC is an unknown binding; did you mean METRICS? Without METRICS, there are no metrics"
+            ]
+        );
+        assert_eq!(
+            all(&shipped.replace("\"SHARD\"", "\"SHRAD\"")),
+            [
+                "wrangler.toml: SHARD is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"",
+                "warning: wrangler.toml: SHRAD is an unknown binding; did you mean SHARD? Without SHARD, only `delivery = \"direct\"` works",
+            ]
+        );
+        assert_eq!(
+            notes(&format!("{shipped}{STAGING}")),
+            [
+                "note: wrangler.toml: [env.staging] INSPECTOR is not bound; without it, there is no inspector",
+                "note: wrangler.toml: [env.staging] METRICS is not bound; without it, there are no metrics",
+                "note: wrangler.toml: [env.staging] CF_VERSION_METADATA is not bound; without it, `/readyz` does not name the version",
             ]
         );
     }

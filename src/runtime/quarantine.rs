@@ -57,8 +57,10 @@ pub async fn told(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, Api
             ask(row.shard, ShardMethod::Forget, &row.key, &config, env).await?;
             Ok(QuarantineAnswer::Nothing)
         }
-        (Method::Post, Some(stream)) => withdraw(stream, &config, env).await,
-        _ => Err(ApiError::MethodNotAllowed("GET, DELETE")),
+        (Method::Post, stream) => {
+            withdraw(stream.ok_or(UnknownStream::Missing)?, &config, env).await
+        }
+        _ => Err(ApiError::MethodNotAllowed("GET, DELETE, POST")),
     }
 }
 

@@ -19,8 +19,11 @@ import pytest
 from deploy import DeployError, address
 from ministack_process import HOST
 from smoke_test import Place, SmokeTest, SmokeTestError
-from support.fake_accounts import DEPLOY, SECRETS, FakeAccounts
+from support.fake_accounts import DEPLOY, SECONDS, SECRETS, FakeAccounts
+from support.waiting import wait_until
 from wrangler import WorkerSettings
+
+pytestmark = pytest.mark.usefixtures("built_check")
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +273,13 @@ def test_parquet_and_partitions_are_read_as_well(accounts: FakeAccounts) -> None
     assert (result.returncode, result.stderr) == (0, "")
     assert "/by_tenant=default/stream=mid/day=" in result.stdout
     assert ".parquet\n" in result.stdout
+    changes = "deploy: warning: Format changes from "
+    assert line(result.stdout, changes).startswith("gzip to parquet: Athena reads a table in one format")
     back = ("--parameter", "Format=gzip", "--parameter", "PartitionByTenant=false")
-    assert accounts.deploy(*back).returncode == 0
+    result = accounts.deploy(*back)
+    assert result.returncode == 0
+    assert line(result.stdout, changes).startswith("parquet to gzip: ")
+    assert changes not in accounts.deploy("--dry-run", "--parameter", "Format=gzip").stdout
 
 
 def test_a_workers_refusal_is_reported_in_its_own_words(accounts: FakeAccounts) -> None:
@@ -318,6 +326,40 @@ def test_a_refused_event_is_looked_for_among_the_failed(accounts: FakeAccounts) 
     assert (result.returncode, result.stderr) == (0, "")
     assert ": failed; Firehose" in result.stdout
     assert "failedbucket" in line(result.stdout, "deploy: event ", "stored at")
+
+
+def test_deploy_warns_of_records_for_a_dropped_stream(accounts: FakeAccounts) -> None:
+    assert accounts.deploy(HEADWATER_OPERATOR_KEY="k" * 32).returncode == 0
+    key = accounts.cloudflare.secrets["HEADWATER_OPERATOR_KEY"]
+    worker = accounts.worker
+
+    def spilled() -> int:
+        answer = worker.get("/readyz", {"authorization": f"Bearer {key}"})
+        return answer.json()["spill"]["records"]
+
+    def start(settings: dict[str, Any]) -> None:
+        worker.kill()
+        worker.settings = {"delivery": "sharded", "shards": 1, **settings}
+        worker.restart()
+
+    # It is deployed with a name that AWS does not have; the checkout has the right one.
+    start({"routes": [{"to": "firehose:events-old"}]})
+    beacons = [{"name": "a", "device_id": str(number)} for number in range(3)]
+    assert worker.post(beacons).status == 204
+    assert spilled() == 3
+    warned = accounts.deploy("--dry-run", HEADWATER_OPERATOR_KEY=key)
+    assert (warned.returncode, warned.stderr) == (0, "")
+    warning = line(warned.stdout, "deploy: warning: records wait for streams that wrangler.toml does not name: ")
+    assert warning.startswith('3 for firehose:events-old; if a stream was renamed, add renamed_streams = { "firehose:events-old" = ')
+    asked = accounts.deploy("--dry-run")
+    assert "is not known: set HEADWATER_OPERATOR_KEY in the environment" in asked.stdout
+
+    # With the right name they are routed again, and nothing is warned of.
+    start({})
+    wait_until(lambda: not spilled(), SECONDS)
+    quiet = accounts.deploy("--dry-run", HEADWATER_OPERATOR_KEY=key)
+    assert quiet.returncode == 0
+    assert "records wait" not in quiet.stdout
 
 
 def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:

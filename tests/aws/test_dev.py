@@ -18,6 +18,8 @@ import pytest
 from support import ROOT
 from support.ports import free_port
 
+pytestmark = pytest.mark.usefixtures("built_check")
+
 SECONDS = 120
 COPIED = (".dev.vars.example", "Cargo.lock", "build", "scripts", "wrangler.toml", "www")
 DONE = "#!/bin/sh\n# Done in the checkout that this is a copy of.\n"

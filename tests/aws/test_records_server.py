@@ -3,12 +3,14 @@
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 import records_server
-from local_aws import HOST, LocalAws, client
+from local_aws import HOST, Delivered, LocalAws, client
 
 PAGE = "http://127.0.0.1:8787"
 
@@ -73,3 +75,53 @@ def test_no_other_page_gets_any(aws: LocalAws, port: int, origin: str | None) ->
 
 def test_another_address_is_not_there(port: int) -> None:
     assert ask(port, "/")[0] == 404
+
+
+class SlowAws:
+    """Lists what is delivered once it may."""
+
+    def __init__(self) -> None:
+        self.listings = 0
+        self.is_listing, self.may_list = threading.Event(), threading.Event()
+
+    def records(self, kind: str, skip: Collection[str]) -> list[Delivered]:
+        if kind == "failed":
+            return []
+        self.listings += 1
+        delivered = [Delivered("key", "", {"event_id": "a"})] if self.listings > 1 else []
+        self.is_listing.set()
+        assert self.may_list.wait(60)
+        return delivered
+
+
+class CountingLock:
+    """A lock that says how many have asked for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.asked = threading.Semaphore(0)
+
+    def __enter__(self) -> None:
+        self.asked.release()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_pages_that_ask_at_once_share_one_listing_begun_after_they_asked() -> None:
+    aws: Any = SlowAws()
+    known = records_server.Records(aws)
+    lock: Any = CountingLock()
+    known._reading = lock
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(known.of, ["a"])
+        assert aws.is_listing.wait(60)
+        others = [pool.submit(known.of, ["a"]) for _ in range(5)]
+        for _ in range(6):
+            assert lock.asked.acquire(timeout=60)
+        aws.may_list.set()
+        # What was delivered while the first listing ran is in the next one, which is for all the others.
+        first.result()
+        assert [each.result() for each in others] == [{"a": {"event_id": "a"}}] * 5
+    assert aws.listings == 2

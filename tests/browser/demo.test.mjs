@@ -139,6 +139,30 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
     });
   });
 
+  const RECORDS_OF = (ids) => answer(200, JSON.stringify(Object.fromEntries(ids.map((id) => [id, { event_id: id, name: "page_view", tenant: "default" }]))), { "access-control-allow-origin": "*" });
+
+  test("a record is shown even if the first question is answered too late", async () => {
+    let questions = 0;
+    const prepare = (page) =>
+      page.route(/\/records\?/, (route) => questions++ && stand(route, RECORDS_OF(new URL(route.request().url()).searchParams.getAll("id"))));
+    await visit({ prepare }, (page) => shown(page, "Added by the worker"));
+  });
+
+  test("a record that comes late is waited for, and shown", async () => {
+    let questions = 0;
+    let may = false;
+    const prepare = (page) =>
+      page.route(/\/records\?/, (route) => {
+        const ids = new URL(route.request().url()).searchParams.getAll("id");
+        return stand(route, RECORDS_OF(++questions > 6 && may ? ids : []));
+      });
+    await visit({ prepare }, async (page) => {
+      await shown(page, "its record is not there yet");
+      may = true;
+      await shown(page, "Added by the worker");
+    });
+  });
+
   test("its policy names its own files and the stub, and nothing that is unsafe", async () => {
     await visit({}, async (page) => {
       const policy = await page.locator("meta[http-equiv=Content-Security-Policy]").getAttribute("content");

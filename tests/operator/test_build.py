@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from support import ROOT
 
+pytestmark = pytest.mark.usefixtures("built_check")
+
 SECONDS = 600
+# It is printed every 15 s.
+PROGRESS_SECONDS = 120
 CHECK = Path("target", "debug", "headwater-check")
 MISTAKE = "www/schemas/click.json: minimun is not supported"
 
@@ -19,7 +24,6 @@ MISTAKE = "www/schemas/click.json: minimun is not supported"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with a mistake in a schema, and nothing built."""
-    assert (ROOT / CHECK).exists(), "run scripts/check"
     for folder in ("scripts", "src", "www"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for file in ("Cargo.toml", "Cargo.lock", "wrangler.toml"):
@@ -83,3 +87,70 @@ def test_a_good_schema_is_written_though_the_configuration_is_wrong(
     assert code == 0
     assert lines[0] == "wrangler.toml: HEADWATER.origins is missing"
     assert (folder / "catalogue.bin").read_bytes().startswith(b"HWC")
+
+
+CARGO = """#!/bin/sh
+# Says that it has compiled two crates, and ends when it may.
+[ "$1" = build ] || exit 0
+echo '{"reason":"compiler-artifact","target":{"kind":["lib"]},"fresh":false}'
+echo '{"reason":"compiler-artifact","target":{"kind":["lib"]},"fresh":false}'
+until [ -e "$MAY_END" ]; do sleep 0.1; done
+[ -s "$MAY_END" ] || exit 1
+cp "$MAY_END" target/debug/headwater-check
+"""
+
+
+def test_a_check_that_is_compiled_says_so_and_how_far_it_is(checkout: Path, tmp_path: Path) -> None:
+    cargo = tmp_path / "cargo" / "bin" / "cargo"
+    cargo.parent.mkdir(parents=True)
+    cargo.write_text(CARGO)
+    cargo.chmod(0o755)
+    may_end = tmp_path / "may_end"
+    log = tmp_path / "log"
+
+    def start(program: str | None) -> int:
+        """The exit code of scripts/check, whose compiler ends with this program once progress is printed."""
+        may_end.unlink(missing_ok=True)
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [checkout / "scripts" / "check", "--quiet"],
+                env={**os.environ, "CARGO_HOME": str(cargo.parents[1]), "MAY_END": str(may_end)},
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+            )
+        deadline = time.monotonic() + PROGRESS_SECONDS
+        try:
+            while "2 of about" not in log.read_text() and process.poll() is None:
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+        finally:
+            may_end.write_text(program or "")
+        return process.wait(SECONDS)
+
+    what = "compiling what checks the configuration and the schemas"
+    (checkout / CHECK).unlink()
+    assert start(None) == 1
+    assert log.read_text().startswith(f"check: {what}; takes a minute or so, once\ncheck: 2 of about ")
+
+    good = "#!/bin/sh\necho checked >&2\n"
+    (checkout / CHECK).write_text(good)
+    (checkout / CHECK).chmod(0o755)
+    os.utime(checkout / CHECK, (0, 0))
+    assert start(good) == 0
+    lines = log.read_text().splitlines()
+    assert lines[0] == f"check: {what} again, since the sources have changed"
+    assert lines[1].startswith("check: 2 of about ") and lines[-1] == "checked"
+    # It is as new as the sources now.
+    assert build_nothing(checkout, cargo.parents[1]) == "checked\n"
+
+
+def build_nothing(checkout: Path, cargo_home: Path) -> str:
+    """What scripts/check says where nothing has to be compiled."""
+    ended = subprocess.run(
+        [checkout / "scripts" / "check"],
+        env={**os.environ, "CARGO_HOME": str(cargo_home)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    return ended.stderr

@@ -10,6 +10,8 @@ import pytest
 
 from support import ROOT
 
+pytestmark = pytest.mark.usefixtures("built_check")
+
 SECONDS = 600
 
 
@@ -75,13 +77,23 @@ def test_an_environment_is_read_as_wrangler_reads_it(checkout: Path) -> None:
         "wrangler.toml: [env.staging] HEADWATER is missing; set it under [vars.HEADWATER] in"
         " wrangler.toml; an environment inherits no variables and no bindings"
     )
-    assert check(checkout) == (1, [missing], "")
-    assert check(checkout, "--env", "staging") == (1, [missing], "")
+    quiet = (1, [missing], "")
+    assert check(checkout, "--quiet") == check(checkout, "--env", "staging", "--quiet") == quiet
+    code, lines, _ = check(checkout)
+    assert (code, lines[0]) == (1, missing)
+    unbound = ["SHARD", "INSPECTOR", "METRICS", "CF_VERSION_METADATA"]
+    assert [line.split(" is not bound")[0] for line in lines[1:]] == [
+        f"note: wrangler.toml: [env.staging] {name}" for name in unbound
+    ]
     assert check(checkout, "--top", "--quiet") == (0, [], "")
 
 
+KEYS = "AWS_ACCESS_KEY_ID=key\nAWS_SECRET_ACCESS_KEY=secret\n"
+
+
 def test_the_variables_of_this_machine_are_read_when_asked(checkout: Path) -> None:
-    (checkout / ".dev.vars").write_text("HEADWATER_OPERATOR_KEY=short\nAWS_REGION=europe\n")
+    variables = f"{KEYS}HEADWATER_OPERATOR_KEY=short\nAWS_REGION=europe\n"
+    (checkout / ".dev.vars").write_text(variables)
     assert check(checkout, "--quiet") == (0, [], "")
     assert check(checkout, "--dev") == (
         1,
@@ -93,7 +105,47 @@ def test_the_variables_of_this_machine_are_read_when_asked(checkout: Path) -> No
     )
 
 
-def test_an_unknown_argument_is_refused(checkout: Path) -> None:
+def test_a_required_secret_that_is_missing_is_named(checkout: Path) -> None:
+    id_, secret = (
+        f".dev.vars: {key} is missing; without it no event can be delivered"
+        for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    )
+    assert check(checkout, "--dev") == (1, [id_, secret], "")
+    for variables, missing in (
+        ("AWS_ACCESS_KEY_ID=key\n", [secret]),
+        (KEYS.replace("=key", "="), [id_]),
+    ):
+        (checkout / ".dev.vars").write_text(variables)
+        assert check(checkout, "--dev") == (1, missing, "")
+    (checkout / ".dev.vars").write_text(KEYS)
+    assert check(checkout, "--dev", "--quiet") == (0, [], "")
+    # Those of the deployed worker are stored at Cloudflare.
+    (checkout / ".dev.vars").unlink()
+    assert check(checkout, "--quiet") == (0, [], "")
+
+
+def test_a_binding_that_is_misspelt_is_named_with_what_was_meant(checkout: Path) -> None:
+    replace(checkout / "wrangler.toml", '"METRICS"', '"METRIC"')
+    warning = (
+        "warning: wrangler.toml: METRIC is an unknown binding; did you mean METRICS?"
+        " Without METRICS, there are no metrics"
+    )
+    assert check(checkout, "--quiet") == (0, [warning], "")
+
+
+def test_a_binding_that_is_missing_is_a_note(checkout: Path) -> None:
+    replace(checkout / "wrangler.toml", 'binding = "ASSETS"', "")
+    note = (
+        "note: wrangler.toml: ASSETS is not bound;"
+        " without it, there is no snippet, demo or documentation"
+    )
+    code, lines, printed = check(checkout)
+    assert (code, lines) == (0, [note])
+    assert printed.endswith("have no mistake\n")
+    assert check(checkout, "--quiet") == (0, [], "")
+
+
+def test_a_word_that_it_does_not_know_is_refused(checkout: Path) -> None:
     code, lines, _ = check(checkout, "--al")
     assert code == 2
     assert lines[0].startswith("usage: ")

@@ -22,13 +22,15 @@ from support.ports import free_port
 from support.waiting import wait_until
 from support.worker import HOST
 
+pytestmark = pytest.mark.usefixtures("built_check")
+
 # A busy machine needs some of it.
 SECONDS = 120
 CHECK = Path("target", "debug", "headwater-check")
 SERVED = ".wrangler.dev.toml"
 
 WRANGLER = f"""#!{sys.executable}
-import http.server, sys
+import http.server, sys, time
 class Healthy(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
@@ -36,6 +38,8 @@ class Healthy(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 assert sys.argv[sys.argv.index("--config") + 1] == "{SERVED}", sys.argv
+# As while cargo compiles.
+time.sleep(3)
 port = int(sys.argv[sys.argv.index("--port") + 1])
 http.server.ThreadingHTTPServer(("{HOST}", port), Healthy).serve_forever()
 """
@@ -88,7 +92,6 @@ class Dev:
 @pytest.fixture
 def dev(tmp_path: Path) -> Iterator[Dev]:
     """One that is ready."""
-    assert (ROOT / CHECK).exists(), "run scripts/check"
     for folder in ("scripts", "src", "www"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for file in ("Cargo.toml", "Cargo.lock", "package.json", "package-lock.json"):
@@ -105,6 +108,11 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
     (programs / "wrangler").unlink()
     (programs / "wrangler").write_text(WRANGLER)
     (programs / "wrangler").chmod(0o755)
+    node = programs / "node"
+    real = node.resolve()
+    node.unlink()
+    node.write_text(f'#!/bin/sh\necho "$*" >>"{tmp_path}/node_calls"\nexec "{real}" "$@"\n')
+    node.chmod(0o755)
     dev = Dev(tmp_path)
     dev.start()
     try:
@@ -113,6 +121,10 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
     finally:
         dev.stop()
     assert not dev.served.exists()
+
+
+def test_no_program_is_started_again_and_again_to_wait_for_the_worker(dev: Dev) -> None:
+    assert not (dev.checkout / "node_calls").exists()
 
 
 def test_edits_of_the_configuration_are_served_or_named(dev: Dev) -> None:

@@ -80,7 +80,7 @@ def rule_of(block: Block) -> str | None:
     if block.language == "toml":
         return "wrangler routes" if "zone_name" in text else "configuration"
     if block.language == "json":
-        return "schema" if '"$schema"' in text else None
+        return "schema" if '"$schema"' in text else "samples" if '"violations"' in text else None
     if block.language == "sql" or first.startswith("SELECT "):
         return "analytics" if "FROM headwater" in text else "sql"
     if block.language == "html" or first.startswith("<script"):
@@ -95,6 +95,8 @@ def rule_of(block: Block) -> str | None:
         return "diagram"
     if first.startswith("HEADWATER."):
         return "mistake"
+    if first.startswith((".dev.vars: ", "warning: ", "note: ")):
+        return "finding"
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and all(re.match(r"(scripts/|npx wrangler |cargo )", line) for line in lines):
         return "scripts"
@@ -115,7 +117,7 @@ def test_each_example_is_covered() -> None:
     ]
     assert not uncovered, "\n".join(uncovered)
     # Each of the rules has something to look at.
-    assert {"console", "log", "program", "configuration", "mistake", "schema", "sql", "analytics", "html", "calls", "scripts"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
+    assert {"console", "log", "program", "configuration", "mistake", "finding", "schema", "samples", "sql", "analytics", "html", "calls", "scripts"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -407,6 +409,35 @@ def test_a_mistake_is_answered_in_these_words(aws: LocalAws, block: Block) -> No
         answer = worker.post({"name": "page_view"})
         assert answer.status == 503
         assert block.text in json.dumps(json.loads(answer.body), ensure_ascii=False).replace('\\"', '"')  # fmt: skip
+
+
+# What is wrong in wrangler.toml where scripts/check says so.
+WRONG = {
+    ".dev.vars: AWS_SECRET": ("", ""),
+    "warning: wrangler.toml: METRIC ": ('"METRICS"', '"METRIC"'),
+    "note: wrangler.toml: METRICS ": (
+        '[[analytics_engine_datasets]]\nbinding = "METRICS"\ndataset = "headwater"\n',
+        "",
+    ),
+}
+
+
+@pytest.mark.usefixtures("built_check")
+@pytest.mark.parametrize("block", of("finding"))
+def test_a_finding_is_one_of_scripts_check(block: Block, tmp_path: Path) -> None:
+    (wrong,) = (wrong for start, wrong in WRONG.items() if block.text.startswith(start))
+    shutil.copytree(ROOT / "www" / "schemas", tmp_path / "www" / "schemas")
+    shipped = (ROOT / "wrangler.toml").read_text(encoding="utf-8")
+    (tmp_path / "wrangler.toml").write_text(shipped.replace(*wrong), encoding="utf-8")
+    (tmp_path / ".dev.vars").write_text("AWS_ACCESS_KEY_ID=key\n", encoding="utf-8")
+    options = ["--dev"] if block.text.startswith(".dev.vars") else []
+    ended = subprocess.run(
+        [ROOT / "scripts" / "check", "--root", tmp_path, *options],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert ended.stderr.splitlines() == [block.text]
 
 
 @pytest.mark.parametrize("block", of("schema"))

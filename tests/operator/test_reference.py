@@ -26,6 +26,8 @@ import columns
 from support import ROOT
 from support.cli import LAKE
 
+pytestmark = pytest.mark.usefixtures("built_check")
+
 DOCS = ROOT / "www" / "docs"
 SECONDS = 600
 # What the build calls, and no operator.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headwater::schema;
+use headwater::schema::Schema;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde::Deserialize;
@@ -54,30 +55,43 @@ pub fn pair(event: &str) -> Pair {
     Pair::new(&plain).unwrap_or_else(|error| panic!("{event}: {error:?}"))
 }
 
+/// Checks that `schema` judges the samples as they say.
+fn judge(event: &str, schema: &Schema, samples: Samples) {
+    let Samples { valid, invalid } = samples;
+    assert!(valid.len() >= 2 && invalid.len() >= 3, "{event}: too few samples");
+    for beacon in valid {
+        assert_eq!(beacon["name"], event);
+        assert_eq!(schema.check(&beacon), [], "{beacon:?}");
+    }
+    for Invalid { beacon, mut violations } in invalid {
+        assert_eq!(beacon["name"], event);
+        let mut found: Vec<Expected> = schema
+            .check(&beacon)
+            .into_iter()
+            .map(|found| Expected { pointer: found.pointer, rule: found.rule.unwrap().to_owned() })
+            .collect();
+        found.sort();
+        violations.sort();
+        assert_eq!(found, violations, "{beacon:?}");
+    }
+}
+
 #[test]
 fn every_event_has_samples_that_are_judged_as_they_say() {
     for schema in schema::all() {
-        let Samples { valid, invalid } = samples(schema.info.name);
-        assert!(valid.len() >= 2 && invalid.len() >= 3, "{}: too few samples", schema.info.name);
-        for beacon in valid {
-            assert_eq!(beacon["name"], schema.info.name);
-            assert_eq!(schema.check(&beacon), [], "{beacon:?}");
-        }
-        for Invalid { beacon, mut violations } in invalid {
-            assert_eq!(beacon["name"], schema.info.name);
-            let mut found: Vec<Expected> = schema
-                .check(&beacon)
-                .into_iter()
-                .map(|found| Expected {
-                    pointer: found.pointer,
-                    rule: found.rule.unwrap().to_owned(),
-                })
-                .collect();
-            found.sort();
-            violations.sort();
-            assert_eq!(found, violations, "{beacon:?}");
-        }
+        judge(schema.info.name, schema, samples(schema.info.name));
     }
+}
+
+#[test]
+fn the_samples_of_the_documentation_are_judged_as_they_say() {
+    let page = fs::read_to_string(root().join("www/docs/add-an-event.md")).unwrap();
+    let blocks: Vec<&str> =
+        page.split("```json\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
+    let [schema, samples] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let mut schema: Value = serde_json::from_str(schema).unwrap();
+    schema.as_object_mut().unwrap().retain(|keyword, _| !keyword.starts_with("x-"));
+    judge("quiz_answered", &ours(&schema).unwrap(), serde_json::from_str(samples).unwrap());
 }
 
 #[test]

@@ -14,6 +14,8 @@ from support import ROOT
 from support.fake_firehose import FakeFirehose
 from support.worker import Worker
 
+pytestmark = pytest.mark.usefixtures("built_check")
+
 SECONDS = 600
 CATALOGUE = Path("build", "catalogue.bin")
 

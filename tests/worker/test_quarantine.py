@@ -108,8 +108,18 @@ def test_it_is_told_only_to_who_bears_the_key(
     for method in ("GET", "DELETE", "POST"):
         answer = worker.request(method, f"{QUARANTINE}?row=0.00", None, headers)
         assert (answer.status, answer.json()["code"]) == (403, "replay_not_allowed")
-    answer = worker.request("POST", QUARANTINE, None, BEARER)
-    assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE")
+
+
+def test_another_method_or_a_post_without_a_stream_says_what_is_right(worker: Worker) -> None:
+    answer = worker.request("PUT", QUARANTINE, None, BEARER)
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE, POST")
+    for query, problem in (
+        ("", "stream is missing; name the stream whose records are taken out: ?stream=firehose:NAME"),
+        ("?stream=", 'stream= must be firehose:NAME or kinesis:NAME, not ""'),
+    ):
+        answer = worker.request("POST", QUARANTINE + query, None, BEARER)
+        assert (answer.status, answer.json()["code"]) == (400, "bad_stream")
+        assert answer.json()["message"] == problem
 
 
 def test_without_the_secret_nothing_is_told(peer: FakeFirehose) -> None:

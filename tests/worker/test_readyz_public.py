@@ -4,15 +4,17 @@ shard, however many there are and however often it is asked.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from support.fake_firehose import Fail, FakeFirehose
+from support.fake_firehose import Fail, FakeFirehose, Hang
 from support.shards import KEY, SHARDED
 from support.waiting import wait_until
 from support.worker import Answer, Worker
@@ -91,6 +93,31 @@ def test_trouble_is_reported_and_its_end_too(peer: FakeFirehose) -> None:
         peer.behave()
         told = becomes(worker, "ready: 4 streams", "nothing waits")
         assert told["ready"] and "owner" not in told
+
+
+def stored_reports(worker: Worker) -> list[dict[str, Any]]:
+    """Returns the stored reports of the shards."""
+    found = []
+    for database in set(worker.all_databases()) - set(worker.databases()):
+        # Another object has no such table.
+        with closing(sqlite3.connect(database)) as opened, suppress(sqlite3.OperationalError):
+            found += [json.loads(value) for (value,) in opened.execute("SELECT value FROM reports")]
+    return found
+
+
+def test_a_shard_that_has_just_spilled_reports_it_before_any_drain(peer: FakeFirehose) -> None:
+    settings = {**SHARDED, "shards": 1, "delivery_timeout_ms": 300}
+    with Worker(peer.environment(), settings) as worker:
+        # A drain begins a second after the spill, waits 10 s for this stream, and reports then.
+        peer.always(Hang(600))
+        spill(worker, 3)
+        answered_ms = time.time() * 1_000
+        wait_until(lambda: stored_reports(worker) != [], SECONDS)
+        (report,) = stored_reports(worker)
+        assert report["shard"] == 0 and report["at"] <= answered_ms
+        (waiting,) = report["how"]["troubled"]["spill"]
+        assert (waiting["stream"], waiting["records"]) == ("firehose:events-mid", 3)
+        becomes(worker, "3 records wait")
 
 
 def test_a_shard_that_does_not_answer_is_seen_by_anyone(peer: FakeFirehose) -> None:

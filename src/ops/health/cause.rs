@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
-use crate::model::stream::Service;
+use crate::model::stream::{Service, Stream};
 
 /// The cause of a stream's failure, as precise as an operator has to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,13 +197,19 @@ impl Cause {
         }
     }
 
-    /// The advice about `stream`. `working` are the streams that accept records.
-    pub fn action(self, stream: &str, working: &[&str]) -> String {
-        let is_kinesis = stream.starts_with(Service::Kinesis.name());
+    /// Whether the name of the stream may be wrong: AWS has no stream of this name, or denies access
+    /// to it, as it also does if there is none.
+    pub const fn is_of_the_name(self) -> bool {
+        matches!(self, Self::NoSuchStream | Self::AccessDenied)
+    }
+
+    /// The advice about `streams`, which are of one service if their name may be wrong.
+    pub fn action(self, streams: &[&str], advisor: &Advisor<'_>) -> String {
+        let is_kinesis = streams.iter().any(|stream| stream.starts_with(Service::Kinesis.name()));
         match self {
             Self::NoSuchStream => format!(
                 "{} If it is right, create the stream in AWS_REGION, as scripts/deploy does; one that was just created has to become active first",
-                is_the_name_right(working)
+                advisor.is_the_name_right(streams)
             ),
             Self::AccessDenied => {
                 let (action, how) = match is_kinesis {
@@ -216,7 +223,7 @@ impl Cause {
                 };
                 format!(
                     "{} If it is right, allow the worker's user {action} on this stream: {how}",
-                    is_the_name_right(working)
+                    advisor.is_the_name_right(streams)
                 )
             }
             other => other.usual_action().to_owned(),
@@ -294,17 +301,36 @@ impl Cause {
     }
 }
 
-/// The first advice if AWS has no stream of a name, or denies access to it. AWS also denies access
-/// to a stream that does not exist.
-fn is_the_name_right(working: &[&str]) -> String {
-    let known = match working {
-        [] => "no stream has taken a record yet".to_owned(),
-        [one] => format!("{one} works"),
-        several => format!("{} work", several.join(", ")),
-    };
-    format!(
-        "is the name right? {known}; correct it in HEADWATER.routes or HEADWATER.failed_stream."
-    )
+/// What advice refers to besides the stream and the cause.
+#[derive(Debug, Clone, Copy)]
+pub struct Advisor<'a> {
+    /// The streams that accept records.
+    pub working: &'a [&'a str],
+    pub config: &'a Config,
+}
+
+impl Advisor<'_> {
+    /// The first advice if the name of `streams` may be wrong.
+    fn is_the_name_right(&self, streams: &[&str]) -> String {
+        /// How many settings are listed.
+        const SHOWN: usize = 3;
+        let known = match self.working {
+            [] => "no stream has taken a record yet".to_owned(),
+            [one] => format!("{one} works"),
+            several => format!("{} work", several.join(", ")),
+        };
+        let settings = streams.iter().filter_map(|stream| Stream::parse(stream).ok());
+        let mut settings: Vec<String> =
+            settings.flat_map(|stream| self.config.settings_of(&stream)).collect();
+        let more = settings.len().saturating_sub(SHOWN);
+        settings.truncate(SHOWN);
+        let place = match settings.as_slice() {
+            [] => "HEADWATER.routes or HEADWATER.failed_stream".to_owned(),
+            settings if more == 0 => settings.join(", "),
+            settings => format!("{} and {more} more", settings.join(", ")),
+        };
+        format!("is the name right? {known}; correct it in {place}.")
+    }
 }
 
 #[cfg(test)]

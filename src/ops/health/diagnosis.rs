@@ -1,6 +1,6 @@
 //! Selects what an operator has to know first.
 
-use super::cause::{Cause, Owner};
+use super::cause::{Advisor, Cause, Owner};
 use super::format::{Timestamp, count, span};
 use super::shard::{ShardState, ShardView};
 use super::stream::{StreamCondition, StreamState};
@@ -187,23 +187,23 @@ impl Diagnosis {
         }
     }
 
-    /// The advice, most urgent first, each once. `working` are the streams that accept records.
-    pub fn actions(&self, working: &[&str]) -> Vec<String> {
+    /// The advice, most urgent first, each once.
+    pub fn actions(&self, advisor: &Advisor<'_>) -> Vec<String> {
         let mut actions: Vec<String> = Vec::new();
-        let advised: Vec<(&str, String)> = self
-            .failing
-            .iter()
-            .map(|FailingStream { stream, cause, .. }| {
-                (stream.as_str(), cause.action(stream, working))
-            })
-            .collect();
-        for (index, (_, what)) in advised.iter().enumerate() {
-            if advised.iter().take(index).any(|(_, before)| before == what) {
-                continue;
+        let mut groups: Vec<Vec<&FailingStream>> = Vec::new();
+        for failing in &self.failing {
+            let is_alike = |group: &&mut Vec<&FailingStream>| {
+                group.first().is_some_and(|first| first.has_the_advice_of(failing))
+            };
+            match groups.iter_mut().find(is_alike) {
+                Some(group) => group.push(failing),
+                None => groups.push(vec![failing]),
             }
-            let alike = advised.iter().filter(|(_, other)| other == what);
-            let names: Vec<&str> = alike.map(|(stream, _)| *stream).collect();
-            actions.push(format!("{}: {what}", names.join(", ")));
+        }
+        for group in groups {
+            let names: Vec<&str> = group.iter().map(|failing| failing.stream.as_str()).collect();
+            let what = group.first().map(|first| first.cause.action(&names, advisor));
+            actions.extend(what.map(|what| format!("{}: {what}", names.join(", "))));
         }
         actions.extend(self.stranded.iter().map(WaitingStream::actions));
         actions.extend(self.shard_actions.iter().cloned());
@@ -234,6 +234,13 @@ impl FailingStream {
     /// Whether it concerns only some tenants, none of them named by the request.
     pub const fn is_of_others(&self) -> bool {
         !self.tenants.is_empty() && !self.is_asked_for
+    }
+
+    /// Whether the advice about both is the same. If a name may be wrong, it depends on the service.
+    fn has_the_advice_of(&self, other: &Self) -> bool {
+        let service = |it: &Self| it.stream.split(':').next().map(str::to_owned);
+        self.cause == other.cause
+            && (!self.cause.is_of_the_name() || service(self) == service(other))
     }
 
     /// Merges another view. A failure that an operator has to fix takes precedence; then the

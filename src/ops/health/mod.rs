@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::config::{Config, DeliveryMode};
 use crate::model::stream::Stream;
-use cause::Owner;
+use cause::{Advisor, Owner};
 use diagnosis::Diagnosis;
 use format::Timestamp;
 use shard::ShardView;
@@ -217,10 +217,11 @@ impl Readiness {
             }
         }
         let working: Vec<&str> = working.iter().map(String::as_str).collect();
+        let advisor = Advisor { working: &working, config };
         let streams: Vec<StreamState> =
-            streams.into_iter().map(|stream| stream.advised(&working)).collect();
+            streams.into_iter().map(|stream| stream.advised(&advisor)).collect();
         let shards: Vec<ShardView> =
-            shards.into_iter().map(|shard| shard.advised(&working)).collect();
+            shards.into_iter().map(|shard| shard.advised(&advisor)).collect();
         let shards = match config.mode {
             // In direct delivery shards may still have older spill.
             DeliveryMode::Direct(_) if shards.is_empty() => None,
@@ -234,7 +235,7 @@ impl Readiness {
             anonymous: summary::summary(&diagnosis, Names::Withheld, worker.now),
             ready: diagnosis.is_ready(),
             owner: diagnosis.owner(),
-            actions: diagnosis.actions(&working),
+            actions: diagnosis.actions(&advisor),
             warnings: config.warnings.iter().map(ToString::to_string).collect(),
             worker,
             details: match shards {

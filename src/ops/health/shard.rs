@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Cause, Owner};
+use super::cause::{Advisor, Cause, Owner};
 use super::format::{Timestamp, count};
 use super::stream::StreamState;
 use crate::base::clock::Milliseconds;
@@ -194,11 +194,11 @@ impl ShardView {
         Self { shard, actions: actions(&answer), answer }
     }
 
-    /// Adds the advice about its streams. `working` are the streams that accept records.
-    pub fn advised(self, working: &[&str]) -> Self {
+    /// Adds the advice about its streams.
+    pub fn advised(self, advisor: &Advisor<'_>) -> Self {
         let answer = match self.answer {
             ShardAnswer::Told(state) => {
-                let streams = state.streams.into_iter().map(|stream| stream.advised(working));
+                let streams = state.streams.into_iter().map(|stream| stream.advised(advisor));
                 ShardAnswer::Told(ShardState { streams: streams.collect(), ..state })
             }
             silent @ ShardAnswer::Silent { .. } => silent,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Cause, Owner};
+use super::cause::{Advisor, Cause, Owner};
 use super::format::Timestamp;
 use crate::delivery::health::{DeliveryError, StreamHealth};
 use crate::delivery::response::ErrorClass;
@@ -103,9 +103,9 @@ impl StreamState {
         }
     }
 
-    /// Adds the advice. `working` are the streams that accept records.
-    pub fn advised(self, working: &[&str]) -> Self {
-        let action = self.cause.map(|cause| cause.action(&self.stream, working));
+    /// Adds the advice.
+    pub fn advised(self, advisor: &Advisor<'_>) -> Self {
+        let action = self.cause.map(|cause| cause.action(&[&self.stream], advisor));
         Self { action, ..self }
     }
 }
@@ -121,15 +121,19 @@ mod tests {
 
     use super::super::cause::tests::refused;
     use super::*;
+    use crate::config::Config;
+    use crate::config::tests::settings;
     use crate::delivery::health::{Breaker, Permit};
 
     fn state(health: &StreamHealth) -> String {
         let stream = Stream::parse("firehose:events").unwrap();
         let state = StreamState::of(&stream, health).from_source("shard 3".to_owned());
-        let state = state.advised(&["firehose:b"]);
+        let config = Config::parse(settings()).unwrap();
+        let advisor = Advisor { working: &["firehose:b"], config: &config };
+        let state = state.advised(&advisor);
         let json = serde_json::to_string_pretty(&state).unwrap();
         let decoded = serde_json::from_str::<StreamState>(&json).unwrap();
-        assert_eq!(decoded.from_source("shard 3".to_owned()).advised(&["firehose:b"]), state);
+        assert_eq!(decoded.from_source("shard 3".to_owned()).advised(&advisor), state);
         json
     }
 
@@ -182,7 +186,7 @@ mod tests {
           "last_success_at": "2026-11-22T03:26:40.000Z",
           "paused": true,
           "paused_until": "2026-11-22T03:32:13.400Z",
-          "action": "is the name right? firehose:b works; correct it in HEADWATER.routes or HEADWATER.failed_stream. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
+          "action": "is the name right? firehose:b works; correct it in HEADWATER.routes[1].to. If it is right, allow the worker's user firehose:PutRecordBatch on this stream: scripts/deploy does for the streams that it makes"
         }
         "#);
     }

@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::cause::Cause;
 use super::cause::tests::refused;
+use super::cause::{Advisor, Cause};
 use super::shard::ShardView;
 use super::shard::tests::{depth, status, view};
 use super::*;
@@ -291,6 +291,12 @@ fn problems() -> Vec<(Cause, DeliveryError)> {
     problems.map(|problem| (Cause::of(&problem), problem)).collect()
 }
 
+/// The advice about a stream that no setting names, if none works.
+fn advice_of(cause: Cause) -> String {
+    let config = config("direct");
+    cause.action(&["firehose:a"], &Advisor { working: &[], config: &config })
+}
+
 #[test]
 fn each_cause_has_its_sentence_and_its_advice() {
     let said = problems().into_iter().map(|(cause, problem)| {
@@ -298,10 +304,7 @@ fn each_cause_has_its_sentence_and_its_advice() {
         let (sentence, _) = readiness.summary.split_once(" since ").unwrap();
         let [actions] = readiness.actions.as_slice() else { panic!("{:?}", readiness.actions) };
         let actions = actions.strip_prefix("firehose:a: ").unwrap();
-        assert_eq!(
-            (readiness.owner, actions),
-            (Some(cause.owner()), cause.action("firehose:a", &[]).as_str())
-        );
+        assert_eq!((readiness.owner, actions), (Some(cause.owner()), advice_of(cause).as_str()));
         format!("{sentence}\n    {:?}: {actions}\n", cause.owner())
     });
     assert_snapshot!(said.collect::<String>(), @r#"
@@ -578,6 +581,41 @@ fn advice_on_a_name_lists_those_that_work_and_one_service() {
     let value = serde_json::to_value(&readiness).unwrap();
     let actions = value["streams"][0]["action"].as_str().unwrap();
     assert_eq!(format!("firehose:mdi: {actions}"), readiness.actions[0]);
+}
+
+#[test]
+fn advice_on_a_name_names_the_settings_that_have_it() {
+    let config = with_tenants("direct");
+    let place = |streams: Vec<StreamState>| {
+        let readiness = Readiness::of(&config, streams, Vec::new(), None, worker());
+        let [actions] = readiness.actions.as_slice() else { panic!("{:?}", readiness.actions) };
+        let (streams, rest) = actions.split_once(": ").unwrap();
+        let (_, place) = rest.split_once("correct it in ").unwrap();
+        (streams.to_owned(), place.split_once(". If").unwrap().0.to_owned())
+    };
+    let found = |streams: &str, place: &str| (streams.to_owned(), place.to_owned());
+    assert_eq!(
+        place(vec![failing("of-a", denied(), 1)]),
+        found(
+            "firehose:of-a",
+            "HEADWATER.keys.pk_a.routes[0].to, HEADWATER.keys.pk_b.routes[0].to"
+        )
+    );
+    assert_eq!(
+        place(vec![failing("events-failed", denied(), 1)]),
+        found("firehose:events-failed", "HEADWATER.failed_stream")
+    );
+    assert_eq!(
+        place(vec![
+            failing("of-a", denied(), 4),
+            failing("events", denied(), 3),
+            failing("events-failed", denied(), 2)
+        ]),
+        found(
+            "firehose:events, firehose:events-failed, firehose:of-a",
+            "HEADWATER.routes[1].to, HEADWATER.failed_stream, HEADWATER.keys.pk_a.routes[0].to and 1 more"
+        )
+    );
 }
 
 /// Tenants a and b with streams of their own, and c with those of the top level.

@@ -90,7 +90,7 @@ fn bare(name: &str) -> String {
 }
 
 /// Whether one letter was changed, added or left out, or two neighbours were swapped.
-fn is_one_letter_off(wanted: &str, found: &str) -> bool {
+pub fn is_one_letter_off(wanted: &str, found: &str) -> bool {
     let (wanted, found) = (wanted.as_bytes(), found.as_bytes());
     let same = wanted.iter().zip(found).take_while(|(a, b)| a == b).count();
     let after = |text: &'_ [u8], skipped: usize| -> Vec<u8> {

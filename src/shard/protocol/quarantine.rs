@@ -25,6 +25,10 @@ pub struct InvalidQuarantineId {
 /// The operator's fault: a stream whose records cannot be exported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownStream {
+    #[error(
+        "stream is missing; name the stream whose records are taken out: ?stream=firehose:NAME"
+    )]
+    Missing,
     #[error("stream={value} {error}")]
     Form {
         /// The value of the parameter.

@@ -12,6 +12,8 @@ import { onRequest } from "./requests.js";
 /** @typedef {import("./requests.js").Request} Request */
 
 const REQUESTS_SHOWN = 60;
+/** A record is late after this time, in milliseconds. */
+const LATE_MS = 5_000;
 /** The least time between two announcements of a screen reader, in milliseconds. */
 const TELL_MS = 3_000;
 /** Events that the page sends automatically, and that are not announced. */
@@ -64,6 +66,10 @@ function row(event) {
       more.textContent = gist(event, record);
       body.querySelector("pre")?.replaceWith(table(event, record));
     },
+    /** Says why there is no record. @param {string} why */
+    lacksRecord(why) {
+      more.textContent = why;
+    },
   };
 }
 
@@ -112,7 +118,18 @@ function show({ via, body, events, began, reply }) {
 /** @param {Record<string, unknown>[]} events @param {ReturnType<typeof row>[]} rows */
 async function records(events, rows) {
   const ids = events.map(({ id }) => shown(id));
-  const can = await look(ids, (id, record) => rows[ids.indexOf(id)].record(record));
+  const missing = new Set(ids);
+  /** @param {string} why */
+  const lack = (why) => {
+    for (const id of missing) rows[ids.indexOf(id)].lacksRecord(why);
+  };
+  const late = setTimeout(lack, LATE_MS, "its record is not there yet");
+  const can = await look(ids, (id, record) => {
+    missing.delete(id);
+    rows[ids.indexOf(id)].record(record);
+  });
+  clearTimeout(late);
+  lack(can ? "its record has not come" : "");
   at("elsewhere").hidden = can;
 }
 

@@ -7,8 +7,12 @@ const LOCAL = ["127.0.0.1", "localhost"];
 /** scripts/dev shows the records on the port after the page's. */
 const ADDRESS = `http://127.0.0.1:${Number(location.port) + 1}/records`;
 const ANSWER_MS = 5_000;
-/** How long to wait before each question, in milliseconds; a record lies in S3 some 200 ms after its answer. */
-const WAITS_MS = [300, 600, 1_200, 2_400, 4_800];
+/** How long to wait before the first question, in milliseconds; a record lies in S3 some 200 ms after its answer. */
+const FIRST_WAIT_MS = 300;
+/** Each wait is twice the one before, up to this one. */
+const LONGEST_WAIT_MS = 4_800;
+/** How long to ask for an event's record, in milliseconds; a stream that is away, or a busy machine, delivers it late. */
+const PATIENCE_MS = 180_000;
 
 /** Whether there is anybody to ask; unknown until the first question. @type {boolean | undefined} */
 let there = LOCAL.includes(location.hostname) && location.port !== "" ? undefined : false;
@@ -21,8 +25,8 @@ let there = LOCAL.includes(location.hostname) && location.port !== "" ? undefine
  */
 export async function look(ids, found) {
   let missing = ids;
-  for (const wait of WAITS_MS) {
-    if (there === false || !missing.length) break;
+  const end = Date.now() + PATIENCE_MS;
+  for (let wait = FIRST_WAIT_MS; there !== false && missing.length && Date.now() < end; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
     await new Promise((done) => setTimeout(done, wait));
     const records = await ask(missing);
     for (const id of missing) if (records[id]) found(id, fields(records[id]));
@@ -38,9 +42,9 @@ async function ask(ids) {
     const records = await within(ANSWER_MS, async (signal) => (await fetch(`${ADDRESS}?${query}`, { signal })).json());
     there = true;
     return fields(records);
-  } catch {
-    // Once it was there it may be busy; nobody was ever there where the worker runs without scripts/dev.
-    there ??= false;
+  } catch (error) {
+    // What answers too late is there, and busy. Nobody was ever there if the worker runs without scripts/dev.
+    if (!(error instanceof DOMException && error.name === "AbortError")) there ??= false;
     return {};
   }
 }
