@@ -278,9 +278,11 @@ proptest! {
     #[test]
     fn no_bytes_panic_and_undecodable_bytes_are_stored(
         bytes in prop_oneof![
-            proptest::collection::vec(any::<u8>(), 0..200),
+            // Without `@`, no text is a URL with a password.
+            proptest::collection::vec(any::<u8>().prop_filter("no @", |it| *it != b'@'), 0..200),
             "[\\[\\]{}\",:a-c0-9 \\n]{0,60}".prop_map(String::into_bytes),
-            proptest::collection::vec(any::<u8>(), 0..60).prop_map(|bytes| gzip(&bytes)),
+            proptest::collection::vec(any::<u8>().prop_filter("no @", |it| *it != b'@'), 0..60)
+                .prop_map(|bytes| gzip(&bytes)),
         ],
         content_type in prop_oneof![Just(None), Just(Some("application/x-ndjson")), Just(Some("text/plain"))],
         content_encoding in prop_oneof![Just(None), Just(Some("gzip"))],

@@ -364,6 +364,68 @@ proptest! {
     }
 }
 
+#[test]
+fn no_secret_is_kept_of_bytes_that_cannot_be_read() {
+    const SECRET: &str = "opensesame";
+    let url = format!("https://shop.example/?a=1&token={SECRET}&b=2");
+    let deep = format!(r#"{{"url":"{url}","props":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    let bodies = [
+        format!(r#"{{"name":"a","url":"{url}","seq":}}"#),
+        format!(
+            r#"{{"name":"a","url":"{}","seq":}}"#,
+            url.replace('/', "\\/").replace('&', "\\u0026")
+        ),
+        format!(r#"{{"name":"a","seq":1,"seq":2,"url":"{url}"}}"#),
+        format!(r#"{{"name":"a","props":{{"path":"/reset?token={SECRET}"}},"url":"}}"#),
+        format!(r#"{{"name":"a","props":{{"href":"data:text/csv,{SECRET}"}},}}"#),
+        format!("{{'name':'a','url':'{url}'}}"),
+        format!(r#"{{"name":"a","url":["{url}"]}}"#),
+        format!(r#"{{"name":"a","link":"{url}"}}"#),
+        format!("see {url}"),
+        deep,
+    ];
+    let privacy = json!({
+        "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
+        "routes": [{"to": "firehose:rest"}],
+    });
+    let kept = |bytes: &[u8], form, table: &Value| {
+        let config = config(table);
+        let (_, _, taken) = send(bytes, form, BrowserSignals::default(), &config, Streams::Take);
+        let records: Vec<_> = taken.into_iter().map(|it| (it.stream, it.record)).collect();
+        assert!(
+            !records.is_empty() && records.iter().all(|(stream, _)| stream == "firehose:failed")
+        );
+        let line =
+            |(_, record): &(String, Record)| String::from_utf8_lossy(record.bytes()).into_owned();
+        (records.iter().map(line).collect::<String>(), column(&records[0].1, "original"))
+    };
+    for body in &bodies {
+        let packed = gzip(body.as_bytes());
+        let cut = &packed[..packed.len() - 5];
+        let wide: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [body.as_bytes(), &packed, cut, &wide] {
+            for form in [Form::Array, Form::Lines] {
+                let (line, original) = kept(bytes, form, &privacy);
+                assert!(!line.contains(SECRET), "{body}: {line}");
+                let original = original.as_str().unwrap();
+                let marks = ["[removed]", "data:text/csv"];
+                assert!(marks.iter().any(|mark| original.contains(mark)), "{body}: {line}");
+            }
+        }
+        let mut cookieless = privacy.clone();
+        cookieless["cookieless"] = json!(true);
+        assert!(!kept(body.as_bytes(), Form::Array, &cookieless).0.contains(SECRET));
+    }
+    let harmless = br#"{"name":"a","url":"https://shop.example/?a=1","device_id":"d","seq":}"#;
+    let text = std::str::from_utf8(harmless).unwrap();
+    assert_eq!(kept(harmless, Form::Array, &privacy).1, json!(text));
+    let mut cookieless = privacy.clone();
+    cookieless["cookieless"] = json!(true);
+    let (line, original) = kept(harmless, Form::Array, &cookieless);
+    assert_eq!(original, Value::Null);
+    assert!(line.contains("\"original_withheld\":true"));
+}
+
 /// Names of few letters, so that patterns match now and then.
 fn name() -> impl Strategy<Value = String> {
     "[ab][ab_]{0,4}"

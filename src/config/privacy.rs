@@ -4,7 +4,7 @@
 use super::table::ConfigTable;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
-use crate::pipeline::privacy::url_params::Secrets;
+use crate::pipeline::privacy::sensitive_params::Secrets;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction, PrivacyPolicy};
 
 /// Whether `HEADWATER_HASH_SECRET` is set, which hashes need.

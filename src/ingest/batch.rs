@@ -153,8 +153,10 @@ impl<'a> IngestBatch<'a> {
         };
         let original = match (beacon, stripped) {
             (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
-            (None, Some(_)) => original.withheld(),
-            (None, None) => original,
+            (None, stripped) => {
+                let text = decode::legible(&original, &self.intake.config.limits);
+                redact::unreadable(original, &text, &self.intake.tenant.privacy, stripped)
+            }
         };
         Ok((original, stripped))
     }

@@ -70,6 +70,34 @@ pub const CLICK_IDS: &[(&str, &str)] = &[
     ("dicbo", "outbrain"),
 ];
 
+/// One parameter of a query that names a campaign or a click.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parameter<'a> {
+    /// In lower case.
+    pub name: String,
+    /// Decoded; not blank.
+    pub value: Cow<'a, str>,
+    /// The most characters that are kept of the value.
+    pub max_chars: usize,
+}
+
+impl<'a> Parameter<'a> {
+    /// Reads the text between two `&`; none if it names neither a campaign nor a click.
+    pub fn read(written: &'a str) -> Option<Self> {
+        const UTM: [&str; 6] = ["source", "medium", "campaign", "term", "content", "id"];
+        let (name, value) = form_urlencoded::parse(written.as_bytes()).next()?;
+        let name = lower(name);
+        let name = without_entity(&name);
+        let max_chars = match name.strip_prefix("utm_") {
+            Some(utm) if UTM.contains(&utm) => MAX_CHARS,
+            None if CLICK_IDS.iter().any(|(known, _)| *known == name) => MAX_CLICK_ID_CHARS,
+            _ => return None,
+        };
+        let is_blank = value.trim().is_empty();
+        (!is_blank).then(|| Self { name: name.to_owned(), value, max_chars })
+    }
+}
+
 /// Whether `fragment` names a campaign or a click.
 pub fn stands_in(fragment: &str) -> bool {
     parameters(fragment).is_some_and(|query| campaign([query]) != Campaign::default())

@@ -93,7 +93,7 @@ impl WranglerBindings {
         let misspelt = |bound: &WranglerBinding| {
             let meant = self.meant(bound)?;
             let sentence = format!(
-                "{} is no binding of this version; did you mean {}? Without {}, {}",
+                "{} is an unknown binding; did you mean {}? Without {}, {}",
                 bound.name, meant.name, meant.name, meant.without
             );
             Some((meant.name, sentence))
@@ -203,8 +203,7 @@ mod tests {
         ] {
             let text = ALL.replace(&format!("\"{known}\""), &format!("\"{written}\""));
             let found = misspelt(&text);
-            let start =
-                format!("{written} is no binding of this version; did you mean {known}? Without");
+            let start = format!("{written} is an unknown binding; did you mean {known}? Without");
             assert!(matches!(found.as_slice(), [one] if one.starts_with(&start)), "{found:?}");
             let missing: Vec<_> = of(&text).missing().map(|(name, _)| name).collect();
             assert_eq!(missing, [known], "{written}");

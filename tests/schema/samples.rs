@@ -344,6 +344,8 @@ fn a_text_becomes_the_type_of_its_schema_only() {
         (r#"{"type":"number"}"#, "true", "true", false),
         (r#"{"type":"integer"}"#, r#""9007199254740993""#, "9007199254740993", true),
         (r#"{"type":"integer"}"#, r#""1.0""#, "1.0", true),
+        (r#"{"type":"integer"}"#, r#""7e3""#, "7e+3", true),
+        (r#"{"type":"integer"}"#, r#""70e-1""#, "70e-1", true),
         (r#"{"type":"integer"}"#, r#""1.5""#, r#""1.5""#, false),
         (r#"{"type":"boolean"}"#, r#""true""#, "true", true),
         (r#"{"type":"boolean"}"#, r#""false""#, "false", true),

@@ -87,7 +87,17 @@ def test_known_mistakes_of_clients_are_repaired(
 
 @pytest.mark.parametrize("field", ["device_id", "user_id", "session_id"])
 @pytest.mark.parametrize(
-    "sent", ["00000000-0000-0000-0000-000000000000", "undefined", "[object Object]", "NaN"]
+    "sent",
+    [
+        "00000000-0000-0000-0000-000000000000",
+        "undefined",
+        "[object Object]",
+        "NaN",
+        "{user_id}",
+        "%7B%7Buser_id%7D%7D",
+        "null,null",
+        "#N/A",
+    ],
 )
 def test_a_placeholder_id_is_left_out(
     worker: Worker, peer: FakeFirehose, field: str, sent: str

@@ -1,19 +1,22 @@
 //! Hosts in the form of the DNS: international names in Punycode.
 //!
-//! Browsers write `xn--bcher-kva.example`; apps and servers write `bücher.example`. This does the
-//! part of UTS 46 that such hosts need: lower case, full-width letters and digits, East Asian full
-//! stops, and invisible characters. It does not compose letters from combining marks, and rejects
-//! no letter.
+//! Browsers write `xn--bcher-kva.example`; apps and servers write `bücher.example`, also with the
+//! dots of the `ü` as a character of their own. This does the part of UTS 46 that such hosts need:
+//! lower case, full-width letters and digits, East Asian full stops, invisible characters, and
+//! letters with combining marks. It rejects no letter, and does not sort marks.
 
 use std::borrow::Cow;
+
+use super::compositions::PAIRS;
 
 /// Returns `host` in lower case and ASCII. A label that Punycode can't encode stays unchanged.
 pub fn ascii(host: &str) -> Cow<'_, str> {
     if host.is_ascii() {
         return super::lower(host);
     }
-    let mapped: String = host.chars().filter_map(mapped).flat_map(char::to_lowercase).collect();
-    let labels = mapped.split('.').map(|label| match label.is_ascii() {
+    let mapped = host.chars().filter_map(mapped).flat_map(char::to_lowercase);
+    let composed = composed(mapped);
+    let labels = composed.split('.').map(|label| match label.is_ascii() {
         true => label.to_owned(),
         false => punycode(label).map_or_else(|| label.to_owned(), |code| format!("xn--{code}")),
     });
@@ -29,6 +32,57 @@ fn mapped(c: char) -> Option<char> {
         'ẞ' => 'ß',
         _ => c,
     })
+}
+
+/// Composes each character with the one before it, if both are one letter.
+fn composed(chars: impl Iterator<Item = char>) -> String {
+    let mut text = String::new();
+    for next in chars {
+        let both = (!next.is_ascii()).then(|| text.chars().next_back()).flatten();
+        match both.and_then(|last| pair(last, next).or_else(|| syllable(last, next))) {
+            Some(letter) => {
+                text.pop();
+                text.push(letter);
+            }
+            None => text.push(next),
+        }
+    }
+    text
+}
+
+fn pair(first: char, second: char) -> Option<char> {
+    let found =
+        PAIRS.binary_search_by_key(&(first, second), |(first, second, _)| (*first, *second));
+    PAIRS.get(found.ok()?).map(|(_, _, letter)| *letter)
+}
+
+/// Composes a syllable of Hangul from its parts.
+///
+/// Source: <https://www.unicode.org/versions/latest/core-spec/chapter-3/#G59688>
+fn syllable(first: char, second: char) -> Option<char> {
+    const SYLLABLES: u32 = 0xac00;
+    const LEADS: u32 = 0x1100;
+    const VOWELS: u32 = 0x1161;
+    const TAILS: u32 = 0x11a7;
+    const LEAD_COUNT: u32 = 19;
+    const VOWEL_COUNT: u32 = 21;
+    const TAIL_COUNT: u32 = 28;
+    let within = |it: char, start: u32, count: u32| {
+        u32::from(it).checked_sub(start).filter(|index| *index < count)
+    };
+    let composed = match within(first, LEADS, LEAD_COUNT) {
+        Some(lead) => {
+            let vowel = within(second, VOWELS, VOWEL_COUNT)?;
+            lead.checked_mul(VOWEL_COUNT)?.checked_add(vowel)?.checked_mul(TAIL_COUNT)?
+        }
+        None => {
+            let count = LEAD_COUNT.checked_mul(VOWEL_COUNT)?.checked_mul(TAIL_COUNT)?;
+            let open = within(first, SYLLABLES, count)?;
+            let tail = within(second, TAILS, TAIL_COUNT).filter(|tail| *tail > 0)?;
+            (open.checked_rem(TAIL_COUNT)? == 0).then(|| open.checked_add(tail))??
+        }
+    };
+    char::from_u32(SYLLABLES.checked_add(composed)?)
 }
 
 /// Encodes `label`; none if it is too long for a host.
@@ -132,8 +186,19 @@ mod tests {
             ("παράδειγμα.example", "xn--hxajbheg2az3al.example"),
             ("उदाहरण.example", "xn--p1b6ci4b4b3a.example"),
             ("☃.example", "xn--n3h.example"),
+            ("bu\u{308}cher.example", "xn--bcher-kva.example"),
+            ("BU\u{308}CHER.example", "xn--bcher-kva.example"),
+            ("cafe\u{301}.example", "xn--caf-dma.example"),
+            ("a\u{30a}ngstro\u{308}m.example", "xn--ngstrm-hua5l.example"),
+            ("tie\u{302}\u{301}ng.example", "xn--ting-hv5a.example"),
+            ("и\u{306}.example", "xn--i1a.example"),
+            ("か\u{3099}.example", "xn--v8j.example"),
+            ("\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}.example", "xn--3e0b707e.example"),
         ] {
             assert_eq!(ascii(host), expected, "{host}");
+        }
+        for (first, second, letter) in PAIRS {
+            assert_eq!(composed([*first, *second].into_iter()), letter.to_string());
         }
         let long = "ü".repeat(64);
         assert_eq!(ascii(&long), long);

@@ -1,13 +1,15 @@
 //! Splits the URL of a page into its parts.
 //!
 //! This reads the URLs that browsers and apps put into `url` and `referrer`. It is not a validator:
-//! it decodes nothing, never panics and never rejects an event. An unreadable URL has no parts.
+//! it decodes nothing but the host, never panics and never rejects an event. An unreadable URL has no parts.
 
 pub mod ascii;
+mod compositions;
 
 use std::borrow::Cow;
 
 pub use ascii::ascii;
+use percent_encoding::percent_decode_str;
 
 /// The longest host name, in bytes: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>.
 const MAX_HOST_BYTES: usize = 253;
@@ -34,16 +36,31 @@ pub struct UrlParts<'a> {
 pub fn parse(url: &str) -> Option<UrlParts<'_>> {
     let RawUrl { scheme, authority, path, query, fragment } = raw(url)?;
     let (_, host, port) = split_authority(authority);
-    let host = host.strip_suffix('.').unwrap_or(host);
-    if !is_host(host) {
+    let host = decoded(host)?;
+    let bare = host.strip_suffix('.').unwrap_or(&host);
+    if !is_host(bare) {
         return None;
     }
     let port = match port {
         None | Some("") => None,
         Some(digits) => Some(digits.parse().ok()?),
     };
-    let host = Some(ascii(host)).filter(|host| host.len() <= MAX_HOST_BYTES)?;
+    let ascii_host = match &host {
+        Cow::Borrowed(host) => ascii(host.strip_suffix('.').unwrap_or(host)),
+        Cow::Owned(_) => Cow::Owned(ascii(bare).into_owned()),
+    };
+    let host = Some(ascii_host).filter(|host| host.len() <= MAX_HOST_BYTES)?;
     Some(UrlParts { scheme: lower(scheme), host, port, path, query, fragment })
+}
+
+/// Removes the percent-encoding of a host, as browsers do; none if the host is no UTF-8.
+fn decoded(host: &str) -> Option<Cow<'_, str>> {
+    match host.contains('%') {
+        // Each byte may be encoded with three.
+        true if host.len() > MAX_HOST_BYTES.saturating_mul(3) => None,
+        true => percent_decode_str(host).decode_utf8().ok(),
+        false => Some(Cow::Borrowed(host)),
+    }
 }
 
 /// The parts as written, before the host is checked.
@@ -168,7 +185,18 @@ mod tests {
             ("https://.", None),
             ("https://.example", None),
             ("https://a b.example/", None),
-            ("https://a%2eexample/", None),
+            ("https://a%2eexample/", Some("a.example")),
+            ("https://b%C3%BCcher.example/", Some("xn--bcher-kva.example")),
+            ("https://b%c3%bccher.example:8443/", Some("xn--bcher-kva.example")),
+            ("https://bu%CC%88cher.example./", Some("xn--bcher-kva.example")),
+            ("https://bu\u{308}cher.example/", Some("xn--bcher-kva.example")),
+            ("https://b%FCcher.example/", None),
+            ("https://a%2Fb.example/", None),
+            ("https://a%40b.example/", None),
+            ("https://a%3A80/", None),
+            ("https://a%25b.example/", None),
+            ("https://a%zz.example/", None),
+            ("https://%00.example/", None),
             ("https://a.example:99999/", None),
             ("https://a.example:8x/", None),
             ("://a.example", None),

@@ -10,12 +10,12 @@
 //! | `text_to_number` | `time`, `seq` | parses a number that was sent as a text |
 //! | `number_to_text` | ids, `build`, `title` | converts a number to the text of its digits |
 //! | `epoch_seconds`, `epoch_microseconds`, `epoch_nanoseconds` | `time` | converts to milliseconds |
-//! | `time` | `time` | converts near spellings to RFC 3339 |
+//! | `time` | `time` | converts other spellings to RFC 3339 |
 //! | `lower_case` | `level`, `consent` | converts `HIGH` to `high` |
 //! | `consent` | `consent` | converts `true` and `false` |
 //! | `size` | `screen`, `viewport` | converts `1279.2 X 719.5` to `1279x720` |
 //! | `url` | `url`, `referrer` | removes default port and fragment, makes scheme and host lower case |
-//! | `too_long` | `url`, `referrer`, `title` | cuts at the limit; removes a URL's query first |
+//! | `too_long` | `url`, `referrer`, `title` | cuts at the limit; a URL's campaign stays |
 //!
 //! Keys and unknown fields are never changed. A value that can't be repaired stays, for validation
 //! to judge.
@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 
 use super::path::escaped;
 use super::text::{self, Cleaned};
-use super::{absent, instant};
+use super::{absent, cut, instant};
 use crate::base::decimal::Decimal;
 use crate::base::json::{JsonReader, MAX_SAFE_INTEGER};
 use crate::model::beacon::{Limits, max_chars};
@@ -229,9 +229,10 @@ fn time(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     if text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit()) && is_number {
         return;
     }
-    let Some(count) = Decimal::parse(text) else {
-        if let Some(spelt) = instant::rfc_3339(text) {
-            replace(value, Value::String(spelt), TIME, at, repairs);
+    let Some(count) = Decimal::parse(instant::unquoted(text)) else {
+        let printed = || instant::printed_milliseconds(text).map(Value::from);
+        if let Some(read) = instant::rfc_3339(text).map(Value::String).or_else(printed) {
+            replace(value, read, TIME, at, repairs);
         }
         return;
     };
@@ -248,9 +249,10 @@ fn time(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     }
 }
 
+/// Reads an integer in any notation, such as `7.0` and `1e3`, as of a number.
 fn seq(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
-    let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let read = value.as_str().filter(digits).and_then(|text| text.parse::<u64>().ok());
+    let written = value.as_str().and_then(|text| Decimal::parse(instant::unquoted(text)));
+    let read = written.filter(|it| it.is_integer()).and_then(Decimal::whole_part);
     if let Some(seq) = read.filter(|seq| *seq <= MAX_SAFE_INTEGER) {
         replace(value, seq.into(), TEXT_TO_NUMBER, at, repairs);
     }
@@ -313,56 +315,15 @@ fn size(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
 /// Cuts a title to the protocol's limit.
 fn title(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let Value::String(text) = &*value else { return };
-    if let Some((length, short)) = cut(text, max_chars::TITLE) {
+    if let Some((length, short)) = cut::cut(text, max_chars::TITLE) {
         let short = text::cleaned(short).map_or(short.to_owned(), |cleaned| cleaned.text);
         let original = std::mem::replace(value, Value::String(short));
         repairs.cut(|| at.pointer(), length, original);
     }
 }
 
-/// Returns the length of `text` in characters and its first `limit` characters, if it is longer.
-/// Leaves out an e-mail address or a card number at the cut: scrubbing would miss its half.
-fn cut(text: &str, limit: usize) -> Option<(usize, &str)> {
-    // A text never has more characters than bytes.
-    if text.len() <= limit {
-        return None;
-    }
-    let (end, _) = text.char_indices().nth(limit)?;
-    let (kept, rest) = text.split_at_checked(end)?;
-    let ends = [word_at(kept, rest), digits_at(kept, rest)].into_iter().flatten().min();
-    Some((text.chars().count(), kept.get(..ends.unwrap_or(end))?))
-}
-
-/// Returns the start of the word that is cut between `kept` and `rest`, if it has the sign of an
-/// e-mail address.
-fn word_at(kept: &str, rest: &str) -> Option<usize> {
-    const ENDS: [char; 14] =
-        ['/', '?', '#', '&', '=', ',', ';', '<', '>', '(', ')', '"', ':', '\''];
-    /// The longest e-mail address: <https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1>.
-    const MAX_CHARS: usize = 320;
-    let in_word = |it: &char| !it.is_whitespace() && !ENDS.contains(it);
-    let before: Vec<char> = kept.chars().rev().take(MAX_CHARS).take_while(in_word).collect();
-    let after = rest.chars().take(MAX_CHARS).take_while(in_word);
-    let word: String = before.iter().rev().copied().chain(after).collect();
-    let start = || kept.len().checked_sub(before.iter().map(|it| it.len_utf8()).sum());
-    (word.contains('@') || word.contains("%40")).then(start)?
-}
-
-/// Returns the start of the digits that are cut between `kept` and `rest`, if they may be a card's.
-fn digits_at(kept: &str, rest: &str) -> Option<usize> {
-    /// A card number has at least these digits, and at most these bytes with a sign between digits.
-    const DIGITS: usize = 12;
-    const MAX_BYTES: usize = 40;
-    let of_card = |it: &u8| it.is_ascii_digit() || matches!(it, b' ' | b'-' | b'.' | b'+');
-    let run: Vec<u8> = kept.bytes().rev().take(MAX_BYTES).take_while(of_card).collect();
-    let after = rest.bytes().take(MAX_BYTES).take_while(of_card);
-    let digits = run.iter().copied().chain(after).filter(u8::is_ascii_digit).count();
-    let start = || kept.len().checked_sub(run.len());
-    (!run.is_empty() && digits >= DIGITS).then(start)?
-}
-
-/// Repairs the text of a URL, then normalizes it. If it is over the limit, removes its query and
-/// then the excess. A URL that does not settle keeps its form.
+/// Repairs the text of a URL, then normalizes it and cuts it to the limit. A URL that does not
+/// settle keeps its form.
 fn address(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     texts(value, at, repairs);
     let Value::String(text) = &*value else { return };
@@ -370,19 +331,11 @@ fn address(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
         replace(value, Value::String(settled), URL, at, repairs);
     }
     let Value::String(text) = &*value else { return };
-    let Some((length, _)) = cut(text, max_chars::URL) else { return };
-    let bare = text.split_once('?').map_or(text.as_str(), |(bare, _)| bare);
-    let bare = cut(bare, max_chars::URL).map_or(bare, |(_, short)| without_half_escape(short));
-    let bare = text::cleaned(bare).map_or(bare.to_owned(), |cleaned| cleaned.text);
-    let short = settled(&bare).unwrap_or(bare);
+    let Some((length, short)) = cut::url(text) else { return };
+    let short = text::cleaned(&short).map_or(short, |cleaned| cleaned.text);
+    let short = settled(&short).unwrap_or(short);
     let original = std::mem::replace(value, Value::String(short));
     repairs.cut(|| at.pointer(), length, original);
-}
-
-/// Returns a URL without a percent sign whose digits were cut off.
-fn without_half_escape(address: &str) -> &str {
-    let last = address.char_indices().rev().take(2).find(|(_, it)| *it == '%');
-    last.and_then(|(at, _)| address.get(..at)).unwrap_or(address)
 }
 
 /// Returns the form of a URL that needs no further repair, if it differs. Removing a part may
@@ -446,6 +399,11 @@ mod tests {
             ),
             ("seq", json!("7"), json!(7), TEXT_TO_NUMBER),
             ("seq", json!("007"), json!(7), TEXT_TO_NUMBER),
+            ("seq", json!("7.0"), json!(7), TEXT_TO_NUMBER),
+            ("seq", json!("1e3"), json!(1_000), TEXT_TO_NUMBER),
+            ("seq", json!("70E-1"), json!(7), TEXT_TO_NUMBER),
+            ("seq", json!("+7"), json!(7), TEXT_TO_NUMBER),
+            ("seq", json!("\"7\""), json!(7), TEXT_TO_NUMBER),
             ("user_id", json!(12), json!("12"), NUMBER_TO_TEXT),
             ("device_id", json!(7), json!("7"), NUMBER_TO_TEXT),
             ("session_id", json!(-7), json!("-7"), NUMBER_TO_TEXT),
@@ -467,6 +425,16 @@ mod tests {
             ("screen", json!("390.49 X 844.50"), json!("390x845"), SIZE),
             ("time", json!("2026-11-18 12:06:40+01"), json!("2026-11-18T12:06:40+01:00"), TIME),
             ("time", json!("1.795e12"), json!(1_795_000_000_000_u64), TEXT_TO_NUMBER),
+            (
+                "time",
+                json!("Sat Nov 28 2026 12:00:00 GMT+0100 (CET)"),
+                json!("2026-11-28T12:00:00+01:00"),
+                TIME,
+            ),
+            ("time", json!("Sat, 28 Nov 2026 11:00:00 GMT"), json!("2026-11-28T11:00:00Z"), TIME),
+            ("time", json!("\"2026-11-28T11:00:00Z\""), json!("2026-11-28T11:00:00Z"), TIME),
+            ("time", json!("/Date(1795000000123)/"), json!(1_795_000_000_123_u64), TIME),
+            ("time", json!("\"1795000000123\""), json!(1_795_000_000_123_u64), TEXT_TO_NUMBER),
             ("props", json!([]), json!({}), EMPTY_ARRAY),
             ("metadata", json!([]), json!({}), EMPTY_ARRAY),
             ("name", json!(" page_view\n"), json!("page_view"), text::TRIM),
@@ -514,7 +482,10 @@ mod tests {
             ("time", json!(1e30)),
             ("time", json!(true)),
             ("seq", json!("-1")),
-            ("seq", json!("1.0")),
+            ("seq", json!("1.5")),
+            ("seq", json!("1e16")),
+            ("seq", json!("seven")),
+            ("time", json!("02/03/2026 10:00:00Z")),
             ("seq", json!("9007199254740992")),
             ("seq", json!("")),
             ("user_id", json!(true)),
@@ -549,6 +520,11 @@ mod tests {
             ("title", blanks, "a".repeat(1_023)),
             ("url", format!("https://A.example/b?c={long}#d"), "https://a.example/b".to_owned()),
             ("url", format!("https://a.example/#/b?c={long}"), "https://a.example/#/b".to_owned()),
+            (
+                "url",
+                format!("https://A.example:443/b?c={long}&utm_source=x#d"),
+                "https://a.example/b?utm_source=x".to_owned(),
+            ),
             ("referrer", format!("/{long}?c"), format!("/{}", "ä".repeat(8_191))),
             ("referrer", format!("http://a.example:80?{long}"), "http://a.example".to_owned()),
             ("url", escaped.clone(), escaped.get(..8_191).unwrap().to_owned()),

@@ -8,9 +8,11 @@
 pub mod absent;
 pub mod builtin;
 pub mod condition;
+pub mod cut;
 pub mod instant;
 pub mod path;
 pub mod payload;
+pub mod placeholder;
 pub mod rule;
 pub mod stability;
 pub mod text;

@@ -98,6 +98,15 @@ impl<'a> RequestBody<'a> {
     }
 }
 
+/// Returns the first `limit` bytes that can be inflated, also of a stream that is cut or damaged.
+pub fn inflated_part(bytes: &[u8], limit: usize) -> Vec<u8> {
+    let mut inflated = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    // What was read before an error stays.
+    drop(MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut inflated));
+    inflated
+}
+
 fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
     let mut inflated = Vec::with_capacity(bytes.len().saturating_mul(4).min(limit));
     let one_past = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -248,6 +257,9 @@ mod tests {
             };
             assert_eq!(violation.code, Code::BadGzip);
         }
+        assert_eq!(inflated_part(cut, 2_000), b"{\"name\":\"page_view\"}");
+        assert_eq!(inflated_part(cut, 3), b"{\"n");
+        assert_eq!(inflated_part(b"{}", 3), b"");
     }
 
     #[test]

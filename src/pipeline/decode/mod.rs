@@ -83,6 +83,17 @@ pub fn original(original: &OriginalPayload, limits: &Limits) -> Option<Beacon> {
     }
 }
 
+/// Returns the text of an original that is no single beacon, as well as it can be read: of broken
+/// gzip, what could be inflated.
+pub fn legible(original: &OriginalPayload, limits: &Limits) -> String {
+    let inflated = match original.form {
+        PayloadFormat::GzipBody => body::inflated_part(&original.bytes, limits.max_inflated_bytes),
+        _ => Vec::new(),
+    };
+    let bytes = if inflated.is_empty() { &original.bytes } else { &inflated };
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 /// Reads an object. Fails if a key occurs twice, at any depth.
 pub fn object(text: &str) -> Result<Map<String, Value>, Violation> {
     beacon(text, &Limits::default()).map(|beacon| beacon.fields)

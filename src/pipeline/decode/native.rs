@@ -14,8 +14,8 @@ use crate::model::beacon::{Envelope, Limits};
 use crate::model::event::DeviceId;
 use crate::model::repairs::Repairs;
 use crate::model::violation::{Code, Violation};
-use crate::pipeline::clean::absent::is_placeholder;
 use crate::pipeline::clean::builtin;
+use crate::pipeline::clean::placeholder::is_placeholder;
 use crate::pipeline::decode::hint;
 
 /// A body, cut into the texts of its beacons; none is read yet.
@@ -255,6 +255,8 @@ mod tests {
             (r#"" 4711\ufeff ""#, r#""1795000000123""#),
             ("4711", "1795000000.123"),
             (r#""4711""#, "1795000000123000"),
+            ("4711", r#""2026-11-18T11:06:40,123 +0:00""#),
+            ("4711", r#""\"2026-11-18T11:06:40.123Z\"""#),
         ] {
             let text = format!(r#"{{"device_id":{device_id},"sent_at":{sent_at},"events":[]}}"#);
             let BodyParts { envelope, .. } =
@@ -283,7 +285,16 @@ mod tests {
 
     #[test]
     fn a_placeholder_device_of_an_envelope_is_ignored() {
-        for device_id in [r#""undefined""#, r#"" NULL ""#, "0", r#""[object Object]""#] {
+        for device_id in [
+            r#""undefined""#,
+            r#"" NULL ""#,
+            "0",
+            r#""[object Object]""#,
+            r#""[DEVICE_ID]""#,
+            r#""%7B%7Bdevice_id%7D%7D""#,
+            r#""null,null""#,
+            r#""-""#,
+        ] {
             let text = format!(r#"{{"device_id":{device_id},"events":[]}}"#);
             let BodyParts { envelope, .. } =
                 items(&text, Framing::Detect, &Limits::default()).unwrap();

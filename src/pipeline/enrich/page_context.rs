@@ -16,7 +16,7 @@ use crate::model::event::Event;
 use crate::model::repairs::Repairs;
 use crate::pipeline::clean::builtin;
 use crate::pipeline::privacy::scrub::ScrubConfig;
-use crate::pipeline::privacy::url_params::SensitiveParams;
+use crate::pipeline::privacy::sensitive_params::SensitiveParams;
 use crate::pipeline::privacy::values::without_in;
 use crate::pipeline::privacy::{redact, scrub};
 
@@ -80,7 +80,7 @@ pub fn visit(
     if stripped.is_some() {
         without_in_members(
             event,
-            crate::pipeline::privacy::url_params::identifying_names(),
+            crate::pipeline::privacy::sensitive_params::identifying_names(),
             IDENTIFIER,
             repairs,
         );
@@ -128,7 +128,10 @@ impl PageContext {
         }
         visit.removed.append(&mut anchors);
         if sent.stripped.is_some() {
-            visit.without(crate::pipeline::privacy::url_params::identifying_names(), IDENTIFIER);
+            visit.without(
+                crate::pipeline::privacy::sensitive_params::identifying_names(),
+                IDENTIFIER,
+            );
             visit.campaign.click_id = None;
         }
         let page = visit.url.as_deref().and_then(url::parse);

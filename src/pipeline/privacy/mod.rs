@@ -7,7 +7,9 @@ pub mod click_ids;
 pub mod ip;
 pub mod redact;
 pub mod scrub;
+pub mod sensitive_params;
 pub mod token;
+pub mod unreadable;
 pub mod url_params;
 pub mod url_path;
 pub mod values;
@@ -18,7 +20,8 @@ use crate::model::beacon::FIELDS;
 use crate::model::consent::{BrowserSignals, Consent, PrivacySignal};
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
-use crate::pipeline::privacy::url_params::{REMOVED, SensitiveParams};
+use crate::pipeline::privacy::sensitive_params::SensitiveParams;
+use crate::pipeline::privacy::url_params::REMOVED;
 
 /// The operator's policy for one tenant.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,8 @@
 //!
 //! A failed event keeps the beacon as sent, so that it can be replayed, except for data that the
 //! tenant's policy or the person excludes. In bytes that are no readable beacon, identifiers can't
-//! be located. Such bytes are withheld if an identifier has to be removed.
+//! be located. Such bytes are withheld if an identifier has to be removed; else [`unreadable`]
+//! removes secrets from them.
 
 use std::borrow::Cow;
 
@@ -10,13 +11,14 @@ use serde_json::{Map, Value};
 
 use crate::model::beacon::FIELDS;
 use crate::model::consent::PrivacySignal;
+use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::violation::Violations;
 use crate::pipeline::clean::payload;
 use crate::pipeline::privacy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
-use crate::pipeline::privacy::url_params::{Secrets, SensitiveParams};
+use crate::pipeline::privacy::sensitive_params::{Secrets, SensitiveParams};
 use crate::pipeline::privacy::values::without_in;
-use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy, scrub};
+use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy, scrub, unreadable};
 
 /// The protocol's fields, besides its objects, that can hold any text. The others are not scrubbed,
 /// in an event either.
@@ -32,7 +34,7 @@ pub fn beacon(
     payload::without(&mut left, &mut |_| {});
     if stripped.is_some() {
         privacy::strip(&mut left);
-        without(&mut left, crate::pipeline::privacy::url_params::identifying_names());
+        without(&mut left, crate::pipeline::privacy::sensitive_params::identifying_names());
     }
     if privacy.device_ids == DeviceIdSource::Cookieless {
         left.remove("device_id");
@@ -94,21 +96,53 @@ pub fn concerns(value: &Value, privacy: &PrivacyPolicy) -> bool {
     found
 }
 
-/// Removes the values of the parameters in `names` from a beacon's URLs.
+/// Removes the values of the parameters in `names`, and secrets, from every field of a beacon but
+/// its identifiers. A value in a wrong place may be the reason for the failure.
 fn without(fields: &mut Map<String, Value>, names: &SensitiveParams) {
-    for field in ["url", "referrer"] {
-        if let Some(Value::String(address)) = fields.get_mut(field)
-            && let Cow::Owned(rid) =
-                crate::pipeline::privacy::url_params::without_sensitive(address, names).url
-        {
-            *address = rid;
+    const KEPT: [&str; 5] = ["device_id", "id", "session_id", "time", "user_id"];
+    for (field, value) in fields {
+        match (field.as_str(), value) {
+            ("url" | "referrer", Value::String(address)) => {
+                if let Cow::Owned(rid) =
+                    crate::pipeline::privacy::url_params::without_sensitive(address, names).url
+                {
+                    *address = rid;
+                }
+            }
+            (kept, Value::String(_)) if KEPT.contains(&kept) => {}
+            ("props" | "metadata", Value::String(text)) => {
+                // An object that was encoded twice.
+                let privacy =
+                    PrivacyPolicy { sensitive: names.clone(), ..PrivacyPolicy::default() };
+                if let Some(rid) = unreadable::text(text, &privacy) {
+                    *text = rid;
+                }
+            }
+            (_, value) => {
+                without_in(value, names);
+            }
         }
     }
-    let objects =
-        fields.iter_mut().filter(|(field, _)| matches!(field.as_str(), "props" | "metadata"));
-    for (_, object) in objects {
-        without_in(object, names);
+}
+
+/// Returns the rest of bytes that are no readable beacon; `text` is what they say. Withholds them if
+/// an identifier has to be removed.
+pub fn unreadable(
+    original: OriginalPayload,
+    text: &str,
+    privacy: &PrivacyPolicy,
+    stripped: Option<PrivacySignal>,
+) -> OriginalPayload {
+    if stripped.is_some() || privacy.device_ids == DeviceIdSource::Cookieless {
+        return original.withheld();
     }
+    let (left, form) = match original.form {
+        PayloadFormat::Query => (unreadable::query(text, privacy), PayloadFormat::Query),
+        // What was compressed is stored as its text.
+        PayloadFormat::GzipBody => (unreadable::text(text, privacy), PayloadFormat::Body),
+        form => (unreadable::text(text, privacy), form),
+    };
+    left.map_or(original, |left| OriginalPayload::new(left, form))
 }
 
 #[cfg(test)]
@@ -138,6 +172,22 @@ mod tests {
             (
                 json!({"seq": -1, "props": {"href": "data:text/csv,Jane"}}),
                 json!({"seq": -1, "props": {"href": "data:text/csv"}}),
+            ),
+            (
+                json!({"seq": -1, "metadata": {"list": ["data:text/csv,Jane"]}}),
+                json!({"seq": -1, "metadata": {"list": ["data:text/csv"]}}),
+            ),
+            (
+                json!({"link": "https://a.example/?token=x", "url": ["/?token=x"]}),
+                json!({"link": "https://a.example/?token=[removed]", "url": ["/?token=[removed]"]}),
+            ),
+            (
+                json!({"title": "https://a.example/?token=x", "seq": -1}),
+                json!({"title": "https://a.example/?token=[removed]", "seq": -1}),
+            ),
+            (
+                json!({"props": "{\"u\": \"/?token=x\", \"d\": \"data:text/csv,Jane\",}"}),
+                json!({"props": "{\"u\": \"/?token=[removed]\", \"d\": \"data:text/csv\",}"}),
             ),
             (json!({"title": mail, "seq": -1.0}), json!({"title": "[email]", "seq": -1.0})),
             (json!({"props": [{"a": mail}]}), json!({"props": [{"a": "[email]"}]})),

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::sensitive_params::{Secrets, SensitiveParams};
 use super::token::without_tokens;
-use super::url_params::{REMOVED, Secrets, SensitiveParams, without_sensitive};
+use super::url_params::{REMOVED, without_sensitive};
 
 /// No URL of the protocol is longer; a longer path is data of another kind.
 const MAX_ADDRESS_BYTES: usize = 8_192;

@@ -1,0 +1,252 @@
+//! Removes data from the text of a body, or of a beacon, that is no readable JSON.
+//!
+//! Its quotes need not be in pairs, so the text is cut at every quote, and each part is redacted as
+//! a text of a beacon is: secrets and sensitive parameters of URLs, the content of `data:` URLs and,
+//! if the tenant scrubs, personal data. Identifiers have no form of their own: if they have to be
+//! removed, the text must be withheld instead.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::url_params::without_sensitive;
+use super::values::without_in;
+use super::{PrivacyPolicy, scrub};
+use crate::model::beacon::FIELDS;
+use crate::pipeline::clean::payload;
+
+/// Returns the rest of `text`; none if there was nothing to remove.
+pub fn text(text: &str, privacy: &PrivacyPolicy) -> Option<String> {
+    // In UTF-16 every second byte of most texts is zero.
+    let bare: Cow<'_, str> = match text.contains('\0') {
+        true => text.replace('\0', "").into(),
+        false => text.into(),
+    };
+    // Some clients write the quotes of their own language.
+    let quote = if bare.contains('"') { '"' } else { '\'' };
+    let mut left = String::with_capacity(bare.len());
+    let mut is_changed = false;
+    for piece in bare.split_inclusive(quote) {
+        let inner = piece.trim_end_matches([quote, '\\']);
+        match part(inner, privacy) {
+            Some(rid) => {
+                is_changed = true;
+                left.push_str(&rid);
+            }
+            None => left.push_str(inner),
+        }
+        left.push_str(piece.get(inner.len()..).unwrap_or_default());
+    }
+    is_changed.then_some(left)
+}
+
+/// Returns the rest of a pixel's query; none if there was nothing to remove.
+pub fn query(query: &str, privacy: &PrivacyPolicy) -> Option<String> {
+    let mut left = String::with_capacity(query.len());
+    for piece in query.split_inclusive('&') {
+        let pair = piece.trim_end_matches('&');
+        match parameter(pair, privacy) {
+            Some(rid) => left.push_str(&rid),
+            None => left.push_str(pair),
+        }
+        left.push_str(piece.get(pair.len()..).unwrap_or_default());
+    }
+    (left != query).then_some(left)
+}
+
+fn parameter(pair: &str, privacy: &PrivacyPolicy) -> Option<String> {
+    let (name, value) = pair.split_once('=')?;
+    let decoded = value.replace('+', " ");
+    let decoded = percent_decode_str(&decoded).decode_utf8_lossy();
+    if let Some(rid) = redacted(&decoded, privacy) {
+        let encoded: String = form_urlencoded::byte_serialize(rid.as_bytes()).collect();
+        return Some(format!("{name}={encoded}"));
+    }
+    // `session_id` is a field here, and a secret in a URL.
+    let is_field =
+        FIELDS.contains(&name) || name.starts_with("props.") || name.starts_with("metadata.");
+    let pair = format!("?{pair}");
+    let found = without_sensitive(&pair, &privacy.sensitive);
+    let Cow::Owned(rid) = found.url else { return None };
+    (!is_field).then(|| rid.trim_start_matches('?').to_owned())
+}
+
+/// Returns the rest of a part between two quotes; none if there was nothing to remove.
+fn part(raw: &str, privacy: &PrivacyPolicy) -> Option<String> {
+    let rid = redacted(&unescaped(raw), privacy)?;
+    let escaped = serde_json::to_string(&rid).ok()?;
+    escaped.get(1..escaped.len().checked_sub(1)?).map(str::to_owned)
+}
+
+/// Redacts a text as a beacon's, then each word of it: outside of quotes, a URL may stand among
+/// other text.
+fn redacted(text: &str, privacy: &PrivacyPolicy) -> Option<String> {
+    let mut value = Value::String(text.to_owned());
+    without(&mut value, privacy);
+    let Value::String(whole) = value else { return None };
+    let mut left = String::with_capacity(whole.len());
+    for piece in whole.split_inclusive(char::is_whitespace) {
+        let word = piece.trim_end();
+        let mut value = Value::String(word.to_owned());
+        if !word.is_empty() {
+            without(&mut value, privacy);
+        }
+        left.push_str(value.as_str().unwrap_or(word));
+        left.push_str(piece.get(word.len()..).unwrap_or_default());
+    }
+    (left != text).then_some(left)
+}
+
+fn without(value: &mut Value, privacy: &PrivacyPolicy) {
+    if let Value::String(text) = value
+        && let Some(left) = payload::left_of_text(text)
+    {
+        *text = left;
+    }
+    without_in(value, &privacy.sensitive);
+    scrub::value(value, privacy.scrub, &mut |_, _| {});
+}
+
+/// Decodes the escapes of JSON, if they are whole; a `\u` that is not stays.
+fn unescaped(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    if let Ok(text) = serde_json::from_str::<String>(&format!("\"{raw}\"")) {
+        return Cow::Owned(text);
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((before, behind)) = rest.split_once('\\') {
+        text.push_str(before);
+        let hex = behind.strip_prefix('u').and_then(|digits| digits.get(..4));
+        let code = hex.and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        rest = match (code.and_then(char::from_u32), behind.strip_prefix('/')) {
+            (Some(character), _) => {
+                text.push(character);
+                behind.get(5..).unwrap_or_default()
+            }
+            (None, Some(behind)) => {
+                text.push('/');
+                behind
+            }
+            (None, None) => {
+                text.push('\\');
+                behind
+            }
+        };
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pipeline::privacy::scrub::ScrubConfig;
+
+    fn privacy() -> PrivacyPolicy {
+        PrivacyPolicy {
+            scrub: ScrubConfig { emails: true, cards: true },
+            ..PrivacyPolicy::default()
+        }
+    }
+
+    #[test]
+    fn secrets_leave_bytes_that_are_no_json() {
+        for (sent, expected) in [
+            (
+                r#"{"url":"https://a.example/?token=SECRET&b=1","x":}"#,
+                r#"{"url":"https://a.example/?token=[removed]&b=1","x":}"#,
+            ),
+            (
+                r#"{"url":"https:\/\/a.example\/?a=1\u0026token=SECRET",}"#,
+                r#"{"url":"https://a.example/?a=1&token=[removed]",}"#,
+            ),
+            (
+                r#"{"url":"https://a.example/?token=SECRET,"name":"a"}"#,
+                r#"{"url":"https://a.example/?token=[removed]"name":"a"}"#,
+            ),
+            (
+                r#"{"url": https://a.example/?token=SECRET"}"#,
+                r#"{"url": https://a.example/?token=[removed]"}"#,
+            ),
+            (
+                r#"{"props":"{\"u\":\"/reset?token=SECRET\"}""#,
+                r#"{"props":"{\"u\":\"/reset?token=[removed]\"}""#,
+            ),
+            (
+                r"{'url':'https://a.example/?token=SECRET','x':1}",
+                r"{'url':'https://a.example/?token=[removed]','x':1}",
+            ),
+            ("{url: /reset?token=SECRET, x: 1}", "{url: /reset?token=[removed] x: 1}"),
+            (r#"{"url":"https://me:SECRET@a.example/","#, r#"{"url":"https://a.example/","#),
+            (r#"{"href":"data:text/csv,SECRET","#, r#"{"href":"data:text/csv","#),
+            (
+                r#"{"note":"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.dozjgNryP4J3jVmNHl0w5N","#,
+                r#"{"note":"[removed]","#,
+            ),
+            (r#"{"mail":"anna@mail.example","#, r#"{"mail":"[email]","#),
+            (r#"{"card":4242424242424242,"#, r#"{"card":[card],"#),
+            ("{\0\"\0u\0\"\0:\0\"\0/\0?\0t\0o\0k\0e\0n\0=\0S\0\"\0", r#"{"u":"/?token=[removed]""#),
+        ] {
+            let left = text(sent, &privacy());
+            assert_eq!(left.as_deref(), Some(expected), "{sent}");
+            assert_eq!(text(expected, &privacy()), None, "{expected}");
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_remove_stays_as_it_was_sent() {
+        for sent in [
+            "",
+            "{",
+            r#"{"name":"a","url":"https:\/\/a.example\/?b=1\u0026c","x":}"#,
+            r#"{"device_id":"d","user_id":"u","session_id":"s",}"#,
+            "not json, it's a sentence",
+            "{\0\"\0",
+        ] {
+            assert_eq!(text(sent, &privacy()), None, "{sent}");
+        }
+    }
+
+    #[test]
+    fn secrets_leave_a_query_that_is_no_beacon() {
+        let url = "https%3A%2F%2Fa.example%2F%3Ftoken%3DSECRET%26b%3D1";
+        for (sent, expected) in [
+            (
+                format!("name=a&name=b&url={url}"),
+                Some(
+                    "name=a&name=b&url=https%3A%2F%2Fa.example%2F%3Ftoken%3D%5Bremoved%5D%26b%3D1",
+                ),
+            ),
+            ("name=a&name=b&token=SECRET".to_owned(), Some("name=a&name=b&token=[removed]")),
+            ("name=a&name=b&session_id=s&props.a=1".to_owned(), None),
+        ] {
+            assert_eq!(query(&sent, &privacy()).as_deref(), expected, "{sent}");
+            assert_eq!(expected.and_then(|expected| query(expected, &privacy())), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_survives_in_any_text(
+            before in r#"[{}\[\]",:a-z \\]{0,20}"#, after in r#"[{}\[\]",:a-z \\]{0,20}"#,
+        ) {
+            let sent = format!("{before}\"https://a.example/?token=SECRET\"{after}");
+            let left = text(&sent, &privacy()).unwrap();
+            prop_assert!(!left.contains("SECRET"));
+            prop_assert_eq!(text(&left, &privacy()), None);
+        }
+
+        #[test]
+        fn any_text_is_redacted(sent in r#"(\\u00|["'\\/?&=]|token|data:|é|[a-z0-9 ]){0,30}|.{0,60}"#) {
+            if let Some(left) = text(&sent, &privacy()) {
+                prop_assert_eq!(text(&left, &privacy()), None);
+            }
+        }
+    }
+}
