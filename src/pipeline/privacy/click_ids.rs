@@ -3,7 +3,7 @@
 /// Further such parameters: of mailings, of unpaid results, of advertising, and of sites that pass
 /// a visitor on.
 ///
-/// The names are from the lists of Brave, Firefox, AdGuard and ClearURLs, and of makers'
+/// The names are from the lists of Brave and AdGuard, from public registries, and from makers'
 /// documentation. Names of campaigns, messages and keywords are absent: they identify no one.
 #[rustfmt::skip]
 pub const PERSONS: &[&str] = &[
