@@ -3,15 +3,14 @@
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from local_aws import LocalAws
-from support import ROOT
-
 # A failed assertion of the support shows its values, as one of a test does.
 pytest.register_assert_rewrite("support")
+
+from local_aws import LocalAws  # noqa: E402
+from support import ROOT  # noqa: E402
 
 # A shell that runs the tests in the background makes them ignore Ctrl-C, and every program that they start with them:
 # bash does not even let one trap what was ignored before it. A handler of our own is not inherited.

@@ -323,7 +323,7 @@ export const READINESS = [
     "troubled",
     ["a ✓", "b not tried yet", "c failing"],
   ],
-  ["a stream in trouble", answer(200, STREAMS), "troubled", ["Ready, with trouble", "firehose:events: timed_out, left alone"]],
+  ["a stream in trouble", answer(200, STREAMS), "troubled", ["Ready, with trouble", "firehose:events: timed_out, paused"]],
   [
     "what is missing",
     answer(503, '{"ready":false,"problems":["AWS_REGION is not set","HEADWATER.failed_stream is missing"]}'),

@@ -188,7 +188,7 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
     await visit({}, async (page) => {
       await page.evaluate(() => {
         window.told = [];
-        new MutationObserver(() => window.told.push(document.getElementById("told").textContent)).observe(document.getElementById("told"), { childList: true });
+        new MutationObserver(() => window.told.push(document.getElementById("news").textContent)).observe(document.getElementById("told"), { childList: true });
       });
       for (let times = 0; times < 5; times++) {
         await press("Ask for a sample")(page);

@@ -40,7 +40,7 @@ export const SESSIONS = [
   },
   {
     claim: "a session-start event begins a session",
-    tag: { sessionStart: "app_open signed_in" },
+    tag: { "session-start": "app_open signed_in" },
     sends: ["page_view /", "told / 1", "signed_in / 1", "told / 2", "signed_in / 2", "sign / 1"],
     async does({ page }) {
       await begun(page);
