@@ -79,7 +79,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 # How long an answer may take, in seconds: to tests on a busy machine, and to a person at a command.
 PATIENCE = 60
 PATIENCE_OF_COMMAND = 20
-# After how many seconds a person is told what is waited for.
+# After this time a message says what the script waits for, in seconds.
 SILENCE = 3
 
 Kind = Literal["data", "failed"]
@@ -473,7 +473,7 @@ def print_records(kind: Kind, directory: Path) -> None:
 def _saying(what: str) -> Iterator[None]:
     """Prints `what` once, if what is done takes longer than SILENCE."""
     timer = threading.Timer(
-        SILENCE, lambda: print(f"local.py: {what}", file=sys.stderr, flush=True)
+        SILENCE, lambda: print(f"local_aws.py: {what}", file=sys.stderr, flush=True)
     )
     timer.daemon = True
     timer.start()

@@ -38,7 +38,7 @@ pub fn renamed_streams(
             }
             // This rules out chains and cycles.
             Some(named) if !named(&to) => {
-                table.refuse(&key, format!("must be a stream of routes or failed, not {to}"));
+                table.refuse(&key, format!("must be a stream of routes or failed_stream, not {to}"));
                 None
             }
             _ => Some((from, to)),
@@ -104,7 +104,7 @@ mod tests {
             (
                 json!({"firehose:a": "firehose:b"}),
                 ".firehose:a",
-                "must be a stream of routes or failed, not firehose:b",
+                "must be a stream of routes or failed_stream, not firehose:b",
             ),
             (json!({"firehose:events": "firehose:events-low"}), ".firehose:events", in_use),
             (
@@ -115,7 +115,7 @@ mod tests {
             (
                 json!({"firehose:a": "firehose:a"}),
                 ".firehose:a",
-                "must be a stream of routes or failed, not firehose:a",
+                "must be a stream of routes or failed_stream, not firehose:a",
             ),
         ] {
             assert_eq!(mistakes(with(renamed)), [format!("HEADWATER.{KEY}{key} {problem}")]);

@@ -352,7 +352,7 @@ def test_deploy_warns_of_records_for_a_dropped_stream(accounts: FakeAccounts) ->
     warning = line(warned.stdout, "deploy: warning: records wait for streams that wrangler.toml does not name: ")
     assert warning.startswith('3 for firehose:events-old; if a stream was renamed, add renamed_streams = { "firehose:events-old" = ')
     asked = accounts.deploy("--dry-run")
-    assert "is not known: set HEADWATER_OPERATOR_KEY in the environment" in asked.stdout
+    assert "no longer named: set HEADWATER_OPERATOR_KEY in the environment" in asked.stdout
 
     # With the right name they are routed again, and nothing is warned of.
     start({})

@@ -207,32 +207,32 @@ def test_records_fails_when_nothing_is_served(tmp_path: Path) -> None:
 
 def test_records_says_what_it_waits_for_and_gives_up(tmp_path: Path) -> None:
     # Connections are accepted by the kernel, and never answered.
-    with socket.create_server((local.HOST, 0)) as hanging:
-        endpoint = f"http://{local.HOST}:{hanging.getsockname()[1]}"
+    with socket.create_server((local_aws.HOST, 0)) as hanging:
+        endpoint = f"http://{local_aws.HOST}:{hanging.getsockname()[1]}"
         (tmp_path / "worker.env").write_text(
-            f"AWS_REGION={local.REGION}\nAWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n"
+            f"AWS_REGION={local_aws.REGION}\nAWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n"
             f"AWS_ENDPOINT_URL={endpoint}\n"
         )
         result = run("records", "--dir", str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        "local.py: waiting for the local AWS; an answer may take 20 s",
-        f"local.py: the local AWS at {endpoint} has not answered for 20 s;"
+        "local_aws.py: waiting for the local AWS; an answer may take 20 s",
+        f"local_aws.py: the local AWS at {endpoint} has not answered for 20 s;"
         " end scripts/dev and start it again",
     ]
 
 
 def test_records_fails_when_what_was_served_has_ended(tmp_path: Path) -> None:
-    with socket.create_server((local.HOST, 0)) as ended:
-        endpoint = f"http://{local.HOST}:{ended.getsockname()[1]}"
+    with socket.create_server((local_aws.HOST, 0)) as ended:
+        endpoint = f"http://{local_aws.HOST}:{ended.getsockname()[1]}"
     (tmp_path / "worker.env").write_text(
-        f"AWS_REGION={local.REGION}\nAWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n"
+        f"AWS_REGION={local_aws.REGION}\nAWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n"
         f"AWS_ENDPOINT_URL={endpoint}\n"
     )
     result = run("records", "--dir", str(tmp_path))
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
-        f"local.py: no local AWS answers at {endpoint}; is it still served?"
+        f"local_aws.py: no local AWS answers at {endpoint}; is it still served?"
     )
 
 

@@ -201,7 +201,7 @@ def desk(
         (directory / "bin" / name).write_text(text)
         (directory / "bin" / name).chmod(0o755)
     aws.clear()
-    settings = {**PATIENT, "delivery": "sharded", "shards": 1, "log": {"share": 1}}
+    settings = {**PATIENT, "delivery": "sharded", "shards": 1, "log": {"success_rate": 1}}
     with Worker({**aws.environment(), **SECRETS}, settings) as worker:
         answer = worker.post([ORDER, {"name": "Order Placed"}])
         assert [each["outcome"] for each in answer.verdicts] == ["accepted", "failed"]
@@ -579,7 +579,7 @@ def test_the_runbook_names_the_keys_of_readyz(desk: Desk) -> None:
     answer = json.loads(desk.worker.get("/readyz", key).body)
     text = (ROOT / "www/docs/runbook.md").read_text(encoding="utf-8")
     # What is bound or set, and parts of a version, need no words.
-    keys = {name for name, _ in pairs_of({**answer, "present": 0, "version": 0})}
+    keys = {name for name, _ in pairs_of({**answer, "configured": 0, "version": 0})}
     assert {"summary", "streams", "buffer_bytes"} <= keys
     assert sorted(name for name in keys if f"`{name}`" not in text) == []
 

@@ -168,7 +168,7 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
 
     in_use = export_quarantine(worker.port, directory, stream=old)
     assert in_use.returncode == 2
-    assert f"stream={old} is one of routes or failed" in in_use.stdout
+    assert f"stream={old} is one of routes or failed_stream" in in_use.stdout
     worker.kill()
     worker.settings = today
     worker.restart()

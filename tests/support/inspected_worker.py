@@ -33,7 +33,7 @@ class Inspected(Worker):
     def counted(self) -> dict[str, int]:
         """How many beacons it has counted."""
         answer = self.ask("all")
-        assert set(answer) == {"epoch", "since", "untold", *counts()}
+        assert set(answer) == {"epoch", "since", "not_kept", *counts()}
         return {name: answer[name] for name in counts()}
 
     def reset(self) -> Answer:

@@ -288,7 +288,7 @@ def test_as_many_requests_are_logged_as_the_operator_wants(peer: FakeFirehose) -
         assert worker.post(event()).status == 204
         assert worker.post(event(seq="x")).status == 200
         worker.kill()
-        worker.settings = {"log": {"share": 0}}
+        worker.settings = {"log": {"success_rate": 0}}
         worker.restart()
         assert worker.post(event()).status == 204
         assert worker.post(event(seq="x")).status == 200

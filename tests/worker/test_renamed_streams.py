@@ -132,7 +132,7 @@ def test_failed_events_of_a_misspelt_stream_move_to_todays(
     start: Callable[..., Worker], peer: FakeFirehose
 ) -> None:
     deny(peer)
-    worker = start({**TODAY, "failed": OLD})
+    worker = start({**TODAY, "failed_stream": OLD})
     ids = send(worker, BAD)
 
     again(worker, TODAY)

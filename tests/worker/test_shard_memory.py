@@ -15,7 +15,7 @@ SETTINGS: dict[str, Any] = {
     "shards": 4,
     "routes": [{"to": "firehose:events"}],
     "limits": {
-        "beacons": 10_000,
+        "max_beacons": 10_000,
         "max_body_bytes": 8_388_608,
         "max_inflated_bytes": 8_388_608,
     },

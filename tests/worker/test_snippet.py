@@ -64,7 +64,7 @@ def elsewhere(peer: FakeFirehose) -> Iterator[Worker]:
 @pytest.fixture(scope="module")
 def misconfigured() -> Iterator[Worker]:
     """A worker that can deliver nothing."""
-    with Worker({}, {**OWN, "failed": None}) as worker:
+    with Worker({}, {**OWN, "failed_stream": None}) as worker:
         yield worker
 
 

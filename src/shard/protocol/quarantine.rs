@@ -37,7 +37,7 @@ pub enum UnknownStream {
     },
     /// The configuration names it.
     #[error(
-        "stream={0} is one of routes or failed, so what waits for it is delivered; only what waits for another can be taken out"
+        "stream={0} is one of routes or failed_stream, so its records are delivered; only records of another stream can be quarantined"
     )]
     InUse(Stream),
 }
