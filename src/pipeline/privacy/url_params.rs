@@ -146,11 +146,11 @@ impl UrlWriter<'_> {
         let end = rest.find(['/', '\\']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
         match authority.rsplit_once('@') {
-            Some((_, host)) => {
+            Some((userinfo, host)) if !userinfo.is_empty() => {
                 self.removed.push("userinfo".to_owned());
                 self.url.push_str(host);
             }
-            None => self.url.push_str(authority),
+            _ => self.url.push_str(authority),
         }
         self.path(path);
     }
@@ -365,6 +365,7 @@ mod tests {
             "https://a.example/?token&sid=",
             "https://a.example/token=abc",
             "https://a.example/@bob/post",
+            "https://@a.example/",
             "https://a.example/?next=%2Fcart%3Fid%3D7",
             "https://a.example/#top",
             "https://a.example/#/tokens/7",
