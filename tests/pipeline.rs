@@ -2,13 +2,12 @@
 
 mod harness;
 
-use harness::{all_accepted, columns, config, context, gzip, ids, rejected};
+use harness::{all_accepted, columns, config, context, gzip, rejected};
 use headwater::config::Config;
-use headwater::delivery::stream_delivery::RecordStatus;
-use headwater::ingest;
-use headwater::ingest::IngestBatch;
+use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::ingest::response::{IngestResponse, VerdictMode};
+use headwater::ingest::{IngestBatch, by_stream};
 use headwater::model::consent::BrowserSignals;
 use headwater::model::record::Record;
 use headwater::model::request::RequestContext;
@@ -54,7 +53,7 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
     let mut plan = post(&config, body).unwrap();
     assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
     assert_eq!(
-        plan.answer(VerdictMode::OnFailure).status,
+        plan.settled().unwrap().answer(VerdictMode::OnFailure).status,
         400,
         "no item of broken JSON can be told apart"
     );
@@ -67,7 +66,7 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
         streams,
         ["firehose:low", "firehose:failed", "firehose:failed", "firehose:failed", "firehose:rest"]
     );
-    let answer = plan.answer(VerdictMode::OnFailure);
+    let answer = plan.settled().unwrap().answer(VerdictMode::OnFailure);
     assert_eq!(answer.status, 200);
     let told: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
     let outcomes: Vec<&str> = told["verdicts"]
@@ -80,12 +79,33 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
 }
 
 #[test]
+fn a_batch_has_no_answer_before_each_record_has_a_status() {
+    let config = config(table());
+    let body = br#"[{"name":"a","level":"low"},{"name":"b"}]"#;
+    let mut plan = post(&config, body).unwrap();
+    let is_pending = |plan: &IngestBatch<'_>| {
+        let unsettled = |code: &str| code == "pending";
+        matches!(plan.settled(), Err(IngestError::NotDurable { code, .. }) if unsettled(&code))
+    };
+    assert!(is_pending(&plan), "nothing was sent");
+    let mut batches = by_stream(plan.take_records());
+    assert!(is_pending(&plan), "two records are being sent");
+    while let Some((batch, owners)) = batches.pop() {
+        assert!(is_pending(&plan), "{} are left", batches.len() + 1);
+        let delivered = batch.records.into_iter().map(|record| (record, RecordStatus::Delivered));
+        let report = DeliveryReport { records: delivered.collect(), ..DeliveryReport::default() };
+        plan.apply_report(&batch.stream, &owners, report).unwrap();
+    }
+    assert_eq!(plan.settled().unwrap().answer(VerdictMode::OnFailure).status, 204);
+}
+
+#[test]
 fn answers_are_as_the_contract_says() {
     let config = config(table());
     let answer = |body: &[u8], telling| {
         let mut plan = post(&config, body).unwrap();
         deliver(&mut plan, all_accepted).unwrap();
-        shown(&plan.answer(telling))
+        shown(&plan.settled().unwrap().answer(telling))
     };
     let accepted = br#"{"name":"a","id":"01939b70-6d2a-7c3e-8f00-000000000001"}"#;
     assert_snapshot!(answer(accepted, VerdictMode::OnFailure), @"204 None -");
@@ -133,7 +153,8 @@ fn a_rejected_record_becomes_a_failed_event() {
     assert_eq!((record["name"].as_str(), &record["event_id"]), (Some("a"), &kept["event_id"]));
     assert!(!kept.to_string().contains("arn:"), "the service's own words may tell of the account");
     let told: Value =
-        serde_json::from_str(&plan.answer(VerdictMode::OnFailure).body.unwrap()).unwrap();
+        serde_json::from_str(&plan.settled().unwrap().answer(VerdictMode::OnFailure).body.unwrap())
+            .unwrap();
     assert_eq!(told["verdicts"][0]["outcome"], "failed");
     assert_eq!(told["verdicts"][0]["event_id"], kept["event_id"]);
     assert_eq!(told["verdicts"][1]["outcome"], "accepted");
@@ -170,7 +191,7 @@ fn a_members_name_is_scrubbed_in_its_violation() {
     let taken = deliver(&mut plan, all_accepted).unwrap();
     let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
     assert_eq!(kept["pointer"], "/[email]");
-    let told = plan.answer(VerdictMode::Always).body.unwrap();
+    let told = plan.settled().unwrap().answer(VerdictMode::Always).body.unwrap();
     assert!(!told.contains("anna@"), "{told}");
 }
 
@@ -260,7 +281,7 @@ proptest! {
         let content_type = (form == 3).then_some("application/x-ndjson");
         let mut plan = harness::post(&config, &context(), content_type, &bytes).unwrap();
         let taken = deliver(&mut plan, all_accepted).unwrap();
-        let answer = plan.answer(VerdictMode::Always);
+        let answer = plan.settled().unwrap().answer(VerdictMode::Always);
         let told: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
         let verdicts = told["verdicts"].as_array().unwrap();
         prop_assert_eq!(verdicts.len(), beacons.len());
@@ -295,9 +316,9 @@ proptest! {
         let config = config(table());
         let context = context();
         let body = RequestBody { content_type, content_encoding, bytes: &bytes };
-        let mut plan = ingest::post(&body, &context, &config, &mut ids(&context)).unwrap();
+        let mut plan = harness::post_body(&config, &context, &body).unwrap();
         let taken = deliver(&mut plan, all_accepted).unwrap();
-        let answer = plan.answer(VerdictMode::OnFailure);
+        let answer = plan.settled().unwrap().answer(VerdictMode::OnFailure);
         prop_assert!([200, 204, 400].contains(&answer.status));
         if answer.status == 400 {
             let [(_, columns)] = taken.as_slice() else { panic!("kept once") };
@@ -313,7 +334,7 @@ proptest! {
     fn no_query_panics(query in any::<String>()) {
         let config = config(table());
         let context = context();
-        let mut plan = ingest::pixel(&query, &context, &config, &mut ids(&context)).unwrap();
+        let mut plan = harness::pixel(&config, &context, &query).unwrap();
         prop_assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
     }
 }

@@ -8,10 +8,9 @@ mod harness;
 
 use std::collections::BTreeMap;
 
-use harness::{Delivered, columns, gzip, ids, rejected};
+use harness::{Delivered, columns, gzip, rejected};
 use headwater::config::{Config, RawConfig};
 use headwater::delivery::stream_delivery::RecordStatus;
-use headwater::ingest;
 use headwater::ingest::IngestBatch;
 use headwater::ingest::response::VerdictMode;
 use headwater::model::consent::BrowserSignals;
@@ -206,7 +205,7 @@ fn send(
     let content_type = matches!(form, Form::Lines).then_some("application/x-ndjson");
     let mut plan = harness::post(config, &context(signals), content_type, bytes).unwrap();
     let taken = deliver(&mut plan, streams);
-    let answer = plan.answer(VerdictMode::Always);
+    let answer = plan.settled().unwrap().answer(VerdictMode::Always);
     let told: Value = serde_json::from_str(&answer.body.unwrap_or_default()).unwrap_or_default();
     let verdicts = told["verdicts"].as_array().cloned().unwrap_or_default();
     (answer.status, verdicts, taken)
@@ -281,7 +280,7 @@ proptest! {
         let config = config(&with_privacy(table, ["strip", "keep", "keep", "keep"]));
         let context = context(BrowserSignals { gpc: true, dnt: false });
         let mut plan =
-            ingest::pixel(&query(&beacon), &context, &config, &mut ids(&context)).unwrap();
+            harness::pixel(&config, &context, &query(&beacon)).unwrap();
         prop_assert_eq!(leaks(&deliver(&mut plan, streams)), Vec::<String>::new());
     }
 

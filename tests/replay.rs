@@ -8,12 +8,11 @@ use std::net::IpAddr;
 
 use chrono::DateTime;
 use harness::columns;
-use headwater::base::secret::Secret;
 use headwater::config::{Config, RawConfig};
 use headwater::ingest;
 use headwater::ingest::IngestBatch;
 use headwater::model::geo::Geo;
-use headwater::model::replay::{ReplayHeader, ReplaySource};
+use headwater::model::replay::ReplayHeader;
 use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::RequestBody;
 use serde_json::{Value, json};
@@ -53,8 +52,8 @@ fn operator() -> RequestContext {
 }
 
 fn records(mut plan: IngestBatch<'_>) -> Vec<Value> {
-    let records = plan.take_items().into_iter();
-    records.map(|item| columns(&item.record)).collect()
+    let records = plan.take_records().into_iter();
+    records.map(|pending| columns(&pending.item.record)).collect()
 }
 
 fn post(config: &Config, body: &[u8], content_type: Option<&str>) -> Vec<Value> {
@@ -72,11 +71,12 @@ fn replay(config: &Config, failed: &Value) -> Vec<Value> {
         }
     }
     let claim = ReplayHeader { fields: told.to_string(), key: Some(KEY.to_owned()) };
-    let key = Secret::parse(KEY.to_owned());
-    let replay = ReplaySource::parse(&claim, key.as_ref()).unwrap();
+    let context = operator();
+    let mut request = ingest::authorize(&context, Some(&claim), config).request.unwrap();
+    let replay = request.replay.take().unwrap();
     let bytes = failed["original"].as_str().unwrap().as_bytes();
     let body = RequestBody { content_type: None, content_encoding: None, bytes };
-    records(ingest::replay(&body, replay, &operator(), config).unwrap())
+    records(ingest::replay(&body, replay, &request).unwrap())
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::borrow::Cow;
+
 use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
 use headwater::model::record::Record;
@@ -43,18 +45,18 @@ fn key(byte: u8) -> DeviceKey {
 }
 
 /// An event of the device `of`, which had the id `before` on the day before.
-fn item(of: u8, before: Option<u8>, former: Option<u32>) -> ShardItem {
+fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'static> {
     let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
     ShardItem {
-        stream: Stream::parse("firehose:events").unwrap(),
+        stream: Cow::Owned(Stream::parse("firehose:events").unwrap()),
         record: Record::restore("key", "", b"{}\n").unwrap(),
-        observation: Some(EventIdentity {
+        event: Some(EventIdentity {
             key: key(of),
             sighting: SessionEvent { at: 0, event_id, opening: Opening::No },
             device: DeviceIdentity::Known { previous: before.map(key) },
             arrival: Redelivery::No,
         }),
-        former,
+        previous_shard,
     }
 }
 

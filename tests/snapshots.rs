@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::{fs, iter};
 
-use harness::{Delivered, gzip, ids, rejected};
+use harness::{Delivered, gzip, rejected};
 use headwater::config::{Config, RawConfig};
 use headwater::delivery::stream_delivery::RecordStatus;
 use headwater::ingest::IngestBatch;
@@ -24,7 +24,7 @@ use headwater::model::record::Record;
 use headwater::model::request::{ClientHints, RequestContext};
 use headwater::pipeline::decode;
 use headwater::pipeline::decode::body::RequestBody;
-use headwater::{ingest, schema};
+use headwater::schema;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -161,10 +161,9 @@ impl Request {
 
     fn plan<'a>(&self, config: &'a Config) -> Result<IngestBatch<'a>, IngestError> {
         let context = self.context();
-        let mut ids = ids(&context);
         let Some(text) = self.posted() else {
             let query = self.query.as_deref().unwrap_or_default();
-            return ingest::pixel(query, &context, config, &mut ids);
+            return harness::pixel(config, &context, query);
         };
         let bytes = match self.gzip {
             true => gzip(text.as_bytes()),
@@ -175,7 +174,7 @@ impl Request {
             content_encoding: self.content_encoding.as_deref(),
             bytes: &bytes,
         };
-        ingest::post(&body, &context, config, &mut ids)
+        harness::post_body(config, &context, &body)
     }
 
     /// What it comes to: the answer, and each record with its beacon and its stream.
@@ -192,7 +191,7 @@ impl Request {
         };
         let mut taken = harness::deliver(&mut plan, status).unwrap();
         taken.sort_by_key(|each| each.beacon);
-        (plan.answer(VerdictMode::Always), taken)
+        (plan.settled().unwrap().answer(VerdictMode::Always), taken)
     }
 
     /// The request and all that it came to, as text.

@@ -171,15 +171,29 @@ impl<'a> AggregatedRecord<'a> {
         self.first.key()
     }
 
-    /// Appends its bytes as base64.
+    /// Appends its bytes as base64, straight from its lines. Three bytes become four characters, so
+    /// the last one or two bytes of a line are encoded with the start of the next one.
     pub fn encode_append(&self, body: &mut Vec<u8>) {
-        if self.rest.is_empty() {
-            base64_simd::STANDARD.encode_append(self.first.bytes(), body);
-        } else {
-            let mut bytes = Vec::with_capacity(self.bytes_len());
-            self.lines().for_each(|line| bytes.extend_from_slice(line.bytes()));
-            base64_simd::STANDARD.encode_append(&bytes, body);
+        const GROUP: usize = 3;
+        let mut carried: Vec<u8> = Vec::with_capacity(GROUP);
+        for line in self.lines() {
+            let mut bytes = line.bytes();
+            if !carried.is_empty() {
+                let missing = GROUP.saturating_sub(carried.len()).min(bytes.len());
+                let (first, rest) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
+                carried.extend_from_slice(first);
+                bytes = rest;
+                if carried.len() < GROUP {
+                    continue;
+                }
+                base64_simd::STANDARD.encode_append(&carried, body);
+                carried.clear();
+            }
+            let rest = bytes.chunks_exact(GROUP).remainder();
+            base64_simd::STANDARD.encode_append(bytes.strip_suffix(rest).unwrap_or(bytes), body);
+            carried.extend_from_slice(rest);
         }
+        base64_simd::STANDARD.encode_append(&carried, body);
     }
 }
 
@@ -291,6 +305,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn lines_of_any_length_are_encoded_as_if_they_were_joined(
+            lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9), 1..9),
+        ) {
+            let records: Vec<Record> =
+                lines.iter().map(|line| Record::restore("key", "", line).unwrap()).collect();
+            let mut body = b"before".to_vec();
+            AggregatedRecord::new(&records).unwrap().encode_append(&mut body);
+            let joined = base64_simd::STANDARD.encode_to_string(lines.concat());
+            prop_assert_eq!(body, [b"before", joined.as_bytes()].concat());
+        }
+
         #[test]
         fn aggregates_have_each_line_once_in_order_within_the_limits(
             lines in proptest::collection::vec((prop_oneof![8 => 1_usize..2_000, 1 => 1_usize..30_000], 0_usize..3), 0..1_500),

@@ -18,3 +18,13 @@ pub mod response;
 pub mod service;
 pub mod stats;
 pub mod stream_delivery;
+
+use crate::model::record::Record;
+use crate::model::stream::Stream;
+
+/// Records of one stream, in the order in which they are delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamBatch {
+    pub stream: Stream,
+    pub records: Vec<Record>,
+}

@@ -1,21 +1,21 @@
 //! The outcomes of a request's beacons, and the records that are still to be delivered.
 
+use super::authorize::AuthorizedRequest;
 use super::context::PipelineContext;
-use super::pending::{PendingRecord, StreamBatch, by_stream};
+use super::pending::PendingRecord;
 use super::rejection::RejectedBeacon;
 use super::trace::RequestTrace;
-use super::{AcceptedEvent, BeaconStop, process_beacon};
-use crate::config::Config;
-use crate::config::tenant::Tenant;
+use super::{AcceptedBeacon, BeaconStop, process_beacon};
 use crate::delivery::rejected;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::ingest::error::IngestError;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::OutcomeCounts;
 use crate::model::beacon::{Beacon, Envelope};
+use crate::model::consent::PrivacySignal;
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::failed_event::{FailedEvent, OriginalPayload, PayloadFormat};
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{Outcome, OutcomeKind};
 use crate::model::record::{Record, RecordError};
 use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
@@ -23,27 +23,35 @@ use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::privacy::{PrivacyDecision, redact};
 use crate::pipeline::{decode, enrich, privacy};
-use crate::shard::protocol::batch_response as shard;
-use crate::shard::protocol::batch_response::ItemStatus;
+use crate::shard::protocol::batch_request::ShardItem;
+use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 
 /// The outcome that each beacon of a request has once its record is durable, and the records to
 /// deliver.
 #[derive(Debug)]
 pub struct IngestBatch<'a> {
-    pub(super) intake: PipelineContext<'a>,
+    pub(super) context: PipelineContext<'a>,
     outcomes: Vec<(EventId, Outcome)>,
-    items: Vec<PendingRecord<'a>>,
+    pending: Vec<PendingRecord<'a>>,
+    /// The number of records that were taken out for delivery and have no status yet.
+    in_delivery: usize,
     /// The bytes of all records that were taken out for delivery.
     bytes: usize,
     /// Data of this request for the inspector, if there is one.
-    watch: Option<RequestTrace>,
+    trace: Option<RequestTrace>,
     /// Set if the body could not be decoded: it is kept as a failed event, and the request is
     /// rejected.
     undecodable: Option<IngestError>,
 }
 
+/// A batch whose records are all durable. It alone has counts and an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct SettledBatch<'b, 'a>(&'b IngestBatch<'a>);
+
 impl<'a> IngestBatch<'a> {
-    pub(super) fn new(context: &RequestContext, config: &'a Config, tenant: &'a Tenant) -> Self {
+    /// Begins the batch of `request`; its beacons were first sent in `context`.
+    pub(super) fn new(request: &AuthorizedRequest<'_, 'a>, context: &RequestContext) -> Self {
+        let AuthorizedRequest { config, tenant, .. } = *request;
         let facts = enrich::facts(
             context,
             &tenant.name,
@@ -54,39 +62,52 @@ impl<'a> IngestBatch<'a> {
         let replayed = context.replayed.as_ref();
         let envelope = replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone());
         Self {
-            intake: PipelineContext { config, tenant, facts, envelope },
+            context: PipelineContext { config, routes: &tenant.routes, facts, envelope },
             outcomes: Vec::new(),
-            items: Vec::new(),
+            pending: Vec::new(),
+            in_delivery: 0,
             bytes: 0,
-            watch: config.inspect_token.as_ref().map(|_| RequestTrace::default()),
+            trace: config.inspect_token.as_ref().map(|_| RequestTrace::default()),
             undecodable: None,
         }
     }
 
     /// Processes one beacon. One that could not be decoded becomes a failed event.
-    pub(super) fn take(
+    pub(super) fn push(
         &mut self,
         beacon: Result<Beacon, Violation>,
         original: impl Fn() -> OriginalPayload,
         ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
         let index = self.outcomes.len();
-        let ended = match beacon {
+        // The inspector needs each beacon again, as it was sent. Without it only rejected beacons are
+        // needed: they are decoded again, since a copy of every beacon would cost more.
+        let copy = beacon.as_ref().ok().filter(|_| self.trace.is_some()).cloned();
+        let is_decodable = beacon.is_ok();
+        let processed = match beacon {
             Err(violation) => Err(violation.into()),
-            Ok(beacon) => process_beacon(beacon, index, &self.intake, ids),
+            Ok(beacon) => process_beacon(beacon, index, &self.context, ids),
         };
-        match ended {
-            Ok(AcceptedEvent { event_id, catalogued, stream, record, observed, stripped }) => {
-                if self.watch.is_some()
-                    && let Ok((original, _)) = self.kept(original(), stripped)
+        match processed {
+            Ok(AcceptedBeacon { event_id, catalogued, stripped, pending }) => {
+                if self.trace.is_some()
+                    && let Ok((original, _)) = self.redact_original(original(), copy, stripped)
                 {
-                    self.received(index, &original);
+                    self.trace_original(index, &original);
                 }
                 self.outcomes.push((event_id, Outcome::Accepted(catalogued)));
-                self.items.push(PendingRecord { owner: index, stream, record, observed });
+                self.pending.push(pending);
                 Ok(())
             }
-            Err(BeaconStop::Rejected(rejection)) => self.reject(*rejection, original(), ids),
+            Err(BeaconStop::Rejected(rejection)) => {
+                let original = original();
+                let decode_again = || {
+                    let original = Some(&original).filter(|_| is_decodable)?;
+                    decode::original(original, &self.context.config.limits)
+                };
+                let beacon = copy.or_else(decode_again);
+                self.reject(*rejection, original, beacon, ids)
+            }
             Err(BeaconStop::Dropped(event_id, reason)) => {
                 self.outcomes.push((event_id, Outcome::Dropped(reason)));
                 Ok(())
@@ -94,59 +115,57 @@ impl<'a> IngestBatch<'a> {
         }
     }
 
-    /// Keeps a rejected beacon as a failed event, unless the privacy policy drops it.
+    /// Keeps a rejected beacon as a failed event, unless the privacy policy drops it. `beacon` is
+    /// the decoded original, if it can be decoded.
     fn reject(
         &mut self,
         rejection: RejectedBeacon,
         original: OriginalPayload,
+        beacon: Option<Beacon>,
         ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
-        let owner = self.outcomes.len();
+        let beacon_index = self.outcomes.len();
         let RejectedBeacon { stage, event_id, name, schema, repairs, stripped, violations } =
             rejection;
         let event_id = event_id.unwrap_or_else(|| ids.next_id());
-        let (original, stripped) = match self.kept(original, stripped) {
+        let (original, stripped) = match self.redact_original(original, beacon, stripped) {
             Ok(kept) => kept,
             Err(reason) => {
                 self.outcomes.push((event_id, Outcome::Dropped(reason.into())));
                 return Ok(());
             }
         };
-        self.received(owner, &original);
-        let violations = redact::violations(violations, &self.intake.tenant.privacy);
+        self.trace_original(beacon_index, &original);
+        let violations = redact::violations(violations, self.context.facts.privacy);
         self.outcomes.push((event_id, Outcome::Failed(violations.first.clone())));
-        let (tenant, envelope) = self.intake.stamps();
         let failed = FailedEvent {
             event_id,
-            tenant,
+            tenant: self.context.facts.tenant.to_owned(),
             name,
             schema,
             stage,
             violations,
-            envelope,
+            envelope: self.context.failed_envelope(),
             repairs: repairs.without_originals(),
             stripped,
             original,
         };
-        self.keep(Record::of_failed_event(&failed, &self.intake.facts), owner)
+        self.queue_failed_event(Record::of_failed_event(&failed, &self.context.facts), beacon_index)
     }
 
     /// Returns the original bytes without what privacy removes, and the signal for which
     /// identifiers were removed. The error is the signal for which the beacon is dropped.
-    fn kept(
+    fn redact_original(
         &self,
         original: OriginalPayload,
-        stripped: Option<crate::model::consent::PrivacySignal>,
-    ) -> Result<
-        (OriginalPayload, Option<crate::model::consent::PrivacySignal>),
-        crate::model::consent::PrivacySignal,
-    > {
-        let beacon = decode::original(&original, &self.intake.config.limits);
+        beacon: Option<Beacon>,
+        stripped: Option<PrivacySignal>,
+    ) -> Result<(OriginalPayload, Option<PrivacySignal>), PrivacySignal> {
         let consent = match &beacon {
             Some(beacon) => privacy::consent(&beacon.fields),
             None => privacy::consent_in(&original.bytes),
         };
-        let stripped = match self.intake.standing(consent) {
+        let stripped = match self.context.privacy_decision(consent) {
             PrivacyDecision::Drop(reason) => return Err(reason),
             PrivacyDecision::Strip(reason) => Some(reason),
             PrivacyDecision::Keep => stripped,
@@ -154,8 +173,8 @@ impl<'a> IngestBatch<'a> {
         let original = match (beacon, stripped) {
             (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
             (None, stripped) => {
-                let text = decode::legible(&original, &self.intake.config.limits);
-                redact::unreadable(original, &text, &self.intake.tenant.privacy, stripped)
+                let text = decode::legible(&original, &self.context.config.limits);
+                redact::unreadable(original, &text, self.context.facts.privacy, stripped)
             }
         };
         Ok((original, stripped))
@@ -165,9 +184,9 @@ impl<'a> IngestBatch<'a> {
     fn redacted(
         &self,
         beacon: &Beacon,
-        stripped: Option<crate::model::consent::PrivacySignal>,
+        stripped: Option<PrivacySignal>,
     ) -> Option<OriginalPayload> {
-        let privacy = &self.intake.tenant.privacy;
+        let privacy = self.context.facts.privacy;
         let left = redact::beacon(&beacon.fields, privacy, stripped).or_else(|| {
             // A pixel's query can have a parameter to remove that is no field of the beacon.
             let concerned = redact::concerns_left_out(&beacon.left_out, privacy, stripped);
@@ -184,103 +203,94 @@ impl<'a> IngestBatch<'a> {
         form: PayloadFormat,
         ids: &mut EventIdGenerator,
     ) -> Result<Self, IngestError> {
-        self.reject(violation.clone().into(), OriginalPayload::new(bytes, form), ids)?;
+        self.reject(violation.clone().into(), OriginalPayload::new(bytes, form), None, ids)?;
         self.undecodable = Some(ProtocolError::Undecodable(violation).into());
         Ok(self)
     }
 
     /// Queues the records of a failed event for the stream of failed events.
-    fn keep(
+    fn queue_failed_event(
         &mut self,
         records: Result<Vec<Record>, RecordError>,
-        owner: usize,
+        beacon_index: usize,
     ) -> Result<(), IngestError> {
-        let stream = &self.intake.config.destinations.failed;
+        let stream = &self.context.config.destinations.failed;
         let records = records.map_err(|error| IngestError::NotDurable {
             stream: stream.to_string(),
             code: error.to_string(),
             retry_after_s: DeliveryReport::RETRY_AFTER_S,
         })?;
-        let items = records.into_iter().map(|record| PendingRecord {
-            owner,
-            stream,
-            record,
-            observed: None,
-        });
-        self.items.extend(items);
+        let pending = |record| PendingRecord::of_failed_event(beacon_index, stream, record);
+        self.pending.extend(records.into_iter().map(pending));
         Ok(())
     }
 
     /// Takes out the records that are still to be delivered; empty once all are.
-    pub fn take_items(&mut self) -> Vec<PendingRecord<'a>> {
-        let items = std::mem::take(&mut self.items);
-        let bytes = items.iter().map(|item| item.record.bytes().len());
+    pub fn take_records(&mut self) -> Vec<PendingRecord<'a>> {
+        let records = std::mem::take(&mut self.pending);
+        let bytes = records.iter().map(|pending| pending.item.record.bytes().len());
         self.bytes = self.bytes.saturating_add(bytes.sum());
-        self.sent(&items);
-        items
+        self.in_delivery = self.in_delivery.saturating_add(records.len());
+        self.trace_sent(&records);
+        records
     }
 
     /// Records for the inspector that the beacon at `index` arrived as `original`.
-    fn received(&mut self, index: usize, original: &OriginalPayload) {
-        if let Some(watch) = &mut self.watch {
-            watch.received(index, original.clone());
+    fn trace_original(&mut self, index: usize, original: &OriginalPayload) {
+        if let Some(trace) = &mut self.trace {
+            trace.received(index, original.clone());
         }
     }
 
-    /// Records for the inspector that `items` are now sent.
-    pub fn sent(&mut self, items: &[PendingRecord<'_>]) {
-        if let Some(watch) = &mut self.watch {
-            watch.sent(items);
+    /// Records for the inspector that `records` are now sent.
+    pub fn trace_sent(&mut self, records: &[PendingRecord<'_>]) {
+        if let Some(trace) = &mut self.trace {
+            trace.sent(records);
         }
     }
 
-    /// Like [`Self::take_items`], but grouped by stream.
-    pub fn take_consignments(&mut self) -> Vec<StreamBatch> {
-        by_stream(self.take_items())
-    }
-
-    /// Applies the statuses that a shard returned for `items`, in the same order.
-    pub fn settle_parcel(
+    /// Applies the statuses that a shard returned for `records`, in the same order.
+    pub fn apply_shard_response(
         &mut self,
-        items: &[PendingRecord<'_>],
-        answer: shard::BatchResponse,
+        records: &[PendingRecord<'_>],
+        response: BatchResponse,
     ) -> Result<(), IngestError> {
-        if let Some(watch) = &mut self.watch {
-            watch.in_sessions(items, &answer.tags);
+        if let Some(trace) = &mut self.trace {
+            trace.in_sessions(records, &response.sessions);
         }
-        for (item, fate) in items.iter().zip(answer.fates) {
-            let outcome = match fate {
-                ItemStatus::Durable => continue,
-                ItemStatus::Duplicate => Outcome::Duplicate,
-                ItemStatus::Refused(code) => {
-                    if let Some(watch) = &mut self.watch {
-                        watch.refused(
-                            item.owner,
-                            item.stream,
-                            &code,
-                            &self.intake.config.destinations.failed,
-                        );
+        for (pending, status) in records.iter().zip(response.statuses) {
+            let PendingRecord { beacon_index, item: ShardItem { stream, .. }, .. } = pending;
+            let outcome = match status {
+                ItemStatus::Durable => None,
+                ItemStatus::Duplicate => Some(Outcome::Duplicate),
+                ItemStatus::Rejected(code) => {
+                    if let Some(trace) = &mut self.trace {
+                        let failed = &self.context.config.destinations.failed;
+                        trace.refused(*beacon_index, stream, &code, failed);
                     }
-                    Outcome::Failed(rejected::violation(item.stream, &code))
+                    Some(Outcome::Failed(rejected::violation(stream, &code)))
                 }
                 ItemStatus::NotDurable { code, retry_after_s } => {
-                    let stream = item.stream.to_string();
+                    let stream = stream.to_string();
                     return Err(IngestError::NotDurable { stream, code, retry_after_s });
                 }
             };
-            if let Some((_, slot)) = self.outcomes.get_mut(item.owner) {
-                *slot = outcome;
+            self.in_delivery = self.in_delivery.saturating_sub(1);
+            if let (Some(outcome), Some((_, known))) =
+                (outcome, self.outcomes.get_mut(*beacon_index))
+            {
+                *known = outcome;
             }
         }
         Ok(())
     }
 
-    /// Applies the report of one stream's delivery. A record that its stream rejects becomes a
-    /// failed event, whose records are queued.
-    pub fn settle(
+    /// Applies the report of one stream's delivery; `beacons` has the index of each record's
+    /// beacon. A record that its stream rejects becomes a failed event, whose records are queued.
+    pub fn apply_report(
         &mut self,
         stream: &Stream,
-        owners: &[usize],
+        beacons: &[usize],
         report: DeliveryReport,
     ) -> Result<(), IngestError> {
         let not_durable = |code: &str| IngestError::NotDurable {
@@ -291,34 +301,36 @@ impl<'a> IngestBatch<'a> {
         if let Some(problem) = &report.problem {
             return Err(not_durable(problem.code()));
         }
-        for ((record, fate), owner) in report.records.into_iter().zip(owners) {
-            match fate {
+        for ((record, status), beacon_index) in report.records.into_iter().zip(beacons) {
+            match status {
                 RecordStatus::Delivered => {}
                 RecordStatus::Pending => return Err(not_durable("pending")),
                 RecordStatus::Rejected(refusal)
-                    if *stream == self.intake.config.destinations.failed =>
+                    if *stream == self.context.config.destinations.failed =>
                 {
                     return Err(not_durable(&refusal.code));
                 }
                 RecordStatus::Rejected(refusal) => {
-                    self.fail_delivered(*owner, &record, stream, &refusal.code)?
+                    self.fail_delivered(*beacon_index, &record, stream, &refusal.code)?;
                 }
             }
+            self.in_delivery = self.in_delivery.saturating_sub(1);
         }
         Ok(())
     }
 
+    /// Makes the failed event of a record that `stream` rejects for its content.
     fn fail_delivered(
         &mut self,
-        owner: usize,
+        beacon_index: usize,
         record: &Record,
         stream: &Stream,
         code: &str,
     ) -> Result<(), IngestError> {
-        if let Some((_, outcome)) = self.outcomes.get_mut(owner) {
+        if let Some((_, outcome)) = self.outcomes.get_mut(beacon_index) {
             *outcome = Outcome::Failed(rejected::violation(stream, code));
         }
-        self.keep(Record::of_refused(record, stream, code), owner)
+        self.queue_failed_event(Record::of_refused(record, stream, code), beacon_index)
     }
 
     /// The bytes of all records that were taken out for delivery.
@@ -326,30 +338,52 @@ impl<'a> IngestBatch<'a> {
         self.bytes
     }
 
+    /// The number of beacons.
+    pub const fn beacons(&self) -> usize {
+        self.outcomes.len()
+    }
+
     /// Data of this request for the inspector, if there is one.
-    pub const fn watch(&self) -> Option<&RequestTrace> {
-        self.watch.as_ref()
+    pub const fn trace(&self) -> Option<&RequestTrace> {
+        self.trace.as_ref()
+    }
+
+    /// Returns the batch for its answer. Fails if any record has no status yet.
+    pub fn settled(&self) -> Result<SettledBatch<'_, 'a>, IngestError> {
+        let unsettled = self.pending.first().map(|pending| pending.item.stream.to_string());
+        match (unsettled, self.in_delivery) {
+            (None, 0) => Ok(SettledBatch(self)),
+            (stream, _) => Err(IngestError::NotDurable {
+                stream: stream.unwrap_or_else(|| "a stream".to_owned()),
+                code: "pending".to_owned(),
+                retry_after_s: DeliveryReport::RETRY_AFTER_S,
+            }),
+        }
     }
 
     /// The outcome of each beacon, in their order, valid once all records are durable.
     pub fn outcomes(&self) -> &[(EventId, Outcome)] {
         &self.outcomes
     }
+}
 
-    /// Counts the outcomes, once all records are durable.
-    pub fn counts(&self) -> OutcomeCounts {
-        OutcomeCounts::of(self.outcomes.iter().map(|(_, outcome)| outcome))
+impl SettledBatch<'_, '_> {
+    /// Counts the outcomes.
+    pub fn counts(self) -> OutcomeCounts {
+        OutcomeCounts::of(self.0.outcomes.iter().map(|(_, outcome)| outcome))
     }
 
-    /// Builds the answer, once all records are durable.
-    pub fn answer(&self, telling: VerdictMode) -> IngestResponse {
-        match &self.undecodable {
-            Some(refusal) => {
-                let kept =
-                    self.outcomes.iter().find(|(_, fate)| matches!(fate, Outcome::Failed(_)));
-                IngestResponse::of_error(refusal, kept.map(|(event_id, _)| *event_id))
+    /// Builds the answer.
+    pub fn answer(self, verdicts: VerdictMode) -> IngestResponse {
+        let IngestBatch { outcomes, undecodable, .. } = self.0;
+        match undecodable {
+            Some(error) => {
+                let is_failed =
+                    |(_, outcome): &&(_, Outcome)| outcome.kind() == OutcomeKind::Failed;
+                let failed_event = outcomes.iter().find(is_failed);
+                IngestResponse::of_error(error, failed_event.map(|(event_id, _)| *event_id))
             }
-            None => IngestResponse::of_outcomes(&self.outcomes, telling),
+            None => IngestResponse::of_outcomes(outcomes, verdicts),
         }
     }
 }

@@ -1,5 +1,9 @@
 //! A record that is still to be delivered, and the grouping of such records by shard or stream.
 
+use std::borrow::Cow;
+
+use crate::config::Config;
+use crate::delivery::StreamBatch;
 use crate::model::device_key::DeviceKey;
 use crate::model::placement::{ShardNumber, shard_of};
 use crate::model::record::Record;
@@ -7,48 +11,63 @@ use crate::model::stream::Stream;
 use crate::pipeline::enrich::EnrichedEvent;
 use crate::pipeline::privacy::visitor::Visitor;
 use crate::shard::config::ShardConfig;
-use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity};
+use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
 use crate::shard::sessions::{Opening, SessionEvent};
 
 /// A record that is still to be delivered.
 #[derive(Debug)]
 pub struct PendingRecord<'a> {
     /// The index of its beacon in the request.
-    pub owner: usize,
-    pub stream: &'a Stream,
-    pub record: Record,
-    /// The data that a shard needs of its event. `None` in direct delivery and for failed events,
-    /// which have no session.
-    pub observed: Option<ShardHint>,
+    pub beacon_index: usize,
+    /// The hash from which its shard is computed. `None` in direct delivery and for failed events,
+    /// which any shard accepts.
+    pub shard_hash: Option<u64>,
+    pub item: ShardItem<'a>,
 }
 
-/// Which shard an event goes to, and what that shard needs to know of it.
-#[derive(Debug, Clone, Copy)]
-pub struct ShardHint {
-    /// A hash from which the shard is computed.
-    place: u64,
-    pub observation: EventIdentity,
-}
-
-impl ShardHint {
-    /// Builds the hint of `enriched`. One of the `session_start_events` starts a session.
-    pub(super) fn of(enriched: &EnrichedEvent<'_>, session_start_events: &[String]) -> Self {
-        let observation = observation(enriched, session_start_events);
-        Self {
-            place: observation.place(enriched.facts.visitor.as_ref().map(Visitor::key)),
-            observation,
-        }
+impl<'a> PendingRecord<'a> {
+    /// Builds the pending record of the event `enriched`.
+    pub(super) fn of_event(
+        enriched: &EnrichedEvent<'_>,
+        stream: &'a Stream,
+        record: Record,
+        config: &Config,
+    ) -> Self {
+        let (beacon_index, stream) = (enriched.event_index, Cow::Borrowed(stream));
+        let Some(sharding) = config.sharding() else {
+            let item = ShardItem { stream, record, event: None, previous_shard: None };
+            return Self { beacon_index, shard_hash: None, item };
+        };
+        let event = event_identity(enriched, &sharding.session_start_events);
+        let hash = event.place(enriched.facts.visitor.as_ref().map(Visitor::key));
+        let previous_shard = sharding.previous_count.map(|count| shard_of(hash, count));
+        let previous_shard =
+            previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
+        let item = ShardItem { stream, record, event: Some(event), previous_shard };
+        Self { beacon_index, shard_hash: Some(hash), item }
     }
 
-    /// The shard that had its device before the number of shards changed, if it was another.
-    pub fn former(&self, sharding: &ShardConfig) -> Option<ShardNumber> {
-        let former = shard_of(self.place, sharding.previous_count?);
-        (former != shard_of(self.place, sharding.count)).then_some(former)
+    /// Builds a pending record of a failed event, for the stream of failed events.
+    pub(super) const fn of_failed_event(
+        beacon_index: usize,
+        stream: &'a Stream,
+        record: Record,
+    ) -> Self {
+        let stream = Cow::Borrowed(stream);
+        let item = ShardItem { stream, record, event: None, previous_shard: None };
+        Self { beacon_index, shard_hash: None, item }
+    }
+
+    /// Marks the record as delivered without its shard.
+    #[must_use]
+    pub fn direct(self) -> Self {
+        let item = ShardItem { record: self.item.record.past_its_shard(), ..self.item };
+        Self { item, ..self }
     }
 }
 
 /// Builds the identity of `enriched`. One of the `session_start_events` starts a session.
-fn observation(enriched: &EnrichedEvent<'_>, session_start_events: &[String]) -> EventIdentity {
+fn event_identity(enriched: &EnrichedEvent<'_>, session_start_events: &[String]) -> EventIdentity {
     let (event, facts) = (&enriched.event, enriched.facts);
     let tenant = facts.tenant;
     let named = || session_start_events.iter().any(|name| name == event.name.as_str());
@@ -71,49 +90,41 @@ fn observation(enriched: &EnrichedEvent<'_>, session_start_events: &[String]) ->
     }
 }
 
-/// Groups `items` by shard. Records without a device go to the shard of another record of the
+/// Groups `records` by shard. Records without a device go to the shard of another record of the
 /// request, or to one chosen by `random`.
 pub fn by_shard<'a>(
-    items: Vec<PendingRecord<'a>>,
+    records: Vec<PendingRecord<'a>>,
     sharding: &ShardConfig,
     random: u64,
 ) -> Vec<(ShardNumber, Vec<PendingRecord<'a>>)> {
-    let of_item = |item: &PendingRecord<'_>| Some(shard_of(item.observed?.place, sharding.count));
-    let any = items.iter().find_map(of_item).unwrap_or_else(|| shard_of(random, sharding.count));
+    let own_shard = |record: &PendingRecord<'_>| Some(shard_of(record.shard_hash?, sharding.count));
+    let any =
+        records.iter().find_map(own_shard).unwrap_or_else(|| shard_of(random, sharding.count));
     let mut shards: Vec<(ShardNumber, Vec<PendingRecord<'a>>)> = Vec::new();
-    for item in items {
-        let shard = of_item(&item).unwrap_or(any);
+    for record in records {
+        let shard = own_shard(&record).unwrap_or(any);
         match shards.iter_mut().find(|(number, _)| *number == shard) {
-            Some((_, items)) => items.push(item),
-            None => shards.push((shard, vec![item])),
+            Some((_, records)) => records.push(record),
+            None => shards.push((shard, vec![record])),
         }
     }
     shards
 }
 
-/// Records of one stream, each with the index of its beacon.
-#[derive(Debug)]
-pub struct StreamBatch {
-    pub stream: Stream,
-    pub records: Vec<Record>,
-    /// The index of the beacon of each record.
-    pub owners: Vec<usize>,
-}
-
-pub fn by_stream(items: Vec<PendingRecord<'_>>) -> Vec<StreamBatch> {
-    let mut consignments: Vec<StreamBatch> = Vec::new();
-    for PendingRecord { owner, stream, record, .. } in items {
-        match consignments.iter_mut().find(|consignment| consignment.stream == *stream) {
-            Some(consignment) => {
-                consignment.records.push(record);
-                consignment.owners.push(owner);
+/// Groups `records` by stream, each batch with the index of the beacon of each record.
+pub fn by_stream(records: Vec<PendingRecord<'_>>) -> Vec<(StreamBatch, Vec<usize>)> {
+    let mut batches: Vec<(StreamBatch, Vec<usize>)> = Vec::new();
+    for PendingRecord { beacon_index, item: ShardItem { stream, record, .. }, .. } in records {
+        match batches.iter_mut().find(|(batch, _)| batch.stream == *stream) {
+            Some((batch, beacons)) => {
+                batch.records.push(record);
+                beacons.push(beacon_index);
             }
-            None => consignments.push(StreamBatch {
-                stream: stream.clone(),
-                records: vec![record],
-                owners: vec![owner],
-            }),
+            None => {
+                let batch = StreamBatch { stream: stream.into_owned(), records: vec![record] };
+                batches.push((batch, vec![beacon_index]));
+            }
         }
     }
-    consignments
+    batches
 }

@@ -1,5 +1,6 @@
 //! A rejected beacon, as the stage that rejected it knows it.
 
+use crate::model::consent::PrivacySignal;
 use crate::model::event::EventId;
 use crate::model::failed_event::Stage;
 use crate::model::record::RecordError;
@@ -16,7 +17,7 @@ pub(super) struct RejectedBeacon {
     pub(super) name: Option<String>,
     pub(super) schema: Option<&'static SchemaInfo>,
     pub(super) repairs: Repairs,
-    pub(super) stripped: Option<crate::model::consent::PrivacySignal>,
+    pub(super) stripped: Option<PrivacySignal>,
     pub(super) violations: Violations,
 }
 
@@ -38,7 +39,7 @@ impl RejectedBeacon {
     pub(super) fn of_invalid(
         invalid: ValidationFailure,
         repairs: Repairs,
-        stripped: Option<crate::model::consent::PrivacySignal>,
+        stripped: Option<PrivacySignal>,
     ) -> Self {
         let ValidationFailure { event_id, name, schema, violations } = invalid;
         Self {

@@ -97,10 +97,10 @@ impl OutcomeCounts {
         counts
     }
 
-    /// The same beacons, none of them known to be durable.
+    /// Counts `beacons` of which none is known to be durable.
     #[must_use]
-    pub fn refused(&self) -> Self {
-        Self { refused: self.beacons(), ..Self::default() }
+    pub fn unsettled(beacons: usize) -> Self {
+        Self { refused: beacons, ..Self::default() }
     }
 
     /// The number of all beacons.
@@ -119,7 +119,7 @@ impl RequestSummary<'_> {
     /// Records that the whole request was rejected.
     pub fn refuse(&mut self, refusal: &IngestError) {
         self.code = Some(refusal.code());
-        self.counts = self.counts.refused();
+        self.counts = OutcomeCounts::unsettled(self.counts.beacons());
     }
 
     /// Whether the request failed, or some of its beacons were not accepted.

@@ -35,22 +35,26 @@ impl RequestTrace {
         }
     }
 
-    /// Records that `items` are now sent. A later record of a beacon replaces an earlier one; of a
+    /// Records that `records` are now sent. A later record of a beacon replaces an earlier one; of a
     /// failed event in several records the first is kept.
-    pub fn sent(&mut self, items: &[PendingRecord<'_>]) {
-        for item in items.chunk_by(|one, next| one.owner == next.owner).filter_map(<[_]>::first) {
-            let beacon = self.beacon(item.owner);
-            beacon.stream = Some(item.stream.clone());
-            beacon.record = (item.owner < MOST_TRACED).then(|| item.record.clone());
+    pub fn sent(&mut self, records: &[PendingRecord<'_>]) {
+        for record in records
+            .chunk_by(|one, next| one.beacon_index == next.beacon_index)
+            .filter_map(<[_]>::first)
+        {
+            let PendingRecord { beacon_index, item, .. } = record;
+            let beacon = self.beacon(*beacon_index);
+            beacon.stream = Some(item.stream.as_ref().clone());
+            beacon.record = (*beacon_index < MOST_TRACED).then(|| item.record.clone());
         }
     }
 
-    /// Adds the sessions that a shard assigned to the events of `items`, in the same order.
-    pub fn in_sessions(&mut self, items: &[PendingRecord<'_>], tags: &[Option<SessionInfo>]) {
-        for (item, tag) in items.iter().zip(tags) {
-            let record = &mut self.beacon(item.owner).record;
-            if let (Some(tag), Some(plain)) = (tag, record.take_if(|_| tag.is_some())) {
-                *record = Some(plain.in_session(tag));
+    /// Adds the sessions that a shard assigned to the events of `records`, in the same order.
+    pub fn in_sessions(&mut self, records: &[PendingRecord<'_>], sessions: &[Option<SessionInfo>]) {
+        for (pending, session) in records.iter().zip(sessions) {
+            let record = &mut self.beacon(pending.beacon_index).record;
+            if let (Some(session), Some(plain)) = (session, record.take_if(|_| session.is_some())) {
+                *record = Some(plain.in_session(session));
             }
         }
     }

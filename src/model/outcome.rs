@@ -1,7 +1,8 @@
 //! The outcome of a beacon, and the verdict that reports it. Each beacon has exactly one.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::model::consent::PrivacySignal;
 use crate::model::event::EventId;
 use crate::model::violation::{Code, Violation};
 
@@ -16,6 +17,41 @@ pub enum Outcome {
     Duplicate,
     /// It is in no stream, for this reason.
     Dropped(DropReason),
+}
+
+/// The outcome of a beacon, or of its whole request, without details: for counters, verdicts and
+/// the inspector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// It is durable.
+    Accepted,
+    Duplicate,
+    /// It was delivered to no stream.
+    Dropped,
+    Failed,
+    /// Its request was rejected, and the client keeps it.
+    Refused,
+}
+
+impl OutcomeKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Whether there is nothing to fix.
+    pub const fn is_good(self) -> bool {
+        match self {
+            Self::Accepted | Self::Duplicate | Self::Dropped => true,
+            Self::Failed | Self::Refused => false,
+        }
+    }
 }
 
 /// Whether the catalogue has a schema for the event, so that the event was validated against it.
@@ -40,12 +76,12 @@ pub enum DropReason {
     Sampled,
 }
 
-impl From<crate::model::consent::PrivacySignal> for DropReason {
-    fn from(reason: crate::model::consent::PrivacySignal) -> Self {
+impl From<PrivacySignal> for DropReason {
+    fn from(reason: PrivacySignal) -> Self {
         match reason {
-            crate::model::consent::PrivacySignal::Gpc => Self::Gpc,
-            crate::model::consent::PrivacySignal::Dnt => Self::Dnt,
-            crate::model::consent::PrivacySignal::Consent => Self::Consent,
+            PrivacySignal::Gpc => Self::Gpc,
+            PrivacySignal::Dnt => Self::Dnt,
+            PrivacySignal::Consent => Self::Consent,
         }
     }
 }
@@ -76,8 +112,7 @@ pub struct Verdict<'a> {
     /// The beacon's place in the request, from 0.
     pub index: usize,
     pub event_id: EventId,
-    /// `accepted`, `failed`, `duplicate` or `dropped`.
-    pub outcome: &'static str,
+    pub outcome: OutcomeKind,
     /// `null` for an accepted event whose name has no schema: it may be misspelt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<()>,
@@ -91,38 +126,39 @@ pub struct Verdict<'a> {
 }
 
 impl Outcome {
+    pub const fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Accepted(_) => OutcomeKind::Accepted,
+            Self::Failed(_) => OutcomeKind::Failed,
+            Self::Duplicate => OutcomeKind::Duplicate,
+            Self::Dropped(_) => OutcomeKind::Dropped,
+        }
+    }
+
     /// Returns the verdict on the beacon at `index`.
     pub fn verdict(&self, index: usize, event_id: EventId) -> Verdict<'_> {
-        let plain = |outcome| Verdict {
+        let plain = Verdict {
             index,
             event_id,
-            outcome,
+            outcome: self.kind(),
             schema: None,
             code: None,
             pointer: None,
             message: None,
         };
         match self {
-            Self::Accepted(Catalogued::Yes) => plain("accepted"),
-            Self::Accepted(Catalogued::No) => Verdict { schema: Some(()), ..plain("accepted") },
-            Self::Duplicate => plain("duplicate"),
+            Self::Accepted(Catalogued::Yes) | Self::Duplicate => plain,
+            Self::Accepted(Catalogued::No) => Verdict { schema: Some(()), ..plain },
             Self::Failed(violation) => Verdict {
-                index,
-                event_id,
-                outcome: "failed",
-                schema: None,
                 code: Some(FailureCode::Rule(violation.code)),
                 pointer: Some(&violation.pointer),
                 message: Some(&violation.message),
+                ..plain
             },
             Self::Dropped(reason) => Verdict {
-                index,
-                event_id,
-                outcome: "dropped",
-                schema: None,
                 code: Some(FailureCode::Dropped(*reason)),
-                pointer: None,
                 message: Some(reason.message()),
+                ..plain
             },
         }
     }

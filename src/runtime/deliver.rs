@@ -15,6 +15,7 @@ use super::shard_client::{ShardCallError, ShardMethod};
 use super::{aws_http, health, shard_client, stream_health};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::config::Config;
+use crate::delivery::StreamBatch;
 use crate::delivery::health::StreamHealth;
 use crate::delivery::response::CallResult;
 use crate::delivery::stats::DeliveryStats;
@@ -24,99 +25,94 @@ use crate::delivery::stream_delivery::{
 use crate::ingest::error::IngestError;
 use crate::ingest::{IngestBatch, PendingRecord, by_shard, by_stream};
 use crate::model::placement::ShardNumber;
-use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::shard::config::ShardConfig;
 use crate::shard::protocol::batch_request;
-use crate::shard::protocol::batch_request::ShardItemRef;
 use crate::shard::protocol::batch_response::BatchResponse;
+use crate::shard::protocol::error::ShardError;
 
 /// How much longer than its batches a shard may take before its records are delivered directly. It
 /// may have to call another shard, and its calls may have to wait for those of other streams.
 const SHARD_SLACK_MS: u64 = 5_000;
 
 /// How long a shard that could not be reached is not called, in milliseconds.
-const LEFT_ALONE_MS: u64 = 5_000;
+const PAUSE_MS: u64 = 5_000;
 
 thread_local! {
     /// Until when each shard is not called, for all requests of this isolate.
-    static LEFT_ALONE: RefCell<HashMap<ShardNumber, Milliseconds>> = RefCell::default();
+    static PAUSED: RefCell<HashMap<ShardNumber, Milliseconds>> = RefCell::default();
 }
 
 /// Whether a shard could not be reached recently. It is then not called, so that not every request
 /// waits for an unreachable shard.
 fn is_paused(number: ShardNumber) -> bool {
-    let until = LEFT_ALONE.with_borrow(|shards| shards.get(&number).copied().unwrap_or(0));
-    is_ahead(until, now_ms(), LEFT_ALONE_MS)
+    let until = PAUSED.with_borrow(|shards| shards.get(&number).copied().unwrap_or(0));
+    is_ahead(until, now_ms(), PAUSE_MS)
 }
 
-fn leave_alone(number: ShardNumber) {
-    let until = now_ms().saturating_add(LEFT_ALONE_MS);
-    LEFT_ALONE.with_borrow_mut(|shards| shards.insert(number, until));
+fn pause(number: ShardNumber) {
+    let until = now_ms().saturating_add(PAUSE_MS);
+    PAUSED.with_borrow_mut(|shards| shards.insert(number, until));
 }
 
-/// Delivers the records of `plan`, and adds the statistics to `sending`. A record that its stream
+/// Delivers the records of `batch`, and adds the statistics to `stats`. A record that its stream
 /// rejects becomes a failed event, which is delivered in another round.
-pub async fn all(
-    plan: &mut IngestBatch<'_>,
-    sending: &mut DeliveryStats,
+pub async fn deliver_all(
+    batch: &mut IngestBatch<'_>,
+    stats: &mut DeliveryStats,
     config: &Config,
     env: &Env,
 ) -> Result<(), IngestError> {
     loop {
-        let items = plan.take_items();
-        if items.is_empty() {
+        let records = batch.take_records();
+        if records.is_empty() {
             return Ok(());
         }
         let direct = match config.sharding() {
-            None => items,
-            Some(sharding) => in_shards(plan, sending, items, sharding, config, env).await?,
+            None => records,
+            Some(sharding) => {
+                deliver_via_shards(batch, stats, records, sharding, config, env).await?
+            }
         };
-        directly(plan, sending, direct, config).await?;
+        deliver_direct(batch, stats, direct, config).await?;
     }
 }
 
-/// Sends `items` to their shards. Returns those whose shard did not accept them.
-async fn in_shards<'a>(
-    plan: &mut IngestBatch<'_>,
-    sending: &mut DeliveryStats,
-    items: Vec<PendingRecord<'a>>,
+/// Sends `records` to their shards. Returns those whose shard did not accept them.
+async fn deliver_via_shards<'a>(
+    batch: &mut IngestBatch<'_>,
+    stats: &mut DeliveryStats,
+    records: Vec<PendingRecord<'a>>,
     sharding: &ShardConfig,
     config: &Config,
     env: &Env,
 ) -> Result<Vec<PendingRecord<'a>>, IngestError> {
-    let parcels = by_shard(items, sharding, u64::from_ne_bytes(random()));
-    let is_paused = |(number, _): &(ShardNumber, _)| is_paused(*number);
-    let (paused, parcels): (Vec<_>, Vec<_>) = parcels.into_iter().partition(is_paused);
-    let marked =
-        |item: PendingRecord<'a>| PendingRecord { record: item.record.past_its_shard(), ..item };
+    let shards = by_shard(records, sharding, u64::from_ne_bytes(random()));
+    let (paused, called): (Vec<_>, Vec<_>) =
+        shards.into_iter().partition(|(number, _)| is_paused(*number));
     let mut direct: Vec<PendingRecord<'a>> =
-        paused.into_iter().flat_map(|(_, items)| items).map(marked).collect();
-    let parcel = |items: &[PendingRecord<'_>]| {
-        batch_request::encode(items.iter().map(|item| ShardItemRef {
-            stream: item.stream,
-            record: &item.record,
-            observation: item.observed.as_ref().map(|it| &it.observation),
-            former: item.observed.and_then(|it| it.former(sharding)),
-        }))
+        paused.into_iter().flat_map(|(_, records)| records).map(PendingRecord::direct).collect();
+    let request = |records: &[PendingRecord<'_>]| {
+        batch_request::encode(records.iter().map(|pending| &pending.item))
     };
-    let asked = parcels.iter().map(|(number, items)| (*number, parcel(items))).collect();
+    let requests = called.iter().map(|(number, records)| (*number, request(records))).collect();
     // A rejected record needs a second round, for its failed event.
     let round_ms =
         config.destinations.policy.delivery_timeout_ms.saturating_add(sharding.linger_ms);
-    let patience_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
-    let answers = shard_client::shards(asked, ShardMethod::Parcel, patience_ms, env, config).await;
-    let mut at_once = DeliveryStats::default();
+    let timeout_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
+    let responses =
+        shard_client::shards(requests, ShardMethod::Batch, timeout_ms, env, config).await;
+    let mut parallel = DeliveryStats::default();
     let mut answered = Vec::new();
-    for ((number, items), answer) in parcels.into_iter().zip(answers) {
-        let answer = answer.and_then(|bytes| {
-            BatchResponse::decode(&bytes, items.len())
-                .map_err(|error| ShardCallError::Refused(error.to_string()))
+    for ((number, records), response) in called.into_iter().zip(responses) {
+        let response = response.and_then(|bytes| {
+            BatchResponse::decode(&bytes, records.len())
+                .map_err(|error| ShardError::from(error).into())
         });
-        match answer {
-            Ok(answer) => {
-                at_once = at_once.beside(answer.sending);
-                answered.push((items, answer));
+        match response {
+            Ok(response) => {
+                parallel = parallel.beside(response.sending);
+                answered.push((records, response));
             }
             Err(why) => {
                 log::error(
@@ -124,98 +120,112 @@ async fn in_shards<'a>(
                     format_args!("shard {number} did not take a parcel: {why}"),
                 );
                 if let ShardCallError::Unreachable(_) = why {
-                    leave_alone(number);
+                    pause(number);
                 }
                 health::silent(number, env);
-                direct.extend(items.into_iter().map(marked));
+                direct.extend(records.into_iter().map(PendingRecord::direct));
             }
         }
     }
-    *sending = sending.then(at_once);
-    for (items, answer) in answered {
-        plan.settle_parcel(&items, answer)?;
+    *stats = stats.then(parallel);
+    for (records, response) in answered {
+        batch.apply_shard_response(&records, response)?;
     }
-    plan.sent(&direct);
+    batch.trace_sent(&direct);
     Ok(direct)
 }
 
-/// Delivers `items` in this request, without shards.
-async fn directly(
-    plan: &mut IngestBatch<'_>,
-    sending: &mut DeliveryStats,
-    items: Vec<PendingRecord<'_>>,
+/// Delivers `records` in this request, without shards.
+async fn deliver_direct(
+    batch: &mut IngestBatch<'_>,
+    stats: &mut DeliveryStats,
+    records: Vec<PendingRecord<'_>>,
     config: &Config,
 ) -> Result<(), IngestError> {
     let began = now_ms();
     let gate = Rc::new(Gate::default());
-    let deliveries = by_stream(items).into_iter().map(async |it| {
-        let policy = config.destinations.policy_of(&it.stream);
+    let deliveries = by_stream(records).into_iter().map(async |(batch, beacons)| {
+        let stream = batch.stream.clone();
+        let policy = config.destinations.policy_of(&stream);
         let slot = gate.enter(For::Caller).await;
-        let report = one(&it.stream, it.records, config, policy, slot).await;
-        (it.stream, it.owners, report)
+        (stream, beacons, deliver_batch(batch, config, policy, slot).await)
     });
     let deliveries = join_all(deliveries).await;
     let retries = deliveries.iter().map(|(_, _, report)| report.retries);
     let send_ms = now_ms().saturating_sub(began);
-    *sending =
-        sending.then(DeliveryStats { send_ms, retries: retries.sum(), ..DeliveryStats::default() });
-    for (stream, owners, report) in deliveries {
-        plan.settle(&stream, &owners, report)?;
+    *stats =
+        stats.then(DeliveryStats { send_ms, retries: retries.sum(), ..DeliveryStats::default() });
+    for (stream, beacons, report) in deliveries {
+        batch.apply_report(&stream, &beacons, report)?;
     }
     Ok(())
 }
 
-/// Delivers `records` to `stream`, and logs what goes wrong. The delivery's time starts now, and
-/// stops while it waits for another `slot`.
-pub async fn one(
-    stream: &Stream,
-    records: Vec<Record>,
+/// Delivers `batch`, and logs what goes wrong. The delivery's time starts now, and stops while it
+/// waits for another `slot`.
+pub async fn deliver_batch(
+    batch: StreamBatch,
     config: &Config,
     policy: DeliveryConfig,
     mut slot: CallSlot,
 ) -> DeliveryReport {
-    let health = stream_health::of(stream);
-    let mut delivery = StreamDelivery::new(stream, records, policy, now_ms());
+    let stream = batch.stream.clone();
+    let health = stream_health::of(&stream);
+    let mut delivery = StreamDelivery::new(batch, policy, now_ms());
     loop {
         // Borrowed for this line only: other requests use the health while this one waits.
-        let next = next(&mut delivery, &mut health.borrow_mut(), stream, config);
-        let reply = match next {
+        let next = next_step(&mut delivery, &mut health.borrow_mut(), &stream, config);
+        let result = match next {
             Next::Call { call, timeout_ms } => {
                 aws_http::send(*call, &config.aws, stream.service, timeout_ms).await
             }
             Next::Fail(why) => CallResult::NotSent(why),
             Next::Wait { milliseconds } => {
-                let wait = async {
-                    Delay::from(Duration::from_millis(milliseconds)).await;
-                    now_ms()
-                };
-                let (next_slot, waited_until) = slot.released_for(wait).await;
-                slot = next_slot;
-                delivery.queued(now_ms().saturating_sub(waited_until));
+                slot = wait_without_slot(&mut delivery, milliseconds, slot).await;
                 continue;
             }
             Next::Stop => break,
         };
         let jitter = u32::from_ne_bytes(random());
-        delivery.reply(reply, now_ms(), jitter, &mut health.borrow_mut());
+        delivery.reply(result, now_ms(), jitter, &mut health.borrow_mut());
     }
     drop(slot);
     let report = delivery.finish(now_ms(), &health.borrow());
+    log_failures(&stream, &report);
+    report
+}
+
+/// Waits without the call's slot. Returns another one; the wait for it does not count as the
+/// delivery's time.
+async fn wait_without_slot(
+    delivery: &mut StreamDelivery,
+    milliseconds: u64,
+    slot: CallSlot,
+) -> CallSlot {
+    let wait = async {
+        Delay::from(Duration::from_millis(milliseconds)).await;
+        now_ms()
+    };
+    let (slot, waited_until) = slot.released_for(wait).await;
+    delivery.queued(now_ms().saturating_sub(waited_until));
+    slot
+}
+
+fn log_failures(stream: &Stream, report: &DeliveryReport) {
     if let Some(problem) = &report.problem {
         log::error(
             Component::Delivery,
             format_args!("{stream} did not take every record: {problem}"),
         );
     }
-    for (_, fate) in &report.records {
-        if let RecordStatus::Rejected(refusal) = fate {
+    for (_, status) in &report.records {
+        if let RecordStatus::Rejected(error) = status {
             log::error(
                 Component::Delivery,
-                format_args!("{stream} refuses a record: {}", refusal.code),
+                format_args!("{stream} refuses a record: {}", error.code),
             );
         }
     }
-    report
 }
 
 /// An action whose records are encoded, so that it borrows nothing.
@@ -226,7 +236,7 @@ enum Next {
     Stop,
 }
 
-fn next(
+fn next_step(
     delivery: &mut StreamDelivery,
     health: &mut StreamHealth,
     stream: &Stream,

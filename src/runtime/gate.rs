@@ -48,6 +48,11 @@ impl Gate {
         Some(CallSlot { gate: Rc::clone(self), purpose })
     }
 
+    /// Returns the number of calls that may start now for callers.
+    pub const fn free_calls(&self) -> usize {
+        MOST.saturating_sub(self.callers.get().saturating_add(self.drains.get()))
+    }
+
     /// Waits for a slot for a call.
     pub async fn enter(self: &Rc<Self>, purpose: For) -> CallSlot {
         loop {

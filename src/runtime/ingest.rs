@@ -5,18 +5,18 @@ use worker::{Env, Request, Response};
 
 use super::bindings::now_ms;
 use super::request::{self, RequestHead};
-use super::respond::{self, CorsScope};
-use super::{bindings, deliver, inspector_object, metrics};
+use super::{bindings, deliver, inspector_object, metrics, respond};
 use crate::config::Config;
 use crate::config::log_sampling::LogSampling;
+use crate::config::tenant::Tenant;
 use crate::ingest;
-use crate::ingest::IngestBatch;
+use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope};
+use crate::ingest::batch::IngestBatch;
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::response::{IngestResponse, VerdictMode};
-use crate::ingest::summary::{RequestKind, RequestSummary};
+use crate::ingest::summary::{OutcomeCounts, RequestKind, RequestSummary};
 use crate::model::event::EventIdGenerator;
 use crate::model::record::MAX_BYTES;
-use crate::model::replay::ReplaySource;
 use crate::model::request::RequestContext;
 use crate::ops::inspector::{InspectorReport, RequestInfo};
 use crate::pipeline::decode::body::RequestBody;
@@ -27,7 +27,7 @@ struct IngestHandler<'a> {
     context: &'a RequestContext,
     config: &'a Config,
     env: &'a Env,
-    tally: RequestSummary<'a>,
+    summary: RequestSummary<'a>,
 }
 
 /// Accepts the beacons in a body.
@@ -40,16 +40,21 @@ pub async fn post(
     let kind = if head.claim.is_some() { RequestKind::Replay } else { RequestKind::Post };
     let config = match bindings::config(env) {
         Ok(config) => config,
-        Err(refusal) => {
-            not_configured(kind, &refusal, env);
-            return respond::refused(&refusal.into(), CorsScope::of(None, context));
+        Err(error) => {
+            not_configured(kind, &error, env);
+            return respond::refused(&error.into(), CorsScope::any(context));
         }
     };
-    let mut taking = IngestHandler::new(kind, head, context, &config, env);
-    let planned = taking.body(&mut request).await;
-    let answer = taking.end(planned, VerdictMode::of_query(&head.query)).await;
-    let timing = asks_for_timing(&head.query).then(|| taking.tally.server_timing());
-    respond::told(answer, CorsScope::of(Some(&config), context), timing.as_deref())
+    let Authorization { tenant, cors, request: authorized } =
+        ingest::authorize(context, head.claim.as_ref(), &config);
+    let mut handler = IngestHandler::new(kind, head, context, &config, tenant, env);
+    let batch = match authorized {
+        Ok(authorized) => handler.body(&mut request, authorized).await,
+        Err(error) => Err(error),
+    };
+    let answer = handler.end(batch, VerdictMode::of_query(&head.query)).await;
+    let timing = asks_for_timing(&head.query).then(|| handler.summary.server_timing());
+    respond::ingested(answer, cors, timing.as_deref())
 }
 
 /// Accepts the beacon in the query of an image. Each answer is the GIF, so that no page shows a
@@ -61,23 +66,25 @@ pub async fn pixel(
 ) -> worker::Result<Response> {
     let answer = match bindings::config(env) {
         Ok(config) => {
-            let mut taking = IngestHandler::new(RequestKind::Pixel, head, context, &config, env);
-            let planned = taking.query();
-            taking.end(planned, VerdictMode::Never).await
+            let Authorization { tenant, request, .. } = ingest::authorize(context, None, &config);
+            let mut handler =
+                IngestHandler::new(RequestKind::Pixel, head, context, &config, tenant, env);
+            let batch = request.and_then(|request| handler.query(&request));
+            handler.end(batch, VerdictMode::Never).await
         }
-        Err(refusal) => {
-            not_configured(RequestKind::Pixel, &refusal, env);
-            Err(refusal)
+        Err(error) => {
+            not_configured(RequestKind::Pixel, &error, env);
+            Err(error)
         }
     };
     respond::pixel(&answer)
 }
 
 /// Records metrics for a request rejected because the worker is misconfigured.
-fn not_configured(kind: RequestKind, refusal: &IngestError, env: &Env) {
-    let mut tally = RequestSummary { kind, status: refusal.status(), ..RequestSummary::default() };
-    tally.refuse(refusal);
-    metrics::request(env, &tally, &LogSampling::default());
+fn not_configured(kind: RequestKind, error: &IngestError, env: &Env) {
+    let mut summary = RequestSummary { kind, status: error.status(), ..RequestSummary::default() };
+    summary.refuse(error);
+    metrics::request(env, &summary, &LogSampling::default());
 }
 
 /// Whether `?timing=1` asks for `Server-Timing`.
@@ -91,17 +98,12 @@ impl<'a> IngestHandler<'a> {
         head: &'a RequestHead,
         context: &'a RequestContext,
         config: &'a Config,
+        tenant: Option<&'a Tenant>,
         env: &'a Env,
     ) -> Self {
-        let tenant = config.tenants.find(context.write_key.as_deref());
         let tenant = tenant.map(|tenant| tenant.name.as_str());
-        Self {
-            head,
-            context,
-            config,
-            env,
-            tally: RequestSummary { kind, tenant, ..RequestSummary::default() },
-        }
+        let summary = RequestSummary { kind, tenant, ..RequestSummary::default() };
+        Self { head, context, config, env, summary }
     }
 
     /// Time since the request arrived, in milliseconds.
@@ -111,88 +113,105 @@ impl<'a> IngestHandler<'a> {
     }
 
     /// Reads and processes the body.
-    async fn body(&mut self, request: &mut Request) -> Result<IngestBatch<'a>, IngestError> {
+    async fn body(
+        &mut self,
+        request: &mut Request,
+        mut authorized: AuthorizedRequest<'_, 'a>,
+    ) -> Result<IngestBatch<'a>, IngestError> {
         let Self { head, context, config, .. } = *self;
-        let operator_key = config.operator_key.as_ref();
-        let claim = head.claim.as_ref();
-        let replay = claim.map(|claim| ReplaySource::parse(claim, operator_key)).transpose()?;
-        ingest::admit(context, config)?;
+        let replay = authorized.replay.take();
         let limit = config.limits.max_body_bytes;
         // A replay may send a record, which is larger than its beacon was.
         let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
         let bytes = request::body(request, head, limit).await;
-        self.tally.read_ms = self.elapsed_ms();
+        self.summary.read_ms = self.elapsed_ms();
         let bytes = bytes?;
-        self.tally.bytes_in = bytes.len();
+        self.summary.bytes_in = bytes.len();
         let body = RequestBody {
             content_type: head.content_type.as_deref(),
             content_encoding: head.content_encoding.as_deref(),
             bytes: &bytes,
         };
         match replay {
-            Some(replay) => ingest::replay(&body, replay, context, config),
+            Some(replay) => ingest::replay(&body, replay, &authorized),
             None => {
                 let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
-                ingest::post(&body, context, config, &mut ids)
+                ingest::post(&body, &authorized, &mut ids)
             }
         }
     }
 
     /// Processes the query.
-    fn query(&mut self) -> Result<IngestBatch<'a>, IngestError> {
-        let Self { head, context, config, .. } = *self;
-        self.tally.bytes_in = head.query.len();
-        let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
-        ingest::pixel(&head.query, context, config, &mut ids)
+    fn query(
+        &mut self,
+        authorized: &AuthorizedRequest<'_, 'a>,
+    ) -> Result<IngestBatch<'a>, IngestError> {
+        self.summary.bytes_in = self.head.query.len();
+        let mut ids = EventIdGenerator::new(self.context.received_at, bindings::random());
+        ingest::pixel(&self.head.query, authorized, &mut ids)
     }
 
     /// Delivers the records, answers, and reports the request.
     async fn end(
         &mut self,
-        planned: Result<IngestBatch<'a>, IngestError>,
-        telling: VerdictMode,
+        batch: Result<IngestBatch<'a>, IngestError>,
+        verdicts: VerdictMode,
     ) -> Result<IngestResponse, IngestError> {
-        let (plan, answer) = match planned {
-            Err(refusal) => (None, Err(refusal)),
-            Ok(mut plan) => {
-                let delivered =
-                    deliver::all(&mut plan, &mut self.tally.sending, self.config, self.env).await;
-                self.tally.counts = plan.counts();
-                self.tally.bytes_out = plan.bytes();
-                let answer = delivered.map(|()| plan.answer(telling));
-                (Some(plan), answer)
+        let (batch, answer) = match batch {
+            Err(error) => (None, Err(error)),
+            Ok(mut batch) => {
+                let answer = self.deliver(&mut batch, verdicts).await;
+                (Some(batch), answer)
             }
         };
-        self.tally.status = match &answer {
+        self.summary.status = match &answer {
             Ok(answer) => answer.status,
-            Err(refusal) => {
-                self.tally.refuse(refusal);
-                refusal.status()
+            Err(error) => {
+                self.summary.refuse(error);
+                error.status()
             }
         };
-        self.tally.total_ms = self.elapsed_ms();
-        self.tally.deliver_ms = self.tally.total_ms.saturating_sub(self.tally.read_ms);
-        metrics::request(self.env, &self.tally, &self.config.log);
+        self.summary.total_ms = self.elapsed_ms();
+        self.summary.deliver_ms = self.summary.total_ms.saturating_sub(self.summary.read_ms);
+        metrics::request(self.env, &self.summary, &self.config.log);
         if self.config.inspect_token.is_some() {
-            inspector_object::tell(self.env, self.told(plan.as_ref(), answer.as_ref().err())).await;
+            let report = self.inspector_report(batch.as_ref(), answer.as_ref().err());
+            inspector_object::tell(self.env, report).await;
         }
         answer
     }
 
+    /// Delivers the records, and answers once all have a status.
+    async fn deliver(
+        &mut self,
+        batch: &mut IngestBatch<'a>,
+        verdicts: VerdictMode,
+    ) -> Result<IngestResponse, IngestError> {
+        let stats = &mut self.summary.sending;
+        let delivered = deliver::deliver_all(batch, stats, self.config, self.env).await;
+        self.summary.bytes_out = batch.bytes();
+        self.summary.counts = OutcomeCounts::unsettled(batch.beacons());
+        delivered?;
+        let settled = batch.settled()?;
+        self.summary.counts = settled.counts();
+        Ok(settled.answer(verdicts))
+    }
+
     /// Builds the inspector's report of the request.
-    fn told(
+    fn inspector_report(
         &self,
-        plan: Option<&IngestBatch<'_>>,
-        refusal: Option<&IngestError>,
+        batch: Option<&IngestBatch<'_>>,
+        error: Option<&IngestError>,
     ) -> InspectorReport {
-        let about = RequestInfo {
-            tally: &self.tally,
-            refusal,
+        let info = RequestInfo {
+            tally: &self.summary,
+            refusal: error,
             received_at: self.context.received_at,
             content_type: self.head.content_type.as_deref(),
             content_encoding: self.head.content_encoding.as_deref(),
         };
-        plan.and_then(|plan| InspectorReport::of_plan(plan, about))
-            .unwrap_or_else(|| InspectorReport::of_request(about))
+        batch
+            .and_then(|batch| InspectorReport::of_batch(batch, info))
+            .unwrap_or_else(|| InspectorReport::of_request(info))
     }
 }

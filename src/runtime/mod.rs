@@ -36,15 +36,15 @@ pub mod tracker;
 
 use worker::{Context, Env, Request, Response, event};
 
+use crate::ingest::authorize::CorsScope;
 use crate::model::endpoint::{Endpoint, plain};
 use error::ApiError;
 use request::Method;
-use respond::CorsScope;
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
     let (head, context) = request::read(&request);
-    let refused = |refusal: ApiError| respond::refused(&refusal, CorsScope::of(None, &context));
+    let refused = |refusal: ApiError| respond::refused(&refusal, CorsScope::any(&context));
     let address = match address(&head.path, &env) {
         Ok(address) => address,
         Err(refusal) => return refused(refusal),

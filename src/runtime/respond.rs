@@ -5,42 +5,23 @@ use worker::{Response, ResponseBuilder};
 
 use super::error::ApiError;
 use super::quarantine::QuarantineAnswer;
-use crate::config::{Config, Origins};
+use crate::config::Config;
 use crate::ingest;
+use crate::ingest::authorize::{Authorization, CorsScope};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::response::IngestResponse;
 use crate::model::request::RequestContext;
 use crate::pipeline::decode::pixel;
 
-/// The CORS scope of a response: the origin of the request, and those that may read the answer.
-#[derive(Clone, Copy)]
-pub struct CorsScope<'a> {
-    origin: Option<&'a str>,
-    allowed: &'a Origins,
-}
-
-impl<'a> CorsScope<'a> {
-    /// Builds the scope. If the configuration has errors or the write key is unknown, any origin may
-    /// read the error.
-    pub fn of(config: Option<&'a Config>, context: &'a RequestContext) -> Self {
-        let key = context.write_key.as_deref();
-        let tenant = config.and_then(|config| config.tenants.find(key));
-        Self {
-            origin: context.origin.as_deref(),
-            allowed: tenant.map_or(&Origins::Any, |tenant| &tenant.origins),
-        }
-    }
-}
-
 /// Responds with an answer or an error; `timing` is its `Server-Timing`.
-pub fn told(
+pub fn ingested(
     answer: Result<IngestResponse, IngestError>,
-    readers: CorsScope<'_>,
+    cors_scope: CorsScope<'_>,
     timing: Option<&str>,
 ) -> worker::Result<Response> {
     let mut response = match answer {
-        Ok(answer) => answered(answer, readers),
-        Err(refusal) => refused(&refusal.into(), readers),
+        Ok(answer) => answered(answer, cors_scope),
+        Err(refusal) => refused(&refusal.into(), cors_scope),
     }?;
     if let Some(timing) = timing {
         response.headers_mut().set("server-timing", timing)?;
@@ -49,9 +30,9 @@ pub fn told(
 }
 
 /// Responds with an answer, which a page of an allowed origin may read.
-fn answered(answer: IngestResponse, readers: CorsScope<'_>) -> worker::Result<Response> {
+fn answered(answer: IngestResponse, cors_scope: CorsScope<'_>) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_status(answer.status);
-    let builder = cors(retry_after(builder, answer.retry_after_s)?, readers)?;
+    let builder = cors(retry_after(builder, answer.retry_after_s)?, cors_scope)?;
     match answer.body {
         None => Ok(builder.empty()),
         Some(json) => {
@@ -61,8 +42,8 @@ fn answered(answer: IngestResponse, readers: CorsScope<'_>) -> worker::Result<Re
 }
 
 /// Responds with an error.
-pub fn refused(refusal: &ApiError, readers: CorsScope<'_>) -> worker::Result<Response> {
-    let mut response = answered(IngestResponse::of_error(refusal, None), readers)?;
+pub fn refused(refusal: &ApiError, cors_scope: CorsScope<'_>) -> worker::Result<Response> {
+    let mut response = answered(IngestResponse::of_error(refusal, None), cors_scope)?;
     if let ApiError::MethodNotAllowed(allowed) = refusal {
         response.headers_mut().set("allow", allowed)?;
     }
@@ -83,12 +64,15 @@ pub fn preflight(
     context: &RequestContext,
     asked: Option<&str>,
 ) -> worker::Result<Response> {
-    let readers = CorsScope::of(config, context);
-    match config.map_or(Ok(()), |config| ingest::admit(context, config).map(drop)) {
-        Ok(()) | Err(IngestError::UnknownKey(_)) => {}
-        Err(refusal) => return refused(&refusal.into(), readers),
-    }
-    let builder = cors(ResponseBuilder::new().with_status(204), readers)?
+    let authorization = config.map(|config| ingest::authorize(context, None, config));
+    let cors_scope = match authorization {
+        None => CorsScope::any(context),
+        Some(Authorization { cors, request, .. }) => match request {
+            Ok(_) | Err(IngestError::UnknownKey(_)) => cors,
+            Err(error) => return refused(&error.into(), cors),
+        },
+    };
+    let builder = cors(ResponseBuilder::new().with_status(204), cors_scope)?
         .with_header("access-control-allow-methods", "POST")?
         .with_header("access-control-allow-headers", &allowed_headers(asked))?
         .with_header("access-control-max-age", "86400")?;
@@ -121,12 +105,12 @@ fn allowed_headers(asked: Option<&str>) -> String {
 /// Lets a page of an allowed origin read the answer. `sendBeacon` always sends with credentials,
 /// which requires the origin by name. No credentials are read, so no origin learns anything from
 /// them.
-fn cors(builder: ResponseBuilder, readers: CorsScope<'_>) -> worker::Result<ResponseBuilder> {
-    let Some(origin) = readers.origin else {
+fn cors(builder: ResponseBuilder, cors_scope: CorsScope<'_>) -> worker::Result<ResponseBuilder> {
+    let Some(origin) = cors_scope.origin else {
         return Ok(builder);
     };
     let builder = embeddable(builder)?.with_header("vary", "origin")?;
-    if !readers.allowed.allow(Some(origin)) {
+    if !cors_scope.allowed.allow(Some(origin)) {
         return Ok(builder);
     }
     let builder = match origin.bytes().all(|byte| byte.is_ascii_graphic()) {

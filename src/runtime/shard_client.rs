@@ -1,7 +1,5 @@
 //! Calls Durable Objects: shards, from a request or from another shard, and the inspector.
 
-use std::fmt;
-
 use futures_util::future::join_all;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Promise, Uint8Array};
@@ -12,6 +10,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use super::bindings;
 use crate::config::Config;
 use crate::model::placement::{ShardNumber, location_hint};
+use crate::shard::protocol::error::ShardError;
 
 #[wasm_bindgen(module = "/src/runtime/js/durable_object.js")]
 extern "C" {
@@ -30,7 +29,7 @@ extern "C" {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardMethod {
     /// Delivers a batch request.
-    Parcel,
+    Batch,
     /// Returns the sessions of devices that now belong to another shard.
     Handover,
     Status,
@@ -50,7 +49,7 @@ impl ShardMethod {
     /// The path of the call.
     pub const fn path(self) -> &'static str {
         match self {
-            Self::Parcel => "/parcel",
+            Self::Batch => "/parcel",
             Self::Handover => "/handover",
             Self::Status => "/status",
             Self::Quarantine => "/quarantine",
@@ -63,19 +62,14 @@ impl ShardMethod {
 }
 
 /// Why there is no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ShardCallError {
-    /// The shard can't do it now; contains the reason.
-    Refused(String),
+    /// The shard can't do it now.
+    #[error(transparent)]
+    Rejected(#[from] ShardError),
     /// The shard can't be reached; contains the reason.
+    #[error("{0}")]
     Unreachable(String),
-}
-
-impl fmt::Display for ShardCallError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Refused(why) | Self::Unreachable(why)) = self;
-        formatter.write_str(why)
-    }
 }
 
 /// Calls several shards concurrently. Returns their answers in the same order.
@@ -134,7 +128,7 @@ pub async fn object(
     let body = answered.get(1).dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
     match answered.get(0).as_f64() {
         Some(200.0) => Ok(body),
-        _ => Err(ShardCallError::Refused(String::from_utf8_lossy(&body).into_owned())),
+        _ => Err(ShardError::decode(&body).into()),
     }
 }
 

@@ -202,7 +202,7 @@ mod tests {
                 if let Ends::Lost = ends {
                     return self.load();
                 }
-                let report = report(batch.records, ends);
+                let report = report(batch.batch.records, ends);
                 let failed = Stream::parse("firehose:failed").unwrap();
                 let settled = self.spill.settle(
                     &self.storage,

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use crate::base::clock::{Milliseconds, is_ahead};
+use crate::delivery::StreamBatch;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::shard::dedup::DedupKey;
@@ -48,6 +50,7 @@ struct OpenBatch {
     seen_keys: Vec<Option<DedupKey>>,
     bytes: usize,
     bounds: BatchLimits,
+    opened_at: Milliseconds,
     leaves: Leaves,
 }
 
@@ -64,13 +67,6 @@ impl OpenBatch {
     const fn is_full(&self) -> bool {
         self.bytes >= self.bounds.bytes || self.records.len() >= self.bounds.records
     }
-}
-
-/// A batch that accepts no more records.
-#[derive(Debug)]
-pub struct ClosedBatch {
-    pub stream: Stream,
-    pub records: Vec<Record>,
 }
 
 /// A batch in flight, without its records.
@@ -113,12 +109,13 @@ impl Batcher {
         self.open.is_empty() && self.under_way.is_empty()
     }
 
-    /// Puts a record into its stream's open batch.
+    /// Puts a record into its stream's open batch, which it opens at `now` if there is none.
     pub fn add(
         &mut self,
         stream: &Stream,
         record: Record,
         seen_key: Option<DedupKey>,
+        now: Milliseconds,
         bounds: impl FnOnce() -> BatchLimits,
     ) -> (Slot, BatchRoom) {
         let position = self.open.iter().position(|open| open.stream == *stream);
@@ -131,6 +128,7 @@ impl Batcher {
                 seen_keys: Vec::new(),
                 bytes: 0,
                 bounds: bounds(),
+                opened_at: now,
                 leaves: Leaves::InTurn,
             });
             self.open.len().saturating_sub(1)
@@ -173,6 +171,26 @@ impl Batcher {
         leaving.map(|open| open.id).collect()
     }
 
+    /// Returns the open batches that are full, have lingered for `linger_ms` at `now` or are marked
+    /// to be closed, oldest first; and when the next of the others will have lingered.
+    pub fn due(&self, now: Milliseconds, linger_ms: u64) -> (Vec<BatchId>, Option<Milliseconds>) {
+        let lingers_until = |open: &OpenBatch| {
+            let until = open.opened_at.saturating_add(linger_ms);
+            let lingers = open.leaves == Leaves::InTurn && !open.is_full();
+            Some(until).filter(|until| lingers && is_ahead(*until, now, linger_ms))
+        };
+        let due = self.open.iter().filter(|open| lingers_until(open).is_none());
+        let mut due: Vec<BatchId> = due.map(|open| open.id).collect();
+        due.sort_unstable();
+        (due, self.open.iter().filter_map(lingers_until).min())
+    }
+
+    /// Returns the records of an open batch.
+    pub fn records_of(&self, id: BatchId) -> &[Record] {
+        let open = self.open.iter().find(|open| open.id == id);
+        open.map_or(&[], |open| open.records.as_slice())
+    }
+
     pub fn stream_of(&self, id: BatchId) -> Option<&Stream> {
         self.open.iter().find(|open| open.id == id).map(|open| &open.stream)
     }
@@ -190,11 +208,11 @@ impl Batcher {
     }
 
     /// Closes a batch. Returns `None` if it was closed before.
-    pub fn close(&mut self, id: BatchId) -> Option<ClosedBatch> {
+    pub fn close(&mut self, id: BatchId) -> Option<StreamBatch> {
         let position = self.open.iter().position(|open| open.id == id)?;
         let OpenBatch { stream, records, seen_keys, bytes, .. } = self.open.swap_remove(position);
         self.under_way.insert(id, InFlightBatch { seen_keys, stream: stream.clone(), bytes });
-        Some(ClosedBatch { stream, records })
+        Some(StreamBatch { stream, records })
     }
 
     /// Removes a batch that has ended.
@@ -236,7 +254,7 @@ mod tests {
         bytes: usize,
         bounds: BatchLimits,
     ) -> (Slot, BatchRoom) {
-        batches.add(&stream(name), sized(bytes), None, || bounds)
+        batches.add(&stream(name), sized(bytes), None, 0, || bounds)
     }
 
     #[test]
@@ -337,9 +355,9 @@ mod tests {
         let bounds = || BatchLimits { bytes: 1_000, records: 9 };
         let mut batches = Batcher::default();
         for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
-            batches.add(&stream(name), sized(10), Some(seen_key(key)), bounds);
+            batches.add(&stream(name), sized(10), Some(seen_key(key)), 0, bounds);
         }
-        batches.add(&stream("firehose:a"), sized(100), None, bounds);
+        batches.add(&stream("firehose:a"), sized(100), None, 0, bounds);
         let found = |batches: &Batcher| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
         let place = |batch, index| Some(Slot { batch, index });
         let all = [place(1, 0), place(1, 1), place(2, 0)];

@@ -7,10 +7,10 @@
 //! its event seen.
 //!
 //! ```text
-//! admitted = shard.admit(items)                  // an Admission per item; new and full batches
-//! closed = shard.close(batch)                    // once it is full or has lingered
-//! settled = shard.settle(batch, deliver(closed)) // a BatchStatus for each record: answer now
-//! shard.checkpoint()                             // at a batch's end, if checkpoint_due says so
+//! admitted = shard.admit(items)                 // an Admission for each item
+//! for (batch, action) in shard.next_actions()   // the batches that may start now
+//!     settled = shard.settle(batch, deliver(action)) // an ItemStatus for each record: answer now
+//! shard.checkpoint()                            // at a batch's end, if checkpoint_due says so
 //! ```
 //!
 //! [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
@@ -30,6 +30,7 @@ pub mod spill;
 pub mod storage;
 
 use crate::base::clock::Milliseconds;
+use crate::delivery::StreamBatch;
 use crate::delivery::aggregate::Aggregation;
 use crate::delivery::destinations::Destinations;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
@@ -39,11 +40,12 @@ use crate::model::record::Record;
 use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 use crate::shard::dedup::{DedupKey, DedupWindow};
-use batcher::{BatchId, BatchLimits, BatchRoom, Batcher, ClosedBatch, Slot};
+use batcher::{BatchId, BatchLimits, BatchRoom, Batcher, Slot};
 use config::ShardConfig;
 use device_store::DeviceStore;
 use pace::{Due, Pace};
 use protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use protocol::batch_response::ItemStatus;
 use spill::{BacklogStats, Spill, SpillError, SpillUsage};
 use storage::{Storage, StorageError};
 
@@ -96,9 +98,11 @@ impl BatchEvents {
         stream: &Stream,
         record: Record,
         seen_key: Option<DedupKey>,
+        now: Milliseconds,
         destinations: &Destinations,
     ) -> Slot {
-        let (place, room) = batches.add(stream, record, seen_key, || bounds(stream, destinations));
+        let limits = || bounds(stream, destinations);
+        let (place, room) = batches.add(stream, record, seen_key, now, limits);
         if place.index == 0 {
             self.opened.push(place.batch);
         }
@@ -129,10 +133,21 @@ pub struct ShardStatus {
 #[derive(Debug)]
 pub enum BatchAction {
     /// Deliver it, and pass its report to [`ShardCore::settle`].
-    Deliver(ClosedBatch),
+    Deliver(StreamBatch),
     /// Spill it, behind older records of its stream or for lack of memory: pass this report to
     /// [`ShardCore::settle`] unchanged.
     Spill(Stream, DeliveryReport),
+}
+
+/// The steps for all closed batches, and when to ask again.
+#[derive(Debug, Default)]
+pub struct NextActions {
+    /// The batches that start now, oldest first. Each [`BatchAction::Deliver`] takes a free call.
+    pub start: Vec<(BatchId, BatchAction)>,
+    /// When the next batch will have lingered.
+    pub wake_at: Option<Milliseconds>,
+    /// Whether a batch waits for a free call, or for the end of another batch of its stream.
+    pub is_blocked: bool,
 }
 
 /// Whether a request fits into memory.
@@ -160,29 +175,24 @@ pub enum AdmitError {
 
 /// The result of a record in a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BatchStatus {
-    /// Its stream accepted it, or the storage has it.
-    Durable,
-    /// Its stream rejects its content; its failed event is queued in these slots.
-    Refused {
-        /// The service's error code.
-        code: String,
-        failed: Vec<Slot>,
-    },
-    /// It was neither delivered nor spilled.
-    NotDurable {
-        /// The reason, in one word.
-        code: String,
-        /// When to try again, in seconds.
-        retry_after_s: u64,
-    },
+pub struct SettledRecord {
+    pub status: ItemStatus,
+    /// The slots of its failed event, if its stream rejects its content. Until these are settled,
+    /// [`ItemStatus::Rejected`] is not final.
+    pub failed: Vec<Slot>,
+}
+
+impl From<ItemStatus> for SettledRecord {
+    fn from(status: ItemStatus) -> Self {
+        Self { status, failed: Vec::new() }
+    }
 }
 
 /// The result of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ApplyResult {
-    /// One status for each record, in their order.
-    pub fates: Vec<BatchStatus>,
+    /// One result for each record, in their order.
+    pub records: Vec<SettledRecord>,
     /// The number of records that were spilled.
     pub spilled: usize,
     /// The batches of failed events that the driver has to close.
@@ -208,10 +218,10 @@ impl ShardCore {
 
     /// Admits the items of a request. `random` is drawn anew for each session. If memory is full,
     /// it marks the batches of failing streams for the spill, as a direct delivery would fail as
-    /// well. [`ShardCore::leaving`] has them, whatever this returns.
+    /// well. [`ShardCore::next_actions`] starts them, whatever this returns.
     pub fn admit(
         &mut self,
-        items: Vec<ShardItem>,
+        items: Vec<ShardItem<'_>>,
         storage: &impl Storage,
         destinations: &Destinations,
         now: Milliseconds,
@@ -223,8 +233,8 @@ impl ShardCore {
         let tags = self.observe(&items, storage, now, random)?;
         let mut admitted = AdmitResult::default();
         for (item, tag) in items.into_iter().zip(&tags) {
-            let ShardItem { stream, record, observation, .. } = item;
-            let seen_key = observation.as_ref().map(EventIdentity::seen_key);
+            let ShardItem { stream, record, event, .. } = item;
+            let seen_key = event.as_ref().map(EventIdentity::seen_key);
             if let Some(claim) = seen_key.and_then(|seen_key| self.repeat(&seen_key, now)) {
                 admitted.claims.push(claim);
                 continue;
@@ -234,7 +244,7 @@ impl ShardCore {
                 None => record,
             };
             let batches = &mut self.batches;
-            let place = admitted.waits.add(batches, &stream, record, seen_key, destinations);
+            let place = admitted.waits.add(batches, &stream, record, seen_key, now, destinations);
             admitted.claims.push(Admission::Queued(place));
         }
         if room == BufferState::IsFull {
@@ -242,11 +252,6 @@ impl ShardCore {
         }
         admitted.tags = tags;
         Ok(admitted)
-    }
-
-    /// Returns the open batches that the driver has to close now, for the spill.
-    pub fn leaving(&self) -> Vec<BatchId> {
-        self.batches.leaving()
     }
 
     /// Returns the admission of an event that was seen or is queued already.
@@ -259,11 +264,11 @@ impl ShardCore {
 
     fn check_room(
         &mut self,
-        items: &[ShardItem],
+        items: &[ShardItem<'_>],
         limit: usize,
         is_sick: impl Fn(&Stream) -> bool,
     ) -> Result<BufferState, AdmitError> {
-        let bytes = |item: &ShardItem| item.record.bytes().len();
+        let bytes = |item: &ShardItem<'_>| item.record.bytes().len();
         let parcel: usize = items.iter().map(bytes).sum();
         let held = self.batches.staying_bytes();
         // A request that exceeds the limit alone is accepted if no other record is in memory.
@@ -289,7 +294,7 @@ impl ShardCore {
     /// request in the order in which they occurred.
     fn observe(
         &mut self,
-        items: &[ShardItem],
+        items: &[ShardItem<'_>],
         storage: &impl Storage,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
@@ -297,15 +302,15 @@ impl ShardCore {
         let mut tags = vec![None; items.len()];
         let observed = items.iter().zip(&mut tags);
         let mut observed: Vec<(EventIdentity, &mut Option<SessionInfo>)> =
-            observed.filter_map(|(item, tag)| Some((item.observation?, tag))).collect();
-        observed.sort_by_key(|(observation, _)| observation.sighting.at);
-        for (observation, tag) in observed {
+            observed.filter_map(|(item, tag)| Some((item.event?, tag))).collect();
+        observed.sort_by_key(|(event, _)| event.sighting.at);
+        for (event, tag) in observed {
             let EventIdentity { key, sighting, device: DeviceIdentity::Known { previous }, .. } =
-                observation
+                event
             else {
                 continue;
             };
-            let seen_key = observation.seen_key();
+            let seen_key = event.seen_key();
             if self.repeat(&seen_key, now).is_none() {
                 let seen = self.devices.observe(storage, key, previous, &sighting, &random, now)?;
                 *tag = Some(seen);
@@ -314,15 +319,38 @@ impl ShardCore {
         Ok(tags)
     }
 
-    /// Whether a batch that should be closed must stay open until another one of its stream has
-    /// ended.
-    pub fn has_to_wait(&self, batch: BatchId) -> bool {
-        self.batches.has_to_wait(batch)
+    /// Closes the batches that may start at `now`. A batch is due once it is full or has lingered;
+    /// `free_calls` is the number of calls that may be started, and `taking_at` is when a stream that
+    /// may be called last accepted a record. Call this after each admission, report, timer and end of
+    /// a call.
+    pub fn next_actions(
+        &mut self,
+        now: Milliseconds,
+        linger_ms: u64,
+        mut free_calls: usize,
+        taking_at: impl Fn(&Stream) -> Option<Milliseconds>,
+    ) -> NextActions {
+        let (due, wake_at) = self.batches.due(now, linger_ms);
+        let mut next = NextActions { wake_at, ..NextActions::default() };
+        for batch in due {
+            let is_spilled = self.goes_to_spill(batch, &taking_at);
+            let needs_call = !is_spilled || !self.spill.has_room(self.batches.records_of(batch));
+            let is_blocked = !is_spilled && self.batches.has_to_wait(batch);
+            if is_blocked || (needs_call && free_calls == 0) {
+                next.is_blocked = true;
+                continue;
+            }
+            if let Some(action) = self.close(batch, &taking_at) {
+                free_calls = free_calls.saturating_sub(usize::from(needs_call));
+                next.start.push((batch, action));
+            }
+        }
+        next
     }
 
     /// Whether an open batch is spilled when it is closed, if there is room. `taking_at` is when a
     /// stream that may be called last accepted a record.
-    pub fn goes_to_spill(
+    fn goes_to_spill(
         &self,
         batch: BatchId,
         taking_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
@@ -332,19 +360,18 @@ impl ShardCore {
             || self.batches.stream_of(batch).is_some_and(holds_back)
     }
 
-    /// Closes a batch that is full or has lingered. Returns `None` if it was closed before.
-    /// `taking_at` is as above.
-    pub fn close(
+    /// Closes a batch that is due. Returns `None` if it was closed before. `taking_at` is as above.
+    fn close(
         &mut self,
         batch: BatchId,
         taking_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
     ) -> Option<BatchAction> {
         let is_spilled = self.goes_to_spill(batch, taking_at);
-        let ClosedBatch { stream, records } = self.batches.close(batch)?;
+        let StreamBatch { stream, records } = self.batches.close(batch)?;
         // If the spill is full, the records are sent at once: otherwise none might ever be sent
         // again.
         if !is_spilled || !self.spill.has_room(&records) {
-            return Some(BatchAction::Deliver(ClosedBatch { stream, records }));
+            return Some(BatchAction::Deliver(StreamBatch { stream, records }));
         }
         let records = records.into_iter().map(|record| (record, RecordStatus::Pending)).collect();
         let retry_after_s = DeliveryReport::RETRY_AFTER_S;
@@ -369,7 +396,7 @@ impl ShardCore {
         };
         let retry_after_s = report.retry_after_s;
         let not_durable =
-            |code: &str| BatchStatus::NotDurable { code: code.to_owned(), retry_after_s };
+            |code: &str| ItemStatus::NotDurable { code: code.to_owned(), retry_after_s };
         let pending: Vec<&Record> = report
             .records
             .iter()
@@ -387,20 +414,20 @@ impl ShardCore {
             self.spill.stream_gives_up(stream, now);
         }
         let of_pending = match &spilled {
-            Ok(()) => BatchStatus::Durable,
+            Ok(()) => ItemStatus::Durable,
             Err(SpillError::Full { .. }) => not_durable("spill_full"),
             Err(SpillError::Storage(_)) => not_durable("storage"),
         };
-        for ((record, fate), seen_key) in report.records.into_iter().zip(under_way.seen_keys) {
-            let fate = match fate {
-                RecordStatus::Delivered => BatchStatus::Durable,
-                RecordStatus::Pending => of_pending.clone(),
+        for ((record, status), seen_key) in report.records.into_iter().zip(under_way.seen_keys) {
+            let record: SettledRecord = match status {
+                RecordStatus::Delivered => ItemStatus::Durable.into(),
+                RecordStatus::Pending => of_pending.clone().into(),
                 RecordStatus::Rejected(refusal) if *stream == destinations.failed => {
-                    not_durable(&refusal.code)
+                    not_durable(&refusal.code).into()
                 }
                 RecordStatus::Rejected(refusal) => {
                     match Record::of_refused(&record, stream, &refusal.code) {
-                        Err(_) => not_durable(&refusal.code),
+                        Err(_) => not_durable(&refusal.code).into(),
                         Ok(parts) => {
                             let add = |part| {
                                 settled.waits.add(
@@ -408,19 +435,20 @@ impl ShardCore {
                                     &destinations.failed,
                                     part,
                                     None,
+                                    now,
                                     destinations,
                                 )
                             };
                             let failed = parts.into_iter().map(add).collect();
-                            BatchStatus::Refused { code: refusal.code, failed }
+                            SettledRecord { status: ItemStatus::Rejected(refusal.code), failed }
                         }
                     }
                 }
             };
-            if let (BatchStatus::Durable, Some(seen_key)) = (&fate, seen_key) {
+            if let (ItemStatus::Durable, Some(seen_key)) = (&record.status, seen_key) {
                 self.seen.insert(seen_key, now);
             }
-            settled.fates.push(fate);
+            settled.records.push(record);
         }
         settled
     }
@@ -429,7 +457,7 @@ impl ShardCore {
     /// cookieless devices, includes yesterday's id.
     pub fn strangers(
         &self,
-        items: &[ShardItem],
+        items: &[ShardItem<'_>],
         storage: &impl Storage,
     ) -> Result<Vec<(ShardNumber, Vec<DeviceKey>)>, StorageError> {
         let mut strangers: Vec<(ShardNumber, Vec<DeviceKey>)> = Vec::new();
@@ -437,7 +465,7 @@ impl ShardCore {
             let (
                 Some(former),
                 Some(EventIdentity { key, device: DeviceIdentity::Known { previous }, .. }),
-            ) = (item.former, item.observation)
+            ) = (item.previous_shard, item.event)
             else {
                 continue;
             };

@@ -11,6 +11,7 @@ use headwater::config::{Config, RawConfig};
 use headwater::delivery::aggregate;
 use headwater::delivery::aggregate::{AggregateBytes, Aggregation, BILLED_UNIT, LineInfo};
 use headwater::ingest;
+use headwater::ingest::by_stream;
 use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::Geo;
 use headwater::model::request::RequestContext;
@@ -162,9 +163,12 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
     };
     let body = RequestBody { content_type: None, content_encoding: None, bytes: &bytes };
     let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
-    let mut plan = ingest::post(&body, &context, config, &mut ids).expect("beacons are good");
-    let consignments = plan.take_consignments();
-    let [consignment] = consignments.as_slice() else { panic!("every beacon goes to one stream") };
+    let request = ingest::authorize(&context, None, config).request.unwrap();
+    let mut plan = ingest::post(&body, &request, &mut ids).expect("beacons are good");
+    let consignments = by_stream(plan.take_records());
+    let [(consignment, _)] = consignments.as_slice() else {
+        panic!("every beacon goes to one stream")
+    };
     assert_eq!(consignment.records.len(), count);
     consignment.records.iter().map(|record| record.bytes().len()).collect()
 }

@@ -13,8 +13,9 @@ use std::{fmt, fs};
 use chrono::DateTime;
 use divan::Bencher;
 use headwater::config::{Config, RawConfig};
+use headwater::delivery::StreamBatch;
 use headwater::ingest;
-use headwater::ingest::StreamBatch;
+use headwater::ingest::by_stream;
 use headwater::model::beacon::Beacon;
 use headwater::model::event::{Event, EventIdGenerator};
 use headwater::model::geo::Geo;
@@ -186,7 +187,7 @@ impl Steps {
     }
 
     fn facts(&self) -> RequestFacts<'_> {
-        let tenant = ingest::admit(&self.context, &self.config).unwrap();
+        let tenant = ingest::authorize(&self.context, None, &self.config).tenant.unwrap();
         let (privacy, enrichment) = (&tenant.privacy, &self.config.enrichment);
         enrich::facts(&self.context, &tenant.name, privacy, enrichment, self.config.secret.as_ref())
     }
@@ -198,7 +199,9 @@ impl Steps {
     fn whole(&self, body: &str, ids: &mut EventIdGenerator) -> Vec<StreamBatch> {
         let body =
             RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
-        ingest::post(&body, &self.context, &self.config, ids).unwrap().take_consignments()
+        let request = ingest::authorize(&self.context, None, &self.config).request.unwrap();
+        let records = by_stream(ingest::post(&body, &request, ids).unwrap().take_records());
+        records.into_iter().map(|(batch, _)| batch).collect()
     }
 }
 
@@ -279,7 +282,7 @@ fn of_enriched<T>(
 #[divan::bench(args = SAMPLES)]
 fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
     let steps = Steps::new();
-    let routes = &ingest::admit(&steps.context, &steps.config).unwrap().routes;
+    let routes = &ingest::authorize(&steps.context, None, &steps.config).tenant.unwrap().routes;
     of_enriched(bencher, sample, |enriched| {
         let subject = RouteInput::of_event(&enriched.event, enriched.facts.tenant, false);
         std::ptr::from_ref(routes.route(subject))

@@ -15,6 +15,7 @@ use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use headwater::ingest;
 use headwater::ingest::IngestBatch;
 use headwater::ingest::error::IngestError;
+use headwater::ingest::pending::by_stream;
 use headwater::model::event::EventIdGenerator;
 use headwater::model::record::Record;
 use headwater::model::request::RequestContext;
@@ -65,8 +66,25 @@ pub fn post<'a>(
     content_type: Option<&str>,
     bytes: &[u8],
 ) -> Result<IngestBatch<'a>, IngestError> {
-    let body = RequestBody { content_type, content_encoding: None, bytes };
-    ingest::post(&body, context, config, &mut ids(context))
+    post_body(config, context, &RequestBody { content_type, content_encoding: None, bytes })
+}
+
+pub fn post_body<'a>(
+    config: &'a Config,
+    context: &RequestContext,
+    body: &RequestBody<'_>,
+) -> Result<IngestBatch<'a>, IngestError> {
+    let request = ingest::authorize(context, None, config).request?;
+    ingest::post(body, &request, &mut ids(context))
+}
+
+pub fn pixel<'a>(
+    config: &'a Config,
+    context: &RequestContext,
+    query: &str,
+) -> Result<IngestBatch<'a>, IngestError> {
+    let request = ingest::authorize(context, None, config).request?;
+    ingest::pixel(query, &request, &mut ids(context))
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -83,9 +101,9 @@ pub fn deliver(
 ) -> Result<Vec<Delivered>, IngestError> {
     let mut delivered = Vec::new();
     for _ in 0..MAX_ROUNDS {
-        for consignment in batch.take_consignments() {
-            let stream = consignment.stream.to_string();
-            let records: Vec<(Record, RecordStatus)> = consignment
+        for (records_of_stream, beacons) in by_stream(batch.take_records()) {
+            let stream = records_of_stream.stream.to_string();
+            let records: Vec<(Record, RecordStatus)> = records_of_stream
                 .records
                 .into_iter()
                 .map(|record| {
@@ -93,7 +111,7 @@ pub fn deliver(
                     (record, status)
                 })
                 .collect();
-            for (&beacon, (record, status)) in consignment.owners.iter().zip(&records) {
+            for (&beacon, (record, status)) in beacons.iter().zip(&records) {
                 if *status == RecordStatus::Delivered {
                     let (stream, record) = (stream.clone(), record.clone());
                     delivered.push(Delivered { beacon, stream, record });
@@ -103,10 +121,10 @@ pub fn deliver(
             let problem = is_pending.then_some(DeliveryError::TimedOut);
             let report =
                 DeliveryReport { records, problem, retry_after_s: 7, ..DeliveryReport::default() };
-            batch.settle(&consignment.stream, &consignment.owners, report)?;
+            batch.apply_report(&records_of_stream.stream, &beacons, report)?;
         }
     }
-    assert!(batch.take_consignments().is_empty(), "deliveries of deliveries, without an end");
+    assert!(batch.take_records().is_empty(), "deliveries of deliveries, without an end");
     Ok(delivered)
 }
 

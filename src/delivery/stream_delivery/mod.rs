@@ -24,7 +24,7 @@ use super::health::{CallPass, DeliveryError, Permit, RetryCost, StreamHealth};
 use super::limiter::Ticket;
 use super::request::RequestLimits;
 use super::response::{AwsError, CallResult, ErrorClass, PutResult};
-use super::{aggregate, request};
+use super::{StreamBatch, aggregate, request};
 use crate::base::clock::Milliseconds;
 use crate::model::record::Record;
 use crate::model::stream::{Service, Stream};
@@ -170,15 +170,11 @@ impl DeliveryReport {
 }
 
 impl StreamDelivery {
-    /// Prepares a delivery of `records` to `stream` that starts at `now`.
-    pub fn new(
-        stream: &Stream,
-        records: Vec<Record>,
-        policy: DeliveryConfig,
-        now: Milliseconds,
-    ) -> Self {
+    /// Prepares a delivery of `batch` that starts at `now`.
+    pub fn new(batch: StreamBatch, policy: DeliveryConfig, now: Milliseconds) -> Self {
+        let StreamBatch { stream, records } = batch;
         let service = stream.service;
-        let limits = limits(stream, policy);
+        let limits = limits(&stream, policy);
         let lines = records
             .iter()
             .map(|record| LineInfo { bytes: record.bytes().len(), partition: record.partition() });

@@ -3,30 +3,19 @@
 use super::Record;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 
-pub trait ReadRecord {
-    fn record(&mut self) -> Result<Record, DecodeError>;
+/// Reads a record, and reserves `room` bytes for columns that are added later.
+pub fn read_record(reader: &mut ByteReader<'_>, room: usize) -> Result<Record, DecodeError> {
+    let (key, partition, bytes) = (reader.text()?, reader.text()?, reader.bytes()?);
+    Record::restore_with_room(key, partition, bytes, room).ok_or(reader.garbled())
 }
 
-pub trait WriteRecord {
-    fn put_record(&mut self, record: &Record);
+pub fn put_record(writer: &mut impl ByteWriter, record: &Record) {
+    writer.put_bytes(record.key().as_str().as_bytes());
+    writer.put_bytes(record.partition().as_bytes());
+    writer.put_bytes(record.bytes());
 }
 
-impl ReadRecord for ByteReader<'_> {
-    fn record(&mut self) -> Result<Record, DecodeError> {
-        let (key, partition, bytes) = (self.text()?, self.text()?, self.bytes()?);
-        Record::restore(key, partition, bytes).ok_or(self.garbled())
-    }
-}
-
-impl<W: ByteWriter> WriteRecord for W {
-    fn put_record(&mut self, record: &Record) {
-        self.put_bytes(record.key().as_str().as_bytes());
-        self.put_bytes(record.partition().as_bytes());
-        self.put_bytes(record.bytes());
-    }
-}
-
-/// Returns how many bytes [`WriteRecord::put_record`] writes for `record`.
+/// Returns how many bytes [`put_record`] writes for `record`.
 pub fn record_len(record: &Record) -> usize {
     let parts = [record.key().as_str().len(), record.partition().len(), record.bytes().len()];
     parts.into_iter().fold(0_usize, |sum, part| sum.saturating_add(part).saturating_add(4))
@@ -43,10 +32,10 @@ mod tests {
     fn a_record_that_is_written_is_read_again() {
         let record = record("a \"key\" ä");
         let mut bytes = Vec::new();
-        bytes.put_record(&record);
+        put_record(&mut bytes, &record);
         assert_eq!(bytes.len(), record_len(&record));
         let mut reader = ByteReader::new(&bytes, "a test");
-        assert_eq!(reader.record(), Ok(record));
+        assert_eq!(read_record(&mut reader, 0), Ok(record));
         assert_eq!(reader.end(), Ok(()));
     }
 
@@ -57,7 +46,7 @@ mod tests {
         ) {
             let mut reader = ByteReader::new(&bytes, "a test");
             while !reader.is_at_end() {
-                if reader.record().is_err() && reader.bytes().is_err() && reader.u8().is_err() {
+                if read_record(&mut reader, 0).is_err() && reader.bytes().is_err() && reader.u8().is_err() {
                     break;
                 }
             }

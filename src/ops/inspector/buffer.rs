@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::filter::{EntryIndex, Filter};
-use super::{Doubt, OutcomeCount, OutcomeKind, Unproven, Untold, add};
+use super::{Doubt, OutcomeCount, Unproven, Untold, add};
 use crate::base::clock::Milliseconds;
 use crate::model::endpoint::InspectorQuery;
+use crate::model::outcome::OutcomeKind;
 
 /// The most entries of each kind.
 pub(super) const MAX_ENTRIES: usize = 500;

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{InspectorReport, OutcomeCount, OutcomeKind, add};
+use super::{InspectorReport, OutcomeCount, add};
 use crate::base::text::shown;
 use crate::delivery::stats::DeliveryStats;
 use crate::ingest::IngestBatch;
@@ -13,7 +13,7 @@ use crate::ingest::summary::{RequestKind, RequestSummary};
 use crate::ingest::trace::{BeaconTrace, MOST_TRACED};
 use crate::model::event::EventId;
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
-use crate::model::outcome::{FailureCode, Verdict};
+use crate::model::outcome::{FailureCode, OutcomeKind, Verdict};
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 
@@ -111,15 +111,15 @@ struct Timing {
 }
 
 impl InspectorReport {
-    /// Builds the report of the beacons of `plan`, or of their request.
-    pub fn of_plan(plan: &IngestBatch<'_>, about: RequestInfo<'_>) -> Option<Self> {
-        let watch = plan.watch()?;
+    /// Builds the report of the beacons of `batch`, or of their request.
+    pub fn of_batch(batch: &IngestBatch<'_>, about: RequestInfo<'_>) -> Option<Self> {
+        let trace = batch.trace()?;
         let mut report = Self::default();
         let unknown = BeaconTrace::default();
-        for (index, (event_id, outcome)) in plan.outcomes().iter().enumerate() {
-            let watched = watch.of(index).unwrap_or(&unknown);
+        for (index, (event_id, outcome)) in batch.outcomes().iter().enumerate() {
+            let watched = trace.of(index).unwrap_or(&unknown);
             let verdict = outcome.verdict(index, *event_id);
-            let entry = Entry::of_beacon(&verdict, outcome.into(), watched, about);
+            let entry = Entry::of_beacon(&verdict, watched, about);
             report.add(&entry);
         }
         Some(report)
@@ -178,27 +178,22 @@ impl<'a> Entry<'a> {
     }
 
     /// Builds the entry for one beacon.
-    fn of_beacon(
-        verdict: &Verdict<'a>,
-        ending: OutcomeKind,
-        watched: &'a BeaconTrace,
-        about: RequestInfo<'a>,
-    ) -> Self {
+    fn of_beacon(verdict: &Verdict<'a>, watched: &'a BeaconTrace, about: RequestInfo<'a>) -> Self {
         let mut entry = Self::of_request(about);
         // Never expose the event id of a dropped beacon.
-        entry.event_id = Some(verdict.event_id).filter(|_| ending != OutcomeKind::Dropped);
+        entry.event_id = Some(verdict.event_id).filter(|_| verdict.outcome != OutcomeKind::Dropped);
         entry.request.index = Some(verdict.index);
         entry.received = watched.received.as_ref().map(Received::of);
         entry.name = watched.record.as_ref().and_then(name);
         if about.refusal.is_some() {
             return entry;
         }
-        entry.outcome = ending;
+        entry.outcome = verdict.outcome;
         entry.schema = verdict.schema;
         entry.code = verdict.code.map(EntryCode::Beacon);
         entry.pointer = verdict.pointer;
         entry.message = verdict.message.map(str::to_owned);
-        entry.stream = match ending {
+        entry.stream = match verdict.outcome {
             OutcomeKind::Accepted | OutcomeKind::Failed => {
                 watched.stream.as_ref().map(Stream::to_string)
             }

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::OutcomeKind;
 use crate::base::text::shown;
+use crate::model::outcome::OutcomeKind;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {

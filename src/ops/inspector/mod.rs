@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::base::clock::Milliseconds;
-use crate::model::outcome::Outcome;
+use crate::model::outcome::OutcomeKind;
 pub use buffer::EntryBuffer;
 pub use entry::RequestInfo;
 pub use filter::Filter;
@@ -95,51 +95,6 @@ pub struct OutcomeCount {
     pub stream: Option<String>,
     pub outcome: OutcomeKind,
     pub count: u64,
-}
-
-/// The outcome of a beacon, or of its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutcomeKind {
-    /// It is durable.
-    Accepted,
-    Duplicate,
-    /// It was delivered to no stream.
-    Dropped,
-    Failed,
-    /// Its request was rejected, and the client keeps it.
-    Refused,
-}
-
-impl OutcomeKind {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Duplicate => "duplicate",
-            Self::Dropped => "dropped",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-        }
-    }
-
-    /// Whether there is nothing to fix.
-    pub const fn is_good(self) -> bool {
-        match self {
-            Self::Accepted | Self::Duplicate | Self::Dropped => true,
-            Self::Failed | Self::Refused => false,
-        }
-    }
-}
-
-impl From<&Outcome> for OutcomeKind {
-    fn from(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Accepted(_) => Self::Accepted,
-            Outcome::Failed(_) => Self::Failed,
-            Outcome::Duplicate => Self::Duplicate,
-            Outcome::Dropped(_) => Self::Dropped,
-        }
-    }
 }
 
 /// Adds `count` to the count of the same outcome and stream in `counts`.

@@ -20,6 +20,7 @@ use crate::runtime::log::Component;
 use crate::runtime::storage::Sqlite;
 use crate::runtime::{deliver, log, metrics};
 use crate::shard;
+use crate::shard::protocol::error::ShardError;
 use crate::shard::spill::{BacklogStats, Moved, SpilledBatch};
 
 /// How long a delivery of spilled records may take, in milliseconds. No client waits for it.
@@ -37,7 +38,7 @@ const LOOK_AGAIN_MS: u64 = 500;
 impl ShardObject {
     /// Drains the spill, records the metrics of the spill before and after, and sets the next
     /// alarm.
-    pub(super) async fn drain(&self) -> Result<(), String> {
+    pub(super) async fn drain(&self) -> Result<(), ShardError> {
         let (config, storage) = self.load()?;
         let before = self.with(|shard| shard.spill().depth(now_ms()))?;
         let drained = self.drain_due(&config, &storage).await;
@@ -59,7 +60,7 @@ impl ShardObject {
     }
 
     /// Delivers the due streams, several batches concurrently: a slow stream delays no other.
-    async fn drain_due(&self, config: &Rc<Config>, storage: &Sqlite) -> Result<(), String> {
+    async fn drain_due(&self, config: &Rc<Config>, storage: &Sqlite) -> Result<(), ShardError> {
         let until = now_ms().saturating_add(ALARM_MS);
         let mut under_way = FuturesUnordered::new();
         let mut ended = Ok(());
@@ -105,7 +106,7 @@ impl ShardObject {
         stream: &Stream,
         config: &Config,
         storage: &Sqlite,
-    ) -> Result<Option<(SpilledBatch, CallSlot)>, String> {
+    ) -> Result<Option<(SpilledBatch, CallSlot)>, ShardError> {
         if !self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
             return Ok(None);
         }
@@ -126,17 +127,18 @@ impl ShardObject {
     /// Delivers a batch, and applies its report.
     async fn deliver(
         &self,
-        batch: SpilledBatch,
+        spilled: SpilledBatch,
         slot: CallSlot,
         config: &Config,
         storage: &Sqlite,
-    ) -> Result<(), String> {
-        let SpilledBatch { stream, records, taken } = batch;
+    ) -> Result<(), ShardError> {
+        let SpilledBatch { batch, taken } = spilled;
+        let stream = batch.stream.clone();
         let policy = DeliveryConfig {
             delivery_timeout_ms: DRAIN_DEADLINE_MS,
             ..config.destinations.policy_of(&stream)
         };
-        let report = deliver::one(&stream, records, config, policy, slot).await;
+        let report = deliver::deliver_batch(batch, config, policy, slot).await;
         let random = u32::from_ne_bytes(random());
         let settle = |shard: &mut shard::ShardCore| {
             shard.spill().settle(
@@ -164,7 +166,12 @@ impl ShardObject {
 
     /// Moves some of the records stored for `stream` to where they go today, if they have to move.
     /// Returns whether any were moved.
-    fn move_on(&self, stream: &Stream, config: &Config, storage: &Sqlite) -> Result<bool, String> {
+    fn move_on(
+        &self,
+        stream: &Stream,
+        config: &Config,
+        storage: &Sqlite,
+    ) -> Result<bool, ShardError> {
         let moves = |shard: &mut shard::ShardCore| {
             let now = now_ms();
             let depths = shard.spill().depth(now);

@@ -13,7 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all, select};
+use futures_channel::oneshot::Canceled;
+use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all};
 use js_sys::futures::spawn_local;
 use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, durable_object};
 
@@ -32,13 +33,14 @@ use crate::model::stream::Stream;
 use crate::ops::health::report::Reporter;
 use crate::shard;
 use crate::shard::alarm::Alarm;
-use crate::shard::batcher::{BatchId, ClosedBatch, Slot};
+use crate::shard::batcher::{BatchId, Slot};
 use crate::shard::pace::{Due, GAP_MS};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
+use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::{batch_request, quarantine, session_transfer};
 use crate::shard::storage::StorageError;
-use crate::shard::{Admission, ApplyResult, BatchAction, BatchEvents, BatchStatus};
+use crate::shard::{Admission, ApplyResult, BatchAction, NextActions};
 
 /// Fallback alarm set before each drain, so that a crashed drain is retried after this many
 /// milliseconds. It does not interrupt a drain that is still running.
@@ -60,7 +62,7 @@ type BatchResult = Shared<LocalBoxFuture<'static, Rc<End>>>;
 #[derive(Default)]
 struct End {
     /// The status of each record, in their order.
-    fates: Vec<ItemStatus>,
+    statuses: Vec<ItemStatus>,
     sending: DeliveryStats,
 }
 
@@ -76,13 +78,16 @@ struct ShardObject {
     /// Loaded at the first request.
     loaded: RefCell<Option<(Rc<Config>, Sqlite)>>,
     shard: RefCell<Option<shard::ShardCore>>,
-    batches: RefCell<HashMap<BatchId, BatchFuture>>,
+    batches: RefCell<HashMap<BatchId, BatchDelivery>>,
+    /// When the batches are driven next, if a timer is set.
+    drives_at: Cell<Option<Milliseconds>>,
+    /// Whether a task waits for a free call, to drive the batches.
+    waits_for_call: Cell<bool>,
     /// Whether a delayed checkpoint is scheduled.
     checkpoint_waits: Cell<bool>,
     /// The time of the alarm, if it is known.
     alarm: RefCell<Alarm>,
-    /// Limits the calls of all requests of the object. Batches that have lingered wait here for
-    /// their turn, too.
+    /// Limits the calls of all requests of the object. Batches wait here for a free call, too.
     gate: Rc<Gate>,
     /// The trouble that the shard has reported.
     reporter: RefCell<Reporter>,
@@ -90,11 +95,10 @@ struct ShardObject {
     reports: Cell<bool>,
 }
 
-/// A batch that has not ended.
-struct BatchFuture {
-    ended: BatchResult,
-    /// Ends its lingering.
-    full: Option<oneshot::Sender<()>>,
+/// A batch that has not ended, and its result once it has.
+struct BatchDelivery {
+    result: BatchResult,
+    sender: oneshot::Sender<Rc<End>>,
 }
 
 impl DurableObject for Shard {
@@ -106,6 +110,8 @@ impl DurableObject for Shard {
                 loaded: RefCell::default(),
                 shard: RefCell::default(),
                 batches: RefCell::default(),
+                drives_at: Cell::default(),
+                waits_for_call: Cell::default(),
                 checkpoint_waits: Cell::default(),
                 alarm: RefCell::default(),
                 gate: Rc::default(),
@@ -120,7 +126,7 @@ impl DurableObject for Shard {
         let body = request.bytes().await?;
         let inner = &self.inner;
         let answer = match path.as_str() {
-            path if path == ShardMethod::Parcel.path() => inner.parcel(body).await,
+            path if path == ShardMethod::Batch.path() => inner.parcel(body).await,
             path if path == ShardMethod::Handover.path() => inner.handover(&body),
             path if path == ShardMethod::Status.path() => inner.status(),
             path if path == ShardMethod::Quarantine.path() => inner.quarantined(&body),
@@ -128,11 +134,11 @@ impl DurableObject for Shard {
             path if path == ShardMethod::Withdraw.path() => inner.withdraw(&body),
             path if path == ShardMethod::Report.path() => inner.store_report(&body),
             path if path == ShardMethod::Reports.path() => inner.stored_reports(),
-            _ => Err("no such question".to_owned()),
+            _ => Err(ShardError::UnknownMethod),
         };
         match answer {
             Ok(bytes) => Response::from_bytes(bytes),
-            Err(why) => Response::error(why, 503),
+            Err(error) => Ok(Response::from_bytes(error.encode())?.with_status(503)),
         }
     }
 
@@ -151,12 +157,13 @@ impl DurableObject for Shard {
 
 impl ShardObject {
     /// Loads the configuration and the storage at the first call.
-    fn load(&self) -> Result<(Rc<Config>, Sqlite), String> {
+    fn load(&self) -> Result<(Rc<Config>, Sqlite), ShardError> {
         if let Some((config, storage)) = &*self.loaded.borrow() {
             return Ok((Rc::clone(config), storage.clone()));
         }
-        let config = bindings::config(&self.env).map_err(|refusal| refusal.to_string())?;
-        let load = || {
+        let config = bindings::config(&self.env)
+            .map_err(|error| ShardError::NotConfigured(error.to_string()))?;
+        let load = || -> Result<_, StorageError> {
             let storage = self.storage();
             storage.open()?;
             let mut shard = shard::ShardCore::load(&storage, config.shards(), now_ms())?;
@@ -166,7 +173,7 @@ impl ShardObject {
             self.wake_by(shard.spill().wake_at().or(was_troubled.then(now_ms)));
             Ok((shard, storage))
         };
-        let (shard, storage) = load().map_err(|error: StorageError| error.to_string())?;
+        let (shard, storage) = load()?;
         *self.shard.borrow_mut() = Some(shard);
         *self.loaded.borrow_mut() = Some((Rc::clone(&config), storage.clone()));
         Ok((config, storage))
@@ -207,15 +214,15 @@ impl ShardObject {
     }
 
     /// Calls `act` with the shard, which [`ShardObject::load`] has loaded.
-    fn with<T>(&self, act: impl FnOnce(&mut shard::ShardCore) -> T) -> Result<T, String> {
-        self.shard.borrow_mut().as_mut().map(act).ok_or_else(|| "shard is not loaded".to_owned())
+    fn with<T>(&self, act: impl FnOnce(&mut shard::ShardCore) -> T) -> Result<T, ShardError> {
+        self.shard.borrow_mut().as_mut().map(act).ok_or(ShardError::NotLoaded)
     }
 
     /// Admits a batch request, and answers once the status of each item is known.
-    async fn parcel(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, String> {
+    async fn parcel(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, ShardError> {
         let began = now_ms();
         let (config, storage) = self.load()?;
-        let items = batch_request::decode(&body).map_err(|error| error.to_string())?;
+        let items = batch_request::decode(&body)?;
         // If it were kept until the answer, it would take as much memory again as the records.
         drop(body);
         self.adopt_strangers(&items, &config, &storage).await?;
@@ -223,14 +230,15 @@ impl ShardObject {
         let is_sick = |stream: &Stream| stream_health::of(stream).borrow().is_sick(now);
         let admit = |shard: &mut shard::ShardCore| {
             let admitted = shard.admit(items, &storage, &config.destinations, now, random, is_sick);
-            (admitted, shard.leaving(), shard.spill().wake_at())
+            (admitted, shard.spill().wake_at())
         };
-        let (admitted, leaving, wake_at) = self.with(admit)?;
+        let (mut admitted, wake_at) = self.with(admit)?;
         // Any request sets a lost alarm again.
         self.wake_by(wake_at);
-        self.end_lingering(leaving);
-        let admitted = admitted.map_err(|error| error.to_string())?;
-        self.start(admitted.waits, &config, &storage);
+        // Even a rejected request may have sent batches to the spill.
+        let opened = admitted.as_mut().map(|admitted| std::mem::take(&mut admitted.waits.opened));
+        self.drive_batches(opened.unwrap_or_default(), &config, &storage);
+        let admitted = admitted?;
         // Running batches write the changes when they end.
         if self.batches.borrow().is_empty() {
             self.checkpoint(&storage);
@@ -255,7 +263,7 @@ impl ShardObject {
                     if fate == ItemStatus::Durable { durable } else { fate }
                 }
             };
-            answer.fates.push(fate);
+            answer.statuses.push(fate);
         }
         answer.sending = ends
             .iter()
@@ -266,97 +274,98 @@ impl ShardObject {
         // A statistic must not turn known statuses into an error.
         answer.sending.spill_depth = self.with(|shard| shard.spill_depth()).unwrap_or_default();
         if config.inspect_token.is_some() {
-            answer.tags = admitted.tags;
+            answer.sessions = admitted.tags;
         }
         Ok(answer.encode())
     }
 
     /// The result of the batch of `place`, if it has not ended, and the record's index in it.
     fn waiting(&self, place: Slot) -> (Option<BatchResult>, usize) {
-        let ended = self.batches.borrow().get(&place.batch).map(|batch| batch.ended.clone());
+        let ended = self.batches.borrow().get(&place.batch).map(|batch| batch.result.clone());
         (ended, place.index)
     }
 
-    /// Starts the task of each new batch, and ends the lingering of full ones.
-    fn start(self: &Rc<Self>, waits: BatchEvents, config: &Rc<Config>, storage: &Sqlite) {
-        let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
-        for id in waits.opened {
-            let (full, is_full) = oneshot::channel();
-            let (inner, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
-            let ended = async move {
-                select(Delay::from(Duration::from_millis(linger_ms)), is_full).await;
-                // Records that arrive until then join the batch.
-                let slot = inner.turn(id).await;
-                let end = inner.run(id, slot, &config, &storage).await;
-                inner.batches.borrow_mut().remove(&id);
-                Rc::new(end)
-            };
-            let ended = ended.boxed_local().shared();
-            spawn_local(ended.clone().map(drop));
-            self.batches.borrow_mut().insert(id, BatchFuture { ended, full: Some(full) });
+    /// Starts the batches that may start now, after anything that may have changed that. `opened`
+    /// are new batches, whose results others may await from now on.
+    fn drive_batches(self: &Rc<Self>, opened: Vec<BatchId>, config: &Rc<Config>, storage: &Sqlite) {
+        for id in opened {
+            let (sender, result) = oneshot::channel();
+            let result = result.map(|result: Result<_, Canceled>| result.unwrap_or_default());
+            let batch = BatchDelivery { result: result.boxed_local().shared(), sender };
+            self.batches.borrow_mut().insert(id, batch);
         }
-        self.end_lingering(waits.full);
+        let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
+        let (now, free_calls) = (now_ms(), self.gate.free_calls());
+        let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
+        let next = self.with(|shard| shard.next_actions(now, linger_ms, free_calls, taking_at));
+        let NextActions { start, wake_at, is_blocked } = next.unwrap_or_default();
+        for (id, action) in start {
+            // The core started no more than there are free calls.
+            let slot = match action {
+                BatchAction::Deliver(_) => self.gate.try_enter(For::Caller),
+                BatchAction::Spill(..) => None,
+            };
+            let (object, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
+            spawn_local(async move {
+                let result = Rc::new(object.run(id, action, slot, &config, &storage).await);
+                let batch = object.batches.borrow_mut().remove(&id);
+                // Nobody may wait for it any more.
+                let _ = batch.map(|batch| batch.sender.send(result));
+            });
+        }
+        if let Some(at) = wake_at {
+            self.drive_at(at, config, storage);
+        }
+        if is_blocked && !self.waits_for_call.replace(true) {
+            let (object, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
+            spawn_local(async move {
+                object.gate.changed().await;
+                object.waits_for_call.set(false);
+                object.drive_batches(Vec::new(), &config, &storage);
+            });
+        }
     }
 
-    /// Ends the lingering of these batches, and wakes those that wait for their turn.
-    fn end_lingering(&self, batches: Vec<BatchId>) {
-        if batches.is_empty() {
+    /// Drives the batches again at `at`, unless that happens earlier anyway.
+    fn drive_at(self: &Rc<Self>, at: Milliseconds, config: &Rc<Config>, storage: &Sqlite) {
+        let now = now_ms();
+        let planned = self.drives_at.get();
+        if planned.is_some_and(|planned| planned <= at && planned > now) {
             return;
         }
-        for id in batches {
-            let full = self.batches.borrow_mut().get_mut(&id).and_then(|batch| batch.full.take());
-            if let Some(full) = full {
-                // The batch may already have been closed by its timer.
-                let _ = full.send(());
+        self.drives_at.set(Some(at));
+        let (object, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
+        spawn_local(async move {
+            Delay::from(Duration::from_millis(at.saturating_sub(now))).await;
+            // An earlier time may have been set meanwhile.
+            if object.drives_at.get() == Some(at) {
+                object.drives_at.set(None);
             }
-        }
-        self.gate.notify();
-    }
-
-    /// Waits until a batch may start. Returns the slot for its call; `None` if it goes to the
-    /// spill.
-    async fn turn(&self, id: BatchId) -> Option<CallSlot> {
-        loop {
-            let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
-            let (has_to_wait, is_spilled) = self
-                .with(|shard| (shard.has_to_wait(id), shard.goes_to_spill(id, taking_at)))
-                .unwrap_or_default();
-            if is_spilled {
-                return None;
-            }
-            let slot = if has_to_wait { None } else { self.gate.try_enter(For::Caller) };
-            if slot.is_some() {
-                return slot;
-            }
-            self.gate.changed().await;
-        }
+            object.drive_batches(Vec::new(), &config, &storage);
+        });
     }
 
     /// Delivers or spills a batch, and returns its result.
     async fn run(
         self: &Rc<Self>,
         id: BatchId,
+        action: BatchAction,
         slot: Option<CallSlot>,
         config: &Rc<Config>,
         storage: &Sqlite,
     ) -> End {
         let began = now_ms();
-        let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
-        let (stream, report) = match self.with(|shard| shard.close(id, taking_at)) {
-            Ok(Some(BatchAction::Deliver(ClosedBatch { stream, records }))) => {
+        let (stream, report) = match action {
+            BatchAction::Deliver(batch) => {
+                let stream = batch.stream.clone();
                 let policy = config.destinations.policy_of(&stream);
                 let slot = match slot {
                     Some(slot) => slot,
                     None => self.gate.enter(For::Caller).await,
                 };
-                let report = deliver::one(&stream, records, config, policy, slot).await;
-                (stream, report)
+                (stream, deliver::deliver_batch(batch, config, policy, slot).await)
             }
-            Ok(Some(BatchAction::Spill(stream, report))) => {
-                drop(slot);
-                (stream, report)
-            }
-            Ok(None) | Err(_) => return End::default(),
+            BatchAction::Spill(stream, report) => (stream, report),
         };
         let send_ms = now_ms().saturating_sub(began);
         let sending =
@@ -366,7 +375,7 @@ impl ShardObject {
                 shard.settle(id, &stream, report, storage, &config.destinations, now_ms());
             (settled, shard.spill().wake_at())
         };
-        let Ok((ApplyResult { fates, spilled, waits }, wake_at)) = self.with(settle) else {
+        let Ok((ApplyResult { records, spilled, waits }, wake_at)) = self.with(settle) else {
             return End::default();
         };
         self.gate.notify();
@@ -376,29 +385,23 @@ impl ShardObject {
             self.report_soon();
         }
         self.wake_by(wake_at);
-        self.start(waits, config, storage);
+        self.drive_batches(waits.opened, config, storage);
         self.checkpoint(storage);
         // As above: get the places of all failed events before any await.
-        let fates = fates.into_iter().map(|fate| match fate {
-            BatchStatus::Durable => (ItemStatus::Durable, Vec::new()),
-            BatchStatus::NotDurable { code, retry_after_s } => {
-                (ItemStatus::NotDurable { code, retry_after_s }, Vec::new())
-            }
-            BatchStatus::Refused { code, failed } => {
-                let failed = failed.into_iter().map(|place| self.waiting(place));
-                (ItemStatus::Refused(code), failed.collect())
-            }
+        let records = records.into_iter().map(|record| {
+            let failed = record.failed.into_iter().map(|place| self.waiting(place));
+            (record.status, failed.collect())
         });
-        let fates: Vec<(ItemStatus, Vec<_>)> = fates.collect();
-        let mut end = End { fates: Vec::with_capacity(fates.len()), sending };
-        for (mut fate, failed) in fates {
+        let records: Vec<(ItemStatus, Vec<_>)> = records.collect();
+        let mut end = End { statuses: Vec::with_capacity(records.len()), sending };
+        for (mut status, failed) in records {
             for place in failed {
                 if let (ItemStatus::NotDurable { retry_after_s, .. }, _) = landed(place).await {
                     let code = "failed_event_not_durable".to_owned();
-                    fate = ItemStatus::NotDurable { code, retry_after_s };
+                    status = ItemStatus::NotDurable { code, retry_after_s };
                 }
             }
-            end.fates.push(fate);
+            end.statuses.push(status);
         }
         end
     }
@@ -438,12 +441,12 @@ impl ShardObject {
     /// Asks the previous shards of the devices in `items` for their sessions.
     async fn adopt_strangers(
         &self,
-        items: &[ShardItem],
+        items: &[ShardItem<'_>],
         config: &Config,
         storage: &Sqlite,
-    ) -> Result<(), String> {
+    ) -> Result<(), ShardError> {
         let strangers = self.with(|shard| shard.strangers(items, storage))?;
-        let strangers = strangers.map_err(|error| error.to_string())?;
+        let strangers = strangers?;
         let question =
             |(number, keys): &(_, Vec<_>)| (*number, session_transfer::encode_question(keys));
         let asked: Vec<(ShardNumber, Vec<u8>)> = strangers.iter().map(question).collect();
@@ -461,7 +464,8 @@ impl ShardObject {
         }));
         let answers = answers.await;
         for ((_, keys), answer) in strangers.into_iter().zip(answers) {
-            let answer = answer.map_err(|error| error.to_string())?;
+            let answer =
+                answer.map_err(|error| ShardError::NoPreviousSessions(error.to_string()))?;
             let sessions =
                 session_transfer::decode_answer(&answer, keys.len()).unwrap_or_else(|error| {
                     log::error(
@@ -488,54 +492,57 @@ impl ShardObject {
     }
 
     /// Returns the sessions of devices that now belong to another shard.
-    fn handover(&self, body: &[u8]) -> Result<Vec<u8>, String> {
+    fn handover(&self, body: &[u8]) -> Result<Vec<u8>, ShardError> {
         let (_, storage) = self.load()?;
-        let keys = session_transfer::decode_question(body).map_err(|error| error.to_string())?;
+        let keys = session_transfer::decode_question(body)?;
         let copies = self.with(|shard| {
             keys.iter()
                 .map(|key| shard.devices().copy_of(&storage, key))
                 .collect::<Result<Vec<_>, _>>()
         })?;
-        Ok(session_transfer::encode_answer(&copies.map_err(|error| error.to_string())?))
+        Ok(session_transfer::encode_answer(&copies?))
     }
 
     /// Returns the state of the shard as JSON.
-    fn status(&self) -> Result<Vec<u8>, String> {
+    fn status(&self) -> Result<Vec<u8>, ShardError> {
         let (config, _) = self.load()?;
         let status = self.with(|shard| shard.status(now_ms()))?;
-        serde_json::to_vec(&health::of_shard(status, &config)).map_err(|error| error.to_string())
+        serde_json::to_vec(&health::of_shard(status, &config))
+            .map_err(|error| ShardError::Other(error.to_string()))
     }
 
     /// Returns the next quarantined row.
-    fn quarantined(&self, after: &[u8]) -> Result<Vec<u8>, String> {
+    fn quarantined(&self, after: &[u8]) -> Result<Vec<u8>, ShardError> {
         let (config, storage) = self.load()?;
         let is_named = |stream: &Stream| config.names(stream);
         let row = self.with(|shard| shard.spill().quarantined_after(&storage, after, is_named))?;
-        row.map(quarantine::QuarantineRow::encode).map_err(|error| error.to_string())
+        Ok(quarantine::QuarantineRow::encode(row?))
     }
 
     /// Deletes a quarantined row.
-    fn forget(self: &Rc<Self>, key: &[u8]) -> Result<Vec<u8>, String> {
+    fn forget(self: &Rc<Self>, key: &[u8]) -> Result<Vec<u8>, ShardError> {
         let (_, storage) = self.load()?;
         let forgotten = self.with(|shard| shard.spill().forget(&storage, key))?;
         self.report_soon();
-        forgotten.map(|_| Vec::new()).map_err(|error| error.to_string())
+        forgotten?;
+        Ok(Vec::new())
     }
 }
 
 impl ShardObject {
     /// Quarantines some of the records stored for a stream. Returns whether more are left.
-    fn withdraw(self: &Rc<Self>, stream: &[u8]) -> Result<Vec<u8>, String> {
+    fn withdraw(self: &Rc<Self>, stream: &[u8]) -> Result<Vec<u8>, ShardError> {
         let (_, storage) = self.load()?;
         let stream = Stream::parse(&String::from_utf8_lossy(stream));
-        let stream = stream.map_err(|error| format!("its stream {error}"))?;
+        let stream =
+            stream.map_err(|error| ShardError::Malformed(format!("its stream {error}")))?;
         let withdraw = |shard: &mut shard::ShardCore| {
             shard.spill().withdraw(&storage, &stream, WITHDRAWN_BYTES, now_ms())
         };
         self.report_soon();
-        match self.with(withdraw)?.map_err(|error| error.to_string())? {
+        match self.with(withdraw)?? {
             Some((_, more)) => Ok(vec![u8::from(more)]),
-            None => Err(format!("what waits for {stream} is being tried")),
+            None => Err(ShardError::InDelivery(stream.to_string())),
         }
     }
 }
@@ -551,5 +558,5 @@ async fn landed((ended, index): (Option<BatchResult>, usize)) -> (ItemStatus, Rc
         code: "lost".to_owned(),
         retry_after_s: DeliveryReport::RETRY_AFTER_S,
     };
-    (end.fates.get(index).cloned().unwrap_or_else(lost), end)
+    (end.statuses.get(index).cloned().unwrap_or_else(lost), end)
 }

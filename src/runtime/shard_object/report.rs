@@ -10,9 +10,10 @@ use crate::base::clock::Milliseconds;
 use crate::ops::health::report::ShardReport;
 use crate::runtime::bindings::now_ms;
 use crate::runtime::log::Component;
-use crate::runtime::shard_client::ShardMethod;
+use crate::runtime::shard_client::{ShardCallError, ShardMethod};
 use crate::runtime::storage::Sqlite;
 use crate::runtime::{health, log, shard_client};
+use crate::shard::protocol::error::ShardError;
 use crate::shard::storage::{Storage, StorageError, Table};
 
 /// How long the object may take to store a report, in milliseconds.
@@ -55,7 +56,7 @@ impl ShardObject {
         }
     }
 
-    async fn report_due(&self) -> Result<(), String> {
+    async fn report_due(&self) -> Result<(), ShardCallError> {
         let (config, storage) = self.load()?;
         let now = now_ms();
         let status = self.with(|shard| shard.status(now))?;
@@ -63,37 +64,42 @@ impl ShardObject {
         let Some(how) = self.reporter.borrow().due(&state, now) else { return Ok(()) };
         let name = self.state.id().name().unwrap_or_default();
         let number = name.strip_prefix("shard-").and_then(|number| number.parse().ok());
-        let report = ShardReport { shard: number.ok_or("it has no number")?, at: now, how };
-        let stored = |result: Result<(), StorageError>| result.map_err(|error| error.to_string());
+        let report = ShardReport {
+            shard: number.ok_or_else(|| ShardError::Other("it has no number".to_owned()))?,
+            at: now,
+            how,
+        };
         if !report.is_of_the_end() {
             // Stored before sending: a shard that is evicted in between must report the end.
-            stored(storage.put(Table::Reports, TROUBLED, &[1]))?;
+            storage.put(Table::Reports, TROUBLED, &[1]).map_err(ShardError::from)?;
         }
         let body = report.encode();
         let answer =
             shard_client::reports(ShardMethod::Report, &body, PATIENCE_MS, &self.env, &config)
                 .await;
-        answer.map_err(|why| why.to_string())?;
+        answer?;
         self.reporter.borrow_mut().reported(&state, now);
         if report.is_of_the_end() {
-            stored(storage.delete(Table::Reports, TROUBLED))?;
+            storage.delete(Table::Reports, TROUBLED).map_err(ShardError::from)?;
         }
         Ok(())
     }
 
     /// Stores a report in place of an earlier one of the same shard.
-    pub(super) fn store_report(&self, body: &[u8]) -> Result<Vec<u8>, String> {
-        let report = ShardReport::decode(body).ok_or("this is no report")?;
+    pub(super) fn store_report(&self, body: &[u8]) -> Result<Vec<u8>, ShardError> {
+        let report = ShardReport::decode(body)
+            .ok_or_else(|| ShardError::Malformed("this is no report".to_owned()))?;
         let storage = self.storage();
-        storage.open_table(Table::Reports).map_err(|error| error.to_string())?;
+        storage.open_table(Table::Reports)?;
         let stored = match report.is_of_the_end() {
             true => storage.delete(Table::Reports, &report.key()),
             false => storage.put(Table::Reports, &report.key(), body),
         };
-        stored.map(|()| Vec::new()).map_err(|error| error.to_string())
+        stored?;
+        Ok(Vec::new())
     }
 
-    pub(super) fn stored_reports(&self) -> Result<Vec<u8>, String> {
+    pub(super) fn stored_reports(&self) -> Result<Vec<u8>, ShardError> {
         /// More than there can be: two for each shard.
         const MOST: usize = 1_000;
         let storage = self.storage();
@@ -103,6 +109,6 @@ impl ShardObject {
             let reports = keys.iter().map(|key| storage.get(Table::Reports, key));
             reports.filter_map(Result::transpose).collect::<Result<Vec<_>, StorageError>>()
         };
-        read().map(|reports| ShardReport::list(&reports)).map_err(|error| error.to_string())
+        Ok(ShardReport::list(&read()?))
     }
 }

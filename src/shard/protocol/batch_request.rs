@@ -3,12 +3,14 @@
 //! The two may have different versions during a deployment. A shard that does not know a request's
 //! version rejects it, and the runtime then delivers directly.
 
+use std::borrow::Cow;
+
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::model::event::EventId;
 use crate::model::placement::ShardNumber;
-use crate::model::record::Record;
-use crate::model::record::codec::{ReadRecord, WriteRecord};
+use crate::model::record::codec::{put_record, read_record, record_len};
+use crate::model::record::{LATER_BYTES, Record};
 use crate::model::replay::Redelivery;
 use crate::model::stream::Stream;
 use crate::shard::dedup::DedupKey;
@@ -61,35 +63,33 @@ impl EventIdentity {
     }
 }
 
-/// A record on its way to a shard.
-#[derive(Debug, Clone, Copy)]
-pub struct ShardItemRef<'a> {
-    pub stream: &'a Stream,
-    pub record: &'a Record,
-    /// Its event; a failed event has no session, and may be sent again.
-    pub observation: Option<&'a EventIdentity>,
-    /// The previous shard of its device, if the number of shards has changed it.
-    pub former: Option<ShardNumber>,
-}
-
-/// A record that a shard received.
+/// A record for a shard, with the properties of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShardItem {
-    pub stream: Stream,
+pub struct ShardItem<'a> {
+    pub stream: Cow<'a, Stream>,
     pub record: Record,
     /// Its event; a failed event has no session, and may be sent again.
-    pub observation: Option<EventIdentity>,
+    pub event: Option<EventIdentity>,
     /// The previous shard of its device, if the number of shards has changed it.
-    pub former: Option<ShardNumber>,
+    pub previous_shard: Option<ShardNumber>,
 }
 
-pub fn encode<'a>(items: impl Iterator<Item = ShardItemRef<'a>>) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    for ShardItemRef { stream, record, observation, former } in items {
+/// The most bytes of an item besides its record and the name of its stream.
+const MAX_ITEM_BYTES: usize = 96;
+
+pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec<u8> {
+    let length = |item: &ShardItem<'_>| {
+        let stream = item.stream.name.as_str().len();
+        record_len(&item.record).saturating_add(stream).saturating_add(MAX_ITEM_BYTES)
+    };
+    let capacity = items.clone().map(length).fold(1, usize::saturating_add);
+    let mut bytes = Vec::with_capacity(capacity);
+    bytes.put_u8(VERSION);
+    for ShardItem { stream, record, event, previous_shard } in items {
         bytes.put_bytes(stream.to_string().as_bytes());
-        bytes.put_record(record);
-        bytes.put_u32(former.unwrap_or(ShardNumber::MAX));
-        let Some(EventIdentity { key, sighting, device, arrival }) = observation else {
+        put_record(&mut bytes, record);
+        bytes.put_u32(previous_shard.unwrap_or(ShardNumber::MAX));
+        let Some(EventIdentity { key, sighting, device, arrival }) = event else {
             bytes.put_u8(0);
             continue;
         };
@@ -116,7 +116,7 @@ pub fn encode<'a>(items: impl Iterator<Item = ShardItemRef<'a>>) -> Vec<u8> {
     bytes
 }
 
-pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem>, DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem<'static>>, DecodeError> {
     let mut reader = ByteReader::new(bytes, "a parcel of this version");
     if reader.u8()? != VERSION {
         return Err(reader.garbled());
@@ -128,14 +128,14 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem>, DecodeError> {
     Ok(items)
 }
 
-fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem, DecodeError> {
+fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem<'static>, DecodeError> {
     let garbled = reader.garbled();
-    let stream = Stream::parse(reader.text()?).map_err(|_| garbled)?;
-    let record = reader.record()?;
-    let former = Some(reader.u32()?).filter(|former| *former != ShardNumber::MAX);
+    let stream = Cow::Owned(Stream::parse(reader.text()?).map_err(|_| garbled)?);
+    let record = read_record(reader, LATER_BYTES)?;
+    let previous_shard = Some(reader.u32()?).filter(|shard| *shard != ShardNumber::MAX);
     let kind = reader.u8()?;
     if kind == 0 {
-        return Ok(ShardItem { stream, record, observation: None, former });
+        return Ok(ShardItem { stream, record, event: None, previous_shard });
     }
     let key = DeviceKey::from_bytes(reader.array()?);
     let arrival = if kind & LOST == 0 { Redelivery::No } else { Redelivery::Lost };
@@ -154,8 +154,8 @@ fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem, DecodeError> {
             _ => return Err(garbled),
         },
     };
-    let observation = Some(EventIdentity { key, sighting, device, arrival });
-    Ok(ShardItem { stream, record, observation, former })
+    let event = Some(EventIdentity { key, sighting, device, arrival });
+    Ok(ShardItem { stream, record, event, previous_shard })
 }
 
 #[cfg(test)]
@@ -165,47 +165,38 @@ mod tests {
     use super::*;
     use crate::model::record;
 
-    fn items() -> Vec<ShardItem> {
+    fn items() -> Vec<ShardItem<'static>> {
         let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
         let key = DeviceKey::of_event("a", event_id);
-        let item = |text: &str, observation, former| ShardItem {
-            stream: Stream::parse("kinesis:orders").unwrap(),
+        let item = |text: &str, event, previous_shard| ShardItem {
+            stream: Cow::Owned(Stream::parse("kinesis:orders").unwrap()),
             record: record::tests::record(text),
-            observation,
-            former,
+            event,
+            previous_shard,
         };
-        let observation = |device, opening, arrival| {
+        let event = |device, opening, arrival| {
             let sighting = SessionEvent { at: -5, event_id, opening };
             Some(EventIdentity { key, sighting, device, arrival })
         };
         let previous = Some(DeviceKey::from_bytes([7; 16]));
         vec![
             item("failed", None, None),
-            item("a", observation(DeviceIdentity::Unknown, Opening::No, Redelivery::No), Some(0)),
+            item("a", event(DeviceIdentity::Unknown, Opening::No, Redelivery::No), Some(0)),
             item(
                 "b",
-                observation(
-                    DeviceIdentity::Known { previous: None },
-                    Opening::Yes,
-                    Redelivery::Lost,
-                ),
+                event(DeviceIdentity::Known { previous: None }, Opening::Yes, Redelivery::Lost),
                 None,
             ),
             item(
                 "c",
-                observation(DeviceIdentity::Known { previous }, Opening::No, Redelivery::No),
+                event(DeviceIdentity::Known { previous }, Opening::No, Redelivery::No),
                 Some(7),
             ),
         ]
     }
 
     fn bytes() -> Vec<u8> {
-        encode(items().iter().map(|item| ShardItemRef {
-            stream: &item.stream,
-            record: &item.record,
-            observation: item.observation.as_ref(),
-            former: item.former,
-        }))
+        encode(items().iter())
     }
 
     #[test]

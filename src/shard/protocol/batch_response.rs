@@ -8,11 +8,11 @@ use crate::model::session::SessionInfo;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchResponse {
     /// The status of each item, in their order.
-    pub fates: Vec<ItemStatus>,
+    pub statuses: Vec<ItemStatus>,
     pub sending: DeliveryStats,
     /// The session of each item that is an event of a device, in their order; empty if not
     /// requested.
-    pub tags: Vec<Option<SessionInfo>>,
+    pub sessions: Vec<Option<SessionInfo>>,
 }
 
 /// The result of one item of a request.
@@ -23,7 +23,7 @@ pub enum ItemStatus {
     /// Its event was seen before, and is durable.
     Duplicate,
     /// Its stream rejects its content, with this code; its failed event is durable.
-    Refused(String),
+    Rejected(String),
     /// It is not stored anywhere; the client must keep it.
     NotDurable {
         /// The reason, in one word.
@@ -36,11 +36,11 @@ pub enum ItemStatus {
 impl BatchResponse {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
-        for fate in &self.fates {
-            match fate {
+        for status in &self.statuses {
+            match status {
                 ItemStatus::Durable => bytes.put_u8(0),
                 ItemStatus::Duplicate => bytes.put_u8(1),
-                ItemStatus::Refused(code) => {
+                ItemStatus::Rejected(code) => {
                     bytes.put_u8(2);
                     bytes.put_bytes(code.as_bytes());
                 }
@@ -56,12 +56,12 @@ impl BatchResponse {
         bytes.put_u64(send_ms);
         bytes.put_u32(retries);
         bytes.put_u64(spill_depth);
-        for tag in &self.tags {
-            match tag {
+        for session in &self.sessions {
+            match session {
                 None => bytes.put_u8(0),
-                Some(tag) => {
+                Some(session) => {
                     bytes.put_u8(1);
-                    tag.encode(&mut bytes);
+                    session.encode(&mut bytes);
                 }
             }
         }
@@ -74,9 +74,9 @@ impl BatchResponse {
         if reader.u8()? != VERSION {
             return Err(reader.garbled());
         }
-        let mut answer = Self { fates: Vec::with_capacity(count), ..Self::default() };
+        let mut answer = Self { statuses: Vec::with_capacity(count), ..Self::default() };
         for _ in 0..count {
-            answer.fates.push(fate(&mut reader)?);
+            answer.statuses.push(status(&mut reader)?);
         }
         answer.sending = DeliveryStats {
             wait_ms: reader.u64()?,
@@ -88,7 +88,7 @@ impl BatchResponse {
             return Ok(answer);
         }
         for _ in 0..count {
-            answer.tags.push(match reader.u8()? {
+            answer.sessions.push(match reader.u8()? {
                 0 => None,
                 1 => Some(SessionInfo::decode(&mut reader)?),
                 _ => return Err(reader.garbled()),
@@ -99,11 +99,11 @@ impl BatchResponse {
     }
 }
 
-fn fate(reader: &mut ByteReader<'_>) -> Result<ItemStatus, DecodeError> {
+fn status(reader: &mut ByteReader<'_>) -> Result<ItemStatus, DecodeError> {
     match reader.u8()? {
         0 => Ok(ItemStatus::Durable),
         1 => Ok(ItemStatus::Duplicate),
-        2 => Ok(ItemStatus::Refused(reader.text()?.to_owned())),
+        2 => Ok(ItemStatus::Rejected(reader.text()?.to_owned())),
         3 => {
             let code = reader.text()?.to_owned();
             Ok(ItemStatus::NotDurable { code, retry_after_s: reader.u64()? })
@@ -119,43 +119,43 @@ mod tests {
     use super::*;
     use crate::model::session::{SessionId, SessionTrigger};
 
-    fn told() -> BatchResponse {
+    fn response() -> BatchResponse {
         let code = "spill_full".to_owned();
-        let tag = SessionInfo {
+        let session = SessionInfo {
             id: SessionId::from_bytes([9; 16]),
             index: 3,
             started_at: -4,
             opened_by: SessionTrigger::Late,
         };
         BatchResponse {
-            fates: vec![
+            statuses: vec![
                 ItemStatus::Durable,
                 ItemStatus::Duplicate,
-                ItemStatus::Refused("InvalidArgumentException".to_owned()),
+                ItemStatus::Rejected("InvalidArgumentException".to_owned()),
                 ItemStatus::NotDurable { code, retry_after_s: 5 },
             ],
             sending: DeliveryStats { wait_ms: 1, send_ms: 2, retries: 3, spill_depth: 5 },
-            tags: vec![Some(tag), None, None, Some(tag)],
+            sessions: vec![Some(session), None, None, Some(session)],
         }
     }
 
     #[test]
     fn an_answer_comes_as_it_was_sent() {
-        let untold = BatchResponse { tags: Vec::new(), ..told() };
-        for answer in [told(), untold] {
+        let without_sessions = BatchResponse { sessions: Vec::new(), ..response() };
+        for answer in [response(), without_sessions] {
             let bytes = answer.encode();
             assert_eq!(BatchResponse::decode(&bytes, 4), Ok(answer));
-            assert!(BatchResponse::decode(&bytes, 3).is_err(), "a fate too many");
-            assert!(BatchResponse::decode(&bytes, 5).is_err(), "a fate too few");
+            assert!(BatchResponse::decode(&bytes, 3).is_err(), "a status too many");
+            assert!(BatchResponse::decode(&bytes, 5).is_err(), "a status too few");
         }
     }
 
     #[test]
     fn a_truncated_message_or_another_version_is_refused() {
-        let whole = told().encode();
-        let untold = BatchResponse { tags: Vec::new(), ..told() }.encode().len();
+        let whole = response().encode();
+        let without_sessions = BatchResponse { sessions: Vec::new(), ..response() }.encode().len();
         let read = (0..whole.len()).filter(|end| BatchResponse::decode(&whole[..*end], 4).is_ok());
-        assert_eq!(read.collect::<Vec<_>>(), [untold]);
+        assert_eq!(read.collect::<Vec<_>>(), [without_sessions]);
         let mut newer = whole;
         newer[0] = VERSION + 1;
         let error = BatchResponse::decode(&newer, 4).unwrap_err();

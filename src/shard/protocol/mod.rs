@@ -2,5 +2,6 @@
 
 pub mod batch_request;
 pub mod batch_response;
+pub mod error;
 pub mod quarantine;
 pub mod session_transfer;

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! for stream in spill.due(now) {
-//!     let batch = spill.take(storage, stream, bounds, now);
-//!     let report = deliver(batch.stream, batch.records);
-//!     spill.settle(storage, batch.taken, report, failed_stream, now, random);
+//!     let spilled = spill.take(storage, stream, bounds, now);
+//!     let report = deliver(spilled.batch);
+//!     spill.settle(storage, spilled.taken, report, failed_stream, now, random);
 //! }
 //! ```
 //!
@@ -26,6 +26,7 @@ pub mod stats;
 use super::batcher::BatchLimits;
 use super::storage::{Storage, StorageError, Table};
 use crate::base::clock::Milliseconds;
+use crate::delivery::StreamBatch;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::model::record::Record;
 use crate::model::record::codec::record_len;
@@ -77,9 +78,8 @@ pub struct Spill {
 /// The records of the next attempt for a stream.
 #[derive(Debug)]
 pub struct SpilledBatch {
-    pub stream: Stream,
-    /// In the order of [`DeliveryReport::records`].
-    pub records: Vec<Record>,
+    /// Its records, in the order of [`DeliveryReport::records`].
+    pub batch: StreamBatch,
     /// Their rows, for [`Spill::settle`].
     pub taken: Taken,
 }
@@ -280,7 +280,8 @@ impl Spill {
         records.rotate_left(rotation);
         let behind = rows.last().map_or(place, |row| place.behind(row, next_sequence));
         let taken = Taken { stream: stream.clone(), ticket, rows, behind, rotation };
-        Ok(Some(SpilledBatch { stream: stream.clone(), records, taken }))
+        let batch = StreamBatch { stream: stream.clone(), records };
+        Ok(Some(SpilledBatch { batch, taken }))
     }
 
     /// Applies the `report` of a batch, whose records are in their order. `random`, uniform over

@@ -7,7 +7,7 @@
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::record::Record;
-use crate::model::record::codec::{ReadRecord, WriteRecord, record_len};
+use crate::model::record::codec::{put_record, read_record, record_len};
 use crate::model::stream::Stream;
 
 /// The most records of a row.
@@ -96,7 +96,7 @@ impl SpillRow {
         let mut reader = ByteReader::new(value, "a row of the spill");
         let mut records = Vec::new();
         while !reader.is_at_end() {
-            records.push(reader.record()?);
+            records.push(read_record(&mut reader, 0)?);
         }
         if count(records.len()) == self.records { Ok(records) } else { Err(reader.garbled()) }
     }
@@ -105,7 +105,7 @@ impl SpillRow {
 /// Returns the value of a row with `records`.
 pub fn value(records: &[&Record]) -> Vec<u8> {
     let mut value = Vec::with_capacity(records.iter().map(|record| record_len(record)).sum());
-    records.iter().for_each(|record| value.put_record(record));
+    records.iter().for_each(|record| put_record(&mut value, record));
     value
 }
 

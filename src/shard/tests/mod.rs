@@ -4,6 +4,7 @@ pub mod fake_streams;
 pub mod properties;
 pub mod simulation;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use chrono::DateTime;
@@ -43,17 +44,17 @@ fn event_id(event: u8) -> EventId {
 }
 
 /// Returns an event of a device, with its id and the time when it occurred.
-fn event(device: u8, event: u8, at: i64) -> ShardItem {
+fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
     let sighting = SessionEvent { at, event_id: event_id(event), opening: Opening::No };
     let (key, known) = (key(device), DeviceIdentity::Known { previous: None });
-    let observation = EventIdentity { key, sighting, device: known, arrival: Redelivery::No };
+    let identity = EventIdentity { key, sighting, device: known, arrival: Redelivery::No };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
-    ShardItem { observation: Some(observation), ..failed(&line) }
+    ShardItem { event: Some(identity), ..failed(&line) }
 }
 
-fn failed(line: &Value) -> ShardItem {
+fn failed(line: &Value) -> ShardItem<'static> {
     let record = Record::restore("key", "", format!("{line}\n").as_bytes()).unwrap();
-    ShardItem { stream: stream(EVENTS), record, observation: None, former: None }
+    ShardItem { stream: Cow::Owned(stream(EVENTS)), record, event: None, previous_shard: None }
 }
 
 /// Returns the columns of a record.
@@ -70,8 +71,12 @@ fn poisoned() -> RecordStatus {
     })
 }
 
-fn not_durable(code: &str) -> BatchStatus {
-    BatchStatus::NotDurable { code: code.to_owned(), retry_after_s: 7 }
+fn durable() -> SettledRecord {
+    ItemStatus::Durable.into()
+}
+
+fn not_durable(code: &str) -> SettledRecord {
+    ItemStatus::NotDurable { code: code.to_owned(), retry_after_s: 7 }.into()
 }
 
 /// A storage whose reads can fail.
@@ -133,7 +138,7 @@ impl Bench {
         Self { shard, storage, config: config(sharding), sessions: Cell::new(0), sick: Vec::new() }
     }
 
-    fn try_admit(&mut self, items: Vec<ShardItem>) -> Result<AdmitResult, AdmitError> {
+    fn try_admit(&mut self, items: Vec<ShardItem<'static>>) -> Result<AdmitResult, AdmitError> {
         let random = || {
             self.sessions.set(self.sessions.get() + 1);
             [self.sessions.get(); 10]
@@ -143,23 +148,23 @@ impl Bench {
         self.shard.admit(items, &self.storage, &self.config.destinations, 0, random, is_sick)
     }
 
-    fn admit(&mut self, items: Vec<ShardItem>) -> AdmitResult {
+    fn admit(&mut self, items: Vec<ShardItem<'static>>) -> AdmitResult {
         self.try_admit(items).unwrap()
     }
 
-    fn claims(&mut self, items: Vec<ShardItem>) -> Vec<Admission> {
+    fn claims(&mut self, items: Vec<ShardItem<'static>>) -> Vec<Admission> {
         self.admit(items).claims
     }
 
     /// Closes a batch, which is then in flight, and returns its records.
-    fn close(&mut self, batch: BatchId) -> ClosedBatch {
+    fn close(&mut self, batch: BatchId) -> StreamBatch {
         match self.shard.close(batch, |_| None) {
             Some(BatchAction::Deliver(closed)) => closed,
             other => panic!("{other:?}"),
         }
     }
 
-    fn settle(&mut self, batch: BatchId, closed: ClosedBatch, fate: RecordStatus) -> ApplyResult {
+    fn settle(&mut self, batch: BatchId, closed: StreamBatch, fate: RecordStatus) -> ApplyResult {
         let records = closed.records.into_iter().map(|record| (record, fate.clone())).collect();
         let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
         self.shard.settle(
@@ -202,7 +207,7 @@ fn a_repeat_shares_the_status_of_the_event_in_flight() {
         let closed = bench.close(1);
         assert_eq!(bench.claims(vec![event(1, 1, 5)]), [Admission::DuplicateOf(place(1, 0))]);
         bench.settle(1, closed, fate);
-        bench.admit(vec![ShardItem { stream: stream(FAILED), ..failed(&json!({})) }]);
+        bench.admit(vec![ShardItem { stream: Cow::Owned(stream(FAILED)), ..failed(&json!({})) }]);
         assert_eq!(bench.claims(vec![event(1, 1, 0)]), [then]);
     }
 }
@@ -211,7 +216,7 @@ fn a_repeat_shares_the_status_of_the_event_in_flight() {
 fn a_lost_event_is_accepted_once_more_though_seen() {
     let lost = || {
         let mut item = event(1, 1, 0);
-        item.observation.as_mut().unwrap().arrival = Redelivery::Lost;
+        item.event.as_mut().unwrap().arrival = Redelivery::Lost;
         item
     };
     let mut bench = Bench::new(ShardConfig::default());
@@ -230,9 +235,9 @@ fn a_lost_event_is_accepted_once_more_though_seen() {
 fn a_request_may_contain_repeats() {
     let no_device = |number| {
         let mut item = event(1, number, 0);
-        let observation = item.observation.as_mut().unwrap();
-        observation.key = DeviceKey::of_event("a", event_id(number));
-        observation.device = DeviceIdentity::Unknown;
+        let identity = item.event.as_mut().unwrap();
+        identity.key = DeviceKey::of_event("a", event_id(number));
+        identity.device = DeviceIdentity::Unknown;
         item
     };
     let failed = || failed(&json!({"event_id": event_id(1)}));
@@ -251,7 +256,7 @@ fn a_request_may_contain_repeats() {
         bench.end(1, RecordStatus::Delivered);
         let seen = bench.claims(items.clone());
         for ((item, again), seen) in items.iter().zip(again).zip(seen) {
-            let is_event = item.observation.is_some();
+            let is_event = item.event.is_some();
             assert_eq!(matches!(again, Admission::DuplicateOf(_)), is_event);
             assert_eq!(seen == Admission::Duplicate, is_event);
         }
@@ -307,7 +312,7 @@ fn a_repeat_keeps_no_session_going() {
 fn only_an_event_of_a_device_gets_the_columns_of_a_session() {
     let mut bench = Bench::new(ShardConfig::default());
     let mut no_device = event(1, 1, 0);
-    no_device.observation.as_mut().unwrap().device = DeviceIdentity::Unknown;
+    no_device.event.as_mut().unwrap().device = DeviceIdentity::Unknown;
     let failed = failed(&json!({"event_id": event_id(1)}));
     bench.admit(vec![no_device.clone(), failed.clone()]);
     assert_eq!(bench.close(1).records, [no_device.record, failed.record]);
@@ -324,12 +329,18 @@ fn a_batch_opens_once_and_is_reported_full_once() {
         // One record may fill a batch alone, which is opened all the same.
         (vec![filler(mebibyte * 7 / 8), filler(1)], vec![1], vec![1]),
         (
-            (0..502).map(|_| ShardItem { stream: stream(ORDERS), ..filler(1) }).collect(),
+            (0..502)
+                .map(|_| ShardItem { stream: Cow::Owned(stream(ORDERS)), ..filler(1) })
+                .collect(),
             vec![1],
             vec![1],
         ),
         ((0..502).map(|_| filler(1)).collect(), vec![1], vec![]),
-        (vec![filler(1), ShardItem { stream: stream(ORDERS), ..filler(1) }], vec![1, 2], vec![]),
+        (
+            vec![filler(1), ShardItem { stream: Cow::Owned(stream(ORDERS)), ..filler(1) }],
+            vec![1, 2],
+            vec![],
+        ),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
         assert_eq!(bench.admit(items).waits, BatchEvents { opened, full });
@@ -342,8 +353,8 @@ fn a_batch_closes_once_and_settles_once() {
     bench.admit(vec![event(1, 1, 0)]);
     let closed = bench.close(1);
     assert!(bench.shard.close(1, |_| None).is_none() && bench.shard.close(2, |_| None).is_none());
-    let again = ClosedBatch { stream: closed.stream.clone(), records: closed.records.clone() };
-    assert_eq!(bench.settle(1, closed, RecordStatus::Pending).fates, [BatchStatus::Durable]);
+    let again = StreamBatch { stream: closed.stream.clone(), records: closed.records.clone() };
+    assert_eq!(bench.settle(1, closed, RecordStatus::Pending).records, [durable()]);
     assert_eq!(bench.settle(1, again, RecordStatus::Pending), ApplyResult::default());
     assert_eq!(bench.spilled(EVENTS), 1);
 }
@@ -353,19 +364,22 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
     bench.end(1, RecordStatus::Pending);
-    bench.admit(vec![event(1, 2, 0), ShardItem { stream: stream(ORDERS), ..event(1, 3, 0) }]);
+    bench.admit(vec![
+        event(1, 2, 0),
+        ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 3, 0) },
+    ]);
     assert_eq!(bench.close(3).stream, stream(ORDERS), "it has none");
     let Some(BatchAction::Spill(to, report)) = bench.shard.close(2, |_| None) else {
         panic!("not spilled")
     };
     assert_eq!(to, stream(EVENTS));
     let settled = bench.shard.settle(2, &to, report, &bench.storage, &bench.config.destinations, 0);
-    assert_eq!((settled.fates, settled.spilled), (vec![BatchStatus::Durable], 1));
+    assert_eq!((settled.records, settled.spilled), (vec![durable()], 1));
     assert_eq!(bench.claims(vec![event(1, 2, 0)]), [Admission::Duplicate]);
     let most = BatchLimits { bytes: 1_000_000, records: 500 };
     let taken = bench.shard.spill().take(&bench.storage, &to, most, 9_000).unwrap().unwrap();
     let spilled: Vec<Value> =
-        taken.records.iter().map(|record| columns(record)["event"].clone()).collect();
+        taken.batch.records.iter().map(|record| columns(record)["event"].clone()).collect();
     assert_eq!(spilled, [1, 2]);
 }
 
@@ -374,7 +388,7 @@ fn only_spilled_events_are_durable_and_seen() {
     let tight =
         ShardConfig { spill: spill::SpillConfig { max_bytes: 10 }, ..ShardConfig::default() };
     for (sharding, storage_is_full, fate, claim) in [
-        (ShardConfig::default(), false, BatchStatus::Durable, Admission::Duplicate),
+        (ShardConfig::default(), false, durable(), Admission::Duplicate),
         (ShardConfig::default(), true, not_durable("storage"), Admission::Queued(place(2, 0))),
         (tight, false, not_durable("spill_full"), Admission::Queued(place(2, 0))),
     ] {
@@ -384,8 +398,8 @@ fn only_spilled_events_are_durable_and_seen() {
         bench.storage.memory.full.set(storage_is_full);
         let settled = bench.settle(1, closed, RecordStatus::Pending);
         bench.storage.memory.full.set(false);
-        let spilled = u64::from(fate == BatchStatus::Durable);
-        assert_eq!((settled.fates, settled.spilled as u64), (vec![fate], spilled));
+        let spilled = u64::from(fate == durable());
+        assert_eq!((settled.records, settled.spilled as u64), (vec![fate], spilled));
         assert_eq!(bench.spilled(EVENTS), spilled);
         assert_eq!(bench.claims(vec![event(1, 1, 0)]), [claim]);
     }
@@ -395,7 +409,7 @@ fn only_spilled_events_are_durable_and_seen() {
 fn each_record_of_a_batch_has_its_own_status() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit((1..=4).map(|number| event(1, number, 0)).collect());
-    let ClosedBatch { stream, records } = bench.close(1);
+    let StreamBatch { stream, records } = bench.close(1);
     let fates =
         [RecordStatus::Delivered, poisoned(), RecordStatus::Pending, RecordStatus::Delivered];
     let records = records.into_iter().zip(fates).collect();
@@ -405,12 +419,12 @@ fn each_record_of_a_batch_has_its_own_status() {
         bench.shard.settle(1, &stream, report, &bench.storage, &bench.config.destinations, 0);
     let refused = || "ValidationException".to_owned();
     let expected = [
-        BatchStatus::Durable,
-        BatchStatus::Refused { code: refused(), failed: vec![place(2, 0)] },
+        durable(),
+        SettledRecord { status: ItemStatus::Rejected(refused()), failed: vec![place(2, 0)] },
         not_durable("storage"),
-        BatchStatus::Durable,
+        durable(),
     ];
-    assert_eq!(settled.fates, expected);
+    assert_eq!(settled.records, expected);
     assert_eq!((settled.spilled, settled.waits.opened), (0, vec![2]));
     let claims = bench.claims((1..=4).map(|number| event(1, number, 0)).collect());
     let waits = |index| Admission::Queued(place(3, index));
@@ -422,8 +436,8 @@ fn poison_becomes_a_failed_event_in_the_failed_stream() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
     let settled = bench.end(1, poisoned());
-    let code = "ValidationException".to_owned();
-    assert_eq!(settled.fates, [BatchStatus::Refused { code, failed: vec![place(2, 0)] }]);
+    let status = ItemStatus::Rejected("ValidationException".to_owned());
+    assert_eq!(settled.records, [SettledRecord { status, failed: vec![place(2, 0)] }]);
     assert_eq!(settled.waits, BatchEvents { opened: vec![2], full: vec![] });
     assert!(bench.shard.status(0).buffer_bytes > 0);
     let closed = bench.close(2);
@@ -431,7 +445,7 @@ fn poison_becomes_a_failed_event_in_the_failed_stream() {
     let line = columns(&closed.records[0]);
     assert_eq!(line["event_id"], json!(event_id(1)));
     assert!(line["original"].as_str().unwrap().contains("session_id"));
-    assert_eq!(bench.settle(2, closed, poisoned()).fates, [not_durable("ValidationException")]);
+    assert_eq!(bench.settle(2, closed, poisoned()).records, [not_durable("ValidationException")]);
     let status = bench.shard.status(0);
     assert_eq!((status.buffer_bytes, status.seen, status.spill.len()), (0, 0, 0));
 }
@@ -443,8 +457,8 @@ fn poison_of_many_parts_waits_for_all_of_them() {
     bench.admit(vec![item]);
     let settled = bench.end(1, poisoned());
     let places = (0..3).map(|index| place(2, index)).collect();
-    let code = "ValidationException".to_owned();
-    assert_eq!(settled.fates, [BatchStatus::Refused { code, failed: places }]);
+    let status = ItemStatus::Rejected("ValidationException".to_owned());
+    assert_eq!(settled.records, [SettledRecord { status, failed: places }]);
     assert_eq!(bench.close(2).records.len(), 3);
 }
 
@@ -465,7 +479,7 @@ fn a_request_over_the_limit_needs_an_empty_buffer() {
     assert_eq!(bench.shard.status(0).buffer_bytes, 0);
     // Exactly the bytes that memory may hold.
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
-    let filler = || ShardItem { observation: None, ..event(1, 1, 0) };
+    let filler = || ShardItem { event: None, ..event(1, 1, 0) };
     bench.admit(vec![filler()]);
     assert!(bench.try_admit(vec![filler(), filler(), filler()]).is_err());
     bench.admit(vec![filler(), filler()]);
@@ -476,18 +490,18 @@ fn a_request_over_the_limit_needs_an_empty_buffer() {
 fn a_full_shard_spills_the_batches_of_a_failing_stream() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
-    let orders = |number| ShardItem { stream: stream(ORDERS), ..event(1, number, 0) };
+    let orders = |number| ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, number, 0) };
     let events = |from, to| (from..to).map(|number| event(1, number, 0)).collect();
     bench.admit(events(1, 4));
     assert!(bench.try_admit(events(4, 5)).is_err(), "nothing is known to be wrong");
-    assert!(bench.try_admit(vec![orders(5)]).is_err() && bench.shard.leaving().is_empty());
+    assert!(bench.try_admit(vec![orders(5)]).is_err() && bench.shard.batches.leaving().is_empty());
     bench.sick = vec![stream(EVENTS)];
     bench.admit(vec![event(1, 4, 0), orders(5)]);
-    assert_eq!(bench.shard.leaving(), [1]);
-    assert!(!bench.shard.has_to_wait(1) && bench.shard.goes_to_spill(1, |_| Some(9)));
+    assert_eq!(bench.shard.batches.leaving(), [1]);
+    assert!(!bench.shard.batches.has_to_wait(1) && bench.shard.goes_to_spill(1, |_| Some(9)));
     let Some(BatchAction::Spill(to, report)) = bench.shard.close(1, |_| Some(9)) else { panic!() };
     let settled = bench.shard.settle(1, &to, report, &bench.storage, &bench.config.destinations, 0);
-    assert_eq!((settled.fates.len(), settled.spilled, bench.spilled(EVENTS)), (4, 4, 4));
+    assert_eq!((settled.records.len(), settled.spilled, bench.spilled(EVENTS)), (4, 4, 4));
     assert_eq!(bench.close(2).stream, stream(ORDERS));
 }
 
@@ -496,12 +510,13 @@ fn new_batches_of_a_failing_stream_leave_memory_at_once() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     bench.sick = vec![stream(EVENTS)];
-    let parcel = |number| vec![ShardItem { stream: stream(ORDERS), ..event(1, number, 0) }];
+    let parcel =
+        |number| vec![ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, number, 0) }];
     bench.admit((1..=3).map(|number| event(1, number, 0)).collect());
     bench.close(1);
     assert!(bench.try_admit(parcel(4)).is_err(), "what is under way stays");
     bench.admit(vec![event(1, 5, 0)]);
-    assert_eq!(bench.shard.leaving(), [2], "and what comes for it does not");
+    assert_eq!(bench.shard.batches.leaving(), [2], "and what comes for it does not");
 }
 
 #[test]
@@ -513,14 +528,14 @@ fn a_full_shard_whose_spill_is_full_refuses() {
     bench.sick = vec![stream(EVENTS)];
     bench.admit(vec![event(1, 1, 0)]);
     assert!(bench.try_admit(vec![event(1, 2, 0)]).is_err());
-    assert!(bench.shard.leaving().is_empty());
+    assert!(bench.shard.batches.leaving().is_empty());
 }
 
 #[test]
 fn new_records_bypass_the_spill_of_a_recovered_stream() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0), event(1, 2, 0)]);
-    let ClosedBatch { stream, records } = bench.close(1);
+    let StreamBatch { stream, records } = bench.close(1);
     let fates = [RecordStatus::Delivered, RecordStatus::Pending];
     let report = DeliveryReport {
         records: records.into_iter().zip(fates).collect(),
@@ -553,7 +568,7 @@ fn an_unreadable_session_refuses_the_whole_request() {
     bench.storage.reads_fail.set(true);
     let unread = StorageError("not read".to_owned());
     assert_eq!(bench.try_admit(items()), Err(AdmitError::Storage(unread.clone())));
-    let stranger = ShardItem { former: Some(0), ..event(1, 1, 0) };
+    let stranger = ShardItem { previous_shard: Some(0), ..event(1, 1, 0) };
     assert_eq!(bench.shard.strangers(&[stranger], &bench.storage), Err(unread));
     assert_eq!(bench.shard.status(0).buffer_bytes, 0);
     bench.storage.reads_fail.set(false);
@@ -566,9 +581,10 @@ fn an_unreadable_session_refuses_the_whole_request() {
 fn unknown_devices_of_another_shard_are_listed_once() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
-    let from = |former, item: ShardItem| ShardItem { former: Some(former), ..item };
+    let from =
+        |former, item: ShardItem<'static>| ShardItem { previous_shard: Some(former), ..item };
     let mut no_device = event(7, 9, 0);
-    no_device.observation.as_mut().unwrap().device = DeviceIdentity::Unknown;
+    no_device.event.as_mut().unwrap().device = DeviceIdentity::Unknown;
     let items = [
         from(4, event(1, 2, 0)),
         event(2, 3, 0),
@@ -603,7 +619,7 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
     assert_eq!(bench.spilled(EVENTS), 1);
     let claims = bench.claims(vec![event(1, 1, 0), event(1, 2, 0)]);
     assert_eq!(claims, [Admission::Duplicate; 2]);
-    bench.admit(vec![ShardItem { stream: stream(ORDERS), ..event(1, 3, 1) }]);
+    bench.admit(vec![ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 3, 1) }]);
     let after = columns(&bench.close(1).records[0]);
     assert_eq!(after["session_id"], before["session_id"]);
 }
@@ -611,7 +627,7 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
 #[test]
 fn the_last_batch_in_flight_writes_the_checkpoint() {
     let mut bench = Bench::new(ShardConfig::default());
-    let of_orders = ShardItem { stream: stream(ORDERS), ..event(2, 2, 0) };
+    let of_orders = ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(2, 2, 0) };
     bench.admit(vec![event(1, 1, 0), of_orders]);
     bench.end(1, RecordStatus::Delivered);
     assert_eq!(bench.shard.checkpoint_due(0), Due::No, "another batch is under way");
@@ -620,4 +636,84 @@ fn the_last_batch_in_flight_writes_the_checkpoint() {
     bench.shard.checkpoint(&bench.storage, 0).unwrap();
     assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Admission::Duplicate]);
     assert_eq!(bench.shard.checkpoint_due(0), Due::No, "a repeat changes nothing");
+}
+
+/// Returns the batches that start at `now`, when to look again, and whether any is blocked.
+fn next(bench: &mut Bench, now: u64, calls: usize) -> (Vec<BatchId>, Option<u64>, bool) {
+    let next = bench.shard.next_actions(now, 100, calls, |_| None);
+    (next.start.iter().map(|(batch, _)| *batch).collect(), next.wake_at, next.is_blocked)
+}
+
+#[test]
+fn a_batch_starts_once_it_has_lingered_and_a_call_is_free() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![
+        event(1, 1, 0),
+        ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 2, 0) },
+    ]);
+    assert_eq!(next(&mut bench, 0, 6), (vec![], Some(100), false));
+    assert_eq!(next(&mut bench, 99, 6), (vec![], Some(100), false));
+    assert_eq!(next(&mut bench, 100, 0), (vec![], None, true));
+    assert_eq!(next(&mut bench, 100, 1), (vec![1], None, true), "oldest first");
+    assert_eq!(next(&mut bench, 100, 1), (vec![2], None, false));
+    assert_eq!(next(&mut bench, 100, 1), (vec![], None, false));
+}
+
+#[test]
+fn a_full_batch_starts_before_it_has_lingered() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let half = failed(&json!({"x": "x".repeat(400_000)}));
+    bench.admit(vec![half.clone()]);
+    assert_eq!(next(&mut bench, 1, 6), (vec![], Some(100), false));
+    bench.admit(vec![half]);
+    assert_eq!(next(&mut bench, 1, 6), (vec![1], None, false));
+}
+
+#[test]
+fn a_clock_that_is_set_back_lets_no_batch_linger_on() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let (random, is_sick) = (|| [0; 10], |_: &Stream| false);
+    let destinations = &bench.config.destinations;
+    let admitted = bench.shard.admit(
+        vec![event(1, 1, 0)],
+        &bench.storage,
+        destinations,
+        9_000,
+        random,
+        is_sick,
+    );
+    assert!(admitted.is_ok());
+    assert_eq!(next(&mut bench, 9_000, 6), (vec![], Some(9_100), false));
+    assert_eq!(next(&mut bench, 1_000, 6), (vec![1], None, false));
+}
+
+#[test]
+fn a_third_batch_of_a_stream_starts_after_the_end_of_one() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let mut started = Vec::new();
+    for number in 1..=3 {
+        bench.admit(vec![event(1, number, 0)]);
+        started.extend(bench.shard.next_actions(100, 100, 6, |_| None).start);
+    }
+    let Some((1, BatchAction::Deliver(first))) = started.into_iter().next() else { panic!() };
+    assert_eq!(next(&mut bench, 200, 6), (vec![], None, true));
+    bench.settle(1, first, RecordStatus::Delivered);
+    assert_eq!(next(&mut bench, 200, 6), (vec![3], None, false));
+}
+
+#[test]
+fn a_batch_for_the_spill_needs_no_call_unless_the_spill_is_full() {
+    for (max_bytes, without_call) in
+        [(1 << 20, (vec![2], None, false)), (300, (vec![], None, true))]
+    {
+        let spill = spill::SpillConfig { max_bytes };
+        let mut bench = Bench::new(ShardConfig { spill, ..ShardConfig::default() });
+        bench.admit(vec![event(1, 1, 0)]);
+        bench.end(1, RecordStatus::Pending);
+        assert_eq!(bench.spilled(EVENTS), 1, "{max_bytes}");
+        bench.admit(vec![failed(&json!({"x": "x".repeat(200)}))]);
+        assert_eq!(next(&mut bench, 100, 0), without_call, "{max_bytes}");
+        let with_call = next(&mut bench, 100, 1).0;
+        assert_eq!([without_call.0, with_call].concat(), [2], "{max_bytes}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A shard between callers, which retry until they get an answer, and streams that fail. The
 //! test drives it as the runtime does, one turn at a time.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,6 @@ use super::*;
 use crate::delivery::health::StreamHealth;
 use crate::delivery::stream_delivery::{Action, DeliveryConfig, StreamDelivery};
 use crate::model::replay::Redelivery;
-use crate::shard::protocol::batch_response::ItemStatus;
 use crate::shard::spill::{Progress, Taken};
 
 type Checked<T = ()> = Result<T, TestCaseError>;
@@ -81,7 +81,7 @@ pub struct ShardWorld {
     open: Vec<BatchId>,
     full: BTreeSet<BatchId>,
     running: Vec<Running>,
-    ended: BTreeMap<BatchId, Vec<BatchStatus>>,
+    ended: BTreeMap<BatchId, Vec<SettledRecord>>,
     asked: Vec<Asked>,
     again: Vec<Vec<u64>>,
     sessions: Cell<u64>,
@@ -106,7 +106,7 @@ pub fn route(number: u64) -> usize {
 
 /// Returns an event of one of five devices. Each device has the same ids. Device 3 was device 2 the
 /// day before, and number 4 is not a device.
-fn item(number: u64) -> ShardItem {
+fn item(number: u64) -> ShardItem<'static> {
     let (device, event) = ((number / 16) as u8, (number % 16) as u8);
     let key = match device {
         4 => DeviceKey::of_event("a", event_id(event)),
@@ -122,10 +122,10 @@ fn item(number: u64) -> ShardItem {
         event_id: event_id(event),
         opening: if number % 11 == 3 { Opening::Yes } else { Opening::No },
     };
-    let observation = EventIdentity { key, sighting, device, arrival: Redelivery::No };
-    let observation = Some(observation).filter(|_| number < NO_EVENT);
+    let identity = EventIdentity { key, sighting, device, arrival: Redelivery::No };
+    let event = Some(identity).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
-    ShardItem { stream: stream(STREAMS[route(number)]), observation, ..failed(&line) }
+    ShardItem { stream: Cow::Owned(stream(STREAMS[route(number)])), event, ..failed(&line) }
 }
 
 impl ShardWorld {
@@ -236,10 +236,10 @@ impl ShardWorld {
     fn close(&mut self, batch: BatchId) -> Checked {
         let taking_at = |stream: &Stream| self.health[index(stream)].taking_at();
         match self.shard.close(batch, taking_at) {
-            Some(BatchAction::Deliver(ClosedBatch { stream, records })) => {
-                let policy = self.config.destinations.policy_of(&stream);
-                let delivery = StreamDelivery::new(&stream, records, policy, self.now);
-                let (stream, from) = (index(&stream), From::Batch(batch));
+            Some(BatchAction::Deliver(closed)) => {
+                let policy = self.config.destinations.policy_of(&closed.stream);
+                let (stream, from) = (index(&closed.stream), From::Batch(batch));
+                let delivery = StreamDelivery::new(closed, policy, self.now);
                 self.running.push(Running { stream, delivery, from, told: Vec::new() });
                 Ok(())
             }
@@ -258,7 +258,7 @@ impl ShardWorld {
                     delivery_timeout_ms: 10_000,
                     ..self.config.destinations.policy_of(&stream)
                 };
-                let delivery = StreamDelivery::new(&stream, batch.records, policy, self.now);
+                let delivery = StreamDelivery::new(batch.batch, policy, self.now);
                 let (stream, from) = (index(&stream), From::Spill(batch.taken));
                 self.running.push(Running { stream, delivery, from, told: Vec::new() });
             }
@@ -316,8 +316,8 @@ impl ShardWorld {
         let Self { storage, config, now, .. } = self;
         let count = report.records.len();
         let settled = self.shard.settle(batch, stream, report, storage, &config.destinations, *now);
-        prop_assert_eq!(settled.fates.len(), count);
-        prop_assert!(self.ended.insert(batch, settled.fates).is_none());
+        prop_assert_eq!(settled.records.len(), count);
+        prop_assert!(self.ended.insert(batch, settled.records).is_none());
         self.wait(settled.waits)
     }
 
@@ -347,7 +347,7 @@ impl ShardWorld {
         self.again.extend(self.asked.drain(..).map(|asked| asked.parcel));
         let numbers: Vec<u64> = self.admitted.keys().copied().collect();
         for number in numbers {
-            let seen_key = item(number).observation.as_ref().map(EventIdentity::seen_key);
+            let seen_key = item(number).event.as_ref().map(EventIdentity::seen_key);
             let is_seen = seen_key.is_some_and(|key| self.shard.seen.contains(&key, self.now));
             if !is_seen && self.is_safe(number) {
                 self.excuse(vec![(route(number), number)]);
@@ -372,7 +372,7 @@ impl ShardWorld {
                         prop_assert!(*number < NO_EVENT);
                         prop_assert!(self.is_safe(*number), "{number} duplicate");
                     }
-                    ItemStatus::Refused(_) => {
+                    ItemStatus::Rejected(_) => {
                         prop_assert!(is_poison(*number) && self.is_safe(*number));
                     }
                 }
@@ -398,28 +398,22 @@ impl ShardWorld {
             None => Ok(None),
             Some(fates) => fates.get(place.index).map(Some).ok_or_else(lost),
         };
-        let not_durable = |code: &String, retry_after_s: u64| {
-            Some(ItemStatus::NotDurable { code: code.clone(), retry_after_s })
-        };
-        let (code, failed) = match find(place)? {
-            None => return Ok(None),
-            Some(BatchStatus::Durable) => return Ok(Some(durable)),
-            Some(BatchStatus::NotDurable { code, retry_after_s }) => {
-                return Ok(not_durable(code, *retry_after_s));
-            }
-            Some(BatchStatus::Refused { code, failed }) => (code, failed),
-        };
+        let Some(SettledRecord { status, failed }) = find(place)? else { return Ok(None) };
         for place in failed {
             match find(place)? {
                 None => return Ok(None),
-                Some(BatchStatus::Durable) => {}
-                Some(BatchStatus::NotDurable { code, retry_after_s }) => {
-                    return Ok(not_durable(code, *retry_after_s));
+                Some(SettledRecord { status: ItemStatus::Durable, .. }) => {}
+                Some(SettledRecord { status: status @ ItemStatus::NotDurable { .. }, .. }) => {
+                    return Ok(Some(status.clone()));
                 }
-                Some(BatchStatus::Refused { .. }) => return Err(lost()),
+                Some(_) => return Err(lost()),
             }
         }
-        Ok(Some(ItemStatus::Refused(code.clone())))
+        match status {
+            ItemStatus::Durable => Ok(Some(durable)),
+            ItemStatus::Duplicate => Err(lost()),
+            other => Ok(Some(other.clone())),
+        }
     }
 
     /// Whether a stream or the storage has the event.
@@ -467,8 +461,8 @@ impl ShardWorld {
 
     /// Returns the keys of all events that were ever put into a batch.
     pub fn seen_keys(&self) -> impl Iterator<Item = DedupKey> {
-        let observation = |number: &u64| item(*number).observation;
-        self.admitted.keys().filter_map(observation).map(|it| it.seen_key())
+        let identity = |number: &u64| item(*number).event;
+        self.admitted.keys().filter_map(identity).map(|event| event.seen_key())
     }
 }
 

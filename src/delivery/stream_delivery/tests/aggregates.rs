@@ -5,7 +5,7 @@ use crate::delivery::aggregate::AggregateBytes;
 use crate::delivery::health::Breaker;
 
 fn delivery(count: usize) -> StreamDelivery {
-    StreamDelivery::new(&stream(), records(count), DeliveryConfig::default(), 0)
+    prepare(&stream(), records(count), DeliveryConfig::default(), 0)
 }
 
 /// Returns the groups of the next call.
@@ -123,7 +123,7 @@ fn poison_does_not_count_as_a_failure_of_the_stream() {
 fn a_probe_is_sent_without_its_aggregate() {
     let mut health = StreamHealth::default();
     open(&mut health);
-    let mut probing = StreamDelivery::new(&stream(), records(60), DeliveryConfig::default(), 1_400);
+    let mut probing = prepare(&stream(), records(60), DeliveryConfig::default(), 1_400);
     assert_eq!(sent(&mut probing, 1_400, &mut health), (0..25).collect::<Vec<_>>());
     probing.reply(entries(&[None]), 1_400, NO_WAIT, &mut health);
     assert_eq!(sent(&mut probing, 1_400, &mut health), (25..60).collect::<Vec<_>>());
@@ -135,7 +135,7 @@ fn an_event_longer_than_an_aggregate_is_sent_alone() {
     let records = texts.iter().map(|text| record(text)).collect();
     let packing = AggregateBytes::parse(5_120).map_or(Aggregation::Off, Aggregation::UpTo);
     let policy = DeliveryConfig { packing, ..DeliveryConfig::default() };
-    let mut delivery = StreamDelivery::new(&stream(), records, policy, 0);
+    let mut delivery = prepare(&stream(), records, policy, 0);
     let Action::Send { records, .. } = delivery.step(0, &mut StreamHealth::default()) else {
         panic!()
     };
@@ -146,10 +146,8 @@ fn an_event_longer_than_an_aggregate_is_sent_alone() {
 #[test]
 fn each_event_for_kinesis_is_a_record_under_its_own_key() {
     let stream = Stream::parse("kinesis:orders").unwrap();
-    let (mut delivery, mut health) = (
-        StreamDelivery::new(&stream, records(3), DeliveryConfig::default(), 0),
-        StreamHealth::default(),
-    );
+    let (mut delivery, mut health) =
+        (prepare(&stream, records(3), DeliveryConfig::default(), 0), StreamHealth::default());
     let Action::Send { records, .. } = delivery.step(0, &mut health) else { panic!() };
     let keys: Vec<&str> = records.iter().map(|record| record.key().as_str()).collect();
     assert_eq!(keys, ["0", "1", "2"]);
@@ -171,7 +169,7 @@ fn a_call_to_kinesis_is_closed_with_its_keys_counted() {
     let records = (0..500).map(|index| record(&format!("{index} {}", "\"ä".repeat(60)))).collect();
     let policy = DeliveryConfig { call_bytes: 20_000, ..DeliveryConfig::default() };
     let (mut delivery, mut health) =
-        (StreamDelivery::new(&stream, records, policy, 0), StreamHealth::default());
+        (prepare(&stream, records, policy, 0), StreamHealth::default());
     let mut sent = 0;
     while let Action::Send { records, .. } = delivery.step(0, &mut health) {
         let endpoint = http::Uri::from_static("http://h/");

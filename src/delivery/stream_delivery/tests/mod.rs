@@ -18,8 +18,17 @@ fn unpacked() -> DeliveryConfig {
     DeliveryConfig { packing: Aggregation::Off, ..DeliveryConfig::default() }
 }
 
+fn prepare(
+    stream: &Stream,
+    records: Vec<Record>,
+    policy: DeliveryConfig,
+    now: Milliseconds,
+) -> StreamDelivery {
+    StreamDelivery::new(StreamBatch { stream: stream.clone(), records }, policy, now)
+}
+
 fn delivery(count: usize) -> StreamDelivery {
-    StreamDelivery::new(&stream(), records(count), unpacked(), 0)
+    prepare(&stream(), records(count), unpacked(), 0)
 }
 
 /// Returns records with consecutive numbers.
@@ -308,7 +317,7 @@ fn an_answer_at_the_deadline_counts_and_no_call_follows() {
 /// Opens the breaker at 1,000, for 400 ms.
 pub(super) fn open(health: &mut StreamHealth) {
     for now in [0, 0, 0, 0, 1_000] {
-        let mut delivery = StreamDelivery::new(&stream(), records(1), unpacked(), now);
+        let mut delivery = prepare(&stream(), records(1), unpacked(), now);
         sent(&mut delivery, now, health);
         delivery.reply(CallResult::TimedOut, now, LONGEST_WAIT, health);
     }
@@ -320,14 +329,14 @@ fn a_failing_stream_is_paused_then_probed_with_a_small_call() {
     let mut health = StreamHealth::default();
     open(&mut health);
     let hasty = DeliveryConfig { delivery_timeout_ms: 400, ..unpacked() };
-    let mut early = StreamDelivery::new(&stream(), records(1), hasty, 1_050);
+    let mut early = prepare(&stream(), records(1), hasty, 1_050);
     assert_eq!(early.step(1_050, &mut health), Action::GiveUp);
     let report = early.finish(1_050, &health);
     assert_eq!((report.problem, report.retry_after_s), (Some(DeliveryError::BreakerOpen), 1));
-    let mut probing = StreamDelivery::new(&stream(), records(100), unpacked(), 1_050);
+    let mut probing = prepare(&stream(), records(100), unpacked(), 1_050);
     assert_eq!(probing.step(1_050, &mut health), Action::Wait { milliseconds: 350 });
     assert_eq!(sent(&mut probing, 1_400, &mut health).len(), 25);
-    let mut other = StreamDelivery::new(&stream(), records(1), unpacked(), 1_400);
+    let mut other = prepare(&stream(), records(1), unpacked(), 1_400);
     assert_eq!(other.step(1_400, &mut health), Action::Wait { milliseconds: 50 }, "for its end");
     probing.reply(entries(&[None; 25]), 1_420, NO_WAIT, &mut health);
     assert_eq!(sent(&mut probing, 1_420, &mut health).len(), 75);
@@ -338,7 +347,7 @@ fn a_failing_stream_is_paused_then_probed_with_a_small_call() {
 fn a_probe_refused_for_its_time_is_signed_again() {
     let mut health = StreamHealth::default();
     open(&mut health);
-    let mut probing = StreamDelivery::new(&stream(), records(1), unpacked(), 1_400);
+    let mut probing = prepare(&stream(), records(1), unpacked(), 1_400);
     sent(&mut probing, 1_400, &mut health);
     probing.reply(answered(403, r#"{"__type":"RequestExpired"}"#), 1_400, NO_WAIT, &mut health);
     assert_eq!(sent(&mut probing, 1_400, &mut health), [0]);
@@ -350,7 +359,7 @@ fn a_probe_refused_for_its_time_is_signed_again() {
 fn a_timer_of_ours_that_was_late_is_not_the_streams_failure() {
     let mut health = StreamHealth::default();
     for now in (0..60_000).step_by(1_000) {
-        let mut delivery = StreamDelivery::new(&stream(), records(2), unpacked(), now);
+        let mut delivery = prepare(&stream(), records(2), unpacked(), now);
         sent(&mut delivery, now, &mut health);
         delivery.reply(CallResult::Starved, now + 1_900, NO_WAIT, &mut health);
         assert_eq!(sent(&mut delivery, now + 1_900, &mut health), [0, 1], "it is sent again");
@@ -393,7 +402,7 @@ fn deliveries_that_end_in_rejection_limit_the_calls_at_once() {
         assert_eq!(delivery.step(1_950, &mut health), Action::GiveUp);
     }
     let mut next: Vec<StreamDelivery> =
-        (0..9).map(|_| StreamDelivery::new(&stream(), records(1), unpacked(), 2_000)).collect();
+        (0..9).map(|_| prepare(&stream(), records(1), unpacked(), 2_000)).collect();
     let steps: Vec<bool> = next
         .iter_mut()
         .map(|delivery| matches!(delivery.step(2_000, &mut health), Action::Send { .. }))
@@ -413,7 +422,7 @@ fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> CallResult) -> u
     };
     let mut taken = 0;
     for _ in 0..requests {
-        let mut delivery = StreamDelivery::new(&stream(), records(3), unpacked(), now);
+        let mut delivery = prepare(&stream(), records(3), unpacked(), now);
         loop {
             match delivery.step(now, &mut health) {
                 Action::Send { records, .. } => {
@@ -459,7 +468,7 @@ fn a_stream_that_fails_three_calls_of_ten_is_served_on() {
 fn a_clock_that_is_set_back_lengthens_no_wait() {
     const HOUR: Milliseconds = 3_600_000;
     let mut health = StreamHealth::default();
-    let mut delivery = StreamDelivery::new(&stream(), records(1), unpacked(), HOUR);
+    let mut delivery = prepare(&stream(), records(1), unpacked(), HOUR);
     sent(&mut delivery, HOUR, &mut health);
     delivery.reply(CallResult::TimedOut, HOUR + 500, LONGEST_WAIT, &mut health);
     assert_eq!(delivery.step(7, &mut health), Action::Wait { milliseconds: 50 });

@@ -225,7 +225,7 @@ proptest! {
         poison in prop_oneof![Just((|_| false) as fn(usize) -> bool), Just((|number| number % 97 == 5) as fn(usize) -> bool)],
     ) {
         let policy = DeliveryConfig { call_bytes, packing, ..DeliveryConfig::default() };
-        let mut delivery = StreamDelivery::new(&stream, records(count), policy, 0);
+        let mut delivery = prepare(&stream, records(count), policy, 0);
         let mut service = DeliveryModel::new(stream, count, poison, refuses);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
@@ -257,7 +257,7 @@ proptest! {
             || matches!(fault, CallFault::Whole { code: "ResourceNotFoundException", .. });
         prop_assume!(!faults.iter().any(|(fault, ..)| lasting(fault)));
         let policy = DeliveryConfig { delivery_timeout_ms: 60_000, packing, ..DeliveryConfig::default() };
-        let mut delivery = StreamDelivery::new(&stream, records(count), policy, 0);
+        let mut delivery = prepare(&stream, records(count), policy, 0);
         let mut service = DeliveryModel::new(stream, count, |_| false, CallRefusal::Call);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);

@@ -80,7 +80,7 @@ fn settle(
     batch: SpilledBatch,
     fate: impl Fn(usize) -> RecordStatus,
 ) -> Progress {
-    let report = report(batch.records, fate);
+    let report = report(batch.batch.records, fate);
     spill.settle(storage, batch.taken, report, &failed(), 0, 0).unwrap()
 }
 
@@ -129,7 +129,7 @@ fn the_oldest_rows_come_first_and_as_many_as_fit() {
     assert_eq!(depth(&spill, &events()), (1_004, 0));
     for (from, to) in [(0, 500), (500, 502), (502, 503), (503, 1_003), (1_003, 1_004)] {
         let batch = take(&mut spill, &storage, &events());
-        assert_eq!(numbers(&batch.records), (from..to).collect::<Vec<_>>());
+        assert_eq!(numbers(&batch.batch.records), (from..to).collect::<Vec<_>>());
         settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     }
     assert!(!spill.holds_back(&events(), None) && spill.wake_at().is_none());
@@ -151,7 +151,7 @@ fn pending_records_keep_their_place_and_age() {
     assert_eq!(progress, Progress { accepted: 3, left: 2, ..Progress::default() });
     push(&mut spill, &storage, &events(), 5..6);
     let batch = take(&mut spill, &storage, &events());
-    assert_eq!(numbers(&batch.records), [1, 3, 5]);
+    assert_eq!(numbers(&batch.batch.records), [1, 3, 5]);
     assert_eq!(spill.depth(100)[0].oldest_ms, 100);
     settle(&mut spill, &storage, batch, |number| match number {
         5 => RecordStatus::Pending,
@@ -210,7 +210,7 @@ fn a_backlog_has_its_last_progress_and_its_next_attempt() {
     push(&mut spill, &storage, &events(), 0..3);
     let mut step = |fate: &dyn Fn(usize) -> RecordStatus, now| {
         let batch = spill.take(&storage, &events(), MIB, now).unwrap().unwrap();
-        let report = report(batch.records, fate);
+        let report = report(batch.batch.records, fate);
         spill.settle(&storage, batch.taken, report, &failed(), now, u32::MAX).unwrap();
         let depth = spill.depth(now).pop().unwrap();
         (depth.last_drained_at, depth.next_try_at)
@@ -236,14 +236,14 @@ fn a_storage_that_fails_loses_nothing() {
     storage.full.set(true);
     let report =
         report(
-            batch.records,
+            batch.batch.records,
             |number| if number == 0 { RecordStatus::Delivered } else { poisoned() },
         );
     spill.settle(&storage, batch.taken, report, &failed(), 0, u32::MAX).unwrap_err();
     storage.full.set(false);
     assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((2, 0), (0, 0)));
     assert_eq!(spill.wake_at(), Some(1_000), "not at once");
-    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [0, 1]);
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).batch.records), [0, 1]);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn an_unreadable_row_is_kept_and_blocks_no_other() {
     assert_eq!((spill.unreadable(), depth(&spill, &events())), (2, (2, 0)));
     push(&mut spill, &storage, &events(), 2..3);
     let batch = take(&mut spill, &storage, &events());
-    assert_eq!(numbers(&batch.records), [2]);
+    assert_eq!(numbers(&batch.batch.records), [2]);
     assert_eq!(depth(&spill, &events()), (1, 2));
     settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     assert_eq!((depth(&spill, &events()), spill.wake_at()), ((0, 2), None));
@@ -315,7 +315,7 @@ fn poison_becomes_a_failed_event_and_then_is_quarantined() {
     assert_eq!((spill.holds_back(&events(), None), spill.due(0)), (false, vec![failed()]));
     push(&mut spill, &storage, &failed(), 7..8);
     let batch = take(&mut spill, &storage, &failed());
-    assert_eq!(numbers(&batch.records), [1, 7]);
+    assert_eq!(numbers(&batch.batch.records), [1, 7]);
     let progress = settle(&mut spill, &storage, batch, second);
     assert_eq!(progress, Progress { accepted: 1, quarantined: 1, ..Progress::default() });
     assert_eq!((depth(&spill, &failed()), spill.wake_at()), ((0, 1), None));
@@ -349,14 +349,14 @@ fn each_record_has_its_own_status_after_another_report() {
     let problem = DeliveryError::Refused(AwsError { blame: ErrorClass::Config, ..refusal });
     let report = DeliveryReport {
         problem: Some(problem),
-        ..report(batch.records, |_| RecordStatus::Pending)
+        ..report(batch.batch.records, |_| RecordStatus::Pending)
     };
     spill.settle(&storage, batch.taken, report, &failed(), 0, 0).unwrap();
     let batch = take(&mut spill, &storage, &events());
-    assert_eq!(numbers(&batch.records), [3, 4, 5, 0, 1, 2]);
+    assert_eq!(numbers(&batch.batch.records), [3, 4, 5, 0, 1, 2]);
     let second = |number| if number < 3 { RecordStatus::Pending } else { RecordStatus::Delivered };
     assert_eq!(settle(&mut spill, &storage, batch, second).accepted, 3);
-    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [0, 1, 2]);
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).batch.records), [0, 1, 2]);
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
     assert_eq!((depth(&again, &events()), depth(&again, &failed())), ((2_500, 0), (1, 0)));
     assert_eq!(again.next_sequence, spill.next_sequence);
     let batch = take(&mut spill, &storage, &failed());
-    assert_eq!(numbers(&batch.records), [7]);
+    assert_eq!(numbers(&batch.batch.records), [7]);
     assert_eq!(settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 1);
 }
 
@@ -402,16 +402,16 @@ fn parallel_attempts_of_a_stream_have_different_rows() {
     settle(&mut spill, &storage, first, but_nine);
     let tries: Vec<SpilledBatch> = (0..3).map(|_| take(&mut spill).unwrap()).collect();
     assert!(take(&mut spill).is_none());
-    let taken: Vec<Vec<usize>> = tries.iter().map(|batch| numbers(&batch.records)).collect();
+    let taken: Vec<Vec<usize>> = tries.iter().map(|batch| numbers(&batch.batch.records)).collect();
     let rows = [vec![9], (10..20).collect(), (20..30).collect()];
     assert_eq!(taken, rows);
     let mut tries = tries.into_iter();
     settle(&mut spill, &storage, tries.next().unwrap(), |_| RecordStatus::Pending);
     settle(&mut spill, &storage, tries.next().unwrap(), |_| RecordStatus::Delivered);
-    let again: Vec<usize> = take(&mut spill).map(|batch| numbers(&batch.records)).unwrap();
+    let again: Vec<usize> = take(&mut spill).map(|batch| numbers(&batch.batch.records)).unwrap();
     assert_eq!(again, [9], "the oldest first");
     let last = take(&mut spill).unwrap();
-    assert_eq!(numbers(&last.records), (30..40).collect::<Vec<_>>(), "past those under way");
+    assert_eq!(numbers(&last.batch.records), (30..40).collect::<Vec<_>>(), "past those under way");
     assert_eq!(depth(&spill, &events()), (31, 0));
 }
 
@@ -426,7 +426,7 @@ fn rows_in_flight_leave_nothing_to_attempt() {
     assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
     assert!(spill.due(0).is_empty(), "until one ends, or more comes");
     push(&mut spill, &storage, &events(), 2..3);
-    assert_eq!(numbers(&take(&mut spill, &storage, &events()).records), [2]);
+    assert_eq!(numbers(&take(&mut spill, &storage, &events()).batch.records), [2]);
     settle(&mut spill, &storage, only, |_| RecordStatus::Delivered);
     assert_eq!(depth(&spill, &events()), (1, 0));
 }
@@ -478,7 +478,7 @@ fn drain_past_poison(
         let most = BatchLimits { bytes: most_bytes, ..MIB };
         let Some(batch) = spill.take(storage, &events(), most, now).unwrap() else { break };
         let policy = stream_delivery::DeliveryConfig::default();
-        let mut delivery = StreamDelivery::new(&batch.stream, batch.records, policy, now);
+        let mut delivery = StreamDelivery::new(batch.batch, policy, now);
         while let Action::Send { records, .. } = delivery.step(now, &mut health) {
             let poison =
                 |record: &AggregatedRecord<'_>| record.lines().any(|line| number(line) < 20);

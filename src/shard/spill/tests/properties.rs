@@ -226,7 +226,7 @@ impl SpillWorld {
             let index = STREAMS.iter().position(|name| *name == due.to_string()).unwrap();
             let batch = self.spill.take(&self.storage, &due, MIB, self.now).unwrap();
             let batch = batch.ok_or_else(|| TestCaseError::fail("due, and nothing to take"))?;
-            let mut came = numbers(&batch.records);
+            let mut came = numbers(&batch.batch.records);
             let rotated = batch.taken.rotation;
             came.rotate_right(rotated);
             let queue = &self.waiting.queues[index];
@@ -237,7 +237,7 @@ impl SpillWorld {
                 before == 0 || self.waiting.in_vain[index],
                 "the oldest, as long as it helps"
             );
-            let (report, accepted) = self.deliver(index, batch.records, &mut faults);
+            let (report, accepted) = self.deliver(index, batch.batch.records, &mut faults);
             if pushed > 0 {
                 let numbers = self.push(index, pushed, 0);
                 self.told.extend(numbers.iter().map(|number| (index, *number)));
@@ -294,7 +294,7 @@ impl SpillWorld {
     ) -> (DeliveryReport, Vec<usize>) {
         let stream = stream(STREAMS[index]);
         let policy = stream_delivery::DeliveryConfig::default();
-        let mut delivery = StreamDelivery::new(&stream, records, policy, self.now);
+        let mut delivery = StreamDelivery::new(StreamBatch { stream, records }, policy, self.now);
         let mut told = Vec::new();
         loop {
             let mut health = std::mem::take(&mut self.health[index]);
