@@ -50,26 +50,26 @@ fn shown(answer: &IngestResponse) -> String {
 fn one_bad_beacon_never_hurts_its_neighbours() {
     let config = config(table());
     let body = br#"[{"name":"a","level":"low"},{"name":1},[],{"name":"b"},{"props":}]"#;
-    let mut plan = post(&config, body).unwrap();
-    assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
+    let mut batch = post(&config, body).unwrap();
+    assert_eq!(deliver(&mut batch, all_accepted).unwrap().len(), 1);
     assert_eq!(
-        plan.settled().unwrap().answer(VerdictMode::OnFailure).status,
+        batch.settled().unwrap().answer(VerdictMode::OnFailure).status,
         400,
         "no item of broken JSON can be told apart"
     );
     let body =
         b"{\"name\":\"a\",\"level\":\"low\"}\n{\"name\":1}\n[]\n{\"name\":\"b\"}\n{\"props\":}";
-    let mut plan = post(&config, body).unwrap();
-    let taken = deliver(&mut plan, all_accepted).unwrap();
-    let streams: Vec<&str> = taken.iter().map(|(stream, _)| stream.as_str()).collect();
+    let mut batch = post(&config, body).unwrap();
+    let delivered = deliver(&mut batch, all_accepted).unwrap();
+    let streams: Vec<&str> = delivered.iter().map(|(stream, _)| stream.as_str()).collect();
     assert_eq!(
         streams,
         ["firehose:low", "firehose:failed", "firehose:failed", "firehose:failed", "firehose:rest"]
     );
-    let answer = plan.settled().unwrap().answer(VerdictMode::OnFailure);
+    let answer = batch.settled().unwrap().answer(VerdictMode::OnFailure);
     assert_eq!(answer.status, 200);
-    let told: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
-    let outcomes: Vec<&str> = told["verdicts"]
+    let reported: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
+    let outcomes: Vec<&str> = reported["verdicts"]
         .as_array()
         .unwrap()
         .iter()
@@ -82,30 +82,31 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
 fn a_batch_has_no_answer_before_each_record_has_a_status() {
     let config = config(table());
     let body = br#"[{"name":"a","level":"low"},{"name":"b"}]"#;
-    let mut plan = post(&config, body).unwrap();
-    let is_pending = |plan: &IngestBatch<'_>| {
+    let mut batch = post(&config, body).unwrap();
+    let is_pending = |batch: &IngestBatch<'_>| {
         let unsettled = |code: &str| code == "pending";
-        matches!(plan.settled(), Err(IngestError::NotDurable { code, .. }) if unsettled(&code))
+        matches!(batch.settled(), Err(IngestError::NotDurable { code, .. }) if unsettled(&code))
     };
-    assert!(is_pending(&plan), "nothing was sent");
-    let mut batches = by_stream(plan.take_records());
-    assert!(is_pending(&plan), "two records are being sent");
-    while let Some((batch, owners)) = batches.pop() {
-        assert!(is_pending(&plan), "{} are left", batches.len() + 1);
-        let delivered = batch.records.into_iter().map(|record| (record, RecordStatus::Delivered));
+    assert!(is_pending(&batch), "nothing was sent");
+    let mut batches = by_stream(batch.take_records());
+    assert!(is_pending(&batch), "two records are being sent");
+    while let Some((of_stream, owners)) = batches.pop() {
+        assert!(is_pending(&batch), "{} are left", batches.len() + 1);
+        let delivered =
+            of_stream.records.into_iter().map(|record| (record, RecordStatus::Delivered));
         let report = DeliveryReport { records: delivered.collect(), ..DeliveryReport::default() };
-        plan.apply_report(&batch.stream, &owners, report).unwrap();
+        batch.apply_report(&of_stream.stream, &owners, report).unwrap();
     }
-    assert_eq!(plan.settled().unwrap().answer(VerdictMode::OnFailure).status, 204);
+    assert_eq!(batch.settled().unwrap().answer(VerdictMode::OnFailure).status, 204);
 }
 
 #[test]
 fn answers_are_as_the_contract_says() {
     let config = config(table());
     let answer = |body: &[u8], telling| {
-        let mut plan = post(&config, body).unwrap();
-        deliver(&mut plan, all_accepted).unwrap();
-        shown(&plan.settled().unwrap().answer(telling))
+        let mut batch = post(&config, body).unwrap();
+        deliver(&mut batch, all_accepted).unwrap();
+        shown(&batch.settled().unwrap().answer(telling))
     };
     let accepted = br#"{"name":"a","id":"01939b70-6d2a-7c3e-8f00-000000000001"}"#;
     assert_snapshot!(answer(accepted, VerdictMode::OnFailure), @"204 None -");
@@ -119,13 +120,13 @@ fn answers_are_as_the_contract_says() {
 fn an_event_that_is_not_durable_is_no_success() {
     let config = config(table());
     for pending in ["firehose:low", "firehose:rest", "firehose:failed"] {
-        let mut plan =
+        let mut batch =
             post(&config, b"[{\"name\":\"a\",\"level\":\"low\"},{\"name\":\"b\"},{}]").unwrap();
         let fate = |stream: &str, _: &Record| {
             if stream == pending { RecordStatus::Pending } else { RecordStatus::Delivered }
         };
-        let refusal = deliver(&mut plan, fate).unwrap_err();
-        let answer = shown(&IngestResponse::of_error(&refusal, None));
+        let error = deliver(&mut batch, fate).unwrap_err();
+        let answer = shown(&IngestResponse::of_error(&error, None));
         let expected = format!(
             r#"503 Some(7) {{"code":"not_durable","message":"{pending} did not take every record (timed_out); send again"}}"#
         );
@@ -136,13 +137,13 @@ fn an_event_that_is_not_durable_is_no_success() {
 #[test]
 fn a_rejected_record_becomes_a_failed_event() {
     let config = config(table());
-    let mut plan = post(&config, b"[{\"name\":\"a\"},{\"name\":\"b\"}]").unwrap();
+    let mut batch = post(&config, b"[{\"name\":\"a\"},{\"name\":\"b\"}]").unwrap();
     let fate = |stream: &str, record: &Record| match stream {
         "firehose:rest" if columns(record)["name"] == "a" => rejected(),
         _ => RecordStatus::Delivered,
     };
-    let taken = deliver(&mut plan, fate).unwrap();
-    let [(good, event), (failed, kept)] = taken.as_slice() else { panic!("{taken:?}") };
+    let delivered = deliver(&mut batch, fate).unwrap();
+    let [(good, event), (failed, kept)] = delivered.as_slice() else { panic!("{delivered:?}") };
     assert_eq!((good.as_str(), event["name"].as_str()), ("firehose:rest", Some("b")));
     assert_eq!(
         (failed.as_str(), &kept["stage"], &kept["code"]),
@@ -152,12 +153,13 @@ fn a_rejected_record_becomes_a_failed_event() {
     let record: Value = serde_json::from_str(kept["original"].as_str().unwrap()).unwrap();
     assert_eq!((record["name"].as_str(), &record["event_id"]), (Some("a"), &kept["event_id"]));
     assert!(!kept.to_string().contains("arn:"), "the service's own words may tell of the account");
-    let told: Value =
-        serde_json::from_str(&plan.settled().unwrap().answer(VerdictMode::OnFailure).body.unwrap())
-            .unwrap();
-    assert_eq!(told["verdicts"][0]["outcome"], "failed");
-    assert_eq!(told["verdicts"][0]["event_id"], kept["event_id"]);
-    assert_eq!(told["verdicts"][1]["outcome"], "accepted");
+    let reported: Value = serde_json::from_str(
+        &batch.settled().unwrap().answer(VerdictMode::OnFailure).body.unwrap(),
+    )
+    .unwrap();
+    assert_eq!(reported["verdicts"][0]["outcome"], "failed");
+    assert_eq!(reported["verdicts"][0]["event_id"], kept["event_id"]);
+    assert_eq!(reported["verdicts"][1]["outcome"], "accepted");
 }
 
 #[test]
@@ -170,13 +172,13 @@ fn a_rejected_record_stays_without_its_identifiers() {
     };
     let text =
         br#"{"device_id":"secret-envelope","events":[{"name":"a","device_id":"secret-device"}]}"#;
-    let mut plan = harness::post(&config, &context, None, text).unwrap();
+    let mut batch = harness::post(&config, &context, None, text).unwrap();
     let fate = |stream: &str, _: &Record| match stream {
         "firehose:failed" => RecordStatus::Delivered,
         _ => rejected(),
     };
-    let taken = deliver(&mut plan, fate).unwrap();
-    let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
+    let delivered = deliver(&mut batch, fate).unwrap();
+    let [(_, kept)] = delivered.as_slice() else { panic!("{delivered:?}") };
     assert_eq!((&kept["stage"], &kept["identifiers_removed"]), (&json!("delivery"), &json!("gpc")));
     let text = kept.to_string();
     assert!(!text.contains("secret") && !text.contains("203.0.113"), "{text}");
@@ -187,20 +189,20 @@ fn a_members_name_is_scrubbed_in_its_violation() {
     let mut table = table();
     table["scrub"] = json!(["emails"]);
     let config = config(table);
-    let mut plan = post(&config, br#"{"name":"a","anna@mail.example":1}"#).unwrap();
-    let taken = deliver(&mut plan, all_accepted).unwrap();
-    let [(_, kept)] = taken.as_slice() else { panic!("{taken:?}") };
+    let mut batch = post(&config, br#"{"name":"a","anna@mail.example":1}"#).unwrap();
+    let delivered = deliver(&mut batch, all_accepted).unwrap();
+    let [(_, kept)] = delivered.as_slice() else { panic!("{delivered:?}") };
     assert_eq!(kept["pointer"], "/[email]");
-    let told = plan.settled().unwrap().answer(VerdictMode::Always).body.unwrap();
-    assert!(!told.contains("anna@"), "{told}");
+    let reported = batch.settled().unwrap().answer(VerdictMode::Always).body.unwrap();
+    assert!(!reported.contains("anna@"), "{reported}");
 }
 
 #[test]
 fn a_rejected_failed_event_is_not_durable() {
     let config = config(table());
-    let mut plan = post(&config, b"{}").unwrap();
-    let refusal = deliver(&mut plan, |_, _| rejected()).unwrap_err();
-    assert_eq!(refusal.status(), 503);
+    let mut batch = post(&config, b"{}").unwrap();
+    let error = deliver(&mut batch, |_, _| rejected()).unwrap_err();
+    assert_eq!(error.status(), 503);
 }
 
 #[test]
@@ -211,8 +213,8 @@ fn a_body_over_the_limits_is_not_stored() {
         (many.as_bytes(), 413, "body has 10001 beacons, limit 500"),
         (&[b' '; 256_001], 413, "body has more than 256000 bytes, the limit as sent"),
     ] {
-        let refusal = post(&config, body).unwrap_err();
-        assert_eq!((refusal.status(), refusal.to_string().as_str()), (status, message));
+        let error = post(&config, body).unwrap_err();
+        assert_eq!((error.status(), error.to_string().as_str()), (status, message));
     }
 }
 
@@ -279,16 +281,16 @@ proptest! {
             _ => lines.join("\n").into_bytes(),
         };
         let content_type = (form == 3).then_some("application/x-ndjson");
-        let mut plan = harness::post(&config, &context(), content_type, &bytes).unwrap();
-        let taken = deliver(&mut plan, all_accepted).unwrap();
-        let answer = plan.settled().unwrap().answer(VerdictMode::Always);
-        let told: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
-        let verdicts = told["verdicts"].as_array().unwrap();
+        let mut batch = harness::post(&config, &context(), content_type, &bytes).unwrap();
+        let delivered = deliver(&mut batch, all_accepted).unwrap();
+        let answer = batch.settled().unwrap().answer(VerdictMode::Always);
+        let reported: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
+        let verdicts = reported["verdicts"].as_array().unwrap();
         prop_assert_eq!(verdicts.len(), beacons.len());
-        prop_assert_eq!(taken.len(), beacons.len());
+        prop_assert_eq!(delivered.len(), beacons.len());
         for (index, (verdict, beacon)) in verdicts.iter().zip(&beacons).enumerate() {
             prop_assert_eq!(&verdict["index"], &json!(index));
-            let mine: Vec<_> = taken.iter().filter(|(_, columns)| {
+            let mine: Vec<_> = delivered.iter().filter(|(_, columns)| {
                 columns["event_id"] == verdict["event_id"]
                     && (columns.get("stage").is_some() == (verdict["outcome"] == "failed"))
             }).collect();
@@ -316,12 +318,12 @@ proptest! {
         let config = config(table());
         let context = context();
         let body = RequestBody { content_type, content_encoding, bytes: &bytes };
-        let mut plan = harness::post_body(&config, &context, &body).unwrap();
-        let taken = deliver(&mut plan, all_accepted).unwrap();
-        let answer = plan.settled().unwrap().answer(VerdictMode::OnFailure);
+        let mut batch = harness::post_body(&config, &context, &body).unwrap();
+        let delivered = deliver(&mut batch, all_accepted).unwrap();
+        let answer = batch.settled().unwrap().answer(VerdictMode::OnFailure);
         prop_assert!([200, 204, 400].contains(&answer.status));
         if answer.status == 400 {
-            let [(_, columns)] = taken.as_slice() else { panic!("kept once") };
+            let [(_, columns)] = delivered.as_slice() else { panic!("kept once") };
             let kept = match (&columns["original"], &columns["original_base64"]) {
                 (Value::String(text), Value::Null) => text.clone().into_bytes(),
                 (_, base64) => base64_simd::STANDARD.decode_to_vec(base64.as_str().unwrap()).unwrap(),
@@ -334,7 +336,7 @@ proptest! {
     fn no_query_panics(query in any::<String>()) {
         let config = config(table());
         let context = context();
-        let mut plan = harness::pixel(&config, &context, &query).unwrap();
-        prop_assert_eq!(deliver(&mut plan, all_accepted).unwrap().len(), 1);
+        let mut batch = harness::pixel(&config, &context, &query).unwrap();
+        prop_assert_eq!(deliver(&mut batch, all_accepted).unwrap().len(), 1);
     }
 }

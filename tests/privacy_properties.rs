@@ -203,12 +203,13 @@ fn send(
     streams: Streams,
 ) -> (u16, Vec<Value>, Vec<Delivered>) {
     let content_type = matches!(form, Form::Lines).then_some("application/x-ndjson");
-    let mut plan = harness::post(config, &context(signals), content_type, bytes).unwrap();
-    let taken = deliver(&mut plan, streams);
-    let answer = plan.settled().unwrap().answer(VerdictMode::Always);
-    let told: Value = serde_json::from_str(&answer.body.unwrap_or_default()).unwrap_or_default();
-    let verdicts = told["verdicts"].as_array().cloned().unwrap_or_default();
-    (answer.status, verdicts, taken)
+    let mut batch = harness::post(config, &context(signals), content_type, bytes).unwrap();
+    let delivered = deliver(&mut batch, streams);
+    let answer = batch.settled().unwrap().answer(VerdictMode::Always);
+    let reported: Value =
+        serde_json::from_str(&answer.body.unwrap_or_default()).unwrap_or_default();
+    let verdicts = reported["verdicts"].as_array().cloned().unwrap_or_default();
+    (answer.status, verdicts, delivered)
 }
 
 fn column(record: &Record, name: &str) -> Value {
@@ -244,14 +245,16 @@ fn query(beacon: &Value) -> String {
     query.finish()
 }
 
-/// The identifiers that `taken` contains.
-fn leaks(taken: &[Delivered]) -> Vec<String> {
+/// The identifiers that `delivered` contains.
+fn leaks(delivered: &[Delivered]) -> Vec<String> {
     let secrets = [MARK.to_owned(), DIGITS.to_string(), "203.0.113.".to_owned(), AGENT.to_owned()];
-    let told = taken.iter().map(|Delivered { stream, record, .. }| {
+    let reported = delivered.iter().map(|Delivered { stream, record, .. }| {
         let line = String::from_utf8_lossy(record.bytes());
         format!("{stream} {} {line}", record.key().as_str())
     });
-    told.filter(|told| secrets.iter().any(|secret| told.contains(secret.as_str()))).collect()
+    reported
+        .filter(|reported| secrets.iter().any(|secret| reported.contains(secret.as_str())))
+        .collect()
 }
 
 proptest! {
@@ -265,10 +268,10 @@ proptest! {
         let [dnt, denied, unknown] = others;
         let config = config(&with_privacy(table, ["strip", dnt, denied, unknown]));
         let signals = BrowserSignals { gpc: true, dnt: true };
-        let (_, verdicts, taken) = send(&form.body(&beacons), form, signals, &config, streams);
+        let (_, verdicts, delivered) = send(&form.body(&beacons), form, signals, &config, streams);
         prop_assert_eq!(verdicts.len(), beacons.len());
-        prop_assert_eq!(leaks(&taken), Vec::<String>::new());
-        for Delivered { record, .. } in &taken {
+        prop_assert_eq!(leaks(&delivered), Vec::<String>::new());
+        for Delivered { record, .. } in &delivered {
             prop_assert!(column(record, "identifiers_removed").is_string());
         }
     }
@@ -279,9 +282,9 @@ proptest! {
     ) {
         let config = config(&with_privacy(table, ["strip", "keep", "keep", "keep"]));
         let context = context(BrowserSignals { gpc: true, dnt: false });
-        let mut plan =
+        let mut batch =
             harness::pixel(&config, &context, &query(&beacon)).unwrap();
-        prop_assert_eq!(leaks(&deliver(&mut plan, streams)), Vec::<String>::new());
+        prop_assert_eq!(leaks(&deliver(&mut batch, streams)), Vec::<String>::new());
     }
 
     #[test]
@@ -293,8 +296,8 @@ proptest! {
         let body = form.body(&beacons);
         let cut = cut.min(body.len());
         for part in [&body[cut..], &body[..body.len() - cut]] {
-            let (_, _, taken) = send(part, form, signals, &config, Streams::Take);
-            prop_assert_eq!(leaks(&taken), Vec::<String>::new());
+            let (_, _, delivered) = send(part, form, signals, &config, Streams::Take);
+            prop_assert_eq!(leaks(&delivered), Vec::<String>::new());
         }
     }
 
@@ -308,13 +311,13 @@ proptest! {
         let config = config(&with_privacy(table, ["drop", dnt, denied, unknown]));
         let signals = BrowserSignals { gpc: true, dnt: false };
         let body = form.body(&beacons);
-        let (_, verdicts, taken) = send(&body, form, signals, &config, Streams::Take);
-        prop_assert!(taken.is_empty());
+        let (_, verdicts, delivered) = send(&body, form, signals, &config, Streams::Take);
+        prop_assert!(delivered.is_empty());
         prop_assert_eq!(verdicts.len(), beacons.len());
         prop_assert!(verdicts.iter().all(|verdict| verdict["outcome"] == "dropped"));
         let rest = &body[cut.min(body.len())..];
-        let (_, verdicts, taken) = send(rest, form, signals, &config, Streams::Take);
-        prop_assert!(taken.is_empty());
+        let (_, verdicts, delivered) = send(rest, form, signals, &config, Streams::Take);
+        prop_assert!(delivered.is_empty());
         prop_assert!(verdicts.iter().all(|verdict| verdict["outcome"] == "dropped"));
     }
 
@@ -327,11 +330,11 @@ proptest! {
     ) {
         let config = config(&with_privacy(table, wishes));
         let body = form.body(&beacons);
-        let (status, verdicts, taken) = send(&body, form, BrowserSignals { gpc, dnt }, &config, streams);
+        let (status, verdicts, delivered) = send(&body, form, BrowserSignals { gpc, dnt }, &config, streams);
         prop_assert_eq!((status, verdicts.len()), (200, beacons.len()));
         for (index, verdict) in verdicts.iter().enumerate() {
             prop_assert_eq!(&verdict["index"], &json!(index));
-            let mine: Vec<_> = taken.iter().filter(|each| each.beacon == index).collect();
+            let mine: Vec<_> = delivered.iter().filter(|each| each.beacon == index).collect();
             let to = mine.iter().map(|each| each.stream.as_str());
             let failed: Vec<bool> = to.map(|stream| stream == "firehose:failed").collect();
             match verdict["outcome"].as_str() {
@@ -353,13 +356,13 @@ proptest! {
         let [gpc, dnt] = wishes;
         let silent = BrowserSignals::default();
         let body = Form::Array.body(&beacons);
-        let told = |gpc, dnt| {
+        let reported = |gpc, dnt| {
             let config = config(&with_privacy(table.clone(), [gpc, dnt, "keep", "keep"]));
-            let (_, verdicts, taken) = send(&body, Form::Array, silent, &config, Streams::Take);
-            let lines: Vec<_> = taken.iter().map(|each| each.record.bytes().to_vec()).collect();
+            let (_, verdicts, delivered) = send(&body, Form::Array, silent, &config, Streams::Take);
+            let lines: Vec<_> = delivered.iter().map(|each| each.record.bytes().to_vec()).collect();
             (verdicts, lines)
         };
-        prop_assert_eq!(told(gpc, dnt), told("keep", "keep"));
+        prop_assert_eq!(reported(gpc, dnt), reported("keep", "keep"));
     }
 }
 
@@ -389,8 +392,9 @@ fn no_secret_is_kept_of_bytes_that_cannot_be_read() {
     });
     let kept = |bytes: &[u8], form, table: &Value| {
         let config = config(table);
-        let (_, _, taken) = send(bytes, form, BrowserSignals::default(), &config, Streams::Take);
-        let records: Vec<_> = taken.into_iter().map(|it| (it.stream, it.record)).collect();
+        let (_, _, delivered) =
+            send(bytes, form, BrowserSignals::default(), &config, Streams::Take);
+        let records: Vec<_> = delivered.into_iter().map(|it| (it.stream, it.record)).collect();
         assert!(
             !records.is_empty() && records.iter().all(|(stream, _)| stream == "firehose:failed")
         );
@@ -510,10 +514,10 @@ proptest! {
             context.user_agent = Some("curl/8.5.0".to_owned());
         }
         let bytes = Form::Array.body(&beacons);
-        let mut plan = harness::post(&config, &context, None, &bytes).unwrap();
-        let taken = deliver(&mut plan, Streams::Take);
-        prop_assert_eq!(taken.len(), beacons.len());
-        for Delivered { stream, record, .. } in &taken {
+        let mut batch = harness::post(&config, &context, None, &bytes).unwrap();
+        let delivered = deliver(&mut batch, Streams::Take);
+        prop_assert_eq!(delivered.len(), beacons.len());
+        for Delivered { stream, record, .. } in &delivered {
             let columns = columns(record);
             let first = conditions.iter().position(|condition| holds(condition, &columns));
             let expected = format!("firehose:s{}", first.unwrap_or(conditions.len()));
@@ -526,7 +530,7 @@ proptest! {
         devices in vec("[a-z0-9-]{1,36}", 1..20), share in 0.05..0.9_f64, more in 0.0..0.09_f64,
         names in (name(), name()),
     ) {
-        let taken = |share: f64, name: &str| -> Vec<bool> {
+        let delivered = |share: f64, name: &str| -> Vec<bool> {
             let config = config(&json!({
                 "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
                 "routes": [{"to": "firehose:all", "sample": share}],
@@ -534,14 +538,14 @@ proptest! {
             let beacons: Vec<Value> =
                 devices.iter().map(|id| json!({"name": name, "device_id": id})).collect();
             let (body, quiet) = (Form::Array.body(&beacons), BrowserSignals::default());
-            let (_, verdicts, taken) = send(&body, Form::Array, quiet, &config, Streams::Take);
-            let told = taken.iter().all(|each| column(&each.record, "sample_rate") == json!(share));
-            assert!(told, "each record tells the share");
+            let (_, verdicts, delivered) = send(&body, Form::Array, quiet, &config, Streams::Take);
+            let reported = delivered.iter().all(|each| column(&each.record, "sample_rate") == json!(share));
+            assert!(reported, "each record tells the share");
             verdicts.iter().map(|verdict| verdict["outcome"] == "accepted").collect()
         };
-        let some = taken(share, &names.0);
-        prop_assert_eq!(&some, &taken(share, &names.1));
-        let larger = taken(share + more, &names.0);
+        let some = delivered(share, &names.0);
+        prop_assert_eq!(&some, &delivered(share, &names.1));
+        let larger = delivered(share + more, &names.0);
         prop_assert!(some.iter().zip(larger).all(|(in_some, in_larger)| !in_some || in_larger));
     }
 }

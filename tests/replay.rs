@@ -51,8 +51,8 @@ fn operator() -> RequestContext {
     context(1_795_100_000_000, [192, 0, 2, 1], "replay", "US")
 }
 
-fn records(mut plan: IngestBatch<'_>) -> Vec<Value> {
-    let records = plan.take_records().into_iter();
+fn records(mut batch: IngestBatch<'_>) -> Vec<Value> {
+    let records = batch.take_records().into_iter();
     records.map(|pending| columns(&pending.item.record)).collect()
 }
 
@@ -62,15 +62,15 @@ fn post(config: &Config, body: &[u8], content_type: Option<&str>) -> Vec<Value> 
 
 /// Sends `failed` again, as scripts/replay does.
 fn replay(config: &Config, failed: &Value) -> Vec<Value> {
-    let mut told = json!({ "geo": { "country": failed["country"] } });
+    let mut reported = json!({ "geo": { "country": failed["country"] } });
     for column in
         ["event_id", "original_format", "received_at", "sent_at", "device_id", "ip", "user_agent"]
     {
         if let Some(value) = failed.get(column) {
-            told[column] = value.clone();
+            reported[column] = value.clone();
         }
     }
-    let claim = ReplayHeader { fields: told.to_string(), key: Some(KEY.to_owned()) };
+    let claim = ReplayHeader { fields: reported.to_string(), key: Some(KEY.to_owned()) };
     let context = operator();
     let mut request = ingest::authorize(&context, Some(&claim), config).request.unwrap();
     let replay = request.replay.take().unwrap();
@@ -87,11 +87,11 @@ fn a_replayed_event_is_the_event_that_it_would_have_been() {
     let as_it_is = post(&config("accept", "full"), body, None);
     assert_eq!(failed[0]["code"], "unknown_event");
     for (failed, mut expected) in failed.into_iter().zip(as_it_is) {
-        let mended = replay(&config("accept", "full"), &failed);
+        let reader_repairs = replay(&config("accept", "full"), &failed);
         // Each is sent alone, and its place among the others is not kept.
         expected["event_index"] = json!(0);
         expected["replayed_at"] = json!("2026-11-19T14:53:20.000Z");
-        assert_eq!(mended, [expected]);
+        assert_eq!(reader_repairs, [expected]);
     }
 }
 

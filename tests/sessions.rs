@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, SecondsFormat};
 use headwater::model::event::EventId;
 use headwater::model::session::{SessionId, SessionInfo};
-use headwater::shard::sessions::{DeviceSessions, Opening, SessionConfig, SessionEvent};
+use headwater::shard::sessions::{DeviceSessions, SessionConfig, SessionEvent};
 
 const TABLE: &str = include_str!("fixtures/sessions.txt");
 
@@ -43,22 +43,22 @@ impl<'a> Case<'a> {
         let mut columns = line.split_whitespace();
         let mut next = || columns.next().unwrap();
         let (time, device, event) = (next(), next(), next());
-        let sighting = SessionEvent {
+        let session_event = SessionEvent {
             at: DateTime::parse_from_rfc3339(time).unwrap().timestamp_millis(),
             event_id: self.event_id(device, event),
-            opening: if event.starts_with("app_open") { Opening::Yes } else { Opening::No },
+            starts_session: event.starts_with("app_open"),
         };
         let random = || [u8::try_from(self.sessions.len()).unwrap(); 10];
         let sessions = self.devices.entry(device).or_default();
-        let tag = sessions.observe(&sighting, SessionConfig::default(), random);
-        let SessionInfo { id, index, started_at, opened_by } = tag;
+        let session = sessions.observe(&session_event, SessionConfig::default(), random);
+        let SessionInfo { id, index, started_at, trigger } = session;
         let session = self.letter(id);
         let started_at = DateTime::from_timestamp_millis(started_at).unwrap();
         let started_at = started_at.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let opened_by = serde_json::to_value(opened_by).unwrap();
-        let opened_by = opened_by.as_str().unwrap();
+        let trigger = serde_json::to_value(trigger).unwrap();
+        let trigger = trigger.as_str().unwrap();
         format!(
-            "  {time}  {device:<6}  {event:<11}  {session:<7}  {index:<5}  {started_at}  {opened_by}"
+            "  {time}  {device:<6}  {event:<11}  {session:<7}  {index:<5}  {started_at}  {trigger}"
         )
     }
 

@@ -12,7 +12,7 @@ use headwater::model::stream::Stream;
 use headwater::shard::ShardCore;
 use headwater::shard::config::ShardConfig;
 use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
-use headwater::shard::sessions::{Opening, SessionEvent};
+use headwater::shard::sessions::SessionEvent;
 use headwater::shard::storage::{Storage, StorageError, Table};
 
 /// A storage in which nothing is.
@@ -52,9 +52,9 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
         record: Record::restore("key", "", b"{}\n").unwrap(),
         event: Some(EventIdentity {
             key: key(of),
-            sighting: SessionEvent { at: 0, event_id, opening: Opening::No },
+            session_event: SessionEvent { at: 0, event_id, starts_session: false },
             device: DeviceIdentity::Known { previous: before.map(key) },
-            arrival: Redelivery::No,
+            redelivery: Redelivery::No,
         }),
         previous_shard,
     }
@@ -70,6 +70,6 @@ fn a_moved_device_is_requested_by_both_ids_at_midnight() {
         item(4, Some(5), Some(1)),
         item(6, Some(7), None),
     ];
-    let strangers = shard.strangers(&items, &Nothing).unwrap();
-    assert_eq!(strangers, [(0, vec![key(1), key(2), key(3)]), (1, vec![key(4), key(5)])]);
+    let unknown_devices = shard.unknown_devices(&items, &Nothing).unwrap();
+    assert_eq!(unknown_devices, [(0, vec![key(1), key(2), key(3)]), (1, vec![key(4), key(5)])]);
 }

@@ -159,7 +159,7 @@ impl Request {
         self.text.as_deref().or(self.body.as_deref().map(RawValue::get))
     }
 
-    fn plan<'a>(&self, config: &'a Config) -> Result<IngestBatch<'a>, IngestError> {
+    fn batch<'a>(&self, config: &'a Config) -> Result<IngestBatch<'a>, IngestError> {
         let context = self.context();
         let Some(text) = self.posted() else {
             let query = self.query.as_deref().unwrap_or_default();
@@ -180,18 +180,18 @@ impl Request {
     /// What it comes to: the answer, and each record with its beacon and its stream.
     fn run(&self) -> (IngestResponse, Vec<Delivered>) {
         let config = self.config();
-        let mut plan = match self.plan(&config) {
-            Ok(plan) => plan,
-            Err(refusal) => return (IngestResponse::of_error(&refusal, None), Vec::new()),
+        let mut batch = match self.batch(&config) {
+            Ok(batch) => batch,
+            Err(error) => return (IngestResponse::of_error(&error, None), Vec::new()),
         };
         let failed = config.destinations.failed.to_string();
         let status = |stream: &str, _: &Record| match self.poisoned && stream != failed {
             false => RecordStatus::Delivered,
             true => rejected(),
         };
-        let mut taken = harness::deliver(&mut plan, status).unwrap();
-        taken.sort_by_key(|each| each.beacon);
-        (plan.settled().unwrap().answer(VerdictMode::Always), taken)
+        let mut delivered = harness::deliver(&mut batch, status).unwrap();
+        delivered.sort_by_key(|each| each.beacon);
+        (batch.settled().unwrap().answer(VerdictMode::Always), delivered)
     }
 
     /// The request and all that it came to, as text.
@@ -207,11 +207,11 @@ impl Request {
             Some(text) => writeln!(shown, "POST {query}{}", text.trim_end()).unwrap(),
             None => writeln!(shown, "GET {}", query.trim_end()).unwrap(),
         }
-        let told: Value =
+        let reported: Value =
             answer.body.as_deref().map(|body| serde_json::from_str(body).unwrap()).unwrap();
-        let verdicts = told["verdicts"].as_array();
+        let verdicts = reported["verdicts"].as_array();
         if verdicts.is_none() {
-            writeln!(shown, "\nanswer {}: {told}", answer.status).unwrap();
+            writeln!(shown, "\nanswer {}: {reported}", answer.status).unwrap();
         }
         let count = verdicts.map_or(1, Vec::len);
         for index in 0..count {
@@ -288,12 +288,13 @@ impl Request {
         let was_sent = |never: &&String| texts.iter().flatten().any(|sent| sent.contains(*never));
         let unsent = self.never.iter().find(|never| !was_sent(never));
         assert_eq!(unsent, None, "{}: a test that can't fail", self.name);
-        let told = records.iter().map(|Delivered { stream, record, .. }| {
+        let reported = records.iter().map(|Delivered { stream, record, .. }| {
             let line = std::str::from_utf8(record.bytes()).unwrap();
             format!("{stream} {} {line}", record.key().as_str())
         });
-        let told: Vec<String> = told.chain(answer.body).collect();
-        let leaks = |never: &String| told.iter().any(|told| told.contains(never.as_str()));
+        let reported: Vec<String> = reported.chain(answer.body).collect();
+        let leaks =
+            |never: &String| reported.iter().any(|reported| reported.contains(never.as_str()));
         let leaks = self.never.iter().filter(|never| leaks(never));
         leaks.map(|never| format!("{}: {never}", self.name)).collect()
     }

@@ -24,7 +24,7 @@ impl<'a> ByteReader<'a> {
     }
 
     /// Returns the error for bytes that do not hold the expected content.
-    pub const fn garbled(&self) -> DecodeError {
+    pub const fn malformed(&self) -> DecodeError {
         DecodeError(self.what)
     }
 
@@ -34,11 +34,11 @@ impl<'a> ByteReader<'a> {
 
     /// Returns an error if any bytes are left.
     pub fn end(self) -> Result<(), DecodeError> {
-        if self.is_at_end() { Ok(()) } else { Err(self.garbled()) }
+        if self.is_at_end() { Ok(()) } else { Err(self.malformed()) }
     }
 
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (array, rest) = self.bytes.split_first_chunk().ok_or(self.garbled())?;
+        let (array, rest) = self.bytes.split_first_chunk().ok_or(self.malformed())?;
         self.bytes = rest;
         Ok(*array)
     }
@@ -61,14 +61,14 @@ impl<'a> ByteReader<'a> {
 
     /// Reads a four-byte length and that many bytes.
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
-        let length = usize::try_from(self.u32()?).map_err(|_| self.garbled())?;
-        let (bytes, rest) = self.bytes.split_at_checked(length).ok_or(self.garbled())?;
+        let length = usize::try_from(self.u32()?).map_err(|_| self.malformed())?;
+        let (bytes, rest) = self.bytes.split_at_checked(length).ok_or(self.malformed())?;
         self.bytes = rest;
         Ok(bytes)
     }
 
     pub fn text(&mut self) -> Result<&'a str, DecodeError> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| self.garbled())
+        std::str::from_utf8(self.bytes()?).map_err(|_| self.malformed())
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// Returns one step of a JSON Pointer (RFC 6901): a slash and the escaped `key`, cut as by
 /// [`shown`].
-pub fn pointer_step(key: &str) -> String {
+pub fn escape_json_pointer(key: &str) -> String {
     format!("/{}", shown(key).replace('~', "~0").replace('/', "~1"))
 }
 

@@ -94,7 +94,7 @@ impl HeadwaterConfig {
             delivery_timeout_ms: table
                 .number("delivery_timeout_ms", 100, 30_000)
                 .unwrap_or(DeliveryConfig::default().delivery_timeout_ms),
-            packing: packing(&mut table),
+            aggregation: aggregation(&mut table),
             ..DeliveryConfig::default()
         };
         let failed = table
@@ -153,7 +153,7 @@ fn enrichment(table: &mut ConfigTable<'_>) -> Enrichment {
 }
 
 /// Parses `aggregate_bytes`: a size, or 0 or `false` to turn aggregation off.
-fn packing(table: &mut ConfigTable<'_>) -> Aggregation {
+fn aggregation(table: &mut ConfigTable<'_>) -> Aggregation {
     let Some(value) = table.optional("aggregate_bytes") else {
         return Aggregation::default();
     };
@@ -162,9 +162,8 @@ fn packing(table: &mut ConfigTable<'_>) -> Aggregation {
         (Value::Bool(false), _) | (_, Some(0)) => Aggregation::Off,
         (_, bytes) => {
             bytes.and_then(AggregateBytes::parse).map(Aggregation::UpTo).unwrap_or_else(|| {
-                let (unit, most) = (aggregate::BILLED_UNIT, AggregateBytes::MAX);
-                let wanted =
-                    format!("must be a multiple of {unit} from {unit} to {most}, or false");
+                let (unit, max) = (aggregate::BILLED_UNIT, AggregateBytes::MAX);
+                let wanted = format!("must be a multiple of {unit} from {unit} to {max}, or false");
                 table.refuse("aggregate_bytes", format!("{wanted}, not {value}"));
                 Aggregation::default()
             })
@@ -194,8 +193,8 @@ fn limits(table: &mut ConfigTable<'_>) -> Limits {
         return limits;
     };
     table.nested("limits", value, |table| {
-        let mut set = |key, slot: &mut usize, most| {
-            if let Some(number) = table.number(key, 1, most) {
+        let mut set = |key, slot: &mut usize, max| {
+            if let Some(number) = table.number(key, 1, max) {
                 *slot = usize::try_from(number).unwrap_or(*slot);
             }
         };

@@ -335,7 +335,7 @@ pub(crate) mod tests {
             (500, 7)
         );
         assert_eq!(config.limits.max_depth, Limits::default().max_depth);
-        assert_eq!(config.destinations.policy.packing, Aggregation::default());
+        assert_eq!(config.destinations.policy.aggregation, Aggregation::default());
         let streams: Vec<String> =
             config.streams().iter().map(|stream| stream.to_string()).collect();
         assert_eq!(streams, ["firehose:events-low", "firehose:events", "firehose:events-failed"]);
@@ -602,16 +602,17 @@ pub(crate) mod tests {
             {"to": "firehose:b"},
         ]);
         let config = Config::parse(RawConfig { headwater: Some(table), ..settings() }).unwrap();
-        let packing = |text| config.destinations.policy_of(&Stream::parse(text).unwrap()).packing;
+        let aggregation =
+            |text| config.destinations.policy_of(&Stream::parse(text).unwrap()).aggregation;
         assert_eq!(
-            [packing("firehose:a"), packing("firehose:b")],
+            [aggregation("firehose:a"), aggregation("firehose:b")],
             [Aggregation::Off, Aggregation::default()]
         );
     }
 
     #[test]
     fn aggregation_has_a_size_or_is_off() {
-        for (value, packing) in [
+        for (value, aggregation) in [
             (json!(false), Some(Aggregation::Off)),
             (json!(0), Some(Aggregation::Off)),
             (json!(10_240), AggregateBytes::parse(10_240).map(Aggregation::UpTo)),
@@ -620,7 +621,7 @@ pub(crate) mod tests {
             let mut table = headwater();
             table["aggregate_bytes"] = value;
             let config = Config::parse(RawConfig { headwater: Some(table), ..settings() }).unwrap();
-            assert_eq!(Some(config.destinations.policy.packing), packing);
+            assert_eq!(Some(config.destinations.policy.aggregation), aggregation);
         }
     }
 

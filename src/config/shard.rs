@@ -16,7 +16,7 @@ pub enum DeliveryMode {
 }
 
 /// The most shards. A request may have an event for each of them.
-const MOST_SHARDS: u64 = 256;
+const MAX_SHARDS: u64 = 256;
 
 /// Parses `delivery` and the settings of the shards. Those are parsed in direct delivery too, so
 /// that one word switches between the two.
@@ -26,8 +26,9 @@ pub fn mode(table: &mut ConfigTable<'_>) -> DeliveryMode {
     if let Some(count) = count(table, "shards") {
         sharding.count = count;
     }
-    if let Some(former) = count(table, "previous_shards") {
-        sharding.previous_count = Some(former).filter(|former| *former != sharding.count);
+    if let Some(previous_shard) = count(table, "previous_shards") {
+        sharding.previous_count =
+            Some(previous_shard).filter(|previous_shard| *previous_shard != sharding.count);
     }
     if let Some(linger_ms) = table.number("linger_ms", 1, 1_000) {
         sharding.linger_ms = linger_ms;
@@ -41,8 +42,8 @@ pub fn mode(table: &mut ConfigTable<'_>) -> DeliveryMode {
             if let Some(seconds) = table.number("window_s", 60, 604_800) {
                 sharding.dedupe.window_ms = seconds.saturating_mul(1_000);
             }
-            if let Some(most) = table.number("max_ids", 1_000, 4_000_000) {
-                sharding.dedupe.max_ids = usize::try_from(most).unwrap_or(usize::MAX);
+            if let Some(max) = table.number("max_ids", 1_000, 4_000_000) {
+                sharding.dedupe.max_ids = usize::try_from(max).unwrap_or(usize::MAX);
             }
         });
     }
@@ -60,7 +61,7 @@ pub fn mode(table: &mut ConfigTable<'_>) -> DeliveryMode {
 }
 
 fn count(table: &mut ConfigTable<'_>, key: &str) -> Option<ShardNumber> {
-    ShardNumber::try_from(table.number(key, 1, MOST_SHARDS)?).ok()
+    ShardNumber::try_from(table.number(key, 1, MAX_SHARDS)?).ok()
 }
 
 fn session(table: &mut ConfigTable<'_>, sharding: &mut ShardConfig) {

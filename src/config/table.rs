@@ -124,12 +124,12 @@ impl<'a> ConfigTable<'a> {
         chosen.map(|(_, choice)| *choice)
     }
 
-    /// Reads an integer from `least` to `most`, if `key` is set.
-    pub fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
+    /// Reads an integer from `least` to `max`, if `key` is set.
+    pub fn number(&mut self, key: &str, least: u64, max: u64) -> Option<u64> {
         let value = self.optional(key)?;
-        let number = value.as_u64().filter(|number| (least..=most).contains(number));
+        let number = value.as_u64().filter(|number| (least..=max).contains(number));
         if number.is_none() {
-            self.refuse(key, format!("must be an integer from {least} to {most}, not {value}"));
+            self.refuse(key, format!("must be an integer from {least} to {max}, not {value}"));
         }
         number
     }

@@ -28,11 +28,11 @@ impl Aggregation {
     /// Limits aggregated records to `bytes`; `Off` if not even one unit fits.
     #[must_use]
     pub fn within(self, bytes: usize) -> Self {
-        let units = |most: usize| most.min(bytes).saturating_div(BILLED_UNIT);
+        let units = |max: usize| max.min(bytes).saturating_div(BILLED_UNIT);
         match self {
             Self::Off => Self::Off,
-            Self::UpTo(AggregateBytes(most)) => {
-                AggregateBytes::parse(units(most).saturating_mul(BILLED_UNIT))
+            Self::UpTo(AggregateBytes(max)) => {
+                AggregateBytes::parse(units(max).saturating_mul(BILLED_UNIT))
                     .map_or(Self::Off, Self::UpTo)
             }
         }
@@ -76,68 +76,68 @@ pub type Group = Vec<usize>;
 
 /// Groups `lines` into records, in the order of their first lines. A line that exceeds the limit
 /// goes alone.
-pub fn packs<'a>(
+pub fn groups<'a>(
     lines: impl IntoIterator<Item = LineInfo<'a>>,
-    packing: Aggregation,
+    aggregation: Aggregation,
 ) -> Vec<Group> {
-    let most_bytes = match packing {
+    let max_bytes = match aggregation {
         Aggregation::Off => 0,
         Aggregation::UpTo(AggregateBytes(bytes)) => bytes,
     };
-    let mut packs: Vec<Group> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     let mut open: Vec<OpenGroup<'a>> = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {
         let position = open.iter().position(|open| open.partition == line.partition);
         let fitting = position.and_then(|position| open.get_mut(position)).and_then(|open| {
             let bytes = open.bytes.saturating_add(line.bytes);
-            let pack = packs.get_mut(open.pack)?;
-            (bytes <= most_bytes && pack.len() < MAX_LINES).then_some((open, bytes, pack))
+            let group = groups.get_mut(open.group)?;
+            (bytes <= max_bytes && group.len() < MAX_LINES).then_some((open, bytes, group))
         });
         match (fitting, position) {
-            (Some((open, bytes, pack)), _) => {
+            (Some((open, bytes, group)), _) => {
                 open.bytes = bytes;
-                pack.push(index);
+                group.push(index);
             }
             (None, position) => {
                 let next =
-                    OpenGroup { partition: line.partition, pack: packs.len(), bytes: line.bytes };
+                    OpenGroup { partition: line.partition, group: groups.len(), bytes: line.bytes };
                 match position.and_then(|position| open.get_mut(position)) {
                     Some(full) => *full = next,
                     None => open.push(next),
                 }
-                packs.push(vec![index]);
+                groups.push(vec![index]);
             }
         }
     }
-    packs
+    groups
 }
 
 /// The last group of a partition, which may still accept lines.
 struct OpenGroup<'a> {
     partition: &'a str,
-    pack: usize,
+    group: usize,
     bytes: usize,
 }
 
 /// Splits a group in half, or returns it as the error if it has only one line.
-pub fn halves(mut pack: Group) -> Result<[Group; 2], Group> {
-    match pack.len() {
-        0 | 1 => Err(pack),
+pub fn split_in_half(mut group: Group) -> Result<[Group; 2], Group> {
+    match group.len() {
+        0 | 1 => Err(group),
         lines => {
-            let second = pack.split_off(lines / 2);
-            Ok([pack, second])
+            let second = group.split_off(lines / 2);
+            Ok([group, second])
         }
     }
 }
 
 /// Cuts `call` after its first `lines` lines, inside a group if necessary, and returns the rest.
-pub fn split_off(call: &mut Vec<Group>, lines: usize) -> Vec<Group> {
+pub fn split_after(call: &mut Vec<Group>, lines: usize) -> Vec<Group> {
     let mut left = lines;
     let mut rest = Vec::new();
-    for mut pack in std::mem::take(call) {
-        let tail = pack.split_off(left.min(pack.len()));
-        left = left.saturating_sub(pack.len());
-        call.extend((!pack.is_empty()).then_some(pack));
+    for mut group in std::mem::take(call) {
+        let tail = group.split_off(left.min(group.len()));
+        left = left.saturating_sub(group.len());
+        call.extend((!group.is_empty()).then_some(group));
         rest.extend((!tail.is_empty()).then_some(tail));
     }
     rest
@@ -205,16 +205,16 @@ mod tests {
     use crate::model::record;
 
     type Lines = &'static [(usize, &'static str)];
-    type Packs = &'static [&'static [usize]];
+    type Groups = &'static [&'static [usize]];
 
     fn up_to(bytes: usize) -> Aggregation {
         Aggregation::UpTo(AggregateBytes::parse(bytes).unwrap())
     }
 
     /// Returns the bytes that these groups are billed for.
-    fn billed(packs: &[Group], bytes: &[usize]) -> usize {
-        let of_pack = |pack: &Group| pack.iter().map(|index| bytes[*index]).sum::<usize>();
-        packs.iter().map(|pack| of_pack(pack).next_multiple_of(BILLED_UNIT)).sum()
+    fn billed(groups: &[Group], bytes: &[usize]) -> usize {
+        let of_group = |group: &Group| group.iter().map(|index| bytes[*index]).sum::<usize>();
+        groups.iter().map(|group| of_group(group).next_multiple_of(BILLED_UNIT)).sum()
     }
 
     #[test]
@@ -236,20 +236,20 @@ mod tests {
 
     #[test]
     fn an_aggregate_shrinks_to_the_limit_of_its_call() {
-        for (asked, bytes, packing) in [
+        for (asked, bytes, aggregation) in [
             (51_200, 1_000_000, up_to(51_200)),
             (51_200, 51_199, up_to(46_080)),
             (51_200, 5_120, up_to(5_120)),
             (51_200, 5_119, Aggregation::Off),
         ] {
-            assert_eq!(up_to(asked).within(bytes), packing, "{bytes}");
+            assert_eq!(up_to(asked).within(bytes), aggregation, "{bytes}");
         }
         assert_eq!(Aggregation::Off.within(usize::MAX), Aggregation::Off);
     }
 
     #[test]
     fn an_aggregate_closes_if_the_next_line_does_not_fit() {
-        let cases: [(Aggregation, Lines, Packs); 8] = [
+        let cases: [(Aggregation, Lines, Groups); 8] = [
             (up_to(5_120), &[], &[]),
             (up_to(5_120), &[(5_000, ""), (120, ""), (1, "")], &[&[0, 1], &[2]]),
             (up_to(5_120), &[(5_000, ""), (121, "")], &[&[0], &[1]]),
@@ -259,18 +259,18 @@ mod tests {
             (up_to(5_120), &[(9, "a"), (5_120, "a"), (9, "b")], &[&[0], &[1], &[2]]),
             (Aggregation::Off, &[(9, ""), (9, "")], &[&[0], &[1]]),
         ];
-        for (packing, lines, expected) in cases {
+        for (aggregation, lines, expected) in cases {
             let of_line =
                 |(bytes, partition): &(usize, &'static str)| LineInfo { bytes: *bytes, partition };
-            let packed = packs(lines.iter().map(of_line), packing);
-            assert_eq!(packed, expected, "{packing:?} {lines:?}");
+            let aggregated = groups(lines.iter().map(of_line), aggregation);
+            assert_eq!(aggregated, expected, "{aggregation:?} {lines:?}");
         }
     }
 
     #[test]
     fn a_call_is_cut_after_a_line_and_inside_an_aggregate() {
         let call = || vec![vec![0, 1], vec![2], vec![3, 4, 5]];
-        let cases: [(usize, Packs, Packs); 5] = [
+        let cases: [(usize, Groups, Groups); 5] = [
             (0, &[], &[&[0, 1], &[2], &[3, 4, 5]]),
             (1, &[&[0]], &[&[1], &[2], &[3, 4, 5]]),
             (3, &[&[0, 1], &[2]], &[&[3, 4, 5]]),
@@ -279,15 +279,15 @@ mod tests {
         ];
         for (lines, first, rest) in cases {
             let mut cut = call();
-            assert_eq!(split_off(&mut cut, lines), rest, "{lines}");
+            assert_eq!(split_after(&mut cut, lines), rest, "{lines}");
             assert_eq!(cut, first, "{lines}");
         }
     }
 
     #[test]
     fn an_aggregate_is_halved_down_to_one_line() {
-        assert_eq!(halves(vec![1, 2, 3]), Ok([vec![1], vec![2, 3]]));
-        assert_eq!(halves(vec![1]), Err(vec![1]));
+        assert_eq!(split_in_half(vec![1, 2, 3]), Ok([vec![1], vec![2, 3]]));
+        assert_eq!(split_in_half(vec![1]), Err(vec![1]));
     }
 
     #[test]
@@ -295,11 +295,11 @@ mod tests {
         let lines: Vec<Record> =
             ["a", "bc", "def"].iter().map(|text| record::tests::record(text)).collect();
         for count in 1..=3 {
-            let packed = AggregatedRecord::new(&lines[..count]).unwrap();
+            let aggregated = AggregatedRecord::new(&lines[..count]).unwrap();
             let mut body = Vec::new();
-            packed.encode_append(&mut body);
+            aggregated.encode_append(&mut body);
             let whole = lines[..count].iter().map(|line| line.bytes()).collect::<Vec<_>>().concat();
-            assert_eq!(packed.bytes_len(), whole.len());
+            assert_eq!(aggregated.bytes_len(), whole.len());
             assert_eq!(base64_simd::STANDARD.decode_to_vec(&body).unwrap(), whole);
         }
     }
@@ -324,25 +324,25 @@ mod tests {
         ) {
             const PARTITIONS: [&str; 3] = ["", "a", "b"];
             let of_line = |(bytes, partition): &(usize, usize)| LineInfo { bytes: *bytes, partition: PARTITIONS[*partition] };
-            let most = units * BILLED_UNIT;
-            let packed = packs(lines.iter().map(of_line), up_to(most));
-            for pack in &packed {
-                let bytes: usize = pack.iter().map(|index| lines[*index].0).sum();
-                prop_assert!(bytes <= most || pack.len() == 1);
-                prop_assert!((1..=MAX_LINES).contains(&pack.len()));
-                prop_assert!(pack.iter().all(|index| lines[*index].1 == lines[pack[0]].1));
+            let max = units * BILLED_UNIT;
+            let aggregated = groups(lines.iter().map(of_line), up_to(max));
+            for group in &aggregated {
+                let bytes: usize = group.iter().map(|index| lines[*index].0).sum();
+                prop_assert!(bytes <= max || group.len() == 1);
+                prop_assert!((1..=MAX_LINES).contains(&group.len()));
+                prop_assert!(group.iter().all(|index| lines[*index].1 == lines[group[0]].1));
             }
-            prop_assert!(packed.is_sorted_by(|before, after| before[0] < after[0]));
+            prop_assert!(aggregated.is_sorted_by(|before, after| before[0] < after[0]));
             for partition in 0..PARTITIONS.len() {
                 let there = |index: &usize| lines[*index].1 == partition;
-                let packed: Vec<usize> = packed.iter().flatten().copied().filter(there).collect();
+                let aggregated: Vec<usize> = aggregated.iter().flatten().copied().filter(there).collect();
                 let came: Vec<usize> = (0..lines.len()).filter(there).collect();
-                prop_assert_eq!(packed, came);
+                prop_assert_eq!(aggregated, came);
             }
             let bytes: Vec<usize> = lines.iter().map(|(bytes, _)| *bytes).collect();
-            let alone = packs(lines.iter().map(of_line), Aggregation::Off);
+            let alone = groups(lines.iter().map(of_line), Aggregation::Off);
             prop_assert_eq!(alone.len(), lines.len());
-            prop_assert!(billed(&packed, &bytes) <= billed(&alone, &bytes));
+            prop_assert!(billed(&aggregated, &bytes) <= billed(&alone, &bytes));
         }
     }
 }

@@ -18,7 +18,7 @@ impl Destinations {
     /// Returns the delivery settings of `stream`.
     pub fn policy_of(&self, stream: &Stream) -> DeliveryConfig {
         match self.unpacked.contains(stream) {
-            true => DeliveryConfig { packing: Aggregation::Off, ..self.policy },
+            true => DeliveryConfig { aggregation: Aggregation::Off, ..self.policy },
             false => self.policy,
         }
     }

@@ -14,18 +14,18 @@ use crate::base::clock::{Milliseconds, is_ahead};
 pub struct Limiter {
     /// In thousandths of a call; `None` if there is no limit.
     limit: Option<u64>,
-    under_way: Vec<CallsInFlight>,
-    next_ticket: u64,
+    in_flight: Vec<CallInFlight>,
+    next_call_id: u64,
     lowered_at: Option<Milliseconds>,
 }
 
 /// The id of a call that is in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket(u64);
+pub struct CallId(u64);
 
 #[derive(Debug, Clone, Copy)]
-struct CallsInFlight {
-    ticket: Ticket,
+struct CallInFlight {
+    call_id: CallId,
     since: Milliseconds,
     timeout_ms: u64,
 }
@@ -33,29 +33,29 @@ struct CallsInFlight {
 impl Limiter {
     const ONE: u64 = 1_000;
     /// A higher limit counts as none.
-    const MOST: u64 = 64 * Self::ONE;
+    const MAX: u64 = 64 * Self::ONE;
     /// Shortest time between two decreases, in milliseconds: calls that were in flight at the first
     /// say nothing about the lower limit.
-    const REST_MS: u64 = 1_000;
+    const INTERVAL_MS: u64 = 1_000;
     /// Time after its timeout that a call still counts as in flight, in milliseconds. The end of a
     /// call whose request was lost is never reported.
-    const LOST_MS: u64 = 5_000;
+    const UNREPORTED_MS: u64 = 5_000;
 
     /// Begins a call that may take `timeout_ms`. Returns `None` at the limit.
-    pub fn begin(&mut self, now: Milliseconds, timeout_ms: u64) -> Option<Ticket> {
-        self.under_way.retain(|call| call.is_alive(now));
-        let count = (self.under_way.len() as u64).saturating_mul(Self::ONE);
+    pub fn begin(&mut self, now: Milliseconds, timeout_ms: u64) -> Option<CallId> {
+        self.in_flight.retain(|call| call.is_alive(now));
+        let count = (self.in_flight.len() as u64).saturating_mul(Self::ONE);
         if self.limit.is_some_and(|limit| count.saturating_add(Self::ONE) > limit) {
             return None;
         }
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket = self.next_ticket.wrapping_add(1);
-        self.under_way.push(CallsInFlight { ticket, since: now, timeout_ms });
-        Some(ticket)
+        let call_id = CallId(self.next_call_id);
+        self.next_call_id = self.next_call_id.wrapping_add(1);
+        self.in_flight.push(CallInFlight { call_id, since: now, timeout_ms });
+        Some(call_id)
     }
 
-    pub fn end(&mut self, ticket: Ticket) {
-        self.under_way.retain(|call| call.ticket != ticket);
+    pub fn end(&mut self, call_id: CallId) {
+        self.in_flight.retain(|call| call.call_id != call_id);
     }
 
     /// Raises the limit, after a call that delivered records.
@@ -64,33 +64,34 @@ impl Limiter {
             let more = (Self::ONE * Self::ONE).checked_div(limit).unwrap_or(Self::ONE);
             limit.saturating_add(more)
         });
-        self.limit = raised.filter(|limit| *limit <= Self::MOST);
+        self.limit = raised.filter(|limit| *limit <= Self::MAX);
     }
 
     /// Halves the limit, after a delivery that reached its deadline with rejected records.
     pub fn lower(&mut self, now: Milliseconds) {
-        let rests =
-            |at: Milliseconds| is_ahead(at.saturating_add(Self::REST_MS), now, Self::REST_MS);
+        let rests = |at: Milliseconds| {
+            is_ahead(at.saturating_add(Self::INTERVAL_MS), now, Self::INTERVAL_MS)
+        };
         if self.lowered_at.is_some_and(rests) {
             return;
         }
         self.lowered_at = Some(now);
         // The call that failed last has ended already.
-        let used = (self.under_way.len() as u64).saturating_add(1).saturating_mul(Self::ONE);
+        let used = (self.in_flight.len() as u64).saturating_add(1).saturating_mul(Self::ONE);
         let limit = self.limit.unwrap_or(used).min(used);
         self.limit = Some((limit / 2).max(Self::ONE));
     }
 
     /// Returns how long the oldest call has been in flight at `now`, in milliseconds.
     pub fn oldest_ms(&self, now: Milliseconds) -> u64 {
-        let alive = self.under_way.iter().filter(|call| call.is_alive(now));
+        let alive = self.in_flight.iter().filter(|call| call.is_alive(now));
         alive.map(|call| now.saturating_sub(call.since)).max().unwrap_or_default()
     }
 }
 
-impl CallsInFlight {
+impl CallInFlight {
     const fn is_alive(&self, now: Milliseconds) -> bool {
-        let longest_ms = self.timeout_ms.saturating_add(Limiter::LOST_MS);
+        let longest_ms = self.timeout_ms.saturating_add(Limiter::UNREPORTED_MS);
         is_ahead(self.since.saturating_add(longest_ms), now, longest_ms)
     }
 }
@@ -105,18 +106,18 @@ mod tests {
         (0..1_000).take_while(|_| limiter.begin(now, 2_000).is_some()).count()
     }
 
-    fn with_calls(count: usize) -> (Limiter, Vec<Ticket>) {
+    fn with_calls(count: usize) -> (Limiter, Vec<CallId>) {
         let mut limiter = Limiter::default();
-        let tickets = (0..count).map(|_| limiter.begin(0, 2_000).unwrap()).collect();
-        (limiter, tickets)
+        let call_ids = (0..count).map(|_| limiter.begin(0, 2_000).unwrap()).collect();
+        (limiter, call_ids)
     }
 
     #[test]
     fn a_stream_has_no_limit_until_a_delivery_fails() {
-        let (mut limiter, tickets) = with_calls(31);
+        let (mut limiter, call_ids) = with_calls(31);
         assert_eq!(room(&limiter, 0), 1_000);
         limiter.lower(0);
-        tickets.into_iter().for_each(|ticket| limiter.end(ticket));
+        call_ids.into_iter().for_each(|call_id| limiter.end(call_id));
         assert_eq!(room(&limiter, 0), 16, "half of the 32 that were used");
     }
 

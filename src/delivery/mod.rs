@@ -9,6 +9,7 @@
 
 pub mod aggregate;
 pub mod aws;
+pub mod circuit_breaker;
 pub mod destinations;
 pub mod health;
 pub mod limiter;

@@ -43,7 +43,7 @@ impl Record {
     /// Returns the failed event of `record`, which `stream` rejected for its content with `code`:
     /// one record, or as many as its bytes need. A failed event is returned unchanged; its stream
     /// may have been the stream of failed events before.
-    pub fn of_refused(
+    pub fn of_rejected(
         record: &Self,
         stream: &Stream,
         code: &str,
@@ -96,14 +96,14 @@ mod tests {
     use super::*;
     use crate::model::record::MAX_BYTES;
 
-    fn refused(line: &[u8]) -> Vec<Record> {
+    fn rejected_by_stream(line: &[u8]) -> Vec<Record> {
         let record = Record::restore("a key", "", line).unwrap();
         let stream = Stream::parse("kinesis:events").unwrap();
-        Record::of_refused(&record, &stream, "ValidationException").unwrap()
+        Record::of_rejected(&record, &stream, "ValidationException").unwrap()
     }
 
     fn one(line: &str) -> (String, String) {
-        let records = refused(line.as_bytes());
+        let records = rejected_by_stream(line.as_bytes());
         let [record] = records.as_slice() else { panic!("{} records", records.len()) };
         let text = std::str::from_utf8(record.bytes()).unwrap();
         (record.key().as_str().to_owned(), text.trim_end().to_owned())
@@ -125,8 +125,9 @@ mod tests {
 
     #[test]
     fn a_failed_event_that_is_refused_stays_as_it_is() {
-        let [failed] = refused(b"{\"event_id\":\"x\",\"name\":\"a\"}\n").try_into().unwrap();
-        let [again] = refused(failed.bytes()).try_into().unwrap();
+        let [failed] =
+            rejected_by_stream(b"{\"event_id\":\"x\",\"name\":\"a\"}\n").try_into().unwrap();
+        let [again] = rejected_by_stream(failed.bytes()).try_into().unwrap();
         assert_eq!(again.bytes(), failed.bytes());
     }
 
@@ -138,7 +139,7 @@ mod tests {
             assert_eq!((key.as_str(), columns["original"].as_str()), ("a key", Some(line)));
             assert_eq!(columns["code"], "refused_by_stream");
         }
-        let [record] = refused(&[0xff]).try_into().unwrap();
+        let [record] = rejected_by_stream(&[0xff]).try_into().unwrap();
         let columns: Value = serde_json::from_slice(record.bytes()).unwrap();
         assert_eq!(columns["original_base64"], "/w==");
     }
@@ -147,7 +148,7 @@ mod tests {
     fn the_longest_line_comes_back_from_its_parts() {
         let line: Vec<u8> = (0..MAX_BYTES).map(|index| (index % 251) as u8).collect();
         let mut restored = Vec::new();
-        for record in refused(&line) {
+        for record in rejected_by_stream(&line) {
             let columns: Value = serde_json::from_slice(record.bytes()).unwrap();
             let part = columns["original_base64"].as_str().unwrap();
             restored.extend(base64_simd::STANDARD.decode_to_vec(part).unwrap());

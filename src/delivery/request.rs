@@ -14,16 +14,16 @@ pub struct RequestLimits {
 }
 
 /// The indices of the records of one call.
-pub type PutRequest = Vec<usize>;
+pub type CallIndices = Vec<usize>;
 
 /// Splits records of the given encoded lengths into calls. A record that exceeds the limit of bytes
 /// goes alone.
 pub fn calls(
     encoded_lengths: impl IntoIterator<Item = usize>,
     limits: RequestLimits,
-) -> VecDeque<PutRequest> {
+) -> VecDeque<CallIndices> {
     let mut calls = VecDeque::new();
-    let (mut call, mut bytes) = (PutRequest::new(), 0_usize);
+    let (mut call, mut bytes) = (CallIndices::new(), 0_usize);
     for (index, length) in encoded_lengths.into_iter().enumerate() {
         let full = call.len() >= limits.records || bytes.saturating_add(length) > limits.bytes;
         if full && !call.is_empty() {

@@ -86,7 +86,7 @@ impl PutResult {
         if failed.is_some_and(|failed| failed != errors) {
             return Self::Unparseable(format!("answer has {errors} errors and counts {failed:?}"));
         }
-        let fate = |entry: PutResultEntry| match entry {
+        let result = |entry: PutResultEntry| match entry {
             PutResultEntry { error_code: Some(code), error_message, .. } => {
                 Err(AwsError::of_record(code, error_message.unwrap_or_default()))
             }
@@ -96,14 +96,14 @@ impl PutResult {
                 "entry has neither an id nor an error".to_owned(),
             )),
         };
-        Self::PerRecord(entries.into_iter().map(fate).collect())
+        Self::PerRecord(entries.into_iter().map(result).collect())
     }
 }
 
 /// Why a call or a record was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwsError {
-    pub blame: ErrorClass,
+    pub class: ErrorClass,
     /// The service's error code, without its namespace.
     pub code: String,
     pub message: String,
@@ -141,21 +141,21 @@ impl AwsError {
             code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default();
         let message =
             field(["message", "Message"]).or_else(|| element(&text, "Message")).unwrap_or_default();
-        let blame = blame(code, &message).unwrap_or(match answer.status {
+        let class = class(code, &message).unwrap_or(match answer.status {
             429 => ErrorClass::Throttled,
             413 => ErrorClass::InvalidRecord,
             400..=499 => ErrorClass::Config,
             _ => ErrorClass::Transient,
         });
         let code = plain_code(code).unwrap_or_else(|| format!("HTTP {}", answer.status));
-        Self { blame, message: plain_message(&code, &message), code }
+        Self { class, message: plain_message(&code, &message), code }
     }
 
     /// Makes the error of one record in a successful response.
     pub fn of_record(code: String, message: String) -> Self {
-        let blame = blame(&code, &message).unwrap_or(ErrorClass::Transient);
+        let class = class(&code, &message).unwrap_or(ErrorClass::Transient);
         let code = plain_code(&code).unwrap_or_else(|| "UnknownError".to_owned());
-        Self { blame, message: plain_message(&code, &message), code }
+        Self { class, message: plain_message(&code, &message), code }
     }
 }
 
@@ -183,7 +183,7 @@ const SIGNATURE: &[&str] = &["InvalidSignature", "SignatureDoesNotMatch"];
 /// Sources: <https://docs.aws.amazon.com/firehose/latest/APIReference/CommonErrors.html>,
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>,
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>
-fn blame(code: &str, message: &str) -> Option<ErrorClass> {
+fn class(code: &str, message: &str) -> Option<ErrorClass> {
     const CLOCK: &[&str] = &["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
     // Firehose reports that it is unavailable if it means "slow down".
     const THROTTLE: &[&str] = &[
@@ -239,10 +239,10 @@ fn element(xml: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn refusal(status: u16, body: &str) -> (ErrorClass, String, String) {
+    fn error(status: u16, body: &str) -> (ErrorClass, String, String) {
         let answer = HttpResponse { status, retry_after_ms: None, body: body.as_bytes().to_vec() };
-        let AwsError { blame, code, message } = AwsError::of_http(&answer);
-        (blame, code, message)
+        let AwsError { class, code, message } = AwsError::of_http(&answer);
+        (class, code, message)
     }
 
     #[test]
@@ -362,10 +362,10 @@ mod tests {
             (301, "", ErrorClass::Transient, "HTTP 301", ""),
             (418, r#"{"__type":"Teapot"}"#, ErrorClass::Config, "Teapot", ""),
         ];
-        for (status, body, blame, code, message) in cases {
+        for (status, body, class, code, message) in cases {
             assert_eq!(
-                refusal(status, body),
-                (blame, code.to_owned(), message.to_owned()),
+                error(status, body),
+                (class, code.to_owned(), message.to_owned()),
                 "{status} {body}"
             );
         }
@@ -375,26 +375,26 @@ mod tests {
     fn messages_have_no_signed_request_and_are_short() {
         let body = r#"{"__type":"InvalidSignatureException",
             "message":"The Canonical String should have been\nx-amz-security-token:t0ken"}"#;
-        assert_eq!(refusal(403, body).2, "");
-        let (blame, code, message) = refusal(400, r#"{"__type":"X Y","message":"a\nb"}"#);
-        assert_eq!((blame, code.as_str(), message.as_str()), (ErrorClass::Config, "HTTP 400", "a"));
+        assert_eq!(error(403, body).2, "");
+        let (class, code, message) = error(400, r#"{"__type":"X Y","message":"a\nb"}"#);
+        assert_eq!((class, code.as_str(), message.as_str()), (ErrorClass::Config, "HTTP 400", "a"));
         let long = format!(r#"{{"__type":"{}"}}"#, "x".repeat(200_000));
-        assert_eq!(refusal(500, &long).1, "HTTP 500");
+        assert_eq!(error(500, &long).1, "HTTP 500");
         let record = AwsError::of_record("arn:aws:x y".to_owned(), "m".repeat(300));
         assert_eq!((record.code.as_str(), record.message.chars().count()), ("UnknownError", 101));
     }
 
     #[test]
     fn an_unknown_error_of_one_record_is_tried_again() {
-        let blame = |code: &str| AwsError::of_record(code.to_owned(), String::new()).blame;
-        assert_eq!(blame("ServiceUnavailableException"), ErrorClass::Throttled);
-        assert_eq!(blame("InternalFailure"), ErrorClass::Transient);
-        assert_eq!(blame("Mystery"), ErrorClass::Transient);
+        let class = |code: &str| AwsError::of_record(code.to_owned(), String::new()).class;
+        assert_eq!(class("ServiceUnavailableException"), ErrorClass::Throttled);
+        assert_eq!(class("InternalFailure"), ErrorClass::Transient);
+        assert_eq!(class("Mystery"), ErrorClass::Transient);
     }
 
     #[test]
     fn the_errors_of_kinesis_are_blamed_as_those_of_firehose_are() {
-        for (code, blame) in [
+        for (code, class) in [
             ("ProvisionedThroughputExceededException", ErrorClass::Throttled),
             ("KMSThrottlingException", ErrorClass::Throttled),
             ("InternalFailure", ErrorClass::Transient),
@@ -410,8 +410,8 @@ mod tests {
             ("ValidationException", ErrorClass::InvalidRecord),
         ] {
             let body = format!(r#"{{"__type":"{code}"}}"#);
-            assert_eq!(refusal(400, &body).0, blame, "{code}");
-            assert_eq!(AwsError::of_record(code.to_owned(), String::new()).blame, blame, "{code}");
+            assert_eq!(error(400, &body).0, class, "{code}");
+            assert_eq!(AwsError::of_record(code.to_owned(), String::new()).class, class, "{code}");
         }
     }
 }

@@ -20,12 +20,12 @@ impl Service {
         }
     }
 
-    /// Returns how events are aggregated in calls of `call_bytes`, if `packing` allows it. Kinesis
+    /// Returns how events are aggregated in calls of `call_bytes`, if `aggregation` allows it. Kinesis
     /// assigns shards by record, its consumers count records, and it rounds records up less. So
     /// each event stays alone there.
-    pub fn packing(self, packing: Aggregation, call_bytes: usize) -> Aggregation {
+    pub fn aggregation(self, aggregation: Aggregation, call_bytes: usize) -> Aggregation {
         match self {
-            Self::Firehose => packing.within(firehose::most_bytes(call_bytes)),
+            Self::Firehose => aggregation.within(firehose::max_bytes(call_bytes)),
             Self::Kinesis => Aggregation::Off,
         }
     }

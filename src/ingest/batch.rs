@@ -305,13 +305,13 @@ impl<'a> IngestBatch<'a> {
             match status {
                 RecordStatus::Delivered => {}
                 RecordStatus::Pending => return Err(not_durable("pending")),
-                RecordStatus::Rejected(refusal)
+                RecordStatus::Rejected(error)
                     if *stream == self.context.config.destinations.failed =>
                 {
-                    return Err(not_durable(&refusal.code));
+                    return Err(not_durable(&error.code));
                 }
-                RecordStatus::Rejected(refusal) => {
-                    self.fail_delivered(*beacon_index, &record, stream, &refusal.code)?;
+                RecordStatus::Rejected(error) => {
+                    self.fail_delivered(*beacon_index, &record, stream, &error.code)?;
                 }
             }
             self.in_delivery = self.in_delivery.saturating_sub(1);
@@ -330,7 +330,7 @@ impl<'a> IngestBatch<'a> {
         if let Some((_, outcome)) = self.outcomes.get_mut(beacon_index) {
             *outcome = Outcome::Failed(rejected::violation(stream, code));
         }
-        self.queue_failed_event(Record::of_refused(record, stream, code), beacon_index)
+        self.queue_failed_event(Record::of_rejected(record, stream, code), beacon_index)
     }
 
     /// The bytes of all records that were taken out for delivery.

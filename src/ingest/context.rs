@@ -29,7 +29,7 @@ pub(super) struct PipelineContext<'a> {
 impl<'a> PipelineContext<'a> {
     /// Returns the privacy decision about a beacon with this consent.
     pub(super) fn privacy_decision(&self, consent: Option<Consent>) -> PrivacyDecision {
-        self.facts.privacy.standing(self.facts.signals, consent)
+        self.facts.privacy.decide(self.facts.signals, consent)
     }
 
     /// Returns the envelope to write into a failed event.

@@ -12,7 +12,7 @@ use crate::pipeline::enrich::EnrichedEvent;
 use crate::pipeline::privacy::visitor::Visitor;
 use crate::shard::config::ShardConfig;
 use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
-use crate::shard::sessions::{Opening, SessionEvent};
+use crate::shard::sessions::SessionEvent;
 
 /// A record that is still to be delivered.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl<'a> PendingRecord<'a> {
             return Self { beacon_index, shard_hash: None, item };
         };
         let event = event_identity(enriched, &sharding.session_start_events);
-        let hash = event.place(enriched.facts.visitor.as_ref().map(Visitor::key));
+        let hash = event.shard_hash(enriched.facts.visitor.as_ref().map(Visitor::key));
         let previous_shard = sharding.previous_count.map(|count| shard_of(hash, count));
         let previous_shard =
             previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
@@ -81,11 +81,11 @@ fn event_identity(enriched: &EnrichedEvent<'_>, session_start_events: &[String])
     EventIdentity {
         key,
         device,
-        arrival: facts.arrival,
-        sighting: SessionEvent {
+        redelivery: facts.redelivery,
+        session_event: SessionEvent {
             at: enriched.occurred.at.timestamp_millis(),
             event_id: event.id,
-            opening: if opens { Opening::Yes } else { Opening::No },
+            starts_session: opens,
         },
     }
 }

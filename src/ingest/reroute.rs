@@ -22,14 +22,14 @@ use crate::shard::spill::BacklogStats;
 /// Whether the records stored for this stream have to move: no route names it any more, and it was
 /// renamed or rejects them for a cause that only an operator can fix.
 pub fn has_to_move(depth: &BacklogStats, config: &Config) -> bool {
-    let is_refused = || matches!(&depth.problem, Some(DeliveryError::Refused(refusal)) if refusal.blame == ErrorClass::Config);
+    let is_refused = || matches!(&depth.problem, Some(DeliveryError::Rejected(error)) if error.class == ErrorClass::Config);
     let stream = &depth.stream;
     depth.records > 0 && !config.names(stream) && (config.renamed(stream).is_some() || is_refused())
 }
 
 /// Returns the stream to which `record`, stored for `from`, goes today. Returns `None` if its line
 /// is not a record of Headwater.
-pub fn home(record: &Record, from: &Stream, config: &Config) -> Option<Stream> {
+pub fn current_stream(record: &Record, from: &Stream, config: &Config) -> Option<Stream> {
     let line = std::str::from_utf8(record.bytes()).ok()?;
     let columns: JsonFields<'_> = serde_json::from_str(line).ok()?;
     if is_of_failed_event(&columns) {
@@ -120,8 +120,9 @@ mod tests {
             (json!({"name": null, "level": 7, "bot": "x", "metadata": []}), "firehose:rest"),
             (json!({}), "firehose:rest"),
         ] {
-            let home = home(&record(&event(columns.clone())), &stream("firehose:old"), &config);
-            assert_eq!(home, Some(stream(to)), "{columns}");
+            let current_stream =
+                current_stream(&record(&event(columns.clone())), &stream("firehose:old"), &config);
+            assert_eq!(current_stream, Some(stream(to)), "{columns}");
         }
     }
 
@@ -138,8 +139,8 @@ mod tests {
         for (tenant, to) in [("a", "firehose:a"), ("c", "firehose:of-c"), ("gone", "firehose:top")]
         {
             let line = event(json!({"tenant": tenant}));
-            let home = home(&record(&line), &stream("firehose:old"), &config);
-            assert_eq!(home, Some(stream(to)), "{tenant}");
+            let current_stream = current_stream(&record(&line), &stream("firehose:old"), &config);
+            assert_eq!(current_stream, Some(stream(to)), "{tenant}");
         }
     }
 
@@ -160,8 +161,8 @@ mod tests {
             (&event(json!({})), "firehose:old-failed", "firehose:events"),
             (&event(json!({})), "firehose:other", "firehose:events"),
         ] {
-            let home = home(&record(line), &stream(from), &config);
-            assert_eq!(home, Some(stream(to)), "{line} from {from}");
+            let current_stream = current_stream(&record(line), &stream(from), &config);
+            assert_eq!(current_stream, Some(stream(to)), "{line} from {from}");
         }
     }
 
@@ -169,18 +170,22 @@ mod tests {
     fn an_unrecognizable_line_has_no_stream() {
         for line in ["", "{", "[]\n", "7", "{}\n", "{\"stage\":1}\n", "{\"violations\":[]}\n"] {
             let record = Record::restore("key", "", line.as_bytes()).unwrap();
-            assert_eq!(home(&record, &stream("firehose:old"), &config(json!({}))), None, "{line}");
+            assert_eq!(
+                current_stream(&record, &stream("firehose:old"), &config(json!({}))),
+                None,
+                "{line}"
+            );
         }
         let record = Record::restore("key", "", &[0xff]).unwrap();
-        assert_eq!(home(&record, &stream("firehose:old"), &config(json!({}))), None);
+        assert_eq!(current_stream(&record, &stream("firehose:old"), &config(json!({}))), None);
     }
 
     #[test]
     fn records_move_only_if_unnamed_and_rejected_or_renamed() {
         let config = config(json!({"renamed_streams": {"firehose:renamed": "firehose:events"}}));
-        let refused = |blame| {
+        let refused = |class| {
             let code = "AccessDeniedException".to_owned();
-            Some(DeliveryError::Refused(AwsError { blame, code, message: String::new() }))
+            Some(DeliveryError::Rejected(AwsError { class, code, message: String::new() }))
         };
         for (name, records, problem, moves) in [
             ("firehose:old", 1, refused(ErrorClass::Config), true),

@@ -117,8 +117,8 @@ impl OutcomeCounts {
 
 impl RequestSummary<'_> {
     /// Records that the whole request was rejected.
-    pub fn refuse(&mut self, refusal: &IngestError) {
-        self.code = Some(refusal.code());
+    pub fn refuse(&mut self, error: &IngestError) {
+        self.code = Some(error.code());
         self.counts = OutcomeCounts::unsettled(self.counts.beacons());
     }
 
@@ -168,10 +168,10 @@ impl RequestSummary<'_> {
 }
 
 impl LogSampling {
-    /// Whether the request of `tally` is logged. `chance` returns a random number, at least 0 and
+    /// Whether the request of `summary` is logged. `chance` returns a random number, at least 0 and
     /// below 1.
-    pub fn take(&self, tally: &RequestSummary<'_>, chance: impl FnOnce() -> f64) -> bool {
-        let share = if tally.is_exceptional() { self.failure } else { self.success };
+    pub fn take(&self, summary: &RequestSummary<'_>, chance: impl FnOnce() -> f64) -> bool {
+        let share = if summary.is_exceptional() { self.failure } else { self.success };
         share >= 1.0 || (share > 0.0 && chance() < share)
     }
 }
@@ -192,7 +192,7 @@ mod tests {
         ]
     }
 
-    fn tally() -> RequestSummary<'static> {
+    fn summary() -> RequestSummary<'static> {
         RequestSummary {
             tenant: Some("shop"),
             status: 200,
@@ -210,14 +210,14 @@ mod tests {
     #[test]
     fn a_log_line_has_the_present_values() {
         assert_eq!(
-            serde_json::to_string(&tally()).unwrap(),
+            serde_json::to_string(&summary()).unwrap(),
             r#"{"request":"post","tenant":"shop","status":200,"accepted":2,"failed":1,"duplicate":1,"dropped":{"gpc":1},"bytes_in":700,"bytes_out":4000,"read_ms":3,"wait_ms":100,"send_ms":20,"retries":1,"spill_depth":7,"deliver_ms":125,"total_ms":128}"#
         );
     }
 
     #[test]
     fn a_point_has_its_numbers_in_their_places() {
-        let told = tally();
+        let told = summary();
         assert_eq!(told.texts(), ["request", "shop", "post", "200", ""]);
         assert_eq!(
             told.numbers(),
@@ -228,14 +228,14 @@ mod tests {
     #[test]
     fn server_timing_has_the_stages() {
         assert_eq!(
-            tally().server_timing(),
+            summary().server_timing(),
             "read;dur=3, wait;dur=100, send;dur=20, deliver;dur=125, total;dur=128"
         );
     }
 
     #[test]
     fn an_event_that_is_not_durable_counts_as_refused() {
-        let mut told = tally();
+        let mut told = summary();
         let code = "timed_out".to_owned();
         let stream = "firehose:events".to_owned();
         told.refuse(&IngestError::NotDurable { stream, code, retry_after_s: 5 });
@@ -252,7 +252,7 @@ mod tests {
             ..RequestSummary::default()
         };
         assert!(shares.take(&usual, || 0.24) && !shares.take(&usual, || 0.25));
-        assert!(shares.take(&tally(), || 0.99));
+        assert!(shares.take(&summary(), || 0.99));
         assert!(shares.take(&RequestSummary { status: 401, ..RequestSummary::default() }, || 0.99));
         assert!(!LogSampling { success: 0.0, failure: 0.0 }.take(&usual, || 0.0));
     }

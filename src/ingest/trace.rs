@@ -9,7 +9,7 @@ use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 
 /// The most beacons of one request of which more than the outcome is kept.
-pub const MOST_TRACED: usize = 100;
+pub const MAX_TRACED: usize = 100;
 
 #[derive(Debug, Default)]
 pub struct RequestTrace {
@@ -30,7 +30,7 @@ impl RequestTrace {
     /// Records that the beacon at `index` arrived as `original`, from which privacy has removed
     /// what it must.
     pub fn received(&mut self, index: usize, original: OriginalPayload) {
-        if index < MOST_TRACED {
+        if index < MAX_TRACED {
             self.beacon(index).received = Some(original);
         }
     }
@@ -45,7 +45,7 @@ impl RequestTrace {
             let PendingRecord { beacon_index, item, .. } = record;
             let beacon = self.beacon(*beacon_index);
             beacon.stream = Some(item.stream.as_ref().clone());
-            beacon.record = (*beacon_index < MOST_TRACED).then(|| item.record.clone());
+            beacon.record = (*beacon_index < MAX_TRACED).then(|| item.record.clone());
         }
     }
 
@@ -63,7 +63,7 @@ impl RequestTrace {
     /// sent the failed event to `failed`.
     pub fn refused(&mut self, index: usize, stream: &Stream, code: &str, failed: &Stream) {
         let BeaconTrace { record, stream: place, .. } = self.beacon(index);
-        let parts = record.take().and_then(|it| Record::of_refused(&it, stream, code).ok());
+        let parts = record.take().and_then(|it| Record::of_rejected(&it, stream, code).ok());
         *record = parts.and_then(|parts| parts.into_iter().next());
         *place = Some(failed.clone());
     }

@@ -11,7 +11,7 @@ pub struct Beacon {
     /// The top-level fields, as sent.
     pub fields: Map<String, Value>,
     /// The repairs that were needed to read it: name and JSON Pointer of each.
-    pub mended: Vec<(&'static str, String)>,
+    pub reader_repairs: Vec<(&'static str, String)>,
     /// The query parameters of a pixel that are not fields, and so not part of the beacon.
     pub left_out: Map<String, Value>,
 }

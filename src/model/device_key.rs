@@ -27,7 +27,7 @@ impl DeviceKey {
     }
 
     /// Returns its place among all keys, which decides its shard.
-    pub fn place(&self) -> u64 {
+    pub fn shard_hash(&self) -> u64 {
         let [first, ..] = self.0.as_chunks().0 else { return 0 };
         u64::from_be_bytes(*first)
     }

@@ -33,7 +33,7 @@ impl NamePattern {
     }
 
     /// Whether some name matches both.
-    pub fn meets(&self, other: &Self) -> bool {
+    pub fn intersects(&self, other: &Self) -> bool {
         // `ends[i]`: whether the first `i` bytes of this pattern can match the part of `other` that
         // the loop has read.
         let (mine, theirs) = (self.0.as_bytes(), other.0.as_bytes());

@@ -9,7 +9,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Originals {
     #[default]
-    Forget,
+    DeleteQuarantined,
     /// They do, except values that a rule dropped.
     Keep,
 }

@@ -77,10 +77,10 @@ struct ReplayHeaderFields {
 
 impl ReplaySource {
     /// Parses a replay's header, if the request holds `key`.
-    pub fn parse(claim: &ReplayHeader, key: Option<&Secret>) -> Result<Self, ReplayError> {
-        match (key, &claim.key) {
+    pub fn parse(header: &ReplayHeader, key: Option<&Secret>) -> Result<Self, ReplayError> {
+        match (key, &header.key) {
             (Some(key), Some(given)) if key.is(given) => {
-                Self::of_header(&claim.fields).ok_or(ReplayError::Unreadable)
+                Self::of_header(&header.fields).ok_or(ReplayError::Unreadable)
             }
             _ => Err(ReplayError::NotAllowed),
         }
@@ -115,7 +115,7 @@ impl ReplaySource {
 
     /// Returns `Lost` for a record: its shard may know the event's id although the stream lacks the
     /// event.
-    pub const fn arrival(&self) -> Redelivery {
+    pub const fn redelivery(&self) -> Redelivery {
         match self.form {
             PayloadFormat::Record => Redelivery::Lost,
             PayloadFormat::Beacon
@@ -168,9 +168,9 @@ mod tests {
         sent: Option<&str>,
         key: Option<&str>,
     ) -> Result<ReplaySource, ReplayError> {
-        let claim = ReplayHeader { fields: header.to_owned(), key: sent.map(str::to_owned) };
+        let header = ReplayHeader { fields: header.to_owned(), key: sent.map(str::to_owned) };
         let key = key.and_then(|key| Secret::parse(key.to_owned()));
-        ReplaySource::parse(&claim, key.as_ref())
+        ReplaySource::parse(&header, key.as_ref())
     }
 
     #[test]

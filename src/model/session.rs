@@ -83,17 +83,17 @@ pub struct SessionInfo {
     pub index: u32,
     /// When its first event occurred, in milliseconds since the epoch.
     pub started_at: i64,
-    pub opened_by: SessionTrigger,
+    pub trigger: SessionTrigger,
 }
 
 impl SessionInfo {
     /// Appends the bytes that [`SessionInfo::decode`] reads.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
-        let Self { id, index, started_at, opened_by } = self;
+        let Self { id, index, started_at, trigger } = self;
         bytes.put(id.as_bytes());
         bytes.put_u32(*index);
         bytes.put_i64(*started_at);
-        bytes.put_u8(opened_by.to_byte());
+        bytes.put_u8(trigger.to_byte());
     }
 
     /// Reads the bytes that [`SessionInfo::encode`] wrote, and none after them.
@@ -102,7 +102,7 @@ impl SessionInfo {
             id: SessionId::from_bytes(reader.array()?),
             index: reader.u32()?,
             started_at: reader.i64()?,
-            opened_by: SessionTrigger::of_byte(reader.u8()?).ok_or(reader.garbled())?,
+            trigger: SessionTrigger::of_byte(reader.u8()?).ok_or(reader.malformed())?,
         })
     }
 }

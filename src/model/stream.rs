@@ -51,11 +51,11 @@ pub enum StreamError {
     #[error("must be firehose:NAME or kinesis:NAME, not {0:?}")]
     Form(String),
     /// A name that the service does not allow.
-    #[error("has the stream name {name:?}; a name has 1 to {most} of a-z A-Z 0-9 _ . -")]
+    #[error("has the stream name {name:?}; a name has 1 to {max} of a-z A-Z 0-9 _ . -")]
     Name {
         name: String,
         /// The most characters of a name in its service.
-        most: usize,
+        max: usize,
     },
 }
 
@@ -67,11 +67,11 @@ impl Stream {
             .and_then(|(service, name)| Some((Service::parse(service)?, name)))
             .ok_or_else(|| StreamError::Form(text.to_owned()))?;
         let of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        let most = service.max_name_len();
-        if (1..=most).contains(&name.len()) && name.bytes().all(of_name) {
+        let max = service.max_name_len();
+        if (1..=max).contains(&name.len()) && name.bytes().all(of_name) {
             Ok(Self { service, name: StreamName(name.to_owned()) })
         } else {
-            Err(StreamError::Name { name: name.to_owned(), most })
+            Err(StreamError::Name { name: name.to_owned(), max })
         }
     }
 }
@@ -104,8 +104,8 @@ mod tests {
             assert_eq!(Stream::parse(text).unwrap().to_string(), text);
         }
         let form = |text: &str| format!("must be firehose:NAME or kinesis:NAME, not {text:?}");
-        let name = |name: &str, most| {
-            format!("has the stream name {name:?}; a name has 1 to {most} of a-z A-Z 0-9 _ . -")
+        let name = |name: &str, max| {
+            format!("has the stream name {name:?}; a name has 1 to {max} of a-z A-Z 0-9 _ . -")
         };
         for (text, message) in [
             ("events", form("events")),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::base::json::{JsonError, JsonErrorKind};
-use crate::base::text::pointer_step;
+use crate::base::text::escape_json_pointer;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,7 +92,7 @@ impl Violation {
     pub fn of_field(code: Code, field: &str, message: impl Into<String>) -> Self {
         Self {
             code,
-            pointer: pointer_step(field),
+            pointer: escape_json_pointer(field),
             message: message.into(),
             rule: None,
             found: None,

@@ -244,8 +244,9 @@ mod tests {
             ("a*b*c", "*b", false),
             ("aa*", "a", false),
         ] {
-            let meets = |a: &str, b: &str| pattern(a).unwrap().meets(&pattern(b).unwrap());
-            assert_eq!((meets(a, b), meets(b, a)), (meet, meet), "{a} {b}");
+            let intersects =
+                |a: &str, b: &str| pattern(a).unwrap().intersects(&pattern(b).unwrap());
+            assert_eq!((intersects(a, b), intersects(b, a)), (meet, meet), "{a} {b}");
         }
     }
 
@@ -261,7 +262,7 @@ mod tests {
                 name.push_str(part);
             }
             if let Some(pattern) = NamePattern::parse(&text) {
-                prop_assert!(pattern.matches(&name) && pattern.meets(&NamePattern::parse(&name).unwrap()));
+                prop_assert!(pattern.matches(&name) && pattern.intersects(&NamePattern::parse(&name).unwrap()));
             }
         }
 

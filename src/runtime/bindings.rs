@@ -35,7 +35,7 @@ thread_local! {
 pub struct Bindings {
     config: Result<Rc<Config>, Vec<ConfigError>>,
     /// Whether `METRICS` is bound, the dataset of Analytics Engine.
-    pub takes_points: bool,
+    pub has_metrics: bool,
     /// The scripts that were read from `ASSETS` so far.
     pub scripts: RefCell<BTreeMap<Script, Rc<ScriptAsset>>>,
 }
@@ -47,7 +47,7 @@ pub fn bound(env: &Env) -> Rc<Bindings> {
     known.unwrap_or_else(|| {
         let bound = Rc::new(Bindings {
             config: loaded().and_then(|()| Config::parse(settings(env)).map(Rc::new)),
-            takes_points: get(env, "METRICS").is_object(),
+            has_metrics: get(env, "METRICS").is_object(),
             scripts: RefCell::default(),
         });
         match &bound.config {

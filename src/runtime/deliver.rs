@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use worker::{Delay, Env};
 
 use super::bindings::{now_ms, random};
-use super::gate::{CallSlot, For, Gate};
+use super::gate::{CallPurpose, CallSlot, Gate};
 use super::log::{self, Component};
 use super::shard_client::{ShardCallError, ShardMethod};
 use super::{aws_http, health, shard_client, stream_health};
@@ -117,7 +117,7 @@ async fn deliver_via_shards<'a>(
             Err(why) => {
                 log::error(
                     Component::Delivery,
-                    format_args!("shard {number} did not take a parcel: {why}"),
+                    format_args!("shard {number} rejected a batch: {why}"),
                 );
                 if let ShardCallError::Unreachable(_) = why {
                     pause(number);
@@ -147,7 +147,7 @@ async fn deliver_direct(
     let deliveries = by_stream(records).into_iter().map(async |(batch, beacons)| {
         let stream = batch.stream.clone();
         let policy = config.destinations.policy_of(&stream);
-        let slot = gate.enter(For::Caller).await;
+        let slot = gate.enter(CallPurpose::Caller).await;
         (stream, beacons, deliver_batch(batch, config, policy, slot).await)
     });
     let deliveries = join_all(deliveries).await;
@@ -207,7 +207,7 @@ async fn wait_without_slot(
         now_ms()
     };
     let (slot, waited_until) = slot.released_for(wait).await;
-    delivery.queued(now_ms().saturating_sub(waited_until));
+    delivery.extend_deadline(now_ms().saturating_sub(waited_until));
     slot
 }
 

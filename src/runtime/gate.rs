@@ -12,14 +12,14 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 
 /// The most concurrent calls.
-const MOST: usize = 6;
+const MAX: usize = 6;
 
 /// The most of them that drain the spill, for which no client waits.
-const MOST_DRAINS: usize = 3;
+const MAX_DRAINS: usize = 3;
 
 /// The purpose of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum For {
+pub enum CallPurpose {
     /// A client waits for the answer.
     Caller,
     /// Drains the spill.
@@ -36,10 +36,10 @@ pub struct Gate {
 
 impl Gate {
     /// Returns a slot for a call, if one is free now.
-    pub fn try_enter(self: &Rc<Self>, purpose: For) -> Option<CallSlot> {
+    pub fn try_enter(self: &Rc<Self>, purpose: CallPurpose) -> Option<CallSlot> {
         let (callers, drains) = (self.callers.get(), self.drains.get());
-        let is_full = callers.saturating_add(drains) >= MOST
-            || (purpose == For::Spill && drains >= MOST_DRAINS);
+        let is_full = callers.saturating_add(drains) >= MAX
+            || (purpose == CallPurpose::Spill && drains >= MAX_DRAINS);
         if is_full {
             return None;
         }
@@ -50,11 +50,11 @@ impl Gate {
 
     /// Returns the number of calls that may start now for callers.
     pub const fn free_calls(&self) -> usize {
-        MOST.saturating_sub(self.callers.get().saturating_add(self.drains.get()))
+        MAX.saturating_sub(self.callers.get().saturating_add(self.drains.get()))
     }
 
     /// Waits for a slot for a call.
-    pub async fn enter(self: &Rc<Self>, purpose: For) -> CallSlot {
+    pub async fn enter(self: &Rc<Self>, purpose: CallPurpose) -> CallSlot {
         loop {
             match self.try_enter(purpose) {
                 Some(slot) => return slot,
@@ -79,10 +79,10 @@ impl Gate {
         }
     }
 
-    const fn count(&self, purpose: For) -> &Cell<usize> {
+    const fn count(&self, purpose: CallPurpose) -> &Cell<usize> {
         match purpose {
-            For::Caller => &self.callers,
-            For::Spill => &self.drains,
+            CallPurpose::Caller => &self.callers,
+            CallPurpose::Spill => &self.drains,
         }
     }
 }
@@ -91,7 +91,7 @@ impl Gate {
 #[derive(Debug)]
 pub struct CallSlot {
     gate: Rc<Gate>,
-    purpose: For,
+    purpose: CallPurpose,
 }
 
 impl CallSlot {

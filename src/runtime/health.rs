@@ -19,23 +19,23 @@ use crate::config::Config;
 use crate::ingest::error::IngestError;
 use crate::model::placement::ShardNumber;
 use crate::ops::health::format::Timestamp;
-use crate::ops::health::report::{How, ShardReport};
+use crate::ops::health::report::{ShardCondition, ShardReport};
 use crate::ops::health::shard::{ShardState, ShardView};
 use crate::ops::health::stream::StreamState;
 use crate::ops::health::{ConfiguredParts, Readiness, WorkerInfo, WorkerVersion, report};
 use crate::shard::ShardStatus;
 use crate::shard::spill::BacklogStats;
 
-/// How long a shard may take to answer with its status, in milliseconds.
+/// ShardCondition long a shard may take to answer with its status, in milliseconds.
 const PATIENCE_MS: u64 = 3_000;
 
-/// How long the object that stores the reports may take to answer, in milliseconds.
+/// ShardCondition long the object that stores the reports may take to answer, in milliseconds.
 const REPORTS_PATIENCE_MS: u64 = 2_000;
 
-/// How long an answer for anyone is cached, in milliseconds.
+/// ShardCondition long an answer for anyone is cached, in milliseconds.
 const CACHED_MS: u64 = 5_000;
 
-/// How long older answers and reports may be used if no newer ones can be read, in milliseconds.
+/// ShardCondition long older answers and reports may be used if no newer ones can be read, in milliseconds.
 const STALE_MS: u64 = 60_000;
 
 /// Builds the state of the shard with this status, and of the streams as its isolate sees them.
@@ -80,8 +80,8 @@ struct Answered {
 pub async fn answer(head: &RequestHead, env: &Env) -> worker::Result<Response> {
     let config = match bindings::config(env) {
         Ok(config) => config,
-        Err(refusal) => {
-            let problems = match refusal {
+        Err(error) => {
+            let problems = match error {
                 IngestError::NotConfigured(errors) => {
                     errors.iter().map(ToString::to_string).collect()
                 }
@@ -209,7 +209,7 @@ pub fn silent(shard: ShardNumber, env: &Env) {
         if status.is_ok() {
             return;
         }
-        let body = ShardReport { shard, at: now, how: How::Silent }.encode();
+        let body = ShardReport { shard, at: now, how: ShardCondition::Silent }.encode();
         let told =
             shard_client::reports(ShardMethod::Report, &body, REPORTS_PATIENCE_MS, &env, &config)
                 .await;

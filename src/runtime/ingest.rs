@@ -37,7 +37,7 @@ pub async fn post(
     context: &RequestContext,
     env: &Env,
 ) -> worker::Result<Response> {
-    let kind = if head.claim.is_some() { RequestKind::Replay } else { RequestKind::Post };
+    let kind = if head.replay_header.is_some() { RequestKind::Replay } else { RequestKind::Post };
     let config = match bindings::config(env) {
         Ok(config) => config,
         Err(error) => {
@@ -46,7 +46,7 @@ pub async fn post(
         }
     };
     let Authorization { tenant, cors, request: authorized } =
-        ingest::authorize(context, head.claim.as_ref(), &config);
+        ingest::authorize(context, head.replay_header.as_ref(), &config);
     let mut handler = IngestHandler::new(kind, head, context, &config, tenant, env);
     let batch = match authorized {
         Ok(authorized) => handler.body(&mut request, authorized).await,
@@ -176,7 +176,7 @@ impl<'a> IngestHandler<'a> {
         metrics::request(self.env, &self.summary, &self.config.log);
         if self.config.inspect_token.is_some() {
             let report = self.inspector_report(batch.as_ref(), answer.as_ref().err());
-            inspector_object::tell(self.env, report).await;
+            inspector_object::report(self.env, report).await;
         }
         answer
     }
@@ -204,8 +204,8 @@ impl<'a> IngestHandler<'a> {
         error: Option<&IngestError>,
     ) -> InspectorReport {
         let info = RequestInfo {
-            tally: &self.summary,
-            refusal: error,
+            summary: &self.summary,
+            error,
             received_at: self.context.received_at,
             content_type: self.head.content_type.as_deref(),
             content_encoding: self.head.content_encoding.as_deref(),

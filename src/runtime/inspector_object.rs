@@ -15,33 +15,33 @@ use super::{assets, bindings, respond, shard_client};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::model::endpoint::{InspectorQuery, InspectorRoute as Asked, ROOT};
 use crate::model::event::EventIdGenerator;
-use crate::ops::inspector::{Filter, InspectorReport, InspectorRows, Preface, Untold};
+use crate::ops::inspector::{Filter, InspectorReport, InspectorRows, Preface, Unreported};
 use crate::shard::storage::{StorageError, Table};
 
 /// How long the object may take, in milliseconds. Requests with beacons wait for it.
 const PATIENCE_MS: u64 = 500;
 
 /// How long an object that did not answer is not called, in milliseconds.
-const LEFT_ALONE_MS: u64 = 5_000;
+const PAUSE_MS: u64 = 5_000;
 
 /// The object's path for reports.
-const TELL: &str = "/tell";
+const REPORT: &str = "/tell";
 
 /// The page may only run its own files and call this worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 thread_local! {
     /// Until when the object is not called, for all requests of this isolate.
-    static LEFT_ALONE: Cell<Milliseconds> = const { Cell::new(0) };
+    static PAUSED_UNTIL: Cell<Milliseconds> = const { Cell::new(0) };
     /// Requests of this isolate that the object may not know of.
-    static UNTOLD: Cell<Option<Untold>> = const { Cell::new(None) };
+    static UNTOLD: Cell<Option<Unreported>> = const { Cell::new(None) };
 }
 
 /// Adds to the requests that the object may not know of.
-fn remember(not_kept: Untold) {
+fn remember(not_kept: Unreported) {
     UNTOLD.set(Some(match UNTOLD.take() {
         None => not_kept,
-        Some(Untold { requests, last_at }) => Untold {
+        Some(Unreported { requests, last_at }) => Unreported {
             requests: requests.saturating_add(not_kept.requests),
             last_at: last_at.max(not_kept.last_at),
         },
@@ -51,22 +51,22 @@ fn remember(not_kept: Untold) {
 /// Reports a request to the object. This happens before the answer, so that a client that has its
 /// answer finds its entries. Requests that could not be reported are counted in the next report or
 /// query.
-pub async fn tell(env: &Env, mut told: InspectorReport) {
-    let this = Untold { requests: 1, last_at: now_ms() };
-    if is_ahead(LEFT_ALONE.get(), now_ms(), LEFT_ALONE_MS) {
+pub async fn report(env: &Env, mut told: InspectorReport) {
+    let this = Unreported { requests: 1, last_at: now_ms() };
+    if is_ahead(PAUSED_UNTIL.get(), now_ms(), PAUSE_MS) {
         return remember(this);
     }
     told.not_kept = UNTOLD.take();
     if let Err(why) = send(&told, env).await {
         remember(this);
         told.not_kept.into_iter().for_each(remember);
-        LEFT_ALONE.set(now_ms().saturating_add(LEFT_ALONE_MS));
+        PAUSED_UNTIL.set(now_ms().saturating_add(PAUSE_MS));
         log::error(Component::Inspector, format_args!("it was not told of requests: {why}"));
     }
 }
 
 async fn send(told: &InspectorReport, env: &Env) -> Result<Vec<u8>, ShardCallError> {
-    object(TELL, &json(told), env).await
+    object(REPORT, &json(told), env).await
 }
 
 /// Answers a request to the inspector.
@@ -169,7 +169,7 @@ impl DurableObject for Inspector {
         let (path, body) = (request.path(), request.bytes().await?);
         let body = String::from_utf8_lossy(&body);
         let answer = match path.as_str() {
-            TELL => self.take(&body),
+            REPORT => self.take(&body),
             path => self.answer(path, &body),
         };
         match answer {

@@ -20,15 +20,15 @@ extern "C" {
 
 /// The most bytes of an index.
 /// Source: <https://developers.cloudflare.com/analytics/analytics-engine/limits/>
-const MOST_INDEX_BYTES: usize = 96;
+const MAX_INDEX_BYTES: usize = 96;
 
 /// Writes the point of a request, and its log line if it is sampled.
-pub fn request(env: &Env, tally: &RequestSummary<'_>, shares: &LogSampling) {
-    if bound(env).takes_points {
-        point(env, tally.tenant.unwrap_or_default(), &tally.texts(), &tally.numbers());
+pub fn request(env: &Env, summary: &RequestSummary<'_>, shares: &LogSampling) {
+    if bound(env).has_metrics {
+        point(env, summary.tenant.unwrap_or_default(), &summary.texts(), &summary.numbers());
     }
-    if shares.take(tally, Math::random)
-        && let Ok(line) = serde_json::to_string(tally)
+    if shares.take(summary, Math::random)
+        && let Ok(line) = serde_json::to_string(summary)
     {
         console_log!("{line}");
     }
@@ -36,7 +36,7 @@ pub fn request(env: &Env, tally: &RequestSummary<'_>, shares: &LogSampling) {
 
 /// Writes a point for each stream of the spill of `shard`.
 pub fn spill(env: &Env, shard: &str, depths: &[BacklogStats]) {
-    if !bound(env).takes_points {
+    if !bound(env).has_metrics {
         return;
     }
     for BacklogStats { stream, records, bytes, oldest_ms, quarantined, .. } in depths {
@@ -44,7 +44,7 @@ pub fn spill(env: &Env, shard: &str, depths: &[BacklogStats]) {
         let age_s = *oldest_ms as f64 / 1_000.0;
         let numbers = [*records as f64, *bytes as f64, age_s, *quarantined as f64];
         // A Kinesis stream may have a longer name.
-        let index = stream.get(..MOST_INDEX_BYTES).unwrap_or(&stream);
+        let index = stream.get(..MAX_INDEX_BYTES).unwrap_or(&stream);
         point(env, index, &["spill", &stream, shard], &numbers);
     }
 }

@@ -44,10 +44,10 @@ use request::Method;
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
     let (head, context) = request::read(&request);
-    let refused = |refusal: ApiError| respond::refused(&refusal, CorsScope::any(&context));
+    let refused = |error: ApiError| respond::refused(&error, CorsScope::any(&context));
     let address = match address(&head.path, &env) {
         Ok(address) => address,
-        Err(refusal) => return refused(refusal),
+        Err(error) => return refused(error),
     };
     match (address, head.method) {
         (Endpoint::Events, Method::Post) => ingest::post(request, &head, &context, &env).await,
@@ -64,18 +64,18 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
         (Endpoint::Script(asked), Method::Get | Method::Head) => {
             match tracker::built(asked.script, &env).await {
                 Ok(built) => tracker::answer(&built, asked.version, &request),
-                Err(refusal) => refused(refusal),
+                Err(error) => refused(error),
             }
         }
         (Endpoint::Inspector(asked), _) => {
             match inspector_object::answer(asked, &head, &env).await {
                 Ok(response) => Ok(response),
-                Err(refusal) => refused(refusal),
+                Err(error) => refused(error),
             }
         }
         (Endpoint::Quarantine, _) => match quarantine::told(&head, &env).await {
             Ok(row) => respond::row(row),
-            Err(refusal) => refused(refusal),
+            Err(error) => refused(error),
         },
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))

@@ -54,7 +54,7 @@ pub async fn told(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, Api
             if !shards(&config, env).contains(&row.shard) {
                 return Err(InvalidQuarantineId { parameter: "row", value: row.to_string() }.into());
             }
-            ask(row.shard, ShardMethod::Forget, &row.key, &config, env).await?;
+            ask(row.shard, ShardMethod::DeleteQuarantined, &row.key, &config, env).await?;
             Ok(QuarantineAnswer::Nothing)
         }
         (Method::Post, stream) => {

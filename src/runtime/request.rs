@@ -65,7 +65,7 @@ pub struct RequestHead {
     /// The token of `Authorization: Bearer`.
     pub bearer: Option<String>,
     /// The `X-Headwater-Replay` header, if the request is a replay.
-    pub claim: Option<ReplayHeader>,
+    pub replay_header: Option<ReplayHeader>,
 }
 
 /// The methods that some endpoint accepts.
@@ -100,7 +100,7 @@ pub fn read(request: &Request) -> (RequestHead, RequestContext) {
     let bearer = fields.authorization.as_deref().and_then(|all| all.strip_prefix("Bearer "));
     let bearer = bearer.map(str::to_owned);
     let head = RequestHead {
-        claim: fields.replay.map(|header| ReplayHeader { fields: header, key: bearer.clone() }),
+        replay_header: fields.replay.map(|header| ReplayHeader { fields: header, key: bearer.clone() }),
         bearer,
         method,
         path: format!("/{path}"),
@@ -162,11 +162,11 @@ pub async fn body(
 /// connection instead.
 async fn drain(mut chunks: ByteStream) {
     /// In bytes. A client that sends more sees a broken connection.
-    const MOST: usize = 16_777_216;
+    const MAX: usize = 16_777_216;
     let mut read = 0_usize;
     while let Some(Ok(chunk)) = chunks.next().await {
         read = read.saturating_add(chunk.len());
-        if read > MOST {
+        if read > MAX {
             return;
         }
     }

@@ -21,7 +21,7 @@ pub fn ingested(
 ) -> worker::Result<Response> {
     let mut response = match answer {
         Ok(answer) => answered(answer, cors_scope),
-        Err(refusal) => refused(&refusal.into(), cors_scope),
+        Err(error) => refused(&error.into(), cors_scope),
     }?;
     if let Some(timing) = timing {
         response.headers_mut().set("server-timing", timing)?;
@@ -42,9 +42,9 @@ fn answered(answer: IngestResponse, cors_scope: CorsScope<'_>) -> worker::Result
 }
 
 /// Responds with an error.
-pub fn refused(refusal: &ApiError, cors_scope: CorsScope<'_>) -> worker::Result<Response> {
-    let mut response = answered(IngestResponse::of_error(refusal, None), cors_scope)?;
-    if let ApiError::MethodNotAllowed(allowed) = refusal {
+pub fn refused(error: &ApiError, cors_scope: CorsScope<'_>) -> worker::Result<Response> {
+    let mut response = answered(IngestResponse::of_error(error, None), cors_scope)?;
+    if let ApiError::MethodNotAllowed(allowed) = error {
         response.headers_mut().set("allow", allowed)?;
     }
     Ok(response)
@@ -138,7 +138,7 @@ pub fn pixel_only() -> worker::Result<Response> {
 pub fn pixel(answer: &Result<IngestResponse, IngestError>) -> worker::Result<Response> {
     let (status, retry_after_s) = match answer {
         Ok(answer) => (answer.status, answer.retry_after_s),
-        Err(refusal) => (refusal.status(), refusal.retry_after_s()),
+        Err(error) => (error.status(), error.retry_after_s()),
     };
     let builder = retry_after(ResponseBuilder::new().with_status(status), retry_after_s)?;
     let builder = embeddable(builder)?

@@ -31,12 +31,12 @@ pub enum ShardMethod {
     /// Delivers a batch request.
     Batch,
     /// Returns the sessions of devices that now belong to another shard.
-    Handover,
+    ExportSessions,
     Status,
     /// Returns the next quarantined row.
     Quarantine,
     /// Deletes a quarantined row.
-    Forget,
+    DeleteQuarantined,
     /// Quarantines the records stored for a stream.
     Withdraw,
     /// Stores a shard's report, in the object for reports.
@@ -49,11 +49,11 @@ impl ShardMethod {
     /// The path of the call.
     pub const fn path(self) -> &'static str {
         match self {
-            Self::Batch => "/parcel",
-            Self::Handover => "/handover",
+            Self::Batch => "/batch",
+            Self::ExportSessions => "/export-sessions",
             Self::Status => "/status",
             Self::Quarantine => "/quarantine",
-            Self::Forget => "/forget",
+            Self::DeleteQuarantined => "/forget",
             Self::Withdraw => "/withdraw",
             Self::Report => "/report",
             Self::Reports => "/reports",

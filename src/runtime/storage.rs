@@ -20,7 +20,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     fn change(storage: &JsValue, table: &str, keys: Array, values: Array) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
-    fn keys(storage: &JsValue, table: &str, after: &[u8], most: f64) -> Result<String, JsValue>;
+    fn keys(storage: &JsValue, table: &str, after: &[u8], max: f64) -> Result<String, JsValue>;
     #[wasm_bindgen(catch, js_name = setAlarm)]
     fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
     #[wasm_bindgen(catch, js_name = clearAlarm)]
@@ -87,8 +87,8 @@ impl Storage for Sqlite {
         change(&self.storage, table.name(), keys, values).map_err(error)
     }
 
-    fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
-        let keys = keys(&self.storage, table.name(), after, most as f64).map_err(error)?;
+    fn keys(&self, table: Table, after: &[u8], max: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        let keys = keys(&self.storage, table.name(), after, max as f64).map_err(error)?;
         Ok(keys.split_whitespace().map(bytes).collect())
     }
 }

@@ -15,11 +15,11 @@ pub fn keeps(rule: &Rule, value: View<'_>) -> bool {
     use View::{Array, Number, Object, String};
     match (rule, value) {
         (Rule::Never, _) => false,
-        (Rule::Type(types), _) => types.meets(value.types()),
+        (Rule::Type(types), _) => types.intersects(value.types()),
         (Rule::Const(wanted), _) => value.is(*wanted),
         (Rule::Enum(choices), _) => choices.iter().any(|choice| value.is(*choice)),
         (Rule::MinLength(least), String(text)) => characters(text) >= *least,
-        (Rule::MaxLength(most), String(text)) => characters(text) <= *most,
+        (Rule::MaxLength(max), String(text)) => characters(text) <= *max,
         (Rule::Pattern(pattern), String(text)) => pattern.matches(text),
         (Rule::Format(format), String(text)) => format.fits(text),
         (Rule::Minimum(limit), Number(text)) => ExactNumber::read(text) >= ExactNumber::read(limit),
@@ -34,10 +34,10 @@ pub fn keeps(rule: &Rule, value: View<'_>) -> bool {
             ExactNumber::read(text).is_multiple_of(ExactNumber::read(step))
         }
         (Rule::MinItems(least), Array(items)) => count(items.len()) >= *least,
-        (Rule::MaxItems(most), Array(items)) => count(items.len()) <= *most,
+        (Rule::MaxItems(max), Array(items)) => count(items.len()) <= *max,
         (Rule::UniqueItems, Array(items)) => all_differ(items),
         (Rule::MinProperties(least), Object(members)) => count(members.len()) >= *least,
-        (Rule::MaxProperties(most), Object(members)) => count(members.len()) <= *most,
+        (Rule::MaxProperties(max), Object(members)) => count(members.len()) <= *max,
         _ => true,
     }
 }
@@ -63,8 +63,8 @@ pub fn fault(rule: &Rule, value: View<'_>) -> (Code, &'static str, [Cow<'static,
         Rule::MinLength(least) => {
             (Code::TooShort, "minLength", "must have at least ", limit(*least), " characters")
         }
-        Rule::MaxLength(most) => {
-            (Code::TooLong, "maxLength", "must have at most ", limit(*most), " characters")
+        Rule::MaxLength(max) => {
+            (Code::TooLong, "maxLength", "must have at most ", limit(*max), " characters")
         }
         Rule::Pattern(pattern) => {
             let source = Cow::Owned(shown(pattern.source));
@@ -96,8 +96,8 @@ pub fn fault(rule: &Rule, value: View<'_>) -> (Code, &'static str, [Cow<'static,
         Rule::MinItems(least) => {
             (Code::TooFew, "minItems", "must have at least ", limit(*least), " items")
         }
-        Rule::MaxItems(most) => {
-            (Code::TooMany, "maxItems", "must have at most ", limit(*most), " items")
+        Rule::MaxItems(max) => {
+            (Code::TooMany, "maxItems", "must have at most ", limit(*max), " items")
         }
         Rule::UniqueItems => {
             let nothing = Cow::Borrowed("");
@@ -106,8 +106,8 @@ pub fn fault(rule: &Rule, value: View<'_>) -> (Code, &'static str, [Cow<'static,
         Rule::MinProperties(least) => {
             (Code::TooFew, "minProperties", "must have at least ", limit(*least), " members")
         }
-        Rule::MaxProperties(most) => {
-            (Code::TooMany, "maxProperties", "must have at most ", limit(*most), " members")
+        Rule::MaxProperties(max) => {
+            (Code::TooMany, "maxProperties", "must have at most ", limit(*max), " members")
         }
         _ => (Code::NotAllowed, "falseSchema", "is not allowed here", Cow::Borrowed(""), ""),
     };
@@ -128,7 +128,7 @@ fn alternatives(types: Types) -> String {
     let mut names = String::new();
     // Null reads best at the end.
     for (name, one) in Types::NAMES.iter().skip(1).chain(Types::NAMES.first()) {
-        let is_part = *one == Types::INTEGER && types.meets(Types::FRACTION);
+        let is_part = *one == Types::INTEGER && types.intersects(Types::FRACTION);
         if types.and(*one) == *one && !is_part {
             names.push_str(if names.is_empty() { "" } else { " or " });
             names.push_str(with_article(name));
@@ -142,7 +142,7 @@ fn found(value: View<'_>, wanted: Types) -> &'static str {
     match value {
         View::Null => ", not null",
         View::Bool(_) => ", not a boolean",
-        View::Number(_) if wanted.meets(Types::INTEGER) => ", not a number with a fraction",
+        View::Number(_) if wanted.intersects(Types::INTEGER) => ", not a number with a fraction",
         View::Number(_) => ", not a number",
         View::String(_) => ", not a string",
         View::Array(_) => ", not an array",

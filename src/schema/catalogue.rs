@@ -162,7 +162,7 @@ impl CatalogueReader {
             tag::CONTAINS => Rule::Contains {
                 node: self.id()?,
                 least: self.number()?,
-                most: self.optional(Self::number)?,
+                max: self.optional(Self::number)?,
             },
             tag::REF => Rule::Ref(self.id()?),
             tag::ALL_OF => Rule::AllOf(self.ids()?),

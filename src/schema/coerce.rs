@@ -95,8 +95,8 @@ fn types(schema: &Schema, id: NodeId) -> Types {
 /// Reads `text` as a value of `types`; none if they include a string.
 fn read(text: &str, types: Types) -> Option<Value> {
     match text {
-        _ if types.meets(Types::STRING) => None,
-        "true" | "false" => types.meets(Types::BOOLEAN).then(|| Value::Bool(text == "true")),
+        _ if types.intersects(Types::STRING) => None,
+        "true" | "false" => types.intersects(Types::BOOLEAN).then(|| Value::Bool(text == "true")),
         _ => number(text, types).map(Value::Number),
     }
 }
@@ -107,7 +107,7 @@ fn number(text: &str, types: Types) -> Option<Number> {
         && text.ends_with(|last: char| last.is_ascii_digit());
     match bare.then(|| serde_json::from_str(text)) {
         Some(Ok(Value::Number(number))) => {
-            types.meets(View::Number(number.as_str()).types()).then_some(number)
+            types.intersects(View::Number(number.as_str()).types()).then_some(number)
         }
         _ => None,
     }

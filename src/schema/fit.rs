@@ -213,7 +213,7 @@ impl Fit<'_, '_> {
             }
             Value::Array(items) if items.is_empty() => {
                 let types = self.types(id);
-                match types.meets(Types::OBJECT) && !types.meets(Types::ARRAY) {
+                match types.intersects(Types::OBJECT) && !types.intersects(Types::ARRAY) {
                     true => Reading::Becomes(EMPTY_ARRAY, Value::Object(Map::new())),
                     false => Reading::Stays,
                 }

@@ -148,12 +148,12 @@ fn length(text: &str) -> i64 {
 
 /// Parses an exponent, clamped so that adding the digits can't overflow.
 fn saturated(exponent: &str) -> i64 {
-    const MOST: i64 = i64::MAX / 4;
+    const MAX: i64 = i64::MAX / 4;
     match exponent.parse::<i64>() {
         _ if exponent.is_empty() => 0,
-        Ok(exponent) => exponent.clamp(-MOST, MOST),
-        Err(_) if exponent.starts_with('-') => -MOST,
-        Err(_) => MOST,
+        Ok(exponent) => exponent.clamp(-MAX, MAX),
+        Err(_) if exponent.starts_with('-') => -MAX,
+        Err(_) => MAX,
     }
 }
 

@@ -66,7 +66,7 @@ pub enum Rule {
         /// The schema of an item that counts.
         node: NodeId,
         least: u64,
-        most: Option<u64>,
+        max: Option<u64>,
     },
     Ref(NodeId),
     AllOf(&'static [NodeId]),
@@ -121,7 +121,7 @@ impl Types {
     ];
 
     /// Whether the two sets have a type in common.
-    pub const fn meets(self, other: Self) -> bool {
+    pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 

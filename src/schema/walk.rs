@@ -156,8 +156,8 @@ impl Walk<'_> {
             (Rule::Items { prefix, others }, View::Array(items)) => {
                 self.items(prefix, *others, items, path);
             }
-            (Rule::Contains { node, least, most }, View::Array(items)) => {
-                self.contains(*node, *least, *most, items, path);
+            (Rule::Contains { node, least, max }, View::Array(items)) => {
+                self.contains(*node, *least, *max, items, path);
             }
             (Rule::Ref(id), _) => self.node(*id, value, path),
             (Rule::AllOf(ids), _) => ids.iter().for_each(|id| self.node(*id, value, path)),
@@ -257,7 +257,7 @@ impl Walk<'_> {
         &mut self,
         id: NodeId,
         least: u64,
-        most: Option<u64>,
+        max: Option<u64>,
         items: &[Value],
         path: &Path<'_>,
     ) {
@@ -269,8 +269,8 @@ impl Walk<'_> {
             let sentence = format_args!("must have at least {least} items of the form it asks for");
             self.note(path, value, Code::TooFew, keyword, sentence);
         }
-        if let Some(most) = most.filter(|most| matches > *most) {
-            let sentence = format_args!("must have at most {most} items of the form it asks for");
+        if let Some(max) = max.filter(|max| matches > *max) {
+            let sentence = format_args!("must have at most {max} items of the form it asks for");
             self.note(path, value, Code::TooMany, "maxContains", sentence);
         }
     }

@@ -95,9 +95,9 @@ mod tests {
     /// How an attempt ends.
     #[derive(Debug, Clone, Copy)]
     enum Ends {
-        Taken,
+        Accepted,
         Half,
-        Refused,
+        Rejected,
         BreakerOpen {
             rest_ms: u64,
         },
@@ -112,7 +112,7 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Act {
         /// A delivery of new records gives up, and this many are spilled.
-        Spill { records: usize, taken: bool },
+        Spill { records: usize, token: bool },
         /// Time passes, and the alarm fires if it is set for that time.
         Wait(u64),
         /// The next attempt ends so, after some time.
@@ -125,9 +125,9 @@ mod tests {
 
     fn ends() -> impl Strategy<Value = Ends> {
         prop_oneof![
-            Just(Ends::Taken),
+            Just(Ends::Accepted),
             Just(Ends::Half),
-            Just(Ends::Refused),
+            Just(Ends::Rejected),
             (0_u64..=10_000).prop_map(|rest_ms| Ends::BreakerOpen { rest_ms }),
             Just(Ends::Denied),
             (0_u64..=600_000).prop_map(|rest_ms| Ends::Asked { rest_ms }),
@@ -138,7 +138,7 @@ mod tests {
     fn act() -> impl Strategy<Value = Act> {
         let records = (1_usize..20, any::<bool>());
         prop_oneof![
-            records.prop_map(|(records, taken)| Act::Spill { records, taken }),
+            records.prop_map(|(records, token)| Act::Spill { records, token }),
             (1_u64..70_000).prop_map(Act::Wait),
             (ends(), 0_u64..10_000, any::<u32>()).prop_map(|(ends, took_ms, random)| Act::End {
                 ends,
@@ -190,9 +190,9 @@ mod tests {
             self.rings_at = self.alarm.at(self.now + 15_000, self.now);
             // First the drawn ends, then the one that takes longest.
             while self.spill.is_due(&self.stream, self.now) {
-                let most = BatchLimits { bytes: 40, records: 500 };
+                let max = BatchLimits { bytes: 40, records: 500 };
                 let Some(batch) =
-                    self.spill.take(&self.storage, &self.stream, most, self.now).unwrap()
+                    self.spill.begin_attempt(&self.storage, &self.stream, max, self.now).unwrap()
                 else {
                     break;
                 };
@@ -204,9 +204,9 @@ mod tests {
                 }
                 let report = report(batch.batch.records, ends);
                 let failed = Stream::parse("firehose:failed").unwrap();
-                let settled = self.spill.settle(
+                let settled = self.spill.apply_report(
                     &self.storage,
-                    batch.taken,
+                    batch.token,
                     report,
                     &failed,
                     self.now,
@@ -229,22 +229,22 @@ mod tests {
     }
 
     fn report(records: Vec<Record>, ends: Ends) -> DeliveryReport {
-        let refused = |blame| {
+        let refused = |class| {
             let (code, message) = ("ThrottlingException".to_owned(), String::new());
-            Some(DeliveryError::Refused(AwsError { blame, code, message }))
+            Some(DeliveryError::Rejected(AwsError { class, code, message }))
         };
-        let (taken, problem, cooldown_ms) = match ends {
-            Ends::Taken => (records.len(), None, 0),
+        let (token, problem, cooldown_ms) = match ends {
+            Ends::Accepted => (records.len(), None, 0),
             Ends::Half => (records.len().div_ceil(2), refused(ErrorClass::Throttled), 0),
-            Ends::Refused | Ends::Lost => (0, refused(ErrorClass::Throttled), 0),
+            Ends::Rejected | Ends::Lost => (0, refused(ErrorClass::Throttled), 0),
             Ends::BreakerOpen { rest_ms } => (0, Some(DeliveryError::BreakerOpen), rest_ms),
             Ends::Denied => (0, refused(ErrorClass::Config), 0),
             Ends::Asked { rest_ms } => (0, refused(ErrorClass::Throttled), rest_ms),
         };
-        let fate =
-            |index| if index < taken { RecordStatus::Delivered } else { RecordStatus::Pending };
+        let status =
+            |index| if index < token { RecordStatus::Delivered } else { RecordStatus::Pending };
         let records = records.into_iter().enumerate();
-        let records = records.map(|(index, record)| (record, fate(index))).collect();
+        let records = records.map(|(index, record)| (record, status(index))).collect();
         DeliveryReport { records, problem, cooldown_ms, ..DeliveryReport::default() }
     }
 
@@ -259,17 +259,17 @@ mod tests {
             let spill = Spill::load(&storage, SpillConfig::default(), now).unwrap();
             let (alarm, rings_at, tries) = (Alarm::default(), None, Vec::new());
             let mut object = Object { storage, spill, alarm, rings_at, now, tries, stream };
-            let mut is_lost_since = None;
+            let mut is_redelivered_since = None;
             for act in acts {
                 match act {
-                    Act::Spill { records, taken } => {
+                    Act::Spill { records, token } => {
                         let records: Vec<Record> = (0..records).map(|n| record(&n.to_string())).collect();
                         let refs: Vec<&Record> = records.iter().collect();
                         let Object { spill, storage, stream, now, .. } = &mut object;
                         spill.push(storage, stream, &refs, *now).unwrap();
-                        match taken {
-                            true => spill.stream_takes(stream, *now),
-                            false => spill.stream_gives_up(stream, *now),
+                        match token {
+                            true => spill.stream_accepts(stream, *now),
+                            false => spill.stream_fails(stream, *now),
                         }
                         object.wake_by(object.spill.wake_at());
                     }
@@ -278,7 +278,7 @@ mod tests {
                     Act::Parcel => object.wake_by(object.spill.wake_at()),
                     Act::LoseAlarm => {
                         object.rings_at = None;
-                        is_lost_since.get_or_insert(object.now);
+                        is_redelivered_since.get_or_insert(object.now);
                     }
                 }
                 let Some(at) = object.spill.wake_at() else { continue };
@@ -286,10 +286,10 @@ mod tests {
                 match object.rings_at {
                     Some(rings_at) => {
                         prop_assert!(rings_at <= object.now + LONGEST_MS);
-                        is_lost_since = None;
+                        is_redelivered_since = None;
                     }
                     // The next request sets the alarm again, once it is so late that it was lost.
-                    None => prop_assert!(is_lost_since.is_some()),
+                    None => prop_assert!(is_redelivered_since.is_some()),
                 }
             }
             if object.spill.wake_at().is_some() {

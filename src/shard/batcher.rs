@@ -34,9 +34,9 @@ pub struct BatchLimits {
 
 /// Whether a record has filled its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchRoom {
+pub enum Fullness {
     /// It has not, or another did before.
-    Left,
+    HasRoom,
     /// It has: send the batch now.
     Full,
 }
@@ -49,23 +49,23 @@ struct OpenBatch {
     records: Vec<Record>,
     seen_keys: Vec<Option<DedupKey>>,
     bytes: usize,
-    bounds: BatchLimits,
+    batch_limits: BatchLimits,
     opened_at: Milliseconds,
-    leaves: Leaves,
+    closes_when: ClosesWhen,
 }
 
 /// When an open batch is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaves {
+enum ClosesWhen {
     /// After its linger time, and in its turn.
-    InTurn,
+    Due,
     /// Now, for the spill.
-    AtOnce,
+    Now,
 }
 
 impl OpenBatch {
     const fn is_full(&self) -> bool {
-        self.bytes >= self.bounds.bytes || self.records.len() >= self.bounds.records
+        self.bytes >= self.batch_limits.bytes || self.records.len() >= self.batch_limits.records
     }
 }
 
@@ -93,7 +93,7 @@ impl Batcher {
     /// The most batches of a stream in flight. An object may have few open calls, and a stream that
     /// does not answer must leave some to the others.
     /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
-    const MOST_UNDER_WAY: usize = 2;
+    const MAX_IN_FLIGHT: usize = 2;
 
     /// Returns the slot of an event that is in memory.
     pub fn find(&self, seen_key: &DedupKey) -> Option<Slot> {
@@ -116,8 +116,8 @@ impl Batcher {
         record: Record,
         seen_key: Option<DedupKey>,
         now: Milliseconds,
-        bounds: impl FnOnce() -> BatchLimits,
-    ) -> (Slot, BatchRoom) {
+        batch_limits: impl FnOnce() -> BatchLimits,
+    ) -> (Slot, Fullness) {
         let position = self.open.iter().position(|open| open.stream == *stream);
         let position = position.unwrap_or_else(|| {
             self.next = self.next.wrapping_add(1);
@@ -127,48 +127,49 @@ impl Batcher {
                 records: Vec::new(),
                 seen_keys: Vec::new(),
                 bytes: 0,
-                bounds: bounds(),
+                batch_limits: batch_limits(),
                 opened_at: now,
-                leaves: Leaves::InTurn,
+                closes_when: ClosesWhen::Due,
             });
             self.open.len().saturating_sub(1)
         });
         let Some(open) = self.open.get_mut(position) else {
             // Unreachable: the position was found or made above.
-            return (Slot { batch: 0, index: 0 }, BatchRoom::Left);
+            return (Slot { batch: 0, index: 0 }, Fullness::HasRoom);
         };
         let was_full = open.is_full();
-        let place = Slot { batch: open.id, index: open.records.len() };
+        let slot = Slot { batch: open.id, index: open.records.len() };
         let bytes = record.bytes().len();
         open.bytes = open.bytes.saturating_add(bytes);
         open.records.push(record);
         open.seen_keys.push(seen_key);
         self.buffer_bytes = self.buffer_bytes.saturating_add(bytes);
         if let Some(seen_key) = seen_key {
-            self.places.insert(seen_key, place);
+            self.places.insert(seen_key, slot);
         }
-        let room = if open.is_full() && !was_full { BatchRoom::Full } else { BatchRoom::Left };
-        (place, room)
+        let fullness = if open.is_full() && !was_full { Fullness::Full } else { Fullness::HasRoom };
+        (slot, fullness)
     }
 
     /// Returns the bytes of the records in memory that are not marked for the spill.
-    pub fn staying_bytes(&self) -> usize {
-        let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
-        let leaving = leaving.map(|open| open.bytes).fold(0, usize::saturating_add);
-        self.buffer_bytes.saturating_sub(leaving)
+    pub fn unmarked_bytes(&self) -> usize {
+        let marked_for_spill = self.open.iter().filter(|open| open.closes_when == ClosesWhen::Now);
+        let marked_for_spill =
+            marked_for_spill.map(|open| open.bytes).fold(0, usize::saturating_add);
+        self.buffer_bytes.saturating_sub(marked_for_spill)
     }
 
     /// Marks the open batches of these streams to be closed now.
-    pub fn empty(&mut self, of: impl Fn(&Stream) -> bool) {
+    pub fn mark_for_spill(&mut self, of: impl Fn(&Stream) -> bool) {
         for open in self.open.iter_mut().filter(|open| of(&open.stream)) {
-            open.leaves = Leaves::AtOnce;
+            open.closes_when = ClosesWhen::Now;
         }
     }
 
     /// Returns the open batches that are marked to be closed now.
-    pub fn leaving(&self) -> Vec<BatchId> {
-        let leaving = self.open.iter().filter(|open| open.leaves == Leaves::AtOnce);
-        leaving.map(|open| open.id).collect()
+    pub fn marked_for_spill(&self) -> Vec<BatchId> {
+        let marked_for_spill = self.open.iter().filter(|open| open.closes_when == ClosesWhen::Now);
+        marked_for_spill.map(|open| open.id).collect()
     }
 
     /// Returns the open batches that are full, have lingered for `linger_ms` at `now` or are marked
@@ -176,7 +177,7 @@ impl Batcher {
     pub fn due(&self, now: Milliseconds, linger_ms: u64) -> (Vec<BatchId>, Option<Milliseconds>) {
         let lingers_until = |open: &OpenBatch| {
             let until = open.opened_at.saturating_add(linger_ms);
-            let lingers = open.leaves == Leaves::InTurn && !open.is_full();
+            let lingers = open.closes_when == ClosesWhen::Due && !open.is_full();
             Some(until).filter(|until| lingers && is_ahead(*until, now, linger_ms))
         };
         let due = self.open.iter().filter(|open| lingers_until(open).is_none());
@@ -196,15 +197,15 @@ impl Batcher {
     }
 
     /// Whether an open batch must wait, because its stream has the maximum of batches in flight.
-    pub fn has_to_wait(&self, id: BatchId) -> bool {
+    pub fn is_blocked(&self, id: BatchId) -> bool {
         let Some(open) = self.open.iter().find(|open| open.id == id) else {
             return false;
         };
-        if open.leaves == Leaves::AtOnce {
+        if open.closes_when == ClosesWhen::Now {
             return false;
         }
         let under_way = self.under_way.values().filter(|it| it.stream == open.stream);
-        under_way.count() >= Self::MOST_UNDER_WAY
+        under_way.count() >= Self::MAX_IN_FLIGHT
     }
 
     /// Closes a batch. Returns `None` if it was closed before.
@@ -252,46 +253,48 @@ mod tests {
         batches: &mut Batcher,
         name: &str,
         bytes: usize,
-        bounds: BatchLimits,
-    ) -> (Slot, BatchRoom) {
-        batches.add(&stream(name), sized(bytes), None, 0, || bounds)
+        batch_limits: BatchLimits,
+    ) -> (Slot, Fullness) {
+        batches.add(&stream(name), sized(bytes), None, 0, || batch_limits)
     }
 
     #[test]
     fn a_third_batch_of_a_stream_waits_until_one_has_ended() {
-        let (mut batches, bounds) = (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
-        let open = |batches: &mut Batcher, name| add(batches, name, 100, bounds).0.batch;
+        let (mut batches, batch_limits) =
+            (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
+        let open = |batches: &mut Batcher, name| add(batches, name, 100, batch_limits).0.batch;
         let (events, others) = ("firehose:events", "firehose:others");
         let (first, other) = (open(&mut batches, events), open(&mut batches, others));
-        assert!(!batches.has_to_wait(first));
+        assert!(!batches.is_blocked(first));
         batches.close(first);
         let second = open(&mut batches, events);
-        assert!(!batches.has_to_wait(second));
+        assert!(!batches.is_blocked(second));
         batches.close(second);
         let third = open(&mut batches, events);
-        assert!(batches.has_to_wait(third) && !batches.has_to_wait(other));
+        assert!(batches.is_blocked(third) && !batches.is_blocked(other));
         batches.end(first);
-        assert!(!batches.has_to_wait(third));
-        assert!(!batches.has_to_wait(99), "it is closed, or was never there");
+        assert!(!batches.is_blocked(third));
+        assert!(!batches.is_blocked(99), "it is closed, or was never there");
     }
 
     #[test]
     fn an_immediate_batch_waits_for_none_and_uses_no_buffer() {
-        let (mut batches, bounds) = (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
-        let open = |batches: &mut Batcher, name| add(batches, name, 100, bounds).0.batch;
+        let (mut batches, batch_limits) =
+            (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
+        let open = |batches: &mut Batcher, name| add(batches, name, 100, batch_limits).0.batch;
         for _ in 0..2 {
             let under_way = open(&mut batches, "firehose:sick");
             batches.close(under_way);
         }
         let (sick, well) = (open(&mut batches, "firehose:sick"), open(&mut batches, "firehose:a"));
-        assert!(batches.has_to_wait(sick) && batches.leaving().is_empty());
-        assert_eq!(batches.staying_bytes(), 400);
-        batches.empty(|of| *of == stream("firehose:sick"));
-        assert!(!batches.has_to_wait(sick));
-        assert_eq!((batches.leaving(), batches.staying_bytes()), (vec![sick], 300));
+        assert!(batches.is_blocked(sick) && batches.marked_for_spill().is_empty());
+        assert_eq!(batches.unmarked_bytes(), 400);
+        batches.mark_for_spill(|of| *of == stream("firehose:sick"));
+        assert!(!batches.is_blocked(sick));
+        assert_eq!((batches.marked_for_spill(), batches.unmarked_bytes()), (vec![sick], 300));
         batches.close(sick);
         assert_eq!(
-            (batches.leaving(), batches.staying_bytes()),
+            (batches.marked_for_spill(), batches.unmarked_bytes()),
             (vec![], 400),
             "it is settled next"
         );
@@ -301,29 +304,30 @@ mod tests {
 
     #[test]
     fn a_batch_becomes_full_once_by_the_record_that_fills_it() {
-        use BatchRoom::{Full, Left};
-        for (bounds, sizes, rooms) in [
+        use Fullness::{Full, HasRoom};
+        for (batch_limits, sizes, rooms) in [
             (
                 BatchLimits { bytes: 30, records: 9 },
                 vec![10, 10, 9, 9],
-                vec![Left, Left, Left, Full],
+                vec![HasRoom, HasRoom, HasRoom, Full],
             ),
             (
                 BatchLimits { bytes: 30, records: 9 },
                 vec![10, 10, 10, 9],
-                vec![Left, Left, Full, Left],
+                vec![HasRoom, HasRoom, Full, HasRoom],
             ),
             (
                 BatchLimits { bytes: 30, records: 2 },
                 vec![10, 10, 9, 9],
-                vec![Left, Full, Left, Left],
+                vec![HasRoom, Full, HasRoom, HasRoom],
             ),
-            (BatchLimits { bytes: 30, records: 9 }, vec![30, 30], vec![Full, Left]),
-            (BatchLimits { bytes: 30, records: 9 }, vec![29, 500], vec![Left, Full]),
+            (BatchLimits { bytes: 30, records: 9 }, vec![30, 30], vec![Full, HasRoom]),
+            (BatchLimits { bytes: 30, records: 9 }, vec![29, 500], vec![HasRoom, Full]),
         ] {
             let mut batches = Batcher::default();
-            let added = sizes.iter().map(|size| add(&mut batches, "firehose:a", *size, bounds));
-            let (places, told): (Vec<Slot>, Vec<BatchRoom>) = added.unzip();
+            let added =
+                sizes.iter().map(|size| add(&mut batches, "firehose:a", *size, batch_limits));
+            let (places, told): (Vec<Slot>, Vec<Fullness>) = added.unzip();
             assert_eq!(told, rooms, "{sizes:?}");
             let in_order = (0..sizes.len()).map(|index| Slot { batch: 1, index });
             assert!(places.into_iter().eq(in_order), "all in the one that is open");
@@ -332,42 +336,42 @@ mod tests {
 
     #[test]
     fn a_stream_has_one_open_batch_which_closes_once_in_order() {
-        let bounds = BatchLimits { bytes: 1_000, records: 9 };
+        let batch_limits = BatchLimits { bytes: 1_000, records: 9 };
         let mut batches = Batcher::default();
-        let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
-        assert_eq!(place("firehose:a", 11), Slot { batch: 1, index: 0 });
-        assert_eq!(place("kinesis:a", 12), Slot { batch: 2, index: 0 });
-        assert_eq!(place("firehose:b", 13), Slot { batch: 3, index: 0 });
-        assert_eq!(place("firehose:a", 14), Slot { batch: 1, index: 1 });
+        let mut slot = |name, bytes| add(&mut batches, name, bytes, batch_limits).0;
+        assert_eq!(slot("firehose:a", 11), Slot { batch: 1, index: 0 });
+        assert_eq!(slot("kinesis:a", 12), Slot { batch: 2, index: 0 });
+        assert_eq!(slot("firehose:b", 13), Slot { batch: 3, index: 0 });
+        assert_eq!(slot("firehose:a", 14), Slot { batch: 1, index: 1 });
         let closed = batches.close(1).unwrap();
         assert_eq!(closed.stream, stream("firehose:a"));
         assert_eq!(closed.records, [sized(11), sized(14)]);
         assert!(batches.close(1).is_none() && batches.close(9).is_none());
-        let mut place = |name, bytes| add(&mut batches, name, bytes, bounds).0;
-        assert_eq!(place("firehose:a", 15), Slot { batch: 4, index: 0 });
-        assert_eq!(place("firehose:b", 16), Slot { batch: 3, index: 1 });
+        let mut slot = |name, bytes| add(&mut batches, name, bytes, batch_limits).0;
+        assert_eq!(slot("firehose:a", 15), Slot { batch: 4, index: 0 });
+        assert_eq!(slot("firehose:b", 16), Slot { batch: 3, index: 1 });
         assert_eq!(batches.close(3).unwrap().records, [sized(13), sized(16)]);
         assert_eq!(batches.close(2).unwrap().stream, stream("kinesis:a"));
     }
 
     #[test]
     fn an_event_is_found_and_counted_until_its_batch_ends() {
-        let bounds = || BatchLimits { bytes: 1_000, records: 9 };
+        let batch_limits = || BatchLimits { bytes: 1_000, records: 9 };
         let mut batches = Batcher::default();
         for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
-            batches.add(&stream(name), sized(10), Some(seen_key(key)), 0, bounds);
+            batches.add(&stream(name), sized(10), Some(seen_key(key)), 0, batch_limits);
         }
-        batches.add(&stream("firehose:a"), sized(100), None, 0, bounds);
+        batches.add(&stream("firehose:a"), sized(100), None, 0, batch_limits);
         let found = |batches: &Batcher| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
-        let place = |batch, index| Some(Slot { batch, index });
-        let all = [place(1, 0), place(1, 1), place(2, 0)];
+        let slot = |batch, index| Some(Slot { batch, index });
+        let all = [slot(1, 0), slot(1, 1), slot(2, 0)];
         assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
         assert!(batches.end(1).is_none(), "it is open");
         batches.close(1).unwrap();
         assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
         let ended = batches.end(1).unwrap();
         assert_eq!(ended.seen_keys, [Some(seen_key(1)), Some(seen_key(2)), None]);
-        assert_eq!((found(&batches), batches.buffer_bytes()), ([None, None, place(2, 0)], 10));
+        assert_eq!((found(&batches), batches.buffer_bytes()), ([None, None, slot(2, 0)], 10));
         assert!(batches.end(1).is_none());
         batches.close(2).unwrap();
         batches.end(2).unwrap();

@@ -1,6 +1,6 @@
 //! The events that a shard has seen: a window of their ids.
 //!
-//! Ids are stored in chunks, in the order of their arrival. The newest chunk is open. It is closed,
+//! Ids are stored in chunks, in the order of their redelivery. The newest chunk is open. It is closed,
 //! and does not change any more, once it is full or spans a 24th of the window. A chunk is removed
 //! as a whole, when its newest id is out of the window. So an id counts as seen for the whole
 //! window, plus at most a 24th of it (24 to 25 hours), and never longer.
@@ -67,7 +67,7 @@ impl DedupKey {
 
     /// Returns the key of the same event if it is sent again because it was lost.
     #[must_use]
-    pub const fn of_lost(self) -> Self {
+    pub const fn for_redelivery(self) -> Self {
         Self(!self.0)
     }
 }
@@ -259,7 +259,7 @@ impl Chunk {
     fn read(number: u64, bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = ByteReader::new(bytes, "a chunk of ids");
         if reader.u8()? != Self::VERSION {
-            return Err(reader.garbled());
+            return Err(reader.malformed());
         }
         let (oldest, newest) = (reader.u64()?, reader.u64()?);
         let mut ids = Vec::with_capacity(bytes.len() / DedupKey::BYTES);
@@ -267,7 +267,7 @@ impl Chunk {
             ids.push(DedupKey(u128::from_be_bytes(reader.array()?)));
         }
         if !ids.is_sorted_by(|before, after| before < after) {
-            return Err(reader.garbled());
+            return Err(reader.malformed());
         }
         Ok(Self { number, oldest, newest, ids, row: DedupRow::Current })
     }
@@ -402,8 +402,8 @@ mod tests {
         let good = storage.get(Table::Seen, &[0; 8]).unwrap().unwrap();
         let another = [&[2], &good[1..]].concat();
         let unsorted = [&good[..], &good[17..]].concat();
-        let garbled = [&another[..], &good[..20], &unsorted[..], &[]];
-        for (number, value) in (1_u64..).zip(garbled) {
+        let malformed = [&another[..], &good[..20], &unsorted[..], &[]];
+        for (number, value) in (1_u64..).zip(malformed) {
             storage.put(Table::Seen, &number.to_be_bytes(), value).unwrap();
         }
         storage.put(Table::Seen, b"key", &good).unwrap();

@@ -16,14 +16,14 @@
 //! [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
 //! events to sessions, [`device_store`] keeps the sessions of all devices, and [`dedup`] remembers
 //! seen events. [`batcher`] holds the records in memory, and [`spill`] those in storage. [`alarm`]
-//! sets the object's alarm for the spill, and [`pace`] decides when a checkpoint is written.
+//! sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when a checkpoint is written.
 
 pub mod alarm;
 pub mod batcher;
+pub mod checkpoint_schedule;
 pub mod config;
 pub mod dedup;
 pub mod device_store;
-pub mod pace;
 pub mod protocol;
 pub mod sessions;
 pub mod spill;
@@ -40,10 +40,10 @@ use crate::model::record::Record;
 use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 use crate::shard::dedup::{DedupKey, DedupWindow};
-use batcher::{BatchId, BatchLimits, BatchRoom, Batcher, Slot};
+use batcher::{BatchId, BatchLimits, Batcher, Fullness, Slot};
+use checkpoint_schedule::{CheckpointDue, CheckpointSchedule};
 use config::ShardConfig;
 use device_store::DeviceStore;
-use pace::{Due, Pace};
 use protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
 use protocol::batch_response::ItemStatus;
 use spill::{BacklogStats, Spill, SpillError, SpillUsage};
@@ -56,7 +56,7 @@ pub struct ShardCore {
     seen: DedupWindow,
     batches: Batcher,
     spill: Spill,
-    pace: Pace,
+    checkpoint_schedule: CheckpointSchedule,
     /// The most bytes of records in memory.
     max_held_bytes: usize,
 }
@@ -75,11 +75,11 @@ pub enum Admission {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct AdmitResult {
     /// One admission for each item, in their order.
-    pub claims: Vec<Admission>,
+    pub admissions: Vec<Admission>,
     /// The session of each item that has one.
-    pub tags: Vec<Option<SessionInfo>>,
+    pub sessions: Vec<Option<SessionInfo>>,
     /// The batches that the driver has to close.
-    pub waits: BatchEvents,
+    pub events: BatchEvents,
 }
 
 /// Batches that the driver has to close.
@@ -101,15 +101,15 @@ impl BatchEvents {
         now: Milliseconds,
         destinations: &Destinations,
     ) -> Slot {
-        let limits = || bounds(stream, destinations);
-        let (place, room) = batches.add(stream, record, seen_key, now, limits);
-        if place.index == 0 {
-            self.opened.push(place.batch);
+        let limits = || batch_limits(stream, destinations);
+        let (slot, fullness) = batches.add(stream, record, seen_key, now, limits);
+        if slot.index == 0 {
+            self.opened.push(slot.batch);
         }
-        if room == BatchRoom::Full {
-            self.full.push(place.batch);
+        if fullness == Fullness::Full {
+            self.full.push(slot.batch);
         }
-        place
+        slot
     }
 }
 
@@ -132,10 +132,10 @@ pub struct ShardStatus {
 /// The next step for a closed batch.
 #[derive(Debug)]
 pub enum BatchAction {
-    /// Deliver it, and pass its report to [`ShardCore::settle`].
+    /// Deliver it, and pass its report to [`ShardCore::apply_report`].
     Deliver(StreamBatch),
     /// Spill it, behind older records of its stream or for lack of memory: pass this report to
-    /// [`ShardCore::settle`] unchanged.
+    /// [`ShardCore::apply_report`] unchanged.
     Spill(Stream, DeliveryReport),
 }
 
@@ -196,7 +196,7 @@ pub struct ApplyResult {
     /// The number of records that were spilled.
     pub spilled: usize,
     /// The batches of failed events that the driver has to close.
-    pub waits: BatchEvents,
+    pub events: BatchEvents,
 }
 
 impl ShardCore {
@@ -211,7 +211,7 @@ impl ShardCore {
             seen: DedupWindow::load(storage, sharding.dedupe, now)?,
             batches: Batcher::default(),
             spill: Spill::load(storage, sharding.spill, now)?,
-            pace: Pace::default(),
+            checkpoint_schedule: CheckpointSchedule::default(),
             max_held_bytes: sharding.buffer_bytes,
         })
     }
@@ -228,61 +228,63 @@ impl ShardCore {
         random: impl Fn() -> [u8; 10],
         is_sick: impl Fn(&Stream) -> bool,
     ) -> Result<AdmitResult, AdmitError> {
-        let room = self.check_room(&items, self.max_held_bytes, &is_sick)?;
+        let fullness = self.make_room_for(&items, self.max_held_bytes, &is_sick)?;
         // All sessions come first: if one cannot be read, no record was queued.
-        let tags = self.observe(&items, storage, now, random)?;
+        let sessions = self.observe(&items, storage, now, random)?;
         let mut admitted = AdmitResult::default();
-        for (item, tag) in items.into_iter().zip(&tags) {
+        for (item, session) in items.into_iter().zip(&sessions) {
             let ShardItem { stream, record, event, .. } = item;
             let seen_key = event.as_ref().map(EventIdentity::seen_key);
-            if let Some(claim) = seen_key.and_then(|seen_key| self.repeat(&seen_key, now)) {
-                admitted.claims.push(claim);
+            if let Some(admission) =
+                seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, now))
+            {
+                admitted.admissions.push(admission);
                 continue;
             }
-            let record = match tag {
-                Some(tag) => record.in_session(tag),
+            let record = match session {
+                Some(session) => record.in_session(session),
                 None => record,
             };
             let batches = &mut self.batches;
-            let place = admitted.waits.add(batches, &stream, record, seen_key, now, destinations);
-            admitted.claims.push(Admission::Queued(place));
+            let slot = admitted.events.add(batches, &stream, record, seen_key, now, destinations);
+            admitted.admissions.push(Admission::Queued(slot));
         }
-        if room == BufferState::IsFull {
-            self.batches.empty(is_sick);
+        if fullness == BufferState::IsFull {
+            self.batches.mark_for_spill(is_sick);
         }
-        admitted.tags = tags;
+        admitted.sessions = sessions;
         Ok(admitted)
     }
 
     /// Returns the admission of an event that was seen or is queued already.
-    fn repeat(&self, seen_key: &DedupKey, now: Milliseconds) -> Option<Admission> {
+    fn find_duplicate(&self, seen_key: &DedupKey, now: Milliseconds) -> Option<Admission> {
         match self.seen.contains(seen_key, now) {
             true => Some(Admission::Duplicate),
             false => self.batches.find(seen_key).map(Admission::DuplicateOf),
         }
     }
 
-    fn check_room(
+    fn make_room_for(
         &mut self,
         items: &[ShardItem<'_>],
         limit: usize,
         is_sick: impl Fn(&Stream) -> bool,
     ) -> Result<BufferState, AdmitError> {
         let bytes = |item: &ShardItem<'_>| item.record.bytes().len();
-        let parcel: usize = items.iter().map(bytes).sum();
-        let held = self.batches.staying_bytes();
+        let request: usize = items.iter().map(bytes).sum();
+        let held = self.batches.unmarked_bytes();
         // A request that exceeds the limit alone is accepted if no other record is in memory.
-        let fits = |held: usize, parcel| held == 0 || held.saturating_add(parcel) <= limit;
-        if fits(held, parcel) {
+        let fits = |held: usize, request| held == 0 || held.saturating_add(request) <= limit;
+        if fits(held, request) {
             return Ok(BufferState::HasRoom);
         }
         let SpillUsage { bytes: spilled, max_bytes, .. } = self.spill.fill();
-        let spilled_then = spilled.saturating_add(held.saturating_add(parcel) as u64);
+        let spilled_then = spilled.saturating_add(held.saturating_add(request) as u64);
         if spilled_then > max_bytes {
             return Err(AdmitError::BufferFull { held, limit });
         }
-        self.batches.empty(&is_sick);
-        let held = self.batches.staying_bytes();
+        self.batches.mark_for_spill(&is_sick);
+        let held = self.batches.unmarked_bytes();
         let staying = items.iter().filter(|item| !is_sick(&item.stream)).map(bytes).sum();
         match staying == 0 || fits(held, staying) {
             true => Ok(BufferState::IsFull),
@@ -299,28 +301,33 @@ impl ShardCore {
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
     ) -> Result<Vec<Option<SessionInfo>>, StorageError> {
-        let mut tags = vec![None; items.len()];
-        let observed = items.iter().zip(&mut tags);
+        let mut sessions = vec![None; items.len()];
+        let observed = items.iter().zip(&mut sessions);
         let mut observed: Vec<(EventIdentity, &mut Option<SessionInfo>)> =
-            observed.filter_map(|(item, tag)| Some((item.event?, tag))).collect();
-        observed.sort_by_key(|(event, _)| event.sighting.at);
-        for (event, tag) in observed {
-            let EventIdentity { key, sighting, device: DeviceIdentity::Known { previous }, .. } =
-                event
+            observed.filter_map(|(item, session)| Some((item.event?, session))).collect();
+        observed.sort_by_key(|(event, _)| event.session_event.at);
+        for (event, session) in observed {
+            let EventIdentity {
+                key,
+                session_event,
+                device: DeviceIdentity::Known { previous },
+                ..
+            } = event
             else {
                 continue;
             };
             let seen_key = event.seen_key();
-            if self.repeat(&seen_key, now).is_none() {
-                let seen = self.devices.observe(storage, key, previous, &sighting, &random, now)?;
-                *tag = Some(seen);
+            if self.find_duplicate(&seen_key, now).is_none() {
+                let seen =
+                    self.devices.observe(storage, key, previous, &session_event, &random, now)?;
+                *session = Some(seen);
             }
         }
-        Ok(tags)
+        Ok(sessions)
     }
 
     /// Closes the batches that may start at `now`. A batch is due once it is full or has lingered;
-    /// `free_calls` is the number of calls that may be started, and `taking_at` is when a stream that
+    /// `free_calls` is the number of calls that may be started, and `accepting_at` is when a stream that
     /// may be called last accepted a record. Call this after each admission, report, timer and end of
     /// a call.
     pub fn next_actions(
@@ -328,19 +335,19 @@ impl ShardCore {
         now: Milliseconds,
         linger_ms: u64,
         mut free_calls: usize,
-        taking_at: impl Fn(&Stream) -> Option<Milliseconds>,
+        accepting_at: impl Fn(&Stream) -> Option<Milliseconds>,
     ) -> NextActions {
         let (due, wake_at) = self.batches.due(now, linger_ms);
         let mut next = NextActions { wake_at, ..NextActions::default() };
         for batch in due {
-            let is_spilled = self.goes_to_spill(batch, &taking_at);
+            let is_spilled = self.goes_to_spill(batch, &accepting_at);
             let needs_call = !is_spilled || !self.spill.has_room(self.batches.records_of(batch));
-            let is_blocked = !is_spilled && self.batches.has_to_wait(batch);
+            let is_blocked = !is_spilled && self.batches.is_blocked(batch);
             if is_blocked || (needs_call && free_calls == 0) {
                 next.is_blocked = true;
                 continue;
             }
-            if let Some(action) = self.close(batch, &taking_at) {
+            if let Some(action) = self.close(batch, &accepting_at) {
                 free_calls = free_calls.saturating_sub(usize::from(needs_call));
                 next.start.push((batch, action));
             }
@@ -348,25 +355,25 @@ impl ShardCore {
         next
     }
 
-    /// Whether an open batch is spilled when it is closed, if there is room. `taking_at` is when a
+    /// Whether an open batch is spilled when it is closed, if there is room. `accepting_at` is when a
     /// stream that may be called last accepted a record.
     fn goes_to_spill(
         &self,
         batch: BatchId,
-        taking_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
+        accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
     ) -> bool {
-        let holds_back = |stream: &Stream| self.spill.holds_back(stream, taking_at(stream));
-        self.batches.leaving().contains(&batch)
-            || self.batches.stream_of(batch).is_some_and(holds_back)
+        let must_queue = |stream: &Stream| self.spill.must_queue(stream, accepting_at(stream));
+        self.batches.marked_for_spill().contains(&batch)
+            || self.batches.stream_of(batch).is_some_and(must_queue)
     }
 
-    /// Closes a batch that is due. Returns `None` if it was closed before. `taking_at` is as above.
+    /// Closes a batch that is due. Returns `None` if it was closed before. `accepting_at` is as above.
     fn close(
         &mut self,
         batch: BatchId,
-        taking_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
+        accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
     ) -> Option<BatchAction> {
-        let is_spilled = self.goes_to_spill(batch, taking_at);
+        let is_spilled = self.goes_to_spill(batch, accepting_at);
         let StreamBatch { stream, records } = self.batches.close(batch)?;
         // If the spill is full, the records are sent at once: otherwise none might ever be sent
         // again.
@@ -381,7 +388,7 @@ impl ShardCore {
 
     /// Applies the report of a batch for `stream`. Pending records are spilled; a record whose
     /// content the stream rejects becomes a failed event.
-    pub fn settle(
+    pub fn apply_report(
         &mut self,
         batch: BatchId,
         stream: &Stream,
@@ -400,7 +407,7 @@ impl ShardCore {
         let pending: Vec<&Record> = report
             .records
             .iter()
-            .filter(|(_, fate)| *fate == RecordStatus::Pending)
+            .filter(|(_, status)| *status == RecordStatus::Pending)
             .map(|it| &it.0)
             .collect();
         let spilled = match pending.is_empty() {
@@ -408,10 +415,10 @@ impl ShardCore {
             false => self.spill.push(storage, stream, &pending, now),
         };
         settled.spilled = if spilled.is_ok() { pending.len() } else { 0 };
-        if report.records.iter().any(|(_, fate)| *fate == RecordStatus::Delivered) {
-            self.spill.stream_takes(stream, now);
+        if report.records.iter().any(|(_, status)| *status == RecordStatus::Delivered) {
+            self.spill.stream_accepts(stream, now);
         } else if report.problem.is_some() {
-            self.spill.stream_gives_up(stream, now);
+            self.spill.stream_fails(stream, now);
         }
         let of_pending = match &spilled {
             Ok(()) => ItemStatus::Durable,
@@ -422,15 +429,15 @@ impl ShardCore {
             let record: SettledRecord = match status {
                 RecordStatus::Delivered => ItemStatus::Durable.into(),
                 RecordStatus::Pending => of_pending.clone().into(),
-                RecordStatus::Rejected(refusal) if *stream == destinations.failed => {
-                    not_durable(&refusal.code).into()
+                RecordStatus::Rejected(error) if *stream == destinations.failed => {
+                    not_durable(&error.code).into()
                 }
-                RecordStatus::Rejected(refusal) => {
-                    match Record::of_refused(&record, stream, &refusal.code) {
-                        Err(_) => not_durable(&refusal.code).into(),
+                RecordStatus::Rejected(error) => {
+                    match Record::of_rejected(&record, stream, &error.code) {
+                        Err(_) => not_durable(&error.code).into(),
                         Ok(parts) => {
                             let add = |part| {
-                                settled.waits.add(
+                                settled.events.add(
                                     &mut self.batches,
                                     &destinations.failed,
                                     part,
@@ -440,7 +447,7 @@ impl ShardCore {
                                 )
                             };
                             let failed = parts.into_iter().map(add).collect();
-                            SettledRecord { status: ItemStatus::Rejected(refusal.code), failed }
+                            SettledRecord { status: ItemStatus::Rejected(error.code), failed }
                         }
                     }
                 }
@@ -455,32 +462,32 @@ impl ShardCore {
 
     /// Returns the devices in `items` that are unknown here, grouped by their previous shard. For
     /// cookieless devices, includes yesterday's id.
-    pub fn strangers(
+    pub fn unknown_devices(
         &self,
         items: &[ShardItem<'_>],
         storage: &impl Storage,
     ) -> Result<Vec<(ShardNumber, Vec<DeviceKey>)>, StorageError> {
-        let mut strangers: Vec<(ShardNumber, Vec<DeviceKey>)> = Vec::new();
+        let mut unknown_devices: Vec<(ShardNumber, Vec<DeviceKey>)> = Vec::new();
         for item in items {
             let (
-                Some(former),
+                Some(previous_shard),
                 Some(EventIdentity { key, device: DeviceIdentity::Known { previous }, .. }),
             ) = (item.previous_shard, item.event)
             else {
                 continue;
             };
             for key in [Some(key), previous].into_iter().flatten() {
-                if self.devices.knows(storage, &key)? {
+                if self.devices.contains(storage, &key)? {
                     break;
                 }
-                match strangers.iter_mut().find(|(number, _)| *number == former) {
+                match unknown_devices.iter_mut().find(|(number, _)| *number == previous_shard) {
                     Some((_, keys)) if keys.contains(&key) => {}
                     Some((_, keys)) => keys.push(key),
-                    None => strangers.push((former, vec![key])),
+                    None => unknown_devices.push((previous_shard, vec![key])),
                 }
             }
         }
-        Ok(strangers)
+        Ok(unknown_devices)
     }
 
     pub fn status(&self, now: Milliseconds) -> ShardStatus {
@@ -500,10 +507,10 @@ impl ShardCore {
 
     /// Returns when the next checkpoint is due, at the end of a batch or of a request that opened
     /// none.
-    pub fn checkpoint_due(&mut self, now: Milliseconds) -> Due {
+    pub fn checkpoint_due(&mut self, now: Milliseconds) -> CheckpointDue {
         match self.has_changed() {
-            true => self.pace.due(!self.batches.is_empty(), now),
-            false => Due::No,
+            true => self.checkpoint_schedule.due(!self.batches.is_empty(), now),
+            false => CheckpointDue::No,
         }
     }
 
@@ -513,7 +520,7 @@ impl ShardCore {
         storage: &impl Storage,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
-        self.pace.written(now);
+        self.checkpoint_schedule.written(now);
         self.seen.checkpoint(storage, now)?;
         self.devices.checkpoint(storage, now)
     }
@@ -535,14 +542,15 @@ impl ShardCore {
 }
 
 /// Returns the limits of a batch for `stream`: about one call.
-pub fn bounds(stream: &Stream, destinations: &Destinations) -> BatchLimits {
+pub fn batch_limits(stream: &Stream, destinations: &Destinations) -> BatchLimits {
     let policy = destinations.policy_of(stream);
     let limits = stream.service.limits();
-    let packs = stream.service.packing(policy.packing, policy.call_bytes) != Aggregation::Off;
+    let aggregates =
+        stream.service.aggregation(policy.aggregation, policy.call_bytes) != Aggregation::Off;
     BatchLimits {
         // Base64 adds a third.
         bytes: policy.call_bytes.saturating_mul(3).saturating_div(4),
-        records: if packs { usize::MAX } else { limits.records },
+        records: if aggregates { usize::MAX } else { limits.records },
     }
 }
 

@@ -64,8 +64,8 @@ pub trait Storage {
         changes: &[(Vec<u8>, Option<Vec<u8>>)],
     ) -> Result<(), StorageError>;
 
-    /// Returns the first `most` keys after `after`. Every key comes after the empty one.
-    fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError>;
+    /// Returns the first `max` keys after `after`. Every key comes after the empty one.
+    fn keys(&self, table: Table, after: &[u8], max: usize) -> Result<Vec<Vec<u8>>, StorageError>;
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ pub(crate) mod tests {
 
         fn write(&self) -> Result<(), StorageError> {
             self.writes.set(self.writes.get() + 1);
-            let is_past = self.fails_from.get().is_some_and(|most| self.writes.get() > most);
+            let is_past = self.fails_from.get().is_some_and(|max| self.writes.get() > max);
             match self.full.get() || is_past {
                 true => Err(StorageError("full".to_owned())),
                 false => Ok(()),
@@ -155,11 +155,11 @@ pub(crate) mod tests {
             &self,
             table: Table,
             after: &[u8],
-            most: usize,
+            max: usize,
         ) -> Result<Vec<Vec<u8>>, StorageError> {
             let rows = self.rows.borrow();
             let keys = rows.keys().filter(|(of, key)| *of == table && key.as_slice() > after);
-            Ok(keys.map(|(_, key)| key.clone()).take(most).collect())
+            Ok(keys.map(|(_, key)| key.clone()).take(max).collect())
         }
     }
 

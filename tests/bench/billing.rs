@@ -35,9 +35,9 @@ impl Chance {
         ((mixed ^ (mixed >> 31)) % below as u64) as usize
     }
 
-    /// From `least` to `most` letters.
-    fn letters(&mut self, least: usize, most: usize) -> String {
-        "abcdefghij".chars().cycle().take(least + self.below(most - least + 1)).collect()
+    /// From `least` to `max` letters.
+    fn letters(&mut self, least: usize, max: usize) -> String {
+        "abcdefghij".chars().cycle().take(least + self.below(max - least + 1)).collect()
     }
 }
 
@@ -164,23 +164,23 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
     let body = RequestBody { content_type: None, content_encoding: None, bytes: &bytes };
     let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
     let request = ingest::authorize(&context, None, config).request.unwrap();
-    let mut plan = ingest::post(&body, &request, &mut ids).expect("beacons are good");
-    let consignments = by_stream(plan.take_records());
-    let [(consignment, _)] = consignments.as_slice() else {
+    let mut batch = ingest::post(&body, &request, &mut ids).expect("beacons are good");
+    let consignments = by_stream(batch.take_records());
+    let [(stream_batch, _)] = consignments.as_slice() else {
         panic!("every beacon goes to one stream")
     };
-    assert_eq!(consignment.records.len(), count);
-    consignment.records.iter().map(|record| record.bytes().len()).collect()
+    assert_eq!(stream_batch.records.len(), count);
+    stream_batch.records.iter().map(|record| record.bytes().len()).collect()
 }
 
 /// What `lines` are billed for, in bytes.
-fn billed(lines: &[usize], packing: Aggregation) -> usize {
-    let packs = aggregate::packs(
+fn billed(lines: &[usize], aggregation: Aggregation) -> usize {
+    let aggregates = aggregate::groups(
         lines.iter().map(|bytes| LineInfo { bytes: *bytes, partition: "" }),
-        packing,
+        aggregation,
     );
     let bytes = |pack: &aggregate::Group| pack.iter().map(|index| lines[*index]).sum::<usize>();
-    packs.iter().map(|pack| bytes(pack).next_multiple_of(BILLED_UNIT)).sum()
+    aggregates.iter().map(|pack| bytes(pack).next_multiple_of(BILLED_UNIT)).sum()
 }
 
 fn main() {
@@ -212,9 +212,10 @@ fn main() {
         let sent: usize = batches.iter().flatten().sum();
         shortest = batches.iter().flatten().copied().fold(shortest, usize::min);
         longest = batches.iter().flatten().copied().fold(longest, usize::max);
-        let of = |packing| batches.iter().map(|lines| billed(lines, packing)).sum::<usize>();
+        let of =
+            |aggregation| batches.iter().map(|lines| billed(lines, aggregation)).sum::<usize>();
         let ratio = |billed: usize| format!("{:>8.3}", billed as f64 / sent as f64);
-        let packed: String = sizes.iter().map(|packing| ratio(of(*packing))).collect();
+        let packed: String = sizes.iter().map(|aggregation| ratio(of(*aggregation))).collect();
         let whole = |lines: &Vec<usize>| lines.iter().sum::<usize>().next_multiple_of(BILLED_UNIT);
         let best = ratio(batches.iter().map(whole).sum());
         println!(

@@ -322,7 +322,7 @@ fn ratios() {
             best(&mut || drop(black_box(steps.whole(black_box(&body), &mut ids()))), &mut whole);
         }
         let consignments = steps.whole(&body, &mut ids());
-        let records = consignments.iter().flat_map(|consignment| &consignment.records);
+        let records = consignments.iter().flat_map(|stream_batch| &stream_batch.records);
         let out: usize = records.map(|record| record.bytes().len()).sum();
         println!(
             "| {sample} | {} | {out} | {:.2} µs | {:.2} µs | {:.2} |",

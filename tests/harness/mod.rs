@@ -135,7 +135,7 @@ pub fn all_accepted(_: &str, _: &Record) -> RecordStatus {
 /// The status of a record whose content its stream rejects.
 pub fn rejected() -> RecordStatus {
     RecordStatus::Rejected(AwsError {
-        blame: ErrorClass::InvalidRecord,
+        class: ErrorClass::InvalidRecord,
         code: "InvalidArgumentException".to_owned(),
         message: "arn:aws:secret".to_owned(),
     })

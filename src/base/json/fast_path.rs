@@ -7,7 +7,7 @@
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-use crate::base::json::scan::verbatim;
+use crate::base::json::scan::unescaped_prefix_len;
 
 /// Reads `text` if it is one object and nothing more, at most `max_depth` levels deep.
 pub fn object(text: &str, max_depth: usize) -> Option<Map<String, Value>> {
@@ -81,7 +81,7 @@ impl<'a> Cursor<'a> {
         self.step();
         let start = self.at;
         loop {
-            self.at = self.at.saturating_add(verbatim(self.rest()));
+            self.at = self.at.saturating_add(unescaped_prefix_len(self.rest()));
             match self.rest().first()? {
                 b'"' => break,
                 b'\\' => self.at = self.at.saturating_add(2),
@@ -149,8 +149,8 @@ mod tests {
 
     /// Reads `text` by the slow path; none if it has an error or needs a repair.
     fn long_way(text: &str, max_depth: usize) -> Option<Map<String, Value>> {
-        let mut reader = JsonReader { max_depth, mended: Vec::new() };
-        reader.by_parts(text).ok().filter(|_| reader.mended.is_empty())
+        let mut reader = JsonReader { max_depth, reader_repairs: Vec::new() };
+        reader.by_parts(text).ok().filter(|_| reader.reader_repairs.is_empty())
     }
 
     #[test]

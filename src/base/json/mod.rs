@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
-use crate::base::text::{pointer_step, shown};
+use crate::base::text::{escape_json_pointer, shown};
 
 /// Why a text is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub enum JsonErrorKind {
 pub struct JsonReader {
     /// Levels of objects and arrays, the beacon itself included.
     pub max_depth: usize,
-    /// Pointers to the first [`Self::MAX_MENDED`] texts and keys with a lone surrogate, which is
+    /// Pointers to the first [`Self::MAX_READER_REPAIRS`] texts and keys with a lone surrogate, which is
     /// now U+FFFD.
-    pub mended: Vec<String>,
+    pub reader_repairs: Vec<String>,
 }
 
 /// The place of a value; its pointer is built only if it is needed.
@@ -56,7 +56,7 @@ enum PointerStep<'a> {
 
 impl JsonReader {
     /// One more than is ever listed, so that the list can show that there were more.
-    const MAX_MENDED: usize = 51;
+    const MAX_READER_REPAIRS: usize = 51;
 
     /// Reads the text of an object.
     pub fn beacon(&mut self, text: &str) -> Result<Map<String, Value>, JsonError> {
@@ -79,9 +79,9 @@ impl JsonReader {
         let JsonFields(fields) = serde_json::from_str(text).map_err(not_json)?;
         let mut object = Map::new();
         for (key, raw) in fields {
-            let Key { name: key, is_mended } = key;
+            let Key { name: key, is_repaired } = key;
             let inner = place.inner(PointerStep::Key(&key));
-            if is_mended {
+            if is_repaired {
                 self.note(inner);
             }
             let value = self.value(raw, inner)?;
@@ -131,11 +131,11 @@ impl JsonReader {
 
     /// Notes that the text or the key at `place` was repaired.
     fn note(&mut self, place: JsonPlace<'_>) {
-        if self.mended.len() < Self::MAX_MENDED {
+        if self.reader_repairs.len() < Self::MAX_READER_REPAIRS {
             let pointer = place.pointer();
             // A key and its value share one pointer, which is listed once.
-            if self.mended.last() != Some(&pointer) {
-                self.mended.push(pointer);
+            if self.reader_repairs.last() != Some(&pointer) {
+                self.reader_repairs.push(pointer);
             }
         }
     }
@@ -160,7 +160,7 @@ impl<'a> JsonPlace<'a> {
         };
         let outer = outer.pointer();
         match step {
-            PointerStep::Key(key) => outer + &pointer_step(key),
+            PointerStep::Key(key) => outer + &escape_json_pointer(key),
             PointerStep::Index(index) => format!("{outer}/{index}"),
         }
     }
@@ -214,7 +214,7 @@ pub struct JsonFields<'a>(Vec<(Key, &'a RawValue)>);
 #[derive(Debug)]
 pub struct Key {
     name: String,
-    is_mended: bool,
+    is_repaired: bool,
 }
 
 impl<'de> Deserialize<'de> for Key {
@@ -222,10 +222,10 @@ impl<'de> Deserialize<'de> for Key {
         // The raw text is valid JSON, so only a lone surrogate can still be wrong.
         let text = <&RawValue>::deserialize(deserializer)?.get();
         if let Ok(name) = serde_json::from_str(text) {
-            return Ok(Self { name, is_mended: false });
+            return Ok(Self { name, is_repaired: false });
         }
         let Wtf8(bytes) = serde_json::from_str(text).map_err(D::Error::custom)?;
-        Ok(Self { name: without_lone_surrogates(bytes), is_mended: true })
+        Ok(Self { name: without_lone_surrogates(bytes), is_repaired: true })
     }
 }
 
@@ -241,7 +241,7 @@ impl<'a> JsonFields<'a> {
         names.sort_unstable();
         match names.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first()))
         {
-            Some(Some(name)) => Err(comes_twice(name, pointer_step(name))),
+            Some(Some(name)) => Err(comes_twice(name, escape_json_pointer(name))),
             _ => Ok(self.0.into_iter().map(|(key, raw)| (key.name, raw)).collect()),
         }
     }
@@ -312,9 +312,9 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<(Value, Vec<String>), (JsonErrorKind, String, String)> {
-        let mut reader = JsonReader { max_depth: 4, mended: Vec::new() };
+        let mut reader = JsonReader { max_depth: 4, reader_repairs: Vec::new() };
         match reader.beacon(text) {
-            Ok(object) => Ok((Value::Object(object), reader.mended)),
+            Ok(object) => Ok((Value::Object(object), reader.reader_repairs)),
             Err(error) => Err((error.kind, error.pointer, error.message)),
         }
     }
@@ -353,8 +353,11 @@ mod tests {
             (r#"{"title":"\ud83d\ud83d\ude00ä"}"#, "\u{fffd}\u{1f600}ä"),
             (r#"{"title":"\ud83d\\u0041"}"#, "\u{fffd}\\u0041"),
         ] {
-            let (value, mended) = read(text).unwrap();
-            assert_eq!((value, mended), (json!({"title": title}), vec!["/title".to_owned()]));
+            let (value, reader_repairs) = read(text).unwrap();
+            assert_eq!(
+                (value, reader_repairs),
+                (json!({"title": title}), vec!["/title".to_owned()])
+            );
         }
         assert_eq!(read(r#"{"props":{"x":["\ud83d"]}}"#).unwrap().1, ["/props/x/0"]);
         assert_eq!(read(r#"{"title":"\ud83d\ude00"}"#).unwrap().1, Vec::<String>::new());
@@ -375,8 +378,8 @@ mod tests {
                 "/a/\u{fffd}",
             ),
         ] {
-            let (read, mended) = read(text).unwrap();
-            assert_eq!((read, mended.first().map(String::as_str)), (value, Some(pointer)));
+            let (read, reader_repairs) = read(text).unwrap();
+            assert_eq!((read, reader_repairs.first().map(String::as_str)), (value, Some(pointer)));
         }
         for text in [r#"{"p":{"a\ud83d":1,"a\ud83e":2}}"#, r#"{"p":{"a\ud83d":1,"a\ufffd":2}}"#] {
             let (code, pointer, message) = read(text).unwrap_err();
@@ -416,7 +419,7 @@ mod tests {
     #[test]
     fn cut_characters_are_listed_only_so_far() {
         let text = format!(r#"{{"a":[{}]}}"#, vec![r#""\ud83d""#; 5_000].join(","));
-        assert_eq!(read(&text).unwrap().1.len(), JsonReader::MAX_MENDED);
+        assert_eq!(read(&text).unwrap().1.len(), JsonReader::MAX_READER_REPAIRS);
     }
 
     #[test]

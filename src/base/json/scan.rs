@@ -3,7 +3,7 @@
 
 /// Returns how many bytes of `text` come before the first quote, backslash or control character.
 /// Source: <https://www.rfc-editor.org/rfc/rfc8259#section-7>
-pub fn verbatim(text: &[u8]) -> usize {
+pub fn unescaped_prefix_len(text: &[u8]) -> usize {
     let (eights, rest) = text.as_chunks::<8>();
     let mut length = 0_usize;
     for eight in eights {
@@ -44,7 +44,7 @@ mod tests {
                 serde_json::to_string(start).unwrap() == format!("\"{start}\"")
             };
             let longest = (0..=text.len()).filter(as_is).max();
-            prop_assert_eq!(Some(verbatim(text.as_bytes())), longest);
+            prop_assert_eq!(Some(unescaped_prefix_len(text.as_bytes())), longest);
         }
     }
 }

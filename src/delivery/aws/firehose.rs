@@ -29,7 +29,7 @@ pub fn encoded_len(record: &AggregatedRecord<'_>) -> usize {
 }
 
 /// Returns the most bytes of a record that needs `encoded` bytes in a call's body.
-pub const fn most_bytes(encoded: usize) -> usize {
+pub const fn max_bytes(encoded: usize) -> usize {
     encoded.saturating_sub(AROUND_DATA).saturating_div(4).saturating_mul(3)
 }
 
@@ -84,11 +84,11 @@ mod tests {
     fn the_largest_record_of_a_call_is_known() {
         for letters in 0..20 {
             let line = record(&"x".repeat(letters));
-            let packed = AggregatedRecord::new([&line]).unwrap();
-            let (bytes, encoded) = (packed.bytes_len(), encoded_len(&packed));
-            assert!(most_bytes(encoded) >= bytes && most_bytes(encoded - 1) < bytes, "{letters}");
+            let aggregated = AggregatedRecord::new([&line]).unwrap();
+            let (bytes, encoded) = (aggregated.bytes_len(), encoded_len(&aggregated));
+            assert!(max_bytes(encoded) >= bytes && max_bytes(encoded - 1) < bytes, "{letters}");
         }
-        assert_eq!(most_bytes(0), 0);
+        assert_eq!(max_bytes(0), 0);
     }
 
     fn said(status: u16, body: &str, count: usize) -> PutResult {
@@ -102,12 +102,12 @@ mod tests {
     fn each_entry_is_paired_with_its_own_record() {
         let body = r#"{"FailedPutCount":1,"Encrypted":false,"RequestResponses":[{"RecordId":"a"},
             {"ErrorCode":"ServiceUnavailableException","ErrorMessage":"Slow down."},{"RecordId":"c"}]}"#;
-        let refusal = AwsError {
-            blame: ErrorClass::Throttled,
+        let error = AwsError {
+            class: ErrorClass::Throttled,
             code: "ServiceUnavailableException".to_owned(),
             message: "Slow down.".to_owned(),
         };
-        assert_eq!(said(200, body, 3), PutResult::PerRecord(vec![Ok(()), Err(refusal), Ok(())]));
+        assert_eq!(said(200, body, 3), PutResult::PerRecord(vec![Ok(()), Err(error), Ok(())]));
     }
 
     #[test]
@@ -124,18 +124,19 @@ mod tests {
     fn an_answer_that_contradicts_itself_proves_nothing() {
         let body = r#"{"FailedPutCount":1,"RequestResponses":[{"RecordId":"a"}]}"#;
         assert!(matches!(said(200, body, 1), PutResult::Unparseable(_)));
-        let PutResult::PerRecord(fates) = said(200, r#"{"RequestResponses":[{"RecordId":""}]}"#, 1)
+        let PutResult::PerRecord(statuses) =
+            said(200, r#"{"RequestResponses":[{"RecordId":""}]}"#, 1)
         else {
             panic!()
         };
-        assert!(fates.first().unwrap().is_err());
+        assert!(statuses.first().unwrap().is_err());
     }
 
     #[test]
     fn an_entry_without_an_id_is_not_a_success() {
-        let PutResult::PerRecord(fates) = said(200, r#"{"RequestResponses":[{}]}"#, 1) else {
+        let PutResult::PerRecord(statuses) = said(200, r#"{"RequestResponses":[{}]}"#, 1) else {
             panic!()
         };
-        assert_eq!(fates.first().unwrap().as_ref().unwrap_err().blame, ErrorClass::Transient);
+        assert_eq!(statuses.first().unwrap().as_ref().unwrap_err().class, ErrorClass::Transient);
     }
 }

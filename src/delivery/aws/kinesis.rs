@@ -94,20 +94,23 @@ mod tests {
             {"SequenceNumber":"49","ShardId":"shardId-000000000000"},
             {"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded for shard"},
             {"ErrorCode":null,"SequenceNumber":"50","ShardId":"shardId-000000000001"}]}"#;
-        let refusal = AwsError {
-            blame: ErrorClass::Throttled,
+        let error = AwsError {
+            class: ErrorClass::Throttled,
             code: "ProvisionedThroughputExceededException".to_owned(),
             message: "Rate exceeded for shard".to_owned(),
         };
-        assert_eq!(said(200, body, 3), PutResult::PerRecord(vec![Ok(()), Err(refusal), Ok(())]));
+        assert_eq!(said(200, body, 3), PutResult::PerRecord(vec![Ok(()), Err(error), Ok(())]));
     }
 
     #[test]
     fn a_shard_without_a_sequence_number_is_no_proof() {
         for entry in [r#"{"ShardId":"shardId-000000000000"}"#, r#"{"SequenceNumber":""}"#, "{}"] {
             let body = format!(r#"{{"FailedRecordCount":0,"Records":[{entry}]}}"#);
-            let PutResult::PerRecord(fates) = said(200, &body, 1) else { panic!("{entry}") };
-            assert_eq!(fates.first().unwrap().as_ref().unwrap_err().blame, ErrorClass::Transient);
+            let PutResult::PerRecord(statuses) = said(200, &body, 1) else { panic!("{entry}") };
+            assert_eq!(
+                statuses.first().unwrap().as_ref().unwrap_err().class,
+                ErrorClass::Transient
+            );
         }
     }
 

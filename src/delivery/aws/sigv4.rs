@@ -458,8 +458,8 @@ mod tests {
     #[test]
     fn refuses_a_uri_without_a_host() {
         for uri in ["/", "*", "h.example:443", "/v1?x=1"] {
-            let refused = sign(request(uri), &long_lived(), FIREHOSE, noon());
-            assert!(matches!(refused, Err(SigningError::Host)), "{uri}");
+            let rejected = sign(request(uri), &long_lived(), FIREHOSE, noon());
+            assert!(matches!(rejected, Err(SigningError::Host)), "{uri}");
         }
     }
 

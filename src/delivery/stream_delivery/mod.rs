@@ -20,8 +20,9 @@
 use std::collections::VecDeque;
 
 use super::aggregate::{AggregatedRecord, Aggregation, Group, LineInfo};
-use super::health::{CallPass, DeliveryError, Permit, RetryCost, StreamHealth};
-use super::limiter::Ticket;
+use super::circuit_breaker::{Generation, Permit};
+use super::health::{DeliveryError, RetryCost, StreamHealth};
+use super::limiter::CallId;
 use super::request::RequestLimits;
 use super::response::{AwsError, CallResult, ErrorClass, PutResult};
 use super::{StreamBatch, aggregate, request};
@@ -38,7 +39,7 @@ pub struct DeliveryConfig {
     /// Bytes of a full call.
     pub call_bytes: usize,
     /// Whether events are aggregated, if the stream's service allows it.
-    pub packing: Aggregation,
+    pub aggregation: Aggregation,
 }
 
 impl DeliveryConfig {
@@ -52,11 +53,11 @@ impl DeliveryConfig {
     /// Shortest time for a retry, in milliseconds: less proves nothing.
     const LEAST_CALL_MS: u64 = 100;
     /// Wait before the next check of the limit of calls, in milliseconds.
-    const NO_ROOM_MS: u64 = 20;
+    const BLOCKED_MS: u64 = 20;
     /// Longest wait that a service may ask for, and that is passed on to clients, in milliseconds.
-    const MAX_ASKED_MS: u64 = 60_000;
+    const MAX_RETRY_AFTER_MS: u64 = 60_000;
     /// Records rejected alone, with none accepted, after which the stream is to blame.
-    const MAX_SUSPECTS: usize = 3;
+    const MAX_SUSPECT_RECORDS: usize = 3;
     /// The most records of a probe, which may split aggregated records.
     const PROBE_RECORDS: usize = 25;
 }
@@ -64,7 +65,11 @@ impl DeliveryConfig {
 impl Default for DeliveryConfig {
     fn default() -> Self {
         // Hashing 4 MiB costs 12 to 20 ms of CPU in Wasm, so calls are closed far below that size.
-        Self { delivery_timeout_ms: 2_000, call_bytes: 1_048_576, packing: Aggregation::default() }
+        Self {
+            delivery_timeout_ms: 2_000,
+            call_bytes: 1_048_576,
+            aggregation: Aggregation::default(),
+        }
     }
 }
 
@@ -97,7 +102,7 @@ pub enum RecordStatus {
 }
 
 /// The groups of one call, as indices into a delivery's records.
-type OpenCall = Vec<Group>;
+type CallGroups = Vec<Group>;
 
 /// The records of a delivery to one stream, and their progress.
 #[derive(Debug)]
@@ -106,12 +111,12 @@ pub struct StreamDelivery {
     /// The limits of a call, without its envelope.
     limits: RequestLimits,
     records: Vec<Record>,
-    fates: Vec<RecordStatus>,
+    statuses: Vec<RecordStatus>,
     /// Not sent yet, in order.
-    calls: VecDeque<OpenCall>,
-    in_flight: OpenCall,
+    calls: VecDeque<CallGroups>,
+    in_flight: CallGroups,
     /// When it was last driven.
-    seen: Milliseconds,
+    driven_at: Milliseconds,
     deadline: Milliseconds,
     /// How much the deadline may still be extended, in milliseconds.
     grace_ms: u64,
@@ -123,30 +128,30 @@ pub struct StreamDelivery {
     paid: Option<RetryCost>,
     retries: u32,
     /// The call in flight.
-    ticket: Option<Ticket>,
-    load: Load,
-    clock: ClockTrust,
+    call_id: Option<CallId>,
+    load: LoadSignal,
+    clock: Signing,
     /// The breaker's pass of the last call.
-    pass: Option<CallPass>,
+    generation: Option<Generation>,
     /// The time before which the service last asked for no call.
-    asked: Milliseconds,
+    not_before: Milliseconds,
     /// Rejected alone for their content, while no record is known to be accepted.
-    suspects: Vec<(Group, AwsError)>,
+    suspect_records: Vec<(Group, AwsError)>,
     gave_up: Option<DeliveryError>,
 }
 
 /// Whether the stream rejected the last call, or a part of it, because of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Load {
+enum LoadSignal {
     Unknown,
     TooMuch,
 }
 
 /// Whether this delivery has signed again because of a clock error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClockTrust {
-    Untried,
-    SignedAgain,
+enum Signing {
+    First,
+    Repeated,
 }
 
 /// The result of a delivery.
@@ -178,36 +183,37 @@ impl StreamDelivery {
         let lines = records
             .iter()
             .map(|record| LineInfo { bytes: record.bytes().len(), partition: record.partition() });
-        let packs = aggregate::packs(lines, service.packing(policy.packing, limits.bytes));
+        let groups =
+            aggregate::groups(lines, service.aggregation(policy.aggregation, limits.bytes));
         let mut delivery = Self {
             service,
             limits,
-            fates: vec![RecordStatus::Pending; records.len()],
+            statuses: vec![RecordStatus::Pending; records.len()],
             records,
             calls: VecDeque::new(),
-            in_flight: OpenCall::new(),
-            seen: now,
+            in_flight: CallGroups::new(),
+            driven_at: now,
             deadline: now.saturating_add(policy.delivery_timeout_ms),
             grace_ms: policy.delivery_timeout_ms,
             resume_at: now,
             failures: 0,
             paid: None,
             retries: 0,
-            ticket: None,
-            load: Load::Unknown,
-            clock: ClockTrust::Untried,
-            pass: None,
-            asked: now,
-            suspects: Vec::new(),
+            call_id: None,
+            load: LoadSignal::Unknown,
+            clock: Signing::First,
+            generation: None,
+            not_before: now,
+            suspect_records: Vec::new(),
             gave_up: None,
         };
-        delivery.send_next(packs);
+        delivery.send_next(groups);
         delivery
     }
 
     /// Returns the next action at `now`. A call whose result was never reported counts as unknown.
     pub fn step(&mut self, now: Milliseconds, health: &mut StreamHealth) -> Action<'_> {
-        self.follow_clock(now);
+        self.adjust_for_clock_reset(now);
         if !self.in_flight.is_empty() {
             self.calls.push_front(std::mem::take(&mut self.in_flight));
         }
@@ -215,9 +221,10 @@ impl StreamDelivery {
         if self.gave_up.is_some() {
             return Action::GiveUp;
         }
-        let judge = self.calls.is_empty() || self.suspects.len() >= DeliveryConfig::MAX_SUSPECTS;
-        if let Some(problem) = judge.then(|| self.judge_suspects(health)).flatten() {
-            self.fail_for_good(problem, health);
+        let resolve = self.calls.is_empty()
+            || self.suspect_records.len() >= DeliveryConfig::MAX_SUSPECT_RECORDS;
+        if let Some(problem) = resolve.then(|| self.resolve_suspects(health)).flatten() {
+            self.fail(problem, health);
             return Action::GiveUp;
         }
         if self.calls.is_empty() {
@@ -231,14 +238,14 @@ impl StreamDelivery {
         }
         let timeout_ms = self.deadline.saturating_sub(now);
         // Before the breaker: a probe is only for a caller that can make it.
-        let Some(ticket) = health.limiter.begin(now, timeout_ms) else {
-            return Action::Wait { milliseconds: DeliveryConfig::NO_ROOM_MS.min(timeout_ms) };
+        let Some(call_id) = health.limiter.begin(now, timeout_ms) else {
+            return Action::Wait { milliseconds: DeliveryConfig::BLOCKED_MS.min(timeout_ms) };
         };
-        let (pass, most) = match health.breaker.permit(now, self.pass) {
-            Permit::Call(pass) => (pass, usize::MAX),
-            Permit::Probe(pass) => (pass, DeliveryConfig::PROBE_RECORDS),
+        let (generation, max) = match health.breaker.permit(now, self.generation) {
+            Permit::Call(generation) => (generation, usize::MAX),
+            Permit::Probe(generation) => (generation, DeliveryConfig::PROBE_RECORDS),
             Permit::NotBefore(at) => {
-                health.limiter.end(ticket);
+                health.limiter.end(call_id);
                 // If the pause ends before the deadline, wait for it.
                 if at.saturating_add(DeliveryConfig::LEAST_CALL_MS) >= self.deadline {
                     return self.give_up(DeliveryError::BreakerOpen);
@@ -247,18 +254,18 @@ impl StreamDelivery {
                 return Action::Wait { milliseconds };
             }
         };
-        self.ticket = Some(ticket);
+        self.call_id = Some(call_id);
         let Some(mut call) = self.calls.pop_front() else {
             return Action::Done;
         };
-        let rest = aggregate::split_off(&mut call, most);
+        let rest = aggregate::split_after(&mut call, max);
         if !rest.is_empty() {
             self.calls.push_front(rest);
         }
-        self.pass = Some(pass);
+        self.generation = Some(generation);
         self.retries = self.retries.saturating_add(u32::from(self.paid.is_some()));
         self.in_flight = call;
-        let records = self.in_flight.iter().filter_map(|pack| self.packed(pack)).collect();
+        let records = self.in_flight.iter().filter_map(|group| self.aggregated(group)).collect();
         Action::Send { records, timeout_ms }
     }
 
@@ -271,18 +278,21 @@ impl StreamDelivery {
         random: u32,
         health: &mut StreamHealth,
     ) {
-        self.follow_clock(now);
+        self.adjust_for_clock_reset(now);
         self.end_call(health);
         let call = std::mem::take(&mut self.in_flight);
         self.paid = None;
-        self.load = Load::Unknown;
+        self.load = LoadSignal::Unknown;
         let retry = match reply {
             CallResult::Answered(http) => {
-                let asked_ms = http.retry_after_ms.unwrap_or(0).min(DeliveryConfig::MAX_ASKED_MS);
-                self.asked = now.saturating_add(asked_ms);
+                let retry_after_ms =
+                    http.retry_after_ms.unwrap_or(0).min(DeliveryConfig::MAX_RETRY_AFTER_MS);
+                self.not_before = now.saturating_add(retry_after_ms);
                 match self.service.answer(&http, call.len()) {
-                    PutResult::PerRecord(answers) => self.pair(call, answers, random, health),
-                    PutResult::Failed(refusal) => self.refused(call, refusal, random, health),
+                    PutResult::PerRecord(answers) => {
+                        self.apply_results(call, answers, random, health)
+                    }
+                    PutResult::Failed(error) => self.rejected(call, error, random, health),
                     PutResult::Unparseable(why) => {
                         Some(self.failed(call, DeliveryError::Unknown(why), random, health))
                     }
@@ -293,8 +303,8 @@ impl StreamDelivery {
             }
             CallResult::Starved => {
                 self.calls.push_front(call);
-                if let Some(pass) = self.pass {
-                    health.breaker.forget(pass, now);
+                if let Some(generation) = self.generation {
+                    health.breaker.forget(generation, now);
                 }
                 if now >= self.deadline {
                     self.give_up(DeliveryError::Starved);
@@ -306,7 +316,7 @@ impl StreamDelivery {
             }
             CallResult::NotSent(why) => {
                 self.calls.push_front(call);
-                self.fail_for_good(DeliveryError::NotSent(why), health);
+                self.fail(DeliveryError::NotSent(why), health);
                 None
             }
         };
@@ -316,21 +326,21 @@ impl StreamDelivery {
     }
 
     /// If the clock was set back, moves all times back with it.
-    fn follow_clock(&mut self, now: Milliseconds) {
-        let back = self.seen.saturating_sub(now);
-        for time in [&mut self.deadline, &mut self.resume_at, &mut self.asked] {
+    fn adjust_for_clock_reset(&mut self, now: Milliseconds) {
+        let back = self.driven_at.saturating_sub(now);
+        for time in [&mut self.deadline, &mut self.resume_at, &mut self.not_before] {
             *time = time.saturating_sub(back);
         }
-        self.seen = now;
+        self.driven_at = now;
     }
 
     /// Ends the delivery at `now`, in any state.
     pub fn finish(self, now: Milliseconds, health: &StreamHealth) -> DeliveryReport {
-        let until = health.breaker.open_until().unwrap_or(now).max(self.asked);
-        let away_ms = until.saturating_sub(now).min(DeliveryConfig::MAX_ASKED_MS);
-        let come_back_s = away_ms.div_ceil(1_000);
+        let until = health.breaker.open_until().unwrap_or(now).max(self.not_before);
+        let paused_ms = until.saturating_sub(now).min(DeliveryConfig::MAX_RETRY_AFTER_MS);
+        let come_back_s = paused_ms.div_ceil(1_000);
         DeliveryReport {
-            records: self.records.into_iter().zip(self.fates).collect(),
+            records: self.records.into_iter().zip(self.statuses).collect(),
             problem: self.gave_up,
             retries: self.retries,
             retry_after_s: if come_back_s > 0 {
@@ -338,135 +348,135 @@ impl StreamDelivery {
             } else {
                 DeliveryReport::RETRY_AFTER_S
             },
-            cooldown_ms: away_ms,
+            cooldown_ms: paused_ms,
         }
     }
 
     /// Extends the deadline by the time that the delivery waited for a connection of ours: its time
     /// is meant for the stream. In total it extends by at most `delivery_timeout_ms`, since a caller waits.
-    pub fn queued(&mut self, milliseconds: u64) {
+    pub fn extend_deadline(&mut self, milliseconds: u64) {
         let more = milliseconds.min(self.grace_ms);
         self.grace_ms = self.grace_ms.saturating_sub(more);
         self.deadline = self.deadline.saturating_add(more);
     }
 
     fn end_call(&mut self, health: &mut StreamHealth) {
-        if let Some(ticket) = self.ticket.take() {
-            health.limiter.end(ticket);
+        if let Some(call_id) = self.call_id.take() {
+            health.limiter.end(call_id);
         }
     }
 
     /// Applies the response's entries to the groups of `call`.
-    fn pair(
+    fn apply_results(
         &mut self,
-        call: OpenCall,
+        call: CallGroups,
         answers: Vec<Result<(), AwsError>>,
         random: u32,
         health: &mut StreamHealth,
     ) -> Option<RetryCost> {
-        let mut again = OpenCall::new();
-        let (mut accepted, mut refused) = (0_usize, 0_usize);
-        let mut refusals = Vec::new();
-        for (pack, answer) in call.into_iter().zip(answers) {
+        let mut again = CallGroups::new();
+        let (mut accepted, mut rejected) = (0_usize, 0_usize);
+        let mut errors = Vec::new();
+        for (group, answer) in call.into_iter().zip(answers) {
             match answer {
                 Ok(()) => {
-                    accepted = accepted.saturating_add(pack.len());
-                    self.settle(pack, &RecordStatus::Delivered);
+                    accepted = accepted.saturating_add(group.len());
+                    self.set_status(group, &RecordStatus::Delivered);
                 }
-                Err(refusal) if refusal.blame == ErrorClass::InvalidRecord => {
-                    match aggregate::halves(pack) {
-                        Ok(halves) => again.extend(halves),
-                        Err(alone) => self.settle(alone, &RecordStatus::Rejected(refusal)),
+                Err(error) if error.class == ErrorClass::InvalidRecord => {
+                    match aggregate::split_in_half(group) {
+                        Ok(split_in_half) => again.extend(split_in_half),
+                        Err(alone) => self.set_status(alone, &RecordStatus::Rejected(error)),
                     }
                 }
-                Err(refusal) => {
-                    refused = refused.saturating_add(pack.len());
-                    again.push(pack);
-                    refusals.push(refusal);
+                Err(error) => {
+                    rejected = rejected.saturating_add(group.len());
+                    again.push(group);
+                    errors.push(error);
                 }
             }
         }
         if accepted > 0 {
-            health.last_success_at = Some(self.seen);
+            health.last_success_at = Some(self.driven_at);
             self.failures = 0;
             health.budget.earn();
             health.limiter.raise();
         }
         // If the service rejects only content, it works.
-        match accepted > 0 || refusals.is_empty() {
-            true => self.works(random, health),
-            false => self.brings_nothing(random, health),
+        match accepted > 0 || errors.is_empty() {
+            true => self.report_success(random, health),
+            false => self.report_failure(random, health),
         }
         self.send_next(again);
-        if refusals.is_empty() {
-            health.recovers();
+        if errors.is_empty() {
+            health.record_success();
             return None;
         }
-        let first_of = |blame| refusals.iter().find(|refusal| refusal.blame == blame).cloned();
-        if let Some(refusal) = first_of(ErrorClass::Config) {
-            self.fail_for_good(DeliveryError::Refused(refusal), health);
+        let first_of = |class| errors.iter().find(|error| error.class == class).cloned();
+        if let Some(error) = first_of(ErrorClass::Config) {
+            self.fail(DeliveryError::Rejected(error), health);
             return None;
         }
-        self.load = Load::TooMuch;
+        self.load = LoadSignal::TooMuch;
         let throttled = first_of(ErrorClass::Throttled);
         let cost = match throttled {
-            Some(_) if accepted >= refused => RetryCost::Partial,
+            Some(_) if accepted >= rejected => RetryCost::Partial,
             Some(_) => RetryCost::Throttle,
             None => RetryCost::Failure,
         };
-        if let Some(refusal) = throttled.or_else(|| refusals.into_iter().next()) {
-            health.fails(DeliveryError::Refused(refusal), self.seen);
+        if let Some(error) = throttled.or_else(|| errors.into_iter().next()) {
+            health.record_failure(DeliveryError::Rejected(error), self.driven_at);
         }
         Some(cost)
     }
 
     /// Applies the rejection of a whole call.
-    fn refused(
+    fn rejected(
         &mut self,
-        mut call: OpenCall,
-        refusal: AwsError,
+        mut call: CallGroups,
+        error: AwsError,
         random: u32,
         health: &mut StreamHealth,
     ) -> Option<RetryCost> {
-        match refusal.blame {
+        match error.class {
             ErrorClass::InvalidRecord => {
                 // The service works; the content is at fault.
-                self.works(random, health);
+                self.report_success(random, health);
                 if call.len() > 1 {
                     let second_half = call.split_off(call.len() / 2);
                     self.calls.push_front(second_half);
                     self.calls.push_front(call);
                     return None;
                 }
-                for pack in call {
-                    match aggregate::halves(pack) {
+                for group in call {
+                    match aggregate::split_in_half(group) {
                         Ok([first, second]) => {
                             self.calls.push_front(vec![second]);
                             self.calls.push_front(vec![first]);
                         }
-                        Err(alone) => self.suspects.push((alone, refusal.clone())),
+                        Err(alone) => self.suspect_records.push((alone, error.clone())),
                     }
                 }
                 None
             }
-            ErrorClass::ClockSkew if self.clock == ClockTrust::Untried => {
-                self.clock = ClockTrust::SignedAgain;
+            ErrorClass::ClockSkew if self.clock == Signing::First => {
+                self.clock = Signing::Repeated;
                 self.calls.push_front(call);
                 None
             }
             ErrorClass::ClockSkew | ErrorClass::Config => {
                 self.calls.push_front(call);
-                self.brings_nothing(random, health);
-                self.fail_for_good(DeliveryError::Refused(refusal), health);
+                self.report_failure(random, health);
+                self.fail(DeliveryError::Rejected(error), health);
                 None
             }
             ErrorClass::Throttled => {
-                self.failed(call, DeliveryError::Refused(refusal), random, health);
-                self.load = Load::TooMuch;
+                self.failed(call, DeliveryError::Rejected(error), random, health);
+                self.load = LoadSignal::TooMuch;
                 Some(RetryCost::Throttle)
             }
             ErrorClass::Transient => {
-                Some(self.failed(call, DeliveryError::Refused(refusal), random, health))
+                Some(self.failed(call, DeliveryError::Rejected(error), random, health))
             }
         }
     }
@@ -474,26 +484,26 @@ impl StreamDelivery {
     /// Records the temporary failure of a whole call.
     fn failed(
         &mut self,
-        call: OpenCall,
+        call: CallGroups,
         problem: DeliveryError,
         random: u32,
         health: &mut StreamHealth,
     ) -> RetryCost {
         self.calls.push_front(call);
-        self.brings_nothing(random, health);
-        health.fails(problem, self.seen);
+        self.report_failure(random, health);
+        health.record_failure(problem, self.driven_at);
         RetryCost::Failure
     }
 
-    fn works(&self, random: u32, health: &mut StreamHealth) {
-        if let Some(pass) = self.pass {
-            health.breaker.brought(pass, self.seen, random);
+    fn report_success(&self, random: u32, health: &mut StreamHealth) {
+        if let Some(generation) = self.generation {
+            health.breaker.succeeded(generation, self.driven_at, random);
         }
     }
 
-    fn brings_nothing(&self, random: u32, health: &mut StreamHealth) {
-        if let Some(pass) = self.pass {
-            health.breaker.failed(pass, self.seen, random);
+    fn report_failure(&self, random: u32, health: &mut StreamHealth) {
+        if let Some(generation) = self.generation {
+            health.breaker.failed(generation, self.driven_at, random);
         }
     }
 
@@ -509,7 +519,7 @@ impl StreamDelivery {
         let longest_ms = left_ms.saturating_div(DeliveryConfig::WAIT_SHARE);
         let wait = backoff_ms(cost, self.failures, random, longest_ms);
         self.failures = self.failures.saturating_add(1);
-        self.resume_at = now.saturating_add(wait).max(self.asked);
+        self.resume_at = now.saturating_add(wait).max(self.not_before);
         let is_too_late =
             self.resume_at.saturating_add(DeliveryConfig::LEAST_CALL_MS) >= self.deadline;
         if is_too_late || !health.budget.spend(cost) {
@@ -521,7 +531,7 @@ impl StreamDelivery {
 
     /// Gives up for lack of time or budget.
     fn give_up_late(&mut self, now: Milliseconds, health: &mut StreamHealth) -> Action<'static> {
-        if self.load == Load::TooMuch {
+        if self.load == LoadSignal::TooMuch {
             health.limiter.lower(now);
         }
         self.give_up(health.problem().cloned().unwrap_or(DeliveryError::TimedOut))
@@ -529,42 +539,42 @@ impl StreamDelivery {
 
     /// Rejects the suspects if the stream has accepted other records. If it never accepted any, the
     /// stream is at fault, and the operator has to act.
-    fn judge_suspects(&mut self, health: &StreamHealth) -> Option<DeliveryError> {
-        let suspects = std::mem::take(&mut self.suspects);
+    fn resolve_suspects(&mut self, health: &StreamHealth) -> Option<DeliveryError> {
+        let suspect_records = std::mem::take(&mut self.suspect_records);
         if health.last_success_at.is_none() {
-            let (_, refusal) = suspects.into_iter().next()?;
-            return Some(DeliveryError::Refused(AwsError { blame: ErrorClass::Config, ..refusal }));
+            let (_, error) = suspect_records.into_iter().next()?;
+            return Some(DeliveryError::Rejected(AwsError { class: ErrorClass::Config, ..error }));
         }
-        for (pack, refusal) in suspects {
-            self.settle(pack, &RecordStatus::Rejected(refusal));
+        for (group, error) in suspect_records {
+            self.set_status(group, &RecordStatus::Rejected(error));
         }
         None
     }
 
-    fn settle(&mut self, pack: Group, fate: &RecordStatus) {
-        for index in pack {
-            if let Some(slot) = self.fates.get_mut(index) {
-                *slot = fate.clone();
+    fn set_status(&mut self, group: Group, status: &RecordStatus) {
+        for index in group {
+            if let Some(slot) = self.statuses.get_mut(index) {
+                *slot = status.clone();
             }
         }
     }
 
-    /// Puts `packs` before all other calls, in as many calls as they need.
-    fn send_next(&mut self, mut packs: OpenCall) {
-        let encoded = packs.iter().filter_map(|pack| self.packed(pack));
+    /// Puts `groups` before all other calls, in as many calls as they need.
+    fn send_next(&mut self, mut groups: CallGroups) {
+        let encoded = groups.iter().filter_map(|group| self.aggregated(group));
         let lengths: Vec<usize> = encoded.map(|record| self.service.encoded_len(&record)).collect();
         for call in request::calls(lengths, self.limits).into_iter().rev() {
-            let first = packs.len().saturating_sub(call.len());
-            self.calls.push_front(packs.split_off(first));
+            let first = groups.len().saturating_sub(call.len());
+            self.calls.push_front(groups.split_off(first));
         }
     }
 
-    fn packed(&self, pack: &Group) -> Option<AggregatedRecord<'_>> {
-        AggregatedRecord::new(pack.iter().filter_map(|index| self.records.get(*index)))
+    fn aggregated(&self, group: &Group) -> Option<AggregatedRecord<'_>> {
+        AggregatedRecord::new(group.iter().filter_map(|index| self.records.get(*index)))
     }
 
-    fn fail_for_good(&mut self, problem: DeliveryError, health: &mut StreamHealth) {
-        health.fails(problem.clone(), self.seen);
+    fn fail(&mut self, problem: DeliveryError, health: &mut StreamHealth) {
+        health.record_failure(problem.clone(), self.driven_at);
         self.give_up(problem);
     }
 
@@ -581,9 +591,9 @@ fn backoff_ms(cost: RetryCost, failures: u32, random: u32, longest_ms: u64) -> u
         RetryCost::Throttle => DeliveryConfig::THROTTLED_BASE_MS,
         RetryCost::Partial => DeliveryConfig::PARTIAL_BASE_MS,
     };
-    let most =
+    let max =
         base.saturating_mul(1 << failures.min(16)).min(DeliveryConfig::CAP_MS).min(longest_ms);
-    most.saturating_add(1).saturating_mul(u64::from(random)) >> u32::BITS
+    max.saturating_add(1).saturating_mul(u64::from(random)) >> u32::BITS
 }
 
 fn limits(stream: &Stream, policy: DeliveryConfig) -> RequestLimits {

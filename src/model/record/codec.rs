@@ -6,7 +6,7 @@ use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 /// Reads a record, and reserves `room` bytes for columns that are added later.
 pub fn read_record(reader: &mut ByteReader<'_>, room: usize) -> Result<Record, DecodeError> {
     let (key, partition, bytes) = (reader.text()?, reader.text()?, reader.bytes()?);
-    Record::restore_with_room(key, partition, bytes, room).ok_or(reader.garbled())
+    Record::restore_with_room(key, partition, bytes, room).ok_or(reader.malformed())
 }
 
 pub fn put_record(writer: &mut impl ByteWriter, record: &Record) {

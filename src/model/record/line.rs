@@ -6,7 +6,7 @@
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::Serialize;
 
-use crate::base::json::scan::verbatim;
+use crate::base::json::scan::unescaped_prefix_len;
 
 /// Most lines are shorter, so that few are reallocated.
 const USUAL_BYTES: usize = 2_048;
@@ -51,7 +51,7 @@ impl JsonLineWriter {
     pub fn text(&mut self, column: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.open(column);
-            if verbatim(text.as_bytes()) == text.len() {
+            if unescaped_prefix_len(text.as_bytes()) == text.len() {
                 self.quoted(text.as_bytes());
             } else {
                 self.value(text);

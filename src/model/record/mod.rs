@@ -82,7 +82,7 @@ impl Record {
             line.json("session_id", Some(tag.id));
             line.json("session_index", Some(tag.index));
             line.time("session_started_at", DateTime::from_timestamp_millis(tag.started_at));
-            line.json("session_trigger", Some(tag.opened_by));
+            line.json("session_trigger", Some(tag.trigger));
         })
     }
 
@@ -175,10 +175,10 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_added_on_the_way_fits_into_what_is_left_for_it() {
-        let opened_by = SessionTrigger::StartEvent;
+        let trigger = SessionTrigger::StartEvent;
         for started_at in [0, -62_135_596_800_000, 8_210_266_876_799_999] {
             let id = SessionId::new(started_at, [7; 10]);
-            let tag = SessionInfo { id, index: u32::MAX, started_at, opened_by };
+            let tag = SessionInfo { id, index: u32::MAX, started_at, trigger };
             let before = record("a");
             let after = before.clone().in_session(&tag).past_its_shard();
             assert!(after.bytes().len() - before.bytes().len() <= LATER_BYTES);
@@ -191,7 +191,7 @@ pub(crate) mod tests {
             id: SessionId::new(0, [7; 10]),
             index: 1,
             started_at: 0,
-            opened_by: SessionTrigger::StartEvent,
+            trigger: SessionTrigger::StartEvent,
         };
         let before = Record::restore_with_room("key", "", b"{\"a\":1}\n", LATER_BYTES).unwrap();
         let place = before.bytes().as_ptr();

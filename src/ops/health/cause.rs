@@ -105,7 +105,7 @@ const OPERATORS: &[(&str, Cause)] = &[
 impl Cause {
     pub fn of(problem: &DeliveryError) -> Self {
         match problem {
-            DeliveryError::Refused(refusal) => Self::of_refusal(refusal),
+            DeliveryError::Rejected(error) => Self::of_aws_error(error),
             DeliveryError::Unknown(_) => Self::UnknownAnswer,
             DeliveryError::TimedOut => Self::TimedOut,
             DeliveryError::Starved => Self::Starved,
@@ -115,8 +115,8 @@ impl Cause {
         }
     }
 
-    fn of_refusal(AwsError { blame, code, .. }: &AwsError) -> Self {
-        match blame {
+    fn of_aws_error(AwsError { class, code, .. }: &AwsError) -> Self {
+        match class {
             ErrorClass::ClockSkew => Self::ClockSkew,
             ErrorClass::Throttled if code.starts_with("KMS") => Self::KmsThrottled,
             ErrorClass::Throttled if code.starts_with("LimitExceeded") => Self::QuotaExceeded,
@@ -342,7 +342,7 @@ pub(crate) mod tests {
     pub(crate) fn refused(status: u16, code: &str) -> DeliveryError {
         let body = format!(r#"{{"__type":"{code}","message":"arn:aws:iam::111122223333:user/x"}}"#);
         let answer = HttpResponse { status, retry_after_ms: None, body: body.into_bytes() };
-        DeliveryError::Refused(AwsError::of_http(&answer))
+        DeliveryError::Rejected(AwsError::of_http(&answer))
     }
 
     fn why() -> String {
@@ -394,11 +394,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_stream_that_refuses_all_is_the_operators_problem() {
-        let refusal = AwsError {
-            blame: ErrorClass::Config,
+        let error = AwsError {
+            class: ErrorClass::Config,
             code: "ValidationException".to_owned(),
             message: String::new(),
         };
-        assert_eq!(Cause::of(&DeliveryError::Refused(refusal)), Cause::RefusesAll);
+        assert_eq!(Cause::of(&DeliveryError::Rejected(error)), Cause::RefusesAll);
     }
 }

@@ -203,7 +203,7 @@ impl Readiness {
         let streams: Vec<StreamState> = streams.into_iter().map(by_isolate).collect();
         let views = shards.iter().filter_map(ShardView::state).flat_map(|state| &state.streams);
         let views: Vec<&StreamState> = streams.iter().chain(views).collect();
-        let fails = |stream: &String| {
+        let record_failure = |stream: &String| {
             views
                 .iter()
                 .any(|view| view.stream == *stream && view.state == StreamCondition::Failing)
@@ -212,7 +212,7 @@ impl Readiness {
         for StreamState { stream, .. } in
             views.iter().filter(|view| view.state == StreamCondition::Ok)
         {
-            if !working.contains(stream) && !fails(stream) {
+            if !working.contains(stream) && !record_failure(stream) {
                 working.push(stream.clone());
             }
         }

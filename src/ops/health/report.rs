@@ -23,13 +23,13 @@ pub struct ShardReport {
     pub shard: ShardNumber,
     /// When the report was made.
     pub at: Milliseconds,
-    pub how: How,
+    pub how: ShardCondition,
 }
 
 /// The state of a shard in a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum How {
+pub enum ShardCondition {
     /// There is no trouble to report.
     Well,
     Troubled(ShardState),
@@ -51,13 +51,13 @@ impl ShardReport {
 
     /// The key under which the report is stored. It replaces an earlier one.
     pub fn key(&self) -> Vec<u8> {
-        let kind = if self.how == How::Silent { 2 } else { 1 };
+        let kind = if self.how == ShardCondition::Silent { 2 } else { 1 };
         [&[kind][..], &self.shard.to_be_bytes()].concat()
     }
 
     /// Whether the report only ends an earlier one.
     pub fn is_of_the_end(&self) -> bool {
-        self.how == How::Well
+        self.how == ShardCondition::Well
     }
 
     /// Joins encoded reports into the answer of the object.
@@ -80,10 +80,10 @@ pub fn views(reports: Vec<ShardReport>, now: Milliseconds) -> Vec<ShardView> {
     for ShardReport { shard, at, how } in reports {
         let age_ms = now.saturating_sub(at);
         let view = match how {
-            How::Well => continue,
-            How::Silent if age_ms >= SILENT_MS => continue,
-            How::Silent => ShardView::of_state(shard, Err("no answer".to_owned())),
-            How::Troubled(state) => {
+            ShardCondition::Well => continue,
+            ShardCondition::Silent if age_ms >= SILENT_MS => continue,
+            ShardCondition::Silent => ShardView::of_state(shard, Err("no answer".to_owned())),
+            ShardCondition::Troubled(state) => {
                 let older = |spill: SpillState| SpillState {
                     oldest_age_s: match spill.records {
                         0 => 0,
@@ -123,38 +123,38 @@ impl Reporter {
     }
 
     /// Returns the report about `state` that is due at `now`, if any.
-    pub fn due(&self, state: &ShardState, now: Milliseconds) -> Option<How> {
-        let trouble = trouble(state);
+    pub fn due(&self, state: &ShardState, now: Milliseconds) -> Option<ShardCondition> {
+        let ongoing = ongoing(state);
         match &self.last {
-            None if trouble.is_empty() => None,
-            Some(_) if trouble.is_empty() => Some(How::Well),
-            Some((known, at)) if *known == trouble && now.saturating_sub(*at) < AGAIN_MS => None,
+            None if ongoing.is_empty() => None,
+            Some(_) if ongoing.is_empty() => Some(ShardCondition::Well),
+            Some((known, at)) if *known == ongoing && now.saturating_sub(*at) < AGAIN_MS => None,
             _ => {
                 let spill = state.spill.clone();
                 // Only failing streams are reported.
                 let failing = state.streams.iter().filter(|stream| stream.cause.is_some());
                 let streams = failing.cloned().collect();
-                Some(How::Troubled(ShardState { spill, streams, ..state.clone() }))
+                Some(ShardCondition::Troubled(ShardState { spill, streams, ..state.clone() }))
             }
         }
     }
 
     /// Records that the due report about `state` is stored.
     pub fn reported(&mut self, state: &ShardState, now: Milliseconds) {
-        let trouble = trouble(state);
-        self.last = (!trouble.is_empty()).then_some((trouble, now));
+        let ongoing = ongoing(state);
+        self.last = (!ongoing.is_empty()).then_some((ongoing, now));
     }
 }
 
-fn trouble(state: &ShardState) -> ReportedTrouble {
+fn ongoing(state: &ShardState) -> ReportedTrouble {
     let of = |spill: &SpillState| {
         let SpillState { stream, records, quarantined, owner, .. } = spill;
         format!("{stream} {} {} {owner:?}", *records > 0, *quarantined > 0)
     };
-    let mut trouble: ReportedTrouble = state.spill.iter().map(of).collect();
-    trouble.extend(state.room.full_at.map(|_| "full".to_owned()));
-    trouble.extend((state.unreadable > 0).then(|| "unreadable".to_owned()));
-    trouble
+    let mut ongoing: ReportedTrouble = state.spill.iter().map(of).collect();
+    ongoing.extend(state.room.full_at.map(|_| "full".to_owned()));
+    ongoing.extend((state.unreadable > 0).then(|| "unreadable".to_owned()));
+    ongoing
 }
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
             StreamState::of(&Stream::parse(name).unwrap(), health)
         };
         let mut failing = StreamHealth::default();
-        failing.fails(DeliveryError::TimedOut, 7);
+        failing.record_failure(DeliveryError::TimedOut, 7);
         let streams = vec![
             stream("firehose:good", &StreamHealth::default()),
             stream("firehose:events", &failing),
@@ -181,7 +181,11 @@ mod tests {
     }
 
     /// Returns the report that is due for a shard with this spill, and records it as stored.
-    fn report(reporter: &mut Reporter, spill: Vec<BacklogStats>, now: Milliseconds) -> Option<How> {
+    fn report(
+        reporter: &mut Reporter,
+        spill: Vec<BacklogStats>,
+        now: Milliseconds,
+    ) -> Option<ShardCondition> {
         let state = state(spill);
         let due = reporter.due(&state, now);
         if due.is_some() {
@@ -207,9 +211,9 @@ mod tests {
         ] {
             let found = match report(&mut reporter, spill, now) {
                 None => "nothing",
-                Some(How::Troubled(_)) => "trouble",
-                Some(How::Well) => "end",
-                Some(How::Silent) => "silent",
+                Some(ShardCondition::Troubled(_)) => "trouble",
+                Some(ShardCondition::Well) => "end",
+                Some(ShardCondition::Silent) => "silent",
             };
             assert_eq!(found, due, "at {now}");
         }
@@ -217,11 +221,11 @@ mod tests {
 
     #[test]
     fn a_shard_that_restarts_reports_the_end_of_its_reports() {
-        assert_eq!(report(&mut Reporter::resumed(true), vec![], 0), Some(How::Well));
+        assert_eq!(report(&mut Reporter::resumed(true), vec![], 0), Some(ShardCondition::Well));
         assert_eq!(report(&mut Reporter::resumed(false), vec![], 0), None);
         let unstored = Reporter::resumed(true);
         for now in [0, 1] {
-            assert_eq!(unstored.due(&state(vec![]), now), Some(How::Well));
+            assert_eq!(unstored.due(&state(vec![]), now), Some(ShardCondition::Well));
         }
     }
 
@@ -231,7 +235,10 @@ mod tests {
         full.room.full_at = Some(super::super::Timestamp(1));
         let unreadable = ShardState { unreadable: 1, ..state(vec![]) };
         for state in [full, unreadable] {
-            assert!(matches!(Reporter::default().due(&state, 0), Some(How::Troubled(_))));
+            assert!(matches!(
+                Reporter::default().due(&state, 0),
+                Some(ShardCondition::Troubled(_))
+            ));
         }
     }
 
@@ -239,7 +246,7 @@ mod tests {
     fn a_stored_report_is_older_and_has_no_healthy_streams() {
         let how = Reporter::default().due(&state(vec![depth(3, 9, 5_000)]), 0).unwrap();
         let stored = ShardReport { shard: 3, at: 10_000, how }.encode();
-        let other = ShardReport { shard: 4, at: 10_000, how: How::Silent };
+        let other = ShardReport { shard: 4, at: 10_000, how: ShardCondition::Silent };
         let list =
             ShardReport::list(&[stored, br#"{"shard":5,"how":"later"}"#.to_vec(), other.encode()]);
         let reports = ShardReport::decode_list(&list).unwrap();
@@ -257,11 +264,11 @@ mod tests {
     #[test]
     fn silence_lasts_and_replaces_earlier_reports() {
         let report = |how, at| ShardReport { shard: 1, at, how };
-        let troubled = || How::Troubled(state(vec![depth(1, 1, 1)]));
-        assert_ne!(report(How::Silent, 0).key(), report(troubled(), 0).key());
-        assert_eq!(report(How::Well, 0).key(), report(troubled(), 0).key());
+        let troubled = || ShardCondition::Troubled(state(vec![depth(1, 1, 1)]));
+        assert_ne!(report(ShardCondition::Silent, 0).key(), report(troubled(), 0).key());
+        assert_eq!(report(ShardCondition::Well, 0).key(), report(troubled(), 0).key());
         for (silent_at, is_silent) in [(10_000, true), (9_999, false)] {
-            let reports = vec![report(troubled(), 0), report(How::Silent, silent_at)];
+            let reports = vec![report(troubled(), 0), report(ShardCondition::Silent, silent_at)];
             let views = views(reports, 99_999);
             let [view] = views.as_slice() else { panic!("{views:?}") };
             assert_eq!(view.state().is_none(), is_silent, "{silent_at}");

@@ -118,7 +118,7 @@ impl SpillCapacity {
     const GROWN_MS: u64 = 60_000;
 
     fn of(fill: SpillUsage, depths: &[BacklogStats], now: Milliseconds) -> Self {
-        let SpillUsage { bytes, max_bytes, refused_at } = fill;
+        let SpillUsage { bytes, max_bytes, full_since } = fill;
         let is_late = |at: &Milliseconds| now.saturating_sub(*at) < Self::FULL_MS;
         let waits = depths.iter().any(|depth| depth.records > 0);
         Self {
@@ -126,7 +126,7 @@ impl SpillCapacity {
             limit_bytes: max_bytes,
             used_percent: percent(bytes, max_bytes),
             full_in_s: full_in_s(max_bytes.saturating_sub(bytes), depths),
-            full_at: refused_at.filter(|at| waits || is_late(at)).map(Timestamp),
+            full_at: full_since.filter(|at| waits || is_late(at)).map(Timestamp),
         }
     }
 }
@@ -168,7 +168,7 @@ pub enum ShardAnswer {
         /// The reason, as the runtime or the shard gives it.
         problem: String,
     },
-    Told(ShardState),
+    Answered(ShardState),
 }
 
 impl ShardView {
@@ -188,7 +188,7 @@ impl ShardView {
             Ok(mut state) => {
                 let of_shard = |stream: StreamState| stream.from_source(format!("shard {shard}"));
                 state.streams = state.streams.into_iter().map(of_shard).collect();
-                ShardAnswer::Told(state)
+                ShardAnswer::Answered(state)
             }
         };
         Self { shard, actions: actions(&answer), answer }
@@ -197,9 +197,9 @@ impl ShardView {
     /// Adds the advice about its streams.
     pub fn advised(self, advisor: &Advisor<'_>) -> Self {
         let answer = match self.answer {
-            ShardAnswer::Told(state) => {
+            ShardAnswer::Answered(state) => {
                 let streams = state.streams.into_iter().map(|stream| stream.advised(advisor));
-                ShardAnswer::Told(ShardState { streams: streams.collect(), ..state })
+                ShardAnswer::Answered(ShardState { streams: streams.collect(), ..state })
             }
             silent @ ShardAnswer::Silent { .. } => silent,
         };
@@ -210,7 +210,7 @@ impl ShardView {
     pub const fn state(&self) -> Option<&ShardState> {
         match &self.answer {
             ShardAnswer::Silent { .. } => None,
-            ShardAnswer::Told(state) => Some(state),
+            ShardAnswer::Answered(state) => Some(state),
         }
     }
 
@@ -228,7 +228,7 @@ fn actions(answer: &ShardAnswer) -> Vec<String> {
                 "its requests are delivered without it, and what is stored in it waits: look in the log for what it said, and at Cloudflare's status page for Durable Objects; where it began with a deployment, take that back with npx wrangler rollback".to_owned(),
             ];
         }
-        ShardAnswer::Told(state) => state,
+        ShardAnswer::Answered(state) => state,
     };
     let mut actions = Vec::new();
     if state.room.full_at.is_some() {
@@ -263,7 +263,7 @@ pub(crate) mod tests {
     /// The status of a shard with this spill, of at most a million bytes.
     pub(crate) fn status(spill: Vec<BacklogStats>) -> ShardStatus {
         let bytes = spill.iter().map(|depth| depth.bytes).sum();
-        let fill = SpillUsage { bytes, max_bytes: 1_000_000, refused_at: None };
+        let fill = SpillUsage { bytes, max_bytes: 1_000_000, full_since: None };
         ShardStatus { buffer_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0 }
     }
 
@@ -298,7 +298,7 @@ pub(crate) mod tests {
     #[test]
     fn a_spill_is_full_while_its_records_wait_or_for_a_minute() {
         let is_full = |depths: &[BacklogStats], now| {
-            let fill = SpillUsage { bytes: 0, max_bytes: 0, refused_at: Some(100_000) };
+            let fill = SpillUsage { bytes: 0, max_bytes: 0, full_since: Some(100_000) };
             SpillCapacity::of(fill, depths, now).full_at.is_some()
         };
         assert!(is_full(&[], 159_999) && !is_full(&[], 160_000));
@@ -361,7 +361,7 @@ pub(crate) mod tests {
             ..depth(3, 250_500, 61_001)
         };
         let mut status = status(vec![waiting]);
-        status.fill.refused_at = Some(900_000);
+        status.fill.full_since = Some(900_000);
         status.unreadable = 1;
         let view = view(3, status, Vec::new());
         assert_snapshot!(serde_json::to_string_pretty(&view).unwrap(), @r#"

@@ -68,19 +68,19 @@ const fn is_false(flag: &bool) -> bool {
 impl StreamState {
     /// Builds the state of `stream` from its `health`.
     pub fn of(stream: &Stream, health: &StreamHealth) -> Self {
-        let trouble = health.trouble.as_ref();
-        let cause = trouble.map(|trouble| Cause::of(&trouble.problem));
+        let ongoing = health.ongoing.as_ref();
+        let cause = ongoing.map(|ongoing| Cause::of(&ongoing.problem));
         Self {
             stream: stream.to_string(),
             source: String::new(),
             tenants: Vec::new(),
             state: StreamCondition::Unknown,
-            problem: trouble.map(|trouble| trouble.problem.code().to_owned()),
+            problem: ongoing.map(|ongoing| ongoing.problem.code().to_owned()),
             cause,
             owner: None,
-            operator: trouble.is_some_and(|trouble| is_operators(&trouble.problem)),
-            failing_since: trouble.map(|trouble| Timestamp(trouble.since)),
-            last_failed_at: trouble.map(|trouble| Timestamp(trouble.last_at)),
+            operator: ongoing.is_some_and(|ongoing| is_operators(&ongoing.problem)),
+            failing_since: ongoing.map(|ongoing| Timestamp(ongoing.since)),
+            last_failed_at: ongoing.map(|ongoing| Timestamp(ongoing.last_at)),
             last_success_at: health.last_success_at.map(Timestamp),
             paused: false,
             paused_until: health.breaker.open_until().map(Timestamp),
@@ -112,7 +112,7 @@ impl StreamState {
 
 /// Whether the service rejects everything until an operator has fixed it.
 fn is_operators(problem: &DeliveryError) -> bool {
-    matches!(problem, DeliveryError::Refused(refusal) if refusal.blame == ErrorClass::Config)
+    matches!(problem, DeliveryError::Rejected(error) if error.class == ErrorClass::Config)
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::config::tests::settings;
-    use crate::delivery::health::{Breaker, Permit};
+    use crate::delivery::circuit_breaker::{CircuitBreaker, Permit};
 
     fn state(health: &StreamHealth) -> String {
         let stream = Stream::parse("firehose:events").unwrap();
@@ -167,10 +167,10 @@ mod tests {
         let mut health =
             StreamHealth { last_success_at: Some(1_795_318_000_000), ..StreamHealth::default() };
         let Permit::Call(pass) = health.breaker.permit(0, None) else { panic!() };
-        for second in 0..u64::from(Breaker::FAILURES) {
+        for second in 0..u64::from(CircuitBreaker::FAILURES) {
             let now = 1_795_318_329_000 + second * 1_000;
             health.breaker.failed(pass, now, u32::MAX);
-            health.fails(refused(400, "AccessDeniedException"), now);
+            health.record_failure(refused(400, "AccessDeniedException"), now);
         }
         assert_snapshot!(state(&health), @r#"
         {

@@ -38,8 +38,8 @@ fn good(name: &str) -> StreamState {
 /// A stream that has failed for that many minutes, up to now.
 fn failing(name: &str, problem: DeliveryError, minutes: u64) -> StreamState {
     let mut health = StreamHealth::default();
-    health.fails(problem.clone(), NOW - minutes * MINUTE);
-    health.fails(problem, NOW);
+    health.record_failure(problem.clone(), NOW - minutes * MINUTE);
+    health.record_failure(problem, NOW);
     StreamState::of(&stream(name), &health)
 }
 
@@ -99,7 +99,7 @@ fn one_sentence_says_it_all() {
         BacklogStats { last_drained_at: Some(NOW - 2_000), ..depth(300, 900, minutes(14)) };
     let full = || {
         let mut full = status(vec![depth(9, 999_999, minutes(30))]);
-        full.fill.refused_at = Some(NOW - 1_000);
+        full.fill.full_since = Some(NOW - 1_000);
         view(0, full, Vec::new())
     };
     let unreadable = || {
@@ -222,7 +222,7 @@ fn one_sentence_says_it_all() {
 #[test]
 fn an_old_view_says_how_old_it_is() {
     let mut health = StreamHealth::default();
-    health.fails(denied(), NOW - 61 * MINUTE);
+    health.record_failure(denied(), NOW - 61 * MINUTE);
     let stale = StreamState::of(&stream("a"), &health);
     assert!(
         direct(vec![stale])
@@ -251,8 +251,8 @@ fn the_worst_and_oldest_view_of_a_stream_is_reported() {
 /// The rejection of one record by a stream that has accepted none.
 fn refuses_all() -> DeliveryError {
     match refused(400, "InvalidArgumentException") {
-        DeliveryError::Refused(refusal) => {
-            DeliveryError::Refused(AwsError { blame: ErrorClass::Config, ..refusal })
+        DeliveryError::Rejected(error) => {
+            DeliveryError::Rejected(AwsError { class: ErrorClass::Config, ..error })
         }
         other => other,
     }
@@ -559,7 +559,7 @@ fn a_full_spill_far_off_is_not_mentioned() {
 fn advice_on_a_name_lists_those_that_work_and_one_service() {
     let denied_kinesis = {
         let mut health = StreamHealth::default();
-        health.fails(denied(), NOW);
+        health.record_failure(denied(), NOW);
         StreamState::of(&Stream::parse("kinesis:a").unwrap(), &health)
     };
     let streams =

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::filter::{EntryIndex, Filter};
-use super::{Doubt, OutcomeCount, Unproven, Untold, add};
+use super::{Doubt, OutcomeCount, Unproven, Unreported, add};
 use crate::base::clock::Milliseconds;
 use crate::model::endpoint::InspectorQuery;
 use crate::model::outcome::OutcomeKind;
@@ -170,7 +170,7 @@ impl EntryBuffer {
     pub(super) fn count(
         &mut self,
         counts: &[OutcomeCount],
-        not_kept: Option<Untold>,
+        not_kept: Option<Unreported>,
         now: Milliseconds,
     ) {
         self.count_second(counts, now);
@@ -546,7 +546,7 @@ mod tests {
     #[test]
     fn an_entry_that_was_not_reported_is_missing_in_all() {
         let not_kept = |last_at| InspectorReport {
-            not_kept: Some(Untold { requests: 2, last_at }),
+            not_kept: Some(Unreported { requests: 2, last_at }),
             ..report("accepted", "a")
         };
         let mut buffer = EntryBuffer::new("e1".to_owned(), 5_000);

@@ -10,7 +10,7 @@ use crate::delivery::stats::DeliveryStats;
 use crate::ingest::IngestBatch;
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::summary::{RequestKind, RequestSummary};
-use crate::ingest::trace::{BeaconTrace, MOST_TRACED};
+use crate::ingest::trace::{BeaconTrace, MAX_TRACED};
 use crate::model::event::EventId;
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::outcome::{FailureCode, OutcomeKind, Verdict};
@@ -23,9 +23,9 @@ const MAX_BYTES: usize = 65_536;
 /// The facts that all entries of a request share.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestInfo<'a> {
-    pub tally: &'a RequestSummary<'a>,
+    pub summary: &'a RequestSummary<'a>,
     /// Why the request was rejected, if it was.
-    pub refusal: Option<&'a IngestError>,
+    pub error: Option<&'a IngestError>,
     /// The runtime's clock when the request arrived.
     pub received_at: DateTime<Utc>,
     pub content_type: Option<&'a str>,
@@ -117,9 +117,9 @@ impl InspectorReport {
         let mut report = Self::default();
         let unknown = BeaconTrace::default();
         for (index, (event_id, outcome)) in batch.outcomes().iter().enumerate() {
-            let watched = trace.of(index).unwrap_or(&unknown);
+            let beacon = trace.of(index).unwrap_or(&unknown);
             let verdict = outcome.verdict(index, *event_id);
-            let entry = Entry::of_beacon(&verdict, watched, about);
+            let entry = Entry::of_beacon(&verdict, beacon, about);
             report.add(&entry);
         }
         Some(report)
@@ -135,7 +135,7 @@ impl InspectorReport {
     fn add(&mut self, entry: &Entry<'_>) {
         let count = OutcomeCount { stream: entry.stream.clone(), outcome: entry.outcome, count: 1 };
         add(&mut self.counts, &count);
-        if self.entries.len() < MOST_TRACED {
+        if self.entries.len() < MAX_TRACED {
             self.entries.extend(to_raw_value(entry));
         }
     }
@@ -143,14 +143,14 @@ impl InspectorReport {
 
 impl<'a> Entry<'a> {
     fn of_request(about: RequestInfo<'a>) -> Self {
-        let RequestInfo { tally, refusal, received_at, content_type, content_encoding } = about;
-        let RequestSummary { kind, tenant, status, bytes_in, sending, .. } = *tally;
+        let RequestInfo { summary, error, received_at, content_type, content_encoding } = about;
+        let RequestSummary { kind, tenant, status, bytes_in, sending, .. } = *summary;
         Self {
             at: received_at.to_rfc3339_opts(SecondsFormat::Millis, true),
             outcome: OutcomeKind::Refused,
-            code: refusal.map(|refusal| EntryCode::Request(refusal.code())),
+            code: error.map(|error| EntryCode::Request(error.code())),
             pointer: None,
-            message: refusal.map(ToString::to_string),
+            message: error.map(ToString::to_string),
             tenant,
             name: None,
             schema: None,
@@ -159,7 +159,7 @@ impl<'a> Entry<'a> {
                 kind,
                 status,
                 index: None,
-                beacons: tally.counts.beacons(),
+                beacons: summary.counts.beacons(),
                 bytes: bytes_in,
                 content_type: content_type.map(shown),
                 content_encoding: content_encoding.map(shown),
@@ -169,23 +169,23 @@ impl<'a> Entry<'a> {
             record_bytes: None,
             record: None,
             timing: Timing {
-                read_ms: tally.read_ms,
+                read_ms: summary.read_ms,
                 sending,
-                deliver_ms: tally.deliver_ms,
-                total_ms: tally.total_ms,
+                deliver_ms: summary.deliver_ms,
+                total_ms: summary.total_ms,
             },
         }
     }
 
     /// Builds the entry for one beacon.
-    fn of_beacon(verdict: &Verdict<'a>, watched: &'a BeaconTrace, about: RequestInfo<'a>) -> Self {
+    fn of_beacon(verdict: &Verdict<'a>, beacon: &'a BeaconTrace, about: RequestInfo<'a>) -> Self {
         let mut entry = Self::of_request(about);
         // Never expose the event id of a dropped beacon.
         entry.event_id = Some(verdict.event_id).filter(|_| verdict.outcome != OutcomeKind::Dropped);
         entry.request.index = Some(verdict.index);
-        entry.received = watched.received.as_ref().map(Received::of);
-        entry.name = watched.record.as_ref().and_then(name);
-        if about.refusal.is_some() {
+        entry.received = beacon.received.as_ref().map(Received::of);
+        entry.name = beacon.record.as_ref().and_then(name);
+        if about.error.is_some() {
             return entry;
         }
         entry.outcome = verdict.outcome;
@@ -195,11 +195,11 @@ impl<'a> Entry<'a> {
         entry.message = verdict.message.map(str::to_owned);
         entry.stream = match verdict.outcome {
             OutcomeKind::Accepted | OutcomeKind::Failed => {
-                watched.stream.as_ref().map(Stream::to_string)
+                beacon.stream.as_ref().map(Stream::to_string)
             }
             OutcomeKind::Duplicate | OutcomeKind::Dropped | OutcomeKind::Refused => None,
         };
-        let bytes = watched.record.as_ref().map(Record::bytes);
+        let bytes = beacon.record.as_ref().map(Record::bytes);
         entry.record_bytes = bytes.map(<[u8]>::len);
         let short = bytes.filter(|bytes| bytes.len() <= MAX_BYTES);
         let short = short.and_then(|bytes| std::str::from_utf8(bytes).ok());

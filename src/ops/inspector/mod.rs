@@ -33,12 +33,12 @@ pub struct InspectorReport {
     pub entries: Vec<Box<RawValue>>,
     /// Earlier requests that the inspector may not know of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_kept: Option<Untold>,
+    pub not_kept: Option<Unreported>,
 }
 
 /// Requests that the inspector may not know of, because it did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Untold {
+pub struct Unreported {
     pub requests: u64,
     /// When the last of them arrived.
     pub last_at: Milliseconds,

@@ -84,7 +84,12 @@ impl Chain {
     }
 
     /// Removes the oldest row, if the buffer has none of its entries and nothing else needs it.
-    fn pop_gone(&mut self, oldest: Option<u64>, newest_row: u64, now: Milliseconds) -> Option<u64> {
+    fn pop_expired(
+        &mut self,
+        oldest: Option<u64>,
+        newest_row: u64,
+        now: Milliseconds,
+    ) -> Option<u64> {
         let is_long = self.rows.len() > MAX_ROWS || self.bytes > MAX_BYTES.saturating_mul(2);
         let gone = self.rows.pop_front_if(|row| {
             let is_kept = oldest.is_some_and(|oldest| row.last >= oldest);
@@ -158,7 +163,7 @@ impl InspectorRows {
             counts.clear();
         }
         failed.into_iter().chain(ok).for_each(|entry| self.buffer.keep(entry));
-        self.tidy(storage, now)
+        self.delete_expired(storage, now)
     }
 
     fn write(
@@ -183,10 +188,14 @@ impl InspectorRows {
     }
 
     /// Deletes the rows that are no longer needed.
-    fn tidy(&mut self, storage: &impl Storage, now: Milliseconds) -> Result<(), StorageError> {
+    fn delete_expired(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
         let newest = self.next.saturating_sub(1);
         for (chain, is_good) in [(&mut self.ok, true), (&mut self.failed, false)] {
-            while let Some(gone) = chain.pop_gone(self.buffer.oldest(is_good), newest, now) {
+            while let Some(gone) = chain.pop_expired(self.buffer.oldest(is_good), newest, now) {
                 storage.delete(Table::Entries, &gone.to_be_bytes())?;
             }
         }
@@ -252,7 +261,7 @@ mod tests {
     use super::super::buffer::MAX_ENTRIES;
     use super::*;
     use crate::model::endpoint::InspectorQuery;
-    use crate::ops::inspector::{Doubt, Filter, Untold};
+    use crate::ops::inspector::{Doubt, Filter, Unreported};
     use crate::shard::storage::tests::Memory;
 
     fn report(outcomes: &[&str], text: &str) -> InspectorReport {
@@ -290,7 +299,7 @@ mod tests {
                 2 => &[],
                 _ => &["accepted"],
             };
-            let not_kept = (number % 50 == 0).then_some(Untold { requests: 1, last_at: now });
+            let not_kept = (number % 50 == 0).then_some(Unreported { requests: 1, last_at: now });
             let report = InspectorReport { not_kept, ..report(outcomes, &number.to_string()) };
             rows.take(&storage, report, now).unwrap();
             if number % 60 == 1 || number > 690 {

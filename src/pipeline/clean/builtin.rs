@@ -196,7 +196,7 @@ fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let read = |value: &Value| {
         let text = value.as_str()?.trim();
         let limits = Limits::default();
-        let mut reader = JsonReader { max_depth: limits.max_depth, mended: Vec::new() };
+        let mut reader = JsonReader { max_depth: limits.max_depth, reader_repairs: Vec::new() };
         let is_read = text.starts_with('{') && text.len() <= limits.max_beacon_bytes;
         is_read.then(|| reader.beacon(text).ok().map(Value::Object))?
     };
@@ -368,7 +368,7 @@ mod tests {
 
     fn repaired(fields: Value) -> (Value, Vec<(String, String)>) {
         let Value::Object(mut fields) = fields else { panic!("not an object") };
-        let mut repairs = Repairs::new(Originals::Forget);
+        let mut repairs = Repairs::new(Originals::DeleteQuarantined);
         beacon(&mut fields, &mut repairs);
         let told = repairs.iter().map(|it| (it.rule.to_string(), it.pointer.clone())).collect();
         (Value::Object(fields), told)
@@ -531,7 +531,7 @@ mod tests {
         ] {
             let length = sent.chars().count();
             let Value::Object(mut fields) = json!({field: sent}) else { panic!() };
-            let mut repairs = Repairs::new(Originals::Forget);
+            let mut repairs = Repairs::new(Originals::DeleteQuarantined);
             beacon(&mut fields, &mut repairs);
             assert_eq!(fields[field], json!(expected), "{field}");
             let last = repairs.iter().last().unwrap();

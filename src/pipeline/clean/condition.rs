@@ -59,8 +59,8 @@ impl RuleCondition {
     /// Whether no beacon can meet both conditions, without counting fields that are not `settled`.
     pub fn excludes(&self, other: &Self, settled: impl Fn(&FieldPath) -> bool) -> bool {
         let field_is_settled = |field| FieldPath::parse(field).is_ok_and(|path| settled(&path));
-        let names = matches!((&self.name, &other.name), (Some(a), Some(b)) if !a.meets(b));
-        let builds = matches!((&self.build, &other.build), (Some(a), Some(b)) if !a.meets(b));
+        let names = matches!((&self.name, &other.name), (Some(a), Some(b)) if !a.intersects(b));
+        let builds = matches!((&self.build, &other.build), (Some(a), Some(b)) if !a.intersects(b));
         let platforms = matches!(
             (&self.platforms, &other.platforms),
             (Some(a), Some(b)) if !a.iter().any(|it| b.contains(it))
@@ -116,7 +116,7 @@ impl BuildRange {
     }
 
     /// Whether a build can be in both ranges.
-    fn meets(&self, other: &Self) -> bool {
+    fn intersects(&self, other: &Self) -> bool {
         let starts_in_time = |a: &Self, b: &Self| {
             a.from.as_ref().is_none_or(|from| b.to.as_ref().is_none_or(|to| from <= to))
         };

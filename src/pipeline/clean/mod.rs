@@ -50,9 +50,9 @@ pub fn beacon(
     platform: Option<&str>,
     coerce: &Coerce<'_>,
 ) -> (Map<String, Value>, Repairs) {
-    let Beacon { mut fields, mended, left_out: _ } = beacon;
+    let Beacon { mut fields, reader_repairs, left_out: _ } = beacon;
     let mut repairs = Repairs::new(cleaning.originals);
-    for (rule, pointer) in mended {
+    for (rule, pointer) in reader_repairs {
         repairs.add(rule, || pointer, None);
     }
     repairs.append(before(&mut fields, cleaning, platform, coerce));

@@ -55,7 +55,7 @@ impl CleanRule {
         later.writes().find(|written| {
             // The name selects the schema that turns texts into numbers.
             let renames = written.is_field("name") && !self.knows_only_the_name();
-            renames || (self.touches(written) && !self.rests_after(later, written))
+            renames || (self.touches(written) && !self.is_stable_after(later, written))
         })
     }
 
@@ -88,7 +88,7 @@ impl CleanRule {
     }
 
     /// Whether this rule, at rest, stays so after `later` writes `place`.
-    fn rests_after(&self, later: &CleanRule, place: &FieldPath) -> bool {
+    fn is_stable_after(&self, later: &CleanRule, place: &FieldPath) -> bool {
         let result = later.result(place);
         let stays_present = later.action.is_in_place();
         // A test for presence does not depend on the value.

@@ -66,10 +66,11 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
         let message = format!("a beacon must be an object, not {}", type_name(&other));
         return Err(Violation::whole(Code::WrongType, message));
     }
-    let mut reader = JsonReader { max_depth: limits.max_depth, mended: Vec::new() };
+    let mut reader = JsonReader { max_depth: limits.max_depth, reader_repairs: Vec::new() };
     let fields = reader.beacon(text)?;
-    let mended = reader.mended.into_iter().map(|pointer| (SURROGATE, pointer)).collect();
-    Ok(Beacon { fields, mended, left_out: Map::new() })
+    let reader_repairs =
+        reader.reader_repairs.into_iter().map(|pointer| (SURROGATE, pointer)).collect();
+    Ok(Beacon { fields, reader_repairs, left_out: Map::new() })
 }
 
 /// Reads a failed event's original again, if it is a single beacon.

@@ -6,7 +6,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::WRITE_KEY;
-use crate::base::text::{pointer_step, shown};
+use crate::base::text::{escape_json_pointer, shown};
 use crate::model::beacon::{Beacon, FIELDS};
 use crate::model::repairs::{AMPERSAND, UNKNOWN_PARAMETER};
 use crate::model::violation::{Code, Violation};
@@ -21,19 +21,19 @@ const CACHE_BUSTER: &str = "_";
 /// is no field is left out and noted.
 pub fn beacon(query: &str) -> Result<Beacon, Violation> {
     let mut fields = Map::new();
-    let (mut mended, mut left_out) = (Vec::new(), Map::new());
+    let (mut reader_repairs, mut left_out) = (Vec::new(), Map::new());
     for (sent, value) in form_urlencoded::parse(query.as_bytes()) {
         let key = without_amp(&sent);
         if key == WRITE_KEY || key == CACHE_BUSTER {
             continue;
         }
         if !is_field(key) {
-            mended.push((UNKNOWN_PARAMETER, pointer_step(key)));
+            reader_repairs.push((UNKNOWN_PARAMETER, escape_json_pointer(key)));
             left_out.insert(key.to_owned(), Value::String(value.into_owned()));
             continue;
         }
         if key.len() < sent.len() {
-            mended.push((AMPERSAND, pointer(key)));
+            reader_repairs.push((AMPERSAND, pointer(key)));
         }
         let comes_twice = || {
             let message = format!("{} comes twice", shown(key));
@@ -56,7 +56,7 @@ pub fn beacon(query: &str) -> Result<Beacon, Violation> {
             return Err(comes_twice());
         }
     }
-    Ok(Beacon { fields, mended, left_out })
+    Ok(Beacon { fields, reader_repairs, left_out })
 }
 
 /// Returns `name` without leading `amp;`: mails and editors write `&amp;` for `&`.
@@ -80,9 +80,9 @@ fn is_field(key: &str) -> bool {
 fn pointer(key: &str) -> String {
     match key.split_once('.') {
         Some((object @ ("props" | "metadata"), inner)) => {
-            pointer_step(object) + &pointer_step(inner)
+            escape_json_pointer(object) + &escape_json_pointer(inner)
         }
-        _ => pointer_step(key),
+        _ => escape_json_pointer(key),
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_query_of_a_mail_tool_is_read_and_its_oddities_noted() {
-        for (query, fields, mended) in [
+        for (query, fields, reader_repairs) in [
             (
                 "name=a&amp;device_id=d&amp;props.x=1",
                 json!({"name": "a", "device_id": "d", "props": {"x": "1"}}),
@@ -177,8 +177,8 @@ mod tests {
             let beacon = beacon(query).unwrap();
             assert_eq!(Value::Object(beacon.fields), fields, "{query}");
             let repairs: Vec<_> =
-                beacon.mended.iter().map(|(rule, at)| (*rule, at.as_str())).collect();
-            assert_eq!(repairs, mended, "{query}");
+                beacon.reader_repairs.iter().map(|(rule, at)| (*rule, at.as_str())).collect();
+            assert_eq!(repairs, reader_repairs, "{query}");
         }
     }
 

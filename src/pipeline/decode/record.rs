@@ -32,7 +32,7 @@ const FIELDS: [(&str, &str); 16] = [
 /// Reads a record's line, which may exceed the size limit of a beacon.
 pub fn beacon(line: &str, limits: &Limits) -> Result<Beacon, Violation> {
     let limits = Limits { max_beacon_bytes: MAX_BYTES, ..limits.clone() };
-    let Beacon { fields: mut columns, mended, left_out } = any_object(line, &limits)?;
+    let Beacon { fields: mut columns, reader_repairs, left_out } = any_object(line, &limits)?;
     let mut fields: Map<String, Value> = Map::new();
     for (column, field) in FIELDS {
         if let Some(value) = columns.remove(column) {
@@ -45,7 +45,7 @@ pub fn beacon(line: &str, limits: &Limits) -> Result<Beacon, Violation> {
             fields.insert(size.to_owned(), Value::String(format!("{width}x{height}")));
         }
     }
-    Ok(Beacon { fields, mended, left_out })
+    Ok(Beacon { fields, reader_repairs, left_out })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The client's clock states when the event happened and when it was sent; the worker's, when it
 //! arrived. A difference above the threshold is an error of the client's clock and is subtracted. A
 //! smaller one is the network's, and the client's time counts. An event that waited on the device
-//! for days is not corrected: both of its times moved together. The time of arrival replaces a
+//! for days is not corrected: both of its times moved together. The time of redelivery replaces a
 //! result that is after it by more than the threshold, or before it by more than [`LONGEST_WAIT`].
 
 use chrono::{DateTime, TimeDelta, Utc};

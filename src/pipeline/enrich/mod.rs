@@ -96,7 +96,7 @@ pub struct RequestFacts<'a> {
     /// The worker's clock on replay.
     pub replayed_at: Option<DateTime<Utc>>,
     /// Whether its events were lost once, and are sent again.
-    pub arrival: Redelivery,
+    pub redelivery: Redelivery,
     /// The client's IP address, reduced by the policy.
     pub ip: Option<String>,
     /// The `User-Agent` header, cut to 1,024 characters.
@@ -161,7 +161,7 @@ pub fn facts<'a>(
         enrichment,
         received_at,
         replayed_at: replayed.map(|replayed| replayed.at),
-        arrival: replayed.map_or(Redelivery::No, |replayed| replayed.of.arrival()),
+        redelivery: replayed.map_or(Redelivery::No, |replayed| replayed.of.redelivery()),
         ip,
         platform: agent.os.map(str::to_ascii_lowercase),
         agent,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::RequestFacts;
 use super::referrer::{self, Referrer};
-use crate::base::text::pointer_step;
+use crate::base::text::escape_json_pointer;
 use crate::base::url;
 use crate::model::campaign::{self, Campaign};
 use crate::model::consent::PrivacySignal;
@@ -230,7 +230,7 @@ fn without_in_members(
         let found = without_in(value, names);
         for (rule, is_there) in [(rule, found.parameters), (SECRET, found.secrets)] {
             if is_there {
-                repairs.note(rule, &format!("{root}{}", pointer_step(key)));
+                repairs.note(rule, &format!("{root}{}", escape_json_pointer(key)));
             }
         }
     }
@@ -256,7 +256,7 @@ fn scrub_rest(event: &mut Event, what: ScrubConfig, repairs: &mut Repairs) {
     }
     for (key, value, root) in members(event) {
         scrub::value(value, what, &mut |pointer, kind| {
-            repairs.note(kind.repair(), &format!("{root}{}{pointer}", pointer_step(key)));
+            repairs.note(kind.repair(), &format!("{root}{}{pointer}", escape_json_pointer(key)));
         });
     }
 }

@@ -84,7 +84,7 @@ pub enum PrivacyDecision {
 impl PrivacyPolicy {
     /// Returns the strictest action that the browser's signals and the beacon's consent require. An
     /// absent consent counts as unknown.
-    pub fn standing(&self, signals: BrowserSignals, consent: Option<Consent>) -> PrivacyDecision {
+    pub fn decide(&self, signals: BrowserSignals, consent: Option<Consent>) -> PrivacyDecision {
         let consent = match consent {
             Some(Consent::Granted) => PrivacyAction::Keep,
             Some(Consent::Denied) => self.consent_denied,
@@ -223,8 +223,8 @@ mod tests {
                 PrivacyDecision::Drop(PrivacySignal::Gpc),
             ),
         ];
-        for (privacy, signals, consent, standing) in cases {
-            assert_eq!(privacy.standing(signals, consent), standing, "{signals:?} {consent:?}");
+        for (privacy, signals, consent, decide) in cases {
+            assert_eq!(privacy.decide(signals, consent), decide, "{signals:?} {consent:?}");
         }
     }
 }

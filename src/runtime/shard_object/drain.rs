@@ -15,7 +15,7 @@ use crate::ingest::reroute;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::runtime::bindings::{now_ms, random};
-use crate::runtime::gate::{CallSlot, For};
+use crate::runtime::gate::{CallPurpose, CallSlot};
 use crate::runtime::log::Component;
 use crate::runtime::storage::Sqlite;
 use crate::runtime::{deliver, log, metrics};
@@ -51,8 +51,8 @@ impl ShardObject {
         metrics::spill(&self.env, &name, &[gone, after].concat());
         let report_at = self.report().await;
         // Streams whose delivery failed have to be retried too.
-        let try_at = self.with(|shard| shard.spill().wake_at())?;
-        match try_at.into_iter().chain(report_at).min() {
+        let attempt_at = self.with(|shard| shard.spill().wake_at())?;
+        match attempt_at.into_iter().chain(report_at).min() {
             Some(at) => self.wake_at(at),
             None => self.wake_never(),
         }
@@ -95,7 +95,7 @@ impl ShardObject {
                 return ended;
             }
             // Streams are due, but there is no slot for a call.
-            drop(self.gate.enter(For::Spill).await);
+            drop(self.gate.enter(CallPurpose::Spill).await);
         }
     }
 
@@ -110,10 +110,11 @@ impl ShardObject {
         if !self.with(|shard| shard.spill().is_due(stream, now_ms()))? {
             return Ok(None);
         }
-        let Some(slot) = self.gate.try_enter(For::Spill) else { return Ok(None) };
-        let most = shard::bounds(stream, &config.destinations);
-        let take =
-            |shard: &mut shard::ShardCore| shard.spill().take(storage, stream, most, now_ms());
+        let Some(slot) = self.gate.try_enter(CallPurpose::Spill) else { return Ok(None) };
+        let max = shard::batch_limits(stream, &config.destinations);
+        let take = |shard: &mut shard::ShardCore| {
+            shard.spill().begin_attempt(storage, stream, max, now_ms())
+        };
         let batch = self.with(take)?.unwrap_or_else(|error| {
             log::error(
                 Component::Shard,
@@ -132,7 +133,7 @@ impl ShardObject {
         config: &Config,
         storage: &Sqlite,
     ) -> Result<(), ShardError> {
-        let SpilledBatch { batch, taken } = spilled;
+        let SpilledBatch { batch, token } = spilled;
         let stream = batch.stream.clone();
         let policy = DeliveryConfig {
             delivery_timeout_ms: DRAIN_DEADLINE_MS,
@@ -140,10 +141,10 @@ impl ShardObject {
         };
         let report = deliver::deliver_batch(batch, config, policy, slot).await;
         let random = u32::from_ne_bytes(random());
-        let settle = |shard: &mut shard::ShardCore| {
-            shard.spill().settle(
+        let apply_report = |shard: &mut shard::ShardCore| {
+            shard.spill().apply_report(
                 storage,
-                taken,
+                token,
                 report,
                 &config.destinations.failed,
                 now_ms(),
@@ -151,7 +152,7 @@ impl ShardObject {
             )
         };
         // A stream whose drain failed is retried later.
-        if let Err(error) = self.with(settle)? {
+        if let Err(error) = self.with(apply_report)? {
             log::error(
                 Component::Shard,
                 format_args!("the spill of {stream} was not drained: {error}"),
@@ -179,8 +180,8 @@ impl ShardObject {
             if !depths.any(|depth| reroute::has_to_move(depth, config)) {
                 return Ok(Moved::default());
             }
-            let home = |record: &Record| reroute::home(record, stream, config);
-            shard.spill().move_oldest(storage, stream, MOVED_BYTES, home, now)
+            let current_stream = |record: &Record| reroute::current_stream(record, stream, config);
+            shard.spill().move_oldest(storage, stream, MOVED_BYTES, current_stream, now)
         };
         match self.with(moves)? {
             Ok(moved) if moved.is_empty() => Ok(false),

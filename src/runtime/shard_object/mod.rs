@@ -19,7 +19,7 @@ use js_sys::futures::spawn_local;
 use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, durable_object};
 
 use super::bindings::{now_ms, random};
-use super::gate::{CallSlot, For, Gate};
+use super::gate::{CallPurpose, CallSlot, Gate};
 use super::log::{self, Component};
 use super::shard_client::ShardMethod;
 use super::storage::Sqlite;
@@ -34,7 +34,7 @@ use crate::ops::health::report::Reporter;
 use crate::shard;
 use crate::shard::alarm::Alarm;
 use crate::shard::batcher::{BatchId, Slot};
-use crate::shard::pace::{Due, GAP_MS};
+use crate::shard::checkpoint_schedule::{CheckpointDue, GAP_MS};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use crate::shard::protocol::error::ShardError;
@@ -50,17 +50,17 @@ const NEXT_ALARM_MS: u64 = 15_000;
 const ALARM_AGAIN_MS: u64 = 10_000;
 
 /// How long another shard may take to transfer sessions, in milliseconds.
-const HANDOVER_MS: u64 = 2_000;
+const EXPORT_SESSIONS_MS: u64 = 2_000;
 
 /// The bytes after which a call to quarantine records stops, and leaves the rest to the next call.
 const WITHDRAWN_BYTES: u64 = 4_194_304;
 
 /// The result of a batch, once it has ended.
-type BatchResult = Shared<LocalBoxFuture<'static, Rc<End>>>;
+type BatchFuture = Shared<LocalBoxFuture<'static, Rc<BatchResult>>>;
 
 /// The result of a batch.
 #[derive(Default)]
-struct End {
+struct BatchResult {
     /// The status of each record, in their order.
     statuses: Vec<ItemStatus>,
     sending: DeliveryStats,
@@ -97,8 +97,8 @@ struct ShardObject {
 
 /// A batch that has not ended, and its result once it has.
 struct BatchDelivery {
-    result: BatchResult,
-    sender: oneshot::Sender<Rc<End>>,
+    result: BatchFuture,
+    sender: oneshot::Sender<Rc<BatchResult>>,
 }
 
 impl DurableObject for Shard {
@@ -126,11 +126,13 @@ impl DurableObject for Shard {
         let body = request.bytes().await?;
         let inner = &self.inner;
         let answer = match path.as_str() {
-            path if path == ShardMethod::Batch.path() => inner.parcel(body).await,
-            path if path == ShardMethod::Handover.path() => inner.handover(&body),
+            path if path == ShardMethod::Batch.path() => inner.admit_batch(body).await,
+            path if path == ShardMethod::ExportSessions.path() => inner.export_sessions(&body),
             path if path == ShardMethod::Status.path() => inner.status(),
             path if path == ShardMethod::Quarantine.path() => inner.quarantined(&body),
-            path if path == ShardMethod::Forget.path() => inner.forget(&body),
+            path if path == ShardMethod::DeleteQuarantined.path() => {
+                inner.delete_quarantined(&body)
+            }
             path if path == ShardMethod::Withdraw.path() => inner.withdraw(&body),
             path if path == ShardMethod::Report.path() => inner.store_report(&body),
             path if path == ShardMethod::Reports.path() => inner.stored_reports(),
@@ -219,13 +221,13 @@ impl ShardObject {
     }
 
     /// Admits a batch request, and answers once the status of each item is known.
-    async fn parcel(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, ShardError> {
+    async fn admit_batch(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, ShardError> {
         let began = now_ms();
         let (config, storage) = self.load()?;
         let items = batch_request::decode(&body)?;
         // If it were kept until the answer, it would take as much memory again as the records.
         drop(body);
-        self.adopt_strangers(&items, &config, &storage).await?;
+        self.fetch_previous_sessions(&items, &config, &storage).await?;
         let now = now_ms();
         let is_sick = |stream: &Stream| stream_health::of(stream).borrow().is_sick(now);
         let admit = |shard: &mut shard::ShardCore| {
@@ -236,36 +238,36 @@ impl ShardObject {
         // Any request sets a lost alarm again.
         self.wake_by(wake_at);
         // Even a rejected request may have sent batches to the spill.
-        let opened = admitted.as_mut().map(|admitted| std::mem::take(&mut admitted.waits.opened));
+        let opened = admitted.as_mut().map(|admitted| std::mem::take(&mut admitted.events.opened));
         self.drive_batches(opened.unwrap_or_default(), &config, &storage);
         let admitted = admitted?;
         // Running batches write the changes when they end.
         if self.batches.borrow().is_empty() {
             self.checkpoint(&storage);
         }
-        let fates = admitted.claims.into_iter().map(|claim| match claim {
+        let statuses = admitted.admissions.into_iter().map(|admission| match admission {
             Admission::Duplicate => (None, ItemStatus::Duplicate),
-            Admission::Queued(place) => (Some(self.waiting(place)), ItemStatus::Durable),
-            Admission::DuplicateOf(place) => (Some(self.waiting(place)), ItemStatus::Duplicate),
+            Admission::Queued(slot) => (Some(self.waiting(slot)), ItemStatus::Durable),
+            Admission::DuplicateOf(slot) => (Some(self.waiting(slot)), ItemStatus::Duplicate),
         });
         // Before any await: a batch that has ended is removed.
-        let places: Vec<_> = fates.collect();
+        let slots: Vec<_> = statuses.collect();
         let mut answer = BatchResponse::default();
-        let mut ends: Vec<Rc<End>> = Vec::new();
-        for (place, durable) in places {
-            let fate = match place {
+        let mut results: Vec<Rc<BatchResult>> = Vec::new();
+        for (slot, durable) in slots {
+            let status = match slot {
                 None => durable,
-                Some(place) => {
-                    let (fate, end) = landed(place).await;
-                    if !ends.iter().any(|known| Rc::ptr_eq(known, &end)) {
-                        ends.push(end);
+                Some(slot) => {
+                    let (status, end) = await_status(slot).await;
+                    if !results.iter().any(|known| Rc::ptr_eq(known, &end)) {
+                        results.push(end);
                     }
-                    if fate == ItemStatus::Durable { durable } else { fate }
+                    if status == ItemStatus::Durable { durable } else { status }
                 }
             };
-            answer.statuses.push(fate);
+            answer.statuses.push(status);
         }
-        answer.sending = ends
+        answer.sending = results
             .iter()
             .map(|end| end.sending)
             .fold(DeliveryStats::default(), DeliveryStats::beside);
@@ -274,15 +276,15 @@ impl ShardObject {
         // A statistic must not turn known statuses into an error.
         answer.sending.spill_depth = self.with(|shard| shard.spill_depth()).unwrap_or_default();
         if config.inspect_token.is_some() {
-            answer.sessions = admitted.tags;
+            answer.sessions = admitted.sessions;
         }
         Ok(answer.encode())
     }
 
-    /// The result of the batch of `place`, if it has not ended, and the record's index in it.
-    fn waiting(&self, place: Slot) -> (Option<BatchResult>, usize) {
-        let ended = self.batches.borrow().get(&place.batch).map(|batch| batch.result.clone());
-        (ended, place.index)
+    /// The result of the batch of `slot`, if it has not ended, and the record's index in it.
+    fn waiting(&self, slot: Slot) -> (Option<BatchFuture>, usize) {
+        let ended = self.batches.borrow().get(&slot.batch).map(|batch| batch.result.clone());
+        (ended, slot.index)
     }
 
     /// Starts the batches that may start now, after anything that may have changed that. `opened`
@@ -296,20 +298,20 @@ impl ShardObject {
         }
         let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
         let (now, free_calls) = (now_ms(), self.gate.free_calls());
-        let taking_at = |stream: &Stream| stream_health::of(stream).borrow().taking_at();
-        let next = self.with(|shard| shard.next_actions(now, linger_ms, free_calls, taking_at));
+        let accepting_at = |stream: &Stream| stream_health::of(stream).borrow().accepting_at();
+        let next = self.with(|shard| shard.next_actions(now, linger_ms, free_calls, accepting_at));
         let NextActions { start, wake_at, is_blocked } = next.unwrap_or_default();
         for (id, action) in start {
             // The core started no more than there are free calls.
-            let slot = match action {
-                BatchAction::Deliver(_) => self.gate.try_enter(For::Caller),
+            let call_slot = match action {
+                BatchAction::Deliver(_) => self.gate.try_enter(CallPurpose::Caller),
                 BatchAction::Spill(..) => None,
             };
             let (object, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
             spawn_local(async move {
-                let result = Rc::new(object.run(id, action, slot, &config, &storage).await);
+                let result = Rc::new(object.run(id, action, call_slot, &config, &storage).await);
                 let batch = object.batches.borrow_mut().remove(&id);
-                // Nobody may wait for it any more.
+                // Its caller may have left.
                 let _ = batch.map(|batch| batch.sender.send(result));
             });
         }
@@ -350,33 +352,34 @@ impl ShardObject {
         self: &Rc<Self>,
         id: BatchId,
         action: BatchAction,
-        slot: Option<CallSlot>,
+        call_slot: Option<CallSlot>,
         config: &Rc<Config>,
         storage: &Sqlite,
-    ) -> End {
+    ) -> BatchResult {
         let began = now_ms();
         let (stream, report) = match action {
             BatchAction::Deliver(batch) => {
                 let stream = batch.stream.clone();
                 let policy = config.destinations.policy_of(&stream);
-                let slot = match slot {
-                    Some(slot) => slot,
-                    None => self.gate.enter(For::Caller).await,
+                let call_slot = match call_slot {
+                    Some(call_slot) => call_slot,
+                    None => self.gate.enter(CallPurpose::Caller).await,
                 };
-                (stream, deliver::deliver_batch(batch, config, policy, slot).await)
+                (stream, deliver::deliver_batch(batch, config, policy, call_slot).await)
             }
             BatchAction::Spill(stream, report) => (stream, report),
         };
         let send_ms = now_ms().saturating_sub(began);
         let sending =
             DeliveryStats { send_ms, retries: report.retries, ..DeliveryStats::default() };
-        let settle = |shard: &mut shard::ShardCore| {
+        let apply_report = |shard: &mut shard::ShardCore| {
             let settled =
-                shard.settle(id, &stream, report, storage, &config.destinations, now_ms());
+                shard.apply_report(id, &stream, report, storage, &config.destinations, now_ms());
             (settled, shard.spill().wake_at())
         };
-        let Ok((ApplyResult { records, spilled, waits }, wake_at)) = self.with(settle) else {
-            return End::default();
+        let Ok((ApplyResult { records, spilled, events }, wake_at)) = self.with(apply_report)
+        else {
+            return BatchResult::default();
         };
         self.gate.notify();
         if spilled > 0 {
@@ -385,18 +388,19 @@ impl ShardObject {
             self.report_soon();
         }
         self.wake_by(wake_at);
-        self.drive_batches(waits.opened, config, storage);
+        self.drive_batches(events.opened, config, storage);
         self.checkpoint(storage);
         // As above: get the places of all failed events before any await.
         let records = records.into_iter().map(|record| {
-            let failed = record.failed.into_iter().map(|place| self.waiting(place));
+            let failed = record.failed.into_iter().map(|slot| self.waiting(slot));
             (record.status, failed.collect())
         });
         let records: Vec<(ItemStatus, Vec<_>)> = records.collect();
-        let mut end = End { statuses: Vec::with_capacity(records.len()), sending };
+        let mut end = BatchResult { statuses: Vec::with_capacity(records.len()), sending };
         for (mut status, failed) in records {
-            for place in failed {
-                if let (ItemStatus::NotDurable { retry_after_s, .. }, _) = landed(place).await {
+            for slot in failed {
+                if let (ItemStatus::NotDurable { retry_after_s, .. }, _) = await_status(slot).await
+                {
                     let code = "failed_event_not_durable".to_owned();
                     status = ItemStatus::NotDurable { code, retry_after_s };
                 }
@@ -409,9 +413,9 @@ impl ShardObject {
     /// Writes a checkpoint if one is due.
     fn checkpoint(self: &Rc<Self>, storage: &Sqlite) {
         let now = now_ms();
-        match self.with(|shard| shard.checkpoint_due(now)).unwrap_or(Due::No) {
-            Due::No => {}
-            Due::Now => {
+        match self.with(|shard| shard.checkpoint_due(now)).unwrap_or(CheckpointDue::No) {
+            CheckpointDue::No => {}
+            CheckpointDue::Now => {
                 let written = self.with(|shard| shard.checkpoint(storage, now));
                 if let Ok(Err(error)) = written {
                     log::error(
@@ -421,7 +425,7 @@ impl ShardObject {
                     self.checkpoint_in(GAP_MS, storage);
                 }
             }
-            Due::In(wait_ms) => self.checkpoint_in(wait_ms, storage),
+            CheckpointDue::In(wait_ms) => self.checkpoint_in(wait_ms, storage),
         }
     }
 
@@ -439,31 +443,31 @@ impl ShardObject {
     }
 
     /// Asks the previous shards of the devices in `items` for their sessions.
-    async fn adopt_strangers(
+    async fn fetch_previous_sessions(
         &self,
         items: &[ShardItem<'_>],
         config: &Config,
         storage: &Sqlite,
     ) -> Result<(), ShardError> {
-        let strangers = self.with(|shard| shard.strangers(items, storage))?;
-        let strangers = strangers?;
+        let unknown_devices = self.with(|shard| shard.unknown_devices(items, storage))?;
+        let unknown_devices = unknown_devices?;
         let question =
             |(number, keys): &(_, Vec<_>)| (*number, session_transfer::encode_question(keys));
-        let asked: Vec<(ShardNumber, Vec<u8>)> = strangers.iter().map(question).collect();
+        let asked: Vec<(ShardNumber, Vec<u8>)> = unknown_devices.iter().map(question).collect();
         let answers = join_all(asked.iter().map(async |(number, body)| {
-            let _slot = self.gate.enter(For::Caller).await;
+            let _slot = self.gate.enter(CallPurpose::Caller).await;
             shard_client::shard(
                 *number,
-                ShardMethod::Handover,
+                ShardMethod::ExportSessions,
                 body,
-                HANDOVER_MS,
+                EXPORT_SESSIONS_MS,
                 &self.env,
                 config,
             )
             .await
         }));
         let answers = answers.await;
-        for ((_, keys), answer) in strangers.into_iter().zip(answers) {
+        for ((_, keys), answer) in unknown_devices.into_iter().zip(answers) {
             let answer =
                 answer.map_err(|error| ShardError::NoPreviousSessions(error.to_string()))?;
             let sessions =
@@ -477,10 +481,10 @@ impl ShardObject {
             for (key, sessions) in keys.into_iter().zip(sessions) {
                 // A device that neither shard knows is new.
                 let Some(sessions) = sessions else { continue };
-                let adopt = |shard: &mut shard::ShardCore| {
-                    shard.devices().adopt(storage, key, &sessions, now_ms())
+                let import_sessions = |shard: &mut shard::ShardCore| {
+                    shard.devices().import_sessions(storage, key, &sessions, now_ms())
                 };
-                if let Err(error) = self.with(adopt)? {
+                if let Err(error) = self.with(import_sessions)? {
                     log::error(
                         Component::Shard,
                         format_args!("a device's sessions were not taken over: {error}"),
@@ -492,12 +496,12 @@ impl ShardObject {
     }
 
     /// Returns the sessions of devices that now belong to another shard.
-    fn handover(&self, body: &[u8]) -> Result<Vec<u8>, ShardError> {
+    fn export_sessions(&self, body: &[u8]) -> Result<Vec<u8>, ShardError> {
         let (_, storage) = self.load()?;
         let keys = session_transfer::decode_question(body)?;
         let copies = self.with(|shard| {
             keys.iter()
-                .map(|key| shard.devices().copy_of(&storage, key))
+                .map(|key| shard.devices().export_sessions(&storage, key))
                 .collect::<Result<Vec<_>, _>>()
         })?;
         Ok(session_transfer::encode_answer(&copies?))
@@ -520,7 +524,7 @@ impl ShardObject {
     }
 
     /// Deletes a quarantined row.
-    fn forget(self: &Rc<Self>, key: &[u8]) -> Result<Vec<u8>, ShardError> {
+    fn delete_quarantined(self: &Rc<Self>, key: &[u8]) -> Result<Vec<u8>, ShardError> {
         let (_, storage) = self.load()?;
         let forgotten = self.with(|shard| shard.spill().forget(&storage, key))?;
         self.report_soon();
@@ -548,7 +552,9 @@ impl ShardObject {
 }
 
 /// Waits for the batch of a record. Returns the record's status and the batch's result.
-async fn landed((ended, index): (Option<BatchResult>, usize)) -> (ItemStatus, Rc<End>) {
+async fn await_status(
+    (ended, index): (Option<BatchFuture>, usize),
+) -> (ItemStatus, Rc<BatchResult>) {
     let end = match ended {
         Some(ended) => ended.await,
         None => Rc::default(),

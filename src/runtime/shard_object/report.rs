@@ -101,11 +101,11 @@ impl ShardObject {
 
     pub(super) fn stored_reports(&self) -> Result<Vec<u8>, ShardError> {
         /// More than there can be: two for each shard.
-        const MOST: usize = 1_000;
+        const MAX: usize = 1_000;
         let storage = self.storage();
         let read = || {
             storage.open_table(Table::Reports)?;
-            let keys = storage.keys(Table::Reports, &[], MOST)?;
+            let keys = storage.keys(Table::Reports, &[], MAX)?;
             let reports = keys.iter().map(|key| storage.get(Table::Reports, key));
             reports.filter_map(Result::transpose).collect::<Result<Vec<_>, StorageError>>()
         };

@@ -133,10 +133,10 @@ impl CatalogueWriter {
                 self.list(prefix, Self::id);
                 self.others(*others);
             }
-            Rule::Contains { node, least, most } => {
+            Rule::Contains { node, least, max } => {
                 self.id(node);
                 self.number(*least);
-                self.optional(most.as_ref(), |writer, most| writer.number(*most));
+                self.optional(max.as_ref(), |writer, max| writer.number(*max));
             }
             Rule::PropertyNames(id) | Rule::Ref(id) | Rule::Not(id) => self.id(id),
             Rule::AllOf(ids) | Rule::AnyOf(ids) | Rule::OneOf(ids) => self.list(ids, Self::id),

@@ -190,11 +190,11 @@ impl<'a> Keywords<'_, '_, 'a> {
     }
 
     fn limit(&mut self, keyword: &str) -> Option<u64> {
-        const MOST: u64 = 1 << 53;
+        const MAX: u64 = 1 << 53;
         let value = self.get(keyword)?;
-        let whole = |number: &f64| number.fract() == 0.0 && (0.0..=MOST as f64).contains(number);
+        let whole = |number: &f64| number.fract() == 0.0 && (0.0..=MAX as f64).contains(number);
         match value.as_u64().or_else(|| value.as_f64().filter(whole).map(|number| number as u64)) {
-            Some(limit) if limit <= MOST => Some(limit),
+            Some(limit) if limit <= MAX => Some(limit),
             _ => {
                 self.note(keyword, "must be an integer from 0 to 2^53");
                 None
@@ -369,8 +369,8 @@ impl<'a> Keywords<'_, '_, 'a> {
 
     fn contains(&mut self) -> Option<Rule> {
         let least = self.limit("minContains").unwrap_or(1);
-        let most = self.limit("maxContains");
-        self.child("contains").map(|node| Rule::Contains { node, least, most })
+        let max = self.limit("maxContains");
+        self.child("contains").map(|node| Rule::Contains { node, least, max })
     }
 
     fn condition(&mut self) -> Option<Rule> {

@@ -109,10 +109,10 @@ fn bounds(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
             _ => return Err("has a \"{\" that counts nothing; escape it".to_owned()),
         }
     }
-    let (least, most) = inner.split_once(',').unwrap_or((&inner, &inner));
-    match (least.parse::<u32>(), most.parse::<u32>()) {
-        (Ok(least), Ok(most)) if least <= most => Ok(format!("{{{inner}}}")),
-        (Ok(_), Err(_)) if most.is_empty() => Ok(format!("{{{inner}}}")),
+    let (least, max) = inner.split_once(',').unwrap_or((&inner, &inner));
+    match (least.parse::<u32>(), max.parse::<u32>()) {
+        (Ok(least), Ok(max)) if least <= max => Ok(format!("{{{inner}}}")),
+        (Ok(_), Err(_)) if max.is_empty() => Ok(format!("{{{inner}}}")),
         _ => Err(format!("has {{{inner}}}, which counts nothing")),
     }
 }

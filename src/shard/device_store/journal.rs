@@ -13,8 +13,8 @@ use crate::shard::storage::{MAX_ROW_BYTES, Storage, StorageError, Table};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JournalEntry<'a> {
-    /// It was last seen at `seen`, and these are its encoded sessions.
-    Active { key: DeviceKey, seen: Milliseconds, sessions: &'a [u8] },
+    /// It was last seen at `last_seen`, and these are its encoded sessions.
+    Active { key: DeviceKey, last_seen: Milliseconds, sessions: &'a [u8] },
     /// It has a row of its own, which replaces its entries here.
     Left { key: DeviceKey },
 }
@@ -25,10 +25,10 @@ impl JournalEntry<'_> {
 
     fn write(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Active { key, seen, sessions } => {
+            Self::Active { key, last_seen, sessions } => {
                 bytes.put_u8(Self::ACTIVE);
                 bytes.put(key.as_bytes());
-                bytes.put_u64(*seen);
+                bytes.put_u64(*last_seen);
                 bytes.put_bytes(sessions);
             }
             Self::Left { key } => {
@@ -41,11 +41,13 @@ impl JournalEntry<'_> {
     fn read<'a>(reader: &mut ByteReader<'a>) -> Result<JournalEntry<'a>, DecodeError> {
         let (kind, key) = (reader.u8()?, DeviceKey::from_bytes(reader.array()?));
         match kind {
-            Self::ACTIVE => {
-                Ok(JournalEntry::Active { key, seen: reader.u64()?, sessions: reader.bytes()? })
-            }
+            Self::ACTIVE => Ok(JournalEntry::Active {
+                key,
+                last_seen: reader.u64()?,
+                sessions: reader.bytes()?,
+            }),
             Self::LEFT => Ok(JournalEntry::Left { key }),
-            _ => Err(reader.garbled()),
+            _ => Err(reader.malformed()),
         }
     }
 
@@ -64,7 +66,7 @@ pub(super) struct JournalLimits {
     /// Bytes at which a row is complete and the next begins.
     pub(super) row_bytes: usize,
     /// The most bytes of a row.
-    pub(super) most_row_bytes: usize,
+    pub(super) max_row_bytes: usize,
     /// The most bytes of stale entries in the journal.
     pub(super) stale_bytes: usize,
 }
@@ -74,21 +76,21 @@ impl JournalLimits {
 
     pub(super) const DEFAULT: Self = Self {
         row_bytes: 32_768,
-        most_row_bytes: MAX_ROW_BYTES - Self::KEY_BYTES,
+        max_row_bytes: MAX_ROW_BYTES - Self::KEY_BYTES,
         stale_bytes: 4_194_304,
     };
 }
 
 #[derive(Debug)]
 pub(super) struct Journal {
-    bounds: JournalLimits,
+    limits: JournalLimits,
     /// The rows before the last, in their order.
     before: Vec<JournalRow>,
     /// The number of the last row; `last` has its bytes.
     number: u64,
     last: Vec<u8>,
     /// Whether the last row is stored as it is here.
-    standing: JournalState,
+    state: JournalState,
     /// The bytes of all current entries when they were last counted.
     snapshot_bytes: usize,
 }
@@ -102,7 +104,7 @@ struct JournalRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum JournalState {
     Stored,
-    Behind,
+    Dirty,
 }
 
 impl Journal {
@@ -114,15 +116,15 @@ impl Journal {
     /// Replays the stored rows. If a row cannot be read, the entries before the invalid one count.
     pub(super) fn load(
         storage: &impl Storage,
-        bounds: JournalLimits,
+        limits: JournalLimits,
         mut replay: impl FnMut(JournalEntry<'_>),
     ) -> Result<Self, StorageError> {
         let mut journal = Self {
-            bounds,
+            limits,
             before: Vec::new(),
             number: 0,
             last: vec![Self::VERSION],
-            standing: JournalState::Stored,
+            state: JournalState::Stored,
             snapshot_bytes: 0,
         };
         let mut last = None;
@@ -139,7 +141,7 @@ impl Journal {
                 let is_whole = replay_row(&value, &mut replay).is_ok();
                 journal.before.push(JournalRow { number, bytes: value.len() });
                 journal.number = number.saturating_add(1);
-                last = (is_whole && value.len() < bounds.row_bytes).then_some((number, value));
+                last = (is_whole && value.len() < limits.row_bytes).then_some((number, value));
             }
         }
         if let Some((number, value)) = last {
@@ -157,21 +159,21 @@ impl Journal {
         storage: &impl Storage,
         entry: JournalEntry<'_>,
     ) -> Result<(), StorageError> {
-        if self.last.len().saturating_add(entry.len()) > self.bounds.most_row_bytes {
+        if self.last.len().saturating_add(entry.len()) > self.limits.max_row_bytes {
             self.flush(storage)?;
             self.begin_row();
         }
         entry.write(&mut self.last);
-        self.standing = JournalState::Behind;
+        self.state = JournalState::Dirty;
         Ok(())
     }
 
     pub(super) fn flush(&mut self, storage: &impl Storage) -> Result<(), StorageError> {
-        if self.standing == JournalState::Behind {
+        if self.state == JournalState::Dirty {
             storage.put(Table::Journal, &self.number.to_be_bytes(), &self.last)?;
-            self.standing = JournalState::Stored;
+            self.state = JournalState::Stored;
         }
-        if self.last.len() >= self.bounds.row_bytes {
+        if self.last.len() >= self.limits.row_bytes {
             self.begin_row();
         }
         Ok(())
@@ -188,12 +190,12 @@ impl Journal {
     }
 
     pub(super) fn is_behind(&self) -> bool {
-        self.standing == JournalState::Behind
+        self.state == JournalState::Dirty
     }
 
     /// Whether too much of it is stale.
     pub(super) fn is_stale(&self) -> bool {
-        let fresh = self.snapshot_bytes.saturating_add(self.bounds.stale_bytes);
+        let fresh = self.snapshot_bytes.saturating_add(self.limits.stale_bytes);
         self.bytes() > fresh
     }
 
@@ -232,7 +234,7 @@ impl Journal {
 fn replay_row(value: &[u8], replay: &mut impl FnMut(JournalEntry<'_>)) -> Result<(), DecodeError> {
     let mut reader = ByteReader::new(value, "a row of the journal");
     if reader.u8()? != Journal::VERSION {
-        return Err(reader.garbled());
+        return Err(reader.malformed());
     }
     while !reader.is_at_end() {
         replay(JournalEntry::read(&mut reader)?);
@@ -246,10 +248,10 @@ mod tests {
     use crate::shard::storage::tests::Memory;
 
     const BOUNDS: JournalLimits =
-        JournalLimits { row_bytes: 100, most_row_bytes: 200, stale_bytes: 500 };
+        JournalLimits { row_bytes: 100, max_row_bytes: 200, stale_bytes: 500 };
 
     fn active(number: u8, sessions: &[u8]) -> JournalEntry<'_> {
-        JournalEntry::Active { key: DeviceKey::from_bytes([number; 16]), seen: 7, sessions }
+        JournalEntry::Active { key: DeviceKey::from_bytes([number; 16]), last_seen: 7, sessions }
     }
 
     /// Returns the replayed entries, as bytes.

@@ -54,7 +54,7 @@ impl StoreLimits {
         journal: journal::JournalLimits::DEFAULT,
     };
 
-    const fn most_devices(self) -> usize {
+    const fn max_devices(self) -> usize {
         self.devices.saturating_add(self.devices / 4)
     }
 }
@@ -62,11 +62,11 @@ impl StoreLimits {
 #[derive(Debug)]
 pub struct DeviceStore {
     policy: sessions::SessionConfig,
-    bounds: StoreLimits,
+    limits: StoreLimits,
     /// The devices in memory.
     active: BTreeMap<DeviceKey, StoredDevice>,
     /// Devices whose journal entry is outdated; some may have left since.
-    behind: Vec<DeviceKey>,
+    dirty: Vec<DeviceKey>,
     journal: Journal,
     /// The last round that was completed.
     round: Option<u64>,
@@ -76,8 +76,8 @@ pub struct DeviceStore {
 struct StoredDevice {
     sessions: DeviceSessions,
     /// The shard's clock when it was last observed.
-    seen: Milliseconds,
-    standing: DeviceState,
+    last_seen: Milliseconds,
+    state: DeviceState,
 }
 
 /// Whether the journal has its current sessions.
@@ -85,15 +85,15 @@ struct StoredDevice {
 enum DeviceState {
     #[default]
     Journaled,
-    Behind,
+    Dirty,
 }
 
 /// Why sessions of another shard were not imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AdoptError {
+pub enum ImportError {
     /// They are of another version, or truncated.
     #[error(transparent)]
-    Garbled(#[from] DecodeError),
+    Malformed(#[from] DecodeError),
     /// The storage could not be searched for the device.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -112,15 +112,15 @@ impl DeviceStore {
     fn load_within(
         storage: &impl Storage,
         policy: sessions::SessionConfig,
-        bounds: StoreLimits,
+        limits: StoreLimits,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         let mut active = BTreeMap::new();
-        let mut journal = Journal::load(storage, bounds.journal, |entry| match entry {
-            JournalEntry::Active { key, seen, sessions } => {
+        let mut journal = Journal::load(storage, limits.journal, |entry| match entry {
+            JournalEntry::Active { key, last_seen, sessions } => {
                 if let Ok(sessions) = decode(sessions) {
-                    let (seen, standing) = (seen.min(now), DeviceState::Journaled);
-                    active.insert(key, StoredDevice { sessions, seen, standing });
+                    let (last_seen, state) = (last_seen.min(now), DeviceState::Journaled);
+                    active.insert(key, StoredDevice { sessions, last_seen, state });
                 }
             }
             JournalEntry::Left { key } => {
@@ -129,7 +129,7 @@ impl DeviceStore {
         })?;
         let lengths = active.iter().map(|(key, device)| device.entry(*key, &mut Vec::new()).len());
         journal.set_snapshot_bytes(lengths.fold(0, usize::saturating_add));
-        Ok(Self { policy, bounds, active, behind: Vec::new(), journal, round: None })
+        Ok(Self { policy, limits, active, dirty: Vec::new(), journal, round: None })
     }
 
     /// Assigns an event of `key` to its session. The result is durable after the next checkpoint.
@@ -142,7 +142,7 @@ impl DeviceStore {
         storage: &impl Storage,
         key: DeviceKey,
         previous: Option<DeviceKey>,
-        sighting: &SessionEvent,
+        event: &SessionEvent,
         random: impl FnOnce() -> [u8; 10],
         now: Milliseconds,
     ) -> Result<SessionInfo, StorageError> {
@@ -150,25 +150,25 @@ impl DeviceStore {
             let sessions = match (read_row(storage, &key)?, previous) {
                 (Some(sessions), _) => sessions,
                 (None, None) => DeviceSessions::default(),
-                (None, Some(previous)) => self.ongoing(storage, &previous, sighting)?,
+                (None, Some(previous)) => self.ongoing(storage, &previous, event)?,
             };
             self.insert(storage, key, sessions, now)?;
         }
         let device = self.active.entry(key).or_default();
-        if device.standing == DeviceState::Journaled {
-            device.standing = DeviceState::Behind;
-            self.behind.push(key);
+        if device.state == DeviceState::Journaled {
+            device.state = DeviceState::Dirty;
+            self.dirty.push(key);
         }
-        device.seen = now;
-        Ok(device.sessions.observe(sighting, self.policy, random))
+        device.last_seen = now;
+        Ok(device.sessions.observe(event, self.policy, random))
     }
 
-    /// Returns the sessions of `key` that had not ended before `sighting`.
+    /// Returns the sessions of `key` that had not ended before `event`.
     fn ongoing(
         &self,
         storage: &impl Storage,
         key: &DeviceKey,
-        sighting: &SessionEvent,
+        event: &SessionEvent,
     ) -> Result<DeviceSessions, StorageError> {
         let sessions = match self.active.get(key) {
             Some(device) => Some(device.sessions.clone()),
@@ -177,18 +177,18 @@ impl DeviceStore {
         let timeout_ms = self.policy.timeout_ms;
         let goes_on = |sessions: &DeviceSessions| {
             let last_at = sessions.last_at();
-            last_at.is_some_and(|last| last >= sighting.at.saturating_sub_unsigned(timeout_ms))
+            last_at.is_some_and(|last| last >= event.at.saturating_sub_unsigned(timeout_ms))
         };
         Ok(sessions.filter(goes_on).unwrap_or_default())
     }
 
-    pub fn knows(&self, storage: &impl Storage, key: &DeviceKey) -> Result<bool, StorageError> {
+    pub fn contains(&self, storage: &impl Storage, key: &DeviceKey) -> Result<bool, StorageError> {
         Ok(self.active.contains_key(key) || read_row(storage, key)?.is_some())
     }
 
-    /// Returns the encoded sessions of `key`, if there are any, for [`Self::adopt`] in another
+    /// Returns the encoded sessions of `key`, if there are any, for [`Self::import_sessions`] in another
     /// shard.
-    pub fn copy_of(
+    pub fn export_sessions(
         &self,
         storage: &impl Storage,
         key: &DeviceKey,
@@ -200,15 +200,15 @@ impl DeviceStore {
     }
 
     /// Imports the sessions that `key` had at another shard, unless this shard knows it already.
-    pub fn adopt(
+    pub fn import_sessions(
         &mut self,
         storage: &impl Storage,
         key: DeviceKey,
         bytes: &[u8],
         now: Milliseconds,
-    ) -> Result<(), AdoptError> {
+    ) -> Result<(), ImportError> {
         let sessions = decode(bytes)?;
-        if !self.knows(storage, &key)? {
+        if !self.contains(storage, &key)? {
             self.insert(storage, key, sessions, now)?;
         }
         Ok(())
@@ -222,12 +222,12 @@ impl DeviceStore {
         sessions: DeviceSessions,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
-        if self.active.len() >= self.bounds.most_devices() {
+        if self.active.len() >= self.limits.max_devices() {
             self.checkpoint(storage, now)?;
         }
         self.active
-            .insert(key, StoredDevice { sessions, seen: now, standing: DeviceState::Behind });
-        self.behind.push(key);
+            .insert(key, StoredDevice { sessions, last_seen: now, state: DeviceState::Dirty });
+        self.dirty.push(key);
         Ok(())
     }
 
@@ -238,22 +238,22 @@ impl DeviceStore {
         storage: &impl Storage,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
-        let round = now.checked_div(self.bounds.round_ms);
-        if round != self.round || self.active.len() > self.bounds.devices {
-            let quiet_left = self.retire(storage, now)?;
+        let round = now.checked_div(self.limits.round_ms);
+        if round != self.round || self.active.len() > self.limits.devices {
+            let quiet_left = self.evict_idle(storage, now)?;
             if round != self.round && quiet_left == 0 {
-                sweep(storage, self.bounds.swept, round.unwrap_or_default(), now)?;
+                delete_expired(storage, self.limits.swept, round.unwrap_or_default(), now)?;
                 self.round = round;
             }
         }
-        let Self { active, behind, journal, .. } = self;
-        while let Some(key) = behind.last() {
+        let Self { active, dirty, journal, .. } = self;
+        while let Some(key) = dirty.last() {
             let device = active.get_mut(key);
-            if let Some(device) = device.filter(|device| device.standing == DeviceState::Behind) {
+            if let Some(device) = device.filter(|device| device.state == DeviceState::Dirty) {
                 journal.append(storage, device.entry(*key, &mut Vec::new()))?;
-                device.standing = DeviceState::Journaled;
+                device.state = DeviceState::Journaled;
             }
-            behind.pop();
+            dirty.pop();
         }
         journal.flush(storage)?;
         if journal.is_stale() {
@@ -269,18 +269,22 @@ impl DeviceStore {
 
     /// Writes rows for quiet devices, up to a limit, and for those above the limit of devices, the
     /// least recently seen first. Returns how many quiet ones remain.
-    fn retire(&mut self, storage: &impl Storage, now: Milliseconds) -> Result<usize, StorageError> {
+    fn evict_idle(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<usize, StorageError> {
         let mut by_age = BinaryHeap::with_capacity(self.active.len());
         let mut quiet = 0_usize;
         for (key, device) in &mut self.active {
             // If the clock was set back, a device would otherwise stay until the clock caught up.
-            device.seen = device.seen.min(now);
-            let is_quiet = now.saturating_sub(device.seen) > self.policy.timeout_ms;
+            device.last_seen = device.last_seen.min(now);
+            let is_quiet = now.saturating_sub(device.last_seen) > self.policy.timeout_ms;
             quiet = quiet.saturating_add(usize::from(is_quiet));
-            by_age.push(Reverse((device.seen, *key)));
+            by_age.push(Reverse((device.last_seen, *key)));
         }
-        let too_many = self.active.len().saturating_sub(self.bounds.devices);
-        let leaving = quiet.min(self.bounds.leaving).max(too_many);
+        let too_many = self.active.len().saturating_sub(self.limits.devices);
+        let leaving = quiet.min(self.limits.leaving).max(too_many);
         for _ in 0..leaving {
             let Some(Reverse((_, key))) = by_age.pop() else { break };
             let Some(device) = self.active.get(&key) else { continue };
@@ -292,7 +296,7 @@ impl DeviceStore {
     }
 
     pub fn has_changed(&self) -> bool {
-        !self.behind.is_empty() || self.journal.is_behind()
+        !self.dirty.is_empty() || self.journal.is_behind()
     }
 
     /// Returns the number of devices in memory.
@@ -309,13 +313,13 @@ impl DeviceStore {
 impl StoredDevice {
     fn entry<'a>(&self, key: DeviceKey, sessions: &'a mut Vec<u8>) -> JournalEntry<'a> {
         self.sessions.encode(sessions);
-        JournalEntry::Active { key, seen: self.seen, sessions }
+        JournalEntry::Active { key, last_seen: self.last_seen, sessions }
     }
 
     fn row(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.put_u8(ROW_VERSION);
-        bytes.put_u64(self.seen);
+        bytes.put_u64(self.last_seen);
         self.sessions.encode(&mut bytes);
         bytes
     }
@@ -353,7 +357,7 @@ fn decode(bytes: &[u8]) -> Result<DeviceSessions, DecodeError> {
 /// Checks some rows after a position in the keys, and deletes those of devices that were not seen
 /// for too long. The positions of the rounds are a golden section apart. So any run of rounds
 /// covers the keys evenly, and the last position need not be stored.
-fn sweep(
+fn delete_expired(
     storage: &impl Storage,
     rows: usize,
     round: u64,
@@ -365,8 +369,8 @@ fn sweep(
     for key in storage.keys(Table::Devices, &place, rows)? {
         let row = storage.get(Table::Devices, &key)?.unwrap_or_default();
         let mut reader = ByteReader::new(&row, "the row of a device");
-        let seen = reader.u8().and_then(|_| reader.u64()).unwrap_or_default();
-        if now.saturating_sub(seen) > RETENTION_MS {
+        let last_seen = reader.u8().and_then(|_| reader.u64()).unwrap_or_default();
+        if now.saturating_sub(last_seen) > RETENTION_MS {
             storage.delete(Table::Devices, &key)?;
         }
     }

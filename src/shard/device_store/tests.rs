@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::session::SessionTrigger;
-use crate::shard::sessions::{Opening, SessionConfig};
+use crate::shard::sessions::SessionConfig;
 use crate::shard::storage::tests::Memory;
 
 const POLICY: SessionConfig = SessionConfig { timeout_ms: 1_000 };
@@ -19,7 +19,7 @@ const TINY: StoreLimits = StoreLimits {
     round_ms: 100,
     leaving: 2,
     swept: 4,
-    journal: journal::JournalLimits { row_bytes: 300, most_row_bytes: 5_000, stale_bytes: 2_000 },
+    journal: journal::JournalLimits { row_bytes: 300, max_row_bytes: 5_000, stale_bytes: 2_000 },
 };
 
 /// A memory whose writes fail after some.
@@ -76,8 +76,8 @@ impl Storage for Flaky {
         self.memory.change(table, changes)
     }
 
-    fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
-        self.memory.keys(table, after, most)
+    fn keys(&self, table: Table, after: &[u8], max: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        self.memory.keys(table, after, max)
     }
 }
 
@@ -98,9 +98,9 @@ fn random_of(number: u64) -> [u8; 10] {
     [0, 0, 0, a, b, c, d, e, f, g ^ h]
 }
 
-fn sighting(at: Milliseconds) -> SessionEvent {
+fn event(at: Milliseconds) -> SessionEvent {
     let event_id = EventIdGenerator::new(DateTime::UNIX_EPOCH, random_of(at)).next_id();
-    SessionEvent { at: at.cast_signed(), event_id, opening: Opening::No }
+    SessionEvent { at: at.cast_signed(), event_id, starts_session: false }
 }
 
 fn observe(
@@ -110,7 +110,7 @@ fn observe(
     now: Milliseconds,
 ) -> SessionInfo {
     let random = || [number; 10];
-    devices.observe(storage, key(number), None, &sighting(now), random, now).unwrap()
+    devices.observe(storage, key(number), None, &event(now), random, now).unwrap()
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_device_that_returns_after_a_crash_keeps_its_session() {
     let mut devices = load(&storage, 1_000);
     assert_eq!(devices.len(), 1);
     assert_eq!(observe(&mut devices, &storage, 1, 1_000), first);
-    assert_eq!(observe(&mut devices, &storage, 1, 2_001).opened_by, SessionTrigger::Timeout);
+    assert_eq!(observe(&mut devices, &storage, 1, 2_001).trigger, SessionTrigger::Timeout);
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn a_quiet_device_moves_to_its_row_and_back() {
     assert_eq!((devices.len(), storage.count(Table::Devices)), (1, 0));
     devices.checkpoint(&storage, 1_100).unwrap();
     assert_eq!((devices.len(), storage.count(Table::Devices)), (0, 1));
-    assert!(devices.knows(&storage, &key(1)).unwrap());
-    assert!(!devices.knows(&storage, &key(2)).unwrap());
+    assert!(devices.contains(&storage, &key(1)).unwrap());
+    assert!(!devices.contains(&storage, &key(2)).unwrap());
     for devices in [&mut devices, &mut load(&storage, 1_100)] {
         assert_eq!(devices.len(), 0);
         assert_eq!(observe(devices, &storage, 1, 900), first);
@@ -166,7 +166,7 @@ fn of_too_many_devices_the_least_recently_seen_leave() {
 
 #[test]
 fn an_id_change_at_midnight_continues_an_open_session() {
-    for (now, previous, index, opened_by) in [
+    for (now, previous, index, trigger) in [
         (5_000, Some(key(1)), 2, None),
         (5_001, Some(key(1)), 1, Some(SessionTrigger::First)),
         (5_000, None, 1, Some(SessionTrigger::First)),
@@ -183,13 +183,13 @@ fn an_id_change_at_midnight_continues_an_open_session() {
             }
             let random = || [2; 10];
             let mut observe = |key, previous, at| {
-                devices.observe(&storage, key, previous, &sighting(at), random, at).unwrap()
+                devices.observe(&storage, key, previous, &event(at), random, at).unwrap()
             };
-            let tag = observe(key(2), previous, now);
-            assert_eq!(tag.index, index);
-            assert_eq!(tag.opened_by, opened_by.unwrap_or(before.opened_by));
-            assert_eq!(tag.id == before.id, opened_by.is_none());
-            assert_eq!(observe(key(2), Some(key(1)), now), tag, "it is known by now");
+            let session = observe(key(2), previous, now);
+            assert_eq!(session.index, index);
+            assert_eq!(session.trigger, trigger.unwrap_or(before.trigger));
+            assert_eq!(session.id == before.id, trigger.is_none());
+            assert_eq!(observe(key(2), Some(key(1)), now), session, "it is known by now");
             assert_eq!(observe(key(1), None, 4_000), before, "it was a copy");
         }
     }
@@ -199,28 +199,30 @@ fn an_id_change_at_midnight_continues_an_open_session() {
 fn sessions_move_to_a_shard_without_the_device() {
     let (here, there) = (Memory::default(), Memory::default());
     let mut devices = load(&here, 0);
-    let tag = observe(&mut devices, &here, 1, 0);
+    let session = observe(&mut devices, &here, 1, 0);
     observe(&mut devices, &here, 2, 0);
-    let copies: Vec<_> =
-        [1, 2, 3].map(|number| devices.copy_of(&here, &key(number)).unwrap()).into_iter().collect();
+    let copies: Vec<_> = [1, 2, 3]
+        .map(|number| devices.export_sessions(&here, &key(number)).unwrap())
+        .into_iter()
+        .collect();
     assert!(copies[0].is_some() && copies[1].is_some() && copies[2].is_none());
 
     let mut others = load(&there, 0);
     let own = observe(&mut others, &there, 2, 5_000);
     for (number, copy) in [(1, &copies[0]), (2, &copies[1])] {
-        others.adopt(&there, key(number), copy.as_ref().unwrap(), 5_000).unwrap();
+        others.import_sessions(&there, key(number), copy.as_ref().unwrap(), 5_000).unwrap();
     }
-    let garbled = others.adopt(&there, key(3), b"?", 5_000);
-    assert!(matches!(garbled, Err(AdoptError::Garbled(_))));
-    assert!(!others.knows(&there, &key(3)).unwrap());
+    let malformed = others.import_sessions(&there, key(3), b"?", 5_000);
+    assert!(matches!(malformed, Err(ImportError::Malformed(_))));
+    assert!(!others.contains(&there, &key(3)).unwrap());
     others.checkpoint(&there, 5_000).unwrap();
     let mut others = load(&there, 5_000);
-    assert_eq!(observe(&mut others, &there, 1, 900), tag);
+    assert_eq!(observe(&mut others, &there, 1, 900), session);
     assert_eq!(observe(&mut others, &there, 2, 5_000), own);
 
     devices.checkpoint(&here, 9_000).unwrap();
     assert_eq!(devices.len(), 0);
-    assert_eq!(devices.copy_of(&here, &key(1)).unwrap(), copies[0], "from its row");
+    assert_eq!(devices.export_sessions(&here, &key(1)).unwrap(), copies[0], "from its row");
 }
 
 #[test]
@@ -229,11 +231,11 @@ fn an_unreadable_device_counts_as_new() {
     for (number, row) in [(1, &[][..]), (2, &[9; 40]), (3, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 99])] {
         storage.put(Table::Devices, key(number).as_bytes(), row).unwrap();
         let mut devices = load(&storage, 0);
-        assert!(!devices.knows(&storage, &key(number)).unwrap());
-        assert_eq!(devices.copy_of(&storage, &key(number)).unwrap(), None);
-        assert_eq!(observe(&mut devices, &storage, number, 0).opened_by, SessionTrigger::First);
+        assert!(!devices.contains(&storage, &key(number)).unwrap());
+        assert_eq!(devices.export_sessions(&storage, &key(number)).unwrap(), None);
+        assert_eq!(observe(&mut devices, &storage, number, 0).trigger, SessionTrigger::First);
         devices.checkpoint(&storage, 9_000).unwrap();
-        assert!(load(&storage, 0).knows(&storage, &key(number)).unwrap());
+        assert!(load(&storage, 0).contains(&storage, &key(number)).unwrap());
     }
 }
 
@@ -242,8 +244,9 @@ fn an_unreadable_device_counts_as_new() {
 fn rewrite_with(writes: usize) -> bool {
     let storage = Flaky::default();
     let mut devices = load(&storage, 0);
-    let states =
-        |devices: &DeviceStore| [1, 2, 3, 4].map(|n| devices.copy_of(&storage, &key(n)).unwrap());
+    let states = |devices: &DeviceStore| {
+        [1, 2, 3, 4].map(|n| devices.export_sessions(&storage, &key(n)).unwrap())
+    };
     for now in 1..1_000 {
         let durable = states(&load(&storage, 0));
         (1..=4).for_each(|number| _ = observe(&mut devices, &storage, number, now));
@@ -266,8 +269,8 @@ fn rewrite_with(writes: usize) -> bool {
 
 #[test]
 fn a_checkpoint_that_fails_at_any_write_loses_nothing() {
-    let most = (0..100).find(|writes| !rewrite_with(*writes));
-    assert!(most.is_some_and(|most| most > 5), "{most:?}");
+    let max = (0..100).find(|writes| !rewrite_with(*writes));
+    assert!(max.is_some_and(|max| max > 5), "{max:?}");
 }
 
 #[test]
@@ -289,10 +292,10 @@ fn every_row_is_swept_in_time_and_only_the_old_ones_go() {
     let storage = Memory::default();
     let hash = |number: u64| DeviceKey::of_event("t", event_id(u8::try_from(number).unwrap()));
     let now = 400 * DAY;
-    let row = |seen: u64| [&[7], &seen.to_be_bytes()[..], b"another version's"].concat();
+    let row = |last_seen: u64| [&[7], &last_seen.to_be_bytes()[..], b"another version's"].concat();
     for number in 0..200 {
-        let seen = if number % 2 == 0 { now - 394 * DAY } else { now - 396 * DAY };
-        storage.put(Table::Devices, hash(number).as_bytes(), &row(seen)).unwrap();
+        let last_seen = if number % 2 == 0 { now - 394 * DAY } else { now - 396 * DAY };
+        storage.put(Table::Devices, hash(number).as_bytes(), &row(last_seen)).unwrap();
     }
     // A shard that is loaded for a moment each hour, and has 50 times the rows that it checks.
     for hour in 0..150 {
@@ -307,7 +310,7 @@ fn every_row_is_swept_in_time_and_only_the_old_ones_go() {
 
 #[derive(Debug, Clone)]
 enum StoreAct {
-    Observe { device: u8, previous: Option<u8>, late_ms: u64, opening: Opening },
+    Observe { device: u8, previous: Option<u8>, late_ms: u64, starts_session: bool },
     Adopt { device: u8, from: u8 },
     Wait(u64),
     Checkpoint,
@@ -317,11 +320,11 @@ enum StoreAct {
 
 fn act() -> impl Strategy<Value = StoreAct> {
     let late_ms = prop_oneof![3 => Just(0), 1 => 0_u64..3_000];
-    let opening = prop_oneof![5 => Just(Opening::No), 1 => Just(Opening::Yes)];
-    let observe = (0_u8..12, proptest::option::weighted(0.2, 0_u8..12), late_ms, opening);
+    let starts_session = prop_oneof![5 => Just(false), 1 => Just(true)];
+    let observe = (0_u8..12, proptest::option::weighted(0.2, 0_u8..12), late_ms, starts_session);
     prop_oneof![
-        20 => observe.prop_map(|(device, previous, late_ms, opening)| {
-            StoreAct::Observe { device, previous, late_ms, opening }
+        20 => observe.prop_map(|(device, previous, late_ms, starts_session)| {
+            StoreAct::Observe { device, previous, late_ms, starts_session }
         }),
         1 => (0_u8..12, 0_u8..12).prop_map(|(device, from)| StoreAct::Adopt { device, from }),
         4 => (0_u64..1_500).prop_map(StoreAct::Wait),
@@ -332,7 +335,7 @@ fn act() -> impl Strategy<Value = StoreAct> {
 }
 
 /// The current entries of four devices with the most sessions.
-const MOST_FRESH_BYTES: usize = 4 * 600;
+const MAX_FRESH_BYTES: usize = 4 * 600;
 
 type StoreModel = BTreeMap<u8, DeviceSessions>;
 
@@ -355,10 +358,10 @@ proptest! {
             let before = model.clone();
             let is_of_event = matches!(act, StoreAct::Observe { .. } | StoreAct::Adopt { .. });
             match act {
-                StoreAct::Observe { device, previous, late_ms, opening } => {
+                StoreAct::Observe { device, previous, late_ms, starts_session } => {
                     let id = u8::try_from(number % 100).unwrap();
                     let at = (now - late_ms).cast_signed();
-                    let sighting = SessionEvent { at, event_id: event_id(id), opening };
+                    let event = SessionEvent { at, event_id: event_id(id), starts_session };
                     let earlier = previous.and_then(|previous| model.get(&previous)).cloned();
                     let goes_on = |sessions: &DeviceSessions| sessions.last_at().unwrap() >= at - 1_000;
                     if let (None, Some(sessions)) = (model.get(&device), earlier.filter(goes_on)) {
@@ -366,15 +369,15 @@ proptest! {
                     }
                     let random = || random_of(number);
                     let sessions = model.entry(device).or_default();
-                    let expected = sessions.observe(&sighting, POLICY, random);
+                    let expected = sessions.observe(&event, POLICY, random);
                     let previous = previous.map(key);
-                    let tag = devices.observe(&storage, key(device), previous, &sighting, random, now);
-                    prop_assert_eq!(tag.unwrap(), expected);
+                    let session = devices.observe(&storage, key(device), previous, &event, random, now);
+                    prop_assert_eq!(session.unwrap(), expected);
                     prop_assert!(devices.has_changed());
                 }
                 StoreAct::Adopt { device, from } => {
-                    if let Some(copy) = devices.copy_of(&storage, &key(from)).unwrap() {
-                        devices.adopt(&storage, key(device), &copy, now).unwrap();
+                    if let Some(copy) = devices.export_sessions(&storage, &key(from)).unwrap() {
+                        devices.import_sessions(&storage, key(device), &copy, now).unwrap();
                         let sessions = model[&from].clone();
                         model.entry(device).or_insert(sessions);
                     }
@@ -393,7 +396,7 @@ proptest! {
                     let after = storage.memory.count(Table::Journal);
                     let journaled = if is_rewritten { rows + after + 4 } else { 1 + after - rows };
                     prop_assert!(storage.memory.writes.get() <= left + journaled);
-                    prop_assert!(storage.journal_bytes() <= TINY.journal.stale_bytes + MOST_FRESH_BYTES);
+                    prop_assert!(storage.journal_bytes() <= TINY.journal.stale_bytes + MAX_FRESH_BYTES);
                     durable = vec![model.clone()];
                 }
                 StoreAct::FailingCheckpoint { writes } => {
@@ -409,7 +412,7 @@ proptest! {
                     storage.memory.crash();
                     devices = load(&storage, now);
                     for device in 0..12 {
-                        let loaded = devices.copy_of(&storage, &key(device)).unwrap();
+                        let loaded = devices.export_sessions(&storage, &key(device)).unwrap();
                         prop_assert!(durable.iter().any(|model| state(model, device) == loaded));
                         match loaded {
                             Some(bytes) => model.insert(device, decode(&bytes).unwrap()),
@@ -424,9 +427,9 @@ proptest! {
                 durable = vec![before];
             }
             storage.memory.commit();
-            prop_assert!(devices.len() <= TINY.most_devices());
+            prop_assert!(devices.len() <= TINY.max_devices());
             for device in 0..12 {
-                prop_assert_eq!(devices.copy_of(&storage, &key(device)).unwrap(), state(&model, device));
+                prop_assert_eq!(devices.export_sessions(&storage, &key(device)).unwrap(), state(&model, device));
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::model::record::{LATER_BYTES, Record};
 use crate::model::replay::Redelivery;
 use crate::model::stream::Stream;
 use crate::shard::dedup::DedupKey;
-use crate::shard::sessions::{Opening, SessionEvent};
+use crate::shard::sessions::SessionEvent;
 
 /// The version of a request and its response. If the runtime could not read the response, the shard
 /// has to reject the request; otherwise the runtime would deliver it once more.
@@ -28,9 +28,9 @@ const LOST: u8 = 4;
 pub struct EventIdentity {
     /// The key of the device, or of the event itself if it has no device.
     pub key: DeviceKey,
-    pub sighting: SessionEvent,
+    pub session_event: SessionEvent,
     pub device: DeviceIdentity,
-    pub arrival: Redelivery,
+    pub redelivery: Redelivery,
 }
 
 /// Whether an event has a device, and so a session.
@@ -46,19 +46,19 @@ pub enum DeviceIdentity {
 impl EventIdentity {
     /// Returns the position of its device, which decides its shard. `visitor` is the key of a
     /// cookieless visitor, which stays the same from day to day.
-    pub fn place(&self, visitor: Option<DeviceKey>) -> u64 {
+    pub fn shard_hash(&self, visitor: Option<DeviceKey>) -> u64 {
         match (visitor, self.device) {
-            (Some(visitor), DeviceIdentity::Known { .. }) => visitor.place(),
-            _ => self.key.place(),
+            (Some(visitor), DeviceIdentity::Known { .. }) => visitor.shard_hash(),
+            _ => self.key.shard_hash(),
         }
     }
 
     /// Returns the key that identifies duplicates of the event.
     pub fn seen_key(&self) -> DedupKey {
-        let key = DedupKey::of(&self.key, self.sighting.event_id);
-        match self.arrival {
+        let key = DedupKey::of(&self.key, self.session_event.event_id);
+        match self.redelivery {
             Redelivery::No => key,
-            Redelivery::Lost => key.of_lost(),
+            Redelivery::Lost => key.for_redelivery(),
         }
     }
 }
@@ -89,7 +89,7 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
         bytes.put_bytes(stream.to_string().as_bytes());
         put_record(&mut bytes, record);
         bytes.put_u32(previous_shard.unwrap_or(ShardNumber::MAX));
-        let Some(EventIdentity { key, sighting, device, arrival }) = event else {
+        let Some(EventIdentity { key, session_event, device, redelivery }) = event else {
             bytes.put_u8(0);
             continue;
         };
@@ -98,7 +98,7 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
             DeviceIdentity::Known { previous: None } => (2, None),
             DeviceIdentity::Known { previous: Some(previous) } => (3, Some(previous)),
         };
-        bytes.put_u8(match arrival {
+        bytes.put_u8(match redelivery {
             Redelivery::No => kind,
             Redelivery::Lost => kind | LOST,
         });
@@ -106,20 +106,17 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
         if let Some(previous) = previous {
             bytes.put(previous.as_bytes());
         }
-        bytes.put_i64(sighting.at);
-        bytes.put(sighting.event_id.as_bytes());
-        bytes.put_u8(match sighting.opening {
-            Opening::No => 0,
-            Opening::Yes => 1,
-        });
+        bytes.put_i64(session_event.at);
+        bytes.put(session_event.event_id.as_bytes());
+        bytes.put_u8(session_event.starts_session.into());
     }
     bytes
 }
 
 pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem<'static>>, DecodeError> {
-    let mut reader = ByteReader::new(bytes, "a parcel of this version");
+    let mut reader = ByteReader::new(bytes, "a batch request of this version");
     if reader.u8()? != VERSION {
-        return Err(reader.garbled());
+        return Err(reader.malformed());
     }
     let mut items = Vec::new();
     while !reader.is_at_end() {
@@ -129,8 +126,8 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem<'static>>, DecodeError> {
 }
 
 fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem<'static>, DecodeError> {
-    let garbled = reader.garbled();
-    let stream = Cow::Owned(Stream::parse(reader.text()?).map_err(|_| garbled)?);
+    let malformed = reader.malformed();
+    let stream = Cow::Owned(Stream::parse(reader.text()?).map_err(|_| malformed)?);
     let record = read_record(reader, LATER_BYTES)?;
     let previous_shard = Some(reader.u32()?).filter(|shard| *shard != ShardNumber::MAX);
     let kind = reader.u8()?;
@@ -138,23 +135,23 @@ fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem<'static>, DecodeError> 
         return Ok(ShardItem { stream, record, event: None, previous_shard });
     }
     let key = DeviceKey::from_bytes(reader.array()?);
-    let arrival = if kind & LOST == 0 { Redelivery::No } else { Redelivery::Lost };
+    let redelivery = if kind & LOST == 0 { Redelivery::No } else { Redelivery::Lost };
     let device = match kind & !LOST {
         1 => DeviceIdentity::Unknown,
         2 => DeviceIdentity::Known { previous: None },
         3 => DeviceIdentity::Known { previous: Some(DeviceKey::from_bytes(reader.array()?)) },
-        _ => return Err(garbled),
+        _ => return Err(malformed),
     };
-    let sighting = SessionEvent {
+    let session_event = SessionEvent {
         at: reader.i64()?,
-        event_id: EventId::from_bytes(reader.array()?).ok_or(garbled)?,
-        opening: match reader.u8()? {
-            0 => Opening::No,
-            1 => Opening::Yes,
-            _ => return Err(garbled),
+        event_id: EventId::from_bytes(reader.array()?).ok_or(malformed)?,
+        starts_session: match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(malformed),
         },
     };
-    let event = Some(EventIdentity { key, sighting, device, arrival });
+    let event = Some(EventIdentity { key, session_event, device, redelivery });
     Ok(ShardItem { stream, record, event, previous_shard })
 }
 
@@ -174,24 +171,20 @@ mod tests {
             event,
             previous_shard,
         };
-        let event = |device, opening, arrival| {
-            let sighting = SessionEvent { at: -5, event_id, opening };
-            Some(EventIdentity { key, sighting, device, arrival })
+        let event = |device, starts_session, redelivery| {
+            let session_event = SessionEvent { at: -5, event_id, starts_session };
+            Some(EventIdentity { key, session_event, device, redelivery })
         };
         let previous = Some(DeviceKey::from_bytes([7; 16]));
         vec![
             item("failed", None, None),
-            item("a", event(DeviceIdentity::Unknown, Opening::No, Redelivery::No), Some(0)),
+            item("a", event(DeviceIdentity::Unknown, false, Redelivery::No), Some(0)),
             item(
                 "b",
-                event(DeviceIdentity::Known { previous: None }, Opening::Yes, Redelivery::Lost),
+                event(DeviceIdentity::Known { previous: None }, true, Redelivery::Lost),
                 None,
             ),
-            item(
-                "c",
-                event(DeviceIdentity::Known { previous }, Opening::No, Redelivery::No),
-                Some(7),
-            ),
+            item("c", event(DeviceIdentity::Known { previous }, false, Redelivery::No), Some(7)),
         ]
     }
 
@@ -215,7 +208,7 @@ mod tests {
         newer[0] = VERSION + 1;
         assert_eq!(
             decode(&newer).unwrap_err().to_string(),
-            "bytes are not a parcel of this version"
+            "bytes are not a batch request of this version"
         );
     }
 

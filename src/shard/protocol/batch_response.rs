@@ -70,9 +70,9 @@ impl BatchResponse {
 
     /// Reads the response to a request of `count` items.
     pub fn decode(bytes: &[u8], count: usize) -> Result<Self, DecodeError> {
-        let mut reader = ByteReader::new(bytes, "an answer to a parcel");
+        let mut reader = ByteReader::new(bytes, "an answer to a batch request");
         if reader.u8()? != VERSION {
-            return Err(reader.garbled());
+            return Err(reader.malformed());
         }
         let mut answer = Self { statuses: Vec::with_capacity(count), ..Self::default() };
         for _ in 0..count {
@@ -91,7 +91,7 @@ impl BatchResponse {
             answer.sessions.push(match reader.u8()? {
                 0 => None,
                 1 => Some(SessionInfo::decode(&mut reader)?),
-                _ => return Err(reader.garbled()),
+                _ => return Err(reader.malformed()),
             });
         }
         reader.end()?;
@@ -108,7 +108,7 @@ fn status(reader: &mut ByteReader<'_>) -> Result<ItemStatus, DecodeError> {
             let code = reader.text()?.to_owned();
             Ok(ItemStatus::NotDurable { code, retry_after_s: reader.u64()? })
         }
-        _ => Err(reader.garbled()),
+        _ => Err(reader.malformed()),
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
             id: SessionId::from_bytes([9; 16]),
             index: 3,
             started_at: -4,
-            opened_by: SessionTrigger::Late,
+            trigger: SessionTrigger::Late,
         };
         BatchResponse {
             statuses: vec![
@@ -159,7 +159,7 @@ mod tests {
         let mut newer = whole;
         newer[0] = VERSION + 1;
         let error = BatchResponse::decode(&newer, 4).unwrap_err();
-        assert_eq!(error.to_string(), "bytes are not an answer to a parcel");
+        assert_eq!(error.to_string(), "bytes are not an answer to a batch request");
     }
 
     proptest! {

@@ -74,7 +74,7 @@ impl ShardError {
     fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = ByteReader::new(bytes, "an error of this version");
         if reader.u8()? != VERSION {
-            return Err(reader.garbled());
+            return Err(reader.malformed());
         }
         let code = reader.u8()?;
         let mut text = || reader.text().map(str::to_owned);
@@ -88,7 +88,7 @@ impl ShardError {
             7 => Self::UnknownMethod,
             8 => Self::NotLoaded,
             9 => Self::Other(text()?),
-            _ => return Err(reader.garbled()),
+            _ => return Err(reader.malformed()),
         };
         reader.end()?;
         Ok(error)

@@ -21,7 +21,7 @@ pub fn encode_question(keys: &[DeviceKey]) -> Vec<u8> {
 pub fn decode_question(bytes: &[u8]) -> Result<Vec<DeviceKey>, DecodeError> {
     let mut reader = ByteReader::new(bytes, "a question of this version");
     if reader.u8()? != VERSION {
-        return Err(reader.garbled());
+        return Err(reader.malformed());
     }
     let mut keys = Vec::new();
     while !reader.is_at_end() {
@@ -41,7 +41,7 @@ pub fn encode_answer(sessions: &[Option<Vec<u8>>]) -> Vec<u8> {
 pub fn decode_answer(bytes: &[u8], count: usize) -> Result<Vec<Option<Vec<u8>>>, DecodeError> {
     let mut reader = ByteReader::new(bytes, "an answer of this version");
     if reader.u8()? != VERSION {
-        return Err(reader.garbled());
+        return Err(reader.malformed());
     }
     let mut sessions = Vec::with_capacity(count);
     for _ in 0..count {

@@ -16,7 +16,7 @@
 //! An event that opened a session finds it again by its id, whatever time it now has: its first
 //! attempt may have been answered 503. Such a repeat changes only the span of the current session.
 //!
-//! [`DeviceSessions::REMEMBERED`] sessions are remembered: that of the latest event, the one opened
+//! [`DeviceSessions::MAX_REMEMBERED`] sessions are remembered: that of the latest event, the one opened
 //! last, and of the others those that ended last. A late event that would have joined a forgotten
 //! session opens one of its own. So does a repeat of the event that opened a forgotten session. A
 //! device takes 80 bytes in Wasm, and 64 more for each session after its first.
@@ -55,41 +55,34 @@ pub struct SessionEvent {
     pub at: i64,
     /// Identifies its repeats.
     pub event_id: EventId,
-    pub opening: Opening,
-}
-
-/// Whether an event is a session-start event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opening {
-    No,
-    /// It opens a session if it is in order.
-    Yes,
+    /// Whether it opens a session if it is in order.
+    pub starts_session: bool,
 }
 
 /// The remembered sessions of one device; by default of a device that was never seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceSessions {
     /// The session of the latest event.
-    current: Option<Span>,
+    current: Option<Session>,
     /// Other sessions, in no order.
-    earlier: Vec<Span>,
+    earlier: Vec<Session>,
     /// The number of sessions that were ever opened.
     opened: u32,
 }
 
 /// A session and the times of its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
-    tag: SessionInfo,
+struct Session {
+    info: SessionInfo,
     /// The id of the event that opened it.
-    opener: [u8; 16],
+    first_event_id: [u8; 16],
     first: i64,
     last: i64,
 }
 
 impl DeviceSessions {
     /// The most sessions of a device that are remembered.
-    pub const REMEMBERED: usize = 8;
+    pub const MAX_REMEMBERED: usize = 8;
 
     /// The version that [`DeviceSessions::encode`] writes.
     const VERSION: u8 = 1;
@@ -97,39 +90,41 @@ impl DeviceSessions {
     /// Assigns an event to its session. `random` is drawn only for a new session.
     pub fn observe(
         &mut self,
-        sighting: &SessionEvent,
+        event: &SessionEvent,
         policy: SessionConfig,
         random: impl FnOnce() -> [u8; 10],
     ) -> SessionInfo {
-        let (at, event_id) = (sighting.at, sighting.event_id.as_bytes());
+        let (at, event_id) = (event.at, event.event_id.as_bytes());
         let Some(current) = &mut self.current else {
-            return self.open(sighting, SessionTrigger::First, random());
+            return self.open(event, SessionTrigger::First, random());
         };
-        if current.opener == *event_id {
+        if current.first_event_id == *event_id {
             current.last = current.last.max(at);
-            return current.tag;
+            return current.info;
         }
-        if let Some(opened) = self.earlier.iter().find(|span| span.opener == *event_id) {
-            return opened.tag;
+        if let Some(opened) =
+            self.earlier.iter().find(|session| session.first_event_id == *event_id)
+        {
+            return opened.info;
         }
-        let opened_by = if at < current.last {
+        let trigger = if at < current.last {
             match self.nearest(at, policy) {
-                Some(span) => return span.join(at),
+                Some(session) => return session.join(at),
                 None => SessionTrigger::Late,
             }
         } else if current.distance(at) > policy.timeout_ms {
             SessionTrigger::Timeout
-        } else if sighting.opening == Opening::Yes {
+        } else if event.starts_session {
             SessionTrigger::StartEvent
         } else {
             return current.join(at);
         };
-        self.open(sighting, opened_by, random())
+        self.open(event, trigger, random())
     }
 
     /// Returns the time of the latest event, in milliseconds since the epoch.
     pub fn last_at(&self) -> Option<i64> {
-        self.current.map(|span| span.last)
+        self.current.map(|session| session.last)
     }
 
     /// Whether no event was seen.
@@ -138,49 +133,49 @@ impl DeviceSessions {
     }
 
     /// Returns the session that a late event at `at` joins.
-    fn nearest(&mut self, at: i64, policy: SessionConfig) -> Option<&mut Span> {
+    fn nearest(&mut self, at: i64, policy: SessionConfig) -> Option<&mut Session> {
         self.earlier
             .iter_mut()
             .chain(&mut self.current)
-            .filter(|span| span.distance(at) <= policy.timeout_ms)
-            .min_by_key(|span| (span.distance(at), Reverse(span.tag.index)))
+            .filter(|session| session.distance(at) <= policy.timeout_ms)
+            .min_by_key(|session| (session.distance(at), Reverse(session.info.index)))
     }
 
     fn open(
         &mut self,
-        sighting: &SessionEvent,
-        opened_by: SessionTrigger,
+        event: &SessionEvent,
+        trigger: SessionTrigger,
         random: [u8; 10],
     ) -> SessionInfo {
         self.opened = self.opened.saturating_add(1);
-        let (started_at, index) = (sighting.at, self.opened);
-        let tag =
-            SessionInfo { id: SessionId::new(started_at, random), index, started_at, opened_by };
-        let opener = *sighting.event_id.as_bytes();
-        let span = Span { tag, opener, first: started_at, last: started_at };
-        let earlier = match opened_by {
-            SessionTrigger::Late => Some(span),
+        let (started_at, index) = (event.at, self.opened);
+        let info =
+            SessionInfo { id: SessionId::new(started_at, random), index, started_at, trigger };
+        let first_event_id = *event.event_id.as_bytes();
+        let session = Session { info, first_event_id, first: started_at, last: started_at };
+        let earlier = match trigger {
+            SessionTrigger::Late => Some(session),
             SessionTrigger::First | SessionTrigger::Timeout | SessionTrigger::StartEvent => {
-                self.current.replace(span)
+                self.current.replace(session)
             }
         };
-        if let Some(span) = earlier {
-            self.remember(span);
+        if let Some(session) = earlier {
+            self.remember(session);
         }
-        tag
+        info
     }
 
-    /// Remembers `span` beside the current one. If there is no room, it replaces the one that ended
+    /// Remembers `session` beside the current one. If there is no room, it replaces the one that ended
     /// first.
-    fn remember(&mut self, span: Span) {
-        if self.earlier.len().saturating_add(1) < Self::REMEMBERED {
+    fn remember(&mut self, session: Session) {
+        if self.earlier.len().saturating_add(1) < Self::MAX_REMEMBERED {
             // Most devices have no second session to remember, few a third.
             self.earlier.reserve_exact(1);
-            self.earlier.push(span);
+            self.earlier.push(session);
         } else if let Some(oldest) =
-            self.earlier.iter_mut().min_by_key(|span| (span.last, span.tag.index))
+            self.earlier.iter_mut().min_by_key(|session| (session.last, session.info.index))
         {
-            *oldest = span;
+            *oldest = session;
         }
     }
 
@@ -191,9 +186,9 @@ impl DeviceSessions {
         bytes.put_u32(self.opened);
         let spans = self.current.iter().chain(&self.earlier);
         bytes.put_u8(u8::try_from(spans.clone().count()).unwrap_or(u8::MAX));
-        for Span { tag, opener, first, last } in spans {
-            tag.encode(bytes);
-            bytes.put(opener);
+        for Session { info, first_event_id, first, last } in spans {
+            info.encode(bytes);
+            bytes.put(first_event_id);
             bytes.put_i64(*first);
             bytes.put_i64(*last);
         }
@@ -203,28 +198,28 @@ impl DeviceSessions {
     /// another version, and more sessions than are remembered.
     pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         if reader.u8()? != Self::VERSION {
-            return Err(reader.garbled());
+            return Err(reader.malformed());
         }
         let opened = reader.u32()?;
         let count = usize::from(reader.u8()?);
-        if count > Self::REMEMBERED {
-            return Err(reader.garbled());
+        if count > Self::MAX_REMEMBERED {
+            return Err(reader.malformed());
         }
         let mut sessions = Self { current: None, earlier: Vec::new(), opened };
         for _ in 0..count {
-            let span = Span::decode(reader)?;
+            let session = Session::decode(reader)?;
             if sessions.current.is_none() {
-                sessions.current = Some(span);
+                sessions.current = Some(session);
                 sessions.earlier.reserve_exact(count.saturating_sub(1));
             } else {
-                sessions.earlier.push(span);
+                sessions.earlier.push(session);
             }
         }
         Ok(sessions)
     }
 }
 
-impl Span {
+impl Session {
     /// Returns how far `at` is from the span, in milliseconds; 0 inside it.
     fn distance(&self, at: i64) -> u64 {
         at.abs_diff(at.min(self.last).max(self.first))
@@ -233,16 +228,16 @@ impl Span {
     fn join(&mut self, at: i64) -> SessionInfo {
         self.first = self.first.min(at);
         self.last = self.last.max(at);
-        self.tag
+        self.info
     }
 
     fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
-        let tag = SessionInfo::decode(reader)?;
-        let (opener, first, last) = (reader.array()?, reader.i64()?, reader.i64()?);
+        let info = SessionInfo::decode(reader)?;
+        let (first_event_id, first, last) = (reader.array()?, reader.i64()?, reader.i64()?);
         if first > last {
-            return Err(reader.garbled());
+            return Err(reader.malformed());
         }
-        Ok(Self { tag, opener, first, last })
+        Ok(Self { info, first_event_id, first, last })
     }
 }
 

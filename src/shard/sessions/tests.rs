@@ -14,12 +14,16 @@ fn event_id(number: u64) -> EventId {
     EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-{number:012x}")).unwrap()
 }
 
-fn sighting(number: u64, at: i64) -> SessionEvent {
-    SessionEvent { at, event_id: event_id(number), opening: Opening::No }
+fn event(number: u64, at: i64) -> SessionEvent {
+    SessionEvent { at, event_id: event_id(number), starts_session: false }
 }
 
-fn opening(number: u64, at: i64) -> SessionEvent {
-    SessionEvent { opening: Opening::Yes, ..sighting(number, at) }
+fn event_of(number: u64, at: i64, starts_session: bool) -> SessionEvent {
+    SessionEvent { starts_session, ..event(number, at) }
+}
+
+fn start_event(number: u64, at: i64) -> SessionEvent {
+    SessionEvent { starts_session: true, ..event(number, at) }
 }
 
 /// A device whose session ids count up from its first.
@@ -30,9 +34,9 @@ struct Device {
 }
 
 impl Device {
-    fn observe(&mut self, sighting: &SessionEvent, policy: SessionConfig) -> SessionInfo {
+    fn observe(&mut self, event: &SessionEvent, policy: SessionConfig) -> SessionInfo {
         let drawn = &mut self.drawn;
-        self.sessions.observe(sighting, policy, || {
+        self.sessions.observe(event, policy, || {
             *drawn += 1;
             let mut random = [0; 10];
             random[2..].copy_from_slice(&drawn.to_be_bytes());
@@ -40,10 +44,10 @@ impl Device {
         })
     }
 
-    /// Returns the index and the trigger of the session of each sighting.
-    fn told(&mut self, sightings: &[SessionEvent]) -> Vec<(u32, SessionTrigger)> {
-        let tags = sightings.iter().map(|sighting| self.observe(sighting, POLICY));
-        tags.map(|tag| (tag.index, tag.opened_by)).collect()
+    /// Returns the index and the trigger of the session of each event.
+    fn assign(&mut self, events: &[SessionEvent]) -> Vec<(u32, SessionTrigger)> {
+        let infos = events.iter().map(|event| self.observe(event, POLICY));
+        infos.map(|info| (info.index, info.trigger)).collect()
     }
 }
 
@@ -51,7 +55,7 @@ impl Device {
 fn with_sessions(count: u64) -> Device {
     let mut device = Device::default();
     for number in 0..count {
-        device.observe(&sighting(number, number as i64 * 100), POLICY);
+        device.observe(&event(number, number as i64 * 100), POLICY);
     }
     assert_eq!(u64::from(device.sessions.opened), count);
     device
@@ -69,29 +73,29 @@ fn restored(sessions: &DeviceSessions) -> DeviceSessions {
 #[test]
 fn a_session_carries_its_start_in_an_id_of_version_7() {
     for (at, carried) in [(0, 0), (1_795_000_000_123, 1_795_000_000_123), (-5, 0)] {
-        let tag = Device::default().observe(&sighting(1, at), POLICY);
-        assert_eq!(tag.started_at, at);
-        let uuid = Uuid::from_bytes(*tag.id.as_bytes());
+        let info = Device::default().observe(&event(1, at), POLICY);
+        assert_eq!(info.started_at, at);
+        let uuid = Uuid::from_bytes(*info.id.as_bytes());
         assert_eq!((uuid.get_version_num(), uuid.get_variant()), (7, uuid::Variant::RFC4122));
         let (seconds, nanoseconds) = uuid.get_timestamp().unwrap().to_unix();
         assert_eq!(seconds * 1_000 + u64::from(nanoseconds) / 1_000_000, carried);
-        assert_eq!(SessionId::from_bytes(*tag.id.as_bytes()), tag.id);
-        let written = serde_json::to_value((tag.id, tag.opened_by)).unwrap();
-        assert_eq!(written, serde_json::json!([tag.id.to_string(), "first"]));
+        assert_eq!(SessionId::from_bytes(*info.id.as_bytes()), info.id);
+        let written = serde_json::to_value((info.id, info.trigger)).unwrap();
+        assert_eq!(written, serde_json::json!([info.id.to_string(), "first"]));
     }
 }
 
 #[test]
 fn the_first_matching_reason_is_the_trigger() {
-    let events = [opening(0, 0), opening(1, 10), opening(2, 21), sighting(3, 32)];
-    let told = Device::default().told(&events);
+    let events = [start_event(0, 0), start_event(1, 10), start_event(2, 21), event(3, 32)];
+    let assigned = Device::default().assign(&events);
     let reasons = [
         SessionTrigger::First,
         SessionTrigger::StartEvent,
         SessionTrigger::Timeout,
         SessionTrigger::Timeout,
     ];
-    assert_eq!(told, [1, 2, 3, 4].into_iter().zip(reasons).collect::<Vec<_>>());
+    assert_eq!(assigned, [1, 2, 3, 4].into_iter().zip(reasons).collect::<Vec<_>>());
 }
 
 #[test]
@@ -112,8 +116,8 @@ fn a_late_event_joins_the_nearest_session_within_the_timeout() {
         (100, (3, Timeout)),
     ] {
         let mut device = Device::default();
-        device.told(&[sighting(0, 0), sighting(1, 16), sighting(2, 100)]);
-        assert_eq!(device.told(&[sighting(3, at)]), [expected], "{at}");
+        device.assign(&[event(0, 0), event(1, 16), event(2, 100)]);
+        assert_eq!(device.assign(&[event(3, at)]), [expected], "{at}");
         assert_eq!(device.sessions.last_at(), Some(100), "{at}");
     }
 }
@@ -121,30 +125,30 @@ fn a_late_event_joins_the_nearest_session_within_the_timeout() {
 #[test]
 fn a_late_event_widens_the_span_but_not_the_start() {
     let mut device = with_sessions(2);
-    let start = device.observe(&sighting(2, 92), POLICY);
+    let start = device.observe(&event(2, 92), POLICY);
     assert_eq!((start.index, start.started_at), (2, 100));
-    assert_eq!(device.observe(&sighting(3, 83), POLICY), start, "it is near to the one before");
-    assert_eq!(device.told(&[sighting(4, 72)]), [(3, SessionTrigger::Late)]);
+    assert_eq!(device.observe(&event(3, 83), POLICY), start, "it is near to the one before");
+    assert_eq!(device.assign(&[event(4, 72)]), [(3, SessionTrigger::Late)]);
 }
 
 #[test]
 fn a_late_opening_event_joins() {
     let mut device = Device::default();
-    let told = device.told(&[sighting(0, 0), sighting(1, 9), opening(2, 5), sighting(3, 10)]);
-    assert_eq!(told, [(1, SessionTrigger::First); 4]);
+    let assigned = device.assign(&[event(0, 0), event(1, 9), start_event(2, 5), event(3, 10)]);
+    assert_eq!(assigned, [(1, SessionTrigger::First); 4]);
 }
 
 #[test]
 fn the_first_event_finds_its_session_at_any_time() {
     for at in [i64::MIN, 0, 100, 105, 205, 1_000] {
         let mut device = with_sessions(3);
-        assert_eq!(device.told(&[opening(1, at)]), [(2, SessionTrigger::Timeout)], "{at}");
+        assert_eq!(device.assign(&[start_event(1, at)]), [(2, SessionTrigger::Timeout)], "{at}");
         assert_eq!(device.sessions, with_sessions(3).sessions, "{at}");
     }
     let mut device = with_sessions(3);
-    assert_eq!(device.told(&[sighting(2, 250)]), [(3, SessionTrigger::Timeout)]);
+    assert_eq!(device.assign(&[event(2, 250)]), [(3, SessionTrigger::Timeout)]);
     assert_eq!(
-        device.told(&[sighting(3, 260)]),
+        device.assign(&[event(3, 260)]),
         [(3, SessionTrigger::Timeout)],
         "the session went on"
     );
@@ -153,55 +157,51 @@ fn the_first_event_finds_its_session_at_any_time() {
 #[test]
 fn the_sessions_that_ended_first_are_forgotten() {
     let mut device = with_sessions(9);
-    assert_eq!(device.sessions.earlier.len() + 1, DeviceSessions::REMEMBERED);
+    assert_eq!(device.sessions.earlier.len() + 1, DeviceSessions::MAX_REMEMBERED);
     assert_eq!(
-        device.told(&[sighting(20, 105)]),
+        device.assign(&[event(20, 105)]),
         [(2, SessionTrigger::Timeout)],
         "eight are remembered"
     );
-    assert_eq!(device.told(&[sighting(21, 5)]), [(10, SessionTrigger::Late)], "the ninth is not");
+    assert_eq!(device.assign(&[event(21, 5)]), [(10, SessionTrigger::Late)], "the ninth is not");
     assert_eq!(
-        device.told(&[sighting(22, 6)]),
+        device.assign(&[event(22, 6)]),
         [(10, SessionTrigger::Late)],
         "the newest always is"
     );
-    assert_eq!(device.told(&[sighting(23, 106)]), [(11, SessionTrigger::Late)]);
-    assert_eq!(device.told(&[sighting(25, 205)]), [(3, SessionTrigger::Timeout)], "opened before");
+    assert_eq!(device.assign(&[event(23, 106)]), [(11, SessionTrigger::Late)]);
+    assert_eq!(device.assign(&[event(25, 205)]), [(3, SessionTrigger::Timeout)], "opened before");
     assert_eq!(
-        device.told(&[sighting(26, 7)]),
+        device.assign(&[event(26, 7)]),
         [(12, SessionTrigger::Late)],
         "the tenth ended first"
     );
-    assert_eq!(
-        device.told(&[sighting(24, 810)]),
-        [(9, SessionTrigger::Timeout)],
-        "but the current"
-    );
-    assert_eq!(device.sessions.earlier.len() + 1, DeviceSessions::REMEMBERED);
+    assert_eq!(device.assign(&[event(24, 810)]), [(9, SessionTrigger::Timeout)], "but the current");
+    assert_eq!(device.sessions.earlier.len() + 1, DeviceSessions::MAX_REMEMBERED);
 }
 
 #[test]
 fn the_ends_of_time_are_times_like_others() {
     let mut device = Device::default();
-    let (least, most) = (i64::MIN, i64::MAX);
-    let events = [(0, 0), (1, most), (2, least), (3, most), (4, least), (5, least + 11), (6, -1)];
-    let told = device.told(&events.map(|(number, at)| sighting(number, at)));
-    let indices: Vec<_> = told.into_iter().map(|(index, _)| index).collect();
+    let (least, max) = (i64::MIN, i64::MAX);
+    let events = [(0, 0), (1, max), (2, least), (3, max), (4, least), (5, least + 11), (6, -1)];
+    let assigned = device.assign(&events.map(|(number, at)| event(number, at)));
+    let indices: Vec<_> = assigned.into_iter().map(|(index, _)| index).collect();
     assert_eq!(indices, [1, 2, 3, 2, 3, 4, 1]);
     let endless = SessionConfig { timeout_ms: u64::MAX };
-    assert_eq!(device.observe(&sighting(7, 5_000), endless).index, 1);
+    assert_eq!(device.observe(&event(7, 5_000), endless).index, 1);
     device.sessions.opened = u32::MAX;
-    assert_eq!(device.told(&[opening(8, most)]), [(u32::MAX, SessionTrigger::StartEvent)]);
+    assert_eq!(device.assign(&[start_event(8, max)]), [(u32::MAX, SessionTrigger::StartEvent)]);
 }
 
 #[test]
 fn a_device_has_the_documented_size() {
-    assert_eq!(size_of::<Span>(), 64);
+    assert_eq!(size_of::<Session>(), 64);
     #[cfg(target_pointer_width = "64")]
     assert_eq!(size_of::<DeviceSessions>(), 96);
     for count in 0..=10 {
         let device = with_sessions(count);
-        let remembered = usize::try_from(count).unwrap().min(DeviceSessions::REMEMBERED);
+        let remembered = usize::try_from(count).unwrap().min(DeviceSessions::MAX_REMEMBERED);
         assert_eq!(device.sessions.is_empty(), remembered == 0);
         assert_eq!(device.sessions.earlier.capacity(), remembered.saturating_sub(1));
         let mut bytes = Vec::new();
@@ -219,8 +219,8 @@ fn bytes_that_are_not_sessions_are_refused() {
         assert_eq!(decode(&bytes[..length]), Err(DecodeError("sessions")), "{length}");
     }
     assert!(decode(&bytes).is_ok());
-    let (version, count, opened_by, first) = (0, 5, 6 + 28, 6 + 45);
-    for (index, byte) in [(version, 2), (count, 9), (opened_by, 4), (first, 1)] {
+    let (version, count, trigger, first) = (0, 5, 6 + 28, 6 + 45);
+    for (index, byte) in [(version, 2), (count, 9), (trigger, 4), (first, 1)] {
         let mut bytes = [bytes.as_slice(), &[0; 600]].concat();
         bytes[index] = byte;
         assert_eq!(decode(&bytes), Err(DecodeError("sessions")), "{index}");
@@ -229,58 +229,58 @@ fn bytes_that_are_not_sessions_are_refused() {
 
 /// A session of the model, with all of its events.
 struct Whole {
-    opener: EventId,
+    first_event_id: EventId,
     started_at: i64,
-    opened_by: SessionTrigger,
+    trigger: SessionTrigger,
     times: Vec<i64>,
 }
 
 impl Whole {
-    fn opened(sighting: &SessionEvent, opened_by: SessionTrigger) -> Self {
-        let SessionEvent { at, event_id, .. } = *sighting;
-        Self { opener: event_id, started_at: at, opened_by, times: vec![at] }
+    fn opened(event: &SessionEvent, trigger: SessionTrigger) -> Self {
+        let SessionEvent { at, event_id, .. } = *event;
+        Self { first_event_id: event_id, started_at: at, trigger, times: vec![at] }
     }
 }
 
 /// Sorts all events of a device, and cuts if a gap is too long or an event starts a session.
 /// Returns the index, the start and the trigger of each event's session, in the order of time.
-fn cut(mut sightings: Vec<SessionEvent>, policy: SessionConfig) -> Vec<(u32, i64, SessionTrigger)> {
-    sightings.sort_by_key(|sighting| sighting.at);
-    let mut told: Vec<(u32, i64, SessionTrigger)> = Vec::new();
-    for (place, sighting) in sightings.iter().enumerate() {
-        let before = place.checked_sub(1).map(|before| (sightings[before].at, told[before]));
-        let opened = |index: u32, by| (index + 1, sighting.at, by);
-        told.push(match before {
+fn cut(mut events: Vec<SessionEvent>, policy: SessionConfig) -> Vec<(u32, i64, SessionTrigger)> {
+    events.sort_by_key(|event| event.at);
+    let mut assigned: Vec<(u32, i64, SessionTrigger)> = Vec::new();
+    for (place, event) in events.iter().enumerate() {
+        let before = place.checked_sub(1).map(|before| (events[before].at, assigned[before]));
+        let opened = |index: u32, by| (index + 1, event.at, by);
+        assigned.push(match before {
             None => opened(0, SessionTrigger::First),
-            Some((at, (index, ..))) if sighting.at - at > policy.timeout_ms as i64 => {
+            Some((at, (index, ..))) if event.at - at > policy.timeout_ms as i64 => {
                 opened(index, SessionTrigger::Timeout)
             }
-            Some((_, (index, ..))) if sighting.opening == Opening::Yes => {
+            Some((_, (index, ..))) if event.starts_session => {
                 opened(index, SessionTrigger::StartEvent)
             }
             Some((_, session)) => session,
         });
     }
-    told
+    assigned
 }
 
 /// Applies the rule literally, with every event of every session remembered.
-fn place(sessions: &mut Vec<Whole>, sighting: &SessionEvent, policy: SessionConfig) -> usize {
-    let at = sighting.at;
+fn place(sessions: &mut Vec<Whole>, event: &SessionEvent, policy: SessionConfig) -> usize {
+    let at = event.at;
     let latest = |whole: &Whole| *whole.times.iter().max().unwrap();
     let current = (0..sessions.len()).max_by_key(|index| (latest(&sessions[*index]), *index));
-    if let Some(opened) = sessions.iter().position(|whole| whole.opener == sighting.event_id) {
+    if let Some(opened) = sessions.iter().position(|whole| whole.first_event_id == event.event_id) {
         if Some(opened) == current && at > latest(&sessions[opened]) {
             sessions[opened].times.push(at);
         }
         return opened;
     }
-    let opened_by = match current {
+    let trigger = match current {
         None => SessionTrigger::First,
         Some(current) if latest(&sessions[current]) <= at => {
             if at - latest(&sessions[current]) > policy.timeout_ms as i64 {
                 SessionTrigger::Timeout
-            } else if sighting.opening == Opening::Yes {
+            } else if event.starts_session {
                 SessionTrigger::StartEvent
             } else {
                 sessions[current].times.push(at);
@@ -303,21 +303,18 @@ fn place(sessions: &mut Vec<Whole>, sighting: &SessionEvent, policy: SessionConf
             SessionTrigger::Late
         }
     };
-    sessions.push(Whole::opened(sighting, opened_by));
+    sessions.push(Whole::opened(event, trigger));
     sessions.len() - 1
 }
 
-fn sightings(
+fn events(
     times: impl Strategy<Value = i64>,
     events: u64,
 ) -> impl Strategy<Value = Vec<SessionEvent>> {
-    let event = (0..events, times, prop::bool::weighted(0.2));
-    vec(event, 0..40).prop_map(|events| {
-        let sighting = |(number, at, opens)| match opens {
-            true => opening(number, at),
-            false => sighting(number, at),
-        };
-        events.into_iter().map(sighting).collect()
+    let described = (0..events, times, prop::bool::weighted(0.2));
+    vec(described, 0..40).prop_map(|described| {
+        let described = described.into_iter();
+        described.map(|(number, at, starts)| event_of(number, at, starts)).collect()
     })
 }
 
@@ -330,7 +327,7 @@ fn with_repeats() -> impl Strategy<Value = Vec<SessionEvent>> {
             let (at, opens) = kinds[number];
             // No two events occur at once: their order would decide.
             let at = at * 30 + number as i64;
-            if opens { opening(number as u64, at) } else { sighting(number as u64, at) }
+            event_of(number as u64, at, opens)
         };
         picks.into_iter().map(pick).collect()
     })
@@ -349,14 +346,14 @@ proptest! {
         let mut at = -100;
         let events: Vec<_> = gaps.iter().enumerate().map(|(number, (gap, opens))| {
             at += gap;
-            if *opens { opening(number as u64, at) } else { sighting(number as u64, at) }
+            event_of(number as u64, at, *opens)
         }).collect();
         let mut device = Device::default();
-        let tags: Vec<_> = events.iter().map(|event| device.observe(event, policy)).collect();
-        let told: Vec<_> =
-            tags.iter().map(|tag| (tag.index, tag.started_at, tag.opened_by)).collect();
-        prop_assert_eq!(&told, &cut(events, policy));
-        for (one, other) in tags.iter().zip(tags.iter().skip(1)) {
+        let infos: Vec<_> = events.iter().map(|event| device.observe(event, policy)).collect();
+        let assigned: Vec<_> =
+            infos.iter().map(|info| (info.index, info.started_at, info.trigger)).collect();
+        prop_assert_eq!(&assigned, &cut(events, policy));
+        for (one, other) in infos.iter().zip(infos.iter().skip(1)) {
             prop_assert_eq!(one.id == other.id, one.index == other.index);
         }
         prop_assert_eq!(device.drawn, u64::from(device.sessions.opened));
@@ -364,19 +361,19 @@ proptest! {
 
     #[test]
     fn events_in_any_order_follow_the_rule(
-        events in sightings(0_i64..200, 60),
+        events in events(0_i64..200, 60),
         policy in policy(),
     ) {
         let (mut device, mut wholes) = (Device::default(), Vec::new());
         for event in &events {
             let index = place(&mut wholes, event, policy);
-            if wholes.len() > DeviceSessions::REMEMBERED {
+            if wholes.len() > DeviceSessions::MAX_REMEMBERED {
                 break;
             }
-            let tag = device.observe(event, policy);
+            let info = device.observe(event, policy);
             let whole = &wholes[index];
-            prop_assert_eq!(tag.index as usize, index + 1);
-            prop_assert_eq!((tag.started_at, tag.opened_by), (whole.started_at, whole.opened_by));
+            prop_assert_eq!(info.index as usize, index + 1);
+            prop_assert_eq!((info.started_at, info.trigger), (whole.started_at, whole.trigger));
             let latest = wholes.iter().flat_map(|whole| &whole.times).max();
             prop_assert_eq!(device.sessions.last_at(), latest.copied());
         }
@@ -384,40 +381,40 @@ proptest! {
 
     #[test]
     fn a_session_is_stable_and_contains_its_events(
-        events in sightings(prop_oneof![0_i64..2_000, any::<i64>()], u64::MAX >> 20),
+        events in events(prop_oneof![0_i64..2_000, any::<i64>()], u64::MAX >> 20),
         policy in policy(),
     ) {
-        let (mut device, mut told) = (Device::default(), HashMap::new());
+        let (mut device, mut assigned) = (Device::default(), HashMap::new());
         for event in &events {
-            let tag = device.observe(event, policy);
-            let (first, earliest, latest) = told.entry(tag.id).or_insert((tag, event.at, event.at));
-            prop_assert_eq!(tag, *first);
+            let info = device.observe(event, policy);
+            let (first, earliest, latest) = assigned.entry(info.id).or_insert((info, event.at, event.at));
+            prop_assert_eq!(info, *first);
             let within = |from: i64, to: i64| to.saturating_sub(from) <= policy.timeout_ms as i64;
             prop_assert!(within(event.at, *earliest) && within(*latest, event.at));
             (*earliest, *latest) = (event.at.min(*earliest), event.at.max(*latest));
-            prop_assert!(device.sessions.earlier.len() < DeviceSessions::REMEMBERED);
+            prop_assert!(device.sessions.earlier.len() < DeviceSessions::MAX_REMEMBERED);
         }
-        let mut indices: Vec<_> = told.values().map(|(tag, ..)| tag.index).collect();
+        let mut indices: Vec<_> = assigned.values().map(|(info, ..)| info.index).collect();
         indices.sort_unstable();
-        prop_assert!(indices.into_iter().eq(1..=told.len() as u32));
+        prop_assert!(indices.into_iter().eq(1..=assigned.len() as u32));
     }
 
     #[test]
     fn a_repeat_has_the_session_of_its_first(events in with_repeats(), policy in policy()) {
-        let (mut device, mut told) = (Device::default(), HashMap::new());
+        let (mut device, mut assigned) = (Device::default(), HashMap::new());
         for event in &events {
-            let tag = device.observe(event, policy);
-            prop_assert_eq!(device.observe(event, policy), tag, "at once");
-            if device.sessions.opened as usize > DeviceSessions::REMEMBERED {
-                told.clear();
+            let info = device.observe(event, policy);
+            prop_assert_eq!(device.observe(event, policy), info, "at once");
+            if device.sessions.opened as usize > DeviceSessions::MAX_REMEMBERED {
+                assigned.clear();
             }
-            prop_assert_eq!(*told.entry(event.event_id).or_insert(tag), tag, "later");
+            prop_assert_eq!(*assigned.entry(event.event_id).or_insert(info), info, "later");
         }
     }
 
     #[test]
     fn a_restored_device_continues_the_same(
-        events in sightings(prop_oneof![0_i64..1_000, any::<i64>()], 60),
+        events in events(prop_oneof![0_i64..1_000, any::<i64>()], 60),
         policy in policy(),
     ) {
         let (mut kept, mut stored) = (Device::default(), Device::default());
@@ -432,7 +429,7 @@ proptest! {
     fn any_bytes_are_read_or_refused(
         mut bytes in vec(any::<u8>(), 0..600),
         count in 0_u8..10,
-        event in sightings(any::<i64>(), 60),
+        event in events(any::<i64>(), 60),
     ) {
         if let Some(head) = bytes.first_chunk_mut::<6>() {
             (head[0], head[5]) = (DeviceSessions::VERSION, count);

@@ -9,7 +9,7 @@
 //!
 //! Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 
-use super::Progress;
+use super::DrainResult;
 use super::cursor::RetryCursor;
 use super::row::{RowState, SpillRow};
 use crate::base::clock::{Milliseconds, is_ahead};
@@ -27,11 +27,11 @@ const FLOOR_MS: u64 = 100;
 /// Time after which an attempt counts as lost, in milliseconds.
 const LEASE_MS: u64 = 60_000;
 /// The most attempts in flight for a stream that makes progress.
-const MOST_TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// Totals of some rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AttemptTally {
+pub struct RowTotals {
     pub records: u64,
     /// The bytes of their values.
     pub bytes: u64,
@@ -42,9 +42,9 @@ pub struct AttemptTally {
 pub struct Backlog {
     pub stream: Stream,
     /// Queued rows.
-    pub waiting: AttemptTally,
+    pub waiting: RowTotals,
     /// Quarantined rows.
-    pub quarantined: AttemptTally,
+    pub quarantined: RowTotals,
     /// When the oldest queued row was spilled.
     pub oldest_at: Milliseconds,
     /// Why the last attempt gave up, if it did.
@@ -52,9 +52,9 @@ pub struct Backlog {
     /// When an attempt last made progress, since records were queued.
     pub last_drained_at: Option<Milliseconds>,
     /// The position at which the next attempt begins.
-    pub place: RetryCursor,
+    pub cursor: RetryCursor,
     /// Attempts since the last progress.
-    tries: u32,
+    attempts: u32,
     /// No attempt begins before this time.
     resume_at: Milliseconds,
     /// The attempts in flight.
@@ -62,7 +62,7 @@ pub struct Backlog {
     /// Whether the last search found no row outside them.
     all_leased: bool,
     /// When the last delivery without an accepted record ended, if none was accepted since.
-    gave_up_at: Option<Milliseconds>,
+    stalled_at: Option<Milliseconds>,
     /// When the last attempt without progress ended, if none has made progress since.
     failed_at: Option<Milliseconds>,
 }
@@ -70,7 +70,7 @@ pub struct Backlog {
 /// An attempt in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    ticket: u64,
+    attempt_id: u64,
     /// The sequences of its first row and its last. No other attempt has a row between them.
     rows: (u64, u64),
     since: Milliseconds,
@@ -82,17 +82,17 @@ impl Backlog {
     pub const fn new(stream: Stream) -> Self {
         Self {
             stream,
-            waiting: AttemptTally { records: 0, bytes: 0 },
-            quarantined: AttemptTally { records: 0, bytes: 0 },
+            waiting: RowTotals { records: 0, bytes: 0 },
+            quarantined: RowTotals { records: 0, bytes: 0 },
             oldest_at: 0,
             problem: None,
             last_drained_at: None,
-            place: RetryCursor::OLDEST,
-            tries: 0,
+            cursor: RetryCursor::OLDEST,
+            attempts: 0,
             resume_at: 0,
             leases: Vec::new(),
             all_leased: false,
-            gave_up_at: None,
+            stalled_at: None,
             failed_at: None,
         }
     }
@@ -101,30 +101,30 @@ impl Backlog {
         self.waiting.records == 0 && self.quarantined.records == 0
     }
 
-    /// Counts `row`. If no row was queued, the first attempt is at `try_at`.
-    pub fn add(&mut self, row: &SpillRow, try_at: Milliseconds) {
-        if row.shelf == RowState::Queued && self.waiting.records == 0 {
-            (self.oldest_at, self.resume_at) = (row.spilled_at, try_at);
-            (self.problem, self.tries, self.failed_at) = (None, 0, None);
+    /// Counts `row`. If no row was queued, the first attempt is at `attempt_at`.
+    pub fn add(&mut self, row: &SpillRow, attempt_at: Milliseconds) {
+        if row.state == RowState::Queued && self.waiting.records == 0 {
+            (self.oldest_at, self.resume_at) = (row.spilled_at, attempt_at);
+            (self.problem, self.attempts, self.failed_at) = (None, 0, None);
             self.leases.clear();
-            self.place = RetryCursor::OLDEST;
+            self.cursor = RetryCursor::OLDEST;
             self.last_drained_at = None;
-            self.gave_up_at = Some(row.spilled_at);
+            self.stalled_at = Some(row.spilled_at);
         }
         self.all_leased = false;
-        let tally = self.tally(row.shelf);
-        tally.records = tally.records.saturating_add(row.records.into());
-        tally.bytes = tally.bytes.saturating_add(row.bytes.into());
+        let totals = self.totals(row.state);
+        totals.records = totals.records.saturating_add(row.records.into());
+        totals.bytes = totals.bytes.saturating_add(row.bytes.into());
     }
 
     pub fn subtract(&mut self, row: &SpillRow) {
-        let tally = self.tally(row.shelf);
-        tally.records = tally.records.saturating_sub(row.records.into());
-        tally.bytes = tally.bytes.saturating_sub(row.bytes.into());
+        let totals = self.totals(row.state);
+        totals.records = totals.records.saturating_sub(row.records.into());
+        totals.bytes = totals.bytes.saturating_sub(row.bytes.into());
     }
 
-    const fn tally(&mut self, shelf: RowState) -> &mut AttemptTally {
-        match shelf {
+    const fn totals(&mut self, state: RowState) -> &mut RowTotals {
+        match state {
             RowState::Queued => &mut self.waiting,
             RowState::Quarantined => &mut self.quarantined,
         }
@@ -132,7 +132,7 @@ impl Backlog {
 
     /// Returns when the next attempt is, if records are queued. With attempts in flight, returns
     /// when the first of them counts as lost.
-    pub fn try_at(&self) -> Option<Milliseconds> {
+    pub fn attempt_at(&self) -> Option<Milliseconds> {
         let at = self.leases.iter().map(|lease| lease.until).min().unwrap_or(self.resume_at);
         (self.waiting.records > 0).then_some(at)
     }
@@ -150,27 +150,27 @@ impl Backlog {
 
     /// Whether fewer attempts are in flight at `now` than allowed.
     pub fn may_begin(&self, now: Milliseconds) -> bool {
-        let most = if self.gave_up_at.is_none() { MOST_TRIES } else { 1 };
-        self.leases.iter().filter(|lease| lease.is_alive(now)).count() < most
+        let max = if self.stalled_at.is_none() { MAX_ATTEMPTS } else { 1 };
+        self.leases.iter().filter(|lease| lease.is_alive(now)).count() < max
     }
 
     /// Whether new records must wait behind it, if the stream last accepted other records at
-    /// `taking_at`. If it accepts some, they need not wait. Otherwise a stream whose records arrive
+    /// `accepting_at`. If it accepts some, they need not wait. Otherwise a stream whose records arrive
     /// faster than an attempt ends would always have a backlog.
-    pub fn holds_back(&self, taking_at: Option<Milliseconds>) -> bool {
-        let takes = |at: Milliseconds| self.gave_up_at.is_none_or(|gave_up_at| at > gave_up_at);
-        self.waiting.records > 0 && !taking_at.is_some_and(takes)
+    pub fn must_queue(&self, accepting_at: Option<Milliseconds>) -> bool {
+        let takes = |at: Milliseconds| self.stalled_at.is_none_or(|stalled_at| at > stalled_at);
+        self.waiting.records > 0 && !accepting_at.is_some_and(takes)
     }
 
     /// Records that the stream accepted other records at `now`, so an attempt is due.
-    pub fn stream_takes(&mut self, now: Milliseconds) {
-        (self.gave_up_at, self.failed_at, self.tries) = (None, None, 0);
+    pub fn stream_accepts(&mut self, now: Milliseconds) {
+        (self.stalled_at, self.failed_at, self.attempts) = (None, None, 0);
         self.resume_at = self.resume_at.min(now);
     }
 
     /// Records that a delivery to the stream ended at `now` with no record accepted.
-    pub const fn stream_gives_up(&mut self, now: Milliseconds) {
-        self.gave_up_at = Some(now);
+    pub const fn stream_fails(&mut self, now: Milliseconds) {
+        self.stalled_at = Some(now);
     }
 
     /// Removes lost attempts, and returns the first and the last row of each other one.
@@ -185,14 +185,14 @@ impl Backlog {
     }
 
     /// Begins an attempt at `now` with the rows between these two sequences.
-    pub fn begin(&mut self, ticket: u64, rows: (u64, u64), now: Milliseconds) {
+    pub fn begin(&mut self, attempt_id: u64, rows: (u64, u64), now: Milliseconds) {
         let until = now.saturating_add(LEASE_MS);
-        self.leases.push(Lease { ticket, rows, since: now, until });
+        self.leases.push(Lease { attempt_id, rows, since: now, until });
     }
 
-    /// Ends the attempt with `ticket`. Returns `None` if it counted as lost.
-    pub fn end(&mut self, ticket: u64) -> Option<Lease> {
-        let position = self.leases.iter().position(|lease| lease.ticket == ticket)?;
+    /// Ends the attempt with `attempt_id`. Returns `None` if it counted as lost.
+    pub fn end(&mut self, attempt_id: u64) -> Option<Lease> {
+        let position = self.leases.iter().position(|lease| lease.attempt_id == attempt_id)?;
         self.all_leased = false;
         Some(self.leases.swap_remove(position))
     }
@@ -200,32 +200,38 @@ impl Backlog {
     /// Schedules the attempt after `lease`, which ended at `now`, and sets its position.
     ///
     /// If the attempt failed on record content and the stream has not accepted anything yet, the
-    /// next attempt starts at `behind`. So poison records cannot block the backlog.
-    pub fn pace(&mut self, lease: Lease, ended: AttemptEnd, now: Milliseconds, random: u32) {
-        let AttemptEnd { progress, behind, problem, cooldown_ms } = ended;
+    /// next attempt starts at `next_cursor`. So poison records cannot block the backlog.
+    pub fn schedule_next(
+        &mut self,
+        lease: Lease,
+        ended: AttemptEnd,
+        now: Milliseconds,
+        random: u32,
+    ) {
+        let AttemptEnd { progress, next_cursor, problem, cooldown_ms } = ended;
         let cooldown_ms = cooldown_ms.min(LONGEST_MS);
         match progress {
-            Progressed::Yes => {
-                (self.gave_up_at, self.failed_at) = (None, None);
-                (self.tries, self.place) = (0, RetryCursor::OLDEST);
+            DrainProgress::Yes => {
+                (self.stalled_at, self.failed_at) = (None, None);
+                (self.attempts, self.cursor) = (0, RetryCursor::OLDEST);
                 self.resume_at = now.saturating_add(cooldown_ms);
                 self.last_drained_at = Some(now);
             }
-            Progressed::No => {
+            DrainProgress::No => {
                 // Attempts that were in flight together and failed together count as one.
                 let is_known = self.failed_at.is_some_and(|at| lease.since < at && at <= now);
                 let is_counted = !is_known && problem != Some(DeliveryError::BreakerOpen);
                 let wait_ms = match problem == Some(DeliveryError::BreakerOpen) {
                     // The breaker knows when to retry, and nothing was sent.
                     true => FLOOR_MS,
-                    false => wait_ms(self.tries, problem.as_ref(), random),
+                    false => wait_ms(self.attempts, problem.as_ref(), random),
                 };
                 let resume_at = now.saturating_add(wait_ms.max(cooldown_ms));
                 self.resume_at = if is_known { self.resume_at.min(resume_at) } else { resume_at };
-                self.tries = self.tries.saturating_add(is_counted.into());
-                (self.gave_up_at, self.failed_at) = (Some(now), Some(now));
+                self.attempts = self.attempts.saturating_add(is_counted.into());
+                (self.stalled_at, self.failed_at) = (Some(now), Some(now));
                 if problem.as_ref().is_some_and(is_of_bytes) {
-                    self.place = behind;
+                    self.cursor = next_cursor;
                 }
             }
         }
@@ -235,9 +241,9 @@ impl Backlog {
     /// Records that it could not be read at `now`. Nothing was sent, but the next attempt must
     /// wait.
     pub fn is_unread(&mut self, now: Milliseconds) {
-        let wait_ms = wait_ms(self.tries, self.problem.as_ref(), u32::MAX);
+        let wait_ms = wait_ms(self.attempts, self.problem.as_ref(), u32::MAX);
         self.resume_at = now.saturating_add(wait_ms);
-        self.tries = self.tries.saturating_add(1);
+        self.attempts = self.attempts.saturating_add(1);
     }
 }
 
@@ -250,9 +256,9 @@ impl Lease {
 /// The result of an attempt.
 #[derive(Debug)]
 pub struct AttemptEnd {
-    pub progress: Progressed,
+    pub progress: DrainProgress,
     /// The position after its last row.
-    pub behind: RetryCursor,
+    pub next_cursor: RetryCursor,
     /// Why its delivery gave up, if it did.
     pub problem: Option<DeliveryError>,
     /// How long the stream is paused, in milliseconds.
@@ -261,16 +267,16 @@ pub struct AttemptEnd {
 
 /// Whether an attempt has made the backlog smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progressed {
+pub enum DrainProgress {
     Yes,
     No,
 }
 
-impl Progressed {
+impl DrainProgress {
     /// Whether `progress` has any record; `No` if it is unknown.
-    pub fn of(progress: Option<&Progress>) -> Self {
+    pub fn of(progress: Option<&DrainResult>) -> Self {
         match progress {
-            Some(Progress { accepted: 0, failed: 0, quarantined: 0, .. }) | None => Self::No,
+            Some(DrainResult { accepted: 0, failed: 0, quarantined: 0, .. }) | None => Self::No,
             Some(_) => Self::Yes,
         }
     }
@@ -281,13 +287,13 @@ const fn waits(now: Milliseconds, at: Milliseconds) -> bool {
     is_ahead(at, now, LONGEST_MS)
 }
 
-/// Returns the wait after `tries` attempts and one more, all without progress.
-fn wait_ms(tries: u32, problem: Option<&DeliveryError>, random: u32) -> u64 {
-    let (least, most) = match problem {
+/// Returns the wait after `attempts` attempts and one more, all without progress.
+fn wait_ms(attempts: u32, problem: Option<&DeliveryError>, random: u32) -> u64 {
+    let (least, max) = match problem {
         Some(problem) if is_operators(problem) => (LONGEST_MS / 2, LONGEST_MS),
-        _ => (0, BASE_MS.saturating_mul(1 << tries.min(16)).min(CAP_MS)),
+        _ => (0, BASE_MS.saturating_mul(1 << attempts.min(16)).min(CAP_MS)),
     };
-    let span = most.saturating_sub(least).saturating_add(1);
+    let span = max.saturating_sub(least).saturating_add(1);
     let jitter = span.saturating_mul(random.into()) >> u32::BITS;
     least.saturating_add(jitter).max(FLOOR_MS)
 }
@@ -295,8 +301,8 @@ fn wait_ms(tries: u32, problem: Option<&DeliveryError>, random: u32) -> u64 {
 /// Whether only the operator can fix the failure, so that attempts may be rare.
 fn is_operators(problem: &DeliveryError) -> bool {
     match problem {
-        DeliveryError::Refused(refusal) => {
-            matches!(refusal.blame, ErrorClass::Config | ErrorClass::ClockSkew)
+        DeliveryError::Rejected(error) => {
+            matches!(error.class, ErrorClass::Config | ErrorClass::ClockSkew)
         }
         DeliveryError::NotSent(_) => true,
         DeliveryError::Unknown(_)
@@ -309,22 +315,22 @@ fn is_operators(problem: &DeliveryError) -> bool {
 
 /// Whether the error's code can mean that a record's content is rejected, whatever its class.
 fn is_of_bytes(problem: &DeliveryError) -> bool {
-    let DeliveryError::Refused(AwsError { code, message, .. }) = problem else { return false };
-    AwsError::of_record(code.clone(), message.clone()).blame == ErrorClass::InvalidRecord
+    let DeliveryError::Rejected(AwsError { code, message, .. }) = problem else { return false };
+    AwsError::of_record(code.clone(), message.clone()).class == ErrorClass::InvalidRecord
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(code: &str, blame: ErrorClass) -> Option<DeliveryError> {
-        let refusal = AwsError { blame, code: code.to_owned(), message: String::new() };
-        Some(DeliveryError::Refused(refusal))
+    fn refused(code: &str, class: ErrorClass) -> Option<DeliveryError> {
+        let error = AwsError { class, code: code.to_owned(), message: String::new() };
+        Some(DeliveryError::Rejected(error))
     }
 
     fn backlog() -> Backlog {
         let stream = Stream::parse("firehose:events").unwrap();
-        let waiting = AttemptTally { records: 1, bytes: 1 };
+        let waiting = RowTotals { records: 1, bytes: 1 };
         Backlog { waiting, ..Backlog::new(stream) }
     }
 
@@ -332,7 +338,7 @@ mod tests {
     fn the_wait_doubles_up_to_the_cap_and_is_spread_evenly() {
         let throttled = || refused("ThrottlingException", ErrorClass::Throttled);
         let denied = || refused("AccessDeniedException", ErrorClass::Config);
-        for (tries, problem, least, middle, most) in [
+        for (attempts, problem, least, middle, max) in [
             (0, None, 100, 500, 1_000),
             (0, throttled(), 100, 500, 1_000),
             (1, throttled(), 100, 1_000, 2_000),
@@ -344,11 +350,11 @@ mod tests {
             (0, Some(DeliveryError::NotSent("no key".to_owned())), 30_000, 45_000, 60_000),
             (0, refused("RequestExpired", ErrorClass::ClockSkew), 30_000, 45_000, 60_000),
         ] {
-            let wait = |random| wait_ms(tries, problem.as_ref(), random);
+            let wait = |random| wait_ms(attempts, problem.as_ref(), random);
             assert_eq!(
                 (wait(0), wait(1 << 31), wait(u32::MAX)),
-                (least, middle, most),
-                "{tries} {problem:?}"
+                (least, middle, max),
+                "{attempts} {problem:?}"
             );
         }
     }
@@ -356,79 +362,79 @@ mod tests {
     /// Ends an attempt of some row, which also began at `now`.
     fn ends(
         backlog: &mut Backlog,
-        progress: Progressed,
+        progress: DrainProgress,
         problem: DeliveryError,
-        rest_ms: u64,
+        cooldown_ms: u64,
         now: Milliseconds,
     ) {
         backlog.begin(77, (1, 1), now);
         let lease = backlog.end(77).unwrap();
-        let (behind, problem) = (RetryCursor::OLDEST, Some(problem));
-        let ended = AttemptEnd { progress, behind, problem, cooldown_ms: rest_ms };
-        backlog.pace(lease, ended, now, u32::MAX);
+        let (next_cursor, problem) = (RetryCursor::OLDEST, Some(problem));
+        let ended = AttemptEnd { progress, next_cursor, problem, cooldown_ms };
+        backlog.schedule_next(lease, ended, now, u32::MAX);
     }
 
     #[test]
     fn progress_is_followed_by_the_next_attempt_at_once() {
-        use Progressed::{No, Yes};
+        use DrainProgress::{No, Yes};
         let mut backlog = backlog();
-        for tries in 0..3 {
+        for attempts in 0..3 {
             ends(&mut backlog, No, DeliveryError::TimedOut, 0, 10);
-            assert_eq!(backlog.try_at(), Some(10 + (1_000 << tries)));
+            assert_eq!(backlog.attempt_at(), Some(10 + (1_000 << attempts)));
         }
         ends(&mut backlog, Yes, DeliveryError::TimedOut, 0, 10);
         assert!(backlog.is_due(10));
         ends(&mut backlog, No, DeliveryError::TimedOut, 0, 10);
-        assert_eq!(backlog.try_at(), Some(1_010), "as after the first");
+        assert_eq!(backlog.attempt_at(), Some(1_010), "as after the first");
         ends(&mut backlog, Yes, DeliveryError::BreakerOpen, 7_000, 10);
-        assert_eq!(backlog.try_at(), Some(7_010));
+        assert_eq!(backlog.attempt_at(), Some(7_010));
         ends(&mut backlog, No, DeliveryError::TimedOut, 7_000, 10);
-        assert_eq!(backlog.try_at(), Some(7_010));
+        assert_eq!(backlog.attempt_at(), Some(7_010));
         ends(&mut backlog, No, DeliveryError::TimedOut, u64::MAX, 10);
-        assert_eq!(backlog.try_at(), Some(10 + LONGEST_MS), "whatever was asked for");
+        assert_eq!(backlog.attempt_at(), Some(10 + LONGEST_MS), "whatever was asked for");
     }
 
     #[test]
     fn a_try_that_an_open_breaker_ends_doubles_no_wait() {
         let mut backlog = backlog();
         for _ in 0..9 {
-            ends(&mut backlog, Progressed::No, DeliveryError::BreakerOpen, 300, 10);
-            assert_eq!(backlog.try_at(), Some(310));
+            ends(&mut backlog, DrainProgress::No, DeliveryError::BreakerOpen, 300, 10);
+            assert_eq!(backlog.attempt_at(), Some(310));
         }
-        ends(&mut backlog, Progressed::No, DeliveryError::TimedOut, 0, 10);
-        assert_eq!(backlog.try_at(), Some(1_010));
+        ends(&mut backlog, DrainProgress::No, DeliveryError::TimedOut, 0, 10);
+        assert_eq!(backlog.attempt_at(), Some(1_010));
     }
 
     #[test]
     fn tries_that_fail_together_are_one() {
         let mut backlog = backlog();
-        backlog.stream_takes(0);
-        for ticket in 1..=3 {
+        backlog.stream_accepts(0);
+        for attempt_id in 1..=3 {
             assert!(backlog.is_due(0));
-            backlog.begin(ticket, (ticket, ticket), 0);
+            backlog.begin(attempt_id, (attempt_id, attempt_id), 0);
         }
-        for (ticket, now) in [(2, 5_000), (1, 5_001), (3, 5_002)] {
-            let lease = backlog.end(ticket).unwrap();
-            let (progress, behind) = (Progressed::No, RetryCursor::OLDEST);
+        for (attempt_id, now) in [(2, 5_000), (1, 5_001), (3, 5_002)] {
+            let lease = backlog.end(attempt_id).unwrap();
+            let (progress, next_cursor) = (DrainProgress::No, RetryCursor::OLDEST);
             let problem = Some(DeliveryError::TimedOut);
-            let ended = AttemptEnd { progress, behind, problem, cooldown_ms: 0 };
-            backlog.pace(lease, ended, now, u32::MAX);
+            let ended = AttemptEnd { progress, next_cursor, problem, cooldown_ms: 0 };
+            backlog.schedule_next(lease, ended, now, u32::MAX);
         }
-        assert_eq!(backlog.try_at(), Some(6_000));
-        ends(&mut backlog, Progressed::No, DeliveryError::TimedOut, 0, 6_000);
-        assert_eq!(backlog.try_at(), Some(8_000), "the second wait");
+        assert_eq!(backlog.attempt_at(), Some(6_000));
+        ends(&mut backlog, DrainProgress::No, DeliveryError::TimedOut, 0, 6_000);
+        assert_eq!(backlog.attempt_at(), Some(8_000), "the second wait");
     }
 
     #[test]
     fn one_attempt_runs_until_the_stream_accepts_then_three() {
         let mut backlog = backlog();
-        backlog.stream_gives_up(0);
+        backlog.stream_fails(0);
         backlog.begin(1, (1, 1), 0);
         assert!(!backlog.is_due(0) && !backlog.is_due(59_999) && backlog.is_due(60_000));
-        backlog.stream_takes(1);
-        for ticket in 2..=3 {
-            assert!(backlog.is_due(1), "{ticket}");
-            backlog.begin(ticket, (ticket, ticket), 1);
+        backlog.stream_accepts(1);
+        for attempt_id in 2..=3 {
+            assert!(backlog.is_due(1), "{attempt_id}");
+            backlog.begin(attempt_id, (attempt_id, attempt_id), 1);
         }
         assert!(!backlog.is_due(1));
         assert_eq!(backlog.leased(60_000), [(2, 2), (3, 3)], "the first is lost");
@@ -441,27 +447,27 @@ mod tests {
     #[test]
     fn new_records_queue_behind_a_failing_streams_backlog() {
         let mut backlog = backlog();
-        backlog.stream_gives_up(100);
-        for (taking_at, holds_back) in
+        backlog.stream_fails(100);
+        for (accepting_at, must_queue) in
             [(None, true), (Some(99), true), (Some(100), true), (Some(101), false)]
         {
-            assert_eq!(backlog.holds_back(taking_at), holds_back, "{taking_at:?}");
+            assert_eq!(backlog.must_queue(accepting_at), must_queue, "{accepting_at:?}");
         }
-        backlog.stream_takes(200);
-        assert!(!backlog.holds_back(Some(50)));
-        assert!(backlog.holds_back(None), "its breaker is open");
-        ends(&mut backlog, Progressed::No, DeliveryError::TimedOut, 0, 300);
-        assert!(backlog.holds_back(Some(250)));
-        ends(&mut backlog, Progressed::Yes, DeliveryError::TimedOut, 0, 400);
-        assert!(!backlog.holds_back(Some(400)));
+        backlog.stream_accepts(200);
+        assert!(!backlog.must_queue(Some(50)));
+        assert!(backlog.must_queue(None), "its breaker is open");
+        ends(&mut backlog, DrainProgress::No, DeliveryError::TimedOut, 0, 300);
+        assert!(backlog.must_queue(Some(250)));
+        ends(&mut backlog, DrainProgress::Yes, DeliveryError::TimedOut, 0, 400);
+        assert!(!backlog.must_queue(Some(400)));
         backlog.waiting.records = 0;
-        assert!(!backlog.holds_back(None));
+        assert!(!backlog.must_queue(None));
     }
 
     #[test]
     fn a_clock_that_was_set_back_holds_nothing_up() {
         let mut backlog = backlog();
-        ends(&mut backlog, Progressed::No, DeliveryError::TimedOut, 0, 3_600_000);
+        ends(&mut backlog, DrainProgress::No, DeliveryError::TimedOut, 0, 3_600_000);
         assert!(!backlog.is_due(3_600_000) && backlog.is_due(1_000));
         backlog.begin(1, (1, 1), 3_600_000);
         assert!(backlog.may_begin(1_000));

@@ -27,7 +27,7 @@ impl RetryCursor {
     pub const OLDEST: Self = Self { sequence: 0, end: 0, rounds: 0 };
 
     /// Returns the position after `row`; the next new row has the sequence `next`.
-    pub const fn behind(self, row: &SpillRow, next: u64) -> Self {
+    pub const fn next_cursor(self, row: &SpillRow, next: u64) -> Self {
         let end = if self.sequence == 0 { next } else { self.end };
         Self { sequence: row.sequence.saturating_add(1), end, ..self }
     }
@@ -47,8 +47,8 @@ impl RetryCursor {
     pub fn rotation(self, records: usize) -> usize {
         // Multiples of the golden ratio soon come close to every position.
         let spread = self.rounds.wrapping_mul(0x9e37_79b1);
-        let place = u64::from(spread).saturating_mul(records as u64) >> u32::BITS;
-        usize::try_from(place).unwrap_or_default().min(records)
+        let cursor = u64::from(spread).saturating_mul(records as u64) >> u32::BITS;
+        usize::try_from(cursor).unwrap_or_default().min(records)
     }
 
     /// Whether `key` is the key of a cursor.
@@ -82,8 +82,8 @@ impl RetryCursor {
 
     fn read(value: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = ByteReader::new(value, "a place in the spill");
-        let place = Self { sequence: reader.u64()?, end: reader.u64()?, rounds: reader.u32()? };
-        reader.end().map(|()| place)
+        let cursor = Self { sequence: reader.u64()?, end: reader.u64()?, rounds: reader.u32()? };
+        reader.end().map(|()| cursor)
     }
 }
 
@@ -98,19 +98,19 @@ mod tests {
     }
 
     fn row(sequence: u64) -> SpillRow {
-        let shelf = RowState::Queued;
-        SpillRow { shelf, stream: stream(), sequence, spilled_at: 0, records: 1, bytes: 1 }
+        let state = RowState::Queued;
+        SpillRow { state, stream: stream(), sequence, spilled_at: 0, records: 1, bytes: 1 }
     }
 
     #[test]
     fn a_round_ends_though_more_comes_with_each_try() {
-        let mut place = RetryCursor::OLDEST;
+        let mut cursor = RetryCursor::OLDEST;
         for tried in 0..10 {
-            assert!(!place.is_past_the_end(), "{tried}");
-            place = place.behind(&row(tried), 10 + 5 * tried);
+            assert!(!cursor.is_past_the_end(), "{tried}");
+            cursor = cursor.next_cursor(&row(tried), 10 + 5 * tried);
         }
-        assert!(place.is_past_the_end());
-        let next = place.next_round();
+        assert!(cursor.is_past_the_end());
+        let next = cursor.next_round();
         assert!((next.sequence, next.rounds) == (0, 1) && !next.is_past_the_end());
     }
 
@@ -119,9 +119,9 @@ mod tests {
         let storage = Memory::default();
         let load = || RetryCursor::load(&storage, &stream()).unwrap();
         assert_eq!(load(), RetryCursor::OLDEST);
-        let place = RetryCursor::OLDEST.next_round().behind(&row(7), 9);
-        place.store(&storage, &stream()).unwrap();
-        assert_eq!(load(), place);
+        let cursor = RetryCursor::OLDEST.next_round().next_cursor(&row(7), 9);
+        cursor.store(&storage, &stream()).unwrap();
+        assert_eq!(load(), cursor);
         storage.put(Table::Spill, &RetryCursor::key(&stream()), &[0; 7]).unwrap();
         assert_eq!(load(), RetryCursor::OLDEST);
         RetryCursor::OLDEST.store(&storage, &stream()).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for stream in spill.due(now) {
-//!     let spilled = spill.take(storage, stream, bounds, now);
+//!     let spilled = spill.begin_attempt(storage, stream, bounds, now);
 //!     let report = deliver(spilled.batch);
 //!     spill.settle(storage, spilled.taken, report, failed_stream, now, random);
 //! }
@@ -10,7 +10,7 @@
 //!
 //! A record leaves only when its stream accepts it, or when it becomes a failed event because the
 //! stream rejects its content. The failed event is written in the same turn. If the object is lost
-//! between `take` and `settle`, its records were never removed: they are sent again. A failed event
+//! between `take` and `apply_report`, its records were never removed: they are sent again. A failed event
 //! whose content its stream rejects, or a row that does not match its key, is quarantined: kept and
 //! counted, but not retried. A row of an unknown version is left as it is.
 //!
@@ -32,7 +32,7 @@ use crate::model::record::Record;
 use crate::model::record::codec::record_len;
 use crate::model::stream::Stream;
 pub use backlog::LONGEST_MS;
-use backlog::{AttemptEnd, AttemptTally, Backlog, Progressed};
+use backlog::{AttemptEnd, Backlog, DrainProgress, RowTotals};
 use cursor::RetryCursor;
 pub use moves::Moved;
 use row::{RowState, SpillRow};
@@ -69,10 +69,10 @@ pub struct Spill {
     policy: SpillConfig,
     backlogs: Vec<Backlog>,
     next_sequence: u64,
-    next_ticket: u64,
+    next_attempt_id: u64,
     unreadable: u64,
     /// When records were last rejected for lack of room, if none was freed since.
-    refused_at: Option<Milliseconds>,
+    full_since: Option<Milliseconds>,
 }
 
 /// The records of the next attempt for a stream.
@@ -80,25 +80,25 @@ pub struct Spill {
 pub struct SpilledBatch {
     /// Its records, in the order of [`DeliveryReport::records`].
     pub batch: StreamBatch,
-    /// Their rows, for [`Spill::settle`].
-    pub taken: Taken,
+    /// Their rows, for [`Spill::apply_report`].
+    pub token: DrainToken,
 }
 
 /// The rows of a [`SpilledBatch`].
 #[derive(Debug)]
-pub struct Taken {
+pub struct DrainToken {
     stream: Stream,
-    ticket: u64,
+    attempt_id: u64,
     rows: Vec<SpillRow>,
     /// The position after them.
-    behind: RetryCursor,
+    next_cursor: RetryCursor,
     /// How far their records were rotated.
     rotation: usize,
 }
 
 /// How many records of a [`SpilledBatch`] had each result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct DrainResult {
     /// Accepted by their stream.
     pub accepted: usize,
     /// Turned into failed events, which are queued for their own stream.
@@ -124,9 +124,9 @@ impl Spill {
             policy,
             backlogs: Vec::new(),
             next_sequence: 0,
-            next_ticket: 0,
+            next_attempt_id: 0,
             unreadable: 0,
-            refused_at: None,
+            full_since: None,
         };
         loop {
             let keys = storage.keys(Table::Spill, &after, Self::PAGE)?;
@@ -147,7 +147,7 @@ impl Spill {
             }
         }
         for backlog in &mut spill.backlogs {
-            backlog.place = RetryCursor::load(storage, &backlog.stream)?;
+            backlog.cursor = RetryCursor::load(storage, &backlog.stream)?;
         }
         Ok(spill)
     }
@@ -164,30 +164,30 @@ impl Spill {
         let limit = self.policy.max_bytes;
         let more = rows.iter().map(|(row, _)| u64::from(row.bytes));
         if more.fold(self.bytes(), u64::saturating_add) > limit {
-            self.refused_at = Some(now);
+            self.full_since = Some(now);
             return Err(SpillError::Full { limit });
         }
-        self.refused_at = None;
+        self.full_since = None;
         Ok(self.write(storage, &rows, now.saturating_add(backlog::BASE_MS))?)
     }
 
-    /// Whether new records of `stream` must wait behind its backlog. `taking_at` is when a stream
+    /// Whether new records of `stream` must wait behind its backlog. `accepting_at` is when a stream
     /// that may be called last accepted a record.
-    pub fn holds_back(&self, stream: &Stream, taking_at: Option<Milliseconds>) -> bool {
-        self.backlogs.iter().any(|it| it.stream == *stream && it.holds_back(taking_at))
+    pub fn must_queue(&self, stream: &Stream, accepting_at: Option<Milliseconds>) -> bool {
+        self.backlogs.iter().any(|it| it.stream == *stream && it.must_queue(accepting_at))
     }
 
     /// Records that `stream` accepted other records at `now`, so that its backlog is due.
-    pub fn stream_takes(&mut self, stream: &Stream, now: Milliseconds) {
+    pub fn stream_accepts(&mut self, stream: &Stream, now: Milliseconds) {
         if let Some(backlog) = self.waiting(stream) {
-            backlog.stream_takes(now);
+            backlog.stream_accepts(now);
         }
     }
 
     /// Records that a delivery of new records to `stream` ended at `now` with none accepted.
-    pub fn stream_gives_up(&mut self, stream: &Stream, now: Milliseconds) {
+    pub fn stream_fails(&mut self, stream: &Stream, now: Milliseconds) {
         if let Some(backlog) = self.waiting(stream) {
-            backlog.stream_gives_up(now);
+            backlog.stream_fails(now);
         }
     }
 
@@ -202,8 +202,8 @@ impl Spill {
     }
 
     pub fn fill(&self) -> SpillUsage {
-        let Self { policy: SpillConfig { max_bytes }, refused_at, .. } = *self;
-        SpillUsage { bytes: self.bytes(), max_bytes, refused_at }
+        let Self { policy: SpillConfig { max_bytes }, full_since, .. } = *self;
+        SpillUsage { bytes: self.bytes(), max_bytes, full_since }
     }
 
     /// Returns the number of queued records of all streams.
@@ -218,7 +218,7 @@ impl Spill {
 
     /// Returns when the next stream is due, if any record is queued.
     pub fn wake_at(&self) -> Option<Milliseconds> {
-        self.backlogs.iter().filter_map(Backlog::try_at).min()
+        self.backlogs.iter().filter_map(Backlog::attempt_at).min()
     }
 
     /// Returns the streams that are due at `now`.
@@ -232,32 +232,32 @@ impl Spill {
     }
 
     /// Begins an attempt for `stream` at `now`, with the oldest records that no other attempt has,
-    /// or from the position that [`Backlog::pace`] set. It has one row, and as many more as stay
-    /// within `most`. Returns `None` if there are none, or if the maximum of attempts is in flight.
-    pub fn take(
+    /// or from the position that [`Backlog::schedule_next`] set. It has one row, and as many more as stay
+    /// within `max`. Returns `None` if there are none, or if the maximum of attempts is in flight.
+    pub fn begin_attempt(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        most: BatchLimits,
+        max: BatchLimits,
         now: Milliseconds,
     ) -> Result<Option<SpilledBatch>, StorageError> {
-        let (mut place, leased) = match self.waiting(stream) {
-            Some(backlog) if backlog.may_begin(now) => (backlog.place, backlog.leased(now)),
+        let (mut cursor, leased) = match self.waiting(stream) {
+            Some(backlog) if backlog.may_begin(now) => (backlog.cursor, backlog.leased(now)),
             _ => return Ok(None),
         };
-        let (ticket, next_sequence) = (self.next_ticket, self.next_sequence);
-        self.next_ticket = ticket.wrapping_add(1);
-        if place.is_past_the_end() {
-            place = place.next_round();
+        let (attempt_id, next_sequence) = (self.next_attempt_id, self.next_sequence);
+        self.next_attempt_id = attempt_id.wrapping_add(1);
+        if cursor.is_past_the_end() {
+            cursor = cursor.next_round();
         }
-        let mut oldest = self.oldest(storage, stream, place, &leased, most);
-        if place.sequence > 0 && matches!(&oldest, Ok((rows, _)) if rows.is_empty()) {
-            place = place.next_round();
-            oldest = self.oldest(storage, stream, place, &leased, most);
+        let mut read_oldest = self.read_oldest(storage, stream, cursor, &leased, max);
+        if cursor.sequence > 0 && matches!(&read_oldest, Ok((rows, _)) if rows.is_empty()) {
+            cursor = cursor.next_round();
+            read_oldest = self.read_oldest(storage, stream, cursor, &leased, max);
         }
-        let Some(backlog) = self.waiting(stream) else { return oldest.map(|_| None) };
-        backlog.place = place;
-        let (rows, mut records) = match oldest {
+        let Some(backlog) = self.waiting(stream) else { return read_oldest.map(|_| None) };
+        backlog.cursor = cursor;
+        let (rows, mut records) = match read_oldest {
             Ok((rows, records)) if !records.is_empty() => (rows, records),
             Ok(_) if !leased.is_empty() => {
                 backlog.all_is_leased();
@@ -265,7 +265,7 @@ impl Spill {
             }
             Ok(_) => {
                 // The counted rows do not exist: a write failed halfway.
-                backlog.waiting = AttemptTally::default();
+                backlog.waiting = RowTotals::default();
                 self.backlogs.retain(|backlog| !backlog.is_empty());
                 return Ok(None);
             }
@@ -275,41 +275,41 @@ impl Spill {
             }
         };
         let sequence = |row: Option<&SpillRow>| row.map_or(0, |row| row.sequence);
-        backlog.begin(ticket, (sequence(rows.first()), sequence(rows.last())), now);
-        let rotation = place.rotation(records.len());
+        backlog.begin(attempt_id, (sequence(rows.first()), sequence(rows.last())), now);
+        let rotation = cursor.rotation(records.len());
         records.rotate_left(rotation);
-        let behind = rows.last().map_or(place, |row| place.behind(row, next_sequence));
-        let taken = Taken { stream: stream.clone(), ticket, rows, behind, rotation };
+        let next_cursor = rows.last().map_or(cursor, |row| cursor.next_cursor(row, next_sequence));
+        let token = DrainToken { stream: stream.clone(), attempt_id, rows, next_cursor, rotation };
         let batch = StreamBatch { stream: stream.clone(), records };
-        Ok(Some(SpilledBatch { batch, taken }))
+        Ok(Some(SpilledBatch { batch, token }))
     }
 
     /// Applies the `report` of a batch, whose records are in their order. `random`, uniform over
     /// `u32`, spreads the wait before the next attempt. Ignores a batch that took so long that
     /// another attempt has begun, and a report of other records.
-    pub fn settle(
+    pub fn apply_report(
         &mut self,
         storage: &dyn Storage,
-        taken: Taken,
+        token: DrainToken,
         report: DeliveryReport,
         failed_stream: &Stream,
         now: Milliseconds,
         random: u32,
-    ) -> Result<Progress, StorageError> {
-        let Taken { stream, ticket, rows, behind, rotation } = taken;
-        let ended = |backlog: &mut Backlog| Some((backlog.end(ticket)?, backlog.place));
+    ) -> Result<DrainResult, StorageError> {
+        let DrainToken { stream, attempt_id, rows, next_cursor, rotation } = token;
+        let ended = |backlog: &mut Backlog| Some((backlog.end(attempt_id)?, backlog.cursor));
         let Some((lease, before)) = self.waiting(&stream).and_then(ended) else {
-            return Ok(Progress::default());
+            return Ok(DrainResult::default());
         };
         let DeliveryReport { mut records, problem, cooldown_ms, .. } = report;
         let rotation = rotation.min(records.len());
         records.rotate_right(rotation);
-        let settled = self.write_off(storage, &stream, &rows, records, failed_stream, now);
-        let progress = Progressed::of(settled.as_ref().ok());
-        let ended = AttemptEnd { progress, behind, problem, cooldown_ms };
+        let settled = self.apply_results(storage, &stream, &rows, records, failed_stream, now);
+        let progress = DrainProgress::of(settled.as_ref().ok());
+        let ended = AttemptEnd { progress, next_cursor, problem, cooldown_ms };
         let after = self.waiting(&stream).map_or(RetryCursor::OLDEST, |backlog| {
-            backlog.pace(lease, ended, now, random);
-            backlog.place
+            backlog.schedule_next(lease, ended, now, random);
+            backlog.cursor
         });
         if after != before {
             after.store(storage, &stream)?;
@@ -317,25 +317,25 @@ impl Spill {
         settled
     }
 
-    /// Returns the oldest rows of `stream` from `place` on that are outside `leased`, and their
+    /// Returns the oldest rows of `stream` from `cursor` on that are outside `leased`, and their
     /// records. Quarantines rows that cannot be read.
-    fn oldest(
+    fn read_oldest(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        place: RetryCursor,
+        cursor: RetryCursor,
         leased: &[(u64, u64)],
-        most: BatchLimits,
+        max: BatchLimits,
     ) -> Result<(Vec<SpillRow>, Vec<Record>), StorageError> {
         const PAGE: usize = 16;
         let prefix = SpillRow::prefix(RowState::Queued, stream);
         let (mut rows, mut records, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
-        let most_bytes = u64::try_from(most.bytes).unwrap_or(u64::MAX);
+        let max_bytes = u64::try_from(max.bytes).unwrap_or(u64::MAX);
         let lease_of = |sequence| {
             let of_it = leased.iter().filter(|(first, last)| (*first..=*last).contains(&sequence));
             of_it.map(|(_, last)| *last).max()
         };
-        let mut after = SpillRow::place(RowState::Queued, stream, place.sequence);
+        let mut after = SpillRow::cursor(RowState::Queued, stream, cursor.sequence);
         'pages: loop {
             let keys = storage.keys(Table::Spill, &after, PAGE)?;
             for key in &keys {
@@ -344,12 +344,12 @@ impl Spill {
                 }
                 let Ok(row) = SpillRow::read(key) else { continue };
                 if let Some(last) = lease_of(row.sequence) {
-                    after = SpillRow::place(RowState::Queued, stream, last.saturating_add(1));
+                    after = SpillRow::cursor(RowState::Queued, stream, last.saturating_add(1));
                     continue 'pages;
                 }
                 bytes = bytes.saturating_add(row.bytes.into());
                 let count = records.len().saturating_add(row.records as usize);
-                if !rows.is_empty() && (bytes > most_bytes || count > most.records) {
+                if !rows.is_empty() && (bytes > max_bytes || count > max.records) {
                     return Ok((rows, records));
                 }
                 let Some(value) = storage.get(Table::Spill, key)? else { continue };
@@ -359,8 +359,9 @@ impl Spill {
                         rows.push(row);
                     }
                     Err(_) => {
-                        let aside = SpillRow { shelf: RowState::Quarantined, ..row.clone() };
-                        self.write(storage, &[(aside, value)], 0)?;
+                        let quarantine_row =
+                            SpillRow { state: RowState::Quarantined, ..row.clone() };
+                        self.write(storage, &[(quarantine_row, value)], 0)?;
                         self.delete(storage, &row)?;
                     }
                 }
@@ -374,7 +375,7 @@ impl Spill {
 
     /// Removes all records from `rows` except the pending ones. Writes everything before it deletes
     /// anything, so a failure between the two duplicates records and loses none.
-    fn write_off(
+    fn apply_results(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
@@ -382,19 +383,19 @@ impl Spill {
         records: Vec<(Record, RecordStatus)>,
         failed_stream: &Stream,
         now: Milliseconds,
-    ) -> Result<Progress, StorageError> {
-        let mut progress = Progress::default();
+    ) -> Result<DrainResult, StorageError> {
+        let mut progress = DrainResult::default();
         let expected = rows.iter().map(|row| row.records as usize).sum();
         if records.len() != expected {
-            return Ok(Progress { left: expected, ..progress });
+            return Ok(DrainResult { left: expected, ..progress });
         }
         let (mut failed, mut quarantined) = (Vec::new(), Vec::new());
         let (mut kept, mut gone) = (Vec::new(), Vec::new());
         let mut records = records.into_iter();
         for row in rows {
             let mut left = Vec::new();
-            for (record, fate) in records.by_ref().take(row.records as usize) {
-                match fate {
+            for (record, status) in records.by_ref().take(row.records as usize) {
+                match status {
                     RecordStatus::Delivered => {
                         progress.accepted = progress.accepted.saturating_add(1)
                     }
@@ -402,8 +403,8 @@ impl Spill {
                     RecordStatus::Rejected(_) if stream == failed_stream => {
                         quarantined.push(record)
                     }
-                    RecordStatus::Rejected(refusal) => {
-                        match Record::of_refused(&record, stream, &refusal.code) {
+                    RecordStatus::Rejected(error) => {
+                        match Record::of_rejected(&record, stream, &error.code) {
                             Ok(parts) => {
                                 failed.extend(parts);
                                 progress.failed = progress.failed.saturating_add(1);
@@ -439,7 +440,7 @@ impl Spill {
     /// Makes rows of `records`.
     fn rows(
         &mut self,
-        shelf: RowState,
+        state: RowState,
         stream: &Stream,
         records: &[&Record],
         now: Milliseconds,
@@ -450,18 +451,18 @@ impl Spill {
             self.next_sequence = sequence.saturating_add(1);
             let (records, bytes) = (row::count(part.len()), row::count(value.len()));
             let stream = stream.clone();
-            (SpillRow { shelf, stream, sequence, spilled_at: now, records, bytes }, value)
+            (SpillRow { state, stream, sequence, spilled_at: now, records, bytes }, value)
         };
         row::cut(records).map(of_part).collect()
     }
 
     /// Writes `rows`, all or none. If a stream had no queued records, its first attempt is at
-    /// `try_at`.
+    /// `attempt_at`.
     fn write(
         &mut self,
         storage: &dyn Storage,
         rows: &[(SpillRow, Vec<u8>)],
-        try_at: Milliseconds,
+        attempt_at: Milliseconds,
     ) -> Result<(), StorageError> {
         for (index, (row, value)) in rows.iter().enumerate() {
             if let Err(error) = storage.put(Table::Spill, &row.key(), value) {
@@ -471,14 +472,14 @@ impl Spill {
                 }
                 return Err(error);
             }
-            self.count(row, try_at);
+            self.count(row, attempt_at);
         }
         Ok(())
     }
 
     fn delete(&mut self, storage: &dyn Storage, row: &SpillRow) -> Result<(), StorageError> {
         storage.delete(Table::Spill, &row.key())?;
-        self.refused_at = None;
+        self.full_since = None;
         self.backlogs.retain_mut(|backlog| {
             if backlog.stream == row.stream {
                 backlog.subtract(row);
@@ -493,8 +494,8 @@ impl Spill {
         if let Some(backlog) = self.waiting(stream) {
             let keys =
                 storage.keys(Table::Spill, &SpillRow::prefix(RowState::Queued, stream), 1)?;
-            let oldest = keys.first().and_then(|key| SpillRow::read(key).ok());
-            backlog.oldest_at = oldest.map_or(backlog.oldest_at, |row| row.spilled_at);
+            let read_oldest = keys.first().and_then(|key| SpillRow::read(key).ok());
+            backlog.oldest_at = read_oldest.map_or(backlog.oldest_at, |row| row.spilled_at);
         }
         Ok(())
     }
@@ -509,13 +510,13 @@ impl Spill {
         self.backlogs.iter_mut().find(|it| it.stream == *stream && it.waiting.records > 0)
     }
 
-    /// Counts a row. If its stream had no queued records, the first attempt is at `try_at`.
-    fn count(&mut self, row: &SpillRow, try_at: Milliseconds) {
+    /// Counts a row. If its stream had no queued records, the first attempt is at `attempt_at`.
+    fn count(&mut self, row: &SpillRow, attempt_at: Milliseconds) {
         match self.backlogs.iter_mut().find(|backlog| backlog.stream == row.stream) {
-            Some(backlog) => backlog.add(row, try_at),
+            Some(backlog) => backlog.add(row, attempt_at),
             None => {
                 let mut backlog = Backlog::new(row.stream.clone());
-                backlog.add(row, try_at);
+                backlog.add(row, attempt_at);
                 self.backlogs.push(backlog);
             }
         }

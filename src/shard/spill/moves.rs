@@ -29,51 +29,51 @@ impl Moved {
 }
 
 impl Spill {
-    /// Moves the oldest records queued for `stream` to the stream that `home` names. It takes one
-    /// row, and as many more as stay within `most_bytes`. A record without a home is quarantined.
+    /// Moves the oldest records queued for `stream` to the stream that `current_stream` names. It takes one
+    /// row, and as many more as stay within `max_bytes`. A record without a home is quarantined.
     /// Nothing moves while an attempt is in flight. Age and order do not change.
     pub fn move_oldest(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        most_bytes: usize,
-        home: impl Fn(&Record) -> Option<Stream>,
+        max_bytes: usize,
+        current_stream: impl Fn(&Record) -> Option<Stream>,
         now: Milliseconds,
     ) -> Result<Moved, StorageError> {
         if self.is_under_way(stream, now) {
             return Ok(Moved::default());
         }
-        let most = BatchLimits { bytes: most_bytes, records: row::MAX_RECORDS };
-        let (rows, records) = self.oldest(storage, stream, RetryCursor::OLDEST, &[], most)?;
+        let max = BatchLimits { bytes: max_bytes, records: row::MAX_RECORDS };
+        let (rows, records) = self.read_oldest(storage, stream, RetryCursor::OLDEST, &[], max)?;
         let (mut moved, mut records) = (Moved::default(), records.into_iter());
         let (mut gone, mut made): (Vec<SpillRow>, Vec<(SpillRow, Vec<u8>)>) =
             (Vec::new(), Vec::new());
         for row in rows {
             let mut homes: Vec<(Option<Stream>, Vec<Record>)> = Vec::new();
             for record in records.by_ref().take(row.records as usize) {
-                let home = home(&record);
-                match homes.iter_mut().find(|(known, _)| *known == home) {
+                let current_stream = current_stream(&record);
+                match homes.iter_mut().find(|(known, _)| *known == current_stream) {
                     Some((_, records)) => records.push(record),
-                    None => homes.push((home, vec![record])),
+                    None => homes.push((current_stream, vec![record])),
                 }
             }
-            if homes.iter().any(|(home, _)| home.as_ref() == Some(stream)) {
+            if homes.iter().any(|(current_stream, _)| current_stream.as_ref() == Some(stream)) {
                 continue;
             }
-            for (home, records) in homes {
+            for (current_stream, records) in homes {
                 let count = records.len() as u64;
-                let (shelf, to) = match home {
+                let (state, to) = match current_stream {
                     Some(to) => (RowState::Queued, to),
                     None => (RowState::Quarantined, stream.clone()),
                 };
-                let tally = match shelf {
+                let totals = match state {
                     RowState::Queued => &mut moved.records,
                     RowState::Quarantined => &mut moved.quarantined,
                 };
-                *tally = tally.saturating_add(count);
+                *totals = totals.saturating_add(count);
                 let value = row::value(&refs(&records));
                 let (records, bytes) = (row::count(records.len()), row::count(value.len()));
-                let row = SpillRow { shelf, stream: to, records, bytes, ..row.clone() };
+                let row = SpillRow { state, stream: to, records, bytes, ..row.clone() };
                 made.push((self.in_a_free_place(storage, row)?, value));
             }
             gone.push(row);
@@ -82,13 +82,13 @@ impl Spill {
         Ok(moved)
     }
 
-    /// Quarantines the records queued for `stream`, oldest rows first, until `most_bytes` are.
+    /// Quarantines the records queued for `stream`, oldest rows first, until `max_bytes` are.
     /// Returns how many were, and whether more are queued; `None` while an attempt is in flight.
     pub fn withdraw(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        most_bytes: u64,
+        max_bytes: u64,
         now: Milliseconds,
     ) -> Result<Option<(u64, bool)>, StorageError> {
         const PAGE: usize = 16;
@@ -105,15 +105,15 @@ impl Spill {
                 return Ok(Some((records, false)));
             }
             for row in rows {
-                if bytes >= most_bytes {
+                if bytes >= max_bytes {
                     return Ok(Some((records, true)));
                 }
                 records = records.saturating_add(row.records.into());
                 bytes = bytes.saturating_add(row.bytes.into());
                 let value = storage.get(Table::Spill, &row.key())?.unwrap_or_default();
-                let aside = SpillRow { shelf: RowState::Quarantined, ..row.clone() };
-                let aside = self.in_a_free_place(storage, aside)?;
-                self.replace(storage, vec![row], vec![(aside, value)], now)?;
+                let quarantine_row = SpillRow { state: RowState::Quarantined, ..row.clone() };
+                let quarantine_row = self.in_a_free_place(storage, quarantine_row)?;
+                self.replace(storage, vec![row], vec![(quarantine_row, value)], now)?;
             }
         }
     }
@@ -150,9 +150,9 @@ impl Spill {
         changes.extend(gone.iter().map(|row| (row.key(), None)));
         if let Some(from) = gone.first()
             && let Some(backlog) = self.waiting(&from.stream)
-            && backlog.place != RetryCursor::OLDEST
+            && backlog.cursor != RetryCursor::OLDEST
         {
-            backlog.place = RetryCursor::OLDEST;
+            backlog.cursor = RetryCursor::OLDEST;
             changes.push((RetryCursor::key(&from.stream), None));
         }
         for (row, value) in made {

@@ -58,7 +58,7 @@ impl Spill {
 
     /// Deletes the quarantined row with `key`. Returns whether there was one.
     pub fn forget(&mut self, storage: &dyn Storage, key: &[u8]) -> Result<bool, StorageError> {
-        let row = SpillRow::read(key).ok().filter(|row| row.shelf == RowState::Quarantined);
+        let row = SpillRow::read(key).ok().filter(|row| row.state == RowState::Quarantined);
         match row {
             Some(row) if storage.get(Table::Spill, key)?.is_some() => {
                 self.delete(storage, &row).map(|()| true)
@@ -78,7 +78,7 @@ fn lines(row: &SpillRow, value: &[u8], is_named: bool) -> Vec<u8> {
                 if is_named { "refuses it for good" } else { "is named by no route any more" };
             ("quarantined", format!("{stream} {why}"), datas)
         }
-        Err(garbled) => ("garbled", format!("of {stream}: {garbled}"), vec![value.to_vec()]),
+        Err(malformed) => ("garbled", format!("of {stream}: {malformed}"), vec![value.to_vec()]),
     };
     let line = |data: &Vec<u8>| QuarantinedLine {
         error_code,

@@ -39,7 +39,7 @@ impl RowState {
 /// The properties of a row that its key has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpillRow {
-    pub shelf: RowState,
+    pub state: RowState,
     pub stream: Stream,
     /// Its position in the order of all rows.
     pub sequence: u64,
@@ -51,24 +51,24 @@ pub struct SpillRow {
 }
 
 impl SpillRow {
-    /// Returns the prefix of the keys of the rows of `stream` in the state `shelf`.
-    pub fn prefix(shelf: RowState, stream: &Stream) -> Vec<u8> {
+    /// Returns the prefix of the keys of the rows of `stream` in the state `state`.
+    pub fn prefix(state: RowState, stream: &Stream) -> Vec<u8> {
         let mut key = Vec::new();
-        key.put_u8(shelf.version());
+        key.put_u8(state.version());
         key.put_bytes(stream.to_string().as_bytes());
         key
     }
 
-    /// Returns a key before those of the rows of `stream` in the state `shelf` from `sequence` on,
+    /// Returns a key before those of the rows of `stream` in the state `state` from `sequence` on,
     /// and after those of earlier rows.
-    pub fn place(shelf: RowState, stream: &Stream, sequence: u64) -> Vec<u8> {
-        let mut key = Self::prefix(shelf, stream);
+    pub fn cursor(state: RowState, stream: &Stream, sequence: u64) -> Vec<u8> {
+        let mut key = Self::prefix(state, stream);
         key.put_u64(sequence);
         key
     }
 
     pub fn key(&self) -> Vec<u8> {
-        let mut key = Self::place(self.shelf, &self.stream, self.sequence);
+        let mut key = Self::cursor(self.state, &self.stream, self.sequence);
         key.put_u64(self.spilled_at);
         key.put_u32(self.records);
         key.put_u32(self.bytes);
@@ -79,10 +79,10 @@ impl SpillRow {
         let mut reader = ByteReader::new(key, "the key of a row of the spill");
         let version = reader.u8()?;
         let mut shelves = [RowState::Queued, RowState::Quarantined].into_iter();
-        let shelf = shelves.find(|shelf| shelf.version() == version);
+        let state = shelves.find(|state| state.version() == version);
         let row = Self {
-            shelf: shelf.ok_or(reader.garbled())?,
-            stream: Stream::parse(reader.text()?).map_err(|_| reader.garbled())?,
+            state: state.ok_or(reader.malformed())?,
+            stream: Stream::parse(reader.text()?).map_err(|_| reader.malformed())?,
             sequence: reader.u64()?,
             spilled_at: reader.u64()?,
             records: reader.u32()?,
@@ -98,7 +98,7 @@ impl SpillRow {
         while !reader.is_at_end() {
             records.push(read_record(&mut reader, 0)?);
         }
-        if count(records.len()) == self.records { Ok(records) } else { Err(reader.garbled()) }
+        if count(records.len()) == self.records { Ok(records) } else { Err(reader.malformed()) }
     }
 }
 

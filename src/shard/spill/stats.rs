@@ -52,7 +52,7 @@ impl BacklogStats {
             quarantined: backlog.quarantined.records,
             problem: backlog.problem.clone(),
             last_drained_at: backlog.last_drained_at,
-            next_try_at: backlog.try_at(),
+            next_try_at: backlog.attempt_at(),
         }
     }
 }
@@ -64,5 +64,5 @@ pub struct SpillUsage {
     pub bytes: u64,
     pub max_bytes: u64,
     /// When the spill last rejected records for lack of room, if none was freed since.
-    pub refused_at: Option<Milliseconds>,
+    pub full_since: Option<Milliseconds>,
 }

@@ -20,14 +20,14 @@ pub enum Fault {
         code: &'static str,
     },
     /// The call has no answer.
-    Untold(Effect),
+    Unreported(Effect),
     NotSent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Effect {
-    Taken,
-    NotTaken,
+    Accepted,
+    NotAccepted,
 }
 
 /// How poison is rejected.
@@ -55,7 +55,7 @@ pub const fn is_poison(number: u64) -> bool {
 pub struct FakeStream {
     pub refuses: Refuses,
     /// Every copy of a record that a stream accepted, by its columns.
-    pub taken: BTreeMap<Where, Vec<Value>>,
+    pub accepted: BTreeMap<Where, Vec<Value>>,
 }
 
 impl FakeStream {
@@ -64,41 +64,43 @@ impl FakeStream {
     pub fn call(
         &mut self,
         stream: usize,
-        packs: &[AggregatedRecord<'_>],
+        aggregates: &[AggregatedRecord<'_>],
         fault: Fault,
     ) -> (CallResult, Vec<Where>, Vec<Where>) {
-        let packs: Vec<Vec<Value>> =
-            packs.iter().map(|pack| pack.lines().map(columns).map(event_of).collect()).collect();
-        let poisoned =
+        let aggregates: Vec<Vec<Value>> = aggregates
+            .iter()
+            .map(|pack| pack.lines().map(columns).map(event_of).collect())
+            .collect();
+        let rejected =
             |pack: &[Value]| stream != TO_FAILED && pack.iter().map(number).any(is_poison);
-        let any_poisoned = packs.iter().any(|pack| poisoned(pack));
+        let any_poisoned = aggregates.iter().any(|pack| rejected(pack));
         match (fault, self.refuses) {
             (Fault::NotSent, _) => (CallResult::NotSent("no key".to_owned()), vec![], vec![]),
             (Fault::Whole { status, code }, _) => (of_code(status, code), vec![], vec![]),
-            (Fault::Untold(effect), _) => {
-                let taken = effect == Effect::Taken && !any_poisoned;
-                let untold = taken.then(|| self.take(stream, packs.concat()));
-                (CallResult::TimedOut, vec![], untold.unwrap_or_default())
+            (Fault::Unreported(effect), _) => {
+                let accepted = effect == Effect::Accepted && !any_poisoned;
+                let unreported = accepted.then(|| self.accept(stream, aggregates.concat()));
+                (CallResult::TimedOut, vec![], unreported.unwrap_or_default())
             }
             (Fault::None | Fault::Some { .. }, Refuses::Call) if any_poisoned => {
                 (of_code(400, "ValidationException"), vec![], vec![])
             }
             (Fault::None | Fault::Some { .. }, _) => {
-                let refusal = |pack: &[Value]| match fault {
-                    _ if poisoned(pack) => Some("ValidationException"),
+                let error = |pack: &[Value]| match fault {
+                    _ if rejected(pack) => Some("ValidationException"),
                     Fault::Some { remainder } if number(&pack[0]) % 3 == remainder => {
                         Some("InternalFailure")
                     }
                     _ => None,
                 };
-                let (mut entries, mut errors, mut told) = (Vec::new(), 0, Vec::new());
-                for pack in packs {
-                    if let Some(code) = refusal(&pack) {
+                let (mut entries, mut errors, mut reported) = (Vec::new(), 0, Vec::new());
+                for pack in aggregates {
+                    if let Some(code) = error(&pack) {
                         errors += 1;
                         entries.push(format!(r#"{{"ErrorCode":"{code}"}}"#));
                     } else {
                         entries.push(r#"{"RecordId":"r","SequenceNumber":"1"}"#.to_owned());
-                        told.extend(self.take(stream, pack));
+                        reported.extend(self.accept(stream, pack));
                     }
                 }
                 let entries = entries.join(",");
@@ -107,23 +109,23 @@ impl FakeStream {
                     _ => ("FailedPutCount", "RequestResponses"),
                 };
                 let body = format!(r#"{{"{count}":{errors},"{list}":[{entries}]}}"#);
-                (answered(200, body), told, vec![])
+                (answered(200, body), reported, vec![])
             }
         }
     }
 
-    fn take(&mut self, stream: usize, records: Vec<Value>) -> Vec<Where> {
+    fn accept(&mut self, stream: usize, records: Vec<Value>) -> Vec<Where> {
         let take = |record: Value| {
-            let place = (stream, number(&record));
-            self.taken.entry(place).or_default().push(record);
-            place
+            let slot = (stream, number(&record));
+            self.accepted.entry(slot).or_default().push(record);
+            slot
         };
         records.into_iter().map(take).collect()
     }
 
     /// Returns how many copies of an event a stream has.
-    pub fn copies(&self, place: &Where) -> usize {
-        self.taken.get(place).map_or(0, Vec::len)
+    pub fn copies(&self, slot: &Where) -> usize {
+        self.accepted.get(slot).map_or(0, Vec::len)
     }
 }
 

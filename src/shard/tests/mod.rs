@@ -16,7 +16,7 @@ use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::replay::Redelivery;
-use crate::shard::sessions::{Opening, SessionEvent};
+use crate::shard::sessions::SessionEvent;
 use crate::shard::storage::Table;
 use crate::shard::storage::tests::Memory;
 
@@ -45,9 +45,9 @@ fn event_id(event: u8) -> EventId {
 
 /// Returns an event of a device, with its id and the time when it occurred.
 fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
-    let sighting = SessionEvent { at, event_id: event_id(event), opening: Opening::No };
+    let session_event = SessionEvent { at, event_id: event_id(event), starts_session: false };
     let (key, known) = (key(device), DeviceIdentity::Known { previous: None });
-    let identity = EventIdentity { key, sighting, device: known, arrival: Redelivery::No };
+    let identity = EventIdentity { key, session_event, device: known, redelivery: Redelivery::No };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
     ShardItem { event: Some(identity), ..failed(&line) }
 }
@@ -62,10 +62,10 @@ fn columns(record: &Record) -> Value {
     serde_json::from_slice(record.bytes()).unwrap()
 }
 
-fn poisoned() -> RecordStatus {
+fn rejected() -> RecordStatus {
     let code = "ValidationException".to_owned();
     RecordStatus::Rejected(AwsError {
-        blame: ErrorClass::InvalidRecord,
+        class: ErrorClass::InvalidRecord,
         code,
         message: String::new(),
     })
@@ -116,8 +116,8 @@ impl Storage for Unread {
         self.memory.change(table, changes)
     }
 
-    fn keys(&self, table: Table, after: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StorageError> {
-        self.read()?.keys(table, after, most)
+    fn keys(&self, table: Table, after: &[u8], max: usize) -> Result<Vec<Vec<u8>>, StorageError> {
+        self.read()?.keys(table, after, max)
     }
 }
 
@@ -152,8 +152,8 @@ impl Bench {
         self.try_admit(items).unwrap()
     }
 
-    fn claims(&mut self, items: Vec<ShardItem<'static>>) -> Vec<Admission> {
-        self.admit(items).claims
+    fn admissions(&mut self, items: Vec<ShardItem<'static>>) -> Vec<Admission> {
+        self.admit(items).admissions
     }
 
     /// Closes a batch, which is then in flight, and returns its records.
@@ -164,10 +164,15 @@ impl Bench {
         }
     }
 
-    fn settle(&mut self, batch: BatchId, closed: StreamBatch, fate: RecordStatus) -> ApplyResult {
-        let records = closed.records.into_iter().map(|record| (record, fate.clone())).collect();
+    fn apply_report(
+        &mut self,
+        batch: BatchId,
+        closed: StreamBatch,
+        status: RecordStatus,
+    ) -> ApplyResult {
+        let records = closed.records.into_iter().map(|record| (record, status.clone())).collect();
         let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
-        self.shard.settle(
+        self.shard.apply_report(
             batch,
             &closed.stream,
             report,
@@ -178,9 +183,9 @@ impl Bench {
     }
 
     /// Closes a batch, and ends it with this status for all of its records.
-    fn end(&mut self, batch: BatchId, fate: RecordStatus) -> ApplyResult {
+    fn end(&mut self, batch: BatchId, status: RecordStatus) -> ApplyResult {
         let closed = self.close(batch);
-        self.settle(batch, closed, fate)
+        self.apply_report(batch, closed, status)
     }
 
     /// Returns how many records of a stream are queued in the spill.
@@ -190,25 +195,25 @@ impl Bench {
     }
 }
 
-fn place(batch: BatchId, index: usize) -> Slot {
+fn slot(batch: BatchId, index: usize) -> Slot {
     Slot { batch, index }
 }
 
 #[test]
 fn a_repeat_shares_the_status_of_the_event_in_flight() {
-    for (fate, then) in [
+    for (status, then) in [
         (RecordStatus::Delivered, Admission::Duplicate),
         (RecordStatus::Pending, Admission::Duplicate),
-        (poisoned(), Admission::Queued(place(3, 0))),
+        (rejected(), Admission::Queued(slot(3, 0))),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Admission::Queued(place(1, 0))]);
-        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Admission::DuplicateOf(place(1, 0))]);
+        assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::Queued(slot(1, 0))]);
+        assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::DuplicateOf(slot(1, 0))]);
         let closed = bench.close(1);
-        assert_eq!(bench.claims(vec![event(1, 1, 5)]), [Admission::DuplicateOf(place(1, 0))]);
-        bench.settle(1, closed, fate);
+        assert_eq!(bench.admissions(vec![event(1, 1, 5)]), [Admission::DuplicateOf(slot(1, 0))]);
+        bench.apply_report(1, closed, status);
         bench.admit(vec![ShardItem { stream: Cow::Owned(stream(FAILED)), ..failed(&json!({})) }]);
-        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [then]);
+        assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [then]);
     }
 }
 
@@ -216,17 +221,17 @@ fn a_repeat_shares_the_status_of_the_event_in_flight() {
 fn a_lost_event_is_accepted_once_more_though_seen() {
     let lost = || {
         let mut item = event(1, 1, 0);
-        item.event.as_mut().unwrap().arrival = Redelivery::Lost;
+        item.event.as_mut().unwrap().redelivery = Redelivery::Lost;
         item
     };
     let mut bench = Bench::new(ShardConfig::default());
-    bench.claims(vec![event(1, 1, 0)]);
+    bench.admissions(vec![event(1, 1, 0)]);
     bench.end(1, RecordStatus::Delivered);
-    let both = [Admission::Queued(place(2, 0)), Admission::DuplicateOf(place(2, 0))];
-    assert_eq!(bench.claims(vec![lost(), lost()]), both);
+    let both = [Admission::Queued(slot(2, 0)), Admission::DuplicateOf(slot(2, 0))];
+    assert_eq!(bench.admissions(vec![lost(), lost()]), both);
     bench.end(2, RecordStatus::Delivered);
     assert_eq!(
-        bench.claims(vec![lost(), event(1, 1, 0)]),
+        bench.admissions(vec![lost(), event(1, 1, 0)]),
         [Admission::Duplicate, Admission::Duplicate]
     );
 }
@@ -241,20 +246,20 @@ fn a_request_may_contain_repeats() {
         item
     };
     let failed = || failed(&json!({"event_id": event_id(1)}));
-    let waits = |index| Admission::Queued(place(1, index));
-    for (items, claims) in [
-        (vec![event(1, 1, 0), event(1, 1, 0)], vec![waits(0), Admission::DuplicateOf(place(1, 0))]),
-        (vec![event(1, 1, 0), event(1, 2, 0)], vec![waits(0), waits(1)]),
-        (vec![event(1, 1, 0), event(2, 1, 0)], vec![waits(0), waits(1)]),
-        (vec![no_device(1), no_device(1)], vec![waits(0), Admission::DuplicateOf(place(1, 0))]),
-        (vec![no_device(1), event(1, 1, 0)], vec![waits(0), waits(1)]),
-        (vec![failed(), failed(), event(1, 1, 0)], vec![waits(0), waits(1), waits(2)]),
+    let events = |index| Admission::Queued(slot(1, index));
+    for (items, admissions) in [
+        (vec![event(1, 1, 0), event(1, 1, 0)], vec![events(0), Admission::DuplicateOf(slot(1, 0))]),
+        (vec![event(1, 1, 0), event(1, 2, 0)], vec![events(0), events(1)]),
+        (vec![event(1, 1, 0), event(2, 1, 0)], vec![events(0), events(1)]),
+        (vec![no_device(1), no_device(1)], vec![events(0), Admission::DuplicateOf(slot(1, 0))]),
+        (vec![no_device(1), event(1, 1, 0)], vec![events(0), events(1)]),
+        (vec![failed(), failed(), event(1, 1, 0)], vec![events(0), events(1), events(2)]),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!(bench.claims(items.clone()), claims);
-        let again = bench.claims(items.clone());
+        assert_eq!(bench.admissions(items.clone()), admissions);
+        let again = bench.admissions(items.clone());
         bench.end(1, RecordStatus::Delivered);
-        let seen = bench.claims(items.clone());
+        let seen = bench.admissions(items.clone());
         for ((item, again), seen) in items.iter().zip(again).zip(seen) {
             let is_event = item.event.is_some();
             assert_eq!(matches!(again, Admission::DuplicateOf(_)), is_event);
@@ -271,9 +276,9 @@ fn events_of_a_request_join_sessions_in_order_of_time() {
     bench.admit(items);
     let lines: Vec<Value> = bench.close(1).records.iter().map(columns).collect();
     let told = lines.iter().map(|line| {
-        let [index, started_at, opened_by] =
+        let [index, started_at, trigger] =
             ["session_index", "session_started_at", "session_trigger"].map(|name| &line[name]);
-        (index.as_u64().unwrap(), started_at.as_str().unwrap(), opened_by.as_str().unwrap())
+        (index.as_u64().unwrap(), started_at.as_str().unwrap(), trigger.as_str().unwrap())
     });
     let (epoch, later) = ("1970-01-01T00:00:00.000Z", "1970-01-01T02:00:00.000Z");
     let expected =
@@ -300,10 +305,10 @@ fn a_repeat_keeps_no_session_going() {
         }
         bench.admit(vec![event(1, 1, 20 * minute)]);
         let admitted = bench.admit(vec![event(1, 2, 40 * minute)]);
-        let Some(Admission::Queued(place)) = admitted.claims.first() else {
+        let Some(Admission::Queued(slot)) = admitted.admissions.first() else {
             panic!("{admitted:?}")
         };
-        let line = columns(&bench.close(place.batch).records[place.index]);
+        let line = columns(&bench.close(slot.batch).records[slot.index]);
         assert_eq!(line["session_index"], 2);
     }
 }
@@ -343,7 +348,7 @@ fn a_batch_opens_once_and_is_reported_full_once() {
         ),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!(bench.admit(items).waits, BatchEvents { opened, full });
+        assert_eq!(bench.admit(items).events, BatchEvents { opened, full });
     }
 }
 
@@ -354,8 +359,8 @@ fn a_batch_closes_once_and_settles_once() {
     let closed = bench.close(1);
     assert!(bench.shard.close(1, |_| None).is_none() && bench.shard.close(2, |_| None).is_none());
     let again = StreamBatch { stream: closed.stream.clone(), records: closed.records.clone() };
-    assert_eq!(bench.settle(1, closed, RecordStatus::Pending).records, [durable()]);
-    assert_eq!(bench.settle(1, again, RecordStatus::Pending), ApplyResult::default());
+    assert_eq!(bench.apply_report(1, closed, RecordStatus::Pending).records, [durable()]);
+    assert_eq!(bench.apply_report(1, again, RecordStatus::Pending), ApplyResult::default());
     assert_eq!(bench.spilled(EVENTS), 1);
 }
 
@@ -373,13 +378,15 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
         panic!("not spilled")
     };
     assert_eq!(to, stream(EVENTS));
-    let settled = bench.shard.settle(2, &to, report, &bench.storage, &bench.config.destinations, 0);
+    let settled =
+        bench.shard.apply_report(2, &to, report, &bench.storage, &bench.config.destinations, 0);
     assert_eq!((settled.records, settled.spilled), (vec![durable()], 1));
-    assert_eq!(bench.claims(vec![event(1, 2, 0)]), [Admission::Duplicate]);
-    let most = BatchLimits { bytes: 1_000_000, records: 500 };
-    let taken = bench.shard.spill().take(&bench.storage, &to, most, 9_000).unwrap().unwrap();
+    assert_eq!(bench.admissions(vec![event(1, 2, 0)]), [Admission::Duplicate]);
+    let max = BatchLimits { bytes: 1_000_000, records: 500 };
+    let token =
+        bench.shard.spill().begin_attempt(&bench.storage, &to, max, 9_000).unwrap().unwrap();
     let spilled: Vec<Value> =
-        taken.batch.records.iter().map(|record| columns(record)["event"].clone()).collect();
+        token.batch.records.iter().map(|record| columns(record)["event"].clone()).collect();
     assert_eq!(spilled, [1, 2]);
 }
 
@@ -387,21 +394,21 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
 fn only_spilled_events_are_durable_and_seen() {
     let tight =
         ShardConfig { spill: spill::SpillConfig { max_bytes: 10 }, ..ShardConfig::default() };
-    for (sharding, storage_is_full, fate, claim) in [
+    for (sharding, storage_is_full, status, admission) in [
         (ShardConfig::default(), false, durable(), Admission::Duplicate),
-        (ShardConfig::default(), true, not_durable("storage"), Admission::Queued(place(2, 0))),
-        (tight, false, not_durable("spill_full"), Admission::Queued(place(2, 0))),
+        (ShardConfig::default(), true, not_durable("storage"), Admission::Queued(slot(2, 0))),
+        (tight, false, not_durable("spill_full"), Admission::Queued(slot(2, 0))),
     ] {
         let mut bench = Bench::new(sharding);
         bench.admit(vec![event(1, 1, 0)]);
         let closed = bench.close(1);
         bench.storage.memory.full.set(storage_is_full);
-        let settled = bench.settle(1, closed, RecordStatus::Pending);
+        let settled = bench.apply_report(1, closed, RecordStatus::Pending);
         bench.storage.memory.full.set(false);
-        let spilled = u64::from(fate == durable());
-        assert_eq!((settled.records, settled.spilled as u64), (vec![fate], spilled));
+        let spilled = u64::from(status == durable());
+        assert_eq!((settled.records, settled.spilled as u64), (vec![status], spilled));
         assert_eq!(bench.spilled(EVENTS), spilled);
-        assert_eq!(bench.claims(vec![event(1, 1, 0)]), [claim]);
+        assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [admission]);
     }
 }
 
@@ -410,42 +417,45 @@ fn each_record_of_a_batch_has_its_own_status() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit((1..=4).map(|number| event(1, number, 0)).collect());
     let StreamBatch { stream, records } = bench.close(1);
-    let fates =
-        [RecordStatus::Delivered, poisoned(), RecordStatus::Pending, RecordStatus::Delivered];
-    let records = records.into_iter().zip(fates).collect();
+    let statuses =
+        [RecordStatus::Delivered, rejected(), RecordStatus::Pending, RecordStatus::Delivered];
+    let records = records.into_iter().zip(statuses).collect();
     let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
     bench.storage.memory.full.set(true);
     let settled =
-        bench.shard.settle(1, &stream, report, &bench.storage, &bench.config.destinations, 0);
+        bench.shard.apply_report(1, &stream, report, &bench.storage, &bench.config.destinations, 0);
     let refused = || "ValidationException".to_owned();
     let expected = [
         durable(),
-        SettledRecord { status: ItemStatus::Rejected(refused()), failed: vec![place(2, 0)] },
+        SettledRecord { status: ItemStatus::Rejected(refused()), failed: vec![slot(2, 0)] },
         not_durable("storage"),
         durable(),
     ];
     assert_eq!(settled.records, expected);
-    assert_eq!((settled.spilled, settled.waits.opened), (0, vec![2]));
-    let claims = bench.claims((1..=4).map(|number| event(1, number, 0)).collect());
-    let waits = |index| Admission::Queued(place(3, index));
-    assert_eq!(claims, [Admission::Duplicate, waits(0), waits(1), Admission::Duplicate]);
+    assert_eq!((settled.spilled, settled.events.opened), (0, vec![2]));
+    let admissions = bench.admissions((1..=4).map(|number| event(1, number, 0)).collect());
+    let events = |index| Admission::Queued(slot(3, index));
+    assert_eq!(admissions, [Admission::Duplicate, events(0), events(1), Admission::Duplicate]);
 }
 
 #[test]
 fn poison_becomes_a_failed_event_in_the_failed_stream() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
-    let settled = bench.end(1, poisoned());
+    let settled = bench.end(1, rejected());
     let status = ItemStatus::Rejected("ValidationException".to_owned());
-    assert_eq!(settled.records, [SettledRecord { status, failed: vec![place(2, 0)] }]);
-    assert_eq!(settled.waits, BatchEvents { opened: vec![2], full: vec![] });
+    assert_eq!(settled.records, [SettledRecord { status, failed: vec![slot(2, 0)] }]);
+    assert_eq!(settled.events, BatchEvents { opened: vec![2], full: vec![] });
     assert!(bench.shard.status(0).buffer_bytes > 0);
     let closed = bench.close(2);
     assert_eq!(closed.stream, bench.config.destinations.failed);
     let line = columns(&closed.records[0]);
     assert_eq!(line["event_id"], json!(event_id(1)));
     assert!(line["original"].as_str().unwrap().contains("session_id"));
-    assert_eq!(bench.settle(2, closed, poisoned()).records, [not_durable("ValidationException")]);
+    assert_eq!(
+        bench.apply_report(2, closed, rejected()).records,
+        [not_durable("ValidationException")]
+    );
     let status = bench.shard.status(0);
     assert_eq!((status.buffer_bytes, status.seen, status.spill.len()), (0, 0, 0));
 }
@@ -455,8 +465,8 @@ fn poison_of_many_parts_waits_for_all_of_them() {
     let mut bench = Bench::new(ShardConfig::default());
     let item = failed(&json!({"event_id": event_id(1), "x": "x".repeat(600_000)}));
     bench.admit(vec![item]);
-    let settled = bench.end(1, poisoned());
-    let places = (0..3).map(|index| place(2, index)).collect();
+    let settled = bench.end(1, rejected());
+    let places = (0..3).map(|index| slot(2, index)).collect();
     let status = ItemStatus::Rejected("ValidationException".to_owned());
     assert_eq!(settled.records, [SettledRecord { status, failed: places }]);
     assert_eq!(bench.close(2).records.len(), 3);
@@ -466,16 +476,16 @@ fn poison_of_many_parts_waits_for_all_of_them() {
 fn a_request_over_the_limit_needs_an_empty_buffer() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
-    let parcel = |first, count| (first..first + count).map(|number| event(1, number, 0)).collect();
-    bench.admit(parcel(1, 9));
+    let request = |first, count| (first..first + count).map(|number| event(1, number, 0)).collect();
+    bench.admit(request(1, 9));
     let held = bench.shard.status(0).buffer_bytes;
     assert!(held > limit);
-    let refused = bench.try_admit(parcel(10, 1));
+    let refused = bench.try_admit(request(10, 1));
     assert_eq!(refused, Err(AdmitError::BufferFull { held, limit }));
     assert_eq!(bench.shard.status(0).buffer_bytes, held);
     let closed = bench.close(1);
-    assert_eq!(bench.try_admit(parcel(10, 1)), Err(AdmitError::BufferFull { held, limit }));
-    bench.settle(1, closed, RecordStatus::Delivered);
+    assert_eq!(bench.try_admit(request(10, 1)), Err(AdmitError::BufferFull { held, limit }));
+    bench.apply_report(1, closed, RecordStatus::Delivered);
     assert_eq!(bench.shard.status(0).buffer_bytes, 0);
     // Exactly the bytes that memory may hold.
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
@@ -494,13 +504,17 @@ fn a_full_shard_spills_the_batches_of_a_failing_stream() {
     let events = |from, to| (from..to).map(|number| event(1, number, 0)).collect();
     bench.admit(events(1, 4));
     assert!(bench.try_admit(events(4, 5)).is_err(), "nothing is known to be wrong");
-    assert!(bench.try_admit(vec![orders(5)]).is_err() && bench.shard.batches.leaving().is_empty());
+    assert!(
+        bench.try_admit(vec![orders(5)]).is_err()
+            && bench.shard.batches.marked_for_spill().is_empty()
+    );
     bench.sick = vec![stream(EVENTS)];
     bench.admit(vec![event(1, 4, 0), orders(5)]);
-    assert_eq!(bench.shard.batches.leaving(), [1]);
-    assert!(!bench.shard.batches.has_to_wait(1) && bench.shard.goes_to_spill(1, |_| Some(9)));
+    assert_eq!(bench.shard.batches.marked_for_spill(), [1]);
+    assert!(!bench.shard.batches.is_blocked(1) && bench.shard.goes_to_spill(1, |_| Some(9)));
     let Some(BatchAction::Spill(to, report)) = bench.shard.close(1, |_| Some(9)) else { panic!() };
-    let settled = bench.shard.settle(1, &to, report, &bench.storage, &bench.config.destinations, 0);
+    let settled =
+        bench.shard.apply_report(1, &to, report, &bench.storage, &bench.config.destinations, 0);
     assert_eq!((settled.records.len(), settled.spilled, bench.spilled(EVENTS)), (4, 4, 4));
     assert_eq!(bench.close(2).stream, stream(ORDERS));
 }
@@ -510,13 +524,13 @@ fn new_batches_of_a_failing_stream_leave_memory_at_once() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     bench.sick = vec![stream(EVENTS)];
-    let parcel =
+    let request =
         |number| vec![ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, number, 0) }];
     bench.admit((1..=3).map(|number| event(1, number, 0)).collect());
     bench.close(1);
-    assert!(bench.try_admit(parcel(4)).is_err(), "what is under way stays");
+    assert!(bench.try_admit(request(4)).is_err(), "what is under way stays");
     bench.admit(vec![event(1, 5, 0)]);
-    assert_eq!(bench.shard.batches.leaving(), [2], "and what comes for it does not");
+    assert_eq!(bench.shard.batches.marked_for_spill(), [2], "and what comes for it does not");
 }
 
 #[test]
@@ -528,7 +542,7 @@ fn a_full_shard_whose_spill_is_full_refuses() {
     bench.sick = vec![stream(EVENTS)];
     bench.admit(vec![event(1, 1, 0)]);
     assert!(bench.try_admit(vec![event(1, 2, 0)]).is_err());
-    assert!(bench.shard.batches.leaving().is_empty());
+    assert!(bench.shard.batches.marked_for_spill().is_empty());
 }
 
 #[test]
@@ -536,13 +550,13 @@ fn new_records_bypass_the_spill_of_a_recovered_stream() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0), event(1, 2, 0)]);
     let StreamBatch { stream, records } = bench.close(1);
-    let fates = [RecordStatus::Delivered, RecordStatus::Pending];
+    let statuses = [RecordStatus::Delivered, RecordStatus::Pending];
     let report = DeliveryReport {
-        records: records.into_iter().zip(fates).collect(),
+        records: records.into_iter().zip(statuses).collect(),
         problem: Some(DeliveryError::TimedOut),
         ..DeliveryReport::default()
     };
-    bench.shard.settle(1, &stream, report, &bench.storage, &bench.config.destinations, 50);
+    bench.shard.apply_report(1, &stream, report, &bench.storage, &bench.config.destinations, 50);
     assert_eq!((bench.spilled(EVENTS), bench.shard.spill().due(50).len()), (1, 1), "at once");
     bench.admit(vec![event(1, 3, 0), event(1, 4, 0)]);
     assert!(bench.shard.goes_to_spill(2, |_| None), "its breaker is open");
@@ -555,7 +569,7 @@ fn new_records_bypass_the_spill_of_a_recovered_stream() {
         problem: Some(DeliveryError::TimedOut),
         ..DeliveryReport::default()
     };
-    bench.shard.settle(2, &stream, report, &bench.storage, &bench.config.destinations, 60);
+    bench.shard.apply_report(2, &stream, report, &bench.storage, &bench.config.destinations, 60);
     bench.admit(vec![event(1, 5, 0)]);
     assert!(bench.shard.goes_to_spill(3, |_| Some(49)), "it takes nothing since");
     assert!(!bench.shard.goes_to_spill(3, |_| Some(61)));
@@ -568,21 +582,23 @@ fn an_unreadable_session_refuses_the_whole_request() {
     bench.storage.reads_fail.set(true);
     let unread = StorageError("not read".to_owned());
     assert_eq!(bench.try_admit(items()), Err(AdmitError::Storage(unread.clone())));
-    let stranger = ShardItem { previous_shard: Some(0), ..event(1, 1, 0) };
-    assert_eq!(bench.shard.strangers(&[stranger], &bench.storage), Err(unread));
+    let unknown_device = ShardItem { previous_shard: Some(0), ..event(1, 1, 0) };
+    assert_eq!(bench.shard.unknown_devices(&[unknown_device], &bench.storage), Err(unread));
     assert_eq!(bench.shard.status(0).buffer_bytes, 0);
     bench.storage.reads_fail.set(false);
     let admitted = bench.admit(items());
-    assert_eq!(admitted.claims, [0, 1, 2].map(|index| Admission::Queued(place(1, index))));
-    assert_eq!(admitted.waits.opened, [1]);
+    assert_eq!(admitted.admissions, [0, 1, 2].map(|index| Admission::Queued(slot(1, index))));
+    assert_eq!(admitted.events.opened, [1]);
 }
 
 #[test]
 fn unknown_devices_of_another_shard_are_listed_once() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
-    let from =
-        |former, item: ShardItem<'static>| ShardItem { previous_shard: Some(former), ..item };
+    let from = |previous_shard, item: ShardItem<'static>| ShardItem {
+        previous_shard: Some(previous_shard),
+        ..item
+    };
     let mut no_device = event(7, 9, 0);
     no_device.event.as_mut().unwrap().device = DeviceIdentity::Unknown;
     let items = [
@@ -595,8 +611,8 @@ fn unknown_devices_of_another_shard_are_listed_once() {
         from(4, no_device),
         from(4, failed(&json!({}))),
     ];
-    let strangers = bench.shard.strangers(&items, &bench.storage).unwrap();
-    assert_eq!(strangers, [(4, vec![key(3), key(5)]), (5, vec![key(4)])]);
+    let unknown_devices = bench.shard.unknown_devices(&items, &bench.storage).unwrap();
+    assert_eq!(unknown_devices, [(4, vec![key(3), key(5)]), (5, vec![key(4)])]);
 }
 
 #[test]
@@ -608,7 +624,7 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
     assert_eq!(bench.storage.memory.writes.get(), 0, "nothing is written on the good path");
     let closed = bench.close(1);
     let before = columns(&closed.records[0]);
-    bench.settle(1, closed, RecordStatus::Delivered);
+    bench.apply_report(1, closed, RecordStatus::Delivered);
     bench.admit(vec![event(1, 2, 0)]);
     bench.end(2, RecordStatus::Pending);
     bench.shard.checkpoint(&bench.storage, 0).unwrap();
@@ -617,8 +633,8 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
     let status = bench.shard.status(1);
     assert_eq!((status.devices, status.seen, status.buffer_bytes), (1, 2, 0));
     assert_eq!(bench.spilled(EVENTS), 1);
-    let claims = bench.claims(vec![event(1, 1, 0), event(1, 2, 0)]);
-    assert_eq!(claims, [Admission::Duplicate; 2]);
+    let admissions = bench.admissions(vec![event(1, 1, 0), event(1, 2, 0)]);
+    assert_eq!(admissions, [Admission::Duplicate; 2]);
     bench.admit(vec![ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 3, 1) }]);
     let after = columns(&bench.close(1).records[0]);
     assert_eq!(after["session_id"], before["session_id"]);
@@ -630,12 +646,12 @@ fn the_last_batch_in_flight_writes_the_checkpoint() {
     let of_orders = ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(2, 2, 0) };
     bench.admit(vec![event(1, 1, 0), of_orders]);
     bench.end(1, RecordStatus::Delivered);
-    assert_eq!(bench.shard.checkpoint_due(0), Due::No, "another batch is under way");
+    assert_eq!(bench.shard.checkpoint_due(0), CheckpointDue::No, "another batch is under way");
     bench.end(2, RecordStatus::Delivered);
-    assert_eq!(bench.shard.checkpoint_due(0), Due::Now);
+    assert_eq!(bench.shard.checkpoint_due(0), CheckpointDue::Now);
     bench.shard.checkpoint(&bench.storage, 0).unwrap();
-    assert_eq!(bench.claims(vec![event(1, 1, 0)]), [Admission::Duplicate]);
-    assert_eq!(bench.shard.checkpoint_due(0), Due::No, "a repeat changes nothing");
+    assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::Duplicate]);
+    assert_eq!(bench.shard.checkpoint_due(0), CheckpointDue::No, "a repeat changes nothing");
 }
 
 /// Returns the batches that start at `now`, when to look again, and whether any is blocked.
@@ -697,7 +713,7 @@ fn a_third_batch_of_a_stream_starts_after_the_end_of_one() {
     }
     let Some((1, BatchAction::Deliver(first))) = started.into_iter().next() else { panic!() };
     assert_eq!(next(&mut bench, 200, 6), (vec![], None, true));
-    bench.settle(1, first, RecordStatus::Delivered);
+    bench.apply_report(1, first, RecordStatus::Delivered);
     assert_eq!(next(&mut bench, 200, 6), (vec![3], None, false));
 }
 

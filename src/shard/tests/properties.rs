@@ -17,8 +17,8 @@ fn acts() -> impl Strategy<Value = Vec<ShardAct>> {
             Just((500, "InternalFailure")), Just((400, "ThrottlingException")),
             Just((400, "ResourceNotFoundException")), Just((403, "ExpiredTokenException")),
         ].prop_map(|(status, code)| Fault::Whole { status, code }),
-        1 => Just(Fault::Untold(Effect::Taken)),
-        1 => Just(Fault::Untold(Effect::NotTaken)),
+        1 => Just(Fault::Unreported(Effect::Accepted)),
+        1 => Just(Fault::Unreported(Effect::NotAccepted)),
         1 => Just(Fault::NotSent),
     ];
     let kept = || prop_oneof![30 => Just(Kept::Yes), 1 => Just(Kept::No)];
@@ -66,20 +66,20 @@ proptest! {
             let stream = if is_poison(*number) { TO_FAILED } else { route(*number) };
             prop_assert!(world.service.copies(&(stream, *number)) > 0, "{number} is lost");
         }
-        for (place, copies) in &world.service.taken {
-            let (stream, number) = place;
+        for (slot, copies) in &world.service.accepted {
+            let (stream, number) = slot;
             let of = |counts: &BTreeMap<u64, usize>| counts.get(number).copied().unwrap_or(0);
             let once = match *stream {
                 TO_FAILED if *number >= NO_EVENT => of(&world.admitted),
                 TO_FAILED => of(&world.refused),
                 _ => 1,
             };
-            let excused = world.excused.get(place).copied().unwrap_or(0);
-            prop_assert!(copies.len() <= once + excused, "{place:?}: {copies:?}, not {once} + {excused}");
+            let excused = world.excused.get(slot).copied().unwrap_or(0);
+            prop_assert!(copies.len() <= once + excused, "{slot:?}: {copies:?}, not {once} + {excused}");
             prop_assert!(*stream == TO_FAILED || !is_poison(*number));
         }
 
-        let events = || world.service.taken.values().flatten();
+        let events = || world.service.accepted.values().flatten();
         let (mut sessions, mut by_index) = (BTreeMap::new(), BTreeMap::new());
         for event in events() {
             let number = fake_streams::number(event);
@@ -94,7 +94,7 @@ proptest! {
                 prop_assert_eq!(*told, id, "a session of a device has an index of its own");
             }
         }
-        for ((_, number), copies) in &world.service.taken {
+        for ((_, number), copies) in &world.service.accepted {
             if world.admitted.get(number) == Some(&1) {
                 prop_assert!(copies.iter().all(|copy| session(copy) == session(&copies[0])));
             }

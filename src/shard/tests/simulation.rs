@@ -15,7 +15,7 @@ use super::*;
 use crate::delivery::health::StreamHealth;
 use crate::delivery::stream_delivery::{Action, DeliveryConfig, StreamDelivery};
 use crate::model::replay::Redelivery;
-use crate::shard::spill::{Progress, Taken};
+use crate::shard::spill::{DrainResult, DrainToken};
 
 type Checked<T = ()> = Result<T, TestCaseError>;
 
@@ -51,8 +51,8 @@ pub enum ShardAct {
 
 /// A caller that waits for its answer.
 struct Asked {
-    parcel: Vec<u64>,
-    claims: Vec<Admission>,
+    request: Vec<u64>,
+    admissions: Vec<Admission>,
 }
 
 /// A delivery in flight.
@@ -66,7 +66,7 @@ struct Running {
 
 enum From {
     Batch(BatchId),
-    Spill(Taken),
+    Spill(DrainToken),
 }
 
 pub struct ShardWorld {
@@ -117,12 +117,12 @@ fn item(number: u64) -> ShardItem<'static> {
         3 => DeviceIdentity::Known { previous: Some(super::key(2)) },
         _ => DeviceIdentity::Known { previous: None },
     };
-    let sighting = SessionEvent {
+    let session_event = SessionEvent {
         at: (number * 7_919 % 97 * 240_000).cast_signed(),
         event_id: event_id(event),
-        opening: if number % 11 == 3 { Opening::Yes } else { Opening::No },
+        starts_session: number % 11 == 3,
     };
-    let identity = EventIdentity { key, sighting, device, arrival: Redelivery::No };
+    let identity = EventIdentity { key, session_event, device, redelivery: Redelivery::No };
     let event = Some(identity).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
     ShardItem { stream: Cow::Owned(stream(STREAMS[route(number)])), event, ..failed(&line) }
@@ -139,7 +139,7 @@ impl ShardWorld {
             storage,
             now,
             health: Default::default(),
-            service: FakeStream { refuses, taken: BTreeMap::new() },
+            service: FakeStream { refuses, accepted: BTreeMap::new() },
             written_off: Vec::new(),
             open: Vec::new(),
             full: BTreeSet::new(),
@@ -160,11 +160,11 @@ impl ShardWorld {
         let mut kept = Kept::Yes;
         self.written_off.clear();
         match act {
-            ShardAct::Post(parcel) => self.post(parcel.clone())?,
+            ShardAct::Post(request) => self.post(request.clone())?,
             ShardAct::Retry if self.again.is_empty() => {}
             ShardAct::Retry => {
-                let parcel = self.again.remove(0);
-                self.post(parcel)?;
+                let request = self.again.remove(0);
+                self.post(request)?;
             }
             ShardAct::Close { which, kept: is_kept } if !self.open.is_empty() => {
                 let batch = self.open.swap_remove(which % self.open.len());
@@ -183,7 +183,10 @@ impl ShardWorld {
             }
             ShardAct::Checkpoint => {
                 let written = self.shard.checkpoint(&self.storage, self.now);
-                prop_assert_eq!(written.is_err() || self.shard.has_changed(), self.fails(&written));
+                prop_assert_eq!(
+                    written.is_err() || self.shard.has_changed(),
+                    self.record_failure(&written)
+                );
             }
             ShardAct::StorageIsFull(full) => self.storage.full.set(*full),
             ShardAct::Crash => kept = Kept::No,
@@ -196,12 +199,12 @@ impl ShardWorld {
     }
 
     /// Checks for a failure that is allowed only while the storage is full.
-    fn fails<T, E>(&self, result: &Result<T, E>) -> bool {
+    fn record_failure<T, E>(&self, result: &Result<T, E>) -> bool {
         self.storage.full.get() && result.is_err()
     }
 
-    fn post(&mut self, parcel: Vec<u64>) -> Checked {
-        let items = parcel.iter().map(|number| item(*number)).collect();
+    fn post(&mut self, request: Vec<u64>) -> Checked {
+        let items = request.iter().map(|number| item(*number)).collect();
         let random = || {
             self.sessions.set(self.sessions.get() + 1);
             let [.., a, b] = self.sessions.get().to_be_bytes();
@@ -211,22 +214,22 @@ impl ShardWorld {
         let is_sick = |stream: &Stream| health[index(stream)].is_sick(now);
         let admitted =
             self.shard.admit(items, &self.storage, &self.config.destinations, now, random, is_sick);
-        let Ok(AdmitResult { claims, waits, .. }) = admitted else {
-            self.again.push(parcel);
+        let Ok(AdmitResult { admissions, events, .. }) = admitted else {
+            self.again.push(request);
             return Ok(());
         };
-        for (number, claim) in parcel.iter().zip(&claims) {
-            if let Admission::Queued(_) = claim {
+        for (number, admission) in request.iter().zip(&admissions) {
+            if let Admission::Queued(_) = admission {
                 *self.admitted.entry(*number).or_default() += 1;
             }
         }
-        self.asked.push(Asked { parcel, claims });
-        self.wait(waits)
+        self.asked.push(Asked { request, admissions });
+        self.wait(events)
     }
 
-    fn wait(&mut self, waits: BatchEvents) -> Checked {
-        self.open.extend(waits.opened);
-        for batch in waits.full {
+    fn wait(&mut self, events: BatchEvents) -> Checked {
+        self.open.extend(events.opened);
+        for batch in events.full {
             prop_assert!(self.open.contains(&batch), "full before it was opened");
             prop_assert!(self.full.insert(batch), "full once");
         }
@@ -234,8 +237,8 @@ impl ShardWorld {
     }
 
     fn close(&mut self, batch: BatchId) -> Checked {
-        let taking_at = |stream: &Stream| self.health[index(stream)].taking_at();
-        match self.shard.close(batch, taking_at) {
+        let accepting_at = |stream: &Stream| self.health[index(stream)].accepting_at();
+        match self.shard.close(batch, accepting_at) {
             Some(BatchAction::Deliver(closed)) => {
                 let policy = self.config.destinations.policy_of(&closed.stream);
                 let (stream, from) = (index(&closed.stream), From::Batch(batch));
@@ -243,23 +246,24 @@ impl ShardWorld {
                 self.running.push(Running { stream, delivery, from, told: Vec::new() });
                 Ok(())
             }
-            Some(BatchAction::Spill(stream, report)) => self.settle(batch, &stream, report),
+            Some(BatchAction::Spill(stream, report)) => self.apply_report(batch, &stream, report),
             None => Err(TestCaseError::fail("open, and not closed")),
         }
     }
 
     fn drain(&mut self) {
-        let most = BatchLimits { bytes: 786_432, records: 500 };
+        let max = BatchLimits { bytes: 786_432, records: 500 };
         for stream in self.shard.spill().due(self.now) {
             // If the storage is full, unreadable rows are not quarantined: there are none.
-            let take = |spill: &mut Spill| spill.take(&self.storage, &stream, most, self.now);
+            let take =
+                |spill: &mut Spill| spill.begin_attempt(&self.storage, &stream, max, self.now);
             while let Some(batch) = take(self.shard.spill()).unwrap() {
                 let policy = DeliveryConfig {
                     delivery_timeout_ms: 10_000,
                     ..self.config.destinations.policy_of(&stream)
                 };
                 let delivery = StreamDelivery::new(batch.batch, policy, self.now);
-                let (stream, from) = (index(&stream), From::Spill(batch.taken));
+                let (stream, from) = (index(&stream), From::Spill(batch.token));
                 self.running.push(Running { stream, delivery, from, told: Vec::new() });
             }
         }
@@ -289,41 +293,43 @@ impl ShardWorld {
     fn end(&mut self, running: Running) -> Checked {
         let Running { stream: index, delivery, from, told } = running;
         let report = delivery.finish(self.now, &self.health[index]);
-        for (record, fate) in &report.records {
-            if let RecordStatus::Rejected(_) = fate {
+        for (record, status) in &report.records {
+            if let RecordStatus::Rejected(_) = status {
                 *self.refused.entry(number(&event_of(columns(record)))).or_default() += 1;
             }
         }
-        let taken = match from {
-            From::Batch(batch) => return self.settle(batch, &stream(STREAMS[index]), report),
-            From::Spill(taken) => taken,
+        let token = match from {
+            From::Batch(batch) => return self.apply_report(batch, &stream(STREAMS[index]), report),
+            From::Spill(token) => token,
         };
         let (failed, now) = (&self.config.destinations.failed, self.now);
-        let settled = self.shard.spill().settle(&self.storage, taken, report, failed, now, 1 << 30);
+        let settled =
+            self.shard.spill().apply_report(&self.storage, token, report, failed, now, 1 << 30);
         match settled {
             // Another attempt has begun meanwhile.
-            Ok(progress) if progress == Progress::default() => self.excuse(told),
+            Ok(progress) if progress == DrainResult::default() => self.excuse(told),
             Ok(_) => self.written_off = told,
             Err(_) => {
-                prop_assert!(self.fails(&settled));
+                prop_assert!(self.record_failure(&settled));
                 self.excuse(told);
             }
         }
         Ok(())
     }
 
-    fn settle(&mut self, batch: BatchId, stream: &Stream, report: DeliveryReport) -> Checked {
+    fn apply_report(&mut self, batch: BatchId, stream: &Stream, report: DeliveryReport) -> Checked {
         let Self { storage, config, now, .. } = self;
         let count = report.records.len();
-        let settled = self.shard.settle(batch, stream, report, storage, &config.destinations, *now);
+        let settled =
+            self.shard.apply_report(batch, stream, report, storage, &config.destinations, *now);
         prop_assert_eq!(settled.records.len(), count);
         prop_assert!(self.ended.insert(batch, settled.records).is_none());
-        self.wait(settled.waits)
+        self.wait(settled.events)
     }
 
     fn excuse(&mut self, places: Vec<Where>) {
-        for place in places {
-            *self.excused.entry(place).or_default() += 1;
+        for slot in places {
+            *self.excused.entry(slot).or_default() += 1;
         }
     }
 
@@ -344,7 +350,7 @@ impl ShardWorld {
         self.open.clear();
         self.full.clear();
         self.ended.clear();
-        self.again.extend(self.asked.drain(..).map(|asked| asked.parcel));
+        self.again.extend(self.asked.drain(..).map(|asked| asked.request));
         let numbers: Vec<u64> = self.admitted.keys().copied().collect();
         for number in numbers {
             let seen_key = item(number).event.as_ref().map(EventIdentity::seen_key);
@@ -358,14 +364,15 @@ impl ShardWorld {
     /// Answers the callers whose items all have a result.
     fn answer(&mut self) -> Checked {
         let mut held_open = Vec::new();
-        for Asked { parcel, claims } in std::mem::take(&mut self.asked) {
-            let fates: Checked<Vec<_>> = claims.iter().map(|claim| self.fate(claim)).collect();
-            let Some(fates) = fates?.into_iter().collect::<Option<Vec<ItemStatus>>>() else {
-                held_open.push(Asked { parcel, claims });
+        for Asked { request, admissions } in std::mem::take(&mut self.asked) {
+            let statuses: Checked<Vec<_>> =
+                admissions.iter().map(|admission| self.status(admission)).collect();
+            let Some(statuses) = statuses?.into_iter().collect::<Option<Vec<ItemStatus>>>() else {
+                held_open.push(Asked { request, admissions });
                 continue;
             };
-            for (number, fate) in parcel.iter().zip(&fates) {
-                match fate {
+            for (number, status) in request.iter().zip(&statuses) {
+                match status {
                     ItemStatus::NotDurable { .. } => continue,
                     ItemStatus::Durable => prop_assert!(self.is_safe(*number), "{number} durable"),
                     ItemStatus::Duplicate => {
@@ -378,8 +385,8 @@ impl ShardWorld {
                 }
                 self.durable.insert(*number);
             }
-            if fates.iter().any(|fate| matches!(fate, ItemStatus::NotDurable { .. })) {
-                self.again.push(parcel);
+            if statuses.iter().any(|status| matches!(status, ItemStatus::NotDurable { .. })) {
+                self.again.push(request);
             }
         }
         self.asked = held_open;
@@ -387,20 +394,20 @@ impl ShardWorld {
     }
 
     /// Returns the result of an item, if it is known, as the runtime does.
-    fn fate(&self, claim: &Admission) -> Checked<Option<ItemStatus>> {
-        let (place, durable) = match claim {
+    fn status(&self, admission: &Admission) -> Checked<Option<ItemStatus>> {
+        let (slot, durable) = match admission {
             Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
-            Admission::Queued(place) => (place, ItemStatus::Durable),
-            Admission::DuplicateOf(place) => (place, ItemStatus::Duplicate),
+            Admission::Queued(slot) => (slot, ItemStatus::Durable),
+            Admission::DuplicateOf(slot) => (slot, ItemStatus::Duplicate),
         };
         let lost = || TestCaseError::fail("a place without a fate");
-        let find = |place: &Slot| match self.ended.get(&place.batch) {
+        let find = |slot: &Slot| match self.ended.get(&slot.batch) {
             None => Ok(None),
-            Some(fates) => fates.get(place.index).map(Some).ok_or_else(lost),
+            Some(statuses) => statuses.get(slot.index).map(Some).ok_or_else(lost),
         };
-        let Some(SettledRecord { status, failed }) = find(place)? else { return Ok(None) };
-        for place in failed {
-            match find(place)? {
+        let Some(SettledRecord { status, failed }) = find(slot)? else { return Ok(None) };
+        for slot in failed {
+            match find(slot)? {
                 None => return Ok(None),
                 Some(SettledRecord { status: ItemStatus::Durable, .. }) => {}
                 Some(SettledRecord { status: status @ ItemStatus::NotDurable { .. }, .. }) => {
@@ -447,8 +454,8 @@ impl ShardWorld {
             while !self.running.is_empty() {
                 self.act(&ShardAct::Drive { which: 0, fault: Fault::None, kept: Kept::Yes })?;
             }
-            let waits = [self.again.len(), self.asked.len(), self.open.len()];
-            if waits == [0; 3] && self.shard.spill().wake_at().is_none() {
+            let events = [self.again.len(), self.asked.len(), self.open.len()];
+            if events == [0; 3] && self.shard.spill().wake_at().is_none() {
                 return self.act(&ShardAct::Checkpoint);
             }
             self.act(&ShardAct::Sleep)?;

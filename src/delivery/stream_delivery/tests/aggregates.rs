@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::delivery::aggregate::AggregateBytes;
-use crate::delivery::health::Breaker;
+use crate::delivery::circuit_breaker::CircuitBreaker;
 
 fn delivery(count: usize) -> StreamDelivery {
     prepare(&stream(), records(count), DeliveryConfig::default(), 0)
 }
 
 /// Returns the groups of the next call.
-fn sent_packs(delivery: &mut StreamDelivery, health: &mut StreamHealth) -> Vec<Vec<usize>> {
+fn sent_groups(delivery: &mut StreamDelivery, health: &mut StreamHealth) -> Vec<Vec<usize>> {
     match delivery.step(0, health) {
         Action::Send { records, .. } => records.iter().map(numbers).collect(),
         other => panic!("expected a call, got {other:?}"),
@@ -32,10 +32,10 @@ fn calls(
 }
 
 fn assert_only_three_is_poison(delivery: StreamDelivery, health: &StreamHealth) {
-    for (record, fate) in delivery.finish(0, health).records {
+    for (record, status) in delivery.finish(0, health).records {
         match number(&record) {
-            3 => assert!(matches!(fate, RecordStatus::Rejected(_))),
-            _ => assert_eq!(fate, RecordStatus::Delivered),
+            3 => assert!(matches!(status, RecordStatus::Rejected(_))),
+            _ => assert_eq!(status, RecordStatus::Delivered),
         }
     }
 }
@@ -43,21 +43,21 @@ fn assert_only_three_is_poison(delivery: StreamDelivery, health: &StreamHealth) 
 #[test]
 fn an_aggregate_is_one_record_with_one_status_for_its_lines() {
     let (mut delivery, mut health) = (delivery(5), StreamHealth::default());
-    assert_eq!(sent_packs(&mut delivery, &mut health), [[0, 1, 2, 3, 4]]);
+    assert_eq!(sent_groups(&mut delivery, &mut health), [[0, 1, 2, 3, 4]]);
     delivery.reply(entries(&[None]), 0, NO_WAIT, &mut health);
     assert_eq!(delivery.step(0, &mut health), Action::Done);
     let report = delivery.finish(0, &health);
     assert_eq!(report.records.len(), 5);
-    assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Delivered));
+    assert!(report.records.iter().all(|(_, status)| *status == RecordStatus::Delivered));
 }
 
 #[test]
 fn only_the_rejected_aggregate_is_sent_again_and_whole() {
     let (mut delivery, mut health) = (delivery(1_001), StreamHealth::default());
-    let call = sent_packs(&mut delivery, &mut health);
+    let call = sent_groups(&mut delivery, &mut health);
     assert_eq!(call.iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 1]);
     delivery.reply(entries(&[None, THROTTLED, None]), 0, NO_WAIT, &mut health);
-    assert_eq!(sent_packs(&mut delivery, &mut health), [(500..1_000).collect::<Vec<_>>()]);
+    assert_eq!(sent_groups(&mut delivery, &mut health), [(500..1_000).collect::<Vec<_>>()]);
     delivery.reply(entries(&[None]), 0, NO_WAIT, &mut health);
     assert_eq!(delivery.step(0, &mut health), Action::Done);
 }
@@ -79,7 +79,7 @@ fn an_aggregate_rejected_with_its_call_is_halved_to_the_poison() {
 fn an_aggregate_rejected_in_its_entry_is_halved_alone() {
     let (mut delivery, mut health) = (delivery(5), StreamHealth::default());
     let calls = calls(&mut delivery, &mut health, |call| {
-        let poison = |pack: &Vec<usize>| pack.contains(&3).then_some("InvalidArgumentException");
+        let poison = |group: &Vec<usize>| group.contains(&3).then_some("InvalidArgumentException");
         entries(&call.iter().map(poison).collect::<Vec<_>>())
     });
     assert_eq!(
@@ -99,11 +99,11 @@ fn an_aggregate_rejected_in_its_entry_is_halved_alone() {
 fn a_stream_that_rejects_every_aggregate_is_soon_at_fault() {
     for count in [1, 2, 500, 1_200] {
         let (mut delivery, mut health) = (delivery(count), StreamHealth::default());
-        let refused = |_: &[Vec<usize>]| answered(400, r#"{"__type":"InvalidArgumentException"}"#);
-        let calls = calls(&mut delivery, &mut health, refused).len();
+        let rejected = |_: &[Vec<usize>]| answered(400, r#"{"__type":"InvalidArgumentException"}"#);
+        let calls = calls(&mut delivery, &mut health, rejected).len();
         assert!(calls <= 20, "{calls} calls for {count} records");
         let report = delivery.finish(0, &health);
-        assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Pending));
+        assert!(report.records.iter().all(|(_, status)| *status == RecordStatus::Pending));
         assert_eq!(report.problem.unwrap().code(), "InvalidArgumentException");
     }
 }
@@ -111,9 +111,9 @@ fn a_stream_that_rejects_every_aggregate_is_soon_at_fault() {
 #[test]
 fn poison_does_not_count_as_a_failure_of_the_stream() {
     let mut health = StreamHealth::default();
-    for _ in 0..2 * Breaker::MANY_FAILURES {
+    for _ in 0..2 * CircuitBreaker::MANY_FAILURES {
         let mut delivery = delivery(1);
-        sent_packs(&mut delivery, &mut health);
+        sent_groups(&mut delivery, &mut health);
         delivery.reply(entries(&[Some("ValidationException")]), 0, NO_WAIT, &mut health);
     }
     assert_eq!(health.breaker.open_until(), None);
@@ -133,8 +133,8 @@ fn a_probe_is_sent_without_its_aggregate() {
 fn an_event_longer_than_an_aggregate_is_sent_alone() {
     let texts = ["a".to_owned(), "b".repeat(6_000), "c".to_owned(), "d".to_owned()];
     let records = texts.iter().map(|text| record(text)).collect();
-    let packing = AggregateBytes::parse(5_120).map_or(Aggregation::Off, Aggregation::UpTo);
-    let policy = DeliveryConfig { packing, ..DeliveryConfig::default() };
+    let aggregation = AggregateBytes::parse(5_120).map_or(Aggregation::Off, Aggregation::UpTo);
+    let policy = DeliveryConfig { aggregation, ..DeliveryConfig::default() };
     let mut delivery = prepare(&stream(), records, policy, 0);
     let Action::Send { records, .. } = delivery.step(0, &mut StreamHealth::default()) else {
         panic!()

@@ -15,7 +15,7 @@ fn stream() -> Stream {
 }
 
 fn unpacked() -> DeliveryConfig {
-    DeliveryConfig { packing: Aggregation::Off, ..DeliveryConfig::default() }
+    DeliveryConfig { aggregation: Aggregation::Off, ..DeliveryConfig::default() }
 }
 
 fn prepare(
@@ -89,7 +89,7 @@ fn retries_only_the_records_the_stream_refused() {
     assert_eq!(delivery.step(0, &mut health), Action::Done);
     let report = delivery.finish(0, &health);
     assert_eq!(report.problem, None);
-    assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Delivered));
+    assert!(report.records.iter().all(|(_, status)| *status == RecordStatus::Delivered));
     assert_eq!(health.problem(), None);
 }
 
@@ -97,8 +97,8 @@ fn retries_only_the_records_the_stream_refused() {
 fn the_start_of_a_failure_and_the_last_success_are_remembered() {
     let (mut delivery, mut health) = (delivery(3), StreamHealth::default());
     let throttled = |health: &StreamHealth| {
-        let trouble = health.trouble.clone().unwrap();
-        (trouble.problem.code().to_owned(), trouble.since, trouble.last_at)
+        let ongoing = health.ongoing.clone().unwrap();
+        (ongoing.problem.code().to_owned(), ongoing.since, ongoing.last_at)
     };
     let code = || THROTTLED.unwrap().to_owned();
     sent(&mut delivery, 10, &mut health);
@@ -109,7 +109,7 @@ fn the_start_of_a_failure_and_the_last_success_are_remembered() {
     assert_eq!((throttled(&health), health.last_success_at), ((code(), 20, 40), Some(40)));
     sent(&mut delivery, 50, &mut health);
     delivery.reply(entries(&[None]), 60, NO_WAIT, &mut health);
-    assert_eq!((health.trouble, health.last_success_at), (None, Some(60)));
+    assert_eq!((health.ongoing, health.last_success_at), (None, Some(60)));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn an_operators_mistake_is_not_retried() {
         assert_eq!(delivery.step(0, &mut health), Action::GiveUp);
         let report = delivery.finish(0, &health);
         assert_eq!(report.problem.unwrap().code(), code);
-        assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Pending));
+        assert!(report.records.iter().all(|(_, status)| *status == RecordStatus::Pending));
         assert_eq!(health.problem().unwrap().code(), code);
     }
 }
@@ -180,10 +180,10 @@ fn a_call_rejected_for_its_content_is_halved_to_the_poison() {
     );
     let report = delivery.finish(0, &health);
     assert_eq!(report.problem, None);
-    for (record, fate) in report.records {
+    for (record, status) in report.records {
         match number(&record) {
-            3 => assert!(matches!(fate, RecordStatus::Rejected(refusal) if refusal.message == "3")),
-            _ => assert_eq!(fate, RecordStatus::Delivered),
+            3 => assert!(matches!(status, RecordStatus::Rejected(error) if error.message == "3")),
+            _ => assert_eq!(status, RecordStatus::Delivered),
         }
     }
 }
@@ -194,9 +194,9 @@ fn a_record_rejected_in_a_successful_call_is_poison() {
     sent(&mut delivery, 0, &mut health);
     delivery.reply(entries(&[Some("InvalidArgumentException"), None]), 0, NO_WAIT, &mut health);
     assert_eq!(delivery.step(0, &mut health), Action::Done);
-    let fates: Vec<RecordStatus> =
-        delivery.finish(0, &health).records.into_iter().map(|(_, fate)| fate).collect();
-    assert!(matches!(fates.as_slice(), [RecordStatus::Rejected(_), RecordStatus::Delivered]));
+    let statuses: Vec<RecordStatus> =
+        delivery.finish(0, &health).records.into_iter().map(|(_, status)| status).collect();
+    assert!(matches!(statuses.as_slice(), [RecordStatus::Rejected(_), RecordStatus::Delivered]));
 }
 
 #[test]
@@ -212,11 +212,11 @@ fn a_stream_that_rejects_everything_is_at_fault() {
         }
         assert!(calls <= 20, "{calls} calls for {count} records");
         let report = delivery.finish(0, &health);
-        assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Pending));
+        assert!(report.records.iter().all(|(_, status)| *status == RecordStatus::Pending));
         assert_eq!(report.problem.unwrap().code(), "InvalidArgumentException");
         assert!(matches!(
             health.problem(),
-            Some(DeliveryError::Refused(AwsError { blame: ErrorClass::Config, .. }))
+            Some(DeliveryError::Rejected(AwsError { class: ErrorClass::Config, .. }))
         ));
     }
 }
@@ -310,7 +310,7 @@ fn an_answer_at_the_deadline_counts_and_no_call_follows() {
     assert_eq!(delivery.step(2_000, &mut health), Action::GiveUp);
     let report = delivery.finish(2_000, &health);
     let accepted =
-        report.records.iter().filter(|(_, fate)| *fate == RecordStatus::Delivered).count();
+        report.records.iter().filter(|(_, status)| *status == RecordStatus::Delivered).count();
     assert_eq!((accepted, report.problem), (500, Some(DeliveryError::TimedOut)));
 }
 
@@ -378,12 +378,12 @@ fn waiting_for_a_connection_does_not_shorten_a_call() {
     let mut delivery = delivery(1);
     sent(&mut delivery, 0, &mut health);
     delivery.reply(CallResult::Unreachable(String::new()), 0, LONGEST_WAIT, &mut health);
-    delivery.queued(1_500);
+    delivery.extend_deadline(1_500);
     match delivery.step(1_550, &mut health) {
         Action::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 1_950),
         other => panic!("{other:?}"),
     }
-    delivery.queued(60_000);
+    delivery.extend_deadline(60_000);
     match delivery.step(1_550, &mut health) {
         Action::Send { timeout_ms, .. } => assert_eq!(timeout_ms, 2_450, "and no more"),
         other => panic!("{other:?}"),
@@ -446,8 +446,9 @@ fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> CallResult) -> u
 #[test]
 fn a_stream_that_refuses_three_records_of_ten_is_served_on() {
     let taken = served(3_000, |count, random| {
-        let refused = |index: usize| random.rotate_left(index as u32 * 9) % 10 < 3;
-        let errors: Vec<_> = (0..count).map(|index| THROTTLED.filter(|_| refused(index))).collect();
+        let rejected = |index: usize| random.rotate_left(index as u32 * 9) % 10 < 3;
+        let errors: Vec<_> =
+            (0..count).map(|index| THROTTLED.filter(|_| rejected(index))).collect();
         entries(&errors)
     });
     assert!(taken >= 2_970, "{taken} of 3,000");

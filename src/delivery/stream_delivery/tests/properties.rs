@@ -29,11 +29,11 @@ enum CallFault {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum CallEffect {
     Taken,
-    NotTaken,
+    NotAccepted,
 }
 
 fn fault() -> impl Strategy<Value = CallFault> {
-    let effect = || prop_oneof![Just(CallEffect::Taken), Just(CallEffect::NotTaken)];
+    let effect = || prop_oneof![Just(CallEffect::Taken), Just(CallEffect::NotAccepted)];
     prop_oneof![
         3 => Just(CallFault::None),
         4 => (1_usize..4, 0_usize..4, prop_oneof![Just("ServiceUnavailableException"), Just("InternalFailure"), Just("ProvisionedThroughputExceededException")])
@@ -78,11 +78,11 @@ fn entries_of(service: Service, errors: &[Option<&str>]) -> CallResult {
 /// A service that remembers the records that it accepted.
 struct DeliveryModel {
     stream: Stream,
-    taken: Vec<u32>,
+    accepted: Vec<u32>,
     /// How often each record was accepted without a response to the caller.
-    untold: Vec<u32>,
+    unreported: Vec<u32>,
     /// Records that the caller knows to be accepted, and so must not send again.
-    told: Vec<bool>,
+    reported: Vec<bool>,
     poison: fn(usize) -> bool,
     refuses: CallRefusal,
 }
@@ -96,76 +96,83 @@ enum CallRefusal {
 
 impl DeliveryModel {
     fn new(stream: Stream, count: usize, poison: fn(usize) -> bool, refuses: CallRefusal) -> Self {
-        let (taken, untold, told) = (vec![0; count], vec![0; count], vec![false; count]);
-        Self { stream, taken, untold, told, poison, refuses }
+        let (accepted, unreported, reported) = (vec![0; count], vec![0; count], vec![false; count]);
+        Self { stream, accepted, unreported, reported, poison, refuses }
     }
 
     fn poisoned(&self, numbers: &[usize]) -> bool {
         numbers.iter().any(|number| (self.poison)(*number))
     }
 
-    fn call(&mut self, packs: &[Vec<usize>], fault: &CallFault) -> CallResult {
-        let numbers = &packs.concat();
+    fn call(&mut self, groups: &[Vec<usize>], fault: &CallFault) -> CallResult {
+        let numbers = &groups.concat();
         match (fault.clone(), self.refuses) {
             (CallFault::None | CallFault::Partial { .. }, CallRefusal::Call)
                 if self.poisoned(numbers) =>
             {
                 if let [number] = **numbers {
-                    self.told[number] = true;
+                    self.reported[number] = true;
                 }
                 answered(400, r#"{"__type":"ValidationException"}"#)
             }
-            (fault, _) => self.end(packs, numbers, &fault),
+            (fault, _) => self.end(groups, numbers, &fault),
         }
     }
 
-    fn end(&mut self, packs: &[Vec<usize>], numbers: &[usize], fault: &CallFault) -> CallResult {
+    fn end(&mut self, groups: &[Vec<usize>], numbers: &[usize], fault: &CallFault) -> CallResult {
         match *fault {
-            CallFault::None => self.partial(packs, |_| None),
+            CallFault::None => self.partial(groups, |_| None),
             CallFault::Partial { divisor, remainder, code } => {
-                self.partial(packs, |number| (number % divisor == remainder).then_some(code))
+                self.partial(groups, |number| (number % divisor == remainder).then_some(code))
             }
             CallFault::Whole { status, code } => {
                 answered(status, &format!(r#"{{"__type":"{code}"}}"#))
             }
-            CallFault::NotJson(effect) => self.untold(numbers, effect, answered(200, "{\"Failed")),
-            CallFault::WrongLength(effect) => {
-                self.untold(numbers, effect, answered(200, r#"{"RequestResponses":[]}"#))
+            CallFault::NotJson(effect) => {
+                self.unreported(numbers, effect, answered(200, "{\"Failed"))
             }
-            CallFault::TimedOut(effect) => self.untold(numbers, effect, CallResult::TimedOut),
+            CallFault::WrongLength(effect) => {
+                self.unreported(numbers, effect, answered(200, r#"{"RequestResponses":[]}"#))
+            }
+            CallFault::TimedOut(effect) => self.unreported(numbers, effect, CallResult::TimedOut),
             CallFault::Cut(effect) => {
-                self.untold(numbers, effect, CallResult::Unreachable("reset".to_owned()))
+                self.unreported(numbers, effect, CallResult::Unreachable("reset".to_owned()))
             }
             CallFault::NotSent => CallResult::NotSent("no signature".to_owned()),
         }
     }
 
-    /// Rejects the groups whose first number is `refused`, and those with poison.
+    /// Rejects the groups whose first number is `rejected`, and those with poison.
     fn partial(
         &mut self,
-        packs: &[Vec<usize>],
-        refused: impl Fn(usize) -> Option<&'static str>,
+        groups: &[Vec<usize>],
+        rejected: impl Fn(usize) -> Option<&'static str>,
     ) -> CallResult {
         let mut errors = Vec::new();
-        for pack in packs {
-            let poison = self.poisoned(pack).then_some("ValidationException");
-            let error = poison.or_else(|| refused(pack[0]));
-            if error.is_none() || (poison.is_some() && pack.len() == 1) {
-                pack.iter().for_each(|number| self.told[*number] = true);
+        for group in groups {
+            let poison = self.poisoned(group).then_some("ValidationException");
+            let error = poison.or_else(|| rejected(group[0]));
+            if error.is_none() || (poison.is_some() && group.len() == 1) {
+                group.iter().for_each(|number| self.reported[*number] = true);
             }
             if error.is_none() {
-                pack.iter().for_each(|number| self.taken[*number] += 1);
+                group.iter().for_each(|number| self.accepted[*number] += 1);
             }
             errors.push(error);
         }
         entries_of(self.stream.service, &errors)
     }
 
-    fn untold(&mut self, numbers: &[usize], effect: CallEffect, reply: CallResult) -> CallResult {
+    fn unreported(
+        &mut self,
+        numbers: &[usize],
+        effect: CallEffect,
+        reply: CallResult,
+    ) -> CallResult {
         if effect == CallEffect::Taken && !self.poisoned(numbers) {
             for number in numbers {
-                self.taken[*number] += 1;
-                self.untold[*number] += 1;
+                self.accepted[*number] += 1;
+                self.unreported[*number] += 1;
             }
         }
         reply
@@ -182,7 +189,7 @@ fn drive(
     let (mut now, mut health) = (0, StreamHealth::default());
     let mut faults = faults.iter();
     for _ in 0..100_000 {
-        let packs: Vec<Vec<usize>> = match delivery.step(now, &mut health) {
+        let groups: Vec<Vec<usize>> = match delivery.step(now, &mut health) {
             Action::Send { records, timeout_ms } => {
                 prop_assert!(timeout_ms > 0 && now + timeout_ms <= policy.delivery_timeout_ms);
                 let Stream { service, name } = &service.stream;
@@ -199,15 +206,15 @@ fn drive(
             }
             Action::GiveUp | Action::Done => return Ok((now, health)),
         };
-        let sent = packs.concat();
+        let sent = groups.concat();
         prop_assert!(sent.is_sorted_by(|before, after| before < after), "in order, each once");
         prop_assert!(
-            !sent.iter().any(|number| service.told[*number]),
+            !sent.iter().any(|number| service.reported[*number]),
             "what is settled is not sent again"
         );
         let (fault, took_ms, random) = faults.next().cloned().unwrap_or((CallFault::None, 1, 0));
         now += took_ms;
-        let reply = service.call(&packs, &fault);
+        let reply = service.call(&groups, &fault);
         delivery.reply(reply, now, random, &mut health);
     }
     Err(TestCaseError::fail("does not end"))
@@ -220,27 +227,27 @@ proptest! {
         faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..40),
         call_bytes in prop_oneof![300_usize..20_000, Just(1_048_576)],
         stream in streams(),
-        packing in prop_oneof![Just(Aggregation::Off), Just(Aggregation::default())],
+        aggregation in prop_oneof![Just(Aggregation::Off), Just(Aggregation::default())],
         refuses in prop_oneof![Just(CallRefusal::Call), Just(CallRefusal::Entry)],
         poison in prop_oneof![Just((|_| false) as fn(usize) -> bool), Just((|number| number % 97 == 5) as fn(usize) -> bool)],
     ) {
-        let policy = DeliveryConfig { call_bytes, packing, ..DeliveryConfig::default() };
+        let policy = DeliveryConfig { call_bytes, aggregation, ..DeliveryConfig::default() };
         let mut delivery = prepare(&stream, records(count), policy, 0);
         let mut service = DeliveryModel::new(stream, count, poison, refuses);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.records.len(), count);
         let mut pending = 0;
-        for (record, fate) in report.records {
+        for (record, status) in report.records {
             let number = number(&record);
-            let (taken, untold) = (service.taken[number], service.untold[number]);
-            match fate {
-                RecordStatus::Delivered => prop_assert_eq!(taken, 1 + untold),
+            let (accepted, unreported) = (service.accepted[number], service.unreported[number]);
+            match status {
+                RecordStatus::Delivered => prop_assert_eq!(accepted, 1 + unreported),
                 RecordStatus::Pending => {
                     pending += 1;
-                    prop_assert_eq!(taken, untold);
+                    prop_assert_eq!(accepted, unreported);
                 }
-                RecordStatus::Rejected(_) => prop_assert!(poison(number) && taken == 0),
+                RecordStatus::Rejected(_) => prop_assert!(poison(number) && accepted == 0),
             }
         }
         prop_assert_eq!(pending > 0, report.problem.is_some());
@@ -251,17 +258,17 @@ proptest! {
         count in 1_usize..1_200,
         faults in proptest::collection::vec((fault(), 0_u64..300, any::<u32>()), 0..4),
         stream in streams(),
-        packing in prop_oneof![Just(Aggregation::Off), Just(Aggregation::default())],
+        aggregation in prop_oneof![Just(Aggregation::Off), Just(Aggregation::default())],
     ) {
         let lasting = |fault: &CallFault| matches!(fault, CallFault::NotSent | CallFault::Whole { status: 403 | 404, .. })
             || matches!(fault, CallFault::Whole { code: "ResourceNotFoundException", .. });
         prop_assume!(!faults.iter().any(|(fault, ..)| lasting(fault)));
-        let policy = DeliveryConfig { delivery_timeout_ms: 60_000, packing, ..DeliveryConfig::default() };
+        let policy = DeliveryConfig { delivery_timeout_ms: 60_000, aggregation, ..DeliveryConfig::default() };
         let mut delivery = prepare(&stream, records(count), policy, 0);
         let mut service = DeliveryModel::new(stream, count, |_| false, CallRefusal::Call);
         let (now, health) = drive(&mut delivery, &mut service, &faults, policy)?;
         let report = delivery.finish(now, &health);
         prop_assert_eq!(report.problem, None);
-        prop_assert!(report.records.iter().all(|(_, fate)| *fate == RecordStatus::Delivered));
+        prop_assert!(report.records.iter().all(|(_, status)| *status == RecordStatus::Delivered));
     }
 }

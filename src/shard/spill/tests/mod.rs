@@ -56,32 +56,32 @@ fn push(spill: &mut Spill, storage: &Memory, stream: &Stream, numbers: std::ops:
 }
 
 fn take(spill: &mut Spill, storage: &Memory, stream: &Stream) -> SpilledBatch {
-    spill.take(storage, stream, MIB, 0).unwrap().unwrap()
+    spill.begin_attempt(storage, stream, MIB, 0).unwrap().unwrap()
 }
 
-fn report(records: Vec<Record>, fate: impl Fn(usize) -> RecordStatus) -> DeliveryReport {
+fn report(records: Vec<Record>, status: impl Fn(usize) -> RecordStatus) -> DeliveryReport {
     let fated = records.into_iter().map(|record| (number(&record), record));
-    let records = fated.map(|(number, record)| (record, fate(number))).collect();
+    let records = fated.map(|(number, record)| (record, status(number))).collect();
     DeliveryReport { records, ..DeliveryReport::default() }
 }
 
-fn poisoned() -> RecordStatus {
+fn rejected() -> RecordStatus {
     let code = "ValidationException".to_owned();
     RecordStatus::Rejected(AwsError {
-        blame: ErrorClass::InvalidRecord,
+        class: ErrorClass::InvalidRecord,
         code,
         message: String::new(),
     })
 }
 
-fn settle(
+fn apply_report(
     spill: &mut Spill,
     storage: &Memory,
     batch: SpilledBatch,
-    fate: impl Fn(usize) -> RecordStatus,
-) -> Progress {
-    let report = report(batch.batch.records, fate);
-    spill.settle(storage, batch.taken, report, &failed(), 0, 0).unwrap()
+    status: impl Fn(usize) -> RecordStatus,
+) -> DrainResult {
+    let report = report(batch.batch.records, status);
+    spill.apply_report(storage, batch.token, report, &failed(), 0, 0).unwrap()
 }
 
 /// Returns how many records of a stream are queued, and how many are quarantined.
@@ -93,17 +93,17 @@ fn depth(spill: &Spill, stream: &Stream) -> (u64, u64) {
 #[test]
 fn a_row_is_described_by_a_key_of_its_version() {
     let row = SpillRow {
-        shelf: RowState::Queued,
+        state: RowState::Queued,
         stream: stream(&format!("kinesis:{}", "k".repeat(128))),
         sequence: 7,
         spilled_at: 1_795_000_000_123,
         records: 500,
         bytes: 1_048_576,
     };
-    for row in [SpillRow { shelf: RowState::Quarantined, ..row.clone() }, row] {
+    for row in [SpillRow { state: RowState::Quarantined, ..row.clone() }, row] {
         let key = row.key();
         assert_eq!(SpillRow::read(&key), Ok(row.clone()));
-        assert!(key.starts_with(&SpillRow::prefix(row.shelf, &row.stream)));
+        assert!(key.starts_with(&SpillRow::prefix(row.state, &row.stream)));
         for length in 0..key.len() {
             assert!(SpillRow::read(&key[..length]).is_err());
         }
@@ -130,9 +130,9 @@ fn the_oldest_rows_come_first_and_as_many_as_fit() {
     for (from, to) in [(0, 500), (500, 502), (502, 503), (503, 1_003), (1_003, 1_004)] {
         let batch = take(&mut spill, &storage, &events());
         assert_eq!(numbers(&batch.batch.records), (from..to).collect::<Vec<_>>());
-        settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
+        apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     }
-    assert!(!spill.holds_back(&events(), None) && spill.wake_at().is_none());
+    assert!(!spill.must_queue(&events(), None) && spill.wake_at().is_none());
     assert_eq!(storage.count(Table::Spill), 0);
 }
 
@@ -147,13 +147,13 @@ fn pending_records_keep_their_place_and_age() {
     let pending = |number| {
         if number == 1 || number == 3 { RecordStatus::Pending } else { RecordStatus::Delivered }
     };
-    let progress = settle(&mut spill, &storage, batch, pending);
-    assert_eq!(progress, Progress { accepted: 3, left: 2, ..Progress::default() });
+    let progress = apply_report(&mut spill, &storage, batch, pending);
+    assert_eq!(progress, DrainResult { accepted: 3, left: 2, ..DrainResult::default() });
     push(&mut spill, &storage, &events(), 5..6);
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(numbers(&batch.batch.records), [1, 3, 5]);
     assert_eq!(spill.depth(100)[0].oldest_ms, 100);
-    settle(&mut spill, &storage, batch, |number| match number {
+    apply_report(&mut spill, &storage, batch, |number| match number {
         5 => RecordStatus::Pending,
         _ => RecordStatus::Delivered,
     });
@@ -173,7 +173,7 @@ fn a_full_spill_writes_nothing() {
         let full = Err(SpillError::Full { limit: max_bytes });
         assert_eq!(pushed, if fits { Ok(()) } else { full });
         assert_eq!(
-            (spill.holds_back(&events(), None), storage.count(Table::Spill)),
+            (spill.must_queue(&events(), None), storage.count(Table::Spill)),
             (fits, fits.into())
         );
     }
@@ -182,7 +182,7 @@ fn a_full_spill_writes_nothing() {
     let more = spill.push(&storage, &failed(), &refs(&records[..1]), 0);
     assert_eq!(more, Err(SpillError::Full { limit }), "the limit is of all streams together");
     let batch = take(&mut spill, &storage, &events());
-    assert_eq!(settle(&mut spill, &storage, batch, |_| poisoned()).failed, 10);
+    assert_eq!(apply_report(&mut spill, &storage, batch, |_| rejected()).failed, 10);
     assert_eq!(depth(&spill, &failed()), (10, 0), "what becomes a failed event stays");
 }
 
@@ -193,14 +193,14 @@ fn a_full_spill_is_reported_until_there_is_room() {
     let max_bytes = row::value(&[&record]).len() as u64;
     let mut spill = Spill::load(&storage, SpillConfig { max_bytes }, 0).unwrap();
     spill.push(&storage, &events(), &[&record], 0).unwrap();
-    assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, refused_at: None });
+    assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, full_since: None });
     for now in [5, 7] {
         spill.push(&storage, &events(), &[&record], now).unwrap_err();
-        assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, refused_at: Some(now) });
+        assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, full_since: Some(now) });
     }
     let batch = take(&mut spill, &storage, &events());
-    settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
-    assert_eq!(spill.fill(), SpillUsage { bytes: 0, max_bytes, refused_at: None });
+    apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
+    assert_eq!(spill.fill(), SpillUsage { bytes: 0, max_bytes, full_since: None });
 }
 
 #[test]
@@ -208,10 +208,10 @@ fn a_backlog_has_its_last_progress_and_its_next_attempt() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..3);
-    let mut step = |fate: &dyn Fn(usize) -> RecordStatus, now| {
-        let batch = spill.take(&storage, &events(), MIB, now).unwrap().unwrap();
-        let report = report(batch.batch.records, fate);
-        spill.settle(&storage, batch.taken, report, &failed(), now, u32::MAX).unwrap();
+    let mut step = |status: &dyn Fn(usize) -> RecordStatus, now| {
+        let batch = spill.begin_attempt(&storage, &events(), MIB, now).unwrap().unwrap();
+        let report = report(batch.batch.records, status);
+        spill.apply_report(&storage, batch.token, report, &failed(), now, u32::MAX).unwrap();
         let depth = spill.depth(now).pop().unwrap();
         (depth.last_drained_at, depth.next_try_at)
     };
@@ -229,7 +229,7 @@ fn a_storage_that_fails_loses_nothing() {
     let record = numbered(9, 0);
     storage.full.set(true);
     let pushed = spill.push(&storage, &events(), &[&record], 0);
-    assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.holds_back(&events(), None));
+    assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.must_queue(&events(), None));
     storage.full.set(false);
     push(&mut spill, &storage, &events(), 0..2);
     let batch = take(&mut spill, &storage, &events());
@@ -237,9 +237,9 @@ fn a_storage_that_fails_loses_nothing() {
     let report =
         report(
             batch.batch.records,
-            |number| if number == 0 { RecordStatus::Delivered } else { poisoned() },
+            |number| if number == 0 { RecordStatus::Delivered } else { rejected() },
         );
-    spill.settle(&storage, batch.taken, report, &failed(), 0, u32::MAX).unwrap_err();
+    spill.apply_report(&storage, batch.token, report, &failed(), 0, u32::MAX).unwrap_err();
     storage.full.set(false);
     assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((2, 0), (0, 0)));
     assert_eq!(spill.wake_at(), Some(1_000), "not at once");
@@ -263,11 +263,12 @@ fn an_unreadable_row_is_kept_and_blocks_no_other() {
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(numbers(&batch.batch.records), [2]);
     assert_eq!(depth(&spill, &events()), (1, 2));
-    settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
+    apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     assert_eq!((depth(&spill, &events()), spill.wake_at()), ((0, 2), None));
     assert_eq!(storage.count(Table::Spill), 3);
-    let aside = SpillRow { shelf: RowState::Quarantined, ..SpillRow::read(&key).unwrap() }.key();
-    assert_eq!(storage.get(Table::Spill, &aside).unwrap().unwrap(), b"not a row");
+    let quarantine_row =
+        SpillRow { state: RowState::Quarantined, ..SpillRow::read(&key).unwrap() }.key();
+    assert_eq!(storage.get(Table::Spill, &quarantine_row).unwrap().unwrap(), b"not a row");
     for key in [&unknown, short] {
         assert_eq!(storage.get(Table::Spill, key).unwrap().unwrap(), b"of another version");
     }
@@ -282,11 +283,11 @@ fn a_backlog_of_unreadable_rows_yields_nothing() {
     let mut spill = spill(&storage);
     storage.full.set(true);
     for wait_ms in [1_000, 2_000, 4_000] {
-        spill.take(&storage, &events(), MIB, 0).unwrap_err();
+        spill.begin_attempt(&storage, &events(), MIB, 0).unwrap_err();
         assert_eq!((depth(&spill, &events()), spill.wake_at()), ((2, 0), Some(wait_ms)));
     }
     storage.full.set(false);
-    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert!(spill.begin_attempt(&storage, &events(), MIB, 0).unwrap().is_none());
     assert_eq!((depth(&spill, &events()), spill.due(0).len()), ((0, 2), 0));
     push(&mut spill, &storage, &events(), 2..3);
     assert_eq!(spill.due(1_000), [events()]);
@@ -299,8 +300,8 @@ fn a_missing_counted_row_blocks_nothing() {
     push(&mut spill, &storage, &events(), 0..2);
     let key = storage.keys(Table::Spill, &[], 1).unwrap().remove(0);
     storage.delete(Table::Spill, &key).unwrap();
-    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
-    assert!(!spill.holds_back(&events(), None) && spill.depth(0).is_empty());
+    assert!(spill.begin_attempt(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert!(!spill.must_queue(&events(), None) && spill.depth(0).is_empty());
 }
 
 #[test]
@@ -309,15 +310,15 @@ fn poison_becomes_a_failed_event_and_then_is_quarantined() {
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..3);
     let batch = take(&mut spill, &storage, &events());
-    let second = |number| if number == 1 { poisoned() } else { RecordStatus::Delivered };
-    let progress = settle(&mut spill, &storage, batch, second);
-    assert_eq!(progress, Progress { accepted: 2, failed: 1, ..Progress::default() });
-    assert_eq!((spill.holds_back(&events(), None), spill.due(0)), (false, vec![failed()]));
+    let second = |number| if number == 1 { rejected() } else { RecordStatus::Delivered };
+    let progress = apply_report(&mut spill, &storage, batch, second);
+    assert_eq!(progress, DrainResult { accepted: 2, failed: 1, ..DrainResult::default() });
+    assert_eq!((spill.must_queue(&events(), None), spill.due(0)), (false, vec![failed()]));
     push(&mut spill, &storage, &failed(), 7..8);
     let batch = take(&mut spill, &storage, &failed());
     assert_eq!(numbers(&batch.batch.records), [1, 7]);
-    let progress = settle(&mut spill, &storage, batch, second);
-    assert_eq!(progress, Progress { accepted: 1, quarantined: 1, ..Progress::default() });
+    let progress = apply_report(&mut spill, &storage, batch, second);
+    assert_eq!(progress, DrainResult { accepted: 1, quarantined: 1, ..DrainResult::default() });
     assert_eq!((depth(&spill, &failed()), spill.wake_at()), ((0, 1), None));
     let again = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
     assert_eq!((depth(&again, &failed()), again.wake_at()), ((0, 1), None));
@@ -329,13 +330,13 @@ fn one_attempt_of_a_stream_runs_at_a_time() {
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
     let lost = take(&mut spill, &storage, &events());
-    assert!(spill.take(&storage, &events(), MIB, 59_999).unwrap().is_none());
+    assert!(spill.begin_attempt(&storage, &events(), MIB, 59_999).unwrap().is_none());
     assert_eq!((spill.due(59_999), spill.wake_at()), (vec![], Some(60_000)));
     assert_eq!(spill.due(60_000), [events()]);
-    let batch = spill.take(&storage, &events(), MIB, 60_000).unwrap().unwrap();
-    let late = settle(&mut spill, &storage, lost, |_| RecordStatus::Delivered);
-    assert_eq!(late, Progress::default());
-    assert_eq!(settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 2);
+    let batch = spill.begin_attempt(&storage, &events(), MIB, 60_000).unwrap().unwrap();
+    let late = apply_report(&mut spill, &storage, lost, |_| RecordStatus::Delivered);
+    assert_eq!(late, DrainResult::default());
+    assert_eq!(apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 2);
 }
 
 #[test]
@@ -345,17 +346,17 @@ fn each_record_has_its_own_status_after_another_report() {
     push(&mut spill, &storage, &events(), 0..3);
     push(&mut spill, &storage, &events(), 3..6);
     let batch = take(&mut spill, &storage, &events());
-    let RecordStatus::Rejected(refusal) = poisoned() else { panic!() };
-    let problem = DeliveryError::Refused(AwsError { blame: ErrorClass::Config, ..refusal });
+    let RecordStatus::Rejected(error) = rejected() else { panic!() };
+    let problem = DeliveryError::Rejected(AwsError { class: ErrorClass::Config, ..error });
     let report = DeliveryReport {
         problem: Some(problem),
         ..report(batch.batch.records, |_| RecordStatus::Pending)
     };
-    spill.settle(&storage, batch.taken, report, &failed(), 0, 0).unwrap();
+    spill.apply_report(&storage, batch.token, report, &failed(), 0, 0).unwrap();
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(numbers(&batch.batch.records), [3, 4, 5, 0, 1, 2]);
     let second = |number| if number < 3 { RecordStatus::Pending } else { RecordStatus::Delivered };
-    assert_eq!(settle(&mut spill, &storage, batch, second).accepted, 3);
+    assert_eq!(apply_report(&mut spill, &storage, batch, second).accepted, 3);
     assert_eq!(numbers(&take(&mut spill, &storage, &events()).batch.records), [0, 1, 2]);
 }
 
@@ -364,9 +365,9 @@ fn a_report_of_other_records_removes_nothing() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
-    let SpilledBatch { taken, .. } = take(&mut spill, &storage, &events());
+    let SpilledBatch { token, .. } = take(&mut spill, &storage, &events());
     let report = report(vec![numbered(0, 0)], |_| RecordStatus::Delivered);
-    let progress = spill.settle(&storage, taken, report, &failed(), 0, 0).unwrap();
+    let progress = spill.apply_report(&storage, token, report, &failed(), 0, 0).unwrap();
     assert_eq!((progress.left, depth(&spill, &events())), (2, (2, 0)));
 }
 
@@ -383,7 +384,7 @@ fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
     assert_eq!(again.next_sequence, spill.next_sequence);
     let batch = take(&mut spill, &storage, &failed());
     assert_eq!(numbers(&batch.batch.records), [7]);
-    assert_eq!(settle(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 1);
+    assert_eq!(apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 1);
 }
 
 #[test]
@@ -393,21 +394,22 @@ fn parallel_attempts_of_a_stream_have_different_rows() {
     for first in (0..50).step_by(10) {
         push(&mut spill, &storage, &events(), first..first + 10);
     }
-    let most = BatchLimits { records: 10, ..MIB };
-    let take = |spill: &mut Spill| spill.take(&storage, &events(), most, 0).unwrap();
+    let max = BatchLimits { records: 10, ..MIB };
+    let take = |spill: &mut Spill| spill.begin_attempt(&storage, &events(), max, 0).unwrap();
     let first = take(&mut spill).unwrap();
     assert!(take(&mut spill).is_none(), "one, until it takes something");
     let but_nine =
         |number| if number == 9 { RecordStatus::Pending } else { RecordStatus::Delivered };
-    settle(&mut spill, &storage, first, but_nine);
-    let tries: Vec<SpilledBatch> = (0..3).map(|_| take(&mut spill).unwrap()).collect();
+    apply_report(&mut spill, &storage, first, but_nine);
+    let attempts: Vec<SpilledBatch> = (0..3).map(|_| take(&mut spill).unwrap()).collect();
     assert!(take(&mut spill).is_none());
-    let taken: Vec<Vec<usize>> = tries.iter().map(|batch| numbers(&batch.batch.records)).collect();
+    let token: Vec<Vec<usize>> =
+        attempts.iter().map(|batch| numbers(&batch.batch.records)).collect();
     let rows = [vec![9], (10..20).collect(), (20..30).collect()];
-    assert_eq!(taken, rows);
-    let mut tries = tries.into_iter();
-    settle(&mut spill, &storage, tries.next().unwrap(), |_| RecordStatus::Pending);
-    settle(&mut spill, &storage, tries.next().unwrap(), |_| RecordStatus::Delivered);
+    assert_eq!(token, rows);
+    let mut attempts = attempts.into_iter();
+    apply_report(&mut spill, &storage, attempts.next().unwrap(), |_| RecordStatus::Pending);
+    apply_report(&mut spill, &storage, attempts.next().unwrap(), |_| RecordStatus::Delivered);
     let again: Vec<usize> = take(&mut spill).map(|batch| numbers(&batch.batch.records)).unwrap();
     assert_eq!(again, [9], "the oldest first");
     let last = take(&mut spill).unwrap();
@@ -420,14 +422,14 @@ fn rows_in_flight_leave_nothing_to_attempt() {
     let storage = Memory::default();
     let mut spill = spill(&storage);
     push(&mut spill, &storage, &events(), 0..2);
-    spill.stream_takes(&events(), 0);
+    spill.stream_accepts(&events(), 0);
     let only = take(&mut spill, &storage, &events());
     assert_eq!(spill.due(0), [events()]);
-    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert!(spill.begin_attempt(&storage, &events(), MIB, 0).unwrap().is_none());
     assert!(spill.due(0).is_empty(), "until one ends, or more comes");
     push(&mut spill, &storage, &events(), 2..3);
     assert_eq!(numbers(&take(&mut spill, &storage, &events()).batch.records), [2]);
-    settle(&mut spill, &storage, only, |_| RecordStatus::Delivered);
+    apply_report(&mut spill, &storage, only, |_| RecordStatus::Delivered);
     assert_eq!(depth(&spill, &events()), (1, 0));
 }
 
@@ -443,15 +445,15 @@ enum Object {
 /// a row. After a restart, an attempt may begin with three of them.
 #[test]
 fn records_that_always_fail_do_not_block_those_behind_them() {
-    for (row, most_bytes) in [(40, MIB.bytes), (10, MIB.bytes), (10, 1), (1, 1)] {
+    for (row, max_bytes) in [(40, MIB.bytes), (10, MIB.bytes), (10, 1), (1, 1)] {
         for object in [Object::Stays, Object::IsLost] {
             let storage = Memory::default();
             let mut spill = spill(&storage);
             for first in (0..40).step_by(row) {
                 push(&mut spill, &storage, &events(), first..first + row);
             }
-            let what = format!("rows of {row}, {most_bytes} bytes at once, the object {object:?}");
-            drain_past_poison(&mut spill, &storage, most_bytes, object, &what);
+            let what = format!("rows of {row}, {max_bytes} bytes at once, the object {object:?}");
+            drain_past_poison(&mut spill, &storage, max_bytes, object, &what);
             let depths = (depth(&spill, &events()), depth(&spill, &failed()));
             assert_eq!(depths, ((0, 0), (20, 0)), "{what}");
             let is_place = |key: &Vec<u8>| RetryCursor::is_key(key);
@@ -464,19 +466,19 @@ fn records_that_always_fail_do_not_block_those_behind_them() {
 fn drain_past_poison(
     spill: &mut Spill,
     storage: &Memory,
-    most_bytes: usize,
+    max_bytes: usize,
     object: Object,
     what: &str,
 ) {
-    let (mut now, mut health, mut taken) = (0, StreamHealth::default(), 0);
+    let (mut now, mut health, mut token) = (0, StreamHealth::default(), 0);
     for _ in 0..100 {
         if object == Object::IsLost && !spill.is_due(&events(), now) {
             health = StreamHealth::default();
             *spill = Spill::load(storage, SpillConfig::default(), now).unwrap();
         }
         now = now.max(spill.wake_at().unwrap_or(now));
-        let most = BatchLimits { bytes: most_bytes, ..MIB };
-        let Some(batch) = spill.take(storage, &events(), most, now).unwrap() else { break };
+        let max = BatchLimits { bytes: max_bytes, ..MIB };
+        let Some(batch) = spill.begin_attempt(storage, &events(), max, now).unwrap() else { break };
         let policy = stream_delivery::DeliveryConfig::default();
         let mut delivery = StreamDelivery::new(batch.batch, policy, now);
         while let Action::Send { records, .. } = delivery.step(now, &mut health) {
@@ -493,8 +495,8 @@ fn drain_past_poison(
             delivery.reply(CallResult::Answered(answer), now, 0, &mut health);
         }
         let report = delivery.finish(now, &health);
-        let settled = spill.settle(storage, batch.taken, report, &failed(), now, 0).unwrap();
-        taken += settled.accepted;
+        let settled = spill.apply_report(storage, batch.token, report, &failed(), now, 0).unwrap();
+        token += settled.accepted;
     }
-    assert_eq!(taken, 20, "{what}");
+    assert_eq!(token, 20, "{what}");
 }

@@ -7,7 +7,7 @@ fn old() -> Stream {
 }
 
 /// Odd numbers go to the events, multiples of four nowhere, and the rest to the failed events.
-fn home(record: &Record) -> Option<Stream> {
+fn current_stream(record: &Record) -> Option<Stream> {
     match number(record) % 4 {
         0 => None,
         2 => Some(failed()),
@@ -15,13 +15,13 @@ fn home(record: &Record) -> Option<Stream> {
     }
 }
 
-fn move_oldest(spill: &mut Spill, storage: &Memory, most_bytes: usize) -> Moved {
-    spill.move_oldest(storage, &old(), most_bytes, home, 0).unwrap()
+fn move_oldest(spill: &mut Spill, storage: &Memory, max_bytes: usize) -> Moved {
+    spill.move_oldest(storage, &old(), max_bytes, current_stream, 0).unwrap()
 }
 
 /// Returns the records queued for `stream`, in the order of delivery.
 fn waiting(spill: &mut Spill, storage: &Memory, stream: &Stream) -> Vec<usize> {
-    let (_, records) = spill.oldest(storage, stream, RetryCursor::OLDEST, &[], MIB).unwrap();
+    let (_, records) = spill.read_oldest(storage, stream, RetryCursor::OLDEST, &[], MIB).unwrap();
     numbers(&records)
 }
 
@@ -32,7 +32,7 @@ fn stored(storage: &Memory) -> Vec<(u8, String, usize)> {
         let Ok(row) = SpillRow::read(&key) else { continue };
         let value = storage.get(Table::Spill, &key).unwrap().unwrap();
         let records = row.records(&value).unwrap();
-        let of = |record| (row.shelf.version(), row.stream.to_string(), number(record));
+        let of = |record| (row.state.version(), row.stream.to_string(), number(record));
         stored.extend(records.iter().map(of));
     }
     stored.sort_by_key(|(_, _, number)| *number);
@@ -56,12 +56,13 @@ fn each_record_moves_to_its_home_with_its_age_and_in_order() {
         assert_eq!(depth(&loaded, &stream), depth(&spill, &stream), "{stream}");
     }
     assert_eq!(loaded.bytes(), spill.bytes());
-    let oldest = |spill: &Spill| -> Vec<u64> {
-        let mut oldest: Vec<u64> = spill.depth(9_000).iter().map(|depth| depth.oldest_ms).collect();
-        oldest.sort_unstable();
-        oldest
+    let read_oldest = |spill: &Spill| -> Vec<u64> {
+        let mut read_oldest: Vec<u64> =
+            spill.depth(9_000).iter().map(|depth| depth.oldest_ms).collect();
+        read_oldest.sort_unstable();
+        read_oldest
     };
-    assert_eq!(oldest(&loaded), oldest(&spill));
+    assert_eq!(read_oldest(&loaded), read_oldest(&spill));
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn nothing_moves_during_an_attempt() {
     let batch = take(&mut spill, &storage, &old());
     assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved::default());
     assert_eq!(spill.withdraw(&storage, &old(), 1, 0), Ok(None));
-    settle(&mut spill, &storage, batch, |number| {
+    apply_report(&mut spill, &storage, batch, |number| {
         if number == 0 { RecordStatus::Delivered } else { RecordStatus::Pending }
     });
     assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 2, quarantined: 0 });
@@ -100,7 +101,7 @@ fn a_move_that_breaks_off_at_any_write_changes_nothing() {
         push(&mut spill, &storage, &old(), 6..9);
         let (before, depths) = (stored(&storage), (depth(&spill, &old()), spill.bytes()));
         storage.fails_from.set(Some(storage.writes.get() + fails_at));
-        let moved = spill.move_oldest(&storage, &old(), MIB.bytes, home, 0);
+        let moved = spill.move_oldest(&storage, &old(), MIB.bytes, current_stream, 0);
         storage.fails_from.set(None);
         if moved.is_err() {
             assert_eq!(stored(&storage), before, "{fails_at}");
@@ -161,6 +162,6 @@ fn only_withdrawn_rows_are_quarantined_one_by_one() {
     assert_eq!(spill.withdraw(&storage, &old(), 999_999, 0), Ok(Some((4, false))));
     assert_eq!(spill.withdraw(&storage, &old(), 999_999, 0), Ok(Some((0, false))));
     assert_eq!((depth(&spill, &old()), spill.due(0)), ((0, 6), vec![]));
-    let aside = stored(&storage).into_iter().filter(|(shelf, ..)| *shelf == 2);
-    assert!(aside.map(|(.., number)| number).eq(0..6));
+    let quarantine_row = stored(&storage).into_iter().filter(|(state, ..)| *state == 2);
+    assert!(quarantine_row.map(|(.., number)| number).eq(0..6));
 }

@@ -18,14 +18,14 @@ enum DrainFault {
         code: &'static str,
     },
     /// The call has no answer.
-    Untold(DrainEffect),
+    Unreported(DrainEffect),
     NotSent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum DrainEffect {
-    Taken,
-    NotTaken,
+    Accepted,
+    NotAccepted,
 }
 
 /// How poison is rejected.
@@ -41,8 +41,8 @@ enum Deed {
     Push { stream: usize, count: usize, padding: usize, kept: StorageKept },
     /// Delivers the records that are due.
     Drain { faults: Vec<DrainFault>, pushed: usize, kept: StorageKept },
-    /// Moves the records of the stream that is named no more, unless a write `fails`.
-    Move { most_bytes: usize, fails: Option<usize>, kept: StorageKept },
+    /// Moves the records of the stream that is named no more, unless a write `record_failure`.
+    Move { max_bytes: usize, record_failure: Option<usize>, kept: StorageKept },
     /// Time passes until the next alarm.
     Sleep,
     /// The object is lost.
@@ -57,7 +57,7 @@ enum StorageKept {
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let effect = prop_oneof![Just(DrainEffect::Taken), Just(DrainEffect::NotTaken)];
+    let effect = prop_oneof![Just(DrainEffect::Accepted), Just(DrainEffect::NotAccepted)];
     let fault = prop_oneof![
         3 => Just(DrainFault::None),
         4 => (0_usize..3).prop_map(|remainder| DrainFault::Some { remainder }),
@@ -65,7 +65,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
             Just((500, "InternalFailure")), Just((400, "ThrottlingException")),
             Just((400, "ResourceNotFoundException")), Just((403, "ExpiredTokenException")),
         ].prop_map(|(status, code)| DrainFault::Whole { status, code }),
-        2 => effect.prop_map(DrainFault::Untold),
+        2 => effect.prop_map(DrainFault::Unreported),
         1 => Just(DrainFault::NotSent),
     ];
     let kept = || prop_oneof![5 => Just(StorageKept::Yes), 1 => Just(StorageKept::No)];
@@ -76,7 +76,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         4 => (proptest::collection::vec(fault, 0..8), 0_usize..4, kept())
             .prop_map(|(faults, pushed, kept)| Deed::Drain { faults, pushed, kept }),
         3 => (1_usize..200_000, proptest::option::weighted(0.3, 0_usize..6), kept())
-            .prop_map(|(most_bytes, fails, kept)| Deed::Move { most_bytes, fails, kept }),
+            .prop_map(|(max_bytes, record_failure, kept)| Deed::Move { max_bytes, record_failure, kept }),
         2 => Just(Deed::Sleep),
         1 => Just(Deed::Crash),
     ];
@@ -102,7 +102,7 @@ struct SpillWorld {
     committed: Waiting,
     refuses: DrainRefusal,
     /// How often a stream accepted a record.
-    taken: BTreeMap<(usize, usize), u32>,
+    token: BTreeMap<(usize, usize), u32>,
     /// How often it did so without an answer, or with one that was lost.
     untold: BTreeMap<(usize, usize), u32>,
     /// Records whose callers got the answer that they are kept.
@@ -116,7 +116,7 @@ const FAILED: usize = 2;
 const OLD: usize = 3;
 
 /// Returns the stream that a record of that one is routed to today.
-const fn home(number: usize) -> usize {
+const fn current_stream(number: usize) -> usize {
     number % 2
 }
 
@@ -135,7 +135,7 @@ impl SpillWorld {
             waiting: Waiting::default(),
             committed: Waiting::default(),
             refuses,
-            taken: BTreeMap::new(),
+            token: BTreeMap::new(),
             untold: BTreeMap::new(),
             told: Vec::new(),
             made: 0,
@@ -177,8 +177,8 @@ impl SpillWorld {
                 }
             }
             Deed::Drain { faults, pushed, kept } => self.drain(faults, *pushed, *kept)?,
-            Deed::Move { most_bytes, fails, kept } => {
-                self.move_oldest(*most_bytes, *fails, *kept)?
+            Deed::Move { max_bytes, record_failure, kept } => {
+                self.move_oldest(*max_bytes, *record_failure, *kept)?
             }
             Deed::Sleep => self.now = self.spill.wake_at().unwrap_or(self.now).max(self.now),
             Deed::Crash => self.crash(),
@@ -189,22 +189,22 @@ impl SpillWorld {
     /// Moves the records queued for the stream that is named no more.
     fn move_oldest(
         &mut self,
-        most_bytes: usize,
-        fails: Option<usize>,
+        max_bytes: usize,
+        record_failure: Option<usize>,
         kept: StorageKept,
     ) -> Result<(), TestCaseError> {
         let from = stream(STREAMS[OLD]);
-        let to = |record: &Record| Some(stream(STREAMS[home(number(record))]));
-        self.storage.fails_from.set(fails.map(|most| self.storage.writes.get() + most));
-        let moved = self.spill.move_oldest(&self.storage, &from, most_bytes, to, self.now);
+        let to = |record: &Record| Some(stream(STREAMS[current_stream(number(record))]));
+        self.storage.fails_from.set(record_failure.map(|max| self.storage.writes.get() + max));
+        let moved = self.spill.move_oldest(&self.storage, &from, max_bytes, to, self.now);
         self.storage.fails_from.set(None);
         if let Ok(moved) = moved {
             prop_assert_eq!(moved.records == 0, self.waiting.queues[OLD].is_empty());
             for _ in 0..moved.records {
                 let number = self.waiting.queues[OLD].pop_front().unwrap();
-                let queue = &mut self.waiting.queues[home(number)];
-                let place = queue.iter().position(|later| *later > number).unwrap_or(queue.len());
-                queue.insert(place, number);
+                let queue = &mut self.waiting.queues[current_stream(number)];
+                let cursor = queue.iter().position(|later| *later > number).unwrap_or(queue.len());
+                queue.insert(cursor, number);
             }
         }
         match kept {
@@ -224,15 +224,15 @@ impl SpillWorld {
         let mut faults = faults.iter();
         for due in self.spill.due(self.now) {
             let index = STREAMS.iter().position(|name| *name == due.to_string()).unwrap();
-            let batch = self.spill.take(&self.storage, &due, MIB, self.now).unwrap();
+            let batch = self.spill.begin_attempt(&self.storage, &due, MIB, self.now).unwrap();
             let batch = batch.ok_or_else(|| TestCaseError::fail("due, and nothing to take"))?;
             let mut came = numbers(&batch.batch.records);
-            let rotated = batch.taken.rotation;
+            let rotated = batch.token.rotation;
             came.rotate_right(rotated);
             let queue = &self.waiting.queues[index];
             let before = queue.iter().position(|waiting| came.first() == Some(waiting)).unwrap();
-            let oldest = queue.iter().skip(before).take(came.len());
-            prop_assert!(came.iter().eq(oldest), "in order");
+            let read_oldest = queue.iter().skip(before).take(came.len());
+            prop_assert!(came.iter().eq(read_oldest), "in order");
             prop_assert!(
                 before == 0 || self.waiting.in_vain[index],
                 "the oldest, as long as it helps"
@@ -243,21 +243,21 @@ impl SpillWorld {
                 self.told.extend(numbers.iter().map(|number| (index, *number)));
                 self.commit();
             }
-            let fates: BTreeMap<usize, RecordStatus> = report
+            let statuses: BTreeMap<usize, RecordStatus> = report
                 .records
                 .iter()
-                .map(|(record, fate)| (number(record), fate.clone()))
+                .map(|(record, status)| (number(record), status.clone()))
                 .collect();
             let failed = stream(STREAMS[FAILED]);
             let for_bytes =
                 report.problem.as_ref().is_some_and(|it| it.code() == "ValidationException");
             let progress = self
                 .spill
-                .settle(&self.storage, batch.taken, report, &failed, self.now, 1 << 30)
+                .apply_report(&self.storage, batch.token, report, &failed, self.now, 1 << 30)
                 .unwrap();
             self.waiting.in_vain[index] =
                 progress.left == came.len() && (for_bytes || self.waiting.in_vain[index]);
-            self.take_off(index, &came, &fates);
+            self.take_off(index, &came, &statuses);
             match kept {
                 StorageKept::Yes => self.commit(),
                 StorageKept::No => {
@@ -272,9 +272,9 @@ impl SpillWorld {
         Ok(())
     }
 
-    fn take_off(&mut self, index: usize, came: &[usize], fates: &BTreeMap<usize, RecordStatus>) {
+    fn take_off(&mut self, index: usize, came: &[usize], statuses: &BTreeMap<usize, RecordStatus>) {
         for number in came {
-            match (&fates[number], index) {
+            match (&statuses[number], index) {
                 (RecordStatus::Pending, _) => continue,
                 (RecordStatus::Delivered, _) => {}
                 (RecordStatus::Rejected(_), FAILED) => self.waiting.quarantined.push(*number),
@@ -298,7 +298,7 @@ impl SpillWorld {
         let mut told = Vec::new();
         loop {
             let mut health = std::mem::take(&mut self.health[index]);
-            let packs: Option<Vec<Vec<usize>>> = match delivery.step(self.now, &mut health) {
+            let aggregates: Option<Vec<Vec<usize>>> = match delivery.step(self.now, &mut health) {
                 Action::Send { records, .. } => {
                     Some(records.iter().map(|pack| pack.lines().map(number).collect()).collect())
                 }
@@ -312,9 +312,9 @@ impl SpillWorld {
                     return (report, told);
                 }
             };
-            if let Some(packs) = packs {
+            if let Some(aggregates) = aggregates {
                 let fault = faults.next().copied().unwrap_or(DrainFault::None);
-                let reply = self.reply(index, &packs, fault, &mut told);
+                let reply = self.reply(index, &aggregates, fault, &mut told);
                 self.now += 5;
                 delivery.reply(reply, self.now, 1 << 31, &mut health);
             }
@@ -325,11 +325,11 @@ impl SpillWorld {
     fn reply(
         &mut self,
         index: usize,
-        packs: &[Vec<usize>],
+        aggregates: &[Vec<usize>],
         fault: DrainFault,
         told: &mut Vec<usize>,
     ) -> CallResult {
-        let poisoned = |numbers: &[usize]| numbers.iter().any(|it| is_poison(index, *it));
+        let rejected = |numbers: &[usize]| numbers.iter().any(|it| is_poison(index, *it));
         let answered = |status, body: String| {
             let body = body.into_bytes();
             CallResult::Answered(HttpResponse { status, retry_after_ms: None, body })
@@ -338,28 +338,28 @@ impl SpillWorld {
         match (fault, self.refuses) {
             (DrainFault::Whole { status, code }, _) => of_code(status, code),
             (DrainFault::NotSent, _) => CallResult::NotSent("no key".to_owned()),
-            (DrainFault::Untold(effect), _) => {
-                if effect == DrainEffect::Taken && !poisoned(&packs.concat()) {
-                    for number in packs.concat() {
-                        *self.taken.entry((index, number)).or_default() += 1;
+            (DrainFault::Unreported(effect), _) => {
+                if effect == DrainEffect::Accepted && !rejected(&aggregates.concat()) {
+                    for number in aggregates.concat() {
+                        *self.token.entry((index, number)).or_default() += 1;
                         *self.untold.entry((index, number)).or_default() += 1;
                     }
                 }
                 CallResult::TimedOut
             }
-            (_, DrainRefusal::Call) if poisoned(&packs.concat()) => {
+            (_, DrainRefusal::Call) if rejected(&aggregates.concat()) => {
                 of_code(400, "ValidationException")
             }
             (DrainFault::None | DrainFault::Some { .. }, _) => {
                 let refused = |pack: &[usize]| match fault {
-                    _ if poisoned(pack) => Some("ValidationException"),
+                    _ if rejected(pack) => Some("ValidationException"),
                     DrainFault::Some { remainder } if pack[0] % 3 == remainder => {
                         Some("InternalFailure")
                     }
                     _ => None,
                 };
                 let (mut entries, mut errors) = (Vec::new(), 0);
-                for pack in packs {
+                for pack in aggregates {
                     match refused(pack) {
                         Some(code) => {
                             errors += 1;
@@ -369,7 +369,7 @@ impl SpillWorld {
                             entries.push(r#"{"RecordId":"r","SequenceNumber":"1"}"#.to_owned());
                             told.extend(pack);
                             for number in pack {
-                                *self.taken.entry((index, *number)).or_default() += 1;
+                                *self.token.entry((index, *number)).or_default() += 1;
                             }
                         }
                     }
@@ -400,9 +400,10 @@ impl SpillWorld {
             let (records, bytes, _, quarantined) = depths.get(*name).copied().unwrap_or_default();
             prop_assert_eq!(records, self.waiting.queues[index].len() as u64);
             prop_assert_eq!(records > 0, bytes > 0);
-            prop_assert_eq!(records > 0, self.spill.holds_back(&stream(name), None));
-            let aside = if index == FAILED { self.waiting.quarantined.len() as u64 } else { 0 };
-            prop_assert_eq!(quarantined, aside);
+            prop_assert_eq!(records > 0, self.spill.must_queue(&stream(name), None));
+            let quarantine_row =
+                if index == FAILED { self.waiting.quarantined.len() as u64 } else { 0 };
+            prop_assert_eq!(quarantined, quarantine_row);
         }
         let stored: u64 = depths.values().map(|(_, bytes, ..)| bytes).sum();
         prop_assert!(stored <= self.spill.bytes());
@@ -446,25 +447,25 @@ proptest! {
         world.commit();
         world.recover()?;
         for (index, number) in &world.told {
-            let place = if is_poison(*index, *number) { FAILED } else { *index };
-            if is_poison(place, *number) {
+            let cursor = if is_poison(*index, *number) { FAILED } else { *index };
+            if is_poison(cursor, *number) {
                 prop_assert!(world.waiting.quarantined.contains(number));
             } else {
-                let mut places = vec![place];
-                places.extend((place == OLD).then(|| home(*number)));
+                let mut places = vec![cursor];
+                places.extend((cursor == OLD).then(|| current_stream(*number)));
                 let sum = |of: &BTreeMap<(usize, usize), u32>| -> u32 {
-                    places.iter().filter_map(|place| of.get(&(*place, *number))).sum()
+                    places.iter().filter_map(|cursor| of.get(&(*cursor, *number))).sum()
                 };
-                let (taken, untold) = (sum(&world.taken), sum(&world.untold));
-                prop_assert_eq!(taken, 1 + untold, "{} of {}", number, index);
+                let (token, untold) = (sum(&world.token), sum(&world.untold));
+                prop_assert_eq!(token, 1 + untold, "{} of {}", number, index);
             }
         }
         let known = |(index, number): &(usize, usize)| {
             let may_come = |from: usize| {
-                from == *index || *index == FAILED || (from == OLD && *index == home(*number))
+                from == *index || *index == FAILED || (from == OLD && *index == current_stream(*number))
             };
             world.told.iter().any(|(from, told)| told == number && may_come(*from))
         };
-        prop_assert!(world.taken.keys().all(known), "nothing comes that was not kept");
+        prop_assert!(world.token.keys().all(known), "nothing comes that was not kept");
     }
 }

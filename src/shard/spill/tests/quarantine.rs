@@ -32,7 +32,7 @@ fn data(rows: &[quarantine::QuarantineRow]) -> Vec<(String, Vec<u8>)> {
 fn quarantined(spill: &mut Spill, storage: &Memory, numbers: std::ops::Range<usize>) {
     push(spill, storage, &failed(), numbers.clone());
     let batch = take(spill, storage, &failed());
-    let settled = settle(spill, storage, batch, |_| poisoned());
+    let settled = apply_report(spill, storage, batch, |_| rejected());
     assert_eq!(settled.quarantined, numbers.len());
 }
 
@@ -59,7 +59,7 @@ fn a_garbled_row_is_listed_as_it_is() {
     storage.put(Table::Spill, &key, b"not a row").unwrap();
     storage.put(Table::Spill, &[2, 9], b"of another version").unwrap();
     let mut spill = spill(&storage);
-    assert!(spill.take(&storage, &events(), MIB, 0).unwrap().is_none());
+    assert!(spill.begin_attempt(&storage, &events(), MIB, 0).unwrap().is_none());
     let rows = rows(&spill, &storage);
     let reason = "garbled: of firehose:events: bytes are not a row of the spill".to_owned();
     assert_eq!(data(&rows), [(reason, b"not a row".to_vec())]);
