@@ -131,7 +131,7 @@ fn endpoint(key: &str, url: &str, errors: &mut Vec<ConfigError>) -> Option<Uri> 
 #[cfg(test)]
 mod tests {
     use super::super::Config;
-    use super::super::tests::{mistakes, settings};
+    use super::super::tests::{error_count, settings};
     use super::*;
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
             "eu-west-1-x",
         ] {
             assert_eq!(
-                mistakes(RawConfig { region: Some(none.to_owned()), ..settings() }),
+                error_count(RawConfig { region: Some(none.to_owned()), ..settings() }),
                 ["AWS_REGION must be the name of a region, such as eu-west-1 or us-gov-east-1"],
                 "{none}"
             );
@@ -222,7 +222,7 @@ mod tests {
                 vec!["AWS_ENDPOINT_URL_FIREHOSE", "AWS_ENDPOINT_URL_KINESIS"],
             ),
         ] {
-            assert_eq!(mistakes(settings), keys.into_iter().map(sentence).collect::<Vec<_>>());
+            assert_eq!(error_count(settings), keys.into_iter().map(sentence).collect::<Vec<_>>());
         }
     }
 
@@ -242,7 +242,7 @@ mod tests {
                 "AWS_SESSION_TOKEN",
             ),
         ] {
-            let found = mistakes(settings);
+            let found = error_count(settings);
             assert!(
                 matches!(found.as_slice(), [one] if one.starts_with(key) && !one.contains("s3cr3t")),
                 "{found:?}"
@@ -250,7 +250,7 @@ mod tests {
         }
         for (region, url) in [("eu west", "http://127.0.0.1"), ("eu-west-1", "127.0.0.1:4566")] {
             let (region, endpoint_url) = (Some(region.to_owned()), Some(url.to_owned()));
-            assert_eq!(mistakes(RawConfig { region, endpoint_url, ..settings() }).len(), 1);
+            assert_eq!(error_count(RawConfig { region, endpoint_url, ..settings() }).len(), 1);
         }
     }
 }

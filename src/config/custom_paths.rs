@@ -39,7 +39,7 @@ pub fn addresses(table: &mut ConfigTable<'_>) -> CustomPaths {
         path(table, "endpoint", "/collect", Endpoint::Events, |path| Some(path.to_owned()));
     let is_taken = |endpoint: &String| snippet.asked(endpoint).is_some();
     if endpoint.as_ref().is_some_and(is_taken) {
-        table.refuse("endpoint", "must not be an address of HEADWATER.snippet");
+        table.error("endpoint", "must not be an address of HEADWATER.snippet");
     }
     let endpoint = endpoint.filter(|endpoint| !is_taken(endpoint));
     CustomPaths { snippet, endpoint: endpoint.unwrap_or_else(|| EVENTS.to_owned()) }
@@ -57,13 +57,13 @@ fn path<T>(
     let path = table.text(key)?;
     let is_taken = Endpoint::usual(&path).is_some_and(|address| address != usual);
     if is_taken || KEPT.iter().any(|kept| path.starts_with(kept)) {
-        table.refuse(key, format!("must not be {path:?}, which the worker has for itself"));
+        table.error(key, format!("must not be {path:?}, which the worker has for itself"));
         return None;
     }
     let read = Some(&path).filter(|path| is_plain(path)).and_then(|path| read(path));
     if read.is_none() {
         let wanted = "its parts of A-Z a-z 0-9 . _ - and with no dot in front";
-        table.refuse(key, format!("must be a path such as {example:?}, {wanted}, not {path:?}"));
+        table.error(key, format!("must be a path such as {example:?}, {wanted}, not {path:?}"));
     }
     read
 }

@@ -103,7 +103,7 @@ impl HeadwaterConfig {
         if let (Some(tenants), Some(failed)) = (&tenants, &failed)
             && tenants.all().any(|tenant| tenant.routes.streams().any(|stream| stream == failed))
         {
-            table.refuse("failed_stream", "must be a stream that no route goes to");
+            table.error("failed_stream", "must be a stream that no route goes to");
         }
         let named = |stream: &Stream| {
             let routed = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
@@ -144,7 +144,7 @@ fn enrichment(table: &mut ConfigTable<'_>) -> Enrichment {
     if let Some(domains) = table.texts("internal_domains") {
         let of_domain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
         if domains.iter().any(|domain| domain.is_empty() || !domain.bytes().all(of_domain)) {
-            table.refuse("internal_domains", "must list domains such as \"shop.example\"");
+            table.error("internal_domains", "must list domains such as \"shop.example\"");
         } else {
             enrichment.internal_domains = domains;
         }
@@ -164,7 +164,7 @@ fn aggregation(table: &mut ConfigTable<'_>) -> Aggregation {
             bytes.and_then(AggregateBytes::parse).map(Aggregation::UpTo).unwrap_or_else(|| {
                 let (unit, max) = (aggregate::BILLED_UNIT, AggregateBytes::MAX);
                 let wanted = format!("must be a multiple of {unit} from {unit} to {max}, or false");
-                table.refuse("aggregate_bytes", format!("{wanted}, not {value}"));
+                table.error("aggregate_bytes", format!("{wanted}, not {value}"));
                 Aggregation::default()
             })
         }

@@ -309,7 +309,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn mistakes(settings: RawConfig) -> Vec<String> {
+    pub(crate) fn error_count(settings: RawConfig) -> Vec<String> {
         Config::parse(settings).unwrap_err().iter().map(ConfigError::to_string).collect()
     }
 
@@ -456,13 +456,13 @@ pub(crate) mod tests {
         ] {
             let mut table = headwater();
             table.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
-            let found = mistakes(RawConfig { headwater: Some(table), ..settings() });
+            let found = error_count(RawConfig { headwater: Some(table), ..settings() });
             assert_eq!(found, [format!("HEADWATER.{sentence}")]);
         }
         let mut table = headwater();
         let failed = table.as_object_mut().unwrap().remove("failed_stream").unwrap();
         table["failed"] = failed;
-        let found = mistakes(RawConfig { headwater: Some(table), ..settings() });
+        let found = error_count(RawConfig { headwater: Some(table), ..settings() });
         assert_eq!(found, ["HEADWATER.failed is called failed_stream now"]);
     }
 
@@ -500,7 +500,7 @@ pub(crate) mod tests {
             let mut table = headwater();
             table[key] = value;
             let secret = Some("short".to_owned());
-            let found = mistakes(RawConfig { headwater: Some(table), secret, ..settings() });
+            let found = error_count(RawConfig { headwater: Some(table), secret, ..settings() });
             assert!(
                 matches!(found.as_slice(), [one] if one.contains(key) && one.contains("HEADWATER_HASH_SECRET")),
                 "{found:?}"
@@ -633,7 +633,7 @@ pub(crate) mod tests {
         ] {
             let headwater = Some(Value::String(text.to_owned()));
             let expected = format!("HEADWATER must be a table, or its JSON text: {why}");
-            assert_eq!(mistakes(RawConfig { headwater, ..settings() }), [expected]);
+            assert_eq!(error_count(RawConfig { headwater, ..settings() }), [expected]);
         }
     }
 
@@ -646,7 +646,7 @@ pub(crate) mod tests {
     #[test]
     fn all_missing_settings_are_named_at_once() {
         assert_eq!(
-            mistakes(RawConfig::default()),
+            error_count(RawConfig::default()),
             [
                 "AWS_REGION is missing; set it to the region of your streams",
                 "AWS_ACCESS_KEY_ID is missing; without it no event can be delivered",
@@ -655,7 +655,7 @@ pub(crate) mod tests {
             ]
         );
         assert_eq!(
-            mistakes(RawConfig { headwater: Some(json!({})), ..settings() }),
+            error_count(RawConfig { headwater: Some(json!({})), ..settings() }),
             [
                 "HEADWATER.origins is missing",
                 "HEADWATER.routes is missing",
@@ -731,7 +731,7 @@ pub(crate) mod tests {
         for (key, value, sentence) in cases {
             let mut table = headwater();
             table[key] = value;
-            assert_eq!(mistakes(RawConfig { headwater: Some(table), ..settings() }), [sentence]);
+            assert_eq!(error_count(RawConfig { headwater: Some(table), ..settings() }), [sentence]);
         }
     }
 }

@@ -27,7 +27,7 @@ impl Origins {
 pub fn origins(table: &mut ConfigTable<'_>) -> Option<Origins> {
     const WANTED: &str = "must list sites such as \"https://shop.example\", or be [\"*\"] for any";
     let Value::Array(list) = table.optional("origins")? else {
-        table.refuse("origins", WANTED);
+        table.error("origins", WANTED);
         return None;
     };
     let texts: Option<Vec<String>> =
@@ -38,7 +38,7 @@ pub fn origins(table: &mut ConfigTable<'_>) -> Option<Origins> {
             Some(Origins::Only(texts))
         }
         _ => {
-            table.refuse("origins", WANTED);
+            table.error("origins", WANTED);
             None
         }
     }

@@ -36,7 +36,7 @@ pub fn privacy(
     if let Some(ip) = table.choice("ip", &ips) {
         privacy.ip = ip;
         if ip == IpPolicy::Hash && has_secret == HasSecret::No {
-            table.refuse("ip", format!("= \"hash\" {NEEDS_SECRET}"));
+            table.error("ip", format!("= \"hash\" {NEEDS_SECRET}"));
         }
     }
     privacy.gpc = table.choice("gpc", &WISHES).unwrap_or(privacy.gpc);
@@ -53,7 +53,7 @@ pub fn privacy(
         privacy.device_ids =
             if cookieless { DeviceIdSource::Cookieless } else { DeviceIdSource::Client };
         if cookieless && has_secret == HasSecret::No {
-            table.refuse("cookieless", NEEDS_SECRET);
+            table.error("cookieless", NEEDS_SECRET);
         }
     }
     if let Some(kinds) = table.texts("scrub") {
@@ -62,18 +62,18 @@ pub fn privacy(
             cards: kinds.iter().any(|kind| kind == "cards"),
         };
         if kinds.iter().any(|kind| kind != "emails" && kind != "cards") {
-            table.refuse("scrub", "must list some of \"emails\", \"cards\"");
+            table.error("scrub", "must list some of \"emails\", \"cards\"");
         }
     }
     if let Some(names) = table.texts("sensitive_params")
         && let Err(error) = privacy.sensitive.replace_names(&names)
     {
-        table.refuse("sensitive_params", error.to_string());
+        table.error("sensitive_params", error.to_string());
     }
     if let Some(paths) = table.texts("sensitive_paths")
         && let Err(error) = privacy.sensitive.replace_paths(&paths)
     {
-        table.refuse("sensitive_paths", error.to_string());
+        table.error("sensitive_paths", error.to_string());
     }
     let secrets = [("remove", Secrets::Remove), ("keep", Secrets::Keep)];
     privacy.sensitive.secrets =

@@ -15,7 +15,7 @@ pub fn renamed_streams(
 ) -> Vec<(Stream, Stream)> {
     let Some(value) = table.optional(KEY) else { return Vec::new() };
     let Value::Object(pairs) = value else {
-        table.refuse(KEY, "must be a table of streams: { \"firehose:OLD\" = \"firehose:NEW\" }");
+        table.error(KEY, "must be a table of streams: { \"firehose:OLD\" = \"firehose:NEW\" }");
         return Vec::new();
     };
     let read = pairs.into_iter().filter_map(|(from, to)| {
@@ -23,22 +23,22 @@ pub fn renamed_streams(
         let (from, to) = match (Stream::parse(&from), to) {
             (Ok(from), Some(Ok(to))) => (from, to),
             (Err(error), _) | (_, Some(Err(error))) => {
-                table.refuse(&key, error.to_string());
+                table.error(&key, error.to_string());
                 return None;
             }
             (_, None) => {
-                table.refuse(&key, "must be a text of the form firehose:NAME or kinesis:NAME");
+                table.error(&key, "must be a text of the form firehose:NAME or kinesis:NAME");
                 return None;
             }
         };
         match named {
             Some(named) if named(&from) => {
-                table.refuse(&key, "is a stream that is still in use; take it out of routes and failed, or leave it out here");
+                table.error(&key, "is a stream that is still in use; take it out of routes and failed, or leave it out here");
                 None
             }
             // This rules out chains and cycles.
             Some(named) if !named(&to) => {
-                table.refuse(&key, format!("must be a stream of routes or failed_stream, not {to}"));
+                table.error(&key, format!("must be a stream of routes or failed_stream, not {to}"));
                 None
             }
             _ => Some((from, to)),
@@ -51,7 +51,7 @@ pub fn renamed_streams(
 mod tests {
     use serde_json::json;
 
-    use super::super::tests::{mistakes, settings};
+    use super::super::tests::{error_count, settings};
     use super::super::{Config, RawConfig};
     use super::*;
 
@@ -118,10 +118,10 @@ mod tests {
                 "must be a stream of routes or failed_stream, not firehose:a",
             ),
         ] {
-            assert_eq!(mistakes(with(renamed)), [format!("HEADWATER.{KEY}{key} {problem}")]);
+            assert_eq!(error_count(with(renamed)), [format!("HEADWATER.{KEY}{key} {problem}")]);
         }
         let chain = json!({"firehose:a": "firehose:b", "firehose:b": "firehose:events"});
-        assert_eq!(mistakes(with(chain)).len(), 1);
+        assert_eq!(error_count(with(chain)).len(), 1);
     }
 
     #[test]

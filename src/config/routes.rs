@@ -12,17 +12,17 @@ use crate::pipeline::route::{Route, RouteAggregation, RouteCondition, Routes};
 /// Parses the stream at `key`.
 pub fn stream(table: &mut ConfigTable<'_>, key: &str, value: Value) -> Option<Stream> {
     let Value::String(text) = value else {
-        table.refuse(key, "must be a text of the form firehose:NAME or kinesis:NAME");
+        table.error(key, "must be a text of the form firehose:NAME or kinesis:NAME");
         return None;
     };
-    Stream::parse(&text).map_err(|error| table.refuse(key, error.to_string())).ok()
+    Stream::parse(&text).map_err(|error| table.error(key, error.to_string())).ok()
 }
 
 pub fn routes(table: &mut ConfigTable<'_>) -> Option<Routes> {
     const LAST: &str =
         "must end with a route that has no condition, so that every event has a stream";
     let Value::Array(list) = table.optional("routes")? else {
-        table.refuse("routes", "must be a list of tables with conditions and `to`");
+        table.error("routes", "must be a list of tables with conditions and `to`");
         return None;
     };
     let count = list.len();
@@ -40,20 +40,20 @@ pub fn routes(table: &mut ConfigTable<'_>) -> Option<Routes> {
     let last = routes.pop().filter(catches_all);
     if let Some(index) = routes.iter().position(catches_all) {
         let key = format!("routes[{index}]");
-        table.refuse(&key, "has no condition, so no event comes to the routes after it");
+        table.error(&key, "has no condition, so no event comes to the routes after it");
         return None;
     }
     match last {
         Some((_, otherwise)) => Some(Routes { routes, otherwise }),
         None => {
-            table.refuse("routes", LAST);
+            table.error("routes", LAST);
             None
         }
     }
 }
 
 fn route(table: &mut ConfigTable<'_>) -> Option<(RouteCondition, Route)> {
-    let before = table.mistakes();
+    let before = table.error_count();
     let condition = RouteCondition {
         level: table
             .choice("level", &[("low", Level::Low), ("mid", Level::Mid), ("high", Level::High)]),
@@ -69,14 +69,14 @@ fn route(table: &mut ConfigTable<'_>) -> Option<(RouteCondition, Route)> {
     };
     let to = table.required("to").and_then(|value| stream(table, "to", value));
     let route = Route { to: to?, sample, aggregate };
-    (table.mistakes() == before).then_some((condition, route))
+    (table.error_count() == before).then_some((condition, route))
 }
 
 fn name(table: &mut ConfigTable<'_>) -> Option<NamePattern> {
     let value = table.optional("name")?;
     let pattern = value.as_str().and_then(NamePattern::parse);
     if pattern.is_none() {
-        table.refuse("name", "must be an event's name, in which a * stands for any characters");
+        table.error("name", "must be an event's name, in which a * stands for any characters");
     }
     pattern
 }
@@ -93,8 +93,7 @@ fn metadata(table: &mut ConfigTable<'_>) -> Map<String, Value> {
             wanted
         }
         Some(_) => {
-            table
-                .refuse("metadata", "must be a table of keys, each with a text, number or boolean");
+            table.error("metadata", "must be a table of keys, each with a text, number or boolean");
             Map::new()
         }
     }
@@ -104,7 +103,7 @@ fn sample(table: &mut ConfigTable<'_>) -> Option<SampleRate> {
     let value = table.optional("sample")?;
     let rate = value.as_f64().and_then(SampleRate::parse);
     if rate.is_none() {
-        table.refuse("sample", format!("must be a share above 0 and below 1, not {value}"));
+        table.error("sample", format!("must be a share above 0 and below 1, not {value}"));
     }
     rate
 }

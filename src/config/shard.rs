@@ -74,10 +74,8 @@ fn session(table: &mut ConfigTable<'_>, sharding: &mut ShardConfig) {
             if let Some(bad) = names.iter().find(|name| EventName::parse((*name).clone()).is_none())
             {
                 let bad = Value::from(bad.as_str());
-                table.refuse(
-                    "session_start_events",
-                    format!("must list names of events, not {bad}"),
-                );
+                table
+                    .error("session_start_events", format!("must list names of events, not {bad}"));
             }
             sharding.session_start_events = names;
         }
@@ -88,7 +86,7 @@ fn session(table: &mut ConfigTable<'_>, sharding: &mut ShardConfig) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::{mistakes, settings};
+    use super::super::tests::{error_count, settings};
     use super::super::{Binding, Config, RawConfig};
     use super::*;
     use crate::shard::{dedup, sessions, spill};
@@ -111,7 +109,7 @@ mod tests {
             let unbound =
                 RawConfig { shard: Binding::Absent, ..with(json!({"delivery": delivery})) };
             assert_eq!(
-                mistakes(unbound),
+                error_count(unbound),
                 [
                     "SHARD is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\""
                 ]
@@ -192,7 +190,7 @@ mod tests {
                 "spill.max_bytes must be an integer from 0 to 8589934592, not -1",
             ),
         ] {
-            assert_eq!(mistakes(with(keys)), [format!("HEADWATER.{sentence}")]);
+            assert_eq!(error_count(with(keys)), [format!("HEADWATER.{sentence}")]);
         }
     }
 }

@@ -50,13 +50,17 @@ impl<'a> ConfigTable<'a> {
         let has_old_name =
             renamed_words::old_key(key).is_some_and(|old| self.fields.contains_key(old));
         if value.is_none() && !has_old_name {
-            self.refuse(key, "is missing");
+            self.error(key, "is missing");
         }
         value
     }
 
     /// Calls `read` if `key` is set; it is an error if it is missing.
-    pub fn needed<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+    pub fn required_with<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
         if !self.fields.contains_key(key) {
             self.required(key);
             return None;
@@ -65,7 +69,7 @@ impl<'a> ConfigTable<'a> {
     }
 
     /// Calls `read` if `key` is set; otherwise returns `base`.
-    pub fn inherited<T: Clone>(
+    pub fn or_inherit<T: Clone>(
         &mut self,
         base: &T,
         key: &str,
@@ -85,7 +89,7 @@ impl<'a> ConfigTable<'a> {
         match self.optional(key)? {
             Value::String(text) if !text.is_empty() => Some(text),
             other => {
-                self.refuse(key, format!("must be a text, not {other}"));
+                self.error(key, format!("must be a text, not {other}"));
                 None
             }
         }
@@ -94,7 +98,7 @@ impl<'a> ConfigTable<'a> {
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         let value = self.optional(key)?;
         if value.as_bool().is_none() {
-            self.refuse(key, format!("must be true or false, not {value}"));
+            self.error(key, format!("must be true or false, not {value}"));
         }
         value.as_bool()
     }
@@ -105,7 +109,7 @@ impl<'a> ConfigTable<'a> {
             list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
         });
         if texts.is_none() {
-            self.refuse(key, "must be a list of texts");
+            self.error(key, "must be a list of texts");
         }
         texts
     }
@@ -119,7 +123,7 @@ impl<'a> ConfigTable<'a> {
             let renamed = value.as_str().and_then(renamed_words::value);
             let renamed = renamed.filter(|new| choices.iter().any(|(name, _)| name == new));
             let hint = renamed.map(|new| format!("; it is {new:?} now")).unwrap_or_default();
-            self.refuse(key, format!("must be one of {}, not {value}{hint}", names.join(", ")));
+            self.error(key, format!("must be one of {}, not {value}{hint}", names.join(", ")));
         }
         chosen.map(|(_, choice)| *choice)
     }
@@ -129,7 +133,7 @@ impl<'a> ConfigTable<'a> {
         let value = self.optional(key)?;
         let number = value.as_u64().filter(|number| (least..=max).contains(number));
         if number.is_none() {
-            self.refuse(key, format!("must be an integer from {least} to {max}, not {value}"));
+            self.error(key, format!("must be an integer from {least} to {max}, not {value}"));
         }
         number
     }
@@ -139,7 +143,7 @@ impl<'a> ConfigTable<'a> {
         let value = self.optional(key)?;
         let share = value.as_f64().filter(|share| (0.0..=1.0).contains(share));
         if share.is_none() {
-            self.refuse(key, format!("must be a share from 0 to 1, not {value}"));
+            self.error(key, format!("must be a share from 0 to 1, not {value}"));
         }
         share
     }
@@ -159,7 +163,7 @@ impl<'a> ConfigTable<'a> {
     }
 
     /// Records an error in the value of `key`.
-    pub fn refuse(&mut self, key: &str, problem: impl Into<String>) {
+    pub fn error(&mut self, key: &str, problem: impl Into<String>) {
         self.errors.push(ConfigError::new(format!("{}.{key}", self.path), problem));
     }
 
@@ -173,14 +177,14 @@ impl<'a> ConfigTable<'a> {
     pub fn part<T>(&mut self, instead: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.errors.len();
         let read = read(self);
-        let mistakes = self.errors.split_off(before.min(self.errors.len()));
-        self.warnings.extend(mistakes.into_iter().map(|ConfigError { key, problem }| {
+        let error_count = self.errors.split_off(before.min(self.errors.len()));
+        self.warnings.extend(error_count.into_iter().map(|ConfigError { key, problem }| {
             ConfigError::new(key, format!("{problem}; until then {instead}"))
         }));
         read
     }
 
-    pub fn mistakes(&self) -> usize {
+    pub fn error_count(&self) -> usize {
         self.errors.len()
     }
 

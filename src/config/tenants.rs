@@ -16,16 +16,16 @@ const KEYS: &str = "must be a table of write keys, each with a table that has `t
 /// Parses `origins`, the privacy settings, `routes` and `keys`. Returns the tenants and the routes
 /// that they inherit.
 pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Tenants, Routes)> {
-    let origins = table.needed("origins", origins::origins);
+    let origins = table.required_with("origins", origins::origins);
     let privacy = privacy(table, &Default::default(), has_secret);
-    let routes = table.needed("routes", routes::routes);
+    let routes = table.required_with("routes", routes::routes);
     if routes.is_some() && each_key_has(table, "routes") {
         let problem = "is used by no write key, since each has routes of its own, and events \
                        without a write key are refused; let a key have none, if that is not meant";
         table.warn("routes", problem);
     }
     let keys = table.optional("keys");
-    let inherited = routes.clone();
+    let or_inherit = routes.clone();
     let whole = Tenant {
         name: tenant::DEFAULT.to_owned(),
         origins: origins?,
@@ -35,7 +35,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
     };
     let tenants = match keys {
         None if whole.routes.tenants().any(|name| name != tenant::DEFAULT) => {
-            table.refuse("routes", "must name no tenant where there are no keys");
+            table.error("routes", "must name no tenant where there are no keys");
             None
         }
         None => Some(Tenants::One(Box::new(whole))),
@@ -50,18 +50,18 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
             for unknown in tenants.values().flat_map(|tenant| tenant.routes.tenants()) {
                 if !names.contains(&unknown) {
                     let problem = format!("must have a key for the tenant {unknown:?} of a route");
-                    table.refuse("keys", problem);
+                    table.error("keys", problem);
                     return None;
                 }
             }
             (tenants.len() == count).then_some(Tenants::ByKey(tenants))
         }
         Some(_) => {
-            table.refuse("keys", KEYS);
+            table.error("keys", KEYS);
             None
         }
     };
-    tenants.zip(inherited)
+    tenants.zip(or_inherit)
 }
 
 /// Whether each write key sets `field`.
@@ -79,15 +79,15 @@ fn one(
 ) -> Option<Tenant> {
     let path = format!("keys.{key}");
     if !is_word(key, |byte| byte.is_ascii_alphanumeric()) {
-        table.refuse(&path, "is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -");
+        table.error(&path, "is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -");
         return None;
     }
     table.nested(&path, value, |table| {
         let name = table.required("tenant").and_then(|value| name(table, &value));
-        let origins = table.inherited(&whole.origins, "origins", origins::origins);
+        let origins = table.or_inherit(&whole.origins, "origins", origins::origins);
         let privacy = privacy(table, &whole.privacy, has_secret);
         let has_own_routes = table.peek("routes").is_some();
-        let routes = table.inherited(&whole.routes, "routes", routes::routes);
+        let routes = table.or_inherit(&whole.routes, "routes", routes::routes);
         Some(Tenant { name: name?, origins: origins?, privacy, routes: routes?, has_own_routes })
     })?
 }
@@ -96,7 +96,7 @@ fn name(table: &mut ConfigTable<'_>, value: &Value) -> Option<String> {
     let of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let name = value.as_str().filter(|name| is_word(name, of_name)).map(str::to_owned);
     if name.is_none() {
-        table.refuse("tenant", "must be a name of 1 to 64 of a-z 0-9 _ -");
+        table.error("tenant", "must be a name of 1 to 64 of a-z 0-9 _ -");
     }
     name
 }

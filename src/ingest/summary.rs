@@ -117,7 +117,7 @@ impl OutcomeCounts {
 
 impl RequestSummary<'_> {
     /// Records that the whole request was rejected.
-    pub fn refuse(&mut self, error: &IngestError) {
+    pub fn record_error(&mut self, error: &IngestError) {
         self.code = Some(error.code());
         self.counts = OutcomeCounts::unsettled(self.counts.beacons());
     }
@@ -170,7 +170,7 @@ impl RequestSummary<'_> {
 impl LogSampling {
     /// Whether the request of `summary` is logged. `chance` returns a random number, at least 0 and
     /// below 1.
-    pub fn take(&self, summary: &RequestSummary<'_>, chance: impl FnOnce() -> f64) -> bool {
+    pub fn is_logged(&self, summary: &RequestSummary<'_>, chance: impl FnOnce() -> f64) -> bool {
         let share = if summary.is_exceptional() { self.failure } else { self.success };
         share >= 1.0 || (share > 0.0 && chance() < share)
     }
@@ -217,10 +217,10 @@ mod tests {
 
     #[test]
     fn a_point_has_its_numbers_in_their_places() {
-        let told = summary();
-        assert_eq!(told.texts(), ["request", "shop", "post", "200", ""]);
+        let summary = summary();
+        assert_eq!(summary.texts(), ["request", "shop", "post", "200", ""]);
         assert_eq!(
-            told.numbers(),
+            summary.numbers(),
             [5, 2, 1, 1, 1, 0, 700, 4_000, 3, 100, 20, 125, 128, 1, 7].map(f64::from)
         );
     }
@@ -235,12 +235,12 @@ mod tests {
 
     #[test]
     fn an_event_that_is_not_durable_counts_as_refused() {
-        let mut told = summary();
+        let mut summary = summary();
         let code = "timed_out".to_owned();
         let stream = "firehose:events".to_owned();
-        told.refuse(&IngestError::NotDurable { stream, code, retry_after_s: 5 });
-        assert_eq!(told.counts, OutcomeCounts { refused: 5, ..OutcomeCounts::default() });
-        assert_eq!(told.code, Some("not_durable"));
+        summary.record_error(&IngestError::NotDurable { stream, code, retry_after_s: 5 });
+        assert_eq!(summary.counts, OutcomeCounts { refused: 5, ..OutcomeCounts::default() });
+        assert_eq!(summary.code, Some("not_durable"));
     }
 
     #[test]
@@ -251,10 +251,12 @@ mod tests {
             counts: OutcomeCounts { accepted: 2, ..OutcomeCounts::default() },
             ..RequestSummary::default()
         };
-        assert!(shares.take(&usual, || 0.24) && !shares.take(&usual, || 0.25));
-        assert!(shares.take(&summary(), || 0.99));
-        assert!(shares.take(&RequestSummary { status: 401, ..RequestSummary::default() }, || 0.99));
-        assert!(!LogSampling { success: 0.0, failure: 0.0 }.take(&usual, || 0.0));
+        assert!(shares.is_logged(&usual, || 0.24) && !shares.is_logged(&usual, || 0.25));
+        assert!(shares.is_logged(&summary(), || 0.99));
+        assert!(
+            shares.is_logged(&RequestSummary { status: 401, ..RequestSummary::default() }, || 0.99)
+        );
+        assert!(!LogSampling { success: 0.0, failure: 0.0 }.is_logged(&usual, || 0.0));
     }
 
     #[test]

@@ -278,19 +278,23 @@ mod tests {
 
     #[test]
     fn a_sample_has_about_its_rate_and_the_same_devices() {
-        let taken = |share: f64, prefix: &str| {
+        let accepted = |share: f64, prefix: &str| {
             let rate = SampleRate::parse(share).unwrap();
             let device =
                 |index| event(json!({"name": "a", "device_id": format!("{prefix}{index}")}));
             (0..10_000).filter(|index| rate.takes(&device(*index))).count()
         };
         for prefix in ["", "01939b70-6d2a-7c3e-8f00-00000000", "ä"] {
-            assert!((taken(0.1, prefix) as i64 - 1_000).abs() < 120, "{}", taken(0.1, prefix));
-            assert!((taken(0.75, prefix) as i64 - 7_500).abs() < 180);
+            assert!(
+                (accepted(0.1, prefix) as i64 - 1_000).abs() < 120,
+                "{}",
+                accepted(0.1, prefix)
+            );
+            assert!((accepted(0.75, prefix) as i64 - 7_500).abs() < 180);
         }
         let rate = SampleRate::parse(0.5).unwrap();
-        let taken = ["a", "b", "c", "d", "e", "f", "g", "h"]
+        let accepted = ["a", "b", "c", "d", "e", "f", "g", "h"]
             .map(|device| rate.takes(&event(json!({"name": "a", "device_id": device}))));
-        assert_eq!(taken, [true, true, true, true, false, false, true, false]);
+        assert_eq!(accepted, [true, true, true, true, false, false, true, false]);
     }
 }

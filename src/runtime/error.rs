@@ -57,10 +57,10 @@ impl HttpError for ApiError {
             Self::InspectorUnauthorized => "inspect_token",
             Self::Filter(_) => "bad_filter",
             Self::Unproven(unproven) => unproven.doubt.as_str(),
-            Self::InspectorUnavailable => "inspector_away",
+            Self::InspectorUnavailable => "inspector_unavailable",
             Self::Row(_) => "bad_row",
             Self::Stream(_) => "bad_stream",
-            Self::ShardUnavailable(_) => "shard_away",
+            Self::ShardUnavailable(_) => "shard_unavailable",
         }
     }
 

@@ -210,10 +210,10 @@ pub fn silent(shard: ShardNumber, env: &Env) {
             return;
         }
         let body = ShardReport { shard, at: now, how: ShardCondition::Silent }.encode();
-        let told =
+        let sent =
             shard_client::reports(ShardMethod::Report, &body, REPORTS_PATIENCE_MS, &env, &config)
                 .await;
-        if let Err(why) = told {
+        if let Err(why) = sent {
             log::error(
                 Component::Shard,
                 format_args!("that {shard} does not answer was not reported: {why}"),

@@ -83,7 +83,7 @@ pub async fn pixel(
 /// Records metrics for a request rejected because the worker is misconfigured.
 fn not_configured(kind: RequestKind, error: &IngestError, env: &Env) {
     let mut summary = RequestSummary { kind, status: error.status(), ..RequestSummary::default() };
-    summary.refuse(error);
+    summary.record_error(error);
     metrics::request(env, &summary, &LogSampling::default());
 }
 
@@ -167,7 +167,7 @@ impl<'a> IngestHandler<'a> {
         self.summary.status = match &answer {
             Ok(answer) => answer.status,
             Err(error) => {
-                self.summary.refuse(error);
+                self.summary.record_error(error);
                 error.status()
             }
         };

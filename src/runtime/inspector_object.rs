@@ -13,7 +13,7 @@ use super::shard_client::ShardCallError;
 use super::storage::Sqlite;
 use super::{assets, bindings, respond, shard_client};
 use crate::base::clock::{Milliseconds, is_ahead};
-use crate::model::endpoint::{InspectorQuery, InspectorRoute as Asked, ROOT};
+use crate::model::endpoint::{InspectorQuery, InspectorRoute, ROOT};
 use crate::model::event::EventIdGenerator;
 use crate::ops::inspector::{Filter, InspectorReport, InspectorRows, Preface, Unreported};
 use crate::shard::storage::{StorageError, Table};
@@ -34,12 +34,12 @@ thread_local! {
     /// Until when the object is not called, for all requests of this isolate.
     static PAUSED_UNTIL: Cell<Milliseconds> = const { Cell::new(0) };
     /// Requests of this isolate that the object may not know of.
-    static UNTOLD: Cell<Option<Unreported>> = const { Cell::new(None) };
+    static UNREPORTED: Cell<Option<Unreported>> = const { Cell::new(None) };
 }
 
 /// Adds to the requests that the object may not know of.
 fn remember(not_kept: Unreported) {
-    UNTOLD.set(Some(match UNTOLD.take() {
+    UNREPORTED.set(Some(match UNREPORTED.take() {
         None => not_kept,
         Some(Unreported { requests, last_at }) => Unreported {
             requests: requests.saturating_add(not_kept.requests),
@@ -51,53 +51,61 @@ fn remember(not_kept: Unreported) {
 /// Reports a request to the object. This happens before the answer, so that a client that has its
 /// answer finds its entries. Requests that could not be reported are counted in the next report or
 /// query.
-pub async fn report(env: &Env, mut told: InspectorReport) {
+pub async fn report(env: &Env, mut report: InspectorReport) {
     let this = Unreported { requests: 1, last_at: now_ms() };
     if is_ahead(PAUSED_UNTIL.get(), now_ms(), PAUSE_MS) {
         return remember(this);
     }
-    told.not_kept = UNTOLD.take();
-    if let Err(why) = send(&told, env).await {
+    report.not_kept = UNREPORTED.take();
+    if let Err(why) = send(&report, env).await {
         remember(this);
-        told.not_kept.into_iter().for_each(remember);
+        report.not_kept.into_iter().for_each(remember);
         PAUSED_UNTIL.set(now_ms().saturating_add(PAUSE_MS));
         log::error(Component::Inspector, format_args!("it was not told of requests: {why}"));
     }
 }
 
-async fn send(told: &InspectorReport, env: &Env) -> Result<Vec<u8>, ShardCallError> {
-    object(REPORT, &json(told), env).await
+async fn send(report: &InspectorReport, env: &Env) -> Result<Vec<u8>, ShardCallError> {
+    object(REPORT, &json(report), env).await
 }
 
 /// Answers a request to the inspector.
-pub async fn answer(asked: Asked<'_>, head: &RequestHead, env: &Env) -> Result<Response, ApiError> {
+pub async fn answer(
+    route: InspectorRoute<'_>,
+    head: &RequestHead,
+    env: &Env,
+) -> Result<Response, ApiError> {
     let config = bindings::config(env)?;
     let token = config.inspect_token.as_ref().ok_or(ApiError::NotFound)?;
-    match (asked, head.method) {
-        (Asked::Api(InspectorQuery::Reset), Method::Post) => {}
-        (Asked::Api(InspectorQuery::Reset), _) => return Err(ApiError::MethodNotAllowed("POST")),
+    match (route, head.method) {
+        (InspectorRoute::Api(InspectorQuery::Reset), Method::Post) => {}
+        (InspectorRoute::Api(InspectorQuery::Reset), _) => {
+            return Err(ApiError::MethodNotAllowed("POST"));
+        }
         (_, Method::Get | Method::Head) => {}
         (_, _) => return Err(ApiError::MethodNotAllowed("GET, HEAD")),
     }
-    match asked {
+    match route {
         // The files contain no data: the page needs the token to get any.
-        Asked::Page => file("", "text/html; charset=utf-8", env).await,
-        Asked::File(name) if name.ends_with(".css") => file(name, "text/css", env).await,
-        Asked::File(name) => file(name, "text/javascript", env).await,
-        Asked::Api(_) if !head.bearer.as_deref().is_some_and(|bearer| token.is(bearer)) => {
+        InspectorRoute::Page => file("", "text/html; charset=utf-8", env).await,
+        InspectorRoute::File(name) if name.ends_with(".css") => file(name, "text/css", env).await,
+        InspectorRoute::File(name) => file(name, "text/javascript", env).await,
+        InspectorRoute::Api(_)
+            if !head.bearer.as_deref().is_some_and(|bearer| token.is(bearer)) =>
+        {
             Err(ApiError::InspectorUnauthorized)
         }
-        Asked::Api(api) => {
+        InspectorRoute::Api(api) => {
             // The object gets only valid queries.
             Filter::parse(&head.query)?;
             let away = |why: ShardCallError| {
                 log::error(Component::Inspector, format_args!("it did not answer: {why}"));
                 ApiError::InspectorUnavailable
             };
-            if let Some(not_kept) = UNTOLD.take() {
-                let told =
+            if let Some(not_kept) = UNREPORTED.take() {
+                let report =
                     InspectorReport { not_kept: Some(not_kept), ..InspectorReport::default() };
-                if let Err(why) = send(&told, env).await {
+                if let Err(why) = send(&report, env).await {
                     remember(not_kept);
                     return Err(away(why));
                 }
@@ -201,9 +209,9 @@ impl Inspector {
 
     /// Applies a report.
     fn take(&self, body: &str) -> Result<Vec<u8>, String> {
-        let told: InspectorReport =
+        let report: InspectorReport =
             serde_json::from_str(body).map_err(|error| error.to_string())?;
-        self.with(|rows, storage| rows.take(storage, told, now_ms()))?;
+        self.with(|rows, storage| rows.take(storage, report, now_ms()))?;
         Ok(Vec::new())
     }
 

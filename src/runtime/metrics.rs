@@ -27,7 +27,7 @@ pub fn request(env: &Env, summary: &RequestSummary<'_>, shares: &LogSampling) {
     if bound(env).has_metrics {
         point(env, summary.tenant.unwrap_or_default(), &summary.texts(), &summary.numbers());
     }
-    if shares.take(summary, Math::random)
+    if shares.is_logged(summary, Math::random)
         && let Ok(line) = serde_json::to_string(summary)
     {
         console_log!("{line}");

@@ -73,7 +73,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
                 Err(error) => refused(error),
             }
         }
-        (Endpoint::Quarantine, _) => match quarantine::told(&head, &env).await {
+        (Endpoint::Quarantine, _) => match quarantine::answer(&head, &env).await {
             Ok(row) => respond::row(row),
             Err(error) => refused(error),
         },

@@ -36,7 +36,7 @@ pub enum QuarantineAnswer {
 /// `GET ?after=ID` returns the next quarantined row, and `stream` restricts it to one stream.
 /// `DELETE ?row=ID` deletes one. `POST ?stream=NAME` quarantines the records stored for a stream
 /// that no route names any more.
-pub async fn told(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
+pub async fn answer(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
     let config = bindings::config(env)?;
     match (&config.operator_key, &head.bearer) {
         (Some(key), Some(borne)) if key.is(borne) => {}

@@ -100,7 +100,9 @@ pub fn read(request: &Request) -> (RequestHead, RequestContext) {
     let bearer = fields.authorization.as_deref().and_then(|all| all.strip_prefix("Bearer "));
     let bearer = bearer.map(str::to_owned);
     let head = RequestHead {
-        replay_header: fields.replay.map(|header| ReplayHeader { fields: header, key: bearer.clone() }),
+        replay_header: fields
+            .replay
+            .map(|header| ReplayHeader { fields: header, key: bearer.clone() }),
         bearer,
         method,
         path: format!("/{path}"),

@@ -149,9 +149,9 @@ pub fn pixel(answer: &Result<IngestResponse, IngestError>) -> worker::Result<Res
 
 /// Responds with a quarantined row, with 204 if there is none, or with 202 if more records are
 /// still to be quarantined.
-pub fn row(told: QuarantineAnswer) -> worker::Result<Response> {
+pub fn row(answer: QuarantineAnswer) -> worker::Result<Response> {
     let builder = ResponseBuilder::new().with_header("cache-control", "no-store")?;
-    match told {
+    match answer {
         QuarantineAnswer::Nothing => Ok(builder.with_status(204).empty()),
         QuarantineAnswer::More => Ok(builder.with_status(202).empty()),
         QuarantineAnswer::Row(name, lines) => Ok(builder

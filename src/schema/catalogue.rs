@@ -301,9 +301,9 @@ impl CatalogueReader {
     }
 
     fn take(&mut self, length: usize) -> Option<&'static [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(length)?;
+        let (accepted, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
-        Some(taken)
+        Some(accepted)
     }
 }
 

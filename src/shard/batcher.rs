@@ -327,8 +327,8 @@ mod tests {
             let mut batches = Batcher::default();
             let added =
                 sizes.iter().map(|size| add(&mut batches, "firehose:a", *size, batch_limits));
-            let (places, told): (Vec<Slot>, Vec<Fullness>) = added.unzip();
-            assert_eq!(told, rooms, "{sizes:?}");
+            let (places, reported): (Vec<Slot>, Vec<Fullness>) = added.unzip();
+            assert_eq!(reported, rooms, "{sizes:?}");
             let in_order = (0..sizes.len()).map(|index| Slot { batch: 1, index });
             assert!(places.into_iter().eq(in_order), "all in the one that is open");
         }

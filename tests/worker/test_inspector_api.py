@@ -401,7 +401,7 @@ def test_no_beacon_needs_the_inspector(peer: FakeFirehose, fetch: str) -> None:
             assert worker.post(beacon).status == 204
             assert beacon["id"] in data(peer)
         answer = worker.get("/_/inspect/all", BEARER)
-        assert (answer.status, answer.json()["code"]) == (503, "inspector_away")
+        assert (answer.status, answer.json()["code"]) == (503, "inspector_unavailable")
         # It is left alone for a while, so that not each beacon waits for it.
         wait_until(
             lambda: sum(line.get("part") == "inspector" for line in worker.log_lines)

@@ -236,7 +236,7 @@ impl<'a> JsonFields<'a> {
     }
 
     /// Returns the fields, or an error if a key is duplicate.
-    pub fn each_once(self) -> Result<Vec<(String, &'a RawValue)>, JsonError> {
+    pub fn reject_duplicates(self) -> Result<Vec<(String, &'a RawValue)>, JsonError> {
         let mut names: Vec<&str> = self.0.iter().map(|(key, _)| key.name.as_str()).collect();
         names.sort_unstable();
         match names.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first()))

@@ -74,7 +74,7 @@ pub(super) fn action(
         }
         _ => return scale(table, &value, to, field, stage),
     };
-    read.map_err(|problem| table.refuse(name, problem)).ok()
+    read.map_err(|problem| table.error(name, problem)).ok()
 }
 
 fn only_true(value: &Value, action: CleanAction) -> Result<CleanAction, String> {
@@ -94,13 +94,13 @@ fn scale(
     let by = value.as_number().and_then(|number| Decimal::parse(number.as_str()));
     let by = by.filter(|by| !by.is_zero() && by.to_plain().is_some());
     if by.is_none() {
-        table.refuse("scale", format!("must be a number other than 0, not {value}"));
+        table.error("scale", format!("must be a number other than 0, not {value}"));
     }
     if !field.is_inner() {
-        table.refuse("scale", "must be of a field below props or metadata");
+        table.error("scale", "must be of a field below props or metadata");
     }
     let Some(to) = to else {
-        table.refuse(
+        table.error(
             "to",
             "must be another field: in place, each cleaning would scale the number again",
         );
@@ -108,7 +108,7 @@ fn scale(
     };
     let to = path(table, "to", &to, stage)?;
     if !to.is_inner() || to.overlaps(field) {
-        table.refuse(
+        table.error(
             "to",
             format!(
                 "must go below props or metadata, and not be {field}: in place, each cleaning \

@@ -27,7 +27,7 @@ enum RuleStage {
 
 /// Parses `clean` and `repairs_include_original`. Returns `None` if they have an error.
 pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
-    let mistakes = table.mistakes();
+    let error_count = table.error_count();
     let originals = match table.boolean("repairs_include_original") {
         Some(true) => Originals::Keep,
         Some(false) | None => Originals::DeleteQuarantined,
@@ -37,7 +37,7 @@ pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
         None => Vec::new(),
         Some(Value::Array(list)) => list,
         Some(_) => {
-            table.refuse("clean", "must be a list of rules, which are tables");
+            table.error("clean", "must be a list of rules, which are tables");
             return None;
         }
     };
@@ -47,9 +47,9 @@ pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
         let read = table.nested(&key, value, |table| rule(table, &key));
         match read {
             Some(Ok((stage, rule))) => {
-                let taken = |other: &CleanRule| other.id == rule.id;
-                if cleaning.before.iter().chain(&cleaning.after).any(taken) {
-                    table.refuse(&key, format!("has the id {:?} of an earlier rule", rule.id));
+                let accepted = |other: &CleanRule| other.id == rule.id;
+                if cleaning.before.iter().chain(&cleaning.after).any(accepted) {
+                    table.error(&key, format!("has the id {:?} of an earlier rule", rule.id));
                 }
                 let (rules, indexes) = match stage {
                     RuleStage::Before => (&mut cleaning.before, &mut before),
@@ -58,16 +58,16 @@ pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
                 rules.push(rule);
                 indexes.push(index);
             }
-            Some(Err(Some(problem))) => table.refuse(&key, problem),
+            Some(Err(Some(problem))) => table.error(&key, problem),
             Some(Err(None)) | None => {}
         }
     }
     // The order can be checked only once each rule is valid.
-    if table.mistakes() == mistakes {
+    if table.error_count() == error_count {
         conflict(table, &cleaning.before, &before);
         conflict(table, &cleaning.after, &after);
     }
-    (table.mistakes() == mistakes).then_some(cleaning)
+    (table.error_count() == error_count).then_some(cleaning)
 }
 
 /// Records an error if two rules could undo each other's work. `indexes` are their places in
@@ -85,12 +85,12 @@ fn conflict(table: &mut ConfigTable<'_>, rules: &[CleanRule], indexes: &[usize])
              that exclude each other"
         )
     };
-    table.refuse(&format!("clean[{later}]"), problem);
+    table.error(&format!("clean[{later}]"), problem);
 }
 
 /// Parses one rule. An error may contain a message about the rule as a whole.
 fn rule(table: &mut ConfigTable<'_>, key: &str) -> Result<(RuleStage, CleanRule), Option<String>> {
-    let mistakes = table.mistakes();
+    let error_count = table.error_count();
     let id = id(table).unwrap_or_else(|| key.to_owned());
     let stage =
         table.choice("stage", &[("before", RuleStage::Before), ("after", RuleStage::After)]);
@@ -112,11 +112,11 @@ fn rule(table: &mut ConfigTable<'_>, key: &str) -> Result<(RuleStage, CleanRule)
     };
     let field = field.ok_or(None)?;
     if to.is_some() && name != "scale" {
-        table.refuse("to", format!("goes with scale, not with {name}"));
+        table.error("to", format!("goes with scale, not with {name}"));
     }
     let action = action(table, name, value, to, &field, stage);
     let rule = CleanRule { id, condition, field, action: action.ok_or(None)? };
-    match table.mistakes() == mistakes {
+    match table.error_count() == error_count {
         true if rule.can_apply() => Ok((stage, rule)),
         true => Err(Some(format!("can never apply: no value that `when` lets pass needs {name}"))),
         false => Err(None),
@@ -130,12 +130,12 @@ fn id(table: &mut ConfigTable<'_>) -> Option<String> {
     };
     match table.optional("id")? {
         Value::String(id) if builtin::NAMES.contains(&id.as_str()) => {
-            table.refuse("id", format!("must not be {id:?}, the name of a built-in repair"));
+            table.error("id", format!("must not be {id:?}, the name of a built-in repair"));
             None
         }
         Value::String(id) if fits(&id) => Some(id),
         _ => {
-            table.refuse("id", "must be 1 to 64 letters, digits, dots, hyphens and underscores");
+            table.error("id", "must be 1 to 64 letters, digits, dots, hyphens and underscores");
             None
         }
     }
@@ -145,7 +145,7 @@ fn condition(table: &mut ConfigTable<'_>, stage: RuleStage) -> RuleCondition {
     let name = table.optional("name").and_then(|value| {
         let pattern = value.as_str().and_then(NamePattern::parse);
         if pattern.is_none() {
-            table.refuse("name", "must be an event's name, in which a * stands for any characters");
+            table.error("name", "must be an event's name, in which a * stands for any characters");
         }
         pattern
     });
@@ -167,7 +167,7 @@ fn condition(table: &mut ConfigTable<'_>, stage: RuleStage) -> RuleCondition {
     };
     let all = RuleCondition { tests, ..RuleCondition::default() };
     if all.excludes(&all, |_| true) {
-        table.refuse("when", "can never hold: one of its tests excludes another");
+        table.error("when", "can never hold: one of its tests excludes another");
     }
     RuleCondition { name, build: build.flatten(), platforms, ..all }
 }
@@ -177,15 +177,15 @@ fn range(table: &mut ConfigTable<'_>) -> Option<BuildRange> {
         let value = table.optional(key)?;
         let build = value.as_str().and_then(Build::parse);
         if build.is_none() {
-            table.refuse(key, format!("must be a text of numbers such as \"1.4.2\", not {value}"));
+            table.error(key, format!("must be a text of numbers such as \"1.4.2\", not {value}"));
         }
         build
     };
     let range = BuildRange { from: end("from"), to: end("to") };
     if range.from.is_none() && range.to.is_none() {
-        table.refuse("from", "or to must be given");
+        table.error("from", "or to must be given");
     } else if range.is_empty() {
-        table.refuse("to", "must not be before from");
+        table.error("to", "must not be before from");
     }
     Some(range)
 }
@@ -202,7 +202,7 @@ fn platforms(table: &mut ConfigTable<'_>, value: Value) -> Option<Vec<String>> {
         .collect();
     let names = names.filter(|names| !names.is_empty());
     if names.is_none() {
-        table.refuse("platform", "must be a platform such as \"ios\" in lower case, or a list");
+        table.error("platform", "must be a platform such as \"ios\" in lower case, or a list");
     }
     names
 }
@@ -214,11 +214,11 @@ fn test(table: &mut ConfigTable<'_>, stage: RuleStage) -> Option<FieldTest> {
         (None, Some(Value::Bool(true))) => Some(Expectation::Present),
         (None, Some(Value::Bool(false))) => Some(Expectation::Absent),
         (None, Some(other)) => {
-            table.refuse("exists", format!("must be true or false, not {other}"));
+            table.error("exists", format!("must be true or false, not {other}"));
             None
         }
         _ => {
-            table.refuse("is", "or exists must be given, and not both");
+            table.error("is", "or exists must be given, and not both");
             None
         }
     };
@@ -235,7 +235,7 @@ fn one_of(table: &mut ConfigTable<'_>, value: Value) -> Option<Vec<Value>> {
         None if values.is_empty() => "must not be an empty list".to_owned(),
         None => return Some(values),
     };
-    table.refuse("is", problem);
+    table.error("is", problem);
     None
 }
 
@@ -261,7 +261,7 @@ fn path(
         }
         Some(read) => read,
     };
-    read.map_err(|problem| table.refuse(key, problem)).ok()
+    read.map_err(|problem| table.error(key, problem)).ok()
 }
 
 #[cfg(test)]

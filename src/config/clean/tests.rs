@@ -268,8 +268,8 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ),
     ];
     for (rule, sentence) in cases {
-        let mistakes = parsed(json!([rule])).unwrap_err();
-        assert_eq!(mistakes, [format!("HEADWATER.{sentence}")], "{rule}");
+        let error_count = parsed(json!([rule])).unwrap_err();
+        assert_eq!(error_count, [format!("HEADWATER.{sentence}")], "{rule}");
     }
     let of_table = |value| table(value).unwrap_err();
     assert_eq!(

@@ -146,8 +146,8 @@ impl BoundedLog {
     /// Returns the entries that `filter` accepts, the newest first.
     fn found(&self, filter: &Filter) -> Vec<&StoredEntry> {
         let newest_first = self.entries.iter().rev();
-        let taken = newest_first.filter(|it| filter.takes(&it.head, it.json.get()));
-        taken.take(filter.limit.unwrap_or(usize::MAX)).collect()
+        let accepted = newest_first.filter(|it| filter.takes(&it.head, it.json.get()));
+        accepted.take(filter.limit.unwrap_or(usize::MAX)).collect()
     }
 
     fn found_json(&self, filter: &Filter) -> Vec<&RawValue> {

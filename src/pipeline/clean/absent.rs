@@ -75,17 +75,17 @@ mod tests {
         let Value::Object(mut fields) = fields else { panic!("not an object") };
         let mut repairs = Repairs::new(Originals::DeleteQuarantined);
         note(&mut fields, &Envelope::default(), &mut repairs);
-        let told = repairs.iter().map(|it| format!("{} {}", it.rule, it.pointer)).collect();
-        (Value::Object(fields), told)
+        let reported = repairs.iter().map(|it| format!("{} {}", it.rule, it.pointer)).collect();
+        (Value::Object(fields), reported)
     }
 
     #[test]
     fn ids_that_stand_for_none_are_left_out() {
         for id in ["undefined", "{user_id}", "00000000-0000-0000-0000-000000000000"] {
             for field in IDS {
-                let (after, told) = noted(json!({"name": "a", field: id}));
+                let (after, reported) = noted(json!({"name": "a", field: id}));
                 assert_eq!(after, json!({"name": "a"}), "{id}");
-                assert_eq!(told, [format!("placeholder_id /{field}")], "{id}");
+                assert_eq!(reported, [format!("placeholder_id /{field}")], "{id}");
             }
         }
     }

@@ -370,8 +370,8 @@ mod tests {
         let Value::Object(mut fields) = fields else { panic!("not an object") };
         let mut repairs = Repairs::new(Originals::DeleteQuarantined);
         beacon(&mut fields, &mut repairs);
-        let told = repairs.iter().map(|it| (it.rule.to_string(), it.pointer.clone())).collect();
-        (Value::Object(fields), told)
+        let reported = repairs.iter().map(|it| (it.rule.to_string(), it.pointer.clone())).collect();
+        (Value::Object(fields), reported)
     }
 
     #[test]
@@ -450,9 +450,9 @@ mod tests {
             ("referrer", json!("https://a.example/b #c"), json!("https://a.example/b"), URL),
             ("url", json!("http://a.example:80 #c"), json!("http://a.example"), URL),
         ] {
-            let (after, told) = repaired(json!({field: sent}));
+            let (after, reported) = repaired(json!({field: sent}));
             assert_eq!(after[field], expected, "{field} {sent}");
-            assert_eq!(told[0], (repair.to_owned(), format!("/{field}")), "{field} {sent}");
+            assert_eq!(reported[0], (repair.to_owned(), format!("/{field}")), "{field} {sent}");
             assert_eq!(repaired(after.clone()), (after, Vec::new()), "{field} {sent}");
         }
     }
@@ -570,7 +570,7 @@ mod tests {
 
     #[test]
     fn every_text_below_props_and_metadata_is_repaired_and_no_key() {
-        let (after, told) = repaired(json!({
+        let (after, reported) = repaired(json!({
             "props": {" a/b ": [" x", {"c": "y\0"}], "n": 1, "z": null},
             "metadata": "{\\x22tag\\x22: \\x22 a\\x22}",
         }));
@@ -578,10 +578,10 @@ mod tests {
             "props": {" a/b ": ["x", {"c": "y"}], "n": 1, "z": null}, "metadata": {"tag": "a"},
         });
         assert_eq!(after, expected);
-        let told: Vec<(&str, &str)> =
-            told.iter().map(|(rule, pointer)| (rule.as_str(), pointer.as_str())).collect();
+        let reported: Vec<(&str, &str)> =
+            reported.iter().map(|(rule, pointer)| (rule.as_str(), pointer.as_str())).collect();
         assert_eq!(
-            told,
+            reported,
             [
                 (text::HEX_QUOTE, "/metadata"),
                 (JSON_TEXT, "/metadata"),
@@ -598,7 +598,10 @@ mod tests {
         let mut repairs = Repairs::new(Originals::Keep);
         beacon(&mut fields, &mut repairs);
         assert_eq!(fields["user_id"], json!("12.50"));
-        let told = serde_json::to_string(&repairs).unwrap();
-        assert_eq!(told, r#"[{"rule":"number_to_text","pointer":"/user_id","original":"12.50"}]"#);
+        let reported = serde_json::to_string(&repairs).unwrap();
+        assert_eq!(
+            reported,
+            r#"[{"rule":"number_to_text","pointer":"/user_id","original":"12.50"}]"#
+        );
     }
 }

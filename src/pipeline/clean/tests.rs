@@ -41,8 +41,8 @@ fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Valu
 fn cleaned(rules: Value, beacon: Value) -> (Value, Vec<(String, String)>) {
     let mut fields = object(beacon);
     let repairs = before(&mut fields, &read(rules), Some("ios"), &|_, _| {});
-    let told = repairs.iter().map(|it| (it.rule.to_string(), it.pointer.clone())).collect();
-    (Value::Object(fields), told)
+    let reported = repairs.iter().map(|it| (it.rule.to_string(), it.pointer.clone())).collect();
+    (Value::Object(fields), reported)
 }
 
 #[test]
@@ -110,10 +110,10 @@ fn each_action_has_its_effect_or_none() {
     ] {
         let mut rule = rule;
         rule["field"] = json!("props.a");
-        let (after, told) = cleaned(json!([rule]), sent.clone());
+        let (after, reported) = cleaned(json!([rule]), sent.clone());
         assert_eq!(after, expected.clone().unwrap_or(sent.clone()), "{rule} {sent}");
         assert_eq!(
-            told.iter().any(|(it, _)| it == "clean[0]"),
+            reported.iter().any(|(it, _)| it == "clean[0]"),
             expected.is_some(),
             "{rule} {sent}"
         );
@@ -136,7 +136,7 @@ fn rules_run_in_order_and_only_if_their_conditions_match() {
         "name": "Page_View", "build": "1.4.3", "props": {"price": 1990, "qty": "2"},
         "metadata": {"tag": " tst"},
     });
-    let (after, told) = cleaned(rules.clone(), sent);
+    let (after, reported) = cleaned(rules.clone(), sent);
     assert_eq!(
         after,
         json!({
@@ -144,9 +144,9 @@ fn rules_run_in_order_and_only_if_their_conditions_match() {
             "props": {"price": 1990, "price_chf": 19.9, "qty": 2}, "metadata": {"tag": "testing"},
         })
     );
-    let told: Vec<String> = told.iter().map(|(rule, at)| format!("{rule} {at}")).collect();
+    let reported: Vec<String> = reported.iter().map(|(rule, at)| format!("{rule} {at}")).collect();
     assert_eq!(
-        told,
+        reported,
         [
             "trim /metadata/tag",
             "small_names /name",
@@ -161,17 +161,17 @@ fn rules_run_in_order_and_only_if_their_conditions_match() {
 
 #[test]
 fn a_rule_that_a_built_in_repair_undoes_did_nothing() {
-    let (after, told) =
+    let (after, reported) =
         cleaned(json!([{"field": "level", "upper": true}]), json!({"level": "low"}));
-    assert_eq!((after, told), (json!({"level": "low"}), Vec::new()));
+    assert_eq!((after, reported), (json!({"level": "low"}), Vec::new()));
 }
 
 #[test]
 fn values_that_a_rule_reveals_are_repaired() {
     let rules = json!([{"field": "props.a", "lower": true}]);
-    let (after, told) = cleaned(rules, json!({"props": {"a": r"\X22HI\X22"}}));
+    let (after, reported) = cleaned(rules, json!({"props": {"a": r"\X22HI\X22"}}));
     assert_eq!(after, json!({"props": {"a": "\"hi\""}}));
-    assert_eq!(told.len(), 2);
+    assert_eq!(reported.len(), 2);
 }
 
 #[test]
@@ -185,12 +185,12 @@ fn originals_are_kept_on_request_except_dropped_values() {
         ]))
     };
     let sent = json!({"title": " t", "props": {"email": " a@b.example", "b": 1, "c": 3}});
-    let told = |originals| {
+    let reported = |originals| {
         let repairs = before(&mut object(sent.clone()), &cleaning(originals), None, &|_, _| {});
         serde_json::to_value(&repairs).unwrap()
     };
     assert_eq!(
-        told(Originals::Keep),
+        reported(Originals::Keep),
         json!([
             {"rule": "trim", "pointer": "/props/email"},
             {"rule": "trim", "pointer": "/title", "original": "\" t\""},
@@ -199,7 +199,7 @@ fn originals_are_kept_on_request_except_dropped_values() {
             {"rule": "clean[2]", "pointer": "/props/c"},
         ])
     );
-    assert!(!told(Originals::DeleteQuarantined).to_string().contains("original"));
+    assert!(!reported(Originals::DeleteQuarantined).to_string().contains("original"));
 }
 
 #[test]

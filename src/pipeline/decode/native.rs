@@ -93,7 +93,8 @@ fn enveloped<'a>(
     fields: JsonFields<'a>,
     events: &'a RawValue,
 ) -> Result<BodyParts<'a>, ProtocolError> {
-    let fields = fields.each_once().map_err(|error| ProtocolError::Undecodable(error.into()))?;
+    let fields =
+        fields.reject_duplicates().map_err(|error| ProtocolError::Undecodable(error.into()))?;
     if !events.get().starts_with('[') {
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }

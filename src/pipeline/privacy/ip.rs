@@ -57,10 +57,10 @@ mod tests {
             (IpPolicy::Drop, "203.0.113.77", None),
             (IpPolicy::Hash, "203.0.113.77", None),
         ];
-        for (policy, address, told) in cases {
+        for (policy, address, expected) in cases {
             assert_eq!(
                 policy.apply(address.parse().unwrap(), "shop", || None).as_deref(),
-                told,
+                expected,
                 "{policy:?} {address}"
             );
         }

@@ -65,9 +65,9 @@ pub fn concerns_left_out(
 /// Scrubs the pointers and messages of violations: a key may contain a person's name.
 pub fn violations(mut violations: Violations, privacy: &PrivacyPolicy) -> Violations {
     for violation in violations.iter_mut() {
-        for told in [&mut violation.pointer, &mut violation.message] {
-            if let Cow::Owned(rid) = scrub::text(told, privacy.scrub).text {
-                *told = rid;
+        for text in [&mut violation.pointer, &mut violation.message] {
+            if let Cow::Owned(rid) = scrub::text(text, privacy.scrub).text {
+                *text = rid;
             }
         }
     }

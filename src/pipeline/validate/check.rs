@@ -52,7 +52,7 @@ impl Check {
     pub fn event_id(&mut self, value: Option<Value>) -> Option<EventId> {
         let text = value.and_then(|value| self.string("id", value))?;
         EventId::parse(&text).or_else(|| {
-            self.refuse(
+            self.error(
                 Code::BadFormat,
                 "id",
                 "id must be a UUID of 36 characters, and not the nil one",
@@ -67,7 +67,7 @@ impl Check {
             return self.too_long("device_id", chars, DeviceId::MAX_CHARS);
         }
         DeviceId::parse(text).or_else(|| {
-            self.refuse(
+            self.error(
                 Code::BadFormat,
                 "device_id",
                 "device_id must not be empty or hold control characters",
@@ -97,7 +97,7 @@ impl Check {
                 let seq = number.as_u64().or_else(|| written()?.whole_part());
                 seq.filter(|seq| *seq <= MAX_SAFE_INTEGER).or_else(|| {
                     let message = format!("seq must be an integer from 0 to {MAX_SAFE_INTEGER}");
-                    self.refuse(Code::OutOfRange, "seq", &message)
+                    self.error(Code::OutOfRange, "seq", &message)
                 })
             }
             other => self.wrong_type("seq", "an integer", &other),
@@ -106,15 +106,14 @@ impl Check {
 
     pub fn level(&mut self, value: Option<Value>) -> Option<Level> {
         let text = value.and_then(|value| self.string("level", value))?;
-        Level::parse(&text).or_else(|| {
-            self.refuse(Code::BadFormat, "level", "level must be one of low, mid, high")
-        })
+        Level::parse(&text)
+            .or_else(|| self.error(Code::BadFormat, "level", "level must be one of low, mid, high"))
     }
 
     pub fn consent(&mut self, value: Option<Value>) -> Option<Consent> {
         let text = value.and_then(|value| self.string("consent", value))?;
         Consent::parse(&text).or_else(|| {
-            self.refuse(Code::BadFormat, "consent", "consent must be one of granted, denied")
+            self.error(Code::BadFormat, "consent", "consent must be one of granted, denied")
         })
     }
 
@@ -123,7 +122,7 @@ impl Check {
         let text = value.and_then(|value| self.string(field, value))?;
         Size::parse(&text).or_else(|| {
             let message = format!("{field} must be WIDTHxHEIGHT in pixels, such as 1920x1080");
-            self.refuse(Code::BadFormat, field, &message)
+            self.error(Code::BadFormat, field, &message)
         })
     }
 
@@ -174,15 +173,15 @@ impl Check {
 
     fn wrong_type<T>(&mut self, field: &str, wanted: &str, found: &Value) -> Option<T> {
         let message = format!("{field} must be {wanted}, not {}", type_name(found));
-        self.refuse(Code::WrongType, field, &message)
+        self.error(Code::WrongType, field, &message)
     }
 
     fn too_long<T>(&mut self, field: &str, chars: usize, limit: usize) -> Option<T> {
         let message = format!("{field} has {chars} characters, limit {limit}");
-        self.refuse(Code::TooLong, field, &message)
+        self.error(Code::TooLong, field, &message)
     }
 
-    fn refuse<T>(&mut self, code: Code, field: &str, message: &str) -> Option<T> {
+    fn error<T>(&mut self, code: Code, field: &str, message: &str) -> Option<T> {
         self.violations.push(Violation::of_field(code, field, message));
         None
     }

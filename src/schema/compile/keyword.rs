@@ -126,7 +126,7 @@ impl<'a> Keywords<'_, '_, 'a> {
     }
 
     fn note(&mut self, keyword: &str, problem: impl Into<String>) {
-        let error = self.refuse(keyword, problem);
+        let error = self.error(keyword, problem);
         self.compiler.errors.push(error);
     }
 
@@ -134,7 +134,7 @@ impl<'a> Keywords<'_, '_, 'a> {
         self.keywords.get(keyword)
     }
 
-    fn refuse(&self, keyword: &str, problem: impl Into<String>) -> Error {
+    fn error(&self, keyword: &str, problem: impl Into<String>) -> Error {
         Error { pointer: self.at.to_owned(), keyword: keyword.to_owned(), problem: problem.into() }
     }
 
@@ -166,14 +166,14 @@ impl<'a> Keywords<'_, '_, 'a> {
         let names = match value {
             Value::String(_) => std::slice::from_ref(value),
             Value::Array(names) if !names.is_empty() => names,
-            _ => return Err(self.refuse("type", "must be a type or a list of types")),
+            _ => return Err(self.error("type", "must be a type or a list of types")),
         };
         let mut types = Types(0);
         for name in names {
             let (_, one) = Types::NAMES
                 .iter()
                 .find(|(known, _)| name == known)
-                .ok_or_else(|| self.refuse("type", format!("can't be {name}")))?;
+                .ok_or_else(|| self.error("type", format!("can't be {name}")))?;
             types = Types(types.0 | one.0);
         }
         Ok(Some(types))
@@ -185,7 +185,7 @@ impl<'a> Keywords<'_, '_, 'a> {
             Some(Value::Array(values)) if !values.is_empty() => {
                 Ok(Some(list(values.iter().map(constant).collect())))
             }
-            Some(_) => Err(self.refuse("enum", "must be a list of at least one value")),
+            Some(_) => Err(self.error("enum", "must be a list of at least one value")),
         }
     }
 
@@ -235,7 +235,7 @@ impl<'a> Keywords<'_, '_, 'a> {
         match self.get("pattern") {
             None => Ok(None),
             Some(Value::String(source)) => self.compiled("pattern", source).map(Some),
-            Some(_) => Err(self.refuse("pattern", "must be a string")),
+            Some(_) => Err(self.error("pattern", "must be a string")),
         }
     }
 
@@ -244,7 +244,7 @@ impl<'a> Keywords<'_, '_, 'a> {
             return Ok(pattern);
         }
         let pattern = pattern::compile(source)
-            .map_err(|problem| self.refuse(keyword, format!("{source:?} {problem}")))?;
+            .map_err(|problem| self.error(keyword, format!("{source:?} {problem}")))?;
         self.compiler.patterns.insert(source.to_owned(), pattern);
         Ok(pattern)
     }
@@ -256,7 +256,7 @@ impl<'a> Keywords<'_, '_, 'a> {
             None => {
                 let names: Vec<&str> = Format::NAMES.iter().map(|(name, _)| *name).collect();
                 let names = names.join(", ");
-                Err(self.refuse("format", format!("must be one of {names}, not {value}")))
+                Err(self.error("format", format!("must be one of {names}, not {value}")))
             }
         }
     }
@@ -384,10 +384,10 @@ impl<'a> Keywords<'_, '_, 'a> {
         let target = value
             .as_str()
             .and_then(reference::pointer)
-            .ok_or_else(|| self.refuse("$ref", "must be \"#\" or \"#/\" and a JSON Pointer"))?;
+            .ok_or_else(|| self.error("$ref", "must be \"#\" or \"#/\" and a JSON Pointer"))?;
         let schema =
             self.compiler.root.pointer(&target).ok_or_else(|| {
-                self.refuse("$ref", format!("refers to #{target}, where nothing is"))
+                self.error("$ref", format!("refers to #{target}, where nothing is"))
             })?;
         self.compiler.references.push((self.at.to_owned(), target.clone()));
         Ok(Some(Rule::Ref(self.compiler.node(&target, schema))))

@@ -95,13 +95,13 @@ impl Compiler<'_> {
         if let Some(id) = self.ids.get(at) {
             return *id;
         }
-        let refuse = |problem: &str| Error {
+        let error = |problem: &str| Error {
             pointer: at.to_owned(),
             keyword: "schema".to_owned(),
             problem: problem.to_owned(),
         };
         let Ok(id) = NodeId::try_from(self.nodes.len()) else {
-            self.errors.push(refuse("is one subschema too many"));
+            self.errors.push(error("is one subschema too many"));
             return 0;
         };
         // The id is reserved before the rules are read, since they may refer to it.
@@ -113,7 +113,7 @@ impl Compiler<'_> {
             Value::Bool(false) => vec![Rule::Never],
             Value::Object(keywords) => self.rules(at, keywords),
             _ => {
-                self.errors.push(refuse("must be an object or a boolean"));
+                self.errors.push(error("must be an object or a boolean"));
                 Vec::new()
             }
         };

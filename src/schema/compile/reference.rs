@@ -32,7 +32,7 @@ fn decoded(fragment: &str) -> Option<String> {
 /// Returns all references to places without a schema. If there are none, returns the first node
 /// whose references go too deep, or back to it, at one place of a document.
 pub fn check(compiler: &Compiler<'_>) -> Vec<Error> {
-    let refuse = |pointer: &str, problem: String| Error {
+    let error = |pointer: &str, problem: String| Error {
         pointer: pointer.to_owned(),
         keyword: "$ref".to_owned(),
         problem,
@@ -40,7 +40,7 @@ pub fn check(compiler: &Compiler<'_>) -> Vec<Error> {
     let astray =
         compiler.references.iter().filter(|(_, target)| !compiler.written.contains(target));
     let astray: Vec<Error> = astray
-        .map(|(from, target)| refuse(from, format!("refers to #{target}, which is no schema")))
+        .map(|(from, target)| error(from, format!("refers to #{target}, which is no schema")))
         .collect();
     if !astray.is_empty() {
         return astray;
@@ -50,11 +50,11 @@ pub fn check(compiler: &Compiler<'_>) -> Vec<Error> {
         match depth(compiler, &mut depths, id) {
             Some(depth) if depth > MAX_STEPS_IN_PLACE => {
                 let problem = format!("and its like go {depth} deep, limit {MAX_STEPS_IN_PLACE}");
-                return vec![refuse(&compiler.pointers[id], problem)];
+                return vec![error(&compiler.pointers[id], problem)];
             }
             Some(_) => {}
             None => {
-                return vec![refuse(&compiler.pointers[id], "leads back to itself".to_owned())];
+                return vec![error(&compiler.pointers[id], "leads back to itself".to_owned())];
             }
         }
     }

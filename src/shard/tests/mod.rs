@@ -275,7 +275,7 @@ fn events_of_a_request_join_sessions_in_order_of_time() {
     let items = vec![event(1, 1, 2 * hour), event(2, 2, 0), event(1, 3, 0), event(1, 4, 1)];
     bench.admit(items);
     let lines: Vec<Value> = bench.close(1).records.iter().map(columns).collect();
-    let told = lines.iter().map(|line| {
+    let reported = lines.iter().map(|line| {
         let [index, started_at, trigger] =
             ["session_index", "session_started_at", "session_trigger"].map(|name| &line[name]);
         (index.as_u64().unwrap(), started_at.as_str().unwrap(), trigger.as_str().unwrap())
@@ -283,7 +283,7 @@ fn events_of_a_request_join_sessions_in_order_of_time() {
     let (epoch, later) = ("1970-01-01T00:00:00.000Z", "1970-01-01T02:00:00.000Z");
     let expected =
         [(2, later, "timeout"), (1, epoch, "first"), (1, epoch, "first"), (1, epoch, "first")];
-    assert!(told.eq(expected), "{lines:?}");
+    assert!(reported.eq(expected), "{lines:?}");
     assert_eq!(lines[2]["session_id"], lines[3]["session_id"]);
     for other in [0, 1] {
         assert_ne!(lines[2]["session_id"], lines[other]["session_id"]);

@@ -86,12 +86,12 @@ proptest! {
             let [id, index, ..] = session(event);
             let has_session = number < NO_EVENT && number / 16 != 4;
             prop_assert!(session(event).iter().all(|column| column.is_null() != has_session));
-            let told = sessions.entry(id.to_string()).or_insert_with(|| session(event));
-            prop_assert_eq!(*told, session(event), "one session is told in one way");
+            let reported = sessions.entry(id.to_string()).or_insert_with(|| session(event));
+            prop_assert_eq!(*reported, session(event), "one session is told in one way");
             if has_session && world.crashes == 0 {
                 let device = (number / 16, index.to_string());
-                let told = by_index.entry(device).or_insert(id);
-                prop_assert_eq!(*told, id, "a session of a device has an index of its own");
+                let reported = by_index.entry(device).or_insert(id);
+                prop_assert_eq!(*reported, id, "a session of a device has an index of its own");
             }
         }
         for ((_, number), copies) in &world.service.accepted {

@@ -61,7 +61,7 @@ struct Running {
     delivery: StreamDelivery,
     from: From,
     /// Events that it knows to be accepted.
-    told: Vec<Where>,
+    reported: Vec<Where>,
 }
 
 enum From {
@@ -243,7 +243,7 @@ impl ShardWorld {
                 let policy = self.config.destinations.policy_of(&closed.stream);
                 let (stream, from) = (index(&closed.stream), From::Batch(batch));
                 let delivery = StreamDelivery::new(closed, policy, self.now);
-                self.running.push(Running { stream, delivery, from, told: Vec::new() });
+                self.running.push(Running { stream, delivery, from, reported: Vec::new() });
                 Ok(())
             }
             Some(BatchAction::Spill(stream, report)) => self.apply_report(batch, &stream, report),
@@ -264,7 +264,7 @@ impl ShardWorld {
                 };
                 let delivery = StreamDelivery::new(batch.batch, policy, self.now);
                 let (stream, from) = (index(&stream), From::Spill(batch.token));
-                self.running.push(Running { stream, delivery, from, told: Vec::new() });
+                self.running.push(Running { stream, delivery, from, reported: Vec::new() });
             }
         }
     }
@@ -273,7 +273,7 @@ impl ShardWorld {
         let stream = running.stream;
         loop {
             let health = &mut self.health[stream];
-            let (reply, told, untold) = match running.delivery.step(self.now, health) {
+            let (reply, reported, untold) = match running.delivery.step(self.now, health) {
                 Action::Send { records, .. } => self.service.call(stream, &records, fault),
                 Action::Wait { milliseconds } => {
                     self.now += milliseconds;
@@ -281,7 +281,7 @@ impl ShardWorld {
                 }
                 Action::GiveUp | Action::Done => return self.end(running),
             };
-            running.told.extend(told);
+            running.reported.extend(reported);
             self.excuse(untold);
             self.now += 5;
             running.delivery.reply(reply, self.now, 1 << 31, &mut self.health[stream]);
@@ -291,7 +291,7 @@ impl ShardWorld {
     }
 
     fn end(&mut self, running: Running) -> Checked {
-        let Running { stream: index, delivery, from, told } = running;
+        let Running { stream: index, delivery, from, reported } = running;
         let report = delivery.finish(self.now, &self.health[index]);
         for (record, status) in &report.records {
             if let RecordStatus::Rejected(_) = status {
@@ -307,11 +307,11 @@ impl ShardWorld {
             self.shard.spill().apply_report(&self.storage, token, report, failed, now, 1 << 30);
         match settled {
             // Another attempt has begun meanwhile.
-            Ok(progress) if progress == DrainResult::default() => self.excuse(told),
-            Ok(_) => self.written_off = told,
+            Ok(progress) if progress == DrainResult::default() => self.excuse(reported),
+            Ok(_) => self.written_off = reported,
             Err(_) => {
                 prop_assert!(self.record_failure(&settled));
-                self.excuse(told);
+                self.excuse(reported);
             }
         }
         Ok(())
@@ -341,7 +341,7 @@ impl ShardWorld {
         self.excuse(written_off);
         for running in std::mem::take(&mut self.running) {
             if let From::Spill(_) = running.from {
-                self.excuse(running.told);
+                self.excuse(running.reported);
             }
         }
         let sharding = self.config.sharding().unwrap();

@@ -177,8 +177,8 @@ fn a_call_to_kinesis_is_closed_with_its_keys_counted() {
         let bytes = call.body().len();
         assert!((15_000..=20_000).contains(&bytes) || sent + records.len() == 500, "{bytes}");
         sent += records.len();
-        let taken = vec![r#"{"SequenceNumber":"1"}"#; records.len()].join(",");
-        let body = format!(r#"{{"FailedRecordCount":0,"Records":[{taken}]}}"#);
+        let accepted = vec![r#"{"SequenceNumber":"1"}"#; records.len()].join(",");
+        let body = format!(r#"{{"FailedRecordCount":0,"Records":[{accepted}]}}"#);
         delivery.reply(answered(200, &body), 0, NO_WAIT, &mut health);
     }
     assert_eq!(sent, 500);

@@ -420,7 +420,7 @@ fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> CallResult) -> u
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 32) as u32
     };
-    let mut taken = 0;
+    let mut accepted = 0;
     for _ in 0..requests {
         let mut delivery = prepare(&stream(), records(3), unpacked(), now);
         loop {
@@ -434,35 +434,35 @@ fn served(requests: usize, mut reply: impl FnMut(usize, u32) -> CallResult) -> u
                 Action::Wait { milliseconds } => now += milliseconds,
                 Action::GiveUp => break,
                 Action::Done => {
-                    taken += 1;
+                    accepted += 1;
                     break;
                 }
             }
         }
     }
-    taken
+    accepted
 }
 
 #[test]
 fn a_stream_that_refuses_three_records_of_ten_is_served_on() {
-    let taken = served(3_000, |count, random| {
+    let accepted = served(3_000, |count, random| {
         let rejected = |index: usize| random.rotate_left(index as u32 * 9) % 10 < 3;
         let errors: Vec<_> =
             (0..count).map(|index| THROTTLED.filter(|_| rejected(index))).collect();
         entries(&errors)
     });
-    assert!(taken >= 2_970, "{taken} of 3,000");
+    assert!(accepted >= 2_970, "{accepted} of 3,000");
 }
 
 #[test]
 fn a_stream_that_fails_three_calls_of_ten_is_served_on() {
-    let taken = served(3_000, |count, random| match random % 10 {
+    let accepted = served(3_000, |count, random| match random % 10 {
         0 => answered(500, r#"{"__type":"InternalFailure"}"#),
         1 => answered(400, r#"{"__type":"ThrottlingException"}"#),
         2 => CallResult::Unreachable("cut".to_owned()),
         _ => entries(&vec![None; count]),
     });
-    assert!(taken >= 2_970, "{taken} of 3,000");
+    assert!(accepted >= 2_970, "{accepted} of 3,000");
 }
 
 #[test]

@@ -228,8 +228,8 @@ mod tests {
             "price": 41111111.11111111,
             "bob@mail.example": "kept",
         });
-        let mut told = Vec::new();
-        value(&mut props, ALL, &mut |pointer, kind| told.push((pointer.to_owned(), kind)));
+        let mut reported = Vec::new();
+        value(&mut props, ALL, &mut |pointer, kind| reported.push((pointer.to_owned(), kind)));
         let expected = json!({
             "a/b~c": [{"to": "[email] and [card]"}, true, null],
             "card": "[card]",
@@ -243,16 +243,16 @@ mod tests {
             ("/a~1b~0c/0/to".to_owned(), PiiKind::Card),
             ("/card".to_owned(), PiiKind::Card),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(reported, expected);
         value(&mut props, ALL, &mut |pointer, _| panic!("told {pointer} again"));
     }
 
     #[test]
     fn a_bare_text_has_the_root_pointer() {
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let mut bare = json!("bob@mail.example");
-        value(&mut bare, ALL, &mut |pointer, _| told.push(pointer.to_owned()));
-        assert_eq!((bare, told), (json!("[email]"), vec![String::new()]));
+        value(&mut bare, ALL, &mut |pointer, _| reported.push(pointer.to_owned()));
+        assert_eq!((bare, reported), (json!("[email]"), vec![String::new()]));
     }
 
     proptest! {

@@ -106,7 +106,7 @@ struct SpillWorld {
     /// How often it did so without an answer, or with one that was lost.
     untold: BTreeMap<(usize, usize), u32>,
     /// Records whose callers got the answer that they are kept.
-    told: Vec<(usize, usize)>,
+    reported: Vec<(usize, usize)>,
     made: usize,
 }
 
@@ -137,7 +137,7 @@ impl SpillWorld {
             refuses,
             token: BTreeMap::new(),
             untold: BTreeMap::new(),
-            told: Vec::new(),
+            reported: Vec::new(),
             made: 0,
         }
     }
@@ -170,7 +170,7 @@ impl SpillWorld {
                 let numbers = self.push(*stream, *count, *padding);
                 match kept {
                     StorageKept::Yes => {
-                        self.told.extend(numbers.iter().map(|number| (*stream, *number)));
+                        self.reported.extend(numbers.iter().map(|number| (*stream, *number)));
                         self.commit();
                     }
                     StorageKept::No => self.crash(),
@@ -240,7 +240,7 @@ impl SpillWorld {
             let (report, accepted) = self.deliver(index, batch.batch.records, &mut faults);
             if pushed > 0 {
                 let numbers = self.push(index, pushed, 0);
-                self.told.extend(numbers.iter().map(|number| (index, *number)));
+                self.reported.extend(numbers.iter().map(|number| (index, *number)));
                 self.commit();
             }
             let statuses: BTreeMap<usize, RecordStatus> = report
@@ -295,7 +295,7 @@ impl SpillWorld {
         let stream = stream(STREAMS[index]);
         let policy = stream_delivery::DeliveryConfig::default();
         let mut delivery = StreamDelivery::new(StreamBatch { stream, records }, policy, self.now);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         loop {
             let mut health = std::mem::take(&mut self.health[index]);
             let aggregates: Option<Vec<Vec<usize>>> = match delivery.step(self.now, &mut health) {
@@ -309,12 +309,12 @@ impl SpillWorld {
                 Action::GiveUp | Action::Done => {
                     let report = delivery.finish(self.now, &health);
                     self.health[index] = health;
-                    return (report, told);
+                    return (report, reported);
                 }
             };
             if let Some(aggregates) = aggregates {
                 let fault = faults.next().copied().unwrap_or(DrainFault::None);
-                let reply = self.reply(index, &aggregates, fault, &mut told);
+                let reply = self.reply(index, &aggregates, fault, &mut reported);
                 self.now += 5;
                 delivery.reply(reply, self.now, 1 << 31, &mut health);
             }
@@ -327,7 +327,7 @@ impl SpillWorld {
         index: usize,
         aggregates: &[Vec<usize>],
         fault: DrainFault,
-        told: &mut Vec<usize>,
+        reported: &mut Vec<usize>,
     ) -> CallResult {
         let rejected = |numbers: &[usize]| numbers.iter().any(|it| is_poison(index, *it));
         let answered = |status, body: String| {
@@ -367,7 +367,7 @@ impl SpillWorld {
                         }
                         None => {
                             entries.push(r#"{"RecordId":"r","SequenceNumber":"1"}"#.to_owned());
-                            told.extend(pack);
+                            reported.extend(pack);
                             for number in pack {
                                 *self.token.entry((index, *number)).or_default() += 1;
                             }
@@ -442,11 +442,11 @@ proptest! {
                 world.made += 1;
             }
             let numbers = world.push(index, 1, 0);
-            world.told.push((index, numbers[0]));
+            world.reported.push((index, numbers[0]));
         }
         world.commit();
         world.recover()?;
-        for (index, number) in &world.told {
+        for (index, number) in &world.reported {
             let cursor = if is_poison(*index, *number) { FAILED } else { *index };
             if is_poison(cursor, *number) {
                 prop_assert!(world.waiting.quarantined.contains(number));
@@ -464,7 +464,7 @@ proptest! {
             let may_come = |from: usize| {
                 from == *index || *index == FAILED || (from == OLD && *index == current_stream(*number))
             };
-            world.told.iter().any(|(from, told)| told == number && may_come(*from))
+            world.reported.iter().any(|(from, reported)| reported == number && may_come(*from))
         };
         prop_assert!(world.token.keys().all(known), "nothing comes that was not kept");
     }

@@ -45,10 +45,10 @@ fn all_quarantined_rows_are_listed_and_no_others() {
     quarantined(&mut spill, &storage, 2..5);
     quarantined(&mut spill, &storage, 5..6);
     push(&mut spill, &storage, &failed(), 6..7);
-    let told = data(&rows(&spill, &storage));
+    let reported = data(&rows(&spill, &storage));
     let of = |number| numbered(number, 0).bytes().to_vec();
     let reason = "quarantined: firehose:failed refuses it for good".to_owned();
-    assert_eq!(told, (2..6).map(|number| (reason.clone(), of(number))).collect::<Vec<_>>());
+    assert_eq!(reported, (2..6).map(|number| (reason.clone(), of(number))).collect::<Vec<_>>());
 }
 
 #[test]
