@@ -376,8 +376,8 @@ def _lines(database: duckdb.DuckDBPyConnection, paths: list[Path]) -> str:
     objects = f"read_ndjson_objects({files}, maximum_object_size = 4194304)"
     names = database.sql(f"SELECT DISTINCT unnest(json_keys(json)) FROM {objects}").fetchall()  # fmt: skip
     # Two names that differ in case only are one column.
-    told = {name.lower(): name for (name,) in sorted(names, reverse=True)}
-    given = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in told.values() or ["event_id"])  # fmt: skip
+    spelled = {name.lower(): name for (name,) in sorted(names, reverse=True)}
+    given = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in spelled.values() or ["event_id"])  # fmt: skip
     return f"read_json({files}, columns = {{{given}}}, {OPTIONS})"
 
 
@@ -399,10 +399,10 @@ def _quoted(name: str) -> str:
 
 def _named(error: duckdb.Error, pairs: list[tuple[Stored, Path]]) -> str:
     """DuckDB's reason with the object's name in the place of its copy's."""
-    told = str(error)
+    text = str(error)
     for stored, path in pairs:
-        told = told.replace(str(path), stored.name)
-    return told
+        text = text.replace(str(path), stored.name)
+    return text
 
 
 @contextlib.contextmanager

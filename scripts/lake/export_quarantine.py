@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-from worker_client import QUARANTINE, WorkerClient, WorkerError, parser, run, told, unexpected
+from worker_client import QUARANTINE, WorkerClient, WorkerError, parser, run, json_of, unexpected
 
 ALL_IS_OUT = 0
 
@@ -57,7 +57,7 @@ def _withdraw(client: WorkerClient, stream: str) -> bool:
     """Asks the shards to quarantine waiting records of a stream; returns whether more wait."""
     answer = client.ask("POST", _address(stream=stream))
     if answer.status == 400:
-        raise WorkerError(told(answer).get("message", "the worker knows no such stream"))
+        raise WorkerError(json_of(answer).get("message", "the worker knows no such stream"))
     if answer.status not in (202, 204):
         raise unexpected(answer)
     return answer.status == 202

@@ -21,7 +21,7 @@ import time_args
 from objects import Damaged, LakeError
 
 GEO = ("country", "region", "city", "continent", "timezone", "colo", "asn", "as_organization")  # fmt: skip
-TOLD = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "identifiers_removed")  # fmt: skip
+SENT_ON = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "identifiers_removed")  # fmt: skip
 
 # The fields of Firehose's reasons: of a conversion, of a transformation or a partition, and of a delivery.
 CODES = ("lastErrorCode", "errorCode", "ErrorCode")
@@ -78,13 +78,13 @@ class FailedEvent:
 
     def header(self) -> str:
         """The value of X-Headwater-Replay for it, in ASCII (src/model/replay.rs)."""
-        told = {name: self.columns[name] for name in TOLD if name in self.columns}
-        told["geo"] = {name: self.columns[name] for name in GEO if name in self.columns}
+        header = {name: self.columns[name] for name in SENT_ON if name in self.columns}
+        header["geo"] = {name: self.columns[name] for name in GEO if name in self.columns}
         offset = self.columns.get("utc_offset_minutes", self._zone_offset())
         if offset is not None:
-            told["utc_offset_minutes"] = offset
-            told["utc_offset_changes"] = self._zone_changes()
-        return json.dumps({**told, "original_format": self.original_format})
+            header["utc_offset_minutes"] = offset
+            header["utc_offset_changes"] = self._zone_changes()
+        return json.dumps({**header, "original_format": self.original_format})
 
     def _zone_offset(self) -> int | None:
         """How far its time zone was ahead of UTC when it came, in minutes."""

@@ -13,7 +13,7 @@ import urllib3
 from failed_events import EventKey, FailedEvent
 from objects import LakeError
 from failed_event_index import Failure
-from worker_client import WorkerClient, WorkerError, told, unexpected
+from worker_client import WorkerClient, WorkerError, json_of, unexpected
 
 EVENTS = "/v1/events?verdicts=1"
 
@@ -88,7 +88,7 @@ def _results(
 def _result(
     failed: FailedEvent, failure: Failure, answer: urllib3.BaseHTTPResponse
 ) -> Result:
-    reason = told(answer)
+    reason = json_of(answer)
     if answer.status == 200 and "verdicts" in reason:
         return _of_verdicts(failed, failure, reason["verdicts"])
     if answer.status in REFUSED:

@@ -66,7 +66,7 @@ class WorkerClient:
     def _check(self) -> None:
         # It is refused for its method, once the worker has its configuration and has seen the key.
         answer = self.ask("POST", QUARANTINE, retries=NO_RETRIES)
-        reason = told(answer)
+        reason = json_of(answer)
         if reason.get("code") == "not_configured":
             raise WorkerError(f"the worker can't accept events: {reason.get('message')}")
 
@@ -94,14 +94,14 @@ class WorkerClient:
         except urllib3.exceptions.HTTPError as error:
             why = type(getattr(error, "reason", None) or error).__name__
             raise WorkerError(f"{url} does not answer: {why}") from None
-        if answer.status == 403 and told(answer).get("code") == "replay_not_allowed":
+        if answer.status == 403 and json_of(answer).get("code") == "replay_not_allowed":
             raise WorkerError(
                 f"the worker's secret {OPERATOR_KEY} is another one, or is not set"
             )
         return answer
 
 
-def told(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def json_of(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     """The JSON object of an answer, if it has one."""
     try:
         document = json.loads(answer.data)
@@ -112,7 +112,7 @@ def told(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
 
 def unexpected(answer: urllib3.BaseHTTPResponse) -> WorkerError:
     """An answer that does not depend on the events."""
-    code = told(answer).get("code", "in words of its own")
+    code = json_of(answer).get("code", "in words of its own")
     return WorkerError(f"the worker answers {answer.status} {code}")
 
 

@@ -46,8 +46,8 @@ def line(output: str, start: str, middle: str = "") -> str:
 
 def in_s3(accounts: FakeAccounts, output: str) -> dict[str, Any]:
     """The record of the marked event, from the place that the command prints."""
-    told = [each for each in output.splitlines() if " stored at s3://" in each]
-    bucket, _, key = told[0].split("s3://")[1].partition("/")
+    reported = [each for each in output.splitlines() if " stored at s3://" in each]
+    bucket, _, key = reported[0].split("s3://")[1].partition("/")
     assert key.startswith("stream=mid/day=")
     body = accounts.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return json.loads(body)
@@ -193,9 +193,9 @@ def test_a_key_is_rotated_when_asked(accounts: FakeAccounts) -> None:
     new = accounts.cloudflare.secrets["AWS_ACCESS_KEY_ID"]
     assert accounts.keys() == [new] != [old]
     stays, deleted = "the old key is deleted in 1 s", f"deploy: the key {old} is deleted\n"
-    proven, told = result.stdout.split(": stored at s3://")
+    proven, reported = result.stdout.split(": stored at s3://")
     assert stays not in proven and deleted not in proven
-    assert told.index(stays) < told.index(deleted)
+    assert reported.index(stays) < reported.index(deleted)
     assert in_s3(accounts, result.stdout)
     assert accounts.cloudflare.secrets["HEADWATER_HASH_SECRET"] == before["HEADWATER_HASH_SECRET"]
 

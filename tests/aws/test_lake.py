@@ -40,9 +40,9 @@ def test_the_tables_have_the_columns_that_the_worker_writes(aws: LocalAws) -> No
     failed = written_by("pipeline/encode/mod.rs", "failed_columns")
     failed |= written_by("model/record/failed.rs", "failure")
     for table, written in (("events", events), ("failed_events", failed)):
-        told = columns(aws, table)
-        assert set(told) == written | shared
-        assert len(told) == len(set(told))
+        reported = columns(aws, table)
+        assert set(reported) == written | shared
+        assert len(reported) == len(set(reported))
 
 
 def put(aws: LocalAws, stream: str, *records: dict[str, Any]) -> None:
@@ -238,12 +238,12 @@ def test_projected_partitions_match_the_prefixes_of_the_streams(
         ("events", "low", "DataBucketName"),
         ("failed_events", "failed", "FailedBucketName"),
     ):
-        told = aws.client("glue").get_table(DatabaseName=name, Name=table)["Table"]
-        keys = [each["Name"] for each in told["PartitionKeys"]]
-        assert told["StorageDescriptor"]["Location"] == f"s3://{outputs[bucket]}/"
-        assert "storage.location.template" not in told["Parameters"]
-        assert told["Parameters"]["projection.hr.digits"] == "2"
-        assert all(f"projection.{key}.type" in told["Parameters"] for key in keys)
+        reported = aws.client("glue").get_table(DatabaseName=name, Name=table)["Table"]
+        keys = [each["Name"] for each in reported["PartitionKeys"]]
+        assert reported["StorageDescriptor"]["Location"] == f"s3://{outputs[bucket]}/"
+        assert "storage.location.template" not in reported["Parameters"]
+        assert reported["Parameters"]["projection.hr.digits"] == "2"
+        assert all(f"projection.{key}.type" in reported["Parameters"] for key in keys)
         assert not set(keys) & set(columns(aws, table, name))
         destination = aws.client("firehose").describe_delivery_stream(
             DeliveryStreamName=f"{name}-{stream}"
@@ -260,8 +260,8 @@ def test_keys_of_visitors_keep_their_case(aws: LocalAws) -> None:
     https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
     """
     for table in ("events", "failed_events"):
-        told = aws.client("glue").get_table(DatabaseName="headwater", Name=table)
-        serde = told["Table"]["StorageDescriptor"]["SerdeInfo"]
+        reported = aws.client("glue").get_table(DatabaseName="headwater", Name=table)
+        serde = reported["Table"]["StorageDescriptor"]["SerdeInfo"]
         assert serde["Parameters"] == {"case.insensitive": "FALSE"}
         assert all(name == name.lower() for name in columns(aws, table))
     name = "cased"
@@ -341,15 +341,15 @@ def alarms(
 def test_each_stream_is_watched(aws: LocalAws) -> None:
     topic = "arn:aws:sns:eu-west-1:000000000000:night-shift"
     limits = {"StaleSeconds": "900", "FailedRecordsTolerated": "7"}
-    told = alarms(aws, "watched", AlarmTopic=topic, **limits)
-    thresholds = {key: alarm["Threshold"] for key, alarm in told.items()}
+    reported = alarms(aws, "watched", AlarmTopic=topic, **limits)
+    thresholds = {key: alarm["Threshold"] for key, alarm in reported.items()}
     streams = ["low", "mid", "high", "failed"]
     assert thresholds == {
         **{(stream, "DeliveryToS3.DataFreshness"): 900 for stream in streams},
         **{(stream, "ThrottledRecords"): 0 for stream in streams},
         ("failed", "IncomingRecords"): 7,
     }
-    for alarm in told.values():
+    for alarm in reported.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
         assert alarm["Namespace"] == "AWS/Firehose"
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -368,8 +368,8 @@ def test_firehose_errors_have_an_alarm_if_they_can_happen(
 ) -> None:
     detours = {"FailedConversion.Records", "PartitionCountExceeded"}
     watched = alarms(aws, f"detour{parameter}".lower(), **{parameter: value})
-    told = [key for key in watched if key[1] in detours]
-    assert sorted(told) == [(level, metric) for level in ("high", "low", "mid")]
+    reported = [key for key in watched if key[1] in detours]
+    assert sorted(reported) == [(level, metric) for level in ("high", "low", "mid")]
 
 
 def test_alarms_without_a_topic_have_no_action(aws: LocalAws) -> None:
@@ -383,12 +383,12 @@ def test_the_local_buckets_keep_the_rules_that_were_left_out(
     s3 = aws.client("s3")
     name = aws.outputs[bucket]
     rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
-    told = {rule["ID"]: rule for rule in rules}
-    forget = told["forget-what-was-deleted"]
+    reported = {rule["ID"]: rule for rule in rules}
+    forget = reported["forget-what-was-deleted"]
     assert forget["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
-    assert ("expire" in told) == (bucket == "FailedBucketName")
-    if "expire" in told:
-        assert told["expire"]["Expiration"] == {"Days": 90}
+    assert ("expire" in reported) == (bucket == "FailedBucketName")
+    if "expire" in reported:
+        assert reported["expire"]["Expiration"] == {"Days": 90}
     encryption = s3.get_bucket_encryption(Bucket=name)
     (rule,) = encryption["ServerSideEncryptionConfiguration"]["Rules"]
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}

@@ -45,8 +45,8 @@ class Script:
     def planned(self, change: dict[str, str] | None = None) -> Script:
         self.stub.add_response("create_change_set", {"Id": CHANGE_SET})
         changes = [{"Type": "Resource", "ResourceChange": change}] if change else []
-        told = {"Status": "CREATE_COMPLETE", "Changes": changes}
-        self.stub.add_response("describe_change_set", told)
+        reported = {"Status": "CREATE_COMPLETE", "Changes": changes}
+        self.stub.add_response("describe_change_set", reported)
         return self
 
     def apply(self) -> None:

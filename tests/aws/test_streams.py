@@ -72,8 +72,8 @@ def test_streams_disable_conversion_explicitly(aws: LocalAws) -> None:
     https://docs.aws.amazon.com/firehose/latest/APIReference/API_UpdateDestination.html
     """
     for kind in ("low", "mid", "high"):
-        told = destination(aws, aws.outputs[f"{kind.title()}Stream"])
-        assert told["DataFormatConversionConfiguration"] == {"Enabled": False}
+        reported = destination(aws, aws.outputs[f"{kind.title()}Stream"])
+        assert reported["DataFormatConversionConfiguration"] == {"Enabled": False}
 
 
 @pytest.fixture(scope="module")

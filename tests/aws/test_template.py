@@ -130,10 +130,10 @@ def test_a_kinesis_stream_exists_only_on_request(
     assert aws.outputs["KinesisStreamName"] == "orders"
     cloudformation = aws.client("cloudformation")
     (stack,) = cloudformation.describe_stacks(StackName=production)["Stacks"]
-    told = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    assert "KinesisStreamName" not in told
+    reported = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    assert "KinesisStreamName" not in reported
     iam = aws.client("iam")
-    user = told["WorkerUserName"]
+    user = reported["WorkerUserName"]
     (attached,) = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
     version = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId="v1")[
         "PolicyVersion"

@@ -26,8 +26,8 @@ def serve() -> Iterator[Callable[..., str]]:
         class Readyz(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 is_operator = self.headers["authorization"] == f"Bearer {KEY}"
-                told = body if is_operator else {"ready": True, "summary": "ready"}
-                text = told if isinstance(told, bytes) else json.dumps(told).encode()
+                reported = body if is_operator else {"ready": True, "summary": "ready"}
+                text = reported if isinstance(reported, bytes) else json.dumps(reported).encode()
                 self.send_response(status if self.path == "/readyz" else 404)
                 self.end_headers()
                 self.wfile.write(text)
@@ -60,9 +60,9 @@ def test_records_of_all_shards_for_dropped_streams_are_summed(
         url = serve({"ready": status == 200, "delivery": "sharded", "shards": shards}, status)
         found = dropped(f"{url}/", NAMED)
         assert found == {"firehose:old": 7, "firehose:a": 1}
-    told = warning(found)
-    assert "1 for firehose:a, 7 for firehose:old; " in told
-    assert 'renamed_streams = { "firehose:a" = "firehose:NEW" }' in told
+    reported = warning(found)
+    assert "1 for firehose:a, 7 for firehose:old; " in reported
+    assert 'renamed_streams = { "firehose:a" = "firehose:NEW" }' in reported
     assert dropped(serve({"ready": True, "delivery": "direct"}), NAMED) == {}
     assert dropped(url, {*NAMED, "firehose:old", "firehose:a"}) == {}
 

@@ -106,7 +106,7 @@ export const ACTIONS = [
     shows: ["✓ 10 accepted"],
   },
   {
-    claim: "a beacon off its schema is told with the rule that it broke, and where",
+    claim: "a beacon off its schema is reported with the rule that it broke, and where",
     does: press("Off its schema"),
     sends: [event("order_placed")],
     tally: { failed: 1 },
@@ -132,7 +132,7 @@ export const ACTIONS = [
     shows: ["✓ accepted", "✕ failed", "bad_format", "/name"],
   },
   {
-    claim: "an invalid beacon is told with its code, its place and its reason",
+    claim: "an invalid beacon is reported with its code, its place and its reason",
     does: press("Invalid beacon"),
     sends: [(sent) => assert.equal(JSON.parse(sent.body).seq, "three")],
     tally: { failed: 1 },
@@ -224,7 +224,7 @@ export const ACTIONS = [
     shows: ["413", "body_too_large"],
   },
   {
-    claim: "a 503 is told as not durable",
+    claim: "a 503 is reported as not durable",
     does: press("Batch of ten"),
     answers: [NOT_DURABLE],
     sends: [() => {}],
@@ -246,7 +246,7 @@ export const ACTIONS = [
     hides: ["Not durable", "Send again"],
   },
   {
-    claim: "a pixel that came with a 503 is told as not durable",
+    claim: "a pixel that came with a 503 is reported as not durable",
     does: press("Pixel"),
     answers: [answer(503, GIF, { "content-type": "image/gif", "cache-control": "no-store" })],
     sends: [() => {}],
@@ -254,7 +254,7 @@ export const ACTIONS = [
     shows: ["503", "Not durable", "Send again"],
   },
   {
-    claim: "a pixel that did not come is told as not durable",
+    claim: "a pixel that did not come is reported as not durable",
     does: press("Pixel"),
     answers: ["abort"],
     sends: [() => {}],
@@ -293,7 +293,7 @@ export const ACTIONS = [
     ["a missing key", answer(401, '{"code":"unknown_key","message":"no such key"}'), "refused", ["401", "no such key", "/beacons?key="]],
     ["no verdicts at all", answer(200, '{"verdicts":[]}'), "", ["No beacons in it"]],
   ].map(([what, stub, result, shows]) => ({
-    claim: `${what} is told, and counted as ${result || "nothing"}`,
+    claim: `${what} is reported, and counted as ${result || "nothing"}`,
     does: press("Page view"),
     answers: [stub],
     sends: [() => {}],

@@ -23,7 +23,7 @@ const turning = (state) => `{
 }`;
 const turn = (state) => run(turning(state));
 
-/** Until something is on the screen, and what is told of it a little later has been told. */
+/** Until something is on the screen, and what is reported for it a little later has been reported. */
 const painted = inTurn(
   (page) => page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length),
   wait(400),
@@ -78,7 +78,7 @@ const VITALS = [
     ],
   },
   {
-    claim: "what was measured of one address is not told of another",
+    claim: "what was measured of one address is not reported for another",
     does: inTurn(painted, run("history.pushState(null, '', '/other')"), leave),
     sees: [["web_vitals", {}, /\/what-was-measured/]],
   },
@@ -163,7 +163,7 @@ const POINTER = [
     sees: [["pointer", { deltas: sums([[40, 50]]) }]],
   },
   {
-    claim: "what is scrolled is told with its own path",
+    claim: "what is scrolled is reported with its own path",
     body: tall,
     does: inTurn(run("scrollTo(0, 700)"), wait(150), run("scrollTo(0, 300)"), wait(150), leave),
     sees: [["pointer", { kind: absent, deltas: absent, scrolls: sums([[0, 700], [0, 300]]) }]],
@@ -190,7 +190,7 @@ const POINTER = [
     sees: [["pointer", { kind: absent, deltas: sums([[80, 90]]), presses: (value) => value.join() === "0" }]],
   },
   {
-    claim: "what moved on one address is not told of another",
+    claim: "what moved on one address is not reported for another",
     does: inTurn(move(40, 50), run("history.pushState(null, '', '/other')"), move(60, 50), leave),
     sees: [
       ["pointer", { deltas: sums([[40, 50]]) }, /\/what-moved/],
@@ -243,19 +243,19 @@ const film = run(`{
 
 const VIDEO = [
   {
-    claim: "what does not play is not told",
+    claim: "what does not play is not reported",
     body: sound("preload='auto' controls"),
     does: inTurn(wait(300), run("document.querySelector('audio').currentTime = 1"), wait(300), leave),
     sees: [],
   },
   {
-    claim: "a sound that plays to its end is told with its marks",
+    claim: "a sound that plays to its end is reported with its marks",
     body: sound(),
     does: playOut(),
     sees: [started, ...progress, finished],
   },
   {
-    claim: "a pause is told, and that it goes on",
+    claim: "a pause is reported, and that it goes on",
     body: sound("loop"),
     does: inTurn(play([0.5, "media.pause()"]), wait(300), play([0.7, ""]), leave),
     sees: [
@@ -296,7 +296,7 @@ const VIDEO = [
     but: ["video_progress"],
   },
   {
-    claim: "what began by itself, before the chunk was there, is told as such",
+    claim: "what began by itself, before the chunk was there, is reported as such",
     body: sound("autoplay loop"),
     late: true,
     does: inTurn(wait(400), leave),
@@ -307,7 +307,7 @@ const VIDEO = [
     but: ["video_progress"],
   },
   {
-    claim: "a player that is added later is found, and is told when it is taken away",
+    claim: "a player that is added later is found, and is reported when it is taken away",
     does: inTurn(run(`document.body.insertAdjacentHTML("beforeend", \`${sound()}\`)`), play([0.1, "media.remove()"])),
     sees: [started, paused(between(0.1, 1.5))],
     but: ["video_progress"],
@@ -365,14 +365,14 @@ const VIDEO = [
     but: ["video_progress"],
   },
   {
-    claim: "what plays on out of sight is told as paused, and again when it is seen",
+    claim: "what plays on out of sight is reported as paused, and again when it is seen",
     body: sound(),
     does: playOut([0.1, ["hidden", "visible", "hidden"].map(turning).join("\n")]),
     sees: [started, paused(between(0.1, 1.9)), ["video_start", {}], paused(between(0.1, 1.9)), finished],
     but: ["video_progress"],
   },
   {
-    claim: "ads are told by their seconds",
+    claim: "ads are reported by their seconds",
     body: sound("data-hw-ads='0-0.5, 1-1.6'"),
     does: playOut(),
     sees: [
@@ -386,7 +386,7 @@ const VIDEO = [
     but: ["video_progress"],
   },
   {
-    claim: "ads are told by their cues, and by no others; what ends the video ends its ad",
+    claim: "ads are reported by their cues, and by no others; what ends the video ends its ad",
     body: sound(),
     does: inTurn(
       run(`const track = document.querySelector("audio").addTextTrack("metadata");
@@ -405,7 +405,7 @@ const VIDEO = [
     but: ["video_progress"],
   },
   {
-    claim: "a video is told as a sound is",
+    claim: "a video is reported as a sound is",
     body: "<video id='film' muted></video>",
     does: inTurn(film, run("recorded(1500).then((film) => show({ src: URL.createObjectURL(film) }))"), wait(300), leave),
     sees: [

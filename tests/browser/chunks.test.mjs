@@ -106,14 +106,14 @@ describe("the chunks", { skip: missing, concurrency: 2 }, () => {
 
 /** Asks that the events are those that are expected, and no others. */
 function hold(events, expected) {
-  const told = JSON.stringify(events, null, 1);
-  assert.deepEqual(events.map(({ name }) => name), expected.map(([name]) => name), told);
+  const reported = JSON.stringify(events, null, 1);
+  assert.deepEqual(events.map(({ name }) => name), expected.map(([name]) => name), reported);
   for (const [index, [, props, page = /./]] of expected.entries()) {
-    assert.match(events[index].url, page, told);
+    assert.match(events[index].url, page, reported);
     for (const [key, value] of Object.entries(props)) {
       const found = events[index].props[key];
-      if (typeof value === "function") assert.ok(value(found), `${key} of event ${index} is ${found}: ${told}`);
-      else assert.deepEqual(found, value, `${key} of event ${index}: ${told}`);
+      if (typeof value === "function") assert.ok(value(found), `${key} of event ${index} is ${found}: ${reported}`);
+      else assert.deepEqual(found, value, `${key} of event ${index}: ${reported}`);
     }
   }
 }

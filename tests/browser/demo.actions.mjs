@@ -95,7 +95,7 @@ export const ACTIONS = [
     sends: [],
   },
   {
-    claim: "a download is told with its file's type",
+    claim: "a download is reported with its file's type",
     does: async (page) => {
       const [download] = await Promise.all([page.waitForEvent("download"), link("Brewing times")(page)]);
       assert.equal(download.suggestedFilename(), "brewing.txt");
@@ -104,7 +104,7 @@ export const ACTIONS = [
     shows: ["download", "✓ accepted"],
   },
   {
-    claim: "a link to another site is told as outbound",
+    claim: "a link to another site is reported as outbound",
     does: async (page) => {
       await page.context().route("https://example.com/", (route) => route.fulfill({ body: "" }));
       await Promise.all([page.context().waitForEvent("page"), link("A friend’s shop")(page)]);

@@ -70,8 +70,8 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
       await visit({ prepare }, async (page) => {
         await press("Check it")(page);
         await page.locator(`#checked[data-state=${state}]`).waitFor();
-        const told = await page.locator("#checked").innerText();
-        for (const text of says) assert.ok(told.includes(text), `${text} is not in: ${told}`);
+        const reported = await page.locator("#checked").innerText();
+        for (const text of says) assert.ok(reported.includes(text), `${text} is not in: ${reported}`);
       });
     });
   }

@@ -1,4 +1,4 @@
-// What is sent to the worker, and what the inspector then tells of it: a table of events, with the entry of each, and
+// What is sent to the worker, and what the inspector then reports of it: a table of events, with the entry of each, and
 // a table of what a person does on the page.
 
 import assert from "node:assert/strict";
@@ -181,7 +181,7 @@ async function threeEntries(page) {
 // does: what a person does, and what the page must then be; the page is unlocked and empty before.
 export const ACTIONS = [
   {
-    claim: "the page tells how to send an event, and that works",
+    claim: "the page says how to send an event, and that works",
     async does(page) {
       await page.locator("#empty:visible").waitFor();
       const since = new Date((await ask("all")).since).toTimeString().slice(0, 8);
@@ -194,15 +194,15 @@ export const ACTIONS = [
     },
   },
   {
-    claim: "events are counted, drawn and told by stream",
+    claim: "events are counted, drawn and reported by stream",
     async does(page) {
       await threeEntries(page);
       for (const [outcome, count] of Object.entries({ total: 3, accepted: 2, failed: 1, duplicate: 0, dropped: 0, refused: 0 })) {
         assert.equal(await page.locator(`#count-${outcome}`).innerText(), String(count), outcome);
       }
       const rows = await page.locator("#stream-rows tr").allInnerTexts();
-      const told = rows.map((row) => row.split(/\s+/).slice(0, 3).join(" "));
-      assert.deepEqual(told.sort(), ["firehose:events-failed failed 1", "firehose:events-mid accepted 2"]);
+      const reported = rows.map((row) => row.split(/\s+/).slice(0, 3).join(" "));
+      assert.deepEqual(reported.sort(), ["firehose:events-failed failed 1", "firehose:events-mid accepted 2"]);
       assert.match(await page.locator("#chart").getAttribute("aria-label"), /^In the last minute: 2 accepted, 1 failed, 0 duplicate/);
       const height = (result) => page.locator(`rect[data-result=${result}]`).first().evaluate((bar) => bar.getBoundingClientRect().height);
       assert.ok((await height("failed")) > 0 && (await height("accepted")) > 0);

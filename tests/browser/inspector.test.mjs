@@ -36,12 +36,12 @@ describe("the inspector", { skip: missing }, () => {
 
   for (const { claim, send, line, parts, marks = [], shows = [], hides = [] } of EVENTS) {
     test(`it shows ${claim}`, async () => {
-      // The worker tells the inspector before it answers.
+      // The worker reports to the inspector before it answers.
       await send();
       await visit({}, async (page) => {
         await newest(page).waitFor();
-        const told = await newest(page).locator("summary").innerText();
-        for (const text of line) assert.ok(told.includes(text), `${text} is not in: ${told}`);
+        const reported = await newest(page).locator("summary").innerText();
+        for (const text of line) assert.ok(reported.includes(text), `${text} is not in: ${reported}`);
         await newest(page).locator("summary").click();
         for (const [title, texts] of Object.entries(parts)) {
           const heading = page.getByRole("heading", { name: title, exact: true });

@@ -43,8 +43,8 @@ def test_each_event_of_the_pages_is_in_s3_once(aws: LocalAws, tmp_path: Path) ->
             text=True,
             timeout=BROWSER_SECONDS,
         )
-        told = result.stdout[-20_000:] + result.stderr
-        assert expected_file.is_file(), told
+        reported = result.stdout[-20_000:] + result.stderr
+        assert expected_file.is_file(), reported
         expected = {
             build: Counter(names)
             for build, names in json.loads(expected_file.read_text()).items()
@@ -59,7 +59,7 @@ def test_each_event_of_the_pages_is_in_s3_once(aws: LocalAws, tmp_path: Path) ->
         for build, names in expected.items()
         if delivered[build] != names
     }
-    assert result.returncode == 0, f"{told}\nIn S3: {wrong}"
+    assert result.returncode == 0, f"{reported}\nIn S3: {wrong}"
     assert not wrong
     assert "ℹ skipped 0" in result.stdout, result.stdout[-2_000:]
     assert [each for each in aws.records("failed") if each.record.get("build") in expected] == []

@@ -10,7 +10,7 @@ signed anew with the worker's key, and weaves the refusals into the answer.
             ...
 
 It counts what it did, and how often each event went through it, so that a duplicate can be
-told from a fault of the worker.
+reported from a fault of the worker.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Passages:
 
     forwarded: int = 0
     untold: int = 0
-    told: list[int] = field(default_factory=list)
+    reported: list[int] = field(default_factory=list)
     """The calls whose answer was given, by a number of each."""
 
 
@@ -182,14 +182,14 @@ class FirehoseProxy:
             if index not in refuse.which
         ]
         self._count("records refused", len(put.records) - len(others))
-        told: list[dict[str, Any]] = []
+        reported: list[dict[str, Any]] = []
         if others:
             answer = self._upstream.put(put.stream, others)
             if answer is None or answer.status != 200:
                 return self._tell(others, answer)
-            told = json.loads(answer.body)["RequestResponses"]
+            reported = json.loads(answer.body)["RequestResponses"]
         refusal = {"ErrorCode": refuse.code, "ErrorMessage": refuse.message}
-        rest = iter(told)
+        rest = iter(reported)
         entries = [
             refusal if index in refuse.which else next(rest)
             for index in range(len(put.records))
@@ -215,7 +215,7 @@ class FirehoseProxy:
                 if untold:
                     passages.untold += 1
                 else:
-                    passages.told.append(self._forwarded_calls)
+                    passages.reported.append(self._forwarded_calls)
 
     def _unheard(self, ids: list[str]) -> None:
         with self._lock:

@@ -20,7 +20,7 @@ UNHEARD_SECONDS = 4
 class Listener(Server):
     """A port; `handle` answers a call or has it cut, as with `Server`.
 
-    `unheard` is told what `tell` was, once it is known that nobody heard it.
+    `unheard` is reported what `tell` was, once it is known that nobody heard it.
     """
 
     def __init__(
@@ -35,16 +35,16 @@ class Listener(Server):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         _thread.socket = request
         super().process_request_thread(request, client_address)
-        what, at = _thread.told or ([], 0.0)
+        what, at = _thread.reported or ([], 0.0)
         if time.monotonic() - at < UNHEARD_SECONDS:
             self._unheard(what)
 
 
 class _Thread(threading.local):
-    """The connection that a thread serves, and what its caller was told last."""
+    """The connection that a thread serves, and what its caller was reported last."""
 
     socket: socket.socket
-    told: tuple[list[str], float] | None = None
+    reported: tuple[list[str], float] | None = None
 
 
 _thread = _Thread()
@@ -62,4 +62,4 @@ def hung_up() -> bool:
 
 def tell(what: list[str]) -> None:
     """Notes what who called in this thread is about to hear."""
-    _thread.told = (what, time.monotonic())
+    _thread.reported = (what, time.monotonic())

@@ -173,9 +173,9 @@ def spill(worker: Worker, delivery: str) -> dict[str, int]:
     many shards don't answer, which may have some."""
     if delivery == "direct":
         return {"records": 0, "silent": 0}
-    told = worker.ready().json()
-    silent = sum("problem" in shard for shard in told["shards"])
-    return {"records": told["spill"]["records"], "silent": silent}
+    reported = worker.ready().json()
+    silent = sum("problem" in shard for shard in reported["shards"])
+    return {"records": reported["spill"]["records"], "silent": silent}
 
 
 def _interrupt(signum: int, frame: object) -> None:
@@ -195,24 +195,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--delivery", choices=("sharded", "direct"), default="sharded")
     parser.add_argument("--only", action="append", help="a scenario's name")
-    told = parser.parse_args()
+    reported = parser.parse_args()
     # What was started is ended on the way out.
     signal.signal(signal.SIGTERM, _interrupt)
-    chosen = [each for each in SCENARIOS if not told.only or each.name in told.only]
+    chosen = [each for each in SCENARIOS if not reported.only or each.name in reported.only]
     setting = Setting(
-        told.events,
-        told.seconds,
-        told.outage,
-        told.aftermath,
-        told.seed,
-        told.delivery,
+        reported.events,
+        reported.seconds,
+        reported.outage,
+        reported.aftermath,
+        reported.seed,
+        reported.delivery,
     )
     print(f"seed {setting.seed}, delivery {setting.delivery}", flush=True)
     print(heading(), flush=True)
     results = []
     with tempfile.TemporaryDirectory(prefix="headwater-soak-") as directory:
         with LocalAws(Path(directory)) as aws:
-            for result in Soak(aws, setting).run_all(chosen, told.at_once):
+            for result in Soak(aws, setting).run_all(chosen, reported.at_once):
                 results.append(result)
                 print(row(result), flush=True)
                 for complaint in result.complaints:

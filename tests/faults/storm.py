@@ -265,11 +265,11 @@ class _Watch:
             # A worker that was killed says nothing.
             with suppress(OSError, http.client.HTTPException, AssertionError):
                 began = time.monotonic()
-                told = spill(self._worker, self._delivery)
+                reported = spill(self._worker, self._delivery)
                 self._outcome.most_spilled = max(
-                    self._outcome.most_spilled, told["records"]
+                    self._outcome.most_spilled, reported["records"]
                 )
-                if not any(told.values()):
+                if not any(reported.values()):
                     self._empty_at.append(began)
 
     def wait_until_empty(self, since: float) -> float | None:
@@ -408,17 +408,17 @@ def main() -> int:
     parser.add_argument(
         "--slow", type=float, default=1.0, help="as many times fewer requests a second"
     )
-    told = parser.parse_args()
+    reported = parser.parse_args()
     # What was started is ended on the way out.
     signal.signal(signal.SIGTERM, _interrupt)
-    print(f"seed {told.seed}", flush=True)
+    print(f"seed {reported.seed}", flush=True)
     print("".join(f"{name:>{width}}" for name, width in COLUMNS), flush=True)
     is_broken = False
     for storm in STORMS:
-        if told.only and storm.name not in told.only:
+        if reported.only and storm.name not in reported.only:
             continue
-        storm = replace(storm, requests_s=storm.requests_s / told.slow)
-        outcome = play(storm, told.seed, told.share)
+        storm = replace(storm, requests_s=storm.requests_s / reported.slow)
+        outcome = play(storm, reported.seed, reported.share)
         print(row(outcome), flush=True)
         for complaint in outcome.complaints():
             is_broken = True

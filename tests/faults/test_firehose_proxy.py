@@ -56,7 +56,7 @@ def test_a_call_without_a_fault_goes_through(
     answer = put(sent)
     assert answer["FailedPutCount"] == 0
     assert [data.copies()[id].number for id in sent] == [1, 1, 1]
-    assert proxy.passages(sent[0]) == Passages(forwarded=1, told=[1])
+    assert proxy.passages(sent[0]) == Passages(forwarded=1, reported=[1])
     assert proxy.counts == {"calls": 1, "records forwarded": 3}
 
 

@@ -23,10 +23,10 @@ class Proxy:
 @pytest.mark.parametrize(
     ("outcome", "copies", "passages", "again", "log", "forgets", "cause"),
     [
-        ("accepted", Copies(1), Passages(1, told=[1]), False, "", False, None),
+        ("accepted", Copies(1), Passages(1, reported=[1]), False, "", False, None),
         ("accepted", Copies(0), Passages(0), False, "", False, "lost"),
         ("failed", Copies(0), Passages(0), False, "", False, "lost"),
-        ("dropped", Copies(1), Passages(1, told=[1]), False, "", False, "lost"),
+        ("dropped", Copies(1), Passages(1, reported=[1]), False, "", False, "lost"),
         ("accepted", Copies(2), Passages(2, 1, [2]), False, "", False, "fault"),
         (
             "accepted",
@@ -110,5 +110,5 @@ def test_an_event_that_is_accepted_twice_was_forgotten() -> None:
     result.ledger.acknowledge(["id"], ["accepted"])
     result.ledger.acknowledge(["id"], ["accepted"])
     places = {"accepted": {"id": Copies(1)}}
-    judge(result, places, Proxy(Passages(1, told=[1])), "", False)  # type: ignore[arg-type]
+    judge(result, places, Proxy(Passages(1, reported=[1])), "", False)  # type: ignore[arg-type]
     assert result.complaints == ["1 events were accepted twice"]

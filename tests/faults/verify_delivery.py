@@ -40,11 +40,11 @@ def judge(
         elif id in ledger.sent_again and forgotten:
             result.duplicates["sent again"] += 1
         else:
-            crossed[id] = passages.told[:-1]
+            crossed[id] = passages.reported[:-1]
 
     # An answer and the end of its deadline may cross. Then the connection stays, and the
     # worker says that it gave up; of as many calls as it says so, and no more.
-    calls = {call for told in crossed.values() for call in told}
+    calls = {call for reported in crossed.values() for call in reported}
     told_in_time = not all(crossed.values()) or len(calls) > log.count(GAVE_UP)
     cause = "unexplained" if told_in_time else "crossed"
     result.duplicates[cause] += len(crossed)

@@ -141,11 +141,11 @@ class Desk:
 
     def run(self, block: Block) -> list[tuple[str, str, str]]:
         """Runs the commands of a console; gives each with what is shown and what it printed."""
-        told = commands(block.text)
+        reported = commands(block.text)
         mark = "\x1e"
         script = "".join(
             f"{self._as_here(each.text)}\nprintf '%s%s%s' '{mark}' $? '{mark}'\n"
-            for each in told
+            for each in reported
         )
         ended = subprocess.run(
             ["bash", "-c", script],
@@ -157,12 +157,12 @@ class Desk:
         )
         parts = ended.stdout.split(mark)
         where = block.where
-        assert len(parts) == 2 * len(told) + 1, f"{where}: {ended.stderr}{ended.stdout}"
-        for each, code in zip(told, parts[1::2], strict=True):
+        assert len(parts) == 2 * len(reported) + 1, f"{where}: {ended.stderr}{ended.stdout}"
+        for each, code in zip(reported, parts[1::2], strict=True):
             assert code == "0", f"{where}: {each.text!r} ended with {code}: {ended.stderr}{ended.stdout}"  # fmt: skip
         return [
             (each.text, each.output, printed)
-            for each, printed in zip(told, parts[::2], strict=False)
+            for each, printed in zip(reported, parts[::2], strict=False)
         ]
 
     def _environment(self) -> dict[str, str]:
@@ -215,10 +215,10 @@ JQ = """#!{}
 import json, sys, jq
 flags = "".join(word for word in sys.argv[1:] if word.startswith("-"))
 (program,) = (word for word in sys.argv[1:] if not word.startswith("-"))
-told = jq.compile(program).input_text(sys.stdin.read()).all()
-for each in told:
+reported = jq.compile(program).input_text(sys.stdin.read()).all()
+for each in reported:
     print(each if "r" in flags and isinstance(each, str) else json.dumps(each))
-sys.exit("e" in flags and (not told or told[-1] in (None, False)))
+sys.exit("e" in flags and (not reported or reported[-1] in (None, False)))
 """
 NPX = """#!/bin/sh
 [ "$*" = "playwright test" ] || { echo "npx $*: no test runs this" >&2; exit 1; }
@@ -313,15 +313,15 @@ def copy(aws: LocalAws, to: Path) -> None:
 
 def check_shape(shown: str, printed: str, where: str) -> None:
     """What is shown of JSON is in what was printed: as a whole or, with `…`, key by key."""
-    told = [json.loads(line) for line in printed.splitlines() if line.strip()]
+    reported = [json.loads(line) for line in printed.splitlines() if line.strip()]
     if "…" not in shown:
-        pairs = [(json.loads(shown), told[-1] if len(told) == 1 else told)]
+        pairs = [(json.loads(shown), reported[-1] if len(reported) == 1 else reported)]
         for expected, actual in pairs:
             assert shape(expected) == shape(actual), where
         return
     # Of each line that is shown there is one like it; the newest comes last.
     documents = re.split(r"\n(?=\{\"v\")", shown)
-    for document, actual in zip(documents, told[-len(documents) :], strict=True):
+    for document, actual in zip(documents, reported[-len(documents) :], strict=True):
         values = list(pairs_of(actual))
         for name, text in re.findall(r'"(\w+)":("(?:[^"\\]|\\.)*"|-?[\d.]+|true|false)', document):  # fmt: skip
             expected = json.loads(text)
@@ -385,9 +385,9 @@ def test_configurations_are_valid_and_deliver(aws: LocalAws, block: Block) -> No
         for key, own in keys.items():
             its = [each.replace("*", "www") for each in own.get("origins", [])]
             more = {"origin": its[0]} if its else headers
-            told = worker.post({"name": "order_placed", "props": {"total": 1, "currency": "CHF"}}, more, f"?verdicts=1&key={key}")  # fmt: skip
-            assert told.status == 200, f"{block.where}: {told}"
-            assert told.verdicts[0]["outcome"] in ("accepted", "dropped"), told
+            reported = worker.post({"name": "order_placed", "props": {"total": 1, "currency": "CHF"}}, more, f"?verdicts=1&key={key}")  # fmt: skip
+            assert reported.status == 200, f"{block.where}: {reported}"
+            assert reported.verdicts[0]["outcome"] in ("accepted", "dropped"), reported
         assert worker.get("/readyz").status == 200, f"{block.where}"
 
 

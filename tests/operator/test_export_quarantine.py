@@ -34,7 +34,7 @@ def peer() -> Iterator[FakeFirehose]:
 
 @pytest.fixture
 def worker(peer: FakeFirehose) -> Iterator[Worker]:
-    """The worker before it is mended, which does not wait long."""
+    """The worker before it is corrected, which does not wait long."""
     environment = {**peer.environment(), "HEADWATER_OPERATOR_KEY": OPERATOR_KEY}
     with Worker(environment, {**BEFORE, "delivery_timeout_ms": 300}) as worker:
         yield worker
@@ -135,7 +135,7 @@ def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
     row = worker.get(QUARANTINE, BEARER).body
     file = tmp_path / "file"
     file.touch()
-    for ended, told in [
+    for ended, reported in [
         (export_quarantine(worker.port, file), "File exists"),
         (export_quarantine(worker.port, tmp_path, "another"), "HEADWATER_OPERATOR_KEY is another"),
         (export_quarantine(worker.port, tmp_path, ""), "HEADWATER_OPERATOR_KEY is not set"),
@@ -144,7 +144,7 @@ def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
         (export_quarantine(cutting(worker), tmp_path), "was truncated"),
     ]:
         assert ended.returncode == 2 and ended.stdout.startswith("export-quarantine: "), ended
-        assert told in ended.stdout
+        assert reported in ended.stdout
         assert worker.get(QUARANTINE, BEARER).body == row
     assert list(tmp_path.iterdir()) == [file], "what was begun is gone"
     assert export_quarantine(worker.port, tmp_path).returncode == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from local_aws import LocalAws
 from support.cli import LAKE, OPERATOR_KEY
-from support.replay_fixtures import HEADERS, mend, quiz, wait_for
+from support.replay_fixtures import HEADERS, correct, quiz, wait_for
 from support.worker import Worker
 
 
@@ -45,7 +45,7 @@ def test_local_reads_the_buckets_of_scripts_dev(
     (tmp_path / ".wrangler" / "local-aws").symlink_to(lake.directory)
     worker.post([quiz()], HEADERS)
     wait_for(lake, "failed", 1)
-    mend(worker)
+    correct(worker)
 
     replayed = run(tmp_path, "replay.py", *sent_again)
 

@@ -71,10 +71,10 @@ class Cloudflare(FakeCloudflare):
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
         uploads = self.deployments
-        told = super().answer(method, path, body)
+        reported = super().answer(method, path, body)
         if self.deployments > uploads and self.secrets:
             self._stored(self.secrets)
-        return told
+        return reported
 
 
 class Operator(FakeAccounts):
@@ -92,7 +92,7 @@ class Operator(FakeAccounts):
         self.lake = LocalAws(directory / "lake", REGION)
         self.lake.port = self.aws.port
 
-    def __exit__(self, *told: object) -> None:
+    def __exit__(self, *reported: object) -> None:
         for process in self._started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -100,7 +100,7 @@ class Operator(FakeAccounts):
         # What was compiled is a gigabyte.
         for checkout in self._checkouts:
             shutil.rmtree(checkout)
-        super().__exit__(*told)
+        super().__exit__(*reported)
 
     def checkout(self, name: str) -> Path:
         """A copy of the repository, with this shop's configuration."""
@@ -197,10 +197,10 @@ class Operator(FakeAccounts):
 
     def rows(self, checkout: Path, name: str) -> list[dict[str, str]]:
         """What a query answers."""
-        told = self.asks(checkout, name, "--csv")
-        assert told.code == 0, told.printed
-        *answer, remark = told.printed.splitlines()
-        assert remark == TOGETHER, told.printed
+        reported = self.asks(checkout, name, "--csv")
+        assert reported.code == 0, reported.printed
+        *answer, remark = reported.printed.splitlines()
+        assert remark == TOGETHER, reported.printed
         return list(csv.DictReader(answer))
 
 
@@ -218,10 +218,10 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
 def test_events_that_a_schema_refused_are_in_the_lake_once(
     operator: Operator,
 ) -> None:
-    checkout, mended = operator.checkout("checkout"), operator.checkout("mended")
-    mend(mended)
+    checkout, corrected = operator.checkout("checkout"), operator.checkout("corrected")
+    correct(corrected)
     # What is needed last takes longest.
-    build = operator.build(mended)
+    build = operator.build(corrected)
 
     shows_what_it_would_do(operator, checkout)
     marked = [deploys(operator, checkout)]
@@ -229,24 +229,24 @@ def test_events_that_a_schema_refused_are_in_the_lake_once(
     ids = Counter(each.event_id for each in REFUSED)
     ids += Counter(each.event_id for each in ADA.sent if each.reason)
     lie_once_in_their_partitions(operator, GOOD, ids + Counter(broken + marked))
-    found_by_reason(operator, checkout, mended=0, marked=1)
+    found_by_reason(operator, checkout, corrected=0, marked=1)
     counts_are_exact(operator, checkout, GOOD)
 
     built = ended(build)
     assert built.code == 0, built.printed
-    marked.append(deploys(operator, mended))
+    marked.append(deploys(operator, corrected))
     assert served_version(operator) == MENDED_VERSION
-    comes_through_once(operator, mended)
+    comes_through_once(operator, corrected)
     lie_once_in_their_partitions(
         operator, GOOD + BY_WEIGHT, ids + Counter(broken + marked)
     )
     has_its_own_times_and_session(operator)
-    found_by_reason(operator, mended, mended=len(BY_WEIGHT), marked=2)
-    counts_are_exact(operator, mended, GOOD + BY_WEIGHT)
-    is_drawn(operator, mended)
+    found_by_reason(operator, corrected, corrected=len(BY_WEIGHT), marked=2)
+    counts_are_exact(operator, corrected, GOOD + BY_WEIGHT)
+    is_drawn(operator, corrected)
 
 
-def mend(checkout: Path) -> None:
+def correct(checkout: Path) -> None:
     """Goods are sold by weight, too: a new version of the schema says so."""
     file = checkout / "www" / "schemas" / "cart_changed.json"
     schema = json.loads(file.read_text())
@@ -261,15 +261,15 @@ def served_version(operator: Operator) -> str:
 
 
 def shows_what_it_would_do(operator: Operator, checkout: Path) -> None:
-    told = operator.deploys(checkout, "--dry-run")
-    assert told.code == 0, told.printed
+    reported = operator.deploys(checkout, "--dry-run")
+    assert reported.code == 0, reported.printed
     for line in (
         "  Add    AWS::KinesisFirehose::DeliveryStream streamfailed\n",
         "  --dry-run: exiting now.\n",
         "deploy: secrets to be made and stored: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_HASH_SECRET, HEADWATER_OPERATOR_KEY\n",
     ):
-        assert line in told.printed
-    assert told.printed.endswith("deploy: this was a dry run: nothing is changed\n")
+        assert line in reported.printed
+    assert reported.printed.endswith("deploy: this was a dry run: nothing is changed\n")
     assert operator.stacks() == operator.keys() == []
     assert all(call.startswith("GET ") for call in operator.cloudflare.calls)
 
@@ -277,14 +277,14 @@ def shows_what_it_would_do(operator: Operator, checkout: Path) -> None:
 def deploys(operator: Operator, checkout: Path) -> str:
     """Deploys a checkout; returns the id of the event that proved it, which fails, as every
     event does here that is in no catalogue."""
-    told = operator.deploys(checkout)
-    assert told.code == 0, told.printed
+    reported = operator.deploys(checkout)
+    assert reported.code == 0, reported.printed
     wasm = (checkout / "build" / "index_bg.wasm").read_bytes()
     assert wasm in operator.cloudflare.script
     stack = Stack(operator.client("cloudformation"), "headwater")
     operator.lake.outputs = without_what_was_left_out(stack.outputs())
-    lies = re.search(r"event (\S+): stored at s3://([^/]+)/", told.printed)
-    assert lies and lies[2] == operator.lake.outputs["FailedBucketName"], told.printed
+    lies = re.search(r"event (\S+): stored at s3://([^/]+)/", reported.printed)
+    assert lies and lies[2] == operator.lake.outputs["FailedBucketName"], reported.printed
     return lies[1]
 
 
@@ -337,15 +337,15 @@ def hours(delivered: Delivered) -> list[str]:
 
 
 def found_by_reason(
-    operator: Operator, checkout: Path, *, mended: int, marked: int
+    operator: Operator, checkout: Path, *, corrected: int, marked: int
 ) -> None:
     expected = Counter(each.reason for each in REFUSED if each.reason)
     expected += Counter({MARKED: marked, visitors.BROKEN: 2})
     assert sorted(
-        (row["code"], row["name"], int(row["failed"]), int(row["mended"]))
+        (row["code"], row["name"], int(row["failed"]), int(row["replayed"]))
         for row in operator.rows(checkout, "failed_events")
     ) == sorted(
-        (*reason, count, mended if reason == visitors.BY_WEIGHT else 0)
+        (*reason, count, corrected if reason == visitors.BY_WEIGHT else 0)
         for reason, count in expected.items()
     )
 
@@ -397,6 +397,6 @@ def counts_are_exact(operator: Operator, checkout: Path, events: list[Sent]) -> 
 
 
 def is_drawn(operator: Operator, checkout: Path) -> None:
-    told = operator.asks(checkout, "sessions_per_day", "--plot", "sessions.png")
-    assert (told.code, told.printed) == (0, f"sessions.png shows 2 rows\n{TOGETHER}\n")
+    reported = operator.asks(checkout, "sessions_per_day", "--plot", "sessions.png")
+    assert (reported.code, reported.printed) == (0, f"sessions.png shows 2 rows\n{TOGETHER}\n")
     assert (operator.desk / "sessions.png").read_bytes().startswith(b"\x89PNG\r\n")

@@ -114,7 +114,7 @@ def test_saved_queries_return_the_numbers_that_were_sent(filled: LocalAws) -> No
     assert (kind, name, events) == ("search_engine", "Googlebot", "1")
     assert (f"{TUESDAY:%F}", "page_view", "3") in rows(filled, "events_per_day")
     failed = [
-        (row["code"], row["name"], row["failed"], row["mended"])
+        (row["code"], row["name"], row["failed"], row["replayed"])
         for row in answer(filled, "failed_events")
     ]
     assert failed == [

@@ -165,8 +165,8 @@ def test_the_least_recently_used_files_are_deleted_over_the_limit(
     ask(first, *IDS)
     ask(second, *IDS)
     assert len(parts(ask)) == 2
-    told = ask(third, *IDS, "--cache-limit", "0.000001")
-    assert len(parts(ask)) == 1 and "--cache-limit is 0.0" in told.complaints
+    reported = ask(third, *IDS, "--cache-limit", "0.000001")
+    assert len(parts(ask)) == 1 and "--cache-limit is 0.0" in reported.complaints
     assert numbers(ask, first) == [0]
 
     # Copies of a directory that is gone serve no question.

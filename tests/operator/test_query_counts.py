@@ -74,10 +74,10 @@ def test_programs_left_out_are_named_if_nothing_else_is_there(
     lake = deliver(tmp_path / "lake", event(1, **program))
 
     for name in sorted(path.stem for path in (LAKE / "queries").glob("*.sql")):
-        told = ask(lake, name)
+        reported = ask(lake, name)
         counts = (LAKE / "queries" / f"{name}.sql").read_text().count("counted")
         said = "query: 1 event of programs is left out; --bots includes them\n"
-        assert told.complaints == (said if counts else "")
+        assert reported.complaints == (said if counts else "")
         with_bots = ask(lake, name, "--bots")
         assert with_bots.complaints == ""
     assert rows(ask(lake, "sessions_per_day")) == []
@@ -152,5 +152,5 @@ def test_failed_events_came_through_whenever_they_occurred(
         failed,
         event(1, at="2026-11-14T08:00:00.000Z", received_at=failed["received_at"]),
     )
-    told = ask(lake, "failed_events", "--since", DAY)
-    assert rows(told)[0][4:6] == ("1", "1")
+    reported = ask(lake, "failed_events", "--since", DAY)
+    assert rows(reported)[0][4:6] == ("1", "1")

@@ -70,8 +70,8 @@ def test_texts_stay_as_they_are_and_numbers_count(
     aws: LocalAws, tmp_path: Path
 ) -> None:
     when = "2026-11-20T08:00:00Z"
-    told = event(1, '{"total":19.9}', utm_campaign=when, seq=7, metadata_tag="vip")
-    source = lake(tmp_path / "lake", told)
+    reported = event(1, '{"total":19.9}', utm_campaign=when, seq=7, metadata_tag="vip")
+    source = lake(tmp_path / "lake", reported)
     asked = "SELECT utm_campaign, seq + 1, metadata_tag, (props->>'$.total')::DOUBLE FROM events"
     assert ask(aws, source, asked) == [f"{when},8,vip,19.9"]
 
@@ -153,15 +153,15 @@ def test_a_source_in_which_nothing_is_found_is_named(
     other.mkdir()
     (other / "events.jsonl").write_text(event(2))
     sources = ("--source", str(source), "--source", str(other), "--csv")
-    told = f"query: nothing of {other} is under a day=YYYY-MM-DD/\n"
+    reported = f"query: nothing of {other} is under a day=YYYY-MM-DD/\n"
     ended = query(aws, "--sql", "SELECT event_id FROM events", *sources)
-    assert ended == Ended(0, "event_id\n1\n", told)
+    assert ended == Ended(0, "event_id\n1\n", reported)
 
-    told = (
+    reported = (
         f"query: nothing of {source} is under a day=YYYY-MM-DD/, from 2026-11-22 on\n"
     )
     late = query(aws, "funnel", *sources[:2], "--since", "2026-11-22")
-    assert (late.code, late.complaints) == (0, told)
+    assert (late.code, late.complaints) == (0, reported)
 
 
 def test_a_table_without_events_has_all_of_its_columns(
@@ -175,7 +175,7 @@ def test_a_table_without_events_has_all_of_its_columns(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["--sql", "CREATE TABLE a (b INT)"], "the query returns no result"),
         (["events_per_day", "--plot", "/nowhere/at/all.png"], "No such file"),
@@ -183,12 +183,12 @@ def test_a_table_without_events_has_all_of_its_columns(
     ],
 )
 def test_a_mistake_is_reported_in_a_sentence(
-    aws: LocalAws, tmp_path: Path, arguments: list[str], told: str
+    aws: LocalAws, tmp_path: Path, arguments: list[str], reported: str
 ) -> None:
     source = lake(tmp_path / "lake", event(1))
     ended = query(aws, *arguments, "--source", str(source))
     assert (ended.code, ended.complaints[:7]) == (1, "query: ")
-    assert told in ended.complaints and "Traceback" not in ended.complaints
+    assert reported in ended.complaints and "Traceback" not in ended.complaints
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from support.replay_fixtures import (
     HEADERS,
     SECRETIVE,
     ids,
-    mend,
+    correct,
     order,
     quiz,
     wait_for,
@@ -38,9 +38,9 @@ def test_failed_events_are_found_fixed_and_in_the_lake_once(
     lake: LocalAws, worker: Worker, tmp_path: Path
 ) -> None:
     own_id = str(uuid4())
-    mended = [quiz(), quiz(id=own_id, time=A_DAY_AGO), order("francs"), order("euro")]
+    corrected = [quiz(), quiz(id=own_id, time=A_DAY_AGO), order("francs"), order("euro")]
     broken = {"name": "Order Placed"}
-    answered = worker.post([order("CHF"), *mended, broken], HEADERS)
+    answered = worker.post([order("CHF"), *corrected, broken], HEADERS)
     good, *failed, hopeless = [each["event_id"] for each in answered.verdicts]
     undecodable = worker.post('{"name":', HEADERS)
     assert undecodable.status == 400
@@ -58,7 +58,7 @@ def test_failed_events_are_found_fixed_and_in_the_lake_once(
         ("bad_json", ""): 1,
     }
 
-    mend(worker)
+    correct(worker)
     source, ledger = place(lake, "failed"), ("--resume", str(tmp_path / "resume"))
     first = replay(lake, worker, source, *ledger)
     assert first.code == 1, first.printed
@@ -80,7 +80,7 @@ def test_failed_events_are_found_fixed_and_in_the_lake_once(
     assert ids(lake, "failed") == Counter([*failed, pixel, *[hopeless, body_id] * 2])
 
     rows = {
-        (row["code"], row["name"]): (int(row["failed"]), int(row["mended"]))
+        (row["code"], row["name"]): (int(row["failed"]), int(row["replayed"]))
         for row in answer(lake, "failed_events")
     }
     assert rows["unknown_event", "quiz_answered"] == (3, 3)
@@ -115,7 +115,7 @@ def test_a_replayed_event_keeps_its_times_and_its_visitors_data(
     wait_for(lake, "failed", 2)
     kept = {each.record["event_id"]: each.record for each in lake.records("failed")}
     worker.cf.update(country="US", timezone="America/Chicago", city="Austin")
-    mend(worker)
+    correct(worker)
     replay(lake, worker, place(lake, "failed"), "--resume", str(tmp_path / "resume"))
     wait_for(lake, "data", 2)
     for event in (each.record for each in lake.records()):
@@ -139,7 +139,7 @@ def test_a_killed_run_resumes_and_delivers_nothing_twice(
     count, resume = 400, tmp_path / "resume"
     worker.post([quiz(device_id=str(uuid4())) for _ in range(count)], HEADERS)
     failed = wait_for(lake, "failed", count)
-    mend(worker)
+    correct(worker)
     arguments = (place(lake, "failed"), "--resume", str(resume), "--parallel", "4")
     process = start_replay(lake, worker, *arguments)
     deadline = time.monotonic() + 60
@@ -195,8 +195,8 @@ def test_records_that_firehose_did_not_write_arrive_once(
     )
     source = place(lake, "data", "errors/")
     codes = ("--code", "DataFormatConversion.InvalidSchema")
-    mended = replay(lake, worker, source, *codes, "--resume", str(tmp_path / "resume"))
-    assert (mended.code, mended.report) == (0, {("accepted", ""): 2}), mended.printed
+    corrected = replay(lake, worker, source, *codes, "--resume", str(tmp_path / "resume"))
+    assert (corrected.code, corrected.report) == (0, {("accepted", ""): 2}), corrected.printed
     # The error document itself is one of the records that are in the bucket.
 
     def back() -> list[dict[str, Any]]:
@@ -262,16 +262,16 @@ def test_a_wrong_key_replays_nothing(
 ) -> None:
     worker.post([quiz()], HEADERS)
     wait_for(lake, "failed", 1)
-    mend(worker)
+    correct(worker)
     arguments = (place(lake, "failed"), "--resume", str(tmp_path / "resume"))
     refused = replay(
         lake, worker, *arguments, key="a-guess-that-has-32-characters-or-more"
     )
     assert refused.code == 2 and "HEADWATER_OPERATOR_KEY" in refused.printed
     assert ids(lake, "data") == {}
-    told = {"x-headwater-replay": json.dumps({"received_at": A_DAY_AGO})}
-    assert worker.post(quiz(), told).status == 403
-    bearing = {**told, "authorization": f"Bearer {OPERATOR_KEY}"}
+    reported = {"x-headwater-replay": json.dumps({"received_at": A_DAY_AGO})}
+    assert worker.post(quiz(), reported).status == 403
+    bearing = {**reported, "authorization": f"Bearer {OPERATOR_KEY}"}
     assert worker.post(quiz(), bearing).status == 400
 
 

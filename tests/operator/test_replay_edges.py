@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from local_aws import LocalAws
 from support.cli import OPERATOR_KEY, place, query, replay
-from support.replay_fixtures import BEFORE, HEADERS, ids, mend, quiz, wait_for
+from support.replay_fixtures import BEFORE, HEADERS, ids, correct, quiz, wait_for
 from support.worker import Worker
 
 
@@ -40,12 +40,12 @@ def test_a_tenant_is_replayed_with_its_own_key(lake: LocalAws, tmp_path: Path) -
         again = replay(lake, worker, source, *resume, *both)
         assert (again.before, again.report) == (2, Counter())
     for kind in ("failed", "data"):
-        told = [each.record for each in lake.records(kind)]
-        found = sorted((each["tenant"], each["event_id"]) for each in told)
+        reported = [each.record for each in lake.records(kind)]
+        found = sorted((each["tenant"], each["event_id"]) for each in reported)
         assert found == [("blog", same["id"]), ("shop", same["id"])]
     ended = query(lake, "failed_events", "--source", place(lake, "data"), "--source", source, "--csv")  # fmt: skip
     (reason,) = csv.DictReader(ended.printed.splitlines())
-    assert (reason["failed"], reason["mended"]) == ("2", "2")
+    assert (reason["failed"], reason["replayed"]) == ("2", "2")
 
 
 def test_a_privacy_signal_still_applies_to_a_replay(
@@ -55,7 +55,7 @@ def test_a_privacy_signal_still_applies_to_a_replay(
         [quiz(url="https://shop.example/?gclid=abc")], {**HEADERS, "sec-gpc": "1"}
     )
     wait_for(lake, "failed", 1)
-    mend(worker)
+    correct(worker)
     replay(lake, worker, place(lake, "failed"), "--resume", str(tmp_path / "resume"))
     wait_for(lake, "data", 1)
     ((event),) = (each.record for each in lake.records())

@@ -20,7 +20,7 @@ import pytest
 from failed_events import parse
 from local_aws import BUCKET_OUTPUTS, LocalAws
 from support.cli import LAKE, OPERATOR_KEY, Ended, environment, place, replay
-from support.replay_fixtures import AFTER, BEFORE, HEADERS, ids, mend, order, quiz, wait_for
+from support.replay_fixtures import AFTER, BEFORE, HEADERS, ids, correct, order, quiz, wait_for
 from support.worker import Worker
 
 FAILED = {
@@ -142,7 +142,7 @@ def test_a_damaged_object_does_not_stop_the_rest(
     for number, record in enumerate((b"", b"5", b"{}", b"\0\1garbled")):
         document = {"rawData": base64.b64encode(record).decode()}
         put(lake, "failed", f"errors/day=2026-11-21/r{number}", json.dumps(document).encode())  # fmt: skip
-    mend(worker)
+    correct(worker)
     arguments = (place(lake, "failed"), "--resume", str(tmp_path / "resume"))
     ended = replay(lake, worker, *arguments)
     assert (ended.code, ended.report) == (1, {("accepted", ""): 2}), ended.printed

@@ -75,8 +75,8 @@ class FakeCloudflare:
             case "GET", "/scripts/headwater/deployments":
                 return 200, {"deployments": []}
             case "PATCH", "/scripts/headwater/secrets-bulk":
-                told = json.loads(body)["secrets"]
-                self.secrets |= {name: each["text"] for name, each in told.items()}
+                reported = json.loads(body)["secrets"]
+                self.secrets |= {name: each["text"] for name, each in reported.items()}
                 self._stored(self.secrets)
                 return 200, {}
             case "GET", "/workers/headwater":
@@ -99,13 +99,13 @@ class FakeCloudflare:
                 path = urlsplit(self.path).path
                 status, result = peer.answer(self.command, path, body)
                 ok = status < 400
-                told = {
+                reported = {
                     "success": ok,
                     "errors": [] if ok else [result],
                     "messages": [],
                     "result": result if ok else None,
                 }
-                text = json.dumps(told).encode()
+                text = json.dumps(reported).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(text)))

@@ -32,7 +32,7 @@ SECRETIVE = ("ada@example.com", "203.0.113", "Firefox", "device-of-ada")
 A_DAY_AGO = f"{datetime.now(timezone.utc) - timedelta(days=1):%FT08:00:00.000Z}"
 
 
-def mend(worker: Worker) -> None:
+def correct(worker: Worker) -> None:
     """Deploys the rules that let in what failed, on the same storage."""
     time.sleep(1.5)  # sessions and ids are written a second after they change
     worker.kill()

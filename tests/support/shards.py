@@ -30,7 +30,7 @@ BEARER = {"authorization": f"Bearer {KEY}"}
 
 # A breaker that is open may stay so for 10 s, and so may a backlog.
 DRAIN_SECONDS = 30
-# What the operator has to mend, and was tried once more before he did, is left alone for that long.
+# What the operator has to correct, and was tried once more before he did, is left alone for that long.
 OPERATORS_SECONDS = 60
 
 
@@ -58,7 +58,7 @@ def outcomes(answer: Answer) -> list[str]:
 
 
 def spills(worker: Worker) -> dict[str, dict[str, Any]]:
-    """What /readyz tells of the spill of each stream, of one shard."""
+    """What /readyz reports of the spill of each stream, of one shard."""
     (shard,) = worker.ready().json()["shards"]
     return {each["stream"]: each for each in shard["spill"]}
 
@@ -87,7 +87,7 @@ def quarantined(
 
 
 def rows(worker: Worker) -> Iterator[Answer]:
-    """Each row that the shards have set aside, as who bears the operator's KEY is told of it."""
+    """Each row that the shards have set aside, as who bears the operator's KEY is reported for it."""
     answer = worker.get(QUARANTINE, BEARER)
     while answer.status != 204:
         assert answer.status == 200, answer
@@ -112,7 +112,7 @@ def wait_until_drained(worker: Worker, stream: Stream | None = None) -> None:
 
 
 def _waiting(worker: Worker, stream: Stream | None) -> list[Any]:
-    """What /readyz tells of the spills, and the shards that have nothing to tell."""
+    """What /readyz reports of the spills, and the shards that have nothing to tell."""
     shards = worker.ready().json()["shards"]
     waiting = [shard for shard in shards if "problem" in shard]
     for shard in shards:

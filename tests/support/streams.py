@@ -65,9 +65,9 @@ class Stream:
         else:
             assert answer.status == 503
             assert answer.retry_after >= 1
-            told = answer.json()
-            assert told["code"] == "not_durable"
-            assert told["message"].startswith(("firehose:", "kinesis:"))
+            reported = answer.json()
+            assert reported["code"] == "not_durable"
+            assert reported["message"].startswith(("firehose:", "kinesis:"))
         return answer
 
     def ids(self) -> list[str]:

@@ -111,9 +111,9 @@ class Answer:
     @property
     def verdicts(self) -> list[dict[str, Any]]:
         """The verdicts, which must be all of the body."""
-        told = self.json()
-        assert list(told) == ["verdicts"], told
-        return told["verdicts"]
+        reported = self.json()
+        assert list(reported) == ["verdicts"], reported
+        return reported["verdicts"]
 
     @property
     def retry_after(self) -> int:

@@ -21,8 +21,8 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
 
     def __str__(self) -> str:
-        told = [str(value) for value in self.arguments.values() if type(value) is str]
-        return "-".join([self.service, self.operation, *told])
+        reported = [str(value) for value in self.arguments.values() if type(value) is str]
+        return "-".join([self.service, self.operation, *reported])
 
     def make(self, client: Any) -> Any:
         """Make it, with a client of its service."""

@@ -92,7 +92,7 @@ LEVELS = Counter(
 def codes(aws: LocalAws) -> Counter[tuple[str, str]]:
     """The names and codes of the failed verdicts; the day's mix is delivered."""
     aws.clear()
-    told: Counter[tuple[str, str]] = Counter()
+    reported: Counter[tuple[str, str]] = Counter()
     for country in ("CH", "US"):
         with Worker(aws.environment(), PATIENT, {"country": country}) as worker:
             for visitor in VISITORS:
@@ -103,8 +103,8 @@ def codes(aws: LocalAws) -> Counter[tuple[str, str]]:
                 assert worker.post(body, headers).status == 204
             answer = worker.post([beacon for beacon, _ in INVALID])
             for verdict, (beacon, _) in zip(answer.verdicts, INVALID, strict=True):
-                told[beacon["name"], verdict["code"]] += 1
-    return told
+                reported[beacon["name"], verdict["code"]] += 1
+    return reported
 
 
 @pytest.fixture(scope="module")

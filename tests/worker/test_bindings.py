@@ -13,12 +13,12 @@ BEARER = {"authorization": "Bearer the-key-of-the-operator-for-tests-12345"}
 
 
 class Rotated(WorkerWithBindings):
-    """Once it has told of a request, it has other secrets, and nobody to tell."""
+    """Once it has reported for a request, it has other secrets, and nobody to tell."""
 
     bindings = """
-      get AWS_SECRET_ACCESS_KEY() { return globalThis.told ? env.AWS_SECRET_ACCESS_KEY : "before" },
-      get HEADWATER_OPERATOR_KEY() { return globalThis.told ? undefined : env.HEADWATER_OPERATOR_KEY },
-      get METRICS() { return globalThis.told ? undefined : { writeDataPoint() { globalThis.told = true } } },
+      get AWS_SECRET_ACCESS_KEY() { return globalThis.reported ? env.AWS_SECRET_ACCESS_KEY : "before" },
+      get HEADWATER_OPERATOR_KEY() { return globalThis.reported ? undefined : env.HEADWATER_OPERATOR_KEY },
+      get METRICS() { return globalThis.reported ? undefined : { writeDataPoint() { globalThis.reported = true } } },
     """
 
 
@@ -46,5 +46,5 @@ def test_the_same_in_another_env_is_read_once() -> None:
             for _ in range(5):
                 assert worker.post({"name": "page_view"}).status == 503
             worker.wait_for_line(part="configuration")
-            told = [it for it in worker.log_lines if it.get("part") == "configuration"]
-            assert len(told) == 1
+            reported = [it for it in worker.log_lines if it.get("part") == "configuration"]
+            assert len(reported) == 1

@@ -31,8 +31,8 @@ def goes_on(worker: Worker) -> Iterator[None]:
 
 
 def assert_refused(answer: Answer, code: str, message: str) -> None:
-    told = answer.json()
-    assert (answer.status, told["code"], told["message"]) == (413, code, message)
+    reported = answer.json()
+    assert (answer.status, reported["code"], reported["message"]) == (413, code, message)
     assert "retry-after" not in answer.headers
 
 
@@ -139,10 +139,10 @@ def test_a_wrong_type_in_any_field_is_named(worker: Worker, peer: FakeFirehose) 
     answer = worker.post(beacons)
 
     assert answer.status == 200
-    told = [
+    reported = [
         (each["code"], each["pointer"], each["message"]) for each in answer.verdicts
     ]
-    assert told == [("wrong_type", f"/{field}", message) for field, _, message in WRONG]
+    assert reported == [("wrong_type", f"/{field}", message) for field, _, message in WRONG]
     assert kept(peer).keys() >= {each["event_id"] for each in answer.verdicts}
 
 
@@ -170,9 +170,9 @@ def test_an_undecodable_body_is_400_and_stored(
     answer = worker.post(body)
 
     assert answer.status == 400
-    told = answer.json()
-    assert told["message"] == message
-    assert kept(peer)[told["event_id"]]["message"] == message
+    reported = answer.json()
+    assert reported["message"] == message
+    assert kept(peer)[reported["event_id"]]["message"] == message
 
 
 def chunks(size: int) -> Iterator[bytes]:
@@ -187,7 +187,7 @@ INFLATED = (
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "reported"),
     [
         (b"x" * 256_001, AS_SENT),
         (b"x" * 5_000_000, AS_SENT),
@@ -198,9 +198,9 @@ INFLATED = (
     ids=["1 too many", "5 MB", "chunks", "1 inflated", "a bomb"],
 )
 def test_too_many_bytes_are_413(
-    worker: Worker, body: bytes | Iterable[bytes], told: tuple[str, str]
+    worker: Worker, body: bytes | Iterable[bytes], reported: tuple[str, str]
 ) -> None:
-    assert_refused(worker.post(body), *told)
+    assert_refused(worker.post(body), *reported)
 
 
 def test_the_sender_of_5_mb_in_chunks_gets_to_see_the_answer(worker: Worker) -> None:
@@ -229,12 +229,12 @@ def test_a_deep_beacon_fails_among_good_neighbours(
     assert answer.status == 200
     outcomes = [verdict["outcome"] for verdict in answer.verdicts]
     assert outcomes == ["accepted", "failed", "accepted"]
-    told = answer.verdicts[1]
-    assert (told["code"], told["message"]) == (
+    reported = answer.verdicts[1]
+    assert (reported["code"], reported["message"]) == (
         "too_deep",
         "beacon is nested deeper than 32 levels",
     )
-    assert kept(peer)[told["event_id"]]["original"] == deep
+    assert kept(peer)[reported["event_id"]]["original"] == deep
 
 
 def test_32_levels_are_accepted(worker: Worker) -> None:
@@ -249,8 +249,8 @@ def test_a_broken_line_hurts_no_other(worker: Worker) -> None:
     )
 
     assert answer.status == 200
-    told = [(each["outcome"], each.get("code")) for each in answer.verdicts]
-    assert told == [
+    reported = [(each["outcome"], each.get("code")) for each in answer.verdicts]
+    assert reported == [
         ("accepted", None),
         ("failed", "bad_json"),
         ("failed", "bad_json"),
@@ -341,10 +341,10 @@ def test_a_duplicate_key_is_refused(
 
     outcomes = [verdict["outcome"] for verdict in answer.verdicts]
     assert outcomes == ["accepted", "failed"]
-    told = answer.verdicts[1]
-    assert (told["code"], told["pointer"]) == ("duplicate_field", pointer)
-    assert told["message"] == message
-    assert kept(peer)[told["event_id"]]["original"] == beacon
+    reported = answer.verdicts[1]
+    assert (reported["code"], reported["pointer"]) == ("duplicate_field", pointer)
+    assert reported["message"] == message
+    assert kept(peer)[reported["event_id"]]["original"] == beacon
 
 
 def test_a_beacon_is_never_dropped_in_silence(

@@ -57,7 +57,7 @@ def record(
 
 
 @pytest.mark.parametrize(
-    ("field", "sent", "told", "rule"),
+    ("field", "sent", "reported", "rule"),
     [
         ("title", "  Tea \n", "Tea", "trim"),
         ("title", "T\u0000ea", "Tea", "control_characters"),
@@ -77,11 +77,11 @@ def record(
     ids=str,
 )
 def test_known_mistakes_of_clients_are_repaired(
-    worker: Worker, peer: FakeFirehose, field: str, sent: Any, told: Any, rule: str
+    worker: Worker, peer: FakeFirehose, field: str, sent: Any, reported: Any, rule: str
 ) -> None:
     found = record(worker, peer, {field: sent})
 
-    assert found[field] == told
+    assert found[field] == reported
     assert found["repairs"] == [{"rule": rule, "pointer": f"/{field}"}]
 
 
@@ -122,7 +122,7 @@ def test_long_values_are_cut(worker: Worker, peer: FakeFirehose) -> None:
 
 
 @pytest.mark.parametrize(
-    ("time", "told"),
+    ("time", "reported"),
     [
         ("2026-11-18T11:06:40+0000", "2026-11-18T11:06:40.000Z"),
         ("2026-11-18T12:06:40,5+01", "2026-11-18T11:06:40.500Z"),
@@ -131,11 +131,11 @@ def test_long_values_are_cut(worker: Worker, peer: FakeFirehose) -> None:
     ],
 )
 def test_a_time_in_another_spelling_is_read(
-    worker: Worker, peer: FakeFirehose, time: str, told: str
+    worker: Worker, peer: FakeFirehose, time: str, reported: str
 ) -> None:
     found = record(worker, peer, {"time": time})
 
-    assert found["client_time"] == told
+    assert found["client_time"] == reported
     assert found["repairs"] == [{"rule": "time", "pointer": "/time"}]
 
 

@@ -28,9 +28,9 @@ def assert_told_everywhere(
     with Worker(env, settings) as worker:
         ready = worker.ready()
         assert ready.status == 503
-        told = ready.json()
-        assert (told["ready"], told["problems"]) == (False, problems)
-        assert problems[0] in told["summary"]
+        reported = ready.json()
+        assert (reported["ready"], reported["problems"]) == (False, problems)
+        assert problems[0] in reported["summary"]
         assert worker.get("/healthz").status == 200
 
         answer = worker.post({"name": "a"}, {"origin": "https://shop.example"})
@@ -48,10 +48,10 @@ def assert_told_everywhere(
 
         for problem in problems:
             worker.wait_for_line(part="configuration", message=problem)
-        told = [
+        reported = [
             line for line in worker.log_lines if line.get("part") == "configuration"
         ]
-        assert len(told) == len(problems)
+        assert len(reported) == len(problems)
 
 
 MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [

@@ -290,7 +290,7 @@ def test_stamped_ids_ascend_and_carry_the_receipts_time(
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "reported"),
     [
         ("203.0.113.77", "203.0.113.0"),
         ("2001:db8:abcd:12:1:2:3:4", "2001:db8:abcd::"),
@@ -299,14 +299,14 @@ def test_stamped_ids_ascend_and_carry_the_receipts_time(
     ],
 )
 def test_an_address_is_stored_as_its_network(
-    worker: Worker, aws: LocalAws, address: str, told: str | None
+    worker: Worker, aws: LocalAws, address: str, reported: str | None
 ) -> None:
     event_id = str(uuid4())
 
     answer = worker.post({"name": "a", "id": event_id}, {"cf-connecting-ip": address})
 
     assert answer.status == 204
-    assert event(aws, event_id).get("ip") == told
+    assert event(aws, event_id).get("ip") == reported
 
 
 @pytest.mark.parametrize(

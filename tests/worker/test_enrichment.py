@@ -131,7 +131,7 @@ def test_the_campaign_is_read_from_the_address(
 
 
 @pytest.mark.parametrize(
-    ("referrer", "told"),
+    ("referrer", "reported"),
     [
         (
             "https://www.google.ch/search?q=green+tea",
@@ -145,12 +145,12 @@ def test_the_campaign_is_read_from_the_address(
     ids=["a search", "own", "own by configuration", "another", "nonsense"],
 )  # fmt: skip
 def test_the_referrer_is_sorted(
-    at_home: Worker, peer: FakeFirehose, referrer: str, told: dict[str, str]
+    at_home: Worker, peer: FakeFirehose, referrer: str, reported: dict[str, str]
 ) -> None:
     page = {"url": "https://shop.example/", "referrer": referrer}
     found = record(at_home, peer, {"user-agent": CHROME}, **page)
 
-    assert columns(found, REFERRER) == told
+    assert columns(found, REFERRER) == reported
 
 
 @pytest.fixture(scope="module")
@@ -212,20 +212,20 @@ def test_each_event_has_the_wall_clock_of_its_own_day(
     with Worker(peer.environment(), cf={"timezone": zone}) as worker:
         answer = worker.post({"device_id": "d", "sent_at": now_ms(), "events": events})
         assert answer.status == 204, answer
-        told = data(peer)
+        reported = data(peer)
 
     for id_, at in ids.items():
         offset = at.astimezone(ZoneInfo(zone)).utcoffset()
-        assert told[id_]["utc_offset_minutes"] == offset.total_seconds() // 60, at
+        assert reported[id_]["utc_offset_minutes"] == offset.total_seconds() // 60, at
 
 
 def test_the_clients_own_offset_goes_before_the_cdns(
     worker: Worker, peer: FakeFirehose
 ) -> None:
-    told = record(worker, peer, time="2026-11-18T23:30:00-08:00")
+    reported = record(worker, peer, time="2026-11-18T23:30:00-08:00")
 
-    assert (told["local_hour"], told["day_part"]) == (23, "evening")
-    assert take_occurrence(told, -480) == "2026-11-19T07:30:00.000Z"
+    assert (reported["local_hour"], reported["day_part"]) == (23, "evening")
+    assert take_occurrence(reported, -480) == "2026-11-19T07:30:00.000Z"
 
 
 @pytest.mark.parametrize("timezone", ["Europe/Nowhere", "GMT+99:00"])
@@ -233,10 +233,10 @@ def test_a_zone_that_does_not_exist_hurts_nothing(
     peer: FakeFirehose, timezone: str
 ) -> None:
     with Worker(peer.environment(), cf={"timezone": timezone}) as worker:
-        told = record(worker, peer)
+        reported = record(worker, peer)
 
-    assert not told.keys() & {"utc_offset_minutes", "local_hour", "day_part"}
-    assert (told["timezone"], told["country"]) == (timezone, "CH")
+    assert not reported.keys() & {"utc_offset_minutes", "local_hour", "day_part"}
+    assert (reported["timezone"], reported["country"]) == (timezone, "CH")
 
 
 def test_an_event_without_the_cdns_facts_is_accepted(
@@ -245,10 +245,10 @@ def test_an_event_without_the_cdns_facts_is_accepted(
     facts = ("country", "region", "city", "continent", "timezone", "colo", "asn")
     odd = {fact: [] for fact in facts} | {"asOrganization": "\ud83c", "asn": -1}
     with Worker(peer.environment(), cf=odd) as worker:
-        told = record(worker, peer)
+        reported = record(worker, peer)
 
-    assert not told.keys() & set(facts)
-    assert told["as_organization"] == "\ufffd"
+    assert not reported.keys() & set(facts)
+    assert reported["as_organization"] == "\ufffd"
 
 
 @pytest.mark.parametrize("hours", [-5, 3])
@@ -263,11 +263,11 @@ def test_a_clock_that_is_wrong_by_hours_is_corrected(
 
     assert worker.post({"sent_at": sent, "events": [beacon]}).status == 204
 
-    told = data(peer)[event_id]
-    assert told["client_time"] == rfc_3339(sent - 10_000)
-    received = take_receipt(told, earliest, now_ms())
-    assert told["clock_skew_ms"] == sent - received
-    assert told["occurred_at"] == rfc_3339(received - 10_000)
+    reported = data(peer)[event_id]
+    assert reported["client_time"] == rfc_3339(sent - 10_000)
+    received = take_receipt(reported, earliest, now_ms())
+    assert reported["clock_skew_ms"] == sent - received
+    assert reported["occurred_at"] == rfc_3339(received - 10_000)
 
 
 def test_a_delayed_event_is_not_mistaken_for_a_wrong_clock(
@@ -279,9 +279,9 @@ def test_a_delayed_event_is_not_mistaken_for_a_wrong_clock(
 
     assert worker.post({"sent_at": sent, "events": [beacon]}).status == 204
 
-    told = data(peer)[event_id]
-    assert take_occurrence(told) == told["client_time"]
-    assert "clock_skew_ms" not in told
+    reported = data(peer)[event_id]
+    assert take_occurrence(reported) == reported["client_time"]
+    assert "clock_skew_ms" not in reported
 
 
 def test_the_language_is_the_pages_or_else_the_browsers(

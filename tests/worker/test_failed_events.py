@@ -201,26 +201,26 @@ def test_a_body_that_can_not_be_decoded_is_one_failed_event(
     earliest = now_ms()
     answer = worker.post(body, {**CLIENT, **headers})
 
-    told = answer.json()
-    assert (answer.status, told["code"]) == (400, code)
-    assert told["message"].startswith(message)
-    assert set(told) == {"code", "pointer", "message", "event_id"}
-    record = failed_event(aws, told["event_id"])
+    reported = answer.json()
+    assert (answer.status, reported["code"]) == (400, code)
+    assert reported["message"].startswith(message)
+    assert set(reported) == {"code", "pointer", "message", "event_id"}
+    record = failed_event(aws, reported["event_id"])
     take_receipt(record, earliest, now_ms())
     assert original(record) == body
     assert record["original_bytes"] == len(body)
     kept = {
         "v": 2,
-        "event_id": told["event_id"],
+        "event_id": reported["event_id"],
         "tenant": "default",
         "ip": "203.0.113.0",
         "user_agent": "Tester/1.0",
         **GEO,
         "stage": "protocol",
         "code": code,
-        "pointer": told["pointer"],
-        "message": told["message"],
-        "violations": [violation(code, told["pointer"], told["message"])],
+        "pointer": reported["pointer"],
+        "message": reported["message"],
+        "violations": [violation(code, reported["pointer"], reported["message"])],
         "original_format": form,
     }
     assert {name: record[name] for name in kept} == kept

@@ -52,17 +52,17 @@ def test_health_and_readiness_are_not_cached(
 
     assert answer.status == 200
     assert answer.headers["cache-control"] == "no-store"
-    told = answer.json()
+    reported = answer.json()
     if path == "/healthz":
-        assert told == {"alive": True}
+        assert reported == {"alive": True}
     else:
-        assert told["ready"] is True
-        assert set(told) == {"summary", "ready", "details"}
+        assert reported["ready"] is True
+        assert set(reported) == {"summary", "ready", "details"}
         shown = worker.ready()
         assert shown.headers["cache-control"] == "no-store"
-        told = shown.json()
-        assert (told["ready"], told["delivery"]) == (True, "direct")
-        assert [each["stream"] for each in told["streams"]] == [
+        reported = shown.json()
+        assert (reported["ready"], reported["delivery"]) == (True, "direct")
+        assert [each["stream"] for each in reported["streams"]] == [
             "firehose:events-low",
             "firehose:events-high",
             "firehose:events-mid",
@@ -264,8 +264,8 @@ def test_a_strange_header_is_no_obstacle(
     (verdict,) = answer.verdicts
     assert verdict["outcome"] == "accepted"
     record = data(peer)[verdict["event_id"]]
-    told = {name: record[name] for name in ("user_agent",) if name in record}
-    assert told == columns
+    reported = {name: record[name] for name in ("user_agent",) if name in record}
+    assert reported == columns
 
 
 # The pixel

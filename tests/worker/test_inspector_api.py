@@ -269,10 +269,10 @@ def test_an_entry_has_no_more_than_is_delivered(inspected: Inspected) -> None:
     for beacon in (event(**secret, url=url), event(**secret, url=url, seq="x")):
         inspected.post(beacon, {"sec-gpc": "1", "cf-connecting-ip": "203.0.113.77"})
 
-    told = json.dumps([inspected.ask("ok"), inspected.ask("failed")])
-    assert told.count("[removed]") >= 3
+    reported = json.dumps([inspected.ask("ok"), inspected.ask("failed")])
+    assert reported.count("[removed]") >= 3
     for value in (*secret.values(), "tok-en-1", "203.0.113.77"):
-        assert value not in told
+        assert value not in reported
 
 
 def test_filters_find_the_entry_and_name_their_mistakes(inspected: Inspected) -> None:

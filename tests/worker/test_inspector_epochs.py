@@ -186,7 +186,7 @@ def test_a_gap_in_the_inspector_is_no_proof(
     environment: dict[str, str],
 ) -> None:
     class Deaf(WorkerWithBindings, Epochal):
-        """The inspector is away whenever it is told of a beacon with that header."""
+        """The inspector is away whenever it is reported for a beacon with that header."""
 
         bindings = """INSPECTOR: {
           idFromName: (name) => env.INSPECTOR.idFromName(name),

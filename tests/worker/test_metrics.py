@@ -173,8 +173,8 @@ def test_a_request_to_a_mistaken_worker_is_a_point_too(peer: FakeFirehose) -> No
         assert worker.get("/v1/pixel.gif?name=a").status == 503
         pixel = worker.point(2)
     for point, kind in ((post, "post"), (pixel, "pixel")):
-        told = (point["request"], point["status"], point["code"], point["tenant"])
-        assert told == (kind, "503", "not_configured", "")
+        reported = (point["request"], point["status"], point["code"], point["tenant"])
+        assert reported == (kind, "503", "not_configured", "")
 
 
 def test_a_preflight_or_another_address_is_no_point(

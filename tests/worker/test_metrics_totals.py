@@ -49,7 +49,7 @@ def test_points_match_the_streams_and_the_answers(
     delivery: str,
 ) -> None:
     chance = random.Random(6)
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     # Poison that is too late for its deadline would be spilled as accepted, and then fail.
     settings = {**SETTINGS, **PATIENT, "delivery": delivery}
     with FakeFirehose() as peer, Metered(peer.environment(), settings) as worker:
@@ -60,31 +60,31 @@ def test_points_match_the_streams_and_the_answers(
 
         # A stream that has taken nothing yet is itself to blame for what it refuses.
         assert worker.post(event()).status == 204
-        told["accepted"] += 1
+        reported["accepted"] += 1
         peer.poison = lambda line: line.get("title") == "poison"
         requests = [mixed(chance) for _ in range(40)]
         requests += requests[:5]
         with ThreadPoolExecutor(8) as pool:
             for answer in pool.map(post, requests):
-                told.update(verdict["outcome"] for verdict in answer.verdicts)
+                reported.update(verdict["outcome"] for verdict in answer.verdicts)
         assert worker.get("/v1/pixel.gif?name=a").status == 200
-        told["accepted"] += 1
+        reported["accepted"] += 1
         for body in (b'{"name"', random.Random(7).randbytes(1_500_000)):
             assert worker.post(body).status == 400
-            told["failed"] += 1
+            reported["failed"] += 1
         broken = gzip.compress(b"{}")[:-4]
         assert worker.post(broken, {"content-encoding": "gzip"}).status == 400
-        told["failed"] += 1
+        reported["failed"] += 1
         peer.behave()
         peer.always(Fail(500, "InternalFailure"))
         lost = worker.post([event(), event(seq="x"), event()], {}, VERDICTS)
         peer.behave()
         if delivery == "sharded":
-            told.update(verdict["outcome"] for verdict in lost.verdicts)
+            reported.update(verdict["outcome"] for verdict in lost.verdicts)
             wait_until_drained(worker)
         else:
             assert lost.status == 503
-            told["refused"] += 3
+            reported["refused"] += 3
 
         worker.point(len(requests) + 6)
         counted: Counter[str] = Counter()
@@ -92,12 +92,12 @@ def test_points_match_the_streams_and_the_answers(
             kinds = {kind: int(point[kind]) for kind in (*KINDS, "refused")}
             assert point["beacons"] == sum(kinds.values())
             counted.update(kinds)
-        assert +counted == told
+        assert +counted == reported
         met = KINDS if delivery == "sharded" else ("accepted", "failed", "dropped")
-        assert all(told[kind] for kind in met)
+        assert all(reported[kind] for kind in met)
         events = [line["event_id"] for name in DATA for line in peer.events(name)]
         # Of what comes in parts the first stands for all.
         failed = [line for line in peer.events(FAILED) if line.get("part", 1) == 1]
-        assert len(events) == told["accepted"]
+        assert len(events) == reported["accepted"]
         assert delivery == "direct" or len(set(events)) == len(events)
-        assert len(failed) == told["failed"]
+        assert len(failed) == reported["failed"]

@@ -159,7 +159,7 @@ def test_a_crash_loses_no_event_that_shards_answered_2xx(
         for answer in answers:
             # What the stream of failed events refuses for itself is nobody's to keep, whether
             # the beacon or its stream made it a failed event.
-            told = "" if answer.status == 200 else answer.json()["message"]
+            reported = "" if answer.status == 200 else answer.json()["message"]
             assert answer.status == 200 or (
-                f"firehose:{FAILED}" in told or "(failed_event_not_durable)" in told
+                f"firehose:{FAILED}" in reported or "(failed_event_not_durable)" in reported
             )

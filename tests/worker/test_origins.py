@@ -65,10 +65,10 @@ def test_another_site_may_not(
     answer = two_sites.post({"name": "a", "id": event_id}, {"origin": origin})
 
     assert answer.status == 403
-    told = answer.json()
-    assert told["code"] == "origin_not_allowed"
+    reported = answer.json()
+    assert reported["code"] == "origin_not_allowed"
     shown = origin if isinstance(origin, str) else origin.decode(errors="replace")
-    assert told["message"] == f'origin "{shown}" is not one of HEADWATER.origins'
+    assert reported["message"] == f'origin "{shown}" is not one of HEADWATER.origins'
     assert "access-control-allow-origin" not in answer.headers
     assert "access-control-allow-credentials" not in answer.headers
     assert answer.headers["vary"].lower() == "origin"

@@ -67,9 +67,9 @@ def record(
     headers: Any = {},  # noqa: B006 (never changed)
 ) -> dict[str, Any]:
     """The record of a beacon that must be accepted."""
-    (told,) = post(worker, policy, beacon, headers).verdicts
-    assert told["outcome"] == "accepted"
-    return data(peer)[told["event_id"]]
+    (reported,) = post(worker, policy, beacon, headers).verdicts
+    assert reported["outcome"] == "accepted"
+    return data(peer)[reported["event_id"]]
 
 
 @pytest.mark.parametrize(
@@ -99,17 +99,17 @@ def test_identifiers_are_removed_on_request(
     consent: str | None,
     reason: str | None,
 ) -> None:
-    told = record(private, peer, policy, {**IDENTIFIED, "consent": consent}, headers)
+    reported = record(private, peer, policy, {**IDENTIFIED, "consent": consent}, headers)
 
-    assert told.get("consent") == consent
-    assert told.get("identifiers_removed") == reason
+    assert reported.get("consent") == consent
+    assert reported.get("identifiers_removed") == reason
     if reason is None:
-        assert told.keys() >= IDENTIFIERS
-        assert (told["click_id"], told["ip"]) == ("clicked", "127.0.0.0")
-        assert told["url"] == IDENTIFIED["url"]
+        assert reported.keys() >= IDENTIFIERS
+        assert (reported["click_id"], reported["ip"]) == ("clicked", "127.0.0.0")
+        assert reported["url"] == IDENTIFIED["url"]
     else:
-        assert not told.keys() & (IDENTIFIERS | {"ip", "user_agent"})
-        assert "clicked" not in str(told)
+        assert not reported.keys() & (IDENTIFIERS | {"ip", "user_agent"})
+        assert "clicked" not in str(reported)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_a_failed_event_is_stripped_as_an_event_is(
 ) -> None:
     answer = private.post({**IDENTIFIED, "seq": "x"}, GPC, "?key=default")
 
-    (told,) = answer.verdicts
-    failed = kept(peer)[told["event_id"]]
+    (reported,) = answer.verdicts
+    failed = kept(peer)[reported["event_id"]]
     assert (failed["identifiers_removed"], failed["original_format"]) == ("gpc", "beacon")
     assert not failed.keys() & {"device_id", "ip", "user_agent"}
     for name in ("device_id", "session_id", "user_id"):
@@ -206,9 +206,9 @@ def test_cookieless_ids_depend_on_address_browser_and_site(
     ) -> str:
         beacon = {"name": "a", "device_id": "sent", "url": site}
         headers = {"cf-connecting-ip": address, "user-agent": agent}
-        told = record(private, peer, "cookieless", beacon, headers)
-        assert not told.keys() & {"ip", "identifiers_removed"}
-        return told["device_id"]
+        reported = record(private, peer, "cookieless", beacon, headers)
+        assert not reported.keys() & {"ip", "identifiers_removed"}
+        return reported["device_id"]
 
     visitor = device_id()
 
@@ -220,8 +220,8 @@ def test_cookieless_ids_depend_on_address_browser_and_site(
         device_id(site="https://blog.example/"),
     ):
         assert HASH.fullmatch(other) and other != visitor
-    told = record(private, peer, "cookieless", {"name": "a", "device_id": "x"}, GPC)
-    assert "device_id" not in told
+    reported = record(private, peer, "cookieless", {"name": "a", "device_id": "x"}, GPC)
+    assert "device_id" not in reported
 
 
 def test_personal_data_is_scrubbed_from_texts(
@@ -234,22 +234,22 @@ def test_personal_data_is_scrubbed_from_texts(
         "props": {"note": "card 4111 1111 1111 1111, zoe@shop.example"},
     }
 
-    told = record(private, peer, "scrub", beacon)
+    reported = record(private, peer, "scrub", beacon)
 
     # Any digits may be in an id that was drawn for it.
-    texts = str({**told, "event_id": ""})
+    texts = str({**reported, "event_id": ""})
     for private_text in ("zoe", "s3cr3t", "4111"):
-        assert private_text not in texts, told
-    assert {each["pointer"] for each in told["repairs"]} == {
+        assert private_text not in texts, reported
+    assert {each["pointer"] for each in reported["repairs"]} == {
         "/title",
         "/url",
         "/props/note",
     }
     # The operator's own list of parameters takes the place of the built-in one.
-    assert "t0k3n" in told["url"]
-    told = record(private, peer, "default", beacon)
-    assert "s3cr3t" in told["url"] and "t0k3n" not in told["url"]
-    assert told["title"] == beacon["title"]
+    assert "t0k3n" in reported["url"]
+    reported = record(private, peer, "default", beacon)
+    assert "s3cr3t" in reported["url"] and "t0k3n" not in reported["url"]
+    assert reported["title"] == beacon["title"]
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ def test_a_quarantined_record_is_listed_until_it_is_deleted(
     assert "2 records quarantined" in worker.ready().json()["summary"]
 
     found = list(rows(worker))
-    told = [record for answer in found for record in records(answer)]
-    assert sorted(each["event_id"] for each in told) == sorted(ids)
-    assert {each["code"] for each in told} == {"wrong_type"}
+    reported = [record for answer in found for record in records(answer)]
+    assert sorted(each["event_id"] for each in reported) == sorted(ids)
+    assert {each["code"] for each in reported} == {"wrong_type"}
     for answer in found:
         assert answer.headers["content-type"] == "application/x-ndjson"
         assert answer.headers["cache-control"] == "no-store"
@@ -58,7 +58,7 @@ def test_a_quarantined_record_is_listed_until_it_is_deleted(
             assert reason == ("quarantined", f"{TO} refuses it for good")
             assert abs(time.time() - line["arrivalTimestamp"] / 1_000) < 60
 
-    # It outlasts the object; to be told of it changes nothing.
+    # It outlasts the object; to be reported for it changes nothing.
     worker.kill()
     worker.restart()
     assert worker.get(QUARANTINE, BEARER).body == found[0].body
@@ -76,7 +76,7 @@ def test_only_a_quarantined_record_can_be_deleted(
     quarantined(worker, peer, bad("ada"))
     row = worker.get(QUARANTINE, BEARER).headers["x-headwater-quarantine-id"]
     shard, key = row.split(".")
-    for query, told in [
+    for query, reported in [
         ("", "row="),
         ("?row=", "row="),
         (f"?row={key}", f"row={key}"),
@@ -87,7 +87,7 @@ def test_only_a_quarantined_record_can_be_deleted(
         assert (answer.status, answer.json()["code"]) == (400, "bad_row")
         assert (
             answer.json()["message"]
-            == f"{told} names no row; it takes what X-Headwater-Quarantine-Id told"
+            == f"{reported} names no row; it takes what X-Headwater-Quarantine-Id reported"
         )
     waiting = "01" + key[2:]
     for other in (waiting, key[:-4], ""):
@@ -136,9 +136,9 @@ def test_direct_delivery_lists_records_quarantined_before(
     worker.kill()
     worker.settings = {"delivery": "direct", "shards": 1}
     worker.restart()
-    told = worker.get(QUARANTINE, BEARER)
-    assert (told.status, told.body) == (200, before.body)
-    row = f"?row={quote(told.headers['x-headwater-quarantine-id'])}"
+    reported = worker.get(QUARANTINE, BEARER)
+    assert (reported.status, reported.body) == (200, before.body)
+    row = f"?row={quote(reported.headers['x-headwater-quarantine-id'])}"
     assert worker.request("DELETE", QUARANTINE + row, None, BEARER).status == 204
     assert worker.get(QUARANTINE, BEARER).status == 204
 

@@ -1,4 +1,4 @@
-"""What /readyz tells the one who is woken at night, in the built worker.
+"""What /readyz reports the one who is woken at night, in the built worker.
 
 Is it us, AWS or the configuration, since when, what waits for how long still, and what to do:
 one sentence first, then the same as keys. It tells anyone, so never a word of AWS's own.
@@ -29,7 +29,7 @@ from support.worker import Worker
 TELLING = "User: arn:aws:iam::111122223333:user/headwater is not authorized"
 SECRET = "another/secret+access/key"
 
-# How a stream may fail, and what is told of it: the cause, who mends it, the HTTP status.
+# How a stream may fail, and what is reported for it: the cause, who mends it, the HTTP status.
 FAILURES: dict[str, tuple[Behaviour, str, str, int]] = {
     "is denied": (Fail(400, "AccessDeniedException", TELLING), "access_denied", "operator", 503),
     "has no such key": (
@@ -66,16 +66,16 @@ def ready(worker: Worker) -> dict[str, Any]:
     answer = worker.ready()
     for word in (b"arn:", b"111122223333", b"AKID", b"eu-west-1", b"127.0.0.1"):
         assert word not in answer.body
-    told = answer.json()
-    assert answer.status == (200 if told["ready"] else 503)
-    assert next(iter(told)) == "summary"
-    assert told["summary"].startswith("ready" if told["ready"] else "not ready: ")
-    return told
+    reported = answer.json()
+    assert answer.status == (200 if reported["ready"] else 503)
+    assert next(iter(reported)) == "summary"
+    assert reported["summary"].startswith("ready" if reported["ready"] else "not ready: ")
+    return reported
 
 
-def of(told: dict[str, Any], stream: str) -> dict[str, Any]:
-    """What is told of a stream, by the isolate or a shard."""
-    (state,) = [each for each in told["streams"] if each["stream"] == stream]
+def of(reported: dict[str, Any], stream: str) -> dict[str, Any]:
+    """What is reported for a stream, by the isolate or a shard."""
+    (state,) = [each for each in reported["streams"] if each["stream"] == stream]
     return state
 
 
@@ -93,25 +93,25 @@ def sharded(peer: FakeFirehose) -> Iterator[Worker]:
 
 
 def test_a_worker_without_calls_reports_that(sharded: Worker) -> None:
-    told = ready(sharded)
+    reported = ready(sharded)
 
-    assert told["summary"] == "ready: 4 streams, none tried yet, nothing waits"
-    assert told["actions"] == []
-    assert "owner" not in told
-    assert {each["state"] for each in told["streams"]} == {"unknown"}
-    assert (told["delivery"], told["tenants"]) == ("sharded", 1)
+    assert reported["summary"] == "ready: 4 streams, none tried yet, nothing waits"
+    assert reported["actions"] == []
+    assert "owner" not in reported
+    assert {each["state"] for each in reported["streams"]} == {"unknown"}
+    assert (reported["delivery"], reported["tenants"]) == ("sharded", 1)
 
 
 def test_readyz_has_the_version_and_the_bound_parts(sharded: Worker) -> None:
-    told = ready(sharded)
+    reported = ready(sharded)
 
     with (ROOT / "Cargo.toml").open("rb") as manifest:
         version = tomllib.load(manifest)["package"]["version"]
-    assert told["version"]["headwater"] == version
-    assert told["version"]["id"]
-    assert at(told["version"]["uploaded_at"]) <= now()
-    assert abs(at(told["now"]) - now()) < timedelta(seconds=5)
-    assert told["configured"] == {
+    assert reported["version"]["headwater"] == version
+    assert reported["version"]["id"]
+    assert at(reported["version"]["uploaded_at"]) <= now()
+    assert abs(at(reported["now"]) - now()) < timedelta(seconds=5)
+    assert reported["configured"] == {
         "SHARD": True,
         "METRICS": True,
         "ASSETS": True,
@@ -131,10 +131,10 @@ def test_a_healthy_stream_has_its_last_success(sharded: Worker) -> None:
     before = now()
     assert sharded.post(beacons(20)).status == 204
 
-    told = ready(sharded)
+    reported = ready(sharded)
 
-    assert told["summary"] == "ready: 4 streams, 3 of them not tried yet, nothing waits"
-    for number, shard in enumerate(told["shards"]):
+    assert reported["summary"] == "ready: 4 streams, 3 of them not tried yet, nothing waits"
+    for number, shard in enumerate(reported["shards"]):
         state = of(shard, "firehose:events-mid")
         assert (state["state"], state["source"]) == ("ok", f"shard {number}")
         assert before - timedelta(seconds=1) < at(state["last_success_at"]) < now()
@@ -157,19 +157,19 @@ def test_each_failure_has_its_cause_owner_and_actions(
     for _ in range(2):
         assert stream.post(stream.beacons(1)).status == 503
 
-    told = ready(stream.worker)
+    reported = ready(stream.worker)
 
-    state = of(told, stream.to)
+    state = of(reported, stream.to)
     assert (state["state"], state["source"]) == ("failing", "this isolate")
-    assert (state["cause"], state["owner"], told["owner"]) == (cause, blame, blame)
-    assert state.get("operator", False) == (status == 503) == (not told["ready"])
+    assert (state["cause"], state["owner"], reported["owner"]) == (cause, blame, blame)
+    assert state.get("operator", False) == (status == 503) == (not reported["ready"])
     since, last = at(state["failing_since"]), at(state["last_failed_at"])
     assert before - timedelta(seconds=1) < since <= last < now()
     assert at(state["last_success_at"]) <= since
-    assert told["actions"] == [f"{stream.to}: {state['action']}"]
+    assert reported["actions"] == [f"{stream.to}: {state['action']}"]
     clause = f" since {since:%H:%M:%S} ({state['problem']}); what it does not take"
-    assert clause in told["summary"]
-    assert stream.to in told["summary"]
+    assert clause in reported["summary"]
+    assert stream.to in reported["summary"]
 
     stream.peer.behave()
     if state["paused"]:
@@ -194,18 +194,18 @@ def impatient(peer: FakeFirehose) -> Iterator[Iterator[Stream]]:
 
 
 def test_credentials_that_are_wrong_are_the_operators() -> None:
-    """All that is told is AWS's code, never the key."""
+    """All that is reported is AWS's code, never the key."""
     with FakeFirehose() as peer:
         environment = {**peer.environment(), "AWS_SECRET_ACCESS_KEY": SECRET}
         with Worker(environment, SHARDED) as worker:
             assert worker.post(beacons(3)).status == 204
-            told = ready(worker)
+            reported = ready(worker)
 
         assert peer.signature_errors
-    assert told["owner"] == "operator"
-    assert "firehose:events-mid refuses the worker's signature since" in told["summary"]
-    assert "(InvalidSignatureException); 3 records wait in 1 shard" in told["summary"]
-    (advice,) = told["actions"]
+    assert reported["owner"] == "operator"
+    assert "firehose:events-mid refuses the worker's signature since" in reported["summary"]
+    assert "(InvalidSignatureException); 3 records wait in 1 shard" in reported["summary"]
+    (advice,) = reported["actions"]
     assert "AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID" in advice
 
 
@@ -214,18 +214,18 @@ def test_a_missing_stream_is_named_with_its_fix() -> None:
         with Worker(peer.environment()) as worker:
             assert worker.post(beacons(1)).status == 503
             assert worker.post(beacons(1, level="low")).status == 204
-            told = ready(worker)
+            reported = ready(worker)
 
-    assert told["summary"].startswith("not ready: firehose:events-mid is not there")
-    assert "(ResourceNotFoundException)" in told["summary"]
-    (advice,) = told["actions"]
+    assert reported["summary"].startswith("not ready: firehose:events-mid is not there")
+    assert "(ResourceNotFoundException)" in reported["summary"]
+    (advice,) = reported["actions"]
     assert advice.startswith("firehose:events-mid: is the name right? firehose:events-low works")
-    assert of(told, "firehose:events-low")["state"] == "ok"
+    assert of(reported, "firehose:events-low")["state"] == "ok"
 
 
 @dataclass
 class Outage:
-    """What /readyz told before, in and after an outage of one stream."""
+    """What /readyz reported before, in and after an outage of one stream."""
 
     began: datetime
     first: dict[str, Any]
@@ -288,10 +288,10 @@ def test_the_report_is_the_same_after_a_crash(outage: Outage) -> None:
 
 
 def test_a_report_after_an_outage_is_empty(outage: Outage) -> None:
-    told = outage.drained
-    assert told["summary"] == "ready: 4 streams, 3 of them not tried yet, nothing waits"
-    assert told["actions"] == []
-    assert told["shards"][0]["room"]["used_bytes"] == 0
+    reported = outage.drained
+    assert reported["summary"] == "ready: 4 streams, 3 of them not tried yet, nothing waits"
+    assert reported["actions"] == []
+    assert reported["shards"][0]["room"]["used_bytes"] == 0
 
 
 def test_a_full_spill_is_not_ready_and_names_its_fix(
@@ -304,17 +304,17 @@ def test_a_full_spill_is_not_ready_and_names_its_fix(
         assert ready(worker)["ready"]
         assert worker.post(beacons(20)).status == 503
 
-        told = ready(worker)
+        reported = ready(worker)
 
-        assert not told["ready"]
+        assert not reported["ready"]
         assert (
             "; there is no room in the spill of shard 0; 2 records wait"
-            in told["summary"]
+            in reported["summary"]
         )
-        (shard,) = told["shards"]
-        assert at(shard["room"]["full_at"]) <= at(told["now"])
+        (shard,) = reported["shards"]
+        assert at(shard["room"]["full_at"]) <= at(reported["now"])
         assert shard["room"]["limit_bytes"] == 5_000
-        assert "HEADWATER.spill.max_bytes" in told["actions"][-1]
+        assert "HEADWATER.spill.max_bytes" in reported["actions"][-1]
         peer.behave()
         wait_until_drained(worker)
         assert ready(worker)["ready"]
@@ -329,25 +329,25 @@ def test_a_shard_that_does_not_answer_is_named(peer: FakeFirehose) -> None:
             database.execute("ALTER TABLE seen RENAME COLUMN key TO lost")
         worker.restart()
 
-        told = ready(worker)
+        reported = ready(worker)
 
-    (silent,) = [shard for shard in told["shards"] if "problem" in shard]
+    (silent,) = [shard for shard in reported["shards"] if "problem" in shard]
     number = silent["shard"]
-    assert told["summary"] == (
+    assert reported["summary"] == (
         f"not ready: shard {number} does not answer, so that what waits there is not known"
     )
-    assert told["actions"] == [f"shard {number}: {silent['actions'][0]}"]
+    assert reported["actions"] == [f"shard {number}: {silent['actions'][0]}"]
 
 
 def test_a_configuration_mistake_is_reported_first(peer: FakeFirehose) -> None:
     environment = {**peer.environment(), "AWS_REGION": ""}
     with Worker(environment, {"failed": "events", "orgins": ["*"]}) as worker:
-        told = ready(worker)
+        reported = ready(worker)
 
-    mistakes = told["problems"]
-    assert told["summary"] == (
+    mistakes = reported["problems"]
+    assert reported["summary"] == (
         f"not ready: {mistakes[0]}; and 2 more mistakes in the configuration"
     )
-    assert told["owner"] == "operator"
-    assert told["actions"][0].startswith("correct what the problems name")
-    assert told["version"]["id"]
+    assert reported["owner"] == "operator"
+    assert reported["actions"][0].startswith("correct what the problems name")
+    assert reported["version"]["id"]

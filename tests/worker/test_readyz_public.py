@@ -39,10 +39,10 @@ def anyone(worker: Worker) -> dict[str, Any]:
     answer = worker.get("/readyz")
     for word in (b"firehose:", b"acme", b"events-", b"shard 0", b"devices", KEY.encode()):
         assert word not in answer.body, answer
-    told = answer.json()
-    assert set(told) <= {"summary", "ready", "owner", "details"}
-    assert answer.status == (200 if told["ready"] else 503)
-    return told
+    reported = answer.json()
+    assert set(reported) <= {"summary", "ready", "owner", "details"}
+    assert answer.status == (200 if reported["ready"] else 503)
+    return reported
 
 
 def becomes(worker: Worker, *words: str) -> dict[str, Any]:
@@ -79,8 +79,8 @@ def test_trouble_is_reported_and_its_end_too(peer: FakeFirehose) -> None:
         assert anyone(worker)["ready"]
         peer.always(Fail(400, "AccessDeniedException"))
         spill(worker, 20)
-        told = becomes(worker, "not ready: a stream denies the worker's user access since ")
-        assert (told["ready"], told["owner"]) == (False, "operator")
+        reported = becomes(worker, "not ready: a stream denies the worker's user access since ")
+        assert (reported["ready"], reported["owner"]) == (False, "operator")
         wait_until(lambda: "20 records wait" in anyone(worker)["summary"], SECONDS)
 
         # It is stored: whoever comes anew knows it, before any shard has said it again.
@@ -91,8 +91,8 @@ def test_trouble_is_reported_and_its_end_too(peer: FakeFirehose) -> None:
         assert "20 records wait" in anyone(worker)["summary"]
 
         peer.behave()
-        told = becomes(worker, "ready: 4 streams", "nothing waits")
-        assert told["ready"] and "owner" not in told
+        reported = becomes(worker, "ready: 4 streams", "nothing waits")
+        assert reported["ready"] and "owner" not in reported
 
 
 def stored_reports(worker: Worker) -> list[dict[str, Any]]:
@@ -129,8 +129,8 @@ def test_a_shard_that_does_not_answer_is_seen_by_anyone(peer: FakeFirehose) -> N
             opened.execute("ALTER TABLE seen RENAME COLUMN key TO lost")
         worker.restart()
         spill(worker, 1)
-        told = becomes(worker, "not ready: a shard does not answer")
-        assert not told["ready"]
+        reported = becomes(worker, "not ready: a shard does not answer")
+        assert not reported["ready"]
 
 
 def test_a_tenants_stream_leaves_the_others_ready(peer: FakeFirehose) -> None:
@@ -139,8 +139,8 @@ def test_a_tenants_stream_leaves_the_others_ready(peer: FakeFirehose) -> None:
         peer.always(Fail(400, "AccessDeniedException"), "acme")
         spill(worker, 2, "?key=pk_acme")
         spill(worker, 2, "?key=pk_shop")
-        told = becomes(worker, "ready, but a tenant's stream denies the worker's user access")
-        assert (told["ready"], told["owner"]) == (True, "operator")
+        reported = becomes(worker, "ready, but a tenant's stream denies the worker's user access")
+        assert (reported["ready"], reported["owner"]) == (True, "operator")
 
         details = worker.ready()
         assert details.status == 200
@@ -163,5 +163,5 @@ def test_records_in_shards_are_seen_in_direct_delivery(peer: FakeFirehose) -> No
         worker.settings = {"delivery": "direct"}
         worker.restart()
         assert "3 records wait" in anyone(worker)["summary"]
-        told = worker.ready().json()
-        assert (told["delivery"], told["spill"]["records"]) == ("direct", 3)
+        reported = worker.ready().json()
+        assert (reported["delivery"], reported["spill"]["records"]) == ("direct", 3)

@@ -55,9 +55,9 @@ def test_a_poison_record_is_found_and_isolated(
     for index, verdict in enumerate(answer.verdicts):
         assert (verdict["index"], verdict["event_id"]) == (index, beacons[index]["id"])
         assert verdict["outcome"] == ("failed" if index in bad else "accepted")
-    told = answer.verdicts[min(bad)]
-    assert (told["code"], told["pointer"]) == ("refused_by_stream", "")
-    assert told["message"] == (
+    reported = answer.verdicts[min(bad)]
+    assert (reported["code"], reported["pointer"]) == ("refused_by_stream", "")
+    assert reported["message"] == (
         f"firehose:{stream.name} refuses the record: InvalidArgumentException"
     )
     good = [id for index, id in enumerate(ids(beacons)) if index not in bad]

@@ -117,14 +117,14 @@ def test_a_corrected_name_delivers_the_records_of_the_wrong_one(
     peer.always(Fail(400, code), NAME)
     worker = start(MISSPELT)
     ids = send(worker, BEACONS)
-    told = worker.ready()
-    assert (told.status, told.json()["owner"]) == (503, "operator")
+    reported = worker.ready()
+    assert (reported.status, reported.json()["owner"]) == (503, "operator")
 
     again(worker, TODAY)
     arrive(peer, ids, HOMES)
     wait_until_drained(worker)
-    told = worker.ready().json()
-    assert (told["ready"], told["actions"]) == (True, [])
+    reported = worker.ready().json()
+    assert (reported["ready"], reported["actions"]) == (True, [])
     worker.wait_for_line(stream=OLD, quarantined=0)
 
 
@@ -151,10 +151,10 @@ def test_records_for_an_unnamed_stream_are_not_ready(
 
     again(worker, TODAY)
     answer = worker.ready()
-    told = answer.json()
-    assert (answer.status, told["owner"]) == (503, "operator")
-    assert f"4 records wait for {OLD}, which no route names" in told["summary"]
-    (advice,) = [each for each in told["actions"] if each.startswith(OLD)]
+    reported = answer.json()
+    assert (answer.status, reported["owner"]) == (503, "operator")
+    assert f"4 records wait for {OLD}, which no route names" in reported["summary"]
+    (advice,) = [each for each in reported["actions"] if each.startswith(OLD)]
     assert f"renamed_streams = {{ \"{OLD}\" = " in advice
     assert f"--stream {OLD}" in advice
     assert spills(worker)[OLD]["records"] == 4

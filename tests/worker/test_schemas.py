@@ -60,11 +60,11 @@ def test_each_violation_names_its_rule(
     answer = strict.post([beacon for beacon, _ in samples])
 
     assert answer.status == 200
-    for told, (beacon, expected) in zip(answer.verdicts, samples, strict=True):
-        assert told["outcome"] == ("failed" if expected else "accepted")
+    for reported, (beacon, expected) in zip(answer.verdicts, samples, strict=True):
+        assert reported["outcome"] == ("failed" if expected else "accepted")
         if not expected:
             continue
-        record = kept(peer)[told["event_id"]]
+        record = kept(peer)[reported["event_id"]]
         assert record["schema_id"] == published["$id"]
         assert record["schema_version"] == published["x-version"]
         assert (record["stage"], record["name"]) == ("validate", name)
@@ -72,7 +72,7 @@ def test_each_violation_names_its_rule(
         assert sorted(found, key=str) == expected
         first = record["violations"][0]
         for key in ("code", "pointer", "message"):
-            assert told[key] == record[key] == first[key]
+            assert reported[key] == record[key] == first[key]
         assert json.loads(record["original"]) == beacon
 
 
@@ -84,22 +84,22 @@ def test_a_violation_has_its_place_the_limit_and_the_value(
 
     answer = worker.post({"name": "order_placed", "props": props})
 
-    (told,) = answer.verdicts
-    assert told == {
+    (reported,) = answer.verdicts
+    assert reported == {
         "index": 0,
-        "event_id": told["event_id"],
+        "event_id": reported["event_id"],
         "outcome": "failed",
         "code": "bad_format",
         "pointer": "/props/currency",
         "message": "order_placed 1.0.0: /props/currency must match ^[A-Z]{3}$",
     }
-    record = kept(peer)[told["event_id"]]
+    record = kept(peer)[reported["event_id"]]
     assert record["schema_id"] == "/schemas/order_placed.json"
     violations = {each.pop("pointer"): each for each in record["violations"]}
     assert violations == {
         "/props/currency": {
             "code": "bad_format",
-            "message": told["message"],
+            "message": reported["message"],
             "rule": "pattern",
             "found": "string",
         },
@@ -130,9 +130,9 @@ def test_unknown_events_are_accepted_unless_configured_otherwise(
 
     answer = strict.post(beacons)
     assert [each["outcome"] for each in answer.verdicts] == ["failed", "accepted"]
-    told = answer.verdicts[0]
-    assert (told["code"], told["pointer"]) == ("unknown_event", "/name")
-    assert told["message"] == "rocket_launched is not in the catalogue of events"
+    reported = answer.verdicts[0]
+    assert (reported["code"], reported["pointer"]) == ("unknown_event", "/name")
+    assert reported["message"] == "rocket_launched is not in the catalogue of events"
     record = kept(peer)[event_id]
     assert record["name"] == "rocket_launched"
     assert "schema_id" not in record

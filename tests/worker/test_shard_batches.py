@@ -116,8 +116,8 @@ def test_each_caller_receives_its_own_outcomes(sharded_stream: Stream) -> None:
         ["failed", "failed"],
         ["accepted", "failed"],
     ]
-    told = answers[2].verdicts[1]
-    assert (told["code"], told["pointer"]) == ("refused_by_stream", "")
+    reported = answers[2].verdicts[1]
+    assert (reported["code"], reported["pointer"]) == ("refused_by_stream", "")
     assert sorted(sharded_stream.ids()[1:]) == sorted(ids([*good, both[0]]))
     for beacon in (*bad, both[1]):
         failed = kept(sharded_stream.peer)[beacon["id"]]

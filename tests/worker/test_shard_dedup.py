@@ -42,7 +42,7 @@ def test_a_repeat_is_a_duplicate_and_is_not_sent(
     worker = sharded_stream.worker
     first, second = beacons(sharded_stream, 2)
     assert worker.post([first]).status == 204
-    told = len(repeats(worker))
+    reported = len(repeats(worker))
 
     answer = worker.post([first, second], {}, VERDICTS)
     silent = worker.post([first])
@@ -52,7 +52,7 @@ def test_a_repeat_is_a_duplicate_and_is_not_sent(
     assert set(answer.verdicts[0]) == {"index", "event_id", "outcome"}
     assert (silent.status, silent.body) == (204, b"")
     assert sharded_stream.ids() == ids([first, second])
-    wait_until(lambda: len(repeats(worker)) == told + 2)
+    wait_until(lambda: len(repeats(worker)) == reported + 2)
 
 
 def test_an_id_twice_in_one_request_is_sent_once(sharded_stream: Stream) -> None:

@@ -13,7 +13,7 @@ SETTINGS: dict[str, Any] = {
     "delivery": "sharded",
     "shards": 1,
     "routes": [{"to": "firehose:events"}],
-    # A repair that tells what was there doubles the text in the record.
+    # A repair that reports what was there doubles the text in the record.
     "repairs_include_original": True,
     "limits": {
         "max_body_bytes": 1_048_576,

@@ -75,8 +75,8 @@ def growth(peer: FakeFirehose) -> Iterator[Growth]:
 
     def beacons(after_s: int, name: str = "a") -> Beacons:
         """One of each device."""
-        told = {"name": name, "time": at + 1_000 * after_s}
-        return [{"id": str(uuid4()), "device_id": each, **told} for each in devices]
+        reported = {"name": name, "time": at + 1_000 * after_s}
+        return [{"id": str(uuid4()), "device_id": each, **reported} for each in devices]
 
     routes = [{"name": "denied", "to": "firehose:denied"}, {"to": "firehose:all"}]
     settings = {**SHARDED, **PATIENT, "routes": routes}
@@ -115,8 +115,8 @@ def test_the_answer_is_the_union_of_the_shards(growth: Growth) -> None:
     verdicts = growth.union.verdicts
     assert outcomes(growth.union) == ["failed", *["accepted"] * DEVICES, "duplicate"]
     assert [verdict["index"] for verdict in verdicts] == list(range(DEVICES + 2))
-    told = [verdict["event_id"] for verdict in verdicts[1:]]
-    assert told == [each["id"] for each in (*growth.after, growth.after[0])]
+    reported = [verdict["event_id"] for verdict in verdicts[1:]]
+    assert reported == [each["id"] for each in (*growth.after, growth.after[0])]
     assert verdicts[0]["event_id"] in kept(growth.peer)
 
 

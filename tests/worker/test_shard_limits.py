@@ -119,9 +119,9 @@ def test_a_full_spill_answers_503_and_loses_nothing_acknowledged(
     for answer in answers[3:]:
         assert answer.json()["code"] == "not_durable"
         assert answer.retry_after >= 1
-    told = spills(tight.worker)[tight.to]
-    assert told["records"] == 3
-    assert 15_000 < told["bytes"] <= SPILLED_BYTES
+    reported = spills(tight.worker)[tight.to]
+    assert reported["records"] == 3
+    assert 15_000 < reported["bytes"] <= SPILLED_BYTES
     # What did not fit is no duplicate: it is to come again.
     tight.peer.behave()
     wait_until_drained(tight.worker)

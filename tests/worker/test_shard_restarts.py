@@ -62,8 +62,8 @@ def life(peer: FakeFirehose) -> Iterator[Life]:
     device, at = str(uuid4()), now_ms() - 3_600_000
 
     def beacon(name: str, after_ms: int) -> dict[str, Any]:
-        told = {"name": name, "device_id": device, "time": at + after_ms}
-        return {"id": str(uuid4()), **told}
+        reported = {"name": name, "device_id": device, "time": at + after_ms}
+        return {"id": str(uuid4()), **reported}
 
     first, second, third = (beacon("a", after_ms) for after_ms in (0, 1_500, 3_000))
     denied, later = beacon("denied", 500), beacon("later", 500)

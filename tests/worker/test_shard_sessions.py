@@ -65,7 +65,7 @@ CASES: dict[
         [[("d", 0, "a")], [("d", 1, "app_open")], [("d", 2, "a")]],
         [(1, "first", 0), (2, "start_event", 1), (2, "start_event", 1)],
     ),
-    "what comes first, or after a gap, is told as that, also where it is an opening event": (
+    "what comes first, or after a gap, is reported as that, also where it is an opening event": (
         [[("d", 0, "visit")], [("d", 9, "visit")]],
         [(1, "first", 0), (2, "timeout", 1)],
     ),

@@ -42,7 +42,7 @@ DEADLINE_S = 1.0
 SLACK_S = 3.0
 SILENCE = Hang(DEADLINE_S + SLACK_S, Cut(Effect.NONE))
 
-# How a stream may take nothing, and what the operator is told of it.
+# How a stream may take nothing, and what the operator is reported for it.
 WAYS: dict[str, tuple[Behaviour, str]] = {
     "errors": (Fail(500, "InternalFailure"), "InternalFailure"),
     "throttles": (Fail(400, "ThrottlingException"), "ThrottlingException"),
@@ -83,8 +83,8 @@ def test_spilled_records_are_delivered_when_the_stream_is_back(spilled: Stream) 
     before = on_devices(spilled, 30)
     assert spilled.worker.post(before).status == 204
     assert len(spilled.ids()) == 1
-    told = spills(spilled.worker)[spilled.to]
-    assert (told["records"], told["quarantined"]) == (30, 0)
+    reported = spills(spilled.worker)[spilled.to]
+    assert (reported["records"], reported["quarantined"]) == (30, 0)
 
     spilled.peer.behave()
     after = on_devices(spilled, 1)
@@ -209,15 +209,15 @@ def test_nothing_of_it_is_lost_in_a_crash(outage: Outage, way: str) -> None:
 
 def test_readyz_shows_the_size_and_age_of_the_backlog(outage: Outage) -> None:
     assert outage.ready
-    told = outage.ready.json()
-    (shard,) = told["shards"]
+    reported = outage.ready.json()
+    (shard,) = reported["shards"]
     found = {each["stream"]: each for each in shard["spill"]}
     assert set(found) == {stream.to for stream in outage.streams.values()}
     for each in found.values():
         assert (each["records"], each["quarantined"]) == (5, 0)
         assert 100 < each["bytes"] < 10_000
         assert 1 <= each["oldest_age_s"] < 60
-    assert told["spill"] == {
+    assert reported["spill"] == {
         "records": 5 * len(WAYS),
         "bytes": sum(each["bytes"] for each in found.values()),
         "oldest_age_s": max(each["oldest_age_s"] for each in found.values()),
@@ -239,5 +239,5 @@ def test_an_operators_mistake_is_logged_as_an_error(outage: Outage, way: str) ->
 def test_readyz_is_ready_again_when_all_is_delivered(outage: Outage) -> None:
     assert outage.ready_again
     assert outage.ready_again.status == 200
-    told = outage.ready_again.json()
-    assert told["spill"] == {"records": 0, "bytes": 0, "oldest_age_s": 0}
+    reported = outage.ready_again.json()
+    assert reported["spill"] == {"records": 0, "bytes": 0, "oldest_age_s": 0}

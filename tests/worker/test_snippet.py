@@ -106,9 +106,9 @@ def test_each_address_has_its_script_and_says_how_long_to_keep_it(
         assert (got.status, got.body) == (200, script), path
         assert (looked_at.status, looked_at.body) == (200, b""), path
         for answer in (got, looked_at):
-            told = {name: answer.headers.get(name) for name in HEADERS}
+            reported = {name: answer.headers.get(name) for name in HEADERS}
             etag = f'"{hash_of(script)}"'
-            assert told == {**HEADERS, "cache-control": cache_control, "etag": etag}
+            assert reported == {**HEADERS, "cache-control": cache_control, "etag": etag}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

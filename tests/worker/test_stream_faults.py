@@ -159,8 +159,8 @@ def test_a_hanging_stream_is_answered_503_within_the_deadline(
     beacons, answer = given_up(hasty_stream, 2)
 
     assert answer.seconds >= DEADLINE_SECONDS - 0.1
-    told = answer.json()["message"]
-    assert told == (
+    reported = answer.json()["message"]
+    assert reported == (
         f"firehose:{hasty_stream.name} did not take every record (timed_out); send again"
     )
     peer.behave()

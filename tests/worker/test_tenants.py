@@ -66,9 +66,9 @@ def test_the_tenant_of_a_key_is_stamped(
 def test_a_body_can_not_name_its_tenant(tenants: Worker, peer: FakeFirehose) -> None:
     answer = tenants.post({"name": "a", "tenant": "shop"}, {"x-write-key": "pk_blog"})
 
-    (told,) = answer.verdicts
-    assert (told["code"], told["pointer"]) == ("unknown_field", "/tenant")
-    assert kept(peer)[told["event_id"]]["tenant"] == "blog"
+    (reported,) = answer.verdicts
+    assert (reported["code"], reported["pointer"]) == ("unknown_field", "/tenant")
+    assert kept(peer)[reported["event_id"]]["tenant"] == "blog"
 
 
 def test_the_header_goes_before_the_query(tenants: Worker, peer: FakeFirehose) -> None:
@@ -173,9 +173,9 @@ def test_a_tenant_has_its_own_routes_and_rules_of_privacy(
 
 
 def test_each_stream_of_each_tenant_is_watched(tenants: Worker) -> None:
-    told = tenants.ready().json()["streams"]
+    reported = tenants.ready().json()["streams"]
 
-    streams = [each["stream"].removeprefix("firehose:") for each in told]
+    streams = [each["stream"].removeprefix("firehose:") for each in reported]
     assert len(streams) == len(set(streams))
     assert {"blog", "blog-high", "events-mid"} <= set(streams)
 

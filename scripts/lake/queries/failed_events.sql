@@ -3,7 +3,7 @@
 SELECT stage, code, name, pointer,
        count(*) AS failed,
        -- It may have occurred before the time that was asked about, or be a program's.
-       count(*) FILTER ((tenant, event_id) IN (SELECT (tenant, event_id) FROM delivered)) AS mended,
+       count(*) FILTER ((tenant, event_id) IN (SELECT (tenant, event_id) FROM delivered)) AS replayed,
        max(received_at) AS latest,
        min(message) AS example
 FROM failed

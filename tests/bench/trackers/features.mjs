@@ -1,4 +1,4 @@
-/** What a tracker is asked to show, each in a visit of its own. Nothing here is told of a tracker: all of it is seen. */
+/** What a tracker is asked to show, each in a visit of its own. Nothing here is reported for a tracker: all of it is seen. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 

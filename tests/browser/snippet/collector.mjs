@@ -19,7 +19,7 @@ const CORS = { "access-control-allow-origin": "*", "access-control-expose-header
  * @property {string} body
  * @property {"fetch" | "beacon" | undefined} by as far as the browser tells
  * @property {{ name: string, [field: string]: unknown }[]} events
- * @property {number} [status] what the worker answered, also where the browser was never told
+ * @property {number} [status] what the worker answered, also where the browser was never reported
  * @property {object} [trouble] what was done with it instead of answering as the worker did
  */
 

@@ -24,7 +24,7 @@ export class Site {
   tag = "";
 
   #server;
-  #told = new EventEmitter();
+  #reported = new EventEmitter();
   #waiting = new Map();
 
   /** @param {import("./collector.mjs").Collector} collector whose paths this site serves too, as a first party would */
@@ -60,7 +60,7 @@ export class Site {
 
   /** Waits until a page fetches `/wait/NAME`, which gets its answer when what is given back is called. */
   async asked(name) {
-    while (!this.#waiting.has(name)) await once(this.#told, "ask", { signal: AbortSignal.timeout(15_000) });
+    while (!this.#waiting.has(name)) await once(this.#reported, "ask", { signal: AbortSignal.timeout(15_000) });
     return this.#waiting.get(name);
   }
 
@@ -68,7 +68,7 @@ export class Site {
     const [, name] = pathname.match(/^\/wait\/(.+)/) ?? [];
     if (name) {
       this.#waiting.set(name, () => response.end());
-      this.#told.emit("ask");
+      this.#reported.emit("ask");
     } else if (/\.(pdf|zip|ico)$|^\/export$/i.test(pathname)) {
       response.writeHead(200, { "content-disposition": "attachment" }).end("a file");
     } else if (host.startsWith("else")) {

@@ -25,7 +25,7 @@ def case(origin: str, url: str, medium: str, source: str | None, term: str | Non
 
 
 def stubbed(code: str, modules: dict[str, dict[str, object]]) -> dict[str, object]:
-    """Runs a test module whose imports are ours, so that its expectations are told to us."""
+    """Runs a test module whose imports are ours, so that its expectations are reported to us."""
     for name, members in modules.items():
         module = types.ModuleType(name)
         module.__dict__.update(members)
@@ -46,14 +46,14 @@ def referer_parser(code: str) -> Iterator[Case]:
             return (self, name)
 
     class TestCase:
-        def assertEqual(self, told: tuple[Told, str], expected: str) -> None:
-            told[0].said[told[1]] = expected
-            all_told[id(told[0])] = told[0]
+        def assertEqual(self, reported: tuple[Told, str], expected: str) -> None:
+            reported[0].said[reported[1]] = expected
+            all_told[id(reported[0])] = reported[0]
 
-        def assertIsNone(self, told: tuple[Told, str]) -> None:
-            self.assertEqual(told, None)
+        def assertIsNone(self, reported: tuple[Told, str]) -> None:
+            self.assertEqual(reported, None)
 
-        def assertTrue(self, told: object) -> None:
+        def assertTrue(self, reported: object) -> None:
             pass
 
         assertFalse = assertTrue
@@ -65,9 +65,9 @@ def referer_parser(code: str) -> Iterator[Case]:
         # The one about addresses without a host looks into the parser itself.
         if name.startswith("test_") and name != "test_no_host":
             getattr(tests, name)()
-    for told in all_told.values():
-        page = urlsplit(told.page).hostname if told.page else None
-        yield case("referer-parser", told.url, told.said["medium"], told.said.get("referer"), told.said.get("search_term"), page)
+    for reported in all_told.values():
+        page = urlsplit(reported.page).hostname if reported.page else None
+        yield case("referer-parser", reported.url, reported.said["medium"], reported.said.get("referer"), reported.said.get("search_term"), page)
 
 
 def pyreferrer(code: str) -> Iterator[Case]:
@@ -83,9 +83,9 @@ def pyreferrer(code: str) -> Iterator[Case]:
             usable = url and rules is None and user_agent is None
             return {"type": "", "label": "", "ask": url if usable else ""}
 
-    def assert_equals(expected: object, told: object) -> None:
-        if isinstance(expected, dict) and isinstance(told, dict) and told["ask"]:
-            asked.append((expected, told["ask"]))
+    def assert_equals(expected: object, reported: object) -> None:
+        if isinstance(expected, dict) and isinstance(reported, dict) and reported["ask"]:
+            asked.append((expected, reported["ask"]))
 
     scope = stubbed(code, {
         "pyreferrer": {}, "pyreferrer.referrer": {"Referrer": Referrer},
@@ -105,22 +105,22 @@ def pyreferrer(code: str) -> Iterator[Case]:
 def inbound(text: str) -> Iterator[Case]:
     """Segment's cases of the kinds that we tell too."""
     for item in json.loads(text):
-        told = item["result"].get("referrer") or {}
-        source = told.get("engine") or told.get("network") or told.get("client")
-        if told.get("type") in ("search", "social", "email", "internal"):
+        reported = item["result"].get("referrer") or {}
+        source = reported.get("engine") or reported.get("network") or reported.get("client")
+        if reported.get("type") in ("search", "social", "email", "internal"):
             page = urlsplit(item["url"]).hostname if item["url"] else None
-            yield case("inbound", item["referrer"], told["type"], source, told.get("query"), page)
+            yield case("inbound", item["referrer"], reported["type"], source, reported.get("query"), page)
 
 
 def ghost(text: str) -> Iterator[Case]:
     """Ghost's list: every site that is no search engine, and one host of each engine."""
     engines = set()
-    for site, told in json.loads(text).items():
-        if told["medium"] == "search" and told["source"] in engines:
+    for site, reported in json.loads(text).items():
+        if reported["medium"] == "search" and reported["source"] in engines:
             continue
-        engines.add(told["source"] if told["medium"] == "search" else None)
-        medium = {"referral": "unknown"}.get(told["medium"], told["medium"])
-        yield case("ghost", f"https://{site}/" if "://" not in site else site, medium, told["source"], None)
+        engines.add(reported["source"] if reported["medium"] == "search" else None)
+        medium = {"referral": "unknown"}.get(reported["medium"], reported["medium"])
+        yield case("ghost", f"https://{site}/" if "://" not in site else site, medium, reported["source"], None)
 
 
 SOURCES = [

@@ -116,8 +116,8 @@ export const ACTIONS = [
     },
     check({ collector: { kept }, site }) {
       const away = site.at("else.localhost");
-      const told = kept.slice(1).map(({ name, props }) => [name, props.target ?? props.file_type, props.href, props.text]);
-      assert.deepEqual(told, [
+      const reported = kept.slice(1).map(({ name, props }) => [name, props.target ?? props.file_type, props.href, props.text]);
+      assert.deepEqual(reported, [
         ["click", "drawn", `${away}/drawn`, ""],
         ["click", new URL(away).host, `${away}/linked?x=1`, "Linked"],
         ["download", "pdf", `${site.origin}/Plan.PDF`, undefined],
@@ -168,8 +168,8 @@ export const ACTIONS = [
       for (const id of "abcdefghijk") await clicks(`#${id}`)({ page });
     },
     check({ collector: { kept, requests } }) {
-      const told = kept.slice(1).map(({ props: { href, file_type, ...rest } }) => [href, file_type, rest]);
-      assert.deepEqual(told, [
+      const reported = kept.slice(1).map(({ props: { href, file_type, ...rest } }) => [href, file_type, rest]);
+      assert.deepEqual(reported, [
         ["list.csv", "csv", {}],
         ["data:text/csv", "csv", {}],
         ["big.csv", "csv", {}],
@@ -194,7 +194,7 @@ export const ACTIONS = [
     check: (visit) => assert.match(only("download", visit).props.href, /^blob:http:/),
   },
   {
-    claim: "downloads are told, by what they end in or by their attribute",
+    claim: "downloads are reported, by what they end in or by their attribute",
     tag: ALL,
     pages: body(`<a id="one" href="/Prices.PDF">one</a> <a id="two" href="/export" download>two</a>
       <a id="three" href="away:/a.zip">three</a>`),
@@ -266,7 +266,7 @@ export const ACTIONS = [
     },
   },
   {
-    claim: "leaving tells how far and for how long a page was read",
+    claim: "leaving reports how far and for how long a page was read",
     tag: { auto: "engagement" },
     pages: () => ({ "/": { body: `<div style="height: 4000px"></div>` } }),
     options: { viewport: { width: 800, height: 1000 } },
@@ -293,7 +293,7 @@ export const ACTIONS = [
     },
   },
   {
-    claim: "how far a long page was read is not told by the height of the next one",
+    claim: "how far a long page was read is not reported by the height of the next one",
     tag: { auto: "engagement" },
     pages: () => ({ "/": { body: `<div id="all" style="height: 10000px"></div>` } }),
     options: { viewport: { width: 800, height: 1000 } },
@@ -350,7 +350,7 @@ export const ACTIONS = [
     },
   },
   {
-    claim: "a tab that is closed right after a click has told of it",
+    claim: "a tab that is closed right after a click has reported for it",
     tag: { auto: true },
     pages: body(`<button data-hw-event="bought" data-hw-mark="1">buy</button>`),
     sends: ["page_view /", "bought / 1"],
@@ -364,7 +364,7 @@ export const ACTIONS = [
     },
   },
   {
-    claim: "a page that is left right after a click has told of it, and the next one does not repeat it",
+    claim: "a page that is left right after a click has reported for it, and the next one does not repeat it",
     tag: { auto: true },
     pages: body(`<a href="/next" data-hw-event="followed" data-hw-mark="1">next</a>`),
     sends: ["page_view /", "followed / 1", "page_view /next"],

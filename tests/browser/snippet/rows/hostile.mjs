@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 
 import { begun, marked, tracks } from "../calls.mjs";
 
-const SOME = ["page_view /", ...marked("told", 3)];
-const some = ({ page }) => begun(page).then(() => tracks(page, "told", 3));
+const SOME = ["page_view /", ...marked("reported", 3)];
+const some = ({ page }) => begun(page).then(() => tracks(page, "reported", 3));
 
 /** Fields by these names hide what a form has by them. */
 const TAKEN = ["id", "name", "action", "target", "method", "elements", "attributes", "closest"];
@@ -46,11 +46,11 @@ export const HOSTILE = [
     pages: () => ({
       "/": {
         head: `<script>addEventListener("click", () => { throw new Error("theirs too") }, true); throw new Error("theirs")</script>`,
-        body: `<button data-hw-event="told" data-hw-mark="1">press</button>`,
+        body: `<button data-hw-event="reported" data-hw-mark="1">press</button>`,
       },
     }),
     throws: ["Error: theirs", "Error: theirs too"],
-    sends: ["page_view /", "told / 1"],
+    sends: ["page_view /", "reported / 1"],
     async does({ page }) {
       await begun(page);
       await page.click("button");
@@ -170,13 +170,13 @@ export const HOSTILE = [
   {
     claim: "calls that make no sense throw nothing, and keep nothing back",
     grumbles: true,
-    sends: ["page_view /", "told / 1", "told / 2"],
+    sends: ["page_view /", "reported / 1", "reported / 2"],
     async does({ page }) {
       await begun(page);
       await page.evaluate(() => {
         const circular = { mark: "no" };
         circular.self = circular;
-        headwater("track", "told", { mark: 1 });
+        headwater("track", "reported", { mark: 1 });
         headwater();
         headwater("nothing");
         headwater("__proto__");
@@ -188,7 +188,7 @@ export const HOSTILE = [
             throw new Error("from within");
           },
         });
-        headwater("track", "told", { mark: 2 });
+        headwater("track", "reported", { mark: 2 });
       });
     },
   },
@@ -199,9 +199,9 @@ export const HOSTILE = [
       await begun(page);
       await page.evaluate(() => {
         const [nothing, none, call] = [undefined, Number.NaN, () => {}];
-        headwater("track", "told", { mark: 1, nothing, none, call, when: new Date(0), map: new Map([[1, 2]]) });
-        headwater("track", "told", { mark: 2, text: "</script>\u2028\u0000\u{1f600}", "": 1, "a.b": 2 });
-        headwater("track", "told", { mark: 3, half: "\ud800" });
+        headwater("track", "reported", { mark: 1, nothing, none, call, when: new Date(0), map: new Map([[1, 2]]) });
+        headwater("track", "reported", { mark: 2, text: "</script>\u2028\u0000\u{1f600}", "": 1, "a.b": 2 });
+        headwater("track", "reported", { mark: 3, half: "\ud800" });
       });
     },
     check({ collector: { kept } }) {
@@ -213,11 +213,11 @@ export const HOSTILE = [
   {
     claim: "an event that is larger than a body holds up nobody",
     bytes: 210_000,
-    sends: ["page_view /", "huge / 0", ...marked("told", 3)],
+    sends: ["page_view /", "huge / 0", ...marked("reported", 3)],
     async does({ page }) {
       await begun(page);
       await page.evaluate(() => headwater("track", "huge", { mark: 0, text: "x".repeat(200_000) }));
-      await tracks(page, "told", 3);
+      await tracks(page, "reported", 3);
     },
   },
   {
@@ -225,13 +225,13 @@ export const HOSTILE = [
     tag: { auto: "forms" },
     pages: () => ({
       "/": {
-        body: `<form id="odd" data-hw-event="told" data-hw-mark="1">
+        body: `<form id="odd" data-hw-event="reported" data-hw-mark="1">
           ${TAKEN.map((name) => `<input name="${name}" value="x">`).join("")}
           <button>send</button></form>
           <script>document.forms[0].addEventListener("submit", (event) => event.preventDefault())</script>`,
       },
     }),
-    sends: ["page_view /", "told / 1", "form_submit /"],
+    sends: ["page_view /", "reported / 1", "form_submit /"],
     async does({ page }) {
       await begun(page);
       await page.click("button");

@@ -87,27 +87,27 @@ export const PRIVACY = [
     check({ collector: { kept }, granted }) {
       assert.deepEqual(new Set(kept.map(({ consent }) => consent)), new Set(["granted"]));
       assert.equal(new Set(kept.map(({ device_id, session_id }) => device_id + session_id)).size, 1);
-      // They tell when they happened, not when they could be told.
+      // They tell when they happened, not when they could be reported.
       const view = kept.find(({ name }) => name === "page_view");
       assert.ok(granted - view.time > 1_500, `${granted - view.time} ms`);
     },
   },
   {
-    claim: "what waits for consent is what was told then, and what can't be told keeps nothing back",
+    claim: "what waits for consent is what was reported then, and what can't be reported keeps nothing back",
     tag: { consent: "required" },
     grumbles: true,
-    sends: ["page_view /", ...marked("told", 3)],
+    sends: ["page_view /", ...marked("reported", 3)],
     async does({ page }) {
       await begun(page);
       await page.evaluate(() => {
         const props = { mark: 1 };
-        headwater("track", "told", props);
+        headwater("track", "reported", props);
         props.mark = 2;
-        headwater("track", "told", props);
+        headwater("track", "reported", props);
         props.mark = 9;
         props.self = props;
         headwater("track", "circular", props);
-        headwater("track", "told", { mark: 3 });
+        headwater("track", "reported", { mark: 3 });
       });
       await consents(page, "granted");
     },
@@ -203,16 +203,16 @@ export const PRIVACY = [
   {
     claim: "cookieless, nothing is stored and nothing says who it is",
     tag: { cookieless: true },
-    sends: ["page_view /", ...marked("told", 3), "identify / later", "told / later", "page_view /next", "last /next 1"],
+    sends: ["page_view /", ...marked("reported", 3), "identify / later", "reported / later", "page_view /next", "last /next 1"],
     async does({ page, collector, site }) {
       await begun(page);
-      await tracks(page, "told", 3);
-      await collector.untilKept(["page_view /", "told / 3"]);
+      await tracks(page, "reported", 3);
+      await collector.untilKept(["page_view /", "reported / 3"]);
       await page.evaluate(() => {
         headwater("identify", "u-1", { mark: "later" });
-        headwater("track", "told", { mark: "later" });
+        headwater("track", "reported", { mark: "later" });
       });
-      await collector.untilKept(["told / later"]);
+      await collector.untilKept(["reported / later"]);
       await nothingStored(page);
       await page.goto(`${site.origin}/next`);
       await begun(page);

@@ -19,13 +19,13 @@ function numbered(kept) {
   return kept.map(({ session_id }) => ids.indexOf(session_id));
 }
 
-const one = (page, mark) => page.evaluate((mark) => headwater("track", "told", { mark }), mark);
+const one = (page, mark) => page.evaluate((mark) => headwater("track", "reported", { mark }), mark);
 
 export const SESSIONS = [
   {
     claim: "a session ends with half an hour of silence, and not before",
     init: movable,
-    sends: ["page_view /", ...marked("told", 3)],
+    sends: ["page_view /", ...marked("reported", 3)],
     async does({ page }) {
       await begun(page);
       for (const [mark, minutes] of [29, 29, 31].entries()) {
@@ -41,11 +41,11 @@ export const SESSIONS = [
   {
     claim: "a session-start event begins a session",
     tag: { "session-start": "app_open signed_in" },
-    sends: ["page_view /", "told / 1", "signed_in / 1", "told / 2", "signed_in / 2", "sign / 1"],
+    sends: ["page_view /", "reported / 1", "signed_in / 1", "reported / 2", "signed_in / 2", "sign / 1"],
     async does({ page }) {
       await begun(page);
       await page.evaluate(() => {
-        const events = [["told", 1], ["signed_in", 1], ["told", 2], ["signed_in", 2], ["sign", 1]];
+        const events = [["reported", 1], ["signed_in", 1], ["reported", 2], ["signed_in", 2], ["sign", 1]];
         for (const [name, mark] of events) headwater("track", name, { mark });
       });
     },
@@ -53,7 +53,7 @@ export const SESSIONS = [
   },
   {
     claim: "a device, its session, its user and its count go on from page to page and tab to tab",
-    sends: ["page_view /", "identify / 1", "page_view /next", "page_view /tab", "told /tab 1"],
+    sends: ["page_view /", "identify / 1", "page_view /next", "page_view /tab", "reported /tab 1"],
     async does(visit) {
       const { page, collector, site } = visit;
       await begun(page);
@@ -64,7 +64,7 @@ export const SESSIONS = [
       await collector.untilKept(["page_view /next"]);
       const tab = await visit.open("/tab");
       await begun(tab);
-      await tracks(tab, "told", 1);
+      await tracks(tab, "reported", 1);
     },
     check({ collector: { kept } }) {
       assert.deepEqual(
@@ -80,15 +80,15 @@ export const SESSIONS = [
   },
   {
     claim: "events of one millisecond have their order",
-    sends: ["page_view /", ...marked("told", 100)],
+    sends: ["page_view /", ...marked("reported", 100)],
     async does({ page }) {
       await begun(page);
-      await tracks(page, "told", 100);
+      await tracks(page, "reported", 100);
     },
     check({ collector: { kept } }) {
-      const told = kept.filter(({ name }) => name === "told").sort((one, other) => one.props.mark - other.props.mark);
+      const reported = kept.filter(({ name }) => name === "reported").sort((one, other) => one.props.mark - other.props.mark);
       assert.deepEqual(
-        told.map(({ seq }) => seq),
+        reported.map(({ seq }) => seq),
         Array.from({ length: 100 }, (_, index) => index + 2),
       );
     },

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 
 import { begun, marked, tracks } from "../calls.mjs";
 
-const SOME = ["page_view /", ...marked("told", 3)];
-const some = ({ page }) => begun(page).then(() => tracks(page, "told", 3));
+const SOME = ["page_view /", ...marked("reported", 3)];
+const some = ({ page }) => begun(page).then(() => tracks(page, "reported", 3));
 /** And once more when nothing waits. */
 const twice = async ({ page, collector }) => {
   await some({ page });
@@ -13,7 +13,7 @@ const twice = async ({ page, collector }) => {
   await tracks(page, "again", 2);
 };
 
-/** All is told by a device that stays the same as long as its page does. */
+/** All is reported by a device that stays the same as long as its page does. */
 function oneDevice({ collector: { kept } }) {
   assert.equal(new Set(kept.map(({ device_id }) => device_id)).size, 1);
   assert.ok(kept[0].device_id);
@@ -58,7 +58,7 @@ const FRAMED = () => ({
   "/": { html: `<!doctype html><title>outer</title><iframe sandbox="allow-scripts" src="/framed"></iframe>` },
   "/framed": {
     body: `<script>
-      addEventListener("load", () => { for (const mark of [1, 2, 3]) headwater("track", "told", { mark }) });
+      addEventListener("load", () => { for (const mark of [1, 2, 3]) headwater("track", "reported", { mark }) });
     </script>`,
   },
 });
@@ -81,7 +81,7 @@ export const STORAGE = [
   {
     claim: "in a frame without an origin all is sent from memory",
     pages: FRAMED,
-    sends: ["page_view /framed", ...marked("told", 3, "/framed")],
+    sends: ["page_view /framed", ...marked("reported", 3, "/framed")],
     check(visit) {
       oneDevice(visit);
       assert.equal(visit.collector.requests[0].headers.origin, "null");
@@ -104,7 +104,7 @@ export const STORAGE = [
   {
     claim: "a page that is not secure is heard, and its events survive a reload",
     path: null,
-    sends: ["page_view /", ...marked("told", 3), "page_view /"],
+    sends: ["page_view /", ...marked("reported", 3), "page_view /"],
     async does(visit) {
       const page = await visit.open("/", visit.site.at("shop.test"));
       assert.equal(await page.evaluate(() => isSecureContext), false);

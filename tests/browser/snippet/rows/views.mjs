@@ -14,7 +14,7 @@ const UUID_7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 const goes = (page, method, ...urls) =>
   page.evaluate(([method, urls]) => urls.forEach((url) => history[method]({}, "", url)), [method, urls]);
 
-/** A page that has the browser make another one ahead, and then goes where it is told. */
+/** A page that has the browser make another one ahead, and then goes where it is reported. */
 const madeAhead = (then) => () => ({
   "/": {
     html: `<script type="speculationrules">{ "prerender": [{ "urls": ["/ahead"], "eagerness": "immediate" }] }</script>
@@ -148,17 +148,17 @@ export const VIEWS = [
   },
   {
     claim: "a placeholder names no person",
-    sends: ["page_view /", ...Array.from({ length: 16 }, (_, mark) => `identify / ${mark}`), "told / 1", "identify / 16", "identify / 17", "told / 2"],
+    sends: ["page_view /", ...Array.from({ length: 16 }, (_, mark) => `identify / ${mark}`), "reported / 1", "identify / 16", "identify / 17", "reported / 2"],
     async does({ page }) {
       await begun(page);
       await page.evaluate(() => {
         const nobody = [undefined, null, NaN, {}, [], true].map(String);
         nobody.push("None", "NULL", " undefined ", '"null"', "00000000-0000-0000-0000-000000000000", "x".repeat(129), {}, true, undefined, NaN);
         for (const [mark, id] of nobody.entries()) headwater("identify", id, { mark });
-        headwater("track", "told", { mark: 1 });
+        headwater("track", "reported", { mark: 1 });
         headwater("identify", 7, { mark: 16 });
         headwater("identify", String(undefined), { mark: 17 });
-        headwater("track", "told", { mark: 2 });
+        headwater("track", "reported", { mark: 2 });
       });
     },
     check({ collector: { kept } }) {
@@ -238,13 +238,13 @@ export const VIEWS = [
     },
   },
   {
-    claim: "manual pages are views only when they are told",
+    claim: "manual pages are views only when they are reported",
     tag: { pages: "manual" },
-    sends: ["page_view /two told"],
+    sends: ["page_view /two reported"],
     async does({ page }) {
       await goes(page, "pushState", "/one", "/two");
       await begun(page);
-      await page.evaluate(() => headwater("page", { mark: "told" }));
+      await page.evaluate(() => headwater("page", { mark: "reported" }));
     },
   },
   {
