@@ -395,10 +395,20 @@ def test_configurations_are_valid_and_deliver(aws: LocalAws, block: Block) -> No
 
 @pytest.mark.parametrize("block", of("wrangler routes"))
 def test_routes_of_wrangler_are_of_addresses_that_it_has(block: Block) -> None:
-    for route in tomllib.loads(block.text)["routes"]:
-        assert set(route) <= {"pattern", "zone_name", "zone_id", "custom_domain"}
+    shown = tomllib.loads(block.text)
+    for route in shown.pop("routes"):
+        if route.get("custom_domain"):
+            assert set(route) == {"pattern", "custom_domain"}
+            assert "/" not in route["pattern"], "a custom domain is a whole host"
+            continue
+        assert set(route) <= {"pattern", "zone_name", "zone_id"}
         host = route["pattern"].split("/")[0]
         assert host == route["zone_name"] or host.endswith(f".{route['zone_name']}")
+    # What stands around it is in wrangler.toml, in the same table.
+    shipped = tomllib.loads((ROOT / "wrangler.toml").read_text(encoding="utf-8"))
+    for name, value in shown.items():
+        is_part = value.items() <= shipped[name].items() if isinstance(value, dict) else value == shipped[name]
+        assert is_part, f"{block.where}: {name}"
 
 
 @pytest.mark.parametrize("block", of("mistake"))
