@@ -169,7 +169,9 @@ class Deployment:
     def check_streams(self, outputs: dict[str, str]) -> None:
         """Say which streams the worker writes to and may not."""
         known = {f"firehose:{outputs[name]}" for name in STREAM_OUTPUTS}
-        known.add(f"kinesis:{outputs.get('KinesisStreamName')}")
+        # A dry run reads the outputs of the stack as it is; this parameter decides which stream it will have.
+        kinesis = self.parameters.get("KinesisStream", outputs.get("KinesisStreamName"))
+        known.add(f"kinesis:{kinesis}")
         strange = self.settings.streams - known
         if strange:
             raise DeployError(

@@ -1,7 +1,7 @@
 """Answers a question about what is stored in S3, or in a copy of it: a saved one by its name, or SQL.
 
 The tables are `events`, each event once; `counted`, those of them that saved queries count, which
-leaves programs out unless --bots is given; and `failed`, each failed event as it failed last. A
+leaves bots out unless --bots is given; and `failed`, each failed event as it failed last. A
 column `weight` says for how many events one stands, as its route takes a share (`sample_rate`).
 """
 
@@ -161,7 +161,7 @@ def _remarks(
         more = ", …" if len(tenants) > MOST_TENANTS else ""
         yield f"{len(tenants)} tenants are counted together ({names}{more}); --tenant NAME asks about one"
     if leaves_bots_out and bots:
-        yield f"{bots:,} event{'s' * (bots != 1)} of programs {'are' if bots != 1 else 'is'} left out; --bots includes them"
+        yield f"{bots:,} event{'s' * (bots != 1)} of bots {'are' if bots != 1 else 'is'} left out; --bots includes them"
 
 
 def _names(query: Query, word: str) -> bool:

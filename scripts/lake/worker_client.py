@@ -140,7 +140,7 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
         type=_address,
         required=True,
         metavar="URL",
-        help="where it is: https",
+        help="where it is: https, or http on this machine",
     )
     return arguments
 

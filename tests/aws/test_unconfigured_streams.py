@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy import STREAM_OUTPUTS, DeployError, Deployment
 from ministack_process import HOST
+from stack import TEMPLATE
 from unconfigured_streams import BacklogUnknownError, dropped, warning
+from wrangler import WorkerSettings
 
 KEY = "k" * 32
 NAMED = {"firehose:events", "firehose:events-failed"}
@@ -94,3 +99,31 @@ def test_a_missing_operators_key_is_named(
         dropped(serve({"ready": True, "delivery": "sharded", "shards": []}), NAMED)
     with pytest.raises(BacklogUnknownError, match="can't be read"):
         dropped(f"http://{HOST}:9", NAMED)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "there", "refused"),
+    [
+        ([("KinesisStream", "orders")], None, False),
+        ([("KinesisStream", "orders")], "clicks", False),
+        ([], "orders", False),
+        ([], None, True),
+        ([("KinesisStream", "clicks")], "orders", True),
+        ([("KinesisStream", "")], "orders", True),
+    ],
+)
+def test_a_route_may_name_the_kinesis_stream_that_the_stack_will_have(
+    parameter: list[tuple[str, str]], there: str | None, refused: bool, tmp_path: Path
+) -> None:
+    """A dry run has the outputs of the stack as it is before the change."""
+    file = tmp_path / "wrangler.toml"
+    file.write_text('[vars.HEADWATER]\nroutes = [{ to = "kinesis:orders" }, { to = "firehose:LowStream" }]\n')
+    arguments = {"env": None, "parameter": parameter, "template": TEMPLATE, "stack": "headwater", "poll": 0}
+    deployment = Deployment(argparse.Namespace(**arguments))
+    deployment.settings = WorkerSettings(None, file)
+    outputs = {name: name for name in STREAM_OUTPUTS} | ({"KinesisStreamName": there} if there else {})
+    if refused:
+        with pytest.raises(DeployError, match="sends events to kinesis:orders, which is not of the stack headwater"):
+            deployment.check_streams(outputs)
+    else:
+        deployment.check_streams(outputs)

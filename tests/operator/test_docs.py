@@ -20,7 +20,7 @@ fails, with its page and line. The rules, for authors of examples:
   Engine, `FROM headwater`.
 - `html`, other `js`, or text that begins like them: attributes and calls that the snippet knows.
 - `sh`, `text` or indented: a diagram (with ▶ or ─); commands, a line each, of `scripts/`, cargo or wrangler, whose
-  options exist; a sentence that begins with `HEADWATER.` and is the answer to a mistake.
+  options exist, with variables before them that the repository reads; a sentence that begins with `HEADWATER.` and is the answer to a mistake.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ STREAMS = {"low", "mid", "high", "failed"}
 VOLATILE = re.compile(r"(_id|_at|_time|_ms|^ip|^city|^country|^timezone|^day_part|^v|^seq|^at)$")
 RUN = ("curl", "jq", "export", "printf", "npx playwright test", "scripts/query", "scripts/replay", "scripts/dev records")  # fmt: skip
 SCRIPT = re.compile(r"(?:^|[ `(])(scripts/[\w-]+)")
+# Variables that a command of a line is given.
+VARIABLES = r"(?:[A-Z_]+=\S+ )*"
 
 
 def rule_of(block: Block) -> str | None:
@@ -98,7 +100,7 @@ def rule_of(block: Block) -> str | None:
     if first.startswith((".dev.vars: ", "warning: ", "note: ")):
         return "finding"
     lines = [line for line in text.splitlines() if line.strip()]
-    if lines and all(re.match(r"(scripts/|npx wrangler |cargo )", line) for line in lines):
+    if lines and all(re.match(rf"{VARIABLES}(scripts/|npx wrangler |cargo )", line) for line in lines):
         return "scripts"
     return None
 
@@ -393,10 +395,20 @@ def test_configurations_are_valid_and_deliver(aws: LocalAws, block: Block) -> No
 
 @pytest.mark.parametrize("block", of("wrangler routes"))
 def test_routes_of_wrangler_are_of_addresses_that_it_has(block: Block) -> None:
-    for route in tomllib.loads(block.text)["routes"]:
-        assert set(route) <= {"pattern", "zone_name", "zone_id", "custom_domain"}
+    shown = tomllib.loads(block.text)
+    for route in shown.pop("routes"):
+        if route.get("custom_domain"):
+            assert set(route) == {"pattern", "custom_domain"}
+            assert "/" not in route["pattern"], "a custom domain is a whole host"
+            continue
+        assert set(route) <= {"pattern", "zone_name", "zone_id"}
         host = route["pattern"].split("/")[0]
         assert host == route["zone_name"] or host.endswith(f".{route['zone_name']}")
+    # What stands around it is in wrangler.toml, in the same table.
+    shipped = tomllib.loads((ROOT / "wrangler.toml").read_text(encoding="utf-8"))
+    for name, value in shown.items():
+        is_part = value.items() <= shipped[name].items() if isinstance(value, dict) else value == shipped[name]
+        assert is_part, f"{block.where}: {name}"
 
 
 @pytest.mark.parametrize("block", of("mistake"))
@@ -548,10 +560,36 @@ def test_scripts_are_there_with_their_options(block: Block) -> None:
             check_options(block, shlex.split(command)[0], command)
         elif command.startswith("npx"):
             words = shlex.split(command)[2:3]
-            assert words[0] in ("login", "dev", "deploy", "secret", "tail"), command
+            assert words[0] in ("login", "dev", "deploy", "secret", "tail", "rollback", "delete"), command
         elif command:
-            cargo = shlex.split(command)[1]
-            assert cargo in ("build", "test", "bench", "doc", "clippy", "fmt"), command
+            given, cargo = re.fullmatch(rf"({VARIABLES})cargo (.*)", command).groups()  # type: ignore[union-attr]
+            check_cargo(block, given, shlex.split(cargo))
+
+
+def check_cargo(block: Block, given: str, words: list[str]) -> None:
+    """The command exists, and so do its test and the variables that it is given."""
+    assert words[0] in ("build", "test", "bench", "doc", "clippy", "fmt"), f"{block.where}: {words}"
+    for option, name in zip(words, words[1:], strict=False):
+        folders = {"--test": "tests", "--bench": "benches"}
+        if option in folders:
+            declared = re.search(rf'^name = "{name}"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+            is_there = declared or any((ROOT / folders[option] / file).exists() for file in (f"{name}.rs", f"{name}/main.rs"))
+            assert is_there, f"{block.where}: there is no {option} {name}"
+    readers = [ROOT / ".cargo/config.toml", *ROOT.glob("src/**/*.rs"), *ROOT.glob("tests/**/*.rs")]
+    for variable in re.findall(r"([A-Z_]+)=", given):
+        known = any(variable in path.read_text(encoding="utf-8") for path in readers)
+        assert known, f"{block.where}: no program reads {variable}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["cargo frobnicate", "cargo test --test nowhere", "NO_SUCH_SEED=1 cargo test --test pipeline"],
+)
+def test_a_command_of_cargo_that_cannot_run_is_noticed(command: str) -> None:
+    (block,) = blocks(f"```sh\n{command}\n```")
+    assert rule_of(block) == "scripts"
+    with pytest.raises(AssertionError):
+        test_scripts_are_there_with_their_options(block)
 
 
 # A path of the repository in inline code, perhaps with a pattern; one of an example that the reader makes is none.

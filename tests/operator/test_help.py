@@ -1,6 +1,7 @@
 """Each script prints its help where nothing is installed yet, and does nothing else."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,8 @@ SCRIPTS = sorted(
     for path in (ROOT / "scripts").rglob("*")
     if path.is_file() and os.access(path, os.X_OK)
 )
+# Those whose own program prints the help once it can be started.
+OF_PYTHON = ["scripts/deploy", "scripts/export-quarantine", "scripts/query", "scripts/replay"]
 SECONDS = 120
 
 
@@ -56,3 +59,38 @@ def test_help_is_printed_and_nothing_else_done(
     assert answer.stderr == ""
     assert files(clone) == before
     assert not cache.exists()
+
+
+def help_of(script: Path, *words: str, **environment: str) -> str:
+    ended = subprocess.run(
+        [script, *words, "--help"],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+@pytest.mark.parametrize("script", OF_PYTHON)
+def test_help_has_every_option_before_anything_is_installed(
+    script: str, clone: Path, tmp_path: Path
+) -> None:
+    """What the script has in its comment is what its program has."""
+    before, after = (
+        set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) - {"--help"}
+        for text in (
+            help_of(clone / script, HEADWATER_CACHE=str(tmp_path / "cache")),
+            help_of(ROOT / script),
+        )
+    )
+    assert before == after
+    assert before
+
+
+def test_records_of_dev_have_a_help_before_anything_is_installed(clone: Path, tmp_path: Path) -> None:
+    text = help_of(clone / "scripts/dev", "records", HEADWATER_CACHE=str(tmp_path / "cache"))
+    assert "scripts/dev records [--failed]" in text

@@ -34,7 +34,7 @@ def test_saved_queries_scale_sampled_events(
         event(7, "web_vitals", props={"lcp_ms": 100}, sample_rate=0.1),
         *[event(number, "web_vitals", props={"lcp_ms": 900}) for number in (8, 9)],
     )
-    left_out = "query: 10 events of programs are left out; --bots includes them\n"
+    left_out = "query: 10 events of bots are left out; --bots includes them\n"
 
     per_day = ask(lake, "sessions_per_day")
     # Ada's whole session is there for each device; of the other three one was measured in ten.
@@ -76,7 +76,7 @@ def test_programs_left_out_are_named_if_nothing_else_is_there(
     for name in sorted(path.stem for path in (LAKE / "queries").glob("*.sql")):
         reported = ask(lake, name)
         counts = (LAKE / "queries" / f"{name}.sql").read_text().count("counted")
-        said = "query: 1 event of programs is left out; --bots includes them\n"
+        said = "query: 1 event of bots is left out; --bots includes them\n"
         assert reported.complaints == (said if counts else "")
         with_bots = ask(lake, name, "--bots")
         assert with_bots.complaints == ""

@@ -263,6 +263,13 @@ def configuration_ranges(text: str) -> None:
             assert same_tokens, f"{key}: {shown} is not: {said}"
 
 
+def privacy_values(text: str) -> None:
+    """All four settings take the same values."""
+    for key in ("gpc", "dnt", "consent.denied", "consent.unknown"):
+        known = set(re.findall(r'"(\w+)"', said_of_nonsense()[key]))
+        same(names(text, "## Consent and privacy signals", "value"), known, key)
+
+
 def configuration_variables(text: str) -> None:
     listed = names(text, "## Variables and secrets", "name")
     read = set(re.findall(r'"((?:AWS|HEADWATER)_[A-Z_]+)"', "".join(sources().values())))  # fmt: skip
@@ -397,6 +404,7 @@ CHECKS: list[tuple[str, Callable[[str], None], str]] = [
     ("event-fields.md", event_fields, "| `viewport` |"),
     ("snippet.md", snippet_attributes, "| `data-build` |"),
     ("queries.md", saved_queries, "| `funnel` |"),
+    ("privacy.md", privacy_values, "| `strip` |"),
     ("deploy.md", template_parameters, "| `StaleSeconds` |"),
     ("schemas.md", catalogue, "| mid |"),
     ("command-line.md", command_line, "| `--parallel N` |"),

@@ -1,4 +1,4 @@
--- Programs among the visitors, by kind and name; of networks those that were seen.
+-- Bots among the visitors, by kind and name; of networks those that were seen.
 -- chart: bar kind events
 SELECT bot_reason AS kind, bot_name AS name, round(sum(weight))::BIGINT AS events, count(DISTINCT ip) AS networks
 FROM events

@@ -1,4 +1,4 @@
--- Sessions, devices and events of each day, programs left out.
+-- Sessions, devices and events of each day, bots left out.
 -- chart: line day sessions
 WITH sessions AS (
     SELECT session_started_at::DATE AS day, tenant, device_id, session_id, min(weight) AS weight, sum(weight) AS events

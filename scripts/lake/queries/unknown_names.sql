@@ -1,4 +1,4 @@
--- Names that no schema describes, programs included, and the name with a schema that is most like it.
+-- Names that no schema describes, bots included, and the name with a schema that is most like it.
 -- chart: bar name events
 WITH unknown AS (
     SELECT tenant, name, sum(weight) AS events, sum(weight) FILTER (bot) AS by_programs,
