@@ -88,8 +88,8 @@ pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>)
     line
 }
 
-/// Writes the columns of a request's facts, which events and failed events share. If `identifiers_removed`,
-/// leaves out those that identify a person.
+/// Writes the columns of a request's facts, which events and failed events share. If identifiers
+/// are stripped, leaves out those that identify a person.
 pub(super) fn received(
     line: &mut JsonLineWriter,
     facts: &RequestFacts<'_>,

@@ -248,9 +248,12 @@ pub fn event<'a>(
         event.sent_at,
         facts.enrichment.clock_threshold,
     );
-    let utc_offset_minutes = event.client_utc_offset_minutes.or_else(|| {
-        utc_offset_at(occurred.at, facts.utc_offset_minutes, &facts.utc_offset_changes)
-    });
+    // The zone of an address is narrower than its country.
+    let offset_of_address = || match stripped {
+        None => utc_offset_at(occurred.at, facts.utc_offset_minutes, &facts.utc_offset_changes),
+        Some(_) => None,
+    };
+    let utc_offset_minutes = event.client_utc_offset_minutes.or_else(offset_of_address);
     let visit = page_context::visit(&mut event, facts, stripped, &mut repairs);
     let mut previous_device_id = None;
     match (facts.privacy.device_ids, &facts.visitor, stripped) {
