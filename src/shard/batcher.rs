@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_immediate_batch_waits_for_none_and_uses_no_buffer() {
+    fn a_batch_marked_for_spill_waits_for_none_and_frees_its_buffer() {
         let (mut batches, batch_limits) =
             (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
         let open = |batches: &mut Batcher, name| add(batches, name, 100, batch_limits).0.batch;

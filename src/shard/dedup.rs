@@ -436,7 +436,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_set_of_the_ids_of_the_window(
+        fn the_window_holds_the_ids_of_its_time(
             acts in proptest::collection::vec(act(), 0..200), max_ids in prop_oneof![Just(64), Just(100_000)],
         ) {
             let policy = DedupConfig { max_ids, ..POLICY };

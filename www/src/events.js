@@ -5,7 +5,7 @@ import { updateSession, read, write } from "./device.js";
 import { stringify } from "./json.js";
 import { settings } from "./settings.js";
 import { forgetRows } from "./store.js";
-import { address } from "./text.js";
+import { pageAddress } from "./text.js";
 import { uuid } from "./uuid.js";
 
 /** @type {any[]} events until the visitor grants or denies consent */
@@ -41,7 +41,7 @@ export const track = (name, props, fields) => {
     viewport: innerWidth + "x" + innerHeight,
     build: settings.build && /** @type {any} */ (/.{0,64}/su.exec(settings.build))[0],
     ...fields,
-    url: address(fields?.url || location.href),
+    url: pageAddress(fields?.url || location.href),
     title: /** @type {any} */ (/.{0,1024}/su.exec(fields?.title ?? document.title))[0],
   });
   enqueueIfConsented(JSON.parse(payload));

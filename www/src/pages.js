@@ -3,7 +3,7 @@
 import { track } from "./events.js";
 import { on, guard } from "./guard.js";
 import { settings } from "./settings.js";
-import { address } from "./text.js";
+import { pageAddress } from "./text.js";
 
 /** The parameters of campaigns and click ids, as in src/model/campaign.rs, and those that Google adds. */
 const CAMPAIGN =
@@ -20,7 +20,7 @@ export const onPageLeave = (callback) => (pageLeft = callback);
 /** @param {object} [props] */
 export const page = (props) => {
   pageLeft?.();
-  track("page_view", props, { referrer: address(lastUrl || document.referrer) });
+  track("page_view", props, { referrer: pageAddress(lastUrl || document.referrer) });
   lastUrl = location.href;
 };
 

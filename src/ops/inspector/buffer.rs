@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_first_and_never_the_bad_for_the_good() {
+    fn old_entries_leave_first_and_failed_ones_last() {
         let mut buffer = empty();
         buffer.take(report("failed", "kept"), 0);
         for number in 0..=MAX_ENTRIES {
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bad_entry_of_no_beacon_proves_nothing() {
+    fn no_failed_entry_proves_nothing_before_a_beacon() {
         assert_eq!(doubt(&empty(), InspectorQuery::Failed, "epoch=e1"), Some(Doubt::NothingCame));
         assert_eq!(doubt(&empty(), InspectorQuery::Ok, "epoch=e1"), None);
         assert_eq!(doubt(&empty(), InspectorQuery::All, "epoch=e1"), None);

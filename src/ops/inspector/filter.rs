@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_entry_is_found_by_what_it_is() {
+    fn an_entry_is_found_by_its_fields() {
         for query in [
             "",
             "outcome=failed&code=wrong_type",

@@ -6,7 +6,7 @@
  */
 
 import { on } from "../guard.js";
-import { address, cut } from "../text.js";
+import { cut, linkAddress } from "../text.js";
 
 const FILE =
   /\.(pdf|docx?|xlsx?|pptx?|csv|txt|rtf|epub|zip|rar|7z|t?gz|dmg|exe|msi|pkg|deb|apk|iso|mp[34]|wav|mov|avi|webm)$/i;
@@ -91,10 +91,10 @@ export default function (track, { auto = "" }, onPageLeave) {
     const file = FILE.exec(content ? downloadName || content.replace("/", ".") : pathname);
     if (file || downloadName != null) {
       if (wanted.includes("downloads"))
-        track("download", { href: content ? trimmed(downloadName, 128) || content : address(href), file_type: file?.[1].toLowerCase() });
+        track("download", { href: content ? trimmed(downloadName, 128) || content : linkAddress(href), file_type: file?.[1].toLowerCase() });
     } else if (hostname && site(hostname) != site(location.hostname) && wanted.includes("outbound")) {
       const text = trimmed(link.alt || link.textContent, 200);
-      track("click", { target: trimmed(link.id, 128) || trimmed(host, 128), href: address(href), outbound: true, text });
+      track("click", { target: trimmed(link.id, 128) || trimmed(host, 128), href: linkAddress(href), outbound: true, text });
     }
   };
 

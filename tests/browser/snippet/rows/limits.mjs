@@ -9,7 +9,9 @@ import { begun } from "../calls.mjs";
 const PROTOCOL = Object.fromEntries(
   [...readFileSync("src/model/beacon.rs", "utf8").matchAll(/pub const (\w+): usize = ([\d_]+);/g)].map(([, name, most]) => [name, +most.replaceAll("_", "")]),
 );
-const FIELDS = { url: "URL", referrer: "URL", title: "TITLE", build: "BUILD", user_id: "ID", device_id: "ID", session_id: "ID" };
+/** The snippet sends twice that of a page's address, so that the worker can keep the campaign of a long one. */
+const SENT_URL = 2 * PROTOCOL.URL;
+const FIELDS = { title: "TITLE", build: "BUILD", user_id: "ID", device_id: "ID", session_id: "ID" };
 const PROPS = Object.fromEntries(
   readdirSync("www/schemas").map((file) => {
     const { properties } = JSON.parse(readFileSync(`www/schemas/${file}`, "utf8"));
@@ -28,6 +30,7 @@ const odd = (length) => `x${faces(length)}`;
 function fits({ collector: { kept } }) {
   assert.equal(PROTOCOL.URL, 8_192);
   for (const event of kept) {
+    for (const field of ["url", "referrer"]) assert.ok(count(event[field] ?? "") <= SENT_URL, `${event.name} ${field}`);
     for (const [field, limit] of Object.entries(FIELDS)) assert.ok(count(event[field] ?? "") <= PROTOCOL[limit], `${event.name} ${field}`);
     for (const [prop, value] of Object.entries(event.props ?? {})) {
       const { maxLength, items, maxItems, minLength = 0 } = PROPS[event.name]?.[prop] ?? {};
@@ -52,9 +55,10 @@ const goes = (page, url, title) =>
   );
 
 /** What fits behind the pages' origin, whose port has five digits. */
-const REST = PROTOCOL.URL - "http://shop.localhost:12345".length;
+const REST = SENT_URL - "http://shop.localhost:12345".length;
 const PATH = `/${"p".repeat(REST - 1)}`;
 const ROUTE = `/?utm_source=x#/${"r".repeat(REST - "/?utm_source=x#/".length)}`;
+const CAMPAIGN = `/sale?state=${"a".repeat(9_000)}&utm_source=news`;
 const LONG = "a page with more than the worker takes sends what fits of its texts";
 
 export const LIMITS = [
@@ -66,6 +70,7 @@ export const LIMITS = [
     sends: [
       "page_view /",
       "page_view /map",
+      "page_view /sale",
       `page_view ${PATH}`,
       `page_view ${ROUTE.replace("?utm_source=x", "")}`,
       "page_view /last",
@@ -73,7 +78,8 @@ export const LIMITS = [
     ],
     async does({ page, collector }) {
       await begun(page);
-      await goes(page, `/map?state=${"a".repeat(9_000)}`, odd(2_000));
+      await goes(page, `/map?state=${"a".repeat(17_000)}`, odd(2_000));
+      await goes(page, CAMPAIGN, "sale");
       await goes(page, PATH + PATH, faces(1_024));
       await goes(page, ROUTE + ROUTE, "short");
       await goes(page, "/last", odd(1_024));
@@ -88,10 +94,10 @@ export const LIMITS = [
       fits(visit);
       const views = named("page_view", visit);
       const { origin } = visit.site;
-      const urls = [`${origin}/`, `${origin}/map`, origin + PATH, origin + ROUTE, `${origin}/last`];
+      const urls = [`${origin}/`, `${origin}/map`, origin + CAMPAIGN, origin + PATH, origin + ROUTE, `${origin}/last`];
       assert.deepEqual(views.map(({ url }) => url), urls);
       assert.deepEqual(views.map(({ referrer }) => referrer), ["", ...urls.slice(0, -1)]);
-      assert.deepEqual(views.slice(1).map(({ title }) => title), [odd(1_023), faces(1_024), "short", odd(1_023)]);
+      assert.deepEqual(views.slice(1).map(({ title }) => title), [odd(1_023), "sale", faces(1_024), "short", odd(1_023)]);
       assert.equal(count(views[0].build), PROTOCOL.BUILD);
       const [left] = named("page_leave", visit);
       assert.deepEqual([left.url, left.title], [`${origin}/last`, odd(1_023)]);
