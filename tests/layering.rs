@@ -284,3 +284,32 @@ fn no_type_name_is_defined_twice() {
         .collect();
     assert!(places.len() > 300 && twice.is_empty(), "\n{}", twice.join("\n"));
 }
+
+/// The names in backticks of the architecture's page: `layer`, `module::function`, `Type::function`.
+#[test]
+fn the_architecture_names_what_exists() {
+    let page = include_str!("../src/docs/architecture.md");
+    let code: String = sources().into_iter().map(|source| source.code).collect();
+    let is_defined = |name: &str| {
+        let keywords = ["fn", "struct", "enum", "mod"];
+        keywords.iter().any(|keyword| {
+            let definition = format!("{keyword} {name}");
+            code.match_indices(&definition).any(|(at, _)| {
+                let next = code[at + definition.len()..].chars().next();
+                next.is_some_and(|next| !next.is_alphanumeric() && next != '_')
+            })
+        })
+    };
+    // Columns and keys, which other tests compare.
+    let others = ["event_id", "linger_ms", "src"];
+    let names = page.split('`').skip(1).step_by(2);
+    let names =
+        names.filter(|name| name.chars().all(|it| it.is_ascii_alphanumeric() || "_:".contains(it)));
+    let names: BTreeSet<&str> = names.filter(|name| !name.is_empty()).collect();
+    assert!(names.len() > 50, "{names:?}");
+    let parts =
+        names.iter().filter(|name| !others.contains(name)).flat_map(|name| name.split("::"));
+    let unknown: Vec<&str> =
+        parts.filter(|part| !LAYERS.contains(part) && !is_defined(part)).collect();
+    assert!(unknown.is_empty(), "no code has {unknown:?}");
+}
