@@ -245,31 +245,32 @@ impl ShardObject {
         if self.batches.borrow().is_empty() {
             self.checkpoint(&storage);
         }
-        let statuses = admitted.admissions.into_iter().map(|admission| match admission {
+        // For each item: the batch that it waits for, and its status once that is durable.
+        let waiting = admitted.admissions.into_iter().map(|admission| match admission {
             Admission::Duplicate => (None, ItemStatus::Duplicate),
             Admission::Queued(slot) => (Some(self.waiting(slot)), ItemStatus::Durable),
             Admission::DuplicateOf(slot) => (Some(self.waiting(slot)), ItemStatus::Duplicate),
         });
         // Before any await: a batch that has ended is removed.
-        let slots: Vec<_> = statuses.collect();
+        let waiting: Vec<_> = waiting.collect();
         let mut answer = BatchResponse::default();
         let mut results: Vec<Rc<BatchResult>> = Vec::new();
-        for (slot, durable) in slots {
-            let status = match slot {
-                None => durable,
-                Some(slot) => {
-                    let (status, end) = await_status(slot).await;
-                    if !results.iter().any(|known| Rc::ptr_eq(known, &end)) {
-                        results.push(end);
+        for (batch, if_durable) in waiting {
+            let status = match batch {
+                None => if_durable,
+                Some(batch) => {
+                    let (status, result) = await_status(batch).await;
+                    if !results.iter().any(|known| Rc::ptr_eq(known, &result)) {
+                        results.push(result);
                     }
-                    if status == ItemStatus::Durable { durable } else { status }
+                    if status == ItemStatus::Durable { if_durable } else { status }
                 }
             };
             answer.statuses.push(status);
         }
         answer.sending = results
             .iter()
-            .map(|end| end.sending)
+            .map(|result| result.sending)
             .fold(DeliveryStats::default(), DeliveryStats::beside);
         let took_ms = now_ms().saturating_sub(began);
         answer.sending.wait_ms = took_ms.saturating_sub(answer.sending.send_ms);
@@ -396,7 +397,7 @@ impl ShardObject {
             (record.status, failed.collect())
         });
         let records: Vec<(ItemStatus, Vec<_>)> = records.collect();
-        let mut end = BatchResult { statuses: Vec::with_capacity(records.len()), sending };
+        let mut result = BatchResult { statuses: Vec::with_capacity(records.len()), sending };
         for (mut status, failed) in records {
             for slot in failed {
                 if let (ItemStatus::NotDurable { retry_after_s, .. }, _) = await_status(slot).await
@@ -405,9 +406,9 @@ impl ShardObject {
                     status = ItemStatus::NotDurable { code, retry_after_s };
                 }
             }
-            end.statuses.push(status);
+            result.statuses.push(status);
         }
-        end
+        result
     }
 
     /// Writes a checkpoint if one is due.
@@ -555,7 +556,7 @@ impl ShardObject {
 async fn await_status(
     (ended, index): (Option<BatchFuture>, usize),
 ) -> (ItemStatus, Rc<BatchResult>) {
-    let end = match ended {
+    let result = match ended {
         Some(ended) => ended.await,
         None => Rc::default(),
     };
@@ -564,5 +565,5 @@ async fn await_status(
         code: "lost".to_owned(),
         retry_after_s: DeliveryReport::RETRY_AFTER_S,
     };
-    (end.statuses.get(index).cloned().unwrap_or_else(lost), end)
+    (result.statuses.get(index).cloned().unwrap_or_else(lost), result)
 }
