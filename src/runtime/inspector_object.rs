@@ -61,7 +61,7 @@ pub async fn report(env: &Env, mut report: InspectorReport) {
         remember(this);
         report.not_kept.into_iter().for_each(remember);
         PAUSED_UNTIL.set(now_ms().saturating_add(PAUSE_MS));
-        log::error(Component::Inspector, format_args!("it was not told of requests: {why}"));
+        log::error(Component::Inspector, format_args!("requests were not reported to it: {why}"));
     }
 }
 

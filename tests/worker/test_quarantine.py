@@ -87,7 +87,7 @@ def test_only_a_quarantined_record_can_be_deleted(
         assert (answer.status, answer.json()["code"]) == (400, "bad_row")
         assert (
             answer.json()["message"]
-            == f"{reported} names no row; it takes what X-Headwater-Quarantine-Id reported"
+            == f"{reported} names no row; send a value of X-Headwater-Quarantine-Id"
         )
     waiting = "01" + key[2:]
     for other in (waiting, key[:-4], ""):

@@ -16,7 +16,7 @@ pub struct QuarantineId {
 
 /// The operator's fault: a text that is no row id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{parameter}={value} names no row; it takes what X-Headwater-Quarantine-Id told")]
+#[error("{parameter}={value} names no row; send a value of X-Headwater-Quarantine-Id")]
 pub struct InvalidQuarantineId {
     pub parameter: &'static str,
     pub value: String,

@@ -87,7 +87,7 @@ proptest! {
             let has_session = number < NO_EVENT && number / 16 != 4;
             prop_assert!(session(event).iter().all(|column| column.is_null() != has_session));
             let reported = sessions.entry(id.to_string()).or_insert_with(|| session(event));
-            prop_assert_eq!(*reported, session(event), "one session is told in one way");
+            prop_assert_eq!(*reported, session(event), "a session is always described alike");
             if has_session && world.crashes == 0 {
                 let device = (number / 16, index.to_string());
                 let reported = by_index.entry(device).or_insert(id);

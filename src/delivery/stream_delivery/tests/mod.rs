@@ -287,7 +287,7 @@ fn a_requested_wait_never_exceeds_the_deadline() {
         body: Vec::new(),
     });
     delivery.reply(reply, 100, NO_WAIT, &mut health);
-    assert_eq!(delivery.finish(100, &health).retry_after_s, 30, "the client is told");
+    assert_eq!(delivery.finish(100, &health).retry_after_s, 30, "the client gets it");
     let (mut delivery, mut health) = (super::tests::delivery(1), StreamHealth::default());
     sent(&mut delivery, 0, &mut health);
     let reply = CallResult::Answered(HttpResponse {
@@ -296,7 +296,7 @@ fn a_requested_wait_never_exceeds_the_deadline() {
         body: Vec::new(),
     });
     delivery.reply(reply, 0, NO_WAIT, &mut health);
-    assert_eq!(delivery.finish(0, &health).retry_after_s, 60, "but never told to stay away");
+    assert_eq!(delivery.finish(0, &health).retry_after_s, 60, "but at most a minute");
 }
 
 #[test]

@@ -244,7 +244,7 @@ mod tests {
             ("/card".to_owned(), PiiKind::Card),
         ];
         assert_eq!(reported, expected);
-        value(&mut props, ALL, &mut |pointer, _| panic!("told {pointer} again"));
+        value(&mut props, ALL, &mut |pointer, _| panic!("{pointer} is found again"));
     }
 
     #[test]
