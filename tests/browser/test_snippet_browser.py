@@ -79,7 +79,12 @@ def _delivered(aws: LocalAws, builds: dict[str, Any]) -> dict[str, Counter[str]]
 
 
 def _named(event: dict[str, Any]) -> str:
-    """What an event is, whatever its id: as `named` in snippet/collector.mjs says it."""
+    """What an event is, whatever its id: as `named` in snippet/collector.mjs says it.
+
+    An address that the worker cut is `(cut)`; its row in rows/limits.mjs says so, too.
+    """
+    if any(each["pointer"] == "/url" and "length" in each for each in event.get("repairs", [])):
+        return f"{event['name']} (cut)"
     address = urlsplit(event["url"])
     page = address.path + (address.fragment and f"#{address.fragment}")
     mark = event.get("props", {}).get("mark")
