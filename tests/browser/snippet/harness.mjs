@@ -35,7 +35,8 @@ export const slug = (claim) => claim.toLowerCase().replace(/[^a-z0-9]+/g, "-").s
 /**
  * A row while it runs.
  *
- * claim: what is true.  sends: all events that must become durable, and none other may.  tag: the tag's attributes, or
+ * claim: what is true.  sends: all events that must become durable, and none other may.
+ * stores: what is in the streams of them, if the worker changes their addresses.  tag: the tag's attributes, or
  * html: what stands in its place.  pages: those that have more than the tag.  init: runs in each page before all else.
  * path: the first page, or null for none.  does: what happens then.  check: what the requests must be besides.
  * throws: what the pages' own scripts throw.  grumbles: whether something may be written to the console.
