@@ -99,7 +99,7 @@ build_check() {
   if [ ! -x "$check" ]; then
     echo "${0##*/}: compiling $what; takes a minute or so, once" >&2
   elif [ -n "$(find src Cargo.toml Cargo.lock -newer "$check" -print -quit)" ]; then
-    echo "${0##*/}: compiling $what again, since the sources have changed" >&2
+    echo "${0##*/}: compiling $what again, since the sources have changed; takes a minute or so" >&2
   else
     return 0
   fi

@@ -1,13 +1,13 @@
 //! Texts for messages.
 
 /// Returns one step of a JSON Pointer (RFC 6901): a slash and the escaped `key`, cut as by
-/// [`shown`].
+/// [`truncate_for_display`].
 pub fn escape_json_pointer(key: &str) -> String {
-    format!("/{}", shown(key).replace('~', "~0").replace('/', "~1"))
+    format!("/{}", truncate_for_display(key).replace('~', "~0").replace('/', "~1"))
 }
 
 /// Cuts `text` after 100 characters and adds an ellipsis.
-pub fn shown(text: &str) -> String {
+pub fn truncate_for_display(text: &str) -> String {
     const MAX_CHARS: usize = 100;
     match text.char_indices().nth(MAX_CHARS) {
         None => text.to_owned(),
@@ -21,7 +21,7 @@ mod tests {
 
     #[test]
     fn a_long_name_is_shown_cut_at_a_character() {
-        assert_eq!(shown(&"ä".repeat(100)), "ä".repeat(100));
-        assert_eq!(shown(&"ä".repeat(101)), format!("{}…", "ä".repeat(100)));
+        assert_eq!(truncate_for_display(&"ä".repeat(100)), "ä".repeat(100));
+        assert_eq!(truncate_for_display(&"ä".repeat(101)), format!("{}…", "ä".repeat(100)));
     }
 }

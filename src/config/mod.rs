@@ -138,7 +138,7 @@ impl Config {
         let aws = Aws::parse(&settings, &mut errors);
         let mut secret = |name, text, instead| secret(name, text, instead, &mut warnings);
         let operator_key =
-            secret("HEADWATER_OPERATOR_KEY", settings.operator_key, "no event can be replayed");
+            secret("HEADWATER_OPERATOR_KEY", settings.operator_key, "no failed event can be replayed, no quarantined record exported, and /readyz shows no details");
         let inspect_token =
             secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, "there is no inspector");
         // A setting that needs a hash is an error without it: nothing is collected unhashed
@@ -416,7 +416,7 @@ pub(crate) mod tests {
         assert_eq!(
             of(&config.warnings),
             [
-                "HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no event can be replayed",
+                "HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no failed event can be replayed, no quarantined record exported, and /readyz shows no details",
                 "HEADWATER_INSPECT_TOKEN must have at least 32 characters; until then there is no inspector",
                 "HEADWATER_HASH_SECRET must have at least 32 characters; until then nothing is hashed with it",
             ]
@@ -727,6 +727,8 @@ pub(crate) mod tests {
             ("aggregate_bytes", json!(true), "HEADWATER.aggregate_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
             ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is an unknown key; expected one of level, name, tenant, bot, metadata, sample, aggregate, to".to_owned()),
             ("linger", json!(1), format!("HEADWATER.linger is an unknown key; expected one of {known}")),
+            ("unkown_events", json!("accept"), "HEADWATER.unkown_events is an unknown key; did you mean unknown_events?".to_owned()),
+            ("limits", json!({"max_beacon": 1}), "HEADWATER.limits.max_beacon is an unknown key; did you mean max_beacons?".to_owned()),
         ];
         for (key, value, sentence) in cases {
             let mut table = headwater();

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{ConfigError, renamed_words};
+use crate::pipeline::decode::hint::is_one_letter_off;
 
 /// A table whose keys are removed as they are read. The keys that remain at the end are unknown.
 pub struct ConfigTable<'a> {
@@ -192,9 +193,13 @@ impl<'a> ConfigTable<'a> {
     pub fn finish(self) {
         for key in self.fields.keys() {
             let is_known = |new: &&str| self.known.iter().any(|known| known == new);
-            let problem = match renamed_words::key(key).filter(is_known) {
-                Some(new) => format!("is called {new} now"),
-                None => format!("is an unknown key; expected one of {}", self.known.join(", ")),
+            let meant = || self.known.iter().find(|known| is_one_letter_off(known, key));
+            let problem = match (renamed_words::key(key).filter(is_known), meant()) {
+                (Some(new), _) => format!("is called {new} now"),
+                (None, Some(meant)) => format!("is an unknown key; did you mean {meant}?"),
+                (None, None) => {
+                    format!("is an unknown key; expected one of {}", self.known.join(", "))
+                }
             };
             self.errors.push(ConfigError::new(format!("{}.{key}", self.path), problem));
         }

@@ -6,7 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 
 /// The result of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +172,7 @@ fn plain_message(code: &str, message: &str) -> String {
     if SIGNATURE.iter().any(|prefix| code.starts_with(prefix)) {
         return String::new();
     }
-    shown(message.lines().next().unwrap_or_default())
+    truncate_for_display(message.lines().next().unwrap_or_default())
 }
 
 /// The codes of a signature that differs from the one that the service computes.

@@ -3,7 +3,7 @@
 //! Each request passes here once. No other place answers 401 or 403 to a request with beacons.
 
 use super::error::IngestError;
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::config::tenant::Tenant;
 use crate::config::{Config, Origins};
 use crate::model::replay::{ReplayHeader, ReplaySource};
@@ -58,11 +58,13 @@ pub fn authorize<'a, 'c: 'a>(
     let request = || {
         let operator_key = config.operator_key.as_ref();
         let replay = replay.map(|header| ReplaySource::parse(header, operator_key)).transpose()?;
-        let unknown_key = || IngestError::UnknownKey(shown(key.unwrap_or_default()));
+        let unknown_key = || IngestError::UnknownKey(truncate_for_display(key.unwrap_or_default()));
         let tenant = tenant.ok_or_else(unknown_key)?;
         let origin = context.origin.as_deref();
         if !tenant.origins.allow(origin) {
-            return Err(IngestError::OriginNotAllowed(shown(origin.unwrap_or_default())));
+            return Err(IngestError::OriginNotAllowed(truncate_for_display(
+                origin.unwrap_or_default(),
+            )));
         }
         Ok(AuthorizedRequest { context, config, tenant, replay })
     };

@@ -631,7 +631,7 @@ mod tests {
         let sentences: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
         assert!(
             sentences.contains(
-                &"warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no event can be replayed".to_owned()
+                &"warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no failed event can be replayed, no quarantined record exported, and /readyz shows no details".to_owned()
             ),
             "{sentences:?}"
         );

@@ -14,7 +14,7 @@ use super::request::RequestHead;
 use super::shard_client::ShardMethod;
 use super::{bindings, respond, shard_client, stream_health};
 use crate::base::clock::{Milliseconds, is_ahead};
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::config::Config;
 use crate::ingest::error::IngestError;
 use crate::model::placement::ShardNumber;
@@ -99,7 +99,7 @@ pub async fn answer(head: &RequestHead, env: &Env) -> worker::Result<Response> {
         let tenant = form_urlencoded::parse(head.query.as_bytes())
             .find_map(|(name, value)| (name == "tenant").then(|| value.into_owned()));
         if let Some(unknown) = tenant.as_ref().filter(|name| config.tenants.named(name).is_none()) {
-            let body = json!({ "code": "unknown_tenant", "message": format!("there is no tenant {}", shown(unknown)) });
+            let body = json!({ "code": "unknown_tenant", "message": format!("there is no tenant {}", truncate_for_display(unknown)) });
             return respond::json(404, &body);
         }
         let readiness = details(&config, tenant.as_deref(), env).await;

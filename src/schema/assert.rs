@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::number::ExactNumber;
 use super::rule::{Json, Rule, Types};
 use super::view::{View, all_differ};
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::model::violation::Code;
 
 /// Whether `value` meets `rule`. A rule about more than a single value counts as met.
@@ -53,11 +53,11 @@ pub fn fault(rule: &Rule, value: View<'_>) -> (Code, &'static str, [Cow<'static,
             (Code::WrongType, "type", "must be ", wanted, found(value, *types))
         }
         Rule::Const(wanted) => {
-            let wanted = Cow::Owned(shown(&wanted.to_string()));
+            let wanted = Cow::Owned(truncate_for_display(&wanted.to_string()));
             (Code::NotAllowed, "const", "must be ", wanted, "")
         }
         Rule::Enum(choices) => {
-            let choices = Cow::Owned(shown(&listed(choices)));
+            let choices = Cow::Owned(truncate_for_display(&listed(choices)));
             (Code::NotAllowed, "enum", "must be one of ", choices, "")
         }
         Rule::MinLength(least) => {
@@ -67,7 +67,7 @@ pub fn fault(rule: &Rule, value: View<'_>) -> (Code, &'static str, [Cow<'static,
             (Code::TooLong, "maxLength", "must have at most ", limit(*max), " characters")
         }
         Rule::Pattern(pattern) => {
-            let source = Cow::Owned(shown(pattern.source));
+            let source = Cow::Owned(truncate_for_display(pattern.source));
             (Code::BadFormat, "pattern", "must match ", source, "")
         }
         Rule::Format(format) => {

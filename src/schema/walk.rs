@@ -13,7 +13,7 @@ use super::Schema;
 use super::assert::{self, count};
 use super::rule::{NodeId, Others, Rule};
 use super::view::View;
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::model::schema_info::SchemaInfo;
 use crate::model::violation::{Code, Violation, Violations};
 
@@ -31,7 +31,7 @@ impl Path<'_> {
         match self {
             Self::Root => String::new(),
             Self::Member(parent, name) => {
-                let name = shown(name).replace('~', "~0").replace('/', "~1");
+                let name = truncate_for_display(name).replace('~', "~0").replace('/', "~1");
                 format!("{}/{name}", parent.pointer())
             }
             Self::Item(parent, index) => format!("{}/{index}", parent.pointer()),

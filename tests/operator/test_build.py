@@ -138,7 +138,7 @@ def test_a_check_that_is_compiled_says_so_and_how_far_it_is(checkout: Path, tmp_
     os.utime(checkout / CHECK, (0, 0))
     assert start(good) == 0
     lines = log.read_text().splitlines()
-    assert lines[0] == f"check: {what} again, since the sources have changed"
+    assert lines[0] == f"check: {what} again, since the sources have changed; takes a minute or so"
     assert lines[1].startswith("check: 2 of about ") and lines[-1] == "checked"
     # It is as new as the sources now.
     assert build_nothing(checkout, cargo.parents[1]) == "checked\n"

@@ -99,7 +99,7 @@ def test_the_variables_of_this_machine_are_read_when_asked(checkout: Path) -> No
         1,
         [
             ".dev.vars: AWS_REGION must be the name of a region, such as eu-west-1 or us-gov-east-1",
-            "warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no event can be replayed",
+            "warning: .dev.vars: HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no failed event can be replayed, no quarantined record exported, and /readyz shows no details",
         ],
         "",
     )

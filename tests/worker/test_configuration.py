@@ -112,7 +112,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             'HEADWATER.delivery_timeout_ms must be an integer from 100 to 30000, not "2000"',
             "HEADWATER.aggregate_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000",
             'HEADWATER.failed_stream must be firehose:NAME or kinesis:NAME, not "events-failed"',
-            "HEADWATER.orgins is an unknown key; expected one of delivery, shards, previous_shards, linger_ms, buffer_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint",
+            "HEADWATER.orgins is an unknown key; did you mean origins?",
         ],
     ),
     (

@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
-use crate::base::text::{escape_json_pointer, shown};
+use crate::base::text::{escape_json_pointer, truncate_for_display};
 
 /// Why a text is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,7 +180,7 @@ fn too_large(pointer: String) -> JsonError {
 }
 
 fn comes_twice(key: &str, pointer: String) -> JsonError {
-    let message = format!("{} comes twice", shown(key));
+    let message = format!("{} comes twice", truncate_for_display(key));
     JsonError { kind: JsonErrorKind::DuplicateKey, pointer, message }
 }
 

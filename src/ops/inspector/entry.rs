@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{InspectorReport, OutcomeCount, add};
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::delivery::stats::DeliveryStats;
 use crate::ingest::IngestBatch;
 use crate::ingest::error::{HttpError, IngestError};
@@ -161,8 +161,8 @@ impl<'a> Entry<'a> {
                 index: None,
                 beacons: summary.counts.beacons(),
                 bytes: bytes_in,
-                content_type: content_type.map(shown),
-                content_encoding: content_encoding.map(shown),
+                content_type: content_type.map(truncate_for_display),
+                content_encoding: content_encoding.map(truncate_for_display),
             },
             received: None,
             stream: None,

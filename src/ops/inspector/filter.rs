@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::model::outcome::OutcomeKind;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,7 +60,10 @@ impl Filter {
         let mut filter = Self::default();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             let number = || {
-                let wrong = |_| FilterError::NotANumber { key: shown(&key), value: shown(&value) };
+                let wrong = |_| FilterError::NotANumber {
+                    key: truncate_for_display(&key),
+                    value: truncate_for_display(&value),
+                };
                 value.parse::<u64>().map_err(wrong)
             };
             let slot = match key.as_ref() {
@@ -82,7 +85,7 @@ impl Filter {
                     filter.limit = Some(usize::try_from(number()?).unwrap_or(usize::MAX));
                     continue;
                 }
-                _ => return Err(FilterError::Unknown(shown(&key))),
+                _ => return Err(FilterError::Unknown(truncate_for_display(&key))),
             };
             *slot = Some(value.into_owned()).filter(|value| !value.is_empty());
         }

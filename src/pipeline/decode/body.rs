@@ -63,7 +63,9 @@ impl<'a> RequestBody<'a> {
             lines if LINES.contains(&lines) => Ok(Framing::Lines),
             // Structured syntax suffix, RFC 6839.
             json if json.ends_with("+json") && json.contains('/') => Ok(Framing::Detect),
-            _ => Err(ProtocolError::UnsupportedMediaType(crate::base::text::shown(stated))),
+            _ => Err(ProtocolError::UnsupportedMediaType(crate::base::text::truncate_for_display(
+                stated,
+            ))),
         }
     }
 
@@ -80,7 +82,9 @@ impl<'a> RequestBody<'a> {
             (Some(coding), None) if is(coding, "gzip") || is(coding, "x-gzip") => {
                 Ok(PayloadFormat::GzipBody)
             }
-            _ => Err(ProtocolError::UnsupportedEncoding(crate::base::text::shown(stated))),
+            _ => Err(ProtocolError::UnsupportedEncoding(crate::base::text::truncate_for_display(
+                stated,
+            ))),
         }
     }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::ProtocolError;
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::model::violation::{Code, Violation};
 
 /// The encoding of a text.
@@ -41,7 +41,7 @@ impl Charset {
             "utf-16" | "utf16" => Ok(Self::Utf16),
             "utf-16le" | "utf16le" | "utf-16-le" => Ok(Self::Utf16Le),
             "utf-16be" | "utf16be" | "utf-16-be" => Ok(Self::Utf16Be),
-            _ => Err(ProtocolError::UnsupportedCharset(shown(label))),
+            _ => Err(ProtocolError::UnsupportedCharset(truncate_for_display(label))),
         }
     }
 

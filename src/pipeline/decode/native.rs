@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::body::{FORM, Framing};
 use super::{ProtocolError, timestamp};
 use crate::base::json::{JsonFields, type_name};
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::model::beacon::{Envelope, Limits};
 use crate::model::event::DeviceId;
 use crate::model::repairs::Repairs;
@@ -116,7 +116,7 @@ fn enveloped<'a>(
                     Some(meant @ ("sent_at" | "device_id")) => {
                         format!("{field} is not a field of an envelope; did you mean {meant}?")
                     }
-                    _ => format!("{} is not a field of an envelope", shown(&field)),
+                    _ => format!("{} is not a field of an envelope", truncate_for_display(&field)),
                 };
                 return Err(undecodable_field(Code::UnknownField, &field, &message));
             }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::WRITE_KEY;
-use crate::base::text::{escape_json_pointer, shown};
+use crate::base::text::{escape_json_pointer, truncate_for_display};
 use crate::model::beacon::{Beacon, FIELDS};
 use crate::model::repairs::{AMPERSAND, UNKNOWN_PARAMETER};
 use crate::model::violation::{Code, Violation};
@@ -36,7 +36,7 @@ pub fn beacon(query: &str) -> Result<Beacon, Violation> {
             reader_repairs.push((AMPERSAND, pointer(key)));
         }
         let comes_twice = || {
-            let message = format!("{} comes twice", shown(key));
+            let message = format!("{} comes twice", truncate_for_display(key));
             let twice = Violation::of_field(Code::DuplicateField, key, message);
             Violation { pointer: pointer(key), ..twice }
         };

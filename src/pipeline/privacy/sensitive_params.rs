@@ -124,7 +124,9 @@ impl SensitiveParams {
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_joint(byte))
         };
         if let Some(name) = names.iter().map(AsRef::as_ref).find(|name| !fits(name)) {
-            return Err(SensitiveParamsError::BadName(crate::base::text::shown(name)));
+            return Err(SensitiveParamsError::BadName(crate::base::text::truncate_for_display(
+                name,
+            )));
         }
         self.names = Self::of(names.iter().map(AsRef::as_ref), &[]).names;
         self.alike = false;

@@ -42,7 +42,8 @@ impl Paths {
         }
         let path = |path: &S| {
             let path = path.as_ref();
-            parse(path).ok_or_else(|| PathsError::BadPath(crate::base::text::shown(path)))
+            parse(path)
+                .ok_or_else(|| PathsError::BadPath(crate::base::text::truncate_for_display(path)))
         };
         paths.iter().map(path).collect::<Result<_, _>>().map(Self)
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::base::decimal::Decimal;
 use crate::base::json::{MAX_SAFE_INTEGER, type_name};
-use crate::base::text::shown;
+use crate::base::text::truncate_for_display;
 use crate::model::consent::Consent;
 use crate::model::event::{DeviceId, EventId, EventName, Size};
 use crate::model::level::Level;
@@ -34,7 +34,10 @@ impl Check {
                     unknown.iter().take(MAX_FIELDS).map(|it| (it, hint::meant(it))).collect();
                 let meant = |wanted: &str| {
                     let (field, _) = hints.iter().find(|(_, meant)| *meant == Some(wanted))?;
-                    Some(format!("name is missing; did you mean {wanted} by {}?", shown(field)))
+                    Some(format!(
+                        "name is missing; did you mean {wanted} by {}?",
+                        truncate_for_display(field)
+                    ))
                 };
                 let message = meant("name").or_else(|| meant("events"));
                 let message = message.unwrap_or_else(|| "name is missing".to_owned());
@@ -146,7 +149,7 @@ impl Check {
     /// Returns all violations; each field in `unknown` is one.
     pub fn finish(mut self, unknown: &[String]) -> Vec<Violation> {
         for field in unknown {
-            let shown = shown(field);
+            let shown = truncate_for_display(field);
             // A violation that will not be listed needs no hint.
             let is_listed = self.violations.len() < Violations::MAX;
             let meant = if is_listed { hint::meant(field) } else { None };
