@@ -403,10 +403,10 @@ fn no_secret_is_kept_of_bytes_that_cannot_be_read() {
         (records.iter().map(line).collect::<String>(), column(&records[0].1, "original"))
     };
     for body in &bodies {
-        let packed = gzip(body.as_bytes());
-        let cut = &packed[..packed.len() - 5];
+        let zipped = gzip(body.as_bytes());
+        let cut = &zipped[..zipped.len() - 5];
         let wide: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        for bytes in [body.as_bytes(), &packed, cut, &wide] {
+        for bytes in [body.as_bytes(), &zipped, cut, &wide] {
             for form in [Form::Array, Form::Lines] {
                 let (line, original) = kept(bytes, form, &privacy);
                 assert!(!line.contains(SECRET), "{body}: {line}");

@@ -25,21 +25,21 @@ struct Rate {
 }
 
 impl Rate {
-    fn count(&mut self, what: &str, case: &Case, wanted: Option<&str>, told: Option<&str>) {
+    fn count(&mut self, what: &str, case: &Case, wanted: Option<&str>, derived: Option<&str>) {
         // Names differ in case and in what follows the brand.
         let letters = |text: Option<&str>| -> String {
             let text = text.unwrap_or_default().trim().to_lowercase();
             text.chars().filter(|letter| letter.is_alphanumeric()).collect()
         };
-        let (wanted_letters, told_letters) = (letters(wanted), letters(told));
+        let (wanted_letters, derived_letters) = (letters(wanted), letters(derived));
         let same = match what {
-            "source" => told.is_some() && told_letters.starts_with(&wanted_letters),
-            _ => wanted_letters == told_letters,
+            "source" => derived.is_some() && derived_letters.starts_with(&wanted_letters),
+            _ => wanted_letters == derived_letters,
         };
         self.of += 1;
         self.same += u32::from(same);
         if !same {
-            println!("{what}: {wanted:?} says {}, {told:?} we, of {}", case.from, case.url);
+            println!("{what}: {wanted:?} says {}, {derived:?} we, of {}", case.from, case.url);
         }
     }
 
@@ -51,18 +51,23 @@ impl Rate {
 fn rates(cases: &[Case]) -> [f64; 3] {
     let [mut medium, mut source, mut term] = [const { Rate { same: 0, of: 0 } }; 3];
     for case in cases {
-        let told = referrer(Some(&case.url), case.page.as_deref(), &[]);
-        let Some(Referrer { medium: told_medium, source: told_source, term: told_term, .. }) = told
+        let derived = referrer(Some(&case.url), case.page.as_deref(), &[]);
+        let Some(Referrer {
+            medium: derived_medium,
+            source: derived_source,
+            term: derived_term,
+            ..
+        }) = derived
         else {
             panic!("{} tells nothing", case.url);
         };
-        let told_medium = serde_json::to_value(told_medium).unwrap();
-        medium.count("medium", case, Some(&case.medium), told_medium.as_str());
+        let derived_medium = serde_json::to_value(derived_medium).unwrap();
+        medium.count("medium", case, Some(&case.medium), derived_medium.as_str());
         if case.source.is_some() {
-            source.count("source", case, case.source.as_deref(), told_source);
+            source.count("source", case, case.source.as_deref(), derived_source);
         }
         if case.medium == "search" {
-            term.count("term", case, case.term.as_deref(), told_term.as_deref());
+            term.count("term", case, case.term.as_deref(), derived_term.as_deref());
         }
     }
     println!("{} cases, {} with a source, {} searches", medium.of, source.of, term.of);

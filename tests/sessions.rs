@@ -91,8 +91,8 @@ fn every_event_has_the_session_of_the_table() {
         .filter_map(|(name, lines)| {
             assert!(lines.len() >= 3, "{name} is cut short");
             let mut case = Case::default();
-            let told: Vec<_> = lines.iter().map(|line| case.line(line)).collect();
-            (told != lines).then(|| format!("== {name}\n{}\n", told.join("\n")))
+            let reported: Vec<_> = lines.iter().map(|line| case.line(line)).collect();
+            (reported != lines).then(|| format!("== {name}\n{}\n", reported.join("\n")))
         })
         .collect();
     assert!(wrong.is_empty(), "the sessions would have it so:\n\n{}", wrong.join("\n"));

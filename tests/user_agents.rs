@@ -178,15 +178,15 @@ fn isbots_crawlers_are_labelled_and_its_people_are_not() {
 fn an_agents_cost_is_printed() {
     let cases = cases("visitors");
     let hints = ClientHints::default();
-    let measure = |what: &str, tells: &dyn Fn(&str) -> bool| {
+    let measure = |what: &str, derives: &dyn Fn(&str) -> bool| {
         let round = |_| {
             let started = Instant::now();
-            let told = cases.iter().filter(|case| tells(&case.agent)).count();
-            (started.elapsed() / u32::try_from(cases.len()).unwrap(), told)
+            let derived = cases.iter().filter(|case| derives(&case.agent)).count();
+            (started.elapsed() / u32::try_from(cases.len()).unwrap(), derived)
         };
         // The least of many rounds is what other work on the machine disturbed least.
-        let (each, told) = (0..500).map(round).min().unwrap();
-        println!("{what}: {each:?} each ({told} told)");
+        let (each, derived) = (0..500).map(round).min().unwrap();
+        println!("{what}: {each:?} each ({derived} told)");
     };
     measure("agent", &|text| agent(Some(text), &hints).os.is_some());
     measure("bot", &|text| bot(Some(text), &hints).is_some());

@@ -3,11 +3,11 @@
 use chrono::TimeDelta;
 use serde_json::Value;
 
+use super::delivery_mode::DeliveryMode;
 use super::privacy::HasSecret;
-use super::shard::DeliveryMode;
 use super::table::ConfigTable;
 use super::{
-    ConfigError, CustomPaths, clean, custom_paths, renamed_streams, routes, shard, tenants,
+    ConfigError, CustomPaths, clean, custom_paths, delivery_mode, renamed_streams, routes, tenants,
 };
 use crate::base::secret::Secret;
 use crate::config::log_sampling::LogSampling;
@@ -78,7 +78,7 @@ impl HeadwaterConfig {
             other => other,
         };
         let mut table = ConfigTable::new(ROOT.to_owned(), value, errors, warnings)?;
-        let mode = shard::mode(&mut table);
+        let mode = delivery_mode::read(&mut table);
         let has_secret = if secret.is_some() { HasSecret::Yes } else { HasSecret::No };
         let (tenants, routes) = tenants::tenants(&mut table, has_secret).unzip();
         let limits = limits(&mut table);

@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod clean;
 pub mod custom_paths;
+pub mod delivery_mode;
 pub mod headwater;
 pub mod log_sampling;
 pub mod origins;
@@ -14,7 +15,6 @@ pub mod privacy;
 pub mod renamed_streams;
 pub mod renamed_words;
 pub mod routes;
-pub mod shard;
 pub mod table;
 pub mod tenant;
 pub mod tenants;
@@ -36,9 +36,9 @@ use crate::pipeline::validate::UnknownEventPolicy;
 use crate::shard::config::ShardConfig;
 pub use aws::Aws;
 pub use custom_paths::CustomPaths;
+pub use delivery_mode::DeliveryMode;
 use headwater::HeadwaterConfig;
 pub use origins::Origins;
-pub use shard::DeliveryMode;
 
 /// The configuration of the worker.
 #[derive(Debug, Clone)]
@@ -137,8 +137,11 @@ impl Config {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         let aws = Aws::parse(&settings, &mut errors);
         let mut secret = |name, text, instead| secret(name, text, instead, &mut warnings);
-        let operator_key =
-            secret("HEADWATER_OPERATOR_KEY", settings.operator_key, "no failed event can be replayed, no quarantined record exported, and /readyz shows no details");
+        let operator_key = secret(
+            "HEADWATER_OPERATOR_KEY",
+            settings.operator_key,
+            "no failed event can be replayed, no quarantined record exported, and /readyz shows no details",
+        );
         let inspect_token =
             secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, "there is no inspector");
         // A setting that needs a hash is an error without it: nothing is collected unhashed
@@ -196,8 +199,8 @@ impl Config {
         }
     }
 
-    /// The configuration of the shards, in direct delivery too.
-    pub const fn shards(&self) -> &ShardConfig {
+    /// The configuration of the shards. In direct delivery, older shards may still have records.
+    pub const fn shard_config(&self) -> &ShardConfig {
         match &self.mode {
             DeliveryMode::Direct(sharding) | DeliveryMode::Sharded(sharding) => sharding,
         }

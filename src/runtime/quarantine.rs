@@ -111,7 +111,7 @@ async fn next_after(
 /// The shards that can be called. In direct delivery they may still have quarantined records.
 fn shards(config: &Config, env: &Env) -> Range<ShardNumber> {
     match bindings::get(env, "SHARD").is_object() {
-        true => config.shards().numbers(),
+        true => config.shard_config().numbers(),
         false => 0..0,
     }
 }

@@ -99,11 +99,11 @@ mod tests {
         Half,
         Rejected,
         BreakerOpen {
-            rest_ms: u64,
+            cooldown_ms: u64,
         },
         Denied,
         Asked {
-            rest_ms: u64,
+            cooldown_ms: u64,
         },
         /// The object is lost before the end.
         Lost,
@@ -128,9 +128,9 @@ mod tests {
             Just(Ends::Accepted),
             Just(Ends::Half),
             Just(Ends::Rejected),
-            (0_u64..=10_000).prop_map(|rest_ms| Ends::BreakerOpen { rest_ms }),
+            (0_u64..=10_000).prop_map(|cooldown_ms| Ends::BreakerOpen { cooldown_ms }),
             Just(Ends::Denied),
-            (0_u64..=600_000).prop_map(|rest_ms| Ends::Asked { rest_ms }),
+            (0_u64..=600_000).prop_map(|cooldown_ms| Ends::Asked { cooldown_ms }),
             Just(Ends::Lost),
         ]
     }
@@ -237,9 +237,9 @@ mod tests {
             Ends::Accepted => (records.len(), None, 0),
             Ends::Half => (records.len().div_ceil(2), refused(ErrorClass::Throttled), 0),
             Ends::Rejected | Ends::Lost => (0, refused(ErrorClass::Throttled), 0),
-            Ends::BreakerOpen { rest_ms } => (0, Some(DeliveryError::BreakerOpen), rest_ms),
+            Ends::BreakerOpen { cooldown_ms } => (0, Some(DeliveryError::BreakerOpen), cooldown_ms),
             Ends::Denied => (0, refused(ErrorClass::Config), 0),
-            Ends::Asked { rest_ms } => (0, refused(ErrorClass::Throttled), rest_ms),
+            Ends::Asked { cooldown_ms } => (0, refused(ErrorClass::Throttled), cooldown_ms),
         };
         let status =
             |index| if index < token { RecordStatus::Delivered } else { RecordStatus::Pending };

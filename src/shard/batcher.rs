@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_marked_for_spill_waits_for_none_and_frees_its_buffer() {
+    fn a_batch_for_the_spill_is_never_blocked_or_buffered() {
         let (mut batches, batch_limits) =
             (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
         let open = |batches: &mut Batcher, name| add(batches, name, 100, batch_limits).0.batch;

@@ -63,7 +63,7 @@ def child_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
 
-def test_serve_prints_the_workers_environment_and_ends_on_a_signal(
+def test_serve_prints_the_environment_and_ends_on_a_signal(
     served: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     environment = until_ready(served)

@@ -109,7 +109,7 @@ class CountingLock:
         self._lock.release()
 
 
-def test_pages_that_ask_at_once_share_one_listing_begun_after_they_asked() -> None:
+def test_pages_that_ask_at_once_share_one_listing() -> None:
     aws: Any = SlowAws()
     known = records_server.Records(aws)
     lock: Any = CountingLock()

@@ -71,7 +71,7 @@ def test_the_reason_is_found_however_much_happened_after_it() -> None:
         script.apply()
 
 
-def test_a_run_after_one_that_was_cut_off_waits_for_cloudformation() -> None:
+def test_a_run_after_an_aborted_one_waits_for_the_stack() -> None:
     script = Script().status("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS")
     script.status("CREATE_COMPLETE", "CREATE_COMPLETE")
     script.stub.add_response("create_change_set", {"Id": CHANGE_SET})

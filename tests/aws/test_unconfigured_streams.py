@@ -112,7 +112,7 @@ def test_a_missing_operators_key_is_named(
         ([("KinesisStream", "")], "orders", True),
     ],
 )
-def test_a_route_may_name_the_kinesis_stream_that_the_stack_will_have(
+def test_a_route_may_name_a_kinesis_stream_to_be_made(
     parameter: list[tuple[str, str]], there: str | None, refused: bool, tmp_path: Path
 ) -> None:
     """A dry run has the outputs of the stack as it is before the change."""

@@ -56,7 +56,7 @@ def test_a_record_lands_under_its_prefix(
     )
 
 
-def test_the_worker_may_put_batches_to_its_streams_and_nothing_else(
+def test_the_worker_may_only_put_batches_to_its_streams(
     aws: LocalAws,
 ) -> None:
     iam = aws.client("iam")

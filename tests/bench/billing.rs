@@ -179,8 +179,8 @@ fn billed(lines: &[usize], aggregation: Aggregation) -> usize {
         lines.iter().map(|bytes| LineInfo { bytes: *bytes, partition: "" }),
         aggregation,
     );
-    let bytes = |pack: &aggregate::Group| pack.iter().map(|index| lines[*index]).sum::<usize>();
-    aggregates.iter().map(|pack| bytes(pack).next_multiple_of(BILLED_UNIT)).sum()
+    let bytes = |group: &aggregate::Group| group.iter().map(|index| lines[*index]).sum::<usize>();
+    aggregates.iter().map(|group| bytes(group).next_multiple_of(BILLED_UNIT)).sum()
 }
 
 fn main() {
@@ -215,11 +215,11 @@ fn main() {
         let of =
             |aggregation| batches.iter().map(|lines| billed(lines, aggregation)).sum::<usize>();
         let ratio = |billed: usize| format!("{:>8.3}", billed as f64 / sent as f64);
-        let packed: String = sizes.iter().map(|aggregation| ratio(of(*aggregation))).collect();
+        let aggregated: String = sizes.iter().map(|aggregation| ratio(of(*aggregation))).collect();
         let whole = |lines: &Vec<usize>| lines.iter().sum::<usize>().next_multiple_of(BILLED_UNIT);
         let best = ratio(batches.iter().map(whole).sum());
         println!(
-            "{count:>6} {:>7}   {} {packed}  {best}",
+            "{count:>6} {:>7}   {} {aggregated}  {best}",
             sent / BATCHES,
             ratio(of(Aggregation::Off))
         );

@@ -72,7 +72,7 @@ def test_a_dev_server_keeps_the_last_good_state(checkout: Path) -> None:
     assert build(checkout, WRANGLER_COMMAND="deploy")[0] == 1
 
 
-def test_a_good_schema_is_written_though_the_configuration_is_wrong(
+def test_a_wrong_configuration_does_not_stop_the_catalogue(
     checkout: Path,
 ) -> None:
     folder = checkout / "build"

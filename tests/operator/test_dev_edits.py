@@ -123,7 +123,7 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
     assert not dev.served.exists()
 
 
-def test_no_program_is_started_again_and_again_to_wait_for_the_worker(dev: Dev) -> None:
+def test_waiting_for_the_worker_starts_no_programs(dev: Dev) -> None:
     assert not (dev.checkout / "node_calls").exists()
 
 

@@ -156,7 +156,7 @@ def test_a_day_of_many_runs_has_few_files(ask: Asking, tmp_path: Path) -> None:
         assert len(parts(ask)) <= cache_module.MOST_PARTS
 
 
-def test_the_least_recently_used_files_are_deleted_over_the_limit(
+def test_least_recently_used_files_are_deleted_first(
     ask: Asking, tmp_path: Path
 ) -> None:
     first, second, third = (

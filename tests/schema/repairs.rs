@@ -18,12 +18,12 @@ fn of_props(props: Value) -> Value {
 fn fitted(schema: &Value, props: Value) -> (Value, Vec<String>) {
     let schema = ours(schema).unwrap();
     let mut fields = object(json!({"name": "tested", "props": props}));
-    let mut told = Vec::new();
-    schema.fit(&mut fields, &mut |rule, pointer, _| told.push(format!("{rule} {pointer}")));
+    let mut reported = Vec::new();
+    schema.fit(&mut fields, &mut |rule, pointer, _| reported.push(format!("{rule} {pointer}")));
     let mut again = fields.clone();
     schema.fit(&mut again, &mut |rule, pointer, _| panic!("{rule} {pointer}"));
     assert_eq!(fields, again);
-    (fields["props"].clone(), told)
+    (fields["props"].clone(), reported)
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn numbers_become_the_texts_that_are_wanted() {
     let mut schema = schema;
     schema["$defs"] = json!({"line": {"properties": {"sku": {"type": "string"}}}});
     schema["properties"]["props"].as_object_mut().unwrap().remove("$defs");
-    for (sent, expected, told) in [
+    for (sent, expected, reported) in [
         (r#"{"sku":40123}"#, r#"{"sku":"40123"}"#, "coerce /props/sku"),
         (r#"{"sku":12.50}"#, r#"{"sku":"12.50"}"#, "coerce /props/sku"),
         (r#"{"sku":1e3}"#, r#"{"sku":"1e+3"}"#, "coerce /props/sku"),
@@ -79,7 +79,7 @@ fn numbers_become_the_texts_that_are_wanted() {
     ] {
         let (after, found) = fitted(&schema, serde_json::from_str(sent).unwrap());
         assert_eq!(serde_json::to_string(&after).unwrap(), expected, "{sent}");
-        assert_eq!(found.join(", "), told, "{sent}");
+        assert_eq!(found.join(", "), reported, "{sent}");
     }
 }
 
@@ -108,7 +108,7 @@ fn empty_optional_values_are_dropped() {
         more["also"] = more.get("also").cloned().unwrap_or(json!(1));
         more
     };
-    for (sent, expected, told) in [
+    for (sent, expected, reported) in [
         (json!({"text": null}), json!({}), "null /props/text"),
         (json!({"kind": null}), json!({}), "null /props/kind"),
         (json!({"count": null}), json!({}), "null /props/count"),
@@ -135,7 +135,7 @@ fn empty_optional_values_are_dropped() {
     ] {
         let (after, found) = fitted(&schema, whole(sent.clone()));
         assert_eq!(after, whole(expected), "{sent}");
-        assert_eq!(found.join(", "), told, "{sent}");
+        assert_eq!(found.join(", "), reported, "{sent}");
     }
 }
 
@@ -151,7 +151,7 @@ fn an_empty_array_becomes_an_object_and_codes_upper_case() {
             "slug": {"type": "string", "pattern": "^[a-z]+$"},
         },
     }));
-    for (sent, expected, told) in [
+    for (sent, expected, reported) in [
         (json!({"map": []}), json!({"map": {}}), "empty_array /props/map"),
         (json!({"map": [1]}), json!({"map": [1]}), ""),
         (json!({"any": []}), json!({"any": []}), ""),
@@ -164,7 +164,7 @@ fn an_empty_array_becomes_an_object_and_codes_upper_case() {
     ] {
         let (after, found) = fitted(&schema, sent.clone());
         assert_eq!(after, expected, "{sent}");
-        assert_eq!(found.join(", "), told, "{sent}");
+        assert_eq!(found.join(", "), reported, "{sent}");
     }
 }
 
@@ -198,7 +198,7 @@ fn a_recursive_schema_is_followed_to_the_beacons_depth() {
     }))
     .unwrap();
     let mut fields = object(json!({"props": {"children": [{"children": [{"id": 7}]}]}}));
-    let mut told = Vec::new();
-    schema.fit(&mut fields, &mut |rule, pointer, _| told.push(format!("{rule} {pointer}")));
-    assert_eq!(told, ["coerce /props/children/0/children/0/id"]);
+    let mut reported = Vec::new();
+    schema.fit(&mut fields, &mut |rule, pointer, _| reported.push(format!("{rule} {pointer}")));
+    assert_eq!(reported, ["coerce /props/children/0/children/0/id"]);
 }

@@ -110,7 +110,7 @@ def test_it_is_told_only_to_who_bears_the_key(
         assert (answer.status, answer.json()["code"]) == (403, "replay_not_allowed")
 
 
-def test_another_method_or_a_post_without_a_stream_says_what_is_right(worker: Worker) -> None:
+def test_a_wrong_method_or_a_missing_stream_is_explained(worker: Worker) -> None:
     answer = worker.request("PUT", QUARANTINE, None, BEARER)
     assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE, POST")
     for query, problem in (

@@ -105,7 +105,7 @@ def stored_reports(worker: Worker) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_shard_that_has_just_spilled_reports_it_before_any_drain(peer: FakeFirehose) -> None:
+def test_a_shard_reports_its_spill_before_any_drain(peer: FakeFirehose) -> None:
     settings = {**SHARDED, "shards": 1, "delivery_timeout_ms": 300}
     with Worker(peer.environment(), settings) as worker:
         # A drain begins a second after the spill, waits 10 s for this stream, and reports then.

@@ -94,7 +94,7 @@ def rows(stem: str) -> list[tuple[str, str, str]]:
         ("misconfigured", "/t"),
     ],
 )
-def test_each_address_has_its_script_and_says_how_long_to_keep_it(
+def test_each_address_has_its_script_and_cache_time(
     request: pytest.FixtureRequest, fixture: str, stem: str
 ) -> None:
     worker: Worker = request.getfixturevalue(fixture)

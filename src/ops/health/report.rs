@@ -197,15 +197,15 @@ mod tests {
     #[test]
     fn trouble_is_reported_when_it_begins_changes_lasts_or_ends() {
         let mut reporter = Reporter::default();
-        let aside = || BacklogStats { quarantined: 1, ..depth(9, 9, 9) };
+        let quarantined = || BacklogStats { quarantined: 1, ..depth(9, 9, 9) };
         for (spill, now, due) in [
             (vec![], 0, "nothing"),
             (vec![depth(1, 1, 1)], 1_000, "trouble"),
             (vec![depth(500, 900, 9_000)], 30_999, "nothing"),
             (vec![depth(500, 900, 9_000)], 31_000, "trouble"),
-            (vec![aside()], 31_001, "trouble"),
-            (vec![BacklogStats { problem: None, ..aside() }], 31_002, "trouble"),
-            (vec![BacklogStats { records: 0, problem: None, ..aside() }], 31_003, "trouble"),
+            (vec![quarantined()], 31_001, "trouble"),
+            (vec![BacklogStats { problem: None, ..quarantined() }], 31_002, "trouble"),
+            (vec![BacklogStats { records: 0, problem: None, ..quarantined() }], 31_003, "trouble"),
             (vec![], 31_004, "end"),
             (vec![], 900_000, "nothing"),
         ] {

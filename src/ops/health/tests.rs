@@ -94,7 +94,8 @@ fn throttled() -> DeliveryError {
 #[test]
 fn one_sentence_says_it_all() {
     let minutes = |minutes: u64| minutes * MINUTE;
-    let aside = BacklogStats { quarantined: 2, ..BacklogStats::none(stream("events-failed")) };
+    let quarantined =
+        BacklogStats { quarantined: 2, ..BacklogStats::none(stream("events-failed")) };
     let draining =
         BacklogStats { last_drained_at: Some(NOW - 2_000), ..depth(300, 900, minutes(14)) };
     let full = || {
@@ -191,7 +192,7 @@ fn one_sentence_says_it_all() {
             "not ready: firehose:a throttles since 02:56:09 (ThrottlingException); there is no room in the spill of shard 0; 9 records wait in 1 shard for firehose:events, the oldest for 30 min; the fullest spill is 99 % full",
         ),
         (
-            sharded(vec![good("a")], shards(vec![vec![aside]])),
+            sharded(vec![good("a")], shards(vec![vec![quarantined]])),
             200,
             "ready: 1 stream, nothing waits; 2 records quarantined",
         ),
@@ -542,8 +543,8 @@ fn records_of_a_stream_that_no_route_names_make_it_not_ready() {
         "not ready: firehose:events throttles since 03:23:09 (ThrottlingException); 2 records wait for firehose:b, which no route names, and there are records for 2 more such streams; 9 records wait in 1 shard (5 records for firehose:events, the oldest for 3 min; 2 records for firehose:b, the oldest for 2 min; the rest for 2 more streams); room for about 6 hours more"
     );
     assert_eq!((several.owner, several.actions.len()), (Some(Owner::Operator), 4));
-    let aside = BacklogStats { quarantined: 2, ..BacklogStats::none(stream("mdi")) };
-    assert!(sharded(vec![good("a")], shards(vec![vec![aside]])).ready, "nothing of it waits");
+    let quarantined = BacklogStats { quarantined: 2, ..BacklogStats::none(stream("mdi")) };
+    assert!(sharded(vec![good("a")], shards(vec![vec![quarantined]])).ready, "nothing of it waits");
 }
 
 #[test]

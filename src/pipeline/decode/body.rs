@@ -201,8 +201,8 @@ mod tests {
         let utf_16: Vec<u8> = "[\"ü\"]".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (charset, plain) in [("latin1", &b"[\"\xfc\"]"[..]), ("utf-16", &utf_16)] {
             let content_type = format!("application/json; charset={charset}");
-            let packed = gzip(plain);
-            for (encoding, bytes) in [(None, plain), (Some("gzip"), &packed), (None, &packed)] {
+            let zipped = gzip(plain);
+            for (encoding, bytes) in [(None, plain), (Some("gzip"), &zipped), (None, &zipped)] {
                 let body = body(Some(&content_type), encoding, bytes);
                 let read = body.text(body.form().unwrap(), &limits);
                 assert_eq!(read.as_deref(), Ok("[\"ü\"]"), "{charset} {encoding:?}");
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn gzip_is_inflated_whether_named_or_not() {
-        let packed = gzip(b"{}");
+        let zipped = gzip(b"{}");
         for encoding in [
             Some("gzip"),
             Some("GZIP"),
@@ -229,11 +229,11 @@ mod tests {
             Some("identity,identity"),
             Some(","),
         ] {
-            assert_eq!(text(encoding, &packed).as_deref(), Ok("{}"), "{encoding:?}");
+            assert_eq!(text(encoding, &zipped).as_deref(), Ok("{}"), "{encoding:?}");
         }
         for refused in ["br", "gzip, gzip", "x-gzip,gzip", "deflate, gzip", "gzip2"] {
             assert_eq!(
-                text(Some(refused), &packed),
+                text(Some(refused), &zipped),
                 Err(ProtocolError::UnsupportedEncoding(refused.to_owned()))
             );
         }
@@ -241,8 +241,8 @@ mod tests {
 
     #[test]
     fn a_stream_of_two_gzip_members_is_read_whole() {
-        let packed = [gzip(b"[1,"), gzip(b"2]")].concat();
-        assert_eq!(text(Some("gzip"), &packed).unwrap(), "[1,2]");
+        let zipped = [gzip(b"[1,"), gzip(b"2]")].concat();
+        assert_eq!(text(Some("gzip"), &zipped).unwrap(), "[1,2]");
     }
 
     #[test]
@@ -259,9 +259,9 @@ mod tests {
 
     #[test]
     fn incomplete_gzip_is_stored_as_undecodable() {
-        let packed = gzip(b"{\"name\":\"page_view\"}");
-        let cut = packed.get(..packed.len() - 3).unwrap();
-        let mut flipped = packed.clone();
+        let zipped = gzip(b"{\"name\":\"page_view\"}");
+        let cut = zipped.get(..zipped.len() - 3).unwrap();
+        let mut flipped = zipped.clone();
         flipped[14] ^= 0x40;
         for broken in [cut, &flipped, b"{}", b""] {
             let Err(ProtocolError::Undecodable(violation)) = text(Some("gzip"), broken) else {

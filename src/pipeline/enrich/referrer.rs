@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_below_its_referrer_is_internal_but_no_neighbour_under_a_suffix_is() {
+    fn a_subdomain_of_the_page_is_an_internal_referrer() {
         let medium = |from: &str, page: &str| {
             referrer(Some(from), Some(page), &[]).map(|found| found.medium)
         };

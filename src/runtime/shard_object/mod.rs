@@ -168,7 +168,7 @@ impl ShardObject {
         let load = || -> Result<_, StorageError> {
             let storage = self.storage();
             storage.open()?;
-            let mut shard = shard::ShardCore::load(&storage, config.shards(), now_ms())?;
+            let mut shard = shard::ShardCore::load(&storage, config.shard_config(), now_ms())?;
             let was_troubled = report::was_troubled(&storage)?;
             *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);
             // The alarm also reports changes from while the shard was not loaded.

@@ -69,11 +69,11 @@ impl FakeStream {
     ) -> (CallResult, Vec<Where>, Vec<Where>) {
         let aggregates: Vec<Vec<Value>> = aggregates
             .iter()
-            .map(|pack| pack.lines().map(columns).map(event_of).collect())
+            .map(|group| group.lines().map(columns).map(event_of).collect())
             .collect();
         let rejected =
-            |pack: &[Value]| stream != TO_FAILED && pack.iter().map(number).any(is_poison);
-        let any_poisoned = aggregates.iter().any(|pack| rejected(pack));
+            |group: &[Value]| stream != TO_FAILED && group.iter().map(number).any(is_poison);
+        let any_poisoned = aggregates.iter().any(|group| rejected(group));
         match (fault, self.refuses) {
             (Fault::NotSent, _) => (CallResult::NotSent("no key".to_owned()), vec![], vec![]),
             (Fault::Whole { status, code }, _) => (of_code(status, code), vec![], vec![]),
@@ -86,21 +86,21 @@ impl FakeStream {
                 (of_code(400, "ValidationException"), vec![], vec![])
             }
             (Fault::None | Fault::Some { .. }, _) => {
-                let error = |pack: &[Value]| match fault {
-                    _ if rejected(pack) => Some("ValidationException"),
-                    Fault::Some { remainder } if number(&pack[0]) % 3 == remainder => {
+                let error = |group: &[Value]| match fault {
+                    _ if rejected(group) => Some("ValidationException"),
+                    Fault::Some { remainder } if number(&group[0]) % 3 == remainder => {
                         Some("InternalFailure")
                     }
                     _ => None,
                 };
                 let (mut entries, mut errors, mut reported) = (Vec::new(), 0, Vec::new());
-                for pack in aggregates {
-                    if let Some(code) = error(&pack) {
+                for group in aggregates {
+                    if let Some(code) = error(&group) {
                         errors += 1;
                         entries.push(format!(r#"{{"ErrorCode":"{code}"}}"#));
                     } else {
                         entries.push(r#"{"RecordId":"r","SequenceNumber":"1"}"#.to_owned());
-                        reported.extend(self.accept(stream, pack));
+                        reported.extend(self.accept(stream, group));
                     }
                 }
                 let entries = entries.join(",");

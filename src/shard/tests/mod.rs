@@ -718,7 +718,7 @@ fn a_third_batch_of_a_stream_starts_after_the_end_of_one() {
 }
 
 #[test]
-fn a_batch_for_the_spill_needs_no_call_unless_the_spill_is_full() {
+fn a_batch_needs_a_call_if_the_spill_is_full() {
     for (max_bytes, without_call) in
         [(1 << 20, (vec![2], None, false)), (300, (vec![], None, true))]
     {

@@ -300,7 +300,7 @@ impl SpillWorld {
             let mut health = std::mem::take(&mut self.health[index]);
             let aggregates: Option<Vec<Vec<usize>>> = match delivery.step(self.now, &mut health) {
                 Action::Send { records, .. } => {
-                    Some(records.iter().map(|pack| pack.lines().map(number).collect()).collect())
+                    Some(records.iter().map(|group| group.lines().map(number).collect()).collect())
                 }
                 Action::Wait { milliseconds } => {
                     self.now += milliseconds;
@@ -351,24 +351,24 @@ impl SpillWorld {
                 of_code(400, "ValidationException")
             }
             (DrainFault::None | DrainFault::Some { .. }, _) => {
-                let refused = |pack: &[usize]| match fault {
-                    _ if rejected(pack) => Some("ValidationException"),
-                    DrainFault::Some { remainder } if pack[0] % 3 == remainder => {
+                let refused = |group: &[usize]| match fault {
+                    _ if rejected(group) => Some("ValidationException"),
+                    DrainFault::Some { remainder } if group[0] % 3 == remainder => {
                         Some("InternalFailure")
                     }
                     _ => None,
                 };
                 let (mut entries, mut errors) = (Vec::new(), 0);
-                for pack in aggregates {
-                    match refused(pack) {
+                for group in aggregates {
+                    match refused(group) {
                         Some(code) => {
                             errors += 1;
                             entries.push(format!(r#"{{"ErrorCode":"{code}"}}"#));
                         }
                         None => {
                             entries.push(r#"{"RecordId":"r","SequenceNumber":"1"}"#.to_owned());
-                            reported.extend(pack);
-                            for number in pack {
+                            reported.extend(group);
+                            for number in group {
                                 *self.token.entry((index, *number)).or_default() += 1;
                             }
                         }

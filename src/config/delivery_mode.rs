@@ -20,7 +20,7 @@ const MAX_SHARDS: u64 = 256;
 
 /// Parses `delivery` and the settings of the shards. Those are parsed in direct delivery too, so
 /// that one word switches between the two.
-pub fn mode(table: &mut ConfigTable<'_>) -> DeliveryMode {
+pub fn read(table: &mut ConfigTable<'_>) -> DeliveryMode {
     let mut sharding = ShardConfig::default();
     let in_shards = table.choice("delivery", &[("sharded", true), ("direct", false)]);
     if let Some(count) = count(table, "shards") {
