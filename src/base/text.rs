@@ -15,6 +15,23 @@ pub fn truncate_for_display(text: &str) -> String {
     }
 }
 
+/// Whether one letter was changed, added or left out, or two neighbours were swapped.
+pub fn is_one_letter_off(wanted: &str, found: &str) -> bool {
+    let (wanted, found) = (wanted.as_bytes(), found.as_bytes());
+    let same = wanted.iter().zip(found).take_while(|(a, b)| a == b).count();
+    let after = |text: &'_ [u8], skipped: usize| -> Vec<u8> {
+        text.iter().skip(same.saturating_add(skipped)).copied().collect()
+    };
+    let swapped = |text: &[u8]| match text.get(same..) {
+        Some([first, second, rest @ ..]) => Some([&[*second, *first], rest].concat()),
+        _ => None,
+    };
+    after(wanted, 1) == after(found, 1)
+        || after(wanted, 0) == after(found, 1)
+        || after(wanted, 1) == after(found, 0)
+        || swapped(wanted).is_some_and(|wanted| wanted == after(found, 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

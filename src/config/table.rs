@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{ConfigError, renamed_words};
-use crate::pipeline::decode::hint::is_one_letter_off;
+use crate::base::text::is_one_letter_off;
 
 /// A table whose keys are removed as they are read. The keys that remain at the end are unknown.
 pub struct ConfigTable<'a> {

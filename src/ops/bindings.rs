@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use crate::pipeline::decode::hint::is_one_letter_off;
+use crate::base::text::is_one_letter_off;
 
 /// The bindings that the worker reads, each with what is missing without it.
 const KNOWN: [KnownBinding; 5] = [

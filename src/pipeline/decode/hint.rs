@@ -3,6 +3,7 @@
 //! Knows other trackers' names, other spellings of ours, and one wrong letter. A hint only names a
 //! field of the protocol, so it reveals nothing that was sent.
 
+use crate::base::text::is_one_letter_off;
 use crate::model::beacon::FIELDS;
 
 /// The fields that belong to a beacon or its envelope, besides [`FIELDS`].
@@ -87,23 +88,6 @@ pub fn meant(field: &str) -> Option<&'static str> {
 fn bare(name: &str) -> String {
     let letters = name.chars().filter(|it| !matches!(it, '_' | '-' | '.' | ' ' | '$' | ':'));
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
-}
-
-/// Whether one letter was changed, added or left out, or two neighbours were swapped.
-pub fn is_one_letter_off(wanted: &str, found: &str) -> bool {
-    let (wanted, found) = (wanted.as_bytes(), found.as_bytes());
-    let same = wanted.iter().zip(found).take_while(|(a, b)| a == b).count();
-    let after = |text: &'_ [u8], skipped: usize| -> Vec<u8> {
-        text.iter().skip(same.saturating_add(skipped)).copied().collect()
-    };
-    let swapped = |text: &[u8]| match text.get(same..) {
-        Some([first, second, rest @ ..]) => Some([&[*second, *first], rest].concat()),
-        _ => None,
-    };
-    after(wanted, 1) == after(found, 1)
-        || after(wanted, 0) == after(found, 1)
-        || after(wanted, 1) == after(found, 0)
-        || swapped(wanted).is_some_and(|wanted| wanted == after(found, 0))
 }
 
 #[cfg(test)]
