@@ -57,7 +57,7 @@ fn path<T>(
     let path = table.text(key)?;
     let is_taken = Endpoint::usual(&path).is_some_and(|address| address != usual);
     if is_taken || KEPT.iter().any(|kept| path.starts_with(kept)) {
-        table.error(key, format!("must not be {path:?}, which the worker has for itself"));
+        table.error(key, format!("must not be {path:?}, which the worker serves itself"));
         return None;
     }
     let read = Some(&path).filter(|path| is_plain(path)).and_then(|path| read(path));
@@ -174,7 +174,7 @@ mod tests {
             ("snippet", "/_/t.js"),
         ] {
             let expected = format!(
-                "HEADWATER.{key} must not be {path:?}, which the worker has for itself{USUAL}"
+                "HEADWATER.{key} must not be {path:?}, which the worker serves itself{USUAL}"
             );
             assert_eq!(warnings(with(key, json!(path))), [expected]);
         }

@@ -540,7 +540,7 @@ pub(crate) mod tests {
             (
                 "endpoint",
                 json!("/readyz"),
-                "HEADWATER.endpoint must not be \"/readyz\", which the worker has for itself; until then only the usual address is served",
+                "HEADWATER.endpoint must not be \"/readyz\", which the worker serves itself; until then only the usual address is served",
             ),
             (
                 "log",

@@ -164,18 +164,18 @@ mod tests {
     #[test]
     fn a_stream_fails_from_its_first_failure_to_its_recovery() {
         let mut health = StreamHealth::default();
-        let record_failure = |problem: DeliveryError, since, last_at| {
+        let ongoing = |problem: DeliveryError, since, last_at| {
             Some(OngoingFailure { problem, since, last_at })
         };
         health.record_failure(DeliveryError::TimedOut, 10);
         health.record_failure(DeliveryError::BreakerOpen, 30);
-        assert_eq!(health.ongoing, record_failure(DeliveryError::BreakerOpen, 10, 30));
+        assert_eq!(health.ongoing, ongoing(DeliveryError::BreakerOpen, 10, 30));
         health.record_failure(DeliveryError::TimedOut, 5);
-        assert_eq!(health.ongoing, record_failure(DeliveryError::TimedOut, 5, 5), "set back");
+        assert_eq!(health.ongoing, ongoing(DeliveryError::TimedOut, 5, 5), "set back");
         health.record_success();
         assert_eq!(health.problem(), None);
         health.record_failure(DeliveryError::TimedOut, 40);
-        assert_eq!(health.ongoing, record_failure(DeliveryError::TimedOut, 40, 40));
+        assert_eq!(health.ongoing, ongoing(DeliveryError::TimedOut, 40, 40));
     }
 
     #[test]

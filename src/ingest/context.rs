@@ -88,7 +88,7 @@ impl<'a> PipelineContext<'a> {
         repairs.scrub(self.facts.privacy.scrub);
     }
 
-    /// Makes the event of cleaned fields. `identifiers_removed` is the signal for which identifiers were
+    /// Makes the event of cleaned fields. `stripped` is the signal for which identifiers were
     /// removed.
     pub(super) fn validate(
         &self,
