@@ -3,16 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use worker::{Delay, Env};
+use worker::Env;
 
 use super::bindings::{now_ms, random};
 use super::gate::{CallPurpose, CallSlot, Gate};
 use super::log::{self, Component};
-use super::shard_client::{ShardCallError, ShardMethod};
-use super::{aws_http, health, shard_client, stream_health};
+use super::shard_client::ShardCallError;
+use super::{aws_http, health, io, shard_client, stream_health};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::config::Config;
 use crate::delivery::StreamBatch;
@@ -28,8 +27,6 @@ use crate::model::placement::ShardNumber;
 use crate::model::stream::Stream;
 use crate::shard::config::ShardConfig;
 use crate::shard::protocol::batch_request;
-use crate::shard::protocol::batch_response::BatchResponse;
-use crate::shard::protocol::error::ShardError;
 
 /// How much longer than its batches a shard may take before its records are delivered directly. It
 /// may have to call another shard, and its calls may have to wait for those of other streams.
@@ -92,23 +89,18 @@ async fn deliver_via_shards<'a>(
         shards.into_iter().partition(|(number, _)| is_paused(*number));
     let mut direct: Vec<PendingRecord<'a>> =
         paused.into_iter().flat_map(|(_, records)| records).map(PendingRecord::direct).collect();
-    let request = |records: &[PendingRecord<'_>]| {
-        batch_request::encode(records.iter().map(|pending| &pending.item))
-    };
-    let requests = called.iter().map(|(number, records)| (*number, request(records))).collect();
     // A rejected record needs a second round, for its failed event.
     let round_ms =
         config.destinations.policy.delivery_timeout_ms.saturating_add(sharding.linger_ms);
     let timeout_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
-    let responses =
-        shard_client::shards(requests, ShardMethod::Batch, timeout_ms, env, config).await;
+    let responses = join_all(called.iter().map(async |(number, records)| {
+        let body = batch_request::encode(records.iter().map(|pending| &pending.item));
+        shard_client::batch(*number, &body, records.len(), timeout_ms, env, config).await
+    }))
+    .await;
     let mut parallel = DeliveryStats::default();
     let mut answered = Vec::new();
     for ((number, records), response) in called.into_iter().zip(responses) {
-        let response = response.and_then(|bytes| {
-            BatchResponse::decode(&bytes, records.len())
-                .map_err(|error| ShardError::from(error).into())
-        });
         match response {
             Ok(response) => {
                 parallel = parallel.beside(response.sending);
@@ -203,7 +195,7 @@ async fn wait_without_slot(
     slot: CallSlot,
 ) -> CallSlot {
     let wait = async {
-        Delay::from(Duration::from_millis(milliseconds)).await;
+        io::wait(milliseconds).await;
         now_ms()
     };
     let (slot, waited_until) = slot.released_for(wait).await;

@@ -4,15 +4,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use js_sys::futures::spawn_local;
 use serde_json::json;
-use worker::{Env, Response};
+use worker::Env;
 
 use super::bindings::{get, now_ms, text};
 use super::log::{self, Component};
 use super::request::RequestHead;
+use super::respond::Reply;
 use super::shard_client::ShardMethod;
-use super::{bindings, respond, shard_client, stream_health};
+use super::{bindings, respond, shard_client, stream_health, tasks};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::base::text::truncate_for_display;
 use crate::config::Config;
@@ -26,16 +26,16 @@ use crate::ops::health::{ConfiguredParts, Readiness, WorkerInfo, WorkerVersion, 
 use crate::shard::ShardStatus;
 use crate::shard::spill::BacklogStats;
 
-/// ShardCondition long a shard may take to answer with its status, in milliseconds.
+/// How long a shard may take to answer with its status, in milliseconds.
 const PATIENCE_MS: u64 = 3_000;
 
-/// ShardCondition long the object that stores the reports may take to answer, in milliseconds.
+/// How long the object that stores the reports may take to answer, in milliseconds.
 const REPORTS_PATIENCE_MS: u64 = 2_000;
 
-/// ShardCondition long an answer for anyone is cached, in milliseconds.
+/// How long an answer for anyone is cached, in milliseconds.
 const CACHED_MS: u64 = 5_000;
 
-/// ShardCondition long older answers and reports may be used if no newer ones can be read, in milliseconds.
+/// How long older answers and reports may be used if no newer ones can be read, in milliseconds.
 const STALE_MS: u64 = 60_000;
 
 /// Builds the state of the shard with this status, and of the streams as its isolate sees them.
@@ -77,7 +77,7 @@ struct Answered {
 
 /// Answers `/readyz`: the details for the operator's key, and otherwise a summary that costs at
 /// most one call every [`CACHED_MS`].
-pub async fn answer(head: &RequestHead, env: &Env) -> worker::Result<Response> {
+pub async fn answer(head: &RequestHead, env: &Env) -> Reply {
     let config = match bindings::config(env) {
         Ok(config) => config,
         Err(error) => {
@@ -202,7 +202,7 @@ pub fn silent(shard: ShardNumber, env: &Env) {
         return;
     }
     let env = env.clone();
-    spawn_local(async move {
+    tasks::spawn(async move {
         let Ok(config) = bindings::config(&env) else { return };
         let status =
             shard_client::shard(shard, ShardMethod::Status, &[], PATIENCE_MS, &env, &config).await;

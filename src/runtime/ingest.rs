@@ -1,11 +1,13 @@
 //! Accepts beacons, in a body or in the query of an image. Then reports the request to Analytics
 //! Engine, the log and the inspector.
 
-use worker::{Env, Request, Response};
+use worker::Env;
+use worker::wasm_bindgen::JsValue;
 
 use super::bindings::now_ms;
 use super::request::{self, RequestHead};
-use super::{bindings, deliver, inspector_object, metrics, respond};
+use super::respond::{self, Reply};
+use super::{bindings, deliver, inspector_object, metrics};
 use crate::config::Config;
 use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::Tenant;
@@ -21,22 +23,25 @@ use crate::model::request::RequestContext;
 use crate::ops::inspector::{InspectorReport, RequestInfo};
 use crate::pipeline::decode::body::RequestBody;
 
+/// A request with beacons.
+pub struct IngestRequest {
+    /// The runtime's request, which has the body.
+    pub request: JsValue,
+    pub head: RequestHead,
+    pub context: RequestContext,
+    pub env: Env,
+}
+
 /// A request with beacons, and its summary so far.
 struct IngestHandler<'a> {
-    head: &'a RequestHead,
-    context: &'a RequestContext,
+    request: &'a IngestRequest,
     config: &'a Config,
-    env: &'a Env,
     summary: RequestSummary<'a>,
 }
 
 /// Accepts the beacons in a body.
-pub async fn post(
-    mut request: Request,
-    head: &RequestHead,
-    context: &RequestContext,
-    env: &Env,
-) -> worker::Result<Response> {
+pub async fn post(request: &IngestRequest) -> Reply {
+    let IngestRequest { head, context, env, .. } = request;
     let kind = if head.replay_header.is_some() { RequestKind::Replay } else { RequestKind::Post };
     let config = match bindings::config(env) {
         Ok(config) => config,
@@ -47,29 +52,26 @@ pub async fn post(
     };
     let Authorization { tenant, cors, request: authorized } =
         ingest::authorize(context, head.replay_header.as_ref(), &config);
-    let mut handler = IngestHandler::new(kind, head, context, &config, tenant, env);
+    let mut handler = IngestHandler::new(kind, request, &config, tenant);
     let batch = match authorized {
-        Ok(authorized) => handler.body(&mut request, authorized).await,
+        Ok(authorized) => handler.body(authorized).await,
         Err(error) => Err(error),
     };
     let answer = handler.end(batch, VerdictMode::of_query(&head.query)).await;
     let timing = asks_for_timing(&head.query).then(|| handler.summary.server_timing());
-    respond::ingested(answer, cors, timing.as_deref())
+    respond::ingested(answer, cors, timing)
 }
 
 /// Accepts the beacon in the query of an image. Each answer is the GIF, so that no page shows a
 /// broken image.
-pub async fn pixel(
-    head: &RequestHead,
-    context: &RequestContext,
-    env: &Env,
-) -> worker::Result<Response> {
+pub async fn pixel(request: &IngestRequest) -> Reply {
+    let IngestRequest { context, env, .. } = request;
     let answer = match bindings::config(env) {
         Ok(config) => {
-            let Authorization { tenant, request, .. } = ingest::authorize(context, None, &config);
-            let mut handler =
-                IngestHandler::new(RequestKind::Pixel, head, context, &config, tenant, env);
-            let batch = request.and_then(|request| handler.query(&request));
+            let Authorization { tenant, request: authorized, .. } =
+                ingest::authorize(context, None, &config);
+            let mut handler = IngestHandler::new(RequestKind::Pixel, request, &config, tenant);
+            let batch = authorized.and_then(|authorized| handler.query(&authorized));
             handler.end(batch, VerdictMode::Never).await
         }
         Err(error) => {
@@ -95,35 +97,32 @@ fn asks_for_timing(query: &str) -> bool {
 impl<'a> IngestHandler<'a> {
     fn new(
         kind: RequestKind,
-        head: &'a RequestHead,
-        context: &'a RequestContext,
+        request: &'a IngestRequest,
         config: &'a Config,
         tenant: Option<&'a Tenant>,
-        env: &'a Env,
     ) -> Self {
         let tenant = tenant.map(|tenant| tenant.name.as_str());
         let summary = RequestSummary { kind, tenant, ..RequestSummary::default() };
-        Self { head, context, config, env, summary }
+        Self { request, config, summary }
     }
 
     /// Time since the request arrived, in milliseconds.
     fn elapsed_ms(&self) -> u64 {
-        let came = self.context.received_at.timestamp_millis();
+        let came = self.request.context.received_at.timestamp_millis();
         now_ms().saturating_sub(u64::try_from(came).unwrap_or_default())
     }
 
     /// Reads and processes the body.
     async fn body(
         &mut self,
-        request: &mut Request,
         mut authorized: AuthorizedRequest<'_, 'a>,
     ) -> Result<IngestBatch<'a>, IngestError> {
-        let Self { head, context, config, .. } = *self;
+        let Self { request: IngestRequest { request, head, context, .. }, config, .. } = *self;
         let replay = authorized.replay.take();
         let limit = config.limits.max_body_bytes;
         // A replay may send a record, which is larger than its beacon was.
         let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
-        let bytes = request::body(request, head, limit).await;
+        let bytes = request::body(request, limit).await;
         self.summary.read_ms = self.elapsed_ms();
         let bytes = bytes?;
         self.summary.bytes_in = bytes.len();
@@ -146,9 +145,10 @@ impl<'a> IngestHandler<'a> {
         &mut self,
         authorized: &AuthorizedRequest<'_, 'a>,
     ) -> Result<IngestBatch<'a>, IngestError> {
-        self.summary.bytes_in = self.head.query.len();
-        let mut ids = EventIdGenerator::new(self.context.received_at, bindings::random());
-        ingest::pixel(&self.head.query, authorized, &mut ids)
+        let IngestRequest { head, context, .. } = self.request;
+        self.summary.bytes_in = head.query.len();
+        let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
+        ingest::pixel(&head.query, authorized, &mut ids)
     }
 
     /// Delivers the records, answers, and reports the request.
@@ -173,10 +173,10 @@ impl<'a> IngestHandler<'a> {
         };
         self.summary.total_ms = self.elapsed_ms();
         self.summary.deliver_ms = self.summary.total_ms.saturating_sub(self.summary.read_ms);
-        metrics::request(self.env, &self.summary, &self.config.log);
+        metrics::request(&self.request.env, &self.summary, &self.config.log);
         if self.config.inspect_token.is_some() {
             let report = self.inspector_report(batch.as_ref(), answer.as_ref().err());
-            inspector_object::report(self.env, report).await;
+            inspector_object::report(&self.request.env, report).await;
         }
         answer
     }
@@ -188,7 +188,7 @@ impl<'a> IngestHandler<'a> {
         verdicts: VerdictMode,
     ) -> Result<IngestResponse, IngestError> {
         let stats = &mut self.summary.sending;
-        let delivered = deliver::deliver_all(batch, stats, self.config, self.env).await;
+        let delivered = deliver::deliver_all(batch, stats, self.config, &self.request.env).await;
         self.summary.bytes_out = batch.bytes();
         self.summary.counts = OutcomeCounts::unsettled(batch.beacons());
         delivered?;
@@ -203,12 +203,13 @@ impl<'a> IngestHandler<'a> {
         batch: Option<&IngestBatch<'_>>,
         error: Option<&IngestError>,
     ) -> InspectorReport {
+        let IngestRequest { head, context, .. } = self.request;
         let info = RequestInfo {
             summary: &self.summary,
             error,
-            received_at: self.context.received_at,
-            content_type: self.head.content_type.as_deref(),
-            content_encoding: self.head.content_encoding.as_deref(),
+            received_at: context.received_at,
+            content_type: head.content_type.as_deref(),
+            content_encoding: head.content_encoding.as_deref(),
         };
         batch
             .and_then(|batch| InspectorReport::of_batch(batch, info))

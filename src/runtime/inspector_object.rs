@@ -3,19 +3,24 @@
 use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
-use worker::{DurableObject, Env, Request, Response, ResponseBuilder, State, durable_object};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
+use worker::wasm_bindgen::JsValue;
 
 use super::bindings::{now, now_ms, random};
 use super::error::ApiError;
+use super::io::Caller;
 use super::log::{self, Component};
 use super::request::{Method, RequestHead};
+use super::respond::{self, Reply};
 use super::shard_client::ShardCallError;
 use super::storage::Sqlite;
-use super::{assets, bindings, respond, shard_client};
+use super::{assets, bindings, shard_client};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::model::endpoint::{InspectorQuery, InspectorRoute, ROOT};
 use crate::model::event::EventIdGenerator;
 use crate::ops::inspector::{Filter, InspectorReport, InspectorRows, Preface, Unreported};
+use crate::shard::protocol::error::ShardError;
 use crate::shard::storage::{StorageError, Table};
 
 /// How long the object may take, in milliseconds. Requests with beacons wait for it.
@@ -24,8 +29,8 @@ const PATIENCE_MS: u64 = 500;
 /// How long an object that did not answer is not called, in milliseconds.
 const PAUSE_MS: u64 = 5_000;
 
-/// The object's path for reports.
-const REPORT: &str = "/tell";
+/// The object's method for reports.
+const REPORT: &str = "report";
 
 /// The page may only run its own files and call this worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -74,7 +79,7 @@ pub async fn answer(
     route: InspectorRoute<'_>,
     head: &RequestHead,
     env: &Env,
-) -> Result<Response, ApiError> {
+) -> Result<Reply, ApiError> {
     let config = bindings::config(env)?;
     let token = config.inspect_token.as_ref().ok_or(ApiError::NotFound)?;
     match (route, head.method) {
@@ -110,15 +115,14 @@ pub async fn answer(
                     return Err(away(why));
                 }
             }
-            let path = format!("/{}", api.name());
-            let answer = object(&path, head.query.as_bytes(), env).await.map_err(away)?;
+            let answer = object(api.name(), head.query.as_bytes(), env).await.map_err(away)?;
             inspected(&answer)
         }
     }
 }
 
 /// Splits the object's answer: the preface on the first line, then the JSON.
-fn inspected(answer: &[u8]) -> Result<Response, ApiError> {
+fn inspected(answer: &[u8]) -> Result<Reply, ApiError> {
     let answer = String::from_utf8_lossy(answer);
     let (preface, json) = answer.split_once('\n').ok_or(ApiError::InspectorUnavailable)?;
     let preface =
@@ -126,63 +130,55 @@ fn inspected(answer: &[u8]) -> Result<Response, ApiError> {
     if let Some(unproven) = preface.unproven {
         return Err(ApiError::Unproven(unproven));
     }
-    let mut response = respond::json_text(200, json.as_bytes().to_vec()).map_err(away)?;
-    let headers = response.headers_mut();
-    headers.set("x-headwater-epoch", &preface.epoch).map_err(away)?;
-    headers.set("x-headwater-missing", &preface.missing.to_string()).map_err(away)?;
-    Ok(response)
+    Ok(respond::json_text(200, json.as_bytes().to_vec())
+        .header("x-headwater-epoch", preface.epoch)
+        .header("x-headwater-missing", preface.missing.to_string()))
 }
 
 /// Serves a file of the page.
-async fn file(name: &str, kind: &str, env: &Env) -> Result<Response, ApiError> {
+async fn file(name: &str, kind: &str, env: &Env) -> Result<Reply, ApiError> {
     let bytes = assets::read(&format!("{ROOT}/{name}"), env).await;
     let bytes = bytes.map_err(|_| ApiError::NotFound)?;
-    let headers = [
-        ("content-type", kind),
-        ("content-security-policy", POLICY),
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
-        ("cache-control", "no-store"),
-    ];
-    let builder = headers.into_iter().try_fold(ResponseBuilder::new(), |builder, (name, value)| {
-        builder.with_header(name, value)
-    });
-    Ok(builder.map_err(away)?.fixed(bytes))
+    Ok(Reply::new(200)
+        .header("content-type", kind)
+        .header("content-security-policy", POLICY)
+        .header("x-content-type-options", "nosniff")
+        .header("referrer-policy", "no-referrer")
+        .header("cache-control", "no-store")
+        .body(bytes))
 }
 
-/// Not reached: the runtime accepts these headers.
-fn away(_: worker::Error) -> ApiError {
-    ApiError::InspectorUnavailable
-}
-
-async fn object(path: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, ShardCallError> {
-    shard_client::object("INSPECTOR", "inspector", None, path, body, PATIENCE_MS, env).await
+async fn object(method: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, ShardCallError> {
+    shard_client::object("INSPECTOR", "inspector", None, method, body, PATIENCE_MS, env).await
 }
 
 /// The Durable Object that keeps the entries. It may be evicted at any time, and then continues
 /// from its storage.
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct Inspector {
-    state: State,
-    /// Loaded at the first request.
+    storage: Sqlite,
+    /// Loaded at the first call.
     rows: RefCell<Option<InspectorRows>>,
 }
 
-impl DurableObject for Inspector {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state, rows: RefCell::default() }
+#[wasm_bindgen]
+impl Inspector {
+    #[wasm_bindgen(constructor)]
+    pub fn new(storage: JsValue, _name: String, _env: Env) -> Self {
+        Self { storage: Sqlite::of(storage), rows: RefCell::default() }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let (path, body) = (request.path(), request.bytes().await?);
-        let body = String::from_utf8_lossy(&body);
-        let answer = match path.as_str() {
+    /// Takes a report or answers a query.
+    pub fn call(&self, method: &str, body: &[u8], caller: JsValue) {
+        let body = String::from_utf8_lossy(body);
+        let answer = match method {
             REPORT => self.take(&body),
-            path => self.answer(path, &body),
+            query => self.answer(query, &body),
         };
+        let caller = Caller::new(caller);
         match answer {
-            Ok(bytes) => Response::from_bytes(bytes),
-            Err(why) => Response::error(why, 500),
+            Ok(bytes) => caller.bytes(&bytes),
+            Err(why) => caller.fail(&ShardError::Other(why).encode()),
         }
     }
 }
@@ -193,14 +189,14 @@ impl Inspector {
         &self,
         act: impl FnOnce(&mut InspectorRows, &Sqlite) -> Result<T, StorageError>,
     ) -> Result<T, String> {
-        let storage = Sqlite::of(self.state.storage().as_raw().into());
+        let storage = &self.storage;
         let load = || {
             storage.open_table(Table::Entries)?;
-            InspectorRows::load(&storage, new_epoch(), now_ms())
+            InspectorRows::load(storage, new_epoch(), now_ms())
         };
         let mut kept = self.rows.borrow_mut();
         let done = kept.take().map_or_else(load, Ok).and_then(|mut rows| {
-            let done = act(&mut rows, &storage)?;
+            let done = act(&mut rows, storage)?;
             *kept = Some(rows);
             Ok(done)
         });
@@ -216,8 +212,8 @@ impl Inspector {
     }
 
     /// Answers a query, after the preface.
-    fn answer(&self, path: &str, query: &str) -> Result<Vec<u8>, String> {
-        let api = path.strip_prefix('/').and_then(InspectorQuery::of).ok_or("no such question")?;
+    fn answer(&self, name: &str, query: &str) -> Result<Vec<u8>, String> {
+        let api = InspectorQuery::of(name).ok_or("no such question")?;
         let filter = Filter::parse(query).map_err(|error| error.to_string())?;
         self.with(|rows, storage| {
             let now = now_ms();

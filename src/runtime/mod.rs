@@ -9,7 +9,10 @@
 //! - The shard: `shard_object` is the Durable Object around [`crate::shard`], and `storage` its
 //!   SQLite tables.
 //! - The isolate: `bindings` reads the configuration, the clock and randomness; `metrics` and `log`
-//!   report.
+//!   report. `io` starts what has to be awaited, in `js/host.js`, and `tasks` runs what waits for it.
+//!
+//! `js/shell.js` is the worker's entry. Each thing that happens is one call from there: a request,
+//! the body, an answer of a stream or of a shard, the end of a wait.
 //!
 //! An uncaught panic or throw would reset the isolate, and with it other people's requests. So
 //! every error here ends as an answer.
@@ -23,6 +26,7 @@ pub mod gate;
 pub mod health;
 pub mod ingest;
 pub mod inspector_object;
+pub mod io;
 pub mod log;
 pub mod metrics;
 pub mod quarantine;
@@ -32,51 +36,78 @@ pub mod shard_client;
 pub mod shard_object;
 pub mod storage;
 pub mod stream_health;
+pub mod tasks;
 pub mod tracker;
 
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::JsValue;
 use worker::{Context, Env, Request, Response, event};
 
+use self::ingest::IngestRequest;
 use crate::ingest::authorize::CorsScope;
 use crate::model::endpoint::{Endpoint, plain};
 use error::ApiError;
+use io::Caller;
 use request::Method;
+use respond::Reply;
 
+/// Accepts the beacons of a request, and answers `caller` later. Returns `false` if the request
+/// is another one, which is for [`fetch`].
+#[wasm_bindgen(js_name = ingest)]
+pub fn take_beacons(request: JsValue, env: Env, caller: JsValue) -> bool {
+    let (head, context) = request::read(&request);
+    let is_body = match (address(&head.path, &env), head.method) {
+        (Ok(Endpoint::Events), Method::Post) => true,
+        (Ok(Endpoint::Pixel), Method::Get) => false,
+        _ => return false,
+    };
+    let request = IngestRequest { request, head, context, env };
+    tasks::spawn(async move {
+        let reply = match is_body {
+            true => ingest::post(&request).await,
+            false => ingest::pixel(&request).await,
+        };
+        reply.send(Caller::new(caller));
+    });
+    true
+}
+
+/// Answers a request without beacons.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    let (head, context) = request::read(&request);
+    answer(&request, &env).await.response()
+}
+
+async fn answer(request: &Request, env: &Env) -> Reply {
+    let (head, context) = request::read(request.inner());
     let refused = |error: ApiError| respond::refused(&error, CorsScope::any(&context));
-    let address = match address(&head.path, &env) {
+    let address = match address(&head.path, env) {
         Ok(address) => address,
         Err(error) => return refused(error),
     };
     match (address, head.method) {
-        (Endpoint::Events, Method::Post) => ingest::post(request, &head, &context, &env).await,
         (Endpoint::Events, Method::Options) => {
             let asked = head.asked_headers.as_deref();
-            respond::preflight(bindings::config(&env).as_deref().ok(), &context, asked)
+            respond::preflight(bindings::config(env).as_deref().ok(), &context, asked)
         }
         (Endpoint::Events, _) => refused(ApiError::MethodNotAllowed("POST, OPTIONS")),
-        (Endpoint::Pixel, Method::Get) => ingest::pixel(&head, &context, &env).await,
         (Endpoint::Pixel, Method::Head) => respond::pixel_only(),
         (Endpoint::Pixel, _) => refused(ApiError::MethodNotAllowed("GET, HEAD")),
         (Endpoint::Health, Method::Get | Method::Head) => respond::alive(),
-        (Endpoint::Ready, Method::Get | Method::Head) => health::answer(&head, &env).await,
+        (Endpoint::Ready, Method::Get | Method::Head) => health::answer(&head, env).await,
         (Endpoint::Script(asked), Method::Get | Method::Head) => {
-            match tracker::built(asked.script, &env).await {
-                Ok(built) => tracker::answer(&built, asked.version, &request),
+            let known = request.headers().get("if-none-match").ok().flatten();
+            match tracker::built(asked.script, env).await {
+                Ok(built) => tracker::answer(&built, asked.version, known.as_deref()),
                 Err(error) => refused(error),
             }
         }
         (Endpoint::Inspector(asked), _) => {
-            match inspector_object::answer(asked, &head, &env).await {
-                Ok(response) => Ok(response),
-                Err(error) => refused(error),
-            }
+            inspector_object::answer(asked, &head, env).await.unwrap_or_else(refused)
         }
-        (Endpoint::Quarantine, _) => match quarantine::answer(&head, &env).await {
-            Ok(row) => respond::row(row),
-            Err(error) => refused(error),
-        },
+        (Endpoint::Quarantine, _) => {
+            quarantine::answer(&head, env).await.map_or_else(refused, respond::row)
+        }
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))
         }

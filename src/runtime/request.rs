@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use futures_util::StreamExt;
 use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::JsValue;
-use worker::{ByteStream, Request};
 
 use super::bindings;
+use super::io::{self, BodyError};
 use crate::ingest::error::IngestError;
 use crate::model::consent::BrowserSignals;
 use crate::model::geo::{Geo, OffsetChange};
@@ -33,7 +32,6 @@ struct RequestFields {
     referer: Option<String>,
     content_type: Option<String>,
     content_encoding: Option<String>,
-    content_length: Option<String>,
     asked_headers: Option<String>,
     write_key: Option<String>,
     authorization: Option<String>,
@@ -58,8 +56,6 @@ pub struct RequestHead {
     pub query: String,
     pub content_type: Option<String>,
     pub content_encoding: Option<String>,
-    /// In bytes.
-    pub content_length: Option<usize>,
     /// The headers that a preflight asks for.
     pub asked_headers: Option<String>,
     /// The token of `Authorization: Bearer`.
@@ -81,10 +77,9 @@ pub enum Method {
 }
 
 /// Reads the head and the context of `request`.
-pub fn read(request: &Request) -> (RequestHead, RequestContext) {
+pub fn read(request: &JsValue) -> (RequestHead, RequestContext) {
     // The text is from our own script, so it parses. If it did not, the path would be unknown.
-    let fields: RequestFields =
-        serde_json::from_str(&request_info(request.inner())).unwrap_or_default();
+    let fields: RequestFields = serde_json::from_str(&request_info(request)).unwrap_or_default();
     let method = match fields.method.as_str() {
         "GET" => Method::Get,
         "HEAD" => Method::Head,
@@ -110,7 +105,6 @@ pub fn read(request: &Request) -> (RequestHead, RequestContext) {
         content_type: fields.content_type,
         content_encoding: fields.content_encoding,
         asked_headers: fields.asked_headers,
-        content_length: fields.content_length.and_then(|length| length.parse().ok()),
     };
     let context = RequestContext {
         received_at: bindings::now(),
@@ -132,44 +126,10 @@ pub fn read(request: &Request) -> (RequestHead, RequestContext) {
     (head, context)
 }
 
-/// Reads the body up to `limit` bytes, by its stated length or as it arrives.
-pub async fn body(
-    request: &mut Request,
-    head: &RequestHead,
-    limit: usize,
-) -> Result<Vec<u8>, IngestError> {
-    let too_large = || IngestError::Protocol(ProtocolError::BodyTooLarge { limit });
-    match head.content_length {
-        Some(length) if length > limit => Err(too_large()),
-        Some(_) => request.bytes().await.map_err(|_| IngestError::TruncatedBody),
-        None => {
-            // A request without a body has no stream.
-            let Ok(mut chunks) = request.stream() else {
-                return Ok(Vec::new());
-            };
-            let mut bytes = Vec::new();
-            while let Some(chunk) = chunks.next().await {
-                bytes.extend_from_slice(&chunk.map_err(|_| IngestError::TruncatedBody)?);
-                if bytes.len() > limit {
-                    drain(chunks).await;
-                    return Err(too_large());
-                }
-            }
-            Ok(bytes)
-        }
-    }
-}
-
-/// Reads on and keeps nothing: a client that is still sending when the answer arrives sees a broken
-/// connection instead.
-async fn drain(mut chunks: ByteStream) {
-    /// In bytes. A client that sends more sees a broken connection.
-    const MAX: usize = 16_777_216;
-    let mut read = 0_usize;
-    while let Some(Ok(chunk)) = chunks.next().await {
-        read = read.saturating_add(chunk.len());
-        if read > MAX {
-            return;
-        }
-    }
+/// Reads the body, up to `limit` bytes.
+pub async fn body(request: &JsValue, limit: usize) -> Result<Vec<u8>, IngestError> {
+    io::body(request, limit).await.map_err(|error| match error {
+        BodyError::TooLarge => ProtocolError::BodyTooLarge { limit }.into(),
+        BodyError::Truncated => IngestError::TruncatedBody,
+    })
 }

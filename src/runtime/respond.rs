@@ -4,6 +4,7 @@ use serde::Serialize;
 use worker::{Response, ResponseBuilder};
 
 use super::error::ApiError;
+use super::io::Caller;
 use super::quarantine::QuarantineAnswer;
 use crate::config::Config;
 use crate::ingest;
@@ -13,57 +14,100 @@ use crate::ingest::response::IngestResponse;
 use crate::model::request::RequestContext;
 use crate::pipeline::decode::pixel;
 
+/// A response that the runtime has not made yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Reply {
+    pub const fn new(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: None }
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    #[must_use]
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: Some(body.into()), ..self }
+    }
+
+    /// Answers a request that waits for it.
+    pub fn send(self, caller: Caller) {
+        let mut lines = String::new();
+        for (name, value) in &self.headers {
+            lines.push_str(name);
+            lines.push(' ');
+            lines.push_str(value);
+            lines.push('\n');
+        }
+        caller.respond(self.status, &lines, self.body.as_deref());
+    }
+
+    /// Makes the response.
+    pub fn response(self) -> worker::Result<Response> {
+        let builder = ResponseBuilder::new().with_status(self.status);
+        let builder = self
+            .headers
+            .iter()
+            .try_fold(builder, |builder, (name, value)| builder.with_header(name, value))?;
+        Ok(match self.body {
+            None => builder.empty(),
+            Some(body) => builder.fixed(body),
+        })
+    }
+}
+
 /// Responds with an answer or an error; `timing` is its `Server-Timing`.
 pub fn ingested(
     answer: Result<IngestResponse, IngestError>,
     cors_scope: CorsScope<'_>,
-    timing: Option<&str>,
-) -> worker::Result<Response> {
-    let mut response = match answer {
+    timing: Option<String>,
+) -> Reply {
+    let reply = match answer {
         Ok(answer) => answered(answer, cors_scope),
         Err(error) => refused(&error.into(), cors_scope),
-    }?;
-    if let Some(timing) = timing {
-        response.headers_mut().set("server-timing", timing)?;
+    };
+    match timing {
+        None => reply,
+        Some(timing) => reply.header("server-timing", timing),
     }
-    Ok(response)
 }
 
 /// Responds with an answer, which a page of an allowed origin may read.
-fn answered(answer: IngestResponse, cors_scope: CorsScope<'_>) -> worker::Result<Response> {
-    let builder = ResponseBuilder::new().with_status(answer.status);
-    let builder = cors(retry_after(builder, answer.retry_after_s)?, cors_scope)?;
+fn answered(answer: IngestResponse, cors_scope: CorsScope<'_>) -> Reply {
+    let reply = cors(retry_after(Reply::new(answer.status), answer.retry_after_s), cors_scope);
     match answer.body {
-        None => Ok(builder.empty()),
-        Some(json) => {
-            Ok(builder.with_header("content-type", "application/json")?.fixed(json.into_bytes()))
-        }
+        None => reply,
+        Some(json) => reply.header("content-type", "application/json").body(json),
     }
 }
 
 /// Responds with an error.
-pub fn refused(error: &ApiError, cors_scope: CorsScope<'_>) -> worker::Result<Response> {
-    let mut response = answered(IngestResponse::of_error(error, None), cors_scope)?;
-    if let ApiError::MethodNotAllowed(allowed) = error {
-        response.headers_mut().set("allow", allowed)?;
+pub fn refused(error: &ApiError, cors_scope: CorsScope<'_>) -> Reply {
+    let reply = answered(IngestResponse::of_error(error, None), cors_scope);
+    match error {
+        ApiError::MethodNotAllowed(allowed) => reply.header("allow", *allowed),
+        _ => reply,
     }
-    Ok(response)
 }
 
-fn retry_after(builder: ResponseBuilder, seconds: Option<u64>) -> worker::Result<ResponseBuilder> {
+fn retry_after(reply: Reply, seconds: Option<u64>) -> Reply {
     match seconds {
-        None => Ok(builder),
-        Some(seconds) => builder.with_header("retry-after", &seconds.to_string()),
+        None => reply,
+        Some(seconds) => reply.header("retry-after", seconds.to_string()),
     }
 }
 
 /// Answers a preflight, which asks for the headers `asked`. A preflight can't send the write key as
 /// a header, so a missing key is an error only when the beacon arrives.
-pub fn preflight(
-    config: Option<&Config>,
-    context: &RequestContext,
-    asked: Option<&str>,
-) -> worker::Result<Response> {
+pub fn preflight(config: Option<&Config>, context: &RequestContext, asked: Option<&str>) -> Reply {
     let authorization = config.map(|config| ingest::authorize(context, None, config));
     let cors_scope = match authorization {
         None => CorsScope::any(context),
@@ -72,11 +116,10 @@ pub fn preflight(
             Err(error) => return refused(&error.into(), cors),
         },
     };
-    let builder = cors(ResponseBuilder::new().with_status(204), cors_scope)?
-        .with_header("access-control-allow-methods", "POST")?
-        .with_header("access-control-allow-headers", &allowed_headers(asked))?
-        .with_header("access-control-max-age", "86400")?;
-    Ok(builder.empty())
+    cors(Reply::new(204), cors_scope)
+        .header("access-control-allow-methods", "POST")
+        .header("access-control-allow-headers", allowed_headers(asked))
+        .header("access-control-max-age", "86400")
 }
 
 /// The headers that a page may send: those with a meaning here, and those that it `asked` for,
@@ -105,79 +148,76 @@ fn allowed_headers(asked: Option<&str>) -> String {
 /// Lets a page of an allowed origin read the answer. `sendBeacon` always sends with credentials,
 /// which requires the origin by name. No credentials are read, so no origin learns anything from
 /// them.
-fn cors(builder: ResponseBuilder, cors_scope: CorsScope<'_>) -> worker::Result<ResponseBuilder> {
+fn cors(reply: Reply, cors_scope: CorsScope<'_>) -> Reply {
     let Some(origin) = cors_scope.origin else {
-        return Ok(builder);
+        return reply;
     };
-    let builder = embeddable(builder)?.with_header("vary", "origin")?;
+    let reply = embeddable(reply).header("vary", "origin");
     if !cors_scope.allowed.allow(Some(origin)) {
-        return Ok(builder);
+        return reply;
     }
-    let builder = match origin.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => builder
-            .with_header("access-control-allow-origin", origin)?
-            .with_header("access-control-allow-credentials", "true")?,
+    let reply = match origin.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => reply
+            .header("access-control-allow-origin", origin)
+            .header("access-control-allow-credentials", "true"),
         // No browser sends such an origin, and a header can't contain it.
-        false => builder.with_header("access-control-allow-origin", "*")?,
+        false => reply.header("access-control-allow-origin", "*"),
     };
-    builder.with_header("access-control-expose-headers", "retry-after, server-timing")
+    reply.header("access-control-expose-headers", "retry-after, server-timing")
 }
 
 /// Lets a page that isolates itself with `Cross-Origin-Embedder-Policy` use the answer. Otherwise
 /// its browser reports an image, a script or even a beacon as blocked.
-pub fn embeddable(builder: ResponseBuilder) -> worker::Result<ResponseBuilder> {
-    builder.with_header("cross-origin-resource-policy", "cross-origin")
+pub fn embeddable(reply: Reply) -> Reply {
+    reply.header("cross-origin-resource-policy", "cross-origin")
 }
 
 /// Responds with the GIF to a `HEAD` request, without an event.
-pub fn pixel_only() -> worker::Result<Response> {
+pub fn pixel_only() -> Reply {
     pixel(&Ok(IngestResponse { status: 200, retry_after_s: None, body: None }))
 }
 
 /// Responds with the GIF, with the status of the beacon's answer.
-pub fn pixel(answer: &Result<IngestResponse, IngestError>) -> worker::Result<Response> {
+pub fn pixel(answer: &Result<IngestResponse, IngestError>) -> Reply {
     let (status, retry_after_s) = match answer {
         Ok(answer) => (answer.status, answer.retry_after_s),
         Err(error) => (error.status(), error.retry_after_s()),
     };
-    let builder = retry_after(ResponseBuilder::new().with_status(status), retry_after_s)?;
-    let builder = embeddable(builder)?
-        .with_header("content-type", "image/gif")?
-        .with_header("cache-control", "no-store")?;
-    Ok(builder.fixed(pixel::GIF.to_vec()))
+    embeddable(retry_after(Reply::new(status), retry_after_s))
+        .header("content-type", "image/gif")
+        .header("cache-control", "no-store")
+        .body(pixel::GIF)
 }
 
 /// Responds with a quarantined row, with 204 if there is none, or with 202 if more records are
 /// still to be quarantined.
-pub fn row(answer: QuarantineAnswer) -> worker::Result<Response> {
-    let builder = ResponseBuilder::new().with_header("cache-control", "no-store")?;
+pub fn row(answer: QuarantineAnswer) -> Reply {
+    let reply = |status| Reply::new(status).header("cache-control", "no-store");
     match answer {
-        QuarantineAnswer::Nothing => Ok(builder.with_status(204).empty()),
-        QuarantineAnswer::More => Ok(builder.with_status(202).empty()),
-        QuarantineAnswer::Row(name, lines) => Ok(builder
-            .with_header("content-type", "application/x-ndjson")?
-            .with_header("x-headwater-quarantine-id", &name.to_string())?
-            .with_header("x-headwater-quarantine-bytes", &lines.len().to_string())?
-            .fixed(lines)),
+        QuarantineAnswer::Nothing => reply(204),
+        QuarantineAnswer::More => reply(202),
+        QuarantineAnswer::Row(name, lines) => reply(200)
+            .header("content-type", "application/x-ndjson")
+            .header("x-headwater-quarantine-id", name.to_string())
+            .header("x-headwater-quarantine-bytes", lines.len().to_string())
+            .body(lines),
     }
 }
 
-pub fn alive() -> worker::Result<Response> {
+pub fn alive() -> Reply {
     json(200, &serde_json::json!({ "alive": true }))
 }
 
-/// Responds with JSON that must not be cached.
-pub fn json(status: u16, body: &impl Serialize) -> worker::Result<Response> {
-    let builder =
-        ResponseBuilder::new().with_status(status).with_header("cache-control", "no-store")?;
-    builder.from_json(body)
+/// Responds with JSON that must not be cached. The value has only texts and numbers, which JSON
+/// can always represent.
+pub fn json(status: u16, body: &impl Serialize) -> Reply {
+    json_text(status, serde_json::to_vec(body).unwrap_or_default())
 }
 
 /// Like [`json`], with a text that is JSON already.
-pub fn json_text(status: u16, text: Vec<u8>) -> worker::Result<Response> {
-    let builder = ResponseBuilder::new()
-        .with_status(status)
-        .with_header("cache-control", "no-store")?
-        .with_header("content-type", "application/json")?;
-    Ok(builder.fixed(text))
+pub fn json_text(status: u16, text: Vec<u8>) -> Reply {
+    Reply::new(status)
+        .header("cache-control", "no-store")
+        .header("content-type", "application/json")
+        .body(text)
 }

@@ -1,29 +1,14 @@
 //! Calls Durable Objects: shards, from a request or from another shard, and the inspector.
 
 use futures_util::future::join_all;
-use js_sys::futures::JsFuture;
-use js_sys::{Array, Promise, Uint8Array};
-use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
-use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings;
+use super::io::{self, ObjectAddress, ObjectAnswer};
 use crate::config::Config;
 use crate::model::placement::{ShardNumber, location_hint};
+use crate::shard::protocol::batch_response::BatchResponse;
 use crate::shard::protocol::error::ShardError;
-
-#[wasm_bindgen(module = "/src/runtime/js/durable_object.js")]
-extern "C" {
-    #[wasm_bindgen(catch)]
-    fn ask(
-        namespace: &JsValue,
-        name: &str,
-        location_hint: Option<&str>,
-        path: &str,
-        body: &[u8],
-        milliseconds: f64,
-    ) -> Result<Promise, JsValue>;
-}
 
 /// The calls that a shard accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,18 +31,34 @@ pub enum ShardMethod {
 }
 
 impl ShardMethod {
-    /// The path of the call.
-    pub const fn path(self) -> &'static str {
+    const ALL: [Self; 8] = [
+        Self::Batch,
+        Self::ExportSessions,
+        Self::Status,
+        Self::Quarantine,
+        Self::DeleteQuarantined,
+        Self::Withdraw,
+        Self::Report,
+        Self::Reports,
+    ];
+
+    /// The name by which it is called.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Batch => "/batch",
-            Self::ExportSessions => "/export-sessions",
-            Self::Status => "/status",
-            Self::Quarantine => "/quarantine",
-            Self::DeleteQuarantined => "/forget",
-            Self::Withdraw => "/withdraw",
-            Self::Report => "/report",
-            Self::Reports => "/reports",
+            Self::Batch => "batch",
+            Self::ExportSessions => "export_sessions",
+            Self::Status => "status",
+            Self::Quarantine => "quarantine",
+            Self::DeleteQuarantined => "delete_quarantined",
+            Self::Withdraw => "withdraw",
+            Self::Report => "report",
+            Self::Reports => "reports",
         }
+    }
+
+    /// Returns the method of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
     }
 }
 
@@ -70,6 +71,26 @@ pub enum ShardCallError {
     /// The shard can't be reached; contains the reason.
     #[error("{0}")]
     Unreachable(String),
+}
+
+/// Delivers the batch request `body`, with `count` items, through a shard.
+pub async fn batch(
+    number: ShardNumber,
+    body: &[u8],
+    count: usize,
+    milliseconds: u64,
+    env: &Env,
+    config: &Config,
+) -> Result<BatchResponse, ShardCallError> {
+    let name = format!("shard-{number}");
+    let hint = location_hint(&config.aws.region);
+    let method = ShardMethod::Batch.name();
+    match call("SHARD", &name, hint, method, body, milliseconds, env).await? {
+        Answer::Number(usual) => Ok(BatchResponse::of_number(usual, count)),
+        Answer::Bytes(bytes) => {
+            BatchResponse::decode(&bytes, count).map_err(|error| ShardError::from(error).into())
+        }
+    }
 }
 
 /// Calls several shards concurrently. Returns their answers in the same order.
@@ -96,7 +117,7 @@ pub async fn shard(
 ) -> Result<Vec<u8>, ShardCallError> {
     let name = format!("shard-{number}");
     let hint = location_hint(&config.aws.region);
-    object("SHARD", &name, hint, question.path(), body, milliseconds, env).await
+    object("SHARD", &name, hint, question.name(), body, milliseconds, env).await
 }
 
 /// Calls the object for reports. It has the class of the shards, but is none.
@@ -108,32 +129,48 @@ pub async fn reports(
     config: &Config,
 ) -> Result<Vec<u8>, ShardCallError> {
     let hint = location_hint(&config.aws.region);
-    object("SHARD", "reports", hint, question.path(), body, milliseconds, env).await
+    object("SHARD", "reports", hint, question.name(), body, milliseconds, env).await
 }
 
-/// Calls the object `name` of the namespace `binding`.
+/// Calls a method that returns bytes, of the object `name` of the namespace `binding`.
 pub async fn object(
     binding: &str,
     name: &str,
     location_hint: Option<&str>,
-    path: &str,
+    method: &str,
     body: &[u8],
     milliseconds: u64,
     env: &Env,
 ) -> Result<Vec<u8>, ShardCallError> {
-    let namespace = bindings::get(env, binding);
-    let answer = ask(&namespace, name, location_hint, path, body, milliseconds as f64);
-    let answered: Array =
-        JsFuture::from(answer.map_err(thrown)?).await.map_err(thrown)?.unchecked_into();
-    let body = answered.get(1).dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
-    match answered.get(0).as_f64() {
-        Some(200.0) => Ok(body),
-        _ => Err(ShardError::decode(&body).into()),
+    match call(binding, name, location_hint, method, body, milliseconds, env).await? {
+        Answer::Bytes(bytes) => Ok(bytes),
+        Answer::Number(number) => {
+            Err(ShardError::Other(format!("it returned the number {number}")).into())
+        }
     }
 }
 
-/// The message of a thrown value.
-fn thrown(error: JsValue) -> ShardCallError {
-    let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
-    ShardCallError::Unreachable(message.unwrap_or_else(|| "no answer in time".to_owned()))
+/// What a method returned.
+enum Answer {
+    Number(f64),
+    Bytes(Vec<u8>),
+}
+
+async fn call(
+    binding: &str,
+    name: &str,
+    location_hint: Option<&str>,
+    method: &str,
+    body: &[u8],
+    milliseconds: u64,
+    env: &Env,
+) -> Result<Answer, ShardCallError> {
+    let namespace = bindings::get(env, binding);
+    let object = ObjectAddress { namespace: &namespace, name, location_hint };
+    match io::call(object, method, body, milliseconds).await {
+        ObjectAnswer::Number(number) => Ok(Answer::Number(number)),
+        ObjectAnswer::Bytes(bytes) => Ok(Answer::Bytes(bytes)),
+        ObjectAnswer::Error(error) => Err(ShardError::decode(&error).into()),
+        ObjectAnswer::Unreachable(why) => Err(ShardCallError::Unreachable(why)),
+    }
 }

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use futures_util::future::try_join_all;
-use worker::{Env, Request, Response, ResponseBuilder};
+use worker::Env;
 
 use super::error::ApiError;
 use super::log::{self, Component};
-use super::{assets, bindings, respond};
+use super::respond::{self, Reply};
+use super::{assets, bindings};
 use crate::config::ConfigError;
 use crate::ingest::error::IngestError;
 use crate::model::tracker_path::{Script, ScriptAsset, ScriptVersion};
@@ -16,18 +17,19 @@ use crate::model::tracker_path::{Script, ScriptAsset, ScriptVersion};
 pub fn answer(
     built: &ScriptAsset,
     version: ScriptVersion<'_>,
-    request: &Request,
-) -> worker::Result<Response> {
-    let builder = respond::embeddable(ResponseBuilder::new())?
-        .with_header("cache-control", built.cache_control(version))?
-        .with_header("etag", &built.etag())?
-        .with_header("access-control-allow-origin", "*")?
-        .with_header("timing-allow-origin", "*")?
-        .with_header("x-content-type-options", "nosniff")?
-        .with_header("content-type", "text/javascript; charset=utf-8")?;
-    match request.headers().get("if-none-match")? {
-        Some(tags) if built.is_one_of(&tags) => Ok(builder.with_status(304).empty()),
-        _ => Ok(builder.fixed(built.bytes.clone())),
+    if_none_match: Option<&str>,
+) -> Reply {
+    let is_known = if_none_match.is_some_and(|tags| built.is_one_of(tags));
+    let reply = respond::embeddable(Reply::new(if is_known { 304 } else { 200 }))
+        .header("cache-control", built.cache_control(version))
+        .header("etag", built.etag())
+        .header("access-control-allow-origin", "*")
+        .header("timing-allow-origin", "*")
+        .header("x-content-type-options", "nosniff")
+        .header("content-type", "text/javascript; charset=utf-8");
+    match is_known {
+        true => reply,
+        false => reply.body(built.bytes.clone()),
     }
 }
 

@@ -26,7 +26,7 @@ export class Inspector extends DurableObject {}
 
 async function answer(url) {
   try {
-    await exchange(url, "{}", new Uint8Array(16_000_000), 200);
+    await exchange(url, {}, new Uint8Array(16_000_000), 200);
     return "answered";
   } catch (error) {
     return error.name;

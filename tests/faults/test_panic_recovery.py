@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from support import ROOT
+from support.waiting import wait_until
 from support.worker import PROGRAMS, Worker
+
+WAITING = 3
 
 WASM = """
 const state = { criticalError: false, instanceId: 0 };
 let instance = 0;
+let host;
 
 const panic = () => {
   throw new WebAssembly.RuntimeError("unreachable");
@@ -22,21 +27,44 @@ const panic = () => {
 export const __worker_init_state = () => state;
 export const __wbg_reset_state = () => {
   instance += 1;
+  state.instanceId += 1;
 };
+export const connect = (it) => {
+  host = it;
+};
+
+// Panics at the end of a wait.
+export const resume = (operation) => {
+  if (operation === 1) panic();
+  throw new Error(`resumed ${operation}`);
+};
+
+export function ingest(request, env, caller) {
+  const { pathname } = new URL(request.url);
+  if (pathname === "/v1/panic") panic();
+  if (pathname === "/v1/panic-later") host.wait(1, 50);
+  if (pathname === "/v1/waits") {
+    host.wait(2, 60_000);
+    console.log("a caller waits");
+  }
+  if (pathname === "/v1/fails") throw new Error("no panic");
+  return pathname === "/v1/panic-later" || pathname === "/v1/waits";
+}
 
 export async function fetch(request, env) {
   const { pathname } = new URL(request.url);
-  if (pathname === "/v1/panic") panic();
-  if (pathname === "/v1/fails") throw new Error("no panic");
-  if (pathname.startsWith("/v1/object")) return env.SHARD.get(env.SHARD.idFromName("a")).fetch(request);
+  if (pathname.startsWith("/v1/object")) {
+    const object = env.SHARD.get(env.SHARD.idFromName("a"));
+    return Response.json(await object.call(pathname, new Uint8Array(0)));
+  }
   return Response.json({ instance });
 }
 
 export class Shard {
   made = instance;
-  async fetch(request) {
-    if (request.url.endsWith("/panic")) panic();
-    return Response.json({ instance, made: this.made });
+  call(method, body, caller) {
+    if (method.endsWith("/panic")) panic();
+    caller.resolve({ instance, made: this.made });
   }
 }
 
@@ -46,15 +74,16 @@ export class Inspector {}
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Worker:
-    """A worker of the shim and that stand-in."""
+    """A worker of the shell and that stand-in."""
     shutil.copy(ROOT / "wrangler.toml", tmp_path)
     (tmp_path / "www").mkdir()
     (tmp_path / "index.js").write_text(WASM)
-    shutil.copy(ROOT / "src" / "runtime" / "js" / "shim.js", tmp_path)
+    for script in ("shell.js", "host.js", "http_call.js"):
+        shutil.copy(ROOT / "src" / "runtime" / "js" / script, tmp_path)
     subprocess.run(
         [
             PROGRAMS / "esbuild",
-            tmp_path / "shim.js",
+            tmp_path / "shell.js",
             "--bundle",
             "--format=esm",
             "--external:cloudflare:*",
@@ -68,7 +97,7 @@ def worker(tmp_path: Path) -> Worker:
     return worker
 
 
-@pytest.mark.parametrize("panics", ["/v1/panic", "/v1/object/panic"])
+@pytest.mark.parametrize("panics", ["/v1/panic", "/v1/panic-later", "/v1/object/panic"])
 def test_a_panic_ends_one_call_and_the_next_has_a_new_instance(
     worker: Worker, panics: str
 ) -> None:
@@ -85,3 +114,13 @@ def test_an_error_without_a_panic_keeps_the_instance(worker: Worker) -> None:
     with pytest.raises(AssertionError, match="no panic|Uncaught"), worker:
         assert worker.get("/v1/fails").status == 500
         assert worker.get("/v1/any").json() == {"instance": 0}
+
+
+def test_a_panic_ends_each_request_that_is_not_answered(worker: Worker) -> None:
+    with pytest.raises(AssertionError, match="RuntimeError"), worker:
+        with ThreadPoolExecutor(WAITING) as pool:
+            waiting = [pool.submit(worker.get, "/v1/waits") for _ in range(WAITING)]
+            wait_until(lambda: worker.log.count("a caller waits") == WAITING)
+            assert worker.get("/v1/panic").status == 500
+            assert [answer.result().status for answer in waiting] == [500] * WAITING
+        assert worker.get("/v1/any").json() == {"instance": 1}

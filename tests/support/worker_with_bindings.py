@@ -13,7 +13,9 @@ const bindings = (env) => ({ %s });
 const withBindings = (type) => new Proxy(type, {
   construct: (target, [context, env], made) => Reflect.construct(target, [context, { ...env, ...bindings(env) }], made),
 });
-export default withBindings(Headwater);
+export default {
+  fetch: (request, env, context) => Headwater.fetch(request, { ...env, ...bindings(env) }, context),
+};
 export const Shard = withBindings(objects.Shard);
 export const Inspector = withBindings(objects.Inspector);
 """

@@ -379,20 +379,16 @@ def test_without_a_token_there_is_no_inspector(worker: Worker) -> None:
 
 
 INSPECTORS = {
-    "it never answers": """
-        fetch: (_, { signal }) => new Promise((_, end) => {
-          signal.addEventListener("abort", () => end(signal.reason));
-        })
-    """,
-    "it throws": 'fetch() { throw new Error("gone"); }',
-    "it refuses": 'fetch: async () => new Response("no", { status: 500 })',
+    "it never answers": "call: () => new Promise(() => {})",
+    "it throws": 'call() { throw new Error("gone"); }',
+    "it refuses": "call: async () => ({ error: new Uint8Array([110, 111]) })",
 }
 
 
-@pytest.mark.parametrize("fetch", INSPECTORS.values(), ids=INSPECTORS)
-def test_no_beacon_needs_the_inspector(peer: FakeFirehose, fetch: str) -> None:
+@pytest.mark.parametrize("method", INSPECTORS.values(), ids=INSPECTORS)
+def test_no_beacon_needs_the_inspector(peer: FakeFirehose, method: str) -> None:
     class Alone(WorkerWithBindings):
-        bindings = f"INSPECTOR: {{ idFromName: () => 1, get: () => ({{ {fetch} }}) }}"
+        bindings = f"INSPECTOR: {{ idFromName: () => 1, get: () => ({{ {method} }}) }}"
 
     env = {**peer.environment(), "HEADWATER_INSPECT_TOKEN": TOKEN}
     with Alone(env) as worker:

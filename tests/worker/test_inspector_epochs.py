@@ -191,9 +191,9 @@ def test_a_gap_in_the_inspector_is_no_proof(
         bindings = """INSPECTOR: {
           idFromName: (name) => env.INSPECTOR.idFromName(name),
           get: (id) => ({
-            fetch: (url, init) => {
-              if (new TextDecoder().decode(init.body).includes("unheard")) throw new Error("gone");
-              return env.INSPECTOR.get(id).fetch(url, init);
+            call: (method, body) => {
+              if (new TextDecoder().decode(body).includes("unheard")) throw new Error("gone");
+              return env.INSPECTOR.get(id).call(method, body);
             },
           }),
         }"""

@@ -17,10 +17,10 @@ class Before(WorkerWithBindings):
     SHARD: {
       idFromName: () => 1,
       get: () => ({
-        fetch: async (_, { body }) => {
-          if (body[0] !== 1) return new Response("bytes are not a parcel", { status: 503 });
+        call: async (_, body) => {
+          if (body[0] !== 1) return { error: new TextEncoder().encode("bytes are not a parcel") };
           console.log("taken by the shard");
-          return new Response(new Uint8Array([1, 0]));
+          return new Uint8Array([1, 0]);
         },
       }),
     }

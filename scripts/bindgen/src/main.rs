@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let mut bindgen = Bindgen::new();
-    // After a panic the shim makes a new instance, for which the glue has to forget the old one.
+    // After a panic the shell makes a new instance, for which the glue has to forget the old one.
     bindgen.reset_state_function(true).force_enable_abort_handler(true);
     let module = bindgen.input_path(wasm).out_name("index").typescript(false).module(true);
     match module.and_then(|module| module.generate(out)) {

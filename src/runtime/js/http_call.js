@@ -1,5 +1,4 @@
-// Calls a stream's service with one call from the Wasm: from Rust, each header and each timer would
-// be a call of its own.
+// Calls a stream's service.
 
 /** A timer that is later than this, in milliseconds, shows that the isolate was busy: the delay is then ours. */
 const LATE_MS = 250;
@@ -13,10 +12,10 @@ const TURN_MS = 5;
  * Sends a signed call and reads the whole answer within the time given.
  *
  * @param {string} url
- * @param {string} headers a JSON object
+ * @param {Record<string, string>} headers
  * @param {Uint8Array} body
  * @param {number} milliseconds
- * @returns {Promise<[status: number, retryAfterMs: string | null, retryAfterS: string | null, body: string]>}
+ * @returns {Promise<[status: number, retryAfterMs: number, body: Uint8Array]>} with -1 if the answer does not say when to send again
  * @throws {DOMException} named AbortError if the time is over
  * @throws {Error} named Starved if the time is over and the isolate was too busy to use it
  */
@@ -51,15 +50,13 @@ export async function exchange(url, headers, body, milliseconds) {
   try {
     const response = await fetch(url, {
       method: "POST",
-      headers: JSON.parse(headers),
-      // An object's call waits for its writes; until then, Wasm's memory may grow and move.
-      body: body.slice(),
+      headers,
+      body,
       // A followed redirect would send signed records to another address.
       redirect: "manual",
       signal: controller.signal,
     });
-    const answered = response.headers;
-    return [response.status, answered.get("x-amz-retry-after"), answered.get("retry-after"), await response.text()];
+    return [response.status, retryAfter(response.headers), await response.bytes()];
   } catch (error) {
     if (controller.signal.aborted && late > LATE_MS) {
       throw Object.assign(new Error("not waited for in time"), { name: "Starved" });
@@ -68,4 +65,21 @@ export async function exchange(url, headers, body, milliseconds) {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Returns when to send again, in milliseconds, or -1. `x-amz-retry-after` is in milliseconds, `retry-after` in seconds.
+ *
+ * @param {Headers} headers
+ */
+function retryAfter(headers) {
+  const milliseconds = headers.get("x-amz-retry-after");
+  if (isNumber(milliseconds)) return Number(milliseconds);
+  const seconds = headers.get("retry-after");
+  return isNumber(seconds) ? Number(seconds) * 1_000 : -1;
+}
+
+/** @param {string | null} text @returns {boolean} */
+function isNumber(text) {
+  return text !== null && /^\d+$/.test(text);
 }

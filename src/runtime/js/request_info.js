@@ -17,7 +17,6 @@ export function requestInfo(request) {
     referer: header("referer"),
     content_type: header("content-type"),
     content_encoding: header("content-encoding"),
-    content_length: header("content-length"),
     asked_headers:
       request.method === "OPTIONS" ? header("access-control-request-headers") : undefined,
     write_key: header("x-write-key"),

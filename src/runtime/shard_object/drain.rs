@@ -1,12 +1,12 @@
 //! Drains the spill each time that the alarm goes off.
 
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
-use worker::{Delay, console_log};
+use worker::console_log;
 
 use super::ShardObject;
 use crate::config::Config;
@@ -18,7 +18,7 @@ use crate::runtime::bindings::{now_ms, random};
 use crate::runtime::gate::{CallPurpose, CallSlot};
 use crate::runtime::log::Component;
 use crate::runtime::storage::Sqlite;
-use crate::runtime::{deliver, log, metrics};
+use crate::runtime::{deliver, io, log, metrics};
 use crate::shard;
 use crate::shard::protocol::error::ShardError;
 use crate::shard::spill::{BacklogStats, Moved, SpilledBatch};
@@ -47,8 +47,7 @@ impl ShardObject {
         let gone = before.iter().filter(|depth| !is_left(depth));
         let gone: Vec<BacklogStats> =
             gone.map(|depth| BacklogStats::none(depth.stream.clone())).collect();
-        let name = self.state.id().name().unwrap_or_default();
-        metrics::spill(&self.env, &name, &[gone, after].concat());
+        metrics::spill(&self.env, &self.name, &[gone, after].concat());
         let report_at = self.report().await;
         // Streams whose delivery failed have to be retried too.
         let attempt_at = self.with(|shard| shard.spill().wake_at())?;
@@ -79,7 +78,7 @@ impl ShardObject {
             }
             // Lets other requests of the object run.
             let look_again_ms = if have_moved { 0 } else { LOOK_AGAIN_MS };
-            let again = Delay::from(Duration::from_millis(look_again_ms));
+            let again = pin!(io::wait(look_again_ms));
             if !under_way.is_empty() {
                 if let Either::Left((Some(Err(why)), _)) = select(under_way.next(), again).await {
                     ended = Err(why);
@@ -160,7 +159,7 @@ impl ShardObject {
         }
         // Records that were rejected permanently move at once, not at the next retry.
         while self.move_on(&stream, config, storage)? {
-            Delay::from(Duration::ZERO).await;
+            io::wait(0).await;
         }
         Ok(())
     }

@@ -10,20 +10,21 @@ pub mod report;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_channel::oneshot::Canceled;
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared, join_all};
-use js_sys::futures::spawn_local;
-use worker::{Delay, DurableObject, Env, Request, Response, State, console_log, durable_object};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::JsValue;
+use worker::{Env, console_log};
 
 use super::bindings::{now_ms, random};
 use super::gate::{CallPurpose, CallSlot, Gate};
+use super::io::{self, Caller};
 use super::log::{self, Component};
 use super::shard_client::ShardMethod;
 use super::storage::Sqlite;
-use super::{bindings, deliver, health, shard_client, stream_health};
+use super::{bindings, deliver, health, shard_client, stream_health, tasks};
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
 use crate::delivery::stats::DeliveryStats;
@@ -67,13 +68,16 @@ struct BatchResult {
 }
 
 /// The Durable Object of a shard.
-#[durable_object(alarm)]
+#[wasm_bindgen]
 pub struct Shard {
     inner: Rc<ShardObject>,
 }
 
 struct ShardObject {
-    state: State,
+    /// Where its tables are.
+    raw_storage: JsValue,
+    /// The name by which it is called.
+    name: String,
     env: Env,
     /// Loaded at the first request.
     loaded: RefCell<Option<(Rc<Config>, Sqlite)>>,
@@ -101,11 +105,14 @@ struct BatchDelivery {
     sender: oneshot::Sender<Rc<BatchResult>>,
 }
 
-impl DurableObject for Shard {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl Shard {
+    #[wasm_bindgen(constructor)]
+    pub fn new(storage: JsValue, name: String, env: Env) -> Self {
         Self {
             inner: Rc::new(ShardObject {
-                state,
+                raw_storage: storage,
+                name,
                 env,
                 loaded: RefCell::default(),
                 shard: RefCell::default(),
@@ -121,39 +128,48 @@ impl DurableObject for Shard {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        let body = request.bytes().await?;
-        let inner = &self.inner;
-        let answer = match path.as_str() {
-            path if path == ShardMethod::Batch.path() => inner.admit_batch(body).await,
-            path if path == ShardMethod::ExportSessions.path() => inner.export_sessions(&body),
-            path if path == ShardMethod::Status.path() => inner.status(),
-            path if path == ShardMethod::Quarantine.path() => inner.quarantined(&body),
-            path if path == ShardMethod::DeleteQuarantined.path() => {
-                inner.delete_quarantined(&body)
+    /// Calls a [`ShardMethod`].
+    pub fn call(&self, method: &str, body: Vec<u8>, caller: JsValue) {
+        let (inner, caller) = (Rc::clone(&self.inner), Caller::new(caller));
+        let method = ShardMethod::of(method);
+        tasks::spawn(async move {
+            let answer = match method {
+                Some(ShardMethod::Batch) => match inner.admit_batch(body).await {
+                    Ok(response) => match response.number() {
+                        Some(number) => return caller.number(number),
+                        None => Ok(response.encode()),
+                    },
+                    Err(error) => Err(error),
+                },
+                Some(ShardMethod::ExportSessions) => inner.export_sessions(&body),
+                Some(ShardMethod::Status) => inner.status(),
+                Some(ShardMethod::Quarantine) => inner.quarantined(&body),
+                Some(ShardMethod::DeleteQuarantined) => inner.delete_quarantined(&body),
+                Some(ShardMethod::Withdraw) => inner.withdraw(&body),
+                Some(ShardMethod::Report) => inner.store_report(&body),
+                Some(ShardMethod::Reports) => inner.stored_reports(),
+                None => Err(ShardError::UnknownMethod),
+            };
+            match answer {
+                Ok(bytes) => caller.bytes(&bytes),
+                Err(error) => caller.fail(&error.encode()),
             }
-            path if path == ShardMethod::Withdraw.path() => inner.withdraw(&body),
-            path if path == ShardMethod::Report.path() => inner.store_report(&body),
-            path if path == ShardMethod::Reports.path() => inner.stored_reports(),
-            _ => Err(ShardError::UnknownMethod),
-        };
-        match answer {
-            Ok(bytes) => Response::from_bytes(bytes),
-            Err(error) => Ok(Response::from_bytes(error.encode())?.with_status(503)),
-        }
+        });
     }
 
-    /// Never fails: the runtime would retry only a few times.
-    async fn alarm(&self) -> worker::Result<Response> {
-        // The next alarm is set first, in case that this one fails.
-        self.inner.alarm.borrow_mut().forget();
-        self.inner.wake_at(now_ms().saturating_add(NEXT_ALARM_MS));
-        if let Err(why) = self.inner.drain().await {
-            log::error(Component::Shard, format_args!("the spill was not drained: {why}"));
-            self.inner.wake_at(now_ms().saturating_add(ALARM_AGAIN_MS));
-        }
-        Response::empty()
+    /// Runs the alarm. It never fails: the runtime would retry only a few times.
+    pub fn alarm(&self, caller: JsValue) {
+        let (inner, caller) = (Rc::clone(&self.inner), Caller::new(caller));
+        tasks::spawn(async move {
+            // The next alarm is set first, in case that this one fails.
+            inner.alarm.borrow_mut().forget();
+            inner.wake_at(now_ms().saturating_add(NEXT_ALARM_MS));
+            if let Err(why) = inner.drain().await {
+                log::error(Component::Shard, format_args!("the spill was not drained: {why}"));
+                inner.wake_at(now_ms().saturating_add(ALARM_AGAIN_MS));
+            }
+            caller.number(0.0);
+        });
     }
 }
 
@@ -183,7 +199,7 @@ impl ShardObject {
 
     /// The storage, loaded or not.
     fn storage(&self) -> Sqlite {
-        Sqlite::of(self.state.storage().as_raw().into())
+        Sqlite::of(self.raw_storage.clone())
     }
 
     /// Ensures that the alarm goes off at `at` or earlier, if `at` is given.
@@ -221,7 +237,7 @@ impl ShardObject {
     }
 
     /// Admits a batch request, and answers once the status of each item is known.
-    async fn admit_batch(self: &Rc<Self>, body: Vec<u8>) -> Result<Vec<u8>, ShardError> {
+    async fn admit_batch(self: &Rc<Self>, body: Vec<u8>) -> Result<BatchResponse, ShardError> {
         let began = now_ms();
         let (config, storage) = self.load()?;
         let items = batch_request::decode(&body)?;
@@ -279,7 +295,7 @@ impl ShardObject {
         if config.inspect_token.is_some() {
             answer.sessions = admitted.sessions;
         }
-        Ok(answer.encode())
+        Ok(answer)
     }
 
     /// The result of the batch of `slot`, if it has not ended, and the record's index in it.
@@ -309,7 +325,7 @@ impl ShardObject {
                 BatchAction::Spill(..) => None,
             };
             let (object, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
-            spawn_local(async move {
+            tasks::spawn(async move {
                 let result = Rc::new(object.run(id, action, call_slot, &config, &storage).await);
                 let batch = object.batches.borrow_mut().remove(&id);
                 // Its caller may have left.
@@ -321,7 +337,7 @@ impl ShardObject {
         }
         if is_blocked && !self.waits_for_call.replace(true) {
             let (object, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
-            spawn_local(async move {
+            tasks::spawn(async move {
                 object.gate.changed().await;
                 object.waits_for_call.set(false);
                 object.drive_batches(Vec::new(), &config, &storage);
@@ -338,8 +354,8 @@ impl ShardObject {
         }
         self.drives_at.set(Some(at));
         let (object, config, storage) = (Rc::clone(self), Rc::clone(config), storage.clone());
-        spawn_local(async move {
-            Delay::from(Duration::from_millis(at.saturating_sub(now))).await;
+        tasks::spawn(async move {
+            io::wait(at.saturating_sub(now)).await;
             // An earlier time may have been set meanwhile.
             if object.drives_at.get() == Some(at) {
                 object.drives_at.set(None);
@@ -436,8 +452,8 @@ impl ShardObject {
             return;
         }
         let (inner, storage) = (Rc::clone(self), storage.clone());
-        spawn_local(async move {
-            Delay::from(Duration::from_millis(wait_ms)).await;
+        tasks::spawn(async move {
+            io::wait(wait_ms).await;
             inner.checkpoint_waits.set(false);
             inner.checkpoint(&storage);
         });

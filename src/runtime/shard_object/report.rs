@@ -3,8 +3,6 @@
 
 use std::rc::Rc;
 
-use js_sys::futures::spawn_local;
-
 use super::ShardObject;
 use crate::base::clock::Milliseconds;
 use crate::ops::health::report::ShardReport;
@@ -12,7 +10,7 @@ use crate::runtime::bindings::now_ms;
 use crate::runtime::log::Component;
 use crate::runtime::shard_client::{ShardCallError, ShardMethod};
 use crate::runtime::storage::Sqlite;
-use crate::runtime::{health, log, shard_client};
+use crate::runtime::{health, log, shard_client, tasks};
 use crate::shard::protocol::error::ShardError;
 use crate::shard::storage::{Storage, StorageError, Table};
 
@@ -34,7 +32,7 @@ impl ShardObject {
     /// Sends the report that is due, in the background.
     pub(super) fn report_soon(self: &Rc<Self>) {
         let inner = Rc::clone(self);
-        spawn_local(async move {
+        tasks::spawn(async move {
             let again_at = inner.report().await;
             inner.wake_by(again_at);
         });
@@ -62,7 +60,7 @@ impl ShardObject {
         let status = self.with(|shard| shard.status(now))?;
         let state = health::of_shard(status, &config);
         let Some(how) = self.reporter.borrow().due(&state, now) else { return Ok(()) };
-        let name = self.state.id().name().unwrap_or_default();
+        let name = &self.name;
         let number = name.strip_prefix("shard-").and_then(|number| number.parse().ok());
         let report = ShardReport {
             shard: number.ok_or_else(|| ShardError::Other("it has no number".to_owned()))?,

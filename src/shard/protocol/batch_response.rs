@@ -33,6 +33,11 @@ pub enum ItemStatus {
     },
 }
 
+/// The bits of a duration in milliseconds that is part of a number. Two of them fit into the 53
+/// bits of JavaScript's integers.
+const MS_BITS: u32 = 26;
+const MAX_MS: u64 = (1 << MS_BITS) - 1;
+
 impl BatchResponse {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
@@ -66,6 +71,28 @@ impl BatchResponse {
             }
         }
         bytes
+    }
+
+    /// Returns the response as a number, if all items are durable and there is nothing else to say
+    /// but how long it took.
+    pub fn number(&self) -> Option<f64> {
+        let DeliveryStats { wait_ms, send_ms, retries, spill_depth } = self.sending;
+        let is_usual = self.statuses.iter().all(|status| *status == ItemStatus::Durable)
+            && self.sessions.is_empty()
+            && (retries, spill_depth) == (0, 0);
+        let fits = wait_ms <= MAX_MS && send_ms <= MAX_MS;
+        (is_usual && fits).then_some(((wait_ms << MS_BITS) | send_ms) as f64)
+    }
+
+    /// Reads the number that [`Self::number`] returned for a request of `count` items.
+    pub fn of_number(number: f64, count: usize) -> Self {
+        let number = number as u64;
+        let (wait_ms, send_ms) = (number >> MS_BITS, number & MAX_MS);
+        Self {
+            statuses: vec![ItemStatus::Durable; count],
+            sending: DeliveryStats { wait_ms, send_ms, ..DeliveryStats::default() },
+            sessions: Vec::new(),
+        }
     }
 
     /// Reads the response to a request of `count` items.
@@ -148,6 +175,31 @@ mod tests {
             assert!(BatchResponse::decode(&bytes, 3).is_err(), "a status too many");
             assert!(BatchResponse::decode(&bytes, 5).is_err(), "a status too few");
         }
+    }
+
+    #[test]
+    fn the_usual_response_is_a_number() {
+        let usual = |wait_ms, send_ms| BatchResponse {
+            statuses: vec![ItemStatus::Durable; 2],
+            sending: DeliveryStats { wait_ms, send_ms, ..DeliveryStats::default() },
+            sessions: Vec::new(),
+        };
+        for (wait_ms, send_ms) in [(0, 0), (0, MAX_MS), (MAX_MS, 0), (MAX_MS, MAX_MS), (100, 7)] {
+            let number = usual(wait_ms, send_ms).number().unwrap();
+            assert_eq!(BatchResponse::of_number(number, 2), usual(wait_ms, send_ms));
+        }
+        for (wait_ms, send_ms) in [(MAX_MS + 1, 0), (0, MAX_MS + 1)] {
+            assert_eq!(usual(wait_ms, send_ms).number(), None);
+        }
+        let with = |change: fn(&mut BatchResponse)| {
+            let mut response = usual(1, 2);
+            change(&mut response);
+            response.number()
+        };
+        assert_eq!(with(|it| it.statuses[1] = ItemStatus::Duplicate), None);
+        assert_eq!(with(|it| it.sending.retries = 1), None);
+        assert_eq!(with(|it| it.sending.spill_depth = 1), None);
+        assert_eq!(with(|it| it.sessions = vec![None, None]), None);
     }
 
     #[test]

@@ -1,0 +1,234 @@
+// What the Wasm asks of JavaScript: it awaits here, and decides in Rust. Each operation ends with one call of `resume`.
+// Wasm's memory may grow and move after a method has returned, so bytes that are used later are copied.
+
+import { exchange } from "./http_call.js";
+
+/**
+ * @typedef {[status: number, number: number, bytes: Uint8Array]} Completion of an operation
+ * @typedef {(operation: number, ...completion: Completion) => void} Resume
+ * @typedef {{ resolve(value: any): void }} Caller the promise of a request or of an object's method
+ * @typedef {number | Uint8Array | { error: Uint8Array }} ObjectAnswer
+ * @typedef {{ call(method: string, body: Uint8Array): Promise<ObjectAnswer> }} ObjectStub
+ * @typedef {{ idFromName(name: string): unknown, get(id: unknown, options?: { locationHint: string }): ObjectStub }} Namespace
+ */
+
+const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+/** The most bytes that are read of a body that is too large. A client that sends more sees a broken connection. */
+const DRAINED_BYTES = 16_777_216;
+
+/** The most kinds of response headers that are kept: one for each origin. */
+const HEADERS_KEPT = 200;
+
+/** @type {Map<string, Headers>} */
+const keptHeaders = new Map();
+
+export class Host {
+  #resume;
+  /** @type {Map<number, ReturnType<typeof setTimeout>>} */
+  #timers = new Map();
+
+  /** @param {Resume} resume */
+  constructor(resume) {
+    this.#resume = resume;
+  }
+
+  /**
+   * @param {number} operation
+   * @param {number} milliseconds
+   */
+  wait(operation, milliseconds) {
+    const end = () => {
+      this.#timers.delete(operation);
+      this.#resume(operation, 0, 0, EMPTY);
+    };
+    this.#timers.set(operation, setTimeout(end, milliseconds));
+  }
+
+  /** Stops the timer of an operation: an object with a timer is not evicted. @param {number} operation */
+  cancel(operation) {
+    clearTimeout(this.#timers.get(operation));
+    this.#timers.delete(operation);
+  }
+
+  /**
+   * Reads a body. The status is 0, or 1 if it is longer than `limit`, or 2 if it ended early.
+   *
+   * @param {number} operation
+   * @param {Request} request
+   * @param {number} limit in bytes
+   */
+  body(operation, request, limit) {
+    this.#complete(operation, readBody(request, limit));
+  }
+
+  /**
+   * Sends a request. The status is that of the response, or 0 if it came too late, 1 if it may have come while the isolate
+   * was busy, 2 if there is none. The number is when to send again, in milliseconds, or -1.
+   *
+   * @param {number} operation
+   * @param {string} url
+   * @param {string} headers
+   * @param {Uint8Array} body
+   * @param {number} milliseconds
+   */
+  send(operation, url, headers, body, milliseconds) {
+    this.#complete(operation, send(url, parsed(headers), body.slice(), milliseconds));
+  }
+
+  /**
+   * Calls a method of a Durable Object. The status is 0 for a number, 1 for bytes, 2 for an error of the method, 3 if the
+   * object cannot be reached or does not answer in time.
+   *
+   * @param {number} operation
+   * @param {Namespace} namespace
+   * @param {string} name of the object
+   * @param {string | undefined} locationHint where to create the object if it does not exist
+   * @param {string} method
+   * @param {Uint8Array} body
+   * @param {number} milliseconds
+   */
+  call(operation, namespace, name, locationHint, method, body, milliseconds) {
+    const stub = () => namespace.get(namespace.idFromName(name), locationHint ? { locationHint } : undefined);
+    this.#complete(operation, call(stub, method, body.slice(), milliseconds));
+  }
+
+  /**
+   * @param {number} operation
+   * @param {Promise<Completion>} result which does not reject
+   */
+  #complete(operation, result) {
+    result.then(([status, number, bytes]) => this.#resume(operation, status, number, bytes));
+  }
+
+  /**
+   * Answers an HTTP request.
+   *
+   * @param {Caller} caller
+   * @param {number} status
+   * @param {string} headers
+   * @param {Uint8Array | undefined} body
+   */
+  respond(caller, status, headers, body) {
+    let kept = keptHeaders.get(headers);
+    if (!kept) {
+      kept = new Headers(parsed(headers));
+      if (keptHeaders.size >= HEADERS_KEPT) keptHeaders.clear();
+      keptHeaders.set(headers, kept);
+    }
+    caller.resolve(new Response(body?.slice() ?? null, { status, headers: kept }));
+  }
+
+  /** @param {Caller} caller @param {number} number */
+  number(caller, number) {
+    caller.resolve(number);
+  }
+
+  /** @param {Caller} caller @param {Uint8Array} bytes */
+  bytes(caller, bytes) {
+    caller.resolve(bytes.slice());
+  }
+
+  /** @param {Caller} caller @param {Uint8Array} error */
+  fail(caller, error) {
+    caller.resolve({ error: error.slice() });
+  }
+}
+
+/**
+ * @param {Request} request
+ * @param {number} limit
+ * @returns {Promise<Completion>}
+ */
+async function readBody(request, limit) {
+  try {
+    const length = request.headers.get("content-length");
+    if (length === null) return await readUpTo(limit, request.body);
+    return Number(length) > limit ? [1, 0, EMPTY] : [0, 0, await request.bytes()];
+  } catch {
+    return [2, 0, EMPTY];
+  }
+}
+
+/**
+ * Reads a body whose length is not stated. One that is too long is read on and not kept: a client that is still sending
+ * when the answer arrives sees a broken connection instead.
+ *
+ * @param {number} limit in bytes
+ * @param {ReadableStream<Uint8Array> | null} stream null if the request has no body
+ * @returns {Promise<Completion>}
+ */
+async function readUpTo(limit, stream) {
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of stream ?? []) {
+    length += chunk.length;
+    if (length <= limit) chunks.push(chunk);
+    else if (length > limit + DRAINED_BYTES) break;
+  }
+  if (length > limit) return [1, 0, EMPTY];
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return [0, 0, bytes];
+}
+
+/**
+ * @param {string} url
+ * @param {Record<string, string>} headers
+ * @param {Uint8Array} body
+ * @param {number} milliseconds
+ * @returns {Promise<Completion>}
+ */
+async function send(url, headers, body, milliseconds) {
+  try {
+    return await exchange(url, headers, body, milliseconds);
+  } catch (error) {
+    const { name, message } = /** @type {Error} */ (error);
+    if (name === "AbortError") return [0, -1, EMPTY];
+    if (name === "Starved") return [1, -1, EMPTY];
+    return [2, -1, encoder.encode(message)];
+  }
+}
+
+/**
+ * @param {() => ObjectStub} stub
+ * @param {string} method
+ * @param {Uint8Array} body
+ * @param {number} milliseconds
+ * @returns {Promise<Completion>}
+ */
+async function call(stub, method, body, milliseconds) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  try {
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
+    });
+    const answer = await Promise.race([stub().call(method, body), late]);
+    if (typeof answer === "number") return [0, answer, EMPTY];
+    return answer instanceof Uint8Array ? [1, 0, answer] : [2, 0, answer.error];
+  } catch (error) {
+    return [3, 0, encoder.encode(/** @type {Error} */ (error).message)];
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * @param {string} headers lines of a name, a space and a value
+ * @returns {Record<string, string>}
+ */
+function parsed(headers) {
+  /** @type {Record<string, string>} */
+  const named = {};
+  for (const line of headers.split("\n")) {
+    const end = line.indexOf(" ");
+    if (end > 0) named[line.slice(0, end)] = line.slice(end + 1);
+  }
+  return named;
+}

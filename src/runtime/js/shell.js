@@ -1,0 +1,133 @@
+// The worker's entry: passes each request, call and alarm to the Wasm, and restarts it after a panic.
+
+import { DurableObject } from "cloudflare:workers";
+import { Host } from "./host.js";
+import * as wasm from "./index.js";
+
+/** @typedef {{ resolve(value: any): void, reject(error: unknown): void }} Caller */
+
+// A panic's trace is long, and its end names the caller.
+Error.stackTraceLimit = 100;
+
+/** @type {{ criticalError: boolean, instanceId: number }} */
+const state = wasm.__worker_init_state();
+
+/** Those that the Wasm has not answered yet. @type {Set<Caller>} */
+const callers = new Set();
+
+connect();
+
+/** Connects an instance. What was begun for an earlier one does not reach it. */
+function connect() {
+  const { instanceId } = state;
+  wasm.connect(new Host((operation, status, number, bytes) => {
+    if (state.criticalError || state.instanceId !== instanceId) return;
+    try {
+      wasm.resume(operation, status, number, bytes);
+    } catch (error) {
+      note(error);
+    }
+  }));
+}
+
+/** Sees a panic, after which nothing is answered any more. @param {unknown} error */
+function note(error) {
+  console.error("Critical", error);
+  state.criticalError = true;
+  for (const caller of callers) caller.reject(error);
+  callers.clear();
+}
+
+/** Replaces an instance that has panicked, since the state of its memory is unknown. */
+function renew() {
+  if (!state.criticalError) return;
+  console.log("Reinitializing Wasm application");
+  wasm.__wbg_reset_state();
+  state.criticalError = false;
+  connect();
+}
+
+// Sees panics in the promises of requests that the Wasm answers itself.
+addEventListener("error", ({ error }) => {
+  if (error instanceof WebAssembly.RuntimeError) note(error);
+});
+
+/**
+ * Calls the Wasm, which answers the caller now or later.
+ *
+ * @param {(caller: Caller) => void} begin
+ * @returns {Promise<any>}
+ */
+function answered(begin) {
+  return new Promise((resolve, reject) => {
+    const caller = {
+      /** @param {unknown} value */
+      resolve(value) {
+        callers.delete(caller);
+        resolve(value);
+      },
+      reject,
+    };
+    callers.add(caller);
+    try {
+      renew();
+      begin(caller);
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) note(error);
+      callers.delete(caller);
+      reject(error);
+    }
+  });
+}
+
+export default {
+  /**
+   * @param {Request} request
+   * @param {unknown} env
+   * @param {ExecutionContext} context
+   */
+  fetch(request, env, context) {
+    const answer = answered((caller) => {
+      if (!wasm.ingest(request, env, caller)) caller.resolve(wasm.fetch(request, env, context));
+    });
+    // A client that disconnects must not stop the work for its beacons.
+    context.waitUntil(answer);
+    return answer;
+  },
+};
+
+/**
+ * Makes the Durable Object of the Rust type `Class`. It outlives an instance of the Wasm, and then creates `Class` again.
+ *
+ * @param {new (storage: DurableObjectStorage, name: string, env: unknown) => any} Class
+ */
+function durable(Class) {
+  return class extends DurableObject {
+    #instanceId = -1;
+    /** @type {any} */
+    #rust;
+
+    #object() {
+      if (this.#instanceId !== state.instanceId) {
+        this.#rust = new Class(this.ctx.storage, this.ctx.id.name ?? "", this.env);
+        this.#instanceId = state.instanceId;
+      }
+      return this.#rust;
+    }
+
+    /**
+     * @param {string} method
+     * @param {Uint8Array} body
+     */
+    call(method, body) {
+      return answered((caller) => this.#object().call(method, body, caller));
+    }
+
+    alarm() {
+      return answered((caller) => this.#object().alarm(caller));
+    }
+  };
+}
+
+export const Shard = durable(wasm.Shard);
+export const Inspector = durable(wasm.Inspector);
