@@ -7,12 +7,14 @@ use crate::delivery::aws::sigv4::CredentialScope;
 use crate::delivery::response::CallResult;
 use crate::model::stream::Service;
 
-/// Signs `call` at the current time, and sends it to `service`.
+/// Signs `call` at the current time, and sends it to `service`. If it `aborts`, a call that is too
+/// late is aborted, and not only ignored.
 pub async fn send(
     call: http::Request<Vec<u8>>,
     aws: &Aws,
     service: Service,
     timeout_ms: u64,
+    aborts: bool,
 ) -> CallResult {
     let scope = CredentialScope { region: &aws.region, service: service.name() };
     let signed = match sigv4::sign(call, &aws.credentials, scope, bindings::now()) {
@@ -23,7 +25,7 @@ pub async fn send(
         return CallResult::NotSent("a signed header is not text".to_owned());
     };
     let url = signed.uri().to_string();
-    io::send(&url, &headers, signed.body(), timeout_ms).await
+    io::send(&url, &headers, signed.body(), timeout_ms, aborts).await
 }
 
 /// The headers as lines. `host` is left out: the runtime derives it from the URL, which is the one

@@ -9,6 +9,7 @@ use worker::Env;
 
 use super::bindings::{now_ms, random};
 use super::gate::{CallPurpose, CallSlot, Gate};
+use super::gather::{Gathering, gather};
 use super::log::{self, Component};
 use super::shard_client::ShardCallError;
 use super::{aws_http, health, io, shard_client, stream_health};
@@ -27,6 +28,7 @@ use crate::model::placement::ShardNumber;
 use crate::model::stream::Stream;
 use crate::shard::config::ShardConfig;
 use crate::shard::protocol::batch_request;
+use crate::shard::protocol::batch_response::BatchResponse;
 
 /// How much longer than its batches a shard may take before its records are delivered directly. It
 /// may have to call another shard, and its calls may have to wait for those of other streams.
@@ -35,7 +37,18 @@ const SHARD_SLACK_MS: u64 = 5_000;
 /// How long a shard that could not be reached is not called, in milliseconds.
 const PAUSE_MS: u64 = 5_000;
 
+type ShardResult = Result<BatchResponse, ShardCallError>;
+
+/// How much longer than the call a request waits for one that another request makes for it. A call
+/// may have to wait for a slot.
+const GATHER_SLACK_MS: u64 = 10_000;
+
 thread_local! {
+    /// The batch requests that are about to be sent to each shard, with their numbers of items.
+    static BATCH_REQUESTS: RefCell<Gathering<ShardNumber, (Vec<u8>, usize), ShardResult>> =
+        RefCell::default();
+    /// The batches that are about to be delivered directly to each stream.
+    static BATCHES: RefCell<Gathering<Stream, StreamBatch, DeliveryReport>> = RefCell::default();
     /// Until when each shard is not called, for all requests of this isolate.
     static PAUSED: RefCell<HashMap<ShardNumber, Milliseconds>> = RefCell::default();
 }
@@ -94,8 +107,7 @@ async fn deliver_via_shards<'a>(
         config.destinations.policy.delivery_timeout_ms.saturating_add(sharding.linger_ms);
     let timeout_ms = round_ms.saturating_mul(2).saturating_add(SHARD_SLACK_MS);
     let responses = join_all(called.iter().map(async |(number, records)| {
-        let body = batch_request::encode(records.iter().map(|pending| &pending.item));
-        shard_client::batch(*number, &body, records.len(), timeout_ms, env, config).await
+        call_shard(*number, records, timeout_ms, env, config).await
     }))
     .await;
     let mut parallel = DeliveryStats::default();
@@ -127,7 +139,39 @@ async fn deliver_via_shards<'a>(
     Ok(direct)
 }
 
-/// Delivers `records` in this request, without shards.
+/// Sends `records` to a shard, together with those of other requests that are sent to it now.
+async fn call_shard(
+    number: ShardNumber,
+    records: &[PendingRecord<'_>],
+    timeout_ms: u64,
+    env: &Env,
+    config: &Config,
+) -> Result<BatchResponse, ShardCallError> {
+    let body = batch_request::encode(records.iter().map(|pending| &pending.item));
+    let bytes = body.len();
+    let call = async |requests: Vec<(Vec<u8>, usize)>| {
+        let (bodies, counts): (Vec<Vec<u8>>, Vec<usize>) = requests.into_iter().unzip();
+        let body = batch_request::join(bodies);
+        let count = counts.iter().sum();
+        match shard_client::batch(number, &body, count, timeout_ms, env, config).await {
+            Ok(response) => response.split(&counts).into_iter().map(Ok).collect(),
+            Err(why) => counts.iter().map(|_| Err(why.clone())).collect(),
+        }
+    };
+    let patience_ms = timeout_ms.saturating_add(GATHER_SLACK_MS);
+    let response = gather(
+        &BATCH_REQUESTS,
+        number,
+        ((body, records.len()), bytes),
+        now_ms(),
+        patience_ms,
+        call,
+    );
+    let lost = || ShardCallError::Unreachable("the request that called it has ended".to_owned());
+    response.await.unwrap_or_else(|| Err(lost()))
+}
+
+/// Delivers `records` in this request, without shards, together with those of other requests.
 async fn deliver_direct(
     batch: &mut IngestBatch<'_>,
     stats: &mut DeliveryStats,
@@ -135,12 +179,20 @@ async fn deliver_direct(
     config: &Config,
 ) -> Result<(), IngestError> {
     let began = now_ms();
-    let gate = Rc::new(Gate::default());
+    let gate = Rc::new(Gate::of_request());
     let deliveries = by_stream(records).into_iter().map(async |(batch, beacons)| {
-        let stream = batch.stream.clone();
+        let (stream, bytes) = (batch.stream.clone(), batch.bytes());
         let policy = config.destinations.policy_of(&stream);
-        let slot = gate.enter(CallPurpose::Caller).await;
-        (stream, beacons, deliver_batch(batch, config, policy, slot).await)
+        let deliver = async |batches: Vec<StreamBatch>| {
+            let counts: Vec<usize> = batches.iter().map(|batch| batch.records.len()).collect();
+            let Some(batch) = StreamBatch::join(batches) else { return Vec::new() };
+            let slot = gate.enter(CallPurpose::Caller).await;
+            deliver_batch(batch, config, policy, slot).await.split(&counts)
+        };
+        let patience_ms = policy.delivery_timeout_ms.saturating_add(GATHER_SLACK_MS);
+        let report =
+            gather(&BATCHES, stream.clone(), (batch, bytes), now_ms(), patience_ms, deliver).await;
+        (stream, beacons, report.unwrap_or_else(DeliveryReport::lost))
     });
     let deliveries = join_all(deliveries).await;
     let retries = deliveries.iter().map(|(_, _, report)| report.retries);
@@ -169,7 +221,8 @@ pub async fn deliver_batch(
         let next = next_step(&mut delivery, &mut health.borrow_mut(), &stream, config);
         let result = match next {
             Next::Call { call, timeout_ms } => {
-                aws_http::send(*call, &config.aws, stream.service, timeout_ms).await
+                let aborts = slot.is_of_object();
+                aws_http::send(*call, &config.aws, stream.service, timeout_ms, aborts).await
             }
             Next::Fail(why) => CallResult::NotSent(why),
             Next::Wait { milliseconds } => {

@@ -27,14 +27,29 @@ pub enum CallPurpose {
 }
 
 /// Counts the concurrent calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gate {
+    /// Whether it belongs to an object, which outlives its calls.
+    is_of_object: bool,
     callers: Cell<usize>,
     drains: Cell<usize>,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
 }
 
 impl Gate {
+    pub const fn of_request() -> Self {
+        Self::new(false)
+    }
+
+    pub const fn of_object() -> Self {
+        Self::new(true)
+    }
+
+    const fn new(is_of_object: bool) -> Self {
+        let (callers, drains) = (Cell::new(0), Cell::new(0));
+        Self { is_of_object, callers, drains, waiting: RefCell::new(Vec::new()) }
+    }
+
     /// Returns a slot for a call, if one is free now.
     pub fn try_enter(self: &Rc<Self>, purpose: CallPurpose) -> Option<CallSlot> {
         let (callers, drains) = (self.callers.get(), self.drains.get());
@@ -95,6 +110,12 @@ pub struct CallSlot {
 }
 
 impl CallSlot {
+    /// Whether the call is one of an object. The object goes on after a call that is too late, so
+    /// the call must not keep its connection.
+    pub fn is_of_object(&self) -> bool {
+        self.gate.is_of_object
+    }
+
     /// Frees the slot while `waits` runs, and then waits for another one.
     pub async fn released_for<T>(self, waits: impl Future<Output = T>) -> (Self, T) {
         let (gate, purpose) = (Rc::clone(&self.gate), self.purpose);

@@ -17,6 +17,9 @@ use crate::delivery::response::{CallResult, HttpResponse};
 /// Identifies an operation. JavaScript passes it back to [`resume`].
 type OperationId = u32;
 
+/// Identifies a [`Latch`].
+type LatchId = u32;
+
 #[wasm_bindgen]
 extern "C" {
     /// What JavaScript does for Rust, in `js/host.js`. No method calls back before it returns.
@@ -27,6 +30,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn cancel(this: &Host, operation: OperationId);
     #[wasm_bindgen(method)]
+    fn join(this: &Host, operation: OperationId, latch: LatchId, milliseconds: f64);
+    #[wasm_bindgen(method)]
+    fn release(this: &Host, latch: LatchId);
+    #[wasm_bindgen(method)]
     fn body(this: &Host, operation: OperationId, request: &JsValue, limit: f64);
     #[wasm_bindgen(method)]
     fn send(
@@ -36,6 +43,7 @@ extern "C" {
         headers: &str,
         body: &[u8],
         milliseconds: f64,
+        aborts: bool,
     );
     #[wasm_bindgen(method)]
     fn call(
@@ -94,6 +102,7 @@ impl Completion {
 #[derive(Default)]
 struct Operations {
     last: OperationId,
+    last_latch: LatchId,
     states: HashMap<OperationId, OperationState>,
 }
 
@@ -182,6 +191,36 @@ pub async fn wait(milliseconds: u64) {
     Operation::begin(true, |host, id| host.wait(id, milliseconds as f64)).await;
 }
 
+/// What several requests wait for, each in its own I/O context.
+#[derive(Debug)]
+pub struct Latch(LatchId);
+
+impl Default for Latch {
+    /// Returns a latch of its own.
+    fn default() -> Self {
+        Self(OPERATIONS.with_borrow_mut(|all| {
+            all.last_latch = all.last_latch.wrapping_add(1);
+            all.last_latch
+        }))
+    }
+}
+
+impl Latch {
+    /// Waits until it is released, for `milliseconds` at most.
+    pub fn released(&self, milliseconds: u64) -> impl Future<Output = ()> + use<> {
+        let latch = self.0;
+        let joined = Operation::begin(false, |host, id| host.join(id, latch, milliseconds as f64));
+        async {
+            joined.await;
+        }
+    }
+
+    /// Releases those that wait. It is released once, after all of them have begun to wait.
+    pub fn release(&self) {
+        with_host(|host| host.release(self.0));
+    }
+}
+
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
@@ -200,11 +239,20 @@ pub async fn body(request: &JsValue, limit: usize) -> Result<Vec<u8>, BodyError>
     }
 }
 
-/// Sends a signed request. `headers` are lines of a name, a space and a value.
-pub async fn send(url: &str, headers: &str, body: &[u8], milliseconds: u64) -> CallResult {
+/// Sends a signed request. `headers` are lines of a name, a space and a value. If it `aborts`, a
+/// request that is too late is aborted, and not only ignored.
+pub async fn send(
+    url: &str,
+    headers: &str,
+    body: &[u8],
+    milliseconds: u64,
+    aborts: bool,
+) -> CallResult {
     let milliseconds = milliseconds as f64;
-    let answer =
-        Operation::begin(false, |host, id| host.send(id, url, headers, body, milliseconds)).await;
+    let answer = Operation::begin(false, |host, id| {
+        host.send(id, url, headers, body, milliseconds, aborts);
+    })
+    .await;
     match answer.status {
         0 => CallResult::TimedOut,
         1 => CallResult::Starved,

@@ -3,7 +3,8 @@
 //! - Requests: `request` reads one, `ingest` handles those with beacons, `respond` writes answers,
 //!   and `error` says why one was rejected. `tracker` serves the snippet from `assets`, `health`
 //!   answers `/readyz`. `quarantine` and `inspector_object` serve operators and developers.
-//! - Delivery: `deliver` drives deliveries, `gate` limits concurrent calls, `stream_health` keeps
+//! - Delivery: `deliver` drives deliveries, `gather` shares calls between requests, `gate` limits
+//!   concurrent calls, `stream_health` keeps
 //!   the health of each stream, `aws_http` sends one signed call, `shard_client` calls a Durable
 //!   Object.
 //! - The shard: `shard_object` is the Durable Object around [`crate::shard`], and `storage` its
@@ -23,6 +24,7 @@ pub mod bindings;
 pub mod deliver;
 pub mod error;
 pub mod gate;
+pub mod gather;
 pub mod health;
 pub mod ingest;
 pub mod inspector_object;
@@ -47,6 +49,7 @@ use self::ingest::IngestRequest;
 use crate::ingest::authorize::CorsScope;
 use crate::model::endpoint::{Endpoint, plain};
 use error::ApiError;
+use gather::UnderWay;
 use io::Caller;
 use request::Method;
 use respond::Reply;
@@ -62,12 +65,14 @@ pub fn take_beacons(request: JsValue, env: Env, caller: JsValue) -> bool {
         _ => return false,
     };
     let request = IngestRequest { request, head, context, env };
+    let under_way = UnderWay::begin();
     tasks::spawn(async move {
         let reply = match is_body {
             true => ingest::post(&request).await,
             false => ingest::pixel(&request).await,
         };
         reply.send(Caller::new(caller));
+        drop(under_way);
     });
     true
 }

@@ -63,7 +63,7 @@ impl ShardMethod {
 }
 
 /// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ShardCallError {
     /// The shard can't do it now.
     #[error(transparent)]

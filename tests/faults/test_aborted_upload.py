@@ -26,7 +26,7 @@ export class Inspector extends DurableObject {}
 
 async function answer(url) {
   try {
-    await exchange(url, {}, new Uint8Array(16_000_000), 200);
+    await exchange(url, {}, new Uint8Array(16_000_000), 200, true);
     return "answered";
   } catch (error) {
     return error.name;
@@ -67,4 +67,4 @@ def test_an_aborted_upload_logs_no_uncaught_error(
     worker.root = checkout
     with worker:
         # On the way out its log is held to what must never be in one.
-        assert worker.get(f"/v1/any?url={unread}").body == b"AbortError"
+        assert worker.get(f"/v1/any?url={unread}").body == b"TimedOut"

@@ -170,6 +170,26 @@ pub struct DeliveryReport {
 }
 
 impl DeliveryReport {
+    /// Splits the report of several batches that were joined, of `counts` records each. A part has
+    /// the problem only if one of its records was not delivered because of it.
+    pub fn split(self, counts: &[usize]) -> Vec<Self> {
+        let Self { records, problem, retries, retry_after_s, cooldown_ms } = self;
+        let mut records = records.into_iter();
+        let part = |count: &usize| {
+            let records: Vec<_> = records.by_ref().take(*count).collect();
+            let is_pending = records.iter().any(|(_, status)| *status == RecordStatus::Pending);
+            let problem = problem.clone().filter(|_| is_pending);
+            Self { records, problem, retries, retry_after_s, cooldown_ms }
+        };
+        counts.iter().map(part).collect()
+    }
+
+    /// Returns the report of a delivery whose end is not known.
+    pub fn lost() -> Self {
+        let (problem, retry_after_s) = (Some(DeliveryError::TimedOut), Self::RETRY_AFTER_S);
+        Self { problem, retry_after_s, ..Self::default() }
+    }
+
     /// Seconds until the client may send again, if the stream is not paused.
     pub const RETRY_AFTER_S: u64 = 5;
 }

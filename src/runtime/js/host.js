@@ -13,6 +13,8 @@ import { exchange } from "./http_call.js";
  */
 
 const EMPTY = new Uint8Array(0);
+/** @type {Completion} */
+const NOTHING = [0, 0, EMPTY];
 const encoder = new TextEncoder();
 
 /** The most bytes that are read of a body that is too large. A client that sends more sees a broken connection. */
@@ -28,6 +30,8 @@ export class Host {
   #resume;
   /** @type {Map<number, ReturnType<typeof setTimeout>>} */
   #timers = new Map();
+  /** Those that wait for each latch. @type {Map<number, (() => void)[]>} */
+  #latches = new Map();
 
   /** @param {Resume} resume */
   constructor(resume) {
@@ -41,7 +45,7 @@ export class Host {
   wait(operation, milliseconds) {
     const end = () => {
       this.#timers.delete(operation);
-      this.#resume(operation, 0, 0, EMPTY);
+      this.#resume(operation, ...NOTHING);
     };
     this.#timers.set(operation, setTimeout(end, milliseconds));
   }
@@ -50,6 +54,36 @@ export class Host {
   cancel(operation) {
     clearTimeout(this.#timers.get(operation));
     this.#timers.delete(operation);
+  }
+
+  /**
+   * Waits until a latch is released, or for some time. The promise is of the request that waits, so that the request goes
+   * on in its own I/O context, whichever request releases it.
+   *
+   * @param {number} operation
+   * @param {number} latch
+   * @param {number} milliseconds
+   */
+  join(operation, latch, milliseconds) {
+    /** @type {ReturnType<typeof setTimeout>} */
+    let timer;
+    const released = new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
+      timer = setTimeout(resolve, milliseconds);
+      const waiting = this.#latches.get(latch);
+      if (waiting) waiting.push(resolve);
+      else this.#latches.set(latch, [resolve]);
+    });
+    const end = () => {
+      clearTimeout(timer);
+      return NOTHING;
+    };
+    this.#complete(operation, released.then(end));
+  }
+
+  /** @param {number} latch */
+  release(latch) {
+    for (const release of this.#latches.get(latch) ?? []) release();
+    this.#latches.delete(latch);
   }
 
   /**
@@ -72,9 +106,10 @@ export class Host {
    * @param {string} headers
    * @param {Uint8Array} body
    * @param {number} milliseconds
+   * @param {boolean} aborts whether a call that is too late is aborted
    */
-  send(operation, url, headers, body, milliseconds) {
-    this.#complete(operation, send(url, parsed(headers), body.slice(), milliseconds));
+  send(operation, url, headers, body, milliseconds, aborts) {
+    this.#complete(operation, send(url, parsed(headers), body.slice(), milliseconds, aborts));
   }
 
   /**
@@ -182,14 +217,15 @@ async function readUpTo(limit, stream) {
  * @param {Record<string, string>} headers
  * @param {Uint8Array} body
  * @param {number} milliseconds
+ * @param {boolean} aborts
  * @returns {Promise<Completion>}
  */
-async function send(url, headers, body, milliseconds) {
+async function send(url, headers, body, milliseconds, aborts) {
   try {
-    return await exchange(url, headers, body, milliseconds);
+    return await exchange(url, headers, body, milliseconds, aborts);
   } catch (error) {
     const { name, message } = /** @type {Error} */ (error);
-    if (name === "AbortError") return [0, -1, EMPTY];
+    if (name === "TimedOut") return [0, -1, EMPTY];
     if (name === "Starved") return [1, -1, EMPTY];
     return [2, -1, encoder.encode(message)];
   }

@@ -8,7 +8,9 @@
  * @returns {string}
  */
 export function requestInfo(request) {
-  const header = (/** @type {string} */ name) => text(request.headers.get(name));
+  // To iterate costs half as much as to get each of them.
+  const headers = Object.fromEntries(request.headers);
+  const header = (/** @type {string} */ name) => text(headers[name]);
   const cf = /** @type {Record<string, unknown>} */ (request.cf ?? {});
   return JSON.stringify({
     method: request.method,
@@ -25,8 +27,8 @@ export function requestInfo(request) {
     ip: header("cf-connecting-ip"),
     user_agent: header("user-agent"),
     accept_language: header("accept-language"),
-    gpc: request.headers.get("sec-gpc") === "1",
-    dnt: request.headers.get("dnt") === "1",
+    gpc: headers["sec-gpc"] === "1",
+    dnt: headers.dnt === "1",
     client_hints: {
       ua: header("sec-ch-ua"),
       mobile: header("sec-ch-ua-mobile"),

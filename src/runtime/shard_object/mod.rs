@@ -121,7 +121,7 @@ impl Shard {
                 waits_for_call: Cell::default(),
                 checkpoint_waits: Cell::default(),
                 alarm: RefCell::default(),
-                gate: Rc::default(),
+                gate: Rc::new(Gate::of_object()),
                 reporter: RefCell::default(),
                 reports: Cell::new(false),
             }),

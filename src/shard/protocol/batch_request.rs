@@ -113,6 +113,20 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
     bytes
 }
 
+/// Joins several requests into one, with the items of all of them in their order.
+pub fn join(mut requests: Vec<Vec<u8>>) -> Vec<u8> {
+    if let [_] = requests.as_slice() {
+        return requests.pop().unwrap_or_default();
+    }
+    let capacity = requests.iter().map(Vec::len).fold(1, usize::saturating_add);
+    let mut bytes = Vec::with_capacity(capacity);
+    bytes.put_u8(VERSION);
+    requests.iter().filter_map(|request| request.split_first()).for_each(|(_, items)| {
+        bytes.put(items);
+    });
+    bytes
+}
+
 pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem<'static>>, DecodeError> {
     let mut reader = ByteReader::new(bytes, "a batch request of this version");
     if reader.u8()? != VERSION {

@@ -73,6 +73,18 @@ impl BatchResponse {
         bytes
     }
 
+    /// Splits the response to several requests that were joined, of `counts` items each.
+    pub fn split(self, counts: &[usize]) -> Vec<Self> {
+        let Self { statuses, sending, sessions } = self;
+        let (mut statuses, mut sessions) = (statuses.into_iter(), sessions.into_iter());
+        let part = |count: &usize| Self {
+            statuses: statuses.by_ref().take(*count).collect(),
+            sending,
+            sessions: sessions.by_ref().take(*count).collect(),
+        };
+        counts.iter().map(part).collect()
+    }
+
     /// Returns the response as a number, if all items are durable and there is nothing else to say
     /// but how long it took.
     pub fn number(&self) -> Option<f64> {
@@ -200,6 +212,22 @@ mod tests {
         assert_eq!(with(|it| it.sending.retries = 1), None);
         assert_eq!(with(|it| it.sending.spill_depth = 1), None);
         assert_eq!(with(|it| it.sessions = vec![None, None]), None);
+    }
+
+    #[test]
+    fn a_joined_response_is_split_in_its_order() {
+        let whole = response();
+        let parts = response().split(&[1, 0, 3]);
+        assert_eq!(parts.iter().map(|part| part.statuses.len()).collect::<Vec<_>>(), [1, 0, 3]);
+        assert!(parts.iter().all(|part| part.sending == whole.sending));
+        let joined = |of: fn(&BatchResponse) -> Vec<String>| {
+            let parts: Vec<String> = parts.iter().flat_map(of).collect();
+            assert_eq!(parts, of(&whole));
+        };
+        joined(|part| part.statuses.iter().map(|status| format!("{status:?}")).collect());
+        joined(|part| part.sessions.iter().map(|session| format!("{session:?}")).collect());
+        let without = BatchResponse { sessions: Vec::new(), ..response() };
+        assert!(without.split(&[2, 2]).iter().all(|part| part.sessions.is_empty()));
     }
 
     #[test]
