@@ -7,6 +7,10 @@ use crate::delivery::aws::sigv4::CredentialScope;
 use crate::delivery::response::CallResult;
 use crate::model::stream::Service;
 
+/// A body of this many bytes is hashed by the runtime's native code, which is faster by more than
+/// the call of it costs.
+const NATIVE_BYTES: usize = 8_192;
+
 /// Signs `call` at the current time, and sends it to `service`. If it `aborts`, a call that is too
 /// late is aborted, and not only ignored.
 pub async fn send(
@@ -16,8 +20,13 @@ pub async fn send(
     timeout_ms: u64,
     aborts: bool,
 ) -> CallResult {
+    let body_sha256 = match call.body().len() {
+        ..NATIVE_BYTES => None,
+        _ => io::sha256(call.body()).await,
+    };
     let scope = CredentialScope { region: &aws.region, service: service.name() };
-    let signed = match sigv4::sign(call, &aws.credentials, scope, bindings::now()) {
+    let at = bindings::now();
+    let signed = match sigv4::sign_hashed(call, &aws.credentials, scope, at, body_sha256) {
         Ok(signed) => signed,
         Err(error) => return CallResult::NotSent(error.to_string()),
     };

@@ -36,6 +36,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn body(this: &Host, operation: OperationId, request: &JsValue, limit: f64);
     #[wasm_bindgen(method)]
+    fn sha256(this: &Host, operation: OperationId, bytes: &[u8]);
+    #[wasm_bindgen(method)]
     fn send(
         this: &Host,
         operation: OperationId,
@@ -237,6 +239,12 @@ pub async fn body(request: &JsValue, limit: usize) -> Result<Vec<u8>, BodyError>
         1 => Err(BodyError::TooLarge),
         _ => Err(BodyError::Truncated),
     }
+}
+
+/// Returns the SHA-256 of `bytes`, which native code computes.
+pub async fn sha256(bytes: &[u8]) -> Option<[u8; 32]> {
+    let digest = Operation::begin(false, |host, id| host.sha256(id, bytes)).await;
+    digest.bytes.try_into().ok()
 }
 
 /// Sends a signed request. `headers` are lines of a name, a space and a value. If it `aborts`, a

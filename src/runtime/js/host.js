@@ -52,7 +52,7 @@ export class Host {
 
   /** Stops the timer of an operation: an object with a timer is not evicted. @param {number} operation */
   cancel(operation) {
-    clearTimeout(this.#timers.get(operation));
+    clearTimeout(this.#timers.get(operation) ?? null);
     this.#timers.delete(operation);
   }
 
@@ -95,6 +95,14 @@ export class Host {
    */
   body(operation, request, limit) {
     this.#complete(operation, readBody(request, limit));
+  }
+
+  /**
+   * @param {number} operation
+   * @param {Uint8Array} bytes
+   */
+  sha256(operation, bytes) {
+    this.#complete(operation, sha256(bytes.slice()));
   }
 
   /**
@@ -213,6 +221,14 @@ async function readUpTo(limit, stream) {
 }
 
 /**
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @returns {Promise<Completion>}
+ */
+async function sha256(bytes) {
+  return [0, 0, new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))];
+}
+
+/**
  * @param {string} url
  * @param {Record<string, string>} headers
  * @param {Uint8Array} body
@@ -239,8 +255,8 @@ async function send(url, headers, body, milliseconds, aborts) {
  * @returns {Promise<Completion>}
  */
 async function call(stub, method, body, milliseconds) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
+  /** @type {ReturnType<typeof setTimeout> | null} */
+  let timer = null;
   try {
     const late = new Promise((_, reject) => {
       timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);

@@ -4,12 +4,11 @@ import { DurableObject } from "cloudflare:workers";
 import { Host } from "./host.js";
 import * as wasm from "./index.js";
 
-/** @typedef {{ resolve(value: any): void, reject(error: unknown): void }} Caller */
+/** @typedef {import("./host.js").Caller & { reject(error: unknown): void }} Caller */
 
 // A panic's trace is long, and its end names the caller.
-Error.stackTraceLimit = 100;
+/** @type {{ stackTraceLimit?: number }} */ (Error).stackTraceLimit = 100;
 
-/** @type {{ criticalError: boolean, instanceId: number }} */
 const state = wasm.__worker_init_state();
 
 /** Those that the Wasm has not answered yet. @type {Set<Caller>} */
@@ -48,7 +47,8 @@ function renew() {
 }
 
 // Sees panics in the promises of requests that the Wasm answers itself.
-addEventListener("error", ({ error }) => {
+/** @type {EventTarget} */ (globalThis).addEventListener("error", (event) => {
+  const { error } = /** @type {ErrorEvent} */ (event);
   if (error instanceof WebAssembly.RuntimeError) note(error);
 });
 
@@ -99,12 +99,12 @@ export default {
 /**
  * Makes the Durable Object of the Rust type `Class`. It outlives an instance of the Wasm, and then creates `Class` again.
  *
- * @param {new (storage: DurableObjectStorage, name: string, env: unknown) => any} Class
+ * @param {typeof wasm.Shard | typeof wasm.Inspector} Class
  */
 function durable(Class) {
   return class extends DurableObject {
     #instanceId = -1;
-    /** @type {any} */
+    /** Has `alarm` only if it is a shard. @type {any} */
     #rust;
 
     #object() {
