@@ -46,7 +46,7 @@ class Bench:
 
     def send(self, case: Case, kind: str) -> tuple[set[str], Report]:
         """Makes requests and sends them; returns the ids that were sent, and what came."""
-        self.load.ask("make", **{**case.made(1), "requests": REQUESTS})
+        self.load.ask("make", **{**case.made(), "requests": REQUESTS})
         return set(self.load.ask("ids")["ids"]), self.send_again(case, kind)
 
     def send_again(self, case: Case, kind: str) -> Report:
@@ -145,7 +145,7 @@ def test_an_answer_that_is_no_success_ends_the_bench() -> None:
 
 def test_by_the_clock_each_request_is_answered(benches: Bench) -> None:
     case = Case(1, "direct")
-    benches.load.ask("make", **{**case.made(1), "requests": 40})
+    benches.load.ask("make", **{**case.made(), "requests": 40})
     port = benches.workers["ours", "direct"].port
     benches.load.ask("open", port=port, connections=4)
     answer = benches.load.ask("clock", rate=400)

@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.cost.cases import CASES, Case
 from bench.cost.latency import ROUNDS as LATENCY_ROUNDS
 from bench.cost.latency import latency
-from bench.cost.memory import memory
+from bench.cost.memory import Memory, memory
 from bench.cost.processor import costs
 from bench.cost.startup import STARTS, sizes, starts
 from bench.cost.tables import (
@@ -31,8 +31,8 @@ from support import ROOT
 
 PAGE = ROOT / "www" / "docs" / "performance.md"
 LATENCY_SIZE = 1
-QUICK_ROUNDS = 2
-QUICK_SHARE = 0.4
+ROUNDS = 11
+QUICK_ROUNDS = 4
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -53,41 +53,31 @@ def main() -> None:
     given = options(sys.argv[1:])
     cases: list[Case] = given.only or CASES
     deliveries = list(dict.fromkeys(case.delivery for case in cases))
-    rounds = given.rounds or (QUICK_ROUNDS if given.quick else 5)
-    share = QUICK_SHARE if given.quick else 1.0
+    rounds = given.rounds or (QUICK_ROUNDS if given.quick else ROUNDS)
     cores, scripts = Cores.choose(), Scripts()
     section = [_circumstances(cores, rounds)]
-    memories = []
+    memories: list[Memory] = []
     with firehose(cores) as endpoint, load(cores) as sender:
         with fleet(scripts, deliveries, endpoint, cores) as workers:
-            measured = costs(cases, rounds, share, workers, sender, _say)
+            measured = costs(cases, rounds, workers, sender, _say)
             section += ["CPU time:", _print(cost_table(measured))]
             latencies = [
-                latency(cost, share, workers, sender, _say)
+                latency(cost, workers, sender, _say)
                 for cost in measured
-                if cost.case.size == LATENCY_SIZE
+                if cost.case.size == LATENCY_SIZE and not given.quick
             ]
             if latencies:
                 seconds = f"Latency at half of the rate above, {LATENCY_ROUNDS} rounds:"
                 section += [seconds, _print(latency_table(latencies))]
         section += ["Size:", _print(size_table(sizes()))]
-        count = QUICK_ROUNDS if given.quick else STARTS
-        started = starts(scripts, endpoint, cores, count, _say)
-        section += [
-            f"Start-up, medians of {count} starts:",
-            _print(start_table(started)),
-        ]
         if not given.quick:
-            memories = memory(
-                cases,
-                given.minutes,
-                share,
-                scripts.of("ours", "direct"),
-                endpoint,
-                cores,
-                sender,
-                _say,
-            )
+            started = starts(scripts, endpoint, cores, STARTS, _say)
+            section += [
+                f"Start-up, medians of {STARTS} starts:",
+                _print(start_table(started)),
+            ]
+            ours = scripts.of("ours", "direct")
+            memories = memory(cases, given.minutes, ours, endpoint, cores, sender, _say)
             section += ["Memory:", _print(memory_table(memories))]
     file = given.markdown or (None if given.only or given.quick else PAGE)
     if file:
@@ -99,7 +89,7 @@ def main() -> None:
 
 def _circumstances(cores: Cores, rounds: int) -> str:
     return (
-        f"Medians of {rounds} rounds, with the least and the most in brackets. "
+        f"Medians of {rounds} rounds; brackets have the middle half of the rounds. "
         f"{platform.machine()}, {os.cpu_count()} cores"
         f"{', shared by all processes' if cores.workers is None else ', one of them for the workers'}."
     )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from bench.cost.workers import DELIVERIES
 
-# So that each burst takes a second or two.
-REQUESTS = {1: 3_000, 10: 2_000, 50: 800, 500: 80}
+# So that each burst takes a second at most: the shorter, the less the machine's speed
+# drifts within a round.
+REQUESTS = {1: 1_500, 10: 800, 50: 300, 500: 40}
 # Enough to keep a core busy, where the shard's wait allows it; the records of all that
 # wait fit in the memory that a shard has for them.
 CONNECTIONS = {
@@ -37,14 +38,14 @@ class Case:
         """How many requests are under way at once."""
         return CONNECTIONS[self.delivery][self.size]
 
-    def requests(self, share: float) -> int:
-        """How many requests this share of a burst has."""
-        return max(1, round(REQUESTS[self.size] * share))
+    def requests(self, bursts: float = 1) -> int:
+        """How many requests so many bursts have."""
+        return max(1, round(REQUESTS[self.size] * bursts))
 
-    def made(self, share: float) -> dict[str, object]:
-        """The arguments of the load's `make`, for this share of a burst."""
+    def made(self, bursts: float = 1) -> dict[str, object]:
+        """The arguments of the load's `make`."""
         return {
-            "requests": self.requests(share),
+            "requests": self.requests(bursts),
             "size": self.size,
             "gzip": self.variant == "gzip",
             "bad": BAD_SHARE if self.variant == "bad" else 0,

@@ -39,7 +39,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[math.ceil(len(values) * share) - 1]
 
 
-def latency(cost: Cost, share: float, workers: Fleet, load: Load, say: Say) -> Latency:
+def latency(cost: Cost, workers: Fleet, load: Load, say: Say) -> Latency:
     """Sends half of the rate at which ours answered a case's bursts."""
     case = cost.case
     rate = max(1, round(cost.median("ours", lambda one: one.rate) / 2))
@@ -49,8 +49,8 @@ def latency(cost: Cost, share: float, workers: Fleet, load: Load, say: Say) -> L
     measured = Latency(case, rate)
     for number in range(1, ROUNDS + 1):
         say(f"{case.name} at {rate} requests/s, round {number} of {ROUNDS}")
-        requests = math.ceil(rate * SECONDS * share)
-        load.ask("make", **{**case.made(share), "requests": requests})
+        requests = math.ceil(rate * SECONDS)
+        load.ask("make", **{**case.made(), "requests": requests})
         for kind in KINDS if number % 2 else KINDS[::-1]:
             port = workers[kind, case.delivery].port
             load.ask("open", port=port, connections=connections)

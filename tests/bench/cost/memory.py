@@ -40,7 +40,6 @@ class Memory:
 def memory(
     cases: Sequence[Case],
     minutes: int,
-    share: float,
     script: Script,
     endpoint: str,
     cores: Cores,
@@ -62,14 +61,14 @@ def memory(
             """Sends a burst of each case; returns the fewest events that a worker got."""
             events = dict.fromkeys(workers, 0)
             for case in cases:
-                load.ask("make", **case.made(share))
-                one = burst(case, share, workers[case.delivery], load)
+                load.ask("make", **case.made())
+                one = burst(case, 1, workers[case.delivery], load)
                 events[case.delivery] += one.events
             return min(events.values())
 
-        events, wanted = 0, round(WARM_UP_EVENTS * share)
-        while events < wanted:
-            say(f"memory, warm-up: {events:,} of {wanted:,} events")
+        events = 0
+        while events < WARM_UP_EVENTS:
+            say(f"memory, warm-up: {events:,} of {WARM_UP_EVENTS:,} events")
             events += send()
         for delivery, worker in workers.items():
             measured[delivery].warm = resident_bytes(worker.pid)

@@ -19,6 +19,8 @@ Say = Callable[[str], None]
 ACCEPT_SECONDS = 0.05
 # What a worker does after its last answer belongs to the requests too.
 SETTLE_SECONDS = 0.2
+# V8 compiles what is called often anew, which takes longer than a burst.
+WARM_UP_BURSTS = 2
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,6 @@ class Cost:
 def costs(
     cases: Sequence[Case],
     rounds: int,
-    share: float,
     workers: Fleet,
     load: Load,
     say: Say,
@@ -85,16 +86,17 @@ def costs(
             say(
                 f"{case.name}, {f'round {number} of {rounds}' if number else 'warm-up'}"
             )
-            load.ask("make", **case.made(share))
+            bursts = 1 if number else WARM_UP_BURSTS
+            load.ask("make", **case.made(bursts))
             for kind in KINDS if number % 2 else KINDS[::-1]:
-                one = burst(case, share, workers[kind, case.delivery], load)
+                one = burst(case, bursts, workers[kind, case.delivery], load)
                 if number:
                     cost.bursts[kind].append(one)
     return measured
 
 
-def burst(case: Case, share: float, worker: Running, load: Load) -> Burst:
-    """Sends what was made for a case to a worker, as fast as it answers."""
+def burst(case: Case, bursts: float, worker: Running, load: Load) -> Burst:
+    """Sends what was made, for so many bursts, to a worker as fast as it answers."""
     load.ask("open", port=worker.port, connections=case.connections)
     time.sleep(ACCEPT_SECONDS)
     before = processor_seconds(worker.pid)
@@ -102,5 +104,5 @@ def burst(case: Case, share: float, worker: Running, load: Load) -> Burst:
     time.sleep(SETTLE_SECONDS)
     used = processor_seconds(worker.pid) - before
     load.ask("close")
-    requests = case.requests(share)
+    requests = case.requests(bursts)
     return Burst(requests, requests * case.size, used, seconds)

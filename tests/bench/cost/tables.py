@@ -149,10 +149,13 @@ def _name(kind: str, delivery: str) -> str:
 
 
 def _ratio(ratios: Sequence[float]) -> str:
-    """The median, and the least and the most of the rounds."""
+    """The median, and the quartiles if there are enough rounds for them."""
     if set(ratios) == {1.0}:
         return "1"
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    if len(ratios) < 4:
+        return f"{statistics.median(ratios):.2f}"
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return f"{median:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
