@@ -15,6 +15,7 @@ from bench.counting_firehose import CountingFirehose, Report, counting_firehose
 from bench.cost.cases import CASES, Case
 from bench.cost.latency import percentile
 from bench.cost.memory import MiB, Memory
+from bench.cost.options import PAGE, Options
 from bench.cost.processor import Burst, Cost
 from bench.cost.tables import HEADING, with_section
 from bench.cost.workers import (
@@ -183,6 +184,34 @@ def test_the_firehose_answers_each_record(records: int) -> None:
                     while not answer.endswith(b"}]}"):
                         answer += caller.recv(65_536)
                     assert answer.split(b"\r\n\r\n")[1].decode() == expected
+
+
+def test_the_page_gets_the_tables_of_a_whole_run_only() -> None:
+    assert Options.parse([]).markdown == PAGE
+    assert Options.parse(["--minutes", "10"]).markdown == PAGE
+    assert Options.parse(["--quick"]).markdown is None
+    some = Options.parse(["--only", "1-direct,50-sharded-bad"])
+    assert some.markdown is None
+    assert some.cases == [Case(1, "direct"), Case(50, "sharded", "bad")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--only", "1-direct,2-direct"],
+            "no case is called 2-direct; there are 1-direct",
+        ),
+        (["--rounds", "0"], "0 is no number from 1"),
+        (["sharded"], "unrecognized arguments: sharded"),
+    ],
+)
+def test_a_mistake_in_the_options_is_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        Options.parse(arguments)
+    assert message in capsys.readouterr().err
 
 
 def test_ratios_are_within_a_round() -> None:
