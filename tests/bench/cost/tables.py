@@ -159,5 +159,5 @@ def _ratio(ratios: Sequence[float]) -> str:
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    heading, *lines = (f"| {' | '.join(cells)} |" for cells in (headings, *rows))
+    return "\n".join([heading, f"|{'---|' * len(headings)}", *lines])
