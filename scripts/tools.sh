@@ -54,6 +54,21 @@ test_program() {
   PYTHONPATH=$PWD/tests:$PWD/scripts/aws:$PWD/scripts/lake exec "$(venv)/bin/python" -m "$@"
 }
 
+# Installs the npm packages of a folder's lock in the cache, once a lock, and prints where. None of their scripts is run.
+npm_packages() {
+  local lock=$1/package-lock.json to
+  to=$cache/${1##*/}-$(cksum <"$lock" | tr ' ' -)
+  if [ ! -e "$to/installed" ]; then
+    echo "  npm ci in $to" >&2
+    rm -rf "$to"
+    mkdir -p "$to"
+    cp "$1/package.json" "$lock" "$to"
+    npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+    touch "$to/installed"
+  fi
+  echo "$to"
+}
+
 # Debian's Rust with a Wasm standard library of ours, for machines where rustup can't fetch one.
 debian_rust() {
   echo "$cache/debian-rust-$(/usr/bin/rustc --version 2>/dev/null | cut -d' ' -f2)"

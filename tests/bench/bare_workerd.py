@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from support import ROOT
@@ -63,7 +65,10 @@ const config :Workerd.Config = (
     (name = "internet", network = (allow = ["local", "private"])),
     (name = "storage", disk = (path = "storage", writable = true)),
   ],
-  sockets = [(name = "main", address = "{HOST}:{port}", http = (), service = "main")],
+  sockets = [(
+    name = "main", address = "{HOST}:{port}", service = "main",
+    http = (cfBlobHeader = "cf-blob"),
+  )],
 );
 const worker :Workerd.Worker = (
   modules = [{modules}],
@@ -73,27 +78,73 @@ const worker :Workerd.Worker = (
 """
 
 
+@dataclass(frozen=True)
+class Running:
+    """A worker that serves."""
+
+    port: int
+    pid: int
+    """Of its workerd, which runs nothing else."""
+
+
+@contextmanager
+def running(
+    modules: str,
+    settings: Mapping[str, object],
+    endpoint: str,
+    files: Mapping[str, bytes] | None = None,
+    core: int | None = None,
+) -> Iterator[Running]:
+    """A worker in a workerd of its own, on one core if one is named.
+
+    `files` are what the modules embed; those of the built worker if none are given.
+    """
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        for file, content in (built_files() if files is None else files).items():
+            (directory / file).write_bytes(content)
+        (directory / "storage").mkdir()
+        config = directory / "config.capnp"
+        config.write_text(configuration(modules, settings, port, endpoint))
+        with on_core(core):
+            process = subprocess.Popen(
+                [_workerd(), "serve", config], cwd=directory, stdout=subprocess.DEVNULL
+            )
+        try:
+            yield Running(port, process.pid)
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)
+
+
 @contextmanager
 def serving(
     modules: str, settings: Mapping[str, object], endpoint: str
 ) -> Iterator[int]:
     """The port of a worker, while it serves."""
-    port = _free_port()
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        for file in [*BUILD.glob("index*"), BUILD / "catalogue.bin"]:
-            (directory / file.name).write_bytes(file.read_bytes())
-        (directory / "storage").mkdir()
-        config = directory / "config.capnp"
-        config.write_text(configuration(modules, settings, port, endpoint))
-        process = subprocess.Popen(
-            [_workerd(), "serve", config], cwd=directory, stdout=subprocess.DEVNULL
-        )
-        try:
-            yield port
-        finally:
-            process.terminate()
-            process.wait(STOP_SECONDS)
+    with running(modules, settings, endpoint) as worker:
+        yield worker.port
+
+
+@contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """Processes that are started in between run on this core only."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def built_files() -> dict[str, bytes]:
+    """The files of the built worker."""
+    files = [*BUILD.glob("index*"), BUILD / "catalogue.bin"]
+    return {file.name: file.read_bytes() for file in files}
 
 
 def connect(port: int) -> http.client.HTTPConnection:

@@ -30,6 +30,7 @@ class Call:
 
     arrived: float
     """By `time.monotonic`, which all processes of a machine share."""
+    stream: str
     events: int
     sent_bytes: int
     """Of the records, before base64."""
@@ -151,7 +152,9 @@ class _Caller(asyncio.Protocol):
             billed = sum(
                 -(-size // BILLED_STEP_BYTES) * BILLED_STEP_BYTES for size in sizes
             )
-            self._report.calls.append(Call(arrived, len(events), sum(sizes), billed))
+            self._report.calls.append(
+                Call(arrived, put.stream, len(events), sum(sizes), billed)
+            )
             entries = [FIREHOSE.taken(number) for number in range(len(put.records))]
             status, answer = "200 OK", FIREHOSE.answer(entries)
         text = json.dumps(answer)

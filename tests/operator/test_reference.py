@@ -381,10 +381,7 @@ def command_line(text: str) -> None:
         shown.setdefault(script, [])
     same(list(shown), set(SCRIPTS) - INTERNAL, "scripts")
     for script, listed in shown.items():
-        known = options(script)
-        if script == "scripts/bench":
-            continue
-        same(listed, known, script)
+        same(listed, options(script), script)
 
 
 CHECKS: list[tuple[str, Callable[[str], None], str]] = [
