@@ -158,6 +158,14 @@ pub fn left_of_text(text: &str) -> Option<String> {
     is_url.then(|| format!("data:{}", media_type(rest).unwrap_or_default()))
 }
 
+/// Returns the rest of a text that is a `javascript:` or `vbscript:` URL with content; none for all
+/// others. A sentence has a space behind the colon.
+pub fn left_of_script(text: &str) -> Option<String> {
+    let (_, script) = text.split_once(':')?;
+    let left = left_of(text).filter(|left| left.ends_with("script:"))?;
+    (!script.starts_with(char::is_whitespace)).then_some(left)
+}
+
 /// Returns the scheme before a colon. Browsers ignore control characters and spaces before it, and
 /// tabs and line feeds in it.
 /// Source: <https://url.spec.whatwg.org/#concept-basic-url-parser>

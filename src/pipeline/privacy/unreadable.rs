@@ -1,8 +1,8 @@
 //! Removes data from the text of a body, or of a beacon, that is no readable JSON.
 //!
 //! Its quotes need not be in pairs, so the text is cut at every quote, and each part is redacted as
-//! a text of a beacon is: secrets and sensitive parameters of URLs, the content of `data:` URLs and,
-//! if the tenant scrubs, personal data. Identifiers have no form of their own: if they have to be
+//! a text of a beacon is: secrets and sensitive parameters of URLs, the content of `data:` and
+//! `javascript:` URLs and, if the tenant scrubs, personal data. Identifiers have no form of their own: if they have to be
 //! removed, the text must be withheld instead.
 
 use std::borrow::Cow;
@@ -100,7 +100,7 @@ fn redacted(text: &str, privacy: &PrivacyPolicy) -> Option<String> {
 
 fn without(value: &mut Value, privacy: &PrivacyPolicy) {
     if let Value::String(text) = value
-        && let Some(left) = payload::left_of_text(text)
+        && let Some(left) = payload::left_of_text(text).or_else(|| payload::left_of_script(text))
     {
         *text = left;
     }
@@ -185,6 +185,8 @@ mod tests {
             ("{url: /reset?token=SECRET, x: 1}", "{url: /reset?token=[removed] x: 1}"),
             (r#"{"url":"https://me:SECRET@a.example/","#, r#"{"url":"https://a.example/","#),
             (r#"{"href":"data:text/csv,SECRET","#, r#"{"href":"data:text/csv","#),
+            (r#"{"url":"JavaScript:go('SECRET')","#, r#"{"url":"javascript:","#),
+            ("{url: javascript:go(SECRET), x: 1}", "{url: javascript: x: 1}"),
             (
                 r#"{"note":"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.dozjgNryP4J3jVmNHl0w5N","#,
                 r#"{"note":"[removed]","#,
@@ -207,6 +209,7 @@ mod tests {
             r#"{"name":"a","url":"https:\/\/a.example\/?b=1\u0026c","x":}"#,
             r#"{"device_id":"d","user_id":"u","session_id":"s",}"#,
             "not json, it's a sentence",
+            r#"{"title":"javascript: a language","url":"javascript:",}"#,
             "{\0\"\0",
         ] {
             assert_eq!(text(sent, &privacy()), None, "{sent}");
@@ -243,7 +246,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_redacted(sent in r#"(\\u00|["'\\/?&=]|token|data:|é|[a-z0-9 ]){0,30}|.{0,60}"#) {
+        fn any_text_is_redacted(sent in r#"(\\u00|["'\\/?&=]|token|data:|javascript:|é|[a-z0-9 ]){0,30}|.{0,60}"#) {
             if let Some(left) = text(&sent, &privacy()) {
                 prop_assert_eq!(text(&left, &privacy()), None);
             }
