@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use headwater::delivery::aws::sigv4;
 use headwater::delivery::aws::sigv4::{CredentialScope, Credentials};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use proptest::prelude::*;
 use serde_json::Value;
 
 /// The key that AWS's documentation and its test suite use.
@@ -133,6 +134,49 @@ fn our_headers_are_those_of_botocore() {
         passed += 1;
     }
     assert_eq!(passed, 4);
+}
+
+proptest! {
+    /// Our own `sign` signs as AWS's signer does, whose way to the text that is signed it does not
+    /// take.
+    #[test]
+    fn our_signature_is_that_of_the_signer(
+        path in "(/[a-z0-9_~!:%-]{1,9}){0,3}/?", body in ".{0,100}", content_type in "[ -~]{0,20}",
+        target in "[A-Za-z_.0-9  ]{0,30}", token in proptest::option::of("[!-~]{1,40}"),
+        host in "[a-z]{1,9}(\\.[a-z]{1,9})?(:8[0-9]{1,3})?", seconds in 0_i64..253_402_300_799,
+        days in proptest::collection::vec(0_i64..2, 1..4),
+    ) {
+        let uri = format!("https://{host}{path}");
+        let credentials = Credentials::new("AKIDEXAMPLE", SECRET, token.clone()).unwrap();
+        let mut context = serde_json::json!({
+            "credentials": { "access_key_id": "AKIDEXAMPLE", "secret_access_key": SECRET },
+            "region": "eu-west-1",
+        });
+        if let Some(token) = token {
+            context["credentials"]["token"] = token.into();
+        }
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        // The same credentials sign for several days and services, whose keys they remember.
+        for (index, day) in days.into_iter().enumerate() {
+            let at = DateTime::from_timestamp((seconds + day * 86_400).min(253_402_300_799), 0).unwrap();
+            let service = ["firehose", "kinesis"][index % 2];
+            let mut context = context.clone();
+            context["service"] = service.into();
+            let request = Request::post(&uri)
+                .header("content-type", &content_type)
+                .header("x-amz-target", &target)
+                .body(body.clone().into_bytes())
+                .unwrap();
+            let mut headers = request.headers().clone();
+            headers.insert("host", HeaderValue::from_str(&host).unwrap());
+            let raw = Raw { method: "POST".to_owned(), uri: uri.clone(), headers, body: body.clone() };
+            let (expected, _) = sign(&raw, &settings, &context, at.into());
+            let scope = CredentialScope { region: "eu-west-1", service };
+            let signed = sigv4::sign(request, &credentials, scope, at).unwrap();
+            prop_assert_eq!(signed.headers(), &expected);
+        }
+    }
 }
 
 /// A directory of the suite.

@@ -6,4 +6,5 @@ pub mod decimal;
 pub mod json;
 pub mod secret;
 pub mod text;
+pub mod timestamp;
 pub mod url;

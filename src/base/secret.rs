@@ -10,6 +10,8 @@ use chrono::NaiveDate;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::base::text::hexadecimal;
+
 /// The operator's secret, which never leaves this module.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -47,7 +49,7 @@ impl Salt {
     /// Returns the id of `parts` together: 128 bits in 32 hexadecimal digits.
     pub fn id(&self, parts: &[&str]) -> String {
         let bytes = keyed(&self.0, parts);
-        bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 }
 

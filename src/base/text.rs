@@ -1,4 +1,10 @@
-//! Texts for messages.
+//! Texts for messages, and digits.
+
+/// Returns two lower-case digits for each byte.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
 
 /// Returns one step of a JSON Pointer (RFC 6901): a slash and the escaped `key`, cut as by
 /// [`truncate_for_display`].
@@ -35,6 +41,12 @@ pub fn is_one_letter_off(wanted: &str, found: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_has_two_digits() {
+        assert_eq!(hexadecimal(&[]), "");
+        assert_eq!(hexadecimal(&[0, 1, 0x9a, 0xff]), "00019aff");
+    }
 
     #[test]
     fn a_long_name_is_shown_cut_at_a_character() {

@@ -65,7 +65,7 @@ impl<'a> PipelineContext<'a> {
     /// sample.
     pub(super) fn route(&self, enriched: &EnrichedEvent<'_>) -> Result<&'a Route, BeaconStop> {
         let event = &enriched.event;
-        let bot = self.facts.bot.is_some();
+        let bot = self.facts.client.bot.is_some();
         if bot && self.facts.enrichment.bots == BotPolicy::Drop {
             return Err(BeaconStop::Dropped(event.id, DropReason::Bot));
         }
@@ -130,6 +130,6 @@ impl<'a> PipelineContext<'a> {
     }
 
     fn platform(&self) -> Option<&str> {
-        self.facts.platform.as_deref()
+        self.facts.client.platform.as_deref()
     }
 }

@@ -5,30 +5,30 @@
 //! that floor; `cargo bench --bench recipe -- record` only the steps of that name. A time is
 //! that of one request: the last sample is one of twenty beacons.
 
-use std::hint::black_box;
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
-use std::{fmt, fs};
+mod requests;
 
-use chrono::DateTime;
+use std::fmt;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
 use divan::Bencher;
-use headwater::config::{Config, RawConfig};
+use headwater::config::Config;
 use headwater::delivery::StreamBatch;
 use headwater::ingest;
 use headwater::ingest::by_stream;
 use headwater::model::beacon::Beacon;
 use headwater::model::event::{Event, EventIdGenerator};
-use headwater::model::geo::Geo;
 use headwater::model::record::Record;
 use headwater::model::repairs::Repairs;
-use headwater::model::request::{ClientHints, RequestContext};
+use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::{Framing, RequestBody};
 use headwater::pipeline::decode::native;
 use headwater::pipeline::decode::native::BodyParts;
 use headwater::pipeline::enrich::{EnrichedEvent, RequestFacts};
 use headwater::pipeline::route::RouteInput;
 use headwater::pipeline::{clean, decode, enrich, validate};
-use serde_json::{Map, Value, json};
+use requests::{batch, beacon, config, context, floor, ids, mixed};
+use serde_json::{Map, Value};
 
 fn main() {
     divan::main();
@@ -59,101 +59,11 @@ impl Sample {
     /// The body of the request, as the snippet writes it.
     fn body(self) -> String {
         match self {
-            Self::PageView => beacon("page_view", 0, 0).to_string(),
-            Self::OrderPlaced => beacon("order_placed", 1, 0).to_string(),
-            Self::TwentyMixed => {
-                let names: Vec<String> = headwater::schema::all()
-                    .iter()
-                    .map(|schema| schema.info.name.to_owned())
-                    .collect();
-                let events: Vec<Value> = (0..20)
-                    .map(|seq| beacon(&names[seq % names.len()], seq / names.len(), seq))
-                    .collect();
-                json!({ "sent_at": 1_795_000_000_050_u64, "events": events }).to_string()
-            }
+            Self::PageView => beacon("page_view", 0, 0, 0).to_string(),
+            Self::OrderPlaced => beacon("order_placed", 1, 0, 0).to_string(),
+            Self::TwentyMixed => batch(mixed(20, 0)),
         }
     }
-}
-
-/// The valid beacon of the schema `name` at `index` among its samples, with the fields that
-/// every page sends.
-fn beacon(name: &str, index: usize, seq: usize) -> Value {
-    let path = format!("{}/tests/fixtures/schemas/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let samples: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let mut beacon = samples["valid"][index].clone();
-    let own = beacon.as_object_mut().unwrap();
-    let Value::Object(usual) = json!({
-        "id": format!("01a1fc4f-8bd0-7166-97ae-6098939f1a{seq:02x}"),
-        "device_id": "01a1e8a2-6d2a-7c3e-8f00-5f0c2a3e9b41",
-        "session_id": "01a1fc4e-02b1-7d15-a377-08b1c5d2e6f4",
-        "time": 1_795_000_000_000_u64 + seq as u64,
-        "seq": seq,
-        "url": "https://shop.example/shoes/trail-running?size=42&colour=green&utm_source=newsletter&utm_medium=email&utm_campaign=autumn",
-        "title": "Trail running shoes, size 42 – Example Shop",
-        "referrer": "https://www.google.com/",
-        "screen": "1920x1080",
-        "viewport": "1280x720",
-        "language": "de-CH",
-        "build": "web-4.18.2",
-    }) else {
-        unreachable!()
-    };
-    own.extend(usual);
-    beacon
-}
-
-fn config() -> Config {
-    Config::parse(RawConfig {
-        headwater: Some(json!({
-            "delivery": "direct", "origins": ["https://shop.example"], "failed_stream": "firehose:failed",
-            "routes": [
-                {"level": "low", "to": "firehose:low"},
-                {"name": "order_*", "to": "firehose:orders"},
-                {"to": "firehose:mid"},
-            ],
-        })),
-        region: Some("eu-west-1".to_owned()),
-        access_key_id: Some("AKIDBENCH".to_owned()),
-        secret_access_key: Some("bench".to_owned()),
-        ..RawConfig::default()
-    })
-    .unwrap()
-}
-
-fn context() -> RequestContext {
-    let text = |text: &str| Some(text.to_owned());
-    RequestContext {
-        received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
-        origin: text("https://shop.example"),
-        ip: Some(IpAddr::from([203, 0, 113, 77])),
-        user_agent: text(
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
-        ),
-        client_hints: ClientHints {
-            ua: text(r#""Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99""#),
-            mobile: text("?0"),
-            platform: text("\"Windows\""),
-            ..ClientHints::default()
-        },
-        accept_language: text("de-CH,de;q=0.9,en;q=0.8"),
-        geo: Geo {
-            country: text("CH"),
-            region: text("Zurich"),
-            city: text("Zürich"),
-            continent: text("EU"),
-            timezone: text("Europe/Zurich"),
-            colo: text("ZRH"),
-            asn: Some(3_303),
-            as_organization: text("Swisscom (Schweiz) AG"),
-        },
-        utc_offset_minutes: Some(60),
-        utc_offset_changes: Vec::new(),
-        ..RequestContext::default()
-    }
-}
-
-fn ids() -> EventIdGenerator {
-    EventIdGenerator::new(context().received_at, [1; 10])
 }
 
 /// The steps, one after the other, each from what the one before it gave.
@@ -164,7 +74,7 @@ struct Steps {
 
 impl Steps {
     fn new() -> Self {
-        Self { config: config(), context: context() }
+        Self { config: config("direct"), context: context() }
     }
 
     fn items<'a>(&self, body: &'a str) -> BodyParts<'a> {
@@ -203,11 +113,6 @@ impl Steps {
         let records = by_stream(ingest::post(&body, &request, ids).unwrap().take_records());
         records.into_iter().map(|(batch, _)| batch).collect()
     }
-}
-
-fn floor(body: &str) -> Vec<u8> {
-    let value: Value = serde_json::from_slice(body.as_bytes()).unwrap();
-    serde_json::to_vec(&value).unwrap()
 }
 
 #[divan::bench(args = SAMPLES)]

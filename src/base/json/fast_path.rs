@@ -5,6 +5,7 @@
 //! parses numbers and escaped texts.
 
 use serde_json::map::Entry;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::base::json::scan::unescaped_prefix_len;
@@ -17,6 +18,38 @@ pub fn object(text: &str, max_depth: usize) -> Option<Map<String, Value>> {
         _ => return None,
     };
     cursor.peek().is_none().then_some(object)
+}
+
+/// The shape of a request's body, with the texts of its parts.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyShape<'a> {
+    /// The body is one object that is no envelope.
+    Beacon,
+    /// An array, or an envelope with the fields that it may have.
+    Batch { items: Vec<&'a str>, sent_at: Option<&'a str>, device_id: Option<&'a str> },
+}
+
+/// Finds the shape of `text` if it is one array or one object, and nothing more. Reads none of its
+/// beacons, but checks that all are JSON. They may be at most `max_depth` levels deep.
+pub fn body_shape(text: &str, max_depth: usize) -> Option<BodyShape<'_>> {
+    let mut cursor = Cursor { text, at: 0 };
+    let shape = match cursor.peek()? {
+        b'{' => cursor.envelope(max_depth)?,
+        b'[' => {
+            BodyShape::Batch { items: cursor.items(max_depth)?, sent_at: None, device_id: None }
+        }
+        _ => return None,
+    };
+    cursor.peek().is_none().then_some(shape)
+}
+
+/// A string as written.
+#[derive(Clone, Copy)]
+enum Quoted<'a> {
+    /// Its content, which has no escape.
+    Plain(&'a str),
+    /// With its quotes.
+    Escaped(&'a str),
 }
 
 struct Cursor<'a> {
@@ -77,33 +110,144 @@ impl<'a> Cursor<'a> {
     }
 
     fn string(&mut self) -> Option<String> {
+        match self.quoted()? {
+            Quoted::Plain(content) => Some(content.to_owned()),
+            Quoted::Escaped(quoted) => serde_json::from_str(quoted).ok(),
+        }
+    }
+
+    fn quoted(&mut self) -> Option<Quoted<'a>> {
         let opening = self.at;
         self.step();
         let start = self.at;
+        let mut is_escaped = false;
         loop {
             self.at = self.at.saturating_add(unescaped_prefix_len(self.rest()));
             match self.rest().first()? {
                 b'"' => break,
-                b'\\' => self.at = self.at.saturating_add(2),
+                b'\\' => {
+                    is_escaped = true;
+                    self.at = self.at.saturating_add(2);
+                }
                 _ => return None,
             }
         }
-        let content = self.text.get(start..self.at)?;
+        let end = self.at;
         self.step();
-        match content.contains('\\') {
-            true => serde_json::from_str(self.text.get(opening..self.at)?).ok(),
-            false => Some(content.to_owned()),
+        match is_escaped {
+            false => self.text.get(start..end).map(Quoted::Plain),
+            true => self.text.get(opening..self.at).map(Quoted::Escaped),
         }
     }
 
     fn number(&mut self) -> Option<Value> {
+        let digits = self.digits()?;
+        if is_plain(digits) {
+            return digits.parse::<u64>().ok().map(Value::from);
+        }
+        let number = serde_json::from_str(digits).ok()?;
+        super::is_finite(&number).then_some(Value::Number(number))
+    }
+
+    /// Returns the text of what may be a number.
+    fn digits(&mut self) -> Option<&'a str> {
         let of_number =
             |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
         let length = self.rest().iter().take_while(of_number).count();
         let start = self.at;
         self.at = start.saturating_add(length);
-        let number = serde_json::from_str(self.text.get(start..self.at)?).ok()?;
-        super::is_finite(&number).then_some(Value::Number(number))
+        self.text.get(start..self.at)
+    }
+
+    /// Reads an envelope, or steps over any other object.
+    fn envelope(&mut self, max_depth: usize) -> Option<BodyShape<'a>> {
+        let depth = max_depth.checked_sub(1)?;
+        let (mut items, mut sent_at, mut device_id) = (None, None, None);
+        let mut has_others = false;
+        self.members(|cursor, key| {
+            let Quoted::Plain(key) = key else { return None };
+            let place = match key {
+                "events" => {
+                    let found = (cursor.peek()? == b'[').then(|| cursor.items(max_depth))??;
+                    return items.replace(found).is_none().then_some(());
+                }
+                "sent_at" => &mut sent_at,
+                "device_id" => &mut device_id,
+                _ => {
+                    has_others = true;
+                    return cursor.skip(depth).map(drop);
+                }
+            };
+            place.replace(cursor.skip(depth)?).is_none().then_some(())
+        })?;
+        match items {
+            None => Some(BodyShape::Beacon),
+            Some(items) => (!has_others).then_some(BodyShape::Batch { items, sent_at, device_id }),
+        }
+    }
+
+    /// Returns the texts of an array's items.
+    fn items(&mut self, depth: usize) -> Option<Vec<&'a str>> {
+        let mut items = Vec::new();
+        self.step();
+        if self.takes(b']') {
+            return Some(items);
+        }
+        loop {
+            items.push(self.skip(depth)?);
+            if !self.takes(b',') {
+                return self.takes(b']').then_some(items);
+            }
+        }
+    }
+
+    /// Steps over the keys of an object; `member` is called at each value, and steps over it.
+    fn members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Quoted<'a>) -> Option<()>,
+    ) -> Option<()> {
+        self.step();
+        if self.takes(b'}') {
+            return Some(());
+        }
+        loop {
+            let key = (self.peek()? == b'"').then(|| self.checked_string())??;
+            self.takes(b':').then(|| member(self, key))??;
+            if !self.takes(b',') {
+                return self.takes(b'}').then_some(());
+            }
+        }
+    }
+
+    /// Steps over a value, and returns its text if it is JSON.
+    fn skip(&mut self, depth: usize) -> Option<&'a str> {
+        let first = self.peek()?;
+        let start = self.at;
+        match first {
+            b'"' => drop(self.checked_string()?),
+            b'{' => {
+                let depth = depth.checked_sub(1)?;
+                self.members(|cursor, _| cursor.skip(depth).map(drop))?;
+            }
+            b'[' => drop(self.items(depth.checked_sub(1)?)?),
+            b't' => drop(self.word("true", Value::Null)?),
+            b'f' => drop(self.word("false", Value::Null)?),
+            b'n' => drop(self.word("null", Value::Null)?),
+            _ => {
+                let digits = self.digits()?;
+                (is_plain(digits) || is_json(digits)).then_some(())?;
+            }
+        }
+        self.text.get(start..self.at)
+    }
+
+    /// Steps over a string whose escapes are valid.
+    fn checked_string(&mut self) -> Option<Quoted<'a>> {
+        let string = self.quoted()?;
+        match string {
+            Quoted::Plain(_) => Some(string),
+            Quoted::Escaped(quoted) => is_json(quoted).then_some(string),
+        }
     }
 
     fn word(&mut self, word: &str, value: Value) -> Option<Value> {
@@ -138,6 +282,17 @@ impl<'a> Cursor<'a> {
     fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
+}
+
+/// Whether `digits` are an integer below 10^19, without a sign.
+fn is_plain(digits: &str) -> bool {
+    matches!(digits.as_bytes(), [b'0'] | [b'1'..=b'9', ..])
+        && digits.len() < 20
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
 #[cfg(test)]

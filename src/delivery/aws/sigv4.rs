@@ -1,9 +1,10 @@
 //! Signs requests to AWS with Signature Version 4, in their headers.
 //!
-//! AWS's own signer, [`aws_sigv4`], does the arithmetic. This module chooses the parts that are
-//! signed, and ensures that no credential, scope or request can make that signer panic. It never
-//! reads a clock, so the same arguments always give the same signature. It never puts a secret into
-//! an error or a `Debug` output.
+//! AWS's own signer, [`aws_sigv4`], derives the key and makes the signature. This module writes the
+//! text that is signed, and keeps the key of the day: the signer's own way derives the key for each
+//! request, and takes far longer to write the text. The module never reads a clock, so the same
+//! arguments always give the same signature. It never puts a secret into an error or a `Debug`
+//! output.
 //!
 //! It signs `host`, `content-type` and every `x-amz-*` header: those that AWS requires and those
 //! that give the body its meaning. The runtime adds and rewrites other headers on the way, so they
@@ -11,18 +12,20 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use std::error::Error as StdError;
+use std::cell::RefCell;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_sigv4::http_request::{
-    self, PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings,
-};
 use aws_sigv4::sign::v4;
-use chrono::{DateTime, Utc};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use chrono::{DateTime, NaiveDate, Utc};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, InvalidHeaderValue};
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Request, Uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+
+use crate::base::text::hexadecimal;
+use crate::base::timestamp::rfc3339;
 
 /// The longest access key id, in characters.
 ///
@@ -32,17 +35,32 @@ const MAX_ACCESS_KEY_ID: usize = 128;
 /// The last second whose year has the four digits that `x-amz-date` allows.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// The headers of a signature besides `host`. Existing ones are replaced.
-const SIGNATURE_HEADERS: [HeaderName; 4] = [
-    AUTHORIZATION,
-    HeaderName::from_static("x-amz-date"),
-    HeaderName::from_static("x-amz-content-sha256"),
-    HeaderName::from_static("x-amz-security-token"),
-];
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const CONTENT_HASH: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-/// A signing key: long-lived, or temporary with a session token.
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// The characters of a path that are encoded: all but RFC 3986's unreserved ones and the slash.
+const ENCODED_IN_PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A key pair: long-lived, or temporary with a session token.
 #[derive(Clone)]
-pub struct Credentials(aws_credential_types::Credentials);
+pub struct Credentials {
+    parts: aws_credential_types::Credentials,
+    /// The signing keys that were last derived, one for each scope.
+    signing_keys: RefCell<Vec<SigningKey>>,
+}
+
+/// The key for the signatures of one day in one scope. It takes five hashes to derive.
+#[derive(Clone)]
+struct SigningKey {
+    day: NaiveDate,
+    region: String,
+    service: String,
+    key: Vec<u8>,
+}
 
 impl Credentials {
     /// Checks that each part of the key can be sent in a request.
@@ -68,13 +86,31 @@ impl Credentials {
         if session_token.as_deref().is_some_and(|token| !is_graphic(token)) {
             return Err(SigningError::SessionToken);
         }
-        Ok(Self(aws_credential_types::Credentials::new(
+        let parts = aws_credential_types::Credentials::new(
             access_key_id,
             secret_access_key,
             session_token,
             None,
             "headwater",
-        )))
+        );
+        Ok(Self { parts, signing_keys: RefCell::default() })
+    }
+
+    /// Signs `text` with the key of this day and scope.
+    fn signature(&self, scope: CredentialScope<'_>, at: &SigningTime, text: &str) -> String {
+        let CredentialScope { region, service } = scope;
+        let is_of_scope = |key: &SigningKey| key.region == region && key.service == service;
+        let mut keys = self.signing_keys.borrow_mut();
+        if let Some(known) = keys.iter().find(|key| is_of_scope(key) && key.day == at.day) {
+            return v4::calculate_signature(&known.key, text.as_bytes());
+        }
+        let secret = self.parts.secret_access_key();
+        let key = v4::generate_signing_key(secret, at.time, region, service).as_ref().to_vec();
+        let signature = v4::calculate_signature(&key, text.as_bytes());
+        let (region, service) = (region.to_owned(), service.to_owned());
+        keys.retain(|key| !is_of_scope(key));
+        keys.push(SigningKey { day: at.day, region, service, key });
+        signature
     }
 }
 
@@ -82,7 +118,7 @@ impl Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("access_key_id", &self.0.access_key_id())
+            .field("access_key_id", &self.parts.access_key_id())
             .finish_non_exhaustive()
     }
 }
@@ -123,9 +159,9 @@ pub enum SigningError {
     /// The clock's fault: SigV4 cannot express this time.
     #[error("the time must lie in the years 1970 to 9999")]
     Time,
-    /// Our fault: the signer rejected a request that passed every check above.
-    #[error("the signer refused the request")]
-    Signer(#[source] Box<dyn StdError + Send + Sync>),
+    /// Our fault: a header of the signature has a character that no header may have.
+    #[error("a header of the signature is invalid")]
+    SignatureHeader(#[from] InvalidHeaderValue),
 }
 
 /// Signs `request` as of `at`, for `scope` only.
@@ -162,70 +198,74 @@ pub fn sign_hashed(
     if !is_scope_part(scope.service) {
         return Err(SigningError::Service);
     }
-    let time = system_time(at)?;
-
+    let at = SigningTime::new(at)?;
     let host = host(request.uri())?;
-    for name in SIGNATURE_HEADERS {
-        request.headers_mut().remove(name);
+    let body_sha256 = body_sha256.unwrap_or_else(|| Sha256::digest(request.body()).into());
+    let content_hash = hexadecimal(&body_sha256);
+    let headers = request.headers_mut();
+    headers.remove(AUTHORIZATION);
+    headers.remove(SECURITY_TOKEN);
+    headers.insert(HOST, host);
+    headers.insert(DATE, HeaderValue::from_str(&at.text)?);
+    headers.insert(CONTENT_HASH, HeaderValue::from_str(&content_hash)?);
+    if let Some(token) = credentials.parts.session_token() {
+        let mut token = HeaderValue::from_str(token)?;
+        token.set_sensitive(true);
+        headers.insert(SECURITY_TOKEN, token);
     }
-    request.headers_mut().insert(HOST, host);
 
-    let mut settings = SigningSettings::default();
-    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    let identity = credentials.0.clone().into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(scope.region)
-        .name(scope.service)
-        .time(time)
-        .settings(settings)
-        .build()
-        .map_err(|error| SigningError::Signer(error.into()))?
-        .into();
-
-    let signable = SignableRequest::new(
-        request.method().as_str(),
-        request.uri().to_string(),
-        signed_headers(&request)?.into_iter(),
-        match body_sha256 {
-            Some(digest) => SignableBody::Precomputed(hexadecimal(&digest)),
-            None => SignableBody::Bytes(request.body()),
-        },
-    )
-    .map_err(|error| SigningError::Signer(error.into()))?;
-    let (instructions, _signature) = http_request::sign(signable, &params)
-        .map_err(|error| SigningError::Signer(error.into()))?
-        .into_parts();
-
-    // Not `apply_to_request_http1x`, which panics on an invalid header value.
-    let (headers, _query) = instructions.into_parts();
-    for header in headers {
-        let mut value = HeaderValue::from_str(header.value())
-            .map_err(|error| SigningError::Signer(error.into()))?;
-        value.set_sensitive(header.sensitive());
-        request.headers_mut().insert(header.name(), value);
-    }
+    let (canonical_request, signed_headers) = canonical_request(&request, &content_hash)?;
+    let hash = hexadecimal(&Sha256::digest(canonical_request));
+    let SigningTime { text: time, .. } = &at;
+    let day = at.text.get(..8).unwrap_or_default();
+    let scope_text = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
+    let string_to_sign = format!("{ALGORITHM}\n{time}\n{scope_text}\n{hash}");
+    let signature = credentials.signature(scope, &at, &string_to_sign);
+    let id = credentials.parts.access_key_id();
+    let authorization = format!(
+        "{ALGORITHM} Credential={id}/{scope_text}, SignedHeaders={signed_headers}, Signature={signature}"
+    );
+    request.headers_mut().insert(AUTHORIZATION, HeaderValue::try_from(authorization)?);
     Ok(request)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+/// Returns the canonical form of a request without a query, and the names of its signed headers.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html#create-canonical-request>
+fn canonical_request(
+    request: &Request<Vec<u8>>,
+    content_hash: &str,
+) -> Result<(String, String), SigningError> {
+    let headers = request.headers();
+    let mut names: Vec<&HeaderName> = headers.keys().filter(|name| is_signed(name)).collect();
+    names.sort_unstable_by_key(|name| name.as_str());
+    let path = utf8_percent_encode(request.uri().path(), ENCODED_IN_PATH);
+    let mut text = format!("{}\n{path}\n\n", request.method());
+    for name in &names {
+        text.push_str(name.as_str());
+        for (index, value) in headers.get_all(*name).iter().enumerate() {
+            text.push(if index == 0 { ':' } else { ',' });
+            let value = value.to_str().map_err(|_| SigningError::Header((*name).clone()))?;
+            push_words(&mut text, value);
+        }
+        text.push('\n');
+    }
+    let names: Vec<&str> = names.into_iter().map(HeaderName::as_str).collect();
+    let names = names.join(";");
+    text.extend(["\n", &names, "\n", content_hash]);
+    Ok((text, names))
 }
 
-/// Returns the headers that the signature covers, without those that signing adds.
-fn signed_headers(request: &Request<Vec<u8>>) -> Result<Vec<(&str, &str)>, SigningError> {
-    request
-        .headers()
-        .iter()
-        .filter(|(name, _)| {
-            *name == HOST || *name == CONTENT_TYPE || name.as_str().starts_with("x-amz-")
-        })
-        .map(|(name, value)| {
-            let value = value.to_str().map_err(|_| SigningError::Header(name.clone()))?;
-            Ok((name.as_str(), value))
-        })
-        .collect()
+/// Whether the signature covers a header.
+fn is_signed(name: &HeaderName) -> bool {
+    *name == HOST || *name == CONTENT_TYPE || name.as_str().starts_with("x-amz-")
+}
+
+/// Appends the words of `value`, with one space between two.
+fn push_words(text: &mut String, value: &str) {
+    for (index, word) in value.split(' ').filter(|word| !word.is_empty()).enumerate() {
+        text.extend([if index == 0 { "" } else { " " }, word]);
+    }
 }
 
 /// Returns the `host` header that a client sends for this URI.
@@ -247,13 +287,28 @@ fn is_default(port: u16, scheme: &Scheme) -> bool {
     (*scheme == Scheme::HTTPS && port == 443) || (*scheme == Scheme::HTTP && port == 80)
 }
 
-/// Converts a time. The signer's date arithmetic panics on some values of `SystemTime`.
-fn system_time(at: DateTime<Utc>) -> Result<SystemTime, SigningError> {
-    u64::try_from(at.timestamp())
-        .ok()
-        .filter(|seconds| *seconds <= LAST_SECOND)
-        .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
-        .ok_or(SigningError::Time)
+/// The time of a signature, in the forms that it needs.
+struct SigningTime {
+    time: SystemTime,
+    day: NaiveDate,
+    /// Such as `20260301T120000Z`.
+    text: String,
+}
+
+impl SigningTime {
+    /// Drops the fraction of a second of `at`.
+    fn new(at: DateTime<Utc>) -> Result<Self, SigningError> {
+        let seconds = at.timestamp();
+        let time = u64::try_from(seconds)
+            .ok()
+            .filter(|seconds| *seconds <= LAST_SECOND)
+            .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+        let text = DateTime::from_timestamp(seconds, 0).and_then(rfc3339);
+        let (Some(time), Some(text)) = (time, text) else { return Err(SigningError::Time) };
+        let digits = text.iter().take(19).filter(|byte| !matches!(byte, b'-' | b':'));
+        let text = digits.map(|byte| char::from(*byte)).chain(['Z']).collect();
+        Ok(Self { time, day: at.date_naive(), text })
+    }
 }
 
 fn is_access_key_id(text: &str) -> bool {

@@ -3,10 +3,11 @@
 //! The bytes are those that serde_json would write. Texts and times, the most frequent values, take
 //! a faster way.
 
-use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use crate::base::json::scan::unescaped_prefix_len;
+use crate::base::timestamp::rfc3339;
 
 /// Most lines are shorter, so that few are reallocated.
 const USUAL_BYTES: usize = 2_048;
@@ -106,25 +107,6 @@ impl JsonLineWriter {
             self.problem.get_or_insert(problem);
         }
     }
-}
-
-/// Formats a time; none in a leap second or a year without four digits.
-fn rfc3339(at: DateTime<Utc>) -> Option<[u8; 24]> {
-    let (date, time) = (at.date_naive(), at.time());
-    let (year, ms) = (u32::try_from(date.year()).ok()?, at.timestamp_subsec_millis());
-    if year > 9_999 || ms > 999 {
-        return None;
-    }
-    let digit = |number: u32| b'0' | (number % 10) as u8;
-    let two = |number: u32| [digit(number / 10), digit(number)];
-    let ([y1, y2], [y3, y4]) = (two(year / 100), two(year));
-    let ([m1, m2], [d1, d2]) = (two(date.month()), two(date.day()));
-    let ([h1, h2], [n1, n2], [s1, s2]) = (two(time.hour()), two(time.minute()), two(time.second()));
-    let (f1, [f2, f3]) = (digit(ms / 100), two(ms));
-    Some([
-        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.',
-        f1, f2, f3, b'Z',
-    ])
 }
 
 #[cfg(test)]

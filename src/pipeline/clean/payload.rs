@@ -129,6 +129,11 @@ impl Place<'_> {
 /// Returns the rest of a text that is a `data:` URL with content, also in quotes or in `url(…)` of
 /// a style sheet; none for all others.
 pub fn left_of_text(text: &str) -> Option<String> {
+    // Most texts start with a letter or a digit that none of these does.
+    let first = text.bytes().next()?;
+    if first.is_ascii_alphanumeric() && !b"dDuUvV".contains(&first) {
+        return None;
+    }
     let bare =
         text.trim_start_matches(|it: char| it <= ' ' || matches!(it, '"' | '\'' | '<' | '\\'));
     let bare = ["url(", "view-source:"]
@@ -191,6 +196,10 @@ fn is_type(essence: &str) -> bool {
 
 /// Returns the rest of a URL that holds content; none for all others.
 fn left_of(address: &str) -> Option<String> {
+    // As most URLs do.
+    if address.starts_with("http") {
+        return None;
+    }
     let (scheme, rest) = address.split_once(':')?;
     let scheme = self::scheme(scheme);
     let left = match scheme.as_str() {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// Ids that clients send if they have none, in lower case. A missing number becomes `0` or `-1`,
 /// and the latter without its sign the largest number; a spreadsheet's error begins with `#`.
@@ -88,8 +89,18 @@ const DIGITS_OF_ID: usize = 6;
 
 /// Whether an id is a placeholder, in any case, in quotes, and percent-encoded or escaped as HTML.
 pub fn is_placeholder(id: &Value) -> bool {
-    const MAX_ENCODINGS: usize = 3;
+    const UUID_LEN: usize = 36;
     let Some(text) = id.as_str().filter(|text| !text.is_empty()) else { return false };
+    // Most ids are UUIDs, of which only two stand for none.
+    if text.len() == UUID_LEN && Uuid::try_parse(text).is_ok() {
+        return is_of_one_digit(&text.to_ascii_lowercase());
+    }
+    is_odd_placeholder(text)
+}
+
+/// Decides about ids of any form.
+fn is_odd_placeholder(text: &str) -> bool {
+    const MAX_ENCODINGS: usize = 3;
     if is_printed(text) {
         return true;
     }
@@ -581,6 +592,17 @@ mod tests {
         ) {
             prop_assert!(!is_placeholder(&json!(uuid)));
             prop_assert!(!is_placeholder(&json!(short)));
+        }
+
+        #[test]
+        fn a_uuid_is_judged_as_any_other_text(
+            uuid in "[0f]{8}-[0f]{4}-[0f]{4}-[0f]{4}-[0f]{12}|[0-9a-fA-F]{8}(-[a-fA-F]{4}){3}-([a-fA-F0]{12}|(ad|Fb){6})",
+            digit in "[0-9a-fA-F]",
+        ) {
+            let of_one_digit = uuid.replace(|it: char| it != '-', &digit);
+            for uuid in [uuid, of_one_digit] {
+                prop_assert_eq!(is_placeholder(&json!(uuid)), is_odd_placeholder(&uuid));
+            }
         }
 
         #[test]

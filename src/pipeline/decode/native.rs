@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::body::{FORM, Framing};
 use super::{ProtocolError, timestamp};
-use crate::base::json::{JsonFields, type_name};
+use crate::base::json::fast_path::BodyShape;
+use crate::base::json::{JsonFields, fast_path, type_name};
 use crate::base::text::truncate_for_display;
 use crate::model::beacon::{Envelope, Limits};
 use crate::model::event::DeviceId;
@@ -35,8 +36,10 @@ pub fn items<'a>(
     let text = text.trim_start_matches('\u{feff}').trim();
     let items = match (framing, text.chars().next()) {
         (Framing::Lines, _) => lines(text),
-        (_, Some('[')) => BodyParts { envelope: Envelope::default(), texts: array(text)? },
-        (_, Some('{')) => objects(text)?,
+        (_, Some('[' | '{')) => match well_formed(text, limits) {
+            Some(items) => items,
+            None => by_parts(text)?,
+        },
         (Framing::Form, _) => return Err(ProtocolError::UnsupportedMediaType(FORM.to_owned())),
         (Framing::Detect, Some(_)) => return Err(undecodable("body must start with { or [")),
         (Framing::Detect, None) => return Err(undecodable("body is empty")),
@@ -52,6 +55,29 @@ pub fn items<'a>(
 fn lines(text: &str) -> BodyParts<'_> {
     let texts = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     BodyParts { envelope: Envelope::default(), texts }
+}
+
+/// Cuts a body in one pass; none if it has an error or several lines, which [`by_parts`] finds.
+fn well_formed<'a>(text: &'a str, limits: &Limits) -> Option<BodyParts<'a>> {
+    match fast_path::body_shape(text, limits.max_depth)? {
+        BodyShape::Beacon => Some(BodyParts { envelope: Envelope::default(), texts: vec![text] }),
+        BodyShape::Batch { items, sent_at, device_id } => {
+            let mut envelope = Envelope::default();
+            for (field, value) in [("sent_at", sent_at), ("device_id", device_id)] {
+                if let Some(value) = value {
+                    set(&mut envelope, field, value).ok()?;
+                }
+            }
+            Some(BodyParts { envelope, texts: items })
+        }
+    }
+}
+
+fn by_parts(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
+    match text.starts_with('[') {
+        true => Ok(BodyParts { envelope: Envelope::default(), texts: array(text)? }),
+        false => objects(text),
+    }
 }
 
 fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
@@ -101,34 +127,40 @@ fn enveloped<'a>(
     let mut envelope = Envelope::default();
     // Beacons are read one by one, later: an unreadable one does not affect the others.
     for (field, raw) in fields.into_iter().filter(|(field, _)| field != "events") {
-        match field.as_str() {
-            "sent_at" => {
-                envelope.sent_at = value(raw, "time")?.map(|it| sent_at(&it)).transpose()?
-            }
-            "device_id" => {
-                let sent = value(raw, "device_id")?;
-                envelope.no_device = sent.as_ref().is_some_and(is_placeholder);
-                let sent = sent.filter(|_| !envelope.no_device);
-                envelope.device_id = sent.map(device_id).transpose()?;
-            }
-            _ => {
-                let message = match hint::meant(&field) {
-                    Some(meant @ ("sent_at" | "device_id")) => {
-                        format!("{field} is not a field of an envelope; did you mean {meant}?")
-                    }
-                    _ => format!("{} is not a field of an envelope", truncate_for_display(&field)),
-                };
-                return Err(undecodable_field(Code::UnknownField, &field, &message));
-            }
-        }
+        set(&mut envelope, &field, raw.get())?;
     }
     Ok(BodyParts { envelope, texts: array(events.get())? })
 }
 
+/// Sets the field of an envelope whose JSON is `value`.
+fn set(envelope: &mut Envelope, field: &str, value: &str) -> Result<(), ProtocolError> {
+    match field {
+        "sent_at" => {
+            envelope.sent_at = cleaned(value, "time")?.map(|it| sent_at(&it)).transpose()?;
+        }
+        "device_id" => {
+            let sent = cleaned(value, "device_id")?;
+            envelope.no_device = sent.as_ref().is_some_and(is_placeholder);
+            let sent = sent.filter(|_| !envelope.no_device);
+            envelope.device_id = sent.map(device_id).transpose()?;
+        }
+        _ => {
+            let message = match hint::meant(field) {
+                Some(meant @ ("sent_at" | "device_id")) => {
+                    format!("{field} is not a field of an envelope; did you mean {meant}?")
+                }
+                _ => format!("{} is not a field of an envelope", truncate_for_display(field)),
+            };
+            return Err(undecodable_field(Code::UnknownField, field, &message));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the value of an envelope's field, cleaned like a beacon's `field`; none if it is null or
 /// empty.
-fn value(raw: &RawValue, field: &str) -> Result<Option<Value>, ProtocolError> {
-    let value: Value = serde_json::from_str(raw.get()).map_err(not_json)?;
+fn cleaned(value: &str, field: &str) -> Result<Option<Value>, ProtocolError> {
+    let value: Value = serde_json::from_str(value).map_err(not_json)?;
     let mut fields = Map::from_iter([(field.to_owned(), value)]);
     builtin::beacon(&mut fields, &mut Repairs::default());
     Ok(fields.remove(field).filter(|value| !value.is_null() && value != ""))
@@ -170,6 +202,8 @@ fn not_json(error: serde_json::Error) -> ProtocolError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn cut(framing: Framing, text: &str) -> Result<Vec<&str>, String> {
@@ -332,5 +366,24 @@ mod tests {
     fn deep_nesting_is_cut_without_recursion() {
         let deep = format!("[{}1{},{{\"name\":\"a\"}}]", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(cut(Framing::Detect, &deep).unwrap().len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_cut_the_same(
+            parts in proptest::collection::vec(
+                r#"("events"|"sent_at"|"device_id"|"a"|"\\u0061"):|\[|\]|\{|\}|,|"x"|"\\n"|"\\ud83d"|1|-1\.5e3|01|null|true| |\n|\{"name":"a"\}"#,
+                0..14,
+            ),
+            batch in proptest::collection::vec(r#"\{"name":"[a-z]"(,"p":\{"q":\[1,\{\}\]\})?\}|\[\]|7"#, 0..4),
+        ) {
+            let envelope = format!(r#"{{"sent_at":1795000000123,"events":[{}]}}"#, batch.join(","));
+            for text in [parts.concat(), format!("{{{}}}", parts.concat()), envelope] {
+                let text = text.trim();
+                if let Some(cut) = well_formed(text, &Limits { max_depth: 4, ..Limits::default() }) {
+                    prop_assert_eq!(by_parts(text), Ok(cut));
+                }
+            }
+        }
     }
 }

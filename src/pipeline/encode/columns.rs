@@ -17,7 +17,8 @@ use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
 /// Writes the columns of `enriched`. `sample` is the share of devices that its route keeps.
 pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>) -> JsonLineWriter {
     let EnrichedEvent { event, facts, occurred, local, visit, stripped, .. } = enriched;
-    let (agent, bot, campaign) = (&facts.agent, facts.bot.as_ref(), &visit.campaign);
+    let (client, campaign) = (&facts.client, &visit.campaign);
+    let (agent, bot) = (&client.agent, client.bot.as_ref());
     let identifying = stripped.is_none();
     let (referrer, click_id) = (visit.referrer.as_ref(), campaign.click_id.as_ref());
     let mut line = JsonLineWriter::new();
@@ -100,7 +101,7 @@ pub(super) fn received(
     line.date("date", facts.received_at);
     line.json("hour", Some(facts.received_at.hour()));
     line.text("ip", unless_stripped(&facts.ip, stripped));
-    line.text("user_agent", unless_stripped(&facts.user_agent, stripped));
+    line.text("user_agent", unless_stripped(&facts.client.user_agent, stripped));
     let Geo { country, region, city, continent, timezone, colo, asn, as_organization } = &facts.geo;
     line.text("country", country.as_deref());
     line.text("region", unless_stripped(region, stripped));

@@ -5,6 +5,7 @@
 //! [`crate::pipeline::encode`] leaves out the others.
 
 pub mod bot;
+pub mod client;
 pub mod event_time;
 pub mod local_time;
 pub mod page_context;
@@ -26,14 +27,10 @@ use crate::model::request::RequestContext;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::visitor::Visitor;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy};
-use bot::Bot;
+use client::{Client, ClientCache};
 use event_time::EventTime;
 use local_time::LocalTime;
 use page_context::PageContext;
-use user_agent::UserAgent;
-
-/// Longer user agents are cut.
-const MAX_USER_AGENT_CHARS: usize = 1_024;
 
 /// The device of a new visitor has an id that was made less than this before its event.
 const NEW_FOR: TimeDelta = TimeDelta::minutes(30);
@@ -46,6 +43,8 @@ pub struct Enrichment {
     pub bots: BotPolicy,
     /// Further domains that count as the operator's own.
     pub internal_domains: Vec<String>,
+    /// The clients that were read so far.
+    pub clients: ClientCache,
 }
 
 impl Default for Enrichment {
@@ -54,6 +53,7 @@ impl Default for Enrichment {
             clock_threshold: TimeDelta::seconds(60),
             bots: BotPolicy::default(),
             internal_domains: Vec::new(),
+            clients: ClientCache::default(),
         }
     }
 }
@@ -99,13 +99,7 @@ pub struct RequestFacts<'a> {
     pub redelivery: Redelivery,
     /// The client's IP address, reduced by the policy.
     pub ip: Option<String>,
-    /// The `User-Agent` header, cut to 1,024 characters.
-    pub user_agent: Option<String>,
-    pub agent: UserAgent,
-    /// The system in lower case, as cleaning rules name it.
-    pub platform: Option<String>,
-    /// The program that made the request, if one did.
-    pub bot: Option<Bot>,
+    pub client: Rc<Client>,
     pub geo: Geo,
     /// The language that the browser prefers.
     pub language: Option<String>,
@@ -144,7 +138,6 @@ pub fn facts<'a>(
         }
         _ => None,
     };
-    let agent = user_agent::agent(context.user_agent.as_deref(), &context.client_hints);
     let salt = || secret.map(|secret| secret.salt_of(received_at.date_naive()));
     let replayed = context.replayed.as_ref();
     let address = match replayed {
@@ -163,10 +156,7 @@ pub fn facts<'a>(
         replayed_at: replayed.map(|replayed| replayed.at),
         redelivery: replayed.map_or(Redelivery::No, |replayed| replayed.of.redelivery()),
         ip,
-        platform: agent.os.map(str::to_ascii_lowercase),
-        agent,
-        bot: bot::bot(context.user_agent.as_deref(), &context.client_hints),
-        user_agent: context.user_agent.as_ref().map(|agent| cut(agent)),
+        client: enrichment.clients.client(context.user_agent.as_deref(), &context.client_hints),
         geo: context.geo.clone(),
         language: context.accept_language.as_deref().and_then(preferred_language),
         utc_offset_minutes: context.utc_offset_minutes,
@@ -179,14 +169,6 @@ pub fn facts<'a>(
             .map(|page| page.host.into_owned()),
         visitor,
         last_visit: page_context::PageCache::default(),
-    }
-}
-
-/// Cuts a `User-Agent` to a length that no real one exceeds, since each event carries it.
-fn cut(agent: &str) -> String {
-    match agent.char_indices().nth(MAX_USER_AGENT_CHARS) {
-        Some((end, _)) => agent.get(..end).unwrap_or(agent).to_owned(),
-        None => agent.to_owned(),
     }
 }
 
