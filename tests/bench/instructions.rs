@@ -263,10 +263,10 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// A storage in memory.
-#[derive(Default)]
 type RowKey = (Table, Vec<u8>);
 
+/// A storage in memory.
+#[derive(Default)]
 struct Rows(RefCell<BTreeMap<RowKey, Vec<u8>>>);
 
 impl Storage for Rows {
