@@ -104,7 +104,7 @@ impl<K: Hash + Eq, T, R> Gathering<K, T, R> {
         Role::Leader { group, expects_others }
     }
 
-    /// Lets nobody else join `group`.
+    /// Ends the time in which others may join `group`.
     fn close(&mut self, key: &K, group: &Rc<RefCell<Group<T, R>>>) {
         if let Some(place) = self.places.get_mut(key)
             && place.open.as_ref().is_some_and(|open| Rc::ptr_eq(open, group))
