@@ -45,10 +45,10 @@ impl Drop for UnderWay {
 
 /// The groups that take members, and when the last request came, by what the requests call.
 pub struct Gathering<K, T, R> {
-    places: HashMap<K, Place<T, R>>,
+    callees: HashMap<K, Callee<T, R>>,
 }
 
-struct Place<T, R> {
+struct Callee<T, R> {
     last_at: Milliseconds,
     open: Option<Rc<RefCell<Group<T, R>>>>,
 }
@@ -64,7 +64,7 @@ struct Group<T, R> {
 
 impl<K, T, R> Default for Gathering<K, T, R> {
     fn default() -> Self {
-        Self { places: HashMap::new() }
+        Self { callees: HashMap::new() }
     }
 }
 
@@ -78,11 +78,11 @@ enum Role<T, R> {
 
 impl<K: Hash + Eq, T, R> Gathering<K, T, R> {
     fn join(&mut self, key: K, item: T, bytes: usize, now: Milliseconds) -> Role<T, R> {
-        let place = self.places.entry(key).or_insert(Place { last_at: 0, open: None });
-        let came_recently = is_ahead(place.last_at.saturating_add(WINDOW_MS), now, WINDOW_MS);
+        let callee = self.callees.entry(key).or_insert(Callee { last_at: 0, open: None });
+        let came_recently = is_ahead(callee.last_at.saturating_add(WINDOW_MS), now, WINDOW_MS);
         let expects_others = came_recently && UNDER_WAY.get() > 1;
-        place.last_at = now;
-        if let Some(group) = &place.open {
+        callee.last_at = now;
+        if let Some(group) = &callee.open {
             let mut members = group.borrow_mut();
             let index = members.items.len();
             members.items.push(item);
@@ -91,7 +91,7 @@ impl<K: Hash + Eq, T, R> Gathering<K, T, R> {
             drop(members);
             let group = Rc::clone(group);
             if is_full {
-                place.open = None;
+                callee.open = None;
             }
             return Role::Member { group, index };
         }
@@ -99,17 +99,17 @@ impl<K: Hash + Eq, T, R> Gathering<K, T, R> {
         let group = Group { items: vec![item], bytes, latch, results: Vec::new() };
         let group = Rc::new(RefCell::new(group));
         if expects_others && bytes < FULL_BYTES {
-            place.open = Some(Rc::clone(&group));
+            callee.open = Some(Rc::clone(&group));
         }
         Role::Leader { group, expects_others }
     }
 
     /// Ends the time in which others may join `group`.
     fn close(&mut self, key: &K, group: &Rc<RefCell<Group<T, R>>>) {
-        if let Some(place) = self.places.get_mut(key)
-            && place.open.as_ref().is_some_and(|open| Rc::ptr_eq(open, group))
+        if let Some(callee) = self.callees.get_mut(key)
+            && callee.open.as_ref().is_some_and(|open| Rc::ptr_eq(open, group))
         {
-            place.open = None;
+            callee.open = None;
         }
     }
 }

@@ -85,7 +85,7 @@ impl WaitingStream {
         let (records, oldest) = (count(*records, "record"), span(*oldest_s));
         let wait = if self.records == 1 { "waits" } else { "wait" };
         format!(
-            "{stream}: no route names it, and {records} {wait} for it, the oldest for {oldest}: they are routed again as soon as it refuses them for good, as a stream does that is not there; to move them at once, set HEADWATER.renamed_streams = {{ \"{stream}\" = \"firehose:NEW\" }} and deploy, or take them out with scripts/export-quarantine DIR --worker https://YOUR_WORKER --stream {stream}"
+            "{stream}: no route names it, and {records} {wait} for it, the oldest for {oldest}: they are routed again as soon as it refuses them for good, as a stream does that is not there; to move them within a minute, set HEADWATER.renamed_streams = {{ \"{stream}\" = \"firehose:NEW\" }} and deploy, or take them out with scripts/export-quarantine DIR --worker https://YOUR_WORKER --stream {stream}"
         )
     }
 }

@@ -34,7 +34,6 @@ function note(error) {
   console.error("Critical", error);
   state.criticalError = true;
   for (const caller of callers) caller.reject(error);
-  callers.clear();
 }
 
 /** Replaces an instance that has panicked, since the state of its memory is unknown. */
@@ -66,7 +65,11 @@ function answered(begin) {
         callers.delete(caller);
         resolve(value);
       },
-      reject,
+      /** @param {unknown} error */
+      reject(error) {
+        callers.delete(caller);
+        reject(error);
+      },
     };
     callers.add(caller);
     try {
@@ -74,8 +77,7 @@ function answered(begin) {
       begin(caller);
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) note(error);
-      callers.delete(caller);
-      reject(error);
+      caller.reject(error);
     }
   });
 }
@@ -88,7 +90,8 @@ export default {
    */
   fetch(request, env, context) {
     const answer = answered((caller) => {
-      if (!wasm.ingest(request, env, caller)) caller.resolve(wasm.fetch(request, env, context));
+      if (wasm.ingest(request, env, caller)) return;
+      wasm.fetch(request, env, context).then(caller.resolve, caller.reject);
     });
     // A client that disconnects must not stop the work for its beacons.
     context.waitUntil(answer);
