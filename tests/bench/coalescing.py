@@ -34,7 +34,7 @@ class Mode:
     """A way of delivery."""
 
     shards: int
-    """0 without: each request delivers its own records."""
+    """0 without: requests deliver their own records, and those that come together share a call."""
 
     @property
     def name(self) -> str:

@@ -20,9 +20,9 @@ def direct() -> Measured:
     return measure(Mode(0), LOAD, SETTINGS)
 
 
-def test_without_a_shard_each_beacon_is_a_call(direct: Measured) -> None:
+def test_without_a_shard_a_call_has_the_beacons_of_few_requests(direct: Measured) -> None:
     assert direct.mistakes() == []
-    assert len(direct.report.calls) == len(direct.result.beacons)
+    assert len(direct.report.calls) <= len(direct.result.beacons)
     check_counts(direct)
 
 
