@@ -11,6 +11,8 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use crate::base::text::hexadecimal;
+
 /// A script of the snippet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
@@ -154,7 +156,7 @@ impl ScriptAsset {
 /// Returns the first eight hexadecimal digits of a SHA-256, as `scripts/snippet.mjs` computes it.
 fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let digest = parts.into_iter().fold(Sha256::new(), Sha256::chain_update).finalize();
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(digest.get(..4).unwrap_or_default())
 }
 
 fn is_hash(text: &str) -> bool {

@@ -2,10 +2,10 @@
 //! Engine, the log and the inspector.
 
 use worker::Env;
-use worker::wasm_bindgen::JsValue;
 
 use super::bindings::now_ms;
-use super::request::{self, RequestHead};
+use super::gather::UnderWay;
+use super::request::IncomingRequest;
 use super::respond::{self, Reply};
 use super::{bindings, deliver, inspector_object, metrics};
 use crate::config::Config;
@@ -19,29 +19,21 @@ use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::{OutcomeCounts, RequestKind, RequestSummary};
 use crate::model::event::EventIdGenerator;
 use crate::model::record::MAX_BYTES;
-use crate::model::request::RequestContext;
 use crate::ops::inspector::{InspectorReport, RequestInfo};
 use crate::pipeline::decode::body::RequestBody;
 
-/// A request with beacons.
-pub struct IngestRequest {
-    /// The runtime's request, which has the body.
-    pub request: JsValue,
-    pub head: RequestHead,
-    pub context: RequestContext,
-    pub env: Env,
-}
-
 /// A request with beacons, and its summary so far.
 struct IngestHandler<'a> {
-    request: &'a IngestRequest,
+    request: &'a IncomingRequest,
     config: &'a Config,
     summary: RequestSummary<'a>,
+    /// Others expect company while it is under way.
+    _under_way: UnderWay,
 }
 
 /// Accepts the beacons in a body.
-pub async fn post(request: &IngestRequest) -> Reply {
-    let IngestRequest { head, context, env, .. } = request;
+pub async fn post(request: &IncomingRequest) -> Reply {
+    let IncomingRequest { head, context, env, .. } = request;
     let kind = if head.replay_header.is_some() { RequestKind::Replay } else { RequestKind::Post };
     let config = match bindings::config(env) {
         Ok(config) => config,
@@ -64,8 +56,8 @@ pub async fn post(request: &IngestRequest) -> Reply {
 
 /// Accepts the beacon in the query of an image. Each answer is the GIF, so that no page shows a
 /// broken image.
-pub async fn pixel(request: &IngestRequest) -> Reply {
-    let IngestRequest { context, env, .. } = request;
+pub async fn pixel(request: &IncomingRequest) -> Reply {
+    let IncomingRequest { context, env, .. } = request;
     let answer = match bindings::config(env) {
         Ok(config) => {
             let Authorization { tenant, request: authorized, .. } =
@@ -97,13 +89,13 @@ fn asks_for_timing(query: &str) -> bool {
 impl<'a> IngestHandler<'a> {
     fn new(
         kind: RequestKind,
-        request: &'a IngestRequest,
+        request: &'a IncomingRequest,
         config: &'a Config,
         tenant: Option<&'a Tenant>,
     ) -> Self {
         let tenant = tenant.map(|tenant| tenant.name.as_str());
         let summary = RequestSummary { kind, tenant, ..RequestSummary::default() };
-        Self { request, config, summary }
+        Self { request, config, summary, _under_way: UnderWay::begin() }
     }
 
     /// Time since the request arrived, in milliseconds.
@@ -117,12 +109,12 @@ impl<'a> IngestHandler<'a> {
         &mut self,
         mut authorized: AuthorizedRequest<'_, 'a>,
     ) -> Result<IngestBatch<'a>, IngestError> {
-        let Self { request: IngestRequest { request, head, context, .. }, config, .. } = *self;
+        let Self { request: request @ IncomingRequest { head, context, .. }, config, .. } = *self;
         let replay = authorized.replay.take();
         let limit = config.limits.max_body_bytes;
         // A replay may send a record, which is larger than its beacon was.
         let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
-        let bytes = request::body(request, limit).await;
+        let bytes = request.body(limit).await;
         self.summary.read_ms = self.elapsed_ms();
         let bytes = bytes?;
         self.summary.bytes_in = bytes.len();
@@ -145,7 +137,7 @@ impl<'a> IngestHandler<'a> {
         &mut self,
         authorized: &AuthorizedRequest<'_, 'a>,
     ) -> Result<IngestBatch<'a>, IngestError> {
-        let IngestRequest { head, context, .. } = self.request;
+        let IncomingRequest { head, context, .. } = self.request;
         self.summary.bytes_in = head.query.len();
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
         ingest::pixel(&head.query, authorized, &mut ids)
@@ -203,7 +195,7 @@ impl<'a> IngestHandler<'a> {
         batch: Option<&IngestBatch<'_>>,
         error: Option<&IngestError>,
     ) -> InspectorReport {
-        let IngestRequest { head, context, .. } = self.request;
+        let IncomingRequest { head, context, .. } = self.request;
         let info = RequestInfo {
             summary: &self.summary,
             error,

@@ -9,13 +9,13 @@ use worker::wasm_bindgen::JsValue;
 
 use super::bindings::{now, now_ms, random};
 use super::error::ApiError;
-use super::io::Caller;
+use super::io::{self, Caller};
 use super::log::{self, Component};
 use super::request::{Method, RequestHead};
 use super::respond::{self, Reply};
 use super::shard_client::ShardCallError;
 use super::storage::Sqlite;
-use super::{assets, bindings, shard_client};
+use super::{bindings, shard_client};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::model::endpoint::{InspectorQuery, InspectorRoute, ROOT};
 use crate::model::event::EventIdGenerator;
@@ -137,7 +137,7 @@ fn inspected(answer: &[u8]) -> Result<Reply, ApiError> {
 
 /// Serves a file of the page.
 async fn file(name: &str, kind: &str, env: &Env) -> Result<Reply, ApiError> {
-    let bytes = assets::read(&format!("{ROOT}/{name}"), env).await;
+    let bytes = io::asset(env, &format!("{ROOT}/{name}")).await;
     let bytes = bytes.map_err(|_| ApiError::NotFound)?;
     Ok(Reply::new(200)
         .header("content-type", kind)
@@ -149,7 +149,7 @@ async fn file(name: &str, kind: &str, env: &Env) -> Result<Reply, ApiError> {
 }
 
 async fn object(method: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, ShardCallError> {
-    shard_client::object("INSPECTOR", "inspector", None, method, body, PATIENCE_MS, env).await
+    shard_client::inspector(method, body, PATIENCE_MS, env).await
 }
 
 /// The Durable Object that keeps the entries. It may be evicted at any time, and then continues

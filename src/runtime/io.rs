@@ -36,6 +36,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn body(this: &Host, operation: OperationId, request: &JsValue, limit: f64);
     #[wasm_bindgen(method)]
+    fn asset(this: &Host, operation: OperationId, env: &JsValue, path: &str);
+    #[wasm_bindgen(method)]
     fn sha256(this: &Host, operation: OperationId, bytes: &[u8]);
     #[wasm_bindgen(method)]
     fn send(
@@ -241,6 +243,16 @@ pub async fn body(request: &JsValue, limit: usize) -> Result<Vec<u8>, BodyError>
     }
 }
 
+/// Reads the file of `www` at `path`. The error is the runtime's, if there is no such file or
+/// `ASSETS` is not bound.
+pub async fn asset(env: &JsValue, path: &str) -> Result<Vec<u8>, String> {
+    let file = Operation::begin(false, |host, id| host.asset(id, env, path)).await;
+    match file.status {
+        0 => Ok(file.bytes),
+        _ => Err(file.text()),
+    }
+}
+
 /// Returns the SHA-256 of `bytes`, which native code computes.
 pub async fn sha256(bytes: &[u8]) -> Option<[u8; 32]> {
     let digest = Operation::begin(false, |host, id| host.sha256(id, bytes)).await;
@@ -273,14 +285,19 @@ pub async fn send(
     }
 }
 
-/// What a Durable Object returned.
+/// What a method of a Durable Object returned.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ObjectAnswer {
+pub enum ObjectValue {
     Number(f64),
     Bytes(Vec<u8>),
-    /// The encoded error of its method.
-    Error(Vec<u8>),
-    /// It could not be called, or did not answer in time; has the reason.
+}
+
+/// Why a method of a Durable Object returned no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectError {
+    /// Has the encoded error of the method.
+    Rejected(Vec<u8>),
+    /// The object could not be called, or did not answer in time; has the reason.
     Unreachable(String),
 }
 
@@ -299,7 +316,7 @@ pub async fn call(
     method: &str,
     body: &[u8],
     milliseconds: u64,
-) -> ObjectAnswer {
+) -> Result<ObjectValue, ObjectError> {
     let ObjectAddress { namespace, name, location_hint } = object;
     let milliseconds = milliseconds as f64;
     let answer = Operation::begin(false, |host, id| {
@@ -307,10 +324,10 @@ pub async fn call(
     })
     .await;
     match answer.status {
-        0 => ObjectAnswer::Number(answer.number),
-        1 => ObjectAnswer::Bytes(answer.bytes),
-        2 => ObjectAnswer::Error(answer.bytes),
-        _ => ObjectAnswer::Unreachable(answer.text()),
+        0 => Ok(ObjectValue::Number(answer.number)),
+        1 => Ok(ObjectValue::Bytes(answer.bytes)),
+        2 => Err(ObjectError::Rejected(answer.bytes)),
+        _ => Err(ObjectError::Unreachable(answer.text())),
     }
 }
 

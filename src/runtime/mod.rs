@@ -1,7 +1,7 @@
 //! Everything that names Cloudflare. It translates and awaits, and decides nothing.
 //!
 //! - Requests: `request` reads one, `ingest` handles those with beacons, `respond` writes answers,
-//!   and `error` says why one was rejected. `tracker` serves the snippet from `assets`, `health`
+//!   and `error` says why one was rejected. `tracker` serves the snippet, `health`
 //!   answers `/readyz`. `quarantine` and `inspector_object` serve operators and developers.
 //! - Delivery: `deliver` drives deliveries, `gather` shares calls between requests, `gate` limits
 //!   concurrent calls, `stream_health` keeps
@@ -18,7 +18,6 @@
 //! An uncaught panic or throw would reset the isolate, and with it other people's requests. So
 //! every error here ends as an answer.
 
-pub mod assets;
 pub mod aws_http;
 pub mod bindings;
 pub mod deliver;
@@ -42,76 +41,55 @@ pub mod tasks;
 pub mod tracker;
 
 use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
 use worker::wasm_bindgen::JsValue;
-use worker::{Context, Env, Request, Response, event};
 
-use self::ingest::IngestRequest;
 use crate::ingest::authorize::CorsScope;
 use crate::model::endpoint::{Endpoint, plain};
 use error::ApiError;
-use gather::UnderWay;
 use io::Caller;
-use request::Method;
+use request::{IncomingRequest, Method};
 use respond::Reply;
 
-/// Accepts the beacons of a request, and answers `caller` later. Returns `false` if the request
-/// is another one, which is for [`fetch`].
-#[wasm_bindgen(js_name = ingest)]
-pub fn take_beacons(request: JsValue, env: Env, caller: JsValue) -> bool {
-    let (head, context) = request::read(&request);
-    let is_body = match (address(&head.path, &env), head.method) {
-        (Ok(Endpoint::Events), Method::Post) => true,
-        (Ok(Endpoint::Pixel), Method::Get) => false,
-        _ => return false,
-    };
-    let request = IngestRequest { request, head, context, env };
-    let under_way = UnderWay::begin();
+/// Answers a request to `caller`, now or later.
+#[wasm_bindgen]
+pub fn fetch(request: JsValue, env: Env, caller: JsValue) {
     tasks::spawn(async move {
-        let reply = match is_body {
-            true => ingest::post(&request).await,
-            false => ingest::pixel(&request).await,
-        };
-        reply.send(Caller::new(caller));
-        drop(under_way);
+        let request = IncomingRequest::read(request, env);
+        answer(&request).await.send(Caller::new(caller));
     });
-    true
 }
 
-/// Answers a request without beacons.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    answer(&request, &env).await.response()
-}
-
-async fn answer(request: &Request, env: &Env) -> Reply {
-    let (head, context) = request::read(request.inner());
-    let refused = |error: ApiError| respond::refused(&error, CorsScope::any(&context));
+async fn answer(request: &IncomingRequest) -> Reply {
+    let IncomingRequest { head, context, env, .. } = request;
+    let refused = |error: ApiError| respond::refused(&error, CorsScope::any(context));
     let address = match address(&head.path, env) {
         Ok(address) => address,
         Err(error) => return refused(error),
     };
     match (address, head.method) {
+        (Endpoint::Events, Method::Post) => ingest::post(request).await,
         (Endpoint::Events, Method::Options) => {
             let asked = head.asked_headers.as_deref();
-            respond::preflight(bindings::config(env).as_deref().ok(), &context, asked)
+            respond::preflight(bindings::config(env).as_deref().ok(), context, asked)
         }
         (Endpoint::Events, _) => refused(ApiError::MethodNotAllowed("POST, OPTIONS")),
+        (Endpoint::Pixel, Method::Get) => ingest::pixel(request).await,
         (Endpoint::Pixel, Method::Head) => respond::pixel_only(),
         (Endpoint::Pixel, _) => refused(ApiError::MethodNotAllowed("GET, HEAD")),
         (Endpoint::Health, Method::Get | Method::Head) => respond::alive(),
-        (Endpoint::Ready, Method::Get | Method::Head) => health::answer(&head, env).await,
+        (Endpoint::Ready, Method::Get | Method::Head) => health::answer(head, env).await,
         (Endpoint::Script(asked), Method::Get | Method::Head) => {
-            let known = request.headers().get("if-none-match").ok().flatten();
             match tracker::built(asked.script, env).await {
-                Ok(built) => tracker::answer(&built, asked.version, known.as_deref()),
+                Ok(built) => tracker::answer(&built, asked.version, head.if_none_match.as_deref()),
                 Err(error) => refused(error),
             }
         }
         (Endpoint::Inspector(asked), _) => {
-            inspector_object::answer(asked, &head, env).await.unwrap_or_else(refused)
+            inspector_object::answer(asked, head, env).await.unwrap_or_else(refused)
         }
         (Endpoint::Quarantine, _) => {
-            quarantine::answer(&head, env).await.map_or_else(refused, respond::row)
+            quarantine::answer(head, env).await.map_or_else(refused, respond::row)
         }
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use super::bindings;
@@ -33,6 +34,7 @@ struct RequestFields {
     content_type: Option<String>,
     content_encoding: Option<String>,
     asked_headers: Option<String>,
+    if_none_match: Option<String>,
     write_key: Option<String>,
     authorization: Option<String>,
     replay: Option<String>,
@@ -58,6 +60,7 @@ pub struct RequestHead {
     pub content_encoding: Option<String>,
     /// The headers that a preflight asks for.
     pub asked_headers: Option<String>,
+    pub if_none_match: Option<String>,
     /// The token of `Authorization: Bearer`.
     pub bearer: Option<String>,
     /// The `X-Headwater-Replay` header, if the request is a replay.
@@ -76,8 +79,32 @@ pub enum Method {
     Other,
 }
 
-/// Reads the head and the context of `request`.
-pub fn read(request: &JsValue) -> (RequestHead, RequestContext) {
+/// A request.
+pub struct IncomingRequest {
+    /// The runtime's request, which has the body.
+    request: JsValue,
+    pub head: RequestHead,
+    pub context: RequestContext,
+    pub env: Env,
+}
+
+impl IncomingRequest {
+    /// Reads all of a request but its body.
+    pub fn read(request: JsValue, env: Env) -> Self {
+        let (head, context) = read(&request);
+        Self { request, head, context, env }
+    }
+
+    /// Reads the body, up to `limit` bytes.
+    pub async fn body(&self, limit: usize) -> Result<Vec<u8>, IngestError> {
+        io::body(&self.request, limit).await.map_err(|error| match error {
+            BodyError::TooLarge => ProtocolError::BodyTooLarge { limit }.into(),
+            BodyError::Truncated => IngestError::TruncatedBody,
+        })
+    }
+}
+
+fn read(request: &JsValue) -> (RequestHead, RequestContext) {
     // The text is from our own script, so it parses. If it did not, the path would be unknown.
     let fields: RequestFields = serde_json::from_str(&request_info(request)).unwrap_or_default();
     let method = match fields.method.as_str() {
@@ -105,6 +132,7 @@ pub fn read(request: &JsValue) -> (RequestHead, RequestContext) {
         content_type: fields.content_type,
         content_encoding: fields.content_encoding,
         asked_headers: fields.asked_headers,
+        if_none_match: fields.if_none_match,
     };
     let context = RequestContext {
         received_at: bindings::now(),
@@ -124,12 +152,4 @@ pub fn read(request: &JsValue) -> (RequestHead, RequestContext) {
         replayed: None,
     };
     (head, context)
-}
-
-/// Reads the body, up to `limit` bytes.
-pub async fn body(request: &JsValue, limit: usize) -> Result<Vec<u8>, IngestError> {
-    io::body(request, limit).await.map_err(|error| match error {
-        BodyError::TooLarge => ProtocolError::BodyTooLarge { limit }.into(),
-        BodyError::Truncated => IngestError::TruncatedBody,
-    })
 }

@@ -1,7 +1,6 @@
 //! Responses: an answer and the headers that browsers need.
 
 use serde::Serialize;
-use worker::{Response, ResponseBuilder};
 
 use super::error::ApiError;
 use super::io::Caller;
@@ -48,19 +47,6 @@ impl Reply {
             lines.push('\n');
         }
         caller.respond(self.status, &lines, self.body.as_deref());
-    }
-
-    /// Makes the response.
-    pub fn response(self) -> worker::Result<Response> {
-        let builder = ResponseBuilder::new().with_status(self.status);
-        let builder = self
-            .headers
-            .iter()
-            .try_fold(builder, |builder, (name, value)| builder.with_header(name, value))?;
-        Ok(match self.body {
-            None => builder.empty(),
-            Some(body) => builder.fixed(body),
-        })
     }
 }
 

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use worker::Env;
 
 use super::bindings;
-use super::io::{self, ObjectAddress, ObjectAnswer};
+use super::io::{self, ObjectAddress, ObjectError, ObjectValue};
 use crate::config::Config;
 use crate::model::placement::{ShardNumber, location_hint};
 use crate::shard::protocol::batch_response::BatchResponse;
@@ -73,6 +73,15 @@ pub enum ShardCallError {
     Unreachable(String),
 }
 
+impl From<ObjectError> for ShardCallError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Rejected(error) => ShardError::decode(&error).into(),
+            ObjectError::Unreachable(why) => Self::Unreachable(why),
+        }
+    }
+}
+
 /// Delivers the batch request `body`, with `count` items, through a shard.
 pub async fn batch(
     number: ShardNumber,
@@ -82,12 +91,9 @@ pub async fn batch(
     env: &Env,
     config: &Config,
 ) -> Result<BatchResponse, ShardCallError> {
-    let name = format!("shard-{number}");
-    let hint = location_hint(&config.aws.region);
-    let method = ShardMethod::Batch.name();
-    match call("SHARD", &name, hint, method, body, milliseconds, env).await? {
-        Answer::Number(usual) => Ok(BatchResponse::of_number(usual, count)),
-        Answer::Bytes(bytes) => {
+    match of_shard(number, ShardMethod::Batch, body, milliseconds, env, config).await? {
+        ObjectValue::Number(usual) => Ok(BatchResponse::of_number(usual, count)),
+        ObjectValue::Bytes(bytes) => {
             BatchResponse::decode(&bytes, count).map_err(|error| ShardError::from(error).into())
         }
     }
@@ -115,9 +121,19 @@ pub async fn shard(
     env: &Env,
     config: &Config,
 ) -> Result<Vec<u8>, ShardCallError> {
-    let name = format!("shard-{number}");
-    let hint = location_hint(&config.aws.region);
-    object("SHARD", &name, hint, question.name(), body, milliseconds, env).await
+    bytes(of_shard(number, question, body, milliseconds, env, config).await?)
+}
+
+async fn of_shard(
+    number: ShardNumber,
+    method: ShardMethod,
+    body: &[u8],
+    milliseconds: u64,
+    env: &Env,
+    config: &Config,
+) -> Result<ObjectValue, ShardCallError> {
+    let (name, hint) = (format!("shard-{number}"), location_hint(&config.aws.region));
+    call("SHARD", &name, hint, method.name(), body, milliseconds, env).await
 }
 
 /// Calls the object for reports. It has the class of the shards, but is none.
@@ -129,33 +145,20 @@ pub async fn reports(
     config: &Config,
 ) -> Result<Vec<u8>, ShardCallError> {
     let hint = location_hint(&config.aws.region);
-    object("SHARD", "reports", hint, question.name(), body, milliseconds, env).await
+    bytes(call("SHARD", "reports", hint, question.name(), body, milliseconds, env).await?)
 }
 
-/// Calls a method that returns bytes, of the object `name` of the namespace `binding`.
-pub async fn object(
-    binding: &str,
-    name: &str,
-    location_hint: Option<&str>,
+/// Calls the object of the inspector.
+pub async fn inspector(
     method: &str,
     body: &[u8],
     milliseconds: u64,
     env: &Env,
 ) -> Result<Vec<u8>, ShardCallError> {
-    match call(binding, name, location_hint, method, body, milliseconds, env).await? {
-        Answer::Bytes(bytes) => Ok(bytes),
-        Answer::Number(number) => {
-            Err(ShardError::Other(format!("it returned the number {number}")).into())
-        }
-    }
+    bytes(call("INSPECTOR", "inspector", None, method, body, milliseconds, env).await?)
 }
 
-/// What a method returned.
-enum Answer {
-    Number(f64),
-    Bytes(Vec<u8>),
-}
-
+/// Calls a method of the object `name` of the namespace `binding`.
 async fn call(
     binding: &str,
     name: &str,
@@ -164,13 +167,18 @@ async fn call(
     body: &[u8],
     milliseconds: u64,
     env: &Env,
-) -> Result<Answer, ShardCallError> {
+) -> Result<ObjectValue, ShardCallError> {
     let namespace = bindings::get(env, binding);
     let object = ObjectAddress { namespace: &namespace, name, location_hint };
-    match io::call(object, method, body, milliseconds).await {
-        ObjectAnswer::Number(number) => Ok(Answer::Number(number)),
-        ObjectAnswer::Bytes(bytes) => Ok(Answer::Bytes(bytes)),
-        ObjectAnswer::Error(error) => Err(ShardError::decode(&error).into()),
-        ObjectAnswer::Unreachable(why) => Err(ShardCallError::Unreachable(why)),
+    Ok(io::call(object, method, body, milliseconds).await?)
+}
+
+/// Returns the bytes of a method that returns no number.
+fn bytes(value: ObjectValue) -> Result<Vec<u8>, ShardCallError> {
+    match value {
+        ObjectValue::Bytes(bytes) => Ok(bytes),
+        ObjectValue::Number(number) => {
+            Err(ShardError::Other(format!("it returned the number {number}")).into())
+        }
     }
 }

@@ -8,7 +8,7 @@ use worker::Env;
 use super::error::ApiError;
 use super::log::{self, Component};
 use super::respond::{self, Reply};
-use super::{assets, bindings};
+use super::{bindings, io};
 use crate::config::ConfigError;
 use crate::ingest::error::IngestError;
 use crate::model::tracker_path::{Script, ScriptAsset, ScriptVersion};
@@ -52,8 +52,8 @@ pub async fn built(script: Script, env: &Env) -> Result<Rc<ScriptAsset>, ApiErro
 }
 
 async fn bytes(script: Script, env: &Env) -> Result<Vec<u8>, ApiError> {
-    assets::read(script.file(), env).await.map_err(|error| {
-        log::error(Component::Assets, format_args!("{} can't be read: {error:?}", script.file()));
+    io::asset(env, script.file()).await.map_err(|error| {
+        log::error(Component::Assets, format_args!("{} can't be read: {error}", script.file()));
         let problem = "must be www in wrangler.toml, with the snippet that scripts/build makes";
         ApiError::Ingest(IngestError::NotConfigured(vec![ConfigError {
             key: "ASSETS".to_owned(),

@@ -39,25 +39,21 @@ export const resume = (operation) => {
   throw new Error(`resumed ${operation}`);
 };
 
-export function ingest(request, env, caller) {
+export function fetch(request, env, caller) {
   const { pathname } = new URL(request.url);
   if (pathname === "/v1/panic") panic();
-  if (pathname === "/v1/panic-later") host.wait(1, 50);
-  if (pathname === "/v1/waits") {
+  if (pathname === "/v1/fails") throw new Error("no panic");
+  if (pathname === "/v1/panic-later") {
+    host.wait(1, 50);
+  } else if (pathname === "/v1/waits") {
     host.wait(2, 60_000);
     console.log("a caller waits");
-  }
-  if (pathname === "/v1/fails") throw new Error("no panic");
-  return pathname === "/v1/panic-later" || pathname === "/v1/waits";
-}
-
-export async function fetch(request, env) {
-  const { pathname } = new URL(request.url);
-  if (pathname.startsWith("/v1/object")) {
+  } else if (pathname.startsWith("/v1/object")) {
     const object = env.SHARD.get(env.SHARD.idFromName("a"));
-    return Response.json(await object.call(pathname, new Uint8Array(0)));
+    object.call(pathname, new Uint8Array(0)).then((made) => caller.resolve(Response.json(made)), caller.reject);
+  } else {
+    caller.resolve(Response.json({ instance }));
   }
-  return Response.json({ instance });
 }
 
 export class Shard {

@@ -98,6 +98,17 @@ export class Host {
   }
 
   /**
+   * Reads a file of www. The status is 0, or 1 if there is no such file or nothing is bound to ASSETS.
+   *
+   * @param {number} operation
+   * @param {{ ASSETS: Fetcher }} env
+   * @param {string} path
+   */
+  asset(operation, env, path) {
+    this.#complete(operation, readAsset(env, path));
+  }
+
+  /**
    * @param {number} operation
    * @param {Uint8Array} bytes
    */
@@ -218,6 +229,22 @@ async function readUpTo(limit, stream) {
     at += chunk.length;
   }
   return [0, 0, bytes];
+}
+
+/**
+ * @param {{ ASSETS: Fetcher }} env
+ * @param {string} path
+ * @returns {Promise<Completion>}
+ */
+async function readAsset(env, path) {
+  try {
+    // The host is ignored.
+    const response = await env.ASSETS.fetch("https://assets" + path);
+    if (response.status !== 200) throw new Error(`status ${response.status}`);
+    return [0, 0, await response.bytes()];
+  } catch (error) {
+    return [1, 0, encoder.encode(/** @type {Error} */ (error).message)];
+  }
 }
 
 /**

@@ -6,8 +6,7 @@ export function __worker_init_state(): { criticalError: boolean; instanceId: num
 export function __wbg_reset_state(): void;
 export function connect(host: Host): void;
 export function resume(operation: number, status: number, number: number, bytes: Uint8Array): void;
-export function ingest(request: Request, env: unknown, caller: Caller): boolean;
-export function fetch(request: Request, env: unknown, context: ExecutionContext): Promise<Response>;
+export function fetch(request: Request, env: unknown, caller: Caller): void;
 
 /** A Durable Object of the Wasm. */
 declare class WasmObject {

@@ -21,6 +21,7 @@ export function requestInfo(request) {
     content_encoding: header("content-encoding"),
     asked_headers:
       request.method === "OPTIONS" ? header("access-control-request-headers") : undefined,
+    if_none_match: header("if-none-match"),
     write_key: header("x-write-key"),
     authorization: header("authorization"),
     replay: header("x-headwater-replay"),

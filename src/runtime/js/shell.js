@@ -45,12 +45,6 @@ function renew() {
   connect();
 }
 
-// Sees panics in the promises of requests that the Wasm answers itself.
-/** @type {EventTarget} */ (globalThis).addEventListener("error", (event) => {
-  const { error } = /** @type {ErrorEvent} */ (event);
-  if (error instanceof WebAssembly.RuntimeError) note(error);
-});
-
 /**
  * Calls the Wasm, which answers the caller now or later.
  *
@@ -89,10 +83,7 @@ export default {
    * @param {ExecutionContext} context
    */
   fetch(request, env, context) {
-    const answer = answered((caller) => {
-      if (wasm.ingest(request, env, caller)) return;
-      wasm.fetch(request, env, context).then(caller.resolve, caller.reject);
-    });
+    const answer = answered((caller) => wasm.fetch(request, env, caller));
     // A client that disconnects must not stop the work for its beacons.
     context.waitUntil(answer);
     return answer;
