@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::{env, fs, io, process};
 
 use headwater::ops::check;
-use headwater::ops::check::{CheckReport, CheckScope, FaultWeight, Finding, LocalVariables};
+use headwater::ops::check::finding::{FaultWeight, Finding};
+use headwater::ops::check::variables::{self, LocalVariables};
+use headwater::ops::check::{CheckReport, CheckScope};
 use headwater::schema::compile::{emit, folder};
 
 const USAGE: &str =
@@ -99,7 +101,7 @@ fn configuration(arguments: &Arguments) -> CheckReport {
     let local = match arguments.dev {
         true => {
             let text = fs::read_to_string(arguments.root.join(".dev.vars")).unwrap_or_default();
-            LocalVariables::DevVars(check::dev_vars(&text))
+            LocalVariables::DevVars(variables::dev_vars(&text))
         }
         false => LocalVariables::Stored,
     };

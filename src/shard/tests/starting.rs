@@ -1,0 +1,83 @@
+//! When a batch starts.
+
+use super::*;
+
+/// Returns the batches that start at `now`, when to look again, and whether any is blocked.
+fn next(bench: &mut Bench, now: u64, calls: usize) -> (Vec<BatchId>, Option<u64>, bool) {
+    let next = bench.shard.next_actions(now, 100, calls, |_| None);
+    (next.start.iter().map(|(batch, _)| *batch).collect(), next.wake_at, next.is_blocked)
+}
+
+#[test]
+fn a_batch_starts_once_it_has_lingered_and_a_call_is_free() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![
+        event(1, 1, 0),
+        ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 2, 0) },
+    ]);
+    assert_eq!(next(&mut bench, 0, 6), (vec![], Some(100), false));
+    assert_eq!(next(&mut bench, 99, 6), (vec![], Some(100), false));
+    assert_eq!(next(&mut bench, 100, 0), (vec![], None, true));
+    assert_eq!(next(&mut bench, 100, 1), (vec![1], None, true), "oldest first");
+    assert_eq!(next(&mut bench, 100, 1), (vec![2], None, false));
+    assert_eq!(next(&mut bench, 100, 1), (vec![], None, false));
+}
+
+#[test]
+fn a_full_batch_starts_before_it_has_lingered() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let half = failed(&json!({"x": "x".repeat(400_000)}));
+    bench.admit(vec![half.clone()]);
+    assert_eq!(next(&mut bench, 1, 6), (vec![], Some(100), false));
+    bench.admit(vec![half]);
+    assert_eq!(next(&mut bench, 1, 6), (vec![1], None, false));
+}
+
+#[test]
+fn a_clock_that_is_set_back_lets_no_batch_linger_on() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let (random, is_sick) = (|| [0; 10], |_: &Stream| false);
+    let destinations = &bench.config.destinations;
+    let admitted = bench.shard.admit(
+        vec![event(1, 1, 0)],
+        &bench.storage,
+        destinations,
+        9_000,
+        random,
+        is_sick,
+    );
+    assert!(admitted.is_ok());
+    assert_eq!(next(&mut bench, 9_000, 6), (vec![], Some(9_100), false));
+    assert_eq!(next(&mut bench, 1_000, 6), (vec![1], None, false));
+}
+
+#[test]
+fn a_third_batch_of_a_stream_starts_after_the_end_of_one() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let mut started = Vec::new();
+    for number in 1..=3 {
+        bench.admit(vec![event(1, number, 0)]);
+        started.extend(bench.shard.next_actions(100, 100, 6, |_| None).start);
+    }
+    let Some((1, BatchAction::Deliver(first))) = started.into_iter().next() else { panic!() };
+    assert_eq!(next(&mut bench, 200, 6), (vec![], None, true));
+    bench.apply_report(1, first, RecordStatus::Delivered);
+    assert_eq!(next(&mut bench, 200, 6), (vec![3], None, false));
+}
+
+#[test]
+fn a_batch_needs_a_call_if_the_spill_is_full() {
+    for (max_bytes, without_call) in
+        [(1 << 20, (vec![2], None, false)), (300, (vec![], None, true))]
+    {
+        let spill = spill::SpillConfig { max_bytes };
+        let mut bench = Bench::new(ShardConfig { spill, ..ShardConfig::default() });
+        bench.admit(vec![event(1, 1, 0)]);
+        bench.end(1, RecordStatus::Pending);
+        assert_eq!(bench.spilled(EVENTS), 1, "{max_bytes}");
+        bench.admit(vec![failed(&json!({"x": "x".repeat(200)}))]);
+        assert_eq!(next(&mut bench, 100, 0), without_call, "{max_bytes}");
+        let with_call = next(&mut bench, 100, 1).0;
+        assert_eq!([without_call.0, with_call].concat(), [2], "{max_bytes}");
+    }
+}
