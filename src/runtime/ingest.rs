@@ -27,7 +27,7 @@ struct IngestHandler<'a> {
     request: &'a IncomingRequest,
     config: &'a Config,
     summary: RequestSummary<'a>,
-    /// Others expect company while it is under way.
+    /// Lets other requests wait for company.
     _under_way: UnderWay,
 }
 

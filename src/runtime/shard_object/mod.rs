@@ -74,8 +74,8 @@ pub struct Shard {
 }
 
 struct ShardObject {
-    /// Where its tables are.
-    raw_storage: JsValue,
+    /// Its tables, open or not.
+    storage: Sqlite,
     /// The name by which it is called.
     name: String,
     env: Env,
@@ -111,7 +111,7 @@ impl Shard {
     pub fn new(storage: JsValue, name: String, env: Env) -> Self {
         Self {
             inner: Rc::new(ShardObject {
-                raw_storage: storage,
+                storage: Sqlite::of(storage),
                 name,
                 env,
                 loaded: RefCell::default(),
@@ -182,7 +182,7 @@ impl ShardObject {
         let config = bindings::config(&self.env)
             .map_err(|error| ShardError::NotConfigured(error.to_string()))?;
         let load = || -> Result<_, StorageError> {
-            let storage = self.storage();
+            let storage = self.storage.clone();
             storage.open()?;
             let mut shard = shard::ShardCore::load(&storage, config.shard_config(), now_ms())?;
             let was_troubled = report::was_troubled(&storage)?;
@@ -195,11 +195,6 @@ impl ShardObject {
         *self.shard.borrow_mut() = Some(shard);
         *self.loaded.borrow_mut() = Some((Rc::clone(&config), storage.clone()));
         Ok((config, storage))
-    }
-
-    /// The storage, loaded or not.
-    fn storage(&self) -> Sqlite {
-        Sqlite::of(self.raw_storage.clone())
     }
 
     /// Ensures that the alarm goes off at `at` or earlier, if `at` is given.
@@ -215,7 +210,7 @@ impl ShardObject {
     }
 
     fn set_alarm(&self, at: Milliseconds) {
-        if let Err(error) = self.storage().wake_at(at) {
+        if let Err(error) = self.storage.wake_at(at) {
             self.alarm.borrow_mut().forget();
             log::error(Component::Shard, format_args!("the alarm was not set: {error}"));
         }
@@ -223,7 +218,7 @@ impl ShardObject {
 
     /// Deletes the alarm: an object with nothing to do may sleep.
     fn wake_never(&self) {
-        match self.storage().wake_never() {
+        match self.storage.wake_never() {
             Ok(()) => self.alarm.borrow_mut().forget(),
             Err(error) => {
                 log::error(Component::Shard, format_args!("the alarm was not taken back: {error}"))

@@ -87,7 +87,7 @@ impl ShardObject {
     pub(super) fn store_report(&self, body: &[u8]) -> Result<Vec<u8>, ShardError> {
         let report = ShardReport::decode(body)
             .ok_or_else(|| ShardError::Malformed("this is no report".to_owned()))?;
-        let storage = self.storage();
+        let storage = &self.storage;
         storage.open_table(Table::Reports)?;
         let stored = match report.is_of_the_end() {
             true => storage.delete(Table::Reports, &report.key()),
@@ -100,7 +100,7 @@ impl ShardObject {
     pub(super) fn stored_reports(&self) -> Result<Vec<u8>, ShardError> {
         /// More than there can be: two for each shard.
         const MAX: usize = 1_000;
-        let storage = self.storage();
+        let storage = &self.storage;
         let read = || {
             storage.open_table(Table::Reports)?;
             let keys = storage.keys(Table::Reports, &[], MAX)?;
