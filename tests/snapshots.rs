@@ -30,7 +30,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-const THEMES: [&str; 10] = [
+const THEMES: [&str; 11] = [
     "pages",
     "commerce",
     "apps",
@@ -41,6 +41,7 @@ const THEMES: [&str; 10] = [
     "routing",
     "failures",
     "protocol",
+    "columns",
 ];
 
 /// One request of a fixture.
@@ -120,6 +121,8 @@ fn table() -> Value {
             {"level": "high", "to": "firehose:high"},
             {"to": "firehose:mid"},
         ],
+        // The theme `columns` shows what is left out.
+        "columns": {"derived": true},
     })
 }
 
@@ -378,6 +381,7 @@ themes! {
     routing: each_event_goes_to_the_first_route_that_matches,
     failures: what_is_refused_says_why,
     protocol: every_way_to_send_is_read,
+    columns: each_record_has_the_columns_that_are_chosen,
 }
 
 #[test]

@@ -34,7 +34,7 @@ from objects import GZIP_MAGIC, Bucket, Directory, Gone, LakeError, Stored, day_
 from tqdm import tqdm
 
 # What a part looks like; another form of it is another directory.
-LAYOUT = f"1-duckdb-{duckdb.__version__}"
+LAYOUT = f"2-duckdb-{duckdb.__version__}"
 INDEX = "index.json"
 REPEATS = "repeats"
 MOST_REPEATS = 64
@@ -290,9 +290,10 @@ class _Source:
             value = f"TRY_CAST({_quoted(own)} AS {kind})" if own else f"NULL::{kind}"
             typed.append(f"{value} AS {name}")
         typed += [f"{_quoted(own)}::VARCHAR AS {_quoted(own)}" for lower, own in given.items() if not lower.startswith("_") and lower != "weight"]  # fmt: skip
+        every = f"* REPLACE ({columns.complete()})" if table == "events" else "*"
         return self._write(
             database,
-            f"""SELECT *, hash(tenant, event_id) AS _key, {TIME[table]} AS _at
+            f"""SELECT {every}, hash(tenant, event_id) AS _key, {TIME[table]} AS _at
                 FROM (SELECT {", ".join(typed)} FROM {source})""",
         )
 

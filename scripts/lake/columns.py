@@ -13,13 +13,14 @@ SCHEMAS = Path(__file__).parents[2] / "www" / "schemas"
 # Name and type, in the order of the record. Glue has no type for what its SerDe gives as text:
 # a `timestamp`, a `date` and `json` are strings there.
 _RECEIVED = """
-    received_at timestamp, replayed_at timestamp, date date, hour int, ip string, user_agent string,
+    ip string, user_agent string,
     country string, region string, city string, continent string, timezone string, colo string,
     asn bigint, as_organization string"""
 
 _EVENTS = f"""
     v int, event_id string, tenant string, name string, level string, schema_version string,
-    occurred_at timestamp, {_RECEIVED}, client_time timestamp, sent_at timestamp,
+    occurred_at timestamp, received_at timestamp, replayed_at timestamp, date date, hour int,
+    {_RECEIVED}, client_time timestamp, sent_at timestamp,
     clock_skew_ms bigint, utc_offset_minutes int, local_hour int, day_part string, event_index int,
     seq bigint, device_id string, previous_device_id string, new_visitor boolean,
     client_session_id string, user_id string, consent string, identifiers_removed string, browser string,
@@ -34,7 +35,8 @@ _EVENTS = f"""
     session_trigger string, delivered_via string"""
 
 _FAILED = f"""
-    v int, event_id string, tenant string, name string, {_RECEIVED}, sent_at timestamp,
+    v int, event_id string, tenant string, name string, received_at timestamp,
+    replayed_at timestamp, {_RECEIVED}, sent_at timestamp,
     device_id string, identifiers_removed string, schema_id string, schema_version string, stage string,
     code string, pointer string, message string, violations json, repairs json,
     original_format string, original_bytes bigint, original_withheld boolean, original string,
@@ -42,6 +44,37 @@ _FAILED = f"""
 
 _GLUE = {"timestamp": "string", "date": "string", "json": "string"}
 _DUCKDB = {"string": "VARCHAR", "int": "BIGINT"}
+
+
+# What the worker leaves out of a record since version 3, if these expressions find the same; they
+# mean the same in DuckDB and in Athena, and read a time as a text of either.
+_MINUTE = """mod(CAST(substr(CAST(occurred_at AS varchar), 12, 2) AS integer) * 60
+    + CAST(substr(CAST(occurred_at AS varchar), 15, 2) AS integer) + utc_offset_minutes + 1440, 1440)"""
+_AUTHORITY = "^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]+"
+_DAY_PARTS = ("night", "morning", "afternoon", "evening")
+
+
+def _host(column: str, url: str) -> str:
+    """An empty host stands for none, where the URL seems to have one."""
+    found = f"regexp_extract({url}, '{_AUTHORITY.replace('[^/?#]+', '([^/?#]+)')}', 1)"
+    return f"nullif(coalesce({column}, CASE WHEN v >= 3 THEN {found} END), '')"
+
+
+# Of an event, by name.
+DERIVED = {
+    "date": "coalesce(CAST(date AS varchar), substr(CAST(received_at AS varchar), 1, 10))",
+    "hour": "coalesce(hour, CAST(substr(CAST(received_at AS varchar), 12, 2) AS integer))",
+    "client_time": """coalesce(client_time, CASE WHEN v >= 3 AND occurred_at <> received_at
+        AND clock_skew_ms IS NULL THEN occurred_at END)""",
+    "local_hour": f"coalesce(local_hour, CAST(floor({_MINUTE} / 60.0) AS integer))",
+    "day_part": f"coalesce(day_part, CASE CAST(floor({_MINUTE} / 360.0) AS integer) "
+    + " ".join(f"WHEN {place} THEN '{name}'" for place, name in enumerate(_DAY_PARTS))
+    + " END)",
+    "url_host": _host("url_host", "url"),
+    "url_path": f"""coalesce(url_path, CASE WHEN v >= 3 AND {_host("url_host", "url")} IS NOT NULL
+        THEN regexp_extract(url, '{_AUTHORITY}([^?#]*)', 1) END)""",
+    "referrer_host": _host("referrer_host", "referrer"),
+}
 
 
 def _parsed(text: str) -> dict[str, str]:
@@ -71,3 +104,22 @@ def lifted(schemas: Path = SCHEMAS) -> list[str]:
         for key in json.loads(path.read_text()).get("x-partition", [])
     }
     return [f"metadata_{key}" for key in sorted(keys)]
+
+
+def complete() -> str:
+    """What replaces the derived columns of events in DuckDB, each with its type."""
+    types = duckdb(TABLES["events"])
+    return ", ".join(
+        f"TRY_CAST({value} AS {types[name]}) AS {name}" for name, value in DERIVED.items()
+    )
+
+
+def athena_view(indent: str) -> str:
+    """The statement that makes the view `events_full` in Athena, whose last lines are the partitions'."""
+    derived = {name: " ".join(value.split()) for name, value in DERIVED.items()}
+    lines = [
+        f"{derived[name]} AS {name}," if name in derived else f"{name},"
+        for name in TABLES["events"]
+    ]
+    text = ["CREATE OR REPLACE VIEW events_full AS", "SELECT", *(f"  {line}" for line in lines)]
+    return "".join(f"{indent}{line}\n" for line in [*text, "  ${Tenant}${Key}stream, day, hr", "FROM events"])  # fmt: skip

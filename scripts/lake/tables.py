@@ -101,8 +101,7 @@ def _create_deliveries(
 ) -> None:
     """The view of all rows, repeats included, each with its place."""
     types = columns.duckdb(columns.TABLES[table])
-    if table == "events":
-        types |= dict.fromkeys(columns.lifted(), "VARCHAR")
+    lifted = columns.lifted() if table == "events" else []
     source, given = "(SELECT 1) WHERE false", set[str]()
     if parts:
         files = f"[{', '.join(_text(path) for path in parts)}]"
@@ -112,7 +111,14 @@ def _create_deliveries(
     else:
         types |= {"_key": "UBIGINT", "_at": "TIMESTAMP", "_part": "VARCHAR", "file_row_number": "BIGINT"}  # fmt: skip
     more = [f'NULL::{kind} AS "{name}"' for name, kind in types.items() if name.lower() not in given]  # fmt: skip
-    selected = ", ".join([*(["*"] if parts else []), *more])
+    # A record has what its schema lifts out of `metadata` a second time only if the operator wants it so.
+    for name in lifted:
+        member = f"""json_extract_string(metadata, '$."{name.removeprefix("metadata_")}"')"""
+        own = f'coalesce("{name}", {member})' if name.lower() in given else member
+        more.append(f'{own if parts else "NULL::VARCHAR"} AS "{name}"')
+    written = [f'"{name}"' for name in lifted if name.lower() in given]
+    every = f"* EXCLUDE ({', '.join(written)})" if written else "*"
+    selected = ", ".join([*([every] if parts else []), *more])
     database.execute(f"CREATE VIEW _{table} AS SELECT {selected} FROM {source}")
 
 

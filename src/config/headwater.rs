@@ -7,7 +7,8 @@ use super::delivery_mode::DeliveryMode;
 use super::privacy::HasSecret;
 use super::table::ConfigTable;
 use super::{
-    ConfigError, CustomPaths, clean, custom_paths, delivery_mode, renamed_streams, routes, tenants,
+    ConfigError, CustomPaths, clean, columns, custom_paths, delivery_mode, renamed_streams, routes,
+    tenants,
 };
 use crate::base::secret::Secret;
 use crate::config::log_sampling::LogSampling;
@@ -16,6 +17,7 @@ use crate::delivery::aggregate;
 use crate::delivery::aggregate::{AggregateBytes, Aggregation};
 use crate::delivery::stream_delivery::DeliveryConfig;
 use crate::model::beacon::Limits;
+use crate::model::record::column::ColumnChoice;
 use crate::model::stream::Stream;
 use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::decode;
@@ -34,6 +36,8 @@ pub struct HeadwaterConfig {
     pub unknown_events: UnknownEventPolicy,
     pub cleaning: CleanConfig,
     pub enrichment: Enrichment,
+    /// Which columns the records of events have.
+    pub columns: ColumnChoice,
     /// Whether requests deliver their own records or shards do.
     pub mode: DeliveryMode,
     /// Timeouts and retries of deliveries.
@@ -90,6 +94,7 @@ impl HeadwaterConfig {
             .unwrap_or_default();
         let cleaning = clean::cleaning(&mut table);
         let enrichment = table.part("the default is used", enrichment);
+        let columns = table.part("the rest of columns applies", columns::columns);
         let policy = DeliveryConfig {
             delivery_timeout_ms: table
                 .number("delivery_timeout_ms", 100, 30_000)
@@ -122,6 +127,7 @@ impl HeadwaterConfig {
             unknown_events,
             cleaning: cleaning?,
             enrichment,
+            columns,
             mode,
             policy,
             failed: failed?,

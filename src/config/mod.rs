@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod clean;
+pub mod columns;
 pub mod custom_paths;
 pub mod delivery_mode;
 pub mod headwater;
@@ -28,6 +29,7 @@ use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::{Tenant, Tenants};
 use crate::delivery::destinations::Destinations;
 use crate::model::beacon::Limits;
+use crate::model::record::column::ColumnChoice;
 use crate::model::stream::Stream;
 use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::enrich::Enrichment;
@@ -50,6 +52,8 @@ pub struct Config {
     pub unknown_events: UnknownEventPolicy,
     pub cleaning: CleanConfig,
     pub enrichment: Enrichment,
+    /// Which columns the records of events have.
+    pub columns: ColumnChoice,
     /// The key of the hashes.
     pub secret: Option<Secret>,
     /// Allows replays, and access to quarantined records and to the details of `/readyz`.
@@ -176,6 +180,7 @@ impl Config {
                 unknown_events: rules.unknown_events,
                 cleaning: rules.cleaning,
                 enrichment: rules.enrichment,
+                columns: rules.columns,
                 mode: rules.mode,
                 secret,
                 operator_key,

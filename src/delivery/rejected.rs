@@ -16,14 +16,12 @@ use crate::model::violation::{Code, Violation};
 use crate::schema;
 
 /// The columns that are copied from the record's line, in the order of a failed event's columns.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 18] = [
     "event_id",
     "tenant",
     "name",
     "received_at",
     "replayed_at",
-    "date",
-    "hour",
     "ip",
     "user_agent",
     "country",
@@ -120,7 +118,7 @@ mod tests {
             "\n"
         ));
         assert_eq!(key, "01939b70-6d2a-7c3e-8f00-000000000001");
-        assert_snapshot!(line, @r#"{"v":2,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","name":"page_view","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","identifiers_removed":"gpc","schema_id":"/schemas/page_view.json","schema_version":"0.9.0","stage":"delivery","code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException","violations":[{"code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException"}],"original_format":"record","original_bytes":362,"original":"{\"v\":2,\"event_id\":\"01939b70-6d2a-7c3e-8f00-000000000001\",\"tenant\":\"a\",\"name\":\"page_view\",\"level\":\"low\",\"schema_version\":\"0.9.0\",\"received_at\":\"2026-11-18T11:06:40.123Z\",\"date\":\"2026-11-18\",\"hour\":11,\"country\":\"CH\",\"sent_at\":\"2026-11-18T11:06:40.100Z\",\"device_id\":\"d \\\"1\\\"\",\"identifiers_removed\":\"gpc\",\"props\":{\"$serde_json::private::Number\":\"x\"},\"metadata_a\":1}\n"}"#);
+        assert_snapshot!(line, @r#"{"v":3,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","name":"page_view","received_at":"2026-11-18T11:06:40.123Z","country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","identifiers_removed":"gpc","schema_id":"/schemas/page_view.json","schema_version":"0.9.0","stage":"delivery","code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException","violations":[{"code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException"}],"original_format":"record","original_bytes":362,"original":"{\"v\":2,\"event_id\":\"01939b70-6d2a-7c3e-8f00-000000000001\",\"tenant\":\"a\",\"name\":\"page_view\",\"level\":\"low\",\"schema_version\":\"0.9.0\",\"received_at\":\"2026-11-18T11:06:40.123Z\",\"date\":\"2026-11-18\",\"hour\":11,\"country\":\"CH\",\"sent_at\":\"2026-11-18T11:06:40.100Z\",\"device_id\":\"d \\\"1\\\"\",\"identifiers_removed\":\"gpc\",\"props\":{\"$serde_json::private::Number\":\"x\"},\"metadata_a\":1}\n"}"#);
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl<'a> PipelineContext<'a> {
         enriched: EnrichedEvent<'_>,
         route: &'a Route,
     ) -> Result<AcceptedBeacon<'a>, BeaconStop> {
-        match Record::of_event(&enriched, route.sample) {
+        match Record::of_event(&enriched, route.sample, self.config.columns) {
             Ok(record) => Ok(AcceptedBeacon {
                 event_id: enriched.event.id,
                 catalogued: match enriched.event.schema {

@@ -1,9 +1,11 @@
-//! What Firehose bills for a byte that is sent, by events a batch and size of a pack.
+//! What Firehose bills for a byte that is sent, by events a batch and size of a pack; and how many
+//! bytes each column of the record has.
 //!
 //! `cargo bench --profile dev --bench billing` prints it; it counts, and so needs no
 //! optimized build. Shops' beacons go through the pipeline, so that the lines are those
 //! that are really sent; a batch is one visitor's, and chance mixes both, from a fixed seed.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use chrono::DateTime;
@@ -16,6 +18,7 @@ use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::Geo;
 use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::RequestBody;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 const EVENTS_A_BATCH: [usize; 7] = [1, 5, 10, 20, 50, 100, 500];
@@ -140,12 +143,13 @@ fn beacon(chance: &mut Chance, visitor: &Visitor) -> Value {
     })
 }
 
-/// The bytes of the lines that `count` beacons become.
-fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
+/// The lines that `count` beacons of a visitor become.
+fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<Vec<u8>> {
     let visitor = Visitor::any(chance);
     let beacons: Vec<Value> = (0..count).map(|_| beacon(chance, &visitor)).collect();
     let bytes = Value::from(beacons).to_string().into_bytes();
     let context = RequestContext {
+        utc_offset_minutes: Some(60),
         received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap_or_default(),
         ip: Some(IpAddr::from([203, 0, 113, 77])),
         user_agent: Some(visitor.user_agent.to_owned()),
@@ -170,7 +174,46 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<usize> {
         panic!("every beacon goes to one stream")
     };
     assert_eq!(stream_batch.records.len(), count);
-    stream_batch.records.iter().map(|record| record.bytes().len()).collect()
+    stream_batch.records.iter().map(|record| record.bytes().to_vec()).collect()
+}
+
+/// Prints the mean bytes of each column, name and punctuation included, the longest first.
+fn print_columns() {
+    let mut sums: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut lines_of, mut chance) = (Vec::new(), Chance(SEED));
+    let whole = config(json!({"derived": true}));
+    for _ in 0..BATCHES {
+        lines_of.extend(lines(20, &whole, &mut chance));
+    }
+    for line in &lines_of {
+        let columns: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(line).unwrap();
+        for (name, value) in columns {
+            // Two quotes, a colon and a comma.
+            *sums.entry(name.clone()).or_default() += name.len() + value.get().len() + 4;
+        }
+    }
+    let (count, mut chance) = (lines_of.len(), Chance(SEED));
+    let lean: usize = (0..BATCHES)
+        .flat_map(|_| lines(20, &config(json!({})), &mut chance))
+        .map(|line| line.len())
+        .sum();
+    let all: usize = lines_of.iter().map(Vec::len).sum();
+    println!(
+        "\nMean bytes of a line: {} with all columns, {} without those that a view derives.\n",
+        all / count,
+        lean / count
+    );
+    println!("| column | bytes an event | GB a million events |\n|---|---|---|");
+    let mut sums: Vec<(String, usize)> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, bytes)| usize::MAX - bytes);
+    for (name, bytes) in sums {
+        let mean = bytes as f64 / count as f64;
+        println!("| `{name}` | {mean:.0} | {:.3} |", mean / 1_000.0);
+    }
+}
+
+fn lengths(lines: &[Vec<u8>]) -> Vec<usize> {
+    lines.iter().map(Vec::len).collect()
 }
 
 /// What `lines` are billed for, in bytes.
@@ -183,18 +226,22 @@ fn billed(lines: &[usize], aggregation: Aggregation) -> usize {
     aggregates.iter().map(|group| bytes(group).next_multiple_of(BILLED_UNIT)).sum()
 }
 
-fn main() {
-    let config = Config::parse(RawConfig {
+fn config(columns: Value) -> Config {
+    Config::parse(RawConfig {
         headwater: Some(json!({
             "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
-            "routes": [{"to": "firehose:events"}], "limits": {"max_body_bytes": 8_388_608},
+            "routes": [{"to": "firehose:events"}], "columns": columns, "limits": {"max_body_bytes": 8_388_608},
         })),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("secret".to_owned()),
         ..RawConfig::default()
     })
-    .expect("the configuration is good");
+    .expect("the configuration is good")
+}
+
+fn main() {
+    let config = config(json!({}));
     let sizes: Vec<Aggregation> = PACKS
         .iter()
         .map(|bytes| Aggregation::UpTo(AggregateBytes::parse(*bytes).expect("whole units")))
@@ -208,7 +255,7 @@ fn main() {
     for count in EVENTS_A_BATCH {
         let mut chance = Chance(SEED);
         let batches: Vec<Vec<usize>> =
-            (0..BATCHES).map(|_| lines(count, &config, &mut chance)).collect();
+            (0..BATCHES).map(|_| lengths(&lines(count, &config, &mut chance))).collect();
         let sent: usize = batches.iter().flatten().sum();
         shortest = batches.iter().flatten().copied().fold(shortest, usize::min);
         longest = batches.iter().flatten().copied().fold(longest, usize::max);
@@ -227,4 +274,5 @@ fn main() {
     println!(
         "\nLines have {shortest} to {longest} bytes. `at best` is a batch that is one record."
     );
+    print_columns();
 }

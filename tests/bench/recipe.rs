@@ -19,6 +19,7 @@ use headwater::ingest::by_stream;
 use headwater::model::beacon::Beacon;
 use headwater::model::event::{Event, EventIdGenerator};
 use headwater::model::record::Record;
+use headwater::model::record::column::ColumnChoice;
 use headwater::model::repairs::Repairs;
 use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::{Framing, RequestBody};
@@ -196,7 +197,9 @@ fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
 
 #[divan::bench(args = SAMPLES)]
 fn h_record(bencher: Bencher<'_, '_>, sample: Sample) {
-    of_enriched(bencher, sample, |enriched| Record::of_event(enriched, None).unwrap());
+    of_enriched(bencher, sample, |enriched| {
+        Record::of_event(enriched, None, ColumnChoice::default()).unwrap()
+    });
 }
 
 #[divan::bench(args = SAMPLES)]

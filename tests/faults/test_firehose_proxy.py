@@ -37,7 +37,7 @@ def put(proxy: FirehoseProxy) -> Put:
     firehose = client("firehose", proxy.environment())
 
     def put(ids: list[str]) -> dict[str, Any]:
-        records = [{"Data": f'{{"v":2,"event_id":"{id}"}}\n'.encode()} for id in ids]
+        records = [{"Data": f'{{"v":3,"event_id":"{id}"}}\n'.encode()} for id in ids]
         return firehose.put_record_batch(
             DeliveryStreamName="events-mid", Records=records
         )

@@ -33,3 +33,11 @@ def test_lifted_columns_are_those_of_the_schemas(tmp_path: Path) -> None:
     assert columns.lifted(tmp_path) == ["metadata_tag", "metadata_team"]
     assert columns.lifted(tmp_path / "nowhere") == []
     assert "metadata_tag" in columns.lifted()
+
+
+def test_the_view_of_athena_derives_what_scripts_query_derives() -> None:
+    template = (ROOT / "scripts/aws/headwater.yaml").read_text()
+    _, _, text = template.partition("        - |\n          CREATE OR REPLACE VIEW")
+    text, _, _ = text.partition("        - Tenant:")
+
+    assert "          CREATE OR REPLACE VIEW" + text == columns.athena_view(" " * 10)

@@ -70,7 +70,7 @@ def test_texts_stay_as_they_are_and_numbers_count(
     aws: LocalAws, tmp_path: Path
 ) -> None:
     when = "2026-11-20T08:00:00Z"
-    reported = event(1, '{"total":19.9}', utm_campaign=when, seq=7, metadata_tag="vip")
+    reported = event(1, '{"total":19.9}', utm_campaign=when, seq=7, metadata={"tag": "vip"})
     source = lake(tmp_path / "lake", reported)
     asked = "SELECT utm_campaign, seq + 1, metadata_tag, (props->>'$.total')::DOUBLE FROM events"
     assert ask(aws, source, asked) == [f"{when},8,vip,19.9"]
@@ -87,14 +87,14 @@ def test_lines_and_parquet_of_all_times_are_one_table(
         duckdb.sql(f"COPY ({columns}) TO '{file}'")
     asked = "SELECT event_id, seq, props, bot, hour FROM events ORDER BY 1"
     assert ask(aws, source, asked) == [
-        '1,1,"{""total"":1}",,',
-        "2,,{},,",
-        "3,,,,",
-        "4,7,,true,",
+        '1,1,"{""total"":1}",,8',
+        "2,,{},,8",
+        "3,,,,9",
+        "4,7,,true,9",
     ]
     borders = ["--since", "2026-11-20T10:30+02:00", "--until", "2026-11-20T09:00:00.001Z"]  # fmt: skip
     ended = query(aws, "--sql", asked, "--source", str(source), *borders, "--csv")
-    assert ended.printed.splitlines()[1:] == ["3,,,,", "4,7,,true,"]
+    assert ended.printed.splitlines()[1:] == ["3,,,,9", "4,7,,true,9"]
 
 
 @pytest.mark.parametrize("name", ["copy [old] *?", "it's", "errors"])

@@ -10,6 +10,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import duckdb
+
+import columns
 from local_aws import Delivered, Kind, LocalAws
 from support.waiting import wait_until
 from support.worker import CF
@@ -17,6 +20,11 @@ from support.worker import CF
 SECONDS = 10
 RFC_3339_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
+# What the views derive columns from, and the columns themselves, if a record has them.
+VIEWED = (
+    *("v", "received_at", "occurred_at", "clock_skew_ms", "utc_offset_minutes", "url", "referrer"),
+    *columns.DERIVED,
+)
 DAY_PARTS = ("night", "morning", "afternoon", "evening")
 
 # The columns that the CDN's facts fill.
@@ -99,6 +107,35 @@ def minutes_ahead(zone: str) -> int:
     return round(offset.total_seconds() / 60)
 
 
+def complete(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as the views show it: with the columns that others of its columns imply."""
+    types = columns.duckdb(columns.TABLES["events"])
+    given = [
+        f"TRY_CAST(${name} AS {types[name]}) AS {name}"
+        if name in record
+        else f"NULL::{types[name]} AS {name}"
+        for name in VIEWED
+    ]
+    query = f"SELECT {columns.complete()} FROM (SELECT {', '.join(given)})"
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        found = database.execute(
+            query, {name: str(record[name]) for name in VIEWED if name in record}
+        )
+        names = [each[0] for each in found.description or ()]
+        row = dict(zip(names, found.fetchall()[0], strict=True))
+    texts = {
+        "date": lambda value: f"{value:%Y-%m-%d}",
+        "client_time": lambda value: f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03}Z",
+    }
+    derived = {
+        name: texts.get(name, lambda value: value)(value)
+        for name, value in row.items()
+        if value is not None
+    }
+    return {name: value for name, value in record.items() if name not in columns.DERIVED} | derived
+
+
 def take_occurrence(record: dict[str, Any], minutes: int | None = None) -> str:
     """Takes the columns of the time when it happened out of a record and gives that time.
 
@@ -109,9 +146,10 @@ def take_occurrence(record: dict[str, Any], minutes: int | None = None) -> str:
     text = record.pop("occurred_at")
     assert RFC_3339_MS.fullmatch(text), text
     local = datetime.fromisoformat(text) + timedelta(minutes=minutes)
+    derived = complete({**record, "occurred_at": text})
     assert record.pop("utc_offset_minutes") == minutes
-    assert record.pop("local_hour") == local.hour
-    assert record.pop("day_part") == DAY_PARTS[local.hour // 6]
+    assert derived["local_hour"] == local.hour
+    assert derived["day_part"] == DAY_PARTS[local.hour // 6]
     return text
 
 
@@ -123,8 +161,9 @@ def take_receipt(record: dict[str, Any], earliest: int, latest: int) -> int:
     text = record.pop("received_at")
     assert RFC_3339_MS.fullmatch(text), text
     received = datetime.fromisoformat(text)
-    assert record.pop("date") == f"{received:%Y-%m-%d}"
-    assert record.pop("hour") == received.hour
+    derived = complete({**record, "received_at": text})
+    assert derived["date"] == f"{received:%Y-%m-%d}"
+    assert derived["hour"] == received.hour
     milliseconds = round(received.astimezone(timezone.utc).timestamp() * 1_000)
     assert earliest <= milliseconds <= latest
     return milliseconds

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from support.delivered_records import complete
 from support.fake_firehose import FakeFirehose
 from support.streams import data
 from support.worker import Worker
@@ -53,7 +54,7 @@ def record(
     event_id = str(uuid4())
     answer = worker.post({"name": "a", "id": event_id, **beacon}, headers)
     assert answer.status == 204, answer
-    return data(peer)[event_id]
+    return complete(data(peer)[event_id])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from support.delivered_records import minutes_ahead, now_ms, rfc_3339, take_occurrence, take_receipt
+from support.delivered_records import complete, minutes_ahead, now_ms, rfc_3339, take_occurrence, take_receipt
 from support.fake_firehose import FakeFirehose
 from support.streams import data
 from support.worker import Headers, Worker
@@ -50,7 +50,7 @@ def record(
     event_id = str(uuid4())
     answer = worker.post({"name": "a", "id": event_id, **fields}, headers)
     assert answer.status == 204, answer
-    return data(peer)[event_id]
+    return complete(data(peer)[event_id])
 
 
 def columns(record: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -279,7 +279,7 @@ def test_a_delayed_event_is_not_mistaken_for_a_wrong_clock(
 
     assert worker.post({"sent_at": sent, "events": [beacon]}).status == 204
 
-    reported = data(peer)[event_id]
+    reported = complete(data(peer)[event_id])
     assert take_occurrence(reported) == reported["client_time"]
     assert "clock_skew_ms" not in reported
 

@@ -110,7 +110,7 @@ def test_a_refused_beacon_is_stored_with_every_reason(
     received = take_receipt(record, earliest, now_ms())
     assert event_id == EVENT_ID or stamped_ms(event_id) == received
     assert record == {
-        "v": 2,
+        "v": 3,
         "event_id": event_id,
         "tenant": "default",
         "ip": "203.0.113.0",
@@ -210,7 +210,7 @@ def test_a_body_that_can_not_be_decoded_is_one_failed_event(
     assert original(record) == body
     assert record["original_bytes"] == len(body)
     kept = {
-        "v": 2,
+        "v": 3,
         "event_id": reported["event_id"],
         "tenant": "default",
         "ip": "203.0.113.0",

@@ -4,6 +4,7 @@
 //! are flat snake_case; an absent value has no column.
 
 pub mod codec;
+pub mod column;
 pub mod failed;
 pub mod line;
 
@@ -14,7 +15,7 @@ use crate::model::session::SessionInfo;
 use line::JsonLineWriter;
 
 /// The version of the columns, in each record's `v`.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The most bytes of a record before base64.
 /// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Record.html>

@@ -34,6 +34,12 @@ pub fn beacon(line: &str, limits: &Limits) -> Result<Beacon, Violation> {
     let limits = Limits { max_beacon_bytes: MAX_BYTES, ..limits.clone() };
     let Beacon { fields: mut columns, reader_repairs, left_out } = any_object(line, &limits)?;
     let mut fields: Map<String, Value> = Map::new();
+    // A client's time that was not corrected is written once.
+    if let Some(at) = columns.remove("occurred_at")
+        && columns.get("received_at").is_some_and(|received_at| *received_at != at)
+    {
+        columns.entry("client_time").or_insert(at);
+    }
     for (column, field) in FIELDS {
         if let Some(value) = columns.remove(column) {
             fields.insert(field.to_owned(), value);

@@ -2,88 +2,181 @@
 //!
 //! Flat snake_case; an absent value is left out. `www/docs/record-columns.md` lists them for
 //! analysts: a column changes together with its line there.
+//!
+//! A column that a view can derive from others is left out if the view would find the same value.
+//! The views are those of scripts/query and of the AWS template; both have the same expressions.
 
-use chrono::Timelike;
+use chrono::{DateTime, Timelike, Utc};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::consent::PrivacySignal;
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::Geo;
 use crate::model::record::VERSION;
+use crate::model::record::column::{Column, ColumnChoice};
 use crate::model::record::line::JsonLineWriter;
 use crate::model::sampling::SampleRate;
 use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
 
-/// Writes the columns of `enriched`. `sample` is the share of devices that its route keeps.
-pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>) -> JsonLineWriter {
+/// Writes columns of a record, except for those that the operator drops.
+pub(super) struct ColumnWriter {
+    line: JsonLineWriter,
+    choice: ColumnChoice,
+}
+
+impl ColumnWriter {
+    pub(super) fn new(choice: ColumnChoice) -> Self {
+        Self { line: JsonLineWriter::new(), choice }
+    }
+
+    /// Returns the line, for columns without a choice.
+    pub(super) fn into_line(self) -> JsonLineWriter {
+        self.line
+    }
+
+    pub(super) fn text(&mut self, column: Column, text: Option<&str>) {
+        if self.choice.keeps(column) {
+            self.line.text(column.name(), text);
+        }
+    }
+
+    pub(super) fn time(&mut self, column: Column, at: Option<DateTime<Utc>>) {
+        if self.choice.keeps(column) {
+            self.line.time(column.name(), at);
+        }
+    }
+
+    fn date(&mut self, column: Column, at: DateTime<Utc>) {
+        if self.choice.keeps(column) {
+            self.line.date(column.name(), at);
+        }
+    }
+
+    pub(super) fn json(&mut self, column: Column, value: Option<impl Serialize>) {
+        if self.choice.keeps(column) {
+            self.line.json(column.name(), value);
+        }
+    }
+
+    /// Whether `column` is written although a view finds the same in the column `source`.
+    fn repeats(&self, source: Column) -> bool {
+        self.choice.with_derived || !self.choice.keeps(source)
+    }
+
+    /// Writes a part of the URL in the column `source`, unless a view finds it there as `derived`.
+    /// An empty text says that there is none, although a view would find one.
+    fn part(&mut self, column: Column, source: Column, part: Option<&str>, derived: Option<&str>) {
+        match (part, derived) {
+            (Some(_), _) if self.repeats(source) || part != derived => self.text(column, part),
+            (None, Some(_)) => self.text(column, Some("")),
+            _ => {}
+        }
+    }
+}
+
+/// Returns the host and the path of `url` as a view finds them: as they are written there.
+fn plain_parts(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        || !scheme.bytes().all(of_scheme)
+    {
+        return None;
+    }
+    let rest = rest.split(['?', '#']).next()?;
+    let (host, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
+    (!host.is_empty()).then_some((host, path))
+}
+
+/// Writes the columns of `enriched` in `choice`. `sample` is the share of devices that its route
+/// keeps.
+pub(super) fn of_event(
+    enriched: &EnrichedEvent<'_>,
+    sample: Option<SampleRate>,
+    choice: ColumnChoice,
+) -> JsonLineWriter {
     let EnrichedEvent { event, facts, occurred, local, visit, stripped, .. } = enriched;
     let (client, campaign) = (&facts.client, &visit.campaign);
     let (agent, bot) = (&client.agent, client.bot.as_ref());
     let identifying = stripped.is_none();
     let (referrer, click_id) = (visit.referrer.as_ref(), campaign.click_id.as_ref());
-    let mut line = JsonLineWriter::new();
-    line.json("v", Some(VERSION));
-    line.json("event_id", Some(event.id));
-    line.text("tenant", Some(facts.tenant));
-    line.text("name", Some(event.name.as_str()));
-    line.json("level", event.level);
-    line.text("schema_version", event.schema.map(|schema| schema.version));
-    line.time("occurred_at", Some(occurred.at));
+    let mut line = ColumnWriter::new(choice);
+    line.json(Column::Version, Some(VERSION));
+    line.json(Column::EventId, Some(event.id));
+    line.text(Column::Tenant, Some(facts.tenant));
+    line.text(Column::Name, Some(event.name.as_str()));
+    line.json(Column::Level, event.level);
+    line.text(Column::SchemaVersion, event.schema.map(|schema| schema.version));
+    line.time(Column::OccurredAt, Some(occurred.at));
     received(&mut line, facts, *stripped);
-    line.time("client_time", event.client_time);
-    line.time("sent_at", event.sent_at);
-    line.json("clock_skew_ms", occurred.clock_skew_ms);
-    line.json("utc_offset_minutes", local.map(|local| local.utc_offset_minutes));
-    line.json("local_hour", local.map(|local| local.hour));
-    line.json("day_part", local.map(|local| local.day_part));
-    line.json("event_index", Some(enriched.event_index));
-    line.json("seq", event.seq.filter(|_| identifying));
-    line.text("device_id", event.device_id.as_ref().map(DeviceId::as_str));
-    line.text("previous_device_id", enriched.previous_device_id.as_ref().map(DeviceId::as_str));
-    line.json("new_visitor", enriched.new_visitor);
-    line.text("client_session_id", unless_stripped(&event.client_session_id, *stripped));
-    line.text("user_id", unless_stripped(&event.user_id, *stripped));
-    line.json("consent", event.consent);
-    line.json("identifiers_removed", *stripped);
-    line.text("browser", agent.browser.as_deref());
-    line.text("browser_version", version(&agent.browser_version, *stripped));
-    line.text("os", agent.os);
-    line.text("os_version", version(&agent.os_version, *stripped));
-    line.json("device_class", agent.device_class);
-    line.text("device_model", unless_stripped(&agent.device_model, *stripped));
-    line.json("bot", bot.map(|_| true));
-    line.json("bot_reason", bot.map(|bot| bot.reason));
-    line.text("bot_name", bot.and_then(|bot| bot.name.as_deref()));
-    line.text("build", event.build.as_deref());
-    line.text("url", visit.url.as_deref());
-    line.text("url_host", visit.host.as_deref());
-    line.text("url_path", visit.path.as_deref());
-    line.text("title", event.title.as_deref());
-    line.text("referrer", visit.referrer_url.as_deref());
-    line.text("referrer_host", referrer.and_then(|referrer| referrer.host.as_deref()));
-    line.json("referrer_medium", referrer.map(|referrer| referrer.medium));
-    line.text("referrer_source", referrer.and_then(|referrer| referrer.source));
-    line.text("referrer_term", referrer.and_then(|referrer| referrer.term.as_deref()));
-    line.text("utm_source", campaign.source.as_deref());
-    line.text("utm_medium", campaign.medium.as_deref());
-    line.text("utm_campaign", campaign.campaign.as_deref());
-    line.text("utm_term", campaign.term.as_deref());
-    line.text("utm_content", campaign.content.as_deref());
-    line.text("utm_id", campaign.id.as_deref());
-    line.text("click_id", click_id.map(|click| click.value.as_str()));
-    line.text("click_id_network", click_id.map(|click| click.network));
+    // Without a time of the client, the event occurred when it was received.
+    let is_known = |time: &DateTime<Utc>| *time == occurred.at && *time != facts.received_at;
+    if choice.with_derived || !event.client_time.as_ref().is_some_and(is_known) {
+        line.time(Column::ClientTime, event.client_time);
+    }
+    line.time(Column::SentAt, event.sent_at);
+    line.json(Column::ClockSkewMs, occurred.clock_skew_ms);
+    line.json(Column::UtcOffsetMinutes, local.map(|local| local.utc_offset_minutes));
+    if line.repeats(Column::UtcOffsetMinutes) {
+        line.json(Column::LocalHour, local.map(|local| local.hour));
+        line.json(Column::DayPart, local.map(|local| local.day_part));
+    }
+    line.json(Column::EventIndex, Some(enriched.event_index));
+    line.json(Column::Seq, event.seq.filter(|_| identifying));
+    line.text(Column::DeviceId, event.device_id.as_ref().map(DeviceId::as_str));
+    line.text(Column::PreviousDeviceId, enriched.previous_device_id.as_ref().map(DeviceId::as_str));
+    line.json(Column::NewVisitor, enriched.new_visitor);
+    line.text(Column::ClientSessionId, unless_stripped(&event.client_session_id, *stripped));
+    line.text(Column::UserId, unless_stripped(&event.user_id, *stripped));
+    line.json(Column::Consent, event.consent);
+    line.json(Column::IdentifiersRemoved, *stripped);
+    line.text(Column::Browser, agent.browser.as_deref());
+    line.text(Column::BrowserVersion, version(&agent.browser_version, *stripped));
+    line.text(Column::Os, agent.os);
+    line.text(Column::OsVersion, version(&agent.os_version, *stripped));
+    line.json(Column::DeviceClass, agent.device_class);
+    line.text(Column::DeviceModel, unless_stripped(&agent.device_model, *stripped));
+    line.json(Column::Bot, bot.map(|_| true));
+    line.json(Column::BotReason, bot.map(|bot| bot.reason));
+    line.text(Column::BotName, bot.and_then(|bot| bot.name.as_deref()));
+    line.text(Column::Build, event.build.as_deref());
+    line.text(Column::Url, visit.url.as_deref());
+    let plain = visit.url.as_deref().and_then(plain_parts);
+    line.part(Column::UrlHost, Column::Url, visit.host.as_deref(), plain.map(|(host, _)| host));
+    // Without a host there is no path either.
+    let plain_path = plain.filter(|_| visit.host.is_some()).map(|(_, path)| path);
+    line.part(Column::UrlPath, Column::Url, visit.path.as_deref(), plain_path);
+    line.text(Column::Title, event.title.as_deref());
+    line.text(Column::Referrer, visit.referrer_url.as_deref());
+    let plain = visit.referrer_url.as_deref().and_then(plain_parts).map(|(host, _)| host);
+    let host = referrer.and_then(|referrer| referrer.host.as_deref());
+    line.part(Column::ReferrerHost, Column::Referrer, host, plain);
+    line.json(Column::ReferrerMedium, referrer.map(|referrer| referrer.medium));
+    line.text(Column::ReferrerSource, referrer.and_then(|referrer| referrer.source));
+    line.text(Column::ReferrerTerm, referrer.and_then(|referrer| referrer.term.as_deref()));
+    line.text(Column::UtmSource, campaign.source.as_deref());
+    line.text(Column::UtmMedium, campaign.medium.as_deref());
+    line.text(Column::UtmCampaign, campaign.campaign.as_deref());
+    line.text(Column::UtmTerm, campaign.term.as_deref());
+    line.text(Column::UtmContent, campaign.content.as_deref());
+    line.text(Column::UtmId, campaign.id.as_deref());
+    line.text(Column::ClickId, click_id.map(|click| click.value.as_str()));
+    line.text(Column::ClickIdNetwork, click_id.map(|click| click.network));
     let (screen, viewport) =
         (event.screen.filter(|_| identifying), event.viewport.filter(|_| identifying));
-    line.json("screen_width", screen.map(|size| size.width));
-    line.json("screen_height", screen.map(|size| size.height));
-    line.json("viewport_width", viewport.map(|size| size.width));
-    line.json("viewport_height", viewport.map(|size| size.height));
-    line.text("language", event.language.as_deref());
-    line.json("repairs", Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()));
-    line.json("sample_rate", sample.map(SampleRate::share));
-    line.json("props", event.props.as_ref());
-    line.json("metadata", event.metadata.as_ref());
-    for (key, value) in lifted(event) {
+    line.json(Column::ScreenWidth, screen.map(|size| size.width));
+    line.json(Column::ScreenHeight, screen.map(|size| size.height));
+    line.json(Column::ViewportWidth, viewport.map(|size| size.width));
+    line.json(Column::ViewportHeight, viewport.map(|size| size.height));
+    line.text(Column::Language, event.language.as_deref());
+    line.json(Column::Repairs, Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()));
+    line.json(Column::SampleRate, sample.map(SampleRate::share));
+    line.json(Column::Props, event.props.as_ref());
+    line.json(Column::Metadata, event.metadata.as_ref());
+    let is_lifted = line.repeats(Column::Metadata);
+    let mut line = line.into_line();
+    for (key, value) in lifted(event).filter(|_| is_lifted) {
         line.json(&format!("metadata_{key}"), Some(value));
     }
     line
@@ -92,25 +185,27 @@ pub(super) fn of_event(enriched: &EnrichedEvent<'_>, sample: Option<SampleRate>)
 /// Writes the columns of a request's facts, which events and failed events share. If identifiers
 /// are stripped, leaves out those that identify a person.
 pub(super) fn received(
-    line: &mut JsonLineWriter,
+    line: &mut ColumnWriter,
     facts: &RequestFacts<'_>,
     stripped: Option<PrivacySignal>,
 ) {
-    line.time("received_at", Some(facts.received_at));
-    line.time("replayed_at", facts.replayed_at);
-    line.date("date", facts.received_at);
-    line.json("hour", Some(facts.received_at.hour()));
-    line.text("ip", unless_stripped(&facts.ip, stripped));
-    line.text("user_agent", unless_stripped(&facts.client.user_agent, stripped));
+    line.time(Column::ReceivedAt, Some(facts.received_at));
+    line.time(Column::ReplayedAt, facts.replayed_at);
+    if line.choice.with_derived {
+        line.date(Column::Date, facts.received_at);
+        line.json(Column::Hour, Some(facts.received_at.hour()));
+    }
+    line.text(Column::Ip, unless_stripped(&facts.ip, stripped));
+    line.text(Column::UserAgent, unless_stripped(&facts.client.user_agent, stripped));
     let Geo { country, region, city, continent, timezone, colo, asn, as_organization } = &facts.geo;
-    line.text("country", country.as_deref());
-    line.text("region", unless_stripped(region, stripped));
-    line.text("city", unless_stripped(city, stripped));
-    line.text("continent", continent.as_deref());
-    line.text("timezone", unless_stripped(timezone, stripped));
-    line.text("colo", unless_stripped(colo, stripped));
-    line.json("asn", asn.filter(|_| stripped.is_none()));
-    line.text("as_organization", unless_stripped(as_organization, stripped));
+    line.text(Column::Country, country.as_deref());
+    line.text(Column::Region, unless_stripped(region, stripped));
+    line.text(Column::City, unless_stripped(city, stripped));
+    line.text(Column::Continent, continent.as_deref());
+    line.text(Column::Timezone, unless_stripped(timezone, stripped));
+    line.text(Column::Colo, unless_stripped(colo, stripped));
+    line.json(Column::Asn, asn.filter(|_| stripped.is_none()));
+    line.text(Column::AsOrganization, unless_stripped(as_organization, stripped));
 }
 
 /// Returns `text`, which identifies a person, unless identifiers are stripped.

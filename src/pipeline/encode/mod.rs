@@ -4,21 +4,24 @@ pub mod columns;
 
 use crate::model::event::{DeviceId, Event};
 use crate::model::failed_event::FailedEvent;
+use crate::model::record::column::{Column, ColumnChoice};
 use crate::model::record::failed::{failure, parts};
 use crate::model::record::line::JsonLineWriter;
 use crate::model::record::{LATER_BYTES, MAX_BYTES, PartitionKey, Record, RecordError, VERSION};
 use crate::model::sampling::SampleRate;
 use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
-use columns::lifted;
+use columns::{ColumnWriter, lifted};
 
 impl Record {
-    /// Encodes an event. `sample` is the share of devices that its route keeps.
+    /// Encodes an event with the columns in `choice`. `sample` is the share of devices that its
+    /// route keeps.
     pub fn of_event(
         enriched: &EnrichedEvent<'_>,
         sample: Option<SampleRate>,
+        choice: ColumnChoice,
     ) -> Result<Self, RecordError> {
         let event = &enriched.event;
-        let line = columns::of_event(enriched, sample);
+        let line = columns::of_event(enriched, sample, choice);
         let record = Self::of_line(PartitionKey::of_event(event), line)?;
         match record.bytes().len().saturating_add(LATER_BYTES) {
             0..=MAX_BYTES => Ok(record.in_partition(partition(event))),
@@ -45,15 +48,16 @@ impl Record {
 fn failed_columns(failed: &FailedEvent, facts: &RequestFacts<'_>) -> JsonLineWriter {
     let FailedEvent { envelope, stripped, schema, .. } = failed;
     let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
-    let mut line = JsonLineWriter::new();
-    line.json("v", Some(VERSION));
-    line.json("event_id", Some(failed.event_id));
-    line.text("tenant", Some(&failed.tenant));
-    line.text("name", failed.name.as_deref());
+    let mut line = ColumnWriter::new(ColumnChoice::default());
+    line.json(Column::Version, Some(VERSION));
+    line.json(Column::EventId, Some(failed.event_id));
+    line.text(Column::Tenant, Some(&failed.tenant));
+    line.text(Column::Name, failed.name.as_deref());
     columns::received(&mut line, facts, *stripped);
-    line.time("sent_at", envelope.sent_at);
-    line.text("device_id", device_id.map(DeviceId::as_str));
-    line.json("identifiers_removed", *stripped);
+    line.time(Column::SentAt, envelope.sent_at);
+    line.text(Column::DeviceId, device_id.map(DeviceId::as_str));
+    line.json(Column::IdentifiersRemoved, *stripped);
+    let mut line = line.into_line();
     line.text("schema_id", schema.map(|schema| schema.id));
     line.text("schema_version", schema.map(|schema| schema.version));
     line
@@ -123,11 +127,14 @@ mod tests {
         let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
         let (unknown, repairs) = (Default::default(), &mut Repairs::default());
         let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
-        let record =
-            Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
-                .unwrap();
+        let record = Record::of_event(
+            &enrich::event(event, 0, &facts, Repairs::default(), None),
+            None,
+            ColumnChoice::default(),
+        )
+        .unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
-        assert_snapshot!(text(&record).trim_end(), @r#"{"v":2,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"client_time":"2026-11-18T11:06:40.000Z","sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
+        assert_snapshot!(text(&record).trim_end(), @r#"{"v":3,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
     }
 
     #[test]
@@ -147,9 +154,12 @@ mod tests {
             let (envelope, repairs) = (Envelope::default(), &mut Repairs::default());
             let unknown = Default::default();
             let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
-            let record =
-                Record::of_event(&enrich::event(event, 0, &facts, Repairs::default(), None), None)
-                    .unwrap();
+            let record = Record::of_event(
+                &enrich::event(event, 0, &facts, Repairs::default(), None),
+                None,
+                ColumnChoice::default(),
+            )
+            .unwrap();
             assert_eq!(record.key().as_str(), key);
         }
         let failed = records(b"{");
@@ -180,7 +190,7 @@ mod tests {
     fn a_failed_event_keeps_its_reason_and_its_text() {
         let records = records(b"{\"name\":\"a\",\n}");
         assert_eq!(records.len(), 1);
-        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":2,"event_id":"00000000-0000-7000-8000-000000000000","tenant":"default","received_at":"2026-11-18T11:06:40.123Z","date":"2026-11-18","hour":11,"ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_format":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
+        assert_snapshot!(text(records.first().unwrap()).trim_end(), @r#"{"v":3,"event_id":"00000000-0000-7000-8000-000000000000","tenant":"default","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"stage":"protocol","code":"bad_json","pointer":"","message":"beacon is not JSON","violations":[{"code":"bad_json","pointer":"","message":"beacon is not JSON"}],"original_format":"beacon","original_bytes":14,"original":"{\"name\":\"a\",\n}"}"#);
     }
 
     #[test]

@@ -6,7 +6,9 @@ import { fields, shown } from "../reading.js";
 /** @typedef {{ field: string, sent: unknown, kept: unknown, mark: "repaired" | "added" | "same" }} Row */
 
 /** The fields that a record names otherwise. @type {Record<string, string>} */
-const RENAMED = { id: "event_id", session_id: "client_session_id", time: "client_time" };
+const RENAMED = { id: "event_id", session_id: "client_session_id" };
+/** The columns with the client's time: the first that a record has. A time that was not corrected is not written twice. */
+const TIMES = ["client_time", "occurred_at"];
 /** The fields, `1280x800`, of which a record makes two. */
 const SIZES = ["screen", "viewport"];
 
@@ -21,7 +23,7 @@ function ordered(value) {
 
 /** @param {string} field @param {unknown} sent @param {unknown} kept */
 function same(field, sent, kept) {
-  if (field === "client_time") return Date.parse(String(kept)) === sent;
+  if (TIMES.includes(field)) return Date.parse(String(kept)) === sent;
   return JSON.stringify(ordered(sent)) === JSON.stringify(ordered(kept));
 }
 
@@ -31,10 +33,15 @@ function flat({ props, ...others }) {
   return { ...others, ...Object.fromEntries(own) };
 }
 
-/** An event's fields by the names that a record gives them. @param {Record<string, unknown>} event */
-function asKept(event) {
+/**
+ * An event's fields by the names that its record gives them.
+ * @param {Record<string, unknown>} event
+ * @param {Record<string, unknown>} record
+ */
+function asKept(event, record) {
   return Object.entries(flat(event)).flatMap(([field, value]) => {
     if (value === null || value === "") return [];
+    if (field === "time") return [[TIMES.find((time) => time in record) ?? field, value]];
     if (!SIZES.includes(field)) return [[RENAMED[field] ?? field, value]];
     const [width, height] = String(value).split("x").map(Number);
     return [[`${field}_width`, width], [`${field}_height`, height]];
@@ -50,7 +57,7 @@ function asKept(event) {
 export function compare(sent, record) {
   const { repairs, ...kept } = flat(record);
   const rows = new Map(Object.entries(kept).map(([field, value]) => [field, /** @type {Row} */ ({ field, sent: undefined, kept: value, mark: "added" })]));
-  for (const [field, value] of record.stage ? [] : asKept(sent)) {
+  for (const [field, value] of record.stage ? [] : asKept(sent, record)) {
     const there = rows.get(field)?.kept;
     rows.set(field, { field, sent: value, kept: there, mark: same(field, value, there) ? "same" : "repaired" });
   }

@@ -1,0 +1,80 @@
+//! `columns`: which columns the records of events have.
+
+use super::table::ConfigTable;
+use crate::base::text::is_one_letter_off;
+use crate::model::record::column::{Column, ColumnChoice};
+
+/// Parses `columns`. A name with an error is ignored; the others apply.
+pub fn columns(table: &mut ConfigTable<'_>) -> ColumnChoice {
+    let mut choice = ColumnChoice::default();
+    if let Some(value) = table.optional("columns") {
+        table.nested("columns", value, |table| {
+            choice.with_derived = table.boolean("derived").unwrap_or_default();
+            for name in table.texts("drop").unwrap_or_default() {
+                match Column::find(&name) {
+                    Some(column) => match column.need() {
+                        None => choice.drop(column),
+                        Some(need) => table.error("drop", format!("can't have {name:?}: {need}")),
+                    },
+                    None => table.error("drop", unknown(&name)),
+                }
+            }
+        });
+    }
+    choice
+}
+
+fn unknown(name: &str) -> String {
+    let meant = Column::ALL.iter().find(|column| is_one_letter_off(column.name(), name));
+    match meant {
+        Some(meant) => format!("has {name:?}, did you mean {:?}?", meant.name()),
+        None => format!("has {name:?}, which is no column that can be left out"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::{Config, RawConfig};
+
+    /// Returns the choice, and the problems as warnings.
+    fn parsed(columns: Value) -> (ColumnChoice, Vec<String>) {
+        let mut settings = crate::config::tests::settings();
+        let table = settings.headwater.as_mut().and_then(Value::as_object_mut).unwrap();
+        table.insert("columns".to_owned(), columns);
+        let config = Config::parse(RawConfig { ..settings }).unwrap();
+        (config.columns, config.warnings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn columns_that_are_dropped_are_chosen_by_name() {
+        let (choice, warnings) = parsed(json!({"drop": ["user_agent", "as_organization"]}));
+        let dropped: Vec<&str> = Column::ALL
+            .iter()
+            .filter(|column| !choice.keeps(**column))
+            .map(|column| column.name())
+            .collect();
+        assert_eq!(dropped, ["user_agent", "as_organization"]);
+        assert!(!choice.with_derived && warnings.is_empty(), "{warnings:?}");
+        assert_eq!(parsed(json!({"derived": true})).0, ColumnChoice::ALL);
+    }
+
+    #[test]
+    fn names_that_cannot_be_dropped_are_reported_and_the_others_apply() {
+        let (choice, warnings) =
+            parsed(json!({"drop": ["event_id", "user_agnt", "session_id", "title"]}));
+        assert_eq!(
+            warnings,
+            [
+                "HEADWATER.columns.drop can't have \"event_id\": repeats are found by it; until then the rest of columns applies",
+                "HEADWATER.columns.drop has \"user_agnt\", did you mean \"user_agent\"?; until then the rest of columns applies",
+                "HEADWATER.columns.drop has \"session_id\", which is no column that can be left out; until then the rest of columns applies",
+            ]
+        );
+        assert!(!choice.keeps(Column::Title) && choice.keeps(Column::EventId));
+        let (choice, warnings) = parsed(json!({"drop": "title"}));
+        assert_eq!((choice, warnings.len()), (ColumnChoice::default(), 1));
+    }
+}
