@@ -30,6 +30,9 @@ pub enum IngestError {
     UnknownKey(String),
     #[error("origin {0:?} is not one of HEADWATER.origins")]
     OriginNotAllowed(String),
+    /// The platform's rate limiter has counted too many requests of the client's address.
+    #[error("too many requests come from this address; send again")]
+    RateLimited,
     /// The body can't be split into beacons.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -81,6 +84,7 @@ impl HttpError for IngestError {
                 | ProtocolError::InflatedTooLarge { .. }
                 | ProtocolError::TooManyBeacons { .. },
             ) => 413,
+            Self::RateLimited => 429,
             Self::NotConfigured(_) | Self::NotDurable { .. } => 503,
         }
     }
@@ -91,6 +95,7 @@ impl HttpError for IngestError {
             Self::OriginNotAllowed(_) => "origin_not_allowed",
             Self::Replay(ReplayError::NotAllowed) => "replay_not_allowed",
             Self::Replay(ReplayError::Unreadable) => "replay_unreadable",
+            Self::RateLimited => "rate_limited",
             Self::TruncatedBody => "body_cut_short",
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
             Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
@@ -107,9 +112,13 @@ impl HttpError for IngestError {
     fn retry_after_s(&self) -> Option<u64> {
         /// A person has to fix the configuration first.
         const CONFIGURATION_S: u64 = 60;
+        /// The longest period of a rate limiter.
+        /// Source: <https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/>
+        const RATE_LIMIT_S: u64 = 60;
         match self {
             Self::NotDurable { retry_after_s, .. } => Some(*retry_after_s),
             Self::NotConfigured(_) => Some(CONFIGURATION_S),
+            Self::RateLimited => Some(RATE_LIMIT_S),
             Self::UnknownKey(_)
             | Self::OriginNotAllowed(_)
             | Self::Replay(_)

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod context;
 pub mod error;
 pub mod pending;
+pub mod rate_limit;
 pub mod rejection;
 pub mod reroute;
 pub mod response;

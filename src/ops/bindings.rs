@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::base::text::is_one_letter_off;
 
 /// The bindings that the worker reads, each with what is missing without it.
-const KNOWN: [KnownBinding; 5] = [
+const KNOWN: [KnownBinding; 6] = [
     KnownBinding {
         name: "SHARD",
         kind: BindingKind::DurableObject,
@@ -20,6 +20,11 @@ const KNOWN: [KnownBinding; 5] = [
         name: "METRICS",
         kind: BindingKind::AnalyticsEngine,
         without: "there are no metrics",
+    },
+    KnownBinding {
+        name: "RATE_LIMIT",
+        kind: BindingKind::RateLimit,
+        without: "no client is limited in its rate",
     },
     KnownBinding {
         name: "ASSETS",
@@ -46,6 +51,7 @@ struct KnownBinding {
 enum BindingKind {
     DurableObject,
     AnalyticsEngine,
+    RateLimit,
     Assets,
     VersionMetadata,
 }
@@ -75,11 +81,15 @@ impl WranglerBindings {
         });
         let datasets = list(own.get("analytics_engine_datasets"))
             .filter_map(|it| WranglerBinding::of(it, BindingKind::AnalyticsEngine));
+        let limits = list(own.get("ratelimits")).filter_map(|it| {
+            let name = text(it, "name")?;
+            Some(WranglerBinding { name, kind: BindingKind::RateLimit, class: None })
+        });
         let assets = own.get("assets").or_else(|| top.get("assets"));
         let assets = assets.and_then(|it| WranglerBinding::of(it, BindingKind::Assets));
         let version = own.get("version_metadata");
         let version = version.and_then(|it| WranglerBinding::of(it, BindingKind::VersionMetadata));
-        Self(objects.chain(datasets).chain(assets).chain(version).collect())
+        Self(objects.chain(datasets).chain(limits).chain(assets).chain(version).collect())
     }
 
     /// The class of the Durable Object that is bound to `name`.
@@ -168,6 +178,8 @@ mod tests {
         class_name = "Inspector"
         [[analytics_engine_datasets]]
         binding = "METRICS"
+        [[ratelimits]]
+        name = "RATE_LIMIT"
         [assets]
         binding = "ASSETS"
         [version_metadata]
@@ -198,6 +210,8 @@ mod tests {
             ("METRICS", "METRIC"),
             ("METRICS", "metrics"),
             ("METRICS", "POINTS"),
+            ("RATE_LIMIT", "RATELIMIT"),
+            ("RATE_LIMIT", "LIMITER"),
             ("ASSETS", "ASETS"),
             ("CF_VERSION_METADATA", "CF_VERSION"),
         ] {
@@ -227,7 +241,7 @@ mod tests {
         let top: Table = ALL.parse().unwrap();
         let bindings = WranglerBindings::of(&Table::new(), &top);
         let missing: Vec<_> = bindings.missing().map(|(name, _)| name).collect();
-        assert_eq!(missing, ["SHARD", "INSPECTOR", "METRICS", "CF_VERSION_METADATA"]);
+        assert_eq!(missing, ["SHARD", "INSPECTOR", "METRICS", "RATE_LIMIT", "CF_VERSION_METADATA"]);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Bindings {
     config: Result<Rc<Config>, Vec<ConfigError>>,
     /// Whether `METRICS` is bound, the dataset of Analytics Engine.
     pub has_metrics: bool,
+    /// `RATE_LIMIT`, the platform's rate limiter, if it is bound.
+    pub rate_limiter: Option<JsValue>,
     /// The scripts that were read from `ASSETS` so far.
     pub scripts: RefCell<BTreeMap<Script, Rc<ScriptAsset>>>,
 }
@@ -48,6 +50,7 @@ pub fn bound(env: &Env) -> Rc<Bindings> {
         let bound = Rc::new(Bindings {
             config: loaded().and_then(|()| Config::parse(settings(env)).map(Rc::new)),
             has_metrics: get(env, "METRICS").is_object(),
+            rate_limiter: Some(get(env, "RATE_LIMIT")).filter(JsValue::is_object),
             scripts: RefCell::default(),
         });
         match &bound.config {

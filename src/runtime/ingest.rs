@@ -7,7 +7,7 @@ use super::bindings::now_ms;
 use super::gather::UnderWay;
 use super::request::IncomingRequest;
 use super::respond::{self, Reply};
-use super::{bindings, deliver, inspector_object, metrics};
+use super::{bindings, deliver, inspector_object, io, metrics};
 use crate::config::Config;
 use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::Tenant;
@@ -15,6 +15,7 @@ use crate::ingest;
 use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope};
 use crate::ingest::batch::IngestBatch;
 use crate::ingest::error::{HttpError, IngestError};
+use crate::ingest::rate_limit;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::{OutcomeCounts, RequestKind, RequestSummary};
 use crate::model::event::EventIdGenerator;
@@ -63,7 +64,10 @@ pub async fn pixel(request: &IncomingRequest) -> Reply {
             let Authorization { tenant, request: authorized, .. } =
                 ingest::authorize(context, None, &config);
             let mut handler = IngestHandler::new(RequestKind::Pixel, request, &config, tenant);
-            let batch = authorized.and_then(|authorized| handler.query(&authorized));
+            let batch = match authorized {
+                Ok(authorized) => handler.query(&authorized).await,
+                Err(error) => Err(error),
+            };
             handler.end(batch, VerdictMode::Never).await
         }
         Err(error) => {
@@ -111,6 +115,9 @@ impl<'a> IngestHandler<'a> {
     ) -> Result<IngestBatch<'a>, IngestError> {
         let Self { request: request @ IncomingRequest { head, context, .. }, config, .. } = *self;
         let replay = authorized.replay.take();
+        if replay.is_none() {
+            self.check_rate(&authorized).await?;
+        }
         let limit = config.limits.max_body_bytes;
         // A replay may send a record, which is larger than its beacon was.
         let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
@@ -132,11 +139,24 @@ impl<'a> IngestHandler<'a> {
         }
     }
 
+    /// Counts the request, and rejects it if its client has sent too many.
+    async fn check_rate(&self, authorized: &AuthorizedRequest<'_, 'a>) -> Result<(), IngestError> {
+        let bindings = bindings::bound(&self.request.env);
+        let key = rate_limit::client_key(&authorized.tenant.name, self.request.context.ip);
+        match (&bindings.rate_limiter, key) {
+            (Some(limiter), Some(key)) if !io::limit(limiter, &key).await => {
+                Err(IngestError::RateLimited)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Processes the query.
-    fn query(
+    async fn query(
         &mut self,
         authorized: &AuthorizedRequest<'_, 'a>,
     ) -> Result<IngestBatch<'a>, IngestError> {
+        self.check_rate(authorized).await?;
         let IncomingRequest { head, context, .. } = self.request;
         self.summary.bytes_in = head.query.len();
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());

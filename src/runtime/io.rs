@@ -36,6 +36,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn body(this: &Host, operation: OperationId, request: &JsValue, limit: f64);
     #[wasm_bindgen(method)]
+    fn limit(this: &Host, operation: OperationId, limiter: &JsValue, key: &str);
+    #[wasm_bindgen(method)]
     fn asset(this: &Host, operation: OperationId, env: &JsValue, path: &str);
     #[wasm_bindgen(method)]
     fn sha256(this: &Host, operation: OperationId, bytes: &[u8]);
@@ -241,6 +243,11 @@ pub async fn body(request: &JsValue, limit: usize) -> Result<Vec<u8>, BodyError>
         1 => Err(BodyError::TooLarge),
         _ => Err(BodyError::Truncated),
     }
+}
+
+/// Counts a request under `key`. Returns whether the rate limiter lets it pass; one that fails does.
+pub async fn limit(limiter: &JsValue, key: &str) -> bool {
+    Operation::begin(false, |host, id| host.limit(id, limiter, key)).await.status == 0
 }
 
 /// Reads the file of `www` at `path`. The error is the runtime's, if there is no such file or

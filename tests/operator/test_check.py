@@ -81,7 +81,7 @@ def test_an_environment_is_read_as_wrangler_reads_it(checkout: Path) -> None:
     assert check(checkout, "--quiet") == check(checkout, "--env", "staging", "--quiet") == quiet
     code, lines, _ = check(checkout)
     assert (code, lines[0]) == (1, missing)
-    unbound = ["SHARD", "INSPECTOR", "METRICS", "CF_VERSION_METADATA"]
+    unbound = ["SHARD", "INSPECTOR", "METRICS", "RATE_LIMIT", "CF_VERSION_METADATA"]
     assert [line.split(" is not bound")[0] for line in lines[1:]] == [
         f"note: wrangler.toml: [env.staging] {name}" for name in unbound
     ]

@@ -284,6 +284,7 @@ def configuration_bindings(text: str) -> None:
     shipped = tomllib.loads((ROOT / "wrangler.toml").read_text())
     bindings = {each["name"] for each in shipped["durable_objects"]["bindings"]}
     bindings |= {each["binding"] for each in shipped["analytics_engine_datasets"]}
+    bindings |= {each["name"] for each in shipped["ratelimits"]}
     bindings |= {shipped["assets"]["binding"], shipped["version_metadata"]["binding"]}
     same(names(text, "## Bindings", "binding"), bindings, "bindings")
 

@@ -98,6 +98,17 @@ export class Host {
   }
 
   /**
+   * Counts a request. The status is 0, or 1 if there were too many.
+   *
+   * @param {number} operation
+   * @param {RateLimit} limiter
+   * @param {string} key
+   */
+  limit(operation, limiter, key) {
+    this.#complete(operation, limited(limiter, key));
+  }
+
+  /**
    * Reads a file of www. The status is 0, or 1 if there is no such file or nothing is bound to ASSETS.
    *
    * @param {number} operation
@@ -229,6 +240,21 @@ async function readUpTo(limit, stream) {
     at += chunk.length;
   }
   return [0, 0, bytes];
+}
+
+/**
+ * @param {RateLimit} limiter
+ * @param {string} key
+ * @returns {Promise<Completion>}
+ */
+async function limited(limiter, key) {
+  try {
+    const { success } = await limiter.limit({ key });
+    return success ? NOTHING : [1, 0, EMPTY];
+  } catch {
+    // Without a count, no request is too many.
+    return NOTHING;
+  }
 }
 
 /**
