@@ -3,7 +3,7 @@
 //! Each stream has one open batch, which accepts records; closed ones are being delivered. These
 //! records are only in memory, so none of them is acknowledged yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::delivery::StreamBatch;
@@ -85,7 +85,8 @@ pub struct Batcher {
     open: Vec<OpenBatch>,
     under_way: HashMap<BatchId, InFlightBatch>,
     /// The slots of the events that are not durable yet.
-    places: HashMap<DedupKey, Slot>,
+    /// Ordered: a client chooses ids, and could choose those that collide in a hash table whose seed is known.
+    places: BTreeMap<DedupKey, Slot>,
     buffer_bytes: usize,
 }
 
