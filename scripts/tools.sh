@@ -42,11 +42,11 @@ python() {
   return 1
 }
 
-# One virtual environment per Python and list of packages.
+# One virtual environment per Python and lock of packages.
 venv() {
   local version
   version=$("$(python)" -c 'import platform; print(platform.python_version())')
-  echo "$cache/python-$version-$(cksum <scripts/requirements.txt | tr ' ' -)"
+  echo "$cache/python-$version-$(cksum <scripts/requirements.lock | tr ' ' -)"
 }
 
 # Runs a program of the tests, such as faults.soak, which finds its modules where pytest.ini has them.

@@ -43,9 +43,13 @@ import botocore.exceptions
 import botocore.session
 from botocore.config import Config
 
-from local_template import for_ministack, make_the_rest, without_what_was_left_out
-from ministack_process import HOST, LocalAwsError, MinistackProcess, forget
-from stack import TEMPLATE, Stack, StackError
+sys.path.append(str(Path(__file__).parents[1] / "lake"))
+
+from local_template import for_ministack, make_the_rest, without_what_was_left_out  # noqa: E402
+from ministack_process import HOST, LocalAwsError, MinistackProcess, forget  # noqa: E402
+from private_files import private_files  # noqa: E402
+from shown_text import shown_output  # noqa: E402
+from stack import TEMPLATE, Stack, StackError  # noqa: E402
 
 __all__ = [
     "HOST",
@@ -382,6 +386,8 @@ def client(
 def _lock(directory: Path) -> IO[str]:
     """Take `directory` for this process; closing the file gives it back."""
     directory.mkdir(parents=True, exist_ok=True)
+    # What is below it are visitors' data and the worker's key.
+    directory.chmod(0o700)
     file = (directory / "lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -498,6 +504,11 @@ def main() -> int:
         command.add_argument("--dir", type=Path, default=DIRECTORY)
     arguments = parser.parse_args()
     directory = arguments.dir.resolve()
+    with private_files(), shown_output():
+        return _run(arguments, directory)
+
+
+def _run(arguments: argparse.Namespace, directory: Path) -> int:
     try:
         if arguments.command == "serve":
             serve(arguments.port, directory, reset=arguments.reset)

@@ -15,6 +15,10 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / "lake"))
+
+from private_files import private_files  # noqa: E402
+
 HOST = "127.0.0.1"
 SERVICES = "s3,firehose,kinesis,iam,sts,cloudformation,logs,glue,athena,cloudwatch"
 START_SECONDS = 60
@@ -80,7 +84,7 @@ class MinistackProcess:
         and with a Docker daemon it would remove other ministacks' containers.
         """
         temporary = directory / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(temporary),
@@ -98,7 +102,7 @@ class MinistackProcess:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(directory / "s3"),
         }
-        with self.log.open("ab") as log:
+        with private_files(), self.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-P", str(Path(__file__).with_name("local_athena.py"))],
                 env=environment,

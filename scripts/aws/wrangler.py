@@ -33,6 +33,18 @@ DEFAULT_TENANT = "default"
 RENAMED = "renamed_streams"
 
 
+# What of the environment wrangler, its packages and the build get: an account of Cloudflare's, a toolchain and a way to
+# the network. No key of AWS's is among it, and no key of the worker's.
+PASSED = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|TERM|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|XDG_\w+|CI"
+    r"|(?:HTTPS?|ALL|NO)_PROXY|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS"
+    r"|CARGO\w*|RUST\w*|CC|CXX|AR|CFLAGS|CPATH|LIBRARY_PATH|LD_LIBRARY_PATH|PKG_CONFIG\w*|SDKROOT|DEVELOPER_DIR"
+    r"|CLOUDFLARE_\w+|CF_\w+|WRANGLER_\w+|HEADWATER_CACHE"
+)
+OF_CLOUDFLARE = re.compile(r"(?:CLOUDFLARE|CF|WRANGLER)_\w+")
+CREDENTIAL = re.compile(r"(?:TOKEN|SECRET|KEY|PASSWORD|CREDENTIALS?)(?:_\w+)?$")
+
+
 class WranglerError(Exception):
     """Why wrangler could not do it, in its own last words."""
 
@@ -87,7 +99,7 @@ class Wrangler:
             process = subprocess.Popen(
                 [*self._command, *arguments, *self._of_environment],
                 cwd=ROOT,
-                env={**os.environ, "NO_COLOR": "1", "WRANGLER_SEND_METRICS": "false", **environment},
+                env={**passed(os.environ), "NO_COLOR": "1", "WRANGLER_SEND_METRICS": "false", **environment},
                 stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if shown else subprocess.PIPE,
@@ -110,6 +122,16 @@ class Wrangler:
             hint = f"; {LOG_IN}" if NO_LOGIN.search(words) else ""
             raise WranglerError(f"{name} failed: {words or 'no reason was reported'}{hint}")
         return output
+
+
+def passed(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of `environment` wrangler gets."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if PASSED.fullmatch(name.upper())
+        and (OF_CLOUDFLARE.fullmatch(name) or not CREDENTIAL.search(name.upper()))
+    }
 
 
 def plain(text: str) -> str:

@@ -31,6 +31,8 @@ from uuid import uuid4
 import columns
 import duckdb
 from objects import GZIP_MAGIC, Bucket, Directory, Gone, LakeError, Stored, day_of
+from private_files import private_files
+from shown_text import progress_stream
 from tqdm import tqdm
 
 # What a part looks like; another form of it is another directory.
@@ -97,7 +99,7 @@ class Cache:
         """What the sources have in the partitions of the day of `since` and later, as parts."""
         held = Held()
         try:
-            with _private():
+            with private_files():
                 for source in sources:
                     directory = self._directory(source)
                     for _ in range(TRIES):
@@ -127,7 +129,7 @@ class Cache:
     ) -> None:
         """Writes what `rows` names to a file of its own; of those beside it the newest stay."""
         begun = to.with_name(f"{uuid4().hex}.new")
-        with _private(), contextlib.suppress(OSError):
+        with private_files(), contextlib.suppress(OSError):
             to.parent.mkdir(parents=True, exist_ok=True)
             database.execute(f"COPY (FROM {rows}) TO {_text(begun)} (FORMAT parquet)")
             begun.replace(to)
@@ -229,7 +231,7 @@ class _Source:
         for each in missing:
             name = self.root + each.name
             groups[table_of(name) or "", str(day_of(name))].append(each)
-        copying = tqdm(desc="reading", total=len(missing), unit=" objects", disable=None if missing else True)  # fmt: skip
+        copying = tqdm(desc="reading", total=len(missing), unit=" objects", file=progress_stream(), disable=None if missing else True)  # fmt: skip
         with copying, ThreadPoolExecutor(AT_ONCE) as pool:
             for (table, day), stored in sorted(groups.items()):
                 for batch in _batches(stored):
@@ -412,16 +414,6 @@ def _database() -> Iterator[duckdb.DuckDBPyConnection]:
         database.execute("SET TimeZone = 'UTC'")
         database.execute("SET temp_directory = ''")
         yield database
-
-
-@contextlib.contextmanager
-def _private() -> Iterator[None]:
-    """What is written meanwhile only its owner may read."""
-    mask = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(mask)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,18 @@
-"""A query's answer as a chart, a PNG or a page of HTML that needs no network: Vega-Lite."""
+"""A query's answer as a chart, drawn by Vega-Lite: a PNG, or a page of HTML without scripts."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import chart_page
 import vl_convert
 from objects import LakeError
+from private_files import write_private
+from shown_text import shown
 
 SIZE = {"width": 720, "height": 360}
 # More bars, or more colours, can't be read.
@@ -44,24 +48,25 @@ class Chart:
             raise LakeError(f"the answer has no column {', '.join(sorted(missing))}")
         spec = self._spec(title, rows[:MOST_ROWS])
         if path.suffix == ".png":
-            path.write_bytes(vl_convert.vegalite_to_png(spec, scale=SCALE))
+            content = vl_convert.vegalite_to_png({**spec, "background": "white"}, scale=SCALE)
         elif path.suffix == ".html":
-            path.write_text(
-                vl_convert.vegalite_to_html(spec, bundle=True), encoding="utf-8"
-            )
+            content = chart_page.page(title, _drawings(spec), rows[:MOST_ROWS]).encode()
         else:
             raise LakeError(f"{path} must end in .png or .html")
+        write_private(path, content)
 
     def _spec(self, title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        values = [{name: _plain(value) for name, value in row.items()} for row in rows]
-        x = {"field": self.x, **_axis(rows[0][self.x] if rows else None)}
+        # By names of ours: Vega reads a column's own name as a path.
+        given = {"x": self.x, "y": self.y, **({"color": self.color} if self.color else {})}
+        values = [{name: _plain(row[column]) for name, column in given.items()} for row in rows]
+        titles = {name: shown(column) for name, column in given.items()}
+        x = {"field": "x", **_axis(rows[0][self.x] if rows else None)}
         encoding: dict[str, Any] = {
-            "x": {**x, "title": self.x, "axis": {"labelLimit": 240}},
-            "y": {"field": self.y, "type": "quantitative", "title": self.y},
-            "tooltip": [{"field": name} for name in (rows[0] if rows else ())],
+            "x": {**x, "title": titles["x"], "axis": {"labelLimit": 240}},
+            "y": {"field": "y", "type": "quantitative", "title": titles["y"]},
         }
         if self.color:
-            encoding["color"] = {"field": self.color, "type": "nominal"}
+            encoding["color"] = {"field": "color", "type": "nominal", "title": titles["color"]}
         mark = (
             {"type": self.mark, "point": True}
             if self.mark == "line"
@@ -69,22 +74,34 @@ class Chart:
         )
         return {
             "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "title": title,
-            "background": "white",
+            "title": shown(title),
             **SIZE,
+            # Vega-Lite writes titles into an expression of Vega's for what a screen reader says of a mark.
+            "config": {"aria": False},
             "data": {"values": values},
             "mark": mark,
             "encoding": encoding,
         }
 
 
+def _drawings(spec: dict[str, Any]) -> tuple[str, str]:
+    """The chart as SVG, for a light and for a dark ground."""
+    light, dark = (
+        vl_convert.vegalite_to_svg({**spec, "background": "transparent"}, theme=theme)
+        for theme in (None, "dark")
+    )
+    return light, dark
+
+
 def _plain(value: Any) -> Any:
-    """A value as JSON has it; times are in UTC, which a browser would not guess."""
+    """A value as JSON has it; times are in UTC, which Vega would not guess."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, (int, float, type(None))):
         return value
     if isinstance(value, datetime):
         return value.replace(tzinfo=value.tzinfo or timezone.utc).isoformat()
-    return str(value)
+    return shown(str(value))
 
 
 def _axis(value: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ import duckdb
 import time_args
 from chart import Chart
 from objects import LakeError
+from private_files import private_files
+from shown_text import csv_as_text, shown_output
 from tables import CACHE, TENANT, Question, connect, forget
 
 QUERIES = Path(__file__).with_name("queries")
@@ -61,6 +63,11 @@ def names() -> list[str]:
 
 def main() -> int:
     arguments = _arguments()
+    with private_files(), shown_output():
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     if not arguments.name and not arguments.sql:
         _list()
         return 0
@@ -171,10 +178,14 @@ def _names(query: Query, word: str) -> bool:
 
 def _print_csv(answer: duckdb.DuckDBPyRelation) -> None:
     """Through a file of its own: DuckDB would begin that of `>> FILE` anew."""
+    types = [str(each) for each in answer.types]
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "answer.csv"
         answer.to_csv(str(file), header=True)
-        sys.stdout.write(file.read_text(encoding="utf-8"))
+        # As it is, with the returns in texts.
+        with file.open(encoding="utf-8", newline="") as lines:
+            text = lines.read()
+    sys.stdout.write(csv_as_text(text, types))
 
 
 def _arguments() -> argparse.Namespace:
@@ -193,9 +204,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--until", type=time_args.argument, metavar="TIME", help="those before this time")  # fmt: skip
     parser.add_argument("--tenant", action="append", default=[], metavar="NAME", help="only this tenant's; several times for several")  # fmt: skip
     parser.add_argument("--bots", action="store_true", help="count bots too, which saved queries exclude")  # fmt: skip
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a chart: a .png, or an .html that needs no network")  # fmt: skip
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a chart: a .png, or an .html without scripts, with the table below it")  # fmt: skip
     parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="the chart of your own query: bar or line")  # fmt: skip
-    parser.add_argument("--csv", action="store_true", help="CSV in place of a table")
+    parser.add_argument("--csv", action="store_true", help="CSV in place of a table; a text that begins as a formula has a ' before it")  # fmt: skip
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="the directory that stores what was read, as Parquet; by default .wrangler/lake")  # fmt: skip
     parser.add_argument("--cache-limit", type=_gib, default=LIMIT_GIB, metavar="GIB", help=f"delete the least recently used files above this size; by default {LIMIT_GIB}")  # fmt: skip
     parser.add_argument("--no-cache", action="store_true", help="read everything again, and store nothing")  # fmt: skip

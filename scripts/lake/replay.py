@@ -23,6 +23,7 @@ from replay_state import ReplayState, Standing
 from objects import Damaged, Kind, LakeError, Objects, objects
 from failed_event_index import Failure, Filter, counts, find, read_again
 from replay_sender import REPLAYED_LATELY, Sender
+from shown_text import progress_stream
 from tqdm import tqdm
 from worker_client import WorkerError, parser, run
 
@@ -149,7 +150,7 @@ def _send(
 
 def _bar(what: str, total: int | None, unit: str) -> tqdm:
     """A progress bar, on a terminal."""
-    return tqdm(desc=what, total=total, unit=f" {unit}s", disable=None)
+    return tqdm(desc=what, total=total, unit=f" {unit}s", file=progress_stream(), disable=None)
 
 
 def _print_table(head: tuple[str, str, str], rows: Counter[tuple[str, str]]) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
+from private_files import private_files
+from shown_text import shown_output
 
 OPERATOR_KEY = "HEADWATER_OPERATOR_KEY"
 QUARANTINE = "/_/quarantine"
@@ -117,7 +119,15 @@ def unexpected(answer: urllib3.BaseHTTPResponse) -> WorkerError:
 
 
 def run(program: str, work: Callable[[], int], *reasons: type[Exception]) -> int:
-    """What `work` ends with; with `reasons`, what else than the worker may stop it."""
+    """What `work` ends with; with `reasons`, what else than the worker may stop it.
+
+    What it writes only its owner can read, and what it prints no terminal obeys.
+    """
+    with private_files(), shown_output():
+        return _ended(program, work, reasons)
+
+
+def _ended(program: str, work: Callable[[], int], reasons: tuple[type[Exception], ...]) -> int:
     try:
         return work()
     except (WorkerError, *reasons) as error:

@@ -40,6 +40,11 @@ impl<'a> CorsScope<'a> {
     pub fn any(context: &'a RequestContext) -> Self {
         Self { origin: context.origin.as_deref(), allowed: &Origins::Any }
     }
+
+    /// Lets no origin read the answer, for an address that only operators ask.
+    pub fn none() -> Self {
+        Self { origin: None, allowed: &Origins::Any }
+    }
 }
 
 /// Finds the tenant of a request, and checks that the request may send to it. `replay` is the

@@ -63,8 +63,10 @@ pub fn fetch(request: JsValue, env: Env, caller: JsValue) {
 async fn answer(request: &IncomingRequest) -> Reply {
     let IncomingRequest { head, context, env, .. } = request;
     let refused = |error: ApiError| respond::refused(&error, CorsScope::any(context));
+    let refused_to_pages = |error: ApiError| respond::refused(&error, CorsScope::none());
     let address = match address(&head.path, env) {
         Ok(address) => address,
+        Err(error) if head.path.starts_with("/_/") => return refused_to_pages(error),
         Err(error) => return refused(error),
     };
     match (address, head.method) {
@@ -86,10 +88,10 @@ async fn answer(request: &IncomingRequest) -> Reply {
             }
         }
         (Endpoint::Inspector(asked), _) => {
-            inspector_object::answer(asked, head, env).await.unwrap_or_else(refused)
+            inspector_object::answer(asked, head, env).await.unwrap_or_else(refused_to_pages)
         }
         (Endpoint::Quarantine, _) => {
-            quarantine::answer(head, env).await.map_or_else(refused, respond::row)
+            quarantine::answer(head, env).await.map_or_else(refused_to_pages, respond::row)
         }
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))

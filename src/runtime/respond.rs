@@ -71,13 +71,17 @@ fn answered(answer: IngestResponse, cors_scope: CorsScope<'_>) -> Reply {
     let reply = cors(retry_after(Reply::new(answer.status), answer.retry_after_s), cors_scope);
     match answer.body {
         None => reply,
-        Some(json) => reply.header("content-type", "application/json").body(json),
+        Some(json) => reply
+            .header("content-type", "application/json")
+            .header("x-content-type-options", "nosniff")
+            .body(json),
     }
 }
 
-/// Responds with an error.
+/// Responds with an error. Otherwise a cache may keep a 404 or a 405 for as long as it likes.
 pub fn refused(error: &ApiError, cors_scope: CorsScope<'_>) -> Reply {
-    let reply = answered(IngestResponse::of_error(error, None), cors_scope);
+    let reply = answered(IngestResponse::of_error(error, None), cors_scope)
+        .header("cache-control", "no-store");
     match error {
         ApiError::MethodNotAllowed(allowed) => reply.header("allow", *allowed),
         _ => reply,
@@ -205,5 +209,6 @@ pub fn json_text(status: u16, text: Vec<u8>) -> Reply {
     Reply::new(status)
         .header("cache-control", "no-store")
         .header("content-type", "application/json")
+        .header("x-content-type-options", "nosniff")
         .body(text)
 }

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("built_check")
 
 SECONDS = 120
 COPIED = (".dev.vars.example", "Cargo.lock", "build", "scripts", "wrangler.toml", "www")
+MARK = "# Written by scripts/dev. What you wrote, if anything, waits in .dev.vars.yours until scripts/dev ends."
 DONE = "#!/bin/sh\n# Done in the checkout that this is a copy of.\n"
 
 
@@ -64,6 +65,7 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            umask=0,
         )
         assert process.stdout
         printed = ""
@@ -121,9 +123,17 @@ def test_an_unknown_word_is_named(checkout: Checkout) -> None:
 
 def test_a_restart_keeps_the_records_and_the_seen_ids(checkout: Checkout) -> None:
     beacon = {"name": "page_view", "id": str(uuid4()), "device_id": "laptop"}
+    keys = checkout.path / ".dev.vars"
+    # Others could read that of an earlier version.
+    keys.write_text(f"{MARK}\n")
+    keys.chmod(0o644)
     first = checkout.dev()
     assert checkout.post(beacon) == "accepted"
     end(first)
+    kept = checkout.path / ".wrangler" / "local-aws"
+    private = [keys, kept, *kept.rglob("*")]
+    assert any(path.suffix == ".sqlite" for path in private)
+    assert [path for path in private if path.stat().st_mode & 0o077 and not path.is_symlink()] == []
 
     second = checkout.dev()
     assert checkout.post(beacon) == "duplicate"

@@ -54,6 +54,7 @@ def export_quarantine(
     return subprocess.run(
         [*command, "--worker", f"http://127.0.0.1:{port}"],
         env={"PATH": os.environ["PATH"], "HEADWATER_OPERATOR_KEY": key},
+        umask=0,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -121,20 +121,22 @@ def test_runs_at_once_answer_alike(ask: Asking, tmp_path: Path) -> None:
     assert [run.communicate()[0].split() for run in runs] == [["count_star()", "40"]] * 3
 
 
-def test_only_its_owner_may_read_the_cache(ask: Asking, tmp_path: Path) -> None:
+def test_only_its_owner_may_read_the_cache_and_charts(ask: Asking, tmp_path: Path) -> None:
     mask = os.umask(0)
     try:
         lake = deliver(tmp_path / "lake", event(1), event(1))
         ask(lake, *IDS)
-        chart = tmp_path / "chart.html"
-        ask(lake, "events_per_day", "--plot", str(chart))
+        charts = [tmp_path / name for name in ("chart.html", "chart.png", "there.html")]
+        # A file that others may read is replaced.
+        charts[2].touch()
+        for chart in charts:
+            ask(lake, "events_per_day", "--plot", str(chart))
     finally:
         os.umask(mask)
     stored = [ask.cache, *ask.cache.rglob("*")]
     assert len(stored) > 5
     assert {path.stat().st_mode & 0o077 for path in stored} == {0}
-    # What was asked for is not of the cache.
-    assert chart.stat().st_mode & 0o777 == 0o666
+    assert {chart.stat().st_mode & 0o777 for chart in charts} == {0o600}
 
 
 def test_no_cache_stores_no_files(

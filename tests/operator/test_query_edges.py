@@ -208,7 +208,7 @@ def test_the_points_of_a_line_match_their_values(
 ) -> None:
     rows = [{"at": value, "events": 1} for value in values]
     spec = Chart.parse("line at events")._spec("", rows)
-    assert [each["at"] for each in spec["data"]["values"]] == drawn
+    assert [each["x"] for each in spec["data"]["values"]] == drawn
     x = spec["encoding"]["x"]
     assert x["type"] == kind
     # Hours of a day are not one point.

@@ -92,6 +92,21 @@ def test_a_path_for_reading_refuses_writes(worker: Worker, method: str, path: st
 
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
     assert answer.json()["message"] == "method not taken here; allowed: GET, HEAD"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/_/inspect", "/_/inspect/api", "/_/quarantine", "/_/else"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_no_page_of_another_origin_can_read_an_operators_address(
+    worker: Worker, method: str, path: str
+) -> None:
+    answer = worker.request(method, path, b"", {"origin": "https://shop.example"})
+
+    assert answer.status in (401, 403, 404, 405)
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_look_at_the_pixel_records_nothing(worker: Worker, peer: FakeFirehose) -> None:
@@ -133,6 +148,8 @@ def test_another_path_is_404(worker: Worker, path: str) -> None:
     answer = worker.request("POST", path, b'{"name":"a"}')
 
     assert answer.status == 404
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.json() == {
         "code": "not_found",
         "message": "no such address; beacons go to POST /v1/events",

@@ -3,6 +3,7 @@
 import { read, write } from "./device.js";
 import { endpointUrl } from "./settings.js";
 import { enqueue, memory, readOldest, pruneMemory } from "./store.js";
+import { unhidden } from "./unhidden.js";
 
 /** @typedef {import("./store.js").Row} Row */
 
@@ -91,7 +92,7 @@ export const flush = async () => {
  * events stay stored.
  */
 export const flushOnHide = () => {
-  if (document.hidden && memory[0] && !backoffMs()) {
+  if (unhidden("hidden") && memory[0] && !backoffMs()) {
     const [body] = batch(memory);
     pruneMemory([]);
     beacon(body) || post(body);

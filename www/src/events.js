@@ -6,6 +6,7 @@ import { stringify } from "./json.js";
 import { settings } from "./settings.js";
 import { forgetRows } from "./store.js";
 import { pageAddress } from "./text.js";
+import { unhidden } from "./unhidden.js";
 import { uuid } from "./uuid.js";
 
 /** @type {any[]} events until the visitor grants or denies consent */
@@ -42,7 +43,7 @@ export const track = (name, props, fields) => {
     build: settings.build && /** @type {any} */ (/.{0,64}/su.exec(settings.build))[0],
     ...fields,
     url: pageAddress(fields?.url || location.href),
-    title: /** @type {any} */ (/.{0,1024}/su.exec(fields?.title ?? document.title))[0],
+    title: /** @type {any} */ (/.{0,1024}/su.exec(fields?.title ?? unhidden("title")))[0],
   });
   enqueueIfConsented(JSON.parse(payload));
 };

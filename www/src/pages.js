@@ -4,6 +4,7 @@ import { track } from "./events.js";
 import { on, guard } from "./guard.js";
 import { settings } from "./settings.js";
 import { pageAddress } from "./text.js";
+import { unhidden } from "./unhidden.js";
 
 /** The parameters of campaigns and click ids, as in src/model/campaign.rs, and those that Google adds. */
 const CAMPAIGN =
@@ -20,7 +21,7 @@ export const onPageLeave = (callback) => (pageLeft = callback);
 /** @param {object} [props] */
 export const page = (props) => {
   pageLeft?.();
-  track("page_view", props, { referrer: pageAddress(lastUrl || document.referrer) });
+  track("page_view", props, { referrer: pageAddress(lastUrl || unhidden("referrer")) });
   lastUrl = location.href;
 };
 

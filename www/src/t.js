@@ -1,12 +1,14 @@
 /** The entry of the script for a tag. It runs the queued calls first, and waits if the page is prerendered. */
 
-import { guard } from "./guard.js";
+import { guard, on } from "./guard.js";
 import { start } from "./start.js";
+import { unhidden } from "./unhidden.js";
 
-const script = /** @type {HTMLScriptElement} */ (document.currentScript);
+const script = /** @type {HTMLScriptElement} */ (unhidden("currentScript"));
 
 const boot = guard(() => {
-  const { q = [] } = window.headwater || {};
+  // An element or a frame by that name is no queue.
+  const { q = [] } = typeof window.headwater == "function" ? headwater : {};
   // A page may contain the tag twice.
   if (q) {
     window.headwater = start({ ...script.dataset, src: script.src });
@@ -15,4 +17,4 @@ const boot = guard(() => {
   }
 });
 
-document.prerendering ? document.addEventListener("prerenderingchange", boot) : boot();
+unhidden("prerendering") ? on("prerenderingchange", boot) : boot();

@@ -7,6 +7,7 @@
 
 import { on } from "../guard.js";
 import { cut, linkAddress } from "../text.js";
+import { unhidden } from "../unhidden.js";
 
 const FILE =
   /\.(pdf|docx?|xlsx?|pptx?|csv|txt|rtf|epub|zip|rar|7z|t?gz|dmg|exe|msi|pkg|deb|apk|iso|mp[34]|wav|mov|avi|webm)$/i;
@@ -85,7 +86,7 @@ export default function (track, { auto = "" }, onPageLeave) {
   const trackLink = (link) => {
     if (!link) return;
     // The `href` of an SVG link is no text.
-    const { href, host, hostname, pathname } = Object.assign(document.createElement("a"), { href: link.href.baseVal ?? link.href });
+    const { href, host, hostname, pathname } = Object.assign(/** @type {HTMLAnchorElement} */ (Document.prototype.createElement.call(document, "a")), { href: link.href.baseVal ?? link.href });
     const downloadName = link.getAttribute("download");
     const [content] = CONTENT.exec(href) || [];
     const file = FILE.exec(content ? downloadName || content.replace("/", ".") : pathname);
@@ -109,14 +110,14 @@ export default function (track, { auto = "" }, onPageLeave) {
   const updateEngagement = () => {
     const now = performance.now();
     if (attentiveSince) engaged += now - attentiveSince;
-    attentiveSince = !document.hidden && document.hasFocus() ? now : 0;
+    attentiveSince = !unhidden("hidden") && Document.prototype.hasFocus.call(document) ? now : 0;
   };
   const measureDepth = () => {
-    const { scrollHeight } = document.documentElement;
+    const { scrollHeight } = unhidden("documentElement");
     deepest = Math.max(deepest, Math.min(100, (100 * (scrollY + innerHeight)) / scrollHeight || 0));
   };
   const beginView = () => {
-    view = { url: location.href, title: document.title };
+    view = { url: location.href, title: unhidden("title") };
     deepest = 0;
     setTimeout(measureDepth, LAYOUT_MS);
   };
@@ -130,7 +131,7 @@ export default function (track, { auto = "" }, onPageLeave) {
   for (const type of ["focus", "blur"]) on(type, updateEngagement);
   on("scroll", measureDepth);
   on("visibilitychange", () => {
-    if (document.hidden) {
+    if (unhidden("hidden")) {
       measureDepth();
       endView();
     } else updateEngagement();

@@ -7,6 +7,8 @@
  * @property {number[]} last time, x and y of the last point of all
  */
 
+import { unhidden } from "../unhidden.js";
+
 /** The shortest time between two points, in milliseconds. */
 const GAP_MS = 50;
 /** The most points of a batch. */
@@ -55,7 +57,7 @@ export default function (track) {
     const now = point.map(Math.round);
     if (!pressed && now[1] == path.last[1] && now[2] == path.last[2]) return;
     if (location.href != view.url) flush();
-    view = { url: location.href, title: document.title };
+    view = { url: location.href, title: unhidden("title") };
     timer ||= setTimeout(flush, LINGER_MS);
     if (pressed) presses.push(path.deltas.length / 3);
     const from = path.deltas[0] == null ? [0, 0, 0] : path.last;
@@ -103,7 +105,7 @@ export default function (track) {
   addEventListener(
     "visibilitychange",
     () => {
-      if (document.hidden) {
+      if (unhidden("hidden")) {
         addMoved();
         flush();
       }

@@ -8,6 +8,7 @@
  */
 
 import { cut } from "../text.js";
+import { unhidden } from "../unhidden.js";
 
 /** The progress at which an event is sent, in per cent. */
 const MARKS = [25, 50, 75, 95];
@@ -79,7 +80,7 @@ function watch(media, track) {
   const stop = (ended = false) => {
     if (playing && (!isHidden || ended || watched - reportedWatched > MIN_PAUSE_S)) pause(ended);
     playing = isHidden = false;
-    document.removeEventListener("visibilitychange", onVisibilityChange);
+    EventTarget.prototype.removeEventListener.call(document, "visibilitychange", onVisibilityChange);
   };
 
   /** @param {Event} event */
@@ -113,7 +114,7 @@ function watch(media, track) {
         watched = 0;
       }
       playing = true;
-      document.addEventListener("visibilitychange", onVisibilityChange);
+      EventTarget.prototype.addEventListener.call(document, "visibilitychange", onVisibilityChange);
       start();
     }
     const now = playing && (!paused || ended) ? currentAd(media) : ad;
@@ -132,7 +133,7 @@ function watch(media, track) {
   /** @param {Event} event */
   const onVisibilityChange = (event) => {
     update(event);
-    const { hidden } = document;
+    const hidden = unhidden("hidden");
     if (!playing || hidden == isHidden) return;
     isHidden = hidden;
     if (hidden) pause();
@@ -153,5 +154,5 @@ export default function (track) {
     }
   };
   // `timeupdate` finds players that began before this script.
-  for (const type of ["playing", "timeupdate"]) document.addEventListener(type, update, true);
+  for (const type of ["playing", "timeupdate"]) EventTarget.prototype.addEventListener.call(document, type, update, true);
 }

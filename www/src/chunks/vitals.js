@@ -8,10 +8,11 @@ import { onCLS } from "web-vitals/onCLS.js";
 import { onFCP } from "web-vitals/onFCP.js";
 import { onINP } from "web-vitals/onINP.js";
 import { onLCP } from "web-vitals/onLCP.js";
+import { unhidden } from "../unhidden.js";
 
 /** @param {(name: string, props: object, view: object) => void} track */
 export default function (track) {
-  const currentView = () => ({ url: location.href, title: document.title });
+  const currentView = () => ({ url: location.href, title: unhidden("title") });
   /** The page that is measured; the address may have changed when the event is sent. */
   let view = currentView();
   /** @type {Record<string, unknown>} */
@@ -43,8 +44,8 @@ export default function (track) {
   onINP(record, { reportAllChanges: true });
   onLCP(record);
   // On the document, so that it runs after web-vitals' own listeners, which are on the window.
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden && changed) {
+  EventTarget.prototype.addEventListener.call(document, "visibilitychange", () => {
+    if (unhidden("hidden") && changed) {
       changed = false;
       track("web_vitals", props, view);
     }

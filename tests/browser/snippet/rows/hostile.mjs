@@ -36,7 +36,76 @@ const policed = (claim, scripts, tagged) => ({
   },
 });
 
+/** What a site may let visitors write. By its name, each hides a property of the document. */
+const NAMED = {
+  image: (name) => `<img name="${name}">`,
+  form: (name) => `<form name="${name}"><input name="q"></form>`,
+  frame: (name) => `<iframe name="${name}" src="about:blank#frame"></iframe>`,
+  object: (name) => `<object id="${name}" name="${name}"></object>`,
+};
+
+/** What the snippet and its chunks read of the document. */
+const READ = ["currentScript", "prerendering", "addEventListener", "removeEventListener", "hidden", "title", "referrer", "createElement", "hasFocus", "documentElement"];
+
+/** A page on which elements hide `names`; all is as if there were none. */
+const hidden = (claim, element, names) => ({
+  claim,
+  tag: { auto: "outbound engagement" },
+  pages: ({ site }) => ({
+    "/": {
+      head: names.map(element).join(""),
+      body: `<title>no title</title><a id="out" href="${site.at("else.localhost")}/there">there</a><button data-hw-event="reported" data-hw-mark="1">press</button>`,
+    },
+  }),
+  sends: ["page_view /", "reported / 1", "click /", "page_leave /"],
+  async does({ page, collector }) {
+    await begun(page);
+    await page.evaluate(() => {
+      addEventListener("click", (event) => event.preventDefault());
+      for (const element of [window.out, ...Document.prototype.getElementsByTagName.call(document, "button")]) element.click();
+    });
+    // Leaving is the only reason for a beacon.
+    await collector.untilKept(["page_view /", "reported / 1", "click /"]);
+    assert.deepEqual(new Set(collector.requests.map(({ by }) => by)), new Set(["fetch"]));
+    await page.close();
+  },
+  check({ collector: { kept } }) {
+    for (const { title, referrer } of kept) assert.deepEqual([title, referrer || ""], ["/", ""]);
+  },
+});
+
 export const HOSTILE = [
+  ...Object.entries(NAMED).map(([what, element]) => hidden(`a page on which each ${what} is named like a property of the document is heard`, element, READ)),
+  ...READ.map((name) => hidden(`a page with an image that is named ${name} is heard`, NAMED.image, [name])),
+  ...["img", "iframe", "object", "embed", "form"].map((element) => ({
+    claim: `an element ${element} named currentScript is not taken for the snippet`,
+    pages: ({ site, collector }) => ({
+      "/": {
+        head: `<${element} name="currentScript" src="${site.at("else.localhost")}/evil.js" data-auto data-chunks="vitals" data-key="pk_2" data-endpoint="${collector.origin}/stolen"></${element}>`,
+      },
+    }),
+    sends: SOME,
+    async does({ page }) {
+      await some({ page });
+      const asked = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name));
+      assert.deepEqual(asked.filter((name) => /evil\.\w+\.|stolen|\/t\.\w+\.\w+\.js/.test(name)), []);
+    },
+  })),
+  ...[
+    ["a form with a field q", `<form id="headwater"><input name="q"></form>`],
+    ["a form with two fields q", `<form id="headwater"><input name="q"><input name="q"></form>`],
+    ["a frame of another site", `<iframe name="headwater" src="http://else.localhost/"></iframe>`],
+    ["two elements", `<a id="headwater"></a><a id="headwater" name="q"></a>`],
+  ].map(([what, head]) => ({
+    claim: `a page that has ${what} by the snippet's name is heard`,
+    pages: () => ({ "/": { head } }),
+    html: (visit) => visit.tag({}, { stub: "" }),
+    sends: SOME,
+    async does({ page }) {
+      await page.waitForFunction(() => typeof window.headwater == "function");
+      await tracks(page, "reported", 3);
+    },
+  })),
   policed("a policy with a nonce stops nothing", () => "'nonce-n0nce'", { nonce: "n0nce" }),
   policed("a policy with a nonce and strict-dynamic stops nothing", () => "'nonce-n0nce' 'strict-dynamic'", { nonce: "n0nce" }),
   policed("a policy with a host, and so without the stub, stops nothing", (origin) => origin, { stub: "" }),

@@ -1,0 +1,70 @@
+"""A chart and its rows as a page of HTML, which visitors' texts can't make do anything.
+
+The page has no script, and its policy allows none. The chart is an image, in which a browser runs
+nothing and follows no link; the rows are a table of escaped texts.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import numbers
+from hashlib import sha256
+from typing import Any
+
+from shown_text import shown
+
+STYLE = """
+:root { color-scheme: light dark; background: Canvas; color: CanvasText; font: 16px/1.5 system-ui, sans-serif }
+body { max-width: 64rem; margin: 0 auto; padding: 1rem }
+figure, div { margin: 0 0 1.5rem; overflow-x: auto }
+img { display: block; min-width: 40rem; max-width: 100% }
+table { border-collapse: collapse }
+th, td { padding: .25rem .75rem; border-bottom: 1px solid #8888; text-align: left; overflow-wrap: anywhere; min-width: 6ch }
+.number { text-align: right; font-variant-numeric: tabular-nums }
+"""
+
+
+def page(title: str, drawings: tuple[str, str], rows: list[dict[str, Any]]) -> str:
+    """The page of a chart that is drawn for a light and for a dark ground."""
+    light, dark = map(_address, drawings)
+    name = html.escape(shown(title or "A query's answer"))
+    head = "".join(_cell(column, value, "th") for column, value in (rows[0].items() if rows else ()))
+    cells = (map(_cell, row.values(), row.values()) for row in rows)
+    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in cells)
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_policy()}">
+<meta name="viewport" content="width=device-width">
+<title>{name}</title>
+<style>{STYLE}</style>
+<h1>{name}</h1>
+<figure><picture>
+<source media="(prefers-color-scheme: dark)" srcset="{dark}">
+<img alt="The chart of the table below" src="{light}">
+</picture></figure>
+<div><table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{body}
+</tbody>
+</table></div>
+</html>
+"""
+
+
+def _policy() -> str:
+    style = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
+    return f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
+
+
+def _address(drawing: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
+
+
+def _cell(value: Any, of: Any, element: str = "td") -> str:
+    """A cell of a column whose values are like `of`."""
+    kind = ' class="number"' if isinstance(of, numbers.Number) else ""
+    text = "" if value is None else html.escape(shown(str(value)))
+    return f"<{element}{kind}>{text}</{element}>"

@@ -1,0 +1,139 @@
+"""What is installed is pinned by hashes, comes from registries and may be used; scripts/sbom lists it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sbom import CARGO, NPM, PYTHON, components
+from support import ROOT
+from wrangler import Wrangler
+
+LICENSES = {"0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-0", "Unicode-3.0", "Unlicense", "Zlib"}  # fmt: skip
+SECRETS = {
+    "AWS_ACCESS_KEY_ID": "administrator",
+    "AWS_SECRET_ACCESS_KEY": "administrator",
+    "AWS_SESSION_TOKEN": "administrator",
+    "AWS_PROFILE": "administrator",
+    "HEADWATER_OPERATOR_KEY": "secret",
+    "HEADWATER_REPLAY_KEY": "secret",
+    "HEADWATER_HASH_SECRET": "secret",
+    "HEADWATER_INSPECT_TOKEN": "secret",
+    "GITHUB_TOKEN": "secret",
+    "CARGO_REGISTRY_TOKEN": "secret",
+    "CARGO_REGISTRIES_OWN_TOKEN": "secret",
+    "DATABASE_URL": "secret",
+}
+NEEDED = {"CLOUDFLARE_API_TOKEN": "token", "CLOUDFLARE_ACCOUNT_ID": "account", "CARGO_HOME": "/cargo", "https_proxy": "http://proxy"}  # fmt: skip
+
+
+def cargo_packages(path: str) -> list[dict[str, str]]:
+    return [each for each in tomllib.loads((ROOT / path).read_text())["package"] if each["name"] not in ("headwater", "bindgen")]  # fmt: skip
+
+
+def is_allowed(expression: str) -> bool:
+    """Whether an SPDX expression can be fulfilled with the licences above."""
+    text = re.sub(r"([\w.-]+(?: WITH [\w.-]+)?)", lambda name: name[0] if name[0] in ("AND", "OR") else str(name[0] in LICENSES), expression.replace("/", " OR "))  # fmt: skip
+    return bool(eval(text.replace("AND", "and").replace("OR", "or"), {}))
+
+
+@pytest.mark.parametrize("path", CARGO)
+def test_every_crate_is_of_one_registry_and_has_a_checksum(path: str) -> None:
+    packages = cargo_packages(path)
+    assert len({each.get("source") for each in packages}) == 1
+    assert all(re.fullmatch("registry\\+https://.*", each["source"]) for each in packages)
+    assert all(re.fullmatch("[0-9a-f]{64}", each["checksum"]) for each in packages)
+
+
+def test_every_crate_has_a_licence_that_is_allowed() -> None:
+    command = ["cargo", "metadata", "--locked", "--format-version", "1"]
+    for manifest in ("Cargo.toml", "scripts/bindgen/Cargo.toml"):
+        read = subprocess.run([*command, "--manifest-path", ROOT / manifest], capture_output=True, check=True)
+        licences = {each["name"]: each["license"] or "" for each in json.loads(read.stdout)["packages"] if each["source"]}
+        assert len(licences) > 10
+        assert {name: licence for name, licence in licences.items() if not is_allowed(licence)} == {}
+    assert not is_allowed("GPL-3.0-only") and not is_allowed("MIT AND GPL-3.0-only")
+    assert is_allowed("MIT OR GPL-3.0-only") and is_allowed("(MIT OR Apache-2.0) AND Unicode-3.0")
+
+
+@pytest.mark.parametrize("path", NPM)
+def test_every_npm_package_has_a_hash(path: str) -> None:
+    packages = json.loads((ROOT / path).read_text())["packages"]
+    own = [name for name, each in packages.items() if name and not each.get("integrity", "").startswith("sha512-")]
+    assert own == []
+
+
+def test_every_python_package_has_a_hash_and_a_version() -> None:
+    lock = (ROOT / PYTHON).read_text()
+    entries = re.split(r"\n(?=[a-zA-Z0-9])", lock)[1:]
+    pins = {}
+    for entry in entries:
+        name, version = re.match(r"([\w.-]+)(?:\[[^]]*\])?==(\S+)", entry).groups()  # type: ignore[union-attr]
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), name
+        pins.setdefault(name.lower(), set()).add(version)
+    asked = re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==(\S+)", (ROOT / "scripts/requirements.txt").read_text(), re.MULTILINE)
+    assert len(asked) > 10
+    assert [pin for pin in asked if pin[1] not in pins.get(pin[0].lower(), set())] == []
+
+
+def test_nothing_is_installed_without_its_lock() -> None:
+    scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.suffix in ("", ".sh")]
+    lines = [line.strip() for path in scripts for line in path.read_text().splitlines()]
+    called = [line for line in lines if not line.startswith(("#", "echo", "need"))]
+    wanted = {r"-m pip install|uv pip": "--require-hashes", r"\bnpm (ci|install|i)\b": "npm ci .*--ignore-scripts", r"^cargo (build|install)\b|\(cargo build": "--locked"}  # fmt: skip
+    for command, flag in wanted.items():
+        found = [line for line in called if re.search(command, line) and "die " not in line]
+        assert found, command
+        assert [line for line in found if not re.search(flag, line)] == []
+
+
+def test_the_bill_of_materials_has_each_locked_package_once() -> None:
+    read = subprocess.run([ROOT / "scripts" / "sbom"], capture_output=True, check=True)
+    document = json.loads(read.stdout)
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    listed = [each["purl"] for each in document["components"]]
+    assert len(listed) == len(set(listed)) and document["components"] == components()
+    assert all(each["hashes"] and all(len(hash["content"]) >= 64 for hash in each["hashes"]) for each in document["components"])  # fmt: skip
+    crates = {f"pkg:cargo/{each['name']}@{each['version']}" for path in CARGO for each in cargo_packages(path)}
+    assert {purl.replace("%2B", "+") for purl in listed if purl.startswith("pkg:cargo/")} == crates
+    python = re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==(\S+)", (ROOT / PYTHON).read_text(), re.MULTILINE)
+    assert sum(purl.startswith("pkg:pypi/") for purl in listed) == len(set(python)) > 50
+    assert any(purl.startswith("pkg:npm/wrangler@") for purl in listed)
+    scopes = {each["name"]: each["scope"] for each in document["components"]}
+    assert (scopes["worker"], scopes["web-vitals"], scopes["wrangler"]) == ("required", "required", "excluded")
+
+
+def test_wrangler_gets_no_key_but_cloudflares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nenv >'{tmp_path}/environment'\necho '[]'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("HEADWATER_WRANGLER", str(program))
+    for name, value in {**SECRETS, **NEEDED}.items():
+        monkeypatch.setenv(name, value)
+    assert Wrangler(None).secret_names() == set()
+    given = dict(line.split("=", 1) for line in (tmp_path / "environment").read_text().splitlines())
+    assert given.keys() & SECRETS.keys() == set()
+    assert NEEDED.items() <= given.items() and given["PATH"] == os.environ["PATH"]
+
+
+def test_a_build_gets_no_key_at_all(tmp_path: Path) -> None:
+    script = (ROOT / "scripts" / "build").read_text()
+    start = script.index("for name in $(compgen -e)")
+    clearing = script[start : script.index("done\n", start) + 5]
+    secrets = {**SECRETS, "CLOUDFLARE_API_TOKEN": "token", "CLOUDFLARE_API_KEY": "key"}
+    del secrets["DATABASE_URL"]
+    read = subprocess.run(
+        ["bash", "-euc", f"{clearing}env"],
+        env={"PATH": os.environ["PATH"], "CARGO_HOME": "/cargo", **secrets},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    given = dict(line.split("=", 1) for line in read.stdout.splitlines())
+    assert given.keys() & secrets.keys() == set() and given["CARGO_HOME"] == "/cargo"
