@@ -33,8 +33,17 @@ def pairs() -> list[tuple[str, str, str]]:
     return sorted(found)
 
 
+def marks(composed: list[tuple[str, str, str]]) -> list[tuple[str, int]]:
+    """Returns each mark that composes a letter, and those of Latin, Greek and Cyrillic, with its class."""
+    found = {second for _, second, _ in composed} | {chr(code) for code in range(0x300, 0x370)}
+    return sorted((mark, unicodedata.combining(mark)) for mark in found if unicodedata.combining(mark))
+
+
 def main() -> None:
-    rows = ["('" + "', '".join(f"\\u{{{ord(it):x}}}" for it in row) + "')," for row in pairs()]
+    found = pairs()
+    by_letter = sorted(range(len(found)), key=lambda at: found[at][2])
+    classes = [f"('\\u{{{ord(mark):x}}}', {kind})," for mark, kind in marks(found)]
+    rows = ["('" + "', '".join(f"\\u{{{ord(it):x}}}" for it in row) + "')," for row in found]
     lines = [
         "//! Letters and the marks that compose them: written by scripts/tables/compositions.py, not by hand.",
         "//!",
@@ -44,6 +53,18 @@ def main() -> None:
         "#[rustfmt::skip]",
         "pub static PAIRS: &[(char, char, char)] = &[",
         *("    " + " ".join(rows[at : at + PER_LINE]) for at in range(0, len(rows), PER_LINE)),
+        "];",
+        "",
+        "/// The places in [`PAIRS`], in the order of the composed characters.",
+        "#[rustfmt::skip]",
+        "pub static BY_LETTER: &[u16] = &[",
+        *("    " + ", ".join(map(str, by_letter[at : at + 24])) + "," for at in range(0, len(by_letter), 24)),
+        "];",
+        "",
+        "/// Marks, each with its combining class; in order.",
+        "#[rustfmt::skip]",
+        "pub static CLASSES: &[(char, u8)] = &[",
+        *("    " + " ".join(classes[at : at + 8]) for at in range(0, len(classes), 8)),
         "];",
         "",
     ]

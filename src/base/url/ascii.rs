@@ -3,11 +3,11 @@
 //! Browsers write `xn--bcher-kva.example`; apps and servers write `bücher.example`, also with the
 //! dots of the `ü` as a character of their own. This does the part of UTS 46 that such hosts need:
 //! lower case, full-width letters and digits, East Asian full stops, invisible characters, and
-//! letters with combining marks. It rejects no letter, and does not sort marks.
+//! letters with combining marks, in any order. It rejects no letter.
 
 use std::borrow::Cow;
 
-use super::compositions::PAIRS;
+use super::compositions::{BY_LETTER, CLASSES, PAIRS};
 
 /// Returns `host` in lower case and ASCII. A label that Punycode can't encode stays unchanged.
 pub fn ascii(host: &str) -> Cow<'_, str> {
@@ -34,20 +34,61 @@ fn mapped(c: char) -> Option<char> {
     })
 }
 
-/// Composes each character with the one before it, if both are one letter.
+/// Composes letters and their marks, by normalization form C.
+///
+/// Source: <https://www.unicode.org/versions/latest/core-spec/chapter-3/#G49614>
 fn composed(chars: impl Iterator<Item = char>) -> String {
-    let mut text = String::new();
+    let mut parts = Vec::new();
     for next in chars {
-        let both = (!next.is_ascii()).then(|| text.chars().next_back()).flatten();
-        match both.and_then(|last| pair(last, next).or_else(|| syllable(last, next))) {
-            Some(letter) => {
-                text.pop();
-                text.push(letter);
+        decompose(next, &mut parts);
+    }
+    for marks in parts.chunk_by_mut(|_, next| class(*next) > 0) {
+        // The first is the letter, of class 0; a text may begin with a mark.
+        marks.sort_by_key(|part| class(*part));
+    }
+    let mut text: Vec<char> = Vec::with_capacity(parts.len());
+    let (mut letter_at, mut last_class) = (None, 0);
+    for next in parts {
+        let class = class(next);
+        // Between the letter and its mark may be marks of lower classes only.
+        let is_adjacent = letter_at.is_some_and(|at: usize| at.saturating_add(1) == text.len());
+        let letter = letter_at.and_then(|at| text.get_mut(at));
+        let whole = letter.as_ref().and_then(|letter| {
+            let may_compose = is_adjacent || last_class < class;
+            may_compose.then(|| pair(**letter, next).or_else(|| syllable(**letter, next)))?
+        });
+        match (letter, whole) {
+            (Some(letter), Some(whole)) => *letter = whole,
+            _ => {
+                if class == 0 {
+                    letter_at = Some(text.len());
+                }
+                last_class = class;
+                text.push(next);
             }
-            None => text.push(next),
         }
     }
-    text
+    text.into_iter().collect()
+}
+
+/// Adds the letter and the marks that `whole` is composed of.
+fn decompose(whole: char, parts: &mut Vec<char>) {
+    let pair_at = |place: &u16| PAIRS.get(usize::from(*place));
+    let found = BY_LETTER
+        .binary_search_by_key(&Some(whole), |place| pair_at(place).map(|(_, _, letter)| *letter));
+    match found.ok().and_then(|at| BY_LETTER.get(at)).and_then(pair_at) {
+        Some((first, second, _)) => {
+            decompose(*first, parts);
+            parts.push(*second);
+        }
+        None => parts.push(whole),
+    }
+}
+
+/// Returns the combining class of a mark; 0 of anything else.
+fn class(mark: char) -> u8 {
+    let found = CLASSES.binary_search_by_key(&mark, |(mark, _)| *mark);
+    found.ok().and_then(|at| CLASSES.get(at)).map_or(0, |(_, class)| *class)
 }
 
 fn pair(first: char, second: char) -> Option<char> {
@@ -191,6 +232,10 @@ mod tests {
             ("cafe\u{301}.example", "xn--caf-dma.example"),
             ("a\u{30a}ngstro\u{308}m.example", "xn--ngstrm-hua5l.example"),
             ("tie\u{302}\u{301}ng.example", "xn--ting-hv5a.example"),
+            ("vi\u{1ec7}t.example", "xn--vit-5kz.example"),
+            ("vie\u{323}\u{302}t.example", "xn--vit-5kz.example"),
+            ("vie\u{302}\u{323}t.example", "xn--vit-5kz.example"),
+            ("vi\u{ea}\u{323}t.example", "xn--vit-5kz.example"),
             ("и\u{306}.example", "xn--i1a.example"),
             ("か\u{3099}.example", "xn--v8j.example"),
             ("\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}.example", "xn--3e0b707e.example"),
@@ -200,7 +245,23 @@ mod tests {
         for (first, second, letter) in PAIRS {
             assert_eq!(composed([*first, *second].into_iter()), letter.to_string());
         }
+        // The mark below has the lower class, and composes no letter with an x.
+        assert_eq!(ascii("x\u{308}\u{323}.example"), ascii("x\u{323}\u{308}.example"));
+        assert_eq!(ascii("a\u{316}\u{308}.example"), ascii("a\u{308}\u{316}.example"));
+        // Of marks of one class the order counts.
+        assert_ne!(ascii("a\u{308}\u{304}.example"), ascii("a\u{304}\u{308}.example"));
         let long = "ü".repeat(64);
         assert_eq!(ascii(&long), long);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn letters_that_are_composed_stay_so(text in "[a-eıêạơ\u{300}-\u{31b}\u{323}-\u{328}]{0,8}") {
+            let once = composed(text.chars());
+            let mut parts = Vec::new();
+            once.chars().for_each(|letter| decompose(letter, &mut parts));
+            proptest::prop_assert_eq!(&composed(once.chars()), &once);
+            proptest::prop_assert_eq!(composed(parts.into_iter()), once);
+        }
     }
 }

@@ -53,11 +53,11 @@ pub fn parse(url: &str) -> Option<UrlParts<'_>> {
     Some(UrlParts { scheme: lower(scheme), host, port, path, query, fragment })
 }
 
-/// Removes the percent-encoding of a host, as browsers do; none if the host is no UTF-8.
+/// Removes the percent-encoding of a host, as browsers do; none if the host is too long or no UTF-8.
 fn decoded(host: &str) -> Option<Cow<'_, str>> {
     match host.contains('%') {
-        // Each byte may be encoded with three.
-        true if host.len() > MAX_HOST_BYTES.saturating_mul(3) => None,
+        // Each byte may be encoded with three; marks that compose letters are no more.
+        _ if host.len() > MAX_HOST_BYTES.saturating_mul(3) => None,
         true => percent_decode_str(host).decode_utf8().ok(),
         false => Some(Cow::Borrowed(host)),
     }
