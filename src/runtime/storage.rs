@@ -10,17 +10,17 @@ use crate::shard::storage::{Storage, StorageError, Table};
 #[wasm_bindgen(module = "/src/runtime/js/storage.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
-    fn open(storage: &JsValue, tables: &str) -> Result<(), JsValue>;
+    fn open(storage: &JsValue, table: &str, is_numbered: bool) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
-    fn get(storage: &JsValue, table: &str, key: &[u8]) -> Result<JsValue, JsValue>;
+    fn get(storage: &JsValue, table: &str, key: JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch)]
-    fn put(storage: &JsValue, table: &str, key: &[u8], value: &[u8]) -> Result<(), JsValue>;
+    fn put(storage: &JsValue, table: &str, key: JsValue, value: &[u8]) -> Result<(), JsValue>;
     #[wasm_bindgen(catch, js_name = deleteRow)]
-    fn delete_row(storage: &JsValue, table: &str, key: &[u8]) -> Result<(), JsValue>;
+    fn delete_row(storage: &JsValue, table: &str, key: JsValue) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
     fn change(storage: &JsValue, table: &str, keys: Array, values: Array) -> Result<(), JsValue>;
     #[wasm_bindgen(catch)]
-    fn keys(storage: &JsValue, table: &str, after: &[u8], max: f64) -> Result<String, JsValue>;
+    fn keys(storage: &JsValue, table: &str, after: JsValue, max: f64) -> Result<String, JsValue>;
     #[wasm_bindgen(catch, js_name = setAlarm)]
     fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
     #[wasm_bindgen(catch, js_name = clearAlarm)]
@@ -39,8 +39,7 @@ impl Sqlite {
 
     /// Creates the shard's tables that do not exist yet.
     pub fn open(&self) -> Result<(), StorageError> {
-        let names = Table::ALL.map(Table::name).join(" ");
-        open(&self.storage, &names).map_err(error)
+        Table::ALL.into_iter().try_for_each(|table| self.open_table(table))
     }
 
     /// Sets the alarm to `at`, in place of any other.
@@ -55,22 +54,22 @@ impl Sqlite {
 
     /// Creates a table, if it does not exist yet, in an object that is no shard.
     pub fn open_table(&self, table: Table) -> Result<(), StorageError> {
-        open(&self.storage, table.name()).map_err(error)
+        open(&self.storage, table.name(), table.is_numbered()).map_err(error)
     }
 }
 
 impl Storage for Sqlite {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        let value = get(&self.storage, table.name(), key).map_err(error)?;
+        let value = get(&self.storage, table.name(), bound(table, key)).map_err(error)?;
         Ok(value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec))
     }
 
     fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
-        put(&self.storage, table.name(), key, value).map_err(error)
+        put(&self.storage, table.name(), bound(table, key), value).map_err(error)
     }
 
     fn delete(&self, table: Table, key: &[u8]) -> Result<(), StorageError> {
-        delete_row(&self.storage, table.name(), key).map_err(error)
+        delete_row(&self.storage, table.name(), bound(table, key)).map_err(error)
     }
 
     fn change(
@@ -80,7 +79,7 @@ impl Storage for Sqlite {
     ) -> Result<(), StorageError> {
         let (keys, values) = (Array::new(), Array::new());
         for (key, value) in changes {
-            keys.push(&Uint8Array::from(key.as_slice()));
+            keys.push(&bound(table, key));
             let value = value.as_deref().map(|value| Uint8Array::from(value).into());
             values.push(&value.unwrap_or(JsValue::UNDEFINED));
         }
@@ -88,8 +87,17 @@ impl Storage for Sqlite {
     }
 
     fn keys(&self, table: Table, after: &[u8], max: usize) -> Result<Vec<Vec<u8>>, StorageError> {
-        let keys = keys(&self.storage, table.name(), after, max as f64).map_err(error)?;
+        let keys = keys(&self.storage, table.name(), bound(table, after), max as f64).map_err(error)?;
         Ok(keys.split_whitespace().map(bytes).collect())
+    }
+}
+
+/// Returns `key` as the database has it in `table`. The empty key comes before each number.
+fn bound(table: Table, key: &[u8]) -> JsValue {
+    match (table.is_numbered(), key.as_array()) {
+        (true, Some(number)) => JsValue::from_f64(u64::from_be_bytes(*number) as f64),
+        (true, None) => JsValue::from_f64(-1.0),
+        (false, _) => Uint8Array::from(key).into(),
     }
 }
 

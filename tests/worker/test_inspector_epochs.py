@@ -111,7 +111,7 @@ def test_a_crash_and_an_upgrade_keep_the_entries(environment: dict[str, str]) ->
         worker.kill()
         for database in worker.all_databases():
             with closing(sqlite3.connect(database)) as connection, connection:
-                connection.execute("DROP TABLE IF EXISTS entries")
+                connection.execute("DROP TABLE IF EXISTS entry_rows")
         worker.restart()
         assert worker.refused("failed", epoch) == "epoch_gone"
         worker.post(event())
@@ -122,8 +122,8 @@ def test_a_crash_and_an_upgrade_keep_the_entries(environment: dict[str, str]) ->
         for database in worker.all_databases():
             with closing(sqlite3.connect(database)) as connection, connection:
                 tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-                if ("entries",) in tables:
-                    connection.execute("UPDATE entries SET value = x'00'")
+                if ("entry_rows",) in tables:
+                    connection.execute("UPDATE entry_rows SET value = x'00'")
         worker.restart()
         assert worker.counted()["total"] == 0
         worker.post(event())

@@ -326,7 +326,7 @@ def test_a_shard_that_does_not_answer_is_named(peer: FakeFirehose) -> None:
         assert len(ready(worker)["shards"]) == 3
         worker.kill()
         with closing(sqlite3.connect(worker.databases()[0])) as database, database:
-            database.execute("ALTER TABLE seen RENAME COLUMN key TO lost")
+            database.execute("ALTER TABLE seen_rows RENAME COLUMN key TO lost")
         worker.restart()
 
         reported = ready(worker)

@@ -126,7 +126,7 @@ def test_a_shard_that_does_not_answer_is_seen_by_anyone(peer: FakeFirehose) -> N
         worker.kill()
         (database,) = worker.databases()
         with closing(sqlite3.connect(database)) as opened, opened:
-            opened.execute("ALTER TABLE seen RENAME COLUMN key TO lost")
+            opened.execute("ALTER TABLE seen_rows RENAME COLUMN key TO lost")
         worker.restart()
         spill(worker, 1)
         reported = becomes(worker, "not ready: a shard does not answer")

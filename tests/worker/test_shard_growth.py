@@ -65,7 +65,7 @@ class Growth:
 def break_storage(database: Path) -> None:
     """Makes what a shard has stored unreadable for it."""
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("ALTER TABLE seen RENAME COLUMN key TO lost")
+        connection.execute("ALTER TABLE seen_rows RENAME COLUMN key TO lost")
 
 
 @pytest.fixture(scope="module")

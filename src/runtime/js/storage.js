@@ -2,22 +2,24 @@
 
 /** @typedef {{ sql: { exec(query: string, ...bindings: unknown[]): { raw(): Iterable<unknown[]> } }, transactionSync(act: () => void): void, setAlarm(at: number): Promise<void>, deleteAlarm(): Promise<void> }} Storage */
 
+/** @typedef {number | Uint8Array} Key */
+
 /**
- * Creates missing tables. Without a rowid, a row is written once and billed once.
+ * Creates a missing table. Its rows have one index, so that each is written once and billed once.
  *
  * @param {Storage} storage
- * @param {string} tables their names, separated by spaces
+ * @param {string} table
+ * @param {boolean} isNumbered whether the keys are numbers, and not bytes
  */
-export function open(storage, tables) {
-  for (const table of tables.split(" ")) {
-    storage.sql.exec(`CREATE TABLE IF NOT EXISTS ${table} (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID`);
-  }
+export function open(storage, table, isNumbered) {
+  const columns = isNumbered ? "(key INTEGER PRIMARY KEY, value BLOB NOT NULL)" : "(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID";
+  storage.sql.exec(`CREATE TABLE IF NOT EXISTS ${table} ${columns}`);
 }
 
 /**
  * @param {Storage} storage
  * @param {string} table
- * @param {Uint8Array} key
+ * @param {Key} key
  * @returns {Uint8Array | undefined}
  */
 export function get(storage, table, key) {
@@ -28,7 +30,7 @@ export function get(storage, table, key) {
 /**
  * @param {Storage} storage
  * @param {string} table
- * @param {Uint8Array} key
+ * @param {Key} key
  * @param {Uint8Array} value
  */
 export function put(storage, table, key, value) {
@@ -38,7 +40,7 @@ export function put(storage, table, key, value) {
 /**
  * @param {Storage} storage
  * @param {string} table
- * @param {Uint8Array} key
+ * @param {Key} key
  */
 export function deleteRow(storage, table, key) {
   storage.sql.exec(`DELETE FROM ${table} WHERE key = ?`, key);
@@ -49,7 +51,7 @@ export function deleteRow(storage, table, key) {
  *
  * @param {Storage} storage
  * @param {string} table
- * @param {Uint8Array[]} keys
+ * @param {Key[]} keys
  * @param {(Uint8Array | undefined)[]} values of the keys; undefined deletes the row
  */
 export function change(storage, table, keys, values) {
@@ -66,15 +68,16 @@ export function change(storage, table, keys, values) {
 }
 
 /**
- * Returns the keys after `after`, in order, as hexadecimal texts separated by spaces.
+ * Returns the keys after `after`, in order, as hexadecimal texts separated by spaces; numbers have eight bytes.
  *
  * @param {Storage} storage
  * @param {string} table
- * @param {Uint8Array} after
+ * @param {Key} after
  * @param {number} max
  */
 export function keys(storage, table, after, max) {
-  const rows = storage.sql.exec(`SELECT hex(key) FROM ${table} WHERE key > ? ORDER BY key LIMIT ?`, after, max).raw();
+  const text = typeof after === "number" ? "printf('%016X', key)" : "hex(key)";
+  const rows = storage.sql.exec(`SELECT ${text} FROM ${table} WHERE key > ? ORDER BY key LIMIT ?`, after, max).raw();
   return Array.from(rows, ([key]) => key).join(" ");
 }
 
