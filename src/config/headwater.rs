@@ -203,6 +203,8 @@ fn limits(table: &mut ConfigTable<'_>) -> Limits {
         set("max_beacons", &mut limits.max_beacons, 10_000);
         set("max_beacon_bytes", &mut limits.max_beacon_bytes, 524_288);
         set("max_depth", &mut limits.max_depth, 100);
+        set("max_beacon_values", &mut limits.max_beacon_values, 262_144);
+        set("max_request_values", &mut limits.max_request_values, 1_048_576);
     });
     limits
 }

@@ -51,6 +51,10 @@ pub struct Limits {
     pub max_beacon_bytes: usize,
     /// Levels of objects and arrays in a beacon, itself included.
     pub max_depth: usize,
+    /// Values of a beacon: the members of objects and the items of arrays, at any depth.
+    pub max_beacon_values: usize,
+    /// Values of all beacons of a request.
+    pub max_request_values: usize,
 }
 
 impl Default for Limits {
@@ -61,6 +65,8 @@ impl Default for Limits {
             max_beacons: 500,
             max_beacon_bytes: 256_000,
             max_depth: 32,
+            max_beacon_values: 20_000,
+            max_request_values: 50_000,
         }
     }
 }
