@@ -21,7 +21,8 @@ use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
 use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
-use crate::pipeline::privacy::{PrivacyDecision, redact};
+use crate::pipeline::privacy::redact::{self, Redaction};
+use crate::pipeline::privacy::PrivacyDecision;
 use crate::pipeline::{decode, enrich, privacy};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
@@ -171,7 +172,7 @@ impl<'a> IngestBatch<'a> {
             PrivacyDecision::Keep => stripped,
         };
         let original = match (beacon, stripped) {
-            (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
+            (Some(beacon), _) => self.redacted(beacon, stripped).unwrap_or(original),
             (None, stripped) => {
                 let text = decode::legible(&original, &self.context.config.limits);
                 redact::unreadable(original, &text, self.context.facts.privacy, stripped)
@@ -183,15 +184,17 @@ impl<'a> IngestBatch<'a> {
     /// Returns the beacon without what privacy removes; `None` if it contains nothing of that.
     fn redacted(
         &self,
-        beacon: &Beacon,
+        beacon: Beacon,
         stripped: Option<PrivacySignal>,
     ) -> Option<OriginalPayload> {
         let privacy = self.context.facts.privacy;
-        let left = redact::beacon(&beacon.fields, privacy, stripped).or_else(|| {
+        let Beacon { fields: mut left, left_out, .. } = beacon;
+        let is_changed = redact::beacon(&mut left, privacy, stripped) == Redaction::Some
             // A pixel's query can have a parameter to remove that is no field of the beacon.
-            let concerned = redact::concerns_left_out(&beacon.left_out, privacy, stripped);
-            concerned.then(|| beacon.fields.clone())
-        })?;
+            || redact::concerns_left_out(&left_out, privacy, stripped);
+        if !is_changed {
+            return None;
+        }
         Some(OriginalPayload::new(serde_json::to_vec(&left).ok()?, PayloadFormat::Beacon))
     }
 

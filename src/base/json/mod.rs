@@ -45,7 +45,8 @@ pub struct JsonReader {
     /// Levels of objects and arrays, the beacon itself included.
     max_depth: usize,
     max_values: usize,
-    /// The values that were read: the members of objects and the items of arrays, at any depth.
+    /// The values that were read: the members of objects and the items of arrays, at any depth. An
+    /// object with members counts as five.
     pub values: usize,
     /// Pointers to the first texts and keys with a lone surrogate, which is now U+FFFD. There are
     /// at most [`Self::MAX_READER_REPAIRS`], and those after [`MAX_POINTER_BYTES`] are left out.
@@ -79,6 +80,10 @@ enum Stop {
 }
 
 impl JsonReader {
+    /// An object with members counts as so many values more: the memory of even one member is that
+    /// of a node with room for eleven.
+    const VALUES_OF_OBJECT: usize = 4;
+
     /// One more than is ever listed, so that the list can show that there were more.
     const MAX_READER_REPAIRS: usize = 51;
 
@@ -124,6 +129,7 @@ impl JsonReader {
         if cursor.takes(b'}') {
             return Ok(object);
         }
+        self.values = self.values.saturating_add(Self::VALUES_OF_OBJECT);
         loop {
             let Some(b'"') = cursor.peek() else { return Err(Stop::Syntax) };
             let (key, is_repaired) = string(cursor)?;
@@ -643,11 +649,12 @@ mod tests {
             let mut reader = JsonReader::new(4, max);
             reader.beacon(text).map(|_| reader.values).map_err(|error| (error.kind, error.message))
         };
-        for (text, values) in [
-            ("{}", 0),
-            (r#"{"a":[]}"#, 1),
-            (r#"{"a":[1,"\ud83d",{"b":null}],"c":{"d":true}}"#, 7),
+        for (text, values, objects) in [
+            ("{}", 0, 0),
+            (r#"{"a":[]}"#, 1, 1),
+            (r#"{"a":[1,"\ud83d",{"b":null},{}],"c":{"d":true}}"#, 8, 3),
         ] {
+            let values = values + 4 * objects;
             assert_eq!(read(text, values), Ok(values), "{text}");
             if let Some(less) = values.checked_sub(1) {
                 let message = format!("beacon has more than {less} values");
