@@ -205,6 +205,8 @@ fn limits(table: &mut ConfigTable<'_>) -> Limits {
         set("max_depth", &mut limits.max_depth, 100);
         set("max_beacon_values", &mut limits.max_beacon_values, 262_144);
         set("max_request_values", &mut limits.max_request_values, 1_048_576);
+        set("max_record_bytes", &mut limits.max_record_bytes, 33_554_432);
+        set("max_in_flight_bytes", &mut limits.max_in_flight_bytes, 67_108_864);
     });
     limits
 }

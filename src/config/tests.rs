@@ -418,7 +418,7 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ("delivery_timeout_ms", json!(0), "HEADWATER.delivery_timeout_ms must be an integer from 100 to 30000, not 0".to_owned()),
         ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),
         ("limits", json!({"max_depth": 101}), "HEADWATER.limits.max_depth must be an integer from 1 to 100, not 101".to_owned()),
-        ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is an unknown key; expected one of max_body_bytes, max_inflated_bytes, max_beacons, max_beacon_bytes, max_depth, max_beacon_values, max_request_values".to_owned()),
+        ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is an unknown key; expected one of max_body_bytes, max_inflated_bytes, max_beacons, max_beacon_bytes, max_depth, max_beacon_values, max_request_values, max_record_bytes, max_in_flight_bytes".to_owned()),
         ("failed_stream", json!("events-failed"), "HEADWATER.failed_stream must be firehose:NAME or kinesis:NAME, not \"events-failed\"".to_owned()),
         ("failed_stream", json!(1), "HEADWATER.failed_stream must be a text of the form firehose:NAME or kinesis:NAME".to_owned()),
         ("routes", json!({}), "HEADWATER.routes must be a list of tables with conditions and `to`".to_owned()),

@@ -34,6 +34,7 @@ pub struct IngestBatch<'a> {
     pub(super) context: PipelineContext<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     pending: Vec<PendingRecord<'a>>,
+    pending_bytes: usize,
     /// The number of records that were taken out for delivery and have no status yet.
     in_delivery: usize,
     /// The bytes of all records that were taken out for delivery.
@@ -66,6 +67,7 @@ impl<'a> IngestBatch<'a> {
             context: PipelineContext { config, routes: &tenant.routes, facts, envelope },
             outcomes: Vec::new(),
             pending: Vec::new(),
+            pending_bytes: 0,
             in_delivery: 0,
             bytes: 0,
             trace: config.inspect_token.as_ref().map(|_| RequestTrace::default()),
@@ -97,7 +99,7 @@ impl<'a> IngestBatch<'a> {
                     self.trace_original(index, &original);
                 }
                 self.outcomes.push((event_id, Outcome::Accepted(catalogued)));
-                self.pending.push(pending);
+                self.queue(pending);
                 Ok(())
             }
             Err(BeaconStop::Rejected(rejection)) => {
@@ -223,16 +225,16 @@ impl<'a> IngestBatch<'a> {
             code: error.to_string(),
             retry_after_s: DeliveryReport::RETRY_AFTER_S,
         })?;
-        let pending = |record| PendingRecord::of_failed_event(beacon_index, stream, record);
-        self.pending.extend(records.into_iter().map(pending));
+        for record in records {
+            self.queue(PendingRecord::of_failed_event(beacon_index, stream, record));
+        }
         Ok(())
     }
 
     /// Takes out the records that are still to be delivered; empty once all are.
     pub fn take_records(&mut self) -> Vec<PendingRecord<'a>> {
         let records = std::mem::take(&mut self.pending);
-        let bytes = records.iter().map(|pending| pending.item.record.bytes().len());
-        self.bytes = self.bytes.saturating_add(bytes.sum());
+        self.bytes = self.bytes.saturating_add(std::mem::take(&mut self.pending_bytes));
         self.in_delivery = self.in_delivery.saturating_add(records.len());
         self.trace_sent(&records);
         records
@@ -334,6 +336,17 @@ impl<'a> IngestBatch<'a> {
             *outcome = Outcome::Failed(rejected::violation(stream, code));
         }
         self.queue_failed_event(Record::of_rejected(record, stream, code), beacon_index)
+    }
+
+    /// The bytes of the records that were not taken out for delivery.
+    pub const fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    fn queue(&mut self, pending: PendingRecord<'a>) {
+        let bytes = pending.item.record.bytes().len();
+        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
+        self.pending.push(pending);
     }
 
     /// The bytes of all records that were taken out for delivery.

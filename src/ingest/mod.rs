@@ -141,6 +141,11 @@ fn decode_body<'c>(
     for text in parts.texts {
         let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
         batch.push(decode::beacon_within(text, limits, &mut values), original, ids)?;
+        // Nothing is sent yet, so the client still has all of it, and can send it in parts.
+        if batch.pending_bytes() > limits.max_record_bytes {
+            let limit = limits.max_record_bytes;
+            return Err(ProtocolError::RecordsTooLarge { limit }.into());
+        }
     }
     Ok(batch)
 }

@@ -51,10 +51,15 @@ pub struct Limits {
     pub max_beacon_bytes: usize,
     /// Levels of objects and arrays in a beacon, itself included.
     pub max_depth: usize,
-    /// Values of a beacon: the members of objects and the items of arrays, at any depth.
+    /// Values of a beacon: the members of objects and the items of arrays, at any depth. An object
+    /// with members counts as five.
     pub max_beacon_values: usize,
     /// Values of all beacons of a request.
     pub max_request_values: usize,
+    /// Bytes of all records of a request.
+    pub max_record_bytes: usize,
+    /// Bytes of all requests of an isolate that are under way: their bodies, and then their records.
+    pub max_in_flight_bytes: usize,
 }
 
 impl Default for Limits {
@@ -67,6 +72,8 @@ impl Default for Limits {
             max_depth: 32,
             max_beacon_values: 20_000,
             max_request_values: 50_000,
+            max_record_bytes: 4_194_304,
+            max_in_flight_bytes: 25_165_824,
         }
     }
 }

@@ -49,6 +49,11 @@ pub enum ProtocolError {
         count: usize,
         limit: usize,
     },
+    #[error("beacons become records of more than {limit} bytes, the limit")]
+    RecordsTooLarge {
+        /// In bytes of all records.
+        limit: usize,
+    },
     /// The body is not in the format that it claims; it is kept as one failed event.
     #[error("{0}")]
     Undecodable(Violation),
