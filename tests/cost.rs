@@ -166,7 +166,8 @@ fn a_user_agent_is_cut_by_bytes() {
         "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
         "routes": [{"to": "firehose:events"}],
     }));
-    for (agent, bytes) in [("😀".repeat(1_024), 1_024), (format!("a{}", "😀".repeat(300)), 1_021)] {
+    for (agent, bytes) in [("😀".repeat(1_024), 1_024), (format!("a{}", "😀".repeat(300)), 1_021)]
+    {
         let context = RequestContext { user_agent: Some(agent), ..harness::context() };
         let mut batch = harness::post(&config, &context, None, br#"{"name":"a"}"#).unwrap();
         let delivered = harness::deliver(&mut batch, harness::all_accepted).unwrap();

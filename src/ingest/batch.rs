@@ -21,8 +21,8 @@ use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
 use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
-use crate::pipeline::privacy::redact::{self, Redaction};
 use crate::pipeline::privacy::PrivacyDecision;
+use crate::pipeline::privacy::redact::{self, Redaction};
 use crate::pipeline::{decode, enrich, privacy};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
@@ -184,11 +184,7 @@ impl<'a> IngestBatch<'a> {
     }
 
     /// Returns the beacon without what privacy removes; `None` if it contains nothing of that.
-    fn redacted(
-        &self,
-        beacon: Beacon,
-        stripped: Option<PrivacySignal>,
-    ) -> Option<OriginalPayload> {
+    fn redacted(&self, beacon: Beacon, stripped: Option<PrivacySignal>) -> Option<OriginalPayload> {
         let privacy = self.context.facts.privacy;
         let Beacon { fields: mut left, left_out, .. } = beacon;
         let is_changed = redact::beacon(&mut left, privacy, stripped) == Redaction::Some

@@ -58,7 +58,8 @@ pub struct Limits {
     pub max_request_values: usize,
     /// Bytes of all records of a request.
     pub max_record_bytes: usize,
-    /// Bytes of all requests of an isolate that are under way: their bodies, and then their records.
+    /// Bytes of all requests of an isolate that are under way: their bodies, and then their records, each
+    /// counted three times.
     pub max_in_flight_bytes: usize,
 }
 

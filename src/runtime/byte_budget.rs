@@ -25,8 +25,9 @@ const BODY_PATIENCE_MS: u64 = 10_000;
 /// in milliseconds.
 const RECORDS_PATIENCE_MS: u64 = 180_000;
 
-/// A record is in memory twice while it is delivered: as its line, and in the body of the call.
-const COPIES: usize = 2;
+/// A record is in memory up to three times while it is delivered: as its line, in the body of a
+/// call, and in its shard, which may be in this isolate.
+const COPIES: usize = 3;
 
 thread_local! {
     static BUDGET: RefCell<ByteBudget> = RefCell::default();
@@ -54,7 +55,12 @@ impl ByteBudget {
     /// gets what it needs.
     fn reserve(&mut self, bytes: usize, limit: usize, now: Milliseconds) -> Option<ReservationId> {
         self.last = self.last.wrapping_add(1);
-        self.set(self.last, Reserved { bytes, until: now.saturating_add(BODY_PATIENCE_MS) }, limit, now)
+        self.set(
+            self.last,
+            Reserved { bytes, until: now.saturating_add(BODY_PATIENCE_MS) },
+            limit,
+            now,
+        )
     }
 
     /// Reserves room for records instead of what `id` has so far. What it has stays if there is no
@@ -155,16 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn records_replace_the_body_and_count_twice() {
+    fn records_replace_the_body_and_count_three_times() {
         let mut budget = ByteBudget::default();
         let first = budget.reserve(10, LIMIT, 0).unwrap();
         let second = budget.reserve(10, LIMIT, 0).unwrap();
-        assert!(budget.reserve_records(first, 45, LIMIT, 0).is_some());
+        assert!(budget.reserve_records(first, 30, LIMIT, 0).is_some());
         assert_eq!(budget.bytes, 100);
-        assert_eq!(budget.reserve_records(second, 6, LIMIT, 0), None);
+        assert_eq!(budget.reserve_records(second, 4, LIMIT, 0), None);
         assert_eq!(budget.bytes, 100, "its body stays reserved");
         budget.free(first);
-        assert!(budget.reserve_records(second, 6, LIMIT, 0).is_some());
+        assert!(budget.reserve_records(second, 4, LIMIT, 0).is_some());
         assert_eq!(budget.bytes, 12);
     }
 

@@ -146,9 +146,8 @@ impl<'a> IngestHandler<'a> {
     /// Reserves the bytes of the records instead.
     fn keep(&self, batch: IngestBatch<'a>) -> Result<IngestBatch<'a>, IngestError> {
         let limit = self.config.limits.max_in_flight_bytes;
-        let has_room = |reservation: &Reservation| {
-            reservation.keep_records(batch.pending_bytes(), limit)
-        };
+        let has_room =
+            |reservation: &Reservation| reservation.keep_records(batch.pending_bytes(), limit);
         match self.reservation.as_ref().is_some_and(has_room) {
             true => Ok(batch),
             false => Err(IngestError::Overloaded),

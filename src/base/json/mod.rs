@@ -156,11 +156,7 @@ impl JsonReader {
         }
     }
 
-    fn array(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        place: JsonPlace<'_>,
-    ) -> Result<Vec<Value>, Stop> {
+    fn array(&mut self, cursor: &mut Cursor<'_>, place: JsonPlace<'_>) -> Result<Vec<Value>, Stop> {
         self.check_depth(place)?;
         let mut items = Vec::new();
         cursor.step();
@@ -568,8 +564,7 @@ mod tests {
 
     /// Reads `text` level by level.
     fn level_by_level(text: &str) -> Result<(Value, Vec<String>), (JsonErrorKind, String, String)> {
-        let mut reader =
-            level_by_level::LevelByLevel { max_depth: 4, reader_repairs: Vec::new() };
+        let mut reader = level_by_level::LevelByLevel { max_depth: 4, reader_repairs: Vec::new() };
         match reader.beacon(text) {
             Ok(object) => Ok((Value::Object(object), reader.reader_repairs)),
             Err(error) => Err((error.kind, error.pointer, error.message)),
@@ -710,7 +705,12 @@ mod tests {
         ];
         let value = leaf.prop_recursive(4, 24, 4, |inner| {
             let key = prop_oneof![
-                Just("a"), Just("b"), Just("c~/d"), Just("\\ud83d"), Just("\\u0061"), Just("e"),
+                Just("a"),
+                Just("b"),
+                Just("c~/d"),
+                Just("\\ud83d"),
+                Just("\\u0061"),
+                Just("e"),
             ];
             let member = (key, inner.clone()).prop_map(|(key, value)| format!("\"{key}\":{value}"));
             prop_oneof![

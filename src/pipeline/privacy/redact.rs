@@ -126,8 +126,7 @@ fn without(fields: &mut Map<String, Value>, names: &SensitiveParams, redaction: 
     for (field, value) in fields {
         match (field.as_str(), value) {
             ("url" | "referrer", Value::String(address)) => {
-                let found =
-                    crate::pipeline::privacy::url_params::without_sensitive(address, names);
+                let found = crate::pipeline::privacy::url_params::without_sensitive(address, names);
                 if let Cow::Owned(rid) = found.url {
                     redaction.note(rid != *address);
                     *address = rid;

@@ -75,7 +75,11 @@ pub fn text(text: &str, what: ScrubConfig) -> Scrubbed<'_> {
 /// Scrubs every text in `value`, and replaces a number that is a card's with the text `[card]`. The
 /// keys of objects stay. Calls `scrubbed` with the JSON Pointer (RFC 6901) of each value that
 /// changes, once for each kind.
-pub fn value(value: &mut Value, what: ScrubConfig, scrubbed: &mut dyn FnMut(LazyPointer<'_>, PiiKind)) {
+pub fn value(
+    value: &mut Value,
+    what: ScrubConfig,
+    scrubbed: &mut dyn FnMut(LazyPointer<'_>, PiiKind),
+) {
     walk(value, what, &ScrubPlace { above: None, step: ScrubStep::Root }, scrubbed);
 }
 
