@@ -152,7 +152,7 @@ fn each_beacon_past_the_values_of_its_request_fails() {
 
 #[test]
 fn records_past_the_limit_of_a_request_are_all_refused() {
-    let body = format!("[{}]", vec![r#"{"name":"a"}"#; 10].join(","));
+    let body = format!("[{}]", [r#"{"name":"a"}"#; 10].join(","));
     assert_eq!(verdicts(json!({}), &body).unwrap(), vec![None; 10]);
     let refused = verdicts(json!({"max_record_bytes": 2_000}), &body).unwrap_err();
     assert_eq!((refused.status(), refused.code()), (413, "records_too_large"));

@@ -446,3 +446,17 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         assert_eq!(error_count(RawConfig { headwater: Some(table), ..settings() }), [sentence]);
     }
 }
+
+#[test]
+fn what_a_request_may_become_grows_with_what_it_may_hold() {
+    let limits = |limits: Value| {
+        let mut settings = settings();
+        settings.headwater.as_mut().unwrap()["limits"] = limits;
+        let limits = Config::parse(settings).unwrap().limits;
+        (limits.max_request_values, limits.max_record_bytes)
+    };
+    assert_eq!(limits(json!({"max_inflated_bytes": 1})), (50_000, 4_194_304));
+    assert_eq!(limits(json!({"max_inflated_bytes": 2_097_152})), (100_000, 8_388_608));
+    let set = json!({"max_inflated_bytes": 2_097_152, "max_record_bytes": 7});
+    assert_eq!(limits(set), (100_000, 7));
+}

@@ -339,6 +339,17 @@ impl<'a> IngestBatch<'a> {
         self.pending_bytes
     }
 
+    /// The memory that these records take, about: more than their bytes if they are small.
+    pub fn pending_memory(&self) -> usize {
+        /// A record's stream, key and identity.
+        const OF_RECORD: usize = 512;
+        let of_each = self
+            .pending
+            .iter()
+            .map(|pending| pending.item.record.capacity().saturating_add(OF_RECORD));
+        of_each.sum()
+    }
+
     fn queue(&mut self, pending: PendingRecord<'a>) {
         let bytes = pending.item.record.bytes().len();
         self.pending_bytes = self.pending_bytes.saturating_add(bytes);

@@ -59,7 +59,7 @@ pub struct Limits {
     /// Bytes of all records of a request.
     pub max_record_bytes: usize,
     /// Bytes of all requests of an isolate that are under way: their bodies, and then their records, each
-    /// counted three times.
+    /// counted twice.
     pub max_in_flight_bytes: usize,
 }
 
@@ -75,6 +75,20 @@ impl Default for Limits {
             max_request_values: 50_000,
             max_record_bytes: 4_194_304,
             max_in_flight_bytes: 25_165_824,
+        }
+    }
+}
+
+impl Limits {
+    /// Raises what a request may become with a `max_inflated_bytes` that is larger than usual.
+    #[must_use]
+    pub fn for_inflated_bytes(self) -> Self {
+        let usual = Self::default();
+        let times = self.max_inflated_bytes.div_ceil(usual.max_inflated_bytes).max(1);
+        Self {
+            max_request_values: usual.max_request_values.saturating_mul(times),
+            max_record_bytes: usual.max_record_bytes.saturating_mul(times),
+            ..self
         }
     }
 }

@@ -25,9 +25,9 @@ const BODY_PATIENCE_MS: u64 = 10_000;
 /// in milliseconds.
 const RECORDS_PATIENCE_MS: u64 = 180_000;
 
-/// A record is in memory up to three times while it is delivered: as its line, in the body of a
-/// call, and in its shard, which may be in this isolate.
-const COPIES: usize = 3;
+/// A record is in memory twice while it is delivered: as its line, and in the body of a call or in
+/// its shard, which may be in this isolate.
+const COPIES: usize = 2;
 
 thread_local! {
     static BUDGET: RefCell<ByteBudget> = RefCell::default();
@@ -123,7 +123,7 @@ impl Reservation {
         BUDGET.with_borrow_mut(|budget| budget.reserve(bytes, limit, now_ms())).map(Self)
     }
 
-    /// Reserves room for records of `bytes` instead of the body, which is no longer in memory.
+    /// Reserves room for records that take `bytes` instead of the body, which is no longer in memory.
     /// Returns whether there is room.
     #[must_use]
     pub fn keep_records(&self, bytes: usize, limit: usize) -> bool {
@@ -161,16 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn records_replace_the_body_and_count_three_times() {
+    fn records_replace_the_body_and_count_twice() {
         let mut budget = ByteBudget::default();
         let first = budget.reserve(10, LIMIT, 0).unwrap();
         let second = budget.reserve(10, LIMIT, 0).unwrap();
-        assert!(budget.reserve_records(first, 30, LIMIT, 0).is_some());
+        assert!(budget.reserve_records(first, 45, LIMIT, 0).is_some());
         assert_eq!(budget.bytes, 100);
-        assert_eq!(budget.reserve_records(second, 4, LIMIT, 0), None);
+        assert_eq!(budget.reserve_records(second, 6, LIMIT, 0), None);
         assert_eq!(budget.bytes, 100, "its body stays reserved");
         budget.free(first);
-        assert!(budget.reserve_records(second, 4, LIMIT, 0).is_some());
+        assert!(budget.reserve_records(second, 6, LIMIT, 0).is_some());
         assert_eq!(budget.bytes, 12);
     }
 

@@ -147,7 +147,7 @@ impl<'a> IngestHandler<'a> {
     fn keep(&self, batch: IngestBatch<'a>) -> Result<IngestBatch<'a>, IngestError> {
         let limit = self.config.limits.max_in_flight_bytes;
         let has_room =
-            |reservation: &Reservation| reservation.keep_records(batch.pending_bytes(), limit);
+            |reservation: &Reservation| reservation.keep_records(batch.pending_memory(), limit);
         match self.reservation.as_ref().is_some_and(has_room) {
             true => Ok(batch),
             false => Err(IngestError::Overloaded),

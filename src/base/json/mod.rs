@@ -261,7 +261,7 @@ pub fn check_syntax(text: &str) -> Result<(), serde_json::Error> {
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-            while map.next_entry::<Key, &RawValue>()?.is_some() {}
+            while map.next_entry::<&RawValue, &RawValue>()?.is_some() {}
             Ok(self)
         }
     }

@@ -83,12 +83,16 @@ fn part(raw: &str, privacy: &PrivacyPolicy) -> Option<String> {
 }
 
 /// Whether a part is too short for a card's number and for a token, and has no character that each
-/// address, parameter and e-mail has. A text of many quotes has as many such parts.
+/// address, parameter and e-mail has. A scheme has letters, unlike what is between two texts of a
+/// JSON. A text of many quotes has as many such parts.
 fn is_harmless(raw: &str) -> bool {
     /// One less than the digits of the shortest card's number.
     const MAX_BYTES: usize = 13;
-    const MARKS: &[u8] = b":=/?#&;@%\\";
-    raw.len() <= MAX_BYTES && !raw.bytes().any(|byte| MARKS.contains(&byte))
+    const MARKS: &[u8] = b"=/?#&;@%\\";
+    let has = |of: fn(&u8) -> bool| raw.as_bytes().iter().any(of);
+    raw.len() <= MAX_BYTES
+        && !has(|byte| MARKS.contains(byte))
+        && !(has(|byte| *byte == b':') && has(u8::is_ascii_alphabetic))
 }
 
 /// Redacts a text as a beacon's, then each word of it: outside of quotes, a URL may stand among
