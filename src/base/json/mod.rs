@@ -245,15 +245,15 @@ fn number(cursor: &mut Cursor<'_>, place: JsonPlace<'_>) -> Result<Value, Stop> 
 
 /// Returns serde_json's error if `text` is not one object in JSON. Keeps nothing of it.
 pub fn check_syntax(text: &str) -> Result<(), serde_json::Error> {
-    struct Object;
+    struct SyntaxCheck;
 
-    impl<'de> Deserialize<'de> for Object {
+    impl<'de> Deserialize<'de> for SyntaxCheck {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             deserializer.deserialize_map(Self)
         }
     }
 
-    impl<'de> Visitor<'de> for Object {
+    impl<'de> Visitor<'de> for SyntaxCheck {
         type Value = Self;
 
         fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -266,7 +266,7 @@ pub fn check_syntax(text: &str) -> Result<(), serde_json::Error> {
         }
     }
 
-    serde_json::from_str(text).map(|Object| ())
+    serde_json::from_str(text).map(|SyntaxCheck| ())
 }
 
 impl<'a> JsonPlace<'a> {
