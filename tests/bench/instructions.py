@@ -33,8 +33,9 @@ FLOOR = "floor"
 COUNTED = "instructions::counted*"
 # What a beacon takes besides, however few bytes it has: the columns of its record, and up to fifty repairs.
 OF_A_BEACON = 400_000
-# What the values of a request take besides, which `limits.max_request_values` bounds: a node of a tree, and each rule.
-OF_VALUES = 150_000_000
+# What the values of a request take besides, which `limits.max_request_values` bounds: 5,000 each if its beacon fails and
+# is decoded again.
+OF_VALUES = 250_000_000
 # The most instructions of a byte that a client sends, inflated. 10 milliseconds for 100 kB are some 250: in workerd,
 # the row of page views takes 21 milliseconds for its 54 million.
 OF_A_BYTE = 250
