@@ -206,9 +206,14 @@ fn limits(table: &mut ConfigTable<'_>) -> Limits {
         };
         set("max_body_bytes", &mut limits.max_body_bytes, 8_388_608);
         set("max_inflated_bytes", &mut limits.max_inflated_bytes, 16_777_216);
+        limits = limits.clone().for_inflated_bytes();
         set("max_beacons", &mut limits.max_beacons, 10_000);
         set("max_beacon_bytes", &mut limits.max_beacon_bytes, 524_288);
         set("max_depth", &mut limits.max_depth, 100);
+        set("max_beacon_values", &mut limits.max_beacon_values, 262_144);
+        set("max_request_values", &mut limits.max_request_values, 1_048_576);
+        set("max_record_bytes", &mut limits.max_record_bytes, 67_108_864);
+        set("max_in_flight_bytes", &mut limits.max_in_flight_bytes, 67_108_864);
     });
     limits
 }

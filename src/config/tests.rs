@@ -418,7 +418,7 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ("delivery_timeout_ms", json!(0), "HEADWATER.delivery_timeout_ms must be an integer from 100 to 30000, not 0".to_owned()),
         ("limits", json!(1), "HEADWATER.limits must be a table".to_owned()),
         ("limits", json!({"max_depth": 101}), "HEADWATER.limits.max_depth must be an integer from 1 to 100, not 101".to_owned()),
-        ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is an unknown key; expected one of max_body_bytes, max_inflated_bytes, max_beacons, max_beacon_bytes, max_depth".to_owned()),
+        ("limits", json!({"bytes": 1}), "HEADWATER.limits.bytes is an unknown key; expected one of max_body_bytes, max_inflated_bytes, max_beacons, max_beacon_bytes, max_depth, max_beacon_values, max_request_values, max_record_bytes, max_in_flight_bytes".to_owned()),
         ("failed_stream", json!("events-failed"), "HEADWATER.failed_stream must be firehose:NAME or kinesis:NAME, not \"events-failed\"".to_owned()),
         ("failed_stream", json!(1), "HEADWATER.failed_stream must be a text of the form firehose:NAME or kinesis:NAME".to_owned()),
         ("routes", json!({}), "HEADWATER.routes must be a list of tables with conditions and `to`".to_owned()),
@@ -445,4 +445,18 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         table[key] = value;
         assert_eq!(error_count(RawConfig { headwater: Some(table), ..settings() }), [sentence]);
     }
+}
+
+#[test]
+fn what_a_request_may_become_grows_with_what_it_may_hold() {
+    let limits = |limits: Value| {
+        let mut settings = settings();
+        settings.headwater.as_mut().unwrap()["limits"] = limits;
+        let limits = Config::parse(settings).unwrap().limits;
+        (limits.max_request_values, limits.max_record_bytes)
+    };
+    assert_eq!(limits(json!({"max_inflated_bytes": 1})), (50_000, 4_194_304));
+    assert_eq!(limits(json!({"max_inflated_bytes": 2_097_152})), (100_000, 8_388_608));
+    let set = json!({"max_inflated_bytes": 2_097_152, "max_record_bytes": 7});
+    assert_eq!(limits(set), (100_000, 7));
 }

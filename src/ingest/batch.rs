@@ -21,7 +21,8 @@ use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
 use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
-use crate::pipeline::privacy::{PrivacyDecision, redact};
+use crate::pipeline::privacy::PrivacyDecision;
+use crate::pipeline::privacy::redact::{self, Redaction};
 use crate::pipeline::{decode, enrich, privacy};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
@@ -33,6 +34,7 @@ pub struct IngestBatch<'a> {
     pub(super) context: PipelineContext<'a>,
     outcomes: Vec<(EventId, Outcome)>,
     pending: Vec<PendingRecord<'a>>,
+    pending_bytes: usize,
     /// The number of records that were taken out for delivery and have no status yet.
     in_delivery: usize,
     /// The bytes of all records that were taken out for delivery.
@@ -65,6 +67,7 @@ impl<'a> IngestBatch<'a> {
             context: PipelineContext { config, routes: &tenant.routes, facts, envelope },
             outcomes: Vec::new(),
             pending: Vec::new(),
+            pending_bytes: 0,
             in_delivery: 0,
             bytes: 0,
             trace: config.inspect_token.as_ref().map(|_| RequestTrace::default()),
@@ -96,7 +99,7 @@ impl<'a> IngestBatch<'a> {
                     self.trace_original(index, &original);
                 }
                 self.outcomes.push((event_id, Outcome::Accepted(catalogued)));
-                self.pending.push(pending);
+                self.queue(pending);
                 Ok(())
             }
             Err(BeaconStop::Rejected(rejection)) => {
@@ -171,7 +174,7 @@ impl<'a> IngestBatch<'a> {
             PrivacyDecision::Keep => stripped,
         };
         let original = match (beacon, stripped) {
-            (Some(beacon), _) => self.redacted(&beacon, stripped).unwrap_or(original),
+            (Some(beacon), _) => self.redacted(beacon, stripped).unwrap_or(original),
             (None, stripped) => {
                 let text = decode::legible(&original, &self.context.config.limits);
                 redact::unreadable(original, &text, self.context.facts.privacy, stripped)
@@ -181,17 +184,15 @@ impl<'a> IngestBatch<'a> {
     }
 
     /// Returns the beacon without what privacy removes; `None` if it contains nothing of that.
-    fn redacted(
-        &self,
-        beacon: &Beacon,
-        stripped: Option<PrivacySignal>,
-    ) -> Option<OriginalPayload> {
+    fn redacted(&self, beacon: Beacon, stripped: Option<PrivacySignal>) -> Option<OriginalPayload> {
         let privacy = self.context.facts.privacy;
-        let left = redact::beacon(&beacon.fields, privacy, stripped).or_else(|| {
+        let Beacon { fields: mut left, left_out, .. } = beacon;
+        let is_changed = redact::beacon(&mut left, privacy, stripped) == Redaction::Some
             // A pixel's query can have a parameter to remove that is no field of the beacon.
-            let concerned = redact::concerns_left_out(&beacon.left_out, privacy, stripped);
-            concerned.then(|| beacon.fields.clone())
-        })?;
+            || redact::concerns_left_out(&left_out, privacy, stripped);
+        if !is_changed {
+            return None;
+        }
         Some(OriginalPayload::new(serde_json::to_vec(&left).ok()?, PayloadFormat::Beacon))
     }
 
@@ -220,16 +221,16 @@ impl<'a> IngestBatch<'a> {
             code: error.to_string(),
             retry_after_s: DeliveryReport::RETRY_AFTER_S,
         })?;
-        let pending = |record| PendingRecord::of_failed_event(beacon_index, stream, record);
-        self.pending.extend(records.into_iter().map(pending));
+        for record in records {
+            self.queue(PendingRecord::of_failed_event(beacon_index, stream, record));
+        }
         Ok(())
     }
 
     /// Takes out the records that are still to be delivered; empty once all are.
     pub fn take_records(&mut self) -> Vec<PendingRecord<'a>> {
         let records = std::mem::take(&mut self.pending);
-        let bytes = records.iter().map(|pending| pending.item.record.bytes().len());
-        self.bytes = self.bytes.saturating_add(bytes.sum());
+        self.bytes = self.bytes.saturating_add(std::mem::take(&mut self.pending_bytes));
         self.in_delivery = self.in_delivery.saturating_add(records.len());
         self.trace_sent(&records);
         records
@@ -331,6 +332,28 @@ impl<'a> IngestBatch<'a> {
             *outcome = Outcome::Failed(rejected::violation(stream, code));
         }
         self.queue_failed_event(Record::of_rejected(record, stream, code), beacon_index)
+    }
+
+    /// The bytes of the records that were not taken out for delivery.
+    pub const fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// The memory that these records take, about: more than their bytes if they are small.
+    pub fn pending_memory(&self) -> usize {
+        /// A record's stream, key and identity.
+        const OF_RECORD: usize = 512;
+        let of_each = self
+            .pending
+            .iter()
+            .map(|pending| pending.item.record.capacity().saturating_add(OF_RECORD));
+        of_each.sum()
+    }
+
+    fn queue(&mut self, pending: PendingRecord<'a>) {
+        let bytes = pending.item.record.bytes().len();
+        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
+        self.pending.push(pending);
     }
 
     /// The bytes of all records that were taken out for delivery.

@@ -41,6 +41,9 @@ pub enum IngestError {
     Replay(#[from] ReplayError),
     #[error("body could not be read to its end")]
     TruncatedBody,
+    /// Other requests of this isolate take the memory that this one needs.
+    #[error("too many bytes are under way; send again")]
+    Overloaded,
     /// The configuration has errors, so no event can be delivered.
     #[error("{}", sentences(.0))]
     NotConfigured(Vec<ConfigError>),
@@ -82,10 +85,11 @@ impl HttpError for IngestError {
             Self::Protocol(
                 ProtocolError::BodyTooLarge { .. }
                 | ProtocolError::InflatedTooLarge { .. }
-                | ProtocolError::TooManyBeacons { .. },
+                | ProtocolError::TooManyBeacons { .. }
+                | ProtocolError::RecordsTooLarge { .. },
             ) => 413,
             Self::RateLimited => 429,
-            Self::NotConfigured(_) | Self::NotDurable { .. } => 503,
+            Self::Overloaded | Self::NotConfigured(_) | Self::NotDurable { .. } => 503,
         }
     }
 
@@ -104,6 +108,8 @@ impl HttpError for IngestError {
             Self::Protocol(ProtocolError::BodyTooLarge { .. }) => "body_too_large",
             Self::Protocol(ProtocolError::InflatedTooLarge { .. }) => "inflated_too_large",
             Self::Protocol(ProtocolError::TooManyBeacons { .. }) => "too_many_beacons",
+            Self::Protocol(ProtocolError::RecordsTooLarge { .. }) => "records_too_large",
+            Self::Overloaded => "overloaded",
             Self::NotConfigured(_) => "not_configured",
             Self::NotDurable { .. } => "not_durable",
         }
@@ -115,7 +121,10 @@ impl HttpError for IngestError {
         /// The longest period of a rate limiter.
         /// Source: <https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/>
         const RATE_LIMIT_S: u64 = 60;
+        /// A delivery takes less, unless AWS is slow.
+        const OVERLOADED_S: u64 = 5;
         match self {
+            Self::Overloaded => Some(OVERLOADED_S),
             Self::NotDurable { retry_after_s, .. } => Some(*retry_after_s),
             Self::NotConfigured(_) => Some(CONFIGURATION_S),
             Self::RateLimited => Some(RATE_LIMIT_S),

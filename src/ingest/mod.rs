@@ -24,7 +24,7 @@ use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::outcome::{Catalogued, DropReason};
 use crate::model::replay::ReplaySource;
 use crate::pipeline::decode::body::RequestBody;
-use crate::pipeline::decode::{ProtocolError, native, pixel, record};
+use crate::pipeline::decode::{ProtocolError, ValueBudget, native, pixel, record};
 use crate::pipeline::{decode, enrich};
 pub use authorize::{AuthorizedRequest, authorize};
 pub use batch::{IngestBatch, SettledBatch};
@@ -138,9 +138,15 @@ fn decode_body<'c>(
         parts => parts?,
     };
     batch.context.envelope = parts.envelope.or(&batch.context.envelope);
+    let mut values = ValueBudget::of_request(limits);
     for text in parts.texts {
         let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
-        batch.push(decode::beacon(text, limits), original, ids)?;
+        batch.push(decode::beacon_within(text, limits, &mut values), original, ids)?;
+        // Nothing is sent yet, so the client still has all of it, and can send it in parts.
+        if batch.pending_bytes() > limits.max_record_bytes {
+            let limit = limits.max_record_bytes;
+            return Err(ProtocolError::RecordsTooLarge { limit }.into());
+        }
     }
     Ok(batch)
 }

@@ -51,6 +51,16 @@ pub struct Limits {
     pub max_beacon_bytes: usize,
     /// Levels of objects and arrays in a beacon, itself included.
     pub max_depth: usize,
+    /// Values of a beacon: the members of objects and the items of arrays, at any depth. An object
+    /// with members counts as five.
+    pub max_beacon_values: usize,
+    /// Values of all beacons of a request.
+    pub max_request_values: usize,
+    /// Bytes of all records of a request.
+    pub max_record_bytes: usize,
+    /// Bytes of all requests of an isolate that are under way: their bodies, and then their records, each
+    /// counted twice.
+    pub max_in_flight_bytes: usize,
 }
 
 impl Default for Limits {
@@ -61,6 +71,24 @@ impl Default for Limits {
             max_beacons: 500,
             max_beacon_bytes: 256_000,
             max_depth: 32,
+            max_beacon_values: 20_000,
+            max_request_values: 50_000,
+            max_record_bytes: 4_194_304,
+            max_in_flight_bytes: 25_165_824,
+        }
+    }
+}
+
+impl Limits {
+    /// Raises what a request may become with a `max_inflated_bytes` that is larger than usual.
+    #[must_use]
+    pub fn for_inflated_bytes(self) -> Self {
+        let usual = Self::default();
+        let times = self.max_inflated_bytes.div_ceil(usual.max_inflated_bytes).max(1);
+        Self {
+            max_request_values: usual.max_request_values.saturating_mul(times),
+            max_record_bytes: usual.max_record_bytes.saturating_mul(times),
+            ..self
         }
     }
 }

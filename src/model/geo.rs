@@ -40,3 +40,28 @@ pub struct Geo {
     /// Name of the organization that runs the autonomous system.
     pub as_organization: Option<String>,
 }
+
+impl Geo {
+    /// No name of the CDN is longer.
+    const MAX_BYTES: usize = 256;
+
+    /// Returns these facts with their texts cut to [`Self::MAX_BYTES`], since each event of a
+    /// request carries them.
+    #[must_use]
+    pub fn cut(&self) -> Self {
+        let cut = |text: &Option<String>| {
+            let text = text.as_deref()?;
+            text.get(..text.floor_char_boundary(Self::MAX_BYTES)).map(str::to_owned)
+        };
+        Self {
+            country: cut(&self.country),
+            region: cut(&self.region),
+            city: cut(&self.city),
+            continent: cut(&self.continent),
+            timezone: cut(&self.timezone),
+            colo: cut(&self.colo),
+            asn: self.asn,
+            as_organization: cut(&self.as_organization),
+        }
+    }
+}

@@ -5,6 +5,12 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::base::json::MAX_POINTER_BYTES;
+
+/// Returns the JSON Pointer (RFC 6901) of a repaired place. A beacon can need many thousand repairs,
+/// of which few are listed, so a pointer is built only if it is.
+pub type LazyPointer<'a> = &'a dyn Fn() -> String;
+
 /// Whether repairs keep the original values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Originals {
@@ -34,11 +40,15 @@ fn as_text<S: Serializer>(original: &Option<Value>, serializer: S) -> Result<S::
     serializer.collect_str(original.as_ref().unwrap_or(&Value::Null))
 }
 
-/// The repairs of one event in their order, at most [`Repairs::MAX`].
+/// The repairs of one event in their order, at most [`Repairs::MAX`] with pointers of at most
+/// [`MAX_POINTER_BYTES`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Repairs {
     list: Vec<Repair>,
+    /// The bytes of the pointers, that of the first repair that did not fit included.
+    #[serde(skip)]
+    pointer_bytes: usize,
     #[serde(skip)]
     originals: Originals,
 }
@@ -52,7 +62,7 @@ impl Repairs {
     pub const TOO_LONG: &str = "too_long";
 
     pub fn new(originals: Originals) -> Self {
-        Self { list: Vec::new(), originals }
+        Self { originals, ..Self::default() }
     }
 
     pub fn originals(&self) -> Originals {
@@ -75,9 +85,11 @@ impl Repairs {
     }
 
     /// Notes a privacy repair at `pointer`, and forgets the originals of that place in all repairs.
-    pub fn note(&mut self, rule: &'static str, pointer: &str) {
-        self.forget_at(pointer);
-        self.add(rule, || pointer.to_owned(), None);
+    pub fn note(&mut self, rule: &'static str, pointer: LazyPointer<'_>) {
+        if self.list.iter().any(|repair| repair.original.is_some()) {
+            self.forget_at(&pointer());
+        }
+        self.add(rule, pointer, None);
     }
 
     /// Notes a repair at `pointer`.
@@ -102,13 +114,24 @@ impl Repairs {
     }
 
     fn push(&mut self, repair: impl FnOnce() -> Repair) {
+        if self.pointer_bytes > MAX_POINTER_BYTES {
+            // The last repair says already that there were more.
+            return;
+        }
+        let more = || Repair {
+            rule: Self::MORE.into(),
+            pointer: String::new(),
+            length: None,
+            original: None,
+        };
         if self.list.len() < Self::MAX {
             let mut repair = repair();
+            self.pointer_bytes = self.pointer_bytes.saturating_add(repair.pointer.len());
             repair.original = repair.original.filter(|_| self.originals == Originals::Keep);
-            self.list.push(repair);
+            let fits = self.pointer_bytes <= MAX_POINTER_BYTES;
+            self.list.push(if fits { repair } else { more() });
         } else if let Some(last) = self.list.last_mut() {
-            let (rule, pointer) = (Self::MORE.into(), String::new());
-            *last = Repair { rule, pointer, length: None, original: None };
+            *last = more();
         }
     }
 

@@ -46,7 +46,7 @@ pub enum Code {
     NotUnique,
     /// A value matches none of the alternatives, too many of them, or a forbidden schema.
     NoMatch,
-    /// A value needs too many steps to check.
+    /// A beacon has too many values, or a value needs too many steps to check.
     TooComplex,
     /// The catalogue does not have the event.
     UnknownEvent,
@@ -75,6 +75,7 @@ impl From<JsonError> for Violation {
         let code = match error.kind {
             JsonErrorKind::Syntax => Code::BadJson,
             JsonErrorKind::TooDeep => Code::TooDeep,
+            JsonErrorKind::TooManyValues => Code::TooComplex,
             JsonErrorKind::DuplicateKey => Code::DuplicateField,
             JsonErrorKind::NumberOutOfRange => Code::OutOfRange,
         };

@@ -34,7 +34,7 @@ pub async fn send(
         return CallResult::NotSent("a signed header is not text".to_owned());
     };
     let url = signed.uri().to_string();
-    io::send(&url, &headers, signed.body(), timeout_ms, aborts).await
+    io::send(&url, &headers, signed.into_body(), timeout_ms, aborts).await
 }
 
 /// The headers as lines. `host` is left out: the runtime derives it from the URL, which is the one

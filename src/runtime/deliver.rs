@@ -153,7 +153,7 @@ async fn call_shard(
         let (bodies, counts): (Vec<Vec<u8>>, Vec<usize>) = requests.into_iter().unzip();
         let body = batch_request::join(bodies);
         let count = counts.iter().sum();
-        match shard_client::batch(number, &body, count, timeout_ms, env, config).await {
+        match shard_client::batch(number, body, count, timeout_ms, env, config).await {
             Ok(response) => response.split(&counts).into_iter().map(Ok).collect(),
             Err(why) => counts.iter().map(|_| Err(why.clone())).collect(),
         }

@@ -4,6 +4,7 @@
 use worker::Env;
 
 use super::bindings::now_ms;
+use super::byte_budget::Reservation;
 use super::gather::UnderWay;
 use super::request::IncomingRequest;
 use super::respond::{self, Reply};
@@ -30,6 +31,8 @@ struct IngestHandler<'a> {
     summary: RequestSummary<'a>,
     /// Lets other requests wait for company.
     _under_way: UnderWay,
+    /// The bytes that the request has reserved, until it ends.
+    reservation: Option<Reservation>,
 }
 
 /// Accepts the beacons in a body.
@@ -99,7 +102,7 @@ impl<'a> IngestHandler<'a> {
     ) -> Self {
         let tenant = tenant.map(|tenant| tenant.name.as_str());
         let summary = RequestSummary { kind, tenant, ..RequestSummary::default() };
-        Self { request, config, summary, _under_way: UnderWay::begin() }
+        Self { request, config, summary, _under_way: UnderWay::begin(), reservation: None }
     }
 
     /// Time since the request arrived, in milliseconds.
@@ -121,6 +124,7 @@ impl<'a> IngestHandler<'a> {
         let limit = config.limits.max_body_bytes;
         // A replay may send a record, which is larger than its beacon was.
         let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
+        self.reserve(head.content_length.map_or(limit, |length| length.min(limit)))?;
         let bytes = request.body(limit).await;
         self.summary.read_ms = self.elapsed_ms();
         let bytes = bytes?;
@@ -130,12 +134,30 @@ impl<'a> IngestHandler<'a> {
             content_encoding: head.content_encoding.as_deref(),
             bytes: &bytes,
         };
-        match replay {
-            Some(replay) => ingest::replay(&body, replay, &authorized),
+        let batch = match replay {
+            Some(replay) => ingest::replay(&body, replay, &authorized)?,
             None => {
                 let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
-                ingest::post(&body, &authorized, &mut ids)
+                ingest::post(&body, &authorized, &mut ids)?
             }
+        };
+        self.keep(batch)
+    }
+
+    /// Reserves the bytes of the body.
+    fn reserve(&mut self, bytes: usize) -> Result<(), IngestError> {
+        self.reservation = Reservation::of_body(bytes, self.config.limits.max_in_flight_bytes);
+        self.reservation.as_ref().map(|_| ()).ok_or(IngestError::Overloaded)
+    }
+
+    /// Reserves the bytes of the records instead.
+    fn keep(&self, batch: IngestBatch<'a>) -> Result<IngestBatch<'a>, IngestError> {
+        let limit = self.config.limits.max_in_flight_bytes;
+        let has_room =
+            |reservation: &Reservation| reservation.keep_records(batch.pending_memory(), limit);
+        match self.reservation.as_ref().is_some_and(has_room) {
+            true => Ok(batch),
+            false => Err(IngestError::Overloaded),
         }
     }
 
@@ -159,8 +181,10 @@ impl<'a> IngestHandler<'a> {
         self.check_rate(authorized).await?;
         let IncomingRequest { head, context, .. } = self.request;
         self.summary.bytes_in = head.query.len();
+        self.reserve(head.query.len())?;
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
-        ingest::pixel(&head.query, authorized, &mut ids)
+        let batch = ingest::pixel(&head.query, authorized, &mut ids)?;
+        self.keep(batch)
     }
 
     /// Delivers the records, answers, and reports the request.

@@ -267,19 +267,21 @@ pub async fn sha256(bytes: &[u8]) -> Option<[u8; 32]> {
 }
 
 /// Sends a signed request. `headers` are lines of a name, a space and a value. If it `aborts`, a
-/// request that is too late is aborted, and not only ignored.
+/// request that is too late is aborted, and not only ignored. JavaScript copies the body, which is
+/// not kept here meanwhile.
 pub async fn send(
     url: &str,
     headers: &str,
-    body: &[u8],
+    body: Vec<u8>,
     milliseconds: u64,
     aborts: bool,
 ) -> CallResult {
     let milliseconds = milliseconds as f64;
-    let answer = Operation::begin(false, |host, id| {
-        host.send(id, url, headers, body, milliseconds, aborts);
-    })
-    .await;
+    let sent = Operation::begin(false, |host, id| {
+        host.send(id, url, headers, &body, milliseconds, aborts);
+    });
+    drop(body);
+    let answer = sent.await;
     match answer.status {
         0 => CallResult::TimedOut,
         1 => CallResult::Starved,
@@ -317,19 +319,20 @@ pub struct ObjectAddress<'a> {
     pub location_hint: Option<&'a str>,
 }
 
-/// Calls `method` of a Durable Object.
+/// Calls `method` of a Durable Object. JavaScript copies the body, which is not kept here meanwhile.
 pub async fn call(
     object: ObjectAddress<'_>,
     method: &str,
-    body: &[u8],
+    body: Vec<u8>,
     milliseconds: u64,
 ) -> Result<ObjectValue, ObjectError> {
     let ObjectAddress { namespace, name, location_hint } = object;
     let milliseconds = milliseconds as f64;
-    let answer = Operation::begin(false, |host, id| {
-        host.call(id, namespace, name, location_hint, method, body, milliseconds);
-    })
-    .await;
+    let called = Operation::begin(false, |host, id| {
+        host.call(id, namespace, name, location_hint, method, &body, milliseconds);
+    });
+    drop(body);
+    let answer = called.await;
     match answer.status {
         0 => Ok(ObjectValue::Number(answer.number)),
         1 => Ok(ObjectValue::Bytes(answer.bytes)),

@@ -4,7 +4,7 @@
 //!   and `error` says why one was rejected. `tracker` serves the snippet, `health`
 //!   answers `/readyz`. `quarantine` and `inspector_object` serve operators and developers.
 //! - Delivery: `deliver` drives deliveries, `gather` shares calls between requests, `gate` limits
-//!   concurrent calls, `stream_health` keeps
+//!   concurrent calls, `byte_budget` the bytes of all requests, `stream_health` keeps
 //!   the health of each stream, `aws_http` sends one signed call, `shard_client` calls a Durable
 //!   Object.
 //! - The shard: `shard_object` is the Durable Object around [`crate::shard`], and `storage` its
@@ -20,6 +20,7 @@
 
 pub mod aws_http;
 pub mod bindings;
+pub mod byte_budget;
 pub mod deliver;
 pub mod error;
 pub mod gate;

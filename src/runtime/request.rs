@@ -33,6 +33,7 @@ struct RequestFields {
     referer: Option<String>,
     content_type: Option<String>,
     content_encoding: Option<String>,
+    content_length: Option<usize>,
     asked_headers: Option<String>,
     if_none_match: Option<String>,
     write_key: Option<String>,
@@ -58,6 +59,8 @@ pub struct RequestHead {
     pub query: String,
     pub content_type: Option<String>,
     pub content_encoding: Option<String>,
+    /// In bytes as sent, if the client states it.
+    pub content_length: Option<usize>,
     /// The headers that a preflight asks for.
     pub asked_headers: Option<String>,
     pub if_none_match: Option<String>,
@@ -131,6 +134,7 @@ fn read(request: &JsValue) -> (RequestHead, RequestContext) {
         query: query.to_owned(),
         content_type: fields.content_type,
         content_encoding: fields.content_encoding,
+        content_length: fields.content_length,
         asked_headers: fields.asked_headers,
         if_none_match: fields.if_none_match,
     };

@@ -85,7 +85,7 @@ impl From<ObjectError> for ShardCallError {
 /// Delivers the batch request `body`, with `count` items, through a shard.
 pub async fn batch(
     number: ShardNumber,
-    body: &[u8],
+    body: Vec<u8>,
     count: usize,
     milliseconds: u64,
     env: &Env,
@@ -121,13 +121,13 @@ pub async fn shard(
     env: &Env,
     config: &Config,
 ) -> Result<Vec<u8>, ShardCallError> {
-    bytes(of_shard(number, question, body, milliseconds, env, config).await?)
+    bytes(of_shard(number, question, body.to_vec(), milliseconds, env, config).await?)
 }
 
 async fn of_shard(
     number: ShardNumber,
     method: ShardMethod,
-    body: &[u8],
+    body: Vec<u8>,
     milliseconds: u64,
     env: &Env,
     config: &Config,
@@ -145,7 +145,7 @@ pub async fn reports(
     config: &Config,
 ) -> Result<Vec<u8>, ShardCallError> {
     let hint = location_hint(&config.aws.region);
-    bytes(call("SHARD", "reports", hint, question.name(), body, milliseconds, env).await?)
+    bytes(call("SHARD", "reports", hint, question.name(), body.to_vec(), milliseconds, env).await?)
 }
 
 /// Calls the object of the inspector.
@@ -155,7 +155,7 @@ pub async fn inspector(
     milliseconds: u64,
     env: &Env,
 ) -> Result<Vec<u8>, ShardCallError> {
-    bytes(call("INSPECTOR", "inspector", None, method, body, milliseconds, env).await?)
+    bytes(call("INSPECTOR", "inspector", None, method, body.to_vec(), milliseconds, env).await?)
 }
 
 /// Calls a method of the object `name` of the namespace `binding`.
@@ -164,7 +164,7 @@ async fn call(
     name: &str,
     location_hint: Option<&str>,
     method: &str,
-    body: &[u8],
+    body: Vec<u8>,
     milliseconds: u64,
     env: &Env,
 ) -> Result<ObjectValue, ShardCallError> {

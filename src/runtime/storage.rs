@@ -87,7 +87,8 @@ impl Storage for Sqlite {
     }
 
     fn keys(&self, table: Table, after: &[u8], max: usize) -> Result<Vec<Vec<u8>>, StorageError> {
-        let keys = keys(&self.storage, table.name(), bound(table, after), max as f64).map_err(error)?;
+        let keys =
+            keys(&self.storage, table.name(), bound(table, after), max as f64).map_err(error)?;
         Ok(keys.split_whitespace().map(bytes).collect())
     }
 }

@@ -10,9 +10,10 @@ use super::Schema;
 use super::rule::{NodeId, Others, Rule, Types};
 use super::view::View;
 use super::walk::Path;
+use crate::model::repairs::LazyPointer;
 
 /// Called for each repair, with its place and the original value.
-pub type Coerced<'a> = dyn FnMut(String, Value) + 'a;
+pub type Coerced<'a> = dyn FnMut(LazyPointer<'_>, Value) + 'a;
 
 /// Repairs the members of an object that node `id` describes.
 pub fn object(
@@ -50,7 +51,7 @@ fn value(
         Value::String(text) => {
             if let Some(wanted) = read(text, types(schema, id)) {
                 let original = std::mem::replace(value, wanted);
-                repaired(path.pointer(), original);
+                repaired(&|| path.pointer(), original);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

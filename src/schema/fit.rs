@@ -17,7 +17,7 @@ use super::Schema;
 use super::rule::{NodeId, Others, Rule, Types};
 use super::view::View;
 use super::walk::{Judge, Path};
-use crate::model::repairs::{COERCE, EMPTY_ARRAY};
+use crate::model::repairs::{COERCE, EMPTY_ARRAY, LazyPointer};
 
 /// The repair that drops a `null`.
 pub const NULL: &str = "null";
@@ -27,7 +27,7 @@ pub const EMPTY: &str = "empty";
 pub const UPPER_CASE: &str = "upper_case";
 
 /// Called for each repair, with its name, its place and the original value.
-pub type Repaired<'a> = dyn FnMut(&'static str, String, Value) + 'a;
+pub type Repaired<'a> = dyn FnMut(&'static str, LazyPointer<'_>, Value) + 'a;
 
 /// Repairs the values below `props` and `metadata`.
 pub fn beacon(schema: &Schema, fields: &mut Map<String, Value>, repaired: &mut Repaired<'_>) {
@@ -140,7 +140,7 @@ impl Fit<'_, '_> {
             Others::Each(id) if !known => self.value(*id, optional, value, path),
             // The schema does not allow the member, and a `null` has no information.
             Others::None if !known && value.is_null() => {
-                (self.repaired)(NULL, path.pointer(), Value::Null);
+                (self.repaired)(NULL, &|| path.pointer(), Value::Null);
                 false
             }
             _ => true,
@@ -173,12 +173,12 @@ impl Fit<'_, '_> {
         match self.reading(id, optional, value) {
             Reading::Stays => {}
             Reading::Drop(rule) => {
-                (self.repaired)(rule, path.pointer(), value.take());
+                (self.repaired)(rule, &|| path.pointer(), value.take());
                 return false;
             }
             Reading::Becomes(rule, read) => {
                 let original = std::mem::replace(value, read);
-                (self.repaired)(rule, path.pointer(), original);
+                (self.repaired)(rule, &|| path.pointer(), original);
             }
         }
         self.inside(id, value, path);

@@ -95,7 +95,7 @@ impl Schema {
     ///
     /// It follows `properties`, `items`, `prefixItems` and `$ref`, and keeps each text that may be
     /// a string. A second call changes nothing.
-    pub fn coerce(&self, beacon: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
+    pub fn coerce(&self, beacon: &mut Map<String, Value>, repaired: &mut coerce::Coerced<'_>) {
         coerce::object(self, 0, beacon, &Path::Root, repaired);
     }
 

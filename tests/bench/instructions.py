@@ -31,6 +31,14 @@ TOLERANCE = 0.05
 FLOOR = "floor"
 # Where valgrind counts: the function of instructions.rs that runs what is measured.
 COUNTED = "instructions::counted*"
+# What a beacon takes besides, however few bytes it has: the columns of its record, and up to fifty repairs.
+OF_A_BEACON = 400_000
+# What the values of a request take besides, which `limits.max_request_values` bounds: 5,000 each if its beacon fails and
+# is decoded again.
+OF_VALUES = 250_000_000
+# The most instructions of a byte that a client sends, inflated. 10 milliseconds for 100 kB are some 250: in workerd,
+# the row of page views takes 21 milliseconds for its 54 million.
+OF_A_BYTE = 250
 INSTALL = "valgrind is missing: install it (Debian: apt-get install valgrind), then run this again"
 SECONDS = 300
 
@@ -49,6 +57,21 @@ class Tools:
         version = run("rustc", "--version", "--verbose")
         facts = dict(re.findall(r"^(\w+): (.*)$", version, re.MULTILINE))
         return cls(facts["release"], facts["host"], " ".join(platform.libc_ver()))
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """What a request that is made to cost much takes."""
+
+    instructions: int
+    inflated: int
+    """Bytes of its body."""
+    beacons: int
+
+    @property
+    def of_a_byte(self) -> float:
+        """The instructions of a byte of its body, without those that few bytes may take."""
+        return max(0, self.instructions - self.beacons * OF_A_BEACON - OF_VALUES) / self.inflated
 
 
 def run(*command: str | Path, **variables: str) -> str:
@@ -75,8 +98,8 @@ def build() -> Path:
     return Path(program)
 
 
-def profile(program: Path, case: str, out: Path) -> int:
-    """Runs a case under valgrind, which writes its profile to `out`; returns the number of its events."""
+def profile(program: Path, case: str, out: Path) -> str:
+    """Runs a case under valgrind, which writes its profile to `out`; returns what it prints."""
     if shutil.which("valgrind") is None:
         sys.exit(INSTALL)
     ended = subprocess.run(
@@ -93,20 +116,26 @@ def profile(program: Path, case: str, out: Path) -> int:
     )  # fmt: skip
     if ended.returncode != 0:
         sys.exit(f"{case} failed: {ended.stderr}")
-    return int(ended.stdout)
+    return ended.stdout
 
 
-def count(program: Path, case: str) -> int:
-    """The instructions of one event of a case.
+def counted(program: Path, case: str) -> tuple[int, str]:
+    """The instructions of a case, and what it prints.
 
     Source: https://valgrind.org/docs/manual/cl-format.html
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "profile"
-        events = profile(program, case, out)
+        printed = profile(program, case, out)
         summary = re.search(r"^summary: (\d+)", out.read_text(encoding="utf-8"), re.MULTILINE)
     assert summary is not None, case
-    return round(int(summary[1]) / events)
+    return int(summary[1]), printed
+
+
+def count(program: Path, case: str) -> int:
+    """The instructions of one event of a case."""
+    instructions, events = counted(program, case)
+    return round(instructions / int(events))
 
 
 def measure(program: Path) -> dict[str, int]:
@@ -114,6 +143,20 @@ def measure(program: Path) -> dict[str, int]:
     cases = run(program, "list").splitlines()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(cases, pool.map(lambda case: count(program, case), cases)))
+
+
+def measure_hostile(program: Path) -> dict[str, Hostile]:
+    """What each request of tests/fixtures/hostile.json takes."""
+    names = run(program, "hostile").splitlines()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(names, pool.map(lambda name: hostile(program, name), names)))
+
+
+def hostile(program: Path, name: str) -> Hostile:
+    """What one of them takes."""
+    instructions, printed = counted(program, f"hostile {name}")
+    inflated, beacons = map(int, printed.split())
+    return Hostile(instructions, inflated, beacons)
 
 
 def baseline() -> tuple[Tools, dict[str, int]]:
@@ -171,7 +214,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "profile"
             events = profile(program, arguments.profile, out)
-            print(f"{events} events")
+            print(events)
             print(run("callgrind_annotate", "--auto=no", out))
         return
     counts = measure(program)

@@ -3,8 +3,11 @@
 //!
 //! `scripts/bench instructions` runs it, each case in a process of its own, and prints a table;
 //! `tests/bench/test_instructions.py` compares the counts with those of `instructions.json`. With
-//! `list` as its argument it names its cases; with one of those it runs it.
+//! `list` as its argument it names its cases; with one of those it runs it. With `hostile` it names
+//! the requests of `tests/fixtures/hostile.json`, and with `hostile NAME` it runs one of those.
 
+#[path = "../harness/hostile.rs"]
+mod hostile;
 mod requests;
 
 use std::cell::RefCell;
@@ -30,8 +33,9 @@ use headwater::shard::dedup::{DedupKey, DedupWindow};
 use headwater::shard::protocol::batch_request;
 use headwater::shard::storage::{Storage, StorageError, Table};
 use headwater::shard::{BatchAction, ShardCore};
+use hostile::HostileRequest;
 use http::Request;
-use requests::{batch, beacon, config, context, floor, ids, mixed};
+use requests::{batch, beacon, config, config_with, context, floor, ids, mixed};
 use serde_json::Value;
 
 /// Runs `measured`. Valgrind counts what happens in here, and nothing else.
@@ -102,6 +106,8 @@ fn main() {
     });
     match parts {
         Some((step, sample)) => println!("{}", run(step, sample)),
+        None if case == "hostile" => hostile::all().iter().for_each(|row| println!("{}", row.name)),
+        None if case.starts_with("hostile ") => run_hostile(case.trim_start_matches("hostile ")),
         None if case == "list" => cases.for_each(|case| println!("{case}")),
         None => println!("scripts/bench instructions runs this under valgrind"),
     }
@@ -128,6 +134,27 @@ fn run(step: Step, sample: Sample) -> usize {
     bodies.len() * (sample.events)(0).len()
 }
 
+/// Runs a hostile request, and prints the bytes of its body and the number of its beacons.
+fn run_hostile(name: &str) {
+    let row = hostile::all().into_iter().find(|row| row.name == name).unwrap();
+    let recipe = Recipe::of_hostile(&row);
+    let body = row.body();
+    let request =
+        RequestBody { content_type: row.content_type.as_deref(), ..body_of(body.as_bytes()) };
+    // Tables are loaded first.
+    drop(recipe.records(r#"[{"name":"page_view"},{"name":7}]"#));
+    counted(|| {
+        let authorized = ingest::authorize(&recipe.context, None, &recipe.config).request.unwrap();
+        let batch = ingest::post(&request, &authorized, &mut ids());
+        drop(batch.map(|mut batch| by_stream(batch.take_records())));
+    });
+    println!("{} {}", body.len(), row.beacons);
+}
+
+const fn body_of(bytes: &[u8]) -> RequestBody<'_> {
+    RequestBody { content_type: None, content_encoding: None, bytes }
+}
+
 const NOW: Milliseconds = 1_795_000_000_200;
 
 fn now() -> DateTime<Utc> {
@@ -145,11 +172,18 @@ impl Recipe {
         Self { config: config(delivery), context: context() }
     }
 
+    fn of_hostile(row: &HostileRequest) -> Self {
+        let mut recipe = Self::new("direct");
+        // The body is not compressed here: to inflate it costs as much whatever is in it.
+        recipe.config = config_with("direct", &row.config);
+        recipe.config.limits.max_body_bytes = recipe.config.limits.max_inflated_bytes;
+        recipe.context.user_agent = row.user_agent().or(recipe.context.user_agent);
+        recipe
+    }
+
     fn records(&self, body: &str) -> Vec<PendingRecord<'_>> {
-        let body =
-            RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
         let request = ingest::authorize(&self.context, None, &self.config).request.unwrap();
-        ingest::post(&body, &request, &mut ids()).unwrap().take_records()
+        ingest::post(&body_of(body.as_bytes()), &request, &mut ids()).unwrap().take_records()
     }
 
     /// Returns the signed calls of a request that delivers its own records.

@@ -8,7 +8,7 @@ use headwater::config::{Binding, Config, RawConfig};
 use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::Geo;
 use headwater::model::request::{ClientHints, RequestContext};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Returns the body of a batch as the snippet writes it.
 pub fn batch(events: Vec<Value>) -> String {
@@ -51,15 +51,22 @@ pub fn beacon(name: &str, index: usize, visitor: usize, seq: usize) -> Value {
 
 /// Returns a configuration with three routes, and `delivery` by shards or direct.
 pub fn config(delivery: &str) -> Config {
+    config_with(delivery, &Map::new())
+}
+
+/// Returns that configuration, and what `more` has.
+pub fn config_with(delivery: &str, more: &Map<String, Value>) -> Config {
+    let mut table = json!({
+        "delivery": delivery, "origins": ["https://shop.example"], "failed_stream": "firehose:failed",
+        "routes": [
+            {"level": "low", "to": "firehose:low"},
+            {"name": "order_*", "to": "firehose:orders"},
+            {"to": "firehose:mid"},
+        ],
+    });
+    table.as_object_mut().unwrap().extend(more.clone());
     Config::parse(RawConfig {
-        headwater: Some(json!({
-            "delivery": delivery, "origins": ["https://shop.example"], "failed_stream": "firehose:failed",
-            "routes": [
-                {"level": "low", "to": "firehose:low"},
-                {"name": "order_*", "to": "firehose:orders"},
-                {"to": "firehose:mid"},
-            ],
-        })),
+        headwater: Some(table),
         region: Some("eu-west-1".to_owned()),
         access_key_id: Some("AKIDBENCH".to_owned()),
         secret_access_key: Some("bench".to_owned()),

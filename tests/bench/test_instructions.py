@@ -22,6 +22,15 @@ def test_the_recipe_takes_the_instructions_of_the_baseline() -> None:
     assert not found, "\n".join([*found, instructions.table(counts)])
 
 
+def test_no_request_takes_more_than_a_share_of_its_bytes() -> None:
+    if shutil.which("valgrind") is None:
+        pytest.fail(instructions.INSTALL)
+    measured = instructions.measure_hostile(instructions.build())
+    assert len(measured) > 50
+    found = {name: round(one.of_a_byte) for name, one in measured.items()}
+    assert {name: of_a_byte for name, of_a_byte in found.items() if of_a_byte > instructions.OF_A_BYTE} == {}
+
+
 @pytest.mark.parametrize(("factor", "differs"), [(0.94, True), (0.96, False), (1.04, False), (1.06, True)])
 def test_a_count_may_differ_by_a_twentieth(factor: float, differs: bool) -> None:
     case, count = next(iter(COUNTS.items()))

@@ -379,7 +379,7 @@ fn a_text_becomes_the_type_of_its_schema_only() {
         let original: Value = serde_json::from_str(before).unwrap();
         let mut beacon = Map::from_iter([("v".to_owned(), original.clone())]);
         let mut calls = Vec::new();
-        schema.coerce(&mut beacon, &mut |pointer, value| calls.push((pointer, value)));
+        schema.coerce(&mut beacon, &mut |pointer, value| calls.push((pointer(), value)));
         assert_eq!(beacon["v"].to_string(), after.replace(", ", ","), "{place}");
         assert_eq!(calls.len(), usize::from(repaired), "{place}");
         for (pointer, value) in calls {

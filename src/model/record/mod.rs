@@ -148,6 +148,11 @@ impl Record {
         &self.bytes
     }
 
+    /// Returns the bytes that its line takes in memory, those for later columns included.
+    pub const fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Returns the values of the `metadata` members in the schema's `x-partition`. Only lines with
     /// equal values share a record, so that a stream can partition by them.
     pub fn partition(&self) -> &str {

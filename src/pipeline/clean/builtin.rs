@@ -191,12 +191,12 @@ fn replace(value: &mut Value, new: Value, repair: &'static str, at: At<'_>, repa
 }
 
 /// Parses an object that a client encoded twice, and converts the empty array that PHP writes for
-/// an empty object. Its depth and size have the protocol's default limits.
+/// an empty object. Its depth, size and number of values have the protocol's default limits.
 fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let read = |value: &Value| {
         let text = value.as_str()?.trim();
         let limits = Limits::default();
-        let mut reader = JsonReader { max_depth: limits.max_depth, reader_repairs: Vec::new() };
+        let mut reader = JsonReader::new(limits.max_depth, limits.max_beacon_values);
         let is_read = text.starts_with('{') && text.len() <= limits.max_beacon_bytes;
         is_read.then(|| reader.beacon(text).ok().map(Value::Object))?
     };

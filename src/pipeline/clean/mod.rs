@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use crate::model::beacon::Beacon;
 use crate::model::event::Event;
 use crate::model::repairs::{COERCE, Originals, Repairs};
+use crate::schema::coerce::Coerced;
 use rule::{CleanAction, CleanRule};
 
 /// The rules that an operator declares; none by default.
@@ -41,7 +42,7 @@ pub struct CleanConfig {
 ///
 /// May depend on the beacon's name. Must be idempotent. Must only convert texts below `props` and
 /// `metadata` to booleans or to numbers with the same digits, each independently.
-pub type Coerce<'a> = dyn Fn(&mut Map<String, Value>, &mut dyn FnMut(String, Value)) + 'a;
+pub type Coerce<'a> = dyn Fn(&mut Map<String, Value>, &mut Coerced<'_>) + 'a;
 
 /// Repairs a beacon before validation. `platform` is in lower case.
 pub fn beacon(
@@ -68,7 +69,7 @@ fn before(
     let builtin = |fields: &mut Map<String, Value>, repairs: &mut Repairs| {
         builtin::beacon(fields, repairs);
         payload::beacon(fields, repairs);
-        coerce(fields, &mut |pointer, original| repairs.add(COERCE, || pointer, Some(original)));
+        coerce(fields, &mut |pointer, original| repairs.add(COERCE, pointer, Some(original)));
     };
     let mut repairs = Repairs::new(cleaning.originals);
     builtin(fields, &mut repairs);

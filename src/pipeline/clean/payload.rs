@@ -9,7 +9,7 @@
 use serde_json::{Map, Value};
 
 use super::path::escaped;
-use crate::model::repairs::Repairs;
+use crate::model::repairs::{LazyPointer, Repairs};
 
 pub const PAYLOAD: &str = "payload";
 
@@ -41,11 +41,11 @@ const MAX_SUBTYPE: usize = 127;
 
 /// Removes the content of a beacon's URLs, and notes each repair.
 pub fn beacon(fields: &mut Map<String, Value>, repairs: &mut Repairs) {
-    without(fields, &mut |pointer| repairs.note(PAYLOAD, &pointer));
+    without(fields, &mut |pointer| repairs.note(PAYLOAD, pointer));
 }
 
 /// As [`beacon`], but passes each pointer to `removed`.
-pub fn without(fields: &mut Map<String, Value>, removed: &mut dyn FnMut(String)) {
+pub fn without(fields: &mut Map<String, Value>, removed: &mut dyn FnMut(LazyPointer<'_>)) {
     for name in FIELDS {
         if let Some(value) = fields.get_mut(name) {
             address(value, &Place { above: None, step: Step::Key(name) }, removed);
@@ -69,25 +69,25 @@ pub fn without(fields: &mut Map<String, Value>, removed: &mut dyn FnMut(String))
 }
 
 /// Removes the content of a value that is expected to be a URL.
-fn address(value: &mut Value, place: &Place<'_>, removed: &mut dyn FnMut(String)) {
+fn address(value: &mut Value, place: &Place<'_>, removed: &mut dyn FnMut(LazyPointer<'_>)) {
     if let Value::String(address) = value
         && let Some(left) = left_of(address)
     {
         *address = left;
-        return removed(place.pointer());
+        return removed(&|| place.pointer());
     }
     texts(value, place, removed);
 }
 
 /// Removes the content of each text in `value` that is a `data:` URL. The protocol limits the depth
 /// of `value`.
-fn texts(value: &mut Value, place: &Place<'_>, removed: &mut dyn FnMut(String)) {
+fn texts(value: &mut Value, place: &Place<'_>, removed: &mut dyn FnMut(LazyPointer<'_>)) {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
         Value::String(text) => {
             if let Some(left) = left_of_text(text) {
                 *text = left;
-                removed(place.pointer());
+                removed(&|| place.pointer());
             }
         }
         Value::Array(items) => {

@@ -16,7 +16,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 /// Replaces the schemas: those of `a` and `x` require numbers and booleans at some paths.
-fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
+fn coerce(fields: &mut Map<String, Value>, repaired: &mut Coerced<'_>) {
     let wanted: &[(&str, &str, bool)] = match fields.get("name").and_then(Value::as_str) {
         Some("a") => &[("props", "p", true), ("props", "q", false), ("metadata", "t", true)],
         Some("x") => &[("props", "q", true)],
@@ -32,7 +32,7 @@ fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Valu
         };
         if let Some(typed) = typed {
             let original = std::mem::replace(value, typed);
-            repaired(format!("/{root}/{key}"), original);
+            repaired(&|| format!("/{root}/{key}"), original);
         }
     }
 }

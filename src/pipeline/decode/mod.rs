@@ -13,7 +13,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::{Map, Value};
 
 pub use crate::base::json::JsonFields;
-use crate::base::json::{JsonReader, type_name};
+use crate::base::json::{JsonErrorKind, JsonReader, type_name};
 use crate::model::beacon::{Beacon, Limits};
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::repairs::SURROGATE;
@@ -49,13 +49,37 @@ pub enum ProtocolError {
         count: usize,
         limit: usize,
     },
+    #[error("beacons become records of more than {limit} bytes, the limit")]
+    RecordsTooLarge {
+        /// In bytes of all records.
+        limit: usize,
+    },
     /// The body is not in the format that it claims; it is kept as one failed event.
     #[error("{0}")]
     Undecodable(Violation),
 }
 
+/// How many values the beacons of a request may still have.
+#[derive(Debug)]
+pub struct ValueBudget(usize);
+
+impl ValueBudget {
+    pub const fn of_request(limits: &Limits) -> Self {
+        Self(limits.max_request_values)
+    }
+}
+
 /// Reads one beacon from its text.
 pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
+    beacon_within(text, limits, &mut ValueBudget(usize::MAX))
+}
+
+/// Reads one beacon of a request from its text; its values are taken from `budget`.
+pub fn beacon_within(
+    text: &str,
+    limits: &Limits,
+    budget: &mut ValueBudget,
+) -> Result<Beacon, Violation> {
     if text.len() > limits.max_beacon_bytes {
         let message = format!("beacon has {} bytes, limit {}", text.len(), limits.max_beacon_bytes);
         return Err(Violation::whole(Code::TooLarge, message));
@@ -66,11 +90,25 @@ pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
         let message = format!("a beacon must be an object, not {}", type_name(&other));
         return Err(Violation::whole(Code::WrongType, message));
     }
-    let mut reader = JsonReader { max_depth: limits.max_depth, reader_repairs: Vec::new() };
-    let fields = reader.beacon(text)?;
+    let of_request = budget.0 < limits.max_beacon_values;
+    let mut reader = JsonReader::new(limits.max_depth, limits.max_beacon_values.min(budget.0));
+    let read = reader.beacon(text);
+    budget.0 = budget.0.saturating_sub(reader.values);
+    let fields = read.map_err(|error| match error.kind {
+        JsonErrorKind::TooManyValues => too_complex(limits, of_request),
+        _ => error.into(),
+    })?;
     let reader_repairs =
         reader.reader_repairs.into_iter().map(|pointer| (SURROGATE, pointer)).collect();
     Ok(Beacon { fields, reader_repairs, left_out: Map::new() })
+}
+
+fn too_complex(limits: &Limits, of_request: bool) -> Violation {
+    let message = match of_request {
+        true => format!("request has more than {} values", limits.max_request_values),
+        false => format!("beacon has more than {} values", limits.max_beacon_values),
+    };
+    Violation::whole(Code::TooComplex, message)
 }
 
 /// Reads a failed event's original again, if it is a single beacon.
@@ -97,7 +135,8 @@ pub fn legible(original: &OriginalPayload, limits: &Limits) -> String {
 
 /// Reads an object. Fails if a key occurs twice, at any depth.
 pub fn object(text: &str) -> Result<Map<String, Value>, Violation> {
-    beacon(text, &Limits::default()).map(|beacon| beacon.fields)
+    let limits = Limits { max_beacon_values: usize::MAX, ..Limits::default() };
+    beacon(text, &limits).map(|beacon| beacon.fields)
 }
 
 /// Reads an RFC 3339 text, or milliseconds since the epoch; years 1 to 9999.

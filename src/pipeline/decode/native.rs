@@ -3,13 +3,16 @@
 //! If the framing is not stated, the first character decides: `[` opens an array, `{` a beacon or
 //! an envelope. If the first line is a whole object and more follows, each line is a beacon.
 
+use std::fmt;
+
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::body::{FORM, Framing};
 use super::{ProtocolError, timestamp};
-use crate::base::json::fast_path::BodyShape;
-use crate::base::json::{JsonFields, fast_path, type_name};
+use crate::base::json::body_shape::{BodyLimits, BodyShape, Items, body_shape};
+use crate::base::json::{JsonFields, check_syntax, type_name};
 use crate::base::text::truncate_for_display;
 use crate::model::beacon::{Envelope, Limits};
 use crate::model::event::DeviceId;
@@ -34,33 +37,38 @@ pub fn items<'a>(
     limits: &Limits,
 ) -> Result<BodyParts<'a>, ProtocolError> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    let items = match (framing, text.chars().next()) {
-        (Framing::Lines, _) => lines(text),
+    let max = limits.max_beacons;
+    let (envelope, items) = match (framing, text.chars().next()) {
+        (Framing::Lines, _) => (Envelope::default(), lines(text, max)),
         (_, Some('[' | '{')) => match well_formed(text, limits) {
-            Some(items) => items,
-            None => by_parts(text)?,
+            Some(parts) => parts,
+            None => by_parts(text, max)?,
         },
         (Framing::Form, _) => return Err(ProtocolError::UnsupportedMediaType(FORM.to_owned())),
         (Framing::Detect, Some(_)) => return Err(undecodable("body must start with { or [")),
         (Framing::Detect, None) => return Err(undecodable("body is empty")),
     };
-    match items.texts.len() {
-        count if count > limits.max_beacons => {
-            Err(ProtocolError::TooManyBeacons { count, limit: limits.max_beacons })
-        }
-        _ => Ok(items),
+    match items.count {
+        count if count > max => Err(ProtocolError::TooManyBeacons { count, limit: max }),
+        _ => Ok(BodyParts { envelope, texts: items.texts }),
     }
 }
 
-fn lines(text: &str) -> BodyParts<'_> {
-    let texts = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    BodyParts { envelope: Envelope::default(), texts }
+/// An envelope, and the first items in it.
+type Parts<'a> = (Envelope, Items<'a>);
+
+fn lines(text: &str, max: usize) -> Items<'_> {
+    let mut items = Items::default();
+    let texts = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    texts.for_each(|text| items.push(text, max));
+    items
 }
 
 /// Cuts a body in one pass; none if it has an error or several lines, which [`by_parts`] finds.
-fn well_formed<'a>(text: &'a str, limits: &Limits) -> Option<BodyParts<'a>> {
-    match fast_path::body_shape(text, limits.max_depth)? {
-        BodyShape::Beacon => Some(BodyParts { envelope: Envelope::default(), texts: vec![text] }),
+fn well_formed<'a>(text: &'a str, limits: &Limits) -> Option<Parts<'a>> {
+    let limits = BodyLimits { max_depth: limits.max_depth, max_items: limits.max_beacons };
+    match body_shape(text, limits)? {
+        BodyShape::Beacon => Some((Envelope::default(), one(text))),
         BodyShape::Batch { items, sent_at, device_id } => {
             let mut envelope = Envelope::default();
             for (field, value) in [("sent_at", sent_at), ("device_id", device_id)] {
@@ -68,31 +76,56 @@ fn well_formed<'a>(text: &'a str, limits: &Limits) -> Option<BodyParts<'a>> {
                     set(&mut envelope, field, value).ok()?;
                 }
             }
-            Some(BodyParts { envelope, texts: items })
+            Some((envelope, items))
         }
     }
 }
 
-fn by_parts(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
+fn one(text: &str) -> Items<'_> {
+    Items { texts: vec![text], count: 1 }
+}
+
+fn by_parts(text: &str, max: usize) -> Result<Parts<'_>, ProtocolError> {
     match text.starts_with('[') {
-        true => Ok(BodyParts { envelope: Envelope::default(), texts: array(text)? }),
-        false => objects(text),
+        true => Ok((Envelope::default(), array(text, max)?)),
+        false => objects(text, max),
     }
 }
 
-fn array(text: &str) -> Result<Vec<&str>, ProtocolError> {
-    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
-    Ok(items.into_iter().map(RawValue::get).collect())
+/// Reads an array, of which the first `max` items are kept.
+fn array(text: &str, max: usize) -> Result<Items<'_>, ProtocolError> {
+    struct Array(usize);
+
+    impl<'de> Visitor<'de> for Array {
+        type Value = Items<'de>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a sequence")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+            let mut items = Items::default();
+            while let Some(item) = array.next_element::<&RawValue>()? {
+                items.push(item.get(), self.0);
+            }
+            Ok(items)
+        }
+    }
+
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let items = reader.deserialize_seq(Array(max)).map_err(not_json)?;
+    reader.end().map_err(not_json)?;
+    Ok(items)
 }
 
 /// Reads a text that starts with an object: a beacon, an envelope, or one beacon per line.
-fn objects(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
+fn objects(text: &str, max: usize) -> Result<Parts<'_>, ProtocolError> {
     let may_be_envelope = text.contains("\"events\"");
     if may_be_envelope
         && let Ok(fields) = serde_json::from_str::<JsonFields<'_>>(text)
         && let Some(events) = fields.get("events")
     {
-        return enveloped(fields, events);
+        return enveloped(fields, events, max);
     }
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let first = match values.next() {
@@ -103,11 +136,13 @@ fn objects(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
     match alone {
         true if may_be_envelope => {
             // Its keys must be texts, as those of an envelope.
-            let _: JsonFields<'_> = serde_json::from_str(first).map_err(not_json)?;
-            Ok(BodyParts { envelope: Envelope::default(), texts: vec![first] })
+            check_syntax(first).map_err(not_json)?;
+            Ok((Envelope::default(), one(first)))
         }
-        true => Ok(BodyParts { envelope: Envelope::default(), texts: vec![first] }),
-        false if text.lines().next().is_some_and(|line| line.trim() == first) => Ok(lines(text)),
+        true => Ok((Envelope::default(), one(first))),
+        false if text.lines().next().is_some_and(|line| line.trim() == first) => {
+            Ok((Envelope::default(), lines(text, max)))
+        }
         false => {
             Err(undecodable("body goes on after its first JSON value, which does not end its line"))
         }
@@ -118,7 +153,8 @@ fn objects(text: &str) -> Result<BodyParts<'_>, ProtocolError> {
 fn enveloped<'a>(
     fields: JsonFields<'a>,
     events: &'a RawValue,
-) -> Result<BodyParts<'a>, ProtocolError> {
+    max: usize,
+) -> Result<Parts<'a>, ProtocolError> {
     let fields =
         fields.reject_duplicates().map_err(|error| ProtocolError::Undecodable(error.into()))?;
     if !events.get().starts_with('[') {
@@ -129,7 +165,7 @@ fn enveloped<'a>(
     for (field, raw) in fields.into_iter().filter(|(field, _)| field != "events") {
         set(&mut envelope, &field, raw.get())?;
     }
-    Ok(BodyParts { envelope, texts: array(events.get())? })
+    Ok((envelope, array(events.get(), max)?))
 }
 
 /// Sets the field of an envelope whose JSON is `value`.
@@ -380,8 +416,9 @@ mod tests {
             let envelope = format!(r#"{{"sent_at":1795000000123,"events":[{}]}}"#, batch.join(","));
             for text in [parts.concat(), format!("{{{}}}", parts.concat()), envelope] {
                 let text = text.trim();
-                if let Some(cut) = well_formed(text, &Limits { max_depth: 4, ..Limits::default() }) {
-                    prop_assert_eq!(by_parts(text), Ok(cut));
+                let limits = Limits { max_depth: 4, max_beacons: 2, ..Limits::default() };
+                if let Some(cut) = well_formed(text, &limits) {
+                    prop_assert_eq!(by_parts(text, limits.max_beacons), Ok(cut));
                 }
             }
         }

@@ -31,7 +31,10 @@ const FIELDS: [(&str, &str); 16] = [
 
 /// Reads a record's line, which may exceed the size limit of a beacon.
 pub fn beacon(line: &str, limits: &Limits) -> Result<Beacon, Violation> {
-    let limits = Limits { max_beacon_bytes: MAX_BYTES, ..limits.clone() };
+    // The columns that are no field of the beacon come on top.
+    const MORE_VALUES: usize = 1_000;
+    let max_beacon_values = limits.max_beacon_values.saturating_add(MORE_VALUES);
+    let limits = Limits { max_beacon_bytes: MAX_BYTES, max_beacon_values, ..limits.clone() };
     let Beacon { fields: mut columns, reader_repairs, left_out } = any_object(line, &limits)?;
     let mut fields: Map<String, Value> = Map::new();
     // A client's time that was not corrected is written once.

@@ -8,17 +8,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::bot::{self, Bot};
-use super::user_agent::{self, UserAgent};
+use super::user_agent::{self, MAX_AGENT_BYTES, UserAgent, cut};
 use crate::base::codec::ByteWriter;
 use crate::model::request::ClientHints;
-
-/// Longer user agents are cut.
-const MAX_USER_AGENT_CHARS: usize = 1_024;
 
 /// What the texts of a client show.
 #[derive(Debug)]
 pub struct Client {
-    /// The `User-Agent` header, cut to 1,024 characters.
+    /// The `User-Agent` header, cut to 1,024 bytes, since each event of the request carries it.
     pub user_agent: Option<String>,
     pub agent: UserAgent,
     /// The system in lower case, as cleaning rules name it.
@@ -32,7 +29,7 @@ impl Client {
     pub fn read(user_agent: Option<&str>, hints: &ClientHints) -> Self {
         let agent = user_agent::agent(user_agent, hints);
         Self {
-            user_agent: user_agent.map(cut),
+            user_agent: user_agent.map(|text| cut(text, MAX_AGENT_BYTES).to_owned()),
             platform: agent.os.map(str::to_ascii_lowercase),
             agent,
             bot: bot::bot(user_agent, hints),
@@ -105,14 +102,6 @@ fn key(user_agent: Option<&str>, hints: &ClientHints) -> Vec<u8> {
     key
 }
 
-/// Cuts a `User-Agent` to a length that no real one exceeds, since each event carries it.
-fn cut(agent: &str) -> String {
-    match agent.char_indices().nth(MAX_USER_AGENT_CHARS) {
-        Some((end, _)) => agent.get(..end).unwrap_or(agent).to_owned(),
-        None => agent.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,7 +144,12 @@ mod tests {
 
     #[test]
     fn a_long_user_agent_is_cut_between_characters() {
-        let client = Client::read(Some(&"ä".repeat(1_025)), &hints(None));
-        assert_eq!(client.user_agent, Some("ä".repeat(1_024)));
+        for (sent, kept) in [
+            ("ä".repeat(512), "ä".repeat(512)),
+            ("ä".repeat(513), "ä".repeat(512)),
+            (format!("a{}", "ä".repeat(512)), format!("a{}", "ä".repeat(511))),
+        ] {
+            assert_eq!(Client::read(Some(&sent), &hints(None)).user_agent, Some(kept));
+        }
     }
 }

@@ -157,7 +157,7 @@ pub fn facts<'a>(
         redelivery: replayed.map_or(Redelivery::No, |replayed| replayed.of.redelivery()),
         ip,
         client: enrichment.clients.client(context.user_agent.as_deref(), &context.client_hints),
-        geo: context.geo.clone(),
+        geo: context.geo.cut(),
         language: context.accept_language.as_deref().and_then(preferred_language),
         utc_offset_minutes: context.utc_offset_minutes,
         utc_offset_changes: context.utc_offset_changes.clone(),

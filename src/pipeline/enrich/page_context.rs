@@ -71,7 +71,7 @@ pub fn visit(
     for (rule, pointer) in &visit.removed {
         let is_noted = repairs.iter().any(|it| it.rule == *rule && it.pointer == *pointer);
         if !(*rule == builtin::URL && is_noted) {
-            repairs.note(rule, pointer);
+            repairs.note(rule, &|| (*pointer).to_owned());
         }
     }
     without_in_title(event, &privacy.sensitive, repairs);
@@ -210,7 +210,7 @@ fn without_in_title(event: &mut Event, names: &SensitiveParams, repairs: &mut Re
     let found = without_in(&mut value, names);
     for (rule, is_there) in [(SENSITIVE, found.parameters), (SECRET, found.secrets)] {
         if is_there {
-            repairs.note(rule, "/title");
+            repairs.note(rule, &|| "/title".to_owned());
         }
     }
     if let Value::String(title) = value {
@@ -230,7 +230,7 @@ fn without_in_members(
         let found = without_in(value, names);
         for (rule, is_there) in [(rule, found.parameters), (SECRET, found.secrets)] {
             if is_there {
-                repairs.note(rule, &format!("{root}{}", escape_json_pointer(key)));
+                repairs.note(rule, &|| format!("{root}{}", escape_json_pointer(key)));
             }
         }
     }
@@ -252,11 +252,12 @@ fn scrub_rest(event: &mut Event, what: ScrubConfig, repairs: &mut Repairs) {
         return;
     }
     if let Some(title) = &mut event.title {
-        scrub_text(title, what, &mut |rule| repairs.note(rule, "/title"));
+        scrub_text(title, what, &mut |rule| repairs.note(rule, &|| "/title".to_owned()));
     }
     for (key, value, root) in members(event) {
         scrub::value(value, what, &mut |pointer, kind| {
-            repairs.note(kind.repair(), &format!("{root}{}{pointer}", escape_json_pointer(key)));
+            let pointer = || format!("{root}{}{}", escape_json_pointer(key), pointer());
+            repairs.note(kind.repair(), &pointer);
         });
     }
 }

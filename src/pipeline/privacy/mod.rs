@@ -134,14 +134,20 @@ pub fn consent_in(bytes: &[u8]) -> Option<Consent> {
 const IDENTIFIERS: [&str; 3] = ["device_id", "session_id", "user_id"];
 
 /// Removes the identifiers from a raw beacon. An unknown field may be one under another name, so
-/// only its name stays.
-pub fn strip(fields: &mut Map<String, Value>) {
-    IDENTIFIERS.iter().for_each(|field| drop(fields.remove(*field)));
+/// only its name stays. Returns whether there was anything to remove.
+pub fn strip(fields: &mut Map<String, Value>) -> bool {
+    let mut is_changed = false;
+    for field in IDENTIFIERS {
+        is_changed |= fields.remove(field).is_some();
+    }
     for (field, value) in fields {
-        if !FIELDS.contains(&field.as_str()) && field != "props" && field != "metadata" {
+        let is_known = FIELDS.contains(&field.as_str()) || field == "props" || field == "metadata";
+        if !is_known && *value != REMOVED {
+            is_changed = true;
             *value = Value::String(REMOVED.to_owned());
         }
     }
+    is_changed
 }
 
 #[cfg(test)]

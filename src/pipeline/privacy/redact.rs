@@ -17,35 +17,58 @@ use crate::pipeline::clean::payload;
 use crate::pipeline::privacy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::sensitive_params::{Secrets, SensitiveParams};
-use crate::pipeline::privacy::values::without_in;
+use crate::pipeline::privacy::values::{SensitiveValues, without_in};
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy, scrub, unreadable};
 
 /// The protocol's fields, besides its objects, that can hold any text. The others are not scrubbed,
 /// in an event either.
 const FREE: [&str; 3] = ["url", "title", "referrer"];
 
-/// Returns the rest of a beacon; none if there was nothing to remove.
+/// Whether something was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redaction {
+    Nothing,
+    Some,
+}
+
+impl Redaction {
+    /// Notes that a step removed something, if it did.
+    fn note(&mut self, is_changed: bool) {
+        if is_changed {
+            *self = Self::Some;
+        }
+    }
+}
+
+/// Removes what an event's record would leave out from a beacon, in place: a large beacon has no
+/// copy.
 pub fn beacon(
-    fields: &Map<String, Value>,
+    left: &mut Map<String, Value>,
     privacy: &PrivacyPolicy,
     stripped: Option<PrivacySignal>,
-) -> Option<Map<String, Value>> {
-    let mut left = fields.clone();
-    payload::without(&mut left, &mut |_| {});
+) -> Redaction {
+    let mut redaction = Redaction::Nothing;
+    payload::without(left, &mut |_| redaction = Redaction::Some);
     if stripped.is_some() {
-        privacy::strip(&mut left);
-        without(&mut left, crate::pipeline::privacy::sensitive_params::identifying_names());
+        redaction.note(privacy::strip(left));
+        without(
+            left,
+            crate::pipeline::privacy::sensitive_params::identifying_names(),
+            &mut redaction,
+        );
     }
     if privacy.device_ids == DeviceIdSource::Cookieless {
-        left.remove("device_id");
+        redaction.note(left.remove("device_id").is_some());
     }
-    without(&mut left, &privacy.sensitive);
+    without(left, &privacy.sensitive, &mut redaction);
     if privacy.scrub != ScrubConfig::default() {
         let is_free = |field: &str| FREE.contains(&field) || !FIELDS.contains(&field);
         let free = left.iter_mut().filter(|(field, _)| is_free(field.as_str()));
-        free.for_each(|(_, value)| scrub::value(value, privacy.scrub, &mut |_, _| {}));
+        free.for_each(|(_, value)| {
+            scrub::value(value, privacy.scrub, &mut |_, _| redaction = Redaction::Some);
+        });
     }
-    (left != *fields).then_some(left)
+    redaction
 }
 
 /// Whether there is something to remove from the parameters that a pixel's beacon left out, their
@@ -57,7 +80,7 @@ pub fn concerns_left_out(
 ) -> bool {
     let is_named = |name: &String| matches!(scrub::text(name, privacy.scrub).text, Cow::Owned(_));
     !parameters.is_empty()
-        && (beacon(parameters, privacy, stripped).is_some()
+        && (beacon(&mut parameters.clone(), privacy, stripped) == Redaction::Some
             || parameters.keys().any(is_named)
             || parameters.values().any(|value| concerns(value, privacy)))
 }
@@ -98,14 +121,14 @@ pub fn concerns(value: &Value, privacy: &PrivacyPolicy) -> bool {
 
 /// Removes the values of the parameters in `names`, and secrets, from every field of a beacon but
 /// its identifiers. A value in a wrong place may be the reason for the failure.
-fn without(fields: &mut Map<String, Value>, names: &SensitiveParams) {
+fn without(fields: &mut Map<String, Value>, names: &SensitiveParams, redaction: &mut Redaction) {
     const KEPT: [&str; 5] = ["device_id", "id", "session_id", "time", "user_id"];
     for (field, value) in fields {
         match (field.as_str(), value) {
             ("url" | "referrer", Value::String(address)) => {
-                if let Cow::Owned(rid) =
-                    crate::pipeline::privacy::url_params::without_sensitive(address, names).url
-                {
+                let found = crate::pipeline::privacy::url_params::without_sensitive(address, names);
+                if let Cow::Owned(rid) = found.url {
+                    redaction.note(rid != *address);
                     *address = rid;
                 }
             }
@@ -115,12 +138,11 @@ fn without(fields: &mut Map<String, Value>, names: &SensitiveParams) {
                 let privacy =
                     PrivacyPolicy { sensitive: names.clone(), ..PrivacyPolicy::default() };
                 if let Some(rid) = unreadable::text(text, &privacy) {
+                    redaction.note(rid != *text);
                     *text = rid;
                 }
             }
-            (_, value) => {
-                without_in(value, names);
-            }
+            (_, value) => redaction.note(without_in(value, names) != SensitiveValues::default()),
         }
     }
 }
@@ -152,12 +174,23 @@ mod tests {
     use super::*;
 
     fn left(sent: Value, stripped: Option<PrivacySignal>) -> Option<Value> {
-        let Value::Object(fields) = sent else { panic!("not an object") };
         let privacy = PrivacyPolicy {
             scrub: ScrubConfig { emails: true, cards: true },
             ..PrivacyPolicy::default()
         };
-        beacon(&fields, &privacy, stripped).map(Value::Object)
+        left_by(sent, &privacy, stripped)
+    }
+
+    fn left_by(
+        sent: Value,
+        privacy: &PrivacyPolicy,
+        stripped: Option<PrivacySignal>,
+    ) -> Option<Value> {
+        let Value::Object(mut fields) = sent.clone() else { panic!("not an object") };
+        let redaction = beacon(&mut fields, privacy, stripped);
+        let left = Value::Object(fields);
+        assert_eq!(redaction == Redaction::Some, left != sent, "{sent}");
+        (left != sent).then_some(left)
     }
 
     #[test]
@@ -211,11 +244,10 @@ mod tests {
 
     #[test]
     fn a_cookieless_original_has_no_device() {
-        let Value::Object(sent) = json!({"device_id": "d", "user_id": "u"}) else { panic!() };
+        let sent = json!({"device_id": "d", "user_id": "u"});
         let privacy =
             PrivacyPolicy { device_ids: DeviceIdSource::Cookieless, ..PrivacyPolicy::default() };
-        let left = beacon(&sent, &privacy, None).map(Value::Object);
-        assert_eq!(left, Some(json!({"user_id": "u"})));
+        assert_eq!(left_by(sent, &privacy, None), Some(json!({"user_id": "u"})));
     }
 
     #[test]

@@ -74,9 +74,25 @@ fn parameter(pair: &str, privacy: &PrivacyPolicy) -> Option<String> {
 
 /// Returns the rest of a part between two quotes; none if there was nothing to remove.
 fn part(raw: &str, privacy: &PrivacyPolicy) -> Option<String> {
+    if is_harmless(raw) {
+        return None;
+    }
     let rid = redacted(&unescaped(raw), privacy)?;
     let escaped = serde_json::to_string(&rid).ok()?;
     escaped.get(1..escaped.len().checked_sub(1)?).map(str::to_owned)
+}
+
+/// Whether a part is too short for a card's number and for a token, and has no character that each
+/// address, parameter and e-mail has. A scheme has letters, unlike what is between two texts of a
+/// JSON. A text of many quotes has as many such parts.
+fn is_harmless(raw: &str) -> bool {
+    /// One less than the digits of the shortest card's number.
+    const MAX_BYTES: usize = 13;
+    const MARKS: &[u8] = b"=/?#&;@%\\";
+    let has = |of: fn(&u8) -> bool| raw.as_bytes().iter().any(of);
+    raw.len() <= MAX_BYTES
+        && !has(|byte| MARKS.contains(byte))
+        && !(has(|byte| *byte == b':') && has(u8::is_ascii_alphabetic))
 }
 
 /// Redacts a text as a beacon's, then each word of it: outside of quotes, a URL may stand among
@@ -85,6 +101,10 @@ fn redacted(text: &str, privacy: &PrivacyPolicy) -> Option<String> {
     let mut value = Value::String(text.to_owned());
     without(&mut value, privacy);
     let Value::String(whole) = value else { return None };
+    // A text of one word would only be redacted once more.
+    if !whole.contains(char::is_whitespace) {
+        return (whole != text).then_some(whole);
+    }
     let mut left = String::with_capacity(whole.len());
     for piece in whole.split_inclusive(char::is_whitespace) {
         let word = piece.trim_end();

@@ -146,14 +146,13 @@ impl Check {
         }
     }
 
-    /// Returns all violations; each field in `unknown` is one.
+    /// Returns all violations; each field in `unknown` is one, if it will be listed.
     pub fn finish(mut self, unknown: &[String]) -> Vec<Violation> {
-        for field in unknown {
+        // Those that will not be listed cost nothing.
+        let listed = Violations::MAX.saturating_sub(self.violations.len());
+        for field in unknown.iter().take(listed) {
             let shown = truncate_for_display(field);
-            // A violation that will not be listed needs no hint.
-            let is_listed = self.violations.len() < Violations::MAX;
-            let meant = if is_listed { hint::meant(field) } else { None };
-            let message = match meant {
+            let message = match hint::meant(field) {
                 Some("sent_at") => {
                     format!("{shown} is not a field of a beacon; sent_at stands beside events")
                 }

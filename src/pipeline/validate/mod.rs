@@ -16,6 +16,7 @@ use crate::model::repairs::Repairs;
 use crate::model::schema_info::SchemaInfo;
 use crate::model::violation::{Code, Violation, Violations};
 use crate::pipeline::decode::utc_offset_minutes;
+use crate::schema::coerce::Coerced;
 use crate::schema::{self, Schema};
 use check::Check;
 use fields::{BeaconFields, present};
@@ -139,7 +140,7 @@ fn fit(schema: &Schema, fields: &mut Map<String, Value>, repairs: &mut Repairs) 
     let mut is_changed = false;
     schema.fit(fields, &mut |rule, pointer, original| {
         is_changed = true;
-        repairs.add(rule, || pointer, Some(original));
+        repairs.add(rule, pointer, Some(original));
     });
     is_changed
 }
@@ -149,7 +150,7 @@ fn schema(fields: &Map<String, Value>) -> Option<&'static Schema> {
 }
 
 /// Converts texts to the types that the schema of the beacon's event requires.
-pub fn coerce(fields: &mut Map<String, Value>, repaired: &mut dyn FnMut(String, Value)) {
+pub fn coerce(fields: &mut Map<String, Value>, repaired: &mut Coerced<'_>) {
     if let Some(schema) = schema(fields) {
         schema.coerce(fields, repaired);
     }

@@ -19,6 +19,7 @@ export function requestInfo(request) {
     referer: header("referer"),
     content_type: header("content-type"),
     content_encoding: header("content-encoding"),
+    content_length: length(headers["content-length"]),
     asked_headers:
       request.method === "OPTIONS" ? header("access-control-request-headers") : undefined,
     if_none_match: header("if-none-match"),
@@ -50,6 +51,11 @@ export function requestInfo(request) {
     },
     ...utcOffsets(text(cf.timezone)),
   });
+}
+
+/** Returns the number of a header that has at most nine digits; more are no size of a body that is read. */
+function length(/** @type {string | undefined} */ header) {
+  return header !== undefined && /^\d{1,9}$/.test(header) ? Number(header) : undefined;
 }
 
 /** Returns a text that is not empty, as valid Unicode. */

@@ -1,0 +1,177 @@
+//! What the worst requests cost, in bytes that they allocate.
+
+#[path = "harness/mod.rs"]
+mod harness;
+#[path = "harness/hostile.rs"]
+mod hostile;
+
+use std::sync::LazyLock;
+
+use allocation_counter::{AllocationInfo, measure};
+use harness::{config, gzip};
+use headwater::config::Config;
+use headwater::ingest::by_stream;
+use headwater::ingest::error::{HttpError, IngestError};
+use headwater::model::outcome::Outcome;
+use headwater::model::request::RequestContext;
+use headwater::model::violation::Code;
+use headwater::pipeline::decode::body::RequestBody;
+use hostile::HostileRequest;
+use serde_json::{Value, json};
+
+/// What a request costs.
+struct Cost {
+    row: HostileRequest,
+    /// The bytes of its body, inflated.
+    inflated: u64,
+    allocated: AllocationInfo,
+}
+
+/// What each row costs.
+static COSTS: LazyLock<Vec<Cost>> = LazyLock::new(|| {
+    // Tables are loaded first.
+    drop(verdicts(json!({}), r#"[{"name":"page_view"},{"name":7}]"#));
+    hostile::all().into_iter().map(cost).collect()
+});
+
+fn configuration(row: &HostileRequest) -> Config {
+    let mut table = json!({
+        "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
+        "routes": [{"to": "firehose:events"}],
+    });
+    table.as_object_mut().unwrap().extend(row.config.clone());
+    config(table)
+}
+
+/// Runs a request from its compressed body to its records, grouped by stream.
+fn cost(row: HostileRequest) -> Cost {
+    let config = configuration(&row);
+    let context = RequestContext { user_agent: row.user_agent(), ..harness::context() };
+    let (inflated, compressed) = (row.body().len(), gzip(row.body().as_bytes()));
+    let body = RequestBody {
+        content_type: row.content_type.as_deref(),
+        content_encoding: Some("gzip"),
+        bytes: &compressed,
+    };
+    let allocated = measure(|| {
+        let batch = harness::post_body(&config, &context, &body);
+        drop(batch.map(|mut batch| by_stream(batch.take_records())));
+    });
+    Cost { inflated: inflated as u64, allocated, row }
+}
+
+/// The most bytes that a request may hold at a time, its records included, for each byte of its
+/// inflated body.
+const HELD: u64 = 8;
+
+/// The most bytes that it may allocate in all, for each byte of its inflated body. A second pass
+/// over a large value costs some five.
+const ALLOCATED: u64 = 40;
+
+/// What one beacon of few bytes may hold besides: `limits.max_beacon_values` of about a hundred
+/// bytes each.
+const OF_VALUES: u64 = 2 * 1_048_576;
+
+/// What each beacon may hold besides: the columns of its record, a user agent of 1,024 bytes among
+/// them.
+const OF_RECORD: u64 = 3_072;
+
+/// What each beacon may allocate besides: its repairs are listed, and copied, up to fifty times.
+const OF_REPAIRS: u64 = 50_000;
+
+#[test]
+fn no_request_holds_more_than_eight_times_its_bytes() {
+    for Cost { row, inflated, allocated } in &*COSTS {
+        let limit = HELD * inflated + OF_VALUES + OF_RECORD * row.beacons as u64;
+        let held = allocated.bytes_max;
+        assert!(held <= limit, "{}: {held} bytes of {inflated}, limit {limit}", row.name);
+    }
+}
+
+#[test]
+fn no_request_allocates_more_than_a_share_of_its_bytes() {
+    for Cost { row, inflated, allocated } in &*COSTS {
+        let limit = ALLOCATED * inflated + 4 * OF_VALUES + OF_REPAIRS * row.beacons as u64;
+        let total = allocated.bytes_total;
+        assert!(total <= limit, "{}: {total} bytes of {inflated}, limit {limit}", row.name);
+    }
+}
+
+#[test]
+fn each_hostile_row_is_a_request_of_its_own() {
+    let mut names: Vec<String> = hostile::all().into_iter().map(|row| row.name).collect();
+    names.sort();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    assert!(hostile::all().iter().all(|row| row.body().len() <= 1_048_576));
+}
+
+/// Returns a beacon with an array of `items` items: so many values, and one.
+fn beacon_of(items: usize) -> String {
+    format!(r#"{{"name":"a","props":{{"a":[{}]}}}}"#, vec!["0"; items].join(","))
+}
+
+/// Posts `body`, and returns the code and the message of each beacon that failed.
+fn verdicts(limits: Value, body: &str) -> Result<Vec<Option<(Code, String)>>, IngestError> {
+    let config = config(json!({
+        "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
+        "routes": [{"to": "firehose:events"}], "limits": limits,
+    }));
+    let batch = harness::post(&config, &harness::context(), None, body.as_bytes())?;
+    let failed = |outcome: &Outcome| match outcome {
+        Outcome::Failed(violation) => Some((violation.code, violation.message.clone())),
+        _ => None,
+    };
+    Ok(batch.outcomes().iter().map(|(_, outcome)| failed(outcome)).collect())
+}
+
+fn too_complex(message: &str) -> Option<(Code, String)> {
+    Some((Code::TooComplex, message.to_owned()))
+}
+
+#[test]
+fn a_beacon_past_its_values_fails_alone() {
+    // Each object with members counts as five values: the beacon and its props.
+    let (fits, not) = (beacon_of(19_989), beacon_of(19_990));
+    let small = r#"{"name":"a"}"#;
+    let found = verdicts(json!({}), &format!("[{fits},{not},{small}]")).unwrap();
+    assert_eq!(found, [None, too_complex("beacon has more than 20000 values"), None]);
+    let found = verdicts(json!({"max_beacon_values": 30}), &beacon_of(20)).unwrap();
+    assert_eq!(found, [too_complex("beacon has more than 30 values")]);
+}
+
+#[test]
+fn each_beacon_past_the_values_of_its_request_fails() {
+    let (large, small) = (beacon_of(19_989), r#"{"name":"a"}"#);
+    let body = format!(r#"[{large},{large},{large},{small},{{"name":7}},{small}]"#);
+    let found = verdicts(json!({}), &body).unwrap();
+    let past = too_complex("request has more than 50000 values");
+    assert_eq!(found, [None, None, past.clone(), past.clone(), past.clone(), past]);
+}
+
+#[test]
+fn records_past_the_limit_of_a_request_are_all_refused() {
+    let body = format!("[{}]", [r#"{"name":"a"}"#; 10].join(","));
+    assert_eq!(verdicts(json!({}), &body).unwrap(), vec![None; 10]);
+    let refused = verdicts(json!({"max_record_bytes": 2_000}), &body).unwrap_err();
+    assert_eq!((refused.status(), refused.code()), (413, "records_too_large"));
+    assert_eq!(refused.to_string(), "beacons become records of more than 2000 bytes, the limit");
+    assert_eq!(refused.retry_after_s(), None);
+}
+
+#[test]
+fn a_user_agent_is_cut_by_bytes() {
+    let config = config(json!({
+        "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
+        "routes": [{"to": "firehose:events"}],
+    }));
+    for (agent, bytes) in [("😀".repeat(1_024), 1_024), (format!("a{}", "😀".repeat(300)), 1_021)]
+    {
+        let context = RequestContext { user_agent: Some(agent), ..harness::context() };
+        let mut batch = harness::post(&config, &context, None, br#"{"name":"a"}"#).unwrap();
+        let delivered = harness::deliver(&mut batch, harness::all_accepted).unwrap();
+        let columns = harness::columns(&delivered[0].record);
+        assert_eq!(columns["user_agent"].as_str().unwrap().len(), bytes);
+    }
+}

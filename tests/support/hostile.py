@@ -1,0 +1,64 @@
+"""Requests that are made to cost much, from tests/fixtures/hostile.json.
+
+tests/harness/hostile.rs reads the same rows, and says how they are written.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from support import ROOT
+
+Parts = list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class HostileRequest:
+    """A row."""
+
+    name: str
+    beacon: Parts
+    beacons: int
+    around: str = "[…]"
+    agent: Parts = field(default_factory=list)
+    content_type: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        """The body, inflated."""
+        written = _written(self.beacon)
+        beacons = [written.replace("¶", str(index)) for index in range(self.beacons)]
+        return self.around.replace("…", ",".join(beacons), 1).encode()
+
+    @property
+    def compressed(self) -> bytes:
+        """The body as it is sent."""
+        return gzip.compress(self.body, mtime=0)
+
+    @property
+    def headers(self) -> dict[str, str | bytes]:
+        """What it sends beside the body."""
+        agent = _written(self.agent).encode()
+        return {
+            "content-encoding": "gzip",
+            **({"user-agent": agent} if agent else {}),
+            **({"content-type": self.content_type} if self.content_type else {}),
+        }
+
+
+def hostile_requests() -> dict[str, HostileRequest]:
+    """The rows, by their names."""
+    rows = json.loads((ROOT / "tests/fixtures/hostile.json").read_text(encoding="utf-8"))
+    return {row["name"]: HostileRequest(**row) for row in rows}
+
+
+def _written(parts: Parts) -> str:
+    texts = (
+        "".join(text.replace("§", str(index)) for index in range(count)) if "§" in text else text * count
+        for text, count in parts
+    )
+    return "".join(texts)
