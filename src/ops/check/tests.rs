@@ -280,6 +280,7 @@ fn a_binding_that_is_missing_is_a_note_with_what_it_is_for() {
         [
             "note: wrangler.toml: [env.staging] INSPECTOR is not bound; without it, there is no inspector",
             "note: wrangler.toml: [env.staging] METRICS is not bound; without it, there are no metrics",
+            "note: wrangler.toml: [env.staging] RATE_LIMIT is not bound; without it, no client is limited in its rate",
             "note: wrangler.toml: [env.staging] CF_VERSION_METADATA is not bound; without it, `/readyz` does not name the version",
         ]
     );
