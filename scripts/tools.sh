@@ -89,13 +89,14 @@ say() {
 # Reads cargo's messages, and says every 15 s how many crates are compiled: the first time takes minutes. $1 is what is
 # compiled last, the rest are options of `cargo tree`.
 progress() {
-  local crates=0 all=0 said=$SECONDS started=$SECONDS line end
+  local crates=0 all=0 fresh= said=$SECONDS started=$SECONDS line end
   while true; do
     if IFS= read -r -t 15 line; then
       case $line in
         # A crate's build script is no crate.
         *'"kind":["custom-build"]'*) ;;
         *'"reason":"compiler-artifact"'*'"fresh":false'*) crates=$((crates + 1)) ;;
+        *'"reason":"compiler-artifact"'*) fresh=yes ;;
       esac
     else
       end=$?
@@ -104,8 +105,9 @@ progress() {
     fi
     if [ $((SECONDS - said)) -ge 15 ]; then
       [ $all != 0 ] || all=$(cargo tree --locked "${@:2}" --edges normal,build --prefix none 2>/dev/null | cut -d' ' -f1,2 | sort -u | wc -l)
-      case $crates in
-        0) say "compiling $1 for $((SECONDS - started)) s" ;;
+      case $crates$fresh in
+        0) say "no crate compiled after $((SECONDS - started)) s" ;;
+        0yes) say "compiling $1 for $((SECONDS - started)) s" ;;
         *) say "$crates of about $all crates compiled after $((SECONDS - started)) s" ;;
       esac
       said=$SECONDS
