@@ -140,7 +140,7 @@ compile_worker() {
     --message-format=json-render-diagnostics | progress "the worker itself" --target wasm32-unknown-unknown
 }
 
-# Compiles the check if it is older than its sources, and says so on standard error.
+# Compiles the check if it is older than its sources, and says so on standard error. $@ goes before cargo, such as nice.
 build_check() {
   local what="what checks the configuration and the schemas"
   if [ ! -x "$check" ]; then
@@ -154,7 +154,7 @@ build_check() {
   local began
   began=$(mktemp)
   # Without the worker's runtime and what only that needs.
-  if ! cargo build --quiet --locked --bin headwater-check --no-default-features --message-format=json-render-diagnostics |
+  if ! "$@" cargo build --quiet --locked --bin headwater-check --no-default-features --message-format=json-render-diagnostics |
     progress "$what" --no-default-features >&2; then
     rm "$began"
     return 1
