@@ -81,16 +81,22 @@ rustup_has_wasm() {
 # The native program that reads the configuration and the schemas.
 check=$PWD/target/debug/headwater-check
 
-# Reads cargo's messages, and prints every 15 s how many crates are compiled: the first time takes minutes. $1 is what is
+# Prints how far something is.
+say() {
+  echo "${0##*/}: $*"
+}
+
+# Reads cargo's messages, and says every 15 s how many crates are compiled: the first time takes minutes. $1 is what is
 # compiled last, the rest are options of `cargo tree`.
 progress() {
-  local crates=0 all=0 said=$SECONDS started=$SECONDS line end
+  local crates=0 all=0 fresh= said=$SECONDS started=$SECONDS line end
   while true; do
     if IFS= read -r -t 15 line; then
       case $line in
         # A crate's build script is no crate.
         *'"kind":["custom-build"]'*) ;;
         *'"reason":"compiler-artifact"'*'"fresh":false'*) crates=$((crates + 1)) ;;
+        *'"reason":"compiler-artifact"'*) fresh=yes ;;
       esac
     else
       end=$?
@@ -99,29 +105,57 @@ progress() {
     fi
     if [ $((SECONDS - said)) -ge 15 ]; then
       [ $all != 0 ] || all=$(cargo tree --locked "${@:2}" --edges normal,build --prefix none 2>/dev/null | cut -d' ' -f1,2 | sort -u | wc -l)
-      case $crates in
-        0) echo "${0##*/}: compiling $1 for $((SECONDS - started)) s" ;;
-        *) echo "${0##*/}: $crates of about $all crates compiled after $((SECONDS - started)) s" ;;
+      case $crates$fresh in
+        0) say "no crate compiled after $((SECONDS - started)) s" ;;
+        0yes) say "compiling $1 for $((SECONDS - started)) s" ;;
+        *) say "$crates of about $all crates compiled after $((SECONDS - started)) s" ;;
       esac
       said=$SECONDS
     fi
   done
 }
 
-# Compiles it if it is older than its sources, and says so on standard error.
+# What is compiled and bundled is in part other people's code, which needs no account.
+without_keys() {
+  local name
+  for name in $(compgen -e); do
+    case $name in
+      AWS_* | CLOUDFLARE_* | CF_* | HEADWATER_*KEY | HEADWATER_*SECRET | HEADWATER_*TOKEN | *_TOKEN | *_PASSWORD) unset "$name" ;;
+    esac
+  done
+}
+
+# Apart from the native builds, which another compiler may have made.
+worker_target=$PWD/target/wasm
+
+# Compiles the worker with the profile $1.
+compile_worker() {
+  if ! rustup_has_wasm; then
+    [ -x "$(debian_rust)/bin/rustc" ] || die "Rust's Wasm target is missing: run scripts/setup"
+    PATH=$(debian_rust)/bin:$PATH
+    RUSTC=$(debian_rust)/bin/rustc
+    export RUSTC
+  fi
+  CARGO_TARGET_DIR=$worker_target cargo build --quiet --locked --lib --target wasm32-unknown-unknown --profile "$1" \
+    --message-format=json-render-diagnostics | progress "the worker itself" --target wasm32-unknown-unknown
+}
+
+# Compiles the check if it is older than its sources, and says so on standard error. $@ goes before cargo, such as nice.
 build_check() {
   local what="what checks the configuration and the schemas"
   if [ ! -x "$check" ]; then
-    echo "${0##*/}: compiling $what; takes a minute or so, once" >&2
+    say "compiling $what; takes a minute or so, once" >&2
   elif [ -n "$(find src Cargo.toml Cargo.lock -newer "$check" -print -quit)" ]; then
-    echo "${0##*/}: compiling $what again, since the sources have changed; takes a minute or so" >&2
+    say "compiling $what again, since the sources have changed; takes a minute or so" >&2
   else
     return 0
   fi
   # A source that is saved meanwhile is newer than this, and so than the program.
   local began
   began=$(mktemp)
-  if ! cargo build --quiet --locked --bin headwater-check --message-format=json-render-diagnostics | progress "$what" >&2; then
+  # Without the worker's runtime and what only that needs.
+  if ! "$@" cargo build --quiet --locked --bin headwater-check --no-default-features --message-format=json-render-diagnostics |
+    progress "$what" --no-default-features >&2; then
     rm "$began"
     return 1
   fi

@@ -22,6 +22,7 @@ pub mod ingest;
 pub mod model;
 pub mod ops;
 pub mod pipeline;
+#[cfg(feature = "runtime")]
 pub mod runtime;
 pub mod schema;
 pub mod shard;

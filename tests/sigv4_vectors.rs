@@ -13,8 +13,9 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use chrono::{DateTime, Utc};
+use headwater::delivery::aws::credentials::Credentials;
 use headwater::delivery::aws::sigv4;
-use headwater::delivery::aws::sigv4::{CredentialScope, Credentials};
+use headwater::delivery::aws::sigv4::CredentialScope;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use proptest::prelude::*;
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use http::Uri;
 
 use super::{ConfigError, RawConfig};
-use crate::delivery::aws::sigv4::{Credentials, SigningError};
+use crate::delivery::aws::credentials::{Credentials, CredentialsError};
 use crate::model::stream::Service;
 
 /// AWS region, endpoints and credentials.
@@ -106,9 +106,9 @@ fn credentials(settings: &RawConfig, errors: &mut Vec<ConfigError>) -> Option<Cr
         Ok(credentials) => Some(credentials),
         Err(error) => {
             let key = match error {
-                SigningError::SecretAccessKey => "AWS_SECRET_ACCESS_KEY",
-                SigningError::SessionToken => "AWS_SESSION_TOKEN",
-                _ => "AWS_ACCESS_KEY_ID",
+                CredentialsError::SecretAccessKey => "AWS_SECRET_ACCESS_KEY",
+                CredentialsError::SessionToken => "AWS_SESSION_TOKEN",
+                CredentialsError::AccessKeyId => "AWS_ACCESS_KEY_ID",
             };
             errors.push(ConfigError::new(key, format!("can't be used: {error}")));
             None

@@ -1,5 +1,7 @@
-//! The wire formats of the two AWS services, and the signer.
+//! The wire formats of the two AWS services, the credentials and the signer.
 
+pub mod credentials;
 pub mod firehose;
 pub mod kinesis;
+#[cfg(feature = "runtime")]
 pub mod sigv4;
