@@ -1,9 +1,9 @@
 //! The key pair for requests to AWS.
 
+use std::cell::RefCell;
 use std::fmt;
 
-#[cfg(feature = "runtime")]
-use super::sigv4::SigningKeys;
+use chrono::NaiveDate;
 
 /// The longest access key id, in characters.
 ///
@@ -20,8 +20,18 @@ pub struct Credentials {
     pub(super) access_key_id: String,
     pub(super) secret_access_key: String,
     pub(super) session_token: Option<String>,
-    #[cfg(feature = "runtime")]
-    pub(super) signing_keys: SigningKeys,
+    /// The signing keys that were last derived, one for each scope.
+    pub(super) signing_keys: RefCell<Vec<SigningKey>>,
+}
+
+/// The key for the signatures of one day in one scope. It takes five hashes to derive.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "runtime"), expect(dead_code, reason = "only the signer reads it"))]
+pub(super) struct SigningKey {
+    pub(super) day: NaiveDate,
+    pub(super) region: String,
+    pub(super) service: String,
+    pub(super) key: Vec<u8>,
 }
 
 impl Credentials {
@@ -52,8 +62,7 @@ impl Credentials {
             access_key_id,
             secret_access_key,
             session_token,
-            #[cfg(feature = "runtime")]
-            signing_keys: SigningKeys::default(),
+            signing_keys: RefCell::default(),
         })
     }
 }

@@ -12,7 +12,6 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sigv4::sign::v4;
@@ -23,7 +22,7 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::credentials::Credentials;
+use super::credentials::{Credentials, SigningKey};
 use crate::base::text::hexadecimal;
 use crate::base::timestamp::rfc3339;
 
@@ -40,25 +39,12 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const ENCODED_IN_PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The signing keys that were last derived, one for each scope.
-#[derive(Clone, Default)]
-pub(super) struct SigningKeys(RefCell<Vec<SigningKey>>);
-
-/// The key for the signatures of one day in one scope. It takes five hashes to derive.
-#[derive(Clone)]
-struct SigningKey {
-    day: NaiveDate,
-    region: String,
-    service: String,
-    key: Vec<u8>,
-}
-
 impl Credentials {
     /// Signs `text` with the key of this day and scope.
     fn signature(&self, scope: CredentialScope<'_>, at: &SigningTime, text: &str) -> String {
         let CredentialScope { region, service } = scope;
         let is_of_scope = |key: &SigningKey| key.region == region && key.service == service;
-        let mut keys = self.signing_keys.0.borrow_mut();
+        let mut keys = self.signing_keys.borrow_mut();
         if let Some(known) = keys.iter().find(|key| is_of_scope(key) && key.day == at.day) {
             return v4::calculate_signature(&known.key, text.as_bytes());
         }
