@@ -18,7 +18,7 @@ const run = (script) => (page) => page.evaluate(script);
 /** As a browser does when its person turns to another tab, and back; a script of the page. */
 const turning = (state) => `{
   const is = (value) => ({ value, configurable: true });
-  Object.defineProperties(document, { visibilityState: is("${state}"), hidden: is(${state === "hidden"}) });
+  Object.defineProperties(Document.prototype, { visibilityState: is("${state}"), hidden: is(${state === "hidden"}) });
   document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
 }`;
 const turn = (state) => run(turning(state));
