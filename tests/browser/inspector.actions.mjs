@@ -46,7 +46,7 @@ export const EVENTS = [
       "As it was sent": ["name order_placed", "props.order A-1", 'props.total "19.90" 19.90'],
       Session: ["session_index 1", "session_trigger first"],
       Route: ["stream firehose:events-high", "level high"],
-      "Added by the worker": ["country CH", "utm_source news", "tenant default", "url_path /thanks"],
+      "Added by the worker": ["country CH", "utm_source news", "tenant default", "utc_offset_minutes 60"],
       Time: ["ms"],
     },
     hides: ["swordfish"],

@@ -66,7 +66,7 @@ export const LIMITS = [
   {
     claim: LONG,
     // Those before are not looked at.
-    init: () => (document.hasFocus = () => location.pathname === "/last"),
+    init: () => (Document.prototype.hasFocus = () => location.pathname === "/last"),
     html: (visit) => visit.tag({ build: `${LONG.replaceAll(" ", "-")}-and-more`, pages: "hash", auto: "engagement" }),
     sends: [
       "page_view /",
