@@ -106,7 +106,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             "HEADWATER.routes[0].sample must be a share above 0 and below 1, not 2",
             'HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not "s3:a"',
             "HEADWATER.limits.max_depth must be an integer from 1 to 100, not 101",
-            "HEADWATER.limits.bytes is an unknown key; expected one of max_body_bytes, max_inflated_bytes, max_beacons, max_beacon_bytes, max_depth",
+            "HEADWATER.limits.bytes is an unknown key; expected one of max_body_bytes, max_inflated_bytes, max_beacons, max_beacon_bytes, max_depth, max_beacon_values, max_request_values, max_record_bytes, max_in_flight_bytes",
             'HEADWATER.unknown_events must be one of "accept", "fail", not "drop"',
             "HEADWATER.clean[0] needs exactly one action, not lower and drop",
             'HEADWATER.delivery_timeout_ms must be an integer from 100 to 30000, not "2000"',
