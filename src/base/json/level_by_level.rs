@@ -7,10 +7,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{
-    JsonError, JsonErrorKind, JsonPlace, JsonReader, PointerStep, Wtf8, comes_twice, is_finite,
-    not_json, too_large, without_lone_surrogates,
-};
+use super::error::{JsonError, JsonErrorKind, comes_twice, not_json, too_large};
+use super::place::{JsonPlace, PointerStep};
+use super::reader::{JsonReader, is_finite};
+use super::strings::{Wtf8, without_lone_surrogates};
 
 /// What the text of an object reads as, and the pointers of its repairs.
 pub struct LevelByLevel {
