@@ -21,6 +21,11 @@ pub fn truncate_for_display(text: &str) -> String {
     }
 }
 
+/// Cuts `text` to at most `bytes` bytes, between characters.
+pub fn truncate_to_bytes(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
+}
+
 /// Whether one letter was changed, added or left out, or two neighbours were swapped.
 pub fn is_one_letter_off(wanted: &str, found: &str) -> bool {
     let (wanted, found) = (wanted.as_bytes(), found.as_bytes());

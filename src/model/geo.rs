@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use crate::base::text::truncate_to_bytes;
+
 /// A change of a time zone's offset, from `[milliseconds, minutes]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(from = "(i64, i32)")]
@@ -50,8 +52,7 @@ impl Geo {
     #[must_use]
     pub fn cut(&self) -> Self {
         let cut = |text: &Option<String>| {
-            let text = text.as_deref()?;
-            text.get(..text.floor_char_boundary(Self::MAX_BYTES)).map(str::to_owned)
+            Some(truncate_to_bytes(text.as_deref()?, Self::MAX_BYTES).to_owned())
         };
         Self {
             country: cut(&self.country),

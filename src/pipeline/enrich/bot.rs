@@ -9,7 +9,8 @@ use std::cmp::Ordering;
 
 use super::tables::bots::MARKS;
 use super::user_agent::tokens::has;
-use super::user_agent::{cut, device, hints, os};
+use super::user_agent::{device, hints, os};
+use crate::base::text::truncate_to_bytes;
 use crate::model::request::ClientHints;
 use crate::pipeline::enrich::tables::entry::{BotPattern, BotReason};
 
@@ -26,7 +27,7 @@ pub struct Bot {
 
 impl Bot {
     fn named(reason: BotReason, name: &str) -> Self {
-        let name = cut(name, MAX_NAME_BYTES);
+        let name = truncate_to_bytes(name, MAX_NAME_BYTES);
         Self { reason, name: (!name.is_empty()).then(|| name.to_owned()) }
     }
 }
@@ -35,7 +36,10 @@ impl Bot {
 ///
 /// Reads only the first 1,024 bytes of the agent.
 pub fn bot(user_agent: Option<&str>, hints: &ClientHints) -> Option<Bot> {
-    let agent = cut(user_agent.unwrap_or_default().trim(), super::user_agent::MAX_AGENT_BYTES);
+    let agent = truncate_to_bytes(
+        user_agent.unwrap_or_default().trim(),
+        super::user_agent::MAX_AGENT_BYTES,
+    );
     if agent.is_empty() {
         return Some(Bot { reason: BotReason::NoUserAgent, name: None });
     }

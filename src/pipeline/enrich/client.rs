@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::bot::{self, Bot};
-use super::user_agent::{self, MAX_AGENT_BYTES, UserAgent, cut};
+use super::user_agent::{self, MAX_AGENT_BYTES, UserAgent};
 use crate::base::codec::ByteWriter;
+use crate::base::text::truncate_to_bytes;
 use crate::model::request::ClientHints;
 
 /// What the texts of a client show.
@@ -29,7 +30,7 @@ impl Client {
     pub fn read(user_agent: Option<&str>, hints: &ClientHints) -> Self {
         let agent = user_agent::agent(user_agent, hints);
         Self {
-            user_agent: user_agent.map(|text| cut(text, MAX_AGENT_BYTES).to_owned()),
+            user_agent: user_agent.map(|text| truncate_to_bytes(text, MAX_AGENT_BYTES).to_owned()),
             platform: agent.os.map(str::to_ascii_lowercase),
             agent,
             bot: bot::bot(user_agent, hints),

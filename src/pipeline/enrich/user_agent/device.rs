@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::tokens::{behind, has, is_gap};
-use super::{DeviceClass, MAX_NAME_BYTES, cut};
+use super::{DeviceClass, MAX_NAME_BYTES};
+use crate::base::text::truncate_to_bytes;
 
 /// Returns the class, if the agent shows one.
 pub fn class(agent: &str, os: Option<&str>, browser: Option<&str>) -> Option<DeviceClass> {
@@ -161,7 +162,7 @@ pub fn model(agent: &str, os: Option<&str>) -> Option<String> {
     };
     let found = found.split(" Build/").next()?.split(" MIUI/").next()?.trim();
     let is_model = !found.is_empty() && !found.starts_with("Build/") && !has(found, "AppleWebKit");
-    is_model.then(|| cut(found, MAX_NAME_BYTES).to_owned())
+    is_model.then(|| truncate_to_bytes(found, MAX_NAME_BYTES).to_owned())
 }
 
 /// Returns the bytes of `agent` that name an Android device, which may have any name. They follow

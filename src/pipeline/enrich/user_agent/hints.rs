@@ -7,7 +7,8 @@
 
 use std::borrow::Cow;
 
-use super::{DeviceClass, MAX_NAME_BYTES, cut, version};
+use super::{DeviceClass, MAX_NAME_BYTES, version};
+use crate::base::text::truncate_to_bytes;
 use crate::model::request::ClientHints;
 
 /// The most brands of a list that are read.
@@ -55,7 +56,7 @@ impl<'a> Hints<'a> {
             "Microsoft Edge" => "Edge".into(),
             "YaBrowser" | "Yandex" => "Yandex Browser".into(),
             "Opera Mobile" | "OperaMobile" => "Opera".into(),
-            other => cut(other, MAX_NAME_BYTES).to_owned().into(),
+            other => truncate_to_bytes(other, MAX_NAME_BYTES).to_owned().into(),
         };
         let is_plain =
             found.is_none_or(|found| matches!(found, "Chrome" | "Chromium" | "Android WebView"));
@@ -89,7 +90,7 @@ impl<'a> Hints<'a> {
 
     pub fn model(&self) -> Option<String> {
         let model = unquoted(self.sent.model.as_deref());
-        (!model.is_empty()).then(|| cut(model, MAX_NAME_BYTES).to_owned())
+        (!model.is_empty()).then(|| truncate_to_bytes(model, MAX_NAME_BYTES).to_owned())
     }
 
     /// Returns the class, unless `found`, that of the `User-Agent`, is more specific.

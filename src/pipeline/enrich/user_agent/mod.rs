@@ -18,6 +18,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::base::text::truncate_to_bytes;
 use crate::model::request::ClientHints;
 use hints::Hints;
 
@@ -83,7 +84,7 @@ impl DeviceClass {
 
 /// Reads `user_agent` and `hints`; of the text, only the first 1,024 bytes.
 pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> UserAgent {
-    let text = cut(user_agent.unwrap_or_default(), MAX_AGENT_BYTES);
+    let text = truncate_to_bytes(user_agent.unwrap_or_default(), MAX_AGENT_BYTES);
     let hints = Hints::parse(hints);
     let os = os::of(text);
     let found = browser::of(text, os.name);
@@ -111,17 +112,12 @@ pub fn agent(user_agent: Option<&str>, hints: &ClientHints) -> UserAgent {
 /// Returns the version that `text` starts with, in the form that all versions have here.
 fn version(text: &str) -> Option<String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_');
-    let digits = cut(text.get(..end.unwrap_or(text.len()))?, MAX_VERSION_BYTES);
+    let digits = truncate_to_bytes(text.get(..end.unwrap_or(text.len()))?, MAX_VERSION_BYTES);
     let mut digits = digits.trim_matches(['.', '_']);
     while let Some(start) = digits.strip_suffix(".0").or_else(|| digits.strip_suffix("_0")) {
         digits = start;
     }
     digits.starts_with(|c: char| c.is_ascii_digit()).then(|| digits.replace('_', "."))
-}
-
-/// Cuts `text` to at most `bytes` bytes, between characters.
-pub(super) fn cut(text: &str, bytes: usize) -> &str {
-    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
 }
 
 #[cfg(test)]
