@@ -58,7 +58,9 @@ mod tests {
             .collect();
         assert_eq!(dropped, ["user_agent", "as_organization"]);
         assert!(!choice.with_derived && warnings.is_empty(), "{warnings:?}");
-        assert_eq!(parsed(json!({"derived": true})).0, ColumnChoice::ALL);
+        let mut whole = ColumnChoice::default();
+        whole.with_derived = true;
+        assert_eq!(parsed(json!({"derived": true})).0, whole);
     }
 
     #[test]

@@ -72,16 +72,20 @@ pub struct RawUrl<'a> {
     pub fragment: Option<&'a str>,
 }
 
-pub fn raw(url: &str) -> Option<RawUrl<'_>> {
-    let url = trim(url);
-    let (scheme, rest) = url.split_once(':')?;
-    let rest = rest.strip_prefix("//")?;
+/// Splits `url` into its scheme and what is behind the two slashes; none if it has no scheme.
+pub fn split_scheme(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
     let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         || !scheme.bytes().all(of_scheme)
     {
         return None;
     }
+    Some((scheme, rest))
+}
+
+pub fn raw(url: &str) -> Option<RawUrl<'_>> {
+    let (scheme, rest) = split_scheme(trim(url))?;
     let (rest, fragment) = cut(rest, '#');
     let (rest, query) = cut(rest, '?');
     // Browsers read a backslash as a slash, so that a host can't hide behind one:

@@ -111,21 +111,6 @@ impl Column {
         }
     }
 
-    /// Whether a view can derive the column from others that were kept.
-    pub const fn is_derived(self) -> bool {
-        matches!(
-            self,
-            Self::Date
-                | Self::Hour
-                | Self::ClientTime
-                | Self::LocalHour
-                | Self::DayPart
-                | Self::UrlHost
-                | Self::UrlPath
-                | Self::ReferrerHost
-        )
-    }
-
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|column| column.name() == name)
     }
@@ -147,9 +132,6 @@ pub struct ColumnChoice {
 }
 
 impl ColumnChoice {
-    /// All columns, those included that a view can derive.
-    pub const ALL: Self = Self { dropped: 0, with_derived: true };
-
     pub const fn drop(&mut self, column: Column) {
         self.dropped |= column.bit();
     }
@@ -174,10 +156,5 @@ mod tests {
             assert!(left.eq(Column::ALL.iter().filter(|other| *other != column)));
         }
         assert_eq!(Column::find("session_id"), None);
-    }
-
-    #[test]
-    fn what_queries_need_is_not_derived() {
-        assert!(Column::ALL.iter().all(|column| column.need().is_none() || !column.is_derived()));
     }
 }

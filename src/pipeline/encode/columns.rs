@@ -10,6 +10,7 @@ use chrono::{DateTime, Timelike, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::base::url::split_scheme;
 use crate::model::consent::PrivacySignal;
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::Geo;
@@ -59,8 +60,8 @@ impl ColumnWriter {
         }
     }
 
-    /// Whether `column` is written although a view finds the same in the column `source`.
-    fn repeats(&self, source: Column) -> bool {
+    /// Whether columns are written that a view derives from the column `source`.
+    fn writes_derived(&self, source: Column) -> bool {
         self.choice.with_derived || !self.choice.keeps(source)
     }
 
@@ -68,7 +69,9 @@ impl ColumnWriter {
     /// An empty text says that there is none, although a view would find one.
     fn part(&mut self, column: Column, source: Column, part: Option<&str>, derived: Option<&str>) {
         match (part, derived) {
-            (Some(_), _) if self.repeats(source) || part != derived => self.text(column, part),
+            (Some(_), _) if self.writes_derived(source) || part != derived => {
+                self.text(column, part)
+            }
             (None, Some(_)) => self.text(column, Some("")),
             _ => {}
         }
@@ -77,13 +80,7 @@ impl ColumnWriter {
 
 /// Returns the host and the path of `url` as a view finds them: as they are written there.
 fn plain_parts(url: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        || !scheme.bytes().all(of_scheme)
-    {
-        return None;
-    }
+    let (_, rest) = split_scheme(url)?;
     let rest = rest.split(['?', '#']).next()?;
     let (host, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
     (!host.is_empty()).then_some((host, path))
@@ -112,13 +109,14 @@ pub(super) fn of_event(
     received(&mut line, facts, *stripped);
     // Without a time of the client, the event occurred when it was received.
     let is_known = |time: &DateTime<Utc>| *time == occurred.at && *time != facts.received_at;
-    if choice.with_derived || !event.client_time.as_ref().is_some_and(is_known) {
+    if line.writes_derived(Column::OccurredAt) || !event.client_time.as_ref().is_some_and(is_known)
+    {
         line.time(Column::ClientTime, event.client_time);
     }
     line.time(Column::SentAt, event.sent_at);
     line.json(Column::ClockSkewMs, occurred.clock_skew_ms);
     line.json(Column::UtcOffsetMinutes, local.map(|local| local.utc_offset_minutes));
-    if line.repeats(Column::UtcOffsetMinutes) {
+    if line.writes_derived(Column::UtcOffsetMinutes) {
         line.json(Column::LocalHour, local.map(|local| local.hour));
         line.json(Column::DayPart, local.map(|local| local.day_part));
     }
@@ -174,7 +172,7 @@ pub(super) fn of_event(
     line.json(Column::SampleRate, sample.map(SampleRate::share));
     line.json(Column::Props, event.props.as_ref());
     line.json(Column::Metadata, event.metadata.as_ref());
-    let is_lifted = line.repeats(Column::Metadata);
+    let is_lifted = line.writes_derived(Column::Metadata);
     let mut line = line.into_line();
     for (key, value) in lifted(event).filter(|_| is_lifted) {
         line.json(&format!("metadata_{key}"), Some(value));
@@ -191,7 +189,7 @@ pub(super) fn received(
 ) {
     line.time(Column::ReceivedAt, Some(facts.received_at));
     line.time(Column::ReplayedAt, facts.replayed_at);
-    if line.choice.with_derived {
+    if line.writes_derived(Column::ReceivedAt) {
         line.date(Column::Date, facts.received_at);
         line.json(Column::Hour, Some(facts.received_at.hour()));
     }

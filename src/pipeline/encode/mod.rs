@@ -137,6 +137,52 @@ mod tests {
         assert_snapshot!(text(&record).trim_end(), @r#"{"v":3,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
     }
 
+    /// Returns the names of the columns of a page view, with those of `choice`.
+    fn columns_of_page_view(choice: ColumnChoice) -> Vec<String> {
+        let config = config();
+        let mut facts = facts(&config);
+        facts.utc_offset_minutes = Some(60);
+        let Value::Object(fields) = json!({
+            "name": "a", "time": 1_795_000_000_000_i64, "url": "https://shop.example/tea",
+            "referrer": "https://www.google.com/",
+        }) else {
+            panic!("not an object")
+        };
+        let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
+        let (envelope, repairs) = (Envelope::default(), &mut Repairs::default());
+        let event =
+            validate::event(fields, &envelope, Default::default(), &mut ids, repairs).unwrap();
+        let enriched = enrich::event(event, 0, &facts, Repairs::default(), None);
+        let record = Record::of_event(&enriched, None, choice).unwrap();
+        let line: serde_json::Map<String, Value> = serde_json::from_str(text(&record)).unwrap();
+        line.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn what_queries_need_is_not_left_out() {
+        let mut whole = ColumnChoice::default();
+        whole.with_derived = true;
+        let lean = columns_of_page_view(ColumnChoice::default());
+        let mut derived = columns_of_page_view(whole);
+        derived.retain(|name| !lean.contains(name));
+        let found: Vec<Column> = derived.iter().filter_map(|name| Column::find(name)).collect();
+        assert!(found.iter().all(|column| column.need().is_none()), "{found:?}");
+        derived.sort_unstable();
+        assert_eq!(
+            derived,
+            [
+                "client_time",
+                "date",
+                "day_part",
+                "hour",
+                "local_hour",
+                "referrer_host",
+                "url_host",
+                "url_path"
+            ]
+        );
+    }
+
     #[test]
     fn a_record_goes_under_its_device_or_else_its_event() {
         let config = config();
