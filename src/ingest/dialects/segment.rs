@@ -1,0 +1,256 @@
+//! The answers of Segment, RudderStack and Jitsu.
+//!
+//! Their SDKs repeat a 429 and a 5xx, and drop the events of any other error. Segment's count each
+//! repeat of a 503 as one of ten, but none of a 429 with `Retry-After`. RudderStack's Python SDK
+//! takes every answer but 200 for an error.
+
+use serde_json::json;
+
+use super::answer::{Asked, AskedBy, DialectAnswer};
+use crate::ingest::error::{HttpError, IngestError};
+use crate::model::event::EventId;
+use crate::model::outcome::Outcome;
+use crate::model::replay::ReplayError;
+use crate::pipeline::decode::pixel::GIF;
+use crate::pipeline::decode::protocols::segment::endpoint::{SegmentEndpoint, jitsu};
+
+/// The longest wait that an SDK is asked for.
+const MAX_RETRY_AFTER_S: u64 = 60;
+
+/// Returns what a request asks for; none if the address is none of the protocol.
+pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
+    let answer = match SegmentEndpoint::of(by.is_post, by.path)? {
+        SegmentEndpoint::Message(_)
+        | SegmentEndpoint::Batch
+        | SegmentEndpoint::Import
+        | SegmentEndpoint::Pixel(_)
+        | SegmentEndpoint::DataPixel(_) => return Some(Asked::Events),
+        SegmentEndpoint::SdkMetrics => accepted(by),
+        SegmentEndpoint::Settings { write_key } => settings(write_key, by),
+        SegmentEndpoint::SourceConfig => {
+            source_config(&by.parameter("writeKey").unwrap_or_default())
+        }
+        SegmentEndpoint::Health => DialectAnswer::json(200, r#"{"server":"UP"}"#),
+        SegmentEndpoint::Version => DialectAnswer::json(200, r#"{"Version":"headwater"}"#),
+    };
+    Some(Asked::Answer(answer))
+}
+
+/// Returns the settings of a source without destinations, for Segment's SDKs.
+fn settings(write_key: &str, by: AskedBy<'_>) -> DialectAnswer {
+    let (protocol, host) = by.host.split_once("://").unwrap_or(("https", by.host));
+    let settings = json!({
+        "integrations": {"Segment.io": {
+            "apiKey": write_key, "apiHost": format!("{host}/v1"), "protocol": protocol,
+        }},
+        "plan": {"track": {"__default": {"enabled": true}}},
+        "remotePlugins": [],
+        "metrics": {"sampleRate": 0},
+    });
+    DialectAnswer::json(200, settings.to_string())
+}
+
+/// Returns the settings of a source without destinations, for RudderStack's SDKs.
+fn source_config(write_key: &str) -> DialectAnswer {
+    let source = json!({
+        "source": {
+            "id": "headwater", "name": "headwater", "writeKey": write_key, "enabled": true,
+            "workspaceId": "headwater", "destinations": [], "connections": [], "dataplanes": {},
+            "config": {"statsCollection": {
+                "errors": {"enabled": false}, "metrics": {"enabled": false},
+            }},
+        },
+        "updatedAt": "2026-01-01T00:00:00.000Z",
+    });
+    DialectAnswer::json(200, source.to_string())
+}
+
+/// Returns the answer to a request with events.
+pub fn answer(
+    outcomes: Result<&[(EventId, Outcome)], &IngestError>,
+    by: AskedBy<'_>,
+) -> DialectAnswer {
+    match outcomes {
+        Ok(_) => accepted(by),
+        Err(error) => {
+            let is_jitsu = by.is_post && jitsu(by.path).is_some();
+            let done = if is_jitsu { "ok" } else { "success" };
+            let body = json!({done: false, "code": error.code(), "message": error.to_string()})
+                .to_string();
+            DialectAnswer::json(status(error), body).retry_after(error, MAX_RETRY_AFTER_S)
+        }
+    }
+}
+
+fn accepted(by: AskedBy<'_>) -> DialectAnswer {
+    match (by.is_post, jitsu(by.path)) {
+        (false, _) => DialectAnswer {
+            status: 200,
+            content_type: "image/gif",
+            body: GIF.as_slice().into(),
+            headers: vec![("cache-control", "no-store".to_owned())],
+            ..DialectAnswer::default()
+        },
+        (true, Some(_)) => DialectAnswer::json(200, r#"{"ok":true}"#),
+        (true, None) => DialectAnswer::json(200, r#"{"success":true}"#),
+    }
+}
+
+fn status(error: &IngestError) -> u16 {
+    match error {
+        IngestError::UnknownKey(_) | IngestError::BadSignature(_) => 401,
+        IngestError::OriginNotAllowed(_) | IngestError::Replay(ReplayError::NotAllowed) => 403,
+        IngestError::Replay(ReplayError::Unreadable)
+        | IngestError::TruncatedBody
+        | IngestError::Protocol(_) => 400,
+        IngestError::RateLimited
+        | IngestError::Overloaded
+        | IngestError::NotConfigured(_)
+        | IngestError::NotDurable { .. } => 429,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::outcome::{Catalogued, DropReason};
+    use crate::model::violation::{Code, Violation};
+    use crate::pipeline::decode::ProtocolError;
+
+    const HOST: &str = "https://events.shop.example";
+
+    fn post(path: &str) -> AskedBy<'_> {
+        AskedBy { is_post: true, path, query: "", host: HOST, content_type: "" }
+    }
+
+    fn get<'a>(path: &'a str, query: &'a str) -> AskedBy<'a> {
+        AskedBy { is_post: false, path, query, host: HOST, content_type: "" }
+    }
+
+    fn body(asked: Option<Asked>) -> Value {
+        let Some(Asked::Answer(answer)) = asked else { panic!("{asked:?}") };
+        assert_eq!((answer.status, answer.content_type), (200, "application/json"));
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    #[test]
+    fn each_address_with_events_is_known() {
+        for path in
+            "track page screen identify group alias merge batch import t p s i g a b".split(' ')
+        {
+            for prefix in ["/v1/", "/api/s/", "/api/s/s2s/"] {
+                let path = format!("{prefix}{path}");
+                assert_eq!(asked(post(&path)), Some(Asked::Events), "{path}");
+                assert_eq!(asked(get(&path, "")), None, "{path}");
+            }
+        }
+        assert_eq!(asked(post("/beacon/v1/batch")), Some(Asked::Events));
+        for path in ["/pixel/v1/track", "/pixel/v1/page", "/v1/pixel/identify"] {
+            assert_eq!(asked(get(path, "")), Some(Asked::Events), "{path}");
+            assert_eq!(asked(post(path)), None, "{path}");
+        }
+        for path in [
+            "/v1/events",
+            "/v1/pixel.gif",
+            "/v1/",
+            "/v1",
+            "/",
+            "",
+            "/v1/tracks",
+            "/V1/track",
+            "/api/s/",
+            "/api/s/s2s",
+            "/v1/projects//settings",
+            "/v1/projects/a/b/settings",
+            "/v1/pixel/batch",
+            "/healthz",
+            "/readyz",
+        ] {
+            assert_eq!((asked(post(path)), asked(get(path, ""))), (None, None), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_sdks_are_served_their_settings() {
+        assert_eq!(body(asked(post("/v1/m"))), json!({"success": true}));
+        let settings = body(asked(get("/v1/projects/wk \"/settings", "")));
+        let segment = json!({
+            "apiKey": "wk \"", "apiHost": "events.shop.example/v1", "protocol": "https",
+        });
+        assert_eq!(settings["integrations"], json!({"Segment.io": segment}));
+        assert_eq!(settings["metrics"], json!({"sampleRate": 0}));
+        let config = body(asked(get("/sourceConfig", "p=npm&writeKey=wk%22")));
+        assert_eq!(config["source"]["writeKey"], "wk\"");
+        assert_eq!(config["source"]["destinations"], json!([]));
+        assert_eq!(config["source"]["enabled"], true);
+        assert_eq!(body(asked(get("/health", ""))), json!({"server": "UP"}));
+        assert_eq!(body(asked(get("/version", ""))), json!({"Version": "headwater"}));
+    }
+
+    #[test]
+    fn each_outcome_has_the_answer_that_sdks_expect() {
+        let id = EventId::parse("26bb0215-7b98-48bb-b44c-ad9bd25f036b").unwrap();
+        let failed = || Outcome::Failed(Violation::whole(Code::BadJson, "no"));
+        let dropped = Outcome::Dropped(DropReason::Gpc);
+        for outcome in [Outcome::Accepted(Catalogued::No), Outcome::Duplicate, dropped, failed()] {
+            let outcomes = [(id, outcome), (id, failed())];
+            for (path, text) in [
+                ("/v1/batch", r#"{"success":true}"#),
+                ("/v1/t", r#"{"success":true}"#),
+                ("/beacon/v1/batch", r#"{"success":true}"#),
+                ("/api/s/track", r#"{"ok":true}"#),
+                ("/api/s/s2s/page", r#"{"ok":true}"#),
+            ] {
+                assert_eq!(answer(Ok(&outcomes), post(path)), DialectAnswer::json(200, text));
+            }
+            let image = answer(Ok(&outcomes), get("/pixel/v1/track", "writeKey=wk"));
+            assert_eq!(
+                (image.status, image.content_type, &*image.body),
+                (200, "image/gif", &GIF[..])
+            );
+        }
+        assert_eq!(answer(Ok(&[]), post("/v1/batch")).status, 200);
+    }
+
+    #[test]
+    fn each_error_has_the_status_that_sdks_expect() {
+        let not_durable = |retry_after_s| IngestError::NotDurable {
+            stream: "firehose:a".to_owned(),
+            code: "throttled".to_owned(),
+            retry_after_s,
+        };
+        let undecodable = ProtocolError::Undecodable(Violation::whole(Code::BadJson, "no JSON"));
+        for (error, status, retry_after_s) in [
+            (not_durable(5), 429, Some(5)),
+            (not_durable(900), 429, Some(60)),
+            (IngestError::Overloaded, 429, Some(5)),
+            (IngestError::NotConfigured(Vec::new()), 429, Some(60)),
+            (IngestError::RateLimited, 429, Some(60)),
+            (undecodable.into(), 400, None),
+            (IngestError::TruncatedBody, 400, None),
+            (ProtocolError::BodyTooLarge { limit: 1 }.into(), 400, None),
+            (ProtocolError::InflatedTooLarge { limit: 1 }.into(), 400, None),
+            (ProtocolError::TooManyBeacons { count: 2, limit: 1 }.into(), 400, None),
+            (ProtocolError::UnsupportedEncoding("br".to_owned()).into(), 400, None),
+            (IngestError::Replay(ReplayError::Unreadable), 400, None),
+            (IngestError::Replay(ReplayError::NotAllowed), 403, None),
+            (IngestError::OriginNotAllowed("https://a.example".to_owned()), 403, None),
+            (IngestError::UnknownKey("wk".to_owned()), 401, None),
+        ] {
+            for by in [post("/v1/batch"), post("/api/s/page"), get("/pixel/v1/page", "")] {
+                let answer = answer(Err(&error), by);
+                assert_eq!(
+                    (answer.status, answer.retry_after_s),
+                    (status, retry_after_s),
+                    "{error:?}"
+                );
+                let body: Value = serde_json::from_slice(&answer.body).unwrap();
+                let done = if by.path == "/api/s/page" { "ok" } else { "success" };
+                let sentence = error.to_string();
+                assert_eq!(body, json!({done: false, "code": error.code(), "message": sentence}));
+            }
+        }
+    }
+}

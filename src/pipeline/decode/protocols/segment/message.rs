@@ -1,0 +1,219 @@
+//! Translates one message into a beacon.
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use serde_json::{Map, Value};
+
+use super::context;
+use super::endpoint::SegmentCall;
+use crate::base::json::type_name;
+use crate::base::text::truncate_for_display;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::protocols::translation::{Translation, event_name, move_field};
+
+/// Members that say nothing of the event, or that its request has.
+const LEFT_OUT: [&str; 6] =
+    ["integrations", "writeKey", "sentAt", "receivedAt", "_metadata", "batchContext"];
+
+/// Translates a message into a beacon's fields.
+pub fn beacon(
+    mut message: Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
+    let call = call(&mut message)?;
+    let mut beacon = Map::new();
+    set_name(call, &mut message, translation, &mut beacon)?;
+    if let Some(id) = message.take_field("messageId").as_ref().and_then(id_text) {
+        translation.set_id(&mut beacon, &id, "");
+    }
+    for (member, field) in [
+        ("anonymousId", "device_id"),
+        ("userId", "user_id"),
+        ("originalTimestamp", "time"),
+        ("timestamp", "time"),
+    ] {
+        move_field(&mut message, member, &mut beacon, field);
+    }
+    if message.take_field("historical") == Some(Value::Bool(true)) {
+        beacon.put("historical", Value::Bool(true));
+    }
+    let mut context = merged_context(&mut message);
+    if let Some(Value::Object(members)) = &mut context {
+        context::apply(members, &mut beacon);
+    }
+    if let Some(props) = props(call, &mut message, context.as_mut(), &mut beacon) {
+        beacon.put("props", props);
+    }
+    let metadata = metadata(message, context);
+    if !metadata.is_empty() {
+        beacon.put("metadata", Value::Object(metadata));
+    }
+    Ok(beacon)
+}
+
+fn call(message: &mut Map<String, Value>) -> Result<SegmentCall, Violation> {
+    match message.take_field("type") {
+        None | Some(Value::Null) => {
+            Err(Violation::of_field(Code::MissingField, "type", "type is missing"))
+        }
+        Some(Value::String(name)) => SegmentCall::of_name(&name).ok_or_else(|| {
+            let sentence = format!("type {:?} is none of a message", truncate_for_display(&name));
+            Violation::of_field(Code::NotAllowed, "type", sentence)
+        }),
+        Some(other) => Err(no_text("type", &other)),
+    }
+}
+
+fn no_text(field: &str, value: &Value) -> Violation {
+    let sentence = format!("{field} must be a string, not {}", type_name(value));
+    Violation::of_field(Code::WrongType, field, sentence)
+}
+
+/// Sets the name: of a `track` its `event`, of any other call what the call is.
+fn set_name(
+    call: SegmentCall,
+    message: &mut Map<String, Value>,
+    translation: &Translation<'_>,
+    beacon: &mut Map<String, Value>,
+) -> Result<(), Violation> {
+    let built_in = match call {
+        SegmentCall::Track => {
+            let event = message.take_field("event").unwrap_or_default();
+            let name = match &event {
+                Value::String(name) if !name.is_empty() => name,
+                Value::Null | Value::String(_) => {
+                    let sentence = "event is missing; a track needs one";
+                    return Err(Violation::of_field(Code::MissingField, "event", sentence));
+                }
+                other => return Err(no_text("event", other)),
+            };
+            translation.set_name(beacon, name, ecommerce(name));
+            return Ok(());
+        }
+        SegmentCall::Page => "page_view",
+        SegmentCall::Screen => "screen_view",
+        SegmentCall::Identify | SegmentCall::Group | SegmentCall::Alias | SegmentCall::Merge => {
+            call.name()
+        }
+    };
+    translation.set_name(beacon, call.name(), Some(built_in));
+    Ok(())
+}
+
+/// Returns the included name of an event of Segment's ecommerce specification, version 2. All other
+/// events of it have the name that follows from their letters, such as `product_viewed`.
+fn ecommerce(event: &str) -> Option<&'static str> {
+    // Longer than the name; most events need no further look.
+    let may_be = event.len() <= 32 && event.to_ascii_lowercase().contains("complete");
+    (may_be && event_name(event) == "order_completed").then_some("order_placed")
+}
+
+/// Returns the text of an id, which may be a number.
+fn id_text(id: &Value) -> Option<String> {
+    match id {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Returns the message's context, filled from that of its batch.
+fn merged_context(message: &mut Map<String, Value>) -> Option<Value> {
+    let own = message.take_field("context").filter(|context| !context.is_null());
+    match (own, message.take_field("batchContext")) {
+        (Some(Value::Object(mut own)), Some(Value::Object(of_batch))) => {
+            for (name, value) in of_batch {
+                own.entry(name).or_insert(value);
+            }
+            Some(Value::Object(own))
+        }
+        (own, of_batch) => own.or(of_batch),
+    }
+}
+
+/// Returns the props: properties or traits, and the members that belong to the call.
+fn props(
+    call: SegmentCall,
+    message: &mut Map<String, Value>,
+    context: Option<&mut Value>,
+    beacon: &mut Map<String, Value>,
+) -> Option<Value> {
+    let mut props = match properties(call, message, context).filter(has_any) {
+        None => Map::new(),
+        Some(Value::Object(props)) => props,
+        Some(other) => return Some(other),
+    };
+    let (name, others): (_, &[_]) = match call {
+        SegmentCall::Page => (Some("page_name"), &[("category", "category")]),
+        SegmentCall::Screen => (Some("screen_name"), &[("category", "category")]),
+        SegmentCall::Group => (None, &[("groupId", "group_id")]),
+        SegmentCall::Alias => (None, &[("previousId", "previous_id")]),
+        SegmentCall::Merge => (None, &[("mergeProperties", "merge_properties")]),
+        SegmentCall::Track | SegmentCall::Identify => (None, &[]),
+    };
+    if let Some(to) = name {
+        // The browser SDKs repeat the name in the properties; Jitsu's has it only there.
+        let of_properties = props.take_field("name");
+        move_field(message, "name", &mut props, to);
+        if let Some(name) = of_properties.filter(has_any) {
+            let is_repeated = props.get(to).is_some_and(|named| *named == name);
+            let place = if props.contains_key(to) { "name" } else { to };
+            if !is_repeated {
+                props.insert(place.to_owned(), name);
+            }
+        }
+    }
+    for (member, prop) in others {
+        move_field(message, member, &mut props, prop);
+    }
+    if call == SegmentCall::Page {
+        context::apply_page(&mut props, beacon);
+    }
+    (!props.is_empty()).then_some(Value::Object(props))
+}
+
+fn properties(
+    call: SegmentCall,
+    message: &mut Map<String, Value>,
+    context: Option<&mut Value>,
+) -> Option<Value> {
+    match call {
+        // RudderStack's SDKs have the traits only in the context.
+        SegmentCall::Identify => message
+            .take_field("traits")
+            .filter(has_any)
+            .or_else(|| context?.as_object_mut()?.take_field("traits")),
+        SegmentCall::Group => message.take_field("traits"),
+        SegmentCall::Track
+        | SegmentCall::Page
+        | SegmentCall::Screen
+        | SegmentCall::Alias
+        | SegmentCall::Merge => message.take_field("properties"),
+    }
+}
+
+/// Whether a value says anything. PHP writes an empty object as `[]`.
+fn has_any(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+/// Returns what else the message and its context have.
+fn metadata(mut message: Map<String, Value>, context: Option<Value>) -> Map<String, Value> {
+    message.retain(|name, value| !LEFT_OUT.contains(&name.as_str()) && has_any(value));
+    let context = match context {
+        Some(Value::Object(mut members)) => {
+            members.retain(|_, value| has_any(value));
+            Some(Value::Object(members))
+        }
+        other => other,
+    };
+    if let Some(context) = context.filter(has_any) {
+        message.put("context", context);
+    }
+    message
+}

@@ -1,0 +1,173 @@
+//! Segment's HTTP tracking API, which RudderStack and Jitsu share. Its items are messages.
+//!
+//! A message is kept as it was sent. Only what it has from its request is put before its members:
+//! the `type` that its address names, the `batchContext` of its batch, and `historical` for an
+//! import.
+//!
+//! Sources: <https://www.twilio.com/docs/segment/connections/sources/catalog/libraries/server/http-api>,
+//! <https://www.rudderstack.com/docs/api/http-api/>.
+
+mod context;
+pub mod endpoint;
+mod message;
+mod pixel;
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::request::{ProtocolItems, ProtocolRequest};
+use crate::base::json::JsonFields;
+use crate::model::beacon::Limits;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::{ProtocolError, native};
+use endpoint::{SegmentCall, SegmentEndpoint};
+pub use message::beacon;
+
+/// Cuts a request into its messages.
+pub fn items<'a>(
+    request: &ProtocolRequest<'a>,
+    limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    match SegmentEndpoint::of(false, request.path) {
+        Some(SegmentEndpoint::Pixel(call)) => return pixel::parameters(request.query, call),
+        Some(SegmentEndpoint::DataPixel(call)) => return pixel::data(request, call),
+        _ => {}
+    }
+    let endpoint = SegmentEndpoint::of(true, request.path);
+    let text = request.text()?;
+    if text.starts_with('[') {
+        let texts = array(text, limits)?.into_iter().map(Cow::Borrowed).collect();
+        return Ok(ProtocolItems { texts, ..ProtocolItems::default() });
+    }
+    let fields: JsonFields<'a> = fields_of(text)?;
+    let batch = fields.get("batch").filter(|batch| batch.get().starts_with('['));
+    let items = match (endpoint, batch) {
+        (_, Some(batch)) => {
+            let is_import = endpoint == Some(SegmentEndpoint::Import);
+            of_batch(&fields, batch, is_import, limits)?
+        }
+        (Some(SegmentEndpoint::Batch | SegmentEndpoint::Import), None) => {
+            return Err(no_batch(&fields));
+        }
+        (Some(SegmentEndpoint::Message(call)), None) => of_message(text, &fields, Some(call)),
+        (_, None) => of_message(text, &fields, None),
+    };
+    let of_header = || request.header("sentat").map(Value::from);
+    let of_first = || items.texts.first().and_then(|first| sent_at_of(first));
+    let sent_at = items.sent_at.clone().or_else(of_header).or_else(of_first);
+    Ok(ProtocolItems { sent_at, ..items })
+}
+
+fn no_batch(fields: &JsonFields<'_>) -> ProtocolError {
+    ProtocolError::Undecodable(match fields.get("batch") {
+        None => Violation::of_field(Code::MissingField, "batch", "batch is missing"),
+        Some(_) => {
+            let message = "batch must be an array of messages";
+            Violation::of_field(Code::WrongType, "batch", message)
+        }
+    })
+}
+
+/// Reads the fields of a body, which must be one object.
+fn fields_of(text: &str) -> Result<JsonFields<'_>, ProtocolError> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = match text {
+            "" => "body is empty".to_owned(),
+            _ => format!("body is not JSON of a message or a batch: {error}"),
+        };
+        ProtocolError::Undecodable(Violation::whole(Code::BadJson, message))
+    })
+}
+
+fn array<'a>(text: &'a str, limits: &Limits) -> Result<Vec<&'a str>, ProtocolError> {
+    let items = native::array(text, limits.max_beacons)?;
+    match items.count {
+        count if count > limits.max_beacons => {
+            Err(ProtocolError::TooManyBeacons { count, limit: limits.max_beacons })
+        }
+        _ => Ok(items.texts),
+    }
+}
+
+fn of_message<'a>(
+    text: &'a str,
+    fields: &JsonFields<'_>,
+    call: Option<SegmentCall>,
+) -> ProtocolItems<'a> {
+    let named = call.filter(|_| fields.get("type").is_none());
+    let added = named.map(|call| format!("\"type\":\"{}\"", call.name()));
+    ProtocolItems {
+        texts: vec![with_members(text, &added.unwrap_or_default())],
+        sent_at: fields.get("sentAt").and_then(time),
+        write_key: write_key(fields),
+    }
+}
+
+fn of_batch<'a>(
+    fields: &JsonFields<'a>,
+    batch: &'a RawValue,
+    is_import: bool,
+    limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    let messages = array(batch.get(), limits)?;
+    let context = fields.get("context").map(RawValue::get);
+    let context = context.filter(|context| context.starts_with('{') && *context != "{}");
+    let mut added = Vec::new();
+    if is_import {
+        added.push("\"historical\":true".to_owned());
+    }
+    if let Some(context) = context {
+        // Each message gets a copy.
+        if context.len().saturating_mul(messages.len()) > limits.max_inflated_bytes {
+            let message = format!(
+                "context has {} bytes, too many for each of {} messages",
+                context.len(),
+                messages.len()
+            );
+            let violation = Violation::of_field(Code::TooLarge, "context", message);
+            return Err(ProtocolError::Undecodable(violation));
+        }
+        added.push(format!("\"batchContext\":{context}"));
+    }
+    let added = added.join(",");
+    Ok(ProtocolItems {
+        texts: messages.into_iter().map(|message| with_members(message, &added)).collect(),
+        sent_at: fields.get("sentAt").and_then(time),
+        write_key: write_key(fields),
+    })
+}
+
+/// Puts `members` before those of the object `message`.
+fn with_members<'a>(message: &'a str, members: &str) -> Cow<'a, str> {
+    match message.strip_prefix('{').map(str::trim_start) {
+        Some(rest) if !members.is_empty() => {
+            let comma = if rest.starts_with('}') { "" } else { "," };
+            Cow::Owned(format!("{{{members}{comma}{rest}"))
+        }
+        _ => Cow::Borrowed(message),
+    }
+}
+
+/// Returns the `sentAt` of a message, which RudderStack's SDKs set.
+fn sent_at_of(message: &str) -> Option<Value> {
+    let fields: JsonFields<'_> = serde_json::from_str(message).ok()?;
+    fields.get("sentAt").and_then(time)
+}
+
+/// Reads a time, which is a text or a number.
+fn time(value: &RawValue) -> Option<Value> {
+    let is_scalar = value.get().starts_with(|first: char| first == '"' || first.is_ascii_digit());
+    is_scalar.then(|| serde_json::from_str(value.get()).ok())?
+}
+
+/// Returns the write key. Jitsu's SDKs write stars for it, and send it in a header.
+fn write_key(fields: &JsonFields<'_>) -> Option<String> {
+    let key = fields.get("writeKey").filter(|key| key.get().starts_with('"'))?;
+    let key: String = serde_json::from_str(key.get()).ok()?;
+    Some(key).filter(|key| !key.is_empty() && !key.contains('*'))
+}
+
+#[cfg(test)]
+mod tests;
