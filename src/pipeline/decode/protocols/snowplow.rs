@@ -1,0 +1,248 @@
+//! Snowplow's tracker protocol, version 2: a `POST` of a list of events, or one event in the query
+//! of a `GET`. All values of an event are texts.
+//!
+//! Sources: <https://docs.snowplow.io/docs/events/going-deeper/event-parameters/>,
+//! <https://docs.snowplow.io/docs/events/going-deeper/http-requests/>
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::parts;
+use super::request::{ProtocolItems, ProtocolRequest};
+use super::translation::{Translation, move_field};
+use crate::model::beacon::Limits;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::{ProtocolError, native};
+
+mod schemas;
+
+use schemas::{Contexts, SelfDescribing};
+
+/// The query parameter of our own write key.
+const WRITE_KEY: &str = "key";
+
+/// The parameters that are fields of a beacon, or circumstances.
+const FIELDS: [(&str, &str); 13] = [
+    ("ttm", "time"),
+    ("duid", "device_id"),
+    ("sid", "session_id"),
+    ("uid", "user_id"),
+    ("url", "url"),
+    ("page", "title"),
+    ("refr", "referrer"),
+    ("lang", "language"),
+    ("res", "screen"),
+    ("vp", "viewport"),
+    ("ip", "ip"),
+    ("ua", "user_agent"),
+    ("tz", "timezone"),
+];
+
+/// The parameters of a kind of event, their names in `props`, and whether they are numbers.
+type Params = &'static [(&'static str, &'static str, ParamType)];
+
+#[derive(Clone, Copy, PartialEq)]
+enum ParamType {
+    Text,
+    Number,
+}
+
+use ParamType::{Number, Text};
+
+const PAGE_PING: Params = &[
+    ("pp_mix", "x_offset_min", Number),
+    ("pp_max", "x_offset_max", Number),
+    ("pp_miy", "y_offset_min", Number),
+    ("pp_may", "y_offset_max", Number),
+];
+
+/// Old trackers write `ev_`.
+const STRUCTURED: Params = &[
+    ("se_ca", "category", Text),
+    ("se_ac", "action", Text),
+    ("se_la", "label", Text),
+    ("se_pr", "property", Text),
+    ("se_va", "value", Number),
+    ("ev_ca", "category", Text),
+    ("ev_ac", "action", Text),
+    ("ev_la", "label", Text),
+    ("ev_pr", "property", Text),
+    ("ev_va", "value", Number),
+];
+
+const TRANSACTION: Params = &[
+    ("tr_id", "order_id", Text),
+    ("tr_af", "affiliation", Text),
+    ("tr_tt", "total", Number),
+    ("tr_tx", "tax", Number),
+    ("tr_sh", "shipping", Number),
+    ("tr_ci", "city", Text),
+    ("tr_st", "state", Text),
+    ("tr_co", "country", Text),
+    ("tr_cu", "currency", Text),
+];
+
+const TRANSACTION_ITEM: Params = &[
+    ("ti_id", "order_id", Text),
+    ("ti_sk", "sku", Text),
+    ("ti_nm", "name", Text),
+    ("ti_na", "name", Text),
+    ("ti_ca", "category", Text),
+    ("ti_pr", "price", Number),
+    ("ti_qu", "quantity", Number),
+    ("ti_cu", "currency", Text),
+];
+
+const AD: Params = &[
+    ("ad_ba", "banner_id", Text),
+    ("ad_ca", "campaign_id", Text),
+    ("ad_ad", "advertiser_id", Text),
+    ("ad_uid", "ad_user_id", Text),
+];
+
+/// Cuts a request into its items.
+pub fn items<'a>(
+    request: &ProtocolRequest<'a>,
+    limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    let text = request.text()?;
+    let texts = match text.is_empty() {
+        true => vec![Cow::Owned(item_of_query(request.query))],
+        false => {
+            let data = parts::fields(text)?.get("data").map(|data| data.get());
+            let Some(data) = data.filter(|data| data.starts_with('[')) else {
+                let message = "data must be an array of events";
+                return Err(native::undecodable_field(Code::WrongType, "data", message));
+            };
+            parts::array(data, limits)?.into_iter().map(Cow::Borrowed).collect()
+        }
+    };
+    // A tracker sends its events at one time, and those of one app.
+    let of_first = |name| parts::string(&parts::fields(texts.first()?).ok()?, name);
+    let sent_at = of_first("stm").map(|text| parts::numeric(Value::String(text)));
+    let write_key = of_first("aid");
+    Ok(ProtocolItems { texts, sent_at, write_key })
+}
+
+/// Returns a query as a JSON object, without our own write key. The first of equal parameters
+/// counts.
+fn item_of_query(query: &str) -> String {
+    let mut item = Map::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name != WRITE_KEY {
+            item.entry(name).or_insert_with(|| Value::String(value.into_owned()));
+        }
+    }
+    Value::Object(item).to_string()
+}
+
+/// Translates an item into a beacon's fields.
+pub fn beacon(
+    mut item: Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
+    let (mut beacon, mut metadata) = (Map::new(), Map::new());
+    let kind = kind(&mut item)?;
+    let mut props = match kind.as_str() {
+        "ue" => SelfDescribing::take(&mut item, translation)?.describe(
+            &mut beacon,
+            &mut metadata,
+            translation,
+        ),
+        kind => {
+            let (name, params) = built_in(kind)?;
+            translation.set_name(&mut beacon, kind, Some(name));
+            props(&mut item, params)
+        }
+    };
+    props.retain(|_, value| !value.is_null());
+    set_fields(&mut item, &mut beacon, translation);
+    set_metadata(&mut item, &mut metadata);
+    Contexts::take(&mut item, translation)?.lift(&mut beacon, &mut metadata);
+    item.retain(|_, value| !value.is_null() && value != "");
+    for (field, object, into) in [("snowplow", item, &mut metadata), ("props", props, &mut beacon)]
+    {
+        if !object.is_empty() {
+            into.insert(field.to_owned(), Value::Object(object));
+        }
+    }
+    if !metadata.is_empty() {
+        beacon.put("metadata", Value::Object(metadata));
+    }
+    Ok(beacon)
+}
+
+/// Removes the kind of event.
+fn kind(item: &mut Map<String, Value>) -> Result<String, Violation> {
+    match item.take_field("e") {
+        Some(Value::String(kind)) if !kind.is_empty() => Ok(kind),
+        None | Some(Value::Null | Value::String(_)) => {
+            let message = "e is missing; it states the kind of the event, such as pv";
+            Err(Violation::of_field(Code::MissingField, "e", message))
+        }
+        Some(_) => Err(Violation::of_field(Code::WrongType, "e", "e must be a string")),
+    }
+}
+
+/// Returns the name and the parameters of a kind of event.
+fn built_in(kind: &str) -> Result<(&'static str, Params), Violation> {
+    match kind {
+        "pv" => Ok(("page_view", &[])),
+        "pp" => Ok(("page_ping", PAGE_PING)),
+        "se" => Ok(("struct_event", STRUCTURED)),
+        "tr" => Ok(("transaction", TRANSACTION)),
+        "ti" => Ok(("transaction_item", TRANSACTION_ITEM)),
+        "ad" => Ok(("ad", AD)),
+        _ => {
+            let message = "e must be one of pv, pp, ue, se, tr, ti, ad";
+            Err(Violation::of_field(Code::NotAllowed, "e", message))
+        }
+    }
+}
+
+fn props(item: &mut Map<String, Value>, params: Params) -> Map<String, Value> {
+    let mut props = Map::new();
+    for (param, name, kind) in params {
+        move_field(item, param, &mut props, name);
+        if *kind == Number
+            && let Some(value) = props.get_mut(*name)
+        {
+            *value = parts::numeric(value.take());
+        }
+    }
+    props
+}
+
+fn set_fields(
+    item: &mut Map<String, Value>,
+    beacon: &mut Map<String, Value>,
+    translation: &Translation<'_>,
+) {
+    parts::set_id(item.take_field("eid"), "", beacon, translation);
+    for (param, field) in FIELDS {
+        move_field(item, param, beacon, field);
+    }
+    if !beacon.contains_key("time") {
+        move_field(item, "dtm", beacon, "time");
+    }
+    if let Some(time) = beacon.get_mut("time") {
+        *time = parts::numeric(time.take());
+    }
+    // The request has it.
+    item.take_field("stm");
+}
+
+fn set_metadata(item: &mut Map<String, Value>, metadata: &mut Map<String, Value>) {
+    // What the tracker states comes before what a cookie stated.
+    move_field(item, "tnuid", metadata, "network_userid");
+    move_field(item, "nuid", metadata, "network_userid");
+    move_field(item, "vid", metadata, "session_index");
+    if let Some(index) = metadata.get_mut("session_index") {
+        *index = parts::numeric(index.take());
+    }
+}
+
+#[cfg(test)]
+mod tests;
