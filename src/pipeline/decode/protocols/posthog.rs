@@ -1,0 +1,162 @@
+//! PostHog's capture, version 0 and 1: a batch, an array or one event, in any of its wrappings.
+//!
+//! Source: <https://github.com/PostHog/posthog/tree/master/rust/capture>
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::parts;
+use super::request::{ProtocolItems, ProtocolRequest};
+use super::translation::{Translation, move_field};
+use crate::base::json::{JsonFields, type_name};
+use crate::model::beacon::Limits;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::{ProtocolError, native, timestamp};
+
+mod catalogued;
+mod identity;
+mod lz_string;
+mod payload;
+mod properties;
+
+/// Where an SDK may state the write key.
+const WRITE_KEYS: [&str; 3] = ["api_key", "token", "$token"];
+
+/// Cuts a request into its items.
+pub fn items<'a>(
+    request: &ProtocolRequest<'a>,
+    limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    match payload::json(request, limits)? {
+        Cow::Borrowed(text) => cut(text, request, limits),
+        Cow::Owned(text) => {
+            let items = cut(&text, request, limits)?;
+            let texts = items.texts.into_iter().map(|text| Cow::Owned(text.into_owned()));
+            Ok(ProtocolItems { texts: texts.collect(), ..items })
+        }
+    }
+}
+
+fn cut<'t>(
+    text: &'t str,
+    request: &ProtocolRequest<'_>,
+    limits: &Limits,
+) -> Result<ProtocolItems<'t>, ProtocolError> {
+    let (fields, texts) = match text.starts_with('[') {
+        true => (JsonFields::default(), parts::array(text, limits)?),
+        false => {
+            let fields = parts::fields(text)?;
+            let texts = match fields.get("batch").map(|batch| batch.get()) {
+                None => vec![text],
+                Some(batch) if batch.starts_with('[') => parts::array(batch, limits)?,
+                Some(_) => {
+                    let message = "batch must be an array of events";
+                    return Err(native::undecodable_field(Code::WrongType, "batch", message));
+                }
+            };
+            (fields, texts)
+        }
+    };
+    let sent_at = sent_at(&fields, request);
+    let is_historical =
+        fields.get("historical_migration").is_some_and(|value| value.get() == "true");
+    // Upstream, too, all events of a request have one key.
+    let write_key = write_key(&fields)
+        .or_else(|| texts.first().and_then(|text| write_key(&parts::fields(text).ok()?)));
+    let texts = texts.into_iter().map(|text| item(text, sent_at.as_ref(), is_historical));
+    Ok(ProtocolItems { texts: texts.collect(), sent_at, write_key })
+}
+
+/// Returns when a request was sent, as its header, its body or its query states. A query has
+/// milliseconds; other numbers there only bypass caches.
+fn sent_at(fields: &JsonFields<'_>, request: &ProtocolRequest<'_>) -> Option<Value> {
+    let is_milliseconds =
+        |text: &str| text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let header = request.header("posthog-request-timestamp").map(str::to_owned);
+    let body = || ["sent_at", "created_at"].into_iter().find_map(|it| parts::string(fields, it));
+    let query = || request.parameter("_").filter(|text| is_milliseconds(text));
+    let sent_at = header.or_else(body).or_else(|| query().map(Cow::into_owned));
+    sent_at.map(|text| parts::numeric(Value::String(text)))
+}
+
+fn write_key(fields: &JsonFields<'_>) -> Option<String> {
+    let of = |fields: &JsonFields<'_>| {
+        WRITE_KEYS.into_iter().find_map(|name| parts::string(fields, name))
+    };
+    let nested = || of(&parts::fields(fields.get("properties")?.get()).ok()?);
+    of(fields).or_else(nested)
+}
+
+/// Returns an item with what its batch states about it.
+fn item<'t>(text: &'t str, sent_at: Option<&Value>, is_historical: bool) -> Cow<'t, str> {
+    let mut item = Cow::Borrowed(text);
+    if let Some(time) = sent_at.and_then(|sent_at| time_by_offset(text, sent_at)) {
+        item = Cow::Owned(parts::with_member(&item, "timestamp", &time.to_string()));
+    }
+    if is_historical {
+        item = Cow::Owned(parts::with_member(&item, "historical_migration", "true"));
+    }
+    item
+}
+
+/// Returns the time, in milliseconds since the epoch, of an item without a timestamp that states how
+/// long it had waited when it was sent.
+fn time_by_offset(text: &str, sent_at: &Value) -> Option<i64> {
+    // Only old versions of posthog-js write it.
+    let fields = text.contains("\"offset\"").then(|| parts::fields(text).ok()).flatten()?;
+    if fields.get("timestamp").is_some() {
+        return None;
+    }
+    let offset = fields.get("offset")?.get().parse::<i64>().ok().filter(|offset| *offset >= 0)?;
+    timestamp(sent_at).ok()?.timestamp_millis().checked_sub(offset)
+}
+
+/// Translates an item into a beacon's fields.
+pub fn beacon(
+    mut item: Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
+    let event = event(&mut item)?;
+    let mut properties = properties::take(&mut item)?;
+    let (mut beacon, mut metadata) = (Map::new(), Map::new());
+    let name = catalogued::built_in(&event, &mut properties);
+    translation.set_name(&mut beacon, &event, name);
+    let uuid = item.take_field("uuid").filter(|uuid| !uuid.is_null() && uuid != "");
+    let insert_id = properties.take_field("$insert_id");
+    parts::set_id(uuid.or(insert_id), &event, &mut beacon, translation);
+    identity::set(&event, &mut properties, &mut beacon, &mut metadata);
+    move_field(&mut item, "timestamp", &mut beacon, "time");
+    if beacon.contains_key("time") {
+        item.take_field("offset");
+    }
+    if item.take_field("historical_migration") == Some(Value::Bool(true)) {
+        beacon.put("historical", Value::Bool(true));
+    }
+    properties::place(&event, item, properties, &mut beacon, &mut metadata);
+    if !metadata.is_empty() {
+        beacon.put("metadata", Value::Object(metadata));
+    }
+    Ok(beacon)
+}
+
+/// Removes the event's name. An item of `/engage` has none, only a person's properties.
+fn event(item: &mut Map<String, Value>) -> Result<String, Violation> {
+    match item.take_field("event") {
+        Some(Value::String(event)) if !event.is_empty() => Ok(event),
+        None if properties::PERSON.iter().any(|(name, _)| item.contains_key(*name)) => {
+            Ok("$identify".to_owned())
+        }
+        None | Some(Value::Null | Value::String(_)) => {
+            Err(Violation::of_field(Code::MissingField, "event", "event is missing"))
+        }
+        Some(other) => {
+            let message = format!("event must be a string, not {}", type_name(&other));
+            Err(Violation::of_field(Code::WrongType, "event", message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The device of an event, and its person if they are identified.
+//!
+//! `distinct_id` is a device's id until the person is identified, and the person's id from then on.
+
+use serde_json::{Map, Value};
+
+/// A visitor of a page without cookies has this `distinct_id`, like all others.
+const COOKIELESS: &str = "$posthog_cookieless";
+
+/// The libraries of servers. Newer ones also state `$is_server`.
+const SERVER_LIBRARIES: [&str; 9] = [
+    "posthog-node",
+    "posthog-python",
+    "posthog-php",
+    "posthog-ruby",
+    "posthog-go",
+    "posthog-java",
+    "posthog-dotnet",
+    "posthog-elixir",
+    "posthog-rs",
+];
+
+/// Sets `device_id` and `user_id`. A `distinct_id` that is neither is kept in `metadata`.
+pub fn set(
+    event: &str,
+    properties: &mut Map<String, Value>,
+    beacon: &mut Map<String, Value>,
+    metadata: &mut Map<String, Value>,
+) {
+    let mut take = |name: &str| {
+        properties
+            .remove(name)
+            .filter(|value| !value.is_null() && value != "" && value != COOKIELESS)
+    };
+    let [distinct, device, user] = ["distinct_id", "$device_id", "$user_id"].map(&mut take);
+    let is_identified = take("$is_identified");
+    let is_server = take("$is_server") == Some(Value::Bool(true)) || is_of_server(properties);
+    let is_person = properties.get("$process_person_profile") != Some(&Value::Bool(false));
+    let kind = match (&distinct, &device, &user) {
+        (None, _, _) => DistinctId::Known,
+        (distinct, device, user) if distinct == device || distinct == user => DistinctId::Known,
+        (_, _, Some(_)) => DistinctId::Unknown,
+        (_, Some(_), None) if is_identified != Some(Value::Bool(false)) => DistinctId::User,
+        (_, Some(_), None) => DistinctId::Unknown,
+        // A server makes up the id for the event of a group, and of a person without a profile.
+        (_, None, None) if is_server && is_person && event != "$groupidentify" => DistinctId::User,
+        (_, None, None) if is_server => DistinctId::Unknown,
+        (_, None, None) if is_identified == Some(Value::Bool(true)) => DistinctId::User,
+        (_, None, None) => DistinctId::Device,
+    };
+    let (mut device, mut user) = (device, user);
+    match kind {
+        DistinctId::Known => {}
+        DistinctId::Device => device = distinct,
+        DistinctId::User => user = distinct,
+        DistinctId::Unknown => {
+            metadata.extend(distinct.map(|distinct| ("distinct_id".to_owned(), distinct)));
+        }
+    }
+    beacon.extend(device.map(|device| ("device_id".to_owned(), device)));
+    beacon.extend(user.map(|user| ("user_id".to_owned(), user)));
+}
+
+/// Whose id a `distinct_id` is.
+enum DistinctId {
+    /// It is absent, or stated with its meaning too.
+    Known,
+    Device,
+    User,
+    Unknown,
+}
+
+fn is_of_server(properties: &Map<String, Value>) -> bool {
+    let library = properties.get("$lib").and_then(Value::as_str);
+    library.is_some_and(|library| SERVER_LIBRARIES.contains(&library))
+}
