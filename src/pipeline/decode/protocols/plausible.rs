@@ -1,0 +1,294 @@
+//! Plausible's events: one object in each request, with short or long names.
+//!
+//! It has no id, time or device. So the edge gives the id and the time, and `cookieless` the device.
+//!
+//! Source: <https://plausible.io/docs/events-api>
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::cut::{Members, quoted};
+use super::request::{ProtocolItems, ProtocolRequest};
+use super::translation::{Translation, move_field};
+use crate::base::json::type_name;
+use crate::model::beacon::Limits;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::ProtocolError;
+
+/// The headers by which a server passes the visitor's address and agent on. An item has those that
+/// were sent, under the same names.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const USER_AGENT: &str = "user-agent";
+
+/// The names of Plausible's own fields, and those that they have in `metadata.plausible`.
+const METADATA: [(&str, &str); 5] = [
+    ("d", "domain"),
+    ("i", "interactive"),
+    ("h", "hash_mode"),
+    ("hashMode", "hash_mode"),
+    ("v", "script_version"),
+];
+
+/// Cuts a request into its item. The write key is the first domain.
+pub fn items<'a>(
+    request: &ProtocolRequest<'a>,
+    _limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    let text = request.text()?;
+    let members = Members::read(text, "body")?;
+    let domains = members.text("d").or_else(|| members.text("domain")).unwrap_or_default();
+    let first = domains.split(',').map(str::trim).find(|domain| !domain.is_empty());
+    Ok(ProtocolItems {
+        texts: vec![with_visitor(text, &members, request)],
+        sent_at: None,
+        write_key: first.map(str::to_owned),
+    })
+}
+
+/// Adds the visitor's address and agent, if a server passes them on.
+fn with_visitor<'a>(
+    text: &'a str,
+    members: &Members<'_>,
+    request: &ProtocolRequest<'_>,
+) -> Cow<'a, str> {
+    let address = request.header(FORWARDED_FOR).and_then(|list| list.split(',').next());
+    let is_sent = |name: &str| members.get(name).is_some();
+    let (Some(address), Some(rest)) = (address.map(str::trim), text.strip_prefix('{')) else {
+        return Cow::Borrowed(text);
+    };
+    if address.is_empty() || is_sent(FORWARDED_FOR) || is_sent(USER_AGENT) {
+        return Cow::Borrowed(text);
+    }
+    let agent =
+        request.header(USER_AGENT).map(|agent| format!(",\"user-agent\":{}", quoted(agent)));
+    let agent = agent.unwrap_or_default();
+    let comma = if members.is_empty() { "" } else { "," };
+    Cow::Owned(format!("{{\"x-forwarded-for\":{}{agent}{comma}{rest}", quoted(address)))
+}
+
+/// Translates an item into a beacon's fields.
+pub fn beacon(
+    mut item: Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
+    let mut beacon = Map::new();
+    let sent = name(&mut item)?;
+    let is_engagement = sent == "engagement" && item.contains_key("sd") && item.contains_key("e");
+    let built_in = match sent.as_str() {
+        "pageview" => Some("page_view"),
+        "404" => Some("page_not_found"),
+        "engagement" if is_engagement => Some("page_leave"),
+        _ => None,
+    };
+    translation.set_name(&mut beacon, &sent, built_in);
+    for (from, to) in [
+        ("u", "url"),
+        ("url", "url"),
+        ("r", "referrer"),
+        ("referrer", "referrer"),
+        (FORWARDED_FOR, "ip"),
+        (USER_AGENT, "user_agent"),
+    ] {
+        move_field(&mut item, from, &mut beacon, to);
+    }
+    if let Some(props) = props(&mut item, is_engagement, translation)? {
+        beacon.put("props", props);
+    }
+    if let Some(metadata) = metadata(item) {
+        beacon.put("metadata", metadata);
+    }
+    Ok(beacon)
+}
+
+/// Takes the first of `names` that is neither absent, null nor empty.
+fn take(item: &mut Map<String, Value>, names: &[&str]) -> Option<Value> {
+    let values: Vec<Value> = names.iter().filter_map(|name| item.remove(*name)).collect();
+    values.into_iter().find(|value| !value.is_null() && value != "")
+}
+
+fn name(item: &mut Map<String, Value>) -> Result<String, Violation> {
+    match take(item, &["n", "name"]) {
+        Some(Value::String(name)) => Ok(name),
+        Some(Value::Number(name)) => Ok(name.as_str().to_owned()),
+        Some(other) => {
+            let message = format!("n must be a string, not {}", type_name(&other));
+            Err(Violation::of_field(Code::WrongType, "n", message))
+        }
+        None => Err(Violation::of_field(Code::MissingField, "n", "n is missing")),
+    }
+}
+
+/// Takes the properties, with the revenue and the measures of an engagement among them.
+fn props(
+    item: &mut Map<String, Value>,
+    is_engagement: bool,
+    translation: &Translation<'_>,
+) -> Result<Option<Value>, Violation> {
+    let mut props = match take(item, &["p", "props", "m", "meta"]) {
+        None => Map::new(),
+        Some(Value::Object(props)) => props,
+        Some(Value::String(text)) => translation.object(&text, "p")?,
+        other => return Ok(other),
+    };
+    let revenue = match take(item, &["$", "revenue"]) {
+        Some(Value::String(text)) => Some(Value::Object(translation.object(&text, "$")?)),
+        other => other,
+    };
+    match revenue {
+        Some(Value::Object(mut revenue)) => {
+            move_field(&mut revenue, "amount", &mut props, "total");
+            move_field(&mut revenue, "currency", &mut props, "currency");
+        }
+        Some(other) => props.put("revenue", other),
+        None => {}
+    }
+    if is_engagement {
+        move_field(item, "sd", &mut props, "depth");
+        move_field(item, "e", &mut props, "engaged_ms");
+    }
+    Ok((!props.is_empty()).then_some(Value::Object(props)))
+}
+
+/// Collects the other fields.
+fn metadata(item: Map<String, Value>) -> Option<Value> {
+    let mut fields = Map::new();
+    for (name, value) in item.into_iter().filter(|(_, value)| !value.is_null()) {
+        let known = METADATA.iter().find(|(short, _)| *short == name);
+        let name = known.map_or(name, |(_, long)| (*long).to_owned());
+        fields.entry(name).or_insert(value);
+    }
+    let is_empty = fields.is_empty();
+    (!is_empty).then(|| Value::Object(Map::from_iter([("plausible".to_owned(), fields.into())])))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::protocol::Protocol;
+
+    fn translated(item: Value) -> Result<Value, Violation> {
+        let Value::Object(item) = item else { panic!("not an object") };
+        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let translation = Translation {
+            protocol: Protocol::Plausible,
+            tenant: "shop",
+            names: &names,
+            limits: &limits,
+        };
+        beacon(item, &translation).map(Value::Object)
+    }
+
+    #[test]
+    fn an_event_with_short_or_long_names_is_the_same_beacon() {
+        let expected = json!({
+            "name": "order_placed", "url": "https://shop.example/thanks",
+            "referrer": "https://www.google.com/", "ip": "203.0.113.7", "user_agent": "Agent/1",
+            "props": {"plan": "team", "total": 19.9, "currency": "CHF"},
+            "metadata": {"plausible": {
+                "domain": "shop.example", "interactive": false, "hash_mode": 1, "script_version": 36,
+            }},
+        });
+        let visitor = json!({"x-forwarded-for": "203.0.113.7", "user-agent": "Agent/1", "v": 36});
+        for mut item in [
+            json!({
+                "n": "order_placed", "u": "https://shop.example/thanks", "d": "shop.example",
+                "r": "https://www.google.com/", "p": {"plan": "team"}, "i": false, "h": 1,
+                "$": {"amount": 19.9, "currency": "CHF"},
+            }),
+            json!({
+                "name": "order_placed", "url": "https://shop.example/thanks",
+                "domain": "shop.example", "referrer": "https://www.google.com/",
+                "props": "{\"plan\":\"team\"}", "interactive": false, "hashMode": 1,
+                "revenue": "{\"amount\":19.9,\"currency\":\"CHF\"}",
+            }),
+        ] {
+            item.as_object_mut().unwrap().extend(visitor.as_object().unwrap().clone());
+            assert_eq!(translated(item).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn built_in_names_are_those_of_the_catalogue() {
+        for (item, expected) in [
+            (json!({"n": "pageview"}), json!({"name": "page_view", "source_name": "pageview"})),
+            (
+                json!({"n": "engagement", "sd": 24, "e": 4535, "p": {"author": "ada"}}),
+                json!({
+                    "name": "page_leave", "source_name": "engagement",
+                    "props": {"author": "ada", "depth": 24, "engaged_ms": 4535},
+                }),
+            ),
+            (
+                json!({"n": "engagement", "sd": 24}),
+                json!({"name": "engagement", "metadata": {"plausible": {"sd": 24}}}),
+            ),
+            (json!({"n": 404}), json!({"name": "page_not_found", "source_name": "404"})),
+            (
+                json!({"n": "Outbound Link: Click", "m": {"url": "https://b.example/"}}),
+                json!({
+                    "name": "outbound_link_click", "source_name": "Outbound Link: Click",
+                    "props": {"url": "https://b.example/"},
+                }),
+            ),
+        ] {
+            assert_eq!(translated(item).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn an_item_that_is_no_event_is_refused_by_field() {
+        for (item, code, pointer) in [
+            (json!({}), Code::MissingField, "/n"),
+            (json!({"n": "", "name": null}), Code::MissingField, "/n"),
+            (json!({"n": ["a"]}), Code::WrongType, "/n"),
+            (json!({"n": "a", "p": "{\"a\":"}), Code::BadJson, "/p"),
+            (json!({"n": "a", "$": "19.9"}), Code::WrongType, "/$"),
+        ] {
+            let violation = translated(item).unwrap_err();
+            assert_eq!((violation.code, violation.pointer.as_str()), (code, pointer));
+        }
+        let kept = translated(json!({"n": "a", "p": 7})).unwrap();
+        assert_eq!(kept, json!({"name": "a", "props": 7}));
+    }
+
+    #[test]
+    fn a_request_is_one_item_of_its_first_domain() {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let proxied = [
+            header("x-forwarded-for", " 203.0.113.7, 198.51.100.1"),
+            header("user-agent", "Agent/\"1\""),
+        ];
+        let direct = [header("user-agent", "Agent/1")];
+        let own = r#"{"x-forwarded-for":"203.0.113.7","user-agent":"Agent/\"1\"""#;
+        for (headers, body, text) in [
+            (&direct[..], r#" {"n":"a","d":" ,a.example,b.example"} "#, None),
+            (
+                &proxied[..],
+                r#"{"n":"a","domain":"a.example"}"#,
+                Some(format!(r#"{own},"n":"a","domain":"a.example"}}"#)),
+            ),
+            (&proxied[..], r#"{"d":"a.example","user-agent":"x"}"#, None),
+        ] {
+            let request =
+                ProtocolRequest { headers, body: body.as_bytes(), ..ProtocolRequest::default() };
+            let items = items(&request, &Limits::default()).unwrap();
+            assert_eq!(items.texts, [text.as_deref().unwrap_or(body.trim())]);
+            assert_eq!(items.write_key.as_deref(), Some("a.example"));
+        }
+        for body in [&b"[]"[..], b"", b"\xff", b"{\"n\":", b"{\"n\":1,\"n\":2}"] {
+            let request = ProtocolRequest { body, ..ProtocolRequest::default() };
+            let error = items(&request, &Limits::default()).unwrap_err();
+            assert!(matches!(error, ProtocolError::Undecodable(_)), "{error}");
+        }
+        let request =
+            ProtocolRequest { headers: &proxied, body: b"{}", ..ProtocolRequest::default() };
+        let items = items(&request, &Limits::default()).unwrap();
+        assert_eq!(items.texts, [format!("{own}}}")]);
+    }
+}
