@@ -1,0 +1,195 @@
+//! One event in the headers `ce-*` of a request, with its data as the body.
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use percent_encoding::percent_decode_str;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::data::is_json;
+use super::media_type;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::ProtocolError;
+use crate::pipeline::decode::native::not_json;
+use crate::pipeline::decode::protocols::cut::quoted;
+use crate::pipeline::decode::protocols::request::ProtocolRequest;
+
+const PREFIX: &str = "ce-";
+
+/// The members of an event that no header may set: the data is the body, and its type that of the
+/// request.
+const OF_BODY: [&str; 3] = ["data", "data_base64", "datacontenttype"];
+
+/// Whether the headers hold an event.
+pub fn is_binary(request: &ProtocolRequest<'_>) -> bool {
+    request.headers.iter().any(|(name, _)| name.starts_with(PREFIX))
+}
+
+/// Returns the event in the JSON format.
+pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
+    let mut attributes = Map::new();
+    let sent = request
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
+    for (name, value) in sent.filter(|(name, _)| !OF_BODY.contains(name)) {
+        attributes.insert(name.to_owned(), Value::String(decoded(name, value)?));
+    }
+    if !request.content_type.is_empty() {
+        attributes.put("datacontenttype", Value::from(request.content_type));
+    }
+    let mut item = Value::Object(attributes).to_string();
+    if let Some(data) = data(request)? {
+        // There is a header, so the object has a member; the data is written as it is.
+        item.pop();
+        item.push_str(if item.ends_with('{') { "" } else { "," });
+        item.push_str(&data);
+        item.push('}');
+    }
+    Ok(item)
+}
+
+/// Decodes a header's value: a text in quotes without them, then its percent-encoding.
+///
+/// Some SDKs send values that are not encoded. So a value with a `%` that begins no byte is kept.
+fn decoded(name: &str, value: &str) -> Result<String, ProtocolError> {
+    let value = match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => unescaped(inner),
+        None => value.to_owned(),
+    };
+    if !value.split('%').skip(1).all(begins_with_byte) {
+        return Ok(value);
+    }
+    let text = percent_decode_str(&value).decode_utf8().map(std::borrow::Cow::into_owned);
+    text.map_err(|_| {
+        let header = format!("{PREFIX}{name}");
+        let message = format!("{header} is not UTF-8 once it is decoded");
+        ProtocolError::Undecodable(Violation::of_field(Code::BadUtf8, &header, message))
+    })
+}
+
+fn begins_with_byte(text: &str) -> bool {
+    text.as_bytes()
+        .first_chunk()
+        .is_some_and(|digits: &[u8; 2]| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Removes the backslash before each character that has one.
+fn unescaped(inner: &str) -> String {
+    let mut characters = inner.chars();
+    let next = || match characters.next() {
+        Some('\\') => characters.next(),
+        other => other,
+    };
+    std::iter::from_fn(next).collect()
+}
+
+/// Returns the body as a member of the event; none if it is empty.
+fn data(request: &ProtocolRequest<'_>) -> Result<Option<String>, ProtocolError> {
+    if request.body.is_empty() {
+        return Ok(None);
+    }
+    let Ok(text) = std::str::from_utf8(request.body) else {
+        let encoded = base64_simd::STANDARD.encode_to_string(request.body);
+        return Ok(Some(format!("\"data_base64\":\"{encoded}\"")));
+    };
+    let media_type = media_type(request.content_type);
+    if !is_json(&media_type) {
+        return Ok(Some(format!("\"data\":{}", quoted(text))));
+    }
+    match serde_json::from_str::<&RawValue>(text.trim_start_matches('\u{feff}')) {
+        Ok(data) => Ok(Some(format!("\"data\":{}", data.get()))),
+        Err(_) if media_type.is_empty() => Ok(Some(format!("\"data\":{}", quoted(text)))),
+        Err(error) => Err(not_json(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(headers: &[(&str, &str)], content_type: &str, body: &[u8]) -> Result<Value, String> {
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let request =
+            ProtocolRequest { headers: &headers, content_type, body, ..ProtocolRequest::default() };
+        assert!(is_binary(&request));
+        let item = item(&request).map_err(|error| error.to_string())?;
+        Ok(serde_json::from_str(&item).unwrap())
+    }
+
+    #[test]
+    fn headers_and_body_become_an_event_in_json() {
+        let headers = [
+            ("ce-id", "1"),
+            ("ce-specversion", "1.0"),
+            ("ce-data", "x"),
+            ("host", "a.example"),
+            ("ce-traceparent", "00-1"),
+        ];
+        let attributes = json!({"id": "1", "specversion": "1.0", "traceparent": "00-1"});
+        for (content_type, body, more) in [
+            ("application/json", &b" {\"total\": 19.9}\n"[..], json!({"data": {"total": 19.9}})),
+            ("application/vnd.a+json; charset=utf-8", b"[1]", json!({"data": [1]})),
+            ("", b"{\"total\":1}", json!({"data": {"total": 1}})),
+            ("", b"total", json!({"data": "total"})),
+            ("text/plain", b"{\"total\":1}", json!({"data": "{\"total\":1}"})),
+            ("image/png", b"\xff", json!({"data_base64": "/w=="})),
+            ("application/json", b"", json!({})),
+        ] {
+            let mut expected = attributes.clone();
+            let fields = expected.as_object_mut().unwrap();
+            fields.extend(more.as_object().unwrap().clone());
+            if !content_type.is_empty() {
+                fields.insert("datacontenttype".to_owned(), json!(content_type));
+            }
+            assert_eq!(read(&headers, content_type, body).unwrap(), expected);
+        }
+        assert_eq!(read(&[("ce-data", "x")], "", b"1").unwrap(), json!({"data": 1}));
+    }
+
+    #[test]
+    fn the_numbers_of_the_data_keep_their_digits() {
+        let headers = [("ce-id".to_owned(), "1".to_owned())];
+        let request = ProtocolRequest {
+            headers: &headers,
+            body: b"{\"total\":19.90}",
+            ..ProtocolRequest::default()
+        };
+        assert_eq!(item(&request).unwrap(), r#"{"id":"1","data":{"total":19.90}}"#);
+    }
+
+    #[test]
+    fn a_value_is_decoded_once_and_an_odd_one_is_kept() {
+        for (sent, value) in [
+            ("Z%C3%BCrich%20%22x%22%20100%20%25", "Zürich \"x\" 100 %"),
+            ("Zürich \"x\" %", "Zürich \"x\" %"),
+            ("Zürich%20a", "Zürich a"),
+            ("100%", "100%"),
+            ("%2", "%2"),
+            ("%zz%20", "%zz%20"),
+            ("%2525", "%25"),
+            (r#""a \"b\" %25""#, "a \"b\" %"),
+            (r#""a\""#, "a"),
+            ("\"", "\""),
+            ("", ""),
+        ] {
+            assert_eq!(read(&[("ce-subject", sent)], "", b"").unwrap()["subject"], value, "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_by_name() {
+        for (headers, body, message) in [
+            ([("ce-subject", "%ff")], &b""[..], "ce-subject is not UTF-8 once it is decoded"),
+            (
+                [("ce-id", "1")],
+                b"{",
+                "body is not JSON: EOF while parsing an object at line 1 column 1",
+            ),
+        ] {
+            assert_eq!(read(&headers, "application/json", body).unwrap_err(), message);
+        }
+    }
+}

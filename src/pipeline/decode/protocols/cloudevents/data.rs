@@ -1,0 +1,104 @@
+//! The data of an event, which becomes its props.
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use serde_json::{Map, Value};
+
+use super::media_type;
+use crate::model::violation::Violation;
+use crate::pipeline::decode::protocols::translation::Translation;
+
+/// Whether data of this media type is JSON; that of none is.
+pub fn is_json(media_type: &str) -> bool {
+    media_type.is_empty() || media_type.ends_with("/json") || media_type.ends_with("+json")
+}
+
+/// Takes the data: an object as it is, any other value as the property `data`.
+pub fn props(
+    item: &mut Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Option<Value>, Violation> {
+    match item.take_field("data") {
+        Some(Value::Object(data)) => Ok(Some(Value::Object(data))),
+        None | Some(Value::Null) => encoded_data(item, translation),
+        Some(data) => Ok(Some(property("data", data))),
+    }
+}
+
+/// Takes data in base64. JSON is decoded, if it is an object; other data stays as it is.
+fn encoded_data(
+    item: &mut Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Option<Value>, Violation> {
+    const FIELD: &str = "data_base64";
+    let encoded = match item.remove(FIELD) {
+        Some(Value::String(encoded)) => encoded,
+        None | Some(Value::Null) => return Ok(None),
+        Some(other) => return Ok(Some(property(FIELD, other))),
+    };
+    let sent = item.get("datacontenttype").and_then(Value::as_str).unwrap_or_default();
+    let bytes = match is_json(&media_type(sent)) {
+        true => base64_simd::forgiving_decode_to_vec(encoded.as_bytes()).ok(),
+        false => None,
+    };
+    match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
+        Some(text) if text.trim_start().starts_with('{') => {
+            translation.object(text.trim(), FIELD).map(|data| Some(Value::Object(data)))
+        }
+        _ => Ok(Some(property(FIELD, Value::String(encoded)))),
+    }
+}
+
+fn property(name: &str, value: Value) -> Value {
+    Value::Object(Map::from_iter([(name.to_owned(), value)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::beacon::Limits;
+    use crate::model::protocol::Protocol;
+    use crate::model::violation::Code;
+
+    fn read(item: Value) -> Result<Option<Value>, Violation> {
+        let Value::Object(mut item) = item else { panic!("not an object") };
+        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let translation = Translation {
+            protocol: Protocol::CloudEvents,
+            tenant: "shop",
+            names: &names,
+            limits: &limits,
+        };
+        props(&mut item, &translation)
+    }
+
+    #[test]
+    fn data_of_any_kind_is_kept() {
+        for (more, expected) in [
+            (json!({}), Value::Null),
+            (json!({"data": null}), Value::Null),
+            (json!({"data": [1]}), json!({"data": [1]})),
+            (json!({"data": "x", "datacontenttype": "text/plain"}), json!({"data": "x"})),
+            (json!({"data_base64": "eyJhIjoxfQ=="}), json!({"a": 1})),
+            (
+                json!({"data_base64": "eyJhIjoxfQ==", "datacontenttype": "image/png"}),
+                json!({"data_base64": "eyJhIjoxfQ=="}),
+            ),
+            (json!({"data_base64": "/w=="}), json!({"data_base64": "/w=="})),
+            (json!({"data_base64": "!"}), json!({"data_base64": "!"})),
+            (json!({"data_base64": 7}), json!({"data_base64": 7})),
+        ] {
+            assert_eq!(read(more).unwrap().unwrap_or_default(), expected);
+        }
+    }
+
+    #[test]
+    fn encoded_json_that_is_broken_is_refused() {
+        let violation = read(json!({"data_base64": "eyJhIjp9"})).unwrap_err();
+        let pointer = violation.pointer.as_str();
+        assert_eq!((violation.code, pointer), (Code::BadJson, "/data_base64"));
+    }
+}
