@@ -1,0 +1,268 @@
+//! The Measurement Protocol: a client and its events, in JSON.
+//!
+//! An item is a body with one event.
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{REPEAT, insert_metadata};
+use crate::base::json::type_name;
+use crate::model::beacon::Limits;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::ProtocolError;
+use crate::pipeline::decode::protocols::cut::{self, ItemTexts, Members};
+use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
+use crate::pipeline::decode::protocols::translation::{Translation, move_field};
+
+/// Cuts a body. The write key is the API secret.
+pub fn items<'a>(
+    request: &ProtocolRequest<'a>,
+    limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    let text = request.text()?;
+    let members = Members::read(text, "body")?;
+    let Some(events) = members.get("events") else {
+        let violation = Violation::of_field(Code::MissingField, "events", "events is missing");
+        return Err(ProtocolError::Undecodable(violation));
+    };
+    let texts = match cut::array(events, "events", limits)?.as_slice() {
+        [_] => vec![Cow::Borrowed(text)],
+        events => {
+            let client = members.written_without(&["events", REPEAT]);
+            let mut texts = ItemTexts::new(limits);
+            for event in events {
+                texts.push(format!("{{{client}\"events\":[{event}]}}"))?;
+            }
+            texts.numbered()
+        }
+    };
+    let write_key = request.parameter("api_secret").map(Cow::into_owned);
+    Ok(ProtocolItems { texts, sent_at: None, write_key })
+}
+
+/// Translates an item into a beacon's fields.
+pub fn beacon(
+    mut item: Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
+    let text = serde_json::to_string(&item).unwrap_or_default();
+    let mut event = event(&mut item)?;
+    let mut beacon = Map::new();
+    translation.set_name(&mut beacon, &name(&mut event)?, None);
+    let mut params = event.take_field("params").unwrap_or_default();
+    if let Value::Object(params) = &mut params {
+        for (from, to) in [
+            ("session_id", "session_id"),
+            ("page_location", "url"),
+            ("page_referrer", "referrer"),
+            ("page_title", "title"),
+            ("language", "language"),
+            ("screen_resolution", "screen"),
+        ] {
+            move_field(params, from, &mut beacon, to);
+        }
+    }
+    move_field(&mut event, "timestamp_micros", &mut beacon, "time");
+    client(&mut item, &mut beacon);
+    // Without a time, the next event of the same content would have the same id.
+    if beacon.contains_key("time") {
+        translation.set_hashed_id(&mut beacon, &[&text]);
+    }
+    let is_empty = params.is_null() || params.as_object().is_some_and(Map::is_empty);
+    if !is_empty {
+        beacon.put("props", params);
+    }
+    event.append(&mut item);
+    event.retain(|name, value| !value.is_null() && name != REPEAT);
+    insert_metadata(&mut beacon, "ga4", event);
+    Ok(beacon)
+}
+
+/// Takes the only event of an item.
+fn event(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
+    let Some(Value::Array(events)) = item.take_field("events") else {
+        return Err(refused(Code::WrongType, "/events", "events must be an array"));
+    };
+    let mut events = events.into_iter();
+    match (events.next(), events.next()) {
+        (Some(Value::Object(event)), None) => Ok(event),
+        (Some(other), None) => {
+            let message = format!("an event must be an object, not {}", type_name(&other));
+            Err(refused(Code::WrongType, "/events/0", &message))
+        }
+        _ => Err(refused(Code::TooMany, "/events", "events must have one item")),
+    }
+}
+
+fn name(event: &mut Map<String, Value>) -> Result<String, Violation> {
+    const POINTER: &str = "/events/0/name";
+    match event.take_field("name") {
+        Some(Value::String(name)) if !name.is_empty() => Ok(name),
+        None | Some(Value::Null | Value::String(_)) => {
+            Err(refused(Code::MissingField, POINTER, "name is missing"))
+        }
+        Some(other) => {
+            let message = format!("name must be a string, not {}", type_name(&other));
+            Err(refused(Code::WrongType, POINTER, &message))
+        }
+    }
+}
+
+/// Moves the fields beside the events: those of the client, its traits and its consent for ads.
+fn client(item: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
+    for (from, to) in [
+        ("client_id", "device_id"),
+        ("app_instance_id", "device_id"),
+        ("user_id", "user_id"),
+        ("timestamp_micros", "time"),
+        ("ip_override", "ip"),
+        ("user_agent", "user_agent"),
+    ] {
+        move_field(item, from, beacon, to);
+    }
+    if let Some(Value::Object(properties)) = item.take_field("user_properties") {
+        let value = |(name, property): (String, Value)| match property {
+            Value::Object(mut of) => (name, of.take_field("value").unwrap_or(Value::Object(of))),
+            other => (name, other),
+        };
+        insert_metadata(beacon, "user_properties", properties.into_iter().map(value).collect());
+    }
+}
+
+fn refused(code: Code, pointer: &str, message: &str) -> Violation {
+    Violation { pointer: pointer.to_owned(), ..Violation::whole(code, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::protocol::Protocol;
+
+    fn cut_up<'a>(body: &'a str, limits: &Limits) -> Result<ProtocolItems<'a>, ProtocolError> {
+        let request = ProtocolRequest {
+            path: "/mp/collect",
+            query: "measurement_id=G-X&api_secret=s%2F1",
+            body: body.as_bytes(),
+            ..ProtocolRequest::default()
+        };
+        items(&request, limits)
+    }
+
+    fn translated(item: Value) -> Result<Value, Violation> {
+        let Value::Object(item) = item else { panic!("not an object") };
+        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let translation =
+            Translation { protocol: Protocol::Ga4, tenant: "shop", names: &names, limits: &limits };
+        beacon(item, &translation).map(Value::Object)
+    }
+
+    #[test]
+    fn each_field_of_a_body_has_its_place() {
+        let mut beacon = translated(json!({
+            "client_id": "1.2", "user_id": "u-7", "timestamp_micros": "1795000000123456",
+            "ip_override": "203.0.113.7", "user_agent": "Agent/1",
+            "user_properties": {"plan": {"value": "team"}, "odd": 1, "time": {"set": 2}},
+            "consent": {"ad_user_data": "GRANTED", "ad_personalization": "DENIED"},
+            "events": [{"name": "Purchase", "timestamp_micros": 1_795_000_000_999_999_u64, "params": {
+                "session_id": "s-1", "engagement_time_msec": 100, "value": 19.9, "currency": "CHF",
+                "page_location": "https://shop.example/", "page_title": "Thanks",
+                "page_referrer": "https://www.google.com/", "language": "de-CH",
+                "screen_resolution": "1280x720",
+            }}],
+        }))
+        .unwrap();
+        let id = beacon.as_object_mut().unwrap().remove("id").unwrap();
+        assert!(crate::model::event::EventId::parse(id.as_str().unwrap()).is_some());
+        let expected = json!({
+            "name": "purchase", "source_name": "Purchase", "device_id": "1.2", "user_id": "u-7",
+            "time": 1_795_000_000_999_999_u64, "session_id": "s-1", "ip": "203.0.113.7",
+            "user_agent": "Agent/1", "url": "https://shop.example/", "title": "Thanks",
+            "referrer": "https://www.google.com/", "language": "de-CH", "screen": "1280x720",
+            "props": {"engagement_time_msec": 100, "value": 19.9, "currency": "CHF"},
+            "metadata": {
+                "user_properties": {"plan": "team", "odd": 1, "time": {"set": 2}},
+                "ga4": {"consent": {"ad_user_data": "GRANTED", "ad_personalization": "DENIED"}},
+            },
+        });
+        assert_eq!(beacon, expected);
+        let app =
+            translated(json!({"app_instance_id": "i", "events": [{"name": "a", "params": {}}]}));
+        assert_eq!(app.unwrap(), json!({"name": "a", "device_id": "i"}));
+    }
+
+    #[test]
+    fn a_body_with_one_event_is_an_item_as_it_is() {
+        let body = r#"{"client_id":"1.2","events":[{"name":"a"}]}"#;
+        let items = cut_up(body, &Limits::default()).unwrap();
+        assert!(matches!(items.texts.as_slice(), [Cow::Borrowed(text)] if *text == body));
+        assert_eq!(items.write_key.as_deref(), Some("s/1"));
+    }
+
+    #[test]
+    fn each_event_of_a_body_is_a_body_of_its_own() {
+        let body = r#"{"client_id":"1.2","timestamp_micros":1795000000123456,"events":[{"name":"a"},{"name":"b"}, {"name":"a"}]}"#;
+        let items = cut_up(body, &Limits::default()).unwrap();
+        let of = |event, repeat| {
+            format!(
+                r#"{{"client_id":"1.2","timestamp_micros":1795000000123456,"events":[{{"name":"{event}"}}]{repeat}}}"#
+            )
+        };
+        assert_eq!(items.texts, [of("a", ""), of("b", ""), of("a", ",\"repeat\":1")]);
+        let ids: Vec<Value> = items
+            .texts
+            .iter()
+            .map(|text| translated(serde_json::from_str(text).unwrap()).unwrap()["id"].clone())
+            .collect();
+        assert!(ids[0] != ids[1] && ids[0] != ids[2]);
+        for text in &items.texts {
+            assert_eq!(cut_up(text, &Limits::default()).unwrap().texts, [text.as_ref()]);
+        }
+        assert_eq!(cut_up(r#"{"events":[]}"#, &Limits::default()).unwrap().texts.len(), 0);
+    }
+
+    #[test]
+    fn an_event_without_a_time_has_no_id() {
+        let item = json!({"client_id": "1", "events": [{"name": "a"}]});
+        assert_eq!(translated(item).unwrap(), json!({"name": "a", "device_id": "1"}));
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused_by_field() {
+        for (item, code, pointer) in [
+            (json!({"events": {}}), Code::WrongType, "/events"),
+            (json!({"events": []}), Code::TooMany, "/events"),
+            (json!({"events": [{}, {}]}), Code::TooMany, "/events"),
+            (json!({"events": [7]}), Code::WrongType, "/events/0"),
+            (json!({"events": [{}]}), Code::MissingField, "/events/0/name"),
+            (json!({"events": [{"name": 7}]}), Code::WrongType, "/events/0/name"),
+        ] {
+            let violation = translated(item).unwrap_err();
+            assert_eq!((violation.code, violation.pointer.as_str()), (code, pointer));
+        }
+        for (body, message) in [
+            ("", "body must be an object"),
+            ("{}", "events is missing"),
+            (r#"{"events":{}}"#, "events must be an array"),
+        ] {
+            let error = cut_up(body, &Limits::default()).unwrap_err();
+            assert!(matches!(error, ProtocolError::Undecodable(_)));
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn the_copies_of_the_client_have_a_limit() {
+        let limits = Limits { max_record_bytes: 4_000, ..Limits::default() };
+        let (client, events) = ("c".repeat(1_000), r#"{"name":"a"},"#.repeat(4));
+        let body =
+            format!(r#"{{"client_id":"{client}","events":[{}]}}"#, events.trim_end_matches(','));
+        let error = cut_up(&body, &limits).unwrap_err();
+        assert_eq!(error, ProtocolError::RecordsTooLarge { limit: 4_000 });
+    }
+}

@@ -1,0 +1,51 @@
+//! Google Analytics 4: the Measurement Protocol of servers, and the hits of gtag.
+//!
+//! Sources: <https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference>;
+//! for gtag there is none, only what its requests show.
+
+mod hit;
+mod measurement;
+
+use serde_json::{Map, Value};
+
+use super::request::{ProtocolItems, ProtocolRequest};
+use super::translation::Translation;
+use crate::model::beacon::Limits;
+use crate::model::violation::Violation;
+use crate::pipeline::decode::ProtocolError;
+
+/// The members of an item by which a repeat is known, and that no metadata needs.
+const REPEAT: &str = "repeat";
+
+/// Cuts a request into its items.
+pub fn items<'a>(
+    request: &ProtocolRequest<'a>,
+    limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    match request.path.ends_with("/g/collect") {
+        true => hit::items(request, limits),
+        false => measurement::items(request, limits),
+    }
+}
+
+/// Translates an item into a beacon's fields.
+pub fn beacon(
+    item: Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
+    match item.contains_key("events") {
+        true => measurement::beacon(item, translation),
+        false => hit::beacon(item, translation),
+    }
+}
+
+/// Adds `object` to the object `beacon.metadata`, unless it is empty.
+fn insert_metadata(beacon: &mut Map<String, Value>, name: &str, object: Map<String, Value>) {
+    if object.is_empty() {
+        return;
+    }
+    let metadata = beacon.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(metadata) = metadata {
+        metadata.insert(name.to_owned(), Value::Object(object));
+    }
+}
