@@ -1,0 +1,245 @@
+//! Logs of OpenTelemetry over HTTP, in JSON or Protobuf. A log record with an event name is an event.
+//!
+//! An item is a log record in JSON, with its resource and its scope.
+//!
+//! Source: <https://github.com/open-telemetry/opentelemetry-proto/blob/v1.7.0/docs/specification.md>
+
+mod any_value;
+mod log_request;
+mod protobuf;
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use serde_json::{Map, Value};
+
+use super::cut::{self, ItemTexts, Members};
+use super::request::{ProtocolItems, ProtocolRequest};
+use super::translation::{Translation, move_field};
+use crate::base::json::type_name;
+use crate::model::beacon::Limits;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::ProtocolError;
+use any_value::{attributes, plain};
+
+/// Cuts a request into its items.
+pub fn items<'a>(
+    request: &ProtocolRequest<'a>,
+    limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    let mut texts = ItemTexts::new(limits);
+    match is_protobuf(request) {
+        true => log_request::items(request.body, &mut texts)?,
+        false => json_items(request.text()?, limits, &mut texts)?,
+    }
+    Ok(ProtocolItems { texts: texts.numbered(), ..ProtocolItems::default() })
+}
+
+/// Whether the body is Protobuf. Its first bytes may look like JSON, so the content type decides if
+/// it is one of the two.
+fn is_protobuf(request: &ProtocolRequest<'_>) -> bool {
+    let content_type = request.content_type.to_ascii_lowercase();
+    match (content_type.contains("protobuf"), content_type.contains("json")) {
+        (true, _) => true,
+        (false, true) => false,
+        (false, false) => {
+            let body = request.body.trim_ascii();
+            !(body.starts_with(b"{") && body.ends_with(b"}"))
+        }
+    }
+}
+
+/// Cuts a request in JSON.
+fn json_items(text: &str, limits: &Limits, texts: &mut ItemTexts<'_>) -> Result<(), ProtocolError> {
+    let request = Members::read(text, "body")?;
+    for of_resource in list(&request, "resourceLogs", limits)? {
+        let of_resource = Members::read(of_resource, "resourceLogs")?;
+        for of_scope in list(&of_resource, "scopeLogs", limits)? {
+            let of_scope = Members::read(of_scope, "scopeLogs")?;
+            let resource = of_resource.get("resource").unwrap_or("null");
+            let scope = of_scope.get("scope").unwrap_or("null");
+            for record in list(&of_scope, "logRecords", limits)? {
+                texts.push(item(resource, scope, record))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list<'a>(
+    members: &Members<'a>,
+    name: &str,
+    limits: &Limits,
+) -> Result<Vec<&'a str>, ProtocolError> {
+    members.get(name).map_or(Ok(Vec::new()), |text| cut::array(text, name, limits))
+}
+
+/// Writes an item of three JSON texts.
+fn item(resource: &str, scope: &str, record: &str) -> String {
+    format!("{{\"resource\":{resource},\"scope\":{scope},\"logRecord\":{record}}}")
+}
+
+/// The attributes that are fields of a beacon.
+const FIELDS: [(&str, &str); 10] = [
+    ("session.id", "session_id"),
+    ("user.id", "user_id"),
+    ("enduser.id", "user_id"),
+    ("device.id", "device_id"),
+    ("app.installation.id", "device_id"),
+    ("url.full", "url"),
+    ("http.request.header.referer", "referrer"),
+    ("browser.language", "language"),
+    ("client.address", "ip"),
+    ("user_agent.original", "user_agent"),
+];
+
+/// Translates an item into a beacon's fields.
+pub fn beacon(
+    mut item: Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
+    let text = serde_json::to_string(&item).unwrap_or_default();
+    let mut record = record(&mut item)?;
+    let mut props = record_attributes(&mut record)?;
+    let mut resource = described(item.take_field("resource"));
+    let mut beacon = Map::new();
+    let name = name(&mut record, &mut props)?;
+    translation.set_name(&mut beacon, &name, None);
+    for of in [&mut props, &mut resource] {
+        for (from, to) in FIELDS {
+            move_field(of, from, &mut beacon, to);
+        }
+    }
+    first_header(&mut beacon);
+    if let Some(version) = resource.get("service.version") {
+        beacon.put("build", version.clone());
+    }
+    if set_time(&mut beacon, &mut record) {
+        translation.set_hashed_id(&mut beacon, &[&text]);
+    }
+    let body = record.take_field("body").map(plain).unwrap_or_default();
+    let mut metadata = metadata(record, resource, described(item.take_field("scope")));
+    match body {
+        Value::Null => {}
+        Value::Object(body) => body.into_iter().for_each(|(name, value)| {
+            props.entry(name).or_insert(value);
+        }),
+        body => metadata.put("body", body),
+    }
+    for (name, object) in [("props", props), ("metadata", metadata)] {
+        if !object.is_empty() {
+            beacon.insert(name.to_owned(), Value::Object(object));
+        }
+    }
+    Ok(beacon)
+}
+
+fn record(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
+    match item.take_field("logRecord") {
+        Some(Value::Object(record)) => Ok(record),
+        other => {
+            let found = other.as_ref().map_or("nothing", type_name);
+            let message = format!("logRecord must be an object, not {found}");
+            Err(Violation::of_field(Code::WrongType, "logRecord", message))
+        }
+    }
+}
+
+fn record_attributes(record: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
+    match record.take_field("attributes") {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Array(list)) => Ok(attributes(list)),
+        Some(other) => {
+            let message = format!("attributes must be an array, not {}", type_name(&other));
+            Err(refused(Code::WrongType, "attributes", &message))
+        }
+    }
+}
+
+/// Takes the event's name, which earlier SDKs send as an attribute.
+fn name(
+    record: &mut Map<String, Value>,
+    props: &mut Map<String, Value>,
+) -> Result<String, Violation> {
+    let names = [record.take_field("eventName"), props.take_field("event.name")];
+    let mut names = names.into_iter().flatten().filter(|name| !name.is_null() && *name != "");
+    match names.next() {
+        Some(Value::String(name)) => Ok(name),
+        Some(other) => {
+            let message = format!("eventName must be a string, not {}", type_name(&other));
+            Err(refused(Code::WrongType, "eventName", &message))
+        }
+        None => {
+            let message = "eventName is missing; a log record without it is no event";
+            Err(refused(Code::MissingField, "eventName", message))
+        }
+    }
+}
+
+/// Makes a violation of a field of the log record.
+fn refused(code: Code, field: &str, message: &str) -> Violation {
+    Violation { pointer: format!("/logRecord/{field}"), ..Violation::whole(code, message) }
+}
+
+/// Takes the attributes of a resource or scope, with its other members beside them.
+fn described(value: Option<Value>) -> Map<String, Value> {
+    let Some(Value::Object(mut object)) = value else { return Map::new() };
+    let mut described = match object.take_field("attributes") {
+        Some(Value::Array(list)) => attributes(list),
+        _ => Map::new(),
+    };
+    object.take_field("droppedAttributesCount");
+    for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null() && *value != "") {
+        described.entry(name).or_insert(value);
+    }
+    described
+}
+
+/// Replaces a referrer that is a list, as headers are, with its first item.
+fn first_header(beacon: &mut Map<String, Value>) {
+    if let Some(Value::Array(values)) = beacon.get_mut("referrer") {
+        let first = values.drain(..).next();
+        beacon.take_field("referrer");
+        beacon.extend(first.map(|first| ("referrer".to_owned(), first)));
+    }
+}
+
+/// Sets the time of the event, else that of its observation. Returns whether there is one; zero is
+/// none.
+fn set_time(beacon: &mut Map<String, Value>, record: &mut Map<String, Value>) -> bool {
+    let times = ["timeUnixNano", "observedTimeUnixNano"].map(|name| record.remove(name));
+    let is_known = |time: &Value| match time {
+        Value::Null => false,
+        Value::String(text) => !matches!(text.as_str(), "" | "0"),
+        Value::Number(number) => number.as_str() != "0",
+        _ => true,
+    };
+    let time = times.into_iter().flatten().find(is_known);
+    let is_set = time.is_some();
+    beacon.extend(time.map(|time| ("time".to_owned(), time)));
+    is_set
+}
+
+/// Collects the resource, the scope and the other fields of a record.
+fn metadata(
+    mut record: Map<String, Value>,
+    resource: Map<String, Value>,
+    scope: Map<String, Value>,
+) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    for (from, to) in [
+        ("severityNumber", "severity_number"),
+        ("severityText", "severity_text"),
+        ("traceId", "trace_id"),
+        ("spanId", "span_id"),
+    ] {
+        move_field(&mut record, from, &mut metadata, to);
+    }
+    for (name, object) in [("resource", resource), ("scope", scope)] {
+        if !object.is_empty() {
+            metadata.insert(name.to_owned(), Value::Object(object));
+        }
+    }
+    metadata
+}
+
+#[cfg(test)]
+mod tests;
