@@ -1,0 +1,222 @@
+//! Amplitude's HTTP API, version 2. Its items are the events of an upload, as they were sent.
+//!
+//! Source: <https://amplitude.com/docs/apis/analytics/http-v2>.
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::request::{ProtocolItems, ProtocolRequest};
+use super::translation::{Translation, move_field};
+use crate::base::json::{JsonFields, type_name};
+use crate::model::beacon::Limits;
+use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::{ProtocolError, native};
+
+const IDENTIFY: &str = "$identify";
+const GROUP_IDENTIFY: &str = "$groupidentify";
+const PAGE_VIEWED: &str = "[Amplitude] Page Viewed";
+
+/// Members, and with a dollar properties, that become props of the same meaning.
+const REVENUE: [(&str, &str, &str); 7] = [
+    ("revenue", "$revenue", "revenue"),
+    ("price", "$price", "price"),
+    ("quantity", "$quantity", "quantity"),
+    ("productId", "$productId", "product_id"),
+    ("revenueType", "$revenueType", "revenue_type"),
+    ("currency", "$currency", "currency"),
+    ("receipt", "$receipt", "receipt"),
+];
+
+/// Members that keep their place in `metadata`; all others are in its `amplitude`.
+const TO_METADATA: [&str; 3] = ["user_properties", "groups", "group_properties"];
+
+/// Members that are fields of a beacon.
+const FIELDS: [(&str, &str); 10] = [
+    ("device_id", "device_id"),
+    ("user_id", "user_id"),
+    ("time", "time"),
+    ("session_id", "session_id"),
+    ("event_id", "seq"),
+    ("app_version", "build"),
+    ("version_name", "build"),
+    ("language", "language"),
+    ("ip", "ip"),
+    ("user_agent", "user_agent"),
+];
+
+/// Cuts an upload into its events.
+pub fn items<'a>(
+    request: &ProtocolRequest<'a>,
+    limits: &Limits,
+) -> Result<ProtocolItems<'a>, ProtocolError> {
+    let text = request.text()?;
+    let fields: JsonFields<'a> = serde_json::from_str(text).map_err(|error| {
+        let message = match text {
+            "" => "body is empty".to_owned(),
+            _ => format!("body is not JSON of an upload: {error}"),
+        };
+        ProtocolError::Undecodable(Violation::whole(Code::BadJson, message))
+    })?;
+    let events = native::array(events(&fields)?, limits.max_beacons)?;
+    if events.count > limits.max_beacons {
+        let (count, limit) = (events.count, limits.max_beacons);
+        return Err(ProtocolError::TooManyBeacons { count, limit });
+    }
+    Ok(ProtocolItems {
+        texts: events.texts.into_iter().map(Cow::Borrowed).collect(),
+        sent_at: text_of(&fields, "client_upload_time").map(Value::String),
+        write_key: text_of(&fields, "api_key"),
+    })
+}
+
+fn events<'a>(fields: &JsonFields<'a>) -> Result<&'a str, ProtocolError> {
+    let (code, message) = match fields.get("events").map(RawValue::get) {
+        Some(events) if events.starts_with('[') => return Ok(events),
+        Some(_) => (Code::WrongType, "events must be an array"),
+        None => (Code::MissingField, "events is missing"),
+    };
+    Err(ProtocolError::Undecodable(Violation::of_field(code, "events", message)))
+}
+
+fn text_of(fields: &JsonFields<'_>, name: &str) -> Option<String> {
+    let text = fields.get(name).filter(|value| value.get().starts_with('"'))?;
+    serde_json::from_str(text.get()).ok().filter(|text: &String| !text.is_empty())
+}
+
+/// Translates an event into a beacon's fields.
+pub fn beacon(
+    mut event: Map<String, Value>,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
+    let kind = event_type(&mut event)?;
+    let mut beacon = Map::new();
+    let built_in = match kind.as_str() {
+        IDENTIFY => Some("identify"),
+        GROUP_IDENTIFY => Some("group"),
+        PAGE_VIEWED => Some("page_view"),
+        _ => None,
+    };
+    translation.set_name(&mut beacon, &kind, built_in);
+    // Amplitude, too, looks for a repeat among the events of the device.
+    let device = event.get("device_id").and_then(Value::as_str).unwrap_or_default();
+    if let Some(id) = event.get("insert_id").and_then(Value::as_str) {
+        translation.set_id(&mut beacon, id, device);
+    }
+    event.take_field("insert_id");
+    remove_placeholders(&mut event);
+    for (member, field) in FIELDS {
+        move_field(&mut event, member, &mut beacon, field);
+    }
+    if let Some(props) = props(&kind, &mut event, &mut beacon) {
+        beacon.put("props", props);
+    }
+    let metadata = metadata(event);
+    if !metadata.is_empty() {
+        beacon.put("metadata", Value::Object(metadata));
+    }
+    Ok(beacon)
+}
+
+fn event_type(event: &mut Map<String, Value>) -> Result<String, Violation> {
+    let (code, message) = match event.take_field("event_type") {
+        Some(Value::String(name)) if !name.is_empty() => return Ok(name),
+        None | Some(Value::Null | Value::String(_)) => {
+            (Code::MissingField, "event_type is missing".to_owned())
+        }
+        Some(other) => {
+            let found = type_name(&other);
+            (Code::WrongType, format!("event_type must be a string, not {found}"))
+        }
+    };
+    Err(Violation::of_field(code, "event_type", message))
+}
+
+/// Removes what stands for an absent value: no session, and the address of the request.
+fn remove_placeholders(event: &mut Map<String, Value>) {
+    let is_no_session = |id: &Value| id.as_i64() == Some(-1) || id == "-1";
+    if event.get("session_id").is_some_and(is_no_session) {
+        event.take_field("session_id");
+    }
+    if event.get("ip").is_some_and(|ip| ip == "$remote") {
+        event.take_field("ip");
+    }
+}
+
+/// Returns the props: the event's properties and its revenue; of an identify, what it sets.
+fn props(
+    kind: &str,
+    event: &mut Map<String, Value>,
+    beacon: &mut Map<String, Value>,
+) -> Option<Value> {
+    let mut props = match event.take_field("event_properties") {
+        Some(Value::Object(props)) => props,
+        None | Some(Value::Null) => Map::new(),
+        Some(other) => return Some(other),
+    };
+    apply_page(kind, &mut props, beacon);
+    for (member, property, prop) in REVENUE {
+        if !props.contains_key(prop)
+            && let Some(value) = props.remove(property).or_else(|| event.remove(member))
+        {
+            props.insert(prop.to_owned(), value);
+        }
+    }
+    let set_by = match kind {
+        IDENTIFY => event.get_mut("user_properties"),
+        GROUP_IDENTIFY => event.get_mut("group_properties"),
+        _ => None,
+    };
+    if let Some(Value::Object(operations)) = set_by
+        && let Some(Value::Object(set)) = operations.get_mut("$set")
+    {
+        for (name, value) in std::mem::take(set) {
+            props.entry(name).or_insert(value);
+        }
+        operations.take_field("$set");
+    }
+    (!props.is_empty()).then_some(Value::Object(props))
+}
+
+/// Moves what the browser SDK says of the page.
+fn apply_page(kind: &str, props: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
+    for (prop, field) in [
+        ("[Amplitude] Page Location", "url"),
+        ("[Amplitude] Page URL", "url"),
+        ("[Amplitude] Page Title", "title"),
+    ] {
+        move_field(props, prop, beacon, field);
+    }
+    if kind == PAGE_VIEWED {
+        move_field(props, "referrer", beacon, "referrer");
+    }
+    if let Some(Value::String(url)) = beacon.get("url") {
+        for part in ["[Amplitude] Page Path", "[Amplitude] Page Domain"] {
+            let is_in_url = |value: &Value| value.as_str().is_some_and(|part| url.contains(part));
+            if props.get(part).is_some_and(is_in_url) {
+                props.remove(part);
+            }
+        }
+    }
+}
+
+/// Returns what else the event has.
+fn metadata(mut event: Map<String, Value>) -> Map<String, Value> {
+    let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    let mut metadata = Map::new();
+    for member in TO_METADATA {
+        if let Some(value) = event.remove(member).filter(|it| !it.is_null() && !is_empty(it)) {
+            metadata.insert(member.to_owned(), value);
+        }
+    }
+    event.retain(|_, value| !value.is_null() && !is_empty(value));
+    if !event.is_empty() {
+        metadata.put("amplitude", Value::Object(event));
+    }
+    metadata
+}
+
+#[cfg(test)]
+mod tests;
