@@ -144,6 +144,8 @@ impl Request {
         RequestContext {
             received_at: self.at.parse().unwrap(),
             write_key: self.key.clone().or(in_query),
+            other_keys: Vec::new(),
+            signature: None,
             origin: self.origin.clone(),
             ip: self.ip,
             user_agent: self.user_agent.clone(),
@@ -153,6 +155,7 @@ impl Request {
             geo: serde_json::from_value::<Geo>(Value::Object(self.geo.clone())).unwrap(),
             utc_offset_minutes: self.utc_offset_minutes,
             utc_offset_changes: self.utc_offset_changes.clone(),
+            zone_offsets: None,
             replayed: None,
         }
     }

@@ -2,6 +2,8 @@
 
 ministack gives a table of JSON the columns that are in its objects, with types that it guesses, so
 that a query fails on a column that no event has yet. AWS has all columns of the table, as here.
+
+It asks DuckDB, which has other names for Athena's functions of JSON.
 """
 
 from __future__ import annotations
@@ -11,7 +13,11 @@ from typing import Any
 from ministack.app import main
 from ministack.services import athena
 
+# By their names in Athena.
+JSON_FUNCTIONS = {"json_extract_scalar(": "json_extract_string(", "json_format(": "to_json("}
+
 _relation = athena._table_relation
+_run = athena._run_duckdb
 
 
 def _relation_of_table(table: dict[str, Any], files: list[str]) -> str:
@@ -22,7 +28,14 @@ def _relation_of_table(table: dict[str, Any], files: list[str]) -> str:
     return f"(SELECT * FROM {nothing} UNION ALL BY NAME SELECT * FROM {relation})"
 
 
+async def _run_query(query: str, database: str, catalog: str | None = None) -> Any:
+    for name, own in JSON_FUNCTIONS.items():
+        query = query.replace(name, own)
+    return await _run(query, database, catalog)
+
+
 athena._table_relation = _relation_of_table
+athena._run_duckdb = _run_query
 
 if __name__ == "__main__":
     main()

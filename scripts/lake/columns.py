@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 SCHEMAS = Path(__file__).parents[2] / "www" / "schemas"
+# Characters of a line in the template; a longer column has its own.
+LINE = 120
 
 # Name and type, in the order of the record. Glue has no type for what its SerDe gives as text:
 # a `timestamp`, a `date` and `json` are strings there.
@@ -23,21 +26,22 @@ _EVENTS = f"""
     {_RECEIVED}, client_time timestamp, sent_at timestamp,
     clock_skew_ms bigint, utc_offset_minutes int, local_hour int, day_part string, event_index int,
     seq bigint, device_id string, previous_device_id string, new_visitor boolean,
-    client_session_id string, user_id string, consent string, identifiers_removed string, browser string,
+    client_session_id string, user_id string, user_verified boolean, consent string, identifiers_removed string, browser string,
     browser_version string, os string, os_version string, device_class string, device_model string,
     bot boolean, bot_reason string, bot_name string, build string, url string, url_host string,
     url_path string, title string, referrer string, referrer_host string, referrer_medium string,
     referrer_source string, referrer_term string, utm_source string, utm_medium string,
     utm_campaign string, utm_term string, utm_content string, utm_id string, click_id string,
     click_id_network string, screen_width int, screen_height int, viewport_width int,
-    viewport_height int, language string, repairs json, sample_rate double, props json,
+    viewport_height int, language string, protocol string, source_name string, source_event_id string,
+    verified boolean, historical boolean, repairs json, sample_rate double, props json,
     metadata json, session_id string, session_index bigint, session_started_at timestamp,
     session_trigger string, delivered_via string"""
 
 _FAILED = f"""
     v int, event_id string, tenant string, name string, received_at timestamp,
     replayed_at timestamp, {_RECEIVED}, sent_at timestamp,
-    device_id string, identifiers_removed string, schema_id string, schema_version string, stage string,
+    device_id string, identifiers_removed string, verified boolean, schema_id string, schema_version string, stage string,
     code string, pointer string, message string, violations json, repairs json,
     original_format string, original_bytes bigint, original_withheld boolean, original string,
     original_base64 string, part int, parts int"""
@@ -121,5 +125,15 @@ def athena_view(indent: str) -> str:
         f"{derived[name]} AS {name}," if name in derived else f"{name},"
         for name in TABLES["events"]
     ]
-    text = ["CREATE OR REPLACE VIEW events_full AS", "SELECT", *(f"  {line}" for line in lines)]
-    return "".join(f"{indent}{line}\n" for line in [*text, "  ${Tenant}${Key}stream, day, hr", "FROM events"])  # fmt: skip
+    text = ["CREATE OR REPLACE VIEW events_full AS", "SELECT", *packed(lines), "${Tenant}${Key}stream, day, hr", "FROM events"]
+    return "".join(f"{indent}{line}\n" for line in text)
+
+
+def packed(columns: Iterable[str]) -> list[str]:
+    """Columns, a comma after each, on as few lines as are readable: a template may have 51,200 bytes."""
+    lines = [""]
+    for column in columns:
+        if len(lines[-1]) + len(column) > LINE:
+            lines.append("")
+        lines[-1] += f" {column}" if lines[-1] else column
+    return lines

@@ -21,7 +21,7 @@ import time_args
 from objects import Damaged, LakeError
 
 GEO = ("country", "region", "city", "continent", "timezone", "colo", "asn", "as_organization")  # fmt: skip
-SENT_ON = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "identifiers_removed")  # fmt: skip
+SENT_ON = ("event_id", "received_at", "sent_at", "device_id", "ip", "user_agent", "identifiers_removed", "verified")  # fmt: skip
 
 # The fields of Firehose's reasons: of a conversion, of a transformation or a partition, and of a delivery.
 CODES = ("lastErrorCode", "errorCode", "ErrorCode")

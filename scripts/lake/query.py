@@ -3,6 +3,8 @@
 The tables are `events`, each event once; `counted`, those of them that saved queries count, which
 leaves bots out unless --bots is given; and `failed`, each failed event as it failed last. A
 column `weight` says for how many events one stands, as its route takes a share (`sample_rate`).
+`segment_tracks`, `snowplow_events`, `posthog_events` and others have the events of a protocol, with the
+columns that queries for those collectors use.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Each event is in them once, however often it was delivered, and each failed event as it failed
 last. They read the parts of the cache (cache.py) column by column as a query asks; only which
-rows are repeats is computed before, and kept for as long as the parts are the same.
+rows are repeats is computed before, and kept for as long as the parts are the same. The views of
+compatible_views.py are made of `events`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import columns
+import compatible_views
 import duckdb
 from cache import Cache
 from objects import Bucket, Directory, objects
@@ -79,6 +81,8 @@ def connect(question: Question) -> Iterator[duckdb.DuckDBPyConnection]:
             _create_view(database, table, question)
         bots = "" if question.with_bots else "WHERE bot IS NULL"
         database.execute(f"CREATE VIEW counted AS FROM events {bots}")
+        for name, view in compatible_views.VIEWS.items():
+            database.execute(f"CREATE VIEW {name} AS {view.duckdb()}")
         database.execute(f"CREATE VIEW delivered AS SELECT * EXCLUDE ({OWN}) FROM _events")
         yield database
 

@@ -8,9 +8,9 @@ use std::fmt;
 
 use chrono::NaiveDate;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
-use crate::base::text::hexadecimal;
+use crate::base::text::{bytes_of, hexadecimal};
 
 /// The operator's secret, which never leaves this module.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,6 +29,20 @@ impl Secret {
     pub fn is(&self, text: &str) -> bool {
         let of = |text: &str| keyed(self.0.as_bytes(), &["headwater key", text]);
         of(text) == of(&self.0)
+    }
+
+    /// Whether `signature`, in hexadecimal digits, is the HMAC-SHA256 of `parts` in a row with this
+    /// key. The time of the comparison reveals nothing about the right one.
+    pub fn signs(&self, parts: &[&[u8]], signature: &str) -> bool {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()) else { return false };
+        parts.iter().for_each(|part| mac.update(part));
+        let Some(signature) = bytes_of(signature) else { return false };
+        mac.verify_slice(&signature).is_ok()
+    }
+
+    /// Returns a digest by which the key is found without a comparison of its text.
+    pub fn digest(text: &str) -> [u8; 32] {
+        Sha256::digest(text).into()
     }
 
     /// Returns the salt of the UTC day `date`.

@@ -6,6 +6,18 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
+/// Returns the bytes of 32 pairs of hexadecimal digits; none for another text.
+pub fn bytes_of(digits: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0_usize..64).step_by(2)) {
+        *byte = u8::from_str_radix(digits.get(at..at.saturating_add(2))?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// Returns one step of a JSON Pointer (RFC 6901): a slash and the escaped `key`, cut as by
 /// [`truncate_for_display`].
 pub fn escape_json_pointer(key: &str) -> String {

@@ -3,16 +3,18 @@
 use super::table::ConfigTable;
 use crate::base::text::is_one_letter_off;
 use crate::model::record::column::{Column, ColumnChoice};
+use crate::pipeline::route::{RouteCondition, Routes};
 
-/// Parses `columns`. A name with an error is ignored; the others apply.
-pub fn columns(table: &mut ConfigTable<'_>) -> ColumnChoice {
+/// Parses `columns`. A name with an error is ignored; the others apply. `routes` are all that there
+/// are: a record that waits is routed again by its columns if its stream is gone.
+pub fn columns(table: &mut ConfigTable<'_>, routes: &[&Routes]) -> ColumnChoice {
     let mut choice = ColumnChoice::default();
     if let Some(value) = table.optional("columns") {
         table.nested("columns", value, |table| {
             choice.with_derived = table.boolean("derived").unwrap_or_default();
             for name in table.texts("drop").unwrap_or_default() {
                 match Column::find(&name) {
-                    Some(column) => match column.need() {
+                    Some(column) => match need(column, routes) {
                         None => choice.drop(column),
                         Some(need) => table.error("drop", format!("can't have {name:?}: {need}")),
                     },
@@ -22,6 +24,19 @@ pub fn columns(table: &mut ConfigTable<'_>) -> ColumnChoice {
         });
     }
     choice
+}
+
+/// Returns why `column` can't be dropped, if it can't.
+fn need(column: Column, routes: &[&Routes]) -> Option<&'static str> {
+    let is_tested = |condition: &RouteCondition| match column {
+        Column::Level => condition.level.is_some(),
+        Column::Metadata => !condition.metadata.is_empty(),
+        Column::Historical => condition.historical.is_some(),
+        _ => false,
+    };
+    let mut conditions = routes.iter().flat_map(|routes| &routes.routes);
+    let mut by_route = || conditions.any(|(condition, _)| is_tested(condition));
+    column.need().or_else(|| by_route().then_some("a route chooses by it"))
 }
 
 fn unknown(name: &str) -> String {
@@ -46,6 +61,31 @@ mod tests {
         table.insert("columns".to_owned(), columns);
         let config = Config::parse(RawConfig { ..settings }).unwrap();
         (config.columns, config.warnings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_column_that_a_route_tests_is_kept() {
+        let mut settings = crate::config::tests::settings();
+        let table = settings.headwater.as_mut().unwrap();
+        table["columns"] = json!({"drop": ["level", "metadata", "historical", "title"]});
+        let of_tenant =
+            json!([{"metadata": {"tag": "vip"}, "to": "firehose:vip"}, {"to": "firehose:a"}]);
+        table["keys"] =
+            json!({"pk_a": {"tenant": "a", "routes": of_tenant}, "pk_b": {"tenant": "b"}});
+        let config = Config::parse(settings).unwrap();
+        for (column, is_kept) in [
+            (Column::Level, true),
+            (Column::Metadata, true),
+            (Column::Historical, false),
+            (Column::Title, false),
+        ] {
+            assert_eq!(config.columns.keeps(column), is_kept, "{column:?}");
+        }
+        let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        let expected = ["level", "metadata"].map(|name| {
+            format!("HEADWATER.columns.drop can't have {name:?}: a route chooses by it; until then the rest of columns applies")
+        });
+        assert_eq!(warnings, expected);
     }
 
     #[test]

@@ -68,7 +68,8 @@ fn path<T>(
     read
 }
 
-fn is_plain(path: &str) -> bool {
+/// Whether browsers leave `path` as it is.
+pub fn is_plain(path: &str) -> bool {
     let of_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let is_part =
         |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(of_part);

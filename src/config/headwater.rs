@@ -1,5 +1,7 @@
 //! The variable `HEADWATER`, except for the keys that the other files of this folder parse.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use serde_json::Value;
 
@@ -7,8 +9,8 @@ use super::delivery_mode::DeliveryMode;
 use super::privacy::HasSecret;
 use super::table::ConfigTable;
 use super::{
-    ConfigError, CustomPaths, clean, columns, custom_paths, delivery_mode, renamed_streams, routes,
-    tenants,
+    ConfigError, CustomPaths, clean, columns, custom_paths, delivery_mode, protocols,
+    renamed_streams, routes, tenants,
 };
 use crate::base::secret::Secret;
 use crate::config::log_sampling::LogSampling;
@@ -17,6 +19,7 @@ use crate::delivery::aggregate;
 use crate::delivery::aggregate::{AggregateBytes, Aggregation};
 use crate::delivery::stream_delivery::DeliveryConfig;
 use crate::model::beacon::Limits;
+use crate::model::protocol::Protocol;
 use crate::model::record::column::ColumnChoice;
 use crate::model::stream::Stream;
 use crate::pipeline::clean::CleanConfig;
@@ -49,6 +52,12 @@ pub struct HeadwaterConfig {
     /// The renamed streams, as pairs of the old and the new stream.
     pub renamed_streams: Vec<(Stream, Stream)>,
     pub log: LogSampling,
+    /// The protocols of other collectors that are served.
+    pub protocols: Vec<Protocol>,
+    /// The operator's own addresses for them.
+    pub protocol_paths: BTreeMap<String, Protocol>,
+    /// The collectors to which their requests are also sent.
+    pub tee: BTreeMap<Protocol, String>,
     /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
 }
@@ -94,7 +103,10 @@ impl HeadwaterConfig {
             .unwrap_or_default();
         let cleaning = clean::cleaning(&mut table);
         let enrichment = table.part("the default is used", enrichment);
-        let columns = table.part("the rest of columns applies", columns::columns);
+        let columns = table.part("the rest of columns applies", |table| {
+            let of_tenants = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
+            columns::columns(table, &of_tenants.chain(&routes).collect::<Vec<_>>())
+        });
         let policy = DeliveryConfig {
             delivery_timeout_ms: table
                 .number("delivery_timeout_ms", 100, 30_000)
@@ -120,6 +132,11 @@ impl HeadwaterConfig {
             renamed_streams::renamed_streams(&mut table, is_read.then_some(&named));
         let log = table.part("the default is used", log);
         let addresses = table.part("only the usual address is served", custom_paths::addresses);
+        let protocols = table.part("the rest of protocols is served", protocols::protocols);
+        let protocol_paths = table.part("no such path is served", |table| {
+            protocols::paths(table, &protocols, &addresses)
+        });
+        let tee = table.part("nothing is sent there", protocols::tee);
         table.finish();
         Some(Self {
             tenants: tenants?,
@@ -134,6 +151,9 @@ impl HeadwaterConfig {
             routes: routes?,
             renamed_streams,
             log,
+            protocols,
+            protocol_paths,
+            tee,
             addresses,
         })
     }

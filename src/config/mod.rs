@@ -13,14 +13,16 @@ pub mod headwater;
 pub mod log_sampling;
 pub mod origins;
 pub mod privacy;
+pub mod protocols;
 pub mod renamed_streams;
 pub mod renamed_words;
 pub mod routes;
+pub mod server_keys;
 pub mod table;
 pub mod tenant;
 pub mod tenants;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -29,6 +31,7 @@ use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::{Tenant, Tenants};
 use crate::delivery::destinations::Destinations;
 use crate::model::beacon::Limits;
+use crate::model::protocol::Protocol;
 use crate::model::record::column::ColumnChoice;
 use crate::model::stream::Stream;
 use crate::pipeline::clean::CleanConfig;
@@ -41,6 +44,7 @@ pub use custom_paths::CustomPaths;
 pub use delivery_mode::DeliveryMode;
 use headwater::HeadwaterConfig;
 pub use origins::Origins;
+use server_keys::ServerKeys;
 
 /// The configuration of the worker.
 #[derive(Debug, Clone)]
@@ -54,6 +58,16 @@ pub struct Config {
     pub enrichment: Enrichment,
     /// Which columns the records of events have.
     pub columns: ColumnChoice,
+    /// The protocols of other collectors that are served.
+    pub protocols: Vec<Protocol>,
+    /// The operator's own addresses for them.
+    pub protocol_paths: BTreeMap<String, Protocol>,
+    /// The collectors to which their requests are also sent.
+    pub tee: BTreeMap<Protocol, String>,
+    /// Limits of one request in such a protocol.
+    pub protocol_limits: Limits,
+    /// The keys of the operator's own servers.
+    pub server_keys: ServerKeys,
     /// The key of the hashes.
     pub secret: Option<Secret>,
     /// Allows replays, and access to quarantined records and to the details of `/readyz`.
@@ -87,6 +101,7 @@ pub struct RawConfig {
     pub secret: Option<String>,
     pub operator_key: Option<String>,
     pub inspect_token: Option<String>,
+    pub server_keys: Option<String>,
     pub session_token: Option<String>,
     pub endpoint_url: Option<String>,
     pub endpoint_url_firehose: Option<String>,
@@ -163,6 +178,8 @@ impl Config {
             let problem = "is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"";
             errors.push(ConfigError::new("SHARD", problem));
         }
+        let tenants = rules.as_ref().map(|rules| &rules.tenants);
+        let server_keys = server_keys::server_keys(settings.server_keys, tenants, &mut warnings);
         let has_inspector = settings.inspector == Binding::Present;
         if inspect_token.is_some() && !has_inspector {
             let problem = "is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away; until then there is no inspector";
@@ -176,11 +193,16 @@ impl Config {
                     policy: rules.policy,
                 },
                 tenants: rules.tenants,
-                limits: rules.limits,
                 unknown_events: rules.unknown_events,
                 cleaning: rules.cleaning,
                 enrichment: rules.enrichment,
                 columns: rules.columns,
+                protocols: rules.protocols,
+                protocol_paths: rules.protocol_paths,
+                tee: rules.tee,
+                protocol_limits: rules.limits.for_protocols(),
+                limits: rules.limits,
+                server_keys,
                 mode: rules.mode,
                 secret,
                 operator_key,

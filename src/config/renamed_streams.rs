@@ -33,7 +33,7 @@ pub fn renamed_streams(
         };
         match named {
             Some(named) if named(&from) => {
-                table.error(&key, "is a stream that is still in use; take it out of routes and failed, or leave it out here");
+                table.error(&key, "is a stream that is still in use; take it out of routes and failed_stream, or leave it out here");
                 None
             }
             // This rules out chains and cycles.
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_renaming_that_cannot_be_names_its_key() {
-        let in_use = "is a stream that is still in use; take it out of routes and failed, or leave it out here";
+        let in_use = "is a stream that is still in use; take it out of routes and failed_stream, or leave it out here";
         for (renamed, key, problem) in [
             (json!([]), "", "must be a table of streams: { \"firehose:OLD\" = \"firehose:NEW\" }"),
             (

@@ -60,6 +60,7 @@ fn route(table: &mut ConfigTable<'_>) -> Option<(RouteCondition, Route)> {
         name: name(table),
         tenant: table.text("tenant"),
         bot: table.boolean("bot"),
+        historical: table.boolean("historical"),
         metadata: metadata(table),
     };
     let sample = sample(table);

@@ -3,7 +3,7 @@
 //! The worker writes the tenant into each record; nothing in a body can change it. A write key is
 //! public: it names a tenant but is no protection against misuse.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::config::Origins;
 use crate::pipeline::privacy::PrivacyPolicy;
@@ -20,6 +20,8 @@ pub struct Tenant {
     pub origins: Origins,
     pub privacy: PrivacyPolicy,
     pub routes: Routes,
+    /// The event names for the names that SDKs of other collectors send.
+    pub names: BTreeMap<String, String>,
     /// Whether its write key sets `routes`; otherwise they are those of the top level.
     pub has_own_routes: bool,
 }

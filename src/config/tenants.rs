@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::privacy::{HasSecret, privacy};
 use super::table::ConfigTable;
-use super::{origins, routes};
+use super::{origins, protocols, routes};
 use crate::config::tenant;
 use crate::config::tenant::{Tenant, Tenants};
 use crate::pipeline::route::Routes;
@@ -24,6 +24,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
                        without a write key are refused; let a key have none, if that is not meant";
         table.warn("routes", problem);
     }
+    let names = protocols::names(table).unwrap_or_default();
     let keys = table.optional("keys");
     let or_inherit = routes.clone();
     let whole = Tenant {
@@ -31,6 +32,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
         origins: origins?,
         privacy,
         routes: routes?,
+        names,
         has_own_routes: false,
     };
     let tenants = match keys {
@@ -78,17 +80,26 @@ fn one(
     has_secret: HasSecret,
 ) -> Option<Tenant> {
     let path = format!("keys.{key}");
-    if !is_word(key, |byte| byte.is_ascii_alphanumeric()) {
-        table.error(&path, "is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -");
+    // Plausible names a domain, and Jitsu's keys have a colon.
+    if !is_word(key, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':')) {
+        table.error(&path, "is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ - . :");
         return None;
     }
     table.nested(&path, value, |table| {
         let name = table.required("tenant").and_then(|value| name(table, &value));
         let origins = table.or_inherit(&whole.origins, "origins", origins::origins);
         let privacy = privacy(table, &whole.privacy, has_secret);
+        let names = table.or_inherit(&whole.names, "names", protocols::names);
         let has_own_routes = table.peek("routes").is_some();
         let routes = table.or_inherit(&whole.routes, "routes", routes::routes);
-        Some(Tenant { name: name?, origins: origins?, privacy, routes: routes?, has_own_routes })
+        Some(Tenant {
+            name: name?,
+            origins: origins?,
+            privacy,
+            routes: routes?,
+            names: names?,
+            has_own_routes,
+        })
     })?
 }
 

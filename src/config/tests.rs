@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::delivery::aggregate::{AggregateBytes, Aggregation};
+use crate::ingest::dialects::{self, AskedBy};
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction};
 
@@ -375,7 +376,7 @@ fn all_missing_settings_are_named_at_once() {
 
 #[test]
 fn a_mistake_is_a_sentence_that_names_its_key() {
-    let known = "delivery, shards, previous_shards, linger_ms, buffer_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, keys, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, columns, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint";
+    let known = "delivery, shards, previous_shards, linger_ms, buffer_bytes, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, names, keys, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, columns, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint, protocols, protocol_paths, tee";
     let sites =
         "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
     let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
@@ -386,7 +387,11 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ("origins", json!([]), sites.to_owned()),
         ("origins", json!(["shop.example"]), sites.to_owned()),
         ("origins", json!(["https://shop.example/"]), sites.to_owned()),
-        ("origins", json!(["https://*.shop.example"]), sites.to_owned()),
+        ("origins", json!(["https://*"]), sites.to_owned()),
+        ("origins", json!(["https://*.example"]), sites.to_owned()),
+        ("origins", json!(["https://*shop.example"]), sites.to_owned()),
+        ("origins", json!(["https://a.*.shop.example"]), sites.to_owned()),
+        ("origins", json!(["https://*.*.example"]), sites.to_owned()),
         ("origins", json!(["https://shop.example:443"]), sites.to_owned()),
         ("origins", json!(["https://Shop.example"]), sites.to_owned()),
         ("origins", json!(["https://shop.example", "*"]), sites.to_owned()),
@@ -407,12 +412,12 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ("keys", json!({"pk": {"tenant": "a", "routes": [{"tenant": "b", "to": "firehose:b"}, {"to": "firehose:a"}]}}), "HEADWATER.keys must have a key for the tenant \"b\" of a route".to_owned()),
         ("routes", json!([{"tenant": "b", "to": "firehose:b"}, {"to": "firehose:a"}]), "HEADWATER.routes must name no tenant where there are no keys".to_owned()),
         ("routes", json!([{"metadata": {"tag": null}, "to": "firehose:b"}, {"to": "firehose:a"}]), "HEADWATER.routes[0].metadata must be a table of keys, each with a text, number or boolean".to_owned()),
-        ("keys", json!({"a b": {"tenant": "a"}}), "HEADWATER.keys.a b is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -".to_owned()),
+        ("keys", json!({"a b": {"tenant": "a"}}), "HEADWATER.keys.a b is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ - . :".to_owned()),
         ("keys", json!({"pk": {}}), "HEADWATER.keys.pk.tenant is missing".to_owned()),
         ("keys", json!({"pk": {"tenant": "A"}}), "HEADWATER.keys.pk.tenant must be a name of 1 to 64 of a-z 0-9 _ -".to_owned()),
         ("keys", json!({"pk": {"tenant": "a", "ip": "hash"}}), format!("HEADWATER.keys.pk.ip = \"hash\" {unsecret}")),
         ("keys", json!({"pk": {"tenant": "a", "routes": []}}), last.replace("HEADWATER.", "HEADWATER.keys.pk.")),
-        ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is an unknown key; expected one of tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes".to_owned()),
+        ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is an unknown key; expected one of tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, names, routes".to_owned()),
         ("unknown_events", json!("drop"), "HEADWATER.unknown_events must be one of \"accept\", \"fail\", not \"drop\"".to_owned()),
         ("failed_stream", json!("firehose:events-low"), "HEADWATER.failed_stream must be a stream that no route goes to".to_owned()),
         ("delivery_timeout_ms", json!(0), "HEADWATER.delivery_timeout_ms must be an integer from 100 to 30000, not 0".to_owned()),
@@ -435,7 +440,9 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ("routes", json!([{"to": "s3:a"}]), "HEADWATER.routes[0].to must be firehose:NAME or kinesis:NAME, not \"s3:a\"".to_owned()),
         ("aggregate_bytes", json!(5_000), "HEADWATER.aggregate_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not 5000".to_owned()),
         ("aggregate_bytes", json!(true), "HEADWATER.aggregate_bytes must be a multiple of 5120 from 5120 to 1003520, or false, not true".to_owned()),
-        ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is an unknown key; expected one of level, name, tenant, bot, metadata, sample, aggregate, to".to_owned()),
+        ("routes", json!([{"to": "firehose:a", "lvl": 1}]), "HEADWATER.routes[0].lvl is an unknown key; expected one of level, name, tenant, bot, historical, metadata, sample, aggregate, to".to_owned()),
+        ("names", json!([]), "HEADWATER.names must be a table of names as sent, each with an event's name".to_owned()),
+        ("names", json!({"A": "B"}), "HEADWATER.names must be a table of names as sent, each with an event's name; that of \"A\" is \"B\"".to_owned()),
         ("linger", json!(1), format!("HEADWATER.linger is an unknown key; expected one of {known}")),
         ("unkown_events", json!("accept"), "HEADWATER.unkown_events is an unknown key; did you mean unknown_events?".to_owned()),
         ("limits", json!({"max_beacon": 1}), "HEADWATER.limits.max_beacon is an unknown key; did you mean max_beacons?".to_owned()),
@@ -459,4 +466,136 @@ fn what_a_request_may_become_grows_with_what_it_may_hold() {
     assert_eq!(limits(json!({"max_inflated_bytes": 2_097_152})), (100_000, 8_388_608));
     let set = json!({"max_inflated_bytes": 2_097_152, "max_record_bytes": 7});
     assert_eq!(limits(set), (100_000, 7));
+}
+
+#[test]
+fn protocols_are_served_that_are_named() {
+    let mut settings = settings();
+    settings.headwater.as_mut().unwrap()["protocols"] = json!(["segment", "posthog"]);
+    settings.headwater.as_mut().unwrap()["names"] = json!({"Order Completed": "order_done"});
+    let config = Config::parse(settings.clone()).unwrap();
+    assert_eq!(config.protocols, [Protocol::Segment, Protocol::Posthog]);
+    let names = &config.tenants.find(None).unwrap().names;
+    assert_eq!(names.get("Order Completed").map(String::as_str), Some("order_done"));
+    assert!(config.protocol_limits.max_body_bytes > config.limits.max_body_bytes);
+    for (listed, problem) in [
+        (json!(["segment", "segment"]), "must name \"segment\" once"),
+        (
+            json!(["mixpanel", "segment"]),
+            "must list some of segment, snowplow, posthog, cloudevents, otlp, plausible, umami, \
+             ga4, amplitude; \"mixpanel\" is none",
+        ),
+    ] {
+        settings.headwater.as_mut().unwrap()["protocols"] = listed;
+        let config = Config::parse(settings.clone()).unwrap();
+        assert_eq!(config.protocols, [Protocol::Segment]);
+        let instead = "; until then the rest of protocols is served";
+        assert_eq!(of(&config.warnings), [format!("HEADWATER.protocols {problem}{instead}")]);
+    }
+}
+
+#[test]
+fn a_protocol_can_have_paths_of_its_own() {
+    let mut settings = settings();
+    let table = settings.headwater.as_mut().unwrap();
+    table["protocols"] = json!(["snowplow", "posthog"]);
+    table["endpoint"] = json!("/collect");
+    let with = |settings: &mut RawConfig, paths: Value| {
+        settings.headwater.as_mut().unwrap()["protocol_paths"] = paths;
+        Config::parse(settings.clone()).unwrap()
+    };
+    let config = with(&mut settings, json!({"/com.shop/t": "snowplow", "/in": "posthog"}));
+    let by = |path| AskedBy { is_post: true, path, query: "", host: "", content_type: "" };
+    let served = |path| {
+        let served = dialects::served(&config.protocols, &config.protocol_paths, by(path));
+        served.map(|(protocol, by)| (protocol, by.path))
+    };
+    let tp2 = "/com.snowplowanalytics.snowplow/tp2";
+    assert_eq!(served("/com.shop/t"), Some((Protocol::Snowplow, tp2)));
+    assert_eq!(served("/in"), Some((Protocol::Posthog, "/e")));
+    assert_eq!(served("/in/batch"), Some((Protocol::Posthog, "/batch")));
+    assert_eq!(served("/batch"), Some((Protocol::Posthog, "/batch")));
+    assert_eq!((served("/inn"), served("/in/v1/nothing")), (None, None));
+    let wanted = "HEADWATER.protocol_paths must be a table of paths such as \"/shop\", each with a protocol of HEADWATER.protocols";
+    for (paths, problem) in [
+        (json!([]), wanted.to_owned()),
+        (json!({"/a": "segment"}), format!("{wanted}; that of \"/a\" is \"segment\"")),
+        (json!({"a b": "posthog"}), format!("{wanted}; \"a b\" is no path")),
+        (
+            json!({"/collect": "posthog"}),
+            "HEADWATER.protocol_paths must not have \"/collect\", which the worker serves itself"
+                .to_owned(),
+        ),
+    ] {
+        let config = with(&mut settings, paths);
+        assert!(config.protocol_paths.is_empty());
+        let expected = format!("{problem}; until then no such path is served");
+        assert_eq!(of(&config.warnings), [expected]);
+    }
+}
+
+#[test]
+fn a_protocol_is_also_sent_to_another_collector() {
+    let mut settings = settings();
+    let with = |settings: &mut RawConfig, tee: Value| {
+        settings.headwater.as_mut().unwrap()["tee"] = tee;
+        Config::parse(settings.clone()).unwrap()
+    };
+    let tee =
+        json!({"segment": "https://api.segment.example/", "snowplow": "http://127.0.0.1:9/sp"});
+    let found: Vec<_> = with(&mut settings, tee).tee.into_iter().collect();
+    let expected = [
+        (Protocol::Segment, "https://api.segment.example".to_owned()),
+        (Protocol::Snowplow, "http://127.0.0.1:9/sp".to_owned()),
+    ];
+    assert_eq!(found, expected);
+    let wanted = "HEADWATER.tee must be a table of protocols, each with a collector such as \"https://collector.example\"";
+    for (tee, problem) in [
+        (json!([]), ""),
+        (json!({"mixpanel": "https://a.example"}), "; \"mixpanel\" is no protocol"),
+        (json!({"segment": "a.example"}), "; that of \"segment\" is \"a.example\""),
+        (json!({"segment": "ftp://a.example"}), "; that of \"segment\" is \"ftp://a.example\""),
+        (
+            json!({"segment": "https://a.example/?b=1"}),
+            "; that of \"segment\" is \"https://a.example/?b=1\"",
+        ),
+        (json!({"segment": 7}), "; that of \"segment\" is 7"),
+    ] {
+        let config = with(&mut settings, tee);
+        assert!(config.tee.is_empty());
+        let expected = format!("{wanted}{problem}; until then nothing is sent there");
+        assert_eq!(of(&config.warnings), [expected]);
+    }
+}
+
+#[test]
+fn a_server_key_that_cannot_be_used_is_left_out_with_a_warning() {
+    let long = "k".repeat(32);
+    let with = |keys: Value| {
+        let server_keys = Some(match keys {
+            Value::String(text) => text,
+            other => other.to_string(),
+        });
+        let config = Config::parse(RawConfig { server_keys, ..settings() }).unwrap();
+        (config.server_keys.of_tenant("default").len(), of(&config.warnings))
+    };
+    assert_eq!(with(json!({"default": [long, "l".repeat(32)]})), (2, Vec::new()));
+    let of_key = |problem: &str| vec![format!("HEADWATER_SERVER_KEYS {problem}")];
+    for (keys, count, problem) in [
+        (
+            json!("sk_1"),
+            0,
+            "must be a JSON object of tenants, each with its keys; until then there are no server keys",
+        ),
+        (
+            json!({"default": [long, "short"]}),
+            1,
+            "must have keys of at least 32 characters; key 1 of \"default\" is shorter, and is not used",
+        ),
+        (json!({"default": 7}), 0, "must have texts as keys; key 0 of \"default\" is none"),
+        (json!({"shop": long}), 0, "names the tenant \"shop\", which HEADWATER.keys does not have"),
+    ] {
+        let (found, warnings) = with(keys);
+        assert_eq!((found, warnings), (count, of_key(problem)));
+    }
 }

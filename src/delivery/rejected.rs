@@ -16,7 +16,7 @@ use crate::model::violation::{Code, Violation};
 use crate::schema;
 
 /// The columns that are copied from the record's line, in the order of a failed event's columns.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "event_id",
     "tenant",
     "name",
@@ -35,6 +35,7 @@ const COLUMNS: [&str; 18] = [
     "sent_at",
     "device_id",
     "identifiers_removed",
+    "verified",
 ];
 
 impl Record {

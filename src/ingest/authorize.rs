@@ -1,8 +1,10 @@
-//! Decides whether a request may send: by its write key, by its origin, and a replay by its key.
+//! Decides whether a request may send: by its write key, by its origin, and a replay by its key. A
+//! server key, or a signature made with one, allows more.
 //!
 //! Each request passes here once. No other place answers 401 or 403 to a request with beacons.
 
 use super::error::IngestError;
+use crate::base::secret::Secret;
 use crate::base::text::truncate_for_display;
 use crate::config::tenant::Tenant;
 use crate::config::{Config, Origins};
@@ -15,6 +17,8 @@ pub struct AuthorizedRequest<'a, 'c> {
     pub context: &'a RequestContext,
     pub config: &'c Config,
     pub tenant: &'c Tenant,
+    /// Whether it has a server key.
+    pub verified: bool,
     /// The failed event that it sends again, if it is a replay.
     pub replay: Option<ReplaySource>,
 }
@@ -54,8 +58,11 @@ pub fn authorize<'a, 'c: 'a>(
     replay: Option<&ReplayHeader>,
     config: &'c Config,
 ) -> Authorization<'a, 'c> {
-    let key = context.write_key.as_deref();
-    let tenant = config.tenants.find(key);
+    let named = context.keys().find_map(|key| config.server_keys.tenant_of(key));
+    let of_server = named.and_then(|name| config.tenants.named(name));
+    let of_page = || context.keys().find_map(|key| config.tenants.find(Some(key)));
+    let tenant = of_server.or_else(of_page).or_else(|| config.tenants.find(None));
+    let verified = of_server.is_some();
     let cors = match tenant {
         Some(tenant) => CorsScope { allowed: &tenant.origins, ..CorsScope::any(context) },
         None => CorsScope::any(context),
@@ -63,7 +70,8 @@ pub fn authorize<'a, 'c: 'a>(
     let request = || {
         let operator_key = config.operator_key.as_ref();
         let replay = replay.map(|header| ReplaySource::parse(header, operator_key)).transpose()?;
-        let unknown_key = || IngestError::UnknownKey(truncate_for_display(key.unwrap_or_default()));
+        let key = context.keys().next().unwrap_or_default();
+        let unknown_key = || IngestError::UnknownKey(shown(key));
         let tenant = tenant.ok_or_else(unknown_key)?;
         let origin = context.origin.as_deref();
         if !tenant.origins.allow(origin) {
@@ -71,7 +79,115 @@ pub fn authorize<'a, 'c: 'a>(
                 origin.unwrap_or_default(),
             )));
         }
-        Ok(AuthorizedRequest { context, config, tenant, replay })
+        Ok(AuthorizedRequest { context, config, tenant, verified, replay })
     };
     Authorization { tenant, cors, request: request() }
+}
+
+/// Returns a key as an error may show it. A long one may be a server's with one wrong letter.
+fn shown(key: &str) -> String {
+    const START_CHARS: usize = 8;
+    match key.chars().count() < Secret::MIN_CHARS {
+        true => key.to_owned(),
+        false => key.chars().take(START_CHARS).chain(['…']).collect(),
+    }
+}
+
+impl AuthorizedRequest<'_, '_> {
+    /// Checks the signature of a request that has one: an HMAC-SHA256 over the time and the body
+    /// `bytes`, as sent, with a server key of its tenant. It gives the rights of that key.
+    pub fn check_signature(&mut self, bytes: &[u8]) -> Result<(), IngestError> {
+        let Some(header) = &self.context.signature else { return Ok(()) };
+        let signature = Signature::parse(header).ok_or(IngestError::BadSignature(FORM))?;
+        let now = self.context.received_at.timestamp();
+        if now.saturating_sub(signature.at).saturating_abs() > SIGNATURE_WINDOW_S {
+            return Err(IngestError::BadSignature(OLD));
+        }
+        let at = signature.at.to_string();
+        let keys = self.config.server_keys.of_tenant(&self.tenant.name);
+        let is_right = |key: &Secret| key.signs(&[at.as_bytes(), b".", bytes], signature.digits);
+        // Every key is tried, so that the time does not show which one signed.
+        match keys.iter().filter(|key| is_right(key)).count() {
+            0 => Err(IngestError::BadSignature(WRONG)),
+            _ => {
+                self.verified = true;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Returns the key in an `Authorization` header: the token of Bearer, or the user of Basic, whose
+/// password SDKs leave empty.
+pub fn authorization_key(header: &str) -> Option<String> {
+    let (scheme, value) = header.trim().split_once(' ')?;
+    let value = value.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(value.to_owned());
+    }
+    let is_basic = scheme.eq_ignore_ascii_case("basic");
+    let decoded =
+        is_basic.then(|| base64_simd::forgiving_decode_to_vec(value.as_bytes()).ok())??;
+    let credentials = String::from_utf8(decoded).ok()?;
+    let (user, _) = credentials.split_once(':').unwrap_or((&credentials, ""));
+    Some(user.to_owned())
+}
+
+/// Whether a request asks that its address is not kept, as Snowplow's trackers do with
+/// `SP-Anonymous`.
+pub fn is_anonymous(headers: &[(String, String)]) -> bool {
+    headers.iter().any(|(name, _)| name == "sp-anonymous")
+}
+
+/// How far the time of a signature may be from ours, in seconds. Within it, the ids of its events keep
+/// a repeat from counting twice.
+const SIGNATURE_WINDOW_S: i64 = 300;
+
+const FORM: &str = "must be t=SECONDS,v1=HEX";
+const OLD: &str = "is more than 300 seconds old, or from the future";
+const WRONG: &str = "is not made with a server key of the tenant over the time and the body";
+
+/// The header `X-Headwater-Signature`: `t=SECONDS,v1=HEX`.
+struct Signature<'a> {
+    /// Seconds since the epoch.
+    at: i64,
+    digits: &'a str,
+}
+
+impl<'a> Signature<'a> {
+    fn parse(header: &'a str) -> Option<Self> {
+        let (at, digits) = header.trim().split_once(',')?;
+        let at = at.trim().strip_prefix("t=")?.parse().ok()?;
+        Some(Self { at, digits: digits.trim().strip_prefix("v1=")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_token_of_bearer_or_the_user_of_basic() {
+        for (header, key) in [
+            ("Bearer sk_1", Some("sk_1")),
+            ("bearer  sk_1 ", Some("sk_1")),
+            ("Basic d2tfZGVtbzo=", Some("wk_demo")),
+            ("Basic d2tfZGVtbzo", Some("wk_demo")),
+            ("basic d2tfZGVtbzpwYXNz", Some("wk_demo")),
+            ("Basic %%%", None),
+            ("Digest x", None),
+            ("", None),
+        ] {
+            assert_eq!(authorization_key(header).as_deref(), key, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_signature_has_a_time_and_digits() {
+        let parsed = Signature::parse(" t=1795000000, v1=00ff").map(|it| (it.at, it.digits));
+        assert_eq!(parsed, Some((1_795_000_000, "00ff")));
+        for broken in ["", "t=1", "t=x,v1=00", "v1=00,t=1", "t=1,v2=00"] {
+            assert!(Signature::parse(broken).is_none(), "{broken}");
+        }
+    }
 }

@@ -6,12 +6,14 @@ use super::pending::PendingRecord;
 use super::rejection::RejectedBeacon;
 use super::trace::RequestTrace;
 use super::{AcceptedBeacon, BeaconStop, process_beacon};
+use serde_json::{Map, Value};
+
 use crate::delivery::rejected;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::ingest::error::IngestError;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::OutcomeCounts;
-use crate::model::beacon::{Beacon, Envelope};
+use crate::model::beacon::{Beacon, Limits};
 use crate::model::consent::PrivacySignal;
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::failed_event::{FailedEvent, OriginalPayload, PayloadFormat};
@@ -21,9 +23,11 @@ use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
 use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
-use crate::pipeline::privacy::PrivacyDecision;
+use crate::pipeline::decode::server_fields;
+use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::redact::{self, Redaction};
-use crate::pipeline::{decode, enrich, privacy};
+use crate::pipeline::privacy::{DeviceIdSource, PrivacyDecision, unreadable};
+use crate::pipeline::{decode, privacy};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 
@@ -53,25 +57,33 @@ pub struct SettledBatch<'b, 'a>(&'b IngestBatch<'a>);
 impl<'a> IngestBatch<'a> {
     /// Begins the batch of `request`; its beacons were first sent in `context`.
     pub(super) fn new(request: &AuthorizedRequest<'_, 'a>, context: &RequestContext) -> Self {
-        let AuthorizedRequest { config, tenant, .. } = *request;
-        let facts = enrich::facts(
-            context,
-            &tenant.name,
-            &tenant.privacy,
-            &config.enrichment,
-            config.secret.as_ref(),
-        );
-        let replayed = context.replayed.as_ref();
-        let envelope = replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone());
+        let context = PipelineContext::new(request, context);
         Self {
-            context: PipelineContext { config, routes: &tenant.routes, facts, envelope },
+            context,
             outcomes: Vec::new(),
             pending: Vec::new(),
             pending_bytes: 0,
             in_delivery: 0,
             bytes: 0,
-            trace: config.inspect_token.as_ref().map(|_| RequestTrace::default()),
+            trace: request.config.inspect_token.as_ref().map(|_| RequestTrace::default()),
             undecodable: None,
+        }
+    }
+
+    /// Processes one beacon of several. Fails if their records become too large: nothing is sent yet, so
+    /// the client still has all of it, and can send it in parts.
+    pub(super) fn push_within(
+        &mut self,
+        limits: &Limits,
+        beacon: Result<Beacon, Violation>,
+        original: impl Fn() -> OriginalPayload,
+        ids: &mut EventIdGenerator,
+    ) -> Result<(), IngestError> {
+        self.push(beacon, original, ids)?;
+        let limit = limits.max_record_bytes;
+        match self.pending_bytes <= limit {
+            true => Ok(()),
+            false => Err(ProtocolError::RecordsTooLarge { limit }.into()),
         }
     }
 
@@ -106,7 +118,7 @@ impl<'a> IngestBatch<'a> {
                 let original = original();
                 let decode_again = || {
                     let original = Some(&original).filter(|_| is_decodable)?;
-                    decode::original(original, &self.context.config.limits)
+                    self.context.decode_original(original)
                 };
                 let beacon = copy.or_else(decode_again);
                 self.reject(*rejection, original, beacon, ids)
@@ -174,9 +186,12 @@ impl<'a> IngestBatch<'a> {
             PrivacyDecision::Keep => stripped,
         };
         let original = match (beacon, stripped) {
+            (Some(beacon), _) if matches!(original.form, PayloadFormat::Item(_)) => {
+                self.redacted_item(beacon, original, stripped)
+            }
             (Some(beacon), _) => self.redacted(beacon, stripped).unwrap_or(original),
             (None, stripped) => {
-                let text = decode::legible(&original, &self.context.config.limits);
+                let text = decode::legible(&original, self.context.limits);
                 redact::unreadable(original, &text, self.context.facts.privacy, stripped)
             }
         };
@@ -187,13 +202,47 @@ impl<'a> IngestBatch<'a> {
     fn redacted(&self, beacon: Beacon, stripped: Option<PrivacySignal>) -> Option<OriginalPayload> {
         let privacy = self.context.facts.privacy;
         let Beacon { fields: mut left, left_out, .. } = beacon;
+        let hides_address = self.context.has_server_fields
+            && (privacy.ip != IpPolicy::Full || stripped.is_some())
+            && left.remove("ip").is_some();
+        if stripped.is_some() && self.context.has_server_fields {
+            server_fields::remove(&mut left);
+        }
         let is_changed = redact::beacon(&mut left, privacy, stripped) == Redaction::Some
+            || hides_address
             // A pixel's query can have a parameter to remove that is no field of the beacon.
             || redact::concerns_left_out(&left_out, privacy, stripped);
         if !is_changed {
             return None;
         }
         Some(OriginalPayload::new(serde_json::to_vec(&left).ok()?, PayloadFormat::Beacon))
+    }
+
+    /// Returns an item of another collector's protocol, without what privacy removes. `beacon` is its
+    /// translation, which is kept instead if something has to be removed: it has no other fields.
+    fn redacted_item(
+        &self,
+        mut beacon: Beacon,
+        original: OriginalPayload,
+        stripped: Option<PrivacySignal>,
+    ) -> OriginalPayload {
+        let privacy = self.context.facts.privacy;
+        let hides_address = privacy.ip != IpPolicy::Full && beacon.fields.contains_key("ip");
+        if !self.context.has_server_fields {
+            server_fields::remove(&mut beacon.fields);
+        }
+        // Such a policy removes identifiers, which the item may have in places of its own.
+        let hides_devices = stripped.is_some() || privacy.device_ids == DeviceIdSource::Cookieless;
+        let text = String::from_utf8_lossy(&original.bytes);
+        let is_translated =
+            hides_devices || hides_address || unreadable::text(&text, privacy).is_some();
+        let translated = is_translated.then(|| beacon.fields.clone());
+        let redacted = self.redacted(beacon, stripped);
+        let of_fields = |fields: Map<String, Value>| {
+            let bytes = serde_json::to_vec(&fields).unwrap_or_default();
+            OriginalPayload::new(bytes, PayloadFormat::Beacon)
+        };
+        redacted.or_else(|| translated.map(of_fields)).unwrap_or(original)
     }
 
     /// Keeps an undecodable body as one failed event.
@@ -381,6 +430,14 @@ impl<'a> IngestBatch<'a> {
                 code: "pending".to_owned(),
                 retry_after_s: DeliveryReport::RETRY_AFTER_S,
             }),
+        }
+    }
+
+    /// Returns the outcomes for an answer, once all records are durable, or the error to answer.
+    pub fn settled_outcomes(&self) -> Result<&[(EventId, Outcome)], &IngestError> {
+        match &self.undecodable {
+            Some(error) => Err(error),
+            None => Ok(&self.outcomes),
         }
     }
 

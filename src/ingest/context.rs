@@ -1,21 +1,32 @@
 //! State that all beacons of a request share, and the stages that depend on it.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
+use super::authorize::AuthorizedRequest;
 use super::pending::PendingRecord;
 use super::rejection::RejectedBeacon;
 use super::{AcceptedBeacon, BeaconStop};
 use crate::config::Config;
-use crate::model::beacon::{Beacon, Envelope};
+use crate::config::tenant::Tenant;
+use crate::model::beacon::{Beacon, Circumstances, Envelope, Limits};
 use crate::model::consent::{Consent, PrivacySignal};
 use crate::model::event::{Event, EventId, EventIdGenerator};
+use crate::model::failed_event::{OriginalPayload, PayloadFormat};
+use crate::model::geo::ZoneOffsets;
 use crate::model::outcome::{Catalogued, DropReason};
+use crate::model::protocol::Protocol;
 use crate::model::record::Record;
 use crate::model::repairs::Repairs;
+use crate::model::request::RequestContext;
+use crate::pipeline::decode::protocols::{self, Translation};
+use crate::pipeline::decode::{self, ValueBudget, server_fields};
+use crate::pipeline::enrich::client::Client;
 use crate::pipeline::enrich::{BotPolicy, EnrichedEvent, RequestFacts};
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyDecision};
 use crate::pipeline::route::{Route, RouteInput, Routes};
-use crate::pipeline::{clean, privacy, validate};
+use crate::pipeline::{clean, enrich, privacy, validate};
 
 /// State that all beacons of a request share.
 #[derive(Debug)]
@@ -24,9 +35,118 @@ pub(super) struct PipelineContext<'a> {
     pub(super) routes: &'a Routes,
     pub(super) facts: RequestFacts<'a>,
     pub(super) envelope: Envelope,
+    pub(super) tenant: &'a Tenant,
+    pub(super) limits: &'a Limits,
+    /// Whether its beacons may have the fields of a server.
+    pub(super) has_server_fields: bool,
+    /// What the facts of an event of a server are derived from, besides its own fields.
+    pub(super) request: Option<RequestContext>,
 }
 
 impl<'a> PipelineContext<'a> {
+    /// Begins the context of `request`; its beacons were first sent in `context`.
+    pub(super) fn new(request: &AuthorizedRequest<'_, 'a>, context: &RequestContext) -> Self {
+        let AuthorizedRequest { config, tenant, .. } = *request;
+        let replayed = context.replayed.as_ref();
+        let verified = replayed.map_or(request.verified, |replay| replay.of.verified);
+        // The address and the browser of a server are not those of a visitor.
+        let request = verified.then(|| match replayed {
+            None => context.without_client(),
+            Some(_) => context.clone(),
+        });
+        let facts = request_facts(request.as_ref().unwrap_or(context), tenant, config);
+        Self {
+            config,
+            routes: &tenant.routes,
+            facts: RequestFacts { verified, ..facts },
+            envelope: replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone()),
+            tenant,
+            limits: &config.limits,
+            has_server_fields: verified,
+            request,
+        }
+        .with_client_of_visitor()
+    }
+
+    /// Leaves out the client if it is a server that states no agent.
+    fn with_client_of_visitor(mut self) -> Self {
+        if self.request.as_ref().is_some_and(|request| request.user_agent.is_none()) {
+            self.facts.client = Rc::new(Client::unknown());
+        }
+        self
+    }
+
+    /// Lets beacons that were first sent in `context` have the fields of a server.
+    pub(super) fn allow_server_fields(&mut self, context: &RequestContext) {
+        self.has_server_fields = true;
+        self.request.get_or_insert_with(|| context.clone());
+    }
+
+    /// Sets the protocol in which the beacons were sent.
+    pub(super) const fn in_protocol(&mut self, protocol: Protocol) {
+        self.facts.protocol = Some(protocol);
+        self.limits = &self.config.protocol_limits;
+    }
+
+    /// Returns how items of `protocol` become beacons.
+    pub(super) const fn translation(&self, protocol: Protocol) -> Translation<'a> {
+        let Self { tenant, limits, .. } = *self;
+        Translation { protocol, tenant: tenant.name.as_str(), names: &tenant.names, limits }
+    }
+
+    /// Reads a failed event's original again, if it is a single beacon.
+    pub(super) fn decode_original(&self, original: &OriginalPayload) -> Option<Beacon> {
+        let PayloadFormat::Item(protocol) = original.form else {
+            return decode::original(original, self.limits);
+        };
+        let text = std::str::from_utf8(&original.bytes).ok()?;
+        let mut values = ValueBudget::of_request(self.limits);
+        protocols::beacon(text, &self.translation(protocol), self.limits, &mut values).ok()
+    }
+
+    /// Takes the fields that only a server may set out of a beacon, and returns the facts that they
+    /// change. The SDKs of pages send such fields too; of those they are removed.
+    pub(super) fn take_server_fields(
+        &self,
+        fields: &mut Map<String, Value>,
+    ) -> Result<Option<RequestFacts<'a>>, BeaconStop> {
+        let stated = match (self.has_server_fields, self.facts.protocol) {
+            (true, None) => match server_fields::take(fields) {
+                Ok(stated) => stated,
+                Err(violation) => return Err(RejectedBeacon::of_field(violation, fields).into()),
+            },
+            (true, Some(_)) => server_fields::take_valid(fields),
+            (false, None) => Circumstances::default(),
+            (false, Some(_)) => {
+                server_fields::remove(fields);
+                Circumstances::default()
+            }
+        };
+        Ok((stated != Circumstances::default()).then(|| self.facts_with(stated)))
+    }
+
+    /// Returns the facts of an event whose server states these.
+    fn facts_with(&self, stated: Circumstances) -> RequestFacts<'a> {
+        let mut context = self.request.clone().unwrap_or_default();
+        context.received_at = self.facts.received_at;
+        context.ip = stated.ip;
+        context.user_agent = stated.user_agent.or(context.user_agent);
+        if let (Some(zone), Some(offsets)) = (&stated.timezone, context.zone_offsets) {
+            let ZoneOffsets { utc_offset_minutes, utc_offset_changes } = offsets(zone);
+            context.utc_offset_minutes = utc_offset_minutes;
+            context.utc_offset_changes = utc_offset_changes;
+        }
+        context.geo.timezone = stated.timezone.or(context.geo.timezone);
+        let facts = request_facts(&context, self.tenant, self.config);
+        let client = match context.user_agent {
+            Some(_) => facts.client,
+            None => Rc::clone(&self.facts.client),
+        };
+        let RequestFacts { protocol, verified, .. } = self.facts;
+        let Circumstances { historical, user_verified, .. } = stated;
+        RequestFacts { protocol, verified, historical, user_verified, client, ..facts }
+    }
+
     /// Returns the privacy decision about a beacon with this consent.
     pub(super) fn privacy_decision(&self, consent: Option<Consent>) -> PrivacyDecision {
         self.facts.privacy.decide(self.facts.signals, consent)
@@ -64,13 +184,13 @@ impl<'a> PipelineContext<'a> {
     /// Returns the route of an event, unless the event is dropped as a bot's or by the route's
     /// sample.
     pub(super) fn route(&self, enriched: &EnrichedEvent<'_>) -> Result<&'a Route, BeaconStop> {
-        let event = &enriched.event;
-        let bot = self.facts.client.bot.is_some();
-        if bot && self.facts.enrichment.bots == BotPolicy::Drop {
+        let EnrichedEvent { event, facts, .. } = enriched;
+        let bot = facts.client.bot.is_some();
+        if bot && facts.enrichment.bots == BotPolicy::Drop {
             return Err(BeaconStop::Dropped(event.id, DropReason::Bot));
         }
-        let subject = RouteInput::of_event(event, self.facts.tenant, bot);
-        let route = self.routes.route(subject);
+        let subject = RouteInput::of_event(event, facts.tenant, bot);
+        let route = self.routes.route(RouteInput { historical: facts.historical, ..subject });
         match route.sample.is_none_or(|sample| sample.takes(event)) {
             true => Ok(route),
             false => Err(BeaconStop::Dropped(event.id, DropReason::Sampled)),
@@ -78,8 +198,12 @@ impl<'a> PipelineContext<'a> {
     }
 
     /// Repairs the fields of a beacon.
-    pub(super) fn clean(&self, beacon: Beacon) -> (Map<String, Value>, Repairs) {
-        clean::beacon(beacon, &self.config.cleaning, self.platform(), &validate::coerce)
+    pub(super) fn clean(
+        &self,
+        beacon: Beacon,
+        facts: &RequestFacts<'_>,
+    ) -> (Map<String, Value>, Repairs) {
+        clean::beacon(beacon, &self.config.cleaning, platform(facts), &validate::coerce)
     }
 
     /// Notes placeholders in the fields, and removes personal data from the repairs.
@@ -105,8 +229,13 @@ impl<'a> PipelineContext<'a> {
     }
 
     /// Applies the operator's rules to a valid event.
-    pub(super) fn clean_event(&self, event: &mut Event, repairs: &mut Repairs) {
-        clean::after(event, &self.config.cleaning, self.platform(), repairs);
+    pub(super) fn clean_event(
+        &self,
+        event: &mut Event,
+        repairs: &mut Repairs,
+        facts: &RequestFacts<'_>,
+    ) {
+        clean::after(event, &self.config.cleaning, platform(facts), repairs);
     }
 
     /// Writes the record of an event.
@@ -128,8 +257,18 @@ impl<'a> PipelineContext<'a> {
             Err(error) => Err(RejectedBeacon::of_record(error, enriched).into()),
         }
     }
+}
 
-    fn platform(&self) -> Option<&str> {
-        self.facts.client.platform.as_deref()
-    }
+fn platform<'f>(facts: &'f RequestFacts<'_>) -> Option<&'f str> {
+    facts.client.platform.as_deref()
+}
+
+fn request_facts<'a>(
+    context: &RequestContext,
+    tenant: &'a Tenant,
+    config: &'a Config,
+) -> RequestFacts<'a> {
+    let secret = config.secret.as_ref();
+    let facts = enrich::facts(context, &tenant.name, &tenant.privacy, &config.enrichment, secret);
+    RequestFacts { server_keys: config.server_keys.of_tenant(&tenant.name), ..facts }
 }

@@ -28,6 +28,9 @@ pub enum IngestError {
     /// The request names no write key, or one that the worker does not have.
     #[error("{} of HEADWATER.keys; name one in ?key= or X-Write-Key", which_key(.0))]
     UnknownKey(String),
+    /// The signature of a server is wrong.
+    #[error("X-Headwater-Signature {0}")]
+    BadSignature(&'static str),
     #[error("origin {0:?} is not one of HEADWATER.origins")]
     OriginNotAllowed(String),
     /// The platform's rate limiter has counted too many requests of the client's address.
@@ -72,7 +75,7 @@ fn sentences(errors: &[ConfigError]) -> String {
 impl HttpError for IngestError {
     fn status(&self) -> u16 {
         match self {
-            Self::UnknownKey(_) => 401,
+            Self::UnknownKey(_) | Self::BadSignature(_) => 401,
             Self::OriginNotAllowed(_) | Self::Replay(ReplayError::NotAllowed) => 403,
             Self::Replay(ReplayError::Unreadable)
             | Self::TruncatedBody
@@ -96,6 +99,7 @@ impl HttpError for IngestError {
     fn code(&self) -> &'static str {
         match self {
             Self::UnknownKey(_) => "unknown_key",
+            Self::BadSignature(_) => "bad_signature",
             Self::OriginNotAllowed(_) => "origin_not_allowed",
             Self::Replay(ReplayError::NotAllowed) => "replay_not_allowed",
             Self::Replay(ReplayError::Unreadable) => "replay_unreadable",
@@ -129,6 +133,7 @@ impl HttpError for IngestError {
             Self::NotConfigured(_) => Some(CONFIGURATION_S),
             Self::RateLimited => Some(RATE_LIMIT_S),
             Self::UnknownKey(_)
+            | Self::BadSignature(_)
             | Self::OriginNotAllowed(_)
             | Self::Replay(_)
             | Self::Protocol(_)

@@ -7,6 +7,7 @@
 pub mod authorize;
 pub mod batch;
 pub mod context;
+pub mod dialects;
 pub mod error;
 pub mod pending;
 pub mod rate_limit;
@@ -22,9 +23,12 @@ use crate::model::consent::PrivacySignal;
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::outcome::{Catalogued, DropReason};
+use crate::model::protocol::Protocol;
 use crate::model::replay::ReplaySource;
+use crate::model::request::RequestContext;
 use crate::pipeline::decode::body::RequestBody;
-use crate::pipeline::decode::{ProtocolError, ValueBudget, native, pixel, record};
+use crate::pipeline::decode::protocols::ProtocolItems;
+use crate::pipeline::decode::{ProtocolError, ValueBudget, native, pixel, protocols, record};
 use crate::pipeline::{decode, enrich};
 pub use authorize::{AuthorizedRequest, authorize};
 pub use batch::{IngestBatch, SettledBatch};
@@ -39,14 +43,16 @@ fn process_beacon<'a>(
     context: &PipelineContext<'a>,
     ids: &mut EventIdGenerator,
 ) -> Result<AcceptedBeacon<'a>, BeaconStop> {
+    let own_facts = context.take_server_fields(&mut beacon.fields)?;
+    let facts = own_facts.as_ref().unwrap_or(&context.facts);
     let stripped = context.apply_privacy(&mut beacon.fields, ids)?;
-    let (mut fields, mut repairs) = context.clean(beacon);
+    let (mut fields, mut repairs) = context.clean(beacon, facts);
     // A rule may have revealed the person's consent.
     let stripped = context.apply_privacy(&mut fields, ids)?.or(stripped);
     context.scrub(&mut fields, &mut repairs);
     let (mut event, mut repairs) = context.validate(fields, repairs, stripped, ids)?;
-    context.clean_event(&mut event, &mut repairs);
-    let enriched = enrich::event(event, index, &context.facts, repairs, stripped);
+    context.clean_event(&mut event, &mut repairs, facts);
+    let enriched = enrich::event(event, index, facts, repairs, stripped);
     let route = context.route(&enriched)?;
     context.encode(enriched, route)
 }
@@ -92,12 +98,24 @@ pub fn replay<'c>(
 ) -> Result<IngestBatch<'c>, IngestError> {
     let (mut ids, format) = (replay.ids(), replay.form);
     let limits = &request.config.limits;
-    let mut batch = IngestBatch::new(request, &replay.context(request.context));
+    let context = replay.context(request.context);
+    let mut batch = IngestBatch::new(request, &context);
     let text = String::from_utf8_lossy(body.bytes);
+    match format {
+        PayloadFormat::Item(protocol) => batch.context.in_protocol(protocol),
+        // A record has what its server stated.
+        PayloadFormat::Record => batch.context.allow_server_fields(&context),
+        _ => {}
+    }
     let beacon = match format {
         PayloadFormat::Beacon => decode::beacon(&text, limits),
         PayloadFormat::Query => pixel::beacon(&text),
         PayloadFormat::Record => record::beacon(&text, limits),
+        PayloadFormat::Item(protocol) => {
+            let limits = batch.context.limits;
+            let mut values = ValueBudget::of_request(limits);
+            protocols::beacon(&text, &batch.context.translation(protocol), limits, &mut values)
+        }
         PayloadFormat::Body | PayloadFormat::GzipBody => return decode_body(batch, body, &mut ids),
     };
     batch.push(beacon, || OriginalPayload::new(body.bytes, format), &mut ids)?;
@@ -116,13 +134,55 @@ pub fn pixel<'c>(
     Ok(batch)
 }
 
+/// Returns the further keys that a request of another collector's SDK names: in its `query`, and before
+/// the colon of Jitsu's keys.
+pub fn further_keys(context: &RequestContext, query: &str) -> Vec<String> {
+    const NAMES: [&str; 5] = ["writeKey", "api_key", "token", "api_secret", "access_token"];
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let in_query = pairs.filter(|(name, key)| NAMES.contains(&name.as_ref()) && !key.is_empty());
+    let before_colon = context.keys().filter_map(|key| key.split_once(':'));
+    in_query
+        .map(|(_, key)| key.into_owned())
+        .chain(before_colon.map(|(key, _)| key.to_owned()))
+        .collect()
+}
+
+/// Processes a request of another collector's SDK, cut into `items`. `body` is its body as sent, which
+/// is kept if there are no items.
+pub fn items<'c>(
+    items: Result<ProtocolItems<'_>, ProtocolError>,
+    protocol: Protocol,
+    body: &RequestBody<'_>,
+    request: &AuthorizedRequest<'_, 'c>,
+    ids: &mut EventIdGenerator,
+) -> Result<IngestBatch<'c>, IngestError> {
+    let mut batch = IngestBatch::new(request, request.context);
+    batch.context.in_protocol(protocol);
+    let items = match items {
+        Err(ProtocolError::Undecodable(violation)) => {
+            let form = body.form().unwrap_or(PayloadFormat::Body);
+            return batch.undecodable(violation, body.bytes, form, ids);
+        }
+        items => items?,
+    };
+    batch.context.envelope.sent_at = items.sent_at.and_then(native::time_of_sending);
+    let (translation, limits) = (batch.context.translation(protocol), batch.context.limits);
+    let mut values = ValueBudget::of_request(limits);
+    for text in &items.texts {
+        let original = || OriginalPayload::new(text.as_bytes(), PayloadFormat::Item(protocol));
+        let beacon = protocols::beacon(text, &translation, limits, &mut values);
+        batch.push_within(limits, beacon, original, ids)?;
+    }
+    Ok(batch)
+}
+
 /// Decodes a body, and processes each of its beacons.
 fn decode_body<'c>(
     mut batch: IngestBatch<'c>,
     body: &RequestBody<'_>,
     ids: &mut EventIdGenerator,
 ) -> Result<IngestBatch<'c>, IngestError> {
-    let limits = &batch.context.config.limits;
+    let limits = batch.context.limits;
     let framing = body.framing()?;
     let format = body.form()?;
     let text = match body.text(format, limits) {
@@ -141,12 +201,8 @@ fn decode_body<'c>(
     let mut values = ValueBudget::of_request(limits);
     for text in parts.texts {
         let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
-        batch.push(decode::beacon_within(text, limits, &mut values), original, ids)?;
-        // Nothing is sent yet, so the client still has all of it, and can send it in parts.
-        if batch.pending_bytes() > limits.max_record_bytes {
-            let limit = limits.max_record_bytes;
-            return Err(ProtocolError::RecordsTooLarge { limit }.into());
-        }
+        let beacon = decode::beacon_within(text, limits, &mut values);
+        batch.push_within(limits, beacon, original, ids)?;
     }
     Ok(batch)
 }

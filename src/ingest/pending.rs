@@ -74,7 +74,8 @@ fn event_identity(enriched: &EnrichedEvent<'_>, session_start_events: &[String])
     let opens = event.schema.is_some_and(|schema| schema.opens_session) || named();
     let of_device = |device_id| DeviceKey::of_device(tenant, device_id);
     let previous = enriched.previous_device_id.as_ref().map(of_device);
-    let (key, device) = match &event.device_id {
+    // An event of long ago must not end a session of today.
+    let (key, device) = match event.device_id.as_ref().filter(|_| !facts.historical) {
         Some(device_id) => (of_device(device_id), DeviceIdentity::Known { previous }),
         None => (DeviceKey::of_event(tenant, event.id), DeviceIdentity::Unknown),
     };

@@ -1,7 +1,9 @@
 //! A rejected beacon, as the stage that rejected it knows it.
 
+use serde_json::{Map, Value};
+
 use crate::model::consent::PrivacySignal;
-use crate::model::event::EventId;
+use crate::model::event::{EventId, EventName};
 use crate::model::failed_event::Stage;
 use crate::model::record::RecordError;
 use crate::model::repairs::Repairs;
@@ -50,6 +52,18 @@ impl RejectedBeacon {
             repairs,
             stripped,
             violations,
+        }
+    }
+
+    /// A beacon with a wrong value in a field that only servers may set.
+    pub(super) fn of_field(violation: Violation, fields: &Map<String, Value>) -> Self {
+        let text = |field| fields.get(field).and_then(Value::as_str);
+        let name = text("name").and_then(|name| EventName::parse(name.to_owned()));
+        Self {
+            stage: Stage::Validate,
+            event_id: text("id").and_then(EventId::parse),
+            name: name.map(|name| name.as_str().to_owned()),
+            ..violation.into()
         }
     }
 

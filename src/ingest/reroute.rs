@@ -53,6 +53,7 @@ fn routed(columns: &JsonFields<'_>, config: &Config) -> Stream {
         metadata: metadata.as_ref(),
         tenant: &tenant,
         bot: read(columns, "bot").unwrap_or_default(),
+        historical: read(columns, "historical").unwrap_or_default(),
     };
     let routes = config.tenants.named(&tenant).map_or(&config.routes, |tenant| &tenant.routes);
     routes.route(subject).to.clone()

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::config::log_sampling::LogSampling;
 use crate::delivery::stats::{DeliveryStats, is_zero};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::outcome::{DropReason, Outcome};
+use crate::model::protocol::Protocol;
 
 /// The counts and times of one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -41,8 +42,7 @@ pub struct RequestSummary<'a> {
 }
 
 /// How beacons are sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RequestKind {
     /// In a body.
     #[default]
@@ -51,6 +51,14 @@ pub enum RequestKind {
     Pixel,
     /// Failed events that are sent again.
     Replay,
+    /// By an SDK of another collector.
+    Protocol(Protocol),
+}
+
+impl Serialize for RequestKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 impl RequestKind {
@@ -59,6 +67,7 @@ impl RequestKind {
             Self::Post => "post",
             Self::Pixel => "pixel",
             Self::Replay => "replay",
+            Self::Protocol(protocol) => protocol.name(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Beacons as they arrived, before any check, and the limits of a request.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -37,6 +39,19 @@ impl Envelope {
             no_device: self.no_device,
         }
     }
+}
+
+/// What a server states about the visitor whose event it sends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    /// An IANA name.
+    pub timezone: Option<String>,
+    /// Whether the event happened long ago: its time is taken as it is, and it is in no session.
+    pub historical: bool,
+    /// Whether the server has verified the user.
+    pub user_verified: Option<bool>,
 }
 
 /// The limits of a request.
@@ -80,6 +95,27 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Returns the limits of requests in other collectors' protocols, whose SDKs send batches of up to
+    /// 500 kB, and servers' of 1 MB and more: larger ones than usual.
+    #[must_use]
+    pub fn for_protocols(&self) -> Self {
+        const MAX_BODY_BYTES: usize = 1_048_576;
+        const MAX_INFLATED_BYTES: usize = 4_194_304;
+        const MAX_BEACONS: usize = 2_000;
+        let raised = Self {
+            max_body_bytes: self.max_body_bytes.max(MAX_BODY_BYTES),
+            max_inflated_bytes: self.max_inflated_bytes.max(MAX_INFLATED_BYTES),
+            max_beacons: self.max_beacons.max(MAX_BEACONS),
+            ..self.clone()
+        };
+        let usual = raised.clone().for_inflated_bytes();
+        Self {
+            max_request_values: raised.max_request_values.max(usual.max_request_values),
+            max_record_bytes: raised.max_record_bytes.max(usual.max_record_bytes),
+            ..raised
+        }
+    }
+
     /// Raises what a request may become with a `max_inflated_bytes` that is larger than usual.
     #[must_use]
     pub fn for_inflated_bytes(self) -> Self {
@@ -94,7 +130,7 @@ impl Limits {
 }
 
 /// The top-level fields that a path may name, except the objects `props` and `metadata`.
-pub const FIELDS: [&str; 16] = [
+pub const FIELDS: [&str; 19] = [
     "name",
     "id",
     "device_id",
@@ -111,13 +147,24 @@ pub const FIELDS: [&str; 16] = [
     "viewport",
     "language",
     "consent",
+    "user_hash",
+    "source_name",
+    "source_event_id",
 ];
+
+/// The fields that only a request with a server key may have: those of [`Circumstances`].
+pub const SERVER_FIELDS: [&str; 5] =
+    ["ip", "user_agent", "timezone", "historical", "user_verified"];
 
 /// The most characters of each text field.
 pub mod max_chars {
     /// `session_id` and `user_id`.
     pub const ID: usize = 128;
     pub const BUILD: usize = 64;
+    /// A hash in hexadecimal digits has 64.
+    pub const USER_HASH: usize = 128;
+    /// `source_name` and `source_event_id`.
+    pub const SOURCE: usize = 256;
     pub const LANGUAGE: usize = 64;
     pub const TITLE: usize = 1_024;
     /// `url` and `referrer`: the usual limit of browsers and proxies for a URL.

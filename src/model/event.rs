@@ -50,6 +50,11 @@ pub struct Event {
     /// A BCP 47 tag.
     pub language: Option<String>,
     pub consent: Option<Consent>,
+    /// The HMAC of `user_id` that the operator's server made for the page.
+    pub user_hash: Option<String>,
+    /// The name and the id in the SDK of another collector, if they are not those of the event.
+    pub source_name: Option<String>,
+    pub source_event_id: Option<String>,
     /// The event's own properties.
     pub props: Option<Map<String, Value>>,
     /// The sender's annotations.

@@ -4,11 +4,13 @@
 //! failed event must always hold at least one violation, and enough of the original to send it
 //! again.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::beacon::Envelope;
 use crate::model::consent::PrivacySignal;
 use crate::model::event::EventId;
+use crate::model::protocol::Protocol;
 use crate::model::repairs::Repairs;
 use crate::model::schema_info::SchemaInfo;
 use crate::model::violation::Violations;
@@ -58,8 +60,7 @@ impl OriginalPayload {
 }
 
 /// The format of the original bytes of a failed event, which decides how to send them again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadFormat {
     /// One JSON beacon.
     Beacon,
@@ -71,6 +72,39 @@ pub enum PayloadFormat {
     GzipBody,
     /// One record as it was encoded for its stream.
     Record,
+    /// One item of another collector's protocol, as JSON.
+    Item(Protocol),
+}
+
+impl PayloadFormat {
+    /// The formats besides items.
+    const OWN: [Self; 5] = [Self::Beacon, Self::Query, Self::Body, Self::GzipBody, Self::Record];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Beacon => "beacon",
+            Self::Query => "query",
+            Self::Body => "body",
+            Self::GzipBody => "gzip_body",
+            Self::Record => "record",
+            Self::Item(protocol) => protocol.name(),
+        }
+    }
+}
+
+impl Serialize for PayloadFormat {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for PayloadFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let own = Self::OWN.into_iter().find(|format| format.name() == name);
+        own.or_else(|| Protocol::of_name(&name).map(Self::Item))
+            .ok_or_else(|| D::Error::custom("no format of an original"))
+    }
 }
 
 /// The stage that rejected it.

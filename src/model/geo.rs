@@ -5,6 +5,16 @@ use serde::Deserialize;
 
 use crate::base::text::truncate_to_bytes;
 
+/// The UTC offsets of a time zone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ZoneOffsets {
+    /// On receipt, in minutes; none if there is no such zone.
+    pub utc_offset_minutes: Option<i32>,
+    /// The changes in the year before, ascending.
+    pub utc_offset_changes: Vec<OffsetChange>,
+}
+
 /// A change of a time zone's offset, from `[milliseconds, minutes]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(from = "(i64, i32)")]

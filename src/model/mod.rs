@@ -12,6 +12,7 @@ pub mod level;
 pub mod name_pattern;
 pub mod outcome;
 pub mod placement;
+pub mod protocol;
 pub mod record;
 pub mod repairs;
 pub mod replay;

@@ -54,6 +54,8 @@ pub struct ReplaySource {
     pub(super) utc_offset_minutes: Option<i32>,
     pub(super) utc_offset_changes: Vec<OffsetChange>,
     pub(super) stripped: Option<PrivacySignal>,
+    /// Whether its request had a server key.
+    pub verified: bool,
 }
 
 /// The header; its names are the columns of a failed event.
@@ -73,6 +75,8 @@ struct ReplayHeaderFields {
     #[serde(default)]
     utc_offset_changes: Vec<OffsetChange>,
     identifiers_removed: Option<PrivacySignal>,
+    #[serde(default)]
+    verified: bool,
 }
 
 impl ReplaySource {
@@ -104,6 +108,7 @@ impl ReplaySource {
             utc_offset_minutes: fields.utc_offset_minutes,
             utc_offset_changes: fields.utc_offset_changes,
             stripped: fields.identifiers_removed,
+            verified: fields.verified,
         })
     }
 
@@ -121,7 +126,8 @@ impl ReplaySource {
             PayloadFormat::Beacon
             | PayloadFormat::Query
             | PayloadFormat::Body
-            | PayloadFormat::GzipBody => Redelivery::No,
+            | PayloadFormat::GzipBody
+            | PayloadFormat::Item(_) => Redelivery::No,
         }
     }
 }

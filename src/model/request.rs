@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::model::consent::{BrowserSignals, PrivacySignal};
-use crate::model::geo::{Geo, OffsetChange};
+use crate::model::geo::{Geo, OffsetChange, ZoneOffsets};
 use crate::model::replay::{Replay, ReplaySource};
 
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,11 @@ pub struct RequestContext {
     pub received_at: DateTime<Utc>,
     /// The write key from the query or from `X-Write-Key`.
     pub write_key: Option<String>,
+    /// The other keys that it names, in `Authorization` and, in another collector's protocol, in its
+    /// query and body.
+    pub other_keys: Vec<String>,
+    /// `X-Headwater-Signature`, as sent.
+    pub signature: Option<String>,
     /// The `Origin` header.
     pub origin: Option<String>,
     /// The address of the client, as the CDN saw it.
@@ -35,6 +40,8 @@ pub struct RequestContext {
     pub utc_offset_minutes: Option<i32>,
     /// The changes of that zone's offset in the year before, ascending.
     pub utc_offset_changes: Vec<OffsetChange>,
+    /// Returns the offsets of a time zone, which the runtime knows.
+    pub zone_offsets: Option<fn(&str) -> ZoneOffsets>,
     /// Set if the operator replays a failed event. The other fields are then those of its first
     /// request.
     pub replayed: Option<Replay>,
@@ -59,6 +66,24 @@ pub struct ClientHints {
     pub model: Option<String>,
 }
 
+impl RequestContext {
+    /// Returns the keys that the request names, that of its header or query first.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.write_key.iter().chain(&self.other_keys).map(String::as_str)
+    }
+
+    /// Returns the context without the facts of the client, which is a server and no visitor.
+    #[must_use]
+    pub fn without_client(&self) -> Self {
+        Self {
+            received_at: self.received_at,
+            write_key: self.write_key.clone(),
+            zone_offsets: self.zone_offsets,
+            ..Self::default()
+        }
+    }
+}
+
 impl ReplaySource {
     /// Returns the context of the first request; `context` is that of the replay. `ip` stays empty:
     /// the kept address may be truncated, and would then mix up visitors.
@@ -66,6 +91,7 @@ impl ReplaySource {
         RequestContext {
             received_at: self.received_at,
             write_key: context.write_key.clone(),
+            zone_offsets: context.zone_offsets,
             user_agent: self.user_agent.clone(),
             signals: BrowserSignals {
                 gpc: self.stripped == Some(PrivacySignal::Gpc),

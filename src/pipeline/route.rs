@@ -47,6 +47,8 @@ pub struct RouteCondition {
     pub tenant: Option<String>,
     /// Whether it must, or must not, be a bot's.
     pub bot: Option<bool>,
+    /// Whether it must, or must not, be historical.
+    pub historical: Option<bool>,
     /// The values that its metadata must have.
     pub metadata: Map<String, Value>,
 }
@@ -61,12 +63,15 @@ pub struct RouteInput<'a> {
     pub tenant: &'a str,
     /// Whether a bot sent it.
     pub bot: bool,
+    /// Whether it happened long ago, as its server states.
+    pub historical: bool,
 }
 
 impl<'a> RouteInput<'a> {
     pub fn of_event(event: &'a Event, tenant: &'a str, bot: bool) -> Self {
         let metadata = event.metadata.as_ref();
-        Self { level: event.level, name: event.name.as_str(), metadata, tenant, bot }
+        let (level, name) = (event.level, event.name.as_str());
+        Self { level, name, metadata, tenant, bot, historical: false }
     }
 }
 
@@ -95,7 +100,7 @@ impl Routes {
 
 impl RouteCondition {
     fn holds(&self, subject: RouteInput<'_>) -> bool {
-        let RouteInput { level, name, metadata, tenant, bot } = subject;
+        let RouteInput { level, name, metadata, tenant, bot, historical } = subject;
         let in_metadata = |(key, wanted): (&String, &Value)| {
             let found = metadata.and_then(|metadata| metadata.get(key));
             found.is_some_and(|found| is_same(found, wanted))
@@ -104,6 +109,7 @@ impl RouteCondition {
             && self.name.as_ref().is_none_or(|pattern| pattern.matches(name))
             && self.tenant.as_deref().is_none_or(|wanted| wanted == tenant)
             && self.bot.is_none_or(|wanted| wanted == bot)
+            && self.historical.is_none_or(|wanted| wanted == historical)
             && self.metadata.iter().all(in_metadata)
     }
 }

@@ -99,6 +99,7 @@ fn settings(env: &Env) -> RawConfig {
         secret: text("HEADWATER_HASH_SECRET"),
         operator_key: text("HEADWATER_OPERATOR_KEY"),
         inspect_token: text("HEADWATER_INSPECT_TOKEN"),
+        server_keys: text("HEADWATER_SERVER_KEYS"),
         region: text("AWS_REGION"),
         access_key_id: text("AWS_ACCESS_KEY_ID"),
         secret_access_key: text("AWS_SECRET_ACCESS_KEY"),

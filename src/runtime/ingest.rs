@@ -1,28 +1,37 @@
 //! Accepts beacons, in a body or in the query of an image. Then reports the request to Analytics
 //! Engine, the log and the inspector.
 
+use std::net::IpAddr;
+
 use worker::Env;
 
 use super::bindings::now_ms;
 use super::byte_budget::Reservation;
+use super::error::ApiError;
 use super::gather::UnderWay;
-use super::request::IncomingRequest;
-use super::respond::{self, Reply};
+use super::io::ForwardedRequest;
+use super::request::{IncomingRequest, Method, RequestHead};
+use super::respond::{self, Reply, Tee};
 use super::{bindings, deliver, inspector_object, io, metrics};
 use crate::config::Config;
 use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::Tenant;
 use crate::ingest;
-use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope};
+use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope, is_anonymous};
 use crate::ingest::batch::IngestBatch;
+use crate::ingest::dialects::{self, Asked, AskedBy};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::rate_limit;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::{OutcomeCounts, RequestKind, RequestSummary};
+use crate::model::endpoint::plain;
 use crate::model::event::EventIdGenerator;
+use crate::model::protocol::Protocol;
 use crate::model::record::MAX_BYTES;
+use crate::model::request::RequestContext;
 use crate::ops::inspector::{InspectorReport, RequestInfo};
-use crate::pipeline::decode::body::RequestBody;
+use crate::pipeline::decode::body::{self, RequestBody};
+use crate::pipeline::decode::protocols::{self, ProtocolRequest};
 
 /// A request with beacons, and its summary so far.
 struct IngestHandler<'a> {
@@ -33,6 +42,8 @@ struct IngestHandler<'a> {
     _under_way: UnderWay,
     /// The bytes that the request has reserved, until it ends.
     reservation: Option<Reservation>,
+    /// A copy of the request for another collector.
+    tee: Option<Tee>,
 }
 
 /// Accepts the beacons in a body.
@@ -56,6 +67,106 @@ pub async fn post(request: &IncomingRequest) -> Reply {
     let answer = handler.end(batch, VerdictMode::of_query(&head.query)).await;
     let timing = asks_for_timing(&head.query).then(|| handler.summary.server_timing());
     respond::ingested(answer, cors, timing)
+}
+
+/// Answers a request to an address of another collector.
+pub async fn protocol(request: &IncomingRequest, protocol: Protocol) -> Reply {
+    let IncomingRequest { head, context, env, .. } = request;
+    let config = match bindings::config(env) {
+        Ok(config) => config,
+        Err(error) => return respond::refused(&error.into(), CorsScope::any(context)),
+    };
+    let plain = plain(&head.path);
+    let by = AskedBy { path: plain.as_deref().unwrap_or(&head.path), ..asked_by(head) };
+    let served = dialects::served(&config.protocols, &config.protocol_paths, by);
+    let by = served.map_or(by, |(_, by)| by);
+    match (head.method, dialects::asked(protocol, by)) {
+        (Method::Options, _) => {
+            let asked = head.asked_headers.as_deref();
+            let reply = respond::preflight(Some(&config), context, "GET, POST", asked);
+            match request.headers().into_iter().find(|(name, _)| name == "webhook-request-origin") {
+                Some((_, origin)) => respond::webhook(reply, origin),
+                None => reply,
+            }
+        }
+        (Method::Get | Method::Head | Method::Post, Some(Asked::Answer(answer))) => {
+            respond::dialect(answer, CorsScope::any(context))
+        }
+        (Method::Head, Some(Asked::Events)) => {
+            respond::dialect(dialects::answer(protocol, Ok(&[]), by), CorsScope::any(context))
+        }
+        (Method::Get | Method::Post, Some(Asked::Events)) => {
+            events_of_protocol(request, protocol, by, &config).await
+        }
+        _ => {
+            let error = ApiError::MethodNotAllowed("GET, POST, OPTIONS");
+            respond::refused(&error, CorsScope::any(context))
+        }
+    }
+}
+
+async fn events_of_protocol(
+    request: &IncomingRequest,
+    protocol: Protocol,
+    by: AskedBy<'_>,
+    config: &Config,
+) -> Reply {
+    let mut context = request.context.clone();
+    context.other_keys.extend(ingest::further_keys(&context, by.query));
+    let kind = RequestKind::Protocol(protocol);
+    let mut handler = IngestHandler::new(kind, request, config, None);
+    let batch = handler.items(protocol, by, &mut context).await;
+    let (batch, settled) = handler.settle(batch).await;
+    let outcomes = match (&batch, &settled) {
+        (_, Err(error)) => Err(error),
+        (Some(batch), Ok(())) => batch.settled_outcomes(),
+        (None, Ok(())) => Ok(&[][..]),
+    };
+    let answer = dialects::answer(protocol, outcomes, by);
+    handler.report(batch.as_ref(), answer.status, outcomes.err()).await;
+    let cors = ingest::authorize(&context, None, config).cors;
+    respond::dialect(answer, cors).tee(handler.tee.take())
+}
+
+/// Returns a copy of a request for another collector: without the headers of the connection, and
+/// with the client's address as a proxy states it.
+fn forwarded(
+    collector: &str,
+    head: &RequestHead,
+    headers: &[(String, String)],
+    ip: Option<IpAddr>,
+    body: Vec<u8>,
+) -> ForwardedRequest {
+    const LEFT_OUT: [&str; 8] = [
+        "host",
+        "content-length",
+        "connection",
+        "accept-encoding",
+        "transfer-encoding",
+        "cookie",
+        "x-forwarded-for",
+        "x-real-ip",
+    ];
+    let is_sent = |name: &str| !LEFT_OUT.contains(&name) && !name.starts_with("cf-");
+    let mut lines = String::new();
+    let client = ip.map(|ip| ("x-forwarded-for".to_owned(), ip.to_string()));
+    for (name, value) in headers.iter().filter(|(name, _)| is_sent(name)).chain(&client) {
+        lines.push_str(&format!("{name} {value}\n"));
+    }
+    let question = if head.query.is_empty() { "" } else { "?" };
+    ForwardedRequest {
+        method: if head.method == Method::Post { "POST" } else { "GET" },
+        url: format!("{collector}{}{question}{}", head.path, head.query),
+        headers: lines,
+        body,
+    }
+}
+
+/// Returns what decides which address of a protocol a request asks for.
+pub fn asked_by(head: &RequestHead) -> AskedBy<'_> {
+    let RequestHead { method, path, query, host, content_type, .. } = head;
+    let content_type = content_type.as_deref().unwrap_or_default();
+    AskedBy { is_post: *method == Method::Post, path, query, host, content_type }
 }
 
 /// Accepts the beacon in the query of an image. Each answer is the GIF, so that no page shows a
@@ -102,7 +213,14 @@ impl<'a> IngestHandler<'a> {
     ) -> Self {
         let tenant = tenant.map(|tenant| tenant.name.as_str());
         let summary = RequestSummary { kind, tenant, ..RequestSummary::default() };
-        Self { request, config, summary, _under_way: UnderWay::begin(), reservation: None }
+        Self {
+            request,
+            config,
+            summary,
+            _under_way: UnderWay::begin(),
+            reservation: None,
+            tee: None,
+        }
     }
 
     /// Time since the request arrived, in milliseconds.
@@ -119,7 +237,7 @@ impl<'a> IngestHandler<'a> {
         let Self { request: request @ IncomingRequest { head, context, .. }, config, .. } = *self;
         let replay = authorized.replay.take();
         if replay.is_none() {
-            self.check_rate(&authorized).await?;
+            self.check_rate(&authorized.tenant.name).await?;
         }
         let limit = config.limits.max_body_bytes;
         // A replay may send a record, which is larger than its beacon was.
@@ -129,6 +247,7 @@ impl<'a> IngestHandler<'a> {
         self.summary.read_ms = self.elapsed_ms();
         let bytes = bytes?;
         self.summary.bytes_in = bytes.len();
+        authorized.check_signature(&bytes)?;
         let body = RequestBody {
             content_type: head.content_type.as_deref(),
             content_encoding: head.content_encoding.as_deref(),
@@ -162,9 +281,9 @@ impl<'a> IngestHandler<'a> {
     }
 
     /// Counts the request, and rejects it if its client has sent too many.
-    async fn check_rate(&self, authorized: &AuthorizedRequest<'_, 'a>) -> Result<(), IngestError> {
+    async fn check_rate(&self, sender: &str) -> Result<(), IngestError> {
         let bindings = bindings::bound(&self.request.env);
-        let key = rate_limit::client_key(&authorized.tenant.name, self.request.context.ip);
+        let key = rate_limit::client_key(sender, self.request.context.ip);
         match (&bindings.rate_limiter, key) {
             (Some(limiter), Some(key)) if !io::limit(limiter, &key).await => {
                 Err(IngestError::RateLimited)
@@ -178,7 +297,7 @@ impl<'a> IngestHandler<'a> {
         &mut self,
         authorized: &AuthorizedRequest<'_, 'a>,
     ) -> Result<IngestBatch<'a>, IngestError> {
-        self.check_rate(authorized).await?;
+        self.check_rate(&authorized.tenant.name).await?;
         let IncomingRequest { head, context, .. } = self.request;
         self.summary.bytes_in = head.query.len();
         self.reserve(head.query.len())?;
@@ -187,50 +306,120 @@ impl<'a> IngestHandler<'a> {
         self.keep(batch)
     }
 
+    /// Reads the items of another collector's SDK, and processes them. Adds the key that the body names
+    /// to `context`.
+    async fn items(
+        &mut self,
+        protocol: Protocol,
+        by: AskedBy<'_>,
+        context: &mut RequestContext,
+    ) -> Result<IngestBatch<'a>, IngestError> {
+        let Self { request: request @ IncomingRequest { head, .. }, config, .. } = *self;
+        let limits = &config.protocol_limits;
+        // The key may be in the body.
+        self.check_rate(protocol.name()).await?;
+        let limit = limits.max_body_bytes;
+        self.reserve(head.content_length.map_or(limit, |length| length.min(limit)))?;
+        let bytes = match head.method {
+            Method::Post => request.body(limit).await,
+            _ => Ok(Vec::new()),
+        };
+        self.summary.read_ms = self.elapsed_ms();
+        let bytes = bytes?;
+        self.summary.bytes_in = bytes.len().max(head.query.len());
+        let headers = request.headers();
+        let body = RequestBody {
+            content_type: head.content_type.as_deref(),
+            content_encoding: head.content_encoding.as_deref(),
+            bytes: &bytes,
+        };
+        let inflated = body::inflated(&bytes, limits);
+        let items = inflated.as_deref().map_err(Clone::clone).and_then(|body| {
+            let request = ProtocolRequest {
+                path: by.path,
+                query: by.query,
+                content_type: head.content_type.as_deref().unwrap_or_default(),
+                headers: &headers,
+                body,
+            };
+            protocols::items(protocol, &request, limits)
+        });
+        if is_anonymous(&headers) {
+            context.ip = None;
+        }
+        context.other_keys.extend(items.iter().filter_map(|items| items.write_key.clone()));
+        let mut authorized = ingest::authorize(context, None, config).request?;
+        self.summary.tenant = Some(&authorized.tenant.name);
+        authorized.check_signature(&bytes)?;
+        let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
+        let batch = ingest::items(items, protocol, &body, &authorized, &mut ids);
+        self.tee = config.tee.get(&protocol).map(|collector| {
+            let request = forwarded(collector, head, &headers, context.ip, bytes);
+            Tee { protocol, request }
+        });
+        self.keep(batch?)
+    }
+
     /// Delivers the records, answers, and reports the request.
     async fn end(
         &mut self,
         batch: Result<IngestBatch<'a>, IngestError>,
         verdicts: VerdictMode,
     ) -> Result<IngestResponse, IngestError> {
-        let (batch, answer) = match batch {
+        let (batch, settled) = self.settle(batch).await;
+        let answer = match (&batch, settled) {
+            (Some(batch), Ok(())) => batch.settled().map(|settled| settled.answer(verdicts)),
+            (None, Ok(())) => Err(IngestError::Overloaded),
+            (_, Err(error)) => Err(error),
+        };
+        let status = answer.as_ref().map_or_else(HttpError::status, |answer| answer.status);
+        self.report(batch.as_ref(), status, answer.as_ref().err()).await;
+        answer
+    }
+
+    /// Delivers the records. Returns the batch, and why it is not durable, if it is not.
+    async fn settle(
+        &mut self,
+        batch: Result<IngestBatch<'a>, IngestError>,
+    ) -> (Option<IngestBatch<'a>>, Result<(), IngestError>) {
+        match batch {
             Err(error) => (None, Err(error)),
             Ok(mut batch) => {
-                let answer = self.deliver(&mut batch, verdicts).await;
-                (Some(batch), answer)
+                let settled = self.deliver(&mut batch).await;
+                (Some(batch), settled)
             }
-        };
-        self.summary.status = match &answer {
-            Ok(answer) => answer.status,
-            Err(error) => {
-                self.summary.record_error(error);
-                error.status()
-            }
-        };
+        }
+    }
+
+    /// Reports the request, which is answered with `status`.
+    async fn report(
+        &mut self,
+        batch: Option<&IngestBatch<'a>>,
+        status: u16,
+        error: Option<&IngestError>,
+    ) {
+        self.summary.status = status;
+        if let Some(error) = error {
+            self.summary.record_error(error);
+        }
         self.summary.total_ms = self.elapsed_ms();
         self.summary.deliver_ms = self.summary.total_ms.saturating_sub(self.summary.read_ms);
         metrics::request(&self.request.env, &self.summary, &self.config.log);
         if self.config.inspect_token.is_some() {
-            let report = self.inspector_report(batch.as_ref(), answer.as_ref().err());
+            let report = self.inspector_report(batch, error);
             inspector_object::report(&self.request.env, report).await;
         }
-        answer
     }
 
-    /// Delivers the records, and answers once all have a status.
-    async fn deliver(
-        &mut self,
-        batch: &mut IngestBatch<'a>,
-        verdicts: VerdictMode,
-    ) -> Result<IngestResponse, IngestError> {
+    /// Delivers the records, until all have a status.
+    async fn deliver(&mut self, batch: &mut IngestBatch<'a>) -> Result<(), IngestError> {
         let stats = &mut self.summary.sending;
         let delivered = deliver::deliver_all(batch, stats, self.config, &self.request.env).await;
         self.summary.bytes_out = batch.bytes();
         self.summary.counts = OutcomeCounts::unsettled(batch.beacons());
         delivered?;
-        let settled = batch.settled()?;
-        self.summary.counts = settled.counts();
-        Ok(settled.answer(verdicts))
+        self.summary.counts = batch.settled()?.counts();
+        Ok(())
     }
 
     /// Builds the inspector's report of the request.

@@ -52,6 +52,17 @@ extern "C" {
         aborts: bool,
     );
     #[wasm_bindgen(method)]
+    fn forward(
+        this: &Host,
+        operation: OperationId,
+        caller: &JsValue,
+        method: &str,
+        url: &str,
+        headers: &str,
+        body: &[u8],
+        milliseconds: f64,
+    );
+    #[wasm_bindgen(method)]
     fn call(
         this: &Host,
         operation: OperationId,
@@ -341,6 +352,16 @@ pub async fn call(
     }
 }
 
+/// A request to another collector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedRequest {
+    pub method: &'static str,
+    pub url: String,
+    /// Lines of a name, a space and a value.
+    pub headers: String,
+    pub body: Vec<u8>,
+}
+
 /// The promise that a caller in JavaScript waits for.
 #[derive(Debug)]
 pub struct Caller(JsValue);
@@ -353,6 +374,25 @@ impl Caller {
     /// Answers an HTTP request. `headers` are lines of a name, a space and a value.
     pub fn respond(self, status: u16, headers: &str, body: Option<&[u8]>) {
         with_host(|host| host.respond(&self.0, status, headers, body));
+    }
+
+    /// Answers an HTTP request, as [`Self::respond`], and then sends `request` elsewhere. Returns the
+    /// status of that answer; none if there was none within `milliseconds`.
+    pub async fn respond_and_forward(
+        self,
+        respond: impl FnOnce(Self),
+        request: ForwardedRequest,
+        milliseconds: u64,
+    ) -> Option<u16> {
+        let caller = self.0.clone();
+        respond(self);
+        let ForwardedRequest { method, url, headers, body } = request;
+        let milliseconds = milliseconds as f64;
+        let forwarded = Operation::begin(false, |host, id| {
+            host.forward(id, &caller, method, &url, &headers, &body, milliseconds);
+        });
+        drop(body);
+        u16::try_from(forwarded.await.status).ok().filter(|status| *status > 0)
     }
 
     pub fn number(self, number: f64) {

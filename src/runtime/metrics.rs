@@ -9,6 +9,7 @@ use super::bindings::bound;
 use super::log::{self, Component};
 use crate::config::log_sampling::LogSampling;
 use crate::ingest::summary::RequestSummary;
+use crate::model::protocol::Protocol;
 use crate::shard::spill::BacklogStats;
 
 #[wasm_bindgen(module = "/src/runtime/js/metrics.js")]
@@ -31,6 +32,19 @@ pub fn request(env: &Env, summary: &RequestSummary<'_>, shares: &LogSampling) {
         && let Ok(line) = serde_json::to_string(summary)
     {
         console_log!("{line}");
+    }
+}
+
+/// Writes a point of a request that was also sent to another collector, and the status of its
+/// answer; zero if there was none.
+pub fn tee(env: &Env, protocol: Protocol, status: Option<u16>) {
+    if bound(env).has_metrics {
+        let status = f64::from(status.unwrap_or_default());
+        point(env, protocol.name(), &["tee", protocol.name()], &[status]);
+    }
+    if status.is_none_or(|status| status >= 400) {
+        let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        log::warning(Component::Runtime, format!("the tee of {protocol} answered {status}"));
     }
 }
 

@@ -46,10 +46,11 @@ use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use crate::ingest::authorize::CorsScope;
+use crate::ingest::dialects::{self, AskedBy};
 use crate::model::endpoint::{Endpoint, plain};
 use error::ApiError;
 use io::Caller;
-use request::{IncomingRequest, Method};
+use request::{IncomingRequest, Method, RequestHead};
 use respond::Reply;
 
 /// Answers a request to `caller`, now or later.
@@ -57,7 +58,7 @@ use respond::Reply;
 pub fn fetch(request: JsValue, env: Env, caller: JsValue) {
     tasks::spawn(async move {
         let request = IncomingRequest::read(request, env);
-        answer(&request).await.send(Caller::new(caller));
+        answer(&request).await.end(Caller::new(caller), &request.env).await;
     });
 }
 
@@ -65,7 +66,7 @@ async fn answer(request: &IncomingRequest) -> Reply {
     let IncomingRequest { head, context, env, .. } = request;
     let refused = |error: ApiError| respond::refused(&error, CorsScope::any(context));
     let refused_to_pages = |error: ApiError| respond::refused(&error, CorsScope::none());
-    let address = match address(&head.path, env) {
+    let address = match address(head, env) {
         Ok(address) => address,
         Err(error) if head.path.starts_with("/_/") => return refused_to_pages(error),
         Err(error) => return refused(error),
@@ -74,7 +75,7 @@ async fn answer(request: &IncomingRequest) -> Reply {
         (Endpoint::Events, Method::Post) => ingest::post(request).await,
         (Endpoint::Events, Method::Options) => {
             let asked = head.asked_headers.as_deref();
-            respond::preflight(bindings::config(env).as_deref().ok(), context, asked)
+            respond::preflight(bindings::config(env).as_deref().ok(), context, "POST", asked)
         }
         (Endpoint::Events, _) => refused(ApiError::MethodNotAllowed("POST, OPTIONS")),
         (Endpoint::Pixel, Method::Get) => ingest::pixel(request).await,
@@ -94,6 +95,7 @@ async fn answer(request: &IncomingRequest) -> Reply {
         (Endpoint::Quarantine, _) => {
             quarantine::answer(head, env).await.map_or_else(refused_to_pages, respond::row)
         }
+        (Endpoint::Protocol(protocol), _) => ingest::protocol(request, protocol).await,
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))
         }
@@ -102,12 +104,18 @@ async fn answer(request: &IncomingRequest) -> Reply {
 
 /// Returns the endpoint of `path`. If the configuration has errors, an unknown path may be one of
 /// its custom paths, so those errors are returned.
-fn address<'a>(path: &'a str, env: &Env) -> Result<Endpoint<'a>, ApiError> {
+fn address<'a>(head: &'a RequestHead, env: &Env) -> Result<Endpoint<'a>, ApiError> {
+    let path = head.path.as_str();
     if let Some(usual) = Endpoint::usual(path) {
         return Ok(usual);
     }
     let plain = plain(path);
     let config = bindings::config(env)?;
-    let own = config.addresses.find(path).or_else(|| config.addresses.endpoint(&plain?));
-    own.ok_or(ApiError::NotFound)
+    let own = config.addresses.find(path).or_else(|| config.addresses.endpoint(plain.as_ref()?));
+    let of_protocol = || {
+        let by = AskedBy { path: plain.as_deref().unwrap_or(path), ..ingest::asked_by(head) };
+        let served = dialects::served(&config.protocols, &config.protocol_paths, by);
+        served.map(|(protocol, _)| Endpoint::Protocol(protocol))
+    };
+    own.or_else(of_protocol).ok_or(ApiError::NotFound)
 }

@@ -9,9 +9,10 @@ use worker::wasm_bindgen::JsValue;
 
 use super::bindings;
 use super::io::{self, BodyError};
+use crate::ingest::authorize;
 use crate::ingest::error::IngestError;
 use crate::model::consent::BrowserSignals;
-use crate::model::geo::{Geo, OffsetChange};
+use crate::model::geo::{Geo, OffsetChange, ZoneOffsets};
 use crate::model::replay::ReplayHeader;
 use crate::model::request::{ClientHints, RequestContext};
 use crate::pipeline::decode;
@@ -21,6 +22,12 @@ use crate::pipeline::decode::ProtocolError;
 extern "C" {
     #[wasm_bindgen(js_name = requestInfo)]
     fn request_info(request: &JsValue) -> String;
+
+    #[wasm_bindgen(js_name = zoneOffsets)]
+    fn offsets_of_zone(zone: &str) -> String;
+
+    #[wasm_bindgen(js_name = requestHeaders)]
+    fn request_headers(request: &JsValue) -> String;
 }
 
 /// The request as `request_info.js` describes it.
@@ -39,6 +46,7 @@ struct RequestFields {
     write_key: Option<String>,
     authorization: Option<String>,
     replay: Option<String>,
+    signature: Option<String>,
     ip: Option<String>,
     user_agent: Option<String>,
     accept_language: Option<String>,
@@ -55,6 +63,8 @@ struct RequestFields {
 pub struct RequestHead {
     pub method: Method,
     pub path: String,
+    /// The scheme and host, as the client names them.
+    pub host: String,
     /// Without its question mark.
     pub query: String,
     pub content_type: Option<String>,
@@ -98,6 +108,12 @@ impl IncomingRequest {
         Self { request, head, context, env }
     }
 
+    /// Reads the names, in lower case, and values of all headers.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        // The text is from our own script, so it parses.
+        serde_json::from_str(&request_headers(&self.request)).unwrap_or_default()
+    }
+
     /// Reads the body, up to `limit` bytes.
     pub async fn body(&self, limit: usize) -> Result<Vec<u8>, IngestError> {
         io::body(&self.request, limit).await.map_err(|error| match error {
@@ -105,6 +121,10 @@ impl IncomingRequest {
             BodyError::Truncated => IngestError::TruncatedBody,
         })
     }
+}
+
+fn zone_offsets(zone: &str) -> ZoneOffsets {
+    serde_json::from_str(&offsets_of_zone(zone)).unwrap_or_default()
 }
 
 fn read(request: &JsValue) -> (RequestHead, RequestContext) {
@@ -120,17 +140,30 @@ fn read(request: &JsValue) -> (RequestHead, RequestContext) {
     };
     let address = fields.url.split('#').next().unwrap_or_default();
     let (address, query) = address.split_once('?').unwrap_or((address, ""));
-    let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
+    let host_at = address.find("://").map_or(0, |at| at.saturating_add(3));
+    let path_at = address.get(host_at..).and_then(|rest| rest.find('/'));
+    let path_at = path_at.map_or(address.len(), |at| at.saturating_add(host_at));
+    let (host, path) = address.split_at_checked(path_at).unwrap_or((address, ""));
     let bearer = fields.authorization.as_deref().and_then(|all| all.strip_prefix("Bearer "));
     let bearer = bearer.map(str::to_owned);
+    // The key of a replay is the operator's.
+    let other_keys = match &fields.replay {
+        None => fields
+            .authorization
+            .as_deref()
+            .and_then(authorize::authorization_key)
+            .into_iter()
+            .collect(),
+        Some(_) => Vec::new(),
+    };
     let head = RequestHead {
         replay_header: fields
             .replay
             .map(|header| ReplayHeader { fields: header, key: bearer.clone() }),
         bearer,
         method,
-        path: format!("/{path}"),
+        path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
+        host: host.to_owned(),
         query: query.to_owned(),
         content_type: fields.content_type,
         content_encoding: fields.content_encoding,
@@ -141,6 +174,8 @@ fn read(request: &JsValue) -> (RequestHead, RequestContext) {
     let context = RequestContext {
         received_at: bindings::now(),
         write_key: fields.write_key.or_else(|| decode::write_key(query)),
+        other_keys,
+        signature: fields.signature,
         // A request for an image has no `Origin` header.
         origin: fields
             .origin
@@ -153,6 +188,7 @@ fn read(request: &JsValue) -> (RequestHead, RequestContext) {
         geo: fields.geo,
         utc_offset_minutes: fields.utc_offset_minutes,
         utc_offset_changes: fields.utc_offset_changes,
+        zone_offsets: Some(zone_offsets),
         replayed: None,
     };
     (head, context)

@@ -1,15 +1,19 @@
 //! Responses: an answer and the headers that browsers need.
 
 use serde::Serialize;
+use worker::Env;
 
 use super::error::ApiError;
-use super::io::Caller;
+use super::io::{Caller, ForwardedRequest};
+use super::metrics;
 use super::quarantine::QuarantineAnswer;
 use crate::config::Config;
 use crate::ingest;
 use crate::ingest::authorize::{Authorization, CorsScope};
+use crate::ingest::dialects::DialectAnswer;
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::response::IngestResponse;
+use crate::model::protocol::Protocol;
 use crate::model::request::RequestContext;
 use crate::pipeline::decode::pixel;
 
@@ -19,11 +23,20 @@ pub struct Reply {
     pub status: u16,
     headers: Vec<(&'static str, String)>,
     body: Option<Vec<u8>>,
+    /// A copy of the request for another collector, once this is sent.
+    tee: Option<Tee>,
+}
+
+/// A copy of a request for another collector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tee {
+    pub protocol: Protocol,
+    pub request: ForwardedRequest,
 }
 
 impl Reply {
     pub const fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None }
+        Self { status, headers: Vec::new(), body: None, tee: None }
     }
 
     #[must_use]
@@ -37,8 +50,28 @@ impl Reply {
         Self { body: Some(body.into()), ..self }
     }
 
-    /// Answers a request that waits for it.
-    pub fn send(self, caller: Caller) {
+    /// Adds a copy of the request for another collector.
+    #[must_use]
+    pub fn tee(self, tee: Option<Tee>) -> Self {
+        Self { tee, ..self }
+    }
+
+    /// Answers a request that waits for it. If there is a copy for another collector, sends it
+    /// afterwards, and reports what that answered.
+    pub async fn end(mut self, caller: Caller, env: &Env) {
+        /// Longer than a collector takes that works.
+        const TEE_MS: u64 = 10_000;
+        match self.tee.take() {
+            None => self.send(caller),
+            Some(Tee { protocol, request }) => {
+                let respond = |caller| self.send(caller);
+                let status = caller.respond_and_forward(respond, request, TEE_MS).await;
+                metrics::tee(env, protocol, status);
+            }
+        }
+    }
+
+    fn send(self, caller: Caller) {
         let mut lines = String::new();
         for (name, value) in &self.headers {
             lines.push_str(name);
@@ -63,6 +96,21 @@ pub fn ingested(
     match timing {
         None => reply,
         Some(timing) => reply.header("server-timing", timing),
+    }
+}
+
+/// Responds as an SDK of another collector expects it.
+pub fn dialect(answer: DialectAnswer, cors_scope: CorsScope<'_>) -> Reply {
+    let DialectAnswer { status, retry_after_s, content_type, body, headers } = answer;
+    let reply = cors(retry_after(Reply::new(status), retry_after_s), cors_scope)
+        .header("cache-control", "no-store");
+    let reply = headers.into_iter().fold(reply, |reply, (name, value)| reply.header(name, value));
+    match content_type {
+        "" => reply,
+        content_type => reply
+            .header("content-type", content_type)
+            .header("x-content-type-options", "nosniff")
+            .body(body),
     }
 }
 
@@ -97,7 +145,12 @@ fn retry_after(reply: Reply, seconds: Option<u64>) -> Reply {
 
 /// Answers a preflight, which asks for the headers `asked`. A preflight can't send the write key as
 /// a header, so a missing key is an error only when the beacon arrives.
-pub fn preflight(config: Option<&Config>, context: &RequestContext, asked: Option<&str>) -> Reply {
+pub fn preflight(
+    config: Option<&Config>,
+    context: &RequestContext,
+    methods: &'static str,
+    asked: Option<&str>,
+) -> Reply {
     let authorization = config.map(|config| ingest::authorize(context, None, config));
     let cors_scope = match authorization {
         None => CorsScope::any(context),
@@ -107,9 +160,18 @@ pub fn preflight(config: Option<&Config>, context: &RequestContext, asked: Optio
         },
     };
     cors(Reply::new(204), cors_scope)
-        .header("access-control-allow-methods", "POST")
+        .header("access-control-allow-methods", methods)
         .header("access-control-allow-headers", allowed_headers(asked))
         .header("access-control-max-age", "86400")
+}
+
+/// Lets a sender of CloudEvents deliver to this address, as its `origin` asks.
+///
+/// Source: <https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection>
+pub fn webhook(reply: Reply, origin: String) -> Reply {
+    let is_origin = origin.bytes().all(|byte| byte.is_ascii_graphic());
+    let origin = if is_origin { origin } else { "*".to_owned() };
+    reply.header("webhook-allowed-origin", origin).header("webhook-allowed-rate", "*")
 }
 
 /// The headers that a page may send: those with a meaning here, and those that it `asked` for,

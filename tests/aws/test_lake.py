@@ -427,3 +427,35 @@ def test_the_view_has_what_records_leave_out(aws: LocalAws) -> None:
         ["3", "2026-11-20", "23", "2026-11-20 22:00:00.009", None, None, None, None, None, "low"],
         ["4", "2026-11-20", "23", None, None, None, None, None, None, "low"],
     ]  # fmt: skip
+
+
+def test_the_views_for_other_collectors_queries(aws: LocalAws) -> None:
+    """As the test above: the view that they read is put into them as a query."""
+    aws.clear()
+    fields = {"v": 3, "tenant": "default", "received_at": "2026-11-20T23:07:40.123Z", "occurred_at": "2026-11-20T23:07:40.000Z"}  # fmt: skip
+    library = {"context": {"library": {"name": "analytics-node"}}}
+    put(
+        aws,
+        "events-low",
+        {**fields, "event_id": "1", "protocol": "segment", "name": "page_view", "source_name": "page",
+         "url": "https://shop.example/tea", "props": {"page_name": "Tea"}, "metadata": library},
+        {**fields, "event_id": "2", "protocol": "segment", "name": "order_placed", "source_name": "Order Completed",
+         "source_event_id": "node-next-1", "props": {"total": 19.9}, "metadata": library},
+        {**fields, "event_id": "3", "protocol": "segment", "name": "identify", "user_id": "u-7", "props": {"plan": "team"}},
+        {**fields, "event_id": "4", "protocol": "snowplow", "name": "struct_event", "source_name": "se",
+         "props": {"category": "coupon", "value": 10}, "metadata": {"snowplow": {"aid": "shop"}, "session_index": 3}},
+        {**fields, "event_id": "5", "protocol": "posthog", "name": "page_view", "source_name": "$pageview",
+         "device_id": "d-1", "metadata": {"posthog": {"lib": "web"}}},
+    )  # fmt: skip
+    full = saved_query(aws, "Create the view events_full").partition(" AS\n")[2]
+    for name, columns, expected in [
+        ("segment_tracks", "id, event, event_text, context_library_name", ["node-next-1", "order_placed", "Order Completed", "analytics-node"]),
+        ("segment_pages", "id, name, path, tenant", ["1", "Tea", "/tea", "default"]),
+        ("segment_identifies", "id, user_id", ["3", "u-7"]),
+        ("snowplow_events", "app_id, event, se_category, se_value, domain_sessionidx", ["shop", "struct", "coupon", "10.0", "3"]),
+        ("posthog_events", "event, distinct_id, lib", ["$pageview", "d-1", "web"]),
+    ]:  # fmt: skip
+        head, _, query = saved_query(aws, f"Create the view {name}").partition(" AS ")
+        assert head == f"CREATE OR REPLACE VIEW {name}"
+        query = query.replace("FROM events_full", f"FROM ({full}) AS events_full")
+        assert ask(aws, f"SELECT {columns} FROM ({query})") == [expected], name

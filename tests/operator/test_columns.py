@@ -8,6 +8,7 @@ import cfnlint.decode
 import pytest
 
 import columns
+import compatible_views
 from support import ROOT
 
 
@@ -41,3 +42,12 @@ def test_the_view_of_athena_derives_what_scripts_query_derives() -> None:
     text, _, _ = text.partition("        - Tenant:")
 
     assert "          CREATE OR REPLACE VIEW" + text == columns.athena_view(" " * 10)
+
+
+@pytest.mark.parametrize("name", compatible_views.VIEWS)
+def test_each_compatible_view_of_athena_is_that_of_the_list(name: str) -> None:
+    template = (ROOT / "scripts/aws/headwater.yaml").read_text()
+    statement = compatible_views.VIEWS[name].athena(name, " " * 10)
+
+    assert f"      Name: Create the view {name}\n" in template
+    assert f"        - |\n{statement}        - {{Tenant: " in template

@@ -72,7 +72,7 @@ fn composed(chars: impl Iterator<Item = char>) -> String {
 }
 
 /// Adds the letter and the marks that `whole` is composed of.
-fn decompose(whole: char, parts: &mut Vec<char>) {
+pub fn decompose(whole: char, parts: &mut Vec<char>) {
     let pair_at = |place: &u16| PAIRS.get(usize::from(*place));
     let found = BY_LETTER
         .binary_search_by_key(&Some(whole), |place| pair_at(place).map(|(_, _, letter)| *letter));

@@ -137,7 +137,7 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ),
         (
             lower(json!({"when": [{"field": "b", "exists": true}]})),
-            "clean[0].when[0].field must go below props or metadata, or be one of name, id, device_id, time, seq, session_id, level, build, user_id, url, title, referrer, screen, viewport, language, consent",
+            "clean[0].when[0].field must go below props or metadata, or be one of name, id, device_id, time, seq, session_id, level, build, user_id, url, title, referrer, screen, viewport, language, consent, user_hash, source_name, source_event_id",
         ),
         (
             lower(json!({"when": [{"field": "props.b", "is": 1}, {"field": "props.b", "is": 2}]})),

@@ -77,6 +77,7 @@ pub fn settings(
         secret: stored("HEADWATER_HASH_SECRET"),
         operator_key: text("HEADWATER_OPERATOR_KEY"),
         inspect_token: text("HEADWATER_INSPECT_TOKEN"),
+        server_keys: text("HEADWATER_SERVER_KEYS"),
         session_token: text("AWS_SESSION_TOKEN"),
         endpoint_url: text("AWS_ENDPOINT_URL"),
         endpoint_url_firehose: text("AWS_ENDPOINT_URL_FIREHOSE"),

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 
 use super::ProtocolError;
 use super::charset::Charset;
@@ -14,7 +14,7 @@ use crate::model::failed_event::PayloadFormat;
 use crate::model::violation::{Code, Violation};
 
 /// The first two bytes of a gzip stream. No JSON text starts with them.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A body and the headers that describe it, as received.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +107,41 @@ impl<'a> RequestBody<'a> {
     }
 }
 
+/// Returns a body of another collector's protocol, inflated if its first bytes show gzip or zlib:
+/// SDKs compress without a header.
+pub fn inflated<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, ProtocolError> {
+    if bytes.len() > limits.max_body_bytes {
+        return Err(ProtocolError::BodyTooLarge { limit: limits.max_body_bytes });
+    }
+    if bytes.starts_with(&GZIP_MAGIC) {
+        return inflate(bytes, limits.max_inflated_bytes).map(Cow::Owned);
+    }
+    if !is_zlib(bytes) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut inflated = Vec::new();
+    let limit = limits.max_inflated_bytes;
+    let capped = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    match ZlibDecoder::new(bytes).take(capped).read_to_end(&mut inflated) {
+        Ok(_) if inflated.len() > limit => Err(ProtocolError::InflatedTooLarge { limit }),
+        Ok(_) => Ok(Cow::Owned(inflated)),
+        // A text can begin with the same two letters.
+        Err(_) => Ok(Cow::Borrowed(bytes)),
+    }
+}
+
+/// Whether bytes begin like a zlib stream.
+/// Source: <https://www.rfc-editor.org/rfc/rfc1950#section-2.2>
+fn is_zlib(bytes: &[u8]) -> bool {
+    match bytes {
+        [method, flags, ..] => {
+            let header = u16::from_be_bytes([*method, *flags]);
+            *method == 0x78 && header.checked_rem(31) == Some(0)
+        }
+        _ => false,
+    }
+}
+
 /// Returns the first `limit` bytes that can be inflated, also of a stream that is cut or damaged.
 pub fn inflated_part(bytes: &[u8], limit: usize) -> Vec<u8> {
     let mut inflated = Vec::new();
@@ -116,7 +151,8 @@ pub fn inflated_part(bytes: &[u8], limit: usize) -> Vec<u8> {
     inflated
 }
 
-fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
+/// Inflates whole gzip of at most `limit` bytes.
+pub fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
     let mut inflated = Vec::with_capacity(bytes.len().saturating_mul(4).min(limit));
     let one_past = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let read = MultiGzDecoder::new(bytes).take(one_past).read_to_end(&mut inflated);
@@ -237,6 +273,27 @@ mod tests {
                 Err(ProtocolError::UnsupportedEncoding(refused.to_owned()))
             );
         }
+    }
+
+    #[test]
+    fn a_body_of_a_protocol_is_inflated_by_its_first_bytes() {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+        zlib.write_all(b"{\"a\":1}").unwrap();
+        let zlib = zlib.finish().unwrap();
+        let limits = Limits { max_body_bytes: 100, max_inflated_bytes: 7, ..Limits::default() };
+        for bytes in [zlib.as_slice(), &gzip(b"{\"a\":1}"), b"{\"a\":1}"] {
+            assert_eq!(inflated(bytes, &limits).as_deref(), Ok(&b"{\"a\":1}"[..]));
+        }
+        // A text of the same first letters, and bytes of a stream that is cut.
+        for bytes in [b"x\x9c=1".as_slice(), &zlib[..6]] {
+            assert_eq!(inflated(bytes, &limits).as_deref(), Ok(bytes));
+        }
+        let tight = Limits { max_inflated_bytes: 6, ..limits.clone() };
+        let too_large = Err(ProtocolError::InflatedTooLarge { limit: 6 });
+        assert_eq!(inflated(&zlib, &tight), too_large);
+        assert_eq!(inflated(&gzip(b"{\"a\":1}"), &tight), too_large);
+        let long = inflated(&[b' '; 101], &limits);
+        assert_eq!(long, Err(ProtocolError::BodyTooLarge { limit: 100 }));
     }
 
     #[test]

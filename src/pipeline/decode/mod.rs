@@ -8,7 +8,9 @@ pub mod charset;
 pub mod hint;
 pub mod native;
 pub mod pixel;
+pub mod protocols;
 pub mod record;
+pub mod server_fields;
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::{Map, Value};
 
@@ -118,7 +120,7 @@ pub fn original(original: &OriginalPayload, limits: &Limits) -> Option<Beacon> {
         PayloadFormat::Beacon => beacon(text, limits).ok(),
         PayloadFormat::Query => pixel::beacon(text).ok(),
         PayloadFormat::Record => record::beacon(text, limits).ok(),
-        PayloadFormat::Body | PayloadFormat::GzipBody => None,
+        PayloadFormat::Body | PayloadFormat::GzipBody | PayloadFormat::Item(_) => None,
     }
 }
 

@@ -93,7 +93,7 @@ fn by_parts(text: &str, max: usize) -> Result<Parts<'_>, ProtocolError> {
 }
 
 /// Reads an array, of which the first `max` items are kept.
-fn array(text: &str, max: usize) -> Result<Items<'_>, ProtocolError> {
+pub(super) fn array(text: &str, max: usize) -> Result<Items<'_>, ProtocolError> {
     struct Array(usize);
 
     impl<'de> Visitor<'de> for Array {
@@ -202,6 +202,13 @@ fn cleaned(value: &str, field: &str) -> Result<Option<Value>, ProtocolError> {
     Ok(fields.remove(field).filter(|value| !value.is_null() && value != ""))
 }
 
+/// Returns when a request was sent, from any value that stands for a time.
+pub fn time_of_sending(value: Value) -> Option<chrono::DateTime<chrono::Utc>> {
+    let mut fields = Map::from_iter([("time".to_owned(), value)]);
+    builtin::beacon(&mut fields, &mut Repairs::default());
+    fields.get("time").and_then(|value| timestamp(value).ok())
+}
+
 fn sent_at(value: &Value) -> Result<chrono::DateTime<chrono::Utc>, ProtocolError> {
     timestamp(value).map_err(|(code, _)| {
         undecodable_field(
@@ -224,15 +231,15 @@ fn device_id(value: Value) -> Result<DeviceId, ProtocolError> {
     })
 }
 
-fn undecodable(message: &str) -> ProtocolError {
+pub(super) fn undecodable(message: &str) -> ProtocolError {
     ProtocolError::Undecodable(Violation::whole(Code::BadJson, message))
 }
 
-fn undecodable_field(code: Code, field: &str, message: &str) -> ProtocolError {
+pub(super) fn undecodable_field(code: Code, field: &str, message: &str) -> ProtocolError {
     ProtocolError::Undecodable(Violation::of_field(code, field, message))
 }
 
-fn not_json(error: serde_json::Error) -> ProtocolError {
+pub(super) fn not_json(error: serde_json::Error) -> ProtocolError {
     undecodable(&format!("body is not JSON: {error}"))
 }
 

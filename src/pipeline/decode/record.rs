@@ -10,7 +10,7 @@ use crate::model::record::MAX_BYTES;
 use crate::model::violation::Violation;
 
 /// The columns that hold a beacon's field unchanged, each with that field.
-const FIELDS: [(&str, &str); 16] = [
+const FIELDS: [(&str, &str); 20] = [
     ("event_id", "id"),
     ("name", "name"),
     ("level", "level"),
@@ -27,6 +27,10 @@ const FIELDS: [(&str, &str); 16] = [
     ("language", "language"),
     ("props", "props"),
     ("metadata", "metadata"),
+    ("source_name", "source_name"),
+    ("source_event_id", "source_event_id"),
+    ("user_verified", "user_verified"),
+    ("historical", "historical"),
 ];
 
 /// Reads a record's line, which may exceed the size limit of a beacon.

@@ -14,6 +14,7 @@ use crate::base::url::split_scheme;
 use crate::model::consent::PrivacySignal;
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::Geo;
+use crate::model::protocol::Protocol;
 use crate::model::record::VERSION;
 use crate::model::record::column::{Column, ColumnChoice};
 use crate::model::record::line::JsonLineWriter;
@@ -127,6 +128,7 @@ pub(super) fn of_event(
     line.json(Column::NewVisitor, enriched.new_visitor);
     line.text(Column::ClientSessionId, unless_stripped(&event.client_session_id, *stripped));
     line.text(Column::UserId, unless_stripped(&event.user_id, *stripped));
+    line.json(Column::UserVerified, enriched.user_verified.filter(|_| identifying));
     line.json(Column::Consent, event.consent);
     line.json(Column::IdentifiersRemoved, *stripped);
     line.text(Column::Browser, agent.browser.as_deref());
@@ -168,6 +170,11 @@ pub(super) fn of_event(
     line.json(Column::ViewportWidth, viewport.map(|size| size.width));
     line.json(Column::ViewportHeight, viewport.map(|size| size.height));
     line.text(Column::Language, event.language.as_deref());
+    line.text(Column::Protocol, facts.protocol.map(Protocol::name));
+    line.text(Column::SourceName, event.source_name.as_deref());
+    line.text(Column::SourceEventId, event.source_event_id.as_deref());
+    line.json(Column::Verified, facts.verified.then_some(true));
+    line.json(Column::Historical, facts.historical.then_some(true));
     line.json(Column::Repairs, Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()));
     line.json(Column::SampleRate, sample.map(SampleRate::share));
     line.json(Column::Props, event.props.as_ref());

@@ -57,6 +57,7 @@ fn failed_columns(failed: &FailedEvent, facts: &RequestFacts<'_>) -> JsonLineWri
     line.time(Column::SentAt, envelope.sent_at);
     line.text(Column::DeviceId, device_id.map(DeviceId::as_str));
     line.json(Column::IdentifiersRemoved, *stripped);
+    line.json(Column::Verified, facts.verified.then_some(true));
     let mut line = line.into_line();
     line.text("schema_id", schema.map(|schema| schema.id));
     line.text("schema_version", schema.map(|schema| schema.version));

@@ -26,6 +26,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Makes the client of a visitor of whom only a server is known, which is no bot.
+    pub fn unknown() -> Self {
+        Self { user_agent: None, agent: UserAgent::default(), platform: None, bot: None }
+    }
+
     /// Reads the texts of a client.
     pub fn read(user_agent: Option<&str>, hints: &ClientHints) -> Self {
         let agent = user_agent::agent(user_agent, hints);

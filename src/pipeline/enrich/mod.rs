@@ -21,8 +21,9 @@ use crate::base::secret::Secret;
 use crate::model::consent::{BrowserSignals, PrivacySignal};
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::{Geo, OffsetChange};
+use crate::model::protocol::Protocol;
 use crate::model::repairs::Repairs;
-use crate::model::replay::Redelivery;
+use crate::model::replay::{Redelivery, Replay};
 use crate::model::request::RequestContext;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::visitor::Visitor;
@@ -75,6 +76,8 @@ pub struct EnrichedEvent<'a> {
     pub event_index: usize,
     pub occurred: EventTime,
     pub local: Option<LocalTime>,
+    /// Whether the operator's server has verified its user, if that can be known.
+    pub user_verified: Option<bool>,
     /// Whether its device is new; absent if the device's id does not show it.
     pub new_visitor: Option<bool>,
     /// The device's id of the day before; only just after midnight.
@@ -97,6 +100,16 @@ pub struct RequestFacts<'a> {
     pub replayed_at: Option<DateTime<Utc>>,
     /// Whether its events were lost once, and are sent again.
     pub redelivery: Redelivery,
+    /// The protocol of another collector in which it was sent.
+    pub protocol: Option<Protocol>,
+    /// Whether it had a server key.
+    pub verified: bool,
+    /// Whether the event happened long ago, as a server states.
+    pub historical: bool,
+    /// Whether the user is verified, as a server states.
+    pub user_verified: Option<bool>,
+    /// The live server keys of the tenant, by which a page's user is verified.
+    pub server_keys: &'a [Secret],
     /// The client's IP address, reduced by the policy.
     pub ip: Option<String>,
     pub client: Rc<Client>,
@@ -140,10 +153,9 @@ pub fn facts<'a>(
     };
     let salt = || secret.map(|secret| secret.salt_of(received_at.date_naive()));
     let replayed = context.replayed.as_ref();
-    let address = match replayed {
-        Some(replayed) => replayed.address(),
-        None => context.ip.map(Ok),
-    };
+    // A replay has an address only if its beacon states that of the visitor.
+    let kept = || replayed.and_then(Replay::address);
+    let address = context.ip.map(Ok).or_else(kept);
     let ip = address.and_then(|address| match address {
         Ok(address) => privacy.ip.apply(address, tenant, salt),
         Err(hash) => Some(hash.to_owned()).filter(|_| privacy.ip == IpPolicy::Hash),
@@ -155,6 +167,11 @@ pub fn facts<'a>(
         received_at,
         replayed_at: replayed.map(|replayed| replayed.at),
         redelivery: replayed.map_or(Redelivery::No, |replayed| replayed.of.redelivery()),
+        protocol: None,
+        verified: false,
+        historical: false,
+        user_verified: None,
+        server_keys: &[],
         ip,
         client: enrichment.clients.client(context.user_agent.as_deref(), &context.client_hints),
         geo: context.geo.cut(),
@@ -224,12 +241,11 @@ pub fn event<'a>(
     mut repairs: Repairs,
     stripped: Option<PrivacySignal>,
 ) -> EnrichedEvent<'a> {
-    let occurred = event_time::occurred(
-        facts.received_at,
-        event.client_time,
-        event.sent_at,
-        facts.enrichment.clock_threshold,
-    );
+    let threshold = facts.enrichment.clock_threshold;
+    let occurred = match (facts.historical, event.client_time) {
+        (true, Some(at)) if at <= facts.received_at => EventTime { at, clock_skew_ms: None },
+        (_, time) => event_time::occurred(facts.received_at, time, event.sent_at, threshold),
+    };
     // The zone of an address is narrower than its country.
     let offset_of_address = || match stripped {
         None => utc_offset_at(occurred.at, facts.utc_offset_minutes, &facts.utc_offset_changes),
@@ -255,6 +271,7 @@ pub fn event<'a>(
         event_index,
         facts,
         occurred,
+        user_verified: user_verified(&event, facts),
         local: utc_offset_minutes.and_then(|minutes| local_time::local(occurred.at, minutes)),
         new_visitor: new_visitor(&event, facts),
         previous_device_id,
@@ -263,6 +280,16 @@ pub fn event<'a>(
         stripped,
         event,
     }
+}
+
+/// Whether the operator's server has verified the user: it says so, or has made the user's hash with
+/// one of its keys.
+fn user_verified(event: &Event, facts: &RequestFacts<'_>) -> Option<bool> {
+    let by_hash = || {
+        let (hash, user_id) = (event.user_hash.as_deref()?, event.user_id.as_deref()?);
+        Some(facts.server_keys.iter().any(|key| key.signs(&[user_id.as_bytes()], hash)))
+    };
+    facts.user_verified.filter(|_| event.user_id.is_some()).or_else(by_hash)
 }
 
 /// Whether the device is new. Its id and the event's time are by one clock, so that an error of

@@ -254,6 +254,9 @@ fn scrub_rest(event: &mut Event, what: ScrubConfig, repairs: &mut Repairs) {
     if let Some(title) = &mut event.title {
         scrub_text(title, what, &mut |rule| repairs.note(rule, &|| "/title".to_owned()));
     }
+    if let Some(name) = &mut event.source_name {
+        scrub_text(name, what, &mut |rule| repairs.note(rule, &|| "/source_name".to_owned()));
+    }
     for (key, value, root) in members(event) {
         scrub::value(value, what, &mut |pointer, kind| {
             let pointer = || format!("{root}{}{}", escape_json_pointer(key), pointer());

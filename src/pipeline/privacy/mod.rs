@@ -131,7 +131,7 @@ pub fn consent_in(bytes: &[u8]) -> Option<Consent> {
 }
 
 /// The fields that identify a device or a person.
-const IDENTIFIERS: [&str; 3] = ["device_id", "session_id", "user_id"];
+const IDENTIFIERS: [&str; 4] = ["device_id", "session_id", "user_id", "user_hash"];
 
 /// Removes the identifiers from a raw beacon. An unknown field may be one under another name, so
 /// only its name stays. Returns whether there was anything to remove.

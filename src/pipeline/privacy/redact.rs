@@ -22,7 +22,7 @@ use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy, scrub, unreadable}
 
 /// The protocol's fields, besides its objects, that can hold any text. The others are not scrubbed,
 /// in an event either.
-const FREE: [&str; 3] = ["url", "title", "referrer"];
+const FREE: [&str; 4] = ["url", "title", "referrer", "source_name"];
 
 /// Whether something was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

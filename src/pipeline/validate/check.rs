@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::base::decimal::Decimal;
 use crate::base::json::{MAX_SAFE_INTEGER, type_name};
 use crate::base::text::truncate_for_display;
+use crate::model::beacon::SERVER_FIELDS;
 use crate::model::consent::Consent;
 use crate::model::event::{DeviceId, EventId, EventName, Size};
 use crate::model::level::Level;
@@ -153,6 +154,9 @@ impl Check {
         for field in unknown.iter().take(listed) {
             let shown = truncate_for_display(field);
             let message = match hint::meant(field) {
+                _ if SERVER_FIELDS.contains(&field.as_str()) => {
+                    format!("{shown} needs a server key")
+                }
                 Some("sent_at") => {
                     format!("{shown} is not a field of a beacon; sent_at stands beside events")
                 }

@@ -45,6 +45,9 @@ pub struct BeaconFields {
     pub viewport: Option<Value>,
     pub language: Option<Value>,
     pub consent: Option<Value>,
+    pub user_hash: Option<Value>,
+    pub source_name: Option<Value>,
+    pub source_event_id: Option<Value>,
     pub props: Option<Value>,
     pub metadata: Option<Value>,
     /// The names of the fields that no beacon has, sorted.
@@ -72,6 +75,9 @@ impl BeaconFields {
                 "viewport" => &mut of.viewport,
                 "language" => &mut of.language,
                 "consent" => &mut of.consent,
+                "user_hash" => &mut of.user_hash,
+                "source_name" => &mut of.source_name,
+                "source_event_id" => &mut of.source_event_id,
                 "props" => &mut of.props,
                 "metadata" => &mut of.metadata,
                 _ => {

@@ -80,6 +80,9 @@ pub fn event(
     let viewport = check.size("viewport", fields.viewport);
     let language = check.text("language", fields.language, max_chars::LANGUAGE);
     let consent = check.consent(fields.consent);
+    let user_hash = check.text("user_hash", fields.user_hash, max_chars::USER_HASH);
+    let source_name = check.text("source_name", fields.source_name, max_chars::SOURCE);
+    let source_event_id = check.text("source_event_id", fields.source_event_id, max_chars::SOURCE);
     let props = check.object("props", fields.props);
     let metadata = check.object("metadata", fields.metadata);
     let mut violations = check.finish(&fields.unknown);
@@ -130,6 +133,9 @@ pub fn event(
         viewport,
         language,
         consent,
+        user_hash,
+        source_name,
+        source_event_id,
         props,
         metadata,
     })

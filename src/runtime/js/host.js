@@ -6,7 +6,7 @@ import { exchange } from "./http_call.js";
 /**
  * @typedef {[status: number, number: number, bytes: Uint8Array]} Completion of an operation
  * @typedef {(operation: number, ...completion: Completion) => void} Resume
- * @typedef {{ resolve(value: any): void }} Caller the promise of a request or of an object's method
+ * @typedef {{ resolve(value: any): void, waitUntil(work: Promise<unknown>): void }} Caller the promise of a request or of an object's method
  * @typedef {number | Uint8Array | { error: Uint8Array }} ObjectAnswer
  * @typedef {{ call(method: string, body: Uint8Array): Promise<ObjectAnswer> }} ObjectStub
  * @typedef {{ idFromName(name: string): unknown, get(id: unknown, options?: { locationHint: string }): ObjectStub }} Namespace
@@ -140,6 +140,25 @@ export class Host {
    */
   send(operation, url, headers, body, milliseconds, aborts) {
     this.#complete(operation, send(url, parsed(headers), body.slice(), milliseconds, aborts));
+  }
+
+  /**
+   * Sends a request to another collector, after the caller was answered. The status is that of the response, or 0 if there
+   * is none in time.
+   *
+   * @param {number} operation
+   * @param {Caller} caller
+   * @param {string} method
+   * @param {string} url
+   * @param {string} headers
+   * @param {Uint8Array} body
+   * @param {number} milliseconds
+   */
+  forward(operation, caller, method, url, headers, body, milliseconds) {
+    const sent = body.length > 0 ? body.slice() : null;
+    const forwarded = forward(method, url, parsed(headers), sent, milliseconds);
+    caller.waitUntil(forwarded);
+    this.#complete(operation, forwarded);
   }
 
   /**
@@ -297,6 +316,25 @@ async function send(url, headers, body, milliseconds, aborts) {
     if (name === "TimedOut") return [0, -1, EMPTY];
     if (name === "Starved") return [1, -1, EMPTY];
     return [2, -1, encoder.encode(message)];
+  }
+}
+
+/**
+ * @param {string} method
+ * @param {string} url
+ * @param {Record<string, string>} headers
+ * @param {Uint8Array<ArrayBuffer> | null} body
+ * @param {number} milliseconds
+ * @returns {Promise<Completion>}
+ */
+async function forward(method, url, headers, body, milliseconds) {
+  try {
+    const signal = AbortSignal.timeout(milliseconds);
+    const response = await fetch(url, { method, headers, body, redirect: "manual", signal });
+    await response.body?.cancel();
+    return [response.status, 0, EMPTY];
+  } catch {
+    return NOTHING;
   }
 }
 

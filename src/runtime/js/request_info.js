@@ -26,6 +26,7 @@ export function requestInfo(request) {
     write_key: header("x-write-key"),
     authorization: header("authorization"),
     replay: header("x-headwater-replay"),
+    signature: header("x-headwater-signature"),
     ip: header("cf-connecting-ip"),
     user_agent: header("user-agent"),
     accept_language: header("accept-language"),
@@ -51,6 +52,26 @@ export function requestInfo(request) {
     },
     ...utcOffsets(text(cf.timezone)),
   });
+}
+
+/**
+ * Returns all headers as a JSON array of names, in lower case, and values, as valid Unicode.
+ *
+ * @param {Request} request
+ * @returns {string}
+ */
+export function requestHeaders(request) {
+  return JSON.stringify([...request.headers].map(([name, value]) => [name, value.toWellFormed()]));
+}
+
+/**
+ * Returns the offsets of a zone as a JSON object, which is empty if there is no such zone.
+ *
+ * @param {string} zone
+ * @returns {string}
+ */
+export function zoneOffsets(zone) {
+  return JSON.stringify(utcOffsets(zone));
 }
 
 /** Returns the number of a header that has at most nine digits; more are no size of a body that is read. */

@@ -5,6 +5,7 @@ import { Host } from "./host.js";
 import * as wasm from "./index.js";
 
 /** @typedef {import("./host.js").Caller & { reject(error: unknown): void }} Caller */
+/** @typedef {(work: Promise<unknown>) => void} WaitUntil */
 
 // A panic's trace is long, and its end names the caller.
 /** @type {{ stackTraceLimit?: number }} */ (Error).stackTraceLimit = 100;
@@ -49,11 +50,13 @@ function renew() {
  * Calls the Wasm, which answers the caller now or later.
  *
  * @param {(caller: Caller) => void} begin
+ * @param {WaitUntil} waitUntil keeps the caller's I/O context for work after its answer; that of an object lasts anyway
  * @returns {Promise<any>}
  */
-function answered(begin) {
+function answered(begin, waitUntil = () => {}) {
   return new Promise((resolve, reject) => {
     const caller = {
+      waitUntil,
       /** @param {unknown} value */
       resolve(value) {
         callers.delete(caller);
@@ -83,7 +86,8 @@ export default {
    * @param {ExecutionContext} context
    */
   fetch(request, env, context) {
-    const answer = answered((caller) => wasm.fetch(request, env, caller));
+    const waitUntil = (/** @type {Promise<unknown>} */ work) => context.waitUntil(work);
+    const answer = answered((caller) => wasm.fetch(request, env, caller), waitUntil);
     // A client that disconnects must not stop the work for its beacons.
     context.waitUntil(answer);
     return answer;

@@ -1,0 +1,72 @@
+//! The parts of a dialect.
+
+use std::borrow::Cow;
+
+use crate::ingest::error::{HttpError, IngestError};
+
+/// A request to an address of a protocol, without its body.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AskedBy<'a> {
+    pub is_post: bool,
+    /// Such as `/v1/track`.
+    pub path: &'a str,
+    /// Without its question mark.
+    pub query: &'a str,
+    /// As sent; empty if absent.
+    pub content_type: &'a str,
+    /// The scheme and host of this worker, such as `https://events.shop.example`.
+    pub host: &'a str,
+}
+
+impl<'a> AskedBy<'a> {
+    /// Returns the first parameter `name` of the query.
+    pub fn parameter(self, name: &str) -> Option<Cow<'a, str>> {
+        let mut parameters = form_urlencoded::parse(self.query.as_bytes());
+        parameters.find(|(parameter, _)| parameter == name).map(|(_, value)| value)
+    }
+}
+
+/// What a request to an address of a protocol asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// It has events: in its body, or in the query of a `GET`.
+    Events,
+    /// It has none, and is answered at once.
+    Answer(DialectAnswer),
+}
+
+/// An answer in the form that an SDK expects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DialectAnswer {
+    pub status: u16,
+    pub retry_after_s: Option<u64>,
+    /// Empty if there is no body.
+    pub content_type: &'static str,
+    pub body: Cow<'static, [u8]>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl DialectAnswer {
+    /// Makes an answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    pub fn text(status: u16, text: impl Into<String>) -> Self {
+        let body = Cow::Owned(text.into().into_bytes());
+        Self { status, content_type: "text/plain; charset=utf-8", body, ..Self::default() }
+    }
+
+    pub fn json(status: u16, text: impl Into<String>) -> Self {
+        let body = Cow::Owned(text.into().into_bytes());
+        Self { status, content_type: "application/json", body, ..Self::default() }
+    }
+
+    /// Sets when the client may send again, as `error` says; at most `max_s` seconds, since some
+    /// SDKs ignore longer waits.
+    #[must_use]
+    pub fn retry_after(self, error: &IngestError, max_s: u64) -> Self {
+        Self { retry_after_s: error.retry_after_s().map(|seconds| seconds.min(max_s)), ..self }
+    }
+}

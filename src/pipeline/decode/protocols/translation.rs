@@ -1,0 +1,187 @@
+//! What all protocols do alike when an item becomes a beacon: its id and its name.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::base::text::escape_json_pointer;
+use crate::base::url::ascii::decompose;
+use crate::model::beacon::Limits;
+use crate::model::event::EventId;
+use crate::model::protocol::Protocol;
+use crate::model::violation::Violation;
+use crate::pipeline::decode::beacon;
+
+/// The settings of a translation.
+#[derive(Debug, Clone, Copy)]
+pub struct Translation<'a> {
+    pub protocol: Protocol,
+    pub tenant: &'a str,
+    /// The tenant's own names: the name as sent, and the event's name.
+    pub names: &'a BTreeMap<String, String>,
+    pub limits: &'a Limits,
+}
+
+impl Translation<'_> {
+    /// Reads an object that an item has as a text in its field `field`. Its limits are those of a
+    /// beacon.
+    pub fn object(&self, text: &str, field: &str) -> Result<Map<String, Value>, Violation> {
+        let read = beacon(text, self.limits);
+        read.map(|it| it.fields).map_err(|violation| Violation {
+            pointer: format!("{}{}", escape_json_pointer(field), violation.pointer),
+            ..violation
+        })
+    }
+
+    /// Sets `id` from an id of the SDK. One that is no UUID is kept as `source_event_id`, and
+    /// hashed with the tenant, the protocol and its `scope`, so that a repeat has the same id.
+    pub fn set_id(&self, beacon: &mut Map<String, Value>, sent: &str, scope: &str) {
+        if sent.is_empty() {
+            return;
+        }
+        if EventId::parse(sent).is_some() {
+            beacon.put("id", Value::String(sent.to_owned()));
+            return;
+        }
+        self.set_hashed_id(beacon, &[scope, sent]);
+        beacon.put("source_event_id", Value::String(sent.to_owned()));
+    }
+
+    /// Sets `id` to a hash of `parts`, for a protocol without ids.
+    pub fn set_hashed_id(&self, beacon: &mut Map<String, Value>, parts: &[&str]) {
+        let mut hash = Sha256::new();
+        for part in [self.tenant, self.protocol.name()].iter().chain(parts) {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let bytes = *digest.first_chunk::<16>().unwrap_or(&[0; 16]);
+        let id = uuid::Builder::from_custom_bytes(bytes).into_uuid().hyphenated().to_string();
+        beacon.put("id", Value::String(id));
+    }
+
+    /// Sets `name` from the name that the SDK sent: the tenant's own name for it, else `built_in`,
+    /// else its letters in lower case. A name that changes is kept as `source_name`.
+    pub fn set_name(&self, beacon: &mut Map<String, Value>, sent: &str, built_in: Option<&str>) {
+        let own = self.names.get(sent).map(String::as_str);
+        let name = own.or(built_in).map_or_else(|| event_name(sent), str::to_owned);
+        if name != sent && !sent.is_empty() {
+            beacon.put("source_name", Value::String(sent.to_owned()));
+        }
+        beacon.put("name", Value::String(name));
+    }
+}
+
+/// Returns the event name for any text: in lower case and without marks, other characters as `_`,
+/// and at most 64 of them.
+pub fn event_name(sent: &str) -> String {
+    const MAX: usize = 64;
+    let mut parts = Vec::new();
+    // A character can become several; the rest could not be seen in the name.
+    for character in sent.chars().take(MAX.saturating_mul(4)).flat_map(char::to_lowercase) {
+        decompose(character, &mut parts);
+    }
+    let mut name = String::new();
+    for character in parts {
+        match character {
+            'a'..='z' | '0'..='9' | '.' => name.push(character),
+            '\u{300}'..='\u{36f}' => {}
+            _ if name.ends_with('_') => {}
+            _ => name.push('_'),
+        }
+    }
+    let name = name.trim_start_matches(|first: char| !first.is_ascii_lowercase());
+    let name = name.get(..name.len().min(MAX)).unwrap_or_default().trim_end_matches(['_', '.']);
+    match name {
+        "" => "unnamed".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// Ways to change an object that are compiled once. In each of a hundred callers they would be
+/// 20 kB of Wasm.
+pub trait ObjectFields {
+    fn put(&mut self, field: &str, value: Value);
+
+    fn take_field(&mut self, field: &str) -> Option<Value>;
+}
+
+impl ObjectFields for Map<String, Value> {
+    #[inline(never)]
+    fn put(&mut self, field: &str, value: Value) {
+        self.insert(field.to_owned(), value);
+    }
+
+    #[inline(never)]
+    fn take_field(&mut self, field: &str) -> Option<Value> {
+        self.remove(field)
+    }
+}
+
+/// Moves a value of `from` to the field `to` of a beacon, unless it is absent, null or empty, or the
+/// beacon has the field.
+#[inline(never)]
+pub fn move_field(
+    from: &mut Map<String, Value>,
+    name: &str,
+    beacon: &mut Map<String, Value>,
+    to: &str,
+) {
+    let value = from.remove(name).filter(|value| !value.is_null() && value != "");
+    if let Some(value) = value {
+        beacon.entry(to).or_insert(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_text_has_an_event_name() {
+        for (sent, name) in [
+            ("Order Completed", "order_completed"),
+            ("$pageview", "pageview"),
+            ("com.shop.order_placed", "com.shop.order_placed"),
+            ("  Größe geändert!  ", "gro_e_geandert"),
+            ("1st Visit", "st_visit"),
+            ("", "unnamed"),
+            ("購入", "unnamed"),
+            ("a\u{0}b", "a_b"),
+            ("..A..", "a"),
+        ] {
+            assert_eq!(event_name(sent), name, "{sent}");
+        }
+        assert_eq!(event_name(&"Long name ".repeat(1_000)).len(), 64);
+    }
+
+    #[test]
+    fn a_foreign_id_becomes_the_same_uuid_each_time() {
+        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let of = |tenant, protocol, scope, sent| {
+            let mut beacon = Map::new();
+            Translation { protocol, tenant, names: &names, limits: &limits }.set_id(
+                &mut beacon,
+                sent,
+                scope,
+            );
+            beacon
+        };
+        let first = of("shop", Protocol::Segment, "", "ajs-next-1");
+        assert_eq!(first, of("shop", Protocol::Segment, "", "ajs-next-1"));
+        assert_eq!(first.get("source_event_id"), Some(&Value::from("ajs-next-1")));
+        assert!(EventId::parse(first["id"].as_str().unwrap()).is_some());
+        for other in [
+            of("blog", Protocol::Segment, "", "ajs-next-1"),
+            of("shop", Protocol::Snowplow, "", "ajs-next-1"),
+            of("shop", Protocol::Segment, "a", "js-next-1"),
+            of("shop", Protocol::Segment, "", "ajs-next-2"),
+        ] {
+            assert_ne!(first.get("id"), other.get("id"));
+        }
+        let uuid = of("shop", Protocol::Segment, "", "26BB0215-7b98-48bb-b44c-ad9bd25f036b");
+        assert_eq!(uuid.len(), 1);
+        assert!(of("shop", Protocol::Segment, "", "").is_empty());
+    }
+}

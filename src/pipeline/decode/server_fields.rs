@@ -1,0 +1,125 @@
+//! The fields that only an operator's server may set: the facts about its visitor.
+
+use serde_json::{Map, Value};
+
+use crate::base::json::type_name;
+use crate::model::beacon::{Circumstances, SERVER_FIELDS};
+use crate::model::violation::{Code, Violation};
+
+/// The longest name of a time zone has 32 characters.
+const MAX_TIMEZONE_BYTES: usize = 64;
+
+/// Takes the fields out of a beacon of a server. Fails if one has a wrong form.
+pub fn take(fields: &mut Map<String, Value>) -> Result<Circumstances, Violation> {
+    if !SERVER_FIELDS.iter().any(|field| fields.contains_key(*field)) {
+        return Ok(Circumstances::default());
+    }
+    let mut circumstances = Circumstances::default();
+    if let Some(text) = text(fields, "ip")? {
+        let ip = text.trim().parse().map_err(|_| wrong("ip", "an IPv4 or IPv6 address"))?;
+        circumstances.ip = Some(ip);
+    }
+    circumstances.user_agent = text(fields, "user_agent")?;
+    if let Some(text) = text(fields, "timezone")? {
+        let of_zone =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+');
+        if text.len() > MAX_TIMEZONE_BYTES || !text.bytes().all(of_zone) {
+            return Err(wrong("timezone", "an IANA name such as Europe/Zurich"));
+        }
+        circumstances.timezone = Some(text);
+    }
+    circumstances.historical = boolean(fields, "historical")?.unwrap_or_default();
+    circumstances.user_verified = boolean(fields, "user_verified")?;
+    Ok(circumstances)
+}
+
+/// Like [`take`], but leaves out what has a wrong form, as SDKs send it: Segment's `ip` may be `0`.
+pub fn take_valid(fields: &mut Map<String, Value>) -> Circumstances {
+    while let Err(violation) = take(&mut fields.clone()) {
+        let field = violation.pointer.trim_start_matches('/').to_owned();
+        if fields.remove(&field).is_none() {
+            break;
+        }
+    }
+    take(fields).unwrap_or_default()
+}
+
+/// Removes the fields.
+pub fn remove(fields: &mut Map<String, Value>) {
+    for field in SERVER_FIELDS {
+        fields.remove(field);
+    }
+}
+
+fn text(fields: &mut Map<String, Value>, field: &str) -> Result<Option<String>, Violation> {
+    match fields.remove(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+        Some(other) => Err(wrong(field, &format!("a string, not {}", type_name(&other)))),
+    }
+}
+
+fn boolean(fields: &mut Map<String, Value>, field: &str) -> Result<Option<bool>, Violation> {
+    match fields.remove(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(value)),
+        Some(other) => Err(wrong(field, &format!("true or false, not {}", type_name(&other)))),
+    }
+}
+
+fn wrong(field: &str, wanted: &str) -> Violation {
+    Violation::of_field(Code::BadFormat, field, format!("{field} must be {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Map<String, Value> {
+        let Value::Object(fields) = value else { panic!("not an object") };
+        fields
+    }
+
+    #[test]
+    fn the_facts_of_a_visitor_are_taken_out_of_its_beacon() {
+        let mut sent = fields(json!({
+            "name": "a", "ip": " 203.0.113.7", "user_agent": "Mozilla/5.0", "timezone": "Europe/Zurich",
+            "historical": true, "user_verified": false,
+        }));
+        let expected = Circumstances {
+            ip: "203.0.113.7".parse().ok(),
+            user_agent: Some("Mozilla/5.0".to_owned()),
+            timezone: Some("Europe/Zurich".to_owned()),
+            historical: true,
+            user_verified: Some(false),
+        };
+        assert_eq!(take(&mut sent), Ok(expected));
+        assert_eq!(sent, fields(json!({"name": "a"})));
+        let absent = json!({"ip": null, "user_agent": "", "timezone": " ", "historical": null});
+        assert_eq!(take(&mut fields(absent)), Ok(Circumstances::default()));
+    }
+
+    #[test]
+    fn a_fact_of_a_wrong_form_is_named_or_left_out() {
+        for (sent, message) in [
+            (json!({"ip": "203.0.113"}), "ip must be an IPv4 or IPv6 address"),
+            (json!({"ip": 7}), "ip must be a string, not a number"),
+            (json!({"timezone": "<b>"}), "timezone must be an IANA name such as Europe/Zurich"),
+            (json!({"historical": "yes"}), "historical must be true or false, not a string"),
+            (json!({"user_agent": []}), "user_agent must be a string, not an array"),
+        ] {
+            let violation = take(&mut fields(sent.clone())).unwrap_err();
+            assert_eq!(violation.message, message);
+            let mut both = fields(sent);
+            both.insert("user_verified".to_owned(), json!(true));
+            let taken = take_valid(&mut both);
+            assert_eq!(
+                taken,
+                Circumstances { user_verified: Some(true), ..Circumstances::default() }
+            );
+            assert!(both.is_empty());
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The requests of other collectors' SDKs, from their bytes to events.
+//!
+//! `tests/fixtures/captures` has what the SDKs sent to a server on their own machine, without the
+//! headers that browsers add; all data is synthetic.
+
+mod protocols {
+    mod amplitude;
+    mod any_request;
+    mod capture;
+    mod captures;
+    mod cloudevents;
+    mod ga4;
+    mod otlp;
+    mod plausible;
+    mod posthog;
+    mod segment;
+    mod snowplow;
+    mod umami;
+    mod valid_captures;
+}
