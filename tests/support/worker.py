@@ -50,6 +50,7 @@ SECRETS = (
     "HEADWATER_HASH_SECRET",
     "HEADWATER_OPERATOR_KEY",
     "HEADWATER_INSPECT_TOKEN",
+    "HEADWATER_SERVER_KEYS",
 )
 # The operator's key, unless a test has its own; an empty one stands for none.
 KEY = "the-key-of-the-operator-for-tests-12345"

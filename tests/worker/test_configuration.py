@@ -127,7 +127,7 @@ MISTAKES: list[tuple[str, dict[str, str], Any, list[str]]] = [
             },
         },
         [
-            "HEADWATER.keys.a key is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ -",
+            "HEADWATER.keys.a key is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ - . :",
             "HEADWATER.keys.pk_b.tenant must be a name of 1 to 64 of a-z 0-9 _ -",
             "HEADWATER.keys.pk_b.cookieless needs the secret HEADWATER_HASH_SECRET, a random text of at least 32 characters",
             "HEADWATER.keys.pk_c.tenant is missing",

@@ -92,7 +92,7 @@ def test_the_header_goes_before_the_query(tenants: Worker, peer: FakeFirehose) -
         ({}, "?key=pk_shop%20", "pk_shop "),
         ({"x-write-key": "pk_shöp"}, "", "pk_shöp"),
         ({"x-write-key": b"\xff"}, "", "\ufffd"),
-        ({"x-write-key": "x" * 300}, "", "x" * 100 + "…"),
+        ({"x-write-key": "x" * 300}, "", "x" * 8 + "…"),
     ],
     ids=["none", "empty", "header", "query", "capitals", "space", "ü", "byte", "long"],
 )
