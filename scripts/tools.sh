@@ -42,11 +42,11 @@ python() {
   return 1
 }
 
-# One virtual environment per Python and lock of packages.
+# One virtual environment per Python and lock of packages; scripts/requirements.lock unless given.
 venv() {
   local version
   version=$("$(python)" -c 'import platform; print(platform.python_version())')
-  echo "$cache/python-$version-$(cksum <scripts/requirements.lock | tr ' ' -)"
+  echo "$cache/python-$version-$(cksum <"${1:-scripts/requirements.lock}" | tr ' ' -)"
 }
 
 # Runs a program of the tests, such as faults.soak, which finds its modules where pytest.ini has them.
@@ -63,7 +63,8 @@ npm_packages() {
     rm -rf "$to"
     mkdir -p "$to"
     cp "$1/package.json" "$lock" "$to"
-    npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+    # Said here: a command substitution goes on after an error.
+    npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null || return
     touch "$to/installed"
   fi
   echo "$to"

@@ -1,0 +1,139 @@
+"""Other collectors' SDKs, unchanged and with default options, against the built worker and the local AWS."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from faults.fault_plans import healthy
+from faults.firehose_proxy import FirehoseProxy
+from local_aws import LocalAws
+from sdks.drivers import EACH_SDK, SDKS, STORY_SECONDS, Driver, Sdk
+from sdks.sdk_table import Row
+from sdks.stories import (
+    Records,
+    assert_has_what_was_sent,
+    assert_is_each_once,
+    wait_until_arrived,
+)
+from support.faults import Behaviour, Fail
+from support.shards import spills, wait_until_drained
+from support.waiting import wait_until
+from support.worker import HOST, Worker
+
+KEY = "pk_sdks"
+UNKNOWN_KEY = "pk_unknown"
+PROTOCOLS = ["segment", "snowplow", "posthog", "cloudevents", "otlp", "plausible", "umami", "ga4", "amplitude"]  # fmt: skip
+SETTINGS = {
+    "delivery": "sharded",
+    "shards": 1,
+    "protocols": PROTOCOLS,
+    "keys": {KEY: {"tenant": "shop"}},
+}
+
+
+def refusing(chance: random.Random, records: int) -> Behaviour:
+    """A stream that takes nothing, and says so at once."""
+    return Fail(503, "ServiceUnavailableException", "Slow down.")
+
+
+@pytest.fixture(scope="module")
+def proxy(aws: LocalAws) -> Iterator[FirehoseProxy]:
+    """A Firehose that can be made to refuse."""
+    with FirehoseProxy(aws, "sdks") as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def worker(proxy: FirehoseProxy) -> Iterator[Worker]:
+    with Worker(proxy.environment(), SETTINGS) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def data(aws: LocalAws) -> Records:
+    return Records(aws)
+
+
+@pytest.fixture(scope="module")
+def failed(aws: LocalAws) -> Records:
+    return Records(aws, "failed")
+
+
+def endpoint(worker: Worker) -> str:
+    return f"http://{HOST}:{worker.port}"
+
+
+@pytest.mark.parametrize("sdk", EACH_SDK)
+def test_each_event_is_in_s3_once(
+    sdk: Sdk, worker: Worker, data: Records, failed: Records, table: list[Row]
+) -> None:
+    with Driver(sdk, endpoint(worker), KEY) as driver:
+        driver.wait_for_story()
+        assert failed.of(driver.run) == [], driver.said
+        wait_until_arrived(data, driver)
+        driver.finish()
+    wait_until_drained(worker)
+
+    found = assert_is_each_once(data, driver)
+    for event in driver.events:
+        record = found[event["step"]]
+        assert_has_what_was_sent(event, record, sdk.protocol)
+        assert record["tenant"] == "shop"
+    assert failed.of(driver.run) == []
+    assert driver.report["errors"] == []
+    assert {status for status in driver.statuses if status >= 400} <= {404}
+    table.append(Row(sdk, driver.report, list(found.values())))
+
+
+@pytest.mark.parametrize("sdk", EACH_SDK)
+def test_an_sdk_does_not_see_an_outage_of_the_stream(
+    sdk: Sdk, worker: Worker, proxy: FirehoseProxy, data: Records, failed: Records
+) -> None:
+    proxy.plan = refusing
+    try:
+        with Driver(sdk, endpoint(worker), KEY) as driver:
+            driver.wait_for_story()
+            events = len(driver.events)
+            spilled = wait_until(
+                lambda: sum(each["records"] for each in spills(worker).values()) >= events,
+                STORY_SECONDS,
+                lambda: f"{spills(worker)}\n{driver.said}",
+            )
+            assert spilled and data.of(driver.run) == []
+            proxy.plan = healthy
+            wait_until_arrived(data, driver)
+            driver.finish()
+    finally:
+        proxy.plan = healthy
+        wait_until_drained(worker)
+
+    assert_is_each_once(data, driver)
+    assert failed.of(driver.run) == []
+    assert driver.report["errors"] == []
+    assert {status for status in driver.statuses if status >= 400} <= {404}
+
+
+@pytest.mark.parametrize("sdk", EACH_SDK)
+def test_an_unknown_key_is_refused_once(
+    sdk: Sdk, worker: Worker, data: Records, failed: Records
+) -> None:
+    with Driver(sdk, endpoint(worker), UNKNOWN_KEY) as driver:
+        driver.wait_for_story()
+        if sdk.runtime == "browser":
+            # Amplitude's own status is 400.
+            refused = lambda: {400, 401} & set(driver.statuses)  # noqa: E731
+            wait_until(refused, STORY_SECONDS, lambda: driver.said)
+        else:
+            # It has ended, so it does not send them again.
+            assert driver.report["errors"], driver.said
+        driver.finish()
+    wait_until_drained(worker)
+    assert data.of(driver.run) == []
+    assert failed.of(driver.run) == []
+
+
+def test_an_sdk_of_each_protocol_is_run() -> None:
+    assert {sdk.protocol for sdk in SDKS} == set(PROTOCOLS)
