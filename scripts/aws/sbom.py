@@ -17,9 +17,14 @@ from typing import Any
 from urllib.parse import quote
 
 ROOT = Path(__file__).parents[2]
-CARGO = ("Cargo.lock", "scripts/bindgen/Cargo.lock")
-NPM = ("package-lock.json", "tests/bench/peers/package-lock.json", "tests/bench/trackers/package-lock.json")
-PYTHON = "scripts/requirements.lock"
+CARGO = ("Cargo.lock", "scripts/bindgen/Cargo.lock", "tests/fuzz/Cargo.lock")
+NPM = (
+    "package-lock.json",
+    "tests/bench/peers/package-lock.json",
+    "tests/bench/trackers/package-lock.json",
+    "tests/sdks/package-lock.json",
+)
+PYTHON = ("scripts/requirements.lock", "tests/sdks/requirements.lock")
 ALGORITHMS = {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}
 REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==(\S+)((?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -58,10 +63,11 @@ def _npm() -> Iterator[dict[str, Any]]:
 
 
 def _python() -> Iterator[dict[str, Any]]:
-    for name, version, rest in REQUIREMENT.findall((ROOT / PYTHON).read_text()):
-        # One of them is that of the file which is installed.
-        hashes = [("sha256", value) for value in HASH.findall(rest)]
-        yield _component("pypi", name.lower().replace("_", "-"), version, hashes, "excluded")
+    for path in PYTHON:
+        for name, version, rest in REQUIREMENT.findall((ROOT / path).read_text()):
+            # One of them is that of the file which is installed.
+            hashes = [("sha256", value) for value in HASH.findall(rest)]
+            yield _component("pypi", name.lower().replace("_", "-"), version, hashes, "excluded")
 
 
 def _component(kind: str, name: str, version: str, hashes: list[tuple[str, str]], scope: str) -> dict[str, Any]:

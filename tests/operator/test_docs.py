@@ -61,6 +61,8 @@ SECRETS = {
 }
 PATIENT: dict[str, Any] = {"linger_ms": 10, "delivery_timeout_ms": 30_000}
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
+# As the pages name it.
+SERVER_KEYS = {"HEADWATER_SERVER_KEYS": json.dumps({"default": "a-server-key-of-at-least-32-characters"})}
 HOSTS = ("http://127.0.0.1:8787", "https://YOUR_WORKER", "https://staging.example")
 STREAMS = {"low", "mid", "high", "failed"}
 # What is another one each time, or at each place.
@@ -204,7 +206,7 @@ def desk(
         (directory / "bin" / name).chmod(0o755)
     aws.clear()
     settings = {**PATIENT, "delivery": "sharded", "shards": 1, "log": {"success_rate": 1}}
-    with Worker({**aws.environment(), **SECRETS}, settings) as worker:
+    with Worker({**aws.environment(), **SECRETS, **SERVER_KEYS}, settings) as worker:
         answer = worker.post([ORDER, {"name": "Order Placed"}])
         assert [each["outcome"] for each in answer.verdicts] == ["accepted", "failed"]
         yield Desk(directory, aws, worker)

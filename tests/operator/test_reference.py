@@ -166,7 +166,9 @@ def fields() -> list[str]:
     """The fields of a beacon, from the one list of them."""
     lists = re.findall(r'= \[\s*("name",\s*"id",\s*"device_id",[^\]]*)\]', "".join(sources().values()))  # fmt: skip
     (only,) = lists
-    return [*re.findall(r'"(\w+)"', only), "props", "metadata"]
+    of_servers = re.search(r"SERVER_FIELDS[^=]*=\s*\[([^\]]*)\]", "".join(sources().values()))
+    assert of_servers
+    return [*re.findall(r'"(\w+)"', only), *re.findall(r'"(\w+)"', of_servers[1]), "props", "metadata"]
 
 
 @cache
