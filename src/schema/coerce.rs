@@ -107,7 +107,8 @@ fn number(text: &str, types: Types) -> Option<Number> {
     let bare = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
         && text.ends_with(|last: char| last.is_ascii_digit());
     match bare.then(|| serde_json::from_str(text)) {
-        Some(Ok(Value::Number(number))) => {
+        // A larger one is refused as a number, too.
+        Some(Ok(Value::Number(number))) if number.as_f64().is_some_and(f64::is_finite) => {
             types.intersects(View::Number(number.as_str()).types()).then_some(number)
         }
         _ => None,

@@ -334,7 +334,7 @@ fn a_violation_names_the_mistake_and_never_the_value() {
 fn a_text_becomes_the_type_of_its_schema_only() {
     for (schema, before, after, repaired) in [
         (r#"{"type":"number"}"#, r#""19.90""#, "19.90", true),
-        (r#"{"type":"number"}"#, r#""1e400""#, "1e+400", true),
+        (r#"{"type":"number"}"#, r#""1e400""#, r#""1e400""#, false),
         (r#"{"type":"number"}"#, r#"" 1""#, r#"" 1""#, false),
         (r#"{"type":"number"}"#, r#""007""#, r#""007""#, false),
         (r#"{"type":"number"}"#, r#""0x7""#, r#""0x7""#, false),

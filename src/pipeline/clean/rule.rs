@@ -194,7 +194,8 @@ fn number_text(value: &Value) -> Option<&str> {
     }
 }
 
-/// Parses a JSON number and keeps all its digits.
+/// Parses a JSON number within the range of a double, and keeps all its digits.
 pub fn number(text: &str) -> Option<Value> {
-    text.parse().ok().map(Value::Number)
+    let number: Number = text.parse().ok()?;
+    number.as_f64().is_some_and(f64::is_finite).then_some(Value::Number(number))
 }
