@@ -192,10 +192,29 @@ impl<'a> IngestBatch<'a> {
             (Some(beacon), _) => self.redacted(beacon, stripped).unwrap_or(original),
             (None, stripped) => {
                 let text = decode::legible(&original, self.context.limits);
-                redact::unreadable(original, &text, self.context.facts.privacy, stripped)
+                let privacy = self.context.facts.privacy;
+                let left = redact::unreadable(original, &text, privacy, stripped);
+                self.without_stated_address(left)
             }
         };
         Ok((original, stripped))
+    }
+
+    /// Removes the addresses that a server or an SDK may have stated from bytes that could not be read,
+    /// unless the policy keeps whole ones.
+    fn without_stated_address(&self, original: OriginalPayload) -> OriginalPayload {
+        let context = &self.context;
+        let may_state = context.has_server_fields || context.facts.protocol.is_some();
+        if !may_state || context.facts.privacy.ip == IpPolicy::Full || original.withheld > 0 {
+            return original;
+        }
+        let text = decode::legible(&original, context.limits);
+        let form = match original.form {
+            PayloadFormat::GzipBody => PayloadFormat::Body,
+            form => form,
+        };
+        let left = unreadable::without_addresses(&text);
+        left.map_or(original, |left| OriginalPayload::new(left, form))
     }
 
     /// Returns the beacon without what privacy removes; `None` if it contains nothing of that.

@@ -6,11 +6,12 @@
 //! removed, the text must be withheld instead.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::url_params::without_sensitive;
+use super::url_params::{REMOVED, without_sensitive};
 use super::values::without_in;
 use super::{PrivacyPolicy, scrub};
 use crate::model::beacon::FIELDS;
@@ -39,6 +40,39 @@ pub fn text(text: &str, privacy: &PrivacyPolicy) -> Option<String> {
         left.push_str(piece.get(inner.len()..).unwrap_or_default());
     }
     is_changed.then_some(left)
+}
+
+/// Returns `text` without IP addresses; none if it has none. Only servers and SDKs state them.
+pub fn without_addresses(text: &str) -> Option<String> {
+    let of_address = |character: char| character.is_ascii_hexdigit() || ".:".contains(character);
+    let mut left = String::with_capacity(text.len());
+    let mut is_changed = false;
+    let mut rest = text;
+    while let Some(start) = rest.find(of_address) {
+        let (before, run) = rest.split_at_checked(start).unwrap_or((rest, ""));
+        let end = run.find(|next| !of_address(next)).unwrap_or(run.len());
+        let (run, behind) = run.split_at_checked(end).unwrap_or((run, ""));
+        left.push_str(before);
+        match is_address(run) {
+            true => left.push_str(REMOVED),
+            false => left.push_str(run),
+        }
+        is_changed |= is_address(run);
+        rest = behind;
+    }
+    left.push_str(rest);
+    is_changed.then_some(left)
+}
+
+/// Whether `run` is an IP address, perhaps with a port or at the end of a sentence.
+fn is_address(run: &str) -> bool {
+    /// `::` alone stands for no client.
+    const MIN_BYTES: usize = 4;
+    let run = run.trim_end_matches(['.', ':']).trim_start_matches('.');
+    let without_port = run.rsplit_once(':').map_or(run, |(address, _)| address);
+    let parses = |text: &str| text.len() >= MIN_BYTES && text.parse::<IpAddr>().is_ok();
+    (run.contains(['.', ':']) && parses(run))
+        || (without_port.contains('.') && parses(without_port))
 }
 
 /// Returns the rest of a pixel's query; none if there was nothing to remove.
@@ -166,6 +200,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn addresses_are_removed_from_any_text() {
+        for (text, left) in [
+            (r#"{"ip":"203.0.113.7","#, Some(r#"{"ip":"[removed]","#)),
+            ("client 203.0.113.7:443.", Some("client [removed]")),
+            ("2001:db8::7, 10.0.0.1", Some("[removed], [removed]")),
+            ("::ffff:203.0.113.7", Some("[removed]")),
+            ("ä203.0.113.7ä", Some("ä[removed]ä")),
+            ("at 12:30:05 of v1.2.3", None),
+            ("{\"a\":1.5,\"b\":[1,2]}", None),
+            (":: a:b dead:beef", None),
+            ("", None),
+        ] {
+            assert_eq!(without_addresses(text).as_deref(), left, "{text}");
+        }
+    }
+
     use crate::pipeline::privacy::scrub::ScrubConfig;
 
     fn privacy() -> PrivacyPolicy {
