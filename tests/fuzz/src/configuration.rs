@@ -39,10 +39,7 @@ fn table_of(table: Value, text: &str) {
             for error in errors.iter().chain(&warnings) {
                 let sentence = error.to_string();
                 let shows = |secret: &&str| sentence.contains(*secret) && !text.contains(*secret);
-                assert!(
-                    !SECRETS.iter().any(|secret| shows(secret)),
-                    "LAW: no mistake shows a secret"
-                );
+                assert!(!SECRETS.iter().any(shows), "LAW: no mistake shows a secret");
             }
             return;
         }
