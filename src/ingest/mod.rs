@@ -26,8 +26,8 @@ use crate::model::outcome::{Catalogued, DropReason};
 use crate::model::protocol::Protocol;
 use crate::model::replay::ReplaySource;
 use crate::model::request::RequestContext;
-use crate::pipeline::decode::body::RequestBody;
-use crate::pipeline::decode::protocols::ProtocolItems;
+use crate::pipeline::decode::body::{self, RequestBody};
+use crate::pipeline::decode::protocols::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::{ProtocolError, ValueBudget, native, pixel, protocols, record};
 use crate::pipeline::{decode, enrich};
 pub use authorize::{AuthorizedRequest, authorize};
@@ -102,7 +102,9 @@ pub fn replay<'c>(
     let mut batch = IngestBatch::new(request, &context);
     let text = String::from_utf8_lossy(body.bytes);
     match format {
-        PayloadFormat::Item(protocol) => batch.context.in_protocol(protocol),
+        PayloadFormat::Item(protocol) | PayloadFormat::ProtocolBody(protocol) => {
+            batch.context.in_protocol(protocol);
+        }
         // A record has what its server stated.
         PayloadFormat::Record => batch.context.allow_server_fields(&context),
         _ => {}
@@ -117,6 +119,14 @@ pub fn replay<'c>(
             protocols::beacon(&text, &batch.context.translation(protocol), limits, &mut values)
         }
         PayloadFormat::Body | PayloadFormat::GzipBody => return decode_body(batch, body, &mut ids),
+        PayloadFormat::ProtocolBody(protocol) => {
+            // GA4's other address takes lines, each with a name.
+            let is_of_server = protocol == Protocol::Ga4 && !body.bytes.starts_with(b"en=");
+            let path = if is_of_server { "/mp/collect" } else { dialects::main_path(protocol) };
+            let request = ProtocolRequest { path, body: body.bytes, ..ProtocolRequest::default() };
+            let items = protocols::items(protocol, &request, batch.context.limits);
+            return push_items(batch, items, protocol, body.bytes, &mut ids);
+        }
     };
     batch.push(beacon, || OriginalPayload::new(body.bytes, format), &mut ids)?;
     Ok(batch)
@@ -158,14 +168,31 @@ pub fn items<'c>(
 ) -> Result<IngestBatch<'c>, IngestError> {
     let mut batch = IngestBatch::new(request, request.context);
     batch.context.in_protocol(protocol);
+    match (&items, body::inflated(body.bytes, batch.context.limits)) {
+        (Err(ProtocolError::Undecodable(violation)), Err(_)) => {
+            let form = body.form().unwrap_or(PayloadFormat::Body);
+            batch.undecodable(violation.clone(), body.bytes, form, ids)
+        }
+        (_, inflated) => push_items(batch, items, protocol, &inflated?, ids),
+    }
+}
+
+/// Processes the items of a request, or keeps its `body` if there are none.
+fn push_items<'c>(
+    mut batch: IngestBatch<'c>,
+    items: Result<ProtocolItems<'_>, ProtocolError>,
+    protocol: Protocol,
+    body: &[u8],
+    ids: &mut EventIdGenerator,
+) -> Result<IngestBatch<'c>, IngestError> {
     let items = match items {
         Err(ProtocolError::Undecodable(violation)) => {
-            let form = body.form().unwrap_or(PayloadFormat::Body);
-            return batch.undecodable(violation, body.bytes, form, ids);
+            return batch.undecodable(violation, body, PayloadFormat::ProtocolBody(protocol), ids);
         }
         items => items?,
     };
-    batch.context.envelope.sent_at = items.sent_at.and_then(native::time_of_sending);
+    let sent_at = items.sent_at.and_then(native::time_of_sending);
+    batch.context.envelope.sent_at = sent_at.or(batch.context.envelope.sent_at);
     let (translation, limits) = (batch.context.translation(protocol), batch.context.limits);
     let mut values = ValueBudget::of_request(limits);
     for text in &items.texts {

@@ -74,6 +74,8 @@ pub enum PayloadFormat {
     Record,
     /// One item of another collector's protocol, as JSON.
     Item(Protocol),
+    /// A whole body of such a protocol, inflated.
+    ProtocolBody(Protocol),
 }
 
 impl PayloadFormat {
@@ -88,6 +90,7 @@ impl PayloadFormat {
             Self::GzipBody => "gzip_body",
             Self::Record => "record",
             Self::Item(protocol) => protocol.name(),
+            Self::ProtocolBody(protocol) => protocol.body_name(),
         }
     }
 }
@@ -102,7 +105,10 @@ impl<'de> Deserialize<'de> for PayloadFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         let own = Self::OWN.into_iter().find(|format| format.name() == name);
-        own.or_else(|| Protocol::of_name(&name).map(Self::Item))
+        let of_item = || Protocol::of_name(&name).map(Self::Item);
+        let of_body = || Protocol::of_name(name.strip_suffix("_body")?).map(Self::ProtocolBody);
+        own.or_else(of_item)
+            .or_else(of_body)
             .ok_or_else(|| D::Error::custom("no format of an original"))
     }
 }

@@ -127,7 +127,8 @@ impl ReplaySource {
             | PayloadFormat::Query
             | PayloadFormat::Body
             | PayloadFormat::GzipBody
-            | PayloadFormat::Item(_) => Redelivery::No,
+            | PayloadFormat::Item(_)
+            | PayloadFormat::ProtocolBody(_) => Redelivery::No,
         }
     }
 }

@@ -89,6 +89,16 @@ def track(worker: Worker, sent: Any, key: str = "pk_shop", **headers: str) -> An
     return worker.request("POST", "/v1/track", body, {"authorization": f"Basic {basic}", **headers})
 
 
+def replay(worker: Worker, failed: dict[str, Any], original: str) -> Answer:
+    """Sends the corrected original of a failed event again."""
+    header = {column: failed[column] for column in ("event_id", "original_format", "received_at")}
+    headers = {
+        "x-headwater-replay": json.dumps(header),
+        "authorization": f"Bearer {worker.env['HEADWATER_OPERATOR_KEY']}",
+    }
+    return worker.request("POST", "/v1/events?key=pk_shop", original, headers)
+
+
 def test_an_address_is_unknown_without_its_protocol(peer: FakeFirehose) -> None:
     with Worker(peer.environment(), {"protocols": ["plausible"]}) as worker:
         assert track(worker, message(str(uuid4()))).status == 404
@@ -158,7 +168,14 @@ def test_a_body_that_cannot_be_read_is_one_failed_event(worker: Worker, peer: Fa
 
     assert answer.status == 400
     (new,) = set(kept(peer)) - before
-    assert (kept(peer)[new]["code"], kept(peer)[new]["original_format"]) == ("bad_json", "body")
+    failed = kept(peer)[new]
+    assert (failed["code"], failed["original_format"]) == ("bad_json", "segment_body")
+    assert failed["original"] == '{"type": "track", '
+
+    event_id = str(uuid4())
+    corrected = failed["original"] + f'"event": "Opened", "messageId": "{event_id}"}}'
+    assert replay(worker, failed, corrected).status == 204
+    assert data(peer)[event_id]["source_name"] == "Opened"
 
 
 def test_an_item_that_fails_is_kept_as_it_came_and_replayed(worker: Worker, peer: FakeFirehose) -> None:
@@ -173,12 +190,7 @@ def test_an_item_that_fails_is_kept_as_it_came_and_replayed(worker: Worker, peer
     assert json.loads(failed["original"]) == items[1]
 
     corrected = failed["original"].replace('{"no": "text"}', '"u-7"')
-    header = {column: failed[column] for column in ("event_id", "original_format", "received_at")}
-    headers = {
-        "x-headwater-replay": json.dumps(header),
-        "authorization": f"Bearer {worker.env['HEADWATER_OPERATOR_KEY']}",
-    }
-    assert worker.request("POST", "/v1/events?key=pk_shop", corrected, headers).status == 204
+    assert replay(worker, failed, corrected).status == 204
     record = data(peer)[bad]
     assert (record["user_id"], record["protocol"]) == ("u-7", "segment")
 

@@ -48,7 +48,7 @@ pub fn served<'a>(
 }
 
 /// Returns the path to which most SDKs of a protocol post their events.
-const fn main_path(protocol: Protocol) -> &'static str {
+pub const fn main_path(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Segment => "/v1/batch",
         Protocol::Snowplow => "/com.snowplowanalytics.snowplow/tp2",

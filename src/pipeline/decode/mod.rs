@@ -120,7 +120,10 @@ pub fn original(original: &OriginalPayload, limits: &Limits) -> Option<Beacon> {
         PayloadFormat::Beacon => beacon(text, limits).ok(),
         PayloadFormat::Query => pixel::beacon(text).ok(),
         PayloadFormat::Record => record::beacon(text, limits).ok(),
-        PayloadFormat::Body | PayloadFormat::GzipBody | PayloadFormat::Item(_) => None,
+        PayloadFormat::Body
+        | PayloadFormat::GzipBody
+        | PayloadFormat::Item(_)
+        | PayloadFormat::ProtocolBody(_) => None,
     }
 }
 
