@@ -140,16 +140,27 @@ pub fn campaign<'a>(queries: impl IntoIterator<Item = &'a str>) -> Campaign {
     campaign
 }
 
-/// Removes the remains of an escaped ampersand from `name`. Mails and editors write `&amp;` or
-/// `&#038;` in links; the `#` of the latter begins a fragment.
+/// Removes the remains of escaped ampersands from `name`. Mails and editors write `&amp;`, `&#038;` or
+/// `&#x26;` in links; the `#` of the latter two begins a fragment.
 fn without_entity(name: &str) -> &str {
     let mut name = name;
-    while let Some(rest) =
-        ["amp;", "#038;", "#38;", "038;", "38;"].iter().find_map(|it| name.strip_prefix(it))
-    {
+    while let Some(rest) = behind_ampersand(name) {
         name = rest;
     }
     name
+}
+
+/// Returns what is behind the rest of an escaped ampersand, if `name` begins with one.
+fn behind_ampersand(name: &str) -> Option<&str> {
+    if let Some(rest) = name.strip_prefix("amp;") {
+        return Some(rest);
+    }
+    let (number, rest) = name.strip_prefix('#').unwrap_or(name).split_once(';')?;
+    let (digits, ampersand) = match number.strip_prefix(['x', 'X']) {
+        Some(digits) => (digits, "26"),
+        None => (number, "38"),
+    };
+    (digits.trim_start_matches('0') == ampersand).then_some(rest)
 }
 
 fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
@@ -245,6 +256,9 @@ mod tests {
             ("!/sale?a=b&utm_source=x", text("x")),
             ("038;utm_source=x", text("x")),
             ("38;amp;utm_source=x&#038;utm_medium=y", text("x")),
+            ("x26;utm_source=x", text("x")),
+            ("a=b&#X0026;utm_source=x", text("x")),
+            ("x27;utm_source=x", None),
             ("top", None),
             ("/sale", None),
             ("utm_source", None),
