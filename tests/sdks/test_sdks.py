@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults.fault_plans import healthy
+from faults.fault_plans import AnswerLate, healthy, refuse_records
 from faults.firehose_proxy import FirehoseProxy
+from faults.storm import mixed
 from local_aws import LocalAws
 from sdks.drivers import EACH_SDK, SDKS, STORY_SECONDS, Driver, Sdk
 from sdks.sdk_table import Row
@@ -18,7 +19,7 @@ from sdks.stories import (
     assert_is_each_once,
     wait_until_arrived,
 )
-from support.faults import Behaviour, Fail
+from support.faults import Accept, Behaviour, Fail
 from support.shards import spills, wait_until_drained
 from support.waiting import wait_until
 from support.worker import HOST, Worker
@@ -37,6 +38,12 @@ SETTINGS = {
 def refusing(chance: random.Random, records: int) -> Behaviour:
     """A stream that takes nothing, and says so at once."""
     return Fail(503, "ServiceUnavailableException", "Slow down.")
+
+
+def faulty(chance: random.Random, records: int) -> Behaviour | AnswerLate:
+    """A stream of which one call in ten fails, one is throttled and one is cut; of the others it refuses 30 % of the records."""
+    behaviour = mixed(chance, records)
+    return refuse_records(0.3)(chance, records) if isinstance(behaviour, Accept) else behaviour
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +96,7 @@ def test_each_event_is_in_s3_once(
 
 
 @pytest.mark.parametrize("sdk", EACH_SDK)
-def test_an_sdk_does_not_see_an_outage_of_the_stream(
+def test_an_sdk_sees_neither_an_outage_nor_faults_of_the_stream(
     sdk: Sdk, worker: Worker, proxy: FirehoseProxy, data: Records, failed: Records
 ) -> None:
     proxy.plan = refusing
@@ -103,7 +110,7 @@ def test_an_sdk_does_not_see_an_outage_of_the_stream(
                 lambda: f"{spills(worker)}\n{driver.said}",
             )
             assert spilled and data.of(driver.run) == []
-            proxy.plan = healthy
+            proxy.plan = faulty
             wait_until_arrived(data, driver)
             driver.finish()
     finally:
