@@ -6,7 +6,6 @@
 mod protocols {
     mod amplitude;
     mod any_request;
-    mod capture;
     mod captures;
     mod cloudevents;
     mod ga4;
@@ -16,5 +15,4 @@ mod protocols {
     mod segment;
     mod snowplow;
     mod umami;
-    mod valid_captures;
 }

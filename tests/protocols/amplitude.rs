@@ -4,7 +4,7 @@ use headwater::ingest::dialects::{Asked, amplitude as dialect};
 use headwater::model::protocol::Protocol;
 use serde_json::json;
 
-use super::capture::{asked_by, capture, decoded, validated};
+use super::captures::requests;
 
 #[test]
 fn each_event_of_each_sdk_becomes_a_valid_event() {
@@ -13,14 +13,14 @@ fn each_event_of_each_sdk_becomes_a_valid_event() {
         ("amplitude-analytics-python", false, "identify order_placed revenue_amount identify"),
     ] {
         let mut found = Vec::new();
-        for request in capture(sdk) {
-            assert_eq!(dialect::asked(asked_by(&request)), Some(Asked::Events), "{sdk}");
-            let decoded = decoded(Protocol::Amplitude, &request);
+        for request in requests(sdk) {
+            assert_eq!(dialect::asked(request.by()), Some(Asked::Events), "{sdk}");
+            let decoded = request.decoded(Protocol::Amplitude);
             assert_eq!(decoded.sent_at.is_some(), has_time, "{sdk}");
             assert_eq!(decoded.write_key.as_deref(), Some("wk_synthetic"), "{sdk}");
-            for beacon in decoded.beacons {
-                let name = beacon.fields["name"].as_str().unwrap().to_owned();
-                match validated(&beacon) {
+            for item in decoded.items {
+                let name = item.name().to_owned();
+                match &item.event {
                     Ok(event) => {
                         assert_eq!(event.user_id.as_deref(), Some("user-7"), "{sdk} {name}");
                         assert!(event.client_time.is_some(), "{sdk} {name}");
@@ -34,7 +34,7 @@ fn each_event_of_each_sdk_becomes_a_valid_event() {
                 }
                 if name == "revenue_amount" {
                     let props = json!({"price": 19.9, "quantity": 2, "product_id": "p-1"});
-                    assert_eq!(beacon.fields["props"], props, "{sdk}");
+                    assert_eq!(item.fields["props"], props, "{sdk}");
                 }
                 found.push(name);
             }

@@ -3,7 +3,7 @@ use headwater::model::outcome::{Catalogued, Outcome};
 use headwater::model::protocol::Protocol;
 use serde_json::{Value, json};
 
-use super::valid_captures::{CapturedItem, OWN_NAME, requests};
+use super::captures::{CapturedItem, OWN_NAME, requests};
 
 /// Returns the items of all requests with events, in order.
 fn items(name: &str, key: Option<&str>) -> Vec<CapturedItem> {
@@ -17,10 +17,10 @@ fn items(name: &str, key: Option<&str>) -> Vec<CapturedItem> {
             }
             asked => {
                 assert_eq!(asked, Some(Asked::Events));
-                let (cut, items) = request.items(Protocol::Posthog);
-                assert_eq!(cut.write_key.as_deref(), key);
-                assert!(cut.sent_at.unwrap().is_string());
-                all.extend(items);
+                let decoded = request.decoded_with_own_name(Protocol::Posthog);
+                assert_eq!(decoded.write_key.as_deref(), key);
+                assert!(decoded.sent_at.unwrap().is_string());
+                all.extend(decoded.items);
             }
         }
     }
@@ -28,11 +28,11 @@ fn items(name: &str, key: Option<&str>) -> Vec<CapturedItem> {
 }
 
 fn names(items: &[CapturedItem]) -> Vec<&str> {
-    items.iter().map(|item| item.event.name.as_str()).collect()
+    items.iter().map(|item| item.valid().name.as_str()).collect()
 }
 
 fn has_own_uuid(item: &CapturedItem) -> bool {
-    item.text.contains(&format!("\"uuid\":\"{}\"", item.event.id))
+    item.text.contains(&format!("\"uuid\":\"{}\"", item.valid().id))
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_browser_is_read_compressed_and_as_a_form() {
         expected.sort_unstable();
         assert_eq!(found, expected, "{name}");
         for item in &items {
-            let event = &item.event;
+            let event = item.valid();
             assert!(has_own_uuid(item), "{}", item.text);
             let url = "https://shop.example/start?utm_source=news&gclid=synthetic";
             assert_eq!(event.url.as_deref(), Some(url));
@@ -78,7 +78,7 @@ fn servers_have_users_and_no_devices() {
         let items = items(name, key);
         assert!(items.len() >= 6, "{name}");
         for item in &items {
-            let event = &item.event;
+            let event = item.valid();
             assert!(has_own_uuid(item) && event.device_id.is_none(), "{}", item.text);
             let is_group = event.name.as_str() == "group";
             assert_eq!(event.user_id.is_some(), !is_group, "{}", item.text);
@@ -101,10 +101,10 @@ fn each_uuid_of_version_1_has_a_result() {
     for name in ["posthog-node-capture-v1", "posthog-python-v1"] {
         let requests = requests(name);
         for request in requests.iter().filter(|it| it.path == "/i/v1/analytics/events") {
-            let (_, items) = request.items(Protocol::Posthog);
+            let items = request.decoded_with_own_name(Protocol::Posthog).items;
             let accepted = Outcome::Accepted(Catalogued::No);
             let outcomes: Vec<_> =
-                items.iter().map(|item| (item.event.id, accepted.clone())).collect();
+                items.iter().map(|item| (item.valid().id, accepted.clone())).collect();
             let answer = answer(Protocol::Posthog, Ok(&outcomes), request.by());
             let answer: Value = serde_json::from_slice(&answer.body).unwrap();
             let sent: Value = serde_json::from_str(&request.body).unwrap();

@@ -4,7 +4,7 @@ use headwater::ingest::dialects::{Asked, segment as dialect};
 use headwater::model::protocol::Protocol;
 use serde_json::Value;
 
-use super::capture::{asked_by, capture, decoded, validated};
+use super::captures::requests;
 
 /// The names of the events of each SDK, in the order of its requests.
 const EVENTS: [(&str, &str); 10] = [
@@ -24,25 +24,25 @@ const EVENTS: [(&str, &str); 10] = [
 fn each_event_of_each_sdk_becomes_a_valid_event() {
     for (sdk, names) in EVENTS {
         let mut found = Vec::new();
-        for request in capture(sdk) {
-            let asked = dialect::asked(asked_by(&request)).unwrap();
-            if request["method"] == "GET" {
+        for request in requests(sdk) {
+            let asked = dialect::asked(request.by()).unwrap();
+            if request.method == "GET" {
                 assert!(matches!(asked, Asked::Answer(_)), "{sdk}");
                 continue;
             }
             assert_eq!(asked, Asked::Events, "{sdk}");
-            let decoded = decoded(Protocol::Segment, &request);
+            let decoded = request.decoded(Protocol::Segment);
             assert!(decoded.sent_at.is_some(), "{sdk}");
             let key = decoded.write_key.as_deref();
             assert!(matches!(key, None | Some("wk" | "wk_synthetic")), "{sdk}: {key:?}");
-            for beacon in decoded.beacons {
-                let name = beacon.fields["name"].as_str().unwrap().to_owned();
-                match validated(&beacon) {
+            for item in decoded.items {
+                let name = item.name().to_owned();
+                match &item.event {
                     Ok(event) => assert!(event.client_time.is_some(), "{sdk} {name}"),
                     // The catalogue wants a currency, which most of these orders lack.
                     Err(message) => {
                         assert_eq!(name, "order_placed", "{sdk}: {message}");
-                        assert!(beacon.fields["props"].get("currency").is_none(), "{message}");
+                        assert!(item.fields["props"].get("currency").is_none(), "{message}");
                         assert_eq!(
                             message, "order_placed 1.0.0: /props/currency is missing",
                             "{sdk}"
@@ -64,10 +64,10 @@ fn a_page_of_each_browser_sdk_has_its_address_its_person_and_its_screen() {
         ("jitsu-js-browser", None, Some("1280x720"), Some("Start")),
         ("segment-analytics-next-batching", None, None, None),
     ] {
-        let requests = capture(sdk);
-        let page = requests.iter().find(|request| request["method"] == "POST").unwrap();
-        let beacon = &decoded(Protocol::Segment, page).beacons[0];
-        let event = validated(beacon).unwrap();
+        let requests = requests(sdk);
+        let page = requests.iter().find(|request| request.method == "POST").unwrap();
+        let item = &page.decoded(Protocol::Segment).items[0];
+        let event = item.valid();
         assert_eq!(
             event.url.as_deref(),
             Some("https://shop.example/www/page.html?utm_source=news&gclid=synthetic"),
@@ -81,12 +81,12 @@ fn a_page_of_each_browser_sdk_has_its_address_its_person_and_its_screen() {
         let size = event.viewport.map(|size| format!("{}x{}", size.width, size.height));
         assert_eq!(size.as_deref(), viewport, "{sdk}");
         assert_eq!(event.build, None, "the SDK is not the app: {sdk}");
-        let props = beacon.fields.get("props").and_then(Value::as_object);
+        let props = item.fields.get("props").and_then(Value::as_object);
         let page_name = props.and_then(|props| props.get("page_name")).and_then(Value::as_str);
         assert_eq!(page_name, name, "{sdk}");
         for repeated in ["url", "title", "referrer", "path", "search", "name"] {
             assert!(props.is_none_or(|props| !props.contains_key(repeated)), "{sdk} {repeated}");
         }
-        assert!(beacon.fields["user_agent"].as_str().unwrap().starts_with("Mozilla/"), "{sdk}");
+        assert!(item.fields["user_agent"].as_str().unwrap().starts_with("Mozilla/"), "{sdk}");
     }
 }

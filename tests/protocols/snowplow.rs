@@ -3,23 +3,23 @@ use headwater::model::event::DeviceId;
 use headwater::model::protocol::Protocol;
 use serde_json::json;
 
-use super::valid_captures::{CapturedItem, OWN_NAME, requests};
+use super::captures::{CapturedItem, OWN_NAME, requests};
 
 /// Returns the items of all requests, in order.
 fn items(name: &str) -> Vec<CapturedItem> {
     let mut all = Vec::new();
     for request in requests(name) {
         assert_eq!(request.asked(Protocol::Snowplow), Some(Asked::Events));
-        let (cut, items) = request.items(Protocol::Snowplow);
-        assert_eq!(cut.write_key.as_deref(), Some("shop"));
-        assert!(cut.sent_at.unwrap().is_number());
-        all.extend(items);
+        let decoded = request.decoded_with_own_name(Protocol::Snowplow);
+        assert_eq!(decoded.write_key.as_deref(), Some("shop"));
+        assert!(decoded.sent_at.unwrap().is_number());
+        all.extend(decoded.items);
     }
     all
 }
 
 fn names(items: &[CapturedItem]) -> Vec<&str> {
-    items.iter().map(|item| item.event.name.as_str()).collect()
+    items.iter().map(|item| item.valid().name.as_str()).collect()
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn the_browser_tracker_is_read() {
     assert_eq!(names(&items)[..3], expected[..3]);
     assert!(items.len() > 3 && names(&items)[3..].iter().all(|name| *name == "page_ping"));
     for item in &items {
-        let event = &item.event;
+        let event = item.valid();
         let device = DeviceId::parse("3efe0508-b27b-4973-a98d-e94d827909ad".to_owned());
         assert_eq!((&event.device_id, event.user_id.as_deref()), (&device, Some("u-7")));
         assert_eq!(event.language.as_deref(), Some("en-US"));
@@ -40,7 +40,7 @@ fn the_browser_tracker_is_read() {
         assert_eq!(item.fields["timezone"], "UTC");
         assert_eq!(event.client_time.unwrap().timestamp_millis() / 1_000_000, 1_795_885);
     }
-    let order = &items[1].event;
+    let order = items[1].valid();
     assert_eq!(order.props.as_ref().unwrap()["total"], json!(19.9));
     assert_eq!(order.metadata.as_ref().unwrap()["vendor"], "com.acme");
 }
@@ -49,9 +49,9 @@ fn the_browser_tracker_is_read() {
 fn anonymous_gets_have_no_device() {
     let items = items("snowplow-browser-tracker-anonymous-get");
     assert_eq!(names(&items), ["page_view", OWN_NAME]);
-    assert_eq!(items[0].event.title.as_deref(), Some("Start"));
+    assert_eq!(items[0].valid().title.as_deref(), Some("Start"));
     for item in &items {
-        assert_eq!((&item.event.device_id, &item.event.client_session_id), (&None, &None));
+        assert_eq!((&item.valid().device_id, &item.valid().client_session_id), (&None, &None));
     }
 }
 
@@ -61,19 +61,19 @@ fn the_node_tracker_is_read_with_and_without_base64() {
     let kinds = ["page_view", OWN_NAME, "struct_event", "page_ping", "transaction"];
     assert!(items.len() >= 12, "{}", items.len());
     for item in &items {
-        assert!(kinds.contains(&item.event.name.as_str()), "{}", item.text);
+        assert!(kinds.contains(&item.valid().name.as_str()), "{}", item.text);
         assert_eq!(item.fields["ip"], "203.0.113.7");
         assert_eq!(item.fields["user_agent"], "Mozilla/5.0 (synthetic)");
         assert_eq!(item.fields["timezone"], "Europe/Zurich");
         assert_eq!(
-            item.event.client_session_id.as_deref(),
+            item.valid().client_session_id.as_deref(),
             Some("7f0c2a3e-0000-4000-8000-000000000001")
         );
-        let props = item.event.props.as_ref();
-        match item.event.name.as_str() {
+        let props = item.valid().props.as_ref();
+        match item.valid().name.as_str() {
             OWN_NAME => {
                 assert_eq!(props.unwrap()["total"], json!(19.9));
-                let contexts = &item.event.metadata.as_ref().unwrap()["contexts"];
+                let contexts = &item.valid().metadata.as_ref().unwrap()["contexts"];
                 assert_eq!(contexts["user"], json!([{"plan": "team"}]));
             }
             "struct_event" => assert_eq!(props.unwrap()["value"], json!(2)),
@@ -92,6 +92,6 @@ fn the_python_tracker_is_read() {
     let kinds = ["page_view", OWN_NAME, "struct_event", "page_ping"];
     assert_eq!(names(&items), [kinds, kinds].concat());
     for order in [&items[1], &items[5]] {
-        assert_eq!(order.event.client_time.unwrap().timestamp_millis(), 1_795_000_000_123);
+        assert_eq!(order.valid().client_time.unwrap().timestamp_millis(), 1_795_000_000_123);
     }
 }
