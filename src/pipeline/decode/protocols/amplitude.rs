@@ -2,14 +2,13 @@
 //!
 //! Source: <https://amplitude.com/docs/apis/analytics/http-v2>.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{Translation, move_field};
+use super::translation::{ObjectFields, Translation, move_field};
 use crate::base::json::{JsonFields, type_name};
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};

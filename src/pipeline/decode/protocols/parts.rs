@@ -1,26 +1,14 @@
 //! The parts of a request and of an item that several protocols read alike.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use serde_json::{Map, Value};
 
-use super::translation::Translation;
+use super::translation::{ObjectFields, Translation};
 use crate::base::json::JsonFields;
-use crate::model::beacon::Limits;
 use crate::pipeline::decode::{ProtocolError, native};
 
 /// Reads the fields of a body, or of a part of one, and leaves their values as they are written.
 pub fn fields(text: &str) -> Result<JsonFields<'_>, ProtocolError> {
     serde_json::from_str(text).map_err(native::not_json)
-}
-
-/// Returns the texts of an array's items, of which a request may have `limits.max_beacons`.
-pub fn array<'a>(text: &'a str, limits: &Limits) -> Result<Vec<&'a str>, ProtocolError> {
-    let limit = limits.max_beacons;
-    let items = native::array(text, limit)?;
-    match items.count {
-        count if count > limit => Err(ProtocolError::TooManyBeacons { count, limit }),
-        _ => Ok(items.texts),
-    }
 }
 
 /// Returns the field `name`, if it is a text and not empty.
@@ -124,13 +112,5 @@ mod tests {
         ] {
             assert_eq!(numeric(sent.clone()), expected, "{sent}");
         }
-    }
-
-    #[test]
-    fn an_array_of_too_many_items_is_refused_with_their_count() {
-        let limits = Limits { max_beacons: 2, ..Limits::default() };
-        assert_eq!(array("[1, {}]", &limits), Ok(vec!["1", "{}"]));
-        let count = Err(ProtocolError::TooManyBeacons { count: 3, limit: 2 });
-        assert_eq!(array("[1,2,3]", &limits), count);
     }
 }

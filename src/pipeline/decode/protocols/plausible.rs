@@ -4,14 +4,13 @@
 //!
 //! Source: <https://plausible.io/docs/events-api>
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
 use super::cut::{Members, quoted};
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{Translation, move_field};
+use super::translation::{ObjectFields, Translation, move_field};
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};

@@ -2,14 +2,13 @@
 //!
 //! Source: <https://github.com/PostHog/posthog/tree/master/rust/capture>
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{Translation, move_field};
+use super::translation::{ObjectFields, Translation, move_field};
+use super::{cut, parts};
 use crate::base::json::{JsonFields, type_name};
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
@@ -45,12 +44,12 @@ fn cut<'t>(
     limits: &Limits,
 ) -> Result<ProtocolItems<'t>, ProtocolError> {
     let (fields, texts) = match text.starts_with('[') {
-        true => (JsonFields::default(), parts::array(text, limits)?),
+        true => (JsonFields::default(), cut::array(text, "body", limits)?),
         false => {
             let fields = parts::fields(text)?;
             let texts = match fields.get("batch").map(|batch| batch.get()) {
                 None => vec![text],
-                Some(batch) if batch.starts_with('[') => parts::array(batch, limits)?,
+                Some(batch) if batch.starts_with('[') => cut::array(batch, "batch", limits)?,
                 Some(_) => {
                     let message = "batch must be an array of events";
                     return Err(native::undecodable_field(Code::WrongType, "batch", message));

@@ -4,14 +4,13 @@
 //! Sources: <https://docs.snowplow.io/docs/events/going-deeper/event-parameters/>,
 //! <https://docs.snowplow.io/docs/events/going-deeper/http-requests/>
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{Translation, move_field};
+use super::translation::{ObjectFields, Translation, move_field};
+use super::{cut, parts};
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::{ProtocolError, native};
@@ -116,7 +115,7 @@ pub fn items<'a>(
                 let message = "data must be an array of events";
                 return Err(native::undecodable_field(Code::WrongType, "data", message));
             };
-            parts::array(data, limits)?.into_iter().map(Cow::Borrowed).collect()
+            cut::array(data, "data", limits)?.into_iter().map(Cow::Borrowed).collect()
         }
     };
     // A tracker sends its events at one time, and those of one app.

@@ -2,14 +2,13 @@
 //!
 //! Source: <https://umami.is/docs/api/sending-stats>
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
 use super::cut::{self, Members};
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{Translation, move_field};
+use super::translation::{ObjectFields, Translation, move_field};
 use crate::base::json::type_name;
 use crate::base::text::truncate_for_display;
 use crate::model::beacon::Limits;

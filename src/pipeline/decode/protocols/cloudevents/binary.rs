@@ -1,6 +1,5 @@
 //! One event in the headers `ce-*` of a request, with its data as the body.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -12,6 +11,7 @@ use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::native::not_json;
 use crate::pipeline::decode::protocols::cut::quoted;
 use crate::pipeline::decode::protocols::request::ProtocolRequest;
+use crate::pipeline::decode::protocols::translation::ObjectFields;
 
 const PREFIX: &str = "ce-";
 

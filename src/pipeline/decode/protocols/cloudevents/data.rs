@@ -1,11 +1,10 @@
 //! The data of an event, which becomes its props.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use serde_json::{Map, Value};
 
 use super::media_type;
 use crate::model::violation::Violation;
-use crate::pipeline::decode::protocols::translation::Translation;
+use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation};
 
 /// Whether data of this media type is JSON; that of none is.
 pub fn is_json(media_type: &str) -> bool {

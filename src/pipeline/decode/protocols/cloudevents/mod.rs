@@ -7,14 +7,13 @@
 mod binary;
 mod data;
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
 use super::cut::{self, Members};
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{Translation, event_name, move_field};
+use super::translation::{ObjectFields, Translation, event_name, move_field};
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};

@@ -2,7 +2,6 @@
 //!
 //! An item is the object of its parameters, all of them texts.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -14,7 +13,7 @@ use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::ItemTexts;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
-use crate::pipeline::decode::protocols::translation::{Translation, move_field};
+use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation, move_field};
 
 /// The short names of a product's fields, and their names in reports.
 const PRODUCT: [(&str, &str); 17] = [

@@ -2,7 +2,6 @@
 //!
 //! An item is a body with one event.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
@@ -14,7 +13,7 @@ use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::{self, ItemTexts, Members};
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
-use crate::pipeline::decode::protocols::translation::{Translation, move_field};
+use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation, move_field};
 
 /// Cuts a body. The write key is the API secret.
 pub fn items<'a>(

@@ -1,7 +1,8 @@
 //! Attributes and their values, without the names of their types.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use serde_json::{Map, Number, Value};
+
+use crate::pipeline::decode::protocols::translation::ObjectFields;
 
 /// Returns the attributes of a list of keys and values. An absent key is an empty one.
 pub fn attributes(list: Vec<Value>) -> Map<String, Value> {

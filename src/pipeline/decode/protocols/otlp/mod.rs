@@ -8,12 +8,11 @@ mod any_value;
 mod log_request;
 mod protobuf;
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use serde_json::{Map, Value};
 
 use super::cut::{self, ItemTexts, Members};
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{Translation, move_field};
+use super::translation::{ObjectFields, Translation, move_field};
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};

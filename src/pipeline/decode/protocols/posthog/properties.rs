@@ -3,12 +3,11 @@
 //!
 //! posthog-js adds about sixty to each event. Those that the edge knows better are left out.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use serde_json::{Map, Value};
 
 use crate::base::json::type_name;
 use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::protocols::translation::move_field;
+use crate::pipeline::decode::protocols::translation::{ObjectFields, move_field};
 
 /// The properties of a person, and their places in `metadata`. An item may have them beside its
 /// properties.

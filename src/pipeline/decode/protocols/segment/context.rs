@@ -1,10 +1,9 @@
 //! Moves the members of a message's `context` that are fields of a beacon.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use serde_json::{Map, Number, Value};
 
 use crate::model::campaign::{Campaign, campaign};
-use crate::pipeline::decode::protocols::translation::move_field;
+use crate::pipeline::decode::protocols::translation::{ObjectFields, move_field};
 
 /// The parts of a page's address that are in its URL, too.
 const OF_URL: [&str; 4] = ["path", "search", "hash", "tab_url"];

@@ -1,6 +1,5 @@
 //! Translates one message into a beacon.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use serde_json::{Map, Value};
 
 use super::context;
@@ -8,7 +7,9 @@ use super::endpoint::SegmentCall;
 use crate::base::json::type_name;
 use crate::base::text::truncate_for_display;
 use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::protocols::translation::{Translation, event_name, move_field};
+use crate::pipeline::decode::protocols::translation::{
+    ObjectFields, Translation, event_name, move_field,
+};
 
 /// Members that say nothing of the event, or that its request has.
 const LEFT_OUT: [&str; 6] =

@@ -1,12 +1,11 @@
 //! Data of an event that names its schema: the self-describing event itself, and its contexts.
 //! Each is a JSON text, or base64 of one.
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 use serde_json::{Map, Value};
 
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::protocols::parts;
-use crate::pipeline::decode::protocols::translation::Translation;
+use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation};
 
 /// The parts of a schema's address, such as `iglu:com.acme/order_placed/jsonschema/1-0-0`.
 struct IgluSchema<'a> {
