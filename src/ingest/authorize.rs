@@ -70,8 +70,7 @@ pub fn authorize<'a, 'c: 'a>(
     let request = || {
         let operator_key = config.operator_key.as_ref();
         let replay = replay.map(|header| ReplaySource::parse(header, operator_key)).transpose()?;
-        let key = context.keys().next().unwrap_or_default();
-        let unknown_key = || IngestError::UnknownKey(shown(key));
+        let unknown_key = || IngestError::UnknownKey(shown(context));
         let tenant = tenant.ok_or_else(unknown_key)?;
         let origin = context.origin.as_deref();
         if !tenant.origins.allow(origin) {
@@ -84,12 +83,15 @@ pub fn authorize<'a, 'c: 'a>(
     Authorization { tenant, cors, request: request() }
 }
 
-/// Returns a key as an error may show it. A long one may be a server's with one wrong letter.
-fn shown(key: &str) -> String {
+/// Returns the key of a request as an error may show it. A long one may be a server's with one wrong
+/// letter, and that of `Authorization` may be meant for a proxy.
+fn shown(context: &RequestContext) -> String {
     const START_CHARS: usize = 8;
-    match key.chars().count() < Secret::MIN_CHARS {
-        true => key.to_owned(),
-        false => key.chars().take(START_CHARS).chain(['…']).collect(),
+    let start = |key: &str| key.chars().take(START_CHARS).chain(['…']).collect();
+    match &context.write_key {
+        Some(key) if key.chars().count() < Secret::MIN_CHARS => key.clone(),
+        Some(key) => start(key),
+        None => context.other_keys.first().map(|key| start(key)).unwrap_or_default(),
     }
 }
 
