@@ -120,9 +120,7 @@ pub fn replay<'c>(
         }
         PayloadFormat::Body | PayloadFormat::GzipBody => return decode_body(batch, body, &mut ids),
         PayloadFormat::ProtocolBody(protocol) => {
-            // GA4's other address takes lines, each with a name.
-            let is_of_server = protocol == Protocol::Ga4 && !body.bytes.starts_with(b"en=");
-            let path = if is_of_server { "/mp/collect" } else { dialects::main_path(protocol) };
+            let path = path_of_body(protocol, &text);
             let request = ProtocolRequest { path, body: body.bytes, ..ProtocolRequest::default() };
             let items = protocols::items(protocol, &request, batch.context.limits);
             return push_items(batch, items, protocol, body.bytes, &mut ids);
@@ -142,6 +140,17 @@ pub fn pixel<'c>(
     let original = || OriginalPayload::new(query, PayloadFormat::Query);
     batch.push(pixel::beacon(query), original, ids)?;
     Ok(batch)
+}
+
+/// Returns an address that takes such a body: that of its first request is not kept.
+fn path_of_body(protocol: Protocol, body: &str) -> &'static str {
+    match protocol {
+        // Of single messages; each names its type.
+        Protocol::Segment if !body.contains("\"batch\"") => "/v1/track",
+        // The other address takes lines, each with a name.
+        Protocol::Ga4 if !body.starts_with("en=") => "/mp/collect",
+        _ => dialects::main_path(protocol),
+    }
 }
 
 /// Returns the further keys that a request of another collector's SDK names: in its `query`, and before
