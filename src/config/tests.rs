@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::delivery::aggregate::{AggregateBytes, Aggregation};
-use crate::ingest::dialects::{self, AskedBy};
+use crate::ingest::dialects::{self, DialectRequest};
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction};
 
@@ -505,10 +505,10 @@ fn a_protocol_can_have_paths_of_its_own() {
         Config::parse(settings.clone()).unwrap()
     };
     let config = with(&mut settings, json!({"/com.shop/t": "snowplow", "/in": "posthog"}));
-    let by = |path| AskedBy { is_post: true, path, query: "", host: "", content_type: "" };
+    let by = |path| DialectRequest { is_post: true, path, query: "", host: "", content_type: "" };
     let served = |path| {
         let served = dialects::served(&config.protocols, &config.protocol_paths, by(path));
-        served.map(|(protocol, by)| (protocol, by.path))
+        served.map(|address| (address.protocol, address.request.path))
     };
     let tp2 = "/com.snowplowanalytics.snowplow/tp2";
     assert_eq!(served("/com.shop/t"), Some((Protocol::Snowplow, tp2)));

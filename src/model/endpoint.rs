@@ -1,6 +1,5 @@
 //! The endpoints of the worker, and their paths.
 
-use super::protocol::Protocol;
 use super::tracker_path::{TrackerPath, TrackerRequest};
 
 /// The path for beacons.
@@ -22,8 +21,6 @@ pub enum Endpoint<'a> {
     Quarantine,
     /// Belongs to the inspector, if the worker has one.
     Inspector(InspectorRoute<'a>),
-    /// An address of another collector.
-    Protocol(Protocol),
 }
 
 impl<'a> Endpoint<'a> {

@@ -1,17 +1,14 @@
 //! Accepts beacons, in a body or in the query of an image. Then reports the request to Analytics
 //! Engine, the log and the inspector.
 
-use std::net::IpAddr;
-
 use worker::Env;
 
 use super::bindings::now_ms;
 use super::byte_budget::Reservation;
-use super::error::ApiError;
 use super::gather::UnderWay;
-use super::io::ForwardedRequest;
-use super::request::{IncomingRequest, Method, RequestHead};
-use super::respond::{self, Reply, Tee};
+use super::request::{IncomingRequest, Method};
+use super::respond::{self, Reply};
+use super::tee::Tee;
 use super::{bindings, deliver, inspector_object, io, metrics};
 use crate::config::Config;
 use crate::config::log_sampling::LogSampling;
@@ -19,12 +16,11 @@ use crate::config::tenant::Tenant;
 use crate::ingest;
 use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope, is_anonymous};
 use crate::ingest::batch::IngestBatch;
-use crate::ingest::dialects::{self, Asked, AskedBy};
+use crate::ingest::dialects::DialectRequest;
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::rate_limit;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::{OutcomeCounts, RequestKind, RequestSummary};
-use crate::model::endpoint::plain;
 use crate::model::event::EventIdGenerator;
 use crate::model::protocol::Protocol;
 use crate::model::record::MAX_BYTES;
@@ -34,7 +30,7 @@ use crate::pipeline::decode::body::{self, RequestBody};
 use crate::pipeline::decode::protocols::{self, ProtocolRequest};
 
 /// A request with beacons, and its summary so far.
-struct IngestHandler<'a> {
+pub(super) struct IngestHandler<'a> {
     request: &'a IncomingRequest,
     config: &'a Config,
     summary: RequestSummary<'a>,
@@ -43,7 +39,7 @@ struct IngestHandler<'a> {
     /// The bytes that the request has reserved, until it ends.
     reservation: Option<Reservation>,
     /// A copy of the request for another collector.
-    tee: Option<Tee>,
+    pub(super) tee: Option<Tee>,
 }
 
 /// Accepts the beacons in a body.
@@ -67,106 +63,6 @@ pub async fn post(request: &IncomingRequest) -> Reply {
     let answer = handler.end(batch, VerdictMode::of_query(&head.query)).await;
     let timing = asks_for_timing(&head.query).then(|| handler.summary.server_timing());
     respond::ingested(answer, cors, timing)
-}
-
-/// Answers a request to an address of another collector.
-pub async fn protocol(request: &IncomingRequest, protocol: Protocol) -> Reply {
-    let IncomingRequest { head, context, env, .. } = request;
-    let config = match bindings::config(env) {
-        Ok(config) => config,
-        Err(error) => return respond::refused(&error.into(), CorsScope::any(context)),
-    };
-    let plain = plain(&head.path);
-    let by = AskedBy { path: plain.as_deref().unwrap_or(&head.path), ..asked_by(head) };
-    let served = dialects::served(&config.protocols, &config.protocol_paths, by);
-    let by = served.map_or(by, |(_, by)| by);
-    match (head.method, dialects::asked(protocol, by)) {
-        (Method::Options, _) => {
-            let asked = head.asked_headers.as_deref();
-            let reply = respond::preflight(Some(&config), context, "GET, POST", asked);
-            match request.headers().into_iter().find(|(name, _)| name == "webhook-request-origin") {
-                Some((_, origin)) => respond::webhook(reply, origin),
-                None => reply,
-            }
-        }
-        (Method::Get | Method::Head | Method::Post, Some(Asked::Answer(answer))) => {
-            respond::dialect(answer, CorsScope::any(context))
-        }
-        (Method::Head, Some(Asked::Events)) => {
-            respond::dialect(dialects::answer(protocol, Ok(&[]), by), CorsScope::any(context))
-        }
-        (Method::Get | Method::Post, Some(Asked::Events)) => {
-            events_of_protocol(request, protocol, by, &config).await
-        }
-        _ => {
-            let error = ApiError::MethodNotAllowed("GET, POST, OPTIONS");
-            respond::refused(&error, CorsScope::any(context))
-        }
-    }
-}
-
-async fn events_of_protocol(
-    request: &IncomingRequest,
-    protocol: Protocol,
-    by: AskedBy<'_>,
-    config: &Config,
-) -> Reply {
-    let mut context = request.context.clone();
-    context.other_keys.extend(ingest::further_keys(&context, by.query));
-    let kind = RequestKind::Protocol(protocol);
-    let mut handler = IngestHandler::new(kind, request, config, None);
-    let batch = handler.items(protocol, by, &mut context).await;
-    let (batch, settled) = handler.settle(batch).await;
-    let outcomes = match (&batch, &settled) {
-        (_, Err(error)) => Err(error),
-        (Some(batch), Ok(())) => batch.settled_outcomes(),
-        (None, Ok(())) => Ok(&[][..]),
-    };
-    let answer = dialects::answer(protocol, outcomes, by);
-    handler.report(batch.as_ref(), answer.status, outcomes.err()).await;
-    let cors = ingest::authorize(&context, None, config).cors;
-    respond::dialect(answer, cors).tee(handler.tee.take())
-}
-
-/// Returns a copy of a request for another collector: without the headers of the connection, and
-/// with the client's address as a proxy states it.
-fn forwarded(
-    collector: &str,
-    head: &RequestHead,
-    headers: &[(String, String)],
-    ip: Option<IpAddr>,
-    body: Vec<u8>,
-) -> ForwardedRequest {
-    const LEFT_OUT: [&str; 8] = [
-        "host",
-        "content-length",
-        "connection",
-        "accept-encoding",
-        "transfer-encoding",
-        "cookie",
-        "x-forwarded-for",
-        "x-real-ip",
-    ];
-    let is_sent = |name: &str| !LEFT_OUT.contains(&name) && !name.starts_with("cf-");
-    let mut lines = String::new();
-    let client = ip.map(|ip| ("x-forwarded-for".to_owned(), ip.to_string()));
-    for (name, value) in headers.iter().filter(|(name, _)| is_sent(name)).chain(&client) {
-        lines.push_str(&format!("{name} {value}\n"));
-    }
-    let question = if head.query.is_empty() { "" } else { "?" };
-    ForwardedRequest {
-        method: if head.method == Method::Post { "POST" } else { "GET" },
-        url: format!("{collector}{}{question}{}", head.path, head.query),
-        headers: lines,
-        body,
-    }
-}
-
-/// Returns what decides which address of a protocol a request asks for.
-pub fn asked_by(head: &RequestHead) -> AskedBy<'_> {
-    let RequestHead { method, path, query, host, content_type, .. } = head;
-    let content_type = content_type.as_deref().unwrap_or_default();
-    AskedBy { is_post: *method == Method::Post, path, query, host, content_type }
 }
 
 /// Accepts the beacon in the query of an image. Each answer is the GIF, so that no page shows a
@@ -205,7 +101,7 @@ fn asks_for_timing(query: &str) -> bool {
 }
 
 impl<'a> IngestHandler<'a> {
-    fn new(
+    pub(super) fn new(
         kind: RequestKind,
         request: &'a IncomingRequest,
         config: &'a Config,
@@ -308,10 +204,10 @@ impl<'a> IngestHandler<'a> {
 
     /// Reads the items of another collector's SDK, and processes them. Adds the key that the body names
     /// to `context`.
-    async fn items(
+    pub(super) async fn items(
         &mut self,
         protocol: Protocol,
-        by: AskedBy<'_>,
+        asked: DialectRequest<'_>,
         context: &mut RequestContext,
     ) -> Result<IngestBatch<'a>, IngestError> {
         let Self { request: request @ IncomingRequest { head, .. }, config, .. } = *self;
@@ -336,9 +232,9 @@ impl<'a> IngestHandler<'a> {
         let inflated = body::inflated(&bytes, limits);
         let items = inflated.as_deref().map_err(Clone::clone).and_then(|body| {
             let request = ProtocolRequest {
-                path: by.path,
-                query: by.query,
-                content_type: head.content_type.as_deref().unwrap_or_default(),
+                path: asked.path,
+                query: asked.query,
+                content_type: asked.content_type,
                 headers: &headers,
                 body,
             };
@@ -353,10 +249,10 @@ impl<'a> IngestHandler<'a> {
         authorized.check_signature(&bytes)?;
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
         let batch = ingest::items(items, protocol, &body, &authorized, &mut ids);
-        self.tee = config.tee.get(&protocol).map(|collector| {
-            let request = forwarded(collector, head, &headers, context.ip, bytes);
-            Tee { protocol, request }
-        });
+        self.tee = config
+            .tee
+            .get(&protocol)
+            .map(|collector| Tee::new(protocol, collector, head, &headers, context.ip, bytes));
         self.keep(batch?)
     }
 
@@ -366,33 +262,32 @@ impl<'a> IngestHandler<'a> {
         batch: Result<IngestBatch<'a>, IngestError>,
         verdicts: VerdictMode,
     ) -> Result<IngestResponse, IngestError> {
-        let (batch, settled) = self.settle(batch).await;
-        let answer = match (&batch, settled) {
-            (Some(batch), Ok(())) => batch.settled().map(|settled| settled.answer(verdicts)),
-            (None, Ok(())) => Err(IngestError::Overloaded),
-            (_, Err(error)) => Err(error),
+        let (batch, answer) = match self.settle(batch).await {
+            Ok(batch) => {
+                let answer = batch.settled().map(|settled| settled.answer(verdicts));
+                (Some(batch), answer)
+            }
+            Err((batch, error)) => (batch, Err(error)),
         };
         let status = answer.as_ref().map_or_else(HttpError::status, |answer| answer.status);
         self.report(batch.as_ref(), status, answer.as_ref().err()).await;
         answer
     }
 
-    /// Delivers the records. Returns the batch, and why it is not durable, if it is not.
-    async fn settle(
+    /// Delivers the records. The error has what there is of the batch.
+    pub(super) async fn settle(
         &mut self,
         batch: Result<IngestBatch<'a>, IngestError>,
-    ) -> (Option<IngestBatch<'a>>, Result<(), IngestError>) {
-        match batch {
-            Err(error) => (None, Err(error)),
-            Ok(mut batch) => {
-                let settled = self.deliver(&mut batch).await;
-                (Some(batch), settled)
-            }
+    ) -> Result<IngestBatch<'a>, (Option<IngestBatch<'a>>, IngestError)> {
+        let mut batch = batch.map_err(|error| (None, error))?;
+        match self.deliver(&mut batch).await {
+            Ok(()) => Ok(batch),
+            Err(error) => Err((Some(batch), error)),
         }
     }
 
     /// Reports the request, which is answered with `status`.
-    async fn report(
+    pub(super) async fn report(
         &mut self,
         batch: Option<&IngestBatch<'a>>,
         status: u16,

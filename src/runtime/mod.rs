@@ -1,7 +1,7 @@
 //! Everything that names Cloudflare. It translates and awaits, and decides nothing.
 //!
-//! - Requests: `request` reads one, `ingest` handles those with beacons, `respond` writes answers,
-//!   and `error` says why one was rejected. `tracker` serves the snippet, `health`
+//! - Requests: `request` reads one, `ingest` handles those with beacons and `protocols` those of other
+//!   collectors' SDKs, `respond` writes answers, `tee` copies requests, and `error` says why one was rejected. `tracker` serves the snippet, `health`
 //!   answers `/readyz`. `quarantine` and `inspector_object` serve operators and developers.
 //! - Delivery: `deliver` drives deliveries, `gather` shares calls between requests, `gate` limits
 //!   concurrent calls, `byte_budget` the bytes of all requests, `stream_health` keeps
@@ -31,6 +31,7 @@ pub mod inspector_object;
 pub mod io;
 pub mod log;
 pub mod metrics;
+pub mod protocols;
 pub mod quarantine;
 pub mod request;
 pub mod respond;
@@ -39,6 +40,7 @@ pub mod shard_object;
 pub mod storage;
 pub mod stream_health;
 pub mod tasks;
+pub mod tee;
 pub mod tracker;
 
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -46,11 +48,10 @@ use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use crate::ingest::authorize::CorsScope;
-use crate::ingest::dialects::{self, AskedBy};
 use crate::model::endpoint::{Endpoint, plain};
 use error::ApiError;
 use io::Caller;
-use request::{IncomingRequest, Method, RequestHead};
+use request::{IncomingRequest, Method};
 use respond::Reply;
 
 /// Answers a request to `caller`, now or later.
@@ -66,10 +67,10 @@ async fn answer(request: &IncomingRequest) -> Reply {
     let IncomingRequest { head, context, env, .. } = request;
     let refused = |error: ApiError| respond::refused(&error, CorsScope::any(context));
     let refused_to_pages = |error: ApiError| respond::refused(&error, CorsScope::none());
-    let address = match address(head, env) {
+    let address = match address(&head.path, env) {
         Ok(address) => address,
         Err(error) if head.path.starts_with("/_/") => return refused_to_pages(error),
-        Err(error) => return refused(error),
+        Err(error) => return protocols::answer(request).await.unwrap_or_else(|| refused(error)),
     };
     match (address, head.method) {
         (Endpoint::Events, Method::Post) => ingest::post(request).await,
@@ -95,7 +96,6 @@ async fn answer(request: &IncomingRequest) -> Reply {
         (Endpoint::Quarantine, _) => {
             quarantine::answer(head, env).await.map_or_else(refused_to_pages, respond::row)
         }
-        (Endpoint::Protocol(protocol), _) => ingest::protocol(request, protocol).await,
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))
         }
@@ -104,18 +104,12 @@ async fn answer(request: &IncomingRequest) -> Reply {
 
 /// Returns the endpoint of `path`. If the configuration has errors, an unknown path may be one of
 /// its custom paths, so those errors are returned.
-fn address<'a>(head: &'a RequestHead, env: &Env) -> Result<Endpoint<'a>, ApiError> {
-    let path = head.path.as_str();
+fn address<'a>(path: &'a str, env: &Env) -> Result<Endpoint<'a>, ApiError> {
     if let Some(usual) = Endpoint::usual(path) {
         return Ok(usual);
     }
     let plain = plain(path);
     let config = bindings::config(env)?;
-    let own = config.addresses.find(path).or_else(|| config.addresses.endpoint(plain.as_ref()?));
-    let of_protocol = || {
-        let by = AskedBy { path: plain.as_deref().unwrap_or(path), ..ingest::asked_by(head) };
-        let served = dialects::served(&config.protocols, &config.protocol_paths, by);
-        served.map(|(protocol, _)| Endpoint::Protocol(protocol))
-    };
-    own.or_else(of_protocol).ok_or(ApiError::NotFound)
+    let own = config.addresses.find(path).or_else(|| config.addresses.endpoint(&plain?));
+    own.ok_or(ApiError::NotFound)
 }

@@ -4,16 +4,16 @@ use serde::Serialize;
 use worker::Env;
 
 use super::error::ApiError;
-use super::io::{Caller, ForwardedRequest};
+use super::io::Caller;
 use super::metrics;
 use super::quarantine::QuarantineAnswer;
+use super::tee::Tee;
 use crate::config::Config;
 use crate::ingest;
 use crate::ingest::authorize::{Authorization, CorsScope};
 use crate::ingest::dialects::DialectAnswer;
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::response::IngestResponse;
-use crate::model::protocol::Protocol;
 use crate::model::request::RequestContext;
 use crate::pipeline::decode::pixel;
 
@@ -25,13 +25,6 @@ pub struct Reply {
     body: Option<Vec<u8>>,
     /// A copy of the request for another collector, once this is sent.
     tee: Option<Tee>,
-}
-
-/// A copy of a request for another collector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tee {
-    pub protocol: Protocol,
-    pub request: ForwardedRequest,
 }
 
 impl Reply {

@@ -1,6 +1,6 @@
 //! The requests of Amplitude's SDKs.
 
-use headwater::ingest::dialects::{Asked, amplitude as dialect};
+use headwater::ingest::dialects::{DialectEndpoint, amplitude as dialect};
 use headwater::model::protocol::Protocol;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn each_event_of_each_sdk_becomes_a_valid_event() {
     ] {
         let mut found = Vec::new();
         for request in requests(sdk) {
-            assert_eq!(dialect::asked(request.by()), Some(Asked::Events), "{sdk}");
+            assert_eq!(dialect::endpoint(request.head()), Some(DialectEndpoint::Events), "{sdk}");
             let decoded = request.decoded(Protocol::Amplitude);
             assert_eq!(decoded.sent_at.is_some(), has_time, "{sdk}");
             assert_eq!(decoded.write_key.as_deref(), Some("wk_synthetic"), "{sdk}");

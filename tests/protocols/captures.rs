@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::DateTime;
-use headwater::ingest::dialects::{self, Asked, AskedBy};
+use headwater::ingest::dialects::{self, DialectEndpoint, DialectRequest};
 use headwater::model::beacon::{Envelope, Limits};
 use headwater::model::event::{Event, EventIdGenerator};
 use headwater::model::protocol::Protocol;
@@ -64,7 +64,7 @@ pub fn items(sdk: &str, protocol: Protocol) -> (Vec<CapturedItem>, Option<String
     let mut items = Vec::new();
     let mut write_key = None;
     for request in requests(sdk) {
-        assert_eq!(request.asked(protocol), Some(Asked::Events), "{sdk}");
+        assert_eq!(request.endpoint(protocol), Some(DialectEndpoint::Events), "{sdk}");
         let decoded = request.decoded(protocol);
         items.extend(decoded.items);
         write_key = decoded.write_key;
@@ -78,8 +78,8 @@ pub fn names(items: &[CapturedItem]) -> Vec<(&str, Option<&str>)> {
 }
 
 impl CapturedRequest {
-    pub fn by(&self) -> AskedBy<'_> {
-        AskedBy {
+    pub fn head(&self) -> DialectRequest<'_> {
+        DialectRequest {
             is_post: self.method == "POST",
             path: self.path.trim_end_matches('/'),
             query: &self.query,
@@ -88,8 +88,8 @@ impl CapturedRequest {
         }
     }
 
-    pub fn asked(&self, protocol: Protocol) -> Option<Asked> {
-        dialects::asked(protocol, self.by())
+    pub fn endpoint(&self, protocol: Protocol) -> Option<DialectEndpoint> {
+        dialects::endpoint(protocol, self.head())
     }
 
     pub fn decoded(&self, protocol: Protocol) -> Decoded {
@@ -106,9 +106,9 @@ impl CapturedRequest {
         let headers: Vec<_> = self.headers.clone().into_iter().collect();
         let binary = base64_simd::STANDARD.decode_to_vec(&self.body_base64).unwrap();
         let request = ProtocolRequest {
-            path: self.by().path,
+            path: self.head().path,
             query: &self.query,
-            content_type: self.by().content_type,
+            content_type: self.head().content_type,
             headers: &headers,
             body: if self.body_base64.is_empty() { self.body.as_bytes() } else { &binary },
         };

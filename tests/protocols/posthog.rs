@@ -1,4 +1,4 @@
-use headwater::ingest::dialects::{Asked, answer};
+use headwater::ingest::dialects::{DialectEndpoint, answer};
 use headwater::model::outcome::{Catalogued, Outcome};
 use headwater::model::protocol::Protocol;
 use serde_json::{Value, json};
@@ -9,14 +9,14 @@ use super::captures::{CapturedItem, OWN_NAME, requests};
 fn items(name: &str, key: Option<&str>) -> Vec<CapturedItem> {
     let mut all = Vec::new();
     for request in requests(name) {
-        match request.asked(Protocol::Posthog) {
-            Some(Asked::Answer(answer)) => {
-                let path = request.by().path;
+        match request.endpoint(Protocol::Posthog) {
+            Some(DialectEndpoint::Answer(answer)) => {
+                let path = request.head().path;
                 assert!(path == "/flags" || path.starts_with("/array/"), "{path}");
                 assert_eq!(answer.status, 200);
             }
-            asked => {
-                assert_eq!(asked, Some(Asked::Events));
+            endpoint => {
+                assert_eq!(endpoint, Some(DialectEndpoint::Events));
                 let decoded = request.decoded_with_own_name(Protocol::Posthog);
                 assert_eq!(decoded.write_key.as_deref(), key);
                 assert!(decoded.sent_at.unwrap().is_string());
@@ -105,7 +105,7 @@ fn each_uuid_of_version_1_has_a_result() {
             let accepted = Outcome::Accepted(Catalogued::No);
             let outcomes: Vec<_> =
                 items.iter().map(|item| (item.valid().id, accepted.clone())).collect();
-            let answer = answer(Protocol::Posthog, Ok(&outcomes), request.by());
+            let answer = answer(Protocol::Posthog, Ok(&outcomes), request.head());
             let answer: Value = serde_json::from_slice(&answer.body).unwrap();
             let sent: Value = serde_json::from_str(&request.body).unwrap();
             let sent = sent["batch"].as_array().unwrap();

@@ -1,6 +1,6 @@
 //! The requests of Segment's, RudderStack's and Jitsu's SDKs.
 
-use headwater::ingest::dialects::{Asked, segment as dialect};
+use headwater::ingest::dialects::{DialectEndpoint, segment as dialect};
 use headwater::model::protocol::Protocol;
 use serde_json::Value;
 
@@ -25,12 +25,12 @@ fn each_event_of_each_sdk_becomes_a_valid_event() {
     for (sdk, names) in EVENTS {
         let mut found = Vec::new();
         for request in requests(sdk) {
-            let asked = dialect::asked(request.by()).unwrap();
+            let endpoint = dialect::endpoint(request.head()).unwrap();
             if request.method == "GET" {
-                assert!(matches!(asked, Asked::Answer(_)), "{sdk}");
+                assert!(matches!(endpoint, DialectEndpoint::Answer(_)), "{sdk}");
                 continue;
             }
-            assert_eq!(asked, Asked::Events, "{sdk}");
+            assert_eq!(endpoint, DialectEndpoint::Events, "{sdk}");
             let decoded = request.decoded(Protocol::Segment);
             assert!(decoded.sent_at.is_some(), "{sdk}");
             let key = decoded.write_key.as_deref();

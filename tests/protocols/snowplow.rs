@@ -1,4 +1,4 @@
-use headwater::ingest::dialects::Asked;
+use headwater::ingest::dialects::DialectEndpoint;
 use headwater::model::event::DeviceId;
 use headwater::model::protocol::Protocol;
 use serde_json::json;
@@ -9,7 +9,7 @@ use super::captures::{CapturedItem, OWN_NAME, requests};
 fn items(name: &str) -> Vec<CapturedItem> {
     let mut all = Vec::new();
     for request in requests(name) {
-        assert_eq!(request.asked(Protocol::Snowplow), Some(Asked::Events));
+        assert_eq!(request.endpoint(Protocol::Snowplow), Some(DialectEndpoint::Events));
         let decoded = request.decoded_with_own_name(Protocol::Snowplow);
         assert_eq!(decoded.write_key.as_deref(), Some("shop"));
         assert!(decoded.sent_at.unwrap().is_number());

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -16,14 +16,15 @@ use crate::pipeline::decode::ProtocolError;
 const MAX_RETRY_AFTER_S: u64 = 60;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    (by.is_post && matches!(by.path, "/2/httpapi" | "/batch")).then_some(Asked::Events)
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    (request.is_post && matches!(request.path, "/2/httpapi" | "/batch"))
+        .then_some(DialectEndpoint::Events)
 }
 
 /// Returns the answer to a request with events.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    _by: AskedBy<'_>,
+    _request: DialectRequest<'_>,
 ) -> DialectAnswer {
     let error = match outcomes {
         Ok(outcomes) => {
@@ -84,22 +85,28 @@ mod tests {
     use crate::model::replay::ReplayError;
     use crate::model::violation::{Code, Violation};
 
-    fn by(is_post: bool, path: &str) -> AskedBy<'_> {
-        AskedBy { is_post, path, query: "", host: "https://events.shop.example", content_type: "" }
+    fn head(is_post: bool, path: &str) -> DialectRequest<'_> {
+        DialectRequest {
+            is_post,
+            path,
+            query: "",
+            host: "https://events.shop.example",
+            content_type: "",
+        }
     }
 
     #[test]
     fn its_two_addresses_take_uploads() {
         for (is_post, path, expected) in [
-            (true, "/2/httpapi", Some(Asked::Events)),
-            (true, "/batch", Some(Asked::Events)),
+            (true, "/2/httpapi", Some(DialectEndpoint::Events)),
+            (true, "/batch", Some(DialectEndpoint::Events)),
             (false, "/2/httpapi", None),
             (false, "/batch", None),
             (true, "/httpapi", None),
             (true, "/2/httpapi/x", None),
             (true, "/", None),
         ] {
-            assert_eq!(asked(by(is_post, path)), expected, "{is_post} {path}");
+            assert_eq!(endpoint(head(is_post, path)), expected, "{is_post} {path}");
         }
     }
 
@@ -113,7 +120,7 @@ mod tests {
             200,
             r#"{"code":200,"events_ingested":3,"payload_size_bytes":0,"server_upload_time":0}"#,
         );
-        assert_eq!(answer(Ok(&outcomes), by(true, "/2/httpapi")), expected);
+        assert_eq!(answer(Ok(&outcomes), head(true, "/2/httpapi")), expected);
     }
 
     #[test]
@@ -143,7 +150,7 @@ mod tests {
             ),
             (IngestError::UnknownKey("wk".to_owned()), 400, None, None),
         ] {
-            let answer = answer(Err(&error), by(true, "/2/httpapi"));
+            let answer = answer(Err(&error), head(true, "/2/httpapi"));
             assert_eq!((answer.status, answer.retry_after_s), (status, retry_after_s), "{error:?}");
             let body: Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(body["code"], status, "{error:?}");

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::ingest::error::{HttpError, IngestError};
 
 /// A request to an address of a protocol, without its body.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AskedBy<'a> {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DialectRequest<'a> {
     pub is_post: bool,
     /// Such as `/v1/track`.
     pub path: &'a str,
@@ -18,7 +18,7 @@ pub struct AskedBy<'a> {
     pub host: &'a str,
 }
 
-impl<'a> AskedBy<'a> {
+impl<'a> DialectRequest<'a> {
     /// Returns the first parameter `name` of the query.
     pub fn parameter(self, name: &str) -> Option<Cow<'a, str>> {
         let mut parameters = form_urlencoded::parse(self.query.as_bytes());
@@ -28,7 +28,7 @@ impl<'a> AskedBy<'a> {
 
 /// What a request to an address of a protocol asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum DialectEndpoint {
     /// It has events: in its body, or in the query of a `GET`.
     Events,
     /// It has none, and is answered at once.

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -16,14 +16,14 @@ pub const HANDSHAKE: [(&str, &str); 3] =
     [("Allow", "POST"), ("WebHook-Allowed-Origin", "*"), ("WebHook-Allowed-Rate", "*")];
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    (by.is_post && by.path == "/v1/cloudevents").then_some(Asked::Events)
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    (request.is_post && request.path == "/v1/cloudevents").then_some(DialectEndpoint::Events)
 }
 
 /// Returns the answer to a request with events.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    _by: AskedBy<'_>,
+    _request: DialectRequest<'_>,
 ) -> DialectAnswer {
     let error = match outcomes {
         Ok(_) => return DialectAnswer::empty(204),
@@ -45,13 +45,13 @@ mod tests {
     #[test]
     fn only_a_post_to_its_address_is_of_the_protocol() {
         for (is_post, path, expected) in [
-            (true, "/v1/cloudevents", Some(Asked::Events)),
+            (true, "/v1/cloudevents", Some(DialectEndpoint::Events)),
             (false, "/v1/cloudevents", None),
             (true, "/v1/cloudevent", None),
             (true, "/events", None),
         ] {
-            let by = AskedBy { is_post, path, ..AskedBy::default() };
-            assert_eq!(asked(by), expected, "{path}");
+            let request = DialectRequest { is_post, path, ..DialectRequest::default() };
+            assert_eq!(endpoint(request), expected, "{path}");
         }
     }
 
@@ -64,7 +64,7 @@ mod tests {
             (id, Outcome::Duplicate),
             (id, Outcome::Dropped(DropReason::Consent)),
         ];
-        assert_eq!(answer(Ok(&outcomes), AskedBy::default()), DialectAnswer::empty(204));
+        assert_eq!(answer(Ok(&outcomes), DialectRequest::default()), DialectAnswer::empty(204));
     }
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
             (sample_errors::unsupported(), 415, None),
             (sample_errors::unknown_key(), 401, None),
         ] {
-            let answer = answer(Err(&error), AskedBy::default());
+            let answer = answer(Err(&error), DialectRequest::default());
             assert_eq!((answer.status, answer.retry_after_s), (status, retry_after_s), "{error}");
             assert!(!answer.body.is_empty());
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -11,22 +11,22 @@ use crate::model::outcome::Outcome;
 const DEBUG: &str = "/debug/mp/collect";
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    let is_known = match by.path {
-        "/mp/collect" | DEBUG => by.is_post,
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    let is_known = match request.path {
+        "/mp/collect" | DEBUG => request.is_post,
         "/g/collect" => true,
         _ => false,
     };
-    is_known.then_some(Asked::Events)
+    is_known.then_some(DialectEndpoint::Events)
 }
 
 /// Returns the answer to a request with events.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    by: AskedBy<'_>,
+    request: DialectRequest<'_>,
 ) -> DialectAnswer {
     match outcomes {
-        Ok(outcomes) if by.path == DEBUG => {
+        Ok(outcomes) if request.path == DEBUG => {
             DialectAnswer::json(200, validation_messages(outcomes).to_string())
         }
         Ok(_) => DialectAnswer::empty(204),
@@ -69,8 +69,12 @@ mod tests {
             ("/j/collect", false, false),
         ] {
             for (is_post, expected) in [(true, is_posted), (false, is_got)] {
-                let by = AskedBy { is_post, path, ..AskedBy::default() };
-                assert_eq!(asked(by), expected.then_some(Asked::Events), "{path}");
+                let request = DialectRequest { is_post, path, ..DialectRequest::default() };
+                assert_eq!(
+                    endpoint(request),
+                    expected.then_some(DialectEndpoint::Events),
+                    "{path}"
+                );
             }
         }
     }
@@ -81,11 +85,11 @@ mod tests {
         let failed = Outcome::Failed(Violation::whole(Code::MissingField, "name is missing"));
         let outcomes = [(id, Outcome::Accepted(Catalogued::Yes)), (id, failed)];
         for path in ["/mp/collect", "/g/collect"] {
-            let by = AskedBy { path, ..AskedBy::default() };
-            assert_eq!(answer(Ok(&outcomes), by), DialectAnswer::empty(204));
+            let request = DialectRequest { path, ..DialectRequest::default() };
+            assert_eq!(answer(Ok(&outcomes), request), DialectAnswer::empty(204));
         }
-        let by = AskedBy { path: DEBUG, ..AskedBy::default() };
-        let body: Value = serde_json::from_slice(&answer(Ok(&outcomes), by).body).unwrap();
+        let request = DialectRequest { path: DEBUG, ..DialectRequest::default() };
+        let body: Value = serde_json::from_slice(&answer(Ok(&outcomes), request).body).unwrap();
         let message = json!({
             "fieldPath": "events/1", "description": "name is missing",
             "validationCode": "VALUE_INVALID",
@@ -104,7 +108,8 @@ mod tests {
             (sample_errors::unknown_key(), 401, None),
         ] {
             for path in ["/mp/collect", DEBUG, "/g/collect"] {
-                let answer = answer(Err(&error), AskedBy { path, ..AskedBy::default() });
+                let answer =
+                    answer(Err(&error), DialectRequest { path, ..DialectRequest::default() });
                 assert_eq!(
                     (answer.status, answer.retry_after_s),
                     (status, retry_after_s),

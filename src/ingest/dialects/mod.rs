@@ -16,7 +16,7 @@ pub mod segment;
 pub mod snowplow;
 pub mod umami;
 
-pub use answer::{Asked, AskedBy, DialectAnswer};
+pub use answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 
 use std::collections::BTreeMap;
 
@@ -25,25 +25,37 @@ use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
 use crate::model::protocol::Protocol;
 
-/// Returns the protocol whose address a request asks for, by any method, and the request with the
-/// path that its collector has. `own_paths` are addresses of the operator, each for a protocol.
+/// An address of a protocol that a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedAddress<'a> {
+    pub protocol: Protocol,
+    /// The request with the path that its collector has.
+    pub request: DialectRequest<'a>,
+    /// None if the address has another method.
+    pub endpoint: Option<DialectEndpoint>,
+}
+
+/// Returns the first address that a request asks for. `own_paths` are addresses of the operator, each
+/// for a protocol.
 pub fn served<'a>(
     protocols: &[Protocol],
     own_paths: &BTreeMap<String, Protocol>,
-    by: AskedBy<'a>,
-) -> Option<(Protocol, AskedBy<'a>)> {
+    request: DialectRequest<'a>,
+) -> Option<ServedAddress<'a>> {
     let at_own_path = own_paths.iter().find_map(|(own, protocol)| {
-        let below = by.path.strip_prefix(own.as_str())?;
-        match below {
-            "" => Some((*protocol, AskedBy { path: main_path(*protocol), ..by })),
-            _ if below.starts_with('/') => Some((*protocol, AskedBy { path: below, ..by })),
-            _ => None,
-        }
+        let path = match request.path.strip_prefix(own.as_str())? {
+            "" => main_path(*protocol),
+            below if below.starts_with('/') => below,
+            _ => return None,
+        };
+        Some((*protocol, DialectRequest { path, ..request }))
     });
-    let usual = protocols.iter().map(|protocol| (*protocol, by));
-    at_own_path.into_iter().chain(usual).find(|(protocol, by)| {
-        asked(*protocol, *by).is_some()
-            || asked(*protocol, AskedBy { is_post: !by.is_post, ..*by }).is_some()
+    let usual = protocols.iter().map(|protocol| (*protocol, request));
+    at_own_path.into_iter().chain(usual).find_map(|(protocol, request)| {
+        let by_other_method = DialectRequest { is_post: !request.is_post, ..request };
+        let endpoint = self::endpoint(protocol, request);
+        let is_known = endpoint.is_some() || self::endpoint(protocol, by_other_method).is_some();
+        is_known.then_some(ServedAddress { protocol, request, endpoint })
     })
 }
 
@@ -63,17 +75,17 @@ pub const fn main_path(protocol: Protocol) -> &'static str {
 }
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(protocol: Protocol, by: AskedBy<'_>) -> Option<Asked> {
+pub fn endpoint(protocol: Protocol, request: DialectRequest<'_>) -> Option<DialectEndpoint> {
     match protocol {
-        Protocol::Segment => segment::asked(by),
-        Protocol::Snowplow => snowplow::asked(by),
-        Protocol::Posthog => posthog::asked(by),
-        Protocol::CloudEvents => cloudevents::asked(by),
-        Protocol::Otlp => otlp::asked(by),
-        Protocol::Plausible => plausible::asked(by),
-        Protocol::Umami => umami::asked(by),
-        Protocol::Ga4 => ga4::asked(by),
-        Protocol::Amplitude => amplitude::asked(by),
+        Protocol::Segment => segment::endpoint(request),
+        Protocol::Snowplow => snowplow::endpoint(request),
+        Protocol::Posthog => posthog::endpoint(request),
+        Protocol::CloudEvents => cloudevents::endpoint(request),
+        Protocol::Otlp => otlp::endpoint(request),
+        Protocol::Plausible => plausible::endpoint(request),
+        Protocol::Umami => umami::endpoint(request),
+        Protocol::Ga4 => ga4::endpoint(request),
+        Protocol::Amplitude => amplitude::endpoint(request),
     }
 }
 
@@ -81,17 +93,17 @@ pub fn asked(protocol: Protocol, by: AskedBy<'_>) -> Option<Asked> {
 pub fn answer(
     protocol: Protocol,
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    by: AskedBy<'_>,
+    request: DialectRequest<'_>,
 ) -> DialectAnswer {
     match protocol {
-        Protocol::Segment => segment::answer(outcomes, by),
-        Protocol::Snowplow => snowplow::answer(outcomes, by),
-        Protocol::Posthog => posthog::answer(outcomes, by),
-        Protocol::CloudEvents => cloudevents::answer(outcomes, by),
-        Protocol::Otlp => otlp::answer(outcomes, by),
-        Protocol::Plausible => plausible::answer(outcomes, by),
-        Protocol::Umami => umami::answer(outcomes, by),
-        Protocol::Ga4 => ga4::answer(outcomes, by),
-        Protocol::Amplitude => amplitude::answer(outcomes, by),
+        Protocol::Segment => segment::answer(outcomes, request),
+        Protocol::Snowplow => snowplow::answer(outcomes, request),
+        Protocol::Posthog => posthog::answer(outcomes, request),
+        Protocol::CloudEvents => cloudevents::answer(outcomes, request),
+        Protocol::Otlp => otlp::answer(outcomes, request),
+        Protocol::Plausible => plausible::answer(outcomes, request),
+        Protocol::Umami => umami::answer(outcomes, request),
+        Protocol::Ga4 => ga4::answer(outcomes, request),
+        Protocol::Amplitude => amplitude::answer(outcomes, request),
     }
 }

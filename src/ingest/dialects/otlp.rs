@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -14,17 +14,17 @@ use crate::model::outcome::Outcome;
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    (by.is_post && by.path == "/v1/logs").then_some(Asked::Events)
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    (request.is_post && request.path == "/v1/logs").then_some(DialectEndpoint::Events)
 }
 
 /// Returns the answer to a request with events. It says how many log records are kept as failed
 /// events; the client must not repeat them.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    by: AskedBy<'_>,
+    request: DialectRequest<'_>,
 ) -> DialectAnswer {
-    let is_protobuf = by.content_type.to_ascii_lowercase().contains("protobuf");
+    let is_protobuf = request.content_type.to_ascii_lowercase().contains("protobuf");
     let error = match outcomes {
         Ok(outcomes) => return taken(outcomes, is_protobuf),
         Err(error) => error,
@@ -102,24 +102,24 @@ mod tests {
     use crate::model::outcome::Catalogued;
     use crate::model::violation::{Code, Violation};
 
-    const JSON: AskedBy<'_> = AskedBy {
+    const JSON: DialectRequest<'_> = DialectRequest {
         is_post: true,
         path: "/v1/logs",
         query: "",
         content_type: "application/json",
         host: "",
     };
-    const BINARY: AskedBy<'_> = AskedBy { content_type: PROTOBUF, ..JSON };
+    const BINARY: DialectRequest<'_> = DialectRequest { content_type: PROTOBUF, ..JSON };
 
     #[test]
     fn only_a_post_to_its_address_is_of_the_protocol() {
         for (is_post, path, expected) in [
-            (true, "/v1/logs", Some(Asked::Events)),
+            (true, "/v1/logs", Some(DialectEndpoint::Events)),
             (false, "/v1/logs", None),
             (true, "/v1/traces", None),
             (true, "/v1/metrics", None),
         ] {
-            assert_eq!(asked(AskedBy { is_post, path, ..JSON }), expected, "{path}");
+            assert_eq!(endpoint(DialectRequest { is_post, path, ..JSON }), expected, "{path}");
         }
     }
 

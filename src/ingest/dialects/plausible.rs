@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -12,14 +12,14 @@ use crate::model::outcome::Outcome;
 const DROPPED: (&str, &str) = ("x-plausible-dropped", "1");
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    (by.is_post && by.path == "/api/event").then_some(Asked::Events)
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    (request.is_post && request.path == "/api/event").then_some(DialectEndpoint::Events)
 }
 
 /// Returns the answer to a request with events.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    _by: AskedBy<'_>,
+    _request: DialectRequest<'_>,
 ) -> DialectAnswer {
     let taken = DialectAnswer::text(202, "ok");
     let (name, value) = DROPPED;
@@ -48,13 +48,13 @@ mod tests {
     #[test]
     fn only_a_post_to_its_address_is_of_the_protocol() {
         for (is_post, path, expected) in [
-            (true, "/api/event", Some(Asked::Events)),
+            (true, "/api/event", Some(DialectEndpoint::Events)),
             (false, "/api/event", None),
             (true, "/api/events", None),
             (true, "/", None),
         ] {
-            let by = AskedBy { is_post, path, ..AskedBy::default() };
-            assert_eq!(asked(by), expected, "{path}");
+            let request = DialectRequest { is_post, path, ..DialectRequest::default() };
+            assert_eq!(endpoint(request), expected, "{path}");
         }
     }
 
@@ -68,7 +68,7 @@ mod tests {
             (Outcome::Duplicate, false),
             (Outcome::Dropped(DropReason::Bot), true),
         ] {
-            let answer = answer(Ok(&[(id, outcome)]), AskedBy::default());
+            let answer = answer(Ok(&[(id, outcome)]), DialectRequest::default());
             assert_eq!((answer.status, &*answer.body), (202, &b"ok"[..]));
             assert_eq!(!answer.headers.is_empty(), is_dropped);
         }
@@ -83,12 +83,12 @@ mod tests {
             (sample_errors::unsupported(), 400, None),
             (sample_errors::unknown_key(), 401, None),
         ] {
-            let answer = answer(Err(&error), AskedBy::default());
+            let answer = answer(Err(&error), DialectRequest::default());
             assert_eq!((answer.status, answer.retry_after_s), (status, retry_after_s), "{error}");
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(body, json!({"errors": {"request": [error.to_string()]}}));
         }
-        let over_quota = answer(Err(&sample_errors::over_quota()), AskedBy::default());
+        let over_quota = answer(Err(&sample_errors::over_quota()), DialectRequest::default());
         assert_eq!((over_quota.status, over_quota.retry_after_s), (202, None));
         assert_eq!(over_quota.headers, [("x-plausible-dropped", "1".to_owned())]);
     }

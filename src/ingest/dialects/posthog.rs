@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::{FailureCode, Outcome};
@@ -27,19 +27,20 @@ const FLAGS: &str = r#"{"flags":{},"featureFlags":{},"featureFlagPayloads":{},"e
 const CONFIG: &str = r#"{"supportedCompression":["gzip-js"],"hasFeatureFlags":false,"analytics":{"endpoint":"/i/v0/e/"},"sessionRecording":false,"heatmaps":false,"surveys":false,"captureDeadClicks":false,"capturePerformance":false,"autocaptureExceptions":false,"siteApps":[],"elementsChainAsString":true,"defaultIdentifiedOnly":true}"#;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    match by.path {
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    match request.path {
         "/e" | "/i/v0/e" | "/capture" | "/track" | "/engage" | "/batch" | "/i/v0/ai/batch" => {
-            (by.is_post || by.parameter("data").is_some()).then_some(Asked::Events)
+            (request.is_post || request.parameter("data").is_some())
+                .then_some(DialectEndpoint::Events)
         }
-        EVENTS_V1 => by.is_post.then_some(Asked::Events),
-        _ => besides(by).map(Asked::Answer),
+        EVENTS_V1 => request.is_post.then_some(DialectEndpoint::Events),
+        _ => besides(request).map(DialectEndpoint::Answer),
     }
 }
 
 /// Returns the answer to a request for anything but events.
-fn besides(by: AskedBy<'_>) -> Option<DialectAnswer> {
-    match by.path {
+fn besides(request: DialectRequest<'_>) -> Option<DialectAnswer> {
+    match request.path {
         // A replay is not kept. An error would be repeated.
         "/s" => Some(DialectAnswer::json(200, STATUS)),
         "/flags" | "/decide" => Some(DialectAnswer::json(200, FLAGS)),
@@ -61,11 +62,11 @@ fn besides(by: AskedBy<'_>) -> Option<DialectAnswer> {
 /// Returns the answer to a request with events.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    by: AskedBy<'_>,
+    request: DialectRequest<'_>,
 ) -> DialectAnswer {
-    match (outcomes, by.path) {
+    match (outcomes, request.path) {
         (Ok(outcomes), EVENTS_V1) => DialectAnswer::json(200, results(outcomes)),
-        (Ok(_), _) if by.parameter("beacon").is_some_and(|value| value == "1") => {
+        (Ok(_), _) if request.parameter("beacon").is_some_and(|value| value == "1") => {
             DialectAnswer::empty(204)
         }
         (Ok(_), _) => DialectAnswer::json(200, STATUS),
@@ -130,8 +131,8 @@ mod tests {
     const V0: [&str; 7] =
         ["/e", "/i/v0/e", "/capture", "/track", "/engage", "/batch", "/i/v0/ai/batch"];
 
-    fn by<'a>(method: &str, path: &'a str, query: &'a str) -> AskedBy<'a> {
-        AskedBy {
+    fn head<'a>(method: &str, path: &'a str, query: &'a str) -> DialectRequest<'a> {
+        DialectRequest {
             is_post: method == "POST",
             path,
             query,
@@ -143,14 +144,18 @@ mod tests {
     #[test]
     fn events_have_addresses_of_both_versions() {
         for path in V0 {
-            assert_eq!(asked(by("POST", path, "")), Some(Asked::Events), "{path}");
-            assert_eq!(asked(by("GET", path, "data=e30")), Some(Asked::Events), "{path}");
-            assert_eq!(asked(by("GET", path, "ip=1")), None, "{path}");
+            assert_eq!(endpoint(head("POST", path, "")), Some(DialectEndpoint::Events), "{path}");
+            assert_eq!(
+                endpoint(head("GET", path, "data=e30")),
+                Some(DialectEndpoint::Events),
+                "{path}"
+            );
+            assert_eq!(endpoint(head("GET", path, "ip=1")), None, "{path}");
         }
-        assert_eq!(asked(by("POST", EVENTS_V1, "")), Some(Asked::Events));
-        assert_eq!(asked(by("GET", EVENTS_V1, "data=e30")), None);
+        assert_eq!(endpoint(head("POST", EVENTS_V1, "")), Some(DialectEndpoint::Events));
+        assert_eq!(endpoint(head("GET", EVENTS_V1, "data=e30")), None);
         for path in ["/", "/ee", "/i/v0/ai", "/i/v1/logs", "/batches", "/array", "/static"] {
-            assert_eq!(asked(by("POST", path, "data=e30")), None, "{path}");
+            assert_eq!(endpoint(head("POST", path, "data=e30")), None, "{path}");
         }
     }
 
@@ -167,7 +172,7 @@ mod tests {
             ("GET", "/static/surveys.js", 404, json!(null)),
             ("GET", "/static/1.449.2/surveys.js", 404, json!(null)),
         ] {
-            let Some(Asked::Answer(answer)) = asked(by(method, path, "v=2")) else {
+            let Some(DialectEndpoint::Answer(answer)) = endpoint(head(method, path, "v=2")) else {
                 panic!("{path} has no answer");
             };
             assert_eq!(answer.status, status, "{path}");
@@ -175,13 +180,14 @@ mod tests {
             assert_eq!(body, shown, "{path}");
         }
         for path in ["/flags/definitions", "/api/feature_flag/local_evaluation"] {
-            let Some(Asked::Answer(answer)) = asked(by("GET", path, "")) else { panic!("{path}") };
+            let Some(DialectEndpoint::Answer(answer)) = endpoint(head("GET", path, "")) else {
+                panic!("{path}")
+            };
             assert_eq!(answer.status, 401, "{path}");
         }
         let config: serde_json::Value = serde_json::from_str(CONFIG).unwrap();
-        let endpoint = config["analytics"]["endpoint"].as_str().unwrap();
-        let endpoint = endpoint.trim_end_matches('/');
-        assert_eq!(asked(by("POST", endpoint, "")), Some(Asked::Events));
+        let path = config["analytics"]["endpoint"].as_str().unwrap().trim_end_matches('/');
+        assert_eq!(endpoint(head("POST", path, "")), Some(DialectEndpoint::Events));
     }
 
     fn outcomes() -> Vec<(EventId, Outcome)> {
@@ -198,11 +204,11 @@ mod tests {
     fn version_0_has_one_status_for_all_events() {
         for path in V0 {
             for outcomes in [outcomes(), Vec::new()] {
-                let plain = answer(Ok(&outcomes), by("POST", path, "ip=1"));
+                let plain = answer(Ok(&outcomes), head("POST", path, "ip=1"));
                 assert_eq!(plain, DialectAnswer::json(200, r#"{"status":1}"#));
-                let beacon = answer(Ok(&outcomes), by("POST", path, "ip=1&beacon=1"));
+                let beacon = answer(Ok(&outcomes), head("POST", path, "ip=1&beacon=1"));
                 assert_eq!(beacon, DialectAnswer::empty(204));
-                let no_beacon = answer(Ok(&outcomes), by("POST", path, "beacon=0"));
+                let no_beacon = answer(Ok(&outcomes), head("POST", path, "beacon=0"));
                 assert_eq!(no_beacon.status, 200);
             }
         }
@@ -210,7 +216,7 @@ mod tests {
 
     #[test]
     fn version_1_has_a_result_for_each_event() {
-        let answer = answer(Ok(&outcomes()), by("POST", EVENTS_V1, "beacon=1"));
+        let answer = answer(Ok(&outcomes()), head("POST", EVENTS_V1, "beacon=1"));
         assert_eq!((answer.status, answer.content_type), (200, "application/json"));
         let shown: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         let expected = json!({"results": {
@@ -220,7 +226,7 @@ mod tests {
             "04040404-0404-0404-0404-040404040404": {"result": "drop", "details": "consent"},
         }});
         assert_eq!(shown, expected);
-        let empty = super::answer(Ok(&[]), by("POST", EVENTS_V1, ""));
+        let empty = super::answer(Ok(&[]), head("POST", EVENTS_V1, ""));
         assert_eq!(&*empty.body, br#"{"results":{}}"#);
     }
 
@@ -250,11 +256,11 @@ mod tests {
             (ProtocolError::RecordsTooLarge { limit: 1 }.into(), 413, 413, None),
         ] {
             for query in ["", "beacon=1"] {
-                let answer = answer(Err(&error), by("POST", "/batch", query));
+                let answer = answer(Err(&error), head("POST", "/batch", query));
                 assert_eq!((answer.status, answer.retry_after_s), (v0, retry_after_s), "{error}");
                 assert_eq!(answer.body, error.to_string().into_bytes());
             }
-            let answer = answer(Err(&error), by("POST", EVENTS_V1, ""));
+            let answer = answer(Err(&error), head("POST", EVENTS_V1, ""));
             assert_eq!((answer.status, answer.retry_after_s), (v1, retry_after_s), "{error}");
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             let expected = json!({"error": error.code(), "error_description": error.to_string()});

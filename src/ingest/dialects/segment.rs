@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -18,27 +18,27 @@ use crate::pipeline::decode::protocols::segment::endpoint::{SegmentEndpoint, jit
 const MAX_RETRY_AFTER_S: u64 = 60;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    let answer = match SegmentEndpoint::of(by.is_post, by.path)? {
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    let answer = match SegmentEndpoint::of(request.is_post, request.path)? {
         SegmentEndpoint::Message(_)
         | SegmentEndpoint::Batch
         | SegmentEndpoint::Import
         | SegmentEndpoint::Pixel(_)
-        | SegmentEndpoint::DataPixel(_) => return Some(Asked::Events),
-        SegmentEndpoint::SdkMetrics => accepted(by),
-        SegmentEndpoint::Settings { write_key } => settings(write_key, by),
+        | SegmentEndpoint::DataPixel(_) => return Some(DialectEndpoint::Events),
+        SegmentEndpoint::SdkMetrics => accepted(request),
+        SegmentEndpoint::Settings { write_key } => settings(write_key, request),
         SegmentEndpoint::SourceConfig => {
-            source_config(&by.parameter("writeKey").unwrap_or_default())
+            source_config(&request.parameter("writeKey").unwrap_or_default())
         }
         SegmentEndpoint::Health => DialectAnswer::json(200, r#"{"server":"UP"}"#),
         SegmentEndpoint::Version => DialectAnswer::json(200, r#"{"Version":"headwater"}"#),
     };
-    Some(Asked::Answer(answer))
+    Some(DialectEndpoint::Answer(answer))
 }
 
 /// Returns the settings of a source without destinations, for Segment's SDKs.
-fn settings(write_key: &str, by: AskedBy<'_>) -> DialectAnswer {
-    let (protocol, host) = by.host.split_once("://").unwrap_or(("https", by.host));
+fn settings(write_key: &str, request: DialectRequest<'_>) -> DialectAnswer {
+    let (protocol, host) = request.host.split_once("://").unwrap_or(("https", request.host));
     let settings = json!({
         "integrations": {"Segment.io": {
             "apiKey": write_key, "apiHost": format!("{host}/v1"), "protocol": protocol,
@@ -68,12 +68,12 @@ fn source_config(write_key: &str) -> DialectAnswer {
 /// Returns the answer to a request with events.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    by: AskedBy<'_>,
+    request: DialectRequest<'_>,
 ) -> DialectAnswer {
     match outcomes {
-        Ok(_) => accepted(by),
+        Ok(_) => accepted(request),
         Err(error) => {
-            let is_jitsu = by.is_post && jitsu(by.path).is_some();
+            let is_jitsu = request.is_post && jitsu(request.path).is_some();
             let done = if is_jitsu { "ok" } else { "success" };
             let body = json!({done: false, "code": error.code(), "message": error.to_string()})
                 .to_string();
@@ -82,8 +82,8 @@ pub fn answer(
     }
 }
 
-fn accepted(by: AskedBy<'_>) -> DialectAnswer {
-    match (by.is_post, jitsu(by.path)) {
+fn accepted(request: DialectRequest<'_>) -> DialectAnswer {
+    match (request.is_post, jitsu(request.path)) {
         (false, _) => DialectAnswer {
             status: 200,
             content_type: "image/gif",
@@ -121,16 +121,16 @@ mod tests {
 
     const HOST: &str = "https://events.shop.example";
 
-    fn post(path: &str) -> AskedBy<'_> {
-        AskedBy { is_post: true, path, query: "", host: HOST, content_type: "" }
+    fn post(path: &str) -> DialectRequest<'_> {
+        DialectRequest { is_post: true, path, query: "", host: HOST, content_type: "" }
     }
 
-    fn get<'a>(path: &'a str, query: &'a str) -> AskedBy<'a> {
-        AskedBy { is_post: false, path, query, host: HOST, content_type: "" }
+    fn get<'a>(path: &'a str, query: &'a str) -> DialectRequest<'a> {
+        DialectRequest { is_post: false, path, query, host: HOST, content_type: "" }
     }
 
-    fn body(asked: Option<Asked>) -> Value {
-        let Some(Asked::Answer(answer)) = asked else { panic!("{asked:?}") };
+    fn body(asked: Option<DialectEndpoint>) -> Value {
+        let Some(DialectEndpoint::Answer(answer)) = asked else { panic!("{asked:?}") };
         assert_eq!((answer.status, answer.content_type), (200, "application/json"));
         serde_json::from_slice(&answer.body).unwrap()
     }
@@ -142,14 +142,14 @@ mod tests {
         {
             for prefix in ["/v1/", "/api/s/", "/api/s/s2s/"] {
                 let path = format!("{prefix}{path}");
-                assert_eq!(asked(post(&path)), Some(Asked::Events), "{path}");
-                assert_eq!(asked(get(&path, "")), None, "{path}");
+                assert_eq!(endpoint(post(&path)), Some(DialectEndpoint::Events), "{path}");
+                assert_eq!(endpoint(get(&path, "")), None, "{path}");
             }
         }
-        assert_eq!(asked(post("/beacon/v1/batch")), Some(Asked::Events));
+        assert_eq!(endpoint(post("/beacon/v1/batch")), Some(DialectEndpoint::Events));
         for path in ["/pixel/v1/track", "/pixel/v1/page", "/v1/pixel/identify"] {
-            assert_eq!(asked(get(path, "")), Some(Asked::Events), "{path}");
-            assert_eq!(asked(post(path)), None, "{path}");
+            assert_eq!(endpoint(get(path, "")), Some(DialectEndpoint::Events), "{path}");
+            assert_eq!(endpoint(post(path)), None, "{path}");
         }
         for path in [
             "/v1/events",
@@ -168,25 +168,25 @@ mod tests {
             "/healthz",
             "/readyz",
         ] {
-            assert_eq!((asked(post(path)), asked(get(path, ""))), (None, None), "{path}");
+            assert_eq!((endpoint(post(path)), endpoint(get(path, ""))), (None, None), "{path}");
         }
     }
 
     #[test]
     fn the_sdks_are_served_their_settings() {
-        assert_eq!(body(asked(post("/v1/m"))), json!({"success": true}));
-        let settings = body(asked(get("/v1/projects/wk \"/settings", "")));
+        assert_eq!(body(endpoint(post("/v1/m"))), json!({"success": true}));
+        let settings = body(endpoint(get("/v1/projects/wk \"/settings", "")));
         let segment = json!({
             "apiKey": "wk \"", "apiHost": "events.shop.example/v1", "protocol": "https",
         });
         assert_eq!(settings["integrations"], json!({"Segment.io": segment}));
         assert_eq!(settings["metrics"], json!({"sampleRate": 0}));
-        let config = body(asked(get("/sourceConfig", "p=npm&writeKey=wk%22")));
+        let config = body(endpoint(get("/sourceConfig", "p=npm&writeKey=wk%22")));
         assert_eq!(config["source"]["writeKey"], "wk\"");
         assert_eq!(config["source"]["destinations"], json!([]));
         assert_eq!(config["source"]["enabled"], true);
-        assert_eq!(body(asked(get("/health", ""))), json!({"server": "UP"}));
-        assert_eq!(body(asked(get("/version", ""))), json!({"Version": "headwater"}));
+        assert_eq!(body(endpoint(get("/health", ""))), json!({"server": "UP"}));
+        assert_eq!(body(endpoint(get("/version", ""))), json!({"Version": "headwater"}));
     }
 
     #[test]
@@ -239,15 +239,15 @@ mod tests {
             (IngestError::OriginNotAllowed("https://a.example".to_owned()), 403, None),
             (IngestError::UnknownKey("wk".to_owned()), 401, None),
         ] {
-            for by in [post("/v1/batch"), post("/api/s/page"), get("/pixel/v1/page", "")] {
-                let answer = answer(Err(&error), by);
+            for request in [post("/v1/batch"), post("/api/s/page"), get("/pixel/v1/page", "")] {
+                let answer = answer(Err(&error), request);
                 assert_eq!(
                     (answer.status, answer.retry_after_s),
                     (status, retry_after_s),
                     "{error:?}"
                 );
                 let body: Value = serde_json::from_slice(&answer.body).unwrap();
-                let done = if by.path == "/api/s/page" { "ok" } else { "success" };
+                let done = if request.path == "/api/s/page" { "ok" } else { "success" };
                 let sentence = error.to_string();
                 assert_eq!(body, json!({done: false, "code": error.code(), "message": sentence}));
             }

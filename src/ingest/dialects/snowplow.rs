@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -17,12 +17,12 @@ const COLLECTOR: &str = "/com.snowplowanalytics.snowplow/tp2";
 const MAX_WAIT_S: u64 = 60;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    match (by.is_post, by.path) {
-        (true, COLLECTOR) => Some(Asked::Events),
-        (false, COLLECTOR | "/i" | "/ice.png") => match by.query.is_empty() {
-            true => Some(Asked::Answer(pixel())),
-            false => Some(Asked::Events),
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    match (request.is_post, request.path) {
+        (true, COLLECTOR) => Some(DialectEndpoint::Events),
+        (false, COLLECTOR | "/i" | "/ice.png") => match request.query.is_empty() {
+            true => Some(DialectEndpoint::Answer(pixel())),
+            false => Some(DialectEndpoint::Events),
         },
         _ => None,
     }
@@ -31,10 +31,10 @@ pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
 /// Returns the answer to a request with events.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    by: AskedBy<'_>,
+    request: DialectRequest<'_>,
 ) -> DialectAnswer {
     match outcomes {
-        Ok(_) if by.is_post => DialectAnswer::text(200, "ok"),
+        Ok(_) if request.is_post => DialectAnswer::text(200, "ok"),
         Ok(_) => pixel(),
         Err(error) => {
             let status = match error.status() {
@@ -63,8 +63,8 @@ mod tests {
     use crate::model::violation::{Code, Violation};
     use crate::pipeline::decode::ProtocolError;
 
-    fn by<'a>(method: &str, path: &'a str, query: &'a str) -> AskedBy<'a> {
-        AskedBy {
+    fn head<'a>(method: &str, path: &'a str, query: &'a str) -> DialectRequest<'a> {
+        DialectRequest {
             is_post: method == "POST",
             path,
             query,
@@ -76,21 +76,21 @@ mod tests {
     #[test]
     fn only_addresses_of_the_collector_are_its_own() {
         for (method, path, query, expected) in [
-            ("POST", COLLECTOR, "", Some(Asked::Events)),
-            ("POST", COLLECTOR, "key=pk_1", Some(Asked::Events)),
-            ("GET", COLLECTOR, "e=pv", Some(Asked::Events)),
-            ("GET", "/i", "e=pv", Some(Asked::Events)),
-            ("GET", "/ice.png", "e=pv", Some(Asked::Events)),
-            ("GET", COLLECTOR, "", Some(Asked::Answer(pixel()))),
-            ("GET", "/i", "", Some(Asked::Answer(pixel()))),
-            ("GET", "/ice.png", "", Some(Asked::Answer(pixel()))),
+            ("POST", COLLECTOR, "", Some(DialectEndpoint::Events)),
+            ("POST", COLLECTOR, "key=pk_1", Some(DialectEndpoint::Events)),
+            ("GET", COLLECTOR, "e=pv", Some(DialectEndpoint::Events)),
+            ("GET", "/i", "e=pv", Some(DialectEndpoint::Events)),
+            ("GET", "/ice.png", "e=pv", Some(DialectEndpoint::Events)),
+            ("GET", COLLECTOR, "", Some(DialectEndpoint::Answer(pixel()))),
+            ("GET", "/i", "", Some(DialectEndpoint::Answer(pixel()))),
+            ("GET", "/ice.png", "", Some(DialectEndpoint::Answer(pixel()))),
             ("POST", "/i", "e=pv", None),
             ("POST", "/ice.png", "", None),
             ("GET", "/r/tp2", "u=https://shop.example/", None),
             ("GET", "/com.snowplowanalytics.snowplow/tp1", "e=pv", None),
             ("GET", "/", "e=pv", None),
         ] {
-            assert_eq!(asked(by(method, path, query)), expected, "{method} {path}?{query}");
+            assert_eq!(endpoint(head(method, path, query)), expected, "{method} {path}?{query}");
         }
     }
 
@@ -106,10 +106,10 @@ mod tests {
         ]
         .map(|outcome| (id, outcome));
         for outcomes in [&outcomes[..], &[]] {
-            let post = answer(Ok(outcomes), by("POST", COLLECTOR, ""));
+            let post = answer(Ok(outcomes), head("POST", COLLECTOR, ""));
             assert_eq!(post, DialectAnswer::text(200, "ok"));
             for path in ["/i", "/ice.png", COLLECTOR] {
-                let get = answer(Ok(outcomes), by("GET", path, "e=pv"));
+                let get = answer(Ok(outcomes), head("GET", path, "e=pv"));
                 assert_eq!(
                     (get.status, get.content_type, &*get.body),
                     (200, "image/gif", &GIF[..])
@@ -144,8 +144,8 @@ mod tests {
             (ProtocolError::TooManyBeacons { count: 2, limit: 1 }.into(), 400, None),
             (ProtocolError::RecordsTooLarge { limit: 1 }.into(), 400, None),
         ] {
-            for by in [by("POST", COLLECTOR, ""), by("GET", "/i", "e=pv")] {
-                let answer = answer(Err(&error), by);
+            for request in [head("POST", COLLECTOR, ""), head("GET", "/i", "e=pv")] {
+                let answer = answer(Err(&error), request);
                 assert_eq!((answer.status, answer.retry_after_s), (status, retry_after_s));
                 assert_eq!(answer.body, error.to_string().into_bytes());
             }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::answer::{Asked, AskedBy, DialectAnswer};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -14,15 +14,15 @@ const TAKEN: &str = r#"{"cache":"headwater","sessionId":"00000000-0000-4000-8000
 const DROPPED: &str = r#"{"beep":"boop"}"#;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
-pub fn asked(by: AskedBy<'_>) -> Option<Asked> {
-    let is_known = matches!(by.path, "/api/send" | "/api/batch");
-    (by.is_post && is_known).then_some(Asked::Events)
+pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
+    let is_known = matches!(request.path, "/api/send" | "/api/batch");
+    (request.is_post && is_known).then_some(DialectEndpoint::Events)
 }
 
 /// Returns the answer to a request with events.
 pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
-    _by: AskedBy<'_>,
+    _request: DialectRequest<'_>,
 ) -> DialectAnswer {
     let error = match outcomes {
         Ok(_) => return DialectAnswer::json(200, TAKEN),
@@ -50,14 +50,14 @@ mod tests {
     #[test]
     fn only_a_post_to_its_addresses_is_of_the_protocol() {
         for (is_post, path, expected) in [
-            (true, "/api/send", Some(Asked::Events)),
-            (true, "/api/batch", Some(Asked::Events)),
+            (true, "/api/send", Some(DialectEndpoint::Events)),
+            (true, "/api/batch", Some(DialectEndpoint::Events)),
             (false, "/api/send", None),
             (true, "/api/event", None),
             (true, "/api", None),
         ] {
-            let by = AskedBy { is_post, path, ..AskedBy::default() };
-            assert_eq!(asked(by), expected, "{path}");
+            let request = DialectRequest { is_post, path, ..DialectRequest::default() };
+            assert_eq!(endpoint(request), expected, "{path}");
         }
     }
 
@@ -66,7 +66,7 @@ mod tests {
         let id = EventId::from_bytes([1; 16]).unwrap();
         let outcomes =
             [(id, Outcome::Accepted(Catalogued::No)), (id, Outcome::Dropped(DropReason::Gpc))];
-        let answer = answer(Ok(&outcomes), AskedBy::default());
+        let answer = answer(Ok(&outcomes), DialectRequest::default());
         assert_eq!((answer.status, answer.content_type), (200, "application/json"));
         let body: Value = serde_json::from_slice(&answer.body).unwrap();
         let names: Vec<&String> = body.as_object().unwrap().keys().collect();
@@ -82,7 +82,7 @@ mod tests {
             (sample_errors::unsupported(), 400, None, "unsupported_encoding"),
             (sample_errors::unknown_key(), 401, None, "unknown_key"),
         ] {
-            let answer = answer(Err(&error), AskedBy::default());
+            let answer = answer(Err(&error), DialectRequest::default());
             assert_eq!((answer.status, answer.retry_after_s), (status, retry_after_s), "{error}");
             let body: Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(
@@ -90,7 +90,7 @@ mod tests {
                 (&json!(code), &json!(status))
             );
         }
-        let over_quota = answer(Err(&sample_errors::over_quota()), AskedBy::default());
+        let over_quota = answer(Err(&sample_errors::over_quota()), DialectRequest::default());
         assert_eq!((over_quota.status, &*over_quota.body), (202, DROPPED.as_bytes()));
     }
 }

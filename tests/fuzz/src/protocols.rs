@@ -2,7 +2,7 @@
 //! the worker does it.
 
 use headwater::ingest;
-use headwater::ingest::dialects::{self, Asked, AskedBy, DialectAnswer};
+use headwater::ingest::dialects::{self, DialectAnswer, DialectEndpoint, DialectRequest};
 use headwater::ingest::error::IngestError;
 use headwater::model::outcome::OutcomeKind;
 use headwater::model::protocol::Protocol;
@@ -77,14 +77,14 @@ pub fn run(protocol: Protocol, data: &[u8]) {
 fn process(protocol: Protocol, recipe: &Recipe, flags: u8, request: &Request, planted: &[&str]) {
     let limits = &recipe.config.protocol_limits;
     let content_type = request.content_type();
-    let by = AskedBy {
+    let by = DialectRequest {
         is_post: request.is_post,
         path: &request.path,
         query: &request.query,
         content_type: content_type.unwrap_or_default(),
         host: "https://events.shop.example",
     };
-    if let Some(Asked::Answer(answer)) = dialects::asked(protocol, by) {
+    if let Some(DialectEndpoint::Answer(answer)) = dialects::endpoint(protocol, by) {
         check_dialect(&answer);
     }
     let body = RequestBody { content_type, content_encoding: None, bytes: &request.body };

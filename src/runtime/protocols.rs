@@ -1,0 +1,73 @@
+//! Answers requests to the addresses of other collectors, as their SDKs expect it.
+
+use super::bindings;
+use super::error::ApiError;
+use super::ingest::IngestHandler;
+use super::request::{IncomingRequest, Method, RequestHead};
+use super::respond::{self, Reply};
+use crate::config::Config;
+use crate::ingest;
+use crate::ingest::authorize::CorsScope;
+use crate::ingest::dialects::{self, DialectEndpoint, DialectRequest, ServedAddress};
+use crate::ingest::summary::RequestKind;
+use crate::model::endpoint::plain;
+
+/// Answers a request; none if it asks for no address of a protocol.
+pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
+    let IncomingRequest { head, context, env, .. } = request;
+    let config = bindings::config(env).ok()?;
+    let path = plain(&head.path);
+    let asked = dialect_request(head, path.as_deref().unwrap_or(&head.path));
+    let address = dialects::served(&config.protocols, &config.protocol_paths, asked)?;
+    let any_origin = CorsScope::any(context);
+    Some(match (head.method, &address.endpoint) {
+        (Method::Options, _) => preflight(request, &config),
+        (Method::Get | Method::Head | Method::Post, Some(DialectEndpoint::Answer(answer))) => {
+            respond::dialect(answer.clone(), any_origin)
+        }
+        (Method::Head, Some(DialectEndpoint::Events)) => {
+            let nothing = dialects::answer(address.protocol, Ok(&[]), address.request);
+            respond::dialect(nothing, any_origin)
+        }
+        (Method::Get | Method::Post, Some(DialectEndpoint::Events)) => {
+            events(request, &address, &config).await
+        }
+        _ => respond::refused(&ApiError::MethodNotAllowed("GET, POST, OPTIONS"), any_origin),
+    })
+}
+
+/// Answers a page's preflight, or the sender of a CloudEvents webhook.
+fn preflight(request: &IncomingRequest, config: &Config) -> Reply {
+    let IncomingRequest { head, context, .. } = request;
+    let asked = head.asked_headers.as_deref();
+    let reply = respond::preflight(Some(config), context, "GET, POST", asked);
+    match request.headers().into_iter().find(|(name, _)| name == "webhook-request-origin") {
+        Some((_, origin)) => respond::webhook(reply, origin),
+        None => reply,
+    }
+}
+
+/// Accepts the events of an SDK.
+async fn events(request: &IncomingRequest, address: &ServedAddress<'_>, config: &Config) -> Reply {
+    let ServedAddress { protocol, request: asked, .. } = *address;
+    let mut context = request.context.clone();
+    context.other_keys.extend(ingest::further_keys(&context, asked.query));
+    let mut handler = IngestHandler::new(RequestKind::Protocol(protocol), request, config, None);
+    let batch = handler.items(protocol, asked, &mut context).await;
+    let settled = handler.settle(batch).await;
+    let (batch, outcomes) = match &settled {
+        Ok(batch) => (Some(batch), batch.settled_outcomes()),
+        Err((batch, error)) => (batch.as_ref(), Err(error)),
+    };
+    let answer = dialects::answer(protocol, outcomes, asked);
+    handler.report(batch, answer.status, outcomes.err()).await;
+    let cors = ingest::authorize(&context, None, config).cors;
+    respond::dialect(answer, cors).tee(handler.tee.take())
+}
+
+/// Returns what decides which address a request asks for. `path` has no superfluous slashes.
+fn dialect_request<'a>(head: &'a RequestHead, path: &'a str) -> DialectRequest<'a> {
+    let RequestHead { method, query, host, content_type, .. } = head;
+    let content_type = content_type.as_deref().unwrap_or_default();
+    DialectRequest { is_post: *method == Method::Post, path, query, host, content_type }
+}
