@@ -10,6 +10,7 @@ use super::Schema;
 use super::rule::{NodeId, Others, Rule, Types};
 use super::view::View;
 use super::walk::Path;
+use crate::base::json::number_of;
 use crate::model::repairs::LazyPointer;
 
 /// Called for each repair, with its place and the original value.
@@ -103,14 +104,5 @@ fn read(text: &str, types: Types) -> Option<Value> {
 }
 
 fn number(text: &str, types: Types) -> Option<Number> {
-    // The JSON reader would skip blanks around the number.
-    let bare = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        && text.ends_with(|last: char| last.is_ascii_digit());
-    match bare.then(|| serde_json::from_str(text)) {
-        // A larger one is refused as a number, too.
-        Some(Ok(Value::Number(number))) if number.as_f64().is_some_and(f64::is_finite) => {
-            types.intersects(View::Number(number.as_str()).types()).then_some(number)
-        }
-        _ => None,
-    }
+    number_of(text).filter(|number| types.intersects(View::Number(number.as_str()).types()))
 }

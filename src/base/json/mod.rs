@@ -25,7 +25,7 @@ use serde_json::Value;
 
 pub use error::{JsonError, JsonErrorKind};
 pub use fields::JsonFields;
-pub use reader::{JsonReader, MAX_POINTER_BYTES, check_syntax};
+pub use reader::{JsonReader, MAX_POINTER_BYTES, check_syntax, number_of};
 
 /// Returns the JSON type of `value`, with its article.
 pub fn type_name(value: &Value) -> &'static str {

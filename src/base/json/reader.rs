@@ -223,6 +223,11 @@ pub fn check_syntax(text: &str) -> Result<(), serde_json::Error> {
     serde_json::from_str(text).map(|SyntaxCheck| ())
 }
 
+/// Parses a text that is exactly a JSON number within the range of a double. Keeps all its digits.
+pub fn number_of(text: &str) -> Option<Number> {
+    text.parse().ok().filter(is_finite)
+}
+
 /// Whether `number` is within the range of a double, unlike 1e999.
 pub fn is_finite(number: &Number) -> bool {
     // Only an exponent or hundreds of digits can exceed the range.

@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value};
 use super::condition::RuleCondition;
 use super::path::FieldPath;
 use crate::base::decimal::Decimal;
+use crate::base::json::number_of;
 use crate::pipeline::clean::value::text_of;
 
 /// A repair that the configuration declares.
@@ -196,6 +197,5 @@ fn number_text(value: &Value) -> Option<&str> {
 
 /// Parses a JSON number within the range of a double, and keeps all its digits.
 pub fn number(text: &str) -> Option<Value> {
-    let number: Number = text.parse().ok()?;
-    number.as_f64().is_some_and(f64::is_finite).then_some(Value::Number(number))
+    number_of(text).map(Value::Number)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::translation::{ObjectFields, Translation};
-use crate::base::json::JsonFields;
+use crate::base::json::{JsonFields, number_of};
 use crate::pipeline::decode::{ProtocolError, native};
 
 /// Reads the fields of a body, or of a part of one, and leaves their values as they are written.
@@ -57,15 +57,8 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
 
 /// Returns `number` as a number if it is the text of one. Any other value stays as it is.
 pub fn numeric(number: Value) -> Value {
-    let Value::String(text) = &number else { return number };
-    // The JSON reader would skip blanks around the number.
-    let is_bare = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        && text.ends_with(|last: char| last.is_ascii_digit());
-    let read = is_bare.then(|| serde_json::from_str::<serde_json::Number>(text).ok());
-    match read.flatten().filter(|read| read.as_f64().is_some_and(f64::is_finite)) {
-        Some(read) => Value::Number(read),
-        None => number,
-    }
+    let read = number.as_str().and_then(number_of);
+    read.map_or(number, Value::Number)
 }
 
 #[cfg(test)]
