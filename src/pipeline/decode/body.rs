@@ -119,15 +119,9 @@ pub fn inflated<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, P
     if !is_zlib(bytes) {
         return Ok(Cow::Borrowed(bytes));
     }
-    let mut inflated = Vec::new();
-    let limit = limits.max_inflated_bytes;
-    let capped = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match ZlibDecoder::new(bytes).take(capped).read_to_end(&mut inflated) {
-        Ok(_) if inflated.len() > limit => Err(ProtocolError::InflatedTooLarge { limit }),
-        Ok(_) => Ok(Cow::Owned(inflated)),
-        // A text can begin with the same two letters.
-        Err(_) => Ok(Cow::Borrowed(bytes)),
-    }
+    let inflated = read_up_to(limits.max_inflated_bytes, bytes.len(), ZlibDecoder::new(bytes))?;
+    // A text can begin with the same two letters.
+    Ok(inflated.map_or(Cow::Borrowed(bytes), Cow::Owned))
 }
 
 /// Whether bytes begin like a zlib stream.
@@ -151,21 +145,27 @@ pub fn inflated_part(bytes: &[u8], limit: usize) -> Vec<u8> {
     inflated
 }
 
+/// Reads the inflated bytes of `compressed` bytes; the inner error is the decoder's.
+fn read_up_to(
+    limit: usize,
+    compressed: usize,
+    decoder: impl Read,
+) -> Result<std::io::Result<Vec<u8>>, ProtocolError> {
+    let mut inflated = Vec::with_capacity(compressed.saturating_mul(4).min(limit));
+    let one_past = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let read = decoder.take(one_past).read_to_end(&mut inflated);
+    match inflated.len() <= limit {
+        true => Ok(read.map(|_| inflated)),
+        false => Err(ProtocolError::InflatedTooLarge { limit }),
+    }
+}
+
 /// Inflates whole gzip of at most `limit` bytes.
 pub fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
-    let mut inflated = Vec::with_capacity(bytes.len().saturating_mul(4).min(limit));
-    let one_past = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let read = MultiGzDecoder::new(bytes).take(one_past).read_to_end(&mut inflated);
-    if inflated.len() > limit {
-        return Err(ProtocolError::InflatedTooLarge { limit });
-    }
-    match read {
-        Ok(_) => Ok(inflated),
-        Err(error) => {
-            let message = format!("body is not whole gzip: {error}");
-            Err(ProtocolError::Undecodable(Violation::whole(Code::BadGzip, message)))
-        }
-    }
+    read_up_to(limit, bytes.len(), MultiGzDecoder::new(bytes))?.map_err(|error| {
+        let message = format!("body is not whole gzip: {error}");
+        ProtocolError::Undecodable(Violation::whole(Code::BadGzip, message))
+    })
 }
 
 #[cfg(test)]

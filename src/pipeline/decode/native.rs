@@ -196,17 +196,19 @@ fn set(envelope: &mut Envelope, field: &str, value: &str) -> Result<(), Protocol
 /// Returns the value of an envelope's field, cleaned like a beacon's `field`; none if it is null or
 /// empty.
 fn cleaned(value: &str, field: &str) -> Result<Option<Value>, ProtocolError> {
-    let value: Value = serde_json::from_str(value).map_err(not_json)?;
+    let value = serde_json::from_str(value).map_err(not_json)?;
+    Ok(cleaned_value(value, field))
+}
+
+fn cleaned_value(value: Value, field: &str) -> Option<Value> {
     let mut fields = Map::from_iter([(field.to_owned(), value)]);
     builtin::beacon(&mut fields, &mut Repairs::default());
-    Ok(fields.remove(field).filter(|value| !value.is_null() && value != ""))
+    fields.remove(field).filter(|value| !value.is_null() && value != "")
 }
 
 /// Returns when a request was sent, from any value that stands for a time.
 pub fn time_of_sending(value: Value) -> Option<chrono::DateTime<chrono::Utc>> {
-    let mut fields = Map::from_iter([("time".to_owned(), value)]);
-    builtin::beacon(&mut fields, &mut Repairs::default());
-    fields.get("time").and_then(|value| timestamp(value).ok())
+    timestamp(&cleaned_value(value, "time")?).ok()
 }
 
 fn sent_at(value: &Value) -> Result<chrono::DateTime<chrono::Utc>, ProtocolError> {

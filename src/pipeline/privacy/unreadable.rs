@@ -53,11 +53,9 @@ pub fn without_addresses(text: &str) -> Option<String> {
         let end = run.find(|next| !of_address(next)).unwrap_or(run.len());
         let (run, behind) = run.split_at_checked(end).unwrap_or((run, ""));
         left.push_str(before);
-        match is_address(run) {
-            true => left.push_str(REMOVED),
-            false => left.push_str(run),
-        }
-        is_changed |= is_address(run);
+        let is_removed = is_address(run);
+        left.push_str(if is_removed { REMOVED } else { run });
+        is_changed |= is_removed;
         rest = behind;
     }
     left.push_str(rest);
