@@ -1,5 +1,7 @@
 //! The fields that only an operator's server may set: the facts about its visitor.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use crate::base::json::type_name;
@@ -11,37 +13,51 @@ const MAX_TIMEZONE_BYTES: usize = 64;
 
 /// Takes the fields out of a beacon of a server. Fails if one has a wrong form.
 pub fn take(fields: &mut Map<String, Value>) -> Result<Circumstances, Violation> {
-    if !SERVER_FIELDS.iter().any(|field| fields.contains_key(*field)) {
-        return Ok(Circumstances::default());
-    }
-    let mut circumstances = Circumstances::default();
-    if let Some(text) = text(fields, "ip")? {
-        let ip = text.trim().parse().map_err(|_| wrong("ip", "an IPv4 or IPv6 address"))?;
-        circumstances.ip = Some(ip);
-    }
-    circumstances.user_agent = text(fields, "user_agent")?;
-    if let Some(text) = text(fields, "timezone")? {
-        let of_zone =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+');
-        if text.len() > MAX_TIMEZONE_BYTES || !text.bytes().all(of_zone) {
-            return Err(wrong("timezone", "an IANA name such as Europe/Zurich"));
-        }
-        circumstances.timezone = Some(text);
-    }
-    circumstances.historical = boolean(fields, "historical")?.unwrap_or_default();
-    circumstances.user_verified = boolean(fields, "user_verified")?;
-    Ok(circumstances)
+    let mut first = None;
+    let circumstances = take_each(fields, &mut |violation| {
+        first.get_or_insert(violation);
+    });
+    first.map_or(Ok(circumstances), Err)
 }
 
 /// Like [`take`], but leaves out what has a wrong form, as SDKs send it: Segment's `ip` may be `0`.
 pub fn take_valid(fields: &mut Map<String, Value>) -> Circumstances {
-    while let Err(violation) = take(&mut fields.clone()) {
-        let field = violation.pointer.trim_start_matches('/').to_owned();
-        if fields.remove(&field).is_none() {
-            break;
-        }
+    take_each(fields, &mut |_| {})
+}
+
+fn take_each(fields: &mut Map<String, Value>, report: &mut dyn FnMut(Violation)) -> Circumstances {
+    let mut text = |field| valid(text(fields, field), report);
+    let (ip, user_agent, timezone) = (text("ip"), text("user_agent"), text("timezone"));
+    let mut boolean = |field| valid(boolean(fields, field), report);
+    let (historical, user_verified) = (boolean("historical"), boolean("user_verified"));
+    Circumstances {
+        ip: ip.and_then(|text| valid(address(&text), report)),
+        user_agent,
+        timezone: timezone.and_then(|text| valid(zone(text), report)),
+        historical: historical.unwrap_or_default(),
+        user_verified,
     }
-    take(fields).unwrap_or_default()
+}
+
+/// Returns the value of a field, and reports why it has none.
+fn valid<T>(found: Result<Option<T>, Violation>, report: &mut dyn FnMut(Violation)) -> Option<T> {
+    found.unwrap_or_else(|violation| {
+        report(violation);
+        None
+    })
+}
+
+fn address(text: &str) -> Result<Option<IpAddr>, Violation> {
+    text.trim().parse().map(Some).map_err(|_| wrong("ip", "an IPv4 or IPv6 address"))
+}
+
+fn zone(text: String) -> Result<Option<String>, Violation> {
+    let of_zone =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+');
+    match text.len() <= MAX_TIMEZONE_BYTES && text.bytes().all(of_zone) {
+        true => Ok(Some(text)),
+        false => Err(wrong("timezone", "an IANA name such as Europe/Zurich")),
+    }
 }
 
 /// Removes the fields.
