@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::base::text::{bytes_of, hexadecimal};
+use crate::base::text::{bytes_of_hexadecimal, hexadecimal};
 
 /// The operator's secret, which never leaves this module.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Secret {
     pub fn signs(&self, parts: &[&[u8]], signature: &str) -> bool {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()) else { return false };
         parts.iter().for_each(|part| mac.update(part));
-        let Some(signature) = bytes_of(signature) else { return false };
+        let Some(signature) = bytes_of_hexadecimal(signature) else { return false };
         mac.verify_slice(&signature).is_ok()
     }
 

@@ -6,14 +6,16 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// Returns the bytes of 32 pairs of hexadecimal digits; none for another text.
-pub fn bytes_of(digits: &str) -> Option<[u8; 32]> {
+/// Returns the 32 bytes that 64 hexadecimal digits write; none for another text.
+pub fn bytes_of_hexadecimal(digits: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
+    if pairs.len() != bytes.len() {
         return None;
     }
-    for (byte, at) in bytes.iter_mut().zip((0_usize..64).step_by(2)) {
-        *byte = u8::from_str_radix(digits.get(at..at.saturating_add(2))?, 16).ok()?;
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+        *byte = u8::try_from((high? << 4) | low?).ok()?;
     }
     Some(bytes)
 }
@@ -63,6 +65,16 @@ mod tests {
     fn a_byte_has_two_digits() {
         assert_eq!(hexadecimal(&[]), "");
         assert_eq!(hexadecimal(&[0, 1, 0x9a, 0xff]), "00019aff");
+        let bytes = std::array::from_fn(|index| (index as u8).wrapping_mul(37));
+        let digits = hexadecimal(&bytes);
+        assert_eq!(bytes_of_hexadecimal(&digits), Some(bytes));
+        assert_eq!(bytes_of_hexadecimal(&digits.to_uppercase()), Some(bytes));
+        let cut = digits.get(1..).unwrap();
+        for broken in
+            ["", cut, &format!("{digits}0"), &format!("+{cut}"), &format!("ä{}", &cut[1..])]
+        {
+            assert_eq!(bytes_of_hexadecimal(broken), None, "{broken}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! failed event must always hold at least one violation, and enough of the original to send it
 //! again.
 
+use std::fmt;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -78,38 +80,46 @@ pub enum PayloadFormat {
     ProtocolBody(Protocol),
 }
 
-impl PayloadFormat {
-    /// The formats besides items.
-    const OWN: [Self; 5] = [Self::Beacon, Self::Query, Self::Body, Self::GzipBody, Self::Record];
+/// What the name of a protocol ends with for a whole body.
+const OF_BODY: &str = "_body";
 
-    pub const fn name(self) -> &'static str {
-        match self {
+impl PayloadFormat {
+    /// The formats of the native protocol.
+    const NATIVE: [Self; 5] = [Self::Beacon, Self::Query, Self::Body, Self::GzipBody, Self::Record];
+
+    fn parse(name: &str) -> Option<Self> {
+        let native = Self::NATIVE.into_iter().find(|format| format.to_string() == name);
+        let of_item = || Protocol::of_name(name).map(Self::Item);
+        let of_body = || Protocol::of_name(name.strip_suffix(OF_BODY)?).map(Self::ProtocolBody);
+        native.or_else(of_item).or_else(of_body)
+    }
+}
+
+/// Writes the name that failed events have.
+impl fmt::Display for PayloadFormat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
             Self::Beacon => "beacon",
             Self::Query => "query",
             Self::Body => "body",
             Self::GzipBody => "gzip_body",
             Self::Record => "record",
             Self::Item(protocol) => protocol.name(),
-            Self::ProtocolBody(protocol) => protocol.body_name(),
-        }
+            Self::ProtocolBody(protocol) => return write!(formatter, "{protocol}{OF_BODY}"),
+        })
     }
 }
 
 impl Serialize for PayloadFormat {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for PayloadFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let own = Self::OWN.into_iter().find(|format| format.name() == name);
-        let of_item = || Protocol::of_name(&name).map(Self::Item);
-        let of_body = || Protocol::of_name(name.strip_suffix("_body")?).map(Self::ProtocolBody);
-        own.or_else(of_item)
-            .or_else(of_body)
-            .ok_or_else(|| D::Error::custom("no format of an original"))
+        Self::parse(&name).ok_or_else(|| D::Error::custom("no format of an original"))
     }
 }
 

@@ -50,21 +50,6 @@ impl Protocol {
         }
     }
 
-    /// The name of a whole body in a failed event.
-    pub const fn body_name(self) -> &'static str {
-        match self {
-            Self::Segment => "segment_body",
-            Self::Snowplow => "snowplow_body",
-            Self::Posthog => "posthog_body",
-            Self::CloudEvents => "cloudevents_body",
-            Self::Otlp => "otlp_body",
-            Self::Plausible => "plausible_body",
-            Self::Umami => "umami_body",
-            Self::Ga4 => "ga4_body",
-            Self::Amplitude => "amplitude_body",
-        }
-    }
-
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.name() == name)
     }
