@@ -6,8 +6,6 @@ use super::pending::PendingRecord;
 use super::rejection::RejectedBeacon;
 use super::trace::RequestTrace;
 use super::{AcceptedBeacon, BeaconStop, process_beacon};
-use serde_json::{Map, Value};
-
 use crate::delivery::rejected;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::ingest::error::IngestError;
@@ -24,9 +22,9 @@ use crate::model::stream::Stream;
 use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::server_fields;
+use crate::pipeline::privacy::PrivacyDecision;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::redact::{self, Redaction};
-use crate::pipeline::privacy::{DeviceIdSource, PrivacyDecision, unreadable};
 use crate::pipeline::{decode, privacy};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
@@ -185,83 +183,44 @@ impl<'a> IngestBatch<'a> {
             PrivacyDecision::Strip(reason) => Some(reason),
             PrivacyDecision::Keep => stripped,
         };
-        let original = match (beacon, stripped) {
-            (Some(beacon), _) if matches!(original.form, PayloadFormat::Item(_)) => {
-                self.redacted_item(beacon, original, stripped)
-            }
-            (Some(beacon), _) => self.redacted(beacon, stripped).unwrap_or(original),
-            (None, stripped) => {
+        let original = match beacon {
+            Some(beacon) => self.redacted(beacon, original, stripped),
+            None => {
                 let text = decode::legible(&original, self.context.limits);
-                let privacy = self.context.facts.privacy;
-                let left = redact::unreadable(original, &text, privacy, stripped);
-                self.without_stated_address(left)
+                let stated = self.context.stated_addresses();
+                redact::unreadable(original, &text, self.context.facts.privacy, stripped, stated)
             }
         };
         Ok((original, stripped))
     }
 
-    /// Removes the addresses that a server or an SDK may have stated from bytes that could not be read,
-    /// unless the policy keeps whole ones.
-    fn without_stated_address(&self, original: OriginalPayload) -> OriginalPayload {
-        let context = &self.context;
-        let may_state = context.has_server_fields || context.facts.protocol.is_some();
-        if !may_state || context.facts.privacy.ip == IpPolicy::Full || original.withheld > 0 {
-            return original;
-        }
-        let text = decode::legible(&original, context.limits);
-        let form = match original.form {
-            PayloadFormat::GzipBody => PayloadFormat::Body,
-            form => form,
-        };
-        let left = unreadable::without_addresses(&text);
-        left.map_or(original, |left| OriginalPayload::new(left, form))
-    }
-
-    /// Returns the beacon without what privacy removes; `None` if it contains nothing of that.
-    fn redacted(&self, beacon: Beacon, stripped: Option<PrivacySignal>) -> Option<OriginalPayload> {
+    /// Returns an original without what privacy removes; `beacon` is its content. An item of another
+    /// collector's protocol can have that in places of its own, so its translation is kept instead: it
+    /// has no other fields.
+    fn redacted(
+        &self,
+        beacon: Beacon,
+        original: OriginalPayload,
+        stripped: Option<PrivacySignal>,
+    ) -> OriginalPayload {
         let privacy = self.context.facts.privacy;
+        let has_server_fields = self.context.has_server_fields;
+        let is_item = matches!(original.form, PayloadFormat::Item(_));
         let Beacon { fields: mut left, left_out, .. } = beacon;
-        let hides_address = self.context.has_server_fields
+        let hides_address = (has_server_fields || is_item)
             && (privacy.ip != IpPolicy::Full || stripped.is_some())
             && left.remove("ip").is_some();
-        if stripped.is_some() && self.context.has_server_fields {
+        let are_allowed = has_server_fields && stripped.is_none();
+        if !are_allowed && (has_server_fields || is_item) {
             server_fields::remove(&mut left);
         }
         let is_changed = redact::beacon(&mut left, privacy, stripped) == Redaction::Some
             || hides_address
             // A pixel's query can have a parameter to remove that is no field of the beacon.
-            || redact::concerns_left_out(&left_out, privacy, stripped);
-        if !is_changed {
-            return None;
-        }
-        Some(OriginalPayload::new(serde_json::to_vec(&left).ok()?, PayloadFormat::Beacon))
-    }
-
-    /// Returns an item of another collector's protocol, without what privacy removes. `beacon` is its
-    /// translation, which is kept instead if something has to be removed: it has no other fields.
-    fn redacted_item(
-        &self,
-        mut beacon: Beacon,
-        original: OriginalPayload,
-        stripped: Option<PrivacySignal>,
-    ) -> OriginalPayload {
-        let privacy = self.context.facts.privacy;
-        let hides_address = privacy.ip != IpPolicy::Full && beacon.fields.contains_key("ip");
-        if !self.context.has_server_fields {
-            server_fields::remove(&mut beacon.fields);
-        }
-        // Such a policy removes identifiers, which the item may have in places of its own.
-        let hides_devices = stripped.is_some() || privacy.device_ids == DeviceIdSource::Cookieless;
-        let text = String::from_utf8_lossy(&original.bytes);
-        let is_translated =
-            hides_devices || hides_address || unreadable::text(&text, privacy).is_some();
-        let translated = is_translated.then(|| beacon.fields.clone());
-        let redacted = self.redacted(beacon, stripped);
-        let of_fields = |fields: Map<String, Value>| {
-            let bytes = serde_json::to_vec(&fields).unwrap_or_default();
-            OriginalPayload::new(bytes, PayloadFormat::Beacon)
-        };
-        redacted.or_else(|| translated.map(of_fields)).unwrap_or(original)
+            || redact::concerns_left_out(&left_out, privacy, stripped)
+            || (is_item && redact::concerns_item(&original.bytes, privacy, stripped));
+        let redacted = is_changed.then(|| serde_json::to_vec(&left).ok()).flatten();
+        redacted.map_or(original, |bytes| OriginalPayload::new(bytes, PayloadFormat::Beacon))
     }
 
     /// Keeps an undecodable body as one failed event.

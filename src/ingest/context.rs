@@ -24,6 +24,7 @@ use crate::pipeline::decode::protocols::{self, Translation};
 use crate::pipeline::decode::{self, ValueBudget, server_fields};
 use crate::pipeline::enrich::client::Client;
 use crate::pipeline::enrich::{BotPolicy, EnrichedEvent, RequestFacts};
+use crate::pipeline::privacy::redact::StatedAddresses;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyDecision};
 use crate::pipeline::route::{Route, RouteInput, Routes};
 use crate::pipeline::{clean, enrich, privacy, validate};
@@ -80,6 +81,14 @@ impl<'a> PipelineContext<'a> {
     pub(super) fn allow_server_fields(&mut self, context: &RequestContext) {
         self.has_server_fields = true;
         self.request.get_or_insert_with(|| context.clone());
+    }
+
+    /// Whether the beacons may state the addresses of visitors.
+    pub(super) const fn stated_addresses(&self) -> StatedAddresses {
+        match self.has_server_fields || self.facts.protocol.is_some() {
+            true => StatedAddresses::Possible,
+            false => StatedAddresses::None,
+        }
     }
 
     /// Sets the protocol in which the beacons were sent.

@@ -15,6 +15,7 @@ use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::violation::Violations;
 use crate::pipeline::clean::payload;
 use crate::pipeline::privacy;
+use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::sensitive_params::{Secrets, SensitiveParams};
 use crate::pipeline::privacy::values::{SensitiveValues, without_in};
@@ -147,6 +148,28 @@ fn without(fields: &mut Map<String, Value>, names: &SensitiveParams, redaction: 
     }
 }
 
+/// Whether `privacy` removes something from an item of another collector's protocol, at any place.
+pub fn concerns_item(
+    item: &[u8],
+    privacy: &PrivacyPolicy,
+    stripped: Option<PrivacySignal>,
+) -> bool {
+    hides_devices(privacy, stripped)
+        || unreadable::text(&String::from_utf8_lossy(item), privacy).is_some()
+}
+
+/// Whether the identifiers of devices have to be removed.
+fn hides_devices(privacy: &PrivacyPolicy, stripped: Option<PrivacySignal>) -> bool {
+    stripped.is_some() || privacy.device_ids == DeviceIdSource::Cookieless
+}
+
+/// Whether bytes may have the addresses of visitors, which servers and SDKs state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatedAddresses {
+    None,
+    Possible,
+}
+
 /// Returns the rest of bytes that are no readable beacon; `text` is what they say. Withholds them if
 /// an identifier has to be removed.
 pub fn unreadable(
@@ -154,8 +177,9 @@ pub fn unreadable(
     text: &str,
     privacy: &PrivacyPolicy,
     stripped: Option<PrivacySignal>,
+    stated: StatedAddresses,
 ) -> OriginalPayload {
-    if stripped.is_some() || privacy.device_ids == DeviceIdSource::Cookieless {
+    if hides_devices(privacy, stripped) {
         return original.withheld();
     }
     let (left, form) = match original.form {
@@ -163,6 +187,10 @@ pub fn unreadable(
         // What was compressed is stored as its text.
         PayloadFormat::GzipBody => (unreadable::text(text, privacy), PayloadFormat::Body),
         form => (unreadable::text(text, privacy), form),
+    };
+    let left = match stated == StatedAddresses::Possible && privacy.ip != IpPolicy::Full {
+        true => unreadable::without_addresses(left.as_deref().unwrap_or(text)).or(left),
+        false => left,
     };
     left.map_or(original, |left| OriginalPayload::new(left, form))
 }
