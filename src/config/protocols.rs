@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Uri;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::CustomPaths;
 use super::custom_paths::is_plain;
@@ -30,6 +30,17 @@ pub fn protocols(table: &mut ConfigTable<'_>) -> Vec<Protocol> {
     protocols
 }
 
+/// Returns the entries of the table at `key`. It must be as `wanted`, if it is there.
+fn entries(table: &mut ConfigTable<'_>, key: &str, wanted: &str) -> Option<Map<String, Value>> {
+    match table.optional(key)? {
+        Value::Object(entries) => Some(entries),
+        _ => {
+            table.error(key, wanted);
+            None
+        }
+    }
+}
+
 /// Parses `protocol_paths`: addresses for protocols, such as one that blockers do not know.
 pub fn paths(
     table: &mut ConfigTable<'_>,
@@ -40,15 +51,7 @@ pub fn paths(
     const WANTED: &str =
         "must be a table of paths such as \"/shop\", each with a protocol of HEADWATER.protocols";
     let mut paths = BTreeMap::new();
-    let wanted = match table.optional(KEY) {
-        None => return paths,
-        Some(Value::Object(wanted)) => wanted,
-        Some(_) => {
-            table.error(KEY, WANTED);
-            return paths;
-        }
-    };
-    for (path, value) in wanted {
+    for (path, value) in entries(table, KEY, WANTED).unwrap_or_default() {
         let named = value.as_str().and_then(Protocol::of_name);
         let protocol = named.filter(|protocol| protocols.contains(protocol));
         let is_taken = || Endpoint::usual(&path).is_some() || taken.find(&path).is_some();
@@ -73,15 +76,7 @@ pub fn tee(table: &mut ConfigTable<'_>) -> BTreeMap<Protocol, String> {
     const WANTED: &str =
         "must be a table of protocols, each with a collector such as \"https://collector.example\"";
     let mut collectors = BTreeMap::new();
-    let wanted = match table.optional("tee") {
-        None => return collectors,
-        Some(Value::Object(wanted)) => wanted,
-        Some(_) => {
-            table.error("tee", WANTED);
-            return collectors;
-        }
-    };
-    for (name, value) in wanted {
+    for (name, value) in entries(table, "tee", WANTED).unwrap_or_default() {
         let address = value.as_str().map(|address| address.trim_end_matches('/'));
         match (Protocol::of_name(&name), address.filter(|address| is_collector(address))) {
             (Some(protocol), Some(address)) => {
@@ -107,12 +102,8 @@ fn is_collector(address: &str) -> bool {
 /// Parses `names`: the name that an SDK sends, and the event's name.
 pub fn names(table: &mut ConfigTable<'_>) -> Option<BTreeMap<String, String>> {
     const WANTED: &str = "must be a table of names as sent, each with an event's name";
-    let Value::Object(wanted) = table.optional("names")? else {
-        table.error("names", WANTED);
-        return None;
-    };
     let mut names = BTreeMap::new();
-    for (sent, value) in wanted {
+    for (sent, value) in entries(table, "names", WANTED)? {
         let name = value.as_str().and_then(|name| EventName::parse(name.to_owned()));
         match name {
             Some(name) => {

@@ -505,9 +505,9 @@ fn a_protocol_can_have_paths_of_its_own() {
         Config::parse(settings.clone()).unwrap()
     };
     let config = with(&mut settings, json!({"/com.shop/t": "snowplow", "/in": "posthog"}));
-    let by = |path| DialectRequest { is_post: true, path, query: "", host: "", content_type: "" };
+    let head = |path| DialectRequest { is_post: true, path, query: "", host: "", content_type: "" };
     let served = |path| {
-        let served = dialects::served(&config.protocols, &config.protocol_paths, by(path));
+        let served = dialects::served(&config.protocols, &config.protocol_paths, head(path));
         served.map(|address| (address.protocol, address.request.path))
     };
     let tp2 = "/com.snowplowanalytics.snowplow/tp2";
