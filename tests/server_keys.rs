@@ -321,7 +321,7 @@ fn of_item(item: &Value, request: &AuthorizedRequest<'_, '_>) -> (String, Map<St
     let body = RequestBody { content_type: None, content_encoding: None, bytes: b"" };
     let items = ProtocolItems { texts: vec![item.to_string().into()], ..ProtocolItems::default() };
     let mut ids = harness::ids(request.context);
-    let batch = ingest::items(Ok(items), Protocol::Segment, &body, request, &mut ids);
+    let batch = ingest::items(Ok(items), Protocol::Segment, &body, None, request, &mut ids);
     only_record(&mut batch.unwrap())
 }
 

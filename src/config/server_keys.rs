@@ -32,7 +32,7 @@ impl fmt::Debug for ServerKeys {
 }
 
 impl ServerKeys {
-    /// Returns the tenant of a server key; none if `key` is none.
+    /// Returns the tenant of the server key `key`, if it is one.
     pub fn tenant_of(&self, key: &str) -> Option<&str> {
         match self.tenants.is_empty() {
             true => None,

@@ -10,7 +10,7 @@ use super::rejection::RejectedBeacon;
 use super::{AcceptedBeacon, BeaconStop};
 use crate::config::Config;
 use crate::config::tenant::Tenant;
-use crate::model::beacon::{Beacon, Circumstances, Envelope, Limits};
+use crate::model::beacon::{Beacon, Envelope, Limits, ServerFields};
 use crate::model::consent::{Consent, PrivacySignal};
 use crate::model::event::{Event, EventId, EventIdGenerator};
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
@@ -125,17 +125,17 @@ impl<'a> PipelineContext<'a> {
                 Err(violation) => return Err(RejectedBeacon::of_field(violation, fields).into()),
             },
             (true, Some(_)) => server_fields::take_valid(fields),
-            (false, None) => Circumstances::default(),
+            (false, None) => ServerFields::default(),
             (false, Some(_)) => {
                 server_fields::remove(fields);
-                Circumstances::default()
+                ServerFields::default()
             }
         };
-        Ok((stated != Circumstances::default()).then(|| self.facts_with(stated)))
+        Ok((stated != ServerFields::default()).then(|| self.facts_with(stated)))
     }
 
     /// Returns the facts of an event whose server states these.
-    fn facts_with(&self, stated: Circumstances) -> RequestFacts<'a> {
+    fn facts_with(&self, stated: ServerFields) -> RequestFacts<'a> {
         let mut context = self.request.clone().unwrap_or_default();
         context.received_at = self.facts.received_at;
         context.ip = stated.ip;
@@ -152,7 +152,7 @@ impl<'a> PipelineContext<'a> {
             None => Rc::clone(&self.facts.client),
         };
         let RequestFacts { protocol, verified, .. } = self.facts;
-        let Circumstances { historical, user_verified, .. } = stated;
+        let ServerFields { historical, user_verified, .. } = stated;
         RequestFacts { protocol, verified, historical, user_verified, client, ..facts }
     }
 

@@ -26,7 +26,7 @@ use crate::model::outcome::{Catalogued, DropReason};
 use crate::model::protocol::Protocol;
 use crate::model::replay::ReplaySource;
 use crate::model::request::RequestContext;
-use crate::pipeline::decode::body::{self, RequestBody};
+use crate::pipeline::decode::body::RequestBody;
 use crate::pipeline::decode::protocols::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::{ProtocolError, ValueBudget, native, pixel, protocols, record};
 use crate::pipeline::{decode, enrich};
@@ -123,7 +123,7 @@ pub fn replay<'c>(
             let path = path_of_body(protocol, &text);
             let request = ProtocolRequest { path, body: body.bytes, ..ProtocolRequest::default() };
             let items = protocols::items(protocol, &request, batch.context.limits);
-            return push_items(batch, items, protocol, body.bytes, &mut ids);
+            return push_items(batch, items, protocol, (body.bytes, format), &mut ids);
         }
     };
     batch.push(beacon, || OriginalPayload::new(body.bytes, format), &mut ids)?;
@@ -153,9 +153,9 @@ fn path_of_body(protocol: Protocol, body: &str) -> &'static str {
     }
 }
 
-/// Returns the further keys that a request of another collector's SDK names: in its `query`, and before
+/// Returns the keys that a request of another collector's SDK names in its `query`, and what is before
 /// the colon of Jitsu's keys.
-pub fn further_keys(context: &RequestContext, query: &str) -> Vec<String> {
+pub fn other_keys(context: &RequestContext, query: &str) -> Vec<String> {
     const NAMES: [&str; 5] = ["writeKey", "api_key", "token", "api_secret", "access_token"];
     let pairs = form_urlencoded::parse(query.as_bytes());
     let in_query = pairs.filter(|(name, key)| NAMES.contains(&name.as_ref()) && !key.is_empty());
@@ -166,37 +166,37 @@ pub fn further_keys(context: &RequestContext, query: &str) -> Vec<String> {
         .collect()
 }
 
-/// Processes a request of another collector's SDK, cut into `items`. `body` is its body as sent, which
-/// is kept if there are no items.
+/// Processes a request of another collector's SDK, cut into `items`. If it can't be cut, `inflated` is
+/// kept, or `body` as it was sent if that can't be inflated.
 pub fn items<'c>(
     items: Result<ProtocolItems<'_>, ProtocolError>,
     protocol: Protocol,
     body: &RequestBody<'_>,
+    inflated: Option<&[u8]>,
     request: &AuthorizedRequest<'_, 'c>,
     ids: &mut EventIdGenerator,
 ) -> Result<IngestBatch<'c>, IngestError> {
     let mut batch = IngestBatch::new(request, request.context);
     batch.context.in_protocol(protocol);
-    match (&items, body::inflated(body.bytes, batch.context.limits)) {
-        (Err(ProtocolError::Undecodable(violation)), Err(_)) => {
-            let form = body.form().unwrap_or(PayloadFormat::Body);
-            batch.undecodable(violation.clone(), body.bytes, form, ids)
-        }
-        (_, inflated) => push_items(batch, items, protocol, &inflated?, ids),
-    }
+    let kept = match inflated {
+        Some(inflated) => (inflated, PayloadFormat::ProtocolBody(protocol)),
+        None => (body.bytes, body.form().unwrap_or(PayloadFormat::Body)),
+    };
+    push_items(batch, items, protocol, kept, ids)
 }
 
-/// Processes the items of a request, or keeps its `body` if there are none.
+/// Processes the items of a request, or keeps the bytes `kept` if it can't be cut into items.
 fn push_items<'c>(
     mut batch: IngestBatch<'c>,
     items: Result<ProtocolItems<'_>, ProtocolError>,
     protocol: Protocol,
-    body: &[u8],
+    kept: (&[u8], PayloadFormat),
     ids: &mut EventIdGenerator,
 ) -> Result<IngestBatch<'c>, IngestError> {
     let items = match items {
         Err(ProtocolError::Undecodable(violation)) => {
-            return batch.undecodable(violation, body, PayloadFormat::ProtocolBody(protocol), ids);
+            let (bytes, format) = kept;
+            return batch.undecodable(violation, bytes, format, ids);
         }
         items => items?,
     };

@@ -43,7 +43,7 @@ impl Envelope {
 
 /// What a server states about the visitor whose event it sends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Circumstances {
+pub struct ServerFields {
     pub ip: Option<IpAddr>,
     pub user_agent: Option<String>,
     /// An IANA name.
@@ -152,7 +152,7 @@ pub const FIELDS: [&str; 19] = [
     "source_event_id",
 ];
 
-/// The fields that only a request with a server key may have: those of [`Circumstances`].
+/// The fields that only a request with a server key may have: the names of [`ServerFields`].
 pub const SERVER_FIELDS: [&str; 5] =
     ["ip", "user_agent", "timezone", "historical", "user_verified"];
 

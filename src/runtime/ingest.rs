@@ -248,7 +248,8 @@ impl<'a> IngestHandler<'a> {
         self.summary.tenant = Some(&authorized.tenant.name);
         authorized.check_signature(&bytes)?;
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
-        let batch = ingest::items(items, protocol, &body, &authorized, &mut ids);
+        let inflated = inflated.as_deref().ok();
+        let batch = ingest::items(items, protocol, &body, inflated, &authorized, &mut ids);
         self.tee = config
             .tee
             .get(&protocol)

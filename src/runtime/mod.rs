@@ -1,8 +1,9 @@
 //! Everything that names Cloudflare. It translates and awaits, and decides nothing.
 //!
-//! - Requests: `request` reads one, `ingest` handles those with beacons and `protocols` those of other
-//!   collectors' SDKs, `respond` writes answers, `tee` copies requests, and `error` says why one was rejected. `tracker` serves the snippet, `health`
-//!   answers `/readyz`. `quarantine` and `inspector_object` serve operators and developers.
+//! - Requests: `request` reads one, `ingest` handles those with beacons and `protocols` those of
+//!   other collectors' SDKs. `respond` writes answers, `tee` copies requests, and `error` says why
+//!   one was rejected. `tracker` serves the snippet, `health` answers `/readyz`. `quarantine` and
+//!   `inspector_object` serve operators and developers.
 //! - Delivery: `deliver` drives deliveries, `gather` shares calls between requests, `gate` limits
 //!   concurrent calls, `byte_budget` the bytes of all requests, `stream_health` keeps
 //!   the health of each stream, `aws_http` sends one signed call, `shard_client` calls a Durable

@@ -51,7 +51,7 @@ fn preflight(request: &IncomingRequest, config: &Config) -> Reply {
 async fn events(request: &IncomingRequest, address: &ServedAddress<'_>, config: &Config) -> Reply {
     let ServedAddress { protocol, request: asked, .. } = *address;
     let mut context = request.context.clone();
-    context.other_keys.extend(ingest::further_keys(&context, asked.query));
+    context.other_keys.extend(ingest::other_keys(&context, asked.query));
     let mut handler = IngestHandler::new(RequestKind::Protocol(protocol), request, config, None);
     let batch = handler.items(protocol, asked, &mut context).await;
     let settled = handler.settle(batch).await;

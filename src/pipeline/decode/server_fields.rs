@@ -5,32 +5,32 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use crate::base::json::type_name;
-use crate::model::beacon::{Circumstances, SERVER_FIELDS};
+use crate::model::beacon::{SERVER_FIELDS, ServerFields};
 use crate::model::violation::{Code, Violation};
 
 /// The longest name of a time zone has 32 characters.
 const MAX_TIMEZONE_BYTES: usize = 64;
 
 /// Takes the fields out of a beacon of a server. Fails if one has a wrong form.
-pub fn take(fields: &mut Map<String, Value>) -> Result<Circumstances, Violation> {
+pub fn take(fields: &mut Map<String, Value>) -> Result<ServerFields, Violation> {
     let mut first = None;
-    let circumstances = take_each(fields, &mut |violation| {
+    let stated = take_each(fields, &mut |violation| {
         first.get_or_insert(violation);
     });
-    first.map_or(Ok(circumstances), Err)
+    first.map_or(Ok(stated), Err)
 }
 
 /// Like [`take`], but leaves out what has a wrong form, as SDKs send it: Segment's `ip` may be `0`.
-pub fn take_valid(fields: &mut Map<String, Value>) -> Circumstances {
+pub fn take_valid(fields: &mut Map<String, Value>) -> ServerFields {
     take_each(fields, &mut |_| {})
 }
 
-fn take_each(fields: &mut Map<String, Value>, report: &mut dyn FnMut(Violation)) -> Circumstances {
+fn take_each(fields: &mut Map<String, Value>, report: &mut dyn FnMut(Violation)) -> ServerFields {
     let mut text = |field| valid(text(fields, field), report);
     let (ip, user_agent, timezone) = (text("ip"), text("user_agent"), text("timezone"));
     let mut boolean = |field| valid(boolean(fields, field), report);
     let (historical, user_verified) = (boolean("historical"), boolean("user_verified"));
-    Circumstances {
+    ServerFields {
         ip: ip.and_then(|text| valid(address(&text), report)),
         user_agent,
         timezone: timezone.and_then(|text| valid(zone(text), report)),
@@ -104,7 +104,7 @@ mod tests {
             "name": "a", "ip": " 203.0.113.7", "user_agent": "Mozilla/5.0", "timezone": "Europe/Zurich",
             "historical": true, "user_verified": false,
         }));
-        let expected = Circumstances {
+        let expected = ServerFields {
             ip: "203.0.113.7".parse().ok(),
             user_agent: Some("Mozilla/5.0".to_owned()),
             timezone: Some("Europe/Zurich".to_owned()),
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(take(&mut sent), Ok(expected));
         assert_eq!(sent, fields(json!({"name": "a"})));
         let absent = json!({"ip": null, "user_agent": "", "timezone": " ", "historical": null});
-        assert_eq!(take(&mut fields(absent)), Ok(Circumstances::default()));
+        assert_eq!(take(&mut fields(absent)), Ok(ServerFields::default()));
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
             let taken = take_valid(&mut both);
             assert_eq!(
                 taken,
-                Circumstances { user_verified: Some(true), ..Circumstances::default() }
+                ServerFields { user_verified: Some(true), ..ServerFields::default() }
             );
             assert!(both.is_empty());
         }

@@ -109,14 +109,15 @@ fn process(protocol: Protocol, recipe: &Recipe, flags: u8, request: &Request, pl
         Err(_) => None,
     };
     let mut context = recipe.context(flags);
-    context.other_keys.extend(ingest::further_keys(&context, by.query));
+    context.other_keys.extend(ingest::other_keys(&context, by.query));
     context.other_keys.extend(items.iter().filter_map(|items| items.write_key.clone()));
     let head: String =
         request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    let inflated = inflated.as_deref().unwrap_or(&request.body);
-    let bytes = [by.path.as_bytes(), by.query.as_bytes(), head.as_bytes(), inflated].concat();
+    let read = inflated.as_deref().ok();
+    let content = read.unwrap_or(&request.body);
+    let bytes = [by.path.as_bytes(), by.query.as_bytes(), head.as_bytes(), content].concat();
     let sent = Sent { recipe, bytes: &bytes, beacons, planted, streams: Streams::of_flags(flags) };
-    match post(items, protocol, &body, recipe, &context) {
+    match post(items, protocol, &body, read, recipe, &context) {
         Err(error) => {
             laws::check_refused(&error, &sent);
             let answer = dialects::answer(protocol, Err(&error), by);
@@ -143,11 +144,12 @@ fn post<'c>(
     items: Result<protocols::ProtocolItems<'_>, ProtocolError>,
     protocol: Protocol,
     body: &RequestBody<'_>,
+    inflated: Option<&[u8]>,
     recipe: &'c Recipe,
     context: &headwater::model::request::RequestContext,
 ) -> Result<ingest::IngestBatch<'c>, IngestError> {
     let request = ingest::authorize(context, None, &recipe.config).request?;
-    ingest::items(items, protocol, body, &request, &mut harness::ids(context))
+    ingest::items(items, protocol, body, inflated, &request, &mut harness::ids(context))
 }
 
 /// Checks that an item is an object that is translated the same each time.

@@ -22,7 +22,7 @@ use schemas::{Contexts, SelfDescribing};
 /// The query parameter of our own write key.
 const WRITE_KEY: &str = "key";
 
-/// The parameters that are fields of a beacon, or circumstances.
+/// The parameters that are fields of a beacon or of a server.
 const FIELDS: [(&str, &str); 13] = [
     ("ttm", "time"),
     ("duid", "device_id"),

@@ -26,7 +26,7 @@ const HOISTED: [(&str, &str); 8] = [
     ("$groups", "$groups"),
 ];
 
-/// The properties that are fields of a beacon, or circumstances.
+/// The properties that are fields of a beacon or of a server.
 const FIELDS: [(&str, &str); 9] = [
     ("$session_id", "session_id"),
     ("$current_url", "url"),
