@@ -4,12 +4,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
 use super::translation::{ObjectFields, Translation, move_field};
-use crate::base::json::{JsonFields, type_name};
+use super::{cut, parts};
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::{ProtocolError, native};
@@ -52,37 +51,17 @@ pub fn items<'a>(
     limits: &Limits,
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
     let text = request.text()?;
-    let fields: JsonFields<'a> = serde_json::from_str(text).map_err(|error| {
-        let message = match text {
-            "" => "body is empty".to_owned(),
-            _ => format!("body is not JSON of an upload: {error}"),
-        };
-        ProtocolError::Undecodable(Violation::whole(Code::BadJson, message))
-    })?;
-    let events = native::array(events(&fields)?, limits.max_beacons)?;
-    if events.count > limits.max_beacons {
-        let (count, limit) = (events.count, limits.max_beacons);
-        return Err(ProtocolError::TooManyBeacons { count, limit });
-    }
-    Ok(ProtocolItems {
-        texts: events.texts.into_iter().map(Cow::Borrowed).collect(),
-        sent_at: text_of(&fields, "client_upload_time").map(Value::String),
-        write_key: text_of(&fields, "api_key"),
-    })
-}
-
-fn events<'a>(fields: &JsonFields<'a>) -> Result<&'a str, ProtocolError> {
-    let (code, message) = match fields.get("events").map(RawValue::get) {
-        Some(events) if events.starts_with('[') => return Ok(events),
-        Some(_) => (Code::WrongType, "events must be an array"),
-        None => (Code::MissingField, "events is missing"),
+    let fields = parts::fields_of(text, "an upload")?;
+    let Some(events) = fields.get("events") else {
+        let message = "events is missing";
+        return Err(native::undecodable_field(Code::MissingField, "events", message));
     };
-    Err(ProtocolError::Undecodable(Violation::of_field(code, "events", message)))
-}
-
-fn text_of(fields: &JsonFields<'_>, name: &str) -> Option<String> {
-    let text = fields.get(name).filter(|value| value.get().starts_with('"'))?;
-    serde_json::from_str(text.get()).ok().filter(|text: &String| !text.is_empty())
+    let events = cut::array(events.get(), "events", limits)?;
+    Ok(ProtocolItems {
+        texts: events.into_iter().map(Cow::Borrowed).collect(),
+        sent_at: parts::string(&fields, "client_upload_time").map(Value::String),
+        write_key: parts::string(&fields, "api_key"),
+    })
 }
 
 /// Translates an event into a beacon's fields.
@@ -90,7 +69,7 @@ pub fn beacon(
     mut event: Map<String, Value>,
     translation: &Translation<'_>,
 ) -> Result<Map<String, Value>, Violation> {
-    let kind = event_type(&mut event)?;
+    let kind = parts::required(&mut event, "event_type")?;
     let mut beacon = Map::new();
     let built_in = match kind.as_str() {
         IDENTIFY => Some("identify"),
@@ -112,25 +91,8 @@ pub fn beacon(
     if let Some(props) = props(&kind, &mut event, &mut beacon) {
         beacon.put("props", props);
     }
-    let metadata = metadata(event);
-    if !metadata.is_empty() {
-        beacon.put("metadata", Value::Object(metadata));
-    }
+    beacon.put_object("metadata", metadata(event));
     Ok(beacon)
-}
-
-fn event_type(event: &mut Map<String, Value>) -> Result<String, Violation> {
-    let (code, message) = match event.take_field("event_type") {
-        Some(Value::String(name)) if !name.is_empty() => return Ok(name),
-        None | Some(Value::Null | Value::String(_)) => {
-            (Code::MissingField, "event_type is missing".to_owned())
-        }
-        Some(other) => {
-            let found = type_name(&other);
-            (Code::WrongType, format!("event_type must be a string, not {found}"))
-        }
-    };
-    Err(Violation::of_field(code, "event_type", message))
 }
 
 /// Removes what stands for an absent value: no session, and the address of the request.
@@ -191,14 +153,8 @@ fn apply_page(kind: &str, props: &mut Map<String, Value>, beacon: &mut Map<Strin
     if kind == PAGE_VIEWED {
         move_field(props, "referrer", beacon, "referrer");
     }
-    if let Some(Value::String(url)) = beacon.get("url") {
-        for part in ["[Amplitude] Page Path", "[Amplitude] Page Domain"] {
-            let is_in_url = |value: &Value| value.as_str().is_some_and(|part| url.contains(part));
-            if props.get(part).is_some_and(is_in_url) {
-                props.remove(part);
-            }
-        }
-    }
+    let parts_of_url = ["[Amplitude] Page Path", "[Amplitude] Page Domain"];
+    parts::remove_parts_of_url(props, &parts_of_url, beacon);
 }
 
 /// Returns what else the event has.
@@ -211,9 +167,7 @@ fn metadata(mut event: Map<String, Value>) -> Map<String, Value> {
         }
     }
     event.retain(|_, value| !value.is_null() && !is_empty(value));
-    if !event.is_empty() {
-        metadata.put("amplitude", Value::Object(event));
-    }
+    metadata.put_object("amplitude", event);
     metadata
 }
 

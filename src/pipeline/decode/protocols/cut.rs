@@ -28,10 +28,6 @@ impl<'a> Members<'a> {
         Ok(Self(fields.into_iter().map(|(name, raw)| (name, raw.get())).collect()))
     }
 
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Returns the JSON text of a member, unless it is null.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         let found = self.0.iter().find(|(member, _)| member == name);

@@ -1,14 +1,33 @@
 //! The parts of a request and of an item that several protocols read alike.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::translation::{ObjectFields, Translation};
-use crate::base::json::{JsonFields, number_of};
+use crate::base::json::{JsonFields, number_of, type_name};
+use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::{ProtocolError, native};
+
+/// Returns the text of a body, or of a part of one, without what is around it.
+pub fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        ProtocolError::Undecodable(Violation::whole(Code::BadUtf8, "body is not UTF-8"))
+    })?;
+    Ok(text.trim_start_matches('\u{feff}').trim())
+}
 
 /// Reads the fields of a body, or of a part of one, and leaves their values as they are written.
 pub fn fields(text: &str) -> Result<JsonFields<'_>, ProtocolError> {
     serde_json::from_str(text).map_err(native::not_json)
+}
+
+/// Like [`fields`], of a body that is `content`, such as an upload.
+pub fn fields_of<'a>(text: &'a str, content: &str) -> Result<JsonFields<'a>, ProtocolError> {
+    serde_json::from_str(text).map_err(|error| match text {
+        "" => native::undecodable("body is empty"),
+        _ => native::undecodable(&format!("body is not JSON of {content}: {error}")),
+    })
 }
 
 /// Returns the field `name`, if it is a text and not empty.
@@ -17,13 +36,42 @@ pub fn string(fields: &JsonFields<'_>, name: &str) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// Returns the JSON object `text` with a further member, whose value is the JSON `value`. A text
-/// that is no object stays as it is.
-pub fn with_member(text: &str, name: &str, value: &str) -> String {
+/// Puts the JSON `members` before those of the JSON object `text`. A text that is no object stays as
+/// it is.
+pub fn with_members<'a>(text: &'a str, members: &str) -> Cow<'a, str> {
     match text.strip_prefix('{').map(str::trim_start) {
-        None => text.to_owned(),
-        Some(rest) if rest.starts_with('}') => format!("{{\"{name}\":{value}{rest}"),
-        Some(rest) => format!("{{\"{name}\":{value},{rest}"),
+        Some(rest) if !members.is_empty() => {
+            let comma = if rest.starts_with('}') { "" } else { "," };
+            Cow::Owned(format!("{{{members}{comma}{rest}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// Takes a field of an item that must be a text, and not empty.
+pub fn required(item: &mut Map<String, Value>, field: &str) -> Result<String, Violation> {
+    let (code, problem) = match item.take_field(field) {
+        Some(Value::String(text)) if !text.is_empty() => return Ok(text),
+        None | Some(Value::Null | Value::String(_)) => {
+            (Code::MissingField, "is missing".to_owned())
+        }
+        Some(other) => (Code::WrongType, format!("must be a string, not {}", type_name(&other))),
+    };
+    Err(Violation::of_field(code, field, format!("{field} {problem}")))
+}
+
+/// Removes the fields `parts`, such as the path of a page, if the URL of the beacon contains them.
+pub fn remove_parts_of_url(
+    page: &mut Map<String, Value>,
+    parts: &[&str],
+    beacon: &Map<String, Value>,
+) {
+    let Some(Value::String(url)) = beacon.get("url") else { return };
+    for part in parts {
+        let is_in_url = |value: &Value| value.as_str().is_some_and(|part| url.contains(part));
+        if page.get(*part).is_some_and(is_in_url) {
+            page.remove(*part);
+        }
     }
 }
 
@@ -68,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_is_added_to_an_object_only() {
+    fn members_are_added_to_an_object_only() {
         for (text, expected) in [
             ("{}", r#"{"a":1}"#),
             ("{ \n}", r#"{"a":1}"#),
@@ -76,7 +124,8 @@ mod tests {
             ("[]", "[]"),
             ("7", "7"),
         ] {
-            assert_eq!(with_member(text, "a", "1"), expected, "{text}");
+            assert_eq!(with_members(text, r#""a":1"#), expected, "{text}");
+            assert_eq!(with_members(text, ""), text);
         }
     }
 

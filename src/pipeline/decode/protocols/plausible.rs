@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::cut::{Members, quoted};
+use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
 use super::translation::{ObjectFields, Translation, move_field};
 use crate::base::json::type_name;
@@ -54,17 +55,16 @@ fn with_visitor<'a>(
 ) -> Cow<'a, str> {
     let address = request.header(FORWARDED_FOR).and_then(|list| list.split(',').next());
     let is_sent = |name: &str| members.get(name).is_some();
-    let (Some(address), Some(rest)) = (address.map(str::trim), text.strip_prefix('{')) else {
+    let Some(address) = address.map(str::trim).filter(|address| !address.is_empty()) else {
         return Cow::Borrowed(text);
     };
-    if address.is_empty() || is_sent(FORWARDED_FOR) || is_sent(USER_AGENT) {
+    if is_sent(FORWARDED_FOR) || is_sent(USER_AGENT) {
         return Cow::Borrowed(text);
     }
     let agent =
         request.header(USER_AGENT).map(|agent| format!(",\"user-agent\":{}", quoted(agent)));
     let agent = agent.unwrap_or_default();
-    let comma = if members.is_empty() { "" } else { "," };
-    Cow::Owned(format!("{{\"x-forwarded-for\":{}{agent}{comma}{rest}", quoted(address)))
+    parts::with_members(text, &format!("\"x-forwarded-for\":{}{agent}", quoted(address)))
 }
 
 /// Translates an item into a beacon's fields.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::request::{ProtocolItems, ProtocolRequest};
 use super::translation::{ObjectFields, Translation, move_field};
 use super::{cut, parts};
-use crate::base::json::{JsonFields, type_name};
+use crate::base::json::JsonFields;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::{ProtocolError, native, timestamp};
@@ -90,14 +90,14 @@ fn write_key(fields: &JsonFields<'_>) -> Option<String> {
 
 /// Returns an item with what its batch states about it.
 fn item<'t>(text: &'t str, sent_at: Option<&Value>, is_historical: bool) -> Cow<'t, str> {
-    let mut item = Cow::Borrowed(text);
-    if let Some(time) = sent_at.and_then(|sent_at| time_by_offset(text, sent_at)) {
-        item = Cow::Owned(parts::with_member(&item, "timestamp", &time.to_string()));
-    }
+    let mut stated = Vec::new();
     if is_historical {
-        item = Cow::Owned(parts::with_member(&item, "historical_migration", "true"));
+        stated.push("\"historical_migration\":true".to_owned());
     }
-    item
+    if let Some(time) = sent_at.and_then(|sent_at| time_by_offset(text, sent_at)) {
+        stated.push(format!("\"timestamp\":{time}"));
+    }
+    parts::with_members(text, &stated.join(","))
 }
 
 /// Returns the time, in milliseconds since the epoch, of an item without a timestamp that states how
@@ -134,26 +134,16 @@ pub fn beacon(
         beacon.put("historical", Value::Bool(true));
     }
     properties::place(&event, item, properties, &mut beacon, &mut metadata);
-    if !metadata.is_empty() {
-        beacon.put("metadata", Value::Object(metadata));
-    }
+    beacon.put_object("metadata", metadata);
     Ok(beacon)
 }
 
 /// Removes the event's name. An item of `/engage` has none, only a person's properties.
 fn event(item: &mut Map<String, Value>) -> Result<String, Violation> {
-    match item.take_field("event") {
-        Some(Value::String(event)) if !event.is_empty() => Ok(event),
-        None if properties::PERSON.iter().any(|(name, _)| item.contains_key(*name)) => {
-            Ok("$identify".to_owned())
-        }
-        None | Some(Value::Null | Value::String(_)) => {
-            Err(Violation::of_field(Code::MissingField, "event", "event is missing"))
-        }
-        Some(other) => {
-            let message = format!("event must be a string, not {}", type_name(&other));
-            Err(Violation::of_field(Code::WrongType, "event", message))
-        }
+    let has_person = properties::PERSON.iter().any(|(name, _)| item.contains_key(*name));
+    match has_person && !item.contains_key("event") {
+        true => Ok("$identify".to_owned()),
+        false => parts::required(item, "event"),
     }
 }
 

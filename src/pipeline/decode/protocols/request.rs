@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::model::violation::{Code, Violation};
+use super::parts;
 use crate::pipeline::decode::ProtocolError;
 
 /// A request to an address of another collector.
@@ -37,11 +37,7 @@ impl<'a> ProtocolRequest<'a> {
 
     /// Returns the body's text.
     pub fn text(&self) -> Result<&'a str, ProtocolError> {
-        std::str::from_utf8(self.body)
-            .map(|text| text.trim_start_matches('\u{feff}').trim())
-            .map_err(|_| {
-                ProtocolError::Undecodable(Violation::whole(Code::BadUtf8, "body is not UTF-8"))
-            })
+        parts::text(self.body)
     }
 }
 

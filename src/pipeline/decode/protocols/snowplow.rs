@@ -161,15 +161,9 @@ pub fn beacon(
     set_metadata(&mut item, &mut metadata);
     Contexts::take(&mut item, translation)?.lift(&mut beacon, &mut metadata);
     item.retain(|_, value| !value.is_null() && value != "");
-    for (field, object, into) in [("snowplow", item, &mut metadata), ("props", props, &mut beacon)]
-    {
-        if !object.is_empty() {
-            into.insert(field.to_owned(), Value::Object(object));
-        }
-    }
-    if !metadata.is_empty() {
-        beacon.put("metadata", Value::Object(metadata));
-    }
+    metadata.put_object("snowplow", item);
+    beacon.put_object("props", props);
+    beacon.put_object("metadata", metadata);
     Ok(beacon)
 }
 

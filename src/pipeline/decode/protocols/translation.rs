@@ -104,6 +104,9 @@ pub fn event_name(sent: &str) -> String {
 pub trait ObjectFields {
     fn put(&mut self, field: &str, value: Value);
 
+    /// Sets a field to `object`, unless that is empty.
+    fn put_object(&mut self, field: &str, object: Map<String, Value>);
+
     fn take_field(&mut self, field: &str) -> Option<Value>;
 }
 
@@ -111,6 +114,13 @@ impl ObjectFields for Map<String, Value> {
     #[inline(never)]
     fn put(&mut self, field: &str, value: Value) {
         self.insert(field.to_owned(), value);
+    }
+
+    #[inline(never)]
+    fn put_object(&mut self, field: &str, object: Map<String, Value>) {
+        if !object.is_empty() {
+            self.put(field, Value::Object(object));
+        }
     }
 
     #[inline(never)]

@@ -67,12 +67,8 @@ pub fn beacon(
         None | Some(Value::Null) => {}
         Some(other) => beacon.put("props", other),
     }
-    if !props.is_empty() {
-        beacon.put("props", Value::Object(props));
-    }
-    if let Some(metadata) = metadata(payload) {
-        beacon.put("metadata", metadata);
-    }
+    beacon.put_object("props", props);
+    beacon.put_object("metadata", metadata(payload));
     Ok(beacon)
 }
 
@@ -166,14 +162,12 @@ fn fields(payload: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
 }
 
 /// Collects the other fields: the tag, and those that only Umami has.
-fn metadata(mut payload: Map<String, Value>) -> Option<Value> {
+fn metadata(mut payload: Map<String, Value>) -> Map<String, Value> {
     let mut metadata = Map::new();
     move_field(&mut payload, "tag", &mut metadata, "tag");
     payload.retain(|_, value| !value.is_null() && *value != "");
-    if !payload.is_empty() {
-        metadata.put("umami", Value::Object(payload));
-    }
-    (!metadata.is_empty()).then_some(Value::Object(metadata))
+    metadata.put_object("umami", payload);
+    metadata
 }
 
 #[cfg(test)]

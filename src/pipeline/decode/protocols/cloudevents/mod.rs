@@ -12,9 +12,9 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::cut::{self, Members};
+use super::parts::required;
 use super::request::{ProtocolItems, ProtocolRequest};
 use super::translation::{ObjectFields, Translation, event_name, move_field};
-use crate::base::json::type_name;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
@@ -89,21 +89,6 @@ pub fn beacon(
     item.put("source", Value::String(source));
     beacon.put("metadata", Value::Object(item));
     Ok(beacon)
-}
-
-/// Takes an attribute that each event must have.
-fn required(item: &mut Map<String, Value>, name: &str) -> Result<String, Violation> {
-    match item.remove(name) {
-        Some(Value::String(text)) if !text.is_empty() => Ok(text),
-        None | Some(Value::Null | Value::String(_)) => {
-            let message = format!("{name} is missing");
-            Err(Violation::of_field(Code::MissingField, name, message))
-        }
-        Some(other) => {
-            let message = format!("{name} must be a string, not {}", type_name(&other));
-            Err(Violation::of_field(Code::WrongType, name, message))
-        }
-    }
 }
 
 /// Returns the last part of a type such as `com.shop.order_placed.v2`, without its version.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
-use super::{REPEAT, insert_metadata};
+use super::REPEAT;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
@@ -96,11 +96,11 @@ pub fn beacon(
         beacon.put("consent", Value::from(consent));
     }
     let (props, user_properties, rest) = parameters(item);
-    if !props.is_empty() {
-        beacon.put("props", Value::Object(props));
-    }
-    insert_metadata(&mut beacon, "user_properties", user_properties);
-    insert_metadata(&mut beacon, "ga4", rest);
+    let mut metadata = Map::new();
+    metadata.put_object("user_properties", user_properties);
+    metadata.put_object("ga4", rest);
+    beacon.put_object("props", props);
+    beacon.put_object("metadata", metadata);
     Ok(beacon)
 }
 

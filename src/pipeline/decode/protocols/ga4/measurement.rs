@@ -6,12 +6,13 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{REPEAT, insert_metadata};
+use super::REPEAT;
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::{self, ItemTexts, Members};
+use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation, move_field};
 
@@ -65,6 +66,8 @@ pub fn beacon(
     }
     move_field(&mut event, "timestamp_micros", &mut beacon, "time");
     client(&mut item, &mut beacon);
+    let mut metadata = Map::new();
+    metadata.put_object("user_properties", user_properties(&mut item));
     // Without a time, the next event of the same content would have the same id.
     if beacon.contains_key("time") {
         translation.set_hashed_id(&mut beacon, &[&text]);
@@ -75,7 +78,8 @@ pub fn beacon(
     }
     event.append(&mut item);
     event.retain(|name, value| !value.is_null() && name != REPEAT);
-    insert_metadata(&mut beacon, "ga4", event);
+    metadata.put_object("ga4", event);
+    beacon.put_object("metadata", metadata);
     Ok(beacon)
 }
 
@@ -96,20 +100,11 @@ fn event(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation>
 }
 
 fn name(event: &mut Map<String, Value>) -> Result<String, Violation> {
-    const POINTER: &str = "/events/0/name";
-    match event.take_field("name") {
-        Some(Value::String(name)) if !name.is_empty() => Ok(name),
-        None | Some(Value::Null | Value::String(_)) => {
-            Err(refused(Code::MissingField, POINTER, "name is missing"))
-        }
-        Some(other) => {
-            let message = format!("name must be a string, not {}", type_name(&other));
-            Err(refused(Code::WrongType, POINTER, &message))
-        }
-    }
+    let pointer = "/events/0/name".to_owned();
+    parts::required(event, "name").map_err(|violation| Violation { pointer, ..violation })
 }
 
-/// Moves the fields beside the events: those of the client, its traits and its consent for ads.
+/// Moves the fields beside the events that a beacon has, too.
 fn client(item: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
     for (from, to) in [
         ("client_id", "device_id"),
@@ -121,13 +116,18 @@ fn client(item: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
     ] {
         move_field(item, from, beacon, to);
     }
-    if let Some(Value::Object(properties)) = item.take_field("user_properties") {
-        let value = |(name, property): (String, Value)| match property {
-            Value::Object(mut of) => (name, of.take_field("value").unwrap_or(Value::Object(of))),
-            other => (name, other),
-        };
-        insert_metadata(beacon, "user_properties", properties.into_iter().map(value).collect());
-    }
+}
+
+/// Takes the properties of the user, each without the object around its value.
+fn user_properties(item: &mut Map<String, Value>) -> Map<String, Value> {
+    let Some(Value::Object(properties)) = item.take_field("user_properties") else {
+        return Map::new();
+    };
+    let value = |(name, property): (String, Value)| match property {
+        Value::Object(mut of) => (name, of.take_field("value").unwrap_or(Value::Object(of))),
+        other => (name, other),
+    };
+    properties.into_iter().map(value).collect()
 }
 
 fn refused(code: Code, pointer: &str, message: &str) -> Violation {

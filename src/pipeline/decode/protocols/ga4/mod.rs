@@ -38,14 +38,3 @@ pub fn beacon(
         false => hit::beacon(item, translation),
     }
 }
-
-/// Adds `object` to the object `beacon.metadata`, unless it is empty.
-fn insert_metadata(beacon: &mut Map<String, Value>, name: &str, object: Map<String, Value>) {
-    if object.is_empty() {
-        return;
-    }
-    let metadata = beacon.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(metadata) = metadata {
-        metadata.insert(name.to_owned(), Value::Object(object));
-    }
-}

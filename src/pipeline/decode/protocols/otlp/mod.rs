@@ -123,11 +123,8 @@ pub fn beacon(
         }),
         body => metadata.put("body", body),
     }
-    for (name, object) in [("props", props), ("metadata", metadata)] {
-        if !object.is_empty() {
-            beacon.insert(name.to_owned(), Value::Object(object));
-        }
-    }
+    beacon.put_object("props", props);
+    beacon.put_object("metadata", metadata);
     Ok(beacon)
 }
 
@@ -232,11 +229,8 @@ fn metadata(
     ] {
         move_field(&mut record, from, &mut metadata, to);
     }
-    for (name, object) in [("resource", resource), ("scope", scope)] {
-        if !object.is_empty() {
-            metadata.insert(name.to_owned(), Value::Object(object));
-        }
-    }
+    metadata.put_object("resource", resource);
+    metadata.put_object("scope", scope);
     metadata
 }
 

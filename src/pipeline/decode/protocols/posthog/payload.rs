@@ -6,7 +6,6 @@ use std::borrow::Cow;
 
 use super::lz_string;
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::body::{GZIP_MAGIC, inflate};
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::ProtocolRequest;
@@ -31,9 +30,9 @@ pub fn json<'a>(
     };
     for _ in 0..=MAX_WRAPPINGS {
         payload = match payload {
-            Cow::Borrowed(bytes) if is_json(bytes) => return text(bytes).map(Cow::Borrowed),
+            Cow::Borrowed(bytes) if is_json(bytes) => return parts::text(bytes).map(Cow::Borrowed),
             Cow::Owned(bytes) if is_json(&bytes) => {
-                return text(&bytes).map(|text| Cow::Owned(text.to_owned()));
+                return parts::text(&bytes).map(|text| Cow::Owned(text.to_owned()));
             }
             payload => Cow::Owned(unwrapped(&payload, limits)?),
         };
@@ -49,17 +48,11 @@ fn trimmed(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii()
 }
 
-fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
-    std::str::from_utf8(trimmed(bytes)).map_err(|_| {
-        ProtocolError::Undecodable(Violation::whole(Code::BadUtf8, "body is not UTF-8"))
-    })
-}
-
 fn unwrapped(payload: &[u8], limits: &Limits) -> Result<Vec<u8>, ProtocolError> {
     if payload.starts_with(&GZIP_MAGIC) {
         return inflate(payload, limits.max_inflated_bytes);
     }
-    let text = text(payload)?;
+    let text = parts::text(payload)?;
     if text.is_empty() {
         return Err(native::undecodable("body is empty"));
     }
@@ -90,6 +83,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::model::violation::Code;
 
     const EVENT: &str = r#"{"event":"Größe"}"#;
 

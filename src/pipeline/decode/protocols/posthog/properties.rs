@@ -157,12 +157,8 @@ pub fn place(
     set_person(&mut properties, is_web, metadata);
     item.retain(|field, value| !value.is_null() && !ITEM_DROPPED.contains(&field.as_str()));
     let (environment, props) = separated(item, properties, is_web);
-    if !environment.is_empty() {
-        metadata.put("posthog", Value::Object(environment));
-    }
-    if !props.is_empty() {
-        beacon.put("props", Value::Object(props));
-    }
+    metadata.put_object("posthog", environment);
+    beacon.put_object("props", props);
 }
 
 /// Adds what the SDK runs in to `environment`, and returns it with the event's own properties.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use crate::model::campaign::{Campaign, campaign};
+use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::translation::{ObjectFields, move_field};
 
 /// The parts of a page's address that are in its URL, too.
@@ -41,14 +42,7 @@ pub fn apply_page(page: &mut Map<String, Value>, beacon: &mut Map<String, Value>
             (None, _) => move_field(page, field, beacon, field),
         }
     }
-    if let Some(Value::String(url)) = beacon.get("url") {
-        for part in OF_URL {
-            let is_in_url = |value: &Value| value.as_str().is_some_and(|part| url.contains(part));
-            if page.get(part).is_some_and(is_in_url) {
-                page.remove(part);
-            }
-        }
-    }
+    parts::remove_parts_of_url(page, &OF_URL, beacon);
 }
 
 fn apply_screen(context: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {

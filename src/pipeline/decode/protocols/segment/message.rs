@@ -44,10 +44,7 @@ pub fn beacon(
     if let Some(props) = props(call, &mut message, context.as_mut(), &mut beacon) {
         beacon.put("props", props);
     }
-    let metadata = metadata(message, context);
-    if !metadata.is_empty() {
-        beacon.put("metadata", Value::Object(metadata));
-    }
+    beacon.put_object("metadata", metadata(message, context));
     Ok(beacon)
 }
 

@@ -18,12 +18,16 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::request::{ProtocolItems, ProtocolRequest};
+use super::{cut, parts};
 use crate::base::json::JsonFields;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::{ProtocolError, native};
+use crate::pipeline::decode::ProtocolError;
 use endpoint::{SegmentCall, SegmentEndpoint};
 pub use message::beacon;
+
+/// What a body is.
+const CONTENT: &str = "a message or a batch";
 
 /// Cuts a request into its messages.
 pub fn items<'a>(
@@ -38,10 +42,10 @@ pub fn items<'a>(
     let endpoint = SegmentEndpoint::of(true, request.path);
     let text = request.text()?;
     if text.starts_with('[') {
-        let texts = array(text, limits)?.into_iter().map(Cow::Borrowed).collect();
+        let texts = cut::array(text, "body", limits)?.into_iter().map(Cow::Borrowed).collect();
         return Ok(ProtocolItems { texts, ..ProtocolItems::default() });
     }
-    let fields: JsonFields<'a> = fields_of(text)?;
+    let fields = parts::fields_of(text, CONTENT)?;
     let batch = fields.get("batch").filter(|batch| batch.get().starts_with('['));
     let items = match (endpoint, batch) {
         (_, Some(batch)) => {
@@ -70,27 +74,6 @@ fn no_batch(fields: &JsonFields<'_>) -> ProtocolError {
     })
 }
 
-/// Reads the fields of a body, which must be one object.
-fn fields_of(text: &str) -> Result<JsonFields<'_>, ProtocolError> {
-    serde_json::from_str(text).map_err(|error| {
-        let message = match text {
-            "" => "body is empty".to_owned(),
-            _ => format!("body is not JSON of a message or a batch: {error}"),
-        };
-        ProtocolError::Undecodable(Violation::whole(Code::BadJson, message))
-    })
-}
-
-fn array<'a>(text: &'a str, limits: &Limits) -> Result<Vec<&'a str>, ProtocolError> {
-    let items = native::array(text, limits.max_beacons)?;
-    match items.count {
-        count if count > limits.max_beacons => {
-            Err(ProtocolError::TooManyBeacons { count, limit: limits.max_beacons })
-        }
-        _ => Ok(items.texts),
-    }
-}
-
 fn of_message<'a>(
     text: &'a str,
     fields: &JsonFields<'_>,
@@ -99,7 +82,7 @@ fn of_message<'a>(
     let named = call.filter(|_| fields.get("type").is_none());
     let added = named.map(|call| format!("\"type\":\"{}\"", call.name()));
     ProtocolItems {
-        texts: vec![with_members(text, &added.unwrap_or_default())],
+        texts: vec![parts::with_members(text, &added.unwrap_or_default())],
         sent_at: fields.get("sentAt").and_then(time),
         write_key: write_key(fields),
     }
@@ -111,7 +94,7 @@ fn of_batch<'a>(
     is_import: bool,
     limits: &Limits,
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
-    let messages = array(batch.get(), limits)?;
+    let messages = cut::array(batch.get(), "batch", limits)?;
     let context = fields.get("context").map(RawValue::get);
     let context = context.filter(|context| context.starts_with('{') && *context != "{}");
     let mut added = Vec::new();
@@ -133,27 +116,15 @@ fn of_batch<'a>(
     }
     let added = added.join(",");
     Ok(ProtocolItems {
-        texts: messages.into_iter().map(|message| with_members(message, &added)).collect(),
+        texts: messages.into_iter().map(|it| parts::with_members(it, &added)).collect(),
         sent_at: fields.get("sentAt").and_then(time),
         write_key: write_key(fields),
     })
 }
 
-/// Puts `members` before those of the object `message`.
-fn with_members<'a>(message: &'a str, members: &str) -> Cow<'a, str> {
-    match message.strip_prefix('{').map(str::trim_start) {
-        Some(rest) if !members.is_empty() => {
-            let comma = if rest.starts_with('}') { "" } else { "," };
-            Cow::Owned(format!("{{{members}{comma}{rest}"))
-        }
-        _ => Cow::Borrowed(message),
-    }
-}
-
 /// Returns the `sentAt` of a message, which RudderStack's SDKs set.
 fn sent_at_of(message: &str) -> Option<Value> {
-    let fields: JsonFields<'_> = serde_json::from_str(message).ok()?;
-    fields.get("sentAt").and_then(time)
+    parts::fields(message).ok()?.get("sentAt").and_then(time)
 }
 
 /// Reads a time, which is a text or a number.
@@ -164,9 +135,7 @@ fn time(value: &RawValue) -> Option<Value> {
 
 /// Returns the write key. Jitsu's SDKs write stars for it, and send it in a header.
 fn write_key(fields: &JsonFields<'_>) -> Option<String> {
-    let key = fields.get("writeKey").filter(|key| key.get().starts_with('"'))?;
-    let key: String = serde_json::from_str(key.get()).ok()?;
-    Some(key).filter(|key| !key.is_empty() && !key.contains('*'))
+    parts::string(fields, "writeKey").filter(|key| !key.contains('*'))
 }
 
 #[cfg(test)]

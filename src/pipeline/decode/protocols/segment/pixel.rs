@@ -5,11 +5,12 @@ use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use super::endpoint::SegmentCall;
-use super::{fields_of, of_message};
+use super::{CONTENT, of_message};
 use crate::base::text::{escape_json_pointer, truncate_for_display};
 use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::ProtocolError;
+use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
+use crate::pipeline::decode::{ProtocolError, native};
 
 /// The most levels of a parameter's name, such as the three of `context.page.url`.
 const MAX_LEVELS: usize = 8;
@@ -59,21 +60,16 @@ pub fn data<'a>(
     request: &ProtocolRequest<'_>,
     call: SegmentCall,
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
-    let undecodable =
-        |code, message| ProtocolError::Undecodable(Violation::of_field(code, "data", message));
+    let undecodable = |code, message| native::undecodable_field(code, "data", message);
     let data = request.parameter("data");
     let data = data.ok_or_else(|| undecodable(Code::MissingField, "data is missing"))?;
     let json = match data.starts_with('{') {
         true => data.into_owned(),
-        // A plus that is not escaped arrives as a space.
-        false => base64_simd::forgiving_decode_to_vec(
-            data.replace([' ', '-'], "+").replace('_', "/").as_bytes(),
-        )
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| undecodable(Code::BadFormat, "data must be JSON, or base64 of it"))?,
+        false => parts::base64(&data)
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| undecodable(Code::BadFormat, "data must be JSON, or base64 of it"))?,
     };
-    let items = of_message(json.trim(), &fields_of(json.trim())?, Some(call));
+    let items = of_message(json.trim(), &parts::fields_of(json.trim(), CONTENT)?, Some(call));
     let texts = items.texts.into_iter().map(|text| text.into_owned().into()).collect();
     Ok(ProtocolItems { texts, sent_at: items.sent_at, write_key: items.write_key })
 }
