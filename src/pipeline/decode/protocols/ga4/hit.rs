@@ -5,13 +5,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::REPEAT;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::ItemTexts;
+use crate::pipeline::decode::protocols::parts::numeric;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation, move_field};
 
@@ -139,10 +140,10 @@ fn parameters(
         match (kind, value) {
             (REPEAT, _) => {}
             ("ep", value) => drop(props.insert(inner.to_owned(), value)),
-            ("epn", value) => drop(props.insert(inner.to_owned(), number(value))),
+            ("epn", value) => drop(props.insert(inner.to_owned(), numeric(value))),
             ("up", value) => drop(user.insert(inner.to_owned(), value)),
-            ("upn", value) => drop(user.insert(inner.to_owned(), number(value))),
-            ("_et", value) => props.put("engagement_time_msec", number(value)),
+            ("upn", value) => drop(user.insert(inner.to_owned(), numeric(value))),
+            ("_et", value) => props.put("engagement_time_msec", numeric(value)),
             ("cu", value) => props.put("currency", value),
             (_, Value::String(text)) if product().is_some() => {
                 products.insert(product(), self::product(&text));
@@ -154,12 +155,6 @@ fn parameters(
         props.put("items", products.into_values().collect());
     }
     (props, user, rest)
-}
-
-/// Reads a number from its text. Any other text stays.
-fn number(value: Value) -> Value {
-    let read = value.as_str().and_then(|text| serde_json::from_str::<Number>(text).ok());
-    read.map_or(value, Value::Number)
 }
 
 /// Reads a product such as `idSKU~nmName~pr19.9`, in which `~~` is a tilde. A field of its own is a
@@ -176,7 +171,7 @@ fn product(text: &str) -> Value {
         let known = PRODUCT.iter().find(|(name, _)| *name == short);
         match (short.as_bytes(), known) {
             (_, Some((_, name))) => {
-                let value = if NUMBERS.contains(name) { number(value) } else { value };
+                let value = if NUMBERS.contains(name) { numeric(value) } else { value };
                 product.insert((*name).to_owned(), value);
             }
             ([b'k', place], None) => drop(own.insert(*place, value)),
@@ -245,6 +240,17 @@ mod tests {
             },
         });
         assert_eq!(beacon, expected);
+    }
+
+    #[test]
+    fn a_number_that_a_double_cannot_hold_stays_a_text() {
+        for sent in ["1e999", "-1e999", "1 ", "NaN", ""] {
+            let text: String = form_urlencoded::byte_serialize(sent.as_bytes()).collect();
+            let beacon =
+                of(&format!("en=a&epn.value={text}&upn.age={text}"), "").remove(0).unwrap();
+            assert_eq!(beacon["props"], json!({"value": sent}));
+            assert_eq!(beacon["metadata"]["user_properties"], json!({"age": sent}));
+        }
     }
 
     #[test]
