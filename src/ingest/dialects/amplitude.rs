@@ -12,9 +12,6 @@ use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
 use crate::pipeline::decode::ProtocolError;
 
-/// The longest wait that a client is asked for. The Node and Python SDKs ignore it.
-const MAX_RETRY_AFTER_S: u64 = 60;
-
 /// Returns what a request asks for; none if the address is none of the protocol.
 pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
     (request.is_post && matches!(request.path, "/2/httpapi" | "/batch"))
@@ -47,7 +44,7 @@ pub fn answer(
         }
         _ => json!({"code": status, "error": error.to_string()}),
     };
-    DialectAnswer::json(status, body.to_string()).retry_after(error, MAX_RETRY_AFTER_S)
+    DialectAnswer::json(status, body.to_string()).retry_after(error)
 }
 
 fn status(error: &IngestError) -> u16 {

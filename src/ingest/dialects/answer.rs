@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 
 use crate::ingest::error::{HttpError, IngestError};
+use crate::pipeline::decode::pixel::GIF;
+
+/// The longest wait that an SDK is asked for, in seconds. Some ignore longer waits.
+const MAX_WAIT_S: u64 = 60;
 
 /// A request to an address of a protocol, without its body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,10 +67,15 @@ impl DialectAnswer {
         Self { status, content_type: "application/json", body, ..Self::default() }
     }
 
-    /// Sets when the client may send again, as `error` says; at most `max_s` seconds, since some
-    /// SDKs ignore longer waits.
+    /// Makes an answer to a pixel.
+    pub fn gif() -> Self {
+        Self { status: 200, content_type: "image/gif", body: Cow::Borrowed(GIF), ..Self::default() }
+    }
+
+    /// Sets when the client may send again, as `error` says.
     #[must_use]
-    pub fn retry_after(self, error: &IngestError, max_s: u64) -> Self {
-        Self { retry_after_s: error.retry_after_s().map(|seconds| seconds.min(max_s)), ..self }
+    pub fn retry_after(self, error: &IngestError) -> Self {
+        let retry_after_s = error.retry_after_s().map(|seconds| seconds.min(MAX_WAIT_S));
+        Self { retry_after_s, ..self }
     }
 }

@@ -10,11 +10,6 @@ use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
 
-/// The headers of the answer to `OPTIONS` with `WebHook-Request-Origin`: any sender may post, at any
-/// rate.
-pub const HANDSHAKE: [(&str, &str); 3] =
-    [("Allow", "POST"), ("WebHook-Allowed-Origin", "*"), ("WebHook-Allowed-Rate", "*")];
-
 /// Returns what a request asks for; none if the address is none of the protocol.
 pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
     (request.is_post && request.path == "/v1/cloudevents").then_some(DialectEndpoint::Events)
@@ -32,7 +27,7 @@ pub fn answer(
     // The specification names `Retry-After` only beside 429.
     let status = if error.retry_after_s().is_some() { 429 } else { error.status() };
     let body = json!({"code": error.code(), "message": error.to_string()});
-    DialectAnswer::json(status, body.to_string()).retry_after(error, 60)
+    DialectAnswer::json(status, body.to_string()).retry_after(error)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub fn answer(
         Ok(_) => DialectAnswer::empty(204),
         Err(error) => {
             let body = json!({"code": error.code(), "message": error.to_string()});
-            DialectAnswer::json(error.status(), body.to_string()).retry_after(error, 60)
+            DialectAnswer::json(error.status(), body.to_string()).retry_after(error)
         }
     }
 }

@@ -35,7 +35,7 @@ pub fn answer(
         true => protobuf(error.status(), length_delimited(2, message.as_bytes())),
         false => DialectAnswer::json(error.status(), json!({"message": message}).to_string()),
     };
-    answer.retry_after(error, 60)
+    answer.retry_after(error)
 }
 
 fn taken(outcomes: &[(EventId, Outcome)], is_protobuf: bool) -> DialectAnswer {

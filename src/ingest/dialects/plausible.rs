@@ -35,7 +35,7 @@ pub fn answer(
         status => status,
     };
     let body = json!({"errors": {"request": [error.to_string()]}});
-    DialectAnswer::json(status, body.to_string()).retry_after(error, 60)
+    DialectAnswer::json(status, body.to_string()).retry_after(error)
 }
 
 #[cfg(test)]

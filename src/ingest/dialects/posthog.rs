@@ -81,7 +81,9 @@ pub fn answer(
                 true => DialectAnswer::json(status, error_v1(error.code(), &error.to_string())),
                 false => DialectAnswer::text(status, error.to_string()),
             };
-            answer.retry_after(error, MAX_WAIT_S)
+            let answer = answer.retry_after(error);
+            let retry_after_s = answer.retry_after_s.map(|seconds| seconds.min(MAX_WAIT_S));
+            DialectAnswer { retry_after_s, ..answer }
         }
     }
 }

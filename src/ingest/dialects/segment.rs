@@ -11,11 +11,7 @@ use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
 use crate::model::replay::ReplayError;
-use crate::pipeline::decode::pixel::GIF;
 use crate::pipeline::decode::protocols::segment::endpoint::{SegmentEndpoint, jitsu};
-
-/// The longest wait that an SDK is asked for.
-const MAX_RETRY_AFTER_S: u64 = 60;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
 pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
@@ -77,20 +73,14 @@ pub fn answer(
             let done = if is_jitsu { "ok" } else { "success" };
             let body = json!({done: false, "code": error.code(), "message": error.to_string()})
                 .to_string();
-            DialectAnswer::json(status(error), body).retry_after(error, MAX_RETRY_AFTER_S)
+            DialectAnswer::json(status(error), body).retry_after(error)
         }
     }
 }
 
 fn accepted(request: DialectRequest<'_>) -> DialectAnswer {
     match (request.is_post, jitsu(request.path)) {
-        (false, _) => DialectAnswer {
-            status: 200,
-            content_type: "image/gif",
-            body: GIF.as_slice().into(),
-            headers: vec![("cache-control", "no-store".to_owned())],
-            ..DialectAnswer::default()
-        },
+        (false, _) => DialectAnswer::gif(),
         (true, Some(_)) => DialectAnswer::json(200, r#"{"ok":true}"#),
         (true, None) => DialectAnswer::json(200, r#"{"success":true}"#),
     }
@@ -118,6 +108,7 @@ mod tests {
     use crate::model::outcome::{Catalogued, DropReason};
     use crate::model::violation::{Code, Violation};
     use crate::pipeline::decode::ProtocolError;
+    use crate::pipeline::decode::pixel::GIF;
 
     const HOST: &str = "https://events.shop.example";
 

@@ -3,18 +3,12 @@
 //! A tracker's queue goes on only after a success, or after 400, 401, 403, 410 or 422. So no answer
 //! may be 404, 413 or 415: the tracker would repeat the request for ever, and send nothing else.
 
-use std::borrow::Cow;
-
 use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
-use crate::pipeline::decode::pixel::GIF;
 
 const COLLECTOR: &str = "/com.snowplowanalytics.snowplow/tp2";
-
-/// The longest wait that is asked for, in seconds.
-const MAX_WAIT_S: u64 = 60;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
 pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
@@ -41,18 +35,15 @@ pub fn answer(
                 404 | 413 | 415 => 400,
                 status => status,
             };
-            DialectAnswer::text(status, error.to_string()).retry_after(error, MAX_WAIT_S)
+            DialectAnswer::text(status, error.to_string()).retry_after(error)
         }
     }
 }
 
 fn pixel() -> DialectAnswer {
     DialectAnswer {
-        status: 200,
-        content_type: "image/gif",
-        body: Cow::Borrowed(GIF),
         headers: vec![("cache-control", "no-cache, no-store, must-revalidate".to_owned())],
-        ..DialectAnswer::default()
+        ..DialectAnswer::gif()
     }
 }
 
@@ -62,6 +53,7 @@ mod tests {
     use crate::model::outcome::{Catalogued, DropReason};
     use crate::model::violation::{Code, Violation};
     use crate::pipeline::decode::ProtocolError;
+    use crate::pipeline::decode::pixel::GIF;
 
     fn head<'a>(method: &str, path: &'a str, query: &'a str) -> DialectRequest<'a> {
         DialectRequest {

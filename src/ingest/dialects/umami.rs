@@ -36,7 +36,7 @@ pub fn answer(
     let body = json!({
         "error": {"message": error.to_string(), "code": error.code(), "status": status},
     });
-    DialectAnswer::json(status, body.to_string()).retry_after(error, 60)
+    DialectAnswer::json(status, body.to_string()).retry_after(error)
 }
 
 #[cfg(test)]
