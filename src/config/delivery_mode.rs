@@ -36,6 +36,10 @@ pub fn read(table: &mut ConfigTable<'_>) -> DeliveryMode {
     if let Some(bytes) = table.number("buffer_bytes", 65_536, 67_108_864) {
         sharding.buffer_bytes = usize::try_from(bytes).unwrap_or(sharding.buffer_bytes);
     }
+    if let Some(events) = table.number("device_events_per_minute", 60, 1_000_000) {
+        sharding.device_events_per_minute =
+            u32::try_from(events).unwrap_or(sharding.device_events_per_minute);
+    }
     session(table, &mut sharding);
     if let Some(value) = table.optional("dedupe") {
         table.nested("dedupe", value, |table| {
@@ -124,6 +128,7 @@ mod tests {
     fn the_settings_of_shards_are_read() {
         let config = Config::parse(with(json!({
             "delivery": "sharded", "shards": 16, "previous_shards": 8, "linger_ms": 20, "buffer_bytes": 1_000_000,
+            "device_events_per_minute": 500,
             "session": {"timeout_s": 60, "session_start_events": ["app_open"]},
             "dedupe": {"window_s": 3_600, "max_ids": 5_000}, "spill": {"max_bytes": 1_000_000},
         })))
@@ -132,6 +137,7 @@ mod tests {
             count: 16,
             previous_count: Some(8),
             linger_ms: 20,
+            device_events_per_minute: 500,
             buffer_bytes: 1_000_000,
             session: sessions::SessionConfig { timeout_ms: 60_000 },
             session_start_events: vec!["app_open".to_owned()],
@@ -156,6 +162,10 @@ mod tests {
                 "previous_shards must be an integer from 1 to 256, not 257",
             ),
             (json!({"linger_ms": 0}), "linger_ms must be an integer from 1 to 1000, not 0"),
+            (
+                json!({"device_events_per_minute": 59}),
+                "device_events_per_minute must be an integer from 60 to 1000000, not 59",
+            ),
             (
                 json!({"buffer_bytes": 1}),
                 "buffer_bytes must be an integer from 65536 to 67108864, not 1",

@@ -60,6 +60,10 @@ impl AggregateBytes {
         let fits = (1..=Self::MAX).contains(&bytes) && bytes.is_multiple_of(BILLED_UNIT);
         fits.then_some(Self(bytes))
     }
+
+    pub const fn get(self) -> usize {
+        self.0
+    }
 }
 
 /// The properties of a line that decide how it is aggregated.

@@ -261,7 +261,13 @@ impl<'a> PipelineContext<'a> {
                     None => Catalogued::No,
                 },
                 stripped: enriched.stripped,
-                pending: PendingRecord::of_event(&enriched, &route.to, record, self.config),
+                pending: PendingRecord::of_event(
+                    &enriched,
+                    &route.to,
+                    self.routes,
+                    record,
+                    self.config,
+                ),
             }),
             Err(error) => Err(RejectedBeacon::of_record(error, enriched).into()),
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::clock::Milliseconds;
 use crate::config::Config;
 use crate::delivery::StreamBatch;
 use crate::model::device_key::DeviceKey;
@@ -10,7 +11,9 @@ use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::pipeline::enrich::EnrichedEvent;
 use crate::pipeline::privacy::visitor::Visitor;
+use crate::pipeline::route::Routes;
 use crate::shard::config::ShardConfig;
+use crate::shard::device_rates::DeviceRates;
 use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
 use crate::shard::sessions::SessionEvent;
 
@@ -19,10 +22,21 @@ use crate::shard::sessions::SessionEvent;
 pub struct PendingRecord<'a> {
     /// The index of its beacon in the request.
     pub beacon_index: usize,
-    /// The hash from which its shard is computed. `None` in direct delivery and for failed events,
-    /// which any shard accepts.
-    pub shard_hash: Option<u64>,
+    pub shard: ShardChoice,
+    /// The stream that takes it if its device overflows; none for a failed event.
+    pub overflow: Option<&'a Stream>,
     pub item: ShardItem<'a>,
+}
+
+/// What decides the shard of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardChoice {
+    /// The hash of its device, whose sessions only this shard has.
+    OfDevice(u64),
+    /// Its request, since the event has no device; with the hash of the event's id.
+    WithRequest(u64),
+    /// Any shard: it is a failed event, or there are no shards.
+    Any,
 }
 
 impl<'a> PendingRecord<'a> {
@@ -30,21 +44,27 @@ impl<'a> PendingRecord<'a> {
     pub(super) fn of_event(
         enriched: &EnrichedEvent<'_>,
         stream: &'a Stream,
+        routes: &'a Routes,
         record: Record,
         config: &Config,
     ) -> Self {
         let (beacon_index, stream) = (enriched.event_index, Cow::Borrowed(stream));
         let Some(sharding) = config.sharding() else {
             let item = ShardItem { stream, record, event: None, previous_shard: None };
-            return Self { beacon_index, shard_hash: None, item };
+            return Self { beacon_index, shard: ShardChoice::Any, overflow: None, item };
         };
         let event = event_identity(enriched, &sharding.session_start_events);
         let hash = event.shard_hash(enriched.facts.visitor.as_ref().map(Visitor::key));
-        let previous_shard = sharding.previous_count.map(|count| shard_of(hash, count));
+        let (shard, previous_count) = match event.device {
+            DeviceIdentity::Known { .. } => (ShardChoice::OfDevice(hash), sharding.previous_count),
+            // No shard has sessions of it.
+            DeviceIdentity::Unknown => (ShardChoice::WithRequest(hash), None),
+        };
+        let previous_shard = previous_count.map(|count| shard_of(hash, count));
         let previous_shard =
             previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
         let item = ShardItem { stream, record, event: Some(event), previous_shard };
-        Self { beacon_index, shard_hash: Some(hash), item }
+        Self { beacon_index, shard, overflow: Some(&routes.of_overflow().to), item }
     }
 
     /// Builds a pending record of a failed event, for the stream of failed events.
@@ -55,7 +75,22 @@ impl<'a> PendingRecord<'a> {
     ) -> Self {
         let stream = Cow::Borrowed(stream);
         let item = ShardItem { stream, record, event: None, previous_shard: None };
-        Self { beacon_index, shard_hash: None, item }
+        Self { beacon_index, shard: ShardChoice::Any, overflow: None, item }
+    }
+
+    /// Sends the record of an overflowing device to any shard, without a session.
+    #[must_use]
+    fn overflowing(self) -> Self {
+        let (Some(stream), Some(event)) = (self.overflow, self.item.event) else { return self };
+        let shard = ShardChoice::WithRequest(event_hash(&event));
+        let event = EventIdentity { device: DeviceIdentity::Unknown, ..event };
+        let item = ShardItem {
+            stream: Cow::Borrowed(stream),
+            record: self.item.record.of_overflow(),
+            event: Some(event),
+            previous_shard: None,
+        };
+        Self { shard, item, ..self }
     }
 
     /// Marks the record as delivered without its shard.
@@ -91,19 +126,54 @@ fn event_identity(enriched: &EnrichedEvent<'_>, session_start_events: &[String])
     }
 }
 
-/// Groups `records` by shard. Records without a device go to the shard of another record of the
-/// request, or to one chosen by `random`.
+/// Returns a hash of its device and its id, which spreads the events of one device.
+fn event_hash(event: &EventIdentity) -> u64 {
+    let id = u128::from_be_bytes(*event.session_event.event_id.as_bytes());
+    event.key.shard_hash() ^ id as u64
+}
+
+/// Counts the events of each device, and takes those of overflowing devices away from their shard.
+pub fn divert_overflow<'a>(
+    records: Vec<PendingRecord<'a>>,
+    rates: &mut DeviceRates,
+    sharding: &ShardConfig,
+    now: Milliseconds,
+) -> Vec<PendingRecord<'a>> {
+    let limit = sharding.device_events_per_minute;
+    let mut overflows = |pending: &PendingRecord<'_>| match (pending.shard, pending.item.event) {
+        (ShardChoice::OfDevice(_), Some(event)) => rates.count(event.key, limit, now),
+        _ => false,
+    };
+    let divert = |pending| if overflows(&pending) { pending.overflowing() } else { pending };
+    records.into_iter().map(divert).collect()
+}
+
+/// Groups `records` by shard. Those without a device stay together, so that a request asks few
+/// shards: with the first device of the request, or else where their smallest event id belongs, which
+/// a client that sends the request again does not change. A request of failed events only goes to a
+/// shard chosen by `random`.
 pub fn by_shard<'a>(
     records: Vec<PendingRecord<'a>>,
     sharding: &ShardConfig,
     random: u64,
 ) -> Vec<(ShardNumber, Vec<PendingRecord<'a>>)> {
-    let own_shard = |record: &PendingRecord<'_>| Some(shard_of(record.shard_hash?, sharding.count));
-    let any =
-        records.iter().find_map(own_shard).unwrap_or_else(|| shard_of(random, sharding.count));
+    let of_device = |record: &PendingRecord<'_>| match record.shard {
+        ShardChoice::OfDevice(hash) => Some(hash),
+        ShardChoice::WithRequest(_) | ShardChoice::Any => None,
+    };
+    let smallest_id = records.iter().filter_map(|record| match record.shard {
+        ShardChoice::WithRequest(hash) => Some((record.item.event?.session_event.event_id, hash)),
+        ShardChoice::OfDevice(_) | ShardChoice::Any => None,
+    });
+    let of_request = records
+        .iter()
+        .find_map(of_device)
+        .or_else(|| smallest_id.min().map(|(_, hash)| hash))
+        .unwrap_or(random);
     let mut shards: Vec<(ShardNumber, Vec<PendingRecord<'a>>)> = Vec::new();
     for record in records {
-        let shard = own_shard(&record).unwrap_or(any);
+        let hash = of_device(&record).unwrap_or(of_request);
+        let shard = shard_of(hash, sharding.count);
         match shards.iter_mut().find(|(number, _)| *number == shard) {
             Some((_, records)) => records.push(record),
             None => shards.push((shard, vec![record])),
@@ -128,4 +198,143 @@ pub fn by_stream(records: Vec<PendingRecord<'_>>) -> Vec<(StreamBatch, Vec<usize
         }
     }
     batches
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::event::{DeviceId, EventId};
+    use crate::model::record;
+    use crate::model::replay::Redelivery;
+
+    const SHARDS: ShardNumber = 256;
+
+    fn pending(event: Option<(DeviceIdentity, DeviceKey, EventId)>) -> PendingRecord<'static> {
+        let stream = Cow::Owned(Stream::parse("firehose:events").unwrap());
+        let record = record::tests::record("a");
+        let Some((device, key, event_id)) = event else {
+            let item = ShardItem { stream, record, event: None, previous_shard: None };
+            return PendingRecord {
+                beacon_index: 0,
+                shard: ShardChoice::Any,
+                overflow: None,
+                item,
+            };
+        };
+        let session_event = SessionEvent { at: 0, event_id, starts_session: false };
+        let event = EventIdentity { key, device, redelivery: Redelivery::No, session_event };
+        let shard = match device {
+            DeviceIdentity::Known { .. } => ShardChoice::OfDevice(key.shard_hash()),
+            DeviceIdentity::Unknown => ShardChoice::WithRequest(key.shard_hash()),
+        };
+        let item = ShardItem { stream, record, event: Some(event), previous_shard: None };
+        PendingRecord { beacon_index: 0, shard, overflow: None, item }
+    }
+
+    fn event_id(index: u8) -> EventId {
+        EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-0000000000{index:02x}")).unwrap()
+    }
+
+    fn without_device(index: u8) -> PendingRecord<'static> {
+        let event_id = event_id(index);
+        pending(Some((DeviceIdentity::Unknown, DeviceKey::of_event("a", event_id), event_id)))
+    }
+
+    fn of_device(device: u8, index: u8) -> PendingRecord<'static> {
+        let device_id = DeviceId::parse(format!("device-{device}")).unwrap();
+        let key = DeviceKey::of_device("a", &device_id);
+        pending(Some((DeviceIdentity::Known { previous: None }, key, event_id(index))))
+    }
+
+    fn grouped(
+        records: Vec<PendingRecord<'static>>,
+        random: u64,
+    ) -> Vec<(ShardNumber, Vec<PendingRecord<'static>>)> {
+        by_shard(records, &ShardConfig { count: SHARDS, ..ShardConfig::default() }, random)
+    }
+
+    fn shards(records: Vec<PendingRecord<'static>>, random: u64) -> Vec<ShardNumber> {
+        grouped(records, random).into_iter().map(|(shard, _)| shard).collect()
+    }
+
+    #[test]
+    fn events_without_a_device_ask_one_shard() {
+        let request = || (0..20).map(without_device).collect::<Vec<_>>();
+        let asked = shards(request(), 1);
+        assert_eq!(asked.len(), 1);
+        assert_eq!(shards(request(), 2), asked, "the same when it is sent again");
+        let reversed = request().into_iter().rev().collect();
+        assert_eq!(shards(reversed, 3), asked, "in any order");
+        let others = (100..200).map(|index| shards(vec![without_device(index)], 1));
+        let others: std::collections::BTreeSet<_> = others.flatten().collect();
+        assert!(others.len() > 60, "requests spread: {}", others.len());
+    }
+
+    #[test]
+    fn events_without_a_device_go_with_the_first_device() {
+        let own = shards(vec![of_device(1, 1)], 1);
+        let request = vec![pending(None), without_device(0), of_device(1, 1), without_device(2)];
+        assert_eq!(shards(request, 1), own);
+        let request = vec![of_device(1, 1), of_device(2, 2), without_device(0)];
+        assert_eq!(shards(request, 1), [own, shards(vec![of_device(2, 2)], 1)].concat());
+    }
+
+    #[test]
+    fn an_overflowing_device_leaves_its_shard_and_no_other_does() {
+        let low: &'static Stream = Box::leak(Box::new(Stream::parse("firehose:low").unwrap()));
+        let sharding = ShardConfig { device_events_per_minute: 3, ..ShardConfig::default() };
+        let mut rates = DeviceRates::default();
+        let mut send = |pending: PendingRecord<'static>| {
+            let pending = PendingRecord { overflow: Some(low), ..pending };
+            divert_overflow(vec![pending], &mut rates, &sharding, 0).remove(0)
+        };
+        for index in 0..3 {
+            let sent = send(of_device(1, index));
+            assert!(matches!(sent.shard, ShardChoice::OfDevice(_)), "{index}");
+            assert_eq!(sent.item.stream.name.as_str(), "events");
+        }
+        let mut shards = std::collections::BTreeSet::new();
+        for index in 3..60 {
+            let sent = send(of_device(1, index));
+            let event = sent.item.event.unwrap();
+            assert_eq!(event.device, DeviceIdentity::Unknown, "it has no session");
+            assert_eq!(event.seen_key(), of_device(1, index).item.event.unwrap().seen_key());
+            assert_eq!(*sent.item.stream, *low);
+            let line = String::from_utf8(sent.item.record.bytes().to_vec()).unwrap();
+            assert!(line.ends_with("\"delivered_via\":\"overflow\"}\n"), "{line}");
+            shards.extend(grouped(vec![sent], 0).into_iter().map(|(shard, _)| shard));
+        }
+        assert!(shards.len() > 40, "its events spread: {}", shards.len());
+        assert!(matches!(send(of_device(2, 0)).shard, ShardChoice::OfDevice(_)));
+        assert!(matches!(send(without_device(0)).shard, ShardChoice::WithRequest(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn each_record_goes_to_one_shard_and_a_device_to_its_own(
+            kinds in proptest::collection::vec((0_u8..3, any::<u8>()), 0..60), random: u64,
+        ) {
+            let record = |index: usize, (kind, device): &(u8, u8)| match kind {
+                0 => of_device(*device, index as u8),
+                1 => without_device(index as u8),
+                _ => pending(None),
+            };
+            let records: Vec<_> = kinds.iter().enumerate().map(|(index, kind)| record(index, kind)).collect();
+            let devices: std::collections::BTreeSet<u8> =
+                kinds.iter().filter(|(kind, _)| *kind == 0).map(|(_, device)| *device).collect();
+            let count = records.len();
+            let grouped = grouped(records, random);
+            prop_assert_eq!(grouped.iter().map(|(_, records)| records.len()).sum::<usize>(), count);
+            prop_assert!(grouped.len() <= devices.len().max(1));
+            for (shard, records) in grouped {
+                for record in records {
+                    if let ShardChoice::OfDevice(hash) = record.shard {
+                        prop_assert_eq!(shard, shard_of(hash, SHARDS));
+                    }
+                }
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::delivery::health::DeliveryError;
 use crate::delivery::rejected::is_of_failed_event;
 use crate::delivery::response::ErrorClass;
 use crate::model::level::Level;
-use crate::model::record::Record;
+use crate::model::record::{OVERFLOW, Record};
 use crate::model::stream::Stream;
 use crate::pipeline::route::RouteInput;
 use crate::shard::spill::BacklogStats;
@@ -56,7 +56,11 @@ fn routed(columns: &JsonFields<'_>, config: &Config) -> Stream {
         historical: read(columns, "historical").unwrap_or_default(),
     };
     let routes = config.tenants.named(&tenant).map_or(&config.routes, |tenant| &tenant.routes);
-    routes.route(subject).to.clone()
+    let via: Option<String> = read(columns, "delivered_via");
+    match via.as_deref() {
+        Some(OVERFLOW) => routes.of_overflow().to.clone(),
+        _ => routes.route(subject).to.clone(),
+    }
 }
 
 fn read<T: DeserializeOwned>(columns: &JsonFields<'_>, column: &str) -> Option<T> {
@@ -120,6 +124,8 @@ mod tests {
             ),
             (json!({"name": null, "level": 7, "bot": "x", "metadata": []}), "firehose:rest"),
             (json!({}), "firehose:rest"),
+            (json!({"level": "high", "delivered_via": "overflow"}), "firehose:low"),
+            (json!({"level": "high", "delivered_via": "direct"}), "firehose:rest"),
         ] {
             let current_stream =
                 current_stream(&record(&event(columns.clone())), &stream("firehose:old"), &config);

@@ -62,7 +62,7 @@ pub struct Event {
 }
 
 /// The id by which consumers drop duplicates: any UUID except the nil one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(Uuid);
 
 impl EventId {

@@ -82,6 +82,13 @@ impl Routes {
         matching.map_or(&self.otherwise, |(_, route)| route)
     }
 
+    /// Returns the route of overflowing devices: that of all events of low level, or the default.
+    pub fn of_overflow(&self) -> &Route {
+        let low = RouteCondition { level: Some(Level::Low), ..RouteCondition::default() };
+        let route = self.routes.iter().find(|(condition, _)| *condition == low);
+        route.map_or(&self.otherwise, |(_, route)| route)
+    }
+
     /// Returns every route, the default last.
     pub fn all(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter().map(|(_, route)| route).chain([&self.otherwise])

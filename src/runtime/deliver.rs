@@ -23,10 +23,11 @@ use crate::delivery::stream_delivery::{
     Action, DeliveryConfig, DeliveryReport, RecordStatus, StreamDelivery,
 };
 use crate::ingest::error::IngestError;
-use crate::ingest::{IngestBatch, PendingRecord, by_shard, by_stream};
+use crate::ingest::{IngestBatch, PendingRecord, by_shard, by_stream, divert_overflow};
 use crate::model::placement::ShardNumber;
 use crate::model::stream::Stream;
 use crate::shard::config::ShardConfig;
+use crate::shard::device_rates::DeviceRates;
 use crate::shard::protocol::batch_request;
 use crate::shard::protocol::batch_response::BatchResponse;
 
@@ -49,6 +50,8 @@ thread_local! {
         RefCell::default();
     /// The batches that are about to be delivered directly to each stream.
     static BATCHES: RefCell<Gathering<Stream, StreamBatch, DeliveryReport>> = RefCell::default();
+    /// The events of each device, for all requests of this isolate.
+    static DEVICE_RATES: RefCell<DeviceRates> = RefCell::default();
     /// Until when each shard is not called, for all requests of this isolate.
     static PAUSED: RefCell<HashMap<ShardNumber, Milliseconds>> = RefCell::default();
 }
@@ -97,6 +100,9 @@ async fn deliver_via_shards<'a>(
     config: &Config,
     env: &Env,
 ) -> Result<Vec<PendingRecord<'a>>, IngestError> {
+    let divert = |rates: &mut DeviceRates| divert_overflow(records, rates, sharding, now_ms());
+    let records = DEVICE_RATES.with_borrow_mut(divert);
+    batch.trace_sent(&records);
     let shards = by_shard(records, sharding, u64::from_ne_bytes(random()));
     let (paused, called): (Vec<_>, Vec<_>) =
         shards.into_iter().partition(|(number, _)| is_paused(*number));
@@ -116,6 +122,10 @@ async fn deliver_via_shards<'a>(
         match response {
             Ok(response) => {
                 parallel = parallel.beside(response.sending);
+                let now = now_ms();
+                DEVICE_RATES.with_borrow_mut(|rates| {
+                    response.overflowing.iter().for_each(|device| rates.note(*device, now));
+                });
                 answered.push((records, response));
             }
             Err(why) => {

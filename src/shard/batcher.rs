@@ -2,13 +2,17 @@
 //!
 //! Each stream has one open batch, which accepts records; closed ones are being delivered. These
 //! records are only in memory, so none of them is acknowledged yet.
+//!
+//! A batch waits for others only if they are likely to come, and only until it fills an aggregated
+//! record: what comes later would be billed the same in a call of its own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::delivery::StreamBatch;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
+use crate::shard::arrivals::Arrivals;
 use crate::shard::dedup::DedupKey;
 
 /// The id of a batch, unique until the object is lost.
@@ -32,6 +36,16 @@ pub struct BatchLimits {
     pub records: usize,
 }
 
+/// When an open batch is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenLimits {
+    /// The limits of a call.
+    pub call: BatchLimits,
+    /// Bytes of an aggregated record, of which each partition needs its own; `None` if each event is a
+    /// record.
+    pub aggregate_bytes: Option<usize>,
+}
+
 /// Whether a record has filled its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fullness {
@@ -49,8 +63,12 @@ struct OpenBatch {
     records: Vec<Record>,
     seen_keys: Vec<Option<DedupKey>>,
     bytes: usize,
-    batch_limits: BatchLimits,
+    limits: OpenLimits,
+    /// The partitions of its records, if they have any.
+    partitions: BTreeSet<String>,
     opened_at: Milliseconds,
+    /// The thousandths of a request that came in the second before it was opened.
+    recent_requests: u64,
     closes_when: ClosesWhen,
 }
 
@@ -64,8 +82,22 @@ enum ClosesWhen {
 }
 
 impl OpenBatch {
-    const fn is_full(&self) -> bool {
-        self.bytes >= self.batch_limits.bytes || self.records.len() >= self.batch_limits.records
+    /// The thousandths of a request for which a batch lingers: half of one.
+    const WORTH_A_WAIT: u64 = 500;
+
+    fn is_full(&self) -> bool {
+        let OpenLimits { call, aggregate_bytes } = self.limits;
+        let partitions = self.partitions.len().max(1);
+        let aggregates = aggregate_bytes.map(|bytes| bytes.saturating_mul(partitions));
+        self.bytes >= aggregates.unwrap_or(call.bytes).min(call.bytes)
+            || self.records.len() >= call.records
+    }
+
+    /// Returns for how long it waits, if records come as they did before. It waits not at all if fewer
+    /// than half a request is expected in `linger_ms`.
+    const fn linger_ms(&self, linger_ms: u64) -> u64 {
+        let expected = self.recent_requests.saturating_mul(linger_ms) / 1_000;
+        if expected >= Self::WORTH_A_WAIT { linger_ms } else { 0 }
     }
 }
 
@@ -88,6 +120,7 @@ pub struct Batcher {
     /// Ordered: a client chooses ids, and could choose those that collide in a hash table whose seed is known.
     places: BTreeMap<DedupKey, Slot>,
     buffer_bytes: usize,
+    arrivals: Arrivals,
 }
 
 impl Batcher {
@@ -110,6 +143,11 @@ impl Batcher {
         self.open.is_empty() && self.under_way.is_empty()
     }
 
+    /// Begins a request, to which the records added next belong.
+    pub const fn next_request(&mut self) {
+        self.arrivals.next_request();
+    }
+
     /// Puts a record into its stream's open batch, which it opens at `now` if there is none.
     pub fn add(
         &mut self,
@@ -117,8 +155,9 @@ impl Batcher {
         record: Record,
         seen_key: Option<DedupKey>,
         now: Milliseconds,
-        batch_limits: impl FnOnce() -> BatchLimits,
+        limits: impl FnOnce() -> OpenLimits,
     ) -> (Slot, Fullness) {
+        let recent_requests = self.arrivals.count(stream, now);
         let position = self.open.iter().position(|open| open.stream == *stream);
         let position = position.unwrap_or_else(|| {
             self.next = self.next.wrapping_add(1);
@@ -128,8 +167,10 @@ impl Batcher {
                 records: Vec::new(),
                 seen_keys: Vec::new(),
                 bytes: 0,
-                batch_limits: batch_limits(),
+                limits: limits(),
+                partitions: BTreeSet::new(),
                 opened_at: now,
+                recent_requests,
                 closes_when: ClosesWhen::Due,
             });
             self.open.len().saturating_sub(1)
@@ -142,6 +183,9 @@ impl Batcher {
         let slot = Slot { batch: open.id, index: open.records.len() };
         let bytes = record.bytes().len();
         open.bytes = open.bytes.saturating_add(bytes);
+        if !record.partition().is_empty() && !open.partitions.contains(record.partition()) {
+            open.partitions.insert(record.partition().to_owned());
+        }
         open.records.push(record);
         open.seen_keys.push(seen_key);
         self.buffer_bytes = self.buffer_bytes.saturating_add(bytes);
@@ -173,10 +217,11 @@ impl Batcher {
         marked_for_spill.map(|open| open.id).collect()
     }
 
-    /// Returns the open batches that are full, have lingered for `linger_ms` at `now` or are marked
-    /// to be closed, oldest first; and when the next of the others will have lingered.
+    /// Returns the open batches that are full, have lingered at `now`, for `linger_ms` at most, or are
+    /// marked to be closed, oldest first; and when the next of the others will have lingered.
     pub fn due(&self, now: Milliseconds, linger_ms: u64) -> (Vec<BatchId>, Option<Milliseconds>) {
         let lingers_until = |open: &OpenBatch| {
+            let linger_ms = open.linger_ms(linger_ms);
             let until = open.opened_at.saturating_add(linger_ms);
             let lingers = open.closes_when == ClosesWhen::Due && !open.is_full();
             Some(until).filter(|until| lingers && is_ahead(*until, now, linger_ms))
@@ -250,13 +295,17 @@ mod tests {
         DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id.unwrap())
     }
 
+    const fn unaggregated(call: BatchLimits) -> OpenLimits {
+        OpenLimits { call, aggregate_bytes: None }
+    }
+
     fn add(
         batches: &mut Batcher,
         name: &str,
         bytes: usize,
         batch_limits: BatchLimits,
     ) -> (Slot, Fullness) {
-        batches.add(&stream(name), sized(bytes), None, 0, || batch_limits)
+        batches.add(&stream(name), sized(bytes), None, 0, || unaggregated(batch_limits))
     }
 
     #[test]
@@ -357,7 +406,7 @@ mod tests {
 
     #[test]
     fn an_event_is_found_and_counted_until_its_batch_ends() {
-        let batch_limits = || BatchLimits { bytes: 1_000, records: 9 };
+        let batch_limits = || unaggregated(BatchLimits { bytes: 1_000, records: 9 });
         let mut batches = Batcher::default();
         for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
             batches.add(&stream(name), sized(10), Some(seen_key(key)), 0, batch_limits);

@@ -15,6 +15,8 @@ pub struct ShardConfig {
     pub linger_ms: u64,
     /// The most bytes of records that a shard holds in memory.
     pub buffer_bytes: usize,
+    /// The most events of a device in a minute; those above it overflow.
+    pub device_events_per_minute: u32,
     /// When sessions end.
     pub session: sessions::SessionConfig,
     /// Session-start events, in addition to those marked in their schema.
@@ -41,6 +43,7 @@ impl Default for ShardConfig {
             linger_ms: 100,
             // Several shards may share the 128 MB of one isolate.
             buffer_bytes: 4_194_304,
+            device_events_per_minute: 3_000,
             session: sessions::SessionConfig::default(),
             session_start_events: Vec::new(),
             dedupe: dedup::DedupConfig::default(),

@@ -13,16 +13,19 @@
 //! shard.checkpoint()                            // at a batch's end, if checkpoint_due says so
 //! ```
 //!
-//! [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
+//! [`device_rates`] finds devices that send too much. [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
 //! events to sessions, [`device_store`] keeps the sessions of all devices, and [`dedup`] remembers
-//! seen events. [`batcher`] holds the records in memory, and [`spill`] those in storage. [`alarm`]
+//! seen events. [`batcher`] holds the records in memory, for as long
+//! as [`arrivals`] makes it worth the wait, and [`spill`] those in storage. [`alarm`]
 //! sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when a checkpoint is written.
 
 pub mod alarm;
+pub mod arrivals;
 pub mod batcher;
 pub mod checkpoint_schedule;
 pub mod config;
 pub mod dedup;
+pub mod device_rates;
 pub mod device_store;
 pub mod protocol;
 pub mod sessions;
@@ -40,9 +43,10 @@ use crate::model::record::Record;
 use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 use crate::shard::dedup::{DedupKey, DedupWindow};
-use batcher::{BatchId, BatchLimits, Batcher, Fullness, Slot};
+use batcher::{BatchId, BatchLimits, Batcher, Fullness, OpenLimits, Slot};
 use checkpoint_schedule::{CheckpointDue, CheckpointSchedule};
 use config::ShardConfig;
+use device_rates::DeviceRates;
 use device_store::DeviceStore;
 use protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
 use protocol::batch_response::ItemStatus;
@@ -59,6 +63,9 @@ pub struct ShardCore {
     checkpoint_schedule: CheckpointSchedule,
     /// The most bytes of records in memory.
     max_held_bytes: usize,
+    device_rates: DeviceRates,
+    /// The most events of a device in a minute, before it overflows.
+    device_events_per_minute: u32,
 }
 
 /// The state of an item after its admission.
@@ -78,6 +85,8 @@ pub struct AdmitResult {
     pub admissions: Vec<Admission>,
     /// The session of each item that has one.
     pub sessions: Vec<Option<SessionInfo>>,
+    /// The devices that overflow: their next events should go to any shard.
+    pub overflowing: Vec<DeviceKey>,
     /// The batches that the driver has to close.
     pub events: BatchEvents,
 }
@@ -101,7 +110,7 @@ impl BatchEvents {
         now: Milliseconds,
         destinations: &Destinations,
     ) -> Slot {
-        let limits = || batch_limits(stream, destinations);
+        let limits = || open_limits(stream, destinations);
         let (slot, fullness) = batches.add(stream, record, seen_key, now, limits);
         if slot.index == 0 {
             self.opened.push(slot.batch);
@@ -213,6 +222,8 @@ impl ShardCore {
             spill: Spill::load(storage, sharding.spill, now)?,
             checkpoint_schedule: CheckpointSchedule::default(),
             max_held_bytes: sharding.buffer_bytes,
+            device_rates: DeviceRates::default(),
+            device_events_per_minute: sharding.device_events_per_minute,
         })
     }
 
@@ -231,7 +242,9 @@ impl ShardCore {
         let fullness = self.make_room_for(&items, self.max_held_bytes, &is_sick)?;
         // All sessions come first: if one cannot be read, no record was queued.
         let sessions = self.observe(&items, storage, now, random)?;
-        let mut admitted = AdmitResult::default();
+        let overflowing = self.count_devices(&items, now);
+        let mut admitted = AdmitResult { overflowing, ..AdmitResult::default() };
+        self.batches.next_request();
         for (item, session) in items.into_iter().zip(&sessions) {
             let ShardItem { stream, record, event, .. } = item;
             let seen_key = event.as_ref().map(EventIdentity::seen_key);
@@ -254,6 +267,20 @@ impl ShardCore {
         }
         admitted.sessions = sessions;
         Ok(admitted)
+    }
+
+    /// Counts the events of each device in `items`. Returns the devices that overflow.
+    fn count_devices(&mut self, items: &[ShardItem<'_>], now: Milliseconds) -> Vec<DeviceKey> {
+        let mut overflowing = Vec::new();
+        for event in items.iter().filter_map(|item| item.event) {
+            if event.device != DeviceIdentity::Unknown
+                && self.device_rates.count(event.key, self.device_events_per_minute, now)
+                && !overflowing.contains(&event.key)
+            {
+                overflowing.push(event.key);
+            }
+        }
+        overflowing
     }
 
     /// Returns the admission of an event that was seen or is queued already.
@@ -326,7 +353,8 @@ impl ShardCore {
         Ok(sessions)
     }
 
-    /// Closes the batches that may start at `now`. A batch is due once it is full or has lingered;
+    /// Closes the batches that may start at `now`. A batch is due once it is full or has lingered: for
+    /// `linger_ms`, or not at all if no other request is expected in that time.
     /// `free_calls` is the number of calls that may be started, and `accepting_at` is when a stream that
     /// may be called last accepted a record. Call this after each admission, report, timer and end of
     /// a call.
@@ -543,15 +571,23 @@ impl ShardCore {
 
 /// Returns the limits of a batch for `stream`: about one call.
 pub fn batch_limits(stream: &Stream, destinations: &Destinations) -> BatchLimits {
+    open_limits(stream, destinations).call
+}
+
+/// Returns when an open batch for `stream` is full.
+fn open_limits(stream: &Stream, destinations: &Destinations) -> OpenLimits {
     let policy = destinations.policy_of(stream);
-    let limits = stream.service.limits();
-    let aggregates =
-        stream.service.aggregation(policy.aggregation, policy.call_bytes) != Aggregation::Off;
-    BatchLimits {
+    let aggregation = stream.service.aggregation(policy.aggregation, policy.call_bytes);
+    let aggregate_bytes = match aggregation {
+        Aggregation::Off => None,
+        Aggregation::UpTo(bytes) => Some(bytes.get()),
+    };
+    let call = BatchLimits {
         // Base64 adds a third.
         bytes: policy.call_bytes.saturating_mul(3).saturating_div(4),
-        records: if aggregates { usize::MAX } else { limits.records },
-    }
+        records: aggregate_bytes.map_or(stream.service.limits().records, |_| usize::MAX),
+    };
+    OpenLimits { call, aggregate_bytes }
 }
 
 #[cfg(test)]

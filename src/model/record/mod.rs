@@ -21,6 +21,9 @@ pub const VERSION: u32 = 3;
 /// Source: <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Record.html>
 pub const MAX_BYTES: usize = 1_024_000;
 
+/// The value of the column `delivered_via` in the records of a device that sent too many events.
+pub const OVERFLOW: &str = "overflow";
+
 /// Bytes that an event's record leaves free for the columns that are added after it is encoded.
 pub const LATER_BYTES: usize = 256;
 
@@ -91,6 +94,12 @@ impl Record {
     #[must_use]
     pub fn past_its_shard(self) -> Self {
         self.with(|line| line.text("delivered_via", Some("direct")))
+    }
+
+    /// Marks the record as one of a device that sent too many events for its shard.
+    #[must_use]
+    pub fn of_overflow(self) -> Self {
+        self.with(|line| line.text("delivered_via", Some(OVERFLOW)))
     }
 
     /// Sets [`Self::partition`].

@@ -287,6 +287,7 @@ impl ShardObject {
         answer.sending.wait_ms = took_ms.saturating_sub(answer.sending.send_ms);
         // A statistic must not turn known statuses into an error.
         answer.sending.spill_depth = self.with(|shard| shard.spill_depth()).unwrap_or_default();
+        answer.overflowing = admitted.overflowing;
         if config.inspect_token.is_some() {
             answer.sessions = admitted.sessions;
         }

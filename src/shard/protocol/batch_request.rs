@@ -18,7 +18,7 @@ use crate::shard::sessions::SessionEvent;
 
 /// The version of a request and its response. If the runtime could not read the response, the shard
 /// has to reject the request; otherwise the runtime would deliver it once more.
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
 
 /// Set in the kind of an event that is sent again because it was lost.
 const LOST: u8 = 4;

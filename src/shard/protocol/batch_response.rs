@@ -3,6 +3,7 @@
 use super::batch_request::VERSION;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::delivery::stats::DeliveryStats;
+use crate::model::device_key::DeviceKey;
 use crate::model::session::SessionInfo;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct BatchResponse {
     /// The session of each item that is an event of a device, in their order; empty if not
     /// requested.
     pub sessions: Vec<Option<SessionInfo>>,
+    /// The devices that overflow: their next events should go to any shard.
+    pub overflowing: Vec<DeviceKey>,
 }
 
 /// The result of one item of a request.
@@ -61,6 +64,11 @@ impl BatchResponse {
         bytes.put_u64(send_ms);
         bytes.put_u32(retries);
         bytes.put_u64(spill_depth);
+        let count = u32::try_from(self.overflowing.len()).unwrap_or(u32::MAX);
+        bytes.put_u32(count);
+        for device in self.overflowing.iter().take(count as usize) {
+            bytes.put(device.as_bytes());
+        }
         for session in &self.sessions {
             match session {
                 None => bytes.put_u8(0),
@@ -75,12 +83,13 @@ impl BatchResponse {
 
     /// Splits the response to several requests that were joined, of `counts` items each.
     pub fn split(self, counts: &[usize]) -> Vec<Self> {
-        let Self { statuses, sending, sessions } = self;
+        let Self { statuses, sending, sessions, overflowing } = self;
         let (mut statuses, mut sessions) = (statuses.into_iter(), sessions.into_iter());
         let part = |count: &usize| Self {
             statuses: statuses.by_ref().take(*count).collect(),
             sending,
             sessions: sessions.by_ref().take(*count).collect(),
+            overflowing: overflowing.clone(),
         };
         counts.iter().map(part).collect()
     }
@@ -91,6 +100,7 @@ impl BatchResponse {
         let DeliveryStats { wait_ms, send_ms, retries, spill_depth } = self.sending;
         let is_usual = self.statuses.iter().all(|status| *status == ItemStatus::Durable)
             && self.sessions.is_empty()
+            && self.overflowing.is_empty()
             && (retries, spill_depth) == (0, 0);
         let fits = wait_ms <= MAX_MS && send_ms <= MAX_MS;
         (is_usual && fits).then_some(((wait_ms << MS_BITS) | send_ms) as f64)
@@ -103,7 +113,7 @@ impl BatchResponse {
         Self {
             statuses: vec![ItemStatus::Durable; count],
             sending: DeliveryStats { wait_ms, send_ms, ..DeliveryStats::default() },
-            sessions: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -123,6 +133,9 @@ impl BatchResponse {
             retries: reader.u32()?,
             spill_depth: reader.u64()?,
         };
+        for _ in 0..reader.u32()? {
+            answer.overflowing.push(DeviceKey::from_bytes(reader.array()?));
+        }
         if reader.is_at_end() {
             return Ok(answer);
         }
@@ -175,6 +188,7 @@ mod tests {
             ],
             sending: DeliveryStats { wait_ms: 1, send_ms: 2, retries: 3, spill_depth: 5 },
             sessions: vec![Some(session), None, None, Some(session)],
+            overflowing: vec![DeviceKey::from_bytes([1; 16]), DeviceKey::from_bytes([2; 16])],
         }
     }
 
@@ -194,7 +208,7 @@ mod tests {
         let usual = |wait_ms, send_ms| BatchResponse {
             statuses: vec![ItemStatus::Durable; 2],
             sending: DeliveryStats { wait_ms, send_ms, ..DeliveryStats::default() },
-            sessions: Vec::new(),
+            ..BatchResponse::default()
         };
         for (wait_ms, send_ms) in [(0, 0), (0, MAX_MS), (MAX_MS, 0), (MAX_MS, MAX_MS), (100, 7)] {
             let number = usual(wait_ms, send_ms).number().unwrap();
@@ -212,6 +226,7 @@ mod tests {
         assert_eq!(with(|it| it.sending.retries = 1), None);
         assert_eq!(with(|it| it.sending.spill_depth = 1), None);
         assert_eq!(with(|it| it.sessions = vec![None, None]), None);
+        assert_eq!(with(|it| it.overflowing = vec![DeviceKey::from_bytes([1; 16])]), None);
     }
 
     #[test]
@@ -220,6 +235,7 @@ mod tests {
         let parts = response().split(&[1, 0, 3]);
         assert_eq!(parts.iter().map(|part| part.statuses.len()).collect::<Vec<_>>(), [1, 0, 3]);
         assert!(parts.iter().all(|part| part.sending == whole.sending));
+        assert!(parts.iter().all(|part| part.overflowing == whole.overflowing));
         let joined = |of: fn(&BatchResponse) -> Vec<String>| {
             let parts: Vec<String> = parts.iter().flat_map(of).collect();
             assert_eq!(parts, of(&whole));

@@ -8,9 +8,64 @@ fn next(bench: &mut Bench, now: u64, calls: usize) -> (Vec<BatchId>, Option<u64>
     (next.start.iter().map(|(batch, _)| *batch).collect(), next.wake_at, next.is_blocked)
 }
 
+/// Returns a shard whose streams each received five requests in this second, and the number of the
+/// last batch that has ended.
+fn busy() -> (Bench, BatchId) {
+    let mut bench = Bench::new(ShardConfig::default());
+    for number in 100..105 {
+        let order = ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(2, number, 0) };
+        bench.admit(vec![event(1, number, 0), order]);
+    }
+    for batch in [1, 2] {
+        bench.end(batch, RecordStatus::Delivered);
+    }
+    (bench, 2)
+}
+
+#[test]
+fn a_batch_lingers_only_if_another_request_is_likely() {
+    let mut bench = Bench::new(ShardConfig::default());
+    for number in 0..8_u8 {
+        bench.admit(vec![event(1, number, 0), event(2, number, 0)]);
+        let started = next(&mut bench, 0, 6);
+        match number {
+            0..5 => {
+                assert_eq!(started, (vec![u64::from(number) + 1], None, false), "{number}");
+                bench.shard.batches.end(u64::from(number) + 1);
+            }
+            _ => assert_eq!(started, (vec![], Some(100), false), "{number}"),
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_full_at_an_aggregated_record() {
+    let (mut bench, ended) = busy();
+    let line = |bytes| failed(&json!({"x": "x".repeat(bytes)}));
+    bench.admit(vec![line(40_000)]);
+    assert_eq!(next(&mut bench, 1, 6), (vec![], Some(100), false));
+    bench.admit(vec![line(11_200)]);
+    assert_eq!(next(&mut bench, 1, 6), (vec![ended + 1], None, false));
+}
+
+#[test]
+fn a_batch_of_partitions_is_full_at_as_many_aggregated_records() {
+    let (mut bench, ended) = busy();
+    let line = |bytes, partition: &str| {
+        let item = failed(&json!({"x": "x".repeat(bytes)}));
+        ShardItem { record: item.record.in_partition(partition.to_owned()), ..item }
+    };
+    for (bytes, partition, started) in
+        [(40_000, "a", vec![]), (40_000, "b", vec![]), (22_400, "a", vec![ended + 1])]
+    {
+        bench.admit(vec![line(bytes, partition)]);
+        assert_eq!(next(&mut bench, 1, 6).0, started, "{partition}");
+    }
+}
+
 #[test]
 fn a_batch_starts_once_it_has_lingered_and_a_call_is_free() {
-    let mut bench = Bench::new(ShardConfig::default());
+    let (mut bench, ended) = busy();
     bench.admit(vec![
         event(1, 1, 0),
         ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 2, 0) },
@@ -18,19 +73,20 @@ fn a_batch_starts_once_it_has_lingered_and_a_call_is_free() {
     assert_eq!(next(&mut bench, 0, 6), (vec![], Some(100), false));
     assert_eq!(next(&mut bench, 99, 6), (vec![], Some(100), false));
     assert_eq!(next(&mut bench, 100, 0), (vec![], None, true));
-    assert_eq!(next(&mut bench, 100, 1), (vec![1], None, true), "oldest first");
-    assert_eq!(next(&mut bench, 100, 1), (vec![2], None, false));
+    assert_eq!(next(&mut bench, 100, 1), (vec![ended + 1], None, true), "oldest first");
+    assert_eq!(next(&mut bench, 100, 1), (vec![ended + 2], None, false));
     assert_eq!(next(&mut bench, 100, 1), (vec![], None, false));
 }
 
 #[test]
 fn a_full_batch_starts_before_it_has_lingered() {
-    let mut bench = Bench::new(ShardConfig::default());
+    let (mut bench, ended) = busy();
     let half = failed(&json!({"x": "x".repeat(400_000)}));
+    let half = ShardItem { stream: Cow::Owned(stream(ORDERS)), ..half };
     bench.admit(vec![half.clone()]);
     assert_eq!(next(&mut bench, 1, 6), (vec![], Some(100), false));
     bench.admit(vec![half]);
-    assert_eq!(next(&mut bench, 1, 6), (vec![1], None, false));
+    assert_eq!(next(&mut bench, 1, 6), (vec![ended + 1], None, false));
 }
 
 #[test]
@@ -38,17 +94,18 @@ fn a_clock_that_is_set_back_lets_no_batch_linger_on() {
     let mut bench = Bench::new(ShardConfig::default());
     let (random, is_sick) = (|| [0; 10], |_: &Stream| false);
     let destinations = &bench.config.destinations;
-    let admitted = bench.shard.admit(
-        vec![event(1, 1, 0)],
-        &bench.storage,
-        destinations,
-        9_000,
-        random,
-        is_sick,
-    );
-    assert!(admitted.is_ok());
+    for number in 1..=6 {
+        let items = vec![event(1, number, 0)];
+        let admitted =
+            bench.shard.admit(items, &bench.storage, destinations, 9_000, random, is_sick);
+        assert!(admitted.is_ok());
+        if number < 6 {
+            bench.shard.batches.close(number.into());
+            bench.shard.batches.end(number.into());
+        }
+    }
     assert_eq!(next(&mut bench, 9_000, 6), (vec![], Some(9_100), false));
-    assert_eq!(next(&mut bench, 1_000, 6), (vec![1], None, false));
+    assert_eq!(next(&mut bench, 1_000, 6), (vec![6], None, false));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use headwater::base::codec::ByteReader;
 use headwater::delivery::stats::DeliveryStats;
+use headwater::model::device_key::DeviceKey;
 use headwater::model::record::codec::{put_record, read_record, record_len};
 use headwater::model::session::{SessionId, SessionInfo, SessionTrigger};
 use headwater::shard::protocol::batch_response::{BatchResponse, ItemStatus};
@@ -153,7 +154,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let sessions =
         vec![None, Some(session(SessionTrigger::First)), Some(session(SessionTrigger::Late)), None];
     let usual = BatchResponse::of_number(1_000_000.0, 3);
-    for (count, response) in [(4, BatchResponse { statuses, sending, sessions }), (3, usual)] {
+    let overflowing = vec![DeviceKey::from_bytes([7; DeviceKey::BYTES])];
+    let unusual = BatchResponse { statuses, sending, sessions, overflowing };
+    for (count, response) in [(4, unusual), (3, usual)] {
         seeds.push([&[1, count][..], &response.encode()].concat());
     }
     let keys: Vec<_> = records.iter().filter_map(|pending| Some(pending.item.event?.key)).collect();
