@@ -49,7 +49,7 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
     let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
     ShardItem {
         stream: Cow::Owned(Stream::parse("firehose:events").unwrap()),
-        record: Record::restore("key", "", b"{}\n").unwrap(),
+        record: Record::restore("key", b"{}\n").unwrap(),
         event: Some(EventIdentity {
             key: key(of),
             session_event: SessionEvent { at: 0, event_id, starts_session: false },

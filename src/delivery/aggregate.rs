@@ -1,8 +1,8 @@
 //! Aggregates events into the records that a stream is billed for.
 //!
 //! Firehose bills each record rounded up to 5 KiB, so a 600-byte event that is sent alone costs
-//! eight times its size. Lines of one partition are put into one record, in their order, within a
-//! whole number of those units. Rounding up once never costs more than rounding up twice. An
+//! eight times its size. Lines are put into one record, in their order, within a whole number of
+//! those units. A stream with dynamic partitioning splits such a record into its lines again. Rounding up once never costs more than rounding up twice. An
 //! aggregated record must be small enough to be sent again, and to be split if its stream rejects
 //! one line.
 
@@ -66,61 +66,33 @@ impl AggregateBytes {
     }
 }
 
-/// The properties of a line that decide how it is aggregated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LineInfo<'a> {
-    /// The length of the line, with its newline.
-    pub bytes: usize,
-    /// Only lines of the same partition share a record; empty if the stream has no partitions.
-    pub partition: &'a str,
-}
-
 /// The indices of the lines of one record, ascending; at least one.
 pub type Group = Vec<usize>;
 
-/// Groups `lines` into records, in the order of their first lines. A line that exceeds the limit
-/// goes alone.
-pub fn groups<'a>(
-    lines: impl IntoIterator<Item = LineInfo<'a>>,
-    aggregation: Aggregation,
-) -> Vec<Group> {
+/// Groups lines of these lengths, newlines included, into records. A line that exceeds the limit goes
+/// alone.
+pub fn groups(lines: impl IntoIterator<Item = usize>, aggregation: Aggregation) -> Vec<Group> {
     let max_bytes = match aggregation {
         Aggregation::Off => 0,
         Aggregation::UpTo(AggregateBytes(bytes)) => bytes,
     };
     let mut groups: Vec<Group> = Vec::new();
-    let mut open: Vec<OpenGroup<'a>> = Vec::new();
-    for (index, line) in lines.into_iter().enumerate() {
-        let position = open.iter().position(|open| open.partition == line.partition);
-        let fitting = position.and_then(|position| open.get_mut(position)).and_then(|open| {
-            let bytes = open.bytes.saturating_add(line.bytes);
-            let group = groups.get_mut(open.group)?;
-            (bytes <= max_bytes && group.len() < MAX_LINES).then_some((open, bytes, group))
-        });
-        match (fitting, position) {
-            (Some((open, bytes, group)), _) => {
-                open.bytes = bytes;
+    let mut in_group = 0_usize;
+    for (index, bytes) in lines.into_iter().enumerate() {
+        let with_line = in_group.saturating_add(bytes);
+        let open = groups.last_mut();
+        match open.filter(|group| with_line <= max_bytes && group.len() < MAX_LINES) {
+            Some(group) => {
                 group.push(index);
+                in_group = with_line;
             }
-            (None, position) => {
-                let next =
-                    OpenGroup { partition: line.partition, group: groups.len(), bytes: line.bytes };
-                match position.and_then(|position| open.get_mut(position)) {
-                    Some(full) => *full = next,
-                    None => open.push(next),
-                }
+            None => {
                 groups.push(vec![index]);
+                in_group = bytes;
             }
         }
     }
     groups
-}
-
-/// The last group of a partition, which may still accept lines.
-struct OpenGroup<'a> {
-    partition: &'a str,
-    group: usize,
-    bytes: usize,
 }
 
 /// Splits a group in half, or returns it as the error if it has only one line.
@@ -208,7 +180,6 @@ mod tests {
     use super::*;
     use crate::model::record;
 
-    type Lines = &'static [(usize, &'static str)];
     type Groups = &'static [&'static [usize]];
 
     fn up_to(bytes: usize) -> Aggregation {
@@ -253,20 +224,16 @@ mod tests {
 
     #[test]
     fn an_aggregate_closes_if_the_next_line_does_not_fit() {
-        let cases: [(Aggregation, Lines, Groups); 8] = [
+        let cases: [(Aggregation, &[usize], Groups); 6] = [
             (up_to(5_120), &[], &[]),
-            (up_to(5_120), &[(5_000, ""), (120, ""), (1, "")], &[&[0, 1], &[2]]),
-            (up_to(5_120), &[(5_000, ""), (121, "")], &[&[0], &[1]]),
-            (up_to(5_120), &[(9, ""), (6_000, ""), (9, "")], &[&[0], &[1], &[2]]),
-            (up_to(10_240), &[(6_000, ""), (4_240, "")], &[&[0, 1]]),
-            (up_to(5_120), &[(9, "a"), (9, "b"), (9, "a"), (9, "b")], &[&[0, 2], &[1, 3]]),
-            (up_to(5_120), &[(9, "a"), (5_120, "a"), (9, "b")], &[&[0], &[1], &[2]]),
-            (Aggregation::Off, &[(9, ""), (9, "")], &[&[0], &[1]]),
+            (up_to(5_120), &[5_000, 120, 1], &[&[0, 1], &[2]]),
+            (up_to(5_120), &[5_000, 121], &[&[0], &[1]]),
+            (up_to(5_120), &[9, 6_000, 9], &[&[0], &[1], &[2]]),
+            (up_to(10_240), &[6_000, 4_240], &[&[0, 1]]),
+            (Aggregation::Off, &[9, 9], &[&[0], &[1]]),
         ];
         for (aggregation, lines, expected) in cases {
-            let of_line =
-                |(bytes, partition): &(usize, &'static str)| LineInfo { bytes: *bytes, partition };
-            let aggregated = groups(lines.iter().map(of_line), aggregation);
+            let aggregated = groups(lines.iter().copied(), aggregation);
             assert_eq!(aggregated, expected, "{aggregation:?} {lines:?}");
         }
     }
@@ -314,7 +281,7 @@ mod tests {
             lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9), 1..9),
         ) {
             let records: Vec<Record> =
-                lines.iter().map(|line| Record::restore("key", "", line).unwrap()).collect();
+                lines.iter().map(|line| Record::restore("key", line).unwrap()).collect();
             let mut body = b"before".to_vec();
             AggregatedRecord::new(&records).unwrap().encode_append(&mut body);
             let joined = base64_simd::STANDARD.encode_to_string(lines.concat());
@@ -323,30 +290,20 @@ mod tests {
 
         #[test]
         fn aggregates_have_each_line_once_in_order_within_the_limits(
-            lines in proptest::collection::vec((prop_oneof![8 => 1_usize..2_000, 1 => 1_usize..30_000], 0_usize..3), 0..1_500),
+            lines in proptest::collection::vec(prop_oneof![8 => 1_usize..2_000, 1 => 1_usize..30_000], 0..1_500),
             units in 1_usize..=196,
         ) {
-            const PARTITIONS: [&str; 3] = ["", "a", "b"];
-            let of_line = |(bytes, partition): &(usize, usize)| LineInfo { bytes: *bytes, partition: PARTITIONS[*partition] };
             let max = units * BILLED_UNIT;
-            let aggregated = groups(lines.iter().map(of_line), up_to(max));
+            let aggregated = groups(lines.iter().copied(), up_to(max));
             for group in &aggregated {
-                let bytes: usize = group.iter().map(|index| lines[*index].0).sum();
+                let bytes: usize = group.iter().map(|index| lines[*index]).sum();
                 prop_assert!(bytes <= max || group.len() == 1);
                 prop_assert!((1..=MAX_LINES).contains(&group.len()));
-                prop_assert!(group.iter().all(|index| lines[*index].1 == lines[group[0]].1));
             }
-            prop_assert!(aggregated.is_sorted_by(|before, after| before[0] < after[0]));
-            for partition in 0..PARTITIONS.len() {
-                let there = |index: &usize| lines[*index].1 == partition;
-                let aggregated: Vec<usize> = aggregated.iter().flatten().copied().filter(there).collect();
-                let came: Vec<usize> = (0..lines.len()).filter(there).collect();
-                prop_assert_eq!(aggregated, came);
-            }
-            let bytes: Vec<usize> = lines.iter().map(|(bytes, _)| *bytes).collect();
-            let alone = groups(lines.iter().map(of_line), Aggregation::Off);
+            prop_assert!(aggregated.iter().flatten().copied().eq(0..lines.len()));
+            let alone = groups(lines.iter().copied(), Aggregation::Off);
             prop_assert_eq!(alone.len(), lines.len());
-            prop_assert!(billed(&aggregated, &bytes) <= billed(&alone, &bytes));
+            prop_assert!(billed(&aggregated, &lines) <= billed(&alone, &lines));
         }
     }
 }

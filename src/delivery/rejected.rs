@@ -96,7 +96,7 @@ mod tests {
     use crate::model::record::MAX_BYTES;
 
     fn rejected_by_stream(line: &[u8]) -> Vec<Record> {
-        let record = Record::restore("a key", "", line).unwrap();
+        let record = Record::restore("a key", line).unwrap();
         let stream = Stream::parse("kinesis:events").unwrap();
         Record::of_rejected(&record, &stream, "ValidationException").unwrap()
     }

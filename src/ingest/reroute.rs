@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn record(line: &Value) -> Record {
-        Record::restore("key", "", format!("{line}\n").as_bytes()).unwrap()
+        Record::restore("key", format!("{line}\n").as_bytes()).unwrap()
     }
 
     /// Builds an event's record from these columns and the required ones.
@@ -176,14 +176,14 @@ mod tests {
     #[test]
     fn an_unrecognizable_line_has_no_stream() {
         for line in ["", "{", "[]\n", "7", "{}\n", "{\"stage\":1}\n", "{\"violations\":[]}\n"] {
-            let record = Record::restore("key", "", line.as_bytes()).unwrap();
+            let record = Record::restore("key", line.as_bytes()).unwrap();
             assert_eq!(
                 current_stream(&record, &stream("firehose:old"), &config(json!({}))),
                 None,
                 "{line}"
             );
         }
-        let record = Record::restore("key", "", &[0xff]).unwrap();
+        let record = Record::restore("key", &[0xff]).unwrap();
         assert_eq!(current_stream(&record, &stream("firehose:old"), &config(json!({}))), None);
     }
 

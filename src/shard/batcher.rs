@@ -6,7 +6,7 @@
 //! A batch waits for others only if they are likely to come, and only until it fills an aggregated
 //! record: what comes later would be billed the same in a call of its own.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::delivery::StreamBatch;
@@ -41,8 +41,7 @@ pub struct BatchLimits {
 pub struct OpenLimits {
     /// The limits of a call.
     pub call: BatchLimits,
-    /// Bytes of an aggregated record, of which each partition needs its own; `None` if each event is a
-    /// record.
+    /// Bytes of an aggregated record; `None` if each event is a record.
     pub aggregate_bytes: Option<usize>,
 }
 
@@ -64,8 +63,6 @@ struct OpenBatch {
     seen_keys: Vec<Option<DedupKey>>,
     bytes: usize,
     limits: OpenLimits,
-    /// The partitions of its records, if they have any.
-    partitions: BTreeSet<String>,
     opened_at: Milliseconds,
     /// The thousandths of a request that came in the second before it was opened.
     recent_requests: u64,
@@ -87,9 +84,7 @@ impl OpenBatch {
 
     fn is_full(&self) -> bool {
         let OpenLimits { call, aggregate_bytes } = self.limits;
-        let partitions = self.partitions.len().max(1);
-        let aggregates = aggregate_bytes.map(|bytes| bytes.saturating_mul(partitions));
-        self.bytes >= aggregates.unwrap_or(call.bytes).min(call.bytes)
+        self.bytes >= aggregate_bytes.unwrap_or(call.bytes).min(call.bytes)
             || self.records.len() >= call.records
     }
 
@@ -168,7 +163,6 @@ impl Batcher {
                 seen_keys: Vec::new(),
                 bytes: 0,
                 limits: limits(),
-                partitions: BTreeSet::new(),
                 opened_at: now,
                 recent_requests,
                 closes_when: ClosesWhen::Due,
@@ -183,9 +177,6 @@ impl Batcher {
         let slot = Slot { batch: open.id, index: open.records.len() };
         let bytes = record.bytes().len();
         open.bytes = open.bytes.saturating_add(bytes);
-        if !record.partition().is_empty() && !open.partitions.contains(record.partition()) {
-            open.partitions.insert(record.partition().to_owned());
-        }
         open.records.push(record);
         open.seen_keys.push(seen_key);
         self.buffer_bytes = self.buffer_bytes.saturating_add(bytes);

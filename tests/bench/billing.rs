@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use chrono::DateTime;
 use headwater::config::{Config, RawConfig};
 use headwater::delivery::aggregate;
-use headwater::delivery::aggregate::{AggregateBytes, Aggregation, BILLED_UNIT, LineInfo};
+use headwater::delivery::aggregate::{AggregateBytes, Aggregation, BILLED_UNIT};
 use headwater::ingest;
 use headwater::ingest::by_stream;
 use headwater::model::event::EventIdGenerator;
@@ -218,10 +218,7 @@ fn lengths(lines: &[Vec<u8>]) -> Vec<usize> {
 
 /// What `lines` are billed for, in bytes.
 fn billed(lines: &[usize], aggregation: Aggregation) -> usize {
-    let aggregates = aggregate::groups(
-        lines.iter().map(|bytes| LineInfo { bytes: *bytes, partition: "" }),
-        aggregation,
-    );
+    let aggregates = aggregate::groups(lines.iter().copied(), aggregation);
     let bytes = |group: &aggregate::Group| group.iter().map(|index| lines[*index]).sum::<usize>();
     aggregates.iter().map(|group| bytes(group).next_multiple_of(BILLED_UNIT)).sum()
 }

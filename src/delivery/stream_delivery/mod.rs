@@ -19,7 +19,7 @@
 
 use std::collections::VecDeque;
 
-use super::aggregate::{AggregatedRecord, Aggregation, Group, LineInfo};
+use super::aggregate::{AggregatedRecord, Aggregation, Group};
 use super::circuit_breaker::{Generation, Permit};
 use super::health::{DeliveryError, RetryCost, StreamHealth};
 use super::limiter::CallId;
@@ -200,9 +200,7 @@ impl StreamDelivery {
         let StreamBatch { stream, records } = batch;
         let service = stream.service;
         let limits = limits(&stream, policy);
-        let lines = records
-            .iter()
-            .map(|record| LineInfo { bytes: record.bytes().len(), partition: record.partition() });
+        let lines = records.iter().map(|record| record.bytes().len());
         let groups =
             aggregate::groups(lines, service.aggregation(policy.aggregation, limits.bytes));
         let mut delivery = Self {

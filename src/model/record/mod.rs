@@ -33,7 +33,6 @@ pub struct Record {
     /// At most [`MAX_BYTES`].
     bytes: Vec<u8>,
     key: PartitionKey,
-    partition: String,
 }
 
 /// The key by which a Kinesis stream spreads its records: 1 to 256 characters. Records of one key
@@ -102,12 +101,6 @@ impl Record {
         self.with(|line| line.text("delivered_via", Some(OVERFLOW)))
     }
 
-    /// Sets [`Self::partition`].
-    #[must_use]
-    pub fn in_partition(self, partition: String) -> Self {
-        Self { partition, ..self }
-    }
-
     /// Adds columns, for which [`LATER_BYTES`] are free.
     fn with(mut self, columns: impl FnOnce(&mut JsonLineWriter)) -> Self {
         let mut line = JsonLineWriter::reopened(std::mem::take(&mut self.bytes));
@@ -117,7 +110,7 @@ impl Record {
         self
     }
 
-    /// Makes the record of a line, without a partition.
+    /// Makes the record of a line.
     pub fn of_line(key: PartitionKey, line: JsonLineWriter) -> Result<Self, RecordError> {
         let bytes = line.end().map_err(|error| RecordError::NotJson(error.to_string()))?;
         Self::of_bytes(key, bytes)
@@ -125,31 +118,25 @@ impl Record {
 
     fn of_bytes(key: PartitionKey, bytes: Vec<u8>) -> Result<Self, RecordError> {
         match bytes.len() {
-            0..=MAX_BYTES => Ok(Self { bytes, key, partition: String::new() }),
+            0..=MAX_BYTES => Ok(Self { bytes, key }),
             bytes => Err(RecordError::TooLarge { bytes }),
         }
     }
 
     /// Restores a record from the parts that [`codec`] wrote; none if one exceeds its limit.
-    pub fn restore(key: &str, partition: &str, bytes: &[u8]) -> Option<Self> {
-        Self::restore_with_room(key, partition, bytes, 0)
+    pub fn restore(key: &str, bytes: &[u8]) -> Option<Self> {
+        Self::restore_with_room(key, bytes, 0)
     }
 
     /// Like [`Self::restore`], with `room` bytes reserved, so that columns can be added without
     /// another copy of the line.
-    pub fn restore_with_room(
-        key: &str,
-        partition: &str,
-        bytes: &[u8],
-        room: usize,
-    ) -> Option<Self> {
+    pub fn restore_with_room(key: &str, bytes: &[u8], room: usize) -> Option<Self> {
         if bytes.len() > MAX_BYTES || key.len() > MAX_KEY_BYTES {
             return None;
         }
         let mut line = Vec::with_capacity(bytes.len().saturating_add(room));
         line.extend_from_slice(bytes);
-        let (key, partition) = (PartitionKey(key.to_owned()), partition.to_owned());
-        Some(Self { bytes: line, key, partition })
+        Some(Self { bytes: line, key: PartitionKey(key.to_owned()) })
     }
 
     /// Returns the bytes, with the newline at the end.
@@ -160,12 +147,6 @@ impl Record {
     /// Returns the bytes that its line takes in memory, those for later columns included.
     pub const fn capacity(&self) -> usize {
         self.bytes.capacity()
-    }
-
-    /// Returns the values of the `metadata` members in the schema's `x-partition`. Only lines with
-    /// equal values share a record, so that a stream can partition by them.
-    pub fn partition(&self) -> &str {
-        &self.partition
     }
 
     pub fn key(&self) -> &PartitionKey {
@@ -208,7 +189,7 @@ pub(crate) mod tests {
             started_at: 0,
             trigger: SessionTrigger::StartEvent,
         };
-        let before = Record::restore_with_room("key", "", b"{\"a\":1}\n", LATER_BYTES).unwrap();
+        let before = Record::restore_with_room("key", b"{\"a\":1}\n", LATER_BYTES).unwrap();
         let place = before.bytes().as_ptr();
         let after = before.in_session(&tag).past_its_shard();
         assert!(after.bytes().ends_with(b"\"delivered_via\":\"direct\"}\n"));

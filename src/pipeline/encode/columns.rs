@@ -226,8 +226,8 @@ fn version(version: &Option<String>, stripped: Option<PrivacySignal>) -> Option<
     }
 }
 
-/// Returns the members of an event's metadata that its schema uses as partition keys.
-pub(super) fn lifted(event: &Event) -> impl Iterator<Item = (&'static str, &Value)> {
+/// Returns the members of an event's metadata that its schema lifts into columns.
+fn lifted(event: &Event) -> impl Iterator<Item = (&'static str, &Value)> {
     let keys = event.schema.map(|schema| schema.partition).unwrap_or_default();
     keys.iter().filter_map(|key| Some((*key, event.metadata.as_ref()?.get(*key)?)))
 }

@@ -2,7 +2,7 @@
 
 pub mod columns;
 
-use crate::model::event::{DeviceId, Event};
+use crate::model::event::DeviceId;
 use crate::model::failed_event::FailedEvent;
 use crate::model::record::column::{Column, ColumnChoice};
 use crate::model::record::failed::{failure, parts};
@@ -10,7 +10,7 @@ use crate::model::record::line::JsonLineWriter;
 use crate::model::record::{LATER_BYTES, MAX_BYTES, PartitionKey, Record, RecordError, VERSION};
 use crate::model::sampling::SampleRate;
 use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
-use columns::{ColumnWriter, lifted};
+use columns::ColumnWriter;
 
 impl Record {
     /// Encodes an event with the columns in `choice`. `sample` is the share of devices that its
@@ -24,7 +24,7 @@ impl Record {
         let line = columns::of_event(enriched, sample, choice);
         let record = Self::of_line(PartitionKey::of_event(event), line)?;
         match record.bytes().len().saturating_add(LATER_BYTES) {
-            0..=MAX_BYTES => Ok(record.in_partition(partition(event))),
+            0..=MAX_BYTES => Ok(record),
             bytes => Err(RecordError::TooLarge { bytes }),
         }
     }
@@ -62,10 +62,6 @@ fn failed_columns(failed: &FailedEvent, facts: &RequestFacts<'_>) -> JsonLineWri
     line.text("schema_id", schema.map(|schema| schema.id));
     line.text("schema_version", schema.map(|schema| schema.version));
     line
-}
-
-fn partition(event: &Event) -> String {
-    lifted(event).map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
 }
 
 fn failed(line: &Value) -> ShardItem<'static> {
-    let record = Record::restore("key", "", format!("{line}\n").as_bytes()).unwrap();
+    let record = Record::restore("key", format!("{line}\n").as_bytes()).unwrap();
     ShardItem { stream: Cow::Owned(stream(EVENTS)), record, event: None, previous_shard: None }
 }
 

@@ -49,21 +49,6 @@ fn a_batch_is_full_at_an_aggregated_record() {
 }
 
 #[test]
-fn a_batch_of_partitions_is_full_at_as_many_aggregated_records() {
-    let (mut bench, ended) = busy();
-    let line = |bytes, partition: &str| {
-        let item = failed(&json!({"x": "x".repeat(bytes)}));
-        ShardItem { record: item.record.in_partition(partition.to_owned()), ..item }
-    };
-    for (bytes, partition, started) in
-        [(40_000, "a", vec![]), (40_000, "b", vec![]), (22_400, "a", vec![ended + 1])]
-    {
-        bench.admit(vec![line(bytes, partition)]);
-        assert_eq!(next(&mut bench, 1, 6).0, started, "{partition}");
-    }
-}
-
-#[test]
 fn a_batch_starts_once_it_has_lingered_and_a_call_is_free() {
     let (mut bench, ended) = busy();
     bench.admit(vec![

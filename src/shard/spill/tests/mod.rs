@@ -33,7 +33,7 @@ fn spill(storage: &Memory) -> Spill {
 /// Returns a record with this number, and with `padding` more bytes.
 fn numbered(number: usize, padding: usize) -> Record {
     let line = format!("\"{number}:{}\"\n", "x".repeat(padding));
-    Record::restore(&number.to_string(), "", line.as_bytes()).unwrap()
+    Record::restore(&number.to_string(), line.as_bytes()).unwrap()
 }
 
 fn numbers(records: &[Record]) -> Vec<usize> {
